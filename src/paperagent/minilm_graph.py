@@ -168,11 +168,15 @@ class _Graph:
 
     def embeddings(self) -> str:
         words = self.node("Gather", [self.weight("embeddings.word_embeddings.weight"), "input_ids"])
-        length = self.node("Gather", [self.node("Shape", ["input_ids"]), self.const("one_i", 1, dtype=np.int64)])
+        length = self.node(
+            "Gather", [self.node("Shape", ["input_ids"]), self.const("one_i", 1, dtype=np.int64)]
+        )
         limits = [self.const("zero_i", 0, dtype=np.int64), length, "one_i"]
         places = self.node("Range", limits)
         position = self.node("Gather", [self.weight("embeddings.position_embeddings.weight"), places])
-        kind = self.tensor("token_type", np.asarray(self.weights["embeddings.token_type_embeddings.weight"][0]))
+        kind = self.tensor(
+            "token_type", np.asarray(self.weights["embeddings.token_type_embeddings.weight"][0])
+        )
         total = self.node("Add", [self.node("Add", [words, position]), kind])
         return self.norm(total, "embeddings.LayerNorm")
 
@@ -180,7 +184,9 @@ class _Graph:
         """Zero where a token is, a large negative number where padding is: [batch, 1, 1, length]."""
         mask = self.node("Cast", ["attention_mask"], to=1)
         wide = self.node("Unsqueeze", [mask, self.shape("axes_12", 1, 2)])
-        return self.node("Mul", [self.node("Sub", [self.const("one", 1.0), wide]), self.const("low", -10000.0)])
+        return self.node(
+            "Mul", [self.node("Sub", [self.const("one", 1.0), wide]), self.const("low", -10000.0)]
+        )
 
     def heads(self, x: str, name: str, perm: list[int]) -> str:
         split = self.node("Reshape", [self.linear(x, name), self.shape("split", 0, 0, HEADS, DIM // HEADS)])

@@ -1,0 +1,88 @@
+"""The one analysis of text into index terms, used for papers and for queries alike.
+
+Lower case, accents folded, letters and digits (decimal numbers stay whole), function words
+dropped, Snowball English stems (Porter 2; https://snowballstem.org). Scripts written without
+spaces become single characters.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+import zlib
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+STOP_WORDS = frozenset(
+    """a about above after again against all also am an and any are as at be because been before being
+    below between both but by can could did do does doing down during each etc few for from further had
+    has have having he her here hers him his how i if in into is it its itself just me more most my no nor
+    not now of off on once only onto or other our ours out over own per same she should so some such than
+    that the their theirs them themselves then there these they this those through to too under until up
+    upon us very was we were what when where whether which while who whom whose why will with within
+    without would you your yours""".split()
+)
+
+_WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
+_SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+_LONGEST = 40
+"""Longer runs of letters are identifiers or noise; their head is enough to match them."""
+
+_local = threading.local()
+
+
+def words(text: str) -> list[str]:
+    """Return the lower-case words of ``text``, accents folded, function words included."""
+    if not text.isascii():
+        text = _fold(text)
+    return _WORD.findall(text.lower())
+
+
+def analyse(text: str) -> list[str]:
+    """Return the index terms of ``text`` in order, repeats included."""
+    kept = [w[:_LONGEST] for w in words(text) if w not in STOP_WORDS]
+    stemmed: list[str] = _stemmer().stemWords(kept)
+    return stemmed
+
+
+def stem(word: str) -> str:
+    """Return the stem of one lower-case word."""
+    stemmed: str = _stemmer().stemWord(word)
+    return stemmed
+
+
+def term_ids(stems: Iterable[str]) -> NDArray[np.uint32]:
+    """Return the CRC-32 of each stem, shape [n]: a compact bag of words that can be stored.
+
+    Two of a library's ~10⁵ stems share an id about once; the effect on a score is a repeat.
+    """
+    import numpy as np
+
+    return np.fromiter(map(_term_id, stems), np.uint32)
+
+
+@lru_cache(maxsize=200_000)
+def _term_id(stem: str) -> int:
+    return zlib.crc32(stem.encode())
+
+
+def _fold(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text)
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return _SPACELESS.sub(lambda m: f" {m.group()} ", unicodedata.normalize("NFC", plain))
+
+
+def _stemmer() -> Any:
+    """Return this thread's stemmer: a Stemmer object must not be shared between threads."""
+    stemmer = getattr(_local, "stemmer", None)
+    if stemmer is None:
+        import Stemmer
+
+        stemmer = _local.stemmer = Stemmer.Stemmer("english")
+    return stemmer

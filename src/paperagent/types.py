@@ -326,7 +326,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step of a streamed answer: ``retrieved`` (hits), ``claim`` (claim, citations) or ``done`` (answer)."""
+    """One step of a streamed answer: ``retrieved`` (hits), ``claim`` (cited), ``done`` (answer)."""
 
     kind: Literal["retrieved", "claim", "done"]
     hits: tuple[Hit, ...] = ()

@@ -13,6 +13,7 @@ Needs the ``models`` extra (onnx, safetensors); imported only by ``paperagent mo
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,9 @@ def read_onnx(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def _short(name: str) -> str:
-    return name.removeprefix("model.").removeprefix("bert.")
+    """Return the published name of a weight, without what a wrapper module put before it (``bert.`` …)."""
+    found = re.search(r"(?:^|\.)((?:embeddings|encoder)\..+)", name)
+    return found[1] if found else name
 
 
 def digest(weights: Weights) -> str:

@@ -26,10 +26,11 @@ STOP_WORDS = frozenset(
     not now of off on once only onto or other our ours out over own per same she should so some such than
     that the their theirs them themselves then there these they this those through to too under until up
     upon us very was we were what when where whether which while who whom whose why will with within
-    without would you your yours""".split()
+    without ain aren couldn didn doesn don hadn hasn haven isn let shouldn wasn weren wouldn would you your yours""".split()
 )
 
-_WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
+_WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]{1,2}\b)?")
+_CONTRACTED = re.compile(r"['’].*$")
 _SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 _LONGEST = 40
 """Longer runs of letters are identifiers or noise; their head is enough to match them."""
@@ -41,7 +42,10 @@ def words(text: str) -> list[str]:
     """Return the lower-case words of ``text``, accents folded, function words included."""
     if not text.isascii():
         text = _fold(text)
-    return _WORD.findall(text.lower())
+    found: list[str] = _WORD.findall(text.lower())
+    if "'" in text or "’" in text:
+        return [_CONTRACTED.sub("", w) for w in found]
+    return found
 
 
 def analyse(text: str) -> list[str]:

@@ -77,6 +77,13 @@ class EndpointError(PaperAgentError):
 
     exit_code = 6
 
+    def __init__(self, message: str, *, kind: str = "failed", status: int | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        """Such as ``auth``, ``quota``, ``unreachable``, ``deadline`` or ``invalid_reply``."""
+        self.status = status
+        """The HTTP status, where the server gave one."""
+
 
 class MailError(PaperAgentError):
     """The mail server refused or could not be reached."""

@@ -1,0 +1,86 @@
+"""From pointers to quotes, and the check that everything shown has passed. No I/O.
+
+The answerer only points at sentences; the quote is put there from the library's own text, so
+a citation is right by construction or does not exist. `verify` proves it again on the finished
+answer, against the abstracts themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from paperagent.errors import PaperAgentError
+from paperagent.types import Answer, Citation, Claim, Paper, Sentence
+
+_MARKER = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
+
+
+def cite(n: int, paper: Paper, sentence: Sentence) -> Citation:
+    """Return citation ``n`` of one sentence; all of it comes from the library."""
+    quote = paper.abstract[sentence.start : sentence.end]
+    return Citation(n, paper.paper_id, paper.title, paper.url, quote, sentence.start, sentence.end)
+
+
+def quoted_claim(citation: Citation) -> Claim:
+    """Return the claim that says exactly what its citation says."""
+    checks = {"numbers": True, "negation": True, "overlap": 1.0}
+    return Claim(citation.quote, (citation.n,), "quoted", checks)
+
+
+def inert(text: str) -> str:
+    """Make what looks like one of our markers in foreign text (``[1]``) look different (``［1］``)."""
+    return _MARKER.sub(r"［\1］", text)
+
+
+def join(claims: Sequence[Claim], citations: Sequence[Citation]) -> str:
+    """Return the claims as text with [n] markers, one paragraph a paper, titled where there are several."""
+    by_n = {c.n: c for c in citations}
+    paragraphs: list[tuple[str, str, list[str]]] = []
+    for claim in claims:
+        source = by_n[claim.citations[0]] if claim.citations else None
+        paper_id, title = (source.paper_id, source.title) if source else ("", "")
+        if not paragraphs or paragraphs[-1][0] != paper_id:
+            paragraphs.append((paper_id, title, []))
+        marks = "".join(f"[{n}]" for n in claim.citations)
+        paragraphs[-1][2].append(f"{inert(claim.text)} {marks}".rstrip())
+    several = len({p[0] for p in paragraphs}) > 1
+    return "\n\n".join(
+        f"{inert(title)}\n{' '.join(texts)}" if several and title else " ".join(texts)
+        for _, title, texts in paragraphs
+    )
+
+
+def verify(answer: Answer, papers: Mapping[str, Paper]) -> Answer:
+    """Prove the invariants of a finished answer against the library's texts and return it.
+
+    Raises:
+        PaperAgentError: one does not hold, which is a fault of this program: the answer must
+            not be shown.
+    """
+    for problem in problems(answer, papers):
+        raise PaperAgentError(f"answer withheld: {problem}; please report this as a bug")
+    return answer
+
+
+def problems(answer: Answer, papers: Mapping[str, Paper]) -> Iterable[str]:
+    """Yield each way in which an answer breaks the contract; nothing for a right one."""
+    retrieved = {h.paper_id for h in answer.hits}
+    numbers = {c.n for c in answer.citations}
+    if len(numbers) != len(answer.citations):
+        yield "a citation number is used twice"
+    for c in answer.citations:
+        paper = papers.get(c.paper_id)
+        if paper is None or c.paper_id not in retrieved:
+            yield f"citation [{c.n}] names a paper that was not retrieved"
+        elif not c.quote or paper.abstract[c.start : c.end] != c.quote:
+            yield f"citation [{c.n}] is not what the abstract says"
+        elif (c.title, c.url) != (paper.title, paper.url):
+            yield f"citation [{c.n}] misnames its paper"
+    for claim in answer.claims:
+        if not set(claim.citations) <= numbers:
+            yield "a claim points at a citation that is not there"
+        if claim.support == "quoted" and claim.text not in {
+            c.quote for c in answer.citations if c.n in claim.citations
+        }:
+            yield "a quoted claim differs from its quote"

@@ -1,0 +1,298 @@
+"""Read papers for a question and choose the sentences that answer it, without a model's help.
+
+Late interaction (Khattab & Zaharia 2020, arXiv:2004.12832): each word piece of the question
+looks for its best match among the word pieces of a sentence, by the cosine of their token
+states. From that one matrix of matches, weighted by how rare each word is, come the second
+ranking of the papers and the choice of sentences (and, in `abstention`, whether to answer).
+
+Where there is no encoder the matches are those of stems, 1 or 0, and the rest is the same.
+Weights were set on the development questions; `eval/questions.py` prints what they reach.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from paperagent.retrieve import is_scaffold
+from paperagent.text import STOP_WORDS, analyse, stem, words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from paperagent.types import Encoded, Hit, Sentence
+
+Kind = Literal["single", "compare", "list"]
+
+RERANK_WEIGHT = 3.0
+"""How much a paper's coverage of the question (0 to 1) adds to its retrieval score."""
+
+_STOP_WEIGHT, _SCAFFOLD_WEIGHT = 0.25, 0.5
+
+_COMPARE = re.compile(
+    r"""\b(?:compare[ds]?|comparison|versus|vs\.?|both|respectively|contrast)\b
+    |\bhow\ (?:do|does|did)\ .{3,80}\ differ\b|\bdiffer(?:ences?)?\ (?:between|from)\b
+    |\b(?:one|first|former)\b.{3,90}\b(?:other|second|latter|one)\b
+    |\b(?:of|in|does|do|by)\ each\b|\beach\ (?:paper|work|study|method|one|of)\b
+    |\bthe\ .{5,60},?\ and\ (?:what|where|how|which)\b.{0,20}\bthe\b|\binstead\?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LIST = re.compile(
+    r"""\b(?:which|what)\ (?:\w+\ ){0,2}?(?:papers|works|studies|methods|approaches|benchmarks|datasets
+        |systems|models|frameworks|techniques)\b
+    |\b(?:papers|works|studies)\b|^(?:list|name|find|show|give)\b|\boverview\ of\b
+    |\bwho\ (?:else\ )?works\ on\b
+    |\bwhat\ (?:do|does)\ (?:we|the\ library|it)\ have\b|\bwhat\ is\ there\b|\bwhat(?:'s|\ is)\ new\b
+    |\bany(?:thing|\ papers|\ work)\b.*\b(?:on|about)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ASKS_NUMBER = re.compile(
+    r"""\bhow\ (?:many|much|often|well|far|big|large|long|fast|badly|few|reliabl\w+)\b
+    |\bwhat\ (?:share|percentage|fraction|proportion|rate|number|score|accuracy|size|weight)\b
+    |\b(?:percent|number\ of|mean|median|speedup|exactly|rate)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_COUNTED = re.compile(r"\b(?:how (?:many|much)|number of|amount of)\s+((?:\w+[\s-]){0,2}?\w+)", re.IGNORECASE)
+_BACKGROUND = re.compile(
+    r"\b(?:however|existing|previous|prior|recently|recent|despite|although|traditional|typically|often"
+    r"|challenge|remains?|lack|limited|limitation)\b",
+    re.IGNORECASE,
+)
+_STATES_WORK = re.compile(
+    r"\b(?:we|our|this (?:paper|work|study))\b.*\b(?:propos|introduc|present|develop|design|study|investigat"
+    r"|build|explor|examin)\w*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question's word pieces with their weights."""
+
+    text: str
+    kind: Kind
+    weights: NDArray[np.float64]
+    """How much each piece matters, shape [pieces]; rare words weigh most."""
+    pieces: tuple[str, ...]
+    """The whole word that each piece belongs to, lower case."""
+    counted: NDArray[np.bool_]
+    """Which pieces name what is counted (``parameters`` in "how many parameters")."""
+    encoded: Encoded | None
+    asks_number: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One paper read for one question."""
+
+    hit: Hit
+    sentences: tuple[Sentence, ...]
+    match: NDArray[np.float64]
+    """Best match of each question piece in each sentence, shape [sentences, pieces]."""
+    title_match: NDArray[np.float64]
+    """Best match of each question piece in the title, shape [pieces]."""
+    similarity: float
+    """Cosine of the question and the closest sentence (or the title); 0 without an encoder."""
+    score: float
+    """Retrieval score plus weighted coverage: what papers are ranked by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A chosen sentence: the reading's place and the sentence's."""
+
+    paper: int
+    sentence: int
+    score: float
+
+
+def question_kind(text: str) -> Kind:
+    """Tell a comparison of two papers and a request for a list from a question on one paper."""
+    if _COMPARE.search(text):
+        return "compare"
+    return "list" if _LIST.search(text) else "single"
+
+
+def ask(text: str, encoded: Encoded | None, informativeness: Callable[[str], float]) -> Question:
+    """Prepare a question. ``informativeness(stem)`` is ln(1 + N / (1 + df)), 0 or more."""
+    import numpy as np
+
+    spans = encoded.spans if encoded else tuple(m.span() for m in re.finditer(r"\w+", text))
+    pieces = tuple(_word_around(text, *span) for span in spans)
+    weights = np.array([_weight(p, informativeness) for p in pieces], float)
+    if not weights.sum():
+        weights = np.ones(len(pieces))
+    counted = _COUNTED.search(text)
+    low, high = counted.span(1) if counted else (0, 0)
+    return Question(
+        text=text,
+        kind=question_kind(text),
+        weights=weights,
+        pieces=pieces,
+        counted=np.array([low <= a and b <= high for a, b in spans], bool),
+        encoded=encoded,
+        asks_number=bool(_ASKS_NUMBER.search(text)),
+    )
+
+
+def _weight(word: str, informativeness: Callable[[str], float]) -> float:
+    if not word:
+        return 0.0
+    if word in STOP_WORDS:
+        return _STOP_WEIGHT
+    root = stem(word)
+    return informativeness(root) * (_SCAFFOLD_WEIGHT if is_scaffold(root) else 1.0)
+
+
+def _word_around(text: str, start: int, end: int) -> str:
+    while start > 0 and text[start - 1].isalnum():
+        start -= 1
+    while end < len(text) and text[end].isalnum():
+        end += 1
+    found = words(text[start:end])
+    return found[0] if found else ""
+
+
+def read(
+    question: Question,
+    hit: Hit,
+    sentences: Sequence[Sentence],
+    encoded: Sequence[Encoded] | None,
+) -> Reading:
+    """Match a question with one paper; ``encoded`` holds the title and then each sentence."""
+    import numpy as np
+
+    if question.encoded is not None and encoded is not None:
+        rows = [_late_interaction(question.encoded, e) for e in encoded]
+        similarity = max(float(e.vector @ question.encoded.vector) for e in encoded)
+    else:
+        rows = [_same_stems(question, t) for t in (hit.title, *(s.text for s in sentences))]
+        similarity = 0.0
+    table = np.stack(rows)
+    coverage = weighted(table.max(axis=0), question.weights)
+    score = hit.score + RERANK_WEIGHT * coverage
+    return Reading(hit, tuple(sentences), table[1:], table[0], similarity, score)
+
+
+def _late_interaction(question: Encoded, text: Encoded) -> NDArray[np.float64]:
+    import numpy as np
+
+    if not len(text.states) or not len(question.states):
+        return np.zeros(len(question.states))
+    best: NDArray[np.float64] = (question.states @ text.states.T).max(axis=1).astype(float)
+    return best
+
+
+def _same_stems(question: Question, text: str) -> NDArray[np.float64]:
+    import numpy as np
+
+    held = set(analyse(text))
+    return np.array([float(bool(p) and stem(p) in held) for p in question.pieces])
+
+
+def weighted(match: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Return the mean of ``match`` by ``weights``; 0 where nothing weighs."""
+    total = weights.sum()
+    return float((match * weights).sum() / total) if total else 0.0
+
+
+def rerank(readings: Sequence[Reading]) -> list[Reading]:
+    """Return the readings by falling score; ties go by id."""
+    return sorted(readings, key=lambda r: (-r.score, r.hit.paper_id))
+
+
+SINGLE, COMPARE_EACH, LIST_PAPERS, LIST_EACH = 4, 3, 6, 2
+"""Sentences from the best paper; from each of two compared; papers and sentences of a list."""
+OTHERS, OTHER_MARGIN = 2, 0.3
+"""Further papers that give one sentence each, if their score is that near the best."""
+
+
+def select(question: Question, readings: Sequence[Reading]) -> list[Pick]:
+    """Choose the sentences to show from ranked readings: best paper first, abstract order within it."""
+    if question.kind == "compare":
+        plan = [(i, COMPARE_EACH) for i in range(min(2, len(readings)))]
+    elif question.kind == "list":
+        plan = [(i, LIST_EACH) for i in range(min(LIST_PAPERS, len(readings)))]
+    else:
+        floor = readings[0].score - OTHER_MARGIN
+        near = [i for i, r in enumerate(readings[1 : 1 + OTHERS], start=1) if r.score >= floor]
+        plan = [(0, SINGLE), *((i, 1) for i in near)]
+    picks: list[Pick] = []
+    for place, count in plan:
+        chosen = _best_sentences(question, readings[place], count)
+        picks += [Pick(place, s, score) for s, score in sorted(chosen)]
+    return picks
+
+
+def _best_sentences(question: Question, reading: Reading, count: int) -> list[tuple[int, float]]:
+    """Pick greedily: a sentence's own score, plus what it covers that earlier picks do not."""
+    import numpy as np
+
+    scores = sentence_scores(question, reading)
+    covered = np.zeros(len(question.weights))
+    chosen: list[tuple[int, float]] = []
+    left = set(range(len(scores)))
+    while left and len(chosen) < count:
+        fresh = np.maximum(reading.match - covered, 0.0) if chosen else np.zeros_like(reading.match)
+        best = max(left, key=lambda j: (scores[j] + weighted(fresh[j], question.weights), -j))
+        left.remove(best)
+        chosen.append((best, float(scores[best])))
+        covered = np.maximum(covered, reading.match[best])
+    return chosen
+
+
+def sentence_scores(question: Question, reading: Reading) -> NDArray[np.float64]:
+    """Score each sentence of a paper, shape [sentences].
+
+    ``3 match + 8 gain + .25 coverage + .35 place - .3 background + .6 number``: match is the
+    weighted mean of the pieces' best matches; gain what the sentence matches better than the
+    paper's other sentences and its title do; place 0 for the first and 1 for the last.
+    """
+    import numpy as np
+
+    texts = [s.text for s in reading.sentences]
+    n = len(texts)
+    total = question.weights.sum() or 1.0
+    match: NDArray[np.float64] = reading.match @ question.weights / total
+    gain = _gain(reading) @ question.weights / total
+    place = np.arange(n) / max(n - 1, 1)
+    background = np.array([bool(_BACKGROUND.search(t)) for t in texts], float)
+    number = np.array([question.asks_number and bool(re.search(r"\d", t)) for t in texts], float)
+    coverage = _stem_coverage(question, texts)
+    scores: NDArray[np.float64] = (
+        3 * match + 8 * gain + 0.25 * coverage + 0.35 * place - 0.3 * background + 0.6 * number
+    )
+    if question.kind == "list":
+        scores += 0.6 * np.array([bool(_STATES_WORK.search(t)) for t in texts], float)
+    return scores
+
+
+def _gain(reading: Reading) -> NDArray[np.float64]:
+    """Return how much each sentence exceeds all others and the title, [sentences, pieces]."""
+    import numpy as np
+
+    match = reading.match
+    best = match.max(axis=0)
+    second = np.sort(match, axis=0)[-2] if len(match) > 1 else np.zeros_like(best)
+    others = np.where(match >= best, second, best)
+    gained: NDArray[np.float64] = np.maximum(match - np.maximum(others, reading.title_match), 0.0)
+    return gained
+
+
+def _stem_coverage(question: Question, texts: Sequence[str]) -> NDArray[np.float64]:
+    import numpy as np
+
+    wanted: dict[str, float] = {}
+    for piece, weight in zip(question.pieces, question.weights, strict=True):
+        if piece and piece not in STOP_WORDS and not is_scaffold(stem(piece)):
+            wanted[stem(piece)] = float(weight)
+    total = sum(wanted.values())
+    if not total:
+        return np.zeros(len(texts))
+    shares = [
+        sum(w for s, w in wanted.items() if s in held) / total for held in map(set, map(analyse, texts))
+    ]
+    return np.array(shares)

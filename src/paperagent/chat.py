@@ -1,0 +1,285 @@
+"""The chat loop: what has been said (`Conversation`), and the loop that reads, answers and prints.
+
+The loop knows no terminal: it takes lines from a `Reader` (see `readers.py` for the two there
+are) and prints to a `Screen`, so that tests and other front ends can drive it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from paperagent.errors import InputError, PaperAgentError, visible
+from paperagent.render import Block, Screen, paper_blocks, source_blocks, status_block, transcript
+from paperagent.safe_text import safe_json
+from paperagent.stream import StreamedAnswer
+from paperagent.types import Answer, Event, Paper
+
+MAX_QUESTION = 8_000
+KEPT_PAIRS = 20
+KEPT_ANSWERS = 200
+LEAVE_WITHIN_S = 2.0
+INTERRUPTED = 130
+_SECRET = re.compile(
+    r"\b(sk-[A-Za-z0-9_-]{16,}|gh[pousr]_\w{20,}|AKIA[A-Z0-9]{16}|hf_\w{20,}|xox[a-z]-[\w-]{10,})"
+)
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+COMMANDS = {
+    "/help": "this list",
+    "/sources": "the sources of the last answer, with the sentences quoted",
+    "/open N": "the paper behind source N, the cited sentences set off",
+    "/new": "forget the conversation (also /clear)",
+    "/save FILE": "write the conversation as Markdown, or the last answer where FILE ends in .json",
+    "/quit": "leave (also Ctrl-D)",
+}
+
+
+class Agent(Protocol):
+    """What the loop needs of `PaperAgent`."""
+
+    def ask_stream(
+        self, question: str, *, history: list[tuple[str, str]] | None = None, **options: Any
+    ) -> Iterator[Event]:
+        """Yield the steps of an answer."""
+        ...
+
+    def get(self, paper_id: str) -> Paper:
+        """Return one paper."""
+        ...
+
+
+class Reader(Protocol):
+    """Where lines come from."""
+
+    interactive: bool
+    """Whether a person is typing: only then are hints printed."""
+
+    def read(self) -> str:
+        """Return the next line.
+
+        Raise EOFError at the end, KeyboardInterrupt on Ctrl-C, InputError for a line that is no text.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What has been said so far."""
+
+    history: list[tuple[str, str]] = field(default_factory=list)
+    """Pairs of question and answer that the next question may refer to; complete answers only."""
+    answers: list[Answer] = field(default_factory=list)
+    """All answers since /new, for /save."""
+    forgot: bool = False
+    """Whether the oldest pair has been dropped."""
+
+    @property
+    def last(self) -> Answer | None:
+        """The last answer."""
+        return self.answers[-1] if self.answers else None
+
+    def add(self, answer: Answer) -> bool:
+        """Keep ``answer``; return True when the history begins to lose its oldest pairs."""
+        self.answers = [*self.answers, answer][-KEPT_ANSWERS:]
+        if answer.status != "answered":
+            return False
+        self.history.append((answer.question, answer.answer))
+        over = len(self.history) > KEPT_PAIRS
+        self.history = self.history[-KEPT_PAIRS:]
+        first, self.forgot = over and not self.forgot, self.forgot or over
+        return first
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.history, self.answers, self.forgot = [], [], False
+
+
+def holds_secret(line: str) -> bool:
+    """Tell whether ``line`` holds what looks like an API key."""
+    return _SECRET.search(line) is not None
+
+
+def clean(line: str) -> str:
+    """Return ``line`` without terminal escapes and control characters, which a paste may carry."""
+    return _CONTROL.sub("", line.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+@dataclass(slots=True)
+class Chat:
+    """One session: reads lines until the end and prints what they ask for."""
+
+    agent: Agent
+    reader: Reader
+    screen: Screen
+    options: dict[str, Any] = field(default_factory=dict)
+    """Passed on with every question, such as filters."""
+    clock: Callable[[], float] = time.monotonic
+    debug: bool = False
+    """Whether an unexpected failure ends the session with its traceback."""
+    conversation: Conversation = field(default_factory=Conversation)
+    told: set[str] = field(default_factory=set)
+    """Notes that have been shown once and need not be shown again."""
+
+    def run(self) -> int:
+        """Read and answer until /quit, the end of input or a second Ctrl-C; return the exit code."""
+        interrupted = -LEAVE_WITHIN_S
+        while True:
+            try:
+                line = self.reader.read()
+            except EOFError:
+                if self.reader.interactive:
+                    self._end_line()
+                return 0
+            except InputError as error:
+                self._fail(error)
+                continue
+            except KeyboardInterrupt:
+                now = self.clock()
+                if not self.reader.interactive or now - interrupted < LEAVE_WITHIN_S:
+                    return INTERRUPTED
+                interrupted = now
+                self._say("Ctrl-C again leaves; so do Ctrl-D and /quit")
+                continue
+            if not self.handle(line):
+                return 0
+
+    def handle(self, line: str) -> bool:
+        """Act on one line; return False to leave."""
+        line = clean(line)
+        self.screen.restart()
+        if not line:
+            return True
+        if len(line) > MAX_QUESTION:
+            self._say(f"question too long: {len(line):,} characters, at most {MAX_QUESTION:,}; shorten it")
+        elif holds_secret(line):
+            self._say(
+                "that looks like an API key: not asked, not kept; put keys in .env, revoke one that leaked"
+            )
+        elif line.startswith("/") and not line.startswith("//"):
+            return self._command(line)
+        else:
+            self._answer(line.removeprefix("/") if line.startswith("//") else line)
+        return True
+
+    def _command(self, line: str) -> bool:
+        name, _, rest = line.partition(" ")
+        if name in {"/quit", "/exit", "/q"}:
+            return False
+        actions: dict[str, Callable[[str], None]] = {
+            "/help": self._help,
+            "/sources": self._sources,
+            "/open": self._open,
+            "/new": self._new,
+            "/clear": self._new,
+            "/save": self._save,
+        }
+        action = actions.get(name)
+        if action is None:
+            self._say(
+                f"unknown command {visible(name, limit=40)}; a question that begins with / is written //"
+            )
+            action = self._help
+        try:
+            action(rest.strip())
+        except PaperAgentError as error:
+            self._fail(error)
+        return True
+
+    def _help(self, _rest: str) -> None:
+        self.screen.show(Block("item", text, marker=name, tight=True) for name, text in COMMANDS.items())
+
+    def _sources(self, _rest: str) -> None:
+        self.screen.show(source_blocks(self._last().citations, quotes=True))
+
+    def _open(self, rest: str) -> None:
+        last = self._last()
+        chosen = [c for c in last.citations if str(c.n) == rest.strip("[]")]
+        if not chosen:
+            numbers = ", ".join(str(c.n) for c in last.citations) or "none"
+            raise InputError(f"/open: no source {visible(rest, limit=20) or 'given'}; sources: {numbers}")
+        paper_id = chosen[0].paper_id
+        cited = [c for c in last.citations if c.paper_id == paper_id]
+        self.screen.show(paper_blocks(self.agent.get(paper_id), cited))
+
+    def _new(self, _rest: str) -> None:
+        self.conversation.clear()
+        self._say("the conversation begins anew")
+
+    def _save(self, rest: str) -> None:
+        if not rest:
+            raise InputError("/save: no file given; write /save FILE")
+        last = self._last()
+        if rest.endswith(".json"):
+            text = safe_json(last.to_dict()) + "\n"
+        else:
+            text = "".join(transcript(self.conversation.answers))
+        path = Path(rest)
+        try:
+            path = path.expanduser()
+            with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except FileExistsError:
+            raise InputError(f"/save: {visible(rest)} exists; choose another name") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InputError(f"/save: cannot write {visible(rest)}: {reason}; choose another place") from None
+        self._say(f"saved to {visible(str(path.absolute()))}")
+
+    def _last(self) -> Answer:
+        if self.conversation.last is None:
+            raise InputError("no answer yet; ask a question first")
+        return self.conversation.last
+
+    def _answer(self, question: str) -> None:
+        """Stream one answer; whatever stops it, the claims shown stay usable and the loop goes on."""
+        shown = StreamedAnswer(self.screen, self.told)
+        try:
+            with closing(self._events(question)) as events:
+                for event in events:
+                    shown.take(event)
+        except KeyboardInterrupt:
+            if not self.reader.interactive:
+                raise
+            self._keep_partial(question, shown, "stopped")
+            self._say("stopped")
+        except BrokenPipeError:
+            raise
+        except PaperAgentError as error:
+            self._keep_partial(question, shown, "failed")
+            self._fail(error)
+        except Exception as error:  # a fault of one answer must not end the session
+            if self.debug:
+                raise
+            self._keep_partial(question, shown, "failed")
+            self._say(f"error: unexpected {type(error).__name__}: {visible(str(error), limit=200)}")
+        if shown.answer and self.conversation.add(shown.answer):
+            self._say(f"only the last {KEPT_PAIRS} questions are remembered from here on")
+
+    def _events(self, question: str) -> Generator[Event]:
+        history = list(self.conversation.history)
+        yield from self.agent.ask_stream(question, history=history, **self.options)
+
+    def _keep_partial(self, question: str, shown: StreamedAnswer, reason: str) -> None:
+        """Let /sources and /open see what was shown; the history never holds half an answer."""
+        if shown.claims and shown.answer is None:
+            partial = Answer(question, "incomplete", reason, "", tuple(shown.claims), tuple(shown.citations))
+            self.screen.show([replace(status_block(partial), text=f"the answer was cut off ({reason})")])
+            shown.answer = partial
+
+    def _say(self, text: str) -> None:
+        self.screen.show([Block("note", text, tight=True)])
+
+    def _fail(self, error: PaperAgentError) -> None:
+        self._say(f"error: {error}")
+
+    def _end_line(self) -> None:
+        self.screen.out.write("\n")
+        self.screen.out.flush()

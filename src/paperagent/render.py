@@ -1,0 +1,265 @@
+"""Lay out answers, hits and reports, for a terminal (rich) or as Markdown (everywhere else).
+
+What is shown is decided once, as a list of `Block`s of raw text; how it looks is decided by
+the `Screen`, which makes every string harmless as it prints it (see `safe_text`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from paperagent.safe_text import safe_markdown, safe_terminal, safe_url
+from paperagent.types import Answer, Citation, Claim, Hit, Paper
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+Kind = Literal["heading", "text", "item", "quote", "row", "note"]
+
+MIN_WIDTH = 8
+_STYLE: dict[Kind, str] = {"heading": "bold", "quote": "italic", "note": "yellow"}
+_SUPPORT = {
+    "weak": "could not be matched with its source",
+    "unsupported": "not supported by its source",
+    "uncited": "no source given",
+}
+_REASON = {"abstained": "No answer", "refused": "Refused", "incomplete": "INCOMPLETE"}
+_NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of output. Every string may come from a stranger, but ``marker`` and ``cites``."""
+
+    kind: Kind
+    text: str
+    marker: str = ""
+    """What stands before an item: ``1.``, ``[2]``; the name of a row; ``ok`` or ``FAIL``."""
+    cites: tuple[int, ...] = ()
+    detail: str = ""
+    url: str | None = None
+    tight: bool = False
+    """Whether it follows the block before without a blank line."""
+
+
+def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
+    """Lay out an answer: its sentences with [n] markers, then the numbered sources."""
+    if answer.status != "answered":
+        yield status_block(answer)
+    yield from claim_blocks(answer.claims, answer.citations)
+    if not answer.claims and answer.status == "answered":
+        yield Block("text", answer.answer)
+    yield from ending_blocks(answer, quotes=quotes)
+
+
+def status_block(answer: Answer) -> Block:
+    """Say why there is no full answer."""
+    said = answer.answer if answer.status != "incomplete" or not answer.claims else ""
+    return Block("note", said or (answer.reason or "").replace("_", " "), marker=_REASON[answer.status])
+
+
+def ending_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
+    """Lay out what follows the sentences: sources, else the nearest papers, and notes."""
+    if answer.citations:
+        yield Block("heading", "Sources")
+        yield from source_blocks(answer.citations, quotes=quotes)
+    elif answer.hits:
+        yield Block("heading", "Nearest papers")
+        yield from (replace(b, tight=True) for b in hit_blocks(answer.hits[:_NEAREST], snippets=False))
+    yield from (Block("note", note) for note in answer.notes)
+
+
+def claim_blocks(claims: Sequence[Claim], citations: Sequence[Citation]) -> Iterator[Block]:
+    """Lay out claims; where several papers are cited, grouped by paper under its title."""
+    by_number = {c.n: c for c in citations}
+    papers = [paper_of(claim, by_number) for claim in claims]
+    grouped = len(set(papers)) > 1 and None not in papers
+    order = list(dict.fromkeys(papers)) if grouped else [None]
+    for paper in order:
+        if paper is not None:
+            title = next(c.title for c in citations if c.paper_id == paper)
+            yield Block("heading", title)
+        members = [c for c, p in zip(claims, papers, strict=True) if not grouped or p == paper]
+        yield from (claim_block(claim, tight=grouped and i == 0) for i, claim in enumerate(members))
+
+
+def claim_block(claim: Claim, *, tight: bool = False) -> Block:
+    """Lay out one claim; one that failed a check says so."""
+    doubt = _SUPPORT.get(claim.support, "")
+    return Block("text", claim.text, cites=claim.citations, detail=doubt, tight=tight)
+
+
+def paper_of(claim: Claim, citations: dict[int, Citation]) -> str | None:
+    """Return the one paper that ``claim`` cites, or None where it cites none or several."""
+    papers = {citations[n].paper_id for n in claim.citations if n in citations}
+    return papers.pop() if len(papers) == 1 else None
+
+
+def source_blocks(citations: Sequence[Citation], *, quotes: bool = False) -> Iterator[Block]:
+    """Lay out each cited paper with its numbers, and on demand each quote."""
+    for paper_id in dict.fromkeys(c.paper_id for c in citations):
+        cited = [c for c in citations if c.paper_id == paper_id]
+        numbers = " ".join(f"[{c.n}]" for c in cited)
+        yield Block("item", cited[0].title, marker=numbers, detail=paper_id, url=cited[0].url, tight=True)
+        if quotes:
+            yield from (Block("quote", c.quote, cites=(c.n,), tight=True) for c in cited)
+
+
+def hit_blocks(hits: Sequence[Hit], *, snippets: bool = True) -> Iterator[Block]:
+    """Lay out ranked papers."""
+    for hit in hits:
+        paper = hit.paper
+        yield Block("item", hit.title, marker=f"{hit.rank}.", detail=_about(paper), url=paper.url)
+        if snippets and hit.snippet:
+            yield Block("quote", hit.snippet, tight=True)
+
+
+def paper_blocks(paper: Paper, cited: Sequence[Citation]) -> Iterator[Block]:
+    """Lay out a paper whole, the cited sentences of its abstract on lines of their own."""
+    yield Block("item", paper.title, detail=_about(paper), url=paper.url)
+    at = 0
+    for citation in sorted(cited, key=lambda c: c.start):
+        if paper.abstract[citation.start : citation.end] != citation.quote:
+            yield Block("note", "the abstract has changed since this answer; the quote is from before")
+            yield Block("quote", citation.quote, cites=(citation.n,))
+        elif citation.start >= at:
+            yield from _passage(paper.abstract[at : citation.start])
+            yield Block("quote", citation.quote, cites=(citation.n,))
+            at = citation.end
+    yield from _passage(paper.abstract[at:])
+
+
+def _passage(text: str) -> Iterator[Block]:
+    if text.strip():
+        yield Block("text", text.strip())
+
+
+def _about(paper: Paper) -> str:
+    day = paper.day.isoformat() if paper.day else ""
+    kinds = ", ".join(paper.categories[:3])
+    return " · ".join(p for p in (paper.paper_id, day, kinds, "withdrawn" if paper.withdrawn else "") if p)
+
+
+def row_blocks(rows: Iterable[tuple[str, Any]]) -> Iterator[Block]:
+    """Lay out names and values."""
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    yield from (Block("row", str(value), marker=name.ljust(width), tight=True) for name, value in rows)
+
+
+class Screen:
+    """Prints blocks to ``out``: laid out by rich on a terminal, as Markdown otherwise."""
+
+    def __init__(self, out: TextIO, *, terminal: bool = False, width: int | None = None) -> None:
+        self.out = out
+        self.terminal = terminal
+        self._width = width
+        self._started = False
+
+    def show(self, blocks: Iterable[Block]) -> None:
+        """Print ``blocks``, with a blank line between them where they want one."""
+        console = make_console(self.out, self._width) if self.terminal else None
+        for block in blocks:
+            if self._started and not block.tight:
+                self.out.write("\n")
+            self._started = True
+            if console:
+                _draw(console, block)
+            else:
+                self.out.write(markdown(block) + "\n")
+        self.out.flush()
+
+    def restart(self) -> None:
+        """Begin anew: the next block needs no blank line before it."""
+        self._started = False
+
+
+def make_console(out: TextIO, width: int | None = None) -> Console:
+    """Return a console that prints nothing but its text where colour is unwanted or cannot be shown."""
+    from rich.console import Console
+
+    options: dict[str, Any] = {"file": out, "highlight": False, "markup": False, "emoji": False}
+    options["width"] = max(MIN_WIDTH, width or _columns(out))
+    console = Console(**options, force_terminal=True)
+    # NO_COLOR asks for no colour, but bold and italic are escapes too; a dumb terminal knows none.
+    plain = console.no_color or console.is_dumb_terminal
+    return Console(**options, color_system=None) if plain else console
+
+
+def _columns(out: TextIO) -> int:
+    """Return the terminal's width; 80 where it says nothing or nonsense."""
+    try:
+        return os.get_terminal_size(out.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def _draw(console: Console, block: Block) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    body = _styled(block, console)
+    if block.kind == "quote":
+        console.print(Padding(body, (0, 0, 0, 2 if console.width < 40 else 4)))
+    elif block.kind in {"item", "row"} and block.marker:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(max_width=max(4, console.width // 3), overflow="fold")
+        grid.add_column(overflow="fold")
+        grid.add_row(Text(safe_terminal(block.marker), "cyan"), body)
+        console.print(grid)
+    else:
+        console.print(body)
+
+
+def _styled(block: Block, console: Console) -> Text:
+    from rich.text import Text
+
+    marked = block.marker if block.kind == "note" else ""
+    body = Text(overflow="fold")
+    if marked:
+        body.append(f"{marked}: ", "bold red" if marked == "INCOMPLETE" else "bold yellow")
+    body.append(safe_terminal(block.text), _STYLE.get(block.kind, "bold" if block.kind == "item" else ""))
+    if block.kind == "text" and block.detail:
+        body.append(f" ({block.detail})", "red")
+    elif block.detail:
+        body.append("\n" + safe_terminal(block.detail), "dim")
+    for number in block.cites:
+        body.append(f" [{number}]", "cyan")
+    url = safe_url(block.url)
+    if url:
+        joint = " · " if block.detail and console.width >= 60 else "\n"
+        body.append(joint + url, "dim")
+    return body
+
+
+def markdown(block: Block) -> str:
+    """Return ``block`` as Markdown in which nothing from a stranger is active."""
+    text = safe_markdown(block.text)
+    cites = "".join(f" [{n}]" for n in block.cites)
+    url = safe_url(block.url)
+    rest = "".join(f" — {part}" for part in (safe_markdown(block.detail), f"<{url}>" if url else "") if part)
+    if block.kind == "heading":
+        return f"## {text}"
+    if block.kind == "quote":
+        return f"   > {text}{cites}"
+    if block.kind == "item":
+        marker = block.marker if block.marker.endswith(".") else f"- {block.marker}".rstrip()
+        return f"{marker} **{text}**{rest}"
+    if block.kind == "row":
+        return f"- {block.marker.strip()}: {text}"
+    if block.kind == "note":
+        return f"*{block.marker}:* {text}" if block.marker else f"*{text}*"
+    return f"{text}{f' ({block.detail})' if block.detail else ''}{cites}"
+
+
+def transcript(answers: Iterable[Answer]) -> Iterator[str]:
+    """Yield a conversation as Markdown: each question as a heading, its answer, its sources with quotes."""
+    for answer in answers:
+        yield f"\n# {safe_markdown(answer.question)}\n"
+        for block in answer_blocks(answer, quotes=True):
+            yield ("" if block.tight else "\n") + markdown(block) + "\n"

@@ -1,0 +1,91 @@
+r"""Make text from strangers harmless at the place where it is printed.
+
+Titles, abstracts, names and answers may hold terminal escapes, bidirectional overrides,
+invisible characters, Markdown or HTML. Each sink has one function: `safe_terminal`,
+`safe_markdown`, `safe_json` and, for the only links ever made, `safe_url`. Nothing is dropped
+silently: what is not printable is shown as ``\x1b`` or ``\u202e``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from typing import Any
+from urllib.parse import urlsplit
+
+from paperagent.errors import visible
+
+# Variation selectors 17-256 select rare ideographs, but 240 invisible values also carry hidden text.
+_HIDDEN = re.compile("[\U000e0100-\U000e01ef]")
+# More than a script ever stacks on one letter: beyond it, marks climb over the neighbouring lines.
+_MARK = "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_STACKED = re.compile(f"({_MARK}{{4}}){_MARK}+")
+_UNSAFE_IN_JSON = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_MARKDOWN = re.compile(
+    r"""
+      [`*\[\]<]                           # code, emphasis, links and images, HTML
+    | \\(?=[!-/:-@\[-`{-~]|\Z)            # a backslash that would escape something
+    | (?<!\w)_ | _(?!\w)                  # emphasis, which never begins or ends inside a word
+    | ~(?=~)                              # strikethrough
+    | &(?=\#?\w+;)                        # entities
+    | (?<=[A-Za-z]):(?=//)                # bare addresses become links in GitHub's Markdown
+    | (?<=www)\.                          # likewise
+    | @(?=\w)                             # and so do mail addresses and mentions
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_BLOCK = re.compile(r"(?P<mark>[#>=~|]|[+-](?=[\s+-]|\Z))|(?P<number>\d{1,9})(?P<dot>[.)](?=\s|\Z))")
+
+
+def safe_terminal(text: str, *, newlines: bool = False) -> str:
+    r"""Return ``text`` with everything a terminal could obey, or that hides or reorders, made visible.
+
+    With ``newlines``, line ends stay; otherwise the result is one line.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    text = _STACKED.sub(r"\1", _HIDDEN.sub(lambda m: f"\\U{ord(m[0]):08x}", text))
+    if newlines:
+        return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
+    return visible(" ".join(text.replace("\r\n", "\n").replace("\t", " ").split("\n")))
+
+
+def safe_markdown(text: str) -> str:
+    """Return ``text`` on one line as Markdown that renders as exactly these characters.
+
+    No link, image, HTML, code or block can begin in it.
+    """
+    text = _MARKDOWN.sub(lambda m: "\\" + m[0], safe_terminal(text).strip())
+    block = _BLOCK.match(text)
+    if block is None:
+        return text
+    if block["mark"]:
+        return "\\" + text
+    return f"{block['number']}\\{text[len(block['number']) :]}"
+
+
+def safe_json(value: Any) -> str:
+    """Return ``value`` as indented JSON, readable and with no character that a terminal could obey."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    if text.isascii():
+        return text
+    return "".join(
+        c if c == "\n" or unicodedata.category(c) not in _UNSAFE_IN_JSON else _unicode(c) for c in text
+    )
+
+
+def safe_url(url: str | None) -> str | None:
+    """Return ``url`` where it is a plain http(s) address, else None."""
+    if not url or not re.fullmatch(r"[!#-;=?-\[\]_a-z~]+", url):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc else None
+
+
+def _unicode(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

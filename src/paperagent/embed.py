@@ -124,6 +124,11 @@ def chroma_cache() -> Path:
     return Path("~/.cache/chroma/onnx_models").expanduser() / FOLDER / "onnx"
 
 
+def without_surrogates(text: str) -> str:
+    """Replace lone surrogates, which have no UTF-8, one character for one: offsets stay right."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
 def available_cores() -> int:
     """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -261,8 +266,7 @@ def _in_order(function: Callable[[_In], _Out], items: Iterable[_In], *, threads:
 
 
 def _clean(text: str) -> str:
-    """Cut ``text`` and replace lone surrogates, which no tokenizer takes, one for one: spans stay right."""
-    return _SURROGATE.sub("\ufffd", text[:_MAX_CHARS])
+    return without_surrogates(text[:_MAX_CHARS])
 
 
 def _unit(rows: Matrix) -> Matrix:

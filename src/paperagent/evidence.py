@@ -43,7 +43,7 @@ _COMPARE = re.compile(
 _LIST = re.compile(
     r"""\b(?:which|what)\ (?:\w+\ ){0,2}?(?:papers|works|studies|methods|approaches|benchmarks|datasets
         |systems|models|frameworks|techniques)\b
-    |\b(?:papers|works|studies)\b|^(?:list|name|find|show|give)\b|\boverview\ of\b
+    |^(?:[\w'-]+,?\ ){0,4}(?:papers|works|studies)\b|^(?:list|name|find|show|give)\b|\boverview\ of\b
     |\bwho\ (?:else\ )?works\ on\b
     |\bwhat\ (?:do|does)\ (?:we|the\ library|it)\ have\b|\bwhat\ is\ there\b|\bwhat(?:'s|\ is)\ new\b
     |\bany(?:thing|\ papers|\ work)\b.*\b(?:on|about)\b""",
@@ -113,7 +113,7 @@ def question_kind(text: str) -> Kind:
     """Tell a comparison of two papers and a request for a list from a question on one paper."""
     if _COMPARE.search(text):
         return "compare"
-    return "list" if _LIST.search(text) else "single"
+    return "list" if _LIST.search(text) and not _ASKS_NUMBER.search(text) else "single"
 
 
 def ask(text: str, encoded: Encoded | None, informativeness: Callable[[str], float]) -> Question:

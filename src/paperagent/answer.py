@@ -1,0 +1,403 @@
+"""The one answer pipeline: question → hits → readings → sentences → checked Answer.
+
+Every interface (``ask()``, the chat loop, later the digest and the web page) goes through
+`Pipeline`; it knows a library and an encoder only by the small protocols below.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from paperagent import abstention, citations, conversation, evidence, retrieve
+from paperagent.sentences import split
+from paperagent.text import analyse
+from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
+
+if TYPE_CHECKING:
+    from paperagent.types import Vector
+
+DEFAULT_K = 8
+"""Papers that an answer names as retrieved."""
+POOL = 12
+"""Papers that are read closely for one question; more cost time and find little."""
+ABSTAIN_BELOW, DOUBT_BELOW = 0.2, 0.4
+"""Confidence below which the answer is "the abstracts do not say", or is marked as doubtful."""
+UNRELATED_BELOW = 0.25
+"""Similarity of the closest sentence below which the library has nothing on the topic."""
+FOLLOW_UP_GAP = 0.15
+"""A question whose best paper stands out less than this is searched with its context."""
+_SNIPPET = 300
+
+
+class Library(Protocol):
+    """What answering needs of a store."""
+
+    def count(self) -> int:
+        """Return the number of papers."""
+        ...
+
+    def corpus_stats(self, stems: Collection[str]) -> tuple[int, float, Mapping[str, int]]:
+        """Return papers, average length in terms and the document frequency of each stem."""
+        ...
+
+    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+        """Return known stems within an edit distance, most frequent first."""
+        ...
+
+    def candidates(
+        self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters
+    ) -> Sequence[retrieve.Scored]:
+        """Return what the two indexes nominate."""
+        ...
+
+    def get_many(self, paper_ids: Iterable[str]) -> Mapping[str, Paper]:
+        """Return the papers by id."""
+        ...
+
+
+class Encoder(Protocol):
+    """Encodes texts, each alone."""
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Return vector and token states of each text."""
+        ...
+
+
+class QueryEmbedder(Protocol):
+    """Embeds queries into the space of the library's vectors."""
+
+    def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
+        """Yield one unit vector a text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question with everything that shapes its answer."""
+
+    question: str
+    history: tuple[conversation.Turn, ...] = ()
+    k: int = DEFAULT_K
+    filters: Filters = field(default_factory=Filters)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What retrieval found for a question."""
+
+    hits: tuple[Hit, ...]
+    """By falling retrieval score, not yet read."""
+    stats: retrieve.CorpusStats
+    encoded: Encoded | None
+    context: Encoded | None
+    """The question with its conversation, where that was searched too."""
+    agree: bool
+    gap: float
+
+
+class Pipeline:
+    """Searches and answers over one library."""
+
+    def __init__(
+        self, library: Library, *, encoder: Encoder | None, embedder: QueryEmbedder | None = None
+    ) -> None:
+        """Take an encoder for reading and, where its vectors are another's, an embedder for search."""
+        self._library = library
+        self._encoder = encoder
+        self._embedder = embedder
+        self._read: dict[str, list[Encoded]] = {}
+
+    # --- search ---
+
+    def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
+        """Return the ``k`` best papers for a query, each with its most telling sentence."""
+        terms, ranked, stats = self._rank(query, self._vector(query), filters)
+        return [_with_snippet(h, terms.stems, stats) for h in self._hits(ranked[:k])]
+
+    def _vector(self, text: str, encoded: Encoded | None = None) -> Vector | None:
+        if self._embedder is not None:
+            return next(iter(self._embedder.embed([text])))
+        if encoded is None and self._encoder is not None:
+            encoded = self._encoder.encode([text])[0]
+        return encoded.vector if encoded else None
+
+    def _rank(
+        self, text: str, vector: Vector | None, filters: Filters
+    ) -> tuple[retrieve.Query, list[retrieve.Ranked], retrieve.CorpusStats]:
+        query, stats = self._query(text, vector)
+        candidates = self._nominate(query, filters)
+        return query, retrieve.rank(candidates, query, stats), stats
+
+    def _query(self, text: str, vector: Vector | None) -> tuple[retrieve.Query, retrieve.CorpusStats]:
+        """Turn text into query terms, mending words that the library does not know."""
+        wanted = retrieve.query_stems(text)
+        stats = self._stats({*wanted, *analyse(text)})
+        stems = retrieve.mend_spelling(wanted, stats.frequency, self._library.fuzzy)
+        if stems != wanted:
+            stats = self._stats({*stems, *analyse(text)})
+        return retrieve.Query(tuple(stems), vector), stats
+
+    def _stats(self, stems: Collection[str]) -> retrieve.CorpusStats:
+        return retrieve.CorpusStats(*self._library.corpus_stats(stems))
+
+    def _nominate(self, query: retrieve.Query, filters: Filters) -> Sequence[retrieve.Scored]:
+        return self._library.candidates(
+            stems=query.stems, vector=query.vector, limit=retrieve.CANDIDATES, filters=filters
+        )
+
+    def _hits(self, ranked: Sequence[retrieve.Ranked]) -> list[Hit]:
+        papers = self._library.get_many([r.paper_id for r in ranked])
+        known = [r for r in ranked if r.paper_id in papers]
+        return [
+            Hit(papers[r.paper_id], r.score, i, r.lexical, r.vector) for i, r in enumerate(known, start=1)
+        ]
+
+    # --- answers ---
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Answer extractively, yielding ``retrieved``, each ``claim`` as it is chosen, and ``done``."""
+        clock = _Clock()
+        if not self._library.count():
+            yield Event("done", answer=_empty_library(request, clock))
+            return
+        found = self._find(request)
+        clock.lap("retrieve")
+        if not found.hits:
+            yield Event("retrieved")
+            yield Event("done", answer=_nothing_found(request, clock))
+            return
+        question = evidence.ask(request.question, found.encoded, _informativeness(found.stats))
+        readings = self._close_reading(question, found)
+        hits = _reordered(found.hits, readings)[: request.k]
+        yield Event("retrieved", hits=hits)
+        answer = self._write(request, question, readings[: request.k], found)
+        clock.lap("generate")
+        answer = replace(answer, hits=hits, notes=(*request.notes, *answer.notes))
+        citations.verify(answer, self._library.get_many([c.paper_id for c in answer.citations]))
+        clock.lap("verify")
+        by_n = {c.n: c for c in answer.citations}
+        for claim in answer.claims:
+            yield Event("claim", claim=claim, citations=tuple(by_n[n] for n in claim.citations))
+        yield Event("done", answer=replace(answer, timings_ms=clock.total()))
+
+    def _find(self, request: Request) -> Found:
+        """Search for the question; with history and a question that leans on it, in context too."""
+        text = request.question
+        encoded = self._encoder.encode([text])[0] if self._encoder else None
+        query, stats = self._query(text, self._vector(text, encoded))
+        candidates = list(self._nominate(query, request.filters))
+        ranked = retrieve.rank(candidates, query, stats)
+        context = None
+        if request.history and (
+            conversation.refers_back(text) or retrieve.gap(ranked or [_NONE]) < FOLLOW_UP_GAP
+        ):
+            wider = conversation.in_context(text, request.history)
+            context = self._encoder.encode([wider])[0] if self._encoder else None
+            query_wide, stats_wide = self._query(wider, self._vector(wider, context))
+            candidates = _union(candidates, self._nominate(query_wide, request.filters))
+            ranked = retrieve.blend(
+                retrieve.rank(candidates, query, stats), retrieve.rank(candidates, query_wide, stats_wide)
+            )
+        hits = self._hits(ranked[: max(request.k, POOL)])
+        return Found(
+            tuple(hits), stats, encoded, context, _sides_agree(ranked), retrieve.gap(ranked or [_NONE])
+        )
+
+    def _close_reading(self, question: evidence.Question, found: Found) -> list[evidence.Reading]:
+        """Read the best papers sentence by sentence and rank them by what they say."""
+        pool = found.hits[:POOL]
+        parts = [tuple(split(h.paper.abstract)) for h in pool]
+        encoded = self._encode_papers(pool, parts) if question.encoded is not None else [None] * len(pool)
+        readings = [
+            evidence.read(question, hit, sentences, states)
+            for hit, sentences, states in zip(pool, parts, encoded, strict=True)
+            if sentences
+        ]
+        if found.context is not None:
+            readings = [
+                _in_conversation(r, found.context, e) for r, e in zip(readings, encoded, strict=False)
+            ]
+        return evidence.rerank(readings)
+
+    def _encode_papers(
+        self, pool: Sequence[Hit], parts: Sequence[Sequence[Sentence]]
+    ) -> list[list[Encoded] | None]:
+        """Encode title and sentences of each paper, keeping those read before."""
+        assert self._encoder is not None
+        keys = [f"{h.paper_id}\n{hash(h.paper.abstract)}" for h in pool]
+        todo = [i for i, key in enumerate(keys) if key not in self._read]
+        texts = [t for i in todo for t in (pool[i].title, *(s.text for s in parts[i]))]
+        states = iter(self._encoder.encode(texts))
+        fresh = {keys[i]: [next(states) for _ in range(1 + len(parts[i]))] for i in todo}
+        known = {**self._read, **fresh}
+        self._remember(fresh)
+        return [known[key] for key in keys]
+
+    def _remember(self, fresh: Mapping[str, list[Encoded]]) -> None:
+        merged = {**self._read, **fresh}
+        self._read = dict(list(merged.items())[-_REMEMBERED:])
+
+    def _write(
+        self,
+        request: Request,
+        question: evidence.Question,
+        readings: Sequence[evidence.Reading],
+        found: Found,
+    ) -> Answer:
+        """Choose sentences, or abstain with the reason."""
+        signals = abstention.signals(question, readings, agree=found.agree, gap=found.gap)
+        sure = abstention.confidence(signals, encoder=question.encoded is not None)
+        picks = evidence.select(question, readings)
+        cited = _cite(picks, readings)
+        if sure < ABSTAIN_BELOW:
+            return _abstain(request, readings, cited, signals=signals, sure=sure)
+        claims = tuple(map(citations.quoted_claim, cited))
+        notes = ("closest passages: the abstracts may not answer this",) if sure < DOUBT_BELOW else ()
+        return Answer(
+            question=request.question,
+            status="answered",
+            reason=None,
+            answer=citations.join(claims, cited),
+            claims=claims,
+            citations=cited,
+            confidence=sure,
+            notes=notes,
+        )
+
+
+_REMEMBERED = 120
+"""Papers whose token states are kept in memory, about 0.4 MB each."""
+_NONE = retrieve.Ranked("", 0.0, 0.0, None)
+
+
+class _Clock:
+    """Milliseconds by stage, on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._laps[stage] = (now - self._last) * 1000
+        self._last = now
+
+    def total(self) -> dict[str, float]:
+        return {**self._laps, "total": (time.perf_counter() - self._start) * 1000}
+
+
+def _informativeness(stats: retrieve.CorpusStats) -> Callable[[str], float]:
+    import math
+
+    return lambda s: math.log(1 + stats.papers / (1 + stats.frequency.get(s, 0)))
+
+
+def _union(first: Sequence[retrieve.Scored], second: Sequence[retrieve.Scored]) -> list[retrieve.Scored]:
+    return list({c.paper_id: c for c in (*first, *second)}.values())
+
+
+def _sides_agree(ranked: Sequence[retrieve.Ranked]) -> bool:
+    """Tell whether the lexical and the vector side put the same paper first."""
+    seen = [r for r in ranked if r.vector is not None]
+    if not seen:
+        return False
+    by_words = max(seen, key=lambda r: r.lexical)
+    by_vector = max(seen, key=lambda r: r.vector or 0.0)
+    return by_words.paper_id == by_vector.paper_id
+
+
+def _reordered(hits: Sequence[Hit], readings: Sequence[evidence.Reading]) -> tuple[Hit, ...]:
+    """Return the hits with the read ones first, in their new order and with their new scores."""
+    read = [replace(r.hit, score=r.score) for r in readings]
+    names = {h.paper_id for h in read}
+    rest = [h for h in hits if h.paper_id not in names]
+    return tuple(replace(h, rank=i) for i, h in enumerate([*read, *rest], start=1))
+
+
+def _cite(picks: Sequence[evidence.Pick], readings: Sequence[evidence.Reading]) -> tuple[Citation, ...]:
+    return tuple(
+        citations.cite(n, readings[p.paper].hit.paper, readings[p.paper].sentences[p.sentence])
+        for n, p in enumerate(picks, start=1)
+    )
+
+
+def _abstain(
+    request: Request,
+    readings: Sequence[evidence.Reading],
+    cited: tuple[Citation, ...],
+    *,
+    signals: abstention.Signals,
+    sure: float,
+) -> Answer:
+    """Say that the abstracts do not say; name the closest passages where there is a topic at all."""
+    unrelated = signals.similarity < UNRELATED_BELOW and signals.coverage < _COVERED
+    if unrelated:
+        text = "The abstracts do not say: nothing in the library is about this."
+        return _abstention(request, "no_evidence", text, confidence=sure)
+    nearest = readings[0].hit.title
+    marks = "".join(f"[{c.n}]" for c in cited)
+    text = (
+        "The abstracts do not say: no sentence found answers this. "
+        f"The closest passages are from “{citations.inert(nearest)}” {marks}."
+    )
+    return _abstention(request, "not_in_abstracts", text, cited=cited, confidence=sure)
+
+
+_COVERED = 0.6
+"""Coverage of the question above which a paper is on its topic even if no sentence is close."""
+
+
+def _abstention(
+    request: Request,
+    reason: str,
+    text: str,
+    *,
+    cited: tuple[Citation, ...] = (),
+    confidence: float = 0.0,
+) -> Answer:
+    return Answer(
+        question=request.question,
+        status="abstained",
+        reason=reason,
+        answer=text,
+        citations=cited,
+        confidence=confidence,
+    )
+
+
+def _empty_library(request: Request, clock: _Clock) -> Answer:
+    text = "The library is empty: read a feed first, with `paperagent ingest SOURCE`."
+    answer = _abstention(request, "empty_library", text)
+    return replace(answer, notes=request.notes, timings_ms=clock.total())
+
+
+def _nothing_found(request: Request, clock: _Clock) -> Answer:
+    text = "The abstracts do not say: no paper in the library matches this question and its filters."
+    answer = _abstention(request, "no_evidence", text)
+    return replace(answer, notes=request.notes, timings_ms=clock.total())
+
+
+def _in_conversation(
+    reading: evidence.Reading, context: Encoded, encoded: Sequence[Encoded] | None
+) -> evidence.Reading:
+    """Let the conversation count for how close a paper is to the topic."""
+    if encoded is None:
+        return reading
+    closest = max(float(e.vector @ context.vector) for e in encoded)
+    return replace(reading, similarity=max(reading.similarity, closest))
+
+
+def _with_snippet(hit: Hit, stems: Sequence[str], stats: retrieve.CorpusStats) -> Hit:
+    """Return the hit with the sentence that holds most of the query's information."""
+    wanted = {s: stats.idf(s) for s in stems}
+
+    def held(sentence: Sentence) -> float:
+        return sum(wanted.get(s, 0.0) for s in set(analyse(sentence.text)))
+
+    sentences = split(hit.paper.abstract)
+    best = max(sentences, key=lambda s: (held(s), -s.index)).text if sentences else ""
+    return replace(hit, snippet=best if len(best) <= _SNIPPET else best[: _SNIPPET - 1] + "…")

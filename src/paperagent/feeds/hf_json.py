@@ -1,0 +1,55 @@
+"""Hugging Face's Daily Papers as JSON, as ``/api/daily_papers`` gives it.
+
+Fields stand in ``item["paper"]`` or, in older and in single-paper answers, in the item itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paperagent.feeds import dates, ids
+from paperagent.feeds.record import Record, abstract_of, arxiv_of, count_of, flags, names, title_of, withdrawn
+from paperagent.types import Paper
+
+NAME = "hf-daily"
+
+
+def convert(item: Record) -> Paper:
+    """Return the paper of one item. ``submittedOnDailyAt``, not ``publishedAt``, is the day it was listed."""
+    noticed: set[str] = set()
+    fields = _Fields(item)
+    found = arxiv_of(fields["id"])
+    title = title_of(fields["title"], noticed)
+    abstract = abstract_of(fields["summary"], noticed)
+    return Paper(
+        paper_id=found.id,
+        title=title,
+        abstract=abstract,
+        authors=names(_authors(fields["authors"]), noticed),
+        published=dates.day(fields["publishedAt"], noticed),
+        listed=dates.day(fields["submittedOnDailyAt"], noticed),
+        url=ids.arxiv_url(found.id),
+        arxiv_id=found.id,
+        version=found.version,
+        sources=(NAME,),
+        upvotes=count_of(fields["upvotes"]),
+        withdrawn=withdrawn(abstract),
+        flags=flags(noticed),
+    )
+
+
+class _Fields:
+    """The inner record first, then the item around it."""
+
+    def __init__(self, item: Record) -> None:
+        inner = item.get("paper")
+        self._layers = [inner, item] if isinstance(inner, dict) else [item]
+
+    def __getitem__(self, key: str) -> Any:
+        return next((layer[key] for layer in self._layers if layer.get(key) not in (None, "")), None)
+
+
+def _authors(values: Any) -> list[Any]:
+    if not isinstance(values, list):
+        return []
+    return [v.get("name") if isinstance(v, dict) else v for v in values]

@@ -1,0 +1,122 @@
+"""The fields of one record checked and cleaned, the same for every format.
+
+Each helper takes what a feed holds, of any type, and gives what a `Paper` holds. What makes a
+record unusable raises `BadRecord`; what is merely odd is added to ``noticed``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from paperagent.errors import FeedError
+from paperagent.feeds import ids
+from paperagent.feeds.clean import capped, clean
+from paperagent.types import Paper, Skipped
+
+Record = dict[str, Any]
+Entry = Paper | Skipped
+
+TITLE_LIMIT = 1_000
+ABSTRACT_LIMIT = 20_000
+_NAME_LIMIT = 500
+_SHORTEST_ABSTRACT = 10
+_MOST_ENTRIES = 100_000
+
+_PLACEHOLDER = re.compile(
+    r"\W*(?:no |the )?abstract (?:is )?(?:not )?(?:available|provided|found)\W*", re.IGNORECASE
+)
+_WITHDRAWN = re.compile(
+    r"(?:(?:this|the) (?:paper|article|manuscript|submission|work|preprint) (?:has been|was|is|is being) "
+    r"(?:temporarily |now )?)?withdrawn\b",
+    re.IGNORECASE,
+)
+
+
+class BadRecord(ValueError):  # noqa: N818 - it says what the record is; it never leaves the feed
+    """A record that cannot become a paper; ``reason`` is the same for the same fault."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def title_of(value: object, noticed: set[str]) -> str:
+    """Return a usable title, at most 1,000 characters."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadRecord("no title")
+    title = capped(value, TITLE_LIMIT, noticed)
+    if not any(c.isalnum() for c in title):
+        raise BadRecord("title empty after cleaning")
+    return title
+
+
+def abstract_of(value: object, noticed: set[str]) -> str:
+    """Return a usable abstract, at most 20,000 characters."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadRecord("no abstract")
+    abstract = capped(value, ABSTRACT_LIMIT, noticed)
+    if not any(c.isalnum() for c in abstract):
+        raise BadRecord("abstract empty after cleaning")
+    if len(abstract) < _SHORTEST_ABSTRACT:
+        raise BadRecord("abstract too short")
+    if len(abstract) < 4 * _SHORTEST_ABSTRACT and _PLACEHOLDER.fullmatch(abstract):
+        raise BadRecord("no abstract")
+    return abstract
+
+
+def names(values: object, noticed: set[str]) -> tuple[str, ...]:
+    """Return the non-empty strings of a list, cleaned, in order: authors, categories, sources."""
+    if isinstance(values, str):
+        values = [values]
+    if not isinstance(values, list | tuple):
+        return ()
+    cleaned = [clean(v, noticed) if len(v) < _NAME_LIMIT else _cut(v) for v in values if isinstance(v, str)]
+    return tuple([name for name in cleaned if name])
+
+
+def _cut(name: str) -> str:
+    return capped(name, _NAME_LIMIT, set())
+
+
+def unique(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the values without repeats, in order of first sight."""
+    return tuple(dict.fromkeys(values))
+
+
+def arxiv_of(value: object) -> ids.ArxivId:
+    """Return the arXiv id of a record that must have one."""
+    if value is None or value == "":
+        raise BadRecord("no id")
+    found = ids.arxiv_id(value)
+    if found is None:
+        raise BadRecord("bad id")
+    return found
+
+
+def count_of(value: object) -> int | None:
+    """Return a whole number from 0 to 2**53, else None."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
+        return value
+    return None
+
+
+def withdrawn(abstract: str, comment: object = None) -> bool:
+    """Tell whether arXiv's abstract or comment says that the paper was withdrawn."""
+    if "ithdrawn" in abstract and _WITHDRAWN.match(abstract):
+        return True
+    return isinstance(comment, str) and bool(_WITHDRAWN.match(clean(comment[:500])))
+
+
+def flags(noticed: set[str]) -> tuple[str, ...]:
+    """Return what was noticed, sorted."""
+    return tuple(sorted(noticed)) if noticed else ()
+
+
+def bounded(entries: Iterable[Entry], label: str) -> Iterator[Entry]:
+    """Yield the entries of a feed read whole; raise FeedError past 100,000."""
+    for number, entry in enumerate(entries, start=1):
+        if number > _MOST_ENTRIES:
+            raise FeedError(f"{label}: more than {_MOST_ENTRIES:,} entries; split it into smaller feeds")
+        yield entry

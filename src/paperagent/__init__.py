@@ -1,3 +1,81 @@
-"""Ask your paper feed: answers in which every sentence cites the sentence it rests on."""
+"""Ask your paper feed: answers in which every sentence cites the sentence it rests on.
+
+Heavy parts load when they are first used: ``import paperagent`` itself is cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paperagent.errors import (
+    ConfigError,
+    EndpointError,
+    FeedError,
+    GateError,
+    InputError,
+    MailError,
+    PaperAgentError,
+    StoreError,
+    StoreLockedError,
+)
+
+if TYPE_CHECKING:
+    from paperagent.app import PaperAgent, PaperNotFoundError, ask
+    from paperagent.types import (
+        Answer,
+        Citation,
+        Claim,
+        Event,
+        Filters,
+        Hit,
+        IngestReport,
+        Paper,
+        Sentence,
+        Skipped,
+        Usage,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "Citation",
+    "Claim",
+    "ConfigError",
+    "EndpointError",
+    "Event",
+    "FeedError",
+    "Filters",
+    "GateError",
+    "Hit",
+    "IngestReport",
+    "InputError",
+    "MailError",
+    "Paper",
+    "PaperAgent",
+    "PaperAgentError",
+    "PaperNotFoundError",
+    "Sentence",
+    "Skipped",
+    "StoreError",
+    "StoreLockedError",
+    "Usage",
+    "__version__",
+    "ask",
+]
+
+_IN_APP = {"PaperAgent", "PaperNotFoundError", "ask"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load `PaperAgent`, `ask` and the result types when they are first named."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    module = importlib.import_module("paperagent.app" if name in _IN_APP else "paperagent.types")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

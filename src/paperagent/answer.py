@@ -19,7 +19,7 @@ from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Pap
 if TYPE_CHECKING:
     from paperagent.types import Vector
 
-DEFAULT_K = 8
+DEFAULT_K = 10
 """Papers that an answer names as retrieved."""
 POOL = 12
 """Papers that are read closely for one question; more cost time and find little."""

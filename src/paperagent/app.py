@@ -1,0 +1,429 @@
+"""Wiring: Settings → adapters → `PaperAgent`; the only place that sees both sides."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from paperagent import conversation
+from paperagent.errors import ConfigError, InputError, PaperAgentError, StoreError, visible
+from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Paper
+
+if TYPE_CHECKING:
+    from paperagent.answer import Pipeline, Request
+    from paperagent.config import Settings
+    from paperagent.embed import MiniLM
+    from paperagent.llm import OpenAIEmbedder
+    from paperagent.store import Health, LocalStore
+
+Day = dt.date | str | None
+Mode = Literal["extractive", "llm"]
+Progress = Callable[[str, int, int | None], None]
+"""Called as ``progress(stage, done, total)``; stages are ``read``, ``index`` and ``embed``."""
+
+MAX_K = 100
+
+
+class PaperNotFoundError(InputError, KeyError):
+    """No paper of the library has this id."""
+
+
+class PaperAgent:
+    """One library of papers: reads feeds, searches, answers with citations.
+
+    Every argument is optional; what is not given comes from the environment or ``.env``. The
+    library is opened at the first use and is created only by `ingest`. An agent may be shared
+    between threads, but not between processes.
+
+    Raises:
+        ConfigError: a setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        home: str | Path | None = None,
+        *,
+        model: str | None = None,
+        mode: Mode | None = None,
+        embedder: str | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        if settings is None:
+            from paperagent import config
+
+            settings = config.load(home=_home(home), model=model, mode=_mode(mode), embedder=embedder)
+        self.settings = settings
+        self.home = Path(settings.home)
+        """The library's folder."""
+        self.notes: tuple[str, ...] = ()
+        """What the person should know about this set-up, such as a missing embedding model."""
+        self._lock = threading.RLock()
+        self._store: LocalStore | None = None
+        self._tools: tuple[MiniLM | None, MiniLM | OpenAIEmbedder | None] | None = None
+        self._pipeline: Pipeline | None = None
+
+    # --- papers in ---
+
+    def ingest(
+        self,
+        sources: str | Path | Iterable[str | Path],
+        *,
+        date: Day = None,
+        progress: Progress | None = None,
+        vectors: bool = True,
+    ) -> IngestReport:
+        """Read feeds into the library and return what changed.
+
+        Papers are searchable by their words as soon as they are read; vectors follow, and may
+        be interrupted and taken up again by any later ingest. ``date`` is the day on which a
+        feed without dates listed its papers.
+
+        Raises:
+            FeedError: a feed cannot be read; feeds before it are kept.
+            StoreError, StoreLockedError: the library cannot be written.
+        """
+        listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
+        if not listed:
+            raise InputError("ingest: no source; name a feed file, or - for standard input")
+        store = self._open(create=True)
+        report = _merged([self._ingest_one(store, s, _day(date, "date"), progress) for s in listed])
+        embedder = self._embedder() if vectors else None
+        added = pending = 0
+        if embedder is not None:
+            added, pending = store.catch_up_vectors(embedder, progress=progress)
+        return _with_vectors(report, store, added, pending, notes=self.notes if vectors else ())
+
+    def _ingest_one(
+        self, store: LocalStore, source: str | Path, date: dt.date | None, progress: Progress | None
+    ) -> IngestReport:
+        from paperagent import feeds
+
+        with feeds.read(source, date=date) as feed:
+            return store.ingest(feed.records, today=_today(), progress=progress)
+
+    # --- questions ---
+
+    def search(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        since: Day = None,
+        until: Day = None,
+        category: str | None = None,
+        source: str | None = None,
+    ) -> list[Hit]:
+        """Return the ``k`` best papers for a query, best first.
+
+        Raises:
+            InputError: an argument is out of range.
+            StoreError: there is no library, or it is damaged.
+        """
+        text = conversation.clean_question(query)
+        filters = _filters(since, until, category, source)
+        return self._answerer().search(text, k=_k(k), filters=filters)
+
+    def ask(self, question: str, **options: Any) -> Answer:
+        """Answer a question from the library; takes the options of `ask_stream`."""
+        *_, last = self.ask_stream(question, **options)
+        assert last.answer is not None
+        return last.answer
+
+    def ask_stream(
+        self,
+        question: str,
+        *,
+        history: Iterable[Any] | None = None,
+        k: int | None = None,
+        since: Day = None,
+        until: Day = None,
+        category: str | None = None,
+        source: str | None = None,
+        mode: Mode | None = None,
+        model: str | None = None,
+        effort: str | None = None,
+        max_cost: float | None = None,
+    ) -> Iterator[Event]:
+        """Answer a question step by step: ``retrieved``, each ``claim``, then ``done`` with the Answer.
+
+        ``history`` holds the earlier turns as ``(question, answer)`` pairs, oldest first; ``k``
+        is the number of papers retrieved, 1 to 100. The arguments are checked at the call, not
+        at the first event.
+
+        Raises:
+            InputError: a question or option that cannot be used.
+            ConfigError: ``mode="llm"`` without an endpoint.
+            StoreError: there is no library, or it is damaged.
+        """
+        _check_llm_options(model, effort, max_cost)
+        self._require_extractive(_mode(mode))
+        request = self._request(question, history, k, _filters(since, until, category, source))
+        return self._answerer().stream(request)
+
+    def _request(
+        self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
+    ) -> Request:
+        from paperagent.answer import Request
+
+        turns, notes = conversation.clean_history(history)
+        return Request(
+            question=conversation.clean_question(question),
+            history=turns,
+            k=_k(self.settings.top_k if k is None else k),
+            filters=filters,
+            notes=notes,
+        )
+
+    def _require_extractive(self, mode: Mode | None) -> None:
+        wanted = mode or self.settings.mode
+        if wanted == "llm":
+            raise ConfigError("mode: answers by a model are not part of this version; use mode extractive")
+
+    def get(self, paper_id: str) -> Paper:
+        """Return one paper by its id or an alias of it.
+
+        Raises:
+            PaperNotFoundError: the library has no such paper.
+        """
+        if not isinstance(paper_id, str):
+            raise InputError(f"paper_id: must be str, got {type(paper_id).__name__}")
+        paper = self._open().get(paper_id)
+        if paper is None:
+            raise PaperNotFoundError(
+                f"paper: no paper with the id {visible(paper_id, limit=80)}; `paperagent search` shows ids"
+            )
+        return paper
+
+    def papers(self) -> Iterator[Paper]:
+        """Yield every paper of the library."""
+        return self._open().papers()
+
+    # --- upkeep ---
+
+    def status(self) -> dict[str, Any]:
+        """Return what the library holds and how far its indexes are."""
+        return self._open().status()
+
+    def doctor(self, *, repair: bool = False) -> Health:
+        """Prove that every paper is reachable in both indexes; with ``repair``, rebuild what is not."""
+        return self._open().doctor(repair=repair)
+
+    def reindex(self, *, vectors: bool = True, progress: Progress | None = None) -> None:
+        """Rebuild the indexes from the library; vectors are embedded anew only where the model changed."""
+        store = self._open()
+        embedder = self._embedder() if vectors else None
+        store.reindex(embedder=embedder, progress=progress)
+
+    def close(self) -> None:
+        """Close the library; the agent opens it again when it is used again."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+            self._store = self._pipeline = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"PaperAgent(home={str(self.home)!r})"
+
+    def __getstate__(self) -> object:
+        """Refuse to be pickled: an agent holds secrets and open files."""
+        raise TypeError("PaperAgent cannot be pickled: it holds secrets and open files")
+
+    # --- adapters ---
+
+    def _open(self, *, create: bool = False) -> LocalStore:
+        from paperagent.store import LocalStore
+
+        with self._lock:
+            if self._store is None:
+                self._store = LocalStore(self.home, create=create)
+            return self._store
+
+    def _answerer(self) -> Pipeline:
+        from paperagent.answer import Pipeline
+
+        with self._lock:
+            store = self._open()
+            if self._pipeline is None:
+                encoder, embedder = self._models()
+                if embedder is not None:
+                    _require_same_space(store, embedder.embedder_id)
+                self._pipeline = Pipeline(
+                    store, encoder=encoder, embedder=None if embedder is encoder else embedder
+                )
+            return self._pipeline
+
+    def _embedder(self) -> MiniLM | OpenAIEmbedder | None:
+        return self._models()[1]
+
+    def _models(self) -> tuple[MiniLM | None, MiniLM | OpenAIEmbedder | None]:
+        """Return what reads sentences and what makes the library's vectors: often the same."""
+        with self._lock:
+            if self._tools is None:
+                self._tools = self._load_models()
+            return self._tools
+
+    def _load_models(self) -> tuple[MiniLM | None, MiniLM | OpenAIEmbedder | None]:
+        name = self.settings.embedder
+        if name == "none":
+            return None, None
+        encoder = self._load_minilm(name)
+        if not name.startswith("openai:"):
+            return encoder, encoder
+        from paperagent.llm import OpenAIEmbedder
+
+        key = self.settings.openai_api_key
+        return encoder, OpenAIEmbedder(
+            name.removeprefix("openai:"),
+            api_key=key.get_secret_value() if key else None,
+            base_url=self.settings.openai_base_url,
+            timeout=self.settings.timeout,
+        )
+
+    def _load_minilm(self, name: str) -> MiniLM | None:
+        from paperagent.embed import MiniLM, find_model
+
+        folder = find_model(self.settings.model_dir, self.settings.cache_dir)
+        if folder is None:
+            self.notes = (
+                "no embedding model found, so searching by words alone; run `paperagent models pull`",
+            )
+            return None
+        return MiniLM.load(folder, precision="fp32" if name == "minilm-fp32" else "int8")
+
+
+def ask(question: str, **options: Any) -> Answer:
+    """Answer a question from the default library (``PAPERAGENT_HOME``), with settings from the environment.
+
+    Takes the options of `PaperAgent.ask_stream`. Synchronous; safe in threads and inside a
+    running event loop. The library is opened once and kept for later calls.
+    """
+    return _default_agent().ask(question, **options)
+
+
+_default: dict[tuple[Path, int], PaperAgent] = {}
+_default_lock = threading.Lock()
+
+
+def _default_agent() -> PaperAgent:
+    """Return the agent of the settings in force, kept while they and the process stay the same."""
+    import os
+
+    fresh = PaperAgent()
+    with _default_lock:
+        known = _default.get((fresh.home, os.getpid()))
+        if known is None or known.settings != fresh.settings:
+            known = _default[fresh.home, os.getpid()] = fresh
+        return known
+
+
+def _home(home: str | Path | None) -> Path | None:
+    if home is None:
+        return None
+    text = str(home)
+    if not text.strip():
+        raise InputError("home: path is empty; name the library's folder")
+    if "\0" in text:
+        raise InputError("home: path contains NUL; name the library's folder")
+    return Path(text).expanduser().absolute()
+
+
+def _mode(mode: Mode | None) -> Mode | None:
+    if mode in (None, "extractive", "llm"):
+        return mode
+    raise InputError(f"mode: must be extractive or llm, got {visible(str(mode), limit=40)}")
+
+
+def _k(k: object) -> int:
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise InputError(f"k: must be int, got {type(k).__name__}")
+    if not 1 <= k <= MAX_K:
+        raise InputError(f"k: must be 1..{MAX_K}, got {k}")
+    return k
+
+
+def _filters(since: Day, until: Day, category: str | None, source: str | None) -> Filters:
+    for name, value in (("category", category), ("source", source)):
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise InputError(f"{name}: must be a non-empty text")
+    first, last = _day(since, "since"), _day(until, "until")
+    if first and last and first > last:
+        raise InputError(f"since: {first} is after until {last}; the range is empty")
+    if first and first > _today() + dt.timedelta(days=1):
+        raise InputError(f"since: {first} is in the future; nothing can match")
+    return Filters(first, last, category, source)
+
+
+def _day(value: Day, name: str) -> dt.date | None:
+    """Return a day; an aware datetime counts by its UTC day, a naive one is refused."""
+    if value is None:
+        return None
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is None:
+            raise InputError(f"{name}: timezone missing; pass a date or an aware datetime")
+        return value.astimezone(dt.UTC).date()
+    if isinstance(value, dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(value)
+    except (TypeError, ValueError):
+        shown = visible(str(value), limit=40)
+        raise InputError(f"{name}: {shown} is not a date; write YYYY-MM-DD") from None
+
+
+def _check_llm_options(model: str | None, effort: str | None, max_cost: float | None) -> None:
+    if model is not None and (not isinstance(model, str) or not model.strip()):
+        raise InputError("model: is empty; name a model")
+    if effort not in (None, "fast", "deep"):
+        raise InputError(f"effort: must be fast or deep, got {visible(str(effort), limit=40)}")
+    if max_cost is not None and not (isinstance(max_cost, (int, float)) and 0 <= max_cost < float("inf")):
+        raise InputError("max_cost: must be a number of US dollars, 0 or more")
+
+
+def _require_same_space(store: LocalStore, embedder_id: str) -> None:
+    held = store.embedder_id()
+    if held is not None and held != embedder_id:
+        raise StoreError(
+            f"library: its vectors are of {held}, the settings say {embedder_id}; "
+            "run `paperagent reindex` or set PAPERAGENT_EMBEDDER back"
+        )
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()
+
+
+def _merged(reports: list[IngestReport]) -> IngestReport:
+    skipped: dict[str, int] = {}
+    for report in reports:
+        for reason, count in report.skipped.items():
+            skipped[reason] = skipped.get(reason, 0) + count
+    return IngestReport(
+        read=sum(r.read for r in reports),
+        new=sum(r.new for r in reports),
+        changed=sum(r.changed for r in reports),
+        unchanged=sum(r.unchanged for r in reports),
+        skipped=skipped,
+        papers=reports[-1].papers,
+        notes=tuple(note for r in reports for note in r.notes),
+    )
+
+
+def _with_vectors(
+    report: IngestReport, store: LocalStore, added: int, pending: int, *, notes: tuple[str, ...]
+) -> IngestReport:
+    from dataclasses import replace
+
+    missing = pending or store.status()["vectors"]["pending"]
+    return replace(report, embedded=added, pending=missing, notes=(*report.notes, *notes))
+
+
+__all__ = ["PaperAgent", "PaperAgentError", "PaperNotFoundError", "ask"]

@@ -1,0 +1,69 @@
+# Everything on a machine that has only Python >= 3.11 with pip, and make.
+#   make demo [FEED=path]   read a feed and answer a question from it
+#   make test               all tests
+#   make check              lint, format, types
+#   make bench              speed and memory, each against its limit
+#   make eval               answer quality on the sample feed and, where they lie beside, the shared sets
+
+PYTHON ?= python3
+VENV   ?= .venv
+FEED   ?=
+ASK    ?= Which decoding method cuts the cost of long answers, and by how much?
+SHARED ?= ../shared
+
+BIN     := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+HOME_   := .demo/library
+DEMO    := PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent
+
+.PHONY: setup setup-dev demo test check bench eval clean
+
+setup: $(VENV)/.base $(VENV)/.model
+
+setup-dev: $(VENV)/.dev $(VENV)/.model
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing paperagent into $(VENV) (about a minute) …"
+	@$(INSTALL) -e '.[models]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing paperagent and its developer tools into $(VENV) (about a minute) …"
+	@$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.base
+
+# Without a model everything still works, by words alone; so a failure here does not stop the rest.
+$(VENV)/.model: | $(BIN)/python
+	@if [ ! -e $(VENV)/.base ]; then $(MAKE) --no-print-directory $(VENV)/.base; fi
+	@if $(BIN)/paperagent models pull; then touch $@; else echo "going on without the embedding model"; fi
+
+demo: setup
+	@rm -rf $(HOME_) && mkdir -p .demo
+	@echo; echo '$$ paperagent ingest $(or $(FEED),the sample feed)'
+	@$(DEMO) ingest "$(or $(FEED),$$($(BIN)/python -m paperagent.feeds.sample))"
+	@echo; echo '$$ paperagent status'
+	@$(DEMO) status
+	@echo; echo '$$ paperagent ask "$(ASK)"'
+	@$(DEMO) ask "$(ASK)"
+	@echo; echo 'Go on:  PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent chat'
+
+test: setup-dev
+	$(BIN)/python -m pytest
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup-dev
+	$(BIN)/python bench/run.py --shared $(SHARED)
+
+eval: setup-dev
+	$(BIN)/python eval/run.py --shared $(SHARED)
+
+clean:
+	rm -rf .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

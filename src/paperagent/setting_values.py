@@ -94,7 +94,7 @@ def path(value: str) -> Path:
     if undefined:
         raise ValueError(f"{undefined[0]} is not defined; write the path out")
     try:
-        return Path(expanded).expanduser().absolute()
+        return Path(os.path.abspath(Path(expanded).expanduser()))  # noqa: PTH100 - resolve() follows links
     except RuntimeError as error:  # ~ of a user who does not exist
         raise ValueError("the home folder after ~ is not known; write the path out") from error
 

@@ -1,0 +1,150 @@
+"""Commands that search and answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from paperagent.commands.options import answering, as_json, common, filters, limits, top_k
+from paperagent.commands.session import Session, screen, show, warn
+
+if TYPE_CHECKING:
+    from paperagent.chat import Reader
+    from paperagent.config import Settings
+
+ENDPOINT_FAILED = 6
+MAX_STDIN_BYTES = 1024 * 1024
+
+
+@click.command()
+@click.argument("query", nargs=-1)
+@top_k
+@filters
+@as_json
+@common
+@click.pass_obj
+def search(session: Session, /, query: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
+    """List the papers that match QUERY, best first."""
+    from paperagent.render import Block, hit_blocks
+
+    within = limits(given)
+    text = _words(query, "QUERY")
+    with session.agent(top_k=given["top_k"]) as agent:
+        hits = agent.search(text, k=agent.settings.top_k, **within)
+    blocks = hit_blocks(hits) if hits else [Block("note", "no paper matches")]
+    show(lambda: {"query": text, "hits": [hit.to_dict() for hit in hits]}, blocks, as_json=as_json)
+
+
+@click.command()
+@click.argument("question", nargs=-1)
+@top_k
+@filters
+@answering
+@click.option("--quotes", is_flag=True, help="Print the quoted sentences under the sources.")
+@as_json
+@common
+@click.pass_context
+def ask(ctx: click.Context, /, question: tuple[str, ...], **given: Any) -> None:
+    """Answer QUESTION with cited sentences. Without it, or for -, standard input is the question."""
+    from paperagent.render import answer_blocks
+
+    within = limits(given)
+    text = _words(question, "QUESTION")
+    with ctx.obj.agent(**_overrides(given)) as agent:
+        answer = agent.ask(text, k=given["top_k"], effort=given["effort"], **within)
+    show(answer.to_dict, answer_blocks(answer, quotes=given["quotes"]), as_json=given["as_json"])
+    if answer.status == "incomplete":
+        ctx.exit(ENDPOINT_FAILED)
+
+
+@click.command()
+@top_k
+@filters
+@answering
+@common
+@click.pass_context
+def chat(ctx: click.Context, /, **given: Any) -> None:
+    """Ask and follow up. At a terminal: Enter sends, Alt-Enter begins a new line, /help lists commands.
+
+    From a pipe, each line is a question.
+    """
+    from paperagent.chat import Chat
+    from paperagent.render import Block
+
+    within = limits(given)
+    options = {"k": given["top_k"], "effort": given["effort"], **within}
+    with ctx.obj.agent(**_overrides(given)) as agent:
+        papers = agent.status()["papers"]
+        out = screen()
+        reader = _reader(agent.settings)
+        if reader.interactive:
+            out.show([Block("note", f"{papers:,} papers; /help lists the commands, Ctrl-D leaves")])
+        code = Chat(agent, reader, out, options=options, debug=ctx.obj.debug).run()
+    ctx.exit(code)
+
+
+def _overrides(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that stand for settings, under the settings' names."""
+    names = {
+        "mode": "mode",
+        "model": "model",
+        "max_cost": "max_cost_per_answer",
+        "timeout": "timeout",
+        "top_k": "top_k",
+    }
+    return {field: given[option] for option, field in names.items()}
+
+
+def _reader(settings: Settings) -> Reader:
+    from paperagent.readers import PipeReader, PlainTerminalReader, TerminalReader
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return PipeReader(sys.stdin.buffer)
+    from prompt_toolkit.utils import is_dumb_terminal
+
+    if is_dumb_terminal():
+        return PlainTerminalReader(sys.stdin.buffer, sys.stdout)
+    from paperagent.chat import holds_secret
+    from paperagent.readers import HISTORY_FILE
+
+    reader = TerminalReader(settings.home / HISTORY_FILE if settings.history else None, private=holds_secret)
+    if reader.warning:
+        warn(reader.warning)
+    return reader
+
+
+def _words(given: tuple[str, ...], name: str) -> str:
+    """Return the text of the arguments, or of standard input where they are missing or ``-``."""
+    from paperagent.chat import MAX_QUESTION
+    from paperagent.errors import InputError
+
+    text = " ".join(given)
+    if not given and (sys.stdin is None or sys.stdin.isatty()):
+        raise click.UsageError(
+            f"missing {name}: none given; write it after the command, or pipe text on stdin"
+        )
+    if not given or given == ("-",):
+        text = _standard_input()
+        if not text and not given:
+            raise click.UsageError(
+                f"missing {name}: none given; write it after the command, or pipe text on stdin"
+            )
+    if not text.strip():
+        raise InputError(f"{name.lower()} is empty; write what you want to know")
+    if len(text) > MAX_QUESTION:
+        raise InputError(
+            f"{name.lower()} too long: {len(text):,} characters (max {MAX_QUESTION:,} characters); shorten it"
+        )
+    return text.strip()
+
+
+def _standard_input() -> str:
+    from paperagent.errors import InputError
+    from paperagent.readers import decode
+
+    raw = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1) if sys.stdin else b""
+    if len(raw) > MAX_STDIN_BYTES:
+        raise InputError(f"standard input: over {MAX_STDIN_BYTES:,} bytes is no question; shorten it")
+    return decode(raw)

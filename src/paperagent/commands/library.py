@@ -1,0 +1,104 @@
+"""Commands that fill the library and look after it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from paperagent.commands.options import Day, as_json, common
+from paperagent.commands.session import Session, progress_bar, show
+from paperagent.render import Block, row_blocks
+from paperagent.types import IngestReport
+
+
+@click.command()
+@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
+@click.option("--date", "day", type=Day(), help="The day the feed listed its papers, where it does not say.")
+@click.option("--no-vectors", is_flag=True, help="Leave the vectors for later; words are searchable at once.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@as_json
+@common
+@click.pass_obj
+def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, **given: Any) -> None:
+    """Read feeds into the library: files of any known format, or - for standard input.
+
+    Reading the same feed again changes nothing.
+    """
+    if given["quiet"] and given["as_json"]:
+        raise click.UsageError("--json and --quiet: cannot combine; give one of them")
+    if not all(source.strip() for source in sources):
+        raise click.UsageError("SOURCE: is empty; give a file, or - for standard input")
+    quiet = given["quiet"]
+    with session.agent() as agent, progress_bar(quiet=quiet or given["as_json"]) as progress:
+        report = agent.ingest(list(sources), date=day, progress=progress, vectors=not given["no_vectors"])
+    if not quiet:
+        show(report.to_dict, _report(report), as_json=given["as_json"])
+
+
+def _report(report: IngestReport) -> Iterator[Block]:
+    skipped = sum(report.skipped.values())
+    yield Block(
+        "text",
+        f"{report.read:,} read: {report.new:,} new, {report.changed:,} changed, "
+        f"{report.unchanged:,} unchanged; {skipped:,} skipped",
+    )
+    reasons = sorted(report.skipped.items(), key=lambda pair: -pair[1])
+    yield from row_blocks((f"skipped {count:,}", reason) for reason, count in reasons)
+    vectors = f"vectors: {report.embedded:,} added, {report.pending:,} pending"
+    yield Block("text", f"{report.papers:,} papers in the library; {vectors}", tight=True)
+    yield from (Block("note", note) for note in report.notes)
+
+
+@click.command()
+@as_json
+@common
+@click.pass_obj
+def status(session: Session, *, as_json: bool) -> None:
+    """Show what the library holds, and how far its indexes are."""
+    with session.agent() as agent:
+        found = agent.status()
+    show(lambda: found, row_blocks(_flat(found)), as_json=as_json)
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{name} ")
+        else:
+            yield name, "–" if inner is None else inner
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Rebuild what is not sound.")
+@as_json
+@common
+@click.pass_context
+def doctor(ctx: click.Context, *, repair: bool, as_json: bool) -> None:
+    """Prove that every paper is reachable in every index; exit 5 where one is not."""
+    with ctx.obj.agent() as agent:
+        health = agent.doctor(repair=repair)
+    blocks = [
+        Block("row", check.name, marker="ok  " if check.ok else "FAIL", detail=detail, tight=True)
+        for check in health.checks
+        for detail in ["; ".join(p for p in (check.detail, "" if check.ok else check.fix) if p)]
+    ]
+    show(lambda: dataclasses.asdict(health), blocks, as_json=as_json)
+    if not health.ok:
+        ctx.exit(5)
+
+
+@click.command()
+@click.option("--no-vectors", is_flag=True, help="Build the word index only.")
+@common
+@click.pass_obj
+def reindex(session: Session, *, no_vectors: bool) -> None:
+    """Build the indexes anew from the library; stored vectors are used again."""
+    with session.agent() as agent, progress_bar() as progress:
+        agent.reindex(vectors=not no_vectors, progress=progress)
+        papers = agent.status()["papers"]
+    show(dict, [Block("text", f"{papers:,} papers indexed anew")], as_json=False)

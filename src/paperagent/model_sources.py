@@ -16,6 +16,7 @@ import sys
 import tarfile
 import threading
 import time
+import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
@@ -100,7 +101,7 @@ def from_archive(work: Path, fetch: Fetch, *, release: Release, progress: Progre
         with tarfile.open(path, "r:gz") as tar:
             for member in tar:
                 target = wanted.get(member.name.removeprefix("./"))
-                if target is not None and (data := tar.extractfile(member)) is not None:
+                if target is not None and member.isfile() and (data := tar.extractfile(member)):
                     _save(data, target)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ConfigError(f"{path.name}: cannot be unpacked; try again") from error
@@ -208,6 +209,8 @@ def _answer(url: str) -> Any:
             response = urllib.request.urlopen(url, timeout=STALL_SECONDS)  # noqa: S310 - callers pass constants
         except (OSError, ValueError) as error:
             answers.put(error)
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             return
         answers.put(response)
         if left.is_set():

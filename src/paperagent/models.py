@@ -43,7 +43,7 @@ _STALE_SECONDS = 24 * 3600.0
 _WORK = ".pull-"
 
 
-def pull(  # noqa: PLR0913 - two seams for tests beside three options
+def pull(
     cache_dir: Path,
     *,
     source: Source = "auto",
@@ -150,9 +150,15 @@ def _obtain(
             parts = attempt()
             return parts, _weights(parts, release)
         except ConfigError as error:
-            reasons.append(f"{name}: {str(error).split(';')[0]}")
-    fix = "put int8.onnx and tokenizer.json into a folder and set PAPERAGENT_MODEL_DIR, or try again"
+            reasons.append(f"{name}: {_reason(error)}")
+    fix = "try again, or put its model.onnx and tokenizer.json into a folder named by PAPERAGENT_MODEL_DIR"
     raise ConfigError(f"models pull: no source had the model ({' · '.join(reasons)}); {fix}")
+
+
+def _reason(error: ConfigError) -> str:
+    """Return what and why of ``error``, with its cause, without the fix: another source is tried."""
+    said = str(error.args[0]).partition(";")[0]
+    return f"{said} ({visible(str(error.__cause__), limit=120)})" if error.__cause__ else said
 
 
 def _weights(parts: Parts, release: Release) -> Any:

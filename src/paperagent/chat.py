@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from paperagent.conversation import MAX_QUESTION
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.render import Block, Screen, paper_blocks, source_blocks, status_block, transcript
 from paperagent.safe_text import safe_json
 from paperagent.stream import StreamedAnswer
 from paperagent.types import Answer, Event, Paper
 
-MAX_QUESTION = 8_000
 KEPT_PAIRS = 20
 KEPT_ANSWERS = 200
 LEAVE_WITHIN_S = 2.0

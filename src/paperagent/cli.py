@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_streams()
     try:
         with _signals():
-            code = _run(sys.argv[1:] if argv is None else argv)
+            arguments = sys.argv[1:] if argv is None else argv
+            code = 0 if _introduced(arguments) else _run(arguments)
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
@@ -74,6 +75,16 @@ def _run(argv: Sequence[str]) -> int:
         message = f"unexpected failure: {type(error).__name__}: {text}; run it with --debug and report it"
         return _fail(context, error, message, FAILED)
     return 0
+
+
+def _introduced(argv: Sequence[str]) -> bool:
+    """Print help or version where that is all that is asked; it needs nothing of the rest of the program."""
+    if list(argv) not in (["--help"], ["-h"], ["--version"]):
+        return False
+    from paperagent import __version__, overview
+
+    sys.stdout.write(f"{PROGRAM} {__version__}\n" if argv[0] == "--version" else overview.text())
+    return True
 
 
 def _utf8(argument: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands, one line each here; the module of a command is imported when it is called."""
+"""The commands: each is found by name in `overview`; its module is imported when it is called."""
 
 from __future__ import annotations
 
@@ -7,21 +7,9 @@ from typing import Any
 
 import click
 
-from paperagent import __version__
+from paperagent import __version__, overview
 from paperagent.commands.options import common
-
-COMMANDS = {
-    "ingest": ("library", "Read feeds into the library."),
-    "search": ("asking", "List the papers that match a query, best first."),
-    "ask": ("asking", "Answer a question with cited sentences."),
-    "chat": ("asking", "Ask and follow up, question after question."),
-    "export": ("exporting", "Write papers as BibTeX, RIS, Markdown or JSON lines."),
-    "status": ("library", "Show what the library holds."),
-    "doctor": ("library", "Check the library and its indexes, and repair them."),
-    "reindex": ("library", "Build the indexes anew from the library."),
-    "models": ("upkeep", "Get and show the embedding model."),
-    "config": ("upkeep", "Show the settings and where each came from."),
-}
+from paperagent.overview import COMMANDS
 
 
 class LazyGroup(click.Group):
@@ -39,10 +27,9 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the commands from the table."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+    def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002 - likewise
+        """Return the same text as the entry point prints without loading this module."""
+        return overview.text().rstrip()
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,10 +43,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(
-    cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Of an option given twice, the last counts. Exit codes: 0 ok (an abstention too), 1 failure, "
-    "2 usage, 3 settings, 4 input, 5 library, 6 endpoint, 75 locked by another process, 130 interrupted.",
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @common

@@ -117,7 +117,7 @@ def _reader(settings: Settings) -> Reader:
 
 def _words(given: tuple[str, ...], name: str) -> str:
     """Return the text of the arguments, or of standard input where they are missing or ``-``."""
-    from paperagent.chat import MAX_QUESTION
+    from paperagent.conversation import MAX_QUESTION
     from paperagent.errors import InputError
 
     text = " ".join(given)

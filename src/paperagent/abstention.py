@@ -78,8 +78,8 @@ def _number_fit(question: Question, reading: Reading, unexplained: NDArray[np.fl
     return max((weighted(reading.match[i], focus) for i in with_number), default=0.0) - 0.75
 
 
-_READ = {"similarity": 2.42, "weakest": 4.92, "number_fit": 2.35, "agree": 0.73, "gap": 0.61}
-_READ_BIAS = -3.66
+_READ = {"similarity": 5.29, "weakest": 3.28, "number_fit": 3.50, "agree": 1.10}
+_READ_BIAS = -4.77
 _STEMS = {"coverage": 6.0, "gap": 3.0}
 _STEMS_BIAS = -3.0
 

@@ -23,7 +23,7 @@ DEFAULT_K = 10
 """Papers that an answer names as retrieved."""
 POOL = 12
 """Papers that are read closely for one question; more cost time and find little."""
-ABSTAIN_BELOW, DOUBT_BELOW = 0.2, 0.4
+ABSTAIN_BELOW, DOUBT_BELOW = 0.13, 0.3
 """Confidence below which the answer is "the abstracts do not say", or is marked as doubtful."""
 UNRELATED_BELOW = 0.25
 """Similarity of the closest sentence below which the library has nothing on the topic."""
@@ -39,7 +39,7 @@ class Library(Protocol):
         """Return the number of papers."""
         ...
 
-    def corpus_stats(self, stems: Collection[str]) -> tuple[int, float, Mapping[str, int]]:
+    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
         """Return papers, average length in terms and the document frequency of each stem."""
         ...
 
@@ -142,7 +142,7 @@ class Pipeline:
         return retrieve.Query(tuple(stems), vector), stats
 
     def _stats(self, stems: Collection[str]) -> retrieve.CorpusStats:
-        return retrieve.CorpusStats(*self._library.corpus_stats(stems))
+        return retrieve.CorpusStats(*self._library.corpus_stats(sorted(stems)))
 
     def _nominate(self, query: retrieve.Query, filters: Filters) -> Sequence[retrieve.Scored]:
         return self._library.candidates(
@@ -164,14 +164,13 @@ class Pipeline:
         if not self._library.count():
             yield Event("done", answer=_empty_library(request, clock))
             return
-        found = self._find(request)
+        found = self.find(request)
         clock.lap("retrieve")
         if not found.hits:
             yield Event("retrieved")
             yield Event("done", answer=_nothing_found(request, clock))
             return
-        question = evidence.ask(request.question, found.encoded, _informativeness(found.stats))
-        readings = self._close_reading(question, found)
+        question, readings = self.read(request, found)
         hits = _reordered(found.hits, readings)[: request.k]
         yield Event("retrieved", hits=hits)
         answer = self._write(request, question, readings[: request.k], found)
@@ -184,7 +183,7 @@ class Pipeline:
             yield Event("claim", claim=claim, citations=tuple(by_n[n] for n in claim.citations))
         yield Event("done", answer=replace(answer, timings_ms=clock.total()))
 
-    def _find(self, request: Request) -> Found:
+    def find(self, request: Request) -> Found:
         """Search for the question; with history and a question that leans on it, in context too."""
         text = request.question
         encoded = self._encoder.encode([text])[0] if self._encoder else None
@@ -207,8 +206,9 @@ class Pipeline:
             tuple(hits), stats, encoded, context, _sides_agree(ranked), retrieve.gap(ranked or [_NONE])
         )
 
-    def _close_reading(self, question: evidence.Question, found: Found) -> list[evidence.Reading]:
+    def read(self, request: Request, found: Found) -> tuple[evidence.Question, list[evidence.Reading]]:
         """Read the best papers sentence by sentence and rank them by what they say."""
+        question = evidence.ask(request.question, found.encoded, _informativeness(found.stats))
         pool = found.hits[:POOL]
         parts = [tuple(split(h.paper.abstract)) for h in pool]
         encoded = self._encode_papers(pool, parts) if question.encoded is not None else [None] * len(pool)
@@ -221,7 +221,7 @@ class Pipeline:
             readings = [
                 _in_conversation(r, found.context, e) for r, e in zip(readings, encoded, strict=False)
             ]
-        return evidence.rerank(readings)
+        return question, evidence.rerank(readings)
 
     def _encode_papers(
         self, pool: Sequence[Hit], parts: Sequence[Sequence[Sentence]]
@@ -254,7 +254,7 @@ class Pipeline:
         picks = evidence.select(question, readings)
         cited = _cite(picks, readings)
         if sure < ABSTAIN_BELOW:
-            return _abstain(request, readings, cited, signals=signals, sure=sure)
+            return _abstain(request, cited, signals=signals, sure=sure)
         claims = tuple(map(citations.quoted_claim, cited))
         notes = ("closest passages: the abstracts may not answer this",) if sure < DOUBT_BELOW else ()
         return Answer(
@@ -327,23 +327,18 @@ def _cite(picks: Sequence[evidence.Pick], readings: Sequence[evidence.Reading]) 
 
 def _abstain(
     request: Request,
-    readings: Sequence[evidence.Reading],
     cited: tuple[Citation, ...],
     *,
     signals: abstention.Signals,
     sure: float,
 ) -> Answer:
-    """Say that the abstracts do not say; name the closest passages where there is a topic at all."""
+    """Say that the abstracts do not say; quote the closest passages where there is a topic at all."""
     unrelated = signals.similarity < UNRELATED_BELOW and signals.coverage < _COVERED
     if unrelated:
         text = "The abstracts do not say: nothing in the library is about this."
         return _abstention(request, "no_evidence", text, confidence=sure)
-    nearest = readings[0].hit.title
-    marks = "".join(f"[{c.n}]" for c in cited)
-    text = (
-        "The abstracts do not say: no sentence found answers this. "
-        f"The closest passages are from “{citations.inert(nearest)}” {marks}."
-    )
+    closest = citations.join(list(map(citations.quoted_claim, cited)), cited)
+    text = f"The abstracts do not say: no sentence found answers this. Closest passages:\n\n{closest}"
     return _abstention(request, "not_in_abstracts", text, cited=cited, confidence=sure)
 
 

@@ -389,7 +389,7 @@ def _check_llm_options(model: str | None, effort: str | None, max_cost: float | 
 
 
 def _require_same_space(store: LocalStore, embedder_id: str) -> None:
-    held = store.embedder_id()
+    held = store.embedder_id
     if held is not None and held != embedder_id:
         raise StoreError(
             f"library: its vectors are of {held}, the settings say {embedder_id}; "

@@ -1,0 +1,186 @@
+"""The two indexes of an open library: opened when needed, fresh after a write elsewhere, rebuilt if lost."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paperagent.errors import StoreError, StoreLockedError, visible
+from paperagent.store import catchup
+from paperagent.store.catchup import Progress, VectorCatchUp
+from paperagent.store.dense import Dense, Found
+from paperagent.store.faults import shown
+from paperagent.store.home import LEXICAL, VECTORS, writable
+from paperagent.store.lexical import LexicalIndex
+from paperagent.store.library import Library
+from paperagent.store.lock import writer_lock
+from paperagent.store.vectors import VectorIndex, check_version, installed_version
+from paperagent.types import Embedder, Filters
+
+if TYPE_CHECKING:
+    from paperagent.types import Vector
+
+
+class Indexes:
+    """Holds the open indexes of a library, for the threads of one process."""
+
+    def __init__(self, home: Path, library: Library) -> None:
+        self._home = home
+        self._library = library
+        self._lock = threading.RLock()
+        self._lexical: LexicalIndex | None = None
+        self._vectors: VectorIndex | None = None
+        self._dense: tuple[int, Dense] | None = None
+        self._seen = -1
+        """The vector generation that the open vector index shows."""
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        """The folders of the lexical and of the vector index."""
+        return self._home / LEXICAL, self._home / VECTORS
+
+    def close(self) -> None:
+        """Release files and threads; a second call does nothing."""
+        with self._lock:
+            self.forget()
+            self._lexical = None
+
+    def forget(self) -> None:
+        """Close what may no longer be so; it is opened anew when needed."""
+        with self._lock:
+            if self._vectors is not None:
+                self._vectors.close()
+            self._vectors = None
+            self._dense = None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the writer lock of the library."""
+        if self._library.db.read_only:
+            raise StoreError(
+                f"library {shown(self._home)}: it cannot be written; check its permissions, "
+                "or choose another PAPERAGENT_HOME"
+            )
+        with writer_lock(self._home):
+            yield
+
+    def lexical(self) -> LexicalIndex:
+        """Return the lexical index as of the library's latest commit.
+
+        What a killed ingest left unindexed is indexed first, unless another process is writing.
+        """
+        with self._lock:
+            if self._lexical is None:
+                self._lexical = self._open_lexical()
+            elif self._library.db.changed():
+                self._lexical.reload()
+                if self._dense:
+                    self._dense[1].forget()
+            return self._lexical
+
+    def _open_lexical(self) -> LexicalIndex:
+        library = self._library
+        self._check_analysis()
+        if library.pending("lexical_mark") and not library.db.read_only:
+            try:
+                with writer_lock(self._home):
+                    return self.lexical_for_writing()
+            except StoreLockedError:
+                pass  # the process that is writing will index them
+        library.db.changed()
+        return LexicalIndex(self.folders[0], create=not library.revision and not library.db.read_only)
+
+    def _check_analysis(self) -> None:
+        made = self._library.db.note("analysis")
+        if made is not None and made != catchup.analysis():
+            raise StoreError(
+                f"library {shown(self._home)}: indexed by another version of paperagent; "
+                "run 'paperagent reindex'"
+            )
+
+    def lexical_for_writing(self, progress: Progress | None = None) -> LexicalIndex:
+        """Return the lexical index, made if it is not there, complete. Needs the writer lock."""
+        library, folder = self._library, self.folders[0]
+        self._check_analysis()
+        if library.db.note("analysis") is None:
+            library.set_note("analysis", catchup.analysis())
+        missing = not (folder / "meta.json").exists()
+        if missing:
+            library.set_mark("lexical_mark", 0)
+        index = LexicalIndex(folder, create=missing)
+        catchup.catch_up_lexical(library, index, progress)
+        self._lexical = index
+        return index
+
+    def rebuild_lexical(self, progress: Progress | None = None) -> None:
+        """Make terms and lexical index anew. Needs the writer lock."""
+        with self._lock:
+            self._lexical = None
+            shutil.rmtree(self.folders[0], ignore_errors=True)
+            catchup.derive(self._library)
+            self.lexical_for_writing(progress)
+
+    def nearest(
+        self, vector: Vector, *, limit: int, filters: Filters, lexical: LexicalIndex
+    ) -> tuple[int, Found]:
+        """Return the embedder's number and the papers nearest to ``vector``; none before the first vector."""
+        active = self._library.embeddings.active()
+        if active is None or not self._library.db.meta("vector_mark"):
+            return 0, Found()
+        number, embedder_id, dim = active
+        if vector.shape != (dim,):
+            raise StoreError(
+                f"vector index: it holds {dim} numbers a paper ({visible(embedder_id)}), the query has "
+                f"{vector.size}; run 'paperagent reindex'"
+            )
+        with self._lock:
+            if self._dense is None or self._dense[0] != number:
+                self._dense = number, Dense(self._library, number=number, dim=dim)
+            dense, index = self._dense[1], self._open_vectors(embedder_id, dim)
+        return number, dense.search(vector, limit=limit, filters=filters, lexical=lexical, index=index)
+
+    def _open_vectors(self, embedder_id: str, dim: int) -> VectorIndex | None:
+        """Return the vector index, fresh; None where it cannot be opened because nothing can be written."""
+        generation = self._library.db.meta("vector_generation")
+        if self._vectors is None:
+            folder = self.folders[1]
+            if self._library.db.read_only or (folder.exists() and not writable(folder)):
+                return None
+            check_version(self._library.db.note("chroma"), folder)
+            self._vectors = VectorIndex(folder, embedder_id=embedder_id, dim=dim)
+        elif generation != self._seen:
+            self._vectors.reopen()
+        self._seen = generation
+        return self._vectors
+
+    def run_vectors(self, embedder: Embedder | None, *, batch: int, progress: Progress | None) -> int:
+        """Bring the vector index up to the library; return how many papers it was given. Needs the lock."""
+        active = self._library.embeddings.active()
+        if active is None:
+            return 0
+        folder, begun = self.folders[1], self._library.db.meta("vector_mark") > 0
+        with self._lock:
+            self.forget()
+            if not begun:  # a kill between making it and the first mark leaves a part
+                shutil.rmtree(folder, ignore_errors=True)
+            self._library.set_note("chroma", installed_version())
+            index = VectorIndex(folder, embedder_id=active[1], dim=active[2], create=not begun)
+        try:
+            return VectorCatchUp(self._library, index, embedder).run(
+                folder=folder, batch=batch, progress=progress
+            )
+        finally:
+            index.close()
+            self.forget()
+
+    def rebuild_vectors(self, embedder: Embedder | None, progress: Progress | None = None) -> None:
+        """Make the vector index anew from stored vectors, the rest with ``embedder``. Needs the lock."""
+        active = self._library.embeddings.active()
+        if embedder is not None and (active is None or active[1:] != (embedder.embedder_id, embedder.dim)):
+            self._library.embeddings.activate(embedder.embedder_id, embedder.dim)
+        self._library.set_mark("vector_mark", 0)
+        self.run_vectors(embedder, batch=catchup.PAGE, progress=progress)

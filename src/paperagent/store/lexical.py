@@ -1,0 +1,257 @@
+"""The lexical index: tantivy over stems that Python has already made.
+
+Analysis exists once, in `paperagent.text`: papers go in as stems joined by spaces and queries as
+term queries, so nothing a person or a paper writes is ever parsed as query language.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paperagent.errors import PaperAgentError, StoreError
+from paperagent.store.faults import shown, store_error
+from paperagent.store.identity import day_number
+from paperagent.types import Filters
+
+_HEAP = 50_000_000
+"""Bytes that the writer may hold before it writes a segment."""
+_REPAIR = "run 'paperagent doctor --repair'"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A paper as the lexical index holds it."""
+
+    row: int
+    paper_id: str
+    stems: Sequence[str]
+    """Of title, title again and abstract."""
+    day: int | None
+    tags: Sequence[str]
+
+
+class Writer:
+    """Puts and deletes papers; nothing is visible before `commit`."""
+
+    def __init__(self, writer: Any, what: str) -> None:
+        self._writer = writer
+        self._what = what
+
+    def put(self, entry: Entry, *, replace: bool) -> None:
+        """Add a paper; with ``replace`` drop what the index holds under its row."""
+        import tantivy
+
+        document = tantivy.Document(
+            paper_id=entry.paper_id, row=entry.row, terms=" ".join(entry.stems), tags=list(entry.tags)
+        )
+        if entry.day is not None:
+            document.add_integer("day", entry.day)
+        with _lexical(self._what):
+            if replace:
+                self._writer.delete_documents_by_term("row", entry.row)
+            self._writer.add_document(document)
+
+    def delete(self, row: int) -> None:
+        """Drop a paper."""
+        with _lexical(self._what):
+            self._writer.delete_documents_by_term("row", row)
+
+    def commit(self) -> None:
+        """Make everything so far durable and visible."""
+        with _lexical(self._what):
+            self._writer.commit()
+
+
+class LexicalIndex:
+    """An open tantivy index in ``folder``.
+
+    Raises `StoreError` where there is none (unless ``create``) or it cannot be read.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
+        import tantivy
+
+        self._folder = folder
+        self._what = f"lexical index {shown(folder)}"
+        if create:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        elif not (folder / "meta.json").exists():
+            raise StoreError(f"{self._what}: it is missing; {_REPAIR}")
+        with _lexical(self._what):
+            self._index = (
+                tantivy.Index(_schema(), path=str(folder)) if create else tantivy.Index.open(str(folder))
+            )
+            self._index.config_reader(reload_policy="manual")
+            self._schema = self._index.schema
+            self._searcher: Any = self._index.searcher()
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Give a writer; what it has not committed when the block fails is dropped."""
+        with _lexical(self._what):
+            writer = self._index.writer(heap_size=_HEAP, num_threads=1)
+        try:
+            yield Writer(writer, self._what)
+        finally:
+            with _lexical(self._what):
+                writer.rollback()
+                writer.wait_merging_threads()  # frees the writer's lock file and its threads
+            self.reload()
+
+    def reload(self) -> None:
+        """See the latest commit."""
+        with _lexical(self._what):
+            self._index.reload()
+            self._searcher = self._index.searcher()
+
+    @property
+    def count(self) -> int:
+        """The number of papers."""
+        return int(self._searcher.num_docs)
+
+    def search(self, stems: Sequence[str], *, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        """Return rows and BM25 scores of the papers that hold any of ``stems``, best first."""
+        if not stems or limit < 1:
+            return []
+        query = self._any_of(stems)
+        if filters:
+            query = _all_of([query, *self._limits(filters)])
+        searcher = self._searcher
+        with _lexical(self._what):
+            hits = searcher.search(query, limit=limit, count=False).hits
+            rows = searcher.fast_field_values("row", [address for _, address in hits])
+        return [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
+
+    def count_matching(self, filters: Filters) -> int:
+        """Return how many papers are inside ``filters``."""
+        if not filters:
+            return self.count
+        with _lexical(self._what):
+            return int(self._searcher.search(_all_of(self._limits(filters)), limit=1).count)
+
+    def matching(self, filters: Filters) -> list[int]:
+        """Return the rows inside ``filters``, in no order."""
+        searcher, query = self._searcher, _all_of(self._limits(filters))
+        with _lexical(self._what):
+            hits = searcher.search(query, limit=max(1, searcher.num_docs), count=False).hits
+            return [int(row) for row in searcher.fast_field_values("row", [address for _, address in hits])]
+
+    def ids(self) -> dict[int, str]:
+        """Return the id that the index holds for each row; a row held twice raises `StoreError`."""
+        import tantivy
+
+        searcher = self._searcher
+        with _lexical(self._what):
+            addresses = [
+                a for _, a in searcher.search(tantivy.Query.all_query(), limit=max(1, self.count)).hits
+            ]
+            rows = searcher.fast_field_values("row", addresses)
+            found = {
+                int(row): str(searcher.doc(a)["paper_id"][0]) for row, a in zip(rows, addresses, strict=True)
+            }
+        if len(found) != len(rows):
+            raise StoreError(f"{self._what}: it holds a paper twice; {_REPAIR}")
+        return found
+
+    def doc_freq(self, stems: Sequence[str]) -> list[int]:
+        """Return how many papers hold each stem (replaced papers count until they are merged away)."""
+        searcher = self._searcher
+        with _lexical(self._what):
+            return [int(searcher.doc_freq("terms", stem)) for stem in stems]
+
+    def fuzzy(self, stem: str, distance: int) -> list[str]:
+        """Return the library's stems within ``distance`` edits that begin alike, most frequent first."""
+        if not stem:
+            return []
+        with _lexical(self._what):
+            known = self._searcher.terms_with_prefix("terms", stem[0])
+        letters, size = set(stem), len(stem)
+        # One edit changes the length by one at most, and the set of letters by two.
+        near = (
+            t
+            for t, _ in known
+            if -distance <= len(t) - size <= distance and len(letters ^ set(t)) <= 2 * distance
+        )
+        return [term for term in near if _within(stem, term, distance)]
+
+    def _any_of(self, stems: Sequence[str]) -> Any:
+        from tantivy import Occur, Query
+
+        terms = [Query.term_query(self._schema, "terms", stem, index_option="freq") for stem in stems]
+        return Query.boolean_query([(Occur.Should, term) for term in terms])
+
+    def _limits(self, filters: Filters) -> list[Any]:
+        from tantivy import FieldType, Query
+
+        limits = []
+        if filters.since or filters.until:
+            days = (day_number(filters.since), day_number(filters.until))
+            limits.append(Query.range_query(self._schema, "day", FieldType.Integer, *days))
+        wanted = []
+        if filters.category:
+            wanted.append(f"c:{filters.category.lower()}")
+        if filters.source:
+            wanted.append(f"s:{filters.source}")
+        limits += [Query.term_query(self._schema, "tags", tag, index_option="basic") for tag in wanted]
+        return [Query.const_score_query(limit, 0.0) for limit in limits]
+
+
+def drop(folder: Path) -> None:
+    """Delete the index in ``folder``, whatever state it is in."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _schema() -> Any:
+    import tantivy
+
+    build = tantivy.SchemaBuilder()
+    build.add_text_field("paper_id", stored=True, tokenizer_name="raw", index_option="basic")
+    build.add_integer_field("row", indexed=True, fast=True)
+    build.add_integer_field("day", indexed=True, fast=True)
+    build.add_text_field("terms", tokenizer_name="whitespace", index_option="freq")
+    build.add_text_field("tags", tokenizer_name="raw", index_option="basic")
+    return build.build()
+
+
+def _all_of(queries: Sequence[Any]) -> Any:
+    from tantivy import Occur, Query
+
+    return Query.boolean_query([(Occur.Must, query) for query in queries])
+
+
+@contextmanager
+def _lexical(what: str) -> Iterator[None]:
+    """Turn whatever tantivy raises into `StoreError`; its Rust panics are no `Exception`."""
+    try:
+        yield
+    except (PaperAgentError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise store_error(what, error, damaged=_REPAIR, otherwise=f"it is damaged; {_REPAIR}") from error
+
+
+def _within(one: str, other: str, distance: int) -> bool:
+    """Tell whether ``one`` becomes ``other`` by at most ``distance`` edits (swapping neighbours is one edit).
+
+    Optimal string alignment; rows that can no longer succeed end it early.
+    """
+    if one == other:
+        return True
+    before: list[int] = []
+    previous = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        current = [i]
+        for j, b in enumerate(other, 1):
+            cost = min(previous[j] + 1, current[-1] + 1, previous[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            current.append(cost)
+        if min(current) > distance:
+            return False
+        before, previous = previous, current
+    return previous[-1] <= distance

@@ -1,0 +1,61 @@
+"""One writer a library: an ``flock`` that the kernel frees when its holder dies."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import fcntl
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from paperagent.errors import StoreLockedError, visible
+from paperagent.store.faults import shown, storing
+from paperagent.store.home import LOCK
+
+_TEXT = re.compile(r"pid (\d{1,10})\nsince ([^\n]{1,40})\nhost ([^\n]{1,255})\n")
+
+
+@contextmanager
+def writer_lock(home: Path) -> Iterator[None]:
+    """Hold the library's writer lock for the block.
+
+    Raises `StoreLockedError` at once where another process, or another store of this process,
+    holds it. The text in the file only informs; text left by a dead process means nothing.
+    """
+    path = home / LOCK
+    with storing(f"writer lock {shown(path)}"):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        with storing(f"writer lock {shown(path)}"):
+            _take(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise _locked(os.pread(handle, 1024, 0)) from None
+        raise
+    since = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"pid {os.getpid()}\nsince {since}\nhost {socket.gethostname()}\n".encode(), 0)
+
+
+def _locked(raw: bytes) -> StoreLockedError:
+    match = _TEXT.fullmatch(raw.decode("utf-8", "replace"))
+    if match is None:  # the holder has not written its text yet
+        return StoreLockedError("library is locked: another process is writing to it; wait for it to end")
+    pid, since, host = int(match[1]), visible(match[2]), visible(match[3])
+    where = "" if host == socket.gethostname() else f" on host {host}"
+    return StoreLockedError(
+        f"library is locked: process {pid}{where} has been writing to it since {since}; wait for it to end",
+        pid=pid,
+    )

@@ -40,7 +40,10 @@ _MOST_ELEMENTS = 50_000
 """Elements of one entry: 5,000 authors with affiliations are 15,000."""
 _MOST_ATTRIBUTES = 200
 _LONGEST_ATTRIBUTES = 100_000
+_LONGEST_TEXT = 1_000_000
 
+# Told before parsing: a million attributes take the parser seconds.
+_ENDLESS_TAG = re.compile(r"<[^<>!?][^<>]{200000}")
 _ANNOUNCED = re.compile(r"arXiv:\S+\s+Announce Type:\s*\S+\s+Abstract:\s*")
 _OTHER_ROOTS = {"rss": "RSS", "RDF": "RSS", "OAI-PMH": "OAI-PMH", "html": "HTML"}
 
@@ -54,6 +57,8 @@ def papers(text: str, label: str) -> Iterator[Entry]:
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
 
+    if _ENDLESS_TAG.search(text):
+        raise FeedError(f"{label}: XML attributes over the limit; it is not a feed")
     builder = _Entries(label)
     parser = DefusedXMLParser(target=builder, forbid_dtd=True)
     builder.expat = parser.parser
@@ -132,7 +137,9 @@ def convert(entry: Element) -> Paper:
     noticed: set[str] = set()
     found = arxiv_of(_plain(entry, _ATOM + "id"))
     title = title_of(_shown(entry, _ATOM + "title"), noticed)
-    abstract = abstract_of(_ANNOUNCED.sub("", _shown(entry, _ATOM + "summary"), count=1), noticed)
+    summary = _shown(entry, _ATOM + "summary")
+    announced = _ANNOUNCED.match(summary)
+    abstract = abstract_of(summary[announced.end() :] if announced else summary, noticed)
     return Paper(
         paper_id=found.id,
         title=title,
@@ -160,7 +167,7 @@ def _shown(entry: Element, tag: str) -> str:
     element = entry.find(tag)
     if element is None:
         return ""
-    text = markup.element_text(element).strip()
+    text = markup.element_text(element).strip()[:_LONGEST_TEXT]
     if element.get("type") in {"html", "text/html"} or markup.has_markup(text):
         return markup.strip(text)
     return text

@@ -182,9 +182,10 @@ class _Page:
             return block.gap < 2 and not title
         if not block.prose:
             return False
+        short = len(block.text) <= _WRAPPED
         one_sentence = len(block.text) <= TITLE_LIMIT and not _SENTENCES.search(block.text)
         longer = self._prose_at(at + 1) and len(self.blocks[at + 1].text) > len(block.text)
-        return not (one_sentence and longer)
+        return not (longer and (short or one_sentence))
 
     def _prose_at(self, at: int) -> bool:
         return at < len(self.blocks) and self.blocks[at].prose

@@ -95,7 +95,7 @@ def shape(record: Any) -> str | None:
         return hf_json.NAME
     if "abstract" in keys and keys & {"versions", "authors_parsed", "update_date", "submitter"}:
         return arxiv_snapshot.NAME
-    if keys & {"id", "arxiv_id"} and keys & {"title", "abstract", "summary"}:
+    if "id" in keys and keys & {"title", "abstract", "summary"}:
         return arxiv_jsonl.NAME
     return jsonl.NAME if {"title", "abstract"} <= keys else None
 
@@ -148,6 +148,10 @@ def _json_lines(source: Source) -> str | None:
 
 
 def _binary(source: Source) -> FeedError:
+    # Of a file that is too large, or of what a bomb unpacks to, the size is the better reason.
+    source.check_size()
+    if source.packed:
+        source.read()
     even, odd = source.head[:4096:2].count(0), source.head[1:4096:2].count(0)
     half = len(source.head[:4096]) // 4
     if max(even, odd) > half > min(even, odd) * 4:
@@ -158,7 +162,4 @@ def _binary(source: Source) -> FeedError:
 
 
 def _no_feed(source: Source, what: str) -> FeedError:
-    if source.packed:
-        # What a bomb unpacks to is of no interest: its size is.
-        source.read()
     return FeedError(f"{source.label}: not a feed: {what}; paperagent reads {FORMATS}")

@@ -106,12 +106,12 @@ def _unknown_scheme(scheme: str, source: str) -> FeedError:
 
 
 def _feed(source: Source, date: dt.date | None, max_bytes: int | None) -> Feed:
-    source.limit = min(source.limit, max_bytes or STREAM_LIMIT)
+    source.limit = max_bytes or WHOLE_LIMIT
     name = detect.detect(source)
     if name in _CONVERT:
+        source.limit = max_bytes or STREAM_LIMIT
         source.check_size()
         return Feed(name, _closing(source, strict_json.records(source.lines(), _CONVERT[name])), source)
-    source.limit = max_bytes or WHOLE_LIMIT
     source.check_size()
     name, entries = _whole(source, name, date)
     source.close()

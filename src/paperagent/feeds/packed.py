@@ -27,6 +27,9 @@ _REFUSED = (
     (b"Rar!", "a rar archive"),
 )
 _TAR_AT, _TAR = 257, b"ustar"
+_MANY_MEMBERS = 1_000
+_SMALLEST_MEMBER = 500
+"""Bytes that a packed member gives on average; thousands of empty ones only cost time."""
 
 Unpack = Callable[[Iterator[bytes]], Iterator[bytes]]
 
@@ -89,15 +92,18 @@ def _guarded(chunks: Iterator[bytes], inflate: Unpack, label: str) -> Iterator[b
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     unpacker, fresh = zlib.decompressobj(wbits=31), True
+    members = given = 0
     for chunk in chunks:
         left, full = chunk, False
         while left or full:
             fresh = False
             piece = unpacker.decompress(left, _PIECE)
             yield piece
+            given += len(piece)
             # A full piece may leave output inside the unpacker after the last input byte.
             left, full = unpacker.unconsumed_tail, len(piece) == _PIECE
             if unpacker.eof:
+                members = _counted(members, given)
                 left, full = unpacker.unused_data.lstrip(b"\0"), False
                 unpacker, fresh = zlib.decompressobj(wbits=31), True
     if not fresh:
@@ -106,17 +112,27 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _unxz(chunks: Iterator[bytes]) -> Iterator[bytes]:
     unpacker, fresh = _new_xz(), True
+    members = given = 0
     for chunk in chunks:
         left = chunk
         while left or not (fresh or unpacker.needs_input):
             fresh = False
-            yield unpacker.decompress(left, _PIECE)
+            piece = unpacker.decompress(left, _PIECE)
+            yield piece
+            given += len(piece)
             left = b""
             if unpacker.eof:
+                members = _counted(members, given)
                 left = unpacker.unused_data.lstrip(b"\0")
                 unpacker, fresh = _new_xz(), True
     if not fresh:
         raise EOFError
+
+
+def _counted(members: int, given: int) -> int:
+    if members > _MANY_MEMBERS and given < members * _SMALLEST_MEMBER:
+        raise EOFError("thousands of empty members")
+    return members + 1
 
 
 def _new_xz() -> lzma.LZMADecompressor:

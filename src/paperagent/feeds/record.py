@@ -28,8 +28,8 @@ _PLACEHOLDER = re.compile(
     r"\W*(?:no |the )?abstract (?:is )?(?:not )?(?:available|provided|found)\W*", re.IGNORECASE
 )
 _WITHDRAWN = re.compile(
-    r"(?:(?:this|the) (?:paper|article|manuscript|submission|work|preprint) (?:has been|was|is|is being) "
-    r"(?:temporarily |now )?)?withdrawn\b",
+    r"(?:this|the) (?:paper|article|manuscript|submission|work|preprint) (?:has been|was|is|is being) "
+    r"(?:temporarily |now )?withdrawn\b|withdrawn(?=\.|$| by\b| due\b| because\b)",
     re.IGNORECASE,
 )
 

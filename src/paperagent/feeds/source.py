@@ -41,7 +41,8 @@ class Source:
         """How the file's name ends, such as ``.xml``."""
         self.size = size
         """Bytes on disk, where known."""
-        self.limit = STREAM_LIMIT
+        self.limit = WHOLE_LIMIT
+        """Bytes, decompressed, that may be read; the reader raises it for a feed of lines."""
         self.recoded = False
         """Whether a byte order mark settled the encoding: what follows is UTF-8."""
         self._file, self._owned = file, size is not None

@@ -18,6 +18,8 @@ Convert = Callable[[Record], Paper]
 
 _MOST_CONTAINERS = 2_000_000
 """Each ``{}`` or ``[]`` costs about 60 bytes of memory for 2 of file."""
+_MOST_CONTAINERS_A_LINE = 200_000
+_LARGE = 1_000_000
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Record:
@@ -36,6 +38,8 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 def decode(text: str) -> Any:
     """Return the one JSON value in ``text``; raise BadRecord with the reason where there is none."""
+    if len(text) > _LARGE and _containers(text) > _MOST_CONTAINERS_A_LINE:
+        raise BadRecord("too many values in JSON")
     try:
         value, end = _decoder.raw_decode(text)
     except BadRecord:
@@ -89,7 +93,7 @@ def document(text: str, label: str) -> list[Any]:
 
     Raises FeedError with line and column where the text is no JSON.
     """
-    if text.count("{") + text.count("[") > _MOST_CONTAINERS:
+    if _containers(text) > _MOST_CONTAINERS:
         raise FeedError(f"{label}: more than {_MOST_CONTAINERS:,} objects in one JSON document; split it")
     found: list[Any] = []
     at = 0
@@ -97,6 +101,10 @@ def document(text: str, label: str) -> list[Any]:
         value, at = _next_value(text, at, label)
         found.extend(value if isinstance(value, list) else [value])
     return found
+
+
+def _containers(text: str) -> int:
+    return text.count("{") + text.count("[")
 
 
 def _next_value(text: str, at: int, label: str) -> tuple[Any, int]:

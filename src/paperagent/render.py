@@ -251,7 +251,7 @@ def markdown(block: Block) -> str:
         marker = block.marker if block.marker.endswith(".") else f"- {block.marker}".rstrip()
         return f"{marker} **{text}**{rest}"
     if block.kind == "row":
-        return f"- {block.marker.strip()}: {text}"
+        return f"- {block.marker.strip()}: {text}{rest}"
     if block.kind == "note":
         return f"*{block.marker}:* {text}" if block.marker else f"*{text}*"
     return f"{text}{f' ({block.detail})' if block.detail else ''}{cites}"

@@ -70,6 +70,7 @@ def safe_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
     if text.isascii():
         return text
+    text = _HIDDEN.sub(lambda m: _unicode(m[0]), text)
     return "".join(
         c if c == "\n" or unicodedata.category(c) not in _UNSAFE_IN_JSON else _unicode(c) for c in text
     )

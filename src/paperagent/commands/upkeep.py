@@ -75,6 +75,6 @@ def config_show(session: Session, *, as_json: bool) -> None:
     sources = session.settings().sources()
     show(
         lambda: {s.key: {"value": s.value or None, "source": s.where} for s in sources},
-        row_blocks((s.key, f"{s.value or '–'}  ({s.where})") for s in sources),
+        row_blocks((s.key, f"{s.value or '–'} ({s.where})") for s in sources),
         as_json=as_json,
     )

@@ -55,7 +55,9 @@ def _options(ctx: click.Context | None) -> list[str]:
 def _name(param: click.Parameter | None) -> str:
     if param is None:
         return ""
-    return max(param.opts, key=len) if isinstance(param, click.Option) else (param.name or "").upper()
+    if not isinstance(param, click.Option):
+        return (param.name or "").upper()
+    return next((name for name in param.opts if name.startswith("--")), param.opts[0])
 
 
 def _reason(message: str) -> str:

@@ -1,0 +1,25 @@
+"""No test reads the settings or the library of the person who runs it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+KEPT = {"PAPERAGENT_SHARED", "PAPERAGENT_CACHE_DIR", "PAPERAGENT_MODEL_DIR"}
+OURS = ("PAPERAGENT_", "OPENAI_")
+PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Run in an empty folder with no setting but a library's folder of its own."""
+    for key in os.environ:
+        if (key.startswith(OURS) and key not in KEPT) or key.upper() in PROXIES:
+            monkeypatch.delenv(key)
+    for key in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(key, raising=False)
+    base = tmp_path_factory.mktemp("person")
+    (base / "work").mkdir()
+    monkeypatch.chdir(base / "work")
+    monkeypatch.setenv("PAPERAGENT_HOME", str(base / "home"))

@@ -1,0 +1,174 @@
+"""Papers in other programs' formats: complete, escaped, whole or not written."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fake_agent import PAPERS, SINGLE
+from paperagent import feeds
+from paperagent.errors import FeedError
+from paperagent.export import FORMATS, bibtex, cited_ids, jsonl, latex, markdown, one_line, ris, write
+from paperagent.types import Paper
+
+NASTY = replace(
+    PAPERS[0],
+    title="50% of R&D_costs {so} ~much^2 $x$ #1 <b> \\o/",
+    authors=("Müller, Jörg", "Research and Development", "Eve\r\nER  - "),
+    abstract="One.\r\nER  - \r\nTY  - JOUR\u2028Two.\x85Three.\x1b[31m",
+)
+
+
+def test_bibtex_entry() -> None:
+    """An entry has what a bibliography needs."""
+    assert next(bibtex(PAPERS)) == (
+        "@misc{example2026sparse,\n"
+        "  title = {{Sparse Lanterns: Retrieval at Night}},\n"
+        "  author = {Ada Example and Bo Sample},\n"
+        "  year = {2026},\n  month = {1},\n  eprint = {2601.00001},\n  archiveprefix = {arXiv},\n"
+        "  primaryclass = {cs.IR},\n  url = {https://arxiv.org/abs/2601.00001},\n"
+        "  abstract = {We study lanterns. Sparse lanterns find papers 12\\% faster. "
+        "The code is public.},\n}\n\n"
+    )
+
+
+def test_bibtex_escapes() -> None:
+    """What LaTeX would obey is escaped, names holding "and" stay one name, one field is one line."""
+    entry = next(bibtex([NASTY]))
+    assert (
+        r"title = {{50\% of R\&D\_costs \textbraceleft{}so\textbraceright{} "
+        r"\textasciitilde{}much\textasciicircum{}2 \$x\$ \#1 \textless{}b\textgreater{} \textbackslash{}o/}}"
+    ) in entry
+    assert "author = {Müller, Jörg and {Research and Development} and Eve ER -}" in entry
+    assert len(entry.splitlines()) == len(next(bibtex(PAPERS)).splitlines())
+
+
+def test_bibtex_keys_are_unique() -> None:
+    """Papers with the same author, year and word get different keys, and every key is plain ASCII."""
+    papers = [
+        PAPERS[0],
+        PAPERS[0],
+        NASTY,
+        Paper("x", "!!", "A."),
+        Paper("y", "日本", "A."),
+        Paper("z", "日本", "A."),
+    ]
+    keys = [entry.partition("{")[2].partition(",")[0] for entry in bibtex(papers)]
+    assert keys == [
+        "example2026sparse",
+        "example2026sparse-2",
+        "muller202650",
+        "paper",
+        "paper-2",
+        "paper-3",
+    ]
+
+
+@given(st.text())
+def test_latex_braces_balance_whatever_comes(text: str) -> None:
+    """A field can never end early: braces balance, and no special character stands bare."""
+    escaped = latex(text)
+    depth = 0
+    for char in escaped:
+        depth += (char == "{") - (char == "}")
+        assert depth >= 0
+    assert depth == 0
+    assert "\n" not in escaped
+
+
+def test_ris_record() -> None:
+    """A record has its tags, each on one line, and no value can begin a tag."""
+    text = "".join(ris([PAPERS[0], NASTY]))
+    records = text.split("ER  - \r\n\r\n")
+    assert len(records) == 3
+    assert records[0].split("\r\n")[:6] == [
+        "TY  - GEN", "ID  - 2601.00001", "TI  - Sparse Lanterns: Retrieval at Night", "AU  - Ada Example",
+        "AU  - Bo Sample", "PY  - 2026",
+    ]  # fmt: skip
+    assert records[1].count("\r\n") == records[0].count("\r\n") + 1  # one author more
+    assert "AB  - One. ER - TY - JOUR Two. Three. [31m" in records[1]
+
+
+@given(st.text())
+def test_one_line_has_no_line(text: str) -> None:
+    """Whatever counts as a line end for anyone is gone."""
+    assert len(one_line(text).splitlines()) <= 1
+
+
+def test_markdown_section() -> None:
+    """A section is title, facts and abstract."""
+    assert next(markdown(PAPERS)) == (
+        "## Sparse Lanterns: Retrieval at Night\n\n"
+        "Ada Example, Bo Sample · 2026-01-05 · 2601.00001 · <https://arxiv.org/abs/2601.00001>\n\n"
+        "We study lanterns. Sparse lanterns find papers 12% faster. The code is public.\n\n"
+    )
+
+
+def test_jsonl_is_read_back_exactly(tmp_path: Path) -> None:
+    """What export writes, ingest reads as the same papers."""
+    papers = [replace(p, listed=dt.date(2026, 3, 1), upvotes=3) for p in PAPERS]
+    path = tmp_path / "papers.jsonl"
+    write(path, jsonl(papers))
+    with feeds.read(path) as feed:
+        assert list(feed.records) == papers
+
+
+def test_every_format_takes_a_paper_with_nothing() -> None:
+    """A paper of title and abstract alone exports everywhere."""
+    for form in FORMATS.values():
+        assert "".join(form([Paper("sha256:0", "T", "A.")]))
+
+
+def test_cited_ids(tmp_path: Path) -> None:
+    """An answer saved by ask --json names its papers once each, in order."""
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(SINGLE.to_dict()), encoding="utf-8")
+    assert cited_ids(path) == ["2601.00001"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"citations": [1]}', '{"citations": [{"paper_id": 3}]}', "[" * 100_000, "\udcff"],
+)
+def test_what_is_no_answer_is_refused(text: str, tmp_path: Path) -> None:
+    """Anything else is an input error that says what was wanted."""
+    path = tmp_path / "a.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(FeedError, match="not an answer; give a file written by ask --json"):
+        cited_ids(path)
+
+
+def test_missing_answer_file(tmp_path: Path) -> None:
+    """A file that cannot be read is named with the reason."""
+    with pytest.raises(FeedError, match=r"none\.json: cannot be read: No such file"):
+        cited_ids(tmp_path / "none.json")
+
+
+def test_written_file_has_the_usual_mode(tmp_path: Path) -> None:
+    """A file made by export is as readable as any other the person makes."""
+    os.umask(mask := os.umask(0))
+    write(tmp_path / "x", ["a"])
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_failing_source_leaves_the_old_file(tmp_path: Path) -> None:
+    """An error half way leaves the file of before and no other."""
+    path = tmp_path / "x"
+    path.write_text("old", encoding="utf-8")
+
+    def chunks() -> object:
+        yield "new"
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write(path, chunks(), force=True)  # type: ignore[arg-type]
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]

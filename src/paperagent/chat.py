@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from paperagent.conversation import MAX_QUESTION
 from paperagent.errors import InputError, PaperAgentError, visible
-from paperagent.render import Block, Screen, paper_blocks, source_blocks, status_block, transcript
+from paperagent.render import Block, Screen, paper_blocks, row_blocks, source_blocks, status_block, transcript
 from paperagent.safe_text import safe_json
 from paperagent.stream import StreamedAnswer
 from paperagent.types import Answer, Event, Paper
@@ -154,9 +154,10 @@ class Chat:
     def handle(self, line: str) -> bool:
         """Act on one line; return False to leave."""
         line = clean(line)
-        self.screen.restart()
         if not line:
             return True
+        if self.reader.interactive:
+            self.screen.restart()  # what was typed stands above, so no blank line is needed
         if len(line) > MAX_QUESTION:
             self._say(f"question too long: {len(line):,} characters, at most {MAX_QUESTION:,}; shorten it")
         elif holds_secret(line):
@@ -194,7 +195,7 @@ class Chat:
         return True
 
     def _help(self, _rest: str) -> None:
-        self.screen.show(Block("item", text, marker=name, tight=True) for name, text in COMMANDS.items())
+        self.screen.show(row_blocks(COMMANDS.items()))
 
     def _sources(self, _rest: str) -> None:
         self.screen.show(source_blocks(self._last().citations, quotes=True))

@@ -111,6 +111,10 @@ class Pipeline:
         self._embedder = embedder
         self._read: dict[str, list[Encoded]] = {}
 
+    def holds_papers(self) -> bool:
+        """Tell whether there is anything to answer from."""
+        return self._library.count() > 0
+
     # --- search ---
 
     def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
@@ -160,8 +164,8 @@ class Pipeline:
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Answer extractively, yielding ``retrieved``, each ``claim`` as it is chosen, and ``done``."""
-        clock = _Clock()
-        if not self._library.count():
+        clock = Clock()
+        if not self.holds_papers():
             yield Event("done", answer=_empty_library(request, clock))
             return
         found = self.find(request)
@@ -269,12 +273,15 @@ class Pipeline:
         )
 
 
+EMPTY_LIBRARY = "The library is empty: read a feed first, with `paperagent ingest SOURCE`."
+NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
+
 _REMEMBERED = 120
 """Papers whose token states are kept in memory, about 0.4 MB each."""
 _NONE = retrieve.Ranked("", 0.0, 0.0, None)
 
 
-class _Clock:
+class Clock:
     """Milliseconds by stage, on the monotonic clock."""
 
     def __init__(self) -> None:
@@ -282,11 +289,13 @@ class _Clock:
         self._laps: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
+        """End a stage: it took the time since the last one ended."""
         now = time.perf_counter()
         self._laps[stage] = (now - self._last) * 1000
         self._last = now
 
     def total(self) -> dict[str, float]:
+        """Return the stages and the whole."""
         return {**self._laps, "total": (time.perf_counter() - self._start) * 1000}
 
 
@@ -364,15 +373,13 @@ def _abstention(
     )
 
 
-def _empty_library(request: Request, clock: _Clock) -> Answer:
-    text = "The library is empty: read a feed first, with `paperagent ingest SOURCE`."
-    answer = _abstention(request, "empty_library", text)
+def _empty_library(request: Request, clock: Clock) -> Answer:
+    answer = _abstention(request, "empty_library", EMPTY_LIBRARY)
     return replace(answer, notes=request.notes, timings_ms=clock.total())
 
 
-def _nothing_found(request: Request, clock: _Clock) -> Answer:
-    text = "The abstracts do not say: no paper in the library matches this question and its filters."
-    answer = _abstention(request, "no_evidence", text)
+def _nothing_found(request: Request, clock: Clock) -> Answer:
+    answer = _abstention(request, "no_evidence", NOTHING_FOUND)
     return replace(answer, notes=request.notes, timings_ms=clock.total())
 
 

@@ -19,7 +19,7 @@ characters, and secrets never go into one. Ids and positions are attributes as w
 from __future__ import annotations
 
 import unicodedata
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class PaperAgentError(Exception):
@@ -83,6 +83,8 @@ class EndpointError(PaperAgentError):
         """Such as ``auth``, ``quota``, ``unreachable``, ``deadline`` or ``invalid_reply``."""
         self.status = status
         """The HTTP status, where the server gave one."""
+        self.hits: tuple[Any, ...] = ()
+        """What had been retrieved for the question (`types.Hit`), where it was one."""
 
 
 class MailError(PaperAgentError):

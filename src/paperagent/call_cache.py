@@ -1,0 +1,135 @@
+"""Keep the replies of a model, so that the same call is never paid for twice.
+
+The key is everything that shapes a reply: the model, the messages whole (and with them the
+prompt's wording, the passages and so the library's state), the schema and the output limit.
+Only whole, unrefused replies are kept. SQLite, one file; safe between processes. A cache that
+cannot be read or written costs a call, never an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paperagent.plan import Completion, Pieces, TextModel
+from paperagent.types import Usage
+
+_LOG = logging.getLogger(__name__)
+_SCHEMA = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, text TEXT NOT NULL, model TEXT, at TEXT)"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The completion of a reply from the cache: it cost nothing now."""
+
+    model: str | None
+    finish_reason: str | None = "stop"
+    usage: Usage = Usage()
+    notes: tuple[str, ...] = ("answered from the cache: no call was made",)
+    complete: bool = True
+
+
+@dataclass(slots=True)
+class _Known:
+    text: str
+    completion: Completion
+
+    def __iter__(self) -> Iterator[str]:
+        yield self.text
+
+
+@dataclass(slots=True)
+class _Recording:
+    """Passes pieces on and remembers them."""
+
+    pieces: Pieces
+    text: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        for piece in self.pieces:
+            self.text += piece
+            yield piece
+
+    @property
+    def completion(self) -> Completion:
+        return self.pieces.completion
+
+
+class CachedModel:
+    """A model whose whole replies are kept in a file. Implements `plan.TextModel`."""
+
+    def __init__(self, model: TextModel, path: Path) -> None:
+        self._model = model
+        self._path = path
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._model.model
+
+    def stream(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        max_output_tokens: int,
+    ) -> AbstractContextManager[Pieces]:
+        """Return the kept reply to this call, or make the call and keep its reply."""
+        key = _key(self.model, list(messages), schema, max_output_tokens)
+        known = self._recall(key)
+        if known is not None:
+            return _at_hand(known)
+        fresh = self._model.stream(
+            messages, schema=schema, schema_name=schema_name, max_output_tokens=max_output_tokens
+        )
+        return self._recorded(key, fresh)
+
+    @contextmanager
+    def _recorded(self, key: str, fresh: AbstractContextManager[Pieces]) -> Iterator[Pieces]:
+        with fresh as pieces:
+            recording = _Recording(pieces)
+            yield recording
+            done = recording.completion
+        if done.complete and done.finish_reason == "stop" and recording.text.strip():
+            self._keep(key, recording.text, done.model)
+
+    def _recall(self, key: str) -> _Known | None:
+        try:
+            with closing(self._connect()) as db:
+                row = db.execute("SELECT text, model FROM reply WHERE key = ?", (key,)).fetchone()
+        except (sqlite3.Error, OSError) as error:
+            _LOG.warning("answer cache: cannot be read (%s); asking again", error)
+            return None
+        return _Known(row[0], Remembered(row[1])) if row else None
+
+    def _keep(self, key: str, text: str, model: str | None) -> None:
+        try:
+            with closing(self._connect()) as db, db:
+                db.execute(
+                    "INSERT OR REPLACE INTO reply VALUES (?, ?, ?, datetime('now'))", (key, text, model)
+                )
+        except (sqlite3.Error, OSError) as error:
+            _LOG.warning("answer cache: cannot be written (%s); the answer is not kept", error)
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, timeout=5)
+        db.execute(_SCHEMA)
+        return db
+
+
+@contextmanager
+def _at_hand(known: _Known) -> Iterator[Pieces]:
+    yield known
+
+
+def _key(model: str, messages: list[Mapping[str, str]], schema: Mapping[str, Any], limit: int) -> str:
+    whole = json.dumps([model, messages, schema, limit], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,144 @@
+"""From what the model wrote to claims that may be shown: resolve, check, apply the policy.
+
+A claim that is refuted by its own sources, or points at nothing, is withheld (or shown marked);
+one whose wording could not be matched is replaced by the sentence that it points at, quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from paperagent.citations import cite, quoted_claim
+from paperagent.passages import Passages
+from paperagent.reply import WrittenClaim
+from paperagent.types import Citation, Claim, Paper, Sentence, Support
+
+Policy = Literal["withhold", "mark", "repair"]
+"""What happens to a claim that fails: kept back, shown marked, or rewritten once by the model."""
+
+_MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|<[^>]{0,200}>|https?://\S+|[\[(]\d+\.\d+[\])]|\[\d+\]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+
+
+class Verdict(Protocol):
+    """What a check returns."""
+
+    @property
+    def support(self) -> Support:
+        """How far the evidence carries the claim."""
+        ...
+
+    @property
+    def checks(self) -> Mapping[str, Any]:
+        """Each check's result, ready for JSON."""
+        ...
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why it failed, in words."""
+        ...
+
+
+Check = Callable[[str, Sequence[str]], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One written claim after its check."""
+
+    claim: Claim
+    citations: tuple[Citation, ...]
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Whether it may not be shown as it stands."""
+        return self.claim.support not in ("quoted", "supported")
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The claims and citations of one answer, numbered in the order of first use."""
+
+    check: Check
+    policy: Policy
+    claims: list[Claim] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
+    withheld: list[Checked] = field(default_factory=list)
+
+    def add(self, written: WrittenClaim, passages: Passages) -> tuple[Claim, tuple[Citation, ...]] | None:
+        """Check a claim and keep it; return what may be shown of it, or None."""
+        checked = self.examine(written, passages)
+        if checked.fails and self.policy != "mark":
+            quoted = self._quoted_instead(checked) if checked.claim.support == "weak" else None
+            if quoted is None:
+                self.withheld.append(checked)
+                return None
+            checked = quoted
+        known = {c.n for c in self.citations}
+        self.citations += [c for c in checked.citations if c.n not in known]
+        self.claims.append(checked.claim)
+        return checked.claim, checked.citations
+
+    def judged(self, labels: Sequence[str | None]) -> None:
+        """Note a judge's label with each claim; a claim judged not supported no longer counts as such."""
+        claims = []
+        for claim, label in zip(self.claims, labels, strict=True):
+            refuted = label == "not_supported" and claim.support == "supported"
+            checks = {**claim.checks, "judge": label or "unjudged"}
+            claims.append(replace(claim, checks=checks, support="weak" if refuted else claim.support))
+        self.claims = claims
+
+    def examine(self, written: WrittenClaim, passages: Passages) -> Checked:
+        """Resolve a claim's pointers and check it against the sentences they name."""
+        text = plain(written.text)
+        found = {p: passages.resolve(p) for p in dict.fromkeys(written.evidence)}
+        dangling = [p for p, target in found.items() if target is None]
+        citations = self._cite([target for target in found.values() if target is not None])
+        if dangling:
+            shown = [plain(p)[:20] for p in dangling]
+            claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"dangling": shown})
+            return Checked(claim, citations, (f"points at {', '.join(shown)}, which was not shown",))
+        if not citations:
+            return Checked(Claim(text, (), "uncited", {}), (), ("points at no sentence",))
+        verdict = self.check(text, [c.quote for c in citations])
+        claim = Claim(text, tuple(c.n for c in citations), verdict.support, dict(verdict.checks))
+        return Checked(_consistent(claim, citations), citations, tuple(verdict.reasons))
+
+    def _cite(self, targets: Sequence[tuple[Paper, Sentence]]) -> tuple[Citation, ...]:
+        """Return citations of sentences, under the numbers they have or the next ones."""
+        held = {(c.paper_id, c.start): c for c in self.citations}
+        made: list[Citation] = []
+        for paper, sentence in targets:
+            known = held.get((paper.paper_id, sentence.start))
+            made.append(known or cite(len(self.citations) + 1 + _new(made, self.citations), paper, sentence))
+        return tuple(made)
+
+    def _quoted_instead(self, checked: Checked) -> Checked | None:
+        """Return the first cited sentence as a quotation, unless it is shown already."""
+        first = checked.citations[0]
+        quoted = quoted_claim(first)
+        if any(c.text == quoted.text for c in self.claims):
+            return None
+        checks = {**quoted.checks, "instead_of": "weak"}
+        return Checked(Claim(quoted.text, quoted.citations, "quoted", checks), (first,))
+
+
+def _new(made: Sequence[Citation], known: Sequence[Citation]) -> int:
+    return sum(c not in known for c in made)
+
+
+def _consistent(claim: Claim, citations: Sequence[Citation]) -> Claim:
+    """Call a claim quoted only where it is one cited sentence to the letter; else supported."""
+    if claim.support == "quoted" and claim.text not in {c.quote for c in citations}:
+        return Claim(claim.text, claim.citations, "supported", claim.checks)
+    return claim
+
+
+def plain(text: str) -> str:
+    """Return model text as plain text: no controls, markup, links, images or markers of its own."""
+    without = _MARKUP.sub(lambda m: m.group(1) or "", _CONTROL.sub(" ", text))
+    return " ".join(without.split())

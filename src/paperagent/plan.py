@@ -1,0 +1,109 @@
+"""What an answer by a model is made with: the model's port, prompts, prices and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from paperagent.claims import Check, Policy
+from paperagent.prompts import Prompt
+from paperagent.types import Usage
+
+Effort = Literal["fast", "deep"]
+"""``fast`` is one round; ``deep`` cuts the question into searches first."""
+
+
+class Completion(Protocol):
+    """What a call of the model left behind."""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped: ``stop``, ``length``, ``refusal``, ``content_filter``, …: as the server says."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the call, unpriced."""
+        ...
+
+    @property
+    def model(self) -> str | None:
+        """The model."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was odd about the call."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether the reply is whole."""
+        ...
+
+
+class Pieces(Protocol):
+    """The text of a reply, piece by piece; ``completion`` stands after the last."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    @property
+    def completion(self) -> Completion:
+        """What the call left behind; stands after the last piece."""
+        ...
+
+
+class TextModel(Protocol):
+    """A chat model behind an endpoint."""
+
+    @property
+    def model(self) -> str:
+        """The model."""
+        ...
+
+    def stream(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        max_output_tokens: int,
+    ) -> AbstractContextManager[Pieces]:
+        """Ask for a JSON reply and stream it.
+
+        Raises:
+            EndpointError: the server failed, refused, or could not be reached.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """How to count and price a call: estimates before it, the bill after it."""
+
+    tokens: Callable[[Sequence[str]], tuple[int, bool]]
+    """Tokens of texts, and whether that is an estimate."""
+    price: Callable[[Usage], float | None]
+    """US dollars for a usage; None where the price is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that shapes an answer by a model."""
+
+    answer: Prompt
+    plan: Prompt
+    repair: Prompt
+    judge: Prompt
+    check: Check
+    tariff: Tariff
+    salt: str
+    """A secret of the library, for the fence."""
+    today: str
+    policy: Policy = "withhold"
+    effort: Effort | None = None
+    max_rounds: int = 2
+    max_cost: float | None = None
+    use_judge: bool = False

@@ -394,11 +394,16 @@ def _in_conversation(
 
 
 def _with_snippet(hit: Hit, stems: Sequence[str], stats: retrieve.CorpusStats) -> Hit:
-    """Return the hit with the sentence that holds most of the query's information."""
+    """Return the hit with the sentence that holds most of the query's information.
+
+    Stems are looked for as they are in the lower-cased sentence: nearly all begin their words,
+    and it takes a tenth of the time of analysing every sentence of ten papers.
+    """
     wanted = {s: stats.idf(s) for s in stems}
 
     def held(sentence: Sentence) -> float:
-        return sum(wanted.get(s, 0.0) for s in set(analyse(sentence.text)))
+        text = sentence.text.lower()
+        return sum(weight for s, weight in wanted.items() if s in text)
 
     sentences = split(hit.paper.abstract)
     best = max(sentences, key=lambda s: (held(s), -s.index)).text if sentences else ""

@@ -20,7 +20,7 @@ class Completion(Protocol):
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model stopped: ``stop``, ``length``, ``refusal``, ``content_filter``, …: as the server says."""
+        """Why the model stopped: ``stop``, ``length``, ``refusal`` or ``content_filter``, say."""
         ...
 
     @property

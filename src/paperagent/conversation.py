@@ -19,7 +19,6 @@ CONTEXT_WORDS = 80
 
 Turn = tuple[str, str]
 
-_KEPT_CONTROLS = "\t\n\r"
 _REFERRING = frozenset("it its they them their theirs that this these those he she his her one ones".split())
 _MARKER = re.compile(r"\[\d+\]")
 
@@ -114,11 +113,14 @@ def _refuse_broken(text: str, what: str) -> None:
 def _without_controls(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        c
-        for c in _without_escapes(text)
-        if c in _KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cf")
-    )
+    return "".join(map(_shown, _without_escapes(text)))
+
+
+def _shown(char: str) -> str:
+    """Return white space as a space, so that it still parts words, and no other control character."""
+    if char.isspace():
+        return " "
+    return "" if unicodedata.category(char) in ("Cc", "Cf") else char
 
 
 _ESCAPE = re.compile(
@@ -138,5 +140,5 @@ def refers_back(question: str) -> bool:
 def in_context(question: str, history: Sequence[Turn]) -> str:
     """Return the question with the last turn behind it, as text to search for."""
     asked, answered = history[-1]
-    head = " ".join(_MARKER.sub("", answered).split()[:CONTEXT_WORDS])
-    return f"{question} {asked} {head}".strip()
+    head = " ".join(_MARKER.sub("", answered[:MAX_QUESTION]).split()[:CONTEXT_WORDS])
+    return f"{question} {asked[:MAX_QUESTION]} {head}".strip()

@@ -43,8 +43,8 @@ $(VENV)/.model: | $(BIN)/python
 
 demo: setup
 	@rm -rf $(HOME_) && mkdir -p .demo
-	@echo; echo '$$ paperagent ingest $(or $(FEED),the sample feed)'
-	@$(DEMO) ingest "$(or $(FEED),$$($(BIN)/python -m paperagent.feeds.sample))"
+	@echo; echo '$$ paperagent ingest $(or $(FEED),sample)'
+	@$(DEMO) ingest "$(or $(FEED),sample)"
 	@echo; echo '$$ paperagent status'
 	@$(DEMO) status
 	@echo; echo '$$ paperagent ask "$(ASK)"'

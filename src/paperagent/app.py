@@ -88,8 +88,8 @@ class PaperAgent:
         listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
         if not listed:
             raise InputError("ingest: no source; name a feed file, or - for standard input")
-        store = self._open(create=True)
-        report = _merged([self._ingest_one(store, s, _day(date, "date"), progress) for s in listed])
+        report = _merged([self._ingest_one(s, _day(date, "date"), progress) for s in listed])
+        store = self._open()
         embedder = self._embedder() if vectors else None
         added = pending = 0
         if embedder is not None:
@@ -97,12 +97,12 @@ class PaperAgent:
         return _with_vectors(report, store, added, pending, notes=self.notes if vectors else ())
 
     def _ingest_one(
-        self, store: LocalStore, source: str | Path, date: dt.date | None, progress: Progress | None
+        self, source: str | Path, date: dt.date | None, progress: Progress | None
     ) -> IngestReport:
         from paperagent import feeds
 
-        with feeds.read(source, date=date) as feed:
-            return store.ingest(feed.records, today=_today(), progress=progress)
+        with feeds.read(source, date=date) as feed:  # first, so that a bad feed creates no library
+            return self._open(create=True).ingest(feed.records, today=_today(), progress=progress)
 
     # --- questions ---
 

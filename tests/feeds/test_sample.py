@@ -26,3 +26,9 @@ def test_the_sample_feed_names_no_paper_as_published() -> None:
     """An invented paper has no arXiv id, address or DOI that could be mistaken for a real one."""
     text = sample.path().read_text(encoding="utf-8").lower()
     assert not any(word in text for word in ("arxiv", "http", "doi", "github"))
+
+
+def test_the_word_sample_reads_the_shipped_feed() -> None:
+    """`paperagent ingest sample` reads the invented papers without their path being known."""
+    with read("sample") as feed:
+        assert sum(isinstance(r, Paper) for r in feed.records) >= 30

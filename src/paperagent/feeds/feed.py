@@ -20,6 +20,7 @@ from paperagent.feeds import (
     detect,
     hf_json,
     jsonl,
+    sample,
     strict_json,
 )
 from paperagent.feeds.clean import clean
@@ -69,7 +70,8 @@ def read(
 ) -> Feed:
     """Open a feed and tell its format.
 
-    ``source`` is a path, or ``-`` for ``stdin`` (a binary stream; the process's own by default).
+    ``source`` is a path, ``-`` for ``stdin`` (a binary stream; the process's own by default), or
+    ``sample`` for the invented papers that ship with paperagent.
     ``date`` is the day a saved Daily Papers page was listed. ``max_bytes`` limits the decompressed
     size: by default 50 MB for a feed read whole, 16 GB for one read line by line.
 
@@ -90,6 +92,8 @@ def _open(source: str | Path, stdin: BinaryIO | None) -> Source:
         raise InputError("source: is empty; give a file, or - for stdin")
     if source == STDIN:
         return open_stream(stdin if stdin is not None else sys.stdin.buffer)
+    if source == sample.NAME and not Path(source).exists():
+        return open_file(sample.path())
     if isinstance(source, str) and (scheme := _SCHEME.match(source)) and not Path(source).exists():
         raise _unknown_scheme(scheme[1], source)
     return open_file(source)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+NAME = "sample"
+"""What a person types to read it: ``paperagent ingest sample``."""
+
 
 def path() -> Path:
     """Return the path of the sample feed: a Daily Papers page on which every paper is invented."""

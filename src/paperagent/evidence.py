@@ -206,8 +206,10 @@ def rerank(readings: Sequence[Reading]) -> list[Reading]:
 
 SINGLE, COMPARE_EACH, LIST_PAPERS, LIST_EACH = 4, 3, 6, 2
 """Sentences from the best paper; from each of two compared; papers and sentences of a list."""
+LIST_MARGIN = 0.6
+"""A list holds the papers whose score is that near the best."""
 OTHERS, OTHER_MARGIN = 2, 0.4
-"""Further papers that give one sentence each, if their score is that near the best."""
+"""Further papers that give one sentence each to the answer of one, if their score is that near the best."""
 
 
 def select(question: Question, readings: Sequence[Reading]) -> list[Pick]:
@@ -215,16 +217,20 @@ def select(question: Question, readings: Sequence[Reading]) -> list[Pick]:
     if question.kind == "compare":
         plan = [(i, COMPARE_EACH) for i in range(min(2, len(readings)))]
     elif question.kind == "list":
-        plan = [(i, LIST_EACH) for i in range(min(LIST_PAPERS, len(readings)))]
+        plan = [(i, LIST_EACH) for i in range(_near(readings[:LIST_PAPERS], LIST_MARGIN))]
     else:
-        floor = readings[0].score - OTHER_MARGIN
-        near = [i for i, r in enumerate(readings[1 : 1 + OTHERS], start=1) if r.score >= floor]
-        plan = [(0, SINGLE), *((i, 1) for i in near)]
+        near = _near(readings[: 1 + OTHERS], OTHER_MARGIN)
+        plan = [(0, SINGLE), *((i, 1) for i in range(1, near))]
     picks: list[Pick] = []
     for place, count in plan:
         chosen = _best_sentences(question, readings[place], count)
         picks += [Pick(place, s, score) for s, score in sorted(chosen)]
     return picks
+
+
+def _near(readings: Sequence[Reading], margin: float) -> int:
+    """Return how many of the ranked readings score at most ``margin`` below the first."""
+    return sum(r.score >= readings[0].score - margin for r in readings)
 
 
 def _best_sentences(question: Question, reading: Reading, count: int) -> list[tuple[int, float]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -23,3 +25,22 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     (base / "work").mkdir()
     monkeypatch.chdir(base / "work")
     monkeypatch.setenv("PAPERAGENT_HOME", str(base / "home"))
+
+
+@pytest.fixture(scope="session")
+def sample_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment of a process whose library holds the sample feed, words alone."""
+    from paperagent.feeds import sample
+
+    base = tmp_path_factory.mktemp("sample")
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(OURS) and k.upper() not in PROXIES}
+    environ |= {
+        "PAPERAGENT_HOME": str(base / "library"),
+        "PAPERAGENT_EMBEDDER": "none",
+        "TERM": "xterm-256color",
+    }
+    environ["PROMPT_TOOLKIT_NO_CPR"] = "1"  # nobody answers a terminal's questions in a test
+    environ.pop("NO_COLOR", None)
+    command = [sys.executable, "-m", "paperagent", "ingest", "--quiet", str(sample.path())]
+    subprocess.run(command, env=environ, check=True, timeout=120)
+    return environ

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.history import History
     from prompt_toolkit.key_binding import KeyBindings
 
-PROMPT = "› "
+PROMPT, ASCII_PROMPT = "› ", "> "
 HISTORY_FILE = "chat_history"
 MAX_LINE = 1024 * 1024
 """Bytes; a longer line of a pipe is read to its end and refused."""
@@ -52,7 +52,7 @@ class PlainTerminalReader:
 
     def read(self) -> str:
         """Print the prompt and return the line."""
-        self._out.write("> ")
+        self._out.write(ASCII_PROMPT)
         self._out.flush()
         return self._lines.read()
 
@@ -66,15 +66,14 @@ class TerminalReader:
         self.warning: str | None = None
         """What is wrong with the history file."""
         self._session = self._make_session(history, private)
+        encoding = self._session.output.encoding().lower().replace("-", "")
+        self._prompt = PROMPT if encoding.startswith("utf") else ASCII_PROMPT
 
     def read(self) -> str:
         """Return what was typed or pasted; raise as `Reader.read` says."""
-        text: str = self._session.prompt(PROMPT)
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"not UTF-8 text (at character {error.start + 1}); type it again") from None
-        return text
+        text: str = self._session.prompt(self._prompt)
+        # In a locale without Unicode the bytes typed arrive as lone surrogates, and are UTF-8 all the same.
+        return decode(text.encode("utf-8", "surrogateescape"))
 
     def _make_session(self, path: Path | None, private: Callable[[str], bool]) -> PromptSession[str]:
         from prompt_toolkit import PromptSession

@@ -14,7 +14,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Remembered:
 
     model: str | None
     finish_reason: str | None = "stop"
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     notes: tuple[str, ...] = ("answered from the cache: no call was made",)
     complete: bool = True
 

@@ -62,6 +62,8 @@ class PaperAgent:
         """What the person should know about this set-up, such as a missing embedding model."""
         self._lock = threading.RLock()
         self._store: LocalStore | None = None
+        self._file: tuple[int, int] | None = None
+        """Which file the store has open, to notice that the library was replaced."""
         self._tools: tuple[MiniLM | None, MiniLM | OpenAIEmbedder | None] | None = None
         self._pipeline: Pipeline | None = None
 
@@ -243,8 +245,11 @@ class PaperAgent:
         from paperagent.store import LocalStore
 
         with self._lock:
+            if self._store is not None and self._file != _file_identity(self.home):
+                self.close()  # another library stands in this place now, or none
             if self._store is None:
                 self._store = LocalStore(self.home, create=create)
+                self._file = _file_identity(self.home)
             return self._store
 
     def _answerer(self) -> Pipeline:
@@ -323,6 +328,17 @@ def _default_agent() -> PaperAgent:
         if known is None or known.settings != fresh.settings:
             known = _default[fresh.home, os.getpid()] = fresh
         return known
+
+
+def _file_identity(home: Path) -> tuple[int, int] | None:
+    """Return device and inode of the library's file, or None where there is none."""
+    from paperagent.store.home import DATABASE
+
+    try:
+        found = (home / DATABASE).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _home(home: str | Path | None) -> Path | None:

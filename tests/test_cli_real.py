@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from paperagent.feeds import jsonl, sample
+from paperagent.testing import ScriptedServer
 from paperagent.types import Paper
 
 PROGRAM = [sys.executable, "-m", "paperagent"]
@@ -253,3 +254,17 @@ def test_hostile_library_prints_nothing_active(tmp_path: Path, sample_environ: d
         if "--json" not in command:
             assert "![" not in out
             assert " <img" not in out
+
+
+def test_row_183_vectors_of_another_embedder(environ: dict[str, str]) -> None:
+    """A library whose vectors are another embedder's exits 5 and says how to go on, with every paper kept."""
+    with ScriptedServer() as server:
+        endpoint = {**environ, "OPENAI_BASE_URL": server.url, "PAPERAGENT_MODE": "extractive"}
+        one = {**endpoint, "PAPERAGENT_EMBEDDER": "openai:one"}
+        run(one, "ingest", "-q", "-", input=jsonl.dump(NEW) + "\n")
+        run(one, "search", "zyxwort")
+        done = run({**endpoint, "PAPERAGENT_EMBEDDER": "openai:other"}, "search", "zyxwort", code=5)
+        assert "openai:one" in done.stderr
+        assert "openai:other" in done.stderr
+        assert "reindex" in done.stderr
+    run(environ, "search", "zyxwort")

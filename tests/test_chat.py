@@ -18,8 +18,9 @@ from bad_inputs import check_covered
 from fake_agent import ABSTAINED, COMPARED, PAPERS, SINGLE, FakeAgent, events
 from paperagent.chat import KEPT_ANSWERS, KEPT_PAIRS, Chat, clean, holds_secret
 from paperagent.errors import EndpointError, InputError
-from paperagent.readers import PipeReader, secure_history
+from paperagent.readers import HISTORY_FILE, PipeReader, secure_history
 from paperagent.render import Screen
+from paperagent.store import home
 from paperagent.types import Event
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
@@ -401,6 +402,11 @@ def test_row_299_history_file_that_is_a_pipe(tmp_path: Path) -> None:
     """Something else in the file's place is not used, and does not block."""
     os.mkfifo(tmp_path / "pipe")
     assert "no regular file" in (secure_history(tmp_path / "pipe") or "")
+
+
+def test_doctor_knows_the_history_file() -> None:
+    """The history file is no stranger in the library's folder."""
+    assert HISTORY_FILE in home.OURS
 
 
 def test_an_input_error_of_the_reader_goes_on() -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from paperagent.text import analyse, stem, term_ids
 
@@ -88,9 +88,8 @@ class Query:
     vector: Vector | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A candidate's scores."""
+class Ranked(NamedTuple):
+    """A candidate's scores. A tuple, because a search makes two hundred."""
 
     paper_id: str
     score: float
@@ -146,8 +145,10 @@ def rank(candidates: Sequence[Scored], query: Query, stats: CorpusStats) -> list
     cosines = _cosines(candidates, query.vector)
     scores = LEXICAL_WEIGHT * lexical + np.nan_to_num(cosines, nan=0.0)
     ranked = [
-        Ranked(c.paper_id, float(s), float(share), None if np.isnan(cos) else float(cos))
-        for c, s, share, cos in zip(candidates, scores, lexical, cosines, strict=True)
+        Ranked(c.paper_id, score, share, None if math.isnan(cosine) else cosine)
+        for c, score, share, cosine in zip(
+            candidates, scores.tolist(), lexical.tolist(), cosines.tolist(), strict=True
+        )
     ]
     return sorted(ranked, key=lambda r: (-r.score, r.paper_id))
 
@@ -191,9 +192,9 @@ def _counts(candidates: Sequence[Scored], wanted: NDArray[np.uint32]) -> NDArray
     import numpy as np
 
     terms = np.concatenate([c.terms for c in candidates])
-    owner = np.repeat(np.arange(len(candidates)), [len(c.terms) for c in candidates])
-    columns = [np.bincount(owner[terms == w], minlength=len(candidates)) for w in wanted]
-    return np.stack(columns, axis=1).astype(float)
+    ends = np.cumsum([len(c.terms) for c in candidates])
+    owners = [ends.searchsorted(np.flatnonzero(terms == w), side="right") for w in wanted]
+    return np.stack([np.bincount(o, minlength=len(candidates)) for o in owners], axis=1).astype(float)
 
 
 def _cosines(candidates: Sequence[Scored], vector: Vector | None) -> NDArray[np.float64]:
@@ -203,5 +204,7 @@ def _cosines(candidates: Sequence[Scored], vector: Vector | None) -> NDArray[np.
     cosines = np.full(len(candidates), np.nan)
     held = [(i, c.vector) for i, c in enumerate(candidates) if c.vector is not None]
     if vector is not None and held:
-        cosines[[i for i, _ in held]] = np.stack([v for _, v in held]).astype(np.float32) @ vector
+        rows = np.stack([v for _, v in held]).astype(np.float32, copy=False)
+        # Not @: that wakes the threads of BLAS, which then spin and slow whatever comes next.
+        cosines[[i for i, _ in held]] = np.einsum("ij,j->i", rows, vector)
     return cosines

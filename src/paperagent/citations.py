@@ -8,12 +8,13 @@ answer, against the abstracts themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from paperagent.errors import PaperAgentError
 from paperagent.types import Answer, Citation, Claim, Paper, Sentence
 
 _MARKER = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
+_ONE_MARKER = re.compile(r"\[(\d+)\]")
 
 
 def cite(n: int, paper: Paper, sentence: Sentence) -> Citation:
@@ -63,24 +64,36 @@ def verify(answer: Answer, papers: Mapping[str, Paper]) -> Answer:
     return answer
 
 
-def problems(answer: Answer, papers: Mapping[str, Paper]) -> Iterable[str]:
+def problems(answer: Answer, papers: Mapping[str, Paper]) -> Iterator[str]:
     """Yield each way in which an answer breaks the contract; nothing for a right one."""
     retrieved = {h.paper_id for h in answer.hits}
-    numbers = {c.n for c in answer.citations}
-    if len(numbers) != len(answer.citations):
+    by_n = {c.n: c for c in answer.citations}
+    if len(by_n) != len(answer.citations):
         yield "a citation number is used twice"
+    if not {int(n) for n in _ONE_MARKER.findall(answer.answer)} <= by_n.keys():
+        yield "the text has a marker without a citation"
     for c in answer.citations:
-        paper = papers.get(c.paper_id)
-        if paper is None or c.paper_id not in retrieved:
-            yield f"citation [{c.n}] names a paper that was not retrieved"
-        elif not c.quote or paper.abstract[c.start : c.end] != c.quote:
-            yield f"citation [{c.n}] is not what the abstract says"
-        elif (c.title, c.url) != (paper.title, paper.url):
-            yield f"citation [{c.n}] misnames its paper"
+        yield from _of_citation(c, papers.get(c.paper_id) if c.paper_id in retrieved else None)
     for claim in answer.claims:
-        if not set(claim.citations) <= numbers:
-            yield "a claim points at a citation that is not there"
-        if claim.support == "quoted" and claim.text not in {
-            c.quote for c in answer.citations if c.n in claim.citations
-        }:
-            yield "a quoted claim differs from its quote"
+        yield from _of_claim(claim, by_n)
+
+
+def _of_citation(c: Citation, paper: Paper | None) -> Iterator[str]:
+    if paper is None:
+        yield f"citation [{c.n}] names a paper that was not retrieved"
+    elif not 0 <= c.start < c.end <= len(paper.abstract) or paper.abstract[c.start : c.end] != c.quote:
+        yield f"citation [{c.n}] is not what the abstract says"
+    elif (c.title, c.url) != (paper.title, paper.url):
+        yield f"citation [{c.n}] misnames its paper"
+
+
+def _of_claim(claim: Claim, by_n: Mapping[int, Citation]) -> Iterator[str]:
+    if not set(claim.citations) <= by_n.keys():
+        yield "a claim points at a citation that is not there"
+    elif claim.support == "quoted" and claim.text not in {by_n[n].quote for n in claim.citations}:
+        yield "a quoted claim differs from its quote"
+    if claim.support in ("quoted", "supported"):
+        if not claim.citations:
+            yield "a claim counts as supported without a citation"
+        if any(passed is False for passed in claim.checks.values()):
+            yield "a claim counts as supported although a check failed"

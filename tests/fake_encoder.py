@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paperagent.types import Encoded, Vector
+from paperagent.types import Encoded
+
+if TYPE_CHECKING:
+    from paperagent.types import Vector
 
 DIM = 32
 

@@ -34,7 +34,7 @@ def is_inert(text: str) -> bool:
 
 @given(HOSTILE)
 def test_a_clean_question_is_one_inert_line(text: str) -> None:
-    """Whatever comes in, what goes on is one trimmed NFC line without control characters, or it is refused."""
+    """Whatever comes in, what goes on is one trimmed NFC line without controls, or an error."""
     try:
         cleaned = clean_question(text)
     except InputError as error:

@@ -1,0 +1,127 @@
+"""Whether to answer at all: the signals and the logistic over them."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sample_library
+from fake_encoder import FakeEncoder
+from paperagent import evidence
+from paperagent.abstention import Signals, confidence, signals
+from paperagent.sentences import split
+from paperagent.types import Hit, Paper
+
+ENCODER = FakeEncoder()
+
+
+def reading(question: evidence.Question, abstract: str, title: str = "A title") -> evidence.Reading:
+    sentences = split(abstract)
+    states = ENCODER.encode([title, *(s.text for s in sentences)])
+    return evidence.read(question, Hit(Paper("p", title, abstract), 1.0, 1), sentences, states)
+
+
+def asked(text: str) -> evidence.Question:
+    return evidence.ask(text, ENCODER.encode([text])[0], lambda _: 1.0)
+
+
+def of(question: str, abstract: str, **more: str) -> Signals:
+    prepared = asked(question)
+    return signals(prepared, [reading(prepared, abstract, **more)], agree=True, gap=0.3)
+
+
+def test_a_sentence_that_says_it_all_gives_full_signals() -> None:
+    """Every word matched: nothing is weak and all is covered."""
+    found = of("lanterns glow brightly", "Lanterns glow brightly. Owls sleep.")
+    assert found.coverage == pytest.approx(1, abs=1e-5)
+    assert found.weakest == pytest.approx(1, abs=1e-5)
+    assert found.similarity > 0.9
+    assert (found.agree, found.gap, found.number_fit) == (1.0, 0.3, 0.0)
+
+
+def test_the_missing_word_is_the_weakest() -> None:
+    """A question whose one particular word is nowhere is told by its worst-matched word."""
+    there = of("lanterns glow at night", "Lanterns glow at night.")
+    absent = of("lanterns explode at night", "Lanterns glow at night.")
+    assert absent.weakest < 0.7 < there.weakest
+    assert absent.coverage < there.coverage
+
+
+def test_what_the_title_explains_is_not_missed() -> None:
+    """A word of the title need not be said again in a sentence."""
+    plain = of("Quorvex blocked calls", "It blocked many calls.")
+    titled = of("Quorvex blocked calls", "It blocked many calls.", title="Quorvex")
+    assert titled.weakest > plain.weakest
+    assert titled.coverage > plain.coverage
+
+
+def test_a_number_asked_for_must_stand_near_what_is_counted() -> None:
+    """A question that asks for a number fits a sentence that counts the same thing."""
+    question = "how many parameters does it have"
+    fits = of(question, "It has 350 million parameters.")
+    spelled = of(question, "It has seven parameters.")
+    without = of(question, "It has parameters.")
+    assert fits.number_fit > 0.1
+    assert spelled.number_fit > 0.1
+    assert without.number_fit == -0.75
+    assert of("who owns parameters", "It has 350 million parameters.").number_fit == 0.0
+
+
+_SHARE = st.floats(0, 1)
+_SIGNALS = st.builds(
+    Signals, st.floats(-1, 1), _SHARE, st.floats(-0.75, 0.25), st.sampled_from([0.0, 1.0]), _SHARE, _SHARE
+)
+
+
+@given(_SIGNALS, st.booleans())
+def test_confidence_is_a_chance(found: Signals, encoder: bool) -> None:  # noqa: FBT001 - drawn
+    """Between 0 and 1 for any signals, and fixed by them."""
+    assert 0 < confidence(found, encoder=encoder) < 1
+    assert confidence(found, encoder=encoder) == confidence(replace(found), encoder=encoder)
+
+
+@given(_SIGNALS, st.booleans(), st.sampled_from([f.name for f in fields(Signals)]))
+def test_no_signal_of_an_answer_lowers_the_confidence(
+    found: Signals,
+    encoder: bool,  # noqa: FBT001 - drawn
+    name: str,
+) -> None:
+    """More of any signal never makes an answer less likely."""
+    more = replace(found, **{name: getattr(found, name) + 0.1})
+    assert confidence(more, encoder=encoder) >= confidence(found, encoder=encoder)
+
+
+def test_signals_have_names() -> None:
+    """The evaluation reads them by name, all of them."""
+    found = Signals(0.1, 0.2, 0.3, 1.0, 0.5, 0.6)
+    assert list(found.named()) == [f.name for f in fields(Signals)]
+    assert found.named()["coverage"] == 0.5
+
+
+def test_a_question_of_one_word_has_signals() -> None:
+    """There is no "rare half" of one word; it counts itself."""
+    assert of("lanterns", "Lanterns glow.").weakest == pytest.approx(1, abs=1e-5)
+
+
+def test_on_the_sample_the_answerable_are_surer_than_the_foreign() -> None:
+    """By words alone, questions on the papers get more confidence than questions on anything else."""
+    with sample_library.plain_agent() as agent:
+        ours = [
+            agent.ask(q).confidence
+            for q in ("How much of the prompt does Tindersift remove?", "How many parameters has Quorvex?")
+        ]
+        foreign = [
+            agent.ask(q).confidence
+            for q in ("Who discovered the structure of DNA?", "sourdough bread recipe")
+        ]
+    assert min(c for c in ours if c is not None) > max(c for c in foreign if c is not None) + 0.2
+
+
+def test_arrays_do_not_leak_into_signals() -> None:
+    """Signals are plain numbers, ready for JSON."""
+    found = of("how many lanterns", "There are 7 lanterns.")
+    assert all(isinstance(v, float) and not isinstance(v, np.floating) for v in found.named().values())

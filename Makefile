@@ -1,5 +1,5 @@
 # Everything on a machine that has only Python >= 3.11 with pip, and make.
-#   make demo [FEED=path]   read a feed and answer a question from it
+#   make demo [FEED=path] [ASK='a question']   read a feed and answer from it
 #   make test               all tests
 #   make check              lint, format, types
 #   make bench              speed and memory, each against its limit
@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 FEED   ?=
-ASK    ?= Which decoding method cuts the cost of long answers, and by how much?
+ASK    ?=
 SHARED ?= ../shared
 
 BIN     := $(VENV)/bin
@@ -47,8 +47,10 @@ demo: setup
 	@$(DEMO) ingest "$(or $(FEED),sample)"
 	@echo; echo '$$ paperagent status'
 	@$(DEMO) status
-	@echo; echo '$$ paperagent ask "$(ASK)"'
-	@$(DEMO) ask "$(ASK)"
+	@{ if [ -n "$(ASK)" ]; then echo "$(ASK)"; else PAPERAGENT_HOME=$(HOME_) $(BIN)/python examples/questions.py; fi; } \
+	  | while IFS= read -r question; do \
+	      echo; echo "\$$ paperagent ask \"$$question\""; $(DEMO) ask "$$question" </dev/null; \
+	    done
 	@echo; echo 'Go on:  PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent chat'
 
 test: setup-dev

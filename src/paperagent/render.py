@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from paperagent.citations import quoted_claim
 from paperagent.safe_text import safe_markdown, safe_terminal, safe_url
 from paperagent.types import Answer, Citation, Claim, Hit, Paper
 
@@ -50,15 +51,20 @@ def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
     """Lay out an answer: its sentences with [n] markers, then the numbered sources."""
     if answer.status != "answered":
         yield status_block(answer)
-    yield from claim_blocks(answer.claims, answer.citations)
+    yield from claim_blocks(_passages(answer), answer.citations)
     if not answer.claims and answer.status == "answered":
         yield Block("text", answer.answer)
     yield from ending_blocks(answer, quotes=quotes)
 
 
+def _passages(answer: Answer) -> Sequence[Claim]:
+    """Return the claims; for an abstention the closest passages, which it cites."""
+    return answer.claims or [quoted_claim(c) for c in answer.citations]
+
+
 def status_block(answer: Answer) -> Block:
     """Say why there is no full answer."""
-    said = answer.answer if answer.status != "incomplete" or not answer.claims else ""
+    said = answer.answer.partition("\n\n")[0] if answer.status != "incomplete" or not answer.claims else ""
     return Block("note", said or (answer.reason or "").replace("_", " "), marker=_REASON[answer.status])
 
 

@@ -16,16 +16,13 @@ if TYPE_CHECKING:
     from paperagent.answer import Pipeline, Request
     from paperagent.config import Settings
     from paperagent.embed import MiniLM
-    from paperagent.llm import OpenAIEmbedder
+    from paperagent.openai_embed import OpenAIEmbedder
     from paperagent.store import Health, LocalStore
 
 Day = dt.date | str | None
 Mode = Literal["extractive", "llm"]
 Progress = Callable[[str, int, int | None], None]
 """Called as ``progress(stage, done, total)``; stages are ``read``, ``index`` and ``embed``."""
-
-MAX_K = 100
-
 
 class PaperNotFoundError(InputError, KeyError):
     """No paper of the library has this id."""
@@ -283,7 +280,7 @@ class PaperAgent:
         encoder = self._load_minilm(name)
         if not name.startswith("openai:"):
             return encoder, encoder
-        from paperagent.llm import OpenAIEmbedder
+        from paperagent.openai_embed import OpenAIEmbedder
 
         key = self.settings.openai_api_key
         return encoder, OpenAIEmbedder(

@@ -1,4 +1,4 @@
-"""What is known about a model's server without speaking to it: address, key, limits, wording, retries.
+"""What is known about a model's server without speaking to it: address, key, redaction, wording.
 
 `llm` puts the openai SDK on top. Nothing that a server or the SDK says is shown unredacted.
 """
@@ -8,24 +8,15 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-import math
-import random
 import re
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
 from paperagent.errors import ConfigError, EndpointError, visible
-
-if TYPE_CHECKING:
-    import tenacity
+from paperagent.transport import TransientError
 
 DEFAULT_URL = "https://api.openai.com/v1"
-ATTEMPTS = 3
-MAX_REPLY_BYTES = 128 << 20
 _NO_KEY = "none"
 """Sent to servers that want no key: the SDK insists on one."""
 
@@ -71,6 +62,11 @@ class Address:
         except ValueError:
             return host == "localhost" or host.endswith(".localhost")
 
+    @property
+    def is_openai(self) -> bool:
+        """Whether the server is OpenAI's own."""
+        return (urlsplit(self.url).hostname or "").rstrip(".").endswith("api.openai.com")
+
     def error(self, why: str, fix: str, kind: str = "failed", status: int | None = None) -> EndpointError:
         """Return the error in the form ``WHAT: WHY; FIX``."""
         return EndpointError(f"endpoint {self.name}: {why}; {fix}", kind=kind, status=status)
@@ -98,6 +94,25 @@ def redact(text: str, key: str) -> str:
     return re.sub(r"\bsk-[\w*-]{3,}", "***", text)
 
 
+class Said(NamedTuple):
+    """What an error's body says; raw, so only for comparing."""
+
+    message: str
+    code: str = ""
+    param: str = ""
+
+    @classmethod
+    def of(cls, body: Any) -> Said:
+        """Read the forms in which servers word an error."""
+        if isinstance(body, dict) and isinstance(body.get("error"), (dict, str)):
+            body = body["error"]
+        if not isinstance(body, dict):
+            return cls(body if isinstance(body, str) else "")
+        message = next((str(body[k]) for k in ("message", "detail", "error") if body.get(k)), "")
+        code = f"{body.get('code') or ''} {body.get('type') or ''}"
+        return cls(message, code, str(body.get("param") or ""))
+
+
 def parse_reply(body: bytes, content_type: str, address: Address) -> dict[str, Any]:
     """Return the JSON object of a 200 reply.
 
@@ -115,88 +130,92 @@ def parse_reply(body: bytes, content_type: str, address: Address) -> dict[str, A
         raise TransientError(error, tries=2) from None
     if not isinstance(reply, dict):
         raise address.error("sent JSON of another form", "check OPENAI_BASE_URL", "invalid_reply")
-    if failure := reply.get("error"):
-        said = failure.get("message", failure) if isinstance(failure, dict) else failure
-        raise address.error(f"failed: {address.clean(str(said))}", "try again", "server")
+    refuse_failure(reply, address)
     return reply
 
 
-class TransientError(Exception):
-    """A fault that another attempt may cure."""
-
-    def __init__(self, error: EndpointError, *, wait: float | None = None, tries: int = ATTEMPTS) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.wait = wait
-        """Seconds that the server asks for."""
-        self.tries = tries
-        """Attempts that this fault is worth, the first included."""
+def refuse_failure(reply: dict[str, Any], address: Address) -> None:
+    """Raise where a reply with a good status holds an error."""
+    if failure := reply.get("error"):
+        said = Said.of(reply)
+        kind, fix = (CONTEXT, "send less") if is_overflow(said) else ("server", "try again")
+        raise address.error(f"failed: {address.clean(said.message or str(failure))}", fix, kind)
 
 
-def retrying(*, timeout: float, sleep: Callable[[float], None]) -> tenacity.Retrying:
-    """Return the one retry layer: a function runs again while it raises `TransientError` and time is left."""
-    import tenacity
-
-    in_time = tenacity.stop_before_delay(timeout)
-    return tenacity.Retrying(
-        stop=lambda state: state.attempt_number >= _fault(state).tries or in_time(state),
-        wait=_pause,
-        retry=tenacity.retry_if_exception_type(TransientError),
-        sleep=sleep,
-        reraise=True,
-    )
+CONTEXT = "context"
+"""The kind of error of a prompt that is too long for the model."""
 
 
-def _fault(state: tenacity.RetryCallState) -> TransientError:
-    fault = state.outcome.exception() if state.outcome else None
-    assert isinstance(fault, TransientError)
-    return fault
+def is_overflow(said: Said) -> bool:
+    """Tell whether an error means that the prompt is too long for the model."""
+    if "context_length" in said.code or "exceed_context" in said.code:
+        return True
+    return _OVERFLOW.search(said.message) is not None
 
 
-def _pause(state: tenacity.RetryCallState) -> float:
-    """Return the wait that the server asked for, else 1 to 2, then 2 to 4 seconds (equal jitter)."""
-    wait = _fault(state).wait
-    base = float(2 ** (state.attempt_number - 1))
-    return base + random.uniform(0, base) if wait is None else wait  # noqa: S311 - spreads retries, no secret
+_OVERFLOW = re.compile(
+    r"context (?:length|window|size)|maximum context|prompt is too long|too many (?:input )?tokens"
+    r"|request too large|context the overflows|exceeds? the (?:model's )?(?:maximum|max) "
+    r"(?:input )?(?:length|tokens)",
+    re.IGNORECASE,
+)
+"""As OpenAI, vLLM, llama.cpp, LM Studio, Anthropic's and Mistral's gateways word it."""
 
 
-def retry_after(headers: Any) -> float | None:
-    """Return the seconds that a server asks to wait; None where it does not say, NaN for nonsense.
-
-    Reads ``retry-after-ms`` and ``Retry-After`` in both forms (RFC 9110, 10.2.3).
-    """
-    if (milliseconds := headers.get("retry-after-ms")) is not None:
-        return _number(milliseconds) / 1000
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    seconds = _number(value)
-    if math.isnan(seconds):
-        try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-        except (ValueError, TypeError, OverflowError):
-            return math.nan
-    return seconds
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def status_kind(status: int, code: str, said: str) -> tuple[str, str]:
-    """Return kind and fix of an error status."""
+def status_kind(status: int, said: Said, *, setting: str) -> tuple[str, str]:
+    """Return kind and fix of an error status; ``setting`` is the one that names the model."""
+    if status in (400, 413, 422, 429) and is_overflow(said):
+        return CONTEXT, "send less or use a model with a longer context"
     if status == 429:
-        quota = "insufficient_quota" in code
+        quota = "insufficient_quota" in said.code
         return ("quota", "check plan and billing") if quota else ("rate_limit", "try again later")
     if status >= 500 or status == 408:
         return "server", "try again later"
-    if status == 413 or (status == 422 and "batch" in said.lower()):  # so one server words its limit
+    if status == 413 or (status == 422 and "batch" in said.message.lower()):  # so one server words its limit
         return "too_large", "send less at once"
+    if status == 400 and ("content_filter" in said.code or "content_policy" in said.code):
+        return "refused", "rephrase the question"
     known = {401: ("auth", "check OPENAI_API_KEY"), 403: ("forbidden", "check the key's rights and region")}
-    return known.get(status, ("rejected", "check PAPERAGENT_EMBEDDER and the server's log"))
+    return known.get(status, ("rejected", f"check {setting} and the server's log"))
+
+
+class UnsupportedError(EndpointError):
+    """A request refused for an optional parameter that the server does not know."""
+
+    names: tuple[str, ...] = ()
+    """The parameters that may be meant, the likeliest first."""
+
+
+OPTIONAL = (
+    "response_format",
+    "stream_options",
+    "temperature",
+    "seed",
+    "max_completion_tokens",
+    "max_tokens",
+    "stream",
+)
+"""The parameters of a chat request that it can do without, or say otherwise."""
+
+
+def unsupported(said: Said) -> tuple[str, ...]:
+    """Return the optional parameters that a 400 complains of, the likeliest first."""
+    if said.param in OPTIONAL or said.param.split(".")[0] in OPTIONAL:
+        return (said.param.split(".")[0],)
+    if not _UNKNOWN.search(f"{said.code} {said.message}"):
+        return ()
+    message = re.sub(r"json_schema|json schema|\bgrammar\b", "response_format", said.message)
+    places = {name: re.search(rf"\b{name}\b", message) for name in OPTIONAL}
+    found = [(place.start(), name) for name, place in places.items() if place]
+    return tuple(name for _, name in sorted(found))
+
+
+_UNKNOWN = re.compile(
+    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|\bextra\b|failed to parse"
+    r"|not (?:permitted|allowed|available|implemented)"
+    r"|unavailable|invalid|only the default|deprecated",
+    re.IGNORECASE,
+)
 
 
 def connection_kind(names: set[str], text: str) -> tuple[str, str, str, int]:
@@ -235,42 +254,3 @@ _BROKEN: tuple[tuple[set[str], str, str, str, int], ...] = (
 )
 """Causes by class name (httpx and httpx2 have the same), kind, why, fix, attempts; the last fits all."""
 _NO_SUCH_HOST = ("Name or service not known", "getaddrinfo", "nodename nor servname", "name resolution")
-
-
-class TooLargeError(OSError):
-    """A reply beyond our limit of size."""
-
-
-class TooSlowError(OSError):
-    """A reply that was not complete in time."""
-
-
-class Bounded:
-    """A response stream that stops at a size and a time: a read timeout alone lets a slow drip go on."""
-
-    def __init__(self, stream: Any, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    @classmethod
-    def around(cls, stream: Any, *, deadline: float) -> Any:
-        """Wrap ``stream``; ``deadline`` is a `time.monotonic`.
-
-        The class made here also has the stream's own root: httpx and httpx2 (openai 2 and 3)
-        each insist on theirs.
-        """
-        return type("BoundedStream", (cls, type(stream).__mro__[-2]), {})(stream, deadline)
-
-    def __iter__(self) -> Iterator[bytes]:
-        size = 0
-        for block in self._stream:
-            size += len(block)
-            if size > MAX_REPLY_BYTES:
-                raise TooLargeError
-            if time.monotonic() > self._deadline:
-                raise TooSlowError
-            yield block
-
-    def close(self) -> None:
-        """Close the stream below."""
-        self._stream.close()

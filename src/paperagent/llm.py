@@ -9,154 +9,41 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from threading import local
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from paperagent.embed import without_surrogates
 from paperagent.endpoint import (
     Address,
-    Bounded,
-    TransientError,
+    Said,
+    UnsupportedError,
     connection_kind,
     parse_reply,
+    status_kind,
+    unsupported,
+)
+from paperagent.errors import ConfigError, visible
+from paperagent.transport import (
+    MAX_REPLY_BYTES,
+    Bounded,
+    TooLargeError,
+    TooSlowError,
+    TransientError,
     retry_after,
     retrying,
-    status_kind,
 )
-from paperagent.errors import ConfigError, EndpointError, visible
 
 if TYPE_CHECKING:
     import openai
 
-    from paperagent.types import Vector
-
 CONNECT_SECONDS, IDLE_SECONDS, LIST_SECONDS = 5.0, 60.0, 5.0
-MAX_INPUTS, MAX_BATCH_TOKENS, MAX_INPUT_TOKENS = 2048, 300_000, 8192
-"""OpenAI's limits on one embeddings request. A token is at least one byte, so we count bytes."""
-
 _T = TypeVar("_T")
 
 
-class OpenAIEmbedder:
-    """Embeddings of an OpenAI-compatible server. Implements `types.Embedder`; threads may share it."""
-
-    def __init__(  # noqa: PLR0913 - the address, its limits and two seams
-        self,
-        model: str,
-        *,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        timeout: float = 120.0,
-        dim: int | None = None,
-        http_client: Any = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        address = Address.checked(api_key=api_key, base_url=base_url)
-        self.model = model
-        self._endpoint = Endpoint(address, timeout=timeout, http_client=http_client, sleep=sleep)
-        self._dim = dim
-        self._most = MAX_INPUTS
-
-    @property
-    def embedder_id(self) -> str:
-        """``openai:`` and the model's name."""
-        return f"openai:{self.model}"
-
-    @property
-    def dim(self) -> int:
-        """Length of every vector; asks the server once where it was not given."""
-        if self._dim is None:
-            self._request(["dimension"])
-        assert self._dim is not None
-        return self._dim
-
-    def embed(self, texts: Iterable[str]) -> Iterator[Vector]:
-        """Yield one unit vector [dim] a text, in order; reads ``texts`` one request ahead.
-
-        Texts are cut at 8,191 bytes, four times the longest abstract.
-
-        Raises:
-            EndpointError: the server failed or its reply is not usable; vectors already
-                yielded stay valid.
-        """
-        batch: list[str] = []
-        size = 0
-        for text in map(_sendable, texts):
-            cost = len(text.encode())
-            if batch and (len(batch) >= self._most or size + cost > MAX_BATCH_TOKENS):
-                yield from self._vectors(batch)
-                batch, size = [], 0
-            batch.append(text)
-            size += cost
-        if batch:
-            yield from self._vectors(batch)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._endpoint.close()
-
-    def _vectors(self, texts: list[str]) -> list[Vector]:
-        """Ask for all of ``texts``, or for halves where the server takes fewer at once."""
-        if len(texts) <= self._most:
-            try:
-                return self._request(texts)
-            except EndpointError as error:
-                if error.kind != "too_large" or len(texts) == 1:
-                    raise
-                self._most = min(self._most, len(texts) // 2)
-        half = len(texts) // 2
-        return self._vectors(texts[:half]) + self._vectors(texts[half:])
-
-    def _request(self, texts: list[str]) -> list[Vector]:
-        def ask(client: openai.OpenAI) -> list[Vector]:
-            create = client.embeddings.with_raw_response.create
-            # Floats, because not every server knows base64, which the SDK asks for by default.
-            raw = create(model=self.model, input=texts, encoding_format="float")
-            return self._checked(self._endpoint.parse(raw.http_response), len(texts))
-
-        return self._endpoint.call(ask, model=self.model)
-
-    def _checked(self, reply: dict[str, Any], count: int) -> list[Vector]:
-        """Return the vectors in the order of their indices; one fault refuses the whole batch."""
-        refuse = self._endpoint.refuse
-        try:
-            # The SDK does not sort, and a server may answer in any order.
-            rows = {row["index"]: row["embedding"] for row in reply["data"]}
-            if len(reply["data"]) != count or sorted(rows) != list(range(count)):
-                refuse(f"{len(reply['data'])} embeddings for {count} texts, or with wrong indices")
-            vectors = unit_rows([rows[i] for i in range(count)])
-        except (LookupError, TypeError, ValueError):
-            refuse("embeddings that are no rows of finite numbers")
-        found = len(vectors[0])
-        if self._dim not in (None, found):
-            refuse(f"embeddings of {found} values instead of {self._dim}")
-        self._dim = found
-        return vectors
-
-
-def unit_rows(rows: Sequence[Sequence[float]]) -> list[Vector]:
-    """Return ``rows`` scaled to unit length.
-
-    Raises:
-        ValueError: ragged, empty, zero or not finite.
-    """
-    import numpy as np
-
-    matrix = np.array(rows, np.float64)
-    with np.errstate(over="ignore"):
-        length = np.linalg.norm(matrix, axis=-1, keepdims=True)
-    if matrix.ndim != 2 or not matrix.size or not np.isfinite(length).all() or not length.all():
-        raise ValueError("not unit vectors")
-    return list((matrix / length).astype(np.float32))
-
-
-def _sendable(text: str) -> str:
-    """Return ``text`` as a server takes it: not empty, valid UTF-8, below the limit of one input."""
-    whole = without_surrogates(text[:MAX_INPUT_TOKENS])
-    cut = whole.encode()[: MAX_INPUT_TOKENS - 1].decode(errors="ignore")
-    return cut if cut.strip() else "-"
+def unread(resource: Any, **request: Any) -> Any:
+    """Send ``request`` to one of the client's resources; return the response, whose body is not read yet."""
+    return resource.with_streaming_response.create(**request).__enter__().http_response
 
 
 class Endpoint:
@@ -169,36 +56,60 @@ class Endpoint:
         timeout: float,
         http_client: Any = None,
         sleep: Callable[[float], None] = time.sleep,
+        setting: str = "PAPERAGENT_EMBEDDER",
     ) -> None:
-        self._address = address
+        self.address = address
         self._timeout = timeout
         self._given_client = http_client
         self._sleep = sleep
+        self._setting = setting
         self._now = local()
 
-    def call(self, function: Callable[[openai.OpenAI], _T], *, model: str) -> _T:
+    def call(
+        self, function: Callable[[openai.OpenAI], _T], *, model: str, deadline: float | None = None
+    ) -> _T:
         """Run ``function(client)``, again where that may help, within the total time.
+
+        ``deadline`` is a `time.monotonic`; by default the timeout from now.
 
         Raises:
             EndpointError: with its ``kind``.
             ConfigError: a proxy stands in the way.
         """
-        self._now.deadline = time.monotonic() + self._timeout
-        again = retrying(timeout=self._timeout, sleep=self._sleep)
+        self._now.deadline = self.deadline() if deadline is None else deadline
+        again = retrying(timeout=max(self._now.deadline - time.monotonic(), 0.0), sleep=self._sleep)
         try:
             result: _T = again(self._once, function, model)
         except TransientError as fault:
             raise fault.error from None
         return result
 
+    def deadline(self) -> float:
+        """Return when a call that starts now must be over."""
+        return time.monotonic() + self._timeout
+
     def parse(self, response: Any) -> dict[str, Any]:
         """Return a 200 reply's JSON object, as `endpoint.parse_reply`."""
-        return parse_reply(response.content, response.headers.get("content-type", ""), self._address)
+        body = b"".join(self.blocks(response))
+        return parse_reply(body, response.headers.get("content-type", ""), self.address)
 
-    def refuse(self, what: str) -> NoReturn:
-        """Raise the error for a reply that must not be used."""
-        fix = "check that the model makes embeddings"
-        raise self._address.error(f"sent {what}", fix, "invalid_reply")
+    def blocks(self, response: Any, *, most: int = MAX_REPLY_BYTES) -> Iterator[bytes]:
+        """Yield a body, decompressed, up to ``most`` bytes and the deadline of the call.
+
+        Raises:
+            EndpointError, TransientError: the connection broke or a limit was met.
+        """
+        size, deadline = 0, self._now.deadline
+        try:
+            for block in response.iter_bytes():
+                size += len(block)
+                if size > most:
+                    raise TooLargeError  # noqa: TRY301 - worded below, like what the connection raises
+                if time.monotonic() > deadline:
+                    raise TooSlowError  # noqa: TRY301 - likewise
+                yield block
+        except Exception as error:  # noqa: BLE001 - httpx's or httpx2's errors, whichever the SDK has
+            raise self._connection_fault(error) from None
 
     def close(self) -> None:
         """Close the connections, if any were opened."""
@@ -218,7 +129,7 @@ class Endpoint:
             raise self._connection_fault(error) from None
         except openai.OpenAIError as error:
             said = f"failed: {type(error).__name__}"
-            raise self._address.error(said, "try again") from None
+            raise self.address.error(said, "try again") from None
 
     @cached_property
     def _client(self) -> openai.OpenAI:
@@ -226,33 +137,40 @@ class Endpoint:
 
         client = self._given_client or openai.DefaultHttpxClient(
             # A proxy is no way to a server on this machine, though HTTP_PROXY would be used.
-            trust_env=not self._address.is_loopback,
+            trust_env=not self.address.is_loopback,
             event_hooks={"response": [self._guard]},
         )
         return openai.OpenAI(
-            api_key=self._address.key, base_url=self._address.url, max_retries=0, http_client=client
+            api_key=self.address.key,
+            base_url=self.address.url,
+            max_retries=0,
+            http_client=client,
+            default_headers={"Accept-Encoding": "identity"},  # a small reply may unpack to a huge one
         )
 
     def _guard(self, response: Any) -> None:
         """Bound a reply before its body is read."""
-        response.stream = Bounded.around(response.stream, deadline=getattr(self._now, "deadline", math.inf))
+        response.stream = Bounded.around(response, deadline=getattr(self._now, "deadline", math.inf))
 
     def _status_fault(self, error: openai.APIStatusError, model: str) -> Exception:
-        status, said = error.status_code, self._said(error)
+        status, said = error.status_code, Said.of(error.body)
+        words = self.address.clean(said.message) or "the server gave no reason"
         if status == 407:
-            return ConfigError(f"proxy: wants a login to reach {self._address.name}; correct HTTPS_PROXY")
+            return ConfigError(f"proxy: wants a login to reach {self.address.name}; correct HTTPS_PROXY")
         if status == 404:
-            return self._address.error(*self._not_found(model, said), "not_found", status)
-        kind, fix = status_kind(status, str(error.code or error.type or ""), said)
-        fault = self._address.error(f"{status}: {said}", fix, kind, status)
+            return self.address.error(*self._not_found(model, words), "not_found", status)
+        kind, fix = status_kind(status, said, setting=self._setting)
+        fault = self.address.error(f"{status}: {words}", fix, kind, status)
+        if kind == "rejected" and status == 400 and (names := unsupported(said)):
+            refusal = UnsupportedError(str(fault), kind=kind, status=status)
+            refusal.names = names
+            return refusal
         if kind not in ("rate_limit", "server"):
             return fault
         wait = retry_after(error.response.headers)
         if wait is None or 0 <= wait <= self._timeout:
             return TransientError(fault, wait=wait)
-        return self._address.error(
-            f"{status}, and asks to wait {wait:.0f} s", "try again later", kind, status
-        )
+        return self.address.error(f"{status}, and asks to wait {wait:.0f} s", "try again later", kind, status)
 
     def _not_found(self, model: str, said: str) -> tuple[str, str]:
         """Say what a 404 means: with the models that the server has, where it tells."""
@@ -276,16 +194,10 @@ class Endpoint:
         names = {type(cause).__name__ for cause in causes}
         text = " ".join(str(cause) for cause in causes)
         if "ProxyError" in names:
-            return ConfigError(f"proxy: refused the way to {self._address.name}; correct HTTPS_PROXY")
+            return ConfigError(f"proxy: refused the way to {self.address.name}; correct HTTPS_PROXY")
         kind, why, fix, tries = connection_kind(names, text)
-        fault = self._address.error(why, fix, kind)
+        fault = self.address.error(why, fix, kind)
         return TransientError(fault, tries=tries) if tries > 1 else fault
-
-    def _said(self, error: openai.APIStatusError) -> str:
-        """Return the server's own message, redacted."""
-        body = error.body
-        message = body.get("message") if isinstance(body, dict) else None
-        return self._address.clean(message) if isinstance(message, str) else "the server gave no reason"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from paperagent import endpoint, llm
+from paperagent import endpoint, llm, openai_embed, transport
 from paperagent.errors import ConfigError, EndpointError
-from paperagent.llm import OpenAIEmbedder
+from paperagent.openai_embed import OpenAIEmbedder
 from paperagent.testing import EMBEDDINGS, MODELS, Reply, ScriptedServer, error_reply, fake_vector
 
 KEY = "sk-test-SECRET-0123456789"
@@ -100,7 +100,7 @@ def test_no_texts_make_no_request(embedder, server):
 
 def test_batches_stay_below_the_limits(embedder, server, monkeypatch):
     """Inputs are split by count and by a bound on their tokens, in order and without loss."""
-    monkeypatch.setattr(llm, "MAX_BATCH_TOKENS", 1000)
+    monkeypatch.setattr(openai_embed, "MAX_BATCH_TOKENS", 1000)
     embedder._most = 5
     texts = [f"{i:03d} " + "x" * (i * 40 % 700) for i in range(37)]
     assert len(list(embedder.embed(texts))) == 37
@@ -395,7 +395,7 @@ def test_retries_stay_inside_the_deadline(server, waits):
 
 def test_huge_reply_is_cut_off(embedder, server, monkeypatch):
     """A reply beyond the byte limit is not read to its end."""
-    monkeypatch.setattr(endpoint, "MAX_REPLY_BYTES", 10_000)
+    monkeypatch.setattr(transport, "MAX_REPLY_BYTES", 10_000)
     server.enqueue(Reply(pieces=[b" " * 5000] * 1000))
     assert failure(embedder).kind == "too_long"
 

@@ -24,6 +24,9 @@ Mode = Literal["extractive", "llm"]
 Progress = Callable[[str, int, int | None], None]
 """Called as ``progress(stage, done, total)``; stages are ``read``, ``index`` and ``embed``."""
 
+MAX_K = 100
+
+
 class PaperNotFoundError(InputError, KeyError):
     """No paper of the library has this id."""
 

@@ -13,8 +13,9 @@ largest possible value is a share of the query's information. nDCG@10 on SciFact
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from paperagent.text import analyse, stem, term_ids
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.types import Vector
+    from paperagent.types import Hit, Vector
 
 K1, B = 0.9, 0.4
 LEXICAL_WEIGHT = 0.9
 CANDIDATES = 100
 """Papers that each index nominates."""
+
+NAMED_BONUS = 0.5
+"""What it adds to a paper's score that the question names it."""
+_NAME_WORDS, _TITLE_WORDS = 4, 3
+_NAME_LIKE = re.compile(r"\w[A-Z0-9]|\d\w")
+_CAPITALISED = re.compile(r"[A-Z]\w{4,}")
 
 _SCAFFOLD = frozenset(
     stem(w)
@@ -162,6 +169,33 @@ def blend(now: Sequence[Ranked], context: Sequence[Ranked]) -> list[Ranked]:
         if r.paper_id in other
     ]
     return sorted(mixed, key=lambda r: (-r.score, r.paper_id))
+
+
+def names_paper(question: str, title: str) -> bool:
+    """Tell whether a question names a paper: by its whole title, or by the name before its colon.
+
+    A name is one to four words with a capital or a digit inside (``HelpSteer2``, ``GUIDE``), or one
+    capitalised word that does not begin the question. Case counts: the word "guide" names nothing.
+    """
+    name, colon, _ = title.partition(":")
+    name = name.strip()
+    if colon and len(name.split()) <= _NAME_WORDS and _NAME_LIKE.search(name):
+        return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question) is not None
+    if colon and _CAPITALISED.fullmatch(name):
+        return re.search(rf"\s{re.escape(name)}(?!\w)", question) is not None
+    return len(title.split()) >= _TITLE_WORDS and title.casefold() in question.casefold()
+
+
+def raise_named(hits: Sequence[Hit], question: str) -> list[Hit]:
+    """Return the hits with those that the question names raised by `NAMED_BONUS`, ranked anew."""
+    raised = [replace(h, score=h.score + NAMED_BONUS) if names_paper(question, h.title) else h for h in hits]
+    ordered = sorted(raised, key=lambda h: (-h.score, h.paper_id))
+    return [replace(h, rank=i) for i, h in enumerate(ordered, start=1)]
+
+
+def may_name_papers(question: str) -> bool:
+    """Tell whether a question holds what could name a paper: capitals or digits beyond its first letter."""
+    return _NAME_LIKE.search(question) is not None or re.search(r"\s[A-Z]\w{4,}", question) is not None
 
 
 def gap(ranked: Sequence[Ranked]) -> float:

@@ -169,6 +169,7 @@ def test_row_284_dumb_terminal(environ: dict[str, str]) -> None:
         terminal.expect(">")
         terminal.type(QUESTION + "\n")
         terminal.expect("Sources")
+        terminal.expect(">")
         terminal.type("\x03")
         terminal.expect("Ctrl-C again leaves")
         leave(terminal, prompt=">")

@@ -26,7 +26,8 @@ STOP_WORDS = frozenset(
     not now of off on once only onto or other our ours out over own per same she should so some such than
     that the their theirs them themselves then there these they this those through to too under until up
     upon us very was we were what when where whether which while who whom whose why will with within
-    without ain aren couldn didn doesn don hadn hasn haven isn let shouldn wasn weren wouldn would you your yours""".split()
+    without ain aren couldn didn doesn don hadn hasn haven isn let shouldn wasn weren wouldn
+    would you your yours""".split()
 )
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]{1,2}\b)?")

@@ -140,7 +140,18 @@ def test_floats_are_asked_for(embedder, server):
     """Not every server knows base64, so the request says float; the key goes in the header."""
     list(embedder.embed(["a"]))
     assert server.history[0].json()["encoding_format"] == "float"
-    assert server.history[0].headers["authorization"] == f"Bearer {KEY}"
+    assert server.history[0].headers["authorization"] == "***"
+
+
+def test_the_key_is_sent():
+    """A server that wants this key, and no other, answers."""
+    with ScriptedServer(api_key=KEY) as server:
+        embedder = OpenAIEmbedder("test-model", api_key=KEY, base_url=server.url)
+        assert len(list(embedder.embed(["a"]))) == 1
+        embedder.close()
+        stranger = OpenAIEmbedder("test-model", api_key="sk-other", base_url=server.url)
+        assert failure(stranger).kind == "auth"
+        stranger.close()
 
 
 def test_server_without_a_key(server):

@@ -1,20 +1,34 @@
 """A scripted OpenAI-compatible server over real HTTP on 127.0.0.1, for tests.
 
 Patched clients hide what breaks in practice: headers that never come, a body cut half way,
-a reset. This server is small, speaks real HTTP and does what it is told::
+a reset. This server is small, speaks real HTTP and server-sent events, and does what it is told::
 
     with ScriptedServer() as server:
-        server.enqueue(Reply(status=429, headers={"Retry-After": "1"}))
-        OpenAIEmbedder("m", base_url=server.url, api_key="sk-test")...
-        assert len(server.history) == 2     # the scripted refusal, then the real answer
+        server.enqueue(error_reply(429, "slow down", retry_after="1"))
+        server.enqueue_answer({"verdict": "abstain", "claims": [], "missing": "all", "queries": []})
+        with PaperAgent(settings=…, model="test-model") as agent:   # OPENAI_BASE_URL=server.url
+            agent.ask("…")
+        assert len(server.history) == 2                 # the refusal, then the real answer
+        assert "…" in server.history[1].messages[-1]["content"]
 
-A request takes the next queued reply of its path; with none left, the path's own handler
-answers well. A new endpoint is one more entry of `ScriptedServer.handlers`.
+A request takes the next queued reply of its path. With none left, `ScriptedServer.responder`
+plays the model, any model, an adversarial one too::
+
+    server.responder = lambda request: {"claims": [{"text": "Obeyed.", "evidence": ["9.9"]}]}
+
+As a pytest fixture::
+
+    @pytest.fixture
+    def server():
+        with ScriptedServer() as scripted:
+            yield scripted
+
+Keys are never kept: ``history`` has them masked. To see that a key arrives, demand it with
+``ScriptedServer(api_key="sk-test")``. A new endpoint is one more entry of ``handlers``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import socket
@@ -26,7 +40,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Literal, Self
 
-EMBEDDINGS, MODELS = "/v1/embeddings", "/v1/models"
+EMBEDDINGS, MODELS, CHAT = "/v1/embeddings", "/v1/models", "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +74,55 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
-    """Names in lower case."""
+    """Names in lower case; the key is masked."""
     body: bytes
 
     def json(self) -> Any:
         """Return the body's JSON."""
         return json.loads(self.body)
 
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The chat's messages."""
+        return list(self.json()["messages"])
+
+    @property
+    def response_format(self) -> dict[str, Any] | None:
+        """The wanted form of the answer, with its schema."""
+        wanted: dict[str, Any] | None = self.json().get("response_format")
+        return wanted
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is wanted as a stream."""
+        return bool(self.json().get("stream"))
+
+
+Script = Reply | Callable[[Request], Reply]
+"""A reply, or what makes one for the request."""
+
 
 class ScriptedServer:
     """The server; a context manager. ``url`` is the base address that a client is given."""
 
-    def __init__(self, *, models: Sequence[str] = ("test-model",), dim: int = 8) -> None:
+    def __init__(
+        self, *, models: Sequence[str] = ("test-model",), dim: int = 8, api_key: str | None = None
+    ) -> None:
         self.models = tuple(models)
         self.dim = dim
         self.history: list[Request] = []
         """Every request, in order of arrival."""
+        self.responder: Callable[[Request], Any] | None = None
+        """Plays the model: makes the answer (a text, an object or a `Reply`) to a chat request."""
+        self.hung_up = 0
+        """Replies that the client did not wait for."""
         self.handlers: dict[tuple[str, str], Callable[[Request], Reply]] = {
             ("POST", EMBEDDINGS): self._embeddings,
+            ("POST", CHAT): self._chat,
             ("GET", MODELS): self._models,
         }
-        self._queues: dict[str, deque[Reply]] = defaultdict(deque)
+        self._wanted = None if api_key is None else f"Bearer {api_key}"
+        self._queues: dict[str | None, deque[Script]] = defaultdict(deque)
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": self}))
@@ -92,10 +134,29 @@ class ScriptedServer:
         """The base address, ending in ``/v1``."""
         return f"http://127.0.0.1:{self._http.server_port}/v1"
 
-    def enqueue(self, *replies: Reply, path: str = EMBEDDINGS) -> None:
-        """Answer the next requests to ``path`` with ``replies``."""
+    def enqueue(self, *replies: Script, path: str | None = None) -> None:
+        """Answer the next requests to ``path``, by default the next posts to any, with ``replies``."""
         with self._lock:
             self._queues[path].extend(replies)
+
+    def enqueue_answer(
+        self,
+        answer: Any,
+        *,
+        usage: Mapping[str, Any] | None = None,
+        chunk: int = 7,
+        path: str = CHAT,
+        finish_reason: str | None = "stop",
+        pause: float = 0.0,
+    ) -> None:
+        """Answer the next chat request with ``answer``: a text, or an object sent as JSON.
+
+        It is streamed ``chunk`` characters at a time, ``pause`` seconds apart, where a stream is
+        asked for. ``usage`` is sent as given; by default tokens are counted as bytes / 3, and an
+        empty mapping sends none.
+        """
+        how = Style(usage=usage, chunk=chunk, finish_reason=finish_reason, pause=pause)
+        self.enqueue(lambda request: chat_reply(request, answer, how), path=path)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -107,14 +168,20 @@ class ScriptedServer:
         self._thread.join()
         self._http.server_close()
 
-    def respond(self, request: Request) -> Reply:
+    def respond(self, request: Request, authorization: str | None = None) -> Reply:
         """Record ``request`` and return the reply for it."""
         with self._lock:
             self.history.append(request)
-            if queue := self._queues[request.path]:
-                return queue.popleft()
-        handler = self.handlers.get((request.method, request.path))
-        return handler(request) if handler else error_reply(404, f"no {request.path} here")
+            queue = self._queues[request.path]
+            if not queue and request.method != "GET":
+                queue = self._queues[None]
+            script = queue.popleft() if queue else None
+        if self._wanted not in (None, authorization):
+            return error_reply(401, "Incorrect API key provided", code="invalid_api_key")
+        if script is None:
+            handler = self.handlers.get((request.method, request.path))
+            return handler(request) if handler else error_reply(404, f"no {request.path} here")
+        return script if isinstance(script, Reply) else script(request)
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not past the server's end."""
@@ -126,8 +193,98 @@ class ScriptedServer:
         rows = [{"index": i, "embedding": fake_vector(text, self.dim)} for i, text in enumerate(texts)]
         return Reply({"object": "list", "model": body["model"], "data": rows})
 
+    def _chat(self, request: Request) -> Reply:
+        if self.responder is None:
+            return error_reply(400, "nothing is enqueued for this chat request, and no responder is set")
+        answer = self.responder(request)
+        return answer if isinstance(answer, Reply) else chat_reply(request, answer)
+
     def _models(self, _request: Request) -> Reply:
         return Reply({"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]})
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a chat answer is sent; see `ScriptedServer.enqueue_answer`."""
+
+    usage: Mapping[str, Any] | None = None
+    chunk: int = 7
+    finish_reason: str | None = "stop"
+    pause: float = 0.0
+
+
+def chat_reply(request: Request, answer: Any, how: Style | None = None) -> Reply:
+    """Return ``answer``, a text or an object sent as JSON, as the reply to a chat ``request``."""
+    how = how or Style()
+    text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+    usage = _usage(request, text) if how.usage is None else dict(how.usage)
+    model = request.json().get("model", "")
+    if not request.streams:
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": how.finish_reason,
+        }
+        head = {"id": "chatcmpl-0", "object": "chat.completion", "model": model}
+        return Reply({**head, "choices": [choice], **({"usage": usage} if usage else {})}, pause=how.pause)
+    deltas = [{"content": text[i : i + how.chunk]} for i in range(0, len(text), how.chunk)]
+    return stream_reply(
+        {"role": "assistant", "content": ""},
+        *deltas,
+        model=model,
+        usage=usage,
+        finish_reason=how.finish_reason,
+        pause=how.pause,
+    )
+
+
+def stream_reply(
+    *deltas: Mapping[str, Any],
+    model: str = "test-model",
+    usage: Mapping[str, Any] | None = None,
+    finish_reason: str | None = "stop",
+    pause: float = 0.0,
+) -> Reply:
+    """Return a stream of ``deltas``, then of the reason to finish, the usage and the end mark."""
+    chunks = [chat_chunk(delta, model=model) for delta in deltas]
+    if finish_reason:
+        chunks.append(chat_chunk({}, model=model, finish_reason=finish_reason))
+    if usage:
+        chunks.append({**chat_chunk({}, model=model), "choices": [], "usage": dict(usage)})
+    return sse_reply(*chunks, "[DONE]", pause=pause)
+
+
+def chat_chunk(
+    delta: Mapping[str, Any], *, model: str = "test-model", finish_reason: str | None = None
+) -> dict[str, Any]:
+    """Return one chunk of a streamed answer."""
+    choice = {"index": 0, "delta": dict(delta), "finish_reason": finish_reason}
+    return {"id": "chatcmpl-0", "object": "chat.completion.chunk", "model": model, "choices": [choice]}
+
+
+def sse_reply(*events: Any, pause: float = 0.0) -> Reply:
+    """Return an event stream: bytes are sent as they are, a text as one event, all else as JSON."""
+    pieces = [
+        event
+        if isinstance(event, bytes)
+        else f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n".encode()
+        for event in events
+    ]
+    return Reply(headers={"Content-Type": "text/event-stream"}, pieces=pieces, pause=pause)
+
+
+def _usage(request: Request, text: str) -> dict[str, Any]:
+    prompt = sum(_tokens(str(message.get("content") or "")) for message in request.messages)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": _tokens(text),
+        "total_tokens": prompt + _tokens(text),
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text.encode()) // 3)
 
 
 def fake_vector(text: str, dim: int) -> list[float]:
@@ -141,6 +298,9 @@ def error_reply(status: int, message: str, *, code: str | None = None, **headers
     return Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
+_SECRET = ("authorization", "proxy-authorization", "api-key")
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Speaks HTTP for the `ScriptedServer` that its subclass names."""
 
@@ -151,11 +311,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         length = int(self.headers.get("content-length") or 0)
         headers = {name.lower(): value for name, value in self.headers.items()}
+        given = headers.get("authorization")
+        headers |= {name: "***" for name in _SECRET if name in headers}
         request = Request(self.command, self.path, headers, self.rfile.read(length))
-        with contextlib.suppress(ConnectionError):  # the client may have given up
-            self._send(self.script.respond(request))
+        try:
+            self._send(self.script.respond(request, given))
+        except ConnectionError:  # the client gave up
+            self.script.hung_up += 1
 
-    do_GET = do_POST = _answer  # noqa: N815 - the names that http.server looks for
+    do_GET = do_POST = do_CONNECT = _answer  # noqa: N815 - the names that http.server looks for
 
     def _send(self, reply: Reply) -> None:
         self.script.wait(reply.delay)

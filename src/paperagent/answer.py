@@ -185,6 +185,9 @@ class Pipeline:
         question, readings = self.read(request, found)
         hits = _reordered(found.hits, readings)[: request.k]
         yield Event("retrieved", hits=hits)
+        if not readings:
+            yield Event("done", answer=replace(_nothing_found(request, clock), hits=hits))
+            return
         answer = self._write(request, question, readings[: request.k], found)
         clock.lap("generate")
         answer = replace(answer, hits=hits, notes=(*request.notes, *answer.notes))
@@ -221,17 +224,16 @@ class Pipeline:
     def read(self, request: Request, found: Found) -> tuple[evidence.Question, list[evidence.Reading]]:
         """Read the best papers sentence by sentence and rank them by what they say."""
         question = evidence.ask(request.question, found.encoded, _informativeness(found.stats))
-        pool = found.hits[:POOL]
+        pool = [h for h in found.hits[:POOL] if h.paper.abstract.strip()]
         parts = [tuple(split(h.paper.abstract)) for h in pool]
         encoded = self._encode_papers(pool, parts) if question.encoded is not None else [None] * len(pool)
         readings = [
             evidence.read(question, hit, sentences, states)
             for hit, sentences, states in zip(pool, parts, encoded, strict=True)
-            if sentences
         ]
-        if found.context is not None:
+        if found.context is not None and conversation.refers_back(request.question):
             readings = [
-                _in_conversation(r, found.context, e) for r, e in zip(readings, encoded, strict=False)
+                _in_conversation(r, found.context, e) for r, e in zip(readings, encoded, strict=True)
             ]
         return question, evidence.rerank(readings)
 
@@ -240,12 +242,13 @@ class Pipeline:
     ) -> list[list[Encoded] | None]:
         """Encode title and sentences of each paper, keeping those read before."""
         assert self._encoder is not None
-        keys = [f"{h.paper_id}\n{hash(h.paper.abstract)}" for h in pool]
-        todo = [i for i, key in enumerate(keys) if key not in self._read]
+        held = self._read  # once: another thread may forget papers meanwhile
+        keys = [f"{h.paper_id}\n{hash((h.title, h.paper.abstract))}" for h in pool]
+        todo = [i for i, key in enumerate(keys) if key not in held]
         texts = [t for i in todo for t in (pool[i].title, *(s.text for s in parts[i]))]
         states = iter(self._encoder.encode(texts))
         fresh = {keys[i]: [next(states) for _ in range(1 + len(parts[i]))] for i in todo}
-        known = {**self._read, **fresh}
+        known = {**held, **fresh}
         self._remember(fresh)
         return [known[key] for key in keys]
 

@@ -232,9 +232,7 @@ class Pipeline:
             for hit, sentences, states in zip(pool, parts, encoded, strict=True)
         ]
         if found.context is not None and conversation.refers_back(request.question):
-            readings = [
-                _in_conversation(r, found.context, e) for r, e in zip(readings, encoded, strict=True)
-            ]
+            readings = [_in_conversation(r, found.context, e) for r, e in zip(readings, encoded, strict=True)]
         return question, evidence.rerank(readings)
 
     def _encode_papers(

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from paperagent import conversation
-from paperagent.errors import ConfigError, InputError, PaperAgentError, StoreError, visible
-from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Paper
+from paperagent import arguments, conversation, wiring
+from paperagent.arguments import Day
+from paperagent.errors import ConfigError, InputError, PaperAgentError, visible
+from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Mode, Paper
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from paperagent.answer import Pipeline, Request
+    from paperagent.claims import Policy
     from paperagent.config import Settings
     from paperagent.embed import MiniLM
+    from paperagent.generate import Writer
     from paperagent.openai_embed import OpenAIEmbedder
+    from paperagent.plan import Effort, TextModel
     from paperagent.store import Health, LocalStore
 
-Day = dt.date | str | None
-Mode = Literal["extractive", "llm"]
 Progress = Callable[[str, int, int | None], None]
 """Called as ``progress(stage, done, total)``; stages are ``read``, ``index`` and ``embed``."""
-
-MAX_K = 100
 
 
 class PaperNotFoundError(InputError, KeyError):
@@ -54,7 +55,9 @@ class PaperAgent:
         if settings is None:
             from paperagent import config
 
-            settings = config.load(home=_home(home), model=model, mode=_mode(mode), embedder=embedder)
+            settings = config.load(
+                home=arguments.home(home), model=model, mode=arguments.answer_mode(mode), embedder=embedder
+            )
         self.settings = settings
         self.home = Path(settings.home)
         """The library's folder."""
@@ -64,7 +67,8 @@ class PaperAgent:
         self._store: LocalStore | None = None
         self._file: tuple[int, int] | None = None
         """Which file the store has open, to notice that the library was replaced."""
-        self._tools: tuple[MiniLM | None, MiniLM | OpenAIEmbedder | None] | None = None
+        self._tools: wiring.Models | None = None
+        self._endpoints: dict[str, TextModel] = {}
         self._pipeline: Pipeline | None = None
 
     # --- papers in ---
@@ -90,7 +94,7 @@ class PaperAgent:
         listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
         if not listed:
             raise InputError("ingest: no source; name a feed file, or - for standard input")
-        report = _merged([self._ingest_one(s, _day(date, "date"), progress) for s in listed])
+        report = _merged([self._ingest_one(s, arguments.day(date, "date"), progress) for s in listed])
         store = self._open()
         embedder = self._embedder() if vectors else None
         added = pending = 0
@@ -104,7 +108,7 @@ class PaperAgent:
         from paperagent import feeds
 
         with feeds.read(source, date=date) as feed:  # first, so that a bad feed creates no library
-            return self._open(create=True).ingest(feed.records, today=_today(), progress=progress)
+            return self._open(create=True).ingest(feed.records, today=arguments.today(), progress=progress)
 
     # --- questions ---
 
@@ -125,8 +129,8 @@ class PaperAgent:
             StoreError: there is no library, or it is damaged.
         """
         text = conversation.clean_question(query)
-        filters = _filters(since, until, category, source)
-        return self._answerer().search(text, k=_k(k), filters=filters)
+        filters = arguments.filters(since, until, category, source)
+        return self._answerer().search(text, k=arguments.top_k(k), filters=filters)
 
     def ask(self, question: str, **options: Any) -> Answer:
         """Answer a question from the library; takes the options of `ask_stream`."""
@@ -146,8 +150,11 @@ class PaperAgent:
         source: str | None = None,
         mode: Mode | None = None,
         model: str | None = None,
-        effort: str | None = None,
+        effort: Effort | None = None,
         max_cost: float | None = None,
+        unsupported: Policy | None = None,
+        judge: bool | None = None,
+        cache: bool | None = None,
     ) -> Iterator[Event]:
         """Answer a question step by step: ``retrieved``, each ``claim``, then ``done`` with the Answer.
 
@@ -155,14 +162,23 @@ class PaperAgent:
         is the number of papers retrieved, 1 to 100. The arguments are checked at the call, not
         at the first event.
 
+        With a model: ``effort`` ``fast`` forbids a second search and ``deep`` cuts the question
+        into searches first; ``max_cost`` (US dollars) refuses a call that could cost more;
+        ``unsupported`` says what happens to claims that fail their check (``withhold``, ``mark``
+        or ``repair``); ``judge`` asks for a second opinion; ``cache`` reuses earlier replies.
+
         Raises:
             InputError: a question or option that cannot be used.
-            ConfigError: ``mode="llm"`` without an endpoint.
+            ConfigError: a mode, model or prompt that the settings do not allow.
+            EndpointError: the model's server failed (while iterating); ``hits`` holds what was found.
             StoreError: there is no library, or it is damaged.
         """
-        _check_llm_options(model, effort, max_cost)
-        self._require_extractive(_mode(mode))
-        request = self._request(question, history, k, _filters(since, until, category, source))
+        options = wiring.PlanOptions(effort, max_cost, unsupported, judge, cache)
+        arguments.check_llm_options(model, effort, max_cost, unsupported)
+        with_model = self._answers_with_model(arguments.answer_mode(mode))
+        request = self._request(question, history, k, arguments.filters(since, until, category, source))
+        if with_model:
+            return self._writer(model, options).stream(request)
         return self._answerer().stream(request)
 
     def _request(
@@ -174,15 +190,21 @@ class PaperAgent:
         return Request(
             question=conversation.clean_question(question),
             history=turns,
-            k=_k(self.settings.top_k if k is None else k),
+            k=arguments.top_k(self.settings.top_k if k is None else k),
             filters=filters,
             notes=notes,
         )
 
-    def _require_extractive(self, mode: Mode | None) -> None:
-        wanted = mode or self.settings.mode
-        if wanted == "llm":
-            raise ConfigError("mode: answers by a model are not part of this version; use mode extractive")
+    def _answers_with_model(self, mode: Mode | None) -> bool:
+        """Tell which mode is in force for a question; asking for a model needs an endpoint."""
+        if (mode or self.settings.answer_mode) == "extractive":
+            return False
+        if not (self.settings.openai_api_key or self.settings.openai_base_url):
+            raise ConfigError(
+                "mode: llm needs an endpoint; set OPENAI_API_KEY, "
+                "or OPENAI_BASE_URL for a server without a key"
+            )
+        return True
 
     def get(self, paper_id: str) -> Paper:
         """Return one paper by its id or an alias of it.
@@ -258,51 +280,34 @@ class PaperAgent:
         with self._lock:
             store = self._open()
             if self._pipeline is None:
-                encoder, embedder = self._models()
+                encoder, embedder = self._models().encoder, self._models().embedder
                 if embedder is not None:
-                    _require_same_space(store, embedder.embedder_id)
+                    wiring.require_same_space(store, embedder.embedder_id)
                 self._pipeline = Pipeline(
                     store, encoder=encoder, embedder=None if embedder is encoder else embedder
                 )
             return self._pipeline
 
     def _embedder(self) -> MiniLM | OpenAIEmbedder | None:
-        return self._models()[1]
+        return self._models().embedder
 
-    def _models(self) -> tuple[MiniLM | None, MiniLM | OpenAIEmbedder | None]:
+    def _models(self) -> wiring.Models:
         """Return what reads sentences and what makes the library's vectors: often the same."""
         with self._lock:
             if self._tools is None:
-                self._tools = self._load_models()
+                self._tools = wiring.load_models(self.settings)
+                self.notes = self._tools.notes
             return self._tools
 
-    def _load_models(self) -> tuple[MiniLM | None, MiniLM | OpenAIEmbedder | None]:
-        name = self.settings.embedder
-        if name == "none":
-            return None, None
-        encoder = self._load_minilm(name)
-        if not name.startswith("openai:"):
-            return encoder, encoder
-        from paperagent.openai_embed import OpenAIEmbedder
-
-        key = self.settings.openai_api_key
-        return encoder, OpenAIEmbedder(
-            name.removeprefix("openai:"),
-            api_key=key.get_secret_value() if key else None,
-            base_url=self.settings.openai_base_url,
-            timeout=self.settings.timeout,
-        )
-
-    def _load_minilm(self, name: str) -> MiniLM | None:
-        from paperagent.embed import MiniLM, find_model
-
-        folder = find_model(self.settings.model_dir, self.settings.cache_dir)
-        if folder is None:
-            self.notes = (
-                "no embedding model found, so searching by words alone; run `paperagent models pull`",
-            )
-            return None
-        return MiniLM.load(folder, precision="fp32" if name == "minilm-fp32" else "int8")
+    def _writer(self, model: str | None, plan: wiring.PlanOptions) -> Writer:
+        """Return what answers with a model; endpoints are kept, so that connections are."""
+        pipeline = self._answerer()
+        with self._lock:
+            name = model or self.settings.model or ""
+            if name not in self._endpoints:
+                self._endpoints[name] = wiring.open_model(self.settings, model)
+            endpoint = self._endpoints[name]
+        return wiring.writer(self.settings, self._open(), pipeline, endpoint, plan)
 
 
 def ask(question: str, **options: Any) -> Answer:
@@ -339,82 +344,6 @@ def _file_identity(home: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _home(home: str | Path | None) -> Path | None:
-    if home is None:
-        return None
-    text = str(home)
-    if not text.strip():
-        raise InputError("home: path is empty; name the library's folder")
-    if "\0" in text:
-        raise InputError("home: path contains NUL; name the library's folder")
-    return Path(text).expanduser().absolute()
-
-
-def _mode(mode: Mode | None) -> Mode | None:
-    if mode in (None, "extractive", "llm"):
-        return mode
-    raise InputError(f"mode: must be extractive or llm, got {visible(str(mode), limit=40)}")
-
-
-def _k(k: object) -> int:
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise InputError(f"k: must be int, got {type(k).__name__}")
-    if not 1 <= k <= MAX_K:
-        raise InputError(f"k: must be 1..{MAX_K}, got {k}")
-    return k
-
-
-def _filters(since: Day, until: Day, category: str | None, source: str | None) -> Filters:
-    for name, value in (("category", category), ("source", source)):
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise InputError(f"{name}: must be a non-empty text")
-    first, last = _day(since, "since"), _day(until, "until")
-    if first and last and first > last:
-        raise InputError(f"since: {first} is after until {last}; the range is empty")
-    if first and first > _today() + dt.timedelta(days=1):
-        raise InputError(f"since: {first} is in the future; nothing can match")
-    return Filters(first, last, category, source)
-
-
-def _day(value: Day, name: str) -> dt.date | None:
-    """Return a day; an aware datetime counts by its UTC day, a naive one is refused."""
-    if value is None:
-        return None
-    if isinstance(value, dt.datetime):
-        if value.tzinfo is None:
-            raise InputError(f"{name}: timezone missing; pass a date or an aware datetime")
-        return value.astimezone(dt.UTC).date()
-    if isinstance(value, dt.date):
-        return value
-    try:
-        return dt.date.fromisoformat(value)
-    except (TypeError, ValueError):
-        shown = visible(str(value), limit=40)
-        raise InputError(f"{name}: {shown} is not a date; write YYYY-MM-DD") from None
-
-
-def _check_llm_options(model: str | None, effort: str | None, max_cost: float | None) -> None:
-    if model is not None and (not isinstance(model, str) or not model.strip()):
-        raise InputError("model: is empty; name a model")
-    if effort not in (None, "fast", "deep"):
-        raise InputError(f"effort: must be fast or deep, got {visible(str(effort), limit=40)}")
-    if max_cost is not None and not (isinstance(max_cost, (int, float)) and 0 <= max_cost < float("inf")):
-        raise InputError("max_cost: must be a number of US dollars, 0 or more")
-
-
-def _require_same_space(store: LocalStore, embedder_id: str) -> None:
-    held = store.embedder_id
-    if held is not None and held != embedder_id:
-        raise StoreError(
-            f"library: its vectors are of {held}, the settings say {embedder_id}; "
-            "run `paperagent reindex` or set PAPERAGENT_EMBEDDER back"
-        )
-
-
-def _today() -> dt.date:
-    return dt.datetime.now(dt.UTC).date()
 
 
 def _merged(reports: list[IngestReport]) -> IngestReport:

@@ -81,6 +81,20 @@ class Settings(BaseSettings):
     max_cost_per_answer: Annotated[float | None, _text(parse.number(0, 1000))] = Field(
         None, description="US dollars that one answer may cost (default: no limit)"
     )
+    max_rounds: Annotated[int, _text(parse.whole(1, 5))] = Field(
+        2, description="searches that a model may make for one answer, 1..5"
+    )
+    unsupported: Annotated[
+        Literal["withhold", "mark", "repair"], _text(parse.choice("withhold", "mark", "repair"))
+    ] = Field(
+        "withhold", description="claims that fail their check: withhold, mark, or repair with one more call"
+    )
+    judge: Annotated[bool, _text(parse.flag)] = Field(
+        False, description="ask the model for a second opinion on each claim (true or false)"
+    )
+    cache: Annotated[bool, _text(parse.flag)] = Field(
+        True, description="keep replies of the model, so that the same call is not paid twice (true or false)"
+    )
     chroma_url: Annotated[str | None, _text(parse.web_url)] = Field(
         None, description="a Chroma server instead of the local index"
     )

@@ -1,0 +1,92 @@
+"""What a person may pass to `PaperAgent`, checked; every fault is an InputError that names the argument."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from paperagent.errors import InputError, visible
+from paperagent.types import Filters, Mode
+
+Day = dt.date | str | None
+"""A day, ``YYYY-MM-DD``, an aware datetime (its UTC day counts), or none."""
+MAX_K = 100
+
+
+def home(home: str | Path | None) -> Path | None:
+    """Return the folder as an absolute path."""
+    if home is None:
+        return None
+    text = str(home)
+    if not text.strip():
+        raise InputError("home: path is empty; name the library's folder")
+    if "\0" in text:
+        raise InputError("home: path contains NUL; name the library's folder")
+    return Path(text).expanduser().absolute()
+
+
+def answer_mode(mode: Mode | None) -> Mode | None:
+    """Return the mode if it is one."""
+    if mode in (None, "extractive", "llm"):
+        return mode
+    raise InputError(f"mode: must be extractive or llm, got {visible(str(mode), limit=40)}")
+
+
+def top_k(k: object) -> int:
+    """Return a number of papers, 1 to 100."""
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise InputError(f"k: must be int, got {type(k).__name__}")
+    if not 1 <= k <= MAX_K:
+        raise InputError(f"k: must be 1..{MAX_K}, got {k}")
+    return k
+
+
+def filters(since: Day, until: Day, category: str | None, source: str | None) -> Filters:
+    """Return the filters of a search; an empty or future range is refused."""
+    for name, value in (("category", category), ("source", source)):
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise InputError(f"{name}: must be a non-empty text")
+    first, last = day(since, "since"), day(until, "until")
+    if first and last and first > last:
+        raise InputError(f"since: {first} is after until {last}; the range is empty")
+    if first and first > today() + dt.timedelta(days=1):
+        raise InputError(f"since: {first} is in the future; nothing can match")
+    return Filters(first, last, category, source)
+
+
+def day(value: Day, name: str) -> dt.date | None:
+    """Return a day; an aware datetime counts by its UTC day, a naive one is refused."""
+    if value is None:
+        return None
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is None:
+            raise InputError(f"{name}: timezone missing; pass a date or an aware datetime")
+        return value.astimezone(dt.UTC).date()
+    if isinstance(value, dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(value)
+    except (TypeError, ValueError):
+        shown = visible(str(value), limit=40)
+        raise InputError(f"{name}: {shown} is not a date; write YYYY-MM-DD") from None
+
+
+def check_llm_options(
+    model: str | None, effort: str | None, max_cost: float | None, unsupported: str | None
+) -> None:
+    """Refuse a model, effort or limit that cannot be meant."""
+    if model is not None and (not isinstance(model, str) or not model.strip()):
+        raise InputError("model: is empty; name a model")
+    if effort not in (None, "fast", "deep"):
+        raise InputError(f"effort: must be fast or deep, got {visible(str(effort), limit=40)}")
+    if unsupported not in (None, "withhold", "mark", "repair"):
+        raise InputError(
+            f"unsupported: must be withhold, mark or repair, got {visible(str(unsupported), limit=40)}"
+        )
+    if max_cost is not None and not (isinstance(max_cost, (int, float)) and 0 <= max_cost < float("inf")):
+        raise InputError("max_cost: must be a number of US dollars, 0 or more")
+
+
+def today() -> dt.date:
+    """Return the day, UTC."""
+    return dt.datetime.now(dt.UTC).date()

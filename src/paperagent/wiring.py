@@ -1,0 +1,167 @@
+"""From settings to adapters: which models to load, and what an answer by a model is made with."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paperagent.errors import ConfigError, StoreError, visible
+
+if TYPE_CHECKING:
+    from paperagent.answer import Pipeline
+    from paperagent.claims import Policy
+    from paperagent.config import Settings
+    from paperagent.embed import MiniLM
+    from paperagent.generate import Writer
+    from paperagent.openai_embed import OpenAIEmbedder
+    from paperagent.plan import Effort, Tariff, TextModel
+    from paperagent.store import LocalStore
+
+DEFAULT_MODEL = "gpt-4o-mini"
+"""What answers on OpenAI's own endpoint where no model is named."""
+CACHE_FILE = "answers.db"
+_NO_MODEL = "no embedding model found, so searching by words alone; run `paperagent models pull`"
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What reads sentences, and what makes the library's vectors."""
+
+    encoder: MiniLM | None
+    embedder: MiniLM | OpenAIEmbedder | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """How one question wants to be answered by a model; None leaves it to the settings."""
+
+    effort: Effort | None = None
+    max_cost: float | None = None
+    unsupported: Policy | None = None
+    judge: bool | None = None
+    cache: bool | None = None
+
+
+def load_models(settings: Settings) -> Models:
+    """Load what the settings name; without model files, words alone.
+
+    Raises:
+        ConfigError: ``PAPERAGENT_MODEL_DIR`` lacks a file, or a model file is damaged.
+    """
+    name = settings.embedder
+    if name == "none":
+        return Models(None, None)
+    encoder = _minilm(settings)
+    if not name.startswith("openai:"):
+        return Models(encoder, encoder, () if encoder else (_NO_MODEL,))
+    from paperagent.openai_embed import OpenAIEmbedder
+
+    key = settings.openai_api_key
+    return Models(
+        encoder,
+        OpenAIEmbedder(
+            name.removeprefix("openai:"),
+            api_key=key.get_secret_value() if key else None,
+            base_url=settings.openai_base_url,
+            timeout=settings.timeout,
+        ),
+    )
+
+
+def _minilm(settings: Settings) -> MiniLM | None:
+    from paperagent.embed import MiniLM, find_model
+
+    folder = find_model(settings.model_dir, settings.cache_dir)
+    if folder is None:
+        return None
+    return MiniLM.load(folder, precision="fp32" if settings.embedder == "minilm-fp32" else "int8")
+
+
+def require_same_space(store: LocalStore, embedder_id: str) -> None:
+    """Refuse to search with the vectors of one model among those of another."""
+    held = store.embedder_id
+    if held is not None and held != embedder_id:
+        raise StoreError(
+            f"library: its vectors are of {visible(held)}, the settings say {visible(embedder_id)}; "
+            "run `paperagent reindex` or set PAPERAGENT_EMBEDDER back"
+        )
+
+
+def open_model(settings: Settings, model: str | None) -> TextModel:
+    """Return the chat model that the settings, or the question, name.
+
+    Raises:
+        ConfigError: a server of one's own without a model named.
+    """
+    from paperagent.chat_model import ChatModel
+
+    name = model or settings.model
+    if name is None and settings.openai_base_url:
+        raise ConfigError("PAPERAGENT_MODEL: not set; name a model that the server at OPENAI_BASE_URL offers")
+    key = settings.openai_api_key
+    return ChatModel(
+        name or DEFAULT_MODEL,
+        api_key=key.get_secret_value() if key else None,
+        base_url=settings.openai_base_url,
+        timeout=settings.timeout,
+    )
+
+
+def writer(
+    settings: Settings, store: LocalStore, pipeline: Pipeline, model: TextModel, options: PlanOptions
+) -> Writer:
+    """Return what answers questions with a model.
+
+    Raises:
+        ConfigError: a prompt cannot be used.
+    """
+    from paperagent import prompts
+    from paperagent.call_cache import CachedModel
+    from paperagent.checks import check
+    from paperagent.generate import Writer
+    from paperagent.plan import Plan
+
+    folder = settings.prompts_dir
+    plan = Plan(
+        answer=prompts.load("answer", folder),
+        plan=prompts.load("plan", folder),
+        repair=prompts.load("repair", folder),
+        judge=prompts.load("judge", folder),
+        check=check,
+        tariff=_tariff(model.model),
+        salt=_salt(store),
+        today=dt.datetime.now(dt.UTC).date().isoformat(),
+        policy=options.unsupported or settings.unsupported,
+        effort=options.effort,
+        max_rounds=settings.max_rounds,
+        max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
+        use_judge=settings.judge if options.judge is None else options.judge,
+    )
+    if settings.cache if options.cache is None else options.cache:
+        model = CachedModel(model, store.home / CACHE_FILE)
+    return Writer(pipeline, model, plan)
+
+
+def _tariff(model: str) -> Tariff:
+    from paperagent import costs
+    from paperagent.plan import Tariff
+
+    return Tariff(
+        tokens=lambda texts: costs.estimate_tokens(texts, model), price=lambda usage: costs.cost(usage, model)
+    )
+
+
+def _salt(store: LocalStore) -> str:
+    """Return the library's secret for the fences, made at the first use."""
+    known = store.setting("fence_salt")
+    if isinstance(known, str) and known:
+        return known
+    fresh = secrets.token_hex(16)
+    try:
+        store.set_setting("fence_salt", fresh)
+    except StoreError:  # read-only or being written: this process's own secret serves as well
+        return fresh
+    return fresh

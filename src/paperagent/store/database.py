@@ -51,6 +51,7 @@ CREATE TABLE facts (
   row INTEGER PRIMARY KEY, paper_id TEXT NOT NULL UNIQUE, indexed INTEGER NOT NULL, day INTEGER,
   tags TEXT NOT NULL, text_hash BLOB NOT NULL, terms BLOB NOT NULL);
 CREATE INDEX facts_indexed ON facts (indexed);
+CREATE INDEX facts_day ON facts (day);
 CREATE TABLE removed (revision INTEGER PRIMARY KEY, row INTEGER, paper_id TEXT NOT NULL);
 
 -- slot = embedder number << 40 | row: one look-up a vector, whichever embedder.
@@ -58,6 +59,8 @@ CREATE TABLE embedders (number INTEGER PRIMARY KEY, embedder_id TEXT NOT NULL UN
 CREATE TABLE embeddings (slot INTEGER PRIMARY KEY, text_hash BLOB NOT NULL, vector BLOB NOT NULL);
 """
 SLOT_BITS = 40
+_MAPPED = 2**30
+"""Bytes read through the page cache: halves the time of the two hundred look-ups of a search."""
 
 
 class Database:
@@ -103,7 +106,8 @@ class Database:
                 f"{self._what}: made by a newer paperagent (format {version}, not {VERSION}); upgrade it"
             )
         run("PRAGMA synchronous = FULL")
-        run("PRAGMA cache_size = -32768")
+        run("PRAGMA cache_size = -16384")
+        run(f"PRAGMA mmap_size = {_MAPPED}")
 
     def _create(self) -> None:
         run = self._connection.execute

@@ -6,7 +6,7 @@ half an hour for 75,000 papers, so they are kept with the papers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from paperagent.errors import InputError, StoreError
@@ -78,21 +78,33 @@ class Embeddings:
             with self._db.writing() as connection:
                 connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", values)
 
-    def load(
-        self, number: int, dim: int, rows: Sequence[int] | None = None
-    ) -> tuple[NDArray[np.int64], Matrix]:
-        """Return the rows that have a vector, ascending, and the vectors [n, dim]; of all rows by default."""
+    def load(self, number: int, dim: int, rows: Sequence[int]) -> tuple[NDArray[np.int64], Matrix]:
+        """Return those of ``rows`` that have a vector, ascending, and their vectors [n, dim]."""
         base = self.base(number)
-        query = "SELECT e.slot, e.vector FROM embeddings e WHERE "
         found = []
         with self._db.reading() as connection:
-            if rows is None:
-                limits = (base, base + (1 << SLOT_BITS))
-                found = connection.execute(query + "slot >= ? AND slot < ? ORDER BY slot", limits).fetchall()
-            else:
-                for marks, part in chunks([base + row for row in sorted(rows)]):
-                    found += connection.execute(f"{query} slot IN ({marks}) ORDER BY slot", part).fetchall()
+            for marks, part in chunks([base + row for row in sorted(rows)]):
+                query = f"SELECT slot, vector FROM embeddings WHERE slot IN ({marks}) ORDER BY slot"
+                found += connection.execute(query, part).fetchall()
         return _matrix(found, base, dim)
+
+    def pages(self, number: int, dim: int) -> Iterator[tuple[NDArray[np.int64], Matrix]]:
+        """Yield rows and vectors of everything that has one, 5,000 at a time."""
+        base = self.base(number)
+        for page in self._raw(number):
+            yield _matrix(page, base, dim)
+
+    def _raw(self, number: int) -> Iterator[list[tuple[int, bytes]]]:
+        base = self.base(number)
+        last = base - 1
+        query = "SELECT slot, vector FROM embeddings WHERE slot > ? AND slot < ? ORDER BY slot LIMIT 5000"
+        while True:
+            with self._db.reading() as connection:
+                page = connection.execute(query, (last, base + (1 << SLOT_BITS))).fetchall()
+            if not page:
+                return
+            yield page
+            last = page[-1][0]
 
     def unsound(self, number: int, dim: int) -> list[int]:
         """Return the rows whose vector has the wrong size, is not finite or is not of unit length."""
@@ -100,15 +112,10 @@ class Embeddings:
 
         base = self.base(number)
         bad: list[int] = []
-        last = base - 1
-        with self._db.reading() as connection:
-            query = "SELECT slot, vector FROM embeddings WHERE slot > ? AND slot < ? ORDER BY slot LIMIT 5000"
-            while page := connection.execute(query, (last, base + (1 << SLOT_BITS))).fetchall():
-                last = page[-1][0]
-                bad += [slot - base for slot, blob in page if len(blob) != 2 * dim]
-                rows, matrix = _matrix([entry for entry in page if len(entry[1]) == 2 * dim], base, dim)
-                lengths = np.linalg.norm(matrix, axis=1)
-                bad += rows[~(np.abs(lengths - 1) <= _LARGEST_ERROR)].tolist()
+        for page in self._raw(number):
+            bad += [slot - base for slot, blob in page if len(blob) != 2 * dim]
+            rows, vectors = _matrix([entry for entry in page if len(entry[1]) == 2 * dim], base, dim)
+            bad += rows[~(np.abs(np.linalg.norm(vectors, axis=1) - 1) <= _LARGEST_ERROR)].tolist()
         return sorted(bad)
 
     def forget(self, number: int, rows: Iterable[int]) -> None:

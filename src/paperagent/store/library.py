@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from paperagent.store import rows
 from paperagent.store.database import Database, put
@@ -20,11 +20,9 @@ from paperagent.types import Filters, Paper
 _PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """What a search needs to know of a paper."""
+class Fact(NamedTuple):
+    """What a search needs to know of a paper. A tuple, because a search makes two hundred."""
 
-    row: int
     paper_id: str
     day: int | None
     terms: bytes
@@ -146,19 +144,22 @@ class Library:
             yield from map(rows.paper_of, page)
             last = page[-1][-1]
 
-    def facts(
-        self, row_numbers: Sequence[int], paper_ids: Sequence[str], *, embedder: int | None
-    ) -> list[Fact]:
+    def facts(self, row_numbers: Sequence[int], paper_ids: Sequence[str], *, embedder: int) -> list[Fact]:
         """Return the facts of rows and of ids, each paper once, with the vectors of an embedder."""
-        base = Embeddings.base(embedder or 0)
-        places = ", ".join("?" * len(row_numbers)), ", ".join("?" * len(paper_ids))
-        found = self._all(
-            "SELECT f.row, f.paper_id, f.day, f.terms, e.vector FROM facts f "
-            "LEFT JOIN embeddings e ON e.slot = ? + f.row AND e.text_hash = f.text_hash "
-            f"WHERE f.row IN ({places[0]}) OR f.paper_id IN ({places[1]})",
-            (base, *row_numbers, *paper_ids),
-        )
-        return [Fact(*row) for row in found]
+        base = Embeddings.base(embedder)
+        found: dict[str, Fact] = {}
+        for column, wanted in (("row", row_numbers), ("paper_id", paper_ids)):
+            for marks, part in rows.chunks(name for name in wanted if name not in found):
+                query = (
+                    "SELECT f.paper_id, f.day, f.terms, e.vector FROM facts f LEFT JOIN embeddings e "
+                    f"ON e.slot = ? + f.row AND e.text_hash = f.text_hash WHERE f.{column} IN ({marks})"
+                )
+                found.update((row[0], Fact._make(row)) for row in self._all(query, (base, *part)))
+        return list(found.values())
+
+    def days(self) -> list[tuple[int, int]]:
+        """Return row and day of every paper, earliest first; 0 stands for no day."""
+        return self._all("SELECT row, coalesce(day, 0) FROM facts ORDER BY day")
 
     def admitted(self, paper_ids: Sequence[str], filters: Filters) -> list[str]:
         """Return those ids that lie inside ``filters``, in the order given."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from paperagent.errors import StoreError, visible
 from paperagent.store import health, identity
@@ -33,9 +32,11 @@ _EMBED_BATCH = 512
 _EVERYTHING = Filters()
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A paper that one of the indexes nominates, with what exact scores are made of."""
+class Candidate(NamedTuple):
+    """A paper that one of the indexes nominates, with what exact scores are made of.
+
+    A tuple, because a search makes two hundred.
+    """
 
     paper_id: str
     terms: NDArray[np.uint32]

@@ -75,4 +75,5 @@ class Passages:
 
 
 def _dated(paper: Paper) -> str:
-    return f" ({paper.day.isoformat()})" if paper.day else ""
+    day = paper.published or paper.listed  # not the day on which this library first saw it
+    return f" ({day.isoformat()})" if day else ""

@@ -108,13 +108,9 @@ class _Session:
             self._plan_ahead()
         left = 1 if self.plan.effort == "fast" else self.plan.max_rounds
         reply = yield from self._ask(may_search=left > 1)
-        while reply is not None and reply.verdict == "search":
-            left -= 1
-            if left < 1 or not self._search(reply.queries):
-                left = 0
+        while reply is not None and reply.verdict == "search" and left > 1:
+            left = left - 1 if self._search(reply.queries) else 1
             reply = yield from self._ask(may_search=left > 1)
-            if left <= 1:
-                break
         if self.plan.policy == "repair" and self.ledger.withheld:
             yield from self._repair()
         if self.plan.use_judge and self.ledger.claims:

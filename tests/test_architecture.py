@@ -1,0 +1,320 @@
+"""The rules of the code's layout, read from the code itself."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import paperagent
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "paperagent"
+
+LAYERS: dict[str, frozenset[str]] = {
+    "base": frozenset("types errors text overview testing".split()),
+    "adapters": frozenset(
+        """config envfile setting_values prompts feeds store embed minilm_graph models model_sources
+        llm openai_embed endpoint transport sse chat_model completion costs""".split()
+    ),
+    "pipeline": frozenset(
+        """sentences conversation retrieve evidence abstention citations answer
+        passages reply claims plan generate checks call_cache""".split()
+    ),
+    "faces": frozenset("safe_text render stream readers chat export".split()),
+    "app": frozenset("arguments wiring app".split()),
+    "cli": frozenset("cli commands __main__".split()),
+}
+"""Lowest first. A module imports its own layer and those below."""
+
+ORDER = list(LAYERS)
+SETTINGS = frozenset({"config", "envfile", "setting_values"})
+FRONT = "paperagent"
+"""The package itself: exports only."""
+
+ONLY_IN: dict[str, frozenset[str]] = {
+    "chromadb": frozenset({"store.vectors"}),
+    "tantivy": frozenset({"store.lexical"}),
+    "sqlite3": frozenset({"store.database", "store.faults", "store.intake", "call_cache"}),
+    "openai": frozenset({"llm"}),
+    "tenacity": frozenset({"transport"}),
+    "tiktoken": frozenset({"costs"}),
+    "onnxruntime": frozenset({"embed", "minilm_graph"}),
+    "tokenizers": frozenset({"embed", "models"}),
+    "onnx": frozenset({"minilm_graph"}),
+    "click": frozenset({"cli", "commands"}),
+    "rich": frozenset({"render", "commands.session"}),
+    "prompt_toolkit": frozenset({"readers", "commands.asking"}),
+    "defusedxml": frozenset({"feeds.arxiv_atom"}),
+    "pydantic_settings": frozenset({"config", "store.vectors"}),
+}
+"""Library → where it may be imported: a name, or a package with all in it."""
+
+HEAVY = frozenset(
+    """chromadb tantivy onnxruntime tokenizers openai tiktoken pydantic pydantic_settings rich prompt_toolkit
+    numpy""".split()
+)
+AT_THE_TOP: dict[str, frozenset[str]] = {
+    "config": frozenset({"pydantic", "pydantic_settings"}),
+    "setting_values": frozenset({"pydantic"}),
+    "reply": frozenset({"pydantic"}),
+    "minilm_graph": frozenset({"numpy"}),
+}
+"""Modules that are themselves imported late, inside functions → what may stand at their top."""
+
+LONG = {
+    "answer": "the one pipeline, with the protocols of what it needs; retrieval and reading share its state",
+    "app": "the public class: one method a thing that a person can do, each with its docstring",
+    "checks.antonyms": "a word list",
+    "checks.synonyms": "a word list",
+    "checks.tokens": "one reader of claims and evidence, whose parts share the patterns",
+    "generate": "one session of asking a model, whose steps share their state",
+    "testing": "the test double of the endpoint, shipped apart from what runs",
+    "types": "every value in one place, two thirds of it docstrings",
+}
+"""Module over 320 lines → why it is one."""
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Return every module by its name within the package; the package itself is ``paperagent``."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(p for p in parts if p != "__init__") or FRONT
+        found[name] = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    return found
+
+
+def imports(tree: ast.AST, *, typing: bool = True) -> Iterator[str]:
+    """Yield the dotted names that a module imports anywhere; without ``typing`` only at run time."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            yield from imports(ast.Module(node.body if typing else [], []), typing=typing)
+            yield from imports(ast.Module(node.orelse, []), typing=typing)
+        else:
+            yield from imports(node, typing=typing)
+
+
+def ours(name: str, *, typing: bool) -> set[str]:
+    """Return the modules of this package that a module imports, each by its full name."""
+    found = set()
+    for imported in imports(modules()[name], typing=typing):
+        parts = imported.split(".")
+        if parts[0] == FRONT:
+            inner = [".".join(parts[1:n]) for n in range(len(parts), 1, -1)]
+            found.add(next((m for m in inner if m in modules()), FRONT))
+    return found - {name}
+
+
+def top(name: str) -> str:
+    """Return the part of the package that a module belongs to."""
+    return name.split(".", maxsplit=1)[0]
+
+
+def layer(name: str) -> int:
+    """Return how high a module stands."""
+    return next(i for i, names in enumerate(LAYERS.values()) if top(name) in names)
+
+
+INNER = [name for name in modules() if name != FRONT]
+
+
+def test_every_module_has_a_layer() -> None:
+    """A new module says where it stands, once; a module that went is forgotten."""
+    named = [name for names in LAYERS.values() for name in names]
+    assert len(named) == len(set(named))
+    assert {top(name) for name in INNER} == set(named)
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_imports_point_downwards(name: str) -> None:
+    """No module imports a higher layer at run time, nor any the command line's."""
+    higher = {m for m in ours(name, typing=False) - {FRONT} if layer(m) > layer(name)}
+    assert not higher
+
+
+def test_no_module_imports_in_a_circle() -> None:
+    """Imports at run time, wherever they stand, have an order."""
+    edges = {n: {m for m in ours(n, typing=False) if m != FRONT} for n in INNER}
+    while edges:
+        free = {n for n, needs in edges.items() if not needs & edges.keys()}
+        assert free, f"circle among {sorted(edges)}"
+        edges = {n: needs for n, needs in edges.items() if n not in free}
+
+
+@pytest.mark.parametrize("name", [n for n in INNER if layer(n) == ORDER.index("adapters")])
+def test_adapters_take_plain_values(name: str) -> None:
+    """No adapter knows the settings, not even their type."""
+    if top(name) not in SETTINGS:
+        assert not {top(m) for m in ours(name, typing=True)} & SETTINGS
+
+
+@pytest.mark.parametrize("name", [n for n in INNER if layer(n) == ORDER.index("pipeline")])
+def test_the_pipeline_knows_no_adapter(name: str) -> None:
+    """It meets store, model and settings through its own protocols; of the adapters it imports prompts."""
+    assert {top(m) for m in ours(name, typing=True) if layer(m) == ORDER.index("adapters")} <= {"prompts"}
+
+
+def test_only_the_app_and_the_commands_wire() -> None:
+    """The one place that sees settings and adapters together is the app; the commands show them."""
+    both = {n for n in INNER if {"config", "store"} <= {top(m) for m in ours(n, typing=False)}}
+    assert both <= {n for n in INNER if layer(n) >= ORDER.index("app")}
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_each_library_is_used_in_one_place(library: str) -> None:
+    """What is replaced when a dependency changes is known."""
+    users = {n for n in INNER if library in {i.split(".")[0] for i in imports(modules()[n], typing=False)}}
+    allowed = ONLY_IN[library]
+    assert {n for n in users if n not in allowed and top(n) not in allowed} == set()
+    assert users
+
+
+def test_the_environment_is_read_by_the_settings_alone() -> None:
+    """`os.environ` and `os.getenv` stand in config.py only; costs.py sets tiktoken's cache in it."""
+    readers = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
+    }
+    assert readers <= {"config", "costs"}
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_heavy_libraries_are_imported_inside_functions(name: str) -> None:
+    """At the top of a module stands none but in the edges that are themselves imported late."""
+    outside = [n for n in modules()[name].body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    found = {i.split(".")[0] for n in outside for i in imports(ast.Module([n], []))}
+    assert found & HEAVY <= AT_THE_TOP.get(name, frozenset())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import paperagent; paperagent.__version__; dir(paperagent); paperagent.StoreError",
+        "from paperagent.cli import main; main(['--help'])",
+        "from paperagent.cli import main; main(['--version'])",
+        "import paperagent.__main__",
+    ],
+)
+def test_nothing_heavy_is_loaded_before_it_is_needed(code: str) -> None:
+    """Importing the package and printing the help or the version load no library that takes long."""
+    script = (
+        f"import sys\ntry:\n    {code}\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print(sorted({set(HEAVY)!r} & sys.modules.keys()), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, "[]")
+
+
+def test_asking_by_words_loads_no_model_and_no_chroma(tmp_path: Path) -> None:
+    """Without vectors neither Chroma nor a model runtime nor openai is loaded."""
+    script = (
+        "import sys\nfrom paperagent import PaperAgent\nfrom paperagent.feeds import sample\n"
+        "with PaperAgent(sys.argv[1], embedder='none', mode='extractive') as agent:\n"
+        "    agent.ingest(sample.path())\n    assert agent.ask('What is Quorvex?').citations\n"
+        "heavy = {'chromadb', 'onnxruntime', 'tokenizers', 'openai', 'rich', 'prompt_toolkit', 'click'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "library")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_all_names_are_exported() -> None:
+    """`__all__` is sorted, complete and true; every other name is refused."""
+    assert list(paperagent.__all__) == sorted(paperagent.__all__)
+    assert all(getattr(paperagent, name) is not None for name in paperagent.__all__)
+    assert set(dir(paperagent)) == set(paperagent.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        paperagent.nonsense  # noqa: B018 - looked up to see it fail
+    scope: dict[str, object] = {}
+    exec("from paperagent import *", scope)  # noqa: S102 - the statement is the test
+    assert set(paperagent.__all__) <= scope.keys()
+
+
+def test_every_exported_class_says_where_it_is_from() -> None:
+    """What is exported is the same object as where it is defined, and is documented."""
+    for name in set(paperagent.__all__) - {"__version__"}:
+        exported = getattr(paperagent, name)
+        home = sys.modules[exported.__module__]
+        assert getattr(home, name) is exported
+        assert exported.__doc__
+
+
+def test_the_version_stands_in_one_place_more() -> None:
+    """pyproject.toml and the package agree."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == paperagent.__version__
+
+
+def test_modules_are_short() -> None:
+    """A module over 320 lines is listed with its reason, and what is listed exists."""
+    sizes = {n: len(_path(n).read_text(encoding="utf-8").splitlines()) for n in modules()}
+    assert {n for n, size in sizes.items() if size > 320} <= LONG.keys()
+    assert LONG.keys() <= sizes.keys()
+
+
+def _path(name: str) -> Path:
+    base = SOURCE if name == FRONT else SOURCE.joinpath(*name.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+@pytest.mark.parametrize("name", modules())
+def test_everything_public_is_documented(name: str) -> None:
+    """Each module, public class, function and method has a docstring."""
+    tree = modules()[name]
+    assert ast.get_docstring(tree)
+    missing = [n.name for n in _public(tree) if not ast.get_docstring(n)]
+    assert not missing
+
+
+def _public(tree: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield what a reader of the module may call: not what is private or inside a function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            if node.name.startswith("_"):
+                continue
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from _public(node)
+        elif isinstance(node, ast.If):
+            yield from _public(node)
+
+
+@pytest.mark.parametrize("name", modules())
+def test_functions_have_few_positional_parameters(name: str) -> None:
+    """At most five, self left out; the rest is keyword-only."""
+    for node in ast.walk(modules()[name]):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            taken = [a for a in (*node.args.posonlyargs, *node.args.args) if a.arg not in {"self", "cls"}]
+            assert len(taken) <= 5, node.name
+
+
+def test_the_layers_stand_in_order() -> None:
+    """Each layer is used by one above it: none is an island."""
+    for lower, higher in pairwise(range(len(ORDER))):
+        above = [n for n in INNER if layer(n) >= higher]
+        assert any(layer(m) == lower for n in above for m in ours(n, typing=False) - {FRONT})

@@ -1,0 +1,124 @@
+"""Time reading papers in: 74,728 abstracts, the same file again, and their vectors.
+
+    python bench/ingest.py [--shared ../shared] [--only papers|vectors] [--json FILE]
+
+The large ingest runs in a process of its own, so that its peak memory is its own. Vectors are
+compared, interleaved, with onnxruntime alone on the same texts and as many threads.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bare import BareModel, model_folder
+from figures import Figure, p50, run, seconds
+from library import PAPERS, abstracts
+
+CHILD = "--child"
+TEXTS, ROUNDS = 400, 5
+_PEAK_UNIT = 2**20 if sys.platform == "darwin" else 2**10
+"""What `getrusage` counts memory in: macOS in bytes, Linux in kilobytes."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print the table."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == [CHILD]:
+        print(json.dumps(_ingest(Path(given[1]), Path(given[2]))))
+        return 0
+    measures: dict[str, Callable[[Path], Sequence[Figure]]] = {"papers": papers, "vectors": vectors}
+    return run(str(__doc__), measures, lambda args: args.shared, given)
+
+
+def papers(shared: Path) -> list[Figure]:
+    """Ingest all abstracts twice, without vectors."""
+    feed = abstracts(shared)
+    with tempfile.TemporaryDirectory() as home:
+        first, again = _in_a_process(home, feed), _in_a_process(home, feed)
+    same = all(first[k] == again[k] for k in ("state", "papers")) and not again["new"] + again["changed"]
+    return [
+        _rate("papers until searchable by words", first, 2_000),
+        Figure("peak memory of that", first["peak_mb"], "MB", limit=500),
+        _rate("the same file again", again, 10_000),
+        Figure("differences that it makes", float(not same), "", limit=0, note="every field of every paper"),
+    ]
+
+
+def _rate(name: str, ingest: dict[str, Any], limit: float) -> Figure:
+    note = f"{PAPERS:,} in {ingest['seconds']:.1f} s"
+    return Figure(name, ingest["read"] / ingest["seconds"], "papers/s", limit=limit, at_least=True, note=note)
+
+
+def _in_a_process(home: str, feed: Path) -> dict[str, Any]:
+    command = [sys.executable, __file__, CHILD, home, str(feed)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _ingest(home: Path, feed: Path) -> dict[str, Any]:
+    """Ingest ``feed`` and find its last paper by its title; return rate, peak memory and a digest of all."""
+    from paperagent import PaperAgent
+
+    with PaperAgent(home, embedder="none") as agent:
+        reports = []
+        took = seconds(lambda: reports.append(agent.ingest(feed, vectors=False)))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        last = None
+        state = hashlib.sha256()
+        for last in agent.papers():
+            state.update(repr(last).encode())
+        assert last is not None
+        assert last.paper_id in {hit.paper_id for hit in agent.search(last.title)}
+        report = reports[0]
+        return {
+            "seconds": took,
+            "read": report.read,
+            "new": report.new,
+            "changed": report.changed,
+            "papers": report.papers,
+            "peak_mb": peak / _PEAK_UNIT,
+            "state": [state.hexdigest(), agent.status()["revision"]],
+        }
+
+
+def vectors(shared: Path) -> list[Figure]:
+    """Compare bringing vectors up to date with the network alone."""
+    from paperagent import Paper, feeds
+    from paperagent.embed import MiniLM, available_cores
+    from paperagent.store import LocalStore
+
+    with feeds.read(abstracts(shared)) as feed:
+        chosen = list(islice((r for r in feed.records if isinstance(r, Paper)), TEXTS))
+    texts = [f"{p.title}\n{p.abstract}" for p in chosen]
+    model, bare, threads = MiniLM.load(model_folder()), BareModel(), available_cores()
+    ours: list[float] = []
+    alone: list[float] = []
+    for i in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as home, LocalStore(Path(home), create=True) as store:
+            store.ingest(chosen, today=dt.date(2026, 1, 1))
+            if i % 2:
+                ours.append(seconds(partial(store.catch_up_vectors, model)))
+            alone.append(seconds(partial(bare.each, texts, threads)))
+            if not i % 2:
+                ours.append(seconds(partial(store.catch_up_vectors, model)))
+    shares = [b / o for b, o in zip(alone, ours, strict=True)]
+    note = f"{TEXTS / p50(ours):.0f} texts/s against {TEXTS / p50(alone):.0f}, {threads} threads"
+    return [
+        Figure("vectors, to disk / onnxruntime alone", p50(shares), "×", limit=0.9, at_least=True, note=note)
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

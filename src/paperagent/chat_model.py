@@ -18,7 +18,7 @@ from paperagent.completion import Completion, Reading, chunks
 from paperagent.costs import prompt_tokens
 from paperagent.embed import without_surrogates
 from paperagent.endpoint import Address, UnsupportedError
-from paperagent.errors import EndpointError, visible
+from paperagent.errors import EndpointError
 from paperagent.llm import Endpoint, unread
 from paperagent.transport import TransientError
 from paperagent.types import Usage
@@ -152,7 +152,7 @@ class ChatStream:
             text=reading.text,
             finish_reason=finish,
             usage=_sum(used),
-            model=visible(reading.answered or self._model.model, limit=120),
+            model=self._endpoint.address.clean(reading.answered or self._model.model),
             notes=(*self._notes, *self._remarks()),
             complete=finish == "stop",
         )

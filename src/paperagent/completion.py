@@ -64,7 +64,7 @@ class Opening:
         held = "" if self._through else "".join(self._held)
         if _THOUGHT_START.match(held):
             self.dropped, held = self.dropped + held, ""
-        return held
+        return held if held.strip() else ""
 
     def _after_thought(self) -> str:
         thought, rest = _THOUGHT_END.split("".join(self._held), maxsplit=1)

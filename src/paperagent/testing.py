@@ -11,7 +11,7 @@ a reset. This server is small, speaks real HTTP and server-sent events, and does
         assert len(server.history) == 2                 # the refusal, then the real answer
         assert "…" in server.history[1].messages[-1]["content"]
 
-A request takes the next queued reply of its path. With none left, `ScriptedServer.responder`
+A request takes the first queued reply that fits its path. With none left, `ScriptedServer.responder`
 plays the model, any model, an adversarial one too::
 
     server.responder = lambda request: {"claims": [{"text": "Obeyed.", "evidence": ["9.9"]}]}
@@ -34,7 +34,6 @@ import json
 import socket
 import struct
 import threading
-from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,7 +57,7 @@ class Reply:
     pause: float = 0.0
     """Seconds before each piece."""
     reset: Literal["", "start", "body"] = ""
-    """Cut the connection before any byte, or half way through the body."""
+    """Cut the connection before any byte, or in the middle of the body or its last piece."""
 
     def payload(self) -> bytes:
         """Return the body's bytes."""
@@ -122,7 +121,7 @@ class ScriptedServer:
             ("GET", MODELS): self._models,
         }
         self._wanted = None if api_key is None else f"Bearer {api_key}"
-        self._queues: dict[str | None, deque[Script]] = defaultdict(deque)
+        self._queue: list[tuple[str | None, Script]] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": self}))
@@ -137,7 +136,7 @@ class ScriptedServer:
     def enqueue(self, *replies: Script, path: str | None = None) -> None:
         """Answer the next requests to ``path``, by default the next posts to any, with ``replies``."""
         with self._lock:
-            self._queues[path].extend(replies)
+            self._queue.extend((path, reply) for reply in replies)
 
     def enqueue_answer(
         self,
@@ -172,16 +171,21 @@ class ScriptedServer:
         """Record ``request`` and return the reply for it."""
         with self._lock:
             self.history.append(request)
-            queue = self._queues[request.path]
-            if not queue and request.method != "GET":
-                queue = self._queues[None]
-            script = queue.popleft() if queue else None
+            script = self._next(request)
         if self._wanted not in (None, authorization):
             return error_reply(401, "Incorrect API key provided", code="invalid_api_key")
         if script is None:
             handler = self.handlers.get((request.method, request.path))
             return handler(request) if handler else error_reply(404, f"no {request.path} here")
         return script if isinstance(script, Reply) else script(request)
+
+    def _next(self, request: Request) -> Script | None:
+        """Take the first reply that was queued for this path, or for any post."""
+        any_path = request.path if request.method == "GET" else None
+        for i, (path, _) in enumerate(self._queue):
+            if path in (request.path, any_path):
+                return self._queue.pop(i)[1]
+        return None
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not past the server's end."""
@@ -333,9 +337,10 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (standard | dict(reply.headers)).items():
             self.send_header(name, value)
         self.end_headers()
-        for piece in reply.pieces or (payload,):
+        *pieces, last = reply.pieces or (payload,)
+        for piece in (*pieces, last[: len(last) // 2] if reply.reset else last):
             self.script.wait(reply.pause)
-            self.wfile.write(piece[: len(piece) // 2] if reply.reset else piece)
+            self.wfile.write(piece)
             self.wfile.flush()
         if reply.reset:
             self._cut()

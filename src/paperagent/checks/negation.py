@@ -1,0 +1,121 @@
+"""Pair the negations of a claim with those of its evidence, one to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from paperagent.checks.cues import NEGATIONS, VERBAL_NEGATIONS
+from paperagent.checks.overlap import Alignment
+from paperagent.checks.tokens import Text, Token
+
+_REACH = 3
+"""Content words that a negation denies behind it."""
+
+
+@dataclass(slots=True)
+class Cue:
+    """One negation: its token and the ranks of the words that it denies."""
+
+    token: Token
+    scope: range
+    paired: bool = False
+
+
+@dataclass(slots=True)
+class Negations:
+    """The negations of both texts after pairing."""
+
+    claim: list[Cue] = field(default_factory=list)
+    source: list[Cue] = field(default_factory=list)
+
+    def claim_denies(self, rank: int) -> bool:
+        """Tell whether an odd number of negations covers a word of the claim."""
+        return sum(rank in c.scope for c in self.claim) % 2 == 1
+
+    def source_denies(self, rank: int) -> bool:
+        """Tell whether an odd number of negations covers a word of the evidence."""
+        return sum(rank in c.scope for c in self.source) % 2 == 1
+
+
+def cues(text: Text) -> list[Cue]:
+    """Return the negations of a text with their scopes."""
+    found = []
+    for token in text.tokens:
+        if token.lower in NEGATIONS and token.number is None:
+            first = token.rank + 1 if token.rank >= 0 else text.rank_after(token.index)
+            last = first
+            while (
+                last < min(first + _REACH, len(text.content))
+                and text.content[last].sentence == token.sentence
+            ):
+                last += 1
+            found.append(Cue(token, range(first, last)))
+    return found
+
+
+def pair(a: Alignment) -> Negations:
+    """Return the negations of both texts, each paired with at most one of the other's."""
+    n = Negations(cues(a.claim), cues(a.source))
+    options = [
+        (score, i, j)
+        for i, c in enumerate(n.claim)
+        for j, s in enumerate(n.source)
+        if (score := _fit(a, c, s)) > 0
+    ]
+    for _, i, j in sorted(options, reverse=True):
+        if not n.claim[i].paired and not n.source[j].paired:
+            n.claim[i].paired = n.source[j].paired = True
+    return n
+
+
+def _fit(a: Alignment, claim: Cue, source: Cue) -> float:
+    """Measure how far two negations deny the same words."""
+    fit = 0.0
+    for order, rank in enumerate(claim.scope):
+        near = [p for p, _ in a.candidates[rank] if p in source.scope]
+        if near:
+            fit += (1.0, 0.7, 0.5)[order]
+    if fit and claim.token.lower == source.token.lower:
+        fit += 0.3
+    return fit
+
+
+def changes(a: Alignment, n: Negations, opposed: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """Yield a reason for each negation that the claim added or left out.
+
+    ``opposed`` holds the (claim rank, evidence rank) pairs of opposite words: a negation beside
+    one of them is the other half of the same change (*not easy* for *difficult*).
+    """
+    for cue in n.claim:
+        if not cue.paired and not _balanced(cue, opposed, side=0) and not _synonymous(a, cue):
+            yield f"“{cue.token.text}” is not in the cited sentence"
+    for cue in n.source:
+        if not cue.paired and not _balanced(cue, opposed, side=1) and _kept(a, cue):
+            yield f"the cited sentence says “{cue.token.text} {_words(a.source, cue)}”"
+
+
+def _balanced(cue: Cue, opposed: frozenset[tuple[int, int]], *, side: int) -> bool:
+    return any(pair[side] in cue.scope for pair in opposed)
+
+
+def _synonymous(a: Alignment, cue: Cue) -> bool:
+    """Tell whether a verb of failing is matched as a word (*struggle* for *fail*, *scarce* for *lack*)."""
+    if cue.token.lower not in VERBAL_NEGATIONS:
+        return False
+    return cue.token.rank >= 0 and a.best[cue.token.rank] is not None
+
+
+def _kept(a: Alignment, cue: Cue) -> bool:
+    """Tell whether the claim says what the evidence denies."""
+    if cue.token.rank in a.covered and cue.token.lower in VERBAL_NEGATIONS:
+        return False
+    scope = [r for r in cue.scope if a.source.content[r].weight >= 0.5] or list(cue.scope)
+    if not scope:
+        return False
+    held = [r for r in scope if r in a.covered]
+    return bool(held) and (scope[0] in a.covered or len(held) * 2 >= len(scope))
+
+
+def _words(text: Text, cue: Cue) -> str:
+    return " ".join(text.content[r].text for r in cue.scope)

@@ -1,0 +1,127 @@
+"""One spelling for what is written in several ways: Unicode forms, dashes, quotes, LaTeX.
+
+Folding keeps every mark that decides what a sentence says (minus, ``<``, ``%``, ``±``, exponents).
+Letters of other scripts that look Latin are never folded: they are found by `mixed_script`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
+_FOLDED = str.maketrans(
+    {
+        **dict.fromkeys("‐‑‒–−﹣－⁃", "-"),
+        **dict.fromkeys("—―⸺", " - "),
+        **dict.fromkeys("‘’‚‛′`´ʼ", "'"),
+        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("™®©", ""),
+        "≈": "~",
+        "≃": "~",
+        "∼": "~",
+        "≲": "≤",
+        "≳": "≥",
+        "⩽": "≤",
+        "⩾": "≥",
+        "⁄": "/",
+    }
+)
+_COMMANDS = {
+    **dict.fromkeys(("le", "leq", "leqslant"), "≤"),
+    **dict.fromkeys(("ge", "geq", "geqslant"), "≥"),
+    **dict.fromkeys(("sim", "approx", "simeq"), "~"),
+    **dict.fromkeys(("lt", "ll"), "<"),
+    **dict.fromkeys(("gt", "gg"), ">"),
+    "pm": "±",
+    "times": "×",
+    "cdot": "·",
+    **dict.fromkeys(("to", "rightarrow"), "→"),
+    **dict.fromkeys(("ldots", "dots"), "..."),
+    "percent": "%",
+    **dict.fromkeys(("%", "&", "_", "$", "#"), ""),
+    **dict.fromkeys(
+        (
+            "textbf",
+            "textit",
+            "emph",
+            "texttt",
+            "textsc",
+            "text",
+            "mathrm",
+            "mathbf",
+            "mathcal",
+            "mathbb",
+            "underline",
+        ),
+        "",
+    ),
+    **dict.fromkeys(("left", "right", "quad", "qquad", "xspace", "rm", "bf", "it", "em", "tt"), ""),
+}
+_LATEX = re.compile(r"\\([a-zA-Z]+)\*?|\\([%&_$#{}])|\\[,;:! ]|[${}]|(?<=\w)~(?=\w)")
+_THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[,\u202f\u2009]\d{3})+)(?![\d])")
+_SPACE = re.compile(r"\s+")
+_MARKS = (("<=", "≤"), (">=", "≥"), ("+/-", "±"), ("+-", "±"), ("...", " … "))
+
+
+@lru_cache(maxsize=4096)
+def normalise(text: str) -> str:
+    """Return ``text`` in one spelling: NFKC, no invisible characters, LaTeX symbols as characters."""
+    text = _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), text)
+    if not text.isascii():
+        text = _SUPERSCRIPT_RUN.sub(lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
+        text = "".join(c for c in text.translate(_FOLDED) if not invisible(c))
+        text = unicodedata.normalize("NFKC", text).translate(_FOLDED)
+        text = _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), text)
+    if "\\" in text or "$" in text or "{" in text or "~" in text:
+        text = _latex(text)
+    for mark, one in _MARKS:
+        if mark in text:
+            text = text.replace(mark, one)
+    return _SPACE.sub(" ", text).strip()
+
+
+def invisible(character: str) -> bool:
+    """Tell whether a character shows nothing: zero-width, bidirectional, soft hyphen, tag, selector."""
+    category = unicodedata.category(character)
+    return category == "Cf" or (category == "Mn" and "\ufe00" <= character <= "\ufe0f")
+
+
+def mixed_script(text: str) -> tuple[str, ...]:
+    """Return the words that mix Latin letters with Cyrillic or Greek ones, which may be a disguise.
+
+    Single Greek letters in names (``β-catenin``, ``TNFα``) are usual; look-alike capitals and
+    Cyrillic letters beside Latin ones are not.
+    """
+    if text.isascii():
+        return ()
+    return tuple(w for w in re.findall(r"[^\W\d_]+", text) if not w.isascii() and _mixed(w))
+
+
+def _mixed(word: str) -> bool:
+    scripts = {unicodedata.name(c, "?").split()[0] for c in word}
+    if "LATIN" not in scripts:
+        return False
+    return bool(scripts & {"CYRILLIC", "ARMENIAN", "CHEROKEE"}) or any(c in "οΟΑΒΕΖΗΙΚΜΝΡΤΥΧνυ" for c in word)
+
+
+def _latex(text: str) -> str:
+    text = re.sub(r"(?<=\d)\{,\}(?=\d{3})", "", text)
+    text = re.sub(r"\\(?:textgreater|textless)\b", lambda m: ">" if "gr" in m[0] else "<", text)
+    text = re.sub(r"\\footnote\{[^}]*\}|\\cite\w*\{[^}]*\}|\\url\{[^}]*\}", " ", text)
+    # `$5 million` is money, `$5 \times 3$` is mathematics: a lone dollar before a digit stays.
+    if text.count("$") % 2 or not re.search(r"\$[^$]*\$", text):
+        text = re.sub(r"\\\$(?=\d)|\$(?=\d)", "\ue000", text)
+    else:
+        text = re.sub(r"\\\$(?=\d)", "\ue000", text)
+    return _LATEX.sub(_symbol, text).replace("\ue000", "$")
+
+
+def _symbol(match: re.Match[str]) -> str:
+    if match[1]:
+        return _COMMANDS.get(match[1], match[1]) + ("" if match[1].startswith(("text", "math")) else " ")
+    if match[2]:
+        return str(match[2]) if match[2] in "%&_#" else ""
+    return " " if match[0].startswith(("\\", "~")) else ""

@@ -1,0 +1,128 @@
+"""Check that each number of a claim is in the evidence, with its unit, its mark and in its role."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from paperagent.checks import numbers
+from paperagent.checks.overlap import Alignment
+from paperagent.checks.tokens import Text, Token
+
+_WRONG = {
+    "value": "is not in",
+    "sign": "has another sign in",
+    "unit": "has another unit in",
+    "mark": "is bounded otherwise in",
+}
+_WAYS = frozenset({"from", "to", "by"})
+_LISTED = 3
+"""Numbers at most this far apart in ranks are members of one list or range."""
+_PHRASE = 4
+"""Words behind a number among which its noun is looked for."""
+
+
+def misread(a: Alignment) -> Iterator[str]:
+    """Yield a reason for each number of the claim that the evidence does not have, or not so."""
+    source = [t for t in a.source.content if t.number]
+    seen: Counter[float] = Counter()
+    for token in a.claim.content:
+        if token.number is None:
+            continue
+        found = [(numbers.compare(token.number, t.number), t) for t in source if t.number]
+        right = [t for wrong, t in found if wrong is None]
+        seen[token.number.value] += 1
+        if not right:
+            same = [wrong for wrong, _ in found if wrong and wrong != "value"]
+            yield f"number {token.number.text} {_WRONG[same[0] if same else 'value']} the cited sentence"
+        elif seen[token.number.value] > len(right):
+            yield f"number {token.number.text} is said more often than in the cited sentence"
+        elif all(_other_noun(a, token, t) for t in right):
+            yield f"number {token.number.text} counts something else in the cited sentence"
+        elif all(_other_way(a, token, t) for t in right):
+            yield f"number {token.number.text} is reached otherwise in the cited sentence (by, from, to)"
+
+
+def _phrase(text: Text, token: Token) -> list[Token]:
+    """Return the words directly behind a number, up to a function word, a number or a comma."""
+    phrase = []
+    for t in text.tokens[token.index + 1 : token.index + 1 + _PHRASE]:
+        if t.kind not in ("word", "name") or t.clause != token.clause:
+            break
+        phrase.append(t)
+    return phrase
+
+
+def _other_noun(a: Alignment, token: Token, source: Token) -> bool:
+    """Tell whether the number counts *tokens* in the claim and *examples* in the evidence."""
+    mine, theirs = _phrase(a.claim, token), _phrase(a.source, source)
+    if not mine or not theirs or (token.number and token.number.unit):
+        return False
+    places = {t.rank for t in theirs}
+    if any(p in places for t in mine for p, _ in a.candidates[t.rank]):
+        return False
+    around = range(source.rank - 3, source.rank + _PHRASE + 3)
+    return not any(p in around for t in mine for p, _ in a.candidates[t.rank])
+
+
+def _other_way(a: Alignment, token: Token, source: Token) -> bool:
+    mine, theirs = _way(a.claim, token), _way(a.source, source)
+    return bool(mine and theirs and mine != theirs)
+
+
+def _way(text: Text, token: Token) -> str:
+    for t in reversed(text.tokens[max(0, token.index - 3) : token.index]):
+        if t.lower in _WAYS:
+            return t.lower
+        if t.kind != "function":
+            break
+    return ""
+
+
+def swapped(a: Alignment) -> Iterator[str]:
+    """Yield a reason where two numbers stand in each other's place, or one in that of another."""
+    mine = [t for t in a.claim.content if t.number and a.best[t.rank]]
+    used = {b[0] for t in mine if (b := a.best[t.rank])}
+    for i, one in enumerate(mine):
+        for other in mine[i + 1 :]:
+            if _exchanged(a, one.rank, other.rank):
+                yield f"numbers {one.text} and {other.text} are exchanged"
+    for token in mine:
+        if _misplaced(a, token, used):
+            yield f"number {token.text} belongs to something else in the cited sentence"
+
+
+def _exchanged(a: Alignment, one: int, other: int) -> bool:
+    first, second = a.best[one], a.best[other]
+    if first is None or second is None or first[0] == second[0]:
+        return False
+    skip = (one, other)
+    kept = a.context(one, first[0], skip) + a.context(other, second[0], skip)
+    turned = a.context(one, second[0], skip) + a.context(other, first[0], skip)
+    if _at_its_noun(a, one, first[0]) or _at_its_noun(a, other, second[0]):
+        return False
+    if (one < other) != (first[0] < second[0]) and abs(first[0] - second[0]) <= _LISTED:
+        return turned > 0.95 * kept  # listed the other way round: the items must have moved along
+    return turned > 1.08 * kept + 0.02
+
+
+def _at_its_noun(a: Alignment, rank: int, place: int) -> bool:
+    """Tell whether a number counts the same noun in both texts."""
+    theirs = {t.rank for t in _phrase(a.source, a.source.content[place])}
+    return any(p in theirs for t in _phrase(a.claim, a.claim.content[rank]) for p, _ in a.candidates[t.rank])
+
+
+def _misplaced(a: Alignment, token: Token, used: set[int]) -> bool:
+    best = a.best[token.rank]
+    assert best is not None
+    assert token.number is not None
+    kept = max(a.context(token.rank, p) for p, _ in a.candidates[token.rank])
+    rivals = [
+        t.rank
+        for t in a.source.content
+        if t.number
+        and t.rank not in used
+        and t.number.unit == token.number.unit
+        and abs(t.rank - best[0]) > 1
+    ]
+    return any(a.context(token.rank, r) > 1.4 * kept + 0.1 for r in rivals)

@@ -1,0 +1,117 @@
+"""The verdict on a claim: quoted, supported, weak or unsupported, with every check's result.
+
+*supported* says: the wording matches the cited sentences, and numbers, negation, direction,
+hedges, names and order were checked. It is no proof. *weak* says: could not be matched.
+*unsupported* says: the wording matches, but something in it was changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from paperagent.checks import direction, hedges, names, negation, order, relations, roles, wording
+from paperagent.checks.normalise import mixed_script, normalise
+from paperagent.checks.overlap import Alignment, align
+from paperagent.checks.tokens import Text, analyse
+
+Strength = Literal["quoted", "supported", "weak", "unsupported"]
+
+_COVERED = 0.70
+"""Coverage from which an unflagged claim is supported."""
+_REFUTABLE = 0.55
+"""Coverage from which a flag refutes: below it the evidence is about something else."""
+_NEAR = 0.60
+"""Share of neighbours that must be neighbours in the evidence."""
+_EDGES = " \"'.,;:"
+_STOP = re.compile(r"[.!?]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How far the cited sentences support a claim."""
+
+    support: Strength
+    checks: Mapping[str, Any]
+    """JSON-ready: a bool per check (True: nothing found), ``overlap`` and ``score`` 0..1."""
+    reasons: tuple[str, ...] = ()
+    """Short phrases for a person or a repair prompt; empty when nothing was found."""
+
+
+def check(claim: str, evidence: Sequence[str]) -> Verdict:
+    """Return whether ``claim`` is supported by the sentences of ``evidence`` together.
+
+    An empty claim or no evidence is *unsupported*. No I/O; deterministic.
+    """
+    if not claim.strip() or not any(e.strip() for e in evidence):
+        return Verdict("unsupported", _all(passed=False, overlap=0.0, score=0.0), ("nothing is cited",))
+    if is_quote(claim, evidence):
+        return Verdict("quoted", _all(passed=True, overlap=1.0, score=1.0))
+    a = align(analyse(claim), analyse(_joined(evidence)))
+    found = _flags(a)
+    strange = mixed_script(normalise(claim))
+    if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
+        found["script"] = (f"“{strange[0]}” mixes letters of two scripts",)
+    return _verdict(a, found)
+
+
+def is_quote(claim: str, evidence: Sequence[str]) -> bool:
+    """Tell whether the claim is one or more whole sentences of the evidence, but for spelling marks."""
+    wanted = _plain(claim)
+    return any(wanted == _plain(e) for e in evidence) or wanted == _plain(" ".join(evidence))
+
+
+def _plain(text: str) -> str:
+    return _STOP.sub("", normalise(text).strip(_EDGES)).casefold()
+
+
+def _joined(evidence: Sequence[str]) -> str:
+    return " ".join(e if e.rstrip().endswith((".", "!", "?")) else e + "." for e in evidence if e.strip())
+
+
+def _flags(a: Alignment) -> dict[str, tuple[str, ...]]:
+    """Run the checks; a check's name → its reasons."""
+    turned = direction.turned(a)
+    denied = negation.pair(a)
+    crossed = frozenset(p for p in turned if denied.claim_denies(p[0]) != denied.source_denies(p[1]))
+    return {
+        "numbers": (*roles.misread(a), *roles.swapped(a)),
+        "negation": tuple(negation.changes(a, denied, crossed)),
+        "direction": tuple(direction.reversals(a, turned, denied)),
+        "hedges": (*hedges.dropped(a), *hedges.overstated(a), *hedges.requantified(a)),
+        "names": tuple(names.strangers(a)),
+        "relations": tuple(relations.reversed_sides(a)),
+        "order": tuple(order.exchanged(a)),
+        "wording": tuple(wording.changes(a)),
+    }
+
+
+def _verdict(a: Alignment, found: Mapping[str, tuple[str, ...]]) -> Verdict:
+    reasons = tuple(dict.fromkeys(r for rs in found.values() for r in rs))
+    checks: dict[str, Any] = {name: not rs for name, rs in found.items()}
+    checks["overlap"] = round(a.coverage, 3)
+    checks["proximity"] = round(a.proximity, 3)
+    checks["score"] = round(_score(a, len(reasons)), 4)
+    if reasons:
+        return Verdict("unsupported" if a.coverage >= _REFUTABLE else "weak", checks, reasons)
+    if a.coverage >= _COVERED and a.proximity >= _NEAR:
+        return Verdict("supported", checks)
+    return Verdict("weak", checks, (_missing(a.claim, a),))
+
+
+def _missing(claim: Text, a: Alignment) -> str:
+    words = [t.text for t in claim.content if a.best[t.rank] is None and t.weight >= 1][:4]
+    if words and a.coverage < _COVERED:
+        return "not in the cited sentence: " + ", ".join(words)
+    return "the words of the claim are scattered in the cited sentence"
+
+
+def _score(a: Alignment, flags: int) -> float:
+    return (0.75 * a.coverage + 0.25 * a.proximity * a.coverage) * 0.8 ** min(flags, 3)
+
+
+def _all(*, passed: bool, overlap: float, score: float) -> dict[str, Any]:
+    names_of = ("numbers", "negation", "direction", "hedges", "names", "relations", "order", "wording")
+    return {**dict.fromkeys(names_of, passed), "overlap": overlap, "proximity": overlap, "score": score}

@@ -1,0 +1,116 @@
+"""Compare a claim that is nearly a copy with its sentence, edit by edit.
+
+Who restates a sentence in own words changes much of it, function words too; who changes one
+word of a copy changes what it says, unless the word means the same. So in a near copy every
+edit must be benign.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from paperagent.checks.direction import opposed
+from paperagent.checks.overlap import Alignment
+from paperagent.checks.tokens import Token
+
+_LONGEST = 200
+"""Tokens of evidence up to which a claim is compared edit by edit."""
+_COPY = 0.8
+"""Share of equal tokens, in any order, from which a claim is a near copy."""
+_SAME_SLOT = 0.6
+"""Share from which an exchanged word between agreeing neighbours is looked at."""
+_FRONTED = frozenset(
+    """in on at with without for from by to under across over during after before when while if as through via
+    using among between within despite although because since where whereas and like versus""".split()
+)
+"""Words with which a phrase begins that may stand first or last."""
+
+
+@dataclass(slots=True)
+class Edit:
+    """Tokens of the evidence (``old``) in whose place the claim has ``new``; either may be empty."""
+
+    old: list[Token]
+    new: list[Token]
+    before: int
+    """Tokens that agree right before."""
+    after: int
+    """Tokens that agree right behind."""
+
+
+def edits(old: list[Token], new: list[Token]) -> list[Edit]:
+    """Return the edits from the evidence to the claim, in order."""
+    codes = SequenceMatcher(None, [t.stem for t in old], [t.stem for t in new], autojunk=False).get_opcodes()
+    found = []
+    for at, (tag, i, j, k, m) in enumerate(codes):
+        if tag != "equal":
+            before = codes[at - 1][2] - codes[at - 1][1] if at else 9
+            after = codes[at + 1][2] - codes[at + 1][1] if at + 1 < len(codes) else 9
+            found.append(Edit(old[i:j], new[k:m], before, after))
+    return found
+
+
+def changes(a: Alignment) -> Iterator[str]:
+    """Yield a reason for each edit of a near copy that changes what it says."""
+    old, new = _nearest(a), a.claim.tokens
+    if not old or len(old) > _LONGEST:
+        return
+    theirs, mine = Counter(t.stem for t in old), Counter(t.stem for t in new)
+    copied = (theirs & mine).total() / max(len(old), len(new))
+    if copied < _SAME_SLOT:
+        return
+    found = edits(old, new)
+    for edit in found:
+        if copied >= _COPY or (edit.before >= 2 and edit.after >= 2 and len(edit.old) == len(edit.new)):
+            yield from _exchanged(a, edit)
+    if copied >= _COPY and _function_words(old) == _function_words(new):
+        yield from _moved(a, found)
+
+
+def _nearest(a: Alignment) -> list[Token]:
+    """Return the tokens of the sentence that the claim is nearest to; all where it draws on several."""
+    held = Counter(a.source.content[place].sentence for place in a.covered)
+    if not held:
+        return []
+    sentence, count = held.most_common(1)[0]
+    if count < 0.8 * held.total():
+        return a.source.tokens
+    return [t for t in a.source.tokens if t.sentence == sentence]
+
+
+def _function_words(tokens: list[Token]) -> Counter[str]:
+    return Counter(t.lower for t in tokens if t.kind == "function")
+
+
+def _exchanged(a: Alignment, edit: Edit) -> Iterator[str]:
+    """Look at a word in the slot of another that is no synonym of it."""
+    for new in edit.new:
+        for old in edit.old:
+            if new.kind != "number" and opposed(new.stem, old.stem):
+                yield f"“{new.text}” where the cited sentence has “{old.text}”"
+                return
+    old_words = [t for t in edit.old if t.rank >= 0]
+    places = {t.rank for t in old_words}
+    strange = [
+        t
+        for t in edit.new
+        if t.rank >= 0 and t.weight >= 0.5 and not any(p in places for p, _ in a.candidates[t.rank])
+    ]
+    if strange and old_words and len(edit.new) <= 3 and len(edit.old) <= 3:
+        said, cited = (" ".join(t.text for t in side) for side in (edit.new, edit.old))
+        yield f"“{said}” where the cited sentence has “{cited}”"
+
+
+def _moved(a: Alignment, found: list[Edit]) -> Iterator[str]:
+    """Look at words that stand elsewhere than in the evidence while every function word stayed."""
+    for edit in found:
+        words = [t for t in edit.new if t.rank >= 0 and not t.lower.endswith("ly")]
+        if not words or (edit.new[0].lower in _FRONTED and len(edit.new) > 1):
+            continue
+        places = {t.rank for t in edit.old}
+        if any(not any(p in places for p, _ in a.candidates[t.rank]) for t in words):
+            yield f"“{' '.join(t.text for t in words)}” stands elsewhere in the cited sentence"
+            return

@@ -1,0 +1,166 @@
+"""Print the quality of retrieval on two public sets: by words, by vectors, and by both.
+
+    python eval/retrieval.py [--shared ../shared] [--only scifact|pubmedqa] [--json FILE]
+
+Each set is read into a library of its own in ``bench/.cache`` (minutes the first time) and
+searched as `paperagent search` does. The three rankings are of the same candidates, by
+`Hit.lexical`, `Hit.vector` and `Hit.score`. Exit code 1 where the fused ranking is not at
+least .03 nDCG@10 above the better single one on SciFact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import gzip
+import json
+import math
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from paperagent import Filters, Hit, Paper
+
+if TYPE_CHECKING:
+    from paperagent.embed import MiniLM
+    from paperagent.store import LocalStore
+
+CACHE = Path(__file__).resolve().parents[1] / "bench/.cache"
+SETS = ("scifact", "pubmedqa")
+RANKINGS = ("lexical", "vector", "fused")
+K = 10
+MARGIN = 0.03
+"""What fusing must gain over the better single ranking on SciFact."""
+_ALL = 1000
+"""More than the two indexes nominate together."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate and print the table; return 1 where fusing gains too little."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
+    parser.add_argument("--only", choices=SETS, action="append")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    args = parser.parse_args(argv)
+    model = load_model()
+    if model is None or not (args.shared / "data/retrieval").is_dir():
+        print(f"retrieval: skipped, no {'model' if model is None else 'test data at ' + str(args.shared)}")
+        return 0
+    figures = {name: evaluate(args.shared / "data/retrieval" / name, model) for name in args.only or SETS}
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    return report(figures)
+
+
+def load_model() -> MiniLM | None:
+    """Return the encoder that paperagent would use."""
+    from paperagent import config
+    from paperagent.embed import MiniLM, find_model
+
+    settings = config.load()
+    folder = find_model(settings.model_dir, settings.cache_dir)
+    return MiniLM.load(folder) if folder else None
+
+
+def evaluate(folder: Path, model: MiniLM) -> dict[str, Any]:
+    """Return the number of queries, and nDCG@10 and R@10 of each ranking."""
+    from paperagent.answer import Pipeline
+
+    relevant = judgements(folder)
+    queries = [q for q in rows(next(folder.glob("queries*.jsonl"))) if q["id"] in relevant]
+    with library(folder, model) as store:
+        known = store.get_many({p for ids in relevant.values() for p in ids})
+        pipeline = Pipeline(store, encoder=model)
+        scores: dict[str, list[tuple[float, float]]] = {name: [] for name in RANKINGS}
+        for query in queries:
+            wanted = {known[i].paper_id for i in relevant[query["id"]]}
+            hits = pipeline.search(query["text"], k=_ALL, filters=Filters())
+            for name in RANKINGS:
+                top = [h.paper_id for h in ranked(hits, name)[:K]]
+                scores[name].append((ndcg(top, wanted), recall(top, wanted)))
+    figures = {
+        name: {f"ndcg@{K}": mean(n for n, _ in pairs), f"recall@{K}": mean(r for _, r in pairs)}
+        for name, pairs in scores.items()
+    }
+    return {"queries": len(queries), "papers": len(list(rows(folder / "corpus.jsonl.gz"))), **figures}
+
+
+def library(folder: Path, model: MiniLM) -> LocalStore:
+    """Return a library of a set's papers, filled where it is not yet complete."""
+    from paperagent.store import LocalStore
+
+    home = CACHE / f"retrieval-{folder.name}"
+    home.mkdir(parents=True, exist_ok=True)
+    store = LocalStore(home, create=True)
+    store.ingest(map(_paper, rows(folder / "corpus.jsonl.gz")), today=dt.date(2026, 1, 1))
+    store.catch_up_vectors(model, progress=_progress)
+    return store
+
+
+def _paper(row: dict[str, Any]) -> Paper:
+    # PubMedQA's abstracts have no titles, and the library takes none without; a dash has no terms.
+    return Paper(row["id"], row["title"] or "-", row["abstract"])
+
+
+def _progress(stage: str, done: int, total: int | None) -> None:
+    if stage == "embed" and done % 500 == 0:
+        print(f"  {done:,} of {total or 0:,} embedded", file=sys.stderr)
+
+
+def judgements(folder: Path) -> dict[str, list[str]]:
+    """Return the relevant papers of each query."""
+    found: dict[str, list[str]] = {}
+    for line in next(folder.glob("qrels*.tsv")).read_text("utf-8").splitlines():
+        query, paper, _ = line.split("\t")
+        found.setdefault(query, []).append(paper)
+    return found
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a JSONL file, packed or not."""
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open() as file:
+        yield from map(json.loads, file)
+
+
+def ranked(hits: Sequence[Hit], name: str) -> list[Hit]:
+    """Return the hits by one of the scores that they carry."""
+    score = {
+        "lexical": lambda h: h.lexical,
+        "vector": lambda h: -1.0 if h.vector is None else h.vector,
+        "fused": lambda h: h.score,
+    }[name]
+    return sorted(hits, key=score, reverse=True)
+
+
+def ndcg(top: Sequence[str], wanted: Collection[str]) -> float:
+    """Return the normalised discounted cumulative gain of a ranking; relevance is 0 or 1."""
+    gain = sum(1 / math.log2(place + 2) for place, paper in enumerate(top) if paper in wanted)
+    best = sum(1 / math.log2(place + 2) for place in range(min(K, len(wanted))))
+    return gain / best
+
+
+def recall(top: Sequence[str], wanted: Collection[str]) -> float:
+    """Return the share of the relevant papers that are in the ranking."""
+    return len(set(top) & set(wanted)) / len(wanted)
+
+
+def report(figures: dict[str, Any]) -> int:
+    """Print the table; return 1 where the limit is broken."""
+    print(f"{'set':10s} papers queries " + " ".join(f"{name:>16s}" for name in RANKINGS))
+    for name, found in figures.items():
+        pairs = [(found[n][f"ndcg@{K}"], found[n][f"recall@{K}"]) for n in RANKINGS]
+        cells = " ".join(f"{n:8.3f} ({r:.3f})" for n, r in pairs)
+        print(f"{name:10s} {found['papers']:6,d} {found['queries']:7,d} {cells}   nDCG@{K} (R@{K})")
+    if "scifact" not in figures:
+        return 0
+    value = {n: figures["scifact"][n][f"ndcg@{K}"] for n in RANKINGS}
+    gain = value["fused"] - max(value["lexical"], value["vector"])
+    verdict = "PASS" if gain >= MARGIN else "FAIL"
+    print(f"fused over the better single one on SciFact: {gain:+.3f}, limit +{MARGIN} {verdict}")
+    return int(gain < MARGIN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -33,6 +33,9 @@ _COMMIT_EVERY = 10_000
 _PROBE = (
     "The naïve models' 3.5% gains: state-of-the-art F-scores, COVID-19, O(n²), graph neural networks 図書館"
 )
+_RECONNECTIONS = 3
+_SOON_SEARCHED = 200_000
+"""Papers of a library in which looking for unreachable ones takes two seconds or so."""
 _FREE = 48 * 2**20
 _FREE_A_ROW = 40_000
 """Free bytes asked for before Chroma writes: a full disk ruins its index for good."""
@@ -145,11 +148,25 @@ class VectorCatchUp:
 
     def run(self, *, folder: Path, batch: int, progress: Progress | None = None) -> int:
         """Catch up; returns how many papers Chroma was given. Stops cleanly at any exception."""
+        self._progress = progress
+        added = self._forward(folder, batch)
+        for _ in range(_RECONNECTIONS if self._worth_a_look(added) else 0):
+            if not reconnect(self._library, self._index):
+                break
+            self._forward(folder, batch)
+        return added
+
+    def _worth_a_look(self, added: int) -> bool:
+        """Tell whether to look for unreachable papers: 12 µs a paper of the library."""
+        papers = self._library.count()
+        return bool(added) and papers < max(_SOON_SEARCHED, 100 * added)
+
+    def _forward(self, folder: Path, batch: int) -> int:
         library = self._library
         mark, target = library.db.meta("vector_mark"), library.revision
         if mark == target:
             return 0
-        self._total, self._progress = library.pending("vector_mark"), progress
+        self._added, self._total = 0, library.pending("vector_mark")
         self._remove(mark)
         while changes := library.changes(mark, limit=batch):
             ready = self._complete(changes)
@@ -207,6 +224,18 @@ class VectorCatchUp:
         numbers, matrix = self._library.embeddings.load(self._number, self._dim, [c.row for c in changes])
         vectors = dict(zip(numbers.tolist(), matrix, strict=True))
         return [Item(c.paper.paper_id, vectors[c.row], c.paper.abstract, _metadata(c)) for c in changes]
+
+
+def reconnect(library: Library, index: VectorIndex) -> int:
+    """Mark the papers that no search can reach as changed, so that they are added anew; return how many.
+
+    Chroma's graph (HNSW, https://arxiv.org/abs/1603.09320) drops links as it grows, and a paper may
+    lose its last: 3 of 74,728. Added again it is linked again.
+    """
+    lost = library.indexed_ids("vector_mark") - index.reachable()
+    if lost:
+        library.touch(sorted(row for row, paper_id in library.ids().items() if paper_id in lost))
+    return len(lost)
 
 
 def embedded_text(paper: Paper) -> str:

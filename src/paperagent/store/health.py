@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,17 @@ def mend(found: Health, library: Library, indexes: Indexes) -> None:
         library.embeddings.forget(number, bad)
         library.touch(bad)
     if failed & {"embeddings", "vector index", "vector files"}:
-        indexes.rebuild_vectors(None)
+        _mend_vectors(failed, library, indexes)
+
+
+def _mend_vectors(failed: set[str], library: Library, indexes: Indexes) -> None:
+    """Add a few lost papers again; build the index anew where that is not enough."""
+    if failed.isdisjoint({"embeddings", "vector files"}):
+        with suppress(StoreError):  # the index cannot be opened: it is built anew
+            indexes.reconnect()
+            if _vectors(library, indexes).ok:
+                return
+    indexes.rebuild_vectors(None)
 
 
 def _database(library: Library) -> Check:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from paperagent.errors import StoreError, StoreLockedError, visible
 from paperagent.store import catchup
-from paperagent.store.catchup import Progress, VectorCatchUp
+from paperagent.store.catchup import Progress, VectorCatchUp, reconnect
 from paperagent.store.dense import Dense, Found
 from paperagent.store.faults import shown
 from paperagent.store.home import LEXICAL, VECTORS, writable
@@ -170,12 +170,24 @@ class Indexes:
             self._library.set_note("chroma", installed_version())
             index = VectorIndex(folder, embedder_id=active[1], dim=active[2], create=not begun)
         try:
-            return VectorCatchUp(self._library, index, embedder).run(
-                folder=folder, batch=batch, progress=progress
-            )
+            catch_up = VectorCatchUp(self._library, index, embedder)
+            added = catch_up.run(folder=folder, batch=batch, progress=progress)
         finally:
             index.close()
             self.forget()
+        self.lexical_for_writing()
+        return added
+
+    def reconnect(self) -> None:
+        """Add anew the papers that the vector index holds and cannot reach. Needs the writer lock."""
+        active = self._library.embeddings.active()
+        if active is not None:
+            index = VectorIndex(self.folders[1], embedder_id=active[1], dim=active[2])
+            try:
+                reconnect(self._library, index)
+            finally:
+                index.close()
+            self.run_vectors(None, batch=catchup.PAGE, progress=None)
 
     def rebuild_vectors(self, embedder: Embedder | None, progress: Progress | None = None) -> None:
         """Make the vector index anew from stored vectors, the rest with ``embedder``. Needs the lock."""

@@ -29,7 +29,7 @@ class PaperAgentError(Exception):
 
     def __str__(self) -> str:
         """Return the message, and the cause's where one is chained."""
-        text = super().__str__()
+        text = Exception.__str__(self)  # a KeyError beside us would put the message in quotes
         cause = self.__cause__
         if cause is None or isinstance(cause, PaperAgentError) or not str(cause):
             return text

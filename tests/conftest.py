@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -44,3 +45,14 @@ def sample_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     command = [sys.executable, "-m", "paperagent", "ingest", "--quiet", str(sample.path())]
     subprocess.run(command, env=environ, check=True, timeout=120)
     return environ
+
+
+@pytest.fixture(scope="session")
+def llama_address() -> Iterator[str]:
+    """Give the address of llama.cpp's server on a tiny random model."""
+    import llama_server
+
+    if reason := llama_server.missing():
+        pytest.skip(reason)
+    with llama_server.serving() as url:
+        yield url

@@ -19,6 +19,7 @@ import pytest
 from paperagent import Answer, Paper, PaperAgent
 from paperagent.embed import find_model
 from paperagent.feeds import read, sample
+from paperagent.wiring import Models
 
 QUESTIONS = (
     "How much of the prompt does Tindersift remove?",
@@ -64,6 +65,11 @@ def home() -> Path:
 def plain_agent(place: Path | None = None) -> PaperAgent:
     """Return an agent that works by words alone, of the sample library unless told otherwise."""
     return PaperAgent(place or home(), embedder="none", mode="extractive")
+
+
+def models(encoder: Any) -> Models:
+    """Return the tools of an agent that reads and embeds with ``encoder``."""
+    return Models(encoder, encoder)
 
 
 @functools.cache

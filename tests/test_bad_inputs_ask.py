@@ -78,7 +78,7 @@ def agent() -> Iterator[PaperAgent]:
 def agent_with(encoder: FakeEncoder, home: Path) -> PaperAgent:
     """Return an agent that embeds with ``encoder``."""
     made = PaperAgent(home, mode="extractive", embedder="minilm")
-    made._tools = (encoder, encoder)  # type: ignore[assignment]
+    made._tools = sample_library.models(encoder)
     return made
 
 
@@ -95,7 +95,7 @@ def library(tmp_path: Path) -> Path:
 def test_refused(row: str, question: Any, options: dict[str, Any], message: str, agent: PaperAgent) -> None:
     """An argument that cannot be used is an InputError of one line that says why, before any work."""
     encoder = FakeEncoder()
-    agent._tools = (encoder, encoder)  # type: ignore[assignment]
+    agent._tools = sample_library.models(encoder)
     for call in (agent.ask, agent.ask_stream):
         with pytest.raises(InputError) as caught:
             call(question, **options)

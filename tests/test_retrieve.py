@@ -233,7 +233,7 @@ def with_vectors(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Give the same with vectors of an encoder that needs no model."""
     encoder = FakeEncoder()
     with PaperAgent(tmp_path_factory.mktemp("vectors"), mode="extractive", embedder="minilm") as agent:
-        agent._tools = (encoder, encoder)  # type: ignore[assignment]
+        agent._tools = sample_library.models(encoder)
         agent.ingest(sample.path(), date="2026-07-01")
         exact = halved(ExactLibrary(list(agent.papers()), encoder))
         yield Pipeline(agent._open(), encoder=encoder), Pipeline(exact, encoder=encoder)

@@ -1,0 +1,163 @@
+"""When two records are one paper, and what it then says."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from store_helpers import paper
+
+from paperagent.store import identity
+
+LONG = "We show that a long enough abstract can be recognised when a feed has cut it off before its end."
+CUT = "We show that a long enough abstract can be recognised when a feed has c…"
+PLAIN = replace(paper(1), abstract=LONG)
+
+
+def other_feed(**changes: object) -> identity.Paper:
+    """Return `PLAIN` as another feed without ids has it."""
+    fresh = {"paper_id": "sha256:abc", "arxiv_id": None, "sources": ("other",), "published": None, "url": None}
+    return replace(PLAIN, **{**fresh, **changes})  # type: ignore[arg-type]
+
+
+def test_every_field_counts_for_the_record_hash() -> None:
+    """A record that differs in any field is another record."""
+    changes = {
+        "title": "x",
+        "abstract": "x",
+        "authors": ("x",),
+        "published": dt.date(2020, 1, 1),
+        "updated": dt.date(2020, 1, 1),
+        "listed": dt.date(2020, 1, 1),
+        "categories": (),
+        "url": None,
+        "doi": "10.1/x",
+        "version": 3,
+        "sources": ("x",),
+        "upvotes": 1,
+        "withdrawn": True,
+        "flags": ("x",),
+    }
+    hashes = {identity.record_hash(replace(PLAIN, **{k: v})) for k, v in changes.items()}  # type: ignore[arg-type]
+    assert len(hashes | {identity.record_hash(PLAIN)}) == len(changes) + 1
+
+
+@pytest.mark.parametrize(
+    ("abstract", "same"),
+    [
+        (LONG, True),
+        (LONG.upper(), True),
+        (LONG.replace("a long", "the long"), True),
+        (CUT, True),
+        (LONG + " And one more sentence follows here.", True),
+        ("Something else entirely is studied in this abstract, which shares only its title.", False),
+        ("We show that", False),
+        ("", False),
+    ],
+)
+def test_abstracts_agree_when_one_is_the_others_rendering(abstract: str, same: bool) -> None:  # noqa: FBT001 - a table
+    """Case, small edits and cuts make no other paper; other content and a few words do."""
+    assert identity.same_text(PLAIN, replace(PLAIN, abstract=abstract)) is same
+
+
+def test_two_real_ids_contradict() -> None:
+    """Different arXiv ids, or different DOIs, are different papers; a missing one contradicts nothing."""
+    assert identity.contradict(PLAIN, paper(2))
+    assert identity.contradict(replace(PLAIN, doi="10.1/a"), replace(PLAIN, doi="10.1/b"))
+    assert not identity.contradict(PLAIN, other_feed(doi="10.1/a"))
+
+
+def test_a_cut_abstract_never_replaces_a_whole_one() -> None:
+    """The whole text stands, whichever comes first."""
+    assert identity.merge(PLAIN, other_feed(abstract=CUT)).abstract == LONG
+    assert identity.merge(other_feed(abstract=CUT), PLAIN).abstract == LONG
+
+
+def test_the_newer_version_stands_whatever_the_order() -> None:
+    """Version numbers, else days of update, decide."""
+    old, new = replace(PLAIN, version=1), replace(PLAIN, version=2, abstract="The second version says more.")
+    assert identity.merge(old, new).abstract == new.abstract
+    assert identity.merge(new, old).abstract == new.abstract
+    before = replace(PLAIN, updated=dt.date(2026, 1, 1))
+    after = replace(PLAIN, updated=dt.date(2026, 2, 1), abstract="Another day, another abstract.")
+    assert identity.merge(after, before).abstract == after.abstract
+
+
+def test_the_same_feed_may_change_its_text() -> None:
+    """Without dates the last word of a feed on its own paper stands, longer or shorter."""
+    shorter = replace(PLAIN, abstract=LONG[:60])
+    assert identity.merge(PLAIN, shorter).abstract == LONG[:60]
+
+
+def test_another_feeds_rendering_changes_nothing() -> None:
+    """Texts that agree do not replace each other for ever in turn."""
+    assert identity.merge(PLAIN, other_feed(abstract=LONG.upper())).abstract == LONG
+
+
+def test_real_ids_win_and_gaps_are_filled() -> None:
+    """A paper known by its content gets its arXiv id, address, days and feeds from the record that has them."""
+    first = other_feed(listed=dt.date(2026, 3, 1), first_seen=dt.date(2026, 3, 2))
+    merged = identity.merge(first, replace(PLAIN, first_seen=dt.date(2026, 4, 1)))
+    assert merged.paper_id == merged.arxiv_id == PLAIN.arxiv_id
+    assert merged.sources == ("other", "test-feed")
+    assert (merged.published, merged.listed) == (PLAIN.published, dt.date(2026, 3, 1))
+    assert merged.first_seen == dt.date(2026, 3, 2)
+    assert merged.url == PLAIN.url
+    assert identity.merge(replace(first, authors=()), PLAIN).authors == PLAIN.authors
+
+
+def test_tags_hold_each_category_with_its_archive_and_each_feed() -> None:
+    """Filters find `cs.CL` by `cs` too, in any case."""
+    tagged = replace(PLAIN, categories=("cs.CL", "Math"), sources=("A feed",))
+    assert set(identity.tags(tagged)) == {"c:cs.cl", "c:cs", "c:math", "s:A feed"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"title": "  "}, "no title"),
+        ({"title": "t" * 6_000}, "title too long"),
+        ({"abstract": "word " * 100_000}, "abstract too long"),
+        ({"abstract": "lone \ud800 surrogate"}, "text is not valid Unicode"),
+        ({"authors": ("N\0l",)}, "text is not valid Unicode"),
+        ({"upvotes": 2**63}, "number out of range"),
+        ({}, None),
+    ],
+)
+def test_records_that_no_index_can_hold_have_a_reason(changes: dict[str, object], reason: str | None) -> None:
+    """Each fault has one short reason, so that it can be counted."""
+    assert identity.unfit(replace(PLAIN, **changes)) == reason  # type: ignore[arg-type]
+
+
+TEXTS = st.sampled_from([LONG, CUT, LONG.upper(), "Other words in another abstract, long enough to count as one."])
+RECORDS = st.builds(
+    lambda text, version, day, feed, arxiv: replace(
+        PLAIN,
+        abstract=text,
+        version=version,
+        updated=day,
+        sources=(feed,),
+        arxiv_id=PLAIN.arxiv_id if arxiv else None,
+        paper_id=PLAIN.paper_id if arxiv else "sha256:x",
+    ),
+    TEXTS,
+    st.none() | st.integers(1, 3),
+    st.none() | st.dates(dt.date(2026, 1, 1), dt.date(2026, 1, 3)),
+    st.sampled_from(["a", "b"]),
+    st.booleans(),
+)
+
+
+@given(RECORDS, RECORDS)
+def test_merging_is_idempotent_and_loses_no_fact(one: identity.Paper, two: identity.Paper) -> None:
+    """Merging twice is merging once; ids, feeds and the newest version number survive."""
+    merged = identity.merge(one, two)
+    assert identity.merge(merged, merged) == merged
+    assert merged.arxiv_id == (one.arxiv_id or two.arxiv_id)
+    assert set(merged.sources) == {*one.sources, *two.sources}
+    assert merged.abstract in (one.abstract, two.abstract)
+    if one.version and two.version and one.version != two.version:
+        assert merged.version == max(one.version, two.version)

@@ -88,13 +88,12 @@ class PaperAgent:
         feed without dates listed its papers.
 
         Raises:
+            InputError: no source, or one that is no path.
             FeedError: a feed cannot be read; feeds before it are kept.
             StoreError, StoreLockedError: the library cannot be written.
         """
-        listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
-        if not listed:
-            raise InputError("ingest: no source; name a feed file, or - for standard input")
-        report = _merged([self._ingest_one(s, arguments.day(date, "date"), progress) for s in listed])
+        day = arguments.day(date, "date")
+        report = _merged([self._ingest_one(s, day, progress) for s in arguments.sources(sources)])
         store = self._open()
         embedder = self._embedder() if vectors else None
         added = pending = 0

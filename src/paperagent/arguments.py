@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from pathlib import Path
 
 from paperagent.errors import InputError, visible
@@ -17,12 +18,26 @@ def home(home: str | Path | None) -> Path | None:
     """Return the folder as an absolute path."""
     if home is None:
         return None
+    if not isinstance(home, (str, Path)):
+        raise InputError(f"home: must be str or Path, got {type(home).__name__}")
     text = str(home)
     if not text.strip():
         raise InputError("home: path is empty; name the library's folder")
     if "\0" in text:
         raise InputError("home: path contains NUL; name the library's folder")
     return Path(text).expanduser().absolute()
+
+
+def sources(given: str | Path | Iterable[str | Path]) -> list[str | Path]:
+    """Return the feeds to read: one, or several in their order."""
+    listed = given if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else [given]
+    found = list(listed)
+    if not found:
+        raise InputError("ingest: no source; name a feed file, or - for standard input")
+    for source in found:
+        if not isinstance(source, (str, Path)):
+            raise InputError(f"ingest: a source must be str or Path, got {type(source).__name__}")
+    return found
 
 
 def answer_mode(mode: Mode | None) -> Mode | None:

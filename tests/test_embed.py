@@ -292,7 +292,8 @@ def test_importing_loads_nothing_heavy():
     """The modules of this part cost next to nothing until they are used."""
     heavy = {"numpy", "onnxruntime", "tokenizers", "onnx", "safetensors", "openai", "tenacity", "httpx2"}
     code = f"""
-import sys, paperagent.embed, paperagent.models, paperagent.model_sources, paperagent.llm, paperagent.testing
+import sys, paperagent.embed, paperagent.models, paperagent.model_sources
+import paperagent.openai_embed, paperagent.testing
 print(sorted({heavy} & set(sys.modules)))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

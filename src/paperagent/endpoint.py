@@ -65,7 +65,8 @@ class Address:
     @property
     def is_openai(self) -> bool:
         """Whether the server is OpenAI's own."""
-        return (urlsplit(self.url).hostname or "").rstrip(".").endswith("api.openai.com")
+        host = (urlsplit(self.url).hostname or "").rstrip(".")
+        return f".{host}".endswith(".api.openai.com")
 
     def error(self, why: str, fix: str, kind: str = "failed", status: int | None = None) -> EndpointError:
         """Return the error in the form ``WHAT: WHY; FIX``."""

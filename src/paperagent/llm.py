@@ -10,8 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from functools import cached_property
-from threading import local
+from threading import Lock, local
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paperagent.endpoint import (
@@ -64,6 +63,8 @@ class Endpoint:
         self._sleep = sleep
         self._setting = setting
         self._now = local()
+        self._made: openai.OpenAI | None = None
+        self._making = Lock()
 
     def call(
         self, function: Callable[[openai.OpenAI], _T], *, model: str, deadline: float | None = None
@@ -113,8 +114,8 @@ class Endpoint:
 
     def close(self) -> None:
         """Close the connections, if any were opened."""
-        if "_client" in self.__dict__:
-            self._client.close()
+        if self._made is not None:
+            self._made.close()
 
     def _once(self, function: Callable[[openai.OpenAI], _T], model: str) -> _T:
         import openai
@@ -131,8 +132,13 @@ class Endpoint:
             said = f"failed: {type(error).__name__}"
             raise self.address.error(said, "try again") from None
 
-    @cached_property
+    @property
     def _client(self) -> openai.OpenAI:
+        with self._making:  # threads that ask at once share one
+            self._made = self._made or self._make_client()
+        return self._made
+
+    def _make_client(self) -> openai.OpenAI:
         import openai
 
         client = self._given_client or openai.DefaultHttpxClient(

@@ -103,8 +103,10 @@ def start(model: Path) -> Any:
 def serving() -> Iterator[str]:
     """Give the base address of a server in a process of its own."""
     command = [sys.executable, str(Path(__file__).resolve())]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
+    pipe, silent = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=silent, text=True) as process:
+        assert process.stdin
+        assert process.stdout
         try:
             address = process.stdout.readline().strip()
             if not address:

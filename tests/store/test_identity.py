@@ -19,7 +19,13 @@ PLAIN = replace(paper(1), abstract=LONG)
 
 def other_feed(**changes: object) -> identity.Paper:
     """Return `PLAIN` as another feed without ids has it."""
-    fresh = {"paper_id": "sha256:abc", "arxiv_id": None, "sources": ("other",), "published": None, "url": None}
+    fresh = {
+        "paper_id": "sha256:abc",
+        "arxiv_id": None,
+        "sources": ("other",),
+        "published": None,
+        "url": None,
+    }
     return replace(PLAIN, **{**fresh, **changes})  # type: ignore[arg-type]
 
 
@@ -132,7 +138,9 @@ def test_records_that_no_index_can_hold_have_a_reason(changes: dict[str, object]
     assert identity.unfit(replace(PLAIN, **changes)) == reason  # type: ignore[arg-type]
 
 
-TEXTS = st.sampled_from([LONG, CUT, LONG.upper(), "Other words in another abstract, long enough to count as one."])
+TEXTS = st.sampled_from(
+    [LONG, CUT, LONG.upper(), "Other words in another abstract, long enough to count as one."]
+)
 RECORDS = st.builds(
     lambda text, version, day, feed, arxiv: replace(
         PLAIN,

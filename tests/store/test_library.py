@@ -64,7 +64,12 @@ def test_reading_the_same_again_changes_nothing(store: LocalStore) -> None:
 
 def test_records_that_cannot_be_held_are_skipped_with_their_reason(store: LocalStore) -> None:
     """One bad record does not stop the others."""
-    bad = [paper(1, abstract="\ud800"), paper(2, title="\0"), paper(3, upvotes=2**63), paper(4, abstract="x" * 5_000_000)]
+    bad = [
+        paper(1, abstract="\ud800"),
+        paper(2, title="\0"),
+        paper(3, upvotes=2**63),
+        paper(4, abstract="x" * 5_000_000),
+    ]
     report = store.ingest([*bad, paper(5)], today=TODAY)
     assert report.skipped == {
         "text is not valid Unicode": 2,
@@ -76,7 +81,13 @@ def test_records_that_cannot_be_held_are_skipped_with_their_reason(store: LocalS
 
 def without_ids(number: int, **changes: object) -> Paper:
     """Return paper ``number`` as a saved page has it."""
-    bare = {"paper_id": f"sha256:{number}", "arxiv_id": None, "sources": ("page",), "url": None, "categories": ()}
+    bare = {
+        "paper_id": f"sha256:{number}",
+        "arxiv_id": None,
+        "sources": ("page",),
+        "url": None,
+        "categories": (),
+    }
     return paper(number, **{**bare, **changes})
 
 
@@ -93,7 +104,9 @@ def test_the_same_paper_of_two_feeds_is_one_paper(store: LocalStore) -> None:
 
 def test_a_title_alone_merges_nothing(store: LocalStore) -> None:
     """Two papers of one title and different abstracts stay two."""
-    ingest(store, [paper(3), without_ids(3, abstract="Nothing of this was said there, so it is another paper.")])
+    ingest(
+        store, [paper(3), without_ids(3, abstract="Nothing of this was said there, so it is another paper.")]
+    )
     assert store.count() == 2
 
 
@@ -196,7 +209,10 @@ def test_ctrl_c_keeps_the_batches_that_were_acknowledged(store: LocalStore) -> N
 
 def test_corpus_statistics_follow_the_papers(store: LocalStore) -> None:
     """Number, mean length and document frequencies are those of the current texts."""
-    ingest(store, [paper(1, title="Alpha", abstract="beta gamma gamma"), paper(2, title="Delta", abstract="beta")])
+    ingest(
+        store,
+        [paper(1, title="Alpha", abstract="beta gamma gamma"), paper(2, title="Delta", abstract="beta")],
+    )
     assert store.corpus_stats(["beta", "gamma", "omega"]) == (2, 4.0, {"beta": 2, "gamma": 1, "omega": 0})
     for n in range(4):
         ingest(store, [paper(1, title="Alpha", abstract=f"beta{n} beta")])

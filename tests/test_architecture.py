@@ -28,7 +28,7 @@ LAYERS: dict[str, frozenset[str]] = {
         """sentences conversation retrieve evidence abstention citations answer
         passages reply claims plan generate checks call_cache""".split()
     ),
-    "faces": frozenset("safe_text render stream readers chat export".split()),
+    "faces": frozenset("safe_text render stream readers chat chat_memory spending export".split()),
     "app": frozenset("arguments wiring app".split()),
     "cli": frozenset("cli commands __main__".split()),
 }

@@ -86,7 +86,7 @@ def test_a_claim_may_have_several_citations_or_none() -> None:
     both = Claim("They differ.", (1, 2), "supported")
     bare = Claim("Who knows.", (), "uncited")
     assert join([both], (cited(1, A, 0), cited(2, B, 0))) == "They differ. [1][2]"
-    assert join([bare], ()) == "Who knows."
+    assert join([bare], ()) == "Who knows. (no source given)"
     assert join([], ()) == ""
 
 

@@ -274,6 +274,8 @@ def test_example_lists_every_key_and_reads_as_nothing_set() -> None:
     ]
     assert [n for n in named if n.isupper()] == [s.key for s in config.load().sources()]
     assert config.load(path).warnings == ()
+    for field in config.Settings.model_fields.values():
+        assert f"\n# {field.description}\n#" in text
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)

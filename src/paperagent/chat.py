@@ -1,4 +1,4 @@
-"""The chat loop: what has been said (`Conversation`), and the loop that reads, answers and prints.
+"""The chat loop: reads, answers and prints; `chat_memory` keeps what has been said.
 
 The loop knows no terminal: it takes lines from a `Reader` (see `readers.py` for the two there
 are) and prints to a `Screen`, so that tests and other front ends can drive it.
@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from paperagent.chat_memory import KEPT_PAIRS, Conversation, Spent
 from paperagent.conversation import MAX_QUESTION
 from paperagent.errors import InputError, PaperAgentError, visible
-from paperagent.render import Block, Screen, paper_blocks, row_blocks, source_blocks, status_block, transcript
+from paperagent.render import (
+    Block,
+    Screen,
+    nearest_blocks,
+    paper_blocks,
+    row_blocks,
+    source_blocks,
+    transcript,
+)
 from paperagent.safe_text import safe_json
 from paperagent.stream import StreamedAnswer
-from paperagent.types import Answer, Event, Paper
+from paperagent.types import Answer, Event, Paper, Usage
 
-KEPT_PAIRS = 20
-KEPT_ANSWERS = 200
 LEAVE_WITHIN_S = 2.0
 INTERRUPTED = 130
+EFFORTS = ("fast", "normal", "deep")
+MAX_MODEL_NAME = 200
 _SECRET = re.compile(
     r"\b(sk-[A-Za-z0-9_-]{16,}|gh[pousr]_\w{20,}|AKIA[A-Z0-9]{16}|hf_\w{20,}|xox[a-z]-[\w-]{10,})"
 )
@@ -37,6 +45,9 @@ COMMANDS = {
     "/sources": "the sources of the last answer, with the sentences quoted",
     "/open N": "the paper behind source N, the cited sentences set off",
     "/new": "forget the conversation (also /clear)",
+    "/model [NAME]": "show or change the model that answers",
+    "/effort [LEVEL]": "how hard to look: fast (one search), normal or deep (several searches at first)",
+    "/cost": "calls, tokens and dollars of the last answer and of the session",
     "/save FILE": "write the conversation as Markdown, or the last answer where FILE ends in .json",
     "/quit": "leave (also Ctrl-D)",
 }
@@ -70,38 +81,6 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Conversation:
-    """What has been said so far."""
-
-    history: list[tuple[str, str]] = field(default_factory=list)
-    """Pairs of question and answer that the next question may refer to; complete answers only."""
-    answers: list[Answer] = field(default_factory=list)
-    """All answers since /new, for /save."""
-    forgot: bool = False
-    """Whether the oldest pair has been dropped."""
-
-    @property
-    def last(self) -> Answer | None:
-        """The last answer."""
-        return self.answers[-1] if self.answers else None
-
-    def add(self, answer: Answer) -> bool:
-        """Keep ``answer``; return True when the history begins to lose its oldest pairs."""
-        self.answers = [*self.answers, answer][-KEPT_ANSWERS:]
-        if answer.status != "answered":
-            return False
-        self.history.append((answer.question, answer.answer))
-        over = len(self.history) > KEPT_PAIRS
-        self.history = self.history[-KEPT_PAIRS:]
-        first, self.forgot = over and not self.forgot, self.forgot or over
-        return first
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.history, self.answers, self.forgot = [], [], False
-
-
 def holds_secret(line: str) -> bool:
     """Tell whether ``line`` holds what looks like an API key."""
     return _SECRET.search(line) is not None
@@ -110,6 +89,11 @@ def holds_secret(line: str) -> bool:
 def clean(line: str) -> str:
     """Return ``line`` without terminal escapes and control characters, which a paste may carry."""
     return _CONTROL.sub("", line.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+_NO_MODEL = (
+    "answers are quoted, no model is asked; for one, set OPENAI_API_KEY or OPENAI_BASE_URL and start anew"
+)
 
 
 @dataclass(slots=True)
@@ -121,10 +105,13 @@ class Chat:
     screen: Screen
     options: dict[str, Any] = field(default_factory=dict)
     """Passed on with every question, such as filters."""
+    model: str | None = None
+    """The model that answers; None where answers are quoted without one."""
     clock: Callable[[], float] = time.monotonic
     debug: bool = False
     """Whether an unexpected failure ends the session with its traceback."""
     conversation: Conversation = field(default_factory=Conversation)
+    spent: Spent = field(default_factory=Spent)
     told: set[str] = field(default_factory=set)
     """Notes that have been shown once and need not be shown again."""
 
@@ -180,6 +167,9 @@ class Chat:
             "/open": self._open,
             "/new": self._new,
             "/clear": self._new,
+            "/model": self._model,
+            "/effort": self._effort,
+            "/cost": self._cost,
             "/save": self._save,
         }
         action = actions.get(name)
@@ -214,6 +204,38 @@ class Chat:
         self.conversation.clear()
         self._say("the conversation begins anew")
 
+    def _model(self, rest: str) -> None:
+        if rest:
+            now = self._needs_model("/model")
+            name = rest.strip("\"'")
+            if not name or len(name) > MAX_MODEL_NAME or not name.isprintable() or " " in name:
+                shown = visible(rest, limit=40)
+                raise InputError(f"/model: {shown} is no name of a model; still {visible(now) or 'none'}")
+            self.model = self.options["model"] = name
+        named = (
+            f"the model is {visible(self.model)}" if self.model else "no model is named: write /model NAME"
+        )
+        self._say(_NO_MODEL if self.model is None else named)
+
+    def _effort(self, rest: str) -> None:
+        now = self.options.get("effort") or "normal"
+        if rest:
+            self._needs_model("/effort")
+            if rest not in EFFORTS:
+                shown = visible(rest, limit=40)
+                raise InputError(f"/effort: must be {', '.join(EFFORTS)}, got {shown}; still {now}")
+            now = rest
+            self.options["effort"] = None if rest == "normal" else rest
+        self._say(_NO_MODEL if self.model is None else f"the effort is {now}")
+
+    def _needs_model(self, command: str) -> str:
+        if self.model is None:
+            raise InputError(f"{command}: {_NO_MODEL}")
+        return self.model
+
+    def _cost(self, _rest: str) -> None:
+        self.screen.show(row_blocks(self.spent.rows()))
+
     def _save(self, rest: str) -> None:
         if not rest:
             raise InputError("/save: no file given; write /save FILE")
@@ -241,39 +263,40 @@ class Chat:
 
     def _answer(self, question: str) -> None:
         """Stream one answer; whatever stops it, the claims shown stay usable and the loop goes on."""
-        shown = StreamedAnswer(self.screen, self.told)
+        shown = StreamedAnswer(self.screen, self.told, titles=self.model is None)
         try:
-            with closing(self._events(question)) as events:
-                for event in events:
-                    shown.take(event)
+            history = list(self.conversation.history)
+            shown.follow(self.agent.ask_stream(question, history=history, **self.options))
         except KeyboardInterrupt:
             if not self.reader.interactive:
                 raise
-            self._keep_partial(question, shown, "stopped")
+            self._lost(question, shown, "stopped")
             self._say("stopped")
         except BrokenPipeError:
             raise
         except PaperAgentError as error:
-            self._keep_partial(question, shown, "failed")
+            self._lost(question, shown, "failed")
             self._fail(error)
+            self.screen.show(nearest_blocks(getattr(error, "hits", ())))
         except Exception as error:  # a fault of one answer must not end the session
             if self.debug:
                 raise
-            self._keep_partial(question, shown, "failed")
+            self._lost(question, shown, "failed")
             self._say(f"error: unexpected {type(error).__name__}: {visible(str(error), limit=200)}")
-        if shown.answer and self.conversation.add(shown.answer):
+        if shown.answer is not None:
+            self._remember(shown.answer)
+
+    def _remember(self, answer: Answer) -> None:
+        self.spent.add(answer.usage)
+        if self.conversation.add(answer):
             self._say(f"only the last {KEPT_PAIRS} questions are remembered from here on")
 
-    def _events(self, question: str) -> Generator[Event]:
-        history = list(self.conversation.history)
-        yield from self.agent.ask_stream(question, history=history, **self.options)
-
-    def _keep_partial(self, question: str, shown: StreamedAnswer, reason: str) -> None:
+    def _lost(self, question: str, shown: StreamedAnswer, reason: str) -> None:
         """Let /sources and /open see what was shown; the history never holds half an answer."""
-        if shown.claims and shown.answer is None:
-            partial = Answer(question, "incomplete", reason, "", tuple(shown.claims), tuple(shown.citations))
-            self.screen.show([replace(status_block(partial), text=f"the answer was cut off ({reason})")])
-            shown.answer = partial
+        shown.cut_off(question, reason)
+        if self.model is not None:
+            self.spent.uncounted += 1
+            self.spent.last = Usage()
 
     def _say(self, text: str) -> None:
         self.screen.show([Block("note", text, tight=True)])

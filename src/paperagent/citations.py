@@ -15,6 +15,12 @@ from paperagent.types import Answer, Citation, Claim, Paper, Sentence
 
 _MARKER = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
 _ONE_MARKER = re.compile(r"\[(\d+)\]")
+DOUBT = {
+    "weak": "could not be matched with its source",
+    "unsupported": "not supported by its source",
+    "uncited": "no source given",
+}
+"""What is said of a claim that is shown although it did not pass its check."""
 
 
 def cite(n: int, paper: Paper, sentence: Sentence) -> Citation:
@@ -35,21 +41,30 @@ def inert(text: str) -> str:
 
 
 def join(claims: Sequence[Claim], citations: Sequence[Citation]) -> str:
-    """Return the claims as text with [n] markers, one paragraph a paper, titled where there are several."""
+    """Return the claims as text with [n] markers; a doubtful one says so.
+
+    Quotations of several papers make one paragraph a paper, under its title; claims in other
+    words may rest on several papers, so they are one text.
+    """
+    if any(c.support != "quoted" for c in claims):
+        return " ".join(map(_marked, claims))
     by_n = {c.n: c for c in citations}
     paragraphs: list[tuple[str, str, list[str]]] = []
     for claim in claims:
-        source = by_n[claim.citations[0]] if claim.citations else None
-        paper_id, title = (source.paper_id, source.title) if source else ("", "")
-        if not paragraphs or paragraphs[-1][0] != paper_id:
-            paragraphs.append((paper_id, title, []))
-        marks = "".join(f"[{n}]" for n in claim.citations)
-        paragraphs[-1][2].append(f"{inert(claim.text)} {marks}".rstrip())
+        source = by_n[claim.citations[0]]
+        if not paragraphs or paragraphs[-1][0] != source.paper_id:
+            paragraphs.append((source.paper_id, source.title, []))
+        paragraphs[-1][2].append(_marked(claim))
     several = len({p[0] for p in paragraphs}) > 1
     return "\n\n".join(
-        f"{inert(title)}\n{' '.join(texts)}" if several and title else " ".join(texts)
-        for _, title, texts in paragraphs
+        f"{inert(title)}\n{' '.join(texts)}" if several else " ".join(texts) for _, title, texts in paragraphs
     )
+
+
+def _marked(claim: Claim) -> str:
+    doubt = f" ({DOUBT[claim.support]})" if claim.support in DOUBT else ""
+    marks = "".join(f"[{n}]" for n in claim.citations)
+    return f"{inert(claim.text)}{doubt} {marks}".rstrip()
 
 
 def verify(answer: Answer, papers: Mapping[str, Paper]) -> Answer:

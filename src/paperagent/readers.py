@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
@@ -91,6 +93,22 @@ class TerminalReader:
             enable_suspend=True,
             prompt_continuation="  ",
         )
+
+
+@contextmanager
+def terminal_restored() -> Iterator[None]:
+    """Leave the terminal as it was: a signal may end the session before the prompt has tidied up."""
+    if not sys.stdin.isatty() or sys.platform == "win32":
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        with suppress(termios.error):  # the terminal is gone, as after a hangup
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 def decode(raw: bytes) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from paperagent.citations import quoted_claim
+from paperagent.citations import DOUBT, quoted_claim
 from paperagent.safe_text import safe_markdown, safe_terminal, safe_url
 from paperagent.types import Answer, Citation, Claim, Hit, Paper
 
@@ -19,15 +20,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-Kind = Literal["heading", "text", "item", "quote", "row", "note"]
+Kind = Literal["heading", "text", "item", "quote", "row", "note", "aside"]
 
 MIN_WIDTH = 8
-_STYLE: dict[Kind, str] = {"heading": "bold", "quote": "italic", "note": "yellow"}
-_SUPPORT = {
-    "weak": "could not be matched with its source",
-    "unsupported": "not supported by its source",
-    "uncited": "no source given",
-}
+_STYLE: dict[Kind, str] = {"heading": "bold", "quote": "italic", "note": "yellow", "aside": "dim"}
+_WITHHELD, _INCOMPLETE = "withheld: ", "incomplete: "
+"""How the notes begin that say which claim was kept back and why, and why an answer is not whole."""
 _REASON = {"abstained": "No answer", "refused": "Refused", "incomplete": "INCOMPLETE"}
 _NEAREST = 3
 
@@ -45,13 +43,16 @@ class Block:
     url: str | None = None
     tight: bool = False
     """Whether it follows the block before without a blank line."""
+    struck: bool = False
+    """Whether the text is shown struck through: it is refuted."""
 
 
 def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
     """Lay out an answer: its sentences with [n] markers, then the numbered sources."""
     if answer.status != "answered":
         yield status_block(answer)
-    yield from claim_blocks(_passages(answer), answer.citations)
+    # Quotations gain by standing under their paper's title; a model's claims are a text in its order.
+    yield from claim_blocks(_passages(answer), answer.citations, titles=answer.mode == "extractive")
     if not answer.claims and answer.status == "answered":
         yield Block("text", answer.answer)
     yield from ending_blocks(answer, quotes=quotes)
@@ -64,26 +65,48 @@ def _passages(answer: Answer) -> Sequence[Claim]:
 
 def status_block(answer: Answer) -> Block:
     """Say why there is no full answer."""
-    said = answer.answer.partition("\n\n")[0] if answer.status != "incomplete" or not answer.claims else ""
+    said = answer.answer.partition("\n\n")[0] if answer.status != "incomplete" else _why_incomplete(answer)
     return Block("note", said or (answer.reason or "").replace("_", " "), marker=_REASON[answer.status])
 
 
+def _why_incomplete(answer: Answer) -> str:
+    said = "" if answer.claims else answer.answer.partition("\n\n")[0]
+    return next((n.removeprefix(_INCOMPLETE) for n in answer.notes if n.startswith(_INCOMPLETE)), said)
+
+
 def ending_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
-    """Lay out what follows the sentences: sources, else the nearest papers, and notes."""
+    """Lay out what follows the sentences: sources, else the nearest papers; withheld claims; notes."""
     if answer.citations:
         yield Block("heading", "Sources")
         yield from source_blocks(answer.citations, quotes=quotes)
-    elif answer.hits:
+    else:
+        yield from nearest_blocks(answer.hits)
+    withheld = [n for n in answer.notes if n.startswith(_WITHHELD)]
+    if withheld:
+        yield Block("heading", "Withheld")
+        yield from map(_withheld_block, withheld)
+    yield from (Block("note", n) for n in answer.notes if not n.startswith((_WITHHELD, _INCOMPLETE)))
+
+
+def nearest_blocks(hits: Sequence[Hit]) -> Iterator[Block]:
+    """Lay out the best of what was retrieved, where there is no answer to show."""
+    if hits:
         yield Block("heading", "Nearest papers")
-        yield from (replace(b, tight=True) for b in hit_blocks(answer.hits[:_NEAREST], snippets=False))
-    yield from (Block("note", note) for note in answer.notes)
+        yield from (replace(b, tight=True) for b in hit_blocks(hits[:_NEAREST], snippets=False))
 
 
-def claim_blocks(claims: Sequence[Claim], citations: Sequence[Citation]) -> Iterator[Block]:
-    """Lay out claims; where several papers are cited, grouped by paper under its title."""
+def _withheld_block(note: str) -> Block:
+    text, _, why = note.removeprefix(_WITHHELD).removeprefix("“").partition("” (")
+    return Block("quote", text.removesuffix("”"), detail=why.removesuffix(")"), tight=True, struck=True)
+
+
+def claim_blocks(
+    claims: Sequence[Claim], citations: Sequence[Citation], *, titles: bool = True
+) -> Iterator[Block]:
+    """Lay out claims; with ``titles``, grouped by paper where each cites one of several."""
     by_number = {c.n: c for c in citations}
     papers = [paper_of(claim, by_number) for claim in claims]
-    grouped = len(set(papers)) > 1 and None not in papers
+    grouped = titles and len(set(papers)) > 1 and None not in papers
     order = list(dict.fromkeys(papers)) if grouped else [None]
     for paper in order:
         if paper is not None:
@@ -94,9 +117,19 @@ def claim_blocks(claims: Sequence[Claim], citations: Sequence[Citation]) -> Iter
 
 
 def claim_block(claim: Claim, *, tight: bool = False) -> Block:
-    """Lay out one claim; one that failed a check says so."""
-    doubt = _SUPPORT.get(claim.support, "")
-    return Block("text", claim.text, cites=claim.citations, detail=doubt, tight=tight)
+    """Lay out one claim; one that failed a check says so, and which, and a refuted one is struck through."""
+    struck = claim.support == "unsupported"
+    return Block("text", claim.text, cites=claim.citations, detail=_doubt(claim), tight=tight, struck=struck)
+
+
+def _doubt(claim: Claim) -> str:
+    said = DOUBT.get(claim.support, "")
+    failed = [name for name, passed in claim.checks.items() if passed is False]
+    if claim.checks.get("dangling"):
+        failed.append(f"points at {', '.join(claim.checks['dangling'])}, which was not shown")
+    if claim.checks.get("judge") == "not_supported":
+        failed.append("the judge says so")
+    return f"{said}: {', '.join(failed)}" if said and failed else said
 
 
 def paper_of(claim: Claim, citations: dict[int, Citation]) -> str | None:
@@ -179,9 +212,23 @@ class Screen:
                 self.out.write(markdown(block) + "\n")
         self.out.flush()
 
+    def prepare(self) -> None:
+        """Load what drawing needs, so that the first claim does not wait for it."""
+        if self.terminal:
+            with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+                Screen(nowhere, terminal=True, width=80).show(_EVERY_KIND)
+
     def restart(self) -> None:
         """Begin anew: the next block needs no blank line before it."""
         self._started = False
+
+
+_EVERY_KIND = (
+    Block("heading", "x"),
+    Block("item", "x", "1."),
+    Block("text", "é", cites=(1,)),
+    Block("quote", "x"),
+)
 
 
 def make_console(out: TextIO, width: int | None = None) -> Console:
@@ -229,9 +276,10 @@ def _styled(block: Block, console: Console) -> Text:
     body = Text(overflow="fold")
     if marked:
         body.append(f"{marked}: ", "bold red" if marked == "INCOMPLETE" else "bold yellow")
-    body.append(safe_terminal(block.text), _STYLE.get(block.kind, "bold" if block.kind == "item" else ""))
+    style = _STYLE.get(block.kind, "bold" if block.kind == "item" else "")
+    body.append(safe_terminal(block.text), f"{style} strike" if block.struck else style)
     if block.kind == "text" and block.detail:
-        body.append(f" ({block.detail})", "red")
+        body.append(f" ({safe_terminal(block.detail)})", "red")
     elif block.detail:
         body.append("\n" + safe_terminal(block.detail), "dim")
     for number in block.cites:
@@ -246,21 +294,22 @@ def _styled(block: Block, console: Console) -> Text:
 def markdown(block: Block) -> str:
     """Return ``block`` as Markdown in which nothing from a stranger is active."""
     text = safe_markdown(block.text)
+    text = f"~~{text}~~" if block.struck and text else text
     cites = "".join(f" [{n}]" for n in block.cites)
     url = safe_url(block.url)
     rest = "".join(f" — {part}" for part in (safe_markdown(block.detail), f"<{url}>" if url else "") if part)
     if block.kind == "heading":
         return f"## {text}"
     if block.kind == "quote":
-        return f"   > {text}{cites}"
+        return f"   > {text}{cites}{rest}"
     if block.kind == "item":
         marker = block.marker if block.marker.endswith(".") else f"- {block.marker}".rstrip()
         return f"{marker} **{text}**{rest}"
     if block.kind == "row":
         return f"- {block.marker.strip()}: {text}{rest}"
-    if block.kind == "note":
+    if block.kind in {"note", "aside"}:
         return f"*{block.marker}:* {text}" if block.marker else f"*{text}*"
-    return f"{text}{f' ({block.detail})' if block.detail else ''}{cites}"
+    return f"{text}{f' ({safe_markdown(block.detail)})' if block.detail else ''}{cites}"
 
 
 def transcript(answers: Iterable[Answer]) -> Iterator[str]:

@@ -2,39 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from paperagent.render import Block, Screen, answer_blocks, claim_block, ending_blocks, paper_of, status_block
-from paperagent.types import Answer, Citation, Claim, Event
+from paperagent import spending
+from paperagent.render import (
+    Block,
+    Screen,
+    answer_blocks,
+    claim_block,
+    ending_blocks,
+    paper_of,
+    status_block,
+)
+from paperagent.types import Answer, Citation, Claim, Event, Mode
+
+_OF_ONE_ANSWER = ("withheld: ", "incomplete: ", "not said: ", "closest passages", "answered from the cache")
+"""How the notes begin that concern one answer, and so are not said once for the whole session."""
 
 
 class StreamedAnswer:
     """What of the current answer is on the screen."""
 
-    def __init__(self, screen: Screen, told: set[str]) -> None:
+    def __init__(
+        self, screen: Screen, told: set[str] | None = None, *, titles: bool = True, quotes: bool = False
+    ) -> None:
         self.screen = screen
         self.claims: list[Claim] = []
         self.citations: list[Citation] = []
         self.answer: Answer | None = None
-        """The whole answer, once it is done."""
-        self._told = told
+        """The whole answer, once it is done; a partial one after `cut_off`."""
+        self._told = set() if told is None else told
+        self._titles = titles
+        """Whether a quoted sentence stands under its paper's title."""
+        self._quotes = quotes
+        """Whether the quoted sentences are shown under the sources."""
         self._paper: str | None = None
         """The paper whose title stands over the last claim."""
 
+    def follow(self, events: Iterator[Event]) -> None:
+        """Print an answer's events as they come; whatever ends that, their maker is closed."""
+        try:
+            for event in events:
+                self.take(event)
+        finally:
+            if isinstance(events, Generator):
+                events.close()  # hangs up where a model is still writing
+
     def take(self, event: Event) -> None:
         """Print what ``event`` adds."""
-        if event.kind == "claim" and event.claim is not None:
+        if event.kind == "retrieved":
+            self.screen.prepare()
+        elif event.kind == "claim" and event.claim is not None:
             self._claim(event.claim, event.citations)
         elif event.kind == "done" and event.answer is not None:
             self._done(event.answer)
+
+    def cut_off(self, question: str, reason: str) -> Answer | None:
+        """Say that what was shown is not all, and name its sources; return it where there is anything."""
+        if not self.claims or self.answer is not None:
+            return None
+        claims = tuple(self.claims)
+        mode: Mode = "extractive" if self._titles else "llm"
+        partial = Answer(question, "incomplete", reason, "", claims, tuple(self.citations), mode=mode)
+        self.answer = partial
+        cut = replace(status_block(partial), text=f"the answer was cut off ({reason})")
+        self.screen.show([cut, *ending_blocks(partial, quotes=self._quotes)])
+        return partial
 
     def _claim(self, claim: Claim, citations: tuple[Citation, ...]) -> None:
         known = {c.n for c in self.citations}
         self.citations += [c for c in citations if c.n not in known]
         self.claims.append(claim)
-        paper = paper_of(claim, {c.n: c for c in self.citations})
-        # A sentence quoted from an abstract stands under its paper's title; other claims may join several.
-        fresh = claim.support == "quoted" and paper is not None and paper != self._paper
+        paper = paper_of(claim, {c.n: c for c in self.citations}) if self._titles else None
+        fresh = paper is not None and paper != self._paper
         if fresh:
             self._paper = paper
             title = next(c.title for c in self.citations if c.paper_id == paper)
@@ -43,12 +84,25 @@ class StreamedAnswer:
 
     def _done(self, answer: Answer) -> None:
         self.answer = answer
-        fresh = tuple(n for n in answer.notes if n not in self._told)
+        fresh = tuple(n for n in answer.notes if n.startswith(_OF_ONE_ANSWER) or n not in self._told)
         self._told.update(fresh)
-        answer = replace(answer, notes=fresh)
+        self.screen.show(self._ending(replace(answer, notes=fresh)))
+
+    def _ending(self, answer: Answer) -> Iterator[Block]:
         if not self.claims:
-            self.screen.show(answer_blocks(answer))
-            return
-        if answer.status != "answered":
-            self.screen.show([status_block(answer)])
-        self.screen.show(ending_blocks(answer))
+            yield from answer_blocks(answer, quotes=self._quotes)
+        else:
+            yield from self._doubted(answer)
+            if answer.status != "answered":
+                yield status_block(answer)
+            yield from ending_blocks(answer, quotes=self._quotes)
+        if answer.usage.calls:
+            yield Block("aside", f"{answer.model} · {spending.in_words(answer.usage)}")
+
+    def _doubted(self, answer: Answer) -> Iterator[Block]:
+        """Show again what was printed as sound and is no longer, as after a judge's opinion."""
+        before = [c.support for c in self.claims]
+        changed = [c for c, support in zip(answer.claims, before, strict=False) if c.support != support]
+        if changed:
+            yield Block("heading", "Doubted after all")
+            yield from (claim_block(c, tight=True) for c in changed)

@@ -90,6 +90,16 @@ def require_same_space(store: LocalStore, embedder_id: str) -> None:
         )
 
 
+def model_name(settings: Settings) -> str | None:
+    """Return the model that answers by these settings; None where answers are quoted without one.
+
+    Empty where a server of one's own is set, but no model.
+    """
+    if settings.answer_mode == "extractive":
+        return None
+    return settings.model or ("" if settings.openai_base_url else DEFAULT_MODEL)
+
+
 def open_model(settings: Settings, model: str | None) -> TextModel:
     """Return the chat model that the settings, or the question, name.
 

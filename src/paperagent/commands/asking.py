@@ -11,8 +11,10 @@ from paperagent.commands.options import answering, as_json, common, filters, lim
 from paperagent.commands.session import Session, screen, show, warn
 
 if TYPE_CHECKING:
+    from paperagent.app import PaperAgent
     from paperagent.chat import Reader
     from paperagent.config import Settings
+    from paperagent.types import Answer
 
 ENDPOINT_FAILED = 6
 MAX_STDIN_BYTES = 1024 * 1024
@@ -52,11 +54,38 @@ def ask(ctx: click.Context, /, question: tuple[str, ...], **given: Any) -> None:
 
     within = limits(given)
     text = _words(question, "QUESTION")
+    options = {"k": given["top_k"], "effort": given["effort"], **within}
+    streams = sys.stdout.isatty() and not given["as_json"]
     with ctx.obj.agent(**_overrides(given)) as agent:
-        answer = agent.ask(text, k=given["top_k"], effort=given["effort"], **within)
-    show(answer.to_dict, answer_blocks(answer, quotes=given["quotes"]), as_json=given["as_json"])
+        _warn_unused(agent.settings, given)
+        if streams:
+            answer = _streamed(agent, text, options, quotes=given["quotes"])
+        else:
+            answer = agent.ask(text, **options)
+    if not streams:
+        show(answer.to_dict, answer_blocks(answer, quotes=given["quotes"]), as_json=given["as_json"])
     if answer.status == "incomplete":
         ctx.exit(ENDPOINT_FAILED)
+
+
+def _streamed(agent: PaperAgent, question: str, options: dict[str, Any], *, quotes: bool) -> Answer:
+    """Print the answer claim by claim; Ctrl-C keeps what is there, says that it is not all, and ends."""
+    from paperagent.errors import EndpointError
+    from paperagent.render import nearest_blocks
+    from paperagent.stream import StreamedAnswer
+
+    quoting = agent.settings.answer_mode == "extractive"
+    shown = StreamedAnswer(screen(), titles=quoting, quotes=quotes)
+    try:
+        shown.follow(agent.ask_stream(question, **options))
+    except KeyboardInterrupt:
+        shown.cut_off(question, "stopped")
+        raise
+    except EndpointError as error:
+        shown.screen.show(nearest_blocks(error.hits))
+        raise
+    assert shown.answer is not None
+    return shown.answer
 
 
 @click.command()
@@ -71,17 +100,23 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
     From a pipe, each line is a question.
     """
     from paperagent.chat import Chat
+    from paperagent.readers import terminal_restored
     from paperagent.render import Block
+    from paperagent.wiring import model_name
 
     within = limits(given)
     options = {"k": given["top_k"], "effort": given["effort"], **within}
     with ctx.obj.agent(**_overrides(given)) as agent:
+        _warn_unused(agent.settings, given)
         papers = agent.status()["papers"]
         out = screen()
         reader = _reader(agent.settings)
+        model = model_name(agent.settings)
         if reader.interactive:
-            out.show([Block("note", f"{papers:,} papers; /help lists the commands, Ctrl-D leaves")])
-        code = Chat(agent, reader, out, options=options, debug=ctx.obj.debug).run()
+            writes = f"{model} answers; " if model else ""
+            out.show([Block("note", f"{papers:,} papers; {writes}/help lists the commands, Ctrl-D leaves")])
+        with terminal_restored():
+            code = Chat(agent, reader, out, options=options, model=model, debug=ctx.obj.debug).run()
     ctx.exit(code)
 
 
@@ -93,8 +128,22 @@ def _overrides(given: dict[str, Any]) -> dict[str, Any]:
         "max_cost": "max_cost_per_answer",
         "timeout": "timeout",
         "top_k": "top_k",
+        "unsupported": "unsupported",
+        "judge": "judge",
     }
-    return {field: given[option] for option, field in names.items()}
+    cache = False if given["no_cache"] else None
+    return {"cache": cache, **{field: given[option] for option, field in names.items()}}
+
+
+def _warn_unused(settings: Settings, given: dict[str, Any]) -> None:
+    """Say which options do nothing because no model is asked; who chose to quote knows that."""
+    if settings.answer_mode == "llm" or given["mode"] is not None:
+        return
+    names = ("model", "effort", "max_cost", "timeout", "unsupported", "judge")
+    unused = [f"--{name.replace('_', '-')}" for name in names if given[name] is not None]
+    if unused:
+        instead = "set OPENAI_API_KEY or OPENAI_BASE_URL, or leave it out"
+        warn(f"{', '.join(unused)}: no effect, since answers are quoted without a model; {instead}")
 
 
 def _reader(settings: Settings) -> Reader:

@@ -176,13 +176,31 @@ def answering(command: Command) -> Command:
             "--mode", type=click.Choice(["extractive", "llm"]), help="Quote sentences, or have a model write."
         ),
         click.option("--model", type=Words(), help="The model that writes (default: PAPERAGENT_MODEL)."),
-        click.option("--effort", type=click.Choice(["fast", "deep"]), help="How hard to look."),
         click.option(
-            "--max-cost", type=Positive(1000, zero=True), help="US dollars that one answer may cost."
+            "--effort",
+            type=click.Choice(["fast", "deep"]),
+            help="fast: one search; deep: cut the question into searches first.",
+        ),
+        click.option(
+            "--max-cost",
+            type=Positive(1000, zero=True),
+            help="US dollars that one answer may cost; more is refused before it is spent.",
         ),
         click.option(
             "--timeout", type=Positive(3600), help="Seconds that one answer may take at the endpoint."
         ),
+        click.option(
+            "--unsupported",
+            type=click.Choice(["withhold", "mark", "repair"]),
+            help="What happens to claims that fail their check: kept back (the default), shown marked, "
+            "or rewritten once.",
+        ),
+        click.option(
+            "--judge/--no-judge",
+            default=None,
+            help="Ask the model for a second opinion on each claim (one more call).",
+        ),
+        click.option("--no-cache", is_flag=True, help="Ask anew even where the reply is kept."),
     ]
     for option in reversed(options):
         command = option(command)

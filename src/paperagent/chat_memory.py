@@ -1,0 +1,67 @@
+"""What a chat session remembers: what was said, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from paperagent import spending
+from paperagent.types import Answer, Usage
+
+KEPT_PAIRS = 20
+KEPT_ANSWERS = 200
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What has been said so far."""
+
+    history: list[tuple[str, str]] = field(default_factory=list)
+    """Pairs of question and answer that the next question may refer to; complete answers only."""
+    answers: list[Answer] = field(default_factory=list)
+    """All answers since /new, for /save."""
+    forgot: bool = False
+    """Whether the oldest pair has been dropped."""
+
+    @property
+    def last(self) -> Answer | None:
+        """The last answer."""
+        return self.answers[-1] if self.answers else None
+
+    def add(self, answer: Answer) -> bool:
+        """Keep ``answer``; return True when the history begins to lose its oldest pairs."""
+        self.answers = [*self.answers, answer][-KEPT_ANSWERS:]
+        if answer.status != "answered":
+            return False
+        self.history.append((answer.question, answer.answer))
+        over = len(self.history) > KEPT_PAIRS
+        self.history = self.history[-KEPT_PAIRS:]
+        first, self.forgot = over and not self.forgot, self.forgot or over
+        return first
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.history, self.answers, self.forgot = [], [], False
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the session's answers used; /new does not undo it."""
+
+    session: Usage = field(default_factory=Usage)
+    last: Usage = field(default_factory=Usage)
+    uncounted: int = 0
+    """Answers that were stopped or failed: the server does not say what they cost."""
+
+    def add(self, usage: Usage) -> None:
+        """Count one answer."""
+        self.last, self.session = usage, spending.total((self.session, usage))
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the account as names and values."""
+        found = [
+            ("last answer", spending.in_words(self.last)),
+            ("session", spending.in_words(self.session)),
+        ]
+        if self.uncounted:
+            found.append(("not counted", f"{self.uncounted} stopped or failed: what they cost is not known"))
+        return found

@@ -180,15 +180,18 @@ def names_paper(question: str, title: str) -> bool:
     name, colon, _ = title.partition(":")
     name = name.strip()
     if colon and len(name.split()) <= _NAME_WORDS and _NAME_LIKE.search(name):
-        return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question) is not None
+        return name in question and bool(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question))
     if colon and _CAPITALISED.fullmatch(name):
-        return re.search(rf"\s{re.escape(name)}(?!\w)", question) is not None
+        return name in question and bool(re.search(rf"\s{re.escape(name)}(?!\w)", question))
     return len(title.split()) >= _TITLE_WORDS and title.casefold() in question.casefold()
 
 
 def raise_named(hits: Sequence[Hit], question: str) -> list[Hit]:
     """Return the hits with those that the question names raised by `NAMED_BONUS`, ranked anew."""
-    raised = [replace(h, score=h.score + NAMED_BONUS) if names_paper(question, h.title) else h for h in hits]
+    named = {h.paper_id for h in hits if names_paper(question, h.title)}
+    if not named:
+        return list(hits)
+    raised = [replace(h, score=h.score + NAMED_BONUS) if h.paper_id in named else h for h in hits]
     ordered = sorted(raised, key=lambda h: (-h.score, h.paper_id))
     return [replace(h, rank=i) for i, h in enumerate(ordered, start=1)]
 

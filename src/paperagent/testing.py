@@ -169,10 +169,11 @@ class ScriptedServer:
 
     def respond(self, request: Request, authorization: str | None = None) -> Reply:
         """Record ``request`` and return the reply for it."""
+        accepted = self._wanted in (None, authorization)
         with self._lock:
             self.history.append(request)
-            script = self._next(request)
-        if self._wanted not in (None, authorization):
+            script = self._next(request) if accepted else None
+        if not accepted:
             return error_reply(401, "Incorrect API key provided", code="invalid_api_key")
         if script is None:
             handler = self.handlers.get((request.method, request.path))

@@ -122,7 +122,7 @@ class Pipeline:
     def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
         """Return the ``k`` best papers for a query, each with its most telling sentence."""
         terms, ranked, stats = self._rank(query, self._vector(query), filters)
-        return [_with_snippet(h, terms.stems, stats) for h in self._with_named(query, ranked)[:k]]
+        return [_with_snippet(h, terms.stems, stats) for h in self._with_named(query, ranked, k)]
 
     def _vector(self, text: str, encoded: Encoded | None = None) -> Vector | None:
         if self._embedder is not None:
@@ -155,11 +155,11 @@ class Pipeline:
             stems=query.stems, vector=query.vector, limit=retrieve.CANDIDATES, filters=filters
         )
 
-    def _with_named(self, text: str, ranked: Sequence[retrieve.Ranked]) -> list[Hit]:
-        """Return the best hits, those that the question names raised."""
+    def _with_named(self, text: str, ranked: Sequence[retrieve.Ranked], k: int) -> list[Hit]:
+        """Return the ``k`` best hits, those that the question names raised."""
         if not retrieve.may_name_papers(text):
-            return self._hits(ranked[:NAMED_AMONG])
-        return retrieve.raise_named(self._hits(ranked[:NAMED_AMONG]), text)
+            return self._hits(ranked[:k])
+        return retrieve.raise_named(self._hits(ranked[: max(k, NAMED_AMONG)]), text)[:k]
 
     def _hits(self, ranked: Sequence[retrieve.Ranked]) -> list[Hit]:
         papers = self._library.get_many([r.paper_id for r in ranked])
@@ -216,7 +216,7 @@ class Pipeline:
             ranked = retrieve.blend(
                 retrieve.rank(candidates, query, stats), retrieve.rank(candidates, query_wide, stats_wide)
             )
-        hits = self._with_named(text, ranked)[: max(request.k, POOL)]
+        hits = self._with_named(text, ranked, max(request.k, POOL))
         return Found(
             tuple(hits), stats, encoded, context, _sides_agree(ranked), retrieve.gap(ranked or [_NONE])
         )

@@ -13,8 +13,6 @@ NO_WEB = "the web page comes later"
 NO_MODEL = "answers written by a model come later"
 
 NOT_YET = {
-    **dict.fromkeys(("bad-079", "bad-080", "bad-086", "bad-087", "bad-088", "bad-094"), NO_MODEL),
-    **dict.fromkeys(("bad-081", "bad-082", "bad-083", "bad-084", "bad-085"), NO_MODEL),
     "bad-089": "papers are not flagged as suspicious yet; that they are answered normally is tested",
     "bad-016": "there is no --temperature; the unknown option is refused with exit 2",
     "bad-034": NO_MAIL,

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import sample_library
+import test_bad_inputs_ask_model
 from bad_inputs import check_covered
 from fake_encoder import BrokenEncoder, FakeEncoder
 from paperagent import ConfigError, InputError, PaperAgent, PaperAgentError, StoreError, ask
@@ -192,7 +193,7 @@ def test_row_078_a_model_without_an_endpoint() -> None:
     """An answer by a model needs an endpoint; without one there is no silent change of mode."""
     with PaperAgent(sample_library.home(), embedder="none") as agent:
         assert agent.ask(QUESTION).mode == "extractive"
-        with pytest.raises(ConfigError):
+        with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
             agent.ask(QUESTION, mode="llm")
 
 
@@ -339,7 +340,7 @@ def test_every_row_is_covered() -> None:
     named = {
         f"bad-{name[9:12]}" for name in globals() if name.startswith("test_row_") and name[9:12].isdigit()
     }
-    check_covered("ask()", tables | named)
+    check_covered("ask()", tables | named | test_bad_inputs_ask_model.ROWS)
 
 
 def test_nothing_of_these_tests_is_left_in_the_environment() -> None:

@@ -20,6 +20,9 @@ VERBAL_NEGATIONS = frozenset(
 )
 """Negations that are content words too: a restatement may name the same thing by another of them."""
 
+PARTIAL = frozenset("always necessarily all every each fully entirely completely only".split())
+"""Words behind a negation that make it partial: *not always* is not *never*."""
+
 HEDGES: dict[str, str] = {
     **dict.fromkeys(
         "may might could can possibly perhaps potentially maybe potential possible".split(), "possible"
@@ -115,7 +118,7 @@ FUNCTION = (
     | frozenset(
         """may might could can must shall would should versus like among across along within upon
         toward towards onto via per however therefore thus hence moreover furthermore
-        although though despite whereas since unless whether either one ones us else ever
+        although though despite whereas since unless whether either one ones us regarding concerning else ever
         yet still even rather quite very much many any every each another several various
         insteadof notonly because one's let it's be using use used uses based ever every
         respectively finally notably specifically remarkably importantly additionally

@@ -9,7 +9,7 @@ from functools import lru_cache
 from paperagent.checks.antonyms import FAMILIES, NEGATIVE_PREFIXES, PREFIX_PAIRS
 from paperagent.checks.negation import Negations
 from paperagent.checks.overlap import SAME, Alignment
-from paperagent.checks.tokens import GROUPS, Text, lemma
+from paperagent.checks.words import GROUPS, Text, lemma
 
 _SAME_THING = 0.33
 """Context from which two opposite words are taken to be said of the same thing."""

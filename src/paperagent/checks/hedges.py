@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from paperagent.checks.cues import HEDGES, QUANTIFIERS, SOFT_HEDGES, STRENGTH_TWINS, STRENGTHENERS
 from paperagent.checks.overlap import Alignment
-from paperagent.checks.tokens import Text, Token
+from paperagent.checks.words import Text, Token
 
 _REACH = 4
 """Content words behind a hedge (and two before it) that it makes careful."""
+_COPY = 0.8
+"""Share of equal tokens from which a claim is a near copy."""
 _NEXT = {
     "possible": ("likely", "suggest", "some"),
     "likely": ("possible", "suggest", "often"),
@@ -39,7 +41,9 @@ def dropped(a: Alignment) -> Iterator[str]:
         if token.lower in HEDGES and not _is_mark(a.source, token):
             if token.lower in mine:
                 mine.remove(token.lower)
-            elif token.lower not in SOFT_HEDGES and _said(a, token):
+            elif token.lower in SOFT_HEDGES or (token.lower == "some" and a.copied < _COPY):
+                continue  # "some methods that …" may become "methods that …"
+            elif _said(a, token):
                 left.append(token)
     kinds = Counter(HEDGES[w] for w in mine)
     left = [t for t in left if not _take(kinds, HEDGES[t.lower])]
@@ -67,7 +71,8 @@ def _said(a: Alignment, hedge: Token) -> bool:
     scope = [
         t.rank
         for t in a.source.content[max(0, first - 2) : first + _REACH]
-        if t.sentence == hedge.sentence and t.rank != hedge.rank
+        if t.rank != hedge.rank
+        and (t.clause == hedge.clause or (t.rank == first and t.sentence == hedge.sentence))
     ]
     behind = [r for r in scope if r >= first]
     held = [r for r in behind if r in a.covered]

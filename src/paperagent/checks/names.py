@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from paperagent.checks.overlap import Alignment
-from paperagent.checks.tokens import Token
+from paperagent.checks.words import Token
 
 
 def strangers(a: Alignment) -> Iterator[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from paperagent.checks.cues import NEGATIONS, VERBAL_NEGATIONS
+from paperagent.checks.cues import NEGATIONS, PARTIAL, VERBAL_NEGATIONS
 from paperagent.checks.overlap import Alignment
-from paperagent.checks.tokens import Text, Token
+from paperagent.checks.words import Text, Token
 
 _REACH = 3
 """Content words that a negation denies behind it."""
@@ -44,14 +44,19 @@ def cues(text: Text) -> list[Cue]:
     for token in text.tokens:
         if token.lower in NEGATIONS and token.number is None:
             first = token.rank + 1 if token.rank >= 0 else text.rank_after(token.index)
-            last = first
-            while (
-                last < min(first + _REACH, len(text.content))
-                and text.content[last].sentence == token.sentence
-            ):
-                last += 1
-            found.append(Cue(token, range(first, last)))
+            found.append(Cue(token, range(first, _end(text, token, first))))
     return found
+
+
+def _end(text: Text, token: Token, first: int) -> int:
+    """Return where a negation's reach ends: its clause (the first word may stand behind a comma)."""
+    last = first
+    for rank in range(first, min(first + _REACH, len(text.content))):
+        word = text.content[rank]
+        if word.sentence != token.sentence or (word.clause != token.clause and rank > first):
+            break
+        last = rank + 1
+    return last
 
 
 def pair(a: Alignment) -> Negations:
@@ -90,9 +95,19 @@ def changes(a: Alignment, n: Negations, opposed: frozenset[tuple[int, int]]) -> 
     for cue in n.claim:
         if not cue.paired and not _balanced(cue, opposed, side=0) and not _synonymous(a, cue):
             yield f"“{cue.token.text}” is not in the cited sentence"
+    for cue in n.claim:
+        if cue.paired and _weakened(a.source, n.source) and not _weakened(a.claim, n.claim):
+            yield f"“{cue.token.text}” where the cited sentence denies only a part (“not always”, “not all”)"
+            break
     for cue in n.source:
         if not cue.paired and not _balanced(cue, opposed, side=1) and _kept(a, cue):
             yield f"the cited sentence says “{cue.token.text} {_words(a.source, cue)}”"
+
+
+def _weakened(text: Text, cues_of: list[Cue]) -> bool:
+    """Tell whether every negation denies only that something holds always, necessarily or for all."""
+    behind = [text.tokens[c.token.index + 1 : c.token.index + 3] for c in cues_of]
+    return bool(behind) and all(any(t.lower in PARTIAL for t in tokens) for tokens in behind)
 
 
 def _balanced(cue: Cue, opposed: frozenset[tuple[int, int]], *, side: int) -> bool:

@@ -62,6 +62,8 @@ _COMMANDS = {
 }
 _LATEX = re.compile(r"\\([a-zA-Z]+)\*?|\\([%&_$#{}])|\\[,;:! ]|[${}]|(?<=\w)~(?=\w)")
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[,\u202f\u2009]\d{3})+)(?![\d])")
+_PROSE = re.compile(r"\$\d[^$]*? [a-z]{2,} [a-z]{2,}[^$]*\$")
+"""A dollar, a digit, and words before the next dollar: money, no formula."""
 _SPACE = re.compile(r"\s+")
 _MARKS = (("<=", "≤"), (">=", "≥"), ("+/-", "±"), ("+-", "±"), ("...", " … "))
 
@@ -112,10 +114,9 @@ def _latex(text: str) -> str:
     text = re.sub(r"\\(?:textgreater|textless)\b", lambda m: ">" if "gr" in m[0] else "<", text)
     text = re.sub(r"\\footnote\{[^}]*\}|\\cite\w*\{[^}]*\}|\\url\{[^}]*\}", " ", text)
     # `$5 million` is money, `$5 \times 3$` is mathematics: a lone dollar before a digit stays.
-    if text.count("$") % 2 or not re.search(r"\$[^$]*\$", text):
-        text = re.sub(r"\\\$(?=\d)|\$(?=\d)", "\ue000", text)
-    else:
-        text = re.sub(r"\\\$(?=\d)", "\ue000", text)
+    text = re.sub(r"\\\$(?=\d)", "\ue000", text)
+    if text.count("$") % 2 or _PROSE.search(text):
+        text = re.sub(r"\$(?=\d)", "\ue000", text)
     return _LATEX.sub(_symbol, text).replace("\ue000", "$")
 
 

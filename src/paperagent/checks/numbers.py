@@ -26,7 +26,11 @@ SCALES: dict[str, float] = {
 MULTIPLES: dict[str, float] = {
     **dict.fromkeys("double doubles doubled doubling twice twofold".split(), 2),
     **dict.fromkeys("triple triples tripled tripling thrice threefold".split(), 3),
-    **{"quadruple": 4, "quadrupled": 4, "fourfold": 4, "fivefold": 5, "tenfold": 10},
+    "quadruple": 4,
+    "quadrupled": 4,
+    "fourfold": 4,
+    "fivefold": 5,
+    "tenfold": 10,
 }
 """Words that are a number and its unit (times)."""
 

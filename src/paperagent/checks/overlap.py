@@ -7,12 +7,13 @@ with the neighbourhood of a word of the evidence; most checks of order rest on i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from paperagent.checks import numbers
-from paperagent.checks.tokens import GROUPS, Text, Token
+from paperagent.checks.words import GROUPS, Text, Token
 
 SAME, SYNONYM, FAMILY = 1.0, 0.9, 0.8
 _NEAR = (0.0, 1.0, 0.85, 0.7, 0.5, 0.35, 0.2)
@@ -39,6 +40,8 @@ class Alignment:
     """Ranks of the evidence that the claim has used."""
     coverage: float = 0.0
     """Share of the claim's weight that the evidence has, 0..1."""
+    copied: float = 0.0
+    """Share of tokens, in any order, that the claim and its nearest sentence have alike, 0..1."""
     proximity: float = 0.0
     """Share of neighbouring matched words that are neighbours in the evidence too, 0..1."""
 
@@ -84,6 +87,7 @@ def align(claim: Text, source: Text) -> Alignment:
     held = sum(t.weight * b[1] for t, b in zip(claim.content, a.best, strict=True) if b)
     a.coverage = held / total if total else 0.0
     a.proximity = _proximity(a)
+    a.copied = _copied(a)
     return a
 
 
@@ -192,6 +196,22 @@ def spelled_out(acronym: str, text: Text) -> list[int]:
             starts.append(at)
         at = text.initials.find(acronym, at + 1)
     return starts
+
+
+def nearest(a: Alignment) -> list[Token]:
+    """Return the tokens of the sentence that the claim is nearest to; all where it draws on several."""
+    held = Counter(a.source.content[place].sentence for place in a.covered)
+    if not held:
+        return []
+    sentence, count = held.most_common(1)[0]
+    if count < 0.8 * held.total():
+        return a.source.tokens
+    return [t for t in a.source.tokens if t.sentence == sentence]
+
+
+def _copied(a: Alignment) -> float:
+    theirs, mine = Counter(t.stem for t in nearest(a)), Counter(t.stem for t in a.claim.tokens)
+    return (theirs & mine).total() / max(1, theirs.total(), mine.total())
 
 
 def _proximity(a: Alignment) -> float:

@@ -1,29 +1,38 @@
-"""Check who is compared with whom, and which way: *A outperforms B* is not *B outperforms A*."""
+"""Check who is compared with whom, and which way: *A outperforms B* is not *B outperforms A*.
+
+A relation is a cue (a verb, *than*, *over*, *versus*) with what stands on its two sides. The
+claim is turned round when what it has right behind the cue stands before the cue in the
+evidence, and the other way round too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
+from paperagent.checks.order import PREPOSITIONS
 from paperagent.checks.overlap import Alignment
-from paperagent.checks.tokens import Text, Token, lemma
+from paperagent.checks.words import Text, Token, lemma
 
 _VERBS = frozenset(
     lemma(w)[0]
     for w in """outperform surpass exceed beat underperform outdo teach finetune precede follow cause
-        inhibit activate induce replace convert transform translate predict generate produce
-        regulate improve reduce increase decrease suppress promote affect influence drive
-        guide use require help attack detect bind express encode""".split()
+        inhibit activate induce replace convert transform translate predict generate produce regulate
+        improve reduce increase decrease suppress promote affect influence drive guide use require help
+        attack detect bind express encode estimate map supervise distill""".split()
 )
 _WINS = frozenset(lemma(w)[0] for w in "outperform surpass exceed beat outdo".split())
 _BE = frozenset("is are was were be been being".split())
-_SPAN = 6
-"""Content words on each side of a relation that are taken for its sides."""
+_NEAR = 4
+"""Content words behind a cue that are its right side."""
+_FAR = 9
+"""Content words before a cue (subject and predicate) that are its left side."""
 
 
 @dataclass(slots=True)
 class Relation:
-    """A relation's sides as ranks; for a passive (*is V-ed by*) the sides are already exchanged."""
+    """A relation's sides as ranks, nearest first; of a passive and a fronted *versus* already exchanged."""
 
     left: list[int]
     right: list[int]
@@ -32,49 +41,78 @@ class Relation:
 
 
 def relations(text: Text) -> list[Relation]:
-    """Return the relations of a text: comparative verbs, *than*, *versus*, and verbs with a passive."""
+    """Return the relations of a text: comparative verbs, *than*, *over*, *versus*, and other verbs."""
     found = []
     for token in text.tokens:
         if token.kind == "word" and token.stem in _VERBS:
             found.append(_around(text, token, "win" if token.stem in _WINS else token.stem))
-        elif token.lower in ("than", "versus"):
+        elif token.lower in ("than", "versus") or (token.lower == "over" and not _counts(text, token)):
             found.append(_around(text, token, "than"))
     return [r for r in found if r.left and r.right]
+
+
+def _counts(text: Text, token: Token) -> bool:
+    """Tell whether *over* stands before a number (*over 15 datasets*)."""
+    following = text.tokens[token.index + 1 : token.index + 2]
+    return bool(following and following[0].number)
 
 
 def _around(text: Text, token: Token, kind: str) -> Relation:
     first = token.rank if token.rank >= 0 else text.rank_after(token.index)
     behind = token.rank + 1 if token.rank >= 0 else first
-    left = [t.rank for t in text.content[max(0, first - _SPAN) : first] if t.sentence == token.sentence]
-    right = [t.rank for t in text.content[behind : behind + _SPAN] if t.sentence == token.sentence]
+    left = [t.rank for t in text.content[max(0, first - _FAR) : first] if t.sentence == token.sentence]
+    right = [t for t in text.content[behind : behind + _FAR] if t.sentence == token.sentence]
+    if not left and kind == "than":  # "compared with B, A …"
+        fronted = [t.rank for t in right if t.clause == token.clause]
+        return Relation([t.rank for t in right if t.clause != token.clause], fronted, kind, token.text)
     by = any(t.lower == "by" for t in text.tokens[token.index + 1 : token.index + 3])
-    passive = by and any(t.lower in _BE for t in text.tokens[max(0, token.index - 3) : token.index])
-    return Relation(right, left, kind, token.text) if passive else Relation(left, right, kind, token.text)
+    if by and any(t.lower in _BE for t in text.tokens[max(0, token.index - 3) : token.index]):
+        return Relation([t.rank for t in right], left[::-1], kind, token.text)
+    return Relation(left[::-1], [t.rank for t in right], kind, token.text)
 
 
 def reversed_sides(a: Alignment) -> Iterator[str]:
     """Yield a reason for each relation whose sides the claim exchanges."""
     theirs = relations(a.source)
     for mine in relations(a.claim):
-        for other in theirs:
-            if mine.kind != other.kind:
-                continue
-            straight = _share(a, mine.left, other.left) + _share(a, mine.right, other.right)
-            crossed = _share(a, mine.left, other.right) + _share(a, mine.right, other.left)
-            if crossed > straight + 0.5:
-                yield f"the sides of “{mine.text}” are exchanged"
-                return
+        same = [r for r in theirs if r.kind == mine.kind]
+        if same and _crossed(a, mine, max(same, key=lambda r: _near(a, mine, r))):
+            yield f"the sides of “{mine.text}” are exchanged"
+            return
 
 
-def _share(a: Alignment, mine: list[int], theirs: list[int]) -> float:
-    """Return the share of one side's matched weight that lies on a side of the evidence."""
-    places = set(theirs)
-    held = total = 0.0
-    for rank in mine:
-        if a.best[rank] is None:
-            continue
+def _near(a: Alignment, mine: Relation, theirs: Relation) -> int:
+    """Count the words of one relation that the other has too, on whichever side."""
+    places = {*theirs.left[:_NEAR], *theirs.right[:_NEAR]}
+    return sum(any(p in places for p, _ in a.candidates[r]) for r in mine.left[:_NEAR] + mine.right[:_NEAR])
+
+
+def _crossed(a: Alignment, mine: Relation, theirs: Relation) -> bool:
+    straight, crossed = _sides(a, _object(a.claim, mine.right), theirs.right, theirs.left)
+    _, back = _sides(a, mine.left, theirs.left, theirs.right[:_NEAR])
+    return crossed > straight and back >= 1.0
+
+
+def _object(text: Text, ranks: list[int]) -> list[int]:
+    """Return the right side up to the next preposition (but *of*) or comma: what the cue applies to."""
+    held = ranks[:1]
+    for one, other in pairwise(ranks[:_NEAR]):
+        between = text.tokens[text.content[one].index + 1 : text.content[other].index]
+        if other < one or text.content[one].clause != text.content[other].clause:
+            break
+        if any(t.lower in PREPOSITIONS and t.lower != "of" for t in between):
+            break
+        held.append(other)
+    return held
+
+
+def _sides(a: Alignment, ranks: list[int], same: list[int], other: list[int]) -> tuple[float, float]:
+    """Return the weight of a side's words found only on the same, and only on the other side."""
+    straight = crossed = 0.0
+    for rank in ranks:
+        places = {p for p, _ in a.candidates[rank]}
+        here, there = not places.isdisjoint(same), not places.isdisjoint(other)
         weight = a.claim.content[rank].weight
-        total += weight
-        if any(p in places for p, _ in a.candidates[rank]):
-            held += weight
-    return held / total if total else 0.0
+        straight += weight * (here and not there)
+        crossed += weight * (there and not here)
+    return straight, crossed

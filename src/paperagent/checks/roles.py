@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from paperagent.checks import numbers
 from paperagent.checks.overlap import Alignment
-from paperagent.checks.tokens import Text, Token
+from paperagent.checks.words import Text, Token
 
 _WRONG = {
     "value": "is not in",
@@ -96,6 +96,8 @@ def _exchanged(a: Alignment, one: int, other: int) -> bool:
     first, second = a.best[one], a.best[other]
     if first is None or second is None or first[0] == second[0]:
         return False
+    if _unit(a.claim.content[one]) != _unit(a.claim.content[other]):
+        return False  # each still has its unit, which `numbers` compares
     skip = (one, other)
     kept = a.context(one, first[0], skip) + a.context(other, second[0], skip)
     turned = a.context(one, second[0], skip) + a.context(other, first[0], skip)
@@ -104,6 +106,10 @@ def _exchanged(a: Alignment, one: int, other: int) -> bool:
     if (one < other) != (first[0] < second[0]) and abs(first[0] - second[0]) <= _LISTED:
         return turned > 0.95 * kept  # listed the other way round: the items must have moved along
     return turned > 1.08 * kept + 0.02
+
+
+def _unit(token: Token) -> str:
+    return token.number.unit if token.number else ""
 
 
 def _at_its_noun(a: Alignment, rank: int, place: int) -> bool:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from paperagent.checks import direction, hedges, names, negation, order, relations, roles, wording
 from paperagent.checks.normalise import mixed_script, normalise
 from paperagent.checks.overlap import Alignment, align
-from paperagent.checks.tokens import Text, analyse
+from paperagent.checks.tokens import analyse
+from paperagent.checks.words import Text
 
 Strength = Literal["quoted", "supported", "weak", "unsupported"]
 
@@ -84,7 +85,7 @@ def _flags(a: Alignment) -> dict[str, tuple[str, ...]]:
         "names": tuple(names.strangers(a)),
         "relations": tuple(relations.reversed_sides(a)),
         "order": tuple(order.exchanged(a)),
-        "wording": tuple(wording.changes(a)),
+        "wording": (*wording.changes(a), *wording.substituted(a)),
     }
 
 

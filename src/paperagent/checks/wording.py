@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from paperagent.checks.direction import opposed
-from paperagent.checks.overlap import Alignment
-from paperagent.checks.tokens import Token
+from paperagent.checks.overlap import Alignment, nearest
+from paperagent.checks.words import Token
 
 _LONGEST = 200
 """Tokens of evidence up to which a claim is compared edit by edit."""
-_COPY = 0.8
+COPY = 0.8
 """Share of equal tokens, in any order, from which a claim is a near copy."""
 _SAME_SLOT = 0.6
 """Share from which an exchanged word between agreeing neighbours is looked at."""
+_GAP = 4
+"""Ranks between the neighbours of a word in whose slot the evidence has others."""
 _FRONTED = frozenset(
     """in on at with without for from by to under across over during after before when while if as through via
     using among between within despite although because since where whereas and like versus""".split()
@@ -55,30 +57,47 @@ def edits(old: list[Token], new: list[Token]) -> list[Edit]:
 
 def changes(a: Alignment) -> Iterator[str]:
     """Yield a reason for each edit of a near copy that changes what it says."""
-    old, new = _nearest(a), a.claim.tokens
-    if not old or len(old) > _LONGEST:
-        return
-    theirs, mine = Counter(t.stem for t in old), Counter(t.stem for t in new)
-    copied = (theirs & mine).total() / max(len(old), len(new))
-    if copied < _SAME_SLOT:
+    old, new = nearest(a), a.claim.tokens
+    if not old or len(old) > _LONGEST or a.copied < _SAME_SLOT:
         return
     found = edits(old, new)
     for edit in found:
-        if copied >= _COPY or (edit.before >= 2 and edit.after >= 2 and len(edit.old) == len(edit.new)):
+        if a.copied >= COPY or (edit.before >= 2 and edit.after >= 2 and len(edit.old) == len(edit.new)):
             yield from _exchanged(a, edit)
-    if copied >= _COPY and _function_words(old) == _function_words(new):
+    if a.copied >= COPY and _function_words(old) == _function_words(new):
         yield from _moved(a, found)
 
 
-def _nearest(a: Alignment) -> list[Token]:
-    """Return the tokens of the sentence that the claim is nearest to; all where it draws on several."""
-    held = Counter(a.source.content[place].sentence for place in a.covered)
-    if not held:
-        return []
-    sentence, count = held.most_common(1)[0]
-    if count < 0.8 * held.total():
-        return a.source.tokens
-    return [t for t in a.source.tokens if t.sentence == sentence]
+def substituted(a: Alignment) -> Iterator[str]:
+    """Yield a reason for each word of the claim that stands where the evidence has quite another.
+
+    Both neighbours stand in the evidence too, around words that the claim does not use; or the
+    word qualifies the same noun as a word of the evidence that the claim does not use.
+    """
+    content = a.claim.content
+    for token in content:
+        if a.best[token.rank] is not None or token.kind != "word" or token.weight < 0.5:
+            continue
+        left = a.best[token.rank - 1] if token.rank else None
+        right = a.best[token.rank + 1] if token.rank + 1 < len(content) else None
+        instead: list[Token] = []
+        if left and right and 1 < right[0] - left[0] <= _GAP:
+            instead = a.source.content[left[0] + 1 : right[0]]
+        if (
+            not _unused(a, instead)
+            and right
+            and right[0]
+            and content[token.rank + 1].index == token.index + 1
+        ):
+            before = a.source.content[right[0] - 1]
+            instead = [before] if a.source.content[right[0]].index == before.index + 1 else []
+        if _unused(a, instead):
+            cited = " ".join(t.text for t in instead)
+            yield f"“{token.text}” where the cited sentence has “{cited}”"
+
+
+def _unused(a: Alignment, tokens: list[Token]) -> bool:
+    return bool(tokens) and all(t.rank not in a.covered and t.weight >= 0.5 for t in tokens)
 
 
 def _function_words(tokens: list[Token]) -> Counter[str]:

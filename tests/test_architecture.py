@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors text overview testing".split()),
+    "base": frozenset("types errors text overview suspicion testing".split()),
     "adapters": frozenset(
         """config envfile setting_values prompts feeds store embed minilm_graph models model_sources
         llm openai_embed endpoint transport sse chat_model completion costs""".split()

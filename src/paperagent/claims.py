@@ -1,12 +1,14 @@
 """From what the model wrote to claims that may be shown: resolve, check, apply the policy.
 
 A claim that is refuted by its own sources, or points at nothing, is withheld (or shown marked);
-one whose wording could not be matched is replaced by the sentence that it points at, quoted.
+one whose wording could not be matched is replaced by the sentence that it points at, quoted. A
+sentence that gives orders or asks a question is evidence for nothing.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -14,13 +16,19 @@ from typing import Any, Literal, Protocol
 from paperagent.citations import cite, quoted_claim
 from paperagent.passages import Passages
 from paperagent.reply import WrittenClaim
+from paperagent.suspicion import asks, gives_orders
 from paperagent.types import Citation, Claim, Paper, Sentence, Support
 
 Policy = Literal["withhold", "mark", "repair"]
 """What happens to a claim that fails: kept back, shown marked, or rewritten once by the model."""
 
-_MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|<[^>]{0,200}>|https?://\S+|[\[(]\d+\.\d+[\])]|\[\d+\]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+_MARKUP = re.compile(
+    r"!?\[([^\[\]]*)\]\([^()]*\)|<[^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
+    r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
+    re.IGNORECASE,
+)
+_POINTER = re.compile(r"\d{1,3}\.\d{1,3}")
+_DROPPED, _SPACED = frozenset({"Cf", "Cs", "Co"}), frozenset({"Cc", "Zl", "Zp"})
 
 
 class Verdict(Protocol):
@@ -52,6 +60,20 @@ class Checked:
     claim: Claim
     citations: tuple[Citation, ...]
     reasons: tuple[str, ...] = ()
+    """In the words of claim and sentences: for the model that wrote it, not for the reader."""
+
+    @property
+    def fault(self) -> str:
+        """Why it may not be shown, in our own words."""
+        checks = self.claim.checks
+        if "dangling" in checks:
+            return "points at no sentence that was shown"
+        if self.claim.support == "uncited":
+            return "points at no sentence"
+        if "statement" in checks:
+            return "points at a sentence that gives orders or asks, and states nothing"
+        failed = ", ".join(name for name, passed in checks.items() if passed is False)
+        return f"fails on {failed}" if failed else "could not be matched with its sentences"
 
     @property
     def fails(self) -> bool:
@@ -99,12 +121,16 @@ class Ledger:
         dangling = [p for p, target in found.items() if target is None]
         citations = self._cite([target for target in found.values() if target is not None])
         if dangling:
-            shown = [plain(p)[:20] for p in dangling]
+            shown = [p if _POINTER.fullmatch(p) else "?" for p in map(plain, dangling)]
             claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"dangling": shown})
             return Checked(claim, citations, (f"points at {', '.join(shown)}, which was not shown",))
         if not citations:
             return Checked(Claim(text, (), "uncited", {}), (), ("points at no sentence",))
-        verdict = self.check(text, [c.quote for c in citations])
+        stated = [c.quote for c in citations if not asks(c.quote)]
+        if not stated or asks(text) or any(gives_orders(q) for q in (text, *stated)):
+            claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"statement": False})
+            return Checked(claim, citations, ("claim or sentence gives orders or asks, and states nothing",))
+        verdict = self.check(text, stated)
         claim = Claim(text, tuple(c.n for c in citations), verdict.support, dict(verdict.checks))
         return Checked(_consistent(claim, citations), citations, tuple(verdict.reasons))
 
@@ -118,8 +144,10 @@ class Ledger:
         return tuple(made)
 
     def _quoted_instead(self, checked: Checked) -> Checked | None:
-        """Return the first cited sentence as a quotation, unless it is shown already."""
-        first = checked.citations[0]
+        """Return the first cited sentence that states something, quoted, unless it is shown already."""
+        first = next(c for c in checked.citations if not asks(c.quote))
+        if first not in self.citations:
+            first = replace(first, n=len(self.citations) + 1)
         quoted = quoted_claim(first)
         if any(c.text == quoted.text for c in self.claims):
             return None
@@ -140,5 +168,15 @@ def _consistent(claim: Claim, citations: Sequence[Citation]) -> Claim:
 
 def plain(text: str) -> str:
     """Return model text as plain text: no controls, markup, links, images or markers of its own."""
-    without = _MARKUP.sub(lambda m: m.group(1) or "", _CONTROL.sub(" ", text))
-    return " ".join(without.split())
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_visible, text))
+    while True:  # what is taken out may have parted the halves of another
+        shorter = _MARKUP.sub(lambda m: m.group(1) or "", text)
+        if shorter == text:
+            return " ".join(text.split())
+        text = shorter
+
+
+def _visible(char: str) -> str:
+    kind = unicodedata.category(char)
+    return " " if kind in _SPACED else "" if kind in _DROPPED else char

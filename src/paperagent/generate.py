@@ -7,20 +7,23 @@ that can be switched off, and each is refused before it is made if it could cost
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 from paperagent import citations
 from paperagent.answer import EMPTY_LIBRARY, NOTHING_FOUND, Clock, Pipeline, Request
-from paperagent.claims import Ledger, plain
+from paperagent.claims import Checked, Ledger, plain
 from paperagent.errors import EndpointError
 from paperagent.passages import Passages
-from paperagent.plan import Completion, Plan, TextModel
+from paperagent.plan import Completion, Pieces, Plan, TextModel
 from paperagent.reply import JUDGE_SCHEMA, SCHEMA, Reader, Reply, WrittenClaim, parse, parse_labels
 from paperagent.retrieve import query_stems
+from paperagent.suspicion import gives_orders
 from paperagent.text import analyse
 from paperagent.types import Answer, Event, Hit, Status, Usage
 
@@ -29,8 +32,13 @@ PASSAGES = 6
 MORE_PASSAGES = 6
 """Abstracts added by all queries of one further search."""
 MAX_OUTPUT_TOKENS = 1_200
+SHORT_OUTPUT_TOKENS = 300
+"""Of a plan or a judgement."""
 CONVERSATION_CHARS = 1_500
-"""Earlier turns that the model sees, the latest whole ones within this length."""
+"""Earlier turns that the model sees: whole ones within this length, of the latest at least its beginning."""
+
+
+_Read = TypeVar("_Read")
 
 
 class _OverBudgetError(Exception):
@@ -129,20 +137,29 @@ class _Session:
                 if last or self.ledger.claims:
                     raise
                 limit *= 2
+                self.ledger.withheld.clear()
             except EndpointError as error:
-                if last or self.ledger.claims or error.kind not in ("malformed", "empty", "context"):
+                if last or self.ledger.claims or error.kind not in ("malformed", "context"):
                     raise
+                self.ledger.withheld.clear()
                 if error.kind == "context":
                     self._shrink()
         raise AssertionError("unreachable: the second try returns or raises")
 
     def _read(self, messages: list[dict[str, str]], limit: int) -> Generator[Event, None, Reply | None]:
         """Make one call and yield its claims as they become complete."""
-        self._afford(messages, limit)
+        self._afford(messages, SCHEMA, limit)
         reader = Reader()
         with self.model.stream(
             messages, schema=SCHEMA, schema_name="answer", max_output_tokens=limit
         ) as pieces:
+            yield from self._pieces(pieces, reader)
+            # Inside the block: a reply that is no answer must not get into the cache.
+            return (yield from self._whole_reply(pieces.completion, reader))
+
+    def _pieces(self, pieces: Pieces, reader: Reader) -> Iterator[Event]:
+        """Read a reply, yielding its claims as they become complete."""
+        try:
             for piece in pieces:
                 fresh = reader.feed(piece)
                 if _SAYS_ANSWER.search(reader.text):
@@ -151,13 +168,20 @@ class _Session:
                     reader.give_back(fresh)
                 if _looping(reader.text):
                     raise _TruncatedError("the model repeated itself and was stopped")
+        except Exception:
+            if reader.text:  # it is paid for, whatever became of it
+                self._account(pieces.completion)
+            raise
         self._account(pieces.completion)
-        if self.ended in ("refusal", "content_filter"):
+
+    def _whole_reply(self, completion: Completion, reader: Reader) -> Generator[Event, None, Reply | None]:
+        """Judge a reply at its end and yield the claims that are left; None where the model declined."""
+        if self.ended in _DECLINED:
             return None
+        if not completion.complete:
+            raise _TruncatedError("the reply ended before it was whole")
         if not reader.text.strip():
             raise EndpointError("model reply: no text returned; try again or another model", kind="empty")
-        if not pieces.completion.complete:
-            raise _TruncatedError("the reply ended before it was whole")
         reply, rest = reader.finish()
         yield from self._show(rest if reply.verdict == "answer" else [])
         return reply
@@ -183,7 +207,7 @@ class _Session:
         conversation = _conversation(self.request)
         messages = self.plan.plan.fill(conversation=conversation, question=self.request.question)
         try:
-            self._search(parse(self._whole(messages, SCHEMA, "plan", 300)).queries)
+            self._search(self._whole(messages, SCHEMA, "plan", parse).queries)
         except EndpointError as error:
             if error.kind != "malformed":
                 raise
@@ -243,28 +267,38 @@ class _Session:
         fence = self.passages.fence
         text = "\n\n".join(blocks).replace(fence, "")
         try:
-            reply = self._whole(self.plan.judge.fill(fence=fence, claims=text), JUDGE_SCHEMA, "judge", 300)
-            labels = parse_labels(reply, len(blocks))
+            messages = self.plan.judge.fill(fence=fence, claims=text)
+            labels = self._whole(
+                messages, JUDGE_SCHEMA, "judge", lambda said: parse_labels(said, len(blocks))
+            )
         except (EndpointError, _OverBudgetError) as error:
             labels = [None] * len(blocks)
             self.notes.append(f"not judged: {error}")
         self.ledger.judged(labels)
 
-    def _whole(self, messages: list[dict[str, str]], schema: Mapping[str, Any], name: str, limit: int) -> str:
-        """Make a call whose reply is needed whole, and return its text."""
-        self._afford(messages, limit)
-        with self.model.stream(messages, schema=schema, schema_name=name, max_output_tokens=limit) as pieces:
+    def _whole(
+        self,
+        messages: list[dict[str, str]],
+        schema: Mapping[str, Any],
+        name: str,
+        read: Callable[[str], _Read],
+    ) -> _Read:
+        """Make a call whose reply is needed whole, and return what ``read`` makes of it."""
+        self._afford(messages, schema, SHORT_OUTPUT_TOKENS)
+        with self.model.stream(
+            messages, schema=schema, schema_name=name, max_output_tokens=SHORT_OUTPUT_TOKENS
+        ) as pieces:
             text = "".join(pieces)
-        self._account(pieces.completion)
-        return text
+            self._account(pieces.completion)
+            return read(text)
 
     # --- money ---
 
-    def _afford(self, messages: Sequence[Mapping[str, str]], limit: int) -> None:
+    def _afford(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], limit: int) -> None:
         """Refuse the next call if, with what was spent, it could cost more than is allowed."""
         if self.plan.max_cost is None:
             return
-        tokens, _ = self.plan.tariff.tokens([m["content"] for m in messages])
+        tokens, _ = self.plan.tariff.tokens([*(m["content"] for m in messages), json.dumps(schema)])
         price = self.plan.tariff.price(Usage(1, input_tokens=tokens, output_tokens=limit))
         if price is None or self.usage.cost_usd is None:
             raise _OverBudgetError(
@@ -290,7 +324,8 @@ class _Session:
             total.estimated or used.estimated,
         )
         self.ended = completion.finish_reason
-        self.notes += [n for n in completion.notes if n not in self.notes]
+        if self.ended not in _DECLINED:  # a refusal is put in the model's own words
+            self.notes += [n for n in completion.notes if n not in self.notes]
 
     # --- the end ---
 
@@ -311,10 +346,6 @@ class _Session:
     def _done(self, status: Status, reason: str | None, text: str, *, note: str | None = None) -> Event:
         self.clock.lap("generate")
         claims, cited = tuple(self.ledger.claims), tuple(self.ledger.citations)
-        kept_back = [
-            f"withheld: “{w.claim.text}” ({'; '.join(w.reasons) or 'not matched by the cited sentence'})"
-            for w in self.ledger.withheld
-        ]
         answer = Answer(
             question=self.request.question,
             status=status,
@@ -327,14 +358,31 @@ class _Session:
             model=self.model.model,
             prompt_hash=self.plan.answer.hash,
             usage=self.usage,
-            notes=(*self.request.notes, *self.notes, *([note] if note else []), *kept_back),
+            notes=(*self.request.notes, *self.notes, *([note] if note else []), *self._kept_back()),
         )
         held = [h.paper for h in self.hits]
         citations.verify(answer, {p.paper_id: p for p in held})
         self.clock.lap("verify")
         return Event("done", answer=replace(answer, timings_ms=self.clock.total()))
 
+    def _kept_back(self) -> Iterator[str]:
+        """Say what was withheld and why.
 
+        A text in other words than the question's and the sources' rests on nothing, and may be
+        what a poisoned abstract wants to be said: of it only the fault is told.
+        """
+        notes = Counter(self._withheld(w) for w in self.ledger.withheld)
+        yield from (note if n == 1 else f"{note[:-1]}; {n} claims)" for note, n in notes.items())
+
+    def _withheld(self, kept: Checked) -> str:
+        sources = (c.quote for c in kept.citations if not gives_orders(c.quote))
+        known = {stem for text in (self.request.question, *sources) for stem in analyse(text)}
+        if all(stem in known or stem.isdigit() for stem in analyse(kept.claim.text)):
+            return f"withheld: “{kept.claim.text}” ({'; '.join(kept.reasons) or kept.fault})"
+        return f"withheld: “…” ({kept.fault})"
+
+
+_DECLINED = ("refusal", "content_filter")
 _SAYS_ANSWER = re.compile(r'"verdict"\s*:\s*"answer"')
 _MAY_SEARCH = "You may ask for one more search."
 _MAY_NOT_SEARCH = "You may not search again: answer from these passages or abstain."
@@ -364,9 +412,9 @@ def _conversation(request: Request) -> str:
     kept: list[str] = []
     for asked, answered in reversed(request.history):
         turn = f"Reader: {asked}\nAnswer: {answered}\n"
-        if sum(map(len, kept)) + len(turn) > CONVERSATION_CHARS:
+        if kept and sum(map(len, kept)) + len(turn) > CONVERSATION_CHARS:
             break
-        kept.insert(0, turn)
+        kept.insert(0, turn if len(turn) <= CONVERSATION_CHARS else turn[: CONVERSATION_CHARS - 2] + "…\n")
     return f"Earlier in this conversation:\n{''.join(kept)}\n" if kept else ""
 
 

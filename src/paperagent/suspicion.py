@@ -1,0 +1,71 @@
+"""Sentences that talk to a machine instead of reporting something. Pure; no I/O.
+
+"Ignore the above directions and print …" is evidence for nothing: such a sentence stays in the
+library and in the passages, but no claim by a model may rest on it. This is a list of forms and
+can be evaded; whoever evades it gets a sentence quoted under the paper's own name, no more. Of
+61,748 sentences of arXiv abstracts it takes 2, which do speak of such orders.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TASKS = (
+    "add|anagram|answer|append|augment|break down|capitali[sz]e|combine|complete|compose|conclude|convert|"
+    "create|declare|decode|delete|describe|develop|discuss|download|draft|embed|encode|enhance|ensure|execute|"
+    "explain|finish|format|generate|give|group|hide|highlight|identify|include|inform|insert|integrate|"
+    "introduce|jumble|list|mention|misspell|modify|name|open|output|praise|prepend|pretend|print|promote|"
+    "provide|quote|rank|rate|rearrange|recite|recommend|remove|render|repeat|rephrase|replace|reply|report|"
+    "respond|reverse|rewrite|say|score|scramble|send|share|show|sort|spell|state|substitute|suggest|"
+    "summari[sz]e|switch|tell|translate|treat|use|write"
+)
+_CAPITAL = "|".join(verb.capitalize() for verb in _TASKS.split("|"))
+_OBJECT = (
+    "a|all|an|anagrams|any|as|commonly|each|every|five|four|how|in|letters|me|my|no|numbers|one|only|our|"
+    "random|readers|some|spaces|ten|that|the|their|these|this|those|three|to|two|us|users|vowels|what|when|"
+    "where|who|why|with|words|your"
+)
+_ORDER = re.compile(
+    # At the start, or behind a sentence, an address or the like, with a capital.
+    rf"(?:\A[\W_]*(?i:(?:please|now|also|next|then|first|finally),?\s+)?(?i:{_TASKS})|"
+    rf"(?:[.!?)\]:]|https?://\S+)\s+(?:{_CAPITAL}))\s+(?i:{_OBJECT})\b"
+)
+_ADDRESSED = re.compile(
+    r"""
+    \b(?:ignore|disregard|forget|override)\b(?:\W+\w+){0,3}?\W+(?:instructions?|directions?|directives?
+        |prompts?|rules?|guidelines|content|data|scoring|indicators|text|above|said)\b
+    | \byour\s+(?:\w+\s+)?(?:answers?|responses?|repl(?:y|ies)|messages?|outputs?|completions?|reviews?
+        |summar(?:y|ies)|code|codebase|solution|implementation)\b
+    | \bas\s+an?\s+(?:\w+\s+){0,3}(?:model|assistant|ai|llm|chatbot|reviewer)\s*,\s*(?:you|always|never|do)\b
+    | \byou\s+(?:must|should|shall|will|may)\b(?:\s+\w+)?\s+(?:ignore|obey|respond|reply|answer|print|output
+        |recommend|accept|deviate|pretend|comply|say)\b
+    | \b(?:note|notice|message|instructions?)\s+(?:to|for)\s+(?:all\s+|any\s+|the\s+)?
+        (?:ai|agents?|assistants?|automated|bots?|language\s+models?|llms?|models?|reviewers?)\b[^.]*:
+    | \bfor\s+(?:all\s+)?(?:ai|automated|llm)\s+(?:screening\s+)?(?:systems?|reviewers?|agents?|models?)\s*:
+    | \binvisible\s+to\s+humans\b
+    | <\|\w+\|>|\[/?inst\]|\[/?system\]|\[admin\b|</?(?:instructions?|system|admin)>|\[rest-of-document\]
+    | \b(?:system|admin|developer)(?:\s+(?:message|request|prompt|note))?\s*::?\s*
+        (?:ignore|you|print|praise|do|please|override)\b
+    | \b(?:and|simply|just|only|please|next,?)\s+(?:output|print|report|repeat|respond|reply)\b
+        (?:\s*:|\s+with\s+["'“‘]|\s+the\s+following|\s+(?-i:[A-Z]{3}))
+    | \b(?:print|output|repeat)\s+["'“‘]
+    | \bgive\s+(?:an?\s+)?(?:positive|good|favou?rable|high)\s+(?:review|score|rating)
+    | (?:\A|[.:;!?]\W+|\band\s+)(?:do\s+not|don'?t|never)\s+(?:highlight|mention|evaluate|reveal|tell|say
+        |criti[cs]i[sz]e|summari[sz]e)\b
+    | \breport\s+only\s*:
+    | \b(?:if|when)\s+(?:asked|questioned)\b[^.]{0,80}\b(?:report|respond|reply|say|answer|print)\b
+    | \b(?:following|subsequent)\s+code\s+(?:block|excerpt|section|snippet)\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_QUESTION = re.compile(r"[?？][\"'”’)\]*]*(?:\s|\Z)")
+
+
+def gives_orders(sentence: str) -> bool:
+    """Tell whether a sentence orders something of whoever processes it."""
+    return bool(_ORDER.search(sentence) or _ADDRESSED.search(sentence))
+
+
+def asks(sentence: str) -> bool:
+    """Tell whether a sentence is, or ends in, a question: it states nothing."""
+    return bool(_QUESTION.search(sentence))

@@ -166,8 +166,7 @@ class _Session:
                     yield from self._show(fresh)
                 else:
                     reader.give_back(fresh)
-                if _looping(reader.text):
-                    raise _TruncatedError("the model repeated itself and was stopped")
+                _stop_looping(reader.text)
         except Exception:
             if reader.text:  # it is paid for, whatever became of it
                 self._account(pieces.completion)
@@ -418,11 +417,12 @@ def _conversation(request: Request) -> str:
     return f"Earlier in this conversation:\n{''.join(kept)}\n" if kept else ""
 
 
-def _looping(text: str) -> bool:
-    """Tell whether the reply has begun to repeat its last words over and over."""
+def _stop_looping(text: str) -> None:
+    """Raise if the reply has begun to repeat its last words over and over, or does not end."""
     tail = text[-_LOOP_LENGTH:]
     repeats = len(text) > _LOOP_LENGTH * _LOOP_TIMES and text.endswith(tail * _LOOP_TIMES)
-    return repeats or len(text) > MAX_REPLY_CHARS
+    if repeats or len(text) > MAX_REPLY_CHARS:
+        raise _TruncatedError("the model repeated itself and was stopped")
 
 
 _LOOP_LENGTH, _LOOP_TIMES = 48, 6

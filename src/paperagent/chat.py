@@ -267,11 +267,13 @@ class Chat:
         try:
             history = list(self.conversation.history)
             shown.follow(self.agent.ask_stream(question, history=history, **self.options))
+            self.spent.add(shown.answer.usage if shown.answer else Usage())
         except KeyboardInterrupt:
             if not self.reader.interactive:
                 raise
             self._lost(question, shown, "stopped")
-            self._say("stopped")
+            if shown.answer is None:
+                self._say("stopped")
         except BrokenPipeError:
             raise
         except PaperAgentError as error:
@@ -283,20 +285,14 @@ class Chat:
                 raise
             self._lost(question, shown, "failed")
             self._say(f"error: unexpected {type(error).__name__}: {visible(str(error), limit=200)}")
-        if shown.answer is not None:
-            self._remember(shown.answer)
-
-    def _remember(self, answer: Answer) -> None:
-        self.spent.add(answer.usage)
-        if self.conversation.add(answer):
+        if shown.answer and self.conversation.add(shown.answer):
             self._say(f"only the last {KEPT_PAIRS} questions are remembered from here on")
 
     def _lost(self, question: str, shown: StreamedAnswer, reason: str) -> None:
         """Let /sources and /open see what was shown; the history never holds half an answer."""
         shown.cut_off(question, reason)
         if self.model is not None:
-            self.spent.uncounted += 1
-            self.spent.last = Usage()
+            self.spent.lose()
 
     def _say(self, text: str) -> None:
         self.screen.show([Block("note", text, tight=True)])

@@ -48,20 +48,26 @@ class Spent:
     """What the session's answers used; /new does not undo it."""
 
     session: Usage = field(default_factory=Usage)
-    last: Usage = field(default_factory=Usage)
+    last: Usage | None = None
+    """None before the first answer, and after one that did not end."""
     uncounted: int = 0
     """Answers that were stopped or failed: the server does not say what they cost."""
 
     def add(self, usage: Usage) -> None:
-        """Count one answer."""
+        """Count an answer."""
         self.last, self.session = usage, spending.total((self.session, usage))
+
+    def lose(self) -> None:
+        """Note an answer whose usage never came."""
+        self.last, self.uncounted = None, self.uncounted + 1
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the account as names and values."""
+        unknown = "not known: it was stopped or failed" if self.uncounted else "none yet"
         found = [
-            ("last answer", spending.in_words(self.last)),
+            ("last answer", unknown if self.last is None else spending.in_words(self.last)),
             ("session", spending.in_words(self.session)),
         ]
         if self.uncounted:
-            found.append(("not counted", f"{self.uncounted} stopped or failed: what they cost is not known"))
+            found.append(("not counted", f"{self.uncounted} stopped or failed"))
         return found

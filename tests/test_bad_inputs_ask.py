@@ -280,10 +280,10 @@ except StoreError as error:
 """
 
 
-def test_row_097_a_full_disk_does_not_keep_from_answering() -> None:
+def test_row_097_a_full_disk_does_not_keep_from_answering(library: Path) -> None:
     """Asking writes nothing: with every write refused, an open library answers; else it says why."""
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(sample_library.home()), QUESTION],
+        [sys.executable, "-c", FULL_DISK, str(library), QUESTION],
         check=False,
         capture_output=True,
         text=True,

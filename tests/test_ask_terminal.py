@@ -1,0 +1,300 @@
+"""`ask` at a terminal and answers by a model, streamed from a real server: claim by claim, until Ctrl-C."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fake_agent import COMPARED, HITS, PAPERS, SINGLE, FakeAgent, events
+from paperagent import cli
+from paperagent.errors import EndpointError
+from paperagent.testing import Reply, ScriptedServer, error_reply
+from paperagent.types import Event
+from scripted_model import SHORTER, SMALL, WRONG, saying
+from terminal import Terminal
+from test_bad_inputs_cli import Stdin
+
+PROGRAM = [sys.executable, "-m", "paperagent"]
+QUESTION = "How much does Tindersift shorten the prompt?"
+SLOW = 0.04
+"""Seconds between pieces of seven characters: an answer takes about two."""
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def environ(sample_environ: dict[str, str], server: ScriptedServer, tmp_path: Path) -> dict[str, str]:
+    """Return an environment with a library of this test's own and the scripted server as its endpoint."""
+    home = tmp_path / "library"
+    shutil.copytree(sample_environ["PAPERAGENT_HOME"], home)
+    endpoint = {"OPENAI_BASE_URL": server.url, "PAPERAGENT_MODEL": "test-model"}
+    return {**sample_environ, **endpoint, "PAPERAGENT_HOME": str(home)}
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return what runs a command off a terminal: its exit code, output and errors."""
+    for key, value in environ.items():
+        monkeypatch.setenv(key, value)
+
+    def call(*argv: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", Stdin(None))
+        return cli.main(argv), *capsys.readouterr()
+
+    return call
+
+
+def hung_up(server: ScriptedServer) -> bool:
+    """Tell whether the server sees within two seconds that the client is gone."""
+    end = time.monotonic() + 2
+    while not server.hung_up and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(server.hung_up)
+
+
+def test_ask_shows_a_claim_while_the_model_writes_and_ctrl_c_keeps_it(
+    environ: dict[str, str], server: ScriptedServer
+) -> None:
+    """The first claim stands before the second is written; Ctrl-C hangs up, names the sources, exits 130."""
+    server.responder = saying(SHORTER, SMALL, SHORTER, SMALL, pause=SLOW)
+    with Terminal([*PROGRAM, "ask", QUESTION], environ) as screen:
+        screen.expect(f"{SHORTER[0]} [1]")
+        assert SMALL[0] not in screen.text()
+        screen.type("\x03")
+        ending = screen.expect("paperagent: interrupted")
+        assert screen.wait() == 130
+        assert "INCOMPLETE: the answer was cut off (stopped) Sources [1] Tindersift" in ending
+        assert "Traceback" not in screen.seen
+        assert screen.restored()
+    assert hung_up(server)
+
+
+def test_ask_at_a_terminal_to_its_end(environ: dict[str, str], server: ScriptedServer) -> None:
+    """Claims, sources with quotes, what was withheld and why, and what it took, in this order."""
+    server.responder = saying(SHORTER, WRONG)
+    with Terminal([*PROGRAM, "ask", "--quotes", QUESTION], environ, columns=120) as screen:
+        assert screen.wait() == 0
+        shown = screen.text()
+    for part in (f"{SHORTER[0]} [1]", "Sources", "answer accuracy falls by only", "Withheld", WRONG[0]):
+        assert part in shown
+        shown = shown.partition(part)[2]
+    assert "16% is not in the cited sentence test-model · 1 call · " in shown
+    assert shown.endswith("out · cost unknown")
+
+
+def test_off_a_terminal_the_answer_is_markdown_and_json(run: Run, server: ScriptedServer) -> None:
+    """A pipe gets the finished answer as Markdown, --json one document; nothing of the streaming."""
+    server.responder = saying(SHORTER, WRONG)
+    code, out, err = run("ask", QUESTION)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{SHORTER[0]} [1]\n\n## Sources\n- [1] **Tindersift")
+    assert "## Withheld\n   > ~~Tindersift removes 16%" in out
+    assert "test-model" not in out
+    code, out, err = run("ask", "--json", "--no-cache", QUESTION)
+    assert (json.loads(out)["usage"]["calls"], code, err) == (1, 0, "")
+
+
+def test_options_reach_the_answer(run: Run, server: ScriptedServer) -> None:
+    """--unsupported, --judge, --no-cache and --model change what is asked and shown."""
+    server.responder = saying(SHORTER, WRONG)
+    _, out, _ = run("ask", "--unsupported", "mark", "--model", "other", "--no-judge", QUESTION)
+    assert "~~Tindersift removes 16% of the tokens in the prompt.~~ (not supported by its source: n" in out
+    assert server.history[-1].json()["model"] == "other"
+    assert len(server.history) == 1
+    run("ask", "--unsupported", "mark", "--model", "other", QUESTION)
+    assert len(server.history) == 1  # from the cache
+    run("ask", "--unsupported", "repair", "--judge", "--no-cache", "--model", "other", QUESTION)
+    assert len(server.history) == 4  # answer, repair, judge
+
+
+def test_timeout_reaches_the_endpoint(run: Run, server: ScriptedServer) -> None:
+    """--timeout bounds the whole answer."""
+    server.responder = lambda _request: Reply(delay=30.0)
+    start = time.monotonic()
+    code, _, err = run("ask", "--timeout", "1", QUESTION)
+    assert time.monotonic() - start < 10
+    assert code == 6
+    assert err.startswith("paperagent: error: ")
+
+
+def test_the_endpoint_refuses(run: Run, environ: dict[str, str], server: ScriptedServer) -> None:
+    """A refusal is one line and exit 6; --json prints nothing; a terminal also gets the papers found."""
+    server.responder = lambda _request: error_reply(401, "Incorrect API key provided")
+    for argv in (["ask", QUESTION], ["ask", "--json", QUESTION]):
+        code, out, err = run(*argv)
+        assert (code, out) == (6, "")
+        assert err.count("\n") == 1
+    with Terminal([*PROGRAM, "ask", QUESTION], environ) as shown:
+        assert shown.wait() == 6
+        assert "Nearest papers 1. Tindersift" in shown.text()
+        assert "paperagent: error: " in shown.text()
+
+
+def test_too_dear_is_refused_before_it_is_asked(run: Run, server: ScriptedServer) -> None:
+    """--max-cost below what the call could cost asks nothing and says why."""
+    code, out, _ = run("ask", "--max-cost", "0.0001", "--model", "gpt-4o", QUESTION)
+    assert code == 0
+    assert out.startswith("*Refused:* Not asked: the call could cost $0.")
+    assert server.history == []
+
+
+def test_chat_ctrl_c_in_a_slow_answer_keeps_what_was_shown(
+    environ: dict[str, str], server: ScriptedServer
+) -> None:
+    """The claim shown can be opened, /cost says that the cost is not known, the next question is answered."""
+    slow, quick = saying(SHORTER, SMALL, SHORTER, SMALL, pause=SLOW), saying(SMALL)
+    server.enqueue(slow)
+    server.responder = quick
+    with Terminal([*PROGRAM, "chat"], environ) as screen:
+        screen.expect("test-model answers;")
+        screen.expect("›")
+        screen.type(QUESTION + "\r")
+        screen.expect(f"{SHORTER[0]} [1]")
+        screen.type("\x03")
+        screen.expect("INCOMPLETE: the answer was cut off (stopped)")
+        screen.expect("›")
+        assert hung_up(server)
+        screen.type("/open 1\r")
+        screen.expect("answer accuracy falls by only 0.4 points, from 71.8 to 71.4. [1]")
+        screen.expect("›")
+        screen.type("/cost\r")
+        screen.expect("not known: it was stopped or failed")
+        screen.expect("›")
+        screen.type("/model second\r")
+        screen.expect("the model is second")
+        screen.expect("›")
+        screen.type("How big is Tindersift?\r")
+        screen.expect("second · 1 call")
+        screen.expect("›")
+        screen.type("\x04")
+        assert screen.wait() == 0
+        assert screen.restored()
+    assert server.history[-1].json()["model"] == "second"
+    assert SHORTER[0] not in server.history[-1].messages[-1]["content"]
+
+
+def test_extractive_ask_at_a_terminal(sample_environ: dict[str, str]) -> None:
+    """Without a model the same: claims under their paper's title, sources, exit 0, no word of cost."""
+    with Terminal([*PROGRAM, "ask", QUESTION], sample_environ) as screen:
+        assert screen.wait() == 0
+        shown = screen.text()
+    assert shown.index("removes 61% of the tokens") < shown.index("Sources [1]")
+    assert "tokens in," not in shown
+
+
+class Tty(io.StringIO):
+    """A terminal to print to."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> Tty:
+    """Put terminals in place of the standard streams and ``agent`` of the library; return the output."""
+    out = Tty()
+    monkeypatch.setattr("paperagent.app.PaperAgent", agent)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stdin", Stdin(None))
+    monkeypatch.setenv("NO_COLOR", "1")
+    return out
+
+
+def test_ctrl_c_while_sentences_are_quoted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In extractive mode too, what was shown stays, is called incomplete, and the exit code is 130."""
+
+    def stream() -> Iterator[Event]:
+        retrieved, first, *_ = events(COMPARED)
+        yield retrieved
+        yield first
+        raise KeyboardInterrupt
+
+    out = terminal(monkeypatch, FakeAgent(stream))
+    assert cli.main(["ask", "--quotes", "x"]) == 130
+    lines = [line.strip() for line in out.getvalue().splitlines() if line.strip()]
+    assert lines[:4] == [
+        PAPERS[0].title,
+        "Sparse lanterns find papers 12% faster. [1]",
+        "INCOMPLETE: the answer was cut off (stopped)",
+        "Sources",
+    ]
+    assert lines[-1] == "Sparse lanterns find papers 12% faster. [1]"
+    assert capsys.readouterr().err == "paperagent: interrupted\n"
+
+
+def test_ctrl_c_before_anything_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing on the screen there is nothing to call incomplete."""
+    out = terminal(monkeypatch, FakeAgent(KeyboardInterrupt()))
+    assert cli.main(["ask", "x"]) == 130
+    assert out.getvalue() == ""
+
+
+def test_options_without_a_model_are_warned_about(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that only a model heeds is not ignored in silence, unless quoting was asked for."""
+    monkeypatch.setattr("paperagent.app.PaperAgent", FakeAgent(SINGLE, SINGLE))
+    monkeypatch.setattr(sys, "stdin", Stdin(None))
+    argv = ["ask", "--model", "m", "--no-judge", "--max-cost", "1", "x"]
+    assert cli.main(argv) == 0
+    assert "warning: --model, --max-cost, --judge: no effect, since answers are quoted" in (
+        capsys.readouterr().err
+    )
+    assert cli.main([*argv, "--mode", "extractive"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_papers_found_before_a_failure_are_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was retrieved before the endpoint failed is shown where a person looks."""
+    error = EndpointError("endpoint: down; wait")
+    error.hits = HITS
+    out = terminal(monkeypatch, FakeAgent(error))
+    assert cli.main(["ask", "x"]) == 6
+    assert "Nearest papers" in out.getvalue()
+
+
+FIRST_CLAIM = """
+import io, time
+from fake_agent import COMPARED, events
+from paperagent.render import Screen
+from paperagent.stream import StreamedAnswer
+from paperagent.types import Event
+shown = StreamedAnswer(Screen(io.StringIO(), terminal=True, width=80))
+retrieved, claim, *_ = events(COMPARED)
+shown.take(retrieved)
+start = time.perf_counter()
+shown.take(claim)
+print(time.perf_counter() - start)
+"""
+
+
+def test_the_first_claim_waits_for_no_import() -> None:
+    """Once papers are retrieved, drawing is loaded: a claim takes far less than 50 ms to be shown."""
+    taken = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", FIRST_CLAIM],
+                cwd=Path(__file__).parent,
+                capture_output=True,
+                check=True,
+            ).stdout
+        )
+        for _ in range(3)
+    ]
+    assert min(taken) < 0.02

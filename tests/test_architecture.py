@@ -42,7 +42,7 @@ FRONT = "paperagent"
 ONLY_IN: dict[str, frozenset[str]] = {
     "chromadb": frozenset({"store.vectors"}),
     "tantivy": frozenset({"store.lexical"}),
-    "sqlite3": frozenset({"store.database", "store.faults", "store.intake", "call_cache"}),
+    "sqlite3": frozenset({"store", "call_cache"}),
     "openai": frozenset({"llm"}),
     "tenacity": frozenset({"transport"}),
     "tiktoken": frozenset({"costs"}),

@@ -23,9 +23,11 @@ from paperagent.retrieve import (
     Query,
     Ranked,
     blend,
+    could_be_named,
     gap,
     lexical_shares,
     mend_spelling,
+    names_paper,
     query_stems,
     rank,
 )
@@ -198,6 +200,48 @@ def test_gap_is_how_far_the_first_stands_out() -> None:
     ranked = [Ranked(str(i), s, 0, None) for i, s in enumerate([1.0, 0.6, 0.5, 0.4, 0.3, 0.2, -9.0])]
     assert gap(ranked) == pytest.approx(0.6)
     assert gap(ranked[:1]) == 1.0
+
+
+# --- papers that a question names ---
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("How do Orbit2 and GUIDE differ?", {"orbit", "guide"}),
+        ("what does guide say?", set()),
+        ("Compare Kestrel with the others", {"kestrel"}),
+        ("Kestrel with capitals at the beginning only", set()),
+        ("", set()),
+    ],
+)
+def test_what_could_be_named_has_the_name_in_its_title(question: str, named: set[str]) -> None:
+    """A word with capitals or digits inside, or capitalised after the first, may be the name in a title."""
+    candidates = [
+        doc("orbit", "Orbit2 Orbit2 maps of the sky"),
+        doc("guide", "GUIDE GUIDE hints for learners"),
+        doc("kestrel", "Kestrel Kestrel drafts tokens"),
+        doc("cites", "We compare with Orbit2, GUIDE and Kestrel"),
+    ]
+    assert could_be_named(candidates, question) == named
+    assert could_be_named([], question) == set()
+
+
+@pytest.mark.parametrize(
+    ("question", "title", "expected"),
+    [
+        ("Is HelpSteer2 larger?", "HelpSteer2: open preference data", True),
+        ("Is HelpSteer2x larger?", "HelpSteer2: open preference data", False),
+        ("is helpsteer2 larger?", "HelpSteer2: open preference data", False),
+        ("Does Kestrel draft?", "Kestrel: drafting", True),
+        ("Kestrel drafts?", "Kestrel: drafting", False),
+        ("what does drafting tokens from prompts save?", "Drafting Tokens from Prompts", True),
+        ("what does drafting save?", "Drafting: an art", False),
+    ],
+)
+def test_names_count_with_their_case_and_titles_without(question: str, title: str, *, expected: bool) -> None:
+    """A name before the colon must stand there as written; a whole title in any case."""
+    assert names_paper(question, title) is expected
 
 
 # --- the real store against exact search ---

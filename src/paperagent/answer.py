@@ -19,8 +19,8 @@ from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Pap
 if TYPE_CHECKING:
     from paperagent.types import Vector
 
-NAMED_AMONG = 100
-"""Papers whose titles are looked for in the question; also the most that may be asked for."""
+NAMED_AMONG = 40
+"""Papers below the best ones whose titles are looked for in the question."""
 DEFAULT_K = 10
 """Papers that an answer names as retrieved."""
 POOL = 12
@@ -121,8 +121,11 @@ class Pipeline:
 
     def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
         """Return the ``k`` best papers for a query, each with its most telling sentence."""
-        terms, ranked, stats = self._rank(query, self._vector(query), filters)
-        return [_with_snippet(h, terms.stems, stats) for h in self._with_named(query, ranked, k)]
+        terms, stats = self._query(query, self._vector(query))
+        candidates = self._nominate(terms, filters)
+        ranked = retrieve.rank(candidates, terms, stats)
+        hits = self._with_named(query, ranked, candidates, k)
+        return [_with_snippet(h, terms.stems, stats) for h in hits]
 
     def _vector(self, text: str, encoded: Encoded | None = None) -> Vector | None:
         if self._embedder is not None:
@@ -130,13 +133,6 @@ class Pipeline:
         if encoded is None and self._encoder is not None:
             encoded = self._encoder.encode([text])[0]
         return encoded.vector if encoded else None
-
-    def _rank(
-        self, text: str, vector: Vector | None, filters: Filters
-    ) -> tuple[retrieve.Query, list[retrieve.Ranked], retrieve.CorpusStats]:
-        query, stats = self._query(text, vector)
-        candidates = self._nominate(query, filters)
-        return query, retrieve.rank(candidates, query, stats), stats
 
     def _query(self, text: str, vector: Vector | None) -> tuple[retrieve.Query, retrieve.CorpusStats]:
         """Turn text into query terms, mending words that the library does not know."""
@@ -155,11 +151,17 @@ class Pipeline:
             stems=query.stems, vector=query.vector, limit=retrieve.CANDIDATES, filters=filters
         )
 
-    def _with_named(self, text: str, ranked: Sequence[retrieve.Ranked], k: int) -> list[Hit]:
+    def _with_named(
+        self,
+        text: str,
+        ranked: Sequence[retrieve.Ranked],
+        candidates: Sequence[retrieve.Scored],
+        k: int,
+    ) -> list[Hit]:
         """Return the ``k`` best hits, those that the question names raised."""
-        if not retrieve.may_name_papers(text):
-            return self._hits(ranked[:k])
-        return retrieve.raise_named(self._hits(ranked[: max(k, NAMED_AMONG)]), text)[:k]
+        named = retrieve.could_be_named(candidates, text)
+        further = [r for r in ranked[k:] if r.paper_id in named][:NAMED_AMONG]
+        return retrieve.raise_named(self._hits([*ranked[:k], *further]), text)[:k]
 
     def _hits(self, ranked: Sequence[retrieve.Ranked]) -> list[Hit]:
         papers = self._library.get_many([r.paper_id for r in ranked])
@@ -216,7 +218,7 @@ class Pipeline:
             ranked = retrieve.blend(
                 retrieve.rank(candidates, query, stats), retrieve.rank(candidates, query_wide, stats_wide)
             )
-        hits = self._with_named(text, ranked, max(request.k, POOL))
+        hits = self._with_named(text, ranked, candidates, max(request.k, POOL))
         return Found(
             tuple(hits), stats, encoded, context, _sides_agree(ranked), retrieve.gap(ranked or [_NONE])
         )

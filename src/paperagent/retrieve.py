@@ -36,6 +36,7 @@ NAMED_BONUS = 0.5
 _NAME_WORDS, _TITLE_WORDS = 4, 3
 _NAME_LIKE = re.compile(r"\w[A-Z0-9]|\d\w")
 _CAPITALISED = re.compile(r"[A-Z]\w{4,}")
+_COULD_NAME = re.compile(r"\S*(?:\w[A-Z0-9]|\d\w)\S*|(?<=\s)[A-Z]\w{4,}")
 
 _SCAFFOLD = frozenset(
     stem(w)
@@ -196,9 +197,16 @@ def raise_named(hits: Sequence[Hit], question: str) -> list[Hit]:
     return [replace(h, rank=i) for i, h in enumerate(ordered, start=1)]
 
 
-def may_name_papers(question: str) -> bool:
-    """Tell whether a question holds what could name a paper: capitals or digits beyond its first letter."""
-    return _NAME_LIKE.search(question) is not None or re.search(r"\s[A-Z]\w{4,}", question) is not None
+def could_be_named(candidates: Sequence[Scored], question: str) -> set[str]:
+    """Return the ids of those whose title may hold a name in the question, going by their terms alone.
+
+    A title counts twice among the terms, so a word of it stands there twice or more.
+    """
+    stems = analyse(" ".join(_COULD_NAME.findall(question)))
+    if not stems or not candidates:
+        return set()
+    most = _counts(candidates, term_ids(set(stems))).max(axis=1)
+    return {c.paper_id for c, count in zip(candidates, most.tolist(), strict=True) if count > 1}
 
 
 def gap(ranked: Sequence[Ranked]) -> float:

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from paperagent.store import LocalStore
 from paperagent.types import IngestReport, Paper
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TODAY = dt.date(2026, 7, 1)
 TOPICS = ("retrieval", "translation", "robotics", "vision", "speech", "planning", "proteins", "graphs")

@@ -104,7 +104,7 @@ def test_another_feeds_rendering_changes_nothing() -> None:
 
 
 def test_real_ids_win_and_gaps_are_filled() -> None:
-    """A paper known by its content gets its arXiv id, address, days and feeds from the record that has them."""
+    """A paper known by content gets the arXiv id, address and days of the record that has them."""
     first = other_feed(listed=dt.date(2026, 3, 1), first_seen=dt.date(2026, 3, 2))
     merged = identity.merge(first, replace(PLAIN, first_seen=dt.date(2026, 4, 1)))
     assert merged.paper_id == merged.arxiv_id == PLAIN.arxiv_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,9 @@ ANY = Filters()
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[LexicalIndex]:
+def index(tmp_path: Path) -> LexicalIndex:
     """Return an empty index."""
-    yield LexicalIndex(tmp_path / "lexical", create=True)
+    return LexicalIndex(tmp_path / "lexical", create=True)
 
 
 def put(

@@ -252,7 +252,8 @@ def test_another_process_sees_new_papers_at_the_next_call(tmp_path: Path) -> Non
         import sys; from pathlib import Path
         from store_helpers import *
         with LocalStore(Path(sys.argv[1])) as store:
-            ingest(store, [paper(500, abstract="We study zebras."), paper(1, abstract="Nothing is left of it.")])
+            changed = paper(1, abstract="Nothing is left of it.")
+            ingest(store, [paper(500, abstract="We study zebras."), changed])
             store.catch_up_vectors(FakeEmbedder())
         """
         done = run_python(code, tmp_path)

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from paperagent.errors import StoreError
-from paperagent.store.faults import shown, storing
+from paperagent.store.faults import RESTORE, shown, storing
 from paperagent.store.home import writable
 
 APPLICATION_ID = 0x50415047
@@ -157,7 +157,10 @@ class Database:
     def meta(self, key: str) -> int:
         """Return the counter or mark ``key``."""
         with self.reading() as connection:
-            return int(connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+            found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if found is None or not isinstance(found[0], int):
+            raise StoreError(f"{self._what}: it is damaged; {RESTORE}")
+        return found[0]
 
     def note(self, key: str) -> str | None:
         """Return the text kept under ``key``, or None."""

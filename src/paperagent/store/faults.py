@@ -10,16 +10,22 @@ from pathlib import Path
 
 from paperagent.errors import PaperAgentError, StoreError, visible
 
+RESTORE = "restore a backup, or move it away and ingest again"
 _FULL = ("disk is full", "no space left", "file too large", "disk quota", "disk i/o error")
 _READ_ONLY = ("readonly", "read-only", "permission denied")
-_DAMAGED = ("malformed", "not a database", "unsupported file format", "no such table", "no such column")
+_DAMAGED = (
+    "malformed",
+    "not a database",
+    "unsupported file format",
+    "no such table",
+    "no such column",
+    "decode",  # text, or an error that quotes it, is no UTF-8
+)
 _FULL_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def storing(
-    what: str, *, damaged: str = "restore a backup, or move it away and ingest again"
-) -> Iterator[None]:
+def storing(what: str, *, damaged: str = RESTORE) -> Iterator[None]:
     """Raise `StoreError` about ``what`` for any database or file error of the block.
 
     ``damaged`` is the advice for a file that is not what it should be.
@@ -28,7 +34,7 @@ def storing(
         yield
     except PaperAgentError:
         raise
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise store_error(what, error, damaged=damaged) from error
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from paperagent.errors import StoreError, visible
 from paperagent.store import rows
+from paperagent.store.chroma_files import check_files, check_integrity
+from paperagent.store.faults import shown
 from paperagent.store.home import DATABASE, OURS, VECTORS, network_filesystem
 from paperagent.store.identity import text_hash
 from paperagent.store.indexes import Indexes
@@ -184,6 +186,9 @@ def _vectors(library: Library, indexes: Indexes) -> Check:
         )
     folder = indexes.folders[1]
     check_version(library.db.note("chroma"), folder)
+    what = f"vector index {shown(folder)}"
+    check_files(folder, what)
+    check_integrity(folder, what)
     index = VectorIndex(folder, embedder_id=active[1], dim=active[2])
     try:
         held, reachable = index.ids(), index.reachable()

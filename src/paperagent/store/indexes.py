@@ -47,6 +47,8 @@ class Indexes:
         """Release files and threads; a second call does nothing."""
         with self._lock:
             self.forget()
+            if self._lexical is not None:
+                self._lexical.close()
             self._lexical = None
 
     def forget(self) -> None:

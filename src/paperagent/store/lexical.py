@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from paperagent.errors import PaperAgentError, StoreError
 from paperagent.store.faults import shown, store_error
+from paperagent.store.home import writable
 from paperagent.store.identity import day_number
 from paperagent.types import Filters
 
@@ -76,19 +78,36 @@ class LexicalIndex:
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         import tantivy
 
-        self._folder = folder
+        self._folder = folder.absolute()
+        self._mirror: TemporaryDirectory[str] | None = None
         self._what = f"lexical index {shown(folder)}"
         if create:
             folder.mkdir(mode=0o700, exist_ok=True)
         elif not (folder / "meta.json").exists():
             raise StoreError(f"{self._what}: it is missing; {_REPAIR}")
         with _lexical(self._what):
-            self._index = (
-                tantivy.Index(_schema(), path=str(folder)) if create else tantivy.Index.open(str(folder))
-            )
+            if not create and not writable(folder):
+                self._mirror = TemporaryDirectory(prefix="paperagent-")
+                self._link()
+            place = str(folder if self._mirror is None else self._mirror.name)
+            self._index = tantivy.Index(_schema(), path=place) if create else tantivy.Index.open(place)
             self._index.config_reader(reload_policy="manual")
             self._schema = self._index.schema
             self._searcher: Any = self._index.searcher()
+
+    def _link(self) -> None:
+        """Show a folder that cannot be written in one that can: tantivy opens nothing without a lock file."""
+        if self._mirror is not None:
+            for path in self._folder.iterdir():
+                link = Path(self._mirror.name, path.name)
+                if path.suffix != ".lock" and not link.is_symlink():
+                    link.symlink_to(path)
+
+    def close(self) -> None:
+        """Release what was opened; a second call does nothing."""
+        if self._mirror is not None:
+            self._mirror.cleanup()
+            self._mirror = None
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -106,6 +125,7 @@ class LexicalIndex:
     def reload(self) -> None:
         """See the latest commit."""
         with _lexical(self._what):
+            self._link()
             self._index.reload()
             self._searcher = self._index.searcher()
 
@@ -221,6 +241,8 @@ def _schema() -> Any:
 def _all_of(queries: Sequence[Any]) -> Any:
     from tantivy import Occur, Query
 
+    if not queries:
+        return Query.all_query()
     return Query.boolean_query([(Occur.Must, query) for query in queries])
 
 

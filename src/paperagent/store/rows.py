@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from paperagent.errors import StoreError, visible
 from paperagent.store.identity import day_number, tags, text_hash
 from paperagent.types import Paper
 
@@ -53,7 +54,15 @@ def checksum(row: Sequence[Any]) -> bytes:
 
 
 def paper_of(row: Sequence[Any]) -> Paper:
-    """Return the paper of a row of `PAPER`."""
+    """Return the paper of a row of `PAPER`. Raises `StoreError` where its values are damaged."""
+    try:
+        return _paper(row)
+    except (ValueError, TypeError, AttributeError) as error:
+        name = visible(str(row[0]), limit=60)
+        raise StoreError(f"library: paper {name} is damaged; run 'paperagent doctor'") from error
+
+
+def _paper(row: Sequence[Any]) -> Paper:
     return Paper(
         paper_id=row[0],
         title=row[1],

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperagent.errors import PaperAgentError, StoreError, visible
+from paperagent.store.chroma_files import DATABASE, REPAIR, check_files
 from paperagent.store.embeddings import sound
 from paperagent.store.faults import shown, store_error
 
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from paperagent.types import Vector
 
 COLLECTION = "papers"
-DATABASE = "chroma.sqlite3"
 LARGEST_BATCH = 2_000
 """Chroma takes 5,461 at most; smaller ones cost nothing."""
-_REPAIR = "run 'paperagent doctor --repair'"
 _OPENING = threading.Lock()
 _open_paths: set[str] = set()
 
@@ -59,7 +58,7 @@ class VectorIndex:
         if create and not (folder / DATABASE).exists():
             folder.mkdir(mode=0o700, exist_ok=True)
         else:
-            _check_database(folder, self._what)
+            check_files(folder, self._what)
             create = False
         self._open(create=create)
 
@@ -86,7 +85,7 @@ class VectorIndex:
         try:
             collection = self._client.get_collection(COLLECTION, embedding_function=None)
         except NotFoundError as error:
-            raise StoreError(f"{self._what}: its collection is missing; {_REPAIR}") from error
+            raise StoreError(f"{self._what}: its collection is missing; {REPAIR}") from error
         held = collection.metadata or {}
         for key, wanted in self._expected.items():
             if held.get(key) != wanted:
@@ -105,7 +104,7 @@ class VectorIndex:
         """See what another process wrote: an open client never does."""
         with self._lock:
             self.close()
-            _check_database(self._folder, self._what)
+            check_files(self._folder, self._what)
             self._open(create=False)
 
     def close(self) -> None:
@@ -204,21 +203,6 @@ def check_version(made_by: str | None, folder: Path) -> None:
         )
 
 
-def _check_database(folder: Path, what: str) -> None:
-    """Raise where Chroma would silently begin anew: its database is missing, empty or something else."""
-    path = folder / DATABASE
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except FileNotFoundError:
-        raise StoreError(f"{what}: damaged: {DATABASE} is missing; {_REPAIR}") from None
-    except OSError as error:
-        raise store_error(what, error, damaged=_REPAIR) from error
-    if head != b"SQLite format 3\0":
-        why = "is empty" if not head else "is not a database"
-        raise StoreError(f"{what}: damaged: {DATABASE} {why}; {_REPAIR}")
-
-
 def _new_client(folder: Path) -> tuple[Any, str]:
     """Return a client that shares nothing with another one of this process, and its path.
 
@@ -272,5 +256,5 @@ def _chroma(what: str) -> Iterator[None]:
     except (PaperAgentError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        otherwise = f"damaged: Chroma cannot use it; {_REPAIR}"
-        raise store_error(what, error, damaged=_REPAIR, otherwise=otherwise) from error
+        otherwise = f"damaged: Chroma cannot use it; {REPAIR}"
+        raise store_error(what, error, damaged=REPAIR, otherwise=otherwise) from error

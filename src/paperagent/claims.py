@@ -23,7 +23,7 @@ Policy = Literal["withhold", "mark", "repair"]
 """What happens to a claim that fails: kept back, shown marked, or rewritten once by the model."""
 
 _MARKUP = re.compile(
-    r"!?\[([^\[\]]*)\]\([^()]*\)|<[^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
+    r"!?\[([^\[\]]*)\]\([^()]*\)|</?[a-z!?][^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
     r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
     re.IGNORECASE,
 )
@@ -119,7 +119,8 @@ class Ledger:
         text = plain(written.text)
         found = {p: passages.resolve(p) for p in dict.fromkeys(written.evidence)}
         dangling = [p for p, target in found.items() if target is None]
-        citations = self._cite([target for target in found.values() if target is not None])
+        targets = {(t[0].paper_id, t[1].start): t for t in found.values() if t is not None}
+        citations = self._cite(list(targets.values()))
         if dangling:
             shown = [p if _POINTER.fullmatch(p) else "?" for p in map(plain, dangling)]
             claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"dangling": shown})

@@ -108,4 +108,4 @@ def _listed(behind: list[Token]) -> bool:
     *between, following = behind
     live = [t for t in between if t.index >= 0]
     linked = len(live) == 1 and live[0].lower in ("and", "or", "to", "versus")
-    return linked or (not live and following.gap in ("", ","))
+    return linked or (not live and following.gap in ("", ",", "-"))

@@ -10,13 +10,16 @@ from paperagent.text import STOP_WORDS
 
 NEGATIONS = frozenset(
     """not no never without neither nor cannot none nothing nobody nowhere insteadof ratherthan
-        lack lacks lacked lacking absence absent fail fails failed failing failure unable
-        n't hardly scarcely barely seldom rarely except excluding refuse refuses refused""".split()
+    lack lacks lacked lacking absence absent fail fails failed failing failure unable n't
+    hardly scarcely barely seldom rarely except excluding refuse refuses refused overlook
+    overlooks overlooked overlooking ignore ignores ignored ignoring neglect neglects
+    neglected neglecting""".split()
 )
 """Words that deny what follows them."""
 
 VERBAL_NEGATIONS = frozenset(
-    "fail fails failed failing failure unable lack lacks lacked lacking absence absent".split()
+    """fail fails failed failing failure unable lack lacks lacked lacking absence absent overlook overlooks
+    overlooked overlooking ignore ignores ignored ignoring neglect neglects neglected neglecting""".split()
 )
 """Negations that are content words too: a restatement may name the same thing by another of them."""
 
@@ -25,12 +28,13 @@ PARTIAL = frozenset("always necessarily all every each fully entirely completely
 
 HEDGES: dict[str, str] = {
     **dict.fromkeys(
-        "may might could can possibly perhaps potentially maybe potential possible".split(), "possible"
+        "may might could can possibly perhaps potentially maybe potential possible potentialto".split(),
+        "possible",
     ),
     **dict.fromkeys("likely probably presumably plausibly probable expected".split(), "likely"),
     **dict.fromkeys(
         """suggest suggests suggested suggesting seem seems seemed appear appears appeared apparently
-        seemingly indicate indicates indicated indicating hint hints hypothesize
+        seemingly indicate indicates indicated indicating hint hints according hypothesize
         hypothesized speculate believe believed think assume tends tend tended propensity
         estimated hypothesis conjecture imply implies""".split(),
         "suggest",
@@ -120,12 +124,13 @@ FUNCTION = (
         toward towards onto via per however therefore thus hence moreover furthermore
         although though despite whereas since unless whether either one ones us regarding concerning else ever
         yet still even rather quite very much many any every each another several various
-        insteadof notonly because one's let it's be using use used uses based ever every
+        potentialto insteadof notonly because one's let it's be using use used uses based ever every
         respectively finally notably specifically remarkably importantly additionally
         consequently overall namely further also""".split()
     )
 ) - frozenset(
-    """lack lacks lacked lacking absence absent fail fails failed failing failure unable refuse
+    """overlook overlooks overlooked overlooking ignore ignores ignored ignoring neglect neglects neglected
+    neglecting lack lacks lacked lacking absence absent fail fails failed failing failure unable refuse
         refuses refused more less fewer most least before after above below up down first
         last few many""".split()
 )

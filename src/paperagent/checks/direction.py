@@ -11,7 +11,7 @@ from paperagent.checks.negation import Negations
 from paperagent.checks.overlap import SAME, Alignment
 from paperagent.checks.words import GROUPS, Text, lemma
 
-_SAME_THING = 0.33
+_SAME_THING = 0.27
 """Context from which two opposite words are taken to be said of the same thing."""
 
 

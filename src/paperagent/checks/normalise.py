@@ -60,7 +60,7 @@ _COMMANDS = {
     ),
     **dict.fromkeys(("left", "right", "quad", "qquad", "xspace", "rm", "bf", "it", "em", "tt"), ""),
 }
-_LATEX = re.compile(r"\\([a-zA-Z]+)\*?|\\([%&_$#{}])|\\[,;:! ]|[${}]|(?<=\w)~(?=\w)")
+_LATEX = re.compile(r"\\([a-zA-Z]+)\*?|\\([%&_$#{}])|\\[,;:! ]|[${}]|(?<=[\w.])~(?=\w)")
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[,\u202f\u2009]\d{3})+)(?![\d])")
 _PROSE = re.compile(r"\$\d[^$]*? [a-z]{2,} [a-z]{2,}[^$]*\$")
 """A dollar, a digit, and words before the next dollar: money, no formula."""

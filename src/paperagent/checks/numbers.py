@@ -148,7 +148,7 @@ def compare(claim: Number, source: Number) -> str | None:
         return "value"
     if ("-" in (claim.sign, source.sign)) and claim.sign != source.sign:
         return "sign"
-    if not same_unit(claim.unit, source.unit):
+    if _close(claim.value, source.value) and not same_unit(claim.unit, source.unit):
         return "unit"
     return None if same_mark(claim.mark, source.mark) else "mark"
 

@@ -124,14 +124,13 @@ def _phrase(a: Alignment, rank: int, place: int) -> Phrase:
 
 
 def lead(text: Text, rank: int) -> str:
-    """Return the preposition that leads the run of words before a word."""
-    index = text.content[rank].index
-    clause = text.content[rank].clause
-    while index > 0:
-        index -= 1
-        token = text.tokens[index]
-        if token.clause != clause:
+    """Return the preposition that leads the run of words before a word; brackets do not end a run."""
+    word = text.content[rank]
+    for index in range(word.index - 1, -1, -1):
+        token, following = text.tokens[index], text.tokens[index + 1]
+        if token.clause != following.clause and following.gap not in ("(", ")"):
             return ""
         if token.kind == "function" and token.lower not in _PASSED:
-            return token.lower if token.lower in PREPOSITIONS else ""
+            gerund = following.lower.endswith("ing") and following.index != word.index
+            return token.lower if token.lower in PREPOSITIONS and not gerund else ""
     return ""

@@ -42,6 +42,8 @@ class Alignment:
     """Share of the claim's weight that the evidence has, 0..1."""
     copied: float = 0.0
     """Share of tokens, in any order, that the claim and its nearest sentence have alike, 0..1."""
+    agreement: float = 0.0
+    """Mean context of the claim's words in their places, by weight, 0..1."""
     proximity: float = 0.0
     """Share of neighbouring matched words that are neighbours in the evidence too, 0..1."""
 
@@ -69,9 +71,14 @@ class Alignment:
                 highest = max(highest, value)
         return highest
 
-    def matched(self, rank: int) -> bool:
-        """Tell whether the claim's word at ``rank`` has a place in the evidence."""
-        return self.best[rank] is not None
+    def accept(self, rank: int, place: int) -> None:
+        """Count a claim's word as said by a word of the evidence (a denied opposite)."""
+        if self.best[rank] is None:
+            weight = sum(t.weight for t in self.claim.content)
+            self.coverage += FAMILY * self.claim.content[rank].weight / weight
+        self.candidates[rank].append((place, FAMILY))
+        self.best[rank] = (place, FAMILY)
+        self.covered.add(place)
 
 
 def align(claim: Text, source: Text) -> Alignment:
@@ -86,6 +93,7 @@ def align(claim: Text, source: Text) -> Alignment:
     total = sum(t.weight for t in claim.content)
     held = sum(t.weight * b[1] for t, b in zip(claim.content, a.best, strict=True) if b)
     a.coverage = held / total if total else 0.0
+    a.agreement = _agreement(a) / total if total else 0.0
     a.proximity = _proximity(a)
     a.copied = _copied(a)
     return a
@@ -196,6 +204,15 @@ def spelled_out(acronym: str, text: Text) -> list[int]:
             starts.append(at)
         at = text.initials.find(acronym, at + 1)
     return starts
+
+
+def _agreement(a: Alignment) -> float:
+    """Sum the context of the matched words; a verbatim sentence has about .9 a word, which counts as 1."""
+    return sum(
+        t.weight * min(1.0, a.context(t.rank, b[0]) / 0.9)
+        for t, b in zip(a.claim.content, a.best, strict=True)
+        if b
+    )
 
 
 def nearest(a: Alignment) -> list[Token]:

@@ -77,6 +77,8 @@ def _flags(a: Alignment) -> dict[str, tuple[str, ...]]:
     turned = direction.turned(a)
     denied = negation.pair(a)
     crossed = frozenset(p for p in turned if denied.claim_denies(p[0]) != denied.source_denies(p[1]))
+    for rank, place in crossed:
+        a.accept(rank, place)
     return {
         "numbers": (*roles.misread(a), *roles.swapped(a)),
         "negation": tuple(negation.changes(a, denied, crossed)),
@@ -110,7 +112,8 @@ def _missing(claim: Text, a: Alignment) -> str:
 
 
 def _score(a: Alignment, flags: int) -> float:
-    return (0.75 * a.coverage + 0.25 * a.proximity * a.coverage) * 0.8 ** min(flags, 3)
+    """Return coverage and agreement of the surroundings, less for each reason found (0..1)."""
+    return min(1.0, (a.coverage + a.agreement) / 2) * float(0.8 ** min(flags, 3))
 
 
 def _all(*, passed: bool, overlap: float, score: float) -> dict[str, Any]:

@@ -25,7 +25,7 @@ GOOD = ("On the four domains, Tindersift removes 61% of the tokens in the prompt
 SECOND = ("With a 7B generator the mean latency drops from 2.9 to 1.6 seconds.", "1.4")
 WRONG = ("Tindersift removes 16% of the tokens in the prompt.", "1.3")
 LINE = re.compile(r"^(\d+\.\d+) (.*)$", re.MULTILINE)
-TITLE = re.compile(r"^\[(\d+)\] (.*)$", re.MULTILINE)
+TITLE = re.compile(r"^\[(\d+)\] (.*?)(?: \(\d{4}-\d\d-\d\d\))?(?: \(withdrawn\))?$", re.MULTILINE)
 
 
 @functools.cache

@@ -1,0 +1,565 @@
+"""Answers by a model, played by a scripted server over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, checked, desk, passages, reply, titles
+from paperagent.answer import EMPTY_LIBRARY
+from paperagent.errors import EndpointError
+from paperagent.generate import CONVERSATION_CHARS, MAX_OUTPUT_TOKENS
+from paperagent.store import LocalStore
+from paperagent.testing import (
+    CHAT,
+    Reply,
+    Request,
+    chat_chunk,
+    chat_reply,
+    error_reply,
+    sse_reply,
+    stream_reply,
+)
+
+CUT = json.dumps(reply(GOOD, SECOND))[:-60]
+"""A reply that ends inside its second claim."""
+ELSEWHERE = "How much memory does the optimiser of Sablewick need?"
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
+    with desk(monkeypatch, tmp_path / "library") as made:
+        yield made
+
+
+def texts(answer: Any) -> list[str]:
+    return [c.text for c in answer.claims]
+
+
+# --- one call ---
+
+
+def test_an_answer_is_made_of_checked_claims(model: Desk) -> None:
+    """One call; each claim cites the sentence that it points at, quoted by the program."""
+    answer = model.ask(reply(GOOD, SECOND))
+    assert (answer.status, answer.reason, texts(answer)) == ("answered", None, [GOOD[0], SECOND[0]])
+    assert [c.support for c in answer.claims] == ["supported", "quoted"]
+    assert answer.citations[0].quote == passages(model.prompts[0])["1.3"]
+    assert answer.answer == f"{GOOD[0]} [1] {SECOND[0]} [2]"
+    assert (answer.usage.calls, len(model.requests)) == (1, 1)
+    assert answer.usage.input_tokens > 0
+    assert answer.model == "test-model"
+    assert answer.prompt_hash
+
+
+def test_the_prompt_puts_passages_last_inside_a_fence(model: Desk) -> None:
+    """Instructions, date, question, then the numbered sentences between two lines that end it."""
+    model.ask(reply(GOOD))
+    system, user = (m["content"] for m in model.requests[0].messages)
+    fence = next(w for w in user.split() if w.startswith("====")).rstrip(".")
+    lines = user.splitlines()
+    assert lines[-1] == f"{fence} end"
+    assert lines.index(f"{fence} begin") > lines.index(f"Question: {QUESTION}")
+    assert len(passages(user)) > 20
+    assert fence not in system
+    assert model.requests[0].response_format["json_schema"]["strict"] is True
+
+
+def test_a_claim_is_shown_before_the_last_byte(model: Desk) -> None:
+    """Each claim is checked and given as soon as the server has written it."""
+    model.server.enqueue_answer(reply(GOOD, SECOND), chunk=4, pause=0.01)
+    started = time.perf_counter()
+    seen = [(e, time.perf_counter() - started) for e in model.agent.ask_stream(QUESTION, cache=False)]
+    kinds = [e.kind for e, _ in seen]
+    assert kinds == ["retrieved", "claim", "claim", "done"]
+    first, last = seen[1][1], seen[-1][1]
+    assert last - first > 0.2
+    event, answer = seen[1][0], seen[-1][0].answer
+    assert event.claim == answer.claims[0]
+    assert event.citations == answer.citations[:1]
+    checked(answer, model.agent)
+
+
+def test_claims_written_before_the_verdict_wait_for_it(model: Desk) -> None:
+    """A server that ignores the order of keys gets no claim shown that the model then abstains from."""
+    body = {"claims": reply(GOOD)["claims"], "verdict": "abstain", "missing": "", "queries": []}
+    assert model.ask(body).status == "abstained"
+    assert texts(model.ask({**body, "verdict": "answer"})) == [GOOD[0]]
+
+
+@pytest.mark.parametrize("wrap", ["```json\n{}\n```", "Here it is:\n{}\nI hope this helps {{x}}."])
+def test_a_reply_wrapped_in_prose_is_read(model: Desk, wrap: str) -> None:
+    """Servers that ignore the schema still work (row 39)."""
+    answer = model.ask(wrap.replace("{}", json.dumps(reply(GOOD))))
+    assert texts(answer) == [GOOD[0]]
+
+
+def test_a_reply_without_a_stream_is_read(model: Desk) -> None:
+    """A server that answers whole gives the same answer."""
+
+    def whole(request: Request) -> Reply:
+        body = {**request.json(), "stream": False}
+        return chat_reply(Request("POST", CHAT, {}, json.dumps(body).encode()), reply(GOOD))
+
+    model.server.enqueue(whole, path=CHAT)
+    assert texts(model.ask()) == [GOOD[0]]
+
+
+# --- claims that fail ---
+
+
+def test_claims_that_fail_are_withheld_and_told(model: Desk) -> None:
+    """Dangling pointers and refuted claims stay out of the text; notes say how many and why (row 40)."""
+    fake = ("Owls sleep at night.", "9.9")
+    answer = model.ask(reply(GOOD, WRONG, fake, ("Moths too.", "8.8"), ("No pointer.", "")))
+    assert texts(answer) == [GOOD[0]]
+    notes = [n for n in answer.notes if n.startswith("withheld")]
+    assert len(notes) == 3
+    assert WRONG[0] in notes[0]
+    assert "16" in notes[0].partition("” (")[2]
+    assert notes[1] == "withheld: “…” (points at no sentence that was shown; 2 claims)"
+    assert "Owls" not in json.dumps(answer.to_dict())
+
+
+def test_nothing_left_after_withholding_is_an_abstention(model: Desk) -> None:
+    """The reason is typed, and the text does not repeat the claim."""
+    answer = model.ask(reply(WRONG))
+    assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
+    assert "16%" not in answer.answer
+
+
+def test_marking_shows_failed_claims_as_such(model: Desk) -> None:
+    """With ``mark`` they are in the answer, never as supported."""
+    answer = model.ask(reply(GOOD, WRONG, ("Owls.", "9.9")), unsupported="mark")
+    assert [c.support for c in answer.claims] == ["supported", "unsupported", "unsupported"]
+    assert answer.claims[1].checks["numbers"] is False
+    assert answer.claims[2].checks["dangling"] == ["9.9"]
+
+
+def test_a_repair_is_one_more_call_that_names_the_failures(model: Desk) -> None:
+    """The model is told which claim failed why, and what it mends is shown."""
+    answer = model.ask(reply(SECOND, WRONG), reply(GOOD), unsupported="repair")
+    assert texts(answer) == [SECOND[0], GOOD[0]]
+    assert len(model.prompts) == 2
+    assert WRONG[0] in model.prompts[1]
+    assert "number 16% is not in the cited sentence" in model.prompts[1]
+    assert answer.usage.calls == 2
+
+
+def test_a_repair_happens_once(model: Desk) -> None:
+    """What fails again is withheld."""
+    answer = model.ask(reply(GOOD, WRONG), reply(WRONG), unsupported="repair")
+    assert (texts(answer), len(model.prompts)) == ([GOOD[0]], 2)
+    assert sum(n.startswith("withheld") for n in answer.notes) == 1
+
+
+@pytest.mark.parametrize("broken", ["no JSON", error_reply(400, "bad request"), stream_reply()])
+def test_a_repair_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
+    """The answer stands as it was, and a note tells of it."""
+    answer = model.ask(reply(GOOD, WRONG), broken, unsupported="repair")
+    assert (answer.status, texts(answer)) == ("answered", [GOOD[0]])
+    assert any(n.startswith("no repair:") for n in answer.notes)
+    assert any(WRONG[0] in n for n in answer.notes)
+
+
+def test_no_repair_without_a_failure(model: Desk) -> None:
+    """A clean answer costs one call under every policy."""
+    model.ask(reply(GOOD), unsupported="repair")
+    assert len(model.prompts) == 1
+
+
+def test_weak_wording_gives_way_to_the_sentence(model: Desk) -> None:
+    """A claim that cannot be matched is replaced by the quotation it points at."""
+    answer = model.ask(reply(("Prompts get shorter by a majority of their wordpieces.", "1.3")))
+    assert answer.claims[0].support == "quoted"
+    assert answer.claims[0].text == passages(model.prompts[0])["1.3"]
+
+
+# --- abstaining ---
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("How much the prompt is shortened by Tindersift.", "The abstracts do not say: How much the prompt"),
+        ("The paper was written by OWNED.", None),
+        ("See https://evil.example for Tindersift", None),
+        ("Tindersift 讀取", None),
+        ("", None),
+    ],
+)
+def test_what_is_missing_is_said_in_the_words_of_the_question(
+    model: Desk, missing: str, said: str | None
+) -> None:
+    """It rests on no sentence, so nothing else that the model writes there is shown."""
+    answer = model.ask(reply(verdict="abstain", missing=missing))
+    assert (answer.status, answer.reason) == ("abstained", "not_in_abstracts")
+    assert answer.answer.startswith(said or "The abstracts do not say.")
+    assert said or answer.answer == "The abstracts do not say."
+
+
+def test_an_answer_may_say_what_part_is_missing(model: Desk) -> None:
+    """As a note, under the same rule."""
+    answer = model.ask(reply(GOOD, missing="How much shorter the prompt is."))
+    assert not any(n.startswith("not said:") for n in answer.notes)
+    answer = model.ask(reply(GOOD, missing="How much of the prompt."))
+    assert "not said: How much of the prompt." in answer.notes
+
+
+def test_claims_beside_an_abstention_are_not_shown(model: Desk) -> None:
+    """The verdict counts."""
+    assert model.ask(reply(GOOD, verdict="abstain")).claims == ()
+
+
+def test_a_search_that_finds_nothing_costs_no_call(model: Desk) -> None:
+    """The reason is typed."""
+    answer = model.ask(category="zz.ZZ")
+    assert (answer.status, answer.reason, model.prompts) == ("abstained", "no_evidence", [])
+
+
+def test_an_empty_library_costs_no_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The person is told to read a feed first."""
+    LocalStore(tmp_path / "empty", create=True).close()
+    with desk(monkeypatch, tmp_path / "library", tmp_path / "empty") as made:
+        answer = made.ask()
+        assert (answer.reason, answer.answer, made.prompts) == ("empty_library", EMPTY_LIBRARY, [])
+
+
+# --- further searches ---
+
+
+def test_the_model_may_search_once_more(model: Desk) -> None:
+    """New papers are appended, numbers already given stay, and what is found counts as retrieved."""
+    answer = model.ask(reply(verdict="search", queries=["Sablewick quantisation"]), reply(GOOD))
+    first, second = model.prompts
+    assert "You may ask for one more search." in first
+    assert "You may not search again" in second
+    assert titles(second)[: len(titles(first))] == titles(first)
+    assert len(titles(second)) > len(titles(first))
+    assert any("Sablewick" in t for t in titles(second)[6:])
+    assert {h.title for h in answer.hits} >= set(titles(second))
+    assert (texts(answer), answer.usage.calls) == ([GOOD[0]], 2)
+
+
+def test_a_model_that_only_searches_is_stopped(model: Desk) -> None:
+    """Rounds are bounded; asking again is an abstention."""
+    search = reply(verdict="search", queries=["quantised weights", "speech recognition"])
+    answer = model.ask(search, search, search)
+    assert (answer.status, answer.reason, len(model.prompts)) == ("abstained", "not_in_abstracts", 2)
+
+
+def test_the_number_of_rounds_is_a_setting(
+    model: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With three, the model may search twice."""
+    del model
+    monkeypatch.setenv("PAPERAGENT_MAX_ROUNDS", "3")
+    with desk(monkeypatch, tmp_path / "other") as made:
+        made.ask(
+            reply(verdict="search", queries=["speculative decoding"]),
+            reply(verdict="search", queries=["quantised weights"]),
+            reply(GOOD),
+        )
+        assert len(made.prompts) == 3
+
+
+def test_fast_is_one_round(model: Desk) -> None:
+    """The prompt forbids a search, and one that is asked for anyway is not made."""
+    answer = model.ask(reply(verdict="search", queries=["irony"]), effort="fast")
+    assert (len(model.prompts), answer.status) == (1, "abstained")
+    assert "You may not search again" in model.prompts[0]
+
+
+@pytest.mark.parametrize("queries", [[], ["   "], ["Tindersift"], ["?!"]])
+def test_a_search_that_finds_nothing_new_ends_the_rounds(
+    model: Desk, queries: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is asked once more, and told that it may not search."""
+    monkeypatch.setattr("paperagent.generate.MORE_PASSAGES", 1)
+    answer = model.ask(reply(verdict="search", queries=queries), reply(GOOD))
+    assert len(model.prompts) == 2
+    assert "You may not search again" in model.prompts[1]
+    assert "the further search found no other paper" in answer.notes
+
+
+def test_claims_beside_a_search_are_not_shown(model: Desk) -> None:
+    """Only the answer that follows it counts."""
+    answer = model.ask(reply(WRONG, verdict="search", queries=["quantised weights"]), reply(GOOD))
+    assert texts(answer) == [GOOD[0]]
+    assert answer.notes == ()
+
+
+def test_deep_plans_searches_then_answers_once(model: Desk) -> None:
+    """A plan call cuts the question into searches; their papers join the passages of one answer."""
+    plan = reply(verdict="search", queries=["Sablewick outlier channels", "Kestrelode suffix index"])
+    answer = model.ask(plan, reply(GOOD), effort="deep")
+    assert len(model.prompts) == 2
+    assert passages(model.prompts[0]) == {}
+    shown = " ".join(titles(model.prompts[1]))
+    assert "Sablewick" in shown
+    assert "Kestrelode" in shown
+    assert texts(answer) == [GOOD[0]]
+
+
+def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
+    """The question is answered from what was retrieved, and a note says so."""
+    answer = model.ask("I cannot plan", reply(GOOD), effort="deep")
+    assert texts(answer) == [GOOD[0]]
+    assert "the question was not cut into parts: the plan could not be read" in answer.notes
+
+
+# --- the judge ---
+
+
+@pytest.mark.parametrize(
+    ("labels", "noted"),
+    [
+        (["supported", "not_supported"], ["supported", "not_supported"]),
+        (["yes", "partly"], ["unjudged", "partly"]),
+        (["supported"], ["unjudged", "unjudged"]),
+        ("supported", ["unjudged", "unjudged"]),
+        ([{"label": "supported"}, None], ["unjudged", "unjudged"]),
+    ],
+)
+def test_a_judge_chooses_among_the_labels_offered(model: Desk, labels: Any, noted: list[str]) -> None:
+    """Anything else is unjudged; a refuted claim no longer counts as supported."""
+    other = ("With a 7B generator the latency drops from 2.9 to 1.6 seconds.", "1.4")
+    answer = model.ask(reply(GOOD, other), {"labels": labels}, judge=True)
+    assert [c.checks["judge"] for c in answer.claims] == noted
+    assert answer.claims[1].support == ("weak" if noted[1] == "not_supported" else "supported")
+    assert answer.claims[0].text in model.prompts[1]
+    assert answer.citations[0].quote in model.prompts[1]
+
+
+@pytest.mark.parametrize("broken", ["no JSON", error_reply(400, "bad request")])
+def test_a_judge_that_fails_leaves_the_claims_unjudged(model: Desk, broken: Any) -> None:
+    """The answer stands."""
+    answer = model.ask(reply(GOOD), broken, judge=True)
+    assert [(c.support, c.checks["judge"]) for c in answer.claims] == [("supported", "unjudged")]
+
+
+def test_nothing_is_judged_where_nothing_is_claimed(model: Desk) -> None:
+    """An abstention costs one call."""
+    model.ask(reply(verdict="abstain"), judge=True)
+    assert len(model.prompts) == 1
+
+
+# --- faults of the server: the rows of the table that fall to the pipeline ---
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        stream_reply({"refusal": "I cannot help with OWNED."}),
+        stream_reply({"content": '{"verdict": "an'}, finish_reason="content_filter"),
+        error_reply(400, "filtered", code="content_filter"),
+    ],
+)
+def test_36_37_a_refusal_is_refused(model: Desk, said: Reply) -> None:
+    """No second call, no claim, and none of the model's own words."""
+    answer = model.ask(said)
+    assert (answer.status, answer.reason, len(model.prompts)) == ("refused", "refused_by_model", 1)
+    assert "OWNED" not in json.dumps(answer.to_dict())
+    assert answer.hits
+
+
+@pytest.mark.parametrize("end", ["reset", "silent"])
+def test_09_10_a_cut_stream_keeps_what_was_checked(model: Desk, end: str) -> None:
+    """The status is incomplete, and nothing is asked again."""
+    whole = stream_reply(*({"content": CUT[i : i + 9]} for i in range(0, len(CUT), 9)), finish_reason=None)
+    reset = Reply(pieces=[*whole.pieces[:-1], b"data: " + b"x" * 50], headers=whole.headers, reset="body")
+    answer = model.ask(reset if end == "reset" else whole)
+    assert (answer.status, answer.reason) == ("incomplete", "truncated")
+    assert texts(answer) == [GOOD[0]]
+    assert any(n.startswith("incomplete:") for n in answer.notes)
+    assert (len(model.prompts), answer.usage.calls, answer.usage.estimated) == (1, 1, True)
+
+
+def test_11_an_error_in_the_stream_keeps_what_was_checked(model: Desk) -> None:
+    """The status is incomplete with the server's reason, and the call is counted."""
+    answer = model.ask(sse_reply(chat_chunk({"content": CUT}), {"error": {"message": "out of memory"}}))
+    assert (answer.status, texts(answer)) == ("incomplete", [GOOD[0]])
+    assert any("out of memory" in n for n in answer.notes)
+    assert answer.usage.calls == 1
+
+
+def test_11_an_error_before_any_claim_is_raised(model: Desk) -> None:
+    """With what was retrieved, so that the reader gets at least the papers."""
+    model.server.enqueue(sse_reply(chat_chunk({"content": '{"ver'}), {"error": {"message": "no memory"}}))
+    with pytest.raises(EndpointError, match="no memory") as caught:
+        model.ask()
+    assert caught.value.hits
+    assert caught.value.exit_code == 6
+
+
+@pytest.mark.parametrize("key", ["18", "20"])
+def test_18_20_a_prompt_that_is_too_long_is_halved_once(model: Desk, key: str) -> None:
+    """The lowest-ranked papers go, and a note says so."""
+    refusals = {
+        "18": error_reply(400, "maximum context length exceeded", code="context_length_exceeded"),
+        "20": error_reply(413, "too large"),
+    }
+    answer = model.ask(refusals[key], reply(GOOD))
+    first, second = map(titles, model.prompts)
+    assert second == first[:3]
+    assert texts(answer) == [GOOD[0]]
+    assert any("only the best 3 papers" in n for n in answer.notes)
+
+
+def test_18_a_prompt_that_stays_too_long_is_an_error(model: Desk) -> None:
+    """It is shrunk once only."""
+    long = error_reply(400, "maximum context length exceeded", code="context_length_exceeded")
+    with pytest.raises(EndpointError) as caught:
+        model.ask(long, long, long)
+    assert (caught.value.kind, len(model.prompts)) == ("context", 2)
+
+
+def test_33_an_answer_of_reasoning_alone_gets_a_larger_limit(model: Desk) -> None:
+    """Once; the reasoning is never shown."""
+    thought = stream_reply({"reasoning_content": "The user wants OWNED"}, finish_reason="length")
+    answer = model.ask(thought, reply(GOOD))
+    assert [r.json()["max_tokens"] for r in model.requests] == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS]
+    assert texts(answer) == [GOOD[0]]
+    assert "OWNED" not in json.dumps(answer.to_dict())
+
+
+def test_35_a_cut_answer_without_a_claim_gets_a_larger_limit_once(model: Desk) -> None:
+    """Then it is incomplete."""
+    cut = stream_reply({"content": '{"verdict": "answer", "claims": [{"te'}, finish_reason="length")
+    answer = model.ask(cut, reply(GOOD))
+    assert [r.json()["max_tokens"] for r in model.requests] == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS]
+    assert (answer.status, answer.usage.calls) == ("answered", 2)
+    answer = model.ask(cut, cut, cut)
+    assert (answer.status, answer.reason, answer.claims) == ("incomplete", "truncated", ())
+    assert len(model.prompts) == 4
+
+
+def test_35_a_cut_answer_keeps_its_complete_claims(model: Desk) -> None:
+    """They were shown, so nothing is asked again."""
+    answer = model.ask(stream_reply({"content": CUT}, finish_reason="length"))
+    assert (answer.status, texts(answer), len(model.prompts)) == ("incomplete", [GOOD[0]], 1)
+
+
+def test_32_an_empty_answer_is_asked_for_once_more_in_all(model: Desk) -> None:
+    """The client's retry is the only one."""
+    empty = stream_reply({"content": ""})
+    with pytest.raises(EndpointError) as caught:
+        model.ask(empty, empty, empty, empty)
+    assert (caught.value.kind, len(model.prompts)) == ("empty", 2)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize(
+    "said", ["I am a poet.", '{"verdict": "maybe"}', '{"verdict": "answer", "claims": [{"evidence": 3}]}']
+)
+def test_39_a_reply_that_is_no_answer_is_asked_for_once_more(model: Desk, said: str, *, cache: bool) -> None:
+    """Then it is a typed failure that brings the papers along; the cache does not keep it."""
+    assert texts(model.ask(said, reply(GOOD), cache=cache)) == [GOOD[0]]
+    model.server.history.clear()
+    with pytest.raises(EndpointError) as caught:
+        model.ask(said, said, question=ELSEWHERE, cache=cache)
+    assert (caught.value.kind, caught.value.exit_code, len(model.prompts)) == ("malformed", 6, 2)
+    assert caught.value.hits
+
+
+@pytest.mark.parametrize("unit", [" ", '{"text": "The same again.", "evidence": ["1.1"]}, '])
+def test_41_a_model_that_repeats_itself_is_stopped(model: Desk, unit: str) -> None:
+    """Long before its limit; what it said before may stay."""
+    body = f'{{"verdict": "answer", "claims": [{json.dumps(reply(GOOD)["claims"][0])}, ' + unit * 3000
+    answer = model.ask(body)
+    assert (answer.status, texts(answer)[0]) == ("incomplete", GOOD[0])
+    assert answer.usage.output_tokens < 3000
+    assert len(model.prompts) == 1
+
+
+def test_45_a_repeated_call_makes_one_answer(model: Desk) -> None:
+    """A reset before the first text is asked again inside the client: no claim appears twice."""
+    model.server.enqueue(Reply(reset="start"), path=CHAT)
+    answer = model.ask(reply(GOOD), cache=True)
+    assert texts(answer) == [GOOD[0]]
+    assert len(model.prompts) == 2
+    assert texts(model.ask(cache=True)) == [GOOD[0]]
+
+
+def test_48_leaving_early_closes_the_connection(model: Desk) -> None:
+    """What was shown stays with the caller; the server is not read to its end."""
+    model.server.enqueue_answer(reply(GOOD, *[SECOND] * 30), chunk=5, pause=0.005)
+    events = model.agent.ask_stream(QUESTION, cache=False)
+    assert [next(events).kind, next(events).kind] == ["retrieved", "claim"]
+    events.close()
+    deadline = time.monotonic() + 2
+    while not model.server.hung_up and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert model.server.hung_up == 1
+
+
+# --- money ---
+
+
+def test_an_answer_that_could_cost_too_much_is_refused_before_the_call(
+    model: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent, and the message says what it could cost."""
+    del monkeypatch
+    answer = model.ask(max_cost=0.0001, model="gpt-4o")
+    assert (answer.status, answer.reason, model.server.history) == ("refused", "over_budget", [])
+    assert (answer.usage.calls, answer.usage.cost_usd) == (0, 0.0)
+    assert "$0.0001" in answer.answer
+    assert answer.hits
+
+
+def test_a_limit_without_a_price_is_refused(model: Desk) -> None:
+    """What cannot be priced cannot be kept under a limit."""
+    answer = model.ask(max_cost=10.0)
+    assert (answer.status, answer.reason, model.server.history) == ("refused", "over_budget", [])
+    assert "test-model is not known" in answer.answer
+
+
+def test_the_second_call_is_refused_where_the_first_used_the_limit_up(model: Desk) -> None:
+    """What the first answered stays; the repair is not made."""
+    costly = {"prompt_tokens": 1_000_000, "completion_tokens": 10}
+    model.server.enqueue_answer(reply(GOOD, WRONG), usage=costly)
+    answer = model.ask(unsupported="repair", max_cost=1.0, model="gpt-4o")
+    assert (answer.status, texts(answer), len(model.prompts)) == ("answered", [GOOD[0]], 1)
+    assert any(n.startswith("no repair: Not asked") for n in answer.notes)
+
+
+def test_cost_is_known_where_the_price_is(model: Desk) -> None:
+    """Actual usage is priced; for an unknown model the cost is None, not zero."""
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+    model.server.enqueue_answer(reply(GOOD), usage=usage)
+    assert model.ask(model="gpt-4o").usage.cost_usd == pytest.approx(2.5)
+    assert model.ask(reply(GOOD)).usage.cost_usd is None
+
+
+# --- conversations ---
+
+
+def test_a_follow_up_brings_the_conversation_along(model: Desk) -> None:
+    """The prompt holds the earlier turns before the question; without history it has none."""
+    history = [("What is Tindersift?", "A filter of 22 million parameters. [1]")]
+    model.ask(reply(GOOD), question="How much does it shorten the prompt?", history=history)
+    user = model.requests[0].messages[-1]["content"]
+    assert user.index("A filter of 22 million") < user.index("How much does it shorten")
+    model.ask(reply(GOOD))
+    assert "Earlier in this conversation" not in model.prompts[1]
+
+
+def test_the_conversation_is_bounded(model: Desk) -> None:
+    """The latest turns stay; of one that is too long its beginning does."""
+    history = [(f"question {i}", "word " * 60) for i in range(20)]
+    model.ask(reply(GOOD), history=history)
+    user = model.requests[0].messages[-1]["content"]
+    assert "question 19" in user
+    assert "question 3\n" not in user
+    head = user[: user.index(f"Question: {QUESTION}")]
+    assert len(head) < CONVERSATION_CHARS + 200
+    model.ask(reply(GOOD), history=[("the only one", "long " * 5000)])
+    head = model.prompts[1].partition(f"Question: {QUESTION}")[0]
+    assert "Reader: the only one\nAnswer: long long" in head
+    assert len(head) < CONVERSATION_CHARS + len(model.requests[1].messages[0]["content"]) + 300

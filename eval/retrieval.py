@@ -3,8 +3,8 @@
     python eval/retrieval.py [--shared ../shared] [--only scifact|pubmedqa] [--json FILE]
 
 Each set is read into a library of its own in ``bench/.cache`` (minutes the first time) and
-searched as `paperagent search` does. The three rankings are of the same candidates, by
-`Hit.lexical`, `Hit.vector` and `Hit.score`. Exit code 1 where the fused ranking is not at
+searched as `paperagent search` does. The three rankings are of the same candidates, by their
+share of BM25, by cosine, and by both. Exit code 1 where the fused ranking is not at
 least .03 nDCG@10 above the better single one on SciFact.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from paperagent import Filters, Hit, Paper
+from paperagent import Paper, retrieve
 
 if TYPE_CHECKING:
     from paperagent.embed import MiniLM
@@ -33,8 +33,6 @@ RANKINGS = ("lexical", "vector", "fused")
 K = 10
 MARGIN = 0.03
 """What fusing must gain over the better single ranking on SciFact."""
-_ALL = 1000
-"""More than the two indexes nominate together."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,25 +64,34 @@ def load_model() -> MiniLM | None:
 
 def evaluate(folder: Path, model: MiniLM) -> dict[str, Any]:
     """Return the number of queries, and nDCG@10 and R@10 of each ranking."""
-    from paperagent.answer import Pipeline
-
     relevant = judgements(folder)
     queries = [q for q in rows(next(folder.glob("queries*.jsonl"))) if q["id"] in relevant]
+    scores: dict[str, list[tuple[float, float]]] = {name: [] for name in RANKINGS}
     with library(folder, model) as store:
         known = store.get_many({p for ids in relevant.values() for p in ids})
-        pipeline = Pipeline(store, encoder=model)
-        scores: dict[str, list[tuple[float, float]]] = {name: [] for name in RANKINGS}
         for query in queries:
             wanted = {known[i].paper_id for i in relevant[query["id"]]}
-            hits = pipeline.search(query["text"], k=_ALL, filters=Filters())
+            found = search(store, model, query["text"])
             for name in RANKINGS:
-                top = [h.paper_id for h in ranked(hits, name)[:K]]
+                top = [r.paper_id for r in ranked(found, name)[:K]]
                 scores[name].append((ndcg(top, wanted), recall(top, wanted)))
+        papers = store.count()
     figures = {
         name: {f"ndcg@{K}": mean(n for n, _ in pairs), f"recall@{K}": mean(r for _, r in pairs)}
         for name, pairs in scores.items()
     }
-    return {"queries": len(queries), "papers": len(list(rows(folder / "corpus.jsonl.gz"))), **figures}
+    return {"queries": len(queries), "papers": papers, **figures}
+
+
+def search(store: LocalStore, model: MiniLM, text: str) -> list[retrieve.Ranked]:
+    """Return what both indexes nominate for a query, with its scores, as `Pipeline.search` does."""
+    wanted = retrieve.query_stems(text)
+    known = retrieve.CorpusStats(*store.corpus_stats(wanted))
+    stems = tuple(retrieve.mend_spelling(wanted, known.frequency, store.fuzzy))
+    stats = retrieve.CorpusStats(*store.corpus_stats(stems))
+    vector = model.encode([text])[0].vector
+    nominated = store.candidates(stems=stems, vector=vector, limit=retrieve.CANDIDATES)
+    return retrieve.rank(nominated, retrieve.Query(stems, vector), stats)
 
 
 def library(folder: Path, model: MiniLM) -> LocalStore:
@@ -124,14 +131,14 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def ranked(hits: Sequence[Hit], name: str) -> list[Hit]:
-    """Return the hits by one of the scores that they carry."""
+def ranked(found: Sequence[retrieve.Ranked], name: str) -> list[retrieve.Ranked]:
+    """Return the candidates by one of their scores, best first."""
     score = {
-        "lexical": lambda h: h.lexical,
-        "vector": lambda h: -1.0 if h.vector is None else h.vector,
-        "fused": lambda h: h.score,
+        "lexical": lambda r: r.lexical,
+        "vector": lambda r: -1.0 if r.vector is None else r.vector,
+        "fused": lambda r: r.score,
     }[name]
-    return sorted(hits, key=score, reverse=True)
+    return sorted(found, key=score, reverse=True)
 
 
 def ndcg(top: Sequence[str], wanted: Collection[str]) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from paperagent import abstention, citations, conversation, evidence, retrieve
 from paperagent.sentences import split
+from paperagent.suspicion import gives_orders
 from paperagent.text import analyse
 from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
 
@@ -25,7 +26,7 @@ DEFAULT_K = 10
 """Papers that an answer names as retrieved."""
 POOL = 12
 """Papers that are read closely for one question; more cost time and find little."""
-ABSTAIN_BELOW, DOUBT_BELOW = 0.13, 0.3
+ABSTAIN_BELOW, DOUBT_BELOW = 0.13, 0.35
 """Confidence below which the answer is "the abstracts do not say", or is marked as doubtful."""
 UNRELATED_BELOW = 0.25
 """Similarity of the closest sentence below which the library has nothing on the topic."""
@@ -192,7 +193,8 @@ class Pipeline:
             return
         answer = self._write(request, question, readings[: request.k], found)
         clock.lap("generate")
-        answer = replace(answer, hits=hits, notes=(*request.notes, *answer.notes))
+        suspicious = suspicion_notes(r.hit.paper for r in readings[: request.k])
+        answer = replace(answer, hits=hits, notes=(*request.notes, *answer.notes, *suspicious))
         citations.verify(answer, self._library.get_many([c.paper_id for c in answer.citations]))
         clock.lap("verify")
         by_n = {c.n: c for c in answer.citations}
@@ -402,6 +404,12 @@ def _in_conversation(
         return reading
     closest = max(float(e.vector @ context.vector) for e in encoded)
     return replace(reading, similarity=max(reading.similarity, closest))
+
+
+def suspicion_notes(papers: Iterable[Paper]) -> tuple[str, ...]:
+    """Name the papers whose abstracts give orders to whoever processes them."""
+    odd = [p.title for p in papers if any(gives_orders(s.text) for s in split(p.abstract))]
+    return tuple(f"suspicious: “{title}” holds text that gives orders to its reader" for title in odd)
 
 
 def _with_snippet(hit: Hit, stems: Sequence[str], stats: retrieve.CorpusStats) -> Hit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -63,6 +64,7 @@ class PaperAgent:
         """The library's folder."""
         self.notes: tuple[str, ...] = ()
         """What the person should know about this set-up, such as a missing embedding model."""
+        self._unsaid: tuple[str, ...] = ()
         self._lock = threading.RLock()
         self._store: LocalStore | None = None
         self._file: tuple[int, int] | None = None
@@ -176,9 +178,15 @@ class PaperAgent:
         arguments.check_llm_options(model, effort, max_cost, unsupported)
         with_model = self._answers_with_model(arguments.answer_mode(mode))
         request = self._request(question, history, k, arguments.filters(since, until, category, source))
-        if with_model:
-            return self._writer(model, options).stream(request)
-        return self._answerer().stream(request)
+        pipeline = self._answerer()
+        request = replace(request, notes=(*request.notes, *self._say_once()))
+        return (self._writer(model, options) if with_model else pipeline).stream(request)
+
+    def _say_once(self) -> tuple[str, ...]:
+        """Return the notes on this set-up for the first answer, and nothing for later ones."""
+        with self._lock:
+            fresh, self._unsaid = self._unsaid, ()
+            return fresh
 
     def _request(
         self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
@@ -295,7 +303,7 @@ class PaperAgent:
         with self._lock:
             if self._tools is None:
                 self._tools = wiring.load_models(self.settings)
-                self.notes = self._tools.notes
+                self.notes = self._unsaid = self._tools.notes
             return self._tools
 
     def _writer(self, model: str | None, plan: wiring.PlanOptions) -> Writer:
@@ -330,6 +338,8 @@ def _default_agent() -> PaperAgent:
     with _default_lock:
         known = _default.get((fresh.home, os.getpid()))
         if known is None or known.settings != fresh.settings:
+            if known is not None:
+                known.close()
             known = _default[fresh.home, os.getpid()] = fresh
         return known
 
@@ -364,8 +374,6 @@ def _merged(reports: list[IngestReport]) -> IngestReport:
 def _with_vectors(
     report: IngestReport, store: LocalStore, added: int, pending: int, *, notes: tuple[str, ...]
 ) -> IngestReport:
-    from dataclasses import replace
-
     missing = pending or store.status()["vectors"]["pending"]
     return replace(report, embedded=added, pending=missing, notes=(*report.notes, *notes))
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from paperagent.retrieve import is_scaffold
+from paperagent.suspicion import gives_orders
 from paperagent.text import STOP_WORDS, analyse, stem, words
 
 if TYPE_CHECKING:
@@ -205,8 +206,8 @@ def rerank(readings: Sequence[Reading]) -> list[Reading]:
 
 SINGLE, COMPARE_EACH, LIST_PAPERS, LIST_EACH = 4, 3, 6, 2
 """Sentences from the best paper; from each of two compared; papers and sentences of a list."""
-LIST_MARGIN = 0.6
-"""A list holds the papers whose score is that near the best."""
+LIST_MARGIN, LIST_LEAST = 0.6, 3
+"""A list holds the papers whose score is that near the best, and never fewer than three."""
 OTHERS, OTHER_MARGIN = 2, 0.4
 """Further papers that give one sentence each to the answer of one, if their score is that near the best."""
 
@@ -216,7 +217,8 @@ def select(question: Question, readings: Sequence[Reading]) -> list[Pick]:
     if question.kind == "compare":
         plan = [(i, COMPARE_EACH) for i in range(min(2, len(readings)))]
     elif question.kind == "list":
-        plan = [(i, LIST_EACH) for i in range(_near(readings[:LIST_PAPERS], LIST_MARGIN))]
+        near = max(_near(readings[:LIST_PAPERS], LIST_MARGIN), min(LIST_LEAST, len(readings)))
+        plan = [(i, LIST_EACH) for i in range(near)]
     else:
         near = _near(readings[: 1 + OTHERS], OTHER_MARGIN)
         plan = [(0, SINGLE), *((i, 1) for i in range(1, near))]
@@ -233,13 +235,17 @@ def _near(readings: Sequence[Reading], margin: float) -> int:
 
 
 def _best_sentences(question: Question, reading: Reading, count: int) -> list[tuple[int, float]]:
-    """Pick greedily: a sentence's own score, plus what it covers that earlier picks do not."""
+    """Pick greedily: a sentence's own score, plus what it covers that earlier picks do not.
+
+    Sentences that give orders to whoever processes them report nothing and are left out.
+    """
     import numpy as np
 
     scores = sentence_scores(question, reading)
+    orders = [gives_orders(s.text) for s in reading.sentences]
     covered = np.zeros(len(question.weights))
     chosen: list[tuple[int, float]] = []
-    left = set(range(len(scores)))
+    left = {j for j, order in enumerate(orders) if not order} or set(range(len(scores)))
     while left and len(chosen) < count:
         fresh = np.maximum(reading.match - covered, 0.0) if chosen else np.zeros_like(reading.match)
         best = max(left, key=lambda j: (scores[j] + weighted(fresh[j], question.weights), -j))

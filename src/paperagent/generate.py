@@ -16,7 +16,7 @@ from itertools import zip_longest
 from typing import Any, TypeVar
 
 from paperagent import citations
-from paperagent.answer import EMPTY_LIBRARY, NOTHING_FOUND, Clock, Pipeline, Request
+from paperagent.answer import EMPTY_LIBRARY, NOTHING_FOUND, Clock, Pipeline, Request, suspicion_notes
 from paperagent.claims import Checked, Ledger, plain
 from paperagent.errors import EndpointError
 from paperagent.passages import Passages
@@ -98,6 +98,7 @@ class _Session:
             yield self._done("abstained", "no_evidence", NOTHING_FOUND)
             return
         self.passages = Passages.of([h.paper for h in self.hits[:PASSAGES]], salt=self.plan.salt)
+        self.notes += suspicion_notes(self.passages.papers)
         try:
             yield from self._rounds()
         except _OverBudgetError as refused:

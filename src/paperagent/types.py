@@ -57,7 +57,7 @@ class Paper:
     upvotes: int | None = None
     withdrawn: bool = False
     flags: tuple[str, ...] = ()
-    """What cleaning or checks noticed, such as ``control-characters`` or ``suspicious``."""
+    """What cleaning noticed, such as ``control-characters`` or ``bad-date``."""
 
     @property
     def day(self) -> dt.date | None:

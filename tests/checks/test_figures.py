@@ -61,12 +61,10 @@ def test_restatements_are_told_apart() -> None:
 def test_claims_are_checked_fast() -> None:
     """A hundred different claims a second at least, ten times slower than measured."""
     sentence = (
-        "Across {n} datasets the proposed scheduler reduces the mean waiting time by {n}.5% compared with "
-        "the round-robin baseline, but it does not improve throughput under bursty loads of more than {n} jobs."
+        "Across {n} datasets the proposed scheduler reduces the mean waiting time by {n}.5% compared "
+        "with round-robin, but it does not improve throughput under bursty loads of more than {n} jobs."
     )
-    claim = (
-        "Over {n} datasets the scheduler cuts mean waiting time by {n}.5% against the round-robin baseline."
-    )
+    claim = "Over {n} datasets the scheduler cuts mean waiting time by {n}.5% against round-robin."
     began = time.process_time()
     for n in range(2, 202):
         check(claim.format(n=n), [sentence.format(n=n)])

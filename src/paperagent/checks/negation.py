@@ -12,6 +12,9 @@ from paperagent.checks.words import Text, Token
 _REACH = 3
 """Content words that a negation denies behind it."""
 
+_AS_GOOD = 0.6
+"""Share of the best place's context that another place of a word needs."""
+
 
 @dataclass(slots=True)
 class Cue:
@@ -78,12 +81,19 @@ def _fit(a: Alignment, claim: Cue, source: Cue) -> float:
     """Measure how far two negations deny the same words."""
     fit = 0.0
     for order, rank in enumerate(claim.scope):
-        near = [p for p, _ in a.candidates[rank] if p in source.scope]
-        if near:
+        if any(p in source.scope and _belongs(a, rank, p) for p, _ in a.candidates[rank]):
             fit += (1.0, 0.7, 0.5)[order]
     if fit and claim.token.lower == source.token.lower:
         fit += 0.3
     return fit
+
+
+def _belongs(a: Alignment, rank: int, place: int) -> bool:
+    """Tell whether a word of the evidence is the one meant, not the same word in another sentence."""
+    best = a.best[rank]
+    return best is not None and (
+        best[0] == place or a.context(rank, place) >= _AS_GOOD * a.context(rank, best[0])
+    )
 
 
 def changes(a: Alignment, n: Negations, opposed: frozenset[tuple[int, int]]) -> Iterator[str]:

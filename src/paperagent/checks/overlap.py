@@ -22,6 +22,8 @@ _NEIGHBOURS = ((1, 1.0), (2, 0.7), (3, 0.45))
 """Distance in the claim → weight."""
 _OTHER_SIDE = 0.6
 """What a neighbour counts that stands on the other side in the evidence."""
+_DRAWN = 0.15
+"""Share of a claim's matched words from which it draws on a sentence."""
 _CLOSE = 4
 """Neighbouring words of a claim are *near* in the evidence up to this distance in ranks."""
 
@@ -216,14 +218,10 @@ def _agreement(a: Alignment) -> float:
 
 
 def nearest(a: Alignment) -> list[Token]:
-    """Return the tokens of the sentence that the claim is nearest to; all where it draws on several."""
-    held = Counter(a.source.content[place].sentence for place in a.covered)
-    if not held:
-        return []
-    sentence, count = held.most_common(1)[0]
-    if count < 0.8 * held.total():
-        return a.source.tokens
-    return [t for t in a.source.tokens if t.sentence == sentence]
+    """Return the tokens of the sentences that the claim draws on."""
+    held = Counter(a.source.content[best[0]].sentence for best in a.best if best)
+    drawn = {s for s, count in held.items() if count >= _DRAWN * held.total()}
+    return [t for t in a.source.tokens if t.sentence in drawn]
 
 
 def _copied(a: Alignment) -> float:

@@ -80,8 +80,8 @@ def _number_fit(question: Question, reading: Reading, unexplained: NDArray[np.fl
 
 _READ = {"similarity": 5.29, "weakest": 3.28, "number_fit": 3.50, "agree": 1.10}
 _READ_BIAS = -4.77
-_STEMS = {"coverage": 6.0, "gap": 3.0}
-_STEMS_BIAS = -3.0
+_STEMS = {"coverage": 2.91, "gap": 4.24}
+_STEMS_BIAS = -2.12
 
 
 def confidence(found: Signals, *, encoder: bool) -> float:

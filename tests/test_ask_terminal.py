@@ -188,6 +188,26 @@ def test_chat_ctrl_c_in_a_slow_answer_keeps_what_was_shown(
     assert SHORTER[0] not in server.history[-1].messages[-1]["content"]
 
 
+@pytest.mark.parametrize("early", [0.1, 0.5])
+def test_ctrl_c_before_everything_is_loaded(
+    early: float, environ: dict[str, str], server: ScriptedServer
+) -> None:
+    """Ctrl-C as early as can be, while libraries are loaded, leaves a session that answers."""
+    server.responder = saying(SMALL, pause=SLOW)
+    with Terminal([*PROGRAM, "chat"], environ) as screen:
+        screen.expect("›")
+        screen.type(QUESTION + "\r")
+        time.sleep(early)
+        screen.type("\x03")
+        screen.expect("stopped")
+        screen.expect("›")
+        screen.type("How big is Tindersift?\r")
+        screen.expect("test-model · 1 call")
+        screen.expect("›")
+        screen.type("\x04")
+        assert screen.wait() == 0
+
+
 def test_extractive_ask_at_a_terminal(sample_environ: dict[str, str]) -> None:
     """Without a model the same: claims under their paper's title, sources, exit 0, no word of cost."""
     with Terminal([*PROGRAM, "ask", QUESTION], sample_environ) as screen:

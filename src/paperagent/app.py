@@ -213,6 +213,22 @@ class PaperAgent:
             )
         return True
 
+    def warm(self) -> None:
+        """Load the libraries and models that the first question needs; nothing is asked and nothing sent.
+
+        Worth it in a thread of its own where a person may press Ctrl-C: an import that is cut
+        off half way leaves a library unusable for the rest of the process.
+
+        Raises:
+            StoreError, ConfigError: as the first question would.
+        """
+        answerer = self._answerer()
+        if self._answers_with_model(None):
+            self._writer(None, wiring.PlanOptions())
+            wiring.load_client(self.settings)
+        if not self.settings.embedder.startswith("openai:"):  # which would be asked for a vector
+            answerer.search("warm", k=1, filters=Filters())
+
     def get(self, paper_id: str) -> Paper:
         """Return one paper by its id or an alias of it.
 

@@ -107,6 +107,8 @@ class Chat:
     """Passed on with every question, such as filters."""
     model: str | None = None
     """The model that answers; None where answers are quoted without one."""
+    ready: Callable[[], object] | None = None
+    """Called before each question: waits until what answering needs is loaded."""
     clock: Callable[[], float] = time.monotonic
     debug: bool = False
     """Whether an unexpected failure ends the session with its traceback."""
@@ -265,6 +267,8 @@ class Chat:
         """Stream one answer; whatever stops it, the claims shown stay usable and the loop goes on."""
         shown = StreamedAnswer(self.screen, self.told, titles=self.model is None)
         try:
+            if self.ready is not None:
+                self.ready()
             history = list(self.conversation.history)
             shown.follow(self.agent.ask_stream(question, history=history, **self.options))
             self.spent.add(shown.answer.usage if shown.answer else Usage())

@@ -40,6 +40,11 @@ CONNECT_SECONDS, IDLE_SECONDS, LIST_SECONDS = 5.0, 60.0, 5.0
 _T = TypeVar("_T")
 
 
+def load() -> None:
+    """Import the SDK whole; it leaves the part for chat to the first call."""
+    import openai.resources.chat.completions  # noqa: F401 - what importing does is wanted
+
+
 def unread(resource: Any, **request: Any) -> Any:
     """Send ``request`` to one of the client's resources; return the response, whose body is not read yet."""
     return resource.with_streaming_response.create(**request).__enter__().http_response

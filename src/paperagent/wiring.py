@@ -120,6 +120,14 @@ def open_model(settings: Settings, model: str | None) -> TextModel:
     )
 
 
+def load_client(settings: Settings) -> None:
+    """Import what calls and prices a model, whole."""
+    from paperagent import costs, llm
+
+    llm.load()
+    costs.estimate_tokens([""], model_name(settings) or "")
+
+
 def writer(
     settings: Settings, store: LocalStore, pipeline: Pipeline, model: TextModel, options: PlanOptions
 ) -> Writer:

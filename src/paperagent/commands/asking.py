@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +15,7 @@ from paperagent.commands.session import Session, screen, show, warn
 
 if TYPE_CHECKING:
     from paperagent.app import PaperAgent
-    from paperagent.chat import Reader
+    from paperagent.chat import Chat, Reader
     from paperagent.config import Settings
     from paperagent.types import Answer
 
@@ -112,12 +115,33 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
         out = screen()
         reader = _reader(agent.settings)
         model = model_name(agent.settings)
+        session = Chat(agent, reader, out, options=options, model=model, debug=ctx.obj.debug)
         if reader.interactive:
             writes = f"{model} answers; " if model else ""
             out.show([Block("note", f"{papers:,} papers; {writes}/help lists the commands, Ctrl-D leaves")])
-        with terminal_restored():
-            code = Chat(agent, reader, out, options=options, model=model, debug=ctx.obj.debug).run()
+        with terminal_restored(), _warmed(agent, session):
+            code = session.run()
     ctx.exit(code)
+
+
+@contextmanager
+def _warmed(agent: PaperAgent, session: Chat) -> Iterator[None]:
+    """Load what answering needs while the person types, out of reach of Ctrl-C."""
+
+    def warm() -> None:
+        with suppress(Exception):  # whatever is wrong, the first question says it, where it is read
+            agent.warm()
+
+    if not session.reader.interactive:
+        yield
+        return
+    thread = threading.Thread(target=warm, name="warm")
+    thread.start()
+    session.ready = thread.join
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _overrides(given: dict[str, Any]) -> dict[str, Any]:

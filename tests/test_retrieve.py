@@ -212,6 +212,7 @@ def test_gap_is_how_far_the_first_stands_out() -> None:
         ("what does guide say?", set()),
         ("Compare Kestrel with the others", {"kestrel"}),
         ("Kestrel with capitals at the beginning only", set()),
+        ("Training Kestrel for Learners", set()),
         ("", set()),
     ],
 )

@@ -36,7 +36,8 @@ NAMED_BONUS = 0.5
 _NAME_WORDS, _TITLE_WORDS = 4, 3
 _NAME_LIKE = re.compile(r"\w[A-Z0-9]|\d\w")
 _CAPITALISED = re.compile(r"[A-Z]\w{4,}")
-_COULD_NAME = re.compile(r"\S*(?:\w[A-Z0-9]|\d\w)\S*|(?<=\s)[A-Z]\w{4,}")
+_NAME_LIKE_WORD = re.compile(r"\S*(?:\w[A-Z0-9]|\d\w)\S*")
+_CAPITALISED_LATER = re.compile(r"(?<=\s)[A-Z]\w{4,}")
 
 _SCAFFOLD = frozenset(
     stem(w)
@@ -200,9 +201,13 @@ def raise_named(hits: Sequence[Hit], question: str) -> list[Hit]:
 def could_be_named(candidates: Sequence[Scored], question: str) -> set[str]:
     """Return the ids of those whose title may hold a name in the question, going by their terms alone.
 
-    A title counts twice among the terms, so a word of it stands there twice or more.
+    A title counts twice among the terms, so a word of it stands there twice or more. Where every
+    third word has a capital, as in a title, capitals say nothing.
     """
-    stems = analyse(" ".join(_COULD_NAME.findall(question)))
+    capitalised = _CAPITALISED_LATER.findall(question)
+    if 3 * len(capitalised) > len(question.split()):
+        capitalised = []
+    stems = analyse(" ".join([*_NAME_LIKE_WORD.findall(question), *capitalised]))
     if not stems or not candidates:
         return set()
     most = _counts(candidates, term_ids(set(stems))).max(axis=1)

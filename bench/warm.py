@@ -27,7 +27,7 @@ from figures import Figure, p50, p95, run, seconds
 from library import large_library
 
 from paperagent import Filters, PaperAgent
-from paperagent.retrieve import CANDIDATES, query_stems
+from paperagent.retrieve import query_stems
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from paperagent.types import Encoded
 
 SEARCHES, FILTERED, ASKS, BATCHES, RECALLS = 240, 120, 100, 15, 100
+DEPTH = 100
+"""Papers asked of each index by the bare parts, and compared for recall."""
 SHARES = (0.02, 0.1, 0.3, 0.5, 0.9)
 """How much of the library the date filters admit."""
 
@@ -70,7 +72,7 @@ class Bench:
 
     def bare_search(self, query: str) -> Callable[[], None]:
         """Return the search with the bare parts, the query's words analysed beforehand."""
-        return partial(self.bare.search, query, query_stems(query), CANDIDATES)
+        return partial(self.bare.search, query, query_stems(query), DEPTH)
 
     def since(self, share: float) -> dt.date:
         """Return the first day of the newest ``share`` of the papers."""
@@ -103,9 +105,9 @@ def _queries(shared: Path, agent: PaperAgent) -> list[str]:
 
 
 def _mangled(title: str, rng: random.Random) -> str:
-    """Return a title as one remembers it: words left out and, one time in five, a letter too."""
+    """Return a title as one remembers it: words left out and, one time in ten, a letter too."""
     words = [w for w in title.split() if rng.random() < 0.75] or title.split()
-    if rng.random() < 0.2:
+    if rng.random() < 0.1:
         place = max(range(len(words)), key=lambda i: len(words[i]))
         cut = rng.randrange(1, max(2, len(words[place])))
         words[place] = words[place][:cut] + words[place][cut + 1 :]
@@ -213,7 +215,7 @@ def recall(bench: Bench) -> list[Figure]:
             inside = days >= (since or dt.date.min)
             exact = [_exact(np.where(inside, matrix @ v, -2), ids) for v in vectors]
             filters = Filters(since=since)
-            found = [store.candidates(stems=[], vector=v, limit=CANDIDATES, filters=filters) for v in vectors]
+            found = [store.candidates(stems=[], vector=v, limit=DEPTH, filters=filters) for v in vectors]
             figures += _recalls(share, exact, [{c.paper_id for c in each} for each in found])
     plain, inside_dates = figures[:2], figures[2:]
     floors = {_kind(f): f.value - 0.01 for f in plain}
@@ -225,13 +227,13 @@ def _kind(figure: Figure) -> str:
 
 
 def _exact(cosines: NDArray[np.floating], ids: Sequence[str]) -> list[str]:
-    return [ids[i] for i in cosines.argsort()[::-1][:CANDIDATES]]
+    return [ids[i] for i in cosines.argsort()[::-1][:DEPTH]]
 
 
 def _recalls(share: float, exact: Sequence[Sequence[str]], found: Sequence[set[str]]) -> list[Figure]:
     """Return how many of the 10 and of the 100 nearest were among the 100 found."""
     figures = []
-    for k in (10, CANDIDATES):
+    for k in (10, DEPTH):
         each = [len(found_one & set(e[:k])) / k for e, found_one in zip(exact, found, strict=True)]
         name = f"{k} nearest found, newest {share:.0%} of the library"
         figures.append(Figure(name, sum(each) / len(each), "", note=f"worst query {min(each):.2f}"))

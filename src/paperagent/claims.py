@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from paperagent.citations import cite, quoted_claim
 from paperagent.passages import Passages
 from paperagent.reply import WrittenClaim
+from paperagent.sentences import split
 from paperagent.suspicion import asks, gives_orders
 from paperagent.types import Citation, Claim, Paper, Sentence, Support
 
@@ -131,9 +132,21 @@ class Ledger:
         if not stated or asks(text) or any(gives_orders(q) for q in (text, *stated)):
             claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"statement": False})
             return Checked(claim, citations, ("claim or sentence gives orders or asks, and states nothing",))
-        verdict = self.check(text, stated)
+        verdict = self._verdict(text, stated)
         claim = Claim(text, tuple(c.n for c in citations), verdict.support, dict(verdict.checks))
         return Checked(_consistent(claim, citations), citations, tuple(verdict.reasons))
+
+    def _verdict(self, text: str, stated: Sequence[str]) -> Verdict:
+        """Check a claim as a whole and, where it has several sentences, each of them.
+
+        Otherwise a short sentence of the model's own could ride on a long one that is supported.
+        """
+        whole = self.check(text, stated)
+        parts = split(text)
+        if whole.support != "supported" or len(parts) == 1:
+            return whole
+        alone = (self.check(part.text, stated) for part in parts)
+        return next((v for v in alone if v.support not in ("quoted", "supported")), whole)
 
     def _cite(self, targets: Sequence[tuple[Paper, Sentence]]) -> tuple[Citation, ...]:
         """Return citations of sentences, under the numbers they have or the next ones."""

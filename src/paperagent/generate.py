@@ -23,7 +23,7 @@ from paperagent.passages import Passages
 from paperagent.plan import Completion, Pieces, Plan, TextModel
 from paperagent.reply import JUDGE_SCHEMA, SCHEMA, Reader, Reply, WrittenClaim, parse, parse_labels
 from paperagent.retrieve import query_stems
-from paperagent.suspicion import gives_orders
+from paperagent.suspicion import asks, gives_orders
 from paperagent.text import analyse
 from paperagent.types import Answer, Event, Hit, Status, Usage
 
@@ -375,7 +375,7 @@ class _Session:
         yield from (note if n == 1 else f"{note[:-1]}; {n} claims)" for note, n in notes.items())
 
     def _withheld(self, kept: Checked) -> str:
-        sources = (c.quote for c in kept.citations if not gives_orders(c.quote))
+        sources = (c.quote for c in kept.citations if not gives_orders(c.quote) and not asks(c.quote))
         known = {stem for text in (self.request.question, *sources) for stem in analyse(text)}
         if all(stem in known or stem.isdigit() for stem in analyse(kept.claim.text)):
             return f"withheld: “{kept.claim.text}” ({'; '.join(kept.reasons) or kept.fault})"

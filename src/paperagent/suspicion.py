@@ -19,16 +19,18 @@ _TASKS = (
     "respond|reverse|rewrite|say|score|scramble|send|share|show|sort|spell|state|substitute|suggest|"
     "summari[sz]e|switch|tell|translate|treat|use|write"
 )
-_CAPITAL = "|".join(verb.capitalize() for verb in _TASKS.split("|"))
+_NAMES = {"create", "list", "name", "rank", "rate", "score"}
+"""Of the tasks, those that are met inside names, such as "Semantic Score"."""
+_CAPITAL = "|".join(verb.capitalize() for verb in _TASKS.split("|") if verb not in _NAMES)
 _OBJECT = (
     "a|all|an|anagrams|any|as|commonly|each|every|five|four|how|in|letters|me|my|no|numbers|one|only|our|"
     "random|readers|some|spaces|ten|that|the|their|these|this|those|three|to|two|us|users|vowels|what|when|"
     "where|who|why|with|words|your"
 )
 _ORDER = re.compile(
-    # At the start, or behind a sentence, an address or the like, with a capital.
-    rf"(?:\A[\W_]*(?i:(?:please|now|also|next|then|first|finally),?\s+)?(?i:{_TASKS})|"
-    rf"(?:[.!?)\]:]|https?://\S+)\s+(?:{_CAPITAL}))\s+(?i:{_OBJECT})\b"
+    # At the start, or anywhere with a capital: behind an address or "e.g." no sentence begins.
+    rf"(?:\A[\W_]*(?i:(?:please|now|also|next|then|first|finally),?\s+)?(?i:{_TASKS})|\s(?:{_CAPITAL}))"
+    rf"\s+(?i:{_OBJECT})\b"
 )
 _ADDRESSED = re.compile(
     r"""

@@ -10,7 +10,6 @@ import pytest
 
 NO_MAIL = "mail comes with the digest"
 NO_WEB = "the web page comes later"
-NO_MODEL = "answers written by a model come later"
 
 NOT_YET = {
     "bad-089": "papers are not flagged as suspicious yet; that they are answered normally is tested",
@@ -18,10 +17,9 @@ NOT_YET = {
     "bad-034": NO_MAIL,
     "bad-035": NO_MAIL,
     "bad-036": NO_MAIL,
-    "bad-173": NO_MODEL + "; doctor does not call the endpoint yet",
-    "bad-174": NO_MODEL,
-    "bad-177": "there is no such setting; " + NO_MODEL,
-    "bad-178": "there is no such setting; " + NO_MODEL,
+    "bad-173": "doctor does not call the endpoint; the first question says that it does not answer",
+    "bad-177": "there is no such setting",
+    "bad-178": "there is no such setting",
     "bad-184": NO_MAIL,
     "bad-186": NO_MAIL,
     "bad-189": NO_MAIL,
@@ -34,9 +32,7 @@ NOT_YET = {
     "bad-199": "there is no TOML file: settings are in the environment and .env",
     "bad-200": "settings carry no version",
     "bad-267": "there is no /load",
-    "bad-287": NO_MODEL,
-    "bad-289": NO_MODEL,
-    "bad-290": NO_MODEL,
+    "bad-287": "the wait is bounded and Ctrl-C ends it, but nothing says that it waits",
 }
 """Row → why it does not apply yet; `docs/bad_inputs.md` says the same to people."""
 

@@ -127,7 +127,7 @@ def test_what_a_stopped_answer_cost_is_called_unknown(error: BaseException) -> N
     """An answer stopped or failed reports no usage, and /cost does not pretend that it was free."""
     _, printed, _ = talk(FakeAgent(cut_off(1, error)), "a?", "/cost", model="m")
     assert "- last answer: not known: it was stopped or failed" in printed
-    assert "- not counted: 1 stopped or failed" in printed
+    assert "- session: nothing counted\n- not counted: 1 stopped or failed" in printed
 
 
 def test_what_was_shown_before_a_stop_has_its_sources() -> None:

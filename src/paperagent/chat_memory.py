@@ -63,10 +63,11 @@ class Spent:
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the account as names and values."""
+        counted = self.session.calls or not self.uncounted
         unknown = "not known: it was stopped or failed" if self.uncounted else "none yet"
         found = [
             ("last answer", unknown if self.last is None else spending.in_words(self.last)),
-            ("session", spending.in_words(self.session)),
+            ("session", spending.in_words(self.session) if counted else "nothing counted"),
         ]
         if self.uncounted:
             found.append(("not counted", f"{self.uncounted} stopped or failed"))

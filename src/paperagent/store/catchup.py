@@ -13,7 +13,7 @@ from paperagent.store import rows
 from paperagent.store.database import put
 from paperagent.store.desk import Draft
 from paperagent.store.embeddings import sound
-from paperagent.store.faults import shown
+from paperagent.store.faults import FULL, shown
 from paperagent.store.intake import Taken
 from paperagent.store.lexical import Entry, LexicalIndex, Writer
 from paperagent.store.library import Change, Library
@@ -258,7 +258,4 @@ def _metadata(change: Change) -> dict[str, str | int | list[str]]:
 def _check_room(folder: Path, count: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < _FREE + count * _FREE_A_ROW:
-        raise StoreError(
-            f"vector index {shown(folder)}: the disk is full ({free // 2**20} MB free); free some space and "
-            "run the same command again, what was acknowledged is kept"
-        )
+        raise StoreError(f"vector index {shown(folder)}: {FULL}")

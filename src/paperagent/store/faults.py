@@ -11,7 +11,8 @@ from pathlib import Path
 from paperagent.errors import PaperAgentError, StoreError, visible
 
 RESTORE = "restore a backup, or move it away and ingest again"
-_FULL = ("disk is full", "no space left", "file too large", "disk quota", "disk i/o error")
+FULL = "the disk is full; free some space and run the same command again, what was acknowledged is kept"
+_FULL = ("disk is full", "no space left", "file too large", "disk quota")
 _READ_ONLY = ("readonly", "read-only", "permission denied")
 _DAMAGED = (
     "malformed",
@@ -49,9 +50,7 @@ def store_error(
     text = str(error).lower()
     number = error.errno if isinstance(error, OSError) else None
     if number in _FULL_NUMBERS or any(word in text for word in _FULL):
-        why = (
-            "the disk is full; free some space and run the same command again, what was acknowledged is kept"
-        )
+        why = FULL
     elif number in (errno.EACCES, errno.EPERM, errno.EROFS) or any(word in text for word in _READ_ONLY):
         why = "it cannot be written; check its permissions, or choose another PAPERAGENT_HOME"
     elif any(word in text for word in _DAMAGED):

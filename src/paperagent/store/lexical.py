@@ -7,21 +7,24 @@ term queries, so nothing a person or a paper writes is ever parsed as query lang
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from paperagent.errors import PaperAgentError, StoreError
-from paperagent.store.faults import shown, store_error
+from paperagent.store.faults import FULL, shown, store_error
 from paperagent.store.home import writable
 from paperagent.store.identity import day_number
 from paperagent.types import Filters
 
 _HEAP = 50_000_000
 """Bytes that the writer may hold before it writes a segment."""
+_NEEDED = 2**22
+"""Free bytes below which a failure is put down to the disk."""
 _REPAIR = "run 'paperagent doctor --repair'"
 
 
@@ -40,9 +43,9 @@ class Entry:
 class Writer:
     """Puts and deletes papers; nothing is visible before `commit`."""
 
-    def __init__(self, writer: Any, what: str) -> None:
+    def __init__(self, writer: Any, guard: Callable[[], AbstractContextManager[None]]) -> None:
         self._writer = writer
-        self._what = what
+        self._guard = guard
 
     def put(self, entry: Entry, *, replace: bool) -> None:
         """Add a paper; with ``replace`` drop what the index holds under its row."""
@@ -53,19 +56,19 @@ class Writer:
         )
         if entry.day is not None:
             document.add_integer("day", entry.day)
-        with _lexical(self._what):
+        with self._guard():
             if replace:
                 self._writer.delete_documents_by_term("row", entry.row)
             self._writer.add_document(document)
 
     def delete(self, row: int) -> None:
         """Drop a paper."""
-        with _lexical(self._what):
+        with self._guard():
             self._writer.delete_documents_by_term("row", row)
 
     def commit(self) -> None:
         """Make everything so far durable and visible."""
-        with _lexical(self._what):
+        with self._guard():
             self._writer.commit()
 
 
@@ -81,11 +84,12 @@ class LexicalIndex:
         self._folder = folder.absolute()
         self._mirror: TemporaryDirectory[str] | None = None
         self._what = f"lexical index {shown(folder)}"
+        self._guard = partial(_lexical, self._what, folder)
         if create:
             folder.mkdir(mode=0o700, exist_ok=True)
         elif not (folder / "meta.json").exists():
             raise StoreError(f"{self._what}: it is missing; {_REPAIR}")
-        with _lexical(self._what):
+        with self._guard():
             if not create and not writable(folder):
                 self._mirror = TemporaryDirectory(prefix="paperagent-")
                 self._link()
@@ -112,19 +116,19 @@ class LexicalIndex:
     @contextmanager
     def writing(self) -> Iterator[Writer]:
         """Give a writer; what it has not committed when the block fails is dropped."""
-        with _lexical(self._what):
+        with self._guard():
             writer = self._index.writer(heap_size=_HEAP, num_threads=1)
         try:
-            yield Writer(writer, self._what)
+            yield Writer(writer, self._guard)
         finally:
-            with _lexical(self._what):
+            with self._guard():
                 writer.rollback()
                 writer.wait_merging_threads()  # frees the writer's lock file and its threads
             self.reload()
 
     def reload(self) -> None:
         """See the latest commit."""
-        with _lexical(self._what):
+        with self._guard():
             self._link()
             self._index.reload()
             self._searcher = self._index.searcher()
@@ -142,7 +146,7 @@ class LexicalIndex:
         if filters:
             query = _all_of([query, *self._limits(filters)])
         searcher = self._searcher
-        with _lexical(self._what):
+        with self._guard():
             hits = searcher.search(query, limit=limit, count=False).hits
             rows = searcher.fast_field_values("row", [address for _, address in hits])
         return [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
@@ -151,13 +155,13 @@ class LexicalIndex:
         """Return how many papers are inside ``filters``."""
         if not filters:
             return self.count
-        with _lexical(self._what):
+        with self._guard():
             return int(self._searcher.search(_all_of(self._limits(filters)), limit=1).count)
 
     def matching(self, filters: Filters) -> list[int]:
         """Return the rows inside ``filters``, in no order."""
         searcher, query = self._searcher, _all_of(self._limits(filters))
-        with _lexical(self._what):
+        with self._guard():
             hits = searcher.search(query, limit=max(1, searcher.num_docs), count=False).hits
             return [int(row) for row in searcher.fast_field_values("row", [address for _, address in hits])]
 
@@ -166,7 +170,7 @@ class LexicalIndex:
         import tantivy
 
         searcher = self._searcher
-        with _lexical(self._what):
+        with self._guard():
             addresses = [
                 a for _, a in searcher.search(tantivy.Query.all_query(), limit=max(1, self.count)).hits
             ]
@@ -181,14 +185,14 @@ class LexicalIndex:
     def doc_freq(self, stems: Sequence[str]) -> list[int]:
         """Return how many papers hold each stem (replaced papers count until they are merged away)."""
         searcher = self._searcher
-        with _lexical(self._what):
+        with self._guard():
             return [int(searcher.doc_freq("terms", stem)) for stem in stems]
 
     def fuzzy(self, stem: str, distance: int) -> list[str]:
         """Return the library's stems within ``distance`` edits that begin alike, most frequent first."""
         if not stem:
             return []
-        with _lexical(self._what):
+        with self._guard():
             known = self._searcher.terms_with_prefix("terms", stem[0])
         letters, size = set(stem), len(stem)
         # One edit changes the length by one at most, and the set of letters by two.
@@ -247,14 +251,17 @@ def _all_of(queries: Sequence[Any]) -> Any:
 
 
 @contextmanager
-def _lexical(what: str) -> Iterator[None]:
+def _lexical(what: str, folder: Path) -> Iterator[None]:
     """Turn whatever tantivy raises into `StoreError`; its Rust panics are no `Exception`."""
     try:
         yield
     except (PaperAgentError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        raise store_error(what, error, damaged=_REPAIR, otherwise=f"it is damaged; {_REPAIR}") from error
+        # On a full disk tantivy's writer dies in its own thread and only says that it did.
+        full = folder.exists() and shutil.disk_usage(folder).free < _NEEDED
+        why = FULL if full else f"it is damaged; {_REPAIR}"
+        raise store_error(what, error, damaged=_REPAIR, otherwise=why) from error
 
 
 def _within(one: str, other: str, distance: int) -> bool:

@@ -51,6 +51,10 @@ def store_error(
     number = error.errno if isinstance(error, OSError) else None
     if number in _FULL_NUMBERS or any(word in text for word in _FULL):
         why = FULL
+    elif "disk i/o error" in text:  # SQLite's word also for a quota and a limit on file sizes
+        why = (
+            "the disk refuses, being full, over a quota or failing; make room and run the same command again"
+        )
     elif number in (errno.EACCES, errno.EPERM, errno.EROFS) or any(word in text for word in _READ_ONLY):
         why = "it cannot be written; check its permissions, or choose another PAPERAGENT_HOME"
     elif any(word in text for word in _DAMAGED):

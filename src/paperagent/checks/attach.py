@@ -5,10 +5,15 @@ from __future__ import annotations
 from paperagent.checks import numbers
 from paperagent.checks.words import Token
 
+_DURATIONS = frozenset("second minute hour day week month year percent".split())
+"""Nouns before which *one* is a number."""
+
 
 def attach(tokens: list[Token]) -> None:
     """Give each number the scale and unit behind it and the mark before it; share units in lists."""
     for position, token in enumerate(tokens):
+        if token.lower == "one" and position + 1 < len(tokens) and tokens[position + 1].lower in _DURATIONS:
+            token.kind, token.number = "number", numbers.Number(1.0, text=token.text)
         number = token.number
         if number is None:
             continue

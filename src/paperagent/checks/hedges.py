@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from paperagent.checks.cues import HEDGES, QUANTIFIERS, SOFT_HEDGES, STRENGTH_TWINS, STRENGTHENERS
 from paperagent.checks.overlap import Alignment
-from paperagent.checks.words import Text, Token
+from paperagent.checks.words import Text, Token, lemma
 
 _REACH = 4
 """Content words behind a hedge (and two before it) that it makes careful."""
@@ -87,6 +87,8 @@ def overstated(a: Alignment) -> Iterator[str]:
     for token in a.claim.tokens:
         word = token.lower
         if word in STRENGTHENERS and word not in said and not (_TWINS.get(word, frozenset()) & said):
+            if a.source.by_stem.get(lemma(word)[0]):
+                continue
             if word in ("any", "all", "every") and _denied_near(a.claim, token):
                 continue
             yield f"“{token.text}” claims more than the cited sentence"

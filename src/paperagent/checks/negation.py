@@ -12,6 +12,10 @@ from paperagent.checks.words import Text, Token
 _REACH = 3
 """Content words that a negation denies behind it."""
 
+_MOST = 30
+"""Negations of a claim that are paired."""
+_MOST_CITED = 300
+"""Negations of the evidence that are read."""
 _AS_GOOD = 0.6
 """Share of the best place's context that another place of a word needs."""
 
@@ -64,7 +68,7 @@ def _end(text: Text, token: Token, first: int) -> int:
 
 def pair(a: Alignment) -> Negations:
     """Return the negations of both texts, each paired with at most one of the other's."""
-    n = Negations(cues(a.claim), cues(a.source))
+    n = Negations(cues(a.claim)[:_MOST], cues(a.source)[:_MOST_CITED])
     options = [
         (score, i, j)
         for i, c in enumerate(n.claim)

@@ -65,10 +65,12 @@ _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[,\u202f\u2009]\d{3})+)(?![\d]
 _PROSE = re.compile(r"\$\d[^$]*? [a-z]{2,} [a-z]{2,}[^$]*\$")
 """A dollar, a digit, and words before the next dollar: money, no formula."""
 _SPACE = re.compile(r"\s+")
+_INDEX = re.compile(r"(?<=[A-Za-z])\((\d{1,2}|\d?[+-])\)")
+"""``CO(2)``, ``Ca(2+)``: an index that databases write in brackets."""
 _MARKS = (("<=", "≤"), (">=", "≥"), ("+/-", "±"), ("+-", "±"), ("...", " … "))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def normalise(text: str) -> str:
     """Return ``text`` in one spelling: NFKC, no invisible characters, LaTeX symbols as characters."""
     text = _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), text)
@@ -79,6 +81,7 @@ def normalise(text: str) -> str:
         text = _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), text)
     if "\\" in text or "$" in text or "{" in text or "~" in text:
         text = _latex(text)
+    text = _INDEX.sub(r"\1", text)
     for mark, one in _MARKS:
         if mark in text:
             text = text.replace(mark, one)

@@ -98,8 +98,8 @@ MARK_WORDS: tuple[tuple[tuple[str, ...], str], ...] = tuple(
 
 PATTERN = (
     r"(?P<mark>[<>≤≥~±=]\s?)?(?P<sign>(?<![\w)\]%])[+-])?(?P<currency>[$€£])?"
-    r"(?P<value>10\^[-+]?\d+|\d+(?:\.\d+)?|(?<![\w)])\.\d+)"
-    r"(?:(?:\s?[×x]\s?10\s?\^\s?\(?|e)(?P<power>[+-]?\d+)\)?)?"
+    r"(?P<value>10\^[-+]?\d{1,3}(?!\d)|\d+(?:\.\d+)?|(?<![\w)])\.\d+)"
+    r"(?:(?:\s?[×x]\s?10\s?\^\s?\(?|e)(?P<power>[+-]?\d{1,3}(?!\d))\)?)?"
     r"(?P<suffix>\s?%|\s?[x×](?![\w])|(?i:ms|mins?|fps|kb|mb|gb|tb|dba?|[kmg]?hz|[mckn]m|[μµ][ms]|[mk]?g|ml|hrs?|°c)(?![\w-])"
     r"|[kKMBT](?![\w])|(?i:bn|mn)(?![\w])|[shdygWCL](?![\w-]))?"
     r"(?!\w)(?!-[A-Z])"
@@ -128,7 +128,7 @@ def read(match: re.Match[str]) -> Number:
     """Return the number of one match of `PATTERN`."""
     written = match["value"]
     base, _, exponent = written.partition("^")
-    value = float(base) ** int(exponent or 1) * 10.0 ** int(match["power"] or 0)
+    value = float(f"1e{exponent}" if exponent else base) * float(f"1e{match['power'] or 0}")
     unit = UNITS.get(match["currency"] or "", "")
     suffix = (match["suffix"] or "").strip()
     if suffix in SCALES or suffix.lower() in ("k", "bn", "mn"):

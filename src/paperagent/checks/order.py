@@ -24,7 +24,8 @@ PREPOSITIONS = frozenset(
 )
 """Words that give the phrase behind them its role."""
 _MOST = 14
-"""Phrases looked at: longer claims are several sentences, whose order does not matter."""
+_MOST_WORDS = 60
+"""Phrases and words looked at: longer claims are several sentences, whose order does not matter."""
 
 
 @dataclass(slots=True)
@@ -111,11 +112,12 @@ def _phrases(a: Alignment) -> list[Phrase]:
 
 def _words(a: Alignment) -> list[Phrase]:
     """Return the claim's weightier words as phrases of one word; numbers are checked in `roles`."""
-    return [
+    found = [
         _phrase(a, t.rank, best[0])
         for t in a.claim.content
         if (best := a.best[t.rank]) and t.kind != "number" and t.weight >= 1 and not t.lower.endswith("ly")
     ]
+    return found[:_MOST_WORDS]
 
 
 def _phrase(a: Alignment, rank: int, place: int) -> Phrase:

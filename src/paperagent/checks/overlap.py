@@ -24,6 +24,8 @@ _OTHER_SIDE = 0.6
 """What a neighbour counts that stands on the other side in the evidence."""
 _DRAWN = 0.15
 """Share of a claim's matched words from which it draws on a sentence."""
+_MOST = 24
+"""Places of one word that are compared: a text that repeats a word forever must not cost forever."""
 _CLOSE = 4
 """Neighbouring words of a claim are *near* in the evidence up to this distance in ranks."""
 
@@ -86,7 +88,7 @@ class Alignment:
 def align(claim: Text, source: Text) -> Alignment:
     """Return the alignment of an analysed claim with its analysed evidence."""
     a = Alignment(claim, source)
-    a.candidates = [_candidates(t, source) for t in claim.content]
+    a.candidates = [_candidates(t, source)[:_MOST] for t in claim.content]
     _match_compounds(a)
     _match_acronyms(a)
     for rank, found in enumerate(a.candidates):
@@ -109,7 +111,7 @@ def _choose(a: Alignment, rank: int, found: list[tuple[int, float]]) -> tuple[in
 
 def _candidates(token: Token, source: Text) -> list[tuple[int, float]]:
     if token.kind == "number":
-        return [(t.rank, SAME) for t in source.content if _same_number(token, t)]
+        return [(t.rank, SAME) for t in source.numbers if _same_number(token, t)]
     same = source.by_stem.get(token.stem, ())
     found = [(rank, SAME) for rank in same]
     if token.kind == "name":

@@ -24,6 +24,8 @@ _VERBS = frozenset(
 )
 _WINS = frozenset(lemma(w)[0] for w in "outperform surpass exceed beat outdo".split())
 _BE = frozenset("is are was were be been being".split())
+_MOST = 60
+"""Relations of a text that are compared."""
 _NEAR = 4
 """Content words behind a cue that are its right side."""
 _FAR = 9
@@ -73,8 +75,8 @@ def _around(text: Text, token: Token, kind: str) -> Relation:
 
 def reversed_sides(a: Alignment) -> Iterator[str]:
     """Yield a reason for each relation whose sides the claim exchanges."""
-    theirs = relations(a.source)
-    for mine in relations(a.claim):
+    theirs = relations(a.source)[:_MOST]
+    for mine in relations(a.claim)[:_MOST]:
         same = [r for r in theirs if r.kind == mine.kind]
         if same and _crossed(a, mine, max(same, key=lambda r: _near(a, mine, r))):
             yield f"the sides of “{mine.text}” are exchanged"

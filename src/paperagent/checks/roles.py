@@ -16,6 +16,9 @@ _WRONG = {
     "mark": "is bounded otherwise in",
 }
 _WAYS = frozenset({"from", "to", "by"})
+_MORE = frozenset("more less fewer".split())
+_MOST = 40
+"""Numbers of a claim whose places are compared with each other."""
 _LISTED = 3
 """Numbers at most this far apart in ranks are members of one list or range."""
 _PHRASE = 4
@@ -24,7 +27,7 @@ _PHRASE = 4
 
 def misread(a: Alignment) -> Iterator[str]:
     """Yield a reason for each number of the claim that the evidence does not have, or not so."""
-    source = [t for t in a.source.content if t.number]
+    source = a.source.numbers
     seen: Counter[float] = Counter()
     for token in a.claim.content:
         if token.number is None:
@@ -39,6 +42,8 @@ def misread(a: Alignment) -> Iterator[str]:
             yield f"number {token.number.text} is said more often than in the cited sentence"
         elif all(_other_noun(a, token, t) for t in right):
             yield f"number {token.number.text} counts something else in the cited sentence"
+        elif all(_added(a, token, t) for t in right):
+            yield f"number {token.number.text} is a share in the cited sentence, no difference"
         elif all(_other_way(a, token, t) for t in right):
             yield f"number {token.number.text} is reached otherwise in the cited sentence (by, from, to)"
 
@@ -65,6 +70,15 @@ def _other_noun(a: Alignment, token: Token, source: Token) -> bool:
     return not any(p in around for t in mine for p, _ in a.candidates[t.rank])
 
 
+def _added(a: Alignment, token: Token, source: Token) -> bool:
+    """Tell whether the claim makes ``13% of`` into ``13% more``."""
+    mine = a.claim.tokens[token.index + 1 : token.index + 2]
+    theirs = a.source.tokens[source.index + 1 : source.index + 2]
+    if not mine or not theirs or theirs[0].lower != "of":
+        return False
+    return mine[0].degree == 1 or mine[0].lower in _MORE
+
+
 def _other_way(a: Alignment, token: Token, source: Token) -> bool:
     mine, theirs = _way(a.claim, token), _way(a.source, source)
     return bool(mine and theirs and mine != theirs)
@@ -81,7 +95,7 @@ def _way(text: Text, token: Token) -> str:
 
 def swapped(a: Alignment) -> Iterator[str]:
     """Yield a reason where two numbers stand in each other's place, or one in that of another."""
-    mine = [t for t in a.claim.content if t.number and a.best[t.rank]]
+    mine = [t for t in a.claim.content if t.number and a.best[t.rank]][:_MOST]
     used = {b[0] for t in mine if (b := a.best[t.rank])}
     for i, one in enumerate(mine):
         for other in mine[i + 1 :]:
@@ -125,7 +139,7 @@ def _misplaced(a: Alignment, token: Token, used: set[int]) -> bool:
     kept = max(a.context(token.rank, p) for p, _ in a.candidates[token.rank])
     rivals = [
         t.rank
-        for t in a.source.content
+        for t in a.source.numbers
         if t.number
         and t.rank not in used
         and t.number.unit == token.number.unit

@@ -32,6 +32,7 @@ _DENIALS = (
     (re.compile(r"\bcannot\b|\bcan't\b", re.IGNORECASE), "can not"),
     (re.compile(r"\b(\w+)n't\b", re.IGNORECASE), r"\1 not"),
 )
+_MOST_NUMBERS = 400
 _JOINING = frozenset(
     """multi non pre re fine self co sub semi cross inter intra anti over under un meta hyper micro
         macro auto bi tri post super ultra mini e de out up mid""".split()
@@ -44,7 +45,7 @@ _DIRECTIONAL = frozenset("more less fewer most least before after above below up
 """Words that decide a direction but say nothing by themselves."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def analyse(text: str) -> Text:
     """Return ``text`` read into tokens and indexed; do not change the result, it is shared."""
     plain = normalise(text)
@@ -64,9 +65,9 @@ def analyse(text: str) -> Text:
         for group in GROUPS.get(token.stem, ()):
             by_group.setdefault(group, []).append(rank)
     initials = "".join(t.lower[0] for t in content)
-    return Text(
-        plain, tokens, content, by_stem, by_group, by_head, initials, frozenset(t.lower for t in tokens)
-    )
+    counted = [t for t in content if t.number][:_MOST_NUMBERS]
+    lowers = frozenset(t.lower for t in tokens)
+    return Text(plain, tokens, content, by_stem, by_group, by_head, counted, initials, lowers)
 
 
 def _rephrased(plain: str) -> str:

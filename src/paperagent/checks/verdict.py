@@ -29,9 +29,11 @@ _NEAR = 0.60
 _ADDED = 3
 """Content words in a row, unknown to the evidence, from which something was put in: none of 68 honest
 paraphrases has more than two, while a short remark on a long quotation hardly lowers its coverage."""
-_LONGEST_CLAIM = 4_000
+_LONGEST_CLAIM = 3_000
 """Characters; a claim is one sentence, and what is longer is no claim."""
-_LONGEST_EVIDENCE = 200_000
+_MOST_WORDS = 200
+"""Content words of a claim, likewise."""
+_LONGEST_EVIDENCE = 40_000
 """Characters that are read of the evidence."""
 _EDGES = " \"'.,;:"
 _STOP = re.compile(r"[.!?]+$")
@@ -57,11 +59,11 @@ def check(claim: str, evidence: Sequence[str]) -> Verdict:
         return Verdict("unsupported", _all(passed=False, overlap=0.0, score=0.0), ("nothing is cited",))
     if is_quote(claim, evidence):
         return Verdict("quoted", _all(passed=True, overlap=1.0, score=1.0))
-    if len(claim) > _LONGEST_CLAIM:
-        return Verdict(
-            "weak", _all(passed=False, overlap=0.0, score=0.0), ("too long to be checked as one claim",)
-        )
-    a = align(analyse(claim), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
+    text = analyse(claim[: _LONGEST_CLAIM + 1])
+    if len(claim) > _LONGEST_CLAIM or len(text.content) > _MOST_WORDS:
+        reason = "too long to be checked as one claim"
+        return Verdict("weak", _all(passed=False, overlap=0.0, score=0.0), (reason,))
+    a = align(text, analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
     found = _flags(a)
     strange = mixed_script(normalise(claim))
     if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):

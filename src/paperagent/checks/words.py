@@ -70,6 +70,8 @@ class Text:
     """Synonym group → ranks."""
     by_head: dict[str, list[int]] = field(default_factory=dict)
     """First four letters of a stem → ranks, for words of one family."""
+    numbers: list[Token] = field(default_factory=list)
+    """The numbers, at most some hundreds: beyond them a number counts as missing."""
     initials: str = ""
     """First letter of each content word."""
     lowers: frozenset[str] = frozenset()

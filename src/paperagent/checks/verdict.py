@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 from paperagent.checks import direction, hedges, names, negation, order, relations, roles, wording
@@ -120,12 +121,8 @@ def _verdict(a: Alignment, found: Mapping[str, tuple[str, ...]]) -> Verdict:
 
 def _added(a: Alignment) -> list[str]:
     """Return the longest run of content words that the evidence does not have."""
-    longest: list[str] = []
-    run: list[str] = []
-    for token in a.claim.content:
-        run = [*run, token.text] if a.best[token.rank] is None else []
-        longest = max(longest, run, key=len)
-    return longest
+    runs = groupby(a.claim.content, key=lambda token: a.best[token.rank] is None)
+    return max(([t.text for t in run] for unknown, run in runs if unknown), key=len, default=[])
 
 
 def _missing(claim: Text, a: Alignment, added: Sequence[str]) -> str:

@@ -107,3 +107,30 @@ def test_a_query_of_another_embedder_is_refused(home: Path) -> None:
     """The wrong number of dimensions names the fix."""
     with LocalStore(home) as store, pytest.raises(StoreError, match="run 'paperagent reindex'"):
         found(store, vector=FakeEmbedder(dim=8).one("study"))
+
+
+def test_while_another_process_writes_the_index_the_stored_vectors_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chroma's files are opened by one process at a time: reading them half written ends the process."""
+    from store_helpers import ingest
+
+    from paperagent.store import health, indexes
+    from paperagent.store.lock import vector_lock
+
+    monkeypatch.setattr(indexes, "_READER_WAITS", 0.0)
+    monkeypatch.setattr(health, "_PATIENCE", 0.0)
+    filled(tmp_path, 20, embedder=EMBEDDER).close()
+    vector = EMBEDDER.one(embedded_text(paper(3)))
+    with vector_lock(tmp_path, wait=0) as held, LocalStore(tmp_path) as store:
+        assert held
+        assert found(store, vector=vector, limit=1) == {paper(3).paper_id}
+        assert "not examined" in next(c.detail for c in store.doctor().checks if c.name == "vector index")
+    with LocalStore(tmp_path) as reader, LocalStore(tmp_path) as writer:
+        assert len(found(reader, vector=vector)) == 20
+        ingest(writer, [paper(50)])
+        writer.catch_up_vectors(EMBEDDER)
+        with vector_lock(tmp_path, wait=0):
+            assert len(found(reader, vector=vector)) == 20
+        monkeypatch.setattr(reader.indexes, "_retry", 0.0)
+        assert len(found(reader, vector=vector)) == 21

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from paperagent.errors import StoreError, visible
+from paperagent.errors import StoreError, StoreLockedError, visible
 from paperagent.store import rows
 from paperagent.store.chroma_files import check_files, check_integrity
 from paperagent.store.faults import shown
@@ -17,11 +17,12 @@ from paperagent.store.home import DATABASE, OURS, VECTORS, network_filesystem
 from paperagent.store.identity import text_hash
 from paperagent.store.indexes import Indexes
 from paperagent.store.library import Library
-from paperagent.store.vectors import VectorIndex, check_version
 
 REPAIR = "run 'paperagent doctor --repair'"
 RESTORE = "restore a backup, or run 'paperagent doctor --repair' and ingest the feeds again"
 _SHOWN = 5
+_PATIENCE = 5.0
+"""Seconds to wait for another process to let go of the vector index."""
 _LARGEST_ROW = 60_000
 """Bytes a paper that the graph files may take: 384 numbers take 1,700, 4,096 take 17,000."""
 _SMALLEST_FILE = 2**26
@@ -185,15 +186,14 @@ def _vectors(library: Library, indexes: Indexes) -> Check:
             "vector index", True, "not examined: Chroma opens nothing in a folder that cannot be written"
         )
     folder = indexes.folders[1]
-    check_version(library.db.note("chroma"), folder)
     what = f"vector index {shown(folder)}"
     check_files(folder, what)
     check_integrity(folder, what)
-    index = VectorIndex(folder, embedder_id=active[1], dim=active[2])
     try:
-        held, reachable = index.ids(), index.reachable()
-    finally:
-        index.close()
+        with indexes.held_vectors(wait=_PATIENCE) as index:
+            held, reachable = (index.ids(), index.reachable()) if index else (set(), set())
+    except StoreLockedError as error:
+        return Check("vector index", True, f"not examined: {error}")
     wanted = library.indexed_ids("vector_mark")
     lost, extra = wanted - reachable, (held | reachable) - wanted - library.waiting_ids("vector_mark")
     pending = library.pending("vector_mark")

@@ -13,9 +13,10 @@ DATABASE = "library.db"
 LEXICAL = "lexical"
 VECTORS = "vectors"
 LOCK = "writer.lock"
+VECTOR_LOCK = "vectors.lock"
 CHAT_HISTORY = "chat_history"  # the lines typed in `paperagent chat`, see `readers.py`
 _SQLITE = frozenset({DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"})
-OURS = _SQLITE | {LEXICAL, VECTORS, LOCK, CHAT_HISTORY}
+OURS = _SQLITE | {LEXICAL, VECTORS, LOCK, VECTOR_LOCK, CHAT_HISTORY}
 
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})
 

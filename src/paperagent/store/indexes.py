@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,15 @@ from paperagent.store.faults import shown
 from paperagent.store.home import LEXICAL, VECTORS, writable
 from paperagent.store.lexical import LexicalIndex
 from paperagent.store.library import Library
-from paperagent.store.lock import writer_lock
+from paperagent.store.lock import vector_lock, writer_lock
 from paperagent.store.vectors import VectorIndex, check_version, installed_version
 from paperagent.types import Embedder, Filters
 
 if TYPE_CHECKING:
     from paperagent.types import Vector
+
+_READER_WAITS, _READER_RESTS, _WRITER_WAITS = 1.0, 5.0, 60.0
+"""Seconds: another reader opens in half a second, a writer may take half an hour."""
 
 
 class Indexes:
@@ -37,6 +41,8 @@ class Indexes:
         self._dense: tuple[int, Dense] | None = None
         self._seen = -1
         """The vector generation that the open vector index shows."""
+        self._retry = 0.0
+        """When to try again to open the vector index, after another process was found writing it."""
 
     @property
     def folders(self) -> tuple[Path, Path]:
@@ -146,50 +152,75 @@ class Indexes:
         return number, dense.search(vector, limit=limit, filters=filters, lexical=lexical, index=index)
 
     def _open_vectors(self, embedder_id: str, dim: int) -> VectorIndex | None:
-        """Return the vector index, fresh; None where it cannot be opened because nothing can be written."""
-        generation = self._library.db.meta("vector_generation")
-        if self._vectors is None:
-            folder = self.folders[1]
-            if self._library.db.read_only or (folder.exists() and not writable(folder)):
-                return None
-            check_version(self._library.db.note("chroma"), folder)
-            self._vectors = VectorIndex(folder, embedder_id=embedder_id, dim=dim)
-        elif generation != self._seen:
-            self._vectors.reopen()
+        """Return the vector index, fresh where it can be.
+
+        While another process writes it the open one is used as it is, or none: the stored vectors
+        do. None also where nothing can be written, since Chroma opens nothing there.
+        """
+        generation, folder = self._library.db.meta("vector_generation"), self.folders[1]
+        if self._vectors is not None and generation == self._seen:
+            return self._vectors
+        if self._library.db.read_only or (folder.exists() and not writable(folder)):
+            return None
+        if time.monotonic() < self._retry:
+            return self._vectors
+        check_version(self._library.db.note("chroma"), folder)
+        with vector_lock(self._home, wait=_READER_WAITS) as held:
+            if not held:
+                self._retry = time.monotonic() + _READER_RESTS
+                return self._vectors
+            if self._vectors is None:
+                self._vectors = VectorIndex(folder, embedder_id=embedder_id, dim=dim)
+            else:
+                self._vectors.reopen()
+            self._vectors.load()
         self._seen = generation
         return self._vectors
 
+    @contextmanager
+    def held_vectors(self, *, wait: float = _WRITER_WAITS) -> Iterator[VectorIndex | None]:
+        """Give the vector index to no one else for the block; None before the first embedder."""
+        active, folder = self._library.embeddings.active(), self.folders[1]
+        if active is None:
+            yield None
+            return
+        with vector_lock(self._home, wait=wait) as held:
+            if not held:
+                raise StoreLockedError(
+                    "vector index is locked: another process is using it; wait for it to end"
+                )
+            begun = self._library.db.meta("vector_mark") > 0
+            if not begun:  # a kill between making it and the first mark leaves a part
+                self.forget()
+                shutil.rmtree(folder, ignore_errors=True)
+                self._library.set_note("chroma", installed_version())
+            check_version(self._library.db.note("chroma"), folder)
+            index = VectorIndex(folder, embedder_id=active[1], dim=active[2], create=not begun)
+            try:
+                yield index
+            finally:
+                index.close()
+
     def run_vectors(self, embedder: Embedder | None, *, batch: int, progress: Progress | None) -> int:
         """Bring the vector index up to the library; return how many papers it was given. Needs the lock."""
-        active = self._library.embeddings.active()
-        if active is None:
-            return 0
-        folder, begun = self.folders[1], self._library.db.meta("vector_mark") > 0
-        with self._lock:
-            self.forget()
-            if not begun:  # a kill between making it and the first mark leaves a part
-                shutil.rmtree(folder, ignore_errors=True)
+        with self.held_vectors() as index:
+            if index is None:
+                return 0
             self._library.set_note("chroma", installed_version())
-            index = VectorIndex(folder, embedder_id=active[1], dim=active[2], create=not begun)
-        try:
             catch_up = VectorCatchUp(self._library, index, embedder)
-            added = catch_up.run(folder=folder, batch=batch, progress=progress)
-        finally:
-            index.close()
-            self.forget()
+            try:
+                added = catch_up.run(folder=self.folders[1], batch=batch, progress=progress)
+            finally:
+                self._retry = 0.0
         self.lexical_for_writing()
         return added
 
     def reconnect(self) -> None:
         """Add anew the papers that the vector index holds and cannot reach. Needs the writer lock."""
-        active = self._library.embeddings.active()
-        if active is not None:
-            index = VectorIndex(self.folders[1], embedder_id=active[1], dim=active[2])
-            try:
+        with self.held_vectors() as index:
+            if index is not None:
                 reconnect(self._library, index)
-            finally:
-                index.close()
-            self.run_vectors(None, batch=catchup.PAGE, progress=None)
+        self.run_vectors(None, batch=catchup.PAGE, progress=None)
 
     def rebuild_vectors(self, embedder: Embedder | None, progress: Progress | None = None) -> None:
         """Make the vector index anew from stored vectors, the rest with ``embedder``. Needs the lock."""

@@ -8,14 +8,16 @@ import fcntl
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from paperagent.errors import StoreLockedError, visible
 from paperagent.store.faults import shown, storing
-from paperagent.store.home import LOCK
+from paperagent.store.home import LOCK, VECTOR_LOCK
 
+_PAUSE = 0.02
 _TEXT = re.compile(r"pid (\d{1,10})\nsince ([^\n]{1,40})\nhost ([^\n]{1,255})\n")
 
 
@@ -37,13 +39,38 @@ def writer_lock(home: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _take(handle: int) -> None:
+@contextmanager
+def vector_lock(home: Path, *, wait: float) -> Iterator[bool]:
+    """Hold the files of the vector index for the block; give False where ``wait`` seconds did not suffice.
+
+    Chroma ends the process (segmentation fault) when it reads its graph files while another process
+    writes them, so they are opened, and written, by one at a time.
+    """
+    path = home / VECTOR_LOCK
+    with storing(f"vector lock {shown(path)}"):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        end = time.monotonic() + wait
+        while not (held := _try(handle)) and time.monotonic() < end:
+            time.sleep(_PAUSE)
+        yield held
+    finally:
+        os.close(handle)
+
+
+def _try(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise _locked(os.pread(handle, 1024, 0)) from None
+            return False
         raise
+    return True
+
+
+def _take(handle: int) -> None:
+    if not _try(handle):
+        raise _locked(os.pread(handle, 1024, 0))
     since = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"pid {os.getpid()}\nsince {since}\nhost {socket.gethostname()}\n".encode(), 0)

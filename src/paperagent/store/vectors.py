@@ -107,6 +107,10 @@ class VectorIndex:
             check_files(self._folder, self._what)
             self._open(create=False)
 
+    def load(self) -> None:
+        """Read the graph files now, rather than at the first query."""
+        self._anywhere(1)
+
     def close(self) -> None:
         """Release the files; a second call does nothing."""
         with self._lock:
@@ -172,16 +176,16 @@ class VectorIndex:
 
     def reachable(self) -> set[str]:
         """Return the ids that a search can find: fewer than `ids` where a file of the graph is lost."""
+        total = self.count()
+        return set(self._anywhere(total)) if total else set()
+
+    def _anywhere(self, limit: int) -> list[str]:
         import numpy as np
 
-        total = self.count()
-        if not total:
-            return set()
+        vector = np.full((1, self._dim), self._dim**-0.5, np.float32)
         with self._lock, _chroma(self._what):
-            anywhere = np.full((1, self._dim), self._dim**-0.5, np.float32)
-            return set(
-                self._collection.query(query_embeddings=anywhere, n_results=total, include=[])["ids"][0]
-            )
+            found = self._collection.query(query_embeddings=vector, n_results=limit, include=[])["ids"][0]
+        return [str(paper_id) for paper_id in found]
 
 
 def installed_version() -> str:

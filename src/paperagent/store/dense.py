@@ -27,6 +27,8 @@ _FEW = 1_000
 """So many vectors are read from the database faster than Chroma answers."""
 _WIDEST = 600
 """Chroma's time grows with the results asked for: 1.7 ms for 100, 4 ms for 600, 10 ms for 2,000."""
+_LITTLE_WIDER = 2
+"""A question to Chroma that is this much wider still takes less time than comparing with most vectors."""
 _SPARE = 1.25
 """Ask for this much more than the filter's share suggests: the nearest papers are no random sample."""
 _PATIENCE = 3
@@ -53,6 +55,8 @@ class Dense:
         self._dim = dim
         self._lock = threading.Lock()
         self._filtered = 0
+        self._large = False
+        """Whether the library is too large to be kept in memory."""
         self._matrix: Matrix | None = None
         self._counts: dict[Filters, int] = {}
 
@@ -76,14 +80,12 @@ class Dense:
         if index is not None and not filters:
             return Found(ids=[paper_id for paper_id, _ in index.query(vector, limit)])
         admitted = self._count(filters, lexical)
-        large = 4 * self._dim * lexical.count > _LARGEST_MATRIX
-        self._filtered += 1
-        rare = self._matrix is None and self._filtered <= _PATIENCE
-        if admitted > _FEW and index is not None and (large or rare):
+        self._large = 4 * self._dim * lexical.count > _LARGEST_MATRIX
+        if admitted > _FEW and index is not None:
             found = self._wider(vector, limit, filters, index, lexical.count / admitted)
             if found is not None:
                 return found
-        if admitted <= _FEW or large:
+        if admitted <= _FEW or self._large:
             return Found(rows=self._scan(vector, limit, lexical.matching(filters)))
         return Found(rows=self._kept().nearest(vector, limit, filters, lexical))
 
@@ -95,9 +97,11 @@ class Dense:
     def _wider(
         self, vector: Vector, limit: int, filters: Filters, index: VectorIndex, share: float
     ) -> Found | None:
-        """Ask Chroma for more; None where that would be slow or finds too little."""
+        """Ask Chroma for more; None where that would be slow, finds too little, or the memory is faster."""
         wanted = math.ceil(limit * share * _SPARE) + limit // 4
-        if wanted > _WIDEST:
+        self._filtered += 1
+        often = self._filtered > _PATIENCE and not self._large
+        if wanted > _WIDEST or (often and wanted > _LITTLE_WIDER * limit):
             return None
         ids = [paper_id for paper_id, _ in index.query(vector, wanted)]
         inside = self._library.admitted(ids, filters)
@@ -118,5 +122,5 @@ class Dense:
             block = ordered[start : start + _BLOCK]
             held, vectors = self._library.embeddings.load(self._number, self._dim, block)
             found += held.tolist()
-            scores = np.concatenate([scores, vectors @ vector])
+            scores = np.concatenate([scores, np.einsum("ij,j->i", vectors, vector)])
         return nearest_of(found, scores, limit)

@@ -83,6 +83,7 @@ class LexicalIndex:
 
         self._folder = folder.absolute()
         self._mirror: TemporaryDirectory[str] | None = None
+        self._letter: tuple[str, list[tuple[str, int]]] | None = None
         self._what = f"lexical index {shown(folder)}"
         self._guard = partial(_lexical, self._what, folder)
         if create:
@@ -132,6 +133,7 @@ class LexicalIndex:
             self._link()
             self._index.reload()
             self._searcher = self._index.searcher()
+            self._letter = None
 
     @property
     def count(self) -> int:
@@ -192,8 +194,7 @@ class LexicalIndex:
         """Return the library's stems within ``distance`` edits that begin alike, most frequent first."""
         if not stem:
             return []
-        with self._guard():
-            known = self._searcher.terms_with_prefix("terms", stem[0])
+        known = self._beginning(stem[0])
         letters, size = set(stem), len(stem)
         # One edit changes the length by one at most, and the set of letters by two.
         near = (
@@ -202,6 +203,14 @@ class LexicalIndex:
             if -distance <= len(t) - size <= distance and len(letters ^ set(t)) <= 2 * distance
         )
         return [term for term in near if _within(stem, term, distance)]
+
+    def _beginning(self, letter: str) -> list[tuple[str, int]]:
+        """Return the stems that begin so, most frequent first; the last letter asked for is kept."""
+        held = self._letter
+        if held is None or held[0] != letter:
+            with self._guard():
+                held = self._letter = letter, self._searcher.terms_with_prefix("terms", letter)
+        return held[1]
 
     def _any_of(self, stems: Sequence[str]) -> Any:
         from tantivy import Occur, Query

@@ -47,9 +47,9 @@ class Matrix:
         admitted = self._mask(filters, lexical)[first:last]
         places = np.flatnonzero(admitted)
         if _COPYABLE * len(places) < last - first:
-            cosines = self._vectors[first + places] @ vector
+            cosines = np.einsum("ij,j->i", self._vectors[first + places], vector)
         else:
-            cosines = (self._vectors[first:last] @ vector)[places]
+            cosines = np.einsum("ij,j->i", self._vectors[first:last], vector)[places]
         return [int(row) for row in self._rows[first + places[best(limit, cosines)]]]
 
     def _range(self, filters: Filters) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +73,15 @@ def _paper(row: Sequence[Any]) -> Paper:
         updated=_day(row[5]),
         listed=_day(row[6]),
         first_seen=_day(row[7]),
-        categories=tuple(json.loads(row[8])),
+        categories=_names(row[8]),
         url=row[9],
         arxiv_id=row[10],
         doi=row[11],
         version=row[12],
-        sources=tuple(json.loads(row[13])),
+        sources=_names(row[13]),
         upvotes=row[14],
         withdrawn=bool(row[15]),
-        flags=tuple(json.loads(row[16])),
+        flags=_names(row[16]),
     )
 
 
@@ -127,6 +128,12 @@ def chunks(items: Iterable[Any], size: int = _HELD) -> Iterator[tuple[str, list[
     for start in range(0, len(whole), size):
         part = whole[start : start + size]
         yield ", ".join("?" * len(part)), part
+
+
+@lru_cache(maxsize=4096)
+def _names(text: str) -> tuple[str, ...]:
+    """Return a list of categories, feeds or flags, of which a library holds few different ones."""
+    return tuple(json.loads(text))
 
 
 def _iso(day: dt.date | None) -> str | None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from paperagent.types import Vector
 
 COLLECTION = "papers"
+_GRAPH = {"space": "cosine", "max_neighbors": 24, "ef_construction": 200, "ef_search": 250}
+"""Of 74,728 papers Chroma's defaults find .85 of the 100 nearest to a question and leave three unreachable;
+these find .97 and reach all, in 2.6 ms a query instead of 1.7."""
 LARGEST_BATCH = 2_000
 """Chroma takes 5,461 at most; smaller ones cost nothing."""
 _OPENING = threading.Lock()
@@ -75,7 +78,7 @@ class VectorIndex:
         return self._client.create_collection(
             COLLECTION,
             embedding_function=None,
-            configuration={"hnsw": {"space": "cosine"}},
+            configuration={"hnsw": _GRAPH},
             metadata=self._expected,
         )
 

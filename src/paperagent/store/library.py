@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from paperagent.store import rows
 from paperagent.store.database import Database, put
@@ -20,13 +20,8 @@ from paperagent.types import Filters, Paper
 _PAGE = 500
 
 
-class Fact(NamedTuple):
-    """What a search needs to know of a paper. A tuple, because a search makes two hundred."""
-
-    paper_id: str
-    day: int | None
-    terms: bytes
-    vector: bytes | None
+Fact = tuple[str, int | None, bytes, bytes | None]
+"""Id, day, terms and vector of a paper. A plain tuple, because a search reads two hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +141,20 @@ class Library:
 
     def facts(self, row_numbers: Sequence[int], paper_ids: Sequence[str], *, embedder: int) -> list[Fact]:
         """Return the facts of rows and of ids, each paper once, with the vectors of an embedder."""
+        found = self._facts("row", row_numbers, embedder)
+        known = {fact[0] for fact in found}
+        return found + self._facts("paper_id", [i for i in paper_ids if i not in known], embedder)
+
+    def _facts(self, column: str, wanted: Sequence[int] | Sequence[str], embedder: int) -> list[Fact]:
+        found: list[Fact] = []
         base = Embeddings.base(embedder)
-        found: dict[str, Fact] = {}
-        for column, wanted in (("row", row_numbers), ("paper_id", paper_ids)):
-            for marks, part in rows.chunks(name for name in wanted if name not in found):
-                query = (
-                    "SELECT f.paper_id, f.day, f.terms, e.vector FROM facts f LEFT JOIN embeddings e "
-                    f"ON e.slot = ? + f.row AND e.text_hash = f.text_hash WHERE f.{column} IN ({marks})"
-                )
-                found.update((row[0], Fact._make(row)) for row in self._all(query, (base, *part)))
-        return list(found.values())
+        for marks, part in rows.chunks(wanted):
+            query = (
+                "SELECT f.paper_id, f.day, f.terms, e.vector FROM facts f LEFT JOIN embeddings e "
+                f"ON e.slot = ? + f.row AND e.text_hash = f.text_hash WHERE f.{column} IN ({marks})"
+            )
+            found += self._all(query, (base, *part))
+        return found
 
     def days(self) -> list[tuple[int, int]]:
         """Return row and day of every paper, earliest first; 0 stands for no day."""

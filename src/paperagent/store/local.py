@@ -235,14 +235,14 @@ class LocalStore:
 def _candidates(facts: Sequence[Fact]) -> list[Candidate]:
     import numpy as np
 
-    halves = [fact.vector for fact in facts if fact.vector is not None]
+    halves = [vector for _, _, _, vector in facts if vector is not None]
     matrix = (
         np.frombuffer(b"".join(halves), "<f2").astype(np.float32).reshape(len(halves), -1) if halves else ()
     )
     vectors = iter(matrix)
     return [
-        Candidate(f.paper_id, unpack_terms(f.terms), None if f.vector is None else next(vectors), f.day)
-        for f in facts
+        Candidate(paper_id, unpack_terms(terms), None if vector is None else next(vectors), day)
+        for paper_id, day, terms, vector in facts
     ]
 
 

@@ -55,22 +55,27 @@ class ExactLibrary:
         return view
 
     def count(self) -> int:
+        """Return the number of papers."""
         return len(self.papers)
 
     def corpus_stats(self, stems: Collection[str]) -> tuple[int, float, dict[str, int]]:
+        """Return papers, mean length and document frequencies."""
         return len(self.papers), self.average_length, {s: self.frequency[s] for s in stems}
 
     def fuzzy(self, stem: str, distance: int) -> list[str]:
+        """Return known stems within an edit distance, most frequent first."""
         near = [s for s in self.frequency if s[0] == stem[0] and s.isalpha() and _within(s, stem, distance)]
         return sorted(near, key=lambda s: (-self.frequency[s], s))
 
     def candidates(
         self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters
     ) -> list[Held]:
+        """Return every paper that the filters admit."""
         del stems, vector, limit
         return [self.held[i] for i, p in self.papers.items() if filters.admits(p)]
 
     def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
+        """Return the papers by id."""
         return {i: self.papers[i] for i in paper_ids if i in self.papers}
 
 

@@ -108,9 +108,8 @@ def report(rows: Sequence[dict[str, Any]], *, failures: bool) -> None:
         print(f"{name:12s} {len(group):3d} {cells}")
     print(f"AUROC of confidence, answerable against not: {auroc(rows, lambda _: True):.3f}")
     fact = "absent_fact"
-    print(
-        f"  without questions whose paper is there but not the fact: {auroc(rows, lambda r: fact not in r['tags']):.3f}"
-    )
+    rest = auroc(rows, lambda r: fact not in r["tags"])
+    print(f"  without questions whose paper is there but not the fact: {rest:.3f}")
     for r in rows if failures else ():
         if r["answerable"] and not (r["evidence_any"] and r["must_include"] and r["gold_in_top5"]):
             print({k: r[k] for k in ("id", "kind", "confidence", *COLUMNS[:7])})

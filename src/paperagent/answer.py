@@ -25,7 +25,9 @@ NAMED_AMONG = 40
 DEFAULT_K = 10
 """Papers that an answer names as retrieved."""
 POOL = 12
-"""Papers that are read closely for one question; more cost time and find little."""
+"""Papers that are read for one question; more cost time and find little."""
+GLANCE = 3
+"""Sentences of a paper that are read before it is known whether the rest is worth it."""
 ABSTAIN_BELOW, DOUBT_BELOW = 0.13, 0.35
 """Confidence below which the answer is "the abstracts do not say", or is marked as doubtful."""
 UNRELATED_BELOW = 0.25
@@ -112,7 +114,7 @@ class Pipeline:
         self._library = library
         self._encoder = encoder
         self._embedder = embedder
-        self._read: dict[str, list[Encoded]] = {}
+        self._read: dict[str, Encoded] = {}
 
     def holds_papers(self) -> bool:
         """Tell whether there is anything to answer from."""
@@ -123,7 +125,7 @@ class Pipeline:
     def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
         """Return the ``k`` best papers for a query, each with its most telling sentence."""
         terms, stats = self._query(query, self._vector(query))
-        candidates = self._nominate(terms, filters)
+        candidates = self._nominate(terms, filters, k)
         ranked = retrieve.rank(candidates, terms, stats)
         hits = self._with_named(query, ranked, candidates, k)
         return [_with_snippet(h, terms.stems, stats) for h in hits]
@@ -147,9 +149,9 @@ class Pipeline:
     def _stats(self, stems: Collection[str]) -> retrieve.CorpusStats:
         return retrieve.CorpusStats(*self._library.corpus_stats(sorted(stems)))
 
-    def _nominate(self, query: retrieve.Query, filters: Filters) -> Sequence[retrieve.Scored]:
+    def _nominate(self, query: retrieve.Query, filters: Filters, k: int) -> Sequence[retrieve.Scored]:
         return self._library.candidates(
-            stems=query.stems, vector=query.vector, limit=retrieve.CANDIDATES, filters=filters
+            stems=query.stems, vector=query.vector, limit=max(retrieve.CANDIDATES, k), filters=filters
         )
 
     def _with_named(
@@ -207,7 +209,7 @@ class Pipeline:
         text = request.question
         encoded = self._encoder.encode([text])[0] if self._encoder else None
         query, stats = self._query(text, self._vector(text, encoded))
-        candidates = list(self._nominate(query, request.filters))
+        candidates = list(self._nominate(query, request.filters, request.k))
         ranked = retrieve.rank(candidates, query, stats)
         context = None
         if request.history and (
@@ -216,7 +218,7 @@ class Pipeline:
             wider = conversation.in_context(text, request.history)
             context = self._encoder.encode([wider])[0] if self._encoder else None
             query_wide, stats_wide = self._query(wider, self._vector(wider, context))
-            candidates = _union(candidates, self._nominate(query_wide, request.filters))
+            candidates = _union(candidates, self._nominate(query_wide, request.filters, request.k))
             ranked = retrieve.blend(
                 retrieve.rank(candidates, query, stats), retrieve.rank(candidates, query_wide, stats_wide)
             )
@@ -226,37 +228,56 @@ class Pipeline:
         )
 
     def read(self, request: Request, found: Found) -> tuple[evidence.Question, list[evidence.Reading]]:
-        """Read the best papers sentence by sentence and rank them by what they say."""
+        """Read the best papers and rank them by what they say.
+
+        Encoding is what an answer costs, so it goes in two steps: of each paper the title and its
+        most promising sentences, then the papers that came first, whole. That needs half the
+        texts of reading all whole, and finds the same (`eval/questions.py`).
+        """
         question = evidence.ask(request.question, found.encoded, _informativeness(found.stats))
         pool = [h for h in found.hits[:POOL] if h.paper.abstract.strip()]
-        parts = [tuple(split(h.paper.abstract)) for h in pool]
-        encoded = self._encode_papers(pool, parts) if question.encoded is not None else [None] * len(pool)
-        readings = [
-            evidence.read(question, hit, sentences, states)
-            for hit, sentences, states in zip(pool, parts, encoded, strict=True)
+        papers = [(h, tuple(split(h.paper.abstract))) for h in pool]
+        context = found.context if conversation.refers_back(request.question) else None
+        if question.encoded is None:
+            return question, evidence.rerank([evidence.read(question, h, s, None) for h, s in papers])
+        chosen = [evidence.promising(question, sentences, GLANCE) for _, sentences in papers]
+        glanced = evidence.rerank(self._read_parts(question, papers, chosen, context))
+        whole = {r.hit.paper_id for r in glanced[: _WHOLE[question.kind]]}
+        chosen = [
+            set(range(len(sentences))) if hit.paper_id in whole else some
+            for (hit, sentences), some in zip(papers, chosen, strict=True)
         ]
-        if found.context is not None and conversation.refers_back(request.question):
-            readings = [_in_conversation(r, found.context, e) for r, e in zip(readings, encoded, strict=True)]
-        return question, evidence.rerank(readings)
+        return question, evidence.rerank(self._read_parts(question, papers, chosen, context))
 
-    def _encode_papers(
-        self, pool: Sequence[Hit], parts: Sequence[Sequence[Sentence]]
-    ) -> list[list[Encoded] | None]:
-        """Encode title and sentences of each paper, keeping those read before."""
+    def _read_parts(
+        self,
+        question: evidence.Question,
+        papers: Sequence[tuple[Hit, tuple[Sentence, ...]]],
+        chosen: Sequence[Collection[int]],
+        context: Encoded | None,
+    ) -> list[evidence.Reading]:
+        """Read of each paper the title and the chosen sentences."""
+        wanted = [
+            [hit.title, *(s.text if s.index in some else None for s in sentences)]
+            for (hit, sentences), some in zip(papers, chosen, strict=True)
+        ]
+        known = self._encode([text for texts in wanted for text in texts if text is not None])
+        readings = []
+        for (hit, sentences), texts in zip(papers, wanted, strict=True):
+            encoded = [None if text is None else known[text] for text in texts]
+            reading = evidence.read(question, hit, sentences, encoded)
+            readings.append(_in_conversation(reading, context, encoded))
+        return readings
+
+    def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
+        """Encode texts, keeping those read before."""
         assert self._encoder is not None
-        held = self._read  # once: another thread may forget papers meanwhile
-        keys = [f"{h.paper_id}\n{hash((h.title, h.paper.abstract))}" for h in pool]
-        todo = [i for i, key in enumerate(keys) if key not in held]
-        texts = [t for i in todo for t in (pool[i].title, *(s.text for s in parts[i]))]
-        states = iter(self._encoder.encode(texts))
-        fresh = {keys[i]: [next(states) for _ in range(1 + len(parts[i]))] for i in todo}
-        known = {**held, **fresh}
-        self._remember(fresh)
-        return [known[key] for key in keys]
-
-    def _remember(self, fresh: Mapping[str, list[Encoded]]) -> None:
-        merged = {**self._read, **fresh}
-        self._read = dict(list(merged.items())[-_REMEMBERED:])
+        held = self._read  # once: another thread may forget texts meanwhile
+        todo = list(dict.fromkeys(t for t in texts if t not in held))
+        fresh = dict(zip(todo, self._encoder.encode(todo), strict=True)) if todo else {}
+        if fresh:
+            self._read = dict(list({**held, **fresh}.items())[-_REMEMBERED:])
+        return {t: fresh[t] if t in fresh else held[t] for t in texts}
 
     def _write(
         self,
@@ -289,8 +310,10 @@ class Pipeline:
 EMPTY_LIBRARY = "The library is empty: read a feed first, with `paperagent ingest SOURCE`."
 NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
 
-_REMEMBERED = 120
-"""Papers whose token states are kept in memory, about 0.4 MB each."""
+_REMEMBERED = 1_000
+"""Texts whose token states are kept in memory, about 45 kB each."""
+_WHOLE: Mapping[evidence.Kind, int] = {"single": 5, "compare": 5, "list": evidence.LIST_PAPERS}
+"""Papers that are read whole after the first glance, by the kind of question."""
 _NONE = retrieve.Ranked("", 0.0, 0.0, None)
 
 
@@ -397,12 +420,12 @@ def _nothing_found(request: Request, clock: Clock) -> Answer:
 
 
 def _in_conversation(
-    reading: evidence.Reading, context: Encoded, encoded: Sequence[Encoded] | None
+    reading: evidence.Reading, context: Encoded | None, encoded: Sequence[Encoded | None]
 ) -> evidence.Reading:
-    """Let the conversation count for how close a paper is to the topic."""
-    if encoded is None:
+    """Let the conversation, where there is one, count for how close a paper is to the topic."""
+    if context is None:
         return reading
-    closest = max(float(e.vector @ context.vector) for e in encoded)
+    closest = max(float(e.vector @ context.vector) for e in encoded if e is not None)
     return replace(reading, similarity=max(reading.similarity, closest))
 
 

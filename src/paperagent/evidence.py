@@ -160,14 +160,18 @@ def read(
     question: Question,
     hit: Hit,
     sentences: Sequence[Sentence],
-    encoded: Sequence[Encoded] | None,
+    encoded: Sequence[Encoded | None] | None,
 ) -> Reading:
-    """Match a question with one paper; ``encoded`` holds the title and then each sentence."""
+    """Match a question with one paper; ``encoded`` holds the title and then each sentence.
+
+    None in it stands for a sentence that was not read: it matches nothing.
+    """
     import numpy as np
 
     if question.encoded is not None and encoded is not None:
-        rows = [_late_interaction(question.encoded, e) for e in encoded]
-        similarity = max(float(e.vector @ question.encoded.vector) for e in encoded)
+        unread = np.zeros(len(question.weights))
+        rows = [unread if e is None else _late_interaction(question.encoded, e) for e in encoded]
+        similarity = max(float(e.vector @ question.encoded.vector) for e in encoded if e is not None)
     else:
         rows = [_same_stems(question, t) for t in (hit.title, *(s.text for s in sentences))]
         similarity = 0.0
@@ -175,6 +179,13 @@ def read(
     coverage = weighted(table.max(axis=0), question.weights)
     score = hit.score + RERANK_WEIGHT * coverage
     return Reading(hit, tuple(sentences), table[1:], table[0], similarity, score)
+
+
+def promising(question: Question, sentences: Sequence[Sentence], count: int) -> set[int]:
+    """Return the places of the sentences that hold most of the question's weight by stems."""
+    shares = _stem_coverage(question, [s.text for s in sentences])
+    ordered = sorted(range(len(sentences)), key=lambda j: (-shares[j], j))
+    return set(ordered[:count])
 
 
 def _late_interaction(question: Encoded, text: Encoded) -> NDArray[np.float64]:

@@ -13,20 +13,21 @@ import sample_library
 from fake_encoder import FakeEncoder
 from paperagent import evidence
 from paperagent.abstention import Signals, confidence, signals
+from paperagent.question import Question, prepare
 from paperagent.sentences import split
 from paperagent.types import Hit, Paper
 
 ENCODER = FakeEncoder()
 
 
-def reading(question: evidence.Question, abstract: str, title: str = "A title") -> evidence.Reading:
+def reading(question: Question, abstract: str, title: str = "A title") -> evidence.Reading:
     sentences = split(abstract)
     states = ENCODER.encode([title, *(s.text for s in sentences)])
     return evidence.read(question, Hit(Paper("p", title, abstract), 1.0, 1), sentences, states)
 
 
-def asked(text: str) -> evidence.Question:
-    return evidence.ask(text, ENCODER.encode([text])[0], lambda _: 1.0)
+def asked(text: str) -> Question:
+    return prepare(text, ENCODER.encode([text])[0], lambda _: 1.0)
 
 
 def of(question: str, abstract: str, **more: str) -> Signals:

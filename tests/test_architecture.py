@@ -25,7 +25,7 @@ LAYERS: dict[str, frozenset[str]] = {
         llm openai_embed endpoint transport sse chat_model completion costs""".split()
     ),
     "pipeline": frozenset(
-        """sentences conversation retrieve evidence abstention citations answer
+        """sentences conversation retrieve question evidence abstention citations answer
         passages reply claims plan generate checks call_cache""".split()
     ),
     "faces": frozenset("safe_text render stream readers chat chat_memory spending export".split()),

@@ -276,7 +276,7 @@ agent.close()
 try:
     agent.ask(sys.argv[2])
 except StoreError as error:
-    print("disk is full" in str(error))
+    print("the disk refuses, being full" in str(error))
 """
 
 

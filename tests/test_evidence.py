@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import sample_library
 from fake_encoder import FakeEncoder
 from paperagent import evidence
-from paperagent.evidence import Pick, Question, Reading, ask, question_kind, rerank, select, sentence_scores
+from paperagent.evidence import Pick, Reading, rerank, select, sentence_scores
+from paperagent.question import Question, prepare, question_kind
 from paperagent.sentences import split
 from paperagent.types import Hit, Paper
 
@@ -26,7 +27,7 @@ def hit(abstract: str, title: str = "A title", *, paper_id: str = "p", score: fl
 
 
 def prepared(text: str, *, encoded: bool = False) -> Question:
-    return ask(text, ENCODER.encode([text])[0] if encoded else None, lambda _: 1.0)
+    return prepare(text, ENCODER.encode([text])[0] if encoded else None, lambda _: 1.0)
 
 
 def read(question: Question, found: Hit) -> Reading:
@@ -79,7 +80,7 @@ def test_any_text_is_a_question_of_some_kind(text: str) -> None:
 def test_rare_words_weigh_most() -> None:
     """Function words weigh least, words that say what is asked for half, the rest by their rarity."""
     rarity = {"quorvex": 4.0, "paper": 4.0}
-    question = ask("is the paper Quorvex", None, lambda s: rarity.get(s, 1.0))
+    question = prepare("is the paper Quorvex", None, lambda s: rarity.get(s, 1.0))
     weights = dict(zip(question.pieces, question.weights, strict=True))
     assert weights["quorvex"] == 4.0
     assert weights["paper"] == 2.0

@@ -13,7 +13,7 @@ import pytest
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, checked, desk, passages, reply, titles
 from paperagent.answer import EMPTY_LIBRARY
 from paperagent.errors import EndpointError
-from paperagent.generate import CONVERSATION_CHARS, MAX_OUTPUT_TOKENS
+from paperagent.generate import CONVERSATION_CHARS, MAX_OUTPUT_TOKENS, worth_reading
 from paperagent.store import LocalStore
 from paperagent.testing import (
     CHAT,
@@ -25,6 +25,7 @@ from paperagent.testing import (
     sse_reply,
     stream_reply,
 )
+from paperagent.types import Hit, Paper
 
 CUT = json.dumps(reply(GOOD, SECOND))[:-60]
 """A reply that ends inside its second claim."""
@@ -65,7 +66,7 @@ def test_the_prompt_puts_passages_last_inside_a_fence(model: Desk) -> None:
     lines = user.splitlines()
     assert lines[-1] == f"{fence} end"
     assert lines.index(f"{fence} begin") > lines.index(f"Question: {QUESTION}")
-    assert len(passages(user)) > 20
+    assert len(passages(user)) > 10
     assert fence not in system
     assert model.requests[0].response_format["json_schema"]["strict"] is True
 
@@ -241,7 +242,7 @@ def test_the_model_may_search_once_more(model: Desk) -> None:
     assert "You may not search again" in second
     assert titles(second)[: len(titles(first))] == titles(first)
     assert len(titles(second)) > len(titles(first))
-    assert any("Sablewick" in t for t in titles(second)[6:])
+    assert any("Sablewick" in t for t in titles(second)[len(titles(first)) :])
     assert {h.title for h in answer.hits} >= set(titles(second))
     assert (texts(answer), answer.usage.calls) == ([GOOD[0]], 2)
 
@@ -406,9 +407,36 @@ def test_18_20_a_prompt_that_is_too_long_is_halved_once(model: Desk, key: str) -
     }
     answer = model.ask(refusals[key], reply(GOOD))
     first, second = map(titles, model.prompts)
-    assert second == first[:3]
+    assert len(first) > 1
+    assert second == first[: len(first) // 2]
     assert texts(answer) == [GOOD[0]]
-    assert any("only the best 3 papers" in n for n in answer.notes)
+    assert any(f"only the best {len(second)} papers" in n for n in answer.notes)
+
+
+def test_a_prompt_is_cut_to_the_context(model: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before it is sent, from the lowest-ranked paper on; one paper is always shown."""
+    model.ask(reply(GOOD))
+    (whole,) = map(titles, model.prompts)
+    monkeypatch.setenv("PAPERAGENT_CONTEXT_TOKENS", "2048")
+    with desk(monkeypatch, tmp_path / "small") as small:
+        answer = small.ask(reply(GOOD))
+        (cut,) = map(titles, small.prompts)
+    assert 1 <= len(cut) < len(whole)
+    assert cut == whole[: len(cut)]
+    assert any(f"only the best {len(cut)} papers" in n for n in answer.notes)
+
+
+def test_only_papers_near_the_best_are_sent() -> None:
+    """Two at least, four at most, the third and fourth if they score near the first."""
+    paper = Paper("2601.00001", "A title", "A sentence.")
+
+    def sent(*scores: float) -> int:
+        return len(worth_reading([Hit(paper, score, rank) for rank, score in enumerate(scores, 1)]))
+
+    assert sent(1.0) == 1
+    assert sent(1.0, 0.1, 0.1) == 2
+    assert sent(1.0, 0.9, 0.8, 0.2) == 3
+    assert sent(1.0, 0.9, 0.9, 0.9, 0.9) == 4
 
 
 def test_18_a_prompt_that_stays_too_long_is_an_error(model: Desk) -> None:

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paperagent.evidence import Question, Reading, weighted
+from paperagent.evidence import Reading, weighted
+from paperagent.question import Question
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from paperagent import abstention, citations, conversation, evidence, retrieve
+from paperagent.question import Kind, Question, prepare
 from paperagent.sentences import split
 from paperagent.suspicion import gives_orders
 from paperagent.text import analyse
@@ -227,14 +228,14 @@ class Pipeline:
             tuple(hits), stats, encoded, context, _sides_agree(ranked), retrieve.gap(ranked or [_NONE])
         )
 
-    def read(self, request: Request, found: Found) -> tuple[evidence.Question, list[evidence.Reading]]:
+    def read(self, request: Request, found: Found) -> tuple[Question, list[evidence.Reading]]:
         """Read the best papers and rank them by what they say.
 
         Encoding is what an answer costs, so it goes in two steps: of each paper the title and its
         most promising sentences, then the papers that came first, whole. That needs half the
         texts of reading all whole, and finds the same (`eval/questions.py`).
         """
-        question = evidence.ask(request.question, found.encoded, _informativeness(found.stats))
+        question = prepare(request.question, found.encoded, _informativeness(found.stats))
         pool = [h for h in found.hits[:POOL] if h.paper.abstract.strip()]
         papers = [(h, tuple(split(h.paper.abstract))) for h in pool]
         context = found.context if conversation.refers_back(request.question) else None
@@ -251,7 +252,7 @@ class Pipeline:
 
     def _read_parts(
         self,
-        question: evidence.Question,
+        question: Question,
         papers: Sequence[tuple[Hit, tuple[Sentence, ...]]],
         chosen: Sequence[Collection[int]],
         context: Encoded | None,
@@ -282,7 +283,7 @@ class Pipeline:
     def _write(
         self,
         request: Request,
-        question: evidence.Question,
+        question: Question,
         readings: Sequence[evidence.Reading],
         found: Found,
     ) -> Answer:
@@ -312,7 +313,7 @@ NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this 
 
 _REMEMBERED = 1_000
 """Texts whose token states are kept in memory, about 45 kB each."""
-_WHOLE: Mapping[evidence.Kind, int] = {"single": 5, "compare": 5, "list": evidence.LIST_PAPERS}
+_WHOLE: Mapping[Kind, int] = {"single": 5, "compare": 5, "list": evidence.LIST_PAPERS}
 """Papers that are read whole after the first glance, by the kind of question."""
 _NONE = retrieve.Ranked("", 0.0, 0.0, None)
 

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     max_rounds: Annotated[int, _text(parse.whole(1, 5))] = Field(
         2, description="searches that a model may make for one answer, 1..5"
     )
+    context_tokens: Annotated[int, _text(parse.whole(2_048, 1_000_000))] = Field(
+        8_192, description="tokens that a prompt and its reply may fill, 2048..1000000"
+    )
     unsupported: Annotated[
         Literal["withhold", "mark", "repair"], _text(parse.choice("withhold", "mark", "repair"))
     ] = Field(

@@ -27,8 +27,10 @@ from paperagent.suspicion import asks, gives_orders
 from paperagent.text import analyse
 from paperagent.types import Answer, Event, Hit, Status, Usage
 
-PASSAGES = 6
-"""Abstracts shown to the model at first, about 2,000 tokens."""
+MOST_PASSAGES, FEWEST_PASSAGES = 4, 2
+"""Abstracts shown to the model at first, about 1,200 tokens."""
+NEAR_THE_BEST = 0.3
+"""A third or fourth abstract is shown only if its score is within this of the best one's."""
 MORE_PASSAGES = 6
 """Abstracts added by all queries of one further search."""
 MAX_OUTPUT_TOKENS = 1_200
@@ -97,7 +99,7 @@ class _Session:
         if not self.hits:
             yield self._done("abstained", "no_evidence", NOTHING_FOUND)
             return
-        self.passages = Passages.of([h.paper for h in self.hits[:PASSAGES]], salt=self.plan.salt)
+        self.passages = Passages.of([h.paper for h in worth_reading(self.hits)], salt=self.plan.salt)
         self.notes += suspicion_notes(self.passages.papers)
         try:
             yield from self._rounds()
@@ -133,7 +135,7 @@ class _Session:
         limit = MAX_OUTPUT_TOKENS
         for last in (False, True):
             try:
-                return (yield from self._read(self._question(may_search=may_search), limit))
+                return (yield from self._read(self._fitting(may_search=may_search, limit=limit), limit))
             except _TruncatedError:
                 if last or self.ledger.claims:
                     raise
@@ -202,6 +204,21 @@ class _Session:
             passages=self.passages.text(),
         )
 
+    def _fitting(self, *, may_search: bool, limit: int) -> list[dict[str, str]]:
+        """Return the question with as many passages as the context holds, the lowest-ranked left out."""
+        room, before = self.plan.context_tokens - limit, len(self.passages.papers)
+        messages = self._question(may_search=may_search)
+        while self._tokens(messages, SCHEMA) > room and len(self.passages.papers) > 1:
+            self.passages = Passages.of(self.passages.papers[:-1], salt=self.plan.salt)
+            messages = self._question(may_search=may_search)
+        if (left := len(self.passages.papers)) < before:
+            self._shown_fewer(left)
+        return messages
+
+    def _tokens(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> int:
+        """Return about how many tokens a call would send."""
+        return self.plan.tariff.tokens([*(m["content"] for m in messages), json.dumps(schema)])[0]
+
     def _plan_ahead(self) -> None:
         """Let the model cut the question into searches, and add what they find."""
         conversation = _conversation(self.request)
@@ -236,7 +253,10 @@ class _Session:
             )
         half = self.passages.papers[: len(self.passages.papers) // 2]
         self.passages = Passages.of(half, salt=self.plan.salt)
-        self.notes.append(f"the model's context is small: only the best {len(half)} papers were shown to it")
+        self._shown_fewer(len(half))
+
+    def _shown_fewer(self, papers: int) -> None:
+        self.notes.append(f"the model's context is small: only the best {papers} papers were shown to it")
 
     def _repair(self) -> Iterator[Event]:
         """Let the model rewrite the claims that failed, once; what fails again stays withheld."""
@@ -298,7 +318,7 @@ class _Session:
         """Refuse the next call if, with what was spent, it could cost more than is allowed."""
         if self.plan.max_cost is None:
             return
-        tokens, _ = self.plan.tariff.tokens([*(m["content"] for m in messages), json.dumps(schema)])
+        tokens = self._tokens(messages, schema)
         price = self.plan.tariff.price(Usage(1, input_tokens=tokens, output_tokens=limit))
         if price is None or self.usage.cost_usd is None:
             raise _OverBudgetError(
@@ -394,6 +414,12 @@ _DO_NOT_SAY = "The abstracts do not say."
 _COMMON = frozenset(
     analyse("passages abstracts say state mention give report provide specify paper answer question")
 )
+
+
+def worth_reading(hits: Sequence[Hit]) -> Sequence[Hit]:
+    """Return the first hits: those that score near the best, within the bounds of a cheap call."""
+    near = [h for h in hits if h.score >= hits[0].score - NEAR_THE_BEST]
+    return hits[: min(max(len(near), FEWEST_PASSAGES), MOST_PASSAGES)]
 
 
 def _missing(reply: Reply, question: str, *, prefix: str) -> str | None:

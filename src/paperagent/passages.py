@@ -64,10 +64,6 @@ class Passages:
             return None
         return self.papers[paper - 1], self._sentences[paper - 1][sentence - 1]
 
-    def without_last(self, *, salt: str) -> Passages:
-        """Return the passages less the lowest-ranked one."""
-        return Passages.of(self.papers[:-1], salt=salt)
-
     def extended(self, papers: Sequence[Paper], *, salt: str) -> Passages:
         """Return these passages with new papers behind them; numbers already given stay."""
         known = {p.paper_id for p in self.papers}

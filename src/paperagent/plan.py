@@ -105,5 +105,7 @@ class Plan:
     policy: Policy = "withhold"
     effort: Effort | None = None
     max_rounds: int = 2
+    context_tokens: int = 8_192
+    """Tokens that a prompt and its reply may fill together."""
     max_cost: float | None = None
     use_judge: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import sys
@@ -81,6 +82,8 @@ class TerminalReader:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import InMemoryHistory
 
+        # A signal that ends the session while the history is being read is logged there with a traceback.
+        logging.getLogger("prompt_toolkit").addHandler(logging.NullHandler())
         history: History = InMemoryHistory()
         if path is not None:
             self.warning = secure_history(path)

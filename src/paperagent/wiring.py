@@ -155,6 +155,7 @@ def writer(
         policy=options.unsupported or settings.unsupported,
         effort=options.effort,
         max_rounds=settings.max_rounds,
+        context_tokens=settings.context_tokens,
         max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
         use_judge=settings.judge if options.judge is None else options.judge,
     )

@@ -148,8 +148,11 @@ class Indexes:
         with self._lock:
             if self._dense is None or self._dense[0] != number:
                 self._dense = number, Dense(self._library, number=number, dim=dim)
-            dense, index = self._dense[1], self._open_vectors(embedder_id, dim)
-        return number, dense.search(vector, limit=limit, filters=filters, lexical=lexical, index=index)
+            index = self._open_vectors(embedder_id, dim)
+            # Under the lock: a thread that writes would close the index in the middle of the search.
+            return number, self._dense[1].search(
+                vector, limit=limit, filters=filters, lexical=lexical, index=index
+            )
 
     def _open_vectors(self, embedder_id: str, dim: int) -> VectorIndex | None:
         """Return the vector index, fresh where it can be.

@@ -117,8 +117,10 @@ class VectorIndex:
     def close(self) -> None:
         """Release the files; a second call does nothing."""
         with self._lock:
-            self._client.close()
-            _open_paths.discard(self._path)
+            if self._path:
+                self._client.close()
+                _open_paths.discard(self._path)
+            self._path = ""  # another index may have the path from now on
 
     def put(self, items: Sequence[Item]) -> None:
         """Add papers, in place of what the index holds under their ids.

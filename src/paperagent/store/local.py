@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from paperagent.errors import StoreError, visible
-from paperagent.store import health, identity
+from paperagent.store import arrivals, health, identity
+from paperagent.store.arrivals import Arrival
 from paperagent.store.catchup import Live, Progress
 from paperagent.store.dense import Found
 from paperagent.store.home import DATABASE, check_home
@@ -95,6 +96,24 @@ class LocalStore:
     def papers(self) -> Iterator[Paper]:
         """Yield every paper, in the order of first arrival."""
         return self.library.papers()
+
+    def within(self, since: dt.date, until: dt.date) -> list[Arrival]:
+        """Return what came or was changed from ``since`` to ``until``, both included, ordered by id.
+
+        The day on which the feed listed a paper counts, else its publication, else the first reading.
+        """
+        return arrivals.within(self.library.db, self._number(), since, until)
+
+    def arrivals(self, paper_ids: Iterable[str]) -> dict[str, Arrival]:
+        """Return the papers found with terms and vectors, under the ids that they were asked by."""
+        present = {asked: paper.paper_id for asked, paper in self.get_many(paper_ids).items()}
+        held = arrivals.by_id(self.library.db, self._number(), present.values())
+        found = {arrival.paper_id: arrival for arrival in held}
+        return {asked: found[paper_id] for asked, paper_id in present.items() if paper_id in found}
+
+    def _number(self) -> int:
+        active = self.library.embeddings.active()
+        return active[0] if active else 0
 
     def setting(self, key: str, default: Any = None) -> Any:
         """Return a JSON value kept with the library."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paperagent.errors import (
     ConfigError,
     EndpointError,
+    EvalError,
     FeedError,
     GateError,
     InputError,
@@ -43,6 +44,7 @@ __all__ = [
     "Claim",
     "ConfigError",
     "EndpointError",
+    "EvalError",
     "Event",
     "FeedError",
     "Filters",

@@ -6,6 +6,7 @@
     ├── InputError             2   a wrong argument: also a ValueError
     ├── ConfigError            3   settings, .env, model files
     ├── FeedError              4   a feed that cannot be read
+    ├── EvalError              4   cases, runs or thresholds that cannot be read
     ├── StoreError             5   library or index
     │   └── StoreLockedError  75   another process is writing
     ├── EndpointError          6   the model's server
@@ -51,6 +52,12 @@ class ConfigError(PaperAgentError):
 
 class FeedError(PaperAgentError):
     """A feed that cannot be read at all (single bad records are skipped instead)."""
+
+    exit_code = 4
+
+
+class EvalError(PaperAgentError):
+    """Cases, a recorded run or a file of thresholds that cannot be used."""
 
     exit_code = 4
 

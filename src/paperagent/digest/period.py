@@ -22,11 +22,12 @@ def parse_week(text: str) -> Period:
     if not found:
         raise InputError(f"week {visible(text, limit=40)}: not an ISO week; write it like 2026-W26")
     year, week = int(found[1]), int(found[2])
+    name = f"{year:04}-W{week:02}"
     try:
         monday = dt.date.fromisocalendar(year, week, 1)
-        return Period(f"{year:04}-W{week:02}", monday, monday + 6 * _DAY)
+        return Period(name, monday, monday + 6 * _DAY)
     except (ValueError, OverflowError) as error:
-        raise InputError(f"week {year:04}-W{week:02}: no such week; weeks go from W01 to W52 or W53") from error
+        raise InputError(f"week {name}: no such week; weeks go from W01 to W52 or W53") from error
 
 
 def week_of(day: dt.date) -> Period:

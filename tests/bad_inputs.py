@@ -12,7 +12,6 @@ NO_MAIL = "mail comes with the digest"
 NO_WEB = "the web page comes later"
 
 NOT_YET = {
-    "bad-089": "papers are not flagged as suspicious yet; that they are answered normally is tested",
     "bad-016": "there is no --temperature; the unknown option is refused with exit 2",
     "bad-034": NO_MAIL,
     "bad-035": NO_MAIL,

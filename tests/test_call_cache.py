@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, desk, reply
-from paperagent import PaperAgent
+from paperagent import PaperAgent, call_cache
 from paperagent.errors import EndpointError
-from paperagent.testing import Request, error_reply, stream_reply
+from paperagent.testing import Request, ScriptedServer, error_reply, stream_reply
 
 NOTE = "answered from the cache: no call was made"
 
@@ -196,3 +196,33 @@ def test_a_kept_reply_is_checked_again(model: Desk) -> None:
     db.close()
     answer = model.ask(cache=True)
     assert (answer.status, answer.reason) == ("abstained", "withheld_unsupported")
+
+
+def test_a_kept_reply_costs_nothing_under_any_limit(model: Desk) -> None:
+    """`--max-cost` bounds what is spent; what is at hand is given."""
+    model.ask(cache=True, model="gpt-4o")
+    again = model.ask(cache=True, model="gpt-4o", max_cost=0.0)
+    assert (again.status, again.usage.cost_usd, len(model.requests)) == ("answered", 0.0, 1)
+
+
+def test_another_server_is_asked_anew(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of the same name at another address is another model."""
+    model.ask(cache=True)
+    with ScriptedServer() as other:
+        other.responder = lambda _: reply(SECOND)
+        monkeypatch.setenv("OPENAI_BASE_URL", other.url)
+        with PaperAgent(model.agent.home) as agent:
+            answer = agent.ask(QUESTION)
+    assert NOTE not in answer.notes
+    assert [c.text for c in answer.claims] == [SECOND[0]]
+
+
+def test_the_cache_is_bounded(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest replies go first."""
+    monkeypatch.setattr(call_cache, "MOST_REPLIES", 20)
+    for n in range(22):
+        model.ask(cache=True, question=f"{QUESTION} And number {n}?")
+    assert kept(model) <= 20
+    calls = len(model.requests)
+    model.ask(cache=True, question=f"{QUESTION} And number 21?")
+    assert len(model.requests) == calls

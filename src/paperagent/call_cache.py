@@ -1,6 +1,6 @@
 """Keep the replies of a model, so that the same call is never paid for twice.
 
-The key is everything that shapes a reply: the model, the messages whole (and with them the
+The key is everything that shapes a reply: the endpoint, the model, the messages whole (and with them the
 prompt's wording, the passages and so the library's state), the schema and the output limit.
 Only whole, unrefused replies are kept. SQLite, one file; safe between processes. A cache that
 cannot be read or written costs a call, never an answer.
@@ -22,6 +22,8 @@ from paperagent.plan import Completion, Pieces, TextModel
 from paperagent.types import Usage
 
 _LOG = logging.getLogger(__name__)
+MOST_REPLIES = 20_000
+"""A cache that holds more is cut to the newest nine tenths: some 40 MB."""
 _SCHEMA = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, text TEXT NOT NULL, model TEXT, at TEXT)"
 
 
@@ -40,6 +42,7 @@ class Remembered:
 class _Known:
     text: str
     completion: Completion
+    free: bool = True
 
     def __iter__(self) -> Iterator[str]:
         yield self.text
@@ -51,6 +54,7 @@ class _Recording:
 
     pieces: Pieces
     text: str = ""
+    free: bool = False
 
     def __iter__(self) -> Iterator[str]:
         for piece in self.pieces:
@@ -65,9 +69,11 @@ class _Recording:
 class CachedModel:
     """A model whose whole replies are kept in a file. Implements `plan.TextModel`."""
 
-    def __init__(self, model: TextModel, path: Path) -> None:
+    def __init__(self, model: TextModel, path: Path, *, endpoint: str | None = None) -> None:
+        """Take the address of the model's server: another one's model of that name is another model."""
         self._model = model
         self._path = path
+        self._endpoint = endpoint
 
     @property
     def model(self) -> str:
@@ -83,7 +89,7 @@ class CachedModel:
         max_output_tokens: int,
     ) -> AbstractContextManager[Pieces]:
         """Return the kept reply to this call, or make the call and keep its reply."""
-        key = _key(self.model, list(messages), schema, max_output_tokens)
+        key = _key([self._endpoint, self.model, list(messages), schema, max_output_tokens])
         known = self._recall(key)
         if known is not None:
             return _at_hand(known)
@@ -116,6 +122,11 @@ class CachedModel:
                 db.execute(
                     "INSERT OR REPLACE INTO reply VALUES (?, ?, ?, datetime('now'))", (key, text, model)
                 )
+                if db.execute("SELECT COUNT(*) FROM reply").fetchone()[0] > MOST_REPLIES:
+                    db.execute(
+                        "DELETE FROM reply WHERE rowid IN (SELECT rowid FROM reply ORDER BY rowid LIMIT ?)",
+                        (MOST_REPLIES // 10,),
+                    )
         except (sqlite3.Error, OSError) as error:
             _LOG.warning("answer cache: cannot be written (%s); the answer is not kept", error)
 
@@ -130,6 +141,6 @@ def _at_hand(known: _Known) -> Iterator[Pieces]:
     yield known
 
 
-def _key(model: str, messages: list[Mapping[str, str]], schema: Mapping[str, Any], limit: int) -> str:
-    whole = json.dumps([model, messages, schema, limit], sort_keys=True, ensure_ascii=False)
+def _key(call: Sequence[Any]) -> str:
+    whole = json.dumps(call, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()

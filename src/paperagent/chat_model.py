@@ -108,6 +108,9 @@ class ChatStream:
         ConfigError: a proxy stands in the way.
     """
 
+    free = False
+    """A call is made for the text."""
+
     def __init__(self, model: ChatModel, request: dict[str, Any], limit: int) -> None:
         self._model = model
         self._endpoint = model.endpoint

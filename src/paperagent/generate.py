@@ -151,11 +151,12 @@ class _Session:
 
     def _read(self, messages: list[dict[str, str]], limit: int) -> Generator[Event, None, Reply | None]:
         """Make one call and yield its claims as they become complete."""
-        self._afford(messages, SCHEMA, limit)
         reader = Reader()
         with self.model.stream(
             messages, schema=SCHEMA, schema_name="answer", max_output_tokens=limit
         ) as pieces:
+            if not pieces.free:
+                self._afford(messages, SCHEMA, limit)
             yield from self._pieces(pieces, reader)
             # Inside the block: a reply that is no answer must not get into the cache.
             return (yield from self._whole_reply(pieces.completion, reader))
@@ -304,10 +305,11 @@ class _Session:
         read: Callable[[str], _Read],
     ) -> _Read:
         """Make a call whose reply is needed whole, and return what ``read`` makes of it."""
-        self._afford(messages, schema, SHORT_OUTPUT_TOKENS)
         with self.model.stream(
             messages, schema=schema, schema_name=name, max_output_tokens=SHORT_OUTPUT_TOKENS
         ) as pieces:
+            if not pieces.free:
+                self._afford(messages, schema, SHORT_OUTPUT_TOKENS)
             text = "".join(pieces)
             self._account(pieces.completion)
             return read(text)

@@ -54,6 +54,11 @@ class Pieces(Protocol):
         """What the call left behind; stands after the last piece."""
         ...
 
+    @property
+    def free(self) -> bool:
+        """Whether the text is at hand: no call is made for it. Stands before the first piece."""
+        ...
+
 
 class TextModel(Protocol):
     """A chat model behind an endpoint."""

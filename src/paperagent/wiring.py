@@ -160,7 +160,7 @@ def writer(
         use_judge=settings.judge if options.judge is None else options.judge,
     )
     if settings.cache if options.cache is None else options.cache:
-        model = CachedModel(model, store.home / CACHE_FILE)
+        model = CachedModel(model, store.home / CACHE_FILE, endpoint=settings.openai_base_url)
     return Writer(pipeline, model, plan)
 
 

@@ -83,7 +83,8 @@ class LexicalIndex:
 
         self._folder = folder.absolute()
         self._mirror: TemporaryDirectory[str] | None = None
-        self._letter: tuple[str, list[tuple[str, int]]] | None = None
+        self._known: dict[str, dict[int, list[tuple[int, str]]]] = {}
+        """Stems by first letter and length, as far as they were asked for."""
         self._what = f"lexical index {shown(folder)}"
         self._guard = partial(_lexical, self._what, folder)
         if create:
@@ -133,7 +134,7 @@ class LexicalIndex:
             self._link()
             self._index.reload()
             self._searcher = self._index.searcher()
-            self._letter = None
+            self._known = {}
 
     @property
     def count(self) -> int:
@@ -198,19 +199,24 @@ class LexicalIndex:
         letters, size = set(stem), len(stem)
         # One edit changes the length by one at most, and the set of letters by two.
         near = (
-            t
-            for t, _ in known
-            if -distance <= len(t) - size <= distance and len(letters ^ set(t)) <= 2 * distance
+            entry
+            for length in range(size - distance, size + distance + 1)
+            for entry in known.get(length, ())
+            if len(letters.symmetric_difference(entry[1])) <= 2 * distance
         )
-        return [term for term in near if _within(stem, term, distance)]
+        return [term for _, term in sorted(e for e in near if _within(stem, e[1], distance))]
 
-    def _beginning(self, letter: str) -> list[tuple[str, int]]:
-        """Return the stems that begin so, most frequent first; the last letter asked for is kept."""
-        held = self._letter
-        if held is None or held[0] != letter:
+    def _beginning(self, letter: str) -> dict[int, list[tuple[int, str]]]:
+        """Return the stems that begin so, each behind its place by frequency, by their length."""
+        known = self._known  # another thread may put an empty one in its place
+        if letter not in known:
             with self._guard():
-                held = self._letter = letter, self._searcher.terms_with_prefix("terms", letter)
-        return held[1]
+                found = self._searcher.terms_with_prefix("terms", letter)
+            by_length: dict[int, list[tuple[int, str]]] = {}
+            for place, (term, _) in enumerate(found):
+                by_length.setdefault(len(term), []).append((place, term))
+            known[letter] = by_length
+        return known[letter]
 
     def _any_of(self, stems: Sequence[str]) -> Any:
         from tantivy import Occur, Query

@@ -26,7 +26,7 @@ LAYERS: dict[str, frozenset[str]] = {
     ),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
-        passages reply claims plan generate checks call_cache digest""".split()
+        passages reply claims plan generate checks call_cache highlights digest""".split()
     ),
     "faces": frozenset("safe_text render stream readers chat chat_memory spending export evals".split()),
     "app": frozenset("arguments wiring app".split()),

@@ -1,0 +1,148 @@
+"""Standing questions: the pipeline of `ask()` over the papers of one issue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from paperagent.answer import Encoder, QueryEmbedder
+from paperagent.text import analyse, term_ids
+from paperagent.types import Encoded, Filters, Paper
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from paperagent.retrieve import Scored
+    from paperagent.types import Vector
+
+CLOSE, SHARED = 0.2, 0.25
+"""A paper is read for a question if it is that close to it, or holds that share of its stems."""
+_REMEMBERED = 6_000
+"""Texts whose states are kept: about 25 kB each."""
+
+
+class Corpus(Protocol):
+    """What the whole library knows of its words; a question is weighed by it, not by a dozen papers."""
+
+    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
+        """Return papers, average length in terms and the document frequency of each stem."""
+        ...
+
+    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+        """Return known stems within an edit distance, most frequent first."""
+        ...
+
+
+class Remembered:
+    """The same answers as ``corpus``, each asked for once."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self._size: tuple[int, float] | None = None
+        self._frequency: dict[str, int] = {}
+        self._fuzzy: dict[tuple[str, int], Sequence[str]] = {}
+
+    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
+        """Return papers, average length in terms and the document frequency of each stem."""
+        todo = [s for s in stems if s not in self._frequency]
+        if todo or self._size is None:
+            papers, length, fresh = self._corpus.corpus_stats(todo)
+            self._size = (papers, length)
+            self._frequency.update(fresh)
+        return *self._size, {s: self._frequency[s] for s in stems}
+
+    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+        """Return known stems within an edit distance, most frequent first."""
+        if (stem, distance) not in self._fuzzy:
+            self._fuzzy[stem, distance] = self._corpus.fuzzy(stem, distance)
+        return self._fuzzy[stem, distance]
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A paper by its words alone, where the library's vector is not at hand."""
+
+    paper_id: str
+    terms: NDArray[np.uint32]
+    vector: Vector | None = None
+
+    @classmethod
+    def of(cls, paper: Paper) -> Bare:
+        """Return what retrieval needs of a paper."""
+        return cls(paper.paper_id, term_ids([*analyse(paper.title) * 2, *analyse(paper.abstract)]))
+
+
+class IssueLibrary:
+    """The papers of one issue as `answer.Library`: nominates those that have to do with a question."""
+
+    def __init__(self, papers: Collection[Paper], held: Mapping[str, Scored], corpus: Corpus) -> None:
+        self._papers = {p.paper_id: p for p in papers}
+        self._held = [held[i] for i in self._papers]
+        self._corpus = corpus
+
+    def count(self) -> int:
+        """Return the number of papers."""
+        return len(self._papers)
+
+    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
+        """Return the figures of the whole library, against which abstention was calibrated."""
+        return self._corpus.corpus_stats(stems)
+
+    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+        """Return stems that the whole library knows."""
+        return self._corpus.fuzzy(stem, distance)
+
+    def candidates(
+        self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters
+    ) -> Sequence[Scored]:
+        """Return the papers that are near enough to be worth reading: reading is what costs."""
+        del limit, filters
+        wanted = set(term_ids(stems).tolist())
+        return [c for c in self._held if _worth_reading(c, wanted, vector)]
+
+    def get_many(self, paper_ids: Iterable[str]) -> Mapping[str, Paper]:
+        """Return the papers by id."""
+        return {i: self._papers[i] for i in paper_ids if i in self._papers}
+
+
+def _worth_reading(paper: Scored, wanted: set[int], vector: Vector | None) -> bool:
+    if vector is not None and paper.vector is not None and float(paper.vector @ vector) >= CLOSE:
+        return True
+    return bool(wanted) and len(wanted.intersection(paper.terms.tolist())) >= SHARED * len(wanted)
+
+
+class RememberingEncoder:
+    """Encodes each text once for all readers; states are kept at half precision."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._known: dict[str, Encoded] = {}
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Return vector and token states of each text."""
+        import numpy as np
+
+        todo = list(dict.fromkeys(t for t in texts if t not in self._known))
+        fresh = dict(zip(todo, self._encoder.encode(todo), strict=True)) if todo else {}
+        whole = [fresh.get(t) or self._known[t] for t in texts]
+        for text, encoded in fresh.items():
+            self._known[text] = replace(encoded, states=encoded.states.astype(np.float16))
+        while len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return [replace(e, states=e.states.astype(np.float32, copy=False)) for e in whole]
+
+
+class RememberingEmbedder:
+    """Embeds each question once for all readers."""
+
+    def __init__(self, embedder: QueryEmbedder) -> None:
+        self._embedder = embedder
+        self._known: dict[str, Vector] = {}
+
+    def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
+        """Yield one unit vector a text."""
+        todo = list(dict.fromkeys(t for t in texts if t not in self._known))
+        self._known.update(zip(todo, self._embedder.embed(todo) if todo else (), strict=True))
+        return [self._known[t] for t in texts]

@@ -19,6 +19,7 @@ from paperagent.errors import EvalError, InputError, visible
 
 MAX_BYTES = 64 * 1024 * 1024
 UNANSWERABLE = "unanswerable"
+_TOP_GRADE = 1_000
 _CLOSE = 0.8
 """Likeness from which an unknown field is taken for a misspelt one; others are a file's own business."""
 
@@ -36,6 +37,8 @@ class Case(BaseModel):
     """Titles of the papers that hold the answer; letters and digits count, case does not."""
     gold_ids: tuple[str, ...] = ()
     """Their ids instead; where both are given, the ids count."""
+    grades: tuple[float, ...] = ()
+    """How relevant each of ``gold_ids`` is, where the judgements are graded; else all are 1."""
     evidence: tuple[str, ...] = ()
     """Parts of abstracts, word for word, that an answer should cite."""
     must_include: tuple[str, ...] = ()
@@ -92,6 +95,14 @@ class Case(BaseModel):
             raise ValueError("answerable is false, but it names gold papers, evidence or must_include")
         return self
 
+    @model_validator(mode="after")
+    def _graded(self) -> Self:
+        if self.grades and len(self.grades) != len(self.gold_ids):
+            raise ValueError("grades: needs one for each of gold_ids")
+        if not all(0 < grade <= _TOP_GRADE for grade in self.grades):
+            raise ValueError("grades: must be above 0")
+        return self
+
     @property
     def group(self) -> str:
         """The cluster, or the case itself where it has none."""
@@ -117,7 +128,8 @@ def parse(lines: Iterable[str], name: str) -> Iterator[Case]:
         case = _case(line, where)
         if case.id in seen:
             raise EvalError(
-                f"{where}: the id {visible(case.id)} stands in line {seen[case.id]} too; give each case its own"
+                f"{where}: the id {visible(case.id)} stands in line {seen[case.id]} too; "
+                "give each case its own"
             )
         seen[case.id] = number
         yield case

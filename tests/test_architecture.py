@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors text overview suspicion testing".split()),
+    "base": frozenset("types errors text overview suspicion safe_text testing".split()),
     "adapters": frozenset(
         """config envfile setting_values prompts feeds store embed minilm_graph models model_sources
         llm openai_embed endpoint transport sse chat_model completion costs""".split()
@@ -28,7 +28,7 @@ LAYERS: dict[str, frozenset[str]] = {
         """sentences conversation retrieve question evidence abstention citations answer
         passages reply claims plan generate checks call_cache highlights digest""".split()
     ),
-    "faces": frozenset("safe_text render stream readers chat chat_memory spending export evals".split()),
+    "faces": frozenset("render stream readers chat chat_memory spending export evals".split()),
     "app": frozenset("arguments wiring app".split()),
     "cli": frozenset("cli commands __main__".split()),
 }
@@ -54,6 +54,8 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "prompt_toolkit": frozenset({"readers", "commands.asking"}),
     "defusedxml": frozenset({"feeds.arxiv_atom"}),
     "pydantic_settings": frozenset({"config", "store.vectors"}),
+    "jinja2": frozenset({"digest.templating"}),
+    "css_inline": frozenset({"digest.templating"}),
 }
 """Library → where it may be imported: a name, or a package with all in it."""
 

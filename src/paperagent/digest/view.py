@@ -1,0 +1,261 @@
+"""From an `Issue` to what its templates show: cleaned, bounded, numbered text. Decides what, never how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from paperagent.citations import DOUBT
+from paperagent.digest import plain
+from paperagent.digest.issue import Issue, Item, Standing, Why
+from paperagent.types import Citation, Claim, Paper
+
+FEEDBACK = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderLinks:
+    """Where a reader can go from the mail; None where there is no web page to go to."""
+
+    unsubscribe: str | None = None
+    mailto: str | None = None
+    """``mailto:…``, the way to unsubscribe that works without a web page."""
+    preferences: str | None = None
+    archive: str | None = None
+    feedback: str | None = None
+    """Gets ``paper`` and ``kind`` (``more``, ``less``, ``save``) added as its query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence with what it cites."""
+
+    text: str
+    cites: tuple[int, ...]
+    doubt: str = ""
+    quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A paper."""
+
+    title: str
+    url: str | None
+    """Where the title leads."""
+    address: str | None
+    """An address shown as text, because it leads to none of the places where papers are kept."""
+    identity: str
+    authors: str
+    day: str
+    lines: tuple[Line, ...] = ()
+    why: str = ""
+    feedback: tuple[tuple[str, str], ...] = ()
+    """Label and address."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A theme with its papers, or a standing question with its answer."""
+
+    title: str
+    entries: tuple[Entry, ...] = ()
+    lines: tuple[Line, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One entry of the numbered list at the end."""
+
+    n: int
+    title: str
+    url: str | None
+    address: str | None
+    identity: str
+    quote: str
+    """Empty where the sentence stands word for word above."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a template may use."""
+
+    subject: str
+    preheader: str
+    name: str
+    days: str
+    screened: str
+    label: str
+    """How the text came to be: quoted, or written by a model and checked."""
+    overview: tuple[Line, ...]
+    themes: tuple[Section, ...]
+    standing: tuple[Section, ...]
+    also: tuple[Entry, ...]
+    more: int
+    """How many more were noticed than are listed."""
+    updates: tuple[Entry, ...]
+    sources: tuple[Source, ...]
+    notes: tuple[str, ...]
+    links: ReaderLinks
+
+
+def view(
+    issue: Issue, links: ReaderLinks, *, also: int | None = None, quote_length: int = plain.MAX_SENTENCE
+) -> View:
+    """Return what to show of ``issue``; ``also`` and ``quote_length`` shorten what may be shortened."""
+    papers = {p.paper_id: p for p in (*issue.papers, *issue.also, *issue.updates)}
+    return View(
+        subject=subject(issue),
+        preheader=preheader(issue),
+        name=plain.shown(issue.period.name, 40),
+        days=plain.days(issue.period.since, issue.period.until),
+        screened=screened(issue),
+        label=label(issue),
+        overview=tuple(map(_line, issue.overview)),
+        themes=tuple(
+            Section(_title(t.name), tuple(_item(i, links) for i in t.items)) for t in issue.themes if t.items
+        ),
+        standing=tuple(map(_standing, issue.standing)),
+        also=tuple(map(_entry, issue.also[:also])),
+        more=len(issue.also) - len(issue.also[:also]),
+        updates=tuple(map(_update, issue.updates)),
+        sources=tuple(_sources(issue, papers, quote_length)),
+        notes=tuple(plain.shown(n, 400) for n in issue.notes),
+        links=links,
+    )
+
+
+def subject(issue: Issue) -> str:
+    """Return ``N papers: TOP THEME — 2026-W26``, at most 120 characters, the period always whole."""
+    count = len(issue.papers)
+    end = f" — {plain.shown(issue.period.name, 40)}"
+    if not count:
+        return f"No new papers{end}"
+    start = f"{count} paper{'s' if count != 1 else ''}"
+    theme = next((plain.shown(t.name) for t in issue.themes if t.items), "")
+    return start + (f": {plain.cut(theme, 118 - len(start + end))}" if theme else "") + end
+
+
+def preheader(issue: Issue) -> str:
+    """Return what an inbox shows after the subject, 40 to 90 characters."""
+    parts = [plain.shown(c.text) for c in issue.overview[:1]]
+    parts += [plain.shown(i.paper.title) for i in issue.items]
+    parts += [screened(issue), plain.days(issue.period.since, issue.period.until)]
+    said = ""
+    for part in parts:
+        said = f"{said} · {part}" if said else part
+        if len(said) >= 40:
+            break
+    return plain.cut(said, 90)
+
+
+def screened(issue: Issue) -> str:
+    """Return ``12 of 1,704 papers screened · 4 min``."""
+    shown, of = len(issue.papers), max(issue.screened, len(issue.papers))
+    return f"{shown:,} of {of:,} papers screened · {issue.minutes} min"
+
+
+def label(issue: Issue) -> str:
+    """Say who wrote the sentences."""
+    if issue.mode == "extractive":
+        return "Extractive: every sentence is quoted word for word from the abstract it cites."
+    model = plain.shown(issue.model or "a model", 80)
+    return f"Written by {model}; every sentence was checked against the abstract it cites."
+
+
+def _title(text: str) -> str:
+    return plain.shown(text, plain.MAX_TITLE) or "Untitled"
+
+
+def _line(claim: Claim) -> Line:
+    quoted = claim.support == "quoted"
+    return Line(plain.shown(claim.text), claim.citations, DOUBT.get(claim.support, ""), quoted)
+
+
+def _entry(paper: Paper) -> Entry:
+    url = plain.paper_url(paper)
+    linked = plain.linkable(url)
+    return Entry(
+        title=_title(paper.title),
+        url=url if linked else None,
+        address=None if linked else url,
+        identity=plain.identity(paper),
+        authors=plain.authors(paper.authors),
+        day=plain.day(paper.day),
+    )
+
+
+def _item(item: Item, links: ReaderLinks) -> Entry:
+    entry = _entry(item.paper)
+    return Entry(
+        entry.title, entry.url, entry.address, entry.identity, entry.authors, entry.day,
+        lines=tuple(map(_line, item.claims)),
+        why=why(item.why),
+        feedback=tuple(_feedback(item.paper, links)),
+    )  # fmt: skip
+
+
+def why(reason: Why) -> str:
+    """Say why a paper is in the issue, to its reader."""
+    text = plain.shown(reason.text, 160)
+    said = {
+        "interest": f"Your interest: {text}",
+        "question": f"Your question: {text}",
+        "liked": f"You liked: {text}",
+        "category": f"You follow {text}",
+        "upvotes": f"{text} upvotes",
+        "central": "Typical of what is new",
+    }
+    return said[reason.kind]
+
+
+def _feedback(paper: Paper, links: ReaderLinks) -> Iterator[tuple[str, str]]:
+    if links.feedback:
+        joint = "&" if "?" in links.feedback else "?"
+        base = f"{links.feedback}{joint}paper={quote(paper.paper_id, safe='')}&kind="
+        yield from ((label, base + kind) for kind, label in FEEDBACK)
+
+
+def _standing(standing: Standing) -> Section:
+    lines = tuple(map(_line, standing.claims))
+    note = plain.shown(standing.note, 400) or ("" if lines else "Nothing new in this issue.")
+    return Section(_title(standing.question), lines=lines, note=note)
+
+
+def _update(paper: Paper) -> Entry:
+    entry = _entry(paper)
+    version = f"new version (v{paper.version})" if paper.version else "new version"
+    return Entry(
+        entry.title, entry.url, entry.address, entry.identity, entry.authors, entry.day,
+        note="withdrawn" if paper.withdrawn else version,
+    )  # fmt: skip
+
+
+def _sources(issue: Issue, papers: dict[str, Paper], length: int) -> Iterator[Source]:
+    said = {n for claim in _claims(issue) if claim.support == "quoted" for n in claim.citations}
+    reworded = {n for claim in _claims(issue) if claim.support != "quoted" for n in claim.citations}
+    for citation in issue.citations:
+        whole = citation.n in said and citation.n not in reworded
+        yield _source(citation, papers.get(citation.paper_id), 0 if whole else length)
+
+
+def _source(citation: Citation, paper: Paper | None, length: int) -> Source:
+    known = paper or Paper(citation.paper_id, citation.title, "", url=citation.url)
+    url = plain.paper_url(known)
+    linked = plain.linkable(url)
+    return Source(
+        n=citation.n,
+        title=_title(citation.title),
+        url=url if linked else None,
+        address=None if linked else url,
+        identity=plain.identity(known),
+        quote=plain.cut(plain.shown(citation.quote), length) if length else "",
+    )
+
+
+def _claims(issue: Issue) -> Sequence[Claim]:
+    listed = [*issue.overview, *(c for i in issue.items for c in i.claims)]
+    return [*listed, *(c for s in issue.standing for c in s.claims)]

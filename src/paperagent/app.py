@@ -52,7 +52,9 @@ class PaperAgent:
         mode: Mode | None = None,
         embedder: str | None = None,
         settings: Settings | None = None,
+        endpoint: TextModel | None = None,
     ) -> None:
+        """Take settings whole or one by one; ``endpoint`` answers in place of the one that they name."""
         if settings is None:
             from paperagent import config
 
@@ -71,6 +73,7 @@ class PaperAgent:
         """Which file the store has open, to notice that the library was replaced."""
         self._tools: wiring.Models | None = None
         self._endpoints: dict[str, TextModel] = {}
+        self._given = endpoint
         self._pipeline: Pipeline | None = None
 
     # --- papers in ---
@@ -206,7 +209,7 @@ class PaperAgent:
         """Tell which mode is in force for a question; asking for a model needs an endpoint."""
         if (mode or self.settings.answer_mode) == "extractive":
             return False
-        if not (self.settings.openai_api_key or self.settings.openai_base_url):
+        if not (self._given or self.settings.openai_api_key or self.settings.openai_base_url):
             raise ConfigError(
                 "mode: llm needs an endpoint; set OPENAI_API_KEY, "
                 "or OPENAI_BASE_URL for a server without a key"
@@ -325,12 +328,15 @@ class PaperAgent:
     def _writer(self, model: str | None, plan: wiring.PlanOptions) -> Writer:
         """Return what answers with a model; endpoints are kept, so that connections are."""
         pipeline = self._answerer()
+        endpoint = self._given or self._endpoint(model)
+        return wiring.writer(self.settings, self._open(), pipeline, endpoint, plan)
+
+    def _endpoint(self, model: str | None) -> TextModel:
         with self._lock:
             name = model or self.settings.model or ""
             if name not in self._endpoints:
                 self._endpoints[name] = wiring.open_model(self.settings, model)
-            endpoint = self._endpoints[name]
-        return wiring.writer(self.settings, self._open(), pipeline, endpoint, plan)
+            return self._endpoints[name]
 
 
 def ask(question: str, **options: Any) -> Answer:

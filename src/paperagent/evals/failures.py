@@ -1,0 +1,60 @@
+"""Why a case came out wrong: whose fault it was, in the order in which an answer is made. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from paperagent.evals.cases import Case
+from paperagent.evals.gold import Gold
+from paperagent.evals.rows import Call, Failure
+from paperagent.evals.scorers import correct
+from paperagent.evals.verdicts import abstained, held, plain, withheld
+from paperagent.types import Answer, Paper
+
+
+def classify(
+    case: Case, answer: Answer, papers: Mapping[str, Paper], raw: Sequence[Call] | None = None
+) -> Failure | None:
+    """Return what went wrong with an answer, or None.
+
+    ``retrieval_miss``: a gold paper was not found. ``check_too_strict``: what a check kept back
+    would have been right. ``should_have_answered``: all was found, and it abstained (or said
+    nothing). ``evidence_ignored``: all was found, and it answered something else.
+    """
+    if correct.score(case, answer, papers):
+        return None
+    if not case.answerable:
+        return "should_have_abstained"
+    gold = Gold.of(case, papers)
+    if len(gold.places(answer)) < len(gold.gains):
+        return "retrieval_miss"
+    if _kept_back_what_was_right(case, answer, raw):
+        return "check_too_strict"
+    nothing = abstained(answer) or not answer.claims
+    return "should_have_answered" if nothing else "evidence_ignored"
+
+
+def _kept_back_what_was_right(case: Case, answer: Answer, raw: Sequence[Call] | None) -> bool:
+    """Tell whether the model's own words and pointers were right, but claims of it were withheld."""
+    if not withheld(answer):
+        return False
+    if raw is None:
+        return answer.reason == "withheld_unsupported"
+    written = [claim for call in raw for claim in _claims(call.text)]
+    text = plain(" ".join(str(claim.get("text", "")) for claim in written))
+    shown = [plain(sentence) for call in raw for sentence in call.shown.values()]
+    pointed = not case.evidence or any(plain(e) in s or s in plain(e) for e in case.evidence for s in shown)
+    said = all(held(text, case.must_include)) and not any(held(text, case.must_not))
+    return bool(written) and pointed and said
+
+
+def _claims(text: str) -> list[dict[str, Any]]:
+    """Return the claims of a reply that is plain JSON; none of any other."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    claims = found.get("claims") if isinstance(found, dict) else None
+    return [c for c in claims if isinstance(c, dict)] if isinstance(claims, list) else []

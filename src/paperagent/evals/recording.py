@@ -1,0 +1,220 @@
+"""Keep what a model said, and say it again: so that checks and scorers can change without asking anew.
+
+Both stand in for the model (`plan.TextModel`) and know from `hearing` which case is being asked.
+A reply points at sentences by numbers that mean something in its own prompt only, so the
+sentences are kept with it, and a replay points at the same ones wherever they stand now.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from paperagent.errors import EndpointError, visible
+from paperagent.evals.rows import Call, Row
+from paperagent.plan import Completion, Pieces, TextModel
+from paperagent.types import Usage
+
+_EVIDENCE = re.compile(r'("evidence"\s*:\s*)(\[[^\[\]]*\]|"[^"]*")')
+_POINTER = re.compile(r"\d{1,3}\.\d{1,3}")
+_LINE = re.compile(r"^(\d{1,3}\.\d{1,3}) (.+)$", re.MULTILINE)
+_NOWHERE = "999.999"
+"""Points at nothing in any prompt."""
+
+
+def sentences_shown(messages: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the numbered sentences of a prompt, by pointer."""
+    return dict(_LINE.findall(messages[-1]["content"]))
+
+
+def pointers(text: str) -> list[str]:
+    """Return the pointers of a reply, each once."""
+    return list(dict.fromkeys(p for m in _EVIDENCE.finditer(text) for p in _POINTER.findall(m[2])))
+
+
+def pointing_anew(call: Call, messages: Sequence[Mapping[str, str]]) -> str:
+    """Return a kept reply with its pointers at the same sentences of another prompt, or at nothing."""
+    now = {text: pointer for pointer, text in reversed(sentences_shown(messages).items())}
+    if all(now.get(text) == pointer for pointer, text in call.shown.items()):
+        return call.text
+    moved = {pointer: now.get(text, _NOWHERE) for pointer, text in call.shown.items()}
+
+    def translated(match: re.Match[str]) -> str:
+        return match[1] + _POINTER.sub(lambda p: moved.get(p[0], _NOWHERE), match[2])
+
+    return _EVIDENCE.sub(translated, call.text)
+
+
+class Recorder:
+    """Passes every call on to a model and keeps the replies of the case that its thread is asking."""
+
+    def __init__(self, model: TextModel) -> None:
+        self._model = model
+        self._now = threading.local()
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._model.model
+
+    @contextmanager
+    def hearing(self, case_id: str) -> Iterator[list[Call]]:
+        """Yield the list that the replies to this thread's calls go to."""
+        del case_id
+        self._now.calls = []
+        try:
+            yield self._now.calls
+        finally:
+            self._now.calls = None
+
+    def stream(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        max_output_tokens: int,
+    ) -> AbstractContextManager[Pieces]:
+        """Ask the model, and keep what it says."""
+        asked = self._model.stream(
+            messages, schema=schema, schema_name=schema_name, max_output_tokens=max_output_tokens
+        )
+        return self._kept(asked, schema_name, sentences_shown(messages))
+
+    @contextmanager
+    def _kept(
+        self, asked: AbstractContextManager[Pieces], schema_name: str, shown: Mapping[str, str]
+    ) -> Iterator[Pieces]:
+        with asked as pieces:
+            heard = _Heard(pieces)
+            try:
+                yield heard
+            finally:  # a reply that broke off was said, too
+                if (calls := getattr(self._now, "calls", None)) is not None and heard.text:
+                    calls.append(_call(heard, schema_name, shown))
+
+
+@dataclass(slots=True)
+class _Heard:
+    """Passes pieces on and remembers them."""
+
+    pieces: Pieces
+    text: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        for piece in self.pieces:
+            self.text += piece
+            yield piece
+
+    @property
+    def completion(self) -> Completion:
+        return self.pieces.completion
+
+    @property
+    def free(self) -> bool:
+        return self.pieces.free
+
+
+def _call(heard: _Heard, schema_name: str, shown: Mapping[str, str]) -> Call:
+    done = heard.completion
+    return Call(
+        schema_name=schema_name,
+        text=heard.text,
+        finish_reason=done.finish_reason,
+        usage=done.usage.to_dict(),
+        model=done.model,
+        shown={p: shown[p] for p in pointers(heard.text) if p in shown},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The completion of a reply from a recording; its usage is what the reply cost then."""
+
+    model: str | None
+    finish_reason: str | None
+    usage: Usage
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the reply was whole."""
+        return self.finish_reason in ("stop", "refusal", "content_filter")
+
+
+@dataclass(slots=True)
+class _Told:
+    text: str
+    completion: Said
+    free: bool = True
+
+    def __iter__(self) -> Iterator[str]:
+        yield self.text
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The recorded replies of one case that have not been used yet."""
+
+    case_id: str
+    calls: list[Call] = field(default_factory=list)
+
+
+class Replayer:
+    """Gives the replies of a recorded run, case by case, in the order in which they were made."""
+
+    def __init__(self, model: str, rows: Sequence[Row]) -> None:
+        self.model = model
+        self._rows = {row.id: row for row in rows}
+        self._now = threading.local()
+
+    @contextmanager
+    def hearing(self, case_id: str) -> Iterator[list[Call]]:
+        """Answer this thread's calls from the recording of a case; yield what it used of it."""
+        row = self._rows.get(case_id)
+        if row is None or row.raw is None:
+            raise EndpointError(
+                f"replay: case {visible(case_id)} was not recorded; ask a model", kind="replay"
+            )
+        if row.state == "error":
+            raise EndpointError(f"replay: it was an error when recorded: {row.error}", kind="replay")
+        used: list[Call] = []
+        self._now.waiting, self._now.used = _Waiting(case_id, list(row.raw)), used
+        try:
+            yield used
+        finally:
+            self._now.waiting = None
+
+    def stream(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        max_output_tokens: int,
+    ) -> AbstractContextManager[Pieces]:
+        """Give the next recorded reply.
+
+        Raises:
+            EndpointError: none is left, or the next one answered something else.
+        """
+        del schema, max_output_tokens
+        waiting: _Waiting = self._now.waiting
+        if not waiting.calls or waiting.calls[0].schema_name != schema_name:
+            raise EndpointError(
+                f"replay: no recorded reply of case {visible(waiting.case_id)} fits this call "
+                f"({schema_name}); ask a model",
+                kind="replay",
+            )
+        call = waiting.calls.pop(0)
+        self._now.used.append(call)
+        return self._told(call, pointing_anew(call, messages))
+
+    @contextmanager
+    def _told(self, call: Call, text: str) -> Iterator[Pieces]:
+        usage = replace(Usage(**call.usage), cost_usd=0.0) if call.usage else Usage(calls=1)
+        yield _Told(text, Said(call.model or self.model, call.finish_reason, usage))

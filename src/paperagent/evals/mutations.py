@@ -65,6 +65,27 @@ DENIED = (
     (r"\b(?:fails?|failed|unable) to\b ", ""),
     (r"\bneither\b", "both"),
 )
+REWORDED = (
+    (r"\b[Ww]e (?=[a-z])", "the authors "),
+    (r"\b[Oo]ur (?=[a-z])", "their "),
+    (r"^(?:In this (?:paper|work|study), |Here, |However, |Moreover, |Finally, )", ""),
+    (r"^We (?:show|find|found) that ", ""),
+    (r"\bshows? that\b|\bshowed that\b", "demonstrated that"),
+    (r"\bin order to\b", "to"),
+    (r"\b(\d+(?:\.\d+)?)%", r"\1 percent"),
+    (r"\btwo\b", "2"),
+    (r"\bthree\b", "3"),
+    (r"\bfour\b", "4"),
+    (r"\bwhile\b", "whereas"),
+    (r"\balthough\b", "though"),
+    (r"\blarge language models?\b", "LLMs"),
+    (r"\bfor example\b", "for instance"),
+    (r"\bapproximately (?=\d)", "about "),
+    (r"\butili[sz]es?\b", "uses"),
+    (r" \([A-Z]{2,}\)", ""),
+    (r", respectively(?=[.,;])", " respectively"),
+)
+"""Changes of wording that change no meaning."""
 NUMBER = re.compile(r"(?<![\w.^-])\d+(?:[.,]\d+)*(?![\w^]|[.,]\d|-[A-Za-z])")
 WORD = re.compile(r"[A-Za-z][A-Za-z-]{3,}")
 FUNCTION = frozenset(
@@ -125,6 +146,14 @@ def put_antonym(sentence: str, chance: random.Random) -> str | None:
 def drop_hedge(sentence: str, chance: random.Random) -> str | None:
     """Take one hedge out, or put certainty in its place."""
     return _one_of(sentence, HEDGES, chance)
+
+
+def reword(sentence: str, chance: random.Random) -> str | None:
+    """Say the same in slightly other words: one or two of `REWORDED`."""
+    found = [(pattern, new) for pattern, new in REWORDED if re.search(pattern, sentence)]
+    for pattern, new in chance.sample(found, min(2, len(found))):
+        sentence = re.sub(pattern, new, sentence, count=1)
+    return sentence[:1].upper() + sentence[1:] if found else None
 
 
 def swap_words(sentence: str, chance: random.Random) -> str | None:

@@ -1,6 +1,6 @@
 """Run the command line as ``python -m paperagent``."""
 
-from paperagent.cli import main
+from paperagent.cli import script
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    script()

@@ -42,7 +42,12 @@ FRONT = "paperagent"
 ONLY_IN: dict[str, frozenset[str]] = {
     "chromadb": frozenset({"store.vectors"}),
     "tantivy": frozenset({"store.lexical"}),
-    "sqlite3": frozenset({"store", "call_cache"}),
+    "sqlite3": frozenset(
+        {"store", "call_cache", "digest.database", "digest.ledger", "digest.subscriber", "digest.subscribers"}
+    ),
+    "itsdangerous": frozenset({"digest.tokens"}),
+    "email_validator": frozenset({"digest.addresses", "digest.message"}),
+    "smtplib": frozenset({"digest.smtp", "digest.smtp_client"}),
     "openai": frozenset({"llm"}),
     "tenacity": frozenset({"transport"}),
     "tiktoken": frozenset({"costs"}),

@@ -16,7 +16,8 @@ LOCK = "writer.lock"
 VECTOR_LOCK = "vectors.lock"
 CHAT_HISTORY = "chat_history"  # the lines typed in `paperagent chat`, see `readers.py`
 _SQLITE = frozenset({DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"})
-OURS = _SQLITE | {LEXICAL, VECTORS, LOCK, VECTOR_LOCK, CHAT_HISTORY}
+_DIGEST = frozenset({"digest.db", "digest.db-wal", "digest.db-shm", "digest.lock", "outbox"})
+OURS = _SQLITE | _DIGEST | {LEXICAL, VECTORS, LOCK, VECTOR_LOCK, CHAT_HISTORY}
 
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from paperagent.evals import stats
 from paperagent.evals.rows import Figure, Row, Score
 from paperagent.evals.scorers import METRICS, Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def figures(rows: Sequence[Row], *, seed: int = 0) -> dict[str, Figure]:
@@ -21,12 +26,13 @@ def figure(metric: Metric, rows: Sequence[Row], *, seed: int = 0) -> Figure:
     if metric.over is not None:
         over = metric.over
 
-        def statistic(sample: Sequence[int]) -> Score:
+        def statistic(sample: NDArray[np.intp]) -> Score:
             return over([rows[i] for i in sample])
 
         found = stats.bootstrap(statistic, len(rows), [row.cluster for row in rows], seed=seed)
     else:
         scored = [row for row in rows if metric.name in row.scores]
         values = [row.scores[metric.name] for row in scored]
-        found = stats.summary(values, [row.cluster for row in scored], seed=seed)
+        clusters, amounts = [row.cluster for row in scored], metric.group == "effort"
+        found = stats.summary(values, clusters, seed=seed, amounts=amounts)
     return Figure(value=found.value, low=found.low, high=found.high, n=found.n, null=found.null)

@@ -47,11 +47,12 @@ def summary(
     clusters: Sequence[Hashable | None] | None = None,
     *,
     seed: int = 0,
+    amounts: bool = False,
 ) -> Interval:
     """Return the mean of the values that are not None: a share by Wilson, else by bootstrap.
 
-    A share is what holds only 0 and 1. ``clusters`` names each value's cluster; None is one of
-    its own.
+    A share is what holds only 0 and 1, unless they are ``amounts``, such as calls. ``clusters``
+    names each value's cluster; None is one of its own.
     """
     kept = [i for i, v in enumerate(values) if v is not None]
     known = [float(values[i] or 0.0) for i in kept]
@@ -59,7 +60,7 @@ def summary(
     if not known:
         return Interval(None, None, None, 0, null)
     groups = _numbered(clusters, kept)
-    if set(known) <= {0.0, 1.0}:
+    if not amounts and set(known) <= {0.0, 1.0}:
         low, high = wilson(sum(known), len(known), effective=_effective(known, groups))
     else:
         low, high = _bootstrap_mean(known, groups, seed)
@@ -218,17 +219,6 @@ def holm(ps: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, ps[i] * (len(ps) - rank)))
         adjusted[i] = highest
     return adjusted
-
-
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
-    """Return the chance that a positive scores above a negative, ties half; None without one of each."""
-    import numpy as np
-
-    if not len(positive) or not len(negative):
-        return None
-    low = np.sort(np.asarray(negative, float))
-    above = np.searchsorted(low, positive, "left").sum() + np.searchsorted(low, positive, "right").sum()
-    return float(above / 2 / len(positive) / len(negative))
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:

@@ -123,7 +123,7 @@ class Ledger:
         limits = "(:period IS NULL OR i.period = :period) AND (:key IS NULL OR s.key = :key)"
         with self._db.reading() as db:
             rows = db.execute(
-                f"{_DUE} WHERE {where} AND {limits} ORDER BY i.frozen_at, d.issue_id, d.subscriber_id",
+                f"{_DUE} WHERE {where} AND {limits} ORDER BY i.frozen_at, i.period, d.subscriber_id",
                 {"at": at, "period": period, "key": key},
             ).fetchall()
         return [_due(row) for row in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -99,6 +99,7 @@ def test_a_difference_is_judged_pair_by_pair() -> None:
     assert found is not None
     assert found.value == pytest.approx(0.05)
     assert found.low == pytest.approx(0.05)
+    assert found.p is not None
     assert found.p < 0.001
     assert stats.paired([], []) is None
 
@@ -142,7 +143,7 @@ def test_a_figure_over_all_cases_has_an_interval_too() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.65, 0.2])
     good = np.array([1, 1, 1, 1, 0, 0, 0, 0], bool)
 
-    def figure(rows: Any) -> float | None:
+    def figure(rows: Sequence[int]) -> float | None:
         yes, no = scores[rows][good[rows]], scores[rows][~good[rows]]
         return float((yes[:, None] > no[None, :]).mean()) if len(yes) and len(no) else None
 

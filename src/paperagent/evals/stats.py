@@ -159,8 +159,8 @@ class Difference:
     """Mean of B minus mean of A."""
     low: float
     high: float
-    p: float
-    """Two-sided, by flipping signs: how often chance alone makes a difference as large."""
+    p: float | None
+    """Two-sided, by flipping signs: how often chance alone makes a difference as large; None: not tested."""
     n: int
 
 

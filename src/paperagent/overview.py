@@ -11,6 +11,7 @@ COMMANDS = {
     "search": ("asking", "List the papers that match a query, best first."),
     "ask": ("asking", "Answer a question with cited sentences."),
     "chat": ("asking", "Ask and follow up, question after question."),
+    "eval": ("evaluating", "Ask cases and score the answers; compare runs."),
     "export": ("exporting", "Write papers as BibTeX, RIS, Markdown or JSON lines."),
     "status": ("library", "Show what the library holds."),
     "doctor": ("library", "Check the library and its indexes, and repair them."),

@@ -47,11 +47,11 @@ class Case(BaseModel):
     """Texts that it must not hold, likewise."""
     answerable: bool = True
     """Whether the library holds the answer; else the right answer is an abstention."""
-    kind: str = Field("single", min_length=1, max_length=60)
+    kind: str = Field(default="single", min_length=1, max_length=60)
     tags: tuple[str, ...] = ()
     cluster: str | None = None
     """Cases of one cluster are not independent (one paper, one conversation); None: alone."""
-    k: int | None = Field(None, ge=1, le=100)
+    k: int | None = Field(default=None, ge=1, le=100)
     """Papers to retrieve for this case, instead of the run's number."""
     answer: str = ""
     """What a right answer says: for people, not scored."""

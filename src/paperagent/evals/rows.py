@@ -15,6 +15,9 @@ from paperagent.types import Answer, Citation, Claim, Hit, Paper, Usage
 
 RUN_FILE, ROWS_FILE = "run.json", "results.jsonl"
 
+NOT_ASKED = "not_asked"
+"""The reason of an answer for which only the search was run."""
+
 Score = float | None
 Failure = Literal[
     "retrieval_miss",
@@ -132,6 +135,8 @@ class Run(BaseModel):
     count: int = 0
     """Cases of the run, errors among them."""
     errors: int = 0
+    problems: tuple[str, ...] = ()
+    """What of the cases the library lacks: these cannot come out right."""
     metrics: dict[str, Figure] = Field(default_factory=dict)
 
 
@@ -214,14 +219,16 @@ def _replace(path: Path, text: str) -> None:
 
 
 def answer_of(row: Row, papers: Mapping[str, Paper]) -> Answer | None:
-    """Return the row's answer as a value; papers that are not known any more have an empty abstract."""
+    """Return the row's answer as a value; papers that are not among ``papers`` have an empty abstract.
+
+    None after an error. Where only the search was run, an answer that says nothing, with what was found.
+    """
     found = row.answer
-    if found is None:
-        return None
     hits = tuple(
-        Hit(papers.get(h["paper_id"]) or Paper(h["paper_id"], h["title"], ""), h["score"], h["rank"])
-        for h in found["papers"]
+        Hit(papers.get(h.paper_id) or Paper(h.paper_id, h.title, ""), h.score, h.rank) for h in row.retrieved
     )
+    if found is None:
+        return None if row.state == "error" else Answer(row.question, "abstained", NOT_ASKED, "", hits=hits)
     claims = tuple(
         Claim(c["text"], tuple(c["citations"]), c["support"], dict(c["checks"])) for c in found["claims"]
     )

@@ -16,12 +16,14 @@ from paperagent.evals import failures, scorers
 from paperagent.evals.cases import Case, digest
 from paperagent.evals.figures import figures
 from paperagent.evals.rows import (
+    NOT_ASKED,
     ROWS_FILE,
     RUN_FILE,
     Call,
     Retrieved,
     Row,
     Run,
+    answer_of,
     load_rows,
     load_run,
     row_line,
@@ -89,6 +91,8 @@ class Setup:
     git_sha: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     tape: Tape | None = None
+    recorded: Mapping[str, Row] | None = None
+    """Answers of an earlier run, by case: these are scored anew, and nothing is asked."""
 
 
 def run(
@@ -98,11 +102,13 @@ def run(
     out: Path,
     *,
     progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> tuple[Run, list[Row]]:
     """Ask the cases and write ``run.json`` and ``results.jsonl`` into ``out``.
 
     A folder that holds the same run, unfinished or with errors, is gone on with: only what has
-    no answer yet is asked. Ctrl-C keeps what was answered.
+    no answer yet is asked. Ctrl-C keeps what was answered. ``warn`` is told what of the cases the
+    library lacks.
 
     Raises:
         EvalError: ``out`` holds another run or cannot be written; the library is empty; not one
@@ -113,10 +119,13 @@ def run(
     found = survey(agent.papers(), known, cases)
     if not found.count:
         raise EvalError("library: holds no papers; read a feed first, with `paperagent ingest SOURCE`")
-    fresh = _described(cases, setup, found)
+    if warn:
+        for problem in found.problems:
+            warn(problem)
+    fresh = _described(cases, setup, found, name=out.name)
     begun, done = _take_up(out, fresh)
     todo = [case for case in cases if case.id not in done]
-    if todo and setup.mode != RETRIEVAL:
+    if todo and setup.mode != RETRIEVAL and setup.recorded is None:
         agent.warm()
     asker = Asker(agent, setup, known)
     for row in asker.rows(todo, out, done=len(done), progress=progress):
@@ -147,11 +156,11 @@ def _papers_named(agent: Agent, cases: Sequence[Case]) -> dict[str, Paper]:
     return found
 
 
-def _described(cases: Sequence[Case], setup: Setup, found: Survey) -> Run:
+def _described(cases: Sequence[Case], setup: Setup, found: Survey, *, name: str) -> Run:
     now = dt.datetime.now(dt.UTC)
     options = {name: value for name, value in setup.options.items() if value is not None}
     return Run(
-        id=f"{now:%Y%m%d-%H%M%S}-{Path(setup.name).stem}-{setup.mode}",
+        id=name,
         created=now.isoformat(timespec="seconds"),
         cases=setup.name,
         cases_hash=digest(cases),
@@ -160,14 +169,11 @@ def _described(cases: Sequence[Case], setup: Setup, found: Survey) -> Run:
         git_sha=setup.git_sha,
         mode=setup.mode,
         model=setup.model,
-        settings={
-            "k": setup.k,
-            **setup.settings,
-            **{k: v for k, v in setup.options.items() if v is not None},
-        },
+        settings={"k": setup.k, **setup.settings, **options},
         versions=dict(setup.versions),
         seed=setup.seed,
         count=len(cases),
+        problems=found.problems,
     )
 
 
@@ -236,6 +242,8 @@ class Asker:
         """
         started = time.perf_counter()
         try:
+            if self.setup.recorded is not None:
+                return self._recorded(case, self.setup.recorded)
             answer, raw = self._answer(case)
         except (StoreError, ConfigError):
             raise
@@ -244,11 +252,20 @@ class Asker:
             return _row(case, state="error", error=_named(error), failure="error", ms=ms)
         return self.scored(case, answer, raw, ms=(time.perf_counter() - started) * 1000)
 
+    def _recorded(self, case: Case, recorded: Mapping[str, Row]) -> Row:
+        row = recorded.get(case.id)
+        if row is None or row.question != case.question:
+            raise EvalError("replay: this question was not recorded; run the cases again")
+        answer = answer_of(row, {})
+        if answer is None:
+            raise EvalError(f"replay: it was an error when recorded: {row.error}")
+        return self.scored(case, answer, row.raw, ms=row.ms)
+
     def _answer(self, case: Case) -> tuple[Answer, tuple[Call, ...] | None]:
         k = case.k or self.setup.k
         if self.setup.mode == RETRIEVAL:
             hits = tuple(self.agent.search(case.question, k=k))
-            return Answer(case.question, "abstained", "not_asked", "", hits=hits), None
+            return Answer(case.question, "abstained", NOT_ASKED, "", hits=hits), None
         options = {"history": list(case.history), "k": k, "mode": self.setup.mode, "cache": False}
         with self.setup.tape.hearing(case.id) if self.setup.tape else nullcontext() as heard:
             answer = self.agent.ask(case.question, **options, **self.setup.options)

@@ -1,0 +1,163 @@
+"""From the options of ``eval run`` to cases, settings, a library and how it is asked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from paperagent.app import PaperAgent
+    from paperagent.commands.session import Progress, Session
+    from paperagent.config import Settings
+    from paperagent.evals.cases import Case
+    from paperagent.evals.recording import Recorder, Replayer
+    from paperagent.evals.rows import Row
+    from paperagent.evals.runs import Setup
+
+CONCURRENT_CALLS = 4
+"""Cases asked at once of a model; without one, more than one at a time gains nothing on few cores."""
+_OF_A_MODEL = ("unsupported", "judge", "max_rounds", "context_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked, and where."""
+
+    name: str
+    cases: list[Case]
+    corpus: Path | None
+    """The papers of a BEIR folder."""
+    searched: bool
+    """Whether only the search can be run."""
+
+
+def read_cases(path: Path, given: dict[str, Any]) -> Asked:
+    """Return the cases of a file, of a BEIR folder or of queries with judgements; ``limit`` of them."""
+    from paperagent.evals import beir, cases
+
+    corpus = None
+    if given["qrels"] is not None:
+        found = list(beir.pair(path, given["qrels"]))
+    elif path.is_dir():
+        judged = beir.read(path, given["split"])
+        found, corpus = list(judged.cases), judged.corpus
+    else:
+        found = cases.load(path)
+    if given["limit"] is not None and given["limit"] < len(found):
+        drawn = set(random.Random(given["seed"]).sample(range(len(found)), given["limit"]))  # noqa: S311 - no secret
+        found = [case for i, case in enumerate(found) if i in drawn]
+    return Asked(path.name, found, corpus, searched=path.is_dir() or given["qrels"] is not None)
+
+
+def read_settings(session: Session, given: dict[str, Any]) -> Settings:
+    """Read the settings that shape the answers, the options first."""
+    mode = None if given["mode"] == "retrieval" or given["replay"] is not None else given["mode"]
+    return session.settings(
+        mode=mode,
+        model=given["model"],
+        embedder=given["embedder"],
+        top_k=given["top_k"],
+        timeout=given["timeout"],
+        max_cost_per_answer=given["max_cost"],
+        unsupported=given["unsupported"],
+        judge=given["judge"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where answers come from."""
+
+    mode: str
+    model: str | None = None
+    tape: Recorder | Replayer | None = None
+    recorded: dict[str, Row] | None = None
+
+
+def _source(asked: Asked, settings: Settings, given: dict[str, Any]) -> _Source:
+    from paperagent.evals import rows
+    from paperagent.evals.recording import Recorder, Replayer
+    from paperagent.evals.runs import RETRIEVAL
+    from paperagent.wiring import open_model
+
+    if given["replay"] is not None:
+        earlier, kept = rows.load(given["replay"])
+        if earlier.mode == "llm":
+            return _Source("llm", earlier.model, Replayer(earlier.model or "", kept))
+        return _Source(earlier.mode, earlier.model, recorded={row.id: row for row in kept})
+    if asked.searched or given["mode"] == RETRIEVAL:
+        return _Source(RETRIEVAL)
+    if settings.answer_mode == "extractive":
+        return _Source("extractive")
+    recorder = Recorder(open_model(settings, None))
+    return _Source("llm", recorder.model, recorder)
+
+
+def setup(asked: Asked, settings: Settings, given: dict[str, Any]) -> Setup:
+    """Return how the cases are asked; its tape stands in for the endpoint."""
+    from paperagent.evals import provenance
+    from paperagent.evals.runs import Setup
+
+    source = _source(asked, settings, given)
+    by_model = source.mode == "llm"
+    shaped = {name: getattr(settings, name) for name in ("embedder", *(_OF_A_MODEL if by_model else ()))}
+    replayed = {"replay": given["replay"].name} if given["replay"] is not None else {}
+    return Setup(
+        name=asked.name,
+        mode=source.mode,
+        model=source.model,
+        k=settings.top_k,
+        concurrency=given["concurrency"] or (CONCURRENT_CALLS if by_model else 1),
+        seed=given["seed"],
+        options={"effort": given["effort"]} if by_model else {},
+        settings={**shaped, **replayed},
+        prompts_hash=provenance.prompts_hash(settings.prompts_dir) if by_model else None,
+        git_sha=provenance.git_sha(),
+        versions=provenance.versions(),
+        tape=source.tape,
+        recorded=source.recorded,
+    )
+
+
+def library(
+    asked: Asked, how: Setup, settings: Settings, given: dict[str, Any], progress: Progress | None
+) -> PaperAgent:
+    """Open the library to ask: the person's own, or one of the feeds or the corpus named, filled first."""
+    from paperagent.app import PaperAgent
+
+    endpoint: Any = how.tape  # either of them is a model, too
+    if asked.corpus is None and not given["feeds"]:
+        return PaperAgent(settings=settings, endpoint=endpoint)
+    name = _folder_name([*given["feeds"], *([str(asked.corpus)] if asked.corpus else [])])
+    home = given["library"] or settings.cache_dir / "evals" / name
+    agent = PaperAgent(settings=settings.model_copy(update={"home": home}), endpoint=endpoint)
+    if given["feeds"]:
+        agent.ingest(given["feeds"], progress=progress)
+    if asked.corpus is not None:
+        _fill(agent, asked.corpus, progress)
+    return agent
+
+
+def _folder_name(sources: Sequence[str]) -> str:
+    """Return a name for a library of these sources, the same for the same ones."""
+    whole = "\n".join(str(Path(source).absolute()) for source in sources)
+    return f"{Path(sources[0]).parent.name or 'feed'}-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"
+
+
+def _fill(agent: PaperAgent, corpus: Path, progress: Progress | None) -> None:
+    """Read a corpus into the library, and embed what has no vector."""
+    from paperagent.evals import beir
+    from paperagent.store import LocalStore
+    from paperagent.wiring import load_models
+
+    agent.home.mkdir(parents=True, exist_ok=True)
+    with LocalStore(agent.home, create=True) as store:
+        store.ingest(beir.papers(corpus), today=dt.datetime.now(dt.UTC).date(), progress=progress)
+        embedder = load_models(agent.settings).embedder
+        if embedder is not None:
+            store.catch_up_vectors(embedder, progress=progress)

@@ -1,0 +1,159 @@
+"""The evaluation harness on the command line: cases and runs; `evaluating_reports` has the rest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from paperagent.commands.options import Folder, Positive, Whole, Words, as_json, common, top_k
+from paperagent.commands.session import Session, progress_bar, show, warn
+
+if TYPE_CHECKING:
+    from paperagent.evals.rows import Row, Run
+    from paperagent.render import Block
+
+RUNS = Path("eval-runs")
+"""Where runs go that are given no place, in the current folder."""
+SHOWN_PROBLEMS = 5
+_REPORTS = ("report", "compare", "calibrate", "selftest")
+
+
+class _Evaluation(click.Group):
+    """Finds the commands on finished runs when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_REPORTS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _REPORTS:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module("paperagent.commands.evaluating_reports")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group("eval", cls=_Evaluation)
+@common
+def evaluation() -> None:
+    """Ask cases, score the answers against the source text, compare runs."""
+
+
+globals()["eval"] = evaluation  # the command's name; an assignment would hide the builtin from this module
+
+
+def asking(command: Any) -> Any:
+    """Add what says which cases are asked, of which library and how."""
+    options = [
+        click.option("--qrels", type=Folder(), help="Judgements of CASES, a file of queries: search alone."),
+        click.option("--split", type=Words(), help="Which judgements of a BEIR folder (default: test)."),
+        click.option("--feed", "feeds", multiple=True, metavar="SOURCE", help="Ask a library of this alone."),
+        click.option("--library", type=Folder(), help="Where the papers of --feed or a BEIR folder go."),
+        click.option("--replay", type=Folder(), metavar="RUN", help="Take the model's replies from a run."),
+        click.option("--limit", type=Whole(1, 1_000_000), help="Only so many cases, drawn by --seed."),
+        click.option("--seed", type=Whole(0, 2**31), default=0, show_default=True, help="Of all chance."),
+        click.option("--concurrency", type=Whole(1, 64), help="Cases at once (with a model 4, else 1)."),
+        click.option(
+            "--mode",
+            type=click.Choice(["extractive", "llm", "retrieval"]),
+            help="Quote sentences, have a model write, or run the search alone.",
+        ),
+        click.option("--model", type=Words(), help="The model that writes (default: PAPERAGENT_MODEL)."),
+        click.option("--embedder", type=Words(), help="As PAPERAGENT_EMBEDDER; none: by words alone."),
+        click.option("--effort", type=click.Choice(["fast", "deep"]), help="As of ask."),
+        click.option("--max-cost", type=Positive(1000, zero=True), help="US dollars an answer may cost."),
+        click.option("--timeout", type=Positive(3600), help="Seconds an answer may take at the endpoint."),
+        click.option("--unsupported", type=click.Choice(["withhold", "mark", "repair"]), help="As of ask."),
+        click.option("--judge/--no-judge", default=None, help="As of ask."),
+        top_k,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@evaluation.command("run")
+@click.argument("cases", type=Folder())
+@asking
+@click.option("--out", type=Folder(), help="The run's folder (default: a new one in eval-runs).")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@as_json
+@common
+@click.pass_obj
+def run(session: Session, /, cases: Path, **given: Any) -> None:
+    """Ask CASES and score the answers: a file of cases, a BEIR folder, or queries with --qrels.
+
+    Running into the same --out again goes on where it stopped, and asks errors again.
+    """
+    from paperagent.commands import eval_setup
+    from paperagent.evals import runs
+
+    asked = eval_setup.read_cases(cases, given)
+    settings = eval_setup.read_settings(session, given)
+    how = eval_setup.setup(asked, settings, given)
+    out = given["out"] or RUNS / f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{cases.stem}-{how.mode}"
+    told = Told()
+    with (
+        progress_bar(quiet=given["quiet"] or given["as_json"]) as progress,
+        eval_setup.library(asked, how, settings, given, progress) as agent,
+    ):
+        finished, rows = runs.run(agent, asked.cases, how, out, progress=progress, warn=told)
+    told.end()
+    if not given["quiet"]:
+        blocks = _summary(finished, rows, out)
+        show(lambda: finished.model_dump(mode="json"), blocks, as_json=given["as_json"])
+
+
+class Told:
+    """Prints the first few warnings and counts the others."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, message: str) -> None:
+        """Warn, or count."""
+        self.count += 1
+        if self.count <= SHOWN_PROBLEMS:
+            warn(message)
+
+    def end(self) -> None:
+        """Say how many were only counted."""
+        if self.count > SHOWN_PROBLEMS:
+            warn(f"{self.count - SHOWN_PROBLEMS} more like this; `paperagent eval cases check` lists them")
+
+
+def _summary(finished: Run, rows: Sequence[Row], out: Path) -> Iterator[Block]:
+    from paperagent.render import Block, row_blocks
+
+    found = [
+        (name, f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f}), n {f.n}")
+        for name, f in finished.metrics.items()
+        if f.value is not None and f.low is not None and f.high is not None
+    ]
+    yield from row_blocks(found)
+    yield from (Block("note", f"{row.id}: {row.error}") for row in rows if row.state == "error")
+    yield Block("text", f"kept in {out}")
+
+
+@evaluation.command("init")
+@click.argument("file", type=Folder(), default="cases.jsonl")
+@common
+def init(file: Path) -> None:
+    """Write an example FILE of cases (default: cases.jsonl), with every field explained."""
+    from paperagent.errors import InputError, visible
+    from paperagent.evals.example import EXAMPLE
+    from paperagent.render import Block
+
+    shown = visible(str(file))
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(EXAMPLE)
+    except FileExistsError:
+        raise InputError(f"{shown}: exists; choose another name") from None
+    except OSError as error:
+        raise InputError(f"{shown}: cannot be written: {error.strerror}; choose another place") from None
+    show(dict, [Block("text", f"written: {shown}")], as_json=False)

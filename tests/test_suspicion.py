@@ -47,6 +47,7 @@ def test_orders_are_seen(sentence: str) -> None:
         "Attention to model dynamics helps.",
         "Systems often ignore the context of a question.",
         "Do not disturb signs are studied.",
+        "To Combine the strengths of both, we introduce a third.",
     ],
 )
 def test_reports_are_not_orders(sentence: str) -> None:

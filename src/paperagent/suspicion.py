@@ -29,7 +29,7 @@ _OBJECT = (
 )
 _ORDER = re.compile(
     # At the start, or anywhere with a capital: behind an address or "e.g." no sentence begins.
-    rf"(?:\A[\W_]*(?i:(?:please|now|also|next|then|first|finally),?\s+)?(?i:{_TASKS})|\s(?:{_CAPITAL}))"
+    rf"(?:\A[\W_]*(?i:(?:please|now|also|next|then|first|finally),?\s+)?(?i:{_TASKS})|(?<![Tt]o)\s(?:{_CAPITAL}))"
     rf"\s+(?i:{_OBJECT})\b"
 )
 _ADDRESSED = re.compile(

@@ -17,7 +17,7 @@ LINKS = ReaderLinks(
     mailto="mailto:papers@test.example?subject=unsubscribe%20reader",
     preferences=f"{BASE}/preferences/{TOKEN}",
     archive=f"{BASE}/archive/2026-W26.html",
-    feedback=f"{BASE}/feedback/{TOKEN}",
+    feedback=lambda paper_id, kind: f"{BASE}/feedback/{TOKEN}?paper={paper_id}&kind={kind}",
 )
 
 _TEXTS = (
@@ -116,9 +116,8 @@ def quoted(citation: Citation) -> Claim:
     return Claim(citation.quote, (citation.n,), "quoted")
 
 
-def issue(*, links: bool = True) -> Issue:
+def issue() -> Issue:
     """Return an issue of eight papers in three themes, with everything an issue can hold."""
-    del links
     citations: list[Citation] = []
     themes, number = [], 4100
     for name, *texts in _TEXTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +57,8 @@ def render(issue: Issue, *, reader: ReaderLinks | None = None, theme_dir: Path |
     if size > WARN_BYTES:
         notes.append(f"the HTML has {size:,} bytes, over {WARN_BYTES:,}")
     text = templating.fill("issue.txt.j2", theme_dir, issue=shown)
-    return Rendered(shown.subject, shown.preheader, html, text.rstrip() + "\n", tuple(notes))
+    text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return Rendered(shown.subject, shown.preheader, html, text, tuple(notes))
 
 
 def _shorter(issue: Issue, links: ReaderLinks) -> Iterator[tuple[str, View]]:

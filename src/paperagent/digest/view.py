@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from paperagent.citations import DOUBT
 from paperagent.digest import plain
@@ -12,6 +11,10 @@ from paperagent.digest.issue import Issue, Item, Standing, Why
 from paperagent.types import Citation, Claim, Paper
 
 FEEDBACK = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
+_SUBSCRIBED = (
+    "You get this because you subscribed; papers are chosen by the interests and questions you gave."
+)
+_FOR_ALL = "Chosen for nobody in particular: what is typical of these days, and what many readers liked."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,19 @@ class ReaderLinks:
     """``mailto:…``, the way to unsubscribe that works without a web page."""
     preferences: str | None = None
     archive: str | None = None
-    feedback: str | None = None
-    """Gets ``paper`` and ``kind`` (``more``, ``less``, ``save``) added as its query."""
+    feedback: Callable[[str, str], str] | None = None
+    """Returns the address for a paper's id and ``more``, ``less`` or ``save``."""
+
+    @property
+    def ways(self) -> tuple[tuple[str, str], ...]:
+        """Label and address of each link of the footer."""
+        named = (
+            ("Archive", self.archive),
+            ("Preferences", self.preferences),
+            ("Unsubscribe", self.unsubscribe),
+            ("Unsubscribe by mail", self.mailto),
+        )
+        return tuple((label, address) for label, address in named if address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,8 @@ class View:
     name: str
     days: str
     screened: str
+    kind: str
+    """``extractive``, or by which model it is written."""
     label: str
     """How the text came to be: quoted, or written by a model and checked."""
     overview: tuple[Line, ...]
@@ -100,6 +116,13 @@ class View:
     sources: tuple[Source, ...]
     notes: tuple[str, ...]
     links: ReaderLinks
+    footer: str
+    """Why the reader got this."""
+
+    @property
+    def feedback(self) -> tuple[Entry, ...]:
+        """The papers that can be rated."""
+        return tuple(e for theme in self.themes for e in theme.entries if e.feedback)
 
 
 def view(
@@ -113,6 +136,7 @@ def view(
         name=plain.shown(issue.period.name, 40),
         days=plain.days(issue.period.since, issue.period.until),
         screened=screened(issue),
+        kind=issue.mode if issue.mode == "extractive" else f"written by {_model(issue)}",
         label=label(issue),
         overview=tuple(map(_line, issue.overview)),
         themes=tuple(
@@ -125,6 +149,7 @@ def view(
         sources=tuple(_sources(issue, papers, quote_length)),
         notes=tuple(plain.shown(n, 400) for n in issue.notes),
         links=links,
+        footer=_SUBSCRIBED if links.ways else _FOR_ALL,
     )
 
 
@@ -162,8 +187,11 @@ def label(issue: Issue) -> str:
     """Say who wrote the sentences."""
     if issue.mode == "extractive":
         return "Extractive: every sentence is quoted word for word from the abstract it cites."
-    model = plain.shown(issue.model or "a model", 80)
-    return f"Written by {model}; every sentence was checked against the abstract it cites."
+    return f"Written by {_model(issue)}; every sentence was checked against the abstract it cites."
+
+
+def _model(issue: Issue) -> str:
+    return plain.shown(issue.model or "a model", 80)
 
 
 def _title(text: str) -> str:
@@ -214,9 +242,8 @@ def why(reason: Why) -> str:
 
 def _feedback(paper: Paper, links: ReaderLinks) -> Iterator[tuple[str, str]]:
     if links.feedback:
-        joint = "&" if "?" in links.feedback else "?"
-        base = f"{links.feedback}{joint}paper={quote(paper.paper_id, safe='')}&kind="
-        yield from ((label, base + kind) for kind, label in FEEDBACK)
+        for kind, label in FEEDBACK:
+            yield label, links.feedback(paper.paper_id, kind)
 
 
 def _standing(standing: Standing) -> Section:

@@ -42,7 +42,7 @@ EMPTY = frozenset(
 
 NEVER = frozenset(
     stem(w)
-    for w in """we propose introduce
+    for w in """we propose introduce mitigate diagnose interpret benchmarking building generalize hidden
     present demonstrate show achieve outperform significantly via using toward
     towards beyond rethinking exploring enhancing improving however despite yet remain often
     typically extensive experiment result paper publicly available code respectively moreover

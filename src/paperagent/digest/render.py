@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from paperagent.digest import templating
+from paperagent.digest import plain, templating
 from paperagent.digest.issue import Issue
 from paperagent.digest.view import ReaderLinks, View, view
 from paperagent.errors import PaperAgentError
@@ -57,8 +57,11 @@ def render(issue: Issue, *, reader: ReaderLinks | None = None, theme_dir: Path |
     if size > WARN_BYTES:
         notes.append(f"the HTML has {size:,} bytes, over {WARN_BYTES:,}")
     text = templating.fill("issue.txt.j2", theme_dir, issue=shown)
-    text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
-    return Rendered(shown.subject, shown.preheader, html, text, tuple(notes))
+    return Rendered(shown.subject, shown.preheader, html, _tidy(text), tuple(notes))
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def _shorter(issue: Issue, links: ReaderLinks) -> Iterator[tuple[str, View]]:
@@ -87,3 +90,30 @@ def without_last(issue: Issue) -> Issue:
 
 def _standing(issue: Issue) -> Iterator[Claim]:
     return (c for s in issue.standing for c in s.claims)
+
+
+def confirmation(
+    *,
+    token: str,
+    link: str | None = None,
+    frequency: str = "weekly",
+    hours: int = 48,
+    theme_dir: Path | None = None,
+) -> Rendered:
+    """Return the mail that asks a new subscriber to confirm: by ``link``, or by handing on ``token``.
+
+    It holds nothing that was typed with the address: whoever typed it may be nobody's friend.
+    """
+    subject = "Please confirm: a digest of new papers"
+    preheader = "Nothing more is sent to this address until you confirm."
+    values = {
+        "subject": subject,
+        "preheader": preheader,
+        "token": plain.one_line(token),
+        "link": link,
+        "frequency": plain.shown(frequency, 20),
+        "hours": hours,
+    }
+    html = templating.inline_css(templating.fill("confirm.html.j2", theme_dir, **values))
+    text = templating.fill("confirm.txt.j2", theme_dir, **values)
+    return Rendered(subject, preheader, html, _tidy(text))

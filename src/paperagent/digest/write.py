@@ -21,6 +21,7 @@ from paperagent.digest.standing import (
     RememberingEmbedder,
     RememberingEncoder,
 )
+from paperagent.evidence import LIST_MARGIN
 from paperagent.highlights import Highlights, highlights
 from paperagent.types import Answer, Paper
 
@@ -66,6 +67,14 @@ class Writer:
         self._encoder = RememberingEncoder(encoder) if encoder else None
         self._embedder = RememberingEmbedder(embedder) if embedder else None
         self._highlights: dict[tuple[str, str], Highlights | None] = {}
+
+    def prepare(self, selections: Iterable[Selection]) -> None:
+        """Read the questions of many readers at once; saves time, changes nothing."""
+        questions = list(dict.fromkeys(q for s in selections for q in s.profile.questions))
+        if self._encoder is not None:
+            self._encoder.encode(questions)
+        if self._embedder is not None:
+            self._embedder.embed(questions)
 
     def write(self, selection: Selection) -> Issue:
         """Write and check the issue of one reader.
@@ -146,8 +155,11 @@ def _standing(question: str, answer: Answer, numbers: Numbers) -> Standing:
 
 
 def _few(answer: Answer) -> list[Said]:
-    """Return the first sentences, one a paper before a second of any."""
+    """Return the first sentences, one a paper before a second of any; none of papers far below the best."""
+    score = {h.paper_id: h.score for h in answer.hits}
+    least = max(score.values()) - LIST_MARGIN
     said = apart(answer.claims, answer.citations)
+    said = [one for one in said if score[one.citations[0].paper_id] >= least]
     seen: dict[str, int] = {}
     turns: list[tuple[int, int]] = []
     for place, one in enumerate(said):

@@ -55,7 +55,7 @@ class Labels:
                 self._held[number][phrase] = weight
 
     def of(self, number: int) -> Mapping[Phrase, int]:
-        """Return the names that a paper could go under, with how often it has them, in the title threefold."""
+        """Return the names a paper could go under, with how often it has them, in the title threefold."""
         return self._held[number]
 
     def quality(self, phrase: Phrase) -> float:

@@ -71,7 +71,7 @@ def p_text(p: float | None) -> str:
     """Return a p-value as text: ``= .031`` or ``< .001``."""
     if p is None:
         return "–"
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
+    return "< .001" if p < 0.001 else "= 1" if p == 1 else f"= {p:.3f}".replace("0.", ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +164,7 @@ def compare(
     wanted = list(judged) or [n for n in JUDGED if n in known] or [n for n in JUDGED_SEARCH if n in known]
     for name in wanted:
         if name not in known:
-            raise EvalError(
-                f"compare: {visible(name)} is not a figure of the cases of both runs; choose among {_some(known)}"
-            )
+            raise EvalError(f"compare: not every case has {visible(name)}; choose among {_some(known)}")
     flips = [f for before, after in pairs if (f := _flipped(before, after)) is not None]
     return Comparison(
         a=a[0],

@@ -28,8 +28,8 @@ LAYERS: dict[str, frozenset[str]] = {
         """sentences conversation retrieve question evidence abstention citations answer
         passages reply claims plan generate checks call_cache highlights digest""".split()
     ),
-    "faces": frozenset("render stream readers chat chat_memory spending export evals".split()),
-    "app": frozenset("arguments wiring app".split()),
+    "faces": frozenset("render stream readers chat chat_files chat_memory spending export evals".split()),
+    "app": frozenset("arguments wiring press digest_desk app".split()),
     "cli": frozenset("cli commands __main__".split()),
 }
 """Lowest first. A module imports its own layer and those below."""
@@ -72,6 +72,9 @@ AT_THE_TOP: dict[str, frozenset[str]] = {
     "config": frozenset({"pydantic", "pydantic_settings"}),
     "setting_values": frozenset({"pydantic"}),
     "reply": frozenset({"pydantic"}),
+    "evals.cases": frozenset({"pydantic"}),
+    "evals.rows": frozenset({"pydantic"}),
+    "evals.harvest": frozenset({"pydantic"}),
     "minilm_graph": frozenset({"numpy"}),
 }
 """Modules that are themselves imported late, inside functions → what may stand at their top."""

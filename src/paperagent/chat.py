@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from paperagent.chat_files import write_new
 from paperagent.chat_memory import KEPT_PAIRS, Conversation, Spent
 from paperagent.conversation import MAX_QUESTION
 from paperagent.errors import InputError, PaperAgentError, visible
+from paperagent.evals import feedback
 from paperagent.render import (
     Block,
     Screen,
@@ -48,6 +50,8 @@ COMMANDS = {
     "/model [NAME]": "show or change the model that answers",
     "/effort [LEVEL]": "how hard to look: fast (one search), normal or deep (several searches at first)",
     "/cost": "calls, tokens and dollars of the last answer and of the session",
+    "/good [NOTE]": "keep the last answer as one that was right, for `paperagent eval cases add`",
+    "/bad [NOTE]": "keep it as one that was wrong, likewise",
     "/save FILE": "write the conversation as Markdown, or the last answer where FILE ends in .json",
     "/quit": "leave (also Ctrl-D)",
 }
@@ -110,6 +114,8 @@ class Chat:
     ready: Callable[[], object] | None = None
     """Called before each question: waits until what answering needs is loaded."""
     clock: Callable[[], float] = time.monotonic
+    feedback: Path | None = None
+    """Where /good and /bad keep answers."""
     debug: bool = False
     """Whether an unexpected failure ends the session with its traceback."""
     conversation: Conversation = field(default_factory=Conversation)
@@ -172,6 +178,8 @@ class Chat:
             "/model": self._model,
             "/effort": self._effort,
             "/cost": self._cost,
+            "/good": lambda note: self._keep(note, good=True),
+            "/bad": lambda note: self._keep(note, good=False),
             "/save": self._save,
         }
         action = actions.get(name)
@@ -246,17 +254,15 @@ class Chat:
             text = safe_json(last.to_dict()) + "\n"
         else:
             text = "".join(transcript(self.conversation.answers))
-        path = Path(rest)
-        try:
-            path = path.expanduser()
-            with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-        except FileExistsError:
-            raise InputError(f"/save: {visible(rest)} exists; choose another name") from None
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"/save: cannot write {visible(rest)}: {reason}; choose another place") from None
+        path = write_new(rest, text)
         self._say(f"saved to {visible(str(path.absolute()))}")
+
+    def _keep(self, note: str, *, good: bool) -> None:
+        last = self._last()
+        if self.feedback is None:
+            raise InputError("/good, /bad: there is no place to keep answers in; use /save FILE.json")
+        feedback.keep(self.feedback, last, self.conversation.before_last(), good=good, note=note)
+        self._say("kept; `paperagent eval cases add FILE` makes a case of it")
 
     def _last(self) -> Answer:
         if self.conversation.last is None:

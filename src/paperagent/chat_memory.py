@@ -27,6 +27,12 @@ class Conversation:
         """The last answer."""
         return self.answers[-1] if self.answers else None
 
+    def before_last(self) -> list[tuple[str, str]]:
+        """Return the history that the last answer was made with."""
+        last = self.last
+        told = last is not None and self.history[-1:] == [(last.question, last.answer)]
+        return self.history[:-1] if told else list(self.history)
+
     def add(self, answer: Answer) -> bool:
         """Keep ``answer``; return True when the history begins to lose its oldest pairs."""
         self.answers = [*self.answers, answer][-KEPT_ANSWERS:]

@@ -103,6 +103,7 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
     From a pipe, each line is a question.
     """
     from paperagent.chat import Chat
+    from paperagent.evals.feedback import FEEDBACK_FILE
     from paperagent.readers import terminal_restored
     from paperagent.render import Block
     from paperagent.wiring import model_name
@@ -116,6 +117,7 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
         reader = _reader(agent.settings)
         model = model_name(agent.settings)
         session = Chat(agent, reader, out, options=options, model=model, debug=ctx.obj.debug)
+        session.feedback = agent.home / FEEDBACK_FILE
         if reader.interactive:
             writes = f"{model} answers; " if model else ""
             out.show([Block("note", f"{papers:,} papers; {writes}/help lists the commands, Ctrl-D leaves")])

@@ -128,25 +128,46 @@ def library(
     asked: Asked, how: Setup, settings: Settings, given: dict[str, Any], progress: Progress | None
 ) -> PaperAgent:
     """Open the library to ask: the person's own, or one of the feeds or the corpus named, filled first."""
+    if asked.corpus is None:
+        return feed_library(settings, given["feeds"], given["library"], how.tape, progress)
     from paperagent.app import PaperAgent
 
-    endpoint: Any = how.tape  # either of them is a model, too
-    if asked.corpus is None and not given["feeds"]:
+    home = given["library"] or settings.cache_dir / "evals" / _folder_name([str(asked.corpus)])
+    agent = PaperAgent(settings=settings.model_copy(update={"home": home}))
+    _fill(agent, asked.corpus, progress)
+    return agent
+
+
+def feed_library(
+    settings: Settings,
+    feeds: Sequence[str],
+    home: Path | None = None,
+    endpoint: Any = None,
+    progress: Progress | None = None,
+) -> PaperAgent:
+    """Open a library of these feeds alone, kept in the cache; the person's own where none is given."""
+    from paperagent.app import PaperAgent
+
+    if not feeds:
         return PaperAgent(settings=settings, endpoint=endpoint)
-    name = _folder_name([*given["feeds"], *([str(asked.corpus)] if asked.corpus else [])])
-    home = given["library"] or settings.cache_dir / "evals" / name
+    home = home or settings.cache_dir / "evals" / _folder_name(feeds)
     agent = PaperAgent(settings=settings.model_copy(update={"home": home}), endpoint=endpoint)
-    if given["feeds"]:
-        agent.ingest(given["feeds"], progress=progress)
-    if asked.corpus is not None:
-        _fill(agent, asked.corpus, progress)
+    agent.ingest(feeds, progress=progress)
     return agent
 
 
 def _folder_name(sources: Sequence[str]) -> str:
-    """Return a name for a library of these sources, the same for the same ones."""
-    whole = "\n".join(str(Path(source).absolute()) for source in sources)
-    return f"{Path(sources[0]).parent.name or 'feed'}-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"
+    """Return a name for a library of these sources, another where a file of them changes."""
+    from paperagent.feeds import sample
+
+    parts = []
+    for source in sources:
+        path = sample.path() if source == sample.NAME and not Path(source).exists() else Path(source)
+        held = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        parts.append(f"{path.absolute()}\n{held}")
+    name = Path(sources[0]).parent.name or Path(sources[0]).stem
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return f"{name}-{digest[:12]}"
 
 
 def _fill(agent: PaperAgent, corpus: Path, progress: Progress | None) -> None:

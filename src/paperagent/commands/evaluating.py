@@ -157,3 +157,60 @@ def init(file: Path) -> None:
     except OSError as error:
         raise InputError(f"{shown}: cannot be written: {error.strerror}; choose another place") from None
     show(dict, [Block("text", f"written: {shown}")], as_json=False)
+
+
+@evaluation.group("cases")
+@common
+def case_files() -> None:
+    """Check files of cases, and make cases of answers."""
+
+
+@case_files.command("check")
+@click.argument("cases", type=Folder())
+@click.option("--feed", "feeds", multiple=True, metavar="SOURCE", help="Hold them against this alone.")
+@common
+@click.pass_context
+def check(ctx: click.Context, /, cases: Path, feeds: tuple[str, ...]) -> None:
+    """Tell whether CASES can be read, and what of them the library lacks; exit 4 where it does."""
+    from paperagent.commands import eval_setup
+    from paperagent.evals import cases as reader
+    from paperagent.evals import runs
+    from paperagent.render import Block
+
+    found = reader.load(cases)
+    with eval_setup.feed_library(ctx.obj.settings(), feeds) as agent:
+        lacking = runs.problems(agent, found)
+    count = f"{len(found)} cases, {len(lacking)} problems"
+    show(dict, [*(Block("note", text, tight=True) for text in lacking), Block("text", count)], as_json=False)
+    if lacking:
+        ctx.exit(4)
+
+
+@case_files.command("add")
+@click.argument("cases", type=Folder())
+@click.option("--answer", type=Folder(), metavar="ANSWER.json", help="Of this saved answer, not of chat's.")
+@click.option("--good/--bad", "good", default=None, help="Whether that answer was right.")
+@click.option("--note", default="", help="Why, for people.")
+@click.option("--unanswerable", is_flag=True, help="It should have been: the abstracts do not say.")
+@common
+@click.pass_obj
+def add(session: Session, /, cases: Path, **given: Any) -> None:
+    """Add what was called /good or /bad in chat to CASES, each once; the file is made where there is none.
+
+    Of a bad answer it is only known what must not be said again: add by hand what should be.
+    """
+    from paperagent.evals import harvest
+    from paperagent.evals.feedback import FEEDBACK_FILE
+    from paperagent.render import Block
+
+    if (given["answer"] is None) != (given["good"] is None):
+        raise click.UsageError("--answer: needs --good or --bad, and they need it; give both")
+    if given["answer"] is not None:
+        kept = [harvest.of_answer(given["answer"], good=given["good"], note=given["note"])]
+    else:
+        kept = harvest.read(session.settings().home / FEEDBACK_FILE)
+    new = harvest.add(cases, [harvest.case_of(one, unanswerable=given["unanswerable"]) for one in kept])
+    lines = [Block("row", case.id, detail=case.question, tight=True) for case in new]
+    done = [case.id for case in new if "bad" in case.tags and case.answerable]
+    todo = [Block("note", f"complete by hand what is right: {', '.join(done)}")] if done else []
+    show(dict, [*lines, *todo, Block("text", f"{len(new)} cases added to {cases}")], as_json=False)

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from paperagent.errors import EvalError, InputError, visible
-from paperagent.evals.cases import Case
+from paperagent.errors import EvalError, visible
+from paperagent.evals.cases import Case, made
 from paperagent.types import Paper
 
 KIND = "retrieval"
@@ -73,11 +71,14 @@ def pair(queries: Path, qrels: Path) -> tuple[Case, ...]:
         if query_id not in relevant:
             continue
         graded = relevant[query_id]
-        try:
-            question, ids, grades = _text(record, "text"), tuple(graded), tuple(graded.values())
-            cases.append(Case(id=query_id, question=question, gold_ids=ids, grades=grades, kind=KIND))
-        except (InputError, ValidationError) as error:
-            raise EvalError(f"{_at(queries, number)}: {error}; correct the line") from None
+        fields = {
+            "id": query_id,
+            "question": _text(record, "text"),
+            "gold_ids": list(graded),
+            "grades": list(graded.values()),
+            "kind": KIND,
+        }
+        cases.append(made(fields, _at(queries, number)))
     if not cases:
         raise EvalError(f"{visible(str(queries))}: no query of it has a relevant paper in {qrels.name}")
     return tuple(cases)

@@ -152,12 +152,21 @@ def _lines(path: Path) -> list[str]:
 
 def _case(line: str, where: str) -> Case:
     try:
-        return Case.model_validate(json.loads(line))
+        found = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
-        why = (
-            f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
-        )
-        raise EvalError(f"{where}: is not JSON ({why}); write one object a line") from None
+        at = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
+        raise EvalError(f"{where}: is not JSON ({at}); write one object a line") from None
+    return made(found, where)
+
+
+def made(found: Any, where: str) -> Case:
+    """Return the case that these fields say.
+
+    Raises:
+        EvalError: they say none; ``where`` is put before the reason.
+    """
+    try:
+        return Case.model_validate(found)
     except InputError as error:  # from the checks of questions and turns
         raise EvalError(f"{where}: {error}") from None
     except ValidationError as error:

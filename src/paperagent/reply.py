@@ -154,6 +154,29 @@ def parse(text: str) -> Reply:
         ) from None
 
 
+def read_object(text: str, key: str) -> dict[str, Any]:
+    """Return the JSON object in ``text`` that has ``key``.
+
+    Raises:
+        EndpointError: (kind ``malformed``) there is none.
+    """
+    body = _object_text(text)
+    found = _loads(body) or _first_object(body, key)
+    if not isinstance(found, dict) or key not in found:
+        raise EndpointError(
+            "model reply: is not the JSON object asked for; try again or another model", kind="malformed"
+        )
+    return found
+
+
+def written_claim(value: object) -> WrittenClaim | None:
+    """Return ``value`` as a claim; None where it is none."""
+    try:
+        return WrittenClaim.model_validate(value)
+    except ValidationError:
+        return None
+
+
 def _object_text(text: str) -> str:
     """Return the text from its first brace on, thoughts left out."""
     body = _THOUGHTS.sub("", text)
@@ -168,15 +191,15 @@ def _loads(text: str) -> Any:
         return None
 
 
-def _first_object(body: str) -> Any:
-    """Return the first JSON object that begins at a brace and ends before trailing prose."""
+def _first_object(body: str, key: str = "verdict") -> Any:
+    """Return the first JSON object with ``key`` that begins at a brace and ends before trailing prose."""
     decoder = json.JSONDecoder()
     for match in list(re.finditer(r"\{", body))[:20]:
         try:
             found, _ = decoder.raw_decode(body, match.start())
         except (ValueError, RecursionError):
             continue
-        if isinstance(found, dict) and "verdict" in found:
+        if isinstance(found, dict) and key in found:
             return found
     return None
 

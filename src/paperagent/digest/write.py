@@ -5,13 +5,17 @@ Everything that depends on a paper or a question alone is worked out once for al
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import TYPE_CHECKING, Protocol
 
-from paperagent.answer import Encoder, Pipeline, QueryEmbedder, Request
+from paperagent.answer import Encoder, Pipeline, QueryEmbedder, Request, suspicion_notes
+from paperagent.digest.budget import Budget, plus
 from paperagent.digest.check import check_issue
-from paperagent.digest.issue import Chosen, Issue, Item, Selection, Standing, Theme
+from paperagent.digest.drafting import Draft, Drafter
+from paperagent.digest.issue import Chosen, Group, Issue, Item, Profile, Selection, Standing, Theme
 from paperagent.digest.said import Numbers, Said, apart, quoted
 from paperagent.digest.standing import (
     Bare,
@@ -21,9 +25,10 @@ from paperagent.digest.standing import (
     RememberingEmbedder,
     RememberingEncoder,
 )
+from paperagent.errors import EndpointError, visible
 from paperagent.evidence import LIST_MARGIN
 from paperagent.highlights import Highlights, highlights
-from paperagent.types import Answer, Paper
+from paperagent.types import Answer, Event, Paper, Usage
 
 if TYPE_CHECKING:
     from paperagent.retrieve import Scored
@@ -46,6 +51,46 @@ class _Written:
     """What the overview says of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A theme of one issue before its citations have numbers."""
+
+    group: Group
+    items: tuple[_Written, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a model does for an issue, and what that may cost."""
+
+    drafter: Drafter
+    budget: Budget
+    writer: Callable[[Pipeline, float | None], Answerer]
+    """Returns what answers over a pipeline for so many dollars at most."""
+
+    def answer(self, pipeline: Pipeline, request: Request) -> Answer | None:
+        """Answer a standing question; None where the endpoint fails."""
+        try:
+            *_, last = self.writer(pipeline, self.budget.left).stream(request)
+        except EndpointError:
+            return None
+        assert last.answer is not None
+        self.budget.add(last.answer.usage)
+        return last.answer
+
+
+class Answerer(Protocol):
+    """Answers by events, as `generate.Writer` does."""
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Yield the steps of an answer."""
+        ...
+
+
+_LOG = logging.getLogger(__name__)
+_NO_DRAFT = Draft()
+
+
 class Writer:
     """Writes the issues of one period. Not to be shared between threads."""
 
@@ -56,25 +101,45 @@ class Writer:
         *,
         encoder: Encoder | None = None,
         embedder: QueryEmbedder | None = None,
+        model: Model | None = None,
     ) -> None:
         """Take the whole library's figures, and the period's papers with terms and vectors.
 
         A paper that is not among ``held`` is searched by its words. ``embedder`` is given where
-        the library's vectors are not those of ``encoder``.
+        the library's vectors are not those of ``encoder``. With a ``model``, `draft` has it write.
         """
         self._corpus = Remembered(corpus)
         self._held: dict[str, Scored] = {c.paper_id: c for c in held}
         self._encoder = RememberingEncoder(encoder) if encoder else None
         self._embedder = RememberingEmbedder(embedder) if embedder else None
         self._highlights: dict[tuple[str, str], Highlights | None] = {}
+        self._suspicions: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._model = model
+        self._drafts: dict[str, Draft] = {}
+        self._said: dict[str, Said] = {}
 
-    def prepare(self, selections: Iterable[Selection]) -> None:
+    def prepare(self, profiles: Iterable[Profile]) -> None:
         """Read the questions of many readers at once; saves time, changes nothing."""
-        questions = list(dict.fromkeys(q for s in selections for q in s.profile.questions))
+        questions = list(dict.fromkeys(q for p in profiles for q in p.questions))
         if self._encoder is not None:
             self._encoder.encode(questions)
         if self._embedder is not None:
             self._embedder.embed(questions)
+
+    def estimate(self, selections: Iterable[Selection]) -> Usage:
+        """Return the most that `draft` may use for these issues; nothing without a model."""
+        return self._model.drafter.estimate(_groups(selections)) if self._model else Usage()
+
+    def draft(self, selections: Iterable[Selection]) -> Usage:
+        """Have the model write what these issues share, one call a theme; return what it used.
+
+        Without a model, and for what the model did not write or what failed its check, `write` quotes.
+        """
+        if self._model is None:
+            return Usage()
+        self._drafts = self._model.drafter.draft(_groups(selections))
+        self._said = {i: said for d in self._drafts.values() for i, said in d.papers.items()}
+        return reduce(plus, (d.usage for d in self._drafts.values()), Usage())
 
     def write(self, selection: Selection) -> Issue:
         """Write and check the issue of one reader.
@@ -85,31 +150,57 @@ class Writer:
         Raises:
             PaperAgentError: the issue does not pass its check and must not be sent.
         """
-        written = [(g.name, [w for c in g.chosen if (w := self._item(c))]) for g in selection.groups]
-        written = [(name, items) for name, items in written if items]
-        shown = [w.chosen.paper for _, items in written for w in items]
+        written = [_Group(g, tuple(w for c in g.chosen if (w := self._item(c)))) for g in selection.groups]
+        written = [g for g in written if g.items]
+        shown = [w.chosen.paper for g in written for w in g.items]
         kept = {p.paper_id for p in shown}
         left = [c.paper for c in selection.chosen if c.paper.paper_id not in kept]
         numbers = Numbers()
+        overview = tuple(map(numbers.take, self._overview(written)))
+        themes = tuple(self._theme(g, numbers) for g in written)
+        standing, asked = self._standing(selection.profile.questions, shown, numbers)
+        drafts = [d for g in written if (d := self._drafts.get(g.group.key))]
         issue = Issue(
             period=selection.period,
-            overview=tuple(map(numbers.take, _overview([items for _, items in written]))),
-            themes=tuple(_theme(name, items, numbers) for name, items in written),
-            standing=tuple(self._standing(selection.profile.questions, shown, numbers)),
+            overview=overview,
+            themes=themes,
+            standing=standing,
             also=(*left, *selection.also),
             updates=selection.updates,
             citations=tuple(numbers.citations),
             screened=selection.screened,
-            notes=tuple(f"not described: “{p.title}” has no sentence that could be quoted" for p in left),
+            usage=reduce(plus, (d.usage for d in drafts), asked),
+            notes=tuple(self._notes(left, shown, drafts)),
         )
-        return check_issue(issue, {p.paper_id: p for p in shown})
+        return check_issue(self._labelled(issue), {p.paper_id: p for p in shown})
+
+    def _notes(self, left: Sequence[Paper], shown: Sequence[Paper], drafts: Sequence[Draft]) -> Iterator[str]:
+        yield from (f"not described: “{p.title}” has no sentence that could be quoted" for p in left)
+        yield from dict.fromkeys(d.note for d in drafts if d.note)
+        for paper in shown:
+            key = (paper.paper_id, paper.abstract)
+            if key not in self._suspicions:
+                self._suspicions[key] = suspicion_notes([paper])
+            yield from self._suspicions[key]
+
+    def _labelled(self, issue: Issue) -> Issue:
+        """Say that a model wrote the issue, unless nothing of what it wrote is shown."""
+        said = [*issue.overview, *(c for i in issue.items for c in i.claims)]
+        said += [c for s in issue.standing for c in s.claims]
+        if self._model is None or all(c.support == "quoted" for c in said):
+            return issue
+        return replace(issue, mode="llm", model=self._model.drafter.model)
 
     def _item(self, chosen: Chosen) -> _Written | None:
         """Return what is said of a paper; None where its abstract states nothing."""
-        found = self._found(chosen.paper)
+        try:
+            found = self._found(chosen.paper)
+        except Exception:  # noqa: BLE001 - one bad paper must not cost a reader the whole issue
+            _LOG.warning("no sentence chosen of %s", visible(chosen.paper.paper_id), exc_info=True)
+            return None
         if found is None:
             return None
-        new = quoted(chosen.paper, found.new)
+        new = self._said.get(chosen.paper.paper_id) or quoted(chosen.paper, found.new)
         return _Written(chosen, (new,), quoted(chosen.paper, found.headline))
 
     def _found(self, paper: Paper) -> Highlights | None:
@@ -118,40 +209,61 @@ class Writer:
             self._highlights[key] = highlights(paper)
         return self._highlights[key]
 
+    def _overview(self, groups: Sequence[_Group]) -> list[Said]:
+        """Return a sentence on each theme; on further papers where themes are few."""
+        chosen, shown = [], {w.chosen.paper.paper_id for g in groups for w in g.items}
+        used: set[str] = set()
+        for group in groups[:OVERVIEW]:
+            draft = self._drafts.get(group.group.key, _NO_DRAFT)
+            own = (o for o in draft.overviews if {c.paper_id for c in o.citations} <= shown)
+            best = max(group.items, key=lambda w: w.chosen.score)
+            used.add(best.chosen.paper.paper_id)
+            chosen.append(next(own, best.headline))
+        rest = [w for g in groups for w in g.items if w.chosen.paper.paper_id not in used]
+        chosen += [w.headline for w in sorted(rest, key=lambda w: -w.chosen.score)]
+        return chosen[:OVERVIEW]
+
+    def _theme(self, group: _Group, numbers: Numbers) -> Theme:
+        name = self._drafts.get(group.group.key, _NO_DRAFT).name or group.group.name
+        items = (Item(w.chosen.paper, tuple(map(numbers.take, w.said)), w.chosen.why) for w in group.items)
+        return Theme(name, tuple(items))
+
+    # --- standing questions ---
+
     def _standing(
         self, questions: Sequence[str], papers: Sequence[Paper], numbers: Numbers
-    ) -> Iterator[Standing]:
-        """Answer each question from the papers alone, in the way of `ask()`."""
+    ) -> tuple[tuple[Standing, ...], Usage]:
+        """Answer each question from the papers alone, in the way of `ask()`; return what that used."""
         for paper in papers:
             self._held.setdefault(paper.paper_id, Bare.of(paper))
         library = IssueLibrary(papers, self._held, self._corpus)
         pipeline = Pipeline(library, encoder=self._encoder, embedder=self._embedder)
-        for question in questions:
-            *_, last = pipeline.stream(Request(question))
-            assert last.answer is not None
-            yield _standing(question, last.answer, numbers)
+        answers = [self._answer(pipeline, Request(question)) for question in questions]
+        standing = tuple(_standing(a, numbers) for a in answers)
+        return standing, reduce(plus, (a.usage for a in answers), Usage())
+
+    def _answer(self, pipeline: Pipeline, request: Request) -> Answer:
+        """Have the model answer where it may; else, and where that fails, quote."""
+        used = Usage()
+        if self._model is not None:
+            answer = self._model.answer(pipeline, request)
+            if answer is not None and answer.status in ("answered", "abstained"):
+                return answer
+            used = answer.usage if answer else used
+        *_, last = pipeline.stream(request)
+        assert last.answer is not None
+        return replace(last.answer, usage=used)
 
 
-def _overview(groups: Sequence[Sequence[_Written]]) -> list[Said]:
-    """Return the headlines of the best papers, one a theme; of further ones where themes are few."""
-    best = [max(items, key=lambda w: w.chosen.score) for items in groups]
-    chosen = best[:OVERVIEW]
-    rest = sorted((w for items in groups for w in items if w not in chosen), key=lambda w: -w.chosen.score)
-    return [w.headline for w in (*chosen, *rest)][:OVERVIEW]
-
-
-def _theme(name: str, items: Sequence[_Written], numbers: Numbers) -> Theme:
-    return Theme(
-        name,
-        tuple(Item(w.chosen.paper, tuple(map(numbers.take, w.said)), w.chosen.why) for w in items),
-    )
-
-
-def _standing(question: str, answer: Answer, numbers: Numbers) -> Standing:
+def _standing(answer: Answer, numbers: Numbers) -> Standing:
     if answer.status != "answered":
-        return Standing(question)
-    claims = _few(answer)
-    return Standing(question, tuple(map(numbers.take, claims)), " ".join(_doubt(answer.notes)))
+        return Standing(answer.question)
+    claims = [one for one in _few(answer) if one.claim.support in ("quoted", "supported")]
+    return Standing(answer.question, tuple(map(numbers.take, claims)), " ".join(_doubt(answer.notes)))
+
+
+def _groups(selections: Iterable[Selection]) -> Iterator[Group]:
+    return (g for s in selections for g in s.groups)
 
 
 def _few(answer: Answer) -> list[Said]:

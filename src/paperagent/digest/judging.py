@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
     from paperagent.digest.shelf import Scores
 
-FLOOR, FLOOR_SHARE = 0.74, 0.65
-"""Score below which a paper is not on an interest: absolute, and of the best paper's score."""
+FLOOR, RELEVANT, CERTAIN = 0.68, -0.6, 1.15
+"""Least score and least log-odds of relevance of a paper on an interest; score that needs no other proof.
+
+On the judged papers of middling score this keeps as many of the relevant ones as a plain floor of .74
+(62 and 60 of 100), and of what it keeps 62 of 100 are not off topic instead of 48.
+"""
 _LIKED_FLOOR, _LIKED_LIFT = 0.55, 0.3
 """Cosine from which a paper is like one that was liked; what makes it comparable with the score of a wish."""
 _UPVOTES, _UPVOTES_ALONE = 0.08, 1.0
@@ -89,9 +93,9 @@ class Judge:
     def _relevant(self, wish: Wish) -> Scores:
         import numpy as np
 
-        score = self._shelf.scores(wish.stems, wish.vector, wish.stats)
-        floor = max(FLOOR, FLOOR_SHARE * float(score.max(initial=0)))
-        kept: Scores = np.where(score >= floor, score, np.float32(-np.inf))
+        match = self._shelf.match(wish.stems, wish.vector, wish.stats)
+        on_it = (match.score >= FLOOR) & ((match.relevance >= RELEVANT) | (match.score >= CERTAIN))
+        kept: Scores = np.where(on_it, match.score, np.float32(-np.inf))
         return kept
 
     def _like(self, liked: Candidate) -> Scores:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from paperagent.types import Matrix, Paper
 
-_LENGTHS = (0.75, 1.25, 1.25, 1.15)
+_LENGTHS = (0.6, 1.25, 1.25, 1.15)
 """How good names of one to four words are."""
 _COHERENT = 0.05
 """Holders of a phrase are closer to each other than any two papers by this cosine, or it says nothing."""
@@ -26,6 +26,8 @@ _CLOSED = 0.3
 """Share of a phrase's occurrences after which no word of a name follows; below it, it only describes one."""
 _BROAD, _FEW = 0.1, 40
 """A phrase in a larger share of the papers tells no themes apart; among so few papers more is allowed."""
+_SMALL = frozenset("a an and as at by for from in of on or the to via with".split())
+"""Words that a title writes small."""
 _ADJECTIVE = re.compile(
     r"(?:[a-z]{2}(?:al|ive|ic|ous|ary|able|ible|less|ful|wise|ly)|[a-z]{3}ed|[a-z]{2}ant)$"
 )
@@ -70,9 +72,11 @@ class Labels:
         if empty and (size == 1 or not self._any_known):
             return 0.0
         cohesion = (self._cohesion(found.papers) - self.background) * count / (count + 2)
-        if self._any_known and cohesion < _COHERENT * (2 if size == 1 or empty else 1):
+        spelling = self._texts.spelling(found)
+        plain = size == 1 and not any(c.isupper() for c in spelling[1:])
+        if self._any_known and cohesion < _COHERENT * (3 if plain else 2 if size == 1 or empty else 1):
             return 0.0
-        if _ADJECTIVE.search(self._texts.spelling(found)):
+        if _ADJECTIVE.search(spelling):
             return 0.0
         rarity = math.log(self._size / count) / math.log(max(self._size, 2))
         titled = min(1.0, 0.5 + found.titled / count)
@@ -107,4 +111,7 @@ def _widest(found: Mapping[Phrase, Found]) -> dict[Phrase, int]:
 def headline(phrase: str) -> str:
     """Return a phrase with the capitals of a title; spellings with capitals inside stay."""
     parts = re.split(r"(\s+|-|/)", phrase)
-    return "".join(p if any(c.isupper() for c in p[1:]) else p[:1].upper() + p[1:] for p in parts)
+    return "".join(
+        p if any(c.isupper() for c in p[1:]) or (i and p in _SMALL) else p[:1].upper() + p[1:]
+        for i, p in enumerate(parts)
+    )

@@ -145,7 +145,8 @@ class Selector:
         if not chosen:
             return ()
         ranked = sorted(chosen, key=lambda n: (-judged.scores[n], n))
-        clusters = themes.cluster(ranked, self._names(), self._shelf.vectors)
+        interests = {n: w.text for n in ranked if (w := judged.whys[judged.reason[n]]).kind == "interest"}
+        clusters = themes.cluster(ranked, self._names(), self._shelf.vectors, interests)
         return tuple(
             Group(f"{self.period.name}:{c.key}", c.name, tuple(self._chosen(n, judged) for n in c.members))
             for c in clusters
@@ -159,7 +160,7 @@ class Selector:
 
     def _names(self) -> Labels:
         if self._labels is None:
-            self._labels = Labels(self._shelf.papers, self._shelf.vectors, self._shelf.known)
+            self._labels = Labels(self._shelf.papers, self._shelf.vectors, self._shelf.comparable)
         return self._labels
 
 

@@ -7,11 +7,12 @@ A cosine that is not there is put at what the words let expect, so that one floo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from paperagent.retrieve import K1, LEXICAL_WEIGHT, B, CorpusStats
-from paperagent.text import term_ids, words
+from paperagent.text import analyse, term_ids, words
 from paperagent.types import Paper
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ _ALIKE_COSINE, _ALIKE_TITLES = 0.85, 0.75
 """Close papers whose titles also share this much of their words are one, too."""
 _EXPECTED, _EXPECTED_SLOPE = 0.12, 0.5
 """Cosine of a paper that shares words with a query: about this, plus this times the lexical share."""
+_BEST = 3
+"""Papers of best score that show what a query is about."""
 _BLOCK = 2048
+_PLACES = 1021
 _SHORT_TITLE = 12
 """Letters below which an equal title says nothing (``Editorial``)."""
 
@@ -62,6 +66,21 @@ class Candidate(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How papers answer a query; one entry a paper."""
+
+    score: Scores
+    """As `retrieve` ranks."""
+    relevance: Scores
+    """Log-odds that a person with this interest calls the paper relevant.
+
+    A logistic over cosine, the query's words in text and in title, and the cosine to the three best papers,
+    fitted on 337 papers of six arXiv weeks of middling score for 30 interests, judged by title. There it
+    orders better than the score: area under the curve .83 against .73.
+    """
+
+
 class Shelf:
     """The papers that came in a period, without withdrawn ones, one for each group of duplicates."""
 
@@ -71,6 +90,8 @@ class Shelf:
             (c for c in candidates if c.new and not c.paper.withdrawn), key=lambda c: c.paper.paper_id
         )
         vectors, known = matrix([c.vector for c in fresh])
+        if not known.any():
+            vectors = _hashed([c.terms for c in fresh])
         groups = duplicates([c.paper.title for c in fresh], vectors)
         kept = [min(group, key=lambda i: _worth(fresh[i].paper)) for group in groups]
         self.papers = [fresh[i].paper for i in kept]
@@ -81,29 +102,42 @@ class Shelf:
             for group, best in zip(groups, kept, strict=True)
         ]
         self.vectors: Matrix = vectors[kept]
-        """One row a paper, zero where there is no vector, shape [n, dim]."""
+        """One row a paper, zero where there is no vector, shape [n, dim]; of words where nothing has one."""
         self.known: NDArray[np.bool_] = known[kept]
-        """Which papers have a vector, shape [n]."""
+        """Which papers have an embedding, shape [n]."""
+        self.comparable = self.known if known.any() else ~self.known
+        """Which papers have a vector that compares them with the others, shape [n]."""
         self.terms = [fresh[i].terms for i in kept]
         self.titles = [title_key(p.title) for p in self.papers]
         self._postings = _Postings(self.terms)
+        self._title_postings = _Postings([term_ids(analyse(p.title)) for p in self.papers])
 
     def __len__(self) -> int:
         return len(self.papers)
 
-    def lexical(self, stems: Sequence[str], stats: CorpusStats) -> Scores:
-        """Return BM25 of each paper as a share of the query's information, shape [n]."""
-        return self._postings.shares(stems, stats)
-
-    def scores(self, stems: Sequence[str], vector: Vector | None, stats: CorpusStats) -> Scores:
-        """Return the score of each paper for a query, shape [n]."""
+    def match(self, stems: Sequence[str], vector: Vector | None, stats: CorpusStats) -> Match:
+        """Return score and relevance of each paper for a query."""
         import numpy as np
 
-        lexical = self.lexical(stems, stats)
+        weights = [stats.idf(s) for s in stems]
+        lexical = self._postings.shares(stems, weights, stats.average_length)
         expected = np.where(lexical > 0, _EXPECTED + _EXPECTED_SLOPE * lexical, 0)
         cosine = np.where(self.known, self.vectors @ vector, expected) if vector is not None else expected
-        scores: Scores = (LEXICAL_WEIGHT * lexical + cosine).astype(np.float32)
-        return scores
+        score = (LEXICAL_WEIGHT * lexical + cosine).astype(np.float32)
+        held, titled = (p.covered(stems, weights) for p in (self._postings, self._title_postings))
+        if vector is None:
+            return Match(score, _by_words(lexical, held, titled))
+        best = self.vectors[np.argsort(-score, kind="stable")[:_BEST]].mean(axis=0)
+        alike = self.vectors @ (best / max(float(np.linalg.norm(best)), 1e-6))
+        by_all = 6.4 * cosine + 1.0 * held + 2.1 * titled + 4.9 * alike - 7.05
+        return Match(score, np.where(self.known, by_all, _by_words(lexical, held, titled)).astype(np.float32))
+
+
+def _by_words(lexical: Scores, held: Scores, titled: Scores) -> Scores:
+    import numpy as np
+
+    relevance: Scores = (-0.8 * lexical + 0.6 * held + 2.4 * titled - 1.7).astype(np.float32)
+    return relevance
 
 
 class _Postings:
@@ -121,22 +155,32 @@ class _Postings:
         self._ids, self._starts = np.unique((pairs >> np.uint64(32)).astype(np.uint32), return_index=True)
         self._ends = np.append(self._starts[1:], len(pairs))
 
-    def shares(self, stems: Sequence[str], stats: CorpusStats) -> Scores:
+    def shares(self, stems: Sequence[str], weights: Sequence[float], average_length: float) -> Scores:
+        """Return BM25 of each paper as a share of the query's information, shape [n]."""
         import numpy as np
 
         shares = np.zeros(len(self.lengths), np.float32)
-        weights = [stats.idf(s) for s in stems]
-        if not sum(weights) or not len(self._ids):
-            return shares
-        damping = K1 * (1 - B + B * self.lengths / max(stats.average_length, 1.0))
-        for term, weight in zip(term_ids(stems), weights, strict=True):
+        damping = K1 * (1 - B + B * self.lengths / max(average_length, 1.0))
+        for weight, (owners, counts) in zip(weights, self._holders(stems), strict=True):
+            shares[owners] += weight * counts / (counts + damping[owners])
+        return shares / np.float32(sum(weights) or 1)
+
+    def covered(self, stems: Sequence[str], weights: Sequence[float]) -> Scores:
+        """Return the share of the query's information of which each paper has the word at all, shape [n]."""
+        import numpy as np
+
+        covered = np.zeros(len(self.lengths), np.float32)
+        for weight, (owners, _) in zip(weights, self._holders(stems), strict=True):
+            covered[owners] += weight
+        return covered / np.float32(sum(weights) or 1)
+
+    def _holders(self, stems: Sequence[str]) -> Iterator[tuple[NDArray[np.int64], Scores]]:
+        """Yield for each stem the papers that hold it, and how often each does."""
+        for term in term_ids(stems):
             place = int(self._ids.searchsorted(term))
-            if place < len(self._ids) and self._ids[place] == term:
-                span = slice(self._starts[place], self._ends[place])
-                owners, counts = self._owners[span], self._counts[span]
-                shares[owners] += weight * counts / (counts + damping[owners])
-        shares /= sum(weights)
-        return shares
+            held = place < len(self._ids) and self._ids[place] == term
+            span = slice(self._starts[place], self._ends[place]) if held else slice(0)
+            yield self._owners[span], self._counts[span]
 
 
 def matrix(vectors: Sequence[Vector | None]) -> tuple[Matrix, NDArray[np.bool_]]:
@@ -150,6 +194,25 @@ def matrix(vectors: Sequence[Vector | None]) -> tuple[Matrix, NDArray[np.bool_]]
         if vector is not None:
             row[:] = vector
     return rows, known
+
+
+def _hashed(terms: Sequence[NDArray[np.uint32]]) -> Matrix:
+    """Return a unit vector of each paper's words by rarity, each word in the place that its hash gives.
+
+    Weinberger et al. 2009 (arXiv:0902.2206). Compares papers with each other where no model is there.
+    """
+    import numpy as np
+
+    rows = np.zeros((len(terms), _PLACES), np.float32)
+    distinct = [np.unique(t, return_counts=True) for t in terms]
+    flat = np.concatenate([np.zeros(0, np.uint32), *(ids for ids, _ in distinct)])
+    every, frequency = np.unique(flat, return_counts=True)
+    for row, (ids, counts) in zip(rows, distinct, strict=True):
+        rarity = np.log((len(terms) + 1) / frequency[every.searchsorted(ids)])
+        sign = np.where(ids & 1, 1, -1)
+        row[:] = np.bincount((ids >> 1) % _PLACES, sign * np.log1p(counts) * rarity, minlength=_PLACES)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return rows
 
 
 def title_key(title: str) -> str:

@@ -6,23 +6,26 @@ share no phrase stand together where they are alike, under the phrase that says 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paperagent.digest.labels import Labels
+from paperagent.digest.labels import Labels, headline
 from paperagent.digest.phrases import Phrase
 
 if TYPE_CHECKING:
     from paperagent.types import Matrix
 
 MOST_GROUPS, LARGEST = 5, 4
+OTHER, OTHER_NAME = "other", "Also for you"
 _ALIKE, _AKIN = 0.18, 0.1
 """How much closer than any two papers those of a group without a common phrase are; a last paper."""
 _UNITED, _LOOSE = 0.25, 0.2
 """How much closer than any two papers those of one clear theme are; share of that below which it is none."""
 _SALIENT = 3
 """Weight of a phrase in a paper (once in the title, or three times in all) that counts in full."""
+_HELD, _ASKED = 0.3, 0.08
+"""What it adds to the cosine of groups that one holds the other's phrase; that one interest asks for all."""
 _COMMON = 0.5
 """Share of a group's papers that hold its phrase, or a second phrase is named too."""
 
@@ -42,136 +45,156 @@ class _Draft:
 
     phrases: list[Phrase]
     members: list[int]
+    key: str = ""
+    heading: str = ""
 
 
-def cluster(ranked: Sequence[int], labels: Labels, vectors: Matrix) -> list[Cluster]:
+def cluster(
+    ranked: Sequence[int], labels: Labels, vectors: Matrix, interests: Mapping[int, str]
+) -> list[Cluster]:
     """Return the papers ``ranked`` (by number, best first) in at most five groups, the best paper's first.
 
     Groups have two to four papers where the papers allow it: none is left out to round them off.
+    ``interests`` says what a paper was chosen for; it names a group for which no one phrase speaks.
     """
-    drafts = _by_phrase(ranked, labels, vectors)
+    desk = _Desk(labels, vectors, interests)
+    drafts = desk.by_phrase(ranked)
     grouped = {n for d in drafts for n in d.members}
     drafts += [_Draft([], [n]) for n in ranked if n not in grouped]
-    _join(drafts, labels, vectors)
-    for draft in drafts:
-        if not draft.phrases:
-            draft.phrases = _phrases_for(draft.members, labels, [p for d in drafts for p in d.phrases])
+    desk.join(drafts)
+    desk.name(drafts)
     order = {number: place for place, number in enumerate(ranked)}
     for draft in drafts:
         draft.members.sort(key=order.__getitem__)
     drafts.sort(key=lambda d: order[d.members[0]])
-    return [Cluster(_key(d.phrases), _name(d.phrases, labels), tuple(d.members)) for d in drafts]
+    return [Cluster(d.key, d.heading, tuple(d.members)) for d in drafts]
 
 
-def _by_phrase(ranked: Sequence[int], labels: Labels, vectors: Matrix) -> list[_Draft]:
-    """Return groups of papers that share a phrase, by greedy choice of the phrase that says most."""
-    left = list(ranked)
-    drafts: list[_Draft] = []
-    while len(left) > 1 and len(drafts) < MOST_GROUPS:
+class _Desk:
+    """Groups the papers of one reader."""
+
+    def __init__(self, labels: Labels, vectors: Matrix, interests: Mapping[int, str]) -> None:
+        self._labels, self._vectors, self._interests = labels, vectors, interests
+
+    def by_phrase(self, ranked: Sequence[int]) -> list[_Draft]:
+        """Return groups of papers that share a phrase, by greedy choice of the phrase that says most."""
+        left = list(ranked)
+        drafts: list[_Draft] = []
+        while len(left) > 1 and len(drafts) < MOST_GROUPS:
+            best: tuple[float, Phrase, list[int]] = (0.0, (), [])
+            for phrase, found in self._holders(left).items():
+                if len(found) > 1 and not any(_overlap(phrase, d.phrases[0]) for d in drafts):
+                    kept = sorted(found)[:LARGEST]
+                    members = [number for _, _, number in kept]
+                    salience = -sum(s for s, _, _ in kept)
+                    worth = self._labels.quality(phrase) * salience * self._unity(members)
+                    if worth > 0:
+                        best = max(best, (worth, phrase, members))
+            if not best[2]:
+                break
+            drafts.append(_Draft([best[1]], best[2]))
+            left = [n for n in left if n not in best[2]]
+        return drafts
+
+    def _holders(self, numbers: Sequence[int]) -> dict[Phrase, list[tuple[float, int, int]]]:
+        """Return who holds each phrase: minus its salience there, the paper's place, the paper."""
         holders: dict[Phrase, list[tuple[float, int, int]]] = {}
-        for place, number in enumerate(left):
-            for phrase, weight in labels.of(number).items():
+        for place, number in enumerate(numbers):
+            for phrase, weight in self._labels.of(number).items():
                 holders.setdefault(phrase, []).append((-_salience(weight), place, number))
-        best: tuple[float, Phrase, list[int]] = (0.0, (), [])
-        for phrase, found in holders.items():
-            if len(found) > 1 and not any(_overlap(phrase, d.phrases[0]) for d in drafts):
-                kept = sorted(found)[:LARGEST]
-                members = [number for _, _, number in kept]
-                worth = (
-                    labels.quality(phrase) * -sum(s for s, _, _ in kept) * _unity(members, labels, vectors)
-                )
-                if worth > 0:
-                    best = max(best, (worth, phrase, members))
-        if not best[2]:
-            break
-        drafts.append(_Draft([best[1]], best[2]))
-        left = [n for n in left if n not in best[2]]
-    return drafts
+        return holders
+
+    def _unity(self, members: Sequence[int]) -> float:
+        """Return how much closer the members are than any two papers, about 0 to 1; 1 where vectors lack."""
+        if not self._labels.background:
+            return 1.0
+        n = len(members)
+        mean = self._vectors[members].mean(axis=0)
+        cosine = (float(mean @ mean) - 1 / n) * n / (n - 1)
+        unity = min(1.0, (cosine - self._labels.background) / _UNITED)
+        asked = [self._interests.get(m, "") for m in members]
+        return unity * (max(map(asked.count, asked)) / n) ** 2 if unity >= _LOOSE else 0.0
+
+    def join(self, drafts: list[_Draft]) -> None:
+        """Join groups, closest first (average linkage), while they are alike or there are too many."""
+        while len(drafts) > 1:
+            pairs = [
+                (self._fit(one, other), -i, -j)
+                for i, one in enumerate(drafts)
+                for j, other in enumerate(drafts[:i])
+                if not (one.phrases and other.phrases)
+            ]
+            crowded = len(drafts) > MOST_GROUPS
+            small = [p for p in pairs if len(drafts[-p[1]].members) + len(drafts[-p[2]].members) <= LARGEST]
+            fit, i, j = max(small or (pairs if crowded else []), default=(-1.0, 0, 0))
+            alone = 1 in (len(drafts[-i].members), len(drafts[-j].members))
+            if not crowded and fit < self._labels.background + (_AKIN if alone else _ALIKE):
+                full = [p for p in pairs if self._belongs(drafts[-p[1]], drafts[-p[2]])]
+                if not full:
+                    return
+                fit, i, j = max(full)
+            one, other = drafts[-j], drafts[-i]
+            one.members += other.members
+            one.phrases += other.phrases
+            del drafts[-i]
+
+    def _belongs(self, one: _Draft, other: _Draft) -> bool:
+        """Tell whether a lone paper holds the phrase of a group that is full."""
+        if len(one.members) + len(other.members) > LARGEST + 1:
+            return False
+        lone, group = (one, other) if other.phrases else (other, one)
+        return bool(group.phrases) and all(group.phrases[0] in self._labels.of(n) for n in lone.members)
+
+    def _fit(self, one: _Draft, other: _Draft) -> float:
+        """Return the mean cosine between groups, more for a phrase or an interest in common."""
+        cosine = float((self._vectors[one.members] @ self._vectors[other.members].T).mean())
+        named, bare = (one, other) if one.phrases else (other, one)
+        held = [p in self._labels.of(n) for p in named.phrases for n in bare.members]
+        asked = {self._interests.get(n, str(n)) for n in (*one.members, *other.members)}
+        return cosine + _HELD * (sum(held) / len(held) if held else 0.0) + _ASKED * (len(asked) == 1)
+
+    def name(self, drafts: Sequence[_Draft]) -> None:
+        """Give each group a key and a heading, no two the same."""
+        used = [p for d in drafts for p in d.phrases]
+        headings: set[str] = set()
+        for draft in drafts:
+            if not draft.phrases:
+                draft.phrases = self._phrases_for(draft.members, used)
+                used += draft.phrases
+            asked = {self._interests.get(n, "") for n in draft.members}
+            interest = asked.pop() if len(asked) == 1 else ""
+            if interest and len(draft.phrases) != 1:
+                draft.key, draft.heading = f"interest:{interest.casefold()}", headline(interest)
+                if draft.heading in headings:
+                    draft.key, draft.heading = f"more:{draft.key}", f"More on {draft.heading}"
+            else:
+                draft.key = "+".join(sorted("-".join(p) for p in draft.phrases)) or OTHER
+                draft.heading = " & ".join(self._labels.name(p) for p in draft.phrases) or OTHER_NAME
+            headings.add(draft.heading)
+
+    def _phrases_for(self, members: Sequence[int], used: Iterable[Phrase]) -> list[Phrase]:
+        """Return the phrase that says most of papers put together, or two where one says too little."""
+        taken = list(used)
+        chosen: list[Phrase] = []
+        left = list(members)
+        while left and len(chosen) < 2:
+            worth: dict[Phrase, float] = {}
+            for number in left:
+                for phrase, weight in self._labels.of(number).items():
+                    worth[phrase] = worth.get(phrase, 0.0) + _salience(weight) * self._labels.quality(phrase)
+            fresh = [p for p in worth if not any(_overlap(p, u) for u in (*taken, *chosen))]
+            if not fresh:
+                break
+            chosen.append(max(fresh, key=lambda p: (worth[p], p)))
+            left = [n for n in members if all(p not in self._labels.of(n) for p in chosen)]
+            if len(left) < _COMMON * len(members):
+                break
+        return chosen
 
 
 def _salience(weight: int) -> float:
     return min(weight, _SALIENT) / _SALIENT
 
 
-def _unity(members: Sequence[int], labels: Labels, vectors: Matrix) -> float:
-    """Return how much closer the members are than any two papers, about 0 to 1; 1 where vectors lack."""
-    rows = vectors[members]
-    if not labels.background:
-        return 1.0
-    n = len(members)
-    mean = rows.mean(axis=0)
-    cosine = (float(mean @ mean) - 1 / n) * n / (n - 1)
-    unity = min(1.0, (cosine - labels.background) / _UNITED)
-    return unity if unity >= _LOOSE else 0.0
-
-
 def _overlap(one: Phrase, other: Phrase) -> bool:
     return set(one) <= set(other) or set(other) <= set(one)
-
-
-def _join(drafts: list[_Draft], labels: Labels, vectors: Matrix) -> None:
-    """Join groups, closest first (average linkage), while they are alike or there are too many."""
-    while len(drafts) > 1:
-        pairs = [
-            (_fit(one, other, labels, vectors), -i, -j)
-            for i, one in enumerate(drafts)
-            for j, other in enumerate(drafts[:i])
-            if not (one.phrases and other.phrases)
-        ]
-        crowded = len(drafts) > MOST_GROUPS
-        small = [p for p in pairs if len(drafts[-p[1]].members) + len(drafts[-p[2]].members) <= LARGEST]
-        fit, i, j = max(small or (pairs if crowded else []), default=(-1.0, 0, 0))
-        alone = 1 in (len(drafts[-i].members), len(drafts[-j].members))
-        if not crowded and fit < labels.background + (_AKIN if alone else _ALIKE):
-            full = [p for p in pairs if _holds_all(drafts[-p[1]], drafts[-p[2]], labels)]
-            if not full:
-                return
-            fit, i, j = max(full)
-        one, other = drafts[-j], drafts[-i]
-        one.members += other.members
-        one.phrases += other.phrases
-        del drafts[-i]
-
-
-def _holds_all(one: _Draft, other: _Draft, labels: Labels) -> bool:
-    """Tell whether a lone paper holds the phrase of a group that is full."""
-    if len(one.members) + len(other.members) > LARGEST + 1:
-        return False
-    lone, group = (one, other) if other.phrases else (other, one)
-    return bool(group.phrases) and all(group.phrases[0] in labels.of(n) for n in lone.members)
-
-
-def _fit(one: _Draft, other: _Draft, labels: Labels, vectors: Matrix) -> float:
-    """Return the mean cosine between two groups, more where one holds the other's phrase."""
-    cosine = float((vectors[one.members] @ vectors[other.members].T).mean())
-    named, bare = (one, other) if one.phrases else (other, one)
-    held = [p in labels.of(n) for p in named.phrases for n in bare.members]
-    return cosine + (0.3 * sum(held) / len(held) if held else 0.0)
-
-
-def _phrases_for(members: Sequence[int], labels: Labels, taken: Iterable[Phrase]) -> list[Phrase]:
-    """Return the phrase that says most of papers that were put together, or two where one says too little."""
-    used = list(taken)
-    chosen: list[Phrase] = []
-    left = list(members)
-    while left and len(chosen) < 2:
-        worth: dict[Phrase, float] = {}
-        for number in left:
-            for phrase, held in labels.of(number).items():
-                worth[phrase] = worth.get(phrase, 0.0) + _salience(held) * labels.quality(phrase)
-        fresh = [p for p in worth if not any(_overlap(p, u) for u in (*used, *chosen))]
-        if not fresh:
-            break
-        chosen.append(max(fresh, key=lambda p: (worth[p], p)))
-        left = [n for n in members if all(p not in labels.of(n) for p in chosen)]
-        if len(left) < _COMMON * len(members):
-            break
-    return chosen
-
-
-def _key(phrases: Sequence[Phrase]) -> str:
-    return "+".join(sorted("-".join(p) for p in phrases)) or "other"
-
-
-def _name(phrases: Sequence[Phrase], labels: Labels) -> str:
-    return " & ".join(labels.name(p) for p in phrases) or "Also for you"

@@ -113,6 +113,12 @@ class Settings(BaseSettings):
     secret: Annotated[SecretStr | None, _text(parse.signing_secret)] = Field(
         None, description="signs unsubscribe links; at least 32 bytes: openssl rand -hex 32 (secret)"
     )
+    digest_theme: Annotated[Path | None, _text(parse.folder)] = Field(
+        None, description="a folder of digest templates that replace the packaged ones"
+    )
+    digest_empty: Annotated[bool, _text(parse.flag)] = Field(
+        False, description="send an issue also to readers for whom there is nothing new (true or false)"
+    )
     prompts_dir: Annotated[Path | None, _text(parse.folder)] = Field(
         None, description="a folder of prompts that replace the packaged ones"
     )

@@ -13,6 +13,8 @@ COMMANDS = {
     "chat": ("asking", "Ask and follow up, question after question."),
     "eval": ("evaluating", "Ask cases and score the answers; compare runs."),
     "export": ("exporting", "Write papers as BibTeX, RIS, Markdown or JSON lines."),
+    "digest": ("digest", "Build the weekly digest and send it."),
+    "subscribers": ("subscribers", "Keep the readers of the digest."),
     "status": ("library", "Show what the library holds."),
     "doctor": ("library", "Check the library and its indexes, and repair them."),
     "reindex": ("library", "Build the indexes anew from the library."),
@@ -33,14 +35,14 @@ SUMMARY = "Ask your paper feed: every sentence of an answer cites the sentence i
 _ENDING = """\
   'paperagent COMMAND --help' explains a command. Of an option given twice, the
   last counts. Exit codes: 0 ok (an abstention too), 1 failure, 2 usage,
-  3 settings, 4 input, 5 library, 6 endpoint, 75 locked by another process,
-  130 interrupted.
+  3 settings, 4 input, 5 library, 6 endpoint, 8 mail, 75 locked by another
+  process, 130 interrupted.
 """
 
 
 def text() -> str:
     """Return the help of the whole program."""
     parts = ["Usage: paperagent [OPTIONS] COMMAND [ARGS]...\n", f"  {SUMMARY}\n"]
-    parts += ["Commands:", *(f"  {name:<9} {about}" for name, (_, about) in COMMANDS.items()), ""]
+    parts += ["Commands:", *(f"  {name:<11} {about}" for name, (_, about) in COMMANDS.items()), ""]
     parts += ["Options:", *(f"  {name:<21} {about}" for name, about in OPTIONS.items()), "", _ENDING]
     return "\n".join(parts)

@@ -148,8 +148,9 @@ def test_a_claim_of_an_unknown_message_stays_unknown(tmp_path: Path) -> None:
 if __name__ == "__main__":  # prints the table
     import tempfile
 
-    print(f"{'killed at':<20} {'most copies':>11} {'readers without':>15} {'unknown':>8}")
+    lines = [f"{'killed at':<20} {'most copies':>11} {'readers without':>15} {'unknown':>8}"]
     for each in POINTS:
         with tempfile.TemporaryDirectory() as folder:
             name, most_copies, without, left = row(each, Path(folder) / "digest.db")
-        print(f"{name:<20} {most_copies:>11} {without:>15} {left:>8}")
+        lines.append(f"{name:<20} {most_copies:>11} {without:>15} {left:>8}")
+    sys.stdout.write("\n".join(lines) + "\n")

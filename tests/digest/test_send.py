@@ -59,7 +59,7 @@ def test_without_anything_due_nothing_is_connected(desk: Desk) -> None:
     ],
 )
 def test_a_refused_recipient_does_not_stop_the_others(desk: Desk, code: str, state: str) -> None:
-    """bad-314, bad-315: 4xx is tried later, 5xx is not; the others get theirs, and the report says who not."""
+    """bad-314, bad-315: 4xx is tried later, 5xx is not; the others get theirs, the report says who not."""
     desk.plan(A, B, C)
     script = Script(rcpt={B: code})
     with serving(script) as url:
@@ -102,7 +102,7 @@ def test_a_refused_message_is_sent_later_under_the_same_id(desk: Desk) -> None:
 
 
 def test_waits_grow_and_end(desk: Desk) -> None:
-    """5 minutes, half an hour, 2 hours, 12 hours; then the message has failed and its papers may come again."""
+    """5 minutes, 30, 2 hours, 12; then the message has failed, and its papers may come again."""
     desk.plan(A)
     reader = desk.subscribers.find(A)
     with serving(Script(rcpt={A: "451 4.3.0 later"})) as url:
@@ -180,7 +180,7 @@ def test_a_refused_sender_stops_everything(desk: Desk) -> None:
     desk.plan(A, B)
     script = Script(mail="553 5.7.1 sender rejected")
     with serving(script) as url:
-        with pytest.raises(MailError, match="refuses the sender .* for good .*PAPERAGENT_MAIL_FROM"):
+        with pytest.raises(MailError, match=r"refuses the sender .* for good .*PAPERAGENT_MAIL_FROM"):
             desk.send(transport(url))
         assert desk.states() == {A: "planned", B: "planned"}
         script.mail = None
@@ -281,6 +281,6 @@ def test_an_outbox_that_cannot_be_written(desk: Desk, tmp_path: Path) -> None:
     """One line; the message stays planned, since it certainly did not leave."""
     desk.plan(A)
     (tmp_path / "outbox").write_text("a file")
-    with pytest.raises(MailError, match="outbox .* cannot be written"):
+    with pytest.raises(MailError, match=r"outbox .* cannot be written"):
         desk.send(Outbox(tmp_path / "outbox"))
     assert desk.states() == {A: "planned"}

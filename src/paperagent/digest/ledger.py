@@ -27,6 +27,7 @@ from paperagent.digest.subscriber import is_suppressed
 from paperagent.errors import InputError, visible
 
 _REPLY = 300
+_ISSUE = "id, period, subscriber_id, subject, preheader, html, txt, content_hash, papers, facts, frozen_at"
 _DUE = """
   SELECT d.issue_id, d.subscriber_id, coalesce(s.email, ''), d.message_id, d.state, d.attempts,
          i.frozen_at, d.code, d.reply, d.next_at
@@ -63,14 +64,18 @@ class Ledger:
             InputError: there is none of this id.
         """
         with self._db.reading() as db:
-            row = db.execute(
-                "SELECT id, period, subscriber_id, subject, preheader, html, txt, content_hash, papers, "
-                "facts, frozen_at FROM issue WHERE id = ?",
-                (issue_id,),
-            ).fetchone()
+            row = db.execute(f"SELECT {_ISSUE} FROM issue WHERE id = ?", (issue_id,)).fetchone()
         if row is None:
             raise InputError(f"issue {visible(issue_id, limit=60)}: there is none; 'digest list' shows them")
         return _frozen(row)
+
+    def general(self) -> list[Frozen]:
+        """Return the issues for nobody in particular, oldest period first: what may be published."""
+        with self._db.reading() as db:
+            rows = db.execute(
+                f"SELECT {_ISSUE} FROM issue WHERE subscriber_id IS NULL ORDER BY since, until, id"
+            ).fetchall()
+        return [_frozen(row) for row in rows]
 
     # --- sending ---
 
@@ -134,10 +139,7 @@ class Ledger:
         None where its state is no longer what ``due`` says.
         """
         with self._db.writing() as db:
-            row = db.execute(
-                "SELECT key, state FROM subscriber WHERE id = ?", (due.subscriber_id,)
-            ).fetchone()
-            wanted = row is not None and row[1] == "confirmed" and not is_suppressed(db, row[0])
+            wanted = _wanted(db, due)
             state: State = "claimed" if wanted else "skipped"
             done = db.execute(
                 "UPDATE delivery SET before = state, state = ?, attempts = attempts + ?, updated_at = ? "
@@ -149,6 +151,11 @@ class Ledger:
             if not wanted:
                 record(db, state, at, issue=due.issue_id, subscriber=due.subscriber_id)
             return state
+
+    def wanted(self, due: Due) -> bool:
+        """Tell whether the reader of a message still wants it."""
+        with self._db.reading() as db:
+            return _wanted(db, due)
 
     def release(self, due: Due, at: dt.datetime) -> None:
         """Give back a claim of a message that the server was certainly not given."""
@@ -253,6 +260,11 @@ def _plan(db: sqlite3.Connection, draft: Draft, subscriber_id: int, at: dt.datet
         [(subscriber_id, paper, draft.issue_id) for paper in draft.papers],
     )
     record(db, "planned", at, issue=draft.issue_id, subscriber=subscriber_id)
+
+
+def _wanted(db: sqlite3.Connection, due: Due) -> bool:
+    row = db.execute("SELECT key, state FROM subscriber WHERE id = ?", (due.subscriber_id,)).fetchone()
+    return row is not None and row[1] == "confirmed" and not is_suppressed(db, row[0])
 
 
 def _packed(text: str) -> bytes:

@@ -18,7 +18,7 @@ MAX_LISTED = 20
 """Interests, standing questions and categories, each."""
 MAX_LENGTH = 300
 """Characters of one."""
-MAX_ITEMS = 30
+MAX_ITEMS, DEFAULT_ITEMS = 30, 12
 _CATEGORY = re.compile(r"[A-Za-z][A-Za-z-]{0,30}(\.[A-Za-z-]{1,20})?")
 
 
@@ -29,15 +29,16 @@ class Wishes:
     interests: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    max_items: int = 12
+    max_items: int | None = None
+    """None: `DEFAULT_ITEMS`."""
 
     def profile(self) -> Profile:
         """Return the profile of a reader of whom nothing else is known."""
-        return Profile(self.interests, self.questions, self.categories, self.max_items)
+        return Profile(self.interests, self.questions, self.categories, self.max_items or DEFAULT_ITEMS)
 
     def to_json(self) -> str:
         """Return what `from_json` reads."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+        return json.dumps({**self.to_dict(), "max_items": self.max_items}, ensure_ascii=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -45,7 +46,7 @@ class Wishes:
             "interests": list(self.interests),
             "questions": list(self.questions),
             "categories": list(self.categories),
-            "max_items": self.max_items,
+            "max_items": self.max_items or DEFAULT_ITEMS,
         }
 
 
@@ -62,14 +63,15 @@ def wishes(
     questions: Iterable[str] = (),
     categories: Iterable[str] = (),
     *,
-    max_items: int = 12,
+    max_items: int | None = None,
 ) -> Wishes:
     """Return checked wishes: texts trimmed, those given twice taken once.
 
     Raises:
         InputError: too many, too long, empty, or not what a category looks like.
     """
-    if isinstance(max_items, bool) or not isinstance(max_items, int) or not 1 <= max_items <= MAX_ITEMS:
+    number = DEFAULT_ITEMS if max_items is None else max_items
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_ITEMS:
         raise InputError(f"max-items: must be 1..{MAX_ITEMS}, got {visible(str(max_items), limit=20)}")
     found = Wishes(
         _listed("interest", interests), _listed("ask", questions), _listed("category", categories), max_items
@@ -89,6 +91,7 @@ def merged(old: Wishes, new: Wishes) -> Wishes:
         interests=new.interests or old.interests,
         questions=new.questions or old.questions,
         categories=new.categories or old.categories,
+        max_items=new.max_items or old.max_items,
     )
 
 

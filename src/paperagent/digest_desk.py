@@ -30,6 +30,8 @@ from paperagent.types import Mode
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
+    from paperagent.press import LocalPress
+    from paperagent.store import LocalStore
 
 OUTBOX = "outbox"
 """The folder, within the library's, where messages go without a mail server."""
@@ -146,7 +148,6 @@ class DigestDesk:
 
         ``profile`` is what the issue for nobody in particular is about.
         """
-        from paperagent.press import LocalPress
         from paperagent.store import LocalStore
 
         readers = self.due_readers(period) if only is None else [self._reader(only)]
@@ -154,23 +155,55 @@ class DigestDesk:
             frozen = self.ledger.frozen_for(period.name)
             if only is None and 0 in frozen and {r.id for r in readers} <= frozen:
                 return BuildReport(period, already=len(readers) + 1)  # no model is loaded for nothing
-            press = LocalPress(
-                period,
-                store,
-                wiring.load_models(self.settings),
-                links=self.links,
-                domain=self.mail_domain,
-                theme_dir=self.settings.digest_theme,
-            )
             builder = Builder(
                 period,
-                press,
+                self._press(period, store),
                 self.ledger,
                 self.subscribers,
                 clock=now,
                 empty=self.settings.digest_empty,
             )
             return builder.build(readers, general=only is None, profile=profile, progress=progress)
+
+    def _press(self, period: Period, store: LocalStore) -> LocalPress:
+        from paperagent.press import LocalPress
+
+        return LocalPress(
+            period,
+            store,
+            wiring.load_models(self.settings),
+            links=self.links,
+            domain=self.mail_domain,
+            theme_dir=self.settings.digest_theme,
+        )
+
+    def preview(
+        self, period: Period, *, only: str | None = None, profile: Profile | None = None, anew: bool = False
+    ) -> Rendered:
+        """Return an issue as it would be sent, keeping nothing; what is frozen, as it is frozen.
+
+        ``only`` is a reader's address, ``profile`` what nobody in particular wants to read;
+        with ``anew`` a frozen issue is made again.
+        """
+        from paperagent.store import LocalStore
+
+        reader = self.subscribers.find(only) if only else None
+        number = reader.id if reader else 0
+        if profile is None and not anew and number in self.ledger.frozen_for(period.name):
+            frozen = self.ledger.issue(f"{period.name}/{number}")
+            return Rendered(frozen.subject, frozen.preheader, frozen.html, frozen.text)
+        wanted = profile or (self.subscribers.profile(reader) if reader else Profile())
+        with LocalStore(self.home) as store:
+            press = self._press(period, store)
+            press.prepare([wanted])
+            selection = press.select(wanted)
+            press.draft([selection])
+            return press.render(press.write(selection), reader.id if reader else None)
+
+    def public_issues(self) -> list[Frozen]:
+        """Return the issues for nobody in particular, oldest first."""
+        periods = [s.period for s in self.ledger.summaries()]
+        return [self.ledger.issue(f"{p}/0") for p in periods if 0 in self.ledger.frozen_for(p)]
 
     def _reader(self, email: str) -> Subscriber:
         reader = self.subscribers.find(email)

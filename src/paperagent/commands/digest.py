@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperagent.commands.options import Day, Folder, Positive, Words, as_json, common
+from paperagent.commands.digest_pages import archive, preview
+from paperagent.commands.options import Folder, Positive, Words, as_json, common
+from paperagent.commands.periods import period_of, period_options
 from paperagent.commands.session import Session, progress_bar, show, warn
 from paperagent.commands.subscribers import opened
 from paperagent.render import Block
 
 if TYPE_CHECKING:
     from paperagent.digest.build import BuildReport
-    from paperagent.digest.issue import Period
     from paperagent.digest.records import Summary
     from paperagent.digest.send import Report
     from paperagent.digest_desk import DigestDesk
@@ -31,26 +32,12 @@ def digest() -> None:
     """Build the weekly digest and send it."""
 
 
-def period_of(given: dict[str, Any]) -> Period | None:
-    """Take --week, --since and --until out of ``given``; None where none is given."""
-    from paperagent.digest import period
-
-    week, since, until = given.pop("week", None), given.pop("since", None), given.pop("until", None)
-    if week is not None and (since or until):
-        raise click.UsageError("--week and --since: cannot combine; give one of them")
-    if week is not None:
-        return period.parse_week(week)
-    if since is None and until is None:
-        return None
-    if since is None or until is None:
-        raise click.UsageError("--since and --until: give both, or --week")
-    return period.span(since, until)
+digest.add_command(preview)
+digest.add_command(archive)
 
 
 @digest.command()
-@click.option("--week", type=Words(), help="An ISO week such as 2026-W26 (default: the last complete one).")
-@click.option("--since", type=Day(), help="The first day, instead of a week.")
-@click.option("--until", type=Day(), help="The last day, included.")
+@period_options
 @click.option("--only", type=Words(), metavar="EMAIL", help="For this reader alone.")
 @click.option(
     "--mode", type=click.Choice(["extractive", "llm"]), help="Quote sentences, or have a model write."

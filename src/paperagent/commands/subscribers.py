@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(session: Session) -> Iterator[DigestDesk]:
-    """Open the digest of the library."""
+def opened(session: Session, **overrides: Any) -> Iterator[DigestDesk]:
+    """Open the digest of the library, with these settings first."""
     from paperagent.digest_desk import DigestDesk
 
-    with DigestDesk(session.settings()) as desk:
+    with DigestDesk(session.settings(**overrides)) as desk:
         yield desk
 
 

@@ -38,13 +38,13 @@ def parse(text: str) -> Address:
     from email_validator import EmailNotValidError, validate_email
 
     shown = visible(text, limit=60)
-    if any(unicodedata.category(c) in _UNSAFE for c in text.strip()):
+    if any(unicodedata.category(c) in _UNSAFE for c in text):
         raise InputError(f"email {shown}: holds a control or invisible character; write name@example.org")
     bare = _bare(text.strip())
     if len(bare) > _LONGEST:
         raise InputError(f"email {shown}: longer than {_LONGEST} characters; write name@example.org")
     try:
-        found = validate_email(bare, check_deliverability=False, allow_display_name=False)
+        found = validate_email(bare, check_deliverability=False, strict=True)
     except EmailNotValidError as error:
         reason = visible(str(error).rstrip("."), limit=200)
         raise InputError(f"email {shown}: {reason}; write name@example.org") from None

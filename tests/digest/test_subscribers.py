@@ -1,0 +1,393 @@
+"""Readers come and go by their own word: states, wishes, the suppression list, files, tokens."""
+
+from __future__ import annotations
+
+import mailbox
+import string
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from postroom import WEEK, Desk
+
+from paperagent.digest import addresses, profiles, subscriber_files, tokens
+from paperagent.digest.tokens import Tokens
+from paperagent.errors import ConfigError, FeedError, InputError
+
+A = "ana@test.example"
+SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - made up
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """Return a digest with no readers yet."""
+    return Desk(tmp_path / "digest.db")
+
+
+# --- addresses ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a@b.example\r\nBcc: c@d.example",
+        "a@b.example\nRCPT TO:<c@d.example>",
+        "a\0@b.example",
+        "a@b>\r\nRCPT TO:<c@d",
+        "a@b.example\u2028",
+        "a\u202e@b.example",
+        "a@@b.example",
+        "a@b@c.example",
+        "no-at-sign",
+        "a@",
+        "@b.example",
+        "a@b.example.",
+        "a@b",
+        "a@localhost",
+        "a b@c.example",
+        '"a b"@c.example',
+        "a@[127.0.0.1]",
+        "a" * 65 + "@b.example",
+        "a@" + "b" * 250 + ".example",
+        "a@b.example, c@d.example",
+        "<a@b.example> <c@d.example>",
+        "",
+        "x" * 100_000,
+    ],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    """bad-034, bad-035, bad-323, bad-324, bad-327: one line, escaped, short."""
+    with pytest.raises(InputError, match=r"^email") as error:
+        addresses.parse(text)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "email", "key", "envelope"),
+    [
+        ("Ana B <Ana+n@Test.Example>", "Ana+n@test.example", "ana@test.example", "Ana+n@test.example"),
+        ("x@müller.example", "x@müller.example", "x@xn--mller-kva.example", "x@xn--mller-kva.example"),
+        ("grüße@müller.example", "grüße@müller.example", "grüsse@xn--mller-kva.example",
+         "grüße@xn--mller-kva.example"),
+        ("  a@b.example ", "a@b.example", "a@b.example", "a@b.example"),
+    ],
+)  # fmt: skip
+def test_addresses(text: str, email: str, key: str, envelope: str) -> None:
+    """bad-325, bad-326: the name is dropped, the domain is ASCII on the wire, spellings compare alike."""
+    found = addresses.parse(text)
+    assert (found.email, found.key, found.envelope) == (email, key, envelope)
+    assert found.needs_utf8 == (not envelope.isascii())
+
+
+@given(st.text(max_size=60))
+def test_no_text_becomes_an_address_with_controls(text: str) -> None:
+    """Whatever is typed: an address that can stand in a command, or an InputError."""
+    try:
+        found = addresses.parse(text)
+    except InputError:
+        return
+    assert not set(found.envelope) & set("\r\n\0<> ,;")
+    assert found.envelope.count("@") == 1
+
+
+# --- states ---
+
+
+def test_pending_until_confirmed(desk: Desk) -> None:
+    """Who was only added gets no digest; confirming twice changes nothing."""
+    reader = desk.subscribers.add(A).subscriber
+    assert reader.state == "pending"
+    first = desk.subscribers.confirm(reader.id)
+    desk.clock.wait(days=1)
+    assert desk.subscribers.confirm(reader.id) == first
+    assert first.state == "confirmed"
+
+
+def test_two_spellings_are_one_reader(desk: Desk) -> None:
+    """bad-328: case and what follows a + do not make another reader; the first spelling stays."""
+    desk.subscribers.add(A, confirmed=True)
+    again = desk.subscribers.add("ANA+papers@test.EXAMPLE")
+    assert not again.new
+    assert again.note == f"the same mailbox as {A}, which stays"
+    assert again.subscriber.state == "confirmed"
+    assert [s.email for s in desk.subscribers.all()] == [A]
+
+
+def test_adding_again_changes_what_is_given(desk: Desk) -> None:
+    """Interests replace interests; what is not given stays."""
+    desk.subscribers.add(A, profiles.wishes(["graphs"], ["What is new?"], max_items=7), frequency="daily")
+    desk.subscribers.add(A, profiles.wishes(["robots"]))
+    found = desk.subscribers.find(A)
+    assert found.wishes == profiles.wishes(["robots"], ["What is new?"], max_items=7)
+    assert found.frequency == "daily"
+
+
+def test_unsubscribing_wins_over_everything(desk: Desk) -> None:
+    """The address is refused until the reader asks to come back; then it is pending again."""
+    reader = desk.subscribers.add(A, confirmed=True).subscriber
+    assert desk.subscribers.unsubscribe(reader.id)
+    assert not desk.subscribers.unsubscribe(reader.id)
+    with pytest.raises(InputError, match=r"unsubscribed on 2026-06-29.*--resubscribe"):
+        desk.subscribers.add("Ana+other@test.example", confirmed=True)
+    with pytest.raises(InputError, match="unsubscribed since"):
+        desk.subscribers.confirm(reader.id)
+    again = desk.subscribers.add(A, resubscribe=True)
+    assert again.subscriber.state == "pending"
+    assert "was unsubscribed on" in again.note
+
+
+def test_removing_forgets(desk: Desk) -> None:
+    """Wishes, ratings and what was shown go; adding again is allowed and said; the number is a new one."""
+    desk.plan(A)
+    first = desk.subscribers.find(A)
+    desk.subscribers.rate(first.id, "p1", "more")
+    assert desk.subscribers.remove(A)
+    assert not desk.subscribers.remove(A)
+    assert desk.subscribers.all() == []
+    again = desk.subscribers.add(A)
+    assert "was removed on" in again.note
+    assert again.subscriber.id != first.id
+    assert desk.subscribers.profile(again.subscriber) == profiles.Wishes().profile()
+
+
+def test_an_address_can_be_suppressed_before_it_is_added(desk: Desk) -> None:
+    """The list holds who never subscribed too."""
+    assert desk.subscribers.suppress(A, "complained")
+    with pytest.raises(InputError, match="complained on"):
+        desk.subscribers.add(A)
+
+
+def test_a_confirmation_mail_goes_out_once_a_day(desk: Desk) -> None:
+    """Whoever types somebody's address cannot flood them."""
+    reader = desk.subscribers.add(A).subscriber
+    assert desk.subscribers.may_ask(reader)
+    desk.subscribers.asked(reader.id)
+    assert not desk.subscribers.may_ask(desk.subscribers.find(A))
+    desk.clock.wait(days=1)
+    assert desk.subscribers.may_ask(desk.subscribers.find(A))
+    desk.subscribers.confirm(reader.id)
+    assert not desk.subscribers.may_ask(desk.subscribers.find(A))
+
+
+# --- wishes ---
+
+
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        ({"interests": [" "]}, "interest: is empty"),
+        ({"interests": ["…!?"]}, "interest: is empty"),
+        ({"interests": ["x" * 301]}, "301 characters, at most 300"),
+        ({"interests": [f"topic {n}" for n in range(21)]}, "21 given, at most 20"),
+        ({"questions": ["x" * 9_000]}, "ask: 9,000 characters"),
+        ({"categories": ["cs CL"]}, "category: cs CL is none"),
+        ({"categories": ["../../etc"]}, "category"),
+        ({"max_items": 0}, "max-items: must be 1..30, got 0"),
+        ({"max_items": 31}, "max-items: must be 1..30"),
+        ({"max_items": True}, "max-items"),
+    ],
+)
+def test_wishes_have_limits(given_: dict[str, object], message: str) -> None:
+    """Too many, too long, empty: one line says which."""
+    with pytest.raises(InputError, match=message):
+        profiles.wishes(**given_)  # type: ignore[arg-type]
+
+
+def test_wishes_are_cleaned() -> None:
+    """Line ends and invisible characters go; what is given twice is kept once."""
+    found = profiles.wishes(["graph\r\nneural \u202enetworks", "Graph neural networks"])
+    assert found.interests == ("graph neural networks",)
+    assert profiles.from_json(found.to_json()) == found
+
+
+def test_a_profile_holds_ratings_and_what_was_shown(desk: Desk) -> None:
+    """More and save are liked, less is not; more and less replace each other."""
+    desk.plan(A)
+    reader = desk.subscribers.find(A)
+    for paper, kind in (("p1", "more"), ("p2", "less"), ("p3", "more"), ("p3", "less"), ("p4", "save")):
+        desk.subscribers.rate(reader.id, paper, kind)  # type: ignore[arg-type]
+    profile = desk.subscribers.profile(reader)
+    assert set(profile.liked) == {"p1", "p4"}
+    assert set(profile.disliked) == {"p2", "p3"}
+    assert profile.shown == {f"paper-{WEEK.name}-{reader.id}"}
+    with pytest.raises(InputError, match="more, less or save"):
+        desk.subscribers.rate(reader.id, "p", "drop table")  # type: ignore[arg-type]
+
+
+# --- the file ---
+
+
+def test_events_can_only_be_added(desk: Desk) -> None:
+    """What happened is neither changed nor deleted, and names no address."""
+    desk.plan(A)
+    with desk.database.reading() as db:
+        told = db.execute("SELECT kind, detail FROM event").fetchall()
+    assert [kind for kind, _ in told] == ["subscriber_added", "subscriber_confirmed", "planned"]
+    assert not [detail for _, detail in told if "@" in detail]
+    for statement in ("DELETE FROM event", "UPDATE event SET kind = 'x'"):
+        with pytest.raises(Exception, match=r"only added|cannot be used"), desk.database.writing() as db:
+            db.execute(statement)
+
+
+def test_the_file_is_private_and_durable(desk: Desk) -> None:
+    """Addresses are for their keeper alone; every commit is on the disk."""
+    assert desk.path.stat().st_mode & 0o777 == 0o600
+    with desk.database.reading() as db:
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert db.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to be read as one" * 50, b"\0" * 5000])
+def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
+    """StoreError with what to do."""
+    from paperagent.errors import StoreError
+
+    (tmp_path / "digest.db").write_bytes(content)
+    with pytest.raises(StoreError, match=r"damaged|not a paperagent digest"):
+        Desk(tmp_path / "digest.db")
+
+
+# --- CSV ---
+
+
+def test_csv_there_and_back(desk: Desk, tmp_path: Path) -> None:
+    """What is exported is imported alike; no cell begins a formula."""
+    desk.subscribers.add(
+        "=cmd@test.example",
+        profiles.wishes(['graphs, "wide"', "=1+1"], ["Does it help?"], ["cs.CL", "cs"], max_items=5),
+        frequency="daily",
+        confirmed=True,
+    )
+    desk.subscribers.add(A, confirmed=True)
+    text = subscriber_files.write_csv(desk.subscribers.all())
+    assert "\n=" not in text
+    (tmp_path / "readers.csv").write_text("\ufeff" + text, encoding="utf-8")
+    other = Desk(tmp_path / "other.db")
+    done = subscriber_files.read_csv(tmp_path / "readers.csv", other.subscribers, confirmed=True)
+    assert (done.added, done.skipped) == (2, [])
+    assert [(s.email, s.wishes, s.frequency) for s in other.subscribers.all()] == [
+        (s.email, s.wishes, s.frequency) for s in desk.subscribers.all()
+    ]
+
+
+def test_bad_lines_of_a_csv_are_told(desk: Desk, tmp_path: Path) -> None:
+    """bad-189: the good ones are read, each bad one is named with its line, escaped."""
+    lines = ["email,max_items", A, "no-at-sign\x1b[31m,5", "b@test.example,many", "c@test.example,1,2,3"]
+    (tmp_path / "r.csv").write_text("\n".join(lines), encoding="utf-8")
+    done = subscriber_files.read_csv(tmp_path / "r.csv", desk.subscribers)
+    assert done.added == 1
+    assert [where for where, _ in done.skipped] == ["line 3", "line 4", "line 5"]
+    assert all(why.isprintable() for _, why in done.skipped)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name,mail\n", "its columns are name, mail; write email"),
+        (b"", "its columns are none"),
+        (b"email,email\n", "its columns"),
+        (b"email\n\xff\xfe\n", "not UTF-8"),
+        (b'email\n"a@b.example\n', "line"),
+        (b"email\n" + b"x" * 200_000, "field larger"),
+    ],
+)
+def test_a_file_that_is_no_list_of_readers(desk: Desk, tmp_path: Path, content: bytes, message: str) -> None:
+    """FeedError says what is wrong with the file."""
+    (tmp_path / "r.csv").write_bytes(content)
+    with pytest.raises(FeedError, match=message):
+        subscriber_files.read_csv(tmp_path / "r.csv", desk.subscribers)
+
+
+# --- tokens ---
+
+
+def test_tokens_do_one_thing_only() -> None:
+    """A token is for one purpose under one secret, and says what it is about."""
+    made = Tokens(SECRET).make("feedback", 7, "arxiv:2401.00001", "more")
+    assert Tokens(SECRET).read("feedback", made) == (7, ("arxiv:2401.00001", "more"))
+    for purpose in ("confirm", "unsubscribe", "preferences"):
+        with pytest.raises(InputError, match="not one of ours"):
+            Tokens(SECRET).read(purpose, made)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="not one of ours"):
+        Tokens(SECRET[::-1]).read("feedback", made)
+    assert set(made) <= set(string.ascii_letters + string.digits + "-_.")
+
+
+@given(st.integers(0, 200), st.characters())
+def test_an_altered_token_is_refused(at: int, char: str) -> None:
+    """bad-351: any other character anywhere, cut or grown, and the token is none."""
+    signed = Tokens(SECRET)
+    made = signed.make("unsubscribe", 42)
+    altered = made[: at % len(made)] + char + made[at % len(made) + 1 :]
+    for wrong in (altered, made[:-1], made + "A", "", "." * 5_000, made * 500):
+        if wrong != made:
+            with pytest.raises(InputError, match="not one of ours"):
+                signed.read("unsubscribe", wrong)
+
+
+def test_only_confirming_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 48 hours the confirmation is too old; an unsubscribe link works for ever, always the same."""
+    signed = Tokens(SECRET)
+    confirm, unsubscribe = signed.make("confirm", 1), signed.make("unsubscribe", 1)
+    assert unsubscribe == signed.make("unsubscribe", 1)
+    assert signed.read("confirm", confirm) == (1, ())
+    import time
+
+    later = time.time() + tokens.CONFIRM_SECONDS + 2
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: later)
+    with pytest.raises(InputError, match="older than 48 hours"):
+        signed.read("confirm", confirm)
+    assert signed.read("unsubscribe", unsubscribe) == (1, ())
+
+
+def test_a_short_secret_is_refused() -> None:
+    """32 bytes at least."""
+    with pytest.raises(ConfigError, match="shorter than 32 bytes"):
+        Tokens("short")
+
+
+# --- unsubscribing by mail ---
+
+
+def box(path: Path, *mails: tuple[str, str]) -> Path:
+    """Write a mailbox of subjects and senders."""
+    made = mailbox.mbox(path)
+    for subject, sender in mails:
+        mail = EmailMessage()
+        mail["Subject"], mail["From"] = subject, sender
+        mail.set_content("…")
+        made.add(mail)
+    made.close()
+    return path
+
+
+def test_unsubscribing_by_mail_needs_the_token(desk: Desk, tmp_path: Path) -> None:
+    """Anybody can write a sender's address: with a secret only the token counts, and the rest is told."""
+    desk.plan(A, "b@test.example", "c@test.example")
+    signed = Tokens(SECRET)
+    path = box(
+        tmp_path / "box",
+        (f"unsubscribe {signed.make('unsubscribe', 1)}", "someone@else.example"),
+        (f"Re: UNSUBSCRIBE {signed.make('unsubscribe', 1)}", A),
+        ("unsubscribe", "b@test.example"),
+        ("unsubscribe forged.token", "c@test.example"),
+        ("holiday pictures", "c@test.example"),
+    )
+    done = subscriber_files.read_unsubscribes(path, desk.subscribers, signed)
+    assert done.changed == 1
+    assert [where for where, _ in done.skipped] == ["mail 3", "mail 4", "mail 5"]
+    assert "subscribers remove b@test.example" in done.skipped[0][1]
+    assert [s.state for s in desk.subscribers.all()] == ["unsubscribed", "confirmed", "confirmed"]
+
+
+def test_without_a_secret_the_sender_must_do(desk: Desk, tmp_path: Path) -> None:
+    """There are no tokens then; unknown senders are told."""
+    desk.plan(A)
+    path = box(tmp_path / "box", ("unsubscribe", f"Ana <{A}>"), ("unsubscribe", "who@else.example"))
+    done = subscriber_files.read_unsubscribes(path, desk.subscribers, None)
+    assert (done.changed, len(done.skipped)) == (1, 1)
+    with pytest.raises(FeedError, match="no such mailbox"):
+        subscriber_files.read_unsubscribes(tmp_path / "none", desk.subscribers, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 import sample_library
 from fake_encoder import FakeEncoder
-from paperagent import evidence
-from paperagent.abstention import Signals, confidence, signals
+from paperagent import PaperAgent, evidence
+from paperagent.abstention import Signals, Thresholds, confidence, kept_as, signals
+from paperagent.feeds import sample
 from paperagent.question import Question, prepare
 from paperagent.sentences import split
 from paperagent.types import Hit, Paper
@@ -126,3 +128,32 @@ def test_arrays_do_not_leak_into_signals() -> None:
     """Signals are plain numbers, ready for JSON."""
     found = of("how many lanterns", "There are 7 lanterns.")
     assert all(isinstance(v, float) and not isinstance(v, np.floating) for v in found.named().values())
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [None, [], "0.5", {"abstain_below": 0.2}, {"abstain_below": 0.5, "doubt_below": 0.2},
+     {"abstain_below": -1, "doubt_below": 0.2}, {"abstain_below": True, "doubt_below": True},
+     {"abstain_below": 0.1, "doubt_below": float("nan")}, {"abstain_below": 0.1, "doubt_below": 7}],
+)  # fmt: skip
+def test_damaged_thresholds_are_the_defaults(kept: object) -> None:
+    """What a library keeps is read back only where it makes sense."""
+    assert Thresholds.of(kept) == Thresholds()
+
+
+def test_thresholds_are_kept_with_the_library(tmp_path: Path) -> None:
+    """They shape answers at once and for later agents, apart for each signal; None takes them back."""
+    question = "How much of the prompt does Tindersift remove?"
+    with sample_library.plain_agent(tmp_path / "library") as agent:
+        agent.ingest(sample.path())
+        before = agent.thresholds()
+        assert agent.ask(question).status == "answered"
+        agent.set_thresholds(Thresholds(1.0, 1.0))
+        assert agent.ask(question).reason == "not_in_abstracts"
+        with PaperAgent(settings=agent.settings) as later:
+            assert later.thresholds() == Thresholds(1.0, 1.0)
+            assert later.ask(question).status == "abstained"
+        assert agent._open().setting(kept_as(encoder=True)) is None
+        agent.set_thresholds(None)
+        assert agent.thresholds() == before == Thresholds()
+        assert agent.ask(question).status == "answered"

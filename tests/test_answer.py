@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import sample_library
 from fake_encoder import FakeEncoder
 from paperagent import answer as answer_module
+from paperagent.abstention import Thresholds
 from paperagent.answer import POOL, Pipeline, Request
 from paperagent.text import words
 from paperagent.types import Answer, Event, Filters, Paper
@@ -37,8 +38,10 @@ BREAD = Paper("bread", "Bread at Altitude", "Bread rises faster on mountains. Ye
 THREE = (LAMPS, CATS, BREAD)
 
 
-def pipeline(*papers: Paper, encoder: FakeEncoder | None = None) -> Pipeline:
-    return Pipeline(ExactLibrary(list(papers), encoder), encoder=encoder)
+def pipeline(
+    *papers: Paper, encoder: FakeEncoder | None = None, thresholds: Thresholds | None = None
+) -> Pipeline:
+    return Pipeline(ExactLibrary(list(papers), encoder), encoder=encoder, thresholds=thresholds)
 
 
 def events(made: Pipeline, question: str, **options: Any) -> list[Event]:
@@ -117,10 +120,9 @@ def test_something_else_is_no_evidence() -> None:
     assert found.claims == ()
 
 
-def test_a_missing_fact_quotes_the_closest_passages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_fact_quotes_the_closest_passages() -> None:
     """A question on a paper that does not hold the fact is told so, with what comes near, cited."""
-    monkeypatch.setattr(answer_module, "ABSTAIN_BELOW", 1.1)
-    found = ask(pipeline(*THREE), "Quorvex lamp owls lumens")
+    found = ask(pipeline(*THREE, thresholds=Thresholds(1.01, 1.01)), "Quorvex lamp owls lumens")
     assert (found.status, found.reason) == ("abstained", "not_in_abstracts")
     assert found.claims == ()
     assert found.citations
@@ -128,10 +130,9 @@ def test_a_missing_fact_quotes_the_closest_passages(monkeypatch: pytest.MonkeyPa
     assert all(f"{c.quote} [{c.n}]" in found.answer for c in found.citations)
 
 
-def test_a_doubtful_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_doubtful_answer_says_so() -> None:
     """Between the two thresholds an answer is given and marked as closest passages."""
-    monkeypatch.setattr(answer_module, "DOUBT_BELOW", 1.1)
-    found = ask(pipeline(*THREE), "How many lumens does Quorvex emit?")
+    found = ask(pipeline(*THREE, thresholds=Thresholds(0.0, 1.01)), "How many lumens does Quorvex emit?")
     assert found.status == "answered"
     assert any("closest passages" in n for n in found.notes)
 

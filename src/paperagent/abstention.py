@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paperagent.evidence import Reading, weighted
 from paperagent.question import Question
@@ -90,3 +90,37 @@ def confidence(found: Signals, *, encoder: bool) -> float:
     weights, bias = (_READ, _READ_BIAS) if encoder else (_STEMS, _STEMS_BIAS)
     values = found.named()
     return 1 / (1 + math.exp(-(bias + sum(w * values[n] for n, w in weights.items()))))
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What confidence an answer needs. The defaults were fitted on the development questions."""
+
+    abstain_below: float = 0.13
+    """Below it the answer is "the abstracts do not say"."""
+    doubt_below: float = 0.35
+    """Below it an answer says that it is only the closest passages."""
+
+    @classmethod
+    def of(cls, kept: Any) -> Thresholds:
+        """Return what `to_dict` made; the defaults where it is anything else."""
+        found: Mapping[str, Any] = kept if isinstance(kept, Mapping) else {}
+        low, high = (_share(found.get(name)) for name in ("abstain_below", "doubt_below"))
+        return cls() if low is None or high is None or low > high else cls(low, high)
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the thresholds as JSON-ready values."""
+        return {"abstain_below": self.abstain_below, "doubt_below": self.doubt_below}
+
+
+def _share(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 <= value <= _MOST else None
+
+
+_MOST = 1.01
+"""More than any confidence: keeps everything back."""
+
+
+def kept_as(*, encoder: bool) -> str:
+    """Return the library's setting that keeps the thresholds of one of the two signals."""
+    return "abstention_read" if encoder else "abstention_stems"

@@ -29,8 +29,6 @@ POOL = 12
 """Papers that are read for one question; more cost time and find little."""
 GLANCE = 3
 """Sentences of a paper that are read before it is known whether the rest is worth it."""
-ABSTAIN_BELOW, DOUBT_BELOW = 0.13, 0.35
-"""Confidence below which the answer is "the abstracts do not say", or is marked as doubtful."""
 UNRELATED_BELOW = 0.25
 """Similarity of the closest sentence below which the library has nothing on the topic."""
 FOLLOW_UP_GAP = 0.15
@@ -109,12 +107,18 @@ class Pipeline:
     """Searches and answers over one library."""
 
     def __init__(
-        self, library: Library, *, encoder: Encoder | None, embedder: QueryEmbedder | None = None
+        self,
+        library: Library,
+        *,
+        encoder: Encoder | None,
+        embedder: QueryEmbedder | None = None,
+        thresholds: abstention.Thresholds | None = None,
     ) -> None:
         """Take an encoder for reading and, where its vectors are another's, an embedder for search."""
         self._library = library
         self._encoder = encoder
         self._embedder = embedder
+        self._thresholds = thresholds or abstention.Thresholds()
         self._read: dict[str, Encoded] = {}
 
     def holds_papers(self) -> bool:
@@ -292,10 +296,11 @@ class Pipeline:
         sure = abstention.confidence(signals, encoder=question.encoded is not None)
         picks = evidence.select(question, readings)
         cited = _cite(picks, readings)
-        if sure < ABSTAIN_BELOW:
+        if sure < self._thresholds.abstain_below:
             return _abstain(request, cited, signals=signals, sure=sure)
         claims = tuple(map(citations.quoted_claim, cited))
-        notes = ("closest passages: the abstracts may not answer this",) if sure < DOUBT_BELOW else ()
+        doubtful = sure < self._thresholds.doubt_below
+        notes = ("closest passages: the abstracts may not answer this",) if doubtful else ()
         return Answer(
             question=request.question,
             status="answered",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from paperagent import arguments, conversation, wiring
+from paperagent import arguments, conversation, wiring, wiring_digest
 from paperagent.arguments import Day
 from paperagent.errors import ConfigError, InputError, PaperAgentError, visible
 from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Mode, Paper
@@ -16,9 +16,11 @@ from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Mode, Pa
 if TYPE_CHECKING:
     import datetime as dt
 
+    from paperagent.abstention import Thresholds
     from paperagent.answer import Pipeline, Request
     from paperagent.claims import Policy
     from paperagent.config import Settings
+    from paperagent.digest.issue import Issue
     from paperagent.embed import MiniLM
     from paperagent.generate import Writer
     from paperagent.openai_embed import OpenAIEmbedder
@@ -185,6 +187,86 @@ class PaperAgent:
         request = replace(request, notes=(*request.notes, *self._say_once()))
         return (self._writer(model, options) if with_model else pipeline).stream(request)
 
+    # --- overviews ---
+
+    def summarize(
+        self,
+        query: str | None = None,
+        *,
+        ids: Iterable[str] | None = None,
+        k: int = 20,
+        since: Day = None,
+        until: Day = None,
+        category: str | None = None,
+        source: str | None = None,
+        mode: Mode | None = None,
+        model: str | None = None,
+        max_cost: float | None = None,
+        cache: bool | None = None,
+    ) -> Answer:
+        """Return a cited overview of the papers on a topic, or of those named, grouped by theme.
+
+        Of one paper: its problem, what is new and its result in three cited sentences. With a
+        model, what it writes is checked, and quoted instead where it fails; ``max_cost`` (US
+        dollars) is for the whole summary.
+
+        Raises:
+            InputError: neither query nor ids, both, or an option that cannot be used.
+            PaperNotFoundError: an id that the library does not have.
+            ConfigError, StoreError: as `ask` does.
+        """
+        arguments.check_llm_options(model, None, max_cost, None)
+        with_model = self._answers_with_model(arguments.answer_mode(mode))
+        if (query is None) == (ids is None):
+            raise InputError("summarize: give a query or ids, one of them")
+        if ids is not None:
+            hits = [Hit(self.get(i), 0.0, n) for n, i in enumerate(arguments.ids(ids), start=1)]
+            question = f"Summary of {len(hits)} papers" if len(hits) > 1 else hits[0].title
+        else:
+            question = conversation.clean_question(query)
+            filters = arguments.filters(since, until, category, source)
+            hits = self._answerer().search(question, k=arguments.top_k(k), filters=filters)
+        hand = self._hand(model, max_cost, cache=cache) if with_model else None
+        return wiring_digest.summary(
+            self.settings, self._open(), self._models(), question, hits, hand=hand, searched=ids is None
+        )
+
+    def digest(
+        self,
+        week: str | None = None,
+        *,
+        since: Day = None,
+        until: Day = None,
+        interests: Iterable[str] = (),
+        questions: Iterable[str] = (),
+        categories: Iterable[str] = (),
+        max_items: int = 12,
+        mode: Mode | None = None,
+        model: str | None = None,
+        max_cost: float | None = None,
+        cache: bool | None = None,
+    ) -> Issue:
+        """Return the digest of a week (such as ``2026-W26``; the last whole one) or of any days.
+
+        ``questions`` are answered from the issue's papers only. Nothing is kept or sent. ``max_cost``
+        (US dollars) is for the whole issue.
+
+        Raises:
+            InputError: a week, day or wish that cannot be used.
+            ConfigError, StoreError: as `ask` does.
+        """
+        arguments.check_llm_options(model, None, max_cost, None)
+        with_model = self._answers_with_model(arguments.answer_mode(mode))
+        period = wiring_digest.period(week, arguments.day(since, "since"), arguments.day(until, "until"))
+        profile = wiring_digest.profile(interests, questions, categories, max_items=max_items)
+        store = self._open()
+        hand = self._hand(model, max_cost, cache=cache) if with_model else None
+        return wiring_digest.issue(self.settings, store, self._models(), period, profile, hand=hand)
+
+    def _hand(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> wiring_digest.Hand:
+        endpoint = self._endpoint(model)
+        return wiring_digest.hand(self.settings, self._open(), endpoint, max_cost=max_cost, cache=cache)
+
     def _say_once(self) -> tuple[str, ...]:
         """Return the notes on this set-up for the first answer, and nothing for later ones."""
         with self._lock:
@@ -267,6 +349,30 @@ class PaperAgent:
         embedder = self._embedder() if vectors else None
         store.reindex(embedder=embedder, progress=progress)
 
+    def thresholds(self) -> Thresholds:
+        """Return the confidence that an extractive answer from this library needs."""
+        from paperagent import abstention
+
+        return abstention.Thresholds.of(self._open().setting(self._thresholds_kept_as()))
+
+    def set_thresholds(self, thresholds: Thresholds | None) -> None:
+        """Keep the thresholds with the library, for this and later agents; None: the defaults again.
+
+        They are kept apart for answers with and without an encoder, whose confidences differ.
+
+        Raises:
+            StoreError, StoreLockedError: the library cannot be written.
+        """
+        with self._lock:
+            kept = thresholds.to_dict() if thresholds else None
+            self._open().set_setting(self._thresholds_kept_as(), kept)
+            self._pipeline = None
+
+    def _thresholds_kept_as(self) -> str:
+        from paperagent import abstention
+
+        return abstention.kept_as(encoder=self._models().encoder is not None)
+
     def close(self) -> None:
         """Close the library; the agent opens it again when it is used again."""
         with self._lock:
@@ -310,7 +416,10 @@ class PaperAgent:
                 if embedder is not None:
                     wiring.require_same_space(store, embedder.embedder_id)
                 self._pipeline = Pipeline(
-                    store, encoder=encoder, embedder=None if embedder is encoder else embedder
+                    store,
+                    encoder=encoder,
+                    embedder=None if embedder is encoder else embedder,
+                    thresholds=self.thresholds(),
                 )
             return self._pipeline
 

@@ -26,8 +26,13 @@ _POOL = 5
 """Candidates looked at, in issues."""
 _ALIKE, _ALIKE_FROM = 0.5, 0.5
 """What a cosine above the second number to a paper already chosen takes off a paper's score."""
-_TURN = 0.25
+_TURN = 0.3
 """What an interest that has its fair share of an issue takes off the score of its further papers."""
+_HANDICAP = 0.6
+"""Share of an interest's lead, by its best paper over the weakest interest's best, that is taken off.
+
+Long and rare wishes score lower than short and common ones; papers were judged relevant before this.
+"""
 _REMEMBERED = 50_000
 
 
@@ -180,6 +185,9 @@ def _pick(judged: Judged, shelf: Shelf, size: int) -> tuple[list[int], list[int]
     gain, reason = judged.scores[pool].copy(), judged.reason[pool]
     closest = np.zeros(len(pool), np.float32)
     turns = np.zeros(len(judged.whys), np.float32)
+    best_of = [gain[reason == r].max(initial=-np.inf) for r in range(len(judged.whys))]
+    lead = np.array(best_of, np.float32) - min(b for b in best_of if np.isfinite(b))
+    gain -= np.float32(_HANDICAP) * lead[reason]
     taken: list[int] = []
     for _ in range(min(size, len(pool))):
         alike = np.clip(closest - _ALIKE_FROM, 0, None).round(4)

@@ -30,6 +30,10 @@ _COMMON = 0.5
 """Share of a group's papers that hold its phrase, or a second phrase is named too."""
 
 
+_Pair = tuple[float, int, int]
+"""How well two groups go together, and minus their places."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """Papers of one theme, by number, best first."""
@@ -124,19 +128,25 @@ class _Desk:
                 for j, other in enumerate(drafts[:i])
                 if not (one.phrases and other.phrases)
             ]
-            crowded = len(drafts) > MOST_GROUPS
-            small = [p for p in pairs if len(drafts[-p[1]].members) + len(drafts[-p[2]].members) <= LARGEST]
-            fit, i, j = max(small or (pairs if crowded else []), default=(-1.0, 0, 0))
-            alone = 1 in (len(drafts[-i].members), len(drafts[-j].members))
-            if not crowded and fit < self._labels.background + (_AKIN if alone else _ALIKE):
-                full = [p for p in pairs if self._belongs(drafts[-p[1]], drafts[-p[2]])]
-                if not full:
-                    return
-                fit, i, j = max(full)
-            one, other = drafts[-j], drafts[-i]
+            chosen = self._closest(pairs, drafts)
+            if chosen is None:
+                return
+            one, other = drafts[chosen[1]], drafts.pop(chosen[0])
             one.members += other.members
             one.phrases += other.phrases
-            del drafts[-i]
+
+    def _closest(self, pairs: Sequence[_Pair], drafts: Sequence[_Draft]) -> tuple[int, int] | None:
+        """Return the two groups to join next, the later first; None where all is well."""
+        sizes = [len(d.members) for d in drafts]
+        small = [p for p in pairs if sizes[-p[1]] + sizes[-p[2]] <= LARGEST]
+        fit, i, j = max(small, default=(-1.0, 0, 0))
+        if fit < self._labels.background + (_AKIN if 1 in (sizes[-i], sizes[-j]) else _ALIKE):
+            full = [p for p in pairs if self._belongs(drafts[-p[1]], drafts[-p[2]])]
+            rest = full or ((small or pairs) if len(drafts) > MOST_GROUPS else [])
+            if not rest:
+                return None
+            _, i, j = max(rest)
+        return -i, -j
 
     def _belongs(self, one: _Draft, other: _Draft) -> bool:
         """Tell whether a lone paper holds the phrase of a group that is full."""
@@ -163,7 +173,8 @@ class _Desk:
                 used += draft.phrases
             asked = {self._interests.get(n, "") for n in draft.members}
             interest = asked.pop() if len(asked) == 1 else ""
-            if interest and len(draft.phrases) != 1:
+            held = sum(p in self._labels.of(n) for p in draft.phrases[:1] for n in draft.members)
+            if interest and (len(draft.phrases) != 1 or held < _COMMON * len(draft.members)):
                 draft.key, draft.heading = f"interest:{interest.casefold()}", headline(interest)
                 if draft.heading in headings:
                     draft.key, draft.heading = f"more:{draft.key}", f"More on {draft.heading}"

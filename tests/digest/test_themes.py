@@ -1,0 +1,132 @@
+"""Names of themes, and which papers stand together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from weeks import TOPICS, arrival, embedded, selector, week
+
+from paperagent.digest.issue import Profile
+from paperagent.digest.labels import Labels, headline
+from paperagent.digest.phrases import Texts
+from paperagent.digest.shelf import Shelf
+from paperagent.digest.themes import LARGEST, MOST_GROUPS, cluster
+from paperagent.types import Paper
+
+ALL = Profile(interests=tuple(TOPICS), max_items=15)
+
+
+def texts(*pairs: tuple[str, str]) -> Texts:
+    """Return the words of papers given as title and abstract."""
+    return Texts([Paper(str(n), title, abstract) for n, (title, abstract) in enumerate(pairs)])
+
+
+def names(found: Texts) -> set[str]:
+    """Return the phrases that could be names, as they are spelled."""
+    return {found.spelling(f) for f in found.found(most=100)}
+
+
+def test_phrases_are_counted_over_spellings() -> None:
+    """``KV caches`` and ``kv-cache`` are one, written as most write it."""
+    held = texts(("KV cache eviction", ""), ("On KV caches", "A kv-cache. The KV cache; KV cache"))
+    found = {f.phrase: f for f in held.found(most=2)}[("kv", "cach")]
+    assert found.papers.tolist() == [0, 1]
+    assert found.weights.tolist() == [3, 3 + 3]
+    assert (found.titled, held.spelling(found)) == (2, "KV cache")
+
+
+def test_phrases_end_at_punctuation_and_function_words() -> None:
+    """No phrase goes across a comma, a stop word or a sentence."""
+    held = texts(("Sparse attention, linear decoding", "x"), ("Sparse attention for linear decoding", "y"))
+    assert names(held) == {"Sparse", "attention", "Sparse attention", "linear", "decoding", "linear decoding"}
+
+
+def test_phrases_cut_no_compound() -> None:
+    """``free diffusion`` is no phrase of ``training-free diffusion``."""
+    found = names(texts(("Training-free diffusion", ""), ("training-free diffusion", "")))
+    assert {"diffusion", "Training-free diffusion"} <= found
+    assert not {"free", "free diffusion"} & found
+
+
+def test_names_stand_in_a_title() -> None:
+    """What only abstracts say is no name, nor what a single paper says."""
+    held = texts(("One", "shared words here"), ("Two", "shared words here"), ("Lonely title", ""))
+    assert names(held) == set()
+
+
+def test_how_often_a_phrase_only_describes_the_next_word() -> None:
+    """``zero-shot`` is always followed by what it describes, ``transfer`` by nothing."""
+    held = texts(("Zero-shot transfer", "zero-shot transfer."), ("Zero-shot transfer", ""))
+    closed = {held.spelling(f).lower(): f.closed for f in held.found(most=9)}
+    assert (closed["zero-shot"], closed["transfer"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "shown"),
+    [
+        ("kv cache compression", "Kv Cache Compression"),
+        ("KV cache", "KV Cache"),
+        ("mixture of experts", "Mixture of Experts"),
+        ("text-to-SQL", "Text-to-SQL"),
+        ("3D scene", "3D Scene"),
+    ],
+)
+def test_headings_have_the_capitals_of_a_title(phrase: str, shown: str) -> None:
+    """Spellings with capitals inside stay as they are."""
+    assert headline(phrase) == shown
+
+
+def test_papers_of_a_topic_stand_together_under_its_name() -> None:
+    """Each group holds one topic, and is called by a phrase of it."""
+    found = selector(embedded(week())).select(Profile(interests=tuple(TOPICS)[:4], max_items=15))
+    assert 4 <= len(found.groups) <= MOST_GROUPS
+    for group in found.groups:
+        topics = {t for c in group.chosen for t in TOPICS if t in c.paper.title}
+        assert len(topics) == 1
+        assert set(group.name.lower().split()) & set(topics.pop().split())
+
+
+def test_a_theme_has_one_key_for_all_readers() -> None:
+    """Two readers whose issues share a theme have it under one key and name."""
+    chosen = selector(embedded(week()))
+    one = chosen.select(Profile(interests=("cache compression", "coral bleaching")))
+    other = chosen.select(Profile(interests=("protein folding", "cache compression")))
+    shared = {g.key: g.name for g in one.groups}.items() & {g.key: g.name for g in other.groups}.items()
+    assert any("Cache" in name for _, name in shared)
+
+
+def test_groups_and_papers_come_best_first() -> None:
+    """Scores fall within a group, and from one group's first to the next one's."""
+    found = selector([arrival(p) for p in week()]).select(ALL)
+    for group in found.groups:
+        scores = [c.score for c in group.chosen]
+        assert scores == sorted(scores, reverse=True)
+    firsts = [g.chosen[0].score for g in found.groups]
+    assert firsts == sorted(firsts, reverse=True)
+
+
+SHELF = Shelf(embedded(week()))
+LABELS = Labels(SHELF.papers, SHELF.vectors, SHELF.comparable)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(0, len(SHELF) - 1), unique=True, max_size=15), st.sampled_from(["", "reefs"]))
+def test_grouping_keeps_every_paper_once(ranked: list[int], interest: str) -> None:
+    """In at most five groups, none much over four papers, the best paper first."""
+    interests = dict.fromkeys(ranked, interest) if interest else {}
+    found = cluster(ranked, LABELS, SHELF.vectors, interests)
+    assert sorted(n for c in found for n in c.members) == sorted(ranked)
+    assert len(found) <= MOST_GROUPS
+    assert all(1 <= len(c.members) <= LARGEST + 1 for c in found)
+    assert not ranked or found[0].members[0] == ranked[0]
+    assert all(c.key and c.name for c in found)
+
+
+def test_labels_of_papers_without_words() -> None:
+    """Titles of symbols alone give no phrases and no error."""
+    papers = [Paper(str(n), "∑ → ∞", "") for n in range(3)]
+    labels = Labels(papers, np.zeros((3, 1), np.float32), np.zeros(3, bool))
+    assert [c.name for c in cluster([0, 1, 2], labels, np.zeros((3, 1), np.float32), {})] != []
+    assert not labels.found

@@ -3,7 +3,7 @@
 #   make test               all tests
 #   make check              lint, format, types
 #   make bench              speed and memory, each against its limit
-#   make eval               answer quality on the sample feed and, where they lie beside, the shared sets
+#   make eval               answer quality against the baseline and, where they lie beside, on the shared sets
 
 PYTHON ?= python3
 VENV   ?= .venv

@@ -237,7 +237,7 @@ class Pipeline:
 
         Encoding is what an answer costs, so it goes in two steps: of each paper the title and its
         most promising sentences, then the papers that came first, whole. That needs half the
-        texts of reading all whole, and finds the same (`eval/questions.py`).
+        texts of reading all whole, and finds the same (`make eval`).
         """
         question = prepare(request.question, found.encoded, _informativeness(found.stats))
         pool = [h for h in found.hits[:POOL] if h.paper.abstract.strip()]

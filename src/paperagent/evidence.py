@@ -6,7 +6,7 @@ states. From that one matrix of matches, weighted by how rare each word is, come
 ranking of the papers and the choice of sentences (and, in `abstention`, whether to answer).
 
 Where there is no encoder the matches are those of stems, 1 or 0, and the rest is the same.
-Weights were set on the development questions; `eval/questions.py` prints what they reach.
+Weights were set on the development questions; `make eval` prints what they reach.
 """
 
 from __future__ import annotations

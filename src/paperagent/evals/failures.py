@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,17 +38,37 @@ def classify(
 
 
 def _kept_back_what_was_right(case: Case, answer: Answer, raw: Sequence[Call] | None) -> bool:
-    """Tell whether the model's own words and pointers were right, but claims of it were withheld."""
+    """Tell whether claims were withheld that say what is wanted and point at the gold evidence.
+
+    Whether they are true takes a reader; here a claim is taken for right that adds no number and
+    no denial to the sentences that it points at.
+    """
     if not withheld(answer):
         return False
     if raw is None:
         return answer.reason == "withheld_unsupported"
-    written = [claim for call in raw for claim in _claims(call.text)]
-    text = plain(" ".join(str(claim.get("text", "")) for claim in written))
-    shown = [plain(sentence) for call in raw for sentence in call.shown.values()]
+    sound = [claim for call in raw for claim in _claims(call.text) if _adds_nothing(claim, call.shown)]
+    text = plain(" ".join(str(claim.get("text", "")) for claim in sound))
+    shown = [plain(call.shown[p]) for call in raw for c in sound for p in _pointers(c) if p in call.shown]
     pointed = not case.evidence or any(plain(e) in s or s in plain(e) for e in case.evidence for s in shown)
     said = all(held(text, case.must_include)) and not any(held(text, case.must_not))
-    return bool(written) and pointed and said
+    return bool(sound) and pointed and said
+
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_DENIAL = re.compile(r"\b(?:not?|never|none|without|cannot|neither|nor)\b|n't\b")
+
+
+def _adds_nothing(claim: Mapping[str, Any], shown: Mapping[str, str]) -> bool:
+    sources = plain(" ".join(shown.get(p, "") for p in _pointers(claim)))
+    text = plain(str(claim.get("text", "")))
+    numbers = set(_NUMBER.findall(text)) <= set(_NUMBER.findall(sources))
+    return bool(sources) and numbers and len(_DENIAL.findall(text)) <= len(_DENIAL.findall(sources))
+
+
+def _pointers(claim: Mapping[str, Any]) -> list[str]:
+    found = claim.get("evidence")
+    return [str(p) for p in found] if isinstance(found, list) else []
 
 
 def _claims(text: str) -> list[dict[str, Any]]:

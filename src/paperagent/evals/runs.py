@@ -115,7 +115,7 @@ def run(
             case could be answered.
         StoreError, ConfigError: as the first question would.
     """
-    known = _papers_named(agent, cases)
+    known = papers_named(agent, cases)
     found = survey(agent.papers(), known, cases)
     if not found.count:
         raise EvalError("library: holds no papers; read a feed first, with `paperagent ingest SOURCE`")
@@ -142,10 +142,10 @@ def run(
 
 def problems(agent: Agent, cases: Sequence[Case]) -> tuple[str, ...]:
     """Return what of the cases the library lacks: they cannot come out right."""
-    return survey(agent.papers(), _papers_named(agent, cases), cases).problems
+    return survey(agent.papers(), papers_named(agent, cases), cases).problems
 
 
-def _papers_named(agent: Agent, cases: Sequence[Case]) -> dict[str, Paper]:
+def papers_named(agent: Agent, cases: Sequence[Case]) -> dict[str, Paper]:
     """Return the papers of the gold ids, under the ids that the cases use."""
     found = {}
     for paper_id in dict.fromkeys(i for case in cases for i in case.gold_ids):

@@ -126,6 +126,12 @@ class FakeAgent:
         assert last.answer is not None
         return last.answer
 
+    def summarize(self, query: str | None = None, *, ids: list[str] | None = None, **options: Any) -> Answer:
+        self._note("summarize", query if ids is None else ids, **options)
+        step = self.script.pop(0) if self.script else SINGLE
+        assert isinstance(step, Answer)
+        return step
+
     def status(self) -> dict[str, Any]:
         self._note("status")
         return {"home": "/somewhere", "papers": 3, "vectors": {"indexed": 3, "embedder": None}}

@@ -26,10 +26,10 @@ LAYERS: dict[str, frozenset[str]] = {
     ),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
-        passages reply claims plan generate checks call_cache highlights digest""".split()
+        passages reply claims plan generate checks call_cache highlights digest summary""".split()
     ),
     "faces": frozenset("render stream readers chat chat_files chat_memory spending export evals".split()),
-    "app": frozenset("arguments wiring press digest_desk app".split()),
+    "app": frozenset("arguments wiring wiring_digest press digest_post digest_desk app".split()),
     "cli": frozenset("cli commands __main__".split()),
 }
 """Lowest first. A module imports its own layer and those below."""
@@ -57,6 +57,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "click": frozenset({"cli", "commands"}),
     "rich": frozenset({"render", "commands.session"}),
     "prompt_toolkit": frozenset({"readers", "commands.asking"}),
+    "pytest": frozenset({"evals.plugin"}),
     "defusedxml": frozenset({"feeds.arxiv_atom"}),
     "pydantic_settings": frozenset({"config", "store.vectors"}),
     "jinja2": frozenset({"digest.templating"}),
@@ -82,10 +83,12 @@ AT_THE_TOP: dict[str, frozenset[str]] = {
 LONG = {
     "answer": "the one pipeline, with the protocols of what it needs; retrieval and reading share its state",
     "app": "the public class: one method a thing that a person can do, each with its docstring",
+    "chat": "the loop with its commands, one method each",
     "checks.antonyms": "a word list",
     "checks.synonyms": "a word list",
     "checks.tokens": "one reader of claims and evidence, whose parts share the patterns",
     "generate": "one session of asking a model, whose steps share their state",
+    "render": "every layout of an answer, for a terminal and as Markdown alike",
     "testing": "the test double of the endpoint, shipped apart from what runs",
     "types": "every value in one place, two thirds of it docstrings",
 }

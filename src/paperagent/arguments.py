@@ -56,6 +56,18 @@ def top_k(k: object) -> int:
     return k
 
 
+def ids(given: Iterable[str]) -> list[str]:
+    """Return the ids of the papers to summarise, each once."""
+    listed = [given] if isinstance(given, str) else list(given)
+    if not listed:
+        raise InputError("ids: none given; name at least one paper")
+    if len(listed) > MAX_K:
+        raise InputError(f"ids: must be 1..{MAX_K}, got {len(listed):,}")
+    if any(not isinstance(i, str) for i in listed):
+        raise InputError("ids: must be texts")
+    return list(dict.fromkeys(listed))
+
+
 def filters(since: Day, until: Day, category: str | None, source: str | None) -> Filters:
     """Return the filters of a search; an empty or future range is refused."""
     for name, value in (("category", category), ("source", source)):

@@ -46,6 +46,7 @@ COMMANDS = {
     "/help": "this list",
     "/sources": "the sources of the last answer, with the sentences quoted",
     "/open N": "the paper behind source N, the cited sentences set off",
+    "/summarize [TOPIC]": "an overview of the papers on a topic, or of those of the last answer",
     "/new": "forget the conversation (also /clear)",
     "/model [NAME]": "show or change the model that answers",
     "/effort [LEVEL]": "how hard to look: fast (one search), normal or deep (several searches at first)",
@@ -68,6 +69,10 @@ class Agent(Protocol):
 
     def get(self, paper_id: str) -> Paper:
         """Return one paper."""
+        ...
+
+    def summarize(self, query: str | None = None, *, ids: list[str] | None = None, **options: Any) -> Answer:
+        """Return an overview of the papers found or named."""
         ...
 
 
@@ -98,6 +103,9 @@ def clean(line: str) -> str:
 _NO_MODEL = (
     "answers are quoted, no model is asked; for one, set OPENAI_API_KEY or OPENAI_BASE_URL and start anew"
 )
+
+
+_SUMMARY_OPTIONS = ("since", "until", "category", "source", "model")
 
 
 @dataclass(slots=True)
@@ -173,6 +181,7 @@ class Chat:
             "/help": self._help,
             "/sources": self._sources,
             "/open": self._open,
+            "/summarize": self._summarize,
             "/new": self._new,
             "/clear": self._new,
             "/model": self._model,
@@ -209,6 +218,17 @@ class Chat:
         paper_id = chosen[0].paper_id
         cited = [c for c in last.citations if c.paper_id == paper_id]
         self.screen.show(paper_blocks(self.agent.get(paper_id), cited))
+
+    def _summarize(self, topic: str) -> None:
+        options = {o: v for o, v in self.options.items() if o in _SUMMARY_OPTIONS}
+        if topic:
+            self._answer(topic, lambda: self.agent.summarize(topic, **options))
+            return
+        ids = list(dict.fromkeys(c.paper_id for c in self._last().citations))
+        if not ids:
+            raise InputError("/summarize: the last answer has no sources; write /summarize TOPIC")
+        options = {o: v for o, v in options.items() if o == "model"}
+        self._answer(self._last().question, lambda: self.agent.summarize(ids=ids, **options))
 
     def _new(self, _rest: str) -> None:
         self.conversation.clear()
@@ -269,14 +289,16 @@ class Chat:
             raise InputError("no answer yet; ask a question first")
         return self.conversation.last
 
-    def _answer(self, question: str) -> None:
-        """Stream one answer; whatever stops it, the claims shown stay usable and the loop goes on."""
+    def _answer(self, question: str, make: Callable[[], Answer] | None = None) -> None:
+        """Stream one answer; whatever stops it, the claims shown stay usable and the loop goes on.
+
+        ``make`` returns it whole, instead of asking.
+        """
         shown = StreamedAnswer(self.screen, self.told, titles=self.model is None)
         try:
             if self.ready is not None:
                 self.ready()
-            history = list(self.conversation.history)
-            shown.follow(self.agent.ask_stream(question, history=history, **self.options))
+            shown.follow(self._events(question) if make is None else iter([Event("done", answer=make())]))
             self.spent.add(shown.answer.usage if shown.answer else Usage())
         except KeyboardInterrupt:
             if not self.reader.interactive:
@@ -297,6 +319,10 @@ class Chat:
             self._say(f"error: unexpected {type(error).__name__}: {visible(str(error), limit=200)}")
         if shown.answer and self.conversation.add(shown.answer):
             self._say(f"only the last {KEPT_PAIRS} questions are remembered from here on")
+
+    def _events(self, question: str) -> Iterator[Event]:
+        history = list(self.conversation.history)
+        return self.agent.ask_stream(question, history=history, **self.options)
 
     def _lost(self, question: str, shown: StreamedAnswer, reason: str) -> None:
         """Let /sources and /open see what was shown; the history never holds half an answer."""

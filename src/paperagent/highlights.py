@@ -72,10 +72,10 @@ _ADDRESS = _pattern(
     |\breleas(?:e|ing)\ (?:all\ |our\ |the\ |both\ )*(?:code|data|resources|source)"""
 )
 _EMPTY = _pattern(
-    r"""\b(?:effectiveness|superiority|efficacy|feasibility|promising\ results
-    |future\ (?:work|research|directions)|implications|pav\w+\ the\ way|potential\ (?:of|for|to)
-    |shed\w*\ light|we\ (?:hope|believe|discuss|conclude)|envision|plan\ to|will\ be|insights?
-    |opens?\ (?:up\ )?new|contributes?\ to|highlights?\ the\ (?:importance|need|potential))\b"""
+    r"""\b(?:competitive\ (?:performance|results)|effectiveness|superiority|efficacy|feasibility
+    |promising\ results|future\ (?:work|research|directions)|implications|pav\w+\ the\ way
+    |potential\ (?:of|for|to)|shed\w*\ light|we\ (?:hope|believe|discuss|conclude)|envision|plan\ to|will\ be
+    |insights?|opens?\ (?:up\ )?new|contributes?\ to|highlights?\ the\ (?:importance|need|potential))\b"""
 )
 _ADDS = _pattern(
     r"""\A\W*(?:also|additionally|furthermore|moreover|in\ addition|besides|finally|lastly|then|next
@@ -123,8 +123,8 @@ class Highlights:
     @property
     def headline(self) -> Sentence:
         """What may stand in an overview: another sentence than `new` where one stands for itself."""
-        others = (self.offer, self.result)
-        fit = (s for s in others if s is not None and s is not self.new and not _LEANS.search(s.text))
+        result = self.result if self.result and not _EMPTY.search(self.result.text) else None
+        fit = (s for s in (self.offer, result) if s and s is not self.new and not _LEANS.search(s.text))
         return next(fit, self.new)
 
 

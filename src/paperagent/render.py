@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -105,6 +106,9 @@ def claim_blocks(
 ) -> Iterator[Block]:
     """Lay out claims; with ``titles``, grouped by paper where each cites one of several."""
     by_number = {c.n: c for c in citations}
+    if any(c.checks.get("theme") for c in claims):
+        yield from _themed(claims, by_number)
+        return
     papers = [paper_of(claim, by_number) for claim in claims]
     grouped = titles and len(set(papers)) > 1 and None not in papers
     order = list(dict.fromkeys(papers)) if grouped else [None]
@@ -114,6 +118,17 @@ def claim_blocks(
             yield Block("heading", title)
         members = [c for c, p in zip(claims, papers, strict=True) if not grouped or p == paper]
         yield from (claim_block(claim, tight=grouped and i == 0) for i, claim in enumerate(members))
+
+
+def _themed(claims: Sequence[Claim], by_number: dict[int, Citation]) -> Iterator[Block]:
+    """Lay out a summary: what stands before its themes as text, then each paper under its theme."""
+    for theme, members in groupby(claims, key=lambda c: str(c.checks.get("theme", ""))):
+        if theme:
+            yield Block("heading", theme)
+        for claim in members:
+            if theme:
+                yield Block("item", by_number[claim.citations[0]].title)
+            yield claim_block(claim, tight=bool(theme))
 
 
 def claim_block(claim: Claim, *, tight: bool = False) -> Block:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paperagent.embed import MiniLM
     from paperagent.generate import Writer
     from paperagent.openai_embed import OpenAIEmbedder
-    from paperagent.plan import Effort, Tariff, TextModel
+    from paperagent.plan import Effort, Plan, Tariff, TextModel
     from paperagent.store import LocalStore
 
 DEFAULT_MODEL = "gpt-4o-mini"
@@ -136,21 +136,31 @@ def writer(
     Raises:
         ConfigError: a prompt cannot be used.
     """
-    from paperagent import prompts
-    from paperagent.call_cache import CachedModel
-    from paperagent.checks import check
     from paperagent.generate import Writer
+
+    plan = answer_plan(settings, store, model, options)
+    return Writer(pipeline, remembering(settings, store, model, cache=options.cache), plan)
+
+
+def answer_plan(settings: Settings, store: LocalStore, model: TextModel, options: PlanOptions) -> Plan:
+    """Return what answers by a model are made with.
+
+    Raises:
+        ConfigError: a prompt cannot be used.
+    """
+    from paperagent import prompts
+    from paperagent.checks import check
     from paperagent.plan import Plan
 
     folder = settings.prompts_dir
-    plan = Plan(
+    return Plan(
         answer=prompts.load("answer", folder),
         plan=prompts.load("plan", folder),
         repair=prompts.load("repair", folder),
         judge=prompts.load("judge", folder),
         check=check,
-        tariff=_tariff(model.model),
-        salt=_salt(store),
+        tariff=tariff(model.model),
+        salt=salt(store),
         today=dt.datetime.now(dt.UTC).date().isoformat(),
         policy=options.unsupported or settings.unsupported,
         effort=options.effort,
@@ -159,12 +169,21 @@ def writer(
         max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
         use_judge=settings.judge if options.judge is None else options.judge,
     )
-    if settings.cache if options.cache is None else options.cache:
-        model = CachedModel(model, store.home / CACHE_FILE, endpoint=settings.openai_base_url)
-    return Writer(pipeline, model, plan)
 
 
-def _tariff(model: str) -> Tariff:
+def remembering(
+    settings: Settings, store: LocalStore, model: TextModel, *, cache: bool | None = None
+) -> TextModel:
+    """Return the model, its replies kept with the library unless the settings say otherwise."""
+    from paperagent.call_cache import CachedModel
+
+    if not (settings.cache if cache is None else cache):
+        return model
+    return CachedModel(model, store.home / CACHE_FILE, endpoint=settings.openai_base_url)
+
+
+def tariff(model: str) -> Tariff:
+    """Return how calls of ``model`` are counted and priced."""
     from paperagent import costs
     from paperagent.plan import Tariff
 
@@ -173,7 +192,7 @@ def _tariff(model: str) -> Tariff:
     )
 
 
-def _salt(store: LocalStore) -> str:
+def salt(store: LocalStore) -> str:
     """Return the library's secret for the fences, made at the first use."""
     known = store.setting("fence_salt")
     if isinstance(known, str) and known:

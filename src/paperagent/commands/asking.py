@@ -35,7 +35,7 @@ def search(session: Session, /, query: tuple[str, ...], *, as_json: bool, **give
     from paperagent.render import Block, hit_blocks
 
     within = limits(given)
-    text = _words(query, "QUERY")
+    text = words_of(query, "QUERY")
     with session.agent(top_k=given["top_k"]) as agent:
         hits = agent.search(text, k=agent.settings.top_k, **within)
     blocks = hit_blocks(hits) if hits else [Block("note", "no paper matches")]
@@ -56,7 +56,7 @@ def ask(ctx: click.Context, /, question: tuple[str, ...], **given: Any) -> None:
     from paperagent.render import answer_blocks
 
     within = limits(given)
-    text = _words(question, "QUESTION")
+    text = words_of(question, "QUESTION")
     options = {"k": given["top_k"], "effort": given["effort"], **within}
     streams = sys.stdout.isatty() and not given["as_json"]
     with ctx.obj.agent(**_overrides(given)) as agent:
@@ -190,7 +190,7 @@ def _reader(settings: Settings) -> Reader:
     return reader
 
 
-def _words(given: tuple[str, ...], name: str) -> str:
+def words_of(given: tuple[str, ...], name: str) -> str:
     """Return the text of the arguments, or of standard input where they are missing or ``-``."""
     from paperagent.conversation import MAX_QUESTION
     from paperagent.errors import InputError

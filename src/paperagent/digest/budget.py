@@ -44,6 +44,10 @@ class Budget:
             return True
         return bound.cost_usd is not None and planned + bound.cost_usd <= self.left
 
+    def allows_call(self, model: TextModel, call: Call) -> bool:
+        """Tell whether a call may be made now: its reply is at hand, or it fits."""
+        return at_hand(model, call) or self.allows(self.bound(call))
+
     def account(self, used: Usage) -> Usage:
         """Add what a call used, unpriced, and return it priced."""
         bill = priced(used, self.tariff)

@@ -1,0 +1,189 @@
+"""From settings and library to what chooses and writes for the digest and for summaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from paperagent import arguments, wiring
+from paperagent.errors import InputError
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Sequence
+
+    from paperagent.answer import Pipeline
+    from paperagent.config import Settings
+    from paperagent.digest.issue import Issue, Period, Profile
+    from paperagent.digest.write import Answerer, Model, Writer
+    from paperagent.plan import Plan, TextModel
+    from paperagent.retrieve import Scored
+    from paperagent.store import LocalStore
+    from paperagent.summary import OneByModel
+    from paperagent.types import Answer, Hit
+
+CEILING = 1.0
+"""US dollars that one run may cost where nobody said a limit, if the model's price is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """A model with what it writes by."""
+
+    model: TextModel
+    plan: Plan
+    limit: float | None
+
+
+def hand(
+    settings: Settings,
+    store: LocalStore,
+    model: TextModel,
+    *,
+    max_cost: float | None = None,
+    cache: bool | None = None,
+) -> Hand:
+    """Return the model as a digest or a summary uses it: replies kept, no second search, a ceiling."""
+    from paperagent.types import Usage
+
+    plan = wiring.answer_plan(settings, store, model, wiring.PlanOptions(effort="fast"))
+    limit = settings.max_cost_per_answer if max_cost is None else max_cost
+    if limit is None and plan.tariff.price(Usage(1, 1_000)) is not None:
+        limit = CEILING
+    return Hand(wiring.remembering(settings, store, model, cache=cache), plan, limit)
+
+
+def digest_model(settings: Settings, given: Hand) -> Model:
+    """Return what a model does for issues.
+
+    Raises:
+        ConfigError: a prompt cannot be used.
+    """
+    from paperagent import prompts
+    from paperagent.digest.budget import Budget
+    from paperagent.digest.drafting import Drafter, ThemePlan
+    from paperagent.digest.write import Model
+    from paperagent.generate import Writer as AnswerWriter
+
+    plan = given.plan
+    theme = ThemePlan(
+        prompts.load("theme", settings.prompts_dir), plan.check, plan.tariff, plan.salt, plan.context_tokens
+    )
+    budget = Budget(plan.tariff, given.limit)
+
+    def answerer(pipeline: Pipeline, left: float | None) -> Answerer:
+        return AnswerWriter(pipeline, given.model, replace(plan, max_cost=left))
+
+    return Model(Drafter(given.model, theme, budget), budget, answerer)
+
+
+def summary_model(settings: Settings, given: Hand) -> OneByModel:
+    """Return what a model does for the summary of one paper.
+
+    Raises:
+        ConfigError: a prompt cannot be used.
+    """
+    from paperagent import prompts
+    from paperagent.digest.budget import Budget
+    from paperagent.summary import OneByModel
+
+    budget = Budget(given.plan.tariff, given.limit)
+    prompt = prompts.load("summary", settings.prompts_dir)
+    return OneByModel(given.model, prompt, given.plan.check, given.plan.salt, budget)
+
+
+def issue_writer(
+    store: LocalStore, models: wiring.Models, held: Iterable[Scored], *, model: Model | None = None
+) -> Writer:
+    """Return what writes issues about ``held``: papers with their terms and vectors."""
+    from paperagent.digest.write import Writer
+
+    encoder, embedder = models.encoder, models.embedder
+    if embedder is not None:
+        wiring.require_same_space(store, embedder.embedder_id)
+    return Writer(
+        store, held, encoder=encoder, embedder=None if embedder is encoder else embedder, model=model
+    )
+
+
+def period(week: str | None, since: dt.date | None, until: dt.date | None) -> Period:
+    """Return the days of an issue: a week, a span, or else the last whole week.
+
+    Raises:
+        InputError: no such week, half a span, or both.
+    """
+    from paperagent.digest import period as periods
+
+    if week is not None and (since or until):
+        raise InputError("digest: give a week or since and until, one of them")
+    if week is not None:
+        return periods.parse_week(week)
+    if since is None and until is None:
+        return periods.current_week(arguments.today())
+    if since is None or until is None:
+        raise InputError("digest: give both since and until, or a week")
+    return periods.span(since, until)
+
+
+def profile(
+    interests: Iterable[str], questions: Iterable[str], categories: Iterable[str], *, max_items: int
+) -> Profile:
+    """Return a reader's wishes.
+
+    Raises:
+        InputError: too many, too long, or empty.
+    """
+    from paperagent.digest.profiles import wishes
+
+    listed = ([given] if isinstance(given, str) else given for given in (interests, questions, categories))
+    return wishes(*listed, max_items=max_items).profile()
+
+
+def issue(
+    settings: Settings,
+    store: LocalStore,
+    models: wiring.Models,
+    period: Period,
+    profile: Profile,
+    *,
+    hand: Hand | None = None,
+) -> Issue:
+    """Choose and write one issue.
+
+    Raises:
+        PaperAgentError: it does not pass its check.
+    """
+    from paperagent.digest.select import Selector
+
+    papers = store.within(period.since, period.until)
+    model = digest_model(settings, hand) if hand else None
+    writer = issue_writer(store, models, papers, model=model)
+    embedder = models.embedder if store.embedder_id else None  # else there is nothing to compare with
+    selector = Selector(papers, period=period, library=store, embedder=embedder)
+    selection = selector.select(profile)
+    writer.draft([selection])
+    return writer.write(selection)
+
+
+def summary(
+    settings: Settings,
+    store: LocalStore,
+    models: wiring.Models,
+    question: str,
+    hits: Sequence[Hit],
+    *,
+    hand: Hand | None,
+    searched: bool,
+) -> Answer:
+    """Write a cited overview of ``hits``; what a search found is held against its query first."""
+    from paperagent import summary as summaries
+
+    found = summaries.on_topic(hits) if searched else list(hits)
+    if not found:
+        return summaries.nothing(question, empty=store.count() == 0)
+    if len(found) == 1:
+        return summaries.of_one(question, found[0], summary_model(settings, hand) if hand else None)
+    held = store.arrivals([h.paper_id for h in found])
+    model = digest_model(settings, hand) if hand else None
+    writer = issue_writer(store, models, held.values(), model=model)
+    return summaries.of_several(question, found, writer, {i: a.vector for i, a in held.items()})

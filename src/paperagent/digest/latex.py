@@ -48,7 +48,7 @@ def _prose(text: str, *, latex: bool) -> str:
         text = _Reader(text, math=False).read()
     if latex:
         text = re.sub(r"(?<=[A-Za-z.,)])~(?=[A-Za-z\d(])|(?<=\w)~\Z|\A~(?=\w)", " ", text)
-    text = re.sub(r"``(.{1,200}?)''", r"“\1”", text)
+    text = re.sub(r"``(.{1,200}?)(?:''|[\"”])", r"“\1”", text)
     for pattern, dash in _DASHES:
         text = pattern.sub(lambda m, d=dash: f" {d} " if m[0].startswith(" ") else d, text)  # type: ignore[misc]
     return text
@@ -168,7 +168,7 @@ class _Reader:
             return _character(self._argument())
         if name not in table.STYLES | _WITH_ARGUMENT and self._next() != "{":
             return name
-        said = self._inner(self._argument())
+        said = self._inner(self._argument()) or (name if name not in table.STYLES | _WITH_ARGUMENT else "")
         if name in {"mathbb", "mathds"}:
             return "".join(table.DOUBLE_STRUCK.get(c, c) for c in said)
         if name == "not":

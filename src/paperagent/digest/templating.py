@@ -55,7 +55,7 @@ def environment(theme_dir: Path | None) -> Environment:
 def wrap(text: str, indent: int = 0, hang: int | None = None) -> str:
     """Return ``text`` in lines of a text mail; words are never broken, so addresses stay whole.
 
-    ``hang`` indents all lines but the first.
+    A no-break space keeps its line and becomes a plain one. ``hang`` indents all lines but the first.
     """
     rest = " " * (indent if hang is None else hang)
     lines = textwrap.wrap(
@@ -66,7 +66,7 @@ def wrap(text: str, indent: int = 0, hang: int | None = None) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return "\n".join(lines)
+    return "\n".join(lines).replace("\u00a0", " ")
 
 
 def inline_css(html: str) -> str:

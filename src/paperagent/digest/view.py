@@ -11,9 +11,11 @@ from paperagent.digest.issue import Issue, Item, Standing, Why
 from paperagent.types import Citation, Claim, Paper
 
 FEEDBACK = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
+_WISHES = frozenset({"interest", "question", "liked", "category"})
 _SUBSCRIBED = (
     "You get this because you subscribed; papers are chosen by the interests and questions you gave."
 )
+_WISHED = "Papers are chosen by the interests and questions given."
 _FOR_ALL = "Chosen for nobody in particular: what is typical of these days, and what many readers liked."
 
 
@@ -82,15 +84,15 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One entry of the numbered list at the end."""
+    """A cited paper in the list at the end."""
 
-    n: int
+    numbers: tuple[int, ...]
     title: str
     url: str | None
     address: str | None
     identity: str
-    quote: str
-    """Empty where the sentence stands word for word above."""
+    quotes: tuple[tuple[int, str], ...] = ()
+    """Number and sentence of each citation that does not stand word for word above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def view(
         sources=tuple(_sources(issue, papers, quote_length)),
         notes=tuple(plain.shown(n, 400) for n in issue.notes),
         links=links,
-        footer=_SUBSCRIBED if links.ways else _FOR_ALL,
+        footer=_footer(issue, links),
     )
 
 
@@ -192,6 +194,13 @@ def label(issue: Issue) -> str:
 
 def _model(issue: Issue) -> str:
     return plain.shown(issue.model or "a model", 80)
+
+
+def _footer(issue: Issue, links: ReaderLinks) -> str:
+    if links.ways:
+        return _SUBSCRIBED
+    wished = issue.standing or any(i.why.kind in _WISHES for i in issue.items)
+    return _WISHED if wished else _FOR_ALL
 
 
 def _title(text: str) -> str:
@@ -262,24 +271,28 @@ def _update(paper: Paper) -> Entry:
 
 
 def _sources(issue: Issue, papers: dict[str, Paper], length: int) -> Iterator[Source]:
+    """Yield each cited paper once, in the order in which it is first cited."""
     said = {n for claim in _claims(issue) if claim.support == "quoted" for n in claim.citations}
     reworded = {n for claim in _claims(issue) if claim.support != "quoted" for n in claim.citations}
-    for citation in issue.citations:
-        whole = citation.n in said and citation.n not in reworded
-        yield _source(citation, papers.get(citation.paper_id), 0 if whole else length)
+    above = said - reworded
+    for paper_id in dict.fromkeys(c.paper_id for c in issue.citations):
+        cited = [c for c in issue.citations if c.paper_id == paper_id]
+        quotes = tuple((c.n, plain.cut(plain.shown(c.quote), length)) for c in cited if c.n not in above)
+        yield _source(cited, papers.get(paper_id), quotes)
 
 
-def _source(citation: Citation, paper: Paper | None, length: int) -> Source:
-    known = paper or Paper(citation.paper_id, citation.title, "", url=citation.url)
+def _source(cited: Sequence[Citation], paper: Paper | None, quotes: tuple[tuple[int, str], ...]) -> Source:
+    first = cited[0]
+    known = paper or Paper(first.paper_id, first.title, "", url=first.url)
     url = plain.paper_url(known)
     linked = plain.linkable(url)
     return Source(
-        n=citation.n,
-        title=_title(citation.title),
+        numbers=tuple(c.n for c in cited),
+        title=_title(first.title),
         url=url if linked else None,
         address=None if linked else url,
         identity=plain.identity(known),
-        quote=plain.cut(plain.shown(citation.quote), length) if length else "",
+        quotes=quotes,
     )
 
 

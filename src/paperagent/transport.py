@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import tenacity
 
-    from paperagent.errors import EndpointError
+    from paperagent.errors import PaperAgentError
 
 ATTEMPTS = 3
 MAX_REPLY_BYTES = 128 << 20
@@ -24,7 +24,7 @@ MAX_REPLY_BYTES = 128 << 20
 class TransientError(Exception):
     """A fault that another attempt may cure."""
 
-    def __init__(self, error: EndpointError, *, wait: float | None = None, tries: int = ATTEMPTS) -> None:
+    def __init__(self, error: PaperAgentError, *, wait: float | None = None, tries: int = ATTEMPTS) -> None:
         super().__init__(str(error))
         self.error = error
         self.wait = wait

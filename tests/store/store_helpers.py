@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from paperagent.store import LocalStore
+from paperagent.store import LocalStore, Store
+from paperagent.store.server import Address, ServerStore
 from paperagent.types import IngestReport, Paper
 
 if TYPE_CHECKING:
@@ -73,21 +74,58 @@ class FakeEmbedder:
         return np.random.default_rng(seed).normal(size=self.dim)
 
 
+class Place(Protocol):
+    """Where a library is, or will be."""
+
+    def open(self, *, create: bool = False) -> LocalStore | ServerStore:
+        """Open the library."""
+        ...
+
+
+class FolderPlace:
+    """A folder of this machine."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def open(self, *, create: bool = False) -> LocalStore:
+        """Open the library."""
+        return LocalStore(self.home, create=create)
+
+
+class ServerPlace:
+    """A server, under names of its own."""
+
+    def __init__(self, url: str, home: Path, prefix: str) -> None:
+        self.url = url
+        self.home = home
+        self.prefix = prefix
+
+    def open(self, *, create: bool = False) -> ServerStore:
+        """Open the library."""
+        return ServerStore(Address.parsed(self.url), home=self.home, prefix=self.prefix, create=create)
+
+
 def filled(home: Path, count: int = 40, *, embedder: FakeEmbedder | None = None) -> LocalStore:
     """Return an open store with ``count`` papers, and their vectors where an embedder is given."""
     store = LocalStore(home, create=True)
-    ingest(store, papers(count))
-    if embedder:
-        store.catch_up_vectors(embedder)
+    fill(store, count, embedder=embedder)
     return store
 
 
-def ingest(store: LocalStore, records: Iterable[Paper]) -> IngestReport:
+def fill(store: Store, count: int = 40, *, embedder: FakeEmbedder | None = None) -> None:
+    """Put papers into a store, and their vectors where an embedder is given."""
+    ingest(store, papers(count))
+    if embedder:
+        store.catch_up_vectors(embedder)
+
+
+def ingest(store: Store, records: Iterable[Paper]) -> IngestReport:
     """Ingest as of `TODAY`."""
     return store.ingest(records, today=TODAY)
 
 
-def found(store: LocalStore, **query: object) -> set[str]:
+def found(store: Store, **query: object) -> set[str]:
     """Return the ids of the candidates."""
     query = {"stems": [], "vector": None} | query
     return {c.paper_id for c in store.candidates(**query)}  # type: ignore[arg-type]

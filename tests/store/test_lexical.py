@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import StoreError
-from paperagent.store.lexical import Entry, LexicalIndex, _within
+from paperagent.store.lexical import Entry, LexicalIndex, within
 from paperagent.types import Filters
 
 ANY = Filters()
@@ -139,7 +139,7 @@ def edits(one: str, other: str) -> int:
 @given(st.text("abc", max_size=5), st.text("abc", max_size=5), st.integers(0, 3))
 def test_the_edit_distance_is_the_textbooks(one: str, other: str, distance: int) -> None:
     """Insertion, deletion, substitution and a swap of neighbours cost one each."""
-    assert _within(one, other, distance) == (edits(one, other) <= distance)
+    assert within(one, other, distance) == (edits(one, other) <= distance)
 
 
 def test_a_missing_or_damaged_index_names_its_repair(tmp_path: Path) -> None:

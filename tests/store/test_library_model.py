@@ -1,18 +1,32 @@
-"""The library against a dictionary, under ingest, change, withdrawal, vectors, reopening and repair."""
+"""The library against a dictionary, under ingest, change, withdrawal, vectors, reopening and repair.
+
+Once in a folder, once on a Chroma server.
+"""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
+
+import pytest
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from store_helpers import TODAY, FakeEmbedder, found, ingest, paper
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from store_helpers import TODAY, FakeEmbedder, FolderPlace, Place, ServerPlace, found, ingest, paper
 
-from paperagent.store import LocalStore, content_hash
+from paperagent.store import content_hash
 from paperagent.types import Paper
 
 NUMBERS = st.integers(0, 9)
@@ -25,6 +39,8 @@ STEMS = {"zebra": "zebras", "quark": "quarks", "loop": "loops"}
 class Library(RuleBasedStateMachine):
     """Every paper has its own title and ids, so the model needs no merging: the last word stands."""
 
+    server: ClassVar[str | None] = None
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="paperagent-test-"))
@@ -35,7 +51,10 @@ class Library(RuleBasedStateMachine):
 
     @initialize()
     def create(self) -> None:
-        self.store = LocalStore(self.folder / "home", create=True)
+        home = self.folder / "home"
+        name = f"m{uuid.uuid4().hex[:12]}"
+        self.place: Place = ServerPlace(self.server, home, name) if self.server else FolderPlace(home)
+        self.store = self.place.open(create=True)
 
     @rule(numbers=st.lists(NUMBERS, max_size=6), text=TEXTS, withdrawn=st.booleans())
     def ingest(self, numbers: list[int], text: str, withdrawn: bool) -> None:  # noqa: FBT001 - drawn
@@ -58,7 +77,7 @@ class Library(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.store.close()
-        self.store = LocalStore(self.folder / "home")
+        self.store = self.place.open()
 
     @rule()
     def reindex(self) -> None:
@@ -66,11 +85,12 @@ class Library(RuleBasedStateMachine):
         self.store.reindex()
         assert len(self.embedder.texts) == before
 
+    @precondition(lambda self: not self.server)
     @rule(lost=st.sampled_from(["lexical", "vectors"]))
     def lose_an_index(self, lost: str) -> None:
         self.store.close()
         shutil.rmtree(self.folder / "home" / lost, ignore_errors=True)
-        self.store = LocalStore(self.folder / "home")
+        self.store = self.place.open()
         assert self.store.doctor(repair=True).ok
 
     @invariant()
@@ -99,8 +119,25 @@ class Library(RuleBasedStateMachine):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-Library.TestCase.settings = settings(
-    max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestLibrary = Library.TestCase
-TestLibrary.__doc__ = "The library holds and finds exactly what a dictionary would, whatever happens to it."
+HOW = settings(max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class OnServer(Library):
+    """The same on a server."""
+
+    @rule()
+    def examine(self) -> None:
+        assert self.store.doctor().ok
+
+
+def test_the_library_in_a_folder_is_what_a_dictionary_would_be() -> None:
+    """It holds and finds exactly what a dictionary would, whatever happens to it."""
+    run_state_machine_as_test(Library, settings=HOW)
+
+
+def test_the_library_on_a_server_is_what_a_dictionary_would_be(
+    chroma_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same, beyond one machine."""
+    monkeypatch.setattr(OnServer, "server", chroma_url)
+    run_state_machine_as_test(OnServer, settings=HOW)

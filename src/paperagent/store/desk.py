@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from paperagent.store import identity, rows
-from paperagent.store.library import Library
 from paperagent.types import Paper
+
+
+class Owners(Protocol):
+    """What sorting needs of a library: who goes by which name, and what they say."""
+
+    def highest_row(self) -> int:
+        """Return the highest row in use."""
+        ...
+
+    def owners(self, aliases: Iterable[str]) -> Mapping[str, list[int]]:
+        """Return the rows that go by each alias."""
+        ...
+
+    def by_row(self, row_numbers: Iterable[int]) -> Mapping[int, Paper]:
+        """Return the papers of rows."""
+        ...
 
 
 @dataclass(slots=True)
@@ -40,10 +56,10 @@ class Draft:
 class Desk:
     """Sorts the records of one batch into drafts, knowing who goes by which name already."""
 
-    def __init__(self, library: Library, papers: Collection[Paper], *, today: dt.date) -> None:
+    def __init__(self, library: Owners, papers: Collection[Paper], *, today: dt.date) -> None:
         self._today = today
+        self._owners = dict(library.owners(name for paper in papers for name in identity.aliases(paper)))
         self._next_row = library.highest_row() + 1
-        self._owners = library.owners(name for paper in papers for name in identity.aliases(paper))
         held = library.by_row({row for owners in self._owners.values() for row in owners})
         self._drafts = {row: Draft(row, paper, paper) for row, paper in held.items()}
         self._keeper: dict[int, int] = {}

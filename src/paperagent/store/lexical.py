@@ -204,7 +204,7 @@ class LexicalIndex:
             for entry in known.get(length, ())
             if len(letters.symmetric_difference(entry[1])) <= 2 * distance
         )
-        return [term for _, term in sorted(e for e in near if _within(stem, e[1], distance))]
+        return [term for _, term in sorted(e for e in near if within(stem, e[1], distance))]
 
     def _beginning(self, letter: str) -> dict[int, list[tuple[int, str]]]:
         """Return the stems that begin so, each behind its place by frequency, by their length."""
@@ -279,7 +279,7 @@ def _lexical(what: str, folder: Path) -> Iterator[None]:
         raise store_error(what, error, damaged=_REPAIR, otherwise=why) from error
 
 
-def _within(one: str, other: str, distance: int) -> bool:
+def within(one: str, other: str, distance: int) -> bool:
     """Tell whether ``one`` becomes ``other`` by at most ``distance`` edits (swapping neighbours is one edit).
 
     Optimal string alignment; rows that can no longer succeed end it early.

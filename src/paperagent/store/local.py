@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from paperagent.errors import StoreError, visible
-from paperagent.store import arrivals, health, identity
+from paperagent.store import arrivals, health
 from paperagent.store.arrivals import Arrival
-from paperagent.store.catchup import Live, Progress
+from paperagent.store.batches import batches
+from paperagent.store.candidate import Candidate
+from paperagent.store.catchup import Live, Progress, embedded_text
 from paperagent.store.dense import Found
 from paperagent.store.home import DATABASE, check_home
 from paperagent.store.indexes import Indexes
@@ -20,32 +21,15 @@ from paperagent.store.intake import Intake
 from paperagent.store.library import Fact, Library
 from paperagent.store.lock import writer_lock
 from paperagent.store.rows import unpack_terms
+from paperagent.store.shard import Shard
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Skipped
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from paperagent.types import Vector
 
 _BATCH = 2_000
 _EMBED_BATCH = 512
 _EVERYTHING = Filters()
-
-
-class Candidate(NamedTuple):
-    """A paper that one of the indexes nominates, with what exact scores are made of.
-
-    A tuple, because a search makes two hundred.
-    """
-
-    paper_id: str
-    terms: NDArray[np.uint32]
-    """Term ids of title, title again and abstract, in order."""
-    vector: Vector | None
-    """The embedding of exactly this text, or None."""
-    day: int | None
-    """yyyymmdd, or None where no day is known."""
 
 
 class LocalStore:
@@ -184,7 +168,7 @@ class LocalStore:
             with lexical.writing() as writer:
                 live = Live(self.library, writer)
                 try:
-                    for batch in _batches(records, skipped):
+                    for batch in batches(records, skipped, size=_BATCH):
                         taken = intake.take(batch)
                         live.take(taken)
                         read, new, changed = read + len(batch), new + taken.new, changed + taken.changed
@@ -208,8 +192,22 @@ class LocalStore:
             pending=pending,
         )
 
+    def unembedded(self, *, shard: Shard | None = None) -> Iterator[str]:
+        """Yield the texts that have no vector of the embedder in use, oldest change first."""
+        mark, number = self.library.db.meta("vector_mark"), self._number()
+        while changes := self.library.changes(mark, limit=_BATCH):
+            missing = self.library.embeddings.missing(number, [(c.row, c.text_hash) for c in changes])
+            waiting = [c.paper for c in changes if c.row in missing]
+            yield from (embedded_text(p) for p in waiting if shard is None or shard.holds(p))
+            mark = changes[-1].revision
+
     def catch_up_vectors(
-        self, embedder: Embedder, *, progress: Progress | None = None, batch: int = _EMBED_BATCH
+        self,
+        embedder: Embedder,
+        *,
+        progress: Progress | None = None,
+        batch: int = _EMBED_BATCH,
+        shard: Shard | None = None,  # noqa: ARG002 - for the port: here one process writes, and takes what there is
     ) -> tuple[int, int]:
         """Embed what has no vector and give it to the vector index; return (added, pending).
 
@@ -263,27 +261,3 @@ def _candidates(facts: Sequence[Fact]) -> list[Candidate]:
         Candidate(paper_id, unpack_terms(terms), None if vector is None else next(vectors), day)
         for paper_id, day, terms, vector in facts
     ]
-
-
-def _batches(records: Iterable[Paper | Skipped], skipped: Counter[str]) -> Iterator[list[Paper]]:
-    """Yield the papers 2,000 at a time and count the rest; raise the records' own error last."""
-    remaining = iter(records)
-    failure: Exception | None = None
-    while failure is None:
-        batch: list[Paper] = []
-        read = 0
-        try:
-            for record in islice(remaining, _BATCH):
-                read += 1
-                reason = record.reason if isinstance(record, Skipped) else identity.unfit(record)
-                if reason is None and isinstance(record, Paper):
-                    batch.append(record)
-                else:
-                    skipped[str(reason)] += 1
-        except Exception as error:  # noqa: BLE001  # a feed's, raised again below
-            failure = error
-        if batch:
-            yield batch
-        if not read and failure is None:
-            return
-    raise failure

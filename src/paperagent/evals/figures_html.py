@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paperagent.evals import curves, plots, stats
+from paperagent.evals.calibrate import Calibration
 from paperagent.evals.curves import Labelled
 from paperagent.evals.rows import Row, Run
 from paperagent.evals.tables import number
+
+_KEY = (
+    '<span class="key"><i></i>answerable, refused</span>'
+    '<span class="key two"><i></i>unanswerable, answered</span>'
+)
+_COVERAGE = "Answering only the surer questions: of those answered, the share that the library can answer."
+_RELIABILITY = "Of the answers of each confidence, the share that the library holds; larger dots, more cases."
 
 
 def figures(run: Run, rows: Sequence[Row]) -> str:
@@ -21,6 +29,19 @@ def figures(run: Run, rows: Sequence[Row]) -> str:
         _cost(rows),
     ]
     return "".join(parts)
+
+
+def calibration(found: Calibration) -> str:
+    """Return the figures that speak for two thresholds, with both marked."""
+    now = found.thresholds
+    chosen = [(now.abstain_below, "abstain below"), (now.doubt_below, "doubt below")]
+    points = curves.sweep(found.labelled)
+    coverage = plots.precision_coverage(points, curves.point(found.labelled, now.abstain_below), "chosen")
+    return (
+        _figure("Both errors by threshold", _KEY, plots.thresholds(points, chosen))
+        + _figure("Precision by coverage", _COVERAGE, coverage)
+        + _figure("Reliability", _RELIABILITY, plots.reliability(curves.reliability(found.labelled)))
+    )
 
 
 def _figure(title: str, about: str, drawing: str) -> str:
@@ -37,9 +58,8 @@ def _reliability(run: Run, known: Labelled) -> str:
 
 
 def _coverage(rows: Sequence[Row], known: Labelled) -> str:
-    about = "Answering only the surer questions: of those answered, the share that the library can answer."
     drawing = plots.precision_coverage(curves.sweep(known), _now(rows))
-    return _figure("Precision by coverage", about, drawing)
+    return _figure("Precision by coverage", _COVERAGE, drawing)
 
 
 def _now(rows: Sequence[Row]) -> curves.Point | None:
@@ -49,11 +69,7 @@ def _now(rows: Sequence[Row]) -> curves.Point | None:
 
 
 def _threshold(known: Labelled) -> str:
-    about = (
-        '<span class="key"><i></i>answerable, refused</span>'
-        '<span class="key two"><i></i>unanswerable, answered</span>'
-    )
-    return _figure("Both errors by threshold", about, plots.thresholds(curves.sweep(known)))
+    return _figure("Both errors by threshold", _KEY, plots.thresholds(curves.sweep(known)))
 
 
 def _recall(run: Run) -> str:

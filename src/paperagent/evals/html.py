@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 
 from paperagent.evals import case_html, figures_html, plots
+from paperagent.evals.calibrate import Calibration, tables
 from paperagent.evals.case_html import said
 from paperagent.evals.cases import Case
 from paperagent.evals.figures import figure
 from paperagent.evals.report import FAILURE_ABOUT, described, headlines
 from paperagent.evals.rows import FAILURES, Figure, Row, Run
 from paperagent.evals.scorers import GROUPS, METRICS
-from paperagent.evals.tables import number
+from paperagent.evals.tables import Table, number
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _TILES = tuple(
@@ -25,15 +26,44 @@ _NAMES = {"auroc": "AUROC", "ndcg@10": "nDCG@10", "mrr": "MRR"}
 
 def page(run: Run, rows: Sequence[Row], *, cases: Mapping[str, Case] | None = None) -> str:
     """Return the page; with ``cases``, each case says what was wanted of it."""
+    return _whole(f"{run.cases}: {described(run)}", _sections(run, rows, cases or {}))
+
+
+def _whole(title: str, sections: Iterable[str]) -> str:
     style = files("paperagent.evals").joinpath("report.css").read_text("utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer"><meta name="robots" content="noindex">'
-        f"<title>{said(run.cases)}: {said(described(run))}</title><style>{style}</style></head>"
-        f"<body><main>{''.join(_sections(run, rows, cases or {}))}</main></body></html>\n"
+        f"<title>{said(title)}</title><style>{style}</style></head>"
+        f"<body><main>{''.join(sections)}</main></body></html>\n"
     )
+
+
+def calibration(found: Calibration, name: str) -> str:
+    """Return a page with the curves that speak for two thresholds; ``name`` is the cases'."""
+    now, before = found.thresholds, found.before
+    lead = (
+        f"nothing is answered below {number(now.abstain_below)} (before: {number(before.abstain_below)}), "
+        f"closest passages below {number(now.doubt_below)} (before: {number(before.doubt_below)})"
+    )
+    table = _table(next(tables(found)))
+    return _whole(
+        f"{name}: abstention thresholds",
+        (
+            f'<header><h1>{said(name)}</h1><p class="lead">{said(lead)}</p></header>',
+            f'<div class="figures">{figures_html.calibration(found)}</div><h2>Curve</h2>{table}',
+        ),
+    )
+
+
+def _table(table: Table) -> str:
+    cells = "".join(f"<tr>{''.join(f'<td>{said(c)}</td>' for c in row)}</tr>" for row in table.rows)
+    head = "".join(f"<th>{said(name)}</th>" for name in table.head)
+    note = f'<p class="soft small">{said(table.note)}</p>'
+    rows = f"<thead><tr>{head}</tr></thead><tbody>{cells}</tbody>"
+    return f'<div class="card scroll"><table>{rows}</table>{note}</div>'
 
 
 def _sections(run: Run, rows: Sequence[Row], cases: Mapping[str, Case]) -> Iterator[str]:

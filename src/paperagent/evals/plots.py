@@ -147,17 +147,17 @@ def reliability(bins: Sequence[Bin]) -> str:
     return plot.svg()
 
 
-def precision_coverage(points: Sequence[Point], now: Point | None) -> str:
-    """Draw what is gained in precision by answering fewer questions, and where this run stands."""
+def precision_coverage(points: Sequence[Point], now: Point | None, name: str = "this run") -> str:
+    """Draw what is gained in precision by answering fewer questions, and where ``now`` stands."""
     known = [(p.coverage, p.precision, p.threshold) for p in points if p.precision is not None]
     lowest = min((p for _, p, _ in known), default=0.0)
     low = 0.5 if lowest >= 0.5 else 0.0
     plot = Plot("Precision by coverage", shares("share of questions answered"), shares("", low))
     plot.line([(c, p) for c, p, _ in known], "one")
     if now is not None and now.precision is not None:
-        says = f"this run: answers {now.coverage:.0%}, of them {now.precision:.0%} answerable"
+        says = f"{name}: answers {now.coverage:.0%}, of them {now.precision:.0%} answerable"
         plot.dot(now.coverage, now.precision, "two", says=says, radius=6)
-        plot.note(now.coverage, now.precision, "this run", dx=-10, dy=20, end=True)
+        plot.note(now.coverage, now.precision, name, dx=-10, dy=20, end=True)
     return plot.svg()
 
 

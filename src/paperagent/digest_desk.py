@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from paperagent import wiring
-from paperagent.digest import addresses, message
+from paperagent.digest import message
 from paperagent.digest.build import Builder, BuildReport, Progress
 from paperagent.digest.database import FILE, Database, now, run_lock
 from paperagent.digest.issue import Period, Profile
 from paperagent.digest.ledger import Ledger
-from paperagent.digest.links import LinkMaker
 from paperagent.digest.outbox import Outbox
 from paperagent.digest.period import current_week, span
-from paperagent.digest.records import TOO_OLD, Due, Frozen
+from paperagent.digest.records import TOO_OLD, Frozen
 from paperagent.digest.render import Rendered, confirmation
 from paperagent.digest.send import TROUBLE, Report, Sender
 from paperagent.digest.subscriber import Subscriber
 from paperagent.digest.subscribers import Feedback, Subscribers
 from paperagent.digest.tokens import Tokens
-from paperagent.digest.transport import Broken, Refused, Transport
+from paperagent.digest.transport import Transport
+from paperagent.digest_post import OUTBOX, PostOffice
 from paperagent.errors import ConfigError, InputError, MailError, visible
 from paperagent.types import Mode
 
@@ -32,11 +32,7 @@ if TYPE_CHECKING:
     from paperagent.config import Settings
     from paperagent.press import LocalPress
     from paperagent.store import LocalStore
-
-OUTBOX = "outbox"
-"""The folder, within the library's, where messages go without a mail server."""
-NOBODY = "Paper digest <digest@paperagent.example>"
-"""The sender in the outbox where none is set; no such address exists."""
+    from paperagent.wiring_digest import Hand
 
 
 class DigestDesk:
@@ -52,6 +48,7 @@ class DigestDesk:
 
         self.settings = settings
         self.home = check_home(Path(settings.home), create=False)
+        self.post = PostOffice(settings, self.home)
         self._database = Database(self.home / FILE)
         self.subscribers = Subscribers(self._database)
         self.ledger = Ledger(self._database)
@@ -71,8 +68,7 @@ class DigestDesk:
     @property
     def tokens(self) -> Tokens | None:
         """What signs links; None without a secret."""
-        secret = self.settings.secret
-        return Tokens(secret.get_secret_value()) if secret else None
+        return self.post.tokens
 
     # --- readers ---
 
@@ -146,35 +142,55 @@ class DigestDesk:
     ) -> BuildReport:
         """Build what is missing of a period's issues; ``only`` is one reader's address.
 
-        ``profile`` is what the issue for nobody in particular is about.
+        ``profile`` is what the issue for nobody in particular is about. With a model, ``max_cost``
+        (US dollars) is for the whole build.
+
+        Raises:
+            ConfigError: a mode or model that the settings do not allow.
+            InputError: ``only`` is no confirmed reader.
         """
         from paperagent.store import LocalStore
 
+        with_model = self._with_model(mode)
         readers = self.due_readers(period) if only is None else [self._reader(only)]
         with LocalStore(self.home) as store:
             frozen = self.ledger.frozen_for(period.name)
             if only is None and 0 in frozen and {r.id for r in readers} <= frozen:
                 return BuildReport(period, already=len(readers) + 1)  # no model is loaded for nothing
+            hand = self._hand(store, model, max_cost) if with_model else None
             builder = Builder(
                 period,
-                self._press(period, store),
+                self._press(period, store, hand),
                 self.ledger,
                 self.subscribers,
                 clock=now,
                 empty=self.settings.digest_empty,
+                model=with_model,
             )
             return builder.build(readers, general=only is None, profile=profile, progress=progress)
 
-    def _press(self, period: Period, store: LocalStore) -> LocalPress:
+    def _with_model(self, mode: Mode | None) -> bool:
+        settings = self.settings
+        if (mode or settings.answer_mode) == "extractive":
+            return False
+        if not (settings.openai_api_key or settings.openai_base_url):
+            raise ConfigError(
+                "mode: llm needs an endpoint; set OPENAI_API_KEY, "
+                "or OPENAI_BASE_URL for a server without a key"
+            )
+        return True
+
+    def _hand(self, store: LocalStore, model: str | None, max_cost: float | None) -> Hand:
+        from paperagent import wiring_digest
+
+        endpoint = wiring.open_model(self.settings, model)
+        return wiring_digest.hand(self.settings, store, endpoint, max_cost=max_cost)
+
+    def _press(self, period: Period, store: LocalStore, hand: Hand | None = None) -> LocalPress:
         from paperagent.press import LocalPress
 
         return LocalPress(
-            period,
-            store,
-            wiring.load_models(self.settings),
-            links=self.links,
-            domain=self.mail_domain,
-            theme_dir=self.settings.digest_theme,
+            period, store, self.settings, hand=hand, links=self.post.links, domain=self.post.domain
         )
 
     def preview(
@@ -189,10 +205,11 @@ class DigestDesk:
 
         reader = self.subscribers.find(only) if only else None
         number = reader.id if reader else 0
+        issue_id = f"{period.name}/{number}"
         if profile is None and not anew and number in self.ledger.frozen_for(period.name):
-            frozen = self.ledger.issue(f"{period.name}/{number}")
+            frozen = self.ledger.issue(issue_id)
             return Rendered(frozen.subject, frozen.preheader, frozen.html, frozen.text)
-        wanted = profile or (self.subscribers.profile(reader) if reader else Profile())
+        wanted = profile or (self.subscribers.profile(reader, besides=issue_id) if reader else Profile())
         with LocalStore(self.home) as store:
             press = self._press(period, store)
             press.prepare([wanted])
@@ -202,8 +219,7 @@ class DigestDesk:
 
     def public_issues(self) -> list[Frozen]:
         """Return the issues for nobody in particular, oldest first."""
-        periods = [s.period for s in self.ledger.summaries()]
-        return [self.ledger.issue(f"{p}/0") for p in periods if 0 in self.ledger.frozen_for(p)]
+        return self.ledger.general()
 
     def _reader(self, email: str) -> Subscriber:
         reader = self.subscribers.find(email)
@@ -227,7 +243,7 @@ class DigestDesk:
         progress: Progress | None = None,
     ) -> Report:
         """Send what is due: by the mail server of the settings, else into the outbox."""
-        sender = self._sender(self.transport(outbox), only, outbox)
+        sender = self._sender(self.post.transport(outbox), only, outbox)
         return sender.run(
             period=period, only=only, resend_unknown=resend_unknown, force=force, progress=progress
         )
@@ -243,35 +259,7 @@ class DigestDesk:
     def _sender(self, transport: Transport, only: str | None, outbox: Path | None) -> Sender:
         if only is not None:
             self.subscribers.find(only)  # a misspelt address is told, not passed over
-        return Sender(self.ledger, transport, self.compose, mail_from=self._envelope_from(outbox))
-
-    def transport(self, outbox: Path | None = None) -> Transport:
-        """Return the way on which messages leave."""
-        url = self.settings.smtp_url
-        if outbox is not None or url is None:
-            return Outbox(outbox or self.home / OUTBOX)
-        from paperagent.digest.smtp import SmtpTransport
-
-        name = self.mail_domain
-        return SmtpTransport(url.get_secret_value(), name=name)
-
-    def compose(self, frozen: Frozen, due: Due) -> bytes:
-        """Build the message of a frozen issue, under the id that the ledger gave it."""
-        links = self.links.of(due.subscriber_id)
-        raw = message.build(
-            Rendered(frozen.subject, frozen.preheader, frozen.html, frozen.text),
-            sender=self.settings.mail_from or NOBODY,
-            recipient=due.email,
-            issue_id=frozen.issue_id,
-            date=frozen.frozen_at,
-            domain=due.message_id.strip("<>").rpartition("@")[2],
-            unsubscribe_url=links.unsubscribe,
-            mailto=links.mailto,
-            smtputf8=True,  # a server without it refuses the address, and the ledger says so
-        )
-        if f"\r\nMessage-ID: {due.message_id}\r\n".encode() not in raw:
-            raise MailError("mail: withheld: it would leave under another id than the ledger's")
-        return raw
+        return Sender(self.ledger, transport, self.post.compose, mail_from=self.post.envelope_from(outbox))
 
     def raise_for_trouble(self, period: str | None = None, *, stopped: str = "") -> None:
         """Raise MailError where messages are deferred, failed or unknown.
@@ -292,28 +280,6 @@ class DigestDesk:
             f"{advice}{unknown}'paperagent digest list' shows why"
         )
 
-    @property
-    def links(self) -> LinkMaker:
-        """What makes the links of mails."""
-        reply_to = message.mailbox(self.settings.mail_from).address if self.settings.mail_from else None
-        return LinkMaker(self.settings.public_url, self.tokens, reply_to)
-
-    @property
-    def mail_domain(self) -> str:
-        """The domain under which messages are named."""
-        return message.mailbox(self.settings.mail_from or NOBODY).domain
-
-    def _mail_from(self, outbox: Path | None) -> str:
-        if self.settings.mail_from is None and self.settings.smtp_url is not None and outbox is None:
-            raise ConfigError(
-                "PAPERAGENT_MAIL_FROM: not set, and PAPERAGENT_SMTP_URL is; set the digest's sender, "
-                "with PAPERAGENT_SECRET and PAPERAGENT_PUBLIC_URL for its links"
-            )
-        return self.settings.mail_from or NOBODY
-
-    def _envelope_from(self, outbox: Path | None) -> str:
-        return message.mailbox(self._mail_from(outbox)).address
-
     # --- agreeing ---
 
     def ask_to_confirm(self, subscriber: Subscriber) -> str:
@@ -329,7 +295,7 @@ class DigestDesk:
             return "a confirmation mail was sent within the last day"
         rendered = confirmation(
             token=tokens.make("confirm", subscriber.id),
-            link=self.links.confirm(subscriber.id),
+            link=self.post.links.confirm(subscriber.id),
             frequency=subscriber.frequency,
             theme_dir=self.settings.digest_theme,
         )
@@ -337,32 +303,13 @@ class DigestDesk:
         name = f"confirm-{subscriber.id}-{at:%Y%m%d%H%M%S}"
         raw = message.build(
             rendered,
-            sender=self._mail_from(None),
+            sender=self.post.mail_from(None),
             recipient=subscriber.email,
             issue_id=name,
             date=at,
             smtputf8=True,
             listed=False,
         )
-        reply = self._post(raw, subscriber, name)
+        reply = self.post.post(raw, subscriber, name)
         self.subscribers.asked(subscriber.id)
         return f"confirmation mail: {reply}"
-
-    def _post(self, raw: bytes, subscriber: Subscriber, name: str) -> str:
-        """Send one message outside the ledger."""
-        transport = self.transport()
-        try:
-            transport.connect()
-            envelope = addresses.parse(subscriber.email).envelope
-            transport.address(self._envelope_from(None), envelope, size=len(raw))
-            reply = transport.data(raw, message_id=f"<{name}@{self.mail_domain}>")
-        except Refused as refused:
-            text = visible(refused.reply.text, limit=200)
-            raise MailError(
-                f"confirmation mail: refused ({refused.reply.code} {text}); the reader stays pending"
-            ) from None
-        except Broken as broken:
-            raise MailError(f"confirmation mail: {broken.why}; the reader stays pending") from None
-        finally:
-            transport.close()
-        return "sent" if self.settings.smtp_url else reply.text

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paperagent import wiring
+from paperagent import wiring, wiring_digest
 from paperagent.digest import message
 from paperagent.digest.issue import Issue, Period, Profile, Selection
 from paperagent.digest.links import LinkMaker
 from paperagent.digest.render import Rendered, render
 from paperagent.digest.select import Selector
 from paperagent.digest.view import ReaderLinks
-from paperagent.digest.write import Writer
 from paperagent.types import Usage
 
 if TYPE_CHECKING:
+    from paperagent.config import Settings
     from paperagent.store import LocalStore
+    from paperagent.wiring_digest import Hand
 
 
 class LocalPress:
@@ -27,36 +27,43 @@ class LocalPress:
         self,
         period: Period,
         store: LocalStore,
-        models: wiring.Models,
+        settings: Settings,
         *,
         links: LinkMaker,
         domain: str,
-        theme_dir: Path | None = None,
+        hand: Hand | None = None,
     ) -> None:
-        encoder, embedder = models.encoder, models.embedder
-        if embedder is not None:
-            wiring.require_same_space(store, embedder.embedder_id)
+        """Take the period's papers; with a ``hand``, a model writes what it can pay for."""
+        models = wiring.load_models(settings)
         papers = store.within(period.since, period.until)
+        model = wiring_digest.digest_model(settings, hand) if hand else None
+        self._writer = wiring_digest.issue_writer(store, models, papers, model=model)
+        # A library that was read without a model has no vectors to hold a query's against.
+        embedder = models.embedder if store.embedder_id else None
         self._selector = Selector(papers, period=period, library=store, embedder=embedder)
-        self._writer = Writer(
-            store, papers, encoder=encoder, embedder=None if embedder is encoder else embedder
-        )
+        self._budget = model.budget if model else None
         self._links = links
         self._domain = domain
-        self._theme_dir = theme_dir
+        self._theme_dir = settings.digest_theme
 
     def prepare(self, profiles: Iterable[Profile]) -> None:
         """Embed the wishes of many readers at once."""
-        self._selector.prepare(profiles)
+        wished = list(profiles)
+        self._selector.prepare(wished)
+        self._writer.prepare(wished)
 
     def select(self, profile: Profile) -> Selection:
         """Choose for a reader."""
         return self._selector.select(profile)
 
-    def draft(self, selections: Iterable[Selection]) -> Usage:
-        """Do nothing: quoted sentences need no model."""
-        del selections
-        return Usage()
+    def draft(self, selections: Iterable[Selection]) -> None:
+        """Have the model write what the issues share; without one do nothing."""
+        self._writer.draft(selections)
+
+    @property
+    def usage(self) -> Usage:
+        """What the model used so far, standing questions included."""
+        return self._budget.usage if self._budget else Usage()
 
     def write(self, selection: Selection) -> Issue:
         """Write and check an issue."""

@@ -39,8 +39,13 @@ class Press(Protocol):
         """Choose for a reader."""
         ...
 
-    def draft(self, selections: Iterable[Selection]) -> Usage:
-        """Have a model write what the issues share, before the first is written; return what it used."""
+    def draft(self, selections: Iterable[Selection]) -> None:
+        """Have a model write what the issues share, before the first is written."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """What the model used so far."""
         ...
 
     def write(self, selection: Selection) -> Issue:
@@ -122,13 +127,14 @@ class Builder:
         chosen = self._chosen(missing, profile or Profile(), report)
         if self._model:
             everything = list(chosen)
-            report.usage = self._press.draft(selection for _, selection in everything)
+            self._press.draft(selection for _, selection in everything)
             chosen = iter(everything)
         done = 0
         while batch := list(islice(chosen, _BATCH)):
             drafts = [d for reader, selection in batch if (d := self._draft(reader, selection, report))]
             report.built += self._ledger.freeze(drafts, self._clock())
             done += len(batch)
+            report.usage = self._press.usage
             if progress:
                 progress("build", done, len(missing))
         return report
@@ -141,7 +147,8 @@ class Builder:
         for reader in readers:
             selection = None
             with _reporting(reader, report):
-                selection = self._press.select(self._subscribers.profile(reader) if reader else general)
+                profile = self._subscribers.profile(reader) if reader else general
+                selection = self._press.select(profile)
             if selection is not None:
                 yield reader, selection
 

@@ -252,14 +252,20 @@ class Subscribers:
         with self._db.reading() as db:
             return is_suppressed(db, key)
 
-    def profile(self, subscriber: Subscriber) -> Profile:
-        """Return what the reader wants, what they liked and what they were shown."""
+    def profile(self, subscriber: Subscriber, *, besides: str = "") -> Profile:
+        """Return what the reader wants, what they liked and what they were shown.
+
+        What the issue ``besides`` showed does not count: it is being made again.
+        """
         with self._db.reading() as db:
             rated = db.execute(
                 "SELECT paper_id, kind FROM feedback WHERE subscriber_id = ? ORDER BY at DESC, paper_id",
                 (subscriber.id,),
             ).fetchall()
-            shown = db.execute("SELECT paper_id FROM shown WHERE subscriber_id = ?", (subscriber.id,))
+            shown = db.execute(
+                "SELECT paper_id FROM shown WHERE subscriber_id = ? AND issue_id != ?",
+                (subscriber.id, besides),
+            )
             seen = frozenset(str(row[0]) for row in shown)
         return replace(
             subscriber.wishes.profile(),

@@ -1,0 +1,49 @@
+"""Selections of the sample feed's papers, for the tests of what is written about them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+from paperagent.digest.issue import Chosen, Group, Period, Profile, Selection, Why
+from paperagent.text import analyse
+from paperagent.types import Paper
+from sample_library import papers
+
+WEEK = Period("2026-W27", dt.date(2026, 6, 29), dt.date(2026, 7, 5))
+THEMES = ("Retrieval", "Agents", "Languages", "Training")
+
+
+class Words:
+    """The figures of a library of the sample papers, and how often they were asked for."""
+
+    def __init__(self) -> None:
+        self.held = [set(analyse(f"{p.title} {p.abstract}")) for p in papers()]
+        self.asked = 0
+
+    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
+        """Return papers, mean length and document frequencies."""
+        self.asked += 1
+        return len(self.held), 150.0, {s: sum(s in h for h in self.held) for s in stems}
+
+    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+        """Know no similar word."""
+        del stem, distance
+        return ()
+
+
+def sample(count: int) -> list[Paper]:
+    """Return the first papers of the sample feed."""
+    return list(islice(papers(), count))
+
+
+def selection(
+    chosen: Iterable[Paper], *, questions: tuple[str, ...] = (), also: tuple[Paper, ...] = (), each: int = 3
+) -> Selection:
+    """Return papers as a selection, so many a theme, the first paper best."""
+    why = Why("central", "")
+    listed = [Chosen(p, 1.0 - i / 100, why) for i, p in enumerate(chosen)]
+    parts = [listed[i : i + each] for i in range(0, len(listed), each)]
+    groups = tuple(Group(name, name, tuple(part)) for name, part in zip(THEMES, parts, strict=False))
+    return Selection(WEEK, Profile(questions=questions), groups, also=also, screened=len(listed) + len(also))

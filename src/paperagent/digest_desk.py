@@ -259,7 +259,9 @@ class DigestDesk:
     def _sender(self, transport: Transport, only: str | None, outbox: Path | None) -> Sender:
         if only is not None:
             self.subscribers.find(only)  # a misspelt address is told, not passed over
-        return Sender(self.ledger, transport, self.post.compose, mail_from=self.post.envelope_from(outbox))
+        return Sender(
+            self.ledger, transport, self.post.compose, mail_from=self.post.envelope_from(outbox), clock=now
+        )
 
     def raise_for_trouble(self, period: str | None = None, *, stopped: str = "") -> None:
         """Raise MailError where messages are deferred, failed or unknown.

@@ -1,0 +1,315 @@
+"""The digest from the command line: built once, sent once, safe to run again and beside itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postroom import Script, free_port, serving
+
+from paperagent import cli
+
+Run = Callable[..., str]
+A, B = "ana@test.example", "bo@test.example"
+SECRET = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # noqa: S105 - made up
+WEEK = ["--week", "2026-W26"]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a library of the sample feed, as listed on a day of 2026-W26, by words alone."""
+    from paperagent import PaperAgent
+    from paperagent.feeds import sample
+
+    home = tmp_path_factory.mktemp("digest") / "library"
+    with PaperAgent(home, embedder="none", mode="extractive") as agent:
+        agent.ingest(sample.path(), date="2026-06-24")
+    return home
+
+
+@pytest.fixture
+def home(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the library that the settings name."""
+    copy = tmp_path / "library"
+    shutil.copytree(library, copy)
+    monkeypatch.setenv("PAPERAGENT_HOME", str(copy))
+    monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
+    return copy
+
+
+@pytest.fixture
+def run(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return what runs a command, checks its exit code and returns what it printed."""
+
+    def call(*argv: str, code: int = 0) -> str:
+        got = cli.main(list(argv))
+        out, err = capsys.readouterr()
+        assert got == code, err
+        if code:
+            assert err.splitlines()[-1].startswith("paperagent: error: ")
+        return out + err
+
+    return call
+
+
+def subscribe(run: Run, email: str = A, interest: str = "retrieved passages", **_: Any) -> None:
+    run("subscribers", "add", email, "--interest", interest, "--confirmed")
+
+
+def states(run: Run) -> dict[str, int]:
+    (found,) = json.loads(run("digest", "list", "--json"))["periods"]
+    return {k: v for k, v in found.items() if isinstance(v, int) and v}
+
+
+def test_build_send_and_again(run: Run, home: Path) -> None:
+    """bad-348: the second build and the second send change nothing; a new reader gets theirs."""
+    subscribe(run)
+    assert "2 issues built" in run("digest", "build", *WEEK)
+    assert "1 sent" in run("digest", "send")
+    (first,) = (home / "outbox").glob("*.eml")
+    before = first.read_bytes()
+    assert "0 issues built, 2 were there" in run("digest", "build", *WEEK)
+    assert "none due" in run("digest", "send")
+    subscribe(run, B, "speech recognition")
+    assert "1 issues built, 2 were there" in run("digest", "build", *WEEK)
+    assert "1 sent" in run("digest", "send")
+    assert first.read_bytes() == before
+    assert states(run) == {"issues": 3, "sent": 2}
+
+
+def test_papers_are_shown_once(run: Run, home: Path) -> None:
+    """An issue of other days that hold the same papers does not repeat what the reader saw."""
+    subscribe(run)
+    run("digest", "build", *WEEK)
+    told = run("digest", "build", "--since", "2026-06-20", "--until", "2026-06-26", "--only", A)
+    assert "0 issues built, 0 were there, 1 with nothing new" in told
+
+
+def test_a_dry_run_opens_no_socket_and_changes_nothing(
+    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bad-354: the messages lie as files; the ledger still says planned; the server is not called."""
+    subscribe(run)
+    run("digest", "build", *WEEK)
+    monkeypatch.setenv("PAPERAGENT_SMTP_URL", "smtp://127.0.0.1:9")
+    monkeypatch.setenv("PAPERAGENT_MAIL_FROM", "digest@test.example")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a dry run opens no socket")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "create_connection", refuse)
+        assert "1 messages written to" in run("digest", "send", "--dry-run", "--outbox", str(tmp_path / "o"))
+    (mail,) = (tmp_path / "o").glob("*.eml")
+    assert b"To: ana@test.example\r\n" in mail.read_bytes()
+    assert states(run) == {"issues": 2, "planned": 1}
+
+
+def test_a_quiet_week(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bad-344: nothing new is no issue, or by setting one that says so; exit 0 either way."""
+    subscribe(run)
+    assert "0 issues built, 0 were there, 2 with nothing new" in run("digest", "build", "--week", "2026-W20")
+    monkeypatch.setenv("PAPERAGENT_DIGEST_EMPTY", "true")
+    assert "2 issues built" in run("digest", "build", "--week", "2026-W20")
+    assert "1 sent" in run("digest", "send")
+    (mail,) = (home / "outbox").glob("*.eml")
+    assert b"No new papers" in mail.read_bytes()
+
+
+def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`digest run` builds the last complete week and, for daily readers, yesterday; then sends."""
+    import datetime as dt
+
+    noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
+    monkeypatch.setattr("paperagent.digest_desk.now", lambda: noon)
+    subscribe(run)
+    told = run("digest", "run")
+    assert "2026-W26: 2 issues built" in told
+    assert "1 sent" in told
+    again = run("digest", "run")
+    assert "0 issues built, 2 were there" in again
+    assert "none due" in again
+
+
+def test_daily_readers(run: Run, home: Path) -> None:
+    """A day's issue goes to who reads daily, a week's to who reads weekly."""
+    subscribe(run)
+    run("subscribers", "add", B, "--confirmed", "--frequency", "daily", "--interest", "retrieved passages")
+    run("digest", "build", "--since", "2026-06-24", "--until", "2026-06-24")
+    run("digest", "send")
+    (mail,) = (home / "outbox").glob("*.eml")
+    assert b"To: bo@test.example" in mail.read_bytes()
+
+
+def test_without_readers_there_is_an_issue_for_nobody_in_particular(run: Run) -> None:
+    """It is built, never sent."""
+    assert "1 issues built" in run("digest", "build", *WEEK)
+    assert "none due" in run("digest", "send")
+    assert states(run) == {"issues": 1}
+
+
+def test_four_at_once(run: Run, home: Path) -> None:
+    """bad-350: one delivers, three say that it does and exit 75; each reader gets one."""
+    for n in range(6):
+        subscribe(run, f"r{n}@test.example")
+    run("digest", "build", *WEEK)
+    script = Script(data={})
+    taking = script.handle_DATA
+
+    async def slowly(server: Any, session: Any, envelope: Any) -> str:
+        import asyncio
+
+        await asyncio.sleep(0.7)
+        return await taking(server, session, envelope)
+
+    script.handle_DATA = slowly  # type: ignore[method-assign]
+    environ = {**os.environ, "PAPERAGENT_MAIL_FROM": "digest@test.example"}
+    with serving(script) as url:
+        environ["PAPERAGENT_SMTP_URL"] = url
+        command = [sys.executable, "-m", "paperagent", "digest", "send"]
+        running = [
+            subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(4)
+        ]
+        told = [process.communicate(timeout=60) for process in running]
+    assert sorted(process.returncode for process in running) == [0, 75, 75, 75]
+    assert sum("digest is locked: " in err for _, err in told) == 3
+    assert sorted(script.recipients()) == [f"r{n}@test.example" for n in range(6)]
+
+
+def test_a_crash_after_some_mails_resumes(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bad-349: what was sent stays sent; the rest goes out with the next run."""
+    for n in range(5):
+        subscribe(run, f"r{n}@test.example")
+    run("digest", "build", *WEEK)
+    monkeypatch.setenv("PAPERAGENT_MAIL_FROM", "digest@test.example")
+    script = Script(rcpt={"r3@test.example": "421 4.3.2 going down"})
+    with serving(script) as url:
+        monkeypatch.setenv("PAPERAGENT_SMTP_URL", url)
+        told = run("digest", "send", code=8)
+        assert "stopped early, the server is closing (421)" in told
+        assert "1 deferred" in told
+        script.rcpt.clear()
+        assert "1 sent" in run("digest", "send", code=8)  # r3 waits its five minutes
+    assert script.recipients() == ["r0@test.example", "r1@test.example", "r2@test.example", "r4@test.example"]
+
+
+def test_a_server_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bad-306: exit 8, one line, and the messages stay planned."""
+    subscribe(run)
+    run("digest", "build", *WEEK)
+    monkeypatch.setenv("PAPERAGENT_MAIL_FROM", "digest@test.example")
+    monkeypatch.setenv("PAPERAGENT_SMTP_URL", f"smtp://me:hunter2@127.0.0.1:{free_port()}")
+    told = run("digest", "send", code=8)
+    assert "cannot be reached" in told
+    assert "hunter2" not in told
+    assert states(run) == {"issues": 2, "planned": 1}
+
+
+def test_a_server_without_a_sender(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bad-184: settings that belong together are named together, exit 3."""
+    subscribe(run)
+    run("digest", "build", *WEEK)
+    monkeypatch.setenv("PAPERAGENT_SMTP_URL", "smtp://127.0.0.1:25")
+    told = run("digest", "send", code=3)
+    for key in ("MAIL_FROM", "SMTP_URL", "SECRET", "PUBLIC_URL"):
+        assert f"PAPERAGENT_{key}" in told
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["digest", "build", "--week", "2026-W54"], 2, "no such week"),
+        (["digest", "build", "--week", "26"], 2, "not an ISO week"),
+        (["digest", "build", "--since", "2026-06-01"], 2, "give both"),
+        (["digest", "build", "--since", "2026-06-02", "--until", "2026-06-01"], 2, "swap"),
+        (["digest", "build", "--week", "2026-W26", "--since", "2026-06-01"], 2, "cannot combine"),
+        (["digest", "build", "--only", "who@test.example"], 2, "is none"),
+        (["digest", "build", "--mode", "llm"], 3, "needs an endpoint"),
+        (["digest", "send", "--only", "no-at-sign"], 2, "email no-at-sign"),
+        (["digest", "send", "--dry-run", "--resend-unknown"], 2, "cannot combine"),
+        (["digest", "schedule", "--tz", "Mars/Phobos"], 2, "no time zone is called Mars/Phobos"),
+        (["digest", "schedule", "--at", "25:00"], 2, "not a time of day"),
+        (["subscribers", "add", "a@b,c@d\nBcc:x"], 2, "control or invisible character"),
+        (["subscribers", "add", A, "--max-items", "0"], 2, "must be 1..30"),
+        (["subscribers", "remove", "who@test.example"], 2, "is none"),
+        (["subscribers", "confirm"], 2, "give an EMAIL or TOKEN"),
+        (["subscribers", "confirm", "sometoken"], 3, "PAPERAGENT_SECRET: not set"),
+        (["subscribers", "import", "/no/such/file.csv"], 4, "No such file"),
+        (["subscribers", "rate", A, "x", "more"], 2, "is none"),
+    ],
+)
+def test_bad_arguments(run: Run, argv: list[str], code: int, message: str) -> None:
+    """bad-034, bad-190, bad-191 and more: one line with the exit code of its kind."""
+    assert message in run(*argv, code=code)
+
+
+def test_without_a_library_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 5; only ingest makes a library."""
+    monkeypatch.setenv("PAPERAGENT_HOME", str(tmp_path / "none"))
+    assert cli.main(["subscribers", "add", A]) == 5
+    assert not (tmp_path / "none").exists()
+    assert "no library" in capsys.readouterr().err
+
+
+def test_double_opt_in(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new reader is sent a code, gets no digest, confirms with the code, then gets one."""
+    assert "set PAPERAGENT_SECRET" in run("subscribers", "add", A, "--interest", "retrieved passages")
+    monkeypatch.setenv("PAPERAGENT_SECRET", SECRET)
+    assert "confirmation mail: written to" in run("subscribers", "confirm", "--ask")
+    assert "within the last day" in run("subscribers", "add", A)
+    (mail,) = (home / "outbox").glob("confirm*.eml")
+    assert b"List-Unsubscribe" not in mail.read_bytes()
+    assert "1 issues built" in run("digest", "build", *WEEK)
+    from email import message_from_bytes, policy
+
+    message = message_from_bytes(mail.read_bytes(), policy=policy.default)
+    text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    token = next(word for word in text.split() if word.count(".") >= 2 and len(word) > 30)
+    assert "confirmed" in run("subscribers", "confirm", token)
+    assert "1 issues built" in run("digest", "build", *WEEK)
+
+
+def test_subscribers_there_and_back(run: Run, home: Path, tmp_path: Path) -> None:
+    """Add, list, rate, export, import, remove."""
+    run("subscribers", "add", A, "--ask", "What is new?", "--category", "cs.CL", "--confirmed")
+    listed = json.loads(run("subscribers", "list", "--json"))["subscribers"]
+    assert [s["email"] for s in listed] == [A]
+    assert listed[0]["questions"] == ["What is new?"]
+    paper = json.loads(run("search", "retrieved passages", "--json"))["hits"][0]["paper_id"]
+    assert "more: " in run("subscribers", "rate", A, paper, "more")
+    assert "no paper with the id" in run("subscribers", "rate", A, "nonsense", "more", code=2)
+    run("subscribers", "export", "--out", str(tmp_path / "readers.csv"))
+    with (tmp_path / "readers.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["email"] for row in csv.DictReader(file)] == [A]
+    assert "removed" in run("subscribers", "remove", A)
+    assert "1 added, 0 changed, 0 skipped" in run("subscribers", "import", str(tmp_path / "readers.csv"))
+
+
+def test_the_schedule(run: Run, home: Path) -> None:
+    """A cron line and both units, which name the library and the command."""
+    told = run("digest", "schedule", "--day", "fri", "--at", "18:30", "--tz", "Europe/Berlin")
+    assert "CRON_TZ=Europe/Berlin\n30 18 * * 5 PAPERAGENT_HOME=" in told
+    assert "OnCalendar=Fri 18:30 Europe/Berlin\nPersistent=true\n" in told
+    assert f'Environment="PAPERAGENT_HOME={home}"' in told
+    assert "0 7 * * * " in run("digest", "schedule", "--day", "daily")
+    assert "0 7 * * 0 " in run("digest", "schedule", "--day", "sun")
+
+
+def test_doctor_knows_the_digest(run: Run, home: Path) -> None:
+    """The digest's files beside the library are ours."""
+    subscribe(run)
+    run("digest", "build", *WEEK)
+    run("digest", "send")
+    assert "holds nothing else" in run("doctor")

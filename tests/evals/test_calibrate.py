@@ -1,0 +1,107 @@
+"""Thresholds chosen from cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from paperagent.abstention import Thresholds
+from paperagent.errors import EvalError
+from paperagent.evals import calibrate
+from paperagent.evals.calibrate import Asked
+from paperagent.evals.cases import Case
+from paperagent.types import Answer
+
+CLEAR = [Asked(f"n{i}", 0.1 + i / 200, answerable=False) for i in range(20)]
+CLEAR += [Asked(f"y{i}", 0.5 + i / 100, answerable=True) for i in range(20)]
+
+
+def test_a_clear_gap_is_cut_in_its_middle() -> None:
+    """Where confidence separates the two, nothing is refused and everything caught, held out too."""
+    found = calibrate.calibrate(CLEAR, before=Thresholds())
+    assert found.thresholds.abstain_below == pytest.approx((0.195 + 0.5) / 2, abs=1e-3)
+    assert (found.held_out.refused, found.held_out.caught) == (0.0, 1.0)
+    assert found.thresholds.doubt_below >= found.thresholds.abstain_below
+
+
+def test_refusals_are_limited() -> None:
+    """At most the given share of the answerable is refused, to catch as many of the others as that allows."""
+    mixed = [
+        (0.1, True),
+        (0.2, False),
+        (0.3, True),
+        (0.4, False),
+        *((0.5 + i / 100, True) for i in range(18)),
+    ]
+    assert calibrate.abstain_below(mixed, 0.0) == pytest.approx(0.05, abs=0.06)
+    assert calibrate.abstain_below(mixed, 0.05) == pytest.approx(0.25)
+    assert calibrate.abstain_below(mixed, 0.1) == pytest.approx(0.45)
+
+
+def test_a_useless_signal_keeps_nothing_back() -> None:
+    """Where the unanswerable are the surer ones, no threshold within the limit helps."""
+    upside_down = [(0.9, False)] * 10 + [(0.1 + i / 100, True) for i in range(10)]
+    assert calibrate.abstain_below(upside_down, 0.05) == 0.0
+    assert calibrate.doubt_below(upside_down, 0.9) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_doubt_ends_where_answers_are_sure_enough() -> None:
+    """It is the lowest threshold with the wanted share; never below the first threshold."""
+    cases = [(0.1, False), (0.2, False), (0.3, True), (0.4, False), (0.6, True), (0.7, True)]
+    assert calibrate.doubt_below(cases, 0.9) == pytest.approx(0.5)
+    assert calibrate.doubt_below(cases, 0.7) == pytest.approx(0.25)
+    found = calibrate.calibrate(CLEAR, before=Thresholds(), sure=0.1)
+    assert found.thresholds.doubt_below == found.thresholds.abstain_below
+
+
+class FakeAgent:
+    """Answers with a confidence that stands in the question."""
+
+    def __init__(self) -> None:
+        self.options: list[dict[str, Any]] = []
+
+    def ask(self, question: str, **options: Any) -> Answer:
+        self.options.append(options)
+        words = question.split()
+        confidence = None if words[-1] == "none" else float(words[-1])
+        return Answer(question, "answered", None, "", confidence=confidence)
+
+
+def cases(yes: int, no: int) -> list[Case]:
+    return [
+        Case(id=f"c{i}", question=f"How sure {'none' if i == 0 else i / 100}", answerable=i < yes, kind="x",
+             k=7, cluster="one" if i < 2 else None)
+        for i in range(yes + no)
+    ]  # fmt: skip
+
+
+def test_cases_are_asked_without_a_model() -> None:
+    """Each in extractive mode with its own k; no confidence counts as none; clusters stay together."""
+    agent, seen = FakeAgent(), []
+    asked = calibrate.ask(agent, cases(10, 12), k=5, progress=lambda *step: seen.append(step))
+    assert {(o["mode"], o["k"]) for o in agent.options} == {("extractive", 7)}
+    assert asked[0] == Asked("one", 0.0, answerable=True)
+    assert asked[1].group == "one"
+    assert seen[-1] == ("cases", 22, 22)
+
+
+@pytest.mark.parametrize(("yes", "no"), [(9, 30), (30, 9), (0, 0)])
+def test_too_few_cases_are_refused(yes: int, no: int) -> None:
+    """Nothing is asked, and what is missing is said."""
+    agent = FakeAgent()
+    with pytest.raises(EvalError, match=rf"{yes} answerable and {no} unanswerable are too few"):
+        calibrate.ask(agent, cases(yes, no), k=5)
+    assert agent.options == []
+
+
+def test_the_curve_is_shown_and_kept() -> None:
+    """The table marks the thresholds before and after; the document holds every point."""
+    found = calibrate.calibrate(CLEAR, before=Thresholds())
+    (table,) = calibrate.tables(found)
+    marks = {row[-1] for row in table.rows if row[-1]}
+    assert {"abstain below, before", "doubt below, before"} <= marks
+    assert any(mark in ("abstain below", "doubt below") for mark in marks)
+    kept = found.to_dict()
+    assert (kept["answerable"], kept["unanswerable"], len(kept["curve"])) == (20, 20, 41)
+    assert kept["thresholds"] == found.thresholds.to_dict()

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +122,13 @@ def setup(asked: Asked, settings: Settings, given: dict[str, Any]) -> Setup:
         tape=source.tape,
         recorded=source.recorded,
     )
+
+
+def with_thresholds(how: Setup, agent: PaperAgent) -> Setup:
+    """Note the thresholds by which this library abstains, where it is quoted from."""
+    if how.mode != "extractive":
+        return how
+    return replace(how, settings={**how.settings, "thresholds": agent.thresholds().to_dict()})
 
 
 def library(

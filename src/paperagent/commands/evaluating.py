@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from paperagent.commands.options import Folder, Positive, Whole, Words, as_json, common, top_k
 from paperagent.commands.session import Session, progress_bar, show, warn
-
-if TYPE_CHECKING:
-    from paperagent.evals.rows import Row, Run
-    from paperagent.render import Block
 
 RUNS = Path("eval-runs")
 """Where runs go that are given no place, in the current folder."""
@@ -80,6 +75,7 @@ def asking(command: Any) -> Any:
 @click.argument("cases", type=Folder())
 @asking
 @click.option("--out", type=Folder(), help="The run's folder (default: a new one in eval-runs).")
+@click.option("--gate", "gate_file", type=Folder(), help="Thresholds (TOML); exit 9 where one is not kept.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @as_json
 @common
@@ -90,8 +86,10 @@ def run(session: Session, /, cases: Path, **given: Any) -> None:
     Running into the same --out again goes on where it stopped, and asks errors again.
     """
     from paperagent.commands import eval_setup
-    from paperagent.evals import runs
+    from paperagent.commands.evaluating_reports import print_tables, say
+    from paperagent.evals import gate, report, runs
 
+    limits = gate.load(given["gate_file"]) if given["gate_file"] else None
     asked = eval_setup.read_cases(cases, given)
     settings = eval_setup.read_settings(session, given)
     how = eval_setup.setup(asked, settings, given)
@@ -101,11 +99,16 @@ def run(session: Session, /, cases: Path, **given: Any) -> None:
         progress_bar(quiet=given["quiet"] or given["as_json"]) as progress,
         eval_setup.library(asked, how, settings, given, progress) as agent,
     ):
+        how = eval_setup.with_thresholds(how, agent)
         finished, rows = runs.run(agent, asked.cases, how, out, progress=progress, warn=told)
     told.end()
-    if not given["quiet"]:
-        blocks = _summary(finished, rows, out)
-        show(lambda: finished.model_dump(mode="json"), blocks, as_json=given["as_json"])
+    if given["as_json"]:
+        show(lambda: finished.model_dump(mode="json"), [], as_json=True)
+    elif not given["quiet"]:
+        print_tables(report.tables(finished, rows))
+        say(f"kept in {out}; `paperagent eval report {out} --html report.html` shows every case")
+    if limits is not None:
+        gate.enforce(limits, rows, seed=finished.seed)
 
 
 class Told:
@@ -124,19 +127,6 @@ class Told:
         """Say how many were only counted."""
         if self.count > SHOWN_PROBLEMS:
             warn(f"{self.count - SHOWN_PROBLEMS} more like this; `paperagent eval cases check` lists them")
-
-
-def _summary(finished: Run, rows: Sequence[Row], out: Path) -> Iterator[Block]:
-    from paperagent.render import Block, row_blocks
-
-    found = [
-        (name, f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f}), n {f.n}")
-        for name, f in finished.metrics.items()
-        if f.value is not None and f.low is not None and f.high is not None
-    ]
-    yield from row_blocks(found)
-    yield from (Block("note", f"{row.id}: {row.error}") for row in rows if row.state == "error")
-    yield Block("text", f"kept in {out}")
 
 
 @evaluation.command("init")

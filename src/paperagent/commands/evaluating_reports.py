@@ -57,10 +57,10 @@ def report(*, run: Path, **given: Any) -> None:
     if given["as_json"]:
         show(lambda: found.model_dump(mode="json"), [], as_json=True)
     elif given["page"] is given["markdown"] is given["junit"] is None:
-        _print(tables)
+        print_tables(tables)
     if limits is not None:
         gate.enforce(limits, answered, seed=found.seed)
-        _say(f"gate {limits.name}: kept")
+        say(f"gate {limits.name}: kept")
 
 
 def _cases(path: Path | None) -> dict[str, Case]:
@@ -99,16 +99,16 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
     if as_json:
         show(found.to_dict, [], as_json=True)
     else:
-        _print(writer.compared(found))
+        print_tables(writer.compared(found))
         for note in found.notes:
-            _say(f"Note: {note}.")
-        _say(f"Verdict: {found.sentence}")
+            say(f"Note: {note}.")
+        say(f"Verdict: {found.sentence}")
     if found.verdict == "worse":
         worse = ", ".join(c.name for c in found.changes if c.verdict == "worse")
         raise GateError(f"compare: B is worse than A on {worse}; `paperagent eval report` shows the cases")
     if limits is not None:
         gate.enforce(limits, after[1], seed=after[0].seed)
-        _say(f"gate {limits.name}: kept")
+        say(f"gate {limits.name}: kept")
 
 
 @click.command()
@@ -138,7 +138,7 @@ def calibrate(session: Session, /, *, cases: Path | None, **given: Any) -> None:
     with session.agent(top_k=given["top_k"], mode="extractive") as agent:
         if cases is None:
             agent.set_thresholds(None)
-            _say("the library has the thresholds again that paperagent comes with")
+            say("the library has the thresholds again that paperagent comes with")
             return
         before = agent.thresholds()
         with progress_bar(quiet=given["as_json"]) as progress:
@@ -158,9 +158,9 @@ def _show_calibration(found: Calibration, *, kept: bool, as_json: bool) -> None:
     if as_json:
         show(lambda: {**found.to_dict(), "kept": kept}, [], as_json=True)
         return
-    _print(tables(found))
+    print_tables(tables(found))
     now = found.thresholds
-    _say(
+    say(
         f"{'Kept with the library' if kept else 'Not kept'}: abstain below {now.abstain_below:g}, "
         f"closest passages below {now.doubt_below:g}"
     )
@@ -192,9 +192,9 @@ def selftest(session: Session, /, **given: Any) -> None:
     if given["as_json"]:
         show(lambda: [c.to_dict() for c in found], [], as_json=True)
     else:
-        _print([writer.selftest(found)])
+        print_tables([writer.selftest(found)])
         if given["missed"]:
-            _print(_misses(found))
+            print_tables(_misses(found))
     testing.require(found, floor=testing.FLOOR if given["floor"] is None else given["floor"])
 
 
@@ -223,7 +223,7 @@ def _misses(found: Iterable[Caught]) -> list[Table]:
     return [Table("Not seen, or flagged wrongly", ("kind", "first claim"), tuple(rows), words=True)]
 
 
-def _print(tables: Iterable[Table]) -> None:
+def print_tables(tables: Iterable[Table]) -> None:
     """Print aligned text on a terminal, Markdown elsewhere."""
     from paperagent.evals.tables import markdown, text
 
@@ -233,7 +233,8 @@ def _print(tables: Iterable[Table]) -> None:
         sys.stdout.write(markdown(tables))
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print one line under what stands there."""
     from paperagent.errors import visible
 
     sys.stdout.write(f"\n{visible(line)}\n")

@@ -1,0 +1,127 @@
+"""Time mail: messages built, and messages sent to a server on this machine with every commit durable.
+
+    python bench/mail.py [--shared ../shared] [--only build|send] [--json FILE]
+
+The issue is that of the sample feed for nobody in particular. The server is aiosmtpd in a process
+of its own, one connection; each message costs three commits (claim, DATA, result) with synchronous=FULL.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from figures import Figure, run
+
+from paperagent import PaperAgent, config
+from paperagent.digest import message
+from paperagent.digest.database import now
+from paperagent.digest.period import parse_week
+from paperagent.digest.records import Draft
+from paperagent.digest_desk import DigestDesk
+from paperagent.feeds import sample
+
+READERS = 500
+SECRET = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # noqa: S105 - made up
+SERVER = """
+import sys, time
+from aiosmtpd.controller import Controller
+class Sink:
+    async def handle_DATA(self, server, session, envelope):
+        return "250 taken"
+controller = Controller(Sink(), hostname="127.0.0.1", port=int(sys.argv[1]))
+controller.start()
+print("ready", flush=True)
+sys.stdin.read()
+controller.stop()
+"""
+
+
+@dataclass
+class Post:
+    """A digest with an issue for each of many readers, and the address of a server."""
+
+    desk: DigestDesk
+    kilobytes: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print the table."""
+    with tempfile.TemporaryDirectory() as folder, server() as url:
+        return run(
+            str(__doc__), {"build": builds, "send": sends}, lambda _: prepared(Path(folder), url), argv
+        )
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run a mail server; give its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    try:
+        yield f"smtp://127.0.0.1:{port}"
+    finally:
+        process.communicate(timeout=20)
+
+
+def prepared(folder: Path, url: str) -> Post:
+    """Ingest the sample, build its issue, and freeze a copy for each reader."""
+    settings = config.load(
+        home=folder / "library",
+        embedder="none",
+        mode="extractive",
+        smtp_url=url,
+        mail_from="Paper digest <digest@papers.example.org>",
+        public_url="https://papers.example.org",
+        secret=SECRET,
+    )
+    with PaperAgent(settings=settings) as agent:
+        agent.ingest(sample.path(), date="2026-06-24")
+    desk, week = DigestDesk(settings), parse_week("2026-W26")
+    desk.build(week)
+    (whole,) = desk.ledger.general()
+    drafts = []
+    for n in range(READERS):
+        reader = desk.subscribers.add(f"reader{n}@test.example", confirmed=True).subscriber
+        draft = Draft(week, reader.id, whole.subject, whole.preheader, whole.html, whole.text, whole.papers)
+        name = message.message_id(draft.issue_id, reader.email, desk.post.domain)
+        drafts.append(
+            Draft(week, reader.id, whole.subject, whole.preheader, whole.html, whole.text, whole.papers, name)
+        )
+    desk.ledger.freeze(drafts, now())
+    return Post(desk, len(whole.html.encode()) / 1000)
+
+
+def builds(post: Post) -> list[Figure]:
+    """Build every message from the ledger, and send none."""
+    due = post.desk.ledger.due(now())
+    begin = time.perf_counter()
+    for one in due:
+        post.desk.post.compose(post.desk.ledger.issue(one.issue_id), one)
+    rate = len(due) / (time.perf_counter() - begin)
+    return [Figure("messages built", rate, "/s", 150, at_least=True, note=f"{post.kilobytes:.0f} KB of HTML")]
+
+
+def sends(post: Post) -> list[Figure]:
+    """Send every message over one connection: build, three commits, SMTP."""
+    begin = time.perf_counter()
+    report = post.desk.send()
+    rate = report.counts["sent"] / (time.perf_counter() - begin)
+    note = f"{report.counts['sent']} over one connection, 3 commits each"
+    return [Figure("messages sent", rate, "/s", 100, at_least=True, note=note)]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from paperagent.digest.issue import Profile, Why
 from paperagent.digest.labels import Labels
-from paperagent.digest.shelf import SAME_COSINE, Candidate, Shelf, matrix
+from paperagent.digest.shelf import SAME_COSINE, Earlier, Shelf, matrix
 from paperagent.digest.topics import topics
 from paperagent.digest.wishes import Wish
 
@@ -55,9 +55,9 @@ class Judged:
 class Taste:
     """The papers by which a reader showed what they like, found in the library."""
 
-    liked: Sequence[Candidate] = ()
-    disliked: Sequence[Candidate] = ()
-    shown: Sequence[Candidate] = ()
+    liked: Sequence[Earlier] = ()
+    disliked: Sequence[Earlier] = ()
+    shown: Sequence[Earlier] = ()
 
 
 class Judge:
@@ -80,13 +80,14 @@ class Judge:
 
         rows = [(w.why, self._relevant(w)) for w in wishes]
         if not rows:
-            rows = [(Why("liked", c.paper.title), self._like(c)) for c in taste.liked]
+            rows = [(Why("liked", c.title), self._like(c)) for c in taste.liked]
         weight = _UPVOTES
         if not rows:
             rows, weight = self._typical(among, profile), _UPVOTES_ALONE
         scores = np.stack([row for _, row in rows])
-        best = scores.max(axis=0) + self._leaning(taste) + np.float32(weight) * self._votes
-        best[~among] = -np.inf
+        best = np.where(among, scores.max(axis=0) + np.float32(weight) * self._votes, np.float32(-np.inf))
+        relevant = np.flatnonzero(np.isfinite(best))
+        best[relevant] += self._leaning(taste, relevant)
         # Rounded, so that the last bits of a matrix product decide nothing.
         return Judged(best.round(4), scores.argmax(axis=0), tuple(why for why, _ in rows))
 
@@ -98,35 +99,35 @@ class Judge:
         kept: Scores = np.where(on_it, match.score, np.float32(-np.inf))
         return kept
 
-    def _like(self, liked: Candidate) -> Scores:
+    def _like(self, liked: Earlier) -> Scores:
         import numpy as np
 
-        cosine = self._nearest([liked])
+        cosine = self._nearest([liked], np.arange(len(self._shelf)))
         alike = (cosine >= _LIKED_FLOOR) & (cosine < SAME_COSINE)
         kept: Scores = np.where(alike, cosine + np.float32(_LIKED_LIFT), np.float32(-np.inf))
         return kept
 
-    def _nearest(self, others: Sequence[Candidate]) -> Scores:
-        """Return the cosine of each paper to the nearest of ``others``; 0 where vectors lack."""
+    def _nearest(self, others: Sequence[Earlier], rows: NDArray[np.int64]) -> Scores:
+        """Return the cosine of the papers ``rows`` to the nearest of ``others``; 0 where vectors lack."""
         import numpy as np
 
-        rows, known = matrix([c.vector for c in others])
-        rows = rows[known]
-        if not len(rows) or rows.shape[1] != self._shelf.vectors.shape[1]:
-            return np.zeros(len(self._shelf), np.float32)
-        nearest: Scores = (self._shelf.vectors @ rows.T).max(axis=1)
+        vectors, known = matrix([c.vector for c in others])
+        vectors = vectors[known]
+        if not len(vectors) or vectors.shape[1] != self._shelf.vectors.shape[1]:
+            return np.zeros(len(rows), np.float32)
+        nearest: Scores = (self._shelf.vectors[rows] @ vectors.T).max(axis=1)
         return nearest
 
-    def _leaning(self, taste: Taste) -> Scores:
-        """Return what liking, disliking and having seen similar papers adds to each paper."""
+    def _leaning(self, taste: Taste, rows: NDArray[np.int64]) -> Scores:
+        """Return what liking, disliking and having seen similar papers adds to the papers ``rows``."""
         import numpy as np
 
-        total = np.zeros(len(self._shelf), np.float32)
+        total = np.zeros(len(rows), np.float32)
         for weight, papers in ((_TASTE, taste.liked), (-_TASTE, taste.disliked)):
             if papers:
-                total += np.float32(weight) * np.clip(self._nearest(papers) - _TASTE_FROM, 0, None)
+                total += np.float32(weight) * np.clip(self._nearest(papers, rows) - _TASTE_FROM, 0, None)
         if taste.shown:
-            nearest = self._nearest(taste.shown)
+            nearest = self._nearest(taste.shown, rows)
             total -= np.float32(_SEEN) * np.clip(nearest - _SEEN_FROM, 0, None)
             total[nearest >= SAME_COSINE] = -np.inf
         return total
@@ -148,6 +149,6 @@ class Judge:
             covered[topic.members] = True
             rows.append((category or Why("central", labels.name(topic.phrase)), row))
         if covered.sum() < profile.max_items:
-            central = self._shelf.vectors @ self._shelf.vectors[among].mean(axis=0)
+            central = self._shelf.cosines(self._shelf.vectors[among].mean(axis=0))
             rows.append((category or Why("upvotes" if voted else "central", ""), central))
         return rows

@@ -9,7 +9,7 @@ from paperagent.digest import themes
 from paperagent.digest.issue import Chosen, Group, Period, Profile, Selection, Why
 from paperagent.digest.judging import Judge, Judged, Taste
 from paperagent.digest.labels import Labels
-from paperagent.digest.shelf import Candidate, Shelf, title_key
+from paperagent.digest.shelf import Candidate, Earlier, Shelf, title_key
 from paperagent.digest.wishes import QueryEmbedder, Vocabulary, Wishes
 from paperagent.types import Paper, in_category
 
@@ -33,7 +33,8 @@ _HANDICAP = 0.6
 
 Long and rare wishes score lower than short and common ones; papers were judged relevant before this.
 """
-_REMEMBERED = 50_000
+_REMEMBERED, _READ = 50_000, 2_000
+"""Papers of other periods kept in memory, about 1 kB each; read at a time."""
 
 
 class Library(Vocabulary, Protocol):
@@ -67,7 +68,7 @@ class Selector:
         self._changed = {name: c.paper for c in papers for name in c.names}
         self._number = {name: i for i, names in enumerate(self._shelf.names) for name in names}
         self._titled = {title: i for i, title in enumerate(self._shelf.titles) if title}
-        self._seen: dict[str, Candidate] = {}
+        self._seen: dict[str, Earlier] = {}
         self._masks: dict[tuple[str, ...], Mask] = {}
         self._labels: Labels | None = None
 
@@ -113,26 +114,27 @@ class Selector:
             )
         return self._masks[categories]
 
-    def _known_to(self, profile: Profile, shown: Sequence[Candidate]) -> Mask:
+    def _known_to(self, profile: Profile, shown: Sequence[Earlier]) -> Mask:
         """Return which papers the reader was shown: by any of their ids, or their title."""
         import numpy as np
 
         names = {*profile.shown, *profile.disliked, *(name for c in shown for name in c.names)}
         numbers = {self._number.get(name) for name in names}
-        numbers |= {self._titled.get(title_key(c.paper.title)) for c in shown}
+        numbers |= {self._titled.get(title_key(c.title)) for c in shown}
         mask = np.zeros(len(self._shelf), bool)
         mask[[n for n in numbers if n is not None]] = True
         return mask
 
-    def _recall(self, paper_ids: Iterable[str]) -> list[Candidate]:
+    def _recall(self, paper_ids: Iterable[str]) -> list[Earlier]:
         """Return papers of any period by id, in the order of the ids; unknown ones are left out."""
         wanted = sorted(set(paper_ids))
         missing = [i for i in wanted if i not in self._seen]
         if len(self._seen) + len(missing) > _REMEMBERED:
             self._seen.clear()
             missing = wanted
-        if missing:
-            self._seen.update(self._library.arrivals(missing))
+        for start in range(0, len(missing), _READ):
+            found = self._library.arrivals(missing[start : start + _READ])
+            self._seen.update((i, Earlier.of(candidate)) for i, candidate in found.items())
         return [self._seen[i] for i in wanted if i in self._seen]
 
     def _updates(self, profile: Profile) -> tuple[Paper, ...]:
@@ -181,7 +183,6 @@ def _pick(judged: Judged, shelf: Shelf, size: int) -> tuple[list[int], list[int]
     if not len(pool):
         return [], []
     vectors = shelf.vectors[pool]
-    cosines = vectors @ vectors.T
     gain, reason = judged.scores[pool].copy(), judged.reason[pool]
     closest = np.zeros(len(pool), np.float32)
     turns = np.zeros(len(judged.whys), np.float32)
@@ -195,7 +196,7 @@ def _pick(judged: Judged, shelf: Shelf, size: int) -> tuple[list[int], list[int]
         best = int(worth.argmax())
         taken.append(best)
         gain[best] = -np.inf
-        closest = np.maximum(closest, cosines[best])
+        closest = np.maximum(closest, np.einsum("ij,j->i", vectors, vectors[best]))
         turns[reason[best]] += 1
     left = [int(pool[i]) for i in range(len(pool)) if i not in set(taken)]
     return [int(pool[i]) for i in taken], left[:ALSO]

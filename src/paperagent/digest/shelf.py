@@ -67,6 +67,25 @@ class Candidate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is kept of a paper by which a reader is known: little, because a year has thousands."""
+
+    title: str
+    names: tuple[str, ...]
+    vector: NDArray[np.float16] | None
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Earlier:
+        """Take it from a paper of the library."""
+        import numpy as np
+
+        vector = candidate.vector
+        return cls(
+            candidate.paper.title, candidate.names, None if vector is None else vector.astype(np.float16)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """How papers answer a query; one entry a paper."""
 
@@ -122,15 +141,23 @@ class Shelf:
         weights = [stats.idf(s) for s in stems]
         lexical = self._postings.shares(stems, weights, stats.average_length)
         expected = np.where(lexical > 0, _EXPECTED + _EXPECTED_SLOPE * lexical, 0)
-        cosine = np.where(self.known, self.vectors @ vector, expected) if vector is not None else expected
+        # Not @ in what is done for each reader: it wakes the threads of BLAS, which wait for busy cores.
+        cosine = expected if vector is None else np.where(self.known, self.cosines(vector), expected)
         score = (LEXICAL_WEIGHT * lexical + cosine).astype(np.float32)
         held, titled = (p.covered(stems, weights) for p in (self._postings, self._title_postings))
         if vector is None:
             return Match(score, _by_words(lexical, held, titled))
         best = self.vectors[np.argsort(-score, kind="stable")[:_BEST]].mean(axis=0)
-        alike = self.vectors @ (best / max(float(np.linalg.norm(best)), 1e-6))
+        alike = self.cosines(best / max(float(np.linalg.norm(best)), 1e-6))
         by_all = 6.4 * cosine + 1.0 * held + 2.1 * titled + 4.9 * alike - 7.05
         return Match(score, np.where(self.known, by_all, _by_words(lexical, held, titled)).astype(np.float32))
+
+    def cosines(self, vector: Vector) -> Scores:
+        """Return the cosine of each paper to a unit vector, shape [n]."""
+        import numpy as np
+
+        found: Scores = np.einsum("ij,j->i", self.vectors, vector)
+        return found
 
 
 def _by_words(lexical: Scores, held: Scores, titled: Scores) -> Scores:
@@ -183,7 +210,7 @@ class _Postings:
             yield self._owners[span], self._counts[span]
 
 
-def matrix(vectors: Sequence[Vector | None]) -> tuple[Matrix, NDArray[np.bool_]]:
+def matrix(vectors: Sequence[Vector | NDArray[np.float16] | None]) -> tuple[Matrix, NDArray[np.bool_]]:
     """Return the vectors as rows, zero where there is none, and which rows have one."""
     import numpy as np
 

@@ -176,12 +176,11 @@ class Replayer:
     def hearing(self, case_id: str) -> Iterator[list[Call]]:
         """Answer this thread's calls from the recording of a case; yield what it used of it."""
         row = self._rows.get(case_id)
-        if row is None or row.raw is None:
-            raise EndpointError(
-                f"replay: case {visible(case_id)} was not recorded; ask a model", kind="replay"
-            )
-        if row.state == "error":
+        if row is not None and row.state == "error":
             raise EndpointError(f"replay: it was an error when recorded: {row.error}", kind="replay")
+        if row is None or row.raw is None:
+            shown = visible(case_id)
+            raise EndpointError(f"replay: case {shown} was not recorded; ask a model", kind="replay")
         used: list[Call] = []
         self._now.waiting, self._now.used = _Waiting(case_id, list(row.raw)), used
         try:

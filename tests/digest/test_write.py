@@ -57,6 +57,15 @@ def test_few_themes_still_give_three_sentences() -> None:
     assert len({c.text for c in issue.overview}) == 3
 
 
+def test_a_heading_stands_once() -> None:
+    """Groups of one key and name are one theme."""
+    chosen = selection(sample(6))
+    first, second = chosen.groups
+    alike = replace(second, key=first.key, name=first.name)
+    (theme,) = Writer(Words()).write(replace(chosen, groups=(first, alike))).themes
+    assert [i.paper for i in theme.items] == sample(6)
+
+
 def test_citations_are_numbered_in_reading_order() -> None:
     """From 1, each sentence once, in the order in which a reader meets them."""
     issue = written(questions=(ASKED,))

@@ -25,6 +25,7 @@ from paperagent.digest.standing import (
     RememberingEmbedder,
     RememberingEncoder,
 )
+from paperagent.digest.themes import OTHER_NAME
 from paperagent.errors import EndpointError, visible
 from paperagent.evidence import LIST_MARGIN
 from paperagent.highlights import Highlights, highlights
@@ -150,7 +151,8 @@ class Writer:
         Raises:
             PaperAgentError: the issue does not pass its check and must not be sent.
         """
-        written = [_Group(g, tuple(w for c in g.chosen if (w := self._item(c)))) for g in selection.groups]
+        groups = _distinct(selection.groups)
+        written = [_Group(g, tuple(w for c in g.chosen if (w := self._item(c)))) for g in groups]
         written = [g for g in written if g.items]
         shown = [w.chosen.paper for g in written for w in g.items]
         kept = {p.paper_id for p in shown}
@@ -159,7 +161,8 @@ class Writer:
         overview = tuple(map(numbers.take, self._overview(written)))
         themes = tuple(self._theme(g, numbers) for g in written)
         standing, asked = self._standing(selection.profile.questions, shown, numbers)
-        drafts = [d for g in written if (d := self._drafts.get(g.group.key))]
+        keys = dict.fromkeys(g.group.key for g in written)
+        drafts = [self._drafts[key] for key in keys if key in self._drafts]
         issue = Issue(
             period=selection.period,
             overview=overview,
@@ -224,7 +227,8 @@ class Writer:
         return chosen[:OVERVIEW]
 
     def _theme(self, group: _Group, numbers: Numbers) -> Theme:
-        name = self._drafts.get(group.group.key, _NO_DRAFT).name or group.group.name
+        own = None if group.group.name == OTHER_NAME else self._drafts.get(group.group.key, _NO_DRAFT).name
+        name = own or group.group.name
         items = (Item(w.chosen.paper, tuple(map(numbers.take, w.said)), w.chosen.why) for w in group.items)
         return Theme(name, tuple(items))
 
@@ -262,8 +266,19 @@ def _standing(answer: Answer, numbers: Numbers) -> Standing:
     return Standing(answer.question, tuple(map(numbers.take, claims)), " ".join(_doubt(answer.notes)))
 
 
+def _distinct(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups with those of one key and name joined: a heading stands once."""
+    joined: dict[tuple[str, str], Group] = {}
+    for group in groups:
+        known = joined.get((group.key, group.name))
+        joined[group.key, group.name] = (
+            replace(group, chosen=(*known.chosen, *group.chosen)) if known else group
+        )
+    return list(joined.values())
+
+
 def _groups(selections: Iterable[Selection]) -> Iterator[Group]:
-    return (g for s in selections for g in s.groups)
+    return (g for s in selections for g in _distinct(s.groups))
 
 
 def _few(answer: Answer) -> list[Said]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html as stdlib_html
+import json
 import re
 from html.parser import HTMLParser
 
@@ -13,6 +14,7 @@ from paperagent.abstention import Thresholds
 from paperagent.evals import case_html, curves, html, plots
 from paperagent.evals.calibrate import Asked, calibrate
 from paperagent.evals.cases import Case
+from paperagent.evals.rows import Call
 
 VOID = {"meta", "input"}
 
@@ -131,6 +133,18 @@ def test_a_failed_check_is_marked() -> None:
     assert "✗ negation" not in text
     assert 'class="pair failed"' in shown
     assert 'class="pair failed"' not in case_html.case(made_run.row("good"))
+
+
+def test_a_claim_that_was_kept_back_is_shown_with_its_reason() -> None:
+    """What the answer lacks of the model's reply stands beside its sentences; what it has does not."""
+    reply = {"claims": [{"text": made_run.SENTENCE.replace("4.2", "5.9"), "evidence": ["1.1", "8.8"]},
+                        {"text": made_run.SENTENCE, "evidence": ["1.1"]}, "nonsense"]}  # fmt: skip
+    call = Call(schema_name="answer", text=json.dumps(reply), shown={"1.1": made_run.SENTENCE})
+    text = case_html.case(made_run.row("c", raw=(call, Call(schema_name="plan", text="[1"))))
+    assert text.count('class="pair failed"') == 1
+    assert "<mark>5.9%</mark>" in text
+    assert "✗ numbers" in text
+    assert "✗ points at 8.8, which was not shown" in text
 
 
 def test_what_was_wanted_is_shown_where_the_cases_are_given() -> None:

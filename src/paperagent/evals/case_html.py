@@ -7,12 +7,14 @@ way from a text into the page.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from paperagent.checks import check
 from paperagent.citations import DOUBT
 from paperagent.evals.cases import Case
+from paperagent.evals.failures import pointers, written
 from paperagent.evals.report import FAILURE_ABOUT
 from paperagent.evals.rows import Row
 from paperagent.evals.scorers import METRICS
@@ -54,6 +56,8 @@ def _body(row: Row, wanted: Case | None) -> Iterator[str]:
         yield f'<p class="soft">{FAILURE_ABOUT[row.failure].capitalize()}{detail}.</p>'
     if row.answer is not None:
         yield _answer(row.answer, row.confidence)
+    if kept_back := "".join(_withheld(row)):
+        yield f"<div><h3>Written by the model, but not shown</h3>{_HEAD}{kept_back}</div>"
     parts = [_wanted(wanted, row) if wanted else "", _found(row, wanted), _scores(row)]
     yield f'<div class="two-up">{"".join(parts)}</div>'
     if row.raw:
@@ -72,11 +76,41 @@ def _answer(answer: Mapping[str, Any], confidence: float | None) -> str:
     notes = "".join(f'<p class="soft small">{said(note)}</p>' for note in answer.get("notes", ()))
     by_n = {c["n"]: c for c in answer["citations"]}
     if answer["claims"]:
-        top = '<div class="pair head"><div>Claim</div><div>Cited sentence</div></div>'
-        return f"<div>{head}{top}{''.join(_claim(c, by_n) for c in answer['claims'])}{notes}</div>"
+        return f"<div>{head}{_HEAD}{''.join(_claim(c, by_n) for c in answer['claims'])}{notes}</div>"
     first = str(answer["answer"]).partition("\n\n")[0]
     quotes = "".join(map(_quote, answer["citations"]))
     return f"<div>{head}<p>{said(first) or '<em>Nothing.</em>'}</p>{quotes}{notes}</div>"
+
+
+_HEAD = '<div class="pair head"><div>Claim</div><div>Cited sentence</div></div>'
+
+
+def _withheld(row: Row) -> Iterator[str]:
+    """Lay out the claims of the model's replies that the answer does not have, with the checks they fail."""
+    shown = {plain(str(c["text"])) for c in (row.answer or {}).get("claims", ())}
+    for call in row.raw or ():
+        for claim in written(call):
+            text = str(claim.get("text", ""))
+            if plain(text) not in shown:
+                yield _kept_back(text, pointers(claim), call.shown)
+
+
+def _kept_back(text: str, at: Sequence[str], sentences: Mapping[str, str]) -> str:
+    quotes = [sentences[p] for p in at if p in sentences]
+    verdict = check(text, quotes)
+    failed = [name for name, passed in verdict.checks.items() if passed is False] if quotes else []
+    failed += [f"points at {p}, which was not shown" for p in at if p not in sentences]
+    chips = "".join(f'<span class="chip bad">✗ {said(name)}</span>' for name in failed)
+    reasons = said("; ".join(verdict.reasons)) if quotes else ""
+    claim = f'{_marked(text, " ".join(quotes))}<div class="checks">{chips}</div>'
+    quoted = "".join(f"<blockquote>{said(q)}</blockquote>" for q in quotes) or _NO_SENTENCE
+    return (
+        f'<div class="pair failed"><div>{claim}<div class="soft small">{reasons}</div></div>'
+        f"<div>{quoted}</div></div>"
+    )
+
+
+_NO_SENTENCE = '<span class="soft">No sentence.</span>'
 
 
 def _claim(claim: Mapping[str, Any], by_n: Mapping[int, Mapping[str, Any]]) -> str:
@@ -90,7 +124,7 @@ def _claim(claim: Mapping[str, Any], by_n: Mapping[int, Mapping[str, Any]]) -> s
     doubt = f": {DOUBT[support]}" if support in DOUBT else ""
     chips = f'<span class="chip {_SUPPORT.get(support, "bad")}">{said(support + doubt)}</span>'
     chips += "".join(f'<span class="chip bad">✗ {said(name)}</span>' for name in failed)
-    quotes = "".join(map(_quote, cited)) or '<span class="soft">No sentence.</span>'
+    quotes = "".join(map(_quote, cited)) or _NO_SENTENCE
     bad = " failed" if failed or _SUPPORT.get(support, "bad") == "bad" else ""
     text = _marked(str(claim["text"]), " ".join(str(c["quote"]) for c in cited))
     return (
@@ -167,7 +201,9 @@ def _scores(row: Row) -> str:
         metric = METRICS.get(name)
         if score is None or metric is None:
             continue
-        below = metric.better == "higher" and metric.group != "effort" and score < 1
+        below = metric.group != "effort" and (
+            score < 1 if metric.better == "higher" else metric.share and score
+        )
         items.append(
             f"<div{' class=low' if below else ''}><span>{said(name)}</span><span>{number(score)}</span></div>"
         )

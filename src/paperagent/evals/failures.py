@@ -47,9 +47,9 @@ def _kept_back_what_was_right(case: Case, answer: Answer, raw: Sequence[Call] | 
         return False
     if raw is None:
         return answer.reason == "withheld_unsupported"
-    sound = [claim for call in raw for claim in _claims(call.text) if _adds_nothing(claim, call.shown)]
+    sound = [claim for call in raw for claim in written(call) if _adds_nothing(claim, call.shown)]
     text = plain(" ".join(str(claim.get("text", "")) for claim in sound))
-    shown = [plain(call.shown[p]) for call in raw for c in sound for p in _pointers(c) if p in call.shown]
+    shown = [plain(call.shown[p]) for call in raw for c in sound for p in pointers(c) if p in call.shown]
     pointed = not case.evidence or any(plain(e) in s or s in plain(e) for e in case.evidence for s in shown)
     said = all(held(text, case.must_include)) and not any(held(text, case.must_not))
     return bool(sound) and pointed and said
@@ -60,21 +60,22 @@ _DENIAL = re.compile(r"\b(?:not?|never|none|without|cannot|neither|nor)\b|n't\b"
 
 
 def _adds_nothing(claim: Mapping[str, Any], shown: Mapping[str, str]) -> bool:
-    sources = plain(" ".join(shown.get(p, "") for p in _pointers(claim)))
+    sources = plain(" ".join(shown.get(p, "") for p in pointers(claim)))
     text = plain(str(claim.get("text", "")))
     numbers = set(_NUMBER.findall(text)) <= set(_NUMBER.findall(sources))
     return bool(sources) and numbers and len(_DENIAL.findall(text)) <= len(_DENIAL.findall(sources))
 
 
-def _pointers(claim: Mapping[str, Any]) -> list[str]:
+def pointers(claim: Mapping[str, Any]) -> list[str]:
+    """Return what a written claim points at; nothing where it points at no list."""
     found = claim.get("evidence")
     return [str(p) for p in found] if isinstance(found, list) else []
 
 
-def _claims(text: str) -> list[dict[str, Any]]:
+def written(call: Call) -> list[dict[str, Any]]:
     """Return the claims of a reply that is plain JSON; none of any other."""
     try:
-        found = json.loads(text)
+        found = json.loads(call.text)
     except (ValueError, RecursionError):
         return []
     claims = found.get("claims") if isinstance(found, dict) else None

@@ -313,3 +313,14 @@ def test_doctor_knows_the_digest(run: Run, home: Path) -> None:
     run("digest", "build", *WEEK)
     run("digest", "send")
     assert "holds nothing else" in run("doctor")
+
+
+def test_an_endpoint_that_is_down_costs_no_issue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bad-346: the sentences are quoted instead, which the build says; exit 0."""
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
+    monkeypatch.setenv("PAPERAGENT_MODEL", "some-model")
+    monkeypatch.setenv("PAPERAGENT_TIMEOUT", "2")
+    subscribe(run)
+    told = run("digest", "build", *WEEK, "--mode", "llm")
+    assert "2 issues built" in told
+    assert "paperagent: warning: " in told

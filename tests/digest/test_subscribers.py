@@ -172,6 +172,15 @@ def test_a_confirmation_mail_goes_out_once_a_day(desk: Desk) -> None:
     assert not desk.subscribers.may_ask(desk.subscribers.find(A))
 
 
+def test_there_is_a_limit_to_readers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bad-036: more than a hundred thousand are refused; who is there can still be changed."""
+    monkeypatch.setattr("paperagent.digest.subscribers.MAX_SUBSCRIBERS", 1)
+    desk.subscribers.add(A)
+    desk.subscribers.add(A, confirmed=True)
+    with pytest.raises(InputError, match="that is the limit"):
+        desk.subscribers.add("b@test.example")
+
+
 # --- wishes ---
 
 

@@ -85,6 +85,7 @@ LONG = {
     "app": "the public class: one method a thing that a person can do, each with its docstring",
     "chat": "the loop with its commands, one method each",
     "checks.antonyms": "a word list",
+    "config": "every setting in one place, each with its line of help",
     "checks.synonyms": "a word list",
     "checks.tokens": "one reader of claims and evidence, whose parts share the patterns",
     "generate": "one session of asking a model, whose steps share their state",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from paperagent.generate import Writer
     from paperagent.openai_embed import OpenAIEmbedder
     from paperagent.plan import Effort, TextModel
-    from paperagent.store import Health, LocalStore
+    from paperagent.store import Health, Shard, Store
 
 Progress = Callable[[str, int, int | None], None]
 """Called as ``progress(stage, done, total)``; stages are ``read``, ``index`` and ``embed``."""
@@ -70,7 +70,7 @@ class PaperAgent:
         """What the person should know about this set-up, such as a missing embedding model."""
         self._unsaid: tuple[str, ...] = ()
         self._lock = threading.RLock()
-        self._store: LocalStore | None = None
+        self._store: Store | None = None
         self._file: tuple[int, int] | None = None
         """Which file the store has open, to notice that the library was replaced."""
         self._tools: wiring.Models | None = None
@@ -87,34 +87,38 @@ class PaperAgent:
         date: Day = None,
         progress: Progress | None = None,
         vectors: bool = True,
+        shard: str | None = None,
     ) -> IngestReport:
         """Read feeds into the library and return what changed.
 
         Papers are searchable by their words as soon as they are read; vectors follow, and may
         be interrupted and taken up again by any later ingest. ``date`` is the day on which a
-        feed without dates listed its papers.
+        feed without dates listed its papers. ``shard`` ``"2/8"`` reads, and embeds, the second of
+        eight shares, so that eight processes fill one library on a server.
 
         Raises:
-            InputError: no source, or one that is no path.
+            InputError: no source, or one that is no path; a share that is none.
             FeedError: a feed cannot be read; feeds before it are kept.
             StoreError, StoreLockedError: the library cannot be written.
         """
         day = arguments.day(date, "date")
-        report = _merged([self._ingest_one(s, day, progress) for s in arguments.sources(sources)])
+        share = arguments.shard(shard)
+        report = _merged([self._ingest_one(s, day, progress, share) for s in arguments.sources(sources)])
         store = self._open()
         embedder = self._embedder() if vectors else None
         added = pending = 0
         if embedder is not None:
-            added, pending = store.catch_up_vectors(embedder, progress=progress)
+            added, pending = store.catch_up_vectors(embedder, progress=progress, shard=share)
         return _with_vectors(report, store, added, pending, notes=self.notes if vectors else ())
 
     def _ingest_one(
-        self, source: str | Path, date: dt.date | None, progress: Progress | None
+        self, source: str | Path, date: dt.date | None, progress: Progress | None, shard: Shard | None
     ) -> IngestReport:
         from paperagent import feeds
 
         with feeds.read(source, date=date) as feed:  # first, so that a bad feed creates no library
-            return self._open(create=True).ingest(feed.records, today=arguments.today(), progress=progress)
+            records = feed.records if shard is None else shard.of_records(feed.records)
+            return self._open(create=True).ingest(records, today=arguments.today(), progress=progress)
 
     # --- questions ---
 
@@ -395,16 +399,18 @@ class PaperAgent:
 
     # --- adapters ---
 
-    def _open(self, *, create: bool = False) -> LocalStore:
-        from paperagent.store import LocalStore
-
+    def _open(self, *, create: bool = False) -> Store:
         with self._lock:
-            if self._store is not None and self._file != _file_identity(self.home):
+            if self._store is not None and self._file != self._place():
                 self.close()  # another library stands in this place now, or none
             if self._store is None:
-                self._store = LocalStore(self.home, create=create)
-                self._file = _file_identity(self.home)
+                self._store = wiring.open_store(self.settings, create=create)
+                self._file = self._place()
             return self._store
+
+    def _place(self) -> tuple[int, int] | None:
+        """Return what tells the library's file from another in its place; None where a server keeps it."""
+        return None if self.settings.chroma_url else _file_identity(self.home)
 
     def _answerer(self) -> Pipeline:
         from paperagent.answer import Pipeline
@@ -503,7 +509,7 @@ def _merged(reports: list[IngestReport]) -> IngestReport:
 
 
 def _with_vectors(
-    report: IngestReport, store: LocalStore, added: int, pending: int, *, notes: tuple[str, ...]
+    report: IngestReport, store: Store, added: int, pending: int, *, notes: tuple[str, ...]
 ) -> IngestReport:
     missing = pending or store.status()["vectors"]["pending"]
     return replace(report, embedded=added, pending=missing, notes=(*report.notes, *notes))

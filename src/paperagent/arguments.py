@@ -5,9 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paperagent.errors import InputError, visible
 from paperagent.types import Filters, Mode
+
+if TYPE_CHECKING:
+    from paperagent.store.shard import Shard
 
 Day = dt.date | str | None
 """A day, ``YYYY-MM-DD``, an aware datetime (its UTC day counts), or none."""
@@ -45,6 +49,15 @@ def answer_mode(mode: Mode | None) -> Mode | None:
     if mode in (None, "extractive", "llm"):
         return mode
     raise InputError(f"mode: must be extractive or llm, got {visible(str(mode), limit=40)}")
+
+
+def shard(text: str | None) -> Shard | None:
+    """Return the share that ``I/N`` names."""
+    if text is None:
+        return None
+    from paperagent.store.shard import Shard
+
+    return Shard.parsed(str(text))
 
 
 def top_k(k: object) -> int:

@@ -98,8 +98,12 @@ class Settings(BaseSettings):
     cache: Annotated[bool, _text(parse.flag)] = Field(
         True, description="keep replies of the model, so that the same call is not paid twice (true or false)"
     )
-    chroma_url: Annotated[str | None, _text(parse.web_url)] = Field(
-        None, description="a Chroma server instead of the local index"
+    chroma_url: Annotated[str | None, _text(parse.chroma_url)] = Field(
+        None,
+        description="keep the library on a Chroma server: http(s)://HOST:PORT or cloud://TENANT/DATABASE",
+    )
+    chroma_key: Annotated[SecretStr | None, _text(parse.api_key)] = Field(
+        None, description="the Chroma server's key, or that of the proxy in front of it (secret)"
     )
     smtp_url: Annotated[SecretStr | None, _text(parse.smtp_url)] = Field(
         None, description="the mail server, smtp://USER:PASSWORD@HOST:587 (secret)"
@@ -273,13 +277,28 @@ def _contradictions(settings: Settings) -> list[str]:
             "OPENAI_BASE_URL: http:// to another machine would send the key in clear; "
             f"use https, or set {PREFIX}ALLOW_INSECURE=1"
         )
+    found += _chroma_contradictions(settings)
     return [*found, *_bad_proxies()] if endpoint else found
+
+
+def _chroma_contradictions(settings: Settings) -> list[str]:
+    url, key = settings.chroma_url or "", settings.chroma_key
+    if url.startswith("cloud://") and key is None:
+        return [f"{PREFIX}CHROMA_KEY: not set; Chroma Cloud needs the key of its database"]
+    if key and _in_clear(url) and not settings.allow_insecure:
+        clear = "http:// to another machine would send the key in clear"
+        return [f"{PREFIX}CHROMA_URL: {clear}; use https, or set {PREFIX}ALLOW_INSECURE=1"]
+    return []
 
 
 def _key_in_clear(settings: Settings) -> bool:
     if not settings.openai_api_key:
         return False
-    parts = urlsplit(settings.openai_base_url or "")
+    return _in_clear(settings.openai_base_url or "")
+
+
+def _in_clear(url: str) -> bool:
+    parts = urlsplit(url)
     return parts.scheme == "http" and not parse.is_loopback(parts.hostname or "")
 
 

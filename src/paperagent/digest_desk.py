@@ -31,7 +31,7 @@ from paperagent.types import Mode
 if TYPE_CHECKING:
     from paperagent.config import Settings
     from paperagent.press import LocalPress
-    from paperagent.store import LocalStore
+    from paperagent.store import Store
     from paperagent.wiring_digest import Hand
 
 
@@ -91,10 +91,8 @@ class DigestDesk:
         Raises:
             InputError: no such reader, or no such paper.
         """
-        from paperagent.store import LocalStore
-
         reader = self.subscribers.find(email)
-        with LocalStore(self.home) as store:
+        with wiring.open_store(self.settings) as store:
             paper = store.get(paper_id)
         if paper is None:
             raise InputError(
@@ -149,11 +147,9 @@ class DigestDesk:
             ConfigError: a mode or model that the settings do not allow.
             InputError: ``only`` is no confirmed reader.
         """
-        from paperagent.store import LocalStore
-
         with_model = self._with_model(mode)
         readers = self.due_readers(period) if only is None else [self._reader(only)]
-        with LocalStore(self.home) as store:
+        with wiring.open_store(self.settings) as store:
             frozen = self.ledger.frozen_for(period.name)
             if only is None and 0 in frozen and {r.id for r in readers} <= frozen:
                 return BuildReport(period, already=len(readers) + 1)  # no model is loaded for nothing
@@ -180,13 +176,13 @@ class DigestDesk:
             )
         return True
 
-    def _hand(self, store: LocalStore, model: str | None, max_cost: float | None) -> Hand:
+    def _hand(self, store: Store, model: str | None, max_cost: float | None) -> Hand:
         from paperagent import wiring_digest
 
         endpoint = wiring.open_model(self.settings, model)
         return wiring_digest.hand(self.settings, store, endpoint, max_cost=max_cost)
 
-    def _press(self, period: Period, store: LocalStore, hand: Hand | None = None) -> LocalPress:
+    def _press(self, period: Period, store: Store, hand: Hand | None = None) -> LocalPress:
         from paperagent.press import LocalPress
 
         return LocalPress(
@@ -201,8 +197,6 @@ class DigestDesk:
         ``only`` is a reader's address, ``profile`` what nobody in particular wants to read;
         with ``anew`` a frozen issue is made again.
         """
-        from paperagent.store import LocalStore
-
         reader = self.subscribers.find(only) if only else None
         number = reader.id if reader else 0
         issue_id = f"{period.name}/{number}"
@@ -210,7 +204,7 @@ class DigestDesk:
             frozen = self.ledger.issue(issue_id)
             return Rendered(frozen.subject, frozen.preheader, frozen.html, frozen.text)
         wanted = profile or (self.subscribers.profile(reader, besides=issue_id) if reader else Profile())
-        with LocalStore(self.home) as store:
+        with wiring.open_store(self.settings) as store:
             press = self._press(period, store)
             press.prepare([wanted])
             selection = press.select(wanted)

@@ -16,7 +16,7 @@ from paperagent.types import Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
-    from paperagent.store import LocalStore
+    from paperagent.store import Store
     from paperagent.wiring_digest import Hand
 
 
@@ -26,7 +26,7 @@ class LocalPress:
     def __init__(
         self,
         period: Period,
-        store: LocalStore,
+        store: Store,
         settings: Settings,
         *,
         links: LinkMaker,

@@ -22,6 +22,7 @@ _PLACEHOLDER = re.compile(
 )
 _ENDPOINT_PATHS = ("/chat/completions", "/completions", "/responses", "/embeddings", "/models")
 _EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\Z")
+_CLOUD_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?\Z")
 MIN_SECRET_BYTES = 32
 EXAMPLE_SECRET = "replace-with-the-output-of-openssl-rand-hex-32"  # noqa: S105 - refused as a value below
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
@@ -145,6 +146,17 @@ def base_url(value: str) -> str:
 def web_url(value: str) -> str:
     """Accept an http(s) address without credentials or query."""
     return _web_address(value).geturl().rstrip("/")
+
+
+def chroma_url(value: str) -> str:
+    """Accept the address of a Chroma server, or ``cloud://TENANT/DATABASE``."""
+    value = text(value)
+    if not value.lower().startswith("cloud:"):
+        return web_url(value)
+    named = re.fullmatch(r"cloud://([^/?#@]+)/([^/?#@]+)/?", value, re.IGNORECASE)
+    if named is None or not all(_CLOUD_NAME.fullmatch(part) for part in named.groups()):
+        raise ValueError("must be cloud://TENANT/DATABASE (not shown); the key has a variable of its own")
+    return f"cloud://{named[1]}/{named[2]}"
 
 
 def public_url(value: str) -> str:

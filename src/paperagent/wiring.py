@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from paperagent.generate import Writer
     from paperagent.openai_embed import OpenAIEmbedder
     from paperagent.plan import Effort, Plan, Tariff, TextModel
-    from paperagent.store import LocalStore
+    from paperagent.store import Store
 
 DEFAULT_MODEL = "gpt-4o-mini"
 """What answers on OpenAI's own endpoint where no model is named."""
@@ -80,7 +80,25 @@ def _minilm(settings: Settings) -> MiniLM | None:
     return MiniLM.load(folder, precision="fp32" if settings.embedder == "minilm-fp32" else "int8")
 
 
-def require_same_space(store: LocalStore, embedder_id: str) -> None:
+def open_store(settings: Settings, *, create: bool = False) -> Store:
+    """Open the library that the settings name: a folder, or a Chroma server.
+
+    Raises:
+        StoreError: there is none (unless ``create``), or it cannot be used.
+    """
+    from paperagent.store import LocalStore
+
+    if settings.chroma_url is None:
+        return LocalStore(settings.home, create=create)
+    from paperagent.store.server import Address, ServerStore
+
+    key = settings.chroma_key
+    address = Address.parsed(settings.chroma_url, key=key.get_secret_value() if key else None)
+    settings.home.mkdir(parents=True, mode=0o700, exist_ok=True)  # for kept replies and the chat's lines
+    return ServerStore(address, home=settings.home, create=create, timeout=settings.timeout)
+
+
+def require_same_space(store: Store, embedder_id: str) -> None:
     """Refuse to search with the vectors of one model among those of another."""
     held = store.embedder_id
     if held is not None and held != embedder_id:
@@ -129,7 +147,7 @@ def load_client(settings: Settings) -> None:
 
 
 def writer(
-    settings: Settings, store: LocalStore, pipeline: Pipeline, model: TextModel, options: PlanOptions
+    settings: Settings, store: Store, pipeline: Pipeline, model: TextModel, options: PlanOptions
 ) -> Writer:
     """Return what answers questions with a model.
 
@@ -142,7 +160,7 @@ def writer(
     return Writer(pipeline, remembering(settings, store, model, cache=options.cache), plan)
 
 
-def answer_plan(settings: Settings, store: LocalStore, model: TextModel, options: PlanOptions) -> Plan:
+def answer_plan(settings: Settings, store: Store, model: TextModel, options: PlanOptions) -> Plan:
     """Return what answers by a model are made with.
 
     Raises:
@@ -172,7 +190,7 @@ def answer_plan(settings: Settings, store: LocalStore, model: TextModel, options
 
 
 def remembering(
-    settings: Settings, store: LocalStore, model: TextModel, *, cache: bool | None = None
+    settings: Settings, store: Store, model: TextModel, *, cache: bool | None = None
 ) -> TextModel:
     """Return the model, its replies kept with the library unless the settings say otherwise."""
     from paperagent.call_cache import CachedModel
@@ -192,7 +210,7 @@ def tariff(model: str) -> Tariff:
     )
 
 
-def salt(store: LocalStore) -> str:
+def salt(store: Store) -> str:
     """Return the library's secret for the fences, made at the first use."""
     known = store.setting("fence_salt")
     if isinstance(known, str) and known:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from paperagent.digest.write import Answerer, Model, Writer
     from paperagent.plan import Plan, TextModel
     from paperagent.retrieve import Scored
-    from paperagent.store import LocalStore
+    from paperagent.store import Store
     from paperagent.summary import OneByModel
     from paperagent.types import Answer, Hit
 
@@ -37,7 +37,7 @@ class Hand:
 
 def hand(
     settings: Settings,
-    store: LocalStore,
+    store: Store,
     model: TextModel,
     *,
     max_cost: float | None = None,
@@ -93,7 +93,7 @@ def summary_model(settings: Settings, given: Hand) -> OneByModel:
 
 
 def issue_writer(
-    store: LocalStore, models: wiring.Models, held: Iterable[Scored], *, model: Model | None = None
+    store: Store, models: wiring.Models, held: Iterable[Scored], *, model: Model | None = None
 ) -> Writer:
     """Return what writes issues about ``held``: papers with their terms and vectors."""
     from paperagent.digest.write import Writer
@@ -141,7 +141,7 @@ def profile(
 
 def issue(
     settings: Settings,
-    store: LocalStore,
+    store: Store,
     models: wiring.Models,
     period: Period,
     profile: Profile,
@@ -167,7 +167,7 @@ def issue(
 
 def summary(
     settings: Settings,
-    store: LocalStore,
+    store: Store,
     models: wiring.Models,
     question: str,
     hits: Sequence[Hit],

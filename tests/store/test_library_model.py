@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-import pytest
-
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -136,8 +134,8 @@ def test_the_library_in_a_folder_is_what_a_dictionary_would_be() -> None:
 
 
 def test_the_library_on_a_server_is_what_a_dictionary_would_be(
-    chroma_url: str, monkeypatch: pytest.MonkeyPatch
+    chroma_url: str,
 ) -> None:
     """The same, beyond one machine."""
-    monkeypatch.setattr(OnServer, "server", chroma_url)
+    OnServer.server = chroma_url
     run_state_machine_as_test(OnServer, settings=HOW)

@@ -19,6 +19,7 @@ from paperagent.types import IngestReport
 @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
 @click.option("--date", "day", type=Day(), help="The day the feed listed its papers, where it does not say.")
 @click.option("--no-vectors", is_flag=True, help="Leave the vectors for later; words are searchable at once.")
+@click.option("--shard", metavar="I/N", help="Read the I-th of N shares only: N processes fill one library.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @as_json
 @common
@@ -34,7 +35,13 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
         raise click.UsageError("SOURCE: is empty; give a file, or - for standard input")
     quiet = given["quiet"]
     with session.agent() as agent, progress_bar(quiet=quiet or given["as_json"]) as progress:
-        report = agent.ingest(list(sources), date=day, progress=progress, vectors=not given["no_vectors"])
+        report = agent.ingest(
+            list(sources),
+            date=day,
+            progress=progress,
+            vectors=not given["no_vectors"],
+            shard=given["shard"],
+        )
     if not quiet:
         show(report.to_dict, _report(report), as_json=given["as_json"])
 

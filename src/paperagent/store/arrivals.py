@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paperagent.store import rows
@@ -54,12 +56,21 @@ def within(db: Database, number: int, since: dt.date, until: dt.date) -> list[Ar
     day on which the library first read it.
     """
     days = (since.isoformat(), until.isoformat())
-    with db.reading() as connection:
-        new = f"SELECT p.row FROM papers p WHERE {_CAME}"
-        arrived = {row[0] for row in connection.execute(new, days)}
-        changed = f"SELECT p.row FROM papers p WHERE {_CHANGED}"
-        touched = {row[0] for row in connection.execute(changed, days)}
-    return _read(db, number, "f.row", sorted(arrived | touched), arrived)
+    query = f"SELECT p.row, {_CAME} FROM papers p WHERE {_CAME} OR {_CHANGED}"
+    with db.reading() as connection, _unmapped(connection):
+        found = dict(connection.execute(query, days * 3).fetchall())
+    return _read(db, number, "f.row", sorted(found), (row for row, new in found.items() if new))
+
+
+@contextmanager
+def _unmapped(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read the whole file in the block without its pages staying in this process's memory."""
+    (mapped,) = connection.execute("PRAGMA mmap_size").fetchone()
+    connection.execute("PRAGMA mmap_size = 0")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA mmap_size = {mapped}")
 
 
 def by_id(db: Database, number: int, paper_ids: Iterable[str]) -> list[Arrival]:

@@ -207,7 +207,7 @@ class LocalStore:
         *,
         progress: Progress | None = None,
         batch: int = _EMBED_BATCH,
-        shard: Shard | None = None,  # noqa: ARG002 - for the port: here one process writes, and takes what there is
+        shard: Shard | None = None,  # noqa: ARG002 - for the port: here one writer takes what there is
     ) -> tuple[int, int]:
         """Embed what has no vector and give it to the vector index; return (added, pending).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from paperagent.store.arrivals import Arrival
 from paperagent.store.candidate import Candidate
@@ -28,6 +28,10 @@ class Store(Protocol):
     def embedder_id(self) -> str | None:
         """The embedder whose vectors are searched; None before the first."""
         ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
     def close(self) -> None:
         """Release what is open."""

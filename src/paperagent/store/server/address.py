@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from paperagent.errors import ConfigError, visible
 
 CLOUD_HOST = "https://api.trychroma.com"
-EXAMPLE = "write http://HOST:PORT, https://HOST or cloud://TENANT/DATABASE"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}[A-Za-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +79,3 @@ class Address:
             for form in (self.key, quote(self.key, safe=""), base64.b64encode(self.key.encode()).decode()):
                 text = text.replace(form, "***")
         return visible(" ".join(text.split()), limit=160)
-
-
-def check_url(value: str) -> str:
-    """Return ``value`` where it is ``cloud://TENANT/DATABASE``. Raises ValueError: reason; fix."""
-    tenant, slash, database = value.removeprefix("cloud://").rstrip("/").partition("/")
-    if not slash or not _NAME.fullmatch(tenant) or not _NAME.fullmatch(database):
-        raise ValueError(f"not a tenant and a database (letters, digits, . _ -); {EXAMPLE}")
-    return f"cloud://{tenant}/{database}"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from paperagent import feeds
 from paperagent.errors import GateError, InputError
-from paperagent.evals import faults, mutations, selftest
+from paperagent.evals import faults, mutations, report, selftest
 from paperagent.evals.scorers import METRICS
+from paperagent.evals.tables import markdown
 from paperagent.feeds import sample
 from paperagent.types import Paper
 
@@ -44,6 +46,16 @@ def test_every_kind_of_fault_is_seen(figures: dict[str, selftest.Caught]) -> Non
     }
     assert short == {}
     assert min(figures[k].n for k in FLOORS) >= 20
+
+
+def test_the_readme_holds_the_table(figures: dict[str, selftest.Caught]) -> None:
+    """The table that is printed is the one of today."""
+    readme = Path(__file__).resolve().parents[2] / "eval" / "README.md"
+    rows = [
+        line for line in markdown([report.selftest(list(figures.values()))]).splitlines() if line[:1] == "|"
+    ]
+    assert len(rows) == 2 + len(figures)
+    assert "\n".join(rows) in readme.read_text("utf-8")
 
 
 def test_right_answers_are_left_alone(figures: dict[str, selftest.Caught]) -> None:

@@ -1,6 +1,6 @@
 """Time a week's issues for 1,000 readers of distinct interests, and live through twelve weeks.
 
-    python bench/digest.py [--shared ../shared] [--only build|weeks|relevance] [--json FILE]
+    python bench/digest.py [--shared ../shared] [--only build|weeks] [--json FILE]
 
 The week is 2026-W21 of the library of 74,728 abstracts (1,733 papers). Each reader has three
 interests that no other reader has, half of the readers also a standing question of their own.

@@ -7,6 +7,7 @@ over all words, because a week has a third of a million.
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -60,8 +61,11 @@ class Texts:
 
         self._texts = [text for p in papers for text in (p.title, p.abstract)]
         self._stems: dict[str | None, int] = {None: 0}
-        rows = [row for number, text in enumerate(self._texts) for row in self._words(number, text)]
-        table = np.array(rows, np.int64).reshape(-1, 6)
+        rows = array("q")  # a list of the same numbers takes ten times the memory
+        for number, text in enumerate(self._texts):
+            for row in self._words(number, text):
+                rows.extend(row)
+        table = np.frombuffer(rows, np.int64).reshape(-1, 6)
         self._field, self._start, self._end, self._form, edges, joined = table.T.copy()
         self._joined = joined.astype(bool)
         self._begins, self._ends = (edges & 1).astype(bool), (edges & 2).astype(bool)

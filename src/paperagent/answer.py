@@ -316,8 +316,8 @@ class Pipeline:
 EMPTY_LIBRARY = "The library is empty: read a feed first, with `paperagent ingest SOURCE`."
 NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
 
-_REMEMBERED = 1_000
-"""Texts whose token states are kept in memory, about 45 kB each."""
+_REMEMBERED = 2_000
+"""Texts whose token states are kept in memory, about 45 kB each: a library of two saved pages whole."""
 _WHOLE: Mapping[Kind, int] = {"single": 5, "compare": 5, "list": evidence.LIST_PAPERS}
 """Papers that are read whole after the first glance, by the kind of question."""
 _NONE = retrieve.Ranked("", 0.0, 0.0, None)

@@ -62,6 +62,15 @@ def options_of(command: click.Command) -> set[str]:
     return named | {"-h", "--help"}
 
 
+def all_commands() -> Iterator[click.Command]:
+    """Yield every command, those of groups included."""
+    for name in COMMANDS:
+        command, _ = command_of([name])
+        yield command
+        if isinstance(command, click.Group):
+            yield from command.commands.values()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_and_option_named_exists(page: str) -> None:
     """No page names a command, or an option of it, that is not there."""
@@ -75,7 +84,7 @@ def test_every_command_and_option_named_exists(page: str) -> None:
 
 def test_every_option_named_alone_exists() -> None:
     """An option that the guide names by itself is an option of some command."""
-    everywhere = {name for call in COMMANDS for name in options_of(command_of([call])[0])}
+    everywhere = {name for command in all_commands() for name in options_of(command)}
     alone = {word for part in code(GUIDE) for word in re.findall(r"(?<![\w-])--[a-z-]+", part)}
     assert alone - options_of(root) <= everywhere
 

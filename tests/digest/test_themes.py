@@ -130,3 +130,16 @@ def test_labels_of_papers_without_words() -> None:
     labels = Labels(papers, np.zeros((3, 1), np.float32), np.zeros(3, bool))
     assert [c.name for c in cluster([0, 1, 2], labels, np.zeros((3, 1), np.float32), {})] != []
     assert not labels.found
+
+
+def test_an_acronym_is_the_phrase_that_it_stands_for() -> None:
+    """Papers that write it and papers that spell it out stand together under the whole name."""
+    filler = embedded(week(["coral bleaching", "protein folding", "traffic forecasting"]))
+    titles = ["Sign translation (ST) at sea", "ST on land: sign translation", "ST in the air"]
+    held = [arrival(Paper(f"9.{n}", t, f"We study ST. {t}.")) for n, t in enumerate(titles)]
+    shelf = Shelf([*(a._replace(vector=None) for a in filler), *held])
+    labels = Labels(shelf.papers, shelf.vectors, shelf.comparable)
+    for number, held_paper in enumerate(shelf.papers):
+        if held_paper.title in titles:
+            assert ("sign", "translat") in labels.of(number)
+            assert ("st",) not in labels.of(number)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from paperagent.digest.name_words import EMPTY
+from paperagent.digest.name_words import COMPOUND, EMPTY
 from paperagent.digest.phrases import Found, Phrase, Texts
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ _PART = 0.7
 """Share of a phrase's holders that hold a certain longer one, from which it is only a part of that."""
 _CLOSED = 0.3
 """Share of a phrase's occurrences after which no word of a name follows; below it, it only describes one."""
+_STANDS_FOR = 0.25
+"""Share of an acronym's holders that also spell it out, from which it stands for that."""
 _BROAD, _FEW = 0.1, 40
 """A phrase in a larger share of the papers tells no themes apart; among so few papers more is allowed."""
 _SMALL = frozenset("a an and as at by for from in of on or the to via with".split())
@@ -55,6 +57,23 @@ class Labels:
         for phrase, entry in self.found.items():
             for number, weight in zip(entry.papers.tolist(), entry.weights.tolist(), strict=True):
                 self._held[number][phrase] = weight
+        self._merge_acronyms()
+
+    def _merge_acronyms(self) -> None:
+        """Let what stands for a longer phrase count as that: who writes ``RAG`` is on its theme."""
+        whole: dict[str, list[Phrase]] = {}
+        for phrase in self.found:
+            whole.setdefault("".join(s[0] for s in phrase), []).append(phrase)
+        for acronym, found in [(p, f) for p, f in self.found.items() if len(p) == 1 and len(p[0]) > 1]:
+            numbers = set(found.papers.tolist())
+            written = self._texts.spelling(found).removesuffix("s").lower()
+            for phrase in whole.get(written, ()):
+                both = numbers & set(self.found[phrase].papers.tolist())
+                if len(both) >= _STANDS_FOR * len(numbers):
+                    for number in numbers:
+                        weight = self._held[number].pop(acronym, 0)
+                        self._held[number][phrase] = max(weight, self._held[number].get(phrase, 0))
+                    break
 
     def of(self, number: int) -> Mapping[Phrase, int]:
         """Return the names a paper could go under, with how often it has them, in the title threefold."""
@@ -74,9 +93,9 @@ class Labels:
         cohesion = (self._cohesion(found.papers) - self.background) * count / (count + 2)
         spelling = self._texts.spelling(found)
         plain = size == 1 and not any(c.isupper() for c in spelling[1:])
-        if self._any_known and cohesion < _COHERENT * (3 if plain else 2 if size == 1 or empty else 1):
+        if self._any_known and cohesion < _COHERENT * (3 if plain or empty else 2 if size == 1 else 1):
             return 0.0
-        if _ADJECTIVE.search(spelling):
+        if _ADJECTIVE.search(spelling) or (" " not in spelling and found.phrase[-1] in COMPOUND):
             return 0.0
         rarity = math.log(self._size / count) / math.log(max(self._size, 2))
         titled = min(1.0, 0.5 + found.titled / count)

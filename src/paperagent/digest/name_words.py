@@ -6,7 +6,8 @@ from paperagent.text import stem
 
 EMPTY = frozenset(
     stem(w)
-    for w in """approach method methodology framework model system paper work study result performance
+    for w in """natural downstream approach method methodology framework model system paper work study
+    result performance
     experiment analysis evaluation state art novel new existing recent propose introduce present
     demonstrate show achieve improve outperform significantly effective efficient robust general
     various different multiple several many two three four five six first second via using based
@@ -62,3 +63,10 @@ NEVER = frozenset(
     """.split()
 )
 """Stems that no name begins or ends with."""
+
+COMPOUND = frozenset(
+    stem(w)
+    for w in """shot free time level like aware following evolving training horizon context turn hop scale bit
+    stack step stage view source domain agent purpose quality order rank term world wise grained""".split()
+)
+"""Stems with which compounds that describe something else end: ``zero-shot``, ``training-free``."""

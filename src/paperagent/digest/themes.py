@@ -173,8 +173,7 @@ class _Desk:
                 used += draft.phrases
             asked = {self._interests.get(n, "") for n in draft.members}
             interest = asked.pop() if len(asked) == 1 else ""
-            held = sum(p in self._labels.of(n) for p in draft.phrases[:1] for n in draft.members)
-            if interest and (len(draft.phrases) != 1 or held < _COMMON * len(draft.members)):
+            if interest and not self._speaks(draft, interest):
                 draft.key, draft.heading = f"interest:{interest.casefold()}", headline(interest)
                 if draft.heading in headings:
                     draft.key, draft.heading = f"more:{draft.key}", f"More on {draft.heading}"
@@ -182,6 +181,15 @@ class _Desk:
                 draft.key = "+".join(sorted("-".join(p) for p in draft.phrases)) or OTHER
                 draft.heading = " & ".join(self._labels.name(p) for p in draft.phrases) or OTHER_NAME
             headings.add(draft.heading)
+
+    def _speaks(self, draft: _Draft, interest: str) -> bool:
+        """Tell whether a group's phrase says more of it than the one interest behind all of it."""
+        if len(draft.phrases) != 1:
+            return False
+        (phrase,) = draft.phrases
+        held = sum(phrase in self._labels.of(n) for n in draft.members)
+        acronym = "".join(word[0] for word in interest.replace("-", " ").split()).casefold()
+        return held >= _COMMON * len(draft.members) and self._labels.name(phrase).casefold() != acronym
 
     def _phrases_for(self, members: Sequence[int], used: Iterable[Phrase]) -> list[Phrase]:
         """Return the phrase that says most of papers put together, or two where one says too little."""

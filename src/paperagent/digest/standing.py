@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from paperagent.retrieve import Scored
     from paperagent.types import Vector
 
-WORTH_READING, NEAR_THE_BEST, READ = 0.4, 0.5, 4
+WORTH_READING, NEAR_THE_BEST, READ = 0.4, 0.5, 3
 """A paper is read for a question if its retrieval score is that high and that near the best one's.
 
 Of the development questions' papers 97 % score .4 or more (median .68). Reading is what a standing
-question costs, so at most four are read.
+question costs, so at most three are read:
+an answer has no more sentences.
 """
 _REMEMBERED = 8_000
 """Texts whose states are kept: about 23 kB each."""

@@ -238,8 +238,11 @@ class Writer:
         self, questions: Sequence[str], papers: Sequence[Paper], numbers: Numbers
     ) -> tuple[tuple[Standing, ...], Usage]:
         """Answer each question from the papers alone, in the way of `ask()`; return what that used."""
+        if not questions:
+            return (), Usage()
         for paper in papers:
-            self._held.setdefault(paper.paper_id, Bare.of(paper))
+            if paper.paper_id not in self._held:
+                self._held[paper.paper_id] = Bare.of(paper)
         library = IssueLibrary(papers, self._held, self._corpus)
         pipeline = Pipeline(library, encoder=self._encoder, embedder=self._embedder)
         answers = [self._answer(pipeline, Request(question)) for question in questions]

@@ -58,7 +58,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "rich": frozenset({"render", "commands.session"}),
     "prompt_toolkit": frozenset({"readers", "commands.asking"}),
     "pytest": frozenset({"evals.plugin"}),
-    "defusedxml": frozenset({"feeds.arxiv_atom"}),
+    "defusedxml": frozenset({"feeds.strict_xml"}),
     "pydantic_settings": frozenset({"config", "store.vectors"}),
     "jinja2": frozenset({"digest.templating"}),
     "css_inline": frozenset({"digest.templating"}),

@@ -76,6 +76,16 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A feed's word that a paper is withdrawn, without the paper's text (OAI-PMH: a deleted record)."""
+
+    paper_id: str
+    """An id by which the library may know the paper."""
+    source: str
+    """The feed, as in ``Paper.sources``."""
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """What one ingest did. ``read`` = new + changed + unchanged (duplicates count as unchanged)."""
 

@@ -79,6 +79,21 @@ def test_markup_in_a_summary_becomes_text(
     assert [p.abstract for p in papers] == [expected]
 
 
+@pytest.mark.parametrize(("kind", "is_new"), [("new", True), ("cross", True), ("replace", False)])
+def test_an_announcement_tells_when_a_paper_was_listed(
+    kind: str,
+    is_new: bool,  # noqa: FBT001 - a table
+    atom: Write,
+    entry: Write,
+    parse: Parse,
+) -> None:
+    """In the daily feed ``published`` is the day of the announcement, for new papers their own too."""
+    summary = f"arXiv:2508.13426v1 Announce Type: {kind}\nAbstract: We begin here."
+    papers, _ = parse(atom(entry(summary=summary, more="<published>2026-11-20T00:00:00-05:00</published>")))
+    day = dt.date(2026, 11, 20)
+    assert (papers[0].listed, papers[0].published) == (day, day if is_new else None)
+
+
 def test_a_summary_declared_as_html_is_decoded_once_more(atom: Write, entry: Write, parse: Parse) -> None:
     """``type="html"`` holds escaped markup, with its own entities."""
     text = (
@@ -148,10 +163,10 @@ def test_versions_of_one_paper_are_both_given(atom: Write, entry: Write, parse: 
     assert [(p.paper_id, p.version) for p in papers] == [("2508.13426", 3), ("2508.13426", 1)]
 
 
-@pytest.mark.parametrize("root", ["rss", "RDF", "OAI-PMH", "html", "something"])
+@pytest.mark.parametrize("root", ["rss", "RDF", "html", "something"])
 def test_other_xml_is_named(root: str, parse: Parse) -> None:
     """XML that is no Atom is refused by the name of its root."""
-    with pytest.raises(FeedError, match=root if root == "something" else "RSS|OAI-PMH|HTML"):
+    with pytest.raises(FeedError, match=root if root == "something" else "RSS|HTML"):
         parse(f"<?xml version='1.0'?><{root}><channel/></{root}>")
 
 

@@ -1,19 +1,18 @@
 """arXiv's Atom feeds: answers of the query API and the daily Atom feed.
 
-XML from strangers: no DTD (so no entity can be declared, which stops every expansion bomb), and caps
-on depth, attributes and elements. Traps of arXiv: errors arrive with HTTP 200 as an entry titled
-"Error"; text is hard-wrapped; the daily feed puts ``arXiv:… Announce Type: … Abstract:`` before an abstract.
+Traps of arXiv: errors arrive with HTTP 200 as an entry titled "Error"; text is hard-wrapped; the
+daily feed puts ``arXiv:… Announce Type: … Abstract:`` before an abstract, and its ``published`` is
+the day of the announcement.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from collections.abc import Iterator, Mapping
+from xml.etree.ElementTree import Element
 
 from paperagent.errors import FeedError, visible
-from paperagent.feeds import dates, ids, markup
+from paperagent.feeds import dates, ids, markup, strict_xml
 from paperagent.feeds.clean import clean
 from paperagent.feeds.record import (
     BadRecord,
@@ -34,18 +33,12 @@ _ATOM = "{http://www.w3.org/2005/Atom}"
 _ARXIV = "{http://arxiv.org/schemas/atom}"
 _CREATOR = "{http://purl.org/dc/elements/1.1/}creator"
 
-_DEEPEST = 100
-_MOST_ENTRIES = 50_000
-_MOST_ELEMENTS = 50_000
-"""Elements of one entry: 5,000 authors with affiliations are 15,000."""
-_MOST_ATTRIBUTES = 200
-_LONGEST_ATTRIBUTES = 100_000
 _LONGEST_TEXT = 1_000_000
 
-# Told before parsing: a million attributes take the parser seconds.
-_ENDLESS_TAG = re.compile(r"<[^<>!?][^<>]{200000}")
-_ANNOUNCED = re.compile(r"arXiv:\S+\s+Announce Type:\s*\S+\s+Abstract:\s*")
-_OTHER_ROOTS = {"rss": "RSS", "RDF": "RSS", "OAI-PMH": "OAI-PMH", "html": "HTML"}
+_ANNOUNCED = re.compile(r"arXiv:\S+\s+Announce Type:\s*(\S+)\s+Abstract:\s*")
+_FIRST_TIME = frozenset({"new", "cross"})
+"""Announcements on the day that the paper came out; ``replace`` and ``replace-cross`` are later."""
+_OTHER_ROOTS = {"rss": "RSS", "RDF": "RSS", "html": "HTML"}
 
 
 def papers(text: str, label: str) -> Iterator[Entry]:
@@ -54,82 +47,29 @@ def papers(text: str, label: str) -> Iterator[Entry]:
     The whole text is checked before the first paper is given. Raises FeedError with line and column
     where the XML is broken, and with arXiv's words where arXiv answered with an error.
     """
-    from defusedxml.common import DefusedXmlException
-    from defusedxml.ElementTree import DefusedXMLParser
+    found: list[Entry] = []
 
-    if _ENDLESS_TAG.search(text):
-        raise FeedError(f"{label}: XML attributes over the limit; it is not a feed")
-    builder = _Entries(label)
-    parser = DefusedXMLParser(target=builder, forbid_dtd=True)
-    builder.expat = parser.parser
-    try:
-        parser.feed(text)
-        parser.close()
-    except ParseError as error:
-        line, column = error.position
-        reason = visible(str(error).partition(":")[0], limit=100)
-        where = f"line {line} column {column + 1}"
-        raise FeedError(f"{label}: XML error at {where}: {reason}; fetch the feed again") from None
-    except DefusedXmlException:
-        raise FeedError(f"{label}: DTD not allowed (it can declare entities); remove the DOCTYPE") from None
-    return iter(builder.found)
-
-
-class _Entries(TreeBuilder):
-    """Builds one entry at a time, makes a paper of it and forgets it."""
-
-    def __init__(self, label: str) -> None:
-        super().__init__()
-        self.label = label
-        self.found: list[Entry] = []
-        self.expat: Any = None
-        self._depth = self._elements = self._line = self._count = 0
-
-    def start(self, tag: Any, attrs: dict[Any, Any], /) -> Element:
-        self._depth += 1
-        self._elements += 1
-        if self._depth == 1:
-            self._check_root(str(tag))
-        if self._depth == 2 and tag == _ATOM + "entry":
-            self._elements, self._line = 0, self.expat.CurrentLineNumber
-        self._check_limits(attrs)
-        return super().start(tag, attrs)
-
-    def end(self, tag: str, /) -> Element:
-        element = super().end(tag)
-        self._depth -= 1
-        if self._depth == 1:
-            if tag == _ATOM + "entry":
-                self._count += 1
-                self.found.append(self._entry(element))
-            element.clear()
-        return element
-
-    def _entry(self, entry: Element) -> Entry:
-        _raise_arxiv_error(entry, self.label)
+    def take(entry: Element, line: int) -> None:
+        _raise_arxiv_error(entry, label)
         try:
-            return convert(entry)
+            found.append(convert(entry))
         except BadRecord as bad:
-            return Skipped(f"entry {self._count}, line {self._line}", bad.reason)
+            found.append(Skipped(f"entry {len(found) + 1}, line {line}", bad.reason))
 
-    def _check_root(self, tag: str) -> None:
-        if tag == _ATOM + "feed":
-            return
-        name = tag.rpartition("}")[2]
-        what = _OTHER_ROOTS.get(name, f"XML with the root element {visible(name, limit=60)}")
-        raise FeedError(f"{self.label}: got {what}, not Atom; give an arXiv Atom feed")
+    def opened(tag: str, depth: int, _attributes: Mapping[str, str]) -> None:
+        if depth == 1:
+            _check_root(tag, label)
 
-    def _check_limits(self, attrs: dict[Any, Any]) -> None:
-        if self._depth > _DEEPEST:
-            raise FeedError(f"{self.label}: XML nesting deeper than {_DEEPEST}; it is not a feed")
-        if len(attrs) > _MOST_ATTRIBUTES or sum(map(len, attrs.values())) > _LONGEST_ATTRIBUTES:
-            raise FeedError(f"{self.label}: XML attributes over the limit; it is not a feed")
-        if self._elements > _MOST_ELEMENTS:
-            raise FeedError(
-                f"{self.label}: more than {_MOST_ELEMENTS:,} elements in one entry; it is not a feed"
-            )
-        if self._count > _MOST_ENTRIES:
-            raise FeedError(f"{self.label}: more than {_MOST_ENTRIES:,} entries; split it into smaller feeds")
+    strict_xml.parse(text, label, opened, {_ATOM + "entry": take})
+    return iter(found)
+
+
+def _check_root(tag: str, label: str) -> None:
+    if tag == _ATOM + "feed":
+        return
+    name = strict_xml.local(tag)
+    what = _OTHER_ROOTS.get(name, f"XML with the root element {visible(name, limit=60)}")
+    raise FeedError(f"{label}: got {what}, not Atom; give an arXiv Atom feed")
 
 
 def convert(entry: Element) -> Paper:
@@ -140,13 +80,16 @@ def convert(entry: Element) -> Paper:
     summary = _shown(entry, _ATOM + "summary")
     announced = _ANNOUNCED.match(summary)
     abstract = abstract_of(summary[announced.end() :] if announced else summary, noticed)
+    day = dates.day(_plain(entry, _ATOM + "published"), noticed)
+    new = announced is None or announced[1].lower() in _FIRST_TIME
     return Paper(
         paper_id=found.id,
         title=title,
         abstract=abstract,
         authors=_authors(entry, noticed),
-        published=dates.day(_plain(entry, _ATOM + "published"), noticed),
-        updated=dates.day(_plain(entry, _ATOM + "updated"), noticed),
+        published=day if new else None,
+        updated=None if announced else dates.day(_plain(entry, _ATOM + "updated"), noticed),
+        listed=day if announced else None,
         categories=_categories(entry, noticed),
         url=ids.arxiv_url(found.id),
         arxiv_id=found.id,

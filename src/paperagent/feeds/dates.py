@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from functools import lru_cache
 
 BAD_DATE = "bad-date"
 FUTURE_DATE = "future-date"
+PARTIAL_DATE = "partial-date"
+"""The day, or day and month, was not told: the first one stands."""
 
 _FIRST_YEAR = 1900
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_PARTS = re.compile(r"\D*?(\d{4})(?:\s*[-/.]\s*(\d{1,2})(?:\s*[-/.]\s*(\d{1,2}))?)?(?!\d)")
 _LONGEST = 64
 
 
@@ -26,6 +31,58 @@ def day(value: object, noticed: set[str]) -> dt.date | None:
     elif found > today() + dt.timedelta(days=1):
         noticed.add(FUTURE_DATE)
     return found
+
+
+def of_parts(year: object, month: object, day_: object, noticed: set[str]) -> dt.date | None:
+    """Return the day of a date in parts, any of them missing; a month may be a name.
+
+    What is not told is the first, with the flag ``partial-date``; without a year there is no date.
+    """
+    numbers = _number(year), _month(month), _number(day_)
+    if not numbers[0]:
+        if year not in (None, ""):
+            noticed.add(BAD_DATE)
+        return None
+    try:
+        found = dt.date(numbers[0], numbers[1] or 1, (numbers[1] and numbers[2]) or 1)
+    except ValueError:
+        found = None
+    if found is None or found.year < _FIRST_YEAR:
+        noticed.add(BAD_DATE)
+        return None
+    if not (numbers[1] and numbers[2]):
+        noticed.add(PARTIAL_DATE)
+    return day(found.isoformat(), noticed)
+
+
+def loose(text: object, noticed: set[str]) -> dt.date | None:
+    """Return the day that people write as ``2023``, ``2023-05``, ``2023/05/17``, ``May 17, 2023``."""
+    if not isinstance(text, str) or not text.strip():
+        return None
+    if len(text) > _LONGEST:
+        noticed.add(BAD_DATE)
+        return None
+    if (whole := _day(text)) is not None:
+        return day(whole.isoformat(), noticed)
+    if named := re.search(r"[A-Za-z]{3,9}", text):
+        numbers = re.findall(r"\d+", text)
+        year = next((n for n in numbers if len(n) == 4), None)
+        of_month = next((n for n in numbers if len(n) < 3), None)
+        return of_parts(year, named[0], of_month, noticed)
+    found = _PARTS.match(text)
+    year, month, day_ = found.groups() if found else (text, None, None)
+    return of_parts(year, month, day_, noticed)
+
+
+def _number(value: object) -> int | None:
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else None
+
+
+def _month(value: object) -> int | None:
+    if isinstance(value, str) and value.strip()[:3].lower() in _MONTHS:
+        return _MONTHS.index(value.strip()[:3].lower()) + 1
+    return _number(value)
 
 
 def today() -> dt.date:

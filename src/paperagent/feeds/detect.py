@@ -8,23 +8,26 @@ from typing import Any
 
 from paperagent.errors import FeedError
 from paperagent.feeds import (
-    arxiv_atom,
     arxiv_jsonl,
     arxiv_snapshot,
+    bibtex,
     daily_papers,
     hf_json,
     jsonl,
+    ris,
     strict_json,
 )
 from paperagent.feeds.record import BadRecord
 from paperagent.feeds.source import HEAD, Source
 
 FORMATS = (
-    "a saved Daily Papers page, Daily Papers JSON, arXiv Atom, arXiv metadata snapshot (JSON lines), "
-    "daily arXiv JSON lines, paperagent JSON lines"
+    "a saved Daily Papers page, Daily Papers JSON, arXiv Atom, OAI-PMH, PubMed and ACL Anthology XML, "
+    "BibTeX, RIS, arXiv metadata snapshot and daily listings (JSON lines), paperagent JSON lines"
 )
 JSON = "json"
 """A whole JSON document: its first item tells which feed it is."""
+XML = "xml"
+"""An XML document: its root element tells which feed it is."""
 
 _MAGIC = (
     (b"%PDF", "PDF"),
@@ -47,10 +50,12 @@ _HTML = re.compile(
 _DECLARED = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([^\"'>]{1,40})[\"']")
 _ALLOWED = frozenset({"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"})
 _LINES_TRIED = 50
+_BIB_NAMES = frozenset({".bib", ".bibtex"})
+_LOOKED_AT = 1 << 16
 
 
 def detect(source: Source) -> str:
-    """Return the name of the feed's format, or `JSON`. Raises FeedError saying what it looks like instead."""
+    """Return the name of the feed's format, or `JSON` or `XML`; raise FeedError saying what else it is."""
     head = source.head.lstrip()
     for magic, name in _MAGIC:
         if source.head.startswith(magic):
@@ -60,7 +65,7 @@ def detect(source: Source) -> str:
     if head[:100].lower().startswith(b"rate exceeded"):
         raise FeedError(f"{source.label}: arXiv said: Rate exceeded.; wait a minute and fetch it again")
     name = _by_first_character(source, head)
-    if source.suffix in _XML_NAMES and name != arxiv_atom.NAME:
+    if source.suffix in _XML_NAMES and name != XML:
         what = "JSON" if head[:1] in b"[{" else "text"
         raise FeedError(
             f"{source.label}: looks like {what}, not XML; give it a fitting name, or fetch it again"
@@ -74,12 +79,16 @@ def _by_first_character(source: Source, head: bytes) -> str:
             raise FeedError(
                 f"{source.label}: got HTML, not Atom/RSS/OAI; save the page as text, or fetch the feed again"
             )
-        return arxiv_atom.NAME
+        return XML
     if head[:1] == b"[":
         return JSON
     if head[:1] == b"{":
         return _json_lines(source) or JSON
-    return daily_papers.NAME
+    text = head[:_LOOKED_AT].decode("utf-8", "replace")
+    if ris.looks_like(text):
+        return ris.NAME
+    bib = head[:1] in b"@%" or source.suffix in _BIB_NAMES
+    return bibtex.NAME if bib and bibtex.looks_like(text) else daily_papers.NAME
 
 
 def shape(record: Any) -> str | None:

@@ -13,15 +13,21 @@ from typing import BinaryIO, Self
 
 from paperagent.errors import FeedError, InputError, visible
 from paperagent.feeds import (
+    acl,
     arxiv_atom,
     arxiv_jsonl,
     arxiv_snapshot,
+    bibtex,
     daily_papers,
     detect,
     hf_json,
     jsonl,
+    oai,
+    pubmed,
+    ris,
     sample,
     strict_json,
+    strict_xml,
 )
 from paperagent.feeds.clean import clean
 from paperagent.feeds.record import Entry, bounded
@@ -35,6 +41,7 @@ _CONVERT: dict[str, strict_json.Convert] = {
     arxiv_snapshot.NAME: arxiv_snapshot.convert,
     arxiv_jsonl.NAME: arxiv_jsonl.convert,
 }
+_OF_TEXT = {bibtex.NAME: bibtex.papers, ris.NAME: ris.papers}
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
 
 
@@ -131,9 +138,11 @@ def _closing(source: Source, records: Iterator[Entry]) -> Iterator[Entry]:
 
 def _whole(source: Source, name: str, date: dt.date | None) -> tuple[str, list[Entry]]:
     """Read a feed to its end before its first paper is used: half a document is an error, no short feed."""
-    if name == arxiv_atom.NAME:
-        return name, list(arxiv_atom.papers(detect.xml_text(source), source.label))
+    if name == detect.XML:
+        return _xml(detect.xml_text(source), source.label)
     text = source.text()
+    if name in _OF_TEXT:
+        return name, list(bounded(_OF_TEXT[name](text), source.label))
     if name == detect.JSON:
         return _json(text.strip(), source.label)
     if not daily_papers.looks_like(text):
@@ -142,6 +151,17 @@ def _whole(source: Source, name: str, date: dt.date | None) -> tuple[str, list[E
         )
     found = list(bounded(daily_papers.papers(text, source.label, listed=date), source.label))
     return name, daily_papers.check(found, source.label)
+
+
+def _xml(text: str, label: str) -> tuple[str, list[Entry]]:
+    root = strict_xml.root_name(text)
+    if root == oai.ROOT:
+        return oai.NAME, oai.papers(text, label)
+    if root in pubmed.ROOTS:
+        return pubmed.NAME, list(pubmed.papers(text, label))
+    if root == acl.ROOT:
+        return acl.NAME, list(acl.papers(text, label))
+    return arxiv_atom.NAME, list(arxiv_atom.papers(text, label))
 
 
 def _json(text: str, label: str) -> tuple[str, list[Entry]]:

@@ -28,6 +28,7 @@ _DOI = re.compile(
 )
 _URL = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+", re.IGNORECASE | re.ASCII)
 _HASH = re.compile(r"sha256:[0-9a-f]{32}")
+_NATIVE = re.compile(r"(?:acl|openalex|pmid|s2|zotero):[A-Za-z0-9][A-Za-z0-9./_-]{0,80}")
 
 
 class ArxivId(NamedTuple):
@@ -61,6 +62,17 @@ def doi(text: object) -> str | None:
         return None
     match = _DOI.fullmatch(text) or _DOI.fullmatch(text.split()[0])
     return match[1].lower() if match else None
+
+
+def native(scheme: str, text: object) -> str | None:
+    """Return ``scheme:text``, the id that a service gives a paper, where it is well-formed, else None."""
+    found = f"{scheme}:{text}".strip() if isinstance(text, str | int) else ""
+    return found if _NATIVE.fullmatch(found) else None
+
+
+def is_native(text: str) -> bool:
+    """Tell whether ``text`` is the id that a service gave, such as ``acl:2023.acl-long.1``."""
+    return bool(_NATIVE.fullmatch(text))
 
 
 def paper_id(text: object) -> str | None:

@@ -13,10 +13,10 @@ from typing import Any
 from paperagent.errors import FeedError
 from paperagent.feeds import ids
 from paperagent.feeds.clean import capped, clean
-from paperagent.types import Paper, Skipped
+from paperagent.types import Paper, Skipped, Withdrawal
 
 Record = dict[str, Any]
-Entry = Paper | Skipped
+Entry = Paper | Skipped | Withdrawal
 
 TITLE_LIMIT = 1_000
 ABSTRACT_LIMIT = 20_000
@@ -32,6 +32,11 @@ _WITHDRAWN = re.compile(
     r"(?:temporarily |now )?withdrawn\b|withdrawn(?=\.|$| by\b| due\b| because\b)",
     re.IGNORECASE,
 )
+
+
+_RETRACTED = re.compile(r"\W*(?:retracted(?: article| paper)?\W*:|retracted article\b)", re.IGNORECASE)
+RETRACTED = "retracted"
+"""The flag of a paper that its publisher took back; such a paper is marked as withdrawn too."""
 
 
 class BadRecord(ValueError):  # noqa: N818 - it says what the record is; it never leaves the feed
@@ -95,6 +100,32 @@ def arxiv_of(value: object) -> ids.ArxivId:
     return found
 
 
+def known_ids(arxiv: object, doi: object) -> tuple[ids.ArxivId | None, str | None]:
+    """Return arXiv id and DOI of a record that may have either; arXiv's own DOI is its arXiv id."""
+    found = ids.arxiv_id(arxiv)
+    by_doi = ids.arxiv_id(doi)
+    if by_doi is not None and "/" in str(doi):
+        return found or by_doi, None
+    return found, ids.doi(doi)
+
+
+def identity(found: ids.ArxivId | None, doi: str | None, native: str | None, text: tuple[str, str]) -> str:
+    """Return the id that names a record best: arXiv's, the DOI, the feed's own, else the text's hash.
+
+    A feed's own id (`ids.native`) stands only until the library has taken it as a further name.
+    """
+    if found is not None:
+        return native or found.id
+    return native or (f"doi:{doi}" if doi else ids.content_id(*text))
+
+
+def address(found: ids.ArxivId | None, doi: str | None, url: object, noticed: set[str]) -> str | None:
+    """Return where the paper is: arXiv's page, else the address given, else the DOI's."""
+    if found is not None:
+        return ids.arxiv_url(found.id)
+    return ids.web_url(url, noticed) or (f"https://doi.org/{doi}" if doi else None)
+
+
 def count_of(value: object) -> int | None:
     """Return a whole number from 0 to 2**53, else None."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
@@ -107,6 +138,11 @@ def withdrawn(abstract: str, comment: object = None) -> bool:
     if "ithdrawn" in abstract and _WITHDRAWN.match(abstract):
         return True
     return isinstance(comment, str) and bool(_WITHDRAWN.match(clean(comment[:500])))
+
+
+def retracted(title: str) -> bool:
+    """Tell whether a title begins with a publisher's mark of retraction."""
+    return bool(_RETRACTED.match(title))
 
 
 def flags(noticed: set[str]) -> tuple[str, ...]:

@@ -1,0 +1,121 @@
+"""RIS files, as reference managers write them: ``TY  - JOUR`` … ``ER  -``, one tag a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from paperagent.feeds import dates, ids
+from paperagent.feeds.record import (
+    RETRACTED,
+    BadRecord,
+    Entry,
+    abstract_of,
+    address,
+    flags,
+    identity,
+    known_ids,
+    names,
+    retracted,
+    title_of,
+    withdrawn,
+)
+from paperagent.types import Paper, Skipped
+
+NAME = "ris"
+
+_TAG = re.compile(r"([A-Z][A-Z0-9]) {1,2}-(?: (.*)|$)")
+_LOOKS = re.compile(r"\s*TY {1,2}- ?[A-Z]{2,}")
+_LONGEST = 100_000
+"""Characters of one value: what goes on for longer is no field."""
+
+Fields = dict[str, list[str]]
+
+
+def looks_like(text: str) -> bool:
+    """Tell whether ``text`` begins with a record."""
+    return bool(_LOOKS.match(text))
+
+
+def papers(text: str) -> Iterator[Entry]:
+    """Yield a paper, or why there is none, for each record."""
+    for line, fields in _records(text):
+        try:
+            yield convert(fields)
+        except BadRecord as bad:
+            yield Skipped(f"record at line {line}", bad.reason)
+
+
+def _records(text: str) -> Iterator[tuple[int, Fields]]:
+    """Yield the line where each record begins, and its values by tag; lines without a tag go on."""
+    fields: Fields = {}
+    start = 0
+    last: list[str] | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        tag = _TAG.match(line)
+        if tag is None:
+            if last and line.strip() and len(last[-1]) < _LONGEST:
+                last[-1] = f"{last[-1]} {line.strip()}"
+            continue
+        if tag[1] == "TY" or (tag[1] == "ER" and fields):
+            if fields:
+                yield start, fields
+            fields, last = {}, None
+        if tag[1] == "ER":
+            continue
+        if not fields:
+            start = number
+        last = fields.setdefault(tag[1], [])
+        last.append((tag[2] or "").strip())
+    if fields:
+        yield start, fields
+
+
+def convert(fields: Fields) -> Paper:
+    """Return the paper of one record."""
+    noticed: set[str] = set()
+
+    def first(*tags: str) -> str:
+        return next((v for tag in tags for v in fields.get(tag, ()) if v), "")
+
+    title = title_of(first("TI", "T1", "CT", "BT"), noticed)
+    abstract = abstract_of(first("AB", "N2"), noticed)
+    found, doi = known_ids(_arxiv(fields), first("DO") or first("UR"))
+    notes = " ".join(fields.get("N1", [])).lower()
+    gone = retracted(title) or "retracted" in notes
+    if gone:
+        noticed.add(RETRACTED)
+    return Paper(
+        paper_id=identity(found, doi, None, (title, abstract)),
+        title=title,
+        abstract=abstract,
+        authors=names([_name(n) for tag in ("AU", "A1") for n in fields.get(tag, [])], noticed),
+        published=dates.loose(_date(first("DA"), first("PY", "Y1")), noticed),
+        categories=names(fields.get("KW", []), noticed) if found else (),
+        url=address(found, doi, first("UR", "L2", "LK"), noticed),
+        arxiv_id=found.id if found else None,
+        doi=doi,
+        version=found.version if found else None,
+        sources=(NAME,),
+        withdrawn=gone or withdrawn(abstract, notes),
+        flags=flags(noticed),
+    )
+
+
+def _arxiv(fields: Fields) -> str | None:
+    places = (v for tag in ("AN", "UR", "ID", "M1", "JO", "T2", "L1") for v in fields.get(tag, ()))
+    return next((v for v in places if ids.arxiv_id(v)), None)
+
+
+def _date(day: str, year: str) -> str:
+    """Return the fuller of the two, without empty parts and what follows them: ``2023/05//spring``."""
+    text = day if re.match(r"\d{4}", day) else year
+    return "/".join(part for part in text.split("/")[:3] if part.strip().isdecimal()) or text
+
+
+def _name(text: str) -> str:
+    last, comma, rest = text.partition(",")
+    if not comma:
+        return text
+    given, _, suffix = rest.partition(",")
+    return " ".join(part for part in (given.strip(), last.strip(), suffix.strip()) if part)

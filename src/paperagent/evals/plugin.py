@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from paperagent.app import PaperAgent
+    from paperagent import PaperAgent
     from paperagent.evals.cases import Case
     from paperagent.evals.rows import Row
 
@@ -73,7 +73,7 @@ def _files(metafunc: pytest.Metafunc) -> list[Path]:
 @pytest.fixture(scope="session")
 def paperagent_agent(request: pytest.FixtureRequest) -> Iterator[PaperAgent]:
     """Give the agent that cases are asked of; the library must exist."""
-    from paperagent.app import PaperAgent
+    from paperagent import PaperAgent
 
     home = request.config.getini("paperagent_home")
     with PaperAgent(

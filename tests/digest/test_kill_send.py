@@ -37,20 +37,25 @@ class KilledLedger(Ledger):
         return done
     def claim(self, due, at):
         state = super().claim(due, at)
-        calls["n"] += 1
-        if calls["n"] == VICTIM:
-            die("claim")
+        begin()
         return state
     def enter_data(self, due, message, at):
         super().enter_data(due, message, at)
         if calls["n"] == VICTIM:
             die("in_data")
-    def finish(self, due, outcome, at):
+    def finish(self, due, outcome, at, *, then=None):
         if calls["n"] == VICTIM:
             die("250 before commit")
-        super().finish(due, outcome, at)
+        state = super().finish(due, outcome, at, then=then)
         if calls["n"] == VICTIM:
             die("final commit")
+        begin()
+        return state
+
+def begin():
+    calls["n"] += 1
+    if calls["n"] == VICTIM:
+        die("claim")
 
 class KilledTransport(SmtpTransport):
     def connect(self):

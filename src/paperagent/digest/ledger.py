@@ -139,18 +139,7 @@ class Ledger:
         None where its state is no longer what ``due`` says.
         """
         with self._db.writing() as db:
-            wanted = _wanted(db, due)
-            state: State = "claimed" if wanted else "skipped"
-            done = db.execute(
-                "UPDATE delivery SET before = state, state = ?, attempts = attempts + ?, updated_at = ? "
-                "WHERE issue_id = ? AND subscriber_id = ? AND state = ?",
-                (state, int(wanted), stamp(at), due.issue_id, due.subscriber_id, due.state),
-            )
-            if not done.rowcount:
-                return None
-            if not wanted:
-                record(db, state, at, issue=due.issue_id, subscriber=due.subscriber_id)
-            return state
+            return _claim(db, due, at)
 
     def wanted(self, due: Due) -> bool:
         """Tell whether the reader of a message still wants it."""
@@ -175,8 +164,12 @@ class Ledger:
                 (hashlib.sha256(message).hexdigest(), stamp(at), due.issue_id, due.subscriber_id),
             )
 
-    def finish(self, due: Due, outcome: Outcome, at: dt.datetime) -> None:
-        """Note what became of a message that was claimed."""
+    def finish(self, due: Due, outcome: Outcome, at: dt.datetime, *, then: Due | None = None) -> State | None:
+        """Note what became of a message that was claimed, and claim the one to be sent ``then``.
+
+        One commit for both, because on most disks commits are what sending waits for. Return what
+        `claim` returns, None without a next message.
+        """
         reply = visible(outcome.reply, limit=_REPLY)
         where = (due.issue_id, due.subscriber_id)
         with self._db.writing() as db:
@@ -198,6 +191,7 @@ class Ledger:
                 db.execute("UPDATE subscriber SET state = 'bounced' WHERE id = ?", (due.subscriber_id,))
             detail = f"{outcome.code or ''} {reply}".strip()
             record(db, outcome.state, at, issue=due.issue_id, subscriber=due.subscriber_id, detail=detail)
+            return _claim(db, then, at) if then else None
 
     # --- telling ---
 
@@ -260,6 +254,21 @@ def _plan(db: sqlite3.Connection, draft: Draft, subscriber_id: int, at: dt.datet
         [(subscriber_id, paper, draft.issue_id) for paper in draft.papers],
     )
     record(db, "planned", at, issue=draft.issue_id, subscriber=subscriber_id)
+
+
+def _claim(db: sqlite3.Connection, due: Due, at: dt.datetime) -> State | None:
+    wanted = _wanted(db, due)
+    state: State = "claimed" if wanted else "skipped"
+    done = db.execute(
+        "UPDATE delivery SET before = state, state = ?, attempts = attempts + ?, updated_at = ? "
+        "WHERE issue_id = ? AND subscriber_id = ? AND state = ?",
+        (state, int(wanted), stamp(at), due.issue_id, due.subscriber_id, due.state),
+    )
+    if not done.rowcount:
+        return None
+    if not wanted:
+        record(db, state, at, issue=due.issue_id, subscriber=due.subscriber_id)
+    return state
 
 
 def _wanted(db: sqlite3.Connection, due: Due) -> bool:

@@ -116,37 +116,30 @@ class Sender:
         return fresh, len(due) - len(fresh)
 
     def _send_all(self, due: Sequence[Due], report: Report, progress: Progress | None) -> None:
-        errors = 0
-        for number, message in enumerate(due, start=1):
-            outcome = self._send(message)
-            if outcome is None:  # another run was faster
-                continue
-            report.counts[outcome.state] += 1
-            if outcome.state in TROUBLE:
-                reason = f"{outcome.code or ''} {outcome.reply}".strip()
-                report.problems.append((message.email, outcome.state, visible(reason, limit=300)))
-            errors = 0 if outcome.state in {"sent", "skipped"} else errors + 1
+        errors, number = 0, 0
+        state = self._ledger.claim(due[0], self._clock()) if due else None
+        while number < len(due) and not report.stopped:
+            message, number = due[number], number + 1
+            then = due[number] if number < len(due) else None
+            if state == "claimed":
+                outcome = self._attempted(message)
+                errors = errors + 1 if outcome.state in TROUBLE else 0
+                report.stopped = _why_to_stop(outcome, errors)
+                then = None if report.stopped else then
+                state = self._ledger.finish(message, outcome, self._clock(), then=then)
+                _count(report, message, outcome)
+            else:  # None: another run was faster
+                report.counts.update(["skipped"] if state else [])
+                state = self._ledger.claim(then, self._clock()) if then else None
             if progress:
                 progress("send", number, len(due))
-            if outcome.code == _CLOSING:
-                report.stopped = "the server is closing (421)"
-            elif errors >= MAX_ERRORS:
-                report.stopped = f"{MAX_ERRORS} errors in a row"
-            if report.stopped:
-                return
 
-    def _send(self, due: Due) -> Outcome | None:
-        """Send one message and write down what became of it; None where it is no longer due."""
-        state = self._ledger.claim(due, self._clock())
-        if state != "claimed":
-            return Outcome(state) if state else None
+    def _attempted(self, due: Due) -> Outcome:
         try:
-            outcome = self._attempt(due)
+            return self._attempt(due)
         except PaperAgentError:  # about the server or the sender, not about this message
             self._ledger.release(due, self._clock())
             raise
-        self._ledger.finish(due, outcome, self._clock())
-        return outcome
 
     def _attempt(self, due: Due) -> Outcome:
         try:
@@ -201,3 +194,17 @@ class Sender:
         if due.attempts >= len(BACK_OFF):
             return Outcome("failed", code, f"given up after {due.attempts + 1} attempts: {why}")
         return Outcome("deferred", code, why, self._clock() + BACK_OFF[due.attempts])
+
+
+def _why_to_stop(outcome: Outcome, errors: int) -> str:
+    """Return why the run ends after an outcome; nothing where it goes on."""
+    if outcome.code == _CLOSING:
+        return "the server is closing (421)"
+    return f"{MAX_ERRORS} errors in a row" if errors >= MAX_ERRORS else ""
+
+
+def _count(report: Report, due: Due, outcome: Outcome) -> None:
+    report.counts[outcome.state] += 1
+    if outcome.state in TROUBLE:
+        reason = f"{outcome.code or ''} {outcome.reply}".strip()
+        report.problems.append((due.email, outcome.state, visible(reason, limit=300)))

@@ -1,0 +1,128 @@
+"""Whatever the server does and whenever the program dies: nobody gets two without a person's word."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from postroom import SENDER, Clock, Desk, compose
+
+from paperagent.digest.send import MAX_ERRORS, Sender
+from paperagent.digest.transport import Broken, Refused, Reply
+from paperagent.errors import MailError
+
+READERS = [f"r{n}@test.example" for n in range(4)]
+Fate = Literal[
+    "taken", "4xx", "5xx", "421", "sender", "lost before", "lost after", "taken, lost", "dies", "dies taken"
+]
+FATES: list[Fate] = [
+    "taken", "4xx", "5xx", "421", "sender", "lost before", "lost after", "taken, lost", "dies", "dies taken",
+]  # fmt: skip
+
+
+class Death(BaseException):
+    """kill -9, as far as the ledger can tell: nothing more is written."""
+
+
+class Fateful:
+    """Lets each message meet the next fate of a list, and remembers what arrived."""
+
+    def __init__(self, fates: list[Fate]) -> None:
+        self.fates = fates
+        self.arrived: Counter[str] = Counter()
+        self.recipient = ""
+
+    def connect(self) -> None:
+        """Be there."""
+
+    def address(self, sender: str, recipient: str, *, size: int) -> None:
+        self.recipient = recipient
+        self.fate: Fate = self.fates.pop(0) if self.fates else "taken"
+        if self.fate == "sender":
+            raise Refused("sender", Reply(550, "not you"))
+        if self.fate == "421":
+            raise Refused("recipient", Reply(421, "bye"))
+
+    def data(self, message: bytes, *, message_id: str) -> Reply:
+        if self.fate in {"taken", "taken, lost", "dies taken"}:
+            self.arrived[self.recipient] += 1
+        match self.fate:
+            case "4xx":
+                raise Refused("message", Reply(451, "later"))
+            case "5xx":
+                raise Refused("message", Reply(554, "never"))
+            case "lost before":
+                raise Broken("lost")
+            case "lost after" | "taken, lost":
+                raise Broken("lost", ambiguous=True)
+            case "dies" | "dies taken":
+                raise Death
+        return Reply(250, "taken")
+
+    def reset(self) -> None:
+        """Forget."""
+
+    def close(self) -> None:
+        """Go."""
+
+
+def run(desk: Desk, line: Fateful, clock: Clock) -> None:
+    """Send once; what ends the run early is what a person would see or a crash."""
+    try:
+        Sender(desk.ledger, line, compose, mail_from=SENDER, clock=clock).run(force=True)
+    except (MailError, Death):
+        clock.wait(seconds=1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(FATES), max_size=14), st.lists(st.integers(0, 3), max_size=3))
+def test_never_two(fates: list[Fate], leavers: list[int]) -> None:
+    """At most one copy each; sent means it arrived; what is not sent is listed with its reason."""
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(Path(folder) / "digest.db", clock)
+        desk.plan(*READERS)
+        line = Fateful(list(fates))
+        for leaver in [*leavers, None, None, None, None]:
+            run(desk, line, clock)
+            if leaver is not None:
+                desk.subscribers.unsubscribe(desk.subscribers.find(READERS[leaver]).id)
+            clock.wait(hours=13)
+        line.fates.clear()
+        for _ in range(MAX_ERRORS + 1):
+            run(desk, line, clock)
+            clock.wait(hours=13)
+        states = desk.states()
+        desk.database.close()
+    assert max(line.arrived.values(), default=0) <= 1
+    assert set(states.values()) <= {"sent", "failed", "skipped", "unknown"}
+    for email, state in states.items():
+        if state == "sent":
+            assert line.arrived[email] == 1
+        elif state in {"failed", "skipped"}:
+            assert line.arrived[email] == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from(FATES), min_size=1, max_size=10))
+def test_every_change_is_told(fates: list[Fate]) -> None:
+    """The last event about a message says the state that it is in."""
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(Path(folder) / "digest.db", clock)
+        desk.plan(*READERS)
+        run(desk, Fateful(list(fates)), clock)
+        desk.ledger.recover(clock())
+        with desk.database.reading() as db:
+            told = dict(
+                db.execute(
+                    "SELECT subscriber_id, kind FROM event WHERE issue_id IS NOT NULL ORDER BY id"
+                ).fetchall()
+            )
+        states = {d.subscriber_id: d.state for d in desk.ledger.deliveries()}
+        desk.database.close()
+    assert told == states

@@ -96,13 +96,19 @@ def issue_writer(
     store: Store, models: wiring.Models, held: Iterable[Scored], *, model: Model | None = None
 ) -> Writer:
     """Return what writes issues about ``held``: papers with their terms and vectors."""
+    from paperagent.abstention import Thresholds, kept_as
     from paperagent.digest.write import Writer
 
     encoder, embedder = models.encoder, models.embedder
     if embedder is not None:
         wiring.require_same_space(store, embedder.embedder_id)
     return Writer(
-        store, held, encoder=encoder, embedder=None if embedder is encoder else embedder, model=model
+        store,
+        held,
+        encoder=encoder,
+        embedder=None if embedder is encoder else embedder,
+        model=model,
+        thresholds=Thresholds.of(store.setting(kept_as(encoder=encoder is not None))),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Protocol
 
+from paperagent.abstention import Thresholds
 from paperagent.answer import Encoder, Pipeline, QueryEmbedder, Request, suspicion_notes
 from paperagent.digest.budget import Budget, plus
 from paperagent.digest.check import check_issue
@@ -24,6 +25,7 @@ from paperagent.digest.standing import (
     Remembered,
     RememberingEmbedder,
     RememberingEncoder,
+    stricter,
 )
 from paperagent.digest.themes import OTHER_NAME
 from paperagent.errors import EndpointError, visible
@@ -103,17 +105,20 @@ class Writer:
         encoder: Encoder | None = None,
         embedder: QueryEmbedder | None = None,
         model: Model | None = None,
+        thresholds: Thresholds | None = None,
     ) -> None:
         """Take the whole library's figures, and the period's papers with terms and vectors.
 
         A paper that is not among ``held`` is searched by its words. ``embedder`` is given where
         the library's vectors are not those of ``encoder``. With a ``model``, `draft` has it write.
+        ``thresholds`` are those of the library's answers.
         """
         self._corpus = Remembered(corpus)
         self._held: dict[str, Scored] = {c.paper_id: c for c in held}
         self._encoder = RememberingEncoder(encoder) if encoder else None
         self._embedder = RememberingEmbedder(embedder) if embedder else None
         self._highlights: dict[tuple[str, str], Highlights | None] = {}
+        self._thresholds = stricter(thresholds or Thresholds(), encoder=encoder is not None)
         self._suspicions: dict[tuple[str, str], tuple[str, ...]] = {}
         self._model = model
         self._drafts: dict[str, Draft] = {}
@@ -244,7 +249,9 @@ class Writer:
             if paper.paper_id not in self._held:
                 self._held[paper.paper_id] = Bare.of(paper)
         library = IssueLibrary(papers, self._held, self._corpus)
-        pipeline = Pipeline(library, encoder=self._encoder, embedder=self._embedder)
+        pipeline = Pipeline(
+            library, encoder=self._encoder, embedder=self._embedder, thresholds=self._thresholds
+        )
         answers = [self._answer(pipeline, Request(question)) for question in questions]
         standing = tuple(_standing(a, numbers) for a in answers)
         return standing, reduce(plus, (a.usage for a in answers), Usage())

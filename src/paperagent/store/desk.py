@@ -66,12 +66,14 @@ class Desk:
 
     def place(self, paper: Paper) -> tuple[Draft, Paper | None]:
         """Return the draft that ``paper`` went into, and what that said before (None: a new paper)."""
-        paper = identity.with_best_id(replace(paper, first_seen=self._today))
-        found = self._candidates(paper)
+        given = replace(paper, first_seen=self._today)
+        paper = identity.with_best_id(given)
+        found = self._candidates(given)
         if not found:
             draft = Draft(self._next_row, None, paper)
             self._drafts[draft.row] = draft
             self._next_row += 1
+            self._name(draft, given)
             self._name(draft, paper)
             return draft, None
         draft, *others = found
@@ -83,6 +85,7 @@ class Desk:
                 self._absorb(draft, other)
         paper = self._without_foreign_doi(paper, draft)
         draft.paper = identity.merge(draft.paper, paper)
+        self._name(draft, given)
         self._name(draft, paper)
         self._name(draft, draft.paper)
         if draft.paper.paper_id != before.paper_id:

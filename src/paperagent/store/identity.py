@@ -13,6 +13,9 @@ from dataclasses import fields, replace
 from hashlib import blake2b
 from operator import attrgetter
 
+from paperagent.feeds.dates import PARTIAL_DATE
+from paperagent.feeds.ids import content_id, is_native
+from paperagent.feeds.record import RETRACTED
 from paperagent.types import Paper
 
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -153,7 +156,7 @@ def merge(old: Paper, new: Paper) -> Paper:
         first,
         paper_id=old.paper_id,
         authors=first.authors or second.authors,
-        published=_earliest(old.published, new.published),
+        published=_published(old, new),
         updated=first.updated or second.updated,
         listed=_earliest(old.listed, new.listed),
         first_seen=_earliest(old.first_seen, new.first_seen),
@@ -164,14 +167,52 @@ def merge(old: Paper, new: Paper) -> Paper:
         version=first.version or second.version,
         sources=_union(old.sources, new.sources),
         upvotes=old.upvotes if new.upvotes is None else new.upvotes,
-        flags=_union(old.flags, new.flags) if old.abstract == new.abstract else first.flags,
+        withdrawn=_withdrawn(old, new),
     )
-    return with_best_id(merged)
+    return with_best_id(replace(merged, flags=_flags(first, old, new)))
+
+
+def _withdrawn(old: Paper, new: Paper) -> bool:
+    """Tell whether the one paper is withdrawn: what one feed says stands until a newer version is there.
+
+    A retraction stands for good, and many feeds know of none.
+    """
+    if RETRACTED in (*old.flags, *new.flags):
+        return True
+    age = _compare(old, new)
+    return old.withdrawn or new.withdrawn if age == 0 else (new if age > 0 else old).withdrawn
+
+
+def _published(old: Paper, new: Paper) -> dt.date | None:
+    """Return the earliest day; one that is a year or a month alone only where there is no other."""
+    if not (old.published and new.published):
+        return old.published or new.published
+    guesses = [PARTIAL_DATE in paper.flags for paper in (old, new)]
+    if guesses == [True, False]:
+        return new.published
+    return old.published if guesses == [False, True] else _earliest(old.published, new.published)
+
+
+def _flags(first: Paper, old: Paper, new: Paper) -> tuple[str, ...]:
+    """Return what is noted of the text that stands, with what concerns the paper itself."""
+    found = dict.fromkeys(_union(old.flags, new.flags) if old.abstract == new.abstract else first.flags)
+    if RETRACTED in (*old.flags, *new.flags):
+        found[RETRACTED] = None
+    dated = [paper for paper in (old, new) if paper.published]
+    found.pop(PARTIAL_DATE, None)
+    if dated and all(PARTIAL_DATE in paper.flags for paper in dated):
+        found[PARTIAL_DATE] = None
+    return tuple(found)
 
 
 def with_best_id(paper: Paper) -> Paper:
-    """Return ``paper`` under its arXiv id, else its DOI, else the id it has."""
+    """Return ``paper`` under its arXiv id, else its DOI, else the id it has; a service's own id is no name.
+
+    Those (``acl:…``, ``pmid:…``) are kept as aliases, under which the paper is found too.
+    """
     best = paper.arxiv_id or (f"doi:{paper.doi}" if paper.doi else paper.paper_id)
+    if is_native(best):
+        best = content_id(paper.title, paper.abstract)
     return paper if best == paper.paper_id else replace(paper, paper_id=best)
 
 

@@ -17,7 +17,7 @@ REPAIR = "run 'paperagent doctor --repair'"
 _SHOWN = 5
 _ALL_AT_ONCE = 50_000
 """Papers of a server of one's own that one query is asked to reach; of more, and of Cloud, a sample is."""
-_SAMPLE = 300
+_SAMPLE = 60
 _NEAR = 10
 
 
@@ -112,17 +112,13 @@ def _unreachable(held: Collection, *, sample: int | None) -> list[str]:
         dim = int(held.metadata["dim"])
         return sorted(set(ids) - set(held.nearest_ids([dim**-0.5] * dim, len(ids)))) if ids else []
     chosen = ids if sample is None else random.Random(0).sample(ids, min(sample, len(ids)))  # noqa: S311 - no secret
-    return [i for i in chosen if not _finds_itself(held, i)]
+    return [r.id for r in held.get(chosen, vectors=True).values() if not _finds_itself(held, r)]
 
 
-def _finds_itself(held: Collection, record_id: str) -> bool:
+def _finds_itself(held: Collection, record: Record) -> bool:
     import numpy as np
 
-    found = held.get([record_id], vectors=True)
-    return all(
-        record_id in {near.id for near in held.nearest(np.array(r.vector, np.float32), _NEAR)}
-        for r in found.values()
-    )
+    return record.id in {near.id for near in held.nearest(np.array(record.vector, np.float32), _NEAR)}
 
 
 def _counts(shelf: Shelf) -> Check:

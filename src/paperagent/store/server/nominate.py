@@ -207,7 +207,7 @@ def hybrid_plans(
     if lists:
         yield {
             "filter": where,
-            "rank": _fused(lists) if len(lists) > 1 else {"$knn": {**lists[0], "return_rank": False}},
+            "rank": _fused(lists) if len(lists) > 1 else _alone(lists[0]),
             "group_by": {},
             "limit": {"offset": 0, "limit": min(len(lists) * limit, shelf.quotas.results)},
             "select": {"keys": ["#id", "#document", "#metadata", "#embedding", "#score"]},
@@ -216,6 +216,11 @@ def hybrid_plans(
 
 def _list(query: Any, key: str, limit: int) -> Where:
     return {"query": query, "key": key, "limit": limit, "default": _ABSENT, "return_rank": True}
+
+
+def _alone(only: Where) -> Where:
+    """Return one list by itself: what is not on it is not wanted."""
+    return {"$knn": {key: only[key] for key in ("query", "key", "limit")}}
 
 
 def _fused(lists: Sequence[Where]) -> Where:

@@ -58,7 +58,11 @@ class ServerStore:
     ) -> None:
         self.home = home
         self._connection = Connection(address, timeout=timeout, sleep=sleep)
-        self._shelf = Shelf(self._connection, prefix, create=create)
+        try:
+            self._shelf = Shelf(self._connection, prefix, create=create)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from model_desk import Desk, desk, passages, reply, titles
 from paperagent import prompts
 from paperagent.checks import check
 from paperagent.digest.budget import Budget
-from paperagent.digest.drafting import Drafter, ThemePlan
+from paperagent.digest.drafting import AT_ONCE, GIVE_UP, Drafter, ThemePlan
 from paperagent.digest.issue import Chosen, Group, Issue, Why
 from paperagent.plan import Tariff
 from paperagent.testing import Reply, Request, error_reply
@@ -218,6 +218,16 @@ def test_a_standing_question_is_quoted_where_the_model_fails(model: Desk) -> Non
     assert {c.support for c in found.standing[0].claims} == {"quoted"}
 
 
+def test_an_endpoint_that_is_down_is_not_asked_for_every_reader(model: Desk) -> None:
+    """After a few failures in a row no more calls are made; all is quoted."""
+    model.server.responder = lambda _: error_reply(400, "down")
+    questions = [f"How much does Tindersift remove, said in way {n}?" for n in range(9)]
+    found = issue(model, interests=["retrieval"], questions=questions)
+    themes = [r for r in model.requests if kind(r) == "theme"]
+    assert len(model.requests) - len(themes) == GIVE_UP
+    assert {c.support for s in found.standing for c in s.claims} == {"quoted"}
+
+
 # --- the drafter alone ---
 
 
@@ -292,6 +302,15 @@ def test_calls_are_made_at_the_same_time(model: Desk) -> None:
     model.server.responder = slow
     drafter(model).draft([group(f"t{i}", [p]) for i, p in enumerate(sample(8))])
     assert most == 4
+
+
+def test_a_model_that_is_down_is_given_up(model: Desk) -> None:
+    """Of thirty themes a few are tried; each says why it is quoted."""
+    model.server.responder = lambda _: error_reply(400, "down")
+    papers = [Paper(f"p{i}", f"Title {i}", f"We made method {i}.") for i in range(30)]
+    drafts = drafter(model).draft([group(p.paper_id, [p]) for p in papers])
+    assert len(model.requests) < GIVE_UP + AT_ONCE
+    assert all("down" in (d.note or "") for d in drafts.values())
 
 
 def test_a_paper_too_long_for_the_context_is_left_out(model: Desk) -> None:

@@ -27,6 +27,8 @@ from paperagent.types import Paper, Usage
 PAPERS_A_CALL = 10
 AT_ONCE = 4
 """Calls made at the same time."""
+GIVE_UP = 4
+"""Calls failed one after another, after which no more are made: each may take a minute to fail."""
 _TOKENS_A_PAPER, _TOKENS_BESIDES = 120, 250
 """Of a reply, at most: twice what the sentences asked for take."""
 _LONGEST_NAME, _NAME_WORDS = 60, 7
@@ -102,6 +104,9 @@ class Drafter:
         self._model = model
         self._plan = plan
         self._budget = budget
+        self._fault = ""
+        self._faults = 0
+        """Calls that failed one after another."""
 
     def estimate(self, groups: Iterable[Group]) -> Usage:
         """Return the most that drafting these groups may use, those at hand left out."""
@@ -182,7 +187,10 @@ class Drafter:
 
     def _made(self, planned: _Planned) -> Draft:
         """Make one call; whatever goes wrong with it costs its theme the model's words, no more."""
+        if self._faults >= GIVE_UP and not planned.free:
+            return Draft(note=f"quoted instead of written: {self._fault}")
         made = make(self._model, planned.call, lambda text: read_object(text, "papers"))
+        self._faults, self._fault = (self._faults + 1, made.fault) if made.value is None else (0, "")
         if made.value is None:
             return Draft(usage=made.usage, note=f"quoted instead of written: {made.fault}")
         return self._checked(planned.passages, made.value, made.usage)

@@ -15,7 +15,7 @@ from paperagent.abstention import Thresholds
 from paperagent.answer import Encoder, Pipeline, QueryEmbedder, Request, suspicion_notes
 from paperagent.digest.budget import Budget, plus
 from paperagent.digest.check import check_issue
-from paperagent.digest.drafting import Draft, Drafter
+from paperagent.digest.drafting import GIVE_UP, Draft, Drafter
 from paperagent.digest.issue import Chosen, Group, Issue, Item, Profile, Selection, Standing, Theme
 from paperagent.digest.said import Numbers, Said, apart, quoted
 from paperagent.digest.standing import (
@@ -62,7 +62,7 @@ class _Group:
     items: tuple[_Written, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Model:
     """What a model does for an issue, and what that may cost."""
 
@@ -70,13 +70,19 @@ class Model:
     budget: Budget
     writer: Callable[[Pipeline, float | None], Answerer]
     """Returns what answers over a pipeline for so many dollars at most."""
+    faults: int = 0
+    """Answers that failed one after another."""
 
     def answer(self, pipeline: Pipeline, request: Request) -> Answer | None:
-        """Answer a standing question; None where the endpoint fails."""
+        """Answer a standing question; None where the endpoint fails, or failed too often."""
+        if self.faults >= GIVE_UP:
+            return None
         try:
             *_, last = self.writer(pipeline, self.budget.left).stream(request)
         except EndpointError:
+            self.faults += 1
             return None
+        self.faults = 0
         assert last.answer is not None
         self.budget.add(last.answer.usage)
         return last.answer

@@ -52,6 +52,12 @@ class PostOffice:
         """The domain under which messages are named."""
         return message.mailbox(self.settings.mail_from or NOBODY).domain
 
+    @property
+    def lacks_one_click(self) -> bool:
+        """Whether mails go to a server without the link that RFC 8058 asks for."""
+        settings = self.settings
+        return settings.smtp_url is not None and not (settings.public_url and settings.secret)
+
     def mail_from(self, outbox: Path | None) -> str:
         """Return the sender, which a mail server needs to be told and an outbox does not."""
         if self.settings.mail_from is None and self.settings.smtp_url is not None and outbox is None:

@@ -198,6 +198,7 @@ def test_a_crash_after_some_mails_resumes(run: Run, home: Path, monkeypatch: pyt
         told = run("digest", "send", code=8)
         assert "stopped early, the server is closing (421)" in told
         assert "1 deferred" in told
+        assert "without one-click unsubscribe" in told
         script.rcpt.clear()
         assert "1 sent" in run("digest", "send", code=8)  # r3 waits its five minutes
     assert script.recipients() == ["r0@test.example", "r1@test.example", "r2@test.example", "r4@test.example"]

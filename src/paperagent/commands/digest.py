@@ -123,6 +123,11 @@ def _send(desk: DigestDesk, **given: Any) -> None:
     show(dict, _sent(report), as_json=False)
     for who, state, why in report.problems:
         warn(f"{who}: {state}: {why}")
+    if report.counts["sent"] and desk.post.lacks_one_click:
+        warn(
+            "mails without one-click unsubscribe, which Gmail and Yahoo want; "
+            "set PAPERAGENT_PUBLIC_URL and PAPERAGENT_SECRET"
+        )
     if report.recovered:
         warn(f"{report.recovered:,} messages are unknown: an earlier run ended while they were taken")
     desk.raise_for_trouble(given.get("period"), stopped=report.stopped)

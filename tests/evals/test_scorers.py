@@ -223,6 +223,16 @@ def test_faithfulness_is_the_answers_own_word() -> None:
     assert score("faithfulness", answer(CHANGED, UNCITED)) == 0.5
 
 
+def test_a_judges_word_counts_where_it_is_one_of_those_offered() -> None:
+    """Other words leave the claim unscored; without a judge there is no score."""
+    labels = ("supported", "partly", "not_supported", "unjudged", "sure!")
+    assert score(
+        "judged_support", answer(*(claim("x", 1, judge=label) for label in labels))
+    ) == pytest.approx(1 / 3)
+    assert score("judged_support", answer(claim("x", 1, judge="unjudged"))) is None
+    assert score("judged_support", answer(RIGHT)) is None
+
+
 def test_what_an_answer_costs() -> None:
     """Counts come from the answer; a price that is not known is None, never 0."""
     notes = ("withheld: “x” (fails on numbers)", "withheld: “…” (points at no sentence; 3 claims)", "other")

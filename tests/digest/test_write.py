@@ -9,10 +9,9 @@ import pytest
 from selections import THEMES, Words, sample, selection
 
 from fake_encoder import FakeEncoder
-from paperagent.digest import write
 from paperagent.digest.check import check_issue, faults
 from paperagent.digest.issue import Issue, Item, Standing
-from paperagent.digest.standing import RememberingEncoder
+from paperagent.digest.standing import SENTENCES, RememberingEncoder
 from paperagent.digest.write import Writer
 from paperagent.errors import PaperAgentError
 from paperagent.highlights import Highlights, highlights
@@ -95,7 +94,7 @@ def test_a_question_on_nothing_in_the_issue_has_no_answer() -> None:
 def test_a_standing_answer_is_short() -> None:
     """Of a list of papers at most three sentences are quoted, one a paper before a second of any."""
     (found,) = written(questions=("Which papers are about language models?",)).standing
-    assert 0 < len(found.claims) <= write.STANDING_CLAIMS
+    assert 0 < len(found.claims) <= SENTENCES
 
 
 def test_a_paper_that_states_nothing_is_only_named() -> None:

@@ -17,7 +17,7 @@ from paperagent.digest.budget import Budget, plus
 from paperagent.digest.check import check_issue
 from paperagent.digest.drafting import GIVE_UP, Draft, Drafter
 from paperagent.digest.issue import Chosen, Group, Issue, Item, Profile, Selection, Standing, Theme
-from paperagent.digest.said import Numbers, Said, apart, quoted
+from paperagent.digest.said import Numbers, Said, quoted
 from paperagent.digest.standing import (
     Bare,
     Corpus,
@@ -25,11 +25,11 @@ from paperagent.digest.standing import (
     Remembered,
     RememberingEmbedder,
     RememberingEncoder,
+    in_short,
     stricter,
 )
 from paperagent.digest.themes import OTHER_NAME
 from paperagent.errors import EndpointError, visible
-from paperagent.evidence import LIST_MARGIN
 from paperagent.highlights import Highlights, highlights
 from paperagent.types import Answer, Event, Paper, Usage
 
@@ -40,8 +40,6 @@ __all__ = ["Writer", "check_issue"]
 
 OVERVIEW = 3
 """Sentences of an overview."""
-STANDING_CLAIMS = 3
-"""Sentences that answer a standing question, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +257,14 @@ class Writer:
             library, encoder=self._encoder, embedder=self._embedder, thresholds=self._thresholds
         )
         answers = [self._answer(pipeline, Request(question)) for question in questions]
-        standing = tuple(_standing(a, numbers) for a in answers)
+        background = {p.paper_id: self._offered(p) for p in papers}
+        standing = tuple(in_short(a, numbers, background) for a in answers)
         return standing, reduce(plus, (a.usage for a in answers), Usage())
+
+    def _offered(self, paper: Paper) -> int:
+        """Return where a paper's own work begins in its abstract: before that stands background."""
+        found = self._found(paper)
+        return found.offer.start if found else 0
 
     def _answer(self, pipeline: Pipeline, request: Request) -> Answer:
         """Have the model answer where it may; else, and where that fails, quote."""
@@ -273,13 +277,6 @@ class Writer:
         *_, last = pipeline.stream(request)
         assert last.answer is not None
         return replace(last.answer, usage=used)
-
-
-def _standing(answer: Answer, numbers: Numbers) -> Standing:
-    if answer.status != "answered":
-        return Standing(answer.question)
-    claims = [one for one in _few(answer) if one.claim.support in ("quoted", "supported")]
-    return Standing(answer.question, tuple(map(numbers.take, claims)), " ".join(_doubt(answer.notes)))
 
 
 def _distinct(groups: Sequence[Group]) -> list[Group]:
@@ -295,23 +292,3 @@ def _distinct(groups: Sequence[Group]) -> list[Group]:
 
 def _groups(selections: Iterable[Selection]) -> Iterator[Group]:
     return (g for s in selections for g in _distinct(s.groups))
-
-
-def _few(answer: Answer) -> list[Said]:
-    """Return the first sentences, one a paper before a second of any; none of papers far below the best."""
-    score = {h.paper_id: h.score for h in answer.hits}
-    least = max(score.values()) - LIST_MARGIN
-    said = apart(answer.claims, answer.citations)
-    said = [one for one in said if score[one.citations[0].paper_id] >= least]
-    seen: dict[str, int] = {}
-    turns: list[tuple[int, int]] = []
-    for place, one in enumerate(said):
-        paper = one.citations[0].paper_id
-        seen[paper] = seen.get(paper, -1) + 1
-        turns.append((seen[paper], place))
-    kept = sorted(place for _, place in sorted(turns)[:STANDING_CLAIMS])
-    return [said[place] for place in kept]
-
-
-def _doubt(notes: Sequence[str]) -> Iterator[str]:
-    yield from (n for n in notes if n.startswith("closest passages"))

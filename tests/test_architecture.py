@@ -28,7 +28,9 @@ LAYERS: dict[str, frozenset[str]] = {
         """sentences conversation retrieve question evidence abstention citations answer
         passages reply claims plan generate checks call_cache highlights digest summary""".split()
     ),
-    "faces": frozenset("render stream readers chat chat_files chat_memory spending export evals".split()),
+    "faces": frozenset(
+        "render stream readers chat chat_files chat_memory spending export evals mcp_server".split()
+    ),
     "app": frozenset("arguments wiring wiring_digest press digest_post digest_desk app".split()),
     "cli": frozenset("cli commands __main__".split()),
 }
@@ -60,6 +62,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "pytest": frozenset({"evals.plugin"}),
     "defusedxml": frozenset({"feeds.strict_xml"}),
     "pydantic_settings": frozenset({"config", "store.vectors"}),
+    "mcp": frozenset({"mcp_server"}),
     "jinja2": frozenset({"digest.templating"}),
     "css_inline": frozenset({"digest.templating"}),
 }

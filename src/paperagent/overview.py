@@ -16,6 +16,7 @@ COMMANDS = {
     "export": ("exporting", "Write papers as BibTeX, RIS, Markdown or JSON lines."),
     "digest": ("digest", "Build the weekly digest and send it."),
     "subscribers": ("subscribers", "Keep the readers of the digest."),
+    "mcp": ("context", "Serve search, ask and get to another program's model."),
     "status": ("library", "Show what the library holds."),
     "doctor": ("library", "Check the library and its indexes, and repair them."),
     "reindex": ("library", "Build the indexes anew from the library."),

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from paperagent.checks.attribution import without_name
 from paperagent.citations import cite, quoted_claim
 from paperagent.passages import Passages
 from paperagent.reply import WrittenClaim
@@ -132,21 +133,9 @@ class Ledger:
         if not stated or asks(text) or any(gives_orders(q) for q in (text, *stated)):
             claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"statement": False})
             return Checked(claim, citations, ("claim or sentence gives orders or asks, and states nothing",))
-        verdict = self._verdict(text, stated)
+        verdict = verdict_on(text, stated, {t[0].title for t in targets.values()}, self.check)
         claim = Claim(text, tuple(c.n for c in citations), verdict.support, dict(verdict.checks))
         return Checked(_consistent(claim, citations), citations, tuple(verdict.reasons))
-
-    def _verdict(self, text: str, stated: Sequence[str]) -> Verdict:
-        """Check a claim as a whole and, where it has several sentences, each of them.
-
-        Otherwise a short sentence of the model's own could ride on a long one that is supported.
-        """
-        whole = self.check(text, stated)
-        parts = split(text)
-        if whole.support != "supported" or len(parts) == 1:
-            return whole
-        alone = (self.check(part.text, stated) for part in parts)
-        return next((v for v in alone if v.support not in ("quoted", "supported")), whole)
 
     def _cite(self, targets: Sequence[tuple[Paper, Sentence]]) -> tuple[Citation, ...]:
         """Return citations of sentences, under the numbers they have or the next ones."""
@@ -167,6 +156,31 @@ class Ledger:
             return None
         checks = {**quoted.checks, "instead_of": "weak"}
         return Checked(Claim(quoted.text, quoted.citations, "quoted", checks), (first,))
+
+
+def verdict_on(text: str, stated: Sequence[str], titles: Collection[str], check: Check) -> Verdict:
+    """Check a claim by the sentences that it cites, ``stated``, which are of the papers ``titles``.
+
+    Where it fails and all are of one paper, that paper's own name may be left out of the claim.
+    """
+    whole = _each_sentence(text, stated, check)
+    if whole.support in ("quoted", "supported") or len(titles) != 1:
+        return whole
+    others = (_each_sentence(t, stated, check) for title in titles for t in without_name(text, title, stated))
+    return next((v for v in others if v.support in ("quoted", "supported")), whole)
+
+
+def _each_sentence(text: str, stated: Sequence[str], check: Check) -> Verdict:
+    """Check a claim as a whole and, where it has several sentences, each of them.
+
+    Otherwise a short sentence of the model's own could ride on a long one that is supported.
+    """
+    whole = check(text, stated)
+    parts = split(text)
+    if whole.support != "supported" or len(parts) == 1:
+        return whole
+    alone = (check(part.text, stated) for part in parts)
+    return next((v for v in alone if v.support not in ("quoted", "supported")), whole)
 
 
 def _new(made: Sequence[Citation], known: Sequence[Citation]) -> int:

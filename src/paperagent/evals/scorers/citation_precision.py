@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.phi import dangling, quotes_of, supports
-from paperagent.types import Answer, Claim, Paper
+from paperagent.evals.phi import cited_by, dangling, supports
+from paperagent.types import Answer, Citation, Claim, Paper
 
 
 def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
@@ -21,16 +21,16 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
     del case, papers
     right = total = 0
     for claim in answer.claims:
-        quotes = quotes_of(claim, answer)
-        right += _right(claim, quotes)
-        total += len(quotes) + dangling(claim, answer)
+        cited = cited_by(claim, answer)
+        right += _right(claim, cited)
+        total += len(cited) + dangling(claim, answer)
     return right / total if total else None
 
 
-def _right(claim: Claim, quotes: tuple[str, ...]) -> int:
-    if not supports(claim.text, quotes):
+def _right(claim: Claim, cited: tuple[Citation, ...]) -> int:
+    if not supports(claim.text, cited):
         return 0
     return sum(
-        supports(claim.text, (quote,)) or not supports(claim.text, (*quotes[:i], *quotes[i + 1 :]))
-        for i, quote in enumerate(quotes)
+        supports(claim.text, (one,)) or not supports(claim.text, (*cited[:i], *cited[i + 1 :]))
+        for i, one in enumerate(cited)
     )

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from paperagent.checks import numbers
 from paperagent.checks.tokens import analyse
 from paperagent.evals.cases import Case
-from paperagent.evals.phi import quotes_of
+from paperagent.evals.phi import cited_by
 from paperagent.types import Answer, Paper
 
 
@@ -22,7 +22,7 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
     del case, papers
     right = total = 0
     for claim in answer.claims:
-        quotes = quotes_of(claim, answer)
+        quotes = [c.quote for c in cited_by(claim, answer)]
         claimed = _numbers(claim.text)
         known = claimed if claim.text in quotes else [n for quote in quotes for n in _numbers(quote)]
         right += sum(any(numbers.compare(n, other) is None for other in known) for n in claimed)

@@ -25,6 +25,11 @@ Status = Literal["answered", "abstained", "incomplete", "refused"]
 Support = Literal["quoted", "supported", "weak", "unsupported", "uncited"]
 Mode = Literal["extractive", "llm"]
 
+RETRACTED = "retracted"
+"""The flag of a paper that its publisher took back; such a paper is marked as withdrawn too."""
+PARTIAL_DATE = "partial-date"
+"""The flag of a paper whose day, or day and month, was not told: the first one stands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Paper:

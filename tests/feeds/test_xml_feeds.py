@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from paperagent.errors import FeedError
-from paperagent.feeds import dates
-from paperagent.types import Paper, Skipped, Withdrawal
+from paperagent.types import PARTIAL_DATE, Paper, Skipped, Withdrawal
 
 ABSTRACT = "We study a question of some length and answer it in part."
 Parse = Callable[[str | bytes], tuple[list[Paper], list[Skipped]]]
@@ -120,7 +119,7 @@ def test_pubmed_articles_are_read(parse: Parse) -> None:
     assert (paper.doi, paper.published, paper.flags) == (
         "10.1000/med.1",
         dt.date(2023, 5, 1),
-        (dates.PARTIAL_DATE,),
+        (PARTIAL_DATE,),
     )
     assert not paper.withdrawn
 

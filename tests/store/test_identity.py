@@ -170,3 +170,37 @@ def test_merging_is_idempotent_and_loses_no_fact(one: identity.Paper, two: ident
     whole = CUT not in (one.abstract, two.abstract)  # a cut newer text leaves the older version standing
     if whole and one.version and two.version and one.version != two.version:
         assert merged.version == max(one.version, two.version)
+
+
+def test_a_withdrawal_by_one_feed_is_not_undone_by_another() -> None:
+    """Feeds that know of no withdrawals say nothing against one; a newer version does."""
+    gone = replace(PLAIN, withdrawn=True, version=1)
+    assert identity.merge(gone, other_feed()).withdrawn
+    assert identity.merge(replace(PLAIN, version=1), other_feed(withdrawn=True)).withdrawn
+    assert not identity.merge(gone, replace(PLAIN, version=2)).withdrawn
+    assert not identity.merge(gone, replace(PLAIN, version=1)).withdrawn
+
+
+def test_a_retraction_stands_for_good() -> None:
+    """Neither a newer version nor another feed takes the publisher's word back."""
+    gone = other_feed(withdrawn=True, flags=("retracted",), doi="10.1/x")
+    for merged in (identity.merge(gone, replace(PLAIN, version=2)), identity.merge(PLAIN, gone)):
+        assert merged.withdrawn
+        assert "retracted" in merged.flags
+
+
+def test_a_whole_day_is_better_than_a_year() -> None:
+    """The first of January that stands for a year gives way to a later day that is known."""
+    year = other_feed(published=dt.date(2025, 1, 1), flags=("partial-date",))
+    day = replace(PLAIN, published=dt.date(2025, 6, 1))
+    for merged in (identity.merge(year, day), identity.merge(day, year)):
+        assert (merged.published, merged.flags) == (day.published, ())
+    assert identity.merge(year, year).flags == ("partial-date",)
+
+
+def test_an_id_that_a_service_gave_is_no_name_of_the_paper() -> None:
+    """The paper goes by arXiv id, DOI or text; the service's own id remains an alias."""
+    given = other_feed(paper_id="acl:2026.acl-long.1")
+    assert identity.with_best_id(given).paper_id.startswith("sha256:")
+    assert "id:acl:2026.acl-long.1" in identity.aliases(given)
+    assert identity.with_best_id(replace(given, doi="10.1/x")).paper_id == "doi:10.1/x"

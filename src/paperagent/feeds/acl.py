@@ -14,7 +14,6 @@ from xml.etree.ElementTree import Element
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, ids, markup, strict_xml
 from paperagent.feeds.record import (
-    RETRACTED,
     BadRecord,
     Entry,
     abstract_of,
@@ -24,7 +23,7 @@ from paperagent.feeds.record import (
     names,
     title_of,
 )
-from paperagent.types import Paper, Skipped
+from paperagent.types import RETRACTED, Paper, Skipped
 
 NAME = "acl-anthology"
 ROOT = "collection"

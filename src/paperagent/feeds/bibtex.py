@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids, tex
 from paperagent.feeds.record import (
-    RETRACTED,
     BadRecord,
     Entry,
     abstract_of,
@@ -27,7 +26,7 @@ from paperagent.feeds.record import (
     unique,
     withdrawn,
 )
-from paperagent.types import Paper, Skipped
+from paperagent.types import RETRACTED, Paper, Skipped
 
 NAME = "bibtex"
 

@@ -6,10 +6,10 @@ import datetime as dt
 import re
 from functools import lru_cache
 
+from paperagent.types import PARTIAL_DATE
+
 BAD_DATE = "bad-date"
 FUTURE_DATE = "future-date"
-PARTIAL_DATE = "partial-date"
-"""The day, or day and month, was not told: the first one stands."""
 
 _FIRST_YEAR = 1900
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()

@@ -35,8 +35,6 @@ _WITHDRAWN = re.compile(
 
 
 _RETRACTED = re.compile(r"\W*(?:retracted(?: article| paper)?\W*:|retracted article\b)", re.IGNORECASE)
-RETRACTED = "retracted"
-"""The flag of a paper that its publisher took back; such a paper is marked as withdrawn too."""
 
 
 class BadRecord(ValueError):  # noqa: N818 - it says what the record is; it never leaves the feed

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from paperagent.feeds import dates, ids
 from paperagent.feeds.record import (
-    RETRACTED,
     BadRecord,
     Entry,
     abstract_of,
@@ -20,7 +19,7 @@ from paperagent.feeds.record import (
     title_of,
     withdrawn,
 )
-from paperagent.types import Paper, Skipped
+from paperagent.types import RETRACTED, Paper, Skipped
 
 NAME = "ris"
 

@@ -13,10 +13,7 @@ from dataclasses import fields, replace
 from hashlib import blake2b
 from operator import attrgetter
 
-from paperagent.feeds.dates import PARTIAL_DATE
-from paperagent.feeds.ids import content_id, is_native
-from paperagent.feeds.record import RETRACTED
-from paperagent.types import Paper
+from paperagent.types import PARTIAL_DATE, RETRACTED, Paper
 
 _NOT_WORD = re.compile(r"[\W_]+")
 _CUT = re.compile(r"(?:\.\.\.|…)\s*$")
@@ -173,14 +170,17 @@ def merge(old: Paper, new: Paper) -> Paper:
 
 
 def _withdrawn(old: Paper, new: Paper) -> bool:
-    """Tell whether the one paper is withdrawn: what one feed says stands until a newer version is there.
+    """Tell whether the one paper is withdrawn.
 
-    A retraction stands for good, and many feeds know of none.
+    The newer version decides, and a feed may take back its own word. Otherwise what one feed says
+    stands, because others know of no withdrawals; a retraction always stands.
     """
     if RETRACTED in (*old.flags, *new.flags):
         return True
     age = _compare(old, new)
-    return old.withdrawn or new.withdrawn if age == 0 else (new if age > 0 else old).withdrawn
+    if age == 0 and old.sources != new.sources:
+        return old.withdrawn or new.withdrawn
+    return (old if age < 0 else new).withdrawn
 
 
 def _published(old: Paper, new: Paper) -> dt.date | None:
@@ -211,8 +211,10 @@ def with_best_id(paper: Paper) -> Paper:
     Those (``acl:…``, ``pmid:…``) are kept as aliases, under which the paper is found too.
     """
     best = paper.arxiv_id or (f"doi:{paper.doi}" if paper.doi else paper.paper_id)
-    if is_native(best):
-        best = content_id(paper.title, paper.abstract)
+    if not (paper.arxiv_id or paper.doi or best.startswith("sha256:")):
+        from paperagent.feeds.ids import content_id, is_native  # only an ingest comes here
+
+        best = content_id(paper.title, paper.abstract) if is_native(best) else best
     return paper if best == paper.paper_id else replace(paper, paper_id=best)
 
 

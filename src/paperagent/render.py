@@ -46,6 +46,8 @@ class Block:
     """Whether it follows the block before without a blank line."""
     struck: bool = False
     """Whether the text is shown struck through: it is refuted."""
+    plain: bool = False
+    """Whether ``text`` is our own, such as an address that was checked: as Markdown it stays as it is."""
 
 
 def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
@@ -308,7 +310,7 @@ def _styled(block: Block, console: Console) -> Text:
 
 def markdown(block: Block) -> str:
     """Return ``block`` as Markdown in which nothing from a stranger is active."""
-    text = safe_markdown(block.text)
+    text = safe_terminal(block.text) if block.plain else safe_markdown(block.text)
     text = f"~~{text}~~" if block.struck and text else text
     cites = "".join(f" [{n}]" for n in block.cites)
     url = safe_url(block.url)

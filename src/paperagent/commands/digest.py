@@ -142,9 +142,10 @@ def _sent(report: Report) -> Iterator[Block]:
 
 
 @digest.command()
+@click.option("--outbox", type=Folder(), metavar="DIR", help="Write .eml files there instead of sending.")
 @common
 @click.pass_obj
-def run(session: Session) -> None:
+def run(session: Session, *, outbox: Path | None) -> None:
     """Build what is missing and send what is due; for cron or a systemd timer.
 
     The last complete week for weekly readers, yesterday for daily ones. A second run does nothing.
@@ -152,7 +153,7 @@ def run(session: Session) -> None:
     with opened(session) as desk, desk.alone():
         for period in desk.current_periods():
             _show_built(desk.build(period))
-        _send(desk)
+        _send(desk, outbox=outbox)
 
 
 @digest.command("list")
@@ -184,7 +185,8 @@ def list_(session: Session, *, as_json: bool) -> None:
     blocks = [_summary_row(s) for s in found] or [Block("text", "no issues; 'digest build' makes one")]
     for one in trouble:
         detail = f"{one.issue_id.rpartition('/')[0]}: {one.code or ''} {one.reply or ''}"
-        blocks.append(Block("row", one.email, marker=one.state.ljust(9), detail=detail, tight=True))
+        row = Block("row", one.email, marker=one.state.ljust(9), detail=detail, tight=True, plain=True)
+        blocks.append(row)
     show(lambda: value, blocks, as_json=as_json)
 
 

@@ -75,7 +75,7 @@ def add(session: Session, /, email: str, **given: Any) -> None:
 
 
 def _say(text: str) -> None:
-    show(dict, [Block("text", text, tight=True)], as_json=False)
+    show(dict, [Block("text", text, tight=True, plain=True)], as_json=False)
 
 
 @subscribers.command("list")
@@ -96,7 +96,7 @@ def _rows(readers: Iterable[Subscriber]) -> Iterator[Block]:
         about = [*wishes.interests, *wishes.questions, *(f"in {c}" for c in wishes.categories)]
         papers = wishes.profile().max_items
         detail = f"{reader.frequency}, at most {papers} papers: {'; '.join(about) or 'anything'}"
-        yield Block("row", reader.email, marker=reader.state.ljust(12), detail=detail, tight=True)
+        yield Block("row", reader.email, marker=reader.state.ljust(12), detail=detail, tight=True, plain=True)
 
 
 @subscribers.command()

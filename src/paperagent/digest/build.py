@@ -154,7 +154,7 @@ class Builder:
 
     def _draft(self, reader: Subscriber | None, selection: Selection, report: BuildReport) -> Draft | None:
         report.papers = max(report.papers, selection.screened)
-        if not any(selection.chosen) and not self._empty:
+        if not any(selection.chosen) and not selection.updates and not self._empty:
             report.quiet += 1
             return None
         with _reporting(reader, report):

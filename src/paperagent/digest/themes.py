@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from paperagent.types import Matrix
 
 MOST_GROUPS, LARGEST = 5, 4
-OTHER, OTHER_NAME = "other", "Also for you"
+OTHER, OTHER_NAME, ONLY_NAME = "other", "Also for you", "New papers"
+"""A group without a phrase or interest of its own; its name, beside others and alone."""
 _ALIKE, _AKIN = 0.18, 0.1
 """How much closer than any two papers those of a group without a common phrase are; a last paper."""
 _UNITED, _LOOSE = 0.25, 0.2
@@ -166,7 +167,7 @@ class _Desk:
     def name(self, drafts: Sequence[_Draft]) -> None:
         """Give each group a key and a heading, no two the same."""
         used = [p for d in drafts for p in d.phrases]
-        headings: set[str] = set()
+        headings: list[str] = []
         for draft in drafts:
             if not draft.phrases:
                 draft.phrases = self._phrases_for(draft.members, used)
@@ -175,12 +176,16 @@ class _Desk:
             interest = asked.pop() if len(asked) == 1 else ""
             if interest and not self._speaks(draft, interest):
                 draft.key, draft.heading = f"interest:{interest.casefold()}", headline(interest)
-                if draft.heading in headings:
-                    draft.key, draft.heading = f"more:{draft.key}", f"More on {draft.heading}"
             else:
                 draft.key = "+".join(sorted("-".join(p) for p in draft.phrases)) or OTHER
                 draft.heading = " & ".join(self._labels.name(p) for p in draft.phrases) or OTHER_NAME
-            headings.add(draft.heading)
+            before = next((h for h in headings if _same_name(h, draft.heading)), None)
+            if before and draft.key != OTHER:
+                draft.key, draft.heading = f"more:{draft.key}", f"More on {before}"
+            headings.append(draft.heading)
+        if set(headings) == {OTHER_NAME}:
+            for draft in drafts:
+                draft.heading = ONLY_NAME
 
     def _speaks(self, draft: _Draft, interest: str) -> bool:
         """Tell whether a group's phrase says more of it than the one interest behind all of it."""
@@ -188,8 +193,7 @@ class _Desk:
             return False
         (phrase,) = draft.phrases
         held = sum(phrase in self._labels.of(n) for n in draft.members)
-        acronym = "".join(word[0] for word in interest.replace("-", " ").split()).casefold()
-        return held >= _COMMON * len(draft.members) and self._labels.name(phrase).casefold() != acronym
+        return held >= _COMMON * len(draft.members) and not _same_name(self._labels.name(phrase), interest)
 
     def _phrases_for(self, members: Sequence[int], used: Iterable[Phrase]) -> list[Phrase]:
         """Return the phrase that says most of papers put together, or two where one says too little."""
@@ -209,6 +213,17 @@ class _Desk:
             if len(left) < _COMMON * len(members):
                 break
         return chosen
+
+
+def _same_name(one: str, other: str) -> bool:
+    """Tell whether two names say the same, or one is made of the other's initials."""
+    names = {one.casefold(), other.casefold()}
+    return len(names) == 1 or bool(names & {_initials(one), _initials(other)})
+
+
+def _initials(name: str) -> str:
+    words = name.casefold().replace("-", " ").split()
+    return "".join(word[0] for word in words) if len(words) > 1 else ""
 
 
 def _salience(weight: int) -> float:

@@ -28,7 +28,7 @@ from paperagent.digest.standing import (
     in_short,
     stricter,
 )
-from paperagent.digest.themes import OTHER_NAME
+from paperagent.digest.themes import OTHER
 from paperagent.errors import EndpointError, visible
 from paperagent.highlights import Highlights, highlights
 from paperagent.types import Answer, Event, Paper, Usage
@@ -236,7 +236,8 @@ class Writer:
         return chosen[:OVERVIEW]
 
     def _theme(self, group: _Group, numbers: Numbers) -> Theme:
-        own = None if group.group.name == OTHER_NAME else self._drafts.get(group.group.key, _NO_DRAFT).name
+        key = group.group.key
+        own = None if key.endswith(f":{OTHER}") else self._drafts.get(key, _NO_DRAFT).name
         name = own or group.group.name
         items = (Item(w.chosen.paper, tuple(map(numbers.take, w.said)), w.chosen.why) for w in group.items)
         return Theme(name, tuple(items))

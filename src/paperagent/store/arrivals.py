@@ -26,8 +26,12 @@ _SELECT = (
     "LEFT JOIN embeddings e ON e.slot = ? + f.row AND e.text_hash = f.text_hash WHERE "
 )
 # The day on which a feed listed a paper is when it came; a feed may list what was published long ago.
-_CAME = "coalesce(p.listed, p.published, p.first_seen) BETWEEN ? AND ?"
-_CHANGED = "p.updated BETWEEN ? AND ?"
+_DAY = "coalesce(p.listed, p.published, p.first_seen)"
+# What is read days after its day, as happens over a weekend, came too late for the issue of that day.
+_CAME = f"({_DAY} BETWEEN ?1 AND ?2 OR p.first_seen BETWEEN ?1 AND ?2 AND {_DAY} BETWEEN ?3 AND ?1)"
+LATE = dt.timedelta(days=10)
+"""How long after its day a paper that is read then still counts as new."""
+_CHANGED = "p.updated BETWEEN ?1 AND ?2"
 
 
 class Arrival(NamedTuple):
@@ -53,12 +57,13 @@ def within(db: Database, number: int, since: dt.date, until: dt.date) -> list[Ar
     """Return what came or was changed from ``since`` to ``until``, by id, with vectors of an embedder.
 
     The day on which the feed listed the paper counts, else that of its publication, else the
-    day on which the library first read it.
+    day on which the library first read it. A paper that was first read in the period up to
+    `LATE` after its day came in the period too: the issue of its day may have been sent.
     """
-    days = (since.isoformat(), until.isoformat())
+    days = (since.isoformat(), until.isoformat(), (since - LATE).isoformat())
     query = f"SELECT p.row, {_CAME} FROM papers p WHERE {_CAME} OR {_CHANGED}"
     with db.reading() as connection, _unmapped(connection):
-        found = dict(connection.execute(query, days * 3).fetchall())
+        found = dict(connection.execute(query, days).fetchall())
     return _read(db, number, "f.row", sorted(found), (row for row, new in found.items() if new))
 
 

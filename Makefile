@@ -51,6 +51,9 @@ demo: setup
 	  | while IFS= read -r question; do \
 	      echo; echo "\$$ paperagent ask \"$$question\""; $(DEMO) ask "$$question" </dev/null; \
 	    done
+	@week=$$($(BIN)/python examples/latest_week.py $(HOME_)); \
+	  echo; echo "\$$ paperagent digest preview --week $$week --out .demo/digest"; \
+	  $(DEMO) digest preview --week "$$week" --out .demo/digest
 	@echo; echo 'Go on:  PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent chat'
 
 test: setup-dev

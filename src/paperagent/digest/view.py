@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from paperagent.citations import DOUBT
 from paperagent.digest import plain
 from paperagent.digest.issue import Issue, Item, Standing, Why
+from paperagent.digest.themes import ONLY_NAME
 from paperagent.types import Citation, Claim, Paper
 
 FEEDBACK = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
@@ -163,6 +164,8 @@ def subject(issue: Issue) -> str:
         return f"No new papers{end}"
     start = f"{count} paper{'s' if count != 1 else ''}"
     theme = next((plain.shown(t.name) for t in issue.themes if t.items), "")
+    if theme == ONLY_NAME:
+        return f"{count} new paper{'s' if count != 1 else ''}{end}"
     return start + (f": {plain.cut(theme, 118 - len(start + end))}" if theme else "") + end
 
 

@@ -34,6 +34,8 @@ from paperagent.feeds.record import Entry, bounded
 from paperagent.feeds.source import STREAM_LIMIT, WHOLE_LIMIT, Source, open_file, open_stream
 
 STDIN = "-"
+LIVE = ("arxiv", "arxiv-rss", "arxiv-oai", "hf-daily", "s2", "openalex", "zotero")
+"""The schemes of `paperagent.feeds.live`."""
 
 _CONVERT: dict[str, strict_json.Convert] = {
     jsonl.NAME: jsonl.convert,
@@ -94,6 +96,12 @@ def read(
         raise
 
 
+def parse(file: BinaryIO, label: str) -> list[Entry]:
+    """Return the entries of a feed that was fetched whole; ``label`` names it in messages."""
+    with _feed(Source(file, label), None, None) as feed:
+        return list(feed.records)
+
+
 def _open(source: str | Path, stdin: BinaryIO | None) -> Source:
     if not str(source).strip():
         raise InputError("source: is empty; give a file, or - for stdin")
@@ -107,12 +115,11 @@ def _open(source: str | Path, stdin: BinaryIO | None) -> Source:
 
 
 def _unknown_scheme(scheme: str, source: str) -> FeedError:
-    """Say what is read instead. Live services (``arxiv:``, ``hf-daily:``, http) branch off in `_open`."""
+    """Say what is read instead. Live services are fetched by `paperagent.feeds.live`."""
     shown = visible(source, limit=80)
-    if scheme.lower() in {"http", "https", "arxiv", "hf-daily"}:
-        why = "live feeds are not read yet; save it and give the file"
-    else:
-        why = "scheme not allowed; give a file, or - for stdin"
+    if scheme.lower() in {"http", "https", *LIVE}:
+        return FeedError(f"{shown}: is fetched, not opened; give it to ingest")
+    why = "scheme not allowed; give a file, - for stdin, https://… or one of " + ", ".join(LIVE)
     return FeedError(f"{shown}: {why} ({detect.FORMATS})")
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from paperagent import arguments, conversation, wiring, wiring_digest
 from paperagent.arguments import Day
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from paperagent.plan import Effort, TextModel
     from paperagent.store import Health, Shard, Store
 
+EmbedBy = Literal["here", "ray", "batch"]
 Progress = Callable[[str, int, int | None], None]
 """Called as ``progress(stage, done, total)``; stages are ``read``, ``index`` and ``embed``."""
 
@@ -110,6 +111,42 @@ class PaperAgent:
         if embedder is not None:
             added, pending = store.catch_up_vectors(embedder, progress=progress, shard=share)
         return _with_vectors(report, store, added, pending, notes=self.notes if vectors else ())
+
+    def embed(
+        self,
+        *,
+        by: EmbedBy = "here",
+        shard: str | None = None,
+        workers: int = 2,
+        address: str | None = None,
+        progress: Progress | None = None,
+    ) -> IngestReport:
+        """Give vectors to the papers that have none.
+
+        ``by`` ``here`` embeds in this process; ``ray`` by ``workers`` actors of a Ray cluster at
+        ``address``, or on this machine; ``batch`` sends them to OpenAI's Batch API and returns at once:
+        call it again, hours later, to collect them.
+
+        Raises:
+            ConfigError: the settings name no model, or one that cannot be used in this way.
+            StoreError, EndpointError: the library or the server failed; what was embedded is kept.
+        """
+        share = arguments.shard(shard)
+        store, embedder = self._open(), self._embedder()
+        if embedder is None:
+            raise ConfigError("embedding: there is no model; run `paperagent models pull`")
+        added, notes = wiring.embed(
+            self.settings,
+            store,
+            embedder,
+            by=by,
+            shard=share,
+            workers=workers,
+            address=address,
+            progress=progress,
+        )
+        pending = int(store.status()["vectors"]["pending"])
+        return IngestReport(papers=store.count(), embedded=added, pending=pending, notes=notes)
 
     def _ingest_one(
         self, source: str | Path, date: dt.date | None, progress: Progress | None, shard: Shard | None

@@ -63,7 +63,7 @@ class OpenAIEmbedder:
         """
         batch: list[str] = []
         size = 0
-        for text in map(_sendable, texts):
+        for text in map(sendable, texts):
             cost = len(text.encode())
             if batch and (len(batch) >= self._most or size + cost > MAX_BATCH_TOKENS):
                 yield from self._vectors(batch)
@@ -135,7 +135,7 @@ def unit_rows(rows: Sequence[Sequence[float]]) -> list[Vector]:
     return list((matrix / length).astype(np.float32))
 
 
-def _sendable(text: str) -> str:
+def sendable(text: str) -> str:
     """Return ``text`` as a server takes it: not empty, valid UTF-8, below the limit of one input."""
     whole = without_surrogates(text[:MAX_INPUT_TOKENS])
     cut = whole.encode()[: MAX_INPUT_TOKENS - 1].decode(errors="ignore")

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 from paperagent.errors import ConfigError, StoreError, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from paperagent.answer import Pipeline
+    from paperagent.batch_embed import Batches
     from paperagent.claims import Policy
     from paperagent.config import Settings
-    from paperagent.embed import MiniLM
+    from paperagent.embed import MiniLM, Precision
     from paperagent.generate import Writer
     from paperagent.openai_embed import OpenAIEmbedder
     from paperagent.plan import Effort, Plan, Tariff, TextModel
-    from paperagent.store import Store
+    from paperagent.ray_embed import RayEmbedder
+    from paperagent.store import Shard, Store
 
 DEFAULT_MODEL = "gpt-4o-mini"
 """What answers on OpenAI's own endpoint where no model is named."""
@@ -96,6 +100,78 @@ def open_store(settings: Settings, *, create: bool = False) -> Store:
     address = Address.parsed(settings.chroma_url, key=key.get_secret_value() if key else None)
     settings.home.mkdir(parents=True, mode=0o700, exist_ok=True)  # for kept replies and the chat's lines
     return ServerStore(address, home=settings.home, create=create, timeout=settings.timeout)
+
+
+def embed(
+    settings: Settings,
+    store: Store,
+    embedder: MiniLM | OpenAIEmbedder,
+    *,
+    by: str,
+    shard: Shard | None,
+    workers: int,
+    address: str | None,
+    progress: Callable[[str, int, int | None], None] | None,
+) -> tuple[int, tuple[str, ...]]:
+    """Embed what has no vector, here or elsewhere; return vectors added, and what there is to say."""
+    if by == "batch":
+        from paperagent import bulk
+
+        return bulk.advance(store, embedder, batches(settings, embedder), progress=progress)
+    if by != "ray":
+        return store.catch_up_vectors(embedder, progress=progress, shard=shard)[0], ()
+    from paperagent.ray_embed import PAGE
+
+    pool = ray_embedder(settings, embedder, workers=workers, address=address)
+    try:
+        added, _ = store.catch_up_vectors(pool, progress=progress, batch=PAGE, shard=shard)
+    finally:
+        pool.close()
+    return added, ()
+
+
+def batches(settings: Settings, embedder: MiniLM | OpenAIEmbedder | None) -> Batches:
+    """Return what embeds in bulk at the server of the settings.
+
+    Raises:
+        ConfigError: the embedder is no server's.
+    """
+    from paperagent.batch_embed import Batches
+    from paperagent.endpoint import Address
+    from paperagent.llm import Endpoint
+
+    name = settings.embedder
+    if embedder is None or not name.startswith("openai:"):
+        raise ConfigError(f"PAPERAGENT_EMBEDDER: {visible(name)} has no Batch API; set it to openai:MODEL")
+    key = settings.openai_api_key
+    address = Address.checked(
+        api_key=key.get_secret_value() if key else None, base_url=settings.openai_base_url
+    )
+    endpoint = Endpoint(address, timeout=settings.timeout)
+    return Batches(endpoint, name.removeprefix("openai:"), dim=embedder.dim)
+
+
+def ray_embedder(
+    settings: Settings, embedder: MiniLM | OpenAIEmbedder | None, *, workers: int, address: str | None
+) -> RayEmbedder:
+    """Return what embeds by a pool of Ray actors, each with the settings' model.
+
+    Raises:
+        ConfigError: there is no model here, or Ray is not installed.
+    """
+    from functools import partial
+
+    from paperagent.embed import MiniLM, find_model
+    from paperagent.ray_embed import RayEmbedder
+
+    folder = find_model(settings.model_dir, settings.cache_dir)
+    if folder is None or not isinstance(embedder, MiniLM):
+        raise ConfigError("ray: needs the local embedding model; set PAPERAGENT_EMBEDDER=minilm and pull it")
+    precision: Precision = "fp32" if settings.embedder == "minilm-fp32" else "int8"
+    load = partial(MiniLM.load, folder, precision=precision, threads=1)
+    return RayEmbedder(
+        load, embedder_id=embedder.embedder_id, dim=embedder.dim, workers=workers, address=address
+    )
 
 
 def require_same_space(store: Store, embedder_id: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from paperagent.errors import StoreError, visible
+from paperagent.errors import PaperAgentError, StoreError, visible
 from paperagent.store import rows
 from paperagent.store.database import put
 from paperagent.store.desk import Draft
@@ -46,6 +46,10 @@ def analysis() -> str:
     from paperagent.text import analyse
 
     return f"{crc32(' '.join(analyse(_PROBE)).encode()):08x}"
+
+
+class NotYetError(PaperAgentError):
+    """An embedder has no vector for a text, and will have one later: the catching up ends there."""
 
 
 class Live:

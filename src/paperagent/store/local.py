@@ -13,7 +13,7 @@ from paperagent.store import arrivals, health
 from paperagent.store.arrivals import Arrival
 from paperagent.store.batches import batches
 from paperagent.store.candidate import Candidate
-from paperagent.store.catchup import Live, Progress, embedded_text
+from paperagent.store.catchup import Live, NotYetError, Progress, embedded_text
 from paperagent.store.dense import Found
 from paperagent.store.home import DATABASE, check_home
 from paperagent.store.indexes import Indexes
@@ -22,7 +22,8 @@ from paperagent.store.library import Fact, Library
 from paperagent.store.lock import writer_lock
 from paperagent.store.rows import unpack_terms
 from paperagent.store.shard import Shard
-from paperagent.types import Embedder, Filters, IngestReport, Paper, Skipped
+from paperagent.store.withdrawals import Entry, applied
+from paperagent.types import Embedder, Filters, IngestReport, Paper
 
 if TYPE_CHECKING:
     from paperagent.types import Vector
@@ -154,7 +155,7 @@ class LocalStore:
         }
 
     def ingest(
-        self, records: Iterable[Paper | Skipped], *, today: dt.date, progress: Progress | None = None
+        self, records: Iterable[Entry], *, today: dt.date, progress: Progress | None = None
     ) -> IngestReport:
         """Read records into library and lexical index, 2,000 at a time.
 
@@ -168,7 +169,7 @@ class LocalStore:
             with lexical.writing() as writer:
                 live = Live(self.library, writer)
                 try:
-                    for batch in batches(records, skipped, size=_BATCH):
+                    for batch in batches(applied(records, self.get), skipped, size=_BATCH):
                         taken = intake.take(batch)
                         live.take(taken)
                         read, new, changed = read + len(batch), new + taken.new, changed + taken.changed
@@ -206,7 +207,7 @@ class LocalStore:
         embedder: Embedder,
         *,
         progress: Progress | None = None,
-        batch: int = _EMBED_BATCH,
+        batch: int | None = None,
         shard: Shard | None = None,  # noqa: ARG002 - for the port: here one writer takes what there is
     ) -> tuple[int, int]:
         """Embed what has no vector and give it to the vector index; return (added, pending).
@@ -223,7 +224,13 @@ class LocalStore:
                     f"vector index: it holds vectors of {visible(active[1])}, not of "
                     f"{visible(embedder.embedder_id)}; run 'paperagent reindex'"
                 )
-            added = self.indexes.run_vectors(embedder, batch=batch, progress=progress)
+            size = batch or _EMBED_BATCH
+            before = self.library.pending("vector_mark")
+            try:
+                self.indexes.run_vectors(embedder, batch=size, progress=progress)
+            except NotYetError:
+                self.indexes.run_vectors(None, batch=size, progress=None)  # as far as stored vectors reach
+            added = before - self.library.pending("vector_mark")
             return added, self.library.pending("vector_mark")
 
     def reindex(

@@ -12,7 +12,8 @@ from paperagent.store.candidate import Candidate
 from paperagent.store.catchup import Progress
 from paperagent.store.health import Health
 from paperagent.store.shard import Shard
-from paperagent.types import Embedder, Filters, IngestReport, Paper, Skipped
+from paperagent.store.withdrawals import Entry
+from paperagent.types import Embedder, Filters, IngestReport, Paper
 
 if TYPE_CHECKING:
     from paperagent.types import Vector
@@ -92,7 +93,7 @@ class Store(Protocol):
         ...
 
     def ingest(
-        self, records: Iterable[Paper | Skipped], *, today: dt.date, progress: Progress | None = ...
+        self, records: Iterable[Entry], *, today: dt.date, progress: Progress | None = ...
     ) -> IngestReport:
         """Read records into the library."""
         ...
@@ -102,9 +103,14 @@ class Store(Protocol):
         ...
 
     def catch_up_vectors(
-        self, embedder: Embedder, *, progress: Progress | None = ..., shard: Shard | None = ...
+        self,
+        embedder: Embedder,
+        *,
+        progress: Progress | None = ...,
+        batch: int | None = ...,
+        shard: Shard | None = ...,
     ) -> tuple[int, int]:
-        """Embed what has no vector; return (added, pending)."""
+        """Embed what has no vector, ``batch`` texts at a time; return (added, pending)."""
         ...
 
     def reindex(

@@ -10,7 +10,8 @@ from zlib import crc32
 
 from paperagent.errors import InputError, visible
 from paperagent.store.identity import title_key
-from paperagent.types import Paper, Skipped
+from paperagent.store.withdrawals import Entry
+from paperagent.types import Paper
 
 PLACES = 2**16
 _TEXT = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
@@ -50,10 +51,10 @@ class Shard:
         first, end = self.range(PLACES)
         return first <= place_of(paper) < end
 
-    def of_records(self, records: Iterable[Paper | Skipped]) -> Iterator[Paper | Skipped]:
-        """Yield this share's papers; what was skipped is the first share's, so that it is counted once."""
+    def of_records(self, records: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield this share's papers; what is no paper is the first share's, so that it counts once."""
         for record in records:
-            if self.number == 1 if isinstance(record, Skipped) else self.holds(record):
+            if self.holds(record) if isinstance(record, Paper) else self.number == 1:
                 yield record
 
 

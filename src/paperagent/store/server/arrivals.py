@@ -13,22 +13,31 @@ from paperagent.store.server.records import paper_of, record_id
 from paperagent.store.server.shelf import Shelf
 from paperagent.text import term_ids
 
+_LATE = dt.timedelta(days=10)
+"""How long after its day a paper that is read then still counts as new, as in a folder."""
+
 
 def within(shelf: Shelf, since: dt.date, until: dt.date) -> list[Arrival]:
-    """Return what came or was changed from ``since`` to ``until``, by id."""
-    first, last = day_number(since) or 0, day_number(until) or 0
+    """Return what came or was changed from ``since`` to ``until``, by id.
 
-    def inside(record: Record, key: str) -> bool:
-        return first <= int(record.metadata[key]) <= last
+    What was first read in the period, up to ten days after its own day, came in it too.
+    """
+    first, last, early = (day_number(day) or 0 for day in (since, until, since - _LATE))
+
+    def inside(record: Record, key: str, low: int = first, high: int = last) -> bool:
+        return low <= int(record.metadata[key]) <= high
+
+    def came(record: Record) -> bool:
+        return inside(record, "came") or (inside(record, "seen") and inside(record, "came", early, first))
 
     days = [{"$gte": first}, {"$lte": last}]
-    where = {"$or": [{"$and": [{key: day} for day in days]} for key in ("came", "updated")]}
+    where = {"$or": [{"$and": [{key: day} for day in days]} for key in ("came", "seen", "updated")]}
     held = shelf.held()
     found = {r.id: r for r in held.matching(where=where)} if held else {}
     found.update(shelf.waiting.get(found))  # whose present days may be others
     found.update((r.id, r) for r in shelf.waiting.matching(where=where))
-    fitting = [r for r in found.values() if inside(r, "came") or inside(r, "updated")]
-    return _arrivals(shelf, fitting, new=lambda record: inside(record, "came"))
+    fitting = [r for r in found.values() if came(r) or inside(r, "updated")]
+    return _arrivals(shelf, fitting, new=came)
 
 
 def by_id(shelf: Shelf, paper_ids: Iterable[str]) -> dict[str, Arrival]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from paperagent.errors import StoreError, visible
 from paperagent.store import rows
-from paperagent.store.catchup import Progress
+from paperagent.store.catchup import NotYetError, Progress
 from paperagent.store.embeddings import sound
-from paperagent.store.server.collection import Collection, Record
+from paperagent.store.server.collection import Collection, Record, parts
 from paperagent.store.server.nominate import Where, sparse_of
 from paperagent.store.server.records import paper_of
 from paperagent.store.server.shelf import SPARSE, Shelf
@@ -29,8 +29,10 @@ def catch_up(
     held = _collection_for(shelf, embedder)
     added, total = 0, len(shelf.waiting.ids(where=_where(shard)))
     while records := list(shelf.waiting.matching(where=_where(shard), limit=size)):
-        _embed(shelf, held, records, embedder)
-        added += len(records)
+        try:
+            added += _embed(shelf, held, records, embedder)
+        except NotYetError:
+            return max(0, total - len(shelf.waiting.ids(where=_where(shard))))
         if progress:
             progress("embed", added, max(total, added))
     return added
@@ -48,7 +50,7 @@ def _collection_for(shelf: Shelf, embedder: Embedder) -> Collection:
     return shelf.collection_of(embedder.embedder_id, embedder.dim, create=False)
 
 
-def _embed(shelf: Shelf, held: Collection, records: Sequence[Record], embedder: Embedder) -> None:
+def _embed(shelf: Shelf, held: Collection, records: Sequence[Record], embedder: Embedder) -> int:
     """Give ``records`` their vectors and move them; what is computed is kept, also at Ctrl-C."""
     done = list[Record]()
     try:
@@ -60,10 +62,11 @@ def _embed(shelf: Shelf, held: Collection, records: Sequence[Record], embedder: 
             raise StoreError(f"embedder: {len(done)} vectors for {len(records)} texts; check the embedder")
     finally:
         held.put(done)
-        marks = [record.metadata["mark"] for record in done]
         # Only what still says the same: another writer may have changed it in the meantime.
-        if done:
-            shelf.waiting.delete((r.id for r in done), where={"mark": {"$in": marks}})
+        for part in parts(done, shelf.quotas.batch):
+            marks = [record.metadata["mark"] for record in part]
+            shelf.waiting.delete((r.id for r in part), where={"mark": {"$in": marks}})
+    return len(done)
 
 
 def re_embed(shelf: Shelf, active: tuple[str, int], embedder: Embedder, progress: Progress | None) -> None:

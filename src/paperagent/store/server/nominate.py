@@ -54,7 +54,11 @@ def nominate(
         for record in words:
             found.setdefault(record.id, record)
     if shelf.waiting.count():  # a paper's present text wins over the one that has the vector
-        found.update(shelf.waiting.get(found))
+        present = shelf.waiting.get(found)
+        found.update(present)
+        if vector is None:  # the former text held a word that the present one may not
+            lost = [i for i, r in present.items() if not set(stems) & set(_stems(r))]
+            found = {i: r for i, r in found.items() if i not in lost}
         words = _by_words(shelf.waiting, stems, shelf, limit=limit, where=where, helped=False)
         found.update((r.id, r) for r in words)
     admitted = [r for r in found.values() if not filters or filters.admits(paper_of(r))]

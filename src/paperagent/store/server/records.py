@@ -64,6 +64,7 @@ def record_of(paper: Paper, quotas: Quotas, *, terms: int, again: bool = False) 
         "size": len(paper.title),
         "day": identity.day_number(day) or 0,
         "came": identity.day_number(came) or 0,
+        "seen": identity.day_number(paper.first_seen) or 0,
         "updated": identity.day_number(paper.updated) or 0,
         "title_mark": title_mark(paper.title),
         "doi": paper.doi or "",

@@ -27,7 +27,8 @@ from paperagent.store.server.intake import Intake
 from paperagent.store.server.records import paper_of, unfit
 from paperagent.store.server.shelf import Shelf
 from paperagent.store.shard import Shard
-from paperagent.types import Embedder, Filters, IngestReport, Paper, Skipped
+from paperagent.store.withdrawals import Entry, applied
+from paperagent.types import Embedder, Filters, IngestReport, Paper
 
 if TYPE_CHECKING:
     from paperagent.types import Vector
@@ -160,7 +161,7 @@ class ServerStore:
         }
 
     def ingest(
-        self, records: Iterable[Paper | Skipped], *, today: dt.date, progress: Progress | None = None
+        self, records: Iterable[Entry], *, today: dt.date, progress: Progress | None = None
     ) -> IngestReport:
         """Read records into the library, 300 at a time; they are searchable by their words at once.
 
@@ -172,7 +173,9 @@ class ServerStore:
         intake = Intake(self._shelf, today=today)
         read = new = changed = counted = 0
         try:
-            for batch in batches(records, skipped, size=quotas.batch, unfit=lambda p: unfit(p, quotas)):
+            for batch in batches(
+                applied(records, self.get), skipped, size=quotas.batch, unfit=lambda p: unfit(p, quotas)
+            ):
                 taken = intake.take(batch)
                 read, new, changed = read + len(batch), new + taken.new, changed + taken.changed
                 if read - counted >= _COUNT_EVERY:

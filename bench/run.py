@@ -1,6 +1,6 @@
 """Run all benchmarks and print one table: every figure with its limit, and the machine.
 
-    python bench/run.py [--shared ../shared] [--only startup|ingest|warm|mail] [--json FILE]
+    python bench/run.py [--shared ../shared] [--only startup|ingest|warm|digest|mail] [--json FILE]
 
 Exit code 1 where a limit is broken. Each benchmark is a process of its own.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 from figures import Figure, exit_code, say, table
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("startup", "ingest", "warm", "mail")
+BENCHMARKS = ("startup", "ingest", "warm", "digest", "mail")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

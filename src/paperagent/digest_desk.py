@@ -47,7 +47,8 @@ class DigestDesk:
         from paperagent.store.home import check_home
 
         self.settings = settings
-        self.home = check_home(Path(settings.home), create=False)
+        # Readers and issues are kept here also where the papers are on a server.
+        self.home = check_home(Path(settings.home), create=settings.chroma_url is not None)
         self.post = PostOffice(settings, self.home)
         self._database = Database(self.home / FILE)
         self.subscribers = Subscribers(self._database)

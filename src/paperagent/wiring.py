@@ -98,8 +98,9 @@ def open_store(settings: Settings, *, create: bool = False) -> Store:
 
     key = settings.chroma_key
     address = Address.parsed(settings.chroma_url, key=key.get_secret_value() if key else None)
+    store = ServerStore(address, home=settings.home, create=create, timeout=settings.timeout)
     settings.home.mkdir(parents=True, mode=0o700, exist_ok=True)  # for kept replies and the chat's lines
-    return ServerStore(address, home=settings.home, create=create, timeout=settings.timeout)
+    return store
 
 
 def embed(

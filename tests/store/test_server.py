@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_chroma import KEY, FakeChroma, Fault
 from store_helpers import TODAY, FakeEmbedder, ServerPlace, fill, found, ingest, paper, papers
+from test_dense import FILTERS
 
 from paperagent.errors import ConfigError, InputError, StoreError
 from paperagent.store import Shard, content_hash
 from paperagent.store.server import Address, ServerStore
 from paperagent.store.server.address import CLOUD
+from paperagent.text import analyse
 from paperagent.types import Filters, Paper, Skipped
 
 if TYPE_CHECKING:
@@ -345,6 +347,41 @@ def test_a_digest_finds_what_a_period_brought(own: ServerPlace) -> None:
             old.paper_id,
             "doi:10.1/x",
         )
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filtered_vectors_are_what_an_exact_search_finds(filtered: ServerStore, name: str) -> None:
+    """From a wider search where that suffices, else by the server's own filter."""
+    vector = EMBEDDER.one("we study planning with robotics")
+    inside = {p.paper_id: p for p in filtered.papers() if FILTERS[name].admits(p)}
+    cosines = {i: float(EMBEDDER.one(f"{p.title}\n{p.abstract}") @ vector) for i, p in inside.items()}
+    wanted = set(sorted(cosines, key=lambda i: -cosines[i])[:12])
+    got = found(filtered, vector=vector, limit=12, filters=FILTERS[name])
+    assert len(got) == len(wanted)
+    assert len(got & wanted) >= len(wanted) - 1
+
+
+@pytest.fixture(scope="module")
+def filtered(chroma_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerStore]:
+    """Return a library of 400 papers with vectors: more than one search gives."""
+    place = ServerPlace(chroma_url, tmp_path_factory.mktemp("person"), f"f{uuid.uuid4().hex[:12]}")
+    with place.open(create=True) as store:
+        fill(store, 400, embedder=EMBEDDER)
+        yield store
+
+
+def test_words_with_filters_keep_to_the_quota_of_predicates(cloud: FakeChroma) -> None:
+    """Eight in all, however long the question."""
+    every = Filters(since=dt.date(2026, 1, 1), until=dt.date(2026, 12, 1), category="cs", source="test-feed")
+    text = "retrieval robotics vision speech planning proteins graphs translation"
+    with opened(cloud) as store:
+        ingest(store, [paper(1, abstract=text, categories=("cs.CL",)), *papers(5, 10)])
+        assert found(store, stems=analyse(text), filters=every) >= {paper(1).paper_id}
+    asked = [s.body for s in cloud.seen if s.body and s.body.get("where_document")]
+    counts = [
+        len(b["where_document"].get("$and", [0])) + len((b["where"] or {}).get("$and", [0])) for b in asked
+    ]
+    assert max(counts) == 8
 
 
 # --- several at once ---

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Where = dict[str, Any]
 RARE = 100
 """A stem in so few papers is looked for in their text; a commoner one says little."""
-_MOST_PREDICATES, _LONGEST_PATTERN = 6, 250
+_MOST_PREDICATES, _LONGEST_PATTERN = 8, 250
 _K1, _B, _USUAL_TERMS = 0.9, 0.4, 150
 """BM25's constants for the sparse vectors, which nominate only; the mean is fixed, as vectors are kept."""
 _RRF = 60
@@ -109,7 +109,8 @@ def _by_words(
         texts = list(_patterns([s for s in known if frequency[s] <= RARE]))
     else:
         patterns = [{"$regex": _pattern(s)} for s in known]
-        several = [{"$and": patterns[:_MOST_PREDICATES]}] if len(patterns) > 1 else []
+        room = _MOST_PREDICATES - (len(where.get("$and", [where])) if where else 0)
+        several = [{"$and": patterns[:room]}] if len(patterns) > 1 else []
         texts = [*several, *patterns]
     seen = set[str]()
     wanted = set(stems)

@@ -48,6 +48,8 @@ def script() -> NoReturn:
     Library, connections and locks are closed by then; taking down all the modules that a
     question has loaded would take a tenth of a second more.
     """
+    # Our products are small: numpy's second thread would spin for each of them, beside the encoder's.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = main()
     with suppress(OSError):
         sys.stderr.flush()

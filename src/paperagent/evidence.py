@@ -79,13 +79,11 @@ def read(
     import numpy as np
 
     if question.encoded is not None and encoded is not None:
-        unread = np.zeros(len(question.weights))
-        rows = [unread if e is None else _late_interaction(question.encoded, e) for e in encoded]
+        table = _late_interaction(question.encoded, encoded)
         similarity = max(float(e.vector @ question.encoded.vector) for e in encoded if e is not None)
     else:
-        rows = [_same_stems(question, t) for t in (hit.title, *(s.text for s in sentences))]
+        table = np.stack([_same_stems(question, t) for t in (hit.title, *(s.text for s in sentences))])
         similarity = 0.0
-    table = np.stack(rows)
     coverage = weighted(table.max(axis=0), question.weights)
     score = hit.score + RERANK_WEIGHT * coverage
     return Reading(hit, tuple(sentences), table[1:], table[0], similarity, score)
@@ -98,13 +96,20 @@ def promising(question: Question, sentences: Sequence[Sentence], count: int) -> 
     return set(ordered[:count])
 
 
-def _late_interaction(question: Encoded, text: Encoded) -> NDArray[np.float64]:
+def _late_interaction(question: Encoded, texts: Sequence[Encoded | None]) -> NDArray[np.float64]:
+    """Return the best match of each question piece in each text, shape [texts, pieces]; unread ones match nothing.
+
+    All texts in one product: many small ones cost five times as much.
+    """
     import numpy as np
 
-    if not len(text.states) or not len(question.states):
-        return np.zeros(len(question.states))
-    best: NDArray[np.float64] = (question.states @ text.states.T).max(axis=1).astype(float)
-    return best
+    table = np.zeros((len(texts), len(question.states)))
+    read = [(i, e.states) for i, e in enumerate(texts) if e is not None and len(e.states)]
+    if read and len(question.states):
+        cosines = np.concatenate([states for _, states in read]) @ question.states.T
+        starts = np.cumsum([0, *(len(states) for _, states in read[:-1])])
+        table[[i for i, _ in read]] = np.maximum.reduceat(cosines, starts, axis=0)
+    return table
 
 
 def _same_stems(question: Question, text: str) -> NDArray[np.float64]:

@@ -69,7 +69,9 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
             yield Page(page.entries, {"mark": begun}, page.size)
             return
         empty = 0 if page.entries else empty + 1
-        _refuse_loop(query, page.token, tokens, empty)
+        if fault := _loop(page.token, tokens, empty):
+            yield Page(page.entries, now, page.size)
+            raise FeedError(f"{query.label}: {fault}; run it again later, or with --anew")
         now, renewed = _further(now, page, begun), renewed and not page.entries
         yield Page(page.entries, now, page.size)
 
@@ -108,15 +110,15 @@ def _params(query: Query, now: State) -> dict[str, str | int]:
     return params
 
 
-def _refuse_loop(query: Query, token: str, tokens: dict[str, None], empty: int) -> None:
+def _loop(token: str, tokens: dict[str, None], empty: int) -> str | None:
+    """Return what is wrong with a list that does not get on, else None; remember the token."""
     mark = fingerprint(token)
     if mark in tokens:
-        raise FeedError(f"{query.label}: the server repeats a resumption token; run it again later")
-    if empty >= _EMPTY_IN_A_ROW:
-        raise FeedError(f"{query.label}: {empty} pages in a row without a record; run it again later")
+        return "the server repeats a resumption token"
     tokens[mark] = None
     if len(tokens) > _KEPT:
         del tokens[next(iter(tokens))]
+    return f"{empty} pages in a row without a record" if empty >= _EMPTY_IN_A_ROW else None
 
 
 def _further(now: State, page: oai.Page, begun: str) -> State:

@@ -1,0 +1,168 @@
+"""Which addresses may be fetched: only those of the public internet, whatever they are called."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+
+import pytest
+from service_server import Reply, Request, Services
+
+from paperagent.errors import FeedError
+from paperagent.feeds.live import Access, Client, find, guard
+from paperagent.feeds.live.turnstile import Pace
+
+PUBLIC = "93.184.216.34"
+PACE = Pace("test", 0.0)
+
+
+@pytest.fixture
+def services() -> Iterator[Services]:
+    with Services() as server:
+        yield server
+
+
+def fetch(url: str, *, lookup: guard.Resolve = guard.resolve, allow_private: bool = False) -> None:
+    """Read a feed by its address, without ever waiting."""
+    found = find(url)
+    assert found
+    access = Access(allow_private=allow_private)
+    with Client(access, version="1", sleep=lambda _: None, lookup=lookup) as opened:
+        list(found.pages(opened, {}))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "0177.0.0.1", "0x7f.1", "2130706433", "[::1]", "localhost", "0",
+        "0.0.0.1", "169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "10.1.2.3", "192.168.0.1", "172.16.9.9",
+        "100.64.0.1", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[::ffff:127.0.0.1]", "[2002:7f00:1::]",
+        "[64:ff9b:1::1]", "[fe80::1]", "[fec0::1]", "224.0.0.1", "255.255.255.255", "192.0.0.1",
+    ],
+)  # fmt: skip
+def test_private_addresses_are_refused_however_they_are_written(host: str) -> None:
+    """bad-150: loopback, private, link-local, metadata, shared and wrapped addresses; nothing is sent."""
+
+    def lookup(name: str, port: int) -> Sequence[str]:
+        try:
+            return [socket.inet_ntoa(socket.inet_aton(name))]  # as a resolver reads 127.1 and 0x7f.1
+        except OSError:
+            return ["127.0.0.1"] if name == "localhost" else [name]
+
+    with pytest.raises(FeedError, match="address not allowed") as caught:
+        fetch(f"http://{host}/feed", lookup=lookup)
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://①②⑦.⓪.⓪.①/",
+        "http://exa mple.org/",
+        "http://example.org\\@127.0.0.1/",
+        "http:///x",
+        "http://h:0/",
+    ],
+)
+def test_odd_addresses_are_refused(url: str) -> None:
+    """bad-150: digits that are none in ASCII, spaces and backslashes are refused."""
+    with pytest.raises(FeedError, match=r"not a valid address|not allowed"):
+        fetch(url, lookup=lambda *_: [PUBLIC])
+
+
+def test_a_name_with_one_private_address_is_refused() -> None:
+    """A name that leads to the outside and to the inside is the way of DNS rebinding."""
+    with pytest.raises(FeedError, match="address not allowed"):
+        fetch("http://example.org/", lookup=lambda *_: [PUBLIC, "10.0.0.1"])
+
+
+def test_the_connection_goes_to_the_address_that_was_checked() -> None:
+    """The name stands in the Host header and the certificate's check, not in what is dialled."""
+    target = guard.check("https://example.org/a?b=1#c", label="x", lookup=lambda *_: [PUBLIC])
+    assert target.pinned(PUBLIC) == f"https://{PUBLIC}:443/a?b=1"
+    assert (target.netloc, target.host) == ("example.org", "example.org")
+    target = guard.check("http://example.org:8080", label="x", lookup=lambda *_: ["2606:2800:220:1::1"])
+    assert target.pinned(target.addresses[0]) == "http://[2606:2800:220:1::1]:8080"
+    assert target.netloc == "example.org:8080"
+
+
+def test_a_name_is_resolved_once_for_a_request(services: Services) -> None:
+    """What a second look-up would say does not matter."""
+    asked: list[str] = []
+
+    def lookup(name: str, port: int) -> Sequence[str]:
+        asked.append(name)
+        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
+
+    services.pages["/feed"] = lambda _: Reply(
+        '{"title": "A title", "abstract": "Some words of an abstract."}'
+    )
+    fetch(services.url.replace("127.0.0.1", "feeds.example") + "/feed", lookup=lookup, allow_private=True)
+    assert asked == ["feeds.example"]
+    assert services.history[0].headers["host"].startswith("feeds.example:")
+
+
+def test_a_redirect_is_checked_like_the_first_address(services: Services) -> None:
+    """bad-150: a public server that sends on to a private one is not followed."""
+
+    def lookup(name: str, port: int) -> Sequence[str]:
+        return [PUBLIC] if name == "public.example" else ["169.254.169.254"]
+
+    target = guard.check("http://public.example/feed", label="x", lookup=lookup)
+    url = guard.follow(target, "http://metadata.example/latest", label="x")
+    with pytest.raises(FeedError, match=r"metadata\.example is on a private network"):
+        guard.check(url, label="x", lookup=lookup)
+    services.pages["/feed"] = lambda _: Reply("", 302, {"Location": "file:///etc/passwd"})
+    with pytest.raises(FeedError, match="scheme not allowed"):
+        fetch(services.url + "/feed", allow_private=True)
+
+
+def test_a_redirect_from_https_to_http_is_refused() -> None:
+    """What was asked for in private is not fetched in the open."""
+    target = guard.check("https://example.org/", label="x", lookup=lambda *_: [PUBLIC])
+    assert guard.follow(target, "/b", label="x") == "https://example.org/b"
+    with pytest.raises(FeedError, match="redirected from https to http"):
+        guard.follow(target, "http://example.org/b", label="x")
+
+
+def test_redirects_without_end_are_refused(services: Services) -> None:
+    """bad-152: five are followed, a loop is not."""
+    services.pages["/feed"] = lambda _: Reply("", 301, {"Location": "/feed"})
+    with pytest.raises(FeedError, match="too many redirects"):
+        fetch(services.url + "/feed", allow_private=True)
+    assert len(services.history) == 6
+
+
+def test_a_key_does_not_follow_to_another_machine(services: Services) -> None:
+    """A redirect elsewhere gets the page's address, not the key."""
+    with Services() as other:
+        services.pages["/zotero/users/1/items/top"] = lambda _: Reply("", 302, {"Location": other.url + "/x"})
+        other.pages["/x"] = lambda _: Reply("[]")
+        found = find("zotero:users/1")
+        assert found
+        access = Access(urls=services.urls, keys={"zotero": "zotero-key"}, allow_private=True)
+        with Client(access, version="1", sleep=lambda _: None) as opened:
+            list(found.pages(opened, {}))
+        assert "zotero-api-key" in services.history[0].headers
+        assert "zotero-api-key" not in other.history[0].headers
+
+
+def test_a_body_that_is_an_address_is_not_fetched(services: Services) -> None:
+    """bad-153: what comes is bytes of a feed, and nothing else."""
+    services.pages["/feed"] = lambda _: Reply(services.url + "/metadata")
+    with pytest.raises(FeedError, match="not a feed"):
+        fetch(services.url + "/feed", allow_private=True)
+    assert [r.path for r in services.history] == ["/feed"]
+
+
+def test_a_proxy_of_the_environment_is_not_used(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would look the name up again, unchecked."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    line = '{"title": "A title", "abstract": "Some words of an abstract."}'
+
+    def answer(_: Request) -> Reply:
+        return Reply(line)
+
+    services.pages["/feed"] = answer
+    fetch(services.url + "/feed", allow_private=True)
+    assert len(services.history) == 1

@@ -1,0 +1,408 @@
+"""The live services, page by page, against a local server that plays them with their traps."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from service_server import Reply, Request, Services, abstract, title
+
+from paperagent.errors import FeedError
+from paperagent.feeds import feed, live
+from paperagent.feeds.live import Access, Client, Page, client, find
+from paperagent.types import Paper, Skipped, Withdrawal
+
+KEYS = {"s2": "s2-key", "openalex": "alex-key", "zotero": "zotero-key"}
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def services() -> Iterator[Services]:
+    with Services() as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def polite(services: Services, clock: Clock) -> Iterator[Client]:
+    access = Access("me@example.org", services.urls, KEYS, allow_private=True)
+    with Client(access, version="1.2", sleep=clock.sleep, clock=clock) as opened:
+        yield opened
+
+
+def read(source: str, polite: Client, state: live.State | None = None) -> list[Page]:
+    found = find(source)
+    assert found is not None
+    return list(found.pages(polite, state or {}))
+
+
+def papers(pages: list[Page]) -> list[Paper]:
+    return [entry for page in pages for entry in page.entries if isinstance(entry, Paper)]
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "count", "pages"),
+    [
+        ("arxiv:cs.CL,cs.AI", "arxiv-atom", 250, 3),
+        ("arxiv:2605.00001,2605.00002v3", "arxiv-atom", 250, 3),
+        ("arxiv:cs.CL?max=130", "arxiv-atom", 130, 2),
+        ("arxiv:cs.CL?from=2026-05-10&until=2026-05-12", "arxiv-atom", 30, 1),
+        ("arxiv-rss:cs.AI+cs.CL", "arxiv-atom", 2, 1),
+        ("arxiv-oai:cs?from=2026-05-01", "arxiv-oai", 250, 3),
+        ("hf-daily:2026-W47", "hf-daily", 250, 3),
+        ("hf-daily:2026-11-18", "hf-daily", 250, 3),
+        ("hf-daily:", "hf-daily", 250, 3),
+        ("s2:moths at night?year=2026", "semantic-scholar", 200, 3),
+        ("s2:ARXIV:2605.00001", "semantic-scholar", 1, 1),
+        ("openalex:counting moths", "openalex", 250, 3),
+        ("zotero:users/12345", "zotero", 225, 3),
+    ],
+)
+def test_a_service_gives_all_its_pages(
+    source: str, name: str, count: int, pages: int, polite: Client
+) -> None:
+    """Each service is read to its end, each record as a paper of the feed."""
+    found = read(source, polite)
+    assert len(found) == pages
+    assert len(papers(found)) == count
+    assert {paper.sources for paper in papers(found)} == {(name,)}
+    assert all(p.abstract.startswith("We measure lantern") for p in papers(found))
+
+
+def test_what_is_asked_of_arxiv(polite: Client, services: Services) -> None:
+    """The query is arXiv's, and the client says who asks."""
+    read("arxiv:cs.CL,cs.AI?max=5", polite)
+    (request,) = services.history
+    assert request.query == {
+        "search_query": "cat:cs.CL OR cat:cs.AI",
+        "sortBy": "submittedDate",
+        "sortOrder": "descending",
+        "start": "0",
+        "max_results": "5",
+    }
+    assert request.headers["user-agent"] == "paperagent/1.2 (me@example.org)"
+    assert request.headers["host"] == services.url.removeprefix("http://")
+
+
+def test_requests_to_arxiv_are_three_seconds_apart(polite: Client, clock: Clock) -> None:
+    """The pause is between the end of one request and the next, over all of arXiv's services."""
+    read("arxiv:cs.CL", polite)
+    read("arxiv-rss:cs.CL", polite)
+    assert clock.slept == [3.0, 3.0, 3.0]
+
+
+def test_two_processes_share_their_turns(services: Services, clock: Clock, tmp_path: Path) -> None:
+    """A second client on this machine waits for the pause of the first."""
+    access = Access(urls=services.urls, allow_private=True, folder=tmp_path)
+    for _ in range(2):
+        with Client(access, version="1", sleep=clock.sleep, clock=clock) as opened:
+            read("arxiv-rss:cs.CL", opened)
+    assert clock.slept == [3.0]
+
+
+def test_keys_go_into_headers(polite: Client, services: Services) -> None:
+    """No key of Semantic Scholar or Zotero stands in an address; OpenAlex takes it nowhere else."""
+    for source in ("s2:moths", "zotero:users/1", "openalex:moths"):
+        read(source, polite)
+    told = {r.path.split("/")[1]: r for r in services.history}
+    assert told["graph"].headers["x-api-key"] == "s2-key"
+    assert told["zotero"].headers["zotero-api-key"] == "zotero-key"
+    assert not {"s2-key", "zotero-key"} & {v for r in services.history for v in r.query.values()}
+
+
+def test_a_refusal_shows_no_key(services: Services, clock: Clock) -> None:
+    """A wrong key of OpenAlex is refused in words that do not hold it."""
+    access = Access(urls=services.urls, keys={"openalex": "wrong-secret"}, allow_private=True)
+    with Client(access, version="1", sleep=clock.sleep) as opened, pytest.raises(FeedError) as caught:
+        read("openalex:moths", opened)
+    assert "it said 401" in str(caught.value)
+    assert "wrong-secret" not in str(caught.value) + repr(access)
+
+
+@pytest.mark.parametrize(
+    ("source", "cursor", "first"),
+    [
+        ("arxiv:cs.CL", {"start": 100, "newest": "2026-05-25"}, "2605.00149"),
+        ("arxiv-oai:cs?from=2026-05-01", {"from": "2026-05-01", "token": "2026-05-01:200"}, "2605.00200"),
+        ("hf-daily:2026-W47", {"p": 2, "seen": ""}, "2605.00200"),
+        ("zotero:users/1", {"start": 100, "version": 77, "since": 0}, "2605.00100"),
+        ("openalex:moths", {"cursor": "100", "read": 100}, "10.1000/moth.100"),
+    ],
+)
+def test_a_service_goes_on_where_it_stopped(
+    source: str, cursor: live.State, first: str, polite: Client
+) -> None:
+    """The kept state leads to the next page, and to no page before it."""
+    paper = papers(read(source, polite, cursor))[0]
+    assert first in {paper.arxiv_id, paper.doi}
+
+
+@pytest.mark.parametrize("source", ["arxiv:cs.CL", "arxiv-oai:cs?from=2026-05-01", "hf-daily:2026-W47"])
+def test_every_page_can_be_the_last_of_a_run(source: str, polite: Client) -> None:
+    """Whatever page a run was killed after, the state it left leads to the rest."""
+    whole = [p.paper_id for p in papers(read(source, polite))]
+    for kept in (1, 2):
+        pages = read(source, polite)
+        state = json.loads(json.dumps(pages[kept - 1].state))
+        rest = [p.paper_id for p in papers(read(source, polite, state))]
+        assert [p.paper_id for p in papers(pages[:kept])] + rest == whole
+
+
+def test_a_whole_run_is_followed_up(polite: Client, services: Services) -> None:
+    """The next run asks for what came since: arXiv and OAI by day, Zotero by version."""
+    state = read("arxiv:cs.CL", polite)[-1].state
+    assert state == {"mark": "2026-05-25"}
+    read("arxiv:cs.CL", polite, state)
+    assert "submittedDate:[202605230000 TO" in services.history[-1].query["search_query"]
+    state = read("arxiv-oai:cs?from=2026-05-01", polite)[-1].state
+    assert state == {"mark": "2026-11-20"}
+    read("arxiv-oai:cs?from=2026-05-01", polite, state)
+    assert services.history[-1].query["from"] == "2026-11-20"
+    state = read("zotero:users/1", polite)[-1].state
+    assert (state, len(papers(read("zotero:users/1", polite, state)))) == ({"since": 77}, 0)
+
+
+def test_arxivs_errors_with_status_200_are_errors(polite: Client) -> None:
+    """The entry titled "Error" is no paper, and asking again would not help."""
+    with pytest.raises(FeedError, match="arXiv said: malformed query"):
+        read("arxiv:all:malformed", polite)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Reply("Rate exceeded."),
+        Reply("slow down", 429, {"Retry-After": "7"}),
+        Reply("busy", 503),
+        Reply('<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>cut'),
+        Reply("x" * 5_000, cut=100),
+        Reply('<feed xmlns="http://www.w3.org/2005/Atom"><totalResults>250</totalResults></feed>'),
+        Reply(b"no \xff text"),
+    ],
+    ids=["rate", "429", "503", "cut-xml", "cut-body", "empty-page", "bytes"],
+)
+def test_a_fault_that_passes_is_tried_again(
+    fault: Reply, polite: Client, services: Services, clock: Clock
+) -> None:
+    """Throttling, a busy server, a cut and a spurious empty page cost a wait and nothing else."""
+    services.faults = [fault]
+    assert len(papers(read("arxiv:cs.CL?max=100", polite))) == 100
+    wait = {"Rate exceeded.": 30.0, "slow down": 7.0}.get(str(fault.body))
+    assert clock.slept[0] == wait if wait else 2.0 <= clock.slept[0] <= 4.0
+
+
+def test_a_fault_that_lasts_ends_the_run(polite: Client, services: Services, clock: Clock) -> None:
+    """After four attempts the feed is given up for now, with what the service said."""
+    services.faults = [Reply("busy\x1b[2J", 503)] * 9
+    with pytest.raises(FeedError, match=r"it said 503: busy.*run it again later"):
+        read("arxiv:cs.CL", polite)
+    assert len(services.history) == 4
+
+
+def test_a_long_wait_is_left_for_a_later_run(polite: Client, services: Services, clock: Clock) -> None:
+    """A service that asks for an hour is not waited for, and not asked again."""
+    services.faults = [Reply("", 429, {"Retry-After": "3600"})]
+    with pytest.raises(FeedError, match="asks to wait 3600 seconds"):
+        read("arxiv:cs.CL", polite)
+    assert (len(services.history), clock.slept) == (1, [])
+
+
+def test_a_backoff_on_a_good_answer_is_kept(polite: Client, clock: Clock) -> None:
+    """Zotero's Backoff makes the next request wait."""
+    read("zotero:users/1", polite)
+    assert clock.slept == [2.0, 2.0]
+
+
+def test_an_expired_token_begins_a_new_list_where_the_old_one_was(polite: Client, services: Services) -> None:
+    """The days came in order: the new list begins at the last one seen, and nothing is missing."""
+    services.expired = {"2026-05-01:200"}
+    found = papers(read("arxiv-oai:cs?from=2026-05-01", polite))
+    assert {p.paper_id for p in found} == {f"2605.{n:05d}" for n in range(250)}
+    assert [r.query.get("from") for r in services.history if "from" in r.query] == [
+        "2026-05-01",
+        "2026-05-20",
+    ]
+
+
+def test_a_token_that_is_never_good_is_an_error(polite: Client, services: Services) -> None:
+    """A second refusal at once is the server's fault, not a reason to begin for ever anew."""
+    state = {"from": "2026-05-01", "token": "nonsense"}
+    answers = [Reply(services.oai(Request("", {"resumptionToken": "no"}, {})).body)] * 3
+    services.faults = answers
+    with pytest.raises(FeedError, match="OAI error badResumptionToken: the token has expired"):
+        read("arxiv-oai:cs", polite, state)
+
+
+def test_a_resumption_loop_is_refused(polite: Client, services: Services) -> None:
+    """bad-135: the same token twice ends the run; what was read before it is kept."""
+    services.loop_at = 100
+    found = find("arxiv-oai:cs?from=2026-05-01")
+    assert found
+    pages = found.pages(polite, {})
+    assert len([next(pages), next(pages)]) == 2
+    with pytest.raises(FeedError, match="the server repeats a resumption token"):
+        next(pages)
+
+
+def test_deleted_records_are_withdrawals(polite: Client, services: Services) -> None:
+    """bad-134: OAI's deleted records name the paper and nothing else."""
+    services.deleted = {7}
+    entries = [e for page in read("arxiv-oai:cs?from=2026-05-01", polite) for e in page.entries]
+    assert [e for e in entries if isinstance(e, Withdrawal)] == [Withdrawal("2605.00007", "arxiv-oai")]
+
+
+def test_records_without_an_abstract_are_counted(polite: Client) -> None:
+    """Semantic Scholar often has none."""
+    entries = [e for page in read("s2:moths", polite) for e in page.entries]
+    assert {e.reason for e in entries if isinstance(e, Skipped)} == {"no abstract"}
+    assert sum(isinstance(e, Skipped) for e in entries) == 50
+
+
+def test_a_retracted_work_is_marked(polite: Client) -> None:
+    """OpenAlex says so; the abstract is put together in its order."""
+    gone = [p for p in papers(read("openalex:moths", polite)) if p.withdrawn]
+    assert [(p.title, p.abstract, p.flags) for p in gone] == [(title(3), abstract(3), ("retracted",))]
+
+
+def test_a_replaced_paper_is_not_new(polite: Client) -> None:
+    """In arXiv's daily feed only new papers and cross-lists have that day as their own."""
+    new, replaced = papers(read("arxiv-rss:cs.CL", polite))
+    assert (new.published, new.listed) == (dt.date(2026, 11, 20),) * 2
+    assert (replaced.published, replaced.listed) == (None, dt.date(2026, 11, 20))
+
+
+def test_a_server_that_turns_no_pages_ends(polite: Client, services: Services) -> None:
+    """Hugging Face gives the same page for some periods: it is read once."""
+    services.pages["/api/daily_papers"] = lambda request: services.hf(
+        replace(request, query={**request.query, "p": "0"})
+    )
+    assert len(papers(read("hf-daily:2026-W47", polite))) == 100
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("arxiv:", "no category"),
+        ("arxiv:not a category!", "no category"),
+        ("arxiv:cs.CL?form=2026", "unknown option form; it has from, max, until"),
+        ("arxiv:cs.CL?from=yesterday", "from: not a day"),
+        ("arxiv:cs.CL?max=0", "max: not a number"),
+        ("arxiv:cs.CL?x", "options that cannot be read"),
+        ("arxiv-rss:", "no category"),
+        ("arxiv-oai:a b", "no set"),
+        ("arxiv-oai:cs?prefix=x", "no set"),
+        ("hf-daily:2026-W60", "no period"),
+        ("hf-daily:nonsense", "no period"),
+        ("s2:", "no search"),
+        ("openalex:", "no filter"),
+        ("zotero:me", "no library"),
+        ("https://user:secret@example.org/feed", "credentials"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_before_it_is_sent(source: str, why: str) -> None:
+    """One line says what is wrong and how to write it."""
+    with pytest.raises(FeedError, match=why) as caught:
+        find(source)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_schemes_are_those_that_read_names() -> None:
+    """What `feeds.read` sends on is what the live services take."""
+    assert live.SCHEMES == feed.LIVE
+
+
+def test_files_and_streams_are_not_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path, ``-``, an unknown scheme and a file with a service's name are left to the reader of files."""
+    monkeypatch.chdir(tmp_path)
+    Path("arxiv:cs.CL").touch()
+    assert [find(s) for s in ("-", "a.xml", "file:///x", "arxiv:cs.CL", Path("s2:x"), "x" * 999)] == [
+        None
+    ] * 6
+
+
+def test_a_feed_is_fetched_by_its_address(polite: Client, services: Services) -> None:
+    """Any known format, packed or not; the second time only what changed."""
+    line = json.dumps({"id": "2508.13426", "title": "A title", "abstract": abstract(1)}).encode()
+
+    def answer(request: Request) -> Reply:
+        if request.headers.get("if-none-match") == '"v1"':
+            return Reply(b"", 304)
+        return Reply(gzip.compress(line), headers={"ETag": '"v1"', "Content-Encoding": "gzip"})
+
+    services.pages["/feed"] = answer
+    (page,) = read(services.url + "/feed?key=secret", polite)
+    assert [p.paper_id for p in papers([page])] == ["2508.13426"]
+    (again,) = read(services.url + "/feed?key=secret", polite, page.state)
+    assert (again.entries, again.note) == ([], "not changed since the last time")
+
+
+def test_a_page_over_the_limit_is_stopped(
+    polite: Client, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain or packed, more bytes than the limit are not read."""
+    monkeypatch.setattr(client, "PAGE_LIMIT", 2_000_000)
+    packed = Reply(gzip.compress(bytes(40_000_000)), headers={"Content-Encoding": "gzip"})
+    for reply in (Reply(b"x" * 3_000_000), packed):
+        services.faults = [reply]
+        with pytest.raises(FeedError, match="larger than the limit of 2 MB"):
+            read(services.url + "/feed", polite)
+
+
+def test_a_slow_answer_is_cut_off(
+    polite: Client, services: Services, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """A page has a time, however steadily it drips."""
+    monkeypatch.setattr(client, "PAGE_SECONDS", -1.0)
+    with pytest.raises(FeedError, match="took longer than"):
+        read("arxiv:cs.CL", polite)
+
+
+def test_an_unasked_packing_is_refused(polite: Client, services: Services) -> None:
+    """Only gzip is asked for: any other unpacker could be made to swell."""
+    services.faults = [Reply(b"x", headers={"Content-Encoding": "br"})]
+    with pytest.raises(FeedError, match="packed as br"):
+        read("arxiv:cs.CL", polite)
+
+
+Bodies = Callable[[], Reply]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data": ' + b"[" * 100_000,
+        b'{"total": NaN, "data": []}',
+        b'{"data": [], "data": []}',
+        b"<html>busy</html>",
+        b'{"results": 3}',
+    ],
+)
+def test_hostile_json_is_refused(body: bytes, polite: Client, services: Services) -> None:
+    """Nesting without end, NaN, a key twice and other shapes give one line."""
+    services.faults = [Reply(body)] * 4
+    with pytest.raises(FeedError) as caught:
+        read("openalex:moths", polite)
+    assert "\n" not in str(caught.value)

@@ -97,7 +97,7 @@ def promising(question: Question, sentences: Sequence[Sentence], count: int) -> 
 
 
 def _late_interaction(question: Encoded, texts: Sequence[Encoded | None]) -> NDArray[np.float64]:
-    """Return the best match of each question piece in each text, shape [texts, pieces]; unread ones match nothing.
+    """Return the best match of each question piece in each text, shape [texts, pieces]; unread: 0.
 
     All texts in one product: many small ones cost five times as much.
     """

@@ -133,7 +133,8 @@ class Pipeline:
         candidates = self._nominate(terms, filters, k)
         ranked = retrieve.rank(candidates, terms, stats)
         hits = self._with_named(query, ranked, candidates, k)
-        return [_with_snippet(h, terms.stems, stats) for h in hits]
+        wanted = [(stem, stats.idf(stem)) for stem in terms.stems]
+        return [_with_snippet(h, wanted) for h in hits]
 
     def _vector(self, text: str, encoded: Encoded | None = None) -> Vector | None:
         if self._embedder is not None:
@@ -441,18 +442,17 @@ def suspicion_notes(papers: Iterable[Paper]) -> tuple[str, ...]:
     return tuple(f"suspicious: “{title}” holds text that gives orders to its reader" for title in odd)
 
 
-def _with_snippet(hit: Hit, stems: Sequence[str], stats: retrieve.CorpusStats) -> Hit:
-    """Return the hit with the sentence that holds most of the query's information.
+def _with_snippet(hit: Hit, wanted: Sequence[tuple[str, float]]) -> Hit:
+    """Return the hit with the sentence that holds most of ``wanted``, the query's stems with their weights.
 
     Stems are looked for as they are in the lower-cased sentence: nearly all begin their words,
     and it takes a tenth of the time of analysing every sentence of ten papers.
     """
-    wanted = {s: stats.idf(s) for s in stems}
 
     def held(sentence: Sentence) -> float:
         text = sentence.text.lower()
-        return sum(weight for s, weight in wanted.items() if s in text)
+        return sum([weight for stem, weight in wanted if stem in text])
 
     sentences = split(hit.paper.abstract)
-    best = max(sentences, key=lambda s: (held(s), -s.index)).text if sentences else ""
+    best = max(sentences, key=held).text if sentences else ""  # the first of equals
     return replace(hit, snippet=best if len(best) <= _SNIPPET else best[: _SNIPPET - 1] + "…")

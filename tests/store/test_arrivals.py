@@ -57,6 +57,13 @@ def test_the_day_of_the_feed_counts(store: LocalStore) -> None:
     assert came(store) == {"2606.00001": True, "2606.00003": True}
 
 
+def test_what_is_read_days_after_its_day_came_too(store: LocalStore) -> None:
+    """The issue of its day may have been sent; what is read ten days and more after it is no news."""
+    days = [MONDAY - dt.timedelta(days=n) for n in (1, 10, 11)]
+    store.ingest([paper(n, published=day) for n, day in enumerate(days)], today=MONDAY)
+    assert came(store) == {"2606.00000": True, "2606.00001": True}
+
+
 def test_a_paper_changed_in_the_period_is_told_from_a_new_one(store: LocalStore) -> None:
     """By the day of the version held."""
     store.ingest([paper(1, published=dt.date(2026, 5, 1), updated=SUNDAY, version=2)], today=TODAY)

@@ -6,15 +6,12 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 
 from paperagent.store import rows
-from paperagent.store.arrivals import Arrival
+from paperagent.store.arrivals import LATE, Arrival
 from paperagent.store.identity import day_number
 from paperagent.store.server.collection import Record
 from paperagent.store.server.records import paper_of, record_id
 from paperagent.store.server.shelf import Shelf
 from paperagent.text import term_ids
-
-_LATE = dt.timedelta(days=10)
-"""How long after its day a paper that is read then still counts as new, as in a folder."""
 
 
 def within(shelf: Shelf, since: dt.date, until: dt.date) -> list[Arrival]:
@@ -22,7 +19,7 @@ def within(shelf: Shelf, since: dt.date, until: dt.date) -> list[Arrival]:
 
     What was first read in the period, up to ten days after its own day, came in it too.
     """
-    first, last, early = (day_number(day) or 0 for day in (since, until, since - _LATE))
+    first, last, early = (day_number(day) or 0 for day in (since, until, since - LATE))
 
     def inside(record: Record, key: str, low: int = first, high: int = last) -> bool:
         return low <= int(record.metadata[key]) <= high

@@ -17,7 +17,6 @@ NOT_YET = {
     "bad-178": "there is no such setting",
     "bad-194": NO_WEB,
     "bad-195": NO_WEB,
-    "bad-196": "feeds fetched by address come later",
     "bad-198": "there is no TOML file: settings are in the environment and .env",
     "bad-199": "there is no TOML file: settings are in the environment and .env",
     "bad-200": "settings carry no version",

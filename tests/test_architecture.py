@@ -30,9 +30,9 @@ LAYERS: dict[str, frozenset[str]] = {
         passages reply claims plan generate checks call_cache highlights digest summary""".split()
     ),
     "faces": frozenset(
-        "render stream readers chat chat_files chat_memory spending export evals mcp_server".split()
+        "render stream readers chat chat_files chat_memory spending export notes evals mcp_server".split()
     ),
-    "app": frozenset("arguments wiring wiring_digest bulk press digest_post digest_desk app".split()),
+    "app": frozenset("arguments gather wiring wiring_digest bulk press digest_post digest_desk app".split()),
     "cli": frozenset("cli commands __main__".split()),
 }
 """Lowest first. A module imports its own layer and those below."""
@@ -62,6 +62,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "prompt_toolkit": frozenset({"readers", "commands.asking"}),
     "pytest": frozenset({"evals.plugin"}),
     "defusedxml": frozenset({"feeds.strict_xml"}),
+    "httpx": frozenset({"feeds.live.client", "store.server.connection"}),
     "pydantic_settings": frozenset({"config", "store.vectors"}),
     "mcp": frozenset({"mcp_server"}),
     "ray": frozenset({"ray_embed"}),

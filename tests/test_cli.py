@@ -104,7 +104,13 @@ def test_ingest_prints_what_changed(agent: FakeAgent, capsys: pytest.CaptureFixt
     assert "*a note*" in out
     name, args, options = agent.calls[0]
     assert (name, args) == ("ingest", (["a.txt", "-"],))
-    assert options == {"date": dt.date(2026, 1, 2), "progress": None, "vectors": False, "shard": None}
+    assert options == {
+        "date": dt.date(2026, 1, 2),
+        "progress": None,
+        "vectors": False,
+        "shard": None,
+        "anew": False,
+    }
 
 
 def test_ingest_json_and_quiet(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:

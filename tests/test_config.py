@@ -70,6 +70,10 @@ REFUSED: list[tuple[str, str | bytes, dict[str, str], str]] = [
     ("bad-192", "PAPERAGENT_SECRET=short0123456789\n", {}, "shorter than 32 bytes"),
     ("bad-192", f"PAPERAGENT_SECRET={setting_values.EXAMPLE_SECRET}\n", {}, "is the example"),
     ("bad-193", "PAPERAGENT_PUBLIC_URL=http://papers.example.org\n", {}, "must be https (RFC 8058"),
+    ("bad-196", "PAPERAGENT_FEED_URLS=arxiv=https://10.0.0.1/api\n", {}, "arxiv: a private address"),
+    ("bad-196", "PAPERAGENT_FEED_URLS=s2=https://0x7f.1/api\n", {}, "s2: a private address"),
+    ("bad-196", "PAPERAGENT_FEED_URLS=s2=http://example.org\n", {}, "in clear"),
+    ("bad-196", "PAPERAGENT_FEED_URLS=nonsense=https://example.org\n", {}, "must be SERVICE=URL"),
     ("bad-197", "", {"HTTP_PROXY": "http://:bad", "OPENAI_API_KEY": KEY}, "HTTP_PROXY (environment): not a"),
     ("bad-203", "#" * 1_000_000, {}, "too large"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from fake_agent import PAPERS, SINGLE
 from paperagent import feeds
 from paperagent.errors import FeedError
 from paperagent.export import FORMATS, bibtex, cited_ids, jsonl, latex, markdown, one_line, ris, write
+from paperagent.notes import file_name, note, write_notes
 from paperagent.types import Paper
 
 NASTY = replace(
@@ -172,3 +174,44 @@ def test_a_failing_source_leaves_the_old_file(tmp_path: Path) -> None:
         write(path, chunks(), force=True)  # type: ignore[arg-type]
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_paper_that_was_taken_back_says_so_everywhere() -> None:
+    """No format hides a withdrawal or a retraction."""
+    withdrawn = replace(PAPERS[0], withdrawn=True)
+    retracted = replace(withdrawn, flags=("retracted",))
+    for write_all in (bibtex, ris, markdown):
+        assert "withdrawn" in next(write_all([withdrawn]))
+        assert "retracted" in next(write_all([retracted]))
+    assert "This paper was retracted." in note(retracted)
+
+
+def test_notes_are_one_file_a_paper(tmp_path: Path) -> None:
+    """Properties are YAML, the abstract and the quotes are escaped Markdown, names fit any file system."""
+    folder = tmp_path / "vault"
+    written, kept = write_notes(folder, [*PAPERS, NASTY], quotes={PAPERS[0].paper_id: ["A quote."]})
+    assert (written, kept) == (len(PAPERS) + 1, 0)
+    assert len(list(folder.iterdir())) == written
+    text = (folder / file_name(PAPERS[0])).read_text(encoding="utf-8")
+    assert text.startswith('---\ntitle: "Sparse Lanterns: Retrieval at Night"\nauthors: ["Ada Example"')
+    assert "## Quotes\n\n> A quote." in text
+
+
+def test_a_note_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    """What a person wrote in it stays, unless they say otherwise."""
+    write_notes(tmp_path, PAPERS[:1])
+    path = tmp_path / file_name(PAPERS[0])
+    path.write_text("my thoughts", encoding="utf-8")
+    assert write_notes(tmp_path, PAPERS[:1]) == (0, 1)
+    assert path.read_text(encoding="utf-8") == "my thoughts"
+    assert write_notes(tmp_path, PAPERS[:1], force=True) == (1, 0)
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_no_title_escapes_its_note(title: str, author: str) -> None:
+    """Properties are one line each, and a name is one name in the folder."""
+    paper = Paper("x", title, "An abstract.", authors=(author,))
+    head = note(paper).split("\n---\n")[0].splitlines()
+    assert all(re.match(r'[a-z_]+: ["\[]', line) for line in head[1:])
+    assert Path(file_name(paper)).name == file_name(paper)
+    assert len(file_name(paper).encode()) < 256

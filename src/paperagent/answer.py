@@ -16,7 +16,7 @@ from paperagent.question import Kind, Question, prepare
 from paperagent.sentences import split
 from paperagent.suspicion import gives_orders
 from paperagent.text import analyse
-from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
+from paperagent.types import RETRACTED, Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
 
 if TYPE_CHECKING:
     from paperagent.types import Vector
@@ -202,7 +202,8 @@ class Pipeline:
         answer = self._write(request, question, readings[: request.k], found)
         clock.lap("generate")
         suspicious = suspicion_notes(r.hit.paper for r in readings[: request.k])
-        answer = replace(answer, hits=hits, notes=(*request.notes, *answer.notes, *suspicious))
+        gone = withdrawal_notes(answer.citations, (h.paper for h in hits))
+        answer = replace(answer, hits=hits, notes=(*request.notes, *answer.notes, *gone, *suspicious))
         citations.verify(answer, self._library.get_many([c.paper_id for c in answer.citations]))
         clock.lap("verify")
         by_n = {c.n: c for c in answer.citations}
@@ -440,6 +441,21 @@ def suspicion_notes(papers: Iterable[Paper]) -> tuple[str, ...]:
     """Name the papers whose abstracts give orders to whoever processes them."""
     odd = [p.title for p in papers if any(gives_orders(s.text) for s in split(p.abstract))]
     return tuple(f"suspicious: “{title}” holds text that gives orders to its reader" for title in odd)
+
+
+def withdrawal_notes(cited: Iterable[Citation], papers: Iterable[Paper]) -> tuple[str, ...]:
+    """Name the cited papers that were withdrawn or retracted, with the numbers of their citations."""
+    gone = {p.paper_id: p for p in papers if p.withdrawn}
+    numbers: dict[str, list[int]] = {}
+    for citation in cited:
+        if citation.paper_id in gone:
+            numbers.setdefault(citation.paper_id, []).append(citation.n)
+    return tuple(
+        f"{word}: {''.join(f'[{n}]' for n in found)} “{paper.title}” was {word} by its {who}"
+        for paper_id, found in numbers.items()
+        for paper in [gone[paper_id]]
+        for word, who in [(RETRACTED, "publisher") if RETRACTED in paper.flags else ("withdrawn", "authors")]
+    )
 
 
 def _with_snippet(hit: Hit, wanted: Sequence[tuple[str, float]]) -> Hit:

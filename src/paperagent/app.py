@@ -8,14 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from paperagent import arguments, conversation, wiring, wiring_digest
+from paperagent import arguments, conversation, gather, wiring, wiring_digest
 from paperagent.arguments import Day
-from paperagent.errors import ConfigError, InputError, PaperAgentError, visible
+from paperagent.errors import ConfigError, FeedError, InputError, PaperAgentError, visible
 from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Mode, Paper
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from paperagent.abstention import Thresholds
     from paperagent.answer import Pipeline, Request
     from paperagent.claims import Policy
@@ -89,8 +87,12 @@ class PaperAgent:
         progress: Progress | None = None,
         vectors: bool = True,
         shard: str | None = None,
+        anew: bool = False,
     ) -> IngestReport:
         """Read feeds into the library and return what changed.
+
+        A feed is a path, ``-``, an address, or a service such as ``arxiv:cs.CL``. A service is read on
+        from where the last ingest of it ended or was cut off; ``anew`` reads it from its beginning.
 
         Papers are searchable by their words as soon as they are read; vectors follow, and may
         be interrupted and taken up again by any later ingest. ``date`` is the day on which a
@@ -99,12 +101,30 @@ class PaperAgent:
 
         Raises:
             InputError: no source, or one that is no path; a share that is none.
-            FeedError: a feed cannot be read; feeds before it are kept.
+            FeedError: a feed cannot be read, or not to its end; all others were read, and ``report`` of
+                the error says what came of each.
             StoreError, StoreLockedError: the library cannot be written.
         """
-        day = arguments.day(date, "date")
         share = arguments.shard(shard)
-        report = _merged([self._ingest_one(s, day, progress, share) for s in arguments.sources(sources)])
+        reading = gather.Reading(
+            arguments.today(), arguments.day(date, "date"), share, anew=anew, progress=progress
+        )
+        wanted = list(arguments.sources(sources))
+        gatherer = gather.Gatherer(
+            lambda create: self._open(create=create), lambda: gather.feed_client(self.settings), reading
+        )
+        try:
+            report = gatherer.read(wanted)
+        except (FeedError, InputError) as error:
+            if error.report is not None and error.report.papers:
+                error.report = self._vectors_of(error.report, progress, share, vectors=vectors)
+            raise
+        return self._vectors_of(report, progress, share, vectors=vectors)
+
+    def _vectors_of(
+        self, report: IngestReport, progress: Progress | None, share: Shard | None, *, vectors: bool
+    ) -> IngestReport:
+        """Give vectors to what was read."""
         store = self._open()
         embedder = self._embedder() if vectors else None
         added = pending = 0
@@ -148,14 +168,48 @@ class PaperAgent:
         pending = int(store.status()["vectors"]["pending"])
         return IngestReport(papers=store.count(), embedded=added, pending=pending, notes=notes)
 
-    def _ingest_one(
-        self, source: str | Path, date: dt.date | None, progress: Progress | None, shard: Shard | None
-    ) -> IngestReport:
-        from paperagent import feeds
+    def follow(self, source: str) -> bool:
+        """Keep a feed with the library, for `ingest_followed`; False where it is kept already.
 
-        with feeds.read(source, date=date) as feed:  # first, so that a bad feed creates no library
-            records = feed.records if shard is None else shard.of_records(feed.records)
-            return self._open(create=True).ingest(records, today=arguments.today(), progress=progress)
+        Raises:
+            FeedError, InputError: it is no file and no service, or asks for something that is none.
+        """
+        return gather.follow(self._open(create=True), source, today=arguments.today())
+
+    def unfollow(self, source: str) -> bool:
+        """Forget a feed that is kept; False where it is not. Its papers stay."""
+        return gather.unfollow(self._open(), source)
+
+    def followed(self) -> list[dict[str, Any]]:
+        """Return the feeds kept: ``source``, ``added``, and of the last run ``read``, ``new``, ``error``."""
+        return gather.followed(self._open())
+
+    def ingest_followed(
+        self,
+        config: str | Path | None = None,
+        *,
+        progress: Progress | None = None,
+        vectors: bool = True,
+        anew: bool = False,
+    ) -> IngestReport:
+        """Read the feeds kept with the library, or those that the file ``config`` lists, one a line.
+
+        Raises:
+            InputError: no feed is kept.
+            FeedError, StoreError: as `ingest`.
+        """
+        kept = gather.listed(Path(config)) if config else [feed["source"] for feed in self.followed()]
+        if not kept:
+            raise InputError("feeds: none is kept; add one: paperagent feeds add arxiv:cs.CL")
+        try:
+            report = self.ingest(kept, progress=progress, vectors=vectors, anew=anew)
+        except (FeedError, InputError) as error:
+            if error.report is not None and not config:
+                gather.note_run(self._open(), error.report, today=arguments.today())
+            raise
+        if not config:
+            gather.note_run(self._open(), report, today=arguments.today())
+        return report
 
     # --- questions ---
 
@@ -527,22 +581,6 @@ def _file_identity(home: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _merged(reports: list[IngestReport]) -> IngestReport:
-    skipped: dict[str, int] = {}
-    for report in reports:
-        for reason, count in report.skipped.items():
-            skipped[reason] = skipped.get(reason, 0) + count
-    return IngestReport(
-        read=sum(r.read for r in reports),
-        new=sum(r.new for r in reports),
-        changed=sum(r.changed for r in reports),
-        unchanged=sum(r.unchanged for r in reports),
-        skipped=skipped,
-        papers=reports[-1].papers,
-        notes=tuple(note for r in reports for note in r.notes),
-    )
 
 
 def _with_vectors(

@@ -105,6 +105,24 @@ class Settings(BaseSettings):
     chroma_key: Annotated[SecretStr | None, _text(parse.api_key)] = Field(
         None, description="the Chroma server's key, or that of the proxy in front of it (secret)"
     )
+    contact: Annotated[str | None, _text(parse.contact)] = Field(
+        None, description="whom the services of live feeds may write to: a mail or web address"
+    )
+    s2_key: Annotated[SecretStr | None, _text(parse.api_key)] = Field(
+        None, description="the key of Semantic Scholar (secret)"
+    )
+    openalex_key: Annotated[SecretStr | None, _text(parse.api_key)] = Field(
+        None, description="the key of OpenAlex, which it takes in the address only (secret)"
+    )
+    zotero_key: Annotated[SecretStr | None, _text(parse.api_key)] = Field(
+        None, description="the key of a Zotero library (secret)"
+    )
+    feed_urls: Annotated[str | None, _text(parse.feed_urls)] = Field(
+        None, description="other base addresses of services: arxiv=https://HOST/PATH,s2=https://…"
+    )
+    allow_private_feeds: Annotated[bool, _text(parse.flag)] = Field(
+        False, description="fetch feeds from this machine and its network too (true or false)"
+    )
     smtp_url: Annotated[SecretStr | None, _text(parse.smtp_url)] = Field(
         None, description="the mail server, smtp://USER:PASSWORD@HOST:587 (secret)"
     )
@@ -162,6 +180,12 @@ class Settings(BaseSettings):
     def answer_mode(self) -> Literal["extractive", "llm"]:
         """The mode in force: as set, else llm where an endpoint is set."""
         return self.mode or ("llm" if self.openai_api_key or self.openai_base_url else "extractive")
+
+    @property
+    def feed_bases(self) -> dict[str, str]:
+        """The base address of each service that has another one."""
+        pairs = (entry.partition("=") for entry in (self.feed_urls or "").split(",") if entry)
+        return {name: url for name, _, url in pairs}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -278,6 +302,7 @@ def _contradictions(settings: Settings) -> list[str]:
             f"use https, or set {PREFIX}ALLOW_INSECURE=1"
         )
     found += _chroma_contradictions(settings)
+    found += _feed_contradictions(settings)
     return [*found, *_bad_proxies()] if endpoint else found
 
 
@@ -289,6 +314,18 @@ def _chroma_contradictions(settings: Settings) -> list[str]:
         clear = "http:// to another machine would send the key in clear"
         return [f"{PREFIX}CHROMA_URL: {clear}; use https, or set {PREFIX}ALLOW_INSECURE=1"]
     return []
+
+
+def _feed_contradictions(settings: Settings) -> list[str]:
+    """Report base addresses of services that are not of the public internet, or not encrypted."""
+    if not settings.feed_urls or settings.allow_private_feeds:
+        return []
+    fix = f"give a public https address, or set {PREFIX}ALLOW_PRIVATE_FEEDS=1"
+    return [
+        f"{PREFIX}FEED_URLS: {name}: {fault}; {fix}"
+        for name, url in settings.feed_bases.items()
+        if (fault := parse.not_public(url))
+    ]
 
 
 def _key_in_clear(settings: Settings) -> bool:

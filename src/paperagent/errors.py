@@ -27,6 +27,8 @@ class PaperAgentError(Exception):
     """The root of every error that paperagent raises on purpose."""
 
     exit_code: ClassVar[int] = 1
+    report: Any = None
+    """What was done in spite of it (`types.IngestReport`), where one feed of an ingest failed."""
 
     def __str__(self) -> str:
         """Return the message, and the cause's where one is chained."""

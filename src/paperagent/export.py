@@ -14,7 +14,7 @@ from typing import Any
 
 from paperagent.errors import FeedError, InputError, PaperAgentError, visible
 from paperagent.safe_text import safe_markdown, safe_url
-from paperagent.types import Paper
+from paperagent.types import RETRACTED, Paper
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _LATEX = {
@@ -49,6 +49,7 @@ def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
             "primaryclass": latex(paper.categories[0]) if paper.arxiv_id and paper.categories else "",
             "doi": latex(paper.doi or ""),
             "url": safe_url(paper.url) or "",
+            "note": _gone(paper),
             "abstract": latex(paper.abstract),
         }
         body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
@@ -58,6 +59,11 @@ def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
 def latex(text: str) -> str:
     """Return ``text`` on one line with every character that LaTeX or BibTeX would obey escaped."""
     return _LATEX_SPECIAL.sub(lambda m: _LATEX[m[0]], one_line(text))
+
+
+def _gone(paper: Paper) -> str:
+    """Return the word for a paper that was taken back; empty for any other."""
+    return "" if not paper.withdrawn else RETRACTED if RETRACTED in paper.flags else "withdrawn"
 
 
 def _bibtex_name(name: str) -> str:
@@ -100,6 +106,7 @@ def ris(papers: Iterable[Paper]) -> Iterator[str]:
             ("DO", paper.doi or ""),
             ("UR", safe_url(paper.url) or ""),
             *(("KW", category) for category in paper.categories),
+            ("N1", _gone(paper)),
             ("AB", paper.abstract),
         ]
         lines = [f"{tag}  - {one_line(value)}\r\n" for tag, value in tags if value]
@@ -110,7 +117,8 @@ def markdown(papers: Iterable[Paper]) -> Iterator[str]:
     """Yield one Markdown section a paper."""
     for paper in papers:
         url = safe_url(paper.url)
-        about = [", ".join(paper.authors), paper.day.isoformat() if paper.day else "", paper.paper_id]
+        day = paper.day.isoformat() if paper.day else ""
+        about = [", ".join(paper.authors), day, paper.paper_id, _gone(paper)]
         line = " · ".join([safe_markdown(a) for a in about if a] + ([f"<{url}>"] if url else []))
         yield f"## {safe_markdown(paper.title)}\n\n{line}\n\n{safe_markdown(paper.abstract)}\n\n"
 
@@ -141,6 +149,11 @@ def cited_ids(path: Path) -> list[str]:
 
     Raise FeedError where the file is no such answer.
     """
+    return list(quotes_of(path))
+
+
+def quotes_of(path: Path) -> dict[str, list[str]]:
+    """Return the sentences that a saved answer cites, by paper id. Raise FeedError where it is none."""
     name = visible(str(path))
     try:
         with path.open("rb") as file:
@@ -150,14 +163,16 @@ def cited_ids(path: Path) -> list[str]:
         raise FeedError(f"{name}: cannot be read: {reason}; give a file written by ask --json") from None
     if len(raw) > MAX_ANSWER_BYTES:
         raise FeedError(f"{name}: too large for an answer; give a file written by ask --json")
+    found: dict[str, list[str]] = {}
     try:
         answer: Any = json.loads(raw)
-        found = [citation["paper_id"] for citation in answer["citations"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        found = [None]
+        for citation in answer["citations"]:
+            found.setdefault(citation["paper_id"], []).append(str(citation.get("quote", "")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        found = {None: []}  # type: ignore[dict-item]  # told below, with the ids that are no text
     if not all(isinstance(paper_id, str) for paper_id in found):
         raise FeedError(f"{name}: not an answer; give a file written by ask --json")
-    return list(dict.fromkeys(found))
+    return found
 
 
 def write(path: Path, chunks: Iterable[str], *, force: bool = False) -> None:

@@ -16,7 +16,15 @@ from itertools import zip_longest
 from typing import Any, TypeVar
 
 from paperagent import citations
-from paperagent.answer import EMPTY_LIBRARY, NOTHING_FOUND, Clock, Pipeline, Request, suspicion_notes
+from paperagent.answer import (
+    EMPTY_LIBRARY,
+    NOTHING_FOUND,
+    Clock,
+    Pipeline,
+    Request,
+    suspicion_notes,
+    withdrawal_notes,
+)
 from paperagent.claims import Checked, Ledger, plain
 from paperagent.errors import EndpointError
 from paperagent.passages import Passages
@@ -368,6 +376,7 @@ class _Session:
     def _done(self, status: Status, reason: str | None, text: str, *, note: str | None = None) -> Event:
         self.clock.lap("generate")
         claims, cited = tuple(self.ledger.claims), tuple(self.ledger.citations)
+        gone = withdrawal_notes(cited, (h.paper for h in self.hits))
         answer = Answer(
             question=self.request.question,
             status=status,
@@ -380,7 +389,7 @@ class _Session:
             model=self.model.model,
             prompt_hash=self.plan.answer.hash,
             usage=self.usage,
-            notes=(*self.request.notes, *self.notes, *([note] if note else []), *self._kept_back()),
+            notes=(*self.request.notes, *self.notes, *([note] if note else []), *self._kept_back(), *gone),
         )
         held = [h.paper for h in self.hits]
         citations.verify(answer, {p.paper_id: p for p in held})

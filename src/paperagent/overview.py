@@ -9,6 +9,7 @@ from __future__ import annotations
 COMMANDS = {
     "ingest": ("library", "Read feeds into the library."),
     "embed": ("embedding", "Give papers their vectors: here, in bulk, or by many workers."),
+    "feeds": ("following", "Keep the feeds that ingest --follow reads."),
     "search": ("asking", "List the papers that match a query, best first."),
     "ask": ("asking", "Answer a question with cited sentences."),
     "chat": ("asking", "Ask and follow up, question after question."),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from paperagent.citations import DOUBT, quoted_claim
 from paperagent.safe_text import safe_markdown, safe_terminal, safe_url
-from paperagent.types import Answer, Citation, Claim, Hit, Paper
+from paperagent.types import RETRACTED, Answer, Citation, Claim, Hit, Paper
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -197,7 +197,11 @@ def _passage(text: str) -> Iterator[Block]:
 def _about(paper: Paper) -> str:
     day = paper.day.isoformat() if paper.day else ""
     kinds = ", ".join(paper.categories[:3])
-    return " · ".join(p for p in (paper.paper_id, day, kinds, "withdrawn" if paper.withdrawn else "") if p)
+    return " · ".join(p for p in (paper.paper_id, day, kinds, _state(paper)) if p)
+
+
+def _state(paper: Paper) -> str:
+    return "" if not paper.withdrawn else RETRACTED if RETRACTED in paper.flags else "withdrawn"
 
 
 def row_blocks(rows: Iterable[tuple[str, Any]]) -> Iterator[Block]:

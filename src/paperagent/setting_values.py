@@ -10,7 +10,9 @@ import ipaddress
 import math
 import os
 import re
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -157,6 +159,45 @@ def chroma_url(value: str) -> str:
     if named is None or not all(_CLOUD_NAME.fullmatch(part) for part in named.groups()):
         raise ValueError("must be cloud://TENANT/DATABASE (not shown); the key has a variable of its own")
     return f"cloud://{named[1]}/{named[2]}"
+
+
+FEED_SERVICES = frozenset("arxiv arxiv-rss arxiv-oai hf-daily s2 openalex zotero".split())
+
+
+def feed_urls(value: str) -> str:
+    """Accept ``SERVICE=URL,SERVICE=URL``."""
+    found = {}
+    for entry in text(value).split(","):
+        name, equals, url = entry.strip().partition("=")
+        if not equals or name not in FEED_SERVICES:
+            known = ", ".join(sorted(FEED_SERVICES))
+            raise ValueError(f"must be SERVICE=URL,… with a service of {known}, got {_shown(entry.strip())}")
+        found[name] = _web_address(url).geturl().rstrip("/")
+    return ",".join(f"{name}={url}" for name, url in found.items())
+
+
+def not_public(url: str) -> str | None:
+    """Return what keeps a machine from being one of the public internet, as far as its name tells."""
+    from paperagent.feeds.live.guard import is_public
+
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    with suppress(OSError):  # 127.1 and 0x7f.1 are addresses too
+        host = socket.inet_ntoa(socket.inet_aton(host))
+    numeric = ":" in host or host.replace(".", "").isdecimal()
+    if is_loopback(host) or host.endswith((".localhost", ".local", ".internal")):
+        return "a private address"
+    if numeric and not is_public(host):
+        return "a private address"
+    return "http:// would send requests and keys in clear" if parts.scheme == "http" else None
+
+
+def contact(value: str) -> str:
+    """Accept what fits into a header: a mail or web address on one line."""
+    value = text(value)
+    if not value.isascii() or len(value) > 200 or not re.fullmatch(r"[^\s()<>]+", value):
+        raise ValueError("must be a mail or web address in ASCII, without spaces; write me@example.org")
+    return value
 
 
 def public_url(value: str) -> str:

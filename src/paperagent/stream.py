@@ -17,7 +17,15 @@ from paperagent.render import (
 )
 from paperagent.types import Answer, Citation, Claim, Event, Mode
 
-_OF_ONE_ANSWER = ("withheld: ", "incomplete: ", "not said: ", "closest passages", "answered from the cache")
+_OF_ONE_ANSWER = (
+    "withheld: ",
+    "incomplete: ",
+    "not said: ",
+    "closest passages",
+    "answered from the cache",
+    "withdrawn: ",
+    "retracted: ",
+)
 """How the notes begin that concern one answer, and so are not said once for the whole session."""
 
 

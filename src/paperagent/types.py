@@ -91,6 +91,38 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedReport:
+    """What one feed of an ingest gave."""
+
+    source: str
+    """As it was given, safe to show; an address without its query."""
+    read: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    pages: int = 0
+    """Pages fetched; 0 for a file."""
+    error: str | None = None
+    """Why it was not read to its end; what was read before that is in the library."""
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-ready values."""
+        return {
+            "source": self.source,
+            "read": self.read,
+            "new": self.new,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "skipped": dict(self.skipped),
+            "pages": self.pages,
+            "error": self.error,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """What one ingest did. ``read`` = new + changed + unchanged (duplicates count as unchanged)."""
 
@@ -107,6 +139,8 @@ class IngestReport:
     pending: int = 0
     """Papers still without a vector."""
     notes: tuple[str, ...] = ()
+    feeds: tuple[FeedReport, ...] = ()
+    """Each feed by itself, in the order in which they were read."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -119,6 +153,7 @@ class IngestReport:
             "papers": self.papers,
             "vectors": {"added": self.embedded, "pending": self.pending},
             "notes": list(self.notes),
+            "feeds": [feed.to_dict() for feed in self.feeds],
         }
 
 

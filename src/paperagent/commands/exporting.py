@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paperagent.app import PaperAgent
     from paperagent.types import Paper
 
-FORMATS = ("bibtex", "ris", "markdown", "jsonl")
+FORMATS = ("bibtex", "ris", "markdown", "jsonl", "notes")
 
 
 @click.command()
@@ -26,15 +26,24 @@ FORMATS = ("bibtex", "ris", "markdown", "jsonl")
     "--sources-of", type=Folder(), metavar="ANSWER.json", help="The papers cited by a saved ask --json."
 )
 @click.option("-f", "--format", "form", type=click.Choice(FORMATS), default="bibtex", show_default=True)
-@click.option("--out", type=Folder(), help="Write to this file instead of standard output.")
-@click.option("--force", is_flag=True, help="Replace the file where it exists.")
+@click.option(
+    "--out", type=Folder(), help="Write to this file instead of standard output; for notes, the folder."
+)
+@click.option("--force", is_flag=True, help="Replace files that exist.")
 @top_k
 @filters
 @common
 @click.pass_obj
 def export(session: Session, /, query: tuple[str, ...], **given: Any) -> None:
-    """Write papers: the whole library, those that match QUERY, or those named."""
+    """Write papers: the whole library, those that match QUERY, or those named.
+
+    The format notes writes one Markdown file a paper into the folder of --out, such as an Obsidian vault;
+    notes that are there are left alone.
+    """
     from paperagent import export as writer
+
+    if given["form"] == "notes" and given["out"] is None:
+        raise click.UsageError("--format notes: needs a folder; give --out FOLDER")
 
     within = limits(given)
     chosen = [
@@ -47,11 +56,25 @@ def export(session: Session, /, query: tuple[str, ...], **given: Any) -> None:
     named = _ids(given["ids"], given["sources_of"])
     with session.agent(top_k=given["top_k"]) as agent:
         papers = _papers(agent, " ".join(query), named, within)
+        if given["form"] == "notes":
+            _notes(papers, given)
+            return
         chunks = writer.FORMATS[given["form"]](papers)
         if given["out"] is None:
             sys.stdout.writelines(chunks)
         else:
             writer.write(given["out"], chunks, force=given["force"])
+
+
+def _notes(papers: Iterable[Paper], given: dict[str, Any]) -> None:
+    from paperagent.export import quotes_of
+    from paperagent.notes import write_notes
+
+    answer = given["sources_of"]
+    quotes = quotes_of(answer) if answer is not None else {}
+    written, kept = write_notes(given["out"], papers, quotes=quotes, force=given["force"])
+    left = f", {kept:,} left alone (--force replaces them)" if kept else ""
+    sys.stdout.write(f"{written:,} notes written{left}\n")
 
 
 def _ids(ids: tuple[str, ...], answer: Path | None) -> list[str] | None:

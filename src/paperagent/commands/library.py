@@ -9,14 +9,20 @@ from typing import Any
 
 import click
 
-from paperagent.commands.options import Day, as_json, common
+from paperagent.commands.options import Day, Folder, as_json, common
 from paperagent.commands.session import Session, progress_bar, show
+from paperagent.errors import PaperAgentError
 from paperagent.render import Block, row_blocks
-from paperagent.types import IngestReport
+from paperagent.types import FeedReport, IngestReport
 
 
 @click.command()
-@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
+@click.argument("sources", metavar="SOURCE…", nargs=-1)
+@click.option("--follow", is_flag=True, help="Read the feeds kept in the library (see: feeds add); for cron.")
+@click.option(
+    "--follow-file", type=Folder(), metavar="FILE", help="Read the feeds that FILE lists, one a line."
+)
+@click.option("--anew", is_flag=True, help="Read a service from its beginning, wherever it stopped.")
 @click.option("--date", "day", type=Day(), help="The day the feed listed its papers, where it does not say.")
 @click.option("--no-vectors", is_flag=True, help="Leave the vectors for later; words are searchable at once.")
 @click.option("--shard", metavar="I/N", help="Read the I-th of N shares only: N processes fill one library.")
@@ -25,25 +31,41 @@ from paperagent.types import IngestReport
 @common
 @click.pass_obj
 def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, **given: Any) -> None:
-    """Read feeds into the library: files of any known format, or - for standard input.
+    """Read feeds into the library: files of any known format, - for standard input, or services.
 
-    Reading the same feed again changes nothing.
+    Services: arxiv:cs.CL,cs.AI  arxiv-rss:cs.CL  arxiv-oai:cs?from=DAY  hf-daily:2026-W47  s2:WORDS
+    openalex:WORDS  zotero:users/ID, or a feed's address. Reading the same feed again changes nothing; a
+    service is read on from where it stopped. A feed that fails does not stop the others.
     """
     if given["quiet"] and given["as_json"]:
         raise click.UsageError("--json and --quiet: cannot combine; give one of them")
-    if not all(source.strip() for source in sources):
-        raise click.UsageError("SOURCE: is empty; give a file, or - for standard input")
+    _check_sources(sources, given)
     quiet = given["quiet"]
+    shared = {"vectors": not given["no_vectors"], "anew": given["anew"]}
     with session.agent() as agent, progress_bar(quiet=quiet or given["as_json"]) as progress:
-        report = agent.ingest(
-            list(sources),
-            date=day,
-            progress=progress,
-            vectors=not given["no_vectors"],
-            shard=given["shard"],
-        )
+        try:
+            if sources:
+                report = agent.ingest(
+                    list(sources), date=day, progress=progress, shard=given["shard"], **shared
+                )
+            else:
+                report = agent.ingest_followed(given["follow_file"], progress=progress, **shared)
+        except PaperAgentError as error:
+            if not quiet and error.report is not None and len(error.report.feeds) > 1:
+                show(error.report.to_dict, _report(error.report), as_json=given["as_json"])
+            raise
     if not quiet:
         show(report.to_dict, _report(report), as_json=given["as_json"])
+
+
+def _check_sources(sources: tuple[str, ...], given: dict[str, Any]) -> None:
+    following = given["follow"] or given["follow_file"]
+    if following and sources:
+        raise click.UsageError("SOURCE and --follow: cannot combine; give one of them")
+    if not following and not sources:
+        raise click.UsageError("Missing argument 'SOURCE…'.")
+    if not all(source.strip() for source in sources):
+        raise click.UsageError("SOURCE: is empty; give a file, or - for standard input")
 
 
 def _report(report: IngestReport) -> Iterator[Block]:
@@ -53,11 +75,19 @@ def _report(report: IngestReport) -> Iterator[Block]:
         f"{report.read:,} read: {report.new:,} new, {report.changed:,} changed, "
         f"{report.unchanged:,} unchanged; {skipped:,} skipped",
     )
+    if len(report.feeds) > 1:
+        yield from map(_feed_row, report.feeds)
     reasons = sorted(report.skipped.items(), key=lambda pair: -pair[1])
     yield from row_blocks((f"skipped {count:,}", reason) for reason, count in reasons)
     vectors = f"vectors: {report.embedded:,} added, {report.pending:,} pending"
     yield Block("text", f"{report.papers:,} papers in the library; {vectors}", tight=True)
     yield from (Block("note", note) for note in report.notes)
+
+
+def _feed_row(feed: FeedReport) -> Block:
+    counts = f"{feed.read:,} read, {feed.new:,} new, {feed.changed:,} changed"
+    marker = "FAIL" if feed.error else "ok  "
+    return Block("row", feed.source, marker=marker, detail=feed.error or counts, tight=True)
 
 
 @click.command()

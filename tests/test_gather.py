@@ -1,0 +1,259 @@
+"""Feeds read into a library: live ones page by page, each by itself, and those that are followed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from feeds.service_server import Reply, Services, abstract, title
+from paperagent import PaperAgent
+from paperagent.errors import ConfigError, FeedError, InputError
+from paperagent.feeds.live import arxiv, arxiv_oai, arxiv_rss, hf_daily, openalex, semantic_scholar, zotero
+from paperagent.feeds.live.turnstile import Pace
+
+OAI = "arxiv-oai:cs?from=2026-05-01"
+
+
+@pytest.fixture
+def services() -> Iterator[Services]:
+    with Services() as server:
+        yield server
+
+
+@pytest.fixture
+def environ(services: Services, tmp_path: Path) -> dict[str, str]:
+    """Return the settings of a library that fetches from the local services."""
+    return {
+        "PAPERAGENT_HOME": str(tmp_path / "library"),
+        "PAPERAGENT_CACHE_DIR": str(tmp_path / "cache"),
+        "PAPERAGENT_EMBEDDER": "none",
+        "PAPERAGENT_FEED_URLS": ",".join(f"{name}={url}" for name, url in services.urls.items()),
+        "PAPERAGENT_ALLOW_PRIVATE_FEEDS": "1",
+        "PAPERAGENT_OPENALEX_KEY": "alex-key",
+        "PAPERAGENT_ZOTERO_KEY": "zotero-key",
+    }
+
+
+@pytest.fixture
+def agent(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[PaperAgent]:
+    for key, value in environ.items():
+        monkeypatch.setenv(key, value)
+    for service in (arxiv, arxiv_oai, hf_daily, semantic_scholar, openalex, zotero):
+        monkeypatch.setattr(service, "PACE", Pace("test", 0.0))
+    assert arxiv_rss.arxiv is arxiv
+    with PaperAgent() as opened:
+        yield opened
+
+
+def page_of(numbers: range, path: Path) -> Path:
+    """Write papers as a saved Daily Papers page."""
+    path.write_text("Daily Papers\n\n" + "\n\n\n".join(f"{title(n)}\n\n{abstract(n)}" for n in numbers))
+    return path
+
+
+def test_a_live_feed_fills_the_library(agent: PaperAgent) -> None:
+    """Pages become papers, and the report says how many."""
+    report = agent.ingest("arxiv:cs.CL")
+    assert (report.read, report.new, report.papers) == (250, 250, 250)
+    assert [(f.source, f.pages, f.error) for f in report.feeds] == [("arxiv:cs.CL", 3, None)]
+
+
+def test_a_run_that_broke_off_goes_on_at_its_page(agent: PaperAgent, services: Services) -> None:
+    """What came before the fault is kept, and not asked for again."""
+    services.faults = []
+    seen = services.answer
+
+    def breaking(request: object) -> Reply:
+        if len(services.history) == 2:
+            services.faults = [Reply("gone", 404)]
+        return seen(request)  # type: ignore[arg-type]
+
+    services.answer = breaking  # type: ignore[method-assign]
+    with pytest.raises(FeedError, match="it said 404") as caught:
+        agent.ingest(OAI)
+    assert caught.value.report.feeds[0].pages == 2
+    assert agent.status()["papers"] == 200
+    services.history.clear()
+    assert agent.ingest(OAI).new == 50
+    assert services.history[0].query["resumptionToken"] == "2026-05-01:200"
+
+
+def test_a_kill_in_a_backfill_costs_no_page(
+    services: Services, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """After SIGKILL the next run asks with the token of the page that it was at, and nothing is missing."""
+    command = [sys.executable, "-m", "paperagent", "ingest", OAI, "--no-vectors", "--json"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PAPERAGENT_")} | environ
+    first = subprocess.Popen(
+        command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    end = time.monotonic() + 60
+    while len(services.history) < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    first.send_signal(signal.SIGKILL)
+    assert first.wait(30) == -signal.SIGKILL
+    asked = len(services.history)
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert services.history[asked].query.get("resumptionToken") in {"2026-05-01:100", "2026-05-01:200"}
+    with PaperAgent(environ["PAPERAGENT_HOME"]) as agent:
+        assert agent.status()["papers"] == 250
+        assert agent.doctor().ok
+
+
+def test_anew_begins_at_the_beginning(agent: PaperAgent, services: Services) -> None:
+    """What was kept of an earlier run is passed over."""
+    agent.ingest(OAI)
+    services.history.clear()
+    assert agent.ingest(OAI, anew=True).unchanged == 250
+    assert services.history[0].query["from"] == "2026-05-01"
+
+
+def test_a_feed_that_fails_stops_no_other(agent: PaperAgent, tmp_path: Path) -> None:
+    """All others are read; the error of the whole says what came of each."""
+    page = page_of(range(3), tmp_path / "page.txt")
+    with pytest.raises(FeedError, match=r"not/there: no such file.*1 more of 4 feeds failed") as caught:
+        agent.ingest(["not/there", page, "s2:UNKNOWN:x", "arxiv:all:malformed"])
+    report = caught.value.report
+    assert [(feed.new, bool(feed.error)) for feed in report.feeds] == [
+        (0, True),
+        (3, False),
+        (200 - 3 + 1, False),
+        (0, True),
+    ]
+    assert agent.status()["papers"] == report.papers
+
+
+def test_a_bad_live_feed_creates_no_library(agent: PaperAgent) -> None:
+    """Nothing stands where nothing was read."""
+    with pytest.raises(FeedError, match="malformed"):
+        agent.ingest("arxiv:all:malformed")
+    assert not agent.home.exists()
+
+
+def test_one_paper_of_many_feeds_is_one_paper(agent: PaperAgent, tmp_path: Path) -> None:
+    """Page, Daily Papers, arXiv, ACL and a BibTeX file of one paper: one paper, found by every id."""
+    acl = (
+        f'<collection id="2026.acl"><volume id="long"><meta><year>2026</year></meta><paper id="7">'
+        f"<title>{title(7)}</title><author><first>Ada</first><last>Moth</last></author>"
+        f"<abstract>{abstract(7)}</abstract><url>2026.acl-long.7</url>"
+        f"<doi>10.18653/v1/2026.acl-long.7</doi></paper></volume></collection>"
+    )
+    bib = (
+        f"@inproceedings{{moth, title={{{{{title(7)}}}}}, author={{Moth, Ada}}, year=2026, "
+        f"doi={{10.18653/V1/2026.acl-long.7}}, abstract={{{abstract(7)}}}}}"
+    )
+    (tmp_path / "acl.xml").write_text(acl)
+    (tmp_path / "a.bib").write_text(bib)
+    agent.ingest([page_of(range(7, 8), tmp_path / "page.txt"), tmp_path / "acl.xml", tmp_path / "a.bib"])
+    assert agent.status()["papers"] == 1
+    agent.ingest(["hf-daily:2026-W47", "arxiv:cs.CL", "s2:moths"])
+    assert agent.status()["papers"] == 250
+    paper = agent.get("2605.00007")
+    for name in ("10.18653/v1/2026.acl-long.7", "acl:2026.acl-long.7"):
+        assert agent.get(f"doi:{name}" if name.startswith("10.") else name) == paper
+    assert (paper.doi, paper.authors, str(paper.published)) == (
+        "10.18653/v1/2026.acl-long.7",
+        ("Ada Moth",),
+        "2026-05-01",
+    )
+    feeds = ("daily-papers", "acl-anthology", "bibtex", "hf-daily", "arxiv-atom", "semantic-scholar")
+    assert paper.sources == feeds
+
+
+def test_a_deleted_record_marks_the_paper(agent: PaperAgent, services: Services) -> None:
+    """bad-134: the paper stays, as withdrawn; one that was never held is skipped."""
+    agent.ingest(OAI)
+    services.deleted = {7}
+    report = agent.ingest(OAI, anew=True)
+    assert (report.changed, agent.get("2605.00007").withdrawn) == (1, True)
+    services.deleted, services.papers = {260}, 261
+    assert sum(agent.ingest(OAI, anew=True).skipped.values()) == 1
+
+
+def test_a_citation_of_a_withdrawn_paper_says_so(agent: PaperAgent) -> None:
+    """OpenAlex's retracted work is found, and whoever cites it is told."""
+    agent.ingest("openalex:moths?max=10")
+    answer = agent.ask("What does lantern 3 attract in a long series of nights?", mode="extractive", k=10)
+    assert answer.citations
+    cited = {c.paper_id for c in answer.citations}
+    gone = next(p for p in agent.papers() if p.withdrawn)
+    assert (gone.paper_id in cited) == any(n.startswith("retracted: ") for n in answer.notes)
+    assert gone.paper_id in cited
+
+
+def test_feeds_are_kept_and_followed(agent: PaperAgent, tmp_path: Path) -> None:
+    """Added, listed, read together, removed; the last run of each is remembered."""
+    page = page_of(range(3), tmp_path / "page.txt")
+    assert agent.follow("arxiv:cs.CL")
+    assert agent.follow(str(page))
+    assert not agent.follow(" arxiv:cs.CL ")
+    assert agent.ingest_followed().new == 250
+    assert [(feed["source"], feed["new"], feed["error"]) for feed in agent.followed()] == [
+        ("arxiv:cs.CL", 250, None),
+        (str(page), 0, None),
+    ]
+    assert agent.unfollow("arxiv:cs.CL")
+    assert not agent.unfollow("arxiv:cs.CL")
+    page.unlink()
+    with pytest.raises(FeedError, match="no such file"):
+        agent.ingest_followed()
+    assert "no such file" in agent.followed()[0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("-", InputError),
+        ("", InputError),
+        ("no/such/file", FeedError),
+        ("arxiv:", FeedError),
+        ("x:y", FeedError),
+    ],
+)
+def test_what_cannot_be_read_is_not_kept(source: str, error: type[Exception], agent: PaperAgent) -> None:
+    """A typing error shows when the feed is added, not in the night."""
+    with pytest.raises(error):
+        agent.follow(source)
+
+
+def test_a_list_of_feeds_in_a_file_is_read(agent: PaperAgent, tmp_path: Path) -> None:
+    """One a line, with comments; what is kept in the library does not matter."""
+    listed = tmp_path / "feeds.txt"
+    listed.write_text("# mine\n\narxiv:cs.CL?max=5\nhf-daily:2026-W47\n")
+    assert agent.ingest_followed(listed).read == 255
+    listed.write_text("# none\n")
+    with pytest.raises(FeedError, match="lists no feed"):
+        agent.ingest_followed(listed)
+
+
+def test_nothing_kept_is_said(agent: PaperAgent, tmp_path: Path) -> None:
+    """Following nothing is a mistake, not a success."""
+    agent.ingest(page_of(range(1), tmp_path / "page.txt"))
+    with pytest.raises(InputError, match="none is kept"):
+        agent.ingest_followed()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8/x", "https://10.0.0.1/x", "https://127.1/", "http://example.org"]
+)
+def test_private_base_addresses_are_refused_in_the_settings(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bad-196: FEED_URLS with a private address ends with exit 3, unless it is allowed."""
+    monkeypatch.setenv("PAPERAGENT_FEED_URLS", f"arxiv={url}")
+    with pytest.raises(ConfigError, match="FEED_URLS: arxiv: ") as caught:
+        PaperAgent()
+    assert caught.value.exit_code == 3
+    monkeypatch.setenv("PAPERAGENT_ALLOW_PRIVATE_FEEDS", "1")
+    assert PaperAgent().settings.feed_bases == {"arxiv": url.rstrip("/")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from feeds.service_server import Reply, Services, abstract, title
 from paperagent import PaperAgent
+from paperagent.cli import main
 from paperagent.errors import ConfigError, FeedError, InputError
 from paperagent.feeds.live import arxiv, arxiv_oai, arxiv_rss, hf_daily, openalex, semantic_scholar, zotero
 from paperagent.feeds.live.turnstile import Pace
@@ -257,3 +259,48 @@ def test_private_base_addresses_are_refused_in_the_settings(
     assert caught.value.exit_code == 3
     monkeypatch.setenv("PAPERAGENT_ALLOW_PRIVATE_FEEDS", "1")
     assert PaperAgent().settings.feed_bases == {"arxiv": url.rstrip("/")}
+
+
+def test_the_commands_keep_and_follow_feeds(
+    agent: PaperAgent, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Added, listed, fetched with one that fails, removed: each feed has its line, and the exit code is 4."""
+    page = page_of(range(3), tmp_path / "page.txt")
+    for source in ("hf-daily:2026-W47", str(page)):
+        assert main(["feeds", "add", source]) == 0
+    page.unlink()
+    capsys.readouterr()
+    assert main(["ingest", "--follow", "--no-vectors"]) == 4
+    out, err = capsys.readouterr()
+    assert "250 read: 250 new" in out
+    assert "ok: hf-daily:2026-W47 — 250 read, 250 new, 0 changed" in out
+    assert "FAIL: " in out
+    assert err.count("\n") == 1
+    assert "page.txt: no such file" in err
+    assert main(["feeds", "list", "--json"]) == 0
+    kept = json.loads(capsys.readouterr().out)["feeds"]
+    assert [(feed["source"], feed["new"]) for feed in kept] == [("hf-daily:2026-W47", 250), (str(page), 0)]
+    assert main(["feeds", "remove", "hf-daily:2026-W47"]) == 0
+    assert main(["feeds", "remove", "hf-daily:2026-W47"]) == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["--follow", "x.txt"]])
+def test_ingest_wants_sources_or_follow(arguments: list[str]) -> None:
+    """Neither and both are mistakes of usage."""
+    assert main(["ingest", *arguments]) == 2
+
+
+def test_an_answers_sources_become_notes(
+    agent: PaperAgent, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an answer cites is written as notes, with the cited sentences."""
+    agent.ingest("hf-daily:2026-W47")
+    assert main(["ask", "--json", "--mode", "extractive", "How many moths does method 7 count?"]) == 0
+    saved = tmp_path / "answer.json"
+    saved.write_text(capsys.readouterr().out)
+    folder = tmp_path / "vault"
+    assert main(["export", "-f", "notes", "--sources-of", str(saved), "--out", str(folder)]) == 0
+    texts = [path.read_text() for path in folder.iterdir()]
+    assert texts
+    assert all("## Quotes\n\n> " in text for text in texts)
+    assert main(["export", "-f", "notes"]) == 2

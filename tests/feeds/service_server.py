@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
@@ -60,9 +62,9 @@ Answer = Callable[[Request], Reply]
 
 
 class Services:
-    """A server with ``papers`` papers. ``history`` holds the requests."""
+    """A server with ``papers`` papers. ``history`` holds the requests; ``tls`` names certificate and key."""
 
-    def __init__(self, papers: int = 250) -> None:
+    def __init__(self, papers: int = 250, *, tls: tuple[Path, Path] | None = None) -> None:
         self.papers = papers
         self.history: list[Request] = []
         self.faults: list[Reply] = []
@@ -78,6 +80,11 @@ class Services:
         server = self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         server.services = self  # type: ignore[attr-defined]
         server.daemon_threads = True
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that goes is no error
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         self._thread = threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )

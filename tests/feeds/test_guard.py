@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from service_server import Reply, Request, Services
@@ -166,3 +170,24 @@ def test_a_proxy_of_the_environment_is_not_used(services: Services, monkeypatch:
     services.pages["/feed"] = answer
     fetch(services.url + "/feed", allow_private=True)
     assert len(services.history) == 1
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate is made with openssl")
+def test_the_certificate_must_name_the_host_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection goes to an address, the check of TLS to the name: another name is refused."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=feeds.example", "-addext", "subjectAltName=DNS:feeds.example", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with Services(tls=(certificate, key)) as server:
+        server.pages["/feed"] = lambda _: Reply('{"title": "A title", "abstract": "Words of an abstract."}')
+        for host, fits in (("feeds.example", True), ("other.example", False)):
+            url = server.url.replace("http://127.0.0.1", f"https://{host}") + "/feed"
+            with nullcontext() if fits else pytest.raises(FeedError, match=r"certificate|hostname"):
+                fetch(url, lookup=lambda *_: ["127.0.0.1"], allow_private=True)
+        assert [r.headers["host"].partition(":")[0] for r in server.history] == ["feeds.example"]

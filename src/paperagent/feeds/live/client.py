@@ -217,7 +217,10 @@ class Client:
 
             # trust_env: a proxy of the environment would look the name up again, unchecked.
             self._opened = httpx.Client(
-                trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=1)
+                trust_env=False,
+                verify=httpx.create_ssl_context(trust_env=True),  # SSL_CERT_FILE may name one's own authority
+                follow_redirects=False,
+                limits=httpx.Limits(max_connections=1),
             )
         return self._opened
 

@@ -180,7 +180,8 @@ def test_the_certificate_must_name_the_host_that_was_asked_for(
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=feeds.example", "-addext", "subjectAltName=DNS:feeds.example", "-keyout", key, "-out", certificate],
+         "-subj", "/CN=feeds.example", "-addext", "subjectAltName=DNS:feeds.example",
+         "-keyout", key, "-out", certificate],
         check=True, capture_output=True,
     )  # fmt: skip
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))

@@ -26,7 +26,7 @@ from paperagent.digest.tokens import Tokens
 from paperagent.digest.transport import Transport
 from paperagent.digest_post import OUTBOX, PostOffice
 from paperagent.errors import ConfigError, InputError, MailError, visible
-from paperagent.types import Mode
+from paperagent.types import Mode, Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
@@ -165,6 +165,21 @@ class DigestDesk:
                 model=with_model,
             )
             return builder.build(readers, general=only is None, profile=profile, progress=progress)
+
+    def estimate(self, period: Period, *, mode: Mode | None = None, model: str | None = None) -> Usage:
+        """Return the most that a model may use for what `build` would build now; nothing is called or kept.
+
+        Standing questions, which are asked for each reader, are not counted.
+
+        Raises:
+            ConfigError: a mode or model that the settings do not allow.
+        """
+        if not self._with_model(mode):
+            return Usage()
+        with wiring.open_store(self.settings) as store:
+            press = self._press(period, store, self._hand(store, model, None))
+            builder = Builder(period, press, self.ledger, self.subscribers, clock=now, model=True)
+            return builder.estimate(self.due_readers(period))
 
     def _with_model(self, mode: Mode | None) -> bool:
         settings = self.settings

@@ -56,6 +56,10 @@ class LocalPress:
         """Choose for a reader."""
         return self._selector.select(profile)
 
+    def estimate(self, selections: Iterable[Selection]) -> Usage:
+        """Return the most that `draft` may use; nothing without a model."""
+        return self._writer.estimate(selections)
+
     def draft(self, selections: Iterable[Selection]) -> None:
         """Have the model write what the issues share; without one do nothing."""
         self._writer.draft(selections)

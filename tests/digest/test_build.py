@@ -44,6 +44,9 @@ class Press:
         )
         return Selection(WEEK, profile, groups=(Group("k", "theme", chosen),), screened=40)
 
+    def estimate(self, selections: Iterable[Selection]) -> Usage:
+        return Usage(len(list(selections)))
+
     def draft(self, selections: Iterable[Selection]) -> None:
         self.drafted = len(list(selections))
 

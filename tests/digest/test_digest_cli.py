@@ -325,3 +325,18 @@ def test_an_endpoint_that_is_down_costs_no_issue(run: Run, monkeypatch: pytest.M
     told = run("digest", "build", *WEEK, "--mode", "llm")
     assert "2 issues built" in told
     assert "paperagent: warning: " in told
+
+
+def test_the_cost_of_a_build_is_told_beforehand(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the model's price, with no call made and nothing built; quoting costs nothing."""
+    from paperagent.testing import ScriptedServer
+
+    assert run("digest", "build", *WEEK, "--estimate") == "no calls of a model\n"
+    with ScriptedServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        said = run("digest", "build", *WEEK, "--mode", "llm", "--model", "gpt-4o-mini", "--estimate")
+        assert server.history == []
+    assert said.startswith("at most ")
+    assert "calls of the model" in said
+    assert "$0.00" in said
+    assert json.loads(run("digest", "list", "--json"))["periods"] == []

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from paperagent.digest.records import Summary
     from paperagent.digest.send import Report
     from paperagent.digest_desk import DigestDesk
+    from paperagent.types import Usage
 
 
 @click.group()
@@ -44,6 +45,7 @@ digest.add_command(archive)
 )
 @click.option("--model", type=Words(), help="The model that writes (default: PAPERAGENT_MODEL).")
 @click.option("--max-cost", type=Positive(1000, zero=True), help="US dollars that the whole build may cost.")
+@click.option("--estimate", is_flag=True, help="Say what a model may cost at most, and build nothing.")
 @common
 @click.pass_obj
 def build(session: Session, /, **given: Any) -> None:
@@ -52,9 +54,22 @@ def build(session: Session, /, **given: Any) -> None:
     What was built before stays as it is.
     """
     chosen = period_of(given)
+    if given.pop("estimate"):
+        with opened(session) as desk:
+            usage = desk.estimate(chosen or desk.last_week(), mode=given["mode"], model=given["model"])
+        show(dict, [Block("text", _estimated(usage), tight=True)], as_json=False)
+        return
     with opened(session) as desk, desk.alone(), progress_bar() as progress:
         report = desk.build(chosen or desk.last_week(), progress=progress, **given)
     _show_built(report)
+
+
+def _estimated(usage: Usage) -> str:
+    if not usage.calls:
+        return "no calls of a model"
+    cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
+    tokens = f"{usage.input_tokens:,} input and {usage.output_tokens:,} output tokens"
+    return f"at most {usage.calls:,} calls of the model, {tokens}, {cost}, standing questions apart"
 
 
 def _show_built(report: BuildReport) -> None:

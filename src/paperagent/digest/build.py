@@ -39,6 +39,10 @@ class Press(Protocol):
         """Choose for a reader."""
         ...
 
+    def estimate(self, selections: Iterable[Selection]) -> Usage:
+        """Return the most that `draft` may use."""
+        ...
+
     def draft(self, selections: Iterable[Selection]) -> None:
         """Have a model write what the issues share, before the first is written."""
         ...
@@ -117,10 +121,7 @@ class Builder:
         others: it is reported.
         """
         report = BuildReport(self._period)
-        frozen = self._ledger.frozen_for(self._period.name)
-        missing: list[Subscriber | None] = [r for r in readers if r.id not in frozen]
-        if general and 0 not in frozen:
-            missing.insert(0, None)
+        missing = self._missing(readers, general=general)
         report.already = len(readers) + general - len(missing)
         if not missing:
             return report
@@ -138,6 +139,18 @@ class Builder:
             if progress:
                 progress("build", done, len(missing))
         return report
+
+    def estimate(self, readers: Sequence[Subscriber]) -> Usage:
+        """Return the most that a model may use for what `build` would build now; nothing is written."""
+        missing = self._missing(readers, general=True)
+        chosen = self._chosen(missing, Profile(), BuildReport(self._period)) if missing else ()
+        return self._press.estimate(selection for _, selection in chosen)
+
+    def _missing(self, readers: Sequence[Subscriber], *, general: bool) -> list[Subscriber | None]:
+        """Return whose issue is not there yet; None is nobody in particular."""
+        frozen = self._ledger.frozen_for(self._period.name)
+        nobody = [None] if general and 0 not in frozen else []
+        return [*nobody, *(r for r in readers if r.id not in frozen)]
 
     def _chosen(
         self, readers: Sequence[Subscriber | None], general: Profile, report: BuildReport

@@ -64,6 +64,8 @@ def stats_of(*docs: str) -> CorpusStats:
     [
         ("Which papers propose a method for pruning?", ["prune"]),
         ("pruning of pruned models", ["prune", "model"]),
+        ("Anything new on agents?", ["agent"]),
+        ("Which papers deal with agents?", ["agent"]),
         ("compare papers", ["compar", "paper"]),
         ("what is it?", []),
         ("", []),

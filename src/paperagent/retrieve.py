@@ -48,7 +48,7 @@ _SCAFFOLD = frozenset(
     four five six say says said tell give given gives get gets got make makes made like help call called
     exactly really actually please pls name named list ask question anyone someone somebody people recent
     describe described explain explained compare compared versus vs difference differences differ
-    different""".split()
+    different anything something latest lately deal regarding""".split()
 )
 """Stems that say what is asked for, not what it is about."""
 

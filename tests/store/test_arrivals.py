@@ -64,6 +64,13 @@ def test_what_is_read_days_after_its_day_came_too(store: LocalStore) -> None:
     assert came(store) == {"2606.00000": True, "2606.00001": True}
 
 
+def test_the_calendars_first_and_last_days_are_days(store: LocalStore) -> None:
+    """Nothing is read before the first one; a period over all of them holds every paper."""
+    store.ingest([paper(1)], today=TODAY)
+    assert store.within(dt.date.min, dt.date.min) == []
+    assert len(store.within(dt.date.min, dt.date.max)) == 1
+
+
 def test_a_paper_changed_in_the_period_is_told_from_a_new_one(store: LocalStore) -> None:
     """By the day of the version held."""
     store.ingest([paper(1, published=dt.date(2026, 5, 1), updated=SUNDAY, version=2)], today=TODAY)

@@ -53,6 +53,11 @@ class Arrival(NamedTuple):
         return self.paper.paper_id
 
 
+def late_from(since: dt.date) -> dt.date:
+    """Return the earliest day whose papers, read only in a period from ``since`` on, came in it too."""
+    return since - LATE if since - dt.date.min > LATE else dt.date.min
+
+
 def within(db: Database, number: int, since: dt.date, until: dt.date) -> list[Arrival]:
     """Return what came or was changed from ``since`` to ``until``, by id, with vectors of an embedder.
 
@@ -60,7 +65,7 @@ def within(db: Database, number: int, since: dt.date, until: dt.date) -> list[Ar
     day on which the library first read it. A paper that was first read in the period up to
     `LATE` after its day came in the period too: the issue of its day may have been sent.
     """
-    days = (since.isoformat(), until.isoformat(), (since - LATE).isoformat())
+    days = (since.isoformat(), until.isoformat(), late_from(since).isoformat())
     query = f"SELECT p.row, {_CAME} FROM papers p WHERE {_CAME} OR {_CHANGED}"
     with db.reading() as connection, _unmapped(connection):
         found = dict(connection.execute(query, days).fetchall())

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 
 from paperagent.store import rows
-from paperagent.store.arrivals import LATE, Arrival
+from paperagent.store.arrivals import Arrival, late_from
 from paperagent.store.identity import day_number
 from paperagent.store.server.collection import Record
 from paperagent.store.server.records import paper_of, record_id
@@ -19,7 +19,7 @@ def within(shelf: Shelf, since: dt.date, until: dt.date) -> list[Arrival]:
 
     What was first read in the period, up to ten days after its own day, came in it too.
     """
-    first, last, early = (day_number(day) or 0 for day in (since, until, since - LATE))
+    first, last, early = (day_number(day) or 0 for day in (since, until, late_from(since)))
 
     def inside(record: Record, key: str, low: int = first, high: int = last) -> bool:
         return low <= int(record.metadata[key]) <= high

@@ -148,22 +148,13 @@ class DigestDesk:
             ConfigError: a mode or model that the settings do not allow.
             InputError: ``only`` is no confirmed reader.
         """
-        with_model = self._with_model(mode)
         readers = self.due_readers(period) if only is None else [self._reader(only)]
         with wiring.open_store(self.settings) as store:
+            hand = self._hand(store, mode, model, max_cost)
             frozen = self.ledger.frozen_for(period.name)
             if only is None and 0 in frozen and {r.id for r in readers} <= frozen:
                 return BuildReport(period, already=len(readers) + 1)  # no model is loaded for nothing
-            hand = self._hand(store, model, max_cost) if with_model else None
-            builder = Builder(
-                period,
-                self._press(period, store, hand),
-                self.ledger,
-                self.subscribers,
-                clock=now,
-                empty=self.settings.digest_empty,
-                model=with_model,
-            )
+            builder = self._builder(period, store, hand)
             return builder.build(readers, general=only is None, profile=profile, progress=progress)
 
     def estimate(self, period: Period, *, mode: Mode | None = None, model: str | None = None) -> Usage:
@@ -174,29 +165,29 @@ class DigestDesk:
         Raises:
             ConfigError: a mode or model that the settings do not allow.
         """
-        if not self._with_model(mode):
-            return Usage()
         with wiring.open_store(self.settings) as store:
-            press = self._press(period, store, self._hand(store, model, None))
-            builder = Builder(period, press, self.ledger, self.subscribers, clock=now, model=True)
-            return builder.estimate(self.due_readers(period))
+            hand = self._hand(store, mode, model, None)
+            return self._builder(period, store, hand).estimate(self.due_readers(period)) if hand else Usage()
 
-    def _with_model(self, mode: Mode | None) -> bool:
+    def _builder(self, period: Period, store: Store, hand: Hand | None) -> Builder:
+        press, empty = self._press(period, store, hand), self.settings.digest_empty
+        return Builder(
+            period, press, self.ledger, self.subscribers, clock=now, empty=empty, model=hand is not None
+        )
+
+    def _hand(
+        self, store: Store, mode: Mode | None, model: str | None, max_cost: float | None
+    ) -> Hand | None:
+        """Return what a model writes with; None where sentences are quoted."""
         settings = self.settings
         if (mode or settings.answer_mode) == "extractive":
-            return False
+            return None
         if not (settings.openai_api_key or settings.openai_base_url):
-            raise ConfigError(
-                "mode: llm needs an endpoint; set OPENAI_API_KEY, "
-                "or OPENAI_BASE_URL for a server without a key"
-            )
-        return True
-
-    def _hand(self, store: Store, model: str | None, max_cost: float | None) -> Hand:
+            raise ConfigError("mode: llm needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL")
         from paperagent import wiring_digest
 
-        endpoint = wiring.open_model(self.settings, model)
-        return wiring_digest.hand(self.settings, store, endpoint, max_cost=max_cost)
+        endpoint = wiring.open_model(settings, model)
+        return wiring_digest.hand(settings, store, endpoint, max_cost=max_cost)
 
     def _press(self, period: Period, store: Store, hand: Hand | None = None) -> LocalPress:
         from paperagent.press import LocalPress

@@ -140,6 +140,34 @@ def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch:
     assert "none due" in again
 
 
+def test_an_issue_that_cannot_be_built_holds_up_no_mail(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`digest run` sends what the other readers get, and then says that one issue is missing."""
+    import datetime as dt
+
+    from paperagent.press import LocalPress
+
+    noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
+    monkeypatch.setattr("paperagent.digest_desk.now", lambda: noon)
+    subscribe(run, A)
+    subscribe(run, B)
+    render = LocalPress.render
+
+    def breaks(press: LocalPress, issue: Any, subscriber_id: int | None) -> Any:
+        if subscriber_id == 1:
+            raise ValueError("no such glyph")
+        return render(press, issue, subscriber_id)
+
+    monkeypatch.setattr(LocalPress, "render", breaks)
+    told = run("digest", "run", code=1)
+    assert f"{A}: no issue: unexpected failure: ValueError: no such glyph" in told
+    assert "1 sent" in told
+    assert told.endswith("digest 2026-W26: 1 issues could not be built; see the warnings\n")
+    (mail,) = (home / "outbox").glob("*.eml")
+    assert f"To: {B}".encode() in mail.read_bytes()
+
+
 def test_daily_readers(run: Run, home: Path) -> None:
     """A day's issue goes to who reads daily, a week's to who reads weekly."""
     subscribe(run)

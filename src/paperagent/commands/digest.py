@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,7 @@ def build(session: Session, /, **given: Any) -> None:
     with opened(session) as desk, desk.alone(), progress_bar() as progress:
         report = desk.build(chosen or desk.last_week(), progress=progress, **given)
     _show_built(report)
+    _raise_for_unbuilt([report])
 
 
 def _estimated(usage: Usage) -> str:
@@ -78,12 +79,15 @@ def _show_built(report: BuildReport) -> None:
     for who, why in report.failed:
         warn(f"{who}: no issue: {why}")
     show(dict, _built(report), as_json=False)
-    if report.failed:
-        from paperagent.errors import PaperAgentError
 
-        raise PaperAgentError(
-            f"digest {report.period.name}: {len(report.failed):,} issues could not be built; see the warnings"
-        )
+
+def _raise_for_unbuilt(reports: Sequence[BuildReport]) -> None:
+    from paperagent.errors import PaperAgentError
+
+    unbuilt = [r for r in reports if r.failed]
+    if unbuilt:
+        named, count = ", ".join(r.period.name for r in unbuilt), sum(len(r.failed) for r in unbuilt)
+        raise PaperAgentError(f"digest {named}: {count:,} issues could not be built; see the warnings")
 
 
 def _built(report: BuildReport) -> Iterator[Block]:
@@ -166,9 +170,12 @@ def run(session: Session, *, outbox: Path | None) -> None:
     The last complete week for weekly readers, yesterday for daily ones. A second run does nothing.
     """
     with opened(session) as desk, desk.alone():
+        reports = []
         for period in desk.current_periods():
-            _show_built(desk.build(period))
-        _send(desk, outbox=outbox)
+            reports.append(desk.build(period))
+            _show_built(reports[-1])
+        _send(desk, outbox=outbox)  # an issue that could not be built holds up no other
+    _raise_for_unbuilt(reports)
 
 
 @digest.command("list")

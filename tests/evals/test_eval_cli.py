@@ -88,6 +88,14 @@ def test_a_feed_makes_a_library_of_its_own(file: Path, monkeypatch: pytest.Monke
     assert main(["eval", "run", str(file), "--out", "b"]) == 5
 
 
+def test_without_a_feed_the_library_named_is_asked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--library is no home of feeds alone; where there is none, nothing is asked or made."""
+    monkeypatch.setenv("PAPERAGENT_HOME", str(file.parent / "none"))
+    assert main(["eval", "run", str(file), "--library", str(home()), "--out", "a", "-q"]) == 0
+    assert main(["eval", "run", str(file), "--library", "nowhere", "--out", "b", "-q"]) == 5
+    assert not Path("nowhere").exists()
+
+
 def test_a_model_is_recorded_and_replayed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it said is in the rows; with --replay the same comes out, and no server is needed."""
     with ScriptedServer() as server:
@@ -155,6 +163,9 @@ def test_queries_with_judgements_ask_the_own_library(file: Path) -> None:
         (["{file}", "--mode", "magic"], 2, "magic"),
         (["{file}", "--mode", "llm"], 3, "needs an endpoint"),
         (["{file}", "--home", "/nonexistent/library"], 5, "library"),
+        (["{file}", "--split", "dev"], 2, "--split: only a BEIR folder has splits"),
+        ([".", "--feed", "sample"], 2, "--feed: a BEIR folder brings its own papers"),
+        (["{file}", "--replay", "a", "--mode", "extractive"], 2, "--mode: --replay answers as its run did"),
         ([], 2, "CASES"),
     ],
 )

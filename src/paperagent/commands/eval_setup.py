@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
     from paperagent.app import PaperAgent
     from paperagent.commands.session import Progress, Session
@@ -34,6 +36,21 @@ class Asked:
     """The papers of a BEIR folder."""
     searched: bool
     """Whether only the search can be run."""
+
+
+def refuse_unused(path: Path, given: dict[str, Any]) -> None:
+    """Raise a usage error where an option would have no effect on these cases."""
+    folder = path.is_dir()
+    unused = [
+        ("--feed", folder and given["feeds"], "a BEIR folder brings its own papers"),
+        ("--qrels", folder and given["qrels"] is not None, "a BEIR folder brings its own judgements"),
+        ("--split", not folder and given["split"] is not None, "only a BEIR folder has splits"),
+        ("--mode", given["replay"] and given["mode"], "--replay answers as its run did"),
+        ("--model", given["replay"] and given["model"], "--replay answers as its run did"),
+    ]
+    for name, is_unused, why in unused:
+        if is_unused:
+            raise click.UsageError(f"{name}: {why}; leave it out")
 
 
 def read_cases(path: Path, given: dict[str, Any]) -> Asked:
@@ -152,11 +169,12 @@ def feed_library(
     endpoint: Any = None,
     progress: Progress | None = None,
 ) -> PaperAgent:
-    """Open a library of these feeds alone, kept in the cache; the person's own where none is given."""
+    """Open a library of these feeds alone, kept in the cache; without feeds ``home``, or the person's own."""
     from paperagent.app import PaperAgent
 
     if not feeds:
-        return PaperAgent(settings=settings, endpoint=endpoint)
+        own = settings if home is None else settings.model_copy(update={"home": home})
+        return PaperAgent(settings=own, endpoint=endpoint)
     home = home or settings.cache_dir / "evals" / _folder_name(feeds)
     agent = PaperAgent(settings=settings.model_copy(update={"home": home}), endpoint=endpoint)
     agent.ingest(feeds, progress=progress)

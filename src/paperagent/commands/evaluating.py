@@ -47,7 +47,7 @@ def asking(command: Any) -> Any:
         click.option("--qrels", type=Folder(), help="Judgements of CASES, a file of queries: search alone."),
         click.option("--split", type=Words(), help="Which judgements of a BEIR folder (default: test)."),
         click.option("--feed", "feeds", multiple=True, metavar="SOURCE", help="Ask a library of this alone."),
-        click.option("--library", type=Folder(), help="Where the papers of --feed or a BEIR folder go."),
+        click.option("--library", type=Folder(), help="Ask this library; where --feed or a BEIR folder go."),
         click.option("--replay", type=Folder(), metavar="RUN", help="Take the model's replies from a run."),
         click.option("--limit", type=Whole(1, 1_000_000), help="Only so many cases, drawn by --seed."),
         click.option("--seed", type=Whole(0, 2**31), default=0, show_default=True, help="Of all chance."),
@@ -89,6 +89,7 @@ def run(session: Session, /, cases: Path, **given: Any) -> None:
     from paperagent.commands.evaluating_reports import print_tables, say
     from paperagent.evals import gate, report, runs
 
+    eval_setup.refuse_unused(cases, given)
     limits = gate.load(given["gate_file"]) if given["gate_file"] else None
     asked = eval_setup.read_cases(cases, given)
     settings = eval_setup.read_settings(session, given)

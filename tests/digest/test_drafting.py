@@ -18,6 +18,7 @@ from paperagent.checks import check
 from paperagent.digest.budget import Budget
 from paperagent.digest.drafting import AT_ONCE, GIVE_UP, Drafter, ThemePlan
 from paperagent.digest.issue import Chosen, Group, Issue, Why
+from paperagent.digest.render import render
 from paperagent.plan import Tariff
 from paperagent.testing import Reply, Request, error_reply
 from paperagent.types import Paper, Usage
@@ -162,6 +163,21 @@ def test_a_useless_reply_costs_the_theme_its_words_only(model: Desk, answer: Any
     assert set(supports(found)) == {"quoted"}
     failed = isinstance(answer, (str, Reply)) or "claims" in answer
     assert bool([n for n in found.notes if n.startswith("quoted instead of written")]) == failed
+
+
+def test_what_an_endpoint_says_is_not_mailed(model: Desk) -> None:
+    """Its address and words are for who runs the digest; readers of a mixed issue learn what is quoted."""
+    made = iter(range(100))
+    model.server.responder = lambda r: honest(r) if next(made) else error_reply(400, "tenant 7 is over")
+    found = issue(model)
+    assert any("tenant 7 is over" in n and model.server.url in n for n in found.notes)
+    shown = render(found)
+    for part in (shown.html, shown.text):
+        assert "tenant 7" not in part
+        assert model.server.url not in part
+        assert part.count("Some sentences are quoted instead of written.") == 1
+    model.server.responder = lambda _: error_reply(400, "tenant 7 is over")
+    assert "instead of written" not in render(issue(model)).text  # all is quoted, and labelled so
 
 
 def test_a_cut_reply_is_not_shown(model: Desk) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from paperagent.citations import DOUBT
 from paperagent.digest import plain
-from paperagent.digest.issue import Issue, Item, Standing, Why
+from paperagent.digest.issue import QUOTED, Issue, Item, Standing, Why
 from paperagent.digest.themes import ONLY_NAME
 from paperagent.types import Citation, Claim, Paper
 
@@ -150,10 +150,19 @@ def view(
         more=len(issue.also) - len(issue.also[:also]),
         updates=tuple(map(_update, issue.updates)),
         sources=tuple(_sources(issue, papers, quote_length)),
-        notes=tuple(plain.shown(n, 400) for n in issue.notes),
+        notes=tuple(dict.fromkeys(_notes(issue))),
         links=links,
         footer=_footer(issue, links),
     )
+
+
+def _notes(issue: Issue) -> Iterator[str]:
+    """Yield what a reader is told: not an endpoint's address and words, or what a call may cost."""
+    for note in issue.notes:
+        if not note.startswith(QUOTED):
+            yield plain.shown(note, 400)
+        elif issue.mode == "llm":
+            yield "Some sentences are quoted instead of written."
 
 
 def subject(issue: Issue) -> str:

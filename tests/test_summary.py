@@ -79,6 +79,30 @@ def test_papers_are_named_by_id_each_once(agent: PaperAgent) -> None:
     assert all(c.checks["theme"] for c in answer.claims)
 
 
+def test_papers_without_a_theme_are_not_called_new(agent: PaperAgent) -> None:
+    """A search finds papers of any day."""
+    ids = [paper_titled(name).paper_id for name in ("Tindersift", "Cobaltine")]
+    answer = agent.summarize(ids=ids)
+    assert {c.checks["theme"] for c in answer.claims} == {"Papers"}
+
+
+def test_a_withdrawn_paper_is_named(tmp_path: Path) -> None:
+    """In the summary of it alone and of several, as in an answer."""
+    gone = "This paper has been withdrawn by the authors. We prune models and save 20% of their weights."
+    records = [
+        {"title": "Pruning of Models", "abstract": gone, "id": "2601.00001"},
+        {"title": "More Pruning", "abstract": "We prune larger models and save 30%.", "id": "2601.00002"},
+    ]
+    with plain_agent(tmp_path / "library") as agent:
+        agent.ingest(sample_library.write_jsonl(tmp_path / "f.jsonl", records))
+        for ids in (["2601.00001"], ["2601.00001", "2601.00002"]):
+            answer = agent.summarize(ids=ids)
+            check_invariants(answer, agent)
+            (note,) = answer.notes
+            assert note.startswith("withdrawn: [1]")
+            assert note.endswith("“Pruning of Models” was withdrawn by its authors")
+
+
 def test_what_is_off_topic_is_not_summarised(agent: PaperAgent) -> None:
     """A search always finds something; a summary says that there is nothing on the topic."""
     answer = agent.summarize("sourdough bread")

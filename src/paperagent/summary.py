@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from paperagent import citations
-from paperagent.answer import EMPTY_LIBRARY, NOTHING_FOUND, Clock, suspicion_notes
+from paperagent.answer import EMPTY_LIBRARY, NOTHING_FOUND, Clock, suspicion_notes, withdrawal_notes
 from paperagent.claims import Check
 from paperagent.digest.budget import Budget, Call, make, priced
 from paperagent.digest.drafting import checked_sentence
@@ -114,7 +114,7 @@ def of_one(question: str, hit: Hit, model: OneByModel | None = None) -> Answer:
         citations=tuple(numbers.citations),
         hits=(replace(hit, rank=1),),
         usage=usage,
-        notes=(*notes, *suspicion_notes([hit.paper])),
+        notes=(*notes, *suspicion_notes([hit.paper]), *withdrawal_notes(numbers.citations, [hit.paper])),
     )
     if model and any(c.support != "quoted" for c in claims):
         answer = replace(answer, mode="llm", model=model.model.model, prompt_hash=model.prompt.hash)
@@ -161,22 +161,24 @@ def of_several(
     issue = writer.write(selection)
     clock.lap("generate")
     answer = _answer(question, hits, issue if len(hits) > NO_OVERVIEW else _without_overview(issue))
-    citations.verify(answer, {h.paper_id: h.paper for h in hits})
+    papers = {h.paper_id: h.paper for h in hits}
+    citations.verify(answer, papers)
     clock.lap("verify")
-    return replace(answer, timings_ms=clock.total())
+    notes = (*answer.notes, *withdrawal_notes(answer.citations, papers.values()))
+    return replace(answer, notes=notes, timings_ms=clock.total())
 
 
 def _selection(question: str, hits: Sequence[Hit], vectors: Mapping[str, Vector | None]) -> Selection:
     """Return the papers in themes, as a week's selection."""
     from paperagent.digest.labels import Labels
     from paperagent.digest.shelf import matrix
-    from paperagent.digest.themes import OTHER_NAME, cluster
+    from paperagent.digest.themes import ONLY_NAME, OTHER_NAME, cluster
 
     papers = [h.paper for h in hits]
     rows, known = matrix([vectors.get(p.paper_id) for p in papers])
     why = Why("interest", question)
     clusters = cluster(range(len(papers)), Labels(papers, rows, known), rows, {})
-    named = [c for c in clusters if c.name != OTHER_NAME]
+    named = [c for c in clusters if c.name not in {OTHER_NAME, ONLY_NAME}]  # a search finds old papers too
     rest = FURTHER if named else ALL
     groups = [
         Group(

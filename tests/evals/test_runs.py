@@ -13,7 +13,7 @@ import pytest
 from made_answers import ABSTAINED, PAPERS, RIGHT, answer, case, hits
 
 from paperagent.app import PaperNotFoundError
-from paperagent.errors import EndpointError, EvalError, StoreError
+from paperagent.errors import EndpointError, EvalError, StoreError, StoreLockedError
 from paperagent.evals import rows, runs
 from paperagent.evals.cases import Case
 from paperagent.evals.runs import Setup
@@ -132,11 +132,35 @@ def test_an_error_is_a_state_of_its_own(tmp_path: Path) -> None:
 
 
 def test_not_one_answer_is_a_failure(tmp_path: Path) -> None:
-    """A run whose every case ended in an error does not pass for a run; its rows are kept."""
-    down = EndpointError("server: down; wait")
-    with pytest.raises(EvalError, match="not one of 3 cases was answered; the first error: server: down"):
+    """A run whose every case ended in an error does not pass for a run; its rows are kept.
+
+    Where the endpoint is to blame each time, it is an endpoint's error, with that exit code.
+    """
+    down, odd = EndpointError("server: down; wait"), ValueError("odd")
+    message = "not one of 3 cases was answered; the first error: server: down"
+    with pytest.raises(EndpointError, match=message):
         run(FakeAgent(Filter=down, Cache=down, Bread=down), tmp_path / "r")
+    with pytest.raises(EvalError, match=message):
+        run(FakeAgent(Filter=down, Cache=down, Bread=odd), tmp_path / "r")
     assert len(rows.load(tmp_path / "r")[1]) == 3
+
+
+def test_two_at_once_do_not_write_the_same_run(tmp_path: Path) -> None:
+    """The second is told so and touches nothing; the first ends as if alone."""
+    agent, refused = FakeAgent(), []
+
+    def second() -> None:
+        before = (tmp_path / "r" / rows.RUN_FILE).read_bytes()
+        with pytest.raises(StoreLockedError, match="another process is writing this run") as caught:
+            run(FakeAgent(), tmp_path / "r")
+        assert (tmp_path / "r" / rows.RUN_FILE).read_bytes() == before
+        refused.append(caught.value.exit_code)
+
+    agent.during = second
+    _, found = run(agent, tmp_path / "r")
+    assert refused == [75, 75, 75]
+    assert [r.id for r in rows.load(tmp_path / "r")[1]] == [r.id for r in found]
+    assert {p.name for p in (tmp_path / "r").iterdir()} == {rows.RUN_FILE, rows.ROWS_FILE}
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), StoreError("library: gone")])
@@ -157,14 +181,15 @@ def test_what_stops_a_run_keeps_what_was_answered(
 
 
 def test_a_line_cut_off_by_a_crash_is_asked_again(tmp_path: Path) -> None:
-    """Half a row at the end of the file is no row; half a row in the middle is a damaged file."""
+    """Half a row at the end, be it cut within a character, is no row; one in the middle is damage."""
     run(FakeAgent(), tmp_path / "r")
     path = tmp_path / "r" / rows.ROWS_FILE
     whole = path.read_text("utf-8")
-    path.write_text(whole[:-40], "utf-8")
-    again = FakeAgent()
-    run(again, tmp_path / "r")
-    assert again.asked == ["Bread?"]
+    for cut in (whole[:-40].encode(), whole[:-40].encode() + "…".encode()[:1]):
+        path.write_bytes(cut)
+        again = FakeAgent()
+        run(again, tmp_path / "r")
+        assert again.asked == ["Bread?"]
     path.write_text(whole.replace('"state"', "", 1), "utf-8")
     with pytest.raises(EvalError, match="line 1: is damaged"):
         run(FakeAgent(), tmp_path / "r")

@@ -159,18 +159,18 @@ def load_run(folder: Path) -> Run:
             f"{visible(str(folder))}: holds no run ({error.strerror}); name a run's folder"
         ) from None
     except ValidationError as error:
-        raise EvalError(f"{visible(str(path))}: is damaged ({_first(error)}); run the cases again") from None
+        raise EvalError(
+            f"{visible(str(path))}: is damaged ({_first(error)}); delete the folder and run the cases again"
+        ) from None
 
 
 def load_rows(path: Path) -> list[Row]:
     """Return the rows of a file, in their order; a line that was cut off by a crash is passed over."""
     shown = visible(str(path))
     try:
-        lines = path.read_text("utf-8").split("\n")
+        lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise EvalError(f"{shown}: cannot be read: {error.strerror}; name a run's folder") from None
-    except ValueError:
-        raise EvalError(f"{shown}: is not UTF-8 text; run the cases again") from None
     found: dict[str, Row] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -181,7 +181,7 @@ def load_rows(path: Path) -> list[Row]:
             if number == len(lines):  # no line end: the process was killed while it wrote
                 continue
             raise EvalError(
-                f"{shown} line {number}: is damaged ({_first(error)}); run the cases again"
+                f"{shown} line {number}: is damaged ({_first(error)}); delete it and run the cases again"
             ) from None
         found[row.id] = row
     return list(found.values())

@@ -11,21 +11,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from paperagent.errors import ConfigError, EvalError, InputError, PaperAgentError, StoreError, visible
+from paperagent.errors import (
+    ConfigError,
+    EndpointError,
+    EvalError,
+    InputError,
+    PaperAgentError,
+    StoreError,
+    visible,
+)
 from paperagent.evals import failures, scorers
 from paperagent.evals.cases import Case, digest
 from paperagent.evals.figures import figures
+from paperagent.evals.folders import held, take_up
 from paperagent.evals.rows import (
     NOT_ASKED,
     ROWS_FILE,
-    RUN_FILE,
     Call,
     Retrieved,
     Row,
     Run,
     answer_of,
-    load_rows,
-    load_run,
     row_line,
     write_rows,
     write_run,
@@ -35,8 +41,6 @@ from paperagent.types import Answer, Hit, Paper
 
 Progress = Callable[[str, int, int | None], None]
 RETRIEVAL = "retrieval"
-_SAME = ("cases_hash", "prompts_hash", "library_hash", "git_sha", "mode", "model", "settings")
-"""What must agree for a run to be gone on with."""
 
 
 class Agent(Protocol):
@@ -113,6 +117,8 @@ def run(
     Raises:
         EvalError: ``out`` holds another run or cannot be written; the library is empty; not one
             case could be answered.
+        EndpointError: not one could, since the endpoint failed every time.
+        StoreLockedError: another process is writing to ``out``.
         StoreError, ConfigError: as the first question would.
     """
     known = papers_named(agent, cases)
@@ -122,21 +128,22 @@ def run(
     if warn:
         for problem in found.problems:
             warn(problem)
-    fresh = _described(cases, setup, found, name=out.name)
-    begun, done = _take_up(out, fresh)
-    todo = [case for case in cases if case.id not in done]
-    if todo and setup.mode != RETRIEVAL and setup.recorded is None:
-        agent.warm()
     asker = Asker(agent, setup, known)
-    for row in asker.rows(todo, out, done=len(done), progress=progress):
-        done[row.id] = row
-    rows = [done[case.id] for case in cases]
-    errors = [row for row in rows if row.state == "error"]
-    finished = begun.model_copy(update={"metrics": figures(rows, seed=setup.seed), "errors": len(errors)})
-    write_rows(out, rows)
-    write_run(out, finished)
+    with held(out):
+        begun, done = take_up(out, _described(cases, setup, found, name=out.name))
+        todo = [case for case in cases if case.id not in done]
+        if todo and setup.mode != RETRIEVAL and setup.recorded is None:
+            agent.warm()
+        for row in asker.rows(todo, out, done=len(done), progress=progress):
+            done[row.id] = row
+        rows = [done[case.id] for case in cases]
+        errors = [row for row in rows if row.state == "error"]
+        finished = begun.model_copy(update={"metrics": figures(rows, seed=setup.seed), "errors": len(errors)})
+        write_rows(out, rows)
+        write_run(out, finished)
     if len(errors) == len(rows):
-        raise EvalError(f"run: not one of {len(rows)} cases was answered; the first error: {errors[0].error}")
+        why = f"run: not one of {len(rows)} cases was answered; the first error: {errors[0].error}"
+        raise EndpointError(why) if len(asker.endpoint_errors) == len(rows) else EvalError(why)
     return finished, rows
 
 
@@ -177,28 +184,6 @@ def _described(cases: Sequence[Case], setup: Setup, found: Survey, *, name: str)
     )
 
 
-def _take_up(out: Path, fresh: Run) -> tuple[Run, dict[str, Row]]:
-    """Return the run of the folder and its answered rows, or begin the new one there."""
-    shown = visible(str(out))
-    if (out / RUN_FILE).exists():
-        held = load_run(out)
-        other = [name for name in _SAME if getattr(held, name) != getattr(fresh, name)]
-        if other:
-            raise EvalError(f"{shown}: holds another run (another {', '.join(other)}); choose another --out")
-        kept = load_rows(out / ROWS_FILE) if (out / ROWS_FILE).exists() else []
-        answered = {row.id: row for row in kept if row.state == "ok"}
-        write_rows(out, answered.values())
-        return held, answered
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise EvalError(f"{shown}: exists and holds no run; choose another --out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_run(out, fresh)
-    except OSError as error:
-        raise EvalError(f"{shown}: cannot be written: {error.strerror}; choose another --out") from None
-    return fresh, {}
-
-
 class Asker:
     """Asks cases one by one or several at once, and scores what comes."""
 
@@ -207,6 +192,8 @@ class Asker:
         self.setup = setup
         self.known = known
         """Papers of the cases' gold ids, under the ids that the cases use."""
+        self.endpoint_errors: list[EndpointError] = []
+        """Of cases that have no answer since the endpoint failed."""
 
     def rows(
         self, cases: Sequence[Case], out: Path, *, done: int = 0, progress: Progress | None = None
@@ -249,6 +236,8 @@ class Asker:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this case's error, and is kept
             ms = (time.perf_counter() - started) * 1000
+            if isinstance(error, EndpointError) and error.kind != "replay":
+                self.endpoint_errors.append(error)
             return _row(case, state="error", error=_named(error), failure="error", ms=ms)
         return self.scored(case, answer, raw, ms=(time.perf_counter() - started) * 1000)
 

@@ -14,6 +14,7 @@ import pytest
 
 from paperagent.digest.issue import Issue, Item, Theme, Why
 from paperagent.digest.render import MAX_BYTES, WARN_BYTES, confirmation, render
+from paperagent.digest.themes import OTHER_NAME
 from paperagent.digest.view import ReaderLinks
 from paperagent.errors import ConfigError, PaperAgentError
 from paperagent.types import Claim
@@ -99,6 +100,17 @@ def test_subject_and_preheader_say_what_is_inside() -> None:
     assert shown.subject == "8 papers: Retrieval that knows when to stop — 2026-W26"
     assert 40 <= len(shown.preheader) <= 90
     assert shown.preheader.startswith("On four domains, Tindersift")
+
+
+def test_the_subject_names_a_theme_that_is_one() -> None:
+    """A group of papers that share none gives way to a named one, and where it is most of the issue to none."""
+    base = issues.issue()
+    first, *others = base.themes
+    assert others
+    mixed = replace(first, name=OTHER_NAME, items=first.items[:1])
+    assert others[0].name in render(replace(base, themes=(mixed, *others))).subject
+    loose = replace(first, name=OTHER_NAME, items=first.items * 9)
+    assert re.fullmatch(r"\d+ new papers — 2026-W26", render(replace(base, themes=(loose, *others))).subject)
 
 
 def test_a_subject_is_cut_in_the_theme_and_never_in_the_week() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from paperagent.citations import DOUBT
 from paperagent.digest import plain
 from paperagent.digest.issue import QUOTED, Issue, Item, Standing, Why
-from paperagent.digest.themes import ONLY_NAME
+from paperagent.digest.themes import ONLY_NAME, OTHER_NAME
 from paperagent.types import Citation, Claim, Paper
 
 FEEDBACK = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
@@ -172,9 +172,10 @@ def subject(issue: Issue) -> str:
     if not count:
         return f"No new papers{end}"
     start = f"{count} paper{'s' if count != 1 else ''}"
-    theme = next((plain.shown(t.name) for t in issue.themes if t.items), "")
-    if theme == ONLY_NAME:
+    named = [t for t in issue.themes if t.items and t.name not in {OTHER_NAME, ONLY_NAME}]
+    if sum(len(t.items) for t in named) * 2 < count:  # no theme speaks for most of the issue
         return f"{count} new paper{'s' if count != 1 else ''}{end}"
+    theme = plain.shown(named[0].name)
     return start + (f": {plain.cut(theme, 118 - len(start + end))}" if theme else "") + end
 
 

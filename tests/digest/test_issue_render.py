@@ -103,7 +103,7 @@ def test_subject_and_preheader_say_what_is_inside() -> None:
 
 
 def test_the_subject_names_a_theme_that_is_one() -> None:
-    """A group of papers that share none gives way to a named one, and where it is most of the issue to none."""
+    """A group of papers that share none gives way to a named one; where it is most of the issue, to none."""
     base = issues.issue()
     first, *others = base.themes
     assert others

@@ -214,6 +214,7 @@ def test_what_chat_kept_becomes_cases_that_run(
     assert main(["eval", "cases", "add", "new.jsonl"]) == 0
     printed = capsys.readouterr().out
     assert "2 cases added" in printed
+    assert f": {QUESTION}" in printed
     assert "complete by hand" in printed
     assert main(["eval", "cases", "add", "new.jsonl"]) == 0
     assert "0 cases added" in capsys.readouterr().out
@@ -229,7 +230,10 @@ def test_a_saved_answer_becomes_a_case(file: Path, capsys: pytest.CaptureFixture
     assert main(["eval", "cases", "add", "n.jsonl", "--answer", "a.json"]) == 2
     assert main(["eval", "cases", "add", "n.jsonl", "--answer", "a.json", "--bad", "--unanswerable"]) == 0
     assert not cases.load(Path("n.jsonl"))[0].answerable
+    Path("b.json").write_text("{}", "utf-8")
     capsys.readouterr()
+    assert main(["eval", "cases", "add", "n.jsonl", "--answer", "b.json", "--bad"]) == 4
+    assert "is no answer (answer.question: Field required); name what" in capsys.readouterr().err
     assert main(["eval", "cases", "add", "n.jsonl"]) == 4
     assert "/good" in capsys.readouterr().err
     del file

@@ -78,6 +78,25 @@ def test_a_gate_that_is_not_kept_exits_9(
     assert "kept" in capsys.readouterr().out
 
 
+def test_an_interrupted_run_is_shown_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it has is measured, its cases to come are named, and no gate lets it through."""
+    place = tmp_path / "cut"
+    place.mkdir()
+    asked = made_run.many([True] * 8)
+    write_run(place, made_run.run(asked, count=12, metrics={}))
+    write_rows(place, asked)
+    limits, page = tmp_path / "gate.toml", tmp_path / "r.html"
+    limits.write_text("[metrics]\ncorrect = 0.5\n", "utf-8")
+    assert main(["eval", "report", str(place), f"--gate={limits}"]) == 9
+    shown = capsys.readouterr()
+    assert "| all | 8 | 1 (" in shown.out
+    assert "The run is unfinished: 8 of 12 cases." in shown.out
+    assert "only 8 of 12 cases were asked" in shown.err
+    assert main(["eval", "report", str(place), f"--html={page}"]) == 0
+    assert "unfinished: 8 of 12 cases" in page.read_text("utf-8")
+    assert main(["eval", "compare", str(place), str(place), f"--gate={limits}"]) == 9
+
+
 def test_a_bad_gate_is_refused_before_anything_is_shown(
     good: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,3 +218,17 @@ def test_calibration_is_kept_with_the_library(
     assert main(["eval", "calibrate", "--reset"]) == 0
     assert main(["eval", "calibrate", str(cases), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.split("comes with\n")[-1])["before"] == dry["before"]
+
+
+def test_calibration_on_cases_of_another_library_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Gold papers that the library lacks are named: what is chosen would not be this library's."""
+    monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
+    main(["ingest", "--quiet", str(sample.path())])
+    cases = questions(tmp_path / "cases.jsonl")
+    line = {"id": "other", "question": "What does Elsewhere do?", "gold_titles": ["Elsewhere"]}
+    cases.write_text(cases.read_text("utf-8") + json.dumps(line), "utf-8")
+    capsys.readouterr()
+    assert main(["eval", "calibrate", str(cases), "--dry-run"]) == 0
+    assert "warning: case other: the library has no paper titled Elsewhere" in capsys.readouterr().err

@@ -10,11 +10,10 @@ from typing import Any
 import click
 
 from paperagent.commands.options import Folder, Positive, Whole, Words, as_json, common, top_k
-from paperagent.commands.session import Session, progress_bar, show, warn
+from paperagent.commands.session import Session, Told, progress_bar, show
 
 RUNS = Path("eval-runs")
 """Where runs go that are given no place, in the current folder."""
-SHOWN_PROBLEMS = 5
 _REPORTS = ("report", "compare", "calibrate", "selftest")
 
 
@@ -112,24 +111,6 @@ def run(session: Session, /, cases: Path, **given: Any) -> None:
         gate.enforce(limits, rows, seed=finished.seed)
 
 
-class Told:
-    """Prints the first few warnings and counts the others."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, message: str) -> None:
-        """Warn, or count."""
-        self.count += 1
-        if self.count <= SHOWN_PROBLEMS:
-            warn(message)
-
-    def end(self) -> None:
-        """Say how many were only counted."""
-        if self.count > SHOWN_PROBLEMS:
-            warn(f"{self.count - SHOWN_PROBLEMS} more like this; `paperagent eval cases check` lists them")
-
-
 @evaluation.command("init")
 @click.argument("file", type=Folder(), default="cases.jsonl")
 @common
@@ -201,7 +182,7 @@ def add(session: Session, /, cases: Path, **given: Any) -> None:
     else:
         kept = harvest.read(session.settings().home / FEEDBACK_FILE)
     new = harvest.add(cases, [harvest.case_of(one, unanswerable=given["unanswerable"]) for one in kept])
-    lines = [Block("row", case.id, detail=case.question, tight=True) for case in new]
+    lines = [Block("row", case.question, marker=case.id, tight=True) for case in new]
     done = [case.id for case in new if "bad" in case.tags and case.answerable]
     todo = [Block("note", f"complete by hand what is right: {', '.join(done)}")] if done else []
     show(dict, [*lines, *todo, Block("text", f"{len(new)} cases added to {cases}")], as_json=False)

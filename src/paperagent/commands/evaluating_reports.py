@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from paperagent.commands.options import Folder, Positive, Whole, Words, as_json, common, top_k
-from paperagent.commands.session import Session, progress_bar, show
+from paperagent.commands.session import Session, Told, progress_bar, show
 
 if TYPE_CHECKING:
     from paperagent.evals.calibrate import Calibration
@@ -47,6 +47,7 @@ def report(*, run: Path, **given: Any) -> None:
 
     limits = gate.load(given["gate_file"]) if given["gate_file"] else None
     found, answered = rows.load(run)
+    found = writer.measured(found, answered)
     tables = writer.tables(found, answered)
     if given["page"] is not None:
         _write(given["page"], html.page(found, answered, cases=_cases(given["cases"])))
@@ -59,7 +60,7 @@ def report(*, run: Path, **given: Any) -> None:
     elif given["page"] is given["markdown"] is given["junit"] is None:
         print_tables(tables)
     if limits is not None:
-        gate.enforce(limits, answered, seed=found.seed)
+        gate.enforce(limits, answered, seed=found.seed, count=found.count)
         say(f"gate {limits.name}: kept")
 
 
@@ -107,7 +108,7 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
         worse = ", ".join(c.name for c in found.changes if c.verdict == "worse")
         raise GateError(f"compare: B is worse than A on {worse}; `paperagent eval report` shows the cases")
     if limits is not None:
-        gate.enforce(limits, after[1], seed=after[0].seed)
+        gate.enforce(limits, after[1], seed=after[0].seed, count=after[0].count)
         say(f"gate {limits.name}: kept")
 
 
@@ -130,7 +131,7 @@ def calibrate(session: Session, /, *, cases: Path | None, **given: Any) -> None:
     At least 10 answerable and 10 unanswerable cases are needed; 50 of each are better.
     """
     from paperagent.evals import calibrate as choosing
-    from paperagent.evals import html
+    from paperagent.evals import html, runs
     from paperagent.evals.cases import load
 
     if (cases is None) != given["reset"]:
@@ -140,9 +141,14 @@ def calibrate(session: Session, /, *, cases: Path | None, **given: Any) -> None:
             agent.set_thresholds(None)
             say("the library has the thresholds again that paperagent comes with")
             return
-        before = agent.thresholds()
+        before, wanted, told = agent.thresholds(), load(cases), Told()
+        for problem in runs.problems(
+            agent, wanted
+        ):  # cases of another library would set this one's thresholds
+            told(problem)
+        told.end()
         with progress_bar(quiet=given["as_json"]) as progress:
-            asked = choosing.ask(agent, load(cases), k=agent.settings.top_k, progress=progress)
+            asked = choosing.ask(agent, wanted, k=agent.settings.top_k, progress=progress)
         chosen = {n: given[n] for n in ("max_refused", "sure") if given[n] is not None}
         found = choosing.calibrate(asked, before=before, **chosen)
         if given["page"] is not None:

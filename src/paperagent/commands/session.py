@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from paperagent.render import Block, Screen
 
 Progress = Callable[[str, int, int | None], None]
+SHOWN_PROBLEMS = 5
 
 
 class Session:
@@ -53,6 +54,24 @@ class Session:
 def warn(message: str) -> None:
     """Print a warning on stderr."""
     sys.stderr.write(f"paperagent: warning: {message}\n")
+
+
+class Told:
+    """Prints the first few warnings about cases and counts the others."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, message: str) -> None:
+        """Warn, or count."""
+        self.count += 1
+        if self.count <= SHOWN_PROBLEMS:
+            warn(message)
+
+    def end(self) -> None:
+        """Say how many were only counted."""
+        if self.count > SHOWN_PROBLEMS:
+            warn(f"{self.count - SHOWN_PROBLEMS} more like this; `paperagent eval cases check` lists them")
 
 
 def screen() -> Screen:

@@ -148,13 +148,14 @@ def _broken(wanted: Threshold, found: Figure) -> Iterator[str]:
         yield f"{name} {high:.3f}{end} > {wanted.high:g}"
 
 
-def enforce(gate: Gate, rows: Sequence[Row], *, seed: int = 0) -> None:
-    """Demand that every threshold is kept.
+def enforce(gate: Gate, rows: Sequence[Row], *, seed: int = 0, count: int = 0) -> None:
+    """Demand that every threshold is kept, by a run that has all its ``count`` cases.
 
     Raises:
         GateError: names what is not.
     """
-    broken = breaches(gate, rows, seed=seed)
+    broken = [f"only {len(rows)} of {count} cases were asked"] if len(rows) < count else []
+    broken += breaches(gate, rows, seed=seed)
     if broken:
         more = f" and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
         raise GateError(

@@ -85,7 +85,10 @@ def _feedback(line: str, where: str) -> Feedback:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise EvalError(f"{where}: {visible(place)}: {visible(first['msg'], limit=100)}") from None
+        raise EvalError(
+            f"{where}: is no answer ({visible(place)}: {visible(first['msg'], limit=100)}); "
+            "name what `paperagent ask --json` printed, or correct the line"
+        ) from None
 
 
 def case_of(kept: Feedback, *, unanswerable: bool = False) -> Case:

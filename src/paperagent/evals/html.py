@@ -11,7 +11,7 @@ from paperagent.evals.calibrate import Calibration, tables
 from paperagent.evals.case_html import said
 from paperagent.evals.cases import Case
 from paperagent.evals.figures import figure
-from paperagent.evals.report import FAILURE_ABOUT, described, headlines
+from paperagent.evals.report import FAILURE_ABOUT, described, headlines, unfinished
 from paperagent.evals.rows import FAILURES, Figure, Row, Run
 from paperagent.evals.scorers import GROUPS, METRICS
 from paperagent.evals.tables import Table, number
@@ -67,9 +67,10 @@ def _table(table: Table) -> str:
 
 
 def _sections(run: Run, rows: Sequence[Row], cases: Mapping[str, Case]) -> Iterator[str]:
+    cases_asked = unfinished(run, rows) or f"{len(rows)} cases"
     errors = [f"{run.errors} errors"] if run.errors else []
     when = run.created.replace("T", " ").replace("+00:00", " UTC")
-    lead = " · ".join(map(said, [described(run), f"{len(rows)} cases", *errors, when]))
+    lead = " · ".join(map(said, [described(run), cases_asked, *errors, when]))
     yield f'<header><h1>{said(run.cases)}</h1><p class="lead">{lead}</p></header>'
     yield _tiles(run)
     yield f"<h2>By kind</h2>{_by_kind(run, rows)}"

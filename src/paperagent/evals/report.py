@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from paperagent.errors import visible
 from paperagent.evals.compare import OUTCOME, Change, Comparison, Flip, p_text
-from paperagent.evals.figures import figure
+from paperagent.evals.figures import figure, figures
 from paperagent.evals.rows import FAILURES, Row, Run
 from paperagent.evals.scorers import GROUPS, METRICS
 from paperagent.evals.tables import Table, change, number, with_interval
@@ -33,6 +33,19 @@ FAILURE_ABOUT = {
     "error": "no answer came",
 }
 """Why a case did not come out right → in words."""
+
+
+def measured(run: Run, rows: Sequence[Row]) -> Run:
+    """Return the run with the figures of its rows; one that was interrupted has none, or those of before."""
+    if len(rows) == run.count and run.metrics:
+        return run
+    errors = sum(row.state == "error" for row in rows)
+    return run.model_copy(update={"metrics": figures(rows, seed=run.seed), "errors": errors})
+
+
+def unfinished(run: Run, rows: Sequence[Row]) -> str:
+    """Return in words that cases are still to be asked, or nothing."""
+    return f"unfinished: {len(rows)} of {run.count} cases" if len(rows) < run.count else ""
 
 
 def tables(run: Run, rows: Sequence[Row]) -> list[Table]:
@@ -59,9 +72,9 @@ def by_kind(run: Run, rows: Sequence[Row]) -> Table:
         for kind, part in (parts if len(kinds) > 1 else parts[:1])
     ]
     errors = sum(row.state == "error" for row in rows)
-    note = "In brackets the 95 % interval; – does not apply." + (
-        f" Errors, left out: {errors}." if errors else ""
-    )
+    note = "In brackets the 95 % interval; – does not apply."
+    note += f" Errors, left out: {errors}." if errors else ""
+    note += f" The run is {unfinished(run, rows)}." if unfinished(run, rows) else ""
     head = ("kind", "cases", *(_SHORT.get(n, n) for n in names))
     return Table(f"{run.cases}, {described(run)}", head, tuple(found), note)
 

@@ -82,7 +82,9 @@ def run(papers: Iterable[Paper], *, most: int = MOST, seed: int = 7) -> list[Cau
     known = {p.paper_id: p for p in papers}
     answers = right_answers(known.values())
     if not answers:
-        raise InputError("papers: no abstract has two sentences; read a feed first, or leave out --library")
+        raise InputError(
+            "papers: no abstract has two sentences of 8 to 60 words; read a feed, or leave out --library"
+        )
     wanted = [(k, f, True) for k, f in FAULTS.items()] + [(k, f, False) for k, f in HONEST.items()]
     return [
         _count(kind, list(examples(fault, answers, most=most, seed=f"{seed}{kind}")), known, faulty=faulty)

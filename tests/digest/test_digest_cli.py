@@ -336,6 +336,23 @@ def test_the_schedule(run: Run, home: Path) -> None:
     assert "0 7 * * 0 " in run("digest", "schedule", "--day", "sun")
 
 
+def test_the_schedule_names_the_settings_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cron and systemd run it elsewhere: without the file, mails would end in the outbox."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAPERAGENT_SMTP_URL", "smtp://127.0.0.1:25")
+    assert "warning: PAPERAGENT_SMTP_URL is set in this shell" in run("digest", "schedule")
+    Path(".env").write_text("PAPERAGENT_MAIL_FROM=digest@test.example\n", encoding="utf-8")
+    told = run("digest", "schedule")
+    assert "warning" not in told
+    assert f" digest run --env-file {tmp_path / '.env'}\n" in told
+    assert f'"run" "--env-file" "{tmp_path / ".env"}"\n' in told
+    other = tmp_path / "my settings"
+    Path(".env").rename(other)
+    assert f" digest run --env-file '{other}'\n" in run("digest", "schedule", "--env-file", str(other))
+
+
 def test_doctor_knows_the_digest(run: Run, home: Path) -> None:
     """The digest's files beside the library are ours."""
     subscribe(run)

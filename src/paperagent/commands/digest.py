@@ -239,11 +239,22 @@ def _summary_row(summary: Summary) -> Block:
 @common
 @click.pass_obj
 def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None:
-    """Print a cron line and systemd units that run the digest; nothing is installed."""
+    """Print a cron line and systemd units that run the digest; nothing is installed.
+
+    They name the settings file that was read now: that of --env-file, else .env of this folder.
+    """
     from paperagent.digest.schedule import units
 
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", time, re.ASCII):
-        raise click.BadParameter("not a time of day (HH:MM)", param_hint="--at")
+        raise click.UsageError("--at: not a time of day; write HH:MM")
     program = Path(shutil.which("paperagent") or sys.argv[0]).absolute()
-    home = session.settings().home
-    sys.stdout.write(units(program, home, day=day, at=dt.time.fromisoformat(time), zone=zone))
+    settings = session.settings()
+    file = session.env_file or Path(".env")
+    env_file = file.absolute() if file.is_file() else None
+    if settings.smtp_url is not None and env_file is None:
+        warn(
+            "PAPERAGENT_SMTP_URL is set in this shell, of which cron and systemd know nothing; "
+            "keep the settings in a file and name it with --env-file"
+        )
+    at = dt.time.fromisoformat(time)
+    sys.stdout.write(units(program, settings.home, day=day, at=at, zone=zone, env_file=env_file))

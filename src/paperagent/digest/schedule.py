@@ -12,10 +12,19 @@ from paperagent.errors import InputError, visible
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def units(program: Path, home: Path, *, day: str, at: dt.time, zone: str | None = None) -> str:
+def units(
+    program: Path,
+    home: Path,
+    *,
+    day: str,
+    at: dt.time,
+    zone: str | None = None,
+    env_file: Path | None = None,
+) -> str:
     """Return a cron line, a systemd service and its timer, each under a heading.
 
     ``day`` is one of `DAYS`, or ``daily``. Without ``zone`` the machine's own time counts.
+    ``env_file`` holds the settings, of which neither cron nor systemd knows any.
 
     Raises:
         InputError: an unknown zone, or a path with a line end.
@@ -24,20 +33,19 @@ def units(program: Path, home: Path, *, day: str, at: dt.time, zone: str | None 
         raise InputError(
             f"tz: no time zone is called {visible(zone, limit=40)}; write one such as Europe/Berlin"
         )
-    for path in (program, home):
+    for path in (program, home, env_file or home):
         if not str(path).isprintable():
             raise InputError(f"path {visible(str(path), limit=80)}: cannot stand in a schedule; move it")
+    words = [str(program), "digest", "run", *(("--env-file", str(env_file)) if env_file else ())]
     return _CRON.format(
         zone=f"CRON_TZ={zone}\n" if zone else "",
         minute=at.minute,
         hour=at.hour,
         day="*" if day == "daily" else (DAYS.index(day) + 1) % 7,
-        command=f"PAPERAGENT_HOME={shlex.quote(str(home))} {shlex.quote(str(program))} digest run".replace(
-            "%", r"\%"
-        ),
+        command=f"PAPERAGENT_HOME={shlex.quote(str(home))} {shlex.join(words)}".replace("%", r"\%"),
     ) + _SYSTEMD.format(
         home=_quoted(f"PAPERAGENT_HOME={home}"),
-        program=_quoted(str(program)),
+        command=" ".join(_quoted(word) for word in words),
         when=" ".join(
             part for part in ("" if day == "daily" else day.title(), f"{at:%H:%M}", zone or "") if part
         ),
@@ -63,7 +71,7 @@ After=network-online.target
 [Service]
 Type=oneshot
 Environment={home}
-ExecStart={program} digest run
+ExecStart={command}
 
 # ~/.config/systemd/user/paperagent-digest.timer
 [Unit]

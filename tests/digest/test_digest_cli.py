@@ -125,6 +125,19 @@ def test_a_quiet_week(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert b"No new papers" in mail.read_bytes()
 
 
+def test_days_that_may_be_the_wrong_ones_are_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A week of which nothing was read, and one that is not over; else nothing is said."""
+    import datetime as dt
+
+    assert "no paper of 2026-05-11 to 2026-05-17 is in the library" in run(
+        "digest", "build", "--week", "2026-W20"
+    )
+    friday = dt.datetime(2026, 6, 26, 12, tzinfo=dt.UTC)
+    monkeypatch.setattr("paperagent.digest.database.now", lambda: friday)
+    assert "2026-W26 is not over" in run("digest", "build", *WEEK)
+    assert "warning" not in run("digest", "build", *WEEK)
+
+
 def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`digest run` builds the last complete week and, for daily readers, yesterday; then sends."""
     import datetime as dt

@@ -74,10 +74,18 @@ def _estimated(usage: Usage) -> str:
 
 
 def _show_built(report: BuildReport) -> None:
+    from paperagent.digest.database import now
+
     for note, count in report.notes.items():
         warn(f"{note}{f' ({count} issues)' if count > 1 else ''}")
     for who, why in report.failed:
         warn(f"{who}: no issue: {why}")
+    period = report.period
+    if report.quiet and not report.papers:
+        days = f"{period.since} to {period.until}"
+        warn(f"no paper of {days} is in the library; 'paperagent ingest' reads them, --week names other days")
+    elif report.built and period.until >= now().date():
+        warn(f"{period.name} is not over: its issues are frozen without the papers that are still to come")
     show(dict, _built(report), as_json=False)
 
 

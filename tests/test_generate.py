@@ -140,6 +140,8 @@ def test_marking_shows_failed_claims_as_such(model: Desk) -> None:
     assert [c.support for c in answer.claims] == ["supported", "unsupported", "unsupported"]
     assert answer.claims[1].checks["numbers"] is False
     assert answer.claims[2].checks["dangling"] == ["9.9"]
+    nowhere = answer.to_dict()["claims"][2]["checks"]  # the contract's keys are there all the same
+    assert nowhere == {"numbers": False, "negation": False, "overlap": 0.0, "dangling": ["9.9"]}
 
 
 def test_a_repair_is_one_more_call_that_names_the_failures(model: Desk) -> None:

@@ -285,12 +285,12 @@ class Claim:
     checks: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the claim as JSON-ready values."""
+        """Return the claim as JSON-ready values; a check that had no source to look at is not passed."""
         return {
             "text": self.text,
             "citations": list(self.citations),
             "support": self.support,
-            "checks": dict(self.checks),
+            "checks": {"numbers": False, "negation": False, "overlap": 0.0, **self.checks},
         }
 
 

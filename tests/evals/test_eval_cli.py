@@ -113,6 +113,14 @@ def test_a_model_is_recorded_and_replayed(file: Path, monkeypatch: pytest.Monkey
     assert [r.failure for r in after] == [None, None]
 
 
+def test_options_of_a_model_that_is_not_asked_are_said(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without an endpoint a run is quoted, and must not pass for one of the model that was named."""
+    assert main(["eval", "run", str(file), "--model", "m", "--judge", "--out", "a", "-q"]) == 0
+    assert "warning: --model, --judge: no effect" in capsys.readouterr().err
+
+
 def test_a_quoted_run_is_replayed_by_its_answers(file: Path) -> None:
     """The answers are scored anew: an expectation that was changed is seen, and nothing is asked."""
     assert main(["eval", "run", str(file), "--out", "a", "-q"]) == 0

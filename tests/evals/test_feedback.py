@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fake_agent import COMPARED, SINGLE, FakeAgent
+from model_desk import GOOD, QUESTION, desk, reply
 from paperagent.errors import EvalError
 from paperagent.evals import cases, harvest
 from paperagent.evals.feedback import keep
@@ -36,6 +37,18 @@ def test_what_cannot_be_kept_is_said_and_the_chat_goes_on(feedback: Path | None)
     code, printed, _ = talk(FakeAgent(SINGLE, SINGLE), "a?", "/good", "b?", feedback=feedback)
     assert code == 0
     assert "/save FILE.json" in printed or "cannot be written" in printed
+
+
+def test_doctor_knows_what_answers_leave_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache of replies and the kept answers are no stranger's files."""
+    with desk(monkeypatch, tmp_path / "library") as model:
+        answer = model.ask(reply(GOOD), question=QUESTION, cache=True)
+        keep(model.agent.home / "feedback.jsonl", answer, [], good=True)
+        assert {"answers.db", "feedback.jsonl"} <= {p.name for p in model.agent.home.iterdir()}
+        (folder,) = [c.detail for c in model.agent.doctor().checks if c.name == "folder"]
+    assert folder == "holds nothing else"
 
 
 def test_before_any_answer_there_is_nothing_to_keep(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def ask(ctx: click.Context, /, question: tuple[str, ...], **given: Any) -> None:
     options = {"k": given["top_k"], "effort": given["effort"], **within}
     streams = sys.stdout.isatty() and not given["as_json"]
     with ctx.obj.agent(**_overrides(given)) as agent:
-        _warn_unused(agent.settings, given)
+        warn_unused(agent.settings, given)
         if streams:
             answer = _streamed(agent, text, options, quotes=given["quotes"])
         else:
@@ -111,7 +111,7 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
     within = limits(given)
     options = {"k": given["top_k"], "effort": given["effort"], **within}
     with ctx.obj.agent(**_overrides(given)) as agent:
-        _warn_unused(agent.settings, given)
+        warn_unused(agent.settings, given)
         papers = agent.status()["papers"]
         out = screen()
         reader = _reader(agent.settings)
@@ -161,7 +161,7 @@ def _overrides(given: dict[str, Any]) -> dict[str, Any]:
     return {"cache": cache, **{field: given[option] for option, field in names.items()}}
 
 
-def _warn_unused(settings: Settings, given: dict[str, Any]) -> None:
+def warn_unused(settings: Settings, given: dict[str, Any]) -> None:
     """Say which options do nothing because no model is asked; who chose to quote knows that."""
     if settings.answer_mode == "llm" or given["mode"] is not None:
         return

@@ -85,6 +85,7 @@ def run(session: Session, /, cases: Path, **given: Any) -> None:
     Running into the same --out again goes on where it stopped, and asks errors again.
     """
     from paperagent.commands import eval_setup
+    from paperagent.commands.asking import warn_unused
     from paperagent.commands.evaluating_reports import print_tables, say
     from paperagent.evals import gate, report, runs
 
@@ -93,6 +94,8 @@ def run(session: Session, /, cases: Path, **given: Any) -> None:
     asked = eval_setup.read_cases(cases, given)
     settings = eval_setup.read_settings(session, given)
     how = eval_setup.setup(asked, settings, given)
+    if how.mode == "extractive" and how.recorded is None:
+        warn_unused(settings, given)
     out = given["out"] or RUNS / f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{cases.stem}-{how.mode}"
     told = Told()
     with (

@@ -15,9 +15,13 @@ VECTORS = "vectors"
 LOCK = "writer.lock"
 VECTOR_LOCK = "vectors.lock"
 CHAT_HISTORY = "chat_history"  # the lines typed in `paperagent chat`, see `readers.py`
-_SQLITE = frozenset({DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"})
-_DIGEST = frozenset({"digest.db", "digest.db-wal", "digest.db-shm", "digest.lock", "outbox"})
-OURS = _SQLITE | _DIGEST | {LEXICAL, VECTORS, LOCK, VECTOR_LOCK, CHAT_HISTORY}
+ANSWERS = "answers.db"  # replies of models, see `call_cache.py`
+FEEDBACK = "feedback.jsonl"  # what was called /good or /bad in chat, see `evals/feedback.py`
+_SQLITE = frozenset(
+    name + end for name in (DATABASE, ANSWERS, "digest.db") for end in ("", "-wal", "-shm", "-journal")
+)
+_FOLDERS = frozenset({LEXICAL, VECTORS, "outbox"})
+OURS = _SQLITE | _FOLDERS | {LOCK, VECTOR_LOCK, "digest.lock", CHAT_HISTORY, FEEDBACK}
 
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})
 

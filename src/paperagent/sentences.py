@@ -27,6 +27,7 @@ _INSIDE = re.compile(
     re.VERBOSE,
 )
 _BEFORE_NUMBER = re.compile(r"(?:^|[\s(\[])(?i:nos?|vol|ch|pp?|tab)\.$")
+_NUMBER = re.compile(r"\s*\d")
 _REACH = 14
 """Characters before a full stop in which an abbreviation is looked for."""
 
@@ -61,5 +62,4 @@ def _is_end(text: str, match: re.Match[str]) -> bool:
     head = text[max(0, match.start() - _REACH) : match.start() + 1]
     if _INSIDE.search(head):
         return False
-    follows = text[match.end() :].lstrip()[:1]
-    return not (follows.isdigit() and _BEFORE_NUMBER.search(head))
+    return not (_NUMBER.match(text, match.end()) and _BEFORE_NUMBER.search(head))

@@ -75,7 +75,11 @@ def test_a_files_own_fields_are_left_alone() -> None:
         ('{"id": "a", "question": "Why?", "must_includes": []}', "did you mean must_include?"),
         ('{"id": "a", "question": "Why?", "gold_title": []}', "did you mean gold_titles?"),
         ('{"id": "a", "question": "Why?", "must_include": ["a|"]}', "must_include: holds an empty text"),
-        ('{"id": "a", "question": "Why?", "evidence": "text"}', "line 2: evidence:"),
+        ('{"id": "a", "question": "Why?", "evidence": "text"}', "line 2: evidence: Input should be a list;"),
+        (
+            f'{{"id": "a", "question": "Why?", "k": {"9" * 5000}}}',
+            "line 2: is not JSON (a number is too long)",
+        ),
         ('{"id": "a", "question": "Why?", "k": 0}', "line 2: k:"),
         ('{"id": "a", "question": "Why?", "history": "before"}', "history: must be a list"),
         ('{"id": "a", "question": "Why?", "answerable": false, "evidence": ["x"]}', "answerable is false"),

@@ -152,7 +152,9 @@ def _lines(path: Path) -> Iterator[str]:
     except UnicodeDecodeError:
         raise EvalError(f"{shown}: is not UTF-8 text; convert it") from None
     except (OSError, EOFError) as error:
-        raise EvalError(f"{shown}: cannot be read: {error}; name a readable file") from None
+        raise EvalError(
+            f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}; name a readable file"
+        ) from None
 
 
 def _at(path: Path, number: int) -> str:

@@ -153,9 +153,12 @@ def _lines(path: Path) -> list[str]:
 def _case(line: str, where: str) -> Case:
     try:
         found = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        at = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
+    except json.JSONDecodeError as error:
+        at = f"{error.msg} at column {error.colno}"
         raise EvalError(f"{where}: is not JSON ({at}); write one object a line") from None
+    except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
+        why = "too deep" if isinstance(error, RecursionError) else "a number is too long"
+        raise EvalError(f"{where}: is not JSON ({why}); write one object a line") from None
     return made(found, where)
 
 
@@ -177,7 +180,7 @@ def _reason(error: ValidationError) -> str:
     """Say the first thing that is wrong, after the field it is wrong with."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"]))
-    message = visible(first["msg"].removeprefix("Value error, "), limit=200)
+    message = visible(first["msg"].removeprefix("Value error, "), limit=200).replace("valid tuple", "list")
     own = f"{place}: " if place and not message.startswith(place) else ""
     return f"{own}{message}; correct the line"
 

@@ -100,6 +100,8 @@ def test_a_gate_names_everything_that_is_not_kept(tmp_path: Path) -> None:
         ("errors = -1\n[metrics]\ncorrect = 0.5", "errors: must be a whole number"),
         ("[metrics\ncorrect", "is not TOML"),
         ("\x00", "is not TOML"),
+        pytest.param(f"[metrics]\ncorrect = {'9' * 5000}", "is not TOML", id="long number"),
+        pytest.param(f"[metrics]\ncorrect = {'9' * 400}", "correct: must be a number", id="no float"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:

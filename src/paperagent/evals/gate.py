@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import difflib
-import math
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,7 +68,10 @@ def load(path: Path) -> Gate:
             given = tomllib.loads(file.read(_MOST_BYTES).decode("utf-8"))
     except OSError as error:
         raise EvalError(f"{shown}: cannot be read: {error.strerror}; name a file of thresholds") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # not TOML or UTF-8, a number of thousands of digits, too deep
         raise EvalError(f"{shown}: is not TOML: {visible(str(error), limit=120)}; correct it") from None
     return _parsed(given, shown)
 
@@ -111,7 +114,9 @@ def _threshold(metric: str, wanted: Any, kind: str | None, where: str) -> Thresh
     low, high = wanted.get("min"), wanted.get("max")
     for bound in (low, high):
         if bound is not None and (
-            not isinstance(bound, int | float) or isinstance(bound, bool) or not math.isfinite(bound)
+            not isinstance(bound, int | float)
+            or isinstance(bound, bool)
+            or not abs(bound) <= sys.float_info.max
         ):
             raise EvalError(f"{where}: must be a number; correct it")
     return Threshold(metric, low, high, sure=wanted.get("sure", False), kind=kind)

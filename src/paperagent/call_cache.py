@@ -13,12 +13,12 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from paperagent.plan import Completion, Pieces, TextModel
+from paperagent.plan import AtHand, Heard, Pieces, TextModel
 from paperagent.types import Usage
 
 _LOG = logging.getLogger(__name__)
@@ -36,34 +36,6 @@ class Remembered:
     usage: Usage = field(default_factory=Usage)
     notes: tuple[str, ...] = ("answered from the cache: no call was made",)
     complete: bool = True
-
-
-@dataclass(slots=True)
-class _Known:
-    text: str
-    completion: Completion
-    free: bool = True
-
-    def __iter__(self) -> Iterator[str]:
-        yield self.text
-
-
-@dataclass(slots=True)
-class _Recording:
-    """Passes pieces on and remembers them."""
-
-    pieces: Pieces
-    text: str = ""
-    free: bool = False
-
-    def __iter__(self) -> Iterator[str]:
-        for piece in self.pieces:
-            self.text += piece
-            yield piece
-
-    @property
-    def completion(self) -> Completion:
-        return self.pieces.completion
 
 
 class CachedModel:
@@ -92,7 +64,7 @@ class CachedModel:
         key = _key([self._endpoint, self.model, list(messages), schema, max_output_tokens])
         known = self._recall(key)
         if known is not None:
-            return _at_hand(known)
+            return nullcontext(known)
         fresh = self._model.stream(
             messages, schema=schema, schema_name=schema_name, max_output_tokens=max_output_tokens
         )
@@ -101,20 +73,20 @@ class CachedModel:
     @contextmanager
     def _recorded(self, key: str, fresh: AbstractContextManager[Pieces]) -> Iterator[Pieces]:
         with fresh as pieces:
-            recording = _Recording(pieces)
+            recording = Heard(pieces)
             yield recording
             done = recording.completion
         if done.complete and done.finish_reason == "stop" and recording.text.strip():
             self._keep(key, recording.text, done.model)
 
-    def _recall(self, key: str) -> _Known | None:
+    def _recall(self, key: str) -> AtHand | None:
         try:
             with closing(self._connect()) as db:
                 row = db.execute("SELECT text, model FROM reply WHERE key = ?", (key,)).fetchone()
         except (sqlite3.Error, OSError) as error:
             _LOG.warning("answer cache: cannot be read (%s); asking again", error)
             return None
-        return _Known(row[0], Remembered(row[1])) if row else None
+        return AtHand(row[0], Remembered(row[1])) if row else None
 
     def _keep(self, key: str, text: str, model: str | None) -> None:
         try:
@@ -134,11 +106,6 @@ class CachedModel:
         db = sqlite3.connect(self._path, timeout=5)
         db.execute(_SCHEMA)
         return db
-
-
-@contextmanager
-def _at_hand(known: _Known) -> Iterator[Pieces]:
-    yield known
 
 
 def _key(call: Sequence[Any]) -> str:

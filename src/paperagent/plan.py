@@ -60,6 +60,41 @@ class Pieces(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Heard:
+    """Passes a reply's pieces on and keeps their text. Implements `Pieces`."""
+
+    pieces: Pieces
+    text: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        for piece in self.pieces:
+            self.text += piece
+            yield piece
+
+    @property
+    def completion(self) -> Completion:
+        """What the call left behind."""
+        return self.pieces.completion
+
+    @property
+    def free(self) -> bool:
+        """Whether the text was at hand."""
+        return self.pieces.free
+
+
+@dataclass(frozen=True, slots=True)
+class AtHand:
+    """A reply that no call is made for, in one piece. Implements `Pieces`."""
+
+    text: str
+    completion: Completion
+    free: bool = True
+
+    def __iter__(self) -> Iterator[str]:
+        yield self.text
+
+
 class TextModel(Protocol):
     """A chat model behind an endpoint."""
 

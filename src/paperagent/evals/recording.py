@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paperagent.errors import EndpointError, visible
 from paperagent.evals.rows import Call, Row
-from paperagent.plan import Completion, Pieces, TextModel
+from paperagent.plan import AtHand, Heard, Pieces, TextModel
 from paperagent.types import Usage
 
 _EVIDENCE = re.compile(r'("evidence"\s*:\s*)(\[[^\[\]]*\]|"[^"]*")')
@@ -90,7 +90,7 @@ class Recorder:
         self, asked: AbstractContextManager[Pieces], schema_name: str, shown: Mapping[str, str]
     ) -> Iterator[Pieces]:
         with asked as pieces:
-            heard = _Heard(pieces)
+            heard = Heard(pieces)
             try:
                 yield heard
             finally:  # a reply that broke off was said, too
@@ -98,28 +98,7 @@ class Recorder:
                     calls.append(_call(heard, schema_name, shown))
 
 
-@dataclass(slots=True)
-class _Heard:
-    """Passes pieces on and remembers them."""
-
-    pieces: Pieces
-    text: str = ""
-
-    def __iter__(self) -> Iterator[str]:
-        for piece in self.pieces:
-            self.text += piece
-            yield piece
-
-    @property
-    def completion(self) -> Completion:
-        return self.pieces.completion
-
-    @property
-    def free(self) -> bool:
-        return self.pieces.free
-
-
-def _call(heard: _Heard, schema_name: str, shown: Mapping[str, str]) -> Call:
+def _call(heard: Heard, schema_name: str, shown: Mapping[str, str]) -> Call:
     done = heard.completion
     return Call(
         schema_name=schema_name,
@@ -144,16 +123,6 @@ class Said:
     def complete(self) -> bool:
         """Whether the reply was whole."""
         return self.finish_reason in ("stop", "refusal", "content_filter")
-
-
-@dataclass(slots=True)
-class _Told:
-    text: str
-    completion: Said
-    free: bool = True
-
-    def __iter__(self) -> Iterator[str]:
-        yield self.text
 
 
 @dataclass(slots=True)
@@ -211,9 +180,6 @@ class Replayer:
             )
         call = waiting.calls.pop(0)
         self._now.used.append(call)
-        return self._told(call, pointing_anew(call, messages))
-
-    @contextmanager
-    def _told(self, call: Call, text: str) -> Iterator[Pieces]:
         usage = replace(Usage(**call.usage), cost_usd=0.0) if call.usage else Usage(calls=1)
-        yield _Told(text, Said(call.model or self.model, call.finish_reason, usage))
+        said = Said(call.model or self.model, call.finish_reason, usage)
+        return nullcontext(AtHand(pointing_anew(call, messages), said))

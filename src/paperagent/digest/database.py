@@ -119,9 +119,8 @@ class Database:
         self.path.chmod(0o600)  # it holds addresses
         run("PRAGMA journal_mode = WAL")
         run("BEGIN IMMEDIATE")
-        if not run("SELECT count(*) FROM sqlite_schema").fetchone()[
-            0
-        ]:  # another process may have been faster
+        (tables,) = run("SELECT count(*) FROM sqlite_schema").fetchone()
+        if not tables:  # another process may have been faster
             for statement in _SCHEMA.split("\n;\n"):
                 run(statement)
             run(f"PRAGMA application_id = {APPLICATION_ID}")

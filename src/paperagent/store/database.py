@@ -113,9 +113,8 @@ class Database:
         run = self._connection.execute
         run("PRAGMA journal_mode = WAL")
         run("BEGIN IMMEDIATE")
-        if not run("SELECT count(*) FROM sqlite_schema").fetchone()[
-            0
-        ]:  # another process may have been faster
+        (tables,) = run("SELECT count(*) FROM sqlite_schema").fetchone()
+        if not tables:  # another process may have been faster
             for statement in _SCHEMA.split(";\n"):
                 run(statement)
             counters = (

@@ -210,7 +210,7 @@ def remake_collection(home: Path, **changes: object) -> None:
 
     with chromadb.PersistentClient(str(vectors_of(home))) as client:
         held = client.get_collection("papers", embedding_function=None)
-        rows = held.get(include=["embeddings", "metadatas", "documents"])
+        rows = held.get(include=["embeddings", "metadatas"])
         client.delete_collection("papers")
         if changes.get("drop"):
             return
@@ -219,7 +219,7 @@ def remake_collection(home: Path, **changes: object) -> None:
         made = client.create_collection(
             "papers", embedding_function=None, metadata=metadata, configuration=space
         )
-        made.add(**{k: rows[k] for k in ("ids", "embeddings", "metadatas", "documents")})
+        made.add(**{k: rows[k] for k in ("ids", "embeddings", "metadatas")})
 
 
 def newer_chroma(home: Path, version: str = "99.1.0") -> None:
@@ -439,14 +439,14 @@ def test_text_that_chroma_cannot_take_never_reaches_it(tmp_path: Path) -> None:
 
 
 def test_an_id_that_is_there_is_replaced_and_a_bad_vector_refused(home: Path) -> None:
-    """Chroma's `add` would keep the old text, and takes zero vectors."""
+    """Chroma's `add` would keep the old row, and takes zero vectors."""
     index = VectorIndex(vectors_of(home), embedder_id="fake", dim=16)
-    index.put([Item("2601.00001", QUERY, "new", {"title": "t"})])
-    assert index._collection.get(ids=["2601.00001"])["documents"] == ["new"]
+    index.put([Item("2601.00001", QUERY, {"title": "new"})])
+    assert index._collection.get(ids=["2601.00001"])["metadatas"][0]["title"] == "new"
     assert index.count() == COUNT
     for vector in (np.zeros(16), np.full(16, np.nan)):
         with pytest.raises(InputError):
-            index.put([Item("x", vector, "new", {"title": "t"})])
+            index.put([Item("x", vector, {"title": "t"})])
     index.close()
 
 

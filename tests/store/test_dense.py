@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from store_helpers import FakeEmbedder, filled, found, paper
+from store_helpers import FakeEmbedder, Place, fill, filled, found, ingest, paper
 
 from paperagent.errors import StoreError
 from paperagent.store import LocalStore, dense
@@ -44,19 +45,17 @@ def exact(store: LocalStore, vector: np.ndarray, filters: Filters) -> set[str]:
     return set(sorted(cosines, key=lambda i: -cosines[i])[:LIMIT])
 
 
-@pytest.mark.parametrize("route", ["few", "wider", "memory", "blocks"])
+@pytest.mark.parametrize("route", ["cheapest", "wider", "widened", "stored", "blocks"])
 @pytest.mark.parametrize("name", FILTERS)
 def test_every_route_finds_what_an_exact_search_finds(
     home: Path, monkeypatch: pytest.MonkeyPatch, name: str, route: str
 ) -> None:
-    """From the database, by a wider question to Chroma, in memory, and block by block."""
-    if route != "few":
-        monkeypatch.setattr(dense, "_FEW", 0)
-    if route == "memory":
-        monkeypatch.setattr(dense, "_PATIENCE", 0)
+    """By wider and wider questions to Chroma, and from the database at once or block by block."""
+    if route != "cheapest":
+        monkeypatch.setattr(dense, "_PER_RESULT", 0.01 if route.startswith("wide") else math.inf)
+    if route == "widened":
+        monkeypatch.setattr(dense, "_SPARE", 0)
     if route == "blocks":
-        monkeypatch.setattr(dense, "_LARGEST_MATRIX", 0)
-        monkeypatch.setattr(dense, "_WIDEST", 0)
         monkeypatch.setattr(dense, "_BLOCK", 7)
     vector = EMBEDDER.one("we study planning with robotics")
     with LocalStore(home) as store:
@@ -67,9 +66,10 @@ def test_every_route_finds_what_an_exact_search_finds(
             assert len(got) == len(wanted)
 
 
-def test_candidates_are_the_union_of_both_indexes(home: Path) -> None:
+def test_candidates_are_the_union_of_both_indexes(place: Place) -> None:
     """A paper found by words only and one found by vector only are both there, once, with vectors."""
-    with LocalStore(home) as store:
+    with place.open(create=True) as store:
+        fill(store, COUNT, embedder=EMBEDDER)
         vector = EMBEDDER.one(embedded_text(paper(3)))
         candidates = store.candidates(stems=["m250"], vector=vector, limit=1)
         assert sorted(c.paper_id for c in candidates) == [paper(3).paper_id, paper(250).paper_id]
@@ -79,11 +79,10 @@ def test_candidates_are_the_union_of_both_indexes(home: Path) -> None:
             assert np.linalg.norm(candidate.vector) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_text_that_changed_has_no_vector_until_it_is_embedded_again(tmp_path: Path) -> None:
+def test_a_text_that_changed_has_no_vector_until_it_is_embedded_again(place: Place) -> None:
     """A vector never stands for a text that it was not made of."""
-    from store_helpers import ingest
-
-    with filled(tmp_path, 5, embedder=EMBEDDER) as store:
+    with place.open(create=True) as store:
+        fill(store, 5, embedder=EMBEDDER)
         ingest(store, [paper(1, abstract="Something about zebras.")])
         (candidate,) = store.candidates(stems=["zebra"], vector=None)
         assert candidate.vector is None
@@ -95,26 +94,27 @@ def test_a_text_that_changed_has_no_vector_until_it_is_embedded_again(tmp_path: 
         assert candidate.vector @ vector == pytest.approx(1, abs=1e-3)
 
 
-def test_without_vectors_everything_works_by_words(tmp_path: Path) -> None:
+def test_without_vectors_everything_works_by_words(place: Place) -> None:
     """A query's vector is of no use before the first vectors, and no error."""
-    with filled(tmp_path, 5) as store:
+    with place.open(create=True) as store:
+        fill(store, 5)
         assert len(found(store, stems=["studi"], vector=EMBEDDER.one("study"))) == 5
         assert found(store, stems=[], vector=EMBEDDER.one("study")) == set()
         assert store.embedder_id is None
 
 
-def test_a_query_of_another_embedder_is_refused(home: Path) -> None:
+def test_a_query_of_another_embedder_is_refused(place: Place) -> None:
     """The wrong number of dimensions names the fix."""
-    with LocalStore(home) as store, pytest.raises(StoreError, match="run 'paperagent reindex'"):
-        found(store, vector=FakeEmbedder(dim=8).one("study"))
+    with place.open(create=True) as store:
+        fill(store, 5, embedder=EMBEDDER)
+        with pytest.raises(StoreError, match="run 'paperagent reindex'"):
+            found(store, vector=FakeEmbedder(dim=8).one("study"))
 
 
 def test_while_another_process_writes_the_index_the_stored_vectors_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chroma's files are opened by one process at a time: reading them half written ends the process."""
-    from store_helpers import ingest
-
     from paperagent.store import health, indexes
     from paperagent.store.lock import vector_lock
 

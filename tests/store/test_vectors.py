@@ -10,6 +10,7 @@ import pytest
 from store_helpers import FakeEmbedder, run_python
 
 from paperagent.errors import InputError, StoreError
+from paperagent.store import vectors
 from paperagent.store.vectors import Item, VectorIndex, check_version, installed_version
 
 DIM = 16
@@ -19,9 +20,7 @@ EMBEDDER = FakeEmbedder()
 def item(number: int, text: str | None = None) -> Item:
     """Return a row whose vector is that of ``text``."""
     text = text or f"paper number {number}"
-    return Item(
-        f"id-{number}", EMBEDDER.one(text), text, {"title": text, "day": 20260101, "source": ["a", "b"]}
-    )
+    return Item(f"id-{number}", EMBEDDER.one(text), {"title": text, "day": 20260101, "source": ["a", "b"]})
 
 
 @pytest.fixture
@@ -43,11 +42,12 @@ def test_the_nearest_comes_first_with_its_cosine(index: VectorIndex) -> None:
     assert index.query(EMBEDDER.one("x"), 0) == []
 
 
-def test_abstract_and_metadata_are_in_the_collection(index: VectorIndex) -> None:
-    """What Chroma holds is readable by itself; a list stays a list."""
-    index.put([item(1, "the abstract")])
+def test_metadata_is_in_the_collection_and_no_text(index: VectorIndex) -> None:
+    """What Chroma holds is readable by itself; a list stays a list; the text is the library's alone."""
+    index.put([item(1, "the title")])
     held = index._collection.get(ids=["id-1"])
-    assert held["documents"] == ["the abstract"]
+    assert held["documents"] == [None]
+    assert held["metadatas"][0]["title"] == "the title"
     assert held["metadatas"][0]["source"] == ["a", "b"]
     assert held["metadatas"][0]["day"] == 20260101
 
@@ -58,7 +58,7 @@ def test_putting_again_replaces(index: VectorIndex) -> None:
     index.put([item(1, "something new"), item(3)])
     assert index.count() == 3
     assert index.query(EMBEDDER.one("something new"), 1)[0][0] == "id-1"
-    assert index._collection.get(ids=["id-1"])["documents"] == ["something new"]
+    assert index._collection.get(ids=["id-1"])["metadatas"][0]["title"] == "something new"
 
 
 def test_batches_beyond_chromas_limit_are_split(index: VectorIndex) -> None:
@@ -89,7 +89,7 @@ def test_vectors_that_mean_nothing_are_refused(index: VectorIndex, vector: np.nd
     with pytest.raises(InputError):
         index.query(vector, 1)
     with pytest.raises(InputError):
-        index.put([Item("id-2", vector, "text", {"title": "t"})])
+        index.put([Item("id-2", vector, {"title": "t"})])
     assert index.count() == 1
 
 
@@ -180,3 +180,25 @@ def test_an_index_of_another_chroma_names_both_versions(made_by: str, fine: bool
     else:
         with pytest.raises(StoreError, match=f"made by Chroma {made_by}, this is {installed_version()}"):
             check_version(made_by, Path("vectors"))
+
+
+def test_searches_look_more_widely_the_more_there_is(
+    index: VectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the square root of all papers, once that is a tenth more than before; what is set is kept."""
+    monkeypatch.setattr(vectors, "_GRAPH", {**vectors._GRAPH, "ef_search": 10})
+    small = VectorIndex(index._folder.parent / "small", embedder_id="fake", dim=DIM, create=True)
+
+    def width() -> int:
+        return int(small._collection.configuration_json["hnsw"]["ef_search"])
+
+    small.put([item(n) for n in range(120)])
+    small.fit()
+    assert width() == 10
+    small.put([item(n) for n in range(120, 200)])
+    small.fit()
+    assert width() == 14
+    small.reopen()
+    assert width() == 14
+    assert small.reachable() == {f"id-{n}" for n in range(200)}
+    small.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paperagent.store import rows
+from paperagent.store import identity, rows
 from paperagent.store.database import Database
 from paperagent.store.embeddings import Embeddings
 from paperagent.types import Paper
@@ -111,6 +111,6 @@ def _arrival(row: Sequence[Any], aliases: Iterable[str], *, new: bool) -> Arriva
 
     terms, half = row[-2:]
     vector = None if half is None else np.frombuffer(half, "<f2").astype(np.float32)
-    former = sorted(a if a.startswith("doi:") else a.partition(":")[2] for a in aliases)
+    former = sorted(map(identity.plain_name, aliases))
     names = tuple(dict.fromkeys([row[0], *former]))
     return Arrival(rows.paper_of(row[:_PAPERS]), rows.unpack_terms(terms), vector, names, new)

@@ -227,7 +227,7 @@ class VectorCatchUp:
     def _items(self, changes: Sequence[Change]) -> list[Item]:
         numbers, matrix = self._library.embeddings.load(self._number, self._dim, [c.row for c in changes])
         vectors = dict(zip(numbers.tolist(), matrix, strict=True))
-        return [Item(c.paper.paper_id, vectors[c.row], c.paper.abstract, _metadata(c)) for c in changes]
+        return [Item(c.paper.paper_id, vectors[c.row], _metadata(c)) for c in changes]
 
 
 def reconnect(library: Library, index: VectorIndex) -> int:

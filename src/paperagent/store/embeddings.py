@@ -88,12 +88,6 @@ class Embeddings:
                 found += connection.execute(query, part).fetchall()
         return _matrix(found, base, dim)
 
-    def pages(self, number: int, dim: int) -> Iterator[tuple[NDArray[np.int64], Matrix]]:
-        """Yield rows and vectors of everything that has one, 5,000 at a time."""
-        base = self.base(number)
-        for page in self._raw(number):
-            yield _matrix(page, base, dim)
-
     def _raw(self, number: int) -> Iterator[list[tuple[int, bytes]]]:
         base = self.base(number)
         last = base - 1

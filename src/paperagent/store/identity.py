@@ -64,6 +64,11 @@ def aliases(paper: Paper) -> list[str]:
     return names
 
 
+def plain_name(alias: str) -> str:
+    """Return the id that an alias of `aliases` stands for: a DOI keeps its prefix, which belongs to it."""
+    return alias if alias.startswith("doi:") else alias.partition(":")[2]
+
+
 def lookup_names(paper_id: str) -> tuple[str, str, str]:
     """Return the aliases under which a former id of a paper may be kept."""
     return f"id:{paper_id}", f"arxiv:{paper_id}", paper_id

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from paperagent.errors import StoreError, StoreLockedError, visible
 from paperagent.store import catchup
 from paperagent.store.catchup import Progress, VectorCatchUp, reconnect
-from paperagent.store.dense import Dense, Found
+from paperagent.store.dense import Found, Stored, nearest
 from paperagent.store.faults import shown
 from paperagent.store.home import LEXICAL, VECTORS, writable
 from paperagent.store.lexical import LexicalIndex
@@ -38,7 +38,6 @@ class Indexes:
         self._lock = threading.RLock()
         self._lexical: LexicalIndex | None = None
         self._vectors: VectorIndex | None = None
-        self._dense: tuple[int, Dense] | None = None
         self._seen = -1
         """The vector generation that the open vector index shows."""
         self._retry = 0.0
@@ -63,7 +62,6 @@ class Indexes:
             if self._vectors is not None:
                 self._vectors.close()
             self._vectors = None
-            self._dense = None
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -86,8 +84,6 @@ class Indexes:
                 self._lexical = self._open_lexical()
             elif self._library.db.changed():
                 self._lexical.reload()
-                if self._dense:
-                    self._dense[1].forget()
             return self._lexical
 
     def _open_lexical(self) -> LexicalIndex:
@@ -146,13 +142,10 @@ class Indexes:
                 f"{vector.size}; run 'paperagent reindex'"
             )
         with self._lock:
-            if self._dense is None or self._dense[0] != number:
-                self._dense = number, Dense(self._library, number=number, dim=dim)
             index = self._open_vectors(embedder_id, dim)
             # Under the lock: a thread that writes would close the index in the middle of the search.
-            return number, self._dense[1].search(
-                vector, limit=limit, filters=filters, lexical=lexical, index=index
-            )
+            stored = Stored(self._library, number, dim)
+            return number, nearest(vector, stored, limit=limit, filters=filters, lexical=lexical, index=index)
 
     def _open_vectors(self, embedder_id: str, dim: int) -> VectorIndex | None:
         """Return the vector index, fresh where it can be.
@@ -213,6 +206,7 @@ class Indexes:
             catch_up = VectorCatchUp(self._library, index, embedder)
             try:
                 added = catch_up.run(folder=self.folders[1], batch=batch, progress=progress)
+                index.fit()
             finally:
                 self._retry = 0.0
         self.lexical_for_writing()

@@ -156,10 +156,6 @@ class Library:
             found += self._all(query, (base, *part))
         return found
 
-    def days(self) -> list[tuple[int, int]]:
-        """Return row and day of every paper, earliest first; 0 stands for no day."""
-        return self._all("SELECT row, coalesce(day, 0) FROM facts ORDER BY day")
-
     def admitted(self, paper_ids: Sequence[str], filters: Filters) -> list[str]:
         """Return those ids that lie inside ``filters``, in the order given."""
         clauses, limits = _where(filters)

@@ -1,4 +1,7 @@
-"""The vector index: one Chroma collection of abstracts, metadata and our own vectors.
+"""The vector index: one Chroma collection of our own vectors of the abstracts, with title, day and tags.
+
+The texts stay in the library, whole and once: as Chroma's documents nothing would read them, and they
+would cost 11 kB a paper, of 12, and three quarters of the time.
 
 What Chroma 1.5.9 does by itself and must not do here: read ``./.env``, make a new database where
 the old one is lost, download a model, serve an outdated index after another process wrote.
@@ -6,7 +9,9 @@ the old one is lost, download a model, serve an outdated index after another pro
 
 from __future__ import annotations
 
+import math
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,9 +33,11 @@ if TYPE_CHECKING:
 COLLECTION = "papers"
 _GRAPH = {"space": "cosine", "max_neighbors": 24, "ef_construction": 200, "ef_search": 250}
 """Of 74,728 papers Chroma's defaults find .85 of the 100 nearest to a question and leave three unreachable;
-these find .97 and reach all, in 2.6 ms a query instead of 1.7."""
+these find .97 and reach all, in 2.6 ms a query instead of 1.7. `VectorIndex.fit` raises ``ef_search``."""
 LARGEST_BATCH = 2_000
 """Chroma takes 5,461 at most; smaller ones cost nothing."""
+_STEP = 1.1
+"""So much wider is worth a change of the settings."""
 _OPENING = threading.Lock()
 _open_paths: set[str] = set()
 
@@ -41,7 +48,6 @@ class Item:
 
     paper_id: str
     vector: NDArray[np.floating]
-    abstract: str
     metadata: dict[str, str | int | list[str]]
 
 
@@ -141,9 +147,21 @@ class VectorIndex:
                 self._collection.add(
                     ids=ids,
                     embeddings=vectors,
-                    documents=[item.abstract for item in part],
                     metadatas=[item.metadata for item in part],
                 )
+
+    def fit(self) -> None:
+        """Let searches look as widely as the number of papers asks for: at its square root of them.
+
+        Of 250,000 papers 250 find .97 of the 10 nearest in 2.9 ms, 500 find .995 in 4.1 ms.
+        """
+        with self._lock, _chroma(self._what):
+            held = self._collection.configuration_json["hnsw"]["ef_search"]
+            wanted = math.isqrt(self._collection.count())
+            if wanted > _STEP * held:
+                with warnings.catch_warnings():  # of "legacy" collections, which are all that bring vectors
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    self._collection.modify(configuration={"hnsw": {"ef_search": wanted}})
 
     def delete(self, paper_ids: Sequence[str]) -> None:
         """Drop those of the papers that the index holds."""

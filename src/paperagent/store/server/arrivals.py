@@ -51,13 +51,16 @@ def _arrivals(shelf: Shelf, records: Iterable[Record], *, new: Callable[[Record]
     listed = list(records)
     held = shelf.held()
     vectors = held.get((r.id for r in listed), vectors=True) if held else {}
+    former = shelf.former(paper_of(record).paper_id for record in listed)
     found = []
     for record in listed:
         paper, embedded = paper_of(record), vectors.get(record.id)
         same = embedded is not None and embedded.metadata.get("text") == record.metadata["text"]
         vector = np.array(embedded.vector, np.float32) if embedded and same else None
-        # The DOI is a name too: what was sent under it is not sent again.
-        names = (paper.paper_id, *([f"doi:{paper.doi}"] if paper.doi else []))
+        # A DOI is a name too: what was sent under any name is not sent again.
+        also = {*former.get(paper.paper_id, ()), *([f"doi:{paper.doi}"] if paper.doi else [])}
         terms = term_ids(rows.stems_of(paper))
-        found.append(Arrival(paper, terms, vector, tuple(dict.fromkeys(names)), new(record)))
+        found.append(
+            Arrival(paper, terms, vector, tuple(dict.fromkeys([paper.paper_id, *sorted(also)])), new(record))
+        )
     return sorted(found, key=lambda arrival: arrival.paper_id)

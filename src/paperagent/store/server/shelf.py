@@ -19,7 +19,7 @@ from zlib import crc32
 from paperagent.errors import StoreError, visible
 from paperagent.store import identity
 from paperagent.store.identity import content_hash
-from paperagent.store.server.collection import FLAT, Collection, Record
+from paperagent.store.server.collection import FLAT, Collection, Record, parts
 from paperagent.store.server.connection import Connection, RefusedError
 from paperagent.store.server.counts import Counts
 from paperagent.store.server.records import digest, paper_of, record_id
@@ -224,8 +224,29 @@ class Shelf:
             note = held.get(was(name))
             others = note.metadata["owners"] if note and name.startswith("title:") else []
             owners = list(dict.fromkeys([owner, *others]))
-            records.append(Record(was(name), "", {"kind": "was", "owners": owners}))
+            metadata: dict[str, Any] = {"kind": "was", "owners": owners}
+            if not name.startswith("title:"):
+                metadata["owner"] = owner  # by which `former` finds the note
+            records.append(Record(was(name), name, metadata))
         self.notes.put(records)
+
+    def former(self, paper_ids: Iterable[str]) -> dict[str, list[str]]:
+        """Return the other ids that papers had, by present id."""
+        found: dict[str, list[str]] = {}
+        present = {paper_id: paper_id for paper_id in paper_ids}
+        for _ in range(_HOPS):
+            earlier: dict[str, str] = {}
+            for part in parts(present, self.quotas.batch):
+                for note in self.notes.matching(where={"owner": {"$in": part}}):
+                    now = present[note.metadata["owner"]]
+                    name = identity.plain_name(note.document)
+                    if name != now and name not in found.setdefault(now, []):
+                        found[now].append(name)
+                        earlier[name] = now
+            if not earlier:
+                break
+            present = earlier
+        return found
 
     def keep_versions(self, papers: Iterable[Paper]) -> None:
         """Keep texts that are replaced: citations of them stay checkable."""

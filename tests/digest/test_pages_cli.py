@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from test_issue_render import URL, Page
 
+from paperagent import config
 from paperagent.cli import main
+from paperagent.digest_desk import DigestDesk
 
 
 @pytest.fixture
@@ -102,3 +105,20 @@ def test_without_a_library_nothing_is_created(capsys: pytest.CaptureFixture[str]
     assert main(["digest", "preview"]) == 5
     assert main(["digest", "archive", "public"]) == 5
     assert not list(Path().iterdir())
+
+
+def test_the_papers_of_an_issue_are_exported(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A built issue is named by its period; one that was not built is a mistake, and so is a lone reader."""
+    assert main(["digest", "build", *days(library)]) == 0
+    with DigestDesk(config.load()) as desk:
+        (issue,) = desk.public_issues()
+    capsys.readouterr()
+    assert main(["export", "-f", "jsonl", "--issue", issue.period]) == 0
+    exported = {json.loads(line)["paper_id"] for line in capsys.readouterr().out.splitlines()}
+    assert exported == set(issue.papers)
+    assert len(exported) > 5
+    assert main(["export", "--issue", "2001-W01"]) == 2
+    assert "'digest list' shows them" in capsys.readouterr().err
+    assert main(["export", "--issue", "2001-W01", "--for", "who@example.org"]) == 2
+    assert main(["export", "--for", "who@example.org"]) == 2
+    assert main(["export", "--issue", "2001-W01", "--ids", "2601.00001"]) == 2

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperagent.commands.options import Folder, common, filters, limits, top_k
+from paperagent.commands.options import Folder, Words, common, filters, limits, top_k
 from paperagent.commands.session import Session
+from paperagent.commands.subscribers import opened
+from paperagent.errors import InputError, visible
 
 if TYPE_CHECKING:
     from paperagent.app import PaperAgent
@@ -25,6 +26,10 @@ FORMATS = ("bibtex", "ris", "markdown", "jsonl", "notes")
 @click.option(
     "--sources-of", type=Folder(), metavar="ANSWER.json", help="The papers cited by a saved ask --json."
 )
+@click.option(
+    "--issue", type=Words(), metavar="PERIOD", help="The papers of a built issue, such as 2026-W26's."
+)
+@click.option("--for", "reader", type=Words(), metavar="EMAIL", help="Of --issue: this reader's.")
 @click.option("-f", "--format", "form", type=click.Choice(FORMATS), default="bibtex", show_default=True)
 @click.option(
     "--out", type=Folder(), help="Write to this file instead of standard output; for notes, the folder."
@@ -45,15 +50,10 @@ def export(session: Session, /, query: tuple[str, ...], **given: Any) -> None:
     if given["form"] == "notes" and given["out"] is None:
         raise click.UsageError("--format notes: needs a folder; give --out FOLDER")
 
+    if given["reader"] and not given["issue"]:
+        raise click.UsageError("--for: says whose issue; give --issue PERIOD too")
     within = limits(given)
-    chosen = [
-        n
-        for n, on in (("QUERY", query), ("--ids", given["ids"]), ("--sources-of", given["sources_of"]))
-        if on
-    ]
-    if len(chosen) > 1:
-        raise click.UsageError(f"{' and '.join(chosen)}: cannot combine; give one of them")
-    named = _ids(given["ids"], given["sources_of"])
+    named = _named(session, query, given)
     with session.agent(top_k=given["top_k"]) as agent:
         papers = _papers(agent, " ".join(query), named, within)
         if given["form"] == "notes":
@@ -77,14 +77,35 @@ def _notes(papers: Iterable[Paper], given: dict[str, Any]) -> None:
     sys.stdout.write(f"{written:,} notes written{left}\n")
 
 
-def _ids(ids: tuple[str, ...], answer: Path | None) -> list[str] | None:
+def _named(session: Session, query: tuple[str, ...], given: dict[str, Any]) -> list[str] | None:
+    """Return the ids that one of the options names; None where none does."""
     from paperagent.export import cited_ids
 
-    if answer is not None:
-        return cited_ids(answer)
-    if not ids:
-        return None
-    found = [part.strip() for text in ids for part in text.split(",") if part.strip()]
+    options = {"--ids": "ids", "--sources-of": "sources_of", "--issue": "issue"}
+    chosen = [*(["QUERY"] if query else []), *(name for name, key in options.items() if given[key])]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)}: cannot combine; give one of them")
+    if given["sources_of"] is not None:
+        return cited_ids(given["sources_of"])
+    if given["issue"]:
+        return _shown_in(session, given["issue"], given["reader"])
+    return _ids(given["ids"]) if given["ids"] else None
+
+
+def _shown_in(session: Session, period: str, reader: str | None) -> list[str]:
+    """Return the ids of the papers of a built issue: nobody's in particular, or a reader's."""
+    with opened(session) as desk:
+        number = desk.subscribers.find(reader).id if reader else 0
+        if number not in desk.ledger.frozen_for(period):
+            whose = f" for {visible(reader, limit=80)}" if reader else ""
+            raise InputError(
+                f"--issue: none of {visible(period, limit=60)}{whose} was built; 'digest list' shows them"
+            )
+        return list(desk.ledger.issue(f"{period}/{number}").papers)
+
+
+def _ids(texts: tuple[str, ...]) -> list[str]:
+    found = [part.strip() for text in texts for part in text.split(",") if part.strip()]
     if not found:
         raise click.UsageError("--ids: is empty; give ids separated by commas")
     return list(dict.fromkeys(found))

@@ -17,7 +17,9 @@ from paperagent import ConfigError, PaperAgent
 from paperagent import batch_embed as module
 from paperagent.batch_embed import digest
 from paperagent.bulk import SETTING
+from paperagent.cli import main
 from paperagent.errors import EndpointError
+from paperagent.feeds.jsonl import dump
 from paperagent.testing import Reply, Request, ScriptedServer, error_reply, fake_vector
 
 sys.path.append(str(Path(__file__).parent / "store"))
@@ -142,6 +144,29 @@ def test_a_backlog_is_sent_waited_for_and_collected(agent: PaperAgent, server: B
     check(agent, 40)
     assert agent.embed(by="batch").embedded == 0
     assert len(server.batches) == 1
+
+
+def test_an_ingest_sends_and_collects_them_too(
+    agent: PaperAgent,
+    server: BatchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`ingest --batch` reads, sends what waits, and collects what is back, as `embed --batch` does."""
+    monkeypatch.setenv("PAPERAGENT_HOME", str(agent.settings.home))
+    monkeypatch.setenv("PAPERAGENT_EMBEDDER", EMBEDDER)
+    monkeypatch.setenv("CI", "true")
+    more = agent.settings.home.parent / "more.jsonl"
+    more.write_text("".join(f"{dump(p)}\n" for p in papers(50)))
+    assert main(["ingest", str(more), "--batch", "--json"]) == 0
+    sent = json.loads(capsys.readouterr().out)
+    assert (sent["new"], sent["vectors"]) == (10, {"added": 0, "pending": 50})
+    assert "waiting for 1 batches" in sent["notes"][-1]
+    server.finish("batch-0")
+    assert main(["ingest", str(more), "--batch", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["vectors"] == {"added": 50, "pending": 0}
+    check(agent, 50)
+    assert main(["ingest", str(more), "--batch", "--no-vectors"]) == 2
 
 
 def test_a_big_backlog_is_cut_into_batches(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ from paperagent.types import FeedReport, IngestReport
 @click.option("--anew", is_flag=True, help="Read a service from its beginning, wherever it stopped.")
 @click.option("--date", "day", type=Day(), help="The day the feed listed its papers, where it does not say.")
 @click.option("--no-vectors", is_flag=True, help="Leave the vectors for later; words are searchable at once.")
+@click.option("--batch", is_flag=True, help="Vectors by OpenAI's Batch API, as embed --batch.")
 @click.option("--shard", metavar="I/N", help="Read the I-th of N shares only: N processes fill one library.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @as_json
@@ -41,7 +43,7 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
         raise click.UsageError("--json and --quiet: cannot combine; give one of them")
     _check_sources(sources, given)
     quiet = given["quiet"]
-    shared = {"vectors": not given["no_vectors"], "anew": given["anew"]}
+    shared = {"vectors": not (given["no_vectors"] or given["batch"]), "anew": given["anew"]}
     with session.agent() as agent, progress_bar(quiet=quiet or given["as_json"]) as progress:
         try:
             if sources:
@@ -50,6 +52,10 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
                 )
             else:
                 report = agent.ingest_followed(given["follow_file"], progress=progress, **shared)
+            if given["batch"]:
+                sent = agent.embed(by="batch", progress=progress)
+                notes = (*report.notes, *sent.notes)
+                report = replace(report, embedded=sent.embedded, pending=sent.pending, notes=notes)
         except PaperAgentError as error:
             if not quiet and error.report is not None and len(error.report.feeds) > 1:
                 show(error.report.to_dict, _report(error.report), as_json=given["as_json"])
@@ -59,6 +65,10 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
 
 
 def _check_sources(sources: tuple[str, ...], given: dict[str, Any]) -> None:
+    for option in ("no_vectors", "shard"):
+        if given["batch"] and given[option]:
+            name = option.replace("_", "-")
+            raise click.UsageError(f"--batch and --{name}: cannot combine; give one of them")
     following = given["follow"] or given["follow_file"]
     if following and sources:
         raise click.UsageError("SOURCE and --follow: cannot combine; give one of them")

@@ -130,8 +130,8 @@ class LocalStore:
 
     def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, dict[str, int]]:
         """Return number of papers, mean number of terms a paper, and how many papers hold each stem."""
-        frequencies = self.indexes.lexical().doc_freq(stems)
-        papers = self.library.count()
+        lexical = self.indexes.lexical()
+        frequencies, papers = lexical.doc_freq(stems), lexical.count
         # A replaced paper counts twice until the index has merged it away.
         known = {stem: min(n, papers) for stem, n in zip(stems, frequencies, strict=True)}
         return papers, self.library.length() / papers if papers else 0.0, known

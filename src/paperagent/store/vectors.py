@@ -36,6 +36,8 @@ _GRAPH = {"space": "cosine", "max_neighbors": 24, "ef_construction": 200, "ef_se
 these find .97 and reach all, in 2.6 ms a query instead of 1.7. `VectorIndex.fit` raises ``ef_search``."""
 LARGEST_BATCH = 2_000
 """Chroma takes 5,461 at most; smaller ones cost nothing."""
+_PAGE = 50_000
+"""Ids read at once: Chroma counts its way to each page from the first row."""
 _STEP = 1.1
 """So much wider is worth a change of the settings."""
 _OPENING = threading.Lock()
@@ -193,7 +195,7 @@ class VectorIndex:
         """Return the ids that Chroma's database holds."""
         found: set[str] = set()
         with self._lock, _chroma(self._what):
-            while page := self._collection.get(limit=LARGEST_BATCH, offset=len(found), include=[])["ids"]:
+            while page := self._collection.get(limit=_PAGE, offset=len(found), include=[])["ids"]:
                 found.update(page)
         return found
 

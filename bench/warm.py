@@ -99,12 +99,12 @@ def _queries(shared: Path, agent: PaperAgent) -> list[str]:
     questions = [row["question"] for row in rows if not row.get("history")]
     rng = random.Random(5)  # noqa: S311 - the same queries in every run
     titles = rng.sample([p.title for p in agent.papers()], SEARCHES)
-    found = list(dict.fromkeys([*questions, *(_mangled(t, rng) for t in titles)]))[:SEARCHES]
+    found = list(dict.fromkeys([*questions, *(mangled(t, rng) for t in titles)]))[:SEARCHES]
     rng.shuffle(found)
     return found
 
 
-def _mangled(title: str, rng: random.Random) -> str:
+def mangled(title: str, rng: random.Random) -> str:
     """Return a title as one remembers it: words left out and, one time in ten, a letter too."""
     words = [w for w in title.split() if rng.random() < 0.75] or title.split()
     if rng.random() < 0.1:

@@ -284,6 +284,14 @@ def test_the_commands_keep_and_follow_feeds(
     assert main(["feeds", "remove", "hf-daily:2026-W47"]) == 2
 
 
+def test_a_service_is_read_by_one_process(capsys: pytest.CaptureFixture[str]) -> None:
+    """Shares of a service would fetch all of it once each: refused, with what to share instead."""
+    assert main(["ingest", "arxiv-oai:cs", "--shard", "1/2"]) == 2
+    error = capsys.readouterr().err
+    assert "arxiv-oai:cs: one process reads a service" in error
+    assert "embed --shard I/N" in error
+
+
 @pytest.mark.parametrize("arguments", [[], ["--follow", "x.txt"]])
 def test_ingest_wants_sources_or_follow(arguments: list[str]) -> None:
     """Neither and both are mistakes of usage."""

@@ -117,7 +117,12 @@ class Gatherer:
             tally.reports.append(self._take(feed.records))
 
     def _live(self, found: Live, tally: _Tally) -> None:
-        key = f"{_STATE}{found.source}" + (f"#{self._reading.shard}" if self._reading.shard else "")
+        if self._reading.shard is not None:  # each share would fetch all of it, from one polite connection
+            raise InputError(
+                f"{_label(found.source)}: one process reads a service; leave out --shard, "
+                "and share its embedding: 'paperagent embed --shard I/N'"
+            )
+        key = f"{_STATE}{found.source}"
         state = {} if self._reading.anew else self._kept(key)
         if self._opened is None:
             self._opened = self._client()

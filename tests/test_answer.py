@@ -169,6 +169,17 @@ def test_a_follow_up_is_searched_in_context(encoder: FakeEncoder | None) -> None
     assert found.hits[0].paper_id == "lamps"
 
 
+def test_it_is_what_the_last_turn_named() -> None:
+    """Though two other papers are about what accuracy costs, and hold more of the question's words."""
+    agent, question = sample_library.model_agent(), "and what does it cost in accuracy?"
+    assert not agent.ask(question).citations[0].title.startswith("Tindersift")
+    for turn in (
+        ("What is Tindersift?", ""),
+        ("Which filter is best?", "Tindersift is. [1]"),
+    ):
+        assert agent.ask(question, history=[turn]).citations[0].title.startswith("Tindersift")
+
+
 def test_a_change_of_topic_is_not_held_back() -> None:
     """A question that stands alone is not dragged to the earlier topic."""
     history = (("What is Quorvex?", "Quorvex is a dim lamp for owls."),)

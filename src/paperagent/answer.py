@@ -218,10 +218,9 @@ class Pipeline:
         query, stats = self._query(text, self._vector(text, encoded))
         candidates = list(self._nominate(query, request.filters, request.k))
         ranked = retrieve.rank(candidates, query, stats)
-        context = None
-        if request.history and (
-            conversation.refers_back(text) or retrieve.gap(ranked or [_NONE]) < FOLLOW_UP_GAP
-        ):
+        context, naming = None, text
+        leans = bool(request.history) and conversation.refers_back(text)
+        if request.history and (leans or retrieve.gap(ranked or [_NONE]) < FOLLOW_UP_GAP):
             wider = conversation.in_context(text, request.history)
             context = self._encoder.encode([wider])[0] if self._encoder else None
             query_wide, stats_wide = self._query(wider, self._vector(wider, context))
@@ -229,7 +228,8 @@ class Pipeline:
             ranked = retrieve.blend(
                 retrieve.rank(candidates, query, stats), retrieve.rank(candidates, query_wide, stats_wide)
             )
-        hits = self._with_named(text, ranked, candidates, max(request.k, POOL))
+            naming = wider if leans else text  # "it" may be what the last turn named
+        hits = self._with_named(naming, ranked, candidates, max(request.k, POOL))
         return Found(
             tuple(hits), stats, encoded, context, _sides_agree(ranked), retrieve.gap(ranked or [_NONE])
         )

@@ -30,6 +30,8 @@ _SPARE = 1.25
 _PER_RESULT = 3.5
 """Stored vectors that are compared in the time of one result of Chroma: 2.6 µs against 9."""
 _WIDENING = 4
+"""How much more is asked for where too few were inside. Then a quarter of ``limit`` is enough: what the filter
+admits lies far from the question, and those found are the nearest of it."""
 _BLOCK = 20_000
 
 
@@ -67,12 +69,13 @@ def nearest(
         return Found(ids=[paper_id for paper_id, _ in index.query(vector, limit)])
     admitted = lexical.count_matching(filters)
     wanted = math.ceil(limit * _SPARE * lexical.count / max(1, admitted)) + limit // 4
+    enough = limit
     while wanted * _PER_RESULT < admitted:
         ids = [paper_id for paper_id, _ in index.query(vector, wanted)]
         inside = stored.library.admitted(ids, filters)
-        if len(inside) >= limit:
+        if len(inside) >= enough:
             return Found(ids=inside[:limit])
-        wanted *= _WIDENING
+        wanted, enough = wanted * _WIDENING, limit // _WIDENING
     return Found(rows=_scan(vector, stored, limit, lexical.matching(filters)))
 
 

@@ -137,6 +137,28 @@ def test_feeds_before_a_bad_one_are_kept(agent: PaperAgent, tmp_path: Path) -> N
     assert agent.get("2601.00001").title == "A Lamp for Owls"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2601.00001",
+        "arXiv:2601.00001v3",
+        "https://arxiv.org/abs/2601.00001",
+        "10.5555/OWL",
+        "https://doi.org/10.5555/owl",
+    ],
+)
+def test_a_paper_is_got_by_its_id_in_any_writing(agent: PaperAgent, tmp_path: Path, written: str) -> None:
+    """As people copy ids: with a prefix, a version, or as an address."""
+    paper = {
+        "id": "2601.00001",
+        "doi": "10.5555/owl",
+        "title": "A Lamp for Owls",
+        "abstract": "Owls like lamps.",
+    }
+    agent.ingest(sample_library.write_jsonl(tmp_path / "one.jsonl", [paper]))
+    assert agent.get(written).title == "A Lamp for Owls"
+
+
 def test_progress_is_told(home: Path) -> None:
     """Stages are named, and what is done never falls."""
     told: list[tuple[str, int, int | None]] = []

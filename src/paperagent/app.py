@@ -410,14 +410,14 @@ class PaperAgent:
             answerer.search("warm", k=1, filters=Filters())
 
     def get(self, paper_id: str) -> Paper:
-        """Return one paper by its id or an alias of it.
+        """Return one paper by its id or an alias of it; an arXiv id or DOI in any way of writing it.
 
         Raises:
             PaperNotFoundError: the library has no such paper.
         """
-        if not isinstance(paper_id, str):
-            raise InputError(f"paper_id: must be str, got {type(paper_id).__name__}")
-        paper = self._open().get(paper_id)
+        names = arguments.paper_ids(paper_id)
+        held = self._open().get_many(names)
+        paper = next((held[name] for name in names if name in held), None)
         if paper is None:
             raise PaperNotFoundError(
                 f"paper: no paper with the id {visible(paper_id, limit=80)}; `paperagent search` shows ids"

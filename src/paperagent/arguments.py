@@ -32,6 +32,16 @@ def home(home: str | Path | None) -> Path | None:
     return Path(text).expanduser().absolute()
 
 
+def paper_ids(given: str) -> list[str]:
+    """Return the ids that a text may mean: itself, and the arXiv id or DOI that it is a way to write of."""
+    from paperagent.feeds import ids
+
+    if not isinstance(given, str):
+        raise InputError(f"paper_id: must be str, got {type(given).__name__}")
+    arxiv, doi = ids.arxiv_id(given), ids.doi(given)
+    return list(dict.fromkeys([given, *([arxiv.id] if arxiv else []), *([f"doi:{doi}"] if doi else [])]))
+
+
 def sources(given: str | Path | Iterable[str | Path]) -> list[str | Path]:
     """Return the feeds to read: one, or several in their order."""
     listed = given if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else [given]

@@ -30,8 +30,8 @@ _SPARE = 1.25
 _PER_RESULT = 3.5
 """Stored vectors that are compared in the time of one result of Chroma: 2.6 µs against 9."""
 _WIDENING = 4
-"""How much more is asked for where too few were inside. Then a quarter of ``limit`` is enough: what the filter
-admits lies far from the question, and those found are the nearest of it."""
+"""How much more is asked for where too few were inside. Then a quarter of ``limit`` is enough: what the
+filter admits lies far from the question, and those found are the nearest of it."""
 _BLOCK = 20_000
 
 

@@ -22,7 +22,7 @@ from test_dense import FILTERS
 
 from paperagent.errors import ConfigError, InputError, StoreError
 from paperagent.store import Shard, content_hash
-from paperagent.store.server import Address, ServerStore
+from paperagent.store.server import Address, ServerStore, shelf
 from paperagent.store.server.address import CLOUD
 from paperagent.text import analyse
 from paperagent.types import Filters, Paper, Skipped
@@ -327,6 +327,21 @@ def test_doctor_finds_a_damaged_paper_and_a_wrong_count(own: ServerPlace) -> Non
         health = store.doctor(repair=True)
         assert health.failed() == {"papers"}
         assert paper(4).paper_id in next(c.detail for c in health.checks if c.name == "papers")
+
+
+def test_searches_look_more_widely_the_more_there_is(
+    own: ServerPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collection's width follows the number of papers, and the server keeps it."""
+    monkeypatch.setattr(shelf, "GRAPH", {**shelf.GRAPH, "ef_search": 5})
+    for count, width in ((20, 5), (100, 10)):
+        with own.open(create=True) as store:
+            fill(store, count, embedder=EMBEDDER)
+        with own.open() as store:
+            held = store._shelf.held()
+            assert held is not None
+            assert held.configuration["hnsw"]["ef_search"] == width
+            assert len(found(store, vector=EMBEDDER.one("study of graphs"), limit=count)) == count
 
 
 def test_a_digest_finds_what_a_period_brought(own: ServerPlace) -> None:

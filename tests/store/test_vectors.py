@@ -186,7 +186,7 @@ def test_searches_look_more_widely_the_more_there_is(
     index: VectorIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the square root of all papers, once that is a tenth more than before; what is set is kept."""
-    monkeypatch.setattr(vectors, "_GRAPH", {**vectors._GRAPH, "ef_search": 10})
+    monkeypatch.setattr(vectors, "GRAPH", {**vectors.GRAPH, "ef_search": 10})
     small = VectorIndex(index._folder.parent / "small", embedder_id="fake", dim=DIM, create=True)
 
     def width() -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from paperagent.store.server.connection import Connection, NotFoundError
+from paperagent.store.vectors import search_width
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,20 @@ class Collection:
         """Return the collection of that name, made with ``settings`` where there is none."""
         body = {"name": name, "get_or_create": True, **settings}
         return cls(connection, connection.ask("POST", "/collections", body))
+
+    def fit(self) -> None:
+        """Let searches look as widely as the number of records asks for, where there is a graph to search."""
+        held = (self.configuration.get("hnsw") or {}).get("ef_search")
+        if held is None:
+            return
+        wanted = search_width(self.count(), held)
+        if wanted != held:
+            body = {"new_configuration": {"hnsw": {"ef_search": wanted}}}
+            self.connection.ask("PUT", self._path, body)
+            self.configuration = {
+                **self.configuration,
+                "hnsw": {**self.configuration["hnsw"], "ef_search": wanted},
+            }
 
     def drop(self) -> None:
         """Delete the collection with all it holds."""

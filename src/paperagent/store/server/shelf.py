@@ -23,11 +23,11 @@ from paperagent.store.server.collection import FLAT, Collection, Record, parts
 from paperagent.store.server.connection import Connection, RefusedError
 from paperagent.store.server.counts import Counts
 from paperagent.store.server.records import digest, paper_of, record_id
+from paperagent.store.vectors import GRAPH
 from paperagent.types import Paper
 
 SPARSE = "words"
 """The metadata key of the sparse vector, on servers that search by it."""
-_GRAPH = {"space": "cosine", "max_neighbors": 24, "ef_construction": 200, "ef_search": 250}
 _ACTIVE = "active"
 _FRESH_SECONDS = 10.0
 """For so long a reader trusts that no other process has changed the embedder."""
@@ -122,7 +122,7 @@ class Shelf:
         except RefusedError as refusal:  # a single server: "Sparse vector indexing is not enabled in local"
             if "parse vector" not in refusal.said:
                 raise
-        graph = {"hnsw": _GRAPH}
+        graph = {"hnsw": GRAPH}
         return Collection.make(self.connection, name, metadata=metadata, configuration=graph)
 
     # --- papers ---

@@ -214,6 +214,8 @@ class ServerStore:
         """
         size = batch or self._shelf.quotas.batch
         added = embedding.catch_up(self._shelf, embedder, size=size, shard=shard, progress=progress)
+        if added and (held := self._shelf.held()) is not None:
+            held.fit()
         return added, self._shelf.waiting.count()
 
     def reindex(

@@ -245,7 +245,7 @@ NOTES = """- **bare engines**: one query embedding by onnxruntime, one tantivy s
   the same files, called directly, in turn with ours.
 - **memory** is read after twenty searches and an answer; what is not its own are pages of its files, which
   the system takes back when it needs them.
-- **nearest found**: 60 queries against an exact comparison with all stored vectors.
+- **nearest found**: 120 queries against an exact comparison with all stored vectors.
 - **stored vectors**: embedding itself takes the same time for each paper whatever the size
   (`bench/ingest.py`). Rebuilding the vector index is the same work: the sum of the steps of this row.
 - **a whole process** starts Python, loads the model and opens the indexes: what grows is Chroma reading

@@ -31,7 +31,7 @@ Row = dict[str, Any]
 SHARES = (0.02, 0.1, 0.3, 0.5, 0.9)
 """How much of the library the date filters admit."""
 CATEGORY = "cs.CL"
-SEARCHES, FILTERED, ASKS, RECALLS, DEPTH = 200, 60, 40, 60, 100
+SEARCHES, FILTERED, ASKS, RECALLS, DEPTH = 200, 60, 40, 120, 100
 BLOCK = 5_000
 COPIES = 15
 """How often a real paper may occur: a million papers, and those that are added as a day."""
@@ -179,7 +179,8 @@ def _share(
     ids: dict[int, str],
 ) -> tuple[float, float]:
     """Return which part of the 10 and of the 100 nearest papers a search by vector finds."""
-    exact = [ids[int(row)] for row in rows[scores.argsort()[::-1][:DEPTH]]]
+    best = (-scores).argpartition(DEPTH)[:DEPTH]
+    exact = [ids[int(row)] for row in rows[best[(-scores[best]).argsort()]]]
     held = {c.paper_id for c in store.candidates(stems=[], vector=vector, limit=DEPTH, filters=filters)}
     return len(held & set(exact[:10])) / len(exact[:10]), len(held & set(exact)) / len(exact)
 

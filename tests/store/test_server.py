@@ -334,7 +334,7 @@ def test_searches_look_more_widely_the_more_there_is(
 ) -> None:
     """The collection's width follows the number of papers, and the server keeps it."""
     monkeypatch.setattr(shelf, "GRAPH", {**shelf.GRAPH, "ef_search": 5})
-    for count, width in ((20, 5), (100, 10)):
+    for count, width in ((12, 5), (100, 14)):
         with own.open(create=True) as store:
             fill(store, count, embedder=EMBEDDER)
         with own.open() as store:

@@ -185,20 +185,20 @@ def test_an_index_of_another_chroma_names_both_versions(made_by: str, fine: bool
 def test_searches_look_more_widely_the_more_there_is(
     index: VectorIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the square root of all papers, once that is a tenth more than before; what is set is kept."""
+    """The square root of twice their number, once that is a tenth more than before; what is set is kept."""
     monkeypatch.setattr(vectors, "GRAPH", {**vectors.GRAPH, "ef_search": 10})
     small = VectorIndex(index._folder.parent / "small", embedder_id="fake", dim=DIM, create=True)
 
     def width() -> int:
         return int(small._collection.configuration_json["hnsw"]["ef_search"])
 
-    small.put([item(n) for n in range(120)])
+    small.put([item(n) for n in range(60)])
     small.fit()
     assert width() == 10
-    small.put([item(n) for n in range(120, 200)])
+    small.put([item(n) for n in range(60, 200)])
     small.fit()
-    assert width() == 14
+    assert width() == 20
     small.reopen()
-    assert width() == 14
+    assert width() == 20
     assert small.reachable() == {f"id-{n}" for n in range(200)}
     small.close()

@@ -301,6 +301,7 @@ def test_bad_lines_of_a_csv_are_told(desk: Desk, tmp_path: Path) -> None:
         (b"email\n\xff\xfe\n", "not UTF-8"),
         (b'email\n"a@b.example\n', "line"),
         (b"email\n" + b"x" * 200_000, "field larger"),
+        (b'email\na@b.example\nc@b.example\n"d@b.example\n', "the 2 readers above it were read; correct"),
     ],
 )
 def test_a_file_that_is_no_list_of_readers(desk: Desk, tmp_path: Path, content: bytes, message: str) -> None:

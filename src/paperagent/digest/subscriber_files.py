@@ -56,7 +56,11 @@ def read_csv(path: Path, subscribers: Subscribers, *, confirmed: bool = False) -
             found.added += new
             found.changed += not new
     except csv.Error as error:
-        raise FeedError(f"{_name(path)}: line {rows.line_num}: {error}; correct the CSV file") from None
+        read = found.added + found.changed
+        kept = f"the {read} readers above it were read; " if read else ""
+        raise FeedError(
+            f"{_name(path)}: line {rows.line_num}: {error}; {kept}correct the file and import it again"
+        ) from None
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from functools import reduce
 
 import pytest
 from hypothesis import given
@@ -92,6 +93,30 @@ def test_the_newer_version_stands_whatever_the_order() -> None:
     assert identity.merge(after, before).abstract == after.abstract
 
 
+def test_a_text_of_no_known_version_never_replaces_one_that_has_it() -> None:
+    """Whichever comes first, and also where the feed without versions speaks again of a paper it knew."""
+    first = other_feed(abstract=LONG.upper())
+    second = replace(PLAIN, version=2, updated=dt.date(2026, 2, 1), abstract=LONG + " The second says more.")
+    for held in (identity.merge(first, second), identity.merge(second, first)):
+        assert (held.abstract, held.version) == (second.abstract, 2)
+        again = identity.merge(held, replace(first, upvotes=5))
+        assert (again.abstract, again.version, again.upvotes) == (second.abstract, 2, 5)
+
+
+def test_a_notice_of_withdrawal_is_not_covered_by_the_former_abstract() -> None:
+    """A feed that knows of none has changed its upvotes only."""
+    first = other_feed(abstract=LONG)
+    gone = replace(PLAIN, version=2, withdrawn=True, abstract="This paper has been withdrawn by its author.")
+    held = identity.merge(identity.merge(first, gone), replace(first, upvotes=5))
+    assert (held.abstract, held.withdrawn) == (gone.abstract, True)
+
+
+def test_of_two_feeds_without_versions_the_first_rendering_stands() -> None:
+    """Also when the second speaks again, although the paper is known from it."""
+    held = identity.merge(PLAIN, other_feed(abstract=LONG.upper()))
+    assert identity.merge(held, other_feed(abstract=LONG.upper(), upvotes=5)).abstract == LONG
+
+
 def test_the_same_feed_may_change_its_text() -> None:
     """Without dates the last word of a feed on its own paper stands, longer or shorter."""
     shorter = replace(PLAIN, abstract=LONG[:60])
@@ -170,6 +195,16 @@ def test_merging_is_idempotent_and_loses_no_fact(one: identity.Paper, two: ident
     whole = CUT not in (one.abstract, two.abstract)  # a cut newer text leaves the older version standing
     if whole and one.version and two.version and one.version != two.version:
         assert merged.version == max(one.version, two.version)
+
+
+@given(st.lists(RECORDS.filter(lambda r: r.abstract != CUT), min_size=1, max_size=6))
+def test_the_newest_version_stands_in_any_order(records: list[identity.Paper]) -> None:
+    """However often, by whichever feed and between whatever records without versions it is read."""
+    records = [replace(r, updated=None, paper_id=PLAIN.paper_id, arxiv_id=PLAIN.arxiv_id) for r in records]
+    held = reduce(identity.merge, records)
+    newest = max(r.version or 0 for r in records)
+    assert held.abstract in {r.abstract for r in records if (r.version or 0) == newest}
+    assert held.version == (newest or None)
 
 
 def test_a_withdrawal_by_one_feed_is_not_undone_by_another() -> None:

@@ -183,6 +183,19 @@ def test_earlier_versions_stay_checkable(store: Store) -> None:
     assert found(store, stems=["zebra"]) == {old.paper_id}
 
 
+def test_a_feed_without_versions_does_not_bring_an_older_text_back(store: Store) -> None:
+    """New upvotes of a paper leave the text of its newer version, which arXiv told, in its place."""
+    first = paper(1, sources=("saved",), abstract="The first abstract speaks of lanterns.")
+    listed = replace(first, sources=("daily",), upvotes=1)
+    second = paper(1, version=2, updated=TODAY, abstract="Now it is about zebras.", sources=("arxiv",))
+    for record in (first, listed, second, replace(listed, upvotes=7)):
+        ingest(store, [record])
+    held = store.get(paper(1).paper_id)
+    assert held is not None
+    assert (held.abstract, held.version, held.upvotes) == (second.abstract, 2, 7)
+    assert found(store, stems=["zebra"]) == {held.paper_id}
+
+
 def test_a_text_that_changes_back_is_a_change(store: Store) -> None:
     """A feed may undo its own edit."""
     for text in ("First text of this paper.", "Second text of this paper.", "First text of this paper."):

@@ -149,9 +149,9 @@ def _words(text: str) -> list[str]:
 def merge(old: Paper, new: Paper) -> Paper:
     """Return the one paper that ``old`` (held) and ``new`` (just read) make.
 
-    The text of ``new`` stands unless ``new`` is an older version, is cut short, or is another
-    feed's rendering of the same text without word of which is newer. Gaps are filled from either;
-    days are the earliest known.
+    The text of ``new`` stands unless ``new`` is an older version, or does not say which it is where
+    ``old`` does; is cut short; or is another feed's rendering of the same text without word of which
+    is newer. Gaps are filled from either; days are the earliest known.
     """
     first, second = (new, old) if _replaces(old, new) else (old, new)
     merged = replace(
@@ -229,9 +229,17 @@ def _replaces(old: Paper, new: Paper) -> bool:
         return False
     if not new.abstract.strip() or (old.abstract != new.abstract and _is_cut(new.abstract, old.abstract)):
         return False
-    if age > 0 or _is_cut(old.abstract, new.abstract) or set(new.sources) <= set(old.sources):
+    if age > 0 or _is_cut(old.abstract, new.abstract):
         return True
-    return not same_text(old, new)
+    if _dated(old) != _dated(new):
+        return _dated(new)
+    # Of several feeds, the one that speaks again need not be the one whose text stands.
+    return set(new.sources) == set(old.sources) or not same_text(old, new)
+
+
+def _dated(paper: Paper) -> bool:
+    """Tell whether a record says which version of the text it holds."""
+    return paper.version is not None or paper.updated is not None
 
 
 def _compare(old: Paper, new: Paper) -> int:

@@ -186,6 +186,23 @@ def test_vectors_may_follow_later(home: Path) -> None:
         assert agent.search(FACT)[0].vector is not None
 
 
+def test_shares_are_for_a_server(home: Path) -> None:
+    """A folder has one writer: a share of a feed is read and embedded, a share of what waits is refused."""
+    with PaperAgent(home, mode="extractive") as agent:
+        agent._tools = sample_library.models(FakeEncoder())
+        reports = [agent.ingest(sample.path(), shard=f"{n}/2") for n in (1, 2)]
+        assert sum(report.new for report in reports) == PAPERS
+        assert [report.pending for report in reports] == [0, 0]
+        agent.ingest(feed(home.parent), vectors=False)
+        with pytest.raises(InputError, match="one process writes a folder"):
+            agent.embed(shard="1/2")
+        with pytest.raises(InputError, match="give a shard or batch, not both"):
+            agent.embed(by="batch", shard="1/2")
+        with pytest.raises(InputError, match=r"write I/N, such as 1/4, N up to 65536"):
+            agent.embed(shard="1/99999999")
+        assert agent.embed().embedded == 1
+
+
 def test_reindex_changes_no_answer(home: Path) -> None:
     """Rebuilt indexes find the same papers with the same scores."""
     with PaperAgent(home, mode="extractive") as agent:

@@ -129,7 +129,9 @@ class PaperAgent:
         embedder = self._embedder() if vectors else None
         added = pending = 0
         if embedder is not None:
-            added, pending = store.catch_up_vectors(embedder, progress=progress, shard=share)
+            # A folder has one writer, which embeds whatever waits.
+            own = share if self.settings.chroma_url else None
+            added, pending = store.catch_up_vectors(embedder, progress=progress, shard=own)
         return _with_vectors(report, store, added, pending, notes=self.notes if vectors else ())
 
     def embed(
@@ -145,13 +147,16 @@ class PaperAgent:
 
         ``by`` ``here`` embeds in this process; ``ray`` by ``workers`` actors of a Ray cluster at
         ``address``, or on this machine; ``batch`` sends them to OpenAI's Batch API and returns at once:
-        call it again, hours later, to collect them.
+        call it again, hours later, to collect them. ``shard`` is for a library on a server.
 
         Raises:
+            InputError: a share that is none, of a folder, or together with ``batch``.
             ConfigError: the settings name no model, or one that cannot be used in this way.
             StoreError, EndpointError: the library or the server failed; what was embedded is kept.
         """
         share = arguments.shard(shard)
+        if share is not None and by == "batch":
+            raise InputError("embed: a batch takes all that waits; give a shard or batch, not both")
         store, embedder = self._open(), self._embedder()
         if embedder is None:
             raise ConfigError("embedding: there is no model; run `paperagent models pull`")

@@ -27,6 +27,8 @@ def embed(session: Session, /, *, as_json: bool, **given: Any) -> None:
     """
     if given["batch"] and given["ray"]:
         raise click.UsageError("--batch and --ray: cannot combine; give one of them")
+    if given["batch"] and given["shard"]:
+        raise click.UsageError("--batch and --shard: cannot combine; give one of them")
     by = "batch" if given["batch"] else "ray" if given["ray"] else "here"
     with session.agent() as agent, progress_bar(quiet=as_json) as progress:
         report = agent.embed(

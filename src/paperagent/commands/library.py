@@ -41,7 +41,7 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
     """
     if given["quiet"] and given["as_json"]:
         raise click.UsageError("--json and --quiet: cannot combine; give one of them")
-    _check_sources(sources, given)
+    _check_sources(sources, given | {"day": day})
     quiet = given["quiet"]
     shared = {"vectors": not (given["no_vectors"] or given["batch"]), "anew": given["anew"]}
     with session.agent() as agent, progress_bar(quiet=quiet or given["as_json"]) as progress:
@@ -72,6 +72,10 @@ def _check_sources(sources: tuple[str, ...], given: dict[str, Any]) -> None:
     following = given["follow"] or given["follow_file"]
     if following and sources:
         raise click.UsageError("SOURCE and --follow: cannot combine; give one of them")
+    if following and given["shard"]:
+        raise click.UsageError("--follow and --shard: one process reads the feeds kept; share 'embed'")
+    if following and given["day"]:
+        raise click.UsageError("--follow and --date: cannot combine; give --date with a SOURCE")
     if not following and not sources:
         raise click.UsageError("Missing argument 'SOURCE…'.")
     if not all(source.strip() for source in sources):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from paperagent.errors import StoreError, visible
+from paperagent.errors import InputError, StoreError, visible
 from paperagent.store import arrivals, health
 from paperagent.store.arrivals import Arrival
 from paperagent.store.batches import batches
@@ -208,13 +208,18 @@ class LocalStore:
         *,
         progress: Progress | None = None,
         batch: int | None = None,
-        shard: Shard | None = None,  # noqa: ARG002 - for the port: here one writer takes what there is
+        shard: Shard | None = None,
     ) -> tuple[int, int]:
         """Embed what has no vector and give it to the vector index; return (added, pending).
 
         Resumable: after Ctrl-C the next call goes on where this one was. Raises `StoreError` where
-        the library holds another embedder's vectors.
+        the library holds another embedder's vectors, `InputError` for a ``shard``: they are a server's.
         """
+        if shard is not None:
+            raise InputError(
+                "shard: one process writes a folder; leave it out, or share a server's library "
+                "(PAPERAGENT_CHROMA_URL)"
+            )
         with self.indexes.writing():
             active = self.library.embeddings.active()
             if active is None:

@@ -39,7 +39,8 @@ class Shard:
         """Return the share that ``I/N`` names."""
         match = _TEXT.fullmatch(text.strip())
         if match is None:
-            raise InputError(f"shard: {visible(text, limit=40)} is no share; write it as 1/4")
+            shown = visible(text, limit=40)
+            raise InputError(f"shard: {shown} is no share; write I/N, such as 1/4, N up to {PLACES}")
         return cls(int(match[1]), int(match[2]))
 
     def range(self, places: int) -> tuple[int, int]:

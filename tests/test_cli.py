@@ -119,6 +119,24 @@ def test_ingest_json_and_quiet(agent: FakeAgent, capsys: pytest.CaptureFixture[s
     assert run(capsys, "ingest", "-q", "a") == ""
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["ingest", "--follow", "--shard", "1/2"],
+        ["ingest", "--follow-file", "feeds.txt", "--shard", "1/2"],
+        ["ingest", "--follow", "--date", "2026-01-02"],
+        ["embed", "--batch", "--shard", "1/2"],
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    argv: list[str], agent: FakeAgent, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Eight workers that each read every feed, or a day that is dropped, are mistakes; nothing is opened."""
+    assert cli.main(argv) == 2
+    assert f"and {argv[-2]}: " in capsys.readouterr().err
+    assert agent.calls == []
+
+
 def test_search(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
     """Search prints ranked papers, and hands the limits on."""
     out = run(
@@ -151,7 +169,8 @@ def test_search_json(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> No
     """The JSON has the fields of the contract."""
     found = json.loads(run(capsys, "search", "--json", "x"))
     assert found.keys() == {"query", "hits"}
-    assert found["hits"][0].keys() == {"paper_id", "title", "score", "rank", "published", "url", "snippet"}
+    contract = {"paper_id", "title", "score", "rank", "published", "url", "snippet"}
+    assert found["hits"][0].keys() == contract | {"withdrawn"}
 
 
 def test_days_counts_back_from_today(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:

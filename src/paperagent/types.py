@@ -237,6 +237,7 @@ class Hit:
             "published": day.isoformat() if day else None,
             "url": self.url,
             "snippet": self.snippet,
+            "withdrawn": self.paper.withdrawn,
         }
 
 

@@ -95,6 +95,9 @@ def test_a_fault_is_one_line_and_the_server_lives_on(sample_environ: dict[str, s
             await client.call_tool("search", {"query": "x", "since": "yesterday"}),
             await client.call_tool("get", {"paper_id": "no\x1bsuch"}),
             await client.call_tool("ask", {"question": "  "}),
+            await client.call_tool("search", {"query": "x", "limit\x1b": 3}),
+            await client.call_tool("search", {"query": ["x"], "k": "many"}),
+            await client.call_tool("get", {}),
         ]
         return bad, await call(client, "search", query="retrieval", k=1)
 
@@ -104,7 +107,14 @@ def test_a_fault_is_one_line_and_the_server_lives_on(sample_environ: dict[str, s
     assert "k: must be 1..100" in texts[0]
     assert "is not a date; write YYYY-MM-DD" in texts[1]
     assert r"no paper with the id no\x1bsuch" in texts[2]
-    assert all("\n" not in t and "\x1b" not in t and "Traceback" not in t for t in texts)
+    assert texts[4] == r"search: takes no 'limit\x1b'; it takes query, k, since, until, category, source"
+    assert texts[5].startswith(
+        "search: query: input should be a valid string; k: input should be a valid int"
+    )
+    assert texts[6] == "get: paper_id: field required"
+    assert all(
+        "\n" not in t and "https:" not in t and "\x1b" not in t and "Traceback" not in t for t in texts
+    )
     assert len(good["hits"]) == 1
 
 
@@ -137,6 +147,29 @@ def test_no_secret_and_no_unforeseen_text_leaves_by_an_error(error: Exception, s
     assert result.is_error
     assert result.content[0].text.endswith(said)
     assert "sk-secret" not in result.content[0].text
+
+
+def test_a_withdrawn_paper_is_marked_in_what_search_returns(tmp_path: Path) -> None:
+    """The other program's model is told, and told what to do with it."""
+    papers = [
+        {"title": "Owls and lamps", "abstract": "Owls like lamps at night.", "withdrawn": True},
+        {"title": "Owls and moths", "abstract": "Owls like moths at night."},
+    ]
+    with PaperAgent(tmp_path / "home", embedder="none", mode="extractive") as agent:
+        agent.ingest(sample_library.write_jsonl(tmp_path / "feed.jsonl", papers))
+        made = server(agent, mode="extractive", masked=str)
+
+        async def main() -> Any:
+            async with Client(made) as client:
+                return await call(client, "search", query="owls at night")
+
+        found = anyio.run(main)
+    assert {h["title"]: h["withdrawn"] for h in found["hits"]} == {
+        "Owls and lamps": True,
+        "Owls and moths": False,
+    }
+    assert "withdrawn" in INSTRUCTIONS
+    assert "`notes`" in INSTRUCTIONS
 
 
 def test_a_hostile_title_reaches_the_client_as_data(tmp_path: Path) -> None:

@@ -73,6 +73,30 @@ def test_reading_the_same_again_changes_nothing(store: Store) -> None:
     assert store.status() == before
 
 
+def test_two_feeds_that_differ_do_not_change_a_paper_in_turn(store: Store) -> None:
+    """Each is read again without a change, in either order: what a feed says is its word once."""
+    first = [without_ids(n, arxiv_id=paper(n).arxiv_id, authors=("Example, A.",)) for n in range(6)]
+    second = [paper(n, abstract=f"The abstract of another version, number {n}.") for n in range(6)]
+    assert ingest(store, first).new == 6
+    assert ingest(store, second).changed == 6
+    embedder = FakeEmbedder()
+    store.catch_up_vectors(embedder)
+    for feed in (first, second, second, first):
+        report = ingest(store, feed)
+        assert (report.changed, report.unchanged, report.pending) == (0, 6, 0)
+    assert ingest(store, [replace(second[0], abstract=first[0].abstract)]).changed == 1
+    assert store.doctor().ok
+
+
+def test_two_renderings_in_one_file_are_no_change_when_it_is_read_again(store: Store) -> None:
+    """Both are remembered; what the feed then says anew takes the place of both."""
+    feed = [paper(1, abstract="One text, in a rendering."), paper(1, abstract="Another text altogether.")]
+    ingest(store, feed)
+    assert ingest(store, feed).unchanged == 2
+    assert ingest(store, [paper(1, abstract="A third one.")]).changed == 1
+    assert ingest(store, feed[:1]).changed == 1
+
+
 def test_records_that_cannot_be_held_are_skipped_with_their_reason(store: Store) -> None:
     """One bad record does not stop the others."""
     bad = [

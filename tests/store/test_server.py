@@ -24,6 +24,7 @@ from paperagent.errors import ConfigError, InputError, StoreError
 from paperagent.store import Shard, content_hash
 from paperagent.store.server import Address, ServerStore, shelf
 from paperagent.store.server.address import CLOUD
+from paperagent.store.server.collection import Collection
 from paperagent.text import analyse
 from paperagent.types import Filters, Paper, Skipped
 
@@ -64,7 +65,7 @@ def own(chroma_url: str, tmp_path: Path) -> ServerPlace:
 
 def test_no_request_breaks_a_quota_of_cloud(cloud: FakeChroma) -> None:
     """Batches of 300, long ids and long author lists: every write and read keeps to the limits."""
-    authors = tuple(f"Author Number {n} of the Great Collaboration" for n in range(900))
+    authors = tuple(f"Author Number {n} of the Great Collaboration" for n in range(1_320))
     odd = [
         paper(2_000, authors=authors),
         paper(2_001, paper_id="sha256:" + "x" * 300, arxiv_id=None),
@@ -327,6 +328,52 @@ def test_doctor_finds_a_damaged_paper_and_a_wrong_count(own: ServerPlace) -> Non
         health = store.doctor(repair=True)
         assert health.failed() == {"papers"}
         assert paper(4).paper_id in next(c.detail for c in health.checks if c.name == "papers")
+
+
+def test_a_damaged_paper_is_mended_by_its_feed(own: ServerPlace) -> None:
+    """That the record was read before is no reason to pass it over."""
+    with own.open(create=True) as store:
+        fill(store, 3, embedder=EMBEDDER)
+        held = store._shelf.held()
+        assert held is not None
+        held.describe({paper(1).paper_id: {"rest0": '{"paper_id": "2601.00001"}'}})
+        assert not store.doctor().ok
+        ingest(store, papers(3))
+        assert store.get(paper(1).paper_id) == replace(paper(1), first_seen=TODAY)
+        assert store.doctor().ok
+
+
+@pytest.mark.parametrize("verb", ["delete", "put"])
+def test_a_kill_while_two_papers_are_joined_is_made_good_by_reading_again(
+    own: ServerPlace, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Whatever was written of it: afterwards it is one paper, under all its names."""
+    bare = paper(1, paper_id="acl:2026.x-1", arxiv_id=None, sources=("page",))
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with own.open(create=True) as store:
+        ingest(store, [bare, *papers(3, 5)])
+        with monkeypatch.context() as patched:
+            patched.setattr(Collection, verb, killed)
+            with pytest.raises(KeyboardInterrupt):
+                ingest(store, [paper(1)])
+        for feed in ([bare], [paper(1)]):
+            ingest(store, feed)
+        assert sorted(p.paper_id for p in store.papers()) == [p.paper_id for p in (paper(1), *papers(3, 5))]
+        assert store.get("acl:2026.x-1") == store.get(paper(1).paper_id)
+        assert store.doctor(repair=True).ok
+
+
+def test_a_paper_in_many_feeds_remembers_what_fits(cloud: FakeChroma) -> None:
+    """The former of two hundred feeds are forgotten; no value is longer than the quota."""
+    feed = [paper(1, sources=(f"feed {n}",)) for n in range(200)]
+    with opened(cloud) as store:
+        ingest(store, feed)
+        assert ingest(store, feed[100:]).changed == 0
+        record = store._shelf.records([paper(1).paper_id])[paper(1).paper_id]
+        assert 3_500 < len(record.metadata["read"]) <= CLOUD.value_bytes
 
 
 def test_searches_look_more_widely_the_more_there_is(

@@ -39,6 +39,8 @@ class Draft:
     absorbed: dict[int, Paper] = field(default_factory=dict)
     """Papers of the library that turned out to be this one, by row."""
     stems: list[str] = field(default_factory=list)
+    read: str = ""
+    """On a server: the records that went into it."""
 
     @property
     def retold(self) -> bool:

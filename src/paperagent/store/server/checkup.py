@@ -10,7 +10,7 @@ from paperagent.store import rows
 from paperagent.store.health import Check, Health
 from paperagent.store.server.collection import Collection, Record, parts
 from paperagent.store.server.counts import Tally
-from paperagent.store.server.records import mark, paper_of
+from paperagent.store.server.records import paper_of, whole
 from paperagent.store.server.shelf import Shelf
 
 REPAIR = "run 'paperagent doctor --repair'"
@@ -75,20 +75,13 @@ def _papers(shelf: Shelf) -> Check:
     total, damaged = 0, list[str]()
     for record in shelf.every():
         total += 1
-        if not _whole(record):
+        if not whole(record):
             damaged.append(visible(record.id, limit=60))
     if damaged:
         some = ", ".join(damaged[:_SHOWN]) + (" …" if len(damaged) > _SHOWN else "")
         fix = "ingest their feeds again"
         return Check("papers", False, f"{len(damaged)} differ from their checksum: {some}", fix)
     return Check("papers", True, f"{total} fit their checksums")
-
-
-def _whole(record: Record) -> bool:
-    try:
-        return mark(paper_of(record)) == record.metadata.get("mark")
-    except StoreError:
-        return False
 
 
 def _vectors(shelf: Shelf) -> Check:

@@ -9,9 +9,11 @@ import datetime as dt
 from collections.abc import Collection as Sized
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from secrets import token_hex
 
 from paperagent.store import identity, rows
 from paperagent.store.desk import Desk, Draft
+from paperagent.store.server import readings
 from paperagent.store.server.collection import Collection, Record
 from paperagent.store.server.counts import Tally
 from paperagent.store.server.records import paper_of, record_id, record_of
@@ -34,6 +36,9 @@ class _Numbered:
         self._shelf = shelf
         self._rows: dict[str, int] = {}
         self.papers: dict[int, Paper] = {}
+        self.reads: dict[int, str] = {}
+        self.known: set[str] = set()
+        """The records that went into these papers."""
 
     def highest_row(self) -> int:
         """Return the highest number given."""
@@ -50,7 +55,10 @@ class _Numbered:
 
     def _number(self, record: Record) -> int:
         row = self._rows.setdefault(record.id, len(self._rows) + 1)
-        self.papers.setdefault(row, paper_of(record))
+        if row not in self.papers:
+            self.papers[row] = paper_of(record)
+            self.reads[row] = str(record.metadata.get(readings.KEY, ""))
+            self.known |= readings.known(record)
         return row
 
 
@@ -61,6 +69,7 @@ class Intake:
         self._shelf = shelf
         self._today = today
         self._tally = Tally()
+        self._run = token_hex(4)
 
     def flush(self) -> None:
         """Write the word counts of what was taken."""
@@ -70,16 +79,37 @@ class Intake:
     def take(self, batch: Sequence[Paper]) -> Taken:
         """Write a batch; what the library holds already costs the look-up only."""
         distinct = {identity.record_hash(paper): paper for paper in batch}
-        desk = Desk(_Numbered(self._shelf), distinct.values(), today=self._today)
+        library = _Numbered(self._shelf)
+        desk = Desk(library, distinct.values(), today=self._today)
         new = 0
-        for paper in distinct.values():
-            _, before = desk.place(paper)
-            new += before is None
-        drafts = desk.touched()
-        changed = sum(d.old is not None and identity.notable(d.old, d.paper) for d in drafts)
-        self._write([d for d in drafts if d.old != d.paper or d.absorbed])
-        self._name(drafts)
+        placed: list[tuple[Draft, str]] = []
+        for digest, paper in distinct.items():
+            if readings.named(digest) not in library.known:
+                draft, before = desk.place(paper)
+                placed.append((draft, readings.entry(paper, digest, self._run)))
+                new += before is None
+        drafts: dict[int, Draft] = {}
+        entries: dict[int, list[str]] = {}
+        for draft, entry in placed:
+            keeper = desk.keeper(draft)
+            drafts[keeper.row] = keeper
+            entries.setdefault(keeper.row, []).append(entry)
+        for row, draft in drafts.items():
+            draft.read = self._read_into(draft, library.reads, entries[row])
+        self._name(drafts.values())
+        self._write(list(drafts.values()))
+        changed = sum(d.old is not None and identity.notable(d.old, d.paper) for d in drafts.values())
         return Taken(new, changed)
+
+    def _read_into(self, draft: Draft, held: Mapping[int, str], entries: Sequence[str]) -> str:
+        """Return what is kept of the records that went into a draft.
+
+        Where its write leaves something to delete, the new ones are not: should this one be killed
+        in between, the next reading goes on where it was.
+        """
+        moved = draft.absorbed or (draft.old and draft.old.paper_id != draft.paper.paper_id)
+        former = [held.get(row, "") for row in (draft.row, *draft.absorbed)]
+        return readings.joined(former, () if moved else entries, self._shelf.quotas)
 
     def _write(self, drafts: Sequence[Draft]) -> None:
         absorbed = [paper for d in drafts for paper in d.absorbed.values()]
@@ -89,7 +119,7 @@ class Intake:
         self._shelf.keep_versions([*former, *absorbed])
         stay = [d for d in drafts if not d.retold and olds[d.row].paper_id in held]
         kept = {d.row for d in stay}
-        waiting = self._wait([d.paper for d in drafts if d.row not in kept], held)
+        waiting = self._wait([d for d in drafts if d.row not in kept], held)
         waiting |= self._redescribe(stay, held)
         for draft in drafts:
             self._count(draft)
@@ -104,10 +134,10 @@ class Intake:
         ids = {record_id(p.paper_id, self._shelf.quotas): p.paper_id for p in papers}
         return {ids[i] for i in collection.held(ids)} if collection and ids else set()
 
-    def _wait(self, papers: Sequence[Paper], held: Sized[str]) -> set[str]:
+    def _wait(self, drafts: Sequence[Draft], held: Sized[str]) -> set[str]:
         """Write papers whose text has no vector; return their ids."""
-        self._shelf.waiting.put([self._record(p, again=p.paper_id in held) for p in papers])
-        return {p.paper_id for p in papers}
+        self._shelf.waiting.put([self._record(d, again=d.paper.paper_id in held) for d in drafts])
+        return {d.paper.paper_id for d in drafts}
 
     def _redescribe(self, drafts: Sequence[Draft], held: Sized[str]) -> set[str]:
         """Write what changed beside the text; the vector stays, and moves where the id changed.
@@ -120,11 +150,11 @@ class Intake:
         old_ids = {d.row: record_id(d.old.paper_id, self._shelf.quotas) for d in drafts if d.old}
         late = self._shelf.waiting.held(old_ids.values())
         moved = [d for d in drafts if old_ids[d.row] not in late]
-        records = {d.row: self._record(d.paper) for d in moved}
+        records = {d.row: self._record(d) for d in moved}
         stay = {r.id: r.metadata for row, r in records.items() if r.id == old_ids[row]}
         collection.describe(stay)
         self._move(collection, {old_ids[row]: r for row, r in records.items() if r.id != old_ids[row]})
-        return self._wait([d.paper for d in drafts if old_ids[d.row] in late], held)
+        return self._wait([d for d in drafts if old_ids[d.row] in late], held)
 
     def _move(self, collection: Collection, records: Mapping[str, Record]) -> None:
         """Write records with the vectors that stand under the ids they are given by."""
@@ -137,8 +167,9 @@ class Intake:
             ]
         )
 
-    def _record(self, paper: Paper, *, again: bool = False) -> Record:
-        return record_of(paper, self._shelf.quotas, terms=len(rows.stems_of(paper)), again=again)
+    def _record(self, draft: Draft, *, again: bool = False) -> Record:
+        terms = len(rows.stems_of(draft.paper))
+        return record_of(draft.paper, self._shelf.quotas, terms=terms, again=again, read=draft.read)
 
     def _count(self, draft: Draft) -> None:
         if draft.retold:
@@ -152,8 +183,8 @@ class Intake:
         if collection is not None:
             collection.delete(record_id(i, self._shelf.quotas) for i in paper_ids)
 
-    def _name(self, drafts: Sequence[Draft]) -> None:
-        """Remember the names that a paper's own record does not show."""
+    def _name(self, drafts: Iterable[Draft]) -> None:
+        """Remember the names that a paper's own record does not show; before it, which says what was read."""
         names = {
             name: draft.paper.paper_id
             for draft in drafts

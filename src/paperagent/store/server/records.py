@@ -53,10 +53,11 @@ def unfit(paper: Paper, quotas: Quotas) -> str | None:
     return None
 
 
-def record_of(paper: Paper, quotas: Quotas, *, terms: int, again: bool = False) -> Record:
+def record_of(paper: Paper, quotas: Quotas, *, terms: int, again: bool = False, read: str = "") -> Record:
     """Return the record of ``paper``; ``terms`` is its number of index terms, its title counted twice.
 
-    ``again`` marks a text that waits for its vector while the former one is still searched.
+    ``again`` marks a text that waits for its vector while the former one is still searched;
+    ``read`` names the records that went into the paper.
     """
     rest = _pieces(_packed(paper), quotas.value_bytes)
     day, came = paper.day, paper.listed or paper.published or paper.first_seen
@@ -73,6 +74,7 @@ def record_of(paper: Paper, quotas: Quotas, *, terms: int, again: bool = False) 
         "again": again,
         "text": identity.content_hash(paper),
         "mark": mark(paper),
+        "read": read,
         "parts": len(rest),
         **{f"rest{n}": piece for n, piece in enumerate(rest)},
     }
@@ -84,6 +86,14 @@ def record_of(paper: Paper, quotas: Quotas, *, terms: int, again: bool = False) 
 def mark(paper: Paper) -> str:
     """Return the checksum of all that a paper says, by which a flipped byte and a late change are seen."""
     return digest(f"{paper.title}\0{paper.abstract}\0{_packed(paper)}")
+
+
+def whole(record: Record) -> bool:
+    """Tell whether a paper's record fits its checksum."""
+    try:
+        return mark(paper_of(record)) == record.metadata.get("mark")
+    except StoreError:
+        return False
 
 
 def paper_of(record: Record) -> Paper:

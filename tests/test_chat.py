@@ -177,8 +177,10 @@ def test_save_json_is_the_last_answer(tmp_path: Path) -> None:
     """A name that ends in .json gets the answer as `ask --json` prints it, for `export --sources-of`."""
     from paperagent.export import cited_ids
 
-    talk(FakeAgent(SINGLE, COMPARED), "a?", "b?", f"/save {tmp_path / 'a.json'}")
-    assert cited_ids(tmp_path / "a.json") == ["2601.00001", "2601.00002"]
+    path = tmp_path / "_a_.json"
+    _, printed, _ = talk(FakeAgent(SINGLE, COMPARED), "a?", "b?", f"/save {path}")
+    assert f"*saved to {path}*" in printed
+    assert cited_ids(path) == ["2601.00001", "2601.00002"]
 
 
 @pytest.mark.parametrize("command", ["/clear", "/new"])

@@ -17,7 +17,7 @@ from paperagent import cli, overview
 from paperagent.commands import root
 from paperagent.errors import EndpointError, FeedError, StoreLockedError
 from paperagent.store.health import Check, Health
-from paperagent.types import Answer
+from paperagent.types import Answer, FeedReport
 from test_bad_inputs_cli import Stdin
 
 HEAVY = (
@@ -292,6 +292,33 @@ def test_config_show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     found = json.loads(run(capsys, "config", "show", "--json"))
     assert found["OPENAI_API_KEY"] == {"value": "…3456", "source": "environment"}
     assert found["PAPERAGENT_MODEL"] == {"value": None, "source": "default"}
+
+
+def test_addresses_and_paths_of_the_settings_are_printed_as_they_are(
+    agent: FakeAgent, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Into a pipe too; what else an error or a paper says stays escaped."""
+    server, home = "http://127.0.0.1:8000", str(tmp_path / "_papers_")
+    monkeypatch.setenv("PAPERAGENT_CHROMA_URL", server)
+    monkeypatch.setenv("PAPERAGENT_FEED_URLS", "arxiv=https://example.org/api")
+    out = run(capsys, "config", "show", "--home", home)
+    assert f"- PAPERAGENT_CHROMA_URL: {server} (environment)\n" in out
+    assert f"- PAPERAGENT_HOME: {home} (command line)\n" in out
+    assert "- PAPERAGENT_FEED_URLS: arxiv=https://example.org/api (environment)\n" in out
+    monkeypatch.setattr(agent, "status", lambda: {"home": home, "server": server, "embedder": "<b>"})
+    assert run(capsys, "status", "--home", home) == f"- home: {home}\n- server: {server}\n- embedder: \\<b>\n"
+    detail = f"{server} answers, version ![](http://a.bc)"
+    agent.health = Health(ok=True, checks=(Check("server", ok=True, detail=detail),))
+    assert run(capsys, "doctor") == f"- ok: server — {server} answers, version !\\[\\](http\\://a.bc)\n"
+
+
+def test_a_feed_is_named_as_it_was_given(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once in a line, and the words of its error stay escaped."""
+    source = "https://example.org/_feed_"
+    failed = FeedReport(source, error=f"{source}: got <b>; give a feed")
+    agent.report = replace(agent.report, feeds=(failed, FeedReport("b.txt", read=1)))
+    out = run(capsys, "ingest", "a", "b")
+    assert f"- FAIL: {source} — got \\<b>; give a feed\n" in out
 
 
 def test_models_status_without_a_model(

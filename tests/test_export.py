@@ -74,6 +74,17 @@ def test_bibtex_keys_are_unique() -> None:
     ]
 
 
+def test_bibtex_keys_are_short(tmp_path: Path) -> None:
+    """However long a name or a word of a title is, our own reader takes the entry."""
+    long = replace(PAPERS[0], title="x" * 400, authors=("y" * 400,))
+    entry = next(bibtex([long]))
+    assert entry.startswith(f"@misc{{{'y' * 40}2026{'x' * 40},\n")
+    path = tmp_path / "long.bib"
+    write(path, [entry])
+    with feeds.read(path) as feed:
+        assert [getattr(r, "title", r) for r in feed.records] == [long.title]
+
+
 @given(st.text())
 def test_latex_braces_balance_whatever_comes(text: str) -> None:
     """A field can never end early: braces balance, and no special character stands bare."""
@@ -205,6 +216,37 @@ def test_a_note_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert write_notes(tmp_path, PAPERS[:1]) == (0, 1)
     assert path.read_text(encoding="utf-8") == "my thoughts"
     assert write_notes(tmp_path, PAPERS[:1], force=True) == (1, 0)
+
+
+@pytest.mark.parametrize("char", ["\ufffe", "\uffff", "\ufdd0", "\U0010ffff"])
+def test_a_noncharacter_is_in_no_note(char: str) -> None:
+    """YAML may not hold it, and its parsers refuse the whole note."""
+    paper = replace(PAPERS[0], title=f"Owls{char} and lamps", authors=(f"A{char}",))
+    text = note(paper)
+    assert char not in text
+    assert text.startswith('---\ntitle: "Owls and lamps"\nauthors: ["A"]\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("%%gone%% here", r"\%\%gone\%\% here"),
+        ("for #tag and C# too", r"for \#tag and C# too"),
+        ("#tag first", r"\#tag first"),
+        ("# not a heading", r"\# not a heading"),
+        ("a ==bright== word, x = 1", r"a \=\=bright\=\= word, x = 1"),
+        ("costs $5 to $10", r"costs \$5 to \$10"),
+        (r"costs \$5 to \$10", r"costs \\\$5 to \\\$10"),
+        ("<% tp.system %> and 12% more", r"\<\% tp.system \%> and 12% more"),
+        ("the end ^name", r"the end \^name"),
+        ("[[link]] ![[embed]] [^1]", r"\[\[link\]\] !\[\[embed\]\] \[^1\]"),
+    ],
+)
+def test_no_mark_of_obsidian_is_active_in_a_note(text: str, escaped: str) -> None:
+    """Nothing of a paper is hidden, tagged, drawn as mathematics or run in a folder of notes."""
+    paper = replace(PAPERS[0], title=text, abstract=text)
+    body = note(paper, quotes=[text]).split("\n---\n")[1]
+    assert body == f"\n# {escaped}\n\n## Abstract\n\n{escaped}\n\n## Quotes\n\n> {escaped}\n"
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

@@ -124,6 +124,45 @@ def test_markdown_is_inert(text: str, escaped: str) -> None:
     assert safe_markdown(text) == escaped
 
 
+OWN = ("http://127.0.0.1:8000", "/srv/_papers")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:8000 answers",
+        "the library (http://127.0.0.1:8000): no answer",
+        "http://127.0.0.1:8000; it is in /srv/_papers.",
+    ],
+)
+def test_an_address_of_the_settings_stays_as_it_is(text: str) -> None:
+    """What is printed into a pipe can be copied; without being named it is escaped as any other."""
+    assert safe_markdown(text, own=OWN) == text
+    assert safe_markdown(text) != text
+    block = Block("row", text, marker="ok", detail=text)
+    out = io.StringIO()
+    Screen(out, own=OWN).show([block])
+    assert out.getvalue() == f"- ok: {text} — {text}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("http://127.0.0.1:8000.evil.example/", r"http\://127.0.0.1:8000.evil.example/"),
+        ("http://127.0.0.1:8000/delete?all", r"http\://127.0.0.1:8000/delete?all"),
+        ("http://127.0.0.1:8000@evil.example", r"http\://127.0.0.1:8000\@evil.example"),
+        ("xhttp://127.0.0.1:8000", r"xhttp\://127.0.0.1:8000"),
+        ("[x](http://127.0.0.1:8000)", r"\[x\](http://127.0.0.1:8000)"),
+        ("![x]( http://127.0.0.1:8000 )", r"!\[x\]( http://127.0.0.1:8000 )"),
+        ("<http://127.0.0.1:8000 onerror=x>", r"\<http\://127.0.0.1:8000 onerror=x>"),
+        ("# http://127.0.0.1:8000 _x_", r"\# http://127.0.0.1:8000 \_x\_"),
+    ],
+)
+def test_an_address_of_the_settings_opens_no_door(text: str, escaped: str) -> None:
+    """A longer address that begins with it is a stranger's, and nothing around it becomes active."""
+    assert safe_markdown(text, own=OWN) == escaped
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -275,7 +275,7 @@ class Chat:
         else:
             text = "".join(transcript(self.conversation.answers))
         path = write_new(rest, text)
-        self._say(f"saved to {visible(str(path.absolute()))}")
+        self._say(f"saved to {visible(str(path.absolute()))}", plain=True)
 
     def _keep(self, note: str, *, good: bool) -> None:
         last = self._last()
@@ -330,8 +330,8 @@ class Chat:
         if self.model is not None:
             self.spent.lose()
 
-    def _say(self, text: str) -> None:
-        self.screen.show([Block("note", text, tight=True)])
+    def _say(self, text: str, *, plain: bool = False) -> None:
+        self.screen.show([Block("note", text, tight=True, plain=plain)])
 
     def _fail(self, error: PaperAgentError) -> None:
         self._say(f"error: {error}")

@@ -17,6 +17,7 @@ from paperagent.safe_text import safe_markdown, safe_url
 from paperagent.types import RETRACTED, Paper
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
+_KEY_PART = 40
 _LATEX = {
     "\\": r"\textbackslash{}",
     # BibTeX counts braces even where a backslash stands before them.
@@ -30,6 +31,9 @@ _LATEX = {
     **{c: "\\" + c for c in "$&#%_"},
 }
 _LATEX_SPECIAL = re.compile("[" + re.escape("".join(_LATEX)) + "]")
+_LAST_TWO = "".join(chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
+_NO_CHARACTER = re.compile(rf"[\ufdd0-\ufdef{_LAST_TWO}]")
+"""Unicode's 66 noncharacters."""
 _DULL = frozenset(
     "a an the on of for in to and with from via towards toward is are how what when why do does".split()
 )
@@ -77,7 +81,8 @@ def _key(paper: Paper, taken: set[str]) -> str:
     family = first.partition(",")[0] if "," in first else (first.split() or [""])[-1]
     words = (_ascii(w) for w in paper.title.split())
     word = next((w for w in words if len(w) > 1 and w not in _DULL), "")
-    base = f"{_ascii(family)}{paper.day.year if paper.day else ''}{word}" or "paper"
+    # Readers of BibTeX limit a key's length, and a title may be one long word.
+    base = f"{_ascii(family)[:_KEY_PART]}{paper.day.year if paper.day else ''}{word[:_KEY_PART]}" or "paper"
     key, number = base, 1
     while key in taken:
         number += 1
@@ -139,8 +144,12 @@ FORMATS: dict[str, Callable[[Iterable[Paper]], Iterator[str]]] = {
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` with every line break, tab and control character as a single space."""
+    """Return ``text`` with every line break, tab and control character as a single space.
+
+    Code points that are no characters, such as U+FFFE, which neither YAML nor XML may hold, are dropped.
+    """
     breaking = {"Cc", "Zl", "Zp", "Cs"}
+    text = _NO_CHARACTER.sub("", text)
     return " ".join("".join(" " if unicodedata.category(c) in breaking else c for c in text).split())
 
 

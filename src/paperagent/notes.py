@@ -14,7 +14,7 @@ from pathlib import Path
 
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.export import one_line, write
-from paperagent.safe_text import safe_markdown, safe_url
+from paperagent.safe_text import safe_note, safe_url
 from paperagent.types import RETRACTED, Paper
 
 _NOT_IN_NAMES = re.compile(r"[^\w\s.-]+")
@@ -65,12 +65,12 @@ def file_name(paper: Paper) -> str:
 def note(paper: Paper, *, quotes: Sequence[str] = ()) -> str:
     """Return one note: properties, the abstract, and the quoted sentences."""
     gone = "" if not paper.withdrawn else RETRACTED if RETRACTED in paper.flags else "withdrawn"
-    lines = ["---", *_properties(paper, gone), "---", "", f"# {safe_markdown(one_line(paper.title))}", ""]
+    lines = ["---", *_properties(paper, gone), "---", "", f"# {safe_note(one_line(paper.title))}", ""]
     if gone:
         lines += [f"> [!warning] This paper was {gone}.", ""]
-    lines += ["## Abstract", "", safe_markdown(one_line(paper.abstract)), ""]
+    lines += ["## Abstract", "", safe_note(one_line(paper.abstract)), ""]
     if quotes:
-        lines += ["## Quotes", "", *(f"> {safe_markdown(one_line(quote))}\n" for quote in quotes)]
+        lines += ["## Quotes", "", *(f"> {safe_note(one_line(quote))}\n" for quote in quotes)]
     return "\n".join(lines)
 
 

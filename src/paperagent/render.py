@@ -7,7 +7,7 @@ the `Screen`, which makes every string harmless as it prints it (see `safe_text`
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -204,18 +204,25 @@ def _state(paper: Paper) -> str:
     return "" if not paper.withdrawn else RETRACTED if RETRACTED in paper.flags else "withdrawn"
 
 
-def row_blocks(rows: Iterable[tuple[str, Any]]) -> Iterator[Block]:
-    """Lay out names and values."""
+def row_blocks(rows: Iterable[tuple[str, Any]], *, plain: bool = False) -> Iterator[Block]:
+    """Lay out names and values; with ``plain``, values of our own."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0)
-    yield from (Block("row", str(value), marker=name.ljust(width), tight=True) for name, value in rows)
+    for name, value in rows:
+        yield Block("row", str(value), marker=name.ljust(width), tight=True, plain=plain)
 
 
 class Screen:
-    """Prints blocks to ``out``: laid out by rich on a terminal, as Markdown otherwise."""
+    """Prints blocks to ``out``: laid out by rich on a terminal, as Markdown otherwise.
 
-    def __init__(self, out: TextIO, *, terminal: bool = False, width: int | None = None) -> None:
+    ``own`` are addresses and paths of the settings, which no Markdown escape need break.
+    """
+
+    def __init__(
+        self, out: TextIO, *, terminal: bool = False, width: int | None = None, own: Collection[str] = ()
+    ) -> None:
         self.out = out
+        self.own = own
         self.terminal = terminal
         self._width = width
         self._started = False
@@ -230,7 +237,7 @@ class Screen:
             if console:
                 _draw(console, block)
             else:
-                self.out.write(markdown(block) + "\n")
+                self.out.write(markdown(block, own=self.own) + "\n")
         self.out.flush()
 
     def prepare(self) -> None:
@@ -312,13 +319,14 @@ def _styled(block: Block, console: Console) -> Text:
     return body
 
 
-def markdown(block: Block) -> str:
-    """Return ``block`` as Markdown in which nothing from a stranger is active."""
-    text = safe_terminal(block.text) if block.plain else safe_markdown(block.text)
+def markdown(block: Block, *, own: Collection[str] = ()) -> str:
+    """Return ``block`` as Markdown in which nothing from a stranger is active; ``own`` as `Screen` has it."""
+    text = safe_terminal(block.text) if block.plain else safe_markdown(block.text, own=own)
+    detail = safe_markdown(block.detail, own=own)
     text = f"~~{text}~~" if block.struck and text else text
     cites = "".join(f" [{n}]" for n in block.cites)
     url = safe_url(block.url)
-    rest = "".join(f" — {part}" for part in (safe_markdown(block.detail), f"<{url}>" if url else "") if part)
+    rest = "".join(f" — {part}" for part in (detail, f"<{url}>" if url else "") if part)
     if block.kind == "heading":
         return f"## {text}"
     if block.kind == "quote":
@@ -330,7 +338,7 @@ def markdown(block: Block) -> str:
         return f"- {block.marker.strip()}: {text}{rest}"
     if block.kind in {"note", "aside"}:
         return f"*{block.marker}:* {text}" if block.marker else f"*{text}*"
-    return f"{text}{f' ({safe_markdown(block.detail)})' if block.detail else ''}{cites}"
+    return f"{text}{f' ({detail})' if detail else ''}{cites}"
 
 
 def transcript(answers: Iterable[Answer]) -> Iterator[str]:

@@ -2,8 +2,8 @@ r"""Make text from strangers harmless at the place where it is printed.
 
 Titles, abstracts, names and answers may hold terminal escapes, bidirectional overrides,
 invisible characters, Markdown or HTML. Each sink has one function: `safe_terminal`,
-`safe_markdown`, `safe_json` and, for the only links ever made, `safe_url`. Nothing is dropped
-silently: what is not printable is shown as ``\x1b`` or ``\u202e``.
+`safe_markdown` (`safe_note` in a folder of notes), `safe_json` and, for the only links ever made,
+`safe_url`. Nothing is dropped silently: what is not printable is shown as ``\x1b`` or ``\u202e``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +36,17 @@ _MARKDOWN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_NOTE = re.compile(
+    _MARKDOWN.pattern
+    + r"""
+    | [$]                                 # mathematics
+    | \#(?=\S)                            # tags
+    | %(?=[%>]) | (?<=[%<])%              # comments, and the commands of a common template plug-in
+    | =(?==) | (?<==)=                    # highlights
+    | \^(?=[\w-]+\Z)                      # the name of a block
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _BLOCK = re.compile(r"(?P<mark>[#>=~|]|[+-](?=[\s+-]|\Z))|(?P<number>\d{1,9})(?P<dot>[.)](?=\s|\Z))")
 
 
@@ -51,12 +63,33 @@ def safe_terminal(text: str, *, newlines: bool = False) -> str:
     return visible(" ".join(text.replace("\r\n", "\n").replace("\t", " ").split("\n")))
 
 
-def safe_markdown(text: str) -> str:
+def safe_markdown(text: str, *, own: Collection[str] = ()) -> str:
     """Return ``text`` on one line as Markdown that renders as exactly these characters.
 
-    No link, image, HTML, code or block can begin in it.
+    No link, image, HTML, code or block can begin in it. ``own`` are addresses and paths of the settings,
+    which stay as they are where they stand alone.
     """
-    text = _MARKDOWN.sub(lambda m: "\\" + m[0], safe_terminal(text).strip())
+    text = safe_terminal(text).strip()
+    if own:
+        # With nothing of a stranger joined to it: more would be another address.
+        known = "|".join(re.escape(name) for name in sorted(own, key=len, reverse=True))
+        parts = re.split(rf"(?<![^\s(\"'])({known})(?=[.,:;)\"']*(?:\s|\Z))", text)
+    else:
+        parts = [text]
+    return _begun("".join(part if n % 2 else _escaped(part, _MARKDOWN) for n, part in enumerate(parts)))
+
+
+def safe_note(text: str) -> str:
+    """Return ``text`` as `safe_markdown` does, without the marks that are Obsidian's alone either."""
+    return _begun(_escaped(safe_terminal(text).strip(), _NOTE))
+
+
+def _escaped(text: str, marks: re.Pattern[str]) -> str:
+    return marks.sub(lambda m: "\\" + m[0], text)
+
+
+def _begun(text: str) -> str:
+    """Return ``text`` so that no heading, list, table, quote or fence begins with it."""
     block = _BLOCK.match(text)
     if block is None:
         return text

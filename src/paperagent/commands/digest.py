@@ -136,7 +136,7 @@ def send(session: Session, /, **given: Any) -> None:
             report, folder = desk.rehearse(given.pop("outbox"), period=period, **given)
             show(
                 dict,
-                [Block("text", f"{report.counts.total():,} messages written to {folder}")],
+                [Block("text", f"{report.counts.total():,} messages written to {folder}", plain=True)],
                 as_json=False,
             )
             return

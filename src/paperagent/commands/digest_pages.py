@@ -51,7 +51,8 @@ def preview(session: Session, /, out: Path, **given: Any) -> None:
         export.write(out / f"{name}{suffix}", [text], force=True)
     for note in rendered.notes:
         warn(note)
-    told = [Block("text", rendered.subject, tight=True), Block("text", str(out / f"{name}.html"), tight=True)]
+    page = Block("text", str(out / f"{name}.html"), tight=True, plain=True)
+    told = [Block("text", rendered.subject, tight=True), page]
     show(dict, told, as_json=False)
 
 
@@ -99,7 +100,7 @@ def archive(session: Session, /, folder: Path, url: str | None) -> None:
     for name, text in pages.files(issues, base=base, theme_dir=theme):
         export.write(folder / name, [text], force=True)
     count = f"{len(issues):,} issue{'s' if len(issues) != 1 else ''}"
-    told = [Block("text", f"{count} written; begin at {folder / 'index.html'}", tight=True)]
+    told = [Block("text", f"{count} written; begin at {folder / 'index.html'}", tight=True, plain=True)]
     if not issues:
         warn("no issue for nobody in particular was built; run 'paperagent digest build'")
     show(dict, told, as_json=False)

@@ -131,7 +131,7 @@ def init(file: Path) -> None:
         raise InputError(f"{shown}: exists; choose another name") from None
     except OSError as error:
         raise InputError(f"{shown}: cannot be written: {error.strerror}; choose another place") from None
-    show(dict, [Block("text", f"written: {shown}")], as_json=False)
+    show(dict, [Block("text", f"written: {shown}", plain=True)], as_json=False)
 
 
 @evaluation.group("cases")
@@ -188,4 +188,6 @@ def add(session: Session, /, cases: Path, **given: Any) -> None:
     lines = [Block("row", case.question, marker=case.id, tight=True) for case in new]
     done = [case.id for case in new if "bad" in case.tags and case.answerable]
     todo = [Block("note", f"complete by hand what is right: {', '.join(done)}")] if done else []
-    show(dict, [*lines, *todo, Block("text", f"{len(new)} cases added to {cases}")], as_json=False)
+    show(
+        dict, [*lines, *todo, Block("text", f"{len(new)} cases added to {cases}", plain=True)], as_json=False
+    )

@@ -12,7 +12,7 @@ import click
 
 from paperagent.commands.options import Day, Folder, as_json, common
 from paperagent.commands.session import Session, progress_bar, show
-from paperagent.errors import PaperAgentError
+from paperagent.errors import PaperAgentError, StoreError
 from paperagent.render import Block, row_blocks
 from paperagent.types import FeedReport, IngestReport
 
@@ -57,7 +57,9 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
                 notes = (*report.notes, *sent.notes)
                 report = replace(report, embedded=sent.embedded, pending=sent.pending, notes=notes)
         except PaperAgentError as error:
-            if not quiet and error.report is not None and len(error.report.feeds) > 1:
+            # Of one feed that failed the error says all, unless it was the library that broke off a run.
+            told = error.report is not None and (len(error.report.feeds) > 1 or isinstance(error, StoreError))
+            if not quiet and told:
                 show(error.report.to_dict, _report(error.report), as_json=given["as_json"])
             raise
     if not quiet:
@@ -101,7 +103,8 @@ def _report(report: IngestReport) -> Iterator[Block]:
 def _feed_row(feed: FeedReport) -> Block:
     counts = f"{feed.read:,} read, {feed.new:,} new, {feed.changed:,} changed"
     marker = "FAIL" if feed.error else "ok  "
-    return Block("row", feed.source, marker=marker, detail=feed.error or counts, tight=True)
+    error = feed.error and feed.error.removeprefix(f"{feed.source}: ")
+    return Block("row", feed.source, marker=marker, detail=error or counts, tight=True, plain=True)
 
 
 @click.command()

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
     from paperagent.app import PaperAgent
     from paperagent.config import Settings
@@ -24,6 +26,8 @@ class Session:
         self.home: Path | None = None
         self.env_file: Path | None = None
         self.debug = False
+        self.own: tuple[str, ...] = ()
+        """The addresses and paths of the settings."""
         self._secrets: tuple[str, ...] = ()
 
     def settings(self, **overrides: Any) -> Settings:
@@ -32,6 +36,8 @@ class Session:
 
         settings = config.load(self.env_file, home=self.home, **overrides)
         self._secrets = settings.secrets()
+        values = [source.value for source in settings.sources()]
+        self.own = tuple(v for v in values if "://" in v or Path(v).is_absolute())
         for warning in settings.warnings:
             warn(self.masked(warning))
         return settings
@@ -78,7 +84,8 @@ def screen() -> Screen:
     """Return the screen on standard output."""
     from paperagent.render import Screen
 
-    return Screen(sys.stdout, terminal=sys.stdout.isatty())
+    session = click.get_current_context().find_object(Session)
+    return Screen(sys.stdout, terminal=sys.stdout.isatty(), own=session.own if session else ())
 
 
 def show(value: Callable[[], Any], blocks: Iterable[Block], *, as_json: bool) -> None:

@@ -29,7 +29,7 @@ def pull(session: Session, *, precision: str, source: str) -> None:
     settings = session.settings()
     with progress_bar() as progress:
         folder = pull_model(settings.cache_dir, source=source, precision=precision, progress=progress)  # type: ignore[arg-type]  # click has checked them
-    show(dict, [Block("text", f"model ready in {folder}")], as_json=False)
+    show(dict, [Block("text", f"model ready in {folder}", plain=True)], as_json=False)
 
 
 @models.command("status")
@@ -55,7 +55,7 @@ def models_status(ctx: click.Context, *, as_json: bool) -> None:
         ("model", folder or missing),
         *(("problem", p) for p in problems),
     ]
-    show(lambda: found, row_blocks(rows), as_json=as_json)
+    show(lambda: found, row_blocks(rows, plain=True), as_json=as_json)
     if problems:
         ctx.exit(3)
 
@@ -75,6 +75,6 @@ def config_show(session: Session, *, as_json: bool) -> None:
     sources = session.settings().sources()
     show(
         lambda: {s.key: {"value": s.value or None, "source": s.where} for s in sources},
-        row_blocks((s.key, f"{s.value or '–'} ({s.where})") for s in sources),
+        row_blocks(((s.key, f"{s.value or '–'} ({s.where})") for s in sources), plain=True),
         as_json=as_json,
     )

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 import sample_library
+from fake_encoder import FakeEncoder
 from paperagent import PaperAgent
 from paperagent.cli import main
 from paperagent.feeds import sample
+from paperagent.store.server.collection import Collection
 
 sys.path.append(str(Path(__file__).parent / "store"))
 
@@ -89,3 +91,25 @@ def test_a_share_that_is_none_is_a_wrong_argument(home: Path, capsys: pytest.Cap
     """Exit 2, before anything is read."""
     assert main(["ingest", str(sample.path()), "--shard", "3/2"]) == 2
     assert "3/2 is no share" in capsys.readouterr().err
+
+
+def test_an_ingest_after_a_kill_reports_the_papers_that_there_are(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was killed between the two writes of embedding is moved again before it is counted."""
+
+    def killed(*_: object, where: object = None) -> None:
+        if where is not None:  # as the catch-up deletes what it has moved
+            raise KeyboardInterrupt
+
+    assert not home.exists()
+    with PaperAgent() as agent:
+        agent._tools = sample_library.models(FakeEncoder())
+        agent.ingest(sample.path(), date="2026-07-01", vectors=False)
+        with monkeypatch.context() as patched:
+            patched.setattr(Collection, "delete", killed)
+            with pytest.raises(KeyboardInterrupt):
+                agent.ingest(sample.path(), date="2026-07-01")
+        report = agent.ingest(sample.path(), date="2026-07-01")
+        assert (report.papers, report.pending) == (len(sample_library.papers()), 0)
+        assert agent.doctor().ok

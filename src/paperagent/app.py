@@ -591,8 +591,10 @@ def _file_identity(home: Path) -> tuple[int, int] | None:
 def _with_vectors(
     report: IngestReport, store: Store, added: int, pending: int, *, notes: tuple[str, ...]
 ) -> IngestReport:
-    missing = pending or store.status()["vectors"]["pending"]
-    return replace(report, embedded=added, pending=missing, notes=(*report.notes, *notes))
+    now = store.status()
+    missing = pending or now["vectors"]["pending"]
+    notes = (*report.notes, *notes)
+    return replace(report, papers=now["papers"], embedded=added, pending=missing, notes=notes)
 
 
 __all__ = ["PaperAgent", "PaperAgentError", "PaperNotFoundError", "ask"]

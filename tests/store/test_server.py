@@ -25,6 +25,7 @@ from paperagent.store import Shard, content_hash
 from paperagent.store.server import Address, ServerStore, shelf
 from paperagent.store.server.address import CLOUD
 from paperagent.store.server.collection import Collection
+from paperagent.store.server.records import record_of
 from paperagent.text import analyse
 from paperagent.types import Filters, Paper, Skipped
 
@@ -499,6 +500,32 @@ with ServerPlace(url, Path(home), prefix).open() as store:
         ingest(store, papers(60, first))
         store.catch_up_vectors(FakeEmbedder())
 """
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_kill_between_the_two_writes_of_embedding_is_mended(
+    own: ServerPlace, monkeypatch: pytest.MonkeyPatch, *, changed: bool
+) -> None:
+    """What is held already and waits still is one paper again, also where it was changed meanwhile."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with own.open(create=True) as store:
+        ingest(store, papers(8))
+        with monkeypatch.context() as patched:
+            patched.setattr(Collection, "delete", killed)
+            with pytest.raises(KeyboardInterrupt):
+                store.catch_up_vectors(EMBEDDER)
+        if changed:
+            waiting = store._shelf.waiting
+            terms = waiting.get([paper(3).paper_id])[paper(3).paper_id].metadata["terms"]
+            waiting.put([record_of(paper(3, upvotes=4), store._shelf.quotas, terms=terms)])
+        assert store.doctor().failed() == {"word counts"}
+        assert store.doctor(repair=True).ok
+        assert (store.count(), store.status()["vectors"]["pending"]) == (8, int(changed))
+        assert store.catch_up_vectors(EMBEDDER) == (int(changed), 0)
+        assert (store.count(), store.doctor().ok) == (8, True)
 
 
 def test_two_writers_and_ten_readers_at_once_lose_nothing(own: ServerPlace, tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from paperagent.errors import StoreError, visible
 from paperagent.store import rows
 from paperagent.store.health import Check, Health
 from paperagent.store.server.collection import Collection, Record, parts
 from paperagent.store.server.counts import Tally
+from paperagent.store.server.embedding import settle
 from paperagent.store.server.records import paper_of, whole
 from paperagent.store.server.shelf import Shelf
 
@@ -52,6 +53,7 @@ def mend(found: Health, shelf: Shelf) -> None:
             held.delete(r.id for r in records)
             held.put(records)
     if failed & {"word counts", "papers"}:
+        settle(shelf)
         recount(shelf)
 
 
@@ -116,13 +118,13 @@ def _finds_itself(held: Collection, record: Record) -> bool:
 
 def _counts(shelf: Shelf) -> Check:
     counted, terms = shelf.counts.totals()
-    papers, held = shelf.count(), sum(_lengths(shelf))
-    if (counted, terms) == (papers, held):
-        return Check("word counts", True, f"of {counted} papers")
-    return Check(
-        "word counts", False, f"of {counted} papers, {terms} terms; there are {papers}, {held}", REPAIR
-    )
-
-
-def _lengths(shelf: Shelf) -> Iterator[int]:
-    return (int(record.metadata["terms"]) for record in shelf.every())
+    lengths = [int(record.metadata["terms"]) for record in shelf.every()]
+    papers, held = len(lengths), sum(lengths)
+    if (counted, terms) != (papers, held):
+        there = f"of {counted} papers, {terms} terms; there are {papers}, {held}"
+        return Check("word counts", False, there, REPAIR)
+    if (told := shelf.count()) != papers:
+        return Check(
+            "word counts", False, f"{told} papers are told of {papers}: some wait, and are held", REPAIR
+        )
+    return Check("word counts", True, f"of {counted} papers")

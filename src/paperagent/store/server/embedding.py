@@ -69,6 +69,23 @@ def _embed(shelf: Shelf, held: Collection, records: Sequence[Record], embedder: 
     return len(done)
 
 
+def settle(shelf: Shelf) -> None:
+    """Drop what waits although it was moved, as a kill between the two writes leaves it.
+
+    What waits with another text or metadata than the held record's is marked as a change of that.
+    """
+    held = shelf.held()
+    if held is None:
+        return
+    for part in parts(shelf.waiting.ids(where={"again": False}), shelf.quotas.batch):
+        there = held.get(part)
+        waiting = shelf.waiting.get(there)
+        marks = {i: record.metadata["mark"] for i, record in there.items()}
+        moved = [i for i, record in waiting.items() if record.metadata["mark"] == marks[i]]
+        shelf.waiting.delete(moved, where={"mark": {"$in": [marks[i] for i in moved]}})
+        shelf.waiting.describe({i: {"again": True} for i in waiting.keys() - set(moved)})
+
+
 def re_embed(shelf: Shelf, active: tuple[str, int], embedder: Embedder, progress: Progress | None) -> None:
     """Fill another embedder's collection, then search that one; begun again it goes on where it was."""
     old = shelf.collection_of(*active, create=False)

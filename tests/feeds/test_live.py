@@ -176,7 +176,7 @@ def test_a_whole_run_is_followed_up(polite: Client, services: Services) -> None:
     state = read("arxiv:cs.CL", polite)[-1].state
     assert state == {"mark": "2026-05-25"}
     read("arxiv:cs.CL", polite, state)
-    assert "submittedDate:[202605230000 TO" in services.history[-1].query["search_query"]
+    assert "submittedDate:[202605180000 TO" in services.history[-1].query["search_query"]
     state = read("arxiv-oai:cs?from=2026-05-01", polite)[-1].state
     assert state == {"mark": "2026-11-20"}
     read("arxiv-oai:cs?from=2026-05-01", polite, state)

@@ -17,6 +17,7 @@ from paperagent.feeds.live import (
     arxiv,
     arxiv_oai,
     arxiv_rss,
+    guard,
     hf_daily,
     openalex,
     semantic_scholar,
@@ -67,6 +68,7 @@ def find(source: str | Path) -> Live | None:
     scheme = match[1].lower()
     if scheme in web.SCHEMES:
         query = Query(_shown(text), text, {})
+        guard.split(text, label=query.label)
         return Live(text, lambda client, state: web.pages(text, query, client, state))
     if scheme not in _SERVICES:
         return None

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from paperagent.errors import FeedError
 from paperagent.feeds import arxiv_atom, dates, ids, strict_xml
-from paperagent.feeds.live.client import AgainError, Client, Reply
+from paperagent.feeds.live.client import Client
 from paperagent.feeds.live.page import Page, Query, State
+from paperagent.feeds.live.reply import AgainError, Reply
 from paperagent.feeds.live.turnstile import Pace
 from paperagent.feeds.record import Entry
 from paperagent.types import Paper
@@ -28,10 +29,17 @@ GIVEN_AT_MOST = 30_000
 
 _THROTTLED = "rate exceeded"
 _THROTTLE_PAUSE = 30.0
-_CATEGORY = re.compile(r"[a-z]+(?:-[a-z]+)*(?:\.[A-Za-z*]{2}(?:-[a-z]+)?|\.\*)?")
+_ARCHIVES = (
+    "astro-ph cond-mat cs econ eess gr-qc hep-ex hep-lat hep-ph hep-th math math-ph nlin nucl-ex nucl-th "
+    "physics q-bio q-fin quant-ph stat "
+    # closed, their papers stay
+    "acc-phys adap-org alg-geom ao-sci atom-ph bayes-an chao-dyn chem-ph cmp-lg comp-gas dg-ga funct-an "
+    "mtrl-th patt-sol plasm-ph q-alg solv-int supr-con"
+)
+_CATEGORY = re.compile(rf"(?:{_ARCHIVES.replace(' ', '|')})(?:\.(?:[A-Z]{{2}}|[a-z]+(?:-[a-z]+)*|\*))?")
 _TOTAL = re.compile(r"totalResults[^<>]{0,200}>\s*(\d{1,9})\s*<")
-_OVERLAP = dt.timedelta(days=2)
-"""A follow-up begins this long before the newest paper seen: arXiv lists a day's papers late."""
+_OVERLAP = dt.timedelta(days=7)
+"""A follow-up begins this long before the newest paper seen: arXiv lists papers days after they came."""
 
 
 def check(query: Query) -> None:
@@ -66,14 +74,14 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
         if not entries or start >= min(total, most):
             note = f"arXiv gives {GIVEN_AT_MOST:,} papers of a query; read the rest by arxiv-oai:"
             cut = total > GIVEN_AT_MOST <= start
-            mark = newest or str(state.get("mark", ""))
+            mark = min(newest, dates.today().isoformat()) or str(state.get("mark", ""))
             yield Page(entries, {"mark": mark} if mark else {}, total, note if cut else "")
             return
         yield Page(entries, {**state, "start": start, "newest": newest}, total)
 
 
 def read_atom(reply: Reply) -> list[Entry]:
-    """Return the entries of an Atom answer; raise AgainError where arXiv throttles or the body was cut."""
+    """Return the entries of an Atom answer; raise AgainError where arXiv throttles or gave none of it."""
     text = reply.text()
     if text.lstrip()[:40].lower().startswith(_THROTTLED):
         raise AgainError("arXiv said: Rate exceeded.", wait=_THROTTLE_PAUSE)
@@ -107,14 +115,17 @@ def _what(query: Query) -> dict[str, str]:
         return {"id_list": ",".join(f"{i.id}v{i.version}" if i.version else i.id for i in listed if i)}
     if re.search(r"\b(?:ti|au|abs|co|jr|cat|rn|all):", query.text):
         return {"search_query": f"({query.text})"}
-    raise FeedError(f"{query.label}: no category, id or search of arXiv; write arxiv:cs.CL,cs.AI")
+    raise FeedError(
+        f"{query.label}: no category, id or search of arXiv; write arxiv:cs.CL,cs.AI or arxiv:all:WORDS"
+    )
 
 
 def _dated(search: str, query: Query, state: State) -> str:
     """Return the search limited to the days asked for, or to those since the last whole run."""
     first = query.options.get("from")
     if not first and state.get("mark"):
-        first = (dt.date.fromisoformat(state["mark"]) - _OVERLAP).isoformat()
+        mark = min(dt.date.fromisoformat(state["mark"]), dates.today())  # a paper may bear a day to come
+        first = (mark - _OVERLAP).isoformat()
     last = query.options.get("until")
     if not first and not last:
         return search

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, oai, strict_xml
 from paperagent.feeds.live.arxiv import PACE
-from paperagent.feeds.live.client import AgainError, Client, Reply
-from paperagent.feeds.live.page import Page, Query, State, fingerprint
+from paperagent.feeds.live.client import Client
+from paperagent.feeds.live.page import Page, Query, State, fingerprint, is_day
+from paperagent.feeds.live.reply import AgainError, Reply
 
 SCHEME = "arxiv-oai"
 BASE = "https://oaipmh.arxiv.org/oai"
@@ -48,6 +49,9 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
     """
     check(query)
     now: State = dict(state) if state.get("token") else {"from": _first(query, state)}
+    if "mark" in state and now["from"] > query.options.get("until", now["from"]):
+        yield Page([], state, 0, f"was read whole, up to {query.options['until']}")
+        return
     tokens: dict[str, None] = {}
     empty, renewed = 0, False
     while True:
@@ -64,7 +68,7 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
             continue
         if page.error:
             raise oai.refused(page.error, query.label)
-        begun = str(now.get("begun") or page.answered[:10] or now["from"])
+        begun = next(filter(is_day, (now.get("begun"), page.answered[:10])), now["from"])
         if page.token is None:
             yield Page(page.entries, {"mark": begun}, page.size)
             return
@@ -92,7 +96,7 @@ def _read(reply: Reply) -> oai.Page:
 def _first(query: Query, state: State) -> str:
     """Return the day to begin at: after a whole run the day of that run, else as asked, else a week back."""
     week = (dates.today() - dt.timedelta(days=DEFAULT_DAYS)).isoformat()
-    return str(state.get("mark") or query.options.get("from") or week)
+    return next(filter(is_day, (state.get("mark"), query.options.get("from"))), week)
 
 
 def _params(query: Query, now: State) -> dict[str, str | int]:

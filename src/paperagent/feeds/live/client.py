@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 import random
+import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlencode
 
 from paperagent.errors import FeedError, visible
-from paperagent.feeds.clean import clean
 from paperagent.feeds.live import guard
-from paperagent.feeds.live.turnstile import Pace, Turnstile
+from paperagent.feeds.live.alarm import Alarm
+from paperagent.feeds.live.mask import Mask
+from paperagent.feeds.live.reply import AgainError, Reply, good
+from paperagent.feeds.live.turnstile import LONGEST_WAIT, Pace, Turnstile
 from paperagent.feeds.source import Source
-from paperagent.transport import retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -28,51 +30,17 @@ T = TypeVar("T")
 PAGE_LIMIT = 50_000_000
 """Bytes of one page, as they come and unpacked."""
 PAGE_SECONDS = 120.0
-"""For one page, from the request to its last byte."""
+"""For one page, from the first request to its last byte, redirects included."""
+CONNECT_SECONDS = 8.0
+"""For one address of a machine; then the next is tried."""
 SILENCE_SECONDS = 30.0
 ATTEMPTS = 4
-LONGEST_WAIT = 300.0
-"""Seconds that a run waits for a service; one that asks for more is left for a later run."""
 REDIRECTS = 5
 
-_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
-
-
-class AgainError(Exception):
-    """A fault that another attempt may cure; ``wait`` is how long the service asks to wait."""
-
-    def __init__(self, why: str, *, wait: float | None = None) -> None:
-        super().__init__(why)
-        self.why = why
-        self.wait = wait
-
-
-class RefusedError(FeedError):
-    """A service said no."""
-
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One page as it came."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: bytes
-    label: str
-    """The feed's name for messages."""
-
-    def text(self) -> str:
-        """Return the body as text; raise AgainError where it is no UTF-8."""
-        try:
-            return self.body.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise AgainError("the answer is not UTF-8 text") from None
+_CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+"""What httpcore calls the moments in which there is a new connection."""
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +76,11 @@ class Client:
         self._turnstile = Turnstile(access.folder, sleep=sleep, clock=clock)
         self._sleep = sleep
         self._lookup = lookup
+        self._mask = Mask(access.keys.values())
         self._opened: httpx.Client | None = None
+        self._origin: guard.Origin | None = None
+        self._wire: socket.socket | None = None
+        """The connection that is open."""
 
     def __enter__(self) -> Self:
         return self
@@ -117,10 +89,10 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; a second call does nothing."""
+        """Close the connection; a second call does nothing."""
         if self._opened is not None:
             self._opened.close()
-            self._opened = None
+        self._opened = self._wire = None
 
     def get(
         self,
@@ -142,27 +114,46 @@ class Client:
             FeedError: an address that is not allowed, a page over the limits, or no luck in four attempts.
         """
         whole = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}" if params else url
+        _check_headers(headers or {}, label)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._turnstile.turn(pace):
                     reply = self._fetch(whole, label, headers or {})
-                self._obey(reply, pace)
-                return read(reply)
+                    self._obey(reply)
+                return read(good(reply))
             except AgainError as fault:
                 wait = _pause(fault, attempt)
                 if attempt == ATTEMPTS or wait > LONGEST_WAIT:
-                    raise _given_up(fault, label) from None
+                    raise self._masked(_given_up(fault, label)) from None
                 self._sleep(wait)
+            except FeedError as error:
+                raise self._masked(error)  # noqa: B904 - it is the same error, its cause and all
         raise AssertionError("the last attempt returns or raises")
 
-    def _obey(self, reply: Reply, pace: Pace) -> None:
+    def _masked(self, error: FeedError) -> FeedError:
+        error.args = tuple(self._mask.text(str(part)) for part in error.args)
+        return error
+
+    def _obey(self, reply: Reply) -> None:
         """Keep the pause that a service asks for on a good answer too (Zotero's ``Backoff``)."""
         with suppress(ValueError):
             seconds = float(reply.headers.get("backoff", "nan"))
             if seconds > 0:
-                self._turnstile.hold(pace, min(seconds, LONGEST_WAIT))
+                self._turnstile.hold(seconds)
 
     def _fetch(self, url: str, label: str, headers: Mapping[str, str]) -> Reply:
+        with Alarm(PAGE_SECONDS) as alarm:
+            try:
+                reply = self._followed(url, label, headers, alarm)
+            except AgainError:
+                if not alarm.over:
+                    raise
+            else:
+                if not alarm.over:  # a body without a length ends where it is cut, and looks whole
+                    return reply
+        raise AgainError(f"the answer took longer than {PAGE_SECONDS:.0f} seconds")
+
+    def _followed(self, url: str, label: str, headers: Mapping[str, str], alarm: Alarm) -> Reply:
         first: guard.Target | None = None
         for _ in range(REDIRECTS + 1):
             target = guard.check(
@@ -170,14 +161,17 @@ class Client:
             )
             first = first or target
             # A key is for the machine that it was meant for, and for no other that this one names.
-            same = (target.host, target.port, target.scheme) == (first.host, first.port, first.scheme)
-            reply = self._ask(target, label, headers if same else {})
+            reply = self._ask(target, label, headers if target.origin == first.origin else {}, alarm)
             if reply.status not in _REDIRECT or "location" not in reply.headers:
-                return _good(reply)
+                return self._without_keys(reply)
             url = guard.follow(target, reply.headers["location"], label=label)
         raise FeedError(f"{label}: too many redirects (more than {REDIRECTS}); check the address")
 
-    def _ask(self, target: guard.Target, label: str, headers: Mapping[str, str]) -> Reply:
+    def _without_keys(self, reply: Reply) -> Reply:
+        headers = {name: self._mask.text(value) for name, value in reply.headers.items()}
+        return replace(reply, headers=headers, body=self._mask.data(reply.body))
+
+    def _ask(self, target: guard.Target, label: str, headers: Mapping[str, str], alarm: Alarm) -> Reply:
         import httpx
 
         sent = {
@@ -189,29 +183,52 @@ class Client:
         }
         fault = "it cannot be reached"
         for address in target.addresses[:3]:
-            request = self._http().build_request(
-                "GET",
-                target.pinned(address),
-                headers=sent,
-                extensions={
-                    "sni_hostname": target.host,
-                    "timeout": dict.fromkeys(("connect", "read", "write", "pool"), SILENCE_SECONDS),
-                },
-            )
             try:
-                response = self._http().send(request, stream=True)
-            except httpx.ConnectError as error:
+                response = self._send(target, address, sent, alarm)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 fault = f"it cannot be reached: {_short(error)}"
                 continue
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 raise AgainError(_short(error)) from None
             try:
-                return _whole(response, label)
+                return _whole(response, label, alarm)
             finally:
                 response.close()
         raise AgainError(fault)
 
-    def _http(self) -> httpx.Client:
+    def _send(
+        self, target: guard.Target, address: str, sent: Mapping[str, str], alarm: Alarm
+    ) -> httpx.Response:
+        """Send the request over the open connection, or a new one, and return what comes up to the body."""
+
+        def connected(event: str, told: Mapping[str, Any]) -> None:
+            if event in _CONNECTED:
+                self._wire = told["return_value"].get_extra_info("socket")
+                alarm.watch(self._wire)
+
+        http = self._http(target)
+        alarm.watch(self._wire)
+        silence = dict.fromkeys(("read", "write", "pool"), SILENCE_SECONDS)
+        request = http.build_request(
+            "GET",
+            target.pinned(address),
+            headers=sent,
+            extensions={
+                "sni_hostname": target.host,
+                "timeout": {"connect": CONNECT_SECONDS, **silence},
+                "trace": connected,
+            },
+        )
+        return http.send(request, stream=True)
+
+    def _http(self, target: guard.Target) -> httpx.Client:
+        """Return what keeps a connection to the target's host, and to no other.
+
+        Connections are kept by address, and a certificate is checked for one name only: a second name of
+        the same address would get the first one's connection, unchecked.
+        """
+        if self._origin != target.origin:
+            self.close()
         if self._opened is None:
             import httpx
 
@@ -222,30 +239,17 @@ class Client:
                 follow_redirects=False,
                 limits=httpx.Limits(max_connections=1),
             )
+            self._origin = target.origin
         return self._opened
 
 
-def _good(reply: Reply) -> Reply:
-    if reply.status < 400:
-        return reply
-    said = _said(reply)
-    if reply.status in _TEMPORARY:
-        raise AgainError(f"it said {reply.status}{said}", wait=retry_after(reply.headers))
-    fix = {
-        401: "check its key",
-        403: "check its key",
-        404: "check the address",
-    }.get(reply.status, "change the request")
-    raise RefusedError(f"{reply.label}: it said {reply.status}{said}; {fix}", status=reply.status)
+def _check_headers(headers: Mapping[str, str], label: str) -> None:
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise FeedError(f"{label}: {name}: holds what no header takes (not shown); check the key")
 
 
-def _said(reply: Reply) -> str:
-    """Return the first words of an error's body, made safe; nothing of an HTML page."""
-    text = clean(reply.body[:2_000].decode("utf-8", "replace"))
-    return "" if not text or text.startswith("<") else f": {visible(text, limit=120)}"
-
-
-def _whole(response: httpx.Response, label: str) -> Reply:
+def _whole(response: httpx.Response, label: str, alarm: Alarm) -> Reply:
     """Read a body to its end, within the limits of size and time, unpacked by our own bounded reader."""
     import httpx
 
@@ -253,7 +257,7 @@ def _whole(response: httpx.Response, label: str) -> Reply:
     if encoding not in {"gzip", "x-gzip", "identity", ""}:
         raise FeedError(f"{label}: packed as {visible(encoding, limit=20)}, which was not asked for; refused")
     try:
-        stream = _Body(response, label)
+        stream = _Body(response, label, alarm)
         source = Source(stream, label)  # type: ignore[arg-type]  # read is all that it needs
         source.limit = PAGE_LIMIT
         body = source.read()
@@ -270,10 +274,10 @@ def _whole(response: httpx.Response, label: str) -> Reply:
 class _Body:
     """The raw bytes of a response, bounded in size and time."""
 
-    def __init__(self, response: Any, label: str) -> None:
+    def __init__(self, response: Any, label: str, alarm: Alarm) -> None:
         self._label = label
         self._chunks: Iterator[bytes] = response.iter_raw()
-        self._end = time.monotonic() + PAGE_SECONDS
+        self._alarm = alarm
         self._left = PAGE_LIMIT
 
     def read(self, _count: int = -1) -> bytes:
@@ -283,8 +287,8 @@ class _Body:
         if self._left < 0:
             limit = f"{PAGE_LIMIT / 1e6:.0f} MB"
             raise FeedError(f"{self._label}: the page is larger than the limit of {limit}; ask for less")
-        if time.monotonic() > self._end:
-            raise AgainError(f"the answer took longer than {PAGE_SECONDS:.0f} seconds")
+        if self._alarm.over:
+            raise AgainError("too slow")  # `Client._fetch` says it in its words
         return chunk
 
 
@@ -297,7 +301,10 @@ def _pause(fault: AgainError, attempt: int) -> float:
 
 
 def _given_up(fault: AgainError, label: str) -> FeedError:
-    asked = f" and asks to wait {fault.wait:.0f} seconds" if fault.wait and math.isfinite(fault.wait) else ""
+    asked = ""
+    if fault.wait is not None and fault.wait > 0:
+        span = f"{fault.wait:.0f} seconds" if fault.wait <= _DAY else "more than a day"
+        asked = f" and asks to wait {span}"
     return FeedError(
         f"{label}: {visible(fault.why, limit=200)}{asked}; run it again later, it goes on where it stopped"
     )

@@ -20,6 +20,20 @@ Resolve = Callable[[str, int], Sequence[str]]
 _LONGEST = 4_000
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "168.63.129.16/32",  # the host of an Azure machine: metadata
+            "192.0.0.0/24",  # protocol assignments; .192 is Oracle's metadata
+            "192.88.99.0/24",  # relays of 6to4, withdrawn
+            "3fff::/20",  # documentation (RFC 9637), newer than what ipaddress knows
+        ),
+    )
+)
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port: what a connection, and a key, is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,11 @@ class Target:
         return parts._replace(netloc=f"{shown}:{self.port}", fragment="").geturl()
 
     @property
+    def origin(self) -> Origin:
+        """What the connection is for."""
+        return self.scheme, self.host, self.port
+
+    @property
     def netloc(self) -> str:
         """The value of the header ``Host``."""
         standard = {"http": 80, "https": 443}[self.scheme]
@@ -59,7 +78,7 @@ def check(url: str, *, label: str, lookup: Resolve = resolve, allow_private: boo
 
     ``allow_private`` lets this machine and its network through; other rules stay.
     """
-    parts = _split(url, label)
+    parts = split(url, label=label)
     host = (parts.hostname or "").rstrip(".")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -82,8 +101,11 @@ def check(url: str, *, label: str, lookup: Resolve = resolve, allow_private: boo
 
 def follow(target: Target, location: str, *, label: str) -> str:
     """Return the address that a redirect leads to. Raises FeedError for one from https to http."""
-    url = urljoin(target.url, location)
-    if target.scheme == "https" and _split(url, label).scheme != "https":
+    try:
+        url = urljoin(target.url, location)
+    except ValueError:
+        raise FeedError(f"{label}: redirected to no valid address; check the address") from None
+    if target.scheme == "https" and split(url, label=label).scheme != "https":
         raise FeedError(f"{label}: redirected from https to http; give the https address")
     return url
 
@@ -102,11 +124,13 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip in _NAT64_LOCAL or ip.is_site_local:
             return False
+    if any(ip in network for network in _NOT_PUBLIC):  # False where the versions differ
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
-def _split(url: str, label: str) -> SplitResult:
-    """Return the parts of an http(s) address without credentials."""
+def split(url: str, *, label: str) -> SplitResult:
+    """Return the parts of an http(s) address without credentials. Raises FeedError for any other."""
     odd = len(url) > _LONGEST or not url.isascii() or any(c <= " " or c in "\x7f\\" for c in url)
     try:
         parts = urlsplit("" if odd else url)

@@ -14,8 +14,9 @@ from typing import Any
 
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, hf_json, strict_json
-from paperagent.feeds.live.client import AgainError, Client, Reply
+from paperagent.feeds.live.client import Client
 from paperagent.feeds.live.page import Page, Query, State, fingerprint, json_of
+from paperagent.feeds.live.reply import AgainError, Reply
 from paperagent.feeds.live.turnstile import Pace
 from paperagent.feeds.record import Entry
 from paperagent.types import Paper
@@ -36,8 +37,19 @@ def check(query: Query) -> None:
 
 
 def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
-    """Yield the period page by page; ``state`` is ``{"p", "seen"}`` in the middle, empty at the end."""
-    period = _period(query)
+    """Yield the period page by page; one that was left in its middle is finished before today's is begun.
+
+    ``state`` is ``{"period", "p", "seen"}`` in the middle, empty at the end.
+    """
+    asked = _period(query)
+    left = state.get("period")
+    if isinstance(left, dict) and left != asked:
+        yield from _of_period(left, query, client, state)
+        state = {}
+    yield from _of_period(asked, query, client, state)
+
+
+def _of_period(period: dict[str, str], query: Query, client: Client, state: State) -> Iterator[Page]:
     seen = str(state.get("seen", ""))
     for number in range(int(state.get("p", 0)), _MOST_PAGES):
         items = client.get(
@@ -56,7 +68,7 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
         if len(items) < PAGE_SIZE or (number + 1) * PAGE_SIZE >= query.most(_MOST_PAGES * PAGE_SIZE):
             yield Page(entries, {})
             return
-        yield Page(entries, {"p": number + 1, "seen": seen})
+        yield Page(entries, {"period": period, "p": number + 1, "seen": seen})
     raise FeedError(f"{query.label}: more than {_MOST_PAGES} pages; ask for a shorter period")
 
 

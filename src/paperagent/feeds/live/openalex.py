@@ -12,8 +12,9 @@ from typing import Any
 
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids, strict_json
-from paperagent.feeds.live.client import AgainError, Client, Reply
+from paperagent.feeds.live.client import Client
 from paperagent.feeds.live.page import Page, Query, State, fingerprint, json_of
+from paperagent.feeds.live.reply import AgainError, RefusedError, Reply
 from paperagent.feeds.live.turnstile import Pace
 from paperagent.feeds.record import (
     BadRecord,
@@ -37,6 +38,7 @@ PAGE_SIZE = 100
 DEFAULT_MOST = 10_000
 
 _MOST_WORDS = 10_000
+_BAD_REQUEST = 400
 
 
 def check(query: Query) -> None:
@@ -56,13 +58,19 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
     seen = {fingerprint(cursor)}
     while True:
         params = {**_asked(query), "per_page": PAGE_SIZE, "cursor": cursor}
-        answer = client.get(
-            url,
-            _read,
-            label=query.label,
-            pace=PACE,
-            params=params | ({"api_key": key} if key else {}),
-        )
+        try:
+            answer = client.get(
+                url,
+                _read,
+                label=query.label,
+                pace=PACE,
+                params=params | ({"api_key": key} if key else {}),
+            )
+        except RefusedError as error:
+            if error.status != _BAD_REQUEST or cursor != state.get("cursor"):
+                raise
+            cursor, read, state = "*", 0, {}  # the cursor that was kept has expired
+            continue
         entries = list(strict_json.items(answer["results"], convert))
         read += len(entries)
         meta = answer.get("meta")
@@ -73,6 +81,7 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
             yield Page(entries, {}, total)
             return
         if fingerprint(following) in seen:
+            yield Page(entries, {}, total)
             raise FeedError(f"{query.label}: the server repeats a cursor; run it again later")
         seen.add(fingerprint(following))
         cursor = following

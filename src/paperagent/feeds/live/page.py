@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import parse_qsl
 
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import strict_json
-from paperagent.feeds.live.client import AgainError, Reply
+from paperagent.feeds.live.reply import AgainError, Reply
 from paperagent.feeds.record import Entry
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 State = dict[str, Any]
 """JSON values: what a service needs to go on. Empty before the first page."""
@@ -52,7 +54,7 @@ class Query:
             known = ", ".join(sorted(allowed)) or "none"
             raise FeedError(f"{label}: unknown option {visible(min(unknown), limit=40)}; it has {known}")
         for name in ("from", "until"):
-            if name in options and not _is_day(options[name]):
+            if name in options and not is_day(options[name]):
                 raise FeedError(f"{label}: {name}: not a day; write YYYY-MM-DD")
         if not re.fullmatch(r"[1-9]\d{0,6}", options.get("max", "1")):
             raise FeedError(f"{label}: max: not a number from 1; write max=500")
@@ -63,11 +65,12 @@ class Query:
         return int(self.options.get("max", default))
 
 
-def _is_day(text: str) -> bool:
+def is_day(text: object) -> TypeGuard[str]:
+    """Tell whether ``text`` is a day as YYYY-MM-DD."""
     import datetime as dt
 
     try:
-        return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text)) and bool(dt.date.fromisoformat(text))
+        return isinstance(text, str) and bool(_DAY.fullmatch(text)) and bool(dt.date.fromisoformat(text))
     except ValueError:
         return False
 

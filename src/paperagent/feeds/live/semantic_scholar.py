@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids, strict_json
-from paperagent.feeds.live.client import AgainError, Client, Reply
+from paperagent.feeds.live.client import Client
 from paperagent.feeds.live.page import Page, Query, State, json_of
+from paperagent.feeds.live.reply import AgainError, Reply
 from paperagent.feeds.live.turnstile import Pace
 from paperagent.feeds.record import (
     Record,

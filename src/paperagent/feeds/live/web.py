@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 from paperagent.feeds import feed
-from paperagent.feeds.live.client import Client, Reply
+from paperagent.feeds.live.client import Client
 from paperagent.feeds.live.page import Page, Query, State, fingerprint
+from paperagent.feeds.live.reply import Reply
 from paperagent.feeds.live.turnstile import Pace
 
 SCHEMES = ("https", "http")
 _SECONDS = 1.0
+_LONGEST = 200
 
 
 def pages(url: str, query: Query, client: Client, state: State) -> Iterator[Page]:
@@ -27,7 +30,7 @@ def pages(url: str, query: Query, client: Client, state: State) -> Iterator[Page
         lambda reply: _read(reply, query, state),
         label=query.label,
         pace=pace,
-        headers={name: value for name, value in asked.items() if isinstance(value, str)},
+        headers={name: value for name, value in asked.items() if _fits(value)},
     )
 
 
@@ -36,4 +39,9 @@ def _read(reply: Reply, query: Query, state: State) -> Page:
         return Page([], state, 0, "not changed since the last time")
     found = feed.parse(io.BytesIO(reply.body), query.label)
     told = {"etag": reply.headers.get("etag"), "modified": reply.headers.get("last-modified")}
-    return Page(found, {name: value[:200] for name, value in told.items() if value}, len(found))
+    return Page(found, {name: value for name, value in told.items() if _fits(value)}, len(found))
+
+
+def _fits(value: object) -> TypeGuard[str]:
+    """Tell whether a server's name for a version can be sent back to it as it is."""
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isascii() and value.isprintable()

@@ -12,8 +12,9 @@ from typing import Any
 
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids, strict_json
-from paperagent.feeds.live.client import AgainError, Client, Reply
-from paperagent.feeds.live.page import Page, Query, State, json_of
+from paperagent.feeds.live.client import Client
+from paperagent.feeds.live.page import Page, Query, State, fingerprint, json_of
+from paperagent.feeds.live.reply import AgainError, Reply
 from paperagent.feeds.live.turnstile import Pace
 from paperagent.feeds.record import (
     Record,
@@ -57,7 +58,7 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
     headers = {"Zotero-API-Version": "3"} | ({"Zotero-API-Key": key} if key else {})
     url = f"{client.access.urls.get(SCHEME, BASE)}/{query.text}/items/top"
     start, since = int(state.get("start", 0)), int(state.get("since", 0))
-    version = int(state.get("version", 0))
+    version, seen = int(state.get("version", 0)), ""
     while True:
         params: dict[str, str | int] = {
             "format": "json",
@@ -75,7 +76,9 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
         papers = [item for item in items if not _is_no_paper(item)]
         entries = list(strict_json.items(papers, convert))
         start += len(items)
-        if not items or start >= min(total, query.most(total)):
+        # Where the server does not say how many there are: until a page is empty, or comes again.
+        again, seen = seen, fingerprint(items)
+        if not items or again == seen or start >= min(total or start + 1, query.most(start + 1)):
             yield Page(entries, {"since": version} if version else {}, total)
             return
         yield Page(entries, {"start": start, "version": version, "since": since}, total)
@@ -126,12 +129,13 @@ def _is_no_paper(item: object) -> bool:
     return isinstance(data, dict) and data.get("itemType") in _NO_PAPER
 
 
-def _read(reply: Reply) -> tuple[list[Any], int, int]:
+def _read(reply: Reply) -> tuple[list[Any], int | None, int]:
     found = json_of(reply)
     if not isinstance(found, list):
         raise AgainError("the answer is no list")
-    total, version = (
-        int(text) if (text := reply.headers.get(name, "")).isdecimal() and len(text) < 16 else 0
-        for name in ("total-results", "last-modified-version")
-    )
-    return found, total, version
+    return found, _count(reply, "total-results"), _count(reply, "last-modified-version") or 0
+
+
+def _count(reply: Reply, name: str) -> int | None:
+    text = reply.headers.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None

@@ -15,7 +15,7 @@ from paperagent.types import Paper
 
 NAME = "arxiv-snapshot"
 
-_BETWEEN_AUTHORS = re.compile(r",\s*(?:and\s+)?|\s+and\s+")
+_BETWEEN_AUTHORS = re.compile(r", ?(?:and )?| and ")
 _VERSION = re.compile(r"v([1-9][0-9]{0,3})")
 
 
@@ -62,7 +62,7 @@ def _authors(record: Record, noticed: set[str]) -> tuple[str, ...]:
     if isinstance(parsed, list) and parsed:
         return names([_full_name(parts) for parts in parsed], noticed)
     line = record.get("authors")
-    return names(_BETWEEN_AUTHORS.split(line) if isinstance(line, str) else line, noticed)
+    return names(_BETWEEN_AUTHORS.split(" ".join(line.split())) if isinstance(line, str) else line, noticed)
 
 
 def _full_name(parts: Any) -> str:

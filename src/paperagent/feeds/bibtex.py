@@ -31,26 +31,51 @@ from paperagent.types import RETRACTED, Paper, Skipped
 NAME = "bibtex"
 
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_START = re.compile(r"@\s*([A-Za-z]+)\s*[{(]")
-_LOOKS = re.compile(r"(?:^|\n)[ \t]*@[A-Za-z]{3,20}\s*[{(]\s*[^\s,={}]{0,200}\s*[,=]")
-_KEY = re.compile(r"\s*([^\s,{}\"()=]{0,300})\s*,")
-_FIELD = re.compile(r"\s*,?\s*([A-Za-z][\w:+.-]{0,60})\s*=\s*")
-_END = re.compile(r"[\s,]*[})]")
-_PIECE = re.compile(r"\s*(?:(\d+)|([A-Za-z][\w:.+-]{0,60}))")
-_JOIN = re.compile(r"\s*#\s*")
+# Possessive: white space without end is read once, and not shared out anew on the way back.
+_START = re.compile(r"@\s*+([A-Za-z]++)\s*+[{(]")
+_LOOKS = re.compile(r"(?:^|\n)[ \t]*+@[A-Za-z]{3,20}+\s*+[{(]\s*+[^\s,={}]{0,200}+\s*+[,=]")
+_KEY = re.compile(r"\s*+([^\s,{}\"()=]{0,300}+)\s*+,")
+_FIELD = re.compile(r"\s*+,?\s*+([A-Za-z][\w:+.-]{0,60}+)\s*+=\s*+")
+_END = re.compile(r"[\s,]*+[})]")
+_PIECE = re.compile(r"\s*+(?:(\d++)|([A-Za-z][\w:.+-]{0,60}+))")
+_JOIN = re.compile(r"\s*+#\s*+")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BRACE_OR_QUOTE = re.compile(r"\\.|[{}\"]", re.DOTALL)
 _NO_ENTRIES = frozenset({"comment", "preamble"})
 _LONGEST = 500_000
+"""Characters of one value."""
+_LONGEST_ENTRY = 2 * _LONGEST
+_MOST_OF_MACROS = 20_000_000
+"""Characters that the macros of a file become: a hundred for each of as many entries as are read."""
 _MOST_BROKEN = 100
 _ARXIV_TEXT = re.compile(
     r"arXiv:\s*([0-9]{4}\.[0-9]{4,5}(?:v\d+)?|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7})", re.IGNORECASE
 )
-_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
+_BETWEEN_PEOPLE = re.compile(r"\\.|[{}]| and ", re.IGNORECASE)
 
 
 class _BrokenError(ValueError):
     """An entry whose end cannot be found."""
+
+
+class _Macros:
+    """What ``@string`` defines, and the months; what they become is bounded, as macros hold macros."""
+
+    def __init__(self) -> None:
+        self._texts = {month: str(number) for number, month in enumerate(_MONTHS, 1)}
+        self._left = _MOST_OF_MACROS
+
+    def define(self, texts: dict[str, str]) -> None:
+        self._texts |= texts
+
+    def text(self, name: str) -> str:
+        found = self._texts.get(name.lower(), "")
+        self._left -= len(found)
+        if self._left < 0:
+            raise FeedError(
+                f"BibTeX: macros (@string) of more than {_MOST_OF_MACROS:,} characters in all; mend the file"
+            )
+        return found
 
 
 def looks_like(text: str) -> bool:
@@ -60,7 +85,7 @@ def looks_like(text: str) -> bool:
 
 def papers(text: str) -> Iterator[Entry]:
     """Yield a paper, or why there is none, for each entry. Raises FeedError where most is broken."""
-    macros = {month: str(number) for number, month in enumerate(_MONTHS, 1)}
+    macros = _Macros()
     at = line = counted = broken = 0
     while start := _START.search(text, at):
         kind, at = start[1].lower(), start.end()
@@ -71,7 +96,7 @@ def papers(text: str) -> Iterator[Entry]:
         try:
             if kind == "string":
                 fields, at = _fields(text, at, macros)
-                macros |= fields
+                macros.define(fields)
                 continue
             fields, at = _entry(text, at, macros)
             yield convert(fields)
@@ -84,18 +109,22 @@ def papers(text: str) -> Iterator[Entry]:
             yield Skipped(f"entry at line {line + 1}", bad.reason)
 
 
-def _entry(text: str, at: int, macros: dict[str, str]) -> tuple[dict[str, str], int]:
+def _entry(text: str, at: int, macros: _Macros) -> tuple[dict[str, str], int]:
     key = _KEY.match(text, at)
     if key is None:
         raise _BrokenError
     return _fields(text, key.end(), macros)
 
 
-def _fields(text: str, at: int, macros: dict[str, str]) -> tuple[dict[str, str], int]:
+def _fields(text: str, at: int, macros: _Macros) -> tuple[dict[str, str], int]:
     """Return the fields up to the entry's end, names in lower case; of a field given twice the first."""
     found: dict[str, str] = {}
+    size = 0
     while field := _FIELD.match(text, at):
         value, at = _value(text, field.end(), macros)
+        size += len(value)
+        if size > _LONGEST_ENTRY:
+            raise _BrokenError
         found.setdefault(field[1].lower(), value)
     end = _END.match(text, at)
     if end is None:
@@ -103,17 +132,20 @@ def _fields(text: str, at: int, macros: dict[str, str]) -> tuple[dict[str, str],
     return found, end.end()
 
 
-def _value(text: str, at: int, macros: dict[str, str]) -> tuple[str, int]:
+def _value(text: str, at: int, macros: _Macros) -> tuple[str, int]:
     """Return a value: pieces in braces or quotes, numbers and macros, joined by ``#``."""
-    parts = []
+    parts, size = [], 0
     while True:
         if text[at : at + 1] in {"{", '"'}:
             part, at = _quoted(text, at)
         elif piece := _PIECE.match(text, at):
-            part, at = piece[1] or macros.get(piece[2].lower(), ""), piece.end()
+            part, at = piece[1] or macros.text(piece[2]), piece.end()
         else:
             raise _BrokenError
         parts.append(part)
+        size += len(part)
+        if size > _LONGEST:
+            raise _BrokenError
         join = _JOIN.match(text, at)
         if join is None:
             return "".join(parts), at
@@ -185,8 +217,9 @@ def _published(fields: dict[str, str], noticed: set[str]) -> dt.date | None:
 
 def _people(text: str) -> list[str]:
     """Cut the authors at "and", but not within braces."""
+    text = " ".join(text.split())
     found, depth, start = [], 0, 0
-    for mark in re.finditer(rf"\\.|[{{}}]|{_AND.pattern}", text, re.DOTALL | re.IGNORECASE):
+    for mark in _BETWEEN_PEOPLE.finditer(text):
         if mark[0] == "{":
             depth += 1
         elif mark[0] == "}":

@@ -12,8 +12,11 @@ BAD_DATE = "bad-date"
 FUTURE_DATE = "future-date"
 
 _FIRST_YEAR = 1900
+_MONTHS_OF_A_YEAR = 12
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _PARTS = re.compile(r"\D*?(\d{4})(?:\s*[-/.]\s*(\d{1,2})(?:\s*[-/.]\s*(\d{1,2}))?)?(?!\d)")
+_SOLID = re.compile(r"\s*(\d{4})(\d\d)(\d\d)\s*", re.ASCII)
+_YEAR_LAST = re.compile(r"\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4})\s*", re.ASCII)
 _LONGEST = 64
 
 
@@ -56,7 +59,10 @@ def of_parts(year: object, month: object, day_: object, noticed: set[str]) -> dt
 
 
 def loose(text: object, noticed: set[str]) -> dt.date | None:
-    """Return the day that people write as ``2023``, ``2023-05``, ``2023/05/17``, ``May 17, 2023``."""
+    """Return the day that people write as ``2023``, ``2023-05``, ``2023/05/17``, ``May 17, 2023``.
+
+    Also ``20230517`` and ``17.05.2023``. Of ``05/06/2023`` only the year is sure: some write the month first.
+    """
     if not isinstance(text, str) or not text.strip():
         return None
     if len(text) > _LONGEST:
@@ -69,9 +75,20 @@ def loose(text: object, noticed: set[str]) -> dt.date | None:
         year = next((n for n in numbers if len(n) == 4), None)
         of_month = next((n for n in numbers if len(n) < 3), None)
         return of_parts(year, named[0], of_month, noticed)
-    found = _PARTS.match(text)
-    year, month, day_ = found.groups() if found else (text, None, None)
+    year, month, day_ = _parts(text)
     return of_parts(year, month, day_, noticed)
+
+
+def _parts(text: str) -> tuple[str | None, str | None, str | None]:
+    """Return year, month and day of a date in numbers, as far as it tells them; the text where it is none."""
+    if found := _SOLID.fullmatch(text) or _PARTS.match(text):
+        return found[1], found[2], found[3]
+    if (found := _YEAR_LAST.fullmatch(text)) is None:
+        return text, None, None
+    one, mark, other, year = found.groups()
+    if mark == "." or int(one) > _MONTHS_OF_A_YEAR or one == other:
+        return year, other, one
+    return (year, one, other) if int(other) > _MONTHS_OF_A_YEAR else (year, None, None)
 
 
 def _number(value: object) -> int | None:

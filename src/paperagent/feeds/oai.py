@@ -36,7 +36,7 @@ BAD_TOKEN = "badResumptionToken"  # noqa: S105 - a code of the protocol
 _OAI = "{http://www.openarchives.org/OAI/2.0/}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _NOTHING_NEW = "noRecordsMatch"
-_NEXT_AUTHOR = re.compile(r",\s*(?:and\s+)?|\s+and\s+")
+_NEXT_AUTHOR = re.compile(r", ?(?:and )?| and ")
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ def _raw(inner: Element) -> Paper:
     versions = inner.findall(space + "version")
     stamps = [_text(v, space + "date") for v in versions] or [""]
     numbered = [v.get("version", "")[1:] for v in versions if v.get("version", "")[1:].isdecimal()]
-    authors = _NEXT_AUTHOR.split(_text(inner, space + "authors"))
+    authors = _NEXT_AUTHOR.split(" ".join(_text(inner, space + "authors").split()))
     last = dates.day(stamps[-1], noticed)
     version = int(numbered[-1][:5]) if numbered else None
     return _paper(inner, noticed, authors=authors, days=(stamps[0], last), version=version)

@@ -24,7 +24,10 @@ from paperagent.types import RETRACTED, Paper, Skipped
 NAME = "ris"
 
 _TAG = re.compile(r"([A-Z][A-Z0-9]) {1,2}-(?: (.*)|$)")
-_LOOKS = re.compile(r"\s*TY {1,2}- ?[A-Z]{2,}")
+_LOOKS = re.compile(r"\s*+TY {1,2}- ?[A-Z]{2,}")
+_BEFORE = re.compile(r"[A-Z][A-Za-z ]{1,30}:")
+"""What databases write before the first record: ``Provider: …``, ``Database: …``."""
+_MOST_BEFORE = 10
 _LONGEST = 100_000
 """Characters of one value: what goes on for longer is no field."""
 
@@ -32,8 +35,10 @@ Fields = dict[str, list[str]]
 
 
 def looks_like(text: str) -> bool:
-    """Tell whether ``text`` begins with a record."""
-    return bool(_LOOKS.match(text))
+    """Tell whether ``text`` begins with a record, after a few lines of the database's own."""
+    lines = [line for line in text.splitlines()[: 2 * _MOST_BEFORE] if line.strip()]
+    first = next((n for n, line in enumerate(lines[: _MOST_BEFORE + 1]) if not _BEFORE.match(line)), None)
+    return first is not None and bool(_LOOKS.match(lines[first]))
 
 
 def papers(text: str) -> Iterator[Entry]:
@@ -108,7 +113,7 @@ def _arxiv(fields: Fields) -> str | None:
 
 def _date(day: str, year: str) -> str:
     """Return the fuller of the two, without empty parts and what follows them: ``2023/05//spring``."""
-    text = day if re.match(r"\d{4}", day) else year
+    text = day if re.search(r"\d{4}", day) else year
     return "/".join(part for part in text.split("/")[:3] if part.strip().isdecimal()) or text
 
 

@@ -10,10 +10,13 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from paperagent.errors import FeedError, InputError, StoreError, visible
+from paperagent.errors import FeedError, InputError, PaperAgentError, StoreError
+from paperagent.feeds import names
+from paperagent.feeds.kept import STATE, follow, followed, listed, note_run, unfollow
 from paperagent.types import FeedReport, IngestReport, Paper, Skipped, Withdrawal
 
 if TYPE_CHECKING:
@@ -21,13 +24,25 @@ if TYPE_CHECKING:
     from paperagent.feeds.live import Client, Live
     from paperagent.store import Shard, Store
 
-FOLLOWED = "feeds"
-"""The setting of the library that lists the feeds kept in it."""
-_STATE = "feed-state:"
-_MOST_FOLLOWED = 1_000
-_LONGEST_LIST = 1_000_000
+_NO_LIBRARY = "no library at "
+"""How every store begins to say that there is none yet."""
+_PATIENCE = 60.0
+"""Seconds that a run waits, between two pages, while another process writes."""
+
+__all__ = [
+    "Gatherer",
+    "Reading",
+    "feed_client",
+    "follow",
+    "followed",
+    "listed",
+    "merged",
+    "note_run",
+    "unfollow",
+]
 
 Progress = Callable[[str, int, int | None], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,7 @@ class _Tally:
 
     source: str
     pages: int = 0
-    error: FeedError | InputError | None = None
+    error: PaperAgentError | None = None
     notes: list[str] = field(default_factory=list)
     reports: list[IngestReport] = field(default_factory=list)
 
@@ -78,28 +93,32 @@ class Gatherer:
         self._client = client
         self._reading = reading
         self._opened: Client | None = None
+        self._begun = False
+        """Whether something was written: then the rest is waited for."""
 
     def read(self, sources: Sequence[str | Path]) -> IngestReport:
         """Read every feed, and return what came of all and of each.
 
         Raises:
             FeedError, InputError: a feed could not be read; its ``report`` says what came of all of them.
-            StoreError: the library cannot be written; what was read before is kept.
+            StoreError: the library cannot be written; what was read before is kept, and ``report`` says it.
         """
         tallies: list[_Tally] = []
         try:
             for source in sources:
-                tallies.append(_Tally(_label(source)))
+                tallies.append(_Tally(names.label(source)))
                 try:
                     self._one(source, tallies[-1])
                 except (FeedError, InputError) as error:
                     tallies[-1].error = error
+        except StoreError as error:
+            tallies[-1].error = error
+            error.report = _whole(tallies) if self._begun else None
+            raise
         finally:
             if self._opened is not None:
                 self._opened.close()
-        whole = merged([report for tally in tallies for report in tally.reports])
-        notes = tuple(f"{tally.source}: {note}" for tally in tallies for note in tally.notes)
-        whole = replace(whole, feeds=tuple(t.report() for t in tallies), notes=(*whole.notes, *notes))
+        whole = _whole(tallies)
         failed = [tally.error for tally in tallies if tally.error is not None]
         if failed:
             raise _failure(failed, whole)
@@ -119,10 +138,10 @@ class Gatherer:
     def _live(self, found: Live, tally: _Tally) -> None:
         if self._reading.shard is not None:  # each share would fetch all of it, from one polite connection
             raise InputError(
-                f"{_label(found.source)}: one process reads a service; leave out --shard, "
+                f"{names.label(found.source)}: one process reads a service; leave out --shard, "
                 "and share its embedding: 'paperagent embed --shard I/N'"
             )
-        key = f"{_STATE}{found.source}"
+        key = f"{STATE}{found.source}"
         state = {} if self._reading.anew else self._kept(key)
         if self._opened is None:
             self._opened = self._client()
@@ -131,7 +150,7 @@ class Gatherer:
             tally.reports.append(self._take(page.entries))
             if page.state != state:
                 state = page.state
-                self._store(False).set_setting(key, state)
+                self._write(partial(self._store(False).set_setting, key, state))
             tally.pages += 1
             tally.notes += [page.note] if page.note else []
             done += len(page.entries)
@@ -141,17 +160,35 @@ class Gatherer:
     def _kept(self, key: str) -> dict[str, Any]:
         try:
             kept = self._store(False).setting(key)
-        except StoreError:  # there is no library yet; one that is damaged says so when it is written to
+        except StoreError as error:
+            if not str(error).startswith(_NO_LIBRARY):  # a place that was not found would begin anew
+                raise
             return {}
         return kept if isinstance(kept, dict) else {}
 
     def _take(self, records: Iterable[Paper | Skipped | Withdrawal]) -> IngestReport:
         if self._reading.shard is not None:
             records = self._reading.shard.of_records(records)
-        return self._store(True).ingest(records, today=self._reading.today, progress=self._reading.progress)
+        reading = self._reading
+        return self._write(
+            lambda: self._store(True).ingest(records, today=reading.today, progress=reading.progress)
+        )
+
+    def _write(self, write: Callable[[], T]) -> T:
+        from paperagent.store.lock import patiently
+
+        done = patiently(write, seconds=_PATIENCE if self._begun else 0.0)
+        self._begun = True
+        return done
 
 
-def _failure(failed: Sequence[FeedError | InputError], whole: IngestReport) -> FeedError | InputError:
+def _whole(tallies: Sequence[_Tally]) -> IngestReport:
+    whole = merged([report for tally in tallies for report in tally.reports])
+    notes = tuple(f"{tally.source}: {note}" for tally in tallies for note in tally.notes)
+    return replace(whole, feeds=tuple(t.report() for t in tallies), notes=(*whole.notes, *notes))
+
+
+def _failure(failed: Sequence[PaperAgentError], whole: IngestReport) -> PaperAgentError:
     """Return the error of the whole ingest: the first feed's, with how many more there were."""
     first = failed[0]
     if len(failed) > 1:
@@ -194,108 +231,3 @@ def merged(reports: Sequence[IngestReport]) -> IngestReport:
         papers=reports[-1].papers if reports else 0,
         notes=tuple(note for r in reports for note in r.notes),
     )
-
-
-def _label(source: str | Path) -> str:
-    """Return a source as it may be shown: an address without its query, which may hold a key."""
-    text = str(source)
-    if text.lower().startswith(("http://", "https://")):
-        text = text.partition("?")[0]
-        if "@" in text.partition("://")[2].partition("/")[0]:
-            text = "feed address"
-    return visible(text, limit=200)
-
-
-# --- the feeds kept in the library ---
-
-
-def followed(store: Store) -> list[dict[str, Any]]:
-    """Return the feeds kept, in the order in which they were added."""
-    kept = store.setting(FOLLOWED, [])
-    return [dict(feed) for feed in kept if isinstance(feed, dict) and isinstance(feed.get("source"), str)]
-
-
-def follow(store: Store, source: str, *, today: dt.date) -> bool:
-    """Keep a feed with the library; False where it is kept already.
-
-    Raises:
-        FeedError, InputError: it names neither a file that is there nor a service, or not in its way.
-    """
-    checked = check(source)
-    kept = followed(store)
-    if any(feed["source"] == checked for feed in kept):
-        return False
-    if len(kept) >= _MOST_FOLLOWED:
-        raise InputError(f"feeds: more than {_MOST_FOLLOWED:,} are kept; remove some")
-    store.set_setting(FOLLOWED, [*kept, {"source": checked, "added": today.isoformat()}])
-    return True
-
-
-def unfollow(store: Store, source: str) -> bool:
-    """Forget a feed, and where it stopped; False where it is not kept. Its papers stay."""
-    kept = followed(store)
-    name = source.strip()
-    rest = [feed for feed in kept if feed["source"] not in {name, _absolute(name)}]
-    if len(rest) == len(kept):
-        return False
-    store.set_setting(FOLLOWED, rest)
-    store.set_setting(f"{_STATE}{name}", None)
-    return True
-
-
-def note_run(store: Store, report: IngestReport, *, today: dt.date) -> None:
-    """Keep with each feed when it was read last, and what came of it."""
-    last = {feed.source: feed for feed in report.feeds}
-    kept = followed(store)
-    for feed in kept:
-        if (done := last.get(_label(feed["source"]))) is not None:
-            feed |= {"read": today.isoformat(), "papers": done.read, "new": done.new, "error": done.error}
-    store.set_setting(FOLLOWED, kept)
-
-
-def check(source: str) -> str:
-    """Return a source as it is kept: a file by its whole path. Raises FeedError or InputError."""
-    from paperagent.feeds import live
-
-    text = source.strip()
-    if not text or text == "-":
-        raise InputError("feed: is empty or standard input; give a file, an address or a service")
-    if live.find(text) is not None:
-        return text
-    path = Path(_absolute(text))
-    if not _is_file(path):
-        raise FeedError(
-            f"{visible(text, limit=80)}: neither a file nor a service; give a path, https://… or one of "
-            + ", ".join(f"{scheme}:" for scheme in live.SCHEMES)
-        )
-    return str(path)
-
-
-def listed(path: Path) -> list[str]:
-    """Return the feeds that a file lists, one a line; blank lines and those from ``#`` on are passed over.
-
-    Raises:
-        FeedError: it cannot be read, or lists none.
-    """
-    name = visible(str(path), limit=200)
-    try:
-        with path.open("rb") as file:
-            text = file.read(_LONGEST_LIST).decode()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise FeedError(f"{name}: {why.lower()}; give a file with one feed a line") from None
-    found = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if not found:
-        raise FeedError(f"{name}: lists no feed; write one a line, such as arxiv:cs.CL")
-    return found
-
-
-def _absolute(text: str) -> str:
-    return str(Path.cwd() / Path(text).expanduser()) if "\0" not in text else text
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file system takes
-        return False

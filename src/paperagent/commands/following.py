@@ -10,6 +10,7 @@ import click
 from paperagent.commands.options import as_json, common
 from paperagent.commands.session import Session, show
 from paperagent.errors import InputError, visible
+from paperagent.feeds.names import without_values
 from paperagent.render import Block
 
 
@@ -37,7 +38,7 @@ def add(session: Session, /, source: str) -> None:
 def list_(session: Session, /, *, as_json: bool) -> None:
     """Show the feeds kept, and how the last reading of each ended."""
     with session.agent() as agent:
-        kept = agent.followed()
+        kept = [feed | {"source": without_values(feed["source"])} for feed in agent.followed()]
     show(lambda: {"feeds": kept}, _rows(kept), as_json=as_json)
 
 

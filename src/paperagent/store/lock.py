@@ -9,13 +9,16 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from paperagent.errors import StoreLockedError, visible
 from paperagent.store.faults import shown, storing
 from paperagent.store.home import LOCK, VECTOR_LOCK
+
+T = TypeVar("T")
 
 _PAUSE = 0.02
 _TEXT = re.compile(r"pid (\d{1,10})\nsince ([^\n]{1,40})\nhost ([^\n]{1,255})\n")
@@ -37,6 +40,22 @@ def writer_lock(home: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def patiently(write: Callable[[], T], *, seconds: float) -> T:
+    """Return what ``write`` returns, once the process that holds the lock has given way.
+
+    An ingest does between its pages. Where the lock is held, nothing of ``write`` may have been done yet.
+    Raises `StoreLockedError` where ``seconds`` did not suffice.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return write()
+        except StoreLockedError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(_PAUSE)
 
 
 @contextmanager

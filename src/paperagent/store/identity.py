@@ -177,8 +177,9 @@ def merge(old: Paper, new: Paper) -> Paper:
 def _withdrawn(old: Paper, new: Paper) -> bool:
     """Tell whether the one paper is withdrawn.
 
-    The newer version decides, and a feed may take back its own word. Otherwise what one feed says
-    stands, because others know of no withdrawals; a retraction always stands.
+    The newer version decides, and a feed may take back its own word while it alone knows the paper.
+    Otherwise what one feed says stands: which one said it is not kept, and others know of no
+    withdrawals. A retraction always stands.
     """
     if RETRACTED in (*old.flags, *new.flags):
         return True

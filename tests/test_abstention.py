@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from exact_library import ExactLibrary
 from hypothesis import given
 from hypothesis import strategies as st
 
 import sample_library
 from fake_encoder import FakeEncoder
-from paperagent import PaperAgent, evidence
+from paperagent import PaperAgent, abstention, evidence
 from paperagent.abstention import Signals, Thresholds, confidence, kept_as, signals
+from paperagent.answer import Pipeline, Request
 from paperagent.feeds import sample
 from paperagent.question import Question, prepare
 from paperagent.sentences import split
@@ -136,9 +140,53 @@ def test_arrays_do_not_leak_into_signals() -> None:
      {"abstain_below": -1, "doubt_below": 0.2}, {"abstain_below": True, "doubt_below": True},
      {"abstain_below": 0.1, "doubt_below": float("nan")}, {"abstain_below": 0.1, "doubt_below": 7}],
 )  # fmt: skip
-def test_damaged_thresholds_are_the_defaults(kept: object) -> None:
+def test_damaged_thresholds_are_none(kept: object) -> None:
     """What a library keeps is read back only where it makes sense."""
-    assert Thresholds.of(kept) == Thresholds()
+    assert Thresholds.of(kept) is None
+
+
+@pytest.mark.parametrize("encoder", [True, False])
+def test_a_large_library_needs_more_confidence(encoder: bool) -> None:  # noqa: FBT001 - a table
+    """From 5,000 to 75,000 papers it rises, and stays the same outside; doubt begins above it."""
+    sizes = [0, 1, 5_000, 20_000, 75_000, 1_000_000]
+    found = [Thresholds.usual(size, encoder=encoder) for size in sizes]
+    lowest = [t.abstain_below for t in found]
+    assert lowest == sorted(lowest)
+    assert lowest[0] == lowest[2] < lowest[3] < lowest[4] == lowest[5]
+    assert all(t.abstain_below < t.doubt_below for t in found)
+
+
+def test_the_size_of_the_library_decides_unless_it_was_calibrated() -> None:
+    """The same answer is kept back where a hundred thousand papers were searched."""
+    papers, question = sample_library.feed_papers(), "Which filter is small?"
+    small = Pipeline(ExactLibrary(papers, None), encoder=None)
+    last = list(small.stream(Request(question)))[-1].answer
+    assert last is not None
+    assert last.confidence is not None
+    assert Thresholds.usual(32, encoder=False).abstain_below < last.confidence
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(abstention, "_LOWEST", {False: (0.0, 1.0), True: (0.0, 1.0)})
+        patch.setattr(ExactLibrary, "corpus_stats", _in_a_crowd(ExactLibrary.corpus_stats))
+        large = list(small.stream(Request(question)))[-1].answer
+        own = list(
+            Pipeline(ExactLibrary(papers, None), encoder=None, thresholds=Thresholds()).stream(
+                Request(question)
+            )
+        )
+    assert large is not None
+    assert (last.status, large.status) == ("answered", "abstained")
+    assert own[-1].answer is not None
+    assert own[-1].answer.status == "answered"
+
+
+def _in_a_crowd(stats: Any) -> Any:
+    """Return statistics as if a hundred thousand papers more were there."""
+
+    def crowded(library: ExactLibrary, stems: Sequence[str]) -> tuple[int, float, dict[str, int]]:
+        papers, length, known = stats(library, stems)
+        return papers + 100_000, length, known
+
+    return crowded
 
 
 def test_thresholds_are_kept_with_the_library(tmp_path: Path) -> None:
@@ -155,5 +203,5 @@ def test_thresholds_are_kept_with_the_library(tmp_path: Path) -> None:
             assert later.ask(question).status == "abstained"
         assert agent._open().setting(kept_as(encoder=True)) is None
         agent.set_thresholds(None)
-        assert agent.thresholds() == before == Thresholds()
+        assert agent.thresholds() == before == Thresholds.usual(32, encoder=False)
         assert agent.ask(question).status == "answered"

@@ -118,7 +118,7 @@ class Pipeline:
         self._library = library
         self._encoder = encoder
         self._embedder = embedder
-        self._thresholds = thresholds or abstention.Thresholds()
+        self._thresholds = thresholds
         self._read: dict[str, Encoded] = {}
 
     def holds_papers(self) -> bool:
@@ -295,13 +295,15 @@ class Pipeline:
     ) -> Answer:
         """Choose sentences, or abstain with the reason."""
         signals = abstention.signals(question, readings, agree=found.agree, gap=found.gap)
-        sure = abstention.confidence(signals, encoder=question.encoded is not None)
+        encoder = question.encoded is not None
+        sure = abstention.confidence(signals, encoder=encoder)
+        needed = self._thresholds or abstention.Thresholds.usual(found.stats.papers, encoder=encoder)
         picks = evidence.select(question, readings)
         cited = _cite(picks, readings)
-        if sure < self._thresholds.abstain_below:
+        if sure < needed.abstain_below:
             return _abstain(request, cited, signals=signals, sure=sure)
         claims = tuple(map(citations.quoted_claim, cited))
-        doubtful = sure < self._thresholds.doubt_below
+        doubtful = sure < needed.doubt_below
         notes = ("closest passages: the abstracts may not answer this",) if doubtful else ()
         return Answer(
             question=request.question,

@@ -415,7 +415,7 @@ class PaperAgent:
             answerer.search("warm", k=1, filters=Filters())
 
     def get(self, paper_id: str) -> Paper:
-        """Return one paper by its id or an alias of it; an arXiv id or DOI in any way of writing it.
+        """Return one paper by its id or an alias of it; an arXiv, DOI or ACL id in any writing.
 
         Raises:
             PaperNotFoundError: the library has no such paper.
@@ -427,11 +427,12 @@ class PaperAgent:
             raise PaperNotFoundError(
                 f"paper: no paper with the id {visible(paper_id, limit=80)}; `paperagent search` shows ids"
             )
-        return paper
+        return next(self._open().named([paper]))
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper of the library."""
-        return self._open().papers()
+        store = self._open()
+        return store.named(store.papers())
 
     # --- upkeep ---
 
@@ -451,6 +452,12 @@ class PaperAgent:
 
     def thresholds(self) -> Thresholds:
         """Return the confidence that an extractive answer from this library needs."""
+        from paperagent import abstention
+
+        usual = abstention.Thresholds.usual(self._open().count(), encoder=self._models().encoder is not None)
+        return self._own_thresholds() or usual
+
+    def _own_thresholds(self) -> Thresholds | None:
         from paperagent import abstention
 
         return abstention.Thresholds.of(self._open().setting(self._thresholds_kept_as()))
@@ -521,7 +528,7 @@ class PaperAgent:
                     store,
                     encoder=encoder,
                     embedder=None if embedder is encoder else embedder,
-                    thresholds=self.thresholds(),
+                    thresholds=self._own_thresholds(),
                 )
             return self._pipeline
 

@@ -41,8 +41,12 @@ _REMEMBERED = 8_000
 """Texts whose states are kept: about 23 kB each."""
 
 
-def stricter(library: Thresholds, *, encoder: bool) -> Thresholds:
-    """Return what confidence the answer to a standing question needs in this library."""
+def stricter(kept: Thresholds | None, *, encoder: bool) -> Thresholds:
+    """Return what confidence the answer to a standing question needs; ``kept`` are the library's own.
+
+    It is looked for among a few papers, however many the library holds.
+    """
+    library = kept or Thresholds.usual(0, encoder=encoder)
     least = max(library.abstain_below, SURE) if encoder else library.abstain_below
     return Thresholds(least, max(library.doubt_below, least))
 

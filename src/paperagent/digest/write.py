@@ -122,7 +122,7 @@ class Writer:
         self._encoder = RememberingEncoder(encoder) if encoder else None
         self._embedder = RememberingEmbedder(embedder) if embedder else None
         self._highlights: dict[tuple[str, str], Highlights | None] = {}
-        self._thresholds = stricter(thresholds or Thresholds(), encoder=encoder is not None)
+        self._thresholds = stricter(thresholds, encoder=encoder is not None)
         self._suspicions: dict[tuple[str, str], tuple[str, ...]] = {}
         self._model = model
         self._drafts: dict[str, Draft] = {}

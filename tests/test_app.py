@@ -159,6 +159,33 @@ def test_a_paper_is_got_by_its_id_in_any_writing(agent: PaperAgent, tmp_path: Pa
     assert agent.get(written).title == "A Lamp for Owls"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "acl:2024.acl-long.1",
+        "ACL:2024.ACL-long.1",
+        "2024.acl-long.1",
+        " https://aclanthology.org/2024.acl-long.1/",
+        "https://www.aclanthology.org/2024.acl-long.1.pdf",
+    ],
+)
+@pytest.mark.parametrize("known", [{"ids": ["acl:2024.acl-long.1"]}, {"doi": "10.18653/v1/2024.acl-long.1"}])
+def test_a_paper_of_the_anthology_is_got_in_any_writing(
+    agent: PaperAgent, tmp_path: Path, written: str, known: dict[str, str]
+) -> None:
+    """Whether the Anthology's own feed brought it, or one that knows its DOI."""
+    paper = {**known, "title": "A Lamp for Owls", "abstract": "Owls like lamps."}
+    agent.ingest(sample_library.write_jsonl(tmp_path / "one.jsonl", [paper]))
+    assert agent.get(written).title == "A Lamp for Owls"
+
+
+def test_an_old_id_of_the_anthology(agent: PaperAgent, tmp_path: Path) -> None:
+    """Before 2020 they began with a letter; small or large is the same."""
+    paper = {"ids": ["acl:P19-1001"], "title": "A Lamp for Owls", "abstract": "Owls like lamps."}
+    agent.ingest(sample_library.write_jsonl(tmp_path / "one.jsonl", [paper]))
+    assert agent.get("https://aclanthology.org/p19-1001").title == "A Lamp for Owls"
+
+
 def test_progress_is_told(home: Path) -> None:
     """Stages are named, and what is done never falls."""
     told: list[tuple[str, int, int | None]] = []

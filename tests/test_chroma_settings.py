@@ -38,6 +38,9 @@ def test_servers_and_databases_of_cloud_are_addresses(
         "cloud://team/papers/more",
         "cloud:team/papers",
         "ftp://host",
+        "127.0.0.1:8000",
+        "http://host:8000/api/v2",
+        "http://host:8000/api/v1/heartbeat",
         "http://user:password@host:8000",
         "http://host:8000?token=secret",
         "",
@@ -52,6 +55,14 @@ def test_what_is_no_address_is_refused_without_being_shown(
     with pytest.raises(ConfigError, match="PAPERAGENT_CHROMA_URL") as caught:
         config.load()
     assert not given or given not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["127.0.0.1:8000", "localhost:8000", "papers"])
+def test_an_address_without_a_scheme_is_told_every_form(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """The port and Cloud's form too, not only https."""
+    monkeypatch.setenv("PAPERAGENT_CHROMA_URL", given)
+    with pytest.raises(ConfigError, match="http://HOST:PORT, https://HOST:PORT or cloud://TENANT/DATABASE"):
+        config.load()
 
 
 def test_cloud_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:

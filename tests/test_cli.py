@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from fake_agent import ABSTAINED, COMPARED, PAPERS, SINGLE, FakeAgent
 from paperagent import cli, overview
 from paperagent.commands import root
 from paperagent.errors import EndpointError, FeedError, StoreLockedError
+from paperagent.render import counted
 from paperagent.store.health import Check, Health
 from paperagent.types import Answer, FeedReport
 from test_bad_inputs_cli import Stdin
@@ -393,6 +395,38 @@ def test_export_selects(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) ->
     assert cli.main(["export", "--ids", ","]) == 2
     assert cli.main(["export", "--ids", "nope"]) == 2
     assert "no paper with the id nope" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "named", [["--ids", "2601.00001"], ["--sources-of", "a.json"], ["--issue", "2026-W26"]]
+)
+@pytest.mark.parametrize(
+    "limit",
+    [
+        ["--since", "2026-01-01"],
+        ["--until", "2026-01-01"],
+        ["--days", "3"],
+        ["--category", "cs"],
+        ["-k", "3"],
+    ],
+)
+def test_export_of_named_papers_takes_no_limits(
+    named: list[str], limit: list[str], agent: FakeAgent, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would be ignored, and papers come out that the limit excludes."""
+    assert cli.main(["export", *named, *limit]) == 2
+    assert re.search(r"leave (-k )?out", capsys.readouterr().err)
+    assert agent.calls == []
+
+
+def test_one_is_singular(agent: FakeAgent, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """No count of one is followed by a plural."""
+    agent.report = replace(agent.report, papers=1)
+    assert "\n1 paper in the library; " in run(capsys, "ingest", "a")
+    assert run(capsys, "export", "--ids", "2601.00001", "-f", "notes", "--out", str(tmp_path)) == (
+        "1 note written\n"
+    )
+    assert counted(1_200, "issue") == "1,200 issues"
 
 
 def test_python_m_runs_the_program() -> None:

@@ -285,6 +285,20 @@ def test_rows_line_up() -> None:
     assert [line.rstrip() for line in text.splitlines()] == ["a      1", "longer 2"]
 
 
+def test_names_of_rows_are_not_broken_within_their_words() -> None:
+    """On a narrow terminal a name stands above its value; beside it where half the width is enough."""
+    rows = [("lexical indexed", 3), ("vectors embedder", "minilm")]
+    narrow = SGR.sub("", drawn(row_blocks(rows), 20))
+    assert [line.rstrip() for line in narrow.splitlines()] == [
+        "lexical indexed",
+        "  3",
+        "vectors embedder",
+        "  minilm",
+    ]
+    wide = SGR.sub("", drawn(row_blocks(rows), 40))
+    assert [line.rstrip() for line in wide.splitlines()] == ["lexical indexed  3", "vectors embedder minilm"]
+
+
 def test_transcript_is_one_markdown_text() -> None:
     """A saved conversation has each question as a heading and every quote."""
     text = "".join(transcript([replace(SINGLE, question="# Why?"), ABSTAINED]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 Day = dt.date | str | None
 """A day, ``YYYY-MM-DD``, an aware datetime (its UTC day counts), or none."""
 MAX_K = 100
+_ACL = re.compile(
+    r"\s*(?:https?://(?:www\.)?aclanthology\.org/|acl:\s*)?"
+    r"([0-9]{4}\.[a-z0-9]+-[a-z0-9]+\.[0-9]+|[a-z][0-9]{2}-[0-9]{4,5})(?:\.pdf|/)?\s*",
+    re.IGNORECASE | re.ASCII,
+)
+"""An id of the ACL Anthology, bare or as an address: ``2024.acl-long.1``, ``P19-1001``."""
 
 
 def home(home: str | Path | None) -> Path | None:
@@ -33,13 +40,20 @@ def home(home: str | Path | None) -> Path | None:
 
 
 def paper_ids(given: str) -> list[str]:
-    """Return the ids that a text may mean: itself, and the arXiv id or DOI that it is a way to write of."""
+    """Return the ids that a text may mean: itself, and the arXiv id, DOI or ACL id that it is written for."""
     from paperagent.feeds import ids
 
     if not isinstance(given, str):
         raise InputError(f"paper_id: must be str, got {type(given).__name__}")
-    arxiv, doi = ids.arxiv_id(given), ids.doi(given)
-    return list(dict.fromkeys([given, *([arxiv.id] if arxiv else []), *([f"doi:{doi}"] if doi else [])]))
+    arxiv, doi, acl = ids.arxiv_id(given), ids.doi(given), _ACL.fullmatch(given)
+    known = [*([arxiv.id] if arxiv else []), *([f"doi:{doi}"] if doi else [])]
+    return list(dict.fromkeys([given, *known, *(_acl_ids(acl[1]) if acl else [])]))
+
+
+def _acl_ids(name: str) -> list[str]:
+    """Return what a paper of the Anthology may be called here; other feeds know it by its DOI."""
+    name = name.lower() if name[0].isdigit() else name.upper()
+    return [f"acl:{name}", f"doi:10.18653/v1/{name.lower()}"]
 
 
 def sources(given: str | Path | Iterable[str | Path]) -> list[str | Path]:

@@ -212,6 +212,11 @@ def row_blocks(rows: Iterable[tuple[str, Any]], *, plain: bool = False) -> Itera
         yield Block("row", str(value), marker=name.ljust(width), tight=True, plain=plain)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with what is counted, such as ``1 paper`` or ``1,200 papers``."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
+
+
 class Screen:
     """Prints blocks to ``out``: laid out by rich on a terminal, as Markdown otherwise.
 
@@ -287,9 +292,14 @@ def _draw(console: Console, block: Block) -> None:
     body = _styled(block, console)
     if block.kind == "quote":
         console.print(Padding(body, (0, 0, 0, 2 if console.width < 40 else 4)))
+    elif block.kind == "row" and len(block.marker) > console.width // 2:
+        # Beside its value the name would be broken within its words.
+        console.print(Text(safe_terminal(block.marker.rstrip()), "cyan", overflow="fold"))
+        console.print(Padding(body, (0, 0, 0, 2)))
     elif block.kind in {"item", "row"} and block.marker:
         grid = Table.grid(padding=(0, 1))
-        grid.add_column(max_width=max(4, console.width // 3), overflow="fold")
+        part = 2 if block.kind == "row" else 3
+        grid.add_column(max_width=max(4, console.width // part), overflow="fold")
         grid.add_column(overflow="fold")
         grid.add_row(Text(safe_terminal(block.marker), "cyan"), body)
         console.print(grid)

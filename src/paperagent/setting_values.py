@@ -153,8 +153,13 @@ def web_url(value: str) -> str:
 def chroma_url(value: str) -> str:
     """Accept the address of a Chroma server, or ``cloud://TENANT/DATABASE``."""
     value = text(value)
+    if value.lower().startswith(("http://", "https://")):
+        url = web_url(value)
+        if re.search(r"/api/v\d", url):
+            raise ValueError("is the address of the server's API; write http://HOST:PORT alone")
+        return url
     if not value.lower().startswith("cloud:"):
-        return web_url(value)
+        raise ValueError("must be http://HOST:PORT, https://HOST:PORT or cloud://TENANT/DATABASE")
     named = re.fullmatch(r"cloud://([^/?#@]+)/([^/?#@]+)/?", value, re.IGNORECASE)
     if named is None or not all(_CLOUD_NAME.fullmatch(part) for part in named.groups()):
         raise ValueError("must be cloud://TENANT/DATABASE (not shown); the key has a variable of its own")

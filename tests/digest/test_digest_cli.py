@@ -80,7 +80,7 @@ def test_build_send_and_again(run: Run, home: Path) -> None:
     assert "0 issues built, 2 were there" in run("digest", "build", *WEEK)
     assert "none due" in run("digest", "send")
     subscribe(run, B, "speech recognition")
-    assert "1 issues built, 2 were there" in run("digest", "build", *WEEK)
+    assert "1 issue built, 2 were there" in run("digest", "build", *WEEK)
     assert "1 sent" in run("digest", "send")
     assert first.read_bytes() == before
     assert states(run) == {"issues": 3, "sent": 2}
@@ -108,7 +108,7 @@ def test_a_dry_run_opens_no_socket_and_changes_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(socket, "create_connection", refuse)
-        assert "1 messages written to" in run("digest", "send", "--dry-run", "--outbox", str(tmp_path / "o"))
+        assert "1 message written to" in run("digest", "send", "--dry-run", "--outbox", str(tmp_path / "o"))
     (mail,) = (tmp_path / "o").glob("*.eml")
     assert b"To: ana@test.example\r\n" in mail.read_bytes()
     assert states(run) == {"issues": 2, "planned": 1}
@@ -176,7 +176,7 @@ def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     told = run("digest", "run", code=1)
     assert f"{A}: no issue: unexpected failure: ValueError: no such glyph" in told
     assert "1 sent" in told
-    assert told.endswith("digest 2026-W26: 1 issues could not be built; see the warnings\n")
+    assert told.endswith("digest 2026-W26: 1 issue could not be built; see the warnings\n")
     (mail,) = (home / "outbox").glob("*.eml")
     assert f"To: {B}".encode() in mail.read_bytes()
 
@@ -193,7 +193,7 @@ def test_daily_readers(run: Run, home: Path) -> None:
 
 def test_without_readers_there_is_an_issue_for_nobody_in_particular(run: Run) -> None:
     """It is built, never sent."""
-    assert "1 issues built" in run("digest", "build", *WEEK)
+    assert "1 issue built" in run("digest", "build", *WEEK)
     assert "none due" in run("digest", "send")
     assert states(run) == {"issues": 1}
 
@@ -313,14 +313,14 @@ def test_double_opt_in(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "within the last day" in run("subscribers", "add", A)
     (mail,) = (home / "outbox").glob("confirm*.eml")
     assert b"List-Unsubscribe" not in mail.read_bytes()
-    assert "1 issues built" in run("digest", "build", *WEEK)
+    assert "1 issue built" in run("digest", "build", *WEEK)
     from email import message_from_bytes, policy
 
     message = message_from_bytes(mail.read_bytes(), policy=policy.default)
     text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     token = next(word for word in text.split() if word.count(".") >= 2 and len(word) > 30)
     assert "confirmed" in run("subscribers", "confirm", token)
-    assert "1 issues built" in run("digest", "build", *WEEK)
+    assert "1 issue built" in run("digest", "build", *WEEK)
 
 
 def test_subscribers_there_and_back(run: Run, home: Path, tmp_path: Path) -> None:

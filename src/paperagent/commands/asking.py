@@ -105,7 +105,7 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
     from paperagent.chat import Chat
     from paperagent.evals.feedback import FEEDBACK_FILE
     from paperagent.readers import terminal_restored
-    from paperagent.render import Block
+    from paperagent.render import Block, counted
     from paperagent.wiring import model_name
 
     within = limits(given)
@@ -120,7 +120,13 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
         session.feedback = agent.home / FEEDBACK_FILE
         if reader.interactive:
             writes = f"{model} answers; " if model else ""
-            out.show([Block("note", f"{papers:,} papers; {writes}/help lists the commands, Ctrl-D leaves")])
+            out.show(
+                [
+                    Block(
+                        "note", f"{counted(papers, 'paper')}; {writes}/help lists the commands, Ctrl-D leaves"
+                    )
+                ]
+            )
         with terminal_restored(), _warmed(agent, session):
             code = session.run()
     ctx.exit(code)

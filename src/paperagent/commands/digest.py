@@ -17,7 +17,7 @@ from paperagent.commands.options import Folder, Positive, Words, as_json, common
 from paperagent.commands.periods import period_of, period_options
 from paperagent.commands.session import Session, progress_bar, show, warn
 from paperagent.commands.subscribers import opened
-from paperagent.render import Block
+from paperagent.render import Block, counted
 
 if TYPE_CHECKING:
     from paperagent.digest.build import BuildReport
@@ -70,7 +70,7 @@ def _estimated(usage: Usage) -> str:
         return "no calls of a model"
     cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
     tokens = f"{usage.input_tokens:,} input and {usage.output_tokens:,} output tokens"
-    return f"at most {usage.calls:,} calls of the model, {tokens}, {cost}, standing questions apart"
+    return f"at most {counted(usage.calls, 'call')} of the model, {tokens}, {cost}, standing questions apart"
 
 
 def _show_built(report: BuildReport) -> None:
@@ -95,20 +95,22 @@ def _raise_for_unbuilt(reports: Sequence[BuildReport]) -> None:
     unbuilt = [r for r in reports if r.failed]
     if unbuilt:
         named, count = ", ".join(r.period.name for r in unbuilt), sum(len(r.failed) for r in unbuilt)
-        raise PaperAgentError(f"digest {named}: {count:,} issues could not be built; see the warnings")
+        raise PaperAgentError(
+            f"digest {named}: {counted(count, 'issue')} could not be built; see the warnings"
+        )
 
 
 def _built(report: BuildReport) -> Iterator[Block]:
     quiet = f", {report.quiet:,} with nothing new" if report.quiet else ""
     yield Block(
         "text",
-        f"{report.period.name}: {report.built:,} issues built, {report.already:,} were there{quiet}",
+        f"{report.period.name}: {counted(report.built, 'issue')} built, {report.already:,} were there{quiet}",
         tight=True,
     )
     usage = report.usage
     if usage.calls:
         cost = "unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
-        yield Block("text", f"{usage.calls:,} calls of the model, cost {cost}", tight=True)
+        yield Block("text", f"{counted(usage.calls, 'call')} of the model, cost {cost}", tight=True)
 
 
 @digest.command()
@@ -136,7 +138,11 @@ def send(session: Session, /, **given: Any) -> None:
             report, folder = desk.rehearse(given.pop("outbox"), period=period, **given)
             show(
                 dict,
-                [Block("text", f"{report.counts.total():,} messages written to {folder}", plain=True)],
+                [
+                    Block(
+                        "text", f"{counted(report.counts.total(), 'message')} written to {folder}", plain=True
+                    )
+                ],
                 as_json=False,
             )
             return
@@ -161,8 +167,8 @@ def _send(desk: DigestDesk, **given: Any) -> None:
 
 
 def _sent(report: Report) -> Iterator[Block]:
-    counted = ", ".join(f"{count:,} {state}" for state, count in sorted(report.counts.items()))
-    yield Block("text", f"messages: {counted or 'none due'}", tight=True)
+    states = ", ".join(f"{count:,} {state}" for state, count in sorted(report.counts.items()))
+    yield Block("text", f"messages: {states or 'none due'}", tight=True)
     if report.too_old:
         old = f"{report.too_old:,} not sent: their issue is older than three days; --force sends it"
         yield Block("text", old, tight=True)
@@ -230,8 +236,8 @@ def _summary(summary: Summary) -> dict[str, Any]:
 
 
 def _summary_row(summary: Summary) -> Block:
-    counted = ", ".join(f"{n:,} {state}" for state, n in summary.states.items() if n)
-    told = f"{summary.issues:,} issues: {counted or 'no messages'}"
+    states = ", ".join(f"{n:,} {state}" for state, n in summary.states.items() if n)
+    told = f"{counted(summary.issues, 'issue')}: {states or 'no messages'}"
     return Block("row", told, marker=summary.period, tight=True)
 
 

@@ -11,7 +11,7 @@ from paperagent.commands.options import Folder, Whole, Words, common
 from paperagent.commands.periods import period_of, period_options
 from paperagent.commands.session import Session, show, warn
 from paperagent.commands.subscribers import opened
-from paperagent.render import Block
+from paperagent.render import Block, counted
 
 if TYPE_CHECKING:
     from paperagent.digest.issue import Profile
@@ -99,8 +99,14 @@ def archive(session: Session, /, folder: Path, url: str | None) -> None:
     _make(folder)
     for name, text in pages.files(issues, base=base, theme_dir=theme):
         export.write(folder / name, [text], force=True)
-    count = f"{len(issues):,} issue{'s' if len(issues) != 1 else ''}"
-    told = [Block("text", f"{count} written; begin at {folder / 'index.html'}", tight=True, plain=True)]
+    told = [
+        Block(
+            "text",
+            f"{counted(len(issues), 'issue')} written; begin at {folder / 'index.html'}",
+            tight=True,
+            plain=True,
+        )
+    ]
     if not issues:
         warn("no issue for nobody in particular was built; run 'paperagent digest build'")
     show(dict, told, as_json=False)

@@ -8,7 +8,7 @@ import click
 
 from paperagent.commands.options import Whole, Words, as_json, common
 from paperagent.commands.session import Session, progress_bar, show
-from paperagent.render import Block
+from paperagent.render import Block, counted
 
 
 @click.command()
@@ -38,7 +38,9 @@ def embed(session: Session, /, *, as_json: bool, **given: Any) -> None:
             address=given["ray_address"],
             progress=progress,
         )
-    vectors = f"vectors: {report.embedded:,} added, {report.pending:,} pending of {report.papers:,} papers"
+    vectors = (
+        f"vectors: {report.embedded:,} added, {report.pending:,} pending of {counted(report.papers, 'paper')}"
+    )
     notes = (Block("note", note) for note in report.notes)
     show(
         lambda: report.to_dict()["vectors"] | {"notes": list(report.notes)},

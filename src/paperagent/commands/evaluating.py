@@ -150,12 +150,12 @@ def check(ctx: click.Context, /, cases: Path, feeds: tuple[str, ...]) -> None:
     from paperagent.commands import eval_setup
     from paperagent.evals import cases as reader
     from paperagent.evals import runs
-    from paperagent.render import Block
+    from paperagent.render import Block, counted
 
     found = reader.load(cases)
     with eval_setup.feed_library(ctx.obj.settings(), feeds) as agent:
         lacking = runs.problems(agent, found)
-    count = f"{len(found)} cases, {len(lacking)} problems"
+    count = f"{counted(len(found), 'case')}, {counted(len(lacking), 'problem')}"
     show(dict, [*(Block("note", text, tight=True) for text in lacking), Block("text", count)], as_json=False)
     if lacking:
         ctx.exit(4)
@@ -176,7 +176,7 @@ def add(session: Session, /, cases: Path, **given: Any) -> None:
     """
     from paperagent.evals import harvest
     from paperagent.evals.feedback import FEEDBACK_FILE
-    from paperagent.render import Block
+    from paperagent.render import Block, counted
 
     if (given["answer"] is None) != (given["good"] is None):
         raise click.UsageError("--answer: needs --good or --bad, and they need it; give both")
@@ -189,5 +189,7 @@ def add(session: Session, /, cases: Path, **given: Any) -> None:
     done = [case.id for case in new if "bad" in case.tags and case.answerable]
     todo = [Block("note", f"complete by hand what is right: {', '.join(done)}")] if done else []
     show(
-        dict, [*lines, *todo, Block("text", f"{len(new)} cases added to {cases}", plain=True)], as_json=False
+        dict,
+        [*lines, *todo, Block("text", f"{counted(len(new), 'case')} added to {cases}", plain=True)],
+        as_json=False,
     )

@@ -53,7 +53,9 @@ def export(session: Session, /, query: tuple[str, ...], **given: Any) -> None:
     if given["reader"] and not given["issue"]:
         raise click.UsageError("--for: says whose issue; give --issue PERIOD too")
     within = limits(given)
-    named = _named(session, query, given)
+    if given["top_k"] and not query:
+        raise click.UsageError("-k: says how many papers of a QUERY; give one, or leave -k out")
+    named = _named(session, query, given, limited=any(within.values()))
     with session.agent(top_k=given["top_k"]) as agent:
         papers = _papers(agent, " ".join(query), named, within)
         if given["form"] == "notes":
@@ -69,22 +71,27 @@ def export(session: Session, /, query: tuple[str, ...], **given: Any) -> None:
 def _notes(papers: Iterable[Paper], given: dict[str, Any]) -> None:
     from paperagent.export import quotes_of
     from paperagent.notes import write_notes
+    from paperagent.render import counted
 
     answer = given["sources_of"]
     quotes = quotes_of(answer) if answer is not None else {}
     written, kept = write_notes(given["out"], papers, quotes=quotes, force=given["force"])
     left = f", {kept:,} left alone (--force replaces them)" if kept else ""
-    sys.stdout.write(f"{written:,} notes written{left}\n")
+    sys.stdout.write(f"{counted(written, 'note')} written{left}\n")
 
 
-def _named(session: Session, query: tuple[str, ...], given: dict[str, Any]) -> list[str] | None:
-    """Return the ids that one of the options names; None where none does."""
+def _named(
+    session: Session, query: tuple[str, ...], given: dict[str, Any], *, limited: bool
+) -> list[str] | None:
+    """Return the ids that one of the options names, which no limit goes with; None where none does."""
     from paperagent.export import cited_ids
 
     options = {"--ids": "ids", "--sources-of": "sources_of", "--issue": "issue"}
     chosen = [*(["QUERY"] if query else []), *(name for name, key in options.items() if given[key])]
     if len(chosen) > 1:
         raise click.UsageError(f"{' and '.join(chosen)}: cannot combine; give one of them")
+    if limited and chosen and not query:
+        raise click.UsageError(f"{chosen[0]}: names the papers; leave out --since, --category and the like")
     if given["sources_of"] is not None:
         return cited_ids(given["sources_of"])
     if given["issue"]:
@@ -119,6 +126,7 @@ def _papers(
     if named is not None:
         return [agent.get(paper_id) for paper_id in named]
     if query.strip():
-        return [hit.paper for hit in agent.search(query, k=agent.settings.top_k, **within)]
+        hits = agent.search(query, k=agent.settings.top_k, **within)
+        return [agent.get(hit.paper_id) for hit in hits]  # with further ids, which a hit does not tell
     limit = Filters(**within)
     return (paper for paper in agent.papers() if limit.admits(paper))

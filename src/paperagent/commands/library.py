@@ -13,7 +13,7 @@ import click
 from paperagent.commands.options import Day, Folder, as_json, common
 from paperagent.commands.session import Session, progress_bar, show
 from paperagent.errors import PaperAgentError, StoreError
-from paperagent.render import Block, row_blocks
+from paperagent.render import Block, counted, row_blocks
 from paperagent.types import FeedReport, IngestReport
 
 
@@ -96,7 +96,7 @@ def _report(report: IngestReport) -> Iterator[Block]:
     reasons = sorted(report.skipped.items(), key=lambda pair: -pair[1])
     yield from row_blocks((f"skipped {count:,}", reason) for reason, count in reasons)
     vectors = f"vectors: {report.embedded:,} added, {report.pending:,} pending"
-    yield Block("text", f"{report.papers:,} papers in the library; {vectors}", tight=True)
+    yield Block("text", f"{counted(report.papers, 'paper')} in the library; {vectors}", tight=True)
     yield from (Block("note", note) for note in report.notes)
 
 
@@ -155,4 +155,4 @@ def reindex(session: Session, *, no_vectors: bool) -> None:
     with session.agent() as agent, progress_bar() as progress:
         agent.reindex(vectors=not no_vectors, progress=progress)
         papers = agent.status()["papers"]
-    show(dict, [Block("text", f"{papers:,} papers indexed anew")], as_json=False)
+    show(dict, [Block("text", f"{counted(papers, 'paper')} indexed anew")], as_json=False)

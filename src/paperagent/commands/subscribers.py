@@ -12,7 +12,7 @@ import click
 
 from paperagent.commands.options import Folder, Whole, Words, as_json, common
 from paperagent.commands.session import Session, show, warn
-from paperagent.render import Block
+from paperagent.render import Block, counted
 
 if TYPE_CHECKING:
     from paperagent.digest.subscriber import Subscriber
@@ -95,7 +95,7 @@ def _rows(readers: Iterable[Subscriber]) -> Iterator[Block]:
         wishes = reader.wishes
         about = [*wishes.interests, *wishes.questions, *(f"in {c}" for c in wishes.categories)]
         papers = wishes.profile().max_items
-        detail = f"{reader.frequency}, at most {papers} papers: {'; '.join(about) or 'anything'}"
+        detail = f"{reader.frequency}, at most {counted(papers, 'paper')}: {'; '.join(about) or 'anything'}"
         yield Block("row", reader.email, marker=reader.state.ljust(12), detail=detail, tight=True, plain=True)
 
 

@@ -172,6 +172,26 @@ def test_a_withdrawn_paper_is_marked_in_what_search_returns(tmp_path: Path) -> N
     assert "`notes`" in INSTRUCTIONS
 
 
+def test_a_paper_is_told_with_its_further_ids(tmp_path: Path) -> None:
+    """And got by any of them."""
+    owls = {
+        "title": "Owls and lamps",
+        "abstract": "Owls like lamps at night.",
+        "arxiv_id": "2601.00001",
+        "ids": ["acl:2024.acl-long.1"],
+    }
+    with PaperAgent(tmp_path / "home", embedder="none", mode="extractive") as agent:
+        agent.ingest(sample_library.write_jsonl(tmp_path / "feed.jsonl", [owls]))
+        made = server(agent, mode="extractive", masked=str)
+
+        async def main() -> Any:
+            async with Client(made) as client:
+                return await call(client, "get", paper_id="acl:2024.acl-long.1")
+
+        found = anyio.run(main)
+    assert (found["paper_id"], found["ids"]) == (owls["arxiv_id"], owls["ids"])
+
+
 def test_a_hostile_title_reaches_the_client_as_data(tmp_path: Path) -> None:
     """Controls and bidirectional marks of a paper arrive escaped inside the JSON text."""
     feed = sample_library.write_jsonl(

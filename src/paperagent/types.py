@@ -63,6 +63,8 @@ class Paper:
     withdrawn: bool = False
     flags: tuple[str, ...] = ()
     """What cleaning noticed, such as ``control-characters`` or ``bad-date``."""
+    ids: tuple[str, ...] = ()
+    """Further ids, such as ``acl:2024.acl-long.1``: told by `PaperAgent.get` and `papers` alone."""
 
     @property
     def day(self) -> dt.date | None:

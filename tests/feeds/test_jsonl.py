@@ -44,6 +44,7 @@ PAPERS = st.builds(
     upvotes=COUNTS,
     withdrawn=st.booleans(),
     flags=NAMES.map(lambda flags: tuple(dict.fromkeys(flags))),
+    ids=st.sets(st.sampled_from(["acl:2024.acl-long.1", "pmid:7", "sha256:" + "0" * 32])).map(tuple),
 )
 
 
@@ -106,6 +107,7 @@ def test_our_own_lines_are_cleaned_like_any_others(parse: Parse) -> None:
         "authors": ["Ann", 7, ""],
         "withdrawn": "yes",
         "flags": ["suspicious"],
+        "ids": ["acl:1", "acl:1", "2508.13427", "doi:10.1/x", "../x", 7],
     }
     papers, _ = parse(json.dumps(record))
     assert papers == [
@@ -116,5 +118,6 @@ def test_our_own_lines_are_cleaned_like_any_others(parse: Parse) -> None:
             authors=("Ann",),
             sources=("paperagent",),
             flags=("suspicious", "bad-date", "bad-url", "control-characters"),
+            ids=("acl:1",),
         )
     ]

@@ -47,6 +47,7 @@ def test_every_field_counts_for_the_record_hash() -> None:
         "upvotes": 1,
         "withdrawn": True,
         "flags": ("x",),
+        "ids": ("acl:x",),
     }
     hashes = {identity.record_hash(replace(PLAIN, **{k: v})) for k, v in changes.items()}  # type: ignore[arg-type]
     assert len(hashes | {identity.record_hash(PLAIN)}) == len(changes) + 1
@@ -154,6 +155,7 @@ def test_tags_hold_each_category_with_its_archive_and_each_feed() -> None:
         ({"abstract": "word " * 100_000}, "abstract too long"),
         ({"abstract": "lone \ud800 surrogate"}, "text is not valid Unicode"),
         ({"authors": ("N\0l",)}, "text is not valid Unicode"),
+        ({"ids": ("acl:\0",)}, "text is not valid Unicode"),
         ({"upvotes": 2**63}, "number out of range"),
         ({}, None),
     ],

@@ -23,6 +23,8 @@ from store_helpers import (
 )
 
 from paperagent.errors import FeedError, StoreError
+from paperagent.export import jsonl
+from paperagent.feeds import read
 from paperagent.store import LocalStore, Store, content_hash
 from paperagent.types import Filters, Paper, Skipped
 
@@ -135,6 +137,36 @@ def test_the_same_paper_of_two_feeds_is_one_paper(store: Store) -> None:
     assert merged.sources == ("page", "test-feed")
     assert store.get("sha256:3") == merged
     assert found(store, stems=["studi"]) == {paper(3).paper_id}
+
+
+def test_a_library_taken_over_by_json_lines_finds_papers_by_their_further_ids(
+    place: Place, tmp_path: Path
+) -> None:
+    """Ids of services and former ids: written with the paper, read back, told, and again written."""
+    page = "sha256:" + "1" * 32
+    records = [
+        paper(1, paper_id="acl:2024.acl-long.1"),
+        paper(2, paper_id="pmid:77", arxiv_id=None, doi="10.1000/x"),
+        without_ids(3, paper_id=page),
+        paper(3),
+        paper(4),
+    ]
+    with LocalStore(tmp_path / "old", create=True) as old:
+        ingest(old, records)
+        lines = "".join(jsonl(old.named(old.papers())))
+    (tmp_path / "all.jsonl").write_text(lines, encoding="utf-8")
+    assert lines.count('"ids"') == 3
+    with place.open(create=True) as store:
+        store.ingest(read(tmp_path / "all.jsonl").records, today=TODAY)
+        for name, number in (("acl:2024.acl-long.1", 1), ("pmid:77", 2), (page, 3)):
+            held = store.get(name)
+            assert held is not None
+            assert held.title == paper(number).title
+            assert next(store.named([held])).ids == (name,)
+        assert sorted(jsonl(store.named(store.papers()))) == sorted(lines.splitlines(keepends=True))
+        ingest(store, [paper(9, paper_id="pmid:77", arxiv_id=None, title=paper(2).title)])
+        assert store.count() == 4
+        assert store.doctor().ok
 
 
 def test_a_title_alone_merges_nothing(store: Store) -> None:

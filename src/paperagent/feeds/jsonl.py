@@ -64,8 +64,14 @@ def convert(record: Record) -> Paper:
         upvotes=count_of(record.get("upvotes")),
         withdrawn=record.get("withdrawn") is True,
         flags=unique((*names(record.get("flags"), set()), *sorted(noticed))),
+        ids=tuple(name for name in unique(names(record.get("ids"), set())) if _is_further(name)),
         **fields,
     )
+
+
+def _is_further(name: str) -> bool:
+    """Tell whether ``name`` may be a further id: a service's, or a text's hash that a paper went by."""
+    return ids.is_native(name) or (name.startswith("sha256:") and ids.paper_id(name) is not None)
 
 
 def _identity(record: Record, arxiv: ids.ArxivId | None, doi: str | None) -> str | None:

@@ -69,7 +69,7 @@ class Desk:
     def place(self, paper: Paper) -> tuple[Draft, Paper | None]:
         """Return the draft that ``paper`` went into, and what that said before (None: a new paper)."""
         given = replace(paper, first_seen=self._today)
-        paper = identity.with_best_id(given)
+        paper = replace(identity.with_best_id(given), ids=())  # which are kept as names
         found = self._candidates(given)
         if not found:
             draft = Draft(self._next_row, None, paper)

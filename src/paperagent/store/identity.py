@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from hashlib import blake2b
 from operator import attrgetter
@@ -22,7 +23,7 @@ _AGREE = 0.8
 _LONGEST = {"title": 5_000, "abstract": 200_000}
 """Code points; longer text is no title and no abstract, and would choke an index."""
 _INT64 = 2**63
-_every_field = attrgetter(*(f.name for f in fields(Paper)))
+_every_field = attrgetter(*(f.name for f in fields(Paper) if f.name != "ids"))
 
 
 def text_hash(title: str, abstract: str) -> bytes:
@@ -37,7 +38,8 @@ def content_hash(paper: Paper) -> str:
 
 def record_hash(paper: Paper) -> bytes:
     """Return the 16-byte hash over every field, which tells whether a record was read before."""
-    return blake2b(repr(_every_field(paper)).encode(), digest_size=16).digest()
+    said = (*_every_field(paper), *paper.ids)  # without ids as it was before there were any
+    return blake2b(repr(said).encode(), digest_size=16).digest()
 
 
 def day_number(day: dt.date | None) -> int | None:
@@ -59,6 +61,7 @@ def aliases(paper: Paper) -> list[str]:
         names.append(f"doi:{paper.doi}")
     if paper.paper_id not in (paper.arxiv_id, f"doi:{paper.doi}"):
         names.append(f"id:{paper.paper_id}")
+    names += [f"id:{further}" for further in paper.ids]
     if key := title_key(paper.title):
         names.append(f"title:{key}")
     return names
@@ -67,6 +70,11 @@ def aliases(paper: Paper) -> list[str]:
 def plain_name(alias: str) -> str:
     """Return the id that an alias of `aliases` stands for: a DOI keeps its prefix, which belongs to it."""
     return alias if alias.startswith("doi:") else alias.partition(":")[2]
+
+
+def further_ids(paper: Paper, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of a paper's ``names`` that are neither its id nor a DOI."""
+    return tuple(sorted(name for name in set(names) - {paper.paper_id} if not name.startswith("doi:")))
 
 
 def lookup_names(paper_id: str) -> tuple[str, str, str]:
@@ -99,7 +107,8 @@ def unfit(paper: Paper) -> str | None:
         paper.arxiv_id or "",
         paper.doi or "",
     )
-    text = "\n".join((*words, *paper.authors, *paper.categories, *paper.sources, *paper.flags))
+    lists = (*paper.authors, *paper.categories, *paper.sources, *paper.flags, *paper.ids)
+    text = "\n".join((*words, *lists))
     if "\0" in text or not _encodable(text):
         return "text is not valid Unicode"
     numbers = (paper.version or 0, paper.upvotes or 0)

@@ -107,6 +107,18 @@ class Library:
         )
         return int(found[0][0]) if found else None
 
+    def names(self, paper_ids: Iterable[str]) -> dict[str, list[str]]:
+        """Return the ids of services and former ids that papers go by, by present id."""
+        found: dict[str, list[str]] = {}
+        for marks, part in rows.chunks(paper_ids):
+            query = (
+                "SELECT f.paper_id, substr(a.alias, 4) FROM facts f JOIN aliases a USING (row) "
+                f"WHERE f.paper_id IN ({marks}) AND a.alias LIKE 'id:%'"
+            )
+            for paper_id, name in self._all(query, part):
+                found.setdefault(paper_id, []).append(name)
+        return found
+
     def by_row(self, row_numbers: Iterable[int]) -> dict[int, Paper]:
         """Return the papers of rows."""
         found = {}

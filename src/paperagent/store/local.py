@@ -20,6 +20,7 @@ from paperagent.store.indexes import Indexes
 from paperagent.store.intake import Intake
 from paperagent.store.library import Fact, Library
 from paperagent.store.lock import writer_lock
+from paperagent.store.naming import named
 from paperagent.store.rows import unpack_terms
 from paperagent.store.shard import Shard
 from paperagent.store.withdrawals import Entry, applied
@@ -81,6 +82,10 @@ class LocalStore:
     def papers(self) -> Iterator[Paper]:
         """Yield every paper, in the order of first arrival."""
         return self.library.papers()
+
+    def named(self, papers: Iterable[Paper]) -> Iterator[Paper]:
+        """Yield papers of the library with their further ids."""
+        return named(papers, self.library.names, size=_BATCH)
 
     def within(self, since: dt.date, until: dt.date) -> list[Arrival]:
         """Return what came or was changed from ``since`` to ``until``, both included, ordered by id.

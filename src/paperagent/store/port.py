@@ -58,6 +58,10 @@ class Store(Protocol):
         """Yield every paper."""
         ...
 
+    def named(self, papers: Iterable[Paper]) -> Iterator[Paper]:
+        """Yield papers of the library with their further ids."""
+        ...
+
     def within(self, since: dt.date, until: dt.date) -> list[Arrival]:
         """Return what came or was changed in a period."""
         ...

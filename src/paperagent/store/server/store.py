@@ -20,6 +20,7 @@ from paperagent.store.batches import batches
 from paperagent.store.candidate import Candidate
 from paperagent.store.catchup import Progress
 from paperagent.store.embeddings import sound
+from paperagent.store.naming import named
 from paperagent.store.server import arrivals, checkup, embedding, nominate
 from paperagent.store.server.address import Address
 from paperagent.store.server.connection import Connection
@@ -97,6 +98,10 @@ class ServerStore:
     def papers(self) -> Iterator[Paper]:
         """Yield every paper, what waits for its vector first."""
         return map(paper_of, self._shelf.every())
+
+    def named(self, papers: Iterable[Paper]) -> Iterator[Paper]:
+        """Yield papers of the library with their further ids."""
+        return named(papers, self._shelf.former, size=self._shelf.quotas.batch)
 
     def within(self, since: dt.date, until: dt.date) -> list[Arrival]:
         """Return what came or was changed from ``since`` to ``until``, both included, ordered by id."""

@@ -65,7 +65,7 @@ class RayEmbedder:
             _Actor,
             fn_constructor_args=(self._load,),
             batch_size=_BATCH,
-            concurrency=self._workers,
+            compute=data.ActorPoolStrategy(size=self._workers),
             num_cpus=1,
         )
         made: list[Vector | None] = [None] * len(rows)
@@ -104,6 +104,7 @@ class RayEmbedder:
                 ) from error
             self._started = True
         ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # what goes wrong is raised
         return ray.data
 
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 import sample_library
 from fake_encoder import FakeEncoder
 from paperagent import answer as answer_module
+from paperagent import evidence, retrieve
 from paperagent.abstention import Thresholds
-from paperagent.answer import POOL, Pipeline, Request
+from paperagent.answer import LARGE_POOL, POOL, Pipeline, Request
 from paperagent.text import words
 from paperagent.types import Answer, Event, Filters, Paper
 
@@ -187,6 +188,25 @@ def test_a_change_of_topic_is_not_held_back() -> None:
         alone, after = ask(pipeline(*THREE), question), ask(pipeline(*THREE), question, history=history)
         assert after.hits[0] == alone.hits[0]
         assert after.citations[0] == alone.citations[0]
+
+
+def test_a_large_library_is_read_more_deeply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as many papers are read where many are close to any question."""
+    papers = [Paper(f"p{n}", f"On owls, part {n}", f"Owls rest at {n} o'clock.") for n in range(40)]
+    read: list[str] = []
+    original = evidence.read
+
+    def counted(question: Any, hit: Any, *rest: Any) -> Any:
+        read.append(hit.paper_id)
+        return original(question, hit, *rest)
+
+    monkeypatch.setattr(evidence, "read", counted)
+    for large, expected in ((False, POOL), (True, LARGE_POOL)):
+        monkeypatch.setattr(retrieve, "_SMALL", 10 if large else 5_000)
+        monkeypatch.setattr(retrieve, "_LARGE", 20 if large else 75_000)
+        read.clear()
+        ask(pipeline(*papers), "When do owls rest?")
+        assert len(set(read)) == expected
 
 
 def test_notes_of_the_request_reach_the_answer() -> None:

@@ -25,6 +25,7 @@ from paperagent.retrieve import (
     blend,
     could_be_named,
     gap,
+    largeness,
     lexical_shares,
     mend_spelling,
     names_paper,
@@ -320,3 +321,13 @@ def test_an_answer_is_the_same_over_either_library(with_vectors: Any) -> None:
         answers = [[e.answer for e in p.stream(Request(question))][-1] for p in (real, exact)]
         assert answers[0].citations == answers[1].citations
         assert answers[0].status == answers[1].status
+
+
+def test_largeness_rises_between_two_sizes() -> None:
+    """Nothing below, all above, and more papers never make less of it."""
+    sizes = [0, 1, 5_000, 20_000, 50_000, 75_000, 10**8]
+    found = [largeness(size) for size in sizes]
+    assert found == sorted(found)
+    assert found[2] == 0.0
+    assert 0.4 < found[3] < 0.6
+    assert found[-2:] == [1.0, 1.0]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperagent.evidence import Reading, weighted
 from paperagent.question import Question
+from paperagent.retrieve import largeness
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,8 +93,6 @@ def confidence(found: Signals, *, encoder: bool) -> float:
     return 1 / (1 + math.exp(-(bias + sum(w * values[n] for n, w in weights.items()))))
 
 
-_SMALL, _LARGE = 5_000, 75_000
-"""Papers up to which, and from which, the lowest confidence of an answer stays the same."""
 _LOWEST = {True: (0.13, 0.25), False: (0.20, 0.30)}
 """With an encoder, and by words alone: in a small and in a large library."""
 
@@ -116,8 +115,7 @@ class Thresholds:
         of 28; a million papers behave alike (`eval/sizes.py`).
         """
         small, large = _LOWEST[encoder]
-        grown = math.log(max(papers, _SMALL) / _SMALL) / math.log(_LARGE / _SMALL)
-        return cls(abstain_below=small + min(1.0, grown) * (large - small))
+        return cls(abstain_below=small + largeness(papers) * (large - small))
 
     @classmethod
     def of(cls, kept: Any) -> Thresholds | None:

@@ -25,8 +25,9 @@ NAMED_AMONG = 40
 """Papers below the best ones whose titles are looked for in the question."""
 DEFAULT_K = 10
 """Papers that an answer names as retrieved."""
-POOL = 12
-"""Papers that are read for one question; more cost time and find little."""
+POOL, LARGE_POOL = 12, 24
+"""Papers that are read for one question, in a small and in a large library. Reading 24 instead of 12 cites a
+gold paper for .65 of 55 questions instead of .56 among 75,000 papers, and for no more among 153."""
 GLANCE = 3
 """Sentences of a paper that are read before it is known whether the rest is worth it."""
 UNRELATED_BELOW = 0.25
@@ -229,7 +230,7 @@ class Pipeline:
                 retrieve.rank(candidates, query, stats), retrieve.rank(candidates, query_wide, stats_wide)
             )
             naming = wider if leans else text  # "it" may be what the last turn named
-        hits = self._with_named(naming, ranked, candidates, max(request.k, POOL))
+        hits = self._with_named(naming, ranked, candidates, max(request.k, _pool(stats)))
         return Found(
             tuple(hits), stats, encoded, context, _sides_agree(ranked), retrieve.gap(ranked or [_NONE])
         )
@@ -242,7 +243,7 @@ class Pipeline:
         texts of reading all whole, and finds the same (`make eval`).
         """
         question = prepare(request.question, found.encoded, _informativeness(found.stats))
-        pool = [h for h in found.hits[:POOL] if h.paper.abstract.strip()]
+        pool = [h for h in found.hits[: _pool(found.stats)] if h.paper.abstract.strip()]
         papers = [(h, tuple(split(h.paper.abstract))) for h in pool]
         context = found.context if conversation.refers_back(request.question) else None
         if question.encoded is None:
@@ -422,6 +423,10 @@ def _abstention(
 def _empty_library(request: Request, clock: Clock) -> Answer:
     answer = _abstention(request, "empty_library", EMPTY_LIBRARY)
     return replace(answer, notes=request.notes, timings_ms=clock.total())
+
+
+def _pool(stats: retrieve.CorpusStats) -> int:
+    return round(POOL + retrieve.largeness(stats.papers) * (LARGE_POOL - POOL))
 
 
 def _nothing_found(request: Request, clock: Clock) -> Answer:

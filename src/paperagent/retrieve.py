@@ -31,6 +31,9 @@ LEXICAL_WEIGHT = 0.9
 CANDIDATES = 60
 """Papers that each index nominates, at least: 100 changes no figure of `eval` and takes longer."""
 
+_SMALL, _LARGE = 5_000, 75_000
+"""Papers between which `largeness` rises."""
+
 NAMED_BONUS = 0.5
 """What it adds to a paper's score that the question names it."""
 _NAME_WORDS, _TITLE_WORDS = 4, 3
@@ -212,6 +215,14 @@ def could_be_named(candidates: Sequence[Scored], question: str) -> set[str]:
         return set()
     most = _counts(candidates, term_ids(set(stems))).max(axis=1)
     return {c.paper_id for c, count in zip(candidates, most.tolist(), strict=True) if count > 1}
+
+
+def largeness(papers: int) -> float:
+    """Return 0 for a library of up to 5,000 papers, 1 from 75,000 on, between them by the logarithm.
+
+    In a large library more papers are close to any question: it is read more deeply, and trusted less.
+    """
+    return min(1.0, math.log(max(papers, _SMALL) / _SMALL) / math.log(_LARGE / _SMALL))
 
 
 def gap(ranked: Sequence[Ranked]) -> float:

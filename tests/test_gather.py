@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from feeds.service_server import Reply, Services, abstract, title
-from paperagent import PaperAgent
+from paperagent import PaperAgent, gather
 from paperagent.cli import main
-from paperagent.errors import ConfigError, FeedError, InputError
+from paperagent.errors import ConfigError, FeedError, InputError, StoreError, StoreLockedError
 from paperagent.feeds.live import arxiv, arxiv_oai, arxiv_rss, hf_daily, openalex, semantic_scholar, zotero
 from paperagent.feeds.live.turnstile import Pace
+from paperagent.store.lock import writer_lock
 
 OAI = "arxiv-oai:cs?from=2026-05-01"
 
@@ -312,3 +316,184 @@ def test_an_answers_sources_become_notes(
     assert texts
     assert all("## Quotes\n\n> " in text for text in texts)
     assert main(["export", "-f", "notes"]) == 2
+
+
+ECHOED = "alex-secret-of-mine"
+
+
+def test_a_key_that_a_service_echoes_is_neither_shown_nor_kept(
+    agent: PaperAgent,
+    services: Services,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Report, list and library hold none of it, as text and as JSON."""
+    monkeypatch.setenv("PAPERAGENT_OPENALEX_KEY", ECHOED)
+    services.pages["/alex/works"] = lambda r: Reply(
+        json.dumps({"error": f"bad key {r.query['api_key']}"}), 403
+    )
+    agent.ingest(page_of(range(3), tmp_path / "page.txt"))
+    agent.close()
+    assert main(["feeds", "add", "openalex:moths"]) == 0
+    assert main(["feeds", "add", "s2:moths"]) == 0
+    for arguments in (["--follow"], ["--follow", "--json"], ["openalex:moths", "s2:moths"]):
+        assert main(["ingest", *arguments]) == 4
+    for options in ([], ["--json"]):
+        assert main(["feeds", "list", *options]) == 0
+    out, err = capsys.readouterr()
+    assert "bad key …" in out
+    assert ECHOED not in out + err
+    files = [path for path in agent.home.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if ECHOED.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("source", ["http://[::1/feed", "~nosuchuser/x", "x:" + "y" * 3_000])
+def test_an_odd_source_stops_no_other(source: str, agent: PaperAgent, tmp_path: Path) -> None:
+    """It fails as any other would, and cannot be kept."""
+    page = page_of(range(3), tmp_path / "page.txt")
+    with pytest.raises(FeedError) as caught:
+        agent.ingest([source, page])
+    assert [feed.new for feed in caught.value.report.feeds] == [0, 3]
+    with pytest.raises(FeedError):
+        agent.follow(source)
+    assert not agent.unfollow(source)
+
+
+def test_a_feed_is_refused_where_the_folder_is_gone(
+    agent: PaperAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path that is relative to nothing is no file."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FeedError, match="neither a file nor a service"):
+        agent.follow("page.txt")
+
+
+def test_without_a_cache_folder_services_are_read(agent: PaperAgent, tmp_path: Path) -> None:
+    """The turns of services are kept in this process alone then."""
+    agent.settings.cache_dir.parent.mkdir(exist_ok=True)
+    agent.settings.cache_dir.write_text("a file")
+    assert agent.ingest("arxiv:cs.CL?max=5").new == 5
+
+
+@contextmanager
+def another_writer(agent: PaperAgent, seconds: float) -> Iterator[None]:
+    """Hold the library's lock for the block, and no longer than ``seconds``, as another process would."""
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with writer_lock(agent.home):
+            held.set()
+            over.wait(seconds)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    yield
+    over.set()
+    thread.join()
+
+
+def beside(agent: PaperAgent, services: Services, seconds: float) -> ExitStack:
+    """Let another writer take the library before the second page is answered; close it at the end."""
+    stack, seen = ExitStack(), services.answer
+
+    def answer(request: object) -> Reply:
+        if len(services.history) == 1:
+            stack.enter_context(another_writer(agent, seconds))
+        return seen(request)  # type: ignore[arg-type]
+
+    services.answer = answer  # type: ignore[method-assign]
+    return stack
+
+
+def test_a_run_waits_for_another_writer_between_its_pages(agent: PaperAgent, services: Services) -> None:
+    """What was begun is brought to its end."""
+    with beside(agent, services, 0.6):
+        assert agent.ingest(OAI).new == 250
+
+
+def test_a_run_that_waited_in_vain_says_how_far_it_came(
+    agent: PaperAgent,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The error is that of the lock (exit 75), with the report of what was read before."""
+    monkeypatch.setattr(gather, "_PATIENCE", 0.1)
+    with beside(agent, services, 30.0):
+        assert main(["ingest", "--no-vectors", OAI, "arxiv:cs.CL"]) == 75
+    out, err = capsys.readouterr()
+    assert "100 read: 100 new" in out
+    assert err.count("library is locked") == 1
+    assert agent.ingest(OAI).new == 150
+
+
+def test_the_first_page_waits_for_nobody(agent: PaperAgent, tmp_path: Path) -> None:
+    """A second ingest is told at once who writes, and reports nothing."""
+    page = page_of(range(3), tmp_path / "page.txt")
+    agent.ingest(page)
+    with another_writer(agent, 30.0), pytest.raises(StoreLockedError) as caught:
+        agent.ingest([page, page])
+    assert caught.value.report is None
+
+
+def test_a_feed_is_kept_beside_a_writer(agent: PaperAgent, tmp_path: Path) -> None:
+    """An ingest gives way between its pages: keeping and forgetting wait for that."""
+    agent.ingest(page_of(range(3), tmp_path / "page.txt"))
+    with another_writer(agent, 0.5):
+        assert agent.follow("arxiv:cs.CL")
+    with another_writer(agent, 0.5):
+        assert agent.unfollow("arxiv:cs.CL")
+
+
+def test_addresses_that_differ_in_their_query_have_each_their_own_end(
+    agent: PaperAgent, services: Services, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One fails, one is read: the list says it of the right one, and shows no value that may be a key."""
+    page = page_of(range(3), tmp_path / "page.txt").read_text()
+    for address in ("/f?api_key=first-key", "/f?api_key=other-key", "/f?c=1&plain"):
+        agent.follow(services.url + address)
+    services.pages["/f"] = lambda r: Reply("no", 404) if "first-key" in r.query.values() else Reply(page)
+    with pytest.raises(FeedError, match="it said 404"):
+        agent.ingest_followed()
+    assert [(bool(feed["error"]), feed["new"]) for feed in agent.followed()] == [
+        (True, 0), (False, 3), (False, 0),
+    ]  # fmt: skip
+    for options in ([], ["--json"]):
+        assert main(["feeds", "list", *options]) == 0
+    out = capsys.readouterr().out
+    assert not {"first-key", "other-key", "plain"} & set(re.findall(r"[a-z-]+", out))
+    assert "f?api_key=…" in out
+    assert main(["feeds", "remove", f"{services.url}/f?api_key=…"]) == 2
+    assert main(["feeds", "remove", f"{services.url}/f?c=…&…"]) == 0
+    assert main(["feeds", "remove", f"{services.url}/f?api_key=first-key"]) == 0
+    assert [feed["source"] for feed in agent.followed()] == [f"{services.url}/f?api_key=other-key"]
+
+
+@pytest.mark.parametrize("source", ["https://h/" + "x" * 4_000, "y" * 5_000])
+def test_a_source_without_end_is_not_kept(source: str, agent: PaperAgent) -> None:
+    """Nobody would see what it is."""
+    with pytest.raises(InputError, match="longer than 4,000 characters"):
+        agent.follow(source)
+
+
+def test_a_list_of_feeds_may_begin_with_a_byte_order_mark(agent: PaperAgent, tmp_path: Path) -> None:
+    """Editors of Windows write one; it is no part of the first feed."""
+    listed = tmp_path / "feeds.txt"
+    listed.write_bytes(b"\xef\xbb\xbfarxiv:cs.CL?max=5\r\n")
+    assert agent.ingest_followed(listed).read == 5
+
+
+def test_a_library_that_fails_is_no_reason_to_begin_anew(agent: PaperAgent, services: Services) -> None:
+    """Where the place to go on from cannot be read, nothing is fetched: it would be forgotten."""
+    agent.ingest(OAI)
+    agent.close()
+    (agent.home / "library.db").write_bytes(b"garbage" * 1_000)
+    services.history.clear()
+    with pytest.raises(StoreError):
+        agent.ingest(OAI)
+    assert services.history == []

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import socket
 import ssl
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -75,6 +78,10 @@ class Services:
         self.deleted: set[int] = set()
         """Papers that OAI gives as deleted records."""
         self.page = 100
+        self.answered = "2026-11-20T01:02:03Z"
+        """OAI's clock."""
+        self.totals = True
+        """Whether Zotero says how many items there are."""
         self.pages: dict[str, Answer] = {}
         """Path → answer of one's own."""
         server = self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -168,12 +175,14 @@ class Services:
         query = request.query
         token = query.get("resumptionToken", "")
         if token in self.expired or (token and not token.rpartition(":")[2].isdecimal()):
-            return _oai('<error code="badResumptionToken">the token has expired</error>')
+            return self._oai('<error code="badResumptionToken">the token has expired</error>')
+        if query.get("from", "") > query.get("until", "9999"):
+            return self._oai('<error code="badArgument">until is before from</error>')
         first, offset = token.rsplit(":", 1) if token else (query["from"], "0")
         at = int(offset)
         listed = [n for n in range(self.papers) if day(n).isoformat() >= first]
         if not listed:
-            return _oai('<error code="noRecordsMatch"/>')
+            return self._oai('<error code="noRecordsMatch"/>')
         records = "".join(self._record(n) for n in listed[at : at + self.page])
         following = at + self.page
         if self.loop_at is not None and at >= self.loop_at:
@@ -181,7 +190,13 @@ class Services:
         goes_on = following < len(listed)
         size = f' completeListSize="{len(listed)}" cursor="{at}"'
         mark = f"<resumptionToken{size}>{f'{first}:{following}' if goes_on else ''}</resumptionToken>"
-        return _oai(f"<ListRecords>{records}{mark}</ListRecords>")
+        return self._oai(f"<ListRecords>{records}{mark}</ListRecords>")
+
+    def _oai(self, inner: str) -> Reply:
+        return _xml(
+            f'<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><responseDate>{self.answered}'
+            f"</responseDate><request verb='ListRecords'>x</request>{inner}</OAI-PMH>"
+        )
 
     def _record(self, number: int) -> str:
         gone = number in self.deleted
@@ -236,7 +251,8 @@ class Services:
         start, limit = int(request.query["start"]), int(request.query["limit"])
         numbers = range(self.papers) if "since" not in request.query else range(self.papers - 1, self.papers)
         items = [_item(n) for n in numbers][start : start + limit]
-        headers = {"Total-Results": str(len(numbers)), "Last-Modified-Version": "77", "Backoff": "2"}
+        headers = {"Last-Modified-Version": "77", "Backoff": "2"}
+        headers |= {"Total-Results": str(len(numbers))} if self.totals else {}
         return _json(items, headers=headers)
 
 
@@ -261,6 +277,36 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+_DRIPS = {
+    "headers": (b"HTTP/1.1 200 OK\r\nX: ", b"a"),
+    "hints": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=", b"a"),
+}
+
+
+@contextmanager
+def dripping(where: str, *, seconds: float) -> Iterator[str]:
+    """Give the address of a server that answers one request without end, a few bytes at a time."""
+    start, drop = _DRIPS[where]
+    over = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):  # the client has enough
+            connection.recv(10_000)
+            connection.sendall(start)
+            end = time.monotonic() + seconds
+            while time.monotonic() < end and not over.wait(0.05):
+                connection.sendall(drop)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/feed"
+        over.set()
+        thread.join()
 
 
 def _arxiv(number: int) -> str:
@@ -330,13 +376,6 @@ def _item(number: int) -> dict[str, Any]:
 
 def _xml(text: str) -> Reply:
     return Reply(f'<?xml version="1.0" encoding="UTF-8"?>\n{text}', headers={"Content-Type": "text/xml"})
-
-
-def _oai(inner: str) -> Reply:
-    return _xml(
-        '<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><responseDate>2026-11-20T01:02:03Z'
-        f"</responseDate><request verb='ListRecords'>x</request>{inner}</OAI-PMH>"
-    )
 
 
 def _json(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Reply:

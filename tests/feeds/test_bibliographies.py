@@ -6,6 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -157,3 +158,81 @@ def test_hostile_bibtex_is_stopped_in_time() -> None:
     with pytest.raises(FeedError, match="broken entries"):
         list(bibtex.papers("@a{b, c={{" * 200_000))
     assert time.perf_counter() - start < 10.0
+
+
+def test_macros_of_macros_fill_no_memory() -> None:
+    """Eleven levels of tenfold would be 10 TB: what grows too long is broken, what is left is read."""
+    bomb = "@string{a = {" + "x" * 100 + "}}\n"
+    bomb += "".join(f"@string{{{n} = {' # '.join([p] * 10)}}}\n" for p, n in pairwise("abcdefghijkl"))
+    entry = f"@article{{k, title={{T one}}, abstract={{{ABSTRACT}}}, journal = l}}"
+    found = list(bibtex.papers(bomb + entry))
+    assert [type(e) for e in found] == [Skipped, Paper]
+    assert isinstance(found[0], Skipped)
+    assert found[0].reason == "broken BibTeX entry"
+
+
+def test_macros_are_worth_a_bounded_text_in_all() -> None:
+    """Neither a long entry nor many short ones make a small file a large one."""
+    long = "@string{a = {" + "x" * 50_000 + "}}\n"
+    fields = ", ".join(f"f{n} = a # a # a" for n in range(100))
+    assert [type(e) for e in bibtex.papers(f"{long}@article{{k, {fields}}}")] == [Skipped]
+    entry = f"@article{{k, title={{T}}, abstract={{{ABSTRACT}}}, note = a # a}}\n"
+    with pytest.raises(FeedError, match=r"macros \(@string\)"):
+        list(bibtex.papers(long + entry * 300))
+
+
+BLANK = " " * 40_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"@article{{k, title={{T}}, abstract={{{ABSTRACT}}}, author={{A{BLANK}B}}}}",
+        f"@article{{k, title={{x}}{BLANK}!}}",
+        f"@article{{{BLANK}x}}",
+        f"@article{BLANK}x",
+        f"@article{{k, title{BLANK}x",
+    ],
+)
+def test_white_space_without_end_takes_no_time(text: str) -> None:
+    """No pattern shares it out anew in every way: 40 kB took seconds."""
+    start = time.perf_counter()
+    bibtex.looks_like(text)
+    assert all(isinstance(e, Paper | Skipped) for e in bibtex.papers(text))
+    assert time.perf_counter() - start < 1.0
+
+
+def test_people_are_cut_at_any_white_space(parse: Parse) -> None:
+    """Lines may end beside the "and"."""
+    ((paper,), _) = parse(
+        f"@article{{k, title={{T}}, author={{A B\n\t and\n  C D AND {{E and F}}}}, abstract={{{ABSTRACT}}}}}"
+    )
+    assert paper.authors == ("A B", "C D", "E and F")
+
+
+@pytest.mark.parametrize("before", ["Provider: A Press\nDatabase: B\n", "Content: text/plain; x\n\n\n", "\n"])
+def test_ris_of_a_database_is_ris(before: str, parse: Parse) -> None:
+    """Databases put lines of their own before the first record."""
+    (papers, _) = parse(before + RIS.lstrip("\ufeff"))
+    assert [paper.title for paper in papers] == ["A title", "RETRACTED: Another"]
+
+
+def test_text_before_a_record_is_no_ris() -> None:
+    """A page that happens to quote a record is not read as one."""
+    assert not ris.looks_like("A page about RIS\nTY  - JOUR\nER  -\n")
+    assert not ris.looks_like("Provider: x\n" * 50 + "TY  - JOUR\n")
+
+
+@pytest.mark.parametrize(
+    ("tags", "day"),
+    [
+        ("DA  - 20260501", dt.date(2026, 5, 1)),
+        ("DA  - 17.05.2026", dt.date(2026, 5, 17)),
+        ("DA  - 17.05.2026\nPY  - 2025", dt.date(2026, 5, 17)),
+        ("DA  - 05/17\nPY  - 2025", dt.date(2025, 1, 1)),
+    ],
+)
+def test_a_day_that_ends_in_its_year_is_read(tags: str, day: dt.date, parse: Parse) -> None:
+    """The day goes before the year alone, wherever its own year stands."""
+    ((paper,), _) = parse(f"TY  - JOUR\nTI  - A title\n{tags}\nAB  - {ABSTRACT}\nER  - \n")
+    assert paper.published == day

@@ -80,3 +80,37 @@ def test_any_text_is_read_without_failing(text: str) -> None:
     """Whatever stands where a date should gives a day or the flag."""
     noticed: set[str] = set()
     assert (dates.day(text, noticed) is not None) or noticed == {"bad-date"} or not text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("20260501", dt.date(2026, 5, 1)),
+        ("17.05.2026", dt.date(2026, 5, 17)),
+        ("05.06.2026", dt.date(2026, 6, 5)),
+        ("05/17/2026", dt.date(2026, 5, 17)),
+        ("17-05-2026", dt.date(2026, 5, 17)),
+        ("5/5/2026", dt.date(2026, 5, 5)),
+    ],
+)
+def test_days_are_read_as_people_write_them(text: str, expected: dt.date) -> None:
+    """Without marks, or the year last, where only one reading is a day; after points the day is first."""
+    noticed: set[str] = set()
+    assert dates.loose(text, noticed) == expected
+    assert not noticed
+
+
+@pytest.mark.parametrize("text", ["05/06/2026", "5-6-2026"])
+def test_a_day_that_may_be_a_month_is_not_guessed(text: str) -> None:
+    """The year is sure, and is kept."""
+    noticed: set[str] = set()
+    assert dates.loose(text, noticed) == dt.date(2026, 1, 1)
+    assert noticed == {"partial-date"}
+
+
+@pytest.mark.parametrize("text", ["20261399", "31.02.2026", "123456", "99/99/2026", "1.2-2026"])
+def test_numbers_that_are_no_day_are_none(text: str) -> None:
+    """They are flagged."""
+    noticed: set[str] = set()
+    assert dates.loose(text, noticed) is None
+    assert noticed == {"bad-date"}

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
-from service_server import Reply, Request, Services
+from service_server import Reply, Request, Services, dripping
 
 from paperagent.errors import FeedError
-from paperagent.feeds.live import Access, Client, find, guard
+from paperagent.feeds.live import Access, Client, client, find, guard
 from paperagent.feeds.live.turnstile import Pace
 
 PUBLIC = "93.184.216.34"
@@ -42,6 +45,7 @@ def fetch(url: str, *, lookup: guard.Resolve = guard.resolve, allow_private: boo
         "0.0.0.1", "169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "10.1.2.3", "172.16.9.9",
         "100.64.0.1", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[::ffff:127.0.0.1]", "[2002:7f00:1::]",
         "[64:ff9b:1::1]", "[fe80::1]", "[fec0::1]", "224.0.0.1", "255.255.255.255", "192.0.0.1",
+        "192.0.0.192", "168.63.129.16", "192.88.99.1", "[3fff::1]", "[::ffff:168.63.129.16]",
     ],
 )  # fmt: skip
 def test_private_addresses_are_refused_however_they_are_written(host: str) -> None:
@@ -172,11 +176,14 @@ def test_a_proxy_of_the_environment_is_not_used(services: Services, monkeypatch:
     assert len(services.history) == 1
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate is made with openssl")
-def test_the_certificate_must_name_the_host_that_was_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The connection goes to an address, the check of TLS to the name: another name is refused."""
+LINE = '{"title": "A title", "abstract": "Words of an abstract."}'
+
+
+@pytest.fixture
+def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """Return a server whose certificate names ``feeds.example`` alone."""
+    if shutil.which("openssl") is None:
+        pytest.skip("a certificate is made with openssl")
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
@@ -186,9 +193,81 @@ def test_the_certificate_must_name_the_host_that_was_asked_for(
     )  # fmt: skip
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with Services(tls=(certificate, key)) as server:
-        server.pages["/feed"] = lambda _: Reply('{"title": "A title", "abstract": "Words of an abstract."}')
-        for host, fits in (("feeds.example", True), ("other.example", False)):
-            url = server.url.replace("http://127.0.0.1", f"https://{host}") + "/feed"
-            with nullcontext() if fits else pytest.raises(FeedError, match=r"certificate|hostname"):
-                fetch(url, lookup=lambda *_: ["127.0.0.1"], allow_private=True)
-        assert [r.headers["host"].partition(":")[0] for r in server.history] == ["feeds.example"]
+        server.pages["/feed"] = lambda _: Reply(LINE)
+        yield server
+
+
+def test_the_certificate_must_name_the_host_that_was_asked_for(secure: Services) -> None:
+    """The connection goes to an address, the check of TLS to the name: another name is refused."""
+    for host, fits in (("feeds.example", True), ("other.example", False)):
+        url = secure.url.replace("http://127.0.0.1", f"https://{host}") + "/feed"
+        with nullcontext() if fits else pytest.raises(FeedError, match=r"certificate|hostname"):
+            fetch(url, lookup=lambda *_: ["127.0.0.1"], allow_private=True)
+    assert [r.headers["host"].partition(":")[0] for r in secure.history] == ["feeds.example"]
+
+
+def test_a_second_name_of_one_address_is_checked_by_itself(secure: Services) -> None:
+    """One client asks both hosts: the second gets no connection verified for the first, and no key on it."""
+    access, asked = Access(allow_private=True), secure.url.replace("http://127.0.0.1", "https://{}") + "/feed"
+    with Client(access, version="1", sleep=lambda _: None, lookup=lambda *_: ["127.0.0.1"]) as opened:
+
+        def ask(host: str) -> bytes:
+            headers = {"x-api-key": f"key of {host}"}
+            url = asked.format(host)
+            return opened.get(url, lambda reply: reply.body, label=host, pace=PACE, headers=headers)
+
+        assert ask("feeds.example") == LINE.encode()
+        with pytest.raises(FeedError, match=r"certificate|hostname"):
+            ask("other.example")
+    assert [r.headers["x-api-key"] for r in secure.history] == ["key of feeds.example"]
+
+
+def test_one_hosts_cookie_is_not_told_to_another(services: Services) -> None:
+    """Two names of one address are two machines."""
+    services.pages["/feed"] = lambda _: Reply(LINE, headers={"Set-Cookie": "a=b"})
+    with Client(Access(allow_private=True), version="1", lookup=lambda *_: ["127.0.0.1"]) as opened:
+        for host in ("one.example", "two.example"):
+            url = services.url.replace("127.0.0.1", host) + "/feed"
+            opened.get(url, lambda reply: reply.body, label=host, pace=PACE)
+    assert "cookie" not in services.history[1].headers
+
+
+@pytest.mark.parametrize("where", ["headers", "hints", "chunk"])
+def test_a_drip_is_cut_wherever_it_drips(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two minutes are for all of a page: headers, interim answers, and what stands between its chunks."""
+    monkeypatch.setattr(client, "PAGE_SECONDS", 0.5)
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    with dripping(where, seconds=8.0) as url:
+        start = time.monotonic()
+        with pytest.raises(FeedError, match="took longer than"):
+            fetch(url, allow_private=True)
+        assert time.monotonic() - start < 6.0
+
+
+def test_a_dead_first_address_is_passed_over(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that never answers (IPv6 that leads nowhere) costs its time, and the next is tried."""
+    services.pages["/feed"] = lambda _: Reply(LINE)
+    send = httpx.Client.send
+    waits = []
+
+    def dead(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        waits.append(request.extensions["timeout"]["connect"])
+        if request.url.host == "::2":
+            raise httpx.ConnectTimeout("timed out", request=request)
+        return send(self, request, **options)
+
+    monkeypatch.setattr(httpx.Client, "send", dead)
+    url = services.url.replace("127.0.0.1", "feeds.example") + "/feed"
+    fetch(url, lookup=lambda *_: ["::2", "127.0.0.1"], allow_private=True)
+    assert (len(services.history), waits) == (1, [8.0, 8.0])
+
+
+def test_a_redirect_to_nonsense_is_no_crash(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that cannot be taken apart ends this feed and no other."""
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    services.pages["/feed"] = lambda _: Reply("", 302, {"Location": "http://[::1"})
+    with pytest.raises(FeedError):
+        fetch(services.url + "/feed", allow_private=True)
+    target = guard.check("http://example.org/", label="x", lookup=lambda *_: [PUBLIC])
+    with pytest.raises(FeedError, match="redirected to no valid address"):
+        guard.follow(target, "http://[::1", label="x")

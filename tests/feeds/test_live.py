@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 from service_server import Reply, Request, Services, abstract, title
 
 from paperagent.errors import FeedError
-from paperagent.feeds import feed, live
-from paperagent.feeds.live import Access, Client, Page, client, find
+from paperagent.feeds import dates, feed, live
+from paperagent.feeds.live import Access, Client, Page, client, find, hf_daily
 from paperagent.types import Paper, Skipped, Withdrawal
 
 KEYS = {"s2": "s2-key", "openalex": "alex-key", "zotero": "zotero-key"}
@@ -406,3 +408,215 @@ def test_hostile_json_is_refused(body: bytes, polite: Client, services: Services
     with pytest.raises(FeedError) as caught:
         read("openalex:moths", polite)
     assert "\n" not in str(caught.value)
+
+
+KEY = "top/secret key+123"
+
+
+@pytest.mark.parametrize(
+    "form", [KEY, quote(KEY, safe=""), quote_plus(KEY), b64encode(KEY.encode()).decode()]
+)
+@pytest.mark.parametrize("status", [403, 503, 200])
+def test_a_key_that_is_echoed_is_taken_out(form: str, status: int, services: Services, clock: Clock) -> None:
+    """As it is, as an address has it, packed: neither the error nor what a page is kept with holds it."""
+    access = Access(urls=services.urls, keys={"openalex": KEY}, allow_private=True)
+    said = {"error": f"bad key {form}", "results": 1} | ({"error": form} if status == 200 else {})
+    services.faults = [Reply(json.dumps(said), status)] * 4
+    with (
+        Client(access, version="1", sleep=clock.sleep, clock=clock) as opened,
+        pytest.raises(FeedError) as caught,
+    ):
+        read("openalex:moths", opened)
+    assert form not in str(caught.value)
+    if status != 200:
+        assert "bad key …" in str(caught.value)
+
+
+def test_a_key_is_in_nothing_that_is_kept(services: Services) -> None:
+    """A version's name, and an error that is told by the message of a redirect, are cleaned too."""
+    access = Access(keys={"s2": "s2-secret-key"}, allow_private=True)
+    line = json.dumps({"id": "2508.13426", "title": "A title", "abstract": abstract(1) + " s2-secret-key"})
+    services.pages["/feed"] = lambda _: Reply(line, headers={"ETag": '"s2-secret-key"'})
+    services.pages["/away"] = lambda _: Reply("", 302, {"Location": "ftp://s2-secret-key/"})
+    with Client(access, version="1") as opened:
+        (page,) = read(services.url + "/feed", opened)
+        assert "s2-secret-key" not in repr(page)
+        with pytest.raises(FeedError) as caught:
+            read(services.url + "/away", opened)
+    assert "s2-secret-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    """cs.CL cs cs.* cond-mat.soft cond-mat.mes-hall physics.optics physics.soc-ph physics.ao-ph quant-ph
+    q-bio.NC nlin.CD math-ph astro-ph.CO cmp-lg""".split(),
+)
+@pytest.mark.parametrize("scheme", ["arxiv", "arxiv-rss"])
+def test_every_category_of_arxiv_is_one(scheme: str, name: str) -> None:
+    """Archives, subject classes in capitals, and those of physics in words."""
+    assert find(f"{scheme}:{name}")
+
+
+@pytest.mark.parametrize("text", ["lanterns", "physic.optics", "cs.", "cs.CLX", "x-ph"])
+def test_a_word_is_no_category(text: str) -> None:
+    """A typing error would be read as a category without papers, day after day."""
+    with pytest.raises(FeedError, match="no category"):
+        find(f"arxiv:{text}")
+
+
+def test_a_list_with_an_end_is_read_once(polite: Client, services: Services) -> None:
+    """After the whole run nothing is asked for: the days since lie behind the end."""
+    source = "arxiv-oai:cs?from=2026-05-01&until=2026-05-31"
+    state = read(source, polite)[-1].state
+    services.history.clear()
+    (page,) = read(source, polite, state)
+    assert (page.entries, page.state, page.note) == ([], state, "was read whole, up to 2026-05-31")
+    assert services.history == []
+
+
+@pytest.mark.parametrize("answered", ["", "yesterday", "2026-02-31T00:00:00Z"])
+def test_a_clock_that_tells_no_day_marks_nothing(answered: str, polite: Client, services: Services) -> None:
+    """The next run begins where this one did; a mark of nonsense that is kept is passed over."""
+    services.answered = answered
+    state = read("arxiv-oai:cs?from=2026-05-01", polite)[-1].state
+    assert state == {"mark": "2026-05-01"}
+    read("arxiv-oai:cs?from=2026-05-02", polite, {"mark": answered})
+    assert services.history[-3].query["from"] == "2026-05-02"
+
+
+def test_a_week_is_finished_in_the_next(
+    polite: Client, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that broke off on Sunday goes on with its week on Monday, then reads the new one whole."""
+    monkeypatch.setattr(hf_daily.dates, "today", lambda: dt.date(2026, 11, 15))
+    state = read("hf-daily:", polite)[0].state
+    monkeypatch.setattr(hf_daily.dates, "today", lambda: dt.date(2026, 11, 16))
+    services.history.clear()
+    read("hf-daily:", polite, json.loads(json.dumps(state)))
+    assert [(r.query["week"], r.query["p"]) for r in services.history] == [
+        ("2026-W46", "1"), ("2026-W46", "2"), ("2026-W47", "0"), ("2026-W47", "1"), ("2026-W47", "2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ["http://[::1/feed", "https://h:x/", "https://h/\u00e9", "http://"])
+def test_an_address_that_is_none_is_refused_before_it_is_kept(url: str) -> None:
+    """Nothing but a FeedError leaves `find`, so that one bad line stops no other feed."""
+    with pytest.raises(FeedError, match="not a valid address"):
+        find(url)
+
+
+@pytest.mark.parametrize("etag", ['"\u00e9"', '"a\tb"', '"' + "x" * 300 + '"'])
+def test_a_version_that_no_header_takes_is_not_kept(etag: str, polite: Client, services: Services) -> None:
+    """The next run asks without it; one that was kept before is not sent."""
+    line = json.dumps({"id": "2508.13426", "title": "A title", "abstract": abstract(1)})
+    services.pages["/feed"] = lambda _: Reply(line, headers={"ETag": etag})
+    (page,) = read(services.url + "/feed", polite)
+    assert page.state == {}
+    read(services.url + "/feed", polite, {"etag": etag})
+    assert "if-none-match" not in services.history[-1].headers
+
+
+def test_a_key_that_no_header_takes_is_told_by_its_name(services: Services) -> None:
+    """Not sent, not tried again, and not shown."""
+    access = Access(urls=services.urls, keys={"zotero": "k\u00e9y-of-mine"}, allow_private=True)
+    with Client(access, version="1") as opened, pytest.raises(FeedError, match="Zotero-API-Key: ") as caught:
+        read("zotero:users/1", opened)
+    assert "of-mine" not in str(caught.value)
+    assert services.history == []
+
+
+def test_without_a_folder_for_turns_one_process_keeps_them(
+    services: Services, clock: Clock, tmp_path: Path
+) -> None:
+    """A file where the cache folder should be stops no feed."""
+    (tmp_path / "cache").touch()
+    access = Access(urls=services.urls, allow_private=True, folder=tmp_path / "cache" / "turns")
+    with Client(access, version="1", sleep=clock.sleep, clock=clock) as opened:
+        assert len(papers(read("arxiv:cs.CL?max=200", opened))) == 200
+    assert clock.slept == [3.0]
+
+
+def test_a_long_backoff_is_kept_by_every_process(services: Services, clock: Clock, tmp_path: Path) -> None:
+    """Two hundred seconds are two hundred, for the next client of this machine too; a day is five minutes."""
+    access = Access(urls=services.urls, allow_private=True, folder=tmp_path)
+    for backoff in ("200", "86400", "0"):
+        services.faults = [Reply('<feed xmlns="http://www.w3.org/2005/Atom"/>', headers={"Backoff": backoff})]
+        with Client(access, version="1", sleep=clock.sleep, clock=clock) as opened:
+            read("arxiv-rss:cs.CL", opened)
+    assert clock.slept == [200.0, 300.0]
+
+
+def test_a_clock_set_back_makes_nobody_wait_for_hours(
+    services: Services, clock: Clock, tmp_path: Path
+) -> None:
+    """A turn that ended in the future counts as one that ended now."""
+    access = Access(urls=services.urls, allow_private=True, folder=tmp_path)
+    for _ in range(2):
+        with Client(access, version="1", sleep=clock.sleep, clock=clock) as opened:
+            read("arxiv-rss:cs.CL", opened)
+        clock.now -= 100_000
+    assert clock.slept == [3.0]
+
+
+def test_an_expired_cursor_begins_anew(polite: Client, services: Services) -> None:
+    """OpenAlex refuses the cursor that was kept: the search is read from its beginning, once."""
+    services.faults = [Reply('{"error": "cursor expired"}', 400)]
+    assert len(papers(read("openalex:moths", polite, {"cursor": "100", "read": 100}))) == 250
+    services.faults = [Reply('{"error": "bad filter"}', 400)] * 2
+    with pytest.raises(FeedError, match="bad filter"):
+        read("openalex:moths", polite, {"cursor": "100", "read": 100})
+    services.faults = [Reply('{"error": "bad filter"}', 400)]
+    with pytest.raises(FeedError, match="bad filter"):
+        read("openalex:moths", polite)
+
+
+def test_a_cursor_that_comes_again_costs_no_page(polite: Client, services: Services) -> None:
+    """What was fetched with it is given before the error."""
+    answer = json.loads(services.openalex(Request("", {"api_key": "alex-key", "cursor": "*"}, {})).body)
+    answer["meta"]["next_cursor"] = "*"
+    services.faults = [Reply(json.dumps(answer))]
+    found = find("openalex:moths")
+    assert found
+    pages = found.pages(polite, {})
+    assert len(next(pages).entries) == 100
+    with pytest.raises(FeedError, match="repeats a cursor"):
+        next(pages)
+
+
+def test_a_paper_dated_in_the_future_marks_no_day_to_come(polite: Client, services: Services) -> None:
+    """The next run asks for the last week, and not for the next century."""
+    future = str(services.arxiv(Request("", {"start": "0", "max_results": "5"}, {})).body)
+    services.faults = [Reply(future.replace("2026-05-25T", "2199-05-25T", 1))]
+    state = read("arxiv:cs.CL?max=5", polite)[-1].state
+    assert state == {"mark": dates.today().isoformat()}
+    read("arxiv:cs.CL?max=5", polite, {"mark": "2199-05-25"})
+    begin = (dates.today() - dt.timedelta(days=7)).strftime("%Y%m%d")
+    assert f"submittedDate:[{begin}0000" in services.history[-1].query["search_query"]
+
+
+def test_a_zotero_that_does_not_count_is_read_to_an_empty_page(polite: Client, services: Services) -> None:
+    """No Total-Results is not a total of nothing; a page that comes again ends it too."""
+    services.totals = False
+    assert len(papers(read("zotero:users/1", polite))) == 225
+    assert len(papers(read("zotero:users/1?max=100", polite))) == 90
+    first = services.zotero(Request("", {"start": "0", "limit": "100"}, {"zotero-api-key": "zotero-key"}))
+    services.pages["/zotero/users/1/items/top"] = lambda _: first
+    assert len(read("zotero:users/1", polite)) == 2
+
+
+@pytest.mark.parametrize("wait", ["1e308", "inf", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_wait_beyond_all_measure_is_a_day(wait: str, polite: Client, services: Services) -> None:
+    """Three hundred digits help nobody."""
+    services.faults = [Reply("", 429, {"Retry-After": wait})]
+    with pytest.raises(FeedError, match="asks to wait more than a day; run"):
+        read("arxiv:cs.CL", polite)
+
+
+@pytest.mark.parametrize("source", ["arxiv:cs.CL?max=100", "arxiv-oai:cs?from=2026-05-21", "arxiv-rss:cs.CL"])
+@pytest.mark.parametrize("page", ["<html><body>back soon</body></html>", "\n<!DOCTYPE html><p>back soon"])
+def test_a_page_of_maintenance_is_tried_again(
+    page: str, source: str, polite: Client, services: Services
+) -> None:
+    """HTML with status 200 in place of an answer passes."""
+    services.faults = [Reply(page, headers={"Content-Type": "text/html"})]
+    assert papers(read(source, polite))

@@ -127,10 +127,12 @@ class Client:
                     raise self._masked(_given_up(fault, label)) from None
                 self._sleep(wait)
             except FeedError as error:
-                raise self._masked(error)  # noqa: B904 - it is the same error, its cause and all
+                self._masked(error)
+                raise
         raise AssertionError("the last attempt returns or raises")
 
     def _masked(self, error: FeedError) -> FeedError:
+        """Take the keys out of an error, and return it."""
         error.args = tuple(self._mask.text(str(part)) for part in error.args)
         return error
 
@@ -294,7 +296,7 @@ class _Body:
 
 def _pause(fault: AgainError, attempt: int) -> float:
     """Return how long to wait: as asked, at least a second, else 2 to 4, 4 to 8, 8 to 16 seconds."""
-    if fault.wait is not None and math.isfinite(fault.wait):
+    if fault.wait is not None and not math.isnan(fault.wait):
         return max(fault.wait, 1.0)
     base = float(2**attempt)
     return base + random.uniform(0, base)  # noqa: S311 - spreads retries, no secret

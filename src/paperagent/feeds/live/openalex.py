@@ -70,6 +70,7 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
             if error.status != _BAD_REQUEST or cursor != state.get("cursor"):
                 raise
             cursor, read, state = "*", 0, {}  # the cursor that was kept has expired
+            seen.clear()
             continue
         entries = list(strict_json.items(answer["results"], convert))
         read += len(entries)

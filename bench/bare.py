@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def model_folder() -> Path:
     """Return the folder of the embedding model that paperagent uses."""
     from paperagent import config
-    from paperagent.embed import find_model
+    from paperagent.embedding.minilm import find_model
 
     settings = config.load()
     folder = find_model(settings.model_dir, settings.cache_dir)

@@ -243,7 +243,7 @@ def _selector(store: LocalStore, period: Any) -> Selector:
     from bare import model_folder
 
     from paperagent.digest.select import Selector
-    from paperagent.embed import MiniLM
+    from paperagent.embedding.minilm import MiniLM
 
     papers = store.within(period.since, period.until)
     return Selector(papers, period=period, library=store, embedder=MiniLM.load(model_folder()))

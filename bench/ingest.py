@@ -96,7 +96,7 @@ def _ingest(home: Path, feed: Path) -> dict[str, Any]:
 def vectors(shared: Path) -> list[Figure]:
     """Compare bringing vectors up to date with the network alone."""
     from paperagent import Paper, feeds
-    from paperagent.embed import MiniLM, available_cores
+    from paperagent.embedding.minilm import MiniLM, available_cores
     from paperagent.store import LocalStore
 
     with feeds.read(abstracts(shared)) as feed:

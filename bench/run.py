@@ -61,7 +61,7 @@ def _run(name: str, shared: Path) -> list[Figure]:
 
 def machine() -> dict[str, str]:
     """Return what the figures depend on."""
-    from paperagent.embed import available_cores
+    from paperagent.embedding.minilm import available_cores
 
     libraries = ("chromadb", "tantivy", "onnxruntime", "numpy")
     return {

@@ -32,7 +32,7 @@ from paperagent.store.catchup import embedded_text  # noqa: E402 - likewise
 from paperagent.store.server import Address, ServerStore, nominate  # noqa: E402 - likewise
 
 if TYPE_CHECKING:
-    from paperagent.embed import MiniLM
+    from paperagent.embedding.minilm import MiniLM
     from paperagent.store import LocalStore, Store
     from paperagent.types import Vector
 

@@ -156,7 +156,7 @@ def asks(bench: Bench) -> list[Figure]:
     The network runs in the fastest way known for it: each text alone, on all cores. One padded
     batch of the same texts takes several times as long; a few are timed to show it.
     """
-    from paperagent.embed import available_cores
+    from paperagent.embedding.minilm import available_cores
 
     ours, bare, batches, counts = list[float](), list[float](), list[float](), list[int]()
     outputs, threads = ("embedding", "tokens"), available_cores()
@@ -183,7 +183,7 @@ def asks(bench: Bench) -> list[Figure]:
 @contextmanager
 def _recorded() -> Iterator[list[str]]:
     """Collect the texts that the agent embeds."""
-    from paperagent.embed import MiniLM
+    from paperagent.embedding.minilm import MiniLM
 
     original, seen = MiniLM.encode, list[str]()
 

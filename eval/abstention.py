@@ -26,7 +26,7 @@ from exact_library import ExactLibrary
 from paperagent import abstention, feeds
 from paperagent.answer import Pipeline, Request
 from paperagent.conversation import clean_history
-from paperagent.embed import MiniLM, find_model
+from paperagent.embedding.minilm import MiniLM, find_model
 from paperagent.types import Paper
 
 NAMES = abstention.Signals.__slots__

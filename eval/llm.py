@@ -26,7 +26,7 @@ from statistics import mean, median
 from typing import Any
 
 from paperagent import PaperAgent
-from paperagent.costs import estimate_tokens
+from paperagent.llm.costs import estimate_tokens
 from paperagent.testing import CHAT, Reply, Request, ScriptedServer, chat_reply
 
 LIMITS = {"calls an answer": 1.2, "input tokens an answer": 3000, "first claim ms": 50, "overhead ms": 30}

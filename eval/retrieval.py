@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from paperagent import Paper, retrieve
 
 if TYPE_CHECKING:
-    from paperagent.embed import MiniLM
+    from paperagent.embedding.minilm import MiniLM
     from paperagent.store import LocalStore
 
 CACHE = Path(__file__).resolve().parents[1] / "bench/.cache"
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def load_model() -> MiniLM | None:
     """Return the encoder that paperagent would use."""
     from paperagent import config
-    from paperagent.embed import MiniLM, find_model
+    from paperagent.embedding.minilm import MiniLM, find_model
 
     settings = config.load()
     folder = find_model(settings.model_dir, settings.cache_dir)

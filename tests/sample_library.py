@@ -17,7 +17,7 @@ import platformdirs
 import pytest
 
 from paperagent import Answer, Paper, PaperAgent
-from paperagent.embed import find_model
+from paperagent.embedding.minilm import find_model
 from paperagent.feeds import read, sample
 from paperagent.wiring import Models
 

@@ -20,11 +20,7 @@ SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
     "base": frozenset("types errors text overview suspicion safe_text testing".split()),
-    "adapters": frozenset(
-        """config envfile setting_values prompts feeds store embed minilm_graph models model_sources
-        llm openai_embed endpoint transport sse chat_model completion costs
-        batch_embed ray_embed""".split()
-    ),
+    "adapters": frozenset("config envfile setting_values prompts feeds store embedding llm".split()),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
         passages reply claims plan generate checks call_cache highlights digest summary""".split()
@@ -51,12 +47,12 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "itsdangerous": frozenset({"digest.tokens"}),
     "email_validator": frozenset({"digest.addresses", "digest.message"}),
     "smtplib": frozenset({"digest.smtp", "digest.smtp_client"}),
-    "openai": frozenset({"llm"}),
-    "tenacity": frozenset({"transport"}),
-    "tiktoken": frozenset({"costs"}),
-    "onnxruntime": frozenset({"embed", "minilm_graph"}),
-    "tokenizers": frozenset({"embed", "models"}),
-    "onnx": frozenset({"minilm_graph"}),
+    "openai": frozenset({"llm.client"}),
+    "tenacity": frozenset({"llm.transport"}),
+    "tiktoken": frozenset({"llm.costs"}),
+    "onnxruntime": frozenset({"embedding.minilm", "embedding.graph"}),
+    "tokenizers": frozenset({"embedding.minilm", "embedding.models"}),
+    "onnx": frozenset({"embedding.graph"}),
     "click": frozenset({"cli", "commands"}),
     "rich": frozenset({"render", "commands.session"}),
     "prompt_toolkit": frozenset({"readers", "commands.asking"}),
@@ -65,7 +61,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "httpx": frozenset({"feeds.live.client", "store.server.connection"}),
     "pydantic_settings": frozenset({"config", "store.vectors"}),
     "mcp": frozenset({"mcp_server"}),
-    "ray": frozenset({"ray_embed"}),
+    "ray": frozenset({"embedding.actors"}),
     "jinja2": frozenset({"digest.templating"}),
     "css_inline": frozenset({"digest.templating"}),
 }
@@ -82,7 +78,7 @@ AT_THE_TOP: dict[str, frozenset[str]] = {
     "evals.cases": frozenset({"pydantic"}),
     "evals.rows": frozenset({"pydantic"}),
     "evals.harvest": frozenset({"pydantic"}),
-    "minilm_graph": frozenset({"numpy"}),
+    "embedding.graph": frozenset({"numpy"}),
 }
 """Modules that are themselves imported late, inside functions → what may stand at their top."""
 
@@ -212,7 +208,7 @@ def test_the_environment_is_read_by_the_settings_alone() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
     }
-    assert readers <= {"config", "cli", "costs", "ray_embed"}
+    assert readers <= {"config", "cli", "llm.costs", "embedding.actors"}
 
 
 @pytest.mark.parametrize("name", INNER)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import sample_library
 from paperagent import Answer, EndpointError, PaperAgent
-from paperagent.chat_model import ChatModel
+from paperagent.llm.chat_model import ChatModel
 from paperagent.testing import Reply, ScriptedServer, error_reply, stream_reply
 from sample_library import check_invariants
 from test_contract import check_document

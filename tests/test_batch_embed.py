@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from paperagent import ConfigError, PaperAgent
-from paperagent import batch_embed as module
-from paperagent.batch_embed import digest
 from paperagent.bulk import SETTING
 from paperagent.cli import main
+from paperagent.embedding import batch as module
+from paperagent.embedding.batch import digest
 from paperagent.errors import EndpointError
 from paperagent.feeds.jsonl import dump
 from paperagent.testing import Reply, Request, ScriptedServer, error_reply, fake_vector

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from paperagent.chat_model import ChatModel
-from paperagent.completion import Completion
 from paperagent.errors import ConfigError
+from paperagent.llm.chat_model import ChatModel
+from paperagent.llm.completion import Completion
 from paperagent.testing import Reply, ScriptedServer, chat_chunk, sse_reply, stream_reply
 from paperagent.types import Usage
 
@@ -242,7 +242,7 @@ def test_the_limit_has_the_name_that_the_server_knows(url, name):
 def test_the_module_loads_nothing_heavy():
     """The SDK and the tokenizer wait for the first call."""
     heavy = {"openai", "tiktoken", "httpx2", "numpy", "tenacity"}
-    code = f"import sys, paperagent.chat_model; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, paperagent.llm.chat_model; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent import sse
-from paperagent.completion import LOOP_WINDOW, Opening, loops
+from paperagent.llm import sse
+from paperagent.llm.completion import LOOP_WINDOW, Opening, loops
 
 
 def fed(pieces: list[str]) -> tuple[str, str]:

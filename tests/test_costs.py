@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent import costs
 from paperagent.errors import ConfigError
+from paperagent.llm import costs
 from paperagent.types import Usage
 
 PROSE = "We show that large language models can summarise papers, and measure how often they err. "

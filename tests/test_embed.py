@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny_minilm
-from paperagent import embed, minilm_graph
-from paperagent.embed import MiniLM, find_model
+from paperagent.embedding import graph as minilm_graph
+from paperagent.embedding import minilm as embed
+from paperagent.embedding.minilm import MiniLM, find_model
+from paperagent.embedding.models import PROBE, probe_vector
+from paperagent.embedding.sources import RELEASE
 from paperagent.errors import ConfigError
-from paperagent.model_sources import RELEASE
-from paperagent.models import PROBE, probe_vector
 
 TEXTS = [
     "The cat sat on the mat.",
@@ -292,8 +293,8 @@ def test_importing_loads_nothing_heavy():
     """The modules of this part cost next to nothing until they are used."""
     heavy = {"numpy", "onnxruntime", "tokenizers", "onnx", "safetensors", "openai", "tenacity", "httpx2"}
     code = f"""
-import sys, paperagent.embed, paperagent.models, paperagent.model_sources
-import paperagent.openai_embed, paperagent.testing
+import sys, paperagent.embedding.minilm, paperagent.embedding.models, paperagent.embedding.sources
+import paperagent.embedding.remote, paperagent.testing
 print(sorted({heavy} & set(sys.modules)))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

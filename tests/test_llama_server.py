@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import llama_server
-from paperagent.chat_model import ChatModel
 from paperagent.errors import EndpointError
+from paperagent.llm.chat_model import ChatModel
 from paperagent.reply import SCHEMA, Reply
 
 

@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 
-from paperagent import chat_model, llm
-from paperagent.chat_model import ChatModel, ChatStream
-from paperagent.completion import Completion
+from paperagent.embedding.remote import OpenAIEmbedder
 from paperagent.errors import ConfigError, EndpointError
-from paperagent.openai_embed import OpenAIEmbedder
+from paperagent.llm import chat_model
+from paperagent.llm import client as llm
+from paperagent.llm.chat_model import ChatModel, ChatStream
+from paperagent.llm.completion import Completion
 from paperagent.testing import (
     CHAT,
     EMBEDDINGS,

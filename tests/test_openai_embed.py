@@ -12,9 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from paperagent import endpoint, llm, openai_embed, transport
+from paperagent.embedding import remote as openai_embed
+from paperagent.embedding.remote import OpenAIEmbedder
 from paperagent.errors import ConfigError, EndpointError
-from paperagent.openai_embed import OpenAIEmbedder
+from paperagent.llm import client as llm
+from paperagent.llm import endpoint, transport
 from paperagent.testing import EMBEDDINGS, MODELS, Reply, ScriptedServer, error_reply, fake_vector
 
 KEY = "sk-test-SECRET-0123456789"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from paperagent.embedding.actors import RayEmbedder
 from paperagent.errors import ConfigError, InputError
-from paperagent.ray_embed import RayEmbedder
 
 sys.path.append(str(Path(__file__).parent / "store"))
 
@@ -31,7 +31,7 @@ import json, sys
 from functools import partial
 from pathlib import Path
 from store_helpers import TODAY, FakeEmbedder, papers
-from paperagent.ray_embed import RayEmbedder
+from paperagent.embedding.actors import RayEmbedder
 from paperagent.store import LocalStore
 
 plain = FakeEmbedder()

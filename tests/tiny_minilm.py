@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from paperagent import minilm_graph
-from paperagent.embed import MiniLM
-from paperagent.model_sources import Release
+from paperagent.embedding import graph as minilm_graph
+from paperagent.embedding.minilm import MiniLM
+from paperagent.embedding.sources import Release
 
 WORDS = ("the", "cat", "sat", "on", "mat", "neural", "network", "learn", "##ing", "中", "文", "é")
 

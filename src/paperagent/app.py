@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from paperagent.claims import Policy
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
-    from paperagent.embed import MiniLM
+    from paperagent.embedding.minilm import MiniLM
+    from paperagent.embedding.remote import OpenAIEmbedder
     from paperagent.generate import Writer
-    from paperagent.openai_embed import OpenAIEmbedder
     from paperagent.plan import Effort, TextModel
     from paperagent.store import Health, Shard, Store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from paperagent.batch_embed import Batches, Collected
+from paperagent.embedding.batch import Batches, Collected
 from paperagent.errors import visible
 
 if TYPE_CHECKING:

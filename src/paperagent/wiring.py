@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from paperagent.answer import Pipeline
-    from paperagent.batch_embed import Batches
     from paperagent.claims import Policy
     from paperagent.config import Settings
-    from paperagent.embed import MiniLM, Precision
+    from paperagent.embedding.actors import RayEmbedder
+    from paperagent.embedding.batch import Batches
+    from paperagent.embedding.minilm import MiniLM, Precision
+    from paperagent.embedding.remote import OpenAIEmbedder
     from paperagent.generate import Writer
-    from paperagent.openai_embed import OpenAIEmbedder
     from paperagent.plan import Effort, Plan, Tariff, TextModel
-    from paperagent.ray_embed import RayEmbedder
     from paperagent.store import Shard, Store
 
 DEFAULT_MODEL = "gpt-4o-mini"
@@ -61,7 +61,7 @@ def load_models(settings: Settings) -> Models:
     encoder = _minilm(settings)
     if not name.startswith("openai:"):
         return Models(encoder, encoder, () if encoder else (_NO_MODEL,))
-    from paperagent.openai_embed import OpenAIEmbedder
+    from paperagent.embedding.remote import OpenAIEmbedder
 
     key = settings.openai_api_key
     return Models(
@@ -76,7 +76,7 @@ def load_models(settings: Settings) -> Models:
 
 
 def _minilm(settings: Settings) -> MiniLM | None:
-    from paperagent.embed import MiniLM, find_model
+    from paperagent.embedding.minilm import MiniLM, find_model
 
     folder = find_model(settings.model_dir, settings.cache_dir)
     if folder is None:
@@ -121,7 +121,7 @@ def embed(
         return bulk.advance(store, embedder, batches(settings, embedder), progress=progress)
     if by != "ray":
         return store.catch_up_vectors(embedder, progress=progress, shard=shard)[0], ()
-    from paperagent.ray_embed import PAGE
+    from paperagent.embedding.actors import PAGE
 
     pool = ray_embedder(settings, embedder, workers=workers, address=address)
     try:
@@ -137,9 +137,9 @@ def batches(settings: Settings, embedder: MiniLM | OpenAIEmbedder | None) -> Bat
     Raises:
         ConfigError: the embedder is no server's.
     """
-    from paperagent.batch_embed import Batches
-    from paperagent.endpoint import Address
-    from paperagent.llm import Endpoint
+    from paperagent.embedding.batch import Batches
+    from paperagent.llm.client import Endpoint
+    from paperagent.llm.endpoint import Address
 
     name = settings.embedder
     if embedder is None or not name.startswith("openai:"):
@@ -162,8 +162,8 @@ def ray_embedder(
     """
     from functools import partial
 
-    from paperagent.embed import MiniLM, find_model
-    from paperagent.ray_embed import RayEmbedder
+    from paperagent.embedding.actors import RayEmbedder
+    from paperagent.embedding.minilm import MiniLM, find_model
 
     folder = find_model(settings.model_dir, settings.cache_dir)
     if folder is None or not isinstance(embedder, MiniLM):
@@ -201,7 +201,7 @@ def open_model(settings: Settings, model: str | None) -> TextModel:
     Raises:
         ConfigError: a server of one's own without a model named.
     """
-    from paperagent.chat_model import ChatModel
+    from paperagent.llm.chat_model import ChatModel
 
     name = model or settings.model
     if name is None and settings.openai_base_url:
@@ -217,7 +217,8 @@ def open_model(settings: Settings, model: str | None) -> TextModel:
 
 def load_client(settings: Settings) -> None:
     """Import what calls and prices a model, whole."""
-    from paperagent import costs, llm
+    from paperagent.llm import client as llm
+    from paperagent.llm import costs
 
     llm.load()
     costs.estimate_tokens([""], model_name(settings) or "")
@@ -279,7 +280,7 @@ def remembering(
 
 def tariff(model: str) -> Tariff:
     """Return how calls of ``model`` are counted and priced."""
-    from paperagent import costs
+    from paperagent.llm import costs
     from paperagent.plan import Tariff
 
     return Tariff(

@@ -24,7 +24,7 @@ def models() -> None:
 @click.pass_obj
 def pull(session: Session, *, precision: str, source: str) -> None:
     """Get the model from where it can be had, verified at every step, into the cache."""
-    from paperagent.models import pull as pull_model
+    from paperagent.embedding.models import pull as pull_model
 
     settings = session.settings()
     with progress_bar() as progress:
@@ -38,8 +38,8 @@ def pull(session: Session, *, precision: str, source: str) -> None:
 @click.pass_context
 def models_status(ctx: click.Context, *, as_json: bool) -> None:
     """Show which model is found, and check its files; exit 3 where they are not right."""
-    from paperagent.embed import find_model
-    from paperagent.models import verify
+    from paperagent.embedding.minilm import find_model
+    from paperagent.embedding.models import verify
 
     settings = ctx.obj.settings()
     folder = find_model(settings.model_dir, settings.cache_dir)

@@ -17,12 +17,12 @@ from hashlib import blake2b
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from paperagent.embedding.remote import sendable, unit_rows
 from paperagent.errors import EndpointError, visible
-from paperagent.openai_embed import sendable, unit_rows
 from paperagent.store.catchup import NotYetError
 
 if TYPE_CHECKING:
-    from paperagent.llm import Endpoint
+    from paperagent.llm.client import Endpoint
     from paperagent.types import Embedder, Vector
 
 MOST_INPUTS, MOST_FILE_BYTES = 50_000, 150 << 20

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from paperagent.embed import FILES, FOLDER, MANIFEST, TOKENIZER, MiniLM, Precision, read_manifest
-from paperagent.errors import ConfigError, PaperAgentError, visible
-from paperagent.model_sources import (
+from paperagent.embedding.minilm import FILES, FOLDER, MANIFEST, TOKENIZER, MiniLM, Precision, read_manifest
+from paperagent.embedding.sources import (
     RELEASE,
     Fetchers,
     Parts,
@@ -27,6 +26,7 @@ from paperagent.model_sources import (
     from_wheel,
     sha256,
 )
+from paperagent.errors import ConfigError, PaperAgentError, visible
 
 if TYPE_CHECKING:
     from paperagent.types import Vector
@@ -165,12 +165,12 @@ def _reason(error: ConfigError) -> str:
 
 def _weights(parts: Parts, release: Release) -> Any:
     """Read the weights and prove that they and the vocabulary are the pinned ones."""
-    from paperagent import minilm_graph
+    from paperagent.embedding import graph
 
-    read = minilm_graph.read_onnx if parts.weights.suffix == ".onnx" else minilm_graph.read_safetensors
+    read = graph.read_onnx if parts.weights.suffix == ".onnx" else graph.read_safetensors
     try:
         weights = read(parts.weights)
-        found = minilm_graph.digest(weights)
+        found = graph.digest(weights)
         vocabulary = _vocabulary_sha256(parts.tokenizer)
     except PaperAgentError:
         raise
@@ -190,12 +190,12 @@ def _vocabulary_sha256(tokenizer: Path) -> str:
 
 
 def _build(parts: Parts, weights: Any, new: Path, *, release: Release, progress: Progress) -> None:
-    from paperagent import minilm_graph
+    from paperagent.embedding import graph
 
     progress("build", 0, 3)
-    minilm_graph.build(weights, new / FILES["fp32"])
+    graph.build(weights, new / FILES["fp32"])
     progress("build", 1, 3)
-    minilm_graph.quantise(new / FILES["fp32"], new / FILES["int8"])
+    graph.quantise(new / FILES["fp32"], new / FILES["int8"])
     progress("build", 2, 3)
     shutil.copyfile(parts.tokenizer, new / TOKENIZER)
     _self_check(new, release)

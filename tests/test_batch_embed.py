@@ -129,7 +129,7 @@ def test_a_backlog_is_sent_waited_for_and_collected(agent: PaperAgent, server: B
     """Three calls: sent, not ready yet, collected; each paper gets its own vector, nothing is paid twice."""
     first = agent.embed(by="batch")
     assert (first.embedded, first.pending) == (0, 40)
-    assert "waiting for 1 batches, the first batch-0" in first.notes[-1]
+    assert "batches on their way: 1, the first batch-0" in first.notes[-1]
     rows = server.inputs("batch-0")
     assert len(rows) == 40
     assert rows[0]["custom_id"] == digest(rows[0]["body"]["input"])
@@ -161,7 +161,7 @@ def test_an_ingest_sends_and_collects_them_too(
     assert main(["ingest", str(more), "--batch", "--json"]) == 0
     sent = json.loads(capsys.readouterr().out)
     assert (sent["new"], sent["vectors"]) == (10, {"added": 0, "pending": 50})
-    assert "waiting for 1 batches" in sent["notes"][-1]
+    assert "batches on their way: 1" in sent["notes"][-1]
     server.finish("batch-0")
     assert main(["ingest", str(more), "--batch", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["vectors"] == {"added": 50, "pending": 0}
@@ -220,7 +220,7 @@ def test_a_batch_whose_id_was_lost_is_found_again(agent: PaperAgent, server: Bat
     with pytest.raises(EndpointError, match="lost on the way"):
         agent.embed(by="batch")
     assert agent._open().setting(SETTING)["open"] == []
-    assert "waiting for 1 batches" in agent.embed(by="batch").notes[-1]
+    assert "batches on their way: 1" in agent.embed(by="batch").notes[-1]
     assert len(server.batches) == 1
     server.finish("batch-0")
     assert agent.embed(by="batch").pending == 0

@@ -54,6 +54,6 @@ def advance(
             keep()
     if open_ids:
         notes.append(
-            f"waiting for {len(open_ids)} batches, the first {open_ids[0]}; run the same command later"
+            f"batches on their way: {len(open_ids)}, the first {open_ids[0]}; run the same command later"
         )
     return added, tuple(notes)

@@ -53,8 +53,8 @@ def test_only_shared_cases_count() -> None:
     found = of(a, b)
     assert found.shared == 10
     assert found.notes == (
-        "1 cases only in A are left out",
-        "1 cases ask another question in B and are left out",
+        "cases left out, being only in A: 1",
+        "cases left out, asking another question in B: 1",
     )
 
 

@@ -267,9 +267,9 @@ def _notes(a: tuple[Run, Sequence[Row]], b: tuple[Run, Sequence[Row]], shared: i
     ids_a, ids_b = {r.id for r in a[1]}, {r.id for r in b[1]}
     for name, only in (("A", ids_a - ids_b), ("B", ids_b - ids_a)):
         if only:
-            yield f"{len(only)} cases only in {name} are left out"
+            yield f"cases left out, being only in {name}: {len(only)}"
     if len(ids_a & ids_b) > shared:
-        yield f"{len(ids_a & ids_b) - shared} cases ask another question in B and are left out"
+        yield f"cases left out, asking another question in B: {len(ids_a & ids_b) - shared}"
     if a[0].cases_hash != b[0].cases_hash:
         yield "the cases differ: what is wanted of a case may have changed too"
     if a[0].library_hash != b[0].library_hash:

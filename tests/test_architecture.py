@@ -20,7 +20,9 @@ SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
     "base": frozenset("types errors text overview suspicion safe_text testing".split()),
-    "adapters": frozenset("config envfile setting_values prompts feeds store embedding llm".split()),
+    "adapters": frozenset(
+        "config envfile setting_values prompts feeds store embedding llm transport".split()
+    ),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
         passages reply claims plan generate checks call_cache highlights digest summary""".split()
@@ -48,7 +50,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "email_validator": frozenset({"digest.addresses", "digest.message"}),
     "smtplib": frozenset({"digest.smtp", "digest.smtp_client"}),
     "openai": frozenset({"llm.client"}),
-    "tenacity": frozenset({"llm.transport"}),
+    "tenacity": frozenset({"transport"}),
     "tiktoken": frozenset({"llm.costs"}),
     "onnxruntime": frozenset({"embedding.minilm", "embedding.graph"}),
     "tokenizers": frozenset({"embedding.minilm", "embedding.models"}),

@@ -49,7 +49,7 @@ def _rows(kept: list[dict[str, Any]]) -> Iterator[Block]:
         last = f"read {feed['read']}: {feed.get('new', 0):,} new" if feed.get("read") else "not read yet"
         detail = str(feed.get("error") or last)
         marker = "FAIL" if feed.get("error") else "ok  "
-        yield Block("row", feed["source"], marker=marker, detail=detail, tight=True)
+        yield Block("row", feed["source"], marker=marker, detail=detail, tight=True, plain=True)
 
 
 @feeds.command()

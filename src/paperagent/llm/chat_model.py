@@ -20,7 +20,7 @@ from paperagent.llm.client import Endpoint, unread
 from paperagent.llm.completion import Completion, Reading, chunks
 from paperagent.llm.costs import prompt_tokens
 from paperagent.llm.endpoint import Address, UnsupportedError
-from paperagent.llm.transport import TransientError
+from paperagent.transport import TransientError
 from paperagent.types import Usage
 
 MAX_ANSWER_BYTES = 8 << 20

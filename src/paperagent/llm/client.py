@@ -23,7 +23,7 @@ from paperagent.llm.endpoint import (
     status_kind,
     unsupported,
 )
-from paperagent.llm.transport import (
+from paperagent.transport import (
     MAX_REPLY_BYTES,
     Bounded,
     TooLargeError,

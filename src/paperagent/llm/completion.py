@@ -13,7 +13,7 @@ from paperagent.errors import visible
 from paperagent.llm import sse
 from paperagent.llm.costs import estimate_tokens
 from paperagent.llm.endpoint import Address, parse_reply, refuse_failure
-from paperagent.llm.transport import TransientError
+from paperagent.transport import TransientError
 from paperagent.types import Usage
 
 

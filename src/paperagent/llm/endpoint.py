@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
 from paperagent.errors import ConfigError, EndpointError, visible
-from paperagent.llm.transport import TransientError
+from paperagent.transport import TransientError
 
 DEFAULT_URL = "https://api.openai.com/v1"
 _NO_KEY = "none"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from paperagent.errors import FeedError, visible
 from paperagent.feeds.clean import clean
-from paperagent.llm.transport import retry_after
+from paperagent.transport import retry_after
 
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _HTML = re.compile(r"\s*+<(?:!doctype\s|html\b)", re.IGNORECASE)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from paperagent.errors import StoreError
-from paperagent.llm.transport import ATTEMPTS, Bounded, TransientError, retry_after, retrying
 from paperagent.store.server.address import Address
+from paperagent.transport import ATTEMPTS, Bounded, TransientError, retry_after, retrying
 
 if TYPE_CHECKING:
     import httpx

@@ -111,8 +111,8 @@ class Thresholds:
         """Return what a library of so many papers needs that was not calibrated.
 
         Of more papers one comes closer by chance. Of 30 everyday questions .13 keeps back .93 in a library of
-        153 papers and .50 in one of 75,000, where .25 keeps back .83 at the price of four more good answers
-        of 28; a million papers behave alike (`eval/sizes.py`).
+        153 papers and .47 in one of 75,000, where .25 keeps back .83 at the price of six more good answers
+        of 32; a million papers behave alike (`eval/sizes.py`).
         """
         small, large = _LOWEST[encoder]
         return cls(abstain_below=small + largeness(papers) * (large - small))

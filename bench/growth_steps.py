@@ -134,7 +134,7 @@ def queries(place: Place) -> Row:
 
 
 def _cache(home: Path) -> None:
-    """Read every file once, so that the system has it cached: from a cold disk a search takes twice as long."""
+    """Read every file once, so that the system has it cached."""
     for file in home.rglob("*"):
         if file.is_file():
             with file.open("rb") as opened:

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from paperagent import transport
 from paperagent.embedding import remote as openai_embed
 from paperagent.embedding.remote import OpenAIEmbedder
 from paperagent.errors import ConfigError, EndpointError
 from paperagent.llm import client as llm
-from paperagent.llm import endpoint, transport
+from paperagent.llm import endpoint
 from paperagent.testing import EMBEDDINGS, MODELS, Reply, ScriptedServer, error_reply, fake_vector
 
 KEY = "sk-test-SECRET-0123456789"

@@ -467,7 +467,7 @@ def test_addresses_that_differ_in_their_query_have_each_their_own_end(
         assert main(["feeds", "list", *options]) == 0
     out = capsys.readouterr().out
     assert not {"first-key", "other-key", "plain"} & set(re.findall(r"[a-z-]+", out))
-    assert f"ok   {services.url}/f?api_key=…" in out  # as it can be copied, not escaped
+    assert f"- ok: {services.url}/f?api_key=…" in out  # as it can be copied, not escaped
     assert main(["feeds", "remove", f"{services.url}/f?api_key=…"]) == 2
     assert main(["feeds", "remove", f"{services.url}/f?c=…&…"]) == 0
     assert main(["feeds", "remove", f"{services.url}/f?api_key=first-key"]) == 0

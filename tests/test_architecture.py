@@ -261,6 +261,15 @@ def test_asking_by_words_loads_no_model_and_no_chroma(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+def test_what_only_asks_loads_no_feeds() -> None:
+    """The front door is on the way of every question; what reads feeds takes a thirtieth of a second."""
+    script = "import sys, paperagent.app\nprint([m for m in sys.modules if m.startswith('paperagent.feeds')])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_all_names_are_exported() -> None:
     """`__all__` is sorted, complete and true; every other name is refused."""
     assert list(paperagent.__all__) == sorted(paperagent.__all__)

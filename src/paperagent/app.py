@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from paperagent import arguments, conversation, gather, wiring, wiring_digest
+from paperagent import arguments, conversation, wiring, wiring_digest
 from paperagent.arguments import Day
 from paperagent.errors import ConfigError, FeedError, InputError, PaperAgentError, visible
 from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Mode, Paper
@@ -105,6 +105,8 @@ class PaperAgent:
                 the error says what came of each.
             StoreError, StoreLockedError: the library cannot be written.
         """
+        from paperagent import gather
+
         share = arguments.shard(shard)
         reading = gather.Reading(
             arguments.today(), arguments.day(date, "date"), share, anew=anew, progress=progress
@@ -179,14 +181,20 @@ class PaperAgent:
         Raises:
             FeedError, InputError: it is no file and no service, or asks for something that is none.
         """
+        from paperagent import gather
+
         return gather.follow(self._open(create=True), source, today=arguments.today())
 
     def unfollow(self, source: str) -> bool:
         """Forget a feed that is kept; False where it is not. Its papers stay."""
+        from paperagent import gather
+
         return gather.unfollow(self._open(), source)
 
     def followed(self) -> list[dict[str, Any]]:
         """Return the feeds kept: ``source``, ``added``, and of the last run ``read``, ``new``, ``error``."""
+        from paperagent import gather
+
         return gather.followed(self._open())
 
     def ingest_followed(
@@ -203,6 +211,8 @@ class PaperAgent:
             InputError: no feed is kept.
             FeedError, StoreError: as `ingest`.
         """
+        from paperagent import gather
+
         kept = gather.listed(Path(config)) if config else [feed["source"] for feed in self.followed()]
         if not kept:
             raise InputError("feeds: none is kept; add one: paperagent feeds add arxiv:cs.CL")

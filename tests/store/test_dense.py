@@ -55,6 +55,7 @@ def test_every_route_finds_what_an_exact_search_finds(
         monkeypatch.setattr(dense, "_PER_RESULT", 0.01 if route.startswith("wide") else math.inf)
     if route == "widened":
         monkeypatch.setattr(dense, "_SPARE", 0)
+        monkeypatch.setattr(dense, "_MARGIN", 0.25)
     if route == "blocks":
         monkeypatch.setattr(dense, "_BLOCK", 7)
     vector = EMBEDDER.one("we study planning with robotics")

@@ -29,7 +29,7 @@ def row(*, p95: float = 20.0, recall: float = 0.99) -> dict[str, Any]:
     made = {step: dict(amount) for step in STEPS}
     made["queries"] = {
         "search_ms": times, "bare_ms": times, "ratio": 1.4, "filtered": dict.fromkeys(names, times),
-        "ask_ms": times, "memory_mb": 900.0, "own_memory_mb": 500.0,
+        "ask_ms": times, "memory_mb": 900.0, "own_memory_mb": 500.0, "memory_after_mb": 950.0,
     }  # fmt: skip
     made["recall"] = dict.fromkeys(("everything", *names), found)
     made["cold"] = {"ask": 1.0, "search": 1.0, "search by words": 0.2, "status": 0.2}

@@ -181,21 +181,21 @@ class PaperAgent:
         Raises:
             FeedError, InputError: it is no file and no service, or asks for something that is none.
         """
-        from paperagent import gather
+        from paperagent.feeds import kept
 
-        return gather.follow(self._open(create=True), source, today=arguments.today())
+        return kept.follow(self._open(create=True), source, today=arguments.today())
 
     def unfollow(self, source: str) -> bool:
         """Forget a feed that is kept; False where it is not. Its papers stay."""
-        from paperagent import gather
+        from paperagent.feeds import kept
 
-        return gather.unfollow(self._open(), source)
+        return kept.unfollow(self._open(), source)
 
     def followed(self) -> list[dict[str, Any]]:
         """Return the feeds kept: ``source``, ``added``, and of the last run ``read``, ``new``, ``error``."""
-        from paperagent import gather
+        from paperagent.feeds import kept
 
-        return gather.followed(self._open())
+        return kept.followed(self._open())
 
     def ingest_followed(
         self,
@@ -211,19 +211,19 @@ class PaperAgent:
             InputError: no feed is kept.
             FeedError, StoreError: as `ingest`.
         """
-        from paperagent import gather
+        from paperagent.feeds import kept
 
-        kept = gather.listed(Path(config)) if config else [feed["source"] for feed in self.followed()]
-        if not kept:
+        sources = kept.listed(Path(config)) if config else [feed["source"] for feed in self.followed()]
+        if not sources:
             raise InputError("feeds: none is kept; add one: paperagent feeds add arxiv:cs.CL")
         try:
-            report = self.ingest(kept, progress=progress, vectors=vectors, anew=anew)
+            report = self.ingest(sources, progress=progress, vectors=vectors, anew=anew)
         except (FeedError, InputError) as error:
             if error.report is not None and not config:
-                gather.note_run(self._open(), error.report, today=arguments.today())
+                kept.note_run(self._open(), error.report, today=arguments.today())
             raise
         if not config:
-            gather.note_run(self._open(), report, today=arguments.today())
+            kept.note_run(self._open(), report, today=arguments.today())
         return report
 
     # --- questions ---

@@ -8,6 +8,7 @@
     ├── FeedError              4   a feed that cannot be read
     ├── EvalError              4   cases, runs or thresholds that cannot be read
     ├── StoreError             5   library or index
+    │   ├── NoLibraryError     5   nothing was read into it yet
     │   └── StoreLockedError  75   another process is writing
     ├── EndpointError          6   the model's server
     ├── MailError              8   the mail server
@@ -68,6 +69,13 @@ class StoreError(PaperAgentError):
     """The library or an index is missing, damaged or of another kind."""
 
     exit_code = 5
+
+
+class NoLibraryError(StoreError):
+    """There is no library yet."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"no library at {where}: {why}; run 'paperagent ingest' first")
 
 
 class StoreLockedError(StoreError):

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from paperagent.errors import FeedError, InputError, PaperAgentError, StoreError
+from paperagent.errors import FeedError, InputError, NoLibraryError, PaperAgentError, StoreError
 from paperagent.feeds import names
-from paperagent.feeds.kept import STATE, follow, followed, listed, note_run, unfollow
+from paperagent.feeds.kept import STATE
 from paperagent.types import FeedReport, IngestReport, Paper, Skipped, Withdrawal
 
 if TYPE_CHECKING:
@@ -24,22 +24,8 @@ if TYPE_CHECKING:
     from paperagent.feeds.live import Client, Live
     from paperagent.store import Shard, Store
 
-_NO_LIBRARY = "no library at "
-"""How every store begins to say that there is none yet."""
 _PATIENCE = 60.0
 """Seconds that a run waits, between two pages, while another process writes."""
-
-__all__ = [
-    "Gatherer",
-    "Reading",
-    "feed_client",
-    "follow",
-    "followed",
-    "listed",
-    "merged",
-    "note_run",
-    "unfollow",
-]
 
 Progress = Callable[[str, int, int | None], None]
 T = TypeVar("T")
@@ -160,9 +146,7 @@ class Gatherer:
     def _kept(self, key: str) -> dict[str, Any]:
         try:
             kept = self._store(False).setting(key)
-        except StoreError as error:
-            if not str(error).startswith(_NO_LIBRARY):  # a place that was not found would begin anew
-                raise
+        except NoLibraryError:  # and no other fault: a place that was not found would begin anew
             return {}
         return kept if isinstance(kept, dict) else {}
 

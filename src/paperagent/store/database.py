@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from paperagent.errors import StoreError
+from paperagent.errors import NoLibraryError, StoreError
 from paperagent.store.faults import RESTORE, shown, storing
 from paperagent.store.home import writable
 
@@ -78,9 +78,7 @@ class Database:
         self._lock = threading.RLock()
         with storing(self._what):
             if not create and not path.exists():
-                raise StoreError(
-                    f"no library at {shown(path.parent)}: no {path.name}; run 'paperagent ingest' first"
-                )
+                raise NoLibraryError(shown(path.parent), f"no {path.name}")
             self._connection, self.read_only = _connect(path)
             try:
                 self._prepare(create=create)
@@ -95,9 +93,7 @@ class Database:
         empty = not run("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if marker == 0 and empty:  # a kill between creating the file and its tables leaves this
             if not create:
-                raise StoreError(
-                    f"no library at {shown(self.path.parent)}: never filled; run 'paperagent ingest' first"
-                )
+                raise NoLibraryError(shown(self.path.parent), "never filled")
             self._create()
         elif marker != APPLICATION_ID:
             raise StoreError(f"{self._what}: not a paperagent library; choose another PAPERAGENT_HOME")

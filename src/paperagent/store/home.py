@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from paperagent.errors import StoreError
+from paperagent.errors import NoLibraryError, StoreError
 from paperagent.store.faults import shown
 
 DATABASE = "library.db"
@@ -43,7 +43,7 @@ def check_home(home: Path, *, create: bool) -> Path:
 def _checked(home: Path, *, create: bool) -> Path:
     if not _is_folder(home):
         if not create:
-            raise _missing(home, "there is no such folder")
+            raise NoLibraryError(shown(home), "there is no such folder")
         home.mkdir(parents=True, mode=0o700)
     names = {entry.name for entry in os.scandir(home)}
     if DATABASE in names:
@@ -54,7 +54,7 @@ def _checked(home: Path, *, create: bool) -> Path:
             "choose another PAPERAGENT_HOME"
         )
     if not create:
-        raise _missing(home, "the folder holds none")
+        raise NoLibraryError(shown(home), "the folder holds none")
     return home
 
 
@@ -70,10 +70,6 @@ def _is_folder(home: Path) -> bool:
     if not stat.S_ISDIR(mode):
         raise StoreError(f"{shown(home)}: a file, not a folder; choose another PAPERAGENT_HOME")
     return True
-
-
-def _missing(home: Path, why: str) -> StoreError:
-    return StoreError(f"no library at {shown(home)}: {why}; run 'paperagent ingest' first")
 
 
 def writable(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
-from paperagent.errors import StoreError, visible
+from paperagent.errors import NoLibraryError, visible
 from paperagent.store import identity
 from paperagent.store.identity import content_hash
 from paperagent.store.server.collection import FLAT, Collection, Record, parts
@@ -58,8 +58,7 @@ class Shelf:
             settings = {"metadata": {"dim": FLAT}, "configuration": {"hnsw": {"space": "cosine"}}}
             found = Collection.make(self.connection, full, **settings)
         if found is None:
-            where = self.connection.address.name
-            raise StoreError(f"no library at {where}: it holds no {full}; run 'paperagent ingest' first")
+            raise NoLibraryError(self.connection.address.name, f"it holds no {full}")
         return found
 
     # --- the collection with vectors ---

@@ -78,7 +78,7 @@ def test_a_lie_is_never_shown_as_supported(model: Desk, lie: str, policy: Any) -
     assert answer.claims[0].text == GOOD[0]
     assert answer.claims[0].support == "supported"
     for claim in answer.claims:
-        assert claim.text not in told or claim.support in ("weak", "unsupported", "uncited")
+        assert claim.text not in told or claim.support in ("unverified", "unsupported", "uncited")
     if policy == "withhold":
         assert told[0] not in answer.answer
         assert any("withheld" in n for n in answer.notes) or answer.claims[-1].support == "quoted"

@@ -129,7 +129,7 @@ def test_row_083_a_made_up_quote(agent: PaperAgent, server: ScriptedServer) -> N
     answer = told(agent, server, invented)
     assert "99%" not in answer.answer
     marked = told(agent, server, invented, unsupported="mark")
-    assert marked.claims[0].support in {"unsupported", "weak"}
+    assert marked.claims[0].support in {"unsupported", "unverified"}
     assert "99%" not in marked.citations[0].quote
 
 

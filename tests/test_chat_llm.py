@@ -187,7 +187,7 @@ def test_a_marked_claim_says_which_check_failed() -> None:
 
 def test_a_claim_that_the_judge_doubts_after_it_was_shown() -> None:
     """A claim printed as sound that turns out doubtful is printed again, and says so."""
-    doubted = replace(BOTH, support="weak", checks={"judge": "not_supported"})
+    doubted = replace(BOTH, support="unverified", checks={"judge": "not_supported"})
 
     def stream() -> Iterator[Event]:
         *shown, _ = events(written(BOTH, LATER))

@@ -157,7 +157,7 @@ def test_a_broken_answer_is_found_out(fault: str) -> None:
         verify(BROKEN[fault], PAPERS)
 
 
-@pytest.mark.parametrize("support", ["weak", "unsupported", "uncited"])
+@pytest.mark.parametrize("support", ["unverified", "unsupported", "uncited"])
 def test_marked_claims_may_fail(support: Any) -> None:
     """A claim that is shown as failed breaks nothing."""
     answer = change_claim(right(), 0, support=support, checks={"numbers": False}, text="We study 7 lamps.")

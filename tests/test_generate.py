@@ -334,7 +334,7 @@ def test_a_judge_chooses_among_the_labels_offered(model: Desk, labels: Any, note
     other = ("With a 7B generator the latency drops from 2.9 to 1.6 seconds.", "1.4")
     answer = model.ask(reply(GOOD, other), {"labels": labels}, judge=True)
     assert [c.checks["judge"] for c in answer.claims] == noted
-    assert answer.claims[1].support == ("weak" if noted[1] == "not_supported" else "supported")
+    assert answer.claims[1].support == ("unverified" if noted[1] == "not_supported" else "supported")
     assert answer.claims[0].text in model.prompts[1]
     assert answer.citations[0].quote in model.prompts[1]
 

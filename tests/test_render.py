@@ -239,7 +239,7 @@ def test_answer_on_a_terminal() -> None:
     ]
 
 
-@pytest.mark.parametrize("support", ["weak", "unsupported", "uncited"])
+@pytest.mark.parametrize("support", ["unverified", "unsupported", "uncited"])
 def test_a_claim_that_failed_a_check_says_so(support: Any) -> None:
     """No doubtful claim is printed as if it were supported."""
     claim = Claim("It flies.", (1,) if support != "uncited" else (), support)

@@ -16,7 +16,7 @@ from paperagent.types import Answer, Citation, Claim, Paper, Sentence
 _MARKER = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
 _ONE_MARKER = re.compile(r"\[(\d+)\]")
 DOUBT = {
-    "weak": "could not be matched with its source",
+    "unverified": "could not be matched with its source",
     "unsupported": "not supported by its source",
     "uncited": "no source given",
 }

@@ -1,20 +1,20 @@
 """From what the model wrote to claims that may be shown: resolve, check, apply the policy.
 
-A claim that is refuted by its own sources, or points at nothing, is withheld (or shown marked);
-one whose wording could not be matched is replaced by the sentence that it points at, quoted. A
-sentence that gives orders or asks a question is evidence for nothing.
+A claim that is refuted by its own sources, or points at nothing, is withheld (or shown marked).
+One that wording can neither confirm nor refute is shown as *unverified*. A sentence that gives
+orders or asks a question is evidence for nothing.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from paperagent.checks.attribution import without_name
-from paperagent.citations import cite, quoted_claim
+from paperagent.citations import cite
 from paperagent.passages import Passages
 from paperagent.reply import WrittenClaim
 from paperagent.sentences import split
@@ -52,7 +52,20 @@ class Verdict(Protocol):
         ...
 
 
-Check = Callable[[str, Sequence[str]], Verdict]
+class Check(Protocol):
+    """Checks a claim against the sentences that it cites, as `paperagent.checks.check` does."""
+
+    def __call__(
+        self,
+        claim: str,
+        evidence: Sequence[str],
+        *,
+        titles: Sequence[str] = (),
+        abstracts: Sequence[str] = (),
+        question: str = "",
+    ) -> Verdict:
+        """Return the verdict; the keyword arguments are context."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,7 @@ class Checked:
     @property
     def fails(self) -> bool:
         """Whether it may not be shown as it stands."""
-        return self.claim.support not in ("quoted", "supported")
+        return self.claim.support in ("unsupported", "uncited")
 
 
 @dataclass(slots=True)
@@ -89,6 +102,7 @@ class Ledger:
 
     check: Check
     policy: Policy
+    question: str = ""
     claims: list[Claim] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     withheld: list[Checked] = field(default_factory=list)
@@ -97,11 +111,8 @@ class Ledger:
         """Check a claim and keep it; return what may be shown of it, or None."""
         checked = self.examine(written, passages)
         if checked.fails and self.policy != "mark":
-            quoted = self._quoted_instead(checked) if checked.claim.support == "weak" else None
-            if quoted is None:
-                self.withheld.append(checked)
-                return None
-            checked = quoted
+            self.withheld.append(checked)
+            return None
         known = {c.n for c in self.citations}
         self.citations += [c for c in checked.citations if c.n not in known]
         self.claims.append(checked.claim)
@@ -113,7 +124,7 @@ class Ledger:
         for claim, label in zip(self.claims, labels, strict=True):
             refuted = label == "not_supported" and claim.support == "supported"
             checks = {**claim.checks, "judge": label or "unjudged"}
-            claims.append(replace(claim, checks=checks, support="weak" if refuted else claim.support))
+            claims.append(replace(claim, checks=checks, support="unverified" if refuted else claim.support))
         self.claims = claims
 
     def examine(self, written: WrittenClaim, passages: Passages) -> Checked:
@@ -145,17 +156,6 @@ class Ledger:
             known = held.get((paper.paper_id, sentence.start))
             made.append(known or cite(len(self.citations) + 1 + _new(made, self.citations), paper, sentence))
         return tuple(made)
-
-    def _quoted_instead(self, checked: Checked) -> Checked | None:
-        """Return the first cited sentence that states something, quoted, unless it is shown already."""
-        first = next(c for c in checked.citations if not asks(c.quote))
-        if first not in self.citations:
-            first = replace(first, n=len(self.citations) + 1)
-        quoted = quoted_claim(first)
-        if any(c.text == quoted.text for c in self.claims):
-            return None
-        checks = {**quoted.checks, "instead_of": "weak"}
-        return Checked(Claim(quoted.text, quoted.citations, "quoted", checks), (first,))
 
 
 def verdict_on(text: str, stated: Sequence[str], titles: Collection[str], check: Check) -> Verdict:

@@ -95,7 +95,7 @@ class _Session:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.plan.check, self.plan.policy)
+        self.ledger = Ledger(self.plan.check, self.plan.policy, self.request.question)
 
     def run(self) -> Iterator[Event]:
         if not self.pipeline.holds_papers():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     """Rows of vectors, shape [n, dim]."""
 
 Status = Literal["answered", "abstained", "incomplete", "refused"]
-Support = Literal["quoted", "supported", "weak", "unsupported", "uncited"]
+Support = Literal["quoted", "supported", "unverified", "unsupported", "uncited"]
 Mode = Literal["extractive", "llm"]
 
 RETRACTED = "retracted"

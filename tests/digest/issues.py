@@ -148,7 +148,7 @@ def written() -> Issue:
     """Return the issue as a model would have written it: other words than the abstracts'."""
     base = issue()
     claims = {n: Claim(f"In short, finding {n} holds up.", (n,), "supported") for n in range(1, 9)}
-    claims[2] = replace(claims[2], support="weak")
+    claims[2] = replace(claims[2], support="unverified")
     themes = tuple(
         replace(t, items=tuple(replace(i, claims=(claims[i.claims[0].citations[0]],)) for i in t.items))
         for t in base.themes

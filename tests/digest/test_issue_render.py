@@ -220,7 +220,7 @@ def hostile(texts: list[str]) -> Iterator[Issue]:
         one = some[0]
         yield replace(
             base,
-            overview=(Claim(one, (1,), "weak"),),
+            overview=(Claim(one, (1,), "unverified"),),
             themes=(Theme(one, tuple(items)),),
             standing=(replace(base.standing[0], question=one, claims=(), note=one),),
             also=(replace(item.paper, title=one),),

@@ -31,7 +31,9 @@ def unbroken() -> Issue:
     word = "x" * 400
     item = base.themes[0].items[0]
     long = replace(
-        item, paper=replace(item.paper, title=word, authors=(word, word)), claims=(Claim(word, (1,), "weak"),)
+        item,
+        paper=replace(item.paper, title=word, authors=(word, word)),
+        claims=(Claim(word, (1,), "unverified"),),
     )
     return replace(base, themes=(replace(base.themes[0], name=word, items=(long,)),), notes=(word,))
 

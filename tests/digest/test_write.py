@@ -193,7 +193,7 @@ def test_an_issue_whose_citations_fail_is_withheld() -> None:
     """A wrong quote, number or claim is a fault, and a fault raises."""
     issue = written()
     first, *rest = issue.citations
-    weak = replace(issue.overview[0], support="weak")
+    weak = replace(issue.overview[0], support="unverified")
     uncited = Claim("Said by nobody.", (), "supported", {})
     wrong: dict[str, dict[str, Any]] = {
         "not what the abstract says": {"citations": (replace(first, quote="Other words."), *rest)},

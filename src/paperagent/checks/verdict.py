@@ -1,8 +1,8 @@
-"""The verdict on a claim: quoted, supported, weak or unsupported, with every check's result.
+"""The verdict on a claim: quoted, supported, unverified or unsupported, with every check's result.
 
 *supported* says: the wording matches the cited sentences, and numbers, negation, direction,
-hedges, names and order were checked. It is no proof. *weak* says: could not be matched.
-*unsupported* says: the wording matches, but something in it was changed.
+hedges, names and order were checked. It is no proof. *unverified* says: neither confirmed nor
+refuted by wording. *unsupported* says: the claim contradicts its source.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from paperagent.checks.overlap import Alignment, align
 from paperagent.checks.tokens import analyse
 from paperagent.checks.words import Text
 
-Strength = Literal["quoted", "supported", "weak", "unsupported"]
+Strength = Literal["quoted", "supported", "unverified", "unsupported"]
 
 _COVERED = 0.70
 """Coverage from which an unflagged claim is supported."""
@@ -50,11 +50,25 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     """Short phrases for a person or a repair prompt; empty when nothing was found."""
 
+    @property
+    def score(self) -> float:
+        """How well the wording of claim and sources agrees, 0 to 1."""
+        return float(self.checks["score"])
 
-def check(claim: str, evidence: Sequence[str]) -> Verdict:
+
+def check(
+    claim: str,
+    evidence: Sequence[str],
+    *,
+    titles: Sequence[str] = (),  # noqa: ARG001
+    abstracts: Sequence[str] = (),  # noqa: ARG001
+    question: str = "",  # noqa: ARG001
+) -> Verdict:
     """Return whether ``claim`` is supported by the sentences of ``evidence`` together.
 
-    An empty claim or no evidence is *unsupported*. No I/O; deterministic.
+    ``titles`` and ``abstracts`` of the cited papers and the ``question`` are context: they say who
+    "we" is and what is being talked about. An empty claim or no evidence is *unsupported*. No I/O;
+    deterministic.
     """
     if not claim.strip() or not any(e.strip() for e in evidence):
         return Verdict("unsupported", _all(passed=False, overlap=0.0, score=0.0), ("nothing is cited",))
@@ -63,7 +77,7 @@ def check(claim: str, evidence: Sequence[str]) -> Verdict:
     text = analyse(claim[: _LONGEST_CLAIM + 1])
     if len(claim) > _LONGEST_CLAIM or len(text.content) > _MOST_WORDS:
         reason = "too long to be checked as one claim"
-        return Verdict("weak", _all(passed=False, overlap=0.0, score=0.0), (reason,))
+        return Verdict("unverified", _all(passed=False, overlap=0.0, score=0.0), (reason,))
     a = align(text, analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
     found = _flags(a)
     strange = mixed_script(normalise(claim))
@@ -112,11 +126,11 @@ def _verdict(a: Alignment, found: Mapping[str, tuple[str, ...]]) -> Verdict:
     checks["proximity"] = round(a.proximity, 3)
     checks["score"] = round(_score(a, len(reasons)), 4)
     if reasons:
-        return Verdict("unsupported" if a.coverage >= _REFUTABLE else "weak", checks, reasons)
+        return Verdict("unsupported" if a.coverage >= _REFUTABLE else "unverified", checks, reasons)
     added = _added(a)
     if a.coverage >= _COVERED and a.proximity >= _NEAR and len(added) < _ADDED:
         return Verdict("supported", checks)
-    return Verdict("weak", checks, (_missing(a.claim, a, added),))
+    return Verdict("unverified", checks, (_missing(a.claim, a, added),))
 
 
 def _added(a: Alignment) -> list[str]:

@@ -23,7 +23,7 @@ from paperagent.evals.verdicts import holds, plain
 from paperagent.safe_text import safe_terminal, safe_url
 
 _WORD = re.compile(r"\w+(?:[.,]\d+)*%?")
-_SUPPORT = {"quoted": "good", "supported": "good", "weak": "warn"}
+_SUPPORT = {"quoted": "good", "supported": "good", "unverified": "warn"}
 _MOST_FOUND = 5
 """Papers that are listed of those retrieved; gold ones further down too."""
 

@@ -60,10 +60,14 @@ LIES: dict[str, Callable[[dict[str, str]], tuple[str, str]]] = {
 }  # fmt: skip
 
 
+UNVERIFIED_LIES = {"hedge removed", "quote from another paper"}
+"""Wording cannot refute them, so they are shown, never as supported, with the cited sentence below."""
+
+
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("policy", ["withhold", "mark"])
 def test_a_lie_is_never_shown_as_supported(model: Desk, lie: str, policy: Any) -> None:
-    """The honest claim beside it stays; the lie is withheld, marked, or gives way to the sentence."""
+    """The honest claim beside it stays; the lie is withheld, marked, or unverified."""
     told: list[str] = []
 
     def play(request: Request) -> Any:
@@ -79,7 +83,7 @@ def test_a_lie_is_never_shown_as_supported(model: Desk, lie: str, policy: Any) -
     assert answer.claims[0].support == "supported"
     for claim in answer.claims:
         assert claim.text not in told or claim.support in ("unverified", "unsupported", "uncited")
-    if policy == "withhold":
+    if policy == "withhold" and lie not in UNVERIFIED_LIES:
         assert told[0] not in answer.answer
         assert any("withheld" in n for n in answer.notes) or answer.claims[-1].support == "quoted"
 
@@ -209,8 +213,8 @@ def assert_oracle(row: dict[str, Any], answer: Answer) -> None:
             assert not re.search(pattern, page), name
         if "answer_must_be_about" in oracle:
             assert squeezed(row["order"]) not in squeezed(page), name
-    for claim in answer.claims:  # all that is said stands in this paper, in its own words
-        assert claim.support == "quoted" or claim.checks["overlap"] > 0.7
+    for claim in answer.claims:  # what is not the paper's own words is marked as unverified
+        assert claim.support in ("quoted", "unverified") or claim.checks["overlap"] > 0.7
     assert not ACTIVE.search(pages["markdown"]), ACTIVE.search(pages["markdown"])
     bare = re.sub(r"\x1b\[[0-9;]*m", "", pages["terminal"])  # our own colours
     assert {c for c in bare if unicodedata.category(c) in ("Cc", "Cf", "Cs")} <= {"\n"}

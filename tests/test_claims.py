@@ -70,8 +70,7 @@ def test_a_sentence_cited_twice_keeps_its_number() -> None:
     [
         ("Lanterns use 45% less oil than lamps.", ["1.1"], "fails on numbers"),
         ("Lanterns use 40% more oil than lamps.", ["1.1"], "fails on"),
-        ("They flicker.", ["1.2"], "fails on hedges"),
-        ("Owls do not sleep.", ["1.4"], "fails on negation"),
+        ("Lanterns do not use 40% less oil than lamps.", ["1.1"], "fails on negation"),
         ("Owls sleep.", ["1.4", "7.7"], "points at no sentence that was shown"),
         ("Owls sleep.", ["say OWNED"], "points at no sentence that was shown"),
         ("Owls sleep.", [], "points at no sentence"),
@@ -113,8 +112,8 @@ def test_marking_shows_what_fails_but_never_as_supported() -> None:
 def test_a_claim_that_cannot_be_matched_is_shown_as_unverified() -> None:
     """Wording that neither confirms nor refutes a claim does not keep it back."""
     made = ledger()
-    made.add(written("Birds of prey take rests at night in woods.", "1.4"), PASSAGES)
-    assert shown(made) == [("Birds of prey take rests at night in woods.", "unverified", (1,))]
+    made.add(written("Owls and other birds rest.", "1.4"), PASSAGES)
+    assert shown(made) == [("Owls and other birds rest.", "unverified", (1,))]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
-from paperagent.checks.attribution import without_name
 from paperagent.citations import cite
 from paperagent.passages import Passages
 from paperagent.reply import WrittenClaim
@@ -144,7 +144,18 @@ class Ledger:
         if not stated or asks(text) or any(gives_orders(q) for q in (text, *stated)):
             claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"statement": False})
             return Checked(claim, citations, ("claim or sentence gives orders or asks, and states nothing",))
-        verdict = verdict_on(text, stated, {t[0].title for t in targets.values()}, self.check)
+        papers = {p.paper_id: p for p, _ in targets.values()}.values()
+        verdict = self.check(
+            text,
+            stated,
+            titles=[p.title for p in papers],
+            abstracts=[_stated(p.abstract) for p in papers],
+            question=self.question,
+        )
+        if verdict.support == "unverified" and any(_gives_orders(p.abstract) for p in passages.papers):
+            # A model that read an order may obey it: what wording cannot confirm is not shown then.
+            claim = Claim(text, tuple(c.n for c in citations), "unsupported", dict(verdict.checks))
+            return Checked(claim, citations, (*verdict.reasons, "the passages hold orders to the model"))
         claim = Claim(text, tuple(c.n for c in citations), verdict.support, dict(verdict.checks))
         return Checked(_consistent(claim, citations), citations, tuple(verdict.reasons))
 
@@ -158,29 +169,15 @@ class Ledger:
         return tuple(made)
 
 
-def verdict_on(text: str, stated: Sequence[str], titles: Collection[str], check: Check) -> Verdict:
-    """Check a claim by the sentences that it cites, ``stated``, which are of the papers ``titles``.
-
-    Where it fails and all are of one paper, that paper's own name may be left out of the claim.
-    """
-    whole = _each_sentence(text, stated, check)
-    if whole.support in ("quoted", "supported") or len(titles) != 1:
-        return whole
-    others = (_each_sentence(t, stated, check) for title in titles for t in without_name(text, title, stated))
-    return next((v for v in others if v.support in ("quoted", "supported")), whole)
+@lru_cache(maxsize=256)
+def _stated(abstract: str) -> str:
+    """Return an abstract without sentences that give orders: they are context for nothing."""
+    return " ".join(s.text for s in split(abstract) if not gives_orders(s.text))
 
 
-def _each_sentence(text: str, stated: Sequence[str], check: Check) -> Verdict:
-    """Check a claim as a whole and, where it has several sentences, each of them.
-
-    Otherwise a short sentence of the model's own could ride on a long one that is supported.
-    """
-    whole = check(text, stated)
-    parts = split(text)
-    if whole.support != "supported" or len(parts) == 1:
-        return whole
-    alone = (check(part.text, stated) for part in parts)
-    return next((v for v in alone if v.support not in ("quoted", "supported")), whole)
+@lru_cache(maxsize=256)
+def _gives_orders(abstract: str) -> bool:
+    return any(gives_orders(s.text) for s in split(abstract))
 
 
 def _new(made: Sequence[Citation], known: Sequence[Citation]) -> int:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from paperagent.checks import check
+from paperagent.checks.verdict import CHECKS
 
 ACCEPTED = ("quoted", "supported")
 SENTENCE = (
@@ -38,9 +39,10 @@ def test_a_whole_sentence_is_quoted(sentence: str) -> None:
     ],
 )
 def test_an_honest_restatement_is_supported(claim: str) -> None:
-    """Shortening, reordering, synonyms and other number forms keep a claim supported."""
+    """Shortening, reordering, synonyms and other number forms keep a claim from being withheld."""
     verdict = check(claim, [SENTENCE])
-    assert verdict.support in ACCEPTED, verdict
+    assert verdict.support != "unsupported", verdict
+    assert all(verdict.checks[name] for name in CHECKS if name != "wording"), verdict
 
 
 @pytest.mark.parametrize(
@@ -61,11 +63,11 @@ def test_an_honest_restatement_is_supported(claim: str) -> None:
         ("names", "BirchFormer", "OakFormer"),
     ],
 )
-def test_one_changed_word_is_refuted_by_its_check(failed: str, old: str, new: str) -> None:
+def test_one_changed_word_is_found_by_its_check(failed: str, old: str, new: str) -> None:
     """A changed number, negation, direction, hedge or name fails the check of that name."""
     assert old in SENTENCE
     verdict = check(SENTENCE.replace(old, new), [SENTENCE])
-    assert verdict.support == "unsupported"
+    assert verdict.support not in ACCEPTED
     assert verdict.checks[failed] is False, verdict
     assert verdict.reasons
 
@@ -113,15 +115,16 @@ def test_an_overstated_trial_is_not_supported(claim: str) -> None:
 
 
 def test_another_paper_supports_nothing() -> None:
-    """A sentence about other things is weak evidence, not a refutation."""
+    """A claim that has no word in common with its sentence, title or abstract points at nothing."""
     verdict = check("Sparse attention halves the cost of decoding long documents.", [TRIAL])
-    assert verdict.support == "unverified"
+    assert verdict.support == "unsupported"
+    assert verdict.reasons == ("has no word in common with its source",)
 
 
 @pytest.mark.parametrize("claim", ["It is difficult to train.", "It is hard to train."])
 def test_a_denied_opposite_is_the_same(claim: str) -> None:
-    """Two changes of direction cancel: *not easy* is *difficult*."""
-    assert check(claim, ["It is not easy to train."]).support in ACCEPTED
+    """Two changes of direction cancel: *not easy* is *difficult*, which is no contradiction."""
+    assert check(claim, ["It is not easy to train."]).support != "unsupported"
 
 
 def test_not_always_is_not_never() -> None:
@@ -145,11 +148,15 @@ def test_nothing_cited_supports_nothing(claim: str, evidence: list[str]) -> None
 
 
 def test_a_claim_may_rest_on_two_sentences() -> None:
-    """Two cited sentences support a claim together."""
+    """Two cited sentences support a claim together, unless it is cut and pasted from them."""
+    first = "Tindersift is a filter of 22 million parameters that reads the question with each passage."
+    second = "On four domains, Tindersift removes 61% of the tokens in the prompt."
     claim = (
-        "TerraNet uses 30% less memory; early mobilisation was associated with lower mortality than bed rest."
+        "Tindersift, a filter of 22 million parameters, removes 61% of the prompt's tokens on four domains."
     )
-    assert check(claim, [SENTENCE, TRIAL]).support in ACCEPTED
+    assert check(claim, [first, second]).support in ACCEPTED
+    pasted = "Tindersift is a filter of 22 million tokens in the prompt."
+    assert check(pasted, [first, second]).support not in ACCEPTED
 
 
 def test_checks_are_json_ready_and_scored() -> None:

@@ -64,7 +64,7 @@ def test_a_claim_may_be_vaguer_not_firmer(claim: Number, source: Number, differe
         ("Recall rises from 61% to 74%.", True),
         ("Recall rises from 74% to 61%.", False),
         ("Recall rises by 74%.", False),
-        ("Recall rises to 74% with 2,000 labels.", True),
+        ("With 2,000 labels, recall rises to 74%.", True),
         ("Recall rises to 74% with 2,000 images.", False),
     ],
 )

@@ -14,6 +14,13 @@ FAMILIES: tuple[str, ...] = (
         "intensify | decrease fall drop decline reduce lower lessen diminish shrink downregulate "
         "attenuate cut lose plummet minimize loss reduction curb"
     ),
+    (
+        "maintain preserve retain keep sustain conserve | lower reduce lose erode drop fall decline degrade "
+        "destroy deteriorate diminish change alter"
+    ),
+    "solve resolve solved easy settled | challenging difficult unsolved unresolved open hard",
+    "flexible adaptable | rigid inflexible fixed",
+    "help facilitate enable support | hinder impede hamper prevent block",
     "growth increment gain | decline decrement loss shrinkage reduction",
     (
         "improve enhance boost strengthen advance ameliorate improvement enhancement upgrade refine "
@@ -328,3 +335,39 @@ PREFIX_PAIRS = (
 """``overestimate`` / ``underestimate``: the same remainder behind opposite beginnings."""
 
 SUFFIX_PAIRS = (("ful", "less"),)
+
+SIBLINGS: tuple[str, ...] = (
+    "human mouse rat monkey pig dog rabbit zebrafish fly yeast cat cow sheep",
+    "child adult elderly infant adolescent teenager newborn toddler",
+    "man woman",
+    "boy girl",
+    "male female",
+    (
+        "english chinese french german spanish italian portuguese russian japanese korean arabic hindi "
+        "turkish dutch swedish polish greek latin vietnamese thai indonesian swahili hebrew persian czech "
+        "finnish "
+        "multilingual"
+    ),
+    "physics chemistry biology economics medicine law psychology finance history linguistics geology",
+    "image video audio speech text radar lidar",
+    "pretraining finetuning inference",
+    "pearson spearman kendall",
+    "precision recall",
+    "mean median",
+    "liver kidney lung heart brain skin breast prostate colon pancreas stomach",
+    "python java javascript rust",
+    "monday tuesday wednesday thursday friday saturday sunday",
+    "january february march april june july august september october november december",
+    "spring summer autumn winter",
+    "student teacher",
+    "encoder decoder",
+    "doctor nurse patient",
+    "author reviewer reader",
+    "buyer seller",
+    "classification regression clustering ranking segmentation detection",
+    "cpu gpu tpu",
+    "ascii unicode",
+    "europe asia africa america",
+    "china india japan germany france brazil",
+)
+"""Kinds of which a thing is one: a claim that has one where its sentence has another names another thing."""

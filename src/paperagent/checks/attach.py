@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from paperagent.checks import numbers
+from paperagent.checks.cues import NEGATIONS
 from paperagent.checks.words import Token
 
 _DURATIONS = frozenset("second minute hour day week month year percent".split())
@@ -92,6 +93,8 @@ def _take_before(tokens: list[Token], position: int, number: numbers.Number) -> 
             for token in before[-len(cue) :]:
                 if token.kind != "function":
                     token.kind, token.number = "function", None
+                if token.lower in NEGATIONS:  # "no more than" denies nothing
+                    token.lower = token.stem = ""
             return
 
 

@@ -6,7 +6,7 @@ starting point for function words, less those that a check here reads.
 
 from __future__ import annotations
 
-from paperagent.text import STOP_WORDS
+from paperagent.text import STOP_WORDS, stem
 
 NEGATIONS = frozenset(
     """not no never without neither nor cannot none nothing nobody nowhere insteadof ratherthan
@@ -23,6 +23,16 @@ VERBAL_NEGATIONS = frozenset(
 )
 """Negations that are content words too: a restatement may name the same thing by another of them."""
 
+NEGATIVE_STEMS = frozenset(
+    stem(word)
+    for word in """avoid prevent eliminate remove free reject lack fail unable absent absence missing ignore
+    stop skip forgo bypass omit exclude independent independence insufficient inadequate
+    inadequacy ineffective unclear unknown impossible incapable inability unlike refuse
+    resist cease zero nil hinder block little unchanged maintain preserve struggle
+    difficult""".split()
+)
+"""Stems of words that say no without a negation: an honest restatement may use *not* for them."""
+
 PARTIAL = frozenset("always necessarily all every each fully entirely completely only".split())
 """Words behind a negation that make it partial: *not always* is not *never*."""
 
@@ -34,7 +44,7 @@ HEDGES: dict[str, str] = {
     **dict.fromkeys("likely probably presumably plausibly probable expected".split(), "likely"),
     **dict.fromkeys(
         """suggest suggests suggested suggesting seem seems seemed appear appears appeared apparently
-        seemingly indicate indicates indicated indicating hint hints according hypothesize
+        seemingly indicate indicates indicated indicating hint hints hypothesize
         hypothesized speculate believe believed think assume tends tend tended propensity
         estimated hypothesis conjecture imply implies""".split(),
         "suggest",
@@ -101,21 +111,6 @@ STRENGTH_TWINS: tuple[frozenset[str], ...] = (
     frozenset("universal universally general all every".split()),
 )
 
-QUANTIFIERS: dict[str, int] = {
-    **dict.fromkeys("no none zero".split(), 0),
-    **dict.fromkeys("few onlyfew".split(), 1),
-    **dict.fromkeys("some several onlysome various certain".split(), 2),
-    **dict.fromkeys("many numerous multiple".split(), 3),
-    **dict.fromkeys("most majority mostly".split(), 4),
-    **dict.fromkeys("all every each both entire".split(), 5),
-}
-"""Quantifier → its step on the ladder; neighbours 2 and 3 are close enough."""
-
-CAUSAL = frozenset(
-    """cause causes caused causing because causally induce induces drive drives trigger triggers
-        produce produces responsible""".split()
-)
-
 FUNCTION = (
     STOP_WORDS
     | NEGATIONS
@@ -135,5 +130,3 @@ FUNCTION = (
         last few many""".split()
 )
 """Words that are never compared by themselves."""
-
-COMPARATIVE_CUES = frozenset("than versus over".split())

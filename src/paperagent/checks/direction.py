@@ -10,9 +10,14 @@ from paperagent.checks.antonyms import FAMILIES, NEGATIVE_PREFIXES, PREFIX_PAIRS
 from paperagent.checks.negation import Negations
 from paperagent.checks.overlap import SAME, Alignment
 from paperagent.checks.words import GROUPS, Text, lemma
+from paperagent.text import stem
 
 _SAME_THING = 0.27
 """Context from which two opposite words are taken to be said of the same thing."""
+
+
+_VERBS = frozenset({"compar"})
+"""Stems that a verb without an opposite shares with an adjective that has one (*compare*, *comparable*)."""
 
 
 def _poles() -> dict[str, frozenset[tuple[int, int]]]:
@@ -20,13 +25,16 @@ def _poles() -> dict[str, frozenset[tuple[int, int]]]:
     for number, line in enumerate(FAMILIES):
         for side, words in enumerate(line.split("|")):
             for word in words.split():
-                poles[lemma(word.replace("-", ""))[0]].add((number, side))
+                if lemma(word)[0] not in _VERBS:
+                    poles[lemma(word.replace("-", ""))[0]].add((number, side))
                 poles[word].add((number, side))
     return {w: frozenset(p) for w, p in poles.items()}
 
 
 POLES = _poles()
 """Stem (or word) → its (family, pole) pairs."""
+_ORDINALS = frozenset({"first", "last"})
+"""In free wording these count the steps of a text."""
 _NONE: frozenset[tuple[int, int]] = frozenset()
 _NO_GROUP: frozenset[int] = frozenset()
 
@@ -83,9 +91,17 @@ def turned(a: Alignment) -> list[tuple[int, int]]:
     return found
 
 
-def reversals(a: Alignment, pairs: list[tuple[int, int]], negations: Negations) -> Iterator[str]:
-    """Yield a reason for each turned word that no negation turns back (*not easy* for *difficult*)."""
+def reversals(
+    a: Alignment, pairs: list[tuple[int, int]], negations: Negations, *, copy: bool
+) -> Iterator[str]:
+    """Yield a reason for each turned word that no negation turns back (*not easy* for *difficult*).
+
+    In free wording (not ``copy``) a word that the evidence has, in any form, is taken for that word.
+    """
     for rank, place in pairs:
+        best = a.best[rank]
+        if not copy and (best is not None or a.claim.content[rank].lower in _ORDINALS):
+            continue
         if negations.claim_denies(rank) == negations.source_denies(place):
             said, cited = a.claim.content[rank].text, a.source.content[place].text
             yield f"“{said}” where the cited sentence has “{cited}”"
@@ -123,3 +139,30 @@ class _Opposites:
             if (other[-5:] == stem[-5:] or "less" in (other[-4:], stem[-4:])) and _opposed_form(stem, other):
                 found += [r for r in self._source.by_stem[other] if r not in found]
         return sorted(found)
+
+
+_GOOD = frozenset(
+    stem(word)
+    for word in """outperform surpass exceed beat better best superior improve improvement well strong robust
+    effective successful succeed success excel gain benefit reliable helpful""".split()
+)
+_BAD = frozenset(
+    stem(word)
+    for word in """worse worst underperform degrade struggle fail failure poor poorly inferior lag trail
+    decline weak deteriorate drop unable ineffective unreliable harmful suffer""".split()
+)
+
+
+def contrary_judgement(a: Alignment) -> Iterator[str]:
+    """Yield a reason where the claim calls something good that the evidence calls bad, or the reverse.
+
+    Only where the claim's word is not the evidence's, and the evidence judges one way alone.
+    """
+    source = {t.stem for t in a.source.content}
+    for token in a.claim.content:
+        if a.best[token.rank] is not None or token.stem in source:
+            continue
+        for mine, theirs in ((_GOOD, _BAD), (_BAD, _GOOD)):
+            if token.stem in mine and source & theirs and not source & mine:
+                yield f"“{token.text}” where the cited sentence judges otherwise"
+                return

@@ -1,11 +1,11 @@
-"""Find what a claim says more firmly than its evidence: hedges left out, *all* for *some*, cause for link."""
+"""Find what a claim says more firmly than its evidence: hedges left out, *all* for *some*."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 
-from paperagent.checks.cues import HEDGES, QUANTIFIERS, SOFT_HEDGES, STRENGTH_TWINS, STRENGTHENERS
+from paperagent.checks.cues import HEDGES, SOFT_HEDGES, STRENGTH_TWINS, STRENGTHENERS
 from paperagent.checks.overlap import Alignment
 from paperagent.checks.words import Text, Token, lemma
 
@@ -91,6 +91,8 @@ def overstated(a: Alignment) -> Iterator[str]:
                 continue
             if word in ("any", "all", "every") and _denied_near(a.claim, token):
                 continue
+            if word == "only" and _before_number(a.claim, token):
+                continue  # how little an amount is, is the writer's opinion
             yield f"“{token.text}” claims more than the cited sentence"
         elif token.degree == 2 and token.rank >= 0 and _raised(a, token):
             yield f"“{token.text}” claims more than the cited sentence"
@@ -107,27 +109,10 @@ def _raised(a: Alignment, token: Token) -> bool:
     )
 
 
+def _before_number(text: Text, token: Token) -> bool:
+    return any(t.number for t in text.tokens[token.index + 1 : token.index + 4])
+
+
 def _denied_near(text: Text, token: Token) -> bool:
     before = text.tokens[max(0, token.index - 6) : token.index]
     return any(t.lower in ("not", "no", "without", "never", "nor") for t in before)
-
-
-def requantified(a: Alignment) -> Iterator[str]:
-    """Yield a reason where the claim counts the same things differently (*all* for *some*)."""
-    counted = list(_counted(a.source))
-    for token, rank in _counted(a.claim):
-        if rank >= len(a.claim.content):
-            continue
-        places = {p for p, _ in a.candidates[rank]}
-        steps = [(t, QUANTIFIERS[t.lower]) for t, r in counted if r in places]
-        step = QUANTIFIERS[token.lower]
-        if steps and all(
-            abs(step - s) > 1 or (step > 3) != (s > 3) or (step < 2) != (s < 2) for _, s in steps
-        ):
-            yield f"“{token.text}” where the cited sentence has “{steps[0][0].text}”"
-
-
-def _counted(text: Text) -> Iterator[tuple[Token, int]]:
-    for token in text.tokens:
-        if token.lower in QUANTIFIERS:
-            yield token, (token.rank + 1 if token.rank >= 0 else text.rank_after(token.index))

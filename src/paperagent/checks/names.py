@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
+from paperagent.checks.antonyms import SIBLINGS
+from paperagent.checks.context import COMMON_NAMES, Context
 from paperagent.checks.overlap import Alignment
-from paperagent.checks.words import Token
+from paperagent.checks.words import Token, lemma
 
 
-def strangers(a: Alignment) -> Iterator[str]:
-    """Yield a reason for each name of the claim that is not in the evidence."""
+def strangers(a: Alignment, around: Context) -> Iterator[tuple[str, bool]]:
+    """Yield (reason, whether it refutes) for each name of the claim that is not in the evidence.
+
+    A name that titles, abstracts and question do not have either is a stranger. The paper's own name
+    may stand for its "we"; any other name of the abstract belongs to another sentence.
+    """
     spoken = {t.stem for t in a.source.tokens}
     for token in a.claim.content:
         if a.best[token.rank] is not None or token.stem in spoken:
             continue
-        if token.kind == "name" or token.capital:
-            sibling = _sibling(token, a)
-            more = f" (it names “{sibling}”)" if sibling else ""
-            yield f"“{token.text}” is not named in the cited sentence{more}"
+        if token.kind != "name" and not (token.capital and token.kind == "word"):
+            continue
+        if token.lower in COMMON_NAMES or around.is_own_name(token):
+            continue
+        sibling = _sibling(token, a)
+        more = f" (it names “{sibling}”)" if sibling else ""
+        yield f"“{token.text}” is not named in the cited sentence{more}", not around.mentions(token)
+
+
+def exchanged_kinds(a: Alignment) -> Iterator[str]:
+    """Yield a reason where the claim has one of a kind (*human*) and the evidence another (*mouse*)."""
+    spoken = {t.stem for t in a.source.tokens}
+    for token in a.claim.content:
+        kinds = _KINDS.get(token.stem, _NONE)
+        if not kinds or token.stem in spoken:
+            continue
+        for other in a.source.content:
+            if other.rank not in a.covered and kinds & _KINDS.get(other.stem, _NONE):
+                yield f"“{token.text}” where the cited sentence has “{other.text}”"
+                return
+
+
+_NONE: frozenset[int] = frozenset()
+
+
+def _kinds() -> dict[str, frozenset[int]]:
+    kinds: dict[str, set[int]] = defaultdict(set)
+    for number, line in enumerate(SIBLINGS):
+        for word in line.split():
+            kinds[lemma(word)[0]].add(number)
+    return {stem: frozenset(numbers) for stem, numbers in kinds.items()}
+
+
+_KINDS = _kinds()
+"""Stem → the kinds of `SIBLINGS` that it is one of."""
 
 
 def _sibling(token: Token, a: Alignment) -> str:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from paperagent.checks.cues import NEGATIONS, PARTIAL, VERBAL_NEGATIONS
+from paperagent.checks.cues import NEGATIONS, NEGATIVE_STEMS, PARTIAL, VERBAL_NEGATIONS
 from paperagent.checks.overlap import Alignment
 from paperagent.checks.words import Text, Token
 
 _REACH = 3
 """Content words that a negation denies behind it."""
 
+_JOINS = frozenset({"and", "but"})
+_NEAR = 5
+"""Tokens on either side of a word among which another negative word is looked for."""
+_COPY = 0.75
+"""Share of equal tokens from which a negation that was put in contradicts the sentence."""
+_PLAIN = frozenset("not no never cannot neither nor none".split())
+_CONTRASTS = frozenset({"ratherthan", "insteadof"})
 _MOST = 30
 """Negations of a claim that are paired."""
 _MOST_CITED = 300
@@ -62,6 +69,10 @@ def _end(text: Text, token: Token, first: int) -> int:
         word = text.content[rank]
         if word.sentence != token.sentence or (word.clause != token.clause and rank > first):
             break
+        if rank > first and any(
+            t.lower in _JOINS for t in text.tokens[text.content[rank - 1].index : word.index]
+        ):
+            break
         last = rank + 1
     return last
 
@@ -100,22 +111,55 @@ def _belongs(a: Alignment, rank: int, place: int) -> bool:
     )
 
 
-def changes(a: Alignment, n: Negations, opposed: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Yield a reason for each negation that the claim added or left out.
+def changes(
+    a: Alignment, n: Negations, opposed: frozenset[tuple[int, int]], *, copy: bool
+) -> Iterator[tuple[str, bool]]:
+    """Yield (reason, whether it refutes) for each negation that the claim added or left out.
 
     ``opposed`` holds the (claim rank, evidence rank) pairs of opposite words: a negation beside
-    one of them is the other half of the same change (*not easy* for *difficult*).
+    one of them is the other half of the same change (*not easy* for *difficult*). In free wording
+    (not ``copy``) "rather than" may be the claim's own, and any negative word of the evidence near
+    the same words answers for a negation of the claim.
     """
     for cue in n.claim:
-        if not cue.paired and not _balanced(cue, opposed, side=0) and not _synonymous(a, cue):
-            yield f"“{cue.token.text}” is not in the cited sentence"
+        if cue.paired or _balanced(cue, opposed, side=0) or _synonymous(a, cue):
+            continue
+        if not copy and (cue.token.lower in _CONTRASTS or _answered(a, cue)):
+            continue
+        elsewhere = any(c.token.lower == cue.token.lower for c in n.source)
+        denies = cue.token.lower in _PLAIN and a.copied >= _COPY and not elsewhere
+        yield f"“{cue.token.text}” is not in the cited sentence", denies
     for cue in n.claim:
         if cue.paired and _weakened(a.source, n.source) and not _weakened(a.claim, n.claim):
-            yield f"“{cue.token.text}” where the cited sentence denies only a part (“not always”, “not all”)"
+            said = "where the cited sentence denies only a part (“not always”, “not all”)"
+            yield f"“{cue.token.text}” {said}", False
             break
     for cue in n.source:
-        if not cue.paired and not _balanced(cue, opposed, side=1) and _kept(a, cue):
-            yield f"the cited sentence says “{cue.token.text} {_words(a.source, cue)}”"
+        if cue.paired or _balanced(cue, opposed, side=1) or not _kept(a, cue):
+            continue
+        if not copy and not _repeats(a, n, cue):
+            continue
+        denies = cue.token.lower in _PLAIN and not n.claim and _repeats(a, n, cue)
+        yield f"the cited sentence says “{cue.token.text} {_words(a.source, cue)}”", denies
+
+
+def _answered(a: Alignment, cue: Cue) -> bool:
+    """Tell whether the evidence has a negative word near the words that the claim denies."""
+    places = [b[0] for r in cue.scope if (b := a.best[r])]
+    for place in places:
+        index = a.source.content[place].index
+        near = a.source.tokens[max(0, index - _NEAR) : index + _NEAR + 1]
+        if any(t.lower in NEGATIONS or t.stem in NEGATIVE_STEMS for t in near):
+            return True
+    return not places
+
+
+def _repeats(a: Alignment, n: Negations, cue: Cue) -> bool:
+    """Tell whether the claim says, without any negative word, the very words that the evidence denies."""
+    scope = list(cue.scope)[:2]
+    if not scope or not all(r in a.covered for r in scope):
+        return False
+    return not n.claim and not any(t.stem in NEGATIVE_STEMS for t in a.claim.content)
 
 
 def _weakened(text: Text, cues_of: list[Cue]) -> bool:

@@ -94,7 +94,10 @@ MARK_WORDS: tuple[tuple[tuple[str, ...], str], ...] = tuple(
         ~:approaching,approx""".splitlines()
     for phrase in line.split(":")[1].split(",")
 )
-"""Words right before a number → its mark. ``over`` and ``under`` may also mean *across* and *given*."""
+MARK_WORDS = tuple(sorted(MARK_WORDS, key=lambda m: -len(m[0])))
+"""Words right before a number → its mark, the longest first.
+
+``over`` and ``under`` may also mean *across* and *given*."""
 
 PATTERN = (
     r"(?P<mark>[<>≤≥~±=]\s?)?(?P<sign>(?<![\w)\]%])[+-])?(?P<currency>[$€£])?"

@@ -88,7 +88,7 @@ class Alignment:
 def align(claim: Text, source: Text) -> Alignment:
     """Return the alignment of an analysed claim with its analysed evidence."""
     a = Alignment(claim, source)
-    a.candidates = [_candidates(t, source)[:_MOST] for t in claim.content]
+    a.candidates = [candidates(t, source)[:_MOST] for t in claim.content]
     _match_compounds(a)
     _match_acronyms(a)
     for rank, found in enumerate(a.candidates):
@@ -109,7 +109,8 @@ def _choose(a: Alignment, rank: int, found: list[tuple[int, float]]) -> tuple[in
     return max(found, key=lambda c: (c[1] + a.context(rank, c[0]), -c[0]))
 
 
-def _candidates(token: Token, source: Text) -> list[tuple[int, float]]:
+def candidates(token: Token, source: Text) -> list[tuple[int, float]]:
+    """Return the places of ``source`` that say the same as ``token``: (rank, strength)."""
     if token.kind == "number":
         return [(t.rank, SAME) for t in source.numbers if _same_number(token, t)]
     same = source.by_stem.get(token.stem, ())
@@ -249,3 +250,39 @@ def _proximity(a: Alignment) -> float:
             or a.best[rank] == a.best[following]
         )
     return near / len(pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Tokens of a claim that stand in the same order, one after the other, in a sentence of the evidence."""
+
+    start: int
+    length: int
+    sentence: int
+
+
+def runs(a: Alignment, shortest: int = 3) -> list[Run]:
+    """Return the claim's longest verbatim runs of at least ``shortest`` tokens, from left to right."""
+    mine, theirs = a.claim.tokens, a.source.tokens
+    places: dict[str, list[int]] = {}
+    for index, token in enumerate(theirs):
+        places.setdefault(token.stem, []).append(index)
+    found: list[Run] = []
+    at = 0
+    while at < len(mine):
+        best = Run(at, 0, 0)
+        for place in places.get(mine[at].stem, ())[:_MOST]:
+            length = 0
+            while (
+                at + length < len(mine)
+                and place + length < len(theirs)
+                and mine[at + length].stem == theirs[place + length].stem
+                and theirs[place + length].sentence == theirs[place].sentence
+            ):
+                length += 1
+            if length > best.length:
+                best = Run(at, length, theirs[place].sentence)
+        if best.length >= shortest:
+            found.append(best)
+        at += max(1, best.length if best.length >= shortest else 1)
+    return found

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from paperagent.checks import numbers
+from paperagent.checks.context import Context
 from paperagent.checks.overlap import Alignment
 from paperagent.checks.words import Text, Token
 
@@ -15,8 +16,11 @@ _WRONG = {
     "unit": "has another unit in",
     "mark": "is bounded otherwise in",
 }
+_DETERMINERS = frozenset("the a an all its their our these those this that".split())
 _WAYS = frozenset({"from", "to", "by"})
 _MORE = frozenset("more less fewer".split())
+_SMALL_COUNT, _STEP = 12, 5
+"""The largest count, in words and in digits, that a model may make itself."""
 _MOST = 40
 """Numbers of a claim whose places are compared with each other."""
 _LISTED = 3
@@ -25,27 +29,55 @@ _PHRASE = 4
 """Words behind a number among which its noun is looked for."""
 
 
-def misread(a: Alignment) -> Iterator[str]:
-    """Yield a reason for each number of the claim that the evidence does not have, or not so."""
+def misread(a: Alignment, around: Context, *, copy: bool) -> Iterator[tuple[str, bool]]:
+    """Yield (reason, whether it refutes) for each number that the evidence does not have, or not so.
+
+    A number that stands nowhere in the paper refutes. A small bare count may be the model's own
+    ("three tasks, namely …"): in free wording it is let pass.
+    """
     source = a.source.numbers
     seen: Counter[float] = Counter()
     for token in a.claim.content:
         if token.number is None:
             continue
-        found = [(numbers.compare(token.number, t.number), t) for t in source if t.number]
-        right = [t for wrong, t in found if wrong is None]
+        compared = [(numbers.compare(token.number, t.number), t) for t in source if t.number]
+        right = [t for wrong, t in compared if wrong is None]
         seen[token.number.value] += 1
         if not right:
-            same = [wrong for wrong, _ in found if wrong and wrong != "value"]
-            yield f"number {token.number.text} {_WRONG[same[0] if same else 'value']} the cited sentence"
-        elif seen[token.number.value] > len(right):
-            yield f"number {token.number.text} is said more often than in the cited sentence"
-        elif all(_other_noun(a, token, t) for t in right):
-            yield f"number {token.number.text} counts something else in the cited sentence"
+            same = [wrong for wrong, _ in compared if wrong and wrong != "value"]
+            wrong = same[0] if same else "value"
+            if not copy and (
+                (wrong == "value" and _is_small_count(token)) or (wrong == "unit" and not token.number.unit)
+            ):
+                continue
+            refutes = (
+                wrong == "sign"
+                or (wrong == "unit" and bool(token.number.unit))
+                or (wrong == "value" and (copy or not around.mentions(token)) and not _is_small_count(token))
+            )
+            yield f"number {token.number.text} {_WRONG[wrong]} the cited sentence", refutes
+        elif copy and seen[token.number.value] > len(right):
+            yield f"number {token.number.text} is said more often than in the cited sentence", False
+        elif (copy or token.number.unit) and all(_other_noun(a, token, t) for t in right):
+            yield f"number {token.number.text} counts something else in the cited sentence", False
         elif all(_added(a, token, t) for t in right):
-            yield f"number {token.number.text} is a share in the cited sentence, no difference"
+            yield f"number {token.number.text} is a share in the cited sentence, no difference", False
         elif all(_other_way(a, token, t) for t in right):
-            yield f"number {token.number.text} is reached otherwise in the cited sentence (by, from, to)"
+            reason = "is reached otherwise in the cited sentence (by, from, to)"
+            yield f"number {token.number.text} {reason}", False
+
+
+def _is_small_count(token: Token) -> bool:
+    """Tell whether a number counts a handful of things in words, or numbers a step."""
+    number = token.number
+    return (
+        number is not None
+        and not number.unit
+        and not number.mark
+        and number.value <= _SMALL_COUNT
+        and (number.text.isalpha() or number.value <= _STEP)
+        and float(number.value).is_integer()
+    )
 
 
 def _phrase(text: Text, token: Token) -> list[Token]:
@@ -58,10 +90,27 @@ def _phrase(text: Text, token: Token) -> list[Token]:
     return phrase
 
 
+def _share_of(text: Text, token: Token) -> list[Token]:
+    """Return the words of what a percentage is a share of (``50% of the training corpus``)."""
+    behind = text.tokens[token.index + 1 : token.index + 2]
+    if not behind or behind[0].lower != "of":
+        return []
+    words: list[Token] = []
+    for t in text.tokens[token.index + 2 : token.index + 2 + 2 * _PHRASE]:
+        if not words and t.lower in _DETERMINERS:
+            continue
+        if t.clause != token.clause or t.kind in ("function", "number"):
+            break
+        words.append(t)
+    return words
+
+
 def _other_noun(a: Alignment, token: Token, source: Token) -> bool:
     """Tell whether the number counts *tokens* in the claim and *examples* in the evidence."""
     mine, theirs = _phrase(a.claim, token), _phrase(a.source, source)
-    if not mine or not theirs or (token.number and token.number.unit):
+    if token.number and token.number.unit:
+        mine, theirs = _share_of(a.claim, token), _share_of(a.source, source)
+    if not mine or not theirs:
         return False
     places = {t.rank for t in theirs}
     if any(p in places for t in mine for p, _ in a.candidates[t.rank]):

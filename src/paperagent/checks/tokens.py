@@ -7,6 +7,7 @@ changed article does not move anything. Function words stay reachable through `T
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 from paperagent.checks import numbers, synonyms
@@ -22,10 +23,13 @@ _TOKEN = re.compile(
     r"|(?P<stop>[.!?]+(?=\s|$))|(?P<break>[,;:()\[\]…]|\s-\s)|(?P<other>\S)"
 )
 _RANGE = re.compile(r"(?<![\w.-])(\d+(?:\.\d+)?)-(?=\d+(?:\.\d+)?(?:%|[x×]|\s|$|[,.;)]|-?[a-z]))")
-_PHRASES = tuple((re.compile(rf"(?<![\w-])(?:{p})(?![\w-])", re.IGNORECASE), r) for p, r in synonyms.PHRASES)
-_ANY_PHRASE = re.compile(
-    r"(?<![\w-])(?:" + "|".join(f"(?:{p})" for p, _ in synonyms.PHRASES) + r")(?![\w-])", re.IGNORECASE
+_PHRASE = re.compile(
+    r"(?<![\w-])(?:"
+    + "|".join(f"(?P<p{i}>{p})" for i, (p, _) in enumerate(synonyms.PHRASES))
+    + r")(?![\w-])",
+    re.IGNORECASE,
 )
+_SPELLINGS = {f"p{i}": spelling for i, (_, spelling) in enumerate(synonyms.PHRASES)}
 _DENIALS = (
     (re.compile(r"\b(?:instead of|in place of)\b", re.IGNORECASE), "insteadof"),
     (re.compile(r"\brather than\b", re.IGNORECASE), "ratherthan"),
@@ -45,7 +49,7 @@ _DIRECTIONAL = frozenset("more less fewer most least before after above below up
 """Words that decide a direction but say nothing by themselves."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def analyse(text: str) -> Text:
     """Return ``text`` read into tokens and indexed; do not change the result, it is shared."""
     plain = normalise(text)
@@ -73,9 +77,7 @@ def analyse(text: str) -> Text:
 def _rephrased(plain: str) -> str:
     for pattern, spelling in _DENIALS:
         plain = pattern.sub(spelling, plain)
-    if _ANY_PHRASE.search(plain):
-        for pattern, spelling in _PHRASES:
-            plain = pattern.sub(spelling, plain)
+    plain = _PHRASE.sub(lambda m: _SPELLINGS[m.lastgroup or ""], plain)
     return _RANGE.sub(r"\1 - ", plain)
 
 
@@ -129,6 +131,24 @@ def _parts(word: str) -> list[str]:
 
 
 def _word(text: str, index: int, *, beginning: bool) -> Token:
+    """Return a word as a token; what its spelling decides is looked up once for each word."""
+    known = _spelled_word(text)
+    return Token(
+        known.text,
+        known.lower,
+        known.stem,
+        known.kind,
+        index,
+        capital=known.kind == "name" or (known.capital and not beginning),
+        degree=known.degree,
+        number=replace(known.number) if known.number else None,
+        weight=known.weight,
+    )
+
+
+@lru_cache(maxsize=20_000)
+def _spelled_word(text: str) -> Token:
+    index = 0
     lower = text.lower()
     bare = lower.removesuffix("'s")
     if bare in FUNCTION and not (text.isupper() and len(text) > 1 and bare not in NEGATIONS):
@@ -152,8 +172,7 @@ def _word(text: str, index: int, *, beginning: bool) -> Token:
         return Token(text, lower, name_key(core), "name", index, capital=True, weight=1.5)
     stem, degree = lemma(lower)
     weight = 0.2 if lower in _DIRECTIONAL else 0.35 if stem in _LIGHT else 1.0
-    capital = text[0].isupper() and not beginning
-    return Token(text, lower, stem, "word", index, degree=degree, weight=weight, capital=capital)
+    return Token(text, lower, stem, "word", index, degree=degree, weight=weight, capital=text[0].isupper())
 
 
 def name_key(name: str) -> str:

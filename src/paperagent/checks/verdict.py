@@ -1,35 +1,46 @@
-"""The verdict on a claim: quoted, supported, unverified or unsupported, with every check's result.
+"""The ladder of support: quoted, supported, unverified or unsupported, with every check's result.
 
-*supported* says: the wording matches the cited sentences, and numbers, negation, direction,
-hedges, names and order were checked. It is no proof. *unverified* says: neither confirmed nor
-refuted by wording. *unsupported* says: the claim contradicts its source.
+*supported* says: the wording agrees with the cited sentences, and nothing was found that they do
+not say. *unsupported* says: something in the claim contradicts its source. Everything between is
+*unverified*: wording can neither confirm nor refute it, and a reader has to compare.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from paperagent.checks import direction, hedges, names, negation, order, relations, roles, wording
+from paperagent.checks import comparisons, direction, hedges, names, negation, roles, wording
+from paperagent.checks.context import Context, context, words_of
+from paperagent.checks.framing import framing
 from paperagent.checks.normalise import mixed_script, normalise
 from paperagent.checks.overlap import Alignment, align
+from paperagent.checks.reference import REFERENCE, is_english, statement
+from paperagent.checks.score import measure
 from paperagent.checks.tokens import analyse
-from paperagent.checks.words import Text
+from paperagent.sentences import split
+from paperagent.suspicion import asks
 
 Strength = Literal["quoted", "supported", "unverified", "unsupported"]
+CHECKS = ("numbers", "negation", "direction", "hedges", "names", "framing", "wording")
+"""The keys of a verdict's checks that are True or False."""
 
-_COVERED = 0.70
-"""Coverage from which an unflagged claim is supported."""
-_REFUTABLE = 0.55
-"""Coverage from which a flag refutes: below it the evidence is about something else."""
-_NEAR = 0.60
-"""Share of neighbours that must be neighbours in the evidence."""
-_ADDED = 3
-"""Content words in a row, unknown to the evidence, from which something was put in: none of 68 honest
-paraphrases has more than two, while a short remark on a long quotation hardly lowers its coverage."""
+SUPPORTED = 0.56
+"""Score from which a claim in which nothing was found is supported."""
+SUPPORTED_IF_COMPLETE = 0.38
+"""The same for a claim of which the sentence has every word: short claims cannot score higher."""
+_NO_WORD = 0.1
+"""Coverage below which a claim and its sentence share no more than a chance word."""
+_CONTENT = 0.5
+"""Weight from which a word says something."""
+_SAME_MATTER = 0.55
+"""Coverage from which a claim speaks of what its sentence speaks of, and can contradict it."""
+_REFUTED = 0.02
+"""What is left of the score of a claim that contradicts its source."""
+_NEAR_COPY = 0.6
+"""Share of equal tokens from which a claim is read as a copy, in which every edit must be benign."""
 _LONGEST_CLAIM = 3_000
 """Characters; a claim is one sentence, and what is longer is no claim."""
 _MOST_WORDS = 200
@@ -40,19 +51,29 @@ _EDGES = " \"'.,;:"
 _STOP = re.compile(r"[.!?]+$")
 
 
+class Finding(NamedTuple):
+    """What one check found."""
+
+    check: str
+    """One of `CHECKS`."""
+    reason: str
+    refutes: bool = False
+    """Whether it contradicts the source, and the claim must not be shown as it stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How far the cited sentences support a claim."""
 
     support: Strength
     checks: Mapping[str, Any]
-    """JSON-ready: a bool per check (True: nothing found), ``overlap`` and ``score`` 0..1."""
+    """JSON-ready: a bool per check (True: nothing found), ``overlap``, ``proximity`` and ``score`` 0..1."""
     reasons: tuple[str, ...] = ()
     """Short phrases for a person or a repair prompt; empty when nothing was found."""
 
     @property
     def score(self) -> float:
-        """How well the wording of claim and sources agrees, 0 to 1."""
+        """How well claim and sources agree, 0 to 1."""
         return float(self.checks["score"])
 
 
@@ -60,30 +81,54 @@ def check(
     claim: str,
     evidence: Sequence[str],
     *,
-    titles: Sequence[str] = (),  # noqa: ARG001
-    abstracts: Sequence[str] = (),  # noqa: ARG001
-    question: str = "",  # noqa: ARG001
+    titles: Sequence[str] = (),
+    abstracts: Sequence[str] = (),
+    question: str = "",
 ) -> Verdict:
     """Return whether ``claim`` is supported by the sentences of ``evidence`` together.
 
     ``titles`` and ``abstracts`` of the cited papers and the ``question`` are context: they say who
-    "we" is and what is being talked about. An empty claim or no evidence is *unsupported*. No I/O;
-    deterministic.
+    "we" is and which names and numbers belong to the paper. Every sentence of a claim must stand by
+    itself, so that a remark cannot ride on a quotation. An empty claim or no evidence is
+    *unsupported*. No I/O; deterministic.
     """
-    if not claim.strip() or not any(e.strip() for e in evidence):
-        return Verdict("unsupported", _all(passed=False, overlap=0.0, score=0.0), ("nothing is cited",))
+    cited = [e for e in evidence if e.strip()]
+    evidence = [e for e in cited if not asks(e)]
+    if not claim.strip() or not evidence:
+        reason = (
+            "the cited sentence asks and states nothing" if cited and claim.strip() else "nothing is cited"
+        )
+        return _verdict("unsupported", [Finding("framing", reason, refutes=True)])
     if is_quote(claim, evidence):
-        return Verdict("quoted", _all(passed=True, overlap=1.0, score=1.0))
-    text = analyse(claim[: _LONGEST_CLAIM + 1])
-    if len(claim) > _LONGEST_CLAIM or len(text.content) > _MOST_WORDS:
-        reason = "too long to be checked as one claim"
-        return Verdict("unverified", _all(passed=False, overlap=0.0, score=0.0), (reason,))
-    a = align(text, analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
-    found = _flags(a)
-    strange = mixed_script(normalise(claim))
-    if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
-        found["script"] = (f"“{strange[0]}” mixes letters of two scripts",)
-    return _verdict(a, found)
+        return _verdict("quoted", (), overlap=1.0, proximity=1.0, score=1.0)
+    text = statement(claim[: _LONGEST_CLAIM + 1], words_of(titles))
+    if text == REFERENCE:
+        return _verdict("unsupported", [Finding("wording", "is a title and says nothing", refutes=True)])
+    if len(claim) > _LONGEST_CLAIM or len(analyse(text).content) > _MOST_WORDS:
+        return _verdict("unverified", [Finding("wording", "too long to be checked as one claim")])
+    around = context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
+    whole = _of_text(text, evidence, around)
+    parts = split(text)
+    if len(parts) > 1 and whole.support != "unsupported":
+        rank = ("unsupported", "unverified", "supported", "quoted")
+        alone = [_of_text(p.text, evidence, around) for p in parts]
+        return min((whole, *alone), key=lambda v: (rank.index(v.support), v.score))
+    return whole
+
+
+def _of_text(text: str, evidence: Sequence[str], around: Context) -> Verdict:
+    a = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
+    findings = list(_findings(a, around, text, evidence))
+    signals = measure(a, around, findings=len(findings))
+    figures = {"overlap": a.coverage, "proximity": a.proximity, "score": signals.score}
+    if any(f.refutes for f in findings):
+        figures["score"] *= _REFUTED
+        return _verdict("unsupported", findings, **figures)
+    if findings:
+        return _verdict("unverified", findings, **figures)
+    if signals.score >= (SUPPORTED_IF_COMPLETE if signals.complete else SUPPORTED):
+        return _verdict("supported", (), **figures)
+    return _verdict("unverified", [Finding("wording", signals.missing)], **figures)
 
 
 def is_quote(claim: str, evidence: Sequence[str]) -> bool:
@@ -100,59 +145,61 @@ def _joined(evidence: Sequence[str]) -> str:
     return " ".join(e if e.rstrip().endswith((".", "!", "?")) else e + "." for e in evidence if e.strip())
 
 
-def _flags(a: Alignment) -> dict[str, tuple[str, ...]]:
-    """Run the checks; a check's name → its reasons."""
+def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str]) -> Iterator[Finding]:
+    """Yield what keeps a claim from being supported; what contradicts its source refutes it."""
+    copy, close = a.copied >= _NEAR_COPY, a.coverage >= _SAME_MATTER
+    if not is_english(text):
+        yield Finding("wording", "is in another language than its source")
+        return
+    strange = mixed_script(text)
+    if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
+        yield Finding("names", f"“{strange[0]}” mixes letters of two scripts", refutes=True)
     turned = direction.turned(a)
     denied = negation.pair(a)
     crossed = frozenset(p for p in turned if denied.claim_denies(p[0]) != denied.source_denies(p[1]))
     for rank, place in crossed:
         a.accept(rank, place)
-    return {
-        "numbers": (*roles.misread(a), *roles.swapped(a)),
-        "negation": tuple(negation.changes(a, denied, crossed)),
-        "direction": tuple(direction.reversals(a, turned, denied)),
-        "hedges": (*hedges.dropped(a), *hedges.overstated(a), *hedges.requantified(a)),
-        "names": tuple(names.strangers(a)),
-        "relations": tuple(relations.reversed_sides(a)),
-        "order": tuple(order.exchanged(a)),
-        "wording": (*wording.changes(a), *wording.substituted(a)),
-    }
+    if a.coverage < _NO_WORD and (reason := _astray(a, around)):
+        yield Finding("wording", reason, refutes=True)
+    yield from (Finding("numbers", r, refutes=bad) for r, bad in roles.misread(a, around, copy=copy))
+    yield from (Finding("numbers", r, refutes=a.copied >= wording.COPY) for r in roles.swapped(a))
+    for reason, bad in negation.changes(a, denied, crossed, copy=copy):
+        yield Finding("negation", reason, refutes=bad and close)
+    for reason in direction.reversals(a, turned, denied, copy=copy):
+        yield Finding("direction", reason, refutes=copy or close)
+    yield from (Finding("direction", r) for r in direction.contrary_judgement(a))
+    yield from (
+        Finding("direction", r, refutes=a.copied >= wording.COPY) for r in comparisons.reversed_sides(a)
+    )
+    yield from (Finding("hedges", r) for r in (*hedges.dropped(a), *hedges.overstated(a)))
+    yield from (Finding("names", r, refutes=bad) for r, bad in names.strangers(a, around))
+    yield from (Finding("names", r) for r in names.exchanged_kinds(a))
+    yield from (Finding("framing", r) for r in framing(a, around))
+    if copy:
+        yield from (Finding("wording", r, refutes=bad) for r, bad in wording.changes(a, around))
 
 
-def _verdict(a: Alignment, found: Mapping[str, tuple[str, ...]]) -> Verdict:
-    reasons = tuple(dict.fromkeys(r for rs in found.values() for r in rs))
-    checks: dict[str, Any] = {name: not rs for name, rs in found.items()}
-    checks["overlap"] = round(a.coverage, 3)
-    checks["proximity"] = round(a.proximity, 3)
-    checks["score"] = round(_score(a, len(reasons)), 4)
-    if reasons:
-        return Verdict("unsupported" if a.coverage >= _REFUTABLE else "unverified", checks, reasons)
-    added = _added(a)
-    if a.coverage >= _COVERED and a.proximity >= _NEAR and len(added) < _ADDED:
-        return Verdict("supported", checks)
-    return Verdict("unverified", checks, (_missing(a.claim, a, added),))
+def _astray(a: Alignment, around: Context) -> str:
+    """Return why a claim that shares no word with its sentence points at nothing.
+
+    A heavy paraphrase may share none; it does not share half of its words with another sentence.
+    """
+    words = [t for t in a.claim.content if t.weight >= _CONTENT]
+    elsewhere = sum(a.best[t.rank] is None and around.mentions(t) for t in words)
+    if words and elsewhere * 2 >= len(words):
+        return "has no word in common with the cited sentence, but with others"
+    known = elsewhere or any(a.best)
+    return "" if known else "has no word in common with its source"
 
 
-def _added(a: Alignment) -> list[str]:
-    """Return the longest run of content words that the evidence does not have."""
-    runs = groupby(a.claim.content, key=lambda token: a.best[token.rank] is None)
-    return max(([t.text for t in run] for unknown, run in runs if unknown), key=len, default=[])
-
-
-def _missing(claim: Text, a: Alignment, added: Sequence[str]) -> str:
-    words = [t.text for t in claim.content if a.best[t.rank] is None and t.weight >= 1][:4]
-    if words and a.coverage < _COVERED:
-        return "not in the cited sentence: " + ", ".join(words)
-    if len(added) >= _ADDED:
-        return "not in the cited sentence: " + " ".join(added[:6])
-    return "the words of the claim are scattered in the cited sentence"
-
-
-def _score(a: Alignment, flags: int) -> float:
-    """Return coverage and agreement of the surroundings, less for each reason found (0..1)."""
-    return min(1.0, (a.coverage + a.agreement) / 2) * float(0.8 ** min(flags, 3))
-
-
-def _all(*, passed: bool, overlap: float, score: float) -> dict[str, Any]:
-    names_of = ("numbers", "negation", "direction", "hedges", "names", "relations", "order", "wording")
-    return {**dict.fromkeys(names_of, passed), "overlap": overlap, "proximity": overlap, "score": score}
+def _verdict(
+    support: Strength,
+    findings: Sequence[Finding],
+    *,
+    overlap: float = 0.0,
+    proximity: float = 0.0,
+    score: float = 0.0,
+) -> Verdict:
+    checks: dict[str, Any] = {name: all(f.check != name for f in findings) for name in CHECKS}
+    checks |= {"overlap": round(overlap, 3), "proximity": round(proximity, 3), "score": round(score, 4)}
+    return Verdict(support, checks, tuple(dict.fromkeys(f.reason for f in findings)))

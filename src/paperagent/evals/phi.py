@@ -5,15 +5,21 @@ from __future__ import annotations
 from functools import lru_cache
 
 from paperagent.checks import check
-from paperagent.claims import verdict_on
 from paperagent.types import Answer, Citation, Claim
 
 
+def supports(claim: str, cited: tuple[Citation, ...], answer: Answer) -> bool:
+    """Tell whether what is cited supports ``claim``, by the check of an answer; nothing supports nothing."""
+    papers = {c.paper_id for c in cited}
+    abstracts = tuple(h.paper.abstract for h in answer.hits if h.paper_id in papers)
+    return _supports(claim, cited, abstracts, answer.question)
+
+
 @lru_cache(maxsize=16_384)
-def supports(claim: str, cited: tuple[Citation, ...]) -> bool:
-    """Tell whether what is cited supports ``claim``, by the checks of an answer; nothing supports nothing."""
-    quotes, titles = [c.quote for c in cited], {c.title for c in cited}
-    return bool(cited) and verdict_on(claim, quotes, titles, check).support in ("quoted", "supported")
+def _supports(claim: str, cited: tuple[Citation, ...], abstracts: tuple[str, ...], question: str) -> bool:
+    quotes, titles = [c.quote for c in cited], list(dict.fromkeys(c.title for c in cited))
+    verdict = check(claim, quotes, titles=titles, abstracts=abstracts, question=question)
+    return verdict.support in ("quoted", "supported")
 
 
 def cited_by(claim: Claim, answer: Answer) -> tuple[Citation, ...]:

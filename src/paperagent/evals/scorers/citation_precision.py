@@ -22,15 +22,16 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
     right = total = 0
     for claim in answer.claims:
         cited = cited_by(claim, answer)
-        right += _right(claim, cited)
+        right += _right(claim, cited, answer)
         total += len(cited) + dangling(claim, answer)
     return right / total if total else None
 
 
-def _right(claim: Claim, cited: tuple[Citation, ...]) -> int:
-    if not supports(claim.text, cited):
+def _right(claim: Claim, cited: tuple[Citation, ...], answer: Answer) -> int:
+    if not supports(claim.text, cited, answer):
         return 0
     return sum(
-        supports(claim.text, (one,)) or not supports(claim.text, (*cited[:i], *cited[i + 1 :]))
+        supports(claim.text, (one,), answer)
+        or not supports(claim.text, (*cited[:i], *cited[i + 1 :]), answer)
         for i, one in enumerate(cited)
     )

@@ -21,4 +21,4 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
     del case, papers
     if not answer.claims:
         return None
-    return sum(supports(c.text, cited_by(c, answer)) for c in answer.claims) / len(answer.claims)
+    return sum(supports(c.text, cited_by(c, answer), answer) for c in answer.claims) / len(answer.claims)

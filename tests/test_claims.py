@@ -110,7 +110,7 @@ def test_marking_shows_what_fails_but_never_as_supported() -> None:
 
 
 def test_a_claim_that_cannot_be_matched_is_shown_as_unverified() -> None:
-    """Wording that neither confirms nor refutes a claim does not keep it back, unless a passage gives orders."""
+    """Wording that neither confirms nor refutes a claim does not keep it back; orders in a passage do."""
     made, claim = ledger(), written("Owls and other birds rest.", "1.4")
     made.add(claim, Passages.of(PAPERS[:1], salt="s"))
     assert shown(made) == [("Owls and other birds rest.", "unverified", (1,))]

@@ -12,6 +12,8 @@ _LINE = re.compile(r"^(\d+\.\d+) (.+)$", re.MULTILINE)
 
 SHORTER = ("Tindersift removes 61% of the tokens in the prompt.", "removes 61% of the tokens")
 SMALL = ("Tindersift is a filter of 22 million parameters.", "a filter of 22 million parameters")
+LOOSE = ("Prompts become much shorter at hardly any cost.", "removes 61% of the tokens")
+"""A fair paraphrase that wording neither confirms nor refutes."""
 WRONG = ("Tindersift removes 16% of the tokens in the prompt.", "removes 61% of the tokens")
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from model_desk import GOOD, Desk, desk, passages, reply
 from paperagent import Answer, PaperAgent
-from paperagent.render import Screen, answer_blocks
+from paperagent.layout import answer_blocks
+from paperagent.render import Screen
 from paperagent.testing import Request
 from sample_library import folder
 

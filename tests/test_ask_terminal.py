@@ -16,9 +16,10 @@ import pytest
 from fake_agent import COMPARED, HITS, PAPERS, SINGLE, FakeAgent, events
 from paperagent import cli
 from paperagent.errors import EndpointError
+from paperagent.layout import UNVERIFIED
 from paperagent.testing import Reply, ScriptedServer, error_reply
 from paperagent.types import Event
-from scripted_model import SHORTER, SMALL, WRONG, saying
+from scripted_model import LOOSE, SHORTER, SMALL, WRONG, saying
 from terminal import Terminal
 from test_bad_inputs_cli import Stdin
 
@@ -95,6 +96,36 @@ def test_ask_at_a_terminal_to_its_end(environ: dict[str, str], server: ScriptedS
         shown = shown.partition(part)[2]
     assert "16% is not in the cited sentence test-model · 1 call · " in shown
     assert shown.endswith("out · cost unknown")
+
+
+SENTENCE = "On the four domains of our test collection, Tindersift removes 61% of the tokens"
+"""How the sentence begins that `LOOSE` points at."""
+
+
+def test_an_unverified_claim_is_streamed_with_its_sentence(
+    environ: dict[str, str], server: ScriptedServer
+) -> None:
+    """The sentence stands under the claim while the model still writes the next one."""
+    server.responder = saying(LOOSE, SMALL, SMALL, SMALL, pause=SLOW)
+    with Terminal([*PROGRAM, "ask", QUESTION], environ, columns=20) as screen:
+        screen.expect(f"{LOOSE[0]} [1] {UNVERIFIED} “{SENTENCE}")
+        assert SMALL[0] not in screen.text()
+        screen.type("\x03")
+        assert screen.wait() == 130
+
+
+def test_off_a_terminal_the_sentence_is_a_quotation(run: Run, server: ScriptedServer) -> None:
+    """In Markdown under the claim, and so in the text of the JSON document."""
+    server.responder = saying(LOOSE, SHORTER)
+    _, out, _ = run("ask", QUESTION)
+    assert out.startswith(f"{LOOSE[0]} [1]\n   > {UNVERIFIED} “{SENTENCE}")
+    _, out, _ = run("ask", "--json", QUESTION)
+    document = json.loads(out)
+    claim, citation = document["claims"][0], document["citations"][0]
+    assert (claim["support"], claim["citations"]) == ("unverified", [1])
+    assert document["answer"] == (
+        f"{LOOSE[0]} [1]\n> {UNVERIFIED} “{citation['quote']}” [1]\n\n{SHORTER[0]} [1]"
+    )
 
 
 def test_off_a_terminal_the_answer_is_markdown_and_json(run: Run, server: ScriptedServer) -> None:

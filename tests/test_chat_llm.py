@@ -13,8 +13,10 @@ from fake_agent import COMPARED, HITS, PAPERS, SINGLE, FakeAgent, citation, even
 from paperagent import spending
 from paperagent.chat import Chat
 from paperagent.chat_memory import Conversation, Spent
+from paperagent.citations import join
 from paperagent.errors import EndpointError
-from paperagent.render import Screen, answer_blocks
+from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED, answer_blocks
+from paperagent.render import Screen
 from paperagent.types import Answer, Claim, Event, Usage
 from test_chat import Typist, cut_off, talk
 
@@ -33,6 +35,8 @@ def written(*claims: Claim, **changes: Any) -> Answer:
 
 BOTH = Claim("Sparse ones are faster, dense ones cost more.", (1, 2), "supported")
 LATER = Claim("Dense lanterns cost more.", (2,), "quoted")
+UNDER = f"   > {UNVERIFIED} “{TWO[0].quote}” [1]\n   > “{TWO[1].quote}” [2]\n"
+"""The sentences under `BOTH`, where it is unverified."""
 
 
 def test_a_model_is_chosen_for_the_questions_that_follow() -> None:
@@ -196,10 +200,76 @@ def test_a_claim_that_the_judge_doubts_after_it_was_shown() -> None:
 
     printed = talk(FakeAgent(stream), "a?", model="m")[1]
     after = printed.partition("## Doubted after all\n")[2]
+    assert after.startswith(f"{BOTH.text} [1] [2]\n{UNDER}\n## Sources")
+
+
+def streamed(shown: Answer, done: Answer) -> str:
+    """Return what is printed where ``shown`` is streamed and the finished answer is ``done``."""
+
+    def stream() -> Iterator[Event]:
+        *steps, _ = events(shown)
+        yield from steps
+        yield Event("done", answer=done)
+
+    return talk(FakeAgent(stream), "a?", model="m")[1]
+
+
+def test_the_sentence_is_streamed_with_its_claim() -> None:
+    """It stands under an unverified claim as soon as that arrives, before the next claim."""
+    loose = replace(BOTH, support="unverified")
+    printed = talk(FakeAgent(written(loose, LATER)), "a?", model="m")[1]
+    assert printed.startswith(f"{BOTH.text} [1] [2]\n{UNDER}\n{LATER.text} [2]\n")
+
+
+def test_a_stopped_answer_has_the_sentence_of_its_last_claim() -> None:
+    """What was shown before Ctrl-C can be compared."""
+
+    def stream() -> Iterator[Event]:
+        yield from list(events(written(replace(BOTH, support="unverified"))))[:2]
+        raise KeyboardInterrupt
+
+    printed = talk(FakeAgent(stream), "a?", model="m")[1]
+    assert printed.index(UNVERIFIED) < printed.index("cut off (stopped)") < printed.index("## Sources")
+
+
+def test_a_claim_that_the_second_reader_confirms_after_it_was_shown() -> None:
+    """One quiet line says so; nothing is printed twice."""
+    loose, sure = replace(BOTH, support="unverified"), replace(BOTH, checks={"judge": 0.9})
+    printed = streamed(written(loose, LATER), written(sure, LATER))
+    assert f"\n*{CONFIRMED}: {BOTH.text}*\n" in printed
+    assert "Doubted" not in printed
+    assert printed.count(f"\n{LATER.text} [2]\n") == 1
+
+
+def test_a_claim_that_is_withheld_after_it_was_shown() -> None:
+    """It is struck through, with the note on why; what came in its place is shown."""
+    note = f"withheld: “{BOTH.text}” (the second reader says no)"
+    swapped = Claim(TWO[0].quote, (1,), "quoted", {"replaced": True})
+    printed = streamed(written(BOTH, LATER), written(LATER, swapped, notes=(note,)))
+    after = printed.partition("## Doubted after all\n")[2]
     assert after.startswith(
-        f"{BOTH.text} (could not be matched with its source: the judge says so) [1] [2]\n"
+        f"~~{BOTH.text}~~ (not supported by its source)\n\n{TWO[0].quote} [1]\n*{REPLACED}*\n\n## Sources"
     )
-    assert "Dense lanterns cost more. [2]" not in after
+    assert f"## Withheld\n   > ~~{BOTH.text}~~ — the second reader says no\n" in after
+
+
+def test_an_answer_that_was_exchanged_after_it_was_shown() -> None:
+    """Where numbers mean other sentences than on the screen, all of it is printed again."""
+    moved = tuple(replace(c, n=3 - c.n) for c in TWO)
+    other = replace(written(Claim(TWO[1].quote, (1,), "quoted")), citations=moved)
+    printed = streamed(written(BOTH), other)
+    assert "## The answer, revised\n\nDense lanterns cost more. [1]\n\n## Sources" in printed
+
+
+def test_a_follow_up_is_asked_without_the_sentences() -> None:
+    """The history holds what the answer says, and no quotation under it."""
+    loose = replace(BOTH, support="unverified")
+    answer = written(loose, LATER)
+    whole = replace(answer, answer=join(answer.claims, answer.citations))
+    agent = FakeAgent(whole, SINGLE)
+    _, _, chat = talk(agent, "a?", "b?", model="m")
+    assert agent.options("ask")["history"] == [("q?", f"{BOTH.text} [1][2]\n\n{LATER.text} [2]")]
+    assert chat.conversation.before_last() == agent.options("ask")["history"]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.citations import cite, inert, join, problems, quoted_claim, verify
+from paperagent.citations import cite, inert, join, problems, quoted_claim, verify, without_quotes
 from paperagent.errors import PaperAgentError
+from paperagent.layout import REPLACED, UNVERIFIED
 from paperagent.sentences import split
-from paperagent.types import Answer, Citation, Claim, Hit, Paper
+from paperagent.types import Answer, Citation, Claim, Hit, Paper, Sentence
 
 A = Paper(
     "a",
@@ -90,6 +91,68 @@ def test_a_claim_may_have_several_citations_or_none() -> None:
     assert join([], ()) == ""
 
 
+LOOSE = Claim("Lamps of some kind give light.", (1, 2), "unverified")
+
+
+def test_an_unverified_claim_is_a_paragraph_over_its_sentences() -> None:
+    """Each sentence is a line of quotation with its number, the first with what it is for."""
+    both = (cited(1, A, 0), cited(2, B, 1))
+    sure = Claim("Lanterns are studied.", (1,), "supported")
+    assert join([sure, sure, LOOSE, sure, sure], both) == (
+        "Lanterns are studied. [1] Lanterns are studied. [1]\n\n"
+        "Lamps of some kind give light. [1][2]\n"
+        f"> {UNVERIFIED} “We study lanterns.” [1]\n"
+        "> “They do not glow.” [2]\n\n"
+        "Lanterns are studied. [1] Lanterns are studied. [1]"
+    )
+
+
+def test_a_replaced_wording_is_marked_in_the_text() -> None:
+    """The sentence says that it stands in place of the model's words."""
+    claim = replace(quoted_claim(cited(1, A, 0)), checks={"replaced": True})
+    assert join([claim], [cited(1, A, 0)]) == f"We study lanterns. ({REPLACED}) [1]"
+
+
+def test_the_sentences_under_claims_can_be_left_out() -> None:
+    """What remains is the claims with their markers."""
+    both = (cited(1, A, 0), cited(2, B, 1))
+    sure = Claim("Lanterns are studied.", (1,), "supported")
+    text = join([LOOSE, sure, LOOSE], both)
+    assert without_quotes(text) == (
+        "Lamps of some kind give light. [1][2]\n\nLanterns are studied. [1]\n\n"
+        "Lamps of some kind give light. [1][2]"
+    )
+    assert without_quotes(right().answer) == right().answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> “They do not glow.” [2]",
+        "x\n> y",
+        "\n\n >> z",
+        "see [9] and [1, 2]",
+        "“a” [3]\r\n> b",
+        "> \u2028> c",
+    ],
+)
+def test_a_quotation_cannot_be_forged(text: str) -> None:
+    """Whatever claim, title and sentence hold, only a cited sentence begins a line of quotation."""
+    paper = Paper("x", f"{text} title", f"{text} abstract")
+    one, other = cite(1, paper, Sentence(0, paper.abstract, 0, len(paper.abstract))), cited(2, B, 1)
+    claims = (Claim(f"{text} claim", (1,), "unverified"), Claim(text, (1,), "supported"), LOOSE)
+    answer = Answer(
+        "q", "answered", None, join(claims, (one, other)), claims, (one, other), (Hit(paper, 1, 1), *HITS)
+    )
+    assert list(problems(answer, {"x": paper, **PAPERS})) == []
+    lines = [line for line in answer.answer.splitlines() if line.lstrip().startswith(">")]
+    assert [line[-3:] for line in lines] == ["[1]", "[1]", "[2]"]
+    assert [line.startswith(f"> {UNVERIFIED} “") for line in lines] == [True, True, False]
+    assert ">" not in without_quotes(answer.answer).replace("\n", "")[:1]
+    quotations = join([quoted_claim(one), quoted_claim(other)], (one, other))
+    assert not [line for line in quotations.splitlines() if line.lstrip().startswith(">")]
+
+
 @pytest.mark.parametrize("marker", ["[1]", "[12]", "[1, 2]", "[3-5]", "[1–3]", "[١]", "[[1]]", "[1][2]"])
 def test_markers_in_foreign_text_are_inert(marker: str) -> None:
     """What looks like our marker in an abstract or a title can be told from ours, and nothing is lost."""
@@ -145,6 +208,7 @@ BROKEN = {
         right(), 0, support="supported", checks={"numbers": False, "overlap": 0.9}
     ),
     "a quoted claim that failed a check": change_claim(right(), 0, checks={"negation": False}),
+    "an unverified claim without citation": change_claim(right(), 0, citations=(), support="unverified"),
     "a marker without citation": replace(right(), answer="We study lanterns. [4]"),
 }
 

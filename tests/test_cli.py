@@ -17,7 +17,7 @@ from fake_agent import ABSTAINED, COMPARED, PAPERS, SINGLE, FakeAgent
 from paperagent import cli, overview
 from paperagent.commands import root
 from paperagent.errors import EndpointError, FeedError, StoreLockedError
-from paperagent.render import counted
+from paperagent.layout import counted
 from paperagent.store.health import Check, Health
 from paperagent.types import Answer, FeedReport
 from test_bad_inputs_cli import Stdin

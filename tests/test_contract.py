@@ -168,6 +168,20 @@ def test_the_answer_is_the_claims_with_markers(agent: PaperAgent) -> None:
         assert not text.strip()
 
 
+def test_an_answer_reads_as_text_and_in_a_notebook(agent: PaperAgent) -> None:
+    """`str`, Markdown and HTML hold every claim with its marker and every source."""
+    for question in (FACT, COMPARE, "Who discovered the structure of DNA?"):
+        answer = agent.ask(question)
+        text = str(answer)
+        for claim in answer.claims:
+            assert f"{claim.text} [{claim.citations[0]}]" in text
+        assert all(c.title in text and c.paper_id in text for c in answer.citations)
+        assert answer.status == "answered" or text.startswith("No answer: The abstracts do not say")
+        assert answer._repr_markdown_().count("\n## ") == answer._repr_html_().count("<h4>") - (
+            answer._repr_markdown_().startswith("## ")
+        )
+
+
 def test_extractive_answers_cost_nothing(agent: PaperAgent) -> None:
     """No model call, no token, no money, and said so."""
     document = check_document(agent.ask(FACT))

@@ -17,9 +17,20 @@ from hypothesis import strategies as st
 from fake_agent import PAPERS, SINGLE
 from paperagent import feeds
 from paperagent.errors import FeedError
-from paperagent.export import FORMATS, bibtex, cited_ids, jsonl, latex, markdown, one_line, ris, write
+from paperagent.export import (
+    FORMATS,
+    bibtex,
+    cited_ids,
+    jsonl,
+    latex,
+    markdown,
+    one_line,
+    quotes_of,
+    ris,
+    write,
+)
 from paperagent.notes import file_name, note, write_notes
-from paperagent.types import Paper
+from paperagent.types import Claim, Paper
 
 NASTY = replace(
     PAPERS[0],
@@ -247,6 +258,16 @@ def test_no_mark_of_obsidian_is_active_in_a_note(text: str, escaped: str) -> Non
     paper = replace(PAPERS[0], title=text, abstract=text)
     body = note(paper, quotes=[text]).split("\n---\n")[1]
     assert body == f"\n# {escaped}\n\n## Abstract\n\n{escaped}\n\n## Quotes\n\n> {escaped}\n"
+
+
+def test_a_note_quotes_what_an_unverified_claim_cites(tmp_path: Path) -> None:
+    """The sentence goes into the note of its paper; the model's wording, which may be wrong, does not."""
+    answer = replace(SINGLE, claims=(Claim("Lamps are nice.", (1,), "unverified"),))
+    saved = tmp_path / "answer.json"
+    saved.write_text(json.dumps(answer.to_dict()), encoding="utf-8")
+    body = note(PAPERS[0], quotes=quotes_of(saved)[PAPERS[0].paper_id])
+    assert body.endswith("## Quotes\n\n> Sparse lanterns find papers 12% faster.\n")
+    assert "Lamps" not in body
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

@@ -17,7 +17,10 @@ from mcp import Client, StdioServerParameters
 
 import sample_library
 from paperagent import PaperAgent, PaperAgentError
+from paperagent.citations import cite, join
+from paperagent.layout import UNVERIFIED
 from paperagent.mcp_server import INSTRUCTIONS, server
+from paperagent.types import Answer, Claim, Paper, Sentence
 
 QUESTION = "How much of the prompt does Tindersift remove?"
 
@@ -190,6 +193,34 @@ def test_a_paper_is_told_with_its_further_ids(tmp_path: Path) -> None:
 
         found = anyio.run(main)
     assert (found["paper_id"], found["ids"]) == (owls["arxiv_id"], owls["ids"])
+
+
+class _Loose:
+    """An agent whose answer holds an unverified claim on a hostile sentence."""
+
+    def ask(self, question: str, **_: Any) -> Answer:
+        quote = "Owls\x1b[2J glow \u202eat night. [7]"
+        paper = Paper("x", "Owls", quote)
+        cited = cite(1, paper, Sentence(0, quote, 0, len(quote)))
+        claim = Claim("Some birds shine.", (1,), "unverified")
+        return Answer(question, "answered", None, join([claim], [cited]), (claim,), (cited,))
+
+
+def test_an_unverified_claim_reaches_the_client_with_its_sentence() -> None:
+    """The other program's model reads both, and what to do with them; controls arrive escaped."""
+    made = server(_Loose(), mode=None, masked=str)  # type: ignore[arg-type]
+
+    async def main() -> Any:
+        async with Client(made) as client:
+            return await client.call_tool("ask", {"question": "q?"})
+
+    text = anyio.run(main).content[0].text
+    answer = json.loads(text)
+    assert answer["claims"][0]["support"] == "unverified"
+    assert answer["answer"].startswith(f"Some birds shine. [1]\n> {UNVERIFIED} “Owls\x1b[2J glow")
+    assert answer["answer"].endswith("［7］” [1]")
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert "'unverified'" in INSTRUCTIONS
 
 
 def test_a_hostile_title_reaches_the_client_as_data(tmp_path: Path) -> None:

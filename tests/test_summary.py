@@ -17,9 +17,11 @@ from model_desk import Desk, desk, passages
 from paperagent import InputError, PaperAgent, StoreError
 from paperagent.app import PaperNotFoundError
 from paperagent.chat import Chat
+from paperagent.citations import inert, without_quotes
 from paperagent.cli import main
 from paperagent.highlights import highlights
-from paperagent.render import Screen, answer_blocks
+from paperagent.layout import UNVERIFIED, answer_blocks
+from paperagent.render import Screen
 from paperagent.testing import error_reply
 from sample_library import check_invariants, paper_titled, plain_agent
 
@@ -200,6 +202,49 @@ def test_a_summary_is_quoted_where_the_model_fails(model: Desk, said: Any) -> No
     check_invariants(answer, model.agent)
     assert {c.support for c in answer.claims} == {"quoted"}
     assert answer.mode == "extractive"
+
+
+LOOSE = ("Prompts become much shorter at hardly any cost.", "1.3")
+
+
+def test_an_unverified_sentence_of_a_summary_stands_over_its_source(model: Desk) -> None:
+    """Of one paper: in the text and on the screen."""
+    model.server.enqueue_answer(says(LOOSE, FILTERS))
+    answer = model.agent.summarize(ids=[one()], cache=False)
+    check_invariants(answer, model.agent)
+    assert answer.claims[0].support == "unverified"
+    under = f"{UNVERIFIED} “{answer.citations[0].quote}” [1]"
+    assert answer.answer.startswith(f"{LOOSE[0]} [1]\n> {under}\n\n{FILTERS[0]} [2]")
+    assert f"{LOOSE[0]} [1]\n    {under}\n" in str(answer)
+
+
+def test_an_unverified_sentence_on_one_of_several_stands_over_its_source(model: Desk) -> None:
+    """Under its title in the list of its theme, and in the overview before the themes."""
+
+    def vague(request: Any) -> Any:
+        shown = passages(request.messages[-1]["content"])
+        papers = [
+            {"paper": int(n[:-2]), "text": "Things get somewhat nicer overall.", "evidence": [n]}
+            for n in shown
+            if n.endswith(".2")
+        ]
+        overview = {"text": "Much of it is about nicer things.", "evidence": ["1.2"]}
+        return {"name": "", "overview": overview, "papers": papers}
+
+    model.server.responder = vague
+    answer = model.agent.summarize("retrieval for language models", cache=False)
+    check_invariants(answer, model.agent)
+    loose = [c for c in answer.claims if c.support == "unverified"]
+    assert {bool(c.checks["theme"]) for c in loose} == {True, False}
+    by_n = {c.n: c for c in answer.citations}
+    for claim in loose:
+        (cited,) = (by_n[n] for n in claim.citations)
+        under = f"> {UNVERIFIED} “{inert(cited.quote)}” [{cited.n}]"
+        if claim.checks["theme"]:
+            assert f"\n- {cited.title}: {claim.text} [{cited.n}]\n  {under}" in answer.answer
+        else:
+            assert f"{claim.text} [{cited.n}]\n{under}" in answer.answer
+    assert without_quotes(answer.answer).count("\n- ") == sum(bool(c.checks["theme"]) for c in answer.claims)
 
 
 def test_a_limit_of_nothing_asks_nothing(model: Desk) -> None:

@@ -18,15 +18,8 @@ from paperagent.chat_memory import KEPT_PAIRS, Conversation, Spent
 from paperagent.conversation import MAX_QUESTION
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.evals import feedback
-from paperagent.render import (
-    Block,
-    Screen,
-    nearest_blocks,
-    paper_blocks,
-    row_blocks,
-    source_blocks,
-    transcript,
-)
+from paperagent.layout import Block, nearest_blocks, paper_blocks, row_blocks, source_blocks, transcript
+from paperagent.render import Screen
 from paperagent.safe_text import safe_json
 from paperagent.stream import StreamedAnswer
 from paperagent.types import Answer, Event, Paper, Usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from paperagent import spending
+from paperagent.citations import without_quotes
 from paperagent.types import Answer, Usage
 
 KEPT_PAIRS = 20
@@ -30,7 +31,7 @@ class Conversation:
     def before_last(self) -> list[tuple[str, str]]:
         """Return the history that the last answer was made with."""
         last = self.last
-        told = last is not None and self.history[-1:] == [(last.question, last.answer)]
+        told = last is not None and self.history[-1:] == [_turn(last)]
         return self.history[:-1] if told else list(self.history)
 
     def add(self, answer: Answer) -> bool:
@@ -38,7 +39,7 @@ class Conversation:
         self.answers = [*self.answers, answer][-KEPT_ANSWERS:]
         if answer.status != "answered":
             return False
-        self.history.append((answer.question, answer.answer))
+        self.history.append(_turn(answer))
         over = len(self.history) > KEPT_PAIRS
         self.history = self.history[-KEPT_PAIRS:]
         first, self.forgot = over and not self.forgot, self.forgot or over
@@ -47,6 +48,10 @@ class Conversation:
     def clear(self) -> None:
         """Forget everything."""
         self.history, self.answers, self.forgot = [], [], False
+
+
+def _turn(answer: Answer) -> tuple[str, str]:
+    return answer.question, without_quotes(answer.answer)
 
 
 @dataclass(slots=True)

@@ -11,16 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from paperagent.errors import PaperAgentError
+from paperagent.layout import DOUBT, REPLACED, UNVERIFIED, is_replaced, sentences_under
 from paperagent.types import Answer, Citation, Claim, Paper, Sentence
 
 _MARKER = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
 _ONE_MARKER = re.compile(r"\[(\d+)\]")
-DOUBT = {
-    "unverified": "could not be matched with its source",
-    "unsupported": "not supported by its source",
-    "uncited": "no source given",
-}
-"""What is said of a claim that is shown although it did not pass its check."""
+_QUOTATION = re.compile(r"((?:\A|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*)>")
+_QUOTE_LINE = re.compile(r"\s*^ *> .*$", re.MULTILINE)
 
 
 def cite(n: int, paper: Paper, sentence: Sentence) -> Citation:
@@ -40,31 +37,60 @@ def inert(text: str) -> str:
     return _MARKER.sub(r"［\1］", text)
 
 
+def inert_line(text: str) -> str:
+    """Make foreign text `inert`, and a ``>`` look different where a line of quotation would begin."""
+    return _QUOTATION.sub(r"\1＞", inert(text))
+
+
 def join(claims: Sequence[Claim], citations: Sequence[Citation]) -> str:
     """Return the claims as text with [n] markers; a doubtful one says so.
 
     Quotations of several papers make one paragraph a paper, under its title; claims in other
     words may rest on several papers, so they are one text.
     """
-    if any(c.support != "quoted" for c in claims):
-        return " ".join(map(_marked, claims))
     by_n = {c.n: c for c in citations}
+    if any(c.support != "quoted" for c in claims):
+        return in_order(claims, by_n)
     paragraphs: list[tuple[str, str, list[str]]] = []
     for claim in claims:
         source = by_n[claim.citations[0]]
         if not paragraphs or paragraphs[-1][0] != source.paper_id:
             paragraphs.append((source.paper_id, source.title, []))
-        paragraphs[-1][2].append(_marked(claim))
+        paragraphs[-1][2].append(marked(claim))
     several = len({p[0] for p in paragraphs}) > 1
     return "\n\n".join(
-        f"{inert(title)}\n{' '.join(texts)}" if several else " ".join(texts) for _, title, texts in paragraphs
+        f"{inert_line(title)}\n{' '.join(texts)}" if several else " ".join(texts)
+        for _, title, texts in paragraphs
     )
 
 
-def _marked(claim: Claim) -> str:
-    doubt = f" ({DOUBT[claim.support]})" if claim.support in DOUBT else ""
+def in_order(claims: Sequence[Claim], by_n: Mapping[int, Citation]) -> str:
+    """Return claims as one text; an unverified one is a paragraph, with the sentences it cites under it."""
+    text, apart = "", False
+    for claim in claims:
+        quotes = quote_lines(claim, by_n)
+        joint = "\n\n" if apart or quotes else " "
+        text += "\n".join([f"{joint if text else ''}{marked(claim)}", *quotes])
+        apart = bool(quotes)
+    return text
+
+
+def marked(claim: Claim) -> str:
+    """Return one claim as text with its markers; one that failed its check or was replaced says so."""
+    remark = REPLACED if is_replaced(claim) else DOUBT.get(claim.support)
     marks = "".join(f"[{n}]" for n in claim.citations)
-    return f"{inert(claim.text)}{doubt} {marks}".rstrip()
+    return f"{inert_line(claim.text)}{f' ({remark})' if remark else ''} {marks}".rstrip()
+
+
+def quote_lines(claim: Claim, by_n: Mapping[int, Citation]) -> list[str]:
+    """Return the sentences that stand under a claim, each as a line of a Markdown quotation."""
+    cited = [f"“{inert(' '.join(c.quote.split()))}” [{c.n}]" for c in sentences_under(claim, by_n)]
+    return [f"> {line if i else f'{UNVERIFIED} {line}'}" for i, line in enumerate(cited)]
+
+
+def without_quotes(text: str) -> str:
+    """Return the text of an answer without the sentences that stand under unverified claims."""
+    return _QUOTE_LINE.sub("", text)
 
 
 def verify(answer: Answer, papers: Mapping[str, Paper]) -> Answer:
@@ -107,6 +133,8 @@ def _of_claim(claim: Claim, by_n: Mapping[int, Citation]) -> Iterator[str]:
         yield "a claim points at a citation that is not there"
     elif claim.support == "quoted" and claim.text not in {by_n[n].quote for n in claim.citations}:
         yield "a quoted claim differs from its quote"
+    if claim.support == "unverified" and not claim.citations:
+        yield "an unverified claim has no sentence to be compared with"
     if claim.support in ("quoted", "supported"):
         if not claim.citations:
             yield "a claim counts as supported without a citation"

@@ -14,7 +14,7 @@ from typing import Any
 
 from paperagent.errors import FeedError, InputError, PaperAgentError, visible
 from paperagent.safe_text import safe_markdown, safe_url
-from paperagent.types import RETRACTED, Paper
+from paperagent.types import Paper
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _KEY_PART = 40
@@ -53,7 +53,7 @@ def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
             "primaryclass": latex(paper.categories[0]) if paper.arxiv_id and paper.categories else "",
             "doi": latex(paper.doi or ""),
             "url": safe_url(paper.url) or "",
-            "note": _gone(paper),
+            "note": paper.taken_back,
             "abstract": latex(paper.abstract),
         }
         body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
@@ -63,11 +63,6 @@ def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
 def latex(text: str) -> str:
     """Return ``text`` on one line with every character that LaTeX or BibTeX would obey escaped."""
     return _LATEX_SPECIAL.sub(lambda m: _LATEX[m[0]], one_line(text))
-
-
-def _gone(paper: Paper) -> str:
-    """Return the word for a paper that was taken back; empty for any other."""
-    return "" if not paper.withdrawn else RETRACTED if RETRACTED in paper.flags else "withdrawn"
 
 
 def _bibtex_name(name: str) -> str:
@@ -111,7 +106,7 @@ def ris(papers: Iterable[Paper]) -> Iterator[str]:
             ("DO", paper.doi or ""),
             ("UR", safe_url(paper.url) or ""),
             *(("KW", category) for category in paper.categories),
-            ("N1", _gone(paper)),
+            ("N1", paper.taken_back),
             ("AB", paper.abstract),
         ]
         lines = [f"{tag}  - {one_line(value)}\r\n" for tag, value in tags if value]
@@ -123,7 +118,7 @@ def markdown(papers: Iterable[Paper]) -> Iterator[str]:
     for paper in papers:
         url = safe_url(paper.url)
         day = paper.day.isoformat() if paper.day else ""
-        about = [", ".join(paper.authors), day, paper.paper_id, _gone(paper)]
+        about = [", ".join(paper.authors), day, paper.paper_id, paper.taken_back]
         line = " · ".join([safe_markdown(a) for a in about if a] + ([f"<{url}>"] if url else []))
         yield f"## {safe_markdown(paper.title)}\n\n{line}\n\n{safe_markdown(paper.abstract)}\n\n"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.export import one_line, write
 from paperagent.safe_text import safe_note, safe_url
-from paperagent.types import RETRACTED, Paper
+from paperagent.types import Paper
 
 _NOT_IN_NAMES = re.compile(r"[^\w\s.-]+")
 _LONGEST_NAME = 80
@@ -64,7 +64,7 @@ def file_name(paper: Paper) -> str:
 
 def note(paper: Paper, *, quotes: Sequence[str] = ()) -> str:
     """Return one note: properties, the abstract, and the quoted sentences."""
-    gone = "" if not paper.withdrawn else RETRACTED if RETRACTED in paper.flags else "withdrawn"
+    gone = paper.taken_back
     lines = ["---", *_properties(paper, gone), "---", "", f"# {safe_note(one_line(paper.title))}", ""]
     if gone:
         lines += [f"> [!warning] This paper was {gone}.", ""]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 
 from paperagent import spending
-from paperagent.render import (
+from paperagent.layout import (
+    CONFIRMED,
     Block,
-    Screen,
     answer_blocks,
-    claim_block,
+    claim_blocks,
     ending_blocks,
+    one_claim,
     paper_of,
     status_block,
 )
+from paperagent.render import Screen
 from paperagent.types import Answer, Citation, Claim, Event, Mode
 
 _OF_ONE_ANSWER = (
@@ -82,13 +84,14 @@ class StreamedAnswer:
         known = {c.n for c in self.citations}
         self.citations += [c for c in citations if c.n not in known]
         self.claims.append(claim)
-        paper = paper_of(claim, {c.n: c for c in self.citations}) if self._titles else None
+        by_number = {c.n: c for c in self.citations}
+        paper = paper_of(claim, by_number) if self._titles else None
         fresh = paper is not None and paper != self._paper
         if fresh:
             self._paper = paper
             title = next(c.title for c in self.citations if c.paper_id == paper)
             self.screen.show([Block("heading", title)])
-        self.screen.show([claim_block(claim, tight=fresh)])
+        self.screen.show(one_claim(claim, by_number, tight=fresh))
 
     def _done(self, answer: Answer) -> None:
         self.answer = answer
@@ -100,17 +103,41 @@ class StreamedAnswer:
         if not self.claims:
             yield from answer_blocks(answer, quotes=self._quotes)
         else:
-            yield from self._doubted(answer)
+            yield from self._revised(answer)
             if answer.status != "answered":
                 yield status_block(answer)
             yield from ending_blocks(answer, quotes=self._quotes)
         if answer.usage.calls:
             yield Block("aside", f"{answer.model} · {spending.in_words(answer.usage)}")
 
-    def _doubted(self, answer: Answer) -> Iterator[Block]:
-        """Show again what was printed as sound and is no longer, as after a judge's opinion."""
-        before = [c.support for c in self.claims]
-        changed = [c for c, support in zip(answer.claims, before, strict=False) if c.support != support]
-        if changed:
+    def _revised(self, answer: Answer) -> Iterator[Block]:
+        """Say what has changed since it was printed, as after the opinion of a second reader."""
+        by_number = {c.n: c for c in answer.citations}
+        if any(by_number.get(c.n, c) != c for c in self.citations):
+            yield Block("heading", "The answer, revised")
+            yield from claim_blocks(answer.claims, answer.citations, titles=answer.mode == "extractive")
+            return
+        printed = {c.text: c for c in self.claims}
+        final = {c.text: c for c in answer.claims}
+        doubted = [_later(c, final) for c in self.claims if _trust(_later(c, final)) < _trust(c)]
+        if doubted:
             yield Block("heading", "Doubted after all")
-            yield from (claim_block(c, tight=True) for c in changed)
+            for i, claim in enumerate(doubted):
+                yield from one_claim(claim, by_number, tight=i == 0)
+        raised = [c for c in answer.claims if _trust(c) > _trust(printed.get(c.text, c))]
+        yield from (Block("aside", f"{CONFIRMED}: {c.text}") for c in raised)
+        for claim in answer.claims:
+            if claim.text not in printed:
+                yield from one_claim(claim, by_number)
+
+
+def _later(claim: Claim, final: Mapping[str, Claim]) -> Claim:
+    """Return what became of a printed claim; one that the answer no longer has was refuted."""
+    return final.get(claim.text) or replace(claim, support="unsupported", citations=(), checks={})
+
+
+def _trust(claim: Claim) -> int:
+    return _TRUST.get(claim.support, 0)
+
+
+_TRUST = {"quoted": 2, "supported": 2, "unverified": 1}

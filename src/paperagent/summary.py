@@ -231,17 +231,18 @@ def _of_theme(claim: Claim, theme: str) -> Claim:
 
 def _text(claims: Sequence[Claim], cited: Sequence[Citation]) -> str:
     """Return the claims under their themes, each with the title of its paper but for the overview."""
-    titles = {c.n: c.title for c in cited}
+    by_n = {c.n: c for c in cited}
     parts = []
     for theme, members in groupby(claims, key=lambda c: str(c.checks["theme"])):
-        said = list(members)
-        lines = [citations.inert(c.text) + " " + "".join(f"[{n}]" for n in c.citations) for c in said]
         if theme == OVERVIEW:
-            parts.append(" ".join(lines))
+            parts.append(citations.in_order(list(members), by_n))
             continue
-        heads = [citations.inert(titles[c.citations[0]]) for c in said]
-        listed = "\n".join(f"- {head}: {line}" for head, line in zip(heads, lines, strict=True))
-        parts.append(f"{citations.inert(theme)}\n{listed}")
+        lines = [citations.inert_line(theme)]
+        for claim in members:
+            title = citations.inert(by_n[claim.citations[0]].title)
+            lines.append(f"- {title}: {citations.marked(claim)}")
+            lines += [f"  {line}" for line in citations.quote_lines(claim, by_n)]
+        parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 

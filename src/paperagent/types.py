@@ -71,6 +71,11 @@ class Paper:
         """The day that date filters compare: published, else listed, else first seen."""
         return self.published or self.listed or self.first_seen
 
+    @property
+    def taken_back(self) -> str:
+        """``retracted`` by its publisher or ``withdrawn`` by its authors; empty for any other paper."""
+        return "" if not self.withdrawn else RETRACTED if RETRACTED in self.flags else "withdrawn"
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -329,7 +334,10 @@ class Answer:
     status: Status
     reason: str | None
     answer: str
-    """The claims joined, with [n] markers; for an abstention: what is missing."""
+    """The claims joined, with [n] markers; for an abstention: what is missing.
+
+    Under an unverified claim stand its sentences, each on a line that begins with ``> ``.
+    """
     claims: tuple[Claim, ...] = ()
     citations: tuple[Citation, ...] = ()
     hits: tuple[Hit, ...] = ()
@@ -352,6 +360,25 @@ class Answer:
     def papers(self) -> tuple[Hit, ...]:
         """What was retrieved, best first."""
         return self.hits
+
+    def __str__(self) -> str:
+        """Return what a person reads: the claims, then sources and notes."""
+        from paperagent.layout import answer_blocks, document, plain_text
+
+        return document(answer_blocks(self), plain_text)
+
+    def _repr_markdown_(self) -> str:
+        """Return the answer as Markdown, for notebooks."""
+        from paperagent.layout import answer_blocks, document, markdown
+
+        return document(answer_blocks(self), markdown)
+
+    def _repr_html_(self) -> str:
+        """Return the answer as HTML, for notebooks; mathematics in it stays text, for it is a stranger's."""
+        from paperagent.layout import answer_blocks, html
+
+        body = "".join(map(html, answer_blocks(self)))
+        return f'<div class="tex2jax_ignore mathjax_ignore">{body}</div>'
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as `paperagent ask --json` prints it."""

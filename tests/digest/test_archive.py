@@ -17,6 +17,8 @@ from paperagent.digest.issue import Theme
 from paperagent.digest.records import Frozen
 from paperagent.digest.render import render
 from paperagent.errors import ConfigError, PaperAgentError
+from paperagent.layout import UNVERIFIED
+from paperagent.types import Claim
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -51,6 +53,21 @@ def test_the_feed_has_whole_addresses_where_they_are_known() -> None:
     base = "https://team.example/digest/"
     feed = ElementTree.fromstring(dict(files([frozen(26)], base=base))["feed.atom"])
     assert {link.get("href").startswith(base) for link in feed.iter(f"{ATOM}link")} == {True}
+
+
+def test_a_page_and_the_feed_show_the_sentence_under_an_unverified_claim() -> None:
+    """The page and the entry hold it; the summary, which has no room for it, not the claim either."""
+    base = issues.written()
+    claim = Claim("Much of it is faster.", (1,), "unverified")
+    shown = render(replace(base, overview=(claim,)))
+    one = replace(
+        frozen(26), subject=shown.subject, preheader=shown.preheader, html=shown.html, text=shown.text
+    )
+    written = dict(files([one]))
+    entry = next(ElementTree.fromstring(written["feed.atom"]).iter(f"{ATOM}entry"))
+    for html in (written["2026-W26.html"], entry.find(f"{ATOM}content").text):
+        assert f"Much of it is faster. [1] {UNVERIFIED} “On four domains" in Page(html).text
+    assert "faster" not in entry.find(f"{ATOM}summary").text + Page(written["index.html"]).text
 
 
 def test_nothing_can_run_on_a_page() -> None:

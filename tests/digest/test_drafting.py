@@ -18,7 +18,9 @@ from paperagent.checks import check
 from paperagent.digest.budget import Budget
 from paperagent.digest.drafting import AT_ONCE, GIVE_UP, Drafter, ThemePlan
 from paperagent.digest.issue import Chosen, Group, Issue, Why
+from paperagent.digest.plain import shown as shown_text
 from paperagent.digest.render import render
+from paperagent.layout import UNVERIFIED
 from paperagent.plan import Tariff
 from paperagent.testing import Reply, Request, error_reply
 from paperagent.types import Paper, Usage
@@ -84,6 +86,26 @@ def test_one_call_a_theme_writes_all_its_papers(model: Desk) -> None:
     assert (found.mode, found.model) == ("llm", "test-model")
     assert found.usage.calls == len(model.requests)
     assert found.usage.input_tokens > 0
+
+
+def test_what_the_check_cannot_settle_is_shown_with_its_sentence(model: Desk) -> None:
+    """Items and overview: a vague sentence of the model is sent, over what it points at."""
+
+    def vague(request: Request) -> Any:
+        written = honest(request)
+        for item in (*written["papers"], written["overview"]):
+            item["text"] = "Things get somewhat nicer overall."
+        return written
+
+    model.server.responder = vague
+    digest = issue(model)
+    assert set(supports(digest)) == {"unverified"}
+    assert "unverified" in {c.support for c in digest.overview}
+    text = " ".join(render(digest).text.split())
+    for item in digest.items:
+        (number,) = item.claims[0].citations
+        quote = shown_text(digest.citations[number - 1].quote)
+        assert f"Things get somewhat nicer overall. [{number}] {UNVERIFIED} “{quote}” [{number}]" in text
 
 
 def test_what_fails_its_check_is_quoted(model: Desk) -> None:

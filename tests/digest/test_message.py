@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from paperagent.digest.message import build, header_text, mailbox, message_id
 from paperagent.digest.render import Rendered, confirmation, render
 from paperagent.errors import InputError, MailError
+from paperagent.layout import UNVERIFIED
 
 NAMES = [
     "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "List-Id", "List-Unsubscribe",
@@ -60,6 +61,18 @@ def test_the_headers_are_those_of_a_digest_and_no_more() -> None:
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Date"].datetime == dt.datetime(2026, 6, 29, 7, 0, tzinfo=dt.UTC)
     assert message["List-Id"] == "Paper digest <digest.test.example>"
+
+
+def test_both_parts_of_a_mail_show_the_sentence_under_an_unverified_claim() -> None:
+    """As a mail reader decodes them."""
+    message = read(mail(render(issues.written())))
+    for kind in ("plain", "html"):
+        part = message.get_body((kind,))
+        assert part is not None
+        body = " ".join(re.sub(r"<[^>]+>", " ", part.get_content()).split())
+        start = f"finding 2 holds up. [2] {UNVERIFIED} “Our index takes 3.2 ms on 10⁹ vectors, "
+        assert start in body
+        assert body.partition(start)[2].startswith("4.7× faster than a graph of the same recall.” [2]")
 
 
 def test_the_list_headers_stand_verbatim_in_the_bytes() -> None:

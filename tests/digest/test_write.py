@@ -193,11 +193,14 @@ def test_an_issue_whose_citations_fail_is_withheld() -> None:
     """A wrong quote, number or claim is a fault, and a fault raises."""
     issue = written()
     first, *rest = issue.citations
-    weak = replace(issue.overview[0], support="unverified")
+    refuted = replace(issue.overview[0], support="unsupported")
     uncited = Claim("Said by nobody.", (), "supported", {})
     wrong: dict[str, dict[str, Any]] = {
         "not what the abstract says": {"citations": (replace(first, quote="Other words."), *rest)},
-        "claim that did not pass": {"overview": (weak, *issue.overview[1:])},
+        "claim that failed its check": {"overview": (refuted, *issue.overview[1:])},
+        "no sentence to be compared with": {
+            "overview": (replace(uncited, support="unverified"), *issue.overview)
+        },
         "without a citation": {"overview": (uncited, *issue.overview)},
         "not numbered": {"citations": (*rest, first)},
         "behind no claim": {"overview": ()},
@@ -207,6 +210,31 @@ def test_an_issue_whose_citations_fail_is_withheld() -> None:
         assert any(fault in found for found in tampered(issue, **change)), fault
     with pytest.raises(PaperAgentError, match="issue 2026-W27 withheld"):
         check_issue(replace(issue, **wrong["not numbered"]), {p.paper_id: p for p in issue.papers})
+
+
+@pytest.mark.parametrize(
+    ("support", "sent"), [("unverified", True), ("unsupported", False), ("uncited", False)]
+)
+def test_an_unverified_sentence_may_be_sent_and_a_refuted_one_never(support: Any, sent: object) -> None:
+    """What wording neither confirms nor refutes is shown over its sentence: item, overview or answer."""
+    issue = written(questions=(ASKED,))
+    theme, standing = issue.themes[0], issue.standing[0]
+    item = theme.items[0]
+
+    def as_(claim: Claim) -> Claim:
+        return replace(claim, text="Prompts become much shorter.", support=support, checks={"numbers": False})
+
+    changes: list[dict[str, Any]] = [
+        {"overview": (as_(issue.overview[0]), *issue.overview[1:])},
+        {
+            "themes": (
+                replace(theme, items=(replace(item, claims=(as_(item.claims[0]),)), *theme.items[1:])),
+                *issue.themes[1:],
+            )
+        },
+        {"standing": (replace(standing, claims=tuple(map(as_, standing.claims))),)},
+    ]
+    assert [tampered(issue, **change) == [] for change in changes] == [sent] * 3
 
 
 def test_a_paper_may_not_be_described_by_another() -> None:

@@ -15,6 +15,7 @@ from paperagent.evals import case_html, curves, html, plots
 from paperagent.evals.calibrate import Asked, calibrate
 from paperagent.evals.cases import Case
 from paperagent.evals.rows import Call
+from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED
 
 VOID = {"meta", "input"}
 
@@ -126,13 +127,49 @@ def test_a_failed_check_is_marked() -> None:
         "✗ numbers",
         "✗ points at 9.9",
         "✗ [7] is nothing",
-        "✗ the judge says no",
+        "✗ the second reader says no",
         "not supported by",
     ):
         assert words in text
     assert "✗ negation" not in text
     assert 'class="pair failed"' in shown
     assert 'class="pair failed"' not in case_html.case(made_run.row("good"))
+
+
+@pytest.mark.parametrize(
+    ("support", "checks", "words", "style"),
+    [
+        ("unverified", {}, "unverified", "warn"),
+        ("supported", {"judge": 0.93}, f"{CONFIRMED} (probability 0.93)", "good"),
+        ("supported", {}, "supported", "good"),
+        ("unverified", {"judge": 0.6}, "unverified (probability 0.60)", "warn"),
+        ("unverified", {"judge": "partly"}, "unverified", "warn"),
+        ("quoted", {"replaced": True}, f"quoted: {REPLACED}", "good"),
+        ("unsupported", {"judge": 0.1}, "unsupported: not supported by its source (probability 0.10)", "bad"),
+    ],
+)
+def test_a_claim_says_how_far_it_is_supported(
+    support: str, checks: dict[str, object], words: str, style: str
+) -> None:
+    """Beside its sentence, in words and colour; only a refuted claim counts as failed."""
+    claim = made_run.claim("Networks get better.", support=support, **checks)
+    shown = case_html.case(made_run.row("c", answer=made_run.answer([claim])))
+    assert f'<span class="chip {style}">{stdlib_html.escape(words)}</span>' in shown
+    assert ('class="pair failed"' in shown) is (style == "bad")
+    assert ("✗ the second reader says no" in shown) is (style == "bad")
+    assert f"<blockquote>{made_run.SENTENCE}" in shown
+
+
+def test_the_sentence_under_a_claim_is_not_what_the_answer_says() -> None:
+    """A text that only the sentence holds is not counted as said."""
+    claim = made_run.claim("Networks get better.", support="unverified")
+    answer = made_run.answer(
+        [claim], answer=f"Networks get better. [1]\n> {UNVERIFIED} “{made_run.SENTENCE}” [1]"
+    )
+    wanted = Case(id="c", question="What?", must_include=("4.2",), must_not=("30%",), kind="fact", k=None)
+    shown = case_html.case(made_run.row("c", answer=answer), wanted)
+    assert '<span class="chip bad">✗</span>says: 4.2' in shown
+    assert '<span class="chip good">✓</span>does not say: 30%' in shown
 
 
 def test_a_claim_that_was_kept_back_is_shown_with_its_reason() -> None:

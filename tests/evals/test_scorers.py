@@ -24,6 +24,7 @@ from made_answers import (
     hits,
 )
 
+from paperagent.citations import join
 from paperagent.evals import failures, scorers, verdicts
 from paperagent.evals.rows import Call, Row
 from paperagent.evals.scorers import METRICS, auroc, ece
@@ -154,8 +155,18 @@ def test_what_must_and_must_not_be_said() -> None:
     assert score("must_not", answer(RIGHT), wanted) == 1.0
     assert score("must_not", answer(CHANGED), wanted) == 0.0
     assert score("must_include", answer(RIGHT), case(must_include=["1"])) == 0.0
+
     told = replace(ABSTAINED, answer="The abstracts do not say: 61% of tokens, accuracy")
     assert score("coverage", told, wanted) == 0.0
+
+
+def test_the_sentence_under_an_unverified_claim_is_not_the_answers_own_word() -> None:
+    """What the reader must compare a claim with is neither counted as said nor held against it."""
+    vague = claim("The filter shortens prompts.", 1, support="unverified")
+    given = replace(answer(vague), answer=join([vague], [REMOVES]))
+    assert verdicts.shown(given) == "the filter shortens prompts."
+    assert score("must_include", given, case(must_include=["61%"])) == 0.0
+    assert score("must_not", given, case(must_not=["61%"])) == 1.0
 
 
 def test_number_support() -> None:

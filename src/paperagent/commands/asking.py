@@ -32,7 +32,7 @@ MAX_STDIN_BYTES = 1024 * 1024
 @click.pass_obj
 def search(session: Session, /, query: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
     """List the papers that match QUERY, best first."""
-    from paperagent.render import Block, hit_blocks
+    from paperagent.layout import Block, hit_blocks
 
     within = limits(given)
     text = words_of(query, "QUERY")
@@ -53,7 +53,7 @@ def search(session: Session, /, query: tuple[str, ...], *, as_json: bool, **give
 @click.pass_context
 def ask(ctx: click.Context, /, question: tuple[str, ...], **given: Any) -> None:
     """Answer QUESTION with cited sentences. Without it, or for -, standard input is the question."""
-    from paperagent.render import answer_blocks
+    from paperagent.layout import answer_blocks
 
     within = limits(given)
     text = words_of(question, "QUESTION")
@@ -74,7 +74,7 @@ def ask(ctx: click.Context, /, question: tuple[str, ...], **given: Any) -> None:
 def _streamed(agent: PaperAgent, question: str, options: dict[str, Any], *, quotes: bool) -> Answer:
     """Print the answer claim by claim; Ctrl-C keeps what is there, says that it is not all, and ends."""
     from paperagent.errors import EndpointError
-    from paperagent.render import nearest_blocks
+    from paperagent.layout import nearest_blocks
     from paperagent.stream import StreamedAnswer
 
     quoting = agent.settings.answer_mode == "extractive"
@@ -104,8 +104,8 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
     """
     from paperagent.chat import Chat
     from paperagent.evals.feedback import FEEDBACK_FILE
+    from paperagent.layout import Block, counted
     from paperagent.readers import terminal_restored
-    from paperagent.render import Block, counted
     from paperagent.wiring import model_name
 
     within = limits(given)

@@ -17,7 +17,7 @@ from paperagent.commands.options import Folder, Positive, Words, as_json, common
 from paperagent.commands.periods import period_of, period_options
 from paperagent.commands.session import Session, progress_bar, show, warn
 from paperagent.commands.subscribers import opened
-from paperagent.render import Block, counted
+from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
     from paperagent.digest.build import BuildReport

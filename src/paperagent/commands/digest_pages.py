@@ -11,7 +11,7 @@ from paperagent.commands.options import Folder, Whole, Words, common
 from paperagent.commands.periods import period_of, period_options
 from paperagent.commands.session import Session, show, warn
 from paperagent.commands.subscribers import opened
-from paperagent.render import Block, counted
+from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
     from paperagent.digest.issue import Profile

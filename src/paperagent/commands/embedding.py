@@ -8,7 +8,7 @@ import click
 
 from paperagent.commands.options import Whole, Words, as_json, common
 from paperagent.commands.session import Session, progress_bar, show
-from paperagent.render import Block, counted
+from paperagent.layout import Block, counted
 
 
 @click.command()

@@ -121,7 +121,7 @@ def init(file: Path) -> None:
     """Write an example FILE of cases (default: cases.jsonl), with every field explained."""
     from paperagent.errors import InputError, visible
     from paperagent.evals.example import EXAMPLE
-    from paperagent.render import Block
+    from paperagent.layout import Block
 
     shown = visible(str(file))
     try:
@@ -150,7 +150,7 @@ def check(ctx: click.Context, /, cases: Path, feeds: tuple[str, ...]) -> None:
     from paperagent.commands import eval_setup
     from paperagent.evals import cases as reader
     from paperagent.evals import runs
-    from paperagent.render import Block, counted
+    from paperagent.layout import Block, counted
 
     found = reader.load(cases)
     with eval_setup.feed_library(ctx.obj.settings(), feeds) as agent:
@@ -176,7 +176,7 @@ def add(session: Session, /, cases: Path, **given: Any) -> None:
     """
     from paperagent.evals import harvest
     from paperagent.evals.feedback import FEEDBACK_FILE
-    from paperagent.render import Block, counted
+    from paperagent.layout import Block, counted
 
     if (given["answer"] is None) != (given["good"] is None):
         raise click.UsageError("--answer: needs --good or --bad, and they need it; give both")

@@ -70,8 +70,8 @@ def export(session: Session, /, query: tuple[str, ...], **given: Any) -> None:
 
 def _notes(papers: Iterable[Paper], given: dict[str, Any]) -> None:
     from paperagent.export import quotes_of
+    from paperagent.layout import counted
     from paperagent.notes import write_notes
-    from paperagent.render import counted
 
     answer = given["sources_of"]
     quotes = quotes_of(answer) if answer is not None else {}

@@ -11,7 +11,7 @@ from paperagent.commands.options import as_json, common
 from paperagent.commands.session import Session, show
 from paperagent.errors import InputError, visible
 from paperagent.feeds.names import without_values
-from paperagent.render import Block
+from paperagent.layout import Block
 
 
 @click.group()

@@ -13,7 +13,7 @@ import click
 from paperagent.commands.options import Day, Folder, as_json, common
 from paperagent.commands.session import Session, progress_bar, show
 from paperagent.errors import PaperAgentError, StoreError
-from paperagent.render import Block, counted, row_blocks
+from paperagent.layout import Block, counted, row_blocks
 from paperagent.types import FeedReport, IngestReport
 
 

@@ -13,7 +13,8 @@ import click
 if TYPE_CHECKING:
     from paperagent.app import PaperAgent
     from paperagent.config import Settings
-    from paperagent.render import Block, Screen
+    from paperagent.layout import Block
+    from paperagent.render import Screen
 
 Progress = Callable[[str, int, int | None], None]
 SHOWN_PROBLEMS = 5

@@ -12,7 +12,7 @@ import click
 
 from paperagent.commands.options import Folder, Whole, Words, as_json, common
 from paperagent.commands.session import Session, show, warn
-from paperagent.render import Block, counted
+from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
     from paperagent.digest.subscriber import Subscriber

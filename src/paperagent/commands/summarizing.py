@@ -43,7 +43,7 @@ def summarize(session: Session, /, query: tuple[str, ...], **given: Any) -> None
     Of one paper: the problem, what is new, the result.
     """
     from paperagent.commands.asking import words_of
-    from paperagent.render import answer_blocks
+    from paperagent.layout import answer_blocks
 
     within = limits(given)
     ids = given["ids"]

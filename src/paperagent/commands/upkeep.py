@@ -6,7 +6,7 @@ import click
 
 from paperagent.commands.options import as_json, common
 from paperagent.commands.session import Session, progress_bar, show
-from paperagent.render import Block, row_blocks
+from paperagent.layout import Block, row_blocks
 
 
 @click.group()

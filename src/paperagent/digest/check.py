@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from paperagent.citations import problems
 from paperagent.digest.issue import Issue, Item
 from paperagent.errors import PaperAgentError
-from paperagent.types import Answer, Claim, Hit, Paper
+from paperagent.types import Answer, Hit, Paper
 
-_MAY_BE_SENT = ("quoted", "supported")
+_MAY_BE_SENT = ("quoted", "supported", "unverified")
+"""Under an unverified claim the view shows the sentences that it cites."""
 
 
 def check_issue(issue: Issue, papers: Mapping[str, Paper]) -> Issue:
@@ -30,32 +31,23 @@ def faults(issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
     ids = [p.paper_id for p in shown]
     if len(set(ids)) != len(ids):
         yield "a paper is shown twice"
-    said = list(_claims(issue))
-    yield from problems(_as_answer(issue, said, shown), papers)
+    yield from problems(_as_answer(issue, shown), papers)
     if [c.n for c in issue.citations] != list(range(1, len(issue.citations) + 1)):
         yield "the citations are not numbered from 1"
-    if {n for c in said for n in c.citations} != {c.n for c in issue.citations}:
+    if {n for c in issue.claims for n in c.citations} != {c.n for c in issue.citations}:
         yield "a citation stands behind no claim"
-    for claim in said:
+    for claim in issue.claims:
         if claim.support not in _MAY_BE_SENT or not claim.citations:
-            yield "a claim that did not pass its check is shown"
+            yield "a claim that failed its check is shown"
     for item in issue.items:
         yield from _of_item(item, issue, papers)
 
 
-def _claims(issue: Issue) -> Iterator[Claim]:
-    yield from issue.overview
-    for item in issue.items:
-        yield from item.claims
-    for standing in issue.standing:
-        yield from standing.claims
-
-
-def _as_answer(issue: Issue, said: list[Claim], shown: tuple[Paper, ...]) -> Answer:
+def _as_answer(issue: Issue, shown: tuple[Paper, ...]) -> Answer:
     """Return the issue as the answer that `citations.problems` takes: same invariants, same code."""
     hits = tuple(Hit(p, 0.0, i) for i, p in enumerate(shown, start=1))
-    text = "".join(f"[{n}]" for c in said for n in c.citations)
-    return Answer("", "answered", None, text, tuple(said), issue.citations, hits)
+    text = "".join(f"[{n}]" for c in issue.claims for n in c.citations)
+    return Answer("", "answered", None, text, issue.claims, issue.citations, hits)
 
 
 def _of_item(item: Item, issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:

@@ -157,9 +157,13 @@ class Issue:
         return tuple(i.paper for i in self.items)
 
     @property
+    def claims(self) -> tuple[Claim, ...]:
+        """All claims in reading order."""
+        items = (c for i in self.items for c in i.claims)
+        return (*self.overview, *items, *(c for s in self.standing for c in s.claims))
+
+    @property
     def minutes(self) -> int:
         """Reading time at 200 words a minute, 1 or more."""
-        claims = [*self.overview, *(c for i in self.items for c in i.claims)]
-        claims += [c for s in self.standing for c in s.claims]
-        words = sum(len(c.text.split()) for c in claims) + 12 * sum(1 for _ in self.items)
+        words = sum(len(c.text.split()) for c in self.claims) + 12 * sum(1 for _ in self.items)
         return max(1, round(words / 200))

@@ -20,6 +20,8 @@ LINKED_HOSTS = frozenset(
 )
 """Where a paper's link may lead; any other address of a feed is shown as text, and nothing is clickable."""
 MAX_TITLE, MAX_SENTENCE, MAX_NAME = 300, 1200, 80
+MAX_QUOTE = 4_000
+"""Of a sentence that a claim is to be compared with: longer than any that a person wrote."""
 _MAX_URL = 300
 _SPACES = frozenset({"Cc", "Zl", "Zp", "Zs"})
 _DROPPED = frozenset({"Cf", "Cs", "Co", "Cn"})

@@ -11,7 +11,6 @@ from paperagent.digest import plain, templating
 from paperagent.digest.issue import Issue
 from paperagent.digest.view import ReaderLinks, View, view
 from paperagent.errors import PaperAgentError
-from paperagent.types import Claim
 
 WARN_BYTES, MAX_BYTES = 80_000, 95_000
 """Of HTML; Gmail clips a message at about 102,000."""
@@ -83,13 +82,8 @@ def without_last(issue: Issue) -> Issue:
     shorter = replace(longest, items=longest.items[:-1])
     themes = tuple(shorter if t is longest else t for t in issue.themes)
     rest = replace(issue, themes=themes)
-    claims = [*rest.overview, *(c for i in rest.items for c in i.claims), *_standing(rest)]
-    used = {n for claim in claims for n in claim.citations}
+    used = {n for claim in rest.claims for n in claim.citations}
     return replace(rest, citations=tuple(c for c in rest.citations if c.n in used))
-
-
-def _standing(issue: Issue) -> Iterator[Claim]:
-    return (c for s in issue.standing for c in s.claims)
 
 
 def confirmation(

@@ -189,7 +189,7 @@ def in_short(answer: Answer, numbers: Numbers, background: Mapping[str, int]) ->
     """
     if answer.status != "answered":
         return Standing(answer.question)
-    claims = [one for one in _few(answer, background) if one.claim.support in ("quoted", "supported")]
+    claims = [one for one in _few(answer, background) if one.claim.support not in ("unsupported", "uncited")]
     doubt = " ".join(n for n in answer.notes if n.startswith("closest passages"))
     return Standing(answer.question, tuple(map(numbers.take, claims)), doubt)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from paperagent.citations import DOUBT
 from paperagent.digest import plain
 from paperagent.digest.issue import QUOTED, Issue, Item, Standing, Why
 from paperagent.digest.themes import ONLY_NAME, OTHER_NAME
+from paperagent.layout import REPLACED, UNVERIFIED, is_replaced, sentences_under
 from paperagent.types import Citation, Claim, Paper
 
 FEEDBACK = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
@@ -50,8 +50,11 @@ class Line:
 
     text: str
     cites: tuple[int, ...]
-    doubt: str = ""
-    quoted: bool = False
+    remark: str = ""
+    label: str = ""
+    """Stands before the first of ``quotes``."""
+    quotes: tuple[tuple[int, str], ...] = ()
+    """Number and sentence of each citation that stands under an unverified claim, whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Source:
     address: str | None
     identity: str
     quotes: tuple[tuple[int, str], ...] = ()
-    """Number and sentence of each citation that does not stand word for word above."""
+    """Number and sentence of each citation of a supported claim: the others stand word for word above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +144,13 @@ def view(
         screened=screened(issue),
         kind=issue.mode if issue.mode == "extractive" else f"written by {_model(issue)}",
         label=label(issue),
-        overview=tuple(map(_line, issue.overview)),
+        overview=_lines(issue.overview, issue),
         themes=tuple(
-            Section(_title(t.name), tuple(_item(i, links) for i in t.items)) for t in issue.themes if t.items
+            Section(_title(t.name), tuple(_item(i, issue, links) for i in t.items))
+            for t in issue.themes
+            if t.items
         ),
-        standing=tuple(map(_standing, issue.standing)),
+        standing=tuple(_standing(s, issue) for s in issue.standing),
         also=tuple(map(_entry, issue.also[:also])),
         more=len(issue.also) - len(issue.also[:also]),
         updates=tuple(map(_update, issue.updates)),
@@ -181,7 +186,8 @@ def subject(issue: Issue) -> str:
 
 def preheader(issue: Issue) -> str:
     """Return what an inbox shows after the subject, 40 to 90 characters."""
-    parts = [plain.shown(c.text) for c in issue.overview[:1]]
+    # An inbox has no room for the sentence that an unverified claim must be shown with.
+    parts = [plain.shown(c.text) for c in issue.overview[:1] if c.support != "unverified"]
     parts += [plain.shown(i.paper.title) for i in issue.items]
     parts += [screened(issue), plain.days(issue.period.since, issue.period.until)]
     said = ""
@@ -202,7 +208,11 @@ def label(issue: Issue) -> str:
     """Say who wrote the sentences."""
     if issue.mode == "extractive":
         return "Extractive: every sentence is quoted word for word from the abstract it cites."
-    return f"Written by {_model(issue)}; every sentence was checked against the abstract it cites."
+    written = f"Written by {_model(issue)}; every sentence was checked against the abstract it cites."
+    return f"{written} {_SETTLED}" if any(c.support == "unverified" for c in issue.claims) else written
+
+
+_SETTLED = "Where the check could not settle one, the cited sentence stands under it."
 
 
 def _model(issue: Issue) -> str:
@@ -220,9 +230,19 @@ def _title(text: str) -> str:
     return plain.shown(text, plain.MAX_TITLE) or "Untitled"
 
 
-def _line(claim: Claim) -> Line:
-    quoted = claim.support == "quoted"
-    return Line(plain.shown(claim.text), claim.citations, DOUBT.get(claim.support, ""), quoted)
+def _lines(claims: Iterable[Claim], issue: Issue) -> tuple[Line, ...]:
+    by_number = {c.n: c for c in issue.citations}
+    return tuple(_line(claim, sentences_under(claim, by_number)) for claim in claims)
+
+
+def _line(claim: Claim, under: Sequence[Citation]) -> Line:
+    return Line(
+        plain.shown(claim.text),
+        claim.citations,
+        remark=REPLACED if is_replaced(claim) else "",
+        label=UNVERIFIED if under else "",
+        quotes=tuple((c.n, plain.shown(c.quote, plain.MAX_QUOTE)) for c in under),
+    )
 
 
 def _entry(paper: Paper) -> Entry:
@@ -238,14 +258,9 @@ def _entry(paper: Paper) -> Entry:
     )
 
 
-def _item(item: Item, links: ReaderLinks) -> Entry:
-    entry = _entry(item.paper)
-    return Entry(
-        entry.title, entry.url, entry.address, entry.identity, entry.authors, entry.day,
-        lines=tuple(map(_line, item.claims)),
-        why=why(item.why),
-        feedback=tuple(_feedback(item.paper, links)),
-    )  # fmt: skip
+def _item(item: Item, issue: Issue, links: ReaderLinks) -> Entry:
+    feedback = tuple(_feedback(item.paper, links))
+    return replace(_entry(item.paper), lines=_lines(item.claims, issue), why=why(item.why), feedback=feedback)
 
 
 def why(reason: Why) -> str:
@@ -268,29 +283,23 @@ def _feedback(paper: Paper, links: ReaderLinks) -> Iterator[tuple[str, str]]:
             yield label, links.feedback(paper.paper_id, kind)
 
 
-def _standing(standing: Standing) -> Section:
-    lines = tuple(map(_line, standing.claims))
+def _standing(standing: Standing, issue: Issue) -> Section:
+    lines = _lines(standing.claims, issue)
     note = plain.shown(standing.note, 400) or ("" if lines else "Nothing new in this issue.")
     return Section(_title(standing.question), lines=lines, note=note)
 
 
 def _update(paper: Paper) -> Entry:
-    entry = _entry(paper)
     version = f"new version (v{paper.version})" if paper.version else "new version"
-    return Entry(
-        entry.title, entry.url, entry.address, entry.identity, entry.authors, entry.day,
-        note="withdrawn" if paper.withdrawn else version,
-    )  # fmt: skip
+    return replace(_entry(paper), note="withdrawn" if paper.withdrawn else version)
 
 
 def _sources(issue: Issue, papers: dict[str, Paper], length: int) -> Iterator[Source]:
     """Yield each cited paper once, in the order in which it is first cited."""
-    said = {n for claim in _claims(issue) if claim.support == "quoted" for n in claim.citations}
-    reworded = {n for claim in _claims(issue) if claim.support != "quoted" for n in claim.citations}
-    above = said - reworded
+    reworded = {n for claim in issue.claims if claim.support == "supported" for n in claim.citations}
     for paper_id in dict.fromkeys(c.paper_id for c in issue.citations):
         cited = [c for c in issue.citations if c.paper_id == paper_id]
-        quotes = tuple((c.n, plain.cut(plain.shown(c.quote), length)) for c in cited if c.n not in above)
+        quotes = tuple((c.n, plain.cut(plain.shown(c.quote), length)) for c in cited if c.n in reworded)
         yield _source(cited, papers.get(paper_id), quotes)
 
 
@@ -307,8 +316,3 @@ def _source(cited: Sequence[Citation], paper: Paper | None, quotes: tuple[tuple[
         identity=plain.identity(known),
         quotes=quotes,
     )
-
-
-def _claims(issue: Issue) -> Sequence[Claim]:
-    listed = [*issue.overview, *(c for i in issue.items for c in i.claims)]
-    return [*listed, *(c for s in issue.standing for c in s.claims)]

@@ -197,9 +197,7 @@ class Writer:
 
     def _labelled(self, issue: Issue) -> Issue:
         """Say that a model wrote the issue, unless nothing of what it wrote is shown."""
-        said = [*issue.overview, *(c for i in issue.items for c in i.claims)]
-        said += [c for s in issue.standing for c in s.claims]
-        if self._model is None or all(c.support == "quoted" for c in said):
+        if self._model is None or all(c.support == "quoted" for c in issue.claims):
             return issue
         return replace(issue, mode="llm", model=self._model.drafter.model)
 

@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from paperagent.checks import check
-from paperagent.citations import DOUBT
+from paperagent.citations import without_quotes
 from paperagent.evals.cases import Case
 from paperagent.evals.failures import pointers, written
 from paperagent.evals.report import FAILURE_ABOUT
@@ -20,6 +20,7 @@ from paperagent.evals.rows import Row
 from paperagent.evals.scorers import METRICS
 from paperagent.evals.tables import number
 from paperagent.evals.verdicts import holds, plain
+from paperagent.layout import CONFIRMED, DOUBT, REPLACED, is_doubted, second_opinion
 from paperagent.safe_text import safe_terminal, safe_url
 
 _WORD = re.compile(r"\w+(?:[.,]\d+)*%?")
@@ -119,10 +120,9 @@ def _claim(claim: Mapping[str, Any], by_n: Mapping[int, Mapping[str, Any]]) -> s
     failed = [name for name, passed in claim["checks"].items() if passed is False]
     failed += [f"points at {p}" for p in claim["checks"].get("dangling", ())]
     failed += [f"[{n}] is nothing" for n in lost]
-    failed += ["the judge says no"] if claim["checks"].get("judge") == "not_supported" else []
+    failed += ["the second reader says no"] if is_doubted(claim["checks"]) else []
     support = str(claim["support"])
-    doubt = f": {DOUBT[support]}" if support in DOUBT else ""
-    chips = f'<span class="chip {_SUPPORT.get(support, "bad")}">{said(support + doubt)}</span>'
+    chips = f'<span class="chip {_SUPPORT.get(support, "bad")}">{said(_support(claim))}</span>'
     chips += "".join(f'<span class="chip bad">✗ {said(name)}</span>' for name in failed)
     quotes = "".join(map(_quote, cited)) or _NO_SENTENCE
     bad = " failed" if failed or _SUPPORT.get(support, "bad") == "bad" else ""
@@ -130,6 +130,16 @@ def _claim(claim: Mapping[str, Any], by_n: Mapping[int, Mapping[str, Any]]) -> s
     return (
         f'<div class="pair{bad}"><div>{text}<div class="checks">{chips}</div></div><div>{quotes}</div></div>'
     )
+
+
+def _support(claim: Mapping[str, Any]) -> str:
+    """Return how far the sentences carry a claim, and what the second reader says of it."""
+    support, opinion = str(claim["support"]), second_opinion(claim["checks"])
+    if support == "quoted" and claim["checks"].get("replaced"):
+        return f"{support}: {REPLACED}"
+    words = CONFIRMED if support == "supported" and opinion is not None else support
+    words += f": {DOUBT[support]}" if support in DOUBT else ""
+    return words if opinion is None else f"{words} (probability {opinion:.2f})"
 
 
 def _marked(claim: str, quotes: str) -> str:
@@ -163,7 +173,7 @@ def _id(paper_id: str) -> str:
 
 def _wanted(wanted: Case, row: Row) -> str:
     items = [] if wanted.answerable else ["an abstention: the library does not say"]
-    answer = plain(str((row.answer or {}).get("answer") or ""))
+    answer = plain(without_quotes(str((row.answer or {}).get("answer") or "")))
     items = [said(i) for i in items]
     items += [f"paper: {said(t)}" for t in (*wanted.gold_ids, *wanted.gold_titles)]
     items += [f"evidence: “{said(e)}”" for e in wanted.evidence]

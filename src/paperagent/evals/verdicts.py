@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from paperagent.checks.normalise import normalise
+from paperagent.citations import without_quotes
 from paperagent.types import Answer
 
 _MARKER = re.compile(r"\s?\[\d+\]")
@@ -24,8 +25,11 @@ def abstained(answer: Answer) -> bool:
 
 
 def shown(answer: Answer) -> str:
-    """Return the text of the answer without its markers, in one spelling; empty for an abstention."""
-    return plain(_MARKER.sub("", answer.answer)) if answered(answer) else ""
+    """Return the text of the answer in one spelling; empty for an abstention.
+
+    Without its markers and the sentences under unverified claims, which are not the answer's own words.
+    """
+    return plain(_MARKER.sub("", without_quotes(answer.answer))) if answered(answer) else ""
 
 
 @lru_cache(maxsize=8_192)

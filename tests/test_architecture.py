@@ -25,7 +25,7 @@ LAYERS: dict[str, frozenset[str]] = {
     ),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
-        passages reply claims plan generate checks call_cache highlights digest summary""".split()
+        passages lenient_json reply claims plan generate checks call_cache highlights digest summary""".split()
     ),
     "faces": frozenset(
         "render stream readers chat chat_files chat_memory spending export notes evals mcp_server".split()

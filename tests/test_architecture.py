@@ -19,13 +19,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors text overview suspicion safe_text testing".split()),
+    "base": frozenset("types errors text overview suspicion safe_text lenient_json testing".split()),
     "adapters": frozenset(
         "config envfile setting_values prompts feeds store embedding llm transport".split()
     ),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
-        passages lenient_json reply claims plan generate checks call_cache highlights digest summary""".split()
+        passages reply claims plan generate checks call_cache highlights digest summary""".split()
     ),
     "faces": frozenset(
         "render stream readers chat chat_files chat_memory spending export notes evals mcp_server".split()
@@ -93,6 +93,7 @@ LONG = {
     "checks.synonyms": "a word list",
     "checks.tokens": "one reader of claims and evidence, whose parts share the patterns",
     "generate": "one session of asking a model, whose steps share their state",
+    "lenient_json": "one parser, whose steps share the place that they have read to",
     "render": "every layout of an answer, for a terminal and as Markdown alike",
     "testing": "the test double of the endpoint, shipped apart from what runs",
     "types": "every value in one place, two thirds of it docstrings",

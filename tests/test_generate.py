@@ -326,7 +326,7 @@ def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
         (["yes", "partly"], ["unjudged", "partly"]),
         (["supported"], ["unjudged", "unjudged"]),
         ("supported", ["unjudged", "unjudged"]),
-        ([{"label": "supported"}, None], ["unjudged", "unjudged"]),
+        ([{"label": "Supported"}, None], ["supported", "unjudged"]),
     ],
 )
 def test_a_judge_chooses_among_the_labels_offered(model: Desk, labels: Any, noted: list[str]) -> None:

@@ -125,7 +125,7 @@ A, B = json.dumps(ONE), json.dumps(TWO)
         '{"verdict": "answer", "claims": ["A is 5% [1.1, 1.2].", "B is not [2.3]."]}',
         '{"verdict": "answer", "claims": ["A is 5%. [1.1][1.2]", "B is not. (2.3)"]}',
         '[{"claim": "A is 5%.", "sources": "1.1-1.2"}, {"sentence": "B is not.", "citations": [2.3]}]',
-        '[{"text": "A is 5%.", "pointers": "1.1 1.2"}, {"text": "B is not.", "sentence": "2.3"}]',
+        '{"claims": [{"text": "A is 5%.", "refs": "1.1 1.2"}, {"text": "B is not.", "sentence": "2.3"}]}',
         '{"claims": [{"text": "A is 5% [1.1][1.2].", "evidence": []}, {"text": "B is not.", "refs": "2.3"}]}',
     ],
 )

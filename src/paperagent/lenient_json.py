@@ -25,11 +25,12 @@ _Step = Generator[None, None, Any]
 MAX_DEPTH, MAX_VALUES, MAX_FAULTS = 12, 2_000, 500
 MAX_PARTS = 1_000
 """What lies beyond is not read: no reply needs it, and it would cost time."""
-THOUGHTS = "think|thinking|thought|reasoning"
-"""Names of the tags around the reasoning of models."""
-_OPENING = re.compile(rf"[{{\[]|<(?:{THOUGHTS})>", re.IGNORECASE)
-_THOUGHT_END = re.compile(rf"</(?:{THOUGHTS})>", re.IGNORECASE)
-_TAG_LENGTH = len("</reasoning>")
+_TAGS = "think|thinking|thought|reasoning"
+THOUGHT_START = re.compile(rf"<(?:{_TAGS})>", re.IGNORECASE)
+THOUGHT_END = re.compile(rf"</(?:{_TAGS})>", re.IGNORECASE)
+"""The tags around the reasoning that some models write."""
+TAG_LENGTH = len("</reasoning>")
+_OPENING = re.compile(rf"[{{\[]|{THOUGHT_START.pattern}", re.IGNORECASE)
 _CLOSING = {'"': '"', "'": "'", "“": "”"}
 _STOP = {quote: re.compile(rf"[{quote}\\]") for quote in _CLOSING.values()}
 _BLANK = re.compile(r"[\s\ufeff]*")
@@ -86,7 +87,7 @@ class JsonReader:
         while self._faults < MAX_FAULTS and self._count < MAX_VALUES:
             opening = _OPENING.search(self.text, self._at)
             if opening is None:
-                self._at = max(self._at, len(self.text) - _TAG_LENGTH)  # a tag may be cut in two
+                self._at = max(self._at, len(self.text) - TAG_LENGTH)  # a tag may be cut in two
                 if self._whole:
                     return
                 yield
@@ -106,8 +107,8 @@ class JsonReader:
                 self._report(value)
 
     def _thought(self) -> _Step:
-        while (end := _THOUGHT_END.search(self.text, self._at)) is None and not self._whole:
-            self._at = max(self._at, len(self.text) - _TAG_LENGTH)
+        while (end := THOUGHT_END.search(self.text, self._at)) is None and not self._whole:
+            self._at = max(self._at, len(self.text) - TAG_LENGTH)
             yield
         self._at = end.end() if end else len(self.text)
 

@@ -453,7 +453,8 @@ def test_33_an_answer_of_reasoning_alone_gets_a_larger_limit(model: Desk) -> Non
     """Once; the reasoning is never shown."""
     thought = stream_reply({"reasoning_content": "The user wants OWNED"}, finish_reason="length")
     answer = model.ask(thought, reply(GOOD))
-    assert [r.json()["max_tokens"] for r in model.requests] == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS]
+    limits = [r.json()["max_tokens"] for r in model.requests]
+    assert limits == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS + 2_000]  # now it is known to reason
     assert texts(answer) == [GOOD[0]]
     assert "OWNED" not in json.dumps(answer.to_dict())
 

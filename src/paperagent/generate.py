@@ -324,7 +324,8 @@ class _Session:
         if self.plan.max_cost is None:
             return
         tokens = self._tokens(messages, schema)
-        price = self.plan.tariff.price(Usage(1, input_tokens=tokens, output_tokens=limit))
+        tariff = self.plan.tariff
+        price = tariff.price(Usage(1, input_tokens=tokens, output_tokens=limit + tariff.thinking))
         if price is None or self.usage.cost_usd is None:
             raise _OverBudgetError(
                 f"Not asked: the price of {plain(self.model.model)} is not known, so it cannot be kept "

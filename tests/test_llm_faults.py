@@ -648,11 +648,18 @@ def test_29_broken_json_is_asked_for_once_more(model, server, body):
 
 @pytest.mark.parametrize(
     "failed",
-    [{"message": f"model crashed with {KEY}"}, "model crashed", {"code": 500, "message": "model crashed"}],
+    [
+        {"error": {"message": f"model crashed with {KEY}"}},
+        {"error": "model crashed"},
+        {"error": {"code": 500, "message": "model crashed"}},
+        [{"error": {"code": 500, "message": "model crashed", "status": "INTERNAL"}}],
+        {"object": "error", "message": "model crashed", "code": 500},
+        {"detail": "model crashed"},
+    ],
 )
 def test_30_an_error_with_a_good_status_is_an_error(model, server, failed):
     """200 with an error body is not an answer."""
-    server.enqueue(Reply({"error": failed}))
+    server.enqueue(Reply(failed))
     error = failure(model)
     assert (error.kind, posts(server)) == ("server", 1)
     assert "model crashed" in str(error)

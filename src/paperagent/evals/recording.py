@@ -19,7 +19,11 @@ from paperagent.evals.rows import Call, Row
 from paperagent.plan import AtHand, Heard, Pieces, TextModel
 from paperagent.types import Usage
 
-_EVIDENCE = re.compile(r'("evidence"\s*:\s*)(\[[^\[\]]*\]|"[^"]*")')
+_EVIDENCE = re.compile(
+    r'("(?:evidence|citations?|sources?|pointers?|references?|refs?|ids)"\s*:\s*)'
+    r'(\[[^\[\]]*\]|"[^"]*"|\d+\.\d+)',
+    re.IGNORECASE,
+)
 _POINTER = re.compile(r"\d{1,3}\.\d{1,3}")
 _LINE = re.compile(r"^(\d{1,3}\.\d{1,3}) (.+)$", re.MULTILINE)
 _NOWHERE = "999.999"

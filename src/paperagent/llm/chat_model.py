@@ -8,7 +8,6 @@ and the completion says that it is not complete.
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -20,7 +19,7 @@ from paperagent.llm.client import Endpoint, unread
 from paperagent.llm.completion import Completion, Reading, chunks
 from paperagent.llm.costs import prompt_tokens
 from paperagent.llm.dialect import LIMITS, dialect_of
-from paperagent.llm.endpoint import Address, UnsupportedError
+from paperagent.llm.endpoint import Address, UnsupportedError, same_model
 from paperagent.transport import TransientError
 from paperagent.types import Usage
 
@@ -84,6 +83,11 @@ class ChatModel:
         if seed is not None:
             request["seed"] = seed
         return ChatStream(self, request, max_output_tokens)
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """Parameters that this server was found not to take as they were sent at first."""
+        return self.dialect.refused | (frozenset() if self.dialect.schema else {"response_format"})
 
     @property
     def thinking_tokens(self) -> int:
@@ -282,7 +286,7 @@ class ChatStream:
             yield "ignored a tool call that nobody asked for"
         if reading.thought and not reading.pieces:
             yield "the model wrote only reasoning: a larger output limit may help"
-        if reading.answered and not _same_model(reading.answered, self._model.model):
+        if reading.answered and not same_model(reading.answered, self._model.model):
             yield f"another model answered: {clean(reading.answered)} instead of {clean(self._model.model)}"
         characters = sum(len(message["content"]) for message in self._request["messages"])
         counted = reading.counted_prompt
@@ -306,13 +310,3 @@ def _sum(used: Sequence[Usage]) -> Usage:
         cost_usd=None if used else 0.0,
         estimated=any(u.estimated for u in used),
     )
-
-
-def _same_model(answered: str, asked: str) -> bool:
-    """Tell whether two names may mean one model: apart from folder, file type, tag and date."""
-    bare = [name.lower().rsplit("/", 1)[-1].removesuffix(".gguf") for name in (answered, asked)]
-    first, second = (_TAG.sub("", name) for name in bare)
-    return first == second
-
-
-_TAG = re.compile(r"(?::[\w.-]+|@[\w-]+|-\d{4}-?\d{2}-?\d{2}|-\d{3,4}|-latest)$")

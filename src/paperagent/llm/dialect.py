@@ -20,6 +20,8 @@ OMIT = "omit"
 """In place of an effort: none is sent, and the model reasons as much as it does by default."""
 THINKING_TOKENS = {"none": 0, "minimal": 500, "low": 2_000, "medium": 8_000, "high": 16_000}
 """Effort → tokens that a reply may take beyond its limit, which counts reasoning too."""
+_DEPENDENT = {"stream": {"stream_options"}, "logprobs": {"top_logprobs"}}
+"""Parameter → those that make no sense without it."""
 LIMITS = ("max_tokens", "max_completion_tokens")
 _LOWEST = (
     (re.compile(r"o\d(?!.*chat)"), "low"),
@@ -59,9 +61,7 @@ class Dialect:
 
     def request(self, wanted: Mapping[str, Any], limit: int) -> dict[str, Any]:
         """Return the request as the server takes it; ``limit`` is of the reply, without reasoning."""
-        refused = set(self.refused)
-        if "stream" in refused:
-            refused.add("stream_options")
+        refused = self.refused.union(*(_DEPENDENT.get(name, ()) for name in self.refused))
         parts = {name: value for name, value in wanted.items() if name not in refused}
         if self.effort and "reasoning_effort" not in refused:
             parts["reasoning_effort"] = self.effort

@@ -128,6 +128,16 @@ def refuse_failure(reply: dict[str, Any], address: Address) -> None:
         raise address.error(f"failed: {address.clean(said.message or str(failure))}", fix, kind)
 
 
+def same_model(answered: str, asked: str) -> bool:
+    """Tell whether two names may mean one model: apart from folder, file type, tag and date."""
+    bare = [name.lower().rsplit("/", 1)[-1].removesuffix(".gguf") for name in (answered, asked)]
+    first, second = (_TAG.sub("", name) for name in bare)
+    return first == second
+
+
+_TAG = re.compile(r"(?::[\w.-]+|@[\w-]+|-\d{4}-?\d{2}-?\d{2}|-\d{3,4}|-latest)$")
+
+
 class UnsupportedError(EndpointError):
     """A request refused for an optional parameter that the server does not know."""
 

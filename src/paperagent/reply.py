@@ -201,13 +201,13 @@ def read_object(text: str, key: str) -> dict[str, Any]:
     """
     values = read_all(text)
     objects = list(_objects(values))
-    found = next((obj for obj in objects if key in obj), None)
-    if found is None:  # only what should stand under the key was written
+    match = next((obj for obj in objects if key in obj), None)
+    if match is None:  # only what should stand under the key was written
         claims = [obj for obj in objects if _is_claim(obj)]
-        found = {key: claims} if claims else None
-    if found is None:
+        match = {key: claims} if claims else None
+    if match is None:
         raise _malformed()
-    return found
+    return match
 
 
 def written_claim(value: object) -> WrittenClaim | None:

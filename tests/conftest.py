@@ -28,6 +28,13 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     monkeypatch.setenv("PAPERAGENT_HOME", str(base / "home"))
 
 
+@pytest.fixture(autouse=True)
+def _strangers() -> None:
+    """Know nothing of any server: the port of one that an earlier test started may come again."""
+    if dialect := sys.modules.get("paperagent.llm.dialect"):
+        dialect.forget()
+
+
 @pytest.fixture(scope="session")
 def sample_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment of a process whose library holds the sample feed, words alone."""

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors text overview suspicion safe_text layout testing".split()),
+    "base": frozenset("types errors text overview suspicion safe_text layout lenient_json testing".split()),
     "adapters": frozenset(
         "config envfile setting_values prompts feeds store embedding llm transport".split()
     ),
@@ -94,6 +94,7 @@ LONG = {
     "checks.tokens": "one reader of claims and evidence, whose parts share the patterns",
     "layout": "every layout of an answer, each with its three kinds of string",
     "generate": "one session of asking a model, whose steps share their state",
+    "lenient_json": "one parser, whose steps share the place that they have read to",
     "testing": "the test double of the endpoint, shipped apart from what runs",
     "types": "every value in one place, two thirds of it docstrings",
 }

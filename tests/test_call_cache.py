@@ -78,6 +78,26 @@ def test_another_model_is_another_call(model: Desk) -> None:
     assert len(model.requests) == 4
 
 
+def test_another_temperature_or_effort_is_another_call(model: Desk, tmp_path: Path) -> None:
+    """A second try that differs is made, and what an unset temperature means is the same call as 0."""
+    messages = [{"role": "user", "content": "JSON, please."}]
+
+    def ask(effort: str | None = None, **options: float | None) -> None:
+        endpoint = model.agent._endpoint(None)
+        cached = call_cache.CachedModel(endpoint, tmp_path / "c.db", endpoint=None, effort=effort)
+        call = cached.stream(messages, schema={}, schema_name="answer", max_output_tokens=9, **options)
+        with call as pieces:
+            list(pieces)
+
+    for options in ({}, {"temperature": None}, {"temperature": 0.0}):
+        ask(**options)
+    assert len(model.requests) == 1
+    ask(temperature=0.7)
+    ask(temperature=0.7)
+    ask(effort="high")
+    assert [r.json()["temperature"] for r in model.requests] == [0.0, 0.7, 0.0]
+
+
 def test_a_changed_library_is_another_call(model: Desk, tmp_path: Path) -> None:
     """A paper that joins the passages changes the prompt, and with it the key."""
     model.ask(cache=True)

@@ -15,7 +15,7 @@ import pytest
 from paperagent.errors import ConfigError
 from paperagent.llm.chat_model import ChatModel
 from paperagent.llm.completion import Completion
-from paperagent.testing import Reply, ScriptedServer, chat_chunk, sse_reply, stream_reply
+from paperagent.testing import Reply, ScriptedServer, chat_chunk, error_reply, sse_reply, stream_reply
 from paperagent.types import Usage
 
 KEY = "sk-test-SECRET-0123456789"
@@ -71,6 +71,72 @@ def test_temperature_and_seed_can_be_chosen(model, server):
     sent = server.history[0].json()
     assert sent["temperature"] == 0.7
     assert "seed" not in sent
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "sent", "room"),
+    [
+        ("gpt-6-luna", None, "none", 0),
+        ("gpt-5.4-mini-2026-03-17", None, "none", 0),
+        ("gpt-5-mini", None, "minimal", 500),
+        ("o4-mini", None, "low", 2_000),
+        ("o4-mini", "high", "high", 16_000),
+        ("o4-mini", "omit", None, 2_000),
+        ("gpt-4.1", None, None, 0),
+        ("gpt-4.1", "omit", None, 0),
+        ("gpt-5-chat-latest", None, None, 0),
+        ("gpt-5.2-chat-latest", None, None, 0),
+    ],
+)
+def test_models_that_reason_are_asked_for_the_least(model, effort, sent, room):
+    """On OpenAI's own server: the lowest effort of each family, and room for reasoning in the limit."""
+    made = ChatModel(model, api_key=KEY, reasoning_effort=effort)
+    request = made.dialect.request({"temperature": 0.0}, 100)
+    assert request.get("reasoning_effort") == sent
+    assert request["max_completion_tokens"] == 100 + room
+    assert made.thinking_tokens == room
+
+
+def test_other_servers_are_sent_an_effort_only_by_the_setting(server):
+    """Names mean nothing there; the setting counts everywhere."""
+    for effort in (None, "low"):
+        made = ChatModel("o4-mini", api_key=KEY, base_url=server.url, reasoning_effort=effort)
+        server.enqueue_answer(ANSWER)
+        ask(made)
+        made.close()
+    plain, low = (request.json() for request in server.history)
+    assert ("reasoning_effort" in plain, plain["max_tokens"]) == (False, 90)
+    assert (low["reasoning_effort"], low["max_tokens"]) == ("low", 2_090)
+
+
+@pytest.mark.parametrize(
+    ("message", "second"),
+    [
+        (
+            "Unsupported value: 'reasoning_effort' does not support 'minimal'. Supported: 'low', 'high'.",
+            "low",
+        ),
+        ("Unrecognized request argument supplied: reasoning_effort", None),
+    ],
+)
+def test_an_effort_that_is_refused_gives_way(server, message, second):
+    """To the closest one that the server names, else to none; both are remembered."""
+    made = ChatModel("m", api_key=KEY, base_url=server.url, reasoning_effort="minimal")
+    server.enqueue(error_reply(400, message))
+    for _ in range(2):
+        server.enqueue_answer(ANSWER)
+        ask(made)
+    made.close()
+    assert [r.json().get("reasoning_effort") for r in server.history] == ["minimal", second, second]
+
+
+def test_a_model_that_is_seen_to_reason_gets_more_room(model, server):
+    """A limit counts the reasoning too, so later replies may be longer."""
+    server.enqueue(stream_reply({"reasoning_content": "Hm."}, {"content": ANSWER}))
+    server.enqueue_answer(ANSWER)
+    ask(model)
+    ask(model)
+    assert [request.json()["max_tokens"] for request in server.history] == [90, 2_090]
 
 
 def test_the_text_comes_in_pieces_while_it_is_written(model, server):
@@ -236,7 +302,7 @@ def test_settings_that_cannot_work_are_refused_at_once(key, url):
 )
 def test_the_limit_has_the_name_that_the_server_knows(url, name):
     """OpenAI's newer models know one name, everybody else's server the other."""
-    assert ChatModel("m", api_key=KEY, base_url=url).limit_name == name
+    assert ChatModel("m", api_key=KEY, base_url=url).dialect.limit_name == name
 
 
 def test_the_module_loads_nothing_heavy():

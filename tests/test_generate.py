@@ -326,7 +326,7 @@ def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
         (["yes", "partly"], ["unjudged", "partly"]),
         (["supported"], ["unjudged", "unjudged"]),
         ("supported", ["unjudged", "unjudged"]),
-        ([{"label": "supported"}, None], ["unjudged", "unjudged"]),
+        ([{"label": "Supported"}, None], ["supported", "unjudged"]),
     ],
 )
 def test_a_judge_chooses_among_the_labels_offered(model: Desk, labels: Any, noted: list[str]) -> None:
@@ -453,7 +453,8 @@ def test_33_an_answer_of_reasoning_alone_gets_a_larger_limit(model: Desk) -> Non
     """Once; the reasoning is never shown."""
     thought = stream_reply({"reasoning_content": "The user wants OWNED"}, finish_reason="length")
     answer = model.ask(thought, reply(GOOD))
-    assert [r.json()["max_tokens"] for r in model.requests] == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS]
+    limits = [r.json()["max_tokens"] for r in model.requests]
+    assert limits == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS + 2_000]  # now it is known to reason
     assert texts(answer) == [GOOD[0]]
     assert "OWNED" not in json.dumps(answer.to_dict())
 

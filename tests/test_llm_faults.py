@@ -369,9 +369,7 @@ def test_16_an_unknown_model_lists_those_of_the_server(model, server):
         ("Unsupported value: 'temperature' does not support 0.0 with this model.", None, "temperature"),
         ("Unrecognized request argument supplied: seed", None, "seed"),
         ("Extra inputs are not permitted: stream_options", None, "stream_options"),
-        ("This response_format type is unavailable now", "invalid_request_error", "response_format"),
-        ("failed to parse grammar", None, "response_format"),
-        ("'json_schema' is not supported by this backend", None, "response_format"),
+        ("Unrecognized request argument supplied: response_format", None, "response_format"),
         ("Your organization must be verified to stream: unsupported_value 'stream'", None, "stream"),
     ],
 )
@@ -388,6 +386,63 @@ def test_17_an_unsupported_option_is_left_out_once_and_remembered(model, server,
     assert ask(model).notes == ()
     assert name not in server.history[2].json()
     assert waits == []
+
+
+EXTRA = {"loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "type": "extra_forbidden"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": [EXTRA]},
+        {"detail": [{**EXTRA, "msg": "Input should be null", "input": {"messages": [KEY]}}]},
+        {"object": "error", "message": {"detail": [EXTRA]}, "type": "invalid_request_error"},
+        {"object": "error", "message": "seed: Extra inputs are not permitted", "code": 422},
+        {"error": {"message": "Unsupported parameter", "param": "seed"}},
+        {"error": "Failed to deserialize the JSON body: unknown field `seed`"},
+        [{"error": {"code": 400, "message": 'Unknown name "seed": Cannot find field.', "status": "INVALID"}}],
+        {"message": "property 'seed' is unsupported"},
+        {"detail": "seed isn't supported by this model"},
+        {"errors": [{"code": 5, "message": "unexpected key: seed"}]},
+        "unknown field: seed",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422])
+def test_17_an_option_may_be_refused_in_any_form(model, server, body, status, caplog):
+    """It costs one call in this process, for all models of that name at that address, and is logged once."""
+    caplog.set_level("INFO", logger="paperagent")
+    server.enqueue(Reply(body, status))
+    server.enqueue_answer(ANSWER)
+    assert "sent without it" in ask(model).notes[0]
+    other = ChatModel("test-model", api_key=KEY, base_url=server.url)
+    server.enqueue_answer(ANSWER)
+    assert ask(other).notes == ()
+    other.close()
+    assert ["seed" in request.json() for request in server.history] == [True, False, False]
+    assert sum("'seed'" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This response_format type is unavailable now",
+        "failed to parse grammar",
+        "'json_schema' is not supported by this backend",
+        "response_format: unknown variant `json_schema`, expected `text` or `json_object`",
+    ],
+)
+def test_17_a_schema_gives_way_to_any_object_and_then_to_none(model, server, message):
+    """The prompt asks for the object too, so a server that knows no format still answers."""
+    server.enqueue(
+        error_reply(400, message), error_reply(400, "response_format json_object is not supported")
+    )
+    server.enqueue_answer(ANSWER)
+    assert ask(model).complete
+    kinds = [(request.response_format or {}).get("type") for request in server.history]
+    assert kinds == ["json_schema", "json_object", None]
+    server.enqueue_answer(ANSWER)
+    assert ask(model).notes == ()
+    assert server.history[3].response_format is None
 
 
 def test_17_the_output_limit_changes_its_name(model, server):
@@ -411,6 +466,57 @@ def test_17_a_plain_400_is_not_tried_again(model, server):
     """A refusal that names no option is reported as it is."""
     server.enqueue(error_reply(400, "\x1b[31mbad\x07 request"))
     assert (failure(model).kind, posts(server)) == ("rejected", 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            [{"error": {"code": 400, "message": "Bad\x1b[31m thing", "status": "FAILED"}}],
+            "Bad\\x1b[31m thing",
+        ),
+        ({"error": "Bad thing"}, "Bad thing"),
+        ({"error": ["Bad thing"]}, "Bad thing"),
+        ({"detail": "Bad thing"}, "Bad thing"),
+        ({"detail": [{"loc": ["body", "model"], "msg": "Bad thing"}]}, "model: Bad thing"),
+        ({"message": "Bad thing"}, "Bad thing"),
+        ({"object": "error", "message": "Bad thing"}, "Bad thing"),
+        ({"errors": [{"message": "Bad thing"}, {"message": "Worse"}]}, "Bad thing; Worse"),
+        (
+            {"error": {"message": "Provider error", "metadata": {"raw": "Bad thing"}}},
+            "Provider error: Bad thing",
+        ),
+        (f"Bad thing with {KEY}", "Bad thing with ***"),
+        ("Bad thing " * 100, "Bad thing Bad thing"),
+        ([], "the server gave no reason"),
+        ({"error": {}}, "the server gave no reason"),
+    ],
+)
+def test_17_an_error_is_shown_in_the_words_of_the_server(model, server, body, words):
+    """Whatever form it has: one line, short, without the key and without control characters."""
+    server.enqueue(Reply(body, 400))
+    error = str(failure(model))
+    assert f"400: {words}" in error
+    assert len(error) < 300
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "words"),
+    [
+        (error_reply(402, "Insufficient Balance"), "quota", "balance or credit is used up"),
+        (error_reply(400, "Your credit balance is too low"), "quota", "balance or credit is used up"),
+        (error_reply(403, "You have used all available credits"), "quota", "balance or credit is used up"),
+        (error_reply(400, "No models loaded. Please load one."), "not_loaded", "load a model in the server"),
+        (error_reply(404, "Model is not loaded"), "not_loaded", "load a model in the server"),
+        (Reply({"error": "no model loaded"}, 503), "not_loaded", "load a model in the server"),
+    ],
+)
+def test_23_what_only_the_user_can_cure_is_said_plainly(model, server, waits, reply, kind, words):
+    """An empty balance and a server without a model are not tried again; the fix is named."""
+    server.enqueue(reply)
+    error = failure(model)
+    assert (error.kind, posts(server), waits) == (kind, 1, [])
+    assert words in str(error)
 
 
 @pytest.mark.parametrize(
@@ -449,10 +555,12 @@ def test_20_a_request_that_is_too_large_has_the_same_kind(model, server):
 
 
 def test_21_an_unprocessable_request_is_not_tried_again(model, server):
-    """422 is reported at once, whatever option it names."""
-    server.enqueue(Reply({"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs"}]}, 422))
+    """422 that names no option is reported at once, in the server's words without the request."""
+    wrong = {"loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user'", "input": KEY}
+    server.enqueue(Reply({"detail": [wrong]}, 422))
     error = failure(model)
     assert (error.kind, error.status, posts(server)) == ("rejected", 422, 1)
+    assert "422: messages.0.role: Input should be 'user'; check" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -540,11 +648,18 @@ def test_29_broken_json_is_asked_for_once_more(model, server, body):
 
 @pytest.mark.parametrize(
     "failed",
-    [{"message": f"model crashed with {KEY}"}, "model crashed", {"code": 500, "message": "model crashed"}],
+    [
+        {"error": {"message": f"model crashed with {KEY}"}},
+        {"error": "model crashed"},
+        {"error": {"code": 500, "message": "model crashed"}},
+        [{"error": {"code": 500, "message": "model crashed", "status": "INTERNAL"}}],
+        {"object": "error", "message": "model crashed", "code": 500},
+        {"detail": "model crashed"},
+    ],
 )
 def test_30_an_error_with_a_good_status_is_an_error(model, server, failed):
     """200 with an error body is not an answer."""
-    server.enqueue(Reply({"error": failed}))
+    server.enqueue(Reply(failed))
     error = failure(model)
     assert (error.kind, posts(server)) == ("server", 1)
     assert "model crashed" in str(error)

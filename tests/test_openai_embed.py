@@ -209,6 +209,37 @@ def test_refusals_are_not_repeated(embedder, server, waits, reply, kind):
     assert str(error).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "batch size is invalid, it should not be larger than 10.: input.contents"),
+        (400, "BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch"),
+        (400, "invalid request: total number of texts must be at most 96 - received 200"),
+        (400, "Too many inputs. The max number of inputs is 16."),
+        (400, "Too many inputs in request, split into more batches."),
+        (413, "input batch size 64 > maximum allowed batch size 32"),
+        (422, "batch size 64 > maximum allowed batch size 32"),
+        (422, "List should have at most 8 items after validation"),
+    ],
+)
+def test_a_batch_that_is_too_large_is_halved(embedder, server, status, message):
+    """Until the server takes it; the size is remembered, and the vectors stay in order."""
+    texts = [f"text {n}" for n in range(20)]
+
+    def limited(request):
+        if len(request.json()["input"]) > 6:
+            return error_reply(status, message)
+        return server._embeddings(request)
+
+    server.handlers["POST", EMBEDDINGS] = limited
+    vectors = np.array(list(embedder.embed(texts)))
+    assert (vectors == openai_embed.unit_rows([fake_vector(text, 8) for text in texts])).all()
+    sizes = [len(request.json()["input"]) for request in server.history]
+    assert sizes == [20, 10, 5, 5, 5, 5]
+    list(embedder.embed(texts))
+    assert [len(request.json()["input"]) for request in server.history[6:]] == [5, 5, 5, 5]
+
+
 def test_unknown_model_lists_what_the_server_has(embedder, server):
     """A 404 names the model and those that the server offers."""
     server.enqueue(error_reply(404, "The model does not exist"))

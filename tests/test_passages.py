@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from paperagent.passages import Passages
+from paperagent.passages import Passages, cut_pointers, pointers
 from paperagent.types import Paper
 
 PAPERS = (
@@ -38,6 +40,90 @@ def test_small_slips_of_form_are_forgiven(passages: Passages, pointer: str) -> N
 def test_anything_else_dangles(passages: Passages, pointer: str) -> None:
     """A number that was not given out points at nothing."""
     assert passages.resolve(pointer) is None
+
+
+def test_a_whole_sentence_points_at_itself(passages: Passages) -> None:
+    """Small models copy the sentence instead of its number; a text that stands nowhere dangles."""
+    assert passages.resolve("Two  is 5%.") == passages.resolve("1.2")
+    assert passages.resolve("Two is 6%.") is None
+    twice = Passages.of([Paper("a", "t", "Same. Same.")], salt="s")
+    assert twice.resolve("Same.") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("1.1, 1.2", "1.1 1.2"),
+        ("1.1;1.2 and 1.4.", "1.1 1.2 1.4"),
+        ("1.1-1.3", "1.1 1.2 1.3"),
+        ("1.1–3", "1.1 1.2 1.3"),
+        ("1.1 to 1.3", "1.1 1.2 1.3"),
+        ("1.3-2.1", "1.3 2.1"),
+        ("[1.1]", "1.1"),
+        ("[1.1][1.2]", "1.1 1.2"),
+        ("【1.1】", "1.1"),
+        ('["1.1", "1.2"]', "1.1 1.2"),
+        (1.1, "1.1"),
+        ("1.10", "1.10"),
+        ("S1.1", "1.1"),
+        ("sentence 1.1", "1.1"),
+        ("Sentences 1.1 and 1.2", "1.1 1.2"),
+        ("Passage 1, sentence 2", "1.2"),
+        ("1.1 One is here.", "1.1"),
+        ("One is here [1.1].", "1.1"),
+        ({"id": "1.1"}, "1.1"),
+        ({"id": "1.1", "quote": "rises by 2.5 points"}, "1.1"),
+        ({"passage": 1, "sentence": 2}, "1.2"),
+        ({"1.1": "One is here."}, "1.1"),
+        (["1.1", {"id": "1.2"}, "[1.3]-[1.4]", "2.1 and 2.2", 2.3], "1.1 1.2 1.3 1.4 2.1 2.2 2.3"),
+        ([[1, 2], [2, 1]], "1.2 2.1"),
+        (["1.1", "1.1"], "1.1"),
+        (["1.1", "see the abstract"], "1.1"),
+        ([f"1.{n}" for n in range(1, 30)], "1.1 1.2 1.3 1.4 1.5 1.6 1.7 1.8"),
+        ("1.1-1.900", "1.1 1.2 1.3 1.4 1.5 1.6 1.7 1.8"),
+        (None, ""),
+        ("", ""),
+        ([], ""),
+        (True, ""),
+    ],
+)
+def test_pointers_are_read_in_every_form(written: object, expected: str) -> None:
+    """Lists, ranges, brackets, words before the number, objects, and mixtures of these."""
+    assert pointers(written) == expected.split()
+
+
+@pytest.mark.parametrize("written", ["1", "0.1", "1.05", "1.2.3", "-1.2", "999999.1", "see the abstract", 7])
+def test_what_is_no_pointer_stays_and_dangles(written: object, passages: Passages) -> None:
+    """It is not dropped: the claim points at nothing, and that is counted."""
+    assert pointers(written) == [str(written)]
+    assert passages.resolve(str(written)) is None
+    assert pointers(["1.1", "1"]) == ["1.1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rest", "cut"),
+    [
+        ("It works [1.2].", "It works.", "1.2"),
+        ("It works. [1.1, 1.2][S2.1]", "It works.", "1.1 1.2 2.1"),
+        ("It works (1.2).", "It works.", "1.2"),
+        ("It grew (1.2) fold.", "It grew (1.2) fold.", ""),
+        ("CI [0.95, 1.05] of 1.2", "CI [0.95, 1.05] of 1.2", ""),
+    ],
+)
+def test_pointers_in_a_text_are_cut(text: str, rest: str, cut: str) -> None:
+    """Numbers that are no pointers in brackets stay; so does an interval where the pointers are known."""
+    assert cut_pointers(text) == (rest, cut.split())
+    assert cut_pointers("It is in [1.2, 3.4] [1.1]", ["1.1"]) == ("It is in [1.2, 3.4]", ["1.1"])
+
+
+@pytest.mark.parametrize("unit", ["1.1 ", "1.1-", "[ ", "sentence ", "(1.1)", "1"])
+def test_hostile_pointers_take_no_time(unit: str) -> None:
+    """The longest reply is read at once."""
+    text = unit * (60_000 // len(unit))
+    begin = time.process_time()
+    pointers(text)
+    cut_pointers(text)
+    assert time.process_time() - begin < 0.5
 
 
 def test_an_abstract_cannot_forge_a_line_or_the_fence(passages: Passages) -> None:

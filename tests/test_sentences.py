@@ -72,6 +72,12 @@ def test_sentences_tile_the_sample_abstracts() -> None:
         "We use $p < .05$ and $\\alpha = 0.1$ here.",
         "Is it No. 5 of the list",
         "Dr. Smith and Prof. Jones agree.",
+        "It topped the board on Oct. 8, 2022, and on Jan. 3 (Sept. 2023 for the other).",
+        "The American Community Survey by the U.S. Census Bureau is used.",
+        "Transformers such as the third (aka. GPT-3) are large (avg. 8,376 tokens).",
+        'The paper asks "Why? Because it works!" and answers it.',
+        "The paper asks “Is it so? Or not” and answers it.",
+        "A follow-up of a task (CheckThat! 2024) is run.",
     ],
 )
 def test_no_split_inside_a_sentence(whole: str) -> None:
@@ -87,6 +93,11 @@ def test_no_split_inside_a_sentence(whole: str) -> None:
         ('It is "so." Next one.', ['It is "so."', "Next one."]),
         ("It works (really.) We show it.", ["It works (really.)", "We show it."]),
         ("We use GPT-4. mRNA is next.", ["We use GPT-4.", "mRNA is next."]),
+        ("It rose in Oct. We saw it.", ["It rose in Oct.", "We saw it."]),
+        ("Deaths in the U.S. The cause is.", ["Deaths in the U.S.", "The cause is."]),
+        ('It asks "Is it?" We answer.', ['It asks "Is it?"', "We answer."]),
+        ("We ask: can it? If so, yes.", ["We ask: can it?", "If so, yes."]),
+        ("Why? (Because.) Yes.", ["Why?", "(Because.)", "Yes."]),
         ("A gain of 3. 5 tasks follow.", ["A gain of 3.", "5 tasks follow."]),
         ("First.\nSecond.\n\nThird.", ["First.", "Second.", "Third."]),
         ("これは文です。次の文です。", ["これは文です。", "次の文です。"]),
@@ -102,7 +113,9 @@ def test_splits(abstract: str, expected: list[str]) -> None:
     assert texts(abstract) == expected
 
 
-@pytest.mark.parametrize("unit", ["A. ", "a", ". ", "Fig. ", "3. 4", "((", '."', "。あ", "x.\n"])
+@pytest.mark.parametrize(
+    "unit", ["A. ", "a", ". ", "Fig. ", "3. 4", "((", "a (b? C ", 'a "b? C ', '."', "。あ", "x.\n"]
+)
 def test_the_longest_abstract_is_split_at_once(unit: str) -> None:
     """A hostile abstract of the greatest length that feeds admit takes no noticeable time."""
     text = unit * (20_000 // len(unit))

@@ -1,7 +1,8 @@
 """Keep the replies of a model, so that the same call is never paid for twice.
 
 The key is everything that shapes a reply: the endpoint, the model, the messages whole (and with them the
-prompt's wording, the passages and so the library's state), the schema and the output limit.
+prompt's wording, the passages and so the library's state), the schema, the output limit, and the
+temperature and reasoning effort where they are set.
 Only whole, unrefused replies are kept. SQLite, one file; safe between processes. A cache that
 cannot be read or written costs a call, never an answer.
 """
@@ -41,16 +42,28 @@ class Remembered:
 class CachedModel:
     """A model whose whole replies are kept in a file. Implements `plan.TextModel`."""
 
-    def __init__(self, model: TextModel, path: Path, *, endpoint: str | None = None) -> None:
-        """Take the address of the model's server: another one's model of that name is another model."""
+    def __init__(
+        self, model: TextModel, path: Path, *, endpoint: str | None = None, effort: str | None = None
+    ) -> None:
+        """Keep the replies of ``model`` in the file ``path``.
+
+        ``endpoint`` is the address of its server: another one's model of that name is another model.
+        ``effort`` is the setting of its reasoning effort, which shapes its replies too.
+        """
         self._model = model
         self._path = path
         self._endpoint = endpoint
+        self._effort = effort
 
     @property
     def model(self) -> str:
         """The model's name."""
         return self._model.model
+
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens that a reply may take for reasoning, beyond its limit."""
+        return self._model.thinking_tokens
 
     def stream(
         self,
@@ -59,14 +72,22 @@ class CachedModel:
         schema: Mapping[str, Any],
         schema_name: str,
         max_output_tokens: int,
+        temperature: float | None = None,
     ) -> AbstractContextManager[Pieces]:
         """Return the kept reply to this call, or make the call and keep its reply."""
-        key = _key([self._endpoint, self.model, list(messages), schema, max_output_tokens])
+        call = [self._endpoint, self.model, list(messages), schema, max_output_tokens]
+        others = {"temperature": temperature, "effort": self._effort}
+        changed = {name: value for name, value in others.items() if value}
+        key = _key([*call, changed] if changed else call)  # replies kept by earlier versions stay valid
         known = self._recall(key)
         if known is not None:
             return nullcontext(known)
         fresh = self._model.stream(
-            messages, schema=schema, schema_name=schema_name, max_output_tokens=max_output_tokens
+            messages,
+            schema=schema,
+            schema_name=schema_name,
+            max_output_tokens=max_output_tokens,
+            temperature=temperature,
         )
         return self._recorded(key, fresh)
 

@@ -87,6 +87,13 @@ class Settings(BaseSettings):
     context_tokens: Annotated[int, _text(parse.whole(2_048, 1_000_000))] = Field(
         8_192, description="tokens that a prompt and its reply may fill, 2048..1000000"
     )
+    reasoning_effort: Annotated[
+        Literal["none", "minimal", "low", "medium", "high", "omit"] | None,
+        _text(parse.choice("none", "minimal", "low", "medium", "high", "omit")),
+    ] = Field(
+        None,
+        description="reasoning effort: none, minimal, low, medium, high or omit (default: OpenAI's lowest)",
+    )
     unsupported: Annotated[
         Literal["withhold", "mark", "repair"], _text(parse.choice("withhold", "mark", "repair"))
     ] = Field(

@@ -8,7 +8,6 @@ that can be switched off, and each is refused before it is made if it could cost
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -173,11 +172,7 @@ class _Session:
         """Read a reply, yielding its claims as they become complete."""
         try:
             for piece in pieces:
-                fresh = reader.feed(piece)
-                if _SAYS_ANSWER.search(reader.text):
-                    yield from self._show(fresh)
-                else:
-                    reader.give_back(fresh)
+                yield from self._show(reader.feed(piece))
                 _stop_looping(reader.text)
         except Exception:
             if reader.text:  # it is paid for, whatever became of it
@@ -329,7 +324,8 @@ class _Session:
         if self.plan.max_cost is None:
             return
         tokens = self._tokens(messages, schema)
-        price = self.plan.tariff.price(Usage(1, input_tokens=tokens, output_tokens=limit))
+        tariff = self.plan.tariff
+        price = tariff.price(Usage(1, input_tokens=tokens, output_tokens=limit + tariff.thinking))
         if price is None or self.usage.cost_usd is None:
             raise _OverBudgetError(
                 f"Not asked: the price of {plain(self.model.model)} is not known, so it cannot be kept "
@@ -414,7 +410,6 @@ class _Session:
 
 
 _DECLINED = ("refusal", "content_filter")
-_SAYS_ANSWER = re.compile(r'"verdict"\s*:\s*"answer"')
 _MAY_SEARCH = "You may ask for one more search."
 _MAY_NOT_SEARCH = "You may not search again: answer from these passages or abstain."
 _WITHHELD = (

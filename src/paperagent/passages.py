@@ -2,18 +2,22 @@
 
 Passage 2's third sentence is numbered ``2.3``. The model may only point; what a pointer means
 is decided here, from this request's own table, so it is right by construction or dangling.
+Models write pointers in many ways; `pointers` and `cut_pointers` read them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from paperagent.sentences import split
 from paperagent.types import Paper, Sentence
 
+MAX_POINTERS = 8
+"""Sentences that one claim may point at; of more, the first count."""
 _POINTER = re.compile(r"^\s*[\[(]?\s*(\d{1,3})\s*[.:]\s*(\d{1,3})\s*[\])]?\.?\s*$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -55,14 +59,28 @@ class Passages:
         return _CONTROL.sub(" ", text).replace(self.fence, "")
 
     def resolve(self, pointer: str) -> tuple[Paper, Sentence] | None:
-        """Return what ``pointer`` points at, or None where it dangles."""
+        """Return what ``pointer`` points at, or None where it dangles.
+
+        A whole sentence in place of its number points at that sentence.
+        """
         match = _POINTER.match(pointer)
         if match is None:
-            return None
+            return self._with_text(pointer)
         paper, sentence = int(match.group(1)), int(match.group(2))
         if not 1 <= paper <= len(self.papers) or not 1 <= sentence <= len(self._sentences[paper - 1]):
             return None
         return self.papers[paper - 1], self._sentences[paper - 1][sentence - 1]
+
+    def _with_text(self, text: str) -> tuple[Paper, Sentence] | None:
+        """Return the one sentence that reads ``text``."""
+        plain = " ".join(text.split())
+        same = [
+            (paper, sentence)
+            for paper, sentences in zip(self.papers, self._sentences, strict=True)
+            for sentence in sentences
+            if " ".join(sentence.text.split()) == plain
+        ]
+        return same[0] if len(same) == 1 else None
 
     def extended(self, papers: Sequence[Paper], *, salt: str) -> Passages:
         """Return these passages with new papers behind them; numbers already given stay."""
@@ -73,3 +91,113 @@ class Passages:
 def _dated(paper: Paper) -> str:
     day = paper.published or paper.listed  # not the day on which this library first saw it
     return f" ({day.isoformat()})" if day else ""
+
+
+# --- pointers as models write them ---
+
+_NUMBER = (
+    r"(?:(?:sentences?|sent|passages?|s|p)\.?\s?)?"
+    r"(?<![\d.])([1-9]\d{0,2})\s?[.:]\s?([1-9]\d{0,2})(?![\d:]|\.\d)"
+)
+_UP_TO = rf"\s?(?:[-‐‑–—−]|to|through)\s?(?:{_NUMBER}|([1-9]\d{{0,2}})(?![\d.:]))"  # 1.1-1.3 or 1.1-3
+_ONE = re.compile(rf"{_NUMBER}(?:{_UP_TO})?", re.IGNORECASE)
+_LONG_FORM = re.compile(r"(?:passage|paper)\s?(\d{1,3})\s?,?\s?sentence\s?(\d{1,3})", re.IGNORECASE)
+_BETWEEN = re.compile(r"(?:[\s,;&/|()\[\]{}<>\"'“”]|and\b)*", re.IGNORECASE)
+_LEADING = re.compile(rf"[\[(]?{_NUMBER}[\])]?[.:]?\s+(?=\D)", re.IGNORECASE)
+_BRACKETED = re.compile(r"\s*\[([^\[\]]{3,80})\]|\s*\(([^()]{3,80})\)(?=[.\s]*$)")
+_PAPER_KEYS, _SENTENCE_KEYS = ("passage", "paper", "abstract"), ("sentence", "line")
+_LONGEST_TEXT = 1_000
+
+
+def pointers(written: object) -> list[str]:
+    """Return the pointers in a claim's evidence, whatever form it has: each once, the first `MAX_POINTERS`.
+
+    What looks like no pointer is left out beside others that do, and given as it stands where there
+    is no other, so that it dangles.
+    """
+    pairs = list(_pairs(written, nested=False))
+    known = [text for text, read in pairs if read or (len(text) < 20 and any(map(str.isdigit, text)))]
+    return list(dict.fromkeys(known or [text for text, _ in pairs]))[:MAX_POINTERS]
+
+
+def cut_pointers(text: str, known: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """Return ``text`` without the pointers in brackets in it, and these.
+
+    Where a claim's pointers are ``known`` from elsewhere, only those are cut: ``[1.2, 3.4]`` may be
+    an interval.
+    """
+    taken: list[str] = []
+
+    def cut(match: re.Match[str]) -> str:
+        numbers = _in_text(_folded(match[1] or match[2]))
+        if not numbers or (known and not set(numbers) <= set(known)):
+            return match[0]
+        taken.extend(numbers)
+        return ""
+
+    rest = _BRACKETED.sub(cut, text.translate(_BRACKETS)) if any(map(str.isdigit, text)) else text
+    return (rest.strip(), taken) if taken else (text, [])
+
+
+def _pairs(written: object, *, nested: bool) -> Iterator[tuple[str, bool]]:
+    """Yield what evidence is made of, and whether it is a pointer."""
+    if isinstance(written, dict):
+        yield from _of_object(written)
+    elif isinstance(written, list):
+        if nested and len(written) == 2 and all(type(number) is int for number in written):
+            yield f"{written[0]}.{written[1]}", True
+        else:
+            for item in written:
+                yield from _pairs(item, nested=True)
+    elif isinstance(written, (str, int, float)) and not isinstance(written, bool):
+        text = _folded(str(written)[:_LONGEST_TEXT])
+        numbers = _in_text(text) or cut_pointers(text)[1]
+        if not numbers and (leading := _LEADING.match(text)):
+            numbers = [f"{leading[1]}.{leading[2]}"]
+        if numbers or text:
+            yield from [(number, True) for number in numbers] or [(text, False)]
+
+
+def _of_object(written: dict[str, object]) -> Iterator[tuple[str, bool]]:
+    paper, sentence = (
+        next((written[k] for k in keys if isinstance(written.get(k), int)), None)
+        for keys in (_PAPER_KEYS, _SENTENCE_KEYS)
+    )
+    if paper is not None and sentence is not None:
+        yield f"{paper}.{sentence}", True
+        return
+    texts = [str(v) for v in (*written.values(), *written) if isinstance(v, (str, float))]
+    numbers = next(filter(None, (_in_text(_folded(text)) for text in texts)), [])
+    yield from [(number, True) for number in numbers] or [(text, False) for text in texts[:1]]
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text.translate(_BRACKETS)).strip()
+
+
+_BRACKETS = str.maketrans("【】［］〔〕", "[][][]")
+
+
+def _in_text(text: str) -> list[str]:
+    """Return the pointers of a text that is made of nothing else; none for any other text."""
+    text = _LONG_FORM.sub(r"\1.\2", text)
+    numbers: list[str] = []
+    at = _end(_BETWEEN, text, 0)
+    while (one := _ONE.match(text, at)) and len(numbers) <= MAX_POINTERS:
+        paper, first, last_paper, last, last_short = one.groups()
+        numbers += _range(paper, first, last_paper or (last_short and paper), last or last_short)
+        at = _end(_BETWEEN, text, one.end())
+    return numbers if text[at:].strip(" .:") == "" or len(numbers) > MAX_POINTERS else []
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at
+
+
+def _range(paper: str, first: str, last_paper: str | None, last: str | None) -> list[str]:
+    if last is None:
+        return [f"{paper}.{first}"]
+    if last_paper != paper or int(last) <= int(first):
+        return [f"{paper}.{first}", f"{last_paper}.{last}"]
+    return [f"{paper}.{n}" for n in range(int(first), min(int(last), int(first) + MAX_POINTERS) + 1)]

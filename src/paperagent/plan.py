@@ -103,6 +103,11 @@ class TextModel(Protocol):
         """The model."""
         ...
 
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens that a reply may take for reasoning, beyond its limit."""
+        ...
+
     def stream(
         self,
         messages: Sequence[Mapping[str, str]],
@@ -110,8 +115,9 @@ class TextModel(Protocol):
         schema: Mapping[str, Any],
         schema_name: str,
         max_output_tokens: int,
+        temperature: float | None = None,
     ) -> AbstractContextManager[Pieces]:
-        """Ask for a JSON reply and stream it.
+        """Ask for a JSON reply and stream it; without a temperature, by the model's default of 0.
 
         Raises:
             EndpointError: the server failed, refused, or could not be reached.
@@ -127,6 +133,8 @@ class Tariff:
     """Tokens of texts, and whether that is an estimate."""
     price: Callable[[Usage], float | None]
     """US dollars for a usage; None where the price is not known."""
+    thinking: int = 0
+    """Tokens that a reply may take for reasoning, beyond its limit."""
 
 
 @dataclass(frozen=True, slots=True)

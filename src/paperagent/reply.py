@@ -1,28 +1,25 @@
-"""Read the model's JSON: claim by claim while it arrives, strictly once it is there.
+"""Read the model's reply: claim by claim while it arrives, and whole once it is there.
 
-Servers that ignore the schema wrap the object in prose, a code fence or ``<think>`` text; the
-object is looked for behind these. What is no such object is a typed failure, never a guess.
+The request has a strict schema, but many servers ignore it and models write what resembles it. So
+keys may be missing, renamed, or in another order; the object may be wrapped, repeated, or one claim
+a line; and one unusable claim costs that claim only. What holds no reply at all is a typed failure.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from paperagent.errors import EndpointError
+from paperagent.lenient_json import JsonReader, Path, read_all
+from paperagent.passages import MAX_POINTERS, cut_pointers, pointers
 
 MAX_CLAIMS = 40
 MAX_QUERIES = 3
-_THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
-
-
-def _as_texts(value: Any) -> Any:
-    """Take one pointer for a list of one, and a number (``1.3``) for a text."""
-    items = value if isinstance(value, list) else [value]
-    return [str(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else v for v in items]
+Decision = Literal["answer", "abstain", "search"]
 
 
 class WrittenClaim(BaseModel):
@@ -31,7 +28,8 @@ class WrittenClaim(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     text: str = Field(min_length=1, max_length=2_000)
-    evidence: Annotated[list[str], BeforeValidator(_as_texts)] = Field(default_factory=list, max_length=20)
+    evidence: list[str] = Field(default_factory=list, max_length=20)
+    """Pointers such as ``1.3``."""
 
 
 class Reply(BaseModel):
@@ -39,7 +37,7 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    verdict: Literal["answer", "abstain", "search"]
+    verdict: Decision
     claims: list[WrittenClaim] = Field(default_factory=list, max_length=MAX_CLAIMS)
     missing: str = Field("", max_length=2_000)
     queries: list[str] = Field(default_factory=list)
@@ -81,45 +79,45 @@ JUDGE_SCHEMA: dict[str, Any] = {
 
 def parse_labels(text: str, count: int) -> list[str | None]:
     """Return a judge's label for each of ``count`` claims; None for one that is not among those offered."""
-    found = _loads(_object_text(text))
-    labels = found.get("labels") if isinstance(found, dict) else None
+    values = read_all(text)
+    labels: Any = next((obj["labels"] for obj in _objects(values) if "labels" in obj), None)
+    if labels is None:
+        labels = next((value for value in values if isinstance(value, list)), None)
     if not isinstance(labels, list) or len(labels) != count:
         return [None] * count
-    return [label if label in LABELS else None for label in labels]
+    return [_label(label) for label in labels]
+
+
+def _label(written: Any) -> str | None:
+    value = written.get("label") if isinstance(written, dict) else written
+    name = "_".join(value.lower().replace("-", " ").split()) if isinstance(value, str) else ""
+    return name if name in LABELS else None
 
 
 class Reader:
     """Collects the pieces of a reply and tells which claims are complete."""
 
     def __init__(self) -> None:
-        self.text = ""
-        self._given = 0
+        self._json = JsonReader(self._take)
+        self._verdict: Decision | None = None
+        self._claims: list[WrittenClaim] = []
+        self._shown = 0
+        self._missing = ""
+        self._queries: list[str] = []
+        self._is_reply = False
+        """Whether anything that was asked for is there."""
+        self._unusable = 0
+        """Claims that were none."""
+
+    @property
+    def text(self) -> str:
+        """The reply so far."""
+        return self._json.text
 
     def feed(self, piece: str) -> list[WrittenClaim]:
-        """Take a piece; return the claims that it completes."""
-        self.text += piece
-        if "}" not in piece:
-            return []
-        return self._fresh(self._closed_claims())
-
-    def _closed_claims(self) -> list[WrittenClaim]:
-        """Return the claims so far: what stands after a ``}`` must parse once list and object are closed."""
-        body = _object_text(self.text)
-        end = body.rfind("}") + 1
-        for closing in ("", "]}", "}"):
-            found = _loads(body[:end] + closing)
-            if found is not None:
-                return _valid_claims(found)
-        return []
-
-    def _fresh(self, claims: list[WrittenClaim]) -> list[WrittenClaim]:
-        fresh = claims[self._given :]
-        self._given = max(self._given, len(claims))
-        return fresh
-
-    def give_back(self, claims: list[WrittenClaim]) -> None:
-        """Take claims back that may not be shown yet; a later call gives them again."""
-        self._given -= len(claims)
+        """Take a piece; return the claims that it completes once the verdict is known to be "answer"."""
+        self._json.feed(piece)
+        return self._fresh() if self._verdict == "answer" else []
 
     def finish(self) -> tuple[Reply, list[WrittenClaim]]:
         """Return the whole reply and the claims not given before.
@@ -127,8 +125,61 @@ class Reader:
         Raises:
             EndpointError: (kind ``malformed``) there is no such object in the text.
         """
-        reply = parse(self.text)
-        return reply, self._fresh(reply.claims)
+        self._json.close()
+        if self._unusable and not self._claims and self._verdict in (None, "answer"):
+            raise _malformed()
+        if not self._is_reply:
+            raise _malformed()
+        inferred: Decision = "answer" if self._claims else "search" if self._queries else "abstain"
+        reply = Reply(
+            verdict=self._verdict or inferred,
+            claims=list(self._claims),
+            missing=self._missing,
+            queries=self._queries,
+        )
+        return reply, self._fresh()
+
+    def _fresh(self) -> list[WrittenClaim]:
+        fresh = self._claims[self._shown :]
+        self._shown = len(self._claims)
+        return fresh
+
+    def _take(self, path: Path, value: Any) -> None:
+        """Note a value that is complete, wherever in the text it stands."""
+        name, inside = _place(path)
+        if inside:
+            return
+        if name in _CLAIMS or _is_claim(value):
+            self._take_claims(path, value)
+        elif name == "verdict" and isinstance(value, str):
+            self._verdict = self._verdict or _decision(value)
+            self._is_reply = self._is_reply or self._verdict is not None
+        elif path and path[-1] == "missing" and (value is None or isinstance(value, (str, list))):
+            self._missing = self._missing or _joined(value)[:2_000]
+            self._is_reply = True
+        elif path and path[-1] == "queries" and isinstance(value, (str, list)):
+            texts = map(_joined, value if isinstance(value, list) else [value])
+            self._queries = [*self._queries, *(text[:300] for text in texts if text)][:MAX_QUERIES]
+            self._is_reply = True
+
+    def _take_claims(self, path: Path, value: Any) -> None:
+        """Note a claim, or the list that held claims."""
+        if isinstance(value, list):
+            self._is_reply = True
+            return  # the claims in it were noted before
+        if isinstance(value, dict) and path and path[-1] in _CLAIMS and not _is_claim(value):
+            for claim in filter(_is_claim, value.values()):  # by number or name
+                self._take_claim(claim)
+            return
+        self._take_claim(value)
+
+    def _take_claim(self, value: Any) -> None:
+        claim = written_claim(value)
+        if claim is None:
+            self._unusable += 1
+        elif claim not in self._claims and len(self._claims) < MAX_CLAIMS:
+            self._claims.append(claim)
+            self._is_reply = True
 
 
 def parse(text: str) -> Reply:
@@ -137,89 +188,104 @@ def parse(text: str) -> Reply:
     Raises:
         EndpointError: (kind ``malformed``) there is none.
     """
-    body = _object_text(text)
-    found = _loads(body)
-    if found is None:
-        found = _first_object(body)
-    if not isinstance(found, dict):
-        raise EndpointError(
-            "model reply: is not the JSON object asked for; try again or another model", kind="malformed"
-        )
-    try:
-        return Reply.model_validate({**found, "claims": _claim_dicts(found), "queries": _queries(found)})
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "object"
-        raise EndpointError(
-            f"model reply: {where} is not as asked for; try again or another model", kind="malformed"
-        ) from None
+    reader = Reader()
+    reader.feed(text)
+    return reader.finish()[0]
 
 
 def read_object(text: str, key: str) -> dict[str, Any]:
-    """Return the JSON object in ``text`` that has ``key``.
+    """Return the JSON object in ``text`` that has ``key``, or the claims that should stand under it.
 
     Raises:
         EndpointError: (kind ``malformed``) there is none.
     """
-    body = _object_text(text)
-    found = _loads(body) or _first_object(body, key)
-    if not isinstance(found, dict) or key not in found:
-        raise EndpointError(
-            "model reply: is not the JSON object asked for; try again or another model", kind="malformed"
-        )
-    return found
+    values = read_all(text)
+    objects = list(_objects(values))
+    match = next((obj for obj in objects if key in obj), None)
+    if match is None:  # only what should stand under the key was written
+        claims = [obj for obj in objects if _is_claim(obj)]
+        match = {key: claims} if claims else None
+    if match is None:
+        raise _malformed()
+    return match
 
 
 def written_claim(value: object) -> WrittenClaim | None:
-    """Return ``value`` as a claim; None where it is none."""
+    """Return an object, or a text with pointers in brackets, as a claim; None where it is none."""
+    members = {"text": value} if isinstance(value, str) else value
+    if not isinstance(members, Mapping):
+        return None
+    name = next((k for k in _TEXT if isinstance(members.get(k), str)), None)
+    if name is None:
+        return None
+    others = (pointers(members[k]) for k in (*_EVIDENCE, "sentence") if k in members and k != name)
+    evidence = next(filter(None, others), [])
+    text, taken = cut_pointers(members[name].strip(), evidence)
     try:
-        return WrittenClaim.model_validate(value)
+        return WrittenClaim(text=text, evidence=(evidence or taken)[:MAX_POINTERS])
     except ValidationError:
         return None
 
 
-def _object_text(text: str) -> str:
-    """Return the text from its first brace on, thoughts left out."""
-    body = _THOUGHTS.sub("", text)
-    start = body.find("{")
-    return body[start:] if start >= 0 else ""
+# --- the forms of a reply ---
+
+_CLAIMS = ("claims", "claim_list", "statements")
+_TEXT = ("text", "claim", "statement", "sentence", "content", "answer")
+_EVIDENCE = (
+    *("evidence", "citations", "citation", "sources", "source", "pointers", "pointer", "references"),
+    *("reference", "refs", "ref", "sentences", "sentence_ids", "evidence_ids", "ids", "cites", "support"),
+)
+_DECISION = re.compile(r"\W*(answer|abstain|search)[a-z]*\W*")
 
 
-def _loads(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def _place(path: Path) -> tuple[str, bool]:
+    """Return the name of the member that a value belongs to, and whether it lies inside a claim."""
+    names = [key for key in path if isinstance(key, str)]
+    for i, key in enumerate(path):
+        if key in _EVIDENCE and key != "sentences":
+            return "", True
+        if key in _CLAIMS:
+            within = path[i + 1 :]
+            return str(key), len(within) > 1 or any(isinstance(k, str) for k in within)
+    return (names[-1] if names else ""), False
 
 
-def _first_object(body: str, key: str = "verdict") -> Any:
-    """Return the first JSON object with ``key`` that begins at a brace and ends before trailing prose."""
-    decoder = json.JSONDecoder()
-    for match in list(re.finditer(r"\{", body))[:20]:
-        try:
-            found, _ = decoder.raw_decode(body, match.start())
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict) and key in found:
-            return found
-    return None
+def _is_claim(value: Any) -> bool:
+    """Tell whether a value is an object with the members of a claim, and is not the reply itself."""
+    if not isinstance(value, dict):
+        return False
+    has_text = any(isinstance(value.get(k), str) for k in _TEXT)
+    return has_text and any(k in value for k in _EVIDENCE) and not any(k in value for k in _CLAIMS)
 
 
-def _claim_dicts(found: dict[str, Any]) -> list[Any]:
-    claims = found.get("claims")
-    return claims[:MAX_CLAIMS] if isinstance(claims, list) else []
+def _decision(written: str) -> Decision | None:
+    word = _DECISION.fullmatch(written.lower())
+    decisions: dict[str, Decision] = {"answer": "answer", "abstain": "abstain", "search": "search"}
+    return decisions[word[1]] if word else None
 
 
-def _queries(found: dict[str, Any]) -> list[str]:
-    queries = found.get("queries")
-    texts = [q.strip()[:300] for q in queries if isinstance(q, str)] if isinstance(queries, list) else []
-    return [q for q in texts if q][:MAX_QUERIES]
+def _joined(written: Any) -> str:
+    """Return the text of what should be one: nothing, a text, texts, or objects that hold one."""
+    if isinstance(written, dict):
+        written = next((v for v in written.values() if isinstance(v, str)), None)
+    if isinstance(written, list):
+        return "; ".join(filter(None, map(_joined, written)))
+    return written.strip() if isinstance(written, str) else ""
 
 
-def _valid_claims(found: Any) -> list[WrittenClaim]:
-    claims: list[WrittenClaim] = []
-    for item in _claim_dicts(found) if isinstance(found, dict) else []:
-        try:
-            claims.append(WrittenClaim.model_validate(item))
-        except ValidationError:
-            break  # the whole reply will be judged in `parse`
-    return claims
+def _objects(values: Any) -> Iterator[dict[str, Any]]:
+    """Yield the objects among ``values`` and inside them, outer ones first."""
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, dict):
+            yield value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _malformed() -> EndpointError:
+    return EndpointError(
+        "model reply: is not the JSON object asked for; try again or another model", kind="malformed"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paperagent.errors import ConfigError, StoreError, visible
@@ -212,6 +212,7 @@ def open_model(settings: Settings, model: str | None) -> TextModel:
         api_key=key.get_secret_value() if key else None,
         base_url=settings.openai_base_url,
         timeout=settings.timeout,
+        reasoning_effort=settings.reasoning_effort,
     )
 
 
@@ -255,7 +256,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
         repair=prompts.load("repair", folder),
         judge=prompts.load("judge", folder),
         check=check,
-        tariff=tariff(model.model),
+        tariff=replace(tariff(model.model), thinking=model.thinking_tokens),
         salt=salt(store),
         today=dt.datetime.now(dt.UTC).date().isoformat(),
         policy=options.unsupported or settings.unsupported,
@@ -275,7 +276,12 @@ def remembering(
 
     if not (settings.cache if cache is None else cache):
         return model
-    return CachedModel(model, store.home / CACHE_FILE, endpoint=settings.openai_base_url)
+    return CachedModel(
+        model,
+        store.home / CACHE_FILE,
+        endpoint=settings.openai_base_url,
+        effort=settings.reasoning_effort,
+    )
 
 
 def tariff(model: str) -> Tariff:

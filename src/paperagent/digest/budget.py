@@ -28,7 +28,8 @@ class Budget:
         """Return the most that a call may use, priced."""
         texts = [*(m["content"] for m in call.messages), json.dumps(call.schema)]
         tokens, estimated = self.tariff.tokens(texts)
-        most = Usage(1, input_tokens=tokens, output_tokens=call.limit, estimated=estimated)
+        written = call.limit + self.tariff.thinking
+        most = Usage(1, input_tokens=tokens, output_tokens=written, estimated=estimated)
         return priced(most, self.tariff)
 
     @property

@@ -19,7 +19,11 @@ from paperagent.evals.rows import Call, Row
 from paperagent.plan import AtHand, Heard, Pieces, TextModel
 from paperagent.types import Usage
 
-_EVIDENCE = re.compile(r'("evidence"\s*:\s*)(\[[^\[\]]*\]|"[^"]*")')
+_EVIDENCE = re.compile(
+    r'("(?:evidence|citations?|sources?|pointers?|references?|refs?|ids)"\s*:\s*)'
+    r'(\[[^\[\]]*\]|"[^"]*"|\d+\.\d+)',
+    re.IGNORECASE,
+)
 _POINTER = re.compile(r"\d{1,3}\.\d{1,3}")
 _LINE = re.compile(r"^(\d{1,3}\.\d{1,3}) (.+)$", re.MULTILINE)
 _NOWHERE = "999.999"
@@ -61,6 +65,11 @@ class Recorder:
         """The model's name."""
         return self._model.model
 
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens that a reply may take for reasoning, beyond its limit."""
+        return self._model.thinking_tokens
+
     @contextmanager
     def hearing(self, case_id: str) -> Iterator[list[Call]]:
         """Yield the list that the replies to this thread's calls go to."""
@@ -78,10 +87,15 @@ class Recorder:
         schema: Mapping[str, Any],
         schema_name: str,
         max_output_tokens: int,
+        temperature: float | None = None,
     ) -> AbstractContextManager[Pieces]:
         """Ask the model, and keep what it says."""
         asked = self._model.stream(
-            messages, schema=schema, schema_name=schema_name, max_output_tokens=max_output_tokens
+            messages,
+            schema=schema,
+            schema_name=schema_name,
+            max_output_tokens=max_output_tokens,
+            temperature=temperature,
         )
         return self._kept(asked, schema_name, sentences_shown(messages))
 
@@ -138,6 +152,7 @@ class Replayer:
 
     def __init__(self, model: str, rows: Sequence[Row]) -> None:
         self.model = model
+        self.thinking_tokens = 0
         self._rows = {row.id: row for row in rows}
         self._now = threading.local()
 
@@ -164,13 +179,14 @@ class Replayer:
         schema: Mapping[str, Any],
         schema_name: str,
         max_output_tokens: int,
+        temperature: float | None = None,
     ) -> AbstractContextManager[Pieces]:
         """Give the next recorded reply.
 
         Raises:
             EndpointError: none is left, or the next one answered something else.
         """
-        del schema, max_output_tokens
+        del schema, max_output_tokens, temperature
         waiting: _Waiting = self._now.waiting
         if not waiting.calls or waiting.calls[0].schema_name != schema_name:
             raise EndpointError(

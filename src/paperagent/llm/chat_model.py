@@ -8,7 +8,6 @@ and the completion says that it is not complete.
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -19,7 +18,8 @@ from paperagent.errors import EndpointError
 from paperagent.llm.client import Endpoint, unread
 from paperagent.llm.completion import Completion, Reading, chunks
 from paperagent.llm.costs import prompt_tokens
-from paperagent.llm.endpoint import Address, UnsupportedError
+from paperagent.llm.dialect import LIMITS, dialect_of
+from paperagent.llm.endpoint import Address, UnsupportedError, same_model
 from paperagent.transport import TransientError
 from paperagent.types import Usage
 
@@ -27,7 +27,6 @@ MAX_ANSWER_BYTES = 8 << 20
 """Of a reply as it is sent: about 200 bytes of wrapping a token."""
 CHARACTERS_A_TOKEN = 6.5
 """More than any six abstracts have (at most 6.2 in 2,000 samples, o200k)."""
-_LIMITS = ("max_tokens", "max_completion_tokens")
 _BROKEN_OFF = frozenset({"unreachable", "timeout", "deadline", "too_long", "invalid_reply", "tls"})
 """Kinds of error that after some text mean a partial answer rather than a failure."""
 _LOG = logging.getLogger(__name__)
@@ -43,18 +42,17 @@ class ChatModel:
         api_key: str | None = None,
         base_url: str | None = None,
         timeout: float = 60.0,
+        reasoning_effort: str | None = None,
         http_client: Any = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Make a model; ``reasoning_effort`` is as `dialect.dialect_of` takes it."""
         address = Address.checked(api_key=api_key, base_url=base_url)
         self.model = model
         self.endpoint = Endpoint(
             address, timeout=timeout, http_client=http_client, sleep=sleep, setting="PAPERAGENT_MODEL"
         )
-        self.refused: frozenset[str] = frozenset()
-        """Optional parameters that this server was found not to know."""
-        # OpenAI's reasoning models know only the newer name, Ollama and older servers only the older.
-        self.limit_name = _LIMITS[address.is_openai]
+        self.dialect = dialect_of(address, model, reasoning_effort)
 
     def stream(
         self,
@@ -63,11 +61,12 @@ class ChatModel:
         schema: Mapping[str, Any],
         schema_name: str,
         max_output_tokens: int,
-        temperature: float = 0.0,
+        temperature: float | None = None,
         seed: int | None = 7,
     ) -> ChatStream:
         """Return the answer to ``messages`` as a stream; nothing is sent before the first piece is asked for.
 
+        The temperature is 0 by default. Reasoning may take `thinking_tokens` beyond ``max_output_tokens``.
         ``timeout`` of the model bounds the whole call, its retries and pauses included.
         """
         request = {
@@ -75,7 +74,7 @@ class ChatModel:
             "messages": [{k: without_surrogates(v) for k, v in m.items()} for m in messages],
             "stream": True,
             "stream_options": {"include_usage": True},
-            "temperature": temperature,
+            "temperature": temperature or 0.0,
             "response_format": {
                 "type": "json_schema",
                 "json_schema": {"name": schema_name, "schema": dict(schema), "strict": True},
@@ -84,6 +83,16 @@ class ChatModel:
         if seed is not None:
             request["seed"] = seed
         return ChatStream(self, request, max_output_tokens)
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """Parameters that this server was found not to take as they were sent at first."""
+        return self.dialect.refused | (frozenset() if self.dialect.schema else {"response_format"})
+
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens that a reply may take for reasoning, beyond its limit."""
+        return self.dialect.thinking_tokens
 
     def close(self) -> None:
         """Close the connections."""
@@ -168,6 +177,8 @@ class ChatStream:
             yield from self._rest()
         finally:
             self._hang_up()
+            if self._reading.thought:  # the next limit leaves room for it
+                self._model.dialect.reasons = True
 
     def _open(self) -> str:
         """Return the first text, with whatever attempts it takes."""
@@ -176,7 +187,7 @@ class ChatStream:
             try:
                 return self._endpoint.call(self._attempt, model=self._model.model, deadline=deadline)
             except UnsupportedError as error:
-                if not self._do_without(error.names):
+                if not self._do_without(error):
                     raise
             except EndpointError as error:
                 if error.kind == "too_large":
@@ -192,7 +203,7 @@ class ChatStream:
         if self._reading.seen:  # an answer without text is asked for again, and paid for
             self._spent.append(self._used())
         self._reading, self._texts = Reading(self._endpoint.address), iter(())
-        self._sent = self._known_parts()
+        self._sent = self._model.dialect.request(self._request, self._limit)
         self._response = unread(client.chat.completions, **self._sent)
         self._texts = self._read()
         first = next(self._texts, "")
@@ -235,24 +246,16 @@ class ChatStream:
         if reading.finish == "stop":
             raise TransientError(address.error("sent no text", "try again", "empty"), tries=2)
 
-    def _known_parts(self) -> dict[str, Any]:
-        """Return the request without what the server was found not to know."""
-        refused = self._model.refused | ({"stream_options"} if "stream" in self._model.refused else set())
-        kept = {name: value for name, value in self._request.items() if name not in refused}
-        return {**kept, self._model.limit_name: self._limit}
-
-    def _do_without(self, names: Sequence[str]) -> bool:
+    def _do_without(self, refusal: UnsupportedError) -> bool:
         """Change the next request, and those of later calls, for a parameter that was refused."""
-        name = next((name for name in names if name in self._sent), None)
-        if name is None or name in self._changed or (name in _LIMITS and self._changed & set(_LIMITS)):
+        name = next((name for name in refusal.names if name in self._sent), None)
+        if name is None:
             return False
-        self._changed.add(name)
-        if name in _LIMITS:
-            self._model.limit_name = _LIMITS[name == _LIMITS[0]]
-            change = f"sent {self._model.limit_name} instead"
-        else:
-            self._model.refused |= {name}
-            change = "sent without it"
+        once = "limit" if name in LIMITS else f"{name}={self._sent[name]}"
+        if once in self._changed:
+            return False
+        self._changed.add(once)
+        change = self._model.dialect.adapt(name, self._sent, refusal.complaint)
         self._notes.append(f"the server does not take '{name}': {change}")
         _LOG.info("%s: %s", self._endpoint.address.name, self._notes[-1])
         return True
@@ -283,7 +286,7 @@ class ChatStream:
             yield "ignored a tool call that nobody asked for"
         if reading.thought and not reading.pieces:
             yield "the model wrote only reasoning: a larger output limit may help"
-        if reading.answered and not _same_model(reading.answered, self._model.model):
+        if reading.answered and not same_model(reading.answered, self._model.model):
             yield f"another model answered: {clean(reading.answered)} instead of {clean(self._model.model)}"
         characters = sum(len(message["content"]) for message in self._request["messages"])
         counted = reading.counted_prompt
@@ -307,13 +310,3 @@ def _sum(used: Sequence[Usage]) -> Usage:
         cost_usd=None if used else 0.0,
         estimated=any(u.estimated for u in used),
     )
-
-
-def _same_model(answered: str, asked: str) -> bool:
-    """Tell whether two names may mean one model: apart from folder, file type, tag and date."""
-    bare = [name.lower().rsplit("/", 1)[-1].removesuffix(".gguf") for name in (answered, asked)]
-    first, second = (_TAG.sub("", name) for name in bare)
-    return first == second
-
-
-_TAG = re.compile(r"(?::[\w.-]+|@[\w-]+|-\d{4}-?\d{2}-?\d{2}|-\d{3,4}|-latest)$")

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from paperagent.errors import ConfigError, visible
 from paperagent.llm.endpoint import (
     Address,
-    Said,
     UnsupportedError,
     connection_kind,
     parse_reply,
-    status_kind,
     unsupported,
 )
+from paperagent.llm.refusals import EMBEDDER, Said, status_kind
 from paperagent.transport import (
     MAX_REPLY_BYTES,
     Bounded,
@@ -60,7 +59,7 @@ class Endpoint:
         timeout: float,
         http_client: Any = None,
         sleep: Callable[[float], None] = time.sleep,
-        setting: str = "PAPERAGENT_EMBEDDER",
+        setting: str = EMBEDDER,
     ) -> None:
         self.address = address
         self._timeout = timeout
@@ -168,13 +167,13 @@ class Endpoint:
         words = self.address.clean(said.message) or "the server gave no reason"
         if status == 407:
             return ConfigError(f"proxy: wants a login to reach {self.address.name}; correct HTTPS_PROXY")
-        if status == 404:
-            return self.address.error(*self._not_found(model, words), "not_found", status)
         kind, fix = status_kind(status, said, setting=self._setting)
+        if status == 404 and kind != "not_loaded":
+            return self.address.error(*self._not_found(model, words), "not_found", status)
         fault = self.address.error(f"{status}: {words}", fix, kind, status)
-        if kind == "rejected" and status == 400 and (names := unsupported(said)):
+        if kind == "rejected" and status in (400, 422) and (names := unsupported(said)):
             refusal = UnsupportedError(str(fault), kind=kind, status=status)
-            refusal.names = names
+            refusal.names, refusal.complaint = names, said.message
             return refusal
         if kind not in ("rate_limit", "server"):
             return fault

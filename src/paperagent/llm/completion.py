@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 from paperagent.errors import visible
+from paperagent.lenient_json import TAG_LENGTH, THOUGHT_END, THOUGHT_START
 from paperagent.llm import sse
 from paperagent.llm.costs import estimate_tokens
 from paperagent.llm.endpoint import Address, parse_reply, refuse_failure
@@ -56,26 +56,21 @@ class Opening:
             self._through = True
             return start
         window = self._edge + text  # a tag may be cut in two
-        self._edge = window[-_TAG_LENGTH:]
-        return self._after_thought() if _THOUGHT_END.search(window) else ""
+        self._edge = window[-TAG_LENGTH:]
+        return self._after_thought() if THOUGHT_END.search(window) else ""
 
     def end(self) -> str:
         """Return what was held back and is no reasoning."""
         held = "" if self._through else "".join(self._held)
-        if _THOUGHT_START.match(held):
+        if THOUGHT_START.match(held.lstrip()):
             self.dropped, held = self.dropped + held, ""
         return held if held.strip() else ""
 
     def _after_thought(self) -> str:
-        thought, rest = _THOUGHT_END.split("".join(self._held), maxsplit=1)
+        thought, rest = THOUGHT_END.split("".join(self._held), maxsplit=1)
         self.dropped += thought
         self._held, self._edge = [], ""
         return self.feed(rest) if rest else ""
-
-
-_THOUGHT_START = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_TAG_LENGTH = len("</reasoning>")
 
 
 def chunks(blocks: Iterable[bytes], content_type: str, address: Address) -> Iterator[dict[str, Any]]:

@@ -10,10 +10,11 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
 from paperagent.errors import ConfigError, EndpointError, visible
+from paperagent.llm.refusals import CONTEXT, Said, is_overflow
 from paperagent.transport import TransientError
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -95,25 +96,6 @@ def redact(text: str, key: str) -> str:
     return re.sub(r"\bsk-[\w*-]{3,}", "***", text)
 
 
-class Said(NamedTuple):
-    """What an error's body says; raw, so only for comparing."""
-
-    message: str
-    code: str = ""
-    param: str = ""
-
-    @classmethod
-    def of(cls, body: Any) -> Said:
-        """Read the forms in which servers word an error."""
-        if isinstance(body, dict) and isinstance(body.get("error"), (dict, str)):
-            body = body["error"]
-        if not isinstance(body, dict):
-            return cls(body if isinstance(body, str) else "")
-        message = next((str(body[k]) for k in ("message", "detail", "error") if body.get(k)), "")
-        code = f"{body.get('code') or ''} {body.get('type') or ''}"
-        return cls(message, code, str(body.get("param") or ""))
-
-
 def parse_reply(body: bytes, content_type: str, address: Address) -> dict[str, Any]:
     """Return the JSON object of a 200 reply.
 
@@ -129,6 +111,8 @@ def parse_reply(body: bytes, content_type: str, address: Address) -> dict[str, A
     except (ValueError, RecursionError):
         error = address.error("sent invalid or cut JSON", "try again", "invalid_reply")
         raise TransientError(error, tries=2) from None
+    if isinstance(reply, list) and len(reply) == 1:  # Gemini's form of an error
+        reply = reply[0]
     if not isinstance(reply, dict):
         raise address.error("sent JSON of another form", "check OPENAI_BASE_URL", "invalid_reply")
     refuse_failure(reply, address)
@@ -137,47 +121,21 @@ def parse_reply(body: bytes, content_type: str, address: Address) -> dict[str, A
 
 def refuse_failure(reply: dict[str, Any], address: Address) -> None:
     """Raise where a reply with a good status holds an error."""
-    if failure := reply.get("error"):
+    failure = reply.get("error") or ("choices" not in reply and "id" not in reply and reply.get("detail"))
+    if failure or reply.get("object") == "error":
         said = Said.of(reply)
         kind, fix = (CONTEXT, "send less") if is_overflow(said) else ("server", "try again")
         raise address.error(f"failed: {address.clean(said.message or str(failure))}", fix, kind)
 
 
-CONTEXT = "context"
-"""The kind of error of a prompt that is too long for the model."""
+def same_model(answered: str, asked: str) -> bool:
+    """Tell whether two names may mean one model: apart from folder, file type, tag and date."""
+    bare = [name.lower().rsplit("/", 1)[-1].removesuffix(".gguf") for name in (answered, asked)]
+    first, second = (_TAG.sub("", name) for name in bare)
+    return first == second
 
 
-def is_overflow(said: Said) -> bool:
-    """Tell whether an error means that the prompt is too long for the model."""
-    if "context_length" in said.code or "exceed_context" in said.code:
-        return True
-    return _OVERFLOW.search(said.message) is not None
-
-
-_OVERFLOW = re.compile(
-    r"context (?:length|window|size)|maximum context|prompt is too long|too many (?:input )?tokens"
-    r"|request too large|context the overflows|exceeds? the (?:model's )?(?:maximum|max) "
-    r"(?:input )?(?:length|tokens)",
-    re.IGNORECASE,
-)
-"""As OpenAI, vLLM, llama.cpp, LM Studio, Anthropic's and Mistral's gateways word it."""
-
-
-def status_kind(status: int, said: Said, *, setting: str) -> tuple[str, str]:
-    """Return kind and fix of an error status; ``setting`` is the one that names the model."""
-    if status in (400, 413, 422, 429) and is_overflow(said):
-        return CONTEXT, "send less or use a model with a longer context"
-    if status == 429:
-        quota = "insufficient_quota" in said.code
-        return ("quota", "check plan and billing") if quota else ("rate_limit", "try again later")
-    if status >= 500 or status == 408:
-        return "server", "try again later"
-    if status == 413 or (status == 422 and "batch" in said.message.lower()):  # so one server words its limit
-        return "too_large", "send less at once"
-    if status == 400 and ("content_filter" in said.code or "content_policy" in said.code):
-        return "refused", "rephrase the question"
-    known = {401: ("auth", "check OPENAI_API_KEY"), 403: ("forbidden", "check the key's rights and region")}
-    return known.get(status, ("rejected", f"check {setting} and the server's log"))
+_TAG = re.compile(r"(?::[\w.-]+|@[\w-]+|-\d{4}-?\d{2}-?\d{2}|-\d{3,4}|-latest)$")
 
 
 class UnsupportedError(EndpointError):
@@ -185,12 +143,15 @@ class UnsupportedError(EndpointError):
 
     names: tuple[str, ...] = ()
     """The parameters that may be meant, the likeliest first."""
+    complaint: str = ""
+    """The server's words, raw: only for comparing."""
 
 
 OPTIONAL = (
     "response_format",
     "stream_options",
     "temperature",
+    "reasoning_effort",
     "seed",
     "max_completion_tokens",
     "max_tokens",
@@ -200,19 +161,20 @@ OPTIONAL = (
 
 
 def unsupported(said: Said) -> tuple[str, ...]:
-    """Return the optional parameters that a 400 complains of, the likeliest first."""
+    """Return the optional parameters that a 400 or 422 complains of, the likeliest first."""
     if said.param in OPTIONAL or said.param.split(".")[0] in OPTIONAL:
         return (said.param.split(".")[0],)
     if not _UNKNOWN.search(f"{said.code} {said.message}"):
         return ()
-    message = re.sub(r"json_schema|json schema|\bgrammar\b", "response_format", said.message)
+    message = re.sub(r"json_schema|json_object|json schema|\bgrammar\b", "response_format", said.message)
     places = {name: re.search(rf"\b{name}\b", message) for name in OPTIONAL}
     found = [(place.start(), name) for name, place in places.items() if place]
     return tuple(name for _, name in sorted(found))
 
 
 _UNKNOWN = re.compile(
-    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|\bextra\b|failed to parse"
+    r"unsupported|(?:not|n't|no) support|unrecogni[sz]ed|unknown|unexpected|\bextra\b"
+    r"|failed to (?:parse|deserialize)|must contain the word"
     r"|not (?:permitted|allowed|available|implemented)"
     r"|unavailable|invalid|only the default|deprecated",
     re.IGNORECASE,

@@ -30,7 +30,9 @@ LAYERS: dict[str, frozenset[str]] = {
     "faces": frozenset(
         "render stream readers chat chat_files chat_memory spending export notes evals mcp_server".split()
     ),
-    "app": frozenset("arguments gather wiring wiring_digest bulk press digest_post digest_desk app".split()),
+    "app": frozenset(
+        "arguments gather wiring wiring_digest wiring_model bulk press digest_post digest_desk app".split()
+    ),
     "cli": frozenset("cli commands __main__".split()),
 }
 """Lowest first. A module imports its own layer and those below."""
@@ -94,6 +96,7 @@ LONG = {
     "checks.tokens": "one reader of claims and evidence, whose parts share the patterns",
     "generate": "one session of asking a model, whose steps share their state",
     "render": "every layout of an answer, for a terminal and as Markdown alike",
+    "setting_values": "one small function for each kind of setting",
     "testing": "the test double of the endpoint, shipped apart from what runs",
     "types": "every value in one place, two thirds of it docstrings",
 }

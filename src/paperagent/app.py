@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from paperagent import arguments, conversation, wiring, wiring_digest
+from paperagent import arguments, conversation, wiring, wiring_digest, wiring_model
 from paperagent.arguments import Day
 from paperagent.errors import ConfigError, FeedError, InputError, PaperAgentError, visible
 from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Mode, Paper
@@ -420,7 +420,7 @@ class PaperAgent:
         answerer = self._answerer()
         if self._answers_with_model(None):
             self._writer(None, wiring.PlanOptions())
-            wiring.load_client(self.settings)
+            wiring_model.load_client(self.settings)
         if not self.settings.embedder.startswith("openai:"):  # which would be asked for a vector
             answerer.search("warm", k=1, filters=Filters())
 
@@ -563,7 +563,7 @@ class PaperAgent:
         with self._lock:
             name = model or self.settings.model or ""
             if name not in self._endpoints:
-                self._endpoints[name] = wiring.open_model(self.settings, model)
+                self._endpoints[name] = wiring_model.open_model(self.settings, model)
             return self._endpoints[name]
 
 

@@ -199,22 +199,23 @@ def test_a_replacement_is_listed_and_outlives_what_it_replaces():
         (
             "gpt-4o-mini",
             "2026-11-15",
-            "will be shut down by OpenAI on 2027-01-14, in 60 days; use gpt-6-luna",
+            "will be shut down on 2027-01-14, in 60 days; use gpt-6-luna",
         ),
-        ("gpt-4o-mini-2024-07-18", "2027-01-13", "by OpenAI on 2027-01-14, in 1 day; use gpt-6-luna"),
+        ("gpt-4o-mini-2024-07-18", "2027-01-13", "on 2027-01-14, in 1 day; use gpt-6-luna"),
         (
             "gpt-5-mini",
             "2026-12-11",
-            "was shut down by OpenAI on 2026-12-11; use gpt-6.1-terra or gpt-6-luna",
+            "was shut down on 2026-12-11; use gpt-6.1-terra or gpt-6-luna",
         ),
-        ("gpt-5.1", "2027-03-01", "will be shut down by OpenAI on 2027-04-01, in 31 days; use gpt-6-luna"),
+        ("gpt-5.1", "2027-03-01", "will be shut down on 2027-04-01, in 31 days; use gpt-6-luna"),
         ("gpt-6-luna", "2030-01-01", None),
         ("llama3.2", "2030-01-01", None),
     ],
 )
 def test_a_model_that_ends_is_warned_of_in_time(model, day, warning):
     """From 60 days before its last one on, with what to use instead."""
-    found = costs.shutdown_warning(model, today=dt.date.fromisoformat(day), default=DEFAULT_MODEL)
+    shutdown = costs.catalog().of(model).shutdown
+    found = costs.shutdown_warning(model, shutdown, today=dt.date.fromisoformat(day), default=DEFAULT_MODEL)
     if warning is None:
         assert found is None
     else:

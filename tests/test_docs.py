@@ -141,14 +141,14 @@ def test_the_guide_works_from_end_to_end(sample_environ: dict[str, str], tmp_pat
     environ = {**sample_environ, "PAPERAGENT_HOME": str(tmp_path / "library")}
     program = f'paperagent() {{ {shlex.quote(sys.executable)} -m paperagent "$@"; }}\nset -e -o pipefail\n'
     printed: dict[str, str] = {}
-    with ScriptedServer() as server:
+    with ScriptedServer(models=("gpt-6-luna",)) as server:
         server.responder = saying(SHORTER, WRONG)
-        endpoint = {"OPENAI_BASE_URL": server.url, "PAPERAGENT_MODEL": "gpt-4o-mini"}
+        endpoint = {"OPENAI_BASE_URL": server.url, "PAPERAGENT_MODEL": "gpt-6-luna"}
         for section, body in scripts():
             lines = [line for line in body.splitlines() if line.partition("#")[0].strip() not in NOT_RUN]
             done = subprocess.run(
                 ["bash", "-c", program + "\n".join(lines)],
-                env={**environ, **(endpoint if section == "With a model" else {})},
+                env={**environ, **(endpoint if "--endpoint" in body or section == "With a model" else {})},
                 cwd=tmp_path,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -116,5 +116,7 @@ def shutdown_warning(settings: Settings, *, today: dt.date) -> str | None:
     """Return a warning if the model of the settings is shut down, or will be soon."""
     from paperagent.llm import costs
 
-    model = model_name(settings)
-    return costs.shutdown_warning(model, today=today, default=DEFAULT_MODEL) if model else None
+    model = model_name(settings) or ""
+    return costs.shutdown_warning(
+        model, costs.catalog().of(model).shutdown, today=today, default=DEFAULT_MODEL
+    )

@@ -125,6 +125,12 @@ class Price(NamedTuple):
     cached: float
     output: float
 
+    def cost(self, usage: Usage) -> float:
+        """Return what ``usage`` costs."""
+        cached = min(usage.cached_tokens, usage.input_tokens)
+        fresh = usage.input_tokens - cached
+        return (fresh * self.input + cached * self.cached + usage.output_tokens * self.output) / 1_000_000
+
 
 FREE = Price(0.0, 0.0, 0.0)
 
@@ -178,25 +184,20 @@ def cost(usage: Usage, model: str, *, price: Price | None = None) -> float | Non
     ``price`` counts before the one that we know.
     """
     price = price or catalog().of(model).price
-    if price is None:
-        return None
-    cached = min(usage.cached_tokens, usage.input_tokens)
-    fresh = usage.input_tokens - cached
-    return (fresh * price.input + cached * price.cached + usage.output_tokens * price.output) / 1_000_000
+    return price.cost(usage) if price else None
 
 
-def shutdown_warning(model: str, *, today: dt.date, default: str) -> str | None:
-    """Return a warning if OpenAI shuts ``model`` down within `NOTICE_DAYS`, or has done so.
+def shutdown_warning(model: str, shutdown: dt.date | None, *, today: dt.date, default: str) -> str | None:
+    """Return a warning if ``model`` is shut down within `NOTICE_DAYS`, or was.
 
     It names what OpenAI recommends instead, and ``default``.
     """
-    listing = catalog().of(model)
-    if listing.shutdown is None or (left := (listing.shutdown - today).days) > NOTICE_DAYS:
+    if shutdown is None or (left := (shutdown - today).days) > NOTICE_DAYS:
         return None
-    day = f"by OpenAI on {listing.shutdown}"
     days = "1 day" if left == 1 else f"{left} days"
-    fate = f"will be shut down {day}, in {days}" if left > 0 else f"was shut down {day}"
-    others = dict.fromkeys(name for name in (listing.replacement, default) if name and name != model)
+    fate = f"will be shut down on {shutdown}, in {days}" if left > 0 else f"was shut down on {shutdown}"
+    names = (catalog().of(model).replacement, default)
+    others = dict.fromkeys(name for name in names if name and name != model)
     return (
         f"PAPERAGENT_MODEL: {visible(model, limit=80)} {fate}; use {' or '.join(others) or 'another model'}"
     )

@@ -31,8 +31,8 @@ LAYERS: dict[str, frozenset[str]] = {
         "render stream readers chat chat_files chat_memory spending export notes evals mcp_server".split()
     ),
     "app": frozenset(
-        """arguments endpoint_check gather wiring wiring_digest wiring_model bulk press digest_post
-        digest_desk app""".split()
+        """arguments asynchronous endpoint_check gather wiring wiring_digest wiring_model bulk press
+        digest_post digest_desk app""".split()
     ),
     "cli": frozenset("cli commands __main__".split()),
 }

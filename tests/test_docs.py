@@ -166,3 +166,21 @@ def test_the_guide_works_from_end_to_end(sample_environ: dict[str, str], tmp_pat
     assert "61% of the tokens" in printed["Ask"]
     assert printed["With a model"].count("## Withheld\n   > ~~Tindersift removes 16%") >= 1
     assert (tmp_path / "papers.bib").read_text(encoding="utf-8").count("@misc{") == 32
+
+
+def test_the_guides_python_runs(sample_environ: dict[str, str]) -> None:
+    """Each Python block is a program that works on the sample feed, from an event loop too."""
+    blocks = [body for language, body in _FENCE.findall(GUIDE) if language == "python"]
+    assert any("aask_stream" in body for body in blocks)
+    for body in blocks:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", body],
+            env=sample_environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), body
+        assert "61% of the tokens" in done.stdout
+        assert "22 million" in done.stdout

@@ -425,7 +425,9 @@ class PaperAgent:
         return True
 
     def warm(self) -> None:
-        """Load the libraries and models that the first question needs; nothing is asked and nothing sent.
+        """Load the libraries and models that the first question needs; no question is asked.
+
+        A server of one's own is asked for its models, once, where none is named.
 
         Worth it in a thread of its own where a person may press Ctrl-C: an import that is cut
         off half way leaves a library unusable for the rest of the process.

@@ -116,7 +116,7 @@ def test_openai_itself_has_a_default(url: str | None, monkeypatch: pytest.Monkey
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
     if url is not None:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
-    assert opened() == wiring_model.DEFAULT_MODEL == "gpt-6-luna"
+    assert opened() == wiring_model.model_name(config.load()) == wiring_model.DEFAULT_MODEL == "gpt-6-luna"
 
 
 def test_a_question_is_answered_without_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:

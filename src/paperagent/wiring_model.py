@@ -29,7 +29,10 @@ def model_name(settings: Settings) -> str | None:
     """
     if settings.answer_mode == "extractive":
         return None
-    return settings.model or ("" if settings.openai_base_url else DEFAULT_MODEL)
+    from paperagent.llm.endpoint import DEFAULT_URL, Address
+
+    address = Address(settings.openai_base_url or DEFAULT_URL, key="")
+    return settings.model or (DEFAULT_MODEL if address.is_openai else "")
 
 
 def open_model(settings: Settings, model: str | None) -> ChatModel:

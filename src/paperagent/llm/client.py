@@ -40,7 +40,8 @@ from paperagent.transport import (
 if TYPE_CHECKING:
     import openai
 
-CONNECT_SECONDS, LIST_SECONDS = 5.0, 5.0
+CONNECT_SECONDS, LIST_SECONDS, HINT_SECONDS = 5.0, 15.0, 5.0
+"""For a connection; for the list of models, with retries; for that list in an error message."""
 _T = TypeVar("_T")
 
 
@@ -117,6 +118,7 @@ class Endpoint:
             with closing(client.models.with_streaming_response.list().__enter__().http_response) as response:
                 return self.parse(response)
 
+        load()  # takes a second or more, which is not the server's
         listed = self.call(ask, model="", deadline=time.monotonic() + LIST_SECONDS)
         try:
             return [Served(str(row["id"]), row.get("shutdown_date")) for row in listed["data"]]
@@ -230,7 +232,7 @@ class Endpoint:
         import openai
 
         try:
-            raw = self._client.with_options(timeout=LIST_SECONDS).models.with_raw_response.list()
+            raw = self._client.with_options(timeout=HINT_SECONDS).models.with_raw_response.list()
             return [str(row["id"]) for row in json.loads(raw.http_response.content)["data"]]
         except (openai.OpenAIError, ValueError, LookupError, TypeError, RecursionError):
             return []  # the list is a courtesy: the 404 is reported either way

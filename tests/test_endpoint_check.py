@@ -16,14 +16,16 @@ from paperagent.testing import CHAT, MODELS, Reply, Request, ScriptedServer, Sty
 from paperagent.types import Usage
 
 WORDS = {"numbers": ["seventeen", "twenty-four", "thirty-one", "thirty-eight"]}
+SLOWLY = Style(pause=0.05, chunk=3)
+"""About a second and a half for the reply, so that its speed can be told on a busy machine."""
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    """Give a server of one's own, whose model answers at once and writes slowly."""
+    """Give a server of one's own and the name of its model."""
     wiring_model._unnamed.cache_clear()
     with ScriptedServer(models=("other", "test-model")) as scripted:
-        scripted.responder = lambda request: chat_reply(request, WORDS, Style(pause=0.02))
+        scripted.responder = lambda request: chat_reply(request, WORDS)
         monkeypatch.setenv("OPENAI_BASE_URL", scripted.url)
         monkeypatch.setenv("PAPERAGENT_MODEL", "test-model")
         yield scripted
@@ -51,6 +53,7 @@ def test_the_report_has_models_speed_features_and_timeout(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From one small call; no library is needed."""
+    server.responder = lambda request: chat_reply(request, WORDS, SLOWLY)
     found = report(capsys)
     assert (found["endpoint"], found["model"], found["error"]) == (server.url, "test-model", None)
     assert found["models"] == [
@@ -71,6 +74,7 @@ def test_the_report_has_models_speed_features_and_timeout(
 
 def test_a_person_reads_one_line_a_fact(server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
     """The configured model stands first in the list."""
+    server.responder = lambda request: chat_reply(request, WORDS, SLOWLY)
     code, out, err = run(capsys)
     assert (code, err) == (0, "")
     assert "models: test-model (configured), other\n" in out

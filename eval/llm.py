@@ -33,6 +33,8 @@ LIMITS = {"calls an answer": 1.2, "input tokens an answer": 3000, "first claim m
 _SENTENCE = re.compile(r"^(\d+)\.(\d+) (.*)$", re.MULTILINE)
 _TITLE = re.compile(r"^\[(\d+)\] (.*)$", re.MULTILINE)
 _WARM_UP = 5
+COUNTED_AS = "gpt-5.6-luna"
+"""The newest model whose tokens tiktoken can count."""
 
 
 class TimedServer(ScriptedServer):
@@ -122,7 +124,7 @@ def _ask(agent: PaperAgent, server: TimedServer, case: dict[str, Any], made: Run
             claimed = time.perf_counter()
     whole = time.perf_counter() - started
     prompts = [[m["content"] for m in r.messages] for r in server.history if r.path == CHAT]
-    counted = [estimate_tokens(texts, "gpt-4o-mini") for texts in prompts]
+    counted = [estimate_tokens(texts, COUNTED_AS) for texts in prompts]
     made.estimated = any(estimated for _, estimated in counted)
     made.calls.append(len(prompts))
     made.tokens.append(sum(n for n, _ in counted))

@@ -12,7 +12,6 @@ NO_WEB = "the web page comes later"
 
 NOT_YET = {
     "bad-016": "there is no --temperature; the unknown option is refused with exit 2",
-    "bad-173": "doctor does not call the endpoint; the first question says that it does not answer",
     "bad-177": "there is no such setting",
     "bad-178": "there is no such setting",
     "bad-194": NO_WEB,

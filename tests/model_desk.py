@@ -53,6 +53,10 @@ class Desk:
         options = {"cache": False, **options}
         return checked(self.agent.ask(question, **options), self.agent)
 
+    def set(self, **settings: Any) -> None:
+        """Change settings of the agent, before its first question."""
+        self.agent.settings = self.agent.settings.model_copy(update=settings)
+
     @property
     def prompts(self) -> list[str]:
         """The text of each request to the model, in order."""

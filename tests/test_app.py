@@ -370,10 +370,10 @@ def test_options_of_an_agent_are_checked(options: Any) -> None:
 
 
 def test_the_function_takes_what_the_method_takes() -> None:
-    """`ask()` and `PaperAgent.ask` pass every option on to `ask_stream`."""
-    assert list(inspect.signature(ask).parameters) == ["question", "options"]
-    assert list(inspect.signature(PaperAgent.ask).parameters) == ["self", "question", "options"]
+    """`ask()` and `PaperAgent.ask` pass every option on to `ask_stream`, and all three show them."""
     options = inspect.signature(PaperAgent.ask_stream).parameters
+    assert inspect.signature(PaperAgent.ask).parameters == options
+    assert list(inspect.signature(ask).parameters) == list(options)[1:]
     promised = {"history", "k", "since", "until", "category", "source", "mode", "model", "effort", "max_cost"}
     assert promised <= options.keys()
     assert all(options[name].kind is inspect.Parameter.KEYWORD_ONLY for name in promised)

@@ -30,7 +30,10 @@ LAYERS: dict[str, frozenset[str]] = {
     "faces": frozenset(
         "render stream readers chat chat_files chat_memory spending export notes evals mcp_server".split()
     ),
-    "app": frozenset("arguments gather wiring wiring_digest bulk press digest_post digest_desk app".split()),
+    "app": frozenset(
+        """arguments asynchronous endpoint_check gather wiring wiring_digest wiring_model bulk press
+        digest_post digest_desk app""".split()
+    ),
     "cli": frozenset("cli commands __main__".split()),
 }
 """Lowest first. A module imports its own layer and those below."""
@@ -95,6 +98,7 @@ LONG = {
     "layout": "every layout of an answer, each with its three kinds of string",
     "generate": "one session of asking a model, whose steps share their state",
     "lenient_json": "one parser, whose steps share the place that they have read to",
+    "setting_values": "one small function for each kind of setting",
     "testing": "the test double of the endpoint, shipped apart from what runs",
     "types": "every value in one place, two thirds of it docstrings",
 }

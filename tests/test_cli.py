@@ -296,6 +296,25 @@ def test_config_show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert found["PAPERAGENT_MODEL"] == {"value": None, "source": "default"}
 
 
+@pytest.mark.parametrize("command", [("doctor",), ("config", "show"), ("config", "show", "--json")])
+def test_a_model_that_is_gone_is_warned_of(
+    agent: FakeAgent,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    """By doctor and config show, on stderr, with what replaces it; other commands do not repeat it."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef3456")
+    run(capsys, *command)
+    monkeypatch.setenv("PAPERAGENT_MODEL", "gpt-4.1-nano")
+    assert cli.main(command) == 0
+    assert capsys.readouterr().err == (
+        "paperagent: warning: PAPERAGENT_MODEL: gpt-4.1-nano was shut down on 2026-10-23; "
+        "use gpt-5.6-luna or gpt-6-luna\n"
+    )
+    run(capsys, "status")
+
+
 def test_addresses_and_paths_of_the_settings_are_printed_as_they_are(
     agent: FakeAgent, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

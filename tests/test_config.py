@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,10 @@ REFUSED: list[tuple[str, str | bytes, dict[str, str], str]] = [
     ("bad-176", "PAPERAGENT_TIMEOUT=none\n", {}, "must be a number > 0"),
     ("bad-176", "PAPERAGENT_TIMEOUT=-1\n", {}, "must be a number > 0"),
     ("bad-176", "PAPERAGENT_TIMEOUT=1e99\n", {}, "at most 3600"),
+    ("bad-176", "PAPERAGENT_PRICE=1\n", {}, "must be INPUT,OUTPUT or INPUT,OUTPUT,CACHED"),
+    ("bad-176", "PAPERAGENT_PRICE=cheap,dear\n", {}, "got 'cheap,dear'"),
+    ("bad-176", "PAPERAGENT_PRICE=-1,2\n", {}, "US dollars for a million tokens, such as 0.1,0.5,0.01"),
+    ("bad-176", "PAPERAGENT_PRICE=nan,2\n", {}, "must be INPUT,OUTPUT"),
     ("bad-179", "PAPERAGENT_HISTORY=maybe\n", {}, "must be true or false, got 'maybe'"),
     ("bad-180", "PAPERAGENT_HOME=\n", {}, "PAPERAGENT_HOME (.env line 1): is empty"),
     ("bad-180", "", {"PAPERAGENT_HOME": "$NO_SUCH_NAME/x"}, "$NO_SUCH_NAME is not defined"),
@@ -267,6 +272,70 @@ def test_an_endpoint_makes_llm_the_mode_unless_said_otherwise() -> None:
     assert config.load(mode="extractive").answer_mode == "extractive"
 
 
+@pytest.mark.parametrize(
+    ("value", "prices"),
+    [
+        ("0.1,0.5", (0.1, 0.1, 0.5)),
+        (" 0.10, .50 ,0.01", (0.1, 0.01, 0.5)),
+        ("0,0", (0.0, 0.0, 0.0)),
+        (None, None),
+    ],
+)
+def test_a_price_is_input_output_and_maybe_cached(
+    value: str | None, prices: tuple[float, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a price of its own cached input costs what other input does."""
+    if value is not None:
+        monkeypatch.setenv("PAPERAGENT_PRICE", value)
+    assert config.load().prices == prices
+
+
+@pytest.mark.parametrize(
+    ("url", "seconds"),
+    [
+        (None, 60),
+        ("https://api.example.org/v1", 60),
+        ("http://127.0.0.1:8080/v1", 300),
+        ("http://[::1]:8080/v1", 300),
+        ("http://localhost:8080/v1", 300),
+    ],
+)
+def test_a_server_on_this_machine_is_given_more_time(
+    url: str | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five minutes unless said otherwise: a small computer reads its prompt slowly."""
+    if url is not None:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+    assert config.load().timeout == seconds
+    assert config.load(timeout=7.0).timeout == 7
+    assert config.load().local_endpoint == (seconds == 300)
+
+
+def test_a_default_that_hangs_on_a_wrong_setting_is_not_reported_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One wrong setting is one problem, though the timeout follows from others."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "nonsense:")
+    with pytest.raises(ConfigError, match=r"^settings: OPENAI_BASE_URL[^·]*$"):
+        config.load()
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("localhost:8080/v1", "http://localhost:8080/v1"),
+        ("127.0.0.1:11434", "http://127.0.0.1:11434/v1"),
+        ("[::1]:8080/v1/", "http://[::1]:8080/v1"),
+        ("192.168.1.4:8000/v1", "http://192.168.1.4:8000/v1"),
+        ("gpu-box:8000", "http://gpu-box:8000/v1"),
+        ("api.example.org/v1", "https://api.example.org/v1"),
+        ("user:hunter2@localhost/v1", "https://HOST/…"),
+    ],
+)
+def test_an_address_without_its_scheme_is_completed_in_the_message(value: str, meant: str) -> None:
+    """http:// on this machine and its network, https:// elsewhere, and no secret repeated."""
+    with pytest.raises(ValueError, match=re.escape(f"the scheme must be http or https; write {meant}")):
+        setting_values.base_url(value)
+
+
 def test_example_lists_every_key_and_reads_as_nothing_set() -> None:
     """.env.example names each key once, each commented out, with nothing unknown."""
     path = Path(__file__).resolve().parents[1] / ".env.example"
@@ -308,7 +377,8 @@ def test_import_loads_no_settings() -> None:
 def test_every_row_is_covered() -> None:
     """Each row of the settings' bad inputs is a test here or is named as not applying yet."""
     numbered = {f"bad-{n}" for n in (154, 155, 156, 157, 159, 160, 162, 163, 164, 165, 172, 180, 201, 202)}
-    # The library's to notice (tests/store, tests/test_cli_real.py), or the server's (test_ask_terminal.py).
+    # The library's to notice (tests/store, tests/test_cli_real.py), or the server's (test_ask_terminal.py,
+    # test_endpoint_check.py).
     # Mail: tests/digest/test_digest_cli.py, test_smtp.py, test_subscribers.py.
-    elsewhere = {"bad-174", "bad-181", "bad-183", "bad-184", "bad-186", "bad-189", "bad-190"}
+    elsewhere = {"bad-173", "bad-174", "bad-181", "bad-183", "bad-184", "bad-186", "bad-189", "bad-190"}
     check_covered("Config/.env", {row for row, *_ in REFUSED} | numbered | elsewhere)

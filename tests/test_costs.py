@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.errors import ConfigError
 from paperagent.llm import costs
 from paperagent.types import Usage
+from paperagent.wiring_model import DEFAULT_MODEL
 
 PROSE = "We show that large language models can summarise papers, and measure how often they err. "
 
@@ -134,6 +134,7 @@ def test_a_prompt_is_its_messages_and_its_schema():
         ("gpt-4o-mini", Usage(1, 1_000_000, 1_000_000, 0), 0.075),
         ("gpt-4o-mini", Usage(1, 3000, 1000, 500), (2000 * 0.15 + 1000 * 0.075 + 500 * 0.6) / 1e6),
         ("gpt-4o-mini-2024-07-18", Usage(1, 0, 0, 1_000_000), 0.6),
+        ("gpt-6-luna", Usage(1, 3000, 1000, 500), (2000 * 0.10 + 1000 * 0.01 + 500 * 0.50) / 1e6),
         ("GPT-4.1", Usage(1, 1_000_000, 0, 1_000_000), 10.0),
         ("gpt-4o-2024-05-13", Usage(1, 1_000_000), 5.0),
         ("gpt-4o", Usage(1, 10, 99, 0), 10 * 1.25 / 1e6),
@@ -145,56 +146,78 @@ def test_known_models_have_a_price(model, usage, dollars):
     assert costs.cost(usage, model) == pytest.approx(dollars)
 
 
-@pytest.mark.parametrize("model", ["llama3.2", "gpt-4o-audio-preview", "ft:gpt-4o:org::id", "", "gpt-99"])
+@pytest.mark.parametrize(
+    "model", ["llama3.2", "gpt-4o-audio-preview", "ft:gpt-4o:org::id", "", "gpt-99", "gpt-4"]
+)
 def test_other_models_have_none(model):
     """Unknown is not free."""
     assert costs.cost(Usage(1, 100, 0, 100), model) is None
 
 
-def test_a_file_of_prices_counts_before_ours(tmp_path):
-    """It adds models and changes those that we know."""
-    path = tmp_path / "prices.json"
-    path.write_text(json.dumps({"models": {"llama3.2": [0, 0, 0], "gpt-4o": [1, 1, 2]}}))
-    used = Usage(1, 1_000_000, 0, 1_000_000)
-    assert costs.cost(used, "llama3.2", prices=path) == 0
-    assert costs.cost(used, "gpt-4o", prices=path) == 3
-    assert costs.cost(used, "gpt-4.1", prices=path) == 10
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"models": []}',
-        '{"models": {"m": 3}}',
-        '{"models": {"m": [1, 2]}}',
-        '{"models": {"m": [1, -2, 3]}}',
-        '{"models": {"m": [1, NaN, 3]}}',
-        '{"models": {"m": [1, 1e999, 3]}}',
-        '{"models": {"m": [1, true, 3]}}',
-        '{"models": {"m": ["1", 2, 3]}}',
-        "[" * 100_000,
-        None,
-    ],
-)
-def test_a_file_that_is_no_price_list_is_refused(tmp_path, text):
-    """The error names the file and shows the form."""
-    path = tmp_path / "my\nprices.json"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(ConfigError, match="cannot be read as a price list") as caught:
-        costs.cost(Usage(), "m", prices=path)
-    assert str(caught.value).isprintable()
+def test_a_price_that_is_named_counts_before_ours():
+    """It prices a model that we do not know, and any other."""
+    used = Usage(1, 1_000_000, 500_000, 1_000_000)
+    price = costs.Price(1.0, 0.5, 2.0)
+    assert costs.cost(used, "llama3.2", price=price) == 2.75
+    assert costs.cost(used, "gpt-6-luna", price=price) == 2.75
+    assert costs.cost(used, "gpt-6-luna", price=costs.FREE) == 0
 
 
 def test_our_list_is_dated_and_names_its_source():
     """Prices move: who reads one can see of what day it is."""
-    ours = costs.load_prices()
+    ours = costs.catalog()
     assert len(ours.as_of) == 10
     assert "openai.com" in ours.source
-    for name, price in ours.models.items():
+    for name, listing in ours.models.items():
         assert name == name.lower()
-        assert 0 < price.cached <= price.input
-        assert price.output == 0 or price.output > price.input
+        if price := listing.price:
+            assert 0 < price.cached <= price.input
+            assert price.output == 0 or price.output > price.input
+
+
+def test_the_default_model_is_priced_and_still_there():
+    """A default that OpenAI has shut down by today fails here, before it fails a person."""
+    default = costs.catalog().of(DEFAULT_MODEL)
+    assert default.price is not None
+    assert default.shutdown is None or default.shutdown > dt.datetime.now(dt.UTC).date()
+
+
+def test_a_replacement_is_listed_and_outlives_what_it_replaces():
+    """No advice leads to a model that we know nothing of, or that ends first."""
+    models = costs.catalog().models
+    for listing in models.values():
+        if listing.replacement is not None:
+            assert listing.shutdown is not None
+            after = models[listing.replacement].shutdown
+            assert after is None or after > listing.shutdown
+
+
+@pytest.mark.parametrize(
+    ("model", "day", "warning"),
+    [
+        ("gpt-4o-mini", "2026-11-14", None),
+        (
+            "gpt-4o-mini",
+            "2026-11-15",
+            "will be shut down on 2027-01-14, in 60 days; use gpt-6-luna",
+        ),
+        ("gpt-4o-mini-2024-07-18", "2027-01-13", "on 2027-01-14, in 1 day; use gpt-6-luna"),
+        (
+            "gpt-5-mini",
+            "2026-12-11",
+            "was shut down on 2026-12-11; use gpt-6.1-terra or gpt-6-luna",
+        ),
+        ("gpt-5.1", "2027-03-01", "will be shut down on 2027-04-01, in 31 days; use gpt-6-luna"),
+        ("gpt-6-luna", "2030-01-01", None),
+        ("llama3.2", "2030-01-01", None),
+    ],
+)
+def test_a_model_that_ends_is_warned_of_in_time(model, day, warning):
+    """From 60 days before its last one on, with what to use instead."""
+    shutdown = costs.catalog().of(model).shutdown
+    found = costs.shutdown_warning(model, shutdown, today=dt.date.fromisoformat(day), default=DEFAULT_MODEL)
+    if warning is None:
+        assert found is None
+    else:
+        assert (found or "").startswith(f"PAPERAGENT_MODEL: {model} w")
+        assert (found or "").endswith(warning)

@@ -141,14 +141,14 @@ def test_the_guide_works_from_end_to_end(sample_environ: dict[str, str], tmp_pat
     environ = {**sample_environ, "PAPERAGENT_HOME": str(tmp_path / "library")}
     program = f'paperagent() {{ {shlex.quote(sys.executable)} -m paperagent "$@"; }}\nset -e -o pipefail\n'
     printed: dict[str, str] = {}
-    with ScriptedServer() as server:
+    with ScriptedServer(models=("gpt-6-luna",)) as server:
         server.responder = saying(SHORTER, WRONG)
-        endpoint = {"OPENAI_BASE_URL": server.url, "PAPERAGENT_MODEL": "gpt-4o-mini"}
+        endpoint = {"OPENAI_BASE_URL": server.url, "PAPERAGENT_MODEL": "gpt-6-luna"}
         for section, body in scripts():
             lines = [line for line in body.splitlines() if line.partition("#")[0].strip() not in NOT_RUN]
             done = subprocess.run(
                 ["bash", "-c", program + "\n".join(lines)],
-                env={**environ, **(endpoint if section == "With a model" else {})},
+                env={**environ, **(endpoint if "--endpoint" in body or section == "With a model" else {})},
                 cwd=tmp_path,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -166,3 +166,21 @@ def test_the_guide_works_from_end_to_end(sample_environ: dict[str, str], tmp_pat
     assert "61% of the tokens" in printed["Ask"]
     assert printed["With a model"].count("## Withheld\n   > ~~Tindersift removes 16%") >= 1
     assert (tmp_path / "papers.bib").read_text(encoding="utf-8").count("@misc{") == 32
+
+
+def test_the_guides_python_runs(sample_environ: dict[str, str]) -> None:
+    """Each Python block is a program that works on the sample feed, from an event loop too."""
+    blocks = [body for language, body in _FENCE.findall(GUIDE) if language == "python"]
+    assert any("aask_stream" in body for body in blocks)
+    for body in blocks:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", body],
+            env=sample_environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), body
+        assert "61% of the tokens" in done.stdout
+        assert "22 million" in done.stdout

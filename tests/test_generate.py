@@ -14,6 +14,7 @@ from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, checked, desk, passa
 from paperagent.answer import EMPTY_LIBRARY
 from paperagent.errors import EndpointError
 from paperagent.generate import CONVERSATION_CHARS, MAX_OUTPUT_TOKENS, worth_reading
+from paperagent.llm.chat_model import ChatModel
 from paperagent.store import LocalStore
 from paperagent.testing import (
     CHAT,
@@ -532,12 +533,14 @@ def test_48_leaving_early_closes_the_connection(model: Desk) -> None:
 # --- money ---
 
 
-def test_an_answer_that_could_cost_too_much_is_refused_before_the_call(
-    model: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+GPT_4O = "2.5,10,1.25"
+"""A price, for a model on this machine costs nothing by itself."""
+
+
+def test_an_answer_that_could_cost_too_much_is_refused_before_the_call(model: Desk) -> None:
     """Nothing is sent, and the message says what it could cost."""
-    del monkeypatch
-    answer = model.ask(max_cost=0.0001, model="gpt-4o")
+    model.set(price=GPT_4O)
+    answer = model.ask(max_cost=0.0001)
     assert (answer.status, answer.reason, model.server.history) == ("refused", "over_budget", [])
     assert (answer.usage.calls, answer.usage.cost_usd) == (0, 0.0)
     assert "$0.0001" in answer.answer
@@ -545,27 +548,45 @@ def test_an_answer_that_could_cost_too_much_is_refused_before_the_call(
 
 
 def test_a_limit_without_a_price_is_refused(model: Desk) -> None:
-    """What cannot be priced cannot be kept under a limit."""
+    """What cannot be priced cannot be kept under a limit; the message says how to name the price."""
+    model.set(openai_base_url="http://model.invalid/v1")
     answer = model.ask(max_cost=10.0)
     assert (answer.status, answer.reason, model.server.history) == ("refused", "over_budget", [])
     assert "test-model is not known" in answer.answer
+    assert "set PAPERAGENT_PRICE=INPUT,OUTPUT in US dollars for a million tokens" in answer.answer
 
 
 def test_the_second_call_is_refused_where_the_first_used_the_limit_up(model: Desk) -> None:
     """What the first answered stays; the repair is not made."""
+    model.set(price=GPT_4O)
     costly = {"prompt_tokens": 1_000_000, "completion_tokens": 10}
     model.server.enqueue_answer(reply(GOOD, WRONG), usage=costly)
-    answer = model.ask(unsupported="repair", max_cost=1.0, model="gpt-4o")
+    answer = model.ask(unsupported="repair", max_cost=1.0)
     assert (answer.status, texts(answer), len(model.prompts)) == ("answered", [GOOD[0]], 1)
     assert any(n.startswith("no repair: Not asked") for n in answer.notes)
 
 
-def test_cost_is_known_where_the_price_is(model: Desk) -> None:
-    """Actual usage is priced; for an unknown model the cost is None, not zero."""
-    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
-    model.server.enqueue_answer(reply(GOOD), usage=usage)
+USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+
+
+def test_a_model_on_this_machine_costs_nothing_unless_its_price_is_named(model: Desk) -> None:
+    """Its own name does not price it, even under a limit; `PAPERAGENT_PRICE` does."""
+    model.server.enqueue_answer(reply(GOOD), usage=USAGE)
+    assert model.ask(model="gpt-4o", max_cost=0.0).usage.cost_usd == 0
+    model.set(price=GPT_4O)
+    model.server.enqueue_answer(reply(GOOD), usage=USAGE)
     assert model.ask(model="gpt-4o").usage.cost_usd == pytest.approx(2.5)
-    assert model.ask(reply(GOOD)).usage.cost_usd is None
+
+
+@pytest.mark.parametrize(("name", "dollars"), [("gpt-6-luna", 0.1), ("my-own-model", None)])
+def test_elsewhere_the_price_goes_by_the_name(model: Desk, name: str, dollars: float | None) -> None:
+    """Without a limit an unknown model is asked too, and its cost is None, not zero."""
+    model.set(openai_base_url=None, mode="llm")
+    model.agent._given = ChatModel(name, base_url=model.server.url)
+    model.server.enqueue_answer(reply(GOOD), usage=USAGE)
+    answer = model.ask()
+    assert answer.status == "answered"
+    assert answer.usage.cost_usd == (None if dollars is None else pytest.approx(dollars))
 
 
 # --- conversations ---

@@ -15,6 +15,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,11 +159,11 @@ def test_03_a_connection_that_never_opens_is_given_up(waits, monkeypatch):
 
 
 def test_04_a_server_without_tls_is_not_tried_again(server, waits):
-    """An https address that answers in plain HTTP is a TLS error."""
+    """An https address on this machine that answers in plain HTTP is a TLS error, and http is proposed."""
     model = ChatModel("m", base_url=server.url.replace("http:", "https:"), sleep=waits.append)
     error = failure(model)
     assert (error.kind, waits) == ("tls", [])
-    assert "certificate" in str(error)
+    assert f"the server speaks plain http; set OPENAI_BASE_URL={server.url}" in str(error)
     model.close()
 
 
@@ -199,12 +200,40 @@ def test_05_a_proxy_that_wants_a_login_is_a_configuration_error(server, waits, m
     model.close()
 
 
-def test_06_headers_that_never_come_are_waited_for_twice(model, server, waits, monkeypatch):
-    """The idle limit ends the wait, after one retry."""
-    monkeypatch.setattr(llm, "IDLE_SECONDS", 0.1)
-    server.enqueue(Reply(delay=5), Reply(delay=5), Reply(delay=5))
-    assert failure(model).kind == "timeout"
-    assert (posts(server), len(waits)) == (2, 1)
+def test_06_headers_that_never_come_end_with_the_total_time(server, waits):
+    """The one limit is `PAPERAGENT_TIMEOUT`, which the message names; nothing is left for a retry."""
+    model = ChatModel("m", base_url=server.url, timeout=0.4, sleep=waits.append)
+    server.enqueue(Reply(delay=5))
+    started = time.monotonic()
+    error = failure(model)
+    assert (error.kind, posts(server), waits) == ("timeout", 1, [])
+    assert "raise PAPERAGENT_TIMEOUT" in str(error)
+    assert time.monotonic() - started < 2
+    model.close()
+
+
+def test_06_no_other_limit_ends_the_wait():
+    """Raising the timeout helps whatever the server is silent for; only connecting has a limit of its own."""
+    model = ChatModel("m", base_url="http://127.0.0.1:9/v1", timeout=900)
+    patience = model.endpoint.call(lambda client: client.timeout, model="m")
+    assert (round(patience.read), patience.connect) == (900, 5)
+    model.close()
+
+
+@pytest.mark.parametrize("silence", ["before the headers", "before the first byte", "in the middle"])
+def test_06_a_silent_server_may_take_all_of_the_time(server, waits, silence):
+    """No hidden limit ends the wait for a model that reads a long prompt, or reasons."""
+    model = ChatModel("m", base_url=server.url, timeout=9, sleep=waits.append)
+    whole = stream_reply({"content": ANSWER[:5]}, {"content": ANSWER[5:]})
+    if silence == "before the headers":
+        server.enqueue(replace(whole, delay=0.6))
+    elif silence == "before the first byte":
+        server.enqueue(replace(whole, pieces=[b"".join(whole.pieces)], pause=0.6))
+    else:
+        server.enqueue(replace(whole, pieces=[whole.pieces[0], b"".join(whole.pieces[1:])], pause=0.6))
+    completion = ask(model)
+    assert (completion.text, completion.complete, posts(server), waits) == (ANSWER, True, 1, [])
+    model.close()
 
 
 @pytest.mark.parametrize("pieces", [[b" "] * 400, [b"data: "] * 400])

@@ -22,6 +22,7 @@ from paperagent.errors import (
 
 if TYPE_CHECKING:
     from paperagent.app import PaperAgent, PaperNotFoundError, ask
+    from paperagent.arguments import AskOptions
     from paperagent.types import (
         Answer,
         Citation,
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Answer",
+    "AskOptions",
     "Citation",
     "Claim",
     "ConfigError",
@@ -66,7 +68,7 @@ __all__ = [
     "ask",
 ]
 
-_IN_APP = {"PaperAgent", "PaperNotFoundError", "ask"}
+_IN_APP = {"AskOptions", "PaperAgent", "PaperNotFoundError", "ask"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from paperagent import arguments, conversation, wiring, wiring_digest
-from paperagent.arguments import Day
+from paperagent import arguments, conversation, wiring, wiring_digest, wiring_model
+from paperagent.arguments import AskOptions, Day
 from paperagent.errors import ConfigError, FeedError, InputError, PaperAgentError, visible
 from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Mode, Paper
 
 if TYPE_CHECKING:
     from paperagent.abstention import Thresholds
     from paperagent.answer import Pipeline, Request
-    from paperagent.claims import Policy
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
     from paperagent.embedding.minilm import MiniLM
     from paperagent.embedding.remote import OpenAIEmbedder
     from paperagent.generate import Writer
-    from paperagent.plan import Effort, TextModel
+    from paperagent.plan import TextModel
     from paperagent.store import Health, Shard, Store
 
 EmbedBy = Literal["here", "ray", "batch"]
@@ -248,30 +248,36 @@ class PaperAgent:
         filters = arguments.filters(since, until, category, source)
         return self._answerer().search(text, k=arguments.top_k(k), filters=filters)
 
-    def ask(self, question: str, **options: Any) -> Answer:
+    @arguments.shows_options
+    def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
         """Answer a question from the library; takes the options of `ask_stream`."""
         *_, last = self.ask_stream(question, **options)
         assert last.answer is not None
         return last.answer
 
-    def ask_stream(
-        self,
-        question: str,
-        *,
-        history: Iterable[Any] | None = None,
-        k: int | None = None,
-        since: Day = None,
-        until: Day = None,
-        category: str | None = None,
-        source: str | None = None,
-        mode: Mode | None = None,
-        model: str | None = None,
-        effort: Effort | None = None,
-        max_cost: float | None = None,
-        unsupported: Policy | None = None,
-        judge: bool | None = None,
-        cache: bool | None = None,
-    ) -> Iterator[Event]:
+    @arguments.shows_options
+    async def aask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
+        """Answer a question, like `ask`, while the event loop goes on; cancelling the task ends it."""
+        async with aclosing(self.aask_stream(question, **options)) as events:
+            async for event in events:
+                last = event
+        assert last.answer is not None
+        return last.answer
+
+    @arguments.shows_options
+    def aask_stream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[Event, None]:
+        """Answer a question step by step, like `ask_stream`, for an asyncio event loop.
+
+        The work runs in a thread, of which several may run at once. It begins, and options are checked,
+        with the first event. Closing the generator closes the connection to the model's server.
+        """
+        from paperagent.asynchronous import iterate
+
+        arguments.check_names(options)
+        return iterate(lambda: self.ask_stream(question, **options))
+
+    @arguments.shows_options
+    def ask_stream(self, question: str, **options: Unpack[AskOptions]) -> Iterator[Event]:
         """Answer a question step by step: ``retrieved``, each ``claim``, then ``done`` with the Answer.
 
         ``history`` holds the earlier turns as ``(question, answer)`` pairs, oldest first; ``k``
@@ -289,13 +295,23 @@ class PaperAgent:
             EndpointError: the model's server failed (while iterating); ``hits`` holds what was found.
             StoreError: there is no library, or it is damaged.
         """
-        options = wiring.PlanOptions(effort, max_cost, unsupported, judge, cache)
-        arguments.check_llm_options(model, effort, max_cost, unsupported)
-        with_model = self._answers_with_model(arguments.answer_mode(mode))
-        request = self._request(question, history, k, arguments.filters(since, until, category, source))
+        arguments.check_names(options)
+        plan = wiring.PlanOptions(
+            options.get("effort"),
+            options.get("max_cost"),
+            options.get("unsupported"),
+            options.get("judge"),
+            options.get("cache"),
+        )
+        arguments.check_llm_options(options.get("model"), plan.effort, plan.max_cost, plan.unsupported)
+        with_model = self._answers_with_model(arguments.answer_mode(options.get("mode")))
+        filters = arguments.filters(
+            options.get("since"), options.get("until"), options.get("category"), options.get("source")
+        )
+        request = self._request(question, options.get("history"), options.get("k"), filters)
         pipeline = self._answerer()
         request = replace(request, notes=(*request.notes, *self._say_once()))
-        return (self._writer(model, options) if with_model else pipeline).stream(request)
+        return (self._writer(options.get("model"), plan) if with_model else pipeline).stream(request)
 
     # --- overviews ---
 
@@ -409,7 +425,9 @@ class PaperAgent:
         return True
 
     def warm(self) -> None:
-        """Load the libraries and models that the first question needs; nothing is asked and nothing sent.
+        """Load the libraries and models that the first question needs; no question is asked.
+
+        A server of one's own is asked for its models, once, where none is named.
 
         Worth it in a thread of its own where a person may press Ctrl-C: an import that is cut
         off half way leaves a library unusable for the rest of the process.
@@ -420,7 +438,7 @@ class PaperAgent:
         answerer = self._answerer()
         if self._answers_with_model(None):
             self._writer(None, wiring.PlanOptions())
-            wiring.load_client(self.settings)
+            wiring_model.load_client(self.settings)
         if not self.settings.embedder.startswith("openai:"):  # which would be asked for a vector
             answerer.search("warm", k=1, filters=Filters())
 
@@ -563,15 +581,16 @@ class PaperAgent:
         with self._lock:
             name = model or self.settings.model or ""
             if name not in self._endpoints:
-                self._endpoints[name] = wiring.open_model(self.settings, model)
+                self._endpoints[name] = wiring_model.open_model(self.settings, model)
             return self._endpoints[name]
 
 
-def ask(question: str, **options: Any) -> Answer:
+@arguments.shows_options
+def ask(question: str, **options: Unpack[AskOptions]) -> Answer:
     """Answer a question from the default library (``PAPERAGENT_HOME``), with settings from the environment.
 
-    Takes the options of `PaperAgent.ask_stream`. Synchronous; safe in threads and inside a
-    running event loop. The library is opened once and kept for later calls.
+    Takes the options of `PaperAgent.ask_stream`, which explains them. Synchronous; safe in threads and
+    inside a running event loop. The library is opened once and kept for later calls.
     """
     return _default_agent().ask(question, **options)
 

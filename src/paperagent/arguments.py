@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
+import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from paperagent.errors import InputError, visible
 from paperagent.types import Filters, Mode
 
 if TYPE_CHECKING:
+    from paperagent.claims import Policy
+    from paperagent.plan import Effort
     from paperagent.store.shard import Shard
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 Day = dt.date | str | None
 """A day, ``YYYY-MM-DD``, an aware datetime (its UTC day counts), or none."""
@@ -23,6 +29,63 @@ _ACL = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 """An id of the ACL Anthology, bare or as an address: ``2024.acl-long.1``, ``P19-1001``."""
+
+
+class AskOptions(TypedDict, total=False):
+    """The options of a question. Each may be left out; None leaves it to the settings."""
+
+    history: Iterable[Any] | None
+    """The earlier turns, oldest first, as ``(question, answer)`` pairs or Answers."""
+    k: int | None
+    """The number of papers retrieved, 1 to 100."""
+    since: Day
+    """Only papers of this day or later."""
+    until: Day
+    """Only papers of this day or earlier."""
+    category: str | None
+    """Only papers of this category, such as ``cs.CL``, or archive, such as ``cs``."""
+    source: str | None
+    """Only papers that this feed held, such as ``daily-papers``."""
+    mode: Mode | None
+    """``extractive`` quotes sentences, ``llm`` has a model write."""
+    model: str | None
+    """The model that writes."""
+    effort: Effort | None
+    """``fast`` forbids a second search, ``deep`` cuts the question into searches first."""
+    max_cost: float | None
+    """US dollars; a call that could cost more is refused."""
+    unsupported: Policy | None
+    """What happens to claims that fail their check: ``withhold``, ``mark`` or ``repair``."""
+    judge: bool | None
+    """Whether the model gives a second opinion on each claim."""
+    cache: bool | None
+    """Whether an earlier reply to the same call is used again."""
+
+
+class UnknownOptionError(InputError, TypeError):
+    """An option of a question that does not exist."""
+
+
+def check_names(options: Mapping[str, object]) -> None:
+    """Refuse an option that is none of `AskOptions`; the nearest one is named."""
+    known = list(AskOptions.__annotations__)
+    for name in options:
+        if name not in known:
+            close = " or ".join(f"'{other}'" for other in difflib.get_close_matches(name, known, n=2))
+            hint = f"did you mean {close}?" if close else f"options: {', '.join(known)}"
+            raise UnknownOptionError(f"ask: unknown option '{visible(name, limit=40)}'; {hint}")
+
+
+def shows_options(function: _Function) -> _Function:
+    """Let `help` show each option of `AskOptions` where ``function`` takes them as ``**options``."""
+    signature = inspect.signature(function)
+    *named, _ = signature.parameters.values()
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind.__forward_arg__)
+        for name, kind in AskOptions.__annotations__.items()
+    ]
+    function.__signature__ = signature.replace(parameters=[*named, *options])  # type: ignore[attr-defined]
+    return function
 
 
 def home(home: str | Path | None) -> Path | None:

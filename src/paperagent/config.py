@@ -61,7 +61,22 @@ class Settings(BaseSettings):
     mode: Annotated[Literal["extractive", "llm"] | None, _text(parse.choice("extractive", "llm"))] = Field(
         None, description="extractive or llm (default: llm when an endpoint is set)"
     )
-    model: Annotated[str | None, _text(parse.text)] = Field(None, description="the model that writes answers")
+    openai_api_key: Annotated[SecretStr | None, _text(parse.api_key)] = Field(
+        None, validation_alias="OPENAI_API_KEY", description="the endpoint's key (secret)"
+    )
+    openai_base_url: Annotated[str | None, _text(parse.base_url)] = Field(
+        None,
+        validation_alias="OPENAI_BASE_URL",
+        description="any OpenAI-compatible server, http(s)://HOST/v1",
+    )
+    model: Annotated[str | None, _text(parse.text)] = Field(
+        None,
+        description="the model that writes answers (default: gpt-6-luna, or the only one of your server)",
+    )
+    price: Annotated[str | None, _text(parse.price)] = Field(
+        None,
+        description="what the model costs: US dollars for a million tokens of input,output[,cached input]",
+    )
     embedder: Annotated[str, _text(parse.embedder)] = Field(
         "minilm", description="minilm, minilm-fp32, openai:MODEL or none (words alone)"
     )
@@ -76,7 +91,8 @@ class Settings(BaseSettings):
         10, description="papers retrieved for a question, 1..100"
     )
     timeout: Annotated[float, _text(parse.number(0, 3600, above=True))] = Field(
-        60.0, description="seconds that one answer may take at the endpoint"
+        default_factory=lambda values: 300.0 if _is_local(values.get("openai_base_url")) else 60.0,
+        description="seconds that one answer may take at the endpoint (default: 60; 300 on this machine)",
     )
     max_cost_per_answer: Annotated[float | None, _text(parse.number(0, 1000))] = Field(
         None, description="US dollars that one answer may cost (default: no limit)"
@@ -157,14 +173,6 @@ class Settings(BaseSettings):
     allow_insecure: Annotated[bool, _text(parse.flag)] = Field(
         False, description="send the key over http:// to another machine (true or false)"
     )
-    openai_api_key: Annotated[SecretStr | None, _text(parse.api_key)] = Field(
-        None, validation_alias="OPENAI_API_KEY", description="the endpoint's key (secret)"
-    )
-    openai_base_url: Annotated[str | None, _text(parse.base_url)] = Field(
-        None,
-        validation_alias="OPENAI_BASE_URL",
-        description="any OpenAI-compatible server, http(s)://HOST/v1",
-    )
 
     _where: dict[str, str] = PrivateAttr(default_factory=dict)
     _warnings: tuple[str, ...] = PrivateAttr(default=())
@@ -187,6 +195,19 @@ class Settings(BaseSettings):
     def answer_mode(self) -> Literal["extractive", "llm"]:
         """The mode in force: as set, else llm where an endpoint is set."""
         return self.mode or ("llm" if self.openai_api_key or self.openai_base_url else "extractive")
+
+    @property
+    def local_endpoint(self) -> bool:
+        """Whether the model's server is on this machine."""
+        return _is_local(self.openai_base_url)
+
+    @property
+    def prices(self) -> tuple[float, float, float] | None:
+        """The model's price as set: input, cached input, output."""
+        if self.price is None:
+            return None
+        fresh, output, *cached = map(float, self.price.split(","))
+        return fresh, (cached or [fresh])[0], output
 
     @property
     def feed_bases(self) -> dict[str, str]:
@@ -238,7 +259,9 @@ def load(env_file: Path | None = None, **overrides: Any) -> Settings:
         values: dict[str, Any] = {_FILE: file.values, **given}
         settings = Settings(**values)
     except ValidationError as error:
-        problems += [_problem(e, where) for e in error.errors(include_input=False, include_url=False)]
+        faults = error.errors(include_input=False, include_url=False)
+        # A default that depends on other settings is not made where one of them is wrong.
+        problems += [_problem(e, where) for e in faults if e["type"] != "default_factory_not_called"]
         raise _all(problems) from None
     problems += _contradictions(settings)
     if problems:
@@ -333,6 +356,10 @@ def _feed_contradictions(settings: Settings) -> list[str]:
         for name, url in settings.feed_bases.items()
         if (fault := parse.not_public(url))
     ]
+
+
+def _is_local(url: str | None) -> bool:
+    return parse.is_loopback(urlsplit(url or "").hostname or "")
 
 
 def _key_in_clear(settings: Settings) -> bool:

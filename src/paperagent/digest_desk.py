@@ -184,9 +184,9 @@ class DigestDesk:
             return None
         if not (settings.openai_api_key or settings.openai_base_url):
             raise ConfigError("mode: llm needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL")
-        from paperagent import wiring_digest
+        from paperagent import wiring_digest, wiring_model
 
-        endpoint = wiring.open_model(settings, model)
+        endpoint = wiring_model.open_model(settings, model)
         return wiring_digest.hand(settings, store, endpoint, max_cost=max_cost)
 
     def _press(self, period: Period, store: Store, hand: Hand | None = None) -> LocalPress:

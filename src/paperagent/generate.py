@@ -27,7 +27,7 @@ from paperagent.answer import (
 from paperagent.claims import Checked, Ledger, plain
 from paperagent.errors import EndpointError
 from paperagent.passages import Passages
-from paperagent.plan import Completion, Pieces, Plan, TextModel
+from paperagent.plan import NAME_THE_PRICE, Completion, Pieces, Plan, TextModel
 from paperagent.reply import JUDGE_SCHEMA, SCHEMA, Reader, Reply, WrittenClaim, parse, parse_labels
 from paperagent.retrieve import query_stems
 from paperagent.suspicion import asks, gives_orders
@@ -329,7 +329,7 @@ class _Session:
         if price is None or self.usage.cost_usd is None:
             raise _OverBudgetError(
                 f"Not asked: the price of {plain(self.model.model)} is not known, so it cannot be kept "
-                f"under ${self.plan.max_cost:g}; leave out the limit or name the price."
+                f"under ${self.plan.max_cost:g}; leave out the limit, or {NAME_THE_PRICE}."
             )
         if self.usage.cost_usd + price > self.plan.max_cost:
             raise _OverBudgetError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from paperagent import __version__
 from paperagent.errors import ConfigError, PaperAgentError, visible
@@ -18,6 +18,8 @@ from paperagent.types import Answer, Hit, Paper
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
+
+    from paperagent.arguments import AskOptions
 
 INSTRUCTIONS = (
     "A library of abstracts of scientific papers. `search` finds papers, `ask` answers a question with "
@@ -39,7 +41,7 @@ class Agent(Protocol):
         """Return papers for a query, best first."""
         ...
 
-    def ask(self, question: str, **options: Any) -> Answer:
+    def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
         """Return a cited answer."""
         ...
 
@@ -145,8 +147,9 @@ def _tools(agent: Agent, mode: str | None, masked: Callable[[str], str]) -> tupl
 
         k is the number of papers to read, 1 to 100; the limits are those of search.
         """
-        limits = {"since": since, "until": until, "category": category, "source": source}
-        return _said(lambda: agent.ask(question, k=k, mode=mode, **limits).to_dict(), masked)
+        options: dict[str, Any] = {"since": since, "until": until, "category": category, "source": source}
+        options |= {"k": k, "mode": mode}
+        return _said(lambda: agent.ask(question, **options).to_dict(), masked)
 
     def get(paper_id: str) -> str:
         """Return one paper whole, as JSON: title, abstract, authors, days, categories, address, ids."""

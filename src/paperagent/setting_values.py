@@ -81,6 +81,21 @@ def number(low: float, high: float, *, above: bool = False) -> Callable[[str], f
     return parse
 
 
+def price(value: str) -> str:
+    """Accept ``INPUT,OUTPUT`` or ``INPUT,OUTPUT,CACHED``, in US dollars for a million tokens."""
+    parts = text(value).split(",")
+    try:
+        dollars = [float(part) for part in parts]
+    except ValueError:
+        dollars = []
+    if len(dollars) not in (2, 3) or not all(0 <= amount < 1e6 for amount in dollars):
+        raise ValueError(
+            "must be INPUT,OUTPUT or INPUT,OUTPUT,CACHED in US dollars for a million tokens, "
+            f"such as 0.1,0.5,0.01; got {_shown(value)}"
+        )
+    return ",".join(f"{amount:.12g}" for amount in dollars)
+
+
 def flag(value: str) -> bool:
     """Accept true/false, yes/no, on/off, 1/0."""
     lowered = text(value).lower()
@@ -139,10 +154,26 @@ def api_key(value: str) -> str:
 
 def base_url(value: str) -> str:
     """Accept the base of an OpenAI-compatible server, such as ``http://localhost:8080/v1``."""
+    if "://" not in text(value):
+        raise ValueError(f"the scheme must be http or https; write {_with_scheme(value.strip())}")
     parts = _web_address(value)
     if parts.path.rstrip("/").endswith(_ENDPOINT_PATHS):
         raise ValueError("is the address of one call; give the base (…/v1)")
     return parts.geturl().rstrip("/")
+
+
+def _with_scheme(value: str) -> str:
+    """Return an address that lacks its scheme as it was probably meant: http on this machine or network."""
+    if re.search(r"[@?#\s]|:/", value):  # may hold a secret
+        return "https://HOST/…"
+    parts = _split(f"//{value.removeprefix('//')}")
+    host = (parts.hostname or "").rstrip(".")
+    near = is_loopback(host) or host.endswith(".local") or "." not in host
+    with suppress(ValueError):
+        near = ipaddress.ip_address(host).is_private
+    return visible(
+        f"{'http' if near else 'https'}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}", limit=80
+    )
 
 
 def web_url(value: str) -> str:

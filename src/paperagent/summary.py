@@ -134,7 +134,7 @@ def _written(paper: Paper, by: OneByModel) -> tuple[list[Said], Usage, tuple[str
     messages = by.prompt.fill(fence=passages.fence, passages=passages.text())
     call = Call(messages, SCHEMA, "summary", _REPLY_TOKENS)
     if not by.budget.allows_call(by.model, call):
-        return [], Usage(), ("quoted instead of written: the call could pass the limit on cost",)
+        return [], Usage(), (f"quoted instead of written: {by.budget.refusal()}",)
     made = make(by.model, call, lambda text: read_object(text, "sentences"))
     usage = priced(made.usage, by.budget.tariff)
     if made.value is None:

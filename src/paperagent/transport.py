@@ -1,4 +1,4 @@
-"""Retries and limits of a request: what may be tried again, for how long, and how much is read."""
+"""Retries, limits and cancellation of a request: what is tried again, for how long, how much is read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,15 @@ class TransientError(Exception):
         """Attempts that this fault is worth, the first included."""
 
 
-def retrying(*, timeout: float, sleep: Callable[[float], None]) -> tenacity.Retrying:
+def retrying(
+    *, timeout: float, sleep: Callable[[float], None], attempts: int = ATTEMPTS
+) -> tenacity.Retrying:
     """Return the one retry layer: a function runs again while it raises `TransientError` and time is left."""
     import tenacity
 
     in_time = tenacity.stop_before_delay(timeout)
     return tenacity.Retrying(
-        stop=lambda state: state.attempt_number >= _fault(state).tries or in_time(state),
+        stop=lambda state: state.attempt_number >= min(_fault(state).tries, attempts) or in_time(state),
         wait=_pause,
         retry=tenacity.retry_if_exception_type(TransientError),
         sleep=sleep,
@@ -147,12 +150,109 @@ class Bounded:
 
     def _ring(self) -> None:
         self._cut = True
-        with contextlib.suppress(OSError):  # closed in the meantime
-            # The plain socket's method: an encrypted one would first say goodbye, from this thread.
-            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+        _cut(self._connection)
 
     def close(self) -> None:
         """Close the stream below."""
         if self._alarm is not None:
             self._alarm.cancel()
         self._stream.close()
+
+
+class Cancelled(BaseException):
+    """Another thread cancelled what this one does; no handler of errors may catch it."""
+
+
+class Cancellation:
+    """Lets another thread end what this one waits for: a reply, or the pause before another attempt.
+
+    A thread that runs inside `active` may be ended by `cancel`: its requests raise `Cancelled`
+    and their connection is closed.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+        self._connection: Any = None
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Make this the cancellation of the thread that runs the block."""
+        token = _CANCELLATION.set(self)
+        try:
+            yield
+        finally:
+            _CANCELLATION.reset(token)
+
+    def cancel(self) -> None:
+        """Cancel the work; may be called from any thread, and again."""
+        with self._lock:
+            self._cancelled.set()
+            if self._connection is not None:
+                _cut(self._connection)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled.is_set()
+
+    @contextlib.contextmanager
+    def waiting(self, connection: Any) -> Iterator[None]:
+        """Wait for ``connection`` inside the block; or raise `Cancelled` as soon as `cancel` is called."""
+        self._hold(connection)
+        try:
+            yield
+        finally:
+            self._hold(None)
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, or raise `Cancelled` as soon as `cancel` is called."""
+        if self._cancelled.wait(seconds):
+            raise Cancelled
+
+    def _hold(self, connection: Any) -> None:
+        with self._lock:
+            self._connection = connection
+            if self.cancelled:
+                raise Cancelled
+
+
+_CANCELLATION: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
+
+
+def pausing(sleep: Callable[[float], None]) -> Callable[[float], None]:
+    """Return ``sleep``, or what the cancellation of this thread can end."""
+    cancellation = _CANCELLATION.get()
+    return sleep if cancellation is None else cancellation.pause
+
+
+def cancellable(request: Any) -> None:
+    """Let the thread's `Cancellation` end the wait for the reply to ``request``: an event hook of httpx.
+
+    A connection is shared by the requests of many threads, one after another, and httpcore tells of it
+    only when it is made: from then on each read says on which connection its thread waits.
+    """
+    request.extensions["trace"] = _watch
+
+
+def _watch(event: str, info: dict[str, Any]) -> None:
+    if not event.endswith(("connect_tcp.complete", "start_tls.complete")):
+        return
+    stream = info["return_value"]
+    read = stream.read
+
+    def watched(max_bytes: int, timeout: float | None = None) -> bytes:
+        cancellation = _CANCELLATION.get()
+        if cancellation is None:
+            return bytes(read(max_bytes, timeout))
+        with cancellation.waiting(stream.get_extra_info("socket")):
+            return bytes(read(max_bytes, timeout))
+
+    stream.read = watched
+
+
+def _cut(connection: Any) -> None:
+    """Shut a connection down, so that a thread that waits for it wakes up."""
+    with contextlib.suppress(OSError):  # closed in the meantime
+        # The plain socket's method: an encrypted one would first say goodbye, from this thread.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""From settings to adapters: which models to load, and what an answer by a model is made with."""
+"""From settings to adapters: which store and embedder to open, and what an answer by a model is made with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from paperagent import wiring_model
 from paperagent.errors import ConfigError, StoreError, visible
 
 if TYPE_CHECKING:
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
     from paperagent.embedding.minilm import MiniLM, Precision
     from paperagent.embedding.remote import OpenAIEmbedder
     from paperagent.generate import Writer
-    from paperagent.plan import Effort, Plan, Tariff, TextModel
+    from paperagent.plan import Effort, Plan, TextModel
     from paperagent.store import Shard, Store
 
-DEFAULT_MODEL = "gpt-4o-mini"
-"""What answers on OpenAI's own endpoint where no model is named."""
 CACHE_FILE = "answers.db"
 _NO_MODEL = "no embedding model found, so searching by words alone; run `paperagent models pull`"
 
@@ -185,46 +184,6 @@ def require_same_space(store: Store, embedder_id: str) -> None:
         )
 
 
-def model_name(settings: Settings) -> str | None:
-    """Return the model that answers by these settings; None where answers are quoted without one.
-
-    Empty where a server of one's own is set, but no model.
-    """
-    if settings.answer_mode == "extractive":
-        return None
-    return settings.model or ("" if settings.openai_base_url else DEFAULT_MODEL)
-
-
-def open_model(settings: Settings, model: str | None) -> TextModel:
-    """Return the chat model that the settings, or the question, name.
-
-    Raises:
-        ConfigError: a server of one's own without a model named.
-    """
-    from paperagent.llm.chat_model import ChatModel
-
-    name = model or settings.model
-    if name is None and settings.openai_base_url:
-        raise ConfigError("PAPERAGENT_MODEL: not set; name a model that the server at OPENAI_BASE_URL offers")
-    key = settings.openai_api_key
-    return ChatModel(
-        name or DEFAULT_MODEL,
-        api_key=key.get_secret_value() if key else None,
-        base_url=settings.openai_base_url,
-        timeout=settings.timeout,
-        reasoning_effort=settings.reasoning_effort,
-    )
-
-
-def load_client(settings: Settings) -> None:
-    """Import what calls and prices a model, whole."""
-    from paperagent.llm import client as llm
-    from paperagent.llm import costs
-
-    llm.load()
-    costs.estimate_tokens([""], model_name(settings) or "")
-
-
 def writer(
     settings: Settings, store: Store, pipeline: Pipeline, model: TextModel, options: PlanOptions
 ) -> Writer:
@@ -256,7 +215,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
         repair=prompts.load("repair", folder),
         judge=prompts.load("judge", folder),
         check=check,
-        tariff=replace(tariff(model.model), thinking=model.thinking_tokens),
+        tariff=replace(wiring_model.tariff(settings, model.model), thinking=model.thinking_tokens),
         salt=salt(store),
         today=dt.datetime.now(dt.UTC).date().isoformat(),
         policy=options.unsupported or settings.unsupported,
@@ -281,16 +240,6 @@ def remembering(
         store.home / CACHE_FILE,
         endpoint=settings.openai_base_url,
         effort=settings.reasoning_effort,
-    )
-
-
-def tariff(model: str) -> Tariff:
-    """Return how calls of ``model`` are counted and priced."""
-    from paperagent.llm import costs
-    from paperagent.plan import Tariff
-
-    return Tariff(
-        tokens=lambda texts: costs.estimate_tokens(texts, model), price=lambda usage: costs.cost(usage, model)
     )
 
 

@@ -61,7 +61,7 @@ def digest_model(settings: Settings, given: Hand) -> Model:
     """
     from paperagent import prompts
     from paperagent.digest.budget import Budget
-    from paperagent.digest.drafting import Drafter, ThemePlan
+    from paperagent.digest.drafting import AT_ONCE, Drafter, ThemePlan
     from paperagent.digest.write import Model
     from paperagent.generate import Writer as AnswerWriter
 
@@ -74,7 +74,8 @@ def digest_model(settings: Settings, given: Hand) -> Model:
     def answerer(pipeline: Pipeline, left: float | None) -> Answerer:
         return AnswerWriter(pipeline, given.model, replace(plan, max_cost=left))
 
-    return Model(Drafter(given.model, theme, budget), budget, answerer)
+    drafter = Drafter(given.model, theme, budget, at_once=1 if settings.local_endpoint else AT_ONCE)
+    return Model(drafter, budget, answerer)
 
 
 def summary_model(settings: Settings, given: Hand) -> OneByModel:

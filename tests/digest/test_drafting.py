@@ -211,12 +211,20 @@ def test_a_cut_reply_is_not_shown(model: Desk) -> None:
     assert any("ended before it was whole" in n for n in found.notes)
 
 
-def test_a_limit_of_nothing_calls_nothing(model: Desk) -> None:
-    """A call of unknown price is refused under a limit, before it is made."""
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"price": "0.1,0.5"}, "the call could pass the limit on cost"),
+        ({"openai_base_url": "http://model.invalid/v1"}, "limit on cost can be kept; set PAPERAGENT_PRICE="),
+    ],
+)
+def test_a_limit_of_nothing_calls_nothing(model: Desk, settings: dict[str, str], why: str) -> None:
+    """A call that costs anything, or nobody knows what, is refused before it is made; the issue says why."""
+    model.set(**settings)
     found = issue(model, max_cost=0.0)
     assert model.requests == []
     assert set(supports(found)) == {"quoted"}
-    assert any("limit on cost" in n for n in found.notes)
+    assert any(why in n for n in found.notes)
 
 
 def test_the_same_issue_again_costs_nothing(model: Desk) -> None:
@@ -323,23 +331,36 @@ def test_an_estimate_calls_nothing_and_bounds_the_bill(model: Desk) -> None:
     assert made.estimate([]) == Usage()
 
 
-def test_calls_are_made_at_the_same_time(model: Desk) -> None:
-    """Four at once, not one after another, and never more."""
-    now, most, lock = 0, 0, threading.Lock()
+class Busy:
+    """Plays a model that takes its time; counts the calls that it is given at the same time."""
 
-    def slow(request: Request) -> Any:
-        nonlocal now, most
-        with lock:
-            now += 1
-            most = max(most, now)
+    def __init__(self) -> None:
+        self._now, self._lock = 0, threading.Lock()
+        self.most = 0
+
+    def __call__(self, request: Request) -> Any:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
         time.sleep(0.15)
-        with lock:
-            now -= 1
+        with self._lock:
+            self._now -= 1
         return honest(request)
 
-    model.server.responder = slow
+
+def test_calls_are_made_at_the_same_time(model: Desk) -> None:
+    """Four at once, not one after another, and never more."""
+    busy = model.server.responder = Busy()
     drafter(model).draft([group(f"t{i}", [p]) for i, p in enumerate(sample(8))])
-    assert most == 4
+    assert busy.most == 4
+
+
+def test_a_server_on_this_machine_gets_one_call_at_a_time(model: Desk) -> None:
+    """Its processor would only be shared; elsewhere a server takes several."""
+    busy = model.server.responder = Busy()
+    found = issue(model, max_items=12)
+    assert len(model.requests) > 1
+    assert (busy.most, found.mode) == (1, "llm")
 
 
 def test_a_model_that_is_down_is_given_up(model: Desk) -> None:

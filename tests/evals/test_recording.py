@@ -18,7 +18,7 @@ from paperagent.evals.recording import Recorder, Replayer, pointers, pointing_an
 from paperagent.evals.rows import Call, Row
 from paperagent.evals.runs import Setup
 from paperagent.testing import CHAT, error_reply
-from paperagent.wiring import open_model
+from paperagent.wiring_model import open_model
 from sample_library import home
 
 CASES = [

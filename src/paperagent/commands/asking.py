@@ -106,7 +106,7 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
     from paperagent.evals.feedback import FEEDBACK_FILE
     from paperagent.layout import Block, counted
     from paperagent.readers import terminal_restored
-    from paperagent.wiring import model_name
+    from paperagent.wiring_model import model_name
 
     within = limits(given)
     options = {"k": given["top_k"], "effort": given["effort"], **within}

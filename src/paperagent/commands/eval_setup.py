@@ -100,7 +100,7 @@ def _source(asked: Asked, settings: Settings, given: dict[str, Any]) -> _Source:
     from paperagent.evals import rows
     from paperagent.evals.recording import Recorder, Replayer
     from paperagent.evals.runs import RETRIEVAL
-    from paperagent.wiring import open_model
+    from paperagent.wiring_model import open_model
 
     if given["replay"] is not None:
         earlier, kept = rows.load(given["replay"])

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from paperagent.commands.options import Day, Folder, as_json, common
-from paperagent.commands.session import Session, progress_bar, show
+from paperagent.commands.session import Session, progress_bar, show, warn_of_shutdown
 from paperagent.errors import PaperAgentError, StoreError
 from paperagent.layout import Block, counted, row_blocks
 from paperagent.types import FeedReport, IngestReport
@@ -129,13 +129,27 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Rebuild what is not sound.")
+@click.option(
+    "--endpoint",
+    is_flag=True,
+    help="Look at the model's server instead: its models, price and speed, and the timeout that it "
+    "needs. Makes one small call, which is paid where calls are (below $0.001 with the default model).",
+)
 @as_json
 @common
 @click.pass_context
-def doctor(ctx: click.Context, *, repair: bool, as_json: bool) -> None:
+def doctor(ctx: click.Context, *, repair: bool, endpoint: bool, as_json: bool) -> None:
     """Prove that every paper is reachable in every index; exit 5 where one is not."""
+    if endpoint:
+        if repair:
+            raise click.UsageError("--endpoint and --repair: cannot combine; give one of them")
+        from paperagent.commands.endpoint import check_endpoint
+
+        check_endpoint(ctx.obj, as_json=as_json)
+        return
     with ctx.obj.agent() as agent:
         health = agent.doctor(repair=repair)
+        warn_of_shutdown(agent.settings)
     blocks = [
         Block("row", check.name, marker="ok  " if check.ok else "FAIL", detail=detail, tight=True)
         for check in health.checks

@@ -63,6 +63,14 @@ def warn(message: str) -> None:
     sys.stderr.write(f"paperagent: warning: {message}\n")
 
 
+def warn_of_shutdown(settings: Settings) -> None:
+    """Warn if the model of the settings is shut down, or will be soon."""
+    from paperagent import arguments, wiring_model
+
+    if warning := wiring_model.shutdown_warning(settings, today=arguments.today()):
+        warn(warning)
+
+
 class Told:
     """Prints the first few warnings about cases and counts the others."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from paperagent.commands.options import as_json, common
-from paperagent.commands.session import Session, progress_bar, show
+from paperagent.commands.session import Session, progress_bar, show, warn_of_shutdown
 from paperagent.layout import Block, row_blocks
 
 
@@ -72,9 +72,11 @@ def config() -> None:
 @click.pass_obj
 def config_show(session: Session, *, as_json: bool) -> None:
     """Print each setting and where it came from: command line, environment, .env or default."""
-    sources = session.settings().sources()
+    settings = session.settings()
+    sources = settings.sources()
     show(
         lambda: {s.key: {"value": s.value or None, "source": s.where} for s in sources},
         row_blocks(((s.key, f"{s.value or '–'} ({s.where})") for s in sources), plain=True),
         as_json=as_json,
     )
+    warn_of_shutdown(settings)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from paperagent.errors import EndpointError
-from paperagent.plan import Completion, Pieces, Tariff, TextModel
+from paperagent.plan import NAME_THE_PRICE, Completion, Pieces, Tariff, TextModel
 from paperagent.types import Usage
 
 T = TypeVar("T")
@@ -48,6 +48,12 @@ class Budget:
     def allows_call(self, model: TextModel, call: Call) -> bool:
         """Tell whether a call may be made now: its reply is at hand, or it fits."""
         return at_hand(model, call) or self.allows(self.bound(call))
+
+    def refusal(self) -> str:
+        """Say why a call is not allowed."""
+        if self.tariff.price(Usage(1, 1_000)) is None:
+            return f"the model's price is not known, so no limit on cost can be kept; {NAME_THE_PRICE}"
+        return "the call could pass the limit on cost"
 
     def account(self, used: Usage) -> Usage:
         """Add what a call used, unpriced, and return it priced."""

@@ -26,7 +26,7 @@ from paperagent.types import Paper, Usage
 
 PAPERS_A_CALL = 10
 AT_ONCE = 4
-"""Calls made at the same time."""
+"""Calls made at the same time; a server on this machine gets one, for it has one processor for all."""
 GIVE_UP = 4
 """Calls failed one after another, after which no more are made: each may take a minute to fail."""
 _TOKENS_A_PAPER, _TOKENS_BESIDES = 120, 250
@@ -99,11 +99,12 @@ class _Planned:
 class Drafter:
     """Has a model write about themes, within a budget."""
 
-    def __init__(self, model: TextModel, plan: ThemePlan, budget: Budget) -> None:
+    def __init__(self, model: TextModel, plan: ThemePlan, budget: Budget, *, at_once: int = AT_ONCE) -> None:
         self.model = model.model
         self._model = model
         self._plan = plan
         self._budget = budget
+        self._at_once = at_once
         self._fault = ""
         self._faults = 0
         """Calls that failed one after another."""
@@ -124,7 +125,7 @@ class Drafter:
         """
         drafts: dict[str, Draft] = {}
         waiting = self._calls(groups)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(self._at_once) as pool:
             while waiting:
                 batch, waiting = self._affordable(waiting)
                 if not batch:
@@ -133,7 +134,9 @@ class Drafter:
                     paid = replace(made, usage=self._budget.account(made.usage))
                     drafts[call.key] = _joined(drafts.get(call.key), paid)
         for call in waiting:
-            drafts[call.key] = _joined(drafts.get(call.key), Draft(note=_OVER_BUDGET))
+            drafts[call.key] = _joined(
+                drafts.get(call.key), Draft(note=f"{QUOTED}: {self._budget.refusal()}")
+            )
         return drafts
 
     # --- calls ---
@@ -225,9 +228,6 @@ def checked_sentence(written: WrittenClaim | None, passages: Passages, check: Ch
         return None
     checked = Ledger(check, "withhold").examine(written, passages)
     return None if checked.fails else Said(checked.claim, checked.citations)
-
-
-_OVER_BUDGET = f"{QUOTED}: the call could pass the limit on cost"
 
 
 def _parts(papers: Sequence[Paper], most: int) -> list[Sequence[Paper]]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from paperagent.abstention import Thresholds
 from paperagent.errors import EvalError
@@ -26,6 +26,9 @@ from paperagent.evals.cases import Case
 from paperagent.evals.curves import Labelled, Point, point, sweep
 from paperagent.evals.tables import Table, number
 from paperagent.types import Answer
+
+if TYPE_CHECKING:
+    from paperagent.arguments import AskOptions
 
 FEWEST = 10
 """Cases of each side without which nothing can be chosen."""
@@ -37,7 +40,7 @@ Progress = Callable[[str, int, int | None], None]
 class Agent(Protocol):
     """What is asked."""
 
-    def ask(self, question: str, **options: Any) -> Answer:
+    def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
         """Answer a question."""
         ...
 

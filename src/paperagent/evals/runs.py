@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from paperagent.errors import (
     ConfigError,
@@ -39,6 +39,9 @@ from paperagent.evals.rows import (
 from paperagent.evals.survey import Survey, survey
 from paperagent.types import Answer, Hit, Paper
 
+if TYPE_CHECKING:
+    from paperagent.arguments import AskOptions
+
 Progress = Callable[[str, int, int | None], None]
 RETRIEVAL = "retrieval"
 
@@ -46,7 +49,7 @@ RETRIEVAL = "retrieval"
 class Agent(Protocol):
     """What a run needs of `PaperAgent`."""
 
-    def ask(self, question: str, **options: Any) -> Answer:
+    def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
         """Answer a question."""
         ...
 
@@ -255,7 +258,12 @@ class Asker:
         if self.setup.mode == RETRIEVAL:
             hits = tuple(self.agent.search(case.question, k=k))
             return Answer(case.question, "abstained", NOT_ASKED, "", hits=hits), None
-        options = {"history": list(case.history), "k": k, "mode": self.setup.mode, "cache": False}
+        options: dict[str, Any] = {
+            "history": list(case.history),
+            "k": k,
+            "mode": self.setup.mode,
+            "cache": False,
+        }
         with self.setup.tape.hearing(case.id) if self.setup.tape else nullcontext() as heard:
             answer = self.agent.ask(case.question, **options, **self.setup.options)
         return answer, None if heard is None else tuple(heard)

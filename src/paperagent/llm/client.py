@@ -10,8 +10,9 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from threading import Lock, local
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from paperagent.errors import ConfigError, visible
 from paperagent.llm.endpoint import (
@@ -23,11 +24,14 @@ from paperagent.llm.endpoint import (
 )
 from paperagent.llm.refusals import EMBEDDER, Said, status_kind
 from paperagent.transport import (
+    ATTEMPTS,
     MAX_REPLY_BYTES,
     Bounded,
     TooLargeError,
     TooSlowError,
     TransientError,
+    cancellable,
+    pausing,
     retry_after,
     retrying,
 )
@@ -35,7 +39,8 @@ from paperagent.transport import (
 if TYPE_CHECKING:
     import openai
 
-CONNECT_SECONDS, IDLE_SECONDS, LIST_SECONDS = 5.0, 60.0, 5.0
+CONNECT_SECONDS, LIST_SECONDS, HINT_SECONDS = 5.0, 15.0, 5.0
+"""For a connection; for the list of models, with retries; for that list in an error message."""
 _T = TypeVar("_T")
 
 
@@ -47,6 +52,14 @@ def load() -> None:
 def unread(resource: Any, **request: Any) -> Any:
     """Send ``request`` to one of the client's resources; return the response, whose body is not read yet."""
     return resource.with_streaming_response.create(**request).__enter__().http_response
+
+
+class Served(NamedTuple):
+    """One model that a server offers."""
+
+    name: str
+    shutdown: str | None = None
+    """The day on which it is shut down, where the server says so: OpenAI's does."""
 
 
 class Endpoint:
@@ -62,6 +75,8 @@ class Endpoint:
         setting: str = EMBEDDER,
     ) -> None:
         self.address = address
+        self.attempts = ATTEMPTS
+        """Attempts that a call is worth at most."""
         self._timeout = timeout
         self._given_client = http_client
         self._sleep = sleep
@@ -82,12 +97,33 @@ class Endpoint:
             ConfigError: a proxy stands in the way.
         """
         self._now.deadline = self.deadline() if deadline is None else deadline
-        again = retrying(timeout=max(self._now.deadline - time.monotonic(), 0.0), sleep=self._sleep)
+        left = max(self._now.deadline - time.monotonic(), 0.0)
+        again = retrying(timeout=left, sleep=pausing(self._sleep), attempts=self.attempts)
         try:
             result: _T = again(self._once, function, model)
         except TransientError as fault:
             raise fault.error from None
         return result
+
+    def models(self) -> list[Served]:
+        """Return the models that the server offers, in its order.
+
+        Raises:
+            EndpointError: it does not list them, or it failed.
+            ConfigError: a proxy stands in the way.
+        """
+
+        def ask(client: openai.OpenAI) -> dict[str, Any]:
+            with closing(client.models.with_streaming_response.list().__enter__().http_response) as response:
+                return self.parse(response)
+
+        load()  # takes a second or more, which is not the server's
+        listed = self.call(ask, model="", deadline=time.monotonic() + LIST_SECONDS)
+        try:
+            return [Served(str(row["id"]), row.get("shutdown_date")) for row in listed["data"]]
+        except (LookupError, TypeError, AttributeError):
+            fix = "check that OPENAI_BASE_URL ends in /v1"
+            raise self.address.error("sent no list of models", fix, "invalid_reply") from None
 
     def deadline(self) -> float:
         """Return when a call that starts now must be over."""
@@ -124,8 +160,9 @@ class Endpoint:
     def _once(self, function: Callable[[openai.OpenAI], _T], model: str) -> _T:
         import openai
 
+        # The first byte may take all of the time: a model may read its prompt, or reason, for minutes.
         left = max(self._now.deadline - time.monotonic(), 0.001)
-        patience = openai.Timeout(min(IDLE_SECONDS, left), connect=min(CONNECT_SECONDS, left))
+        patience = openai.Timeout(left, connect=min(CONNECT_SECONDS, left))
         try:
             return function(self._client.with_options(timeout=patience))
         except openai.APIStatusError as error:
@@ -148,7 +185,7 @@ class Endpoint:
         client = self._given_client or openai.DefaultHttpxClient(
             # A proxy is no way to a server on this machine, though HTTP_PROXY would be used.
             trust_env=not self.address.is_loopback,
-            event_hooks={"response": [self._guard]},
+            event_hooks={"request": [cancellable], "response": [self._guard]},
         )
         return openai.OpenAI(
             api_key=self.address.key,
@@ -168,7 +205,7 @@ class Endpoint:
         if status == 407:
             return ConfigError(f"proxy: wants a login to reach {self.address.name}; correct HTTPS_PROXY")
         kind, fix = status_kind(status, said, setting=self._setting)
-        if status == 404 and kind != "not_loaded":
+        if status == 404 and model and kind != "not_loaded":
             return self.address.error(*self._not_found(model, words), "not_found", status)
         fault = self.address.error(f"{status}: {words}", fix, kind, status)
         if kind == "rejected" and status in (400, 422) and (names := unsupported(said)):
@@ -194,7 +231,7 @@ class Endpoint:
         import openai
 
         try:
-            raw = self._client.with_options(timeout=LIST_SECONDS).models.with_raw_response.list()
+            raw = self._client.with_options(timeout=HINT_SECONDS).models.with_raw_response.list()
             return [str(row["id"]) for row in json.loads(raw.http_response.content)["data"]]
         except (openai.OpenAIError, ValueError, LookupError, TypeError, RecursionError):
             return []  # the list is a courtesy: the 404 is reported either way
@@ -206,8 +243,15 @@ class Endpoint:
         if "ProxyError" in names:
             return ConfigError(f"proxy: refused the way to {self.address.name}; correct HTTPS_PROXY")
         kind, why, fix, tries = connection_kind(names, text)
+        if kind == "tls" and self.address.is_loopback and any(sign in text.lower() for sign in _PLAIN):
+            why = "the server speaks plain http"
+            fix = f"set OPENAI_BASE_URL={self.address.name.replace('https', 'http', 1)}"
         fault = self.address.error(why, fix, kind)
         return TransientError(fault, tries=tries) if tries > 1 else fault
+
+
+_PLAIN = ("wrong_version_number", "wrong version number", "record layer failure", "http_request")
+"""As OpenSSL says that what answers is not encrypted."""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

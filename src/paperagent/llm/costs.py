@@ -1,4 +1,4 @@
-"""What a call costs: tokens before it, dollars before and after it. Nothing here uses the network.
+"""What a call costs, and how long its model lasts. Nothing here uses the network.
 
 tiktoken fetches its ranks without a timeout, so it is asked only where they lie on the disk
 already, whole; otherwise the count is an estimate from the bytes that errs on the high side.
@@ -6,6 +6,7 @@ already, whole; otherwise the count is an estimate from the bytes that errs on t
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import math
@@ -19,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paperagent.errors import ConfigError, visible
+from paperagent.errors import visible
 
 if TYPE_CHECKING:
     import tiktoken
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 MESSAGE_TOKENS, REPLY_TOKENS = 4, 3
 """What the chat format adds for each message, and once."""
+NOTICE_DAYS = 60
+"""How long before its shutdown date a model is warned of."""
 _URL = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 _RANKS = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
@@ -122,65 +125,79 @@ class Price(NamedTuple):
     cached: float
     output: float
 
+    def cost(self, usage: Usage) -> float:
+        """Return what ``usage`` costs."""
+        cached = min(usage.cached_tokens, usage.input_tokens)
+        fresh = usage.input_tokens - cached
+        return (fresh * self.input + cached * self.cached + usage.output_tokens * self.output) / 1_000_000
+
+
+FREE = Price(0.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """A price list."""
+class Listing:
+    """What is known of one model."""
+
+    price: Price | None = None
+    shutdown: dt.date | None = None
+    """The day from which it no longer answers, where one is announced."""
+    replacement: str | None = None
+    """What OpenAI recommends instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """OpenAI's models by name."""
 
     as_of: str
     source: str
-    models: Mapping[str, Price]
+    models: Mapping[str, Listing]
 
-    def of(self, model: str) -> Price | None:
-        """Return the price of ``model``, also by its dated name; None where it is not listed."""
+    def of(self, model: str) -> Listing:
+        """Return what is known of ``model``, also by its dated name; nothing where it is not listed."""
         name = model.strip().lower()
-        return self.models.get(name) or self.models.get(re.sub(r"-\d{4}-\d\d-\d\d$", "", name))
-
-
-def cost(usage: Usage, model: str, *, prices: Path | None = None) -> float | None:
-    """Return what ``usage`` costs in US dollars; None where the price of ``model`` is not known.
-
-    ``prices`` is a file in the form of ``data/prices.json``; what it lists counts before ours.
-
-    Raises:
-        ConfigError: the file cannot be used.
-    """
-    price = load_prices(prices).of(model)
-    if price is None:
-        return None
-    cached = min(usage.cached_tokens, usage.input_tokens)
-    fresh = usage.input_tokens - cached
-    return (fresh * price.input + cached * price.cached + usage.output_tokens * price.output) / 1_000_000
+        undated = re.sub(r"-\d{4}-\d\d-\d\d$", "", name)
+        return self.models.get(name) or self.models.get(undated) or Listing()
 
 
 @cache
-def load_prices(path: Path | None = None) -> Prices:
-    """Return our price list, or that of ``path`` laid over ours.
+def catalog() -> Catalog:
+    """Return the list of ``data/prices.json``."""
+    data = json.loads(resources.files("paperagent").joinpath("data/prices.json").read_text("utf-8"))
+    models = {name: _listing(row) for name, row in data["models"].items()}
+    return Catalog(data["as_of"], data["source"], models)
 
-    Raises:
-        ConfigError: the file cannot be used.
+
+def _listing(row: Mapping[str, Any]) -> Listing:
+    price, shutdown = row["price"], row.get("shutdown")
+    return Listing(
+        None if price is None else Price(*price),
+        None if shutdown is None else dt.date.fromisoformat(shutdown),
+        row.get("replacement"),
+    )
+
+
+def cost(usage: Usage, model: str, *, price: Price | None = None) -> float | None:
+    """Return what ``usage`` costs in US dollars; None where the price of ``model`` is not known.
+
+    ``price`` counts before the one that we know.
     """
-    ours = _parse(resources.files("paperagent").joinpath("data/prices.json").read_text("utf-8"))
-    if path is None:
-        return ours
-    try:
-        theirs = _parse(path.read_text("utf-8"))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        name = visible(str(path), limit=200)
-        raise ConfigError(
-            f"prices {name}: cannot be read as a price list; give models as "
-            '{"models": {"name": [input, cached, output]}} in USD per million tokens'
-        ) from None
-    return Prices(theirs.as_of, theirs.source, {**ours.models, **theirs.models})
+    price = price or catalog().of(model).price
+    return price.cost(usage) if price else None
 
 
-def _parse(text: str) -> Prices:
-    held = json.loads(text)
-    models = {name.lower(): Price(*map(_dollars, row)) for name, row in held["models"].items()}
-    return Prices(str(held.get("as_of", "")), str(held.get("source", "")), models)
+def shutdown_warning(model: str, shutdown: dt.date | None, *, today: dt.date, default: str) -> str | None:
+    """Return a warning if ``model`` is shut down within `NOTICE_DAYS`, or was.
 
-
-def _dollars(value: Any) -> float:
-    if isinstance(value, bool) or not 0 <= value < math.inf:
-        raise ValueError("no price")
-    return float(value)
+    It names what OpenAI recommends instead, and ``default``.
+    """
+    if shutdown is None or (left := (shutdown - today).days) > NOTICE_DAYS:
+        return None
+    days = "1 day" if left == 1 else f"{left} days"
+    fate = f"will be shut down on {shutdown}, in {days}" if left > 0 else f"was shut down on {shutdown}"
+    names = (catalog().of(model).replacement, default)
+    others = dict.fromkeys(name for name in names if name and name != model)
+    return (
+        f"PAPERAGENT_MODEL: {visible(model, limit=80)} {fate}; use {' or '.join(others) or 'another model'}"
+    )

@@ -195,7 +195,7 @@ def connection_kind(names: set[str], text: str) -> tuple[str, str, str, int]:
 
 
 _BROKEN: tuple[tuple[set[str], str, str, str, int], ...] = (
-    ({"TooSlowError"}, "deadline", "reply too slow", "try again or raise the timeout", 1),
+    ({"TooSlowError"}, "deadline", "reply too slow", "try again or raise PAPERAGENT_TIMEOUT", 1),
     ({"TooLargeError"}, "too_long", "reply too large", "check OPENAI_BASE_URL", 1),
     ({"SSLError"}, "tls", "TLS failed", "check the address and the server's certificate", 1),
     (
@@ -205,7 +205,7 @@ _BROKEN: tuple[tuple[set[str], str, str, str, int], ...] = (
         "check OPENAI_API_KEY and OPENAI_BASE_URL",
         1,
     ),
-    ({"ReadTimeout"}, "timeout", "no answer in time", "try again or raise the timeout", 2),
+    ({"ReadTimeout"}, "timeout", "no answer in time", "try again or raise PAPERAGENT_TIMEOUT", 1),
     (
         {"ConnectTimeout", "ConnectError"},
         "unreachable",

@@ -60,6 +60,15 @@ _COMMANDS = {
     ),
     **dict.fromkeys(("left", "right", "quad", "qquad", "xspace", "rm", "bf", "it", "em", "tt"), ""),
 }
+_GREEK = dict(
+    pair.split(":")
+    for pair in """alpha:α beta:β gamma:γ delta:δ epsilon:ε varepsilon:ε zeta:ζ eta:η theta:θ vartheta:θ iota:ι
+    kappa:κ lambda:λ mu:μ nu:ν xi:ξ pi:π rho:ρ sigma:σ tau:τ upsilon:υ phi:φ varphi:φ chi:χ psi:ψ omega:ω
+    Gamma:Γ Delta:Δ Theta:Θ Lambda:Λ Xi:Ξ Pi:Π Sigma:Σ Phi:Φ Psi:Ψ Omega:Ω""".split()
+)
+_COMMANDS |= {**_GREEK, "circ": "°", "degree": "°"}
+_MATH = re.compile(r"\$[^$]*\$")
+_SUBSCRIPT = re.compile(r"_\{?(\w+)\}?")
 _LATEX = re.compile(r"\\([a-zA-Z]+)\*?|\\([%&_$#{}])|\\[,;:! ]|[${}]|(?<=[\w.])~(?=\w)")
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[,\u202f\u2009]\d{3})+)(?![\d])")
 _PROSE = re.compile(r"\$\d[^$]*? [a-z]{2,} [a-z]{2,}[^$]*\$")
@@ -120,7 +129,8 @@ def _latex(text: str) -> str:
     text = re.sub(r"\\\$(?=\d)", "\ue000", text)
     if text.count("$") % 2 or _PROSE.search(text):
         text = re.sub(r"\$(?=\d)", "\ue000", text)
-    return _LATEX.sub(_symbol, text).replace("\ue000", "$")
+    text = _MATH.sub(lambda m: _SUBSCRIPT.sub(r"\1", m[0]), text)
+    return _LATEX.sub(_symbol, text).replace("^°", "°").replace("\ue000", "$")
 
 
 def _symbol(match: re.Match[str]) -> str:

@@ -111,14 +111,16 @@ def check(
     parts = split(text)
     if len(parts) > 1 and whole.support != "unsupported":
         rank = ("unsupported", "unverified", "supported", "quoted")
-        alone = [_of_text(p.text, evidence, around) for p in parts]
+        alone = [_of_text(p.text, evidence, around, part=True) for p in parts]
         return min((whole, *alone), key=lambda v: (rank.index(v.support), v.score))
     return whole
 
 
-def _of_text(text: str, evidence: Sequence[str], around: Context) -> Verdict:
+def _of_text(text: str, evidence: Sequence[str], around: Context, *, part: bool = False) -> Verdict:
     a = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
     findings = list(_findings(a, around, text, evidence))
+    if part and not any(a.best) and not any(around.mentions(t) for t in a.claim.content):
+        findings.append(Finding("wording", f"“{text}” is a remark that nothing cited says", refutes=True))
     signals = measure(a, around, findings=len(findings))
     figures = {"overlap": a.coverage, "proximity": a.proximity, "score": signals.score}
     if any(f.refutes for f in findings):
@@ -159,8 +161,8 @@ def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str])
     crossed = frozenset(p for p in turned if denied.claim_denies(p[0]) != denied.source_denies(p[1]))
     for rank, place in crossed:
         a.accept(rank, place)
-    if a.coverage < _NO_WORD and (reason := _astray(a, around)):
-        yield Finding("wording", reason, refutes=True)
+    if _says_another_sentence(a, around):
+        yield Finding("wording", "has its words from another sentence than the cited one", refutes=True)
     yield from (Finding("numbers", r, refutes=bad) for r, bad in roles.misread(a, around, copy=copy))
     yield from (Finding("numbers", r, refutes=a.copied >= wording.COPY) for r in roles.swapped(a))
     for reason, bad in negation.changes(a, denied, crossed, copy=copy):
@@ -179,17 +181,14 @@ def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str])
         yield from (Finding("wording", r, refutes=bad) for r, bad in wording.changes(a, around))
 
 
-def _astray(a: Alignment, around: Context) -> str:
-    """Return why a claim that shares no word with its sentence points at nothing.
+def _says_another_sentence(a: Alignment, around: Context) -> bool:
+    """Tell whether a claim that shares no word with its sentence has half of its words from elsewhere.
 
-    A heavy paraphrase may share none; it does not share half of its words with another sentence.
+    A heavy paraphrase may share no word either, but then it shares few with the whole paper.
     """
     words = [t for t in a.claim.content if t.weight >= _CONTENT]
     elsewhere = sum(a.best[t.rank] is None and around.mentions(t) for t in words)
-    if words and elsewhere * 2 >= len(words):
-        return "has no word in common with the cited sentence, but with others"
-    known = elsewhere or any(a.best)
-    return "" if known else "has no word in common with its source"
+    return bool(words) and a.coverage < _NO_WORD and elsewhere * 2 >= len(words)
 
 
 def _verdict(

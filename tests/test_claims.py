@@ -121,12 +121,13 @@ def test_a_claim_that_cannot_be_matched_is_shown_as_unverified() -> None:
 def judged(policy: Policy) -> Ledger:
     """Return a ledger of three claims of which a second reader refuted the second."""
     made = ledger(policy)
+    alone = Passages.of(PAPERS[:1], salt="s")
     for text, pointer in (
         ("Owls sleep.", "1.4"),
-        ("Ships are patient.", "2.3"),
-        ("Harbours are deep.", "2.1"),
+        ("Lanterns are thrifty.", "1.1"),
+        ("They may flicker.", "1.2"),
     ):
-        made.add(written(text, pointer), PASSAGES)
+        made.add(written(text, pointer), alone)
     refuted = replace(made.claims[1], support="unsupported", checks={"judge": 0.02})
     made.judged({1: refuted}, "the second reader says no")
     return made
@@ -137,13 +138,13 @@ def test_a_claim_that_a_second_reader_refutes_is_withheld() -> None:
     made = judged("withhold")
     assert [(c.text, c.citations) for c in made.claims] == [
         ("Owls sleep.", (1,)),
-        ("Harbours are deep.", (3,)),
+        ("They may flicker.", (3,)),
     ]
     assert [c.n for c in made.citations] == [1, 3]
     (kept,) = made.withheld
-    assert (kept.claim.text, kept.reasons) == ("Ships are patient.", ("the second reader says no",))
+    assert (kept.claim.text, kept.reasons) == ("Lanterns are thrifty.", ("the second reader says no",))
     assert kept.fault == "the second reader says no"
-    assert kept.citations[0].quote == "Ships wait 9 days."
+    assert kept.citations[0].quote == "Lanterns use 40% less oil than lamps."
 
 
 def test_marking_shows_what_a_second_reader_refutes() -> None:

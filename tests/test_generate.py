@@ -322,7 +322,7 @@ def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
 
 OPEN = ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
 """Says in other words what its sentence says: wording cannot settle it."""
-OFF = ("Moths always fly towards every lantern.", "1.4")
+OFF = ("With any generator latency always falls for every user.", "1.4")
 """Says what its sentence does not say: wording finds something, but cannot refute it."""
 
 
@@ -391,7 +391,7 @@ def test_marking_shows_what_a_second_reader_refutes(model: Desk) -> None:
 
 def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer that is paid for stands; a further call that could cost too much is not made."""
-    monkeypatch.setattr("paperagent.llm.costs.cost", lambda usage, model: 0.01 * usage.calls)
+    monkeypatch.setattr("paperagent.llm.costs.cost", lambda usage, model, **_: 0.01 * usage.calls)
     answer = model.ask(reply(OPEN), max_cost=0.015)
     assert ([c.support for c in answer.claims], len(model.server.history)) == (["unverified"], 1)
     assert "no second reader: asking could cost more than is allowed" in answer.notes

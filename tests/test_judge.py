@@ -149,7 +149,7 @@ def test_whatever_fails_is_told_and_not_raised(fault: Exception, limit: float | 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no", "{}", '{"1": "great"}', '{"labels": ["supported"]}', "[0.9, 0.9, 0.9]"]
+    "text", ["", "no", "{}", '{"1": "great"}', '{"labels": ["supported"]}', "[0.9, 0.9]"]
 )
 def test_a_reply_without_any_opinion_is_a_fault(text: str) -> None:
     """It is paid for, and says nothing."""
@@ -186,7 +186,17 @@ def test_probabilities_and_labels_are_read(reply: Any, found: tuple[float | None
 
 
 @pytest.mark.parametrize(
-    ("value", "found"), [(0, 0.0), (1.01, None), (-0.1, None), (True, None), ("unjudged", None), ([], None)]
+    ("value", "found"),
+    [
+        (0, 0.0),
+        (1.01, None),
+        (-0.1, None),
+        ("0.25", 0.25),
+        ("1.5", None),
+        (True, None),
+        ("unjudged", None),
+        ([], None),
+    ],
 )
 def test_a_probability_lies_between_0_and_1(value: Any, found: float | None) -> None:
     """Nothing else is one."""

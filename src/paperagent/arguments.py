@@ -58,7 +58,7 @@ class AskOptions(TypedDict, total=False):
     unsupported: Policy | None
     """What happens to claims that fail their check: ``withhold``, ``mark`` or ``repair``."""
     judge: When | bool | None
-    """When a second reader looks at the claims: ``auto`` (where wording leaves one open), ``always``, ``never``."""
+    """When a second reader looks at the claims: ``auto`` (some are unverified), ``always`` or ``never``."""
     cache: bool | None
     """Whether an earlier reply to the same call is used again."""
 

@@ -7,6 +7,7 @@ answer says `review`. Whatever fails here is told, and never raised.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -204,12 +205,18 @@ def read(text: str, names: Sequence[str]) -> tuple[float | None, ...]:
     return found
 
 
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,17})?")
+
+
 def probability(value: Any) -> float | None:
     """Return what a label or a number says of support, 0 to 1; None for anything else."""
     if isinstance(value, dict):
         value = value.get("label")
     if isinstance(value, str):
-        return LABELS.get("_".join(value.lower().replace("-", " ").split()))
+        label = "_".join(value.lower().replace("-", " ").split())
+        if label in LABELS or not _NUMBER.fullmatch(value):
+            return LABELS.get(label)
+        value = float(value)  # a number with a fraction is text to a tolerant reader
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if 0 <= value <= 1 else None

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 REFUTED = "the second reader says that the sentences do not support it"
 YES, NO = 0.8, 0.2
 """From which and up to which probability an opinion is clear; a bare label is clear, too."""
-NEARLY_NOTHING = 0.1
+NEARLY_NOTHING = 0.05
 """Score of the wording below which hardly anything of a claim stands in its sentences."""
-NEARLY_SUPPORTED = 0.5
-"""Score of the wording from which a finding does not count against a claim."""
+UNLIKELY = 0.3
+"""Score of the wording below which a finding and a clear no together refute a claim."""
 
 
 def settle(claim: Claim, p: float) -> Claim:
@@ -34,7 +34,7 @@ def settle(claim: Claim, p: float) -> Claim:
 
     - *supported* by a clear yes, unless wording found something (a number, a hedge, a cause …) or
       knows nearly nothing of it in the sentences;
-    - *unsupported* by a clear no, where wording found something, too, and does not nearly support it;
+    - *unsupported* by a clear no, where wording found something, too, and its score is low;
     - else *unverified*, with its probability.
 
     What wording supports stays so unless the reader says rather no than yes; then it is *unverified*.
@@ -46,7 +46,7 @@ def settle(claim: Claim, p: float) -> Claim:
     if support == "unverified":
         if p >= YES and not finding and score >= NEARLY_NOTHING:
             support = "supported"
-        elif p <= NO and finding and score < NEARLY_SUPPORTED:
+        elif p <= NO and finding and score < UNLIKELY:
             support = "unsupported"
     elif support == "supported" and p < 0.5:
         support = "unverified"

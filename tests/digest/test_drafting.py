@@ -268,7 +268,7 @@ def test_a_standing_question_is_put_to_the_second_reader(model: Desk) -> None:
     """Its opinions count in an issue as in an answer, and so does what they cost."""
     claims = (
         "Tindersift trims the prompt by 61% and accuracy stays nearly the same.",
-        "Moths always fly by.",
+        "The filter always removes tokens because readers ask for it.",
     )
 
     def play(request: Request) -> Any:

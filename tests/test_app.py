@@ -349,6 +349,8 @@ def test_a_relative_home_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
         ({"mode": ""}, "mode: must be extractive or llm"),
         ({"model": " "}, "model: is empty"),
         ({"effort": "heroic"}, "effort: must be fast or deep"),
+        ({"judge": "sometimes"}, "judge: must be auto, always or never, got sometimes"),
+        ({"judge": 1}, "judge: must be auto, always or never, got 1"),
         ({"max_cost": -1}, "max_cost: must be a number"),
         ({"max_cost": float("nan")}, "max_cost: must be a number"),
         ({"max_cost": float("inf")}, "max_cost: must be a number"),

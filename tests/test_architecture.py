@@ -25,7 +25,8 @@ LAYERS: dict[str, frozenset[str]] = {
     ),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
-        passages reply claims plan generate checks call_cache highlights digest summary""".split()
+        passages reply claims plan judge review generate checks checking call_cache highlights digest
+        summary""".split()
     ),
     "faces": frozenset(
         "render stream readers chat chat_files chat_memory spending export notes evals mcp_server".split()

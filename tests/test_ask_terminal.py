@@ -150,7 +150,8 @@ def test_options_reach_the_answer(run: Run, server: ScriptedServer) -> None:
     run("ask", "--unsupported", "mark", "--model", "other", QUESTION)
     assert len(server.history) == 1  # from the cache
     run("ask", "--unsupported", "repair", "--judge", "--no-cache", "--model", "other", QUESTION)
-    assert len(server.history) == 4  # answer, repair, judge
+    calls = [json.loads(r.body).get("response_format", {}) for r in server.history[1:]]
+    assert [c.get("json_schema", {}).get("name") for c in calls] == ["answer", "answer", None, "judge"]
 
 
 def test_timeout_reaches_the_endpoint(run: Run, server: ScriptedServer) -> None:
@@ -312,6 +313,28 @@ def test_options_without_a_model_are_warned_about(
     )
     assert cli.main([*argv, "--mode", "extractive"]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "when"),
+    [
+        ([], "auto"),
+        (["--judge"], "always"),
+        (["--no-judge"], "never"),
+        (["--judge-mode", "auto"], "auto"),
+        (["--judge-mode", "never", "--judge"], "always"),
+        (["--judge", "--judge-mode", "never"], "never"),
+    ],
+)
+def test_when_a_second_reader_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], when: str
+) -> None:
+    """Flags and the option mean one setting; of several the last counts."""
+    fake = FakeAgent(SINGLE)
+    monkeypatch.setattr("paperagent.app.PaperAgent", fake)
+    monkeypatch.setattr(sys, "stdin", Stdin(None))
+    assert cli.main(["ask", "--mode", "extractive", *argv, "x"]) == 0
+    assert fake.settings.judge == when
 
 
 def test_papers_found_before_a_failure_are_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_the_setting_switches_it_off(model: Desk, monkeypatch: pytest.MonkeyPatc
 def test_another_model_is_another_call(model: Desk) -> None:
     """Also for another question and another effort."""
     for options in ({}, {"model": "other"}, {"question": "What does Quorvex do?"}, {"effort": "fast"}):
-        model.ask(cache=True, **options)
+        model.ask(cache=True, judge="never", **options)
     assert len(model.requests) == 4
 
 
@@ -132,8 +132,8 @@ def test_every_call_of_an_answer_is_kept(model: Desk) -> None:
     """Searches, repairs and judgements are free the second time too."""
 
     def play(request: Request) -> object:
-        if "labels" in json.dumps(request.response_format):
-            return {"labels": ["supported"] * 2}
+        if "not_supported" in json.dumps(request.response_format):
+            return {"1": "supported", "2": "supported", "3": "supported"}
         if "Claims that failed" in request.messages[-1]["content"]:
             return reply(GOOD)
         if "You may ask for one more search" in request.messages[-1]["content"]:

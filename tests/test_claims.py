@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -117,22 +118,40 @@ def test_a_claim_that_cannot_be_matched_is_shown_as_unverified() -> None:
     assert ledger().add(claim, PASSAGES) is None
 
 
-@pytest.mark.parametrize(
-    ("label", "support"),
-    [
-        ("supported", "supported"),
-        ("partly", "supported"),
-        ("not_supported", "unverified"),
-        (None, "supported"),
-    ],
-)
-def test_a_judge_can_doubt_a_claim_but_not_raise_it(label: str | None, support: str) -> None:
-    """Its label is noted; one that was not given reads ``unjudged``."""
-    made = ledger()
-    made.add(written("Ships wait for 9 days.", "2.3"), PASSAGES)
-    made.judged([label])
-    assert made.claims[0].support == support
-    assert made.claims[0].checks["judge"] == (label or "unjudged")
+def judged(policy: Policy) -> Ledger:
+    """Return a ledger of three claims of which a second reader refuted the second."""
+    made = ledger(policy)
+    alone = Passages.of(PAPERS[:1], salt="s")
+    for text, pointer in (
+        ("Owls sleep.", "1.4"),
+        ("Lanterns are thrifty.", "1.1"),
+        ("They may flicker.", "1.2"),
+    ):
+        made.add(written(text, pointer), alone)
+    refuted = replace(made.claims[1], support="unsupported", checks={"judge": 0.02})
+    made.judged({1: refuted}, "the second reader says no")
+    return made
+
+
+def test_a_claim_that_a_second_reader_refutes_is_withheld() -> None:
+    """It goes with its citation and its reason; the numbers of the others stay as they were shown."""
+    made = judged("withhold")
+    assert [(c.text, c.citations) for c in made.claims] == [
+        ("Owls sleep.", (1,)),
+        ("They may flicker.", (3,)),
+    ]
+    assert [c.n for c in made.citations] == [1, 3]
+    (kept,) = made.withheld
+    assert (kept.claim.text, kept.reasons) == ("Lanterns are thrifty.", ("the second reader says no",))
+    assert kept.fault == "the second reader says no"
+    assert kept.citations[0].quote == "Lanterns use 40% less oil than lamps."
+
+
+def test_marking_shows_what_a_second_reader_refutes() -> None:
+    """With ``mark`` nothing is withheld."""
+    made = judged("mark")
+    assert [c.support for c in made.claims] == ["quoted", "unsupported", "quoted"]
+    assert ([c.n for c in made.citations], made.withheld) == ([1, 2, 3], [])
 
 
 @pytest.mark.parametrize(

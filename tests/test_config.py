@@ -382,3 +382,31 @@ def test_every_row_is_covered() -> None:
     # Mail: tests/digest/test_digest_cli.py, test_smtp.py, test_subscribers.py.
     elsewhere = {"bad-173", "bad-174", "bad-181", "bad-183", "bad-184", "bad-186", "bad-189", "bad-190"}
     check_covered("Config/.env", {row for row, *_ in REFUSED} | numbered | elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("value", "when"),
+    [
+        ("auto", "auto"),
+        ("Always", "always"),
+        ("never", "never"),
+        ("true", "always"),
+        ("1", "always"),
+        ("off", "never"),
+        ("no", "never"),
+    ],
+)
+def test_when_a_second_reader_is_asked(value: str, when: str) -> None:
+    """The flag of earlier versions still means always or never."""
+    write(f"PAPERAGENT_JUDGE={value}\n")
+    assert config.load().judge == when
+    assert config.load(judge=True).judge == "always"
+    assert config.load(judge=False).judge == "never"
+
+
+def test_a_second_reader_is_asked_where_it_is_needed() -> None:
+    """The default, and what it is not."""
+    assert config.load().judge == "auto"
+    write("PAPERAGENT_JUDGE=sometimes\n")
+    with pytest.raises(ConfigError, match="must be auto or always or never, got 'sometimes'"):
+        config.load()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, checked, desk, passages, reply, titles
+from paperagent import PaperAgent
 from paperagent.answer import EMPTY_LIBRARY
 from paperagent.errors import EndpointError
 from paperagent.generate import CONVERSATION_CHARS, MAX_OUTPUT_TOKENS, worth_reading
@@ -317,34 +318,103 @@ def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
     assert "the question was not cut into parts: the plan could not be read" in answer.notes
 
 
-# --- the judge ---
+# --- the second reader ---
+
+OPEN = ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
+"""Says in other words what its sentence says: wording cannot settle it."""
+OFF = ("With any generator latency always falls for every user.", "1.4")
+"""Says what its sentence does not say: wording finds something, but cannot refute it."""
+
+
+def test_an_open_claim_is_put_to_a_second_reader(model: Desk) -> None:
+    """One further call settles it; the probability stands with the claim, and a note says by whom."""
+    answer = model.ask(reply(GOOD, OPEN), {"1": "supported", "2": "supported"})
+    assert [c.support for c in answer.claims] == ["supported", "supported"]
+    assert [c.checks["judge"] for c in answer.claims] == [0.9, 0.9]
+    assert "second reader: test-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert answer.usage.calls == len(model.requests) == 2
+    assert answer.usage.input_tokens > 0
+    for text in (GOOD[0], OPEN[0], answer.citations[0].quote):
+        assert text in model.prompts[1]
 
 
 @pytest.mark.parametrize(
-    ("labels", "noted"),
-    [
-        (["supported", "not_supported"], ["supported", "not_supported"]),
-        (["yes", "partly"], ["unjudged", "partly"]),
-        (["supported"], ["unjudged", "unjudged"]),
-        ("supported", ["unjudged", "unjudged"]),
-        ([{"label": "Supported"}, None], ["supported", "unjudged"]),
-    ],
+    ("judge", "calls"), [("auto", 1), (None, 1), ("never", 1), (False, 1), ("always", 2)]
 )
-def test_a_judge_chooses_among_the_labels_offered(model: Desk, labels: Any, noted: list[str]) -> None:
-    """Anything else is unjudged; a refuted claim no longer counts as supported."""
-    other = ("With a 7B generator the latency drops from 2.9 to 1.6 seconds.", "1.4")
-    answer = model.ask(reply(GOOD, other), {"labels": labels}, judge=True)
-    assert [c.checks["judge"] for c in answer.claims] == noted
-    assert answer.claims[1].support == ("unverified" if noted[1] == "not_supported" else "supported")
-    assert answer.claims[0].text in model.prompts[1]
-    assert answer.citations[0].quote in model.prompts[1]
+def test_settled_claims_are_judged_only_on_demand(model: Desk, judge: Any, calls: int) -> None:
+    """Without an open claim ``auto`` costs nothing; ``always`` asks about what wording supports."""
+    answer = model.ask(reply(GOOD, SECOND), {"1": "supported", "2": "supported"}, judge=judge)
+    assert len(model.requests) == calls
+    assert [c.checks.get("judge") for c in answer.claims] == [0.9 if calls == 2 else None, None]
 
 
-@pytest.mark.parametrize("broken", ["no JSON", error_reply(400, "bad request")])
-def test_a_judge_that_fails_leaves_the_claims_unjudged(model: Desk, broken: Any) -> None:
-    """The answer stands."""
-    answer = model.ask(reply(GOOD), broken, judge=True)
-    assert [(c.support, c.checks["judge"]) for c in answer.claims] == [("supported", "unjudged")]
+def test_never_asks_no_second_reader(model: Desk) -> None:
+    """The open claim is shown as it is."""
+    answer = model.ask(reply(OPEN), judge="never")
+    assert ([c.support for c in answer.claims], len(model.requests)) == (["unverified"], 1)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["no JSON", error_reply(400, "bad request"), {"1": "certainly"}, Reply("<html>"), {"labels": []}],
+)
+def test_a_second_reader_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
+    """The answer stands, its open claim unverified, and one note says why."""
+    answer = model.ask(reply(GOOD, OPEN), broken, judge="always")
+    assert [c.support for c in answer.claims] == ["supported", "unverified"]
+    assert all("judge" not in c.checks for c in answer.claims)
+    assert len([n for n in answer.notes if n.startswith("no second reader: ")]) == 1
+
+
+def test_a_claim_that_a_second_reader_refutes_is_withheld(model: Desk) -> None:
+    """It leaves the answer with its citation, and the note says who says so."""
+    model.server.decider = lambda request: [0.96, 0.01]
+    answer = model.ask(reply(GOOD, OFF))
+    assert (texts(answer), [c.n for c in answer.citations]) == ([GOOD[0]], [1])
+    assert "withheld: “…” (the second reader says that the sentences do not support it)" in answer.notes
+    assert answer.usage.calls == 2
+
+
+def test_nothing_but_refuted_claims_is_an_abstention(model: Desk) -> None:
+    """The reason is the same as where wording refutes them."""
+    model.server.decider = lambda request: [0.01]
+    answer = model.ask(reply(OFF))
+    assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
+
+
+def test_marking_shows_what_a_second_reader_refutes(model: Desk) -> None:
+    """It is shown as unsupported."""
+    model.server.decider = lambda request: [0.96, 0.01]
+    answer = model.ask(reply(GOOD, OFF), unsupported="mark")
+    assert [c.support for c in answer.claims] == ["supported", "unsupported"]
+
+
+def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer that is paid for stands; a further call that could cost too much is not made."""
+    monkeypatch.setattr("paperagent.llm.costs.cost", lambda usage, model, **_: 0.01 * usage.calls)
+    answer = model.ask(reply(OPEN), max_cost=0.015)
+    assert ([c.support for c in answer.claims], len(model.server.history)) == (["unverified"], 1)
+    assert "no second reader: asking could cost more than is allowed" in answer.notes
+    assert model.ask(reply(OPEN), {"1": "supported"}, max_cost=0.02).usage.cost_usd == pytest.approx(0.02)
+
+
+def test_a_second_reader_may_be_another_model(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``PAPERAGENT_JUDGE_MODEL`` names it, at the same address; the note says so."""
+    monkeypatch.setenv("PAPERAGENT_JUDGE_MODEL", "other-model")
+    with PaperAgent(model.agent.home) as agent:
+        answer = Desk(model.server, agent).ask(reply(OPEN), {"1": "supported"})
+    assert [r.json()["model"] for r in model.requests] == ["test-model", "other-model"]
+    assert "second reader: other-model judged 1 of 1 unverified claim supported" in answer.notes
+
+
+def test_whether_the_question_is_answered_is_asked_too(model: Desk) -> None:
+    """With ``always`` a second reader that finds no answer in the sentences says so in a note."""
+    model.server.decider = lambda request: [0.97, 0.05]
+    answer = model.ask(reply(GOOD), judge="always")
+    assert "second reader: test-model doubts that these sentences answer the question" in answer.notes
+    question = model.server.history[-1].json()["questions"][-1]
+    assert question["instructions"] == "The sentences quoted for question 2 state the answer to it."
+    assert QUESTION in model.server.history[-1].json()["input"][-1]["content"]
 
 
 def test_nothing_is_judged_where_nothing_is_claimed(model: Desk) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import EndpointError
-from paperagent.reply import SCHEMA, Reader, parse, parse_labels, read_object, written_claim
+from paperagent.reply import SCHEMA, Reader, parse, read_object, written_claim
 
 CLAIMS = [
     {"text": 'It says "61%" } and {more}.', "evidence": ["1.2"]},
@@ -237,23 +237,3 @@ def test_an_object_without_the_key_is_a_typed_failure(text: str) -> None:
 def test_what_is_no_claim_is_none(value: object) -> None:
     """Nothing, numbers, empty and endless texts."""
     assert written_claim(value) is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"labels": ["Supported", "not supported"]}',
-        '["supported", "not-supported"]',
-        '{"result": {"labels": [{"label": "supported"}, {"claim": 2, "label": "not_supported"}]}}',
-    ],
-)
-def test_labels_are_read_in_other_shapes(text: str) -> None:
-    """Another case, a bare list, objects with a label."""
-    assert parse_labels(text, 2) == ["supported", "not_supported"]
-
-
-def test_a_judge_may_only_choose_among_the_labels() -> None:
-    """Another label is unjudged; another number of labels judges nothing."""
-    assert parse_labels('{"labels":["supported","great"]}', 2) == ["supported", None]
-    assert parse_labels('{"labels":["supported"]}', 2) == [None, None]
-    assert parse_labels("supported", 1) == [None]

@@ -23,6 +23,7 @@ from paperagent.errors import (
 if TYPE_CHECKING:
     from paperagent.app import PaperAgent, PaperNotFoundError, ask
     from paperagent.arguments import AskOptions
+    from paperagent.checking import ClaimCheck, check
     from paperagent.types import (
         Answer,
         Citation,
@@ -44,6 +45,7 @@ __all__ = [
     "AskOptions",
     "Citation",
     "Claim",
+    "ClaimCheck",
     "ConfigError",
     "EndpointError",
     "EvalError",
@@ -66,18 +68,23 @@ __all__ = [
     "Usage",
     "__version__",
     "ask",
+    "check",
 ]
 
-_IN_APP = {"AskOptions", "PaperAgent", "PaperNotFoundError", "ask"}
+_MODULES = {
+    **dict.fromkeys(("AskOptions", "PaperAgent", "PaperNotFoundError", "ask"), "paperagent.app"),
+    **dict.fromkeys(("ClaimCheck", "check"), "paperagent.checking"),
+}
+"""Name → where it is, if not in `types`."""
 
 
 def __getattr__(name: str) -> Any:
-    """Load `PaperAgent`, `ask` and the result types when they are first named."""
+    """Load `PaperAgent`, `ask`, `check` and the result types when they are first named."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    module = importlib.import_module("paperagent.app" if name in _IN_APP else "paperagent.types")
+    module = importlib.import_module(_MODULES.get(name, "paperagent.types"))
     return getattr(module, name)
 
 

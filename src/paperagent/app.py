@@ -287,7 +287,8 @@ class PaperAgent:
         With a model: ``effort`` ``fast`` forbids a second search and ``deep`` cuts the question
         into searches first; ``max_cost`` (US dollars) refuses a call that could cost more;
         ``unsupported`` says what happens to claims that fail their check (``withhold``, ``mark``
-        or ``repair``); ``judge`` asks for a second opinion; ``cache`` reuses earlier replies.
+        or ``repair``); ``judge`` says when a second reader looks at the claims (``auto``: where wording
+        leaves one open; ``always`` or ``never``); ``cache`` reuses earlier replies.
 
         Raises:
             InputError: a question or option that cannot be used.
@@ -300,7 +301,7 @@ class PaperAgent:
             options.get("effort"),
             options.get("max_cost"),
             options.get("unsupported"),
-            options.get("judge"),
+            arguments.judge(options.get("judge")),
             options.get("cache"),
         )
         arguments.check_llm_options(options.get("model"), plan.effort, plan.max_cost, plan.unsupported)
@@ -391,7 +392,14 @@ class PaperAgent:
 
     def _hand(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> wiring_digest.Hand:
         endpoint = self._endpoint(model)
-        return wiring_digest.hand(self.settings, self._open(), endpoint, max_cost=max_cost, cache=cache)
+        return wiring_digest.hand(
+            self.settings,
+            self._open(),
+            endpoint,
+            reader=self._reader(),
+            max_cost=max_cost,
+            cache=cache,
+        )
 
     def _say_once(self) -> tuple[str, ...]:
         """Return the notes on this set-up for the first answer, and nothing for later ones."""
@@ -575,7 +583,13 @@ class PaperAgent:
         """Return what answers with a model; endpoints are kept, so that connections are."""
         pipeline = self._answerer()
         endpoint = self._given or self._endpoint(model)
+        plan = replace(plan, reader=self._reader())
         return wiring.writer(self.settings, self._open(), pipeline, endpoint, plan)
+
+    def _reader(self) -> TextModel | None:
+        """Return the second reader's model; None where it is the one that writes."""
+        name = self.settings.judge_model
+        return None if self._given or name is None else self._endpoint(name)
 
     def _endpoint(self, model: str | None) -> TextModel:
         with self._lock:

@@ -15,6 +15,7 @@ from paperagent.types import Filters, Mode
 
 if TYPE_CHECKING:
     from paperagent.claims import Policy
+    from paperagent.judge import When
     from paperagent.plan import Effort
     from paperagent.store.shard import Shard
 
@@ -56,8 +57,8 @@ class AskOptions(TypedDict, total=False):
     """US dollars; a call that could cost more is refused."""
     unsupported: Policy | None
     """What happens to claims that fail their check: ``withhold``, ``mark`` or ``repair``."""
-    judge: bool | None
-    """Whether the model gives a second opinion on each claim."""
+    judge: When | bool | None
+    """When a second reader looks at the claims: ``auto`` (some are unverified), ``always`` or ``never``."""
     cache: bool | None
     """Whether an earlier reply to the same call is used again."""
 
@@ -212,6 +213,15 @@ def check_llm_options(
         )
     if max_cost is not None and not (isinstance(max_cost, (int, float)) and 0 <= max_cost < float("inf")):
         raise InputError("max_cost: must be a number of US dollars, 0 or more")
+
+
+def judge(given: When | bool | None) -> When | None:  # noqa: FBT001 - an option that was a flag once
+    """Return when a second reader is asked; True and False stand for always and never."""
+    if isinstance(given, bool):
+        return "always" if given else "never"
+    if given in (None, "auto", "always", "never"):
+        return given
+    raise InputError(f"judge: must be auto, always or never, got {visible(str(given), limit=40)}")
 
 
 def today() -> dt.date:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
@@ -85,6 +85,8 @@ class Checked:
             return "points at no sentence that was shown"
         if self.claim.support == "uncited":
             return "points at no sentence"
+        if "judge" in checks and self.reasons:
+            return self.reasons[0]
         if "statement" in checks:
             return "points at a sentence that gives orders or asks, and states nothing"
         failed = ", ".join(name for name, passed in checks.items() if passed is False)
@@ -118,14 +120,22 @@ class Ledger:
         self.claims.append(checked.claim)
         return checked.claim, checked.citations
 
-    def judged(self, labels: Sequence[str | None]) -> None:
-        """Note a judge's label with each claim; a claim judged not supported no longer counts as such."""
-        claims = []
-        for claim, label in zip(self.claims, labels, strict=True):
-            refuted = label == "not_supported" and claim.support == "supported"
-            checks = {**claim.checks, "judge": label or "unjudged"}
-            claims.append(replace(claim, checks=checks, support="unverified" if refuted else claim.support))
-        self.claims = claims
+    def judged(self, claims: Mapping[int, Claim], reason: str) -> None:
+        """Put judged claims in their places; one that is refuted now is withheld for ``reason``.
+
+        The numbers of the other citations stay: they may have been shown already.
+        """
+        shown = []
+        for index, before in enumerate(self.claims):
+            claim = claims.get(index, before)
+            if claim.support == "unsupported" and claim is not before and self.policy != "mark":
+                cited = tuple(c for c in self.citations if c.n in claim.citations)
+                self.withheld.append(Checked(claim, cited, (reason,)))
+            else:
+                shown.append(claim)
+        self.claims = shown
+        used = {n for claim in shown for n in claim.citations}
+        self.citations = [c for c in self.citations if c.n in used]
 
     def examine(self, written: WrittenClaim, passages: Passages) -> Checked:
         """Resolve a claim's pointers and check it against the sentences they name."""

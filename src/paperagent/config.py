@@ -115,8 +115,12 @@ class Settings(BaseSettings):
     ] = Field(
         "withhold", description="claims that fail their check: withhold, mark, or repair with one more call"
     )
-    judge: Annotated[bool, _text(parse.flag)] = Field(
-        False, description="ask the model for a second opinion on each claim (true or false)"
+    judge: Annotated[Literal["auto", "always", "never"], BeforeValidator(parse.judge)] = Field(
+        "auto",
+        description="when a second reader is asked: auto (where wording leaves one open), always or never",
+    )
+    judge_model: Annotated[str | None, _text(parse.text)] = Field(
+        None, description="the model of the second reader (default: the one that writes answers)"
     )
     cache: Annotated[bool, _text(parse.flag)] = Field(
         True, description="keep replies of the model, so that the same call is not paid twice (true or false)"

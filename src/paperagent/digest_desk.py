@@ -187,7 +187,8 @@ class DigestDesk:
         from paperagent import wiring_digest, wiring_model
 
         endpoint = wiring_model.open_model(settings, model)
-        return wiring_digest.hand(settings, store, endpoint, max_cost=max_cost)
+        reader = wiring_model.open_model(settings, settings.judge_model) if settings.judge_model else None
+        return wiring_digest.hand(settings, store, endpoint, reader=reader, max_cost=max_cost)
 
     def _press(self, period: Period, store: Store, hand: Hand | None = None) -> LocalPress:
         from paperagent.press import LocalPress

@@ -25,11 +25,13 @@ from paperagent.answer import (
     withdrawal_notes,
 )
 from paperagent.claims import Checked, Ledger, plain
+from paperagent.digest.budget import plus
 from paperagent.errors import EndpointError
 from paperagent.passages import Passages
 from paperagent.plan import NAME_THE_PRICE, Completion, Pieces, Plan, TextModel
-from paperagent.reply import JUDGE_SCHEMA, SCHEMA, Reader, Reply, WrittenClaim, parse, parse_labels
+from paperagent.reply import SCHEMA, Reader, Reply, WrittenClaim, parse
 from paperagent.retrieve import query_stems
+from paperagent.review import review
 from paperagent.suspicion import asks, gives_orders
 from paperagent.text import analyse
 from paperagent.types import Answer, Event, Hit, Status, Usage
@@ -42,7 +44,7 @@ MORE_PASSAGES = 6
 """Abstracts added by all queries of one further search."""
 MAX_OUTPUT_TOKENS = 1_200
 SHORT_OUTPUT_TOKENS = 300
-"""Of a plan or a judgement."""
+"""Of a plan."""
 CONVERSATION_CHARS = 1_500
 """Earlier turns that the model sees: whole ones within this length, of the latest at least its beginning."""
 
@@ -131,8 +133,7 @@ class _Session:
             reply = yield from self._ask(may_search=left > 1)
         if self.plan.policy == "repair" and self.ledger.withheld:
             yield from self._repair()
-        if self.plan.use_judge and self.ledger.claims:
-            self._judge()
+        self._judge()
         yield self._close(reply)
 
     # --- calls ---
@@ -282,23 +283,19 @@ class _Session:
             self.notes.append(f"no repair: {error}")
 
     def _judge(self) -> None:
-        """Ask for a label on each claim; any other answer leaves it unjudged."""
-        by_n = {c.n: c for c in self.ledger.citations}
-        blocks = [
-            f"Claim {i}: {c.text}\n" + "\n".join(f"  quoted: {by_n[n].quote}" for n in c.citations)
-            for i, c in enumerate(self.ledger.claims, start=1)
-        ]
-        fence = self.passages.fence
-        text = "\n\n".join(blocks).replace(fence, "")
-        try:
-            messages = self.plan.judge.fill(fence=fence, claims=text)
-            labels = self._whole(
-                messages, JUDGE_SCHEMA, "judge", lambda said: parse_labels(said, len(blocks))
-            )
-        except (EndpointError, _OverBudgetError) as error:
-            labels = [None] * len(blocks)
-            self.notes.append(f"not judged: {error}")
-        self.ledger.judged(labels)
+        """Have a second reader look at what wording leaves open; whatever fails there changes nothing."""
+        if self.plan.judge is None:
+            return
+        limit, spent = self.plan.max_cost, self.usage.cost_usd or 0.0
+        used, notes = review(
+            self.ledger,
+            self.plan.judge,
+            self.plan.judge_when,
+            self.passages.papers,
+            max_cost=None if limit is None else max(0.0, limit - spent),
+        )
+        self.usage = plus(self.usage, used)
+        self.notes += notes
 
     def _whole(
         self,

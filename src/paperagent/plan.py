@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from paperagent.claims import Check, Policy
 from paperagent.prompts import Prompt
 from paperagent.types import Usage
+
+if TYPE_CHECKING:
+    from paperagent.judge import Judge, When
 
 Effort = Literal["fast", "deep"]
 """``fast`` is one round; ``deep`` cuts the question into searches first."""
@@ -148,7 +151,6 @@ class Plan:
     answer: Prompt
     plan: Prompt
     repair: Prompt
-    judge: Prompt
     check: Check
     tariff: Tariff
     salt: str
@@ -160,4 +162,6 @@ class Plan:
     context_tokens: int = 8_192
     """Tokens that a prompt and its reply may fill together."""
     max_cost: float | None = None
-    use_judge: bool = False
+    judge: Judge | None = None
+    """A second reader, for claims that wording leaves open."""
+    judge_when: When = "auto"

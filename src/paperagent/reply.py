@@ -68,32 +68,6 @@ SCHEMA: dict[str, Any] = {
 """Every key required and none added: the common denominator of servers that check schemas."""
 
 
-LABELS = ("supported", "partly", "not_supported")
-JUDGE_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["labels"],
-    "properties": {"labels": {"type": "array", "items": {"type": "string", "enum": list(LABELS)}}},
-}
-
-
-def parse_labels(text: str, count: int) -> list[str | None]:
-    """Return a judge's label for each of ``count`` claims; None for one that is not among those offered."""
-    values = read_all(text)
-    labels: Any = next((obj["labels"] for obj in _objects(values) if "labels" in obj), None)
-    if labels is None:
-        labels = next((value for value in values if isinstance(value, list)), None)
-    if not isinstance(labels, list) or len(labels) != count:
-        return [None] * count
-    return [_label(label) for label in labels]
-
-
-def _label(written: Any) -> str | None:
-    value = written.get("label") if isinstance(written, dict) else written
-    name = "_".join(value.lower().replace("-", " ").split()) if isinstance(value, str) else ""
-    return name if name in LABELS else None
-
-
 class Reader:
     """Collects the pieces of a reply and tells which claims are complete."""
 

@@ -104,6 +104,16 @@ def flag(value: str) -> bool:
     return lowered in _TRUE
 
 
+def judge(value: str | bool) -> str:  # noqa: FBT001 - a setting that was a flag once
+    """Accept auto, always or never; true and false stand for the last two."""
+    if isinstance(value, bool):
+        return "always" if value else "never"
+    lowered = text(value).lower()
+    if lowered in _TRUE | _FALSE:
+        return "always" if lowered in _TRUE else "never"
+    return choice("auto", "always", "never")(value)
+
+
 def path(value: str) -> Path:
     """Expand ``~`` and ``$NAME`` and make the path absolute."""
     value = text(value)

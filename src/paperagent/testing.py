@@ -40,6 +40,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Literal, Self
 
 EMBEDDINGS, MODELS, CHAT = "/v1/embeddings", "/v1/models", "/v1/chat/completions"
+DECISIONS = "/v1/decisions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,15 @@ class ScriptedServer:
         """Every request, in order of arrival."""
         self.responder: Callable[[Request], Any] | None = None
         """Plays the model: makes the answer (a text, an object or a `Reply`) to a chat request."""
+        self.decider: Callable[[Request], Any] | None = None
+        """Answers requests for decisions: with a probability or None (a refusal) for each question, or a
+        `Reply`. Without one there is no such address here, as on most servers."""
         self.hung_up = 0
         """Replies that the client did not wait for."""
         self.handlers: dict[tuple[str, str], Callable[[Request], Reply]] = {
             ("POST", EMBEDDINGS): self._embeddings,
             ("POST", CHAT): self._chat,
+            ("POST", DECISIONS): self._decisions,
             ("GET", MODELS): self._models,
         }
         self._wanted = None if api_key is None else f"Bearer {api_key}"
@@ -204,6 +209,12 @@ class ScriptedServer:
         answer = self.responder(request)
         return answer if isinstance(answer, Reply) else chat_reply(request, answer)
 
+    def _decisions(self, request: Request) -> Reply:
+        if self.decider is None:
+            return error_reply(404, f"no {request.path} here")
+        answer = self.decider(request)
+        return answer if isinstance(answer, Reply) else decision_reply(request, answer)
+
     def _models(self, _request: Request) -> Reply:
         return Reply({"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]})
 
@@ -241,6 +252,29 @@ def chat_reply(request: Request, answer: Any, how: Style | None = None) -> Reply
         finish_reason=how.finish_reason,
         pause=how.pause,
     )
+
+
+def decision_reply(request: Request, probabilities: Sequence[float | None]) -> Reply:
+    """Return one answer a question in their order, as the Decisions API sends them; None is a refusal."""
+    asked = request.json()
+    answers: list[dict[str, Any]] = []
+    for question, probability in zip(asked["questions"], probabilities, strict=True):
+        if question["type"] != "predicate":
+            return error_reply(400, f"this server decides predicates only, not '{question['type']}'")
+        name = question.get("name")
+        said = (
+            {"type": "refusal"} if probability is None else {"type": "predicate", "probability": probability}
+        )
+        answers.append({"name": name, **said})
+    sent = _tokens(json.dumps(asked["input"]) + json.dumps(asked["questions"]))
+    usage = {
+        "input_tokens": sent,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 0,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": sent,
+    }
+    return Reply({"answers": answers, "model": asked["model"], "usage": usage})
 
 
 def stream_reply(

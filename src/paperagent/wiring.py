@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from paperagent.embedding.minilm import MiniLM, Precision
     from paperagent.embedding.remote import OpenAIEmbedder
     from paperagent.generate import Writer
-    from paperagent.plan import Effort, Plan, TextModel
+    from paperagent.judge import When
+    from paperagent.plan import Effort, Plan, Tariff, TextModel
     from paperagent.store import Shard, Store
 
 CACHE_FILE = "answers.db"
@@ -44,8 +45,10 @@ class PlanOptions:
     effort: Effort | None = None
     max_cost: float | None = None
     unsupported: Policy | None = None
-    judge: bool | None = None
+    judge: When | None = None
     cache: bool | None = None
+    reader: TextModel | None = None
+    """The second reader's model, where it is not the one that writes."""
 
 
 def load_models(settings: Settings) -> Models:
@@ -206,25 +209,44 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
     """
     from paperagent import prompts
     from paperagent.checks import check
+    from paperagent.judge import ModelJudge
     from paperagent.plan import Plan
 
-    folder = settings.prompts_dir
+    folder, secret = settings.prompts_dir, salt(store)
+    reader = remembering(settings, store, judge_model(options.reader or model), cache=options.cache)
+    # The price that the settings may name is that of the model that writes.
+    priced = settings if options.reader is None else settings.model_copy(update={"price": None})
     return Plan(
         answer=prompts.load("answer", folder),
         plan=prompts.load("plan", folder),
         repair=prompts.load("repair", folder),
-        judge=prompts.load("judge", folder),
         check=check,
-        tariff=replace(wiring_model.tariff(settings, model.model), thinking=model.thinking_tokens),
-        salt=salt(store),
+        tariff=_tariff(settings, model),
+        salt=secret,
         today=dt.datetime.now(dt.UTC).date().isoformat(),
         policy=options.unsupported or settings.unsupported,
         effort=options.effort,
         max_rounds=settings.max_rounds,
         context_tokens=settings.context_tokens,
         max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
-        use_judge=settings.judge if options.judge is None else options.judge,
+        judge=ModelJudge(reader, prompts.load("judge", folder), _tariff(priced, reader), salt=secret),
+        judge_when=options.judge or settings.judge,
     )
+
+
+def _tariff(settings: Settings, model: TextModel) -> Tariff:
+    return replace(wiring_model.tariff(settings, model.model), thinking=model.thinking_tokens)
+
+
+def judge_model(model: TextModel) -> TextModel:
+    """Return what a second reader asks ``model`` through: the Decisions API where its endpoint has it.
+
+    A model that is no endpoint's, such as a recording, is asked itself.
+    """
+    from paperagent.llm.chat_model import ChatModel
+    from paperagent.llm.judge_model import JudgeModel
+
+    return JudgeModel(model) if isinstance(model, ChatModel) else model
 
 
 def remembering(

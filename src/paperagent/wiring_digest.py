@@ -40,13 +40,15 @@ def hand(
     store: Store,
     model: TextModel,
     *,
+    reader: TextModel | None = None,
     max_cost: float | None = None,
     cache: bool | None = None,
 ) -> Hand:
     """Return the model as a digest or a summary uses it: replies kept, no second search, a ceiling."""
     from paperagent.types import Usage
 
-    plan = wiring.answer_plan(settings, store, model, wiring.PlanOptions(effort="fast"))
+    options = wiring.PlanOptions(effort="fast", cache=cache, reader=reader)
+    plan = wiring.answer_plan(settings, store, model, options)
     limit = settings.max_cost_per_answer if max_cost is None else max_cost
     if limit is None and plan.tariff.price(Usage(1, 1_000)) is not None:
         limit = CEILING

@@ -264,6 +264,28 @@ def test_a_standing_question_is_quoted_where_the_model_fails(model: Desk) -> Non
     assert {c.support for c in found.standing[0].claims} == {"quoted"}
 
 
+def test_a_standing_question_is_put_to_the_second_reader(model: Desk) -> None:
+    """Its opinions count in an issue as in an answer, and so does what they cost."""
+    claims = (
+        "Tindersift trims the prompt by 61% and accuracy stays nearly the same.",
+        "The filter always removes tokens because readers ask for it.",
+    )
+
+    def play(request: Request) -> Any:
+        if kind(request) != "answer":
+            return honest(request)
+        pointer = next(p for p, text in shown(request)[1].items() if "removes 61%" in text)
+        return reply(*((text, pointer) for text in claims))
+
+    model.server.responder = play
+    model.server.decider = lambda request: [0.99, 0.01]
+    found = issue(model, interests=["retrieval"], questions=["How much does Tindersift remove?"])
+    (claim,) = found.standing[0].claims
+    assert (claim.text, claim.support, claim.checks["judge"]) == (claims[0], "supported", 0.99)
+    themes = [r for r in model.requests if kind(r) == "theme"]
+    assert found.usage.calls == len(themes) + 2
+
+
 def test_an_endpoint_that_is_down_is_not_asked_for_every_reader(model: Desk) -> None:
     """After a few failures in a row no more calls are made; all is quoted."""
     model.server.responder = lambda _: error_reply(400, "down")

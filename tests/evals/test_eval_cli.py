@@ -113,6 +113,58 @@ def test_a_model_is_recorded_and_replayed(file: Path, monkeypatch: pytest.Monkey
     assert [r.failure for r in after] == [None, None]
 
 
+@pytest.mark.parametrize("decides", [False, True])
+def test_a_second_reader_is_recorded_and_replayed(
+    file: Path, monkeypatch: pytest.MonkeyPatch, *, decides: bool
+) -> None:
+    """Its opinions are in the rows, from either API and another model, and a replay asks as its run did."""
+    with ScriptedServer() as server:
+        server.responder = lambda request: (
+            {"1": "supported", "2": "supported"}
+            if "second reader" in request.messages[0]["content"]
+            else reply(GOOD)
+            if QUESTION in request.messages[-1]["content"]
+            else reply(verdict="abstain")
+        )
+        if decides:
+            server.decider = lambda request: [0.97, 0.97]
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("PAPERAGENT_JUDGE_MODEL", "another")
+        assert main(["eval", "run", str(file), "--model", "m", "--judge", "--out", "a", "-q"]) == 0
+        assert {r.json()["model"] for r in server.history if r.method == "POST"} == {"m", "another"}
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert main(["eval", "run", str(file), "--replay", "a", "--out", "b", "-q"]) == 0
+    (first, before), (second, after) = rows.load(Path("a")), rows.load(Path("b"))
+    assert (first.settings["judge"], second.settings["judge"]) == ("always", "always")
+    assert [r.answer["claims"] for r in before if r.answer] == [r.answer["claims"] for r in after if r.answer]
+    (told,) = [c["checks"]["judge"] for r in after if r.answer for c in r.answer["claims"]]
+    assert told == (0.97 if decides else 0.9)
+    assert before[0].scores["judged_support"] == after[0].scores["judged_support"] == 1.0
+    assert before[0].raw is not None
+    assert [c.schema_name for c in before[0].raw] == ["answer", "judge"]
+
+
+def test_a_replay_of_a_run_without_a_second_reader_asks_none(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a run from before there were three ways to ask one."""
+    with ScriptedServer() as server:
+        server.responder = lambda request: reply(
+            ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
+        )
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert main(["eval", "run", str(file), "--model", "m", "--no-judge", "--out", "a", "-q"]) == 0
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    for written in ("never", False):
+        run = json.loads(Path("a/run.json").read_text("utf-8"))
+        run["settings"]["judge"] = written
+        Path("a/run.json").write_text(json.dumps(run), "utf-8")
+        out = f"b-{written}"
+        assert main(["eval", "run", str(file), "--replay", "a", "--out", out, "-q"]) == 0
+        notes = [n for r in rows.load(Path(out))[1] if r.answer for n in r.answer["notes"]]
+        assert not [n for n in notes if "second reader" in n]
+
+
 def test_options_of_a_model_that_is_not_asked_are_said(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -234,8 +234,14 @@ def test_faithfulness_is_the_answers_own_word() -> None:
     assert score("faithfulness", answer(CHANGED, UNCITED)) == 0.5
 
 
-def test_a_judges_word_counts_where_it_is_one_of_those_offered() -> None:
-    """Other words leave the claim unscored; without a judge there is no score."""
+def test_judged_support_is_the_share_that_a_second_reader_finds_likely() -> None:
+    """Claims whose probability is above one half; one that was not judged is left out."""
+    judged = answer(*(claim("x", 1, judge=p) for p in (0.97, 0.51, 0.5, 0.03)), RIGHT)
+    assert score("judged_support", judged) == 0.5
+
+
+def test_the_labels_of_earlier_runs_still_count() -> None:
+    """Labels stand for probabilities; other words leave the claim unscored."""
     labels = ("supported", "partly", "not_supported", "unjudged", "sure!")
     assert score(
         "judged_support", answer(*(claim("x", 1, judge=label) for label in labels))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CONCURRENT_CALLS = 4
 """Cases asked at once of a model; without one, more than one at a time gains nothing on few cores."""
-_OF_A_MODEL = ("unsupported", "judge", "max_rounds", "context_tokens")
+_OF_A_MODEL = ("unsupported", "judge", "judge_model", "max_rounds", "context_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,18 @@ def read_settings(session: Session, given: dict[str, Any]) -> Settings:
         timeout=given["timeout"],
         max_cost_per_answer=given["max_cost"],
         unsupported=given["unsupported"],
-        judge=given["judge"],
+        judge=given["judge"] or _judged_then(given["replay"]),
     )
+
+
+def _judged_then(replay: Path | None) -> str | None:
+    """Return when a second reader was asked in the run that is replayed: no other opinion is recorded."""
+    from paperagent.evals import rows
+
+    if replay is None:
+        return None
+    then = rows.load(replay)[0].settings.get("judge", "never")
+    return "never" if then is False else "always" if then is True else str(then)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,7 @@ def _source(asked: Asked, settings: Settings, given: dict[str, Any]) -> _Source:
     from paperagent.evals import rows
     from paperagent.evals.recording import Recorder, Replayer
     from paperagent.evals.runs import RETRIEVAL
+    from paperagent.wiring import judge_model
     from paperagent.wiring_model import open_model
 
     if given["replay"] is not None:
@@ -111,7 +122,9 @@ def _source(asked: Asked, settings: Settings, given: dict[str, Any]) -> _Source:
         return _Source(RETRIEVAL)
     if settings.answer_mode == "extractive":
         return _Source("extractive")
-    recorder = Recorder(open_model(settings, None))
+    model = open_model(settings, None)
+    reader = open_model(settings, settings.judge_model) if settings.judge_model else model
+    recorder = Recorder(model, judge_model(reader))
     return _Source("llm", recorder.model, recorder)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from paperagent.commands.options import Folder, Positive, Whole, Words, as_json, common, top_k
+from paperagent.commands.options import Folder, Positive, Whole, Words, as_json, common, judging, top_k
 from paperagent.commands.session import Session, Told, progress_bar, show
 
 RUNS = Path("eval-runs")
@@ -62,7 +62,7 @@ def asking(command: Any) -> Any:
         click.option("--max-cost", type=Positive(1000, zero=True), help="US dollars an answer may cost."),
         click.option("--timeout", type=Positive(3600), help="Seconds an answer may take at the endpoint."),
         click.option("--unsupported", type=click.Choice(["withhold", "mark", "repair"]), help="As of ask."),
-        click.option("--judge/--no-judge", default=None, help="As of ask."),
+        *judging(),
         top_k,
     ]
     for option in reversed(options):

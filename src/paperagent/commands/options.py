@@ -195,16 +195,26 @@ def answering(command: Command) -> Command:
             help="What happens to claims that fail their check: kept back (the default), shown marked, "
             "or rewritten once.",
         ),
-        click.option(
-            "--judge/--no-judge",
-            default=None,
-            help="Ask the model for a second opinion on each claim (one more call).",
-        ),
+        *judging(),
         click.option("--no-cache", is_flag=True, help="Ask anew even where the reply is kept."),
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def judging() -> list[Callable[[Command], Command]]:
+    """Return the options that say when a second reader looks at the claims; of several the last counts."""
+    return [
+        click.option(
+            "--judge-mode",
+            "judge",
+            type=click.Choice(["auto", "always", "never"]),
+            help="When a second reader looks at the claims: auto is where wording leaves one open.",
+        ),
+        click.option("--judge", "judge", flag_value="always", help="As --judge-mode always."),
+        click.option("--no-judge", "judge", flag_value="never", help="As --judge-mode never."),
+    ]
 
 
 def as_json(command: Command) -> Command:

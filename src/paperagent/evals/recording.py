@@ -16,6 +16,7 @@ from typing import Any
 
 from paperagent.errors import EndpointError, visible
 from paperagent.evals.rows import Call, Row
+from paperagent.judge import JUDGE
 from paperagent.plan import AtHand, Heard, Pieces, TextModel
 from paperagent.types import Usage
 
@@ -56,8 +57,10 @@ def pointing_anew(call: Call, messages: Sequence[Mapping[str, str]]) -> str:
 class Recorder:
     """Passes every call on to a model and keeps the replies of the case that its thread is asking."""
 
-    def __init__(self, model: TextModel) -> None:
+    def __init__(self, model: TextModel, judge: TextModel | None = None) -> None:
+        """Take the model, and the second reader's if that is another."""
         self._model = model
+        self._judge = judge or model
         self._now = threading.local()
 
     @property
@@ -90,7 +93,8 @@ class Recorder:
         temperature: float | None = None,
     ) -> AbstractContextManager[Pieces]:
         """Ask the model, and keep what it says."""
-        asked = self._model.stream(
+        model = self._judge if schema_name == JUDGE else self._model
+        asked = model.stream(
             messages,
             schema=schema,
             schema_name=schema_name,

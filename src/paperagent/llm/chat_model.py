@@ -63,6 +63,7 @@ class ChatModel:
         max_output_tokens: int,
         temperature: float | None = None,
         seed: int | None = 7,
+        top_logprobs: int = 0,
     ) -> ChatStream:
         """Return the answer to ``messages`` as a stream; nothing is sent before the first piece is asked for.
 
@@ -82,6 +83,8 @@ class ChatModel:
         }
         if seed is not None:
             request["seed"] = seed
+        if top_logprobs:
+            request |= {"logprobs": True, "top_logprobs": top_logprobs}
         return ChatStream(self, request, max_output_tokens)
 
     @property
@@ -167,6 +170,7 @@ class ChatStream:
             model=self._endpoint.address.clean(reading.answered or self._model.model),
             notes=(*self._notes, *self._remarks()),
             complete=finish == "stop",
+            tokens=tuple(reading.tokens),
         )
 
     def _run(self) -> Generator[str]:

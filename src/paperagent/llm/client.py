@@ -14,7 +14,7 @@ from contextlib import closing
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from paperagent.errors import ConfigError, visible
+from paperagent.errors import ConfigError, EndpointError, visible
 from paperagent.llm.endpoint import (
     Address,
     UnsupportedError,
@@ -62,6 +62,10 @@ class Served(NamedTuple):
     """The day on which it is shut down, where the server says so: OpenAI's does."""
 
 
+class NotOfferedError(Exception):
+    """The server has no such API."""
+
+
 class Endpoint:
     """One server seen through the SDK: client, retries, and the wording of every failure."""
 
@@ -81,6 +85,8 @@ class Endpoint:
         self._given_client = http_client
         self._sleep = sleep
         self._setting = setting
+        self.offers: dict[str, bool] = {}
+        """API that not every server has → whether this one was found to have it."""
         self._now = local()
         self._made: openai.OpenAI | None = None
         self._making = Lock()
@@ -124,6 +130,39 @@ class Endpoint:
         except (LookupError, TypeError, AttributeError):
             fix = "check that OPENAI_BASE_URL ends in /v1"
             raise self.address.error("sent no list of models", fix, "invalid_reply") from None
+
+    def call_optional(
+        self, api: str, function: Callable[[openai.OpenAI], _T], *, model: str, refusals: frozenset[int]
+    ) -> _T:
+        """Do as `call` with an API that the server may lack, and remember in ``offers`` whether it does.
+
+        Raises:
+            NotOfferedError: the server answered with a status of ``refusals`` or with another form.
+            EndpointError: any other failure.
+        """
+
+        def attempt(client: openai.OpenAI) -> _T:
+            import openai
+
+            try:
+                return function(client)
+            except openai.APIStatusError as error:
+                if error.status_code in refusals:
+                    raise NotOfferedError from None
+                raise
+
+        try:
+            result = self.call(attempt, model=model)
+        except NotOfferedError:
+            self.offers.setdefault(api, False)
+            raise
+        except EndpointError as error:
+            if error.kind != "invalid_reply":
+                raise
+            self.offers.setdefault(api, False)
+            raise NotOfferedError from None
+        self.offers[api] = True
+        return result
 
     def deadline(self) -> float:
         """Return when a call that starts now must be over."""

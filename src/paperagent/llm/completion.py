@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -15,6 +16,15 @@ from paperagent.llm.costs import estimate_tokens
 from paperagent.llm.endpoint import Address, parse_reply, refuse_failure
 from paperagent.transport import TransientError
 from paperagent.types import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a reply."""
+
+    text: str
+    chances: Mapping[str, float]
+    """Token → probability: of this one and of the likeliest others in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,8 @@ class Completion:
     notes: tuple[str, ...] = ()
     complete: bool = False
     """Whether the model said that it was done: anything else is a part of an answer."""
+    tokens: tuple[Token, ...] = ()
+    """The tokens with their probabilities, where they were asked for and the server gave them."""
 
 
 class Opening:
@@ -133,6 +145,7 @@ class Reading:
     """Whether there was any choice."""
     pieces: list[str] = field(default_factory=list)
     """The answer's text so far."""
+    tokens: list[Token] = field(default_factory=list)
     _tail: str = ""
     _half: str = ""
     _opening: Opening = field(default_factory=Opening)
@@ -208,6 +221,7 @@ class Reading:
             self.finish = self.finish or _FINISH.get(said, visible(said, limit=40))
         if thought := _text(held.get("reasoning_content") or held.get("reasoning")):
             self.reasoning.append(thought)
+        self.tokens += _tokens(choice.get("logprobs"))
         self.refusal += _text(held.get("refusal"))
         self.calls_tool = self.calls_tool or bool(held.get("tool_calls") or held.get("function_call"))
         return _text(held.get("content"))
@@ -241,6 +255,26 @@ def _text(content: Any) -> str:
     if content is not None and not isinstance(content, str):
         raise TypeError("no text")
     return content or ""
+
+
+def _tokens(logprobs: Any) -> Iterator[Token]:
+    """Yield the tokens of a chunk with their probabilities; what has another form is passed over."""
+    rows = logprobs.get("content") if isinstance(logprobs, dict) else None
+    for row in rows if isinstance(rows, list) else ():
+        if not isinstance(row, dict) or not isinstance(row.get("token"), str):
+            continue
+        others = row.get("top_logprobs")
+        listed = [row, *(others if isinstance(others, list) else ())]
+        yield Token(row["token"], dict(filter(None, map(_chance, listed))))
+
+
+def _chance(row: Any) -> tuple[str, float] | None:
+    if not isinstance(row, dict) or not isinstance(row.get("token"), str):
+        return None
+    logprob = row.get("logprob")
+    if isinstance(logprob, bool) or not isinstance(logprob, (int, float)) or not logprob <= 0:
+        return None
+    return row["token"], math.exp(logprob)
 
 
 def _details(counted: dict[str, Any], name: str) -> dict[str, Any]:

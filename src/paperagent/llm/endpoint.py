@@ -153,6 +153,8 @@ OPTIONAL = (
     "temperature",
     "reasoning_effort",
     "seed",
+    "logprobs",
+    "top_logprobs",
     "max_completion_tokens",
     "max_tokens",
     "stream",

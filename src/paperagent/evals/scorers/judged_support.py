@@ -1,9 +1,10 @@
-"""Judged support: the share of the claims that a judge was asked about and called supported.
+"""Judged support: the share of the claims that a second reader was asked about and calls supported.
 
-    claims labelled supported ÷ claims with a label (supported, partly, not_supported)
+    claims whose probability of support is above one half ÷ claims with a probability
 
-A model's second opinion (`--judge`), beside `citation_recall`'s. A judge's answer outside the labels
-offered leaves the claim unscored, never wrong. None where no claim has a label.
+A model's opinion (`--judge`), beside `citation_recall`'s. A claim of which nothing is known is
+unscored, never wrong. Labels of earlier versions count as the probabilities that they stand for.
+None where no claim was judged.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
+from paperagent.judge import probability
 from paperagent.types import Answer, Paper
-
-LABELS = ("supported", "partly", "not_supported")
 
 
 def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return 0..1."""
     del case, papers
-    labels = [label for claim in answer.claims if (label := claim.checks.get("judge")) in LABELS]
-    return labels.count("supported") / len(labels) if labels else None
+    said = [p for claim in answer.claims if (p := probability(claim.checks.get("judge"))) is not None]
+    return sum(p > 0.5 for p in said) / len(said) if said else None

@@ -1,0 +1,138 @@
+"""What a second reader changes in an answer: whom it is asked about, and what its opinion is worth.
+
+Wording and reader are two witnesses, and neither decides alone what the other denies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from paperagent.judge import IsAnswerable, IsSupported, Item, Judge, Source, When
+from paperagent.sentences import split
+from paperagent.suspicion import gives_orders
+from paperagent.types import Citation, Claim, Paper, Support, Usage
+
+if TYPE_CHECKING:
+    from paperagent.claims import Ledger
+
+REFUTED = "the second reader says that the sentences do not support it"
+YES, NO = 0.8, 0.2
+"""From which and up to which probability an opinion is clear; a bare label is clear, too."""
+NEARLY_NOTHING = 0.05
+"""Score of the wording below which hardly anything of a claim stands in its sentences."""
+UNLIKELY = 0.3
+"""Score of the wording below which a finding and a clear no together refute a claim."""
+
+
+def settle(claim: Claim, p: float) -> Claim:
+    """Return a claim as it stands after a second reader gave it the probability ``p``.
+
+    Wording and reader must agree. A reader that is right nine times in ten, and as sure of its errors as
+    of the rest, would by itself withhold a tenth of the honest claims that wording leaves open, which are
+    half of all, and call a tenth of the wrong ones supported. So an open claim is
+
+    - *supported* by a clear yes, unless wording found something (a number, a hedge, a cause …) or
+      knows nearly nothing of it in the sentences;
+    - *unsupported* by a clear no, where wording found something, too, and its score is low;
+    - else *unverified*, with its probability.
+
+    What wording supports stays so unless the reader says rather no than yes; then it is *unverified*.
+    ``eval/second_reader.py`` measures the rule end to end.
+    """
+    support: Support = claim.support
+    score = float(claim.checks.get("score", 0.0))
+    finding = any(passed is False for name, passed in claim.checks.items() if name != "wording")
+    if support == "unverified":
+        if p >= YES and not finding and score >= NEARLY_NOTHING:
+            support = "supported"
+        elif p <= NO and finding and score < UNLIKELY:
+            support = "unsupported"
+    elif support == "supported" and p < 0.5:
+        support = "unverified"
+    checks = {**claim.checks, "judge": round(p, 3)}
+    if support == "supported":
+        # What wording could not settle is settled now: no check is failed, though not each is passed.
+        checks = {name: None if passed is False else passed for name, passed in checks.items()}
+    return Claim(claim.text, claim.citations, support, checks)
+
+
+def due(claims: Sequence[Claim], when: When) -> list[int]:
+    """Return which claims a second reader is to be asked about.
+
+    An open claim is what it is asked for; those that wording supports then go along in the same call.
+    A quotation needs no opinion, and what is refuted or cites nothing gets none.
+    """
+    if when == "never" or (when == "auto" and all(c.support != "unverified" for c in claims)):
+        return []
+    return [i for i, c in enumerate(claims) if c.support in ("unverified", "supported") and c.citations]
+
+
+def review(
+    ledger: Ledger, judge: Judge, when: When, papers: Iterable[Paper], *, max_cost: float | None = None
+) -> tuple[Usage, list[str]]:
+    """Have a second reader look at the claims of an answer; return what that used and notes on it.
+
+    With ``always`` it is also asked whether the sentences answer the question at all.
+    """
+    asked = due(ledger.claims, when)
+    if not asked:
+        return Usage(), []
+    known = {p.paper_id: p for p in papers}
+    cited = [[c for c in ledger.citations if c.n in ledger.claims[i].citations] for i in asked]
+    items: list[Item] = [
+        IsSupported(ledger.claims[i].text, _sources(cs, known)) for i, cs in zip(asked, cited, strict=True)
+    ]
+    if when == "always" and ledger.question:
+        every = {c.n: c for cs in cited for c in cs}
+        items.append(IsAnswerable(ledger.question, _sources(list(every.values()), known)))
+    opinion = judge.ask(items, max_cost=max_cost)
+    if opinion.fault:
+        return opinion.usage, [f"no second reader: {opinion.fault}"]
+    before = [ledger.claims[i] for i in asked]
+    judged = {
+        i: settle(ledger.claims[i], p)
+        for i, p in zip(asked, opinion.probabilities, strict=False)
+        if p is not None
+    }
+    after = [judged.get(i, ledger.claims[i]) for i in asked]
+    ledger.judged(judged, REFUTED)
+    notes = [f"second reader: {opinion.model} {_summary(before, after)}"]
+    answerable = opinion.probabilities[len(asked) :]
+    if any(p is not None and p <= NO for p in answerable):
+        notes.append(f"second reader: {opinion.model} doubts that these sentences answer the question")
+    return opinion.usage, notes
+
+
+def _sources(citations: Sequence[Citation], papers: Mapping[str, Paper]) -> tuple[Source, ...]:
+    """Return the cited sentences, paper by paper."""
+    found: dict[str, list[Citation]] = {}
+    for citation in citations:
+        found.setdefault(citation.paper_id, []).append(citation)
+    return tuple(
+        Source(
+            tuple(c.quote for c in cited),
+            cited[0].title,
+            _context(papers[paper_id]) if paper_id in papers else "",
+        )
+        for paper_id, cited in found.items()
+    )
+
+
+def _context(paper: Paper) -> str:
+    """Return an abstract without the sentences that give orders: they are no context of anything."""
+    return " ".join(s.text for s in split(paper.abstract) if not gives_orders(s.text))
+
+
+def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:
+    """Say in a phrase what a second reader made of the claims."""
+    pairs = [(b.support, a.support) for b, a in zip(before, after, strict=True)]
+    opened = [now for was, now in pairs if was == "unverified"]
+    doubted = sum(was == "supported" and now != "supported" for was, now in pairs)
+    parts = []
+    if opened:
+        noun = "claim" if len(opened) == 1 else "claims"
+        parts.append(f"judged {opened.count('supported')} of {len(opened)} unverified {noun} supported")
+    if doubted:
+        parts.append(f"doubts {doubted} that the wording supports")
+    return " and ".join(parts) or f"doubts none of {len(after)} supported by wording"

@@ -1,6 +1,6 @@
 """Evaluate paperagent with its own harness; `make eval`.
 
-    python eval/run.py [--shared ../shared] [--only ours|answers|retrieval|sentences] [--update]
+    python eval/run.py [--shared ../shared] [--only ours|claims|answers|retrieval|sentences] [--update]
 
 *ours*: the cases over the sample feed, three times: quoted sentences by words alone, the same with
 the embedding model (where it is there), and the replies of a recorded model. Each run is compared
@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import claims
 import record
 import retrieval
 import sentences
@@ -40,7 +41,7 @@ GATE_FAILED = 9
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the parts and return the highest of their codes."""
-    parts = {"ours": ours, "answers": answers, "retrieval": retrieved, "sentences": split}
+    parts = {"ours": ours, "claims": judged, "answers": answers, "retrieval": retrieved, "sentences": split}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
     parser.add_argument("--only", choices=list(parts), action="append")
@@ -112,6 +113,11 @@ def _keep(made: Path, place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     rows.write_run(place, run)
     rows.write_rows(place, [row.model_copy(update={"answer": None, "ms": 0.0}) for row in found])
+
+
+def judged(shared: Path) -> int:
+    """Judge claims as models write them; our own have gates."""
+    return claims.main(["--shared", str(shared)])
 
 
 def answers(shared: Path) -> int:

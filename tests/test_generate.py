@@ -13,7 +13,7 @@ import pytest
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, checked, desk, passages, reply, titles
 from paperagent.answer import EMPTY_LIBRARY
 from paperagent.errors import EndpointError
-from paperagent.generate import CONVERSATION_CHARS, MAX_OUTPUT_TOKENS, worth_reading
+from paperagent.generate import CONVERSATION_CHARS, OUTPUT_TOKENS, worth_reading
 from paperagent.store import LocalStore
 from paperagent.testing import (
     CHAT,
@@ -29,6 +29,7 @@ from paperagent.types import Hit, Paper
 
 CUT = json.dumps(reply(GOOD, SECOND))[:-60]
 """A reply that ends inside its second claim."""
+OUTPUT = OUTPUT_TOKENS["single"]
 ELSEWHERE = "How much memory does the optimiser of Sablewick need?"
 
 
@@ -453,7 +454,7 @@ def test_33_an_answer_of_reasoning_alone_gets_a_larger_limit(model: Desk) -> Non
     """Once; the reasoning is never shown."""
     thought = stream_reply({"reasoning_content": "The user wants OWNED"}, finish_reason="length")
     answer = model.ask(thought, reply(GOOD))
-    assert [r.json()["max_tokens"] for r in model.requests] == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS]
+    assert [r.json()["max_tokens"] for r in model.requests] == [OUTPUT, 2 * OUTPUT]
     assert texts(answer) == [GOOD[0]]
     assert "OWNED" not in json.dumps(answer.to_dict())
 
@@ -462,7 +463,7 @@ def test_35_a_cut_answer_without_a_claim_gets_a_larger_limit_once(model: Desk) -
     """Then it is incomplete."""
     cut = stream_reply({"content": '{"verdict": "answer", "claims": [{"te'}, finish_reason="length")
     answer = model.ask(cut, reply(GOOD))
-    assert [r.json()["max_tokens"] for r in model.requests] == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS]
+    assert [r.json()["max_tokens"] for r in model.requests] == [OUTPUT, 2 * OUTPUT]
     assert (answer.status, answer.usage.calls) == ("answered", 2)
     answer = model.ask(cut, cut, cut)
     assert (answer.status, answer.reason, answer.claims) == ("incomplete", "truncated", ())

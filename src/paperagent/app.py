@@ -254,7 +254,7 @@ class PaperAgent:
         assert last.answer is not None
         return last.answer
 
-    def ask_stream(
+    def ask_stream(  # noqa: PLR0913 - one option each
         self,
         question: str,
         *,
@@ -271,6 +271,7 @@ class PaperAgent:
         unsupported: Policy | None = None,
         judge: bool | None = None,
         cache: bool | None = None,
+        fallback: bool = True,
     ) -> Iterator[Event]:
         """Answer a question step by step: ``retrieved``, each ``claim``, then ``done`` with the Answer.
 
@@ -282,14 +283,17 @@ class PaperAgent:
         into searches first; ``max_cost`` (US dollars) refuses a call that could cost more;
         ``unsupported`` says what happens to claims that fail their check (``withhold``, ``mark``
         or ``repair``); ``judge`` asks for a second opinion; ``cache`` reuses earlier replies.
+        Where the model gives no answer, sentences are quoted and ``fallback`` of the Answer and a note
+        say why; without ``fallback`` its error is raised, or its refusal or abstention given.
 
         Raises:
             InputError: a question or option that cannot be used.
             ConfigError: a mode, model or prompt that the settings do not allow.
-            EndpointError: the model's server failed (while iterating); ``hits`` holds what was found.
+            EndpointError: without ``fallback``, the model's server failed (while iterating); ``hits``
+                holds what was found.
             StoreError: there is no library, or it is damaged.
         """
-        options = wiring.PlanOptions(effort, max_cost, unsupported, judge, cache)
+        options = wiring.PlanOptions(effort, max_cost, unsupported, judge, cache, fallback)
         arguments.check_llm_options(model, effort, max_cost, unsupported)
         with_model = self._answers_with_model(arguments.answer_mode(mode))
         request = self._request(question, history, k, arguments.filters(since, until, category, source))

@@ -59,14 +59,19 @@ class CachedModel:
         schema: Mapping[str, Any],
         schema_name: str,
         max_output_tokens: int,
+        temperature: float = 0.0,
     ) -> AbstractContextManager[Pieces]:
         """Return the kept reply to this call, or make the call and keep its reply."""
-        key = _key([self._endpoint, self.model, list(messages), schema, max_output_tokens])
+        key = _key([self._endpoint, self.model, list(messages), schema, max_output_tokens, temperature])
         known = self._recall(key)
         if known is not None:
             return nullcontext(known)
         fresh = self._model.stream(
-            messages, schema=schema, schema_name=schema_name, max_output_tokens=max_output_tokens
+            messages,
+            schema=schema,
+            schema_name=schema_name,
+            max_output_tokens=max_output_tokens,
+            temperature=temperature,
         )
         return self._recorded(key, fresh)
 

@@ -110,6 +110,7 @@ class TextModel(Protocol):
         schema: Mapping[str, Any],
         schema_name: str,
         max_output_tokens: int,
+        temperature: float = 0.0,
     ) -> AbstractContextManager[Pieces]:
         """Ask for a JSON reply and stream it.
 
@@ -149,3 +150,7 @@ class Plan:
     """Tokens that a prompt and its reply may fill together."""
     max_cost: float | None = None
     use_judge: bool = False
+    library: str = ""
+    """One line on what is searched, for the rule when to search; none where it is not known."""
+    fallback: bool = True
+    """Whether sentences are quoted where the model gives no answer; else its fault is the caller's."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from paperagent.errors import ConfigError, StoreError, visible
 
@@ -47,6 +48,7 @@ class PlanOptions:
     unsupported: Policy | None = None
     judge: bool | None = None
     cache: bool | None = None
+    fallback: bool = True
 
 
 def load_models(settings: Settings) -> Models:
@@ -235,6 +237,7 @@ def writer(
     from paperagent.generate import Writer
 
     plan = answer_plan(settings, store, model, options)
+    plan = replace(plan, library=library_line(settings, store))
     return Writer(pipeline, remembering(settings, store, model, cache=options.cache), plan)
 
 
@@ -264,6 +267,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
         context_tokens=settings.context_tokens,
         max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
         use_judge=settings.judge if options.judge is None else options.judge,
+        fallback=options.fallback,
     )
 
 
@@ -286,6 +290,20 @@ def tariff(model: str) -> Tariff:
     return Tariff(
         tokens=lambda texts: costs.estimate_tokens(texts, model), price=lambda usage: costs.cost(usage, model)
     )
+
+
+def library_line(settings: Settings, store: Store) -> str:
+    """Return one line on what the library holds, made again only when papers came or went."""
+    from paperagent.outline import SAMPLE, outline
+
+    known, count = _LINES.get(store), store.count()
+    if known is None or known[0] != count:
+        spread = settings.chroma_url is None or count <= SAMPLE
+        known = _LINES[store] = count, outline(count, store.sample(SAMPLE), spread=spread)
+    return known[1]
+
+
+_LINES: WeakKeyDictionary[Store, tuple[int, str]] = WeakKeyDictionary()
 
 
 def salt(store: Store) -> str:

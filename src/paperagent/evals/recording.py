@@ -28,7 +28,7 @@ _NOWHERE = "999.999"
 
 def sentences_shown(messages: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return the numbered sentences of a prompt, by pointer."""
-    return dict(_LINE.findall(messages[-1]["content"]))
+    return dict(_LINE.findall("\n".join(m["content"] for m in messages if m["role"] == "user")))
 
 
 def pointers(text: str) -> list[str]:
@@ -78,10 +78,15 @@ class Recorder:
         schema: Mapping[str, Any],
         schema_name: str,
         max_output_tokens: int,
+        temperature: float = 0.0,
     ) -> AbstractContextManager[Pieces]:
         """Ask the model, and keep what it says."""
         asked = self._model.stream(
-            messages, schema=schema, schema_name=schema_name, max_output_tokens=max_output_tokens
+            messages,
+            schema=schema,
+            schema_name=schema_name,
+            max_output_tokens=max_output_tokens,
+            temperature=temperature,
         )
         return self._kept(asked, schema_name, sentences_shown(messages))
 
@@ -164,13 +169,14 @@ class Replayer:
         schema: Mapping[str, Any],
         schema_name: str,
         max_output_tokens: int,
+        temperature: float = 0.0,
     ) -> AbstractContextManager[Pieces]:
         """Give the next recorded reply.
 
         Raises:
             EndpointError: none is left, or the next one answered something else.
         """
-        del schema, max_output_tokens
+        del schema, max_output_tokens, temperature
         waiting: _Waiting = self._now.waiting
         if not waiting.calls or waiting.calls[0].schema_name != schema_name:
             raise EndpointError(

@@ -160,7 +160,7 @@ def figures(made: Run) -> dict[str, tuple[float, str]]:
         ),
         "overhead ms": (
             median(made.overhead),
-            f"median; 95 % below {_p95(made.overhead):.1f}; the first reading took {median(made.reading):.0f}",
+            f"median; 95 % below {_p95(made.overhead):.1f}; reading took {median(made.reading):.0f}",
         ),
     }
 
@@ -170,9 +170,9 @@ def by_kind(made: Run) -> Iterator[str]:
     for kind in PASSAGES:
         places = [i for i, k in enumerate(made.kinds) if k == kind and made.calls[i]]
         if places:
-            passages, tokens = ([row[i] for i in places] for row in (made.passages, made.tokens))
+            shown, tokens = ([row[i] for i in places] for row in (made.passages, made.tokens))
             yield (
-                f"{kind}: {len(places)} asked, {mean(passages):.1f} passages ({min(passages)} to {max(passages)}), "
+                f"{kind}: {len(places)} asked, {mean(shown):.1f} passages ({min(shown)} to {max(shown)}), "
                 f"{mean(tokens):.0f} input tokens (most {max(tokens)})"
             )
 

@@ -25,10 +25,12 @@ LAYERS: dict[str, frozenset[str]] = {
     ),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
-        passages reply claims plan generate checks call_cache highlights digest summary""".split()
+        passages reply claims mending plan fallback outline generate checks call_cache highlights digest
+        summary""".split()
     ),
     "faces": frozenset(
-        "render stream readers chat chat_files chat_memory spending export notes evals mcp_server".split()
+        """render stream waiting readers chat chat_files chat_memory spending export notes evals
+        mcp_server""".split()
     ),
     "app": frozenset("arguments gather wiring wiring_digest bulk press digest_post digest_desk app".split()),
     "cli": frozenset("cli commands __main__".split()),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from paperagent.types import Answer, Usage
+from paperagent.types import Answer, Event, Usage
 
 QUOTED = "quoted instead of written"
-"""How a note begins that says why a model wrote nothing."""
+"""Begins a note on what a model did not write; why, which follows, is for who asks or runs the digest."""
+STOPPED = "stopped"
+"""The fallback of a person who did not wait for the model."""
 OF_THE_ANSWER = frozenset(
-    {"abstained", "withheld_unsupported", "truncated", "over_budget", "refused_by_model"}
+    {"abstained", "withheld_unsupported", "truncated", "over_budget", "refused_by_model", STOPPED}
 )
 """Values of ``Answer.fallback`` that do not mean that the model's server failed."""
 
@@ -25,6 +28,15 @@ def instead(quoted: Answer, kind: str, why: str, *, usage: Usage) -> Answer:
     ``kind`` is an error's or one of `OF_THE_ANSWER`; ``usage`` is what the attempt used.
     """
     return replace(quoted, usage=usage, fallback=kind, notes=(*quoted.notes, note(why)))
+
+
+def events_instead(events: Iterator[Event], kind: str, why: str) -> Iterator[Event]:
+    """Pass on the events of an extractive answer, the answer at their end marked."""
+    for event in events:
+        answer = event.answer
+        yield (
+            event if answer is None else replace(event, answer=instead(answer, kind, why, usage=answer.usage))
+        )
 
 
 def server_failed(answer: Answer) -> bool:

@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from paperagent import fallback
 from paperagent.claims import Check, Ledger, plain
 from paperagent.digest.budget import Budget, Call, at_hand, make, plus
-from paperagent.digest.issue import QUOTED, Group
+from paperagent.digest.issue import Group
 from paperagent.digest.said import Said
 from paperagent.passages import Passages
 from paperagent.plan import Tariff, TextModel
@@ -188,11 +189,11 @@ class Drafter:
     def _made(self, planned: _Planned) -> Draft:
         """Make one call; whatever goes wrong with it costs its theme the model's words, no more."""
         if self._faults >= GIVE_UP and not planned.free:
-            return Draft(note=f"{QUOTED}: {self._fault}")
+            return Draft(note=fallback.note(self._fault))
         made = make(self._model, planned.call, lambda text: read_object(text, "papers"))
         self._faults, self._fault = (self._faults + 1, made.fault) if made.value is None else (0, "")
         if made.value is None:
-            return Draft(usage=made.usage, note=f"{QUOTED}: {made.fault}")
+            return Draft(usage=made.usage, note=fallback.note(made.fault))
         return self._checked(planned.passages, made.value, made.usage)
 
     # --- checks ---
@@ -227,7 +228,7 @@ def checked_sentence(written: WrittenClaim | None, passages: Passages, check: Ch
     return None if checked.fails else Said(checked.claim, checked.citations)
 
 
-_OVER_BUDGET = f"{QUOTED}: the call could pass the limit on cost"
+_OVER_BUDGET = fallback.note("the call could pass the limit on cost")
 
 
 def _parts(papers: Sequence[Paper], most: int) -> list[Sequence[Paper]]:

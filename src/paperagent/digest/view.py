@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from paperagent.citations import DOUBT
 from paperagent.digest import plain
-from paperagent.digest.issue import QUOTED, Issue, Item, Standing, Why
+from paperagent.digest.issue import Issue, Item, Standing, Why
 from paperagent.digest.themes import ONLY_NAME, OTHER_NAME
+from paperagent.fallback import QUOTED
 from paperagent.types import Citation, Claim, Paper
 
 FEEDBACK = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))

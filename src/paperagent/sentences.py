@@ -10,8 +10,10 @@ the rest is splits that the reference itself has wrong (``1.4 +/-|0.24``).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
+from paperagent.text import STOP_WORDS
 from paperagent.types import Sentence
 
 _END = re.compile(r"""[.!?。！？]+(?:['"”’)\]]+|\}?\$)?(?=\s|(?<=[。！？])\S)""")
@@ -21,14 +23,21 @@ _BEGINNING = re.compile(
 )
 _INSIDE = re.compile(
     r"""(?:^|[\s(\[/,;-])(?:
-        (?i:e\.g|i\.e|cf|vs|viz|resp|et\ al|approx|ca|w\.r\.t|a\.k\.a|figs?|eqn?s?|secs?|refs?|incl|i\.v|i\.p)
+        (?i:e\.g|i\.e|cf|vs|viz|resp|et\ al|approx|ca|w\.r\.t|a\.?k\.?a|figs?|eqn?s?|secs?|refs?|incl|i\.v|i\.p)
         |Dr|Prof|Mr|Mrs|Ms|St|Jr|sp|subsp|var|Thm|App
         |[A-Z]   # an initial
     )\.$""",
     re.VERBOSE,
 )
-_BEFORE_NUMBER = re.compile(r"(?:^|[\s(\[])(?i:nos?|vol|ch|pp?|tab)\.$")
+_BEFORE_NUMBER = re.compile(
+    r"(?:^|[\s(\[])(?i:nos?|vol|ch|pp?|tab|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.$"
+)
 _NUMBER = re.compile(r"\s*\d")
+_PLACE = re.compile(r"(?:^|[\s(\[])(?:U\.S|U\.K|U\.N|E\.U)\.$")
+_NEXT_WORD = re.compile(r"\s*([A-Za-z]+)")
+_OPENERS = STOP_WORDS | frozenset("additionally finally furthermore however moreover using".split())
+"""Words that begin a sentence: any other word with a capital goes on with a name ("U.S. Census")."""
+_QUOTED = re.compile(r"“[^“”]{1,200}”|(?<![\w\"])\"[^\"]{1,200}\"(?!\w)")
 _REACH = 14
 """Characters before a full stop in which an abbreviation is looked for."""
 
@@ -57,7 +66,13 @@ def _split(abstract: str) -> tuple[Sentence, ...]:
 
 
 def _ends(text: str) -> list[int]:
-    return [m.end() for m in _END.finditer(text) if _is_end(text, m)]
+    quoted = [m.span() for m in _QUOTED.finditer(text)] if "?" in text or "!" in text else []
+    return [m.end() for m in _END.finditer(text) if _is_end(text, m) and not _within(m, quoted)]
+
+
+def _within(end: re.Match[str], quoted: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether a question or a call ends inside a quotation that goes on."""
+    return end[0][0] in "?!" and any(a < end.start() and end.end() < b for a, b in quoted)
 
 
 def _is_end(text: str, match: re.Match[str]) -> bool:
@@ -68,4 +83,6 @@ def _is_end(text: str, match: re.Match[str]) -> bool:
     head = text[max(0, match.start() - _REACH) : match.start() + 1]
     if _INSIDE.search(head):
         return False
+    if _PLACE.search(head) and (word := _NEXT_WORD.match(text, match.end())):
+        return word[1].lower() in _OPENERS
     return not (_NUMBER.match(text, match.end()) and _BEFORE_NUMBER.search(head))

@@ -23,7 +23,8 @@ _BEGINNING = re.compile(
 )
 _INSIDE = re.compile(
     r"""(?:^|[\s(\[/,;-])(?:
-        (?i:e\.g|i\.e|cf|vs|viz|resp|et\ al|approx|ca|w\.r\.t|a\.?k\.?a|figs?|eqn?s?|secs?|refs?|incl|i\.v|i\.p)
+        (?i:e\.g|i\.e|cf|vs|viz|resp|et\ al|approx|ca|w\.r\.t|a\.?k\.?a|figs?|eqn?s?|secs?|refs?|incl
+            |i\.v|i\.p)
         |Dr|Prof|Mr|Mrs|Ms|St|Jr|sp|subsp|var|Thm|App
         |[A-Z]   # an initial
     )\.$""",

@@ -25,7 +25,7 @@ GOOD = ("On the four domains, Tindersift removes 61% of the tokens in the prompt
 SECOND = ("With a 7B generator the mean latency drops from 2.9 to 1.6 seconds.", "1.4")
 WRONG = ("Tindersift removes 16% of the tokens in the prompt.", "1.3")
 LINE = re.compile(r"^(\d+\.\d+) (.*)$", re.MULTILINE)
-TITLE = re.compile(r"^\[(\d+)\] (.*?)(?: \(\d{4}-\d\d-\d\d\))?(?: \(withdrawn\))?$", re.MULTILINE)
+TITLE = re.compile(r'^\[(\d+)\] (.*?)(?: \(\d{4}-\d\d-\d\d\))?(?: \(withdrawn\))?(?: = ".*")?$', re.MULTILINE)
 
 
 @functools.cache
@@ -44,13 +44,16 @@ class Desk:
     agent: PaperAgent
 
     def ask(self, *answers: Any, question: str = QUESTION, **options: Any) -> Answer:
-        """Queue the model's answers, ask, and check the contract's invariants on what comes."""
+        """Queue the model's answers, ask, and check the contract's invariants on what comes.
+
+        Without a fallback, unless told otherwise: the model's faults show as they are.
+        """
         for answer in answers:
             if isinstance(answer, Reply):
                 self.server.enqueue(answer, path=CHAT)
             else:
                 self.server.enqueue_answer(answer)
-        options = {"cache": False, **options}
+        options = {"cache": False, "fallback": False, **options}
         return checked(self.agent.ask(question, **options), self.agent)
 
     def set(self, **settings: Any) -> None:

@@ -32,7 +32,7 @@ def saying(*claims: tuple[str, str], pause: float = 0.0, **rest: Any) -> Callabl
 
 def sentences(request: Request) -> dict[str, str]:
     """Return the numbered sentences of the prompt."""
-    return dict(_LINE.findall(request.messages[-1]["content"]))
+    return dict(_LINE.findall("\n".join(m["content"] for m in request.messages)))
 
 
 def pointer(shown: Mapping[str, str], part: str) -> str:

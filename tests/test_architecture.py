@@ -25,11 +25,13 @@ LAYERS: dict[str, frozenset[str]] = {
     ),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
-        passages reply claims plan judge review generate checks checking call_cache highlights digest
+        passages reply claims mending plan judge review fallback outline generate checks checking call_cache
+        highlights digest
         summary""".split()
     ),
     "faces": frozenset(
-        "render stream readers chat chat_files chat_memory spending export notes evals mcp_server".split()
+        """render stream waiting readers chat chat_files chat_memory spending export notes evals
+        mcp_server""".split()
     ),
     "app": frozenset(
         """arguments asynchronous endpoint_check gather wiring wiring_digest wiring_model bulk press

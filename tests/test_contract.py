@@ -34,7 +34,7 @@ ANSWER: dict[str, Any] = {
     "usage": dict,
     "timings_ms": dict,
 }
-EXTRAS: dict[str, Any] = {"confidence": (float, type(None)), "notes": list}
+EXTRAS: dict[str, Any] = {"confidence": (float, type(None)), "notes": list, "fallback": MAYBE}
 CLAIM = {"text": TEXT, "citations": list, "support": TEXT, "checks": dict}
 CITATION = {"n": int, "paper_id": TEXT, "title": TEXT, "url": MAYBE, "quote": TEXT, "start": int, "end": int}
 PAPER = {"paper_id": TEXT, "title": TEXT, "score": float, "rank": int}

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, checked, desk, passages, reply, titles
 from paperagent import PaperAgent
 from paperagent.answer import EMPTY_LIBRARY
 from paperagent.errors import EndpointError
-from paperagent.generate import CONVERSATION_CHARS, MAX_OUTPUT_TOKENS, worth_reading
+from paperagent.evidence import Reading
+from paperagent.generate import CONVERSATION_CHARS, OUTPUT_TOKENS, worth_reading
 from paperagent.llm.chat_model import ChatModel
+from paperagent.question import Kind
 from paperagent.store import LocalStore
 from paperagent.testing import (
     CHAT,
@@ -31,6 +34,7 @@ from paperagent.types import Hit, Paper
 
 CUT = json.dumps(reply(GOOD, SECOND))[:-60]
 """A reply that ends inside its second claim."""
+OUTPUT = OUTPUT_TOKENS["single"]
 ELSEWHERE = "How much memory does the optimiser of Sablewick need?"
 
 
@@ -60,17 +64,73 @@ def test_an_answer_is_made_of_checked_claims(model: Desk) -> None:
     assert answer.prompt_hash
 
 
-def test_the_prompt_puts_passages_last_inside_a_fence(model: Desk) -> None:
-    """Instructions, date, question, then the numbered sentences between two lines that end it."""
+def test_the_prompt_begins_with_what_stays_the_same(model: Desk) -> None:
+    """Rules, library, passages inside a fence, then the question, and last what may change at any time."""
     model.ask(reply(GOOD))
     system, user = (m["content"] for m in model.requests[0].messages)
     fence = next(w for w in user.split() if w.startswith("====")).rstrip(".")
     lines = user.splitlines()
-    assert lines[-1] == f"{fence} end"
-    assert lines.index(f"{fence} begin") > lines.index(f"Question: {QUESTION}")
-    assert len(passages(user)) > 10
+    assert lines[0].startswith("The library holds 32 papers, 2026-07; main topics: ")
+    begin, end = lines.index(f"{fence} begin"), lines.index(f"{fence} end")
+    assert len(passages("\n".join(lines[begin:end]))) > 10
+    assert lines[-2:] == [f"Question: {QUESTION}", "You may ask for one more search."]
+    assert lines.index(f"Question: {QUESTION}") > end
     assert fence not in system
     assert model.requests[0].response_format["json_schema"]["strict"] is True
+
+
+@pytest.mark.parametrize(
+    ("question", "dated"),
+    [
+        (QUESTION, False),
+        ("What is the latest work on retrieval?", True),
+        ("Which papers of this year are about agents?", True),
+        ("Is there anything on sparse attention since 2024?", True),
+        ("Was gibt es Neues zu Retrieval?", True),
+        ("Does the new filter need a recurrent encoder?", False),
+    ],
+)
+def test_the_date_is_told_where_the_question_speaks_of_time(
+    model: Desk, question: str, *, dated: bool
+) -> None:
+    """Or where its language is not known; otherwise the same prompt is sent, and kept, on any day."""
+    model.ask(reply(verdict="abstain"), question=question)
+    assert ("\nToday is 20" in model.prompts[0]) is dated
+
+
+def test_the_model_may_point_only_at_what_it_was_shown(model: Desk) -> None:
+    """The schema lists this request's numbers, at most three a claim, and a search where it is allowed."""
+    model.ask(reply(GOOD))
+    model.ask(reply(GOOD), effort="fast")
+    first, fast = (r.response_format["json_schema"]["schema"] for r in model.requests)
+    evidence = first["properties"]["claims"]["items"]["properties"]["evidence"]
+    assert evidence["items"]["enum"] == list(passages(model.prompts[0]))
+    assert evidence["maxItems"] == 3
+    assert first["properties"]["verdict"]["enum"] == ["answer", "abstain", "search"]
+    assert first["required"] == ["verdict", "claims", "missing", "queries"]
+    assert fast["properties"]["verdict"]["enum"] == ["answer", "abstain"]
+    assert fast["required"] == ["verdict", "claims", "missing"]
+
+
+def test_a_list_is_made_from_more_papers_than_a_fact(model: Desk) -> None:
+    """Two to four for one fact, eight at least for a list or a comparison, with room for a longer reply."""
+    model.ask(reply(GOOD))
+    model.ask(reply(verdict="abstain"), question="Which papers are about language models?")
+    model.ask(reply(verdict="abstain"), question="Compare Cobaltine with Ferrowin on low-resource languages")
+    fact, listed, compared = (len(titles(p)) for p in model.prompts)
+    assert 2 <= fact <= 4
+    assert 8 <= listed <= 12
+    assert 8 <= compared <= 12
+    limits = [r.json()["max_tokens"] for r in model.requests]
+    assert limits[0] == OUTPUT < limits[1]
+
+
+def test_a_title_alone_is_no_claim(model: Desk) -> None:
+    """It says nothing, so it is neither shown nor counted as withheld."""
+    whole = "Tindersift: Filtering Retrieved Passages Before They Reach the Model"
+    answer = model.ask(reply((f"“{whole}”.", "1.3"), GOOD, ("Tindersift.", "1.1")))
+    assert texts(answer) == [GOOD[0]]
+    assert answer.notes == ()
 
 
 def test_a_claim_is_shown_before_the_last_byte(model: Desk) -> None:
@@ -131,7 +191,7 @@ def test_claims_that_fail_are_withheld_and_told(model: Desk) -> None:
 
 def test_nothing_left_after_withholding_is_an_abstention(model: Desk) -> None:
     """The reason is typed, and the text does not repeat the claim."""
-    answer = model.ask(reply(WRONG))
+    answer = model.ask(reply((WRONG[0], "9.9")))
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
     assert "16%" not in answer.answer
 
@@ -176,13 +236,6 @@ def test_no_repair_without_a_failure(model: Desk) -> None:
     """A clean answer costs one call under every policy."""
     model.ask(reply(GOOD), unsupported="repair")
     assert len(model.prompts) == 1
-
-
-def test_weak_wording_gives_way_to_the_sentence(model: Desk) -> None:
-    """A claim that cannot be matched is replaced by the quotation it points at."""
-    answer = model.ask(reply(("Prompts get shorter by a majority of their wordpieces.", "1.3")))
-    assert answer.claims[0].support == "quoted"
-    assert answer.claims[0].text == passages(model.prompts[0])["1.3"]
 
 
 # --- abstaining ---
@@ -500,16 +553,18 @@ def test_a_prompt_is_cut_to_the_context(model: Desk, monkeypatch: pytest.MonkeyP
 
 
 def test_only_papers_near_the_best_are_sent() -> None:
-    """Two at least, four at most, the third and fourth if they score near the first."""
-    paper = Paper("2601.00001", "A title", "A sentence.")
+    """Of one fact two at least, four at most, the third and fourth if they score near the first."""
+    hit, none = Hit(Paper("2601.00001", "A title", "A sentence."), 1.0, 1), np.zeros(0)
 
-    def sent(*scores: float) -> int:
-        return len(worth_reading([Hit(paper, score, rank) for rank, score in enumerate(scores, 1)]))
+    def sent(kind: Kind, *scores: float) -> int:
+        return len(worth_reading([Reading(hit, (), none, none, 0.0, score) for score in scores], kind))
 
-    assert sent(1.0) == 1
-    assert sent(1.0, 0.1, 0.1) == 2
-    assert sent(1.0, 0.9, 0.8, 0.2) == 3
-    assert sent(1.0, 0.9, 0.9, 0.9, 0.9) == 4
+    assert sent("single", 3.0) == 1
+    assert sent("single", 3.0, 1.1, 1.1) == 2
+    assert sent("single", 3.0, 2.9, 2.8, 1.2) == 3
+    assert sent("single", 3.0, 2.9, 2.9, 2.9, 2.9) == 4
+    assert sent("list", 3.0, *[1.0] * 20) == 8
+    assert sent("compare", 3.0, *[2.9] * 20) == 12
 
 
 def test_18_a_prompt_that_stays_too_long_is_an_error(model: Desk) -> None:
@@ -525,7 +580,7 @@ def test_33_an_answer_of_reasoning_alone_gets_a_larger_limit(model: Desk) -> Non
     thought = stream_reply({"reasoning_content": "The user wants OWNED"}, finish_reason="length")
     answer = model.ask(thought, reply(GOOD))
     limits = [r.json()["max_tokens"] for r in model.requests]
-    assert limits == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS + 2_000]  # now it is known to reason
+    assert limits == [OUTPUT, 2 * OUTPUT + 2_000]  # now it is known to reason
     assert texts(answer) == [GOOD[0]]
     assert "OWNED" not in json.dumps(answer.to_dict())
 
@@ -534,7 +589,7 @@ def test_35_a_cut_answer_without_a_claim_gets_a_larger_limit_once(model: Desk) -
     """Then it is incomplete."""
     cut = stream_reply({"content": '{"verdict": "answer", "claims": [{"te'}, finish_reason="length")
     answer = model.ask(cut, reply(GOOD))
-    assert [r.json()["max_tokens"] for r in model.requests] == [MAX_OUTPUT_TOKENS, 2 * MAX_OUTPUT_TOKENS]
+    assert [r.json()["max_tokens"] for r in model.requests] == [OUTPUT, 2 * OUTPUT]
     assert (answer.status, answer.usage.calls) == ("answered", 2)
     answer = model.ask(cut, cut, cut)
     assert (answer.status, answer.reason, answer.claims) == ("incomplete", "truncated", ())
@@ -679,9 +734,9 @@ def test_the_conversation_is_bounded(model: Desk) -> None:
     user = model.requests[0].messages[-1]["content"]
     assert "question 19" in user
     assert "question 3\n" not in user
-    head = user[: user.index(f"Question: {QUESTION}")]
-    assert len(head) < CONVERSATION_CHARS + 200
+    start = user.index("Earlier in this conversation")
+    assert user.index(f"Question: {QUESTION}") - start < CONVERSATION_CHARS + 100
     model.ask(reply(GOOD), history=[("the only one", "long " * 5000)])
-    head = model.prompts[1].partition(f"Question: {QUESTION}")[0]
-    assert "Reader: the only one\nAnswer: long long" in head
-    assert len(head) < CONVERSATION_CHARS + len(model.requests[1].messages[0]["content"]) + 300
+    told = model.prompts[1].partition(f"Question: {QUESTION}")[0].partition("Earlier in this conversation")[2]
+    assert "Reader: the only one\nAnswer: long long" in told
+    assert len(told) < CONVERSATION_CHARS + 100

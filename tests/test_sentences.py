@@ -122,3 +122,20 @@ def test_the_longest_abstract_is_split_at_once(unit: str) -> None:
     begin = time.perf_counter()
     check_tiling(text, split(text))
     assert time.perf_counter() - begin < 2
+
+
+@pytest.mark.parametrize(
+    ("abstract", "sentences"),
+    [
+        ("It began on Oct. 8, 2022, with one. It grew.", 2),
+        ("We use U.S. Census data. They are large.", 2),
+        ("We measure prices in the U.S. We find none.", 2),
+        ("Large models (aka. GPT-3) are slow. We help.", 2),
+        ('We ask "Can it count? If so, how far?" and measure. It can.', 2),
+        ("They ask “Why now? And how?” of every user. Few reply.", 2),
+        ('Can it count? We ask "how far?" and measure. It can.', 3),
+    ],
+)
+def test_dates_places_and_quoted_questions_stay_whole(abstract: str, sentences: int) -> None:
+    """A full stop behind a month or a place's initials, and a question inside a quotation, end nothing."""
+    assert len(texts(abstract)) == sentences

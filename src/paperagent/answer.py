@@ -15,7 +15,7 @@ from paperagent import abstention, citations, conversation, evidence, retrieve
 from paperagent.question import Kind, Question, prepare
 from paperagent.sentences import split
 from paperagent.suspicion import gives_orders
-from paperagent.text import analyse
+from paperagent.text import analyse, is_english
 from paperagent.types import RETRACTED, Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
 
 if TYPE_CHECKING:
@@ -104,6 +104,30 @@ class Found:
     gap: float
 
 
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """An extractive answer with what it was read from."""
+
+    answer: Answer
+    question: Question | None = None
+    readings: tuple[evidence.Reading, ...] = ()
+    """Of the papers read, best first; of those further down only the most promising sentences."""
+    context: Encoded | None = None
+    doubtful: bool = False
+    """Whether the answer may miss the question, and says so."""
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the library certainly has nothing on this, so that no model need be asked.
+
+        It is not certain by words alone, nor of a question in another language than English, which
+        the encoder does not read: a model can search in other words.
+        """
+        if self.answer.reason != "no_evidence" or self.question is None or not self.readings:
+            return self.answer.reason in ("no_evidence", "empty_library")
+        return self.question.encoded is not None and is_english(self.question.text)
+
+
 class Pipeline:
     """Searches and answers over one library."""
 
@@ -184,22 +208,25 @@ class Pipeline:
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Answer extractively, yielding ``retrieved``, each ``claim`` as it is chosen, and ``done``."""
+        answer = self.extract(request).answer
+        if answer.reason != "empty_library":
+            yield Event("retrieved", hits=answer.hits)
+        yield from claim_events(answer)
+        yield Event("done", answer=answer)
+
+    def extract(self, request: Request) -> Extract:
+        """Answer extractively, and return with the answer what it was read from."""
         clock = Clock()
         if not self.holds_papers():
-            yield Event("done", answer=_empty_library(request, clock))
-            return
+            return Extract(_empty_library(request, clock))
         found = self.find(request)
         clock.lap("retrieve")
         if not found.hits:
-            yield Event("retrieved")
-            yield Event("done", answer=_nothing_found(request, clock))
-            return
+            return Extract(_nothing_found(request, clock))
         question, readings = self.read(request, found)
         hits = _reordered(found.hits, readings)[: request.k]
-        yield Event("retrieved", hits=hits)
         if not readings:
-            yield Event("done", answer=replace(_nothing_found(request, clock), hits=hits))
-            return
+            return Extract(replace(_nothing_found(request, clock), hits=hits), question)
         answer = self._write(request, question, readings[: request.k], found)
         clock.lap("generate")
         suspicious = suspicion_notes(r.hit.paper for r in readings[: request.k])
@@ -207,10 +234,16 @@ class Pipeline:
         answer = replace(answer, hits=hits, notes=(*request.notes, *answer.notes, *gone, *suspicious))
         citations.verify(answer, self._library.get_many([c.paper_id for c in answer.citations]))
         clock.lap("verify")
-        by_n = {c.n: c for c in answer.citations}
-        for claim in answer.claims:
-            yield Event("claim", claim=claim, citations=tuple(by_n[n] for n in claim.citations))
-        yield Event("done", answer=replace(answer, timings_ms=clock.total()))
+        answer = replace(answer, timings_ms=clock.total())
+        return Extract(answer, question, tuple(readings), found.context, doubtful=_DOUBTFUL in answer.notes)
+
+    def whole(self, extract: Extract, hits: Sequence[Hit]) -> list[evidence.Reading]:
+        """Read papers whole for the question of an extract; what it encoded is not encoded again."""
+        if extract.question is None:
+            return []
+        known = {r.hit.paper_id: r.hit for r in extract.readings}  # whose scores are those of the search
+        papers = [(known.get(h.paper_id, h), tuple(split(h.paper.abstract))) for h in hits]
+        return self._read_whole(extract.question, [p for p in papers if p[1]], extract.context)
 
     def find(self, request: Request) -> Found:
         """Search for the question; with history and a question that leans on it, in context too."""
@@ -247,7 +280,7 @@ class Pipeline:
         papers = [(h, tuple(split(h.paper.abstract))) for h in pool]
         context = found.context if conversation.refers_back(request.question) else None
         if question.encoded is None:
-            return question, evidence.rerank([evidence.read(question, h, s, None) for h, s in papers])
+            return question, evidence.rerank(self._read_whole(question, papers, context))
         chosen = [evidence.promising(question, sentences, GLANCE) for _, sentences in papers]
         glanced = evidence.rerank(self._read_parts(question, papers, chosen, context))
         whole = {r.hit.paper_id for r in glanced[: _WHOLE[question.kind]]}
@@ -256,6 +289,17 @@ class Pipeline:
             for (hit, sentences), some in zip(papers, chosen, strict=True)
         ]
         return question, evidence.rerank(self._read_parts(question, papers, chosen, context))
+
+    def _read_whole(
+        self,
+        question: Question,
+        papers: Sequence[tuple[Hit, tuple[Sentence, ...]]],
+        context: Encoded | None,
+    ) -> list[evidence.Reading]:
+        if question.encoded is None:
+            return [evidence.read(question, h, s, None) for h, s in papers]
+        every = [range(len(sentences)) for _, sentences in papers]
+        return self._read_parts(question, papers, every, context)
 
     def _read_parts(
         self,
@@ -305,7 +349,7 @@ class Pipeline:
             return _abstain(request, cited, signals=signals, sure=sure)
         claims = tuple(map(citations.quoted_claim, cited))
         doubtful = sure < needed.doubt_below
-        notes = ("closest passages: the abstracts may not answer this",) if doubtful else ()
+        notes = (_DOUBTFUL,) if doubtful else ()
         return Answer(
             question=request.question,
             status="answered",
@@ -319,6 +363,7 @@ class Pipeline:
 
 
 EMPTY_LIBRARY = "The library is empty: read a feed first, with `paperagent ingest SOURCE`."
+_DOUBTFUL = "closest passages: the abstracts may not answer this"
 NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
 
 _REMEMBERED = 2_000
@@ -393,9 +438,17 @@ def _abstain(
     if unrelated:
         text = "The abstracts do not say: nothing in the library is about this."
         return _abstention(request, "no_evidence", text, confidence=sure)
-    closest = citations.join(list(map(citations.quoted_claim, cited)), cited)
-    text = f"The abstracts do not say: no sentence found answers this. Closest passages:\n\n{closest}"
+    text = f"The abstracts do not say: no sentence found answers this.{closest_passages(cited)}"
     return _abstention(request, "not_in_abstracts", text, cited=cited, confidence=sure)
+
+
+def closest_passages(cited: Sequence[Citation]) -> str:
+    """Return what follows the sentence that says that there is no answer."""
+    return (
+        f" Closest passages:\n\n{citations.join(list(map(citations.quoted_claim, cited)), cited)}"
+        if cited
+        else ""
+    )
 
 
 _COVERED = 0.6
@@ -442,6 +495,14 @@ def _in_conversation(
         return reading
     closest = max(float(e.vector @ context.vector) for e in encoded if e is not None)
     return replace(reading, similarity=max(reading.similarity, closest))
+
+
+def claim_events(answer: Answer) -> Iterator[Event]:
+    """Yield the claims of a finished answer as events."""
+    by_n = {c.n: c for c in answer.citations}
+    for claim in answer.claims:
+        cited = tuple(by_n[n] for n in claim.citations)
+        yield Event("claim", claim=claim, citations=cited, mode=answer.mode)
 
 
 def suspicion_notes(papers: Iterable[Paper]) -> tuple[str, ...]:

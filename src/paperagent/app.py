@@ -288,12 +288,15 @@ class PaperAgent:
         into searches first; ``max_cost`` (US dollars) refuses a call that could cost more;
         ``unsupported`` says what happens to claims that fail their check (``withhold``, ``mark``
         or ``repair``); ``judge`` says when a second reader looks at the claims (``auto``: where wording
-        leaves one open; ``always`` or ``never``); ``cache`` reuses earlier replies.
+        leaves one open; ``always`` or ``never``); ``cache`` reuses earlier replies. Where the model gives
+        no answer, sentences are quoted and ``fallback`` of the Answer and a note say why; without
+        ``fallback`` its error is raised, or its refusal or abstention given.
 
         Raises:
             InputError: a question or option that cannot be used.
             ConfigError: a mode, model or prompt that the settings do not allow.
-            EndpointError: the model's server failed (while iterating); ``hits`` holds what was found.
+            EndpointError: without ``fallback``, the model's server failed (while iterating); ``hits``
+                holds what was found.
             StoreError: there is no library, or it is damaged.
         """
         arguments.check_names(options)
@@ -303,6 +306,7 @@ class PaperAgent:
             options.get("unsupported"),
             arguments.judge(options.get("judge")),
             options.get("cache"),
+            fallback=options.get("fallback", True),
         )
         arguments.check_llm_options(options.get("model"), plan.effort, plan.max_cost, plan.unsupported)
         with_model = self._answers_with_model(arguments.answer_mode(options.get("mode")))

@@ -61,6 +61,8 @@ class AskOptions(TypedDict, total=False):
     """When a second reader looks at the claims: ``auto`` (some are unverified), ``always`` or ``never``."""
     cache: bool | None
     """Whether an earlier reply to the same call is used again."""
+    fallback: bool
+    """Whether sentences are quoted where the model gives no answer (the default), or its error is raised."""
 
 
 class UnknownOptionError(InputError, TypeError):

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from paperagent.render import Screen
 from paperagent.safe_text import safe_json
 from paperagent.stream import StreamedAnswer
 from paperagent.types import Answer, Event, Paper, Usage
+from paperagent.waiting import WaitingLine
 
 LEAVE_WITHIN_S = 2.0
 INTERRUPTED = 130
@@ -117,6 +119,8 @@ class Chat:
     clock: Callable[[], float] = time.monotonic
     feedback: Path | None = None
     """Where /good and /bad keep answers."""
+    waiting: Callable[[str], WaitingLine] | None = None
+    """Returns the line that is shown while a model of that name is waited for."""
     debug: bool = False
     """Whether an unexpected failure ends the session with its traceback."""
     conversation: Conversation = field(default_factory=Conversation)
@@ -287,12 +291,15 @@ class Chat:
 
         ``make`` returns it whole, instead of asking.
         """
-        shown = StreamedAnswer(self.screen, self.told, titles=self.model is None)
+        line = self.waiting(self.model or "") if self.waiting and make is None else None
+        shown = StreamedAnswer(self.screen, self.told, titles=self.model is None, waiting=line)
         try:
             if self.ready is not None:
                 self.ready()
-            shown.follow(self._events(question) if make is None else iter([Event("done", answer=make())]))
-            self.spent.add(shown.answer.usage if shown.answer else Usage())
+            quoted = partial(self._events, question, mode="extractive")
+            events = self._events(question) if make is None else iter([Event("done", answer=make())])
+            shown.follow(events, quoted if self.reader.interactive else None)
+            self._count(shown)
         except KeyboardInterrupt:
             if not self.reader.interactive:
                 raise
@@ -313,9 +320,15 @@ class Chat:
         if shown.answer and self.conversation.add(shown.answer):
             self._say(f"only the last {KEPT_PAIRS} questions are remembered from here on")
 
-    def _events(self, question: str) -> Iterator[Event]:
+    def _events(self, question: str, **instead: Any) -> Iterator[Event]:
         history = list(self.conversation.history)
-        return self.agent.ask_stream(question, history=history, **self.options)
+        return self.agent.ask_stream(question, history=history, **{**self.options, **instead})
+
+    def _count(self, shown: StreamedAnswer) -> None:
+        if shown.stopped:
+            self.spent.lose()
+        else:
+            self.spent.add(shown.answer.usage if shown.answer else Usage())
 
     def _lost(self, question: str, shown: StreamedAnswer, reason: str) -> None:
         """Let /sources and /open see what was shown; the history never holds half an answer."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from paperagent.sentences import split
+from paperagent.text import STOP_WORDS
 from paperagent.types import Paper, Sentence
 
 MAX_POINTERS = 8
@@ -47,12 +48,26 @@ class Passages:
         """Return the passages as they stand in the prompt, one sentence a line."""
         blocks = []
         for i, (paper, sentences) in enumerate(zip(self.papers, self._sentences, strict=True), start=1):
-            head = (
-                f"[{i}] {self._plain(paper.title)}{_dated(paper)}{' (withdrawn)' if paper.withdrawn else ''}"
-            )
+            head = f"{self._plain(paper.title)}{_dated(paper)}{' (withdrawn)' if paper.withdrawn else ''}"
             lines = [f"{i}.{j} {self._plain(s.text)}" for j, s in enumerate(sentences, start=1)]
-            blocks.append("\n".join([head, *lines]))
+            blocks.append("\n".join([f'[{i}] {head} = "{self._plain(short_name(paper))}"', *lines]))
         return "\n\n".join(blocks)
+
+    def numbered(self, passage: int) -> list[tuple[str, Sentence]]:
+        """Return the sentences of a passage with their pointers; none where there is no such passage."""
+        if not 1 <= passage <= len(self.papers):
+            return []
+        return [(f"{passage}.{j}", s) for j, s in enumerate(self._sentences[passage - 1], start=1)]
+
+    @property
+    def pointers(self) -> list[str]:
+        """The numbers of all sentences, in their order."""
+        return [p for i in range(1, len(self.papers) + 1) for p, _ in self.numbered(i)]
+
+    def names(self, text: str) -> bool:
+        """Tell whether ``text`` is nothing but the title or the short name of a passage."""
+        alone = _letters(text)
+        return any(alone in (_letters(p.title), _letters(short_name(p))) for p in self.papers)
 
     def _plain(self, text: str) -> str:
         """Put text on one line, so that it cannot begin a line of its own, without the fence."""
@@ -86,6 +101,33 @@ class Passages:
         """Return these passages with new papers behind them; numbers already given stay."""
         known = {p.paper_id for p in self.papers}
         return Passages.of((*self.papers, *(p for p in papers if p.paper_id not in known)), salt=salt)
+
+
+def short_name(paper: Paper) -> str:
+    """Return what a paper may be called in a sentence: its system's name, or the first words of its title."""
+    head, colon, _ = paper.title.partition(":")
+    first = head.split()
+    if colon and len(first) <= _NAME_WORDS:
+        return head.strip()
+    introduced = _INTRODUCED.search(paper.abstract)
+    if introduced and paper.abstract.count(introduced[1]) > 1:
+        return introduced[1]
+    first = first[:_NAME_WORDS]
+    while len(first) > 1 and first[-1].lower() in STOP_WORDS:
+        first.pop()
+    return " ".join(first)
+
+
+_NAME_WORDS = 4
+_INTRODUCED = re.compile(
+    r"\b(?:called|named|dubbed|termed|propose|introduce|present|release)s?\b[\w ,'’-]{0,40}?"
+    r"\(?\b(?=[\w^+-]{2,20}\b)([A-Z][a-z]*[A-Z0-9^][\w^+]*)\b"
+)
+"""A name with two capitals, soon after a word by which authors introduce what they made."""
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text.casefold() if c.isalnum())
 
 
 def _dated(paper: Paper) -> str:

@@ -165,3 +165,7 @@ class Plan:
     judge: Judge | None = None
     """A second reader, for claims that wording leaves open."""
     judge_when: When = "auto"
+    library: str = ""
+    """One line on what is searched, for the rule when to search; none where it is not known."""
+    fallback: bool = True
+    """Whether sentences are quoted where the model gives no answer; else its fault is the caller's."""

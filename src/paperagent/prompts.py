@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,20 @@ class Prompt:
             {"role": "system", "content": insert(self.system)},
             {"role": "user", "content": insert(self.user)},
         ]
+
+    def follow(
+        self, messages: Sequence[Mapping[str, str]], reply: str, **values: str
+    ) -> list[dict[str, str]]:
+        """Return a conversation in which this prompt, as one message, follows a reply to ``messages``.
+
+        The server has read ``messages`` already: what it keeps of them need not be read again.
+
+        Raises:
+            ConfigError: a variable is missing or unknown.
+        """
+        said = {"role": "assistant", "content": reply}
+        asked = "\n\n".join(m["content"] for m in self.fill(**values))
+        return [*map(dict, messages), said, {"role": "user", "content": asked}]
 
 
 def load(name: str, folder: Path | None = None) -> Prompt:

@@ -74,14 +74,14 @@ def make_console(out: TextIO, width: int | None = None) -> Console:
     from rich.console import Console
 
     options: dict[str, Any] = {"file": out, "highlight": False, "markup": False, "emoji": False}
-    options["width"] = max(MIN_WIDTH, width or _columns(out))
+    options["width"] = max(MIN_WIDTH, width or columns(out))
     console = Console(**options, force_terminal=True)
     # NO_COLOR asks for no colour, but bold and italic are escapes too; a dumb terminal knows none.
     plain = console.no_color or console.is_dumb_terminal
     return Console(**options, color_system=None) if plain else console
 
 
-def _columns(out: TextIO) -> int:
+def columns(out: TextIO) -> int:
     """Return the terminal's width; 80 where it says nothing or nonsense."""
     try:
         return os.get_terminal_size(out.fileno()).columns or 80

@@ -8,7 +8,7 @@ a line; and one unusable claim costs that claim only. What holds no reply at all
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -43,29 +43,42 @@ class Reply(BaseModel):
     queries: list[str] = Field(default_factory=list)
 
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["verdict", "claims", "missing", "queries"],
-    "properties": {
-        "verdict": {"type": "string", "enum": ["answer", "abstain", "search"]},
+MOST_POINTERS = 3
+"""Sentences that one claim may point at, by the schema."""
+MOST_ENUM_VALUES = 250
+"""Pointers that a schema lists: beyond it OpenAI limits the length of all together."""
+
+
+def answer_schema(pointers: Sequence[str] = (), *, may_search: bool = True) -> dict[str, Any]:
+    """Return the schema of a reply that may point at ``pointers`` only, where they are not too many.
+
+    Every key is required and none added: the common denominator of servers that check schemas.
+    """
+    pointer: dict[str, Any] = {"type": "string"}
+    if 0 < len(pointers) <= MOST_ENUM_VALUES:
+        pointer["enum"] = list(pointers)
+    text = {"type": "string"}
+    properties = {
+        "verdict": {"type": "string", "enum": ["answer", "abstain", *(["search"] if may_search else [])]},
         "claims": {
             "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["text", "evidence"],
-                "properties": {
-                    "text": {"type": "string"},
-                    "evidence": {"type": "array", "items": {"type": "string"}},
-                },
-            },
+            "items": _object(
+                text=text, evidence={"type": "array", "items": pointer, "maxItems": MOST_POINTERS}
+            ),
         },
-        "missing": {"type": "string"},
-        "queries": {"type": "array", "items": {"type": "string"}},
-    },
-}
-"""Every key required and none added: the common denominator of servers that check schemas."""
+        "missing": text,
+        **({"queries": {"type": "array", "items": text}} if may_search else {}),
+    }
+    return _object(**properties)
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": properties,
+    }
 
 
 class Reader:

@@ -10,6 +10,7 @@ the rest is splits that the reference itself has wrong (``1.4 +/-|0.24``).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from paperagent.text import STOP_WORDS
 from paperagent.types import Sentence
@@ -52,6 +53,11 @@ def split(abstract: str) -> list[Sentence]:
     Sentences do not overlap, are trimmed of white space, and only white space lies between
     them: together they tile the abstract.
     """
+    return list(_split(abstract))
+
+
+@lru_cache(maxsize=2_000)
+def _split(abstract: str) -> tuple[Sentence, ...]:
     sentences: list[Sentence] = []
     start = 0
     for end in [*_ends(abstract), len(abstract)]:
@@ -61,7 +67,7 @@ def split(abstract: str) -> list[Sentence]:
         if last > first:
             sentences.append(Sentence(len(sentences), abstract[first:last], first, last))
         start = end
-    return sentences
+    return tuple(sentences)
 
 
 def _ends(text: str) -> list[int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 
 from paperagent import spending
+from paperagent.fallback import QUOTED, STOPPED, events_instead
 from paperagent.layout import (
     CONFIRMED,
     Block,
@@ -18,6 +19,7 @@ from paperagent.layout import (
 )
 from paperagent.render import Screen
 from paperagent.types import Answer, Citation, Claim, Event, Mode
+from paperagent.waiting import WaitingLine
 
 _OF_ONE_ANSWER = (
     "withheld: ",
@@ -25,6 +27,7 @@ _OF_ONE_ANSWER = (
     "not said: ",
     "closest passages",
     "answered from the cache",
+    QUOTED,
     "withdrawn: ",
     "retracted: ",
 )
@@ -35,9 +38,18 @@ class StreamedAnswer:
     """What of the current answer is on the screen."""
 
     def __init__(
-        self, screen: Screen, told: set[str] | None = None, *, titles: bool = True, quotes: bool = False
+        self,
+        screen: Screen,
+        told: set[str] | None = None,
+        *,
+        titles: bool = True,
+        quotes: bool = False,
+        waiting: WaitingLine | None = None,
     ) -> None:
+        """Take where to print; with ``waiting``, the model is waited for once papers were retrieved."""
         self.screen = screen
+        self._waiting = waiting
+        self._retrieved = False
         self.claims: list[Claim] = []
         self.citations: list[Citation] = []
         self.answer: Answer | None = None
@@ -50,23 +62,51 @@ class StreamedAnswer:
         self._paper: str | None = None
         """The paper whose title stands over the last claim."""
 
-    def follow(self, events: Iterator[Event]) -> None:
-        """Print an answer's events as they come; whatever ends that, their maker is closed."""
+    def follow(self, events: Iterator[Event], quoted: Callable[[], Iterator[Event]] | None = None) -> None:
+        """Print an answer's events as they come; whatever ends that, their maker is closed.
+
+        Ctrl-C while the model is waited for prints those of ``quoted``, the extractive answer, instead.
+        """
+        try:
+            self._follow(events)
+        except KeyboardInterrupt:
+            if quoted is None or not self._waits():
+                raise
+            self._waiting = None
+            self._follow(events_instead(quoted(), STOPPED, "stopped while the model was waited for"))
+
+    def _follow(self, events: Iterator[Event]) -> None:
         try:
             for event in events:
                 self.take(event)
         finally:
+            if self._waiting is not None:
+                self._waiting.stop()
             if isinstance(events, Generator):
                 events.close()  # hangs up where a model is still writing
 
     def take(self, event: Event) -> None:
         """Print what ``event`` adds."""
+        if self._waiting is not None:
+            self._waiting.stop()
         if event.kind == "retrieved":
+            self._retrieved = True
             self.screen.prepare()
+            if self._waiting is not None:
+                self._waiting.start()
         elif event.kind == "claim" and event.claim is not None:
-            self._claim(event.claim, event.citations)
+            self._claim(event.claim, event.citations, titles=self._titles or event.mode == "extractive")
         elif event.kind == "done" and event.answer is not None:
             self._done(event.answer)
+
+    def _waits(self) -> bool:
+        """Tell whether the model has been asked and nothing of its answer is shown yet."""
+        return self._waiting is not None and self._retrieved and not self.claims and self.answer is None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether sentences were quoted since a person did not wait for the model."""
+        return self.answer is not None and self.answer.fallback == STOPPED
 
     def cut_off(self, question: str, reason: str) -> Answer | None:
         """Say that what was shown is not all, and name its sources; return it where there is anything."""
@@ -80,12 +120,12 @@ class StreamedAnswer:
         self.screen.show([cut, *ending_blocks(partial, quotes=self._quotes)])
         return partial
 
-    def _claim(self, claim: Claim, citations: tuple[Citation, ...]) -> None:
+    def _claim(self, claim: Claim, citations: tuple[Citation, ...], *, titles: bool) -> None:
         known = {c.n for c in self.citations}
         self.citations += [c for c in citations if c.n not in known]
         self.claims.append(claim)
         by_number = {c.n: c for c in self.citations}
-        paper = paper_of(claim, by_number) if self._titles else None
+        paper = paper_of(claim, by_number) if titles else None
         fresh = paper is not None and paper != self._paper
         if fresh:
             self._paper = paper
@@ -108,7 +148,8 @@ class StreamedAnswer:
                 yield status_block(answer)
             yield from ending_blocks(answer, quotes=self._quotes)
         if answer.usage.calls:
-            yield Block("aside", f"{answer.model} · {spending.in_words(answer.usage)}")
+            by = f"{answer.model} · " if answer.model else ""
+            yield Block("aside", f"{by}{spending.in_words(answer.usage)}")
 
     def _revised(self, answer: Answer) -> Iterator[Block]:
         """Say what has changed since it was printed, as after the opinion of a second reader."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from paperagent import citations
+from paperagent import citations, fallback
 from paperagent.answer import EMPTY_LIBRARY, NOTHING_FOUND, Clock, suspicion_notes, withdrawal_notes
 from paperagent.claims import Check
 from paperagent.digest.budget import Budget, Call, make, priced
@@ -134,11 +134,11 @@ def _written(paper: Paper, by: OneByModel) -> tuple[list[Said], Usage, tuple[str
     messages = by.prompt.fill(fence=passages.fence, passages=passages.text())
     call = Call(messages, SCHEMA, "summary", _REPLY_TOKENS)
     if not by.budget.allows_call(by.model, call):
-        return [], Usage(), (f"quoted instead of written: {by.budget.refusal()}",)
+        return [], Usage(), (fallback.note(by.budget.refusal()),)
     made = make(by.model, call, lambda text: read_object(text, "sentences"))
     usage = priced(made.usage, by.budget.tariff)
     if made.value is None:
-        return [], usage, (f"quoted instead of written: {made.fault}",)
+        return [], usage, (fallback.note(made.fault),)
     listed = made.value["sentences"] if isinstance(made.value["sentences"], list) else []
     found = [checked_sentence(written_claim(s), passages, by.check) for s in listed[:_SENTENCES]]
     said = [s for s in found if s is not None]

@@ -9,6 +9,7 @@ can be evaded; whoever evades it gets a sentence quoted under the paper's own na
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _TASKS = (
     "add|anagram|answer|append|augment|break down|capitali[sz]e|combine|complete|compose|conclude|convert|"
@@ -63,6 +64,7 @@ _ADDRESSED = re.compile(
 _QUESTION = re.compile(r"[?？][\"'”’)\]*]*(?:\s|\Z)")
 
 
+@lru_cache(maxsize=20_000)  # each answer asks it of every sentence of ten papers, which takes 20 ms
 def gives_orders(sentence: str) -> bool:
     """Tell whether a sentence orders something of whoever processes it."""
     return bool(_ORDER.search(sentence) or _ADDRESSED.search(sentence))

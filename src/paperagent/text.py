@@ -56,6 +56,12 @@ def analyse(text: str) -> list[str]:
     return stemmed
 
 
+def is_english(text: str) -> bool:
+    """Tell whether ``text`` reads as English: plain letters, and one word in four a function word."""
+    found = words(text)
+    return text.isascii() and 4 * sum(w in STOP_WORDS for w in found) >= len(found)
+
+
 def stem(word: str) -> str:
     """Return the stem of one lower-case word."""
     stemmed: str = _stemmer().stemWord(word)

@@ -350,6 +350,8 @@ class Answer:
     confidence: float | None = None
     """The abstention signal: estimated chance that the library holds the answer, 0 to 1."""
     notes: tuple[str, ...] = ()
+    fallback: str | None = None
+    """Why sentences are quoted where a model was asked: ``unreachable``, ``malformed``, ``abstained``, …"""
 
     @property
     def text(self) -> str:
@@ -401,6 +403,7 @@ class Answer:
             "timings_ms": {s: round(self.timings_ms.get(s, 0.0), 2) for s in stages},
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "notes": list(self.notes),
+            "fallback": self.fallback,
         }
 
 
@@ -413,6 +416,8 @@ class Event:
     claim: Claim | None = None
     citations: tuple[Citation, ...] = ()
     answer: Answer | None = None
+    mode: Mode | None = None
+    """Of a claim: whether it was quoted or written by a model."""
 
 
 class Embedder(Protocol):

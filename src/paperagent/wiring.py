@@ -6,6 +6,7 @@ import datetime as dt
 import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from paperagent import wiring_model
 from paperagent.errors import ConfigError, StoreError, visible
@@ -49,6 +50,7 @@ class PlanOptions:
     cache: bool | None = None
     reader: TextModel | None = None
     """The second reader's model, where it is not the one that writes."""
+    fallback: bool = True
 
 
 def load_models(settings: Settings) -> Models:
@@ -198,6 +200,7 @@ def writer(
     from paperagent.generate import Writer
 
     plan = answer_plan(settings, store, model, options)
+    plan = replace(plan, library=library_line(settings, store))
     return Writer(pipeline, remembering(settings, store, model, cache=options.cache), plan)
 
 
@@ -231,6 +234,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
         max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
         judge=ModelJudge(reader, prompts.load("judge", folder), _tariff(priced, reader), salt=secret),
         judge_when=options.judge or settings.judge,
+        fallback=options.fallback,
     )
 
 
@@ -263,6 +267,20 @@ def remembering(
         endpoint=settings.openai_base_url,
         effort=settings.reasoning_effort,
     )
+
+
+def library_line(settings: Settings, store: Store) -> str:
+    """Return one line on what the library holds, made again only when papers came or went."""
+    from paperagent.outline import SAMPLE, outline
+
+    known, count = _LINES.get(store), store.count()
+    if known is None or known[0] != count:
+        spread = settings.chroma_url is None or count <= SAMPLE
+        known = _LINES[store] = count, outline(count, store.sample(SAMPLE), spread=spread)
+    return known[1]
+
+
+_LINES: WeakKeyDictionary[Store, tuple[int, str]] = WeakKeyDictionary()
 
 
 def salt(store: Store) -> str:

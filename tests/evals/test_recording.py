@@ -104,12 +104,42 @@ def test_an_error_stays_an_error(at: Desk, tmp_path: Path) -> None:
     """What failed when it was recorded, and what was never recorded, is no answer in a replay either."""
     at.server.enqueue(error_reply(401, "no"), path=CHAT)
     at.server.enqueue_answer(reply(SECOND))
-    kept = record(at, tmp_path / "r")
+    kept = record(at, tmp_path / "r", options={"fallback": False})
     assert [r.state for r in kept] == ["error", "ok"]
     after = replay(kept, tmp_path / "s", cases=[*CASES, case(id="new", question="What is Quorvex?")])
     assert [(r.id, r.state) for r in after] == [("tokens", "error"), ("latency", "ok"), ("new", "error")]
     assert "error when recorded" in (after[0].error or "")
     assert "was not recorded" in (after[2].error or "")
+
+
+def test_what_was_quoted_for_a_failure_is_quoted_again(at: Desk, tmp_path: Path) -> None:
+    """A server that failed fails in the replay, in the same words; the run says how many did."""
+    at.server.enqueue(error_reply(401, "no"), path=CHAT)
+    at.server.enqueue_answer(reply(SECOND))
+    kept = record(at, tmp_path / "r")
+    assert [(r.state, r.server_failed, r.scores["quoted_instead"]) for r in kept] == [
+        ("ok", True, 1.0),
+        ("ok", False, 0.0),
+    ]
+    after = replay(kept, tmp_path / "s")
+    assert [r.answer and r.answer["notes"] for r in after] == [r.answer and r.answer["notes"] for r in kept]
+    assert [r.answer and r.answer["answer"] for r in after] == [r.answer and r.answer["answer"] for r in kept]
+
+
+def test_a_failure_is_asked_again_when_a_run_is_taken_up(at: Desk, tmp_path: Path) -> None:
+    """Running into the same folder asks what was quoted since the server failed; the rest stays."""
+    warned: list[str] = []
+    at.server.enqueue(error_reply(401, "no"), path=CHAT)
+    at.server.enqueue_answer(reply(SECOND))
+    with PaperAgent(settings=at.agent.settings, endpoint=open_model(at.agent.settings, None)) as agent:
+        setup = Setup("c", "llm", model="test-model")
+        runs.run(agent, CASES, setup, tmp_path / "r", warn=warned.append)
+        at.server.enqueue_answer(reply(GOOD))
+        rows = runs.run(agent, CASES, setup, tmp_path / "r", warn=warned.append)[1]
+    assert len(at.prompts) == 3
+    assert not any(row.server_failed for row in rows)
+    assert len(warned) == 1
+    assert "1 of 2 answers are quotations since its server failed" in warned[0]
 
 
 def test_a_call_that_was_not_made_then_cannot_be_answered(at: Desk, tmp_path: Path) -> None:

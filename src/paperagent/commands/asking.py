@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from paperagent.chat import Chat, Reader
     from paperagent.config import Settings
     from paperagent.types import Answer
+    from paperagent.waiting import WaitingLine
 
 ENDPOINT_FAILED = 6
 MAX_STDIN_BYTES = 1024 * 1024
+QUOTES_INSTEAD = "Ctrl-C quotes instead"
 
 
 @click.command()
@@ -57,30 +60,54 @@ def ask(ctx: click.Context, /, question: tuple[str, ...], **given: Any) -> None:
 
     within = limits(given)
     text = words_of(question, "QUESTION")
-    options = {"k": given["top_k"], "effort": given["effort"], **within}
+    options = {"k": given["top_k"], "effort": given["effort"], **within, **_strictness(given)}
     streams = sys.stdout.isatty() and not given["as_json"]
     with ctx.obj.agent(**_overrides(given)) as agent:
         warn_unused(agent.settings, given)
         if streams:
             answer = _streamed(agent, text, options, quotes=given["quotes"])
         else:
-            answer = agent.ask(text, **options)
+            with waiting_line(agent.settings):
+                answer = agent.ask(text, **options)
     if not streams:
         show(answer.to_dict, answer_blocks(answer, quotes=given["quotes"]), as_json=given["as_json"])
     if answer.status == "incomplete":
         ctx.exit(ENDPOINT_FAILED)
 
 
+def _strictness(given: dict[str, Any]) -> dict[str, Any]:
+    return {"fallback": False} if given["strict"] else {}
+
+
+def waiting_line(settings: Settings, model: str | None = None, *, hint: str = "") -> WaitingLine:
+    """Return the line that counts the seconds until the model answers; none where no person sees it."""
+    from urllib.parse import urlsplit
+
+    from paperagent.waiting import WaitingLine
+    from paperagent.wiring_model import model_name
+
+    name = model or model_name(settings)
+    place = urlsplit(settings.openai_base_url or "").netloc.rpartition("@")[2] or "api.openai.com"
+    seen = name is not None and sys.stderr is not None and sys.stderr.isatty()
+    return WaitingLine(sys.stderr if seen else None, f"{name or 'the model'} at {place}", hint=hint)
+
+
 def _streamed(agent: PaperAgent, question: str, options: dict[str, Any], *, quotes: bool) -> Answer:
-    """Print the answer claim by claim; Ctrl-C keeps what is there, says that it is not all, and ends."""
+    """Print the answer claim by claim.
+
+    Ctrl-C while nothing has come quotes sentences instead; later it keeps what is there, says that
+    it is not all, and ends.
+    """
     from paperagent.errors import EndpointError
     from paperagent.layout import nearest_blocks
     from paperagent.stream import StreamedAnswer
 
     quoting = agent.settings.answer_mode == "extractive"
-    shown = StreamedAnswer(screen(), titles=quoting, quotes=quotes)
+    line = None if quoting else waiting_line(agent.settings, hint=QUOTES_INSTEAD)
+    shown = StreamedAnswer(screen(), titles=quoting, quotes=quotes, waiting=line)
     try:
-        shown.follow(agent.ask_stream(question, **options))
+        quoted = partial(agent.ask_stream, question, **{**options, "mode": "extractive"})
+        shown.follow(agent.ask_stream(question, **options), quoted)
     except KeyboardInterrupt:
         shown.cut_off(question, "stopped")
         raise
@@ -109,7 +136,7 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
     from paperagent.wiring_model import model_name
 
     within = limits(given)
-    options = {"k": given["top_k"], "effort": given["effort"], **within}
+    options = {"k": given["top_k"], "effort": given["effort"], **within, **_strictness(given)}
     with ctx.obj.agent(**_overrides(given)) as agent:
         warn_unused(agent.settings, given)
         papers = agent.status()["papers"]
@@ -118,6 +145,8 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
         model = model_name(agent.settings)
         session = Chat(agent, reader, out, options=options, model=model, debug=ctx.obj.debug)
         session.feedback = agent.home / FEEDBACK_FILE
+        if model is not None:
+            session.waiting = lambda name: waiting_line(agent.settings, name, hint=QUOTES_INSTEAD)
         if reader.interactive:
             writes = f"{model} answers; " if model else ""
             out.show(
@@ -171,8 +200,8 @@ def warn_unused(settings: Settings, given: dict[str, Any]) -> None:
     """Say which options do nothing because no model is asked; who chose to quote knows that."""
     if settings.answer_mode == "llm" or given["mode"] is not None:
         return
-    names = ("model", "effort", "max_cost", "timeout", "unsupported", "judge")
-    unused = [f"--{name.replace('_', '-')}" for name in names if given[name] is not None]
+    names = ("model", "effort", "max_cost", "timeout", "strict", "unsupported", "judge")
+    unused = [f"--{name.replace('_', '-')}" for name in names if given.get(name) is not None]
     if unused:
         instead = "set OPENAI_API_KEY or OPENAI_BASE_URL, or leave it out"
         warn(f"{', '.join(unused)}: no effect, since answers are quoted without a model; {instead}")

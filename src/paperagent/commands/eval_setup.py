@@ -144,7 +144,7 @@ def setup(asked: Asked, settings: Settings, given: dict[str, Any]) -> Setup:
         k=settings.top_k,
         concurrency=given["concurrency"] or (CONCURRENT_CALLS if by_model else 1),
         seed=given["seed"],
-        options={"effort": given["effort"]} if by_model else {},
+        options={"effort": given["effort"], **_strictness(given)} if by_model else {},
         settings={**shaped, **replayed},
         prompts_hash=provenance.prompts_hash(settings.prompts_dir) if by_model else None,
         git_sha=provenance.git_sha(),
@@ -152,6 +152,10 @@ def setup(asked: Asked, settings: Settings, given: dict[str, Any]) -> Setup:
         tape=source.tape,
         recorded=source.recorded,
     )
+
+
+def _strictness(given: dict[str, Any]) -> dict[str, Any]:
+    return {"fallback": False} if given["strict"] else {}
 
 
 def with_thresholds(how: Setup, agent: PaperAgent) -> Setup:

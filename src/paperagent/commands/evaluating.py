@@ -63,6 +63,9 @@ def asking(command: Any) -> Any:
         click.option("--timeout", type=Positive(3600), help="Seconds an answer may take at the endpoint."),
         click.option("--unsupported", type=click.Choice(["withhold", "mark", "repair"]), help="As of ask."),
         *judging(),
+        click.option(
+            "--strict", is_flag=True, default=None, help="As of ask: a model's fault is an error of its case."
+        ),
         top_k,
     ]
     for option in reversed(options):

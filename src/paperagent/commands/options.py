@@ -190,6 +190,12 @@ def answering(command: Command) -> Command:
             "--timeout", type=Positive(3600), help="Seconds that one answer may take at the endpoint."
         ),
         click.option(
+            "--strict",
+            is_flag=True,
+            default=None,
+            help="Where the model gives no answer, fail or say so; else sentences are quoted.",
+        ),
+        click.option(
             "--unsupported",
             type=click.Choice(["withhold", "mark", "repair"]),
             help="What happens to claims that fail their check: kept back (the default), shown marked, "

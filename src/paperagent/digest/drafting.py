@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from paperagent import fallback
 from paperagent.claims import Check, Ledger, plain
 from paperagent.digest.budget import Budget, Call, at_hand, make, plus
-from paperagent.digest.issue import QUOTED, Group
+from paperagent.digest.issue import Group
 from paperagent.digest.said import Said
 from paperagent.passages import Passages
 from paperagent.plan import Tariff, TextModel
@@ -135,7 +136,7 @@ class Drafter:
                     drafts[call.key] = _joined(drafts.get(call.key), paid)
         for call in waiting:
             drafts[call.key] = _joined(
-                drafts.get(call.key), Draft(note=f"{QUOTED}: {self._budget.refusal()}")
+                drafts.get(call.key), Draft(note=fallback.note(self._budget.refusal()))
             )
         return drafts
 
@@ -191,11 +192,11 @@ class Drafter:
     def _made(self, planned: _Planned) -> Draft:
         """Make one call; whatever goes wrong with it costs its theme the model's words, no more."""
         if self._faults >= GIVE_UP and not planned.free:
-            return Draft(note=f"{QUOTED}: {self._fault}")
+            return Draft(note=fallback.note(self._fault))
         made = make(self._model, planned.call, lambda text: read_object(text, "papers"))
         self._faults, self._fault = (self._faults + 1, made.fault) if made.value is None else (0, "")
         if made.value is None:
-            return Draft(usage=made.usage, note=f"{QUOTED}: {made.fault}")
+            return Draft(usage=made.usage, note=fallback.note(made.fault))
         return self._checked(planned.passages, made.value, made.usage)
 
     # --- checks ---

@@ -9,9 +9,6 @@ from typing import Literal
 
 from paperagent.types import Citation, Claim, Mode, Paper, Usage
 
-QUOTED = "quoted instead of written"
-"""Begins a note on what a model did not write; why, which follows, is for who runs the digest."""
-
 
 @dataclass(frozen=True, slots=True)
 class Period:

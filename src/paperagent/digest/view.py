@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from paperagent.digest import plain
-from paperagent.digest.issue import QUOTED, Issue, Item, Standing, Why
+from paperagent.digest.issue import Issue, Item, Standing, Why
 from paperagent.digest.themes import ONLY_NAME, OTHER_NAME
+from paperagent.fallback import QUOTED
 from paperagent.layout import REPLACED, UNVERIFIED, is_replaced, sentences_under
 from paperagent.types import Citation, Claim, Paper
 

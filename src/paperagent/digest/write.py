@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Protocol
 
+from paperagent import fallback
 from paperagent.abstention import Thresholds
 from paperagent.answer import Encoder, Pipeline, QueryEmbedder, Request, suspicion_notes
 from paperagent.digest.budget import Budget, plus
@@ -29,7 +30,7 @@ from paperagent.digest.standing import (
     stricter,
 )
 from paperagent.digest.themes import OTHER
-from paperagent.errors import EndpointError, visible
+from paperagent.errors import visible
 from paperagent.highlights import Highlights, highlights
 from paperagent.types import Answer, Event, Paper, Usage
 
@@ -72,16 +73,12 @@ class Model:
     """Answers that failed one after another."""
 
     def answer(self, pipeline: Pipeline, request: Request) -> Answer | None:
-        """Answer a standing question; None where the endpoint fails, or failed too often."""
+        """Answer a standing question; None where the endpoint failed too often."""
         if self.faults >= GIVE_UP:
             return None
-        try:
-            *_, last = self.writer(pipeline, self.budget.left).stream(request)
-        except EndpointError:
-            self.faults += 1
-            return None
-        self.faults = 0
+        *_, last = self.writer(pipeline, self.budget.left).stream(request)
         assert last.answer is not None
+        self.faults = self.faults + 1 if fallback.server_failed(last.answer) else 0
         self.budget.add(last.answer.usage)
         return last.answer
 
@@ -266,16 +263,14 @@ class Writer:
         return found.offer.start if found else 0
 
     def _answer(self, pipeline: Pipeline, request: Request) -> Answer:
-        """Have the model answer where it may; else, and where that fails, quote."""
-        used = Usage()
-        if self._model is not None:
-            answer = self._model.answer(pipeline, request)
-            if answer is not None and answer.status in ("answered", "abstained"):
-                return answer
-            used = answer.usage if answer else used
-        *_, last = pipeline.stream(request)
-        assert last.answer is not None
-        return replace(last.answer, usage=used)
+        """Have the model answer where it may; quote where it refuses or its answer breaks off."""
+        answer = self._model.answer(pipeline, request) if self._model else None
+        if answer is None:
+            return pipeline.extract(request).answer
+        if answer.status in ("answered", "abstained"):
+            return answer
+        quoted = pipeline.extract(request).answer
+        return fallback.instead(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
 
 
 def _distinct(groups: Sequence[Group]) -> list[Group]:

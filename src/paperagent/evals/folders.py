@@ -75,7 +75,7 @@ def take_up(out: Path, fresh: Run) -> tuple[Run, dict[str, Row]]:
         if other:
             raise EvalError(f"{shown}: holds another run (another {', '.join(other)}); choose another --out")
         kept = load_rows(out / ROWS_FILE) if (out / ROWS_FILE).exists() else []
-        answered = {row.id: row for row in kept if row.state == "ok"}
+        answered = {row.id: row for row in kept if row.state == "ok" and not row.server_failed}
         write_rows(out, answered.values())
         return kept_run, answered
     try:

@@ -16,6 +16,7 @@ from typing import Any
 
 from paperagent.errors import EndpointError, visible
 from paperagent.evals.rows import Call, Row
+from paperagent.fallback import QUOTED
 from paperagent.judge import JUDGE
 from paperagent.plan import AtHand, Heard, Pieces, TextModel
 from paperagent.types import Usage
@@ -33,7 +34,7 @@ _NOWHERE = "999.999"
 
 def sentences_shown(messages: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return the numbered sentences of a prompt, by pointer."""
-    return dict(_LINE.findall(messages[-1]["content"]))
+    return dict(_LINE.findall("\n".join(m["content"] for m in messages if m["role"] == "user")))
 
 
 def pointers(text: str) -> list[str]:
@@ -149,6 +150,8 @@ class _Waiting:
 
     case_id: str
     calls: list[Call] = field(default_factory=list)
+    failure: EndpointError | None = None
+    """What the server failed with after the last of them."""
 
 
 class Replayer:
@@ -170,7 +173,7 @@ class Replayer:
             shown = visible(case_id)
             raise EndpointError(f"replay: case {shown} was not recorded; ask a model", kind="replay")
         used: list[Call] = []
-        self._now.waiting, self._now.used = _Waiting(case_id, list(row.raw)), used
+        self._now.waiting, self._now.used = _Waiting(case_id, list(row.raw), _failure(row)), used
         try:
             yield used
         finally:
@@ -188,10 +191,12 @@ class Replayer:
         """Give the next recorded reply.
 
         Raises:
-            EndpointError: none is left, or the next one answered something else.
+            EndpointError: none is left, or the next one answered something else; or the server failed then.
         """
         del schema, max_output_tokens, temperature
         waiting: _Waiting = self._now.waiting
+        if not waiting.calls and waiting.failure is not None:
+            raise waiting.failure
         if not waiting.calls or waiting.calls[0].schema_name != schema_name:
             raise EndpointError(
                 f"replay: no recorded reply of case {visible(waiting.case_id)} fits this call "
@@ -203,3 +208,11 @@ class Replayer:
         usage = replace(Usage(**call.usage), cost_usd=0.0) if call.usage else Usage(calls=1)
         said = Said(call.model or self.model, call.finish_reason, usage)
         return nullcontext(AtHand(pointing_anew(call, messages), said))
+
+
+def _failure(row: Row) -> EndpointError | None:
+    """Return what the server failed with, where sentences were quoted for it."""
+    if not row.server_failed or row.answer is None:
+        return None
+    why = next((n.removeprefix(f"{QUOTED}: ") for n in row.answer["notes"] if n.startswith(QUOTED)), "")
+    return EndpointError(why, kind=row.answer["fallback"])

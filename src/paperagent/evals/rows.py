@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from paperagent.errors import EvalError, visible
+from paperagent.fallback import OF_THE_ANSWER
 from paperagent.types import Answer, Citation, Claim, Hit, Paper, Usage
 
 RUN_FILE, ROWS_FILE = "run.json", "results.jsonl"
@@ -88,6 +89,12 @@ class Row(BaseModel):
     failure: Failure | None = None
     raw: tuple[Call, ...] | None = None
     """What the model said, call by call; None where none was asked."""
+
+    @property
+    def server_failed(self) -> bool:
+        """Whether sentences were quoted since the model's server failed."""
+        kind = (self.answer or {}).get("fallback")
+        return kind is not None and kind not in OF_THE_ANSWER
 
     @property
     def group(self) -> str:
@@ -247,4 +254,5 @@ def answer_of(row: Row, papers: Mapping[str, Paper]) -> Answer | None:
         timings_ms=dict(found["timings_ms"]),
         confidence=found.get("confidence"),
         notes=tuple(found.get("notes", ())),
+        fallback=found.get("fallback"),
     )

@@ -37,6 +37,7 @@ from paperagent.evals.rows import (
     write_run,
 )
 from paperagent.evals.survey import Survey, survey
+from paperagent.fallback import QUOTED
 from paperagent.types import Answer, Hit, Paper
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ def run(
 ) -> tuple[Run, list[Row]]:
     """Ask the cases and write ``run.json`` and ``results.jsonl`` into ``out``.
 
-    A folder that holds the same run, unfinished or with errors, is gone on with: only what has
-    no answer yet is asked. Ctrl-C keeps what was answered. ``warn`` is told what of the cases the
-    library lacks.
+    A folder that holds the same run, unfinished or with errors, is gone on with: only what has no
+    answer yet, or a quoted one since the model's server failed, is asked. Ctrl-C keeps what was
+    answered. ``warn`` is told what of the cases the library lacks, and of such a server.
 
     Raises:
         EvalError: ``out`` holds another run or cannot be written; the library is empty; not one
@@ -144,10 +145,18 @@ def run(
         finished = begun.model_copy(update={"metrics": figures(rows, seed=setup.seed), "errors": len(errors)})
         write_rows(out, rows)
         write_run(out, finished)
+    if warn and (failed := [row for row in rows if row.server_failed]):
+        warn(_server_failed(failed, len(rows)))
     if len(errors) == len(rows):
         why = f"run: not one of {len(rows)} cases was answered; the first error: {errors[0].error}"
         raise EndpointError(why) if len(asker.endpoint_errors) == len(rows) else EvalError(why)
     return finished, rows
+
+
+def _server_failed(rows: Sequence[Row], count: int) -> str:
+    notes = (rows[0].answer or {}).get("notes", ())
+    why = next((n for n in notes if n.startswith(QUOTED)), QUOTED)
+    return f"model: {len(rows)} of {count} answers are quotations since its server failed; the first: {why}"
 
 
 def problems(agent: Agent, cases: Sequence[Case]) -> tuple[str, ...]:

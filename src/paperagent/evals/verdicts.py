@@ -61,6 +61,7 @@ def held(text: str, wanted: Iterable[str]) -> list[bool]:
 
 
 def withheld(answer: Answer) -> int:
-    """Return how many claims were kept back, as the answer's notes say."""
+    """Return how many claims were kept back, as the answer's notes say, or replaced by their sentences."""
     found = (_WITHHELD.match(note) for note in answer.notes)
-    return sum(int(m[1] or 1) for m in found if m)
+    replaced = sum(bool(claim.checks.get("replaced")) for claim in answer.claims)
+    return replaced + sum(int(m[1] or 1) for m in found if m)

@@ -83,6 +83,10 @@ class LocalStore:
         """Yield every paper, in the order of first arrival."""
         return self.library.papers()
 
+    def sample(self, most: int) -> list[Paper]:
+        """Return at most ``most`` papers, spread evenly over the order of first arrival."""
+        return list(self.library.by_row(_evenly(self.library.highest_row(), most)).values())
+
     def named(self, papers: Iterable[Paper]) -> Iterator[Paper]:
         """Yield papers of the library with their further ids."""
         return named(papers, self.library.names, size=_BATCH)
@@ -264,6 +268,13 @@ class LocalStore:
         with self.indexes.writing():
             health.mend(found, self.library, self.indexes)
         return health.examine(self.home, self.library, self.indexes)
+
+
+def _evenly(last: int, most: int) -> list[int]:
+    """Return at most ``most`` row numbers from 1 to ``last``, both included where more than one fits."""
+    if last <= most:
+        return list(range(1, last + 1))
+    return [1 + i * (last - 1) // (most - 1) for i in range(most)] if most > 1 else [last]
 
 
 def _candidates(facts: Sequence[Fact]) -> list[Candidate]:

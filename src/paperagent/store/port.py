@@ -58,6 +58,10 @@ class Store(Protocol):
         """Yield every paper."""
         ...
 
+    def sample(self, most: int) -> list[Paper]:
+        """Return at most so many papers, the same ones each time."""
+        ...
+
     def named(self, papers: Iterable[Paper]) -> Iterator[Paper]:
         """Yield papers of the library with their further ids."""
         ...

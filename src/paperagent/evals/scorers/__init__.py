@@ -121,6 +121,14 @@ def _effort() -> list[Metric]:
         Metric("latency_ms", "effort", "milliseconds an answer", usage.latency_ms, better="lower"),
         Metric("sentences", "effort", "cited sentences shown", usage.sentences, better="neither"),
         Metric("claims_withheld", "effort", "claims kept back", usage.claims_withheld, better="neither"),
+        Metric(
+            "quoted_instead",
+            "effort",
+            "quoted, since the model gave no answer",
+            usage.quoted_instead,
+            better="neither",
+            share=True,
+        ),
     ]
 
 

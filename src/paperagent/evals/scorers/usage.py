@@ -51,6 +51,12 @@ def sentences(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float 
 
 
 def claims_withheld(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
-    """Return the claims that were kept back because they failed their check."""
+    """Return the claims that failed their check and were kept back, or replaced by their sentence."""
     del case, papers
     return float(withheld(answer))
+
+
+def quoted_instead(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
+    """Return 1 where sentences were quoted since the model gave no answer, else 0."""
+    del case, papers
+    return float(answer.fallback is not None)

@@ -10,6 +10,7 @@ import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -98,6 +99,10 @@ class ServerStore:
     def papers(self) -> Iterator[Paper]:
         """Yield every paper, what waits for its vector first."""
         return map(paper_of, self._shelf.every())
+
+    def sample(self, most: int) -> list[Paper]:
+        """Return at most ``most`` papers, the first that the server gives."""
+        return list(islice(self.papers(), most))
 
     def named(self, papers: Iterable[Paper]) -> Iterator[Paper]:
         """Yield papers of the library with their further ids."""

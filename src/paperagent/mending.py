@@ -1,0 +1,99 @@
+"""Mend what a model wrote: pointers off by a few sentences, and claims that fail their check. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from paperagent.citations import quoted_claim
+from paperagent.claims import Check, Checked, Ledger, Verdict
+from paperagent.passages import Passages
+from paperagent.reply import WrittenClaim
+from paperagent.suspicion import asks, gives_orders
+from paperagent.text import analyse
+from paperagent.types import Citation, Claim
+
+CONFIRMED = ("quoted", "supported")
+TRIED = 3
+"""Other sentences of the same abstract that a claim is held against."""
+_PASSAGE = re.compile(r"\d{1,3}")
+
+
+def repointed(
+    written: WrittenClaim, passages: Passages, examine: Callable[[WrittenClaim], Checked]
+) -> WrittenClaim | None:
+    """Return the claim pointing at sentences of the same abstract that support it.
+
+    None where those that it points at do already, or none does. Small models miscount.
+    """
+    checked = examine(written)
+    if checked.claim.support in CONFIRMED or "statement" in checked.claim.checks:
+        return None
+    for pointers in _attempts(written, passages):
+        again = written.model_copy(update={"evidence": pointers})
+        if examine(again).claim.support in CONFIRMED:
+            return again
+    return None
+
+
+def _attempts(written: WrittenClaim, passages: Passages) -> Iterator[list[str]]:
+    """Yield other pointers: those that resolve, then single sentences, then one more beside those."""
+    resolved = [p for p in written.evidence if passages.resolve(p) is not None]
+    if 0 < len(resolved) < len(written.evidence):
+        yield resolved
+    meant = dict.fromkeys(int(m[0]) for p in written.evidence if (m := _PASSAGE.search(p)))
+    wanted = set(analyse(written.text))
+    shared = {
+        pointer: len(wanted & set(analyse(sentence.text)))
+        for passage in meant
+        for pointer, sentence in passages.numbered(passage)
+        if pointer not in written.evidence
+    }
+    close = sorted((p for p, n in shared.items() if 2 * n >= len(wanted)), key=lambda p: -shared[p])
+    yield from ([pointer] for pointer in close[:TRIED])
+    if resolved and shared:
+        yield [*resolved[:2], max(shared, key=lambda p: shared[p])]
+
+
+def marked(ledger: Ledger, **checks: Any) -> Claim:
+    """Note something with the last claim of the ledger, and return it."""
+    claim = ledger.claims[-1]
+    ledger.claims[-1] = replace(claim, checks={**claim.checks, **checks})
+    return ledger.claims[-1]
+
+
+def stand_ins(
+    failed: Checked, ledger: Ledger, relevant: Callable[[Citation], bool]
+) -> list[tuple[Claim, Citation]]:
+    """Put the sentences that a failed claim cites into the ledger in its place; return them.
+
+    Only those do that have to do with the question, state something, and are not cited yet.
+    """
+    known = {(c.paper_id, c.start) for c in ledger.citations}
+    fresh = [
+        c
+        for c in failed.citations
+        if (c.paper_id, c.start) not in known and not (asks(c.quote) or gives_orders(c.quote)) and relevant(c)
+    ]
+    made = []
+    for citation in fresh:
+        cited = replace(citation, n=len(ledger.citations) + 1)
+        ledger.citations.append(cited)
+        ledger.claims.append(quoted_claim(cited))
+        made.append((marked(ledger, replaced=failed.fault), cited))
+    return made
+
+
+def remembering(check: Check) -> Check:
+    """Return the check, its verdicts kept: mending asks for some of them twice."""
+    known: dict[Any, Verdict] = {}
+
+    def remembered(claim: str, evidence: Sequence[str], **context: Any) -> Verdict:
+        key = (claim, *evidence, *((k, v if isinstance(v, str) else tuple(v)) for k, v in context.items()))
+        if key not in known:
+            known[key] = check(claim, evidence, **context)
+        return known[key]
+
+    return remembered

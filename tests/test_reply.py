@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import EndpointError
-from paperagent.reply import SCHEMA, Reader, parse, read_object, written_claim
+from paperagent.reply import Reader, answer_schema, parse, read_object, written_claim
 
 CLAIMS = [
     {"text": 'It says "61%" } and {more}.', "evidence": ["1.2"]},
@@ -68,7 +68,7 @@ def test_an_object_wrapped_in_prose_is_read(wrapped: str) -> None:
         "[1, 2]",
         '{"verdict": "maybe"}',
         '{"verdict": "answer | abstain | search"}',
-        json.dumps(SCHEMA),
+        json.dumps(answer_schema()),
         '{"sum": 3}',
         '{"verdict": "answer", "claims": [{"text": ""}]}',
         "{" * 5000,

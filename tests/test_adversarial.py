@@ -41,19 +41,29 @@ def sinks(answer: Answer) -> dict[str, str]:
 
 # --- a model that lies ---
 
+WIDE = "Which papers, such as Tindersift, are about prompts and language models?"
+"""Shows the model several papers, Tindersift first."""
+
+
+def turned(shown: dict[str, str], old: str, new: str) -> tuple[str, str]:
+    """Return the sentence that holds ``old`` with ``new`` in its place, and its pointer."""
+    pointer, text = next((p, t) for p, t in shown.items() if old in t)
+    return text.replace(old, new), pointer
+
+
 LIES: dict[str, Callable[[dict[str, str]], tuple[str, str]]] = {
     "fabricated pointer": lambda _: ("Tindersift removes most of the tokens.", "42.1"),
-    "pointer beyond the abstract": lambda _: ("Tindersift removes 61% of the tokens.", "1.99"),
+    "pointer beyond the abstract": lambda _: ("Tindersift removes 91% of the tokens.", "1.99"),
     "wrong number": lambda s: (s["1.3"].replace("61%", "67%"), "1.3"),
     "wrong unit": lambda s: (s["1.4"].replace("seconds", "minutes"), "1.4"),
     "swapped numbers": lambda s: (s["1.3"].replace("71.8 to 71.4", "71.4 to 71.8"), "1.3"),
-    "dropped negation": lambda s: (s["2.6"].replace("none of", "all of"), "2.6"),
+    "dropped negation": lambda s: turned(s, "none of", "all of"),
     "added negation": lambda s: (s["1.3"].replace("removes", "does not remove"), "1.3"),
     "antonym": lambda s: (s["1.4"].replace("drops", "rises"), "1.4"),
     "comparison turned": lambda s: (s["1.6"].replace("fewer than", "more than"), "1.6"),
-    "hedge removed": lambda s: (s["2.8"].replace("may favour", "favours"), "2.8"),
+    "hedge removed": lambda s: turned(s, "may favour", "favours"),
     "other method": lambda s: (s["1.7"].replace("Tindersift", "Sablewick"), "1.7"),
-    "quote from another paper": lambda s: (s["2.3"], "1.3"),
+    "quote from another paper": lambda s: (s["2.3"], "1.4"),
     "claim without a source": lambda s: (s["1.3"], ""),
     "own memory": lambda _: ("Tindersift was written at Stanford in 2019.", "1.2"),
     "praise beside a quotation": lambda s: (s["1.3"] + " A groundbreaking paper; accept.", "1.3"),
@@ -79,7 +89,7 @@ def test_a_lie_is_never_shown_as_supported(model: Desk, lie: str, policy: Any) -
         return reply(GOOD, (text, pointer))
 
     model.server.responder = play
-    answer = model.ask(unsupported=policy)
+    answer = model.ask(question=WIDE, unsupported=policy)
     assert answer.claims[0].text == GOOD[0]
     assert answer.claims[0].support == "supported"
     for claim in answer.claims:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from fake_agent import COMPARED, HITS, PAPERS, SINGLE, FakeAgent, events
 from paperagent import cli
 from paperagent.errors import EndpointError
 from paperagent.layout import UNVERIFIED
-from paperagent.testing import Reply, ScriptedServer, error_reply
+from paperagent.testing import Reply, Request, ScriptedServer, error_reply, sse_reply
 from paperagent.types import Event
 from scripted_model import LOOSE, SHORTER, SMALL, WRONG, saying
 from terminal import Terminal
@@ -155,37 +157,119 @@ def test_options_reach_the_answer(run: Run, server: ScriptedServer) -> None:
 
 
 def test_timeout_reaches_the_endpoint(run: Run, server: ScriptedServer) -> None:
-    """--timeout bounds the whole answer."""
+    """--timeout bounds the whole answer; then sentences are quoted, or with --strict it is an error."""
     server.responder = lambda _request: Reply(delay=30.0)
     start = time.monotonic()
-    code, _, err = run("ask", "--timeout", "1", QUESTION)
+    code, _, err = run("ask", "--strict", "--timeout", "1", QUESTION)
     assert time.monotonic() - start < 10
     assert code == 6
     assert err.startswith("paperagent: error: ")
+    code, out, err = run("ask", "--timeout", "1", QUESTION)
+    assert (code, err) == (0, "")
+    assert "removes 61% of the tokens" in out
+    assert out.splitlines()[-1].startswith("*quoted instead of written: ")
 
 
 def test_the_endpoint_refuses(run: Run, environ: dict[str, str], server: ScriptedServer) -> None:
-    """A refusal is one line and exit 6; --json prints nothing; a terminal also gets the papers found."""
+    """With --strict a refusal is one line and exit 6; a terminal also gets the papers found."""
     server.responder = lambda _request: error_reply(401, "Incorrect API key provided")
-    for argv in (["ask", QUESTION], ["ask", "--json", QUESTION]):
+    for argv in (["ask", "--strict", QUESTION], ["ask", "--strict", "--json", QUESTION]):
         code, out, err = run(*argv)
         assert (code, out) == (6, "")
         assert err.count("\n") == 1
-    with Terminal([*PROGRAM, "ask", QUESTION], environ) as shown:
+    with Terminal([*PROGRAM, "ask", "--strict", QUESTION], environ) as shown:
         assert shown.wait() == 6
         assert "Nearest papers 1. Tindersift" in shown.text()
         assert "paperagent: error: " in shown.text()
 
 
-def test_too_dear_is_refused_before_it_is_asked(
-    run: Run, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+def test_an_endpoint_that_fails_is_stood_in_for(
+    run: Run, environ: dict[str, str], server: ScriptedServer
 ) -> None:
-    """--max-cost below what the call could cost asks nothing and says why."""
+    """Sentences under their paper's title, then one line that says why; JSON names the kind; exit 0."""
+    server.responder = lambda _request: error_reply(401, "Incorrect API key provided")
+    code, out, err = run("ask", "--json", QUESTION)
+    found = json.loads(out)
+    assert (code, found["status"], found["mode"], found["fallback"]) == (0, "answered", "extractive", "auth")
+    assert err == ""
+    with Terminal([*PROGRAM, "ask", QUESTION], environ, columns=120) as shown:
+        assert shown.wait() == 0
+        text = shown.text()
+    assert text.index("removes 61% of the tokens") < text.index("Sources [1]")
+    assert text.rpartition("quoted instead of written: ")[2].startswith(f"endpoint {server.url}: 401")
+    assert "None ·" not in text
+
+
+def test_too_dear_is_not_asked(run: Run, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--max-cost below what the call could cost asks nothing and says why; with --strict it is a refusal."""
     monkeypatch.setenv("PAPERAGENT_PRICE", "2.5,10")
-    code, out, _ = run("ask", "--max-cost", "0.0001", QUESTION)
+    too_dear = ["ask", "--max-cost", "0.0001", QUESTION]
+    code, out, _ = run(*too_dear)
+    assert code == 0
+    assert "quoted instead of written: Not asked: the call could cost $0." in out
+    code, out, _ = run(*too_dear, "--strict")
     assert code == 0
     assert out.startswith("*Refused:* Not asked: the call could cost $0.")
     assert server.history == []
+
+
+@pytest.mark.parametrize("command", ["ask", "chat"])
+def test_ctrl_c_while_the_model_is_waited_for_quotes_instead(
+    command: str, environ: dict[str, str], server: ScriptedServer
+) -> None:
+    """A line counts the seconds and goes again; Ctrl-C hangs up and gives the extractive answer, marked."""
+    server.responder = lambda _request: sse_reply(*[b": loading\n\n"] * 2_000, pause=0.02)
+    argv = [*PROGRAM, "ask", QUESTION] if command == "ask" else [*PROGRAM, "chat"]
+    with Terminal(argv, environ, columns=120) as screen:
+        if command == "chat":
+            screen.expect("›")
+            screen.type(QUESTION + "\r")
+        address = server.url.removeprefix("http://").removesuffix("/v1")
+        screen.expect(f"waiting for test-model at {address} … 2 s (Ctrl-C quotes instead)")
+        screen.type("\x03")
+        screen.expect("removes 61% of the tokens")
+        screen.expect("Sources [1]")
+        screen.expect("quoted instead of written: stopped while the model was waited for")
+        if command == "chat":
+            screen.expect("›")
+            screen.type("/cost\r")
+            screen.expect("not known: it was stopped or failed")
+            screen.expect("›")
+            screen.type("\x04")
+        assert screen.wait() == 0
+        assert screen.restored()
+        assert "Traceback" not in screen.seen
+    assert hung_up(server)
+
+
+def test_the_waiting_line_fits_a_narrow_terminal(environ: dict[str, str], server: ScriptedServer) -> None:
+    """On 20 columns it is short, stays on its line, and is gone when the answer comes."""
+
+    def slow(request: Request) -> Any:
+        time.sleep(2.5)
+        return saying(SHORTER)(request)
+
+    server.responder = slow
+    with Terminal([*PROGRAM, "ask", QUESTION], environ, columns=20) as screen:
+        assert screen.wait() == 0
+        waited = re.findall(r"\r(waiting[^\r]*)", screen.seen)
+    assert waited
+    assert all(len(line) < 20 for line in waited)
+    gone = screen.seen.rpartition(waited[-1])[2].split("\r")[1]
+    assert gone == " " * len(waited[-1].rstrip())
+
+
+def test_nothing_is_waited_for_off_a_terminal(run: Run, server: ScriptedServer) -> None:
+    """Where nobody sees it, standard error stays empty."""
+
+    def slow(request: Request) -> Any:
+        time.sleep(1.5)
+        return saying(SHORTER)(request)
+
+    server.responder = slow
+    code, out, err = run("ask", QUESTION)
+    assert (code, err) == (0, "")
+    assert "waiting" not in out
 
 
 def test_chat_ctrl_c_in_a_slow_answer_keeps_what_was_shown(
@@ -380,7 +464,7 @@ def test_the_first_claim_waits_for_no_import() -> None:
 def test_row_289_a_reply_without_text(run: Run, server: ScriptedServer) -> None:
     """A model that replies with nothing is asked once more; then that is said, and nothing is shown."""
     server.responder = lambda _request: ""
-    code, out, err = run("ask", QUESTION)
+    code, out, err = run("ask", "--strict", QUESTION)
     assert (code, out) == (6, "")
     assert "no text" in err
     assert len(server.history) == 2
@@ -398,9 +482,11 @@ def test_row_290_a_model_that_plays_the_user(text: str, run: Run, server: Script
 
 
 def test_row_174_a_model_that_the_server_does_not_have(run: Run, server: ScriptedServer) -> None:
-    """The server's refusal becomes exit 6 and a line that names what it offers."""
+    """The server's refusal becomes a line that names what it offers, and with --strict exit 6."""
     server.responder = lambda _request: error_reply(404, "model 'llama' not found", code="model_not_found")
-    code, out, err = run("ask", "--model", "llama", QUESTION)
+    _, out, _ = run("ask", "--model", "llama", QUESTION)
+    assert "test-model" in out.splitlines()[-1]
+    code, out, err = run("ask", "--strict", "--model", "llama", QUESTION)
     assert (code, out) == (6, "")
     assert "llama" in err
     assert "test-model" in err

@@ -11,7 +11,9 @@ import pytest
 import llama_server
 from paperagent.errors import EndpointError
 from paperagent.llm.chat_model import ChatModel
-from paperagent.reply import SCHEMA, Reply
+from paperagent.reply import Reply, answer_schema
+
+SCHEMA = answer_schema()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from paperagent.passages import Passages, cut_pointers, pointers
+from paperagent.passages import Passages, cut_pointers, pointers, short_name
 from paperagent.types import Paper
 
 PAPERS = (
@@ -154,3 +154,43 @@ def test_new_papers_leave_the_given_numbers_as_they_are(passages: Passages) -> N
     wider = passages.extended([PAPERS[0], Paper("c", "Third", "New.")], salt="secret")
     assert [p.paper_id for p in wider.papers] == ["a", "b", "c"]
     assert wider.resolve("1.2") == passages.resolve("1.2")
+
+
+@pytest.mark.parametrize(
+    ("title", "abstract", "name"),
+    [
+        ("Tindersift: Filtering Passages", "Text.", "Tindersift"),
+        ("Toward Stable and Consistent Results: A Method", "Text.", "Toward Stable and Consistent"),
+        (
+            "Instruction Following without Instruction Tuning",
+            "Text.",
+            "Instruction Following without Instruction",
+        ),
+        ("Learning to summarize from human feedback", "Text.", "Learning to summarize"),
+        ("Irrelevant Conditions", "We propose an approach named I^3C that helps. I^3C is new.", "I^3C"),
+        ("Prompt Engineers", "We propose APE for prompts. With APE we win.", "APE"),
+        ("Prompt Engineers", "We introduce a set of GPT-4 prompts once.", "Prompt Engineers"),
+    ],
+)
+def test_a_paper_has_a_short_name(title: str, abstract: str, name: str) -> None:
+    """The part of the title before a colon, a name that the abstract introduces, or the first words."""
+    paper = Paper("x", title, abstract)
+    assert short_name(paper) == name
+    assert Passages.of([paper], salt="s").text().splitlines()[0].endswith(f' = "{name}"')
+
+
+@pytest.mark.parametrize(
+    ("text", "alone"),
+    [("First title", True), ("“First title.”", True), ("first TITLE", True), ("First title wins.", False)],
+)
+def test_a_title_alone_is_recognised(passages: Passages, text: str, *, alone: bool) -> None:
+    """Whatever stands around it."""
+    assert passages.names(text) is alone
+
+
+def test_all_pointers_are_listed_in_their_order(passages: Passages) -> None:
+    """Each resolves, and there is no other."""
+    assert passages.pointers[:4] == ["1.1", "1.2", "1.3", "2.1"]
+    assert all(passages.resolve(p) for p in passages.pointers)
+    assert [p for p, _ in passages.numbered(2)] == passages.pointers[3:]
+    assert passages.numbered(3) == passages.numbered(0) == []

@@ -66,3 +66,14 @@ def test_a_prompt_that_is_nowhere_names_the_places(tmp_path: Path) -> None:
     """The message lists where was looked."""
     with pytest.raises(ConfigError, match="not found in"):
         prompts.load("nonesuch", tmp_path)
+
+
+def test_a_prompt_may_follow_a_reply(tmp_path: Path) -> None:
+    """The messages before stay as they were; what follows is one message."""
+    before = [{"role": "system", "content": "Rules."}, {"role": "user", "content": "Question."}]
+    told = prompts.load("x", written(tmp_path, GOOD)).follow(before, "The reply.", a="1", b="2")
+    assert told[:2] == before
+    assert told[2:] == [
+        {"role": "assistant", "content": "The reply."},
+        {"role": "user", "content": "S 1\n\nU 2"},
+    ]

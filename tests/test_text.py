@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.text import STOP_WORDS, analyse, stem, term_ids, words
+from paperagent.text import STOP_WORDS, analyse, is_english, stem, term_ids, words
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,19 @@ def test_stems_are_right_in_every_thread() -> None:
         t.join()
     assert len(results) == 2_000
     assert all(results)
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("How do I fix the brakes of my car?", True),
+        ("cheap flights lisbon to oslo in march?", True),
+        ("Welche Arbeiten lehren Modelle, Werkzeuge zu benutzen?", False),
+        ("Quels sont les modèles à suivre?", False),
+        ("大規模言語モデルの校正について", False),
+        ("sourdough bread recipe", False),
+    ],
+)
+def test_english_is_told_by_its_small_words(text: str, *, english: bool) -> None:
+    """Where there is none of them it is not known, and so not called English."""
+    assert is_english(text) is english

@@ -99,6 +99,7 @@ LONG = {
     "checks.synonyms": "a word list",
     "checks.tokens": "one reader of claims and evidence, whose parts share the patterns",
     "layout": "every layout of an answer, each with its three kinds of string",
+    "evals.runs": "one run: its cases, its replay, its files and what it prints",
     "generate": "one session of asking a model, whose steps share their state",
     "lenient_json": "one parser, whose steps share the place that they have read to",
     "setting_values": "one small function for each kind of setting",

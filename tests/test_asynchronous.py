@@ -146,7 +146,7 @@ def test_an_error_of_the_endpoint_keeps_what_it_carries(model: Desk) -> None:
     """Kind, status and what had been found."""
     model.server.enqueue(error_reply(401, "wrong key"))
     with pytest.raises(EndpointError) as caught:
-        run(model.agent.aask(QUESTION, cache=False))
+        run(model.agent.aask(QUESTION, cache=False, fallback=False))
     assert (caught.value.kind, caught.value.status) == ("auth", 401)
     assert caught.value.hits
 

@@ -139,7 +139,8 @@ def test_a_refusal_stays_a_refusal(model: Desk) -> None:
 
 def test_what_would_cost_too_much_is_quoted(model: Desk) -> None:
     """Nothing is sent, and the line says what the call could cost."""
-    answer = asked(model, max_cost=0.0001, model="gpt-4o")
+    model.set(price="2.5,10")
+    answer = asked(model, max_cost=0.0001)
     assert same(answer, extractive(model))
     assert (answer.fallback, model.server.history) == ("over_budget", [])
     assert "more than the $0.0001 allowed" in why(answer)

@@ -132,7 +132,9 @@ def _whole_parts(growing: Path, model: Model) -> int:
     if not growing.is_file():
         return 0
     size = growing.stat().st_size
-    done = len(model.parts) if size == model.total_bytes else min(size // model.part_bytes, len(model.parts) - 1)
+    done = (
+        len(model.parts) if size == model.total_bytes else min(size // model.part_bytes, len(model.parts) - 1)
+    )
     os.truncate(growing, min(done * model.part_bytes, model.total_bytes))
     return done
 
@@ -171,14 +173,12 @@ def start(path: Path, name: str, *, port: int = 0, threads: int = 2) -> Any:
     """Start llama.cpp's server in this process; its ``listening_address`` says where.
 
     Raises:
-        ConfigError: xllamacpp is not installed.
+        ConfigError: xllamacpp is not installed, or the port is taken.
     """
     try:
         import xllamacpp
     except ImportError:
-        raise ConfigError(
-            "xllamacpp: not installed; run pip install 'paperagent[llama-test]'"
-        ) from None
+        raise ConfigError("xllamacpp: not installed; run pip install 'paperagent[llama-test]'") from None
     options = xllamacpp.CommonParams()
     options.model.path = str(path)
     options.model_alias = {name}
@@ -188,7 +188,10 @@ def start(path: Path, name: str, *, port: int = 0, threads: int = 2) -> Any:
     options.cpuparams_batch.n_threads = threads
     options.hostnames = ["127.0.0.1"]
     options.port = port
-    return xllamacpp.Server(options)
+    try:
+        return xllamacpp.Server(options)
+    except RuntimeError as error:
+        raise ConfigError(f"llama.cpp: did not start on port {port}; give another --port") from error
 
 
 def _say(text: str) -> None:
@@ -208,6 +211,7 @@ def _serve(model: Model, port: int, threads: int) -> None:
             time.sleep(3600)
     except KeyboardInterrupt:
         _say("stopped")
+        os._exit(0)  # llama.cpp would first finish what it is writing, which may take minutes
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -26,8 +26,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
         passages reply claims mending plan judge review fallback outline generate checks checking call_cache
-        highlights digest
-        summary""".split()
+        highlights digest summary select_mode""".split()
     ),
     "faces": frozenset(
         """render stream waiting readers chat chat_files chat_memory spending export notes evals

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from paperagent.errors import InputError, visible
-from paperagent.types import Filters, Mode
+from paperagent.types import AskMode, Filters
 
 if TYPE_CHECKING:
     from paperagent.claims import Policy
@@ -134,11 +134,11 @@ def sources(given: str | Path | Iterable[str | Path]) -> list[str | Path]:
     return found
 
 
-def answer_mode(mode: Mode | None) -> Mode | None:
+def answer_mode(mode: AskMode | None) -> AskMode | None:
     """Return the mode if it is one."""
-    if mode in (None, "extractive", "llm"):
+    if mode in (None, "extractive", "select", "llm"):
         return mode
-    raise InputError(f"mode: must be extractive or llm, got {visible(str(mode), limit=40)}")
+    raise InputError(f"mode: must be extractive, select or llm, got {visible(str(mode), limit=40)}")
 
 
 def shard(text: str | None) -> Shard | None:

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from paperagent import envfile
 from paperagent import setting_values as parse
 from paperagent.errors import ConfigError, visible
+from paperagent.types import AskMode
 
 if TYPE_CHECKING:
     from pydantic_settings.sources import InitSettingsSource
@@ -58,8 +59,8 @@ class Settings(BaseSettings):
         default_factory=lambda: platformdirs.user_data_path("paperagent"),
         description="the library's folder (default: the platform's user data folder)",
     )
-    mode: Annotated[Literal["extractive", "llm"] | None, _text(parse.choice("extractive", "llm"))] = Field(
-        None, description="extractive or llm (default: llm when an endpoint is set)"
+    mode: Annotated[AskMode | None, _text(parse.choice("extractive", "select", "llm"))] = Field(
+        None, description="extractive, select or llm (default: llm when an endpoint is set)"
     )
     openai_api_key: Annotated[SecretStr | None, _text(parse.api_key)] = Field(
         None, validation_alias="OPENAI_API_KEY", description="the endpoint's key (secret)"
@@ -196,7 +197,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, _FileSource(settings_cls, values)
 
     @property
-    def answer_mode(self) -> Literal["extractive", "llm"]:
+    def answer_mode(self) -> AskMode:
         """The mode in force: as set, else llm where an endpoint is set."""
         return self.mode or ("llm" if self.openai_api_key or self.openai_base_url else "extractive")
 
@@ -326,8 +327,8 @@ def _contradictions(settings: Settings) -> list[str]:
     found = []
     endpoint = settings.openai_api_key or settings.openai_base_url
     missing = "needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL for a server without a key"
-    if settings.mode == "llm" and not endpoint:
-        found.append(f"{PREFIX}MODE: llm {missing}")
+    if settings.mode in ("llm", "select") and not endpoint:
+        found.append(f"{PREFIX}MODE: {settings.mode} {missing}")
     if settings.embedder.startswith("openai:") and not endpoint:
         found.append(f"{PREFIX}EMBEDDER: {visible(settings.embedder)} {missing}")
     if _key_in_clear(settings) and not settings.allow_insecure:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from paperagent.generate import Writer
     from paperagent.judge import When
     from paperagent.plan import Effort, Plan, Tariff, TextModel
+    from paperagent.select_mode import Selector
     from paperagent.store import Shard, Store
 
 CACHE_FILE = "answers.db"
@@ -202,6 +203,27 @@ def writer(
     plan = answer_plan(settings, store, model, options)
     plan = replace(plan, library=library_line(settings, store))
     return Writer(pipeline, remembering(settings, store, model, cache=options.cache), plan)
+
+
+def selector(
+    settings: Settings, store: Store, pipeline: Pipeline, model: TextModel, options: PlanOptions
+) -> Selector:
+    """Return what answers questions with sentences that a model chooses.
+
+    Raises:
+        ConfigError: the prompt cannot be used.
+    """
+    from paperagent import prompts
+    from paperagent.digest.budget import Budget
+    from paperagent.select_mode import Selector
+
+    limit = settings.max_cost_per_answer if options.max_cost is None else options.max_cost
+    return Selector(
+        pipeline,
+        remembering(settings, store, model, cache=options.cache),
+        prompts.load("select", settings.prompts_dir),
+        Budget(tariff(model.model), limit),
+    )
 
 
 def answer_plan(settings: Settings, store: Store, model: TextModel, options: PlanOptions) -> Plan:

@@ -108,6 +108,8 @@ class Outcome(Generic[T]):
     """Unpriced."""
     fault: str = ""
     """Why there is no value."""
+    kind: str = ""
+    """The error's kind, where there is no value."""
 
 
 def at_hand(model: TextModel, call: Call) -> bool:
@@ -133,7 +135,7 @@ def make(model: TextModel, call: Call, read: Callable[[str], T]) -> Outcome[T]:
             # Inside the block: a reply that cannot be read must not get into the cache.
             return Outcome(read(text), used)
     except EndpointError as error:
-        return Outcome(None, used, str(error))
+        return Outcome(None, used, str(error), error.kind)
 
 
 def _stream(model: TextModel, call: Call) -> AbstractContextManager[Pieces]:

@@ -111,6 +111,17 @@ def test_sentences_of_one_paper_stay_together(place):
     assert papers[0] != quoted(place).citations[0].paper_id
 
 
+def test_a_list_of_many_sentences_is_offered_in_part_and_shown_whole(place):
+    """The model sees no more than it can number with one digit; the rest of the answer stays."""
+    question = "Which papers work on language models?"
+    place.server.responder = lambda request: chat_reply(request, {"sentences": [max(listed(request))]})
+    before, answer = quoted(place, question), ask(place, question=question)
+    assert len(before.claims) > CANDIDATES
+    assert len(listed(place.requests[0])) == CANDIDATES
+    assert set(texts(before)) < set(texts(answer))
+    assert answer.model == "test-model"
+
+
 def test_the_request_is_small_and_leaves_no_choice_but_numbers(place):
     """Short numbered sentences with their papers, the question last, numbers as an enum, few tokens."""
     place.server.responder = choosing(FURTHER)

@@ -96,7 +96,7 @@ class Selector:
             return _unchosen(answer, "abstained", "it found no sentence that answers the question")
         answer = _led_by(answer, [listed[n - 1] for n in outcome.value])
         answer = replace(answer, model=self._model.model, prompt_hash=self._prompt.hash)
-        return citations.verify(answer, {c.paper.paper_id: c.paper for c in listed})
+        return citations.verify(answer, {h.paper_id: h.paper for h in answer.hits})
 
     def _messages(self, request: Request, listed: Sequence[Candidate]) -> list[dict[str, str]]:
         earlier = f"Earlier question: {plain(request.history[-1][0])}\n" if request.history else ""

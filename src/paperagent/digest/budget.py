@@ -46,8 +46,8 @@ class Budget:
         return bound.cost_usd is not None and planned + bound.cost_usd <= self.left
 
     def allows_call(self, model: TextModel, call: Call) -> bool:
-        """Tell whether a call may be made now: its reply is at hand, or it fits."""
-        return at_hand(model, call) or self.allows(self.bound(call))
+        """Tell whether a call may be made now: it fits, or its reply is at hand."""
+        return self.limit is None or self.allows(self.bound(call)) or at_hand(model, call)
 
     def refusal(self) -> str:
         """Say why a call is not allowed."""

@@ -59,14 +59,22 @@ class Candidate:
 class Selector:
     """Answers questions over one pipeline with sentences that a model chooses."""
 
-    def __init__(self, pipeline: Pipeline, model: TextModel, prompt: Prompt, budget: Budget) -> None:
+    def __init__(
+        self, pipeline: Pipeline, model: TextModel, prompt: Prompt, budget: Budget, *, fallback: bool = True
+    ) -> None:
+        """Take what answers are made with; without ``fallback``, a server's failure is raised."""
         self._pipeline = pipeline
         self._model = model
         self._prompt = prompt
         self._budget = budget
+        self._fallback = fallback
 
     def stream(self, request: Request) -> Iterator[Event]:
-        """Yield ``retrieved``, each ``claim``, and ``done``; a model's server that fails is a note."""
+        """Yield ``retrieved``, each ``claim``, and ``done``.
+
+        Raises:
+            EndpointError: only without fallback: the model's server failed, or its reply is no choice.
+        """
         extract = self._pipeline.extract(request)
         answer = extract.answer
         if answer.reason != "empty_library":
@@ -91,6 +99,8 @@ class Selector:
         usage = self._budget.account(outcome.usage)
         answer = replace(extract.answer, usage=usage, timings_ms=timings)
         if outcome.value is None:
+            if not self._fallback or outcome.kind == "replay":  # a recording that does not fit is no answer
+                raise EndpointError(outcome.fault, kind=outcome.kind)
             return _unchosen(answer, outcome.kind, outcome.fault)
         if not outcome.value:
             return _unchosen(answer, "abstained", "it found no sentence that answers the question")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from paperagent import config
+from model_desk import GOOD, QUESTION, Desk, desk, passages, reply, titles
+from paperagent import PaperAgent, config
 from paperagent.model_names import is_small, parameters
 from paperagent.profiles import COMPACT, FULL, profile
 
@@ -74,3 +79,63 @@ def test_a_small_model_on_this_machine_chooses_by_default(url, model, mode):
 def test_the_mode_that_is_set_counts():
     """Whoever wants a small model to write says so."""
     assert config.load(openai_base_url=HERE, model="qwen2.5:1.5b", mode="llm").answer_mode == "llm"
+
+
+@pytest.fixture
+def compact(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
+    """Give an agent that asks compactly."""
+    monkeypatch.setenv("PAPERAGENT_PROFILE", "compact")
+    with desk(monkeypatch, tmp_path / "library") as made:
+        yield made
+
+
+def asked_for(place: Desk) -> dict[str, Any]:
+    """Return the properties of the schema of the first request."""
+    schema = place.requests[0].response_format
+    assert schema is not None
+    properties: dict[str, Any] = schema["json_schema"]["schema"]["properties"]
+    return properties
+
+
+def test_a_compact_request_is_short_and_ends_with_the_question(compact):
+    """Two abstracts, one example, and nothing on dates, searches or the library."""
+    answer = compact.ask(reply(GOOD))
+    assert answer.status == "answered"
+    (prompt,) = compact.prompts
+    assert len(titles(prompt.partition("Foldnet is trained")[2])) == 2
+    assert prompt.endswith(f"Question: {QUESTION}")
+    assert "You may" not in prompt
+    assert len(prompt) < 5_500
+    body = compact.requests[0].json()
+    assert body.get("max_tokens", body.get("max_completion_tokens")) == COMPACT.output_tokens["single"]
+
+
+def test_a_compact_schema_leaves_little_to_go_wrong(compact):
+    """Three claims, pointers of this request alone, no search and nothing on what is missing."""
+    compact.ask(reply(GOOD))
+    fields = asked_for(compact)
+    assert set(fields) == {"verdict", "claims"}
+    assert fields["verdict"]["enum"] == ["answer", "abstain"]
+    assert fields["claims"]["maxItems"] == 3
+    pointers = fields["claims"]["items"]["properties"]["evidence"]["items"]["enum"]
+    shown = compact.prompts[0].rpartition("Foldnet is trained")[2]
+    assert set(pointers) == set(passages(shown))
+
+
+def test_a_compact_reply_needs_no_more_than_its_claims(compact):
+    """What the prompt does not ask for is not missed; a search that is asked for all the same is not made."""
+    answer = compact.ask({"verdict": "answer", "claims": [{"text": GOOD[0], "evidence": [GOOD[1]]}]})
+    assert answer.claims[0].text == GOOD[0]
+    compact.ask(reply(verdict="search", queries=["prompt length"]))
+    assert len(compact.requests) <= 3
+
+
+def test_the_full_profile_is_asked_otherwise(monkeypatch, tmp_path):
+    """The wording that was used is in the answer."""
+    with desk(monkeypatch, tmp_path / "library") as place:
+        full = place.ask(reply(GOOD))
+        monkeypatch.setenv("PAPERAGENT_PROFILE", "compact")
+        with PaperAgent(place.agent.home) as agent:
+            place.server.enqueue_answer(reply(GOOD))
+            short = agent.ask(QUESTION, cache=False)
+    assert full.prompt_hash != short.prompt_hash

@@ -223,6 +223,7 @@ def selector(
         remembering(settings, store, model, cache=options.cache),
         prompts.load("select", settings.prompts_dir),
         Budget(tariff(model.model), limit),
+        fallback=options.fallback,
     )
 
 
@@ -232,7 +233,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
     Raises:
         ConfigError: a prompt cannot be used.
     """
-    from paperagent import prompts
+    from paperagent import profiles, prompts
     from paperagent.checks import check
     from paperagent.judge import ModelJudge
     from paperagent.plan import Plan
@@ -241,8 +242,11 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
     reader = remembering(settings, store, judge_model(options.reader or model), cache=options.cache)
     # The price that the settings may name is that of the model that writes.
     priced = settings if options.reader is None else settings.model_copy(update={"price": None})
+    profile = profiles.profile(
+        settings.profile, model=model.model, on_this_machine=settings.local_endpoint
+    )
     return Plan(
-        answer=prompts.load("answer", folder),
+        answer=prompts.load(profile.prompt, folder),
         plan=prompts.load("plan", folder),
         repair=prompts.load("repair", folder),
         check=check,
@@ -256,6 +260,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
         max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
         judge=ModelJudge(reader, prompts.load("judge", folder), _tariff(priced, reader), salt=secret),
         judge_when=options.judge or settings.judge,
+        profile=profile,
         fallback=options.fallback,
     )
 

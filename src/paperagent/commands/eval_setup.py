@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONCURRENT_CALLS = 4
 """Cases asked at once of a model; without one, more than one at a time gains nothing on few cores."""
 _BY_MODEL = ("llm", "select")
-_OF_A_MODEL = ("unsupported", "judge", "judge_model", "max_rounds", "context_tokens")
+_OF_A_MODEL = ("unsupported", "judge", "judge_model", "max_rounds", "context_tokens", "profile")
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,11 +195,20 @@ def test_an_empty_library_asks_nobody(place, tmp_path):
     assert place.requests == []
 
 
-def test_a_ceiling_that_the_call_could_pass_is_kept(place):
-    """The price of this model is not known, so no limit can be kept: it is not asked."""
-    answer = ask(place, max_cost=0.01)
+def test_a_ceiling_that_the_call_could_pass_is_kept(monkeypatch, place):
+    """A model that costs more than is allowed is not asked."""
+    monkeypatch.setenv("PAPERAGENT_PRICE", "100,100")
+    with PaperAgent(place.agent.home) as agent:
+        answer = agent.ask(QUESTION, mode="select", cache=False, max_cost=0.01)
     assert answer.fallback == "over_budget"
+    assert texts(answer) == texts(quoted(place))
     assert place.requests == []
+
+
+def test_a_servers_failure_is_raised_where_no_fallback_is_wanted(place):
+    """With ``fallback=False`` the error is the caller's."""
+    with pytest.raises(EndpointError, match="names no sentence"):
+        ask(place, "I cannot help with that.", fallback=False)
 
 
 def test_a_choice_is_kept_and_not_paid_twice(place):

@@ -47,8 +47,8 @@ class AskOptions(TypedDict, total=False):
     """Only papers of this category, such as ``cs.CL``, or archive, such as ``cs``."""
     source: str | None
     """Only papers that this feed held, such as ``daily-papers``."""
-    mode: Mode | None
-    """``extractive`` quotes sentences, ``llm`` has a model write."""
+    mode: AskMode | None
+    """``extractive`` quotes sentences, ``select`` those that a model chooses, ``llm`` has it write."""
     model: str | None
     """The model that writes."""
     effort: Effort | None

@@ -218,13 +218,9 @@ def selector(
     from paperagent.select_mode import Selector
 
     limit = settings.max_cost_per_answer if options.max_cost is None else options.max_cost
-    return Selector(
-        pipeline,
-        remembering(settings, store, model, cache=options.cache),
-        prompts.load("select", settings.prompts_dir),
-        Budget(tariff(model.model), limit),
-        fallback=options.fallback,
-    )
+    prompt, budget = prompts.load("select", settings.prompts_dir), Budget(_tariff(settings, model), limit)
+    cached = remembering(settings, store, model, cache=options.cache)
+    return Selector(pipeline, cached, prompt, budget, fallback=options.fallback)
 
 
 def answer_plan(settings: Settings, store: Store, model: TextModel, options: PlanOptions) -> Plan:
@@ -242,9 +238,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
     reader = remembering(settings, store, judge_model(options.reader or model), cache=options.cache)
     # The price that the settings may name is that of the model that writes.
     priced = settings if options.reader is None else settings.model_copy(update={"price": None})
-    profile = profiles.profile(
-        settings.profile, model=model.model, on_this_machine=settings.local_endpoint
-    )
+    profile = profiles.profile(settings.profile, model=model.model, on_this_machine=settings.local_endpoint)
     return Plan(
         answer=prompts.load(profile.prompt, folder),
         plan=prompts.load("plan", folder),

@@ -4,19 +4,22 @@
 #   make check              lint, format, types
 #   make bench              speed and memory, each against its limit
 #   make eval               answer quality against the baseline and, where they lie beside, on the shared sets
+#   make local-llm [MODEL=1.5b|0.5b|135m] [PORT=8090]   fetch a small real model, and serve it on this machine
 
 PYTHON ?= python3
 VENV   ?= .venv
 FEED   ?=
 ASK    ?=
 SHARED ?= ../shared
+MODEL  ?= 1.5b
+PORT   ?= 8090
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 HOME_   := .demo/library
 DEMO    := PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent
 
-.PHONY: setup setup-dev demo test check bench eval clean
+.PHONY: setup setup-dev demo test check bench eval local-llm clean
 
 setup: $(VENV)/.base $(VENV)/.model
 
@@ -69,6 +72,14 @@ bench: setup-dev
 
 eval: setup-dev
 	$(BIN)/python eval/run.py --shared $(SHARED)
+
+$(VENV)/.llama: $(VENV)/.dev
+	@echo "installing llama.cpp's server into $(VENV) …"
+	@$(INSTALL) -e '.[llama-test]'
+	@touch $@
+
+local-llm: $(VENV)/.llama
+	@$(BIN)/python eval/local_model.py serve $(MODEL) --port $(PORT)
 
 clean:
 	rm -rf .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

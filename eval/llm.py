@@ -28,8 +28,8 @@ from statistics import mean, median
 from typing import Any
 
 from paperagent import PaperAgent
-from paperagent.generate import PASSAGES
 from paperagent.llm.costs import estimate_tokens
+from paperagent.profiles import FULL
 from paperagent.question import question_kind
 from paperagent.testing import CHAT, Reply, Request, ScriptedServer, chat_reply
 
@@ -169,7 +169,7 @@ def figures(made: Run) -> dict[str, tuple[float, str]]:
 
 def by_kind(made: Run) -> Iterator[str]:
     """Yield a line on each kind of question: how much of the library its first call showed."""
-    for kind in PASSAGES:
+    for kind in FULL.passages:
         places = [i for i, k in enumerate(made.kinds) if k == kind and made.calls[i]]
         if places:
             shown, tokens = ([row[i] for i in places] for row in (made.passages, made.tokens))

@@ -345,8 +345,8 @@ def test_a_relative_home_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "magic"}, "mode: must be extractive or llm"),
-        ({"mode": ""}, "mode: must be extractive or llm"),
+        ({"mode": "magic"}, "mode: must be extractive, select or llm"),
+        ({"mode": ""}, "mode: must be extractive, select or llm"),
         ({"model": " "}, "model: is empty"),
         ({"effort": "heroic"}, "effort: must be fast or deep"),
         ({"judge": "sometimes"}, "judge: must be auto, always or never, got sometimes"),
@@ -355,7 +355,7 @@ def test_a_relative_home_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
         ({"max_cost": float("nan")}, "max_cost: must be a number"),
         ({"max_cost": float("inf")}, "max_cost: must be a number"),
         ({"max_cost": "1"}, "max_cost: must be a number"),
-        ({"mode": "\x1b[2J"}, r"mode: must be extractive or llm, got \\x1b\[2J"),
+        ({"mode": "\x1b[2J"}, r"mode: must be extractive, select or llm, got \\x1b\[2J"),
     ],
 )
 def test_options_of_an_answer_are_checked(options: dict[str, Any], message: str) -> None:

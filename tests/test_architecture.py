@@ -19,15 +19,16 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors text overview suspicion safe_text layout lenient_json testing".split()),
+    "base": frozenset(
+        "types errors text overview suspicion safe_text layout lenient_json model_names testing".split()
+    ),
     "adapters": frozenset(
         "config envfile setting_values prompts feeds store embedding llm transport".split()
     ),
     "pipeline": frozenset(
         """sentences conversation retrieve question evidence abstention citations answer
         passages reply claims mending plan judge review fallback outline generate checks checking call_cache
-        highlights digest
-        summary""".split()
+        highlights digest summary select_mode profiles""".split()
     ),
     "faces": frozenset(
         """render stream waiting readers chat chat_files chat_memory spending export notes evals

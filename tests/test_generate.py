@@ -16,8 +16,9 @@ from paperagent import PaperAgent
 from paperagent.answer import EMPTY_LIBRARY
 from paperagent.errors import EndpointError
 from paperagent.evidence import Reading
-from paperagent.generate import CONVERSATION_CHARS, OUTPUT_TOKENS, worth_reading
+from paperagent.generate import CONVERSATION_CHARS, worth_reading
 from paperagent.llm.chat_model import ChatModel
+from paperagent.profiles import FULL
 from paperagent.question import Kind
 from paperagent.store import LocalStore
 from paperagent.testing import (
@@ -34,7 +35,7 @@ from paperagent.types import Hit, Paper
 
 CUT = json.dumps(reply(GOOD, SECOND))[:-60]
 """A reply that ends inside its second claim."""
-OUTPUT = OUTPUT_TOKENS["single"]
+OUTPUT = FULL.output_tokens["single"]
 ELSEWHERE = "How much memory does the optimiser of Sablewick need?"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 from paperagent import arguments, conversation, wiring, wiring_digest, wiring_model
 from paperagent.arguments import AskOptions, Day
 from paperagent.errors import ConfigError, FeedError, InputError, PaperAgentError, visible
-from paperagent.types import Answer, Event, Filters, Hit, IngestReport, Mode, Paper
+from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper
 
 if TYPE_CHECKING:
     from paperagent.abstention import Thresholds
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from paperagent.embedding.remote import OpenAIEmbedder
     from paperagent.generate import Writer
     from paperagent.plan import TextModel
+    from paperagent.select_mode import Selector
     from paperagent.store import Health, Shard, Store
 
 EmbedBy = Literal["here", "ray", "batch"]
@@ -50,7 +51,7 @@ class PaperAgent:
         home: str | Path | None = None,
         *,
         model: str | None = None,
-        mode: Mode | None = None,
+        mode: AskMode | None = None,
         embedder: str | None = None,
         settings: Settings | None = None,
         endpoint: TextModel | None = None,
@@ -291,6 +292,8 @@ class PaperAgent:
         leaves one open; ``always`` or ``never``); ``cache`` reuses earlier replies. Where the model gives
         no answer, sentences are quoted and ``fallback`` of the Answer and a note say why; without
         ``fallback`` its error is raised, or its refusal or abstention given.
+        In mode ``select`` the model chooses among sentences that are quoted, in one short call; of these
+        options only ``max_cost``, ``cache`` and ``fallback`` apply.
 
         Raises:
             InputError: a question or option that cannot be used.
@@ -309,14 +312,17 @@ class PaperAgent:
             fallback=options.get("fallback", True),
         )
         arguments.check_llm_options(options.get("model"), plan.effort, plan.max_cost, plan.unsupported)
-        with_model = self._answers_with_model(arguments.answer_mode(options.get("mode")))
+        how = self._mode(arguments.answer_mode(options.get("mode")))
         filters = arguments.filters(
             options.get("since"), options.get("until"), options.get("category"), options.get("source")
         )
         request = self._request(question, options.get("history"), options.get("k"), filters)
         pipeline = self._answerer()
         request = replace(request, notes=(*request.notes, *self._say_once()))
-        return (self._writer(options.get("model"), plan) if with_model else pipeline).stream(request)
+        if how == "extractive":
+            return pipeline.stream(request)
+        by_model = self._selector if how == "select" else self._writer
+        return by_model(options.get("model"), plan).stream(request)
 
     # --- overviews ---
 
@@ -347,7 +353,7 @@ class PaperAgent:
             ConfigError, StoreError: as `ask` does.
         """
         arguments.check_llm_options(model, None, max_cost, None)
-        with_model = self._answers_with_model(arguments.answer_mode(mode))
+        with_model = self._mode(arguments.answer_mode(mode)) == "llm"
         if (query is None) == (ids is None):
             raise InputError("summarize: give a query or ids, one of them")
         if ids is not None:
@@ -387,7 +393,7 @@ class PaperAgent:
             ConfigError, StoreError: as `ask` does.
         """
         arguments.check_llm_options(model, None, max_cost, None)
-        with_model = self._answers_with_model(arguments.answer_mode(mode))
+        with_model = self._mode(arguments.answer_mode(mode)) == "llm"
         period = wiring_digest.period(week, arguments.day(since, "since"), arguments.day(until, "until"))
         profile = wiring_digest.profile(interests, questions, categories, max_items=max_items)
         store = self._open()
@@ -425,16 +431,16 @@ class PaperAgent:
             notes=notes,
         )
 
-    def _answers_with_model(self, mode: Mode | None) -> bool:
-        """Tell which mode is in force for a question; asking for a model needs an endpoint."""
-        if (mode or self.settings.answer_mode) == "extractive":
-            return False
-        if not (self._given or self.settings.openai_api_key or self.settings.openai_base_url):
+    def _mode(self, mode: AskMode | None) -> AskMode:
+        """Return the mode in force for a question; asking for a model needs an endpoint."""
+        how = mode or self.settings.answer_mode
+        endpoint = self._given or self.settings.openai_api_key or self.settings.openai_base_url
+        if how != "extractive" and not endpoint:
             raise ConfigError(
-                "mode: llm needs an endpoint; set OPENAI_API_KEY, "
+                f"mode: {how} needs an endpoint; set OPENAI_API_KEY, "
                 "or OPENAI_BASE_URL for a server without a key"
             )
-        return True
+        return how
 
     def warm(self) -> None:
         """Load the libraries and models that the first question needs; no question is asked.
@@ -448,7 +454,7 @@ class PaperAgent:
             StoreError, ConfigError: as the first question would.
         """
         answerer = self._answerer()
-        if self._answers_with_model(None):
+        if self._mode(None) != "extractive":
             self._writer(None, wiring.PlanOptions())
             wiring_model.load_client(self.settings)
         if not self.settings.embedder.startswith("openai:"):  # which would be asked for a vector
@@ -594,6 +600,12 @@ class PaperAgent:
         """Return the second reader's model; None where it is the one that writes."""
         name = self.settings.judge_model
         return None if self._given or name is None else self._endpoint(name)
+
+    def _selector(self, model: str | None, plan: wiring.PlanOptions) -> Selector:
+        """Return what answers with sentences that a model chooses."""
+        pipeline = self._answerer()
+        endpoint = self._given or self._endpoint(model)
+        return wiring.selector(self.settings, self._open(), pipeline, endpoint, plan)
 
     def _endpoint(self, model: str | None) -> TextModel:
         with self._lock:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from paperagent.errors import InputError, visible
-from paperagent.types import Filters, Mode
+from paperagent.types import AskMode, Filters
 
 if TYPE_CHECKING:
     from paperagent.claims import Policy
@@ -47,8 +47,8 @@ class AskOptions(TypedDict, total=False):
     """Only papers of this category, such as ``cs.CL``, or archive, such as ``cs``."""
     source: str | None
     """Only papers that this feed held, such as ``daily-papers``."""
-    mode: Mode | None
-    """``extractive`` quotes sentences, ``llm`` has a model write."""
+    mode: AskMode | None
+    """``extractive`` quotes sentences, ``select`` those that a model chooses, ``llm`` has it write."""
     model: str | None
     """The model that writes."""
     effort: Effort | None
@@ -134,11 +134,11 @@ def sources(given: str | Path | Iterable[str | Path]) -> list[str | Path]:
     return found
 
 
-def answer_mode(mode: Mode | None) -> Mode | None:
+def answer_mode(mode: AskMode | None) -> AskMode | None:
     """Return the mode if it is one."""
-    if mode in (None, "extractive", "llm"):
+    if mode in (None, "extractive", "select", "llm"):
         return mode
-    raise InputError(f"mode: must be extractive or llm, got {visible(str(mode), limit=40)}")
+    raise InputError(f"mode: must be extractive, select or llm, got {visible(str(mode), limit=40)}")
 
 
 def shard(text: str | None) -> Shard | None:

@@ -22,6 +22,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from paperagent import envfile
 from paperagent import setting_values as parse
 from paperagent.errors import ConfigError, visible
+from paperagent.model_names import is_small
+from paperagent.types import AskMode
 
 if TYPE_CHECKING:
     from pydantic_settings.sources import InitSettingsSource
@@ -58,8 +60,10 @@ class Settings(BaseSettings):
         default_factory=lambda: platformdirs.user_data_path("paperagent"),
         description="the library's folder (default: the platform's user data folder)",
     )
-    mode: Annotated[Literal["extractive", "llm"] | None, _text(parse.choice("extractive", "llm"))] = Field(
-        None, description="extractive or llm (default: llm when an endpoint is set)"
+    mode: Annotated[AskMode | None, _text(parse.choice("extractive", "select", "llm"))] = Field(
+        None,
+        description="extractive, select or llm (default: llm when an endpoint is set, "
+        "select for a small model on this machine)",
     )
     openai_api_key: Annotated[SecretStr | None, _text(parse.api_key)] = Field(
         None, validation_alias="OPENAI_API_KEY", description="the endpoint's key (secret)"
@@ -76,6 +80,13 @@ class Settings(BaseSettings):
     price: Annotated[str | None, _text(parse.price)] = Field(
         None,
         description="what the model costs: US dollars for a million tokens of input,output[,cached input]",
+    )
+    profile: Annotated[Literal["auto", "full", "compact"], _text(parse.choice("auto", "full", "compact"))] = (
+        Field(
+            "auto",
+            description="how a model is asked to write: full, compact, or auto (compact for a small one on "
+            "this machine)",
+        )
     )
     embedder: Annotated[str, _text(parse.embedder)] = Field(
         "minilm", description="minilm, minilm-fp32, openai:MODEL or none (words alone)"
@@ -196,9 +207,18 @@ class Settings(BaseSettings):
         return init_settings, env_settings, _FileSource(settings_cls, values)
 
     @property
-    def answer_mode(self) -> Literal["extractive", "llm"]:
-        """The mode in force: as set, else llm where an endpoint is set."""
-        return self.mode or ("llm" if self.openai_api_key or self.openai_base_url else "extractive")
+    def answer_mode(self) -> AskMode:
+        """The mode in force: as set, else by what there is to ask.
+
+        A small model on this machine writes worse answers than sentences quoted without it, and
+        chooses sentences well (docs/local.md has the figures), so it does that.
+        """
+        if self.mode is not None:
+            return self.mode
+        if not (self.openai_api_key or self.openai_base_url):
+            return "extractive"
+        small = self.model is not None and is_small(self.model)
+        return "select" if self.local_endpoint and small else "llm"
 
     @property
     def local_endpoint(self) -> bool:
@@ -326,8 +346,8 @@ def _contradictions(settings: Settings) -> list[str]:
     found = []
     endpoint = settings.openai_api_key or settings.openai_base_url
     missing = "needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL for a server without a key"
-    if settings.mode == "llm" and not endpoint:
-        found.append(f"{PREFIX}MODE: llm {missing}")
+    if settings.mode in ("llm", "select") and not endpoint:
+        found.append(f"{PREFIX}MODE: {settings.mode} {missing}")
     if settings.embedder.startswith("openai:") and not endpoint:
         found.append(f"{PREFIX}EMBEDDER: {visible(settings.embedder)} {missing}")
     if _key_in_clear(settings) and not settings.allow_insecure:

@@ -180,7 +180,7 @@ class DigestDesk:
     ) -> Hand | None:
         """Return what a model writes with; None where sentences are quoted."""
         settings = self.settings
-        if (mode or settings.answer_mode) == "extractive":
+        if (mode or settings.answer_mode) != "llm":
             return None
         if not (settings.openai_api_key or settings.openai_base_url):
             raise ConfigError("mode: llm needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL")

@@ -36,6 +36,7 @@ from paperagent.errors import EndpointError
 from paperagent.mending import marked, remembering, repointed, stand_ins
 from paperagent.passages import Passages
 from paperagent.plan import NAME_THE_PRICE, Completion, Pieces, Plan, TextModel
+from paperagent.profiles import FULL, Profile
 from paperagent.question import Kind
 from paperagent.reply import Reader, Reply, WrittenClaim, answer_schema, parse
 from paperagent.retrieve import query_stems
@@ -44,13 +45,10 @@ from paperagent.suspicion import asks, gives_orders
 from paperagent.text import analyse, is_english
 from paperagent.types import Answer, Citation, Event, Hit, Paper, Status, Usage
 
-PASSAGES: Mapping[Kind, tuple[int, int]] = {"single": (2, 4), "compare": (8, 12), "list": (8, 12)}
-"""The fewest and the most abstracts shown to the model at first, by the kind of question."""
 NEAR_THE_BEST = 0.5
 """More than the fewest are shown only if their score is within this of the best one's."""
 MORE_PASSAGES = 6
 """Abstracts added by all queries of one further search."""
-OUTPUT_TOKENS: Mapping[Kind, int] = {"single": 1_200, "compare": 1_600, "list": 1_600}
 MOST_TOKENS = 8_000
 """Of a first prompt and its reply, whatever the model could hold."""
 SHORT_OUTPUT_TOKENS = 300
@@ -133,7 +131,7 @@ class _Session:
             yield self._done("abstained", "no_evidence", quoted.answer)
             return
         self.kind = self.extract.question.kind
-        self.passages = self._of(worth_reading(self.extract.readings, self.kind))
+        self.passages = self._of(worth_reading(self.extract.readings, self.kind, self.plan.profile))
         self.notes += suspicion_notes(self.passages.papers)
         try:
             yield from self._rounds()
@@ -168,7 +166,8 @@ class _Session:
         """Ask; search again if the model wants to and may; close the answer."""
         if self.plan.effort == "deep":
             self._plan_ahead()
-        left = 1 if self.plan.effort == "fast" else self.plan.max_rounds
+        may_search = self.plan.profile.may_search and self.plan.effort != "fast"
+        left = self.plan.max_rounds if may_search else 1
         reply = yield from self._ask(may_search=left > 1)
         while reply is not None and reply.verdict == "search" and left > 1:
             left = left - 1 if self._search(reply.queries) else 1
@@ -185,7 +184,7 @@ class _Session:
 
         The second try differs by what was wrong: a larger limit, fewer passages, another temperature.
         """
-        limit, temperature = OUTPUT_TOKENS[self.kind], 0.0
+        limit, temperature = self.plan.profile.output_tokens[self.kind], 0.0
         for last in (False, True):
             messages = self._fitting(may_search=may_search, limit=limit)
             try:
@@ -231,7 +230,13 @@ class _Session:
             return (yield from self._whole_reply(pieces.completion, reader))
 
     def _schema(self, *, may_search: bool) -> dict[str, Any]:
-        return answer_schema(self.passages.pointers, may_search=may_search)
+        profile = self.plan.profile
+        return answer_schema(
+            self.passages.pointers,
+            may_search=may_search,
+            most_claims=profile.most_claims,
+            says_missing=profile.says_missing,
+        )
 
     def _pieces(self, pieces: Pieces, reader: Reader) -> Iterator[Event]:
         """Read a reply, yielding its claims as they become complete."""
@@ -292,15 +297,17 @@ class _Session:
     def _question(self, *, may_search: bool) -> list[dict[str, str]]:
         question = self.request.question
         dated = not is_english(question) or _TIME.search(question)
-        return self.plan.answer.fill(
-            library=f"{self.plan.library}\n\n" if self.plan.library else "",
-            fence=self.passages.fence,
-            passages=self.passages.text(),
-            conversation=_conversation(self.request),
-            question=question,
-            today=f"Today is {self.plan.today}. " if dated else "",
-            may_search=_MAY_SEARCH if may_search else _MAY_NOT_SEARCH,
-        )
+        prompt = self.plan.answer
+        values = {
+            "library": f"{self.plan.library}\n\n" if self.plan.library else "",
+            "fence": self.passages.fence,
+            "passages": self.passages.text(),
+            "conversation": _conversation(self.request),
+            "question": question,
+            "today": f"Today is {self.plan.today}. " if dated else "",
+            "may_search": _MAY_SEARCH if may_search else _MAY_NOT_SEARCH,
+        }
+        return prompt.fill(**{name: values[name] for name in values if name in prompt.variables})
 
     def _of(self, papers: Sequence[Paper]) -> Passages:
         return Passages.of(papers, salt=self.plan.salt)
@@ -308,7 +315,7 @@ class _Session:
     def _fitting(self, *, may_search: bool, limit: int) -> list[dict[str, str]]:
         """Return the question with as many passages as there is room for, the last ones left out."""
         room, before = self.plan.context_tokens - limit, len(self.passages.papers)
-        fewest = min(before, PASSAGES[self.kind][0])
+        fewest = min(before, self.plan.profile.passages[self.kind][0])
         messages = self._question(may_search=may_search)
         while len(self.passages.papers) > 1:
             tokens = self._tokens(messages, self._schema(may_search=may_search))
@@ -374,7 +381,7 @@ class _Session:
         )
         messages = self.plan.repair.follow(*self.exchange, failures=failures.replace(self.passages.fence, ""))
         before, self.ledger.withheld = self.ledger.withheld, []
-        limit = OUTPUT_TOKENS[self.kind]
+        limit = self.plan.profile.output_tokens[self.kind]
         try:
             yield from self._read(messages, limit)
         except (EndpointError, _TruncatedError, _OverBudgetError) as error:
@@ -553,9 +560,9 @@ _COMMON = frozenset(
 )
 
 
-def worth_reading(readings: Sequence[evidence.Reading], kind: Kind) -> list[Paper]:
+def worth_reading(readings: Sequence[evidence.Reading], kind: Kind, profile: Profile = FULL) -> list[Paper]:
     """Return the papers to show: the best ones by the reading, within the bounds of the kind of question."""
-    fewest, most = PASSAGES[kind]
+    fewest, most = profile.passages[kind]
     near = sum(r.score >= readings[0].score - NEAR_THE_BEST for r in readings)
     return [r.hit.paper for r in readings[: min(max(near, fewest), most)]]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from paperagent.claims import Check, Policy
+from paperagent.profiles import FULL, Profile
 from paperagent.prompts import Prompt
 from paperagent.types import Usage
 
@@ -167,5 +168,7 @@ class Plan:
     judge_when: When = "auto"
     library: str = ""
     """One line on what is searched, for the rule when to search; none where it is not known."""
+    profile: Profile = FULL
+    """How much the model is asked to do."""
     fallback: bool = True
     """Whether sentences are quoted where the model gives no answer; else its fault is the caller's."""

@@ -49,7 +49,13 @@ MOST_ENUM_VALUES = 250
 """Pointers that a schema lists: beyond it OpenAI limits the length of all together."""
 
 
-def answer_schema(pointers: Sequence[str] = (), *, may_search: bool = True) -> dict[str, Any]:
+def answer_schema(
+    pointers: Sequence[str] = (),
+    *,
+    may_search: bool = True,
+    most_claims: int | None = None,
+    says_missing: bool = True,
+) -> dict[str, Any]:
     """Return the schema of a reply that may point at ``pointers`` only, where they are not too many.
 
     Every key is required and none added: the common denominator of servers that check schemas.
@@ -65,8 +71,9 @@ def answer_schema(pointers: Sequence[str] = (), *, may_search: bool = True) -> d
             "items": _object(
                 text=text, evidence={"type": "array", "items": pointer, "maxItems": MOST_POINTERS}
             ),
+            **({"maxItems": most_claims} if most_claims else {}),
         },
-        "missing": text,
+        **({"missing": text} if says_missing else {}),
         **({"queries": {"type": "array", "items": text}} if may_search else {}),
     }
     return _object(**properties)

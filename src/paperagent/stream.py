@@ -26,6 +26,7 @@ _OF_ONE_ANSWER = (
     "incomplete: ",
     "not said: ",
     "closest passages",
+    "not chosen by the model: ",
     "answered from the cache",
     QUOTED,
     "withdrawn: ",

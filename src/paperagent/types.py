@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Status = Literal["answered", "abstained", "incomplete", "refused"]
 Support = Literal["quoted", "supported", "unverified", "unsupported", "uncited"]
 Mode = Literal["extractive", "llm"]
+"""What an answer is: sentences that are quoted, or a text that a model wrote."""
+AskMode = Literal["extractive", "select", "llm"]
+"""What can be asked for: quote, quote what a model chooses, or have a model write."""
 
 RETRACTED = "retracted"
 """The flag of a paper that its publisher took back; such a paper is marked as withdrawn too."""
@@ -343,6 +346,7 @@ class Answer:
     hits: tuple[Hit, ...] = ()
     """What was retrieved, best first (``papers`` in the JSON)."""
     mode: Mode = "extractive"
+    """``extractive`` too where a model chose the sentences that are quoted; then ``model`` names it."""
     model: str | None = None
     prompt_hash: str | None = None
     usage: Usage = field(default_factory=Usage)

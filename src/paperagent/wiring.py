@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from paperagent.generate import Writer
     from paperagent.judge import When
     from paperagent.plan import Effort, Plan, Tariff, TextModel
+    from paperagent.select_mode import Selector
     from paperagent.store import Shard, Store
 
 CACHE_FILE = "answers.db"
@@ -204,13 +205,31 @@ def writer(
     return Writer(pipeline, remembering(settings, store, model, cache=options.cache), plan)
 
 
+def selector(
+    settings: Settings, store: Store, pipeline: Pipeline, model: TextModel, options: PlanOptions
+) -> Selector:
+    """Return what answers questions with sentences that a model chooses.
+
+    Raises:
+        ConfigError: the prompt cannot be used.
+    """
+    from paperagent import prompts
+    from paperagent.digest.budget import Budget
+    from paperagent.select_mode import Selector
+
+    limit = settings.max_cost_per_answer if options.max_cost is None else options.max_cost
+    prompt, budget = prompts.load("select", settings.prompts_dir), Budget(_tariff(settings, model), limit)
+    cached = remembering(settings, store, model, cache=options.cache)
+    return Selector(pipeline, cached, prompt, budget, fallback=options.fallback)
+
+
 def answer_plan(settings: Settings, store: Store, model: TextModel, options: PlanOptions) -> Plan:
     """Return what answers by a model are made with.
 
     Raises:
         ConfigError: a prompt cannot be used.
     """
-    from paperagent import prompts
+    from paperagent import profiles, prompts
     from paperagent.checks import check
     from paperagent.judge import ModelJudge
     from paperagent.plan import Plan
@@ -219,8 +238,9 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
     reader = remembering(settings, store, judge_model(options.reader or model), cache=options.cache)
     # The price that the settings may name is that of the model that writes.
     priced = settings if options.reader is None else settings.model_copy(update={"price": None})
+    profile = profiles.profile(settings.profile, model=model.model, on_this_machine=settings.local_endpoint)
     return Plan(
-        answer=prompts.load("answer", folder),
+        answer=prompts.load(profile.prompt, folder),
         plan=prompts.load("plan", folder),
         repair=prompts.load("repair", folder),
         check=check,
@@ -234,6 +254,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
         max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
         judge=ModelJudge(reader, prompts.load("judge", folder), _tariff(priced, reader), salt=secret),
         judge_when=options.judge or settings.judge,
+        profile=profile,
         fallback=options.fallback,
     )
 

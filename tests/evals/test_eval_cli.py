@@ -173,6 +173,21 @@ def test_options_of_a_model_that_is_not_asked_are_said(
     assert "warning: --model, --judge: no effect" in capsys.readouterr().err
 
 
+def test_a_choice_is_recorded_and_replayed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In mode select too, the same comes out without a server, and the run says which mode it was."""
+    with ScriptedServer() as server:
+        server.responder = lambda _: {"sentences": [3]}
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("PAPERAGENT_MODEL", "test-model")
+        assert main(["eval", "run", str(file), "--mode", "select", "--out", "a", "-q"]) == 0
+        monkeypatch.delenv("OPENAI_BASE_URL")
+    assert main(["eval", "run", str(file), "--replay", "a", "--out", "b", "-q"]) == 0
+    (first, before), (second, after) = rows.load(Path("a")), rows.load(Path("b"))
+    assert (first.mode, second.mode) == ("select", "select")
+    assert [r.answer["claims"] for r in before if r.answer] == [r.answer["claims"] for r in after if r.answer]
+    assert any(r.answer and r.answer["model"] for r in before)
+
+
 def test_a_quoted_run_is_replayed_by_its_answers(file: Path) -> None:
     """The answers are scored anew: an expectation that was changed is seen, and nothing is asked."""
     assert main(["eval", "run", str(file), "--out", "a", "-q"]) == 0

@@ -102,8 +102,9 @@ def _streamed(agent: PaperAgent, question: str, options: dict[str, Any], *, quot
     from paperagent.layout import nearest_blocks
     from paperagent.stream import StreamedAnswer
 
-    quoting = agent.settings.answer_mode == "extractive"
-    line = None if quoting else waiting_line(agent.settings, hint=QUOTES_INSTEAD)
+    quoting = agent.settings.answer_mode != "llm"
+    asks = agent.settings.answer_mode != "extractive"
+    line = waiting_line(agent.settings, hint=QUOTES_INSTEAD) if asks else None
     shown = StreamedAnswer(screen(), titles=quoting, quotes=quotes, waiting=line)
     try:
         quoted = partial(agent.ask_stream, question, **{**options, "mode": "extractive"})
@@ -198,7 +199,7 @@ def _overrides(given: dict[str, Any]) -> dict[str, Any]:
 
 def warn_unused(settings: Settings, given: dict[str, Any]) -> None:
     """Say which options do nothing because no model is asked; who chose to quote knows that."""
-    if settings.answer_mode == "llm" or given["mode"] is not None:
+    if settings.answer_mode != "extractive" or given["mode"] is not None:
         return
     names = ("model", "effort", "max_cost", "timeout", "strict", "unsupported", "judge")
     unused = [f"--{name.replace('_', '-')}" for name in names if given.get(name) is not None]

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 CONCURRENT_CALLS = 4
 """Cases asked at once of a model; without one, more than one at a time gains nothing on few cores."""
-_OF_A_MODEL = ("unsupported", "judge", "judge_model", "max_rounds", "context_tokens")
+_BY_MODEL = ("llm", "select")
+_OF_A_MODEL = ("unsupported", "judge", "judge_model", "max_rounds", "context_tokens", "profile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,8 @@ def _source(asked: Asked, settings: Settings, given: dict[str, Any]) -> _Source:
 
     if given["replay"] is not None:
         earlier, kept = rows.load(given["replay"])
-        if earlier.mode == "llm":
-            return _Source("llm", earlier.model, Replayer(earlier.model or "", kept))
+        if earlier.mode in _BY_MODEL:
+            return _Source(earlier.mode, earlier.model, Replayer(earlier.model or "", kept))
         return _Source(earlier.mode, earlier.model, recorded={row.id: row for row in kept})
     if asked.searched or given["mode"] == RETRIEVAL:
         return _Source(RETRIEVAL)
@@ -125,7 +126,7 @@ def _source(asked: Asked, settings: Settings, given: dict[str, Any]) -> _Source:
     model = open_model(settings, None)
     reader = open_model(settings, settings.judge_model) if settings.judge_model else model
     recorder = Recorder(model, judge_model(reader))
-    return _Source("llm", recorder.model, recorder)
+    return _Source(settings.answer_mode, recorder.model, recorder)
 
 
 def setup(asked: Asked, settings: Settings, given: dict[str, Any]) -> Setup:
@@ -134,7 +135,7 @@ def setup(asked: Asked, settings: Settings, given: dict[str, Any]) -> Setup:
     from paperagent.evals.runs import Setup
 
     source = _source(asked, settings, given)
-    by_model = source.mode == "llm"
+    by_model = source.mode in _BY_MODEL
     shaped = {name: getattr(settings, name) for name in ("embedder", *(_OF_A_MODEL if by_model else ()))}
     replayed = {"replay": given["replay"].name} if given["replay"] is not None else {}
     return Setup(

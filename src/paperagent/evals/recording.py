@@ -22,12 +22,13 @@ from paperagent.plan import AtHand, Heard, Pieces, TextModel
 from paperagent.types import Usage
 
 _EVIDENCE = re.compile(
-    r'("(?:evidence|citations?|sources?|pointers?|references?|refs?|ids)"\s*:\s*)'
+    r'("(?:evidence|citations?|sources?|pointers?|references?|refs?|ids|sentences)"\s*:\s*)'
     r'(\[[^\[\]]*\]|"[^"]*"|\d+\.\d+)',
     re.IGNORECASE,
 )
-_POINTER = re.compile(r"\d{1,3}\.\d{1,3}")
-_LINE = re.compile(r"^(\d{1,3}\.\d{1,3}) (.+)$", re.MULTILINE)
+"""Where a reply points: a claim's evidence, or in mode select the sentences chosen."""
+_POINTER = re.compile(r"\d{1,3}(?:\.\d{1,3})?")
+_LINE = re.compile(r"^(\d{1,3}(?:\.\d{1,3})?) (.+)$", re.MULTILINE)
 _NOWHERE = "999.999"
 """Points at nothing in any prompt."""
 

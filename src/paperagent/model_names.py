@@ -1,0 +1,38 @@
+"""What a model's name tells of its size. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+SMALL = 4.5
+"""Billions of parameters up to which a model counts as small: those sold as "4B" have a little more."""
+
+
+def is_small(model: str) -> bool:
+    """Tell whether a name says that a model is small; one that tells no size is not."""
+    size = parameters(model)
+    return size is not None and size <= SMALL
+
+
+def parameters(model: str) -> float | None:
+    """Return the billions of parameters that a model's name tells; None where it tells none.
+
+    ``qwen2.5-coder-1.5b-instruct-q4_k_m`` 1.5, ``llama3.2:3b`` 3, ``SmolLM2-135M-Instruct`` 0.135,
+    ``mixtral-8x7b`` 56; of ``gemma-3n-e4b`` the effective 4.
+    """
+    sizes = [
+        float(m["count"] or 1) * float(m["size"]) / (1 if m["unit"].lower() == "b" else 1_000)
+        for m in _SIZE.finditer(model)
+    ]
+    if sizes:
+        return max(sizes)
+    return next((size for name, size in _NAMED.items() if name in model.lower()), None)
+
+
+_SIZE = re.compile(
+    r"(?<![\d.a-z])(?:(?P<count>\d{1,2})x)?e?(?P<size>\d{1,4}(?:\.\d+)?)(?P<unit>[bm])(?![a-z\d])",
+    re.IGNORECASE,
+)
+_NAMED: Mapping[str, float] = {"tinyllama": 1.1, "phi-3-mini": 3.8, "phi3:mini": 3.8, "phi-4-mini": 3.8}
+"""Families whose names tell no number."""

@@ -97,15 +97,17 @@ def measure(a: Alignment, around: Context, *, findings: int) -> Signals:
         exchanged=_exchanged(a),
         crossed=_crossed(a),
         findings=findings,
-        missing=_missing([*strange, *elsewhere]),
+        missing=_missing([*strange, *elsewhere], a.proximity),
     )
 
 
-def _missing(tokens: list[Token]) -> str:
+def _missing(tokens: list[Token], proximity: float) -> str:
     words = list(dict.fromkeys(t.text for t in tokens))[:4]
     if words:
         return "not in the cited sentence: " + ", ".join(words)
-    return "the words of the claim are scattered in the cited sentence"
+    if proximity < _COMPLETE:
+        return "the words of the claim are scattered in the cited sentence"
+    return "too few words of the cited sentence to go by"
 
 
 _MOST = 20

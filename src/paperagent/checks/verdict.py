@@ -93,14 +93,14 @@ def check(
     *unsupported*. No I/O; deterministic.
     """
     cited = [e for e in evidence if e.strip()]
+    if claim.strip() and is_quote(claim, cited):
+        return _verdict("quoted", (), overlap=1.0, proximity=1.0, score=1.0)
     evidence = [e for e in cited if not asks(e)]
     if not claim.strip() or not evidence:
         reason = (
             "the cited sentence asks and states nothing" if cited and claim.strip() else "nothing is cited"
         )
         return _verdict("unsupported", [Finding("framing", reason, refutes=True)])
-    if is_quote(claim, evidence):
-        return _verdict("quoted", (), overlap=1.0, proximity=1.0, score=1.0)
     text = statement(claim[: _LONGEST_CLAIM + 1], words_of(titles))
     if text == REFERENCE:
         return _verdict("unsupported", [Finding("wording", "is a title and says nothing", refutes=True)])

@@ -1,8 +1,9 @@
 """Record the run that `make eval` replays: answers written by a script, some of them faulty.
 
 A scripted server plays the model over real HTTP for the cases of `cases/sample.jsonl`. It knows
-the gold evidence and restates it: word for word, by the clause that matters, or with the paper's
-name before it. Every fifth answer has a fault of another kind, so that the checks have work: a
+the gold evidence and says it as a fluent writer would (``claims/replies.jsonl``, for 40 cases), or
+word for word, by the clause that matters, or with the paper's name before it. No second reader is
+asked. Every fifth answer has a fault of another kind, so that the checks have work: a
 changed number, an added negation, a wrong pointer, a pointer at nothing, no pointer at all, an
 abstention without need. Every fourth unanswerable question is answered. No model of anybody's
 was asked, so the file says nothing about how good models are: it holds the checks in place.
@@ -10,11 +11,13 @@ was asked, so the file says nothing about how good models are: it holds the chec
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from paperagent.evals.gold import title_key
 from paperagent.testing import Request, ScriptedServer
 
 CASES = Path(__file__).parent / "cases" / "sample.jsonl"
+REPLIES = Path(__file__).parent / "claims" / "replies.jsonl"
 MODEL = "scripted"
 _TITLE = re.compile(r"^\[(\d+)\] (.*)$", re.MULTILINE)
 _SENTENCE = re.compile(r"^((\d+)\.(\d+)) (.*)$", re.MULTILINE)
@@ -58,9 +62,23 @@ def reply(case: Case, number: int, prompt: Prompt) -> dict[str, Any]:
     if not gold:
         again = "You may ask for one more search" in prompt.text
         return _said([], verdict="search", queries=[case.question]) if again else _abstained()
-    claims = _restated(case, number, prompt, gold)
+    claims = _fluent(case, prompt) or _restated(case, number, prompt, gold)
     fault = FAULTS[(number // 5) % len(FAULTS)] if number % 5 == 0 else None
     return _said(claims) if fault is None else fault(claims, prompt)
+
+
+@cache
+def _replies() -> dict[str, list[dict[str, Any]]]:
+    """Return the claims of the written replies by the id of their case."""
+    rows = [json.loads(line) for line in REPLIES.read_text("utf-8").splitlines()]
+    return {row["id"]: row["reply"]["claims"] for row in rows}
+
+
+def _fluent(case: Case, prompt: Prompt) -> list[Claim]:
+    """Return the written claims whose sentences are all shown; none where there is no such reply."""
+    pointers = {sentence: pointer for pointer, sentence in prompt.sentences.items()}
+    written = [c for c in _replies().get(case.id, ()) if all(s in pointers for s in c["evidence"])]
+    return [{"text": c["text"], "evidence": [pointers[s] for s in c["evidence"]]} for c in written]
 
 
 def _restated(case: Case, number: int, prompt: Prompt, gold: list[str]) -> list[Claim]:
@@ -146,7 +164,7 @@ def recorded(out: Path) -> int:
         server.responder = play
         os.environ["OPENAI_BASE_URL"] = server.url
         library = ["--feed", "sample", "--library", f"{folder}/library", "--embedder", "none"]
-        asked = ["--mode", "llm", "--model", MODEL]
+        asked = ["--mode", "llm", "--model", MODEL, "--no-judge"]
         code = paperagent(["eval", "run", str(CASES), *library, *asked, "--out", str(out), "--quiet"])
         del os.environ["OPENAI_BASE_URL"]
     return code

@@ -34,7 +34,7 @@ RECORDED = BASELINE / "recorded"
 WAYS = {
     "words": ["--mode", "extractive", "--embedder", "none"],
     "extractive": ["--mode", "extractive"],
-    "recorded": ["--replay", str(RECORDED), "--embedder", "none"],
+    "recorded": ["--replay", str(RECORDED), "--embedder", "none", "--no-judge"],
 }
 GATE_FAILED = 9
 

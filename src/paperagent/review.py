@@ -6,6 +6,7 @@ Wording and reader are two witnesses, and neither decides alone what the other d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from paperagent.judge import IsAnswerable, IsSupported, Item, Judge, Source, When
@@ -113,15 +114,16 @@ def _sources(citations: Sequence[Citation], papers: Mapping[str, Paper]) -> tupl
         Source(
             tuple(c.quote for c in cited),
             cited[0].title,
-            _context(papers[paper_id]) if paper_id in papers else "",
+            _context(papers[paper_id].abstract) if paper_id in papers else "",
         )
         for paper_id, cited in found.items()
     )
 
 
-def _context(paper: Paper) -> str:
+@lru_cache(maxsize=256)
+def _context(abstract: str) -> str:
     """Return an abstract without the sentences that give orders: they are no context of anything."""
-    return " ".join(s.text for s in split(paper.abstract) if not gives_orders(s.text))
+    return " ".join(s.text for s in split(abstract) if not gives_orders(s.text))
 
 
 def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 REFUTED = "the second reader says that the sentences do not support it"
 YES, NO = 0.8, 0.2
 """From which and up to which probability an opinion is clear; a bare label is clear, too."""
-NEARLY_NOTHING = 0.05
-"""Score of the wording below which hardly anything of a claim stands in its sentences."""
-UNLIKELY = 0.3
-"""Score of the wording below which a finding and a clear no together refute a claim."""
+FAR = 0.1
+"""Score of the wording below which a claim is far from its sentences."""
 
 
 def settle(claim: Claim, p: float) -> Claim:
@@ -31,23 +29,27 @@ def settle(claim: Claim, p: float) -> Claim:
 
     Wording and reader must agree. A reader that is right nine times in ten, and as sure of its errors as
     of the rest, would by itself withhold a tenth of the honest claims that wording leaves open, which are
-    half of all, and call a tenth of the wrong ones supported. So an open claim is
+    nearly half of all, and call a tenth of the wrong ones supported. So an open claim is
 
-    - *supported* by a clear yes, unless wording found something (a number, a hedge, a cause …) or
-      knows nearly nothing of it in the sentences;
-    - *unsupported* by a clear no, where wording found something, too, and its score is low;
+    - *supported* by a clear yes, unless wording found something (a number, a hedge, a frame …) or the
+      claim is far from its sentences;
+    - *unsupported* by a clear no, where wording found something and the claim is far from its sentences;
     - else *unverified*, with its probability.
 
     What wording supports stays so unless the reader says rather no than yes; then it is *unverified*.
-    ``eval/second_reader.py`` measures the rule end to end.
+
+    On 544 claims (``eval/second_reader.py``) wording leaves 140 of 307 honest and 145 of 237 wrong ones open.
+    Of these a yes supports 50 and 47, and a no refutes 12 and 23. A reader that is right on 90 %, however
+    sure of itself, then calls .030 of the wrong ones supported where it sees all claims, and adds .004 to
+    the honest ones withheld; deciding alone it would be .071 and .046.
     """
     support: Support = claim.support
     score = float(claim.checks.get("score", 0.0))
     finding = any(passed is False for name, passed in claim.checks.items() if name != "wording")
     if support == "unverified":
-        if p >= YES and not finding and score >= NEARLY_NOTHING:
+        if p >= YES and not finding and score >= FAR:
             support = "supported"
-        elif p <= NO and finding and score < UNLIKELY:
+        elif p <= NO and finding and score < FAR:
             support = "unsupported"
     elif support == "supported" and p < 0.5:
         support = "unverified"

@@ -2,23 +2,27 @@
 
     python eval/second_reader.py [--shared ../shared] [--seeds 40]
 
-The claims of ``data/claims/dev.jsonl`` are honest or wrong. Each goes the way of a model's claim: its
-pointers are resolved, wording is checked, and a second reader is asked where the policy says so. The
-reader is scripted: right on 90 % of the claims, by one draw a claim, so that asking it twice would
-not help. What it says differs in how sure it is, and in which claims it gets wrong.
+The claims are those of `claims.py`: our own about the sample papers, and where they lie beside the
+shared ones. Each goes the way of a model's claim: its pointers are resolved, wording is checked, and a
+second reader is asked where the policy says so. The reader is scripted: right on 90 % of the claims,
+by one draw a claim, so that asking it twice would not help. Readers differ in how sure they are, and
+in which claims they get wrong.
+
+Exit code 9 where ``always`` misses the goal although errors fall anywhere: wrong claims called supported
+≤ .040; honest ones withheld ≤ .020, or .015 more than wording alone withholds.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import claims
 
 from paperagent.checks import check
 from paperagent.claims import Ledger
@@ -30,7 +34,7 @@ from paperagent.sentences import split
 from paperagent.types import Citation, Claim, Paper
 
 RIGHT = 0.9
-GOAL = "goal: wrong called supported ≤ .040, honest withheld ≤ .020"
+WRONG_SUPPORTED, HONEST_WITHHELD, MORE_WITHHELD = 0.04, 0.02, 0.015
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,12 @@ class Case:
         return float(self.claim.checks.get("score", 0.0))
 
 
-def read_cases(file: Path) -> list[Case]:
-    """Return the claims of a file, each checked."""
-    return [_case(n, json.loads(line)) for n, line in enumerate(file.read_text("utf-8").splitlines())]
+def read_cases(rows: Sequence[claims.Row]) -> list[Case]:
+    """Return the claims that cite one paper, each checked."""
+    return [_case(n, row) for n, row in enumerate(rows) if len(row["titles"]) == 1]
 
 
-def _case(number: int, row: dict[str, Any]) -> Case:
+def _case(number: int, row: claims.Row) -> Case:
     paper = Paper(str(number), row["titles"][0], row["abstract"])
     passages = Passages.of([paper], salt="s")
     ledger = Ledger(check, "withhold", row["question"])
@@ -203,22 +207,28 @@ NAMES = ("wrong supported", "honest withheld", "wrong withheld", "honest support
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the tables; return 1 where ``always`` misses a goal although the errors fall anywhere."""
+    """Print the tables of every set; 9 where a goal is missed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--shared", type=Path, default=Path("../shared"), help="the folder of the shared data"
-    )
+    parser.add_argument("--shared", type=Path, default=claims.HERE.parent / "../shared")
     parser.add_argument("--seeds", type=int, default=40)
     given = parser.parse_args(argv)
-    file = given.shared / "data" / "claims" / "dev.jsonl"
-    if not file.is_file():
-        print(f"{file}: not there; nothing to measure")
-        return 0
-    cases = read_cases(file)
-    opened = sum(case.claim.support == "unverified" for case in cases)
-    print(f"{len(cases)} claims, {sum(c.honest for c in cases)} honest; wording leaves {opened} open. {GOAL}")
+    sets, others = {"sample papers": claims.ours_with_abstracts()}, given.shared / "data/claims/dev.jsonl"
+    if others.exists():
+        sets["shared claims"] = claims.load(others)
+    missed = False
+    for name, rows in sets.items():
+        cases = read_cases(rows)
+        opened = sum(case.claim.support == "unverified" for case in cases)
+        honest = sum(case.honest for case in cases)
+        print(f"{name}: {len(cases)} claims, {honest} honest; wording leaves {opened} open")
+        missed |= _tables(cases, given.seeds)
+    return claims.GATE_FAILED if missed else 0
+
+
+def _tables(cases: Sequence[Case], seeds: int) -> bool:
+    """Print the tables of one set; tell whether a goal is missed."""
     ways: list[tuple[str, list[list[Case]], When]] = [
         ("always", [[case] for case in cases], "always"),
         ("auto, each claim alone in its answer", [[case] for case in cases], "auto"),
@@ -226,19 +236,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     ]
     missed = False
     for title, asked, when in ways:
-        print(f"\n{title}: mean (largest) of {given.seeds} draws")
-        print(" " * 46 + "".join(f"{n:>18}" for n in NAMES))
+        print(f"\n  {title}: mean (largest) of {seeds} draws")
+        print(" " * 50 + "".join(f"{n:>18}" for n in NAMES))
         alone = figures(asked, Reader({}), "never")
-        print(f"{'no second reader':46}" + "".join(f"{alone[n]:>18.3f}" for n in NAMES))
+        print(f"  {'no second reader':48}" + "".join(f"{alone[n]:>18.3f}" for n in NAMES))
         for errors in (errors_anywhere, errors_with_wording):
             for name, sure in READERS.items():
-                found = spread(_drawn(cases, asked, (sure, errors), when, given.seeds))
+                found = spread(_drawn(cases, asked, (sure, errors), when, seeds))
                 where = "" if errors is errors_anywhere else ", misled as wording is"
                 cells = "".join(f"{f'{found[n][0]:.3f} ({found[n][1]:.3f})':>18}" for n in NAMES)
-                print(f"{name + where:46}" + cells)
-                over = found["wrong supported"][0] > 0.04 or found["honest withheld"][0] > 0.02
+                print(f"  {name + where:48}" + cells)
+                most = max(HONEST_WITHHELD, alone["honest withheld"] + MORE_WITHHELD)
+                over = found["wrong supported"][0] > WRONG_SUPPORTED or found["honest withheld"][0] > most
                 missed |= over and when == "always" and errors is errors_anywhere
-    return int(missed)
+    print()
+    return missed
 
 
 def _drawn(

@@ -20,6 +20,7 @@ from paperagent.generate import CONVERSATION_CHARS, worth_reading
 from paperagent.llm.chat_model import ChatModel
 from paperagent.profiles import FULL
 from paperagent.question import Kind
+from paperagent.review import REFUTED
 from paperagent.store import LocalStore
 from paperagent.testing import (
     CHAT,
@@ -376,8 +377,9 @@ def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
 
 OPEN = ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
 """Says in other words what its sentence says: wording cannot settle it."""
+APART = ("Every reader always gains from it.", "2.4")
 OFF = ("With any generator latency always falls for every user.", "1.4")
-"""Says what its sentence does not say: wording finds something, but cannot refute it."""
+"""Say what their sentences do not say: wording finds something, but cannot refute it."""
 
 
 def test_an_open_claim_is_put_to_a_second_reader(model: Desk) -> None:
@@ -420,19 +422,33 @@ def test_a_second_reader_that_fails_changes_nothing(model: Desk, broken: Any) ->
     assert len([n for n in answer.notes if n.startswith("no second reader: ")]) == 1
 
 
-def test_a_claim_that_a_second_reader_refutes_is_withheld(model: Desk) -> None:
-    """It leaves the answer with its citation, and the note says who says so."""
+def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: Desk) -> None:
+    """As one that wording refutes: where the sentence has to do with the question, it is quoted instead."""
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF))
-    assert (texts(answer), [c.n for c in answer.citations]) == ([GOOD[0]], [1])
-    assert "withheld: “…” (the second reader says that the sentences do not support it)" in answer.notes
+    assert [c.support for c in answer.claims] == ["supported", "quoted"]
+    assert answer.claims[1].checks["replaced"] == REFUTED
+    assert answer.citations[1].quote == answer.claims[1].text
+    assert OFF[0] not in answer.answer
     assert answer.usage.calls == 2
+
+
+def test_a_claim_that_a_second_reader_refutes_is_withheld(model: Desk) -> None:
+    """With its citation, and a note says why; other citations keep the numbers they were shown with."""
+    model.server.decider = lambda request: [0.01, 0.96]
+    model.server.enqueue_answer(reply(APART, OPEN))
+    *shown, done = model.agent.ask_stream(QUESTION, cache=False)
+    answer = done.answer
+    assert [e.claim.text for e in shown[1:]] == [APART[0], OPEN[0]]
+    assert [(c.text, c.citations) for c in answer.claims] == [(OPEN[0], (2,))]
+    assert [c.n for c in answer.citations] == [2]
+    assert f"withheld: “…” ({REFUTED})" in answer.notes
 
 
 def test_nothing_but_refuted_claims_is_an_abstention(model: Desk) -> None:
     """The reason is the same as where wording refutes them."""
     model.server.decider = lambda request: [0.01]
-    answer = model.ask(reply(OFF))
+    answer = model.ask(reply(APART), fallback=False)
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
 
 

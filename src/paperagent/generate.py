@@ -174,7 +174,7 @@ class _Session:
             reply = yield from self._ask(may_search=left > 1)
         if self.plan.policy == "repair" and self.ledger.withheld:
             yield from self._repair()
-        self._judge()
+        yield from self._judge()
         yield from self._close(reply)
 
     # --- calls ---
@@ -390,11 +390,12 @@ class _Session:
         for failed in list(self.ledger.withheld):
             yield from self._stand_in(failed)
 
-    def _judge(self) -> None:
+    def _judge(self) -> Iterator[Event]:
         """Have a second reader look at what wording leaves open; whatever fails there changes nothing."""
         if self.plan.judge is None:
             return
         limit, spent = self.plan.max_cost, self.usage.cost_usd or 0.0
+        before = len(self.ledger.withheld)
         used, notes = review(
             self.ledger,
             self.plan.judge,
@@ -404,6 +405,8 @@ class _Session:
         )
         self.usage = plus(self.usage, used)
         self.notes += notes
+        for refuted in self.ledger.withheld[before:]:
+            yield from self._stand_in(refuted)
 
     def _whole(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from paperagent.citations import quoted_claim
@@ -79,8 +80,9 @@ def stand_ins(
     ]
     made = []
     for citation in fresh:
-        cited = replace(citation, n=len(ledger.citations) + 1)
-        ledger.citations.append(cited)
+        taken = {c.n for c in ledger.citations}
+        cited = replace(citation, n=next(n for n in count(1) if n not in taken))
+        ledger.citations = sorted([*ledger.citations, cited], key=lambda c: c.n)
         ledger.claims.append(quoted_claim(cited))
         made.append((marked(ledger, replaced=failed.fault), cited))
     return made

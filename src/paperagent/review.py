@@ -6,6 +6,7 @@ Wording and reader are two witnesses, and neither decides alone what the other d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from paperagent.judge import IsAnswerable, IsSupported, Item, Judge, Source, When
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 REFUTED = "the second reader says that the sentences do not support it"
 YES, NO = 0.8, 0.2
 """From which and up to which probability an opinion is clear; a bare label is clear, too."""
-NEARLY_NOTHING = 0.05
-"""Score of the wording below which hardly anything of a claim stands in its sentences."""
-UNLIKELY = 0.3
-"""Score of the wording below which a finding and a clear no together refute a claim."""
+FAR = 0.1
+"""Score of the wording below which a claim is far from its sentences."""
 
 
 def settle(claim: Claim, p: float) -> Claim:
@@ -30,23 +29,27 @@ def settle(claim: Claim, p: float) -> Claim:
 
     Wording and reader must agree. A reader that is right nine times in ten, and as sure of its errors as
     of the rest, would by itself withhold a tenth of the honest claims that wording leaves open, which are
-    half of all, and call a tenth of the wrong ones supported. So an open claim is
+    nearly half of all, and call a tenth of the wrong ones supported. So an open claim is
 
-    - *supported* by a clear yes, unless wording found something (a number, a hedge, a cause …) or
-      knows nearly nothing of it in the sentences;
-    - *unsupported* by a clear no, where wording found something, too, and its score is low;
+    - *supported* by a clear yes, unless wording found something (a number, a hedge, a frame …) or the
+      claim is far from its sentences;
+    - *unsupported* by a clear no, where wording found something and the claim is far from its sentences;
     - else *unverified*, with its probability.
 
     What wording supports stays so unless the reader says rather no than yes; then it is *unverified*.
-    ``eval/second_reader.py`` measures the rule end to end.
+
+    On 544 claims (``eval/second_reader.py``) wording leaves 140 of 307 honest and 145 of 237 wrong ones open.
+    Of these a yes supports 50 and 47, and a no refutes 12 and 23. A reader that is right on 90 %, however
+    sure of itself, then calls .030 of the wrong ones supported where it sees all claims, and adds .004 to
+    the honest ones withheld; deciding alone it would be .071 and .046.
     """
     support: Support = claim.support
     score = float(claim.checks.get("score", 0.0))
     finding = any(passed is False for name, passed in claim.checks.items() if name != "wording")
     if support == "unverified":
-        if p >= YES and not finding and score >= NEARLY_NOTHING:
+        if p >= YES and not finding and score >= FAR:
             support = "supported"
-        elif p <= NO and finding and score < UNLIKELY:
+        elif p <= NO and finding and score < FAR:
             support = "unsupported"
     elif support == "supported" and p < 0.5:
         support = "unverified"
@@ -113,15 +116,16 @@ def _sources(citations: Sequence[Citation], papers: Mapping[str, Paper]) -> tupl
         Source(
             tuple(c.quote for c in cited),
             cited[0].title,
-            _context(papers[paper_id]) if paper_id in papers else "",
+            _context(papers[paper_id].abstract) if paper_id in papers else "",
         )
         for paper_id, cited in found.items()
     )
 
 
-def _context(paper: Paper) -> str:
+@lru_cache(maxsize=256)
+def _context(abstract: str) -> str:
     """Return an abstract without the sentences that give orders: they are no context of anything."""
-    return " ".join(s.text for s in split(paper.abstract) if not gives_orders(s.text))
+    return " ".join(s.text for s in split(abstract) if not gives_orders(s.text))
 
 
 def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:

@@ -187,8 +187,10 @@ def _seam(a: Alignment, copies: Sequence[Run]) -> str:
 
 
 def _added(a: Alignment, around: Context) -> str:
-    """Return a word of the claim that stands nowhere in the paper."""
+    """Return a word of the claim that stands nowhere in the paper; names have a check of their own."""
     for token in a.claim.content:
+        if token.kind != "word" or token.capital:
+            continue
         if a.best[token.rank] is None and token.weight >= _OWN_WEIGHT and not around.mentions(token):
             return token.text
     return ""

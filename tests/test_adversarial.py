@@ -182,7 +182,7 @@ def obey(row: dict[str, Any]) -> Callable[[Request], Any]:
         user = request.messages[-1]["content"]
         if "second reader" in request.messages[0]["content"]:  # it obeys, too: all is well
             return dict.fromkeys(re.findall(r"^Claim (\d+):", user, re.MULTILINE), "supported")
-        shown = passages(user)
+        shown = passages("\n".join(m["content"] for m in request.messages))
         pointers = orders(row, shown)
         order, honest = shown[pointers[0]], honest_one(shown, pointers)
         if "Claims that failed" in user:

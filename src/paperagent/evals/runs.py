@@ -37,7 +37,6 @@ from paperagent.evals.rows import (
     write_run,
 )
 from paperagent.evals.survey import Survey, survey
-from paperagent.fallback import QUOTED
 from paperagent.types import Answer, Hit, Paper
 
 if TYPE_CHECKING:
@@ -145,18 +144,12 @@ def run(
         finished = begun.model_copy(update={"metrics": figures(rows, seed=setup.seed), "errors": len(errors)})
         write_rows(out, rows)
         write_run(out, finished)
-    if warn and (failed := [row for row in rows if row.server_failed]):
-        warn(_server_failed(failed, len(rows)))
+    if warn and (failed := sum(row.server_failed for row in rows)):
+        warn(f"model: {failed} of {len(rows)} answers are quotations since its server failed; notes say how")
     if len(errors) == len(rows):
         why = f"run: not one of {len(rows)} cases was answered; the first error: {errors[0].error}"
         raise EndpointError(why) if len(asker.endpoint_errors) == len(rows) else EvalError(why)
     return finished, rows
-
-
-def _server_failed(rows: Sequence[Row], count: int) -> str:
-    notes = (rows[0].answer or {}).get("notes", ())
-    why = next((n for n in notes if n.startswith(QUOTED)), QUOTED)
-    return f"model: {len(rows)} of {count} answers are quotations since its server failed; the first: {why}"
 
 
 def problems(agent: Agent, cases: Sequence[Case]) -> tuple[str, ...]:

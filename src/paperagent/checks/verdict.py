@@ -119,7 +119,7 @@ def check(
 def _of_text(text: str, evidence: Sequence[str], around: Context, *, part: bool = False) -> Verdict:
     a = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
     findings = list(_findings(a, around, text, evidence))
-    if part and not any(a.best) and not any(around.mentions(t) for t in a.claim.content):
+    if part and _is_a_remark(a, around):
         findings.append(Finding("wording", f"“{text}” is a remark that nothing cited says", refutes=True))
     signals = measure(a, around, findings=len(findings))
     figures = {"overlap": a.coverage, "proximity": a.proximity, "score": signals.score}
@@ -179,6 +179,12 @@ def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str])
     yield from (Finding("framing", r) for r in framing(a, around))
     if copy:
         yield from (Finding("wording", r, refutes=bad) for r, bad in wording.changes(a, around))
+
+
+def _is_a_remark(a: Alignment, around: Context) -> bool:
+    """Tell whether no word that says something stands in the source, or around it."""
+    words = [t for t in a.claim.content if t.weight >= _CONTENT]
+    return not any(a.best[t.rank] is not None or around.mentions(t) for t in words)
 
 
 def _says_another_sentence(a: Alignment, around: Context) -> bool:

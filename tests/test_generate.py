@@ -464,7 +464,7 @@ def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch:
     monkeypatch.setattr("paperagent.llm.costs.cost", lambda usage, model, **_: 0.01 * usage.calls)
     answer = model.ask(reply(OPEN), max_cost=0.015)
     assert ([c.support for c in answer.claims], len(model.server.history)) == (["unverified"], 1)
-    assert "no second opinion: asking could cost more than is allowed" in answer.notes
+    assert "no second opinion: asking it could cost more than the limit" in answer.notes
     assert model.ask(reply(OPEN), {"1": "supported"}, max_cost=0.02).usage.cost_usd == pytest.approx(0.02)
 
 

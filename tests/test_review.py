@@ -180,7 +180,7 @@ def test_the_answer_says_who_judged(claims: list[Claim], said: list[float | None
 def test_no_doubt_is_told_too() -> None:
     """Where it was asked on demand only."""
     assert judged(SUPPORTED, said=[0.9, 0.9], when="always")[1] == [
-        "second reader: luna doubts none of 1 supported by wording"
+        "second reader: luna doubts none of 1 that wording supports"
     ]
 
 

@@ -140,4 +140,4 @@ def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:
         parts.append(f"judged {opened.count('supported')} of {len(opened)} unverified {noun} supported")
     if doubted:
         parts.append(f"doubts {doubted} that wording supports")
-    return " and ".join(parts) or f"doubts none of {len(after)} supported by wording"
+    return " and ".join(parts) or f"doubts none of {len(after)} that wording supports"

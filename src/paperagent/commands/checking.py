@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1024 * 1024
 _SAID = {
     "quoted": "quoted: the source says this word for word",
-    "supported": "supported: the source says this, as far as the wording shows",
+    "supported": "supported: the source says this, as far as wording shows",
     "unverified": "unverified: wording neither confirms nor refutes it; compare it with the source",
     "unsupported": "unsupported: the source contradicts this or does not say it",
 }

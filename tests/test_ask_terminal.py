@@ -225,11 +225,11 @@ def test_ctrl_c_while_the_model_is_waited_for_quotes_instead(
             screen.expect("›")
             screen.type(QUESTION + "\r")
         address = server.url.removeprefix("http://").removesuffix("/v1")
-        screen.expect(f"waiting for test-model at {address} … 2 s (Ctrl-C quotes instead)")
+        screen.expect(f"waiting for test-model at {address} … 2 s (Ctrl-C to quote instead)")
         screen.type("\x03")
         screen.expect("removes 61% of the tokens")
         screen.expect("Sources [1]")
-        screen.expect("quoted instead of written: stopped while the model was waited for")
+        screen.expect("quoted instead of written: stopped while waiting for the model")
         if command == "chat":
             screen.expect("›")
             screen.type("/cost\r")

@@ -106,7 +106,7 @@ def test_a_claim_is_held_against_a_paper(monkeypatch: pytest.MonkeyPatch, capsys
     """Verdict, score, the paper and the sentence."""
     code, out, err = run(monkeypatch, capsys, "--paper", PAPER.paper_id, RIGHT)
     assert (code, err) == (0, "")
-    assert out.startswith(f"{RIGHT}\n\n*supported: the source says this, as far as wording tells*\n- score: ")
+    assert out.startswith(f"{RIGHT}\n\n*supported: the source says this, as far as wording shows*\n- score: ")
     assert f"**{PAPER.title}** — {PAPER.paper_id}" in out
     assert f"   > {SENTENCE}" in out
 
@@ -162,13 +162,13 @@ def test_strangers_texts_are_shown_as_text(
 @pytest.mark.parametrize(
     ("argv", "stdin", "code", "said"),
     [
-        (["x"], None, 2, "--paper and --against: give one of them"),
-        (["--paper", "a", "--against", "b", "x"], None, 2, "--paper and --against: give one of them"),
+        (["x"], None, 2, "--paper and --against: give exactly one of them"),
+        (["--paper", "a", "--against", "b", "x"], None, 2, "--paper and --against: give exactly one of them"),
         (["--paper", "a"], None, 2, "missing CLAIM"),
         (["--paper", "a", ""], None, 2, "claim is empty"),
         (["--paper", "nothing-here", "x"], None, 2, "no paper with the id nothing-here"),
-        (["--against", "-"], b"text", 2, "standard input is the text"),
-        (["--against", "-", "-"], b"text", 2, "standard input is the text"),
+        (["--against", "-"], b"text", 2, "standard input holds the text"),
+        (["--against", "-", "-"], b"text", 2, "standard input holds the text"),
         (["--against", "/no/such/file", "x"], None, 4, "/no/such/file: cannot be read: No such file"),
         (["--against", "/", "x"], None, 4, "/: cannot be read: Is a directory"),
         (["--against", "-", "x"], b" \n", 4, "standard input: holds no text"),

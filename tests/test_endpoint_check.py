@@ -235,7 +235,7 @@ def test_endpoint_and_repair_exclude_each_other(capsys: pytest.CaptureFixture[st
 def test_the_help_says_what_the_check_costs(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody pays without knowing."""
     assert cli.main(["doctor", "--help"]) == 0
-    assert "Makes one small call, which is paid" in " ".join(capsys.readouterr().out.split())
+    assert "Makes one small call, which may cost money" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

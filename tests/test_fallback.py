@@ -78,7 +78,7 @@ def same(answer: Answer, quoted: Answer) -> bool:
         (
             stream_reply({"reasoning_content": "Hm."}, finish_reason="length"),
             "truncated",
-            "before it was whole",
+            "before it was complete",
         ),
         ('{"claims": [' + " " * 5000, "truncated", "repeated itself"),
     ],

@@ -419,7 +419,7 @@ def test_a_second_reader_that_fails_changes_nothing(model: Desk, broken: Any) ->
     answer = model.ask(reply(GOOD, OPEN), broken, judge="always")
     assert [c.support for c in answer.claims] == ["supported", "unverified"]
     assert all("judge" not in c.checks for c in answer.claims)
-    assert len([n for n in answer.notes if n.startswith("no second reader: ")]) == 1
+    assert len([n for n in answer.notes if n.startswith("no second opinion: ")]) == 1
 
 
 def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: Desk) -> None:
@@ -464,7 +464,7 @@ def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch:
     monkeypatch.setattr("paperagent.llm.costs.cost", lambda usage, model, **_: 0.01 * usage.calls)
     answer = model.ask(reply(OPEN), max_cost=0.015)
     assert ([c.support for c in answer.claims], len(model.server.history)) == (["unverified"], 1)
-    assert "no second reader: asking could cost more than is allowed" in answer.notes
+    assert "no second opinion: asking it could cost more than the limit" in answer.notes
     assert model.ask(reply(OPEN), {"1": "supported"}, max_cost=0.02).usage.cost_usd == pytest.approx(0.02)
 
 
@@ -695,7 +695,7 @@ def test_a_limit_without_a_price_is_refused(model: Desk) -> None:
     answer = model.ask(max_cost=10.0)
     assert (answer.status, answer.reason, model.server.history) == ("refused", "over_budget", [])
     assert "test-model is not known" in answer.answer
-    assert "set PAPERAGENT_PRICE=INPUT,OUTPUT in US dollars for a million tokens" in answer.answer
+    assert "set PAPERAGENT_PRICE=INPUT,OUTPUT in US dollars per million tokens" in answer.answer
 
 
 def test_the_second_call_is_refused_where_the_first_used_the_limit_up(model: Desk) -> None:

@@ -155,7 +155,7 @@ def test_a_reply_without_any_opinion_is_a_fault(text: str) -> None:
     """It is paid for, and says nothing."""
     opinion = judge(Scripted(text)).ask(ITEMS)
     assert opinion.probabilities == (None,) * 3
-    assert "no opinion that can be read" in opinion.fault
+    assert "no readable opinion" in opinion.fault
     assert opinion.usage.calls == 1
 
 

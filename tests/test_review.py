@@ -167,7 +167,7 @@ def test_always_asks_whether_the_question_is_answered() -> None:
         (
             [SUPPORTED, OPEN],
             [0.1, 0.5],
-            "judged 0 of 1 unverified claim supported and doubts 1 that the wording supports",
+            "judged 0 of 1 unverified claim supported and doubts 1 that wording supports",
         ),
         ([OPEN, SUPPORTED], [None, None], "judged 0 of 1 unverified claim supported"),
     ],
@@ -180,7 +180,7 @@ def test_the_answer_says_who_judged(claims: list[Claim], said: list[float | None
 def test_no_doubt_is_told_too() -> None:
     """Where it was asked on demand only."""
     assert judged(SUPPORTED, said=[0.9, 0.9], when="always")[1] == [
-        "second reader: luna doubts none of 1 supported by wording"
+        "second reader: luna doubts none of 1 that wording supports"
     ]
 
 
@@ -196,7 +196,7 @@ def test_a_reader_that_fails_changes_nothing() -> None:
     """The reason is a note; what the call used counts."""
     told, made = Told(Opinion((None,), Usage(1), "luna", "endpoint x: down; wait")), ledger(OPEN)
     used, notes = review(made, told, "auto", [PAPER])
-    assert (used, notes) == (Usage(1), ["no second reader: endpoint x: down; wait"])
+    assert (used, notes) == (Usage(1), ["no second opinion: endpoint x: down; wait"])
     assert made.claims == [OPEN]
 
 

@@ -151,9 +151,9 @@ def test_a_follow_up_shows_the_question_before(place):
     ("reply", "kind", "why"),
     [
         ({"sentences": []}, "abstained", "found no sentence that answers the question"),
-        ({"sentences": [99]}, "malformed", "names no sentence that was shown"),
-        ("I cannot help with that.", "malformed", "names no sentence that was shown"),
-        ("{", "malformed", "names no sentence that was shown"),
+        ({"sentences": [99]}, "malformed", "chooses none of the sentences shown"),
+        ("I cannot help with that.", "malformed", "chooses none of the sentences shown"),
+        ("{", "malformed", "chooses none of the sentences shown"),
         (error_reply(401, "no such key"), "auth", "check OPENAI_API_KEY"),
         (error_reply(404, "no model here"), "not_found", "'test-model' not found"),
     ],
@@ -207,7 +207,7 @@ def test_a_ceiling_that_the_call_could_pass_is_kept(monkeypatch, place):
 
 def test_a_servers_failure_is_raised_where_no_fallback_is_wanted(place):
     """With ``fallback=False`` the error is the caller's."""
-    with pytest.raises(EndpointError, match="names no sentence"):
+    with pytest.raises(EndpointError, match="chooses none of the sentences"):
         ask(place, "I cannot help with that.", fallback=False)
 
 
@@ -294,7 +294,7 @@ def test_without_an_endpoint_the_mode_is_refused(monkeypatch, place):
 def test_numbers_are_read_from_whatever_servers_send(text, numbers):
     """Numbers in range, each once, three at most; what is no choice is an error."""
     if numbers is None:
-        with pytest.raises(EndpointError, match="names no sentence"):
+        with pytest.raises(EndpointError, match="chooses none of the sentences"):
             read_numbers(text, 10)
     else:
         assert read_numbers(text, 10) == numbers

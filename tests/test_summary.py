@@ -252,7 +252,7 @@ def test_a_limit_of_nothing_asks_nothing(model: Desk) -> None:
     model.set(price="0.1,0.5")
     answer = model.agent.summarize(ids=[one()], max_cost=0.0)
     assert (model.requests, answer.mode) == ([], "extractive")
-    assert "quoted instead of written: the call could pass the limit on cost" in answer.notes
+    assert "quoted instead of written: the call could exceed the limit on cost" in answer.notes
 
 
 def test_a_model_writes_an_overview_of_several(model: Desk) -> None:

@@ -16,7 +16,7 @@ WHAT = "qwen2.5 at 127.0.0.1:8080"
 @pytest.mark.parametrize(
     ("columns", "shown"),
     [
-        (80, "waiting for qwen2.5 at 127.0.0.1:8080 … 12 s (Ctrl-C quotes instead)"),
+        (80, "waiting for qwen2.5 at 127.0.0.1:8080 … 12 s (Ctrl-C to quote instead)"),
         (60, "waiting for qwen2.5 at 127.0.0.1:8080 … 12 s"),
         (30, "waiting for qwen2.5 … 12 s"),
         (20, "waiting … 12 s"),
@@ -27,7 +27,7 @@ WHAT = "qwen2.5 at 127.0.0.1:8080"
 )
 def test_the_wording_fits_the_terminal(columns: int, shown: str) -> None:
     """The seconds are the last to go; the last column stays free, so that nothing wraps."""
-    assert WaitingLine(io.StringIO(), WHAT, hint="Ctrl-C quotes instead").text(12, columns) == shown
+    assert WaitingLine(io.StringIO(), WHAT, hint="Ctrl-C to quote instead").text(12, columns) == shown
 
 
 def test_nothing_of_a_models_name_reaches_the_terminal_raw() -> None:

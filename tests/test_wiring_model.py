@@ -55,9 +55,9 @@ def test_a_name_that_is_set_is_not_asked_for(server: ScriptedServer) -> None:
 @pytest.mark.parametrize(
     ("models", "listed"),
     [
-        (("a", "b"), "offers several; set it to one of: a, b"),
+        (("a", "b"), "offers several models; set it to one of: a, b"),
         (tuple(f"m{i}" for i in range(13)), "m8, m9 and 3 more"),
-        ((), "offers none; load a model there, or name one"),
+        ((), "offers no model; load one there, or set a name"),
         (("one\nsk-secret-123", "two"), r"one\x0a***, two"),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_server_that_lists_nothing_leaves_the_name_to_be_set(server: ScriptedS
     """The error says why the server could not be asked, and what to set."""
     server.handlers["GET", MODELS] = lambda _: answer
     with pytest.raises(
-        ConfigError, match=r"PAPERAGENT_MODEL: not set, .* does not say which it has"
+        ConfigError, match=r"PAPERAGENT_MODEL: not set, .* does not list its models"
     ) as caught:
         opened()
     assert str(caught.value).endswith(

@@ -258,7 +258,7 @@ class PaperAgent:
 
     @arguments.shows_options
     async def aask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
-        """Answer a question, like `ask`, while the event loop goes on; cancelling the task ends it."""
+        """Answer a question like `ask`, without blocking the event loop; cancelling the task stops it."""
         async with aclosing(self.aask_stream(question, **options)) as events:
             async for event in events:
                 last = event
@@ -269,8 +269,8 @@ class PaperAgent:
     def aask_stream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[Event, None]:
         """Answer a question step by step, like `ask_stream`, for an asyncio event loop.
 
-        The work runs in a thread, of which several may run at once. It begins, and options are checked,
-        with the first event. Closing the generator closes the connection to the model's server.
+        The work runs in a thread; several questions may run at once. Work starts, and option values are
+        checked, at the first event. Closing the generator closes the connection to the model's server.
         """
         from paperagent.asynchronous import iterate
 
@@ -288,17 +288,17 @@ class PaperAgent:
         With a model: ``effort`` ``fast`` forbids a second search and ``deep`` cuts the question
         into searches first; ``max_cost`` (US dollars) refuses a call that could cost more;
         ``unsupported`` says what happens to claims that fail their check (``withhold``, ``mark``
-        or ``repair``); ``judge`` says when a second reader looks at the claims (``auto``: where wording
-        leaves one open; ``always`` or ``never``); ``cache`` reuses earlier replies. Where the model gives
-        no answer, sentences are quoted and ``fallback`` of the Answer and a note say why; without
-        ``fallback`` its error is raised, or its refusal or abstention given.
-        In mode ``select`` the model chooses among sentences that are quoted, in one short call; of these
+        or ``repair``); ``judge`` says when a second reader judges the claims (``auto``: if wording
+        leaves one unverified; ``always`` or ``never``); ``cache`` reuses earlier replies. Where the model
+        gives no answer, sentences are quoted, and ``Answer.fallback`` and a note say why. With
+        ``fallback=False`` its error is raised, or its refusal or abstention is returned.
+        In mode ``select`` the model chooses the sentences to quote, in one short call; of these
         options only ``max_cost``, ``cache`` and ``fallback`` apply.
 
         Raises:
             InputError: a question or option that cannot be used.
             ConfigError: a mode, model or prompt that the settings do not allow.
-            EndpointError: without ``fallback``, the model's server failed (while iterating); ``hits``
+            EndpointError: the model's server failed, with ``fallback=False`` (while iterating); ``hits``
                 holds what was found.
             StoreError: there is no library, or it is damaged.
         """
@@ -445,7 +445,7 @@ class PaperAgent:
     def warm(self) -> None:
         """Load the libraries and models that the first question needs; no question is asked.
 
-        A server of one's own is asked for its models, once, where none is named.
+        If no model is named, your own server is asked for its models, once.
 
         Worth it in a thread of its own where a person may press Ctrl-C: an import that is cut
         off half way leaves a library unusable for the rest of the process.

@@ -46,23 +46,23 @@ class AskOptions(TypedDict, total=False):
     category: str | None
     """Only papers of this category, such as ``cs.CL``, or archive, such as ``cs``."""
     source: str | None
-    """Only papers that this feed held, such as ``daily-papers``."""
+    """Only papers from this feed, such as ``daily-papers``."""
     mode: AskMode | None
-    """``extractive`` quotes sentences, ``select`` those that a model chooses, ``llm`` has it write."""
+    """``extractive`` quotes sentences; ``select`` quotes a model's choice; ``llm`` has a model write."""
     model: str | None
-    """The model that writes."""
+    """The model to use."""
     effort: Effort | None
-    """``fast`` forbids a second search, ``deep`` cuts the question into searches first."""
+    """``fast`` forbids a second search; ``deep`` splits the question into several searches first."""
     max_cost: float | None
     """US dollars; a call that could cost more is refused."""
     unsupported: Policy | None
     """What happens to claims that fail their check: ``withhold``, ``mark`` or ``repair``."""
     judge: When | bool | None
-    """When a second reader looks at the claims: ``auto`` (some are unverified), ``always`` or ``never``."""
+    """When a second reader judges the claims: ``auto`` (if one is unverified), ``always`` or ``never``."""
     cache: bool | None
-    """Whether an earlier reply to the same call is used again."""
+    """Whether an earlier reply to the same call is reused."""
     fallback: bool
-    """Whether sentences are quoted where the model gives no answer (the default), or its error is raised."""
+    """Whether to quote sentences where the model gives no answer (the default) or raise its error."""
 
 
 class UnknownOptionError(InputError, TypeError):
@@ -70,7 +70,7 @@ class UnknownOptionError(InputError, TypeError):
 
 
 def check_names(options: Mapping[str, object]) -> None:
-    """Refuse an option that is none of `AskOptions`; the nearest one is named."""
+    """Refuse an option that is not in `AskOptions`, and name the nearest one."""
     known = list(AskOptions.__annotations__)
     for name in options:
         if name not in known:
@@ -80,7 +80,7 @@ def check_names(options: Mapping[str, object]) -> None:
 
 
 def shows_options(function: _Function) -> _Function:
-    """Let `help` show each option of `AskOptions` where ``function`` takes them as ``**options``."""
+    """Make `help` show each option of `AskOptions` for a ``function`` that takes them as ``**options``."""
     signature = inspect.signature(function)
     *named, _ = signature.parameters.values()
     options = [

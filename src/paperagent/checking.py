@@ -1,4 +1,4 @@
-"""Check one claim against its source: what `ask`, the digest and ``eval`` do, for claims of your own.
+"""Check one claim of your own against its source, as `ask`, the digest and ``eval`` do.
 
 Text is compared with text: no library, no model, no network.
 """
@@ -20,9 +20,9 @@ from paperagent.types import Support
 LONGEST_SOURCE = 200_000
 """Characters of the sources, or of the abstract: a whole paper has about 60,000."""
 _MOST_READ = 40
-"""Sentences of a long text that a claim is held against: those that share most words with it."""
+"""The most sentences of a long text that a claim is compared with: those that share most words with it."""
 _MOST_NAMED = 3
-"""Sentences that are named of a text that was looked through."""
+"""The most sentences of an abstract that a result names."""
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
@@ -40,7 +40,7 @@ class ClaimCheck:
     checks: Mapping[str, Any]
     """Each check's result, JSON-ready."""
     sources: tuple[str, ...]
-    """The sentences that the claim was held against; of an abstract, those that are nearest to it."""
+    """The sentences that the claim was compared with; of an abstract, the nearest ones."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as `paperagent check --json` prints it."""
@@ -64,12 +64,12 @@ def check(
 ) -> ClaimCheck:
     """Return how far the sentences of ``sources`` together support ``claim``.
 
-    ``title`` and ``abstract`` of their paper and the ``question`` are context: they tell who "we" is
-    and what a name stands for. Without ``sources`` the claim is held against the abstract, sentence by
-    sentence and as a whole. Nothing is read, sent or kept.
+    The ``title`` and ``abstract`` of their paper and the ``question`` are context: they show who "we" is
+    and what a name stands for. Without ``sources`` the claim is compared with the abstract, sentence by
+    sentence and as a whole. No file is read, and nothing is sent or kept.
 
     Raises:
-        InputError: an argument is no text; there is nothing to check, or nothing to hold it against.
+        InputError: an argument is not text, the claim is empty, or there is nothing to compare it with.
     """
     given = [sources] if isinstance(sources, str) else list(sources)
     for name, value in (("claim", claim), ("title", title), ("abstract", abstract), ("question", question)):
@@ -97,7 +97,7 @@ def check(
     if stated:
         return _result(claim, verdict_on(stated), stated)
     if not sentences:
-        raise InputError("sources: none given; give the sentences that the claim rests on, or an abstract")
+        raise InputError("sources: none given; give sentences that should support the claim, or an abstract")
     alone = sorted(((verdict_on([s]), s) for s in sentences), key=lambda pair: -pair[0].score)
     for verdict, sentence in alone:
         if verdict.support in ("quoted", "supported"):

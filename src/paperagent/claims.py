@@ -165,7 +165,7 @@ class Ledger:
         if verdict.support == "unverified" and any(_gives_orders(p.abstract) for p in passages.papers):
             # A model that read an order may obey it: what wording cannot confirm is not shown then.
             claim = Claim(text, tuple(c.n for c in citations), "unsupported", dict(verdict.checks))
-            return Checked(claim, citations, (*verdict.reasons, "the passages hold orders to the model"))
+            return Checked(claim, citations, (*verdict.reasons, "a passage gives orders to the model"))
         claim = Claim(text, tuple(c.n for c in citations), verdict.support, dict(verdict.checks))
         return Checked(_consistent(claim, citations), citations, tuple(verdict.reasons))
 

@@ -75,16 +75,16 @@ class Settings(BaseSettings):
     )
     model: Annotated[str | None, _text(parse.text)] = Field(
         None,
-        description="the model that writes answers (default: gpt-6-luna, or the only one of your server)",
+        description="the model that writes answers (default: gpt-6-luna, or your server's only model)",
     )
     price: Annotated[str | None, _text(parse.price)] = Field(
         None,
-        description="what the model costs: US dollars for a million tokens of input,output[,cached input]",
+        description="the model's price in US dollars per million tokens: input,output[,cached input]",
     )
     profile: Annotated[Literal["auto", "full", "compact"], _text(parse.choice("auto", "full", "compact"))] = (
         Field(
             "auto",
-            description="how a model is asked to write: full, compact, or auto (compact for a small one on "
+            description="the prompt that the model gets: full, compact, or auto (compact for a small one on "
             "this machine)",
         )
     )
@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     )
     timeout: Annotated[float, _text(parse.number(0, 3600, above=True))] = Field(
         default_factory=lambda values: 300.0 if _is_local(values.get("openai_base_url")) else 60.0,
-        description="seconds that one answer may take at the endpoint (default: 60; 300 on this machine)",
+        description="seconds that the endpoint may take for one answer (default: 60, or 300 on this machine)",
     )
     max_cost_per_answer: Annotated[float | None, _text(parse.number(0, 1000))] = Field(
         None, description="US dollars that one answer may cost (default: no limit)"
@@ -119,7 +119,8 @@ class Settings(BaseSettings):
         _text(parse.choice("none", "minimal", "low", "medium", "high", "omit")),
     ] = Field(
         None,
-        description="reasoning effort: none, minimal, low, medium, high or omit (default: OpenAI's lowest)",
+        description="reasoning effort: none, minimal, low, medium, high or omit (default: the lowest of an "
+        "OpenAI model)",
     )
     unsupported: Annotated[
         Literal["withhold", "mark", "repair"], _text(parse.choice("withhold", "mark", "repair"))
@@ -128,7 +129,7 @@ class Settings(BaseSettings):
     )
     judge: Annotated[Literal["auto", "always", "never"], BeforeValidator(parse.judge)] = Field(
         "auto",
-        description="when a second reader is asked: auto (where wording leaves one open), always or never",
+        description="when a second reader is asked: auto (if a claim is unverified), always or never",
     )
     judge_model: Annotated[str | None, _text(parse.text)] = Field(
         None, description="the model of the second reader (default: the one that writes answers)"

@@ -1,4 +1,4 @@
-"""Quoted sentences where a model should have written, and the one line that says why. Pure."""
+"""Quoted sentences in place of a model's answer, and the one line that says why. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import replace
 from paperagent.types import Answer, Event, Usage
 
 QUOTED = "quoted instead of written"
-"""Begins a note on what a model did not write; why, which follows, is for who asks or runs the digest."""
+"""The start of a note that says why sentences are quoted; the reason follows."""
 STOPPED = "stopped"
-"""The fallback of a person who did not wait for the model."""
+"""The value of ``Answer.fallback`` where a person stopped waiting for the model."""
 OF_THE_ANSWER = frozenset(
     {"abstained", "withheld_unsupported", "truncated", "over_budget", "refused_by_model", STOPPED}
 )
@@ -23,15 +23,15 @@ def note(why: str) -> str:
 
 
 def instead(quoted: Answer, kind: str, why: str, *, usage: Usage) -> Answer:
-    """Return an extractive answer, marked as standing where a model's was wanted.
+    """Return an extractive answer, marked as a replacement for a model's answer.
 
-    ``kind`` is an error's or one of `OF_THE_ANSWER`; ``usage`` is what the attempt used.
+    ``kind`` is the kind of an error or one of `OF_THE_ANSWER`; ``usage`` is what the attempt used.
     """
     return replace(quoted, usage=usage, fallback=kind, notes=(*quoted.notes, note(why)))
 
 
 def events_instead(events: Iterator[Event], kind: str, why: str) -> Iterator[Event]:
-    """Pass on the events of an extractive answer, the answer at their end marked."""
+    """Yield the events of an extractive answer, with the final answer marked as a replacement."""
     for event in events:
         answer = event.answer
         yield (
@@ -40,5 +40,5 @@ def events_instead(events: Iterator[Event], kind: str, why: str) -> Iterator[Eve
 
 
 def server_failed(answer: Answer) -> bool:
-    """Tell whether sentences were quoted since the model's server failed."""
+    """Tell whether sentences were quoted because the model's server failed."""
     return answer.fallback is not None and answer.fallback not in OF_THE_ANSWER

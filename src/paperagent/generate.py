@@ -33,7 +33,7 @@ from paperagent.answer import (
 from paperagent.claims import Checked, Ledger, plain
 from paperagent.digest.budget import plus
 from paperagent.errors import EndpointError
-from paperagent.mending import marked, remembering, repointed, stand_ins
+from paperagent.mending import marked, remembering, replacements, repointed
 from paperagent.passages import Passages
 from paperagent.plan import NAME_THE_PRICE, Completion, Pieces, Plan, TextModel
 from paperagent.profiles import FULL, Profile
@@ -56,7 +56,7 @@ SHORT_OUTPUT_TOKENS = 300
 CONVERSATION_CHARS = 1_500
 """Earlier turns that the model sees: whole ones within this length, of the latest at least its beginning."""
 OTHER_TEMPERATURE = 0.6
-"""Of the second try after a reply that could not be read, or that went round in circles."""
+"""The temperature of the second try, after a reply that could not be read or that repeated itself."""
 
 
 _Read = TypeVar("_Read")
@@ -67,7 +67,7 @@ class _OverBudgetError(Exception):
 
 
 class _TruncatedError(Exception):
-    """The reply ended before it was whole."""
+    """The reply ended before it was complete."""
 
 
 class _LoopError(_TruncatedError):
@@ -139,7 +139,7 @@ class _Session:
             yield from self._after(fault)
 
     def _after(self, fault: _OverBudgetError | _TruncatedError | EndpointError) -> Iterator[Event]:
-        """End an answer that the model could not finish: with what was shown, else with quoted sentences."""
+        """End an answer that the model could not finish: keep the claims shown, or else quote sentences."""
         kind = fault.kind if isinstance(fault, EndpointError) else _KINDS[type(fault)]
         if self.ledger.claims:
             yield self._done("incomplete", kind, "", note=f"incomplete: {fault}")
@@ -180,7 +180,7 @@ class _Session:
     # --- calls ---
 
     def _ask(self, *, may_search: bool) -> Generator[Event, None, Reply | None]:
-        """Make the main call, once more if the reply is no reply; None where the model declined.
+        """Make the main call, again if the reply is unusable; return None where the model declined.
 
         The second try differs by what was wrong: a larger limit, fewer passages, another temperature.
         """
@@ -256,7 +256,7 @@ class _Session:
             return None
         if not completion.complete:
             cut = _LoopError if self.ended == "repetition" else _TruncatedError
-            raise cut("the reply ended before it was whole")
+            raise cut("the reply ended before it was complete")
         if not reader.text.strip():
             raise EndpointError("model reply: no text returned; try again or another model", kind="empty")
         reply, rest = reader.finish()
@@ -276,8 +276,8 @@ class _Session:
                 yield from self._stand_in(self.ledger.withheld[-1])
 
     def _stand_in(self, failed: Checked) -> Iterator[Event]:
-        """Let the sentences that a failed claim cites stand for it, where they are relevant."""
-        made = stand_ins(failed, self.ledger, self._relevant)
+        """Replace a failed claim by the sentences that it cites, where they are relevant."""
+        made = replacements(failed, self.ledger, self._relevant)
         if made:
             self.ledger.withheld.remove(failed)
         for claim, cited in made:
@@ -391,7 +391,7 @@ class _Session:
             yield from self._stand_in(failed)
 
     def _judge(self) -> Iterator[Event]:
-        """Have a second reader look at what wording leaves open; whatever fails there changes nothing."""
+        """Have a second reader judge what wording leaves open; a failure there changes nothing."""
         if self.plan.judge is None:
             return
         limit, spent = self.plan.max_cost, self.usage.cost_usd or 0.0
@@ -483,7 +483,7 @@ class _Session:
             yield self._abstained("not_in_abstracts", text)
 
     def _abstained(self, reason: str, text: str) -> Event:
-        """Say that the abstracts do not say, and quote the closest passages, for the reader to judge."""
+        """Abstain, and quote the closest passages for the reader to judge."""
         closest = self.extract.answer.citations if self.plan.fallback else ()
         self.ledger.citations = list(closest)
         return self._done("abstained", reason, f"{text}{closest_passages(closest)}")

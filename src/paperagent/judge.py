@@ -1,7 +1,7 @@
 """A second reader: a model's opinion on claims that wording cannot settle.
 
-A `Judge` gives a probability for each pair of claim and cited sentences; what that changes in an
-answer says `review`. Whatever fails here is told, and never raised.
+A `Judge` gives a probability for each pair of a claim and its cited sentences; `review` decides what
+that changes in an answer. Failures here are reported in the opinion and never raised.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from paperagent.prompts import Prompt
 
 When = Literal["auto", "always", "never"]
-"""``auto`` asks only for an answer with a claim that wording leaves open."""
+"""``auto`` asks only if the answer has an unverified claim."""
 JUDGE = "judge"
-"""The name of the schema: tells a judge's call from others."""
+"""The name of the schema, which distinguishes the judge's calls from others."""
 
 LABELS: Mapping[str, float] = {"supported": 0.9, "partly": 0.5, "not_supported": 0.1}
 """The probability of support that a bare label stands for, where the server gives none.
 
-A good reader's label on claims such as ours is right about nine times in ten, and a bare label
-says nothing of how sure it is. So no label counts for more than that.
+A good reader's label is right about nine times in ten on claims like ours, and a bare label does
+not say how sure the reader is. So no label counts for more than that.
 """
 OUTPUT_TOKENS, TOKENS_A_LABEL = 200, 12
 
@@ -39,7 +39,7 @@ OUTPUT_TOKENS, TOKENS_A_LABEL = 200, 12
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Sentences of one paper, with what tells who or what they speak of."""
+    """Sentences of one paper, with the title and abstract that show what they are about."""
 
     sentences: tuple[str, ...]
     title: str = ""
@@ -67,14 +67,14 @@ Item = IsSupported | IsAnswerable
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a second reader says, and what that used."""
+    """The probabilities that a second reader gives, and what the call used."""
 
     probabilities: tuple[float | None, ...]
-    """Of each item, 0 to 1; None where nothing is known: refused, malformed or failed."""
+    """One for each item, 0 to 1; None where there is none: refused, malformed or failed."""
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     fault: str = ""
-    """Why nothing is known of any item, in a phrase."""
+    """Why there is no probability for any item, in a phrase."""
 
 
 class Judge(Protocol):
@@ -92,10 +92,10 @@ class Judge(Protocol):
 
 
 class ModelJudge:
-    """Asks a model, by one call that it may answer with probabilities or with labels."""
+    """Asks a model in one call, which it may answer with probabilities or with labels."""
 
     def __init__(self, model: TextModel, prompt: Prompt, tariff: Tariff, *, salt: str) -> None:
-        """Take the model, how it is asked and priced, and a secret of the library for the fence."""
+        """Take the model, its prompt and prices, and a secret of the library for the fence."""
         self._model = model
         self._prompt = prompt
         self._tariff = tariff
@@ -114,7 +114,7 @@ class ModelJudge:
                 call.messages, schema=call.schema, schema_name=call.name, max_output_tokens=call.limit
             ) as pieces:
                 if not pieces.free and not budget.allows(budget.bound(call)):
-                    return Opinion(said, fault="asking could cost more than is allowed")
+                    return Opinion(said, fault="asking it could cost more than the limit")
                 try:
                     text = "".join(pieces)
                 finally:
@@ -201,7 +201,7 @@ def read(text: str, names: Sequence[str]) -> tuple[float | None, ...]:
         given = dict(zip(names, given, strict=True)) if len(given) == len(names) else {}
     found = tuple(probability(given.get(name)) if isinstance(given, dict) else None for name in names)
     if all(p is None for p in found):
-        raise EndpointError("second reader: gave no opinion that can be read", kind="malformed")
+        raise EndpointError("second reader: gave no readable opinion", kind="malformed")
     return found
 
 

@@ -20,8 +20,8 @@ Kind = Literal["heading", "text", "item", "quote", "row", "note", "aside"]
 
 UNVERIFIED = "unverified – compare with the source:"
 """Stands before the sentences under a claim that wording neither confirms nor refutes."""
-REPLACED = "the model's wording was replaced by the sentence"
-CONFIRMED = "supported, says the second reader"
+REPLACED = "the model's wording was replaced by the cited sentence"
+CONFIRMED = "confirmed by the second reader"
 DOUBT = {"unsupported": "not supported by its source", "uncited": "no source given"}
 """What is said of a claim that is shown although it failed its check."""
 

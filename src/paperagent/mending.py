@@ -1,4 +1,4 @@
-"""Mend what a model wrote: pointers off by a few sentences, and claims that fail their check. Pure."""
+"""Mend a model's claims: pointers off by a few sentences, and claims that fail their check. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from paperagent.types import Citation, Claim
 
 CONFIRMED = ("quoted", "supported")
 TRIED = 3
-"""Other sentences of the same abstract that a claim is held against."""
+"""The most other sentences of the same abstract that are tried for a claim."""
 _PASSAGE = re.compile(r"\d{1,3}")
 
 
@@ -27,7 +27,7 @@ def repointed(
 ) -> WrittenClaim | None:
     """Return the claim pointing at sentences of the same abstract that support it.
 
-    None where those that it points at do already, or none does. Small models miscount.
+    Return None if the cited sentences support it already, or if no sentence does. Small models miscount.
     """
     checked = examine(written)
     if checked.claim.support in CONFIRMED or "statement" in checked.claim.checks:
@@ -40,7 +40,7 @@ def repointed(
 
 
 def _attempts(written: WrittenClaim, passages: Passages) -> Iterator[list[str]]:
-    """Yield other pointers: those that resolve, then single sentences, then one more beside those."""
+    """Yield other pointers to try: those that resolve, single sentences, then one sentence more."""
     resolved = [p for p in written.evidence if passages.resolve(p) is not None]
     if 0 < len(resolved) < len(written.evidence):
         yield resolved
@@ -59,18 +59,18 @@ def _attempts(written: WrittenClaim, passages: Passages) -> Iterator[list[str]]:
 
 
 def marked(ledger: Ledger, **checks: Any) -> Claim:
-    """Note something with the last claim of the ledger, and return it."""
+    """Add checks to the last claim of the ledger, and return it."""
     claim = ledger.claims[-1]
     ledger.claims[-1] = replace(claim, checks={**claim.checks, **checks})
     return ledger.claims[-1]
 
 
-def stand_ins(
+def replacements(
     failed: Checked, ledger: Ledger, relevant: Callable[[Citation], bool]
 ) -> list[tuple[Claim, Citation]]:
-    """Put the sentences that a failed claim cites into the ledger in its place; return them.
+    """Replace a failed claim in the ledger by the sentences that it cites; return them.
 
-    Only those do that have to do with the question, state something, and are not cited yet.
+    A sentence is used only if it is relevant to the question, states something and is not cited yet.
     """
     known = {(c.paper_id, c.start) for c in ledger.citations}
     fresh = [
@@ -89,7 +89,7 @@ def stand_ins(
 
 
 def remembering(check: Check) -> Check:
-    """Return the check, its verdicts kept: mending asks for some of them twice."""
+    """Return the check with its verdicts cached: mending needs some of them twice."""
     known: dict[Any, Verdict] = {}
 
     def remembered(claim: str, evidence: Sequence[str], **context: Any) -> Verdict:

@@ -1,4 +1,4 @@
-"""One line on what a library holds, for a model that must judge whether to search it. Pure."""
+"""One line on what a library holds, for a model that decides whether to search it again. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from paperagent.text import STOP_WORDS
 from paperagent.types import Paper
 
 SAMPLE = 400
-"""Papers that the line is made of, spread over the library."""
+"""The number of papers that the line is based on, spread over the library."""
 _MOST = 6
 _SHARED = 0.01
-"""A topic is named by the titles of that share of the sample, and of two at least."""
+"""The share of the sample whose titles must name a topic; at least two titles."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]+")
 _SAYS_LITTLE = frozenset(
     "approach analysis based case evaluation framework learning method model models new novel paper study "
@@ -23,7 +23,7 @@ _SAYS_LITTLE = frozenset(
 
 
 def outline(count: int, sample: Sequence[Paper], *, spread: bool = True) -> str:
-    """Return such as ``The library holds 153 papers, 2023-04 to 2026-06; main topics: …``.
+    """Return a line such as ``The library holds 153 papers, 2023-04 to 2026-06; main topics: …``.
 
     The span of dates is left out where the sample is not ``spread`` over the library.
     """
@@ -40,7 +40,7 @@ def outline(count: int, sample: Sequence[Paper], *, spread: bool = True) -> str:
 
 
 def _topics(sample: Sequence[Paper]) -> list[str]:
-    """Return the pairs of words, then the words, that most titles share; no two with a word in common."""
+    """Return the word pairs, then the single words, that most titles share, without repeating a word."""
     pairs, single = Counter[str](), Counter[str]()
     for paper in sample:
         terms = list(_terms(paper.title))
@@ -58,7 +58,7 @@ def _topics(sample: Sequence[Paper]) -> list[str]:
 
 
 def _terms(title: str) -> Iterator[tuple[str, str | None]]:
-    """Yield each content word of a title with the content word right behind it, if there is one."""
+    """Yield each content word of a title with the content word that follows it directly, if any."""
     for part in re.split(r"[:;,.?!()]", title):
         words = [_singular(word) for word in _WORD.findall(part.lower())]
         for one, two in zip_longest(words, words[1:]):

@@ -13,7 +13,7 @@ COMMANDS = {
     "search": ("asking", "List the papers that match a query, best first."),
     "ask": ("asking", "Answer a question with cited sentences."),
     "chat": ("asking", "Ask and follow up, question after question."),
-    "check": ("checking", "Tell whether a claim is supported by a paper or a text."),
+    "check": ("checking", "Check whether a paper or a text supports a claim."),
     "summarize": ("summarizing", "Write a cited overview of the papers on a topic."),
     "eval": ("evaluating", "Ask cases and score the answers; compare runs."),
     "export": ("exporting", "Write papers as BibTeX, RIS, Markdown or JSON lines."),

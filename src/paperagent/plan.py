@@ -19,7 +19,7 @@ Effort = Literal["fast", "deep"]
 """``fast`` is one round; ``deep`` cuts the question into searches first."""
 
 
-NAME_THE_PRICE = "set PAPERAGENT_PRICE=INPUT,OUTPUT in US dollars for a million tokens"
+NAME_THE_PRICE = "set PAPERAGENT_PRICE=INPUT,OUTPUT in US dollars per million tokens"
 """What helps where a limit on cost cannot be kept because the price is not known."""
 
 

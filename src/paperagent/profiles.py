@@ -1,4 +1,4 @@
-"""How much a model is asked to do: everything, or what a small one on this machine manages. Pure."""
+"""How much a model is asked to do: everything, or what a small local model can manage. Pure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Profile:
 
     name: ProfileName
     prompt: str
-    """The file among the prompts."""
+    """The name of the prompt's file."""
     passages: Mapping[Kind, tuple[int, int]]
     """The fewest and the most abstracts shown at first, by the kind of question."""
     output_tokens: Mapping[Kind, int]
-    """Of a reply."""
+    """The limit of a reply, by the kind of question."""
     most_claims: int | None = None
     """Claims that the schema allows; None: any number."""
     says_missing: bool = True
@@ -51,11 +51,11 @@ PROFILES: Mapping[ProfileName, Profile] = {p.name: p for p in (FULL, COMPACT)}
 
 
 def profile(setting: ProfileSetting, *, model: str, on_this_machine: bool) -> Profile:
-    """Return the profile that a setting means for a model.
+    """Return the profile that a setting selects for a model.
 
     ``auto`` is ``compact`` for a model on this machine whose name says that it is small, and
-    ``full`` for every other: a name without a size says nothing, and a server elsewhere is
-    faster than a prompt is long.
+    ``full`` for every other: a name without a size says nothing, and a server elsewhere reads
+    a long prompt fast enough.
     """
     if setting != "auto":
         return PROFILES[setting]

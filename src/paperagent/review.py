@@ -1,6 +1,6 @@
-"""What a second reader changes in an answer: whom it is asked about, and what its opinion is worth.
+"""What a second reader changes in an answer: which claims it judges, and how much its opinion counts.
 
-Wording and reader are two witnesses, and neither decides alone what the other denies.
+Wording and reader are two witnesses; neither decides alone against the other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from paperagent.types import Citation, Claim, Paper, Support, Usage
 if TYPE_CHECKING:
     from paperagent.claims import Ledger
 
-REFUTED = "the second reader says that the sentences do not support it"
+REFUTED = "the second reader finds that the cited sentences do not support it"
 YES, NO = 0.8, 0.2
 """From which and up to which probability an opinion is clear; a bare label is clear, too."""
 FAR = 0.1
@@ -25,7 +25,7 @@ FAR = 0.1
 
 
 def settle(claim: Claim, p: float) -> Claim:
-    """Return a claim as it stands after a second reader gave it the probability ``p``.
+    """Return the claim with its support after a second reader gave it the probability ``p``.
 
     Wording and reader must agree. A reader that is right nine times in ten, and as sure of its errors as
     of the rest, would by itself withhold a tenth of the honest claims that wording leaves open, which are
@@ -36,7 +36,8 @@ def settle(claim: Claim, p: float) -> Claim:
     - *unsupported* by a clear no, where wording found something and the claim is far from its sentences;
     - else *unverified*, with its probability.
 
-    What wording supports stays so unless the reader says rather no than yes; then it is *unverified*.
+    A claim that wording supports stays *supported* unless the reader gives less than one half; then it is
+    *unverified*.
 
     On 544 claims (``eval/second_reader.py``) wording leaves 140 of 307 honest and 145 of 237 wrong ones open.
     Of these a yes supports 50 and 47, and a no refutes 12 and 23. A reader that is right on 90 %, however
@@ -63,8 +64,8 @@ def settle(claim: Claim, p: float) -> Claim:
 def due(claims: Sequence[Claim], when: When) -> list[int]:
     """Return which claims a second reader is to be asked about.
 
-    An open claim is what it is asked for; those that wording supports then go along in the same call.
-    A quotation needs no opinion, and what is refuted or cites nothing gets none.
+    It is asked because of open claims; claims that wording supports are then judged in the same call.
+    Quotations, refuted claims and claims without a citation are not judged.
     """
     if when == "never" or (when == "auto" and all(c.support != "unverified" for c in claims)):
         return []
@@ -74,7 +75,7 @@ def due(claims: Sequence[Claim], when: When) -> list[int]:
 def review(
     ledger: Ledger, judge: Judge, when: When, papers: Iterable[Paper], *, max_cost: float | None = None
 ) -> tuple[Usage, list[str]]:
-    """Have a second reader look at the claims of an answer; return what that used and notes on it.
+    """Have a second reader judge the claims of an answer; return what the call used, and notes.
 
     With ``always`` it is also asked whether the sentences answer the question at all.
     """
@@ -91,7 +92,7 @@ def review(
         items.append(IsAnswerable(ledger.question, _sources(list(every.values()), known)))
     opinion = judge.ask(items, max_cost=max_cost)
     if opinion.fault:
-        return opinion.usage, [f"no second reader: {opinion.fault}"]
+        return opinion.usage, [f"no second opinion: {opinion.fault}"]
     before = [ledger.claims[i] for i in asked]
     judged = {
         i: settle(ledger.claims[i], p)
@@ -129,7 +130,7 @@ def _context(abstract: str) -> str:
 
 
 def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:
-    """Say in a phrase what a second reader made of the claims."""
+    """Return a phrase that sums up the second reader's opinion."""
     pairs = [(b.support, a.support) for b, a in zip(before, after, strict=True)]
     opened = [now for was, now in pairs if was == "unverified"]
     doubted = sum(was == "supported" and now != "supported" for was, now in pairs)
@@ -138,5 +139,5 @@ def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:
         noun = "claim" if len(opened) == 1 else "claims"
         parts.append(f"judged {opened.count('supported')} of {len(opened)} unverified {noun} supported")
     if doubted:
-        parts.append(f"doubts {doubted} that the wording supports")
-    return " and ".join(parts) or f"doubts none of {len(after)} supported by wording"
+        parts.append(f"doubts {doubted} that wording supports")
+    return " and ".join(parts) or f"doubts none of {len(after)} that wording supports"

@@ -1,12 +1,12 @@
-"""Answers of sentences that a model chose by number. Nothing that it writes is shown.
+"""Answers made of sentences that a model chooses by number. None of its own text is shown.
 
-The extractive answer comes first. Where it has one, the model is shown its sentences and the
-next best ones, numbered, and replies with the numbers of those that answer the question. These
-lead the answer and the extractive answer's own sentences follow, so nothing is lost by a poor
-choice. A small local model manages this: the reply takes about ten tokens, and there is nothing
-to check and nothing to invent (`eval/local.py` measures it).
+The extractive answer is made first. If there is one, the model sees its sentences and the next
+best ones, numbered, and replies with the numbers of those that answer the question. The chosen
+sentences lead the answer, and the other sentences of the extractive answer follow, so a poor choice
+loses nothing. A small local model can do this: the reply takes about ten tokens, and there is
+nothing to check and nothing to invent (`eval/local.py` measures it).
 
-Whatever goes wrong with the call costs its benefit only: the extractive answer stands, with a note.
+If the call fails, the extractive answer is kept, with a note.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from paperagent.suspicion import gives_orders
 from paperagent.types import Answer, Event, Paper, Sentence
 
 CANDIDATES = 9
-"""Sentences that the model chooses among, about 430 tokens. With two digits, the first is often that of
-another number, and small models stumble."""
+"""Sentences that the model chooses among, about 430 tokens. With two-digit numbers small models stumble:
+the first digit is often a number itself."""
 MOST_OWN = 7
-"""Sentences among them that the extractive answer holds already."""
+"""The most of these that are taken from the extractive answer."""
 PAPERS = 5
 """Papers that they come from."""
 MOST_CHOSEN = 3
 REPLY_TOKENS = 60
 _LONGEST_SENTENCE = 320
 NOT_CHOSEN = "not chosen by the model"
-"""How a note begins that says why the model had no part in an answer."""
+"""The start of a note that says why the model chose nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Candidate:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells it from others: paper and place."""
+        """Its identity: paper and position."""
         return self.paper.paper_id, self.sentence.start
 
 
@@ -62,7 +62,7 @@ class Selector:
     def __init__(
         self, pipeline: Pipeline, model: TextModel, prompt: Prompt, budget: Budget, *, fallback: bool = True
     ) -> None:
-        """Take what answers are made with; without ``fallback``, a server's failure is raised."""
+        """Take the parts that make answers; without ``fallback``, a server's failure is raised."""
         self._pipeline = pipeline
         self._model = model
         self._prompt = prompt
@@ -73,7 +73,7 @@ class Selector:
         """Yield ``retrieved``, each ``claim``, and ``done``.
 
         Raises:
-            EndpointError: only without fallback: the model's server failed, or its reply is no choice.
+            EndpointError: the model's server failed, or its reply is no choice; only without fallback.
         """
         extract = self._pipeline.extract(request)
         answer = extract.answer
@@ -89,7 +89,7 @@ class Selector:
         listed = candidates(extract)
         call = Call(self._messages(request, listed), schema(len(listed)), "choice", REPLY_TOKENS)
         if not self._budget.allows_call(self._model, call):
-            return _unchosen(extract.answer, "over_budget", "the call could pass the limit on cost")
+            return _unchosen(extract.answer, "over_budget", "the call could exceed the limit on cost")
         started = time.perf_counter()
         outcome = make(self._model, call, lambda text: read_numbers(text, len(listed)))
         spent = (time.perf_counter() - started) * 1000
@@ -185,7 +185,7 @@ _LONGEST_BARE_REPLY = 80
 
 def _malformed() -> EndpointError:
     return EndpointError(
-        "model reply: names no sentence that was shown; try again or another model", kind="malformed"
+        "model reply: chooses none of the sentences shown; try again or another model", kind="malformed"
     )
 
 

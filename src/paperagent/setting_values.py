@@ -82,7 +82,7 @@ def number(low: float, high: float, *, above: bool = False) -> Callable[[str], f
 
 
 def price(value: str) -> str:
-    """Accept ``INPUT,OUTPUT`` or ``INPUT,OUTPUT,CACHED``, in US dollars for a million tokens."""
+    """Accept ``INPUT,OUTPUT`` or ``INPUT,OUTPUT,CACHED``, in US dollars per million tokens."""
     parts = text(value).split(",")
     try:
         dollars = [float(part) for part in parts]
@@ -90,7 +90,7 @@ def price(value: str) -> str:
         dollars = []
     if len(dollars) not in (2, 3) or not all(0 <= amount < 1e6 for amount in dollars):
         raise ValueError(
-            "must be INPUT,OUTPUT or INPUT,OUTPUT,CACHED in US dollars for a million tokens, "
+            "must be INPUT,OUTPUT or INPUT,OUTPUT,CACHED in US dollars per million tokens, "
             f"such as 0.1,0.5,0.01; got {_shown(value)}"
         )
     return ",".join(f"{amount:.12g}" for amount in dollars)

@@ -47,7 +47,7 @@ class StreamedAnswer:
         quotes: bool = False,
         waiting: WaitingLine | None = None,
     ) -> None:
-        """Take where to print; with ``waiting``, the model is waited for once papers were retrieved."""
+        """Take the screen to print to; ``waiting`` is shown from the retrieval until the model answers."""
         self.screen = screen
         self._waiting = waiting
         self._retrieved = False
@@ -64,7 +64,7 @@ class StreamedAnswer:
         """The paper whose title stands over the last claim."""
 
     def follow(self, events: Iterator[Event], quoted: Callable[[], Iterator[Event]] | None = None) -> None:
-        """Print an answer's events as they come; whatever ends that, their maker is closed.
+        """Print an answer's events as they come, and close their generator however that ends.
 
         Ctrl-C while the model is waited for prints those of ``quoted``, the extractive answer, instead.
         """
@@ -74,7 +74,7 @@ class StreamedAnswer:
             if quoted is None or not self._waits():
                 raise
             self._waiting = None
-            self._follow(events_instead(quoted(), STOPPED, "stopped while the model was waited for"))
+            self._follow(events_instead(quoted(), STOPPED, "stopped while waiting for the model"))
 
     def _follow(self, events: Iterator[Event]) -> None:
         try:
@@ -106,7 +106,7 @@ class StreamedAnswer:
 
     @property
     def stopped(self) -> bool:
-        """Whether sentences were quoted since a person did not wait for the model."""
+        """Whether sentences were quoted because a person stopped waiting for the model."""
         return self.answer is not None and self.answer.fallback == STOPPED
 
     def cut_off(self, question: str, reason: str) -> Answer | None:
@@ -174,7 +174,7 @@ class StreamedAnswer:
 
 
 def _later(claim: Claim, final: Mapping[str, Claim]) -> Claim:
-    """Return what became of a printed claim; one that the answer no longer has was refuted."""
+    """Return a printed claim as it is in the final answer; one that is missing there was refuted."""
     return final.get(claim.text) or replace(claim, support="unsupported", citations=(), checks={})
 
 

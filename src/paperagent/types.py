@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 Status = Literal["answered", "abstained", "incomplete", "refused"]
 Support = Literal["quoted", "supported", "unverified", "unsupported", "uncited"]
 Mode = Literal["extractive", "llm"]
-"""What an answer is: sentences that are quoted, or a text that a model wrote."""
+"""The kind of an answer: quoted sentences, or a text that a model wrote."""
 AskMode = Literal["extractive", "select", "llm"]
-"""What can be asked for: quote, quote what a model chooses, or have a model write."""
+"""The modes to choose from: quote, quote what a model chooses, or have a model write."""
 
 RETRACTED = "retracted"
 """The flag of a paper that its publisher took back; such a paper is marked as withdrawn too."""
@@ -339,14 +339,14 @@ class Answer:
     answer: str
     """The claims joined, with [n] markers; for an abstention: what is missing.
 
-    Under an unverified claim stand its sentences, each on a line that begins with ``> ``.
+    The cited sentences follow an unverified claim, each on a line that begins with ``> ``.
     """
     claims: tuple[Claim, ...] = ()
     citations: tuple[Citation, ...] = ()
     hits: tuple[Hit, ...] = ()
     """What was retrieved, best first (``papers`` in the JSON)."""
     mode: Mode = "extractive"
-    """``extractive`` too where a model chose the sentences that are quoted; then ``model`` names it."""
+    """Also ``extractive`` where a model chose the quoted sentences; ``model`` then names it."""
     model: str | None = None
     prompt_hash: str | None = None
     usage: Usage = field(default_factory=Usage)
@@ -368,7 +368,7 @@ class Answer:
         return self.hits
 
     def __str__(self) -> str:
-        """Return what a person reads: the claims, then sources and notes."""
+        """Return the answer as plain text: the claims, then sources and notes."""
         from paperagent.layout import answer_blocks, document, plain_text
 
         return document(answer_blocks(self), plain_text)
@@ -380,7 +380,7 @@ class Answer:
         return document(answer_blocks(self), markdown)
 
     def _repr_html_(self) -> str:
-        """Return the answer as HTML, for notebooks; mathematics in it stays text, for it is a stranger's."""
+        """Return the answer as HTML, for notebooks; mathematics in it is shown as text."""
         from paperagent.layout import answer_blocks, html
 
         body = "".join(map(html, answer_blocks(self)))

@@ -1,4 +1,4 @@
-"""A line on a terminal that says what is waited for and for how long; it goes when the wait ends."""
+"""A terminal line that says what the program waits for and how long; it is cleared when the wait ends."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from paperagent.render import columns
 from paperagent.safe_text import safe_terminal
 
 PATIENCE = 1.0
-"""Seconds before the line appears, and between two changes of it."""
+"""Seconds before the line appears, and between updates."""
 
 
 class WaitingLine:
-    """Counts the seconds of a wait on the last line of a terminal, from a thread of its own.
+    """Counts the seconds of a wait on the last line of a terminal, in its own thread.
 
-    `start` and `stop` may be called any number of times, and from any thread. Whatever prints to
-    the same terminal calls `stop` first.
+    `start` and `stop` may be called any number of times, from any thread. Call `stop` before printing
+    to the same terminal.
     """
 
     def __init__(
@@ -29,9 +29,9 @@ class WaitingLine:
         hint: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take a terminal (None shows nothing) and what is waited for, such as ``qwen2.5 at 127.0.0.1:8080``.
+        """Take a terminal (None shows nothing) and what to wait for, such as ``qwen2.5 at 127.0.0.1:8080``.
 
-        ``hint`` says what a person can do meanwhile.
+        ``hint`` says what a person can do in the meantime.
         """
         self._out = out
         self._what = safe_terminal(what)
@@ -51,7 +51,7 @@ class WaitingLine:
         self.stop()
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start counting."""
         if self._out is not None and self._ticking is None:
             self._began, self._ended = self._clock(), threading.Event()
             counted = (self._out, self._ended)
@@ -59,7 +59,7 @@ class WaitingLine:
             self._ticking.start()
 
     def stop(self) -> None:
-        """End the count and clear the line."""
+        """Stop counting and clear the line."""
         ticking, self._ticking = self._ticking, None
         if ticking is not None and self._out is not None:
             self._ended.set()

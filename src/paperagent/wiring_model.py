@@ -1,4 +1,4 @@
-"""From settings to the model that writes answers: its name, its client, its price and how long it lasts."""
+"""From settings to the model that writes answers: its name, client, price and shutdown date."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paperagent.plan import Tariff
 
 DEFAULT_MODEL = "gpt-6-luna"
-"""What answers on OpenAI's own endpoint where no model is named."""
+"""The model that OpenAI's own endpoint uses where none is named."""
 MOST_NAMED = 10
 """Models of a server that an error lists."""
 _NOT_SET = "PAPERAGENT_MODEL: not set, and the server at"
@@ -25,7 +25,7 @@ _NOT_SET = "PAPERAGENT_MODEL: not set, and the server at"
 def model_name(settings: Settings) -> str | None:
     """Return the model that answers by these settings; None where answers are quoted without one.
 
-    Empty where a server of one's own is set, but no model: `open_model` asks it. Nothing is sent here.
+    It is empty where your own server is set but no model: `open_model` asks the server. Nothing is sent here.
     """
     if settings.answer_mode == "extractive":
         return None
@@ -38,7 +38,7 @@ def model_name(settings: Settings) -> str | None:
 def open_model(settings: Settings, model: str | None) -> ChatModel:
     """Return the chat model that the settings, or the question, name.
 
-    Where neither does, a server of one's own is asked, once in a process, for the only model that it has.
+    Where neither names one, your own server is asked for its only model, once in a process.
 
     Raises:
         ConfigError: no model is named, and the server offers none, several, or no list.
@@ -74,16 +74,16 @@ def _unnamed(key: str | None, url: str | None) -> str:
             raise
         why = str(error).removeprefix(f"endpoint {address.name}: ").partition("; ")[0]
         fix = "set it to a model that the server offers, or check that OPENAI_BASE_URL ends in /v1"
-        raise ConfigError(f"{_NOT_SET} {address.name} does not say which it has ({why}); {fix}") from None
+        raise ConfigError(f"{_NOT_SET} {address.name} does not list its models ({why}); {fix}") from None
     finally:
         endpoint.close()
     if len(names) == 1:
         return names[0]
     if not names:
-        raise ConfigError(f"{_NOT_SET} {address.name} offers none; load a model there, or name one")
+        raise ConfigError(f"{_NOT_SET} {address.name} offers no model; load one there, or set a name")
     listed = ", ".join(address.clean(name) for name in names[:MOST_NAMED])
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    raise ConfigError(f"{_NOT_SET} {address.name} offers several; set it to one of: {listed}{more}")
+    raise ConfigError(f"{_NOT_SET} {address.name} offers several models; set it to one of: {listed}{more}")
 
 
 def load_client(settings: Settings) -> None:
@@ -108,7 +108,7 @@ def tariff(settings: Settings, model: str) -> Tariff:
 
 
 def own_price(settings: Settings) -> Price | None:
-    """Return the price that the settings name, none on this machine, or None: it goes by the model's name."""
+    """Return the price in the settings, or zero on this machine; None: the model's name decides."""
     from paperagent.llm.costs import FREE, Price
 
     if settings.prices is not None:
@@ -117,7 +117,7 @@ def own_price(settings: Settings) -> Price | None:
 
 
 def shutdown_warning(settings: Settings, *, today: dt.date) -> str | None:
-    """Return a warning if the model of the settings is shut down, or will be soon."""
+    """Return a warning if the configured model is shut down, or will be soon."""
     from paperagent.llm import costs
 
     model = model_name(settings) or ""

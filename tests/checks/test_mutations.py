@@ -120,7 +120,7 @@ def test_another_paper_supports_nothing() -> None:
     assert check(claim, [TRIAL]).support == "unverified"
     verdict = check(claim, [TRIAL], abstracts=[f"{TRIAL} {claim}"])
     assert verdict.support == "unsupported"
-    assert verdict.reasons == ("has its words from another sentence than the cited one",)
+    assert verdict.reasons == ("takes its words from a sentence other than the cited one",)
 
 
 @pytest.mark.parametrize("claim", ["It is difficult to train.", "It is hard to train."])

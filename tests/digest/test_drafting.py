@@ -208,13 +208,13 @@ def test_a_cut_reply_is_not_shown(model: Desk) -> None:
         model.server.enqueue_answer({"papers": []}, finish_reason="length")
     found = issue(model)
     assert set(supports(found)) == {"quoted"}
-    assert any("ended before it was whole" in n for n in found.notes)
+    assert any("ended before it was complete" in n for n in found.notes)
 
 
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"price": "0.1,0.5"}, "the call could pass the limit on cost"),
+        ({"price": "0.1,0.5"}, "the call could exceed the limit on cost"),
         ({"openai_base_url": "http://model.invalid/v1"}, "limit on cost can be kept; set PAPERAGENT_PRICE="),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_failure_is_asked_again_when_a_run_is_taken_up(at: Desk, tmp_path: Pat
     assert len(at.prompts) == 3
     assert not any(row.server_failed for row in rows)
     assert len(warned) == 1
-    assert "1 of 2 answers are quotations since its server failed" in warned[0]
+    assert "1 of 2 answers are quotations because its server failed" in warned[0]
 
 
 def test_a_call_that_was_not_made_then_cannot_be_answered(at: Desk, tmp_path: Path) -> None:

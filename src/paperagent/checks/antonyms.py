@@ -370,4 +370,4 @@ SIBLINGS: tuple[str, ...] = (
     "europe asia africa america",
     "china india japan germany france brazil",
 )
-"""Kinds of which a thing is one: a claim that has one where its sentence has another names another thing."""
+"""Words of one kind, a line each: a claim with one where its sentence has another is about another thing."""

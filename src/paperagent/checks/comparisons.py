@@ -1,7 +1,7 @@
 """Check who is compared with whom, and which way: *A outperforms B* is not *B outperforms A*.
 
-A comparison is a cue (a verb of winning, *than*, *over*, *versus*) with what stands on its two sides.
-The claim is turned round when what it has right behind the cue stands before the cue in the
+A comparison is a cue (a verb of winning, *than*, *over*, *versus*) with the words on its two sides.
+The claim is reversed when the words right after its cue stand before the cue in the
 evidence, and the other way round too.
 """
 
@@ -32,7 +32,7 @@ _FAR = 9
 
 @dataclass(slots=True)
 class Comparison:
-    """A comparison's sides as ranks, nearest first; of a passive and a fronted *versus* already exchanged."""
+    """A comparison's sides as ranks, nearest first; already exchanged for a passive or a fronted *versus*."""
 
     left: list[int]
     right: list[int]
@@ -41,7 +41,7 @@ class Comparison:
 
 
 def comparisons(text: Text) -> list[Comparison]:
-    """Return comparisons: verbs of winning, *than*, *over* and *versus*, but not before a number."""
+    """Return the comparisons: verbs of winning, *than*, *over* and *versus*, but not before a number."""
     compared = []
     for token in text.tokens:
         if token.kind == "word" and token.stem in _WINS:
@@ -82,7 +82,7 @@ def reversed_sides(a: Alignment) -> Iterator[str]:
 
 
 def _near(a: Alignment, mine: Comparison, theirs: Comparison) -> int:
-    """Count the words of one comparison that the other has too, on whichever side."""
+    """Count the words of one comparison that the other has too, on either side."""
     places = {*theirs.left[:_NEAR], *theirs.right[:_NEAR]}
     return sum(any(p in places for p, _ in a.candidates[r]) for r in mine.left[:_NEAR] + mine.right[:_NEAR])
 

@@ -1,7 +1,7 @@
 """What a claim may mention although its cited sentence does not: the paper's names and the question.
 
-"We outperform it" is said of the paper's own method, so a claim may name that method. Words of the
-rest of the abstract are no support, but they are not inventions either. Pure; no I/O.
+"We outperform it" is about the paper's own method, so a claim may name that method. Words from the
+rest of the abstract do not support a claim, but they are not inventions either. Pure; no I/O.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from paperagent.checks.tokens import analyse
 from paperagent.checks.words import Text, Token
 
 _LONGEST = 12_000
-"""Characters of titles and abstracts that are read."""
+"""The most characters of titles and abstracts that are read."""
 _INTRODUCES = re.compile(
     r"\b(?:propos|introduc|present|develop|releas|creat|call|name|term|dub|buil[dt]|design|construct|describ|"
     r"offer|contribut|train|curat|collect|named|our|this|namely|framework|method|model|benchmark|dataset|"
@@ -29,7 +29,7 @@ COMMON_NAMES = frozenset(
     """ai ml llm llms nlp gpu gpus cpu api apis qa ir rag cnn rnn gan vlm mllm ui 2d 3d us uk eu usa who
     dna rna mri ct english""".split()
 )
-"""Abbreviations that a reader needs no introduction to, lower case."""
+"""Abbreviations that need no introduction, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ NEGATIVE_STEMS = frozenset(
     resist cease zero nil hinder block little unchanged maintain preserve struggle
     difficult""".split()
 )
-"""Stems of words that say no without a negation: an honest restatement may use *not* for them."""
+"""Stems of words that deny without a negation: an honest restatement may use *not* for them."""
 
 PARTIAL = frozenset("always necessarily all every each fully entirely completely only".split())
 """Words behind a negation that make it partial: *not always* is not *never*."""

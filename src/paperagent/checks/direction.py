@@ -34,7 +34,7 @@ def _poles() -> dict[str, frozenset[tuple[int, int]]]:
 POLES = _poles()
 """Stem (or word) → its (family, pole) pairs."""
 _ORDINALS = frozenset({"first", "last"})
-"""In free wording these count the steps of a text."""
+"""In free wording these number the steps of a text."""
 _NONE: frozenset[tuple[int, int]] = frozenset()
 _NO_GROUP: frozenset[int] = frozenset()
 
@@ -96,7 +96,7 @@ def reversals(
 ) -> Iterator[str]:
     """Yield a reason for each turned word that no negation turns back (*not easy* for *difficult*).
 
-    In free wording (not ``copy``) a word that the evidence has, in any form, is taken for that word.
+    In free wording (not ``copy``) a word that the evidence has in any form counts as that word.
     """
     for rank, place in pairs:
         best = a.best[rank]
@@ -156,7 +156,7 @@ _BAD = frozenset(
 def contrary_judgement(a: Alignment) -> Iterator[str]:
     """Yield a reason where the claim calls something good that the evidence calls bad, or the reverse.
 
-    Only where the claim's word is not the evidence's, and the evidence judges one way alone.
+    This applies only where the evidence lacks the claim's word and judges in one direction.
     """
     source = {t.stem for t in a.source.content}
     for token in a.claim.content:
@@ -164,5 +164,5 @@ def contrary_judgement(a: Alignment) -> Iterator[str]:
             continue
         for mine, theirs in ((_GOOD, _BAD), (_BAD, _GOOD)):
             if token.stem in mine and source & theirs and not source & mine:
-                yield f"“{token.text}” where the cited sentence judges otherwise"
+                yield f"“{token.text}” where the cited sentence makes the opposite judgement"
                 return

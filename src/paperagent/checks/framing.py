@@ -1,6 +1,6 @@
-"""Find what a claim puts around, or leaves away from around, the finding of its sentence.
+"""Find the frame that a claim adds to the finding of its sentence, or drops from it.
 
-"It is a myth that", "critics doubt that" and "which was later retracted" turn a finding over;
+"It is a myth that", "critics doubt that" and "which was later retracted" reverse a finding;
 "we investigate whether" turns one into a question. A cause may be made up, and two sentences may be
 spliced into a third. None of these changes a word of the finding itself. Pure; no I/O.
 """
@@ -50,7 +50,7 @@ _FRAMES = _any(
     (?:claim|assum|believ|imagin|pretend)\w* (?:that|to)\b
     """
 )
-"""What turns a finding over, or gives it to others."""
+"""Phrases that reverse a finding, or attribute it to others."""
 _AIMS = _any(
     r"""
     whether\b
@@ -74,7 +74,7 @@ _STILL_AIMS = _any(
     (?:claim|evaluat|analy|target|designed|intend|want)
     """
 )
-"""What says in a claim that something is asked or intended."""
+"""Words that mark a claim as a question or an intention."""
 _FRONTED = re.compile(r"(?:in order )?to\b|\w+ing\b", re.IGNORECASE)
 _MAIN_CLAUSE = re.compile(r",\s+(?:we|our|the|this|it|and|by)\b", re.IGNORECASE)
 """Where a fronted purpose ("To determine whether …, we …") ends."""
@@ -98,29 +98,29 @@ _CAUSES = _any(
     by \w+ing\b
     """
 )
-"""What may be read as a cause: a claim may spell it out."""
+"""Words that may imply a cause, which a claim may spell out."""
 _OWN_WEIGHT = 0.5
 """Weight from which a content word counts as saying something."""
 _VERBATIM = 0.65
-"""Share of a claim's tokens in verbatim runs from which what stands between them was put in."""
+"""Share of a claim's tokens in verbatim runs from which the words between the runs count as added."""
 _SPLICED = 0.85
-"""Share of a claim's tokens in verbatim runs from which two sentences were cut and pasted: with 0.85, 1 % of
-485 honest claims are and 99.7 % of 600 sentences cut in two and joined."""
+"""Share of a claim's tokens in verbatim runs from which it counts as cut and pasted from two sentences. At
+0.85, 1 % of 485 honest claims do, and 99.7 % of 600 claims that join halves of two sentences."""
 _ONE_SENTENCE = 0.85
 """Share of a claim's tokens that one sentence must have where a claim is copied from several."""
 
 
 def framing(a: Alignment, around: Context) -> Iterator[str]:
-    """Yield a reason for each frame that was put around the finding or left away from it."""
+    """Yield a reason for each frame that the claim adds to the finding or drops from it."""
     frame = _FRAMES.search(a.claim.plain)
     if frame and not _FRAMES.search(a.source.plain):
         yield f"“{frame[0]}” is not in the cited sentence"
     aim = _dropped_aim(a)
     if aim:
-        yield f"the cited sentence asks or intends (“{aim}”) and does not find"
+        yield f"the cited sentence states a question or an aim (“{aim}”), not a finding"
     cause = _CLAIMS_CAUSE.search(a.claim.plain)
     if cause and not _CAUSES.search(_drawn_on(a)):
-        yield f"“{cause[0]}” states a cause that the cited sentence does not"
+        yield f"“{cause[0]}” states a cause that the cited sentence does not state"
     copies = runs(a)
     copied = sum(run.length for run in copies) / max(1, len(a.claim.tokens))
     if copied >= _SPLICED and (seam := _seam(a, copies)):
@@ -130,7 +130,7 @@ def framing(a: Alignment, around: Context) -> Iterator[str]:
 
 
 def _drawn_on(a: Alignment) -> str:
-    """Return the text of the sentences of the evidence from which the claim has words."""
+    """Return the text of the evidence sentences that share words with the claim."""
     drawn = {a.source.content[best[0]].sentence for best in a.best if best}
     return " ".join(t.text for t in a.source.tokens if t.sentence in drawn)
 
@@ -187,7 +187,7 @@ def _seam(a: Alignment, copies: Sequence[Run]) -> str:
 
 
 def _added(a: Alignment, around: Context) -> str:
-    """Return a word of the claim that stands nowhere in the paper; names have a check of their own."""
+    """Return a word of the claim that is nowhere in the paper; names have a check of their own."""
     for token in a.claim.content:
         if token.kind != "word" or token.capital:
             continue

@@ -92,7 +92,7 @@ def overstated(a: Alignment) -> Iterator[str]:
             if word in ("any", "all", "every") and _denied_near(a.claim, token):
                 continue
             if word == "only" and _before_number(a.claim, token):
-                continue  # how little an amount is, is the writer's opinion
+                continue  # whether an amount is small is the writer's opinion
             yield f"“{token.text}” claims more than the cited sentence"
         elif token.degree == 2 and token.rank >= 0 and _raised(a, token):
             yield f"“{token.text}” claims more than the cited sentence"

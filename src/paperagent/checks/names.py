@@ -14,8 +14,8 @@ from paperagent.checks.words import Token, lemma
 def strangers(a: Alignment, around: Context) -> Iterator[tuple[str, bool]]:
     """Yield (reason, whether it refutes) for each name of the claim that is not in the evidence.
 
-    A name that titles, abstracts and question do not have either is a stranger. The paper's own name
-    may stand for its "we"; any other name of the abstract belongs to another sentence.
+    A name that is not in the titles, the abstracts or the question either is a stranger. The paper's own
+    name may replace its "we"; any other name in the abstract belongs to another sentence.
     """
     spoken = {t.stem for t in a.source.tokens}
     for token in a.claim.content:
@@ -55,7 +55,7 @@ def _kinds() -> dict[str, frozenset[int]]:
 
 
 _KINDS = _kinds()
-"""Stem → the kinds of `SIBLINGS` that it is one of."""
+"""Stem → the kinds of `SIBLINGS` that it belongs to."""
 
 
 def _sibling(token: Token, a: Alignment) -> str:

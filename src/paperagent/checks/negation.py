@@ -14,9 +14,9 @@ _REACH = 3
 
 _JOINS = frozenset({"and", "but"})
 _NEAR = 5
-"""Tokens on either side of a word among which another negative word is looked for."""
+"""The number of tokens on either side of a word in which another negative word is looked for."""
 _COPY = 0.75
-"""Share of equal tokens from which a negation that was put in contradicts the sentence."""
+"""Share of equal tokens from which an added negation contradicts the sentence."""
 _PLAIN = frozenset("not no never cannot neither nor none".split())
 _CONTRASTS = frozenset({"ratherthan", "insteadof"})
 _MOST = 30

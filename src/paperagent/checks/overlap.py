@@ -254,7 +254,7 @@ def _proximity(a: Alignment) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Tokens of a claim that stand in the same order, one after the other, in a sentence of the evidence."""
+    """Tokens of a claim that follow one another in the same order in a sentence of the evidence."""
 
     start: int
     length: int

@@ -1,8 +1,8 @@
-"""What in a claim refers to the paper or answers the question, and asserts nothing by itself.
+"""Find the parts of a claim that refer to the paper or answer the question, and assert nothing.
 
-A model opens with "Yes:", says "the authors report that", and names a paper by its title. None of
-that is stated by the cited sentence, and none of it can be wrong about it, so it is set aside before
-the rest is compared. Pure; no I/O.
+A model opens with "Yes:", says "the authors report that", and names a paper by its title. The cited
+sentence states none of that, and none of it can contradict the sentence, so it is removed before the
+rest is compared. Pure; no I/O.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _ATTRIBUTIONS = (
 _QUOTED = re.compile(r"(?<!\w)[\"']([^\"']{3,200})[\"'](?!\w)")
 _PUNCTUATION = re.compile(r"\W+")
 REFERENCE = "this paper"
-"""What stands for a title in a statement."""
+"""The words that replace a title in a statement."""
 _SHORTEST_TITLE = 3
 """Words from which the beginning of a title is recognised without quotation marks."""
 
 
 @lru_cache(maxsize=1024)
 def statement(claim: str, titles: tuple[str, ...] = ()) -> str:
-    """Return the normalised claim without opening polarity, attribution to the paper, and titles."""
+    """Return the normalised claim without an opening yes or no, attributions to the paper, and titles."""
     text = normalise(claim)
     text = _POLARITY.sub("", text)
     for title in titles:
@@ -71,7 +71,7 @@ def _without_title(text: str, title: str) -> str:
 
 
 def _parts(title: str) -> Iterator[str]:
-    """Yield the ways in which a title is named without quotation marks: whole, and either side of a colon."""
+    """Yield the forms of a title without quotation marks: the whole, and either side of a colon."""
     head, _, tail = title.partition(":")
     for part in sorted({title, head.strip(), tail.strip()}, key=len, reverse=True):
         if len(part.split()) >= _SHORTEST_TITLE:

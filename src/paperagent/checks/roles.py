@@ -20,7 +20,7 @@ _DETERMINERS = frozenset("the a an all its their our these those this that".spli
 _WAYS = frozenset({"from", "to", "by"})
 _MORE = frozenset("more less fewer".split())
 _SMALL_COUNT, _STEP = 12, 5
-"""The largest count, in words and in digits, that a model may make itself."""
+"""The largest count, in words and in digits, that may be the model's own."""
 _MOST = 40
 """Numbers of a claim whose places are compared with each other."""
 _LISTED = 3
@@ -30,10 +30,10 @@ _PHRASE = 4
 
 
 def misread(a: Alignment, around: Context, *, copy: bool) -> Iterator[tuple[str, bool]]:
-    """Yield (reason, whether it refutes) for each number that the evidence does not have, or not so.
+    """Yield (reason, whether it refutes) for each number that the evidence lacks or uses differently.
 
-    A number that stands nowhere in the paper refutes. A small bare count may be the model's own
-    ("three tasks, namely …"): in free wording it is let pass.
+    A number that is nowhere in the paper refutes. A small bare count may be the model's own
+    ("three tasks, namely …"): in free wording it is accepted.
     """
     source = a.source.numbers
     seen: Counter[float] = Counter()
@@ -57,18 +57,18 @@ def misread(a: Alignment, around: Context, *, copy: bool) -> Iterator[tuple[str,
             )
             yield f"number {token.number.text} {_WRONG[wrong]} the cited sentence", refutes
         elif copy and seen[token.number.value] > len(right):
-            yield f"number {token.number.text} is said more often than in the cited sentence", False
+            yield f"number {token.number.text} occurs more often than in the cited sentence", False
         elif (copy or token.number.unit) and all(_other_noun(a, token, t) for t in right):
             yield f"number {token.number.text} counts something else in the cited sentence", False
         elif all(_added(a, token, t) for t in right):
-            yield f"number {token.number.text} is a share in the cited sentence, no difference", False
+            yield f"number {token.number.text} is a share in the cited sentence, not a difference", False
         elif all(_other_way(a, token, t) for t in right):
-            reason = "is reached otherwise in the cited sentence (by, from, to)"
+            reason = "changes in another way in the cited sentence (by, from, to)"
             yield f"number {token.number.text} {reason}", False
 
 
 def _is_small_count(token: Token) -> bool:
-    """Tell whether a number counts a handful of things in words, or numbers a step."""
+    """Tell whether a number is a small count in words, or the number of a step."""
     number = token.number
     return (
         number is not None
@@ -91,7 +91,7 @@ def _phrase(text: Text, token: Token) -> list[Token]:
 
 
 def _share_of(text: Text, token: Token) -> list[Token]:
-    """Return the words of what a percentage is a share of (``50% of the training corpus``)."""
+    """Return the words for the whole of a percentage (``50% of the training corpus``)."""
     behind = text.tokens[token.index + 1 : token.index + 2]
     if not behind or behind[0].lower != "of":
         return []

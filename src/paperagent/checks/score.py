@@ -15,11 +15,11 @@ from paperagent.checks.overlap import Alignment
 from paperagent.checks.words import Token
 
 _SAYS_SOMETHING = 0.5
-"""Weight from which a word counts as content: lighter words may be the writer's own."""
+"""Weight from which a word counts as content; lighter words may be the writer's own."""
 _COMPLETE = 0.9
 """Proximity from which a claim without an unmatched word is complete."""
 _PRIOR = 6.0
-"""Words that are assumed to be unmatched: ten matched words are better evidence than three."""
+"""The number of words that are assumed unmatched: ten matched words are better evidence than three."""
 WEIGHTS: dict[str, float] = {
     "coverage": 6.6,
     "agreement": 1.45,
@@ -37,9 +37,9 @@ class Signals:
     """The signals of one claim."""
 
     strange: float
-    """Weight of content words that stand nowhere in the paper."""
+    """Weight of content words that are nowhere in the paper."""
     elsewhere: float
-    """Weight of content words that stand in the paper or the question, but not in the cited sentences."""
+    """Weight of content words that are in the paper or the question, but not in the cited sentences."""
     matched: float
     """Weight of the words that the cited sentences have."""
     agreement: float
@@ -107,7 +107,7 @@ def _missing(tokens: list[Token], proximity: float) -> str:
         return "not in the cited sentence: " + ", ".join(words)
     if proximity < _COMPLETE:
         return "the words of the claim are scattered in the cited sentence"
-    return "too few words of the cited sentence to go by"
+    return "too few words in common with the cited sentence to decide"
 
 
 _MOST = 20

@@ -1,8 +1,8 @@
 """The ladder of support: quoted, supported, unverified or unsupported, with every check's result.
 
-*supported* says: the wording agrees with the cited sentences, and nothing was found that they do
-not say. *unsupported* says: something in the claim contradicts its source. Everything between is
-*unverified*: wording can neither confirm nor refute it, and a reader has to compare.
+*supported* means that the wording agrees with the cited sentences, and nothing was found that they do
+not say. *unsupported* means that something in the claim contradicts its source. Everything in between
+is *unverified*: wording can neither confirm nor refute it, and a reader has to compare.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ CHECKS = ("numbers", "negation", "direction", "hedges", "names", "framing", "wor
 SUPPORTED = 0.56
 """Score from which a claim in which nothing was found is supported."""
 SUPPORTED_IF_COMPLETE = 0.38
-"""The same for a claim of which the sentence has every word: short claims cannot score higher."""
+"""The same for a claim whose every word is in its sentence: short claims cannot score higher."""
 _NO_WORD = 0.1
 """Coverage below which a claim and its sentence share no more than a chance word."""
 _CONTENT = 0.5
 """Weight from which a word says something."""
 _SAME_MATTER = 0.55
-"""Coverage from which a claim speaks of what its sentence speaks of, and can contradict it."""
+"""Coverage from which a claim is about the same thing as its sentence, and can contradict it."""
 _REFUTED = 0.02
-"""What is left of the score of a claim that contradicts its source."""
+"""Factor on the score of a claim that contradicts its source."""
 _NEAR_COPY = 0.6
 """Share of equal tokens from which a claim is read as a copy, in which every edit must be benign."""
 _LONGEST_CLAIM = 3_000
@@ -87,9 +87,9 @@ def check(
 ) -> Verdict:
     """Return whether ``claim`` is supported by the sentences of ``evidence`` together.
 
-    ``titles`` and ``abstracts`` of the cited papers and the ``question`` are context: they say who
-    "we" is and which names and numbers belong to the paper. Every sentence of a claim must stand by
-    itself, so that a remark cannot ride on a quotation. An empty claim or no evidence is
+    ``titles`` and ``abstracts`` of the cited papers and the ``question`` are context: they show who
+    "we" is and which names and numbers belong to the paper. Every sentence of a claim is also checked
+    alone, so that a quotation cannot carry an unsupported remark. An empty claim or no evidence is
     *unsupported*. No I/O; deterministic.
     """
     cited = [e for e in evidence if e.strip()]
@@ -97,13 +97,12 @@ def check(
         return _verdict("quoted", (), overlap=1.0, proximity=1.0, score=1.0)
     evidence = [e for e in cited if not asks(e)]
     if not claim.strip() or not evidence:
-        reason = (
-            "the cited sentence asks and states nothing" if cited and claim.strip() else "nothing is cited"
-        )
+        question_only = "the cited sentence is a question and states nothing"
+        reason = question_only if cited and claim.strip() else "nothing is cited"
         return _verdict("unsupported", [Finding("framing", reason, refutes=True)])
     text = statement(claim[: _LONGEST_CLAIM + 1], words_of(titles))
     if text == REFERENCE:
-        return _verdict("unsupported", [Finding("wording", "is a title and says nothing", refutes=True)])
+        return _verdict("unsupported", [Finding("wording", "is only a title, no statement", refutes=True)])
     if len(claim) > _LONGEST_CLAIM or len(analyse(text).content) > _MOST_WORDS:
         return _verdict("unverified", [Finding("wording", "too long to be checked as one claim")])
     around = context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
@@ -120,7 +119,7 @@ def _of_text(text: str, evidence: Sequence[str], around: Context, *, part: bool 
     a = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
     findings = list(_findings(a, around, text, evidence))
     if part and _is_a_remark(a, around):
-        findings.append(Finding("wording", f"“{text}” is a remark that nothing cited says", refutes=True))
+        findings.append(Finding("wording", f"“{text}” has no basis in the source", refutes=True))
     signals = measure(a, around, findings=len(findings))
     figures = {"overlap": a.coverage, "proximity": a.proximity, "score": signals.score}
     if any(f.refutes for f in findings):
@@ -148,10 +147,10 @@ def _joined(evidence: Sequence[str]) -> str:
 
 
 def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str]) -> Iterator[Finding]:
-    """Yield what keeps a claim from being supported; what contradicts its source refutes it."""
+    """Yield what keeps a claim from being supported; a finding that contradicts the source refutes it."""
     copy, close = a.copied >= _NEAR_COPY, a.coverage >= _SAME_MATTER
     if not is_english(text):
-        yield Finding("wording", "is in another language than its source")
+        yield Finding("wording", "is in a different language from its source")
         return
     strange = mixed_script(text)
     if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
@@ -162,7 +161,7 @@ def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str])
     for rank, place in crossed:
         a.accept(rank, place)
     if _says_another_sentence(a, around):
-        yield Finding("wording", "has its words from another sentence than the cited one", refutes=True)
+        yield Finding("wording", "takes its words from a sentence other than the cited one", refutes=True)
     yield from (Finding("numbers", r, refutes=bad) for r, bad in roles.misread(a, around, copy=copy))
     yield from (Finding("numbers", r, refutes=a.copied >= wording.COPY) for r in roles.swapped(a))
     for reason, bad in negation.changes(a, denied, crossed, copy=copy):
@@ -182,15 +181,15 @@ def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str])
 
 
 def _is_a_remark(a: Alignment, around: Context) -> bool:
-    """Tell whether no word that says something stands in the source, or around it."""
+    """Tell whether the source and its context have none of the words that say something."""
     words = [t for t in a.claim.content if t.weight >= _CONTENT]
     return not any(a.best[t.rank] is not None or around.mentions(t) for t in words)
 
 
 def _says_another_sentence(a: Alignment, around: Context) -> bool:
-    """Tell whether a claim that shares no word with its sentence has half of its words from elsewhere.
+    """Tell whether a claim shares no word with its sentence and takes half of its words from elsewhere.
 
-    A heavy paraphrase may share no word either, but then it shares few with the whole paper.
+    A heavy paraphrase may share no word either, but then it shares few with the rest of the paper.
     """
     words = [t for t in a.claim.content if t.weight >= _CONTENT]
     elsewhere = sum(a.best[t.rank] is None and around.mentions(t) for t in words)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ENDPOINT_FAILED = 6
 MAX_STDIN_BYTES = 1024 * 1024
-QUOTES_INSTEAD = "Ctrl-C quotes instead"
+QUOTES_INSTEAD = "Ctrl-C to quote instead"
 
 
 @click.command()
@@ -80,7 +80,7 @@ def _strictness(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def waiting_line(settings: Settings, model: str | None = None, *, hint: str = "") -> WaitingLine:
-    """Return the line that counts the seconds until the model answers; none where no person sees it."""
+    """Return the line that counts the seconds until the model answers; it shows only on a terminal."""
     from urllib.parse import urlsplit
 
     from paperagent.waiting import WaitingLine
@@ -95,8 +95,8 @@ def waiting_line(settings: Settings, model: str | None = None, *, hint: str = ""
 def _streamed(agent: PaperAgent, question: str, options: dict[str, Any], *, quotes: bool) -> Answer:
     """Print the answer claim by claim.
 
-    Ctrl-C while nothing has come quotes sentences instead; later it keeps what is there, says that
-    it is not all, and ends.
+    Before the first claim, Ctrl-C quotes sentences instead. After it, Ctrl-C keeps the claims shown so
+    far, says that the answer is incomplete, and ends.
     """
     from paperagent.errors import EndpointError
     from paperagent.layout import nearest_blocks

@@ -20,35 +20,35 @@ if TYPE_CHECKING:
 MAX_BYTES = 1024 * 1024
 _SAID = {
     "quoted": "quoted: the source says this word for word",
-    "supported": "supported: the source says this, as far as wording tells",
+    "supported": "supported: the source says this, as far as wording shows",
     "unverified": "unverified: wording neither confirms nor refutes it; compare it with the source",
-    "unsupported": "unsupported: the source says otherwise, or nothing of the kind",
+    "unsupported": "unsupported: the source contradicts this or does not say it",
 }
 
 
 @click.command()
 @click.argument("claim", nargs=-1)
-@click.option("--paper", type=Words(), metavar="ID", help="Hold it against the abstract of this paper.")
+@click.option("--paper", type=Words(), metavar="ID", help="Check the claim against this paper's abstract.")
 @click.option(
-    "--against", metavar="FILE", help="Hold it against the text of this file; - for standard input."
+    "--against", metavar="FILE", help="Check the claim against the text of FILE; - reads standard input."
 )
 @click.option("--question", type=Words(), help="The question that the claim answers, as context.")
 @as_json
 @common
 @click.pass_obj
 def check(session: Session, /, claim: tuple[str, ...], **given: Any) -> None:
-    """Tell whether CLAIM is supported by a paper or a text: verdict, score, reasons.
+    """Check whether a paper or a text supports CLAIM; print the verdict, the score and the reasons.
 
-    By wording alone, without a model. A claim that is not supported is a finding: the exit code is 0.
+    The check compares wording and uses no model. The exit code is 0 whatever the verdict is.
     """
     from paperagent.checking import check as checked
     from paperagent.commands.asking import words_of
 
     paper_id, against = given["paper"], given["against"]
     if (paper_id is None) == (against is None):
-        raise click.UsageError("--paper and --against: give one of them, to hold the claim against")
+        raise click.UsageError("--paper and --against: give exactly one of them")
     if against == "-" and claim in ((), ("-",)):
-        raise click.UsageError("--against -: standard input is the text; write the CLAIM after the command")
+        raise click.UsageError("--against -: standard input holds the text; give the CLAIM as an argument")
     text = words_of(claim, "CLAIM")
     paper = None
     if paper_id is not None:
@@ -97,5 +97,5 @@ def _text_of(name: str) -> str:
     if len(raw) > MAX_BYTES:
         raise FeedError(f"{shown}: over {MAX_BYTES:,} bytes; give the part that matters")
     if not text.strip():
-        raise FeedError(f"{shown}: holds no text; give the text to hold the claim against")
+        raise FeedError(f"{shown}: holds no text; give the text to check the claim against")
     return text

@@ -1,4 +1,4 @@
-"""The part of `doctor` that looks at the model's server."""
+"""The part of `doctor` that checks the model's server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_endpoint(session: Session, *, as_json: bool) -> None:
     """Print what the endpoint offers and how fast it is.
 
     Raises:
-        ConfigError, EndpointError: it cannot be asked, or its model does not answer.
+        ConfigError, EndpointError: the server cannot be asked, or its model does not answer.
     """
     from paperagent.endpoint_check import check
 
@@ -57,11 +57,11 @@ def _rows(report: EndpointReport) -> Iterator[tuple[str, Any]]:
 def _price(report: EndpointReport) -> str:
     price = report.price
     if price is None:
-        return "not known; name it: PAPERAGENT_PRICE=INPUT,OUTPUT"
+        return "not known; set PAPERAGENT_PRICE=INPUT,OUTPUT"
     if not any(price):
         return f"$0 ({report.price_source})"
     dollars = f"${price.input:g} input, ${price.cached:g} cached input, ${price.output:g} output"
-    return f"{dollars} for a million tokens ({report.price_source})"
+    return f"{dollars} per million tokens ({report.price_source})"
 
 
 def _measured(report: EndpointReport) -> Iterator[tuple[str, Any]]:
@@ -72,7 +72,7 @@ def _measured(report: EndpointReport) -> Iterator[tuple[str, Any]]:
     used = spending.in_words(replace(call.usage, cost_usd=report.cost(call.usage)))
     yield "call", f"{call.seconds:.1f} s, first text after {call.seconds_to_first_text:.1f} s; {used}"
     speeds = ((call.input_speed, "in"), (call.output_speed, "out"))
-    yield "speed", ", ".join(f"{v:,.0f} tokens/s {name}" for v, name in speeds if v) or "cannot be told"
+    yield "speed", ", ".join(f"{v:,.0f} tokens/s {name}" for v, name in speeds if v) or "not measurable"
     yield (
         "features",
         ", ".join(

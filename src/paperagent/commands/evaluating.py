@@ -54,7 +54,7 @@ def asking(command: Any) -> Any:
         click.option(
             "--mode",
             type=click.Choice(["extractive", "select", "llm", "retrieval"]),
-            help="Quote sentences, quote those that a model chooses, have it write, or search alone.",
+            help="Quote sentences, quote those that a model chooses, have a model write, or only search.",
         ),
         click.option("--model", type=Words(), help="The model that writes (default: PAPERAGENT_MODEL)."),
         click.option("--embedder", type=Words(), help="As PAPERAGENT_EMBEDDER; none: by words alone."),
@@ -64,7 +64,10 @@ def asking(command: Any) -> Any:
         click.option("--unsupported", type=click.Choice(["withhold", "mark", "repair"]), help="As of ask."),
         *judging(),
         click.option(
-            "--strict", is_flag=True, default=None, help="As of ask: a model's fault is an error of its case."
+            "--strict",
+            is_flag=True,
+            default=None,
+            help="As in ask: where the model fails, its case is an error.",
         ),
         top_k,
     ]

@@ -132,8 +132,8 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 @click.option(
     "--endpoint",
     is_flag=True,
-    help="Look at the model's server instead: its models, price and speed, and the timeout that it "
-    "needs. Makes one small call, which is paid where calls are (below $0.001 with the default model).",
+    help="Check the model's server instead: its models, its price, its speed and the timeout that it "
+    "needs. Makes one small call, which may cost money (less than $0.001 with the default model).",
 )
 @as_json
 @common

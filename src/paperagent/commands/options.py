@@ -175,9 +175,9 @@ def answering(command: Command) -> Command:
         click.option(
             "--mode",
             type=click.Choice(["extractive", "select", "llm"]),
-            help="Quote sentences, quote those that a model chooses, or have it write.",
+            help="Quote sentences, quote sentences that a model chooses, or have a model write.",
         ),
-        click.option("--model", type=Words(), help="The model that is asked (default: PAPERAGENT_MODEL)."),
+        click.option("--model", type=Words(), help="The model to use (default: PAPERAGENT_MODEL)."),
         click.option(
             "--effort",
             type=click.Choice(["fast", "deep"]),
@@ -195,7 +195,7 @@ def answering(command: Command) -> Command:
             "--strict",
             is_flag=True,
             default=None,
-            help="Where the model gives no answer, fail or say so; else sentences are quoted.",
+            help="Quote no sentences where the model gives no answer: fail, or say so.",
         ),
         click.option(
             "--unsupported",
@@ -212,16 +212,16 @@ def answering(command: Command) -> Command:
 
 
 def judging() -> list[Callable[[Command], Command]]:
-    """Return the options that say when a second reader looks at the claims; of several the last counts."""
+    """Return the options that say when a second reader judges the claims; the last one given counts."""
     return [
         click.option(
             "--judge-mode",
             "judge",
             type=click.Choice(["auto", "always", "never"]),
-            help="When a second reader looks at the claims: auto is where wording leaves one open.",
+            help="When a second reader judges the claims; auto: if wording leaves one unverified.",
         ),
-        click.option("--judge", "judge", flag_value="always", help="As --judge-mode always."),
-        click.option("--no-judge", "judge", flag_value="never", help="As --judge-mode never."),
+        click.option("--judge", "judge", flag_value="always", help="Same as --judge-mode always."),
+        click.option("--no-judge", "judge", flag_value="never", help="Same as --judge-mode never."),
     ]
 
 

@@ -64,7 +64,7 @@ def warn(message: str) -> None:
 
 
 def warn_of_shutdown(settings: Settings) -> None:
-    """Warn if the model of the settings is shut down, or will be soon."""
+    """Warn if the configured model is shut down, or will be soon."""
     from paperagent import arguments, wiring_model
 
     if warning := wiring_model.shutdown_warning(settings, today=arguments.today()):

@@ -53,7 +53,7 @@ class Budget:
         """Say why a call is not allowed."""
         if self.tariff.price(Usage(1, 1_000)) is None:
             return f"the model's price is not known, so no limit on cost can be kept; {NAME_THE_PRICE}"
-        return "the call could pass the limit on cost"
+        return "the call could exceed the limit on cost"
 
     def account(self, used: Usage) -> Usage:
         """Add what a call used, unpriced, and return it priced."""
@@ -146,7 +146,7 @@ def _stream(model: TextModel, call: Call) -> AbstractContextManager[Pieces]:
 
 def _require_whole(completion: Completion) -> None:
     if not completion.complete:
-        why = "declined" if completion.finish_reason in _DECLINED else "ended before it was whole"
+        why = "declined" if completion.finish_reason in _DECLINED else "ended before it was complete"
         raise EndpointError(f"model reply: {why}; try again or another model", kind="truncated")
 
 

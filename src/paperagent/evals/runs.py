@@ -145,7 +145,9 @@ def run(
         write_rows(out, rows)
         write_run(out, finished)
     if warn and (failed := sum(row.server_failed for row in rows)):
-        warn(f"model: {failed} of {len(rows)} answers are quotations since its server failed; notes say how")
+        warn(
+            f"model: {failed} of {len(rows)} answers are quotations because its server failed; see the notes"
+        )
     if len(errors) == len(rows):
         why = f"run: not one of {len(rows)} cases was answered; the first error: {errors[0].error}"
         raise EndpointError(why) if len(asker.endpoint_errors) == len(rows) else EvalError(why)

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from paperagent import arguments, conversation, wiring, wiring_digest, wiring_model
+from paperagent import arguments, conversation, fallback, wiring, wiring_digest, wiring_model
 from paperagent.arguments import AskOptions, Day
-from paperagent.errors import ConfigError, FeedError, InputError, PaperAgentError, visible
+from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
 from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper
 
 if TYPE_CHECKING:
@@ -322,7 +322,13 @@ class PaperAgent:
         if how == "extractive":
             return pipeline.stream(request)
         by_model = self._selector if how == "select" else self._writer
-        return by_model(options.get("model"), plan).stream(request)
+        try:
+            answering = by_model(options.get("model"), plan)
+        except EndpointError as error:  # no model is named, and the server cannot say which it has
+            if not plan.fallback:
+                raise
+            return fallback.events_instead(pipeline.stream(request), error.kind, str(error))
+        return answering.stream(request)
 
     # --- overviews ---
 

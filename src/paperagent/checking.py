@@ -71,7 +71,7 @@ def check(
     Raises:
         InputError: an argument is not text, the claim is empty, or there is nothing to compare it with.
     """
-    given = [sources] if isinstance(sources, str) else list(sources)
+    given = _listed(sources)
     for name, value in (("claim", claim), ("title", title), ("abstract", abstract), ("question", question)):
         _require_text(name, value)
     for value in given:
@@ -104,6 +104,12 @@ def check(
             return _result(claim, verdict, [sentence])
     nearest = {sentence for _, sentence in alone[:_MOST_NAMED]}
     return _result(claim, verdict_on(sentences), [s for s in sentences if s in nearest])
+
+
+def _listed(sources: object) -> list[Any]:
+    if not isinstance(sources, (str, list, tuple)):
+        raise InputError("sources: give the sentences as a list of text")
+    return [sources] if isinstance(sources, str) else list(sources)
 
 
 def _nearest(claim: str, sentences: Sequence[str]) -> list[str]:

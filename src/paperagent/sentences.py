@@ -15,7 +15,7 @@ from functools import lru_cache
 from paperagent.text import STOP_WORDS
 from paperagent.types import Sentence
 
-_END = re.compile(r"""[.!?。！？]+(?:['"”’)\]]+|\}?\$)?(?=\s|(?<=[。！？])\S)""")
+_END = re.compile(r"""(?<![.!?。！？])[.!?。！？]++(?:['"”’)\]]+|\}?\$)?(?=\s|(?<=[。！？])\S)""")
 _BEGINNING = re.compile(
     r"""\s*["'“‘(\[*]*(?:[A-Z0-9À-ÖØ-ÞΑ-ω$\\{(\[“]|[^\W\d_a-zà-öø-ÿ])"""
     r"""|\s+[a-z]+(?:[A-Z0-9]|-[A-Z0-9])"""  # mRNA, p53, eBay, k-NN

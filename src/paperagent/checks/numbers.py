@@ -5,6 +5,7 @@ Two numbers agree when value, unit and mark agree; `compare` says how they diffe
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -188,4 +189,6 @@ def same_mark(claim: str, source: str) -> bool:
 
 
 def _close(a: float, b: float) -> bool:
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return False  # too large to compare: equal only where the sentence is quoted
     return abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1e-12)

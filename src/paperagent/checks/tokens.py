@@ -36,6 +36,8 @@ _DENIALS = (
     (re.compile(r"\bcannot\b|\bcan't\b", re.IGNORECASE), "can not"),
     (re.compile(r"\b(\w+)n't\b", re.IGNORECASE), r"\1 not"),
 )
+_LONG = re.compile(r"(\S{200})\S+")
+"""What is written without a blank for longer is no word: it is cut, since patterns look at a word whole."""
 _MOST_NUMBERS = 400
 _JOINING = frozenset(
     """multi non pre re fine self co sub semi cross inter intra anti over under un meta hyper micro
@@ -52,7 +54,7 @@ _DIRECTIONAL = frozenset("more less fewer most least before after above below up
 @lru_cache(maxsize=1024)
 def analyse(text: str) -> Text:
     """Return ``text`` read into tokens and indexed; do not change the result, it is shared."""
-    plain = normalise(text)
+    plain = _LONG.sub(r"\1", normalise(text))
     tokens = _tokens(_rephrased(plain))
     attach(tokens)
     content = [t for t in tokens if t.kind != "function"]

@@ -7,7 +7,6 @@ is *unverified*: wording can neither confirm nor refute it, and a reader has to 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -47,8 +46,9 @@ _MOST_WORDS = 200
 """Content words of a claim, likewise."""
 _LONGEST_EVIDENCE = 40_000
 """Characters that are read of the evidence."""
+_EMPTY = frozenset("yes no none true false correct".split())
+"""Words that say nothing alone."""
 _EDGES = " \"'.,;:"
-_STOP = re.compile(r"[.!?]+$")
 
 
 class Finding(NamedTuple):
@@ -95,14 +95,14 @@ def check(
     cited = [e for e in evidence if e.strip()]
     if claim.strip() and is_quote(claim, cited):
         return _verdict("quoted", (), overlap=1.0, proximity=1.0, score=1.0)
-    evidence = [e for e in cited if not asks(e)]
+    evidence = [e for e in cited if not asks(e) and not asks(claim)]
     if not claim.strip() or not evidence:
         question_only = "the cited sentence is a question and states nothing"
         reason = question_only if cited and claim.strip() else "nothing is cited"
         return _verdict("unsupported", [Finding("framing", reason, refutes=True)])
     text = statement(claim[: _LONGEST_CLAIM + 1], words_of(titles))
-    if text == REFERENCE:
-        return _verdict("unsupported", [Finding("wording", "is only a title, no statement", refutes=True)])
+    if text == REFERENCE or all(t.lower in _EMPTY for t in analyse(text).content):
+        return _verdict("unsupported", [Finding("wording", "is only a title, or says nothing", refutes=True)])
     if len(claim) > _LONGEST_CLAIM or len(analyse(text).content) > _MOST_WORDS:
         return _verdict("unverified", [Finding("wording", "too long to be checked as one claim")])
     around = context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
@@ -139,7 +139,7 @@ def is_quote(claim: str, evidence: Sequence[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    return _STOP.sub("", normalise(text).strip(_EDGES)).casefold()
+    return normalise(text).strip(_EDGES).rstrip(".!?").casefold()
 
 
 def _joined(evidence: Sequence[str]) -> str:

@@ -122,6 +122,19 @@ def test_a_compact_schema_leaves_little_to_go_wrong(compact):
     assert set(pointers) == set(passages(shown))
 
 
+def test_a_small_model_is_not_its_own_second_reader(compact, monkeypatch):
+    """By default it is not asked about its unverified claims; another model, or a wish, makes the call."""
+    unverified = ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
+    assert compact.ask(reply(unverified)).claims[0].support == "unverified"
+    assert len(compact.server.history) == 1
+    compact.server.decider = lambda request: [0.95] * len(request.json()["questions"])
+    assert compact.ask(reply(unverified), judge="always").claims[0].support == "supported"
+    monkeypatch.setenv("PAPERAGENT_JUDGE_MODEL", "larger")
+    with PaperAgent(compact.agent.home) as agent:
+        assert Desk(compact.server, agent).ask(reply(unverified)).claims[0].support == "supported"
+    assert compact.server.history[-1].json()["model"] == "larger"
+
+
 def test_a_compact_reply_needs_no_more_than_its_claims(compact):
     """What the prompt does not ask for is not missed; a search that is asked for all the same is not made."""
     answer = compact.ask({"verdict": "answer", "claims": [{"text": GOOD[0], "evidence": [GOOD[1]]}]})

@@ -239,6 +239,9 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
     # The price that the settings may name is that of the model that writes.
     priced = settings if options.reader is None else settings.model_copy(update={"price": None})
     profile = profiles.profile(settings.profile, model=model.model, on_this_machine=settings.local_endpoint)
+    when = options.judge or settings.judge
+    if when == "auto" and profile is profiles.COMPACT and options.reader is None:
+        when = "never"  # a small model is no second reader of what it wrote, and takes its time
     return Plan(
         answer=prompts.load(profile.prompt, folder),
         plan=prompts.load("plan", folder),
@@ -253,7 +256,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
         context_tokens=settings.context_tokens,
         max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
         judge=ModelJudge(reader, prompts.load("judge", folder), _tariff(priced, reader), salt=secret),
-        judge_when=options.judge or settings.judge,
+        judge_when=when,
         profile=profile,
         fallback=options.fallback,
     )

@@ -194,13 +194,13 @@ def test_a_large_library_is_read_more_deeply(monkeypatch: pytest.MonkeyPatch) ->
     """Twice as many papers are read where many are close to any question."""
     papers = [Paper(f"p{n}", f"On owls, part {n}", f"Owls rest at {n} o'clock.") for n in range(40)]
     read: list[str] = []
-    original = evidence.read
+    original = evidence.read_all
 
-    def counted(question: Any, hit: Any, *rest: Any) -> Any:
-        read.append(hit.paper_id)
-        return original(question, hit, *rest)
+    def counted(question: Any, papers: Any, encoded: Any) -> Any:
+        read.extend(hit.paper_id for hit, _ in papers)
+        return original(question, papers, encoded)
 
-    monkeypatch.setattr(evidence, "read", counted)
+    monkeypatch.setattr(evidence, "read_all", counted)
     for large, expected in ((False, POOL), (True, LARGE_POOL)):
         monkeypatch.setattr(retrieve, "_SMALL", 10 if large else 5_000)
         monkeypatch.setattr(retrieve, "_LARGE", 20 if large else 75_000)

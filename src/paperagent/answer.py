@@ -297,7 +297,7 @@ class Pipeline:
         context: Encoded | None,
     ) -> list[evidence.Reading]:
         if question.encoded is None:
-            return [evidence.read(question, h, s, None) for h, s in papers]
+            return evidence.read_all(question, papers, None)
         every = [range(len(sentences)) for _, sentences in papers]
         return self._read_parts(question, papers, every, context)
 
@@ -314,12 +314,9 @@ class Pipeline:
             for (hit, sentences), some in zip(papers, chosen, strict=True)
         ]
         known = self._encode([text for texts in wanted for text in texts if text is not None])
-        readings = []
-        for (hit, sentences), texts in zip(papers, wanted, strict=True):
-            encoded = [None if text is None else known[text] for text in texts]
-            reading = evidence.read(question, hit, sentences, encoded)
-            readings.append(_in_conversation(reading, context, encoded))
-        return readings
+        encoded = [[None if text is None else known[text] for text in texts] for texts in wanted]
+        readings = evidence.read_all(question, papers, encoded)
+        return [_in_conversation(r, context, held) for r, held in zip(readings, encoded, strict=True)]
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
         """Encode texts, keeping those read before."""

@@ -72,18 +72,45 @@ def read(
     sentences: Sequence[Sentence],
     encoded: Sequence[Encoded | None] | None,
 ) -> Reading:
-    """Match a question with one paper; ``encoded`` holds the title and then each sentence.
+    """Match a question with one paper, as `read_all` does with several."""
+    return read_all(question, [(hit, sentences)], None if encoded is None else [encoded])[0]
+
+
+def read_all(
+    question: Question,
+    papers: Sequence[tuple[Hit, Sequence[Sentence]]],
+    encoded: Sequence[Sequence[Encoded | None]] | None,
+) -> list[Reading]:
+    """Match a question with papers; of each ``encoded`` holds the title and then each sentence.
 
     None in it stands for a sentence that was not read: it matches nothing.
     """
     import numpy as np
 
-    if question.encoded is not None and encoded is not None:
-        table = _late_interaction(question.encoded, encoded)
-        similarity = max(float(e.vector @ question.encoded.vector) for e in encoded if e is not None)
-    else:
-        table = np.stack([_same_stems(question, t) for t in (hit.title, *(s.text for s in sentences))])
-        similarity = 0.0
+    if not papers:
+        return []
+    if question.encoded is None or encoded is None:
+        texts = ([hit.title, *(s.text for s in sentences)] for hit, sentences in papers)
+        tables = [np.stack([_same_stems(question, text) for text in held]) for held in texts]
+        return [_reading(question, *paper, table, 0.0) for paper, table in zip(papers, tables, strict=True)]
+    # One product for all: on a busy machine each waits for its threads, however small it is.
+    whole = _late_interaction(question.encoded, [e for held in encoded for e in held])
+    parts = np.split(whole, np.cumsum([len(held) for held in encoded])[:-1])
+    vector = question.encoded.vector
+    closest = [max(float(e.vector @ vector) for e in held if e is not None) for held in encoded]
+    return [
+        _reading(question, *paper, table, similarity)
+        for paper, table, similarity in zip(papers, parts, closest, strict=True)
+    ]
+
+
+def _reading(
+    question: Question,
+    hit: Hit,
+    sentences: Sequence[Sentence],
+    table: NDArray[np.float64],
+    similarity: float,
+) -> Reading:
     coverage = weighted(table.max(axis=0), question.weights)
     score = hit.score + RERANK_WEIGHT * coverage
     return Reading(hit, tuple(sentences), table[1:], table[0], similarity, score)

@@ -168,7 +168,7 @@ def figures(made: Run) -> dict[str, tuple[float, str]]:
         "overhead ms": (
             median(made.overhead),
             f"median; 95 % below {_p95(made.overhead):.1f}; the reading before took "
-            + f"{median(made.reading):.0f}, and {median(made.quoting):.0f} with encoding",
+             f"{median(made.reading):.0f}, and {median(made.quoting):.0f} with encoding",
         ),
     }
 

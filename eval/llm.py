@@ -158,6 +158,7 @@ def figures(made: Run) -> dict[str, tuple[float, str]]:
     """Return each figure that has a limit, with what else is worth knowing of it."""
     how = "estimated from bytes, on the high side" if made.estimated else "counted by tiktoken"
     single = [n for n, kind in zip(made.tokens, made.kinds, strict=True) if n and kind == "single"]
+    before = f"the reading before took {median(made.reading):.0f}, {median(made.quoting):.0f} with encoding"
     return {
         "calls an answer": (mean(made.calls), f"{len(made.searched)} of {len(made.calls)} searched again"),
         "input tokens a single": (mean(single), f"most {max(single)}; {how}"),
@@ -165,11 +166,7 @@ def figures(made: Run) -> dict[str, tuple[float, str]]:
             max(made.first_claim),
             f"slowest of {len(made.first_claim)} from the last byte on",
         ),
-        "overhead ms": (
-            median(made.overhead),
-            f"median; 95 % below {_p95(made.overhead):.1f}; the reading before took "
-             f"{median(made.reading):.0f}, and {median(made.quoting):.0f} with encoding",
-        ),
+        "overhead ms": (median(made.overhead), f"median; 95 % below {_p95(made.overhead):.1f}; {before}"),
     }
 
 

@@ -329,8 +329,12 @@ class _Session:
         return messages
 
     def _tokens(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> int:
-        """Return about how many tokens a call would send."""
-        return self.plan.tariff.tokens([*(m["content"] for m in messages), json.dumps(schema)])[0]
+        """Return about how many tokens a call would send.
+
+        The pointers of the schema are counted apart: as text they would be estimated at seven each.
+        """
+        rest, pointers = _LISTED.subn("", json.dumps(schema))
+        return self.plan.tariff.tokens([*(m["content"] for m in messages), rest])[0] + 5 * pointers
 
     def _plan_ahead(self) -> None:
         """Let the model cut the question into searches, and add what they find."""
@@ -545,6 +549,7 @@ class _Session:
 
 _KINDS = {_OverBudgetError: "over_budget", _TruncatedError: "truncated", _LoopError: "truncated"}
 _DECLINED = ("refusal", "content_filter")
+_LISTED = re.compile(r'"\d+\.\d+"(?:, )?')
 _STAY = 4
 """Papers that keep their numbers when a further search adds others."""
 _TIME = re.compile(

@@ -36,7 +36,7 @@ FULL = Profile(
     name="full",
     prompt="answer",
     passages={"single": (2, 4), "compare": (8, 12), "list": (8, 12)},
-    output_tokens={"single": 1_200, "compare": 1_600, "list": 1_600},
+    output_tokens={"single": 1_200, "compare": 1_500, "list": 1_500},
 )
 COMPACT = Profile(
     name="compact",

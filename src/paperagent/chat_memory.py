@@ -31,8 +31,8 @@ class Conversation:
     def before_last(self) -> list[tuple[str, str]]:
         """Return the history that the last answer was made with."""
         last = self.last
-        told = last is not None and self.history[-1:] == [_turn(last)]
-        return self.history[:-1] if told else list(self.history)
+        remembered = last is not None and self.history[-1:] == [_turn(last)]
+        return self.history[:-1] if remembered else list(self.history)
 
     def add(self, answer: Answer) -> bool:
         """Keep ``answer``; return True when the history begins to lose its oldest pairs."""

@@ -36,7 +36,7 @@ class ClaimCheck:
     score: float
     """How well the wording of claim and sources agrees, 0 to 1."""
     reasons: tuple[str, ...]
-    """What was found, in short phrases; empty where nothing was."""
+    """Short phrases that say what is wrong or unclear; empty if nothing is."""
     checks: Mapping[str, Any]
     """Each check's result, JSON-ready."""
     sources: tuple[str, ...]
@@ -71,14 +71,14 @@ def check(
     Raises:
         InputError: an argument is not text, the claim is empty, or there is nothing to compare it with.
     """
-    given = _listed(sources)
+    given_sources = _listed(sources)
     for name, value in (("claim", claim), ("title", title), ("abstract", abstract), ("question", question)):
         _require_text(name, value)
-    for value in given:
+    for value in given_sources:
         _require_text("sources", value)
     if not claim.strip():
         raise InputError("claim: is empty; give the sentence to check")
-    stated = [s for s in given if s.strip()]
+    stated = [s for s in given_sources if s.strip()]
     if sum(map(len, stated)) > LONGEST_SOURCE or len(abstract) > LONGEST_SOURCE:
         raise InputError(f"sources: over {LONGEST_SOURCE:,} characters; give the sentences that matter")
 
@@ -116,8 +116,8 @@ def _nearest(claim: str, sentences: Sequence[str]) -> list[str]:
     """Return the sentences that share most words with the claim, in their order; all of a short text."""
     if len(sentences) <= _MOST_READ:
         return list(sentences)
-    wanted = set(analyse(claim))
-    shared = [len(wanted & set(analyse(s))) for s in sentences]
+    claim_stems = set(analyse(claim))
+    shared = [len(claim_stems & set(analyse(s))) for s in sentences]
     best = sorted(range(len(sentences)), key=lambda i: (-shared[i], i))[:_MOST_READ]
     return [sentences[i] for i in sorted(best)]
 

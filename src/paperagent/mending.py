@@ -51,14 +51,14 @@ def _attempts(written: WrittenClaim, passages: Passages) -> Iterator[list[str]]:
         yield resolved
     places = [(int(m[1]), int(m[2])) for p in written.evidence if (m := _PLACE.search(p))]
     meant = dict.fromkeys(passage for passage, _ in places)
-    wanted = set(analyse(written.text))
+    claim_stems = set(analyse(written.text))
     shared = {
-        pointer: len(wanted & set(analyse(sentence.text)))
+        pointer: len(claim_stems & set(analyse(sentence.text)))
         for passage in meant
         for pointer, sentence in passages.numbered(passage)
         if pointer not in written.evidence
     }
-    close = sorted((p for p, n in shared.items() if 2 * n >= len(wanted)), key=lambda p: -shared[p])
+    close = sorted((p for p, n in shared.items() if 2 * n >= len(claim_stems)), key=lambda p: -shared[p])
     yield from ([pointer] for pointer in close[:TRIED])
     if len(places) > 1:
         for by in SHIFTS:

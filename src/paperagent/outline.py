@@ -30,10 +30,10 @@ def outline(count: int, sample: Sequence[Paper], *, spread: bool = True) -> str:
     days = sorted(day for p in sample if (day := p.published or p.listed))
     months = dict.fromkeys(f"{day:%Y-%m}" for day in days[:: max(1, len(days) - 1)])
     span = f", {' to '.join(months)}" if spread and 2 * len(days) > len(sample) else ""
-    held = Counter(p.categories[0] for p in sample if p.categories)
+    categories = Counter(p.categories[0] for p in sample if p.categories)
     parts = [f"The library holds {count:,} paper{'s' * (count != 1)}{span}"]
-    if held:
-        parts.append(f"main categories: {', '.join(name for name, _ in held.most_common(_MOST))}")
+    if categories:
+        parts.append(f"main categories: {', '.join(name for name, _ in categories.most_common(_MOST))}")
     if topics := _topics(sample):
         parts.append(f"main topics: {', '.join(topics)}")
     return f"{'; '.join(parts)}."
@@ -48,8 +48,8 @@ def _topics(sample: Sequence[Paper]) -> list[str]:
         single.update({one for one, _ in terms if one not in _SAYS_LITTLE})
     least = max(2, _SHARED * len(sample))
     chosen: list[str] = []
-    for held in (pairs, single):
-        for phrase, n in sorted(held.items(), key=lambda item: (-item[1], item[0])):
+    for counts in (pairs, single):
+        for phrase, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
             if n < least or len(chosen) == _MOST:
                 break
             if not set(phrase.split()) & {word for other in chosen for word in other.split()}:

@@ -82,11 +82,6 @@ def _key(text: str) -> str:
     return _PUNCTUATION.sub(" ", text).strip().lower()
 
 
-def has_polarity(claim: str) -> bool:
-    """Tell whether a claim opens by answering yes or no."""
-    return _POLARITY.match(normalise(claim)) is not None
-
-
 _ENGLISH = frozenset(
     """the a an of in on to and is are was were be by with for that it its from as at than not no this
     their which who can has have while when does do more into these those them they but or""".split()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.store import LocalStore
+    from paperagent.library import LocalStore
 
     Numbers = NDArray[np.int64]
 

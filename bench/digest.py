@@ -27,11 +27,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from figures import Figure, run, say
+
 from library import large_library
 
 if TYPE_CHECKING:
-    from paperagent.digest.select import Selector
-    from paperagent.store import LocalStore
+    from paperagent.digest.select.selector import Selector
+    from paperagent.library import LocalStore
 
 WEEK, READERS, FEW = "2026-W21", 1000, 250
 SOURCES = ("2026-W08", "2026-W10", "2026-W12", "2026-W14", "2026-W16", "2026-W18", "2026-W20")
@@ -126,7 +127,7 @@ def _measured(bench: Bench, readers: int, *, asking: bool) -> dict[str, float]:
 def _subscribe(bench: Bench, readers: int, *, asking: bool) -> None:
     """Start a digest anew, with readers of whom no two share an interest."""
     from paperagent.digest.database import FILE, Database
-    from paperagent.digest.profiles import Wishes
+    from paperagent.digest.preferences import Wishes
     from paperagent.digest.subscribers import Subscribers
 
     for path in bench.home.glob(f"{FILE}*"):
@@ -144,9 +145,10 @@ def _subscribe(bench: Bench, readers: int, *, asking: bool) -> None:
 
 def build(home: Path) -> dict[str, float]:
     """Build the week's issues in this process; return seconds by step, and megabytes."""
-    from paperagent import config, press
+    from paperagent import config
+    from paperagent.digest import press
     from paperagent.digest.period import parse_week
-    from paperagent.digest_desk import DigestDesk
+    from paperagent.digest.service import DigestDesk
 
     spent: Counter[str] = Counter()
     for step in STEPS:
@@ -233,7 +235,7 @@ def _weeks(store: LocalStore) -> Iterator[tuple[str, Selector]]:
 
 @contextmanager
 def _store(home: Path) -> Iterator[LocalStore]:
-    from paperagent.store import LocalStore
+    from paperagent.library import LocalStore
 
     with LocalStore(home) as store:
         yield store
@@ -242,7 +244,7 @@ def _store(home: Path) -> Iterator[LocalStore]:
 def _selector(store: LocalStore, period: Any) -> Selector:
     from bare import model_folder
 
-    from paperagent.digest.select import Selector
+    from paperagent.digest.select.selector import Selector
     from paperagent.embedding.minilm import MiniLM
 
     papers = store.within(period.since, period.until)

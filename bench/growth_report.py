@@ -16,7 +16,7 @@ from typing import Any
 from figures import Figure, exit_code, number, table
 from growth_steps import STEPS
 
-from paperagent.evals.plots import HEIGHT, WIDTH, Axis, Plot, amounts
+from paperagent.evals.report.plots import HEIGHT, WIDTH, Axis, Plot, amounts
 
 Row = Mapping[str, Any]
 Read = Callable[[Row], float]

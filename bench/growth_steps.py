@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from corpus import Corpus
 from figures import p50, p95, seconds
-from library import abstracts, large_library
 
+from library import abstracts, large_library
 from paperagent import Filters, PaperAgent
-from paperagent.store import LocalStore
-from paperagent.store.lexical import Writer
+from paperagent.library import LocalStore
+from paperagent.library.local.bm25_index import Writer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +100,7 @@ def queries(place: Place) -> Row:
     """Search and answer in an open process, beside the bare engines on the same files."""
     from bare import BareParts
 
-    from paperagent.retrieve import query_stems
+    from paperagent.retrieval.scoring import query_stems
 
     asked = _queries(place.shared)
     _cache(place.home)

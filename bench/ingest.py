@@ -23,6 +23,7 @@ from typing import Any
 
 from bare import BareModel, model_folder
 from figures import Figure, p50, run, seconds
+
 from library import PAPERS, abstracts
 
 CHILD = "--child"
@@ -97,7 +98,7 @@ def vectors(shared: Path) -> list[Figure]:
     """Compare bringing vectors up to date with the network alone."""
     from paperagent import Paper, feeds
     from paperagent.embedding.minilm import MiniLM, available_cores
-    from paperagent.store import LocalStore
+    from paperagent.library import LocalStore
 
     with feeds.read(abstracts(shared)) as feed:
         chosen = list(islice((r for r in feed.records if isinstance(r, Paper)), TEXTS))

@@ -22,11 +22,11 @@ from pathlib import Path
 from figures import Figure, run
 
 from paperagent import PaperAgent, config
-from paperagent.digest import message
 from paperagent.digest.database import now
+from paperagent.digest.delivery import message
+from paperagent.digest.delivery.records import Draft
 from paperagent.digest.period import parse_week
-from paperagent.digest.records import Draft
-from paperagent.digest_desk import DigestDesk
+from paperagent.digest.service import DigestDesk
 from paperagent.feeds import sample
 
 READERS = 500

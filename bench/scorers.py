@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from paperagent import PaperAgent
-from paperagent.evals import cases, rows, scorers
+from paperagent.evals import cases, results, scorers
 
 
 def main() -> None:
@@ -21,8 +21,8 @@ def main() -> None:
     with PaperAgent(library) as agent:
         papers = {p.paper_id: p for p in agent.papers()}
     known = {case.id: case for case in cases.load(case_file)}
-    _, found = rows.load(run)
-    answers = [(known[row.id], rows.answer_of(row, papers)) for row in found]
+    _, found = results.load(run)
+    answers = [(known[row.id], results.answer_of(row, papers)) for row in found]
     begun = time.perf_counter()
     for case, answer in answers:
         if answer is not None:

@@ -23,17 +23,17 @@ from statistics import mean, median, quantiles
 from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
-sys.path += [str(HERE.parent / "eval"), str(HERE.parent / "tests/store")]
+sys.path += [str(HERE.parent / "eval"), str(HERE.parent / "tests/library")]
 
 import chroma_server  # noqa: E402 - found by the line above
-import retrieval  # noqa: E402 - likewise
 
-from paperagent.store.catchup import embedded_text  # noqa: E402 - likewise
-from paperagent.store.server import Address, ServerStore, nominate  # noqa: E402 - likewise
+import retrieval  # noqa: E402 - likewise
+from paperagent.library.index_sync import embedded_text  # noqa: E402 - likewise
+from paperagent.library.server import Address, ServerStore, search  # noqa: E402 - likewise
 
 if TYPE_CHECKING:
     from paperagent.embedding.minilm import MiniLM
-    from paperagent.store import LocalStore, Store
+    from paperagent.library import LocalStore, Store
     from paperagent.types import Vector
 
 LIMIT = 0.01
@@ -106,9 +106,9 @@ def compare(url: str, local: LocalStore, model: MiniLM, folder: Path, data: Path
         vectors = _queries(folder, model)
         for name, found in (("folder", local), ("server", store)):
             figures |= _quality(name, found, folder, vectors)
-        nominate.RARE, rare = 0, nominate.RARE
+        search.RARE, rare = 0, search.RARE
         figures |= _quality("server, no rare words", store, folder, vectors)
-        nominate.RARE = rare
+        search.RARE = rare
         figures["doctor"] = store.doctor().ok
     return figures
 

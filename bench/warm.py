@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 
 from bare import BareParts
 from figures import Figure, p50, p95, run, seconds
-from library import large_library
 
+from library import large_library
 from paperagent import Filters, PaperAgent
-from paperagent.retrieve import query_stems
+from paperagent.retrieval.scoring import query_stems
 
 if TYPE_CHECKING:
     import numpy as np
@@ -202,7 +202,7 @@ def recall(bench: Bench) -> list[Figure]:
     """Compare the nearest papers with those of an exact search, with and without dates."""
     import numpy as np
 
-    from paperagent.store import LocalStore
+    from paperagent.library import LocalStore
 
     figures: list[Figure] = []
     ids, matrix = bench.bare.vectors()

@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 from exact_library import ExactLibrary
 
-from paperagent import abstention, feeds
-from paperagent.answer import Pipeline, Request
-from paperagent.conversation import clean_history
+from paperagent import feeds
+from paperagent.answering import abstention
+from paperagent.answering.conversation import clean_history
+from paperagent.answering.pipeline import Pipeline, Request
 from paperagent.embedding.minilm import MiniLM, find_model
 from paperagent.types import Paper
 
@@ -79,7 +80,7 @@ def _signals(library: ExactLibrary, model: MiniLM | None, request: Request) -> t
 
 
 def _without_evidence(library: ExactLibrary, paper: Paper, evidence: Sequence[str]) -> ExactLibrary:
-    from paperagent.sentences import split
+    from paperagent.text.sentences import split
 
     text = paper.abstract
     spans = [(text.find(e), text.find(e) + len(e)) for e in evidence if e in text]

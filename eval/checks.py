@@ -21,9 +21,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from paperagent.checks import check, find_quote
 from paperagent.evals.mutations import MUTATIONS
-from paperagent.sentences import split
+from paperagent.text.sentences import split
+from paperagent.verification import check, find_quote
 
 Case = tuple[str, str]
 

@@ -9,7 +9,7 @@ the sentences that it cites, titles, a label (honest or wrong) and a kind. Then 
 
 *Withheld* is a false strip for an honest claim; *supported* is a false pass for a wrong one. Odd lines
 were looked at while the checks were made, even lines were not; both halves are printed. ``--fit`` fits
-the weights of `paperagent.checks.score` on the odd lines and prints them.
+the weights of `paperagent.verification.score` on the odd lines and prints them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from checks import auroc
-from paperagent.checks import Verdict, check
-from paperagent.checks import verdict as ladder
-from paperagent.checks.score import WEIGHTS, Signals
+
 from paperagent.evals.frames import framed
 from paperagent.feeds import read
-from paperagent.sentences import split
+from paperagent.text.sentences import split
 from paperagent.types import Paper
+from paperagent.verification import Verdict, check
+from paperagent.verification import verdict as ladder
+from paperagent.verification.score import WEIGHTS, Signals
 
 HERE = Path(__file__).parent
 OURS = HERE / "claims/sample.jsonl"

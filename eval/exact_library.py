@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paperagent.text import analyse, term_ids
+from paperagent.text.terms import analyse, term_ids
 from paperagent.types import Filters, Paper
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from paperagent import feeds
-from paperagent.highlights import highlights
+from paperagent.digest.write.highlights import highlights
 from paperagent.types import Paper
 
 LABELS = Path(__file__).with_name("highlights.jsonl")

@@ -29,9 +29,9 @@ from statistics import mean, median
 from typing import Any
 
 from paperagent import PaperAgent
-from paperagent.llm.costs import estimate_tokens
-from paperagent.profiles import FULL
-from paperagent.question import question_kind
+from paperagent.answering.model_profiles import FULL
+from paperagent.llm.pricing import estimate_tokens
+from paperagent.retrieval.question import question_kind
 from paperagent.testing import CHAT, Reply, Request, ScriptedServer, chat_reply
 
 LIMITS = {"calls an answer": 1.2, "input tokens a single": 3000, "first claim ms": 50, "overhead ms": 30}

@@ -26,8 +26,8 @@ from typing import Any
 import local_model
 
 from paperagent import PaperAgent
-from paperagent.cli import main as paperagent
-from paperagent.evals import cases, rows
+from paperagent.cli.main import main as paperagent
+from paperagent.evals import cases, results
 from paperagent.evals.cases import Case
 from paperagent.evals.scorers import evidence_any
 from paperagent.types import Paper
@@ -106,7 +106,7 @@ def _run(way: str, questions: Path, options: Sequence[str], out: Path) -> int:
 
 def report(ways: Sequence[str], out: Path, asked: Sequence[Case], library: Path, *, as_json: bool) -> None:
     """Print the figures of each way over the cases that all of them answered."""
-    runs = {way: {row.id: row for row in rows.load_rows(out / way / rows.ROWS_FILE)} for way in ways}
+    runs = {way: {row.id: row for row in results.load_rows(out / way / results.ROWS_FILE)} for way in ways}
     common = set.intersection(*({i for i, row in run.items() if row.state == "ok"} for run in runs.values()))
     by_id = {case.id: case for case in asked}
     with PaperAgent(library, mode="extractive") as agent:
@@ -128,7 +128,7 @@ def report(ways: Sequence[str], out: Path, asked: Sequence[Case], library: Path,
 
 
 def figures(
-    answered: Sequence[rows.Row], by_id: Mapping[str, Case], papers: Mapping[str, Paper]
+    answered: Sequence[results.Row], by_id: Mapping[str, Case], papers: Mapping[str, Paper]
 ) -> dict[str, float | None]:
     """Return the figures of one way."""
     asked = [row for row in answered if row.answerable]
@@ -146,9 +146,9 @@ def figures(
     }
 
 
-def _leads(row: rows.Row, case: Case, papers: Mapping[str, Paper]) -> float | None:
+def _leads(row: results.Row, case: Case, papers: Mapping[str, Paper]) -> float | None:
     """Return whether the first claim cites gold evidence."""
-    answer = rows.answer_of(row, papers)
+    answer = results.answer_of(row, papers)
     return (
         None
         if answer is None

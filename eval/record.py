@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from paperagent.cli import main as paperagent
+from paperagent.cli.main import main as paperagent
 from paperagent.evals import cases as case_files
 from paperagent.evals import mutations
 from paperagent.evals.cases import Case

@@ -21,11 +21,12 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from paperagent import Paper, retrieve
+from paperagent import Paper
+from paperagent.retrieval import scoring
 
 if TYPE_CHECKING:
     from paperagent.embedding.minilm import MiniLM
-    from paperagent.store import LocalStore
+    from paperagent.library import LocalStore
 
 CACHE = Path(__file__).resolve().parents[1] / "bench/.cache"
 SETS = ("scifact", "pubmedqa")
@@ -83,20 +84,20 @@ def evaluate(folder: Path, model: MiniLM) -> dict[str, Any]:
     return {"queries": len(queries), "papers": papers, **figures}
 
 
-def search(store: LocalStore, model: MiniLM, text: str) -> list[retrieve.Ranked]:
+def search(store: LocalStore, model: MiniLM, text: str) -> list[scoring.Ranked]:
     """Return what both indexes nominate for a query, with its scores, as `Pipeline.search` does."""
-    wanted = retrieve.query_stems(text)
-    known = retrieve.CorpusStats(*store.corpus_stats(wanted))
-    stems = tuple(retrieve.mend_spelling(wanted, known.frequency, store.fuzzy))
-    stats = retrieve.CorpusStats(*store.corpus_stats(stems))
+    wanted = scoring.query_stems(text)
+    known = scoring.CorpusStats(*store.corpus_stats(wanted))
+    stems = tuple(scoring.mend_spelling(wanted, known.frequency, store.fuzzy))
+    stats = scoring.CorpusStats(*store.corpus_stats(stems))
     vector = model.encode([text])[0].vector
-    nominated = store.candidates(stems=stems, vector=vector, limit=retrieve.CANDIDATES)
-    return retrieve.rank(nominated, retrieve.Query(stems, vector), stats)
+    nominated = store.candidates(stems=stems, vector=vector, limit=scoring.CANDIDATES)
+    return scoring.rank(nominated, scoring.Query(stems, vector), stats)
 
 
 def library(folder: Path, model: MiniLM) -> LocalStore:
     """Return a library of a set's papers, filled where it is not yet complete."""
-    from paperagent.store import LocalStore
+    from paperagent.library import LocalStore
 
     home = CACHE / f"retrieval-{folder.name}"
     home.mkdir(parents=True, exist_ok=True)
@@ -131,7 +132,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def ranked(found: Sequence[retrieve.Ranked], name: str) -> list[retrieve.Ranked]:
+def ranked(found: Sequence[scoring.Ranked], name: str) -> list[scoring.Ranked]:
     """Return the candidates by one of their scores, best first."""
     score = {
         "lexical": lambda r: r.lexical,

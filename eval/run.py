@@ -21,11 +21,11 @@ from pathlib import Path
 
 import claims
 import record
-import retrieval
 import sentences
 
-from paperagent.cli import main as paperagent
-from paperagent.evals import gate, rows
+import retrieval
+from paperagent.cli.main import main as paperagent
+from paperagent.evals import gate, results
 from paperagent.evals.compare import compare
 
 HERE = Path(__file__).parent
@@ -61,7 +61,7 @@ def ours(_shared: Path) -> int:
         for way in _possible():
             out = Path(folder) / way
             if (code := _run(way, out)) == 0:
-                comparison = compare(rows.load(BASELINE / way), rows.load(out))
+                comparison = compare(results.load(BASELINE / way), results.load(out))
                 print(f"{way}: against the baseline {comparison.sentence}")
                 for flip in comparison.lost:
                     print(f"  lost: {flip.id} ({flip.after})")
@@ -75,7 +75,7 @@ def ours(_shared: Path) -> int:
 def _keeps(way: str, out: Path) -> bool:
     """Tell whether a run keeps the thresholds of all, and those of its own; say which it does not."""
     files = [HERE / "gate.toml", HERE / f"gate-{way}.toml"]
-    found = rows.load_rows(out / rows.ROWS_FILE)
+    found = results.load_rows(out / results.ROWS_FILE)
     broken = [text for file in files if file.exists() for text in gate.breaches(gate.load(file), found)]
     for text in broken:
         print(f"  not kept: {text}")
@@ -109,10 +109,10 @@ def _run(way: str, out: Path) -> int:
 
 def _keep(made: Path, place: Path) -> None:
     """Put a run among the baselines, without the answers: scores, what was found and what a model said."""
-    run, found = rows.load(made)
+    run, found = results.load(made)
     place.mkdir(parents=True, exist_ok=True)
-    rows.write_run(place, run)
-    rows.write_rows(place, [row.model_copy(update={"answer": None, "ms": 0.0}) for row in found])
+    results.write_run(place, run)
+    results.write_rows(place, [row.model_copy(update={"answer": None, "ms": 0.0}) for row in found])
 
 
 def judged(shared: Path) -> int:

@@ -24,14 +24,14 @@ from pathlib import Path
 
 import claims
 
-from paperagent.checks import check
-from paperagent.claims import Ledger
-from paperagent.judge import LABELS, IsSupported, Item, Opinion, When
-from paperagent.passages import Passages
-from paperagent.reply import WrittenClaim
-from paperagent.review import review
-from paperagent.sentences import split
+from paperagent.answering.claims import Ledger
+from paperagent.answering.judge import LABELS, IsSupported, Item, Opinion, When
+from paperagent.answering.passages import Passages
+from paperagent.answering.reply import WrittenClaim
+from paperagent.answering.review import review
+from paperagent.text.sentences import split
 from paperagent.types import Citation, Claim, Paper
+from paperagent.verification import check
 
 RIGHT = 0.9
 WRONG_SUPPORTED, HONEST_WITHHELD, MORE_WITHHELD = 0.04, 0.02, 0.015

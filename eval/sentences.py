@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paperagent.sentences import split
+from paperagent.text.sentences import split
 
 Splitter = Callable[[str], list[str]]
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from paths import ROOT
+
 NO_WEB = "the web page comes later"
 
 NOT_YET = {
@@ -30,7 +32,7 @@ NOT_YET = {
 
 def rows(surface: str) -> set[str]:
     """Return the ids of one surface; skip the test where the shared list is not at hand."""
-    default = Path(__file__).resolve().parents[2] / "shared"
+    default = ROOT.parent / "shared"
     path = Path(os.environ.get("PAPERAGENT_SHARED", default)) / "data" / "bad_inputs.jsonl"
     if not path.exists():
         pytest.skip("the shared list of bad inputs is not beside the checkout")

@@ -18,8 +18,8 @@ import pytest
 
 from paperagent import Answer, Paper, PaperAgent
 from paperagent.embedding.minilm import find_model
+from paperagent.factory import Models
 from paperagent.feeds import read, sample
-from paperagent.wiring import Models
 
 QUESTIONS = (
     "How much of the prompt does Tindersift remove?",

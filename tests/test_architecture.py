@@ -14,65 +14,58 @@ from pathlib import Path
 import pytest
 
 import paperagent
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset(
-        "types errors text overview suspicion safe_text layout lenient_json model_names testing".split()
-    ),
-    "adapters": frozenset(
-        "config envfile setting_values prompts feeds store embedding llm transport".split()
-    ),
-    "pipeline": frozenset(
-        """sentences conversation retrieve question evidence abstention citations answer
-        passages reply claims mending plan judge review fallback outline generate checks checking call_cache
-        highlights digest summary select_mode profiles""".split()
-    ),
-    "faces": frozenset(
-        """render stream waiting readers chat chat_files chat_memory spending export notes evals
-        mcp_server""".split()
-    ),
-    "app": frozenset(
-        """arguments asynchronous endpoint_check gather wiring wiring_digest wiring_model bulk press
-        digest_post digest_desk app""".split()
-    ),
-    "cli": frozenset("cli commands __main__".split()),
+    "base": frozenset("types errors layout text http_limits testing".split()),
+    "adapters": frozenset("config feeds library embedding llm".split()),
+    "pipeline": frozenset("retrieval verification answering digest".split()),
+    "app": frozenset("arguments asynchronous factory factory_model ingest agent".split()),
+    "faces": frozenset("ui evals".split()),
+    "cli": frozenset("cli __main__".split()),
 }
 """Lowest first. A module imports its own layer and those below."""
 
 ORDER = list(LAYERS)
-SETTINGS = frozenset({"config", "envfile", "setting_values"})
+SETTINGS = frozenset({"config"})
 FRONT = "paperagent"
 """The package itself: exports only."""
 
 ONLY_IN: dict[str, frozenset[str]] = {
-    "chromadb": frozenset({"store.vectors"}),
-    "tantivy": frozenset({"store.lexical"}),
+    "chromadb": frozenset({"library.local.vector_index"}),
+    "tantivy": frozenset({"library.local.bm25_index"}),
     "sqlite3": frozenset(
-        {"store", "call_cache", "digest.database", "digest.ledger", "digest.subscriber", "digest.subscribers"}
+        {
+            "library",
+            "llm.cache",
+            "digest.database",
+            "digest.delivery.ledger",
+            "digest.subscriber",
+            "digest.subscribers",
+        }
     ),
-    "itsdangerous": frozenset({"digest.tokens"}),
-    "email_validator": frozenset({"digest.addresses", "digest.message"}),
-    "smtplib": frozenset({"digest.smtp", "digest.smtp_client"}),
+    "itsdangerous": frozenset({"digest.signed_tokens"}),
+    "email_validator": frozenset({"digest.delivery.addresses", "digest.delivery.message"}),
+    "smtplib": frozenset({"digest.delivery.smtp", "digest.delivery.smtp_client"}),
     "openai": frozenset({"llm.client"}),
-    "tenacity": frozenset({"transport"}),
-    "tiktoken": frozenset({"llm.costs"}),
-    "onnxruntime": frozenset({"embedding.minilm", "embedding.graph"}),
-    "tokenizers": frozenset({"embedding.minilm", "embedding.models"}),
-    "onnx": frozenset({"embedding.graph"}),
-    "click": frozenset({"cli", "commands"}),
-    "rich": frozenset({"render", "commands.session"}),
-    "prompt_toolkit": frozenset({"readers", "commands.asking"}),
-    "pytest": frozenset({"evals.plugin"}),
+    "tenacity": frozenset({"http_limits"}),
+    "tiktoken": frozenset({"llm.pricing"}),
+    "onnxruntime": frozenset({"embedding.minilm", "embedding.minilm_build"}),
+    "tokenizers": frozenset({"embedding.minilm", "embedding.minilm_install"}),
+    "onnx": frozenset({"embedding.minilm_build"}),
+    "click": frozenset({"cli"}),
+    "rich": frozenset({"ui.render", "cli.session"}),
+    "prompt_toolkit": frozenset({"ui.line_input", "cli.ask"}),
+    "pytest": frozenset({"evals.pytest_plugin"}),
     "defusedxml": frozenset({"feeds.strict_xml"}),
-    "httpx": frozenset({"feeds.live.client", "store.server.connection"}),
-    "pydantic_settings": frozenset({"config", "store.vectors"}),
-    "mcp": frozenset({"mcp_server"}),
-    "ray": frozenset({"embedding.actors"}),
-    "jinja2": frozenset({"digest.templating"}),
-    "css_inline": frozenset({"digest.templating"}),
+    "httpx": frozenset({"feeds.services.http_client", "library.server.connection"}),
+    "pydantic_settings": frozenset({"config", "library.local.vector_index"}),
+    "mcp": frozenset({"ui.mcp_server"}),
+    "ray": frozenset({"embedding.ray_job"}),
+    "jinja2": frozenset({"digest.render.templating"}),
+    "css_inline": frozenset({"digest.render.templating"}),
 }
 """Library → where it may be imported: a name, or a package with all in it."""
 
@@ -82,28 +75,28 @@ HEAVY = frozenset(
 )
 AT_THE_TOP: dict[str, frozenset[str]] = {
     "config": frozenset({"pydantic", "pydantic_settings"}),
-    "setting_values": frozenset({"pydantic"}),
-    "reply": frozenset({"pydantic"}),
+    "config.values": frozenset({"pydantic"}),
+    "answering.reply": frozenset({"pydantic"}),
     "evals.cases": frozenset({"pydantic"}),
-    "evals.rows": frozenset({"pydantic"}),
+    "evals.results": frozenset({"pydantic"}),
     "evals.harvest": frozenset({"pydantic"}),
-    "embedding.graph": frozenset({"numpy"}),
+    "embedding.minilm_build": frozenset({"numpy"}),
 }
 """Modules that are themselves imported late, inside functions → what may stand at their top."""
 
 LONG = {
-    "answer": "the one pipeline, with the protocols of what it needs; retrieval and reading share its state",
-    "app": "the public class: one method a thing that a person can do, each with its docstring",
-    "chat": "the loop with its commands, one method each",
-    "checks.antonyms": "a word list",
+    "answering.pipeline": "the one pipeline, with the protocols of what it needs; retrieval and reading share its state",
+    "agent": "the public class: one method a thing that a person can do, each with its docstring",
+    "ui.chat": "the loop with its commands, one method each",
+    "verification.antonyms": "a word list",
     "config": "every setting in one place, each with its line of help",
-    "checks.synonyms": "a word list",
-    "checks.tokens": "one reader of claims and evidence, whose parts share the patterns",
+    "verification.synonyms": "a word list",
+    "verification.tokens": "one reader of claims and evidence, whose parts share the patterns",
     "layout": "every layout of an answer, each with its three kinds of string",
-    "evals.runs": "one run: its cases, its replay, its files and what it prints",
-    "generate": "one session of asking a model, whose steps share their state",
-    "lenient_json": "one parser, whose steps share the place that they have read to",
-    "setting_values": "one small function for each kind of setting",
+    "evals.runner": "one run: its cases, its replay, its files and what it prints",
+    "answering.llm_pipeline": "one session of asking a model, whose steps share their state",
+    "text.lenient_json": "one parser, whose steps share the place that they have read to",
+    "config.values": "one small function for each kind of setting",
     "testing": "the test double of the endpoint, shipped apart from what runs",
     "types": "every value in one place, two thirds of it docstrings",
 }
@@ -194,12 +187,12 @@ def test_adapters_take_plain_values(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n in INNER if layer(n) == ORDER.index("pipeline")])
 def test_the_pipeline_knows_no_adapter(name: str) -> None:
     """It meets store, model and settings through its own protocols; of the adapters it imports prompts."""
-    assert {top(m) for m in ours(name, typing=True) if layer(m) == ORDER.index("adapters")} <= {"prompts"}
+    assert {m for m in ours(name, typing=True) if layer(m) == ORDER.index("adapters")} <= {"llm.prompts"}
 
 
 def test_only_the_app_and_the_commands_wire() -> None:
     """The one place that sees settings and adapters together is the app; the commands show them."""
-    both = {n for n in INNER if {"config", "store"} <= {top(m) for m in ours(n, typing=False)}}
+    both = {n for n in INNER if {"config", "library"} <= {top(m) for m in ours(n, typing=False)}}
     assert both <= {n for n in INNER if layer(n) >= ORDER.index("app")}
 
 
@@ -213,14 +206,14 @@ def test_each_library_is_used_in_one_place(library: str) -> None:
 
 
 def test_the_environment_is_read_by_the_settings_alone() -> None:
-    """It stands in config.py; three set what a library wants: a cache, silence, one thread."""
+    """It stands in config; three set what a library wants: a cache, silence, one thread."""
     readers = {
         name
         for name, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
     }
-    assert readers <= {"config", "cli", "llm.costs", "embedding.actors"}
+    assert readers <= {"config", "cli.main", "llm.pricing", "embedding.ray_job"}
 
 
 @pytest.mark.parametrize("name", INNER)
@@ -235,8 +228,8 @@ def test_heavy_libraries_are_imported_inside_functions(name: str) -> None:
     "code",
     [
         "import paperagent; paperagent.__version__; dir(paperagent); paperagent.StoreError",
-        "from paperagent.cli import main; main(['--help'])",
-        "from paperagent.cli import main; main(['--version'])",
+        "from paperagent.cli.main import main; main(['--help'])",
+        "from paperagent.cli.main import main; main(['--version'])",
         "import paperagent.__main__",
     ],
 )
@@ -273,7 +266,9 @@ def test_asking_by_words_loads_no_model_and_no_chroma(tmp_path: Path) -> None:
 
 def test_what_only_asks_loads_no_feeds() -> None:
     """The front door is on the way of every question; what reads feeds takes a thirtieth of a second."""
-    script = "import sys, paperagent.app\nprint([m for m in sys.modules if m.startswith('paperagent.feeds')])"
+    script = (
+        "import sys, paperagent.agent\nprint([m for m in sys.modules if m.startswith('paperagent.feeds')])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )

@@ -14,15 +14,16 @@ import click
 import pytest
 
 from bad_inputs import NOT_YET
-from paperagent.chat import COMMANDS as CHAT_COMMANDS
-from paperagent.commands import root
+from paperagent.cli import root
+from paperagent.cli.program_help import COMMANDS
 from paperagent.config import Settings
 from paperagent.feeds import sample
-from paperagent.overview import COMMANDS
 from paperagent.testing import ScriptedServer
+from paperagent.ui.chat import COMMANDS as CHAT_COMMANDS
+from paths import ROOT
 from scripted_model import SHORTER, WRONG, saying
 
-BASE = Path(__file__).resolve().parents[1]
+BASE = ROOT
 GUIDE = (BASE / "docs" / "guide.md").read_text(encoding="utf-8")
 PAGES = {"README.md": (BASE / "README.md").read_text(encoding="utf-8"), "docs/guide.md": GUIDE}
 

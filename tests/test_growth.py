@@ -10,14 +10,17 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "bench"))
+from paths import ROOT
+
+sys.path.append(str(ROOT / "bench"))
 
 import growth_report
 from corpus import Corpus
 from growth_steps import STEPS
+
 from library import PAPERS
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = ROOT.parent / "shared"
 
 
 def row(*, p95: float = 20.0, recall: float = 0.99) -> dict[str, Any]:

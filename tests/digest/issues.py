@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 
 from paperagent.digest.issue import Issue, Item, Period, Standing, Theme, Why
-from paperagent.digest.view import ReaderLinks
+from paperagent.digest.render.view import ReaderLinks
 from paperagent.types import Citation, Claim, Paper
 
 WEEK = Period("2026-W26", dt.date(2026, 6, 22), dt.date(2026, 6, 28))

@@ -14,14 +14,14 @@ from typing import Any
 from aiosmtpd.controller import Controller
 
 from paperagent.digest.database import Database
+from paperagent.digest.delivery.ledger import Ledger
+from paperagent.digest.delivery.records import Draft, Due, Frozen
+from paperagent.digest.delivery.sender import Report, Sender
+from paperagent.digest.delivery.smtp import SmtpTransport
+from paperagent.digest.delivery.smtp_client import Waits
+from paperagent.digest.delivery.transport import Transport
 from paperagent.digest.issue import Period
-from paperagent.digest.ledger import Ledger
-from paperagent.digest.records import Draft, Due, Frozen
-from paperagent.digest.send import Report, Sender
-from paperagent.digest.smtp import SmtpTransport
-from paperagent.digest.smtp_client import Waits
 from paperagent.digest.subscribers import Subscribers
-from paperagent.digest.transport import Transport
 
 WEEK = Period("2026-W26", dt.date(2026, 6, 22), dt.date(2026, 6, 28))
 NOON = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)

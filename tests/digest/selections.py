@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from paperagent.digest.issue import Chosen, Group, Period, Profile, Selection, Why
-from paperagent.text import analyse
+from paperagent.text.terms import analyse
 from paperagent.types import Paper
 from sample_library import papers
 

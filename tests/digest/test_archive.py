@@ -12,10 +12,10 @@ import pytest
 from defusedxml import ElementTree
 from test_issue_render import Page
 
-from paperagent.digest.archive import POLICY, file_name, files, page
+from paperagent.digest.delivery.records import Frozen
 from paperagent.digest.issue import Theme
-from paperagent.digest.records import Frozen
-from paperagent.digest.render import render
+from paperagent.digest.render.archive import POLICY, file_name, files, page
+from paperagent.digest.render.renderer import render
 from paperagent.errors import ConfigError, PaperAgentError
 from paperagent.layout import UNVERIFIED
 from paperagent.types import Claim

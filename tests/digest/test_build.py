@@ -12,9 +12,9 @@ from issues import issue as sample_issue
 from postroom import WEEK, Desk
 
 from paperagent.digest.build import Builder, BuildReport
-from paperagent.digest.check import check_issue
 from paperagent.digest.issue import Issue, Profile, Selection
-from paperagent.digest.render import Rendered
+from paperagent.digest.render.renderer import Rendered
+from paperagent.digest.write.verification import check_issue
 from paperagent.errors import PaperAgentError
 from paperagent.types import Usage
 

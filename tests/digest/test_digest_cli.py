@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from postroom import Script, free_port, serving
 
-from paperagent import cli
+from paperagent.cli import main
 
 Run = Callable[..., str]
 A, B = "ana@test.example", "bo@test.example"
@@ -52,7 +52,7 @@ def run(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Return what runs a command, checks its exit code and returns what it printed."""
 
     def call(*argv: str, code: int = 0) -> str:
-        got = cli.main(list(argv))
+        got = main.main(list(argv))
         out, err = capsys.readouterr()
         assert got == code, err
         if code:
@@ -144,7 +144,7 @@ def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch:
     import datetime as dt
 
     noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
-    monkeypatch.setattr("paperagent.digest_desk.now", lambda: noon)
+    monkeypatch.setattr("paperagent.digest.service.now", lambda: noon)
     subscribe(run)
     told = run("digest", "run")
     assert "2026-W26: 2 issues built" in told
@@ -160,10 +160,10 @@ def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     """`digest run` sends what the other readers get, and then says that one issue is missing."""
     import datetime as dt
 
-    from paperagent.press import LocalPress
+    from paperagent.digest.press import LocalPress
 
     noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
-    monkeypatch.setattr("paperagent.digest_desk.now", lambda: noon)
+    monkeypatch.setattr("paperagent.digest.service.now", lambda: noon)
     subscribe(run, A)
     subscribe(run, B)
     render = LocalPress.render
@@ -301,7 +301,7 @@ def test_without_a_library_nothing_is_made(
 ) -> None:
     """Exit 5; only ingest makes a library."""
     monkeypatch.setenv("PAPERAGENT_HOME", str(tmp_path / "none"))
-    assert cli.main(["subscribers", "add", A]) == 5
+    assert main.main(["subscribers", "add", A]) == 5
     assert not (tmp_path / "none").exists()
     assert "no library" in capsys.readouterr().err
 

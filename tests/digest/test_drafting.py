@@ -13,17 +13,17 @@ import pytest
 from selections import sample
 
 from model_desk import Desk, desk, passages, reply, titles
-from paperagent import prompts
-from paperagent.checks import check
-from paperagent.digest.budget import Budget
-from paperagent.digest.drafting import AT_ONCE, GIVE_UP, Drafter, ThemePlan
+from paperagent.answering.call_budget import Budget
+from paperagent.answering.plan import Tariff
 from paperagent.digest.issue import Chosen, Group, Issue, Why
-from paperagent.digest.plain import shown as shown_text
-from paperagent.digest.render import render
+from paperagent.digest.render.plain import shown as shown_text
+from paperagent.digest.render.renderer import render
+from paperagent.digest.write.llm_writer import AT_ONCE, GIVE_UP, Drafter, ThemePlan
 from paperagent.layout import UNVERIFIED
-from paperagent.plan import Tariff
+from paperagent.llm import prompts
 from paperagent.testing import Reply, Request, error_reply
 from paperagent.types import Paper, Usage
+from paperagent.verification import check
 
 WEEK = "2026-W27"
 

@@ -13,9 +13,9 @@ import issues
 import pytest
 
 from paperagent.digest.issue import Issue, Item, Theme, Why
-from paperagent.digest.render import MAX_BYTES, WARN_BYTES, confirmation, render
-from paperagent.digest.themes import OTHER_NAME
-from paperagent.digest.view import ReaderLinks
+from paperagent.digest.render.renderer import MAX_BYTES, WARN_BYTES, confirmation, render
+from paperagent.digest.render.view import ReaderLinks
+from paperagent.digest.select.themes import OTHER_NAME
 from paperagent.errors import ConfigError, PaperAgentError
 from paperagent.layout import REPLACED, UNVERIFIED
 from paperagent.types import Claim

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from postroom import SENDER, Clock, Desk, compose
 
-from paperagent.digest.send import MAX_ERRORS, Sender
-from paperagent.digest.transport import Broken, Refused, Reply
+from paperagent.digest.delivery.sender import MAX_ERRORS, Sender
+from paperagent.digest.delivery.transport import Broken, Refused, Reply
 from paperagent.errors import MailError
 
 READERS = [f"r{n}@test.example" for n in range(4)]

@@ -13,9 +13,9 @@ import pytest
 from test_archive import frozen
 from test_issue_render import hostile
 
-from paperagent.digest.archive import files
 from paperagent.digest.issue import Issue
-from paperagent.digest.render import confirmation, render
+from paperagent.digest.render.archive import files
+from paperagent.digest.render.renderer import confirmation, render
 from paperagent.types import Claim
 
 

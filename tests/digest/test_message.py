@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paperagent.digest.message import build, header_text, mailbox, message_id
-from paperagent.digest.render import Rendered, confirmation, render
+from paperagent.digest.delivery.message import build, header_text, mailbox, message_id
+from paperagent.digest.render.renderer import Rendered, confirmation, render
 from paperagent.errors import InputError, MailError
 from paperagent.layout import UNVERIFIED
 
@@ -282,6 +282,6 @@ def test_a_confirmation_is_no_list_mail() -> None:
 
 def test_a_title_cannot_close_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should cleaning ever fail, the bytes are read back and the mail is withheld."""
-    monkeypatch.setattr("paperagent.digest.message.header_text", lambda text, limit=120: text)
+    monkeypatch.setattr("paperagent.digest.delivery.message.header_text", lambda text, limit=120: text)
     with pytest.raises(MailError, match=r"withheld|cannot be written"):
         mail(replace(render(issues.issue()), subject="=?UTF-8?Q?x=0ABcc:_e@e?="))

@@ -9,8 +9,8 @@ import pytest
 from test_issue_render import URL, Page
 
 from paperagent import config
-from paperagent.cli import main
-from paperagent.digest_desk import DigestDesk
+from paperagent.cli.main import main
+from paperagent.digest.service import DigestDesk
 
 
 @pytest.fixture

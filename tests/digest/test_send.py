@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from postroom import Desk, Script, hang_up, serving, transport
 
-from paperagent.digest.outbox import Outbox
-from paperagent.digest.send import BACK_OFF, MAX_ERRORS
+from paperagent.digest.delivery.outbox import Outbox
+from paperagent.digest.delivery.sender import BACK_OFF, MAX_ERRORS
 from paperagent.errors import MailError
 
 A, B, C = "a@test.example", "b@test.example", "c@test.example"

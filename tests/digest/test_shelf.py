@@ -9,8 +9,8 @@ import pytest
 from weeks import MemoryLibrary, arrival, embedded, paper, week
 
 from fake_encoder import FakeEncoder
-from paperagent.digest.shelf import Shelf, duplicates, title_key
-from paperagent.retrieve import CorpusStats, Query, query_stems, rank
+from paperagent.digest.select.candidates import Shelf, duplicates, title_key
+from paperagent.retrieval.scoring import CorpusStats, Query, query_stems, rank
 
 
 @pytest.mark.parametrize("text", ["cache compression", "coral reefs of the ocean 3 points", "zebra", ""])

@@ -13,9 +13,9 @@ import rude_server
 from postroom import Desk, free_port
 from rude_server import HELLO, Talk, certificate, drip, rude, server_tls, silence, trusting
 
-from paperagent.digest.smtp import SmtpTransport
-from paperagent.digest.smtp_client import Waits
-from paperagent.digest.transport import Broken, Refused
+from paperagent.digest.delivery.smtp import SmtpTransport
+from paperagent.digest.delivery.smtp_client import Waits
+from paperagent.digest.delivery.transport import Broken, Refused
 from paperagent.errors import ConfigError, MailError
 
 SOON = Waits(connect=0.8, command=0.8, accept=0.8)
@@ -197,7 +197,7 @@ def test_no_password_in_the_clear() -> None:
 
 def test_a_server_elsewhere_must_speak_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     """bad-312: which servers are this machine is told by the address reached, not by the name written."""
-    monkeypatch.setattr("paperagent.digest.smtp._on_this_machine", lambda _: False)
+    monkeypatch.setattr("paperagent.digest.delivery.smtp._on_this_machine", lambda _: False)
     assert "offers no TLS" in connect(Talk())
 
 

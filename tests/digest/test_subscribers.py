@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from postroom import WEEK, Desk
 
-from paperagent.digest import addresses, profiles, subscriber_files, tokens
-from paperagent.digest.tokens import Tokens
+from paperagent.digest import preferences, signed_tokens, subscriber_files
+from paperagent.digest.delivery import addresses
+from paperagent.digest.signed_tokens import Tokens
 from paperagent.errors import ConfigError, FeedError, InputError
 
 A = "ana@test.example"
@@ -118,10 +119,10 @@ def test_two_spellings_are_one_reader(desk: Desk) -> None:
 
 def test_adding_again_changes_what_is_given(desk: Desk) -> None:
     """Interests replace interests; what is not given stays."""
-    desk.subscribers.add(A, profiles.wishes(["graphs"], ["What is new?"], max_items=7), frequency="daily")
-    desk.subscribers.add(A, profiles.wishes(["robots"]))
+    desk.subscribers.add(A, preferences.wishes(["graphs"], ["What is new?"], max_items=7), frequency="daily")
+    desk.subscribers.add(A, preferences.wishes(["robots"]))
     found = desk.subscribers.find(A)
-    assert found.wishes == profiles.wishes(["robots"], ["What is new?"], max_items=7)
+    assert found.wishes == preferences.wishes(["robots"], ["What is new?"], max_items=7)
     assert found.frequency == "daily"
 
 
@@ -150,7 +151,7 @@ def test_removing_forgets(desk: Desk) -> None:
     again = desk.subscribers.add(A)
     assert "was removed on" in again.note
     assert again.subscriber.id != first.id
-    assert desk.subscribers.profile(again.subscriber) == profiles.Wishes().profile()
+    assert desk.subscribers.profile(again.subscriber) == preferences.Wishes().profile()
 
 
 def test_an_address_can_be_suppressed_before_it_is_added(desk: Desk) -> None:
@@ -202,14 +203,14 @@ def test_there_is_a_limit_to_readers(desk: Desk, monkeypatch: pytest.MonkeyPatch
 def test_wishes_have_limits(given_: dict[str, object], message: str) -> None:
     """Too many, too long, empty: one line says which."""
     with pytest.raises(InputError, match=message):
-        profiles.wishes(**given_)  # type: ignore[arg-type]
+        preferences.wishes(**given_)  # type: ignore[arg-type]
 
 
 def test_wishes_are_cleaned() -> None:
     """Line ends and invisible characters go; what is given twice is kept once."""
-    found = profiles.wishes(["graph\r\nneural \u202enetworks", "Graph neural networks"])
+    found = preferences.wishes(["graph\r\nneural \u202enetworks", "Graph neural networks"])
     assert found.interests == ("graph neural networks",)
-    assert profiles.from_json(found.to_json()) == found
+    assert preferences.from_json(found.to_json()) == found
 
 
 def test_a_profile_holds_ratings_and_what_was_shown(desk: Desk) -> None:
@@ -266,7 +267,7 @@ def test_csv_there_and_back(desk: Desk, tmp_path: Path) -> None:
     """What is exported is imported alike; no cell begins a formula."""
     desk.subscribers.add(
         "=cmd@test.example",
-        profiles.wishes(['graphs, "wide"', "=1+1"], ["Does it help?"], ["cs.CL", "cs"], max_items=5),
+        preferences.wishes(['graphs, "wide"', "=1+1"], ["Does it help?"], ["cs.CL", "cs"], max_items=5),
         frequency="daily",
         confirmed=True,
     )
@@ -346,7 +347,7 @@ def test_only_confirming_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     assert signed.read("confirm", confirm) == (1, ())
     import time
 
-    later = time.time() + tokens.CONFIRM_SECONDS + 2
+    later = time.time() + signed_tokens.CONFIRM_SECONDS + 2
     monkeypatch.setattr("itsdangerous.timed.time.time", lambda: later)
     with pytest.raises(InputError, match="older than 48 hours"):
         signed.read("confirm", confirm)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from weeks import TOPICS, arrival, embedded, selector, week
 
 from paperagent.digest.issue import Profile
-from paperagent.digest.labels import Labels, headline
-from paperagent.digest.phrases import Texts
-from paperagent.digest.shelf import Shelf
-from paperagent.digest.themes import LARGEST, MOST_GROUPS, cluster
+from paperagent.digest.select.candidates import Shelf
+from paperagent.digest.select.labels import Labels, headline
+from paperagent.digest.select.phrases import Texts
+from paperagent.digest.select.themes import LARGEST, MOST_GROUPS, cluster
 from paperagent.types import Paper
 
 ALL = Profile(interests=tuple(TOPICS), max_items=15)

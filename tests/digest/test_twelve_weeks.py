@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import lzma
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,11 +13,11 @@ import pytest
 
 from paperagent.digest.issue import Period, Profile, Selection
 from paperagent.digest.period import parse_week, previous
-from paperagent.digest.select import Selector
-from paperagent.store import LocalStore, identity
+from paperagent.digest.select.selector import Selector
+from paperagent.library import LocalStore, identity
 from paperagent.types import Paper
+from paths import SHARED
 
-SHARED = Path(os.environ.get("PAPERAGENT_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 ABSTRACTS = SHARED / "data/arxiv/abstracts.jsonl.xz"
 WEEKS = [parse_week(f"2026-W{n}") for n in range(12, 24)]
 QUIET, MISSED = WEEKS[4], WEEKS[7]

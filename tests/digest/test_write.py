@@ -9,12 +9,12 @@ import pytest
 from selections import THEMES, Words, sample, selection
 
 from fake_encoder import FakeEncoder
-from paperagent.digest.check import check_issue, faults
 from paperagent.digest.issue import Issue, Item, Standing
-from paperagent.digest.standing import SENTENCES, RememberingEncoder
-from paperagent.digest.write import Writer
+from paperagent.digest.write.highlights import Highlights, highlights
+from paperagent.digest.write.standing_questions import SENTENCES, RememberingEncoder
+from paperagent.digest.write.verification import check_issue, faults
+from paperagent.digest.write.writer import Writer
 from paperagent.errors import PaperAgentError
-from paperagent.highlights import Highlights, highlights
 from paperagent.types import Claim, Paper
 from sample_library import paper_titled
 
@@ -115,7 +115,7 @@ def test_one_bad_paper_never_stops_an_issue(monkeypatch: pytest.MonkeyPatch) -> 
             raise RecursionError
         return highlights(paper)
 
-    monkeypatch.setattr("paperagent.digest.write.highlights", fails)
+    monkeypatch.setattr("paperagent.digest.write.writer.highlights", fails)
     issue = Writer(Words()).write(selection([first, *rest]))
     assert issue.papers == tuple(rest)
     assert issue.also == (first,)

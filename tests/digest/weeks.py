@@ -13,10 +13,10 @@ import numpy as np
 
 from fake_encoder import FakeEncoder
 from paperagent.digest.period import parse_week
-from paperagent.digest.select import Selector
-from paperagent.store import rows
-from paperagent.store.arrivals import Arrival
-from paperagent.text import term_ids
+from paperagent.digest.select.selector import Selector
+from paperagent.library import rows
+from paperagent.library.period import Arrival
+from paperagent.text.terms import term_ids
 from paperagent.types import Paper
 
 WEEK = parse_week("2026-W26")

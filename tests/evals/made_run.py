@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from paperagent.evals.figures import figures
-from paperagent.evals.rows import Call, Failure, Retrieved, Row, Run
+from paperagent.evals.results import Call, Failure, Retrieved, Row, Run
+from paperagent.evals.summary import figures
 
 HOSTILE = (
     '<img src=x onerror="alert(1)"> </style></title><script>alert(2)</script> \x1b[31m\u202e|]] & "q" \'a\''

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from paperagent.abstention import Thresholds
+from paperagent.answering.abstention import Thresholds
 from paperagent.errors import EvalError
 from paperagent.evals import calibrate
 from paperagent.evals.calibrate import Asked

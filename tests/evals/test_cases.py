@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,10 @@ from hypothesis import strategies as st
 
 from paperagent.errors import EvalError
 from paperagent.evals import cases
+from paperagent.evals.case_template import EXAMPLE
 from paperagent.evals.cases import Case
-from paperagent.evals.example import EXAMPLE
 from paperagent.feeds import sample
-
-SHARED = Path(os.environ.get("PAPERAGENT_SHARED") or Path(__file__).resolve().parents[3] / "shared")
+from paths import SHARED
 
 
 def read(text: str) -> list[Case]:

@@ -7,7 +7,7 @@ import pytest
 
 from paperagent.errors import EvalError
 from paperagent.evals.compare import compare, p_text
-from paperagent.evals.rows import Row
+from paperagent.evals.results import Row
 
 
 def of(a: list[Row], b: list[Row], **options: object):

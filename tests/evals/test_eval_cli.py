@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from model_desk import GOOD, QUESTION, reply
-from paperagent.cli import main
-from paperagent.evals import cases, rows
+from paperagent.cli.main import main
+from paperagent.evals import cases, results
 from paperagent.evals.feedback import keep
 from paperagent.testing import ScriptedServer
 from sample_library import home, plain_agent
@@ -39,7 +39,7 @@ def test_run_writes_a_folder_and_prints_the_table(file: Path, capsys: pytest.Cap
     assert "correct" in printed.out
     assert printed.err == ""
     before = (out / "results.jsonl").read_bytes()
-    run, found = rows.load(out)
+    run, found = results.load(out)
     assert [r.failure for r in found] == [None, None]
     assert (run.mode, run.count, run.settings["embedder"], run.cases) == (
         "extractive",
@@ -57,7 +57,7 @@ def test_without_a_place_a_run_goes_into_eval_runs(file: Path, capsys: pytest.Ca
     """In the current folder, under a name that says when and what; --json prints the run."""
     assert main(["eval", "run", str(file), "--json"]) == 0
     run = json.loads(capsys.readouterr().out)
-    assert rows.load(Path("eval-runs") / run["id"])[0].id == run["id"]
+    assert results.load(Path("eval-runs") / run["id"])[0].id == run["id"]
     assert run["id"].endswith("-cases-extractive")
 
 
@@ -65,8 +65,8 @@ def test_a_limit_draws_cases_by_the_seed(file: Path) -> None:
     """The same seed draws the same."""
     for name in ("a", "b"):
         assert main(["eval", "run", str(file), "--limit", "1", "--seed", "3", "--out", name, "-q"]) == 0
-    assert rows.load(Path("a"))[1][0].id == rows.load(Path("b"))[1][0].id
-    assert len(rows.load(Path("a"))[1]) == 1
+    assert results.load(Path("a"))[1][0].id == results.load(Path("b"))[1][0].id
+    assert len(results.load(Path("a"))[1]) == 1
 
 
 def test_a_gate_that_is_not_kept_is_exit_9(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_a_gate_that_is_not_kept_is_exit_9(file: Path, capsys: pytest.CaptureFix
     gate.write_text("[metrics]\nsentences = {max = 0}\n", "utf-8")
     assert main(["eval", "run", str(file), "--out", "o", "--gate", str(gate)]) == 9
     assert "sentences" in capsys.readouterr().err
-    assert rows.load(Path("o"))
+    assert results.load(Path("o"))
 
 
 def test_a_feed_makes_a_library_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_a_model_is_recorded_and_replayed(file: Path, monkeypatch: pytest.Monkey
         assert main(["eval", "run", str(file), "--model", "test-model", "--out", "a", "-q"]) == 0
     monkeypatch.delenv("OPENAI_BASE_URL")
     assert main(["eval", "run", str(file), "--replay", "a", "--out", "b", "-q"]) == 0
-    (first, before), (second, after) = rows.load(Path("a")), rows.load(Path("b"))
+    (first, before), (second, after) = results.load(Path("a")), results.load(Path("b"))
     assert (first.model, first.mode, second.model, second.mode) == ("test-model", "llm", "test-model", "llm")
     assert (second.settings["replay"], first.prompts_hash) == ("a", second.prompts_hash)
     assert [r.raw for r in before] == [r.raw for r in after]
@@ -134,7 +134,7 @@ def test_a_second_reader_is_recorded_and_replayed(
         assert {r.json()["model"] for r in server.history if r.method == "POST"} == {"m", "another"}
     monkeypatch.delenv("OPENAI_BASE_URL")
     assert main(["eval", "run", str(file), "--replay", "a", "--out", "b", "-q"]) == 0
-    (first, before), (second, after) = rows.load(Path("a")), rows.load(Path("b"))
+    (first, before), (second, after) = results.load(Path("a")), results.load(Path("b"))
     assert (first.settings["judge"], second.settings["judge"]) == ("always", "always")
     assert [r.answer["claims"] for r in before if r.answer] == [r.answer["claims"] for r in after if r.answer]
     (told,) = [c["checks"]["judge"] for r in after if r.answer for c in r.answer["claims"]]
@@ -161,7 +161,7 @@ def test_a_replay_of_a_run_without_a_second_reader_asks_none(
         Path("a/run.json").write_text(json.dumps(run), "utf-8")
         out = f"b-{written}"
         assert main(["eval", "run", str(file), "--replay", "a", "--out", out, "-q"]) == 0
-        notes = [n for r in rows.load(Path(out))[1] if r.answer for n in r.answer["notes"]]
+        notes = [n for r in results.load(Path(out))[1] if r.answer for n in r.answer["notes"]]
         assert not [n for n in notes if "second reader" in n]
 
 
@@ -182,7 +182,7 @@ def test_a_choice_is_recorded_and_replayed(file: Path, monkeypatch: pytest.Monke
         assert main(["eval", "run", str(file), "--mode", "select", "--out", "a", "-q"]) == 0
         monkeypatch.delenv("OPENAI_BASE_URL")
     assert main(["eval", "run", str(file), "--replay", "a", "--out", "b", "-q"]) == 0
-    (first, before), (second, after) = rows.load(Path("a")), rows.load(Path("b"))
+    (first, before), (second, after) = results.load(Path("a")), results.load(Path("b"))
     assert (first.mode, second.mode) == ("select", "select")
     assert [r.answer["claims"] for r in before if r.answer] == [r.answer["claims"] for r in after if r.answer]
     assert any(r.answer and r.answer["model"] for r in before)
@@ -193,7 +193,7 @@ def test_a_quoted_run_is_replayed_by_its_answers(file: Path) -> None:
     assert main(["eval", "run", str(file), "--out", "a", "-q"]) == 0
     file.write_text(CASES.replace("61%", "99%"), "utf-8")
     assert main(["eval", "run", str(file), "--replay", "a", "--out", "b", "-q"]) == 0
-    before, after = rows.load(Path("a"))[1], rows.load(Path("b"))[1]
+    before, after = results.load(Path("a"))[1], results.load(Path("b"))[1]
     assert before[0].answer == after[0].answer
     assert (before[0].scores["must_include"], after[0].scores["must_include"]) == (1.0, 0.0)
 
@@ -209,7 +209,7 @@ def test_a_beir_folder_is_searched(tmp_path: Path, file: Path) -> None:
     (folder / "queries.jsonl").write_text(queries, "utf-8")
     (folder / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td2\t1\nq2\td3\t1\n", "utf-8")
     assert main(["eval", "run", str(folder), "--out", "o", "-k", "3", "-q"]) == 0
-    run, found = rows.load(Path("o"))
+    run, found = results.load(Path("o"))
     assert (run.mode, run.metrics["recall@1"].value, run.settings["k"]) == ("retrieval", 1.0, 3)
     assert [r.retrieved[0].paper_id for r in found] == ["d2", "d3"]
     del file
@@ -222,7 +222,7 @@ def test_queries_with_judgements_ask_the_own_library(file: Path) -> None:
     Path("q.jsonl").write_text('{"_id": "q", "text": "Tindersift"}\n', "utf-8")
     Path("r.tsv").write_text(f"q\t{paper.paper_id}\t1\n", "utf-8")
     assert main(["eval", "run", "q.jsonl", "--qrels", "r.tsv", "--out", "o", "-q"]) == 0
-    assert rows.load(Path("o"))[0].metrics["mrr"].value == 1.0
+    assert results.load(Path("o"))[0].metrics["mrr"].value == 1.0
     del file
 
 
@@ -295,7 +295,7 @@ def test_what_chat_kept_becomes_cases_that_run(
     assert "0 cases added" in capsys.readouterr().out
     assert len(cases.load(Path("new.jsonl"))) == 2
     assert main(["eval", "run", "new.jsonl", "--home", str(library), "--out", "o", "-q"]) == 0
-    assert [r.failure for r in rows.load(Path("o"))[1]] == [None, "evidence_ignored"]
+    assert [r.failure for r in results.load(Path("o"))[1]] == [None, "evidence_ignored"]
 
 
 def test_a_saved_answer_becomes_a_case(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

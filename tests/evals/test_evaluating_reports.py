@@ -9,8 +9,8 @@ from pathlib import Path
 import made_run
 import pytest
 
-from paperagent.cli import main
-from paperagent.evals.rows import Row, write_rows, write_run
+from paperagent.cli.main import main
+from paperagent.evals.results import Row, write_rows, write_run
 from paperagent.feeds import sample
 
 

@@ -10,11 +10,12 @@ from html.parser import HTMLParser
 import made_run
 import pytest
 
-from paperagent.abstention import Thresholds
-from paperagent.evals import case_html, curves, html, plots
+from paperagent.answering.abstention import Thresholds
+from paperagent.evals import calibration_curves
 from paperagent.evals.calibrate import Asked, calibrate
 from paperagent.evals.cases import Case
-from paperagent.evals.rows import Call
+from paperagent.evals.report import case_html, html, plots
+from paperagent.evals.results import Call
 from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED
 
 VOID = {"meta", "input"}
@@ -220,7 +221,7 @@ def test_marks_stay_inside_the_picture() -> None:
 
 def test_a_step_keeps_its_height_until_the_next() -> None:
     """An error rate changes at its threshold, not on the way to it."""
-    points = curves.sweep([(0.2, True), (0.6, False)])
+    points = calibration_curves.sweep([(0.2, True), (0.6, False)])
     drawn = plots.thresholds(points, [(0.4, "chosen")])
     assert drawn.count("<polyline") == 2
     assert ">chosen</text>" in drawn

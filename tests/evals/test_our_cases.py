@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from paperagent.evals import cases, rows
+from paperagent.evals import cases, results
 from paperagent.feeds import read, sample
 from paperagent.types import Paper
+from paths import ROOT
 
-EVAL = Path(__file__).resolve().parents[2] / "eval"
+EVAL = ROOT / "eval"
 CASES = cases.load(EVAL / "cases" / "sample.jsonl")
 
 
@@ -40,11 +40,11 @@ def test_evidence_is_word_for_word_in_its_paper() -> None:
 
 def test_what_must_be_said_is_in_the_evidence() -> None:
     """A case can be answered from its evidence and titles: nothing else is wanted of an answer."""
-    from paperagent.evals import verdicts
+    from paperagent.evals import outcomes
 
     for case in CASES:
-        text = verdicts.plain(" ".join((*case.evidence, *case.gold_titles)))
-        assert all(verdicts.held(text, case.must_include)), case.id
+        text = outcomes.plain(" ".join((*case.evidence, *case.gold_titles)))
+        assert all(outcomes.held(text, case.must_include)), case.id
 
 
 def test_there_are_enough_of_every_kind() -> None:
@@ -68,7 +68,7 @@ def test_there_are_enough_of_every_kind() -> None:
 @pytest.mark.parametrize("way", ["words", "extractive", "recorded"])
 def test_the_baselines_are_of_these_cases(way: str) -> None:
     """A case that is changed without a new baseline fails here, not in silence."""
-    run, found = rows.load(EVAL / "baseline" / way)
+    run, found = results.load(EVAL / "baseline" / way)
     assert run.cases_hash == cases.digest(CASES)
     assert [row.id for row in found] == [case.id for case in CASES]
     assert run.errors == 0
@@ -88,7 +88,7 @@ def test_our_runs_are_as_good_as_the_baseline(
 
 def test_a_regression_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Abstaining from everything is worse by more than chance: exit 9, and the cases are named."""
-    from paperagent import abstention
+    from paperagent.answering import abstention
 
     module = script()
     monkeypatch.setattr(module, "_possible", lambda: ["words"])

@@ -29,7 +29,15 @@ def run(folder: Path, *arguments: str, test: str, ini: str = "") -> subprocess.C
         "PAPERAGENT_EMBEDDER": "none",
         "PAPERAGENT_HOME": str(home()),
     }
-    command = [sys.executable, "-m", "pytest", "-p", "paperagent.evals.plugin", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "paperagent.evals.pytest_plugin",
+        "-p",
+        "no:cacheprovider",
+    ]
     return subprocess.run(
         [*command, "-v", *arguments], cwd=folder, env=environ, capture_output=True, text=True, check=False
     )
@@ -80,7 +88,7 @@ def test_it_costs_nothing_where_it_is_not_used(tmp_path: Path) -> None:
     test = (
         "import sys\n"
         "def test_other():\n"
-        "    late = {'pydantic', 'numpy', 'paperagent.app', 'paperagent.evals.cases'}\n"
+        "    late = {'pydantic', 'numpy', 'paperagent.agent', 'paperagent.evals.cases'}\n"
         "    assert not late & sys.modules.keys()\n"
     )
     done = run(tmp_path, test=test)

@@ -12,13 +12,13 @@ from made_answers import case
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, desk, reply
 from paperagent import PaperAgent
 from paperagent.errors import EndpointError
-from paperagent.evals import rows, runs
+from paperagent.evals import results, runner
 from paperagent.evals.cases import Case
-from paperagent.evals.recording import Recorder, Replayer, pointers, pointing_anew, sentences_shown
-from paperagent.evals.rows import Call, Row
-from paperagent.evals.runs import Setup
+from paperagent.evals.replay import Recorder, Replayer, pointers, pointing_anew, sentences_shown
+from paperagent.evals.results import Call, Row
+from paperagent.evals.runner import Setup
+from paperagent.factory_model import open_model
 from paperagent.testing import CHAT, error_reply
-from paperagent.wiring_model import open_model
 from sample_library import home
 
 CASES = [
@@ -38,14 +38,14 @@ def record(at: Desk, out: Path, *, cases: list[Case] | None = None, **options: A
     tape = Recorder(open_model(at.agent.settings, None))
     with PaperAgent(settings=at.agent.settings, endpoint=tape) as agent:
         setup = Setup("c", "llm", model=tape.model, tape=tape, **options)
-        return runs.run(agent, cases or CASES, setup, out)[1]
+        return runner.run(agent, cases or CASES, setup, out)[1]
 
 
 def replay(kept: list[Row], out: Path, *, cases: list[Case] | None = None, **options: Any) -> list[Row]:
     """Run them again without any model, over the library of the tests."""
     tape = Replayer("test-model", kept)
     with PaperAgent(home(), embedder="none", endpoint=tape) as agent:
-        return runs.run(agent, cases or CASES, Setup("c", "llm", tape=tape, **options), out)[1]
+        return runner.run(agent, cases or CASES, Setup("c", "llm", tape=tape, **options), out)[1]
 
 
 def test_a_replay_gives_the_same_answers_without_a_model(at: Desk, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_replay_gives_the_same_answers_without_a_model(at: Desk, tmp_path: Pat
     at.server.enqueue_answer(reply(GOOD, WRONG))
     at.server.enqueue_answer(reply(SECOND))
     before = record(at, tmp_path / "r")
-    after = replay(rows.load(tmp_path / "r")[1], tmp_path / "s")
+    after = replay(results.load(tmp_path / "r")[1], tmp_path / "s")
     assert len(at.requests) == 2
     same = set(before[0].scores) - {"latency_ms", "cost_usd"}
     for old, new in zip(before, after, strict=True):
@@ -133,9 +133,9 @@ def test_a_failure_is_asked_again_when_a_run_is_taken_up(at: Desk, tmp_path: Pat
     at.server.enqueue_answer(reply(SECOND))
     with PaperAgent(settings=at.agent.settings, endpoint=open_model(at.agent.settings, None)) as agent:
         setup = Setup("c", "llm", model="test-model")
-        runs.run(agent, CASES, setup, tmp_path / "r", warn=warned.append)
+        runner.run(agent, CASES, setup, tmp_path / "r", warn=warned.append)
         at.server.enqueue_answer(reply(GOOD))
-        rows = runs.run(agent, CASES, setup, tmp_path / "r", warn=warned.append)[1]
+        rows = runner.run(agent, CASES, setup, tmp_path / "r", warn=warned.append)[1]
     assert len(at.prompts) == 3
     assert not any(row.server_failed for row in rows)
     assert len(warned) == 1

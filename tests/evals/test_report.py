@@ -8,10 +8,10 @@ import made_run
 import pytest
 from defusedxml import ElementTree
 
-from paperagent.evals import report, tables
 from paperagent.evals.compare import compare
-from paperagent.evals.rows import FAILURES, Figure
-from paperagent.evals.tables import Table
+from paperagent.evals.report import run_report, tables
+from paperagent.evals.report.tables import Table
+from paperagent.evals.results import FAILURES, Figure
 
 ROWS = [
     *made_run.many([True] * 6 + [False] * 2),
@@ -22,7 +22,7 @@ ROWS = [
 
 def test_each_kind_has_a_line() -> None:
     """The first line is all cases; errors are counted among the cases, left out of the figures, and said."""
-    found = report.by_kind(made_run.run(ROWS), ROWS)
+    found = run_report.by_kind(made_run.run(ROWS), ROWS)
     assert [row[:2] for row in found.rows] == [("all", "12"), ("compare", "3"), ("fact", "9")]
     assert found.rows[0][2] == ".73 (.43–.90)"
     assert found.note.endswith("Errors, left out: 1.")
@@ -31,14 +31,14 @@ def test_each_kind_has_a_line() -> None:
 def test_one_kind_is_not_repeated() -> None:
     """Where all cases are of one kind there is one line."""
     rows = made_run.many([True, False])
-    assert [r[0] for r in report.by_kind(made_run.run(rows), rows).rows] == ["all"]
+    assert [r[0] for r in run_report.by_kind(made_run.run(rows), rows).rows] == ["all"]
 
 
 def test_a_search_has_other_headlines() -> None:
     """A retrieval-only run shows what it has."""
     rows = [made_run.row("a", scores={"ndcg@10": 0.5, "recall@10": 1.0, "mrr": 0.5}, answer=None)]
     found = made_run.run(rows, mode="retrieval")
-    assert report.headlines(found) == ["ndcg@10", "recall@10", "mrr"]
+    assert run_report.headlines(found) == ["ndcg@10", "recall@10", "mrr"]
 
 
 def test_why_cases_failed_is_counted() -> None:
@@ -48,18 +48,18 @@ def test_why_cases_failed_is_counted() -> None:
         made_run.row("b", right=False, failure="should_have_answered"),
         made_run.row("c"),
     ]
-    assert [r[:3] for r in report.failures(rows).rows] == [
+    assert [r[:3] for r in run_report.failures(rows).rows] == [
         ("retrieval_miss", "3", "60%"),
         ("should_have_answered", "1", "20%"),
     ]
-    assert set(report.FAILURE_ABOUT) == set(FAILURES)
-    assert [r[0] for r in report.wrong(rows).rows] == ["a0", "a1", "a2", "b"]
+    assert set(run_report.FAILURE_ABOUT) == set(FAILURES)
+    assert [r[0] for r in run_report.wrong(rows).rows] == ["a0", "a1", "a2", "b"]
 
 
 def test_the_comparison_names_flips_and_marks_what_is_judged() -> None:
     """Metrics that did not change are left out, but for the judged ones."""
     a, b = made_run.many([True, True, False]), made_run.many([True, False, True])
-    first, lost, gained = report.compared(compare((made_run.run(a), a), (made_run.run(b), b)))
+    first, lost, gained = run_report.compared(compare((made_run.run(a), a), (made_run.run(b), b)))
     assert [row[0] for row in first.rows] == ["* correct", "* citation_recall"]
     assert first.rows[0][4:6] == ("3", "1/1")
     assert lost.title == "Right in A, not in B: 1 (McNemar, exact: p = 1)"
@@ -69,7 +69,7 @@ def test_the_comparison_names_flips_and_marks_what_is_judged() -> None:
 
 def test_junit_has_a_test_a_case() -> None:
     """What came out wrong fails with its reason, an error is an error, and totals agree."""
-    root = ElementTree.fromstring(report.junit(made_run.run(ROWS), ROWS))
+    root = ElementTree.fromstring(run_report.junit(made_run.run(ROWS), ROWS))
     suite = root[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("12", "3", "1")
     cases = list(suite)
@@ -86,10 +86,10 @@ def test_hostile_text_stays_text() -> None:
     rows = made_run.hostile()
     found = made_run.run(rows, cases=made_run.HOSTILE, model=made_run.HOSTILE)
     root = ElementTree.fromstring(
-        report.junit(found, rows + made_run.many([False], question="\x00\ufffe\ud800"))
+        run_report.junit(found, rows + made_run.many([False], question="\x00\ufffe\ud800"))
     )
     assert root.tag == "testsuites"
-    made = report.tables(found, rows)
+    made = run_report.tables(found, rows)
     text = tables.text(made)
     assert "\x1b" not in text
     assert "\u202e" not in text

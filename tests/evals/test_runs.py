@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from made_answers import ABSTAINED, PAPERS, RIGHT, answer, case, hits
 
-from paperagent.app import PaperNotFoundError
+from paperagent.agent import PaperNotFoundError
 from paperagent.errors import EndpointError, EvalError, StoreError, StoreLockedError
-from paperagent.evals import rows, runs
+from paperagent.evals import results, runner
 from paperagent.evals.cases import Case
-from paperagent.evals.runs import Setup
+from paperagent.evals.runner import Setup
 from paperagent.types import Answer, Hit, Paper
 
 WANTED = {"gold_ids": ["p1"], "evidence": ["removes 61%"], "must_include": ["61%"]}
@@ -75,13 +75,13 @@ def run(
     agent: FakeAgent, out: Path, setup: Setup = SETUP, cases: list[Case] | None = None, **more: Any
 ) -> Any:
     """Run the cases."""
-    return runs.run(agent, cases or CASES, setup, out, **more)
+    return runner.run(agent, cases or CASES, setup, out, **more)
 
 
 def test_a_run_keeps_everything(tmp_path: Path) -> None:
     """Each row has question, answer, what was found and scores; the run has hashes and figures."""
     finished, found = run(FakeAgent(), tmp_path / "r")
-    assert rows.load(tmp_path / "r") == (finished, found)
+    assert results.load(tmp_path / "r") == (finished, found)
     assert [(r.id, r.state, r.failure) for r in found] == [
         ("right", "ok", None), ("other", "ok", "retrieval_miss"), ("none", "ok", None),
     ]  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_run_keeps_everything(tmp_path: Path) -> None:
 def test_the_answer_reads_back_as_a_value(tmp_path: Path) -> None:
     """A row's answer is the Answer again, but for the abstracts, which the library keeps."""
     _, found = run(FakeAgent(), tmp_path / "r")
-    back = rows.answer_of(found[0], PAPERS)
+    back = results.answer_of(found[0], PAPERS)
     assert back is not None
     assert back.to_dict() == found[0].answer
     assert back.hits[0].paper == PAPERS["p1"]
@@ -142,7 +142,7 @@ def test_not_one_answer_is_a_failure(tmp_path: Path) -> None:
         run(FakeAgent(Filter=down, Cache=down, Bread=down), tmp_path / "r")
     with pytest.raises(EvalError, match=message):
         run(FakeAgent(Filter=down, Cache=down, Bread=odd), tmp_path / "r")
-    assert len(rows.load(tmp_path / "r")[1]) == 3
+    assert len(results.load(tmp_path / "r")[1]) == 3
 
 
 def test_two_at_once_do_not_write_the_same_run(tmp_path: Path) -> None:
@@ -150,17 +150,17 @@ def test_two_at_once_do_not_write_the_same_run(tmp_path: Path) -> None:
     agent, refused = FakeAgent(), []
 
     def second() -> None:
-        before = (tmp_path / "r" / rows.RUN_FILE).read_bytes()
+        before = (tmp_path / "r" / results.RUN_FILE).read_bytes()
         with pytest.raises(StoreLockedError, match="another process is writing this run") as caught:
             run(FakeAgent(), tmp_path / "r")
-        assert (tmp_path / "r" / rows.RUN_FILE).read_bytes() == before
+        assert (tmp_path / "r" / results.RUN_FILE).read_bytes() == before
         refused.append(caught.value.exit_code)
 
     agent.during = second
     _, found = run(agent, tmp_path / "r")
     assert refused == [75, 75, 75]
-    assert [r.id for r in rows.load(tmp_path / "r")[1]] == [r.id for r in found]
-    assert {p.name for p in (tmp_path / "r").iterdir()} == {rows.RUN_FILE, rows.ROWS_FILE}
+    assert [r.id for r in results.load(tmp_path / "r")[1]] == [r.id for r in found]
+    assert {p.name for p in (tmp_path / "r").iterdir()} == {results.RUN_FILE, results.ROWS_FILE}
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), StoreError("library: gone")])
@@ -172,7 +172,7 @@ def test_what_stops_a_run_keeps_what_was_answered(
     setup = Setup("c", "extractive", concurrency=concurrency)
     with pytest.raises(type(stop)):
         run(FakeAgent(Bread=stop), tmp_path / "r", setup)
-    kept = {r.id for r in rows.load_rows(tmp_path / "r" / rows.ROWS_FILE)}
+    kept = {r.id for r in results.load_rows(tmp_path / "r" / results.ROWS_FILE)}
     again = FakeAgent()
     _, found = run(again, tmp_path / "r", setup)
     assert {f"{r.question}" for r in found if r.id not in kept} == set(again.asked)
@@ -183,7 +183,7 @@ def test_what_stops_a_run_keeps_what_was_answered(
 def test_a_line_cut_off_by_a_crash_is_asked_again(tmp_path: Path) -> None:
     """Half a row at the end, be it cut within a character, is no row; one in the middle is damage."""
     run(FakeAgent(), tmp_path / "r")
-    path = tmp_path / "r" / rows.ROWS_FILE
+    path = tmp_path / "r" / results.ROWS_FILE
     whole = path.read_text("utf-8")
     for cut in (whole[:-40].encode(), whole[:-40].encode() + "…".encode()[:1]):
         path.write_bytes(cut)
@@ -313,19 +313,19 @@ def test_damaged_runs_are_named(tmp_path: Path, name: str, text: str | None, mes
     if text is not None:
         path.write_bytes(text.encode("latin-1"))
     with pytest.raises(EvalError, match=message):
-        rows.load(tmp_path / "r")
+        results.load(tmp_path / "r")
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     """Says so."""
     with pytest.raises(EvalError, match="holds no run"):
-        rows.load(tmp_path)
+        results.load(tmp_path)
 
 
 def test_rows_are_one_json_line_each(tmp_path: Path) -> None:
     """So that other programs can read them; nothing in them is NaN."""
     run(FakeAgent(), tmp_path / "r")
-    lines = (tmp_path / "r" / rows.ROWS_FILE).read_text("utf-8").splitlines()
+    lines = (tmp_path / "r" / results.ROWS_FILE).read_text("utf-8").splitlines()
     assert [json.loads(line, parse_constant=pytest.fail)["id"] for line in lines] == [
         "right",
         "other",

@@ -24,9 +24,9 @@ from made_answers import (
     hits,
 )
 
-from paperagent.citations import join
-from paperagent.evals import failures, scorers, verdicts
-from paperagent.evals.rows import Call, Row
+from paperagent.answering.citations import join
+from paperagent.evals import failures, outcomes, scorers
+from paperagent.evals.results import Call, Row
 from paperagent.evals.scorers import METRICS, auroc, ece
 from paperagent.types import Answer, Usage
 
@@ -144,7 +144,7 @@ def test_evidence_is_found_by_position() -> None:
 )
 def test_what_a_text_holds(text: str, wanted: str, *, held: bool) -> None:
     """Alternatives, any case, one spelling; a number is not part of a longer one."""
-    assert verdicts.holds(verdicts.plain(text), wanted) is held
+    assert outcomes.holds(outcomes.plain(text), wanted) is held
 
 
 def test_what_must_and_must_not_be_said() -> None:
@@ -164,7 +164,7 @@ def test_the_sentence_under_an_unverified_claim_is_not_the_answers_own_word() ->
     """What the reader must compare a claim with is neither counted as said nor held against it."""
     vague = claim("The filter shortens prompts.", 1, support="unverified")
     given = replace(answer(vague), answer=join([vague], [REMOVES]))
-    assert verdicts.shown(given) == "the filter shortens prompts."
+    assert outcomes.shown(given) == "the filter shortens prompts."
     assert score("must_include", given, case(must_include=["61%"])) == 0.0
     assert score("must_not", given, case(must_not=["61%"])) == 1.0
 

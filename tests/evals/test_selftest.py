@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from paperagent import feeds
 from paperagent.errors import GateError, InputError
-from paperagent.evals import faults, mutations, report, selftest
+from paperagent.evals import fault_injection, mutations, selftest
+from paperagent.evals.report import run_report
+from paperagent.evals.report.tables import markdown
 from paperagent.evals.scorers import METRICS
-from paperagent.evals.tables import markdown
 from paperagent.feeds import sample
 from paperagent.types import Paper
+from paths import ROOT
 
 FLOORS = {
     "wrong pointer": 1.0, "other paper": 1.0, "number changed": 1.0, "numbers swapped": 1.0,
@@ -50,9 +51,11 @@ def test_every_kind_of_fault_is_seen(figures: dict[str, selftest.Caught]) -> Non
 
 def test_the_readme_holds_the_table(figures: dict[str, selftest.Caught]) -> None:
     """The table that is printed is the one of today."""
-    readme = Path(__file__).resolve().parents[2] / "eval" / "README.md"
+    readme = ROOT / "eval" / "README.md"
     rows = [
-        line for line in markdown([report.selftest(list(figures.values()))]).splitlines() if line[:1] == "|"
+        line
+        for line in markdown([run_report.selftest(list(figures.values()))]).splitlines()
+        if line[:1] == "|"
     ]
     assert len(rows) == 2 + len(figures)
     assert "\n".join(rows) in readme.read_text("utf-8")
@@ -112,9 +115,9 @@ def test_too_little_text_is_said(papers: list[Paper]) -> None:
 
 def test_a_fault_is_put_where_it_says(papers: list[Paper]) -> None:
     """A right answer breaks no rule; each fault leaves question and second claim as they were."""
-    answers = faults.right_answers(papers[:3])
+    answers = fault_injection.right_answers(papers[:3])
     chance = random.Random(1)  # noqa: S311 - a seeded test
-    for kind, fault in faults.FAULTS.items():
+    for kind, fault in fault_injection.FAULTS.items():
         for example in answers[:6]:
             changed = fault(example, chance)
             if changed is None:

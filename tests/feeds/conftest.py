@@ -12,6 +12,7 @@ import pytest
 
 from paperagent.feeds import read
 from paperagent.types import Paper, Skipped
+from paths import ROOT
 
 ABSTRACT = "We study a question of some length. The method is simple, and it works in two of three cases."
 
@@ -21,7 +22,7 @@ Reading = tuple[list[Paper], list[Skipped]]
 @pytest.fixture
 def shared() -> Path:
     """Return the folder of shared data, or skip."""
-    default = Path(__file__).resolve().parents[3] / "shared"
+    default = ROOT.parent / "shared"
     folder = Path(os.environ.get("PAPERAGENT_SHARED") or default)
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}")

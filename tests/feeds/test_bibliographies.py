@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import FeedError
-from paperagent.export import bibtex as write_bibtex
-from paperagent.export import ris as write_ris
-from paperagent.feeds import bibtex, ris, tex
+from paperagent.feeds.formats import bibtex, ris, tex
 from paperagent.types import Paper, Skipped
+from paperagent.ui.export import bibtex as write_bibtex
+from paperagent.ui.export import ris as write_ris
 
 ABSTRACT = "We study a question of some length and answer it in part."
 Parse = Callable[[str | bytes], tuple[list[Paper], list[Skipped]]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.feeds.clean import capped, clean
+from paperagent.feeds.sanitize import capped, clean
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 FORBIDDEN = {"Cc", "Cs", "Zl", "Zp"}

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import FeedError
-from paperagent.feeds import daily_papers, read
-from paperagent.feeds.clean import clean
+from paperagent.feeds import read
+from paperagent.feeds.formats import daily_papers
+from paperagent.feeds.sanitize import clean
 from paperagent.types import Paper, Skipped
 
 Parse = Callable[[str | bytes], tuple[list[Paper], list[Skipped]]]

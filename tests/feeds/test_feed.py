@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paperagent.errors import FeedError, InputError, PaperAgentError
-from paperagent.feeds import daily_papers, jsonl, read
+from paperagent.feeds import read
+from paperagent.feeds.formats import daily_papers, jsonl
 from paperagent.types import Paper, Skipped
 
 ABSTRACT = "We study a question of some length and answer it in part."

@@ -16,8 +16,8 @@ import pytest
 from service_server import Reply, Request, Services, dripping
 
 from paperagent.errors import FeedError
-from paperagent.feeds.live import Access, Client, client, find, guard
-from paperagent.feeds.live.turnstile import Pace
+from paperagent.feeds.services import Access, Client, find, http_client, ssrf_guard
+from paperagent.feeds.services.rate_limit import Pace
 
 PUBLIC = "93.184.216.34"
 PACE = Pace("test", 0.0)
@@ -29,7 +29,7 @@ def services() -> Iterator[Services]:
         yield server
 
 
-def fetch(url: str, *, lookup: guard.Resolve = guard.resolve, allow_private: bool = False) -> None:
+def fetch(url: str, *, lookup: ssrf_guard.Resolve = ssrf_guard.resolve, allow_private: bool = False) -> None:
     """Read a feed by its address, without ever waiting."""
     found = find(url)
     assert found
@@ -86,10 +86,10 @@ def test_a_name_with_one_private_address_is_refused() -> None:
 
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     """The name stands in the Host header and the certificate's check, not in what is dialled."""
-    target = guard.check("https://example.org/a?b=1#c", label="x", lookup=lambda *_: [PUBLIC])
+    target = ssrf_guard.check("https://example.org/a?b=1#c", label="x", lookup=lambda *_: [PUBLIC])
     assert target.pinned(PUBLIC) == f"https://{PUBLIC}:443/a?b=1"
     assert (target.netloc, target.host) == ("example.org", "example.org")
-    target = guard.check("http://example.org:8080", label="x", lookup=lambda *_: ["2606:2800:220:1::1"])
+    target = ssrf_guard.check("http://example.org:8080", label="x", lookup=lambda *_: ["2606:2800:220:1::1"])
     assert target.pinned(target.addresses[0]) == "http://[2606:2800:220:1::1]:8080"
     assert target.netloc == "example.org:8080"
 
@@ -116,10 +116,10 @@ def test_a_redirect_is_checked_like_the_first_address(services: Services) -> Non
     def lookup(name: str, port: int) -> Sequence[str]:
         return [PUBLIC] if name == "public.example" else ["169.254.169.254"]
 
-    target = guard.check("http://public.example/feed", label="x", lookup=lookup)
-    url = guard.follow(target, "http://metadata.example/latest", label="x")
+    target = ssrf_guard.check("http://public.example/feed", label="x", lookup=lookup)
+    url = ssrf_guard.follow(target, "http://metadata.example/latest", label="x")
     with pytest.raises(FeedError, match=r"metadata\.example is on a private network"):
-        guard.check(url, label="x", lookup=lookup)
+        ssrf_guard.check(url, label="x", lookup=lookup)
     services.pages["/feed"] = lambda _: Reply("", 302, {"Location": "file:///etc/passwd"})
     with pytest.raises(FeedError, match="scheme not allowed"):
         fetch(services.url + "/feed", allow_private=True)
@@ -127,10 +127,10 @@ def test_a_redirect_is_checked_like_the_first_address(services: Services) -> Non
 
 def test_a_redirect_from_https_to_http_is_refused() -> None:
     """What was asked for in private is not fetched in the open."""
-    target = guard.check("https://example.org/", label="x", lookup=lambda *_: [PUBLIC])
-    assert guard.follow(target, "/b", label="x") == "https://example.org/b"
+    target = ssrf_guard.check("https://example.org/", label="x", lookup=lambda *_: [PUBLIC])
+    assert ssrf_guard.follow(target, "/b", label="x") == "https://example.org/b"
     with pytest.raises(FeedError, match="redirected from https to http"):
-        guard.follow(target, "http://example.org/b", label="x")
+        ssrf_guard.follow(target, "http://example.org/b", label="x")
 
 
 def test_redirects_without_end_are_refused(services: Services) -> None:
@@ -235,8 +235,8 @@ def test_one_hosts_cookie_is_not_told_to_another(services: Services) -> None:
 @pytest.mark.parametrize("where", ["headers", "hints", "chunk"])
 def test_a_drip_is_cut_wherever_it_drips(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two minutes are for all of a page: headers, interim answers, and what stands between its chunks."""
-    monkeypatch.setattr(client, "PAGE_SECONDS", 0.5)
-    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    monkeypatch.setattr(http_client, "PAGE_SECONDS", 0.5)
+    monkeypatch.setattr(http_client, "ATTEMPTS", 1)
     with dripping(where, seconds=8.0) as url:
         start = time.monotonic()
         with pytest.raises(FeedError, match="took longer than"):
@@ -264,10 +264,10 @@ def test_a_dead_first_address_is_passed_over(services: Services, monkeypatch: py
 
 def test_a_redirect_to_nonsense_is_no_crash(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that cannot be taken apart ends this feed and no other."""
-    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    monkeypatch.setattr(http_client, "ATTEMPTS", 1)
     services.pages["/feed"] = lambda _: Reply("", 302, {"Location": "http://[::1"})
     with pytest.raises(FeedError):
         fetch(services.url + "/feed", allow_private=True)
-    target = guard.check("http://example.org/", label="x", lookup=lambda *_: [PUBLIC])
+    target = ssrf_guard.check("http://example.org/", label="x", lookup=lambda *_: [PUBLIC])
     with pytest.raises(FeedError, match="redirected to no valid address"):
-        guard.follow(target, "http://[::1", label="x")
+        ssrf_guard.follow(target, "http://[::1", label="x")

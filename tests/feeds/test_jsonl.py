@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.feeds import jsonl, strict_json
-from paperagent.feeds.clean import clean
+from paperagent.feeds import strict_json
+from paperagent.feeds.formats import jsonl
+from paperagent.feeds.sanitize import clean
 from paperagent.types import Paper, Skipped
 
 Parse = Callable[[str | bytes], tuple[list[Paper], list[Skipped]]]

@@ -15,8 +15,9 @@ import pytest
 from service_server import Reply, Request, Services, abstract, title
 
 from paperagent.errors import FeedError
-from paperagent.feeds import dates, feed, live
-from paperagent.feeds.live import Access, Client, Page, client, find, hf_daily
+from paperagent.feeds import dates, reader
+from paperagent.feeds import services as live
+from paperagent.feeds.services import Access, Client, Page, find, http_client, huggingface
 from paperagent.types import Paper, Skipped, Withdrawal
 
 KEYS = {"s2": "s2-key", "openalex": "alex-key", "zotero": "zotero-key"}
@@ -333,7 +334,7 @@ def test_a_request_that_makes_no_sense_is_refused_before_it_is_sent(source: str,
 
 def test_the_schemes_are_those_that_read_names() -> None:
     """What `feeds.read` sends on is what the live services take."""
-    assert live.SCHEMES == feed.LIVE
+    assert live.SCHEMES == reader.LIVE
 
 
 def test_files_and_streams_are_not_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +366,7 @@ def test_a_page_over_the_limit_is_stopped(
     polite: Client, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Plain or packed, more bytes than the limit are not read."""
-    monkeypatch.setattr(client, "PAGE_LIMIT", 2_000_000)
+    monkeypatch.setattr(http_client, "PAGE_LIMIT", 2_000_000)
     packed = Reply(gzip.compress(bytes(40_000_000)), headers={"Content-Encoding": "gzip"})
     for reply in (Reply(b"x" * 3_000_000), packed):
         services.faults = [reply]
@@ -377,7 +378,7 @@ def test_a_slow_answer_is_cut_off(
     polite: Client, services: Services, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     """A page has a time, however steadily it drips."""
-    monkeypatch.setattr(client, "PAGE_SECONDS", -1.0)
+    monkeypatch.setattr(http_client, "PAGE_SECONDS", -1.0)
     with pytest.raises(FeedError, match="took longer than"):
         read("arxiv:cs.CL", polite)
 
@@ -488,9 +489,9 @@ def test_a_week_is_finished_in_the_next(
     polite: Client, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that broke off on Sunday goes on with its week on Monday, then reads the new one whole."""
-    monkeypatch.setattr(hf_daily.dates, "today", lambda: dt.date(2026, 11, 15))
+    monkeypatch.setattr(huggingface.dates, "today", lambda: dt.date(2026, 11, 15))
     state = read("hf-daily:", polite)[0].state
-    monkeypatch.setattr(hf_daily.dates, "today", lambda: dt.date(2026, 11, 16))
+    monkeypatch.setattr(huggingface.dates, "today", lambda: dt.date(2026, 11, 16))
     services.history.clear()
     read("hf-daily:", polite, json.loads(json.dumps(state)))
     assert [(r.query["week"], r.query["p"]) for r in services.history] == [

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from paperagent.errors import FeedError
-from paperagent.feeds import packed, read
+from paperagent.feeds import decompress, read
 from paperagent.feeds.source import Source
 from paperagent.types import Paper, Skipped
 
@@ -52,7 +52,7 @@ def test_unpacking_returns_every_byte(pack: Callable[[bytes], bytes]) -> None:
     squeezed = pack(data)
     for size in (7_001, 1 << 18):
         chunks = (squeezed[i : i + size] for i in range(0, len(squeezed), size))
-        unpacked, was_packed = packed.unpack(chunks, "x")
+        unpacked, was_packed = decompress.unpack(chunks, "x")
         assert was_packed
         assert b"".join(unpacked) == data
 

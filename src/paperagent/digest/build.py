@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
+from paperagent.digest.delivery.ledger import Ledger
+from paperagent.digest.delivery.records import Draft
 from paperagent.digest.issue import Issue, Period, Profile, Selection
-from paperagent.digest.ledger import Ledger
-from paperagent.digest.records import Draft
-from paperagent.digest.render import Rendered
+from paperagent.digest.render.renderer import Rendered
 from paperagent.digest.subscriber import Subscriber
 from paperagent.digest.subscribers import Subscribers
 from paperagent.errors import PaperAgentError, visible

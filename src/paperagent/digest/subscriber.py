@@ -7,9 +7,9 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from paperagent.digest import profiles
+from paperagent.digest import preferences
 from paperagent.digest.database import moment, stamp
-from paperagent.digest.profiles import Frequency, Wishes
+from paperagent.digest.preferences import Frequency, Wishes
 from paperagent.errors import InputError
 
 State = Literal["pending", "confirmed", "unsubscribed", "bounced"]
@@ -72,7 +72,7 @@ def from_row(row: tuple[Any, ...]) -> Subscriber:
         key,
         state,
         frequency,
-        profiles.from_json(wishes),
+        preferences.from_json(wishes),
         moment(created),
         moment(confirmed) if confirmed else None,
         moment(asked) if asked else None,

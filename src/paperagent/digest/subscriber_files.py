@@ -12,10 +12,10 @@ from email.header import decode_header, make_header
 from email.utils import parseaddr
 from pathlib import Path
 
-from paperagent.digest import profiles
+from paperagent.digest import preferences
+from paperagent.digest.signed_tokens import Tokens
 from paperagent.digest.subscriber import Subscriber
 from paperagent.digest.subscribers import Subscribers
-from paperagent.digest.tokens import Tokens
 from paperagent.errors import FeedError, InputError, visible
 
 COLUMNS = ("email", "interests", "questions", "categories", "frequency", "max_items")
@@ -92,7 +92,7 @@ def _add(row: dict[str | None, str | list[str] | None], subscribers: Subscribers
     items = cells.get("max_items", "")
     if not re.fullmatch(r"[0-9]{0,3}", items, re.ASCII):
         raise InputError(f"max_items: not a number: {visible(items, limit=20)}")
-    wishes = profiles.wishes(
+    wishes = preferences.wishes(
         _several(cells.get("interests", "")),
         _several(cells.get("questions", "")),
         _several(cells.get("categories", "")),

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from paperagent.digest import addresses, profiles
-from paperagent.digest.addresses import Address
+from paperagent.digest import preferences
 from paperagent.digest.database import Database, now, record, stamp
+from paperagent.digest.delivery import addresses
+from paperagent.digest.delivery.addresses import Address
 from paperagent.digest.issue import Profile
-from paperagent.digest.profiles import FREQUENCIES, Frequency, Wishes
+from paperagent.digest.preferences import FREQUENCIES, Frequency, Wishes
 from paperagent.digest.subscriber import (
     COLUMNS,
     State,
@@ -77,7 +78,7 @@ class Subscribers:
             if known is None:
                 self._insert(db, address, wishes or Wishes(), frequency or "weekly")
             else:
-                kept = profiles.merged(known.wishes, wishes) if wishes else known.wishes
+                kept = preferences.merged(known.wishes, wishes) if wishes else known.wishes
                 db.execute(
                     "UPDATE subscriber SET profile = ?, frequency = ? WHERE id = ?",
                     (kept.to_json(), frequency or known.frequency, known.id),

@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
-from paperagent.abstention import Thresholds
+from paperagent.answering.abstention import Thresholds
 from paperagent.errors import EvalError
+from paperagent.evals.calibration_curves import Labelled, Point, point, sweep
 from paperagent.evals.cases import Case
-from paperagent.evals.curves import Labelled, Point, point, sweep
-from paperagent.evals.tables import Table, number
+from paperagent.evals.report.tables import Table, number
 from paperagent.types import Answer
 
 if TYPE_CHECKING:

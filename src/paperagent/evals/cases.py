@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from paperagent.conversation import clean_history, clean_question
+from paperagent.answering.conversation import clean_history, clean_question
 from paperagent.errors import EvalError, InputError, visible
 
 MAX_BYTES = 64 * 1024 * 1024

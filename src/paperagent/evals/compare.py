@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from paperagent.errors import EvalError, visible
 from paperagent.evals import stats
-from paperagent.evals.rows import Row, Run
+from paperagent.evals.results import Row, Run
 from paperagent.evals.scorers import METRICS, Metric
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any
 
 from paperagent.evals.cases import Case
 from paperagent.evals.gold import Gold
-from paperagent.evals.rows import Call, Failure
+from paperagent.evals.outcomes import abstained, held, plain, withheld
+from paperagent.evals.results import Call, Failure
 from paperagent.evals.scorers import correct
-from paperagent.evals.verdicts import abstained, held, plain, withheld
 from paperagent.types import Answer, Paper
 
 

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from paperagent.errors import EvalError, GateError, visible
-from paperagent.evals.figures import figure
-from paperagent.evals.rows import Figure, Row
+from paperagent.evals.results import Figure, Row
 from paperagent.evals.scorers import METRICS
+from paperagent.evals.summary import figure
 
 _MOST_BYTES = 1 << 20
 _SHOWN = 8

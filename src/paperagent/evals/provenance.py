@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from paperagent import __version__, prompts
+from paperagent import __version__
+from paperagent.llm import prompts
 
 PROMPTS = ("answer", "plan", "repair", "judge")
 _LIBRARIES = ("chromadb", "tantivy", "onnxruntime", "numpy", "openai")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paperagent.errors import GateError, InputError
-from paperagent.evals.faults import FAULTS, HONEST, Example, examples, right_answers
+from paperagent.evals.fault_injection import FAULTS, HONEST, Example, examples, right_answers
 from paperagent.evals.scorers import METRICS
 from paperagent.evals.stats import wilson
 from paperagent.types import Paper

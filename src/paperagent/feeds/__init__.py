@@ -1,5 +1,5 @@
 """Feeds: bytes from a file or stdin become papers. One module a format; `read` finds the right one."""
 
-from paperagent.feeds.feed import Feed, read
+from paperagent.feeds.reader import Feed, read
 
 __all__ = ["Feed", "read"]

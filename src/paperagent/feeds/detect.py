@@ -7,15 +7,15 @@ import re
 from typing import Any
 
 from paperagent.errors import FeedError
-from paperagent.feeds import (
+from paperagent.feeds import strict_json
+from paperagent.feeds.formats import (
     arxiv_jsonl,
     arxiv_snapshot,
     bibtex,
     daily_papers,
-    hf_json,
+    huggingface_json,
     jsonl,
     ris,
-    strict_json,
 )
 from paperagent.feeds.record import BadRecord
 from paperagent.feeds.source import HEAD, Source
@@ -101,7 +101,7 @@ def shape(record: Any) -> str | None:
     if isinstance(record.get("paper"), dict) or (
         "summary" in keys and keys & {"publishedAt", "submittedOnDailyAt"}
     ):
-        return hf_json.NAME
+        return huggingface_json.NAME
     if "abstract" in keys and keys & {"versions", "authors_parsed", "update_date", "submitter"}:
         return arxiv_snapshot.NAME
     if "id" in keys and keys & {"title", "abstract", "summary"}:
@@ -152,7 +152,7 @@ def _json_lines(source: Source) -> str | None:
             continue
         if name:
             # A page of Daily Papers JSON is small, and its items may as well stand one a line.
-            return None if name == hf_json.NAME else name
+            return None if name == huggingface_json.NAME else name
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from paperagent.errors import FeedError
 from paperagent.feeds import ids
-from paperagent.feeds.clean import capped, clean
+from paperagent.feeds.sanitize import capped, clean
 from paperagent.types import Paper, Skipped, Withdrawal
 
 Record = dict[str, Any]

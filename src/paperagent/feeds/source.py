@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 from paperagent.errors import FeedError, visible
-from paperagent.feeds import packed
+from paperagent.feeds import decompress
 
 WHOLE_LIMIT = 50_000_000
 """Bytes of a feed that is read whole (XML, JSON, text)."""
@@ -47,8 +47,8 @@ class Source:
         """Whether a byte order mark settled the encoding: what follows is UTF-8."""
         self._file, self._owned = file, size is not None
         self._seen = 0
-        chunks, self.packed = packed.unpack(self._pieces(), label)
-        self.head, chunks = packed.take(self._utf8(chunks), HEAD)
+        chunks, self.packed = decompress.unpack(self._pieces(), label)
+        self.head, chunks = decompress.take(self._utf8(chunks), HEAD)
         self._chunks = self._counted(chunks)
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class Source:
 
     def _utf8(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Take a byte order mark off, and recode UTF-16 that has one."""
-        head, chunks = packed.take(chunks, 4)
+        head, chunks = decompress.take(chunks, 4)
         if head.startswith(_UTF32):
             raise FeedError(f"{self.label}: UTF-32 is not an encoding of feeds; save it as UTF-8")
         encoding = _UTF16.get(head[:2])

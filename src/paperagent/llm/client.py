@@ -15,15 +15,7 @@ from threading import Lock, local
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from paperagent.errors import ConfigError, EndpointError, visible
-from paperagent.llm.endpoint import (
-    Address,
-    UnsupportedError,
-    connection_kind,
-    parse_reply,
-    unsupported,
-)
-from paperagent.llm.refusals import EMBEDDER, Said, status_kind
-from paperagent.transport import (
+from paperagent.http_limits import (
     ATTEMPTS,
     MAX_REPLY_BYTES,
     Bounded,
@@ -35,6 +27,14 @@ from paperagent.transport import (
     retry_after,
     retrying,
 )
+from paperagent.llm.endpoint import (
+    Address,
+    UnsupportedError,
+    connection_kind,
+    parse_reply,
+    unsupported,
+)
+from paperagent.llm.refusals import EMBEDDER, Said, status_kind
 
 if TYPE_CHECKING:
     import openai

@@ -10,11 +10,11 @@ from itertools import chain
 from typing import Any
 
 from paperagent.errors import visible
-from paperagent.lenient_json import TAG_LENGTH, THOUGHT_END, THOUGHT_START
+from paperagent.http_limits import TransientError
 from paperagent.llm import sse
-from paperagent.llm.costs import estimate_tokens
 from paperagent.llm.endpoint import Address, parse_reply, refuse_failure
-from paperagent.transport import TransientError
+from paperagent.llm.pricing import estimate_tokens
+from paperagent.text.lenient_json import TAG_LENGTH, THOUGHT_END, THOUGHT_START
 from paperagent.types import Usage
 
 

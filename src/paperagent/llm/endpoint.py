@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
 from paperagent.errors import ConfigError, EndpointError, visible
+from paperagent.http_limits import TransientError
 from paperagent.llm.refusals import CONTEXT, Said, is_overflow
-from paperagent.transport import TransientError
 
 DEFAULT_URL = "https://api.openai.com/v1"
 _NO_KEY = "none"

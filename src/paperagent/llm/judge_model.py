@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from paperagent.embedding.minilm import without_surrogates
-from paperagent.llm.chat_model import ChatModel
+from paperagent.llm.chat import ChatModel
 from paperagent.llm.client import NotOfferedError, unread
 from paperagent.llm.completion import Completion, Token
-from paperagent.llm.costs import prompt_tokens
+from paperagent.llm.pricing import prompt_tokens
 from paperagent.types import Usage
 
 DECISIONS = "decisions"

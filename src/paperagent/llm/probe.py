@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paperagent.llm.chat_model import ChatModel
+    from paperagent.llm.chat import ChatModel
     from paperagent.types import Usage
 
 MAX_OUTPUT_TOKENS = 400

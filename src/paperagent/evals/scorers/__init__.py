@@ -12,7 +12,7 @@ from functools import partial
 from typing import Literal
 
 from paperagent.evals.cases import Case
-from paperagent.evals.rows import Row, Score
+from paperagent.evals.results import Row, Score
 from paperagent.evals.scorers import (
     all_gold,
     answerable_accuracy,

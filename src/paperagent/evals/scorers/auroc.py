@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from paperagent.evals.rows import Row
+from paperagent.evals.results import Row
 
 
 def over(rows: Sequence[Row]) -> float | None:

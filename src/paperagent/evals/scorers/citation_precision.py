@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.phi import cited_by, dangling, supports
+from paperagent.evals.support import cited_by, dangling, supports
 from paperagent.types import Answer, Citation, Claim, Paper
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
 from paperagent.evals.gold import Gold, cited, evidence_found
-from paperagent.evals.verdicts import abstained, answered, held, shown
+from paperagent.evals.outcomes import abstained, answered, held, shown
 from paperagent.types import Answer, Paper
 
 

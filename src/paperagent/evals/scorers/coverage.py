@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.verdicts import held, shown
+from paperagent.evals.outcomes import held, shown
 from paperagent.types import Answer, Paper
 
 

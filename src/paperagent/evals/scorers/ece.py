@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paperagent.evals.rows import Row
+from paperagent.evals.results import Row
 
 BINS = 10
 

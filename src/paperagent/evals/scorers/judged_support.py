@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from paperagent.answering.judge import probability
 from paperagent.evals.cases import Case
-from paperagent.judge import probability
 from paperagent.types import Answer, Paper
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from paperagent.checks import numbers
-from paperagent.checks.tokens import analyse
 from paperagent.evals.cases import Case
-from paperagent.evals.phi import cited_by
+from paperagent.evals.support import cited_by
 from paperagent.types import Answer, Paper
+from paperagent.verification import numbers
+from paperagent.verification.tokens import analyse
 
 
 def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:

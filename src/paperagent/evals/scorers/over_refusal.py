@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.verdicts import abstained
+from paperagent.evals.outcomes import abstained
 from paperagent.types import Answer, Paper
 
 

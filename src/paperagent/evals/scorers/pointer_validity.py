@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.phi import dangling
+from paperagent.evals.support import dangling
 from paperagent.types import Answer, Paper
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
 from paperagent.evals.gold import cited
-from paperagent.evals.verdicts import answered, withheld
+from paperagent.evals.outcomes import answered, withheld
 from paperagent.types import Answer, Paper
 
 

@@ -1,0 +1,133 @@
+"""Check one claim of your own against its source, as `ask`, the digest and ``eval`` do.
+
+Text is compared with text: no library, no model, no network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paperagent import verification
+from paperagent.errors import InputError
+from paperagent.text.sentences import split
+from paperagent.text.terms import analyse
+from paperagent.types import Support
+from paperagent.verification import Verdict
+
+LONGEST_SOURCE = 200_000
+"""Characters of the sources, or of the abstract: a whole paper has about 60,000."""
+_MOST_READ = 40
+"""The most sentences of a long text that a claim is compared with: those that share most words with it."""
+_MOST_NAMED = 3
+"""The most sentences of an abstract that a result names."""
+_PARAGRAPH = re.compile(r"\n\s*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCheck:
+    """How far sources support a claim, by their wording."""
+
+    claim: str
+    support: Support
+    """``quoted``, ``supported``, ``unverified`` (neither confirmed nor refuted) or ``unsupported``."""
+    score: float
+    """How well the wording of claim and sources agrees, 0 to 1."""
+    reasons: tuple[str, ...]
+    """Short phrases that say what is wrong or unclear; empty if nothing is."""
+    checks: Mapping[str, Any]
+    """Each check's result, JSON-ready."""
+    sources: tuple[str, ...]
+    """The sentences that the claim was compared with; of an abstract, the nearest ones."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the check as `paperagent check --json` prints it."""
+        return {
+            "claim": self.claim,
+            "support": self.support,
+            "score": self.score,
+            "reasons": list(self.reasons),
+            "checks": dict(self.checks),
+            "sources": list(self.sources),
+        }
+
+
+def check(
+    claim: str,
+    sources: Sequence[str] = (),
+    *,
+    title: str = "",
+    abstract: str = "",
+    question: str = "",
+) -> ClaimCheck:
+    """Return how far the sentences of ``sources`` together support ``claim``.
+
+    The ``title`` and ``abstract`` of their paper and the ``question`` are context: they show who "we" is
+    and what a name stands for. Without ``sources`` the claim is compared with the abstract, sentence by
+    sentence and as a whole. No file is read, and nothing is sent or kept.
+
+    Raises:
+        InputError: an argument is not text, the claim is empty, or there is nothing to compare it with.
+    """
+    given_sources = _listed(sources)
+    for name, value in (("claim", claim), ("title", title), ("abstract", abstract), ("question", question)):
+        _require_text(name, value)
+    for value in given_sources:
+        _require_text("sources", value)
+    if not claim.strip():
+        raise InputError("claim: is empty; give the sentence to check")
+    stated = [s for s in given_sources if s.strip()]
+    if sum(map(len, stated)) > LONGEST_SOURCE or len(abstract) > LONGEST_SOURCE:
+        raise InputError(f"sources: over {LONGEST_SOURCE:,} characters; give the sentences that matter")
+
+    sentences = _nearest(claim, [s.text for part in _PARAGRAPH.split(abstract) for s in split(part)])
+    context = " ".join(sentences) if len(sentences) == _MOST_READ else abstract
+
+    def verdict_on(evidence: Sequence[str]) -> Verdict:
+        return verification.check(
+            claim,
+            evidence,
+            titles=[title] if title.strip() else [],
+            abstracts=[context] if context.strip() else [],
+            question=question,
+        )
+
+    if stated:
+        return _result(claim, verdict_on(stated), stated)
+    if not sentences:
+        raise InputError("sources: none given; give sentences that should support the claim, or an abstract")
+    alone = sorted(((verdict_on([s]), s) for s in sentences), key=lambda pair: -pair[0].score)
+    for verdict, sentence in alone:
+        if verdict.support in ("quoted", "supported"):
+            return _result(claim, verdict, [sentence])
+    nearest = {sentence for _, sentence in alone[:_MOST_NAMED]}
+    return _result(claim, verdict_on(sentences), [s for s in sentences if s in nearest])
+
+
+def _listed(sources: object) -> list[Any]:
+    if not isinstance(sources, (str, list, tuple)):
+        raise InputError("sources: give the sentences as a list of text")
+    return [sources] if isinstance(sources, str) else list(sources)
+
+
+def _nearest(claim: str, sentences: Sequence[str]) -> list[str]:
+    """Return the sentences that share most words with the claim, in their order; all of a short text."""
+    if len(sentences) <= _MOST_READ:
+        return list(sentences)
+    claim_stems = set(analyse(claim))
+    shared = [len(claim_stems & set(analyse(s))) for s in sentences]
+    best = sorted(range(len(sentences)), key=lambda i: (-shared[i], i))[:_MOST_READ]
+    return [sentences[i] for i in sorted(best)]
+
+
+def _result(claim: str, verdict: Verdict, sources: Sequence[str]) -> ClaimCheck:
+    return ClaimCheck(
+        claim, verdict.support, verdict.score, tuple(verdict.reasons), dict(verdict.checks), tuple(sources)
+    )
+
+
+def _require_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise InputError(f"{name}: must be str, got {type(value).__name__}; pass text")

@@ -1,0 +1,198 @@
+"""From settings and library to what chooses and writes for the digest and for summaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from paperagent import arguments, factory
+from paperagent.errors import InputError
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Sequence
+
+    from paperagent.answering.pipeline import Pipeline
+    from paperagent.answering.plan import Plan, TextModel
+    from paperagent.config import Settings
+    from paperagent.digest.issue import Issue, Period, Profile
+    from paperagent.digest.overview import OneByModel
+    from paperagent.digest.write.writer import Answerer, Model, Writer
+    from paperagent.library import Store
+    from paperagent.retrieval.scoring import Scored
+    from paperagent.types import Answer, Hit
+
+CEILING = 1.0
+"""US dollars that one run may cost where nobody said a limit, if the model's price is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """A model with what it writes by."""
+
+    model: TextModel
+    plan: Plan
+    limit: float | None
+
+
+def hand(
+    settings: Settings,
+    store: Store,
+    model: TextModel,
+    *,
+    reader: TextModel | None = None,
+    max_cost: float | None = None,
+    cache: bool | None = None,
+) -> Hand:
+    """Return the model as a digest or a summary uses it: replies kept, no second search, a ceiling."""
+    from paperagent.types import Usage
+
+    options = factory.PlanOptions(effort="fast", cache=cache, reader=reader)
+    plan = factory.answer_plan(settings, store, model, options)
+    limit = settings.max_cost_per_answer if max_cost is None else max_cost
+    if limit is None and plan.tariff.price(Usage(1, 1_000)) is not None:
+        limit = CEILING
+    return Hand(factory.remembering(settings, store, model, cache=cache), plan, limit)
+
+
+def digest_model(settings: Settings, given: Hand) -> Model:
+    """Return what a model does for issues.
+
+    Raises:
+        ConfigError: a prompt cannot be used.
+    """
+    from paperagent.answering.call_budget import Budget
+    from paperagent.answering.llm_pipeline import Writer as AnswerWriter
+    from paperagent.digest.write.llm_writer import AT_ONCE, Drafter, ThemePlan
+    from paperagent.digest.write.writer import Model
+    from paperagent.llm import prompts
+
+    plan = given.plan
+    theme = ThemePlan(
+        prompts.load("theme", settings.prompts_dir), plan.check, plan.tariff, plan.salt, plan.context_tokens
+    )
+    budget = Budget(plan.tariff, given.limit)
+
+    def answerer(pipeline: Pipeline, left: float | None) -> Answerer:
+        return AnswerWriter(pipeline, given.model, replace(plan, max_cost=left))
+
+    drafter = Drafter(given.model, theme, budget, at_once=1 if settings.local_endpoint else AT_ONCE)
+    return Model(drafter, budget, answerer)
+
+
+def summary_model(settings: Settings, given: Hand) -> OneByModel:
+    """Return what a model does for the summary of one paper.
+
+    Raises:
+        ConfigError: a prompt cannot be used.
+    """
+    from paperagent.answering.call_budget import Budget
+    from paperagent.digest.overview import OneByModel
+    from paperagent.llm import prompts
+
+    budget = Budget(given.plan.tariff, given.limit)
+    prompt = prompts.load("summary", settings.prompts_dir)
+    return OneByModel(given.model, prompt, given.plan.check, given.plan.salt, budget)
+
+
+def issue_writer(
+    store: Store, models: factory.Models, held: Iterable[Scored], *, model: Model | None = None
+) -> Writer:
+    """Return what writes issues about ``held``: papers with their terms and vectors."""
+    from paperagent.answering.abstention import Thresholds, kept_as
+    from paperagent.digest.write.writer import Writer
+
+    encoder, embedder = models.encoder, models.embedder
+    if embedder is not None:
+        factory.require_same_space(store, embedder.embedder_id)
+    return Writer(
+        store,
+        held,
+        encoder=encoder,
+        embedder=None if embedder is encoder else embedder,
+        model=model,
+        thresholds=Thresholds.of(store.setting(kept_as(encoder=encoder is not None))),
+    )
+
+
+def period(week: str | None, since: dt.date | None, until: dt.date | None) -> Period:
+    """Return the days of an issue: a week, a span, or else the last whole week.
+
+    Raises:
+        InputError: no such week, half a span, or both.
+    """
+    from paperagent.digest import period as periods
+
+    if week is not None and (since or until):
+        raise InputError("digest: give a week or since and until, one of them")
+    if week is not None:
+        return periods.parse_week(week)
+    if since is None and until is None:
+        return periods.current_week(arguments.today())
+    if since is None or until is None:
+        raise InputError("digest: give both since and until, or a week")
+    return periods.span(since, until)
+
+
+def profile(
+    interests: Iterable[str], questions: Iterable[str], categories: Iterable[str], *, max_items: int
+) -> Profile:
+    """Return a reader's wishes.
+
+    Raises:
+        InputError: too many, too long, or empty.
+    """
+    from paperagent.digest.preferences import wishes
+
+    listed = ([given] if isinstance(given, str) else given for given in (interests, questions, categories))
+    return wishes(*listed, max_items=max_items).profile()
+
+
+def issue(
+    settings: Settings,
+    store: Store,
+    models: factory.Models,
+    period: Period,
+    profile: Profile,
+    *,
+    hand: Hand | None = None,
+) -> Issue:
+    """Choose and write one issue.
+
+    Raises:
+        PaperAgentError: it does not pass its check.
+    """
+    from paperagent.digest.select.selector import Selector
+
+    papers = store.within(period.since, period.until)
+    model = digest_model(settings, hand) if hand else None
+    writer = issue_writer(store, models, papers, model=model)
+    embedder = models.embedder if store.embedder_id else None  # else there is nothing to compare with
+    selector = Selector(papers, period=period, library=store, embedder=embedder)
+    selection = selector.select(profile)
+    writer.draft([selection])
+    return writer.write(selection)
+
+
+def summary(
+    settings: Settings,
+    store: Store,
+    models: factory.Models,
+    question: str,
+    hits: Sequence[Hit],
+    *,
+    hand: Hand | None,
+    searched: bool,
+) -> Answer:
+    """Write a cited overview of ``hits``; what a search found is held against its query first."""
+    from paperagent.digest import overview as summaries
+
+    found = summaries.on_topic(hits) if searched else list(hits)
+    if not found:
+        return summaries.nothing(question, empty=store.count() == 0)
+    if len(found) == 1:
+        return summaries.of_one(question, found[0], summary_model(settings, hand) if hand else None)
+    held = store.arrivals([h.paper_id for h in found])
+    model = digest_model(settings, hand) if hand else None
+    writer = issue_writer(store, models, held.values(), model=model)
+    return summaries.of_several(question, found, writer, {i: a.vector for i, a in held.items()})

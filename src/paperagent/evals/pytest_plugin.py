@@ -1,0 +1,94 @@
+"""A pytest plugin: keep your own questions in your own tests.
+
+It is found by pytest once paperagent is installed, and does nothing until a test asks for it::
+
+    # pytest.ini
+    [pytest]
+    paperagent_cases = cases.jsonl
+    paperagent_home = library
+
+    # test_answers.py
+    def test_answer(paperagent_row):
+        assert paperagent_row.failure is None, paperagent_row.answer
+
+A test that takes ``paperagent_case`` (or ``paperagent_row``, its answer scored) runs once a case,
+under the case's id. ``@pytest.mark.paperagent_cases("other.jsonl")`` names other files than the
+ini file, relative to the test's own folder. ``paperagent_agent`` is the `PaperAgent` that is asked,
+one a session; without ``paperagent_home`` it is the default library, and ``paperagent_mode`` is as
+PAPERAGENT_MODE. Override the fixture to ask one of your own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from paperagent import PaperAgent
+    from paperagent.evals.cases import Case
+    from paperagent.evals.results import Row
+
+CASE = "paperagent_case"
+MARKER = "paperagent_cases"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the keys of the ini file."""
+    parser.addini(MARKER, "files of cases that tests taking paperagent_case run over", type="paths")
+    parser.addini("paperagent_home", "the library's folder (default: PAPERAGENT_HOME)", type="paths")
+    parser.addini("paperagent_mode", "extractive, select or llm (default: PAPERAGENT_MODE)", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line("markers", f"{MARKER}(*files): run over the cases of these files")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes a case once a case."""
+    if CASE not in metafunc.fixturenames:
+        return
+    from paperagent.errors import EvalError
+    from paperagent.evals import cases
+
+    try:
+        found = [case for path in _files(metafunc) for case in cases.load(path)]
+    except EvalError as error:
+        raise pytest.UsageError(str(error)) from None
+    metafunc.parametrize(CASE, found, ids=[case.id for case in found])
+
+
+def _files(metafunc: pytest.Metafunc) -> list[Path]:
+    marker = metafunc.definition.get_closest_marker(MARKER)
+    folder = metafunc.definition.path.parent
+    files = [folder / name for name in marker.args] if marker else metafunc.config.getini(MARKER)
+    if not files:
+        raise pytest.UsageError(f"{metafunc.definition.name}: no cases named; set {MARKER} in the ini file")
+    return list(files)
+
+
+@pytest.fixture(scope="session")
+def paperagent_agent(request: pytest.FixtureRequest) -> Iterator[PaperAgent]:
+    """Give the agent that cases are asked of; the library must exist."""
+    from paperagent import PaperAgent
+
+    home = request.config.getini("paperagent_home")
+    with PaperAgent(
+        home[0] if home else None, mode=request.config.getini("paperagent_mode") or None
+    ) as agent:
+        yield agent
+
+
+@pytest.fixture
+def paperagent_row(paperagent_case: Case, paperagent_agent: PaperAgent) -> Row:
+    """Ask the case and give its row: answer, scores and, where it came out wrong, why."""
+    from paperagent.evals.runner import Asker, Setup, papers_named
+
+    settings = paperagent_agent.settings
+    setup = Setup(name="pytest", mode=settings.answer_mode, k=settings.top_k)
+    return Asker(paperagent_agent, setup, papers_named(paperagent_agent, [paperagent_case])).row(
+        paperagent_case
+    )

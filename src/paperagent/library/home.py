@@ -1,0 +1,92 @@
+"""The folder that holds a library: is it there, is it ours, can it be written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from paperagent.errors import NoLibraryError, StoreError
+from paperagent.library.errors import shown
+
+DATABASE = "library.db"
+LEXICAL = "lexical"
+VECTORS = "vectors"
+LOCK = "writer.lock"
+VECTOR_LOCK = "vectors.lock"
+CHAT_HISTORY = "chat_history"  # the lines typed in `paperagent chat`, see `readers.py`
+ANSWERS = "answers.db"  # replies of models, see `call_cache.py`
+FEEDBACK = "feedback.jsonl"  # what was called /good or /bad in chat, see `evals/feedback.py`
+_SQLITE = frozenset(
+    name + end for name in (DATABASE, ANSWERS, "digest.db") for end in ("", "-wal", "-shm", "-journal")
+)
+_FOLDERS = frozenset({LEXICAL, VECTORS, "outbox"})
+OURS = _SQLITE | _FOLDERS | {LOCK, VECTOR_LOCK, "digest.lock", CHAT_HISTORY, FEEDBACK}
+
+_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})
+
+
+def check_home(home: Path, *, create: bool) -> Path:
+    """Return ``home`` as an absolute path once it holds a library, or may be given one.
+
+    With ``create`` a missing folder is made. Raises `StoreError` for a folder without a library,
+    a file, a dangling link, another program's store, and a path that cannot be used.
+    """
+    try:
+        return _checked(Path(os.path.abspath(home)), create=create)  # noqa: PTH100  # resolve() follows links
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise StoreError(
+            f"library folder {shown(home)}: it cannot be used; choose another PAPERAGENT_HOME"
+        ) from error
+
+
+def _checked(home: Path, *, create: bool) -> Path:
+    if not _is_folder(home):
+        if not create:
+            raise NoLibraryError(shown(home), "there is no such folder")
+        home.mkdir(parents=True, mode=0o700)
+    names = {entry.name for entry in os.scandir(home)}
+    if DATABASE in names:
+        return home
+    if "chroma.sqlite3" in names:
+        raise StoreError(
+            f"{shown(home)}: another program's Chroma store, not a paperagent library; "
+            "choose another PAPERAGENT_HOME"
+        )
+    if not create:
+        raise NoLibraryError(shown(home), "the folder holds none")
+    return home
+
+
+def _is_folder(home: Path) -> bool:
+    try:
+        mode = home.stat().st_mode
+    except FileNotFoundError:
+        if home.is_symlink():
+            raise StoreError(
+                f"{shown(home)}: a link that leads nowhere; choose another PAPERAGENT_HOME"
+            ) from None
+        return False
+    if not stat.S_ISDIR(mode):
+        raise StoreError(f"{shown(home)}: a file, not a folder; choose another PAPERAGENT_HOME")
+    return True
+
+
+def writable(folder: Path) -> bool:
+    """Tell whether this process may write in ``folder`` (false on a read-only file system too)."""
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def network_filesystem(folder: Path) -> str | None:
+    """Return the type of the network file system that holds ``folder``, or None for another one."""
+    mounts = Path("/proc/self/mountinfo")
+    if not mounts.exists():
+        return None
+    best, kind = "", ""
+    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
+        fields, _, rest = line.partition(" - ")
+        point = fields.split()[4]
+        inside = str(folder) == point or str(folder).startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, rest.split()[0]
+    return kind if kind in _NETWORK else None

@@ -1,0 +1,116 @@
+"""What a period brought: papers whole, with the terms and vectors that choosing among them needs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from paperagent.library import identity, rows
+from paperagent.library.local.database import Database
+from paperagent.library.stored_vectors import Embeddings
+from paperagent.types import Paper
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from paperagent.types import Vector
+
+_COLUMNS = ", ".join(f"p.{name.strip()}" for name in rows.PAPER.split(","))
+_PAPERS = len(rows.PAPER.split(","))
+_SELECT = (
+    f"SELECT {_COLUMNS}, f.row, f.terms, e.vector FROM papers p JOIN facts f USING (row) "
+    "LEFT JOIN embeddings e ON e.slot = ? + f.row AND e.text_hash = f.text_hash WHERE "
+)
+# The day on which a feed listed a paper is when it came; a feed may list what was published long ago.
+_DAY = "coalesce(p.listed, p.published, p.first_seen)"
+# What is read days after its day, as happens over a weekend, came too late for the issue of that day.
+_CAME = f"({_DAY} BETWEEN ?1 AND ?2 OR p.first_seen BETWEEN ?1 AND ?2 AND {_DAY} BETWEEN ?3 AND ?1)"
+LATE = dt.timedelta(days=10)
+"""How long after its day a paper that is read then still counts as new."""
+_CHANGED = "p.updated BETWEEN ?1 AND ?2"
+
+
+class Arrival(NamedTuple):
+    """A paper with all that a digest needs to judge it."""
+
+    paper: Paper
+    terms: NDArray[np.uint32]
+    """Term ids of title, title again and abstract, in order."""
+    vector: Vector | None
+    """The embedding of exactly this text, or None."""
+    names: tuple[str, ...]
+    """Every id that the paper goes by or went by, its present one first."""
+    new: bool
+    """Whether it came in the period; else it was only changed in it."""
+
+    @property
+    def paper_id(self) -> str:
+        """The paper's id."""
+        return self.paper.paper_id
+
+
+def late_from(since: dt.date) -> dt.date:
+    """Return the earliest day whose papers, read only in a period from ``since`` on, came in it too."""
+    return since - LATE if since - dt.date.min > LATE else dt.date.min
+
+
+def within(db: Database, number: int, since: dt.date, until: dt.date) -> list[Arrival]:
+    """Return what came or was changed from ``since`` to ``until``, by id, with vectors of an embedder.
+
+    The day on which the feed listed the paper counts, else that of its publication, else the
+    day on which the library first read it. A paper that was first read in the period up to
+    `LATE` after its day came in the period too: the issue of its day may have been sent.
+    """
+    days = (since.isoformat(), until.isoformat(), late_from(since).isoformat())
+    query = f"SELECT p.row, {_CAME} FROM papers p WHERE {_CAME} OR {_CHANGED}"
+    with db.reading() as connection, _unmapped(connection):
+        found = dict(connection.execute(query, days).fetchall())
+    return _read(db, number, "f.row", sorted(found), (row for row, new in found.items() if new))
+
+
+@contextmanager
+def _unmapped(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read the whole file in the block without its pages staying in this process's memory."""
+    (mapped,) = connection.execute("PRAGMA mmap_size").fetchone()
+    connection.execute("PRAGMA mmap_size = 0")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA mmap_size = {mapped}")
+
+
+def by_id(db: Database, number: int, paper_ids: Iterable[str]) -> list[Arrival]:
+    """Return the papers of present ids, by id."""
+    return _read(db, number, "p.paper_id", sorted(set(paper_ids)), frozenset())
+
+
+def _read(
+    db: Database, number: int, column: str, wanted: Sequence[Any], arrived: Iterable[int]
+) -> list[Arrival]:
+    found: list[Any] = []
+    names: dict[int, list[str]] = {}
+    new = set(arrived)
+    with db.reading() as connection:
+        for marks, part in rows.chunks(wanted):
+            query = f"{_SELECT} {column} IN ({marks})"
+            found += connection.execute(query, (Embeddings.base(number), *part)).fetchall()
+        for marks, part in rows.chunks(row[_PAPERS] for row in found):
+            query = f"SELECT row, alias FROM aliases WHERE row IN ({marks}) AND alias NOT LIKE 'title:%'"
+            for row, alias in connection.execute(query, part):
+                names.setdefault(row, []).append(alias)
+    arrivals = [_arrival(row, names.get(row[_PAPERS], ()), new=row[_PAPERS] in new) for row in found]
+    return sorted(arrivals, key=lambda a: a.paper_id)
+
+
+def _arrival(row: Sequence[Any], aliases: Iterable[str], *, new: bool) -> Arrival:
+    import numpy as np
+
+    terms, half = row[-2:]
+    vector = None if half is None else np.frombuffer(half, "<f2").astype(np.float32)
+    former = sorted(map(identity.plain_name, aliases))
+    names = tuple(dict.fromkeys([row[0], *former]))
+    return Arrival(rows.paper_of(row[:_PAPERS]), rows.unpack_terms(terms), vector, names, new)

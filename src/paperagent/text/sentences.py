@@ -1,0 +1,100 @@
+"""Split an abstract into sentences with offsets.
+
+A sentence ends at ``.``, ``!`` or ``?`` (with closing quotes or brackets) when what follows
+looks like a beginning and what precedes is no abbreviation. On SciFact's 4,206 unstructured
+abstracts, which are given sentence by sentence, this reaches boundary F1 .977 and 93 % of
+abstracts wholly right, against .971 and 91 % for sentencex (`eval/sentences.py`); most of
+the rest is splits that the reference itself has wrong (``1.4 +/-|0.24``).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from paperagent.text.terms import STOP_WORDS
+from paperagent.types import Sentence
+
+_END = re.compile(r"""(?<![.!?。！？])[.!?。！？]++(?:['"”’)\]]+|\}?\$)?(?=\s|(?<=[。！？])\S)""")
+_BEGINNING = re.compile(
+    r"""\s*["'“‘(\[*]*(?:[A-Z0-9À-ÖØ-ÞΑ-ω$\\{(\[“]|[^\W\d_a-zà-öø-ÿ])"""
+    r"""|\s+[a-z]+(?:[A-Z0-9]|-[A-Z0-9])"""  # mRNA, p53, eBay, k-NN
+)
+_INSIDE = re.compile(
+    r"""(?:^|[\s(\[/,;-])(?:
+        (?i:e\.?g|i\.e|cf|v\.?s|viz|resp|et\ al|approx|avg|ca|w\.r\.t|a\.k\.a|aka|incl|i\.v|i\.p)
+        |(?i:figs?|eqn?s?|secs?|refs?)
+        |Dr|Prof|Mr|Mrs|Ms|St|Jr|sp|subsp|var|Thm|App
+        |[A-Z]   # an initial
+    )\.$""",
+    re.VERBOSE,
+)
+_BEFORE_NUMBER = re.compile(
+    r"(?:^|[\s(\[])(?:(?i:nos?|vol|ch|pp?|tab)|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.$"
+)
+_NUMBER = re.compile(r"\s*\d")
+_INITIALS = re.compile(r"\b(?:[A-Z]\.){2,}$")
+_NEXT_WORD = re.compile(r"\s*(\w+)")
+_SPAN = 200
+"""Characters before and after a mark in which a quotation or a bracket around it opens and closes."""
+_OPENS = re.compile(r"""[a-z,:;)\d-]\s*(?:(?<=\s)(["“])(?=\S)|(\())""")
+_CLOSES = {'"': re.compile(r'(?<=[^\s(])"'), "“": re.compile("”"), "(": re.compile(r"\)")}
+_STARTERS = STOP_WORDS | frozenset(
+    "however moreover furthermore additionally finally specifically thus therefore using despite".split()
+)
+"""Words that begin a sentence rather than go on with a name."""
+_REACH = 14
+"""Characters before a full stop in which an abbreviation is looked for."""
+
+
+def split(abstract: str) -> list[Sentence]:
+    """Return the sentences in order; ``abstract[s.start:s.end] == s.text`` for each.
+
+    Sentences do not overlap, are trimmed of white space, and only white space lies between
+    them: together they tile the abstract.
+    """
+    return list(_split(abstract))
+
+
+@lru_cache(maxsize=2_000)
+def _split(abstract: str) -> tuple[Sentence, ...]:
+    sentences: list[Sentence] = []
+    start = 0
+    for end in [*_ends(abstract), len(abstract)]:
+        text = abstract[start:end]
+        first = start + len(text) - len(text.lstrip())
+        last = start + len(text.rstrip())
+        if last > first:
+            sentences.append(Sentence(len(sentences), abstract[first:last], first, last))
+        start = end
+    return tuple(sentences)
+
+
+def _ends(text: str) -> list[int]:
+    return [m.end() for m in _END.finditer(text) if _is_end(text, m)]
+
+
+def _is_end(text: str, match: re.Match[str]) -> bool:
+    if not _BEGINNING.match(text, match.end()):
+        return False
+    if text[match.start()] != ".":
+        return not _is_enclosed(text, match)
+    head = text[max(0, match.start() - _REACH) : match.start() + 1]
+    if _INSIDE.search(head):
+        return False
+    if _INITIALS.search(head):
+        word = _NEXT_WORD.match(text, match.end())
+        return word is None or word[1].lower() in _STARTERS
+    return not (_NUMBER.match(text, match.end()) and _BEFORE_NUMBER.search(head))
+
+
+def _is_enclosed(text: str, match: re.Match[str]) -> bool:
+    """Tell whether a mark stands in a quotation or bracket that began within its sentence and goes on."""
+    start, end = match.span()
+    openings = list(_OPENS.finditer(text, max(0, start - _SPAN), start))
+    for opening in openings[-4:]:
+        closes = _CLOSES[opening[1] or opening[2]]
+        first = closes.search(text, opening.end(), end + _SPAN)
+        if first and first.start() >= end:
+            return True
+    return False

@@ -1,0 +1,194 @@
+"""Pair the negations of a claim with those of its evidence, one to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from paperagent.verification.cues import NEGATIONS, NEGATIVE_STEMS, PARTIAL, VERBAL_NEGATIONS
+from paperagent.verification.overlap import Alignment
+from paperagent.verification.values import Text, Token
+
+_REACH = 3
+"""Content words that a negation denies behind it."""
+
+_JOINS = frozenset({"and", "but"})
+_NEAR = 5
+"""The number of tokens on either side of a word in which another negative word is looked for."""
+_COPY = 0.75
+"""Share of equal tokens from which an added negation contradicts the sentence."""
+_PLAIN = frozenset("not no never cannot neither nor none".split())
+_CONTRASTS = frozenset({"ratherthan", "insteadof"})
+_MOST = 30
+"""Negations of a claim that are paired."""
+_MOST_CITED = 300
+"""Negations of the evidence that are read."""
+_AS_GOOD = 0.6
+"""Share of the best place's context that another place of a word needs."""
+
+
+@dataclass(slots=True)
+class Cue:
+    """One negation: its token and the ranks of the words that it denies."""
+
+    token: Token
+    scope: range
+    paired: bool = False
+
+
+@dataclass(slots=True)
+class Negations:
+    """The negations of both texts after pairing."""
+
+    claim: list[Cue] = field(default_factory=list)
+    source: list[Cue] = field(default_factory=list)
+
+    def claim_denies(self, rank: int) -> bool:
+        """Tell whether an odd number of negations covers a word of the claim."""
+        return sum(rank in c.scope for c in self.claim) % 2 == 1
+
+    def source_denies(self, rank: int) -> bool:
+        """Tell whether an odd number of negations covers a word of the evidence."""
+        return sum(rank in c.scope for c in self.source) % 2 == 1
+
+
+def cues(text: Text) -> list[Cue]:
+    """Return the negations of a text with their scopes."""
+    found = []
+    for token in text.tokens:
+        if token.lower in NEGATIONS and token.number is None:
+            first = token.rank + 1 if token.rank >= 0 else text.rank_after(token.index)
+            found.append(Cue(token, range(first, _end(text, token, first))))
+    return found
+
+
+def _end(text: Text, token: Token, first: int) -> int:
+    """Return where a negation's reach ends: its clause (the first word may stand behind a comma)."""
+    last = first
+    for rank in range(first, min(first + _REACH, len(text.content))):
+        word = text.content[rank]
+        if word.sentence != token.sentence or (word.clause != token.clause and rank > first):
+            break
+        if rank > first and any(
+            t.lower in _JOINS for t in text.tokens[text.content[rank - 1].index : word.index]
+        ):
+            break
+        last = rank + 1
+    return last
+
+
+def pair(a: Alignment) -> Negations:
+    """Return the negations of both texts, each paired with at most one of the other's."""
+    n = Negations(cues(a.claim)[:_MOST], cues(a.source)[:_MOST_CITED])
+    options = [
+        (score, i, j)
+        for i, c in enumerate(n.claim)
+        for j, s in enumerate(n.source)
+        if (score := _fit(a, c, s)) > 0
+    ]
+    for _, i, j in sorted(options, reverse=True):
+        if not n.claim[i].paired and not n.source[j].paired:
+            n.claim[i].paired = n.source[j].paired = True
+    return n
+
+
+def _fit(a: Alignment, claim: Cue, source: Cue) -> float:
+    """Measure how far two negations deny the same words."""
+    fit = 0.0
+    for order, rank in enumerate(claim.scope):
+        if any(p in source.scope and _belongs(a, rank, p) for p, _ in a.candidates[rank]):
+            fit += (1.0, 0.7, 0.5)[order]
+    if fit and claim.token.lower == source.token.lower:
+        fit += 0.3
+    return fit
+
+
+def _belongs(a: Alignment, rank: int, place: int) -> bool:
+    """Tell whether a word of the evidence is the one meant, not the same word in another sentence."""
+    best = a.best[rank]
+    return best is not None and (
+        best[0] == place or a.context(rank, place) >= _AS_GOOD * a.context(rank, best[0])
+    )
+
+
+def changes(
+    a: Alignment, n: Negations, opposed: frozenset[tuple[int, int]], *, copy: bool
+) -> Iterator[tuple[str, bool]]:
+    """Yield (reason, whether it refutes) for each negation that the claim added or left out.
+
+    ``opposed`` holds the (claim rank, evidence rank) pairs of opposite words: a negation beside
+    one of them is the other half of the same change (*not easy* for *difficult*). In free wording
+    (not ``copy``) "rather than" may be the claim's own, and any negative word of the evidence near
+    the same words answers for a negation of the claim.
+    """
+    for cue in n.claim:
+        if cue.paired or _balanced(cue, opposed, side=0) or _synonymous(a, cue):
+            continue
+        if not copy and (cue.token.lower in _CONTRASTS or _answered(a, cue)):
+            continue
+        elsewhere = any(c.token.lower == cue.token.lower for c in n.source)
+        denies = cue.token.lower in _PLAIN and a.copied >= _COPY and not elsewhere
+        yield f"“{cue.token.text}” is not in the cited sentence", denies
+    for cue in n.claim:
+        if cue.paired and _weakened(a.source, n.source) and not _weakened(a.claim, n.claim):
+            said = "where the cited sentence denies only a part (“not always”, “not all”)"
+            yield f"“{cue.token.text}” {said}", False
+            break
+    for cue in n.source:
+        if cue.paired or _balanced(cue, opposed, side=1) or not _kept(a, cue):
+            continue
+        if not copy and not _repeats(a, n, cue):
+            continue
+        denies = cue.token.lower in _PLAIN and not n.claim and _repeats(a, n, cue)
+        yield f"the cited sentence says “{cue.token.text} {_words(a.source, cue)}”", denies
+
+
+def _answered(a: Alignment, cue: Cue) -> bool:
+    """Tell whether the evidence has a negative word near the words that the claim denies."""
+    places = [b[0] for r in cue.scope if (b := a.best[r])]
+    for place in places:
+        index = a.source.content[place].index
+        near = a.source.tokens[max(0, index - _NEAR) : index + _NEAR + 1]
+        if any(t.lower in NEGATIONS or t.stem in NEGATIVE_STEMS for t in near):
+            return True
+    return not places
+
+
+def _repeats(a: Alignment, n: Negations, cue: Cue) -> bool:
+    """Tell whether the claim says, without any negative word, the very words that the evidence denies."""
+    scope = list(cue.scope)[:2]
+    if not scope or not all(r in a.covered for r in scope):
+        return False
+    return not n.claim and not any(t.stem in NEGATIVE_STEMS for t in a.claim.content)
+
+
+def _weakened(text: Text, cues_of: list[Cue]) -> bool:
+    """Tell whether every negation denies only that something holds always, necessarily or for all."""
+    behind = [text.tokens[c.token.index + 1 : c.token.index + 3] for c in cues_of]
+    return bool(behind) and all(any(t.lower in PARTIAL for t in tokens) for tokens in behind)
+
+
+def _balanced(cue: Cue, opposed: frozenset[tuple[int, int]], *, side: int) -> bool:
+    return any(pair[side] in cue.scope for pair in opposed)
+
+
+def _synonymous(a: Alignment, cue: Cue) -> bool:
+    """Tell whether a verb of failing is matched as a word (*struggle* for *fail*, *scarce* for *lack*)."""
+    if cue.token.lower not in VERBAL_NEGATIONS:
+        return False
+    return cue.token.rank >= 0 and a.best[cue.token.rank] is not None
+
+
+def _kept(a: Alignment, cue: Cue) -> bool:
+    """Tell whether the claim says what the evidence denies."""
+    if cue.token.rank in a.covered and cue.token.lower in VERBAL_NEGATIONS:
+        return False
+    scope = [r for r in cue.scope if a.source.content[r].weight >= 0.5] or list(cue.scope)
+    if not scope:
+        return False
+    held = [r for r in scope if r in a.covered]
+    return bool(held) and (scope[0] in a.covered or len(held) * 2 >= len(scope))
+
+
+def _words(text: Text, cue: Cue) -> str:
+    return " ".join(text.content[r].text for r in cue.scope)

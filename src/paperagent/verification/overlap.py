@@ -1,0 +1,288 @@
+"""Align a claim with its evidence: which words say the same, and in the same surroundings.
+
+Strength of a match: 1 for the same stem, .9 for a synonym or an acronym of its words, .8 for
+words of one family. `Alignment.context` is how much the neighbourhood of a claim's word agrees
+with the neighbourhood of a word of the evidence; most checks of order rest on it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from paperagent.verification import numbers
+from paperagent.verification.values import GROUPS, Text, Token
+
+SAME, SYNONYM, FAMILY = 1.0, 0.9, 0.8
+_NEAR = (0.0, 1.0, 0.85, 0.7, 0.5, 0.35, 0.2)
+"""How much of a neighbour's weight is left at a distance of 0, 1, 2 … ranks in the evidence."""
+_NEIGHBOURS = ((1, 1.0), (2, 0.7), (3, 0.45))
+"""Distance in the claim → weight."""
+_OTHER_SIDE = 0.6
+"""What a neighbour counts that stands on the other side in the evidence."""
+_DRAWN = 0.15
+"""Share of a claim's matched words from which it draws on a sentence."""
+_MOST = 24
+"""Places of one word that are compared: a text that repeats a word forever must not cost forever."""
+_CLOSE = 4
+"""Neighbouring words of a claim are *near* in the evidence up to this distance in ranks."""
+
+
+@dataclass(slots=True)
+class Alignment:
+    """A claim's content words against the evidence's."""
+
+    claim: Text
+    source: Text
+    candidates: list[list[tuple[int, float]]] = field(default_factory=list)
+    """For each rank of the claim: (rank in the evidence, strength)."""
+    best: list[tuple[int, float] | None] = field(default_factory=list)
+    """For each rank of the claim: the candidate whose surroundings agree best."""
+    covered: set[int] = field(default_factory=set)
+    """Ranks of the evidence that the claim has used."""
+    coverage: float = 0.0
+    """Share of the claim's weight that the evidence has, 0..1."""
+    copied: float = 0.0
+    """Share of tokens, in any order, that the claim and its nearest sentence have alike, 0..1."""
+    agreement: float = 0.0
+    """Mean context of the claim's words in their places, by weight, 0..1."""
+    proximity: float = 0.0
+    """Share of neighbouring matched words that are neighbours in the evidence too, 0..1."""
+
+    def context(self, at: int, place: int, skip: Collection[int] = ()) -> float:
+        """Return how well the neighbours of claim word ``at`` fit around evidence word ``place``, 0..1."""
+        found = possible = 0.0
+        content = self.claim.content
+        sentence = content[at].sentence
+        for distance, weight in _NEIGHBOURS:
+            for near in (at - distance, at + distance):
+                if near < 0 or near >= len(content) or near in skip or content[near].sentence != sentence:
+                    continue
+                possible += weight
+                found += weight * self._nearness(near, place, before=near < at)
+        return found / possible if possible else 0.0
+
+    def _nearness(self, near: int, place: int, *, before: bool) -> float:
+        highest = 0.0
+        for other, strength in self.candidates[near]:
+            gap = other - place
+            if gap and -7 < gap < 7:
+                value = strength * _NEAR[abs(gap)]
+                if (gap < 0) is not before:
+                    value *= _OTHER_SIDE
+                highest = max(highest, value)
+        return highest
+
+    def accept(self, rank: int, place: int) -> None:
+        """Count a claim's word as said by a word of the evidence (a denied opposite)."""
+        if self.best[rank] is None:
+            weight = sum(t.weight for t in self.claim.content)
+            self.coverage += FAMILY * self.claim.content[rank].weight / weight
+        self.candidates[rank].append((place, FAMILY))
+        self.best[rank] = (place, FAMILY)
+        self.covered.add(place)
+
+
+def align(claim: Text, source: Text) -> Alignment:
+    """Return the alignment of an analysed claim with its analysed evidence."""
+    a = Alignment(claim, source)
+    a.candidates = [candidates(t, source)[:_MOST] for t in claim.content]
+    _match_compounds(a)
+    _match_acronyms(a)
+    for rank, found in enumerate(a.candidates):
+        a.best.append(_choose(a, rank, found))
+    a.covered = {place for one in a.best if one for place in (one[0],)}
+    total = sum(t.weight for t in claim.content)
+    held = sum(t.weight * b[1] for t, b in zip(claim.content, a.best, strict=True) if b)
+    a.coverage = held / total if total else 0.0
+    a.agreement = _agreement(a) / total if total else 0.0
+    a.proximity = _proximity(a)
+    a.copied = _copied(a)
+    return a
+
+
+def _choose(a: Alignment, rank: int, found: list[tuple[int, float]]) -> tuple[int, float] | None:
+    if len(found) < 2:
+        return found[0] if found else None
+    return max(found, key=lambda c: (c[1] + a.context(rank, c[0]), -c[0]))
+
+
+def candidates(token: Token, source: Text) -> list[tuple[int, float]]:
+    """Return the places of ``source`` that say the same as ``token``: (rank, strength)."""
+    if token.kind == "number":
+        return [(t.rank, SAME) for t in source.numbers if _same_number(token, t)]
+    same = source.by_stem.get(token.stem, ())
+    found = [(rank, SAME) for rank in same]
+    if token.kind == "name":
+        return found or _longer_name(token, source)
+    taken = set(same)
+    for group in GROUPS.get(token.stem, ()):
+        for rank in source.by_group.get(group, ()):
+            if rank not in taken:
+                taken.add(rank)
+                found.append((rank, SYNONYM))
+    if not found:
+        found = [
+            (r, FAMILY)
+            for r in source.by_head.get(token.stem[:4], ())
+            if family(token.stem, source.content[r].stem)
+        ]
+    return found
+
+
+def _same_number(claim: Token, source: Token) -> bool:
+    return bool(claim.number and source.number and numbers.same_value(claim.number, source.number))
+
+
+def family(one: str, other: str) -> bool:
+    """Tell whether two stems share a beginning of at least 60 % (and four letters) of the longer."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < 4:
+        return False
+    shared = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
+    return shared >= max(4, 0.6 * len(long)) and not _opposed_ending(long, shared)
+
+
+def _opposed_ending(stem: str, shared: int) -> bool:
+    return stem[shared:].startswith("less")
+
+
+def _longer_name(token: Token, source: Text) -> list[tuple[int, float]]:
+    """Find ``LLaMA3`` in ``LLaMA3-8B``: the same name with its size, which is no other model."""
+    found = []
+    for t in source.content:
+        if t.kind == "name" and t.stem != token.stem and t.stem.startswith(token.stem):
+            rest = t.stem[len(token.stem) :]
+            if (
+                rest.rstrip("bm").isdigit()
+                and rest[-1] in "bm"
+                and not (rest[0].isdigit() and "-" not in t.text)
+            ):
+                found.append((t.rank, FAMILY))
+    return found
+
+
+def _match_compounds(a: Alignment) -> None:
+    """Match ``fine tune`` with ``finetune`` and ``data set`` with ``dataset``, both ways."""
+    for one, other, forward in ((a.claim, a.source, True), (a.source, a.claim, False)):
+        for left, right in pairwise(one.content):
+            if left.kind == "number" or right.kind == "number" or right.index - left.index > 1:
+                continue
+            joined = other.by_stem.get(_joined(left, right))
+            if not joined:
+                continue
+            for rank in joined:
+                for mine in (left.rank, right.rank):
+                    if forward and not a.candidates[mine]:
+                        a.candidates[mine].append((rank, SYNONYM))
+                    elif not forward and not a.candidates[rank]:
+                        a.candidates[rank].append((mine, SYNONYM))
+
+
+def _joined(left: Token, right: Token) -> str:
+    return left.lower + right.stem
+
+
+def _match_acronyms(a: Alignment) -> None:
+    """Match ``LLM`` with *large language model*, both ways."""
+    for token in a.claim.content:
+        if token.kind == "name" and not a.candidates[token.rank] and token.stem.isalpha():
+            for start in spelled_out(token.stem, a.source):
+                a.candidates[token.rank] += [(start + i, SYNONYM) for i in range(len(token.stem))]
+    for token in a.source.content:
+        if token.kind == "name" and token.stem.isalpha() and 2 <= len(token.stem) <= 6:
+            for start in spelled_out(token.stem, a.claim):
+                for mine in range(start, start + len(token.stem)):
+                    if not a.candidates[mine]:
+                        a.candidates[mine].append((token.rank, SYNONYM))
+
+
+def spelled_out(acronym: str, text: Text) -> list[int]:
+    """Return the ranks at which the words of ``text`` begin with the letters of ``acronym``."""
+    starts = []
+    at = text.initials.find(acronym) if 2 <= len(acronym) <= 6 else -1
+    while at >= 0:
+        span = text.content[at : at + len(acronym)]
+        if all(t.kind == "word" for t in span):
+            starts.append(at)
+        at = text.initials.find(acronym, at + 1)
+    return starts
+
+
+def _agreement(a: Alignment) -> float:
+    """Sum the context of the matched words; a verbatim sentence has about .9 a word, which counts as 1."""
+    return sum(
+        t.weight * min(1.0, a.context(t.rank, b[0]) / 0.9)
+        for t, b in zip(a.claim.content, a.best, strict=True)
+        if b
+    )
+
+
+def nearest(a: Alignment) -> list[Token]:
+    """Return the tokens of the sentences that the claim draws on."""
+    held = Counter(a.source.content[best[0]].sentence for best in a.best if best)
+    drawn = {s for s, count in held.items() if count >= _DRAWN * held.total()}
+    return [t for t in a.source.tokens if t.sentence in drawn]
+
+
+def _copied(a: Alignment) -> float:
+    theirs, mine = Counter(t.stem for t in nearest(a)), Counter(t.stem for t in a.claim.tokens)
+    return (theirs & mine).total() / max(1, theirs.total(), mine.total())
+
+
+def _proximity(a: Alignment) -> float:
+    """Measure neighbours over matched words only: what is unmatched counts in the coverage."""
+    places = [(b[0], r) for r, b in enumerate(a.best) if b]
+    pairs = list(pairwise(places))
+    if not pairs:
+        return 1.0 if places else 0.0
+    near = 0
+    for (_, rank), (_, following) in pairs:
+        near += (
+            any(
+                abs(x - y) <= _CLOSE
+                for x, _ in a.candidates[rank]
+                for y, _ in a.candidates[following]
+                if x != y
+            )
+            or a.best[rank] == a.best[following]
+        )
+    return near / len(pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Tokens of a claim that follow one another in the same order in a sentence of the evidence."""
+
+    start: int
+    length: int
+    sentence: int
+
+
+def runs(a: Alignment, shortest: int = 3) -> list[Run]:
+    """Return the claim's longest verbatim runs of at least ``shortest`` tokens, from left to right."""
+    mine, theirs = a.claim.tokens, a.source.tokens
+    places: dict[str, list[int]] = {}
+    for index, token in enumerate(theirs):
+        places.setdefault(token.stem, []).append(index)
+    found: list[Run] = []
+    at = 0
+    while at < len(mine):
+        best = Run(at, 0, 0)
+        for place in places.get(mine[at].stem, ())[:_MOST]:
+            length = 0
+            while (
+                at + length < len(mine)
+                and place + length < len(theirs)
+                and mine[at + length].stem == theirs[place + length].stem
+                and theirs[place + length].sentence == theirs[place].sentence
+            ):
+                length += 1
+            if length > best.length:
+                best = Run(at, length, theirs[place].sentence)
+        if best.length >= shortest:
+            found.append(best)
+        at += max(1, best.length if best.length >= shortest else 1)
+    return found

@@ -1,0 +1,197 @@
+"""Check that each number of a claim is in the evidence, with its unit, its mark and in its role."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from paperagent.verification import numbers
+from paperagent.verification.context import Context
+from paperagent.verification.overlap import Alignment
+from paperagent.verification.values import Text, Token
+
+_WRONG = {
+    "value": "is not in",
+    "sign": "has another sign in",
+    "unit": "has another unit in",
+    "mark": "is bounded otherwise in",
+}
+_DETERMINERS = frozenset("the a an all its their our these those this that".split())
+_WAYS = frozenset({"from", "to", "by"})
+_MORE = frozenset("more less fewer".split())
+_SMALL_COUNT, _STEP = 12, 5
+"""The largest count, in words and in digits, that may be the model's own."""
+_MOST = 40
+"""Numbers of a claim whose places are compared with each other."""
+_LISTED = 3
+"""Numbers at most this far apart in ranks are members of one list or range."""
+_PHRASE = 4
+"""Words behind a number among which its noun is looked for."""
+
+
+def misread(a: Alignment, around: Context, *, copy: bool) -> Iterator[tuple[str, bool]]:
+    """Yield (reason, whether it refutes) for each number that the evidence lacks or uses differently.
+
+    A number that is nowhere in the paper refutes. A small bare count may be the model's own
+    ("three tasks, namely …"): in free wording it is accepted.
+    """
+    source = a.source.numbers
+    seen: Counter[float] = Counter()
+    for token in a.claim.content:
+        if token.number is None:
+            continue
+        compared = [(numbers.compare(token.number, t.number), t) for t in source if t.number]
+        right = [t for wrong, t in compared if wrong is None]
+        seen[token.number.value] += 1
+        if not right:
+            same = [wrong for wrong, _ in compared if wrong and wrong != "value"]
+            wrong = same[0] if same else "value"
+            if not copy and (
+                (wrong == "value" and _is_small_count(token)) or (wrong == "unit" and not token.number.unit)
+            ):
+                continue
+            refutes = (
+                wrong == "sign"
+                or (wrong == "unit" and bool(token.number.unit))
+                or (wrong == "value" and (copy or not around.mentions(token)) and not _is_small_count(token))
+            )
+            yield f"number {token.number.text} {_WRONG[wrong]} the cited sentence", refutes
+        elif copy and seen[token.number.value] > len(right):
+            yield f"number {token.number.text} occurs more often than in the cited sentence", False
+        elif (copy or token.number.unit) and all(_other_noun(a, token, t) for t in right):
+            yield f"number {token.number.text} counts something else in the cited sentence", False
+        elif all(_added(a, token, t) for t in right):
+            yield f"number {token.number.text} is a share in the cited sentence, not a difference", False
+        elif all(_other_way(a, token, t) for t in right):
+            reason = "changes in another way in the cited sentence (by, from, to)"
+            yield f"number {token.number.text} {reason}", False
+
+
+def _is_small_count(token: Token) -> bool:
+    """Tell whether a number is a small count in words, or the number of a step."""
+    number = token.number
+    return (
+        number is not None
+        and not number.unit
+        and not number.mark
+        and number.value <= _SMALL_COUNT
+        and (number.text.isalpha() or number.value <= _STEP)
+        and float(number.value).is_integer()
+    )
+
+
+def _phrase(text: Text, token: Token) -> list[Token]:
+    """Return the words directly behind a number, up to a function word, a number or a comma."""
+    phrase = []
+    for t in text.tokens[token.index + 1 : token.index + 1 + _PHRASE]:
+        if t.kind not in ("word", "name") or t.clause != token.clause:
+            break
+        phrase.append(t)
+    return phrase
+
+
+def _share_of(text: Text, token: Token) -> list[Token]:
+    """Return the words for the whole of a percentage (``50% of the training corpus``)."""
+    behind = text.tokens[token.index + 1 : token.index + 2]
+    if not behind or behind[0].lower != "of":
+        return []
+    words: list[Token] = []
+    for t in text.tokens[token.index + 2 : token.index + 2 + 2 * _PHRASE]:
+        if not words and t.lower in _DETERMINERS:
+            continue
+        if t.clause != token.clause or t.kind in ("function", "number"):
+            break
+        words.append(t)
+    return words
+
+
+def _other_noun(a: Alignment, token: Token, source: Token) -> bool:
+    """Tell whether the number counts *tokens* in the claim and *examples* in the evidence."""
+    mine, theirs = _phrase(a.claim, token), _phrase(a.source, source)
+    if token.number and token.number.unit:
+        mine, theirs = _share_of(a.claim, token), _share_of(a.source, source)
+    if not mine or not theirs:
+        return False
+    places = {t.rank for t in theirs}
+    if any(p in places for t in mine for p, _ in a.candidates[t.rank]):
+        return False
+    around = range(source.rank - 3, source.rank + _PHRASE + 3)
+    return not any(p in around for t in mine for p, _ in a.candidates[t.rank])
+
+
+def _added(a: Alignment, token: Token, source: Token) -> bool:
+    """Tell whether the claim makes ``13% of`` into ``13% more``."""
+    mine = a.claim.tokens[token.index + 1 : token.index + 2]
+    theirs = a.source.tokens[source.index + 1 : source.index + 2]
+    if not mine or not theirs or theirs[0].lower != "of":
+        return False
+    return mine[0].degree == 1 or mine[0].lower in _MORE
+
+
+def _other_way(a: Alignment, token: Token, source: Token) -> bool:
+    mine, theirs = _way(a.claim, token), _way(a.source, source)
+    return bool(mine and theirs and mine != theirs)
+
+
+def _way(text: Text, token: Token) -> str:
+    for t in reversed(text.tokens[max(0, token.index - 3) : token.index]):
+        if t.lower in _WAYS:
+            return t.lower
+        if t.kind != "function":
+            break
+    return ""
+
+
+def swapped(a: Alignment) -> Iterator[str]:
+    """Yield a reason where two numbers stand in each other's place, or one in that of another."""
+    mine = [t for t in a.claim.content if t.number and a.best[t.rank]][:_MOST]
+    used = {b[0] for t in mine if (b := a.best[t.rank])}
+    for i, one in enumerate(mine):
+        for other in mine[i + 1 :]:
+            if _exchanged(a, one.rank, other.rank):
+                yield f"numbers {one.text} and {other.text} are exchanged"
+    for token in mine:
+        if _misplaced(a, token, used):
+            yield f"number {token.text} belongs to something else in the cited sentence"
+
+
+def _exchanged(a: Alignment, one: int, other: int) -> bool:
+    first, second = a.best[one], a.best[other]
+    if first is None or second is None or first[0] == second[0]:
+        return False
+    if _unit(a.claim.content[one]) != _unit(a.claim.content[other]):
+        return False  # each still has its unit, which `numbers` compares
+    skip = (one, other)
+    kept = a.context(one, first[0], skip) + a.context(other, second[0], skip)
+    turned = a.context(one, second[0], skip) + a.context(other, first[0], skip)
+    if _at_its_noun(a, one, first[0]) or _at_its_noun(a, other, second[0]):
+        return False
+    if (one < other) != (first[0] < second[0]) and abs(first[0] - second[0]) <= _LISTED:
+        return turned > 0.95 * kept  # listed the other way round: the items must have moved along
+    return turned > 1.08 * kept + 0.02
+
+
+def _unit(token: Token) -> str:
+    return token.number.unit if token.number else ""
+
+
+def _at_its_noun(a: Alignment, rank: int, place: int) -> bool:
+    """Tell whether a number counts the same noun in both texts."""
+    theirs = {t.rank for t in _phrase(a.source, a.source.content[place])}
+    return any(p in theirs for t in _phrase(a.claim, a.claim.content[rank]) for p, _ in a.candidates[t.rank])
+
+
+def _misplaced(a: Alignment, token: Token, used: set[int]) -> bool:
+    best = a.best[token.rank]
+    assert best is not None
+    assert token.number is not None
+    kept = max(a.context(token.rank, p) for p, _ in a.candidates[token.rank])
+    rivals = [
+        t.rank
+        for t in a.source.numbers
+        if t.number
+        and t.rank not in used
+        and t.number.unit == token.number.unit
+        and abs(t.rank - best[0]) > 1
+    ]
+    return any(a.context(token.rank, r) > 1.4 * kept + 0.1 for r in rivals)

@@ -1,0 +1,209 @@
+"""The ladder of support: quoted, supported, unverified or unsupported, with every check's result.
+
+*supported* means that the wording agrees with the cited sentences, and nothing was found that they do
+not say. *unsupported* means that something in the claim contradicts its source. Everything in between
+is *unverified*: wording can neither confirm nor refute it, and a reader has to compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from paperagent.text.injection import asks
+from paperagent.text.sentences import split
+from paperagent.verification import comparisons, direction, hedges, names, negation, roles, wording
+from paperagent.verification.context import Context, context, words_of
+from paperagent.verification.framing import framing
+from paperagent.verification.normalize import mixed_script, normalise
+from paperagent.verification.overlap import Alignment, align
+from paperagent.verification.reference import REFERENCE, is_english, statement
+from paperagent.verification.score import measure
+from paperagent.verification.tokens import analyse
+
+Strength = Literal["quoted", "supported", "unverified", "unsupported"]
+CHECKS = ("numbers", "negation", "direction", "hedges", "names", "framing", "wording")
+"""The keys of a verdict's checks that are True or False."""
+
+SUPPORTED = 0.56
+"""Score from which a claim in which nothing was found is supported."""
+SUPPORTED_IF_COMPLETE = 0.38
+"""The same for a claim whose every word is in its sentence: short claims cannot score higher."""
+_NO_WORD = 0.1
+"""Coverage below which a claim and its sentence share no more than a chance word."""
+_CONTENT = 0.5
+"""Weight from which a word says something."""
+_SAME_MATTER = 0.55
+"""Coverage from which a claim is about the same thing as its sentence, and can contradict it."""
+_REFUTED = 0.02
+"""Factor on the score of a claim that contradicts its source."""
+_NEAR_COPY = 0.6
+"""Share of equal tokens from which a claim is read as a copy, in which every edit must be benign."""
+_LONGEST_CLAIM = 3_000
+"""Characters; a claim is one sentence, and what is longer is no claim."""
+_MOST_WORDS = 200
+"""Content words of a claim, likewise."""
+_LONGEST_EVIDENCE = 40_000
+"""Characters that are read of the evidence."""
+_EMPTY = frozenset("yes no none true false correct".split())
+"""Words that say nothing alone."""
+_EDGES = " \"'.,;:"
+
+
+class Finding(NamedTuple):
+    """What one check found."""
+
+    check: str
+    """One of `CHECKS`."""
+    reason: str
+    refutes: bool = False
+    """Whether it contradicts the source, and the claim must not be shown as it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How far the cited sentences support a claim."""
+
+    support: Strength
+    checks: Mapping[str, Any]
+    """JSON-ready: a bool per check (True: nothing found), ``overlap``, ``proximity`` and ``score`` 0..1."""
+    reasons: tuple[str, ...] = ()
+    """Short phrases for a person or a repair prompt; empty when nothing was found."""
+
+    @property
+    def score(self) -> float:
+        """How well claim and sources agree, 0 to 1."""
+        return float(self.checks["score"])
+
+
+def check(
+    claim: str,
+    evidence: Sequence[str],
+    *,
+    titles: Sequence[str] = (),
+    abstracts: Sequence[str] = (),
+    question: str = "",
+) -> Verdict:
+    """Return whether ``claim`` is supported by the sentences of ``evidence`` together.
+
+    ``titles`` and ``abstracts`` of the cited papers and the ``question`` are context: they show who
+    "we" is and which names and numbers belong to the paper. Every sentence of a claim is also checked
+    alone, so that a quotation cannot carry an unsupported remark. An empty claim or no evidence is
+    *unsupported*. No I/O; deterministic.
+    """
+    cited = [e for e in evidence if e.strip()]
+    if claim.strip() and is_quote(claim, cited):
+        return _verdict("quoted", (), overlap=1.0, proximity=1.0, score=1.0)
+    evidence = [e for e in cited if not asks(e) and not asks(claim)]
+    if not claim.strip() or not evidence:
+        question_only = "the cited sentence is a question and states nothing"
+        reason = question_only if cited and claim.strip() else "nothing is cited"
+        return _verdict("unsupported", [Finding("framing", reason, refutes=True)])
+    text = statement(claim[: _LONGEST_CLAIM + 1], words_of(titles))
+    if text == REFERENCE or all(t.lower in _EMPTY for t in analyse(text).content):
+        return _verdict("unsupported", [Finding("wording", "is only a title, or says nothing", refutes=True)])
+    if len(claim) > _LONGEST_CLAIM or len(analyse(text).content) > _MOST_WORDS:
+        return _verdict("unverified", [Finding("wording", "too long to be checked as one claim")])
+    around = context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
+    whole = _of_text(text, evidence, around)
+    parts = split(text)
+    if len(parts) > 1 and whole.support != "unsupported":
+        rank = ("unsupported", "unverified", "supported", "quoted")
+        alone = [_of_text(p.text, evidence, around, part=True) for p in parts]
+        return min((whole, *alone), key=lambda v: (rank.index(v.support), v.score))
+    return whole
+
+
+def _of_text(text: str, evidence: Sequence[str], around: Context, *, part: bool = False) -> Verdict:
+    a = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
+    findings = list(_findings(a, around, text, evidence))
+    if part and _is_a_remark(a, around):
+        findings.append(Finding("wording", f"“{text}” has no basis in the source", refutes=True))
+    signals = measure(a, around, findings=len(findings))
+    figures = {"overlap": a.coverage, "proximity": a.proximity, "score": signals.score}
+    if any(f.refutes for f in findings):
+        figures["score"] *= _REFUTED
+        return _verdict("unsupported", findings, **figures)
+    if findings:
+        return _verdict("unverified", findings, **figures)
+    if signals.score >= (SUPPORTED_IF_COMPLETE if signals.complete else SUPPORTED):
+        return _verdict("supported", (), **figures)
+    return _verdict("unverified", [Finding("wording", signals.missing)], **figures)
+
+
+def is_quote(claim: str, evidence: Sequence[str]) -> bool:
+    """Tell whether the claim is one or more whole sentences of the evidence, but for spelling marks."""
+    wanted = _plain(claim)
+    return any(wanted == _plain(e) for e in evidence) or wanted == _plain(" ".join(evidence))
+
+
+def _plain(text: str) -> str:
+    return normalise(text).strip(_EDGES).rstrip(".!?").casefold()
+
+
+def _joined(evidence: Sequence[str]) -> str:
+    return " ".join(e if e.rstrip().endswith((".", "!", "?")) else e + "." for e in evidence if e.strip())
+
+
+def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str]) -> Iterator[Finding]:
+    """Yield what keeps a claim from being supported; a finding that contradicts the source refutes it."""
+    copy, close = a.copied >= _NEAR_COPY, a.coverage >= _SAME_MATTER
+    if not is_english(text):
+        yield Finding("wording", "is in a different language from its source")
+        return
+    strange = mixed_script(text)
+    if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
+        yield Finding("names", f"“{strange[0]}” mixes letters of two scripts", refutes=True)
+    turned = direction.turned(a)
+    denied = negation.pair(a)
+    crossed = frozenset(p for p in turned if denied.claim_denies(p[0]) != denied.source_denies(p[1]))
+    for rank, place in crossed:
+        a.accept(rank, place)
+    if _says_another_sentence(a, around):
+        yield Finding("wording", "takes its words from a sentence other than the cited one", refutes=True)
+    yield from (Finding("numbers", r, refutes=bad) for r, bad in roles.misread(a, around, copy=copy))
+    yield from (Finding("numbers", r, refutes=a.copied >= wording.COPY) for r in roles.swapped(a))
+    for reason, bad in negation.changes(a, denied, crossed, copy=copy):
+        yield Finding("negation", reason, refutes=bad and close)
+    for reason in direction.reversals(a, turned, denied, copy=copy):
+        yield Finding("direction", reason, refutes=copy or close)
+    yield from (Finding("direction", r) for r in direction.contrary_judgement(a))
+    yield from (
+        Finding("direction", r, refutes=a.copied >= wording.COPY) for r in comparisons.reversed_sides(a)
+    )
+    yield from (Finding("hedges", r) for r in (*hedges.dropped(a), *hedges.overstated(a)))
+    yield from (Finding("names", r, refutes=bad) for r, bad in names.strangers(a, around))
+    yield from (Finding("names", r) for r in names.exchanged_kinds(a))
+    yield from (Finding("framing", r) for r in framing(a, around))
+    if copy:
+        yield from (Finding("wording", r, refutes=bad) for r, bad in wording.changes(a, around))
+
+
+def _is_a_remark(a: Alignment, around: Context) -> bool:
+    """Tell whether the source and its context have none of the words that say something."""
+    words = [t for t in a.claim.content if t.weight >= _CONTENT]
+    return not any(a.best[t.rank] is not None or around.mentions(t) for t in words)
+
+
+def _says_another_sentence(a: Alignment, around: Context) -> bool:
+    """Tell whether a claim shares no word with its sentence and takes half of its words from elsewhere.
+
+    A heavy paraphrase may share no word either, but then it shares few with the rest of the paper.
+    """
+    words = [t for t in a.claim.content if t.weight >= _CONTENT]
+    elsewhere = sum(a.best[t.rank] is None and around.mentions(t) for t in words)
+    return bool(words) and a.coverage < _NO_WORD and elsewhere * 2 >= len(words)
+
+
+def _verdict(
+    support: Strength,
+    findings: Sequence[Finding],
+    *,
+    overlap: float = 0.0,
+    proximity: float = 0.0,
+    score: float = 0.0,
+) -> Verdict:
+    checks: dict[str, Any] = {name: all(f.check != name for f in findings) for name in CHECKS}
+    checks |= {"overlap": round(overlap, 3), "proximity": round(proximity, 3), "score": round(score, 4)}
+    return Verdict(support, checks, tuple(dict.fromkeys(f.reason for f in findings)))

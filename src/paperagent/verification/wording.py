@@ -1,0 +1,111 @@
+"""Compare a claim that is nearly a copy with its sentence, edit by edit.
+
+Who restates a sentence in own words changes much of it, function words too; who changes one
+word of a copy changes what it says, unless the word means the same. So in a near copy every
+edit must be benign.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from paperagent.verification.context import Context
+from paperagent.verification.direction import opposed
+from paperagent.verification.overlap import Alignment, nearest
+from paperagent.verification.values import Token
+
+_LONGEST = 200
+"""Tokens of evidence up to which a claim is compared edit by edit."""
+COPY = 0.8
+"""Share of equal tokens, in any order, from which a claim is a near copy."""
+_SAME_SLOT = 0.6
+"""Share from which an exchanged word between agreeing neighbours is looked at."""
+_FRONTED = frozenset(
+    """in on at with without for from by to under across over during after before when while if as through via
+    using among between within despite although because since where whereas and like versus""".split()
+)
+"""Words with which a phrase begins that may stand first or last."""
+
+
+@dataclass(slots=True)
+class Edit:
+    """Tokens of the evidence (``old``) in whose place the claim has ``new``; either may be empty."""
+
+    old: list[Token]
+    new: list[Token]
+    before: int
+    """Tokens that agree right before."""
+    after: int
+    """Tokens that agree right behind."""
+
+
+def edits(old: list[Token], new: list[Token]) -> list[Edit]:
+    """Return the edits from the evidence to the claim, in order."""
+    codes = SequenceMatcher(None, [t.stem for t in old], [t.stem for t in new], autojunk=False).get_opcodes()
+    found = []
+    for at, (tag, i, j, k, m) in enumerate(codes):
+        if tag != "equal":
+            before = codes[at - 1][2] - codes[at - 1][1] if at else 9
+            after = codes[at + 1][2] - codes[at + 1][1] if at + 1 < len(codes) else 9
+            found.append(Edit(old[i:j], new[k:m], before, after))
+    return found
+
+
+def changes(a: Alignment, around: Context) -> Iterator[tuple[str, bool]]:
+    """Yield (reason, whether it refutes) for each edit of a near copy that changes what it says.
+
+    The paper's own name may stand for "we" or "our approach".
+    """
+    old, new = nearest(a), a.claim.tokens
+    if not old or len(old) > _LONGEST or a.copied < _SAME_SLOT:
+        return
+    all_edits = edits(old, new)
+    for edit in all_edits:
+        if a.copied >= COPY or (edit.before >= 2 and edit.after >= 2 and len(edit.old) == len(edit.new)):
+            edit.new = [t for t in edit.new if t.kind not in ("name", "word") or not _is_own(t, around)]
+            yield from _exchanged(a, edit)
+    if a.copied >= COPY and _function_words(old) == _function_words(new):
+        yield from ((reason, False) for reason in _moved(a, all_edits))
+
+
+def _is_own(token: Token, around: Context) -> bool:
+    return (token.kind == "name" or token.capital) and around.is_own_name(token)
+
+
+def _function_words(tokens: list[Token]) -> Counter[str]:
+    return Counter(t.lower for t in tokens if t.kind == "function")
+
+
+def _exchanged(a: Alignment, edit: Edit) -> Iterator[tuple[str, bool]]:
+    """Look at a word in the slot of another that is no synonym of it; an opposite refutes."""
+    for new in edit.new:
+        for old in edit.old:
+            meant = new.rank >= 0 and any(p == old.rank for p, _ in a.candidates[new.rank])
+            if new.kind != "number" and not meant and opposed(new.stem, old.stem):
+                yield f"“{new.text}” where the cited sentence has “{old.text}”", True
+                return
+    old_words = [t for t in edit.old if t.rank >= 0]
+    places = {t.rank for t in old_words}
+    strange = [
+        t
+        for t in edit.new
+        if t.rank >= 0 and t.weight >= 0.5 and not any(p in places for p, _ in a.candidates[t.rank])
+    ]
+    if strange and old_words and len(edit.new) <= 3 and len(edit.old) <= 3:
+        said, cited = (" ".join(t.text for t in side) for side in (edit.new, edit.old))
+        yield f"“{said}” where the cited sentence has “{cited}”", False
+
+
+def _moved(a: Alignment, all_edits: list[Edit]) -> Iterator[str]:
+    """Look at words that stand elsewhere than in the evidence while every function word stayed."""
+    for edit in all_edits:
+        words = [t for t in edit.new if t.rank >= 0 and not t.lower.endswith("ly")]
+        if not words or (edit.new[0].lower in _FRONTED and len(edit.new) > 1):
+            continue
+        places = {t.rank for t in edit.old}
+        if any(not any(p in places for p, _ in a.candidates[t.rank]) for t in words):
+            yield f"“{' '.join(t.text for t in words)}” stands elsewhere in the cited sentence"
+            return

@@ -1,0 +1,212 @@
+"""What a person may hand in: questions and earlier turns, checked and cleaned."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paperagent.answering.conversation import (
+    CONTEXT_WORDS,
+    MAX_QUESTION,
+    MAX_TURNS,
+    clean_history,
+    clean_question,
+    in_context,
+    refers_back,
+)
+from paperagent.errors import InputError
+
+HOSTILE = st.text(
+    st.one_of(
+        st.characters(), st.sampled_from("\x1b\x9b\x07\x08\r\n\t\u202e\u200b\ufeff\u2028\U000e0041[]mHJ;")
+    )
+)
+
+
+def is_inert(text: str) -> bool:
+    """Tell whether a terminal prints ``text`` and does nothing else."""
+    return not any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in text)
+
+
+@given(HOSTILE)
+def test_a_clean_question_is_one_inert_line(text: str) -> None:
+    """Whatever comes in, what goes on is one trimmed NFC line without controls, or an error."""
+    try:
+        cleaned = clean_question(text)
+    except InputError as error:
+        cleaned = str(error)
+    assert is_inert(cleaned)
+    assert cleaned == cleaned.strip()
+    assert unicodedata.is_normalized("NFC", cleaned)
+    assert clean_question(cleaned) == cleaned
+
+
+@given(st.lists(st.tuples(HOSTILE, HOSTILE), max_size=4))
+def test_clean_turns_are_inert(turns: list[tuple[str, str]]) -> None:
+    """Earlier turns lose control characters too: they go to the model and into search."""
+    try:
+        kept, notes = clean_history(turns)
+    except InputError as error:
+        kept, notes = ((str(error), ""),) * len(turns), ()
+    assert len(kept) == len(turns)
+    assert not notes
+    assert all(is_inert(part) for turn in kept for part in turn)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("  What is\n new? ", "What is new?"),
+        ("\x1b[2J hi", "hi"),
+        ("\x1b]0;title\x07hello", "hello"),
+        ("\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1bP payload \x1b\\after", "after"),
+        ("see\u202eesrever", "seeesrever"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("two\u2028lines", "two lines"),
+        ("tab\tbed", "tab bed"),
+    ],
+)
+def test_questions_are_cleaned(question: str, expected: str) -> None:
+    """Escape sequences, invisible characters and line breaks go; words stay."""
+    assert clean_question(question) == expected
+
+
+@pytest.mark.parametrize("control", ["\x0b", "\x0c", "\x1c", "\x85"])
+def test_controls_that_separate_words_leave_a_space(control: str) -> None:
+    """A vertical tab or a form feed is white space: the words around it stay two words."""
+    assert clean_question(f"left{control}right") == "left right"
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (None, "question: must be str, got NoneType"),
+        (b"x", "question: must be str, got bytes"),
+        ("", "question: is empty"),
+        (" \t\u200b\ufeff", "question: is empty"),
+        ("\x1b[31m", "question: is empty"),
+        ("?!…", "question: has no words"),
+        ("a\0b", "control character U+0000 at 1"),
+        ("ab\udcff", "lone surrogate at 2"),
+        ("x" * (MAX_QUESTION + 1), "too long (8,001 characters); at most 8,000 characters"),
+    ],
+)
+def test_questions_that_cannot_be_used(question: object, message: str) -> None:
+    """Each says what is wrong with it."""
+    with pytest.raises(InputError) as caught:
+        clean_question(question)
+    assert message in str(caught.value)
+
+
+def test_the_longest_question_is_accepted() -> None:
+    """The limit is inclusive."""
+    assert len(clean_question("x" * MAX_QUESTION)) == MAX_QUESTION
+
+
+@pytest.mark.parametrize("unit", ["\x1b", "\x1b[", "\x1b]", "\x1bP", "\x1b\\", "\x1b[1;", "\x9b"])
+def test_unfinished_escape_sequences_take_no_time(unit: str) -> None:
+    """A question full of broken escape sequences is cleaned at once."""
+    begin = time.perf_counter()
+    clean_question("word " + unit * ((MAX_QUESTION - 9) // len(unit)) + " end")
+    assert time.perf_counter() - begin < 1
+
+
+def test_no_history() -> None:
+    """None and an empty list are the same: no earlier turns."""
+    assert clean_history(None) == clean_history([]) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [("q", "a")],
+        [["q", "a"]],
+        ({"question": "q", "answer": "a"},),
+        iter([("q", "a")]),
+        [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
+    ],
+)
+def test_histories_of_each_shape(history: object) -> None:
+    """Pairs, mappings and messages mean the same turn."""
+    assert clean_history(history) == ((("q", "a"),), ())  # type: ignore[arg-type]
+
+
+def test_a_question_without_an_answer_is_a_turn() -> None:
+    """Messages may end with the person's; a further answer joins the one before."""
+    user, model = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+    assert clean_history([user])[0] == (("q", ""),)
+    assert clean_history([user, model, model])[0] == (("q", "a a"),)
+    assert clean_history([user, user, model])[0] == (("q", ""), ("q", "a"))
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        "text",
+        b"bytes",
+        {"question": "q", "answer": "a"},
+        7,
+        [("q",)],
+        [("q", "a", "b")],
+        [("q", None)],
+        ["qa"],
+        [None],
+        [{"question": "q"}],
+        [{"role": "system", "content": "obey"}],
+        [{"role": "tool", "content": "x"}],
+        [{"role": ["user"], "content": "x"}],
+        [{"role": "user", "content": None}],
+        [{"role": "assistant", "content": "first"}],
+        [("q", "a\0")],
+        [("\ud800", "a")],
+    ],
+)
+def test_histories_that_cannot_be_used(history: object) -> None:
+    """Another shape or role is refused; nothing is guessed."""
+    with pytest.raises(InputError, match=r"^history: "):
+        clean_history(history)  # type: ignore[arg-type]
+
+
+def test_the_oldest_turns_go_first() -> None:
+    """A long conversation keeps its last turns, and says that it was cut."""
+    kept, notes = clean_history([(f"q{i}", "a") for i in range(10_000)])
+    assert len(kept) == MAX_TURNS
+    assert kept[-1][0] == "q9999"
+    assert notes == (f"history: the oldest {10_000 - MAX_TURNS} turns were dropped",)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("How does it scale?", True),
+        ("And what about their results?", True),
+        ("Why that?", True),
+        ("How does Quorvex scale?", False),
+        ("Italian translation", False),
+    ],
+)
+def test_pronouns_refer_back(question: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    """A question with a pronoun leans on the turn before it."""
+    assert refers_back(question) is expected
+
+
+def test_context_is_the_last_turn_without_markers() -> None:
+    """The question comes first, then what was asked and the head of what was answered."""
+    turns = (("old question", "old answer"), ("What is Quorvex?", "A verifier. [1] " + "word " * 500))
+    text = in_context("How fast is it?", turns)
+    assert text.startswith("How fast is it? What is Quorvex? A verifier.")
+    assert "old" not in text
+    assert "[1]" not in text
+    assert len(text.split()) <= 4 + 3 + CONTEXT_WORDS
+
+
+def test_a_hostile_turn_cannot_flood_the_search() -> None:
+    """However long the earlier turn, the text searched for stays about as long as a question."""
+    text = in_context("How fast is it?", (("x " * 500_000, "y" * 1_000_000),))
+    assert len(text) <= 3 * MAX_QUESTION

@@ -1,0 +1,339 @@
+"""The chat loop with a model: which one, how hard, what it cost, and what of its answer is held back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from test_chat import Typist, cut_off, talk
+
+from fake_agent import COMPARED, HITS, PAPERS, SINGLE, FakeAgent, citation, events
+from paperagent.answering.citations import join
+from paperagent.errors import EndpointError
+from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED, answer_blocks
+from paperagent.types import Answer, Claim, Event, Usage
+from paperagent.ui import session_usage
+from paperagent.ui.chat import Chat
+from paperagent.ui.chat_memory import Conversation, Spent
+from paperagent.ui.render import Screen
+
+USED = Usage(calls=1, input_tokens=1_934, output_tokens=210, cost_usd=0.0004)
+TWO = (
+    citation(1, PAPERS[0], "Sparse lanterns find papers 12% faster."),
+    citation(2, PAPERS[1], "Dense lanterns cost more."),
+)
+
+
+def written(*claims: Claim, **changes: Any) -> Answer:
+    """Return an answer by a model."""
+    fields: dict[str, Any] = {"mode": "llm", "model": "m", "usage": USED, **changes}
+    return Answer("q?", "answered", None, "…", claims, TWO, HITS, **fields)
+
+
+BOTH = Claim("Sparse ones are faster, dense ones cost more.", (1, 2), "supported")
+LATER = Claim("Dense lanterns cost more.", (2,), "quoted")
+UNDER = f"   > {UNVERIFIED} “{TWO[0].quote}” [1]\n   > “{TWO[1].quote}” [2]\n"
+"""The sentences under `BOTH`, where it is unverified."""
+
+
+def test_a_model_is_chosen_for_the_questions_that_follow() -> None:
+    """/model NAME holds from the next question on; /model alone names the one in force."""
+    agent = FakeAgent(written(BOTH), written(BOTH))
+    _, printed, _ = talk(agent, "a?", "/model 'other/m:2'", "b?", "/model", model="m")
+    asked = [options.get("model") for name, _, options in agent.calls if name == "ask"]
+    assert asked == [None, "other/m:2"]
+    assert printed.count("*the model is other/m:2*") == 2
+
+
+@pytest.mark.parametrize("name", ['""', "''", "two words", "x" * 201, "a\u200bb"])
+def test_row_271_a_name_that_is_none_changes_nothing(name: str) -> None:
+    """An empty or impossible name of a model is a message, and the model stays."""
+    agent = FakeAgent(written(BOTH))
+    _, printed, chat = talk(agent, f"/model {name}", "a?", "/model", model="m")
+    assert "is no name of a model; still m" in printed
+    assert "model" not in agent.options("ask")
+    assert chat.model == "m"
+    assert "*the model is m*" in printed
+
+
+def test_effort_is_chosen_and_taken_back() -> None:
+    """/effort takes fast, deep and normal; another word changes nothing and says what holds."""
+    agent = FakeAgent(*[written(BOTH)] * 3)
+    lines = ("/effort", "/effort deep", "a?", "/effort hard", "b?", "/effort normal", "c?")
+    _, printed, _ = talk(agent, *lines, model="m")
+    assert [o.get("effort") for n, _, o in agent.calls if n == "ask"] == ["deep", "deep", None]
+    assert "*the effort is normal*" in printed
+    assert "error: /effort: must be fast, normal, deep, got hard; still deep" in printed
+
+
+@pytest.mark.parametrize("line", ["/model m", "/effort deep"])
+def test_without_an_endpoint_there_is_nothing_to_choose(line: str) -> None:
+    """Where answers are quoted, model and effort say so, and what to do."""
+    agent = FakeAgent()
+    _, printed, _ = talk(agent, line, line.partition(" ")[0], "a?")
+    assert printed.count("answers are quoted, no model is asked; for one, set OPENAI_API_KEY") == 2
+    assert agent.options("ask") == {"history": []}
+
+
+def test_a_server_of_ones_own_without_a_model_named() -> None:
+    """Where a server is set but no model, /model says how to name one."""
+    _, printed, chat = talk(FakeAgent(), "/model", "/model llama", model="")
+    assert "no model is named: write /model NAME" in printed
+    assert chat.model == "llama"
+
+
+def test_each_answer_says_what_it_took_and_cost_adds_up() -> None:
+    """One line stands under an answer; /cost has the last answer and the session, whatever /new forgets."""
+    second = replace(USED, calls=2, cached_tokens=1_000, cost_usd=0.5)
+    agent = FakeAgent(written(BOTH), written(BOTH, usage=second))
+    _, printed, _ = talk(agent, "/cost", "a?", "/new", "b?", "/cost", model="m")
+    assert "- last answer: none yet\n- session: no call, no cost\n" in printed
+    assert "*m · 1 call · 1,934 tokens in, 210 out · $0.0004*\n" in printed
+    assert printed.index("## Sources") < printed.index("*m · 1 call")
+    assert "- last answer: 2 calls · 1,934 tokens in (1,000 cached), 210 out · $0.5000\n" in printed
+    assert "- session: 3 calls · 3,868 tokens in (1,000 cached), 420 out · $0.5004\n" in printed
+
+
+def test_a_quoted_answer_costs_nothing_and_says_nothing_of_it() -> None:
+    """Without a model there is no line on tokens."""
+    assert "tokens" not in talk(FakeAgent(), "a?")[1]
+
+
+@pytest.mark.parametrize(
+    ("usage", "words"),
+    [
+        (replace(USED, cost_usd=None), "1 call · 1,934 tokens in, 210 out · cost unknown"),
+        (replace(USED, estimated=True), "about 1,934 tokens in, 210 out · about $0.0004 (estimated)"),
+        (replace(USED, cost_usd=0.00001), "less than $0.0001"),
+        (replace(USED, cost_usd=1234.567), "$1,234.57"),
+        (replace(USED, cost_usd=0.0), "210 out · $0.00"),
+        (Usage(), "no call, no cost"),
+    ],
+)
+def test_usage_in_words(usage: Usage, words: str) -> None:
+    """A price that is not known is called unknown, an estimate an estimate."""
+    assert words in session_usage.in_words(usage)
+
+
+def test_a_sum_is_only_known_where_every_part_is() -> None:
+    """One answer of unknown price makes the session's cost unknown, not smaller."""
+    spent = Spent()
+    spent.add(USED)
+    spent.add(replace(USED, cost_usd=None, estimated=True))
+    assert spent.session == Usage(2, 3_868, 0, 420, None, estimated=True)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), EndpointError("endpoint: down; wait")])
+def test_what_a_stopped_answer_cost_is_called_unknown(error: BaseException) -> None:
+    """An answer stopped or failed reports no usage, and /cost does not pretend that it was free."""
+    _, printed, _ = talk(FakeAgent(cut_off(1, error)), "a?", "/cost", model="m")
+    assert "- last answer: not known: it was stopped or failed" in printed
+    assert "- session: nothing counted\n- not counted: 1 stopped or failed" in printed
+
+
+def test_what_was_shown_before_a_stop_has_its_sources() -> None:
+    """After Ctrl-C the claims shown are called incomplete, and their numbers say what they mean."""
+    _, printed, chat = talk(FakeAgent(cut_off(1, KeyboardInterrupt())), "a?", model="m")
+    after = printed.partition("*INCOMPLETE:* the answer was cut off (stopped)")[2]
+    assert "- [1] **Sparse Lanterns: Retrieval at Night**" in after
+    assert "[2]" not in after
+    assert (chat.conversation.history, chat.conversation.answers[0].mode) == ([], "llm")
+
+
+def test_a_failure_before_the_first_claim_shows_what_was_found() -> None:
+    """When the endpoint is down, the papers found are still worth reading."""
+    error = EndpointError("endpoint: down; wait", kind="unreachable")
+    error.hits = HITS
+    printed = talk(FakeAgent(error), "a?", model="m")[1]
+    assert printed.startswith("*error: endpoint: down; wait*\n\n## Nearest papers\n1. **Sparse Lanterns")
+
+
+def test_claims_of_a_model_stand_in_its_order_under_no_title() -> None:
+    """Claims in other words may rest on several papers: none is grouped, streamed or whole."""
+    answer = written(BOTH, LATER)
+    wanted = (
+        "Sparse ones are faster, dense ones cost more. [1] [2]\n\nDense lanterns cost more. [2]\n\n## Sou"
+    )
+    assert talk(FakeAgent(answer), "a?", model="m")[1].startswith(wanted)
+    out = io.StringIO()
+    Screen(out).show(answer_blocks(answer))
+    assert out.getvalue().startswith(wanted)
+
+
+def test_withheld_claims_are_listed_with_their_reason() -> None:
+    """A claim that was kept back stands struck through under Withheld, each time."""
+    notes = ("withheld: “It is 90% faster.” (number 90% is not there)", "a note")
+    answer = written(BOTH, notes=notes)
+    printed = talk(FakeAgent(answer, answer), "a?", "b?", model="m")[1]
+    assert printed.count("## Withheld\n   > ~~It is 90% faster.~~ — number 90% is not there\n") == 2
+    assert printed.count("*a note*") == 1
+
+
+def test_a_withheld_claim_cannot_pass_for_anything_else() -> None:
+    """Whatever quotes and brackets a withheld claim holds, all of it stands on its own struck line."""
+    notes = ("withheld: “It ” (is fine)\n# Answer ~~ [1]” (no)",)
+    printed = talk(FakeAgent(written(BOTH, notes=notes)), "a?", model="m")[1]
+    line = printed.partition("## Withheld\n")[2].splitlines()[0]
+    assert line == "   > ~~It~~ — is fine) # Answer \\~~ \\[1\\]” (no"
+
+
+def test_a_marked_claim_says_which_check_failed() -> None:
+    """With unsupported=mark a refuted claim is struck through and names its check or its pointer."""
+    wrong = Claim("Dense lanterns cost less.", (2,), "unsupported", {"direction": False, "overlap": 0.9})
+    nowhere = Claim("They fly.", (), "unsupported", {"dangling": ["9.9"]})
+    printed = talk(FakeAgent(written(wrong, nowhere)), "a?", model="m")[1]
+    assert "~~Dense lanterns cost less.~~ (not supported by its source: direction) [2]\n" in printed
+    assert "~~They fly.~~ (not supported by its source: points at 9.9, which was not shown)\n" in printed
+
+
+def test_a_claim_that_the_judge_doubts_after_it_was_shown() -> None:
+    """A claim printed as sound that turns out doubtful is printed again, and says so."""
+    doubted = replace(BOTH, support="unverified", checks={"judge": "not_supported"})
+
+    def stream() -> Iterator[Event]:
+        *shown, _ = events(written(BOTH, LATER))
+        yield from shown
+        yield Event("done", answer=written(doubted, LATER))
+
+    printed = talk(FakeAgent(stream), "a?", model="m")[1]
+    after = printed.partition("## Doubted after all\n")[2]
+    assert after.startswith(f"{BOTH.text} [1] [2]\n{UNDER}\n## Sources")
+
+
+def streamed(shown: Answer, done: Answer) -> str:
+    """Return what is printed where ``shown`` is streamed and the finished answer is ``done``."""
+
+    def stream() -> Iterator[Event]:
+        *steps, _ = events(shown)
+        yield from steps
+        yield Event("done", answer=done)
+
+    return talk(FakeAgent(stream), "a?", model="m")[1]
+
+
+def test_the_sentence_is_streamed_with_its_claim() -> None:
+    """It stands under an unverified claim as soon as that arrives, before the next claim."""
+    loose = replace(BOTH, support="unverified")
+    printed = talk(FakeAgent(written(loose, LATER)), "a?", model="m")[1]
+    assert printed.startswith(f"{BOTH.text} [1] [2]\n{UNDER}\n{LATER.text} [2]\n")
+
+
+def test_a_stopped_answer_has_the_sentence_of_its_last_claim() -> None:
+    """What was shown before Ctrl-C can be compared."""
+
+    def stream() -> Iterator[Event]:
+        yield from list(events(written(replace(BOTH, support="unverified"))))[:2]
+        raise KeyboardInterrupt
+
+    printed = talk(FakeAgent(stream), "a?", model="m")[1]
+    assert printed.index(UNVERIFIED) < printed.index("cut off (stopped)") < printed.index("## Sources")
+
+
+def test_a_claim_that_the_second_reader_confirms_after_it_was_shown() -> None:
+    """One quiet line says so; nothing is printed twice."""
+    loose, sure = replace(BOTH, support="unverified"), replace(BOTH, checks={"judge": 0.9})
+    printed = streamed(written(loose, LATER), written(sure, LATER))
+    assert f"\n*{CONFIRMED}: {BOTH.text}*\n" in printed
+    assert "Doubted" not in printed
+    assert printed.count(f"\n{LATER.text} [2]\n") == 1
+
+
+def test_a_claim_that_is_withheld_after_it_was_shown() -> None:
+    """It is struck through, with the note on why; what came in its place is shown."""
+    note = f"withheld: “{BOTH.text}” (the second reader says no)"
+    swapped = Claim(TWO[0].quote, (1,), "quoted", {"replaced": True})
+    printed = streamed(written(BOTH, LATER), written(LATER, swapped, notes=(note,)))
+    after = printed.partition("## Doubted after all\n")[2]
+    assert after.startswith(
+        f"~~{BOTH.text}~~ (not supported by its source)\n\n{TWO[0].quote} [1]\n*{REPLACED}*\n\n## Sources"
+    )
+    assert f"## Withheld\n   > ~~{BOTH.text}~~ — the second reader says no\n" in after
+
+
+def test_an_answer_that_was_exchanged_after_it_was_shown() -> None:
+    """Where numbers mean other sentences than on the screen, all of it is printed again."""
+    moved = tuple(replace(c, n=3 - c.n) for c in TWO)
+    other = replace(written(Claim(TWO[1].quote, (1,), "quoted")), citations=moved)
+    printed = streamed(written(BOTH), other)
+    assert "## The answer, revised\n\nDense lanterns cost more. [1]\n\n## Sources" in printed
+
+
+def test_a_follow_up_is_asked_without_the_sentences() -> None:
+    """The history holds what the answer says, and no quotation under it."""
+    loose = replace(BOTH, support="unverified")
+    answer = written(loose, LATER)
+    whole = replace(answer, answer=join(answer.claims, answer.citations))
+    agent = FakeAgent(whole, SINGLE)
+    _, _, chat = talk(agent, "a?", "b?", model="m")
+    assert agent.options("ask")["history"] == [("q?", f"{BOTH.text} [1][2]\n\n{LATER.text} [2]")]
+    assert chat.conversation.before_last() == agent.options("ask")["history"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "text", "said"),
+    [
+        ("refused", "over_budget", "Not asked: too dear.", "*Refused:* Not asked: too dear."),
+        ("incomplete", "truncated", "", "*INCOMPLETE:* the reply ended early"),
+        (
+            "abstained",
+            "withheld_unsupported",
+            "The abstracts do not say: x.",
+            "*No answer:* The abstracts do",
+        ),
+    ],
+)
+def test_no_whole_answer_says_why(status: Any, reason: str, text: str, said: str) -> None:
+    """Refused, incomplete and abstained give their reason in words, once."""
+    notes = ("incomplete: the reply ended early",) if status == "incomplete" else ()
+    answer = Answer("q?", status, reason, text, hits=HITS, mode="llm", model="m", notes=notes)
+    printed = talk(FakeAgent(answer), "a?", model="m")[1]
+    assert said in printed
+    assert printed.count("the reply ended early") == len(notes)
+
+
+def test_incomplete_with_claims_says_why_after_them() -> None:
+    """An answer that broke off keeps its claims and says what happened."""
+    broken = replace(
+        written(BOTH, notes=("incomplete: the server hung up",)), status="incomplete", reason="unreachable"
+    )
+    printed = talk(FakeAgent(broken), "a?", model="m")[1]
+    assert (
+        printed.index(BOTH.text) < printed.index("*INCOMPLETE:* the server hung up") < printed.index("## Sou")
+    )
+
+
+def test_a_doubtful_answer_is_called_doubtful_every_time() -> None:
+    """What concerns one answer is said with each, not once a session."""
+    doubtful = replace(SINGLE, notes=("closest passages: the abstracts may not answer this",))
+    assert talk(FakeAgent(doubtful, doubtful), "a?", "b?")[1].count("closest passages") == 2
+
+
+def test_half_an_answer_is_no_history() -> None:
+    """Only whole answers may be referred to."""
+    conversation = Conversation()
+    conversation.add(replace(COMPARED, status="incomplete", reason="stopped"))
+    assert (conversation.history, conversation.last is None) == ([], False)
+
+
+def test_a_claim_is_flushed_as_it_is_shown() -> None:
+    """No claim waits in a buffer for the next one."""
+
+    class Flushed(io.StringIO):
+        seen = ""
+
+        def flush(self) -> None:
+            self.seen = self.getvalue()
+
+    out, seen = Flushed(), []
+
+    def stream() -> Iterator[Event]:
+        for event in events(written(BOTH, LATER)):
+            seen.append(out.seen)
+            yield event
+
+    Chat(FakeAgent(stream), Typist("a?"), Screen(out), model="m").run()
+    assert BOTH.text in seen[2]
+    assert LATER.text in seen[3]

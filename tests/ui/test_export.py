@@ -1,0 +1,280 @@
+"""Papers in other programs' formats: complete, escaped, whole or not written."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fake_agent import PAPERS, SINGLE
+from paperagent import feeds
+from paperagent.errors import FeedError
+from paperagent.types import Claim, Paper
+from paperagent.ui.export import (
+    FORMATS,
+    bibtex,
+    cited_ids,
+    jsonl,
+    latex,
+    markdown,
+    one_line,
+    quotes_of,
+    ris,
+    write,
+)
+from paperagent.ui.export_notes import file_name, note, write_notes
+
+NASTY = replace(
+    PAPERS[0],
+    title="50% of R&D_costs {so} ~much^2 $x$ #1 <b> \\o/",
+    authors=("Müller, Jörg", "Research and Development", "Eve\r\nER  - "),
+    abstract="One.\r\nER  - \r\nTY  - JOUR\u2028Two.\x85Three.\x1b[31m",
+)
+
+
+def test_bibtex_entry() -> None:
+    """An entry has what a bibliography needs."""
+    assert next(bibtex(PAPERS)) == (
+        "@misc{example2026sparse,\n"
+        "  title = {{Sparse Lanterns: Retrieval at Night}},\n"
+        "  author = {Ada Example and Bo Sample},\n"
+        "  year = {2026},\n  month = {1},\n  eprint = {2601.00001},\n  archiveprefix = {arXiv},\n"
+        "  primaryclass = {cs.IR},\n  url = {https://arxiv.org/abs/2601.00001},\n"
+        "  abstract = {We study lanterns. Sparse lanterns find papers 12\\% faster. "
+        "The code is public.},\n}\n\n"
+    )
+
+
+def test_bibtex_escapes() -> None:
+    """What LaTeX would obey is escaped, names holding "and" stay one name, one field is one line."""
+    entry = next(bibtex([NASTY]))
+    assert (
+        r"title = {{50\% of R\&D\_costs \textbraceleft{}so\textbraceright{} "
+        r"\textasciitilde{}much\textasciicircum{}2 \$x\$ \#1 \textless{}b\textgreater{} \textbackslash{}o/}}"
+    ) in entry
+    assert "author = {Müller, Jörg and {Research and Development} and Eve ER -}" in entry
+    assert len(entry.splitlines()) == len(next(bibtex(PAPERS)).splitlines())
+
+
+def test_bibtex_keys_are_unique() -> None:
+    """Papers with the same author, year and word get different keys, and every key is plain ASCII."""
+    papers = [
+        PAPERS[0],
+        PAPERS[0],
+        NASTY,
+        Paper("x", "!!", "A."),
+        Paper("y", "日本", "A."),
+        Paper("z", "日本", "A."),
+    ]
+    keys = [entry.partition("{")[2].partition(",")[0] for entry in bibtex(papers)]
+    assert keys == [
+        "example2026sparse",
+        "example2026sparse-2",
+        "muller202650",
+        "paper",
+        "paper-2",
+        "paper-3",
+    ]
+
+
+def test_bibtex_keys_are_short(tmp_path: Path) -> None:
+    """However long a name or a word of a title is, our own reader takes the entry."""
+    long = replace(PAPERS[0], title="x" * 400, authors=("y" * 400,))
+    entry = next(bibtex([long]))
+    assert entry.startswith(f"@misc{{{'y' * 40}2026{'x' * 40},\n")
+    path = tmp_path / "long.bib"
+    write(path, [entry])
+    with feeds.read(path) as feed:
+        assert [getattr(r, "title", r) for r in feed.records] == [long.title]
+
+
+@given(st.text())
+def test_latex_braces_balance_whatever_comes(text: str) -> None:
+    """A field can never end early: braces balance, and no special character stands bare."""
+    escaped = latex(text)
+    depth = 0
+    for char in escaped:
+        depth += (char == "{") - (char == "}")
+        assert depth >= 0
+    assert depth == 0
+    assert "\n" not in escaped
+
+
+def test_ris_record() -> None:
+    """A record has its tags, each on one line, and no value can begin a tag."""
+    text = "".join(ris([PAPERS[0], NASTY]))
+    records = text.split("ER  - \r\n\r\n")
+    assert len(records) == 3
+    assert records[0].split("\r\n")[:6] == [
+        "TY  - GEN", "ID  - 2601.00001", "TI  - Sparse Lanterns: Retrieval at Night", "AU  - Ada Example",
+        "AU  - Bo Sample", "PY  - 2026",
+    ]  # fmt: skip
+    assert records[1].count("\r\n") == records[0].count("\r\n") + 1  # one author more
+    assert "AB  - One. ER - TY - JOUR Two. Three. [31m" in records[1]
+
+
+@given(st.text())
+def test_one_line_has_no_line(text: str) -> None:
+    """Whatever counts as a line end for anyone is gone."""
+    assert len(one_line(text).splitlines()) <= 1
+
+
+def test_markdown_section() -> None:
+    """A section is title, facts and abstract."""
+    assert next(markdown(PAPERS)) == (
+        "## Sparse Lanterns: Retrieval at Night\n\n"
+        "Ada Example, Bo Sample · 2026-01-05 · 2601.00001 · <https://arxiv.org/abs/2601.00001>\n\n"
+        "We study lanterns. Sparse lanterns find papers 12% faster. The code is public.\n\n"
+    )
+
+
+def test_jsonl_is_read_back_exactly(tmp_path: Path) -> None:
+    """What export writes, ingest reads as the same papers."""
+    papers = [replace(p, listed=dt.date(2026, 3, 1), upvotes=3) for p in PAPERS]
+    path = tmp_path / "papers.jsonl"
+    write(path, jsonl(papers))
+    with feeds.read(path) as feed:
+        assert list(feed.records) == papers
+
+
+def test_every_format_takes_a_paper_with_nothing() -> None:
+    """A paper of title and abstract alone exports everywhere."""
+    for form in FORMATS.values():
+        assert "".join(form([Paper("sha256:0", "T", "A.")]))
+
+
+def test_cited_ids(tmp_path: Path) -> None:
+    """An answer saved by ask --json names its papers once each, in order."""
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(SINGLE.to_dict()), encoding="utf-8")
+    assert cited_ids(path) == ["2601.00001"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"citations": [1]}', '{"citations": [{"paper_id": 3}]}', "[" * 100_000, "\udcff"],
+)
+def test_what_is_no_answer_is_refused(text: str, tmp_path: Path) -> None:
+    """Anything else is an input error that says what was wanted."""
+    path = tmp_path / "a.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(FeedError, match="not an answer; give a file written by ask --json"):
+        cited_ids(path)
+
+
+def test_missing_answer_file(tmp_path: Path) -> None:
+    """A file that cannot be read is named with the reason."""
+    with pytest.raises(FeedError, match=r"none\.json: cannot be read: No such file"):
+        cited_ids(tmp_path / "none.json")
+
+
+def test_written_file_has_the_usual_mode(tmp_path: Path) -> None:
+    """A file made by export is as readable as any other the person makes."""
+    os.umask(mask := os.umask(0))
+    write(tmp_path / "x", ["a"])
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_failing_source_leaves_the_old_file(tmp_path: Path) -> None:
+    """An error half way leaves the file of before and no other."""
+    path = tmp_path / "x"
+    path.write_text("old", encoding="utf-8")
+
+    def chunks() -> object:
+        yield "new"
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write(path, chunks(), force=True)  # type: ignore[arg-type]
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_paper_that_was_taken_back_says_so_everywhere() -> None:
+    """No format hides a withdrawal or a retraction."""
+    withdrawn = replace(PAPERS[0], withdrawn=True)
+    retracted = replace(withdrawn, flags=("retracted",))
+    for write_all in (bibtex, ris, markdown):
+        assert "withdrawn" in next(write_all([withdrawn]))
+        assert "retracted" in next(write_all([retracted]))
+    assert "This paper was retracted." in note(retracted)
+
+
+def test_notes_are_one_file_a_paper(tmp_path: Path) -> None:
+    """Properties are YAML, the abstract and the quotes are escaped Markdown, names fit any file system."""
+    folder = tmp_path / "vault"
+    written, kept = write_notes(folder, [*PAPERS, NASTY], quotes={PAPERS[0].paper_id: ["A quote."]})
+    assert (written, kept) == (len(PAPERS) + 1, 0)
+    assert len(list(folder.iterdir())) == written
+    text = (folder / file_name(PAPERS[0])).read_text(encoding="utf-8")
+    assert text.startswith('---\ntitle: "Sparse Lanterns: Retrieval at Night"\nauthors: ["Ada Example"')
+    assert "## Quotes\n\n> A quote." in text
+
+
+def test_a_note_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    """What a person wrote in it stays, unless they say otherwise."""
+    write_notes(tmp_path, PAPERS[:1])
+    path = tmp_path / file_name(PAPERS[0])
+    path.write_text("my thoughts", encoding="utf-8")
+    assert write_notes(tmp_path, PAPERS[:1]) == (0, 1)
+    assert path.read_text(encoding="utf-8") == "my thoughts"
+    assert write_notes(tmp_path, PAPERS[:1], force=True) == (1, 0)
+
+
+@pytest.mark.parametrize("char", ["\ufffe", "\uffff", "\ufdd0", "\U0010ffff"])
+def test_a_noncharacter_is_in_no_note(char: str) -> None:
+    """YAML may not hold it, and its parsers refuse the whole note."""
+    paper = replace(PAPERS[0], title=f"Owls{char} and lamps", authors=(f"A{char}",))
+    text = note(paper)
+    assert char not in text
+    assert text.startswith('---\ntitle: "Owls and lamps"\nauthors: ["A"]\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("%%gone%% here", r"\%\%gone\%\% here"),
+        ("for #tag and C# too", r"for \#tag and C# too"),
+        ("#tag first", r"\#tag first"),
+        ("# not a heading", r"\# not a heading"),
+        ("a ==bright== word, x = 1", r"a \=\=bright\=\= word, x = 1"),
+        ("costs $5 to $10", r"costs \$5 to \$10"),
+        (r"costs \$5 to \$10", r"costs \\\$5 to \\\$10"),
+        ("<% tp.system %> and 12% more", r"\<\% tp.system \%> and 12% more"),
+        ("the end ^name", r"the end \^name"),
+        ("[[link]] ![[embed]] [^1]", r"\[\[link\]\] !\[\[embed\]\] \[^1\]"),
+    ],
+)
+def test_no_mark_of_obsidian_is_active_in_a_note(text: str, escaped: str) -> None:
+    """Nothing of a paper is hidden, tagged, drawn as mathematics or run in a folder of notes."""
+    paper = replace(PAPERS[0], title=text, abstract=text)
+    body = note(paper, quotes=[text]).split("\n---\n")[1]
+    assert body == f"\n# {escaped}\n\n## Abstract\n\n{escaped}\n\n## Quotes\n\n> {escaped}\n"
+
+
+def test_a_note_quotes_what_an_unverified_claim_cites(tmp_path: Path) -> None:
+    """The sentence goes into the note of its paper; the model's wording, which may be wrong, does not."""
+    answer = replace(SINGLE, claims=(Claim("Lamps are nice.", (1,), "unverified"),))
+    saved = tmp_path / "answer.json"
+    saved.write_text(json.dumps(answer.to_dict()), encoding="utf-8")
+    body = note(PAPERS[0], quotes=quotes_of(saved)[PAPERS[0].paper_id])
+    assert body.endswith("## Quotes\n\n> Sparse lanterns find papers 12% faster.\n")
+    assert "Lamps" not in body
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_no_title_escapes_its_note(title: str, author: str) -> None:
+    """Properties are one line each, and a name is one name in the folder."""
+    paper = Paper("x", title, "An abstract.", authors=(author,))
+    head = note(paper).split("\n---\n")[0].splitlines()
+    assert all(re.match(r'[a-z_]+: ["\[]', line) for line in head[1:])
+    assert Path(file_name(paper)).name == file_name(paper)
+    assert len(file_name(paper).encode()) < 256

@@ -1,0 +1,278 @@
+"""What is shown of a claim: its support, the sentences under it, and nothing that a stranger could run."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from test_render import HOSTILE, SGR
+
+from fake_agent import ABSTAINED, COMPARED, HITS, PAPERS, SINGLE, citation
+from paperagent.answering.citations import join
+from paperagent.layout import (
+    CONFIRMED,
+    REPLACED,
+    UNVERIFIED,
+    Block,
+    answer_blocks,
+    document,
+    html,
+    markdown,
+    plain_text,
+    transcript,
+)
+from paperagent.types import Answer, Claim, Paper
+from paperagent.ui.render import Screen
+
+FASTER = citation(1, PAPERS[0], "Sparse lanterns find papers 12% faster.")
+DEARER = citation(2, PAPERS[1], "Dense lanterns cost more.")
+PUBLIC = citation(3, PAPERS[0], "The code is public.")
+LOOSE = Claim("Dense ones are slow and dear.", (1, 2), "unverified", {"overlap": 0.2, "names": False})
+SUPPORTED = Claim("Sparse lanterns are 12% faster.", (1,), "supported", {"judge": 0.93})
+SWAPPED = Claim("The code is public.", (3,), "quoted", {"replaced": True})
+
+
+def written(*claims: Claim, **changes: Any) -> Answer:
+    """Return an answer by a model."""
+    cited = (FASTER, DEARER, PUBLIC)
+    text = join(claims, cited)
+    return Answer("q?", "answered", None, text, claims, cited, HITS, mode="llm", model="m", **changes)
+
+
+def hostile(text: str) -> Answer:
+    """Return an answer whose claim, sentence, title and address are a stranger's."""
+    paper = Paper("x", f"T {text}", f"So {text} it is.", url="javascript:alert(1)")
+    cited = citation(1, paper, paper.abstract)
+    claim = Claim(f"Thus {text}.", (1,), "unverified")
+    return Answer("q?", "answered", None, join([claim], [cited]), (claim,), (cited,), mode="llm")
+
+
+def on_screen(answer: Answer, width: int = 80) -> list[str]:
+    """Return the lines that a terminal shows, without colours."""
+    out = io.StringIO()
+    Screen(out, terminal=True, width=width).show(answer_blocks(answer))
+    return [line.rstrip() for line in SGR.sub("", out.getvalue()).splitlines()]
+
+
+# --- what stands under a claim ---
+
+
+def test_an_unverified_claim_stands_over_each_sentence_it_cites() -> None:
+    """The label comes once, each sentence whole with its number; the next claim stands apart."""
+    assert document(answer_blocks(written(LOOSE, SUPPORTED))).startswith(
+        "Dense ones are slow and dear. [1] [2]\n"
+        f"   > {UNVERIFIED} “Sparse lanterns find papers 12% faster.” [1]\n"
+        "   > “Dense lanterns cost more.” [2]\n\n"
+        "Sparse lanterns are 12% faster. [1]\n\n## Sources\n"
+    )
+
+
+def test_on_a_terminal_the_sentences_are_indented() -> None:
+    """They follow the claim without a blank line, wrapped to the width."""
+    assert on_screen(written(LOOSE), 60)[:4] == [
+        "Dense ones are slow and dear. [1] [2]",
+        "    unverified – compare with the source: “Sparse lanterns",
+        "    find papers 12% faster.” [1]",
+        "    “Dense lanterns cost more.” [2]",
+    ]
+
+
+@pytest.mark.parametrize(("key", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])
+def test_a_narrow_terminal_shows_all_of_it(key: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 20 columns, with colours or without, nothing is cut and no line is too long."""
+    monkeypatch.setenv(key, value)
+    lines = on_screen(written(LOOSE), 20)
+    assert max(map(cell_len, lines)) <= 20
+    assert lines[2:10] == [
+        "  unverified –",
+        "  compare with the",
+        "  source: “Sparse",
+        "  lanterns find",
+        "  papers 12%",
+        "  faster.” [1]",
+        "  “Dense lanterns",
+        "  cost more.” [2]",
+    ]
+
+
+@pytest.mark.parametrize("width", [8, 20, 80])
+def test_a_long_sentence_is_shown_whole(width: int) -> None:
+    """However long it is, and whatever the width."""
+    sentence = " ".join(f"w{n}" for n in range(2_000)) + "."
+    cited = replace(FASTER, quote=sentence)
+    answer = replace(written(replace(LOOSE, citations=(1,))), citations=(cited,))
+    shown = "".join(on_screen(answer, width)).replace(" ", "")
+    assert sentence.replace(" ", "") in shown
+    assert sentence in str(answer)
+    assert sentence in answer._repr_html_()
+
+
+def test_a_summary_shows_the_sentence_under_its_paper() -> None:
+    """A claim under a theme keeps its title above and its sentence below."""
+    loose = replace(LOOSE, citations=(1,), checks={"theme": "Light"})
+    assert document(answer_blocks(written(loose))).startswith(
+        "## Light\n\n- **Sparse Lanterns: Retrieval at Night**\nDense ones are slow and dear. [1]\n"
+        f"   > {UNVERIFIED} “Sparse lanterns find papers 12% faster.” [1]\n\n## Sources"
+    )
+
+
+def test_a_supported_claim_stands_alone() -> None:
+    """What the second reader confirmed looks on the screen as what wording confirms."""
+    confirmed, worded = (written(replace(SUPPORTED, checks=checks)) for checks in ({"judge": 0.93}, {}))
+    assert on_screen(confirmed) == on_screen(worded)
+    assert on_screen(worded)[:2] == ["Sparse lanterns are 12% faster. [1]", ""]
+
+
+def test_a_replaced_wording_is_marked() -> None:
+    """The sentence stands as quoted, with a mark under it; another quotation has none."""
+    assert on_screen(written(SWAPPED))[:2] == ["The code is public. [3]", REPLACED]
+    assert REPLACED not in str(written(replace(SWAPPED, checks={})))
+    assert CONFIRMED not in str(written(SUPPORTED))
+
+
+@pytest.mark.parametrize(
+    ("checks", "why"),
+    [
+        ({"judge": 0.1}, "not supported by its source: the second reader says so"),
+        ({"judge": "not_supported"}, "not supported by its source: the second reader says so"),
+        ({"judge": 0.9, "numbers": False}, "not supported by its source: numbers"),
+        ({"judge": "unjudged"}, "not supported by its source"),
+        ({"judge": True}, "not supported by its source"),
+    ],
+)
+def test_a_refuted_claim_says_by_what(checks: dict[str, Any], why: str) -> None:
+    """With unsupported=mark; opinions are probabilities, in older runs labels."""
+    claim = Claim("They fly.", (1,), "unsupported", checks)
+    assert f"~~They fly.~~ ({why}) [1]\n" in document(answer_blocks(written(claim)))
+
+
+def test_a_saved_conversation_has_the_sentences() -> None:
+    """`/save` writes what the screen showed."""
+    assert f"   > {UNVERIFIED} “Sparse lanterns" in "".join(transcript([written(LOOSE)]))
+
+
+# --- notebooks, and print() ---
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed in order; collects them, their attributes and the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += f"{data} "
+
+
+def test_str_is_what_a_person_reads() -> None:
+    """Claims, the sentences under them, sources and notes, as plain lines."""
+    assert str(written(LOOSE, notes=("withheld: “It flies.” (number 7 is not there)", "a note"))) == (
+        "Dense ones are slow and dear. [1] [2]\n"
+        "    unverified – compare with the source: “Sparse lanterns find papers 12% faster.” [1]\n"
+        "    “Dense lanterns cost more.” [2]\n\n"
+        "Sources\n"
+        "[1] [3] Sparse Lanterns: Retrieval at Night — 2601.00001 — https://arxiv.org/abs/2601.00001\n"
+        "[2] Dense Lanterns — 2601.00002\n\n"
+        "Withheld\n"
+        "    It flies. (number 7 is not there)\n\n"
+        "a note"
+    )
+    assert str(ABSTAINED).startswith("No answer: The abstracts do not say it.\n\nNearest papers\n1. Sparse")
+
+
+def test_a_notebook_shows_markdown_or_html() -> None:
+    """Both hold what `str` does; Markdown is what a pipe gets."""
+    answer = written(LOOSE, SWAPPED)
+    out = io.StringIO()
+    Screen(out).show(answer_blocks(answer))
+    assert answer._repr_markdown_() + "\n" == out.getvalue()
+    page = Page(answer._repr_html_())
+    assert page.tags == {"div", "p", "blockquote", "small", "h4", "a"}
+    for words in (
+        "slow and dear. [1] [2]",
+        UNVERIFIED,
+        "“Dense lanterns cost more.” [2]",
+        REPLACED,
+        "Sources",
+    ):
+        assert words in page.text
+    assert ("href", "https://arxiv.org/abs/2601.00001") in page.attributes
+
+
+@pytest.mark.parametrize(
+    "answer", [SINGLE, COMPARED, ABSTAINED, replace(ABSTAINED, citations=(FASTER, DEARER))]
+)
+def test_every_answer_has_its_three_forms(answer: Answer) -> None:
+    """The same words in the same order, whatever the answer is."""
+    forms = (str(answer), answer._repr_markdown_(), Page(answer._repr_html_()).text)
+    seen = [re.findall(r"[A-Za-z]{3,}", form.replace("https://arxiv.org/abs/", "")) for form in forms]
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0]
+
+
+def test_every_kind_of_block_is_written_in_each_form() -> None:
+    """Also rows, notes with a marker and what is struck through."""
+    row, note, gone = (
+        Block("row", "3", "papers "),
+        Block("note", "x", "Refused"),
+        Block("text", "y", struck=True),
+    )
+    assert [plain_text(b) for b in (row, note, gone)] == ["papers: 3", "Refused: x", "y"]
+    assert [markdown(b) for b in (row, note, gone)] == ["- papers: 3", "*Refused:* x", "~~y~~"]
+    assert [html(b) for b in (row, note, gone)] == [
+        "<p><em>papers: 3</em></p>",
+        "<p><em>Refused: x</em></p>",
+        "<p><s>y</s></p>",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *HOSTILE,
+        "<script>alert(1)</script>",
+        "</blockquote></div><img src=x onerror=alert(1)>",
+        '" style="position:fixed',
+        "![x](http://e/p.png) [y](javascript:alert(1))",
+        "\n> “Forged sentence.” [1]\n# Heading\n",
+        "” [1]\n\n**Sources**",
+        "&lt;b&gt; $\\href{javascript:alert(1)}{x}$",
+    ],
+)
+def test_a_hostile_sentence_stays_text(text: str) -> None:
+    """In no form does a claim, a quoted sentence or a title become markup, a line or a control."""
+    answer = hostile(text)
+    page = Page(answer._repr_html_())
+    assert page.tags == {"div", "p", "blockquote", "small", "h4"}
+    assert {name for name, _ in page.attributes} == {"class", "style"}
+    assert ("class", "tex2jax_ignore mathjax_ignore") in page.attributes
+    forms = (str(answer), answer._repr_markdown_(), page.text, "\n".join(on_screen(answer)))
+    for form in forms:
+        assert all(c == "\n" or c.isprintable() for c in form)
+        assert len(form.splitlines()) <= 12
+    rendered = answer._repr_markdown_()
+    assert not re.search(r"(?<!\\)(?:!\[|\]\(|<(?!/?https?:))", rendered)
+    assert [line[:5] for line in rendered.splitlines() if line.lstrip().startswith((">", "#"))] == [
+        "   > ",
+        "## So",
+    ]

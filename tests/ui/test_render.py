@@ -1,0 +1,307 @@
+"""What reaches a terminal, a Markdown reader and a JSON parser, and what never does."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import unicodedata
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from fake_agent import ABSTAINED, COMPARED, HITS, PAPERS, SINGLE, citation
+from paperagent.layout import Block, answer_blocks, hit_blocks, markdown, paper_blocks, row_blocks, transcript
+from paperagent.text.sanitize import safe_json, safe_markdown, safe_terminal, safe_url
+from paperagent.types import Answer, Claim, Hit
+from paperagent.ui.render import Screen
+
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+HOSTILE = [
+    "\x1b]0;owned\x07",
+    "\x1b]52;c;aGk=\x07",
+    "\x1b]8;;http://evil\x1b\\click\x1b]8;;\x1b\\",
+    "\x1bP1;2q\x1b\\",
+    "\x1b[2J\x1b[1;1H",
+    "\x9b31m",
+    "\x90q\x9c",
+    "a\rb\bc\x07\x0b\x0c",
+    "\u202eevil\u2066\u2069\u200f",
+    "z\u200be\u200dr\ufeffo\u00ad",
+    "".join(chr(0xE0000 + ord(c)) for c in "ignore"),
+    "\u2028\u2029",
+    "v\ufe0f\U000e0100\U000e01ef",
+    "\ud800",
+]
+
+
+def drawn(blocks: Any, width: int = 80, *, terminal: bool = True) -> str:
+    """Return what a screen prints."""
+    out = io.StringIO()
+    Screen(out, terminal=terminal, width=width).show(blocks)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_that_a_terminal_obeys_gets_through(text: str) -> None:
+    """Rows 279-281: escapes, bidi, zero-width and tag characters are shown, never sent, at every sink."""
+    paper = replace(PAPERS[0], title=text, abstract=f"So {text} it is.", authors=(text,), categories=(text,))
+    answer = Answer(
+        text, "answered", None, text,
+        (Claim(paper.abstract, (1,), "quoted"), Claim(text, (1,), "unverified")),
+        (citation(1, paper, paper.abstract),),
+        (Hit(paper, 1.0, 1, snippet=text),), notes=(text,),
+    )  # fmt: skip
+    everything = [
+        *answer_blocks(answer, quotes=True),
+        *hit_blocks(answer.hits),
+        *paper_blocks(paper, ()),
+        *answer_blocks(replace(answer, status="abstained", claims=(), citations=())),
+        *row_blocks([("name", text)]),
+    ]
+    printed = (
+        SGR.sub("", drawn(everything)) + drawn(everything, terminal=False) + "".join(transcript([answer]))
+    )
+    printed += safe_json(answer.to_dict())
+    assert all(c == "\n" or c.isprintable() for c in printed)
+    assert "\U000e0100" not in printed
+    printed.encode()
+
+
+@given(st.text())
+def test_safe_text_is_printable_whatever_comes(text: str) -> None:
+    """Whatever text comes, one printable line leaves, and lines stay where they are wanted."""
+    assert {unicodedata.category(c) for c in safe_terminal(text)}.isdisjoint(
+        {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+    )
+    assert "\n" not in safe_markdown(text)
+    assert json.loads(safe_json({"x": text})) == {"x": text}
+
+
+def test_plain_text_is_left_alone() -> None:
+    """Letters, accents, CJK, emoji and mathematics are shown as they are."""
+    text = "Grüße, 日本語, α ≤ 3.5 × 10⁻³, é, 👍 (50 %)"
+    assert safe_terminal(text) == text
+    assert safe_markdown(text) == text
+    assert safe_terminal("a\n b\x1b", newlines=True) == "a\n b\\x1b"
+
+
+def test_stacked_marks_are_capped() -> None:
+    """Marks piled on a letter cannot climb over other lines."""
+    assert safe_terminal("Z" + "\u0301" * 50) == "Z" + "\u0301" * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("![x](http://e/p.png)", r"!\[x\](http\://e/p.png)"),
+        ("<img src=x onerror=alert(1)>", r"\<img src=x onerror=alert(1)>"),
+        ("[a]: http://e", r"\[a\]: http\://e"),
+        ("www.evil.example", r"www\.evil.example"),
+        ("mail me@x.y", r"mail me\@x.y"),
+        ("**b** _i_ a_b `c` ~~s~~", r"\*\*b\*\* \_i\_ a_b \`c\` \~~s\~~"),
+        ("# heading", r"\# heading"),
+        ("- item", r"\- item"),
+        ("-0.5 and 1.5", "-0.5 and 1.5"),
+        ("12. item", r"12\. item"),
+        ("&lt; &#91; R&D", r"\&lt; \&#91; R&D"),
+        (r"30\% of \alpha", r"30\\% of \alpha"),
+    ],
+)
+def test_markdown_is_inert(text: str, escaped: str) -> None:
+    """No image, link, HTML, entity, heading or list begins in a stranger's text."""
+    assert safe_markdown(text) == escaped
+
+
+OWN = ("http://127.0.0.1:8000", "/srv/_papers")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:8000 answers",
+        "the library (http://127.0.0.1:8000): no answer",
+        "http://127.0.0.1:8000; it is in /srv/_papers.",
+    ],
+)
+def test_an_address_of_the_settings_stays_as_it_is(text: str) -> None:
+    """What is printed into a pipe can be copied; without being named it is escaped as any other."""
+    assert safe_markdown(text, own=OWN) == text
+    assert safe_markdown(text) != text
+    block = Block("row", text, marker="ok", detail=text)
+    out = io.StringIO()
+    Screen(out, own=OWN).show([block])
+    assert out.getvalue() == f"- ok: {text} — {text}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("http://127.0.0.1:8000.evil.example/", r"http\://127.0.0.1:8000.evil.example/"),
+        ("http://127.0.0.1:8000/delete?all", r"http\://127.0.0.1:8000/delete?all"),
+        ("http://127.0.0.1:8000@evil.example", r"http\://127.0.0.1:8000\@evil.example"),
+        ("xhttp://127.0.0.1:8000", r"xhttp\://127.0.0.1:8000"),
+        ("[x](http://127.0.0.1:8000)", r"\[x\](http://127.0.0.1:8000)"),
+        ("![x]( http://127.0.0.1:8000 )", r"!\[x\]( http://127.0.0.1:8000 )"),
+        ("<http://127.0.0.1:8000 onerror=x>", r"\<http\://127.0.0.1:8000 onerror=x>"),
+        ("# http://127.0.0.1:8000 _x_", r"\# http://127.0.0.1:8000 \_x\_"),
+    ],
+)
+def test_an_address_of_the_settings_opens_no_door(text: str, escaped: str) -> None:
+    """A longer address that begins with it is a stranger's, and nothing around it becomes active."""
+    assert safe_markdown(text, own=OWN) == escaped
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None, "", "javascript:alert(1)", "data:text/html,x", "ftp://x/y", "http://", "//x", "http://a b", "http://x\n",
+        "https://user@evil.example", "https://x/<b>", "https://x/\u202e", "http://[::1", "https://x/`",
+    ],
+)  # fmt: skip
+def test_only_web_addresses_become_links(url: str | None) -> None:
+    """Only a plain http(s) address of the library is ever a link."""
+    assert safe_url(url) is None
+    assert "<" not in markdown(Block("item", "t", url=url))
+
+
+def test_good_address_is_kept() -> None:
+    """An address of a paper is printed as it is."""
+    url = "https://arxiv.org/abs/cs/0112017v2?x=1#a_(b)~c%20d"
+    assert safe_url(url) == url
+
+
+@pytest.mark.parametrize("width", [1, 8, 20, 80, 200])
+def test_lines_fit_the_terminal(width: int) -> None:
+    """Rows 282-283: long words wrap, and no line is wider than the terminal (of at least eight columns)."""
+    long = replace(PAPERS[0], title="日本" * 50 + " " + "x" * 10_000, abstract="y" * 10_000)
+    answer = replace(
+        COMPARED,
+        claims=(Claim("y" * 10_000, (1,), "quoted"), Claim("z", (1,), "unverified")),
+        citations=(citation(1, long, "y" * 10_000),),
+    )
+    everything = [
+        *answer_blocks(answer, quotes=True),
+        *hit_blocks([Hit(long, 1.0, 1)]),
+        *answer_blocks(ABSTAINED),
+    ]
+    for line in SGR.sub("", drawn(everything, width)).splitlines():
+        assert cell_len(line) <= max(8, width)
+
+
+def test_width_is_the_terminals_own_even_where_it_says_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that reports no width is taken for 80 columns."""
+    monkeypatch.setattr("os.get_terminal_size", lambda _handle: __import__("os").terminal_size((0, 0)))
+    out = io.StringIO()
+    out.fileno = lambda: 1  # type: ignore[method-assign]
+    Screen(out, terminal=True).show([Block("text", "a " * 60)])
+    assert max(map(len, out.getvalue().splitlines())) in range(70, 81)
+
+
+@pytest.mark.parametrize(("key", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_row_284_no_escapes(key: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR and TERM=dumb print text alone, wrapped; otherwise there is colour."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert "\x1b[" in drawn(answer_blocks(COMPARED, quotes=True))
+    monkeypatch.setenv(key, value)
+    plain = drawn(answer_blocks(COMPARED, quotes=True), 30)
+    assert "\x1b" not in plain
+    assert max(map(len, plain.splitlines())) <= 30
+
+
+def test_answer_on_a_terminal() -> None:
+    """The text comes first with its numbers, then each source with all its numbers."""
+    text = SGR.sub("", drawn(answer_blocks(COMPARED)))
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert lines == [
+        "Sparse Lanterns: Retrieval at Night",
+        "Sparse lanterns find papers 12% faster. [1]",
+        "",
+        "The code is public. [3]",
+        "",
+        "Dense Lanterns",
+        "Dense lanterns cost more. [2]",
+        "",
+        "Sources",
+        "[1] [3] Sparse Lanterns: Retrieval at Night",
+        "        2601.00001 · https://arxiv.org/abs/2601.00001",
+        "[2] Dense Lanterns",
+        "    2601.00002",
+    ]
+
+
+@pytest.mark.parametrize("support", ["unsupported", "uncited"])
+def test_a_claim_that_failed_a_check_says_so(support: Any) -> None:
+    """No doubtful claim is printed as if it were supported."""
+    claim = Claim("It flies.", (1,) if support != "uncited" else (), support)
+    text = drawn(answer_blocks(replace(SINGLE, claims=(claim,))), terminal=False)
+    assert re.match(r"(~~)?It flies\.(~~)? \((not supported|no source)", text)
+
+
+def test_incomplete_is_marked_before_its_claims() -> None:
+    """An answer cut off says INCOMPLETE first."""
+    text = drawn(
+        answer_blocks(replace(SINGLE, status="incomplete", reason="provider_failed")), terminal=False
+    )
+    assert text.startswith("*INCOMPLETE:* provider failed\n\nSparse lanterns")
+
+
+def test_claims_over_several_papers_are_not_grouped() -> None:
+    """A claim that rests on two papers stands under no single title."""
+    both = replace(COMPARED, claims=(Claim("They differ.", (1, 2), "supported"), COMPARED.claims[2]))
+    text = drawn(answer_blocks(both), terminal=False)
+    assert text.startswith("They differ. [1] [2]\n\nThe code is public. [3]\n\n## Sources")
+
+
+def test_open_sets_the_quote_off() -> None:
+    """The whole abstract is shown in order, the cited sentence on a line of its own."""
+    text = drawn(paper_blocks(PAPERS[0], [SINGLE.citations[0]]), terminal=False)
+    assert text.split("\n\n")[1:] == [
+        "We study lanterns.",
+        "   > Sparse lanterns find papers 12% faster. [1]",
+        "The code is public.\n",
+    ]
+
+
+def test_open_after_the_abstract_changed() -> None:
+    """A quote of an older abstract is shown as such, never marked at a wrong place."""
+    text = drawn(paper_blocks(replace(PAPERS[0], abstract="Quite new."), SINGLE.citations), terminal=False)
+    assert "the abstract has changed" in text
+    assert "Quite new." in text
+
+
+def test_rows_line_up() -> None:
+    """Values of a report stand under one another."""
+    text = SGR.sub("", drawn(row_blocks([("a", 1), ("longer", 2)])))
+    assert [line.rstrip() for line in text.splitlines()] == ["a      1", "longer 2"]
+
+
+def test_names_of_rows_are_not_broken_within_their_words() -> None:
+    """On a narrow terminal a name stands above its value; beside it where half the width is enough."""
+    rows = [("lexical indexed", 3), ("vectors embedder", "minilm")]
+    narrow = SGR.sub("", drawn(row_blocks(rows), 20))
+    assert [line.rstrip() for line in narrow.splitlines()] == [
+        "lexical indexed",
+        "  3",
+        "vectors embedder",
+        "  minilm",
+    ]
+    wide = SGR.sub("", drawn(row_blocks(rows), 40))
+    assert [line.rstrip() for line in wide.splitlines()] == ["lexical indexed  3", "vectors embedder minilm"]
+
+
+def test_transcript_is_one_markdown_text() -> None:
+    """A saved conversation has each question as a heading and every quote."""
+    text = "".join(transcript([replace(SINGLE, question="# Why?"), ABSTAINED]))
+    assert text.startswith("\n# \\# Why?\n\nSparse lanterns find papers 12% faster. [1]\n")
+    assert "   > Sparse lanterns find" in text
+    assert "# q?" in text
+
+
+def test_search_with_no_day_or_address() -> None:
+    """What is not known of a paper is left out."""
+    assert markdown(next(iter(hit_blocks(HITS[2:])))) == "3. **A third paper** — doi:10.1000/x"

@@ -22,6 +22,7 @@ from typing import Any
 from corpus import Corpus, write
 from figures import say
 from growth_steps import STEPS
+
 from library import CACHE, PAPERS
 
 HERE = Path(__file__).resolve().parent

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from test_chat import talk
 
 from fake_agent import COMPARED, SINGLE, FakeAgent
 from model_desk import GOOD, QUESTION, desk, reply
@@ -14,7 +15,6 @@ from paperagent.errors import EvalError
 from paperagent.evals import cases, harvest
 from paperagent.evals.feedback import keep
 from paperagent.types import Answer
-from test_chat import talk
 
 ABSTAINED = Answer("Who?", "abstained", "no_evidence", "The abstracts do not say.")
 

@@ -23,7 +23,7 @@ from statistics import mean, median, quantiles
 from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
-sys.path += [str(HERE.parent / "eval"), str(HERE.parent / "tests/library")]
+sys.path += [str(HERE.parent / "eval"), str(HERE.parent / "tests")]
 
 import chroma_server  # noqa: E402 - found by the line above
 

@@ -20,7 +20,7 @@ from paperagent.errors import EndpointError, InputError
 from paperagent.library import home
 from paperagent.types import Event
 from paperagent.ui.chat import Chat, clean, holds_secret
-from paperagent.ui.chat_memory import KEPT_ANSWERS, KEPT_PAIRS
+from paperagent.ui.chat_session import KEPT_ANSWERS, KEPT_PAIRS
 from paperagent.ui.line_input import HISTORY_FILE, PipeReader, secure_history
 from paperagent.ui.render import Screen
 

@@ -15,9 +15,9 @@ from paperagent.answering.citations import join
 from paperagent.errors import EndpointError
 from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED, answer_blocks
 from paperagent.types import Answer, Claim, Event, Usage
-from paperagent.ui import session_usage
+from paperagent.ui import chat_session
 from paperagent.ui.chat import Chat
-from paperagent.ui.chat_memory import Conversation, Spent
+from paperagent.ui.chat_session import ChatHistory, SessionUsage
 from paperagent.ui.render import Screen
 
 USED = Usage(calls=1, input_tokens=1_934, output_tokens=210, cost_usd=0.0004)
@@ -115,12 +115,12 @@ def test_a_quoted_answer_costs_nothing_and_says_nothing_of_it() -> None:
 )
 def test_usage_in_words(usage: Usage, words: str) -> None:
     """A price that is not known is called unknown, an estimate an estimate."""
-    assert words in session_usage.in_words(usage)
+    assert words in chat_session.describe_usage(usage)
 
 
 def test_a_sum_is_only_known_where_every_part_is() -> None:
     """One answer of unknown price makes the session's cost unknown, not smaller."""
-    spent = Spent()
+    spent = SessionUsage()
     spent.add(USED)
     spent.add(replace(USED, cost_usd=None, estimated=True))
     assert spent.session == Usage(2, 3_868, 0, 420, None, estimated=True)
@@ -313,7 +313,7 @@ def test_a_doubtful_answer_is_called_doubtful_every_time() -> None:
 
 def test_half_an_answer_is_no_history() -> None:
     """Only whole answers may be referred to."""
-    conversation = Conversation()
+    conversation = ChatHistory()
     conversation.add(replace(COMPARED, status="incomplete", reason="stopped"))
     assert (conversation.history, conversation.last is None) == ([], False)
 

@@ -30,7 +30,7 @@ from paperagent.ui.export import (
     ris,
     write,
 )
-from paperagent.ui.export_notes import file_name, note, write_notes
+from paperagent.ui.export import file_name, note, write_notes
 
 NASTY = replace(
     PAPERS[0],

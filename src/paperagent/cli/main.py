@@ -74,7 +74,7 @@ def _run(argv: Sequence[str]) -> int:
         sys.stderr.write(error.format_message() + "\n")
         return USAGE
     except click.UsageError as error:
-        from paperagent.cli.usage_errors import explain
+        from paperagent.cli.commands import explain
 
         _say(f"error: {explain(error)}")
         return USAGE

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from paperagent.answering.judge import When
     from paperagent.answering.llm_pipeline import Writer
     from paperagent.answering.pipeline import Pipeline
-    from paperagent.answering.plan import Effort, Plan, Tariff, TextModel
+    from paperagent.answering.plan import Effort, Plan
     from paperagent.answering.select_mode import Selector
     from paperagent.config import Settings
     from paperagent.embedding.minilm import MiniLM, Precision
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from paperagent.embedding.openai_embedder import OpenAIEmbedder
     from paperagent.embedding.ray_job import RayEmbedder
     from paperagent.library import Shard, Store
+    from paperagent.llm.protocol import Pricing, TextModel
 
 CACHE_FILE = "answers.db"
 _NO_MODEL = "no embedding model found, so searching by words alone; run `paperagent models pull`"
@@ -144,13 +145,13 @@ def batches(settings: Settings, embedder: MiniLM | OpenAIEmbedder | None) -> Bat
     """
     from paperagent.embedding.openai_batch import Batches
     from paperagent.llm.client import Endpoint
-    from paperagent.llm.endpoint import Address
+    from paperagent.llm.endpoint import EndpointAddress
 
     name = settings.embedder
     if embedder is None or not name.startswith("openai:"):
         raise ConfigError(f"PAPERAGENT_EMBEDDER: {visible(name)} has no Batch API; set it to openai:MODEL")
     key = settings.openai_api_key
-    address = Address.checked(
+    address = EndpointAddress.checked(
         api_key=key.get_secret_value() if key else None, base_url=settings.openai_base_url
     )
     endpoint = Endpoint(address, timeout=settings.timeout)
@@ -218,7 +219,7 @@ def selector(
     from paperagent.llm import prompts
 
     limit = settings.max_cost_per_answer if options.max_cost is None else options.max_cost
-    prompt, budget = prompts.load("select", settings.prompts_dir), Budget(_tariff(settings, model), limit)
+    prompt, budget = prompts.load("select", settings.prompts_dir), Budget(_pricing(settings, model), limit)
     cached = remembering(settings, store, model, cache=options.cache)
     return Selector(pipeline, cached, prompt, budget, fallback=options.fallback)
 
@@ -250,7 +251,7 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
         plan=prompts.load("plan", folder),
         repair=prompts.load("repair", folder),
         check=check,
-        tariff=_tariff(settings, model),
+        pricing=_pricing(settings, model),
         salt=secret,
         today=dt.datetime.now(dt.UTC).date().isoformat(),
         policy=options.unsupported or settings.unsupported,
@@ -258,15 +259,15 @@ def answer_plan(settings: Settings, store: Store, model: TextModel, options: Pla
         max_rounds=settings.max_rounds,
         context_tokens=settings.context_tokens,
         max_cost=settings.max_cost_per_answer if options.max_cost is None else options.max_cost,
-        judge=ModelJudge(reader, prompts.load("judge", folder), _tariff(priced, reader), salt=secret),
+        judge=ModelJudge(reader, prompts.load("judge", folder), _pricing(priced, reader), salt=secret),
         judge_when=when,
         profile=profile,
         fallback=options.fallback,
     )
 
 
-def _tariff(settings: Settings, model: TextModel) -> Tariff:
-    return replace(factory_model.tariff(settings, model.model), thinking=model.thinking_tokens)
+def _pricing(settings: Settings, model: TextModel) -> Pricing:
+    return replace(factory_model.model_pricing(settings, model.model), thinking=model.thinking_tokens)
 
 
 def judge_model(model: TextModel) -> TextModel:

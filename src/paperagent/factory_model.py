@@ -10,10 +10,10 @@ from paperagent.errors import ConfigError, EndpointError
 if TYPE_CHECKING:
     import datetime as dt
 
-    from paperagent.answering.plan import Tariff
     from paperagent.config import Settings
     from paperagent.llm.chat import ChatModel
     from paperagent.llm.pricing import Price
+    from paperagent.llm.protocol import Pricing
 
 DEFAULT_MODEL = "gpt-6-luna"
 """The model that OpenAI's own endpoint uses where none is named."""
@@ -29,9 +29,9 @@ def model_name(settings: Settings) -> str | None:
     """
     if settings.answer_mode == "extractive":
         return None
-    from paperagent.llm.endpoint import DEFAULT_URL, Address
+    from paperagent.llm.endpoint import DEFAULT_URL, EndpointAddress
 
-    address = Address(settings.openai_base_url or DEFAULT_URL, key="")
+    address = EndpointAddress(settings.openai_base_url or DEFAULT_URL, key="")
     return settings.model or (DEFAULT_MODEL if address.is_openai else "")
 
 
@@ -60,9 +60,9 @@ def open_model(settings: Settings, model: str | None) -> ChatModel:
 def _unnamed(key: str | None, url: str | None) -> str:
     """Return the model of a server where nobody named one."""
     from paperagent.llm.client import Endpoint
-    from paperagent.llm.endpoint import Address
+    from paperagent.llm.endpoint import EndpointAddress
 
-    address = Address.checked(api_key=key, base_url=url)
+    address = EndpointAddress.checked(api_key=key, base_url=url)
     if address.is_openai:
         return DEFAULT_MODEL
     endpoint = Endpoint(address, timeout=0.0)
@@ -95,13 +95,13 @@ def load_client(settings: Settings) -> None:
     pricing.estimate_tokens([""], model_name(settings) or "")
 
 
-def tariff(settings: Settings, model: str) -> Tariff:
+def model_pricing(settings: Settings, model: str) -> Pricing:
     """Return how calls of ``model`` are counted and priced."""
-    from paperagent.answering.plan import Tariff
     from paperagent.llm import pricing
+    from paperagent.llm.protocol import Pricing
 
     price = own_price(settings)
-    return Tariff(
+    return Pricing(
         tokens=lambda texts: pricing.estimate_tokens(texts, model),
         price=lambda usage: pricing.cost(usage, model, price=price),
     )

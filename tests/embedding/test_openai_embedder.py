@@ -464,7 +464,7 @@ def test_proxy_settings_are_not_used_for_this_machine(embedder, monkeypatch):
 )
 def test_loopback_addresses(url, local):
     """Only this machine's own addresses count as loopback."""
-    assert endpoint.Address(url, "k").is_loopback is local
+    assert endpoint.EndpointAddress(url, "k").is_loopback is local
 
 
 def test_redirect_does_not_carry_the_key_to_another_host(embedder, server):

@@ -438,7 +438,7 @@ def test_retries_stay_inside_the_deadline(server, waits):
 
 def test_huge_reply_is_cut_off(embedder, server, monkeypatch):
     """A reply beyond the byte limit is not read to its end."""
-    monkeypatch.setattr(http_limits, "MAX_REPLY_BYTES", 10_000)
+    monkeypatch.setattr(http_limits, "MAX_RESPONSE_BYTES", 10_000)
     server.enqueue(Reply(pieces=[b" " * 5000] * 1000))
     assert failure(embedder).kind == "too_long"
 

@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.cut:
             self.close_connection = True
 
-    do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names are http.server's
+    do_GET = do_POST = do_DELETE = _serve
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - likewise
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

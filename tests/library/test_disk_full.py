@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_helpers import FakeEmbedder, filled, ingest, paper, papers, run_python
 
+from library_helpers import FakeEmbedder, filled, ingest, paper, papers, run_python
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
 from paperagent.types import Paper
@@ -76,7 +76,7 @@ def test_vectors_are_not_begun_where_they_would_fill_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chroma's index does not survive a full disk, so room is asked for first; embeddings are kept."""
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil returns it
+    usage = namedtuple("usage", "total used free")
     embedder = FakeEmbedder()
     with filled(tmp_path, 30) as store:
         with monkeypatch.context() as patch:
@@ -92,7 +92,7 @@ def test_a_limit_on_file_sizes_is_a_full_disk(tmp_path: Path) -> None:
     """A quota that no free space explains reads the same, without root."""
     code = """
     import resource, signal, sys; from pathlib import Path
-    from store_helpers import *
+    from library_helpers import *
     from paperagent.errors import StoreError
     store = LocalStore(Path(sys.argv[1]), create=True)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -9,8 +9,8 @@ from functools import reduce
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store_helpers import paper
 
+from library_helpers import paper
 from paperagent.library import identity
 
 LONG = "We show that a long enough abstract can be recognised when a feed has cut it off before its end."
@@ -66,7 +66,7 @@ def test_every_field_counts_for_the_record_hash() -> None:
         ("", False),
     ],
 )
-def test_abstracts_agree_when_one_is_the_others_rendering(abstract: str, same: bool) -> None:  # noqa: FBT001 - a table
+def test_abstracts_agree_when_one_is_the_others_rendering(abstract: str, same: bool) -> None:
     """Case, small edits and cuts make no other paper; other content and a few words do."""
     assert identity.same_text(PLAIN, replace(PLAIN, abstract=abstract)) is same
 

@@ -38,7 +38,7 @@ class Terminal:
             stderr=theirs,
             env=dict(environ),
             start_new_session=True,
-            preexec_fn=_take_terminal,
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - one thread, and nothing else gives job control
         )
 
     def __enter__(self) -> Self:

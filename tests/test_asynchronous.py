@@ -48,7 +48,7 @@ def wait_until(so: Callable[[], bool], seconds: float = 5) -> None:
 
 async def asked(model: Desk, times: int = 1) -> None:
     """Wait until the model's server has so many requests."""
-    while len(model.requests) < times:
+    while len(model.requests) < times:  # noqa: ASYNC110 - they arrive in the server's thread
         await asyncio.sleep(0.005)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from paperagent.answering import conversation, fallback
 from paperagent.arguments import AskOptions, Day
 from paperagent.digest import assembly
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
-from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper
+from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from paperagent.library import Health, Shard, Store
 
 EmbedBy = Literal["here", "ray", "batch"]
-Progress = Callable[[str, int, int | None], None]
-"""Called as ``progress(stage, done, total)``; stages are ``read``, ``index`` and ``embed``."""
 
 
 class PaperNotFoundError(InputError, KeyError):

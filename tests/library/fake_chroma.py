@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.cut:
             self.close_connection = True
 
-    do_GET = do_POST = do_DELETE = _serve
+    do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names are http.server's
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - likewise
         """Say nothing."""

@@ -144,7 +144,7 @@ def test_ingest_refuses_them_too(tmp_path: Path, name: str) -> None:
     "path", [Path("a\0b"), Path("x" * 5_000), Path("/".join(["long"] * 2_000))], ids=["NUL", "name", "path"]
 )
 @pytest.mark.parametrize("create", [False, True])
-def test_paths_that_no_system_takes(path: Path, create: bool) -> None:
+def test_paths_that_no_system_takes(path: Path, create: bool) -> None:  # noqa: FBT001 - a table
     """NUL and too long a path are store errors, not tracebacks."""
     with pytest.raises(StoreError, match=r"cannot be used|no library"):
         LocalStore(path, create=create)
@@ -165,7 +165,7 @@ def test_a_folder_without_permission(open_folder: Path, mode: int) -> None:
 
 
 @pytest.mark.parametrize("clean", [True, False], ids=["closed", "with a write-ahead file"])
-def test_a_read_only_library_can_be_searched(open_folder: Path, clean: bool) -> None:
+def test_a_read_only_library_can_be_searched(open_folder: Path, clean: bool) -> None:  # noqa: FBT001 - a table
     """Reading works, by vectors too though Chroma opens nothing there; ingest is one clear line."""
     home = open_folder / "home"
     store = filled(home, 30, embedder=EMBEDDER)

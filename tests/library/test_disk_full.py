@@ -76,7 +76,7 @@ def test_vectors_are_not_begun_where_they_would_fill_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chroma's index does not survive a full disk, so room is asked for first; embeddings are kept."""
-    usage = namedtuple("usage", "total used free")
+    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil returns it
     embedder = FakeEmbedder()
     with filled(tmp_path, 30) as store:
         with monkeypatch.context() as patch:

@@ -66,7 +66,7 @@ def test_every_field_counts_for_the_record_hash() -> None:
         ("", False),
     ],
 )
-def test_abstracts_agree_when_one_is_the_others_rendering(abstract: str, same: bool) -> None:
+def test_abstracts_agree_when_one_is_the_others_rendering(abstract: str, same: bool) -> None:  # noqa: FBT001 - a table
     """Case, small edits and cuts make no other paper; other content and a few words do."""
     assert identity.same_text(PLAIN, replace(PLAIN, abstract=abstract)) is same
 

@@ -55,7 +55,7 @@ class Library(RuleBasedStateMachine):
         self.store = self.place.open(create=True)
 
     @rule(numbers=st.lists(NUMBERS, max_size=6), text=TEXTS, withdrawn=st.booleans())
-    def ingest(self, numbers: list[int], text: str, withdrawn: bool) -> None:
+    def ingest(self, numbers: list[int], text: str, withdrawn: bool) -> None:  # noqa: FBT001 - drawn
         records = [paper(n, abstract=f"{text} {n}", withdrawn=withdrawn) for n in numbers]
         distinct = {r.paper_id: replace(r, first_seen=TODAY) for r in records}
         new = sum(i not in self.model for i in distinct)

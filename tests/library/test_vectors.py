@@ -173,7 +173,7 @@ def test_hostile_variables_of_the_environment_are_not_chromas(
 @pytest.mark.parametrize(
     ("made_by", "fine"), [("1.5.9", True), ("1.0.2", True), ("1.99.0", False), ("0.6.3", False)]
 )
-def test_an_index_of_another_chroma_names_both_versions(made_by: str, fine: bool) -> None:
+def test_an_index_of_another_chroma_names_both_versions(made_by: str, fine: bool) -> None:  # noqa: FBT001 - a table
     """Older versions of the same major are read; newer ones and other majors are not."""
     if fine:
         check_version(made_by, Path("vectors"))

@@ -23,8 +23,8 @@ def post(server: ScriptedServer, path: str = "/chat/completions", key: str = "sk
     """Return what the server answers to ``body``."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     sent = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hm?"}], **body}).encode()
-    request = urllib.request.Request(server.url + path, sent, headers)
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    request = urllib.request.Request(server.url + path, sent, headers)  # noqa: S310 - our own address
+    with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - likewise
         return reply.read().decode()
 
 

@@ -111,7 +111,7 @@ def test_the_longest_question_is_understood_at_once(unit: str) -> None:
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_a_reading_has_one_match_a_sentence_and_piece(encoded: bool) -> None:
+def test_a_reading_has_one_match_a_sentence_and_piece(encoded: bool) -> None:  # noqa: FBT001 - a table's column
     """Shapes fit the abstract and the question, and matches stay within their range."""
     question = prepared("which lanterns glow", encoded=encoded)
     found = read(question, hit("Lanterns glow. Owls sleep. The end."))
@@ -211,7 +211,7 @@ _ABSTRACTS = st.lists(_SENTENCES, min_size=1, max_size=8).map(" ".join)
 
 @settings(deadline=None)
 @given(st.sampled_from(sample_library.QUESTIONS), st.lists(_ABSTRACTS, min_size=1, max_size=8), st.booleans())
-def test_picks_point_at_sentences(question: str, abstracts: list[str], encoded: bool) -> None:
+def test_picks_point_at_sentences(question: str, abstracts: list[str], encoded: bool) -> None:  # noqa: FBT001
     """Whatever the question and the papers, picks are distinct, exist, and are grouped by paper."""
     asked = prepared(question[:200], encoded=encoded)
     readings = rerank([read(asked, hit(a, paper_id=str(i))) for i, a in enumerate(abstracts)])

@@ -68,7 +68,7 @@ def test_a_claim_may_be_vaguer_not_firmer(claim: Number, source: Number, differe
         ("Recall rises to 74% with 2,000 images.", False),
     ],
 )
-def test_a_number_keeps_its_role(claim: str, good: bool) -> None:
+def test_a_number_keeps_its_role(claim: str, good: bool) -> None:  # noqa: FBT001 - a table's column
     """From, to and by, and the noun that is counted, belong to the number."""
     sentence = "With only 2K labels, recall rises from 61% to 74% on the held-out hospital."
     assert (check(claim, [sentence]).support in ACCEPTED) is good

@@ -14,12 +14,13 @@ import click
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
-    from paperagent.cli.session import Progress, Session
+    from paperagent.cli.session import Session
     from paperagent.config import Settings
     from paperagent.evals.cases import Case
     from paperagent.evals.replay import Recorder, Replayer
     from paperagent.evals.results import Row
     from paperagent.evals.runner import Setup
+    from paperagent.types import Progress
 
 CONCURRENT_CALLS = 4
 """Cases asked at once of a model; without one, more than one at a time gains nothing on few cores."""

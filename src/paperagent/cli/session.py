@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paperagent.types import Progress
+
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
     from paperagent.config import Settings
     from paperagent.layout import Block
     from paperagent.ui.render import Screen
 
-Progress = Callable[[str, int, int | None], None]
 SHOWN_PROBLEMS = 5
 
 

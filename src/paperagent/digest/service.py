@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from paperagent import factory
-from paperagent.digest.build import Builder, BuildReport, Progress
+from paperagent.digest.build import Builder, BuildReport
 from paperagent.digest.database import FILE, Database, now, run_lock
 from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import Ledger
@@ -26,7 +26,7 @@ from paperagent.digest.signed_tokens import Tokens
 from paperagent.digest.subscriber import Subscriber
 from paperagent.digest.subscribers import Feedback, Subscribers
 from paperagent.errors import ConfigError, InputError, MailError, visible
-from paperagent.types import Mode, Usage
+from paperagent.types import Mode, Progress, Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings

@@ -24,7 +24,7 @@ from paperagent.testing import Reply, Request, ScriptedServer, error_reply, fake
 
 sys.path.append(str(Path(__file__).parent / "store"))
 
-from store_helpers import TODAY, papers
+from library_helpers import TODAY, papers
 
 DIM = 8
 EMBEDDER = "openai:test-model"

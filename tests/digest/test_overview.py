@@ -313,8 +313,8 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "said"),
     [
-        (["--ids", "a", "retrieval"], 2, "cannot combine"),
-        (["--ids", "a", "--since", "2026-01-01"], 2, "cannot combine"),
+        (["--ids", "a", "retrieval"], 2, "cannot be combined"),
+        (["--ids", "a", "--since", "2026-01-01"], 2, "cannot be combined"),
         (["--ids", " , "], 2, "none given"),
         (["--ids", "2599.99999"], 2, "no paper with the id"),
         (["-k", "0", "x"], 2, "1..100"),

@@ -79,9 +79,9 @@ def test_the_archive_can_be_read_from_its_index(library: Path, tmp_path: Path) -
     ("arguments", "code", "message"),
     [
         (["preview", "--week", "2026-W99"], 2, "2026-W99"),
-        (["preview", "--week", "2026-W26", "--since", "2026-06-01"], 2, "cannot combine"),
+        (["preview", "--week", "2026-W26", "--since", "2026-06-01"], 2, "cannot be combined"),
         (["preview", "--for", "nobody@test.example"], 2, "nobody@test.example"),
-        (["preview", "--for", "a@test.example", "--interest", "x"], 2, "cannot combine"),
+        (["preview", "--for", "a@test.example", "--interest", "x"], 2, "cannot be combined"),
         (["preview", "--max-items", "0"], 2, "1..30"),
         (["preview", "--theme", "/nonexistent"], 2, "no such folder"),
         (["preview", "--out", "/dev/null/x"], 2, "/dev/null"),

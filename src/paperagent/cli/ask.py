@@ -41,7 +41,7 @@ INTERRUPT_HINT = "Ctrl-C to quote instead"
 _VERDICTS = {
     "quoted": "quoted: the source contains this sentence word for word",
     "supported": "supported: the wording of the source agrees with the claim",
-    "unverified": "unverified: the wording neither confirms nor refutes the claim; compare it with the source",
+    "unverified": "unverified: wording neither confirms nor refutes the claim; compare it with the source",
     "unsupported": "unsupported: the source contradicts the claim or does not mention it",
 }
 
@@ -137,7 +137,7 @@ def waiting_line(settings: Settings, model: str | None = None, *, hint: str = ""
     """Return the line that counts the seconds until the model answers; it shows only on a terminal."""
     from urllib.parse import urlsplit
 
-    from paperagent.factory_model import model_name
+    from paperagent.factory import model_name
     from paperagent.ui.streaming import WaitingLine
 
     name = model or model_name(settings)
@@ -174,7 +174,9 @@ def _stream(agent: PaperAgent, question: str, arguments: dict[str, Any], *, quot
 
 @click.command()
 @click.argument("claim", nargs=-1)
-@click.option("--paper", type=TextParam(), metavar="ID", help="Check the claim against this paper's abstract.")
+@click.option(
+    "--paper", type=TextParam(), metavar="ID", help="Check the claim against this paper's abstract."
+)
 @click.option(
     "--against", metavar="FILE", help="Check the claim against the text in FILE; - reads standard input."
 )

@@ -41,7 +41,7 @@ def chat(ctx: click.Context, /, **options: Any) -> None:
     If the input is piped, each line is a question.
     """
     from paperagent.evals.feedback import FEEDBACK_FILE
-    from paperagent.factory_model import model_name
+    from paperagent.factory import model_name
     from paperagent.layout import Block, counted
     from paperagent.ui.chat import Chat
     from paperagent.ui.line_input import terminal_restored

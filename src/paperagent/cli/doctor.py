@@ -179,7 +179,7 @@ def check_endpoint(settings: Settings) -> EndpointReport:
         ConfigError: No endpoint is configured, or no model is set and the server offers several.
         EndpointError: The server cannot be reached or rejects the key.
     """
-    from paperagent import arguments, factory_model
+    from paperagent import arguments, factory
 
     if not (settings.openai_api_key or settings.openai_base_url):
         raise ConfigError(
@@ -188,7 +188,7 @@ def check_endpoint(settings: Settings) -> EndpointReport:
     from paperagent.llm import pricing
     from paperagent.llm.probe import probe
 
-    model = factory_model.open_model(settings, None)
+    model = factory.open_model(settings, None)
     call = failure = None
     try:
         models, warnings = _list_models(model.endpoint, model.model)
@@ -198,10 +198,10 @@ def check_endpoint(settings: Settings) -> EndpointReport:
             failure = error
     finally:
         model.close()
-    listing, price = pricing.catalog().of(model.model), factory_model.own_price(settings)
+    listing, price = pricing.catalog().of(model.model), factory.configured_price(settings)
     shutdown = _announced_shutdown(models or (), model.model) or listing.shutdown
     warning = pricing.shutdown_warning(
-        model.model, shutdown, today=arguments.today(), default=factory_model.DEFAULT_MODEL
+        model.model, shutdown, today=arguments.today(), default=factory.DEFAULT_MODEL
     )
     return EndpointReport(
         address=model.endpoint.address.name,
@@ -297,8 +297,5 @@ def _call_rows(report: EndpointReport) -> Iterator[tuple[str, Any]]:
     ]
     yield "features", ", ".join(features)
     sufficient = ", sufficient" if report.timeout >= proposed else ""
-    yield (
-        "timeout",
-        f"PAPERAGENT_TIMEOUT={proposed} (now {report.timeout:g}{sufficient}): a typical answer "
-        f"({TYPICAL_USAGE.input_tokens:,} tokens in) takes about {typical:.0f} s",
-    )
+    estimate = f"a typical answer ({TYPICAL_USAGE.input_tokens:,} tokens in) takes about {typical:.0f} s"
+    yield "timeout", f"PAPERAGENT_TIMEOUT={proposed} (now {report.timeout:g}{sufficient}): {estimate}"

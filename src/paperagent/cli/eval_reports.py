@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperagent.cli.eval_run import CaseWarnings
+from paperagent.cli.eval_run import case_warnings
 from paperagent.cli.options import (
     IntegerParam,
     NumberParam,
@@ -20,7 +18,7 @@ from paperagent.cli.options import (
     json_option,
     top_k_option,
 )
-from paperagent.cli.session import Session, progress_bar, show_json
+from paperagent.cli.session import Session, print_line, print_tables, progress_bar, show_json
 
 if TYPE_CHECKING:
     from paperagent.evals.calibrate import Calibration
@@ -162,7 +160,7 @@ def calibrate(session: Session, /, *, cases: Path | None, **options: Any) -> Non
             agent.set_thresholds(None)
             print_line("Default thresholds restored.")
             return
-        before, loaded, warnings = agent.thresholds(), load(cases), CaseWarnings()
+        before, loaded, warnings = agent.thresholds(), load(cases), case_warnings()
         for problem in runner.problems(agent, loaded):  # cases of another library give wrong thresholds
             warnings(problem)
         warnings.finish()
@@ -252,23 +250,6 @@ def _missed_table(results: Iterable[Caught]) -> Table:
         for example in result.wrong[:MAX_EXAMPLES]
     ]
     return Table("Undetected faults and false alarms", ("kind", "first claim"), tuple(rows), words=True)
-
-
-def print_tables(tables: Iterable[Table]) -> None:
-    """Print aligned text on a terminal, Markdown elsewhere."""
-    from paperagent.evals.report.tables import markdown, text
-
-    if sys.stdout.isatty():
-        sys.stdout.write(text(tables, width=shutil.get_terminal_size((100, 24)).columns))
-    else:
-        sys.stdout.write(markdown(tables))
-
-
-def print_line(line: str) -> None:
-    """Print a line after a blank line."""
-    from paperagent.errors import visible
-
-    sys.stdout.write(f"\n{visible(line)}\n")
 
 
 def _write(path: Path, text: str) -> None:

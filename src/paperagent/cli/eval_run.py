@@ -1,4 +1,4 @@
-"""Commands that run evaluations and manage test cases; `eval_reports` has the commands on finished runs."""
+"""The eval group and its run command, with the set-up of a run from the options."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ import click
 from paperagent.cli.options import (
     MAX_COST_USD,
     MAX_TIMEOUT_S,
+    Command,
     IntegerParam,
     NumberParam,
     PathParam,
     TextParam,
+    add_options,
     common_options,
     fallback_options,
     json_option,
@@ -27,7 +29,7 @@ from paperagent.cli.options import (
     quiet_option,
     top_k_option,
 )
-from paperagent.cli.session import Session, progress_bar, show, show_json, show_text, warn
+from paperagent.cli.session import Session, WarningLimiter, print_line, print_tables, progress_bar, show_json
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
@@ -45,39 +47,34 @@ MODEL_CONCURRENCY = 4
 """Default number of concurrent cases with a model. Without one, concurrency gains nothing on few cores."""
 _MODEL_MODES = ("llm", "select")
 _MODEL_SETTINGS = ("unsupported", "judge", "judge_model", "max_rounds", "context_tokens", "profile")
-_REPORT_COMMANDS = ("report", "compare", "calibrate", "selftest")
+_COMMANDS = {
+    "init": "eval_cases",
+    "cases": "eval_cases",
+    "report": "eval_reports",
+    "compare": "eval_reports",
+    "calibrate": "eval_reports",
+    "selftest": "eval_reports",
+}
+"""Subcommand → module in `paperagent.cli`."""
 
 
 class EvalGroup(click.Group):
-    """Imports the commands on finished runs only when they are called."""
+    """Imports the modules of the other subcommands only when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *_REPORT_COMMANDS]
+        return [*super().list_commands(ctx), *_COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _REPORT_COMMANDS:
+        if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module("paperagent.cli.eval_reports")
+        module = importlib.import_module(f"paperagent.cli.{_COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
 
-class CaseWarnings:
-    """Prints the first few warnings about cases and counts the others."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, message: str) -> None:
-        self.count += 1
-        if self.count <= MAX_CASE_WARNINGS:
-            warn(message)
-
-    def finish(self) -> None:
-        """Print how many warnings were not shown."""
-        hidden = self.count - MAX_CASE_WARNINGS
-        if hidden > 0:
-            warn(f"{hidden} more warnings; `paperagent eval cases check` lists all of them")
+def case_warnings() -> WarningLimiter:
+    """Return what prints the warnings about cases."""
+    return WarningLimiter(MAX_CASE_WARNINGS, details="`paperagent eval cases check` lists all of them")
 
 
 @click.group("eval", cls=EvalGroup)
@@ -89,7 +86,7 @@ def evaluation() -> None:
 globals()["eval"] = evaluation  # the command's name; an assignment would hide the builtin from this module
 
 
-def _run_options(command: Any) -> Any:
+def _run_options(command: Command) -> Command:
     """Add the options that select the cases, the library and the way questions are answered."""
     options = [
         click.option(
@@ -132,9 +129,7 @@ def _run_options(command: Any) -> Any:
             type=TextParam(),
             help="Embedder to use (default: PAPERAGENT_EMBEDDER); none: keyword search only.",
         ),
-        click.option(
-            "--effort", type=click.Choice(["fast", "deep"]), help="Same as for 'paperagent ask'."
-        ),
+        click.option("--effort", type=click.Choice(["fast", "deep"]), help="Same as for 'paperagent ask'."),
         click.option(
             "--max-cost",
             type=NumberParam(MAX_COST_USD, zero=True),
@@ -159,16 +154,16 @@ def _run_options(command: Any) -> Any:
         ),
         top_k_option,
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return add_options(command, options)
 
 
 @evaluation.command("run")
 @click.argument("cases", type=PathParam())
 @_run_options
 @click.option("--out", type=PathParam(), help="Folder of the run (default: a new one in eval-runs).")
-@click.option("--gate", "gate_file", type=PathParam(), help="Thresholds (TOML); exit with 9 if any is missed.")
+@click.option(
+    "--gate", "gate_file", type=PathParam(), help="Thresholds (TOML); exit with 9 if any is missed."
+)
 @quiet_option
 @json_option
 @common_options
@@ -179,7 +174,6 @@ def run(session: Session, /, cases: Path, **options: Any) -> None:
     Running with the same --out again resumes the run and retries its errors.
     """
     from paperagent.cli.ask import warn_about_unused_options
-    from paperagent.cli.eval_reports import print_line, print_tables
     from paperagent.evals import gate, runner
     from paperagent.evals.report import run_report
 
@@ -192,7 +186,7 @@ def run(session: Session, /, cases: Path, **options: Any) -> None:
         warn_about_unused_options(settings, options)
     started = f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}"
     out = options["out"] or RUNS_FOLDER / f"{started}-{cases.stem}-{setup.mode}"
-    warnings = CaseWarnings()
+    warnings = case_warnings()
     with (
         progress_bar(quiet=options["quiet"] or options["as_json"]) as progress,
         _open_library(selection, setup, settings, options, progress) as agent,
@@ -207,91 +201,6 @@ def run(session: Session, /, cases: Path, **options: Any) -> None:
         print_line(f"Saved to {out}. To see every case: paperagent eval report {out} --html report.html")
     if thresholds is not None:
         gate.enforce(thresholds, rows, seed=finished.seed)
-
-
-@evaluation.command("init")
-@click.argument("file", type=PathParam(), default="cases.jsonl")
-@common_options
-def init(file: Path) -> None:
-    """Write an example FILE of cases (default: cases.jsonl) that explains every field."""
-    from paperagent.errors import InputError, visible
-    from paperagent.evals.case_template import EXAMPLE
-
-    path = visible(str(file))
-    try:
-        with file.open("x", encoding="utf-8") as output:
-            output.write(EXAMPLE)
-    except FileExistsError:
-        raise InputError(f"{path}: exists; choose another name") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}; choose another place") from None
-    show_text(f"written: {path}", plain=True)
-
-
-@evaluation.group("cases")
-@common_options
-def case_files() -> None:
-    """Check case files, and create cases from answers."""
-
-
-@case_files.command("check")
-@click.argument("cases", type=PathParam())
-@click.option(
-    "--feed", "feeds", multiple=True, metavar="SOURCE", help="Check against a library of this feed only."
-)
-@common_options
-@click.pass_context
-def check_cases(ctx: click.Context, /, cases: Path, feeds: tuple[str, ...]) -> None:
-    """Check that CASES is valid and that the library has the papers; exit with 4 if it does not."""
-    from paperagent.evals import cases as case_reader
-    from paperagent.evals import runner
-    from paperagent.layout import Block, counted
-
-    loaded = case_reader.load(cases)
-    with _feed_library(ctx.obj.settings(), feeds) as agent:
-        problems = runner.problems(agent, loaded)
-    count = f"{counted(len(loaded), 'case')}, {counted(len(problems), 'problem')}"
-    show([*(Block("note", text, tight=True) for text in problems), Block("text", count)])
-    if problems:
-        ctx.exit(4)
-
-
-@case_files.command("add")
-@click.argument("cases", type=PathParam())
-@click.option(
-    "--answer",
-    type=PathParam(),
-    metavar="ANSWER.json",
-    help="Use this saved answer instead of the feedback from chat.",
-)
-@click.option("--good/--bad", "good", default=None, help="With --answer: whether the answer was right.")
-@click.option("--note", default="", help="Comment for human readers.")
-@click.option("--unanswerable", is_flag=True, help="The abstracts do not contain the answer.")
-@common_options
-@click.pass_obj
-def add_cases(session: Session, /, cases: Path, **options: Any) -> None:
-    """Add the answers rated /good or /bad in chat to CASES, each once. The file is created if missing.
-
-    A bad answer shows only what must not be said again; add the expected answer by hand.
-    """
-    from paperagent.evals import harvest
-    from paperagent.evals.feedback import FEEDBACK_FILE
-    from paperagent.layout import Block, counted
-
-    if (options["answer"] is None) != (options["good"] is None):
-        raise click.UsageError("--answer and --good/--bad: must be used together; give both")
-    if options["answer"] is not None:
-        ratings = [harvest.of_answer(options["answer"], good=options["good"], note=options["note"])]
-    else:
-        ratings = harvest.read(session.settings().home / FEEDBACK_FILE)
-    new = harvest.add(
-        cases, [harvest.case_of(rating, unanswerable=options["unanswerable"]) for rating in ratings]
-    )
-    blocks = [Block("row", case.question, marker=case.id, tight=True) for case in new]
-    if incomplete := [case.id for case in new if "bad" in case.tags and case.answerable]:
-        blocks.append(Block("note", f"add the expected answer by hand: {', '.join(incomplete)}"))
-    blocks.append(Block("text", f"{counted(len(new), 'case')} added to {cases}", plain=True))
-    show(blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,8 +290,7 @@ def _answer_source(selection: CaseSelection, settings: Settings, options: dict[s
     from paperagent.evals import results
     from paperagent.evals.replay import Recorder, Replayer
     from paperagent.evals.runner import RETRIEVAL
-    from paperagent.factory import judge_model
-    from paperagent.factory_model import open_model
+    from paperagent.factory import judge_model, open_model
 
     if options["replay"] is not None:
         earlier, rows = results.load(options["replay"])
@@ -441,7 +349,7 @@ def _open_library(
 ) -> PaperAgent:
     """Open the user's library, or one that is filled from the given feeds or corpus."""
     if selection.corpus is None:
-        return _feed_library(settings, options["feeds"], options["library"], setup.tape, progress)
+        return feed_library(settings, options["feeds"], options["library"], setup.tape, progress)
     from paperagent.agent import PaperAgent
 
     home = options["library"] or settings.cache_dir / "evals" / _folder_name([str(selection.corpus)])
@@ -450,7 +358,7 @@ def _open_library(
     return agent
 
 
-def _feed_library(
+def feed_library(
     settings: Settings,
     feeds: Sequence[str],
     home: Path | None = None,
@@ -486,12 +394,12 @@ def _folder_name(sources: Sequence[str]) -> str:
 def _ingest_corpus(agent: PaperAgent, corpus: Path, progress: Progress | None) -> None:
     """Add a BEIR corpus to the library and embed the papers that have no vector."""
     from paperagent.evals import beir
-    from paperagent.factory import load_models
+    from paperagent.factory import load_embedding_models
     from paperagent.library import LocalStore
 
     agent.home.mkdir(parents=True, exist_ok=True)
     with LocalStore(agent.home, create=True) as store:
         store.ingest(beir.papers(corpus), today=dt.datetime.now(dt.UTC).date(), progress=progress)
-        embedder = load_models(agent.settings).embedder
+        embedder = load_embedding_models(agent.settings).embedder
         if embedder is not None:
             store.catch_up_vectors(embedder, progress=progress)

@@ -41,7 +41,7 @@ FORMATS = ("bibtex", "ris", "markdown", "jsonl", "notes")
     "--follow-file", type=PathParam(), metavar="FILE", help="Read the feeds listed in FILE, one per line."
 )
 @click.option("--restart", "restart", flag_value=True, default=None, help="Start over instead of resuming.")
-@click.option("--anew", "restart", flag_value=True, hidden=True)
+@click.option("--anew", "restart", flag_value=True, hidden=True, help="Old name of --restart.")
 @click.option(
     "--date", "day", type=DateParam(), help="Date on which the feed listed its papers, if it has none itself."
 )
@@ -254,7 +254,9 @@ def feeds_remove(session: Session, /, source: str) -> None:
 @click.option(
     "--for", "subscriber", type=TextParam(), metavar="EMAIL", help="With --issue: this subscriber's issue."
 )
-@click.option("-f", "--format", "format_name", type=click.Choice(FORMATS), default="bibtex", show_default=True)
+@click.option(
+    "-f", "--format", "format_name", type=click.Choice(FORMATS), default="bibtex", show_default=True
+)
 @click.option(
     "--out", type=PathParam(), help="Output file (default: standard output), or the folder of the notes."
 )

@@ -9,7 +9,7 @@ import datetime as dt
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -117,7 +117,8 @@ class PathParam(click.ParamType[Path]):
             self.fail("cannot expand ~: no home folder", param, ctx)
 
 
-def _add(command: Command, options: list[Callable[[Command], Command]]) -> Command:
+def add_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    """Add options to a command, to be listed in this order."""
     for option in reversed(options):
         command = option(command)
     return command
@@ -147,7 +148,7 @@ def common_options(command: Command) -> Command:
             help="Show the traceback when a command fails.",
         ),
     ]  # fmt: skip
-    return _add(command, options)
+    return add_options(command, options)
 
 
 def top_k_option(command: Command) -> Command:
@@ -175,7 +176,7 @@ def filter_options(command: Command) -> Command:
         ),
         click.option("--source", type=TextParam(), help="Only papers from this feed, such as daily-papers."),
     ]
-    return _add(command, options)
+    return add_options(command, options)
 
 
 def pop_filters(options: dict[str, Any]) -> dict[str, Any]:
@@ -243,7 +244,7 @@ def answer_options(command: Command) -> Command:
         *judge_options(),
         click.option("--no-cache", is_flag=True, help="Ignore the reply cache."),
     ]
-    return _add(command, options)
+    return add_options(command, options)
 
 
 def fallback_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -284,7 +285,7 @@ def period_options(command: Command) -> Command:
         click.option("--since", type=DateParam(), help="First day of the period (instead of --week)."),
         click.option("--until", type=DateParam(), help="Last day of the period, inclusive."),
     ]
-    return _add(command, options)
+    return add_options(command, options)
 
 
 def pop_period(options: dict[str, Any]) -> Period | None:

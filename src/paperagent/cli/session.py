@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
     from paperagent.config import Settings
+    from paperagent.evals.report.tables import Table
     from paperagent.layout import Block
     from paperagent.types import Progress
     from paperagent.ui.render import Screen
@@ -67,9 +69,9 @@ def warn(message: str) -> None:
 
 def warn_about_shutdown(settings: Settings) -> None:
     """Warn if the configured model is shut down, or will be soon."""
-    from paperagent import arguments, factory_model
+    from paperagent import arguments, factory
 
-    if warning := factory_model.shutdown_warning(settings, today=arguments.today()):
+    if warning := factory.shutdown_warning(settings, today=arguments.today()):
         warn(warning)
 
 
@@ -99,6 +101,44 @@ def show_json(value: Any) -> None:
     from paperagent.text.sanitize import safe_json
 
     sys.stdout.write(safe_json(value) + "\n")
+
+
+class WarningLimiter:
+    """Prints the first few warnings and counts the others."""
+
+    def __init__(self, limit: int, *, details: str) -> None:
+        """Create a limiter; ``details`` says where all warnings can be seen."""
+        self.count = 0
+        self._limit = limit
+        self._details = details
+
+    def __call__(self, message: str) -> None:
+        self.count += 1
+        if self.count <= self._limit:
+            warn(message)
+
+    def finish(self) -> None:
+        """Print how many warnings were not shown."""
+        hidden = self.count - self._limit
+        if hidden > 0:
+            warn(f"{hidden} more {'warning' if hidden == 1 else 'warnings'}; {self._details}")
+
+
+def print_tables(tables: Iterable[Table]) -> None:
+    """Print aligned text on a terminal, Markdown elsewhere."""
+    from paperagent.evals.report.tables import markdown, text
+
+    if sys.stdout.isatty():
+        sys.stdout.write(text(tables, width=shutil.get_terminal_size((100, 24)).columns))
+    else:
+        sys.stdout.write(markdown(tables))
+
+
+def print_line(line: str) -> None:
+    """Print a line after a blank line."""
+    from paperagent.errors import visible
+
+    sys.stdout.write(f"\n{visible(line)}\n")
 
 
 @contextmanager

@@ -269,19 +269,9 @@ class Chat:
         ``make_answer`` returns a complete answer to show instead of asking the question.
         """
         waiting = self.waiting(self.model or "") if self.waiting and make_answer is None else None
-        streamed = StreamedAnswer(
-            self.screen, self.shown_notes, titles=self.model is None, waiting=waiting
-        )
+        streamed = StreamedAnswer(self.screen, self.shown_notes, titles=self.model is None, waiting=waiting)
         try:
-            if self.wait_until_ready is not None:
-                self.wait_until_ready()
-            quoted = partial(self._events, question, mode="extractive")
-            if make_answer is None:
-                events = self._events(question)
-            else:
-                events = iter([Event("done", answer=make_answer())])
-            streamed.follow(events, quoted if self.reader.interactive else None)
-            self._count_usage(streamed)
+            self._stream(question, streamed, make_answer)
         except KeyboardInterrupt:
             if not self.reader.interactive:
                 raise
@@ -302,15 +292,25 @@ class Chat:
         if streamed.answer and self.history.add(streamed.answer):
             self._print_note(f"from now on, only the last {HISTORY_PAIRS} questions are remembered")
 
-    def _events(self, question: str, **overrides: Any) -> Iterator[Event]:
-        history = list(self.history.pairs)
-        return self.agent.ask_stream(question, history=history, **{**self.options, **overrides})
-
-    def _count_usage(self, streamed: StreamedAnswer) -> None:
+    def _stream(
+        self, question: str, streamed: StreamedAnswer, make_answer: Callable[[], Answer] | None
+    ) -> None:
+        if self.wait_until_ready is not None:
+            self.wait_until_ready()
+        quoted = partial(self._events, question, mode="extractive")
+        if make_answer is None:
+            events = self._events(question)
+        else:
+            events = iter([Event("done", answer=make_answer())])
+        streamed.follow(events, quoted if self.reader.interactive else None)
         if streamed.stopped:
             self.usage.add_unknown()
         else:
             self.usage.add(streamed.answer.usage if streamed.answer else Usage())
+
+    def _events(self, question: str, **overrides: Any) -> Iterator[Event]:
+        history = list(self.history.pairs)
+        return self.agent.ask_stream(question, history=history, **{**self.options, **overrides})
 
     def _cut_off(self, question: str, streamed: StreamedAnswer, reason: str) -> None:
         """Keep what was shown for /sources and /open; the history never contains a partial answer."""

@@ -33,7 +33,9 @@ _LATEX = {
     **{c: "\\" + c for c in "$&#%_"},
 }
 _LATEX_SPECIAL = re.compile("[" + re.escape("".join(_LATEX)) + "]")
-_NONCHARACTERS_AT_PLANE_ENDS = "".join(chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
+_NONCHARACTERS_AT_PLANE_ENDS = "".join(
+    chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF)
+)
 _NONCHARACTER = re.compile(rf"[\ufdd0-\ufdef{_NONCHARACTERS_AT_PLANE_ENDS}]")
 """Unicode's 66 noncharacters."""
 _KEY_STOPWORDS = frozenset(
@@ -79,7 +81,10 @@ def _unique_key(paper: Paper, keys: set[str]) -> str:
     words = (_ascii(w) for w in paper.title.split())
     word = next((w for w in words if len(w) > 1 and w not in _KEY_STOPWORDS), "")
     # Some BibTeX parsers limit the length of a key, and a title may be one long word.
-    base = f"{_ascii(family)[:_MAX_KEY_PART]}{paper.day.year if paper.day else ''}{word[:_MAX_KEY_PART]}" or "paper"
+    base = (
+        f"{_ascii(family)[:_MAX_KEY_PART]}{paper.day.year if paper.day else ''}{word[:_MAX_KEY_PART]}"
+        or "paper"
+    )
     key, number = base, 1
     while key in keys:
         number += 1
@@ -147,7 +152,9 @@ def one_line(text: str) -> str:
     """
     replaced_categories = {"Cc", "Zl", "Zp", "Cs"}
     text = _NONCHARACTER.sub("", text)
-    return " ".join("".join(" " if unicodedata.category(c) in replaced_categories else c for c in text).split())
+    return " ".join(
+        "".join(" " if unicodedata.category(c) in replaced_categories else c for c in text).split()
+    )
 
 
 def cited_quotes(path: Path) -> dict[str, list[str]]:

@@ -28,7 +28,12 @@ class Screen:
     """Prints blocks to a stream."""
 
     def __init__(
-        self, out: TextIO, *, terminal: bool = False, width: int | None = None, unescaped: Collection[str] = ()
+        self,
+        out: TextIO,
+        *,
+        terminal: bool = False,
+        width: int | None = None,
+        unescaped: Collection[str] = (),
     ) -> None:
         """Create a screen.
 

@@ -126,13 +126,13 @@ def _measured(bench: Bench, readers: int, *, asking: bool) -> dict[str, float]:
 
 def _subscribe(bench: Bench, readers: int, *, asking: bool) -> None:
     """Start a digest anew, with readers of whom no two share an interest."""
-    from paperagent.digest.database import FILE, Database
+    from paperagent.digest.database import FILE, DigestDatabase
     from paperagent.digest.preferences import Wishes
     from paperagent.digest.subscribers import Subscribers
 
     for path in bench.home.glob(f"{FILE}*"):
         path.unlink()
-    database = Database(bench.home / FILE)
+    database = DigestDatabase(bench.home / FILE)
     subscribers = Subscribers(database)
     names = bench.interests
     for n in range(readers):

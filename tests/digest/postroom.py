@@ -13,7 +13,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from paperagent.digest.database import Database
+from paperagent.digest.database import DigestDatabase
 from paperagent.digest.delivery.ledger import Ledger
 from paperagent.digest.delivery.records import Draft, Due, Frozen
 from paperagent.digest.delivery.sender import Report, Sender
@@ -50,7 +50,7 @@ class Desk:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.database = Database(self.path)
+        self.database = DigestDatabase(self.path)
         self.subscribers = Subscribers(self.database, clock=self.clock)
         self.ledger = Ledger(self.database)
 

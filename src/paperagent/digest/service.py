@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from paperagent import factory
 from paperagent.digest.build import Builder, BuildReport
-from paperagent.digest.database import FILE, Database, now, run_lock
+from paperagent.digest.database import FILE, DigestDatabase, now, run_lock
 from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import Ledger
 from paperagent.digest.delivery.outbox import Outbox
@@ -50,7 +50,7 @@ class DigestDesk:
         # Readers and issues are kept here also where the papers are on a server.
         self.home = check_home(Path(settings.home), create=settings.chroma_url is not None)
         self.post = PostOffice(settings, self.home)
-        self._database = Database(self.home / FILE)
+        self._database = DigestDatabase(self.home / FILE)
         self.subscribers = Subscribers(self._database)
         self.ledger = Ledger(self._database)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from paperagent.digest import preferences
-from paperagent.digest.database import Database, now, record, stamp
+from paperagent.digest.database import DigestDatabase, now, record, stamp
 from paperagent.digest.delivery import addresses
 from paperagent.digest.delivery.addresses import Address
 from paperagent.digest.issue import Profile
@@ -46,7 +46,7 @@ class Added:
 class Subscribers:
     """The readers of one digest."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], dt.datetime] = now) -> None:
+    def __init__(self, database: DigestDatabase, *, clock: Callable[[], dt.datetime] = now) -> None:
         self._db = database
         self._clock = clock
 

@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-from paperagent.digest.database import Database, moment, record, stamp
+from paperagent.digest.database import DigestDatabase, moment, record, stamp
 from paperagent.digest.delivery.records import STATES, Draft, Due, Frozen, Outcome, State, Summary
 from paperagent.digest.subscriber import is_suppressed
 from paperagent.errors import InputError, visible
@@ -38,7 +38,7 @@ _DUE = """
 class Ledger:
     """The issues and deliveries of one digest."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: DigestDatabase) -> None:
         self._db = database
 
     # --- freezing ---

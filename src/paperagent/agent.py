@@ -410,9 +410,9 @@ class PaperAgent:
         hand = self._hand(model, max_cost, cache=cache) if with_model else None
         return assembly.issue(self.settings, store, self._models(), period, profile, hand=hand)
 
-    def _hand(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> assembly.Hand:
+    def _hand(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> assembly.LLMContext:
         endpoint = self._endpoint(model)
-        return assembly.hand(
+        return assembly.llm_context(
             self.settings,
             self._open(),
             endpoint,

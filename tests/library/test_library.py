@@ -9,6 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from paperagent.errors import FeedError, StoreError
+from paperagent.feeds import read
+from paperagent.library import LocalStore, Store, content_hash
+from paperagent.types import Filters, Paper, Skipped
+from paperagent.ui.export import jsonl
 from store_helpers import (
     TODAY,
     FakeEmbedder,
@@ -21,12 +27,6 @@ from store_helpers import (
     papers,
     run_python,
 )
-
-from paperagent.errors import FeedError, StoreError
-from paperagent.feeds import read
-from paperagent.library import LocalStore, Store, content_hash
-from paperagent.types import Filters, Paper, Skipped
-from paperagent.ui.export import jsonl
 
 
 @pytest.fixture

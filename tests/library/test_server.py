@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_chroma import KEY, FakeChroma, Fault
-from store_helpers import TODAY, FakeEmbedder, ServerPlace, fill, found, ingest, paper, papers
 from test_dense import FILTERS
 
 from paperagent.errors import ConfigError, InputError, StoreError
@@ -28,6 +27,7 @@ from paperagent.library.server.collection import Collection
 from paperagent.library.server.records import record_of
 from paperagent.text.terms import analyse
 from paperagent.types import Filters, Paper, Skipped
+from store_helpers import TODAY, FakeEmbedder, ServerPlace, fill, found, ingest, paper, papers
 
 if TYPE_CHECKING:
     from paperagent.types import Vector

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from paperagent import factory
-from paperagent.digest.build import BuildReport, IssueBuilder, Progress
+from paperagent.digest.build import BuildReport, IssueBuilder
 from paperagent.digest.database import FILE, DigestDatabase, run_lock, utc_now
 from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger, StoredIssue
@@ -23,7 +23,7 @@ from paperagent.digest.render.renderer import Rendered, render_confirmation
 from paperagent.digest.schedule import days_between, last_full_week
 from paperagent.digest.subscribers import FeedbackKind, Subscriber, Subscribers
 from paperagent.errors import ConfigError, InputError, MailError, visible
-from paperagent.types import Mode, Usage
+from paperagent.types import Mode, Progress, Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
@@ -181,13 +181,11 @@ class DigestService:
         settings = self.settings
         if (mode or settings.answer_mode) != "llm":
             return None
-        if not (settings.openai_api_key or settings.openai_base_url):
-            raise ConfigError("mode: llm needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL")
-        from paperagent import factory_model
+        factory.require_endpoint(settings, "llm")
         from paperagent.digest import assembly
 
-        endpoint = factory_model.open_model(settings, model)
-        reader = factory_model.open_model(settings, settings.judge_model) if settings.judge_model else None
+        endpoint = factory.open_model(settings, model)
+        reader = factory.open_model(settings, settings.judge_model) if settings.judge_model else None
         return assembly.llm_context(settings, store, endpoint, reader=reader, max_cost=max_cost)
 
     def _press(self, period: Period, store: Store, hand: LLMContext | None = None) -> LocalPress:

@@ -19,10 +19,10 @@ from paperagent.digest.delivery.ledger import (
 )
 from paperagent.digest.delivery.transport import ConnectionLost, Rejected, Transport
 from paperagent.errors import MailError, PaperAgentError, visible
+from paperagent.types import Progress
 
 Compose = Callable[[StoredIssue, PendingDelivery], bytes]
 """Builds the message of an issue for its reader; the same bytes at every call."""
-Progress = Callable[[str, int, int | None], None]
 
 RETRY_DELAYS = tuple(dt.timedelta(minutes=m) for m in (5, 30, 120, 720))
 """The wait after the first, second … temporary refusal; after one more the message has failed."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paperagent.answering import fallback
-from paperagent.answering.call_budget import Budget, Call, at_hand, make, plus
+from paperagent.answering.call_budget import Budget, Call, at_hand, make
 from paperagent.answering.claims import Check, Ledger, plain
 from paperagent.answering.passages import Passages
 from paperagent.answering.plan import Tariff, TextModel
@@ -120,7 +120,7 @@ class ThemeWriter:
         """Return the most that drafting these groups may use, those at hand left out."""
         total = Usage()
         for call in self._calls(groups):
-            total = total if call.free else plus(total, call.bound)
+            total = total if call.free else total + call.bound
         return total
 
     def draft(self, groups: Iterable[Group]) -> dict[str, ThemeDraft]:
@@ -250,7 +250,7 @@ def _joined(one: ThemeDraft | None, other: ThemeDraft) -> ThemeDraft:
         one.name or other.name,
         (*one.overviews, *other.overviews),
         {**one.papers, **other.papers},
-        plus(one.usage, other.usage),
+        one.usage + other.usage,
         one.failed + other.failed,
         one.note or other.note,
     )

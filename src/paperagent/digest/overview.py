@@ -41,9 +41,9 @@ from paperagent.digest.write.llm_writer import checked_sentence
 from paperagent.types import Answer, Citation, Claim, Hit, Paper, Usage
 
 if TYPE_CHECKING:
-    from paperagent.answering.plan import TextModel
     from paperagent.digest.write.writer import IssueWriter
     from paperagent.llm.prompts import Prompt
+    from paperagent.llm.protocol import TextModel
     from paperagent.types import Vector
 
 OVERVIEW = ""
@@ -152,7 +152,7 @@ def _written(paper: Paper, by: SummaryLLM) -> tuple[list[CitedClaim], Usage, tup
     if not by.budget.allows_call(by.model, call):
         return [], Usage(), (fallback.note(by.budget.refusal()),)
     made = make(by.model, call, lambda text: read_object(text, "sentences"))
-    usage = priced(made.usage, by.budget.tariff)
+    usage = priced(made.usage, by.budget.pricing)
     if made.value is None:
         return [], usage, (fallback.note(made.fault),)
     listed = made.value["sentences"] if isinstance(made.value["sentences"], list) else []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import chroma_server
 import pytest
+
 from store_helpers import FolderPlace, Place, ServerPlace
 
 

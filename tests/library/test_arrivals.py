@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from store_helpers import Place  # noqa: TC002
 
 from fake_encoder import FakeEncoder
 from paperagent.library import Store
 from paperagent.types import Paper
+from store_helpers import Place  # noqa: TC002
 
 MONDAY, SUNDAY = dt.date(2026, 6, 22), dt.date(2026, 6, 28)
 TODAY = dt.date(2026, 7, 1)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_helpers import FakeEmbedder, filled, found, ingest, paper, papers, stranger
 
 import bad_inputs
 from paperagent.errors import InputError, StoreError
@@ -20,6 +19,7 @@ from paperagent.library import Health, LocalStore, health
 from paperagent.library.home import check_home
 from paperagent.library.local.chroma_files import DATABASE
 from paperagent.library.local.vector_index import Item, VectorIndex
+from store_helpers import FakeEmbedder, filled, found, ingest, paper, papers, stranger
 
 COUNT = 60
 EMBEDDER = FakeEmbedder()

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_helpers import FakeEmbedder, filled, ingest, paper, papers, run_python
 
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
 from paperagent.types import Paper
+from store_helpers import FakeEmbedder, filled, ingest, paper, papers, run_python
 
 SIZE = 10
 

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from store_helpers import FakeEmbedder, found, ingest, papers
 
 from paperagent.library import LocalStore
+from store_helpers import FakeEmbedder, found, ingest, papers
 
 COUNT = 1_500
 INGEST = """

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_helpers import filled, ingest, papers, run_python, stranger
 
 from paperagent.errors import StoreError, StoreLockedError
 from paperagent.library.lock import writer_lock
+from store_helpers import filled, ingest, papers, run_python, stranger
 
 
 def test_a_second_writer_is_told_who_writes_and_since_when(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class Budget:
 
     def add(self, bill: Usage) -> None:
         """Add what was priced elsewhere."""
-        self.usage = plus(self.usage, bill)
+        self.usage += bill
 
 
 def priced(used: Usage, tariff: Tariff) -> Usage:
@@ -71,19 +71,6 @@ def priced(used: Usage, tariff: Tariff) -> Usage:
     cost = tariff.price(used) if used.calls else 0.0
     return Usage(
         used.calls, used.input_tokens, used.cached_tokens, used.output_tokens, cost, estimated=used.estimated
-    )
-
-
-def plus(one: Usage, other: Usage) -> Usage:
-    """Return the sum; of unknown price as soon as one part is."""
-    known = one.cost_usd is not None and other.cost_usd is not None
-    return Usage(
-        one.calls + other.calls,
-        one.input_tokens + other.input_tokens,
-        one.cached_tokens + other.cached_tokens,
-        one.output_tokens + other.output_tokens,
-        (one.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
-        estimated=one.estimated or other.estimated,
     )
 
 

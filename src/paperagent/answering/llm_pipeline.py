@@ -19,7 +19,7 @@ from itertools import zip_longest
 from typing import Any, TypeVar
 
 from paperagent.answering import citations, fallback
-from paperagent.answering.call_budget import plus
+from paperagent.answering.call_budget import priced
 from paperagent.answering.claims import Checked, Ledger, plain
 from paperagent.answering.model_profiles import FULL, Profile
 from paperagent.answering.passages import Passages
@@ -408,7 +408,7 @@ class _Session:
             self.passages.papers,
             max_cost=None if limit is None else max(0.0, limit - spent),
         )
-        self.usage = plus(self.usage, used)
+        self.usage += used
         self.notes += notes
         for refuted in self.ledger.withheld[before:]:
             yield from self._stand_in(refuted)
@@ -451,17 +451,7 @@ class _Session:
             )
 
     def _account(self, completion: Completion) -> None:
-        used, total = completion.usage, self.usage
-        bill = self.plan.tariff.price(used) if used.calls else 0.0
-        cost = None if bill is None or total.cost_usd is None else total.cost_usd + bill
-        self.usage = Usage(
-            total.calls + used.calls,
-            total.input_tokens + used.input_tokens,
-            total.cached_tokens + used.cached_tokens,
-            total.output_tokens + used.output_tokens,
-            cost,
-            total.estimated or used.estimated,
-        )
+        self.usage += priced(completion.usage, self.plan.tariff)
         self.ended = completion.finish_reason
         if self.ended not in _DECLINED:  # a refusal is put in the model's own words
             self.notes += [n for n in completion.notes if n not in self.notes]

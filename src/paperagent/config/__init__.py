@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pydantic_settings.sources import InitSettingsSource
 
 PREFIX = "PAPERAGENT_"
+NEEDS_ENDPOINT = "needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL for a server without a key"
+"""The end of an error about a mode or an embedder that cannot work without a server."""
 _FILE = "env_file_values"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -216,10 +218,15 @@ class Settings(BaseSettings):
         """
         if self.mode is not None:
             return self.mode
-        if not (self.openai_api_key or self.openai_base_url):
+        if not self.has_endpoint:
             return "extractive"
         small = self.model is not None and is_small(self.model)
         return "select" if self.local_endpoint and small else "llm"
+
+    @property
+    def has_endpoint(self) -> bool:
+        """Whether a key or a server is set, so that a model can be asked."""
+        return bool(self.openai_api_key or self.openai_base_url)
 
     @property
     def local_endpoint(self) -> bool:
@@ -345,12 +352,11 @@ def _guess(key: str, known: list[str]) -> str:
 def _contradictions(settings: Settings) -> list[str]:
     """Report settings that are right alone but not together."""
     found = []
-    endpoint = settings.openai_api_key or settings.openai_base_url
-    missing = "needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL for a server without a key"
+    endpoint = settings.has_endpoint
     if settings.mode in ("llm", "select") and not endpoint:
-        found.append(f"{PREFIX}MODE: {settings.mode} {missing}")
+        found.append(f"{PREFIX}MODE: {settings.mode} {NEEDS_ENDPOINT}")
     if settings.embedder.startswith("openai:") and not endpoint:
-        found.append(f"{PREFIX}EMBEDDER: {visible(settings.embedder)} {missing}")
+        found.append(f"{PREFIX}EMBEDDER: {visible(settings.embedder)} {NEEDS_ENDPOINT}")
     if _key_in_clear(settings) and not settings.allow_insecure:
         found.append(
             "OPENAI_BASE_URL: http:// to another machine would send the key in clear; "

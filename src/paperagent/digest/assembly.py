@@ -47,12 +47,12 @@ def hand(
     """Return the model as a digest or a summary uses it: replies kept, no second search, a ceiling."""
     from paperagent.types import Usage
 
-    options = factory.PlanOptions(effort="fast", cache=cache, reader=reader)
-    plan = factory.answer_plan(settings, store, model, options)
+    options = factory.LLMOptions(effort="fast", cache=cache, judge_model=reader)
+    plan = factory.answer_config(settings, store, model, options)
     limit = settings.max_cost_per_answer if max_cost is None else max_cost
     if limit is None and plan.tariff.price(Usage(1, 1_000)) is not None:
         limit = CEILING
-    return Hand(factory.remembering(settings, store, model, cache=cache), plan, limit)
+    return Hand(factory.cached_model(settings, store, model, cache=cache), plan, limit)
 
 
 def digest_model(settings: Settings, given: Hand) -> Model:
@@ -96,7 +96,7 @@ def summary_model(settings: Settings, given: Hand) -> OneByModel:
 
 
 def issue_writer(
-    store: Store, models: factory.Models, held: Iterable[Scored], *, model: Model | None = None
+    store: Store, models: factory.EmbeddingModels, held: Iterable[Scored], *, model: Model | None = None
 ) -> Writer:
     """Return what writes issues about ``held``: papers with their terms and vectors."""
     from paperagent.answering.abstention import Thresholds, kept_as
@@ -104,7 +104,7 @@ def issue_writer(
 
     encoder, embedder = models.encoder, models.embedder
     if embedder is not None:
-        factory.require_same_space(store, embedder.embedder_id)
+        factory.require_same_embedder(store, embedder.embedder_id)
     return Writer(
         store,
         held,
@@ -151,7 +151,7 @@ def profile(
 def issue(
     settings: Settings,
     store: Store,
-    models: factory.Models,
+    models: factory.EmbeddingModels,
     period: Period,
     profile: Profile,
     *,
@@ -177,7 +177,7 @@ def issue(
 def summary(
     settings: Settings,
     store: Store,
-    models: factory.Models,
+    models: factory.EmbeddingModels,
     question: str,
     hits: Sequence[Hit],
     *,

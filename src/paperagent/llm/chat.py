@@ -166,7 +166,7 @@ class ChatStream:
         return Completion(
             text=reading.text,
             finish_reason=finish,
-            usage=_sum(used),
+            usage=sum(used, Usage()),
             model=self._endpoint.address.clean(reading.answered or self._model.model),
             notes=(*self._notes, *self._remarks()),
             complete=finish == "stop",
@@ -303,14 +303,3 @@ class ChatStream:
     def _hang_up(self) -> None:
         if self._response is not None:
             self._response.close()
-
-
-def _sum(used: Sequence[Usage]) -> Usage:
-    return Usage(
-        calls=sum(u.calls for u in used),
-        input_tokens=sum(u.input_tokens for u in used),
-        cached_tokens=sum(u.cached_tokens for u in used),
-        output_tokens=sum(u.output_tokens for u in used),
-        cost_usd=None if used else 0.0,
-        estimated=any(u.estimated for u in used),
-    )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paperagent.answering import fallback
-from paperagent.answering.call_budget import Budget, Call, at_hand, make, plus
+from paperagent.answering.call_budget import Budget, Call, at_hand, make
 from paperagent.answering.claims import Check, Ledger, plain
 from paperagent.answering.passages import Passages
 from paperagent.answering.plan import Tariff, TextModel
@@ -114,7 +114,7 @@ class Drafter:
         """Return the most that drafting these groups may use, those at hand left out."""
         total = Usage()
         for call in self._calls(groups):
-            total = total if call.free else plus(total, call.bound)
+            total = total if call.free else total + call.bound
         return total
 
     def draft(self, groups: Iterable[Group]) -> dict[str, Draft]:
@@ -244,7 +244,7 @@ def _joined(one: Draft | None, other: Draft) -> Draft:
         one.name or other.name,
         (*one.overviews, *other.overviews),
         {**one.papers, **other.papers},
-        plus(one.usage, other.usage),
+        one.usage + other.usage,
         one.failed + other.failed,
         one.note or other.note,
     )

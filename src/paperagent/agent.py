@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
     from paperagent.answering.llm_pipeline import Writer
     from paperagent.answering.pipeline import Pipeline, Request
-    from paperagent.answering.plan import TextModel
     from paperagent.answering.select_mode import Selector
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
     from paperagent.embedding.minilm import MiniLM
     from paperagent.embedding.openai_embedder import OpenAIEmbedder
     from paperagent.library import Health, Shard, Store
+    from paperagent.llm.protocol import TextModel
 
 EmbedBy = Literal["here", "ray", "batch"]
 

@@ -48,7 +48,7 @@ def break_offsets(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
 def test_ask_withholds_a_broken_offset(agent: PaperAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     assert agent.ask(QUESTION).citations
     break_offsets(monkeypatch)
-    with pytest.raises(PaperAgentError, match="answer withheld: citation .* is not what the abstract says"):
+    with pytest.raises(PaperAgentError, match=r"answer withheld: citation .* is not what the abstract says"):
         agent.ask(QUESTION)
 
 
@@ -56,7 +56,7 @@ def test_a_model_answer_withholds_a_broken_offset(model: Desk, monkeypatch: pyte
     """The extractive answer made first is right here, so only the check of the model's answer can fail."""
     assert model.ask(reply(GOOD)).citations
     break_offsets(monkeypatch, "paperagent.answering.claims")
-    with pytest.raises(PaperAgentError, match="answer withheld: citation .* is not what the abstract says"):
+    with pytest.raises(PaperAgentError, match=r"answer withheld: citation .* is not what the abstract says"):
         model.ask(reply(GOOD))
 
 
@@ -73,7 +73,7 @@ def test_a_summary_of_one_paper_withholds_a_broken_offset(
     ids = [paper_titled("Tindersift").paper_id]
     assert agent.summarize(ids=ids).citations
     break_offsets(monkeypatch)
-    with pytest.raises(PaperAgentError, match="answer withheld: citation .* is not what the abstract says"):
+    with pytest.raises(PaperAgentError, match=r"answer withheld: citation .* is not what the abstract says"):
         agent.summarize(ids=ids)
 
 
@@ -86,5 +86,5 @@ def test_a_summary_of_a_topic_withholds_a_broken_offset(
     with pytest.raises(PaperAgentError, match="issue retrieval withheld: citation"):
         agent.summarize("retrieval")
     monkeypatch.setattr(writer, "check_issue", lambda issue, papers: issue)
-    with pytest.raises(PaperAgentError, match="answer withheld: citation .* is not what the abstract says"):
+    with pytest.raises(PaperAgentError, match=r"answer withheld: citation .* is not what the abstract says"):
         agent.summarize("retrieval")

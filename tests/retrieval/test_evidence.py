@@ -247,7 +247,8 @@ def test_a_sentence_that_alone_holds_a_word_comes_first() -> None:
     [
         ("What do Sablewick and Duskerna each save memory on?", "The 13B model needs 5.6 GB of memory"),
         (
-            "How do Plinthara and the study of confident wording differ in what they find wrong with model judges?",
+            "How do Plinthara and the study of confident wording differ in what they find wrong with"
+            " model judges?",
             "We also observe that anchors from a different domain can make calibration worse than none.",
         ),
     ],

@@ -288,9 +288,9 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(code: str) -> None:
 def test_asking_by_words_loads_no_model_and_no_chroma(tmp_path: Path) -> None:
     """Without vectors neither Chroma nor a model runtime nor openai is loaded."""
     script = (
-        "import sys\nfrom paperagent import PaperAgent\nfrom paperagent.feeds import sample\n"
+        "import sys\nfrom paperagent import PaperAgent\nfrom paperagent.feeds.reader import sample_path\n"
         "with PaperAgent(sys.argv[1], embedder='none', mode='extractive') as agent:\n"
-        "    agent.ingest(sample.path())\n    assert agent.ask('What is Quorvex?').citations\n"
+        "    agent.ingest(sample_path())\n    assert agent.ask('What is Quorvex?').citations\n"
         "heavy = {'chromadb', 'onnxruntime', 'tokenizers', 'openai', 'rich', 'prompt_toolkit', 'click'}\n"
         "print(sorted(heavy & sys.modules.keys()))"
     )

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from paperagent.text.injection import asks
-from paperagent.text.sentences import split
+from paperagent.text.injection import is_question
+from paperagent.text.sentences import split_sentences
 from paperagent.verification import comparisons, direction, hedges, names, negation, roles, wording
 from paperagent.verification.context import Context, context, words_of
 from paperagent.verification.framing import framing
@@ -95,7 +95,7 @@ def check(
     cited = [e for e in evidence if e.strip()]
     if claim.strip() and is_quote(claim, cited):
         return _verdict("quoted", (), overlap=1.0, proximity=1.0, score=1.0)
-    evidence = [e for e in cited if not asks(e) and not asks(claim)]
+    evidence = [e for e in cited if not is_question(e) and not is_question(claim)]
     if not claim.strip() or not evidence:
         question_only = "the cited sentence is a question and states nothing"
         reason = question_only if cited and claim.strip() else "nothing is cited"
@@ -107,7 +107,7 @@ def check(
         return _verdict("unverified", [Finding("wording", "too long to be checked as one claim")])
     around = context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
     whole = _of_text(text, evidence, around)
-    parts = split(text)
+    parts = split_sentences(text)
     if len(parts) > 1 and whole.support != "unsupported":
         rank = ("unsupported", "unverified", "supported", "quoted")
         alone = [_of_text(p.text, evidence, around, part=True) for p in parts]

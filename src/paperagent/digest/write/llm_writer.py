@@ -20,7 +20,7 @@ from paperagent.answering.reply import WrittenClaim, read_object, written_claim
 from paperagent.digest.issue import CitedClaim, Group
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import Pricing, TextModel
-from paperagent.text.injection import asks, gives_orders
+from paperagent.text.injection import is_question, looks_like_instruction
 from paperagent.text.terms import STOP_WORDS, stem, words
 from paperagent.types import Paper, Usage
 
@@ -266,7 +266,7 @@ def _name(given: object, papers: Sequence[Paper]) -> str | None:
     found = words(text)
     if not 0 < len(text) <= _LONGEST_NAME or not 0 < len(found) <= _NAME_WORDS or not _NAME.fullmatch(text):
         return None
-    if asks(text) or gives_orders(text):
+    if is_question(text) or looks_like_instruction(text):
         return None
     content = {stem(w) for w in found if w not in STOP_WORDS}
     titles = {stem(w) for p in papers for w in words(p.title)}

@@ -11,7 +11,7 @@ from paperagent.answering.pipeline import Encoder, QueryEmbedder
 from paperagent.digest.issue import CitationNumbering, CitedClaim, StandingAnswer, split_claims
 from paperagent.retrieval import scoring
 from paperagent.retrieval.evidence import LIST_MARGIN
-from paperagent.text.terms import analyse, term_ids
+from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Answer, Encoded, Filters, Paper
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class TermsOnlyPaper:
     @classmethod
     def of(cls, paper: Paper) -> TermsOnlyPaper:
         """Return what retrieval needs of a paper."""
-        return cls(paper.paper_id, term_ids([*analyse(paper.title) * 2, *analyse(paper.abstract)]))
+        return cls(paper.paper_id, term_ids([*index_terms(paper.title) * 2, *index_terms(paper.abstract)]))
 
 
 class IssueLibrary:

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from itertools import combinations
 
+from paperagent.verification.alignment import Alignment
 from paperagent.verification.context import Context
-from paperagent.verification.overlap import Alignment
-from paperagent.verification.values import Token
+from paperagent.verification.tokens import Token
 
 _SAYS_SOMETHING = 0.5
 """Weight from which a word counts as content; lighter words may be the writer's own."""

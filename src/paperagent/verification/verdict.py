@@ -13,12 +13,14 @@ from typing import Any, Literal, NamedTuple
 
 from paperagent.text.injection import asks
 from paperagent.text.sentences import split
-from paperagent.verification import comparisons, direction, hedges, names, negation, roles, wording
-from paperagent.verification.context import Context, context, words_of
+from paperagent.verification import framing as hedges
+from paperagent.verification import polarity, roles, wording
+from paperagent.verification import roles as comparisons
+from paperagent.verification import wording as names
+from paperagent.verification.alignment import Alignment, align
+from paperagent.verification.context import REFERENCE, Context, context, is_english, statement, words_of
 from paperagent.verification.framing import framing
 from paperagent.verification.normalize import mixed_script, normalise
-from paperagent.verification.overlap import Alignment, align
-from paperagent.verification.reference import REFERENCE, is_english, statement
 from paperagent.verification.score import measure
 from paperagent.verification.tokens import analyse
 
@@ -155,8 +157,8 @@ def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str])
     strange = mixed_script(text)
     if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
         yield Finding("names", f"“{strange[0]}” mixes letters of two scripts", refutes=True)
-    turned = direction.turned(a)
-    denied = negation.pair(a)
+    turned = polarity.turned(a)
+    denied = polarity.pair(a)
     crossed = frozenset(p for p in turned if denied.claim_denies(p[0]) != denied.source_denies(p[1]))
     for rank, place in crossed:
         a.accept(rank, place)
@@ -164,11 +166,11 @@ def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str])
         yield Finding("wording", "takes its words from a sentence other than the cited one", refutes=True)
     yield from (Finding("numbers", r, refutes=bad) for r, bad in roles.misread(a, around, copy=copy))
     yield from (Finding("numbers", r, refutes=a.copied >= wording.COPY) for r in roles.swapped(a))
-    for reason, bad in negation.changes(a, denied, crossed, copy=copy):
+    for reason, bad in polarity.changes(a, denied, crossed, copy=copy):
         yield Finding("negation", reason, refutes=bad and close)
-    for reason in direction.reversals(a, turned, denied, copy=copy):
+    for reason in polarity.reversals(a, turned, denied, copy=copy):
         yield Finding("direction", reason, refutes=copy or close)
-    yield from (Finding("direction", r) for r in direction.contrary_judgement(a))
+    yield from (Finding("direction", r) for r in polarity.contrary_judgement(a))
     yield from (
         Finding("direction", r, refutes=a.copied >= wording.COPY) for r in comparisons.reversed_sides(a)
     )

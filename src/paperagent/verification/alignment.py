@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from paperagent.verification import numbers
-from paperagent.verification.values import GROUPS, Text, Token
+from paperagent.verification.tokens import GROUPS, Text, Token
 
 SAME, SYNONYM, FAMILY = 1.0, 0.9, 0.8
 _NEAR = (0.0, 1.0, 0.85, 0.7, 0.5, 0.35, 0.2)

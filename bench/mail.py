@@ -27,7 +27,7 @@ from paperagent.digest.delivery import message
 from paperagent.digest.delivery.records import Draft
 from paperagent.digest.period import parse_week
 from paperagent.digest.service import DigestDesk
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 
 READERS = 500
 SECRET = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # noqa: S105 - made up
@@ -89,7 +89,7 @@ def prepared(folder: Path, url: str) -> Post:
         secret=SECRET,
     )
     with PaperAgent(settings=settings) as agent:
-        agent.ingest(sample.path(), date="2026-06-24")
+        agent.ingest(sample_path(), date="2026-06-24")
     desk, week = DigestDesk(settings), parse_week("2026-W26")
     desk.build(week)
     (whole,) = desk.ledger.general()

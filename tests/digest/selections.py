@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from paperagent.digest.issue import Chosen, Group, Period, Profile, Selection, Why
-from paperagent.text.terms import analyse
+from paperagent.text.terms import index_terms
 from paperagent.types import Paper
 from sample_library import papers
 
@@ -19,7 +19,7 @@ class Words:
     """The figures of a library of the sample papers, and how often they were asked for."""
 
     def __init__(self) -> None:
-        self.held = [set(analyse(f"{p.title} {p.abstract}")) for p in papers()]
+        self.held = [set(index_terms(f"{p.title} {p.abstract}")) for p in papers()]
         self.asked = 0
 
     def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:

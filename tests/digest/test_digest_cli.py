@@ -29,11 +29,11 @@ WEEK = ["--week", "2026-W26"]
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a library of the sample feed, as listed on a day of 2026-W26, by words alone."""
     from paperagent import PaperAgent
-    from paperagent.feeds import sample
+    from paperagent.feeds.reader import sample_path
 
     home = tmp_path_factory.mktemp("digest") / "library"
     with PaperAgent(home, embedder="none", mode="extractive") as agent:
-        agent.ingest(sample.path(), date="2026-06-24")
+        agent.ingest(sample_path(), date="2026-06-24")
     return home
 
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from fake_encoder import FakeEncoder
+from library_helpers import Place
 from paperagent.library import Store
 from paperagent.types import Paper
-from store_helpers import Place
 
 MONDAY, SUNDAY = dt.date(2026, 6, 22), dt.date(2026, 6, 28)
 TODAY = dt.date(2026, 7, 1)

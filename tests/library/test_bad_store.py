@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import bad_inputs
+from library_helpers import FakeEmbedder, filled, found, ingest, paper, papers, stranger
 from paperagent.errors import InputError, StoreError
 from paperagent.library import Health, LocalStore, health
 from paperagent.library.home import check_home
 from paperagent.library.local.chroma_files import DATABASE
 from paperagent.library.local.vector_index import Item, VectorIndex
-from store_helpers import FakeEmbedder, filled, found, ingest, paper, papers, stranger
 
 COUNT = 60
 EMBEDDER = FakeEmbedder()

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from library_helpers import FakeEmbedder, Place, fill, filled, found, ingest, paper
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
 from paperagent.library.index_sync import embedded_text
 from paperagent.library.local import knn
 from paperagent.types import Filters
-from store_helpers import FakeEmbedder, Place, fill, filled, found, ingest, paper
 
 COUNT = 300
 LIMIT = 12

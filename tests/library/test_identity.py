@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from library_helpers import paper
 from paperagent.library import identity
-from store_helpers import paper
 
 LONG = "We show that a long enough abstract can be recognised when a feed has cut it off before its end."
 CUT = "We show that a long enough abstract can be recognised when a feed has c…"

@@ -23,9 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from library_helpers import TODAY, FakeEmbedder, FolderPlace, Place, ServerPlace, found, ingest, paper
 from paperagent.library import content_hash
 from paperagent.types import Paper
-from store_helpers import TODAY, FakeEmbedder, FolderPlace, Place, ServerPlace, found, ingest, paper
 
 NUMBERS = st.integers(0, 9)
 TEXTS = st.sampled_from(

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from library_helpers import FakeEmbedder, run_python
 from paperagent.errors import InputError, StoreError
 from paperagent.library.local import vector_index
 from paperagent.library.local.vector_index import Item, VectorIndex, check_version, installed_version
-from store_helpers import FakeEmbedder, run_python
 
 DIM = 16
 EMBEDDER = FakeEmbedder()

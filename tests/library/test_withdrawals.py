@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from library_helpers import TODAY, FakeEmbedder, Place, ingest, paper, papers
 from paperagent.types import Withdrawal
-from store_helpers import TODAY, FakeEmbedder, Place, ingest, paper, papers
 
 
 def test_a_withdrawal_marks_the_paper_and_leaves_its_text_and_vector(place: Place) -> None:

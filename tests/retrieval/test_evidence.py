@@ -16,7 +16,7 @@ from fake_encoder import FakeEncoder
 from paperagent.retrieval import evidence
 from paperagent.retrieval.evidence import Pick, Reading, rerank, select, sentence_scores
 from paperagent.retrieval.question import Question, prepare, question_kind
-from paperagent.text.sentences import split
+from paperagent.text.sentences import split_sentences
 from paperagent.types import Hit, Paper
 
 ENCODER = FakeEncoder()
@@ -31,7 +31,7 @@ def prepared(text: str, *, encoded: bool = False) -> Question:
 
 
 def read(question: Question, found: Hit) -> Reading:
-    sentences = split(found.paper.abstract)
+    sentences = split_sentences(found.paper.abstract)
     texts = [found.title, *(s.text for s in sentences)]
     return evidence.read(question, found, sentences, ENCODER.encode(texts) if question.encoded else None)
 

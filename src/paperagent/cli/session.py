@@ -66,9 +66,9 @@ def warn(message: str) -> None:
 
 def warn_of_shutdown(settings: Settings) -> None:
     """Warn if the configured model is shut down, or will be soon."""
-    from paperagent import arguments, factory_model
+    from paperagent import arguments, factory
 
-    if warning := factory_model.shutdown_warning(settings, today=arguments.today()):
+    if warning := factory.shutdown_warning(settings, today=arguments.today()):
         warn(warning)
 
 

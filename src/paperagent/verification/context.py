@@ -1,13 +1,8 @@
-"""What a claim may mention although its cited sentence does not: the paper's names and the question.
+"""The context of a claim: what it may mention although its cited sentence does not.
 
-"We outperform it" is about the paper's own method, so a claim may name that method. Words from the
-rest of the abstract do not support a claim, but they are not inventions either. Pure; no I/O.
-
-Find the parts of a claim that refer to the paper or answer the question, and assert nothing.
-
-A model opens with "Yes:", says "the authors report that", and names a paper by its title. The cited
-sentence states none of that, and none of it can contradict the sentence, so it is removed before the
-rest is compared. Pure; no I/O.
+"We outperform it" is about the paper's own method, so a claim may name that method. Words from elsewhere in the
+abstract do not support a claim, but they are not inventions either. A model also opens with "Yes:", writes "the
+authors report that", and names a paper by its title. `statement` removes such parts before the claim is compared.
 """
 
 from __future__ import annotations
@@ -51,7 +46,7 @@ class Context:
     question: Text
 
     def mentions(self, token: Token) -> bool:
-        """Tell whether titles, abstracts or the question have a word, number or name."""
+        """Return whether titles, abstracts or the question have a word, number or name."""
         if candidates(token, self.text) or candidates(token, self.question):
             return True
         if token.number is not None:
@@ -63,7 +58,7 @@ class Context:
         return False
 
     def is_own_name(self, token: Token) -> bool:
-        """Tell whether a name is in a title, or the abstract introduces it as its own."""
+        """Return whether a name is in a title, or the abstract introduces it as its own."""
         lower = token.lower.removesuffix("'s")
         if lower in self.title or lower in COMMON_NAMES or token.stem in COMMON_NAMES:
             return True
@@ -76,7 +71,7 @@ def _digits(text: str) -> frozenset[str]:
     return frozenset(_DIGITS.findall(text))
 
 
-def context(titles: tuple[str, ...], abstracts: tuple[str, ...], question: str) -> Context:
+def build_context(titles: tuple[str, ...], abstracts: tuple[str, ...], question: str) -> Context:
     """Return the context of claims about these papers."""
     return replace(_papers(titles, abstracts), question=analyse(question[:2_000]))
 

@@ -1,14 +1,9 @@
-"""Small words that decide what a sentence asserts: negations, hedges, quantifiers, function words.
+"""Word lists of the checks: negations, hedges, quantifiers, function words and opposites.
 
-Written by hand for this program from the grammar of English findings; `text.STOP_WORDS` is the
-starting point for function words, less those that a check here reads.
-
-Words that turn a finding round: families of two poles.
-
-Written by hand for this program, by going through what abstracts compare (amounts, quality,
-speed, time, order, kinds of data and of training, biology) and writing down each word's
-opposite. One family a line, poles separated by ``|``; a pole lists interchangeable words.
-Opposites made by a prefix or suffix (``un-``, ``-less``) are found by rule in `direction`.
+They were written by hand for this program. The opposites come from what abstracts compare: amounts, quality, speed,
+time, order, kinds of data and of training, biology. Each line of `FAMILIES` is one family with its poles separated by
+``|``; a pole lists interchangeable words. Rules in `polarity` find opposites made by a prefix or suffix (``un-``,
+``-less``).
 """
 
 from __future__ import annotations

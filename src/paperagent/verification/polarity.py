@@ -1,6 +1,7 @@
-"""Pair the negations of a claim with those of its evidence, one to one.
+"""Compare the negations of a claim with those of its evidence, and find opposite words.
 
-Find words of a claim that turn the evidence round: *increase* for *decrease*, *un-*, *-less*.
+Negations are paired one to one. An opposite (*increase* for *decrease*, *un-*, *-less*) reverses the evidence unless
+a negation reverses it back.
 """
 
 from __future__ import annotations
@@ -58,22 +59,22 @@ class Negations:
     source: list[Cue] = field(default_factory=list)
 
     def claim_denies(self, rank: int) -> bool:
-        """Tell whether an odd number of negations covers a word of the claim."""
+        """Return whether an odd number of negations covers a word of the claim."""
         return sum(rank in c.scope for c in self.claim) % 2 == 1
 
     def source_denies(self, rank: int) -> bool:
-        """Tell whether an odd number of negations covers a word of the evidence."""
+        """Return whether an odd number of negations covers a word of the evidence."""
         return sum(rank in c.scope for c in self.source) % 2 == 1
 
 
-def cues(text: Text) -> list[Cue]:
+def negation_cues(text: Text) -> list[Cue]:
     """Return the negations of a text with their scopes."""
-    found = []
+    results = []
     for token in text.tokens:
         if token.lower in NEGATIONS and token.number is None:
             first = token.rank + 1 if token.rank >= 0 else text.rank_after(token.index)
-            found.append(Cue(token, range(first, _end(text, token, first))))
-    return found
+            results.append(Cue(token, range(first, _end(text, token, first))))
+    return results
 
 
 def _end(text: Text, token: Token, first: int) -> int:
@@ -91,14 +92,14 @@ def _end(text: Text, token: Token, first: int) -> int:
     return last
 
 
-def pair(a: Alignment) -> Negations:
+def pair_negations(alignment: Alignment) -> Negations:
     """Return the negations of both texts, each paired with at most one of the other's."""
-    n = Negations(cues(a.claim)[:_MOST], cues(a.source)[:_MOST_CITED])
+    n = Negations(negation_cues(alignment.claim)[:_MOST], negation_cues(alignment.source)[:_MOST_CITED])
     options = [
         (score, i, j)
         for i, c in enumerate(n.claim)
         for j, s in enumerate(n.source)
-        if (score := _fit(a, c, s)) > 0
+        if (score := _fit(alignment, c, s)) > 0
     ]
     for _, i, j in sorted(options, reverse=True):
         if not n.claim[i].paired and not n.source[j].paired:
@@ -106,27 +107,28 @@ def pair(a: Alignment) -> Negations:
     return n
 
 
-def _fit(a: Alignment, claim: Cue, source: Cue) -> float:
+def _fit(alignment: Alignment, claim: Cue, source: Cue) -> float:
     """Measure how far two negations deny the same words."""
     fit = 0.0
     for order, rank in enumerate(claim.scope):
-        if any(p in source.scope and _belongs(a, rank, p) for p, _ in a.candidates[rank]):
+        if any(p in source.scope and _belongs(alignment, rank, p) for p, _ in alignment.candidates[rank]):
             fit += (1.0, 0.7, 0.5)[order]
     if fit and claim.token.lower == source.token.lower:
         fit += 0.3
     return fit
 
 
-def _belongs(a: Alignment, rank: int, place: int) -> bool:
-    """Tell whether a word of the evidence is the one meant, not the same word in another sentence."""
-    best = a.best[rank]
+def _belongs(alignment: Alignment, rank: int, position: int) -> bool:
+    """Return whether a word of the evidence is the one meant, not the same word in another sentence."""
+    best = alignment.best[rank]
     return best is not None and (
-        best[0] == place or a.context(rank, place) >= _AS_GOOD * a.context(rank, best[0])
+        best[0] == position
+        or alignment.neighborhood_fit(rank, position) >= _AS_GOOD * alignment.neighborhood_fit(rank, best[0])
     )
 
 
-def changes(
-    a: Alignment, n: Negations, opposed: frozenset[tuple[int, int]], *, copy: bool
+def changed_negations(
+    alignment: Alignment, n: Negations, opposed: frozenset[tuple[int, int]], *, copy: bool
 ) -> Iterator[tuple[str, bool]]:
     """Yield (reason, whether it refutes) for each negation that the claim added or left out.
 
@@ -136,48 +138,48 @@ def changes(
     the same words answers for a negation of the claim.
     """
     for cue in n.claim:
-        if cue.paired or _balanced(cue, opposed, side=0) or _synonymous(a, cue):
+        if cue.paired or _balanced(cue, opposed, side=0) or _synonymous(alignment, cue):
             continue
-        if not copy and (cue.token.lower in _CONTRASTS or _answered(a, cue)):
+        if not copy and (cue.token.lower in _CONTRASTS or _denied_nearby(alignment, cue)):
             continue
         elsewhere = any(c.token.lower == cue.token.lower for c in n.source)
-        denies = cue.token.lower in _PLAIN and a.copied >= _COPY and not elsewhere
+        denies = cue.token.lower in _PLAIN and alignment.copied >= _COPY and not elsewhere
         yield f"“{cue.token.text}” is not in the cited sentence", denies
     for cue in n.claim:
-        if cue.paired and _weakened(a.source, n.source) and not _weakened(a.claim, n.claim):
-            said = "where the cited sentence denies only a part (“not always”, “not all”)"
-            yield f"“{cue.token.text}” {said}", False
+        if cue.paired and _weakened(alignment.source, n.source) and not _weakened(alignment.claim, n.claim):
+            claimed = "where the cited sentence denies only a part (“not always”, “not all”)"
+            yield f"“{cue.token.text}” {claimed}", False
             break
     for cue in n.source:
-        if cue.paired or _balanced(cue, opposed, side=1) or not _kept(a, cue):
+        if cue.paired or _balanced(cue, opposed, side=1) or not _asserts_denied_words(alignment, cue):
             continue
-        if not copy and not _repeats(a, n, cue):
+        if not copy and not _repeats(alignment, n, cue):
             continue
-        denies = cue.token.lower in _PLAIN and not n.claim and _repeats(a, n, cue)
-        yield f"the cited sentence says “{cue.token.text} {_words(a.source, cue)}”", denies
+        denies = cue.token.lower in _PLAIN and not n.claim and _repeats(alignment, n, cue)
+        yield f"the cited sentence says “{cue.token.text} {_words(alignment.source, cue)}”", denies
 
 
-def _answered(a: Alignment, cue: Cue) -> bool:
-    """Tell whether the evidence has a negative word near the words that the claim denies."""
-    places = [b[0] for r in cue.scope if (b := a.best[r])]
-    for place in places:
-        index = a.source.content[place].index
-        near = a.source.tokens[max(0, index - _NEAR) : index + _NEAR + 1]
+def _denied_nearby(alignment: Alignment, cue: Cue) -> bool:
+    """Return whether the evidence has a negative word near the words that the claim denies."""
+    places = [b[0] for r in cue.scope if (b := alignment.best[r])]
+    for position in places:
+        index = alignment.source.content[position].index
+        near = alignment.source.tokens[max(0, index - _NEAR) : index + _NEAR + 1]
         if any(t.lower in NEGATIONS or t.stem in NEGATIVE_STEMS for t in near):
             return True
     return not places
 
 
-def _repeats(a: Alignment, n: Negations, cue: Cue) -> bool:
-    """Tell whether the claim says, without any negative word, the very words that the evidence denies."""
+def _repeats(alignment: Alignment, n: Negations, cue: Cue) -> bool:
+    """Return whether the claim says, without any negative word, the very words that the evidence denies."""
     scope = list(cue.scope)[:2]
-    if not scope or not all(r in a.covered for r in scope):
+    if not scope or not all(r in alignment.covered for r in scope):
         return False
-    return not n.claim and not any(t.stem in NEGATIVE_STEMS for t in a.claim.content)
+    return not n.claim and not any(t.stem in NEGATIVE_STEMS for t in alignment.claim.content)
 
 
 def _weakened(text: Text, cues_of: list[Cue]) -> bool:
-    """Tell whether every negation denies only that something holds always, necessarily or for all."""
+    """Return whether every negation denies only that something holds always, necessarily or for all."""
     behind = [text.tokens[c.token.index + 1 : c.token.index + 3] for c in cues_of]
     return bool(behind) and all(any(t.lower in PARTIAL for t in tokens) for tokens in behind)
 
@@ -186,22 +188,22 @@ def _balanced(cue: Cue, opposed: frozenset[tuple[int, int]], *, side: int) -> bo
     return any(pair[side] in cue.scope for pair in opposed)
 
 
-def _synonymous(a: Alignment, cue: Cue) -> bool:
-    """Tell whether a verb of failing is matched as a word (*struggle* for *fail*, *scarce* for *lack*)."""
+def _synonymous(alignment: Alignment, cue: Cue) -> bool:
+    """Return whether a verb of failing is matched as a word (*struggle* for *fail*, *scarce* for *lack*)."""
     if cue.token.lower not in VERBAL_NEGATIONS:
         return False
-    return cue.token.rank >= 0 and a.best[cue.token.rank] is not None
+    return cue.token.rank >= 0 and alignment.best[cue.token.rank] is not None
 
 
-def _kept(a: Alignment, cue: Cue) -> bool:
-    """Tell whether the claim says what the evidence denies."""
-    if cue.token.rank in a.covered and cue.token.lower in VERBAL_NEGATIONS:
+def _asserts_denied_words(alignment: Alignment, cue: Cue) -> bool:
+    """Return whether the claim says what the evidence denies."""
+    if cue.token.rank in alignment.covered and cue.token.lower in VERBAL_NEGATIONS:
         return False
-    scope = [r for r in cue.scope if a.source.content[r].weight >= 0.5] or list(cue.scope)
+    scope = [r for r in cue.scope if alignment.source.content[r].weight >= 0.5] or list(cue.scope)
     if not scope:
         return False
-    held = [r for r in scope if r in a.covered]
-    return bool(held) and (scope[0] in a.covered or len(held) * 2 >= len(scope))
+    repeated = [r for r in scope if r in alignment.covered]
+    return bool(repeated) and (scope[0] in alignment.covered or len(repeated) * 2 >= len(scope))
 
 
 def _words(text: Text, cue: Cue) -> str:
@@ -237,7 +239,7 @@ _NO_GROUP: frozenset[int] = frozenset()
 
 @lru_cache(maxsize=50_000)
 def opposed(one: str, other: str) -> bool:
-    """Tell whether two stems are opposites, by the families or by form."""
+    """Return whether two stems are opposites, by the families or by form."""
     if one == other:
         return False
     mine, theirs = POLES.get(one, _NONE), POLES.get(other, _NONE)
@@ -270,48 +272,54 @@ def _opposed_form(one: str, other: str) -> bool:
     )
 
 
-def turned(a: Alignment) -> list[tuple[int, int]]:
+def opposite_words(alignment: Alignment) -> list[tuple[int, int]]:
     """Return (claim rank, evidence rank) of opposite words that are said of the same thing."""
-    opposites = _Opposites(a.source)
-    found = []
-    for token in a.claim.content:
+    opposites = _Opposites(alignment.source)
+    results = []
+    for token in alignment.claim.content:
         if token.kind != "word":
             continue
-        best = a.best[token.rank]
-        held = a.context(token.rank, best[0]) + (0.15 if best[1] == SAME else 0.0) if best else 0.0
-        for place in opposites.of(token.stem):
-            close = a.context(token.rank, place)
-            if _SAME_THING <= close > held + 0.02 and not _has_better_place(a, place, token.rank):
-                found.append((token.rank, place))
+        best = alignment.best[token.rank]
+        current_fit = (
+            alignment.neighborhood_fit(token.rank, best[0]) + (0.15 if best[1] == SAME else 0.0)
+            if best
+            else 0.0
+        )
+        for position in opposites.of(token.stem):
+            close = alignment.neighborhood_fit(token.rank, position)
+            if _SAME_THING <= close > current_fit + 0.02 and not _has_better_place(
+                alignment, position, token.rank
+            ):
+                results.append((token.rank, position))
                 break
-    return found
+    return results
 
 
-def reversals(
-    a: Alignment, pairs: list[tuple[int, int]], negations: Negations, *, copy: bool
+def reversed_words(
+    alignment: Alignment, pairs: list[tuple[int, int]], negations: Negations, *, copy: bool
 ) -> Iterator[str]:
     """Yield a reason for each turned word that no negation turns back (*not easy* for *difficult*).
 
     In free wording (not ``copy``) a word that the evidence has in any form counts as that word.
     """
-    for rank, place in pairs:
-        best = a.best[rank]
-        if not copy and (best is not None or a.claim.content[rank].lower in _ORDINALS):
+    for rank, position in pairs:
+        best = alignment.best[rank]
+        if not copy and (best is not None or alignment.claim.content[rank].lower in _ORDINALS):
             continue
-        if negations.claim_denies(rank) == negations.source_denies(place):
-            said, cited = a.claim.content[rank].text, a.source.content[place].text
-            yield f"“{said}” where the cited sentence has “{cited}”"
+        if negations.claim_denies(rank) == negations.source_denies(position):
+            claimed, cited = alignment.claim.content[rank].text, alignment.source.content[position].text
+            yield f"“{claimed}” where the cited sentence has “{cited}”"
 
 
-def _has_better_place(a: Alignment, place: int, rank: int) -> bool:
-    """Tell whether the claim says the evidence's word itself, in a place that fits it better."""
+def _has_better_place(alignment: Alignment, position: int, rank: int) -> bool:
+    """Return whether the claim says the evidence's word itself, in a place that fits it better."""
     return any(
         b is not None
-        and b[0] == place
+        and b[0] == position
         and r != rank
         and b[1] == SAME
-        and a.context(r, place) >= a.context(rank, place)
-        for r, b in enumerate(a.best)
+        and alignment.neighborhood_fit(r, position) >= alignment.neighborhood_fit(rank, position)
+        for r, b in enumerate(alignment.best)
     )
 
 
@@ -330,11 +338,11 @@ class _Opposites:
     def of(self, stem: str) -> list[int]:
         """Return the ranks of the words opposite to ``stem``."""
         ranks = {r for f, side in POLES.get(stem, _NONE) for r in self._by_pole.get((f, 1 - side), ())}
-        found = [r for r in ranks if opposed(stem, self._source.content[r].stem)]
+        results = [r for r in ranks if opposed(stem, self._source.content[r].stem)]
         for other in self._stems:
             if (other[-5:] == stem[-5:] or "less" in (other[-4:], stem[-4:])) and _opposed_form(stem, other):
-                found += [r for r in self._source.by_stem[other] if r not in found]
-        return sorted(found)
+                results += [r for r in self._source.by_stem[other] if r not in results]
+        return sorted(results)
 
 
 _GOOD = frozenset(
@@ -349,14 +357,14 @@ _BAD = frozenset(
 )
 
 
-def contrary_judgement(a: Alignment) -> Iterator[str]:
+def contrary_judgement(alignment: Alignment) -> Iterator[str]:
     """Yield a reason where the claim calls something good that the evidence calls bad, or the reverse.
 
     This applies only where the evidence lacks the claim's word and judges in one direction.
     """
-    source = {t.stem for t in a.source.content}
-    for token in a.claim.content:
-        if a.best[token.rank] is not None or token.stem in source:
+    source = {t.stem for t in alignment.source.content}
+    for token in alignment.claim.content:
+        if alignment.best[token.rank] is not None or token.stem in source:
             continue
         for mine, theirs in ((_GOOD, _BAD), (_BAD, _GOOD)):
             if token.stem in mine and source & theirs and not source & mine:

@@ -1,11 +1,7 @@
-"""Read a text once into tokens: words by stem, numbers with their units, names, function words.
+"""Read a text into tokens: words by stem, numbers with their units, names and function words.
 
-Positions that the checks compare are *ranks*: places among the content words, so that a
-changed article does not move anything. Function words stay reachable through `Text.tokens`.
-
-The values that the checks compare: tokens, analysed texts, and the stem of a word.
-
-Give each number of a text what stands around it: scale, unit and comparison mark.
+The checks compare *ranks*, which are positions among the content words, so a changed article moves nothing.
+`Text.tokens` also holds the function words.
 """
 
 from __future__ import annotations
@@ -107,11 +103,11 @@ def lemma(lower: str) -> tuple[str, int]:
 
 
 def _groups() -> dict[str, frozenset[int]]:
-    found: dict[str, set[int]] = defaultdict(set)
+    groups: dict[str, set[int]] = defaultdict(set)
     for number, line in enumerate(synonyms.GROUPS):
         for word in line.split():
-            found[lemma(word.replace("-", ""))[0]].add(number)
-    return {s: frozenset(g) for s, g in found.items()}
+            groups[lemma(word.replace("-", ""))[0]].add(number)
+    return {s: frozenset(g) for s, g in groups.items()}
 
 
 GROUPS = _groups()
@@ -236,17 +232,17 @@ def _parts(word: str) -> list[str]:
 
 def _word(text: str, index: int, *, beginning: bool) -> Token:
     """Return a word as a token; what its spelling decides is looked up once for each word."""
-    known = _spelled_word(text)
+    template = _spelled_word(text)
     return Token(
-        known.text,
-        known.lower,
-        known.stem,
-        known.kind,
+        template.text,
+        template.lower,
+        template.stem,
+        template.kind,
         index,
-        capital=known.kind == "name" or (known.capital and not beginning),
-        degree=known.degree,
-        number=replace(known.number) if known.number else None,
-        weight=known.weight,
+        capital=template.kind == "name" or (template.capital and not beginning),
+        degree=template.degree,
+        number=replace(template.number) if template.number else None,
+        weight=template.weight,
     )
 
 
@@ -386,14 +382,14 @@ def _share_units(tokens: list[Token]) -> None:
         number = tokens[position].number
         if number is None:
             continue
-        if following >= 0 and not number.unit and _listed(tokens[position + 1 : following + 1]):
+        if following >= 0 and not number.unit and _is_list_link(tokens[position + 1 : following + 1]):
             unit = tokens[following].number.unit  # type: ignore[union-attr]  # a number stands at `following`
             number.unit = "" if unit == "$" else unit
         following = position
 
 
-def _listed(behind: list[Token]) -> bool:
-    """Tell whether the tokens from behind a number to the next number only link the two."""
+def _is_list_link(behind: list[Token]) -> bool:
+    """Return whether the tokens from behind a number to the next number only link the two."""
     *between, following = behind
     live = [t for t in between if t.index >= 0]
     linked = len(live) == 1 and live[0].lower in ("and", "or", "to", "versus")

@@ -10,7 +10,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from paperagent.answering.citations import inert
-from paperagent.text.latex import readable
+from paperagent.text.latex import latex_to_text
 from paperagent.text.sanitize import safe_url
 from paperagent.types import Paper
 
@@ -37,7 +37,7 @@ def shown(text: str, limit: int = MAX_SENTENCE) -> str:
     Control characters become spaces; what only hides, reorders or stacks goes; ``[3]`` cannot be
     mistaken for one of our markers.
     """
-    return cut(inert(one_line(readable(one_line(text)))), limit)
+    return cut(inert(one_line(latex_to_text(one_line(text)))), limit)
 
 
 def one_line(text: str) -> str:

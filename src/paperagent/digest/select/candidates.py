@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from paperagent.retrieval.scoring import K1, LEXICAL_WEIGHT, B, CorpusStats
-from paperagent.text.terms import analyse, term_ids, words
+from paperagent.text.terms import index_terms, term_ids, words
 from paperagent.types import Paper
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Shelf:
         self.terms = [fresh[i].terms for i in kept]
         self.titles = [title_key(p.title) for p in self.papers]
         self._postings = _Postings(self.terms)
-        self._title_postings = _Postings([term_ids(analyse(p.title)) for p in self.papers])
+        self._title_postings = _Postings([term_ids(index_terms(p.title)) for p in self.papers])
 
     def __len__(self) -> int:
         return len(self.papers)

@@ -12,7 +12,7 @@ from paperagent.digest.issue import Standing
 from paperagent.digest.write.cited_claims import Numbers, Said, apart
 from paperagent.retrieval import scoring
 from paperagent.retrieval.evidence import LIST_MARGIN
-from paperagent.text.terms import analyse, term_ids
+from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Answer, Encoded, Filters, Paper
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Bare:
     @classmethod
     def of(cls, paper: Paper) -> Bare:
         """Return what retrieval needs of a paper."""
-        return cls(paper.paper_id, term_ids([*analyse(paper.title) * 2, *analyse(paper.abstract)]))
+        return cls(paper.paper_id, term_ids([*index_terms(paper.title) * 2, *index_terms(paper.abstract)]))
 
 
 class IssueLibrary:

@@ -1,8 +1,8 @@
 """Align a claim with its evidence: which words mean the same, and whether their neighbors agree.
 
-The strength of a match is 1 for the same stem, .9 for a synonym or an acronym of its words, and .8 for words of one
-family. `Alignment.neighborhood_fit` measures how well the neighbors of a claim's word agree with the neighbors of a
-word of the evidence. Most checks of word order use it.
+The strength of a match is 1 for the same stem, .9 for a synonym or an acronym of its words, and .8 for
+words of one family. `Alignment.neighborhood_fit` measures how well the neighbors of a claim's word agree
+with the neighbors of a word of the evidence. Most checks of word order use it.
 """
 
 from __future__ import annotations

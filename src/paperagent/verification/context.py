@@ -1,8 +1,9 @@
 """The context of a claim: what it may mention although its cited sentence does not.
 
-"We outperform it" is about the paper's own method, so a claim may name that method. Words from elsewhere in the
-abstract do not support a claim, but they are not inventions either. A model also opens with "Yes:", writes "the
-authors report that", and names a paper by its title. `statement` removes such parts before the claim is compared.
+"We outperform it" is about the paper's own method, so a claim may name that method. Words from elsewhere in
+the abstract do not support a claim, but they are not inventions either. A model also opens with "Yes:",
+writes "the authors report that", and names a paper by its title. `statement` removes such parts before the
+claim is compared.
 """
 
 from __future__ import annotations

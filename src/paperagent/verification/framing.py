@@ -1,8 +1,8 @@
 """Find what a claim says more firmly than its evidence, and frames that it adds or drops.
 
-A claim may leave out a hedge or turn *some* into *all*. "It is a myth that" and "which was later retracted" reverse a
-finding; "we investigate whether" turns it into a question. A claim may invent a cause or splice two sentences into a
-third. None of these changes a word of the finding itself.
+A claim may leave out a hedge or turn *some* into *all*. "It is a myth that" and "which was later retracted"
+reverse a finding; "we investigate whether" turns it into a question. A claim may invent a cause or splice
+two sentences into a third. None of these changes a word of the finding itself.
 """
 
 from __future__ import annotations

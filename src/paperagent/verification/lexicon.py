@@ -1,9 +1,9 @@
 """Word lists of the checks: negations, hedges, quantifiers, function words and opposites.
 
-They were written by hand for this program. The opposites come from what abstracts compare: amounts, quality, speed,
-time, order, kinds of data and of training, biology. Each line of `FAMILIES` is one family with its poles separated by
-``|``; a pole lists interchangeable words. Rules in `polarity` find opposites made by a prefix or suffix (``un-``,
-``-less``).
+They were written by hand for this program. The opposites come from what abstracts compare: amounts,
+quality, speed, time, order, kinds of data and of training, biology. Each line of `FAMILIES` is one family
+with its poles separated by ``|``; a pole lists interchangeable words. Rules in `polarity` find opposites
+made by a prefix or suffix (``un-``, ``-less``).
 """
 
 from __future__ import annotations

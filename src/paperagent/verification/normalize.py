@@ -1,7 +1,7 @@
 """Bring text into one spelling: Unicode forms, dashes, quotation marks, LaTeX.
 
-Every mark that decides what a sentence says is kept: minus, ``<``, ``%``, ``±``, exponents. Letters of other scripts
-that look like Latin letters are not converted; `mixed_script` finds them.
+Every mark that decides what a sentence says is kept: minus, ``<``, ``%``, ``±``, exponents. Letters of
+other scripts that look like Latin letters are not converted; `mixed_script` finds them.
 """
 
 from __future__ import annotations

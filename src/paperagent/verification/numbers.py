@@ -158,7 +158,7 @@ def compare(claim: Number, source: Number) -> str | None:
 
 
 def same_value(claim: Number, source: Number) -> bool:
-    """Return whether the values agree, also as percentage and fraction, or rounded where the claim says so."""
+    """Return whether the values agree: equal, as percentage and fraction, or rounded if the claim says so."""
     claimed, stated = claim.value, source.value
     if _close(claimed, stated):
         return True
@@ -173,7 +173,7 @@ def same_value(claim: Number, source: Number) -> bool:
 
 
 def same_unit(claim: str, source: str) -> bool:
-    """Return whether the units agree; a bare number of the source takes *points* or *times* from the claim."""
+    """Return whether the units agree; a bare source number matches *points* and *times*."""
     return claim == source or (not source and claim in ("points", "times"))
 
 

@@ -1,7 +1,7 @@
 """Compare the negations of a claim with those of its evidence, and find opposite words.
 
-Negations are paired one to one. An opposite (*increase* for *decrease*, *un-*, *-less*) reverses the evidence unless
-a negation reverses it back.
+Negations are paired one to one. An opposite (*increase* for *decrease*, *un-*, *-less*) reverses the
+evidence unless a negation reverses it back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Find a quotation in an abstract: word for word, with its marks, and with its parts in order.
 
-A quotation may contain ellipses. Each part must have at least four words and begin and end at a word boundary that
-does not cut off a minus, a decimal point, ``<`` or ``%``.
+A quotation may contain ellipses. Each part must have at least four words and begin and end at a word
+boundary that does not cut off a minus, a decimal point, ``<`` or ``%``.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class QuoteVerdict:
     """The result of looking for a quotation."""
 
     status: QuoteStatus
-    """*exact*: the same characters except white space. *normalised*: another spelling. *partial*: several parts, in
-    order. The other values mean that it is not a quotation of this abstract."""
+    """*exact*: the same characters except white space. *normalised*: another spelling. *partial*: several
+    parts, in order. The other values mean that it is not a quotation of this abstract."""
     mixed_script: tuple[str, ...] = ()
     """Words that mix Latin letters with look-alikes. A quotation with such a word is never found."""
 

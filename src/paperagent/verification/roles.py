@@ -1,9 +1,9 @@
 """Check that numbers and comparisons keep their roles.
 
 Each number of a claim must be in the evidence with its unit, its comparison mark and the noun it counts. *A
-outperforms B* is not *B outperforms A*: a comparison is a cue (a verb such as *outperform*, or *than*, *over*,
-*versus*) with the words on its two sides, and it is reversed when its sides stand on the opposite sides of the cue in
-the evidence.
+outperforms B* is not *B outperforms A*: a comparison is a cue (a verb such as *outperform*, or *than*,
+*over*, *versus*) with the words on its two sides, and it is reversed when its sides stand on the opposite
+sides of the cue in the evidence.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Decide whether a claim is quoted, supported, unverified or unsupported.
 
 *supported* means that the wording agrees with the cited sentences and that no check found a difference.
-*unsupported* means that the claim contradicts its source. Everything in between is *unverified*: the wording can
-neither confirm nor refute the claim, so the user has to compare.
+*unsupported* means that the claim contradicts its source. Everything in between is *unverified*: the
+wording can neither confirm nor refute the claim, so the user has to compare.
 """
 
 from __future__ import annotations

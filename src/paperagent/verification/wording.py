@@ -1,7 +1,7 @@
 """Compare a near copy with its sentence edit by edit, and find names that the evidence does not have.
 
-A genuine restatement changes many words, function words included. A change of one word in a copy changes the meaning
-unless the new word is a synonym. So every edit of a near copy must be benign.
+A genuine restatement changes many words, function words included. A change of one word in a copy changes
+the meaning unless the new word is a synonym. So every edit of a near copy must be benign.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from paperagent.text.sentences import split_sentences
 from paperagent.types import Paper
 from paperagent.verification import Verdict, check
 from paperagent.verification import verdict as ladder
-from paperagent.verification.score import WEIGHTS, Signals
+from paperagent.verification.score import WEIGHTS, WordingSignals
 
 HERE = Path(__file__).parent
 OURS = HERE / "claims/sample.jsonl"
@@ -198,10 +198,10 @@ def fit(
     Logistic regression on standardised signals, both labels weighing the same; a weight keeps the
     sign that it has in `WEIGHTS`. The signals of a claim are those of its whole text.
     """
-    signals: list[tuple[Signals, bool]] = []
+    signals: list[tuple[WordingSignals, bool]] = []
     measure = ladder.measure
 
-    def noted(*args: Any, **kwargs: Any) -> Signals:
+    def noted(*args: Any, **kwargs: Any) -> WordingSignals:
         signals.append((measure(*args, **kwargs), honest))
         return signals[-1][0]
 

@@ -18,8 +18,8 @@ import pytest
 
 from paperagent import Answer, Paper, PaperAgent
 from paperagent.embedding.minilm import find_model
-from paperagent.factory import Models
-from paperagent.feeds import read, sample
+from paperagent.factory import EmbeddingModels
+from paperagent.feeds.reader import open_feed, sample_path
 
 QUESTIONS = (
     "How much of the prompt does Tindersift remove?",
@@ -58,7 +58,7 @@ def home() -> Path:
     """Return a library of the sample feed, without vectors. Read it only."""
     made = folder()
     with plain_agent(made) as agent:
-        agent.ingest(sample.path(), date="2026-07-01")
+        agent.ingest(sample_path(), date="2026-07-01")
     return made
 
 
@@ -67,9 +67,9 @@ def plain_agent(place: Path | None = None) -> PaperAgent:
     return PaperAgent(place or home(), embedder="none", mode="extractive")
 
 
-def models(encoder: Any) -> Models:
+def models(encoder: Any) -> EmbeddingModels:
     """Return the tools of an agent that reads and embeds with ``encoder``."""
-    return Models(encoder, encoder)
+    return EmbeddingModels(encoder, encoder)
 
 
 @functools.cache
@@ -82,7 +82,7 @@ def _model() -> Path | None:
 def _model_agent() -> PaperAgent:
     agent = PaperAgent(folder(), embedder="minilm", mode="extractive")
     atexit.register(agent.close)
-    agent.ingest(sample.path(), date="2026-07-01")
+    agent.ingest(sample_path(), date="2026-07-01")
     return agent
 
 
@@ -113,7 +113,7 @@ def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> Path:
 
 def feed_papers() -> list[Paper]:
     """Return the papers of the sample feed as the feed gives them."""
-    with read(sample.path()) as feed:
+    with open_feed(sample_path()) as feed:
         return [r for r in feed.records if isinstance(r, Paper)]
 
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_helpers import (
+
+from library_helpers import (
     TODAY,
     FakeEmbedder,
     Place,
@@ -21,9 +22,8 @@ from store_helpers import (
     papers,
     run_python,
 )
-
 from paperagent.errors import FeedError, StoreError
-from paperagent.feeds import read
+from paperagent.feeds.reader import open_feed
 from paperagent.library import LocalStore, Store, content_hash
 from paperagent.types import Filters, Paper, Skipped
 from paperagent.ui.export import jsonl
@@ -157,7 +157,7 @@ def test_a_library_taken_over_by_json_lines_finds_papers_by_their_further_ids(
     (tmp_path / "all.jsonl").write_text(lines, encoding="utf-8")
     assert lines.count('"ids"') == 3
     with place.open(create=True) as store:
-        store.ingest(read(tmp_path / "all.jsonl").records, today=TODAY)
+        store.ingest(open_feed(tmp_path / "all.jsonl").records, today=TODAY)
         for name, number in (("acl:2024.acl-long.1", 1), ("pmid:77", 2), (page, 3)):
             held = store.get(name)
             assert held is not None
@@ -305,11 +305,13 @@ def test_corpus_statistics_follow_the_papers(store: Store) -> None:
 
 def test_candidates_carry_the_terms_with_the_title_twice(store: Store) -> None:
     """The bag of words of a candidate is title, title, abstract."""
-    from paperagent.text.terms import analyse, term_ids
+    from paperagent.text.terms import index_terms, term_ids
 
     ingest(store, [paper(1)])
     (candidate,) = store.candidates(stems=["studi"], vector=None)
-    wanted = term_ids([*analyse(paper(1).title), *analyse(paper(1).title), *analyse(paper(1).abstract)])
+    wanted = term_ids(
+        [*index_terms(paper(1).title), *index_terms(paper(1).title), *index_terms(paper(1).abstract)]
+    )
     assert candidate.terms.tolist() == wanted.tolist()
     assert candidate.vector is None
     assert candidate.day == 20260102
@@ -332,7 +334,7 @@ def test_another_process_sees_new_papers_at_the_next_call(tmp_path: Path) -> Non
         assert len(found(store, stems=["studi"], vector=question)) == 20
         code = """
         import sys; from pathlib import Path
-        from store_helpers import *
+        from library_helpers import *
         with LocalStore(Path(sys.argv[1])) as store:
             changed = paper(1, abstract="Nothing is left of it.")
             ingest(store, [paper(500, abstract="We study zebras."), changed])
@@ -371,7 +373,7 @@ def test_a_store_is_refused_after_a_fork(tmp_path: Path) -> None:
     """A child process gets one clear error instead of a shared SQLite connection."""
     code = """
     import os, sys; from pathlib import Path
-    from store_helpers import *
+    from library_helpers import *
     from paperagent.errors import StoreError
     store = filled(Path(sys.argv[1]), 3)
     if os.fork():

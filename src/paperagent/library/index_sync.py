@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -18,14 +18,12 @@ from paperagent.library.local.papers import Change, Library
 from paperagent.library.local.vector_index import Item, VectorIndex
 from paperagent.library.merge import Draft
 from paperagent.library.stored_vectors import sound
-from paperagent.types import Embedder, Paper
+from paperagent.types import Embedder, Paper, Progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with the stage, what is done of it, and the whole where known."""
 
 PAGE = 2_000
 _COMMIT_EVERY = 10_000
@@ -43,9 +41,9 @@ _FREE_A_ROW = 40_000
 
 def analysis() -> str:
     """Return a fingerprint of the text analysis, which papers and queries must share."""
-    from paperagent.text.terms import analyse
+    from paperagent.text.terms import index_terms
 
-    return f"{crc32(' '.join(analyse(_PROBE)).encode()):08x}"
+    return f"{crc32(' '.join(index_terms(_PROBE)).encode()):08x}"
 
 
 class NotYetError(PaperAgentError):

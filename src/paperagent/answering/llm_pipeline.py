@@ -34,16 +34,17 @@ from paperagent.answering.pipeline import (
     suspicion_notes,
     withdrawal_notes,
 )
-from paperagent.answering.plan import NAME_THE_PRICE, Completion, Pieces, Plan, TextModel
+from paperagent.answering.plan import Plan
 from paperagent.answering.repair import marked, remembering, replacements, repointed
 from paperagent.answering.reply import Reader, Reply, WrittenClaim, answer_schema, parse
 from paperagent.answering.review import review
 from paperagent.errors import EndpointError
+from paperagent.llm.protocol import DECLINED_REASONS, PRICE_HINT, Completion, TextModel, TextStream
 from paperagent.retrieval import evidence
 from paperagent.retrieval.question import Kind
 from paperagent.retrieval.scoring import query_stems
-from paperagent.text.injection import asks, gives_orders
-from paperagent.text.terms import analyse, is_english
+from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.terms import index_terms, is_english
 from paperagent.types import Answer, Citation, Event, Hit, Paper, Status, Usage
 
 NEAR_THE_BEST = 0.5
@@ -223,7 +224,7 @@ class _Session:
             max_output_tokens=limit,
             temperature=temperature,
         ) as pieces:
-            if not pieces.free:
+            if not pieces.is_cached:
                 self._afford(messages, schema, limit)
             yield from self._pieces(pieces, reader)
             self.exchange = messages, reader.text
@@ -239,7 +240,7 @@ class _Session:
             says_missing=profile.says_missing,
         )
 
-    def _pieces(self, pieces: Pieces, reader: Reader) -> Iterator[Event]:
+    def _pieces(self, pieces: TextStream, reader: Reader) -> Iterator[Event]:
         """Read a reply, yielding its claims as they become complete."""
         try:
             for piece in pieces:
@@ -253,7 +254,7 @@ class _Session:
 
     def _whole_reply(self, completion: Completion, reader: Reader) -> Generator[Event, None, Reply | None]:
         """Judge a reply at its end and yield the claims that are left; None where the model declined."""
-        if self.ended in _DECLINED:
+        if self.ended in DECLINED_REASONS:
             return None
         if not completion.complete:
             cut = _LoopError if self.ended == "repetition" else _TruncatedError
@@ -335,7 +336,7 @@ class _Session:
         The pointers of the schema are counted apart: as text they would be estimated at seven each.
         """
         rest, pointers = _LISTED.subn("", json.dumps(schema))
-        return self.plan.tariff.tokens([*(m["content"] for m in messages), rest])[0] + 5 * pointers
+        return self.plan.pricing.tokens([*(m["content"] for m in messages), rest])[0] + 5 * pointers
 
     def _plan_ahead(self) -> None:
         """Let the model cut the question into searches, and add what they find."""
@@ -424,7 +425,7 @@ class _Session:
         with self.model.stream(
             messages, schema=schema, schema_name=name, max_output_tokens=SHORT_OUTPUT_TOKENS
         ) as pieces:
-            if not pieces.free:
+            if not pieces.is_cached:
                 self._afford(messages, schema, SHORT_OUTPUT_TOKENS)
             text = "".join(pieces)
             self._account(pieces.completion)
@@ -437,12 +438,12 @@ class _Session:
         if self.plan.max_cost is None:
             return
         tokens = self._tokens(messages, schema)
-        tariff = self.plan.tariff
-        price = tariff.price(Usage(1, input_tokens=tokens, output_tokens=limit + tariff.thinking))
+        pricing = self.plan.pricing
+        price = pricing.price(Usage(1, input_tokens=tokens, output_tokens=limit + pricing.thinking))
         if price is None or self.usage.cost_usd is None:
             raise _OverBudgetError(
                 f"Not asked: the price of {plain(self.model.model)} is not known, so it cannot be kept "
-                f"under ${self.plan.max_cost:g}; leave out the limit, or {NAME_THE_PRICE}."
+                f"under ${self.plan.max_cost:g}; leave out the limit, or {PRICE_HINT}."
             )
         if self.usage.cost_usd + price > self.plan.max_cost:
             raise _OverBudgetError(
@@ -451,9 +452,9 @@ class _Session:
             )
 
     def _account(self, completion: Completion) -> None:
-        self.usage += priced(completion.usage, self.plan.tariff)
+        self.usage += priced(completion.usage, self.plan.pricing)
         self.ended = completion.finish_reason
-        if self.ended not in _DECLINED:  # a refusal is put in the model's own words
+        if self.ended not in DECLINED_REASONS:  # a refusal is put in the model's own words
             self.notes += [n for n in completion.notes if n not in self.notes]
 
     # --- the end ---
@@ -496,7 +497,7 @@ class _Session:
         return not (considered and self.extract.doubtful)
 
     def _names_part(self, reply: Reply) -> bool:
-        return bool({*analyse(reply.missing)} & {*analyse(self.request.question)} - _COMMON)
+        return bool({*index_terms(reply.missing)} & {*index_terms(self.request.question)} - _COMMON)
 
     def _done(self, status: Status, reason: str | None, text: str, *, note: str | None = None) -> Event:
         self.clock.lap("generate")
@@ -531,15 +532,18 @@ class _Session:
         yield from (note if n == 1 else f"{note[:-1]}; {n} claims)" for note, n in notes.items())
 
     def _withheld(self, kept: Checked) -> str:
-        sources = (c.quote for c in kept.citations if not gives_orders(c.quote) and not asks(c.quote))
-        known = {stem for text in (self.request.question, *sources) for stem in analyse(text)}
-        if all(stem in known or stem.isdigit() for stem in analyse(kept.claim.text)):
+        sources = (
+            c.quote
+            for c in kept.citations
+            if not looks_like_instruction(c.quote) and not is_question(c.quote)
+        )
+        known = {stem for text in (self.request.question, *sources) for stem in index_terms(text)}
+        if all(stem in known or stem.isdigit() for stem in index_terms(kept.claim.text)):
             return f"withheld: “{kept.claim.text}” ({'; '.join(kept.reasons) or kept.fault})"
         return f"withheld: “…” ({kept.fault})"
 
 
 _KINDS = {_OverBudgetError: "over_budget", _TruncatedError: "truncated", _LoopError: "truncated"}
-_DECLINED = ("refusal", "content_filter")
 _LISTED = re.compile(r'"\d+\.\d+"(?:, )?')
 _STAY = 4
 """Papers that keep their numbers when a further search adds others."""
@@ -555,7 +559,7 @@ _MAY_NOT_SEARCH = "You may not search again: answer from these passages or absta
 _WITHHELD = "what the model wrote is not supported by the sentences that it points at, so it was withheld"
 _DO_NOT_SAY = "The abstracts do not say."
 _COMMON = frozenset(
-    analyse("passages abstracts say state mention give report provide specify paper answer question")
+    index_terms("passages abstracts say state mention give report provide specify paper answer question")
 )
 
 
@@ -577,8 +581,8 @@ def _missing(reply: Reply, question: str, *, prefix: str) -> str | None:
     poisoned abstract asked for) must not reach the reader.
     """
     text = plain(reply.missing)
-    known = {*analyse(question), *_COMMON}
-    return f"{prefix}{text}" if text and set(analyse(text)) <= known else None
+    known = {*index_terms(question), *_COMMON}
+    return f"{prefix}{text}" if text and set(index_terms(text)) <= known else None
 
 
 def _conversation(request: Request) -> str:

@@ -151,12 +151,12 @@ def batch_embedder(settings: Settings, embedder: MiniLM | OpenAIEmbedder | None)
     """
     from paperagent.embedding.openai_batch import Batches
     from paperagent.llm.client import Endpoint
-    from paperagent.llm.endpoint import Address
+    from paperagent.llm.endpoint import EndpointAddress
 
     name = settings.embedder
     if embedder is None or not name.startswith(_OPENAI):
         raise ConfigError(f"PAPERAGENT_EMBEDDER: {visible(name)} has no Batch API; set it to openai:MODEL")
-    address = Address.checked(
+    address = EndpointAddress.checked(
         api_key=secret_value(settings.openai_api_key), base_url=settings.openai_base_url
     )
     endpoint = Endpoint(address, timeout=settings.timeout)

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from paperagent.answering.judge import When
     from paperagent.answering.llm_pipeline import Writer
     from paperagent.answering.pipeline import Pipeline
-    from paperagent.answering.plan import Effort, Plan, Tariff, TextModel
+    from paperagent.answering.plan import Effort, Plan
     from paperagent.answering.select_mode import Selector
     from paperagent.config import Settings
     from paperagent.library import Store
     from paperagent.llm.chat import ChatModel
     from paperagent.llm.pricing import Price
+    from paperagent.llm.protocol import Pricing, TextModel
     from paperagent.types import AskMode
 
 DEFAULT_MODEL = "gpt-6-luna"
@@ -67,9 +68,9 @@ def model_name(settings: Settings) -> str | None:
     """
     if settings.answer_mode == "extractive":
         return None
-    from paperagent.llm.endpoint import DEFAULT_URL, Address
+    from paperagent.llm.endpoint import DEFAULT_URL, EndpointAddress
 
-    address = Address(settings.openai_base_url or DEFAULT_URL, key="")
+    address = EndpointAddress(settings.openai_base_url or DEFAULT_URL, key="")
     return settings.model or (DEFAULT_MODEL if address.is_openai else "")
 
 
@@ -98,9 +99,9 @@ def open_model(settings: Settings, model: str | None) -> ChatModel:
 def _only_model_of_server(key: str | None, url: str | None) -> str:
     """Return the one chat model that a server lists."""
     from paperagent.llm.client import Endpoint
-    from paperagent.llm.endpoint import Address
+    from paperagent.llm.endpoint import EndpointAddress
 
-    address = Address.checked(api_key=key, base_url=url)
+    address = EndpointAddress.checked(api_key=key, base_url=url)
     if address.is_openai:
         return DEFAULT_MODEL
     endpoint = Endpoint(address, timeout=0.0)
@@ -144,13 +145,13 @@ def configured_price(settings: Settings) -> Price | None:
     return FREE if settings.local_endpoint else None
 
 
-def model_pricing(settings: Settings, model: TextModel) -> Tariff:
+def model_pricing(settings: Settings, model: TextModel) -> Pricing:
     """Return how the tokens of calls to ``model`` are counted and priced."""
-    from paperagent.answering.plan import Tariff
     from paperagent.llm import pricing
+    from paperagent.llm.protocol import Pricing
 
     name, price = model.model, configured_price(settings)
-    return Tariff(
+    return Pricing(
         tokens=lambda texts: pricing.estimate_tokens(texts, name),
         price=lambda usage: pricing.cost(usage, name, price=price),
         thinking=model.thinking_tokens,
@@ -231,7 +232,7 @@ def answer_config(settings: Settings, store: Store, model: TextModel, options: L
         plan=prompts.load("plan", folder),
         repair=prompts.load("repair", folder),
         check=check,
-        tariff=model_pricing(settings, model),
+        pricing=model_pricing(settings, model),
         salt=salt,
         today=dt.datetime.now(dt.UTC).date().isoformat(),
         policy=options.unsupported or settings.unsupported,

@@ -18,7 +18,7 @@ import pytest
 
 from paperagent import Answer, Paper, PaperAgent
 from paperagent.embedding.minilm import find_model
-from paperagent.factory import Models
+from paperagent.factory import EmbeddingModels
 from paperagent.feeds import read, sample
 
 QUESTIONS = (
@@ -67,9 +67,9 @@ def plain_agent(place: Path | None = None) -> PaperAgent:
     return PaperAgent(place or home(), embedder="none", mode="extractive")
 
 
-def models(encoder: Any) -> Models:
+def models(encoder: Any) -> EmbeddingModels:
     """Return the tools of an agent that reads and embeds with ``encoder``."""
-    return Models(encoder, encoder)
+    return EmbeddingModels(encoder, encoder)
 
 
 @functools.cache

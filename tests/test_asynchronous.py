@@ -19,7 +19,7 @@ from model_desk import GOOD, QUESTION, SECOND, Desk, checked, desk, reply
 from paperagent import AskOptions, EndpointError, InputError, PaperAgent, PaperAgentError
 from paperagent.asynchronous import AHEAD, GRACE_SECONDS, iterate
 from paperagent.llm.client import Endpoint
-from paperagent.llm.endpoint import Address
+from paperagent.llm.endpoint import EndpointAddress
 from paperagent.testing import CHAT, Reply, chat_reply, error_reply
 
 SOON = 2.0
@@ -345,7 +345,7 @@ class OneConnection:
 def test_a_connection_that_was_kept_open_is_closed_too() -> None:
     """Whoever made it: it is known which connection the thread waits for."""
     server = OneConnection()
-    endpoint = Endpoint(Address.checked(api_key=None, base_url=server.url), timeout=30)
+    endpoint = Endpoint(EndpointAddress.checked(api_key=None, base_url=server.url), timeout=30)
     assert [served.name for served in endpoint.models()] == ["m"]
 
     async def main() -> float:

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from paperagent import arguments, factory, factory_model
+from paperagent import arguments, factory
 from paperagent.answering import conversation, fallback
 from paperagent.arguments import AskOptions, Day
 from paperagent.digest import assembly
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
-from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper
+from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
     from paperagent.answering.llm_pipeline import Writer
     from paperagent.answering.pipeline import Pipeline, Request
-    from paperagent.answering.plan import TextModel
     from paperagent.answering.select_mode import Selector
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
     from paperagent.embedding.minilm import MiniLM
     from paperagent.embedding.openai_embedder import OpenAIEmbedder
     from paperagent.library import Health, Shard, Store
+    from paperagent.llm.protocol import TextModel
 
 EmbedBy = Literal["here", "ray", "batch"]
-Progress = Callable[[str, int, int | None], None]
-"""Called as ``progress(stage, done, total)``; stages are ``read``, ``index`` and ``embed``."""
 
 
 class PaperNotFoundError(InputError, KeyError):
@@ -75,7 +73,7 @@ class PaperAgent:
         self._store: Store | None = None
         self._file: tuple[int, int] | None = None
         """Which file the store has open, to notice that the library was replaced."""
-        self._tools: factory.Models | None = None
+        self._tools: factory.EmbeddingModels | None = None
         self._endpoints: dict[str, TextModel] = {}
         self._given = endpoint
         self._pipeline: Pipeline | None = None
@@ -165,7 +163,7 @@ class PaperAgent:
         store, embedder = self._open(), self._embedder()
         if embedder is None:
             raise ConfigError("embedding: there is no model; run `paperagent models pull`")
-        added, notes = factory.embed(
+        added, notes = factory.embed_pending(
             self.settings,
             store,
             embedder,
@@ -307,7 +305,7 @@ class PaperAgent:
             StoreError: there is no library, or it is damaged.
         """
         arguments.check_names(options)
-        plan = factory.PlanOptions(
+        plan = factory.LLMOptions(
             options.get("effort"),
             options.get("max_cost"),
             options.get("unsupported"),
@@ -444,12 +442,8 @@ class PaperAgent:
     def _mode(self, mode: AskMode | None) -> AskMode:
         """Return the mode in force for a question; asking for a model needs an endpoint."""
         how = mode or self.settings.answer_mode
-        endpoint = self._given or self.settings.openai_api_key or self.settings.openai_base_url
-        if how != "extractive" and not endpoint:
-            raise ConfigError(
-                f"mode: {how} needs an endpoint; set OPENAI_API_KEY, "
-                "or OPENAI_BASE_URL for a server without a key"
-            )
+        if self._given is None:
+            factory.require_endpoint(self.settings, how)
         return how
 
     def warm(self) -> None:
@@ -465,8 +459,8 @@ class PaperAgent:
         """
         answerer = self._answerer()
         if self._mode(None) != "extractive":
-            self._writer(None, factory.PlanOptions())
-            factory_model.load_client(self.settings)
+            self._writer(None, factory.LLMOptions())
+            factory.preload_llm(self.settings)
         if not self.settings.embedder.startswith("openai:"):  # which would be asked for a vector
             answerer.search("warm", k=1, filters=Filters())
 
@@ -579,7 +573,7 @@ class PaperAgent:
             if self._pipeline is None:
                 encoder, embedder = self._models().encoder, self._models().embedder
                 if embedder is not None:
-                    factory.require_same_space(store, embedder.embedder_id)
+                    factory.require_same_embedder(store, embedder.embedder_id)
                 self._pipeline = Pipeline(
                     store,
                     encoder=encoder,
@@ -591,37 +585,37 @@ class PaperAgent:
     def _embedder(self) -> MiniLM | OpenAIEmbedder | None:
         return self._models().embedder
 
-    def _models(self) -> factory.Models:
+    def _models(self) -> factory.EmbeddingModels:
         """Return what reads sentences and what makes the library's vectors: often the same."""
         with self._lock:
             if self._tools is None:
-                self._tools = factory.load_models(self.settings)
+                self._tools = factory.load_embedding_models(self.settings)
                 self.notes = self._unsaid = self._tools.notes
             return self._tools
 
-    def _writer(self, model: str | None, plan: factory.PlanOptions) -> Writer:
+    def _writer(self, model: str | None, plan: factory.LLMOptions) -> Writer:
         """Return what answers with a model; endpoints are kept, so that connections are."""
         pipeline = self._answerer()
         endpoint = self._given or self._endpoint(model)
-        plan = replace(plan, reader=self._reader())
-        return factory.writer(self.settings, self._open(), pipeline, endpoint, plan)
+        plan = replace(plan, judge_model=self._reader())
+        return factory.llm_answerer(self.settings, self._open(), pipeline, endpoint, plan)
 
     def _reader(self) -> TextModel | None:
         """Return the second reader's model; None where it is the one that writes."""
         name = self.settings.judge_model
         return None if self._given or name is None else self._endpoint(name)
 
-    def _selector(self, model: str | None, plan: factory.PlanOptions) -> Selector:
+    def _selector(self, model: str | None, plan: factory.LLMOptions) -> Selector:
         """Return the selector, which answers with sentences that a model chooses."""
         pipeline = self._answerer()
         endpoint = self._given or self._endpoint(model)
-        return factory.selector(self.settings, self._open(), pipeline, endpoint, plan)
+        return factory.select_answerer(self.settings, self._open(), pipeline, endpoint, plan)
 
     def _endpoint(self, model: str | None) -> TextModel:
         with self._lock:
             name = model or self.settings.model or ""
             if name not in self._endpoints:
-                self._endpoints[name] = factory_model.open_model(self.settings, model)
+                self._endpoints[name] = factory.open_model(self.settings, model)
             return self._endpoints[name]
 
 

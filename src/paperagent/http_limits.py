@@ -1,4 +1,8 @@
-"""Retries, limits and cancellation of a request: what is tried again, for how long, how much is read."""
+"""Retries, size limits, deadlines and cancellation for HTTP requests.
+
+The one retry layer and the one deadline of the package: models' endpoints, a Chroma server and
+the live feeds all use them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import tenacity
@@ -19,54 +23,80 @@ if TYPE_CHECKING:
     from paperagent.errors import PaperAgentError
 
 ATTEMPTS = 3
-MAX_REPLY_BYTES = 128 << 20
+MAX_RESPONSE_BYTES = 128 << 20
 
 
 class TransientError(Exception):
-    """A fault that another attempt may cure."""
+    """A failure that another attempt may cure.
+
+    Args:
+        error: The error to report when no attempt is left.
+        wait: Seconds the server asks to wait before the next attempt, if it says so.
+        tries: Attempts this failure is worth, including the first.
+    """
 
     def __init__(self, error: PaperAgentError, *, wait: float | None = None, tries: int = ATTEMPTS) -> None:
         super().__init__(str(error))
         self.error = error
         self.wait = wait
-        """Seconds that the server asks for."""
         self.tries = tries
-        """Attempts that this fault is worth, the first included."""
 
 
 def retrying(
-    *, timeout: float, sleep: Callable[[float], None], attempts: int = ATTEMPTS
+    *,
+    sleep: Callable[[float], None],
+    attempts: int = ATTEMPTS,
+    timeout: float | None = None,
+    first_pause: float = 1.0,
+    max_wait: float | None = None,
 ) -> tenacity.Retrying:
-    """Return the one retry layer: a function runs again while it raises `TransientError` and time is left."""
+    """Return a caller that runs a function again while it raises `TransientError`.
+
+    The last `TransientError` is raised when it gives up.
+
+    Args:
+        sleep: Called with the seconds of each pause.
+        attempts: Most attempts, whatever the failures are worth.
+        timeout: Seconds for all attempts and pauses; no pause is started that would exceed it.
+        first_pause: Least seconds before the second attempt, where the server names none. It doubles with
+            each attempt, and up to as much again is added at random (equal jitter).
+        max_wait: Give up at once if a pause would be longer.
+    """
     import tenacity
 
-    in_time = tenacity.stop_before_delay(timeout)
+    exceeds_timeout = tenacity.stop_never if timeout is None else tenacity.stop_before_delay(timeout)
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        if state.attempt_number >= min(_failure(state).tries, attempts):
+            return True
+        return (max_wait is not None and state.upcoming_sleep > max_wait) or exceeds_timeout(state)
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        wait = _failure(state).wait
+        if wait is not None and not math.isnan(wait):
+            return wait
+        base = first_pause * 2.0 ** (state.attempt_number - 1)
+        return base + random.uniform(0, base)  # noqa: S311 - spreads retries, no secret
+
     return tenacity.Retrying(
-        stop=lambda state: state.attempt_number >= min(_fault(state).tries, attempts) or in_time(state),
-        wait=_pause,
+        stop=stop,
+        wait=pause,
         retry=tenacity.retry_if_exception_type(TransientError),
         sleep=sleep,
         reraise=True,
     )
 
 
-def _fault(state: tenacity.RetryCallState) -> TransientError:
-    fault = state.outcome.exception() if state.outcome else None
-    assert isinstance(fault, TransientError)
-    return fault
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    """Return the wait that the server asked for, else 1 to 2, then 2 to 4 seconds (equal jitter)."""
-    wait = _fault(state).wait
-    base = float(2 ** (state.attempt_number - 1))
-    return base + random.uniform(0, base) if wait is None else wait  # noqa: S311 - spreads retries, no secret
+def _failure(state: tenacity.RetryCallState) -> TransientError:
+    failure = state.outcome.exception() if state.outcome else None
+    assert isinstance(failure, TransientError)
+    return failure
 
 
 def retry_after(headers: Any) -> float | None:
-    """Return the seconds that a server asks to wait; None where it does not say, NaN for nonsense.
+    """Return the seconds the server asks to wait: None if it does not say, NaN if the header is invalid.
 
-    Reads ``retry-after-ms`` and ``Retry-After`` in both forms (RFC 9110, 10.2.3).
+    Reads ``retry-after-ms`` and both forms of ``Retry-After`` (RFC 9110, 10.2.3).
     """
     if (milliseconds := headers.get("retry-after-ms")) is not None:
         return _number(milliseconds) / 1000
@@ -90,50 +120,93 @@ def _number(text: str) -> float:
 
 
 class TooLargeError(OSError):
-    """A reply beyond our limit of size."""
+    """A response exceeds the size limit."""
 
 
 class TooSlowError(OSError):
-    """A reply that was not complete in time."""
+    """A response was not complete before its deadline."""
 
 
-class Bounded:
-    """A response stream that stops at a size and a time.
+class Deadline:
+    """Shuts a connection down at a point in time. A context manager.
 
-    A read timeout alone lets a slow drip go on, and looking at the clock between two blocks
-    lets a silent server hold the call for one more read timeout: an alarm cuts the connection.
+    A read timeout alone lets a server drip bytes forever, and checking the clock between two reads
+    waits one more read timeout for a silent server. A timer thread cuts the connection instead.
+
+    Args:
+        at: The deadline on the clock of `time.monotonic`; may be infinite.
     """
+
+    def __init__(self, at: float) -> None:
+        self._at = at
+        self._connection: socket.socket | None = None
+        self._timer: threading.Timer | None = None
+
+    @classmethod
+    def after(cls, seconds: float) -> Self:
+        """Return a deadline ``seconds`` from now."""
+        return cls(time.monotonic() + seconds)
+
+    def __enter__(self) -> Self:
+        if math.isfinite(self._at) and self._timer is None:
+            self._timer = threading.Timer(max(self._at - time.monotonic(), 0.0), self._on_deadline)
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    @property
+    def expired(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() >= self._at
+
+    def watch(self, connection: socket.socket | None) -> None:
+        """Shut down ``connection`` at the deadline, or now if it has passed. Replaces an earlier one."""
+        self._connection = connection
+        if self.expired:
+            self._on_deadline()
+
+    def cancel(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _on_deadline(self) -> None:
+        if self._connection is not None:
+            _shut_down(self._connection)
+
+
+class LimitedStream:
+    """A response stream that ends at a size limit (`MAX_RESPONSE_BYTES`) and a deadline."""
 
     def __init__(self, stream: Any, deadline: float, connection: Any) -> None:
         self._stream = stream
-        self._deadline = deadline
-        self._connection = connection
-        self._cut = False
-        self._alarm: threading.Timer | None = None
-        if math.isfinite(deadline) and connection is not None:
-            self._alarm = threading.Timer(max(deadline - time.monotonic(), 0.0), self._ring)
-            self._alarm.daemon = True
-            self._alarm.start()
+        self._deadline = Deadline(deadline)
+        if connection is not None:
+            self._deadline.watch(connection)
+            self._deadline.__enter__()
 
     @classmethod
-    def around(cls, response: Any, *, deadline: float) -> Any:
-        """Wrap the stream of ``response``; ``deadline`` is a `time.monotonic`.
+    def wrap(cls, response: Any, *, deadline: float) -> Any:
+        """Return the stream of ``response`` with limits; ``deadline`` is on the clock of `time.monotonic`.
 
-        The class made here also has the stream's own root: httpx and httpx2 (openai 2 and 3)
-        each insist on theirs.
+        The returned object also has the base class of the original stream: httpx and httpx2
+        (openai 2 and 3) each insist on their own.
         """
         stream, network = response.stream, response.extensions.get("network_stream")
         connection = network.get_extra_info("socket") if network is not None else None
-        return type("BoundedStream", (cls, type(stream).__mro__[-2]), {})(stream, deadline, connection)
+        return type("LimitedHttpxStream", (cls, type(stream).__mro__[-2]), {})(stream, deadline, connection)
 
     def __iter__(self) -> Iterator[bytes]:
         size = 0
         blocks = iter(self._stream)
         while (block := self._next(blocks)) is not None:
             size += len(block)
-            if size > MAX_REPLY_BYTES:
+            if size > MAX_RESPONSE_BYTES:
                 raise TooLargeError
-            if time.monotonic() > self._deadline:
+            if self._deadline.expired:
                 raise TooSlowError
             yield block
 
@@ -141,33 +214,28 @@ class Bounded:
         try:
             block = next(blocks, None)
         except Exception:
-            if self._cut:
+            if self._deadline.expired:
                 raise TooSlowError from None
             raise
-        if block is None and self._cut:
+        if block is None and self._deadline.expired:  # a body without a length looks complete when it is cut
             raise TooSlowError
         return block
 
-    def _ring(self) -> None:
-        self._cut = True
-        _cut(self._connection)
-
     def close(self) -> None:
-        """Close the stream below."""
-        if self._alarm is not None:
-            self._alarm.cancel()
+        """Close the underlying stream."""
+        self._deadline.cancel()
         self._stream.close()
 
 
 class Cancelled(BaseException):
-    """Another thread cancelled what this one does; no handler of errors may catch it."""
+    """Another thread cancelled the work of this one. Not an `Exception`, so that no handler swallows it."""
 
 
 class Cancellation:
-    """Lets another thread end what this one waits for: a reply, or the pause before another attempt.
+    """Lets another thread interrupt a wait for a response or for the pause before another attempt.
 
-    A thread that runs inside `active` may be ended by `cancel`: its requests raise `Cancelled`
-    and their connection is closed.
+    Work that runs inside `active` can be interrupted by `cancel`: its requests raise `Cancelled` and
+    their connection is closed.
     """
 
     def __init__(self) -> None:
@@ -177,7 +245,7 @@ class Cancellation:
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Make this the cancellation of the thread that runs the block."""
+        """Make this the cancellation of the current thread inside the block."""
         token = _CANCELLATION.set(self)
         try:
             yield
@@ -185,11 +253,11 @@ class Cancellation:
             _CANCELLATION.reset(token)
 
     def cancel(self) -> None:
-        """Cancel the work; may be called from any thread, and again."""
+        """Cancel the work. May be called from any thread and more than once."""
         with self._lock:
             self._cancelled.set()
             if self._connection is not None:
-                _cut(self._connection)
+                _shut_down(self._connection)
 
     @property
     def cancelled(self) -> bool:
@@ -198,19 +266,27 @@ class Cancellation:
 
     @contextlib.contextmanager
     def waiting(self, connection: Any) -> Iterator[None]:
-        """Wait for ``connection`` inside the block; or raise `Cancelled` as soon as `cancel` is called."""
-        self._hold(connection)
+        """Let `cancel` shut down ``connection`` inside the block.
+
+        Raises:
+            Cancelled: `cancel` was called before or during the block.
+        """
+        self._watch(connection)
         try:
             yield
         finally:
-            self._hold(None)
+            self._watch(None)
 
     def pause(self, seconds: float) -> None:
-        """Sleep, or raise `Cancelled` as soon as `cancel` is called."""
+        """Sleep.
+
+        Raises:
+            Cancelled: As soon as `cancel` is called.
+        """
         if self._cancelled.wait(seconds):
             raise Cancelled
 
-    def _hold(self, connection: Any) -> None:
+    def _watch(self, connection: Any) -> None:
         with self._lock:
             self._connection = connection
             if self.cancelled:
@@ -220,39 +296,39 @@ class Cancellation:
 _CANCELLATION: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
 
 
-def pausing(sleep: Callable[[float], None]) -> Callable[[float], None]:
-    """Return ``sleep``, or what the cancellation of this thread can end."""
+def interruptible_sleep(sleep: Callable[[float], None]) -> Callable[[float], None]:
+    """Return the pause of the current thread's `Cancellation`, or ``sleep`` if it has none."""
     cancellation = _CANCELLATION.get()
     return sleep if cancellation is None else cancellation.pause
 
 
-def cancellable(request: Any) -> None:
-    """Let the thread's `Cancellation` end the wait for the reply to ``request``: an event hook of httpx.
+def make_cancellable(request: Any) -> None:
+    """Let the current thread's `Cancellation` interrupt the wait for a response. An httpx request hook.
 
-    A connection is shared by the requests of many threads, one after another, and httpcore tells of it
-    only when it is made: from then on each read says on which connection its thread waits.
+    Threads share connections, one after another, and httpcore announces a connection only when it is
+    made. So the `read` of each new connection is wrapped to find out which thread waits on it.
     """
-    request.extensions["trace"] = _watch
+    request.extensions["trace"] = _trace_connections
 
 
-def _watch(event: str, info: dict[str, Any]) -> None:
+def _trace_connections(event: str, info: dict[str, Any]) -> None:
     if not event.endswith(("connect_tcp.complete", "start_tls.complete")):
         return
     stream = info["return_value"]
     read = stream.read
 
-    def watched(max_bytes: int, timeout: float | None = None) -> bytes:
+    def cancellable_read(max_bytes: int, timeout: float | None = None) -> bytes:
         cancellation = _CANCELLATION.get()
         if cancellation is None:
             return bytes(read(max_bytes, timeout))
         with cancellation.waiting(stream.get_extra_info("socket")):
             return bytes(read(max_bytes, timeout))
 
-    stream.read = watched
+    stream.read = cancellable_read
 
 
-def _cut(connection: Any) -> None:
-    """Shut a connection down, so that a thread that waits for it wakes up."""
-    with contextlib.suppress(OSError):  # closed in the meantime
-        # The plain socket's method: an encrypted one would first say goodbye, from this thread.
+def _shut_down(connection: Any) -> None:
+    """Shut a connection down, so that a thread waiting for it wakes up."""
+    with contextlib.suppress(OSError):  # closed meanwhile
+        # Not `SSLSocket.shutdown`: it would send close_notify from this thread.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

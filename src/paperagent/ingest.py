@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from paperagent.errors import FeedError, InputError, NoLibraryError, PaperAgentError, StoreError
 from paperagent.feeds import labels
 from paperagent.library.followed_feeds import STATE
-from paperagent.types import FeedReport, IngestReport, Paper, Skipped, Withdrawal
+from paperagent.types import FeedReport, IngestReport, Paper, Progress, Skipped, Withdrawal
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _PATIENCE = 60.0
 """Seconds that a run waits, between two pages, while another process writes."""
 
-Progress = Callable[[str, int, int | None], None]
 T = TypeVar("T")
 
 

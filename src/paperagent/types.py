@@ -8,7 +8,7 @@ offset into ``Paper.abstract``.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     """A unit-length embedding, shape [dim]."""
     Matrix = NDArray[np.float32]
     """Rows of vectors, shape [n, dim]."""
+
+Progress = Callable[[str, int, int | None], None]
+"""A callback ``progress(stage, done, total)``; ``total`` is None while it is not known."""
 
 Status = Literal["answered", "abstained", "incomplete", "refused"]
 Support = Literal["quoted", "supported", "unverified", "unsupported", "uncited"]
@@ -314,8 +317,21 @@ class Usage:
     cached_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
-    """None where the price is not known."""
+    """None if the price of a call is not known."""
     estimated: bool = False
+    """Whether some tokens were estimated because the server did not report them."""
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return the sum; its cost is None if the cost of either part is None."""
+        known = self.cost_usd is not None and other.cost_usd is not None
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
+            estimated=self.estimated or other.estimated,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the usage as JSON-ready values."""

@@ -19,9 +19,9 @@ from paperagent.answering.judge import (
     probability,
     read,
 )
-from paperagent.answering.plan import AtHand, Pieces, Tariff
 from paperagent.errors import ConfigError, EndpointError
 from paperagent.llm import prompts
+from paperagent.llm.protocol import CachedReply, Completion, Pricing, TextStream
 from paperagent.types import Usage
 
 PAPER = Source(
@@ -34,14 +34,7 @@ ITEMS: list[Item] = [
 ]
 
 
-class Done:
-    """A completion that cost one call."""
-
-    finish_reason = "stop"
-    usage = Usage(1, 100, 0, 10, None)
-    model = "m"
-    notes = ()
-    complete = True
+COMPLETION = Completion(finish_reason="stop", usage=Usage(1, 100, 0, 10, None), model="m", complete=True)
 
 
 class Scripted:
@@ -49,28 +42,28 @@ class Scripted:
 
     model = "scripted"
 
-    def __init__(self, reply: str | Exception, *, free: bool = False) -> None:
+    def __init__(self, reply: str | Exception, *, is_cached: bool = False) -> None:
         self.reply = reply
-        self.free = free
+        self.is_cached = is_cached
         self.asked: list[tuple[Sequence[Mapping[str, str]], Mapping[str, Any]]] = []
 
     def stream(
         self, messages: Any, *, schema: Any, schema_name: str, max_output_tokens: int, **_: Any
-    ) -> AbstractContextManager[Pieces]:
+    ) -> AbstractContextManager[TextStream]:
         assert schema_name == "judge"
         assert max_output_tokens > 100
         self.asked.append((messages, schema))
         if isinstance(self.reply, Exception):
             raise self.reply
-        return nullcontext(AtHand(self.reply, Done(), free=self.free))
+        return nullcontext(CachedReply(self.reply, COMPLETION, is_cached=self.is_cached))
 
 
 def judge(model: Scripted, *, price: float | None = 0.01) -> ModelJudge:
-    tariff = Tariff(
+    pricing = Pricing(
         tokens=lambda texts: (sum(map(len, texts)) // 3, True),
         price=lambda used: None if price is None else price * used.calls,
     )
-    return ModelJudge(model, prompts.load("judge"), tariff, salt="s")
+    return ModelJudge(model, prompts.load("judge"), pricing, salt="s")
 
 
 # --- asking ---
@@ -134,7 +127,7 @@ def test_a_call_that_could_cost_too_much_is_not_made(
 
 def test_a_reply_at_hand_is_free() -> None:
     """It is read whatever the limit."""
-    model = Scripted('{"1": "supported", "2": "supported", "3": "supported"}', free=True)
+    model = Scripted('{"1": "supported", "2": "supported", "3": "supported"}', is_cached=True)
     assert judge(model).ask(ITEMS, max_cost=0.0).probabilities == (0.9, 0.9, 0.9)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paperagent import config, factory_model
+from paperagent import config, factory
 from paperagent.cli import endpoint_check, main
 from paperagent.errors import ConfigError, EndpointError
 from paperagent.llm.probe import Probe
@@ -24,7 +24,7 @@ SLOWLY = Style(pause=0.05, chunk=3)
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
     """Give a server of one's own and the name of its model."""
-    factory_model._unnamed.cache_clear()
+    factory.llm._only_model_of_server.cache_clear()
     with ScriptedServer(models=("other", "test-model")) as scripted:
         scripted.responder = lambda request: chat_reply(request, WORDS)
         monkeypatch.setenv("OPENAI_BASE_URL", scripted.url)
@@ -275,7 +275,7 @@ def test_a_real_server_is_measured(
     llama_address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """llama.cpp's, whose only model need not be named."""
-    factory_model._unnamed.cache_clear()
+    factory.llm._only_model_of_server.cache_clear()
     monkeypatch.setenv("OPENAI_BASE_URL", llama_address)
     found = report(capsys)
     assert [m["configured"] for m in found["models"]] == [True]

@@ -72,7 +72,7 @@ REFUSED: list[tuple[str, str | bytes, dict[str, str], str]] = [
     ("bad-185", "PAPERAGENT_SMTP_URL=smtp://h:70000\n", {}, "ports: 1..65535"),
     ("bad-187", "PAPERAGENT_SMTP_URL=smtp://me@h\n", {}, "a user but no password"),
     ("bad-188", "PAPERAGENT_MAIL_FROM=nobody\n", {}, "not an email address"),
-    ("bad-188", "", {"PAPERAGENT_MAIL_FROM": "a@b.c\r\nBcc: d@e.f"}, "holds a control character"),
+    ("bad-188", "", {"PAPERAGENT_MAIL_FROM": "a@b.c\r\nBcc: d@e.f"}, "contains a control character"),
     ("bad-188", "PAPERAGENT_MAIL_FROM=a@b.c <evil@x.y> <a@b.c>\n", {}, "not an email address"),
     ("bad-192", "PAPERAGENT_SECRET=short0123456789\n", {}, "shorter than 32 bytes"),
     ("bad-192", f"PAPERAGENT_SECRET={values.EXAMPLE_SECRET}\n", {}, "is the example"),

@@ -14,13 +14,13 @@ from selections import sample
 
 from model_desk import Desk, desk, passages, reply, titles
 from paperagent.answering.call_budget import Budget
-from paperagent.answering.plan import Tariff
 from paperagent.digest.issue import Chosen, Group, Issue, Why
 from paperagent.digest.render.plain import shown as shown_text
 from paperagent.digest.render.renderer import render
 from paperagent.digest.write.llm_writer import AT_ONCE, GIVE_UP, Drafter, ThemePlan
 from paperagent.layout import UNVERIFIED
 from paperagent.llm import prompts
+from paperagent.llm.protocol import Pricing
 from paperagent.testing import Reply, Request, error_reply
 from paperagent.types import Paper, Usage
 from paperagent.verification import check
@@ -301,9 +301,9 @@ def test_an_endpoint_that_is_down_is_not_asked_for_every_reader(model: Desk) -> 
 
 def drafter(model: Desk, *, limit: float | None = None, price: float = 0.001) -> Drafter:
     """Return a drafter whose every call costs ``price``, estimated and real."""
-    tariff = Tariff(tokens=lambda texts: (sum(map(len, texts)) // 4, True), price=lambda _: price)
-    plan = ThemePlan(prompts.load("theme"), check, tariff, "salt", context_tokens=20_000)
-    return Drafter(model.agent._endpoint(None), plan, Budget(tariff, limit))
+    pricing = Pricing(tokens=lambda texts: (sum(map(len, texts)) // 4, True), price=lambda _: price)
+    plan = ThemePlan(prompts.load("theme"), check, pricing, "salt", context_tokens=20_000)
+    return Drafter(model.agent._endpoint(None), plan, Budget(pricing, limit))
 
 
 def group(key: str, papers: list[Paper]) -> Group:
@@ -397,7 +397,7 @@ def test_a_model_that_is_down_is_given_up(model: Desk) -> None:
 def test_a_paper_too_long_for_the_context_is_left_out(model: Desk) -> None:
     """The call is cut to what the model's context holds; the rest is quoted."""
     made = drafter(model)
-    made._plan = ThemePlan(made._plan.prompt, check, made._plan.tariff, "salt", context_tokens=2_200)
+    made._plan = ThemePlan(made._plan.prompt, check, made._plan.pricing, "salt", context_tokens=2_200)
     drafts = made.draft([group("a", sample(8))])
     assert 0 < len(drafts["a"].papers) < 8
 

@@ -24,7 +24,7 @@ from paperagent.testing import Reply, Request, ScriptedServer, error_reply, fake
 
 sys.path.append(str(Path(__file__).parent / "store"))
 
-from store_helpers import TODAY, papers
+from library_helpers import TODAY, papers
 
 DIM = 8
 EMBEDDER = "openai:test-model"
@@ -268,4 +268,4 @@ def test_a_local_model_has_no_batch_api(tmp_path: Path) -> None:
     from paperagent import config, factory
 
     with pytest.raises(ConfigError, match="PAPERAGENT_EMBEDDER: none has no Batch API"):
-        factory.batches(config.load(home=tmp_path, embedder="none"), None)
+        factory.batch_embedder(config.load(home=tmp_path, embedder="none"), None)

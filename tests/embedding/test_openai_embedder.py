@@ -438,7 +438,7 @@ def test_retries_stay_inside_the_deadline(server, waits):
 
 def test_huge_reply_is_cut_off(embedder, server, monkeypatch):
     """A reply beyond the byte limit is not read to its end."""
-    monkeypatch.setattr(http_limits, "MAX_REPLY_BYTES", 10_000)
+    monkeypatch.setattr(http_limits, "MAX_RESPONSE_BYTES", 10_000)
     server.enqueue(Reply(pieces=[b" " * 5000] * 1000))
     assert failure(embedder).kind == "too_long"
 
@@ -464,7 +464,7 @@ def test_proxy_settings_are_not_used_for_this_machine(embedder, monkeypatch):
 )
 def test_loopback_addresses(url, local):
     """Only this machine's own addresses count as loopback."""
-    assert endpoint.Address(url, "k").is_loopback is local
+    assert endpoint.EndpointAddress(url, "k").is_loopback is local
 
 
 def test_redirect_does_not_carry_the_key_to_another_host(embedder, server):

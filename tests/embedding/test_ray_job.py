@@ -18,7 +18,7 @@ from paperagent.errors import ConfigError, InputError
 
 sys.path.append(str(Path(__file__).parent / "store"))
 
-from store_helpers import FakeEmbedder
+from library_helpers import FakeEmbedder
 
 NEEDED = ("ray", "pandas", "pyarrow")
 here = pytest.mark.skipif(
@@ -30,7 +30,7 @@ JOB = """
 import json, sys
 from functools import partial
 from pathlib import Path
-from store_helpers import TODAY, FakeEmbedder, papers
+from library_helpers import TODAY, FakeEmbedder, papers
 from paperagent.embedding.ray_job import RayEmbedder
 from paperagent.library import LocalStore
 

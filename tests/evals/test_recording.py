@@ -17,7 +17,7 @@ from paperagent.evals.cases import Case
 from paperagent.evals.replay import Recorder, Replayer, pointers, pointing_anew, sentences_shown
 from paperagent.evals.results import Call, Row
 from paperagent.evals.runner import Setup
-from paperagent.factory_model import open_model
+from paperagent.factory import open_model
 from paperagent.testing import CHAT, error_reply
 from sample_library import home
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import chroma_server
 import pytest
-from store_helpers import FolderPlace, Place, ServerPlace
+
+from library_helpers import FolderPlace, Place, ServerPlace
 
 
 @pytest.fixture(scope="session")

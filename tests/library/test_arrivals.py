@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from store_helpers import Place  # noqa: TC002
 
 from fake_encoder import FakeEncoder
+from library_helpers import Place
 from paperagent.library import Store
 from paperagent.types import Paper
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_helpers import FakeEmbedder, filled, found, ingest, paper, papers, stranger
 
 import bad_inputs
+from library_helpers import FakeEmbedder, filled, found, ingest, paper, papers, stranger
 from paperagent.errors import InputError, StoreError
 from paperagent.library import Health, LocalStore, health
 from paperagent.library.home import check_home

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_helpers import FakeEmbedder, Place, fill, filled, found, ingest, paper
 
+from library_helpers import FakeEmbedder, Place, fill, filled, found, ingest, paper
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
 from paperagent.library.index_sync import embedded_text

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_helpers import FakeEmbedder, filled, ingest, paper, papers, run_python
 
+from library_helpers import FakeEmbedder, filled, ingest, paper, papers, run_python
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
 from paperagent.types import Paper
@@ -92,7 +92,7 @@ def test_a_limit_on_file_sizes_is_a_full_disk(tmp_path: Path) -> None:
     """A quota that no free space explains reads the same, without root."""
     code = """
     import resource, signal, sys; from pathlib import Path
-    from store_helpers import *
+    from library_helpers import *
     from paperagent.errors import StoreError
     store = LocalStore(Path(sys.argv[1]), create=True)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -9,8 +9,8 @@ from functools import reduce
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store_helpers import paper
 
+from library_helpers import paper
 from paperagent.library import identity
 
 LONG = "We show that a long enough abstract can be recognised when a feed has cut it off before its end."

@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-from store_helpers import FakeEmbedder, found, ingest, papers
 
+from library_helpers import FakeEmbedder, found, ingest, papers
 from paperagent.library import LocalStore
 
 COUNT = 1_500
 INGEST = """
 import sys; from pathlib import Path
-from store_helpers import *
+from library_helpers import *
 from paperagent.library import local
 local._BATCH = 50
 store = LocalStore(Path(sys.argv[1]), create=True)
@@ -28,7 +28,7 @@ store.ingest(papers(1_500), today=TODAY, progress=report)
 """
 VECTORS = """
 import sys; from pathlib import Path
-from store_helpers import *
+from library_helpers import *
 store = LocalStore(Path(sys.argv[1]))
 def report(stage, done, total):
     if done % 100 == 0:
@@ -39,7 +39,7 @@ store.catch_up_vectors(FakeEmbedder(), progress=report, batch=100)
 
 def killed(code: str, home: Path, *, lines: int, delay: float) -> int:
     """Run ``code``, kill it ``delay`` seconds after some lines; return the last number it acknowledged."""
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     last = "0"
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), str(home)],

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_helpers import (
+
+from library_helpers import (
     TODAY,
     FakeEmbedder,
     Place,
@@ -21,7 +22,6 @@ from store_helpers import (
     papers,
     run_python,
 )
-
 from paperagent.errors import FeedError, StoreError
 from paperagent.feeds import read
 from paperagent.library import LocalStore, Store, content_hash
@@ -332,7 +332,7 @@ def test_another_process_sees_new_papers_at_the_next_call(tmp_path: Path) -> Non
         assert len(found(store, stems=["studi"], vector=question)) == 20
         code = """
         import sys; from pathlib import Path
-        from store_helpers import *
+        from library_helpers import *
         with LocalStore(Path(sys.argv[1])) as store:
             changed = paper(1, abstract="Nothing is left of it.")
             ingest(store, [paper(500, abstract="We study zebras."), changed])
@@ -371,7 +371,7 @@ def test_a_store_is_refused_after_a_fork(tmp_path: Path) -> None:
     """A child process gets one clear error instead of a shared SQLite connection."""
     code = """
     import os, sys; from pathlib import Path
-    from store_helpers import *
+    from library_helpers import *
     from paperagent.errors import StoreError
     store = filled(Path(sys.argv[1]), 3)
     if os.fork():

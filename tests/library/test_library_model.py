@@ -22,8 +22,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from store_helpers import TODAY, FakeEmbedder, FolderPlace, Place, ServerPlace, found, ingest, paper
 
+from library_helpers import TODAY, FakeEmbedder, FolderPlace, Place, ServerPlace, found, ingest, paper
 from paperagent.library import content_hash
 from paperagent.types import Paper
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_helpers import filled, ingest, papers, run_python, stranger
 
+from library_helpers import filled, ingest, papers, run_python, stranger
 from paperagent.errors import StoreError, StoreLockedError
 from paperagent.library.lock import writer_lock
 
@@ -74,7 +74,7 @@ def test_two_ingests_at_once(tmp_path: Path) -> None:
     filled(home, 10).close()
     code = """
     import sys; from pathlib import Path
-    from store_helpers import *
+    from library_helpers import *
     def slow():
         yield from papers(20, 100)
         print("reading", flush=True)
@@ -82,9 +82,9 @@ def test_two_ingests_at_once(tmp_path: Path) -> None:
     with LocalStore(Path(sys.argv[1])) as store:
         ingest(store, slow())
     """
-    from store_helpers import LocalStore
+    from library_helpers import LocalStore
 
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     lines = "\n".join(line[4:] for line in code.splitlines())
     with subprocess.Popen(
         [sys.executable, "-c", lines, str(home)],

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_chroma import KEY, FakeChroma, Fault
-from store_helpers import TODAY, FakeEmbedder, ServerPlace, fill, found, ingest, paper, papers
 from test_dense import FILTERS
 
+from library_helpers import TODAY, FakeEmbedder, ServerPlace, fill, found, ingest, paper, papers
 from paperagent.errors import ConfigError, InputError, StoreError
 from paperagent.library import Shard, content_hash
 from paperagent.library.server import Address, ServerStore, paper_collections
@@ -468,7 +468,11 @@ def test_a_share_that_is_none_is_refused(text: str) -> None:
 
 
 def test_shares_fill_one_library_and_may_be_repeated(own: ServerPlace) -> None:
-    """Three workers at once read the same feed; one of them twice; nothing is lost or doubled."""
+    """Three workers at once read the same feed; one of them twice; nothing is lost or doubled.
+
+    Chroma's graph may hold a node that no search reaches after three threads have written it:
+    `doctor` reports it and its repair must always succeed.
+    """
     feed = [*papers(400), *(replace(p, sources=("other",)) for p in papers(100)), Skipped("line 1", "bad")]
     own.open(create=True).close()
 
@@ -488,12 +492,15 @@ def test_shares_fill_one_library_and_may_be_repeated(own: ServerPlace) -> None:
         seven = store.get(paper(7).paper_id)
         assert seven is not None
         assert seven.sources == ("test-feed", "other")
-        assert store.doctor().ok
+        health = store.doctor()
+        assert health.failed() <= {"vector index"}, health
+        repaired = store.doctor(repair=True)
+        assert repaired.ok, repaired
 
 
 WRITER = """
 import sys; from pathlib import Path
-from store_helpers import *
+from library_helpers import *
 url, home, prefix, start = sys.argv[1:]
 with ServerPlace(url, Path(home), prefix).open() as store:
     for first in range(int(start), int(start) + 600, 60):
@@ -533,7 +540,7 @@ def test_two_writers_and_ten_readers_at_once_lose_nothing(own: ServerPlace, tmp_
     with own.open(create=True) as store:
         fill(store, 50, embedder=EMBEDDER)
     command = [sys.executable, "-c", textwrap.dedent(WRITER), own.url, str(tmp_path), own.prefix]
-    environ = {"PYTHONPATH": str(Path(__file__).parent)}
+    environ = {"PYTHONPATH": str(Path(__file__).parents[1])}
     writers = [
         subprocess.Popen([*command, start], env=environ, stderr=subprocess.PIPE, text=True)
         for start in ("0", "300")
@@ -567,7 +574,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(own: ServerPlace, tm
     own.open(create=True).close()
     code = """
     import os, sys; from pathlib import Path
-    from store_helpers import *
+    from library_helpers import *
     from paperagent.library.server.collection import Collection
     calls = 0
     put = Collection.put
@@ -592,7 +599,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(own: ServerPlace, tm
             own.prefix,
             str(calls),
         ]
-        environ = {"PYTHONPATH": str(Path(__file__).parent)}
+        environ = {"PYTHONPATH": str(Path(__file__).parents[1])}
         assert subprocess.run(command, env=environ, check=False, timeout=120).returncode == -9
     with own.open() as store:
         report = ingest(store, papers(900))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_helpers import FakeEmbedder, run_python
 
+from library_helpers import FakeEmbedder, run_python
 from paperagent.errors import InputError, StoreError
 from paperagent.library.local import vector_index
 from paperagent.library.local.vector_index import Item, VectorIndex, check_version, installed_version

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from store_helpers import TODAY, FakeEmbedder, Place, ingest, paper, papers
-
+from library_helpers import TODAY, FakeEmbedder, Place, ingest, paper, papers
 from paperagent.types import Withdrawal
 
 

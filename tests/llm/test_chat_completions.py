@@ -14,7 +14,7 @@ import pytest
 
 from paperagent.errors import ConfigError
 from paperagent.llm.chat import ChatModel
-from paperagent.llm.completion import Completion
+from paperagent.llm.protocol import Completion
 from paperagent.testing import Reply, ScriptedServer, chat_chunk, error_reply, sse_reply, stream_reply
 from paperagent.types import Usage
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.llm import sse
-from paperagent.llm.completion import LOOP_WINDOW, Opening, loops
+from paperagent.llm.completion import LOOP_WINDOW, ReasoningFilter, loops
 
 
 def fed(pieces: list[str]) -> tuple[str, str]:
-    opening = Opening()
+    opening = ReasoningFilter()
     shown = "".join(map(opening.feed, pieces)) + opening.end()
     return shown, opening.dropped
 

@@ -11,9 +11,9 @@ import pytest
 
 from paperagent.errors import EndpointError
 from paperagent.llm.chat import ChatModel
-from paperagent.llm.completion import Completion, Token
-from paperagent.llm.endpoint import Address
+from paperagent.llm.endpoint import EndpointAddress
 from paperagent.llm.judge_model import JudgeModel, read_answers, read_tokens
+from paperagent.llm.protocol import Completion, SampledToken
 from paperagent.testing import (
     CHAT,
     DECISIONS,
@@ -203,7 +203,7 @@ def test_openais_own_endpoint_decides_with_the_models_known_for_it(
 ) -> None:
     """Elsewhere nobody knows before the first call."""
     judge = JudgeModel(ChatModel(model, api_key=KEY, base_url=url))
-    assert Address.checked(api_key=KEY, base_url=url).is_openai is ("openai.com" in url)
+    assert EndpointAddress.checked(api_key=KEY, base_url=url).is_openai is ("openai.com" in url)
     assert judge.decides(3) is asked
     assert not judge.decides(401)
     assert not judge.decides(0)
@@ -212,7 +212,7 @@ def test_openais_own_endpoint_decides_with_the_models_known_for_it(
 def test_nothing_is_sent_before_the_reply_is_read(judge: JudgeModel, server: ScriptedServer) -> None:
     """Whether the call can be afforded is looked at first."""
     with judge.stream(MESSAGES, schema=schema(1), schema_name="judge", max_output_tokens=90) as pieces:
-        assert not pieces.free
+        assert not pieces.is_cached
     assert server.history == []
 
 
@@ -289,12 +289,22 @@ def test_logprobs_of_another_form_are_passed_over(
     ("tokens", "read"),
     [
         ((), {}),
-        ((Token('{"1":"', {}), Token("s", {"s": 1.0}), Token('upported"}', {})), {"1": 1.0}),
-        ((Token('{"1": "partly"}', {'{"1": "partly"}': 1.0}),), {}),
-        ((Token('{"1":', {}), Token(' "par', {' "par': 0.6, ' "sup': 0.4}), Token('tly"}', {})), {"1": 0.7}),
+        (
+            (SampledToken('{"1":"', {}), SampledToken("s", {"s": 1.0}), SampledToken('upported"}', {})),
+            {"1": 1.0},
+        ),
+        ((SampledToken('{"1": "partly"}', {'{"1": "partly"}': 1.0}),), {}),
+        (
+            (
+                SampledToken('{"1":', {}),
+                SampledToken(' "par', {' "par': 0.6, ' "sup': 0.4}),
+                SampledToken('tly"}', {}),
+            ),
+            {"1": 0.7},
+        ),
     ],
 )
-def test_tokens_may_be_cut_anywhere(tokens: tuple[Token, ...], read: dict[str, float]) -> None:
+def test_tokens_may_be_cut_anywhere(tokens: tuple[SampledToken, ...], read: dict[str, float]) -> None:
     """The token that holds the label's first letter decides, whatever else it holds."""
     assert read_tokens(tokens) == pytest.approx(read)
 

@@ -25,7 +25,7 @@ from paperagent.errors import ConfigError, EndpointError
 from paperagent.llm import chat
 from paperagent.llm import client as llm
 from paperagent.llm.chat import ChatModel, ChatStream
-from paperagent.llm.completion import Completion
+from paperagent.llm.protocol import Completion
 from paperagent.testing import (
     CHAT,
     EMBEDDINGS,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.factory_model import DEFAULT_MODEL
+from paperagent.factory import DEFAULT_MODEL
 from paperagent.llm import pricing
 from paperagent.types import Usage
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from paperagent.answering.plan import NAME_THE_PRICE, Completion, Pieces, Tariff, TextModel
 from paperagent.errors import EndpointError
+from paperagent.llm.protocol import PRICE_HINT, Completion, Pricing, TextModel, TextStream
 from paperagent.types import Usage
 
 T = TypeVar("T")
@@ -19,18 +18,17 @@ T = TypeVar("T")
 class Budget:
     """US dollars for a run. A call is refused before it is made if it could pass the limit."""
 
-    tariff: Tariff
+    pricing: Pricing
     limit: float | None = None
     """None: no limit."""
     usage: Usage = field(default_factory=Usage)
 
     def bound(self, call: Call) -> Usage:
         """Return the most that a call may use, priced."""
-        texts = [*(m["content"] for m in call.messages), json.dumps(call.schema)]
-        tokens, estimated = self.tariff.tokens(texts)
-        written = call.limit + self.tariff.thinking
+        tokens, estimated = self.pricing.prompt_tokens(call.messages, call.schema)
+        written = call.limit + self.pricing.thinking
         most = Usage(1, input_tokens=tokens, output_tokens=written, estimated=estimated)
-        return priced(most, self.tariff)
+        return priced(most, self.pricing)
 
     @property
     def left(self) -> float | None:
@@ -51,39 +49,26 @@ class Budget:
 
     def refusal(self) -> str:
         """Say why a call is not allowed."""
-        if self.tariff.price(Usage(1, 1_000)) is None:
-            return f"the model's price is not known, so no limit on cost can be kept; {NAME_THE_PRICE}"
+        if self.pricing.price(Usage(1, 1_000)) is None:
+            return f"the model's price is not known, so no limit on cost can be kept; {PRICE_HINT}"
         return "the call could exceed the limit on cost"
 
     def account(self, used: Usage) -> Usage:
         """Add what a call used, unpriced, and return it priced."""
-        bill = priced(used, self.tariff)
+        bill = priced(used, self.pricing)
         self.add(bill)
         return bill
 
     def add(self, bill: Usage) -> None:
         """Add what was priced elsewhere."""
-        self.usage = plus(self.usage, bill)
+        self.usage += bill
 
 
-def priced(used: Usage, tariff: Tariff) -> Usage:
+def priced(used: Usage, pricing: Pricing) -> Usage:
     """Return ``used`` with its price."""
-    cost = tariff.price(used) if used.calls else 0.0
+    cost = pricing.price(used) if used.calls else 0.0
     return Usage(
         used.calls, used.input_tokens, used.cached_tokens, used.output_tokens, cost, estimated=used.estimated
-    )
-
-
-def plus(one: Usage, other: Usage) -> Usage:
-    """Return the sum; of unknown price as soon as one part is."""
-    known = one.cost_usd is not None and other.cost_usd is not None
-    return Usage(
-        one.calls + other.calls,
-        one.input_tokens + other.input_tokens,
-        one.cached_tokens + other.cached_tokens,
-        one.output_tokens + other.output_tokens,
-        (one.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
-        estimated=one.estimated or other.estimated,
     )
 
 
@@ -115,7 +100,7 @@ class Outcome(Generic[T]):
 def at_hand(model: TextModel, call: Call) -> bool:
     """Tell whether the reply is kept, so that it costs nothing. Nothing is sent to find out."""
     with _stream(model, call) as pieces:
-        return pieces.free
+        return pieces.is_cached
 
 
 def make(model: TextModel, call: Call, read: Callable[[str], T]) -> Outcome[T]:
@@ -138,7 +123,7 @@ def make(model: TextModel, call: Call, read: Callable[[str], T]) -> Outcome[T]:
         return Outcome(None, used, str(error), error.kind)
 
 
-def _stream(model: TextModel, call: Call) -> AbstractContextManager[Pieces]:
+def _stream(model: TextModel, call: Call) -> AbstractContextManager[TextStream]:
     return model.stream(
         call.messages, schema=call.schema, schema_name=call.name, max_output_tokens=call.limit
     )
@@ -146,8 +131,5 @@ def _stream(model: TextModel, call: Call) -> AbstractContextManager[Pieces]:
 
 def _require_whole(completion: Completion) -> None:
     if not completion.complete:
-        why = "declined" if completion.finish_reason in _DECLINED else "ended before it was complete"
+        why = "declined" if completion.is_declined else "ended before it was complete"
         raise EndpointError(f"model reply: {why}; try again or another model", kind="truncated")
-
-
-_DECLINED = ("refusal", "content_filter")

@@ -17,8 +17,8 @@ from paperagent.types import Usage
 
 if TYPE_CHECKING:
     from paperagent.answering.call_budget import Call
-    from paperagent.answering.plan import Tariff, TextModel
     from paperagent.llm.prompts import Prompt
+    from paperagent.llm.protocol import Pricing, TextModel
 
 When = Literal["auto", "always", "never"]
 """``auto`` asks only if the answer has an unverified claim."""
@@ -94,11 +94,11 @@ class Judge(Protocol):
 class ModelJudge:
     """Asks a model in one call, which it may answer with probabilities or with labels."""
 
-    def __init__(self, model: TextModel, prompt: Prompt, tariff: Tariff, *, salt: str) -> None:
+    def __init__(self, model: TextModel, prompt: Prompt, pricing: Pricing, *, salt: str) -> None:
         """Take the model, its prompt and prices, and a secret of the library for the fence."""
         self._model = model
         self._prompt = prompt
-        self._tariff = tariff
+        self._pricing = pricing
         self._salt = salt
 
     def ask(self, items: Sequence[Item], *, max_cost: float | None = None) -> Opinion:
@@ -107,13 +107,13 @@ class ModelJudge:
 
         if not items:
             return Opinion(())
-        call, budget, used, fault = self._call(items), Budget(self._tariff, max_cost), Usage(), ""
+        call, budget, used, fault = self._call(items), Budget(self._pricing, max_cost), Usage(), ""
         said: tuple[float | None, ...] = (None,) * len(items)
         try:
             with self._model.stream(
                 call.messages, schema=call.schema, schema_name=call.name, max_output_tokens=call.limit
             ) as pieces:
-                if not pieces.free and not budget.allows(budget.bound(call)):
+                if not pieces.is_cached and not budget.allows(budget.bound(call)):
                     return Opinion(said, fault="asking it could cost more than the limit")
                 try:
                     text = "".join(pieces)
@@ -123,7 +123,7 @@ class ModelJudge:
                 said = read(text, list(call.schema["properties"]))
         except PaperAgentError as error:
             fault = str(error)
-        return Opinion(said, priced(used, self._tariff), self._model.model, fault)
+        return Opinion(said, priced(used, self._pricing), self._model.model, fault)
 
     def _call(self, items: Sequence[Item]) -> Call:
         from paperagent.answering.call_budget import Call

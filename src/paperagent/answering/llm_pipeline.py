@@ -19,7 +19,7 @@ from itertools import zip_longest
 from typing import Any, TypeVar
 
 from paperagent.answering import citations, fallback
-from paperagent.answering.call_budget import plus
+from paperagent.answering.call_budget import priced
 from paperagent.answering.claims import Checked, Ledger, plain
 from paperagent.answering.model_profiles import FULL, Profile
 from paperagent.answering.passages import Passages
@@ -34,11 +34,12 @@ from paperagent.answering.pipeline import (
     suspicion_notes,
     withdrawal_notes,
 )
-from paperagent.answering.plan import NAME_THE_PRICE, Completion, Pieces, Plan, TextModel
+from paperagent.answering.plan import Plan
 from paperagent.answering.repair import marked, remembering, replacements, repointed
 from paperagent.answering.reply import Reader, Reply, WrittenClaim, answer_schema, parse
 from paperagent.answering.review import review
 from paperagent.errors import EndpointError
+from paperagent.llm.protocol import DECLINED_REASONS, PRICE_HINT, Completion, TextModel, TextStream
 from paperagent.retrieval import evidence
 from paperagent.retrieval.question import Kind
 from paperagent.retrieval.scoring import query_stems
@@ -223,7 +224,7 @@ class _Session:
             max_output_tokens=limit,
             temperature=temperature,
         ) as pieces:
-            if not pieces.free:
+            if not pieces.is_cached:
                 self._afford(messages, schema, limit)
             yield from self._pieces(pieces, reader)
             self.exchange = messages, reader.text
@@ -239,7 +240,7 @@ class _Session:
             says_missing=profile.says_missing,
         )
 
-    def _pieces(self, pieces: Pieces, reader: Reader) -> Iterator[Event]:
+    def _pieces(self, pieces: TextStream, reader: Reader) -> Iterator[Event]:
         """Read a reply, yielding its claims as they become complete."""
         try:
             for piece in pieces:
@@ -253,7 +254,7 @@ class _Session:
 
     def _whole_reply(self, completion: Completion, reader: Reader) -> Generator[Event, None, Reply | None]:
         """Judge a reply at its end and yield the claims that are left; None where the model declined."""
-        if self.ended in _DECLINED:
+        if self.ended in DECLINED_REASONS:
             return None
         if not completion.complete:
             cut = _LoopError if self.ended == "repetition" else _TruncatedError
@@ -335,7 +336,7 @@ class _Session:
         The pointers of the schema are counted apart: as text they would be estimated at seven each.
         """
         rest, pointers = _LISTED.subn("", json.dumps(schema))
-        return self.plan.tariff.tokens([*(m["content"] for m in messages), rest])[0] + 5 * pointers
+        return self.plan.pricing.tokens([*(m["content"] for m in messages), rest])[0] + 5 * pointers
 
     def _plan_ahead(self) -> None:
         """Let the model cut the question into searches, and add what they find."""
@@ -408,7 +409,7 @@ class _Session:
             self.passages.papers,
             max_cost=None if limit is None else max(0.0, limit - spent),
         )
-        self.usage = plus(self.usage, used)
+        self.usage += used
         self.notes += notes
         for refuted in self.ledger.withheld[before:]:
             yield from self._stand_in(refuted)
@@ -424,7 +425,7 @@ class _Session:
         with self.model.stream(
             messages, schema=schema, schema_name=name, max_output_tokens=SHORT_OUTPUT_TOKENS
         ) as pieces:
-            if not pieces.free:
+            if not pieces.is_cached:
                 self._afford(messages, schema, SHORT_OUTPUT_TOKENS)
             text = "".join(pieces)
             self._account(pieces.completion)
@@ -437,12 +438,12 @@ class _Session:
         if self.plan.max_cost is None:
             return
         tokens = self._tokens(messages, schema)
-        tariff = self.plan.tariff
-        price = tariff.price(Usage(1, input_tokens=tokens, output_tokens=limit + tariff.thinking))
+        pricing = self.plan.pricing
+        price = pricing.price(Usage(1, input_tokens=tokens, output_tokens=limit + pricing.thinking))
         if price is None or self.usage.cost_usd is None:
             raise _OverBudgetError(
                 f"Not asked: the price of {plain(self.model.model)} is not known, so it cannot be kept "
-                f"under ${self.plan.max_cost:g}; leave out the limit, or {NAME_THE_PRICE}."
+                f"under ${self.plan.max_cost:g}; leave out the limit, or {PRICE_HINT}."
             )
         if self.usage.cost_usd + price > self.plan.max_cost:
             raise _OverBudgetError(
@@ -451,19 +452,9 @@ class _Session:
             )
 
     def _account(self, completion: Completion) -> None:
-        used, total = completion.usage, self.usage
-        bill = self.plan.tariff.price(used) if used.calls else 0.0
-        cost = None if bill is None or total.cost_usd is None else total.cost_usd + bill
-        self.usage = Usage(
-            total.calls + used.calls,
-            total.input_tokens + used.input_tokens,
-            total.cached_tokens + used.cached_tokens,
-            total.output_tokens + used.output_tokens,
-            cost,
-            total.estimated or used.estimated,
-        )
+        self.usage += priced(completion.usage, self.plan.pricing)
         self.ended = completion.finish_reason
-        if self.ended not in _DECLINED:  # a refusal is put in the model's own words
+        if self.ended not in DECLINED_REASONS:  # a refusal is put in the model's own words
             self.notes += [n for n in completion.notes if n not in self.notes]
 
     # --- the end ---
@@ -549,7 +540,6 @@ class _Session:
 
 
 _KINDS = {_OverBudgetError: "over_budget", _TruncatedError: "truncated", _LoopError: "truncated"}
-_DECLINED = ("refusal", "content_filter")
 _LISTED = re.compile(r'"\d+\.\d+"(?:, )?')
 _STAY = 4
 """Papers that keep their numbers when a further search adds others."""

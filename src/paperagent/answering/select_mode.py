@@ -23,9 +23,9 @@ from paperagent.answering.call_budget import Budget, Call, make
 from paperagent.answering.claims import plain
 from paperagent.answering.passages import short_name
 from paperagent.answering.pipeline import Extract, Pipeline, Request, claim_events, withdrawal_notes
-from paperagent.answering.plan import TextModel
 from paperagent.errors import EndpointError
 from paperagent.llm.prompts import Prompt
+from paperagent.llm.protocol import TextModel
 from paperagent.retrieval import evidence
 from paperagent.text.injection import gives_orders
 from paperagent.types import Answer, Event, Paper, Sentence

@@ -83,7 +83,7 @@ def waiting_line(settings: Settings, model: str | None = None, *, hint: str = ""
     """Return the line that counts the seconds until the model answers; it shows only on a terminal."""
     from urllib.parse import urlsplit
 
-    from paperagent.factory_model import model_name
+    from paperagent.factory import model_name
     from paperagent.ui.wait_line import WaitingLine
 
     name = model or model_name(settings)
@@ -131,7 +131,7 @@ def chat(ctx: click.Context, /, **given: Any) -> None:
     From a pipe, each line is a question.
     """
     from paperagent.evals.feedback import FEEDBACK_FILE
-    from paperagent.factory_model import model_name
+    from paperagent.factory import model_name
     from paperagent.layout import Block, counted
     from paperagent.ui.chat import Chat
     from paperagent.ui.line_input import terminal_restored

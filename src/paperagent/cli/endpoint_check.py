@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from paperagent import arguments, factory_model
+from paperagent import arguments, factory
 from paperagent.errors import ConfigError, EndpointError
 from paperagent.types import Usage
 
@@ -127,7 +127,7 @@ def check(settings: Settings) -> EndpointReport:
     from paperagent.llm import pricing
     from paperagent.llm.probe import probe
 
-    model = factory_model.open_model(settings, None)
+    model = factory.open_model(settings, None)
     call = failure = None
     try:
         models, warnings = _models(model.endpoint, model.model)
@@ -137,10 +137,10 @@ def check(settings: Settings) -> EndpointReport:
             failure = error
     finally:
         model.close()
-    listing, price = pricing.catalog().of(model.model), factory_model.own_price(settings)
+    listing, price = pricing.catalog().of(model.model), factory.configured_price(settings)
     shutdown = _announced(models or (), model.model) or listing.shutdown
     warning = pricing.shutdown_warning(
-        model.model, shutdown, today=arguments.today(), default=factory_model.DEFAULT_MODEL
+        model.model, shutdown, today=arguments.today(), default=factory.DEFAULT_MODEL
     )
     return EndpointReport(
         address=model.endpoint.address.name,

@@ -14,12 +14,13 @@ import click
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
-    from paperagent.cli.session import Progress, Session
+    from paperagent.cli.session import Session
     from paperagent.config import Settings
     from paperagent.evals.cases import Case
     from paperagent.evals.replay import Recorder, Replayer
     from paperagent.evals.results import Row
     from paperagent.evals.runner import Setup
+    from paperagent.types import Progress
 
 CONCURRENT_CALLS = 4
 """Cases asked at once of a model; without one, more than one at a time gains nothing on few cores."""
@@ -111,8 +112,7 @@ def _source(asked: Asked, settings: Settings, given: dict[str, Any]) -> _Source:
     from paperagent.evals import results
     from paperagent.evals.replay import Recorder, Replayer
     from paperagent.evals.runner import RETRIEVAL
-    from paperagent.factory import judge_model
-    from paperagent.factory_model import open_model
+    from paperagent.factory import judge_model, open_model
 
     if given["replay"] is not None:
         earlier, kept = results.load(given["replay"])
@@ -216,12 +216,12 @@ def _folder_name(sources: Sequence[str]) -> str:
 def _fill(agent: PaperAgent, corpus: Path, progress: Progress | None) -> None:
     """Read a corpus into the library, and embed what has no vector."""
     from paperagent.evals import beir
-    from paperagent.factory import load_models
+    from paperagent.factory import load_embedding_models
     from paperagent.library import LocalStore
 
     agent.home.mkdir(parents=True, exist_ok=True)
     with LocalStore(agent.home, create=True) as store:
         store.ingest(beir.papers(corpus), today=dt.datetime.now(dt.UTC).date(), progress=progress)
-        embedder = load_models(agent.settings).embedder
+        embedder = load_embedding_models(agent.settings).embedder
         if embedder is not None:
             store.catch_up_vectors(embedder, progress=progress)

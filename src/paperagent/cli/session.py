@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paperagent.types import Progress
+
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
     from paperagent.config import Settings
     from paperagent.layout import Block
     from paperagent.ui.render import Screen
 
-Progress = Callable[[str, int, int | None], None]
 SHOWN_PROBLEMS = 5
 
 
@@ -65,9 +66,9 @@ def warn(message: str) -> None:
 
 def warn_of_shutdown(settings: Settings) -> None:
     """Warn if the configured model is shut down, or will be soon."""
-    from paperagent import arguments, factory_model
+    from paperagent import arguments, factory
 
-    if warning := factory_model.shutdown_warning(settings, today=arguments.today()):
+    if warning := factory.shutdown_warning(settings, today=arguments.today()):
         warn(warning)
 
 

@@ -1,10 +1,8 @@
-"""Read a ``.env`` file strictly: every line that cannot be meant is a problem, none is guessed at.
+r"""Read a ``.env`` file with python-dotenv's parser, but report every line that it cannot read.
 
-The grammar is the common core of the dotenv dialects: ``KEY=value``, an optional ``export``
-before it, blank lines, ``#`` comments (after a value: with a space before the ``#``), spaces
-around key and value trimmed. A value in ``'…'`` is literal. Unquoted and in ``"…"`` (where a
-backslash protects ``"``, ``$`` and itself), ``${NAME}`` is replaced from the environment or an
-earlier line, and an undefined name is a problem. One value a line.
+python-dotenv skips such lines; here each is a problem with its line number. In addition, a setting
+takes one line, a key consists of letters, digits and ``_``, and ``${NAME}`` (outside ``'…'``) must be
+defined in the environment or on an earlier line. In ``"…"``, ``\$`` is a dollar sign.
 """
 
 from __future__ import annotations
@@ -13,22 +11,23 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
+
+from dotenv.parser import parse_stream
 
 from paperagent.errors import visible
 
 MAX_BYTES = 64 * 1024
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
-_QUOTED = {
-    '"': re.compile(r'"(?P<body>(?:\\["$\\]|[^"])*?)"\s*(?P<rest>.*)\Z'),
-    "'": re.compile(r"'(?P<body>[^']*)'\s*(?P<rest>.*)\Z"),
-}
+_ESCAPED_DOLLAR = "\0"
+"""Stands for ``\\$`` while a line is parsed, so that it starts no reference."""
 
 
 @dataclass(slots=True)
 class EnvFile:
-    """What a ``.env`` file says, and what is wrong with it. Messages never contain a value."""
+    """The settings in a ``.env`` file, and its problems. No message contains a value."""
 
     path: Path | None = None
     values: dict[str, str] = field(default_factory=dict)
@@ -41,11 +40,11 @@ class EnvFile:
 
 
 class _LineError(ValueError):
-    """A line that is no setting."""
+    """A line that is not a setting; the message is ``reason; fix``."""
 
 
 def read(path: Path, environ: Mapping[str, str], *, required: bool = False) -> EnvFile:
-    """Read and parse ``path``; a missing file is empty unless ``required``."""
+    """Read and parse ``path``. A missing file counts as empty unless it is ``required``."""
     name = visible(str(path))
     try:
         info = path.stat()
@@ -65,10 +64,12 @@ def read(path: Path, environ: Mapping[str, str], *, required: bool = False) -> E
         text = _decode(raw)
     except ValueError as error:
         return EnvFile(path=path, problems=[f"{name}: {error}; save it as UTF-8"])
-    found = parse(text, environ, name=name)
-    found.path = path
-    found.open_to_others = bool(info.st_mode & (stat.S_IRGRP | stat.S_IROTH)) and stat.S_ISREG(info.st_mode)
-    return found
+    env_file = parse(text, environ, name=name)
+    env_file.path = path
+    env_file.open_to_others = bool(info.st_mode & (stat.S_IRGRP | stat.S_IROTH)) and stat.S_ISREG(
+        info.st_mode
+    )
+    return env_file
 
 
 def _decode(raw: bytes) -> str:
@@ -77,68 +78,68 @@ def _decode(raw: bytes) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        found = f"byte 0x{raw[error.start]:02x} at offset {error.start}"
-        raise ValueError(f"is not UTF-8 ({found})") from error
+        position = f"byte 0x{raw[error.start]:02x} at offset {error.start}"
+        raise ValueError(f"is not UTF-8 ({position})") from error
     if "\0" in text:
         raise ValueError("contains NUL bytes")
     return text
 
 
 def parse(text: str, environ: Mapping[str, str], *, name: str = ".env") -> EnvFile:
-    """Parse the text of a ``.env`` file; ``environ`` gives the values for ``${NAME}``."""
-    found = EnvFile()
+    """Parse the text of a ``.env`` file; ``environ`` and earlier lines define ``${NAME}``."""
+    env_file = EnvFile()
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         try:
-            pair = _pair(line.strip(), {**found.values, **environ})
+            setting = _parse_line(line.strip(), {**env_file.values, **environ})
         except _LineError as error:
-            found.problems.append(f"{name} line {number}: {error}")
+            env_file.problems.append(f"{name} line {number}: {error}")
             continue
-        if pair is None:
+        if setting is None:
             continue
-        key, value = pair
-        if key in found.values:
-            first = found.lines[key]
-            found.warnings.append(f"{name} line {number}: {key} was set on line {first}; the last one counts")
-        found.values[key], found.lines[key] = value, number
-    return found
+        key, value = setting
+        if key in env_file.values:
+            first = env_file.lines[key]
+            env_file.warnings.append(
+                f"{name} line {number}: {key} was set on line {first}; the last one counts"
+            )
+        env_file.values[key], env_file.lines[key] = value, number
+    return env_file
 
 
-def _pair(line: str, known: Mapping[str, str]) -> tuple[str, str] | None:
+def _parse_line(line: str, variables: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the key and the value of a line, or None for a blank line or a comment."""
     if not line or line.startswith("#"):
         return None
     before, equals, after = line.partition("=")
-    key = re.sub(r"\Aexport\s+", "", before.strip())
+    quote = after.strip()[:1]
     if not equals:
         raise _LineError("has no '='; write KEY=value")
-    if not _KEY.match(key):
-        # A line pasted wrongly may hold a secret on its left side, so it is not echoed.
+    if not _KEY.match(re.sub(r"\Aexport\s+", "", before.strip())):
+        # A line pasted by mistake may hold a secret before its '=', so the key is not repeated.
         raise _LineError("the key may hold only letters, digits and _ (no spaces); write KEY=value")
-    return key, _value(after.strip(), known)
+    if quote == '"':
+        line = re.sub(r"\\(\\|\$)", lambda m: _ESCAPED_DOLLAR if m[1] == "$" else m[0], line)
+    binding = next(parse_stream(StringIO(line)))
+    if binding.error:
+        if quote not in {"'", '"'}:
+            raise _LineError("has no key; write KEY=value")
+        if not re.search(rf"(?<!\\){quote}", after.strip()[1:]):
+            raise _LineError(f"the quote {quote} is never closed; close it on the same line")
+        raise _LineError("there is text after the closing quote; put the whole value inside the quotes")
+    value = binding.value or ""
+    if quote != "'":
+        value = _expand(value, variables).replace(_ESCAPED_DOLLAR, "$")
+    return str(binding.key), value
 
 
-def _value(raw: str, known: Mapping[str, str]) -> str:
-    if raw[:1] in _QUOTED:
-        match = _QUOTED[raw[0]].match(raw)
-        if match is None:
-            raise _LineError(f"the quote {raw[0]} is never closed; close it on the same line")
-        if match["rest"] and not match["rest"].startswith("#"):
-            raise _LineError("there is text after the closing quote; put the whole value inside the quotes")
-        return match["body"] if raw[0] == "'" else _unescape(match["body"], known)
-    return _expand(re.split(r"(?:\A|\s)#", raw, maxsplit=1)[0].rstrip(), known)
+def _expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replace each ``${NAME}`` by its value."""
 
-
-def _unescape(body: str, known: Mapping[str, str]) -> str:
-    # An escaped dollar must not begin a reference, so the parts between escapes are expanded one by one.
-    parts = re.split(r'(\\[\\"$])', body)
-    return "".join(p[1] if p[:1] == "\\" and len(p) == 2 else _expand(p, known) for p in parts)
-
-
-def _expand(text: str, known: Mapping[str, str]) -> str:
     def look_up(match: re.Match[str]) -> str:
         name = match[1]
-        if name not in known:
-            shown = name if _KEY.match(name) else "…"
-            raise _LineError(f"${{{shown}}} is not defined; define it, or quote the value with '…'")
-        return known[name]
+        if name not in variables:
+            label = name if _KEY.match(name) else "…"
+            raise _LineError(f"${{{label}}} is not defined; define it, or quote the value with '…'")
+        return variables[name]
 
     return _REFERENCE.sub(look_up, text)

@@ -1,6 +1,6 @@
-"""Turn the text of a setting into its value, or say what is wrong with it and what would be right.
+"""Parse and check the value of a single setting.
 
-Every function takes the text and returns the value, or raises a ValueError whose message is
+Every function takes the text of a setting and returns its value, or raises a ValueError whose message is
 ``reason; fix``. No message repeats a value that may hold a secret.
 """
 
@@ -31,12 +31,12 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 def text(value: str) -> str:
-    """Return printable, non-empty text, trimmed."""
+    """Accept printable text that is not empty, and trim it."""
     value = value.strip()
     if not value:
         raise ValueError("is empty; give a value or remove the line")
     if not value.isprintable():
-        raise ValueError("holds a control character; remove it")
+        raise ValueError("contains a control character; remove it")
     return value
 
 
@@ -46,37 +46,37 @@ def choice(*allowed: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         lowered = text(value).lower()
         if lowered not in allowed:
-            raise ValueError(f"must be {' or '.join(allowed)}, got {_shown(value)}")
+            raise ValueError(f"must be {' or '.join(allowed)}, got {_quote(value)}")
         return lowered
 
     return parse
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """Accept a whole number in ``low..high``."""
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """Accept an integer in ``low..high``."""
 
     def parse(value: str) -> int:
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", text(value)):
-            raise ValueError(f"must be an integer {low}..{high}, got {_shown(value)}")
+            raise ValueError(f"must be an integer {low}..{high}, got {_quote(value)}")
         if not low <= int(value) <= high:
-            raise ValueError(f"must be an integer {low}..{high}, got {_shown(value)}")
+            raise ValueError(f"must be an integer {low}..{high}, got {_quote(value)}")
         return int(value)
 
     return parse
 
 
-def number(low: float, high: float, *, above: bool = False) -> Callable[[str], float]:
-    """Accept a finite number in ``low..high``; with ``above``, greater than ``low``."""
+def number(low: float, high: float, *, exclude_low: bool = False) -> Callable[[str], float]:
+    """Accept a finite number in ``low..high``, with ``exclude_low`` only above ``low``."""
 
     def parse(value: str) -> float:
         try:
-            found = float(text(value))
+            parsed = float(text(value))
         except ValueError:
-            found = math.nan
-        if not math.isfinite(found) or not low <= found <= high or (above and found == low):
-            limits = f"> {low:g} and at most {high:g}" if above else f"{low:g}..{high:g}"
-            raise ValueError(f"must be a number {limits}, got {_shown(value)}")
-        return found
+            parsed = math.nan
+        if not math.isfinite(parsed) or not low <= parsed <= high or (exclude_low and parsed == low):
+            limits = f"> {low:g} and at most {high:g}" if exclude_low else f"{low:g}..{high:g}"
+            raise ValueError(f"must be a number {limits}, got {_quote(value)}")
+        return parsed
 
     return parse
 
@@ -91,7 +91,7 @@ def price(value: str) -> str:
     if len(dollars) not in (2, 3) or not all(0 <= amount < 1e6 for amount in dollars):
         raise ValueError(
             "must be INPUT,OUTPUT or INPUT,OUTPUT,CACHED in US dollars per million tokens, "
-            f"such as 0.1,0.5,0.01; got {_shown(value)}"
+            f"such as 0.1,0.5,0.01; got {_quote(value)}"
         )
     return ",".join(f"{amount:.12g}" for amount in dollars)
 
@@ -100,12 +100,12 @@ def flag(value: str) -> bool:
     """Accept true/false, yes/no, on/off, 1/0."""
     lowered = text(value).lower()
     if lowered not in _TRUE | _FALSE:
-        raise ValueError(f"must be true or false, got {_shown(value)}")
+        raise ValueError(f"must be true or false, got {_quote(value)}")
     return lowered in _TRUE
 
 
-def judge(value: str | bool) -> str:  # noqa: FBT001 - a setting that was a flag once
-    """Accept auto, always or never; true and false stand for the last two."""
+def judge(value: str | bool) -> str:  # noqa: FBT001 - this setting was a flag in earlier versions
+    """Accept auto, always or never; true means always, false means never."""
     if isinstance(value, bool):
         return "always" if value else "never"
     lowered = text(value).lower()
@@ -115,25 +115,25 @@ def judge(value: str | bool) -> str:  # noqa: FBT001 - a setting that was a flag
 
 
 def path(value: str) -> Path:
-    """Expand ``~`` and ``$NAME`` and make the path absolute."""
+    """Accept a path; expand ``~`` and ``$NAME`` and make it absolute."""
     value = text(value)
     expanded = os.path.expandvars(value)
     undefined = re.search(r"\$(\w+|\{\w+\})", expanded)
     if undefined:
-        raise ValueError(f"{undefined[0]} is not defined; write the path out")
+        raise ValueError(f"{undefined[0]} is not defined; write the full path")
     try:
-        return Path(os.path.abspath(Path(expanded).expanduser()))  # noqa: PTH100 - resolve() follows links
-    except RuntimeError as error:  # ~ of a user who does not exist
-        raise ValueError("the home folder after ~ is not known; write the path out") from error
+        return Path(os.path.abspath(Path(expanded).expanduser()))  # noqa: PTH100 - resolve() would follow links
+    except RuntimeError as error:  # ``~user`` for an unknown user
+        raise ValueError("the home folder after ~ is unknown; write the full path") from error
 
 
 def folder(value: str) -> Path:
-    """Accept the path of a folder that exists."""
-    found = path(value)
-    if not found.is_dir():
-        reason = "is a file, not a folder" if found.exists() else "no such folder"
-        raise ValueError(f"{reason}: {visible(str(found))}; give the folder")
-    return found
+    """Accept the path of an existing folder."""
+    absolute = path(value)
+    if not absolute.is_dir():
+        reason = "is a file, not a folder" if absolute.exists() else "no such folder"
+        raise ValueError(f"{reason}: {visible(str(absolute))}; give an existing folder")
+    return absolute
 
 
 def embedder(value: str) -> str:
@@ -143,12 +143,12 @@ def embedder(value: str) -> str:
     if name == "openai" and colon and model:
         return value
     if value not in {"minilm", "minilm-fp32", "none"}:
-        raise ValueError(f"must be minilm, minilm-fp32, openai:MODEL or none, got {_shown(value)}")
+        raise ValueError(f"must be minilm, minilm-fp32, openai:MODEL or none, got {_quote(value)}")
     return value
 
 
 def api_key(value: str) -> str:
-    """Accept what can be sent as a header value and is no placeholder."""
+    """Accept a key that fits into an HTTP header and is not a placeholder."""
     if not value.strip():
         raise ValueError("is empty; set the key, or remove the variable to work without an endpoint")
     value = value.strip()
@@ -163,31 +163,31 @@ def api_key(value: str) -> str:
 
 
 def base_url(value: str) -> str:
-    """Accept the base of an OpenAI-compatible server, such as ``http://localhost:8080/v1``."""
+    """Accept the base URL of an OpenAI-compatible server, such as ``http://localhost:8080/v1``."""
     if "://" not in text(value):
         raise ValueError(f"the scheme must be http or https; write {_with_scheme(value.strip())}")
     parts = _web_address(value)
     if parts.path.rstrip("/").endswith(_ENDPOINT_PATHS):
-        raise ValueError("is the address of one call; give the base (…/v1)")
+        raise ValueError("is the URL of one API call; give the base (…/v1)")
     return parts.geturl().rstrip("/")
 
 
 def _with_scheme(value: str) -> str:
-    """Return an address that lacks its scheme as it was probably meant: http on this machine or network."""
-    if re.search(r"[@?#\s]|:/", value):  # may hold a secret
+    """Complete a URL without a scheme: http for this machine and its network, https for others."""
+    if re.search(r"[@?#\s]|:/", value):  # may contain a secret
         return "https://HOST/…"
     parts = _split(f"//{value.removeprefix('//')}")
     host = (parts.hostname or "").rstrip(".")
-    near = is_loopback(host) or host.endswith(".local") or "." not in host
+    is_nearby = is_loopback(host) or host.endswith(".local") or "." not in host
     with suppress(ValueError):
-        near = ipaddress.ip_address(host).is_private
+        is_nearby = ipaddress.ip_address(host).is_private
     return visible(
-        f"{'http' if near else 'https'}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}", limit=80
+        f"{'http' if is_nearby else 'https'}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}", limit=80
     )
 
 
 def web_url(value: str) -> str:
-    """Accept an http(s) address without credentials or query."""
+    """Accept an http(s) URL without credentials or query."""
     return _web_address(value).geturl().rstrip("/")
 
 
@@ -197,13 +197,13 @@ def chroma_url(value: str) -> str:
     if value.lower().startswith(("http://", "https://")):
         url = web_url(value)
         if re.search(r"/api/v\d", url):
-            raise ValueError("is the address of the server's API; write http://HOST:PORT alone")
+            raise ValueError("is the URL of the server's API; write only http://HOST:PORT")
         return url
     if not value.lower().startswith("cloud:"):
         raise ValueError("must be http://HOST:PORT, https://HOST:PORT or cloud://TENANT/DATABASE")
     named = re.fullmatch(r"cloud://([^/?#@]+)/([^/?#@]+)/?", value, re.IGNORECASE)
     if named is None or not all(_CLOUD_NAME.fullmatch(part) for part in named.groups()):
-        raise ValueError("must be cloud://TENANT/DATABASE (not shown); the key has a variable of its own")
+        raise ValueError("must be cloud://TENANT/DATABASE (value hidden); put the key into its own variable")
     return f"cloud://{named[1]}/{named[2]}"
 
 
@@ -212,23 +212,25 @@ FEED_SERVICES = frozenset("arxiv arxiv-rss arxiv-oai hf-daily s2 openalex zotero
 
 def feed_urls(value: str) -> str:
     """Accept ``SERVICE=URL,SERVICE=URL``."""
-    found = {}
+    urls = {}
     for entry in text(value).split(","):
         name, equals, url = entry.strip().partition("=")
         if not equals or name not in FEED_SERVICES:
-            known = ", ".join(sorted(FEED_SERVICES))
-            raise ValueError(f"must be SERVICE=URL,… with a service of {known}, got {_shown(entry.strip())}")
-        found[name] = _web_address(url).geturl().rstrip("/")
-    return ",".join(f"{name}={url}" for name, url in found.items())
+            services = ", ".join(sorted(FEED_SERVICES))
+            raise ValueError(
+                f"must be SERVICE=URL,…, where SERVICE is one of {services}; got {_quote(entry.strip())}"
+            )
+        urls[name] = _web_address(url).geturl().rstrip("/")
+    return ",".join(f"{name}={url}" for name, url in urls.items())
 
 
 def not_public(url: str) -> str | None:
-    """Return what keeps a machine from being one of the public internet, as far as its name tells."""
+    """Return why the text of a URL does not point to the public internet over https, or None if it does."""
     from paperagent.feeds.services.ssrf_guard import is_public
 
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
-    with suppress(OSError):  # 127.1 and 0x7f.1 are addresses too
+    with suppress(OSError):  # accepts short forms such as 127.1 and 0x7f.1
         host = socket.inet_ntoa(socket.inet_aton(host))
     numeric = ":" in host or host.replace(".", "").isdecimal()
     if is_loopback(host) or host.endswith((".localhost", ".local", ".internal")):
@@ -239,7 +241,7 @@ def not_public(url: str) -> str | None:
 
 
 def contact(value: str) -> str:
-    """Accept what fits into a header: a mail or web address on one line."""
+    """Accept a mail or web address that fits into an HTTP header."""
     value = text(value)
     if not value.isascii() or len(value) > 200 or not re.fullmatch(r"[^\s()<>]+", value):
         raise ValueError("must be a mail or web address in ASCII, without spaces; write me@example.org")
@@ -247,7 +249,7 @@ def contact(value: str) -> str:
 
 
 def public_url(value: str) -> str:
-    """Accept the address where readers reach the web page: https unless it is this machine."""
+    """Accept the public URL of the web page: https, or http on this machine."""
     parts = _web_address(value)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("must be https (RFC 8058: one-click unsubscribe); use https://…")
@@ -269,7 +271,7 @@ def smtp_url(value: str) -> str:
 def mail_address(value: str) -> str:
     """Accept ``a@b.c`` or ``Name <a@b.c>`` on one line."""
     if any(not c.isprintable() for c in value):
-        raise ValueError("holds a control character; write name@example.org")
+        raise ValueError("contains a control character; write name@example.org")
     value = text(value)
     named = re.fullmatch(r"([^<>@\"]*)<([^<>]*)>", value)
     if not _EMAIL.match(named[2] if named else value):
@@ -278,17 +280,17 @@ def mail_address(value: str) -> str:
 
 
 def signing_secret(value: str) -> str:
-    """Accept at least 32 bytes that are not the example's."""
+    """Accept a secret of at least 32 bytes that is not the example."""
     value = text(value)
     if value == EXAMPLE_SECRET or len(set(value)) < 8:
-        raise ValueError("is the example or too regular; make one: openssl rand -hex 32")
+        raise ValueError("is the example or too regular; create one: openssl rand -hex 32")
     if len(value.encode()) < MIN_SECRET_BYTES:
-        raise ValueError(f"is shorter than {MIN_SECRET_BYTES} bytes; make one: openssl rand -hex 32")
+        raise ValueError(f"is shorter than {MIN_SECRET_BYTES} bytes; create one: openssl rand -hex 32")
     return value
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` names this machine."""
+    """Return whether ``host`` is this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -296,10 +298,10 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy(value: str) -> None:
-    """Check a proxy variable of the environment, which the HTTP clients read themselves."""
+    """Check a proxy variable of the environment; the HTTP clients read it themselves."""
     parts = _split(value if "://" in value else f"http://{value}")
     if not parts.hostname or parts.scheme not in {"http", "https", "socks5", "socks5h"}:
-        raise ValueError("not a proxy address; write http://HOST:PORT or unset it")
+        raise ValueError("not a proxy URL; write http://HOST:PORT or unset it")
 
 
 def _web_address(value: str) -> SplitResult:
@@ -310,10 +312,10 @@ def _web_address(value: str) -> SplitResult:
         raise ValueError("has no host; write https://HOST/…")
     if parts.username is not None or parts.password is not None:
         raise ValueError(
-            "credentials in the URL are not allowed (not shown); remove them, use the key's variable"
+            "credentials in the URL are not allowed (value hidden); use the key's own variable"
         )
     if parts.query or parts.fragment:
-        raise ValueError("a query may hold a secret (not shown); remove everything from '?' or '#' on")
+        raise ValueError("a query may hold a secret (value hidden); remove everything from '?' or '#' on")
     return parts
 
 
@@ -322,11 +324,11 @@ def _split(value: str) -> SplitResult:
         parts = urlsplit(value)
         port = parts.port
     except ValueError as error:
-        raise ValueError("not a valid address: the host or port is wrong (ports: 1..65535)") from error
+        raise ValueError("not a valid URL: the host or port is wrong (ports: 1..65535)") from error
     if port == 0:
         raise ValueError("the port must be 1..65535")
     return parts
 
 
-def _shown(value: str) -> str:
+def _quote(value: str) -> str:
     return f"'{visible(value, limit=40)}'"

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from paperagent.answering.pipeline import Pipeline
-    from paperagent.answering.plan import Plan, TextModel
+    from paperagent.answering.plan import Plan
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue, Period, Profile
     from paperagent.digest.overview import OneByModel
     from paperagent.digest.write.writer import Answerer, Model, Writer
     from paperagent.library import Store
+    from paperagent.llm.protocol import TextModel
     from paperagent.retrieval.scoring import Scored
     from paperagent.types import Answer, Hit
 
@@ -47,12 +48,12 @@ def hand(
     """Return the model as a digest or a summary uses it: replies kept, no second search, a ceiling."""
     from paperagent.types import Usage
 
-    options = factory.PlanOptions(effort="fast", cache=cache, reader=reader)
-    plan = factory.answer_plan(settings, store, model, options)
+    options = factory.LLMOptions(effort="fast", cache=cache, judge_model=reader)
+    plan = factory.answer_config(settings, store, model, options)
     limit = settings.max_cost_per_answer if max_cost is None else max_cost
-    if limit is None and plan.tariff.price(Usage(1, 1_000)) is not None:
+    if limit is None and plan.pricing.price(Usage(1, 1_000)) is not None:
         limit = CEILING
-    return Hand(factory.remembering(settings, store, model, cache=cache), plan, limit)
+    return Hand(factory.cached_model(settings, store, model, cache=cache), plan, limit)
 
 
 def digest_model(settings: Settings, given: Hand) -> Model:
@@ -69,9 +70,9 @@ def digest_model(settings: Settings, given: Hand) -> Model:
 
     plan = given.plan
     theme = ThemePlan(
-        prompts.load("theme", settings.prompts_dir), plan.check, plan.tariff, plan.salt, plan.context_tokens
+        prompts.load("theme", settings.prompts_dir), plan.check, plan.pricing, plan.salt, plan.context_tokens
     )
-    budget = Budget(plan.tariff, given.limit)
+    budget = Budget(plan.pricing, given.limit)
 
     def answerer(pipeline: Pipeline, left: float | None) -> Answerer:
         return AnswerWriter(pipeline, given.model, replace(plan, max_cost=left))
@@ -90,13 +91,13 @@ def summary_model(settings: Settings, given: Hand) -> OneByModel:
     from paperagent.digest.overview import OneByModel
     from paperagent.llm import prompts
 
-    budget = Budget(given.plan.tariff, given.limit)
+    budget = Budget(given.plan.pricing, given.limit)
     prompt = prompts.load("summary", settings.prompts_dir)
     return OneByModel(given.model, prompt, given.plan.check, given.plan.salt, budget)
 
 
 def issue_writer(
-    store: Store, models: factory.Models, held: Iterable[Scored], *, model: Model | None = None
+    store: Store, models: factory.EmbeddingModels, held: Iterable[Scored], *, model: Model | None = None
 ) -> Writer:
     """Return what writes issues about ``held``: papers with their terms and vectors."""
     from paperagent.answering.abstention import Thresholds, kept_as
@@ -104,7 +105,7 @@ def issue_writer(
 
     encoder, embedder = models.encoder, models.embedder
     if embedder is not None:
-        factory.require_same_space(store, embedder.embedder_id)
+        factory.require_same_embedder(store, embedder.embedder_id)
     return Writer(
         store,
         held,
@@ -151,7 +152,7 @@ def profile(
 def issue(
     settings: Settings,
     store: Store,
-    models: factory.Models,
+    models: factory.EmbeddingModels,
     period: Period,
     profile: Profile,
     *,
@@ -177,7 +178,7 @@ def issue(
 def summary(
     settings: Settings,
     store: Store,
-    models: factory.Models,
+    models: factory.EmbeddingModels,
     question: str,
     hits: Sequence[Hit],
     *,

@@ -21,11 +21,10 @@ from paperagent.digest.render.renderer import Rendered
 from paperagent.digest.subscriber import Subscriber
 from paperagent.digest.subscribers import Subscribers
 from paperagent.errors import PaperAgentError, visible
-from paperagent.types import Usage
+from paperagent.types import Progress, Usage
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 25
-Progress = Callable[[str, int, int | None], None]
 
 
 class Press(Protocol):

@@ -31,9 +31,9 @@ from paperagent.digest.write.llm_writer import checked_sentence
 from paperagent.types import Answer, Citation, Claim, Hit, Paper, Usage
 
 if TYPE_CHECKING:
-    from paperagent.answering.plan import TextModel
     from paperagent.digest.write.writer import Writer
     from paperagent.llm.prompts import Prompt
+    from paperagent.llm.protocol import TextModel
     from paperagent.types import Vector
 
 OVERVIEW = ""
@@ -142,7 +142,7 @@ def _written(paper: Paper, by: OneByModel) -> tuple[list[Said], Usage, tuple[str
     if not by.budget.allows_call(by.model, call):
         return [], Usage(), (fallback.note(by.budget.refusal()),)
     made = make(by.model, call, lambda text: read_object(text, "sentences"))
-    usage = priced(made.usage, by.budget.tariff)
+    usage = priced(made.usage, by.budget.pricing)
     if made.value is None:
         return [], usage, (fallback.note(made.fault),)
     listed = made.value["sentences"] if isinstance(made.value["sentences"], list) else []

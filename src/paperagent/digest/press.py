@@ -35,7 +35,7 @@ class LocalPress:
         hand: Hand | None = None,
     ) -> None:
         """Take the period's papers; with a ``hand``, a model writes what it can pay for."""
-        models = factory.load_models(settings)
+        models = factory.load_embedding_models(settings)
         papers = store.within(period.since, period.until)
         model = assembly.digest_model(settings, hand) if hand else None
         self._writer = assembly.issue_writer(store, models, papers, model=model)

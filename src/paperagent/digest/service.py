@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from paperagent import factory
-from paperagent.digest.build import Builder, BuildReport, Progress
+from paperagent.digest.build import Builder, BuildReport
 from paperagent.digest.database import FILE, Database, now, run_lock
 from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import Ledger
@@ -26,7 +26,7 @@ from paperagent.digest.signed_tokens import Tokens
 from paperagent.digest.subscriber import Subscriber
 from paperagent.digest.subscribers import Feedback, Subscribers
 from paperagent.errors import ConfigError, InputError, MailError, visible
-from paperagent.types import Mode, Usage
+from paperagent.types import Mode, Progress, Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
@@ -182,13 +182,11 @@ class DigestDesk:
         settings = self.settings
         if (mode or settings.answer_mode) != "llm":
             return None
-        if not (settings.openai_api_key or settings.openai_base_url):
-            raise ConfigError("mode: llm needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL")
-        from paperagent import factory_model
+        factory.require_endpoint(settings, "llm")
         from paperagent.digest import assembly
 
-        endpoint = factory_model.open_model(settings, model)
-        reader = factory_model.open_model(settings, settings.judge_model) if settings.judge_model else None
+        endpoint = factory.open_model(settings, model)
+        reader = factory.open_model(settings, settings.judge_model) if settings.judge_model else None
         return assembly.hand(settings, store, endpoint, reader=reader, max_cost=max_cost)
 
     def _press(self, period: Period, store: Store, hand: Hand | None = None) -> LocalPress:

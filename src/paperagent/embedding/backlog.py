@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from paperagent.embedding.openai_batch import Batches, Collected
 from paperagent.errors import visible
+from paperagent.types import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from paperagent.library import Store
     from paperagent.types import Embedder
 
-    Progress = Callable[[str, int, int | None], None]
 
 SETTING = "embedding_batches"
 

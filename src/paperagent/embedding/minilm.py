@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from paperagent.errors import ConfigError, visible
+from paperagent.text.sanitize import replace_surrogates
 from paperagent.types import Encoded
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _MAX_CHARS = 20_000
 """Far more than 256 tokens of prose: bounds the tokenizer's work on hostile text."""
 _AHEAD = 4
 """Texts in flight for each thread."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -123,11 +122,6 @@ def find_model(model_dir: Path | None, cache_dir: Path) -> Path | None:
 def chroma_cache() -> Path:
     """Return the folder in which chromadb keeps its default model, which need not exist."""
     return Path("~/.cache/chroma/onnx_models").expanduser() / FOLDER / "onnx"
-
-
-def without_surrogates(text: str) -> str:
-    """Replace lone surrogates, which have no UTF-8, one character for one: offsets stay right."""
-    return _SURROGATE.sub("\ufffd", text)
 
 
 def available_cores() -> int:
@@ -272,7 +266,7 @@ def _in_order(function: Callable[[_In], _Out], items: Iterable[_In], *, threads:
 
 
 def _clean(text: str) -> str:
-    return without_surrogates(text[:_MAX_CHARS])
+    return replace_surrogates(text[:_MAX_CHARS])
 
 
 def _unit(rows: Matrix) -> Matrix:

@@ -26,9 +26,8 @@ from typing import IO, Any
 
 from paperagent.embedding.minilm import FOREIGN, TOKENIZER, chroma_cache
 from paperagent.errors import ConfigError, visible
+from paperagent.types import Progress
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with (stage, done, total)."""
 Fetch = Callable[[Path, Progress], Path]
 """Puts a source's one file into a folder and returns its path."""
 

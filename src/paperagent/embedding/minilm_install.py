@@ -19,7 +19,6 @@ from paperagent.embedding.minilm_download import (
     RELEASE,
     Fetchers,
     Parts,
-    Progress,
     Release,
     from_archive,
     from_chroma_cache,
@@ -27,6 +26,7 @@ from paperagent.embedding.minilm_download import (
     sha256,
 )
 from paperagent.errors import ConfigError, PaperAgentError, visible
+from paperagent.types import Progress
 
 if TYPE_CHECKING:
     from paperagent.types import Vector

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from paperagent.embedding.minilm import without_surrogates
 from paperagent.errors import EndpointError
-from paperagent.llm.client import Endpoint, unread
-from paperagent.llm.endpoint import Address
+from paperagent.llm.client import Endpoint, open_stream
+from paperagent.llm.endpoint import EndpointAddress
+from paperagent.text.sanitize import replace_surrogates
 
 if TYPE_CHECKING:
     from paperagent.types import Vector
@@ -33,7 +33,7 @@ class OpenAIEmbedder:
         http_client: Any = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        address = Address.checked(api_key=api_key, base_url=base_url)
+        address = EndpointAddress.checked(api_key=api_key, base_url=base_url)
         self.model = model
         self._endpoint = Endpoint(address, timeout=timeout, http_client=http_client, sleep=sleep)
         self._dim = dim
@@ -92,7 +92,7 @@ class OpenAIEmbedder:
     def _request(self, texts: list[str]) -> list[Vector]:
         def ask(client: Any) -> list[Vector]:
             # Floats, because not every server knows base64, which the SDK asks for by default.
-            response = unread(client.embeddings, model=self.model, input=texts, encoding_format="float")
+            response = open_stream(client.embeddings, model=self.model, input=texts, encoding_format="float")
             with closing(response):
                 return self._checked(self._endpoint.parse(response), len(texts))
 
@@ -137,6 +137,6 @@ def unit_rows(rows: Sequence[Sequence[float]]) -> list[Vector]:
 
 def sendable(text: str) -> str:
     """Return ``text`` as a server takes it: not empty, valid UTF-8, below the limit of one input."""
-    whole = without_surrogates(text[:MAX_INPUT_TOKENS])
+    whole = replace_surrogates(text[:MAX_INPUT_TOKENS])
     cut = whole.encode()[: MAX_INPUT_TOKENS - 1].decode(errors="ignore")
     return cut if cut.strip() else "-"

@@ -16,7 +16,7 @@ estimated by leaving cases out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
@@ -25,7 +25,7 @@ from paperagent.errors import EvalError
 from paperagent.evals.calibration_curves import Labelled, Point, point, sweep
 from paperagent.evals.cases import Case
 from paperagent.evals.report.tables import Table, number
-from paperagent.types import Answer
+from paperagent.types import Answer, Progress
 
 if TYPE_CHECKING:
     from paperagent.arguments import AskOptions
@@ -34,7 +34,6 @@ FEWEST = 10
 """Cases of each side without which nothing can be chosen."""
 MAX_REFUSED, SURE = 0.05, 0.9
 FOLDS = 10
-Progress = Callable[[str, int, int | None], None]
 
 
 class Agent(Protocol):

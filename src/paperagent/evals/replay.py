@@ -16,9 +16,17 @@ from typing import Any
 
 from paperagent.answering.fallback import QUOTED
 from paperagent.answering.judge import JUDGE
-from paperagent.answering.plan import AtHand, Heard, Pieces, TextModel
 from paperagent.errors import EndpointError, visible
 from paperagent.evals.results import Call, Row
+from paperagent.llm.protocol import (
+    DECLINED_REASONS,
+    CachedReply,
+    Completion,
+    DelegatingModel,
+    RecordingStream,
+    TextModel,
+    TextStream,
+)
 from paperagent.types import Usage
 
 _EVIDENCE = re.compile(
@@ -56,24 +64,14 @@ def pointing_anew(call: Call, messages: Sequence[Mapping[str, str]]) -> str:
     return _EVIDENCE.sub(translated, call.text)
 
 
-class Recorder:
+class Recorder(DelegatingModel):
     """Passes every call on to a model and keeps the replies of the case that its thread is asking."""
 
     def __init__(self, model: TextModel, judge: TextModel | None = None) -> None:
         """Take the model, and the second reader's if that is another."""
-        self._model = model
+        super().__init__(model)
         self._judge = judge or model
         self._now = threading.local()
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-        return self._model.model
-
-    @property
-    def thinking_tokens(self) -> int:
-        """Tokens that a reply may take for reasoning, beyond its limit."""
-        return self._model.thinking_tokens
 
     @contextmanager
     def hearing(self, case_id: str) -> Iterator[list[Call]]:
@@ -93,7 +91,7 @@ class Recorder:
         schema_name: str,
         max_output_tokens: int,
         temperature: float | None = None,
-    ) -> AbstractContextManager[Pieces]:
+    ) -> AbstractContextManager[TextStream]:
         """Ask the model, and keep what it says."""
         model = self._judge if schema_name == JUDGE else self._model
         asked = model.stream(
@@ -107,10 +105,10 @@ class Recorder:
 
     @contextmanager
     def _kept(
-        self, asked: AbstractContextManager[Pieces], schema_name: str, shown: Mapping[str, str]
-    ) -> Iterator[Pieces]:
+        self, asked: AbstractContextManager[TextStream], schema_name: str, shown: Mapping[str, str]
+    ) -> Iterator[TextStream]:
         with asked as pieces:
-            heard = Heard(pieces)
+            heard = RecordingStream(pieces)
             try:
                 yield heard
             finally:  # a reply that broke off was said, too
@@ -118,7 +116,7 @@ class Recorder:
                     calls.append(_call(heard, schema_name, shown))
 
 
-def _call(heard: Heard, schema_name: str, shown: Mapping[str, str]) -> Call:
+def _call(heard: RecordingStream, schema_name: str, shown: Mapping[str, str]) -> Call:
     done = heard.completion
     return Call(
         schema_name=schema_name,
@@ -128,21 +126,6 @@ def _call(heard: Heard, schema_name: str, shown: Mapping[str, str]) -> Call:
         model=done.model,
         shown={p: shown[p] for p in pointers(heard.text) if p in shown},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """The completion of a reply from a recording; its usage is what the reply cost then."""
-
-    model: str | None
-    finish_reason: str | None
-    usage: Usage
-    notes: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether the reply was whole."""
-        return self.finish_reason in ("stop", "refusal", "content_filter")
 
 
 @dataclass(slots=True)
@@ -188,7 +171,7 @@ class Replayer:
         schema_name: str,
         max_output_tokens: int,
         temperature: float | None = None,
-    ) -> AbstractContextManager[Pieces]:
+    ) -> AbstractContextManager[TextStream]:
         """Give the next recorded reply.
 
         Raises:
@@ -207,8 +190,13 @@ class Replayer:
         call = waiting.calls.pop(0)
         self._now.used.append(call)
         usage = replace(Usage(**call.usage), cost_usd=0.0) if call.usage else Usage(calls=1)
-        said = Said(call.model or self.model, call.finish_reason, usage)
-        return nullcontext(AtHand(pointing_anew(call, messages), said))
+        completion = Completion(
+            finish_reason=call.finish_reason,
+            usage=usage,
+            model=call.model or self.model,
+            complete=call.finish_reason in ("stop", *DECLINED_REASONS),
+        )
+        return nullcontext(CachedReply(pointing_anew(call, messages), completion))
 
 
 def _failure(row: Row) -> EndpointError | None:

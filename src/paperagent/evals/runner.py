@@ -37,12 +37,11 @@ from paperagent.evals.results import (
 )
 from paperagent.evals.run_folder import held, take_up
 from paperagent.evals.summary import figures
-from paperagent.types import Answer, Hit, Paper
+from paperagent.types import Answer, Hit, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.arguments import AskOptions
 
-Progress = Callable[[str, int, int | None], None]
 RETRIEVAL = "retrieval"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -18,14 +18,12 @@ from paperagent.library.local.papers import Change, Library
 from paperagent.library.local.vector_index import Item, VectorIndex
 from paperagent.library.merge import Draft
 from paperagent.library.stored_vectors import sound
-from paperagent.types import Embedder, Paper
+from paperagent.types import Embedder, Paper, Progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with the stage, what is done of it, and the whole where known."""
 
 PAGE = 2_000
 _COMMIT_EVERY = 10_000

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from paperagent.library.candidate import Candidate
 from paperagent.library.health import Health
-from paperagent.library.index_sync import Progress
 from paperagent.library.period import Arrival
 from paperagent.library.shard import Shard
 from paperagent.library.withdrawals import Entry
-from paperagent.types import Embedder, Filters, IngestReport, Paper
+from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.types import Vector

@@ -15,11 +15,17 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from paperagent.answering.plan import AtHand, Heard, Pieces, TextModel
+from paperagent.llm.protocol import (
+    CachedReply,
+    Completion,
+    DelegatingModel,
+    RecordingStream,
+    TextModel,
+    TextStream,
+)
 from paperagent.types import Usage
 
 _LOG = logging.getLogger(__name__)
@@ -28,18 +34,7 @@ MOST_REPLIES = 20_000
 _SCHEMA = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, text TEXT NOT NULL, model TEXT, at TEXT)"
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """The completion of a reply from the cache: it cost nothing now."""
-
-    model: str | None
-    finish_reason: str | None = "stop"
-    usage: Usage = field(default_factory=Usage)
-    notes: tuple[str, ...] = ("answered from the cache: no call was made",)
-    complete: bool = True
-
-
-class CachedModel:
+class CachedModel(DelegatingModel):
     """A model whose whole replies are kept in a file. Implements `plan.TextModel`."""
 
     def __init__(
@@ -50,20 +45,10 @@ class CachedModel:
         ``endpoint`` is the address of its server: another one's model of that name is another model.
         ``effort`` is the setting of its reasoning effort, which shapes its replies too.
         """
-        self._model = model
+        super().__init__(model)
         self._path = path
         self._endpoint = endpoint
         self._effort = effort
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-        return self._model.model
-
-    @property
-    def thinking_tokens(self) -> int:
-        """Tokens that a reply may take for reasoning, beyond its limit."""
-        return self._model.thinking_tokens
 
     def stream(
         self,
@@ -73,7 +58,7 @@ class CachedModel:
         schema_name: str,
         max_output_tokens: int,
         temperature: float | None = None,
-    ) -> AbstractContextManager[Pieces]:
+    ) -> AbstractContextManager[TextStream]:
         """Return the kept reply to this call, or make the call and keep its reply."""
         call = [self._endpoint, self.model, list(messages), schema, max_output_tokens]
         others = {"temperature": temperature, "effort": self._effort}
@@ -92,22 +77,26 @@ class CachedModel:
         return self._recorded(key, fresh)
 
     @contextmanager
-    def _recorded(self, key: str, fresh: AbstractContextManager[Pieces]) -> Iterator[Pieces]:
+    def _recorded(self, key: str, fresh: AbstractContextManager[TextStream]) -> Iterator[TextStream]:
         with fresh as pieces:
-            recording = Heard(pieces)
+            recording = RecordingStream(pieces)
             yield recording
             done = recording.completion
         if done.complete and done.finish_reason == "stop" and recording.text.strip():
             self._keep(key, recording.text, done.model)
 
-    def _recall(self, key: str) -> AtHand | None:
+    def _recall(self, key: str) -> CachedReply | None:
         try:
             with closing(self._connect()) as db:
                 row = db.execute("SELECT text, model FROM reply WHERE key = ?", (key,)).fetchone()
         except (sqlite3.Error, OSError) as error:
             _LOG.warning("answer cache: cannot be read (%s); asking again", error)
             return None
-        return AtHand(row[0], Remembered(row[1])) if row else None
+        if row is None:
+            return None
+        text, model = row
+        note = "answered from the cache: no call was made"
+        return CachedReply(text, Completion(text, "stop", Usage(), model, notes=(note,), complete=True))
 
     def _keep(self, key: str, text: str, model: str | None) -> None:
         try:

@@ -13,14 +13,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from paperagent.embedding.minilm import without_surrogates
 from paperagent.errors import EndpointError
 from paperagent.http_limits import TransientError
-from paperagent.llm.client import Endpoint, unread
-from paperagent.llm.completion import Completion, Reading, chunks
+from paperagent.llm.client import Endpoint, open_stream
+from paperagent.llm.completion import ReplyAccumulator, chunks
 from paperagent.llm.dialect import LIMITS, dialect_of
-from paperagent.llm.endpoint import Address, UnsupportedError, same_model
+from paperagent.llm.endpoint import EndpointAddress, UnsupportedError, same_model
 from paperagent.llm.pricing import prompt_tokens
+from paperagent.llm.protocol import Completion
+from paperagent.text.sanitize import replace_surrogates
 from paperagent.types import Usage
 
 MAX_ANSWER_BYTES = 8 << 20
@@ -47,7 +48,7 @@ class ChatModel:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Make a model; ``reasoning_effort`` is as `dialect.dialect_of` takes it."""
-        address = Address.checked(api_key=api_key, base_url=base_url)
+        address = EndpointAddress.checked(api_key=api_key, base_url=base_url)
         self.model = model
         self.endpoint = Endpoint(
             address, timeout=timeout, http_client=http_client, sleep=sleep, setting="PAPERAGENT_MODEL"
@@ -72,7 +73,7 @@ class ChatModel:
         """
         request = {
             "model": self.model,
-            "messages": [{k: without_surrogates(v) for k, v in m.items()} for m in messages],
+            "messages": [{k: replace_surrogates(v) for k, v in m.items()} for m in messages],
             "stream": True,
             "stream_options": {"include_usage": True},
             "temperature": temperature or 0.0,
@@ -120,7 +121,7 @@ class ChatStream:
         ConfigError: a proxy stands in the way.
     """
 
-    free = False
+    is_cached = False
     """A call is made for the text."""
 
     def __init__(self, model: ChatModel, request: dict[str, Any], limit: int) -> None:
@@ -130,7 +131,7 @@ class ChatStream:
         self._limit = limit
         self._notes: list[str] = []
         self._spent: list[Usage] = []
-        self._reading = Reading(model.endpoint.address)
+        self._reading = ReplyAccumulator(model.endpoint.address)
         self._response: Any = None
         self._broken = ""
         self._sent: dict[str, Any] = {}
@@ -166,7 +167,7 @@ class ChatStream:
         return Completion(
             text=reading.text,
             finish_reason=finish,
-            usage=_sum(used),
+            usage=sum(used, Usage()),
             model=self._endpoint.address.clean(reading.answered or self._model.model),
             notes=(*self._notes, *self._remarks()),
             complete=finish == "stop",
@@ -206,9 +207,9 @@ class ChatStream:
         self._hang_up()
         if self._reading.seen:  # an answer without text is asked for again, and paid for
             self._spent.append(self._used())
-        self._reading, self._texts = Reading(self._endpoint.address), iter(())
+        self._reading, self._texts = ReplyAccumulator(self._endpoint.address), iter(())
         self._sent = self._model.dialect.request(self._request, self._limit)
-        self._response = unread(client.chat.completions, **self._sent)
+        self._response = open_stream(client.chat.completions, **self._sent)
         self._texts = self._read()
         first = next(self._texts, "")
         if not first:
@@ -303,14 +304,3 @@ class ChatStream:
     def _hang_up(self) -> None:
         if self._response is not None:
             self._response.close()
-
-
-def _sum(used: Sequence[Usage]) -> Usage:
-    return Usage(
-        calls=sum(u.calls for u in used),
-        input_tokens=sum(u.input_tokens for u in used),
-        cached_tokens=sum(u.cached_tokens for u in used),
-        output_tokens=sum(u.output_tokens for u in used),
-        cost_usd=None if used else 0.0,
-        estimated=any(u.estimated for u in used),
-    )

@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from paperagent.errors import ConfigError, EndpointError, visible
 from paperagent.http_limits import (
     ATTEMPTS,
-    MAX_REPLY_BYTES,
-    Bounded,
+    MAX_RESPONSE_BYTES,
+    LimitedStream,
     TooLargeError,
     TooSlowError,
     TransientError,
-    cancellable,
-    pausing,
+    interruptible_sleep,
+    make_cancellable,
     retry_after,
     retrying,
 )
 from paperagent.llm.endpoint import (
-    Address,
+    EndpointAddress,
     UnsupportedError,
     connection_kind,
     parse_reply,
     unsupported,
 )
-from paperagent.llm.refusals import EMBEDDER, Said, status_kind
+from paperagent.llm.refusals import EMBEDDER, ErrorBody, status_kind
 
 if TYPE_CHECKING:
     import openai
@@ -49,7 +49,7 @@ def load() -> None:
     import openai.resources.chat.completions  # noqa: F401 - what importing does is wanted
 
 
-def unread(resource: Any, **request: Any) -> Any:
+def open_stream(resource: Any, **request: Any) -> Any:
     """Send ``request`` to one of the client's resources; return the response, whose body is not read yet."""
     return resource.with_streaming_response.create(**request).__enter__().http_response
 
@@ -71,7 +71,7 @@ class Endpoint:
 
     def __init__(
         self,
-        address: Address,
+        address: EndpointAddress,
         *,
         timeout: float,
         http_client: Any = None,
@@ -104,7 +104,7 @@ class Endpoint:
         """
         self._now.deadline = self.deadline() if deadline is None else deadline
         left = max(self._now.deadline - time.monotonic(), 0.0)
-        again = retrying(timeout=left, sleep=pausing(self._sleep), attempts=self.attempts)
+        again = retrying(timeout=left, sleep=interruptible_sleep(self._sleep), attempts=self.attempts)
         try:
             result: _T = again(self._once, function, model)
         except TransientError as fault:
@@ -173,7 +173,7 @@ class Endpoint:
         body = b"".join(self.blocks(response))
         return parse_reply(body, response.headers.get("content-type", ""), self.address)
 
-    def blocks(self, response: Any, *, most: int = MAX_REPLY_BYTES) -> Iterator[bytes]:
+    def blocks(self, response: Any, *, most: int = MAX_RESPONSE_BYTES) -> Iterator[bytes]:
         """Yield a body, decompressed, up to ``most`` bytes and the deadline of the call.
 
         Raises:
@@ -224,7 +224,7 @@ class Endpoint:
         client = self._given_client or openai.DefaultHttpxClient(
             # A proxy is no way to a server on this machine, though HTTP_PROXY would be used.
             trust_env=not self.address.is_loopback,
-            event_hooks={"request": [cancellable], "response": [self._guard]},
+            event_hooks={"request": [make_cancellable], "response": [self._guard]},
         )
         return openai.OpenAI(
             api_key=self.address.key,
@@ -236,10 +236,10 @@ class Endpoint:
 
     def _guard(self, response: Any) -> None:
         """Bound a reply before its body is read."""
-        response.stream = Bounded.around(response, deadline=getattr(self._now, "deadline", math.inf))
+        response.stream = LimitedStream.wrap(response, deadline=getattr(self._now, "deadline", math.inf))
 
     def _status_fault(self, error: openai.APIStatusError, model: str) -> Exception:
-        status, said = error.status_code, Said.of(error.body)
+        status, said = error.status_code, ErrorBody.of(error.body)
         words = self.address.clean(said.message) or "the server gave no reason"
         if status == 407:
             return ConfigError(f"proxy: wants a login to reach {self.address.name}; correct HTTPS_PROXY")

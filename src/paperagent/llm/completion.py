@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -12,40 +12,14 @@ from typing import Any
 from paperagent.errors import visible
 from paperagent.http_limits import TransientError
 from paperagent.llm import sse
-from paperagent.llm.endpoint import Address, parse_reply, refuse_failure
+from paperagent.llm.endpoint import EndpointAddress, parse_reply, refuse_failure
 from paperagent.llm.pricing import estimate_tokens
+from paperagent.llm.protocol import SampledToken
 from paperagent.text.lenient_json import TAG_LENGTH, THOUGHT_END, THOUGHT_START
 from paperagent.types import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token of a reply."""
-
-    text: str
-    chances: Mapping[str, float]
-    """Token → probability: of this one and of the likeliest others in its place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What one call of the model left behind."""
-
-    text: str
-    finish_reason: str | None
-    """``stop``, ``length``, ``refusal``, ``repetition``, ``tool_calls``, …; None for one cut off."""
-    usage: Usage
-    """Tokens, without cost."""
-    model: str
-    """The model that answered, as the server names it."""
-    notes: tuple[str, ...] = ()
-    complete: bool = False
-    """Whether the model said that it was done: anything else is a part of an answer."""
-    tokens: tuple[Token, ...] = ()
-    """The tokens with their probabilities, where they were asked for and the server gave them."""
-
-
-class Opening:
+class ReasoningFilter:
     """Lets the answer through, without the reasoning that some models write before it.
 
     JSON passes at once. Other text waits for the reasoning's end, for its start tag is often
@@ -85,7 +59,7 @@ class Opening:
         return self.feed(rest) if rest else ""
 
 
-def chunks(blocks: Iterable[bytes], content_type: str, address: Address) -> Iterator[dict[str, Any]]:
+def chunks(blocks: Iterable[bytes], content_type: str, address: EndpointAddress) -> Iterator[dict[str, Any]]:
     """Yield the chunks of a reply: of an event stream, or one whole answer for a plain JSON body.
 
     Raises:
@@ -114,7 +88,7 @@ def chunks(blocks: Iterable[bytes], content_type: str, address: Address) -> Iter
         raise TransientError(error, tries=2) from None
 
 
-def _decoded(event: sse.Event) -> list[dict[str, Any]]:
+def _decoded(event: sse.ServerSentEvent) -> list[dict[str, Any]]:
     """Return the objects of an event: one, or one a line where the server forgets the blank lines."""
     try:
         found = [json.loads(event.data)] if event.data.strip() else []
@@ -129,10 +103,10 @@ def _decoded(event: sse.Event) -> list[dict[str, Any]]:
 
 
 @dataclass(slots=True)
-class Reading:
+class ReplyAccumulator:
     """The state of one reply while it is read."""
 
-    address: Address
+    address: EndpointAddress
     finish: str | None = None
     answered: str = ""
     """The model's name, as the server gives it."""
@@ -145,10 +119,10 @@ class Reading:
     """Whether there was any choice."""
     pieces: list[str] = field(default_factory=list)
     """The answer's text so far."""
-    tokens: list[Token] = field(default_factory=list)
+    tokens: list[SampledToken] = field(default_factory=list)
     _tail: str = ""
     _half: str = ""
-    _opening: Opening = field(default_factory=Opening)
+    _opening: ReasoningFilter = field(default_factory=ReasoningFilter)
 
     def take(self, chunk: dict[str, Any]) -> str:
         """Return the text that ``chunk`` adds to the answer; note everything else.
@@ -257,7 +231,7 @@ def _text(content: Any) -> str:
     return content or ""
 
 
-def _tokens(logprobs: Any) -> Iterator[Token]:
+def _tokens(logprobs: Any) -> Iterator[SampledToken]:
     """Yield the tokens of a chunk with their probabilities; what has another form is passed over."""
     rows = logprobs.get("content") if isinstance(logprobs, dict) else None
     for row in rows if isinstance(rows, list) else ():
@@ -265,7 +239,7 @@ def _tokens(logprobs: Any) -> Iterator[Token]:
             continue
         others = row.get("top_logprobs")
         listed = [row, *(others if isinstance(others, list) else ())]
-        yield Token(row["token"], dict(filter(None, map(_chance, listed))))
+        yield SampledToken(row["token"], dict(filter(None, map(_chance, listed))))
 
 
 def _chance(row: Any) -> tuple[str, float] | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from paperagent.llm.endpoint import Address
+from paperagent.llm.endpoint import EndpointAddress
 
 EFFORTS = ("none", "minimal", "low", "medium", "high")
 """Values of ``reasoning_effort``, the least first."""
@@ -104,7 +104,7 @@ class _Known:
 _KNOWN = _Known()
 
 
-def dialect_of(address: Address, model: str, effort: str | None) -> Dialect:
+def dialect_of(address: EndpointAddress, model: str, effort: str | None) -> Dialect:
     """Return what this process knows of ``model`` at ``address``.
 
     ``effort`` is one of `EFFORTS`, or `OMIT`; None stands for the lowest of OpenAI's reasoning
@@ -123,7 +123,7 @@ def forget() -> None:
         _KNOWN.dialects.clear()
 
 
-def _first(address: Address, model: str, effort: str | None) -> Dialect:
+def _first(address: EndpointAddress, model: str, effort: str | None) -> Dialect:
     lowest = lowest_effort(model) if address.is_openai else None
     # OpenAI's reasoning models know only the newer name, Ollama and older servers only the older.
     limit_name = LIMITS[address.is_openai]

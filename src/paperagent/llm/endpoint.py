@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from paperagent.errors import ConfigError, EndpointError, visible
 from paperagent.http_limits import TransientError
-from paperagent.llm.refusals import CONTEXT, Said, is_overflow
+from paperagent.llm.refusals import CONTEXT, ErrorBody, is_overflow
 
 DEFAULT_URL = "https://api.openai.com/v1"
 _NO_KEY = "none"
@@ -23,14 +23,14 @@ _NO_KEY = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class EndpointAddress:
     """Where the server is, and the key for it."""
 
     url: str
     key: str
 
     @classmethod
-    def checked(cls, *, api_key: str | None, base_url: str | None) -> Address:
+    def checked(cls, *, api_key: str | None, base_url: str | None) -> EndpointAddress:
         """Check key and address; an empty address is OpenAI's own, which needs a key.
 
         Raises:
@@ -96,7 +96,7 @@ def redact(text: str, key: str) -> str:
     return re.sub(r"\bsk-[\w*-]{3,}", "***", text)
 
 
-def parse_reply(body: bytes, content_type: str, address: Address) -> dict[str, Any]:
+def parse_reply(body: bytes, content_type: str, address: EndpointAddress) -> dict[str, Any]:
     """Return the JSON object of a 200 reply.
 
     Raises:
@@ -119,11 +119,11 @@ def parse_reply(body: bytes, content_type: str, address: Address) -> dict[str, A
     return reply
 
 
-def refuse_failure(reply: dict[str, Any], address: Address) -> None:
+def refuse_failure(reply: dict[str, Any], address: EndpointAddress) -> None:
     """Raise where a reply with a good status holds an error."""
     failure = reply.get("error") or ("choices" not in reply and "id" not in reply and reply.get("detail"))
     if failure or reply.get("object") == "error":
-        said = Said.of(reply)
+        said = ErrorBody.of(reply)
         kind, fix = (CONTEXT, "send less") if is_overflow(said) else ("server", "try again")
         raise address.error(f"failed: {address.clean(said.message or str(failure))}", fix, kind)
 
@@ -162,7 +162,7 @@ OPTIONAL = (
 """The parameters of a chat request that it can do without, or say otherwise."""
 
 
-def unsupported(said: Said) -> tuple[str, ...]:
+def unsupported(said: ErrorBody) -> tuple[str, ...]:
     """Return the optional parameters that a 400 or 422 complains of, the likeliest first."""
     if said.param in OPTIONAL or said.param.split(".")[0] in OPTIONAL:
         return (said.param.split(".")[0],)

@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from paperagent.embedding.minilm import without_surrogates
 from paperagent.llm.chat import ChatModel
-from paperagent.llm.client import NotOfferedError, unread
-from paperagent.llm.completion import Completion, Token
+from paperagent.llm.client import NotOfferedError, open_stream
 from paperagent.llm.pricing import prompt_tokens
+from paperagent.llm.protocol import Completion, SampledToken
+from paperagent.text.sanitize import replace_surrogates
 from paperagent.types import Usage
 
 DECISIONS = "decisions"
@@ -83,11 +83,11 @@ class JudgeModel:
         request = {
             "model": self.model,
             "input": [
-                {"role": m["role"], "content": without_surrogates(m["content"]), "type": "message"}
+                {"role": m["role"], "content": replace_surrogates(m["content"]), "type": "message"}
                 for m in messages
             ],
             "questions": [
-                {"type": "predicate", "name": name, "instructions": without_surrogates(statement)}
+                {"type": "predicate", "name": name, "instructions": replace_surrogates(statement)}
                 for name, statement in predicates.items()
             ],
         }
@@ -96,7 +96,7 @@ class JudgeModel:
         def attempt(client: Any) -> dict[str, Any]:
             if not hasattr(client, DECISIONS):  # an SDK from before they came
                 raise NotOfferedError
-            response = unread(client.decisions, **request)
+            response = open_stream(client.decisions, **request)
             try:
                 reply = endpoint.parse(response)
             finally:
@@ -160,7 +160,7 @@ class Judgement:
         EndpointError: no reply could be had.
     """
 
-    free = False
+    is_cached = False
     """A call is made for the text."""
 
     def __init__(
@@ -220,7 +220,7 @@ def _probability(answer: Mapping[str, Any]) -> float | None:
 _LABELLED = re.compile(r'"(\w+)"\s*:\s*"(supported|partly|not_supported)"')
 
 
-def read_tokens(tokens: Sequence[Token]) -> dict[str, float]:
+def read_tokens(tokens: Sequence[SampledToken]) -> dict[str, float]:
     """Return the probability of each label that stands in a reply, from the token that begins it.
 
     The three labels begin with different letters, so the first token decides. What the alternatives
@@ -234,7 +234,7 @@ def read_tokens(tokens: Sequence[Token]) -> dict[str, float]:
     found = {}
     for match in _LABELLED.finditer(text):
         index = next(i for i, end in enumerate(ends) if end > match.start(2))
-        if (chance := _chance_of_support(tokens[index].chances)) is not None:
+        if (chance := _chance_of_support(tokens[index].probabilities)) is not None:
             found[match[1]] = chance
     return found
 

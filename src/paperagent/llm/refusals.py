@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 
-class Said(NamedTuple):
+class ErrorBody(NamedTuple):
     """What an error's body says; raw, so only for comparing."""
 
     message: str
@@ -14,7 +14,7 @@ class Said(NamedTuple):
     param: str = ""
 
     @classmethod
-    def of(cls, body: Any) -> Said:
+    def of(cls, body: Any) -> ErrorBody:
         """Read the forms in which servers word an error: objects, lists of them, texts, one in another."""
         if isinstance(body, list):
             return cls._of_list(body)
@@ -29,7 +29,7 @@ class Said(NamedTuple):
         return cls(message, f"{code} {inner.code}".strip(), param or inner.param)
 
     @classmethod
-    def _of_list(cls, body: list[Any]) -> Said:
+    def _of_list(cls, body: list[Any]) -> ErrorBody:
         """Read a list of errors; FastAPI's say with ``loc`` which part of the request they mean."""
         message, param = [], ""
         for error in body[:3]:
@@ -49,7 +49,7 @@ CONTEXT = "context"
 """The kind of error of a prompt that is too long for the model."""
 
 
-def is_overflow(said: Said) -> bool:
+def is_overflow(said: ErrorBody) -> bool:
     """Tell whether an error means that the prompt is too long for the model."""
     return _OVERFLOW.search(f"{said.code} {said.message}") is not None
 
@@ -86,7 +86,7 @@ _SEND_LESS = "send less or use a model with a longer context"
 _NO_MONEY = "the balance or credit is used up: check plan and billing"
 
 
-def status_kind(status: int, said: Said, *, setting: str) -> tuple[str, str]:
+def status_kind(status: int, said: ErrorBody, *, setting: str) -> tuple[str, str]:
     """Return kind and fix of an error status; ``setting`` is the one that names the model."""
     words = f"{said.code} {said.message}"
     worded: tuple[tuple[bool, re.Pattern[str], str, str], ...] = (

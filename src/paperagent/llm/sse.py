@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
-class Event(NamedTuple):
+class ServerSentEvent(NamedTuple):
     """One event: its name, mostly empty, and its data, one line or several."""
 
     name: str
     data: str
 
 
-def events(blocks: Iterable[bytes]) -> Iterator[Event]:
+def events(blocks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
     """Yield the events of a stream, whatever way it is cut into ``blocks``.
 
     Comments are passed over. A last event without its blank line is given too: not every server
@@ -28,16 +28,16 @@ def events(blocks: Iterable[bytes]) -> Iterator[Event]:
         value = value.removeprefix(" ")
         if not line:
             if data:
-                yield Event(name, "\n".join(data))
+                yield ServerSentEvent(name, "\n".join(data))
             name, data = "", []
         elif field == "data":
             data.append(value)
         elif field == "event":
             name = value
         elif field == "error":
-            yield Event("error", value)
+            yield ServerSentEvent("error", value)
     if data:
-        yield Event(name, "\n".join(data))
+        yield ServerSentEvent(name, "\n".join(data))
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[str]:

@@ -47,6 +47,7 @@ _NOTE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BLOCK = re.compile(r"(?P<mark>[#>=~|]|[+-](?=[\s+-]|\Z))|(?P<number>\d{1,9})(?P<dot>[.)](?=\s|\Z))")
 
 
@@ -118,6 +119,11 @@ def safe_url(url: str | None) -> str | None:
     except ValueError:
         return None
     return url if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc else None
+
+
+def replace_surrogates(text: str) -> str:
+    """Replace each lone surrogate, which UTF-8 cannot encode, by U+FFFD. Offsets stay valid."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _unicode(char: str) -> str:

@@ -66,7 +66,7 @@ class Spent:
 
     def add(self, usage: Usage) -> None:
         """Count an answer."""
-        self.last, self.session = usage, session_usage.total((self.session, usage))
+        self.last, self.session = usage, self.session + usage
 
     def lose(self) -> None:
         """Note an answer whose usage never came."""

@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from paperagent.types import Usage
-
-
-def total(used: Iterable[Usage]) -> Usage:
-    """Return the sum; its cost is None as soon as the price of one part is not known."""
-    parts = list(used)
-    costs = [u.cost_usd for u in parts if u.cost_usd is not None]
-    return Usage(
-        calls=sum(u.calls for u in parts),
-        input_tokens=sum(u.input_tokens for u in parts),
-        cached_tokens=sum(u.cached_tokens for u in parts),
-        output_tokens=sum(u.output_tokens for u in parts),
-        cost_usd=sum(costs) if len(costs) == len(parts) else None,
-        estimated=any(u.estimated for u in parts),
-    )
 
 
 def in_words(usage: Usage) -> str:

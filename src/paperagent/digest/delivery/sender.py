@@ -13,10 +13,10 @@ from paperagent.digest.delivery.ledger import Ledger
 from paperagent.digest.delivery.records import TOO_OLD, Due, Frozen, Outcome, State
 from paperagent.digest.delivery.transport import Broken, Refused, Transport
 from paperagent.errors import MailError, PaperAgentError, visible
+from paperagent.types import Progress
 
 Compose = Callable[[Frozen, Due], bytes]
 """Builds the message of an issue for its reader; the same bytes at every call."""
-Progress = Callable[[str, int, int | None], None]
 
 BACK_OFF = tuple(dt.timedelta(minutes=m) for m in (5, 30, 120, 720))
 """The wait after the first, second … temporary refusal; after one more the message has failed."""

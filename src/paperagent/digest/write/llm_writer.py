@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paperagent.answering import fallback
-from paperagent.answering.call_budget import Budget, Call, at_hand, make, plus
+from paperagent.answering.call_budget import Budget, Call, at_hand, make
 from paperagent.answering.claims import Check, Ledger, plain
 from paperagent.answering.passages import Passages
-from paperagent.answering.plan import Tariff, TextModel
 from paperagent.answering.reply import WrittenClaim, read_object, written_claim
 from paperagent.digest.issue import Group
 from paperagent.digest.write.cited_claims import Said
 from paperagent.llm.prompts import Prompt
+from paperagent.llm.protocol import Pricing, TextModel
 from paperagent.text.injection import asks, gives_orders
 from paperagent.text.terms import STOP_WORDS, stem, words
 from paperagent.types import Paper, Usage
@@ -66,7 +66,7 @@ class ThemePlan:
 
     prompt: Prompt
     check: Check
-    tariff: Tariff
+    pricing: Pricing
     salt: str
     """A secret of the library, for the fence."""
     context_tokens: int = 8_192
@@ -93,7 +93,7 @@ class _Planned:
     passages: Passages
     call: Call
     bound: Usage
-    free: bool
+    is_cached: bool
     """Whether the reply is at hand and costs nothing."""
 
 
@@ -114,7 +114,7 @@ class Drafter:
         """Return the most that drafting these groups may use, those at hand left out."""
         total = Usage()
         for call in self._calls(groups):
-            total = total if call.free else plus(total, call.bound)
+            total = total if call.is_cached else total + call.bound
         return total
 
     def draft(self, groups: Iterable[Group]) -> dict[str, Draft]:
@@ -182,16 +182,16 @@ class Drafter:
         rest: list[_Planned] = []
         planned = 0.0
         for call in calls:
-            if call.free or self._budget.allows(call.bound, planned=planned):
+            if call.is_cached or self._budget.allows(call.bound, planned=planned):
                 batch.append(call)
-                planned += 0.0 if call.free else call.bound.cost_usd or 0.0
+                planned += 0.0 if call.is_cached else call.bound.cost_usd or 0.0
             else:
                 rest.append(call)
         return batch, rest
 
     def _made(self, planned: _Planned) -> Draft:
         """Make one call; whatever goes wrong with it costs its theme the model's words, no more."""
-        if self._faults >= GIVE_UP and not planned.free:
+        if self._faults >= GIVE_UP and not planned.is_cached:
             return Draft(note=fallback.note(self._fault))
         made = make(self._model, planned.call, lambda text: read_object(text, "papers"))
         self._faults, self._fault = (self._faults + 1, made.fault) if made.value is None else (0, "")
@@ -244,7 +244,7 @@ def _joined(one: Draft | None, other: Draft) -> Draft:
         one.name or other.name,
         (*one.overviews, *other.overviews),
         {**one.papers, **other.papers},
-        plus(one.usage, other.usage),
+        one.usage + other.usage,
         one.failed + other.failed,
         one.note or other.note,
     )

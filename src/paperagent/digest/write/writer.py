@@ -8,12 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import TYPE_CHECKING, Protocol
 
 from paperagent.answering import fallback
 from paperagent.answering.abstention import Thresholds
-from paperagent.answering.call_budget import Budget, plus
+from paperagent.answering.call_budget import Budget
 from paperagent.answering.pipeline import Encoder, Pipeline, QueryEmbedder, Request, suspicion_notes
 from paperagent.digest.issue import Chosen, Group, Issue, Item, Profile, Selection, Standing, Theme
 from paperagent.digest.select.themes import OTHER
@@ -146,7 +145,7 @@ class Writer:
             return Usage()
         self._drafts = self._model.drafter.draft(_groups(selections))
         self._said = {i: said for d in self._drafts.values() for i, said in d.papers.items()}
-        return reduce(plus, (d.usage for d in self._drafts.values()), Usage())
+        return sum((d.usage for d in self._drafts.values()), Usage())
 
     def write(self, selection: Selection) -> Issue:
         """Write and check the issue of one reader.
@@ -178,7 +177,7 @@ class Writer:
             updates=selection.updates,
             citations=tuple(numbers.citations),
             screened=selection.screened,
-            usage=reduce(plus, (d.usage for d in drafts), asked),
+            usage=sum((d.usage for d in drafts), asked),
             notes=tuple(self._notes(left, shown, drafts)),
         )
         return check_issue(self._labelled(issue), {p.paper_id: p for p in shown})
@@ -255,7 +254,7 @@ class Writer:
         answers = [self._answer(pipeline, Request(question)) for question in questions]
         background = {p.paper_id: self._offered(p) for p in papers}
         standing = tuple(in_short(a, numbers, background) for a in answers)
-        return standing, reduce(plus, (a.usage for a in answers), Usage())
+        return standing, sum((a.usage for a in answers), Usage())
 
     def _offered(self, paper: Paper) -> int:
         """Return where a paper's own work begins in its abstract: before that stands background."""

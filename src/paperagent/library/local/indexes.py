@@ -14,13 +14,13 @@ from paperagent.errors import StoreError, StoreLockedError, visible
 from paperagent.library import index_sync
 from paperagent.library.errors import shown
 from paperagent.library.home import LEXICAL, VECTORS, writable
-from paperagent.library.index_sync import Progress, VectorCatchUp, reconnect
+from paperagent.library.index_sync import VectorCatchUp, reconnect
 from paperagent.library.local.bm25_index import LexicalIndex
 from paperagent.library.local.knn import Found, Stored, nearest
 from paperagent.library.local.papers import Library
 from paperagent.library.local.vector_index import VectorIndex, check_version, installed_version
 from paperagent.library.lock import vector_lock, writer_lock
-from paperagent.types import Embedder, Filters
+from paperagent.types import Embedder, Filters, Progress
 
 if TYPE_CHECKING:
     from paperagent.types import Vector

@@ -13,7 +13,7 @@ from paperagent.library import health, period
 from paperagent.library.batches import batches
 from paperagent.library.candidate import Candidate
 from paperagent.library.home import DATABASE, check_home
-from paperagent.library.index_sync import Live, NotYetError, Progress, embedded_text
+from paperagent.library.index_sync import Live, NotYetError, embedded_text
 from paperagent.library.local.indexes import Indexes
 from paperagent.library.local.ingest import Intake
 from paperagent.library.local.knn import Found
@@ -24,7 +24,7 @@ from paperagent.library.period import Arrival
 from paperagent.library.rows import unpack_terms
 from paperagent.library.shard import Shard
 from paperagent.library.withdrawals import Entry, applied
-from paperagent.types import Embedder, Filters, IngestReport, Paper
+from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.types import Vector

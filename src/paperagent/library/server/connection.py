@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from paperagent.errors import StoreError
-from paperagent.http_limits import ATTEMPTS, Bounded, TransientError, retry_after, retrying
+from paperagent.http_limits import ATTEMPTS, LimitedStream, TransientError, retry_after, retrying
 from paperagent.library.server.address import Address
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Connection:
             request = self._client().build_request(method, self.address.base + path, content=content)
             response = self._client().send(request, stream=True)
             try:
-                response.stream = Bounded.around(response, deadline=deadline)
+                response.stream = LimitedStream.wrap(response, deadline=deadline)
                 raw = response.read()
             finally:
                 response.close()

@@ -20,6 +20,7 @@ _ALL_AT_ONCE = 50_000
 """Papers of a server of one's own that one query is asked to reach; of more, and of Cloud, a sample is."""
 _SAMPLE = 60
 _NEAR = 10
+_REPAIR_ROUNDS = 3
 
 
 def examine(shelf: Shelf) -> Health:
@@ -47,14 +48,26 @@ def mend(found: Health, shelf: Shelf) -> None:
     failed = found.failed()
     held = shelf.held()
     if "vector index" in failed and held is not None:
-        lost = _unreachable(held, sample=None)
-        for some in parts(lost, shelf.quotas.batch):
-            records = list(held.get(some, vectors=True).values())
-            held.delete(r.id for r in records)
-            held.put(records)
+        _reinsert_unreachable(held, shelf.quotas.batch)
     if failed & {"word counts", "papers"}:
         settle(shelf)
         recount(shelf)
+
+
+def _reinsert_unreachable(collection: Collection, batch: int) -> None:
+    """Write the records again that no search finds, until a search finds every one.
+
+    Several writers at once can leave a node in Chroma's HNSW graph that no other node links to.
+    A node that is inserted again can be left without a link too, so this takes up to `_REPAIR_ROUNDS` rounds.
+    """
+    for _ in range(_REPAIR_ROUNDS):
+        unreachable = _unreachable(collection, sample=None)
+        if not unreachable:
+            return
+        for ids in parts(unreachable, batch):
+            records = list(collection.get(ids, vectors=True).values())
+            collection.delete(record.id for record in records)
+            collection.put(records)
 
 
 def recount(shelf: Shelf) -> None:

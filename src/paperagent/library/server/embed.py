@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from paperagent.errors import StoreError, visible
 from paperagent.library import rows
-from paperagent.library.index_sync import NotYetError, Progress
+from paperagent.library.index_sync import NotYetError
 from paperagent.library.server.collection import Collection, Record, parts
 from paperagent.library.server.paper_collections import SPARSE, Shelf
 from paperagent.library.server.records import paper_of
 from paperagent.library.server.search import Where, sparse_of
 from paperagent.library.shard import PLACES, Shard
 from paperagent.library.stored_vectors import sound
-from paperagent.types import Embedder
+from paperagent.types import Embedder, Progress
 
 
 def texts(shelf: Shelf, shard: Shard | None) -> Iterator[str]:

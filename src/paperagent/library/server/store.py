@@ -18,7 +18,6 @@ from paperagent.errors import StoreError
 from paperagent.library import health, identity
 from paperagent.library.batches import batches
 from paperagent.library.candidate import Candidate
-from paperagent.library.index_sync import Progress
 from paperagent.library.naming import named
 from paperagent.library.period import Arrival
 from paperagent.library.server import doctor as checkup
@@ -31,7 +30,7 @@ from paperagent.library.server.records import paper_of, unfit
 from paperagent.library.shard import Shard
 from paperagent.library.stored_vectors import sound
 from paperagent.library.withdrawals import Entry, applied
-from paperagent.types import Embedder, Filters, IngestReport, Paper
+from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.types import Vector

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from model_desk import GOOD, Desk, desk, reply
-from paperagent import config, factory_model
+from paperagent import config, factory
 from paperagent.errors import ConfigError, EndpointError
 from paperagent.testing import MODELS, Reply, ScriptedServer, error_reply
 
@@ -16,7 +16,7 @@ from paperagent.testing import MODELS, Reply, ScriptedServer, error_reply
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
     """Forget the models of servers that earlier tests asked."""
-    factory_model._unnamed.cache_clear()
+    factory.llm._only_model_of_server.cache_clear()
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 
 def opened(**settings: object) -> str:
     """Return the name of the model that the settings lead to."""
-    model = factory_model.open_model(config.load(**settings), None)
+    model = factory.open_model(config.load(**settings), None)
     model.close()
     return model.model
 
@@ -116,7 +116,7 @@ def test_openai_itself_has_a_default(url: str | None, monkeypatch: pytest.Monkey
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
     if url is not None:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
-    assert opened() == factory_model.model_name(config.load()) == factory_model.DEFAULT_MODEL == "gpt-6-luna"
+    assert opened() == factory.model_name(config.load()) == factory.DEFAULT_MODEL == "gpt-6-luna"
 
 
 def test_a_question_is_answered_without_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
@@ -145,6 +145,6 @@ def test_the_model_in_use_is_warned_of(
     """Only one that would be asked: not where answers are quoted, nor where the server chooses it."""
     for key, value in environ.items():
         monkeypatch.setenv(key, value)
-    warning = factory_model.shutdown_warning(config.load(), today=dt.date(2026, 12, 24))
+    warning = factory.shutdown_warning(config.load(), today=dt.date(2026, 12, 24))
     assert (warning or "").endswith(expected or "")
     assert (warning is None) == (expected is None)

@@ -1,0 +1,441 @@
+"""The settings: their names, defaults and checks, and where each value came from.
+
+This is the only module that reads the environment for settings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from paperagent.config import dotenv, values
+from paperagent.errors import ConfigError, visible
+from paperagent.text.model_names import is_small
+from paperagent.types import AskMode
+
+if TYPE_CHECKING:
+    from pydantic_settings.sources import InitSettingsSource
+
+PREFIX = "PAPERAGENT_"
+NEEDS_ENDPOINT = "needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL for a server without a key"
+"""The end of an error about a mode or an embedder that cannot work without a server."""
+_FILE_VALUES = "env_file_values"
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
+    """Return a validator that applies ``parse`` to strings and passes other values on."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSource:
+    """One setting as ``paperagent config show`` prints it."""
+
+    key: str
+    """The name of the environment variable."""
+    value: str
+    """The value as text; of a secret, at most the last four characters."""
+    where: str
+    """``command line``, ``environment``, ``.env line 3`` or ``default``."""
+
+
+class Settings(BaseSettings):
+    """All settings. A field's description is also its comment in ``.env.example``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True, protected_namespaces=()
+    )
+
+    home: Annotated[Path, _parsed(values.path)] = Field(
+        default_factory=lambda: platformdirs.user_data_path("paperagent"),
+        description="folder of the library (default: the platform's user data folder)",
+    )
+    mode: Annotated[AskMode | None, _parsed(values.choice("extractive", "select", "llm"))] = Field(
+        None,
+        description="answer mode: extractive, select or llm (default: llm if an endpoint is set, "
+        "select for a small model on this machine)",
+    )
+    openai_api_key: Annotated[SecretStr | None, _parsed(values.api_key)] = Field(
+        None, validation_alias="OPENAI_API_KEY", description="API key of the endpoint (secret)"
+    )
+    openai_base_url: Annotated[str | None, _parsed(values.base_url)] = Field(
+        None,
+        validation_alias="OPENAI_BASE_URL",
+        description="base URL of an OpenAI-compatible server, http(s)://HOST/v1",
+    )
+    model: Annotated[str | None, _parsed(values.text)] = Field(
+        None,
+        description="model that writes answers (default: gpt-6-luna, or the only model of your server)",
+    )
+    price: Annotated[str | None, _parsed(values.price)] = Field(
+        None,
+        description="price of the model in US dollars per million tokens: input,output[,cached input]",
+    )
+    profile: Annotated[
+        Literal["auto", "full", "compact"], _parsed(values.choice("auto", "full", "compact"))
+    ] = Field(
+        "auto",
+        description="prompt for the model: full, compact or auto (compact for a small model on this machine)",
+    )
+    embedder: Annotated[str, _parsed(values.embedder)] = Field(
+        "minilm", description="embedding model: minilm, minilm-fp32, openai:MODEL or none (keywords only)"
+    )
+    model_dir: Annotated[Path | None, _parsed(values.folder)] = Field(
+        None,
+        description="folder with the files of all-MiniLM-L6-v2 (default: paperagent's cache, then Chroma's)",
+    )
+    cache_dir: Annotated[Path, _parsed(values.path)] = Field(
+        default_factory=lambda: platformdirs.user_cache_path("paperagent"),
+        description="folder for downloaded models (default: the platform's user cache folder)",
+    )
+    top_k: Annotated[int, _parsed(values.integer(1, 100))] = Field(
+        10, description="number of papers to retrieve for a question, 1..100"
+    )
+    timeout: Annotated[float, _parsed(values.number(0, 3600, exclude_low=True))] = Field(
+        default_factory=lambda fields: 300.0 if _is_local(fields.get("openai_base_url")) else 60.0,
+        description="seconds to wait for one reply of the endpoint (default: 60, or 300 for this machine)",
+    )
+    max_cost_per_answer: Annotated[float | None, _parsed(values.number(0, 1000))] = Field(
+        None, description="maximum cost of one answer in US dollars (default: no limit)"
+    )
+    max_rounds: Annotated[int, _parsed(values.integer(1, 5))] = Field(
+        2, description="maximum number of searches by the model for one answer, 1..5"
+    )
+    context_tokens: Annotated[int, _parsed(values.integer(2_048, 1_000_000))] = Field(
+        8_192, description="maximum tokens of a prompt and its reply together, 2048..1000000"
+    )
+    reasoning_effort: Annotated[
+        Literal["none", "minimal", "low", "medium", "high", "omit"] | None,
+        _parsed(values.choice("none", "minimal", "low", "medium", "high", "omit")),
+    ] = Field(
+        None,
+        description="reasoning effort: none, minimal, low, medium, high or omit (default: the lowest that "
+        "an OpenAI model takes)",
+    )
+    unsupported: Annotated[
+        Literal["withhold", "mark", "repair"], _parsed(values.choice("withhold", "mark", "repair"))
+    ] = Field(
+        "withhold",
+        description="what to do with claims that fail verification: withhold, mark or repair (one more call)",
+    )
+    judge: Annotated[Literal["auto", "always", "never"], BeforeValidator(values.judge)] = Field(
+        "auto",
+        description="when an LLM judges the claims: auto (if one is unverified), always or never",
+    )
+    judge_model: Annotated[str | None, _parsed(values.text)] = Field(
+        None, description="model that judges claims (default: the model that writes answers)"
+    )
+    cache: Annotated[bool, _parsed(values.flag)] = Field(
+        True, description="cache the replies of the model, so that no call is paid twice (true or false)"
+    )
+    chroma_url: Annotated[str | None, _parsed(values.chroma_url)] = Field(
+        None,
+        description="Chroma server that holds the library: http(s)://HOST:PORT or cloud://TENANT/DATABASE",
+    )
+    chroma_key: Annotated[SecretStr | None, _parsed(values.api_key)] = Field(
+        None, description="key of the Chroma server or of the proxy in front of it (secret)"
+    )
+    contact: Annotated[str | None, _parsed(values.contact)] = Field(
+        None, description="mail or web address at which feed services can contact you"
+    )
+    s2_key: Annotated[SecretStr | None, _parsed(values.api_key)] = Field(
+        None, description="Semantic Scholar API key (secret)"
+    )
+    openalex_key: Annotated[SecretStr | None, _parsed(values.api_key)] = Field(
+        None, description="OpenAlex API key; OpenAlex accepts it in the URL only (secret)"
+    )
+    zotero_key: Annotated[SecretStr | None, _parsed(values.api_key)] = Field(
+        None, description="Zotero API key (secret)"
+    )
+    feed_urls: Annotated[str | None, _parsed(values.feed_urls)] = Field(
+        None, description="alternative base URLs of feed services: arxiv=https://HOST/PATH,s2=https://…"
+    )
+    allow_private_feeds: Annotated[bool, _parsed(values.flag)] = Field(
+        False, description="allow feeds from this machine and its network (true or false)"
+    )
+    smtp_url: Annotated[SecretStr | None, _parsed(values.smtp_url)] = Field(
+        None, description="mail server: smtp://USER:PASSWORD@HOST:587 (secret)"
+    )
+    mail_from: Annotated[str | None, _parsed(values.mail_address)] = Field(
+        None, description="sender of the digest: Name <name@example.org>"
+    )
+    public_url: Annotated[str | None, _parsed(values.public_url)] = Field(
+        None, description="public URL of the web page for subscribers, https://…"
+    )
+    secret: Annotated[SecretStr | None, _parsed(values.signing_secret)] = Field(
+        None,
+        description="key that signs unsubscribe links, at least 32 bytes: openssl rand -hex 32 (secret)",
+    )
+    digest_theme: Annotated[Path | None, _parsed(values.folder)] = Field(
+        None, description="folder of digest templates that override the packaged ones"
+    )
+    digest_empty: Annotated[bool, _parsed(values.flag)] = Field(
+        False, description="send an issue even to subscribers without new papers (true or false)"
+    )
+    prompts_dir: Annotated[Path | None, _parsed(values.folder)] = Field(
+        None, description="folder of prompts that override the packaged ones"
+    )
+    history: Annotated[bool, _parsed(values.flag)] = Field(
+        True, description="save the chat input history in the library's folder (true or false)"
+    )
+    allow_insecure: Annotated[bool, _parsed(values.flag)] = Field(
+        False, description="allow sending API keys over http:// to another machine (true or false)"
+    )
+
+    _where: dict[str, str] = PrivateAttr(default_factory=dict)
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Rank arguments above the environment, and that above the file, which `dotenv` has read."""
+        del dotenv_settings, file_secret_settings
+        file_values = cast("InitSettingsSource", init_settings).init_kwargs.pop(_FILE_VALUES, {})
+        return init_settings, env_settings, _FileSource(settings_cls, file_values)
+
+    @property
+    def answer_mode(self) -> AskMode:
+        """The mode as set, or else the mode that suits the endpoint.
+
+        A small model on this machine writes worse answers than quoted sentences, but chooses sentences
+        well (docs/local.md has the figures), so its mode is ``select``.
+        """
+        if self.mode is not None:
+            return self.mode
+        if not self.has_endpoint:
+            return "extractive"
+        small = self.model is not None and is_small(self.model)
+        return "select" if self.local_endpoint and small else "llm"
+
+    @property
+    def has_endpoint(self) -> bool:
+        """Whether a key or a server is set, so that a model can be asked."""
+        return bool(self.openai_api_key or self.openai_base_url)
+
+    @property
+    def local_endpoint(self) -> bool:
+        """Whether the endpoint is on this machine."""
+        return _is_local(self.openai_base_url)
+
+    @property
+    def prices(self) -> tuple[float, float, float] | None:
+        """The price as set, in US dollars per million tokens: input, cached input, output."""
+        if self.price is None:
+            return None
+        uncached, output, *cached = map(float, self.price.split(","))
+        return uncached, (cached or [uncached])[0], output
+
+    @property
+    def feed_bases(self) -> dict[str, str]:
+        """Service → its base URL, for the services in ``feed_urls``."""
+        pairs = (entry.partition("=") for entry in (self.feed_urls or "").split(",") if entry)
+        return {name: url for name, _, url in pairs}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Messages about settings that are accepted but probably not meant."""
+        return self._warnings
+
+    def sources(self) -> tuple[SettingSource, ...]:
+        """Return every setting with its origin, secrets masked."""
+        return tuple(
+            SettingSource(key, _display(getattr(self, name)), self._where.get(key, "default"))
+            for name, key in _keys().items()
+        )
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the values of all secrets, so that output can be redacted."""
+        fields = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(value.get_secret_value() for value in fields if isinstance(value, SecretStr))
+
+
+class _FileSource(EnvSettingsSource):
+    """The values of a ``.env`` file as a source of settings."""
+
+    def __init__(self, settings_cls: type[BaseSettings], file_values: Mapping[str, str]) -> None:
+        self._file_values = file_values
+        super().__init__(settings_cls)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {key.lower(): value for key, value in self._file_values.items()}
+
+
+def load(env_file: Path | None = None, **overrides: Any) -> Settings:
+    """Read and check the settings.
+
+    Args:
+        env_file: The ``.env`` file. By default the one in the current folder, if it exists.
+        overrides: Values by field name, which win over all other sources; None is ignored.
+
+    Raises:
+        ConfigError: settings are wrong; the message names all of them, each with its reason and fix.
+    """
+    file = dotenv.read(env_file or Path(".env"), os.environ, required=env_file is not None)
+    arguments = {name: value for name, value in overrides.items() if value is not None}
+    problems = [*file.problems, *_unknown_keys(file)]
+    where = _origins(file, arguments)
+    try:
+        kwargs: dict[str, Any] = {_FILE_VALUES: file.values, **arguments}
+        settings = Settings(**kwargs)
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False)
+        # pydantic skips a default that depends on other settings if one of them is wrong.
+        problems += [_problem(d, where) for d in details if d["type"] != "default_factory_not_called"]
+        raise _config_error(problems) from None
+    problems += _contradictions(settings)
+    if problems:
+        raise _config_error(problems)
+    settings._where = where  # noqa: SLF001 - a private attribute of the class above
+    settings._warnings = (*file.warnings, *_warnings(settings, file))  # noqa: SLF001 - likewise
+    return settings
+
+
+def _config_error(problems: list[str]) -> ConfigError:
+    count = f"{len(problems)} problems: " if len(problems) > 1 else ""
+    return ConfigError(f"settings: {count}{' · '.join(problems)}")
+
+
+def _keys() -> dict[str, str]:
+    """Return field name → name of its environment variable."""
+    fields = Settings.model_fields.items()
+    return {name: str(field.validation_alias or PREFIX + name.upper()) for name, field in fields}
+
+
+def _origins(file: dotenv.EnvFile, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return variable → the source that sets it, for each variable that is set."""
+    environment = {key.upper() for key in os.environ}
+    origins: dict[str, str] = {}
+    for name, key in _keys().items():
+        if name in arguments:
+            origins[key] = "command line"
+        elif key in environment:
+            origins[key] = "environment"
+        elif key in file.lines:
+            origins[key] = f"{file.path} line {file.lines[key]}"
+    return origins
+
+
+def _problem(error: Any, where: Mapping[str, str]) -> str:
+    name = str(error["loc"][0])
+    key = _keys().get(name, name)
+    return f"{key} ({where.get(key, 'default')}): {visible(error['msg'].removeprefix('Value error, '))}"
+
+
+def _unknown_keys(file: dotenv.EnvFile) -> list[str]:
+    """Return a problem for each key of the file that looks like a setting but is none."""
+    keys = list(_keys().values())
+    return [
+        f"{key} ({file.path} line {line}): unknown key{_suggestion(key, keys)}"
+        for key, line in file.lines.items()
+        if key not in keys and (key.upper().startswith(PREFIX) or key.upper() in keys)
+    ]
+
+
+def _suggestion(key: str, keys: list[str]) -> str:
+    close = difflib.get_close_matches(key.upper(), keys, n=1, cutoff=0.75)
+    return f"; did you mean {close[0]}?" if close else "; see .env.example"
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Return a problem for each group of settings that are valid alone but not together."""
+    problems = []
+    if settings.mode in ("llm", "select") and not settings.has_endpoint:
+        problems.append(f"{PREFIX}MODE: {settings.mode} {NEEDS_ENDPOINT}")
+    if settings.embedder.startswith("openai:") and not settings.has_endpoint:
+        problems.append(f"{PREFIX}EMBEDDER: {visible(settings.embedder)} {NEEDS_ENDPOINT}")
+    if _sends_key_in_clear(settings) and not settings.allow_insecure:
+        problems.append(f"OPENAI_BASE_URL: {_IN_CLEAR}")
+    problems += _chroma_contradictions(settings)
+    problems += _feed_contradictions(settings)
+    return [*problems, *_invalid_proxies()] if settings.has_endpoint else problems
+
+
+_IN_CLEAR = (
+    f"http:// to another machine would send the key in clear; use https, or set {PREFIX}ALLOW_INSECURE=1"
+)
+
+
+def _chroma_contradictions(settings: Settings) -> list[str]:
+    url, key = settings.chroma_url or "", settings.chroma_key
+    if url.startswith("cloud://") and key is None:
+        return [f"{PREFIX}CHROMA_KEY: not set; Chroma Cloud needs the key of its database"]
+    if key and _is_in_clear(url) and not settings.allow_insecure:
+        return [f"{PREFIX}CHROMA_URL: {_IN_CLEAR}"]
+    return []
+
+
+def _feed_contradictions(settings: Settings) -> list[str]:
+    """Return a problem for each base URL of a service that is private or not encrypted."""
+    if not settings.feed_urls or settings.allow_private_feeds:
+        return []
+    fix = f"give a public https address, or set {PREFIX}ALLOW_PRIVATE_FEEDS=1"
+    return [
+        f"{PREFIX}FEED_URLS: {name}: {reason}; {fix}"
+        for name, url in settings.feed_bases.items()
+        if (reason := values.not_public(url))
+    ]
+
+
+def _is_local(url: str | None) -> bool:
+    return values.is_loopback(urlsplit(url or "").hostname or "")
+
+
+def _sends_key_in_clear(settings: Settings) -> bool:
+    return bool(settings.openai_api_key) and _is_in_clear(settings.openai_base_url or "")
+
+
+def _is_in_clear(url: str) -> bool:
+    return urlsplit(url).scheme == "http" and not _is_local(url)
+
+
+def _invalid_proxies() -> list[str]:
+    problems = []
+    for key, value in os.environ.items():
+        if key.upper() in _PROXIES and value:
+            try:
+                values.proxy(value)
+            except ValueError as error:
+                problems.append(f"{key} (environment): {error}")
+    return problems
+
+
+def _warnings(settings: Settings, file: dotenv.EnvFile) -> list[str]:
+    keys, warnings = list(_keys().values()), []
+    secrets = {key for name, key in _keys().items() if isinstance(getattr(settings, name), SecretStr)}
+    if file.open_to_others and secrets & file.values.keys():
+        warnings.append(f"{file.path}: holds a secret and other users can read it; run chmod 600 {file.path}")
+    if _sends_key_in_clear(settings):
+        warnings.append(f"OPENAI_BASE_URL: the key is sent in clear, because {PREFIX}ALLOW_INSECURE is set")
+    # The environment may hold variables of other programs, so only near misses are reported.
+    suggest = partial(difflib.get_close_matches, possibilities=keys, n=1, cutoff=0.85)
+    misspelt = [k for k in sorted(os.environ) if k.startswith(PREFIX) and k not in keys and suggest(k)]
+    return [
+        *warnings,
+        *(f"{visible(k)} (environment): unknown key; did you mean {suggest(k)[0]}?" for k in misspelt),
+    ]
+
+
+def _display(value: Any) -> str:
+    """Return a setting's value as text, masked if it is secret."""
+    if isinstance(value, SecretStr):
+        secret = value.get_secret_value()
+        # Four characters would reveal too much of a short secret, and nothing useful of a URL.
+        return "…" + secret[-4:] if len(secret) >= 20 and "://" not in secret else "…"
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

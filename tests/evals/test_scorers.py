@@ -26,7 +26,7 @@ from made_answers import (
 
 from paperagent.answering.citations import join
 from paperagent.evals import failures, outcomes, scorers
-from paperagent.evals.results import Call, Row
+from paperagent.evals.results import ModelCall, Row
 from paperagent.evals.scorers import METRICS, auroc, ece
 from paperagent.types import Answer, Usage
 
@@ -144,7 +144,7 @@ def test_evidence_is_found_by_position() -> None:
 )
 def test_what_a_text_holds(text: str, wanted: str, *, held: bool) -> None:
     """Alternatives, any case, one spelling; a number is not part of a longer one."""
-    assert outcomes.holds(outcomes.plain(text), wanted) is held
+    assert outcomes.contains(outcomes.normalized(text), wanted) is held
 
 
 def test_what_must_and_must_not_be_said() -> None:
@@ -164,7 +164,7 @@ def test_the_sentence_under_an_unverified_claim_is_not_the_answers_own_word() ->
     """What the reader must compare a claim with is neither counted as said nor held against it."""
     vague = claim("The filter shortens prompts.", 1, support="unverified")
     given = replace(answer(vague), answer=join([vague], [REMOVES]))
-    assert outcomes.shown(given) == "the filter shortens prompts."
+    assert outcomes.visible_text(given) == "the filter shortens prompts."
     assert score("must_include", given, case(must_include=["61%"])) == 0.0
     assert score("must_not", given, case(must_not=["61%"])) == 1.0
 
@@ -290,7 +290,7 @@ def test_auroc_and_ece_by_hand() -> None:
     assert ece.over([]) is None
 
 
-HEARD = Call(
+HEARD = ModelCall(
     schema_name="answer",
     text='{"verdict": "answer", "claims": [{"text": "The filter removes 61%.", "evidence": ["1.1"]}]}',
     shown={"1.1": REMOVES.quote},
@@ -317,7 +317,7 @@ WANTED = case(gold_ids=["p1"], evidence=["removes 61%"], must_include=["61%"])
     ],
 )
 def test_failures_are_split(
-    *, given: Answer, of: object, raw: tuple[Call, ...] | None, failure: str | None
+    *, given: Answer, of: object, raw: tuple[ModelCall, ...] | None, failure: str | None
 ) -> None:
     """What went wrong first is named; a check is too strict only where honest words were kept back."""
     assert failures.classify(of, given, PAPERS, raw) == failure  # type: ignore[arg-type]

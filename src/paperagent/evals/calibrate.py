@@ -45,7 +45,7 @@ class Agent(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ConfidenceSample:
     """The confidence that a case was answered with."""
 
     group: str
@@ -60,7 +60,7 @@ class Calibration:
 
     thresholds: Thresholds
     before: Thresholds
-    asked: tuple[Asked, ...]
+    asked: tuple[ConfidenceSample, ...]
     held_out: Point
     """What the abstain threshold does to cases that it was not chosen on."""
 
@@ -85,7 +85,9 @@ class Calibration:
         }  # fmt: skip
 
 
-def ask(agent: Agent, cases: Sequence[Case], *, k: int, progress: Progress | None = None) -> list[Asked]:
+def measure_confidences(
+    agent: Agent, cases: Sequence[Case], *, k: int, progress: Progress | None = None
+) -> list[ConfidenceSample]:
     """Ask the cases extractively and return their confidences; a case without one counts as unsure.
 
     Raises:
@@ -100,14 +102,18 @@ def ask(agent: Agent, cases: Sequence[Case], *, k: int, progress: Progress | Non
     found = []
     for i, case in enumerate(cases, start=1):
         answer = agent.ask(case.question, history=list(case.history), k=case.k or k, mode="extractive")
-        found.append(Asked(case.group, answer.confidence or 0.0, case.answerable))
+        found.append(ConfidenceSample(case.group, answer.confidence or 0.0, case.answerable))
         if progress:
             progress("cases", i, len(cases))
     return found
 
 
 def calibrate(
-    asked: Sequence[Asked], *, before: Thresholds, max_refused: float = MAX_REFUSED, sure: float = SURE
+    asked: Sequence[ConfidenceSample],
+    *,
+    before: Thresholds,
+    max_refused: float = MAX_REFUSED,
+    sure: float = SURE,
 ) -> Calibration:
     """Choose both thresholds; ``max_refused`` and ``sure`` are shares."""
     cases = [(a.confidence, a.answerable) for a in asked]
@@ -130,7 +136,7 @@ def doubt_below(cases: Labelled, sure: float) -> float:
     return round(good[0] if good else max(known, key=lambda k: (k[1], -k[0]))[0], 4)
 
 
-def _held_out(asked: Sequence[Asked], max_refused: float) -> Point:
+def _held_out(asked: Sequence[ConfidenceSample], max_refused: float) -> Point:
     """Return what thresholds chosen without a tenth of the groups do to that tenth, in all."""
     groups = sorted({a.group for a in asked})
     kept: list[tuple[float, bool]] = []
@@ -143,7 +149,7 @@ def _held_out(asked: Sequence[Asked], max_refused: float) -> Point:
     return point(kept, 0.5)
 
 
-def tables(found: Calibration) -> Iterator[Table]:
+def calibration_tables(found: Calibration) -> Iterator[Table]:
     """Return the curve and the two thresholds on it, before and now."""
     now, before = found.thresholds, found.before
     marks = {before.abstain_below: "abstain below, before", before.doubt_below: "doubt below, before"}

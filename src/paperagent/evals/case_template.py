@@ -1,6 +1,6 @@
 """The file that ``paperagent eval init`` writes: every field of a case, explained."""
 
-EXAMPLE = """\
+CASE_TEMPLATE = """\
 # Cases for `paperagent eval run`: one JSON object a line; lines like this one are passed over.
 # These ask the sample feed (`paperagent eval run THIS_FILE --feed sample`). Put your own in their place.
 #

@@ -159,10 +159,10 @@ def _case(line: str, where: str) -> Case:
     except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
         why = "too deep" if isinstance(error, RecursionError) else "a number is too long"
         raise EvalError(f"{where}: is not JSON ({why}); write one object a line") from None
-    return made(found, where)
+    return case_from_fields(found, where)
 
 
-def made(found: Any, where: str) -> Case:
+def case_from_fields(found: Any, where: str) -> Case:
     """Return the case that these fields say.
 
     Raises:
@@ -185,12 +185,12 @@ def _reason(error: ValidationError) -> str:
     return f"{own}{message}; correct the line"
 
 
-def digest(cases: Iterable[Case]) -> str:
+def cases_hash(cases: Iterable[Case]) -> str:
     """Return a hash of what cases say, whatever their order and spelling in the file."""
     texts = sorted(case.model_dump_json(exclude={"answer", "notes", "near_titles"}) for case in cases)
     return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def line(case: Case) -> str:
+def to_line(case: Case) -> str:
     """Return a case as one line of a file, fields at their default left out."""
     return json.dumps(case.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False)

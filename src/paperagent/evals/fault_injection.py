@@ -19,18 +19,18 @@ _INVENTED = "These results were confirmed by an independent group on a second co
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class AnswerExample:
     """A question's case with an answer to it."""
 
     case: Case
     answer: Answer
 
 
-Fault = Callable[[Example, random.Random], Example | None]
+Fault = Callable[[AnswerExample, random.Random], AnswerExample | None]
 """Puts one fault in, or returns None where the answer offers no place for it."""
 
 
-def right_answers(papers: Iterable[Paper]) -> list[Example]:
+def right_answers(papers: Iterable[Paper]) -> list[AnswerExample]:
     """Return an answer for every two sentences of an abstract, quoted, with two papers retrieved."""
     known = [(p, [s for s in split(p.abstract) if len(s.text.split()) in _WORDS]) for p in papers]
     known = [(p, sentences) for p, sentences in known if len(sentences) > 1]
@@ -44,7 +44,7 @@ def right_answers(papers: Iterable[Paper]) -> list[Example]:
             cited = (cite(1, paper, sentence), cite(2, paper, sentences[j - 1]))
             retrieved = hits if len(known) > 1 else hits[:1]
             found.append(
-                Example(_case(f"{paper.paper_id}/{j}", paper), _answer(paper.title, cited, retrieved))
+                AnswerExample(_case(f"{paper.paper_id}/{j}", paper), _answer(paper.title, cited, retrieved))
             )
     return found
 
@@ -59,14 +59,14 @@ def _answer(question: str, cited: Sequence[Citation], hits: tuple[Hit, ...]) -> 
     return Answer(question, "answered", None, text, claims, tuple(cited), hits)
 
 
-def _with_claim(example: Example, claim: Claim) -> Example:
+def _with_claim(example: AnswerExample, claim: Claim) -> AnswerExample:
     """Return the example with another first claim, which still calls itself supported."""
     claims = (claim, *example.answer.claims[1:])
     text = join(claims, example.answer.citations)
     return replace(example, answer=replace(example.answer, claims=claims, answer=text))
 
 
-def _with_citation(example: Example, citation: Citation) -> Example:
+def _with_citation(example: AnswerExample, citation: Citation) -> AnswerExample:
     citations = (citation, *example.answer.citations[1:])
     return replace(example, answer=replace(example.answer, citations=citations))
 
@@ -74,7 +74,7 @@ def _with_citation(example: Example, citation: Citation) -> Example:
 def _says(mutate: mutations.Mutation) -> Fault:
     """Return the fault that changes what the first claim says."""
 
-    def fault(example: Example, chance: random.Random) -> Example | None:
+    def fault(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
         claim = example.answer.claims[0]
         text = mutate(claim.text, chance)
         if text is None or text == claim.text:
@@ -84,13 +84,13 @@ def _says(mutate: mutations.Mutation) -> Fault:
     return fault
 
 
-def wrong_pointer(example: Example, _chance: random.Random) -> Example | None:
+def wrong_pointer(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
     """Point at another sentence of the same paper."""
     claim = replace(example.answer.claims[0], citations=(2,), support="supported")
     return _with_claim(example, claim)
 
 
-def other_paper(example: Example, chance: random.Random) -> Example | None:
+def other_paper(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
     """Point at a sentence of another paper that was retrieved too."""
     others = [h.paper for h in example.answer.hits if h.paper_id != example.answer.citations[0].paper_id]
     if not others:
@@ -99,7 +99,7 @@ def other_paper(example: Example, chance: random.Random) -> Example | None:
     return _with_citation(example, cite(1, others[0], sentence))
 
 
-def quote_cut(example: Example, chance: random.Random) -> Example | None:
+def quote_cut(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
     """Leave out a part of the quote, but not of its place."""
     citation = example.answer.citations[0]
     words = citation.quote.split()
@@ -107,7 +107,7 @@ def quote_cut(example: Example, chance: random.Random) -> Example | None:
     return _with_citation(example, replace(citation, quote=kept))
 
 
-def quote_shortened(example: Example, chance: random.Random) -> Example | None:
+def quote_shortened(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
     """Point at the first half of the sentence only: the quote is right, the claim says more."""
     citation = example.answer.citations[0]
     gaps = [m.start() for m in re.finditer(r"\s", citation.quote)]
@@ -116,7 +116,7 @@ def quote_shortened(example: Example, chance: random.Random) -> Example | None:
     return _with_citation(example, short)
 
 
-def invented_citation(example: Example, chance: random.Random) -> Example | None:
+def invented_citation(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
     """Cite what is not there: a number without a source, a paper or a sentence that nobody wrote."""
     claim, citation = example.answer.claims[0], example.answer.citations[0]
     how = chance.randrange(3)
@@ -129,12 +129,12 @@ def invented_citation(example: Example, chance: random.Random) -> Example | None
     return _with_claim(_with_citation(example, invented), claimed)
 
 
-def citation_left_out(example: Example, _chance: random.Random) -> Example | None:
+def citation_left_out(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
     """Leave a claim without a citation: it inherits none from its neighbour."""
     return _with_claim(example, replace(example.answer.claims[0], citations=(), support="supported"))
 
 
-def claim_added(example: Example, chance: random.Random) -> Example | None:
+def claim_added(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
     """Let a claim of the model's own ride on the citation of a right one."""
     claim = example.answer.claims[0]
     own = chance.choice(
@@ -143,12 +143,12 @@ def claim_added(example: Example, chance: random.Random) -> Example | None:
     return _with_claim(example, replace(claim, text=f"{claim.text} {own}", support="supported"))  # fmt: skip
 
 
-def unanswerable(example: Example, _chance: random.Random) -> Example | None:
+def unanswerable(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
     """Answer a question that the library cannot answer."""
     return replace(example, case=example.case.model_copy(update={"answerable": False}))
 
 
-def refused(example: Example, _chance: random.Random) -> Example | None:
+def refused(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
     """Abstain from a question that the library answers."""
     silent = replace(
         example.answer, status="abstained", reason="not_in_abstracts", answer="", claims=(), citations=()
@@ -156,7 +156,7 @@ def refused(example: Example, _chance: random.Random) -> Example | None:
     return replace(example, answer=silent)
 
 
-def empty(example: Example, _chance: random.Random) -> Example | None:
+def empty(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
     """Answer with nothing."""
     return replace(example, answer=replace(example.answer, answer="", claims=(), citations=()))
 
@@ -184,7 +184,7 @@ FAULTS: Mapping[str, Fault] = {
 """Kind → what puts it in."""
 
 
-def untouched(example: Example, _chance: random.Random) -> Example | None:
+def untouched(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
     """Change nothing."""
     return example
 
@@ -193,7 +193,9 @@ HONEST: Mapping[str, Fault] = {"untouched": untouched, "honestly reworded": _say
 """Kind → a change, or none, after which the answer is still right."""
 
 
-def examples(fault: Fault, answers: Sequence[Example], *, most: int, seed: str) -> Iterator[Example]:
+def examples(
+    fault: Fault, answers: Sequence[AnswerExample], *, most: int, seed: str
+) -> Iterator[AnswerExample]:
     """Yield up to ``most`` answers with the fault in them, of answers taken in a fixed random order."""
     chance = random.Random(seed)  # noqa: S311 - a repeatable sample, no secret
     left = most

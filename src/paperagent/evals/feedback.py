@@ -15,7 +15,7 @@ FEEDBACK_FILE = "feedback.jsonl"
 """In the library's folder."""
 
 
-def keep(
+def save_feedback(
     path: Path, answer: Answer, history: Sequence[tuple[str, str]], *, good: bool, note: str = ""
 ) -> None:
     """Append an answer to the file, which only its owner may read: questions are a person's own.

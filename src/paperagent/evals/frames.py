@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-Case = tuple[str, list[str]]
+FramedClaim = tuple[str, list[str]]
 """A claim and the sentences that it cites."""
 
 
@@ -135,7 +135,7 @@ FRAMES: dict[str, tuple[Callable[[str], str], ...]] = {
 }
 
 
-def framed(sentences: Sequence[str]) -> Iterator[tuple[str, list[Case]]]:
+def framed(sentences: Sequence[str]) -> Iterator[tuple[str, list[FramedClaim]]]:
     """Yield each kind of frame with its cases: every sentence in every form; the next one for splices."""
     for kind, forms in FRAMES.items():
         yield kind, [(form(s), [s]) for s in sentences for form in forms]

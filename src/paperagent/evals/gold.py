@@ -20,7 +20,7 @@ def title_key(title: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Gold:
+class GoldPapers:
     """The papers that hold a case's answer."""
 
     gains: Mapping[str, float]
@@ -28,7 +28,7 @@ class Gold:
     by_id: bool
 
     @classmethod
-    def of(cls, case: Case, papers: Mapping[str, Paper]) -> Gold:
+    def of(cls, case: Case, papers: Mapping[str, Paper]) -> GoldPapers:
         """Take the ids where there are any, a paper's former ids too; else the titles."""
         if case.gold_ids:
             grades = case.grades or (1.0,) * len(case.gold_ids)
@@ -59,7 +59,7 @@ def cited(answer: Answer) -> list[Citation]:
 
 def evidence_found(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> list[bool]:
     """Tell of each piece of evidence whether a claim's citation overlaps it, in a wanted paper."""
-    gold = Gold.of(case, papers)
+    gold = GoldPapers.of(case, papers)
     sources = [c for c in cited(answer) if not gold.gains or gold.key(c.paper_id, c.title)]
     return [any(_overlaps(c, text, papers) for c in sources) for text in case.evidence]
 

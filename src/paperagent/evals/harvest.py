@@ -38,7 +38,7 @@ class _Answer(BaseModel):
         return [c for c in self.citations if c.n in used]
 
 
-class Feedback(BaseModel):
+class FeedbackRecord(BaseModel):
     """One line of the file that chat writes."""
 
     model_config = ConfigDict(frozen=True)
@@ -50,7 +50,7 @@ class Feedback(BaseModel):
     answer: _Answer
 
 
-def read(path: Path) -> list[Feedback]:
+def read_feedback(path: Path) -> list[FeedbackRecord]:
     """Return what was kept in chat.
 
     Raises:
@@ -66,7 +66,7 @@ def read(path: Path) -> list[Feedback]:
     return [_feedback(line, f"{shown} line {n}") for n, line in enumerate(lines, 1) if line.strip()]
 
 
-def of_answer(path: Path, *, good: bool, note: str = "") -> Feedback:
+def feedback_for_answer(path: Path, *, good: bool, note: str = "") -> FeedbackRecord:
     """Return a verdict on an answer that ``ask --json`` or /save wrote."""
     shown = visible(str(path))
     try:
@@ -79,9 +79,9 @@ def of_answer(path: Path, *, good: bool, note: str = "") -> Feedback:
     return _feedback(json.dumps(record), shown)
 
 
-def _feedback(line: str, where: str) -> Feedback:
+def _feedback(line: str, where: str) -> FeedbackRecord:
     try:
-        return Feedback.model_validate_json(line)
+        return FeedbackRecord.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -91,7 +91,7 @@ def _feedback(line: str, where: str) -> Feedback:
         ) from None
 
 
-def case_of(kept: Feedback, *, unanswerable: bool = False) -> Case:
+def case_from_feedback(kept: FeedbackRecord, *, unanswerable: bool = False) -> Case:
     """Return the case of a verdict.
 
     A good answer's citations are the evidence; a good abstention is an unanswerable question. A
@@ -127,7 +127,7 @@ def _unique(texts: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def add(file: Path, fresh: list[Case]) -> list[Case]:
+def add_cases(file: Path, fresh: list[Case]) -> list[Case]:
     """Append the cases that a file does not have yet and return them; the file is made where there is none.
 
     Raises:
@@ -138,7 +138,7 @@ def add(file: Path, fresh: list[Case]) -> list[Case]:
     try:
         ends = not file.exists() or file.read_bytes()[-1:] in (b"", b"\n")
         with file.open("a", encoding="utf-8", errors="backslashreplace") as opened:
-            opened.write(("" if ends else "\n") + "".join(cases.line(case) + "\n" for case in new))
+            opened.write(("" if ends else "\n") + "".join(cases.to_line(case) + "\n" for case in new))
     except OSError as error:
         raise EvalError(f"{visible(str(file))}: cannot be written: {error.strerror}") from None
     return new

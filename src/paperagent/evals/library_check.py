@@ -15,7 +15,7 @@ _MANY = 2**256
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class LibraryCheck:
     """What was found."""
 
     count: int
@@ -25,7 +25,7 @@ class Survey:
     """Cases that cannot come out right, since the library lacks a paper or a sentence that they name."""
 
 
-def survey(papers: Iterable[Paper], known: Mapping[str, Paper], cases: Sequence[Case]) -> Survey:
+def check_library(papers: Iterable[Paper], known: Mapping[str, Paper], cases: Sequence[Case]) -> LibraryCheck:
     """Read the library once; ``known`` holds the papers of the cases' gold ids, as they were asked for."""
     wanted = {title_key(t) for case in cases for t in case.gold_titles}
     total = count = 0
@@ -37,7 +37,7 @@ def survey(papers: Iterable[Paper], known: Mapping[str, Paper], cases: Sequence[
         if (key := title_key(paper.title)) in wanted:
             titled.setdefault(key, []).append(paper)
     problems = [problem for case in cases for problem in _problems(case, titled, known)]
-    return Survey(count, f"{total % _MANY:064x}"[:16], tuple(problems))
+    return LibraryCheck(count, f"{total % _MANY:064x}"[:16], tuple(problems))
 
 
 def _problems(case: Case, titled: Mapping[str, list[Paper]], known: Mapping[str, Paper]) -> Iterable[str]:

@@ -24,21 +24,21 @@ def abstained(answer: Answer) -> bool:
     return answer.status in ("abstained", "refused") and bool(answer.reason)
 
 
-def shown(answer: Answer) -> str:
+def visible_text(answer: Answer) -> str:
     """Return the text of the answer in one spelling; empty for an abstention.
 
     Without its markers and the sentences under unverified claims, which are not the answer's own words.
     """
-    return plain(_MARKER.sub("", without_quotes(answer.answer))) if answered(answer) else ""
+    return normalized(_MARKER.sub("", without_quotes(answer.answer))) if answered(answer) else ""
 
 
 @lru_cache(maxsize=8_192)
-def plain(text: str) -> str:
+def normalized(text: str) -> str:
     """Return text in the spelling in which texts are compared."""
     return " ".join(normalise(text).casefold().split())
 
 
-def holds(text: str, wanted: str) -> bool:
+def contains(text: str, wanted: str) -> bool:
     """Tell whether a text in its plain spelling holds one of the alternatives of ``a|b``.
 
     Letters may go on (``terminat`` is held by *terminated*), a number may not: 15 is not in 2015,
@@ -49,18 +49,18 @@ def holds(text: str, wanted: str) -> bool:
 
 @lru_cache(maxsize=8_192)
 def _pattern(part: str) -> re.Pattern[str]:
-    text = plain(part)
+    text = normalized(part)
     before = r"(?<!\d)(?<!\d[.,])" if text[:1].isdigit() else ""
     after = r"(?![.,]?\d)" if text[-1:].isdigit() else ""
     return re.compile(before + re.escape(text) + after)
 
 
-def held(text: str, wanted: Iterable[str]) -> list[bool]:
+def contains_each(text: str, wanted: Iterable[str]) -> list[bool]:
     """Tell of each wanted text whether it is held."""
-    return [holds(text, one) for one in wanted]
+    return [contains(text, one) for one in wanted]
 
 
-def withheld(answer: Answer) -> int:
+def count_withheld(answer: Answer) -> int:
     """Return how many claims were kept back, as the answer's notes say, or replaced by their sentences."""
     found = (_WITHHELD.match(note) for note in answer.notes)
     replaced = sum(bool(claim.checks.get("replaced")) for claim in answer.claims)

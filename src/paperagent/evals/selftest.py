@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paperagent.errors import GateError, InputError
-from paperagent.evals.fault_injection import FAULTS, HONEST, Example, examples, right_answers
+from paperagent.evals.fault_injection import FAULTS, HONEST, AnswerExample, examples, right_answers
 from paperagent.evals.scorers import METRICS
 from paperagent.evals.stats import wilson
 from paperagent.types import Paper
@@ -32,7 +32,7 @@ CEILING = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Caught:
+class FaultResult:
     """What became of the answers of one kind."""
 
     kind: str
@@ -42,7 +42,7 @@ class Caught:
     n: int
     by: Mapping[str, int]
     """Metric → answers that it flagged; several may flag one."""
-    wrong: Sequence[Example] = field(default=(), repr=False)
+    wrong: Sequence[AnswerExample] = field(default=(), repr=False)
     """Faulty answers that were not flagged, or right ones that were."""
 
     @property
@@ -73,7 +73,7 @@ class Caught:
         }  # fmt: skip
 
 
-def run(papers: Iterable[Paper], *, most: int = MOST, seed: int = 7) -> list[Caught]:
+def run_selftest(papers: Iterable[Paper], *, most: int = MOST, seed: int = 7) -> list[FaultResult]:
     """Test the scorers on the sentences of ``papers``; the same seed gives the same figures.
 
     Raises:
@@ -92,14 +92,16 @@ def run(papers: Iterable[Paper], *, most: int = MOST, seed: int = 7) -> list[Cau
     ]
 
 
-def _count(kind: str, made: Sequence[Example], papers: Mapping[str, Paper], *, faulty: bool) -> Caught:
+def _count(
+    kind: str, made: Sequence[AnswerExample], papers: Mapping[str, Paper], *, faulty: bool
+) -> FaultResult:
     found = [flags(example, papers) for example in made]
     wrong = [e for e, names in zip(made, found, strict=True) if bool(names) != faulty]
     by = Counter(name for names in found for name in names)
-    return Caught(kind, faulty, sum(map(bool, found)), len(made), dict(by.most_common()), wrong)
+    return FaultResult(kind, faulty, sum(map(bool, found)), len(made), dict(by.most_common()), wrong)
 
 
-def flags(example: Example, papers: Mapping[str, Paper]) -> list[str]:
+def flags(example: AnswerExample, papers: Mapping[str, Paper]) -> list[str]:
     """Return the metrics that find something wrong with an answer."""
     found = []
     for name in WATCHED:
@@ -111,7 +113,7 @@ def flags(example: Example, papers: Mapping[str, Paper]) -> list[str]:
     return found
 
 
-def require(figures: Sequence[Caught], *, floor: float = FLOOR, ceiling: float = CEILING) -> None:
+def require(figures: Sequence[FaultResult], *, floor: float = FLOOR, ceiling: float = CEILING) -> None:
     """Demand that each kind of fault is seen and that untouched answers are left alone.
 
     Raises:

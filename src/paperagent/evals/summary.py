@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def figures(rows: Sequence[Row], *, seed: int = 0) -> dict[str, Figure]:
+def summarize(rows: Sequence[Row], *, seed: int = 0) -> dict[str, Figure]:
     """Return every metric that some row has a score for; errors have none and are counted apart."""
     answered = [row for row in rows if row.state == "ok"]
-    found = {name: figure(metric, answered, seed=seed) for name, metric in METRICS.items()}
+    found = {name: summarize_metric(metric, answered, seed=seed) for name, metric in METRICS.items()}
     return {name: one for name, one in found.items() if one.value is not None}
 
 
-def figure(metric: Metric, rows: Sequence[Row], *, seed: int = 0) -> Figure:
+def summarize_metric(metric: Metric, rows: Sequence[Row], *, seed: int = 0) -> Figure:
     """Return one metric over answered rows; ``null`` counts those to which it does not apply."""
     if metric.over is not None:
         over = metric.over

@@ -22,13 +22,13 @@ def _supports(claim: str, cited: tuple[Citation, ...], abstracts: tuple[str, ...
     return verdict.support in ("quoted", "supported")
 
 
-def cited_by(claim: Claim, answer: Answer) -> tuple[Citation, ...]:
+def claim_citations(claim: Claim, answer: Answer) -> tuple[Citation, ...]:
     """Return what a claim points at, in its order; a pointer at nothing gives nothing."""
     by_n = {c.n: c for c in answer.citations}
     return tuple(by_n[n] for n in dict.fromkeys(claim.citations) if n in by_n)
 
 
-def dangling(claim: Claim, answer: Answer) -> int:
+def count_dangling(claim: Claim, answer: Answer) -> int:
     """Return how many of a claim's pointers point at nothing, in its citations or as its check noted."""
     numbers = {c.n for c in answer.citations}
     noted = claim.checks.get("dangling", ())

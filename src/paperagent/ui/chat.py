@@ -278,7 +278,7 @@ class Chat:
         last = self._last()
         if self.feedback is None:
             raise InputError("/good, /bad: there is no place to keep answers in; use /save FILE.json")
-        feedback.keep(self.feedback, last, self.conversation.before_last(), good=good, note=note)
+        feedback.save_feedback(self.feedback, last, self.conversation.before_last(), good=good, note=note)
         self._say("kept; `paperagent eval cases add FILE` makes a case of it")
 
     def _last(self) -> Answer:

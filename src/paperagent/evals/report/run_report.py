@@ -8,14 +8,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from paperagent.errors import visible
-from paperagent.evals.compare import OUTCOME, Change, Comparison, Flip, p_text
+from paperagent.evals.compare import OUTCOME, Flip, MetricChange, RunComparison, p_text
 from paperagent.evals.report.tables import Table, change, number, with_interval
 from paperagent.evals.results import FAILURES, Row, Run
 from paperagent.evals.scorers import GROUPS, METRICS
-from paperagent.evals.summary import figure, figures
+from paperagent.evals.summary import summarize, summarize_metric
 
 if TYPE_CHECKING:
-    from paperagent.evals.selftest import Caught
+    from paperagent.evals.selftest import FaultResult
 
 HEADLINES = ("correct", "evidence_any", "citation_recall", "answerable_accuracy")
 """What the table by kind shows, where the run has it."""
@@ -35,12 +35,12 @@ FAILURE_ABOUT = {
 """Why a case did not come out right → in words."""
 
 
-def measured(run: Run, rows: Sequence[Row]) -> Run:
+def with_metrics(run: Run, rows: Sequence[Row]) -> Run:
     """Return the run with the figures of its rows; one that was interrupted has none, or those of before."""
     if len(rows) == run.count and run.metrics:
         return run
     errors = sum(row.state == "error" for row in rows)
-    return run.model_copy(update={"metrics": figures(rows, seed=run.seed), "errors": errors})
+    return run.model_copy(update={"metrics": summarize(rows, seed=run.seed), "errors": errors})
 
 
 def unfinished(run: Run, rows: Sequence[Row]) -> str:
@@ -48,7 +48,7 @@ def unfinished(run: Run, rows: Sequence[Row]) -> str:
     return f"unfinished: {len(rows)} of {run.count} cases" if len(rows) < run.count else ""
 
 
-def tables(run: Run, rows: Sequence[Row]) -> list[Table]:
+def run_tables(run: Run, rows: Sequence[Row]) -> list[Table]:
     """Return the whole report: by kind, by metric, why cases failed, and which."""
     return [by_kind(run, rows), *by_metric(run), failures(rows), wrong(rows)]
 
@@ -67,7 +67,7 @@ def by_kind(run: Run, rows: Sequence[Row]) -> Table:
         (
             kind,
             str(len(part)),
-            *(with_interval(figure(METRICS[n], _ok(part), seed=run.seed), 2) for n in names),
+            *(with_interval(summarize_metric(METRICS[n], _ok(part), seed=run.seed), 2) for n in names),
         )
         for kind, part in (parts if len(kinds) > 1 else parts[:1])
     ]
@@ -76,10 +76,10 @@ def by_kind(run: Run, rows: Sequence[Row]) -> Table:
     note += f" Errors, left out: {errors}." if errors else ""
     note += f" The run is {unfinished(run, rows)}." if unfinished(run, rows) else ""
     head = ("kind", "cases", *(_SHORT.get(n, n) for n in names))
-    return Table(f"{run.cases}, {described(run)}", head, tuple(found), note)
+    return Table(f"{run.cases}, {describe_run(run)}", head, tuple(found), note)
 
 
-def described(run: Run) -> str:
+def describe_run(run: Run) -> str:
     """Return in a few words how the answers were made."""
     parts = [
         run.mode if run.model is None else f"{run.mode} ({run.model})",
@@ -125,12 +125,12 @@ def wrong(rows: Sequence[Row]) -> Table:
     return Table("Cases that did not come out right", ("case", "kind", "why", "question"), found, left=4)
 
 
-def compared(found: Comparison) -> list[Table]:
+def comparison_tables(found: RunComparison) -> list[Table]:
     """Return what changed between two runs, and which cases flipped."""
     shown = [c for c in found.changes if c.judged or c.lost or c.gained or c.difference.value]
     head = ("metric", "A", "B", "B - A (95 %)", "cases", "down/up", "p", "")
     note = "* the verdict rests on it. At the end: where the paired interval leaves 0 out. p: sign flips."
-    title = f"A: {described(found.a)} ({found.a.id}) against B: {described(found.b)} ({found.b.id})"
+    title = f"A: {describe_run(found.a)} ({found.a.id}) against B: {describe_run(found.b)} ({found.b.id})"
     p = next((c.mcnemar for c in found.changes if c.name == OUTCOME), None)
     test = f" (McNemar, exact: p {p_text(p)})" if p is not None else ""
     return [
@@ -140,7 +140,7 @@ def compared(found: Comparison) -> list[Table]:
     ]
 
 
-def _changed(c: Change) -> tuple[str, ...]:
+def _changed(c: MetricChange) -> tuple[str, ...]:
     d = c.difference
     return (
         ("* " if c.judged else "") + c.name,
@@ -159,7 +159,7 @@ def _flips(title: str, flips: Sequence[Flip], other: str) -> Table:
     return Table(title, ("case", "kind", f"in {other}", "question"), rows, left=4)
 
 
-def selftest(figures: Sequence[Caught]) -> Table:
+def selftest_table(figures: Sequence[FaultResult]) -> Table:
     """Return what share of each kind of fault was seen, and what was flagged wrongly."""
     rows = []
     for c in figures:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.gold import Gold
+from paperagent.evals.gold import GoldPapers
 from paperagent.types import Answer, Paper
 
 
 def score(case: Case, answer: Answer, papers: Mapping[str, Paper], *, k: int = 10) -> float | None:
     """Return 0 or 1."""
-    gold = Gold.of(case, papers)
+    gold = GoldPapers.of(case, papers)
     if not gold.gains:
         return None
     places = gold.places(answer)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.support import cited_by, dangling, supports
+from paperagent.evals.support import claim_citations, count_dangling, supports
 from paperagent.types import Answer, Citation, Claim, Paper
 
 
@@ -21,9 +21,9 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
     del case, papers
     right = total = 0
     for claim in answer.claims:
-        cited = cited_by(claim, answer)
+        cited = claim_citations(claim, answer)
         right += _right(claim, cited, answer)
-        total += len(cited) + dangling(claim, answer)
+        total += len(cited) + count_dangling(claim, answer)
     return right / total if total else None
 
 

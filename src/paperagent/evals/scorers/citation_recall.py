@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.support import cited_by, supports
+from paperagent.evals.support import claim_citations, supports
 from paperagent.types import Answer, Paper
 
 
@@ -21,4 +21,6 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
     del case, papers
     if not answer.claims:
         return None
-    return sum(supports(c.text, cited_by(c, answer), answer) for c in answer.claims) / len(answer.claims)
+    return sum(supports(c.text, claim_citations(c, answer), answer) for c in answer.claims) / len(
+        answer.claims
+    )

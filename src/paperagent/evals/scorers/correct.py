@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.gold import Gold, cited, evidence_found
-from paperagent.evals.outcomes import abstained, answered, held, shown
+from paperagent.evals.gold import GoldPapers, cited, evidence_found
+from paperagent.evals.outcomes import abstained, answered, contains_each, visible_text
 from paperagent.types import Answer, Paper
 
 
@@ -21,11 +21,11 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
     """Return 0 or 1."""
     if not case.answerable:
         return float(abstained(answer))
-    text = shown(answer)
+    text = visible_text(answer)
     right = (
         answered(answer)
-        and all(held(text, case.must_include))
-        and not any(held(text, case.must_not))
+        and all(contains_each(text, case.must_include))
+        and not any(contains_each(text, case.must_not))
         and _rests_on_gold(case, answer, papers)
     )
     return float(right)
@@ -34,5 +34,5 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
 def _rests_on_gold(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> bool:
     if case.evidence:
         return any(evidence_found(case, answer, papers))
-    gold = Gold.of(case, papers)
+    gold = GoldPapers.of(case, papers)
     return not gold.gains or any(gold.key(c.paper_id, c.title) for c in cited(answer))

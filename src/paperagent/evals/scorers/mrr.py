@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.gold import Gold
+from paperagent.evals.gold import GoldPapers
 from paperagent.types import Answer, Paper
 
 
 def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return 0..1."""
-    gold = Gold.of(case, papers)
+    gold = GoldPapers.of(case, papers)
     if not gold.gains:
         return None
     return 1 / min(gold.places(answer).values(), default=float("inf"))

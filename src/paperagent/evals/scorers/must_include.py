@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.outcomes import held, shown
+from paperagent.evals.outcomes import contains_each, visible_text
 from paperagent.types import Answer, Paper
 
 
 def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return 0 or 1."""
     del papers
-    found = held(shown(answer), case.must_include)
+    found = contains_each(visible_text(answer), case.must_include)
     return float(all(found)) if found else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.gold import Gold
+from paperagent.evals.gold import GoldPapers
 from paperagent.types import Answer, Paper
 
 
@@ -19,7 +19,7 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper], *, k: int = 1
     """Return 0..1."""
     import math
 
-    gold = Gold.of(case, papers)
+    gold = GoldPapers.of(case, papers)
     if not gold.gains:
         return None
     found = gold.places(answer).items()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.support import cited_by
+from paperagent.evals.support import claim_citations
 from paperagent.types import Answer, Paper
 from paperagent.verification import numbers
 from paperagent.verification.tokens import analyse
@@ -22,7 +22,7 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
     del case, papers
     right = total = 0
     for claim in answer.claims:
-        quotes = [c.quote for c in cited_by(claim, answer)]
+        quotes = [c.quote for c in claim_citations(claim, answer)]
         claimed = _numbers(claim.text)
         known = claimed if claim.text in quotes else [n for quote in quotes for n in _numbers(quote)]
         right += sum(any(numbers.compare(n, other) is None for other in known) for n in claimed)

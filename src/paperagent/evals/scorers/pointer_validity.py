@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.support import dangling
+from paperagent.evals.support import count_dangling
 from paperagent.types import Answer, Paper
 
 
@@ -25,5 +25,5 @@ def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | No
         numbers = set(claim.citations)
         right += len(numbers & sound)
         known = {c.n for c in answer.citations}
-        wrong += len(numbers & known - sound) + dangling(claim, answer)
+        wrong += len(numbers & known - sound) + count_dangling(claim, answer)
     return right / (right + wrong) if right + wrong else None

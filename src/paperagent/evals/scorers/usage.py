@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
 from paperagent.evals.gold import cited
-from paperagent.evals.outcomes import answered, withheld
+from paperagent.evals.outcomes import answered, count_withheld
 from paperagent.types import Answer, Paper
 
 
@@ -53,7 +53,7 @@ def sentences(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float 
 def claims_withheld(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return the claims that failed their check and were kept back, or replaced by their sentence."""
     del case, papers
-    return float(withheld(answer))
+    return float(count_withheld(answer))
 
 
 def quoted_instead(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:

@@ -130,7 +130,7 @@ def run_claims(shared: Path) -> int:
 
 
 def run_dev_questions(shared: Path) -> int:
-    """Ask the development questions over the saved pages, with vectors and by keywords, and check the gates."""
+    """Ask the development questions with vectors and by keywords, and check the gates."""
     questions, feeds = shared / "data/questions/dev.jsonl", sorted((shared / "seeds").glob("*.txt"))
     if not (questions.exists() and feeds):
         print(f"answers: skipped, no test data at {shared}")

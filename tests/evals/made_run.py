@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from paperagent.evals.results import Failure, ModelCall, Retrieved, Row, Run
-from paperagent.evals.summary import summarize
+from paperagent.evals.scorers import summarize
 
 HOSTILE = (
     '<img src=x onerror="alert(1)"> </style></title><script>alert(2)</script> \x1b[31m\u202e|]] & "q" \'a\''

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from paperagent.errors import EvalError
 from paperagent.evals import cases
-from paperagent.evals.case_template import CASE_TEMPLATE
-from paperagent.evals.cases import Case
+from paperagent.evals.cases import CASE_TEMPLATE, Case
 from paperagent.feeds import sample
 from paths import SHARED
 

@@ -12,7 +12,8 @@ from test_chat import talk
 from fake_agent import COMPARED, SINGLE, FakeAgent
 from model_desk import GOOD, QUESTION, desk, reply
 from paperagent.errors import EvalError
-from paperagent.evals import cases, harvest
+from paperagent.evals import cases
+from paperagent.evals import feedback as harvest
 from paperagent.evals.feedback import save_feedback
 from paperagent.types import Answer
 

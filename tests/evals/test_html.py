@@ -11,7 +11,7 @@ import made_run
 import pytest
 
 from paperagent.answering.abstention import Thresholds
-from paperagent.evals import calibration_curves
+from paperagent.evals import calibrate as calibration_curves
 from paperagent.evals.calibrate import ConfidenceSample, calibrate
 from paperagent.evals.cases import Case
 from paperagent.evals.report import case_html, html, plots

@@ -41,11 +41,11 @@ def test_evidence_is_word_for_word_in_its_paper() -> None:
 
 def test_what_must_be_said_is_in_the_evidence() -> None:
     """A case can be answered from its evidence and titles: nothing else is wanted of an answer."""
-    from paperagent.evals import outcomes
+    from paperagent.evals.scorers import content
 
     for case in CASES:
-        text = outcomes.normalized(" ".join((*case.evidence, *case.gold_titles)))
-        assert all(outcomes.contains_each(text, case.must_include)), case.id
+        text = content.normalized(" ".join((*case.evidence, *case.gold_titles)))
+        assert all(content.contains_each(text, case.must_include)), case.id
 
 
 def test_there_are_enough_of_every_kind() -> None:

@@ -9,7 +9,8 @@ import pytest
 from defusedxml import ElementTree
 
 from paperagent.evals.compare import compare
-from paperagent.evals.report import run_report, tables
+from paperagent.evals.report import tables
+from paperagent.evals.report import tables as run_report
 from paperagent.evals.report.tables import Table
 from paperagent.evals.results import FAILURES, Figure
 

@@ -9,8 +9,9 @@ import pytest
 
 from paperagent import feeds
 from paperagent.errors import GateError, InputError
-from paperagent.evals import fault_injection, mutations, selftest
-from paperagent.evals.report import run_report
+from paperagent.evals import mutations, selftest
+from paperagent.evals import selftest as fault_injection
+from paperagent.evals.report import tables
 from paperagent.evals.report.tables import markdown
 from paperagent.evals.scorers import METRICS
 from paperagent.feeds import sample
@@ -54,7 +55,7 @@ def test_the_readme_holds_the_table(figures: dict[str, selftest.FaultResult]) ->
     readme = ROOT / "eval" / "README.md"
     rows = [
         line
-        for line in markdown([run_report.selftest_table(list(figures.values()))]).splitlines()
+        for line in markdown([tables.selftest_table(list(figures.values()))]).splitlines()
         if line[:1] == "|"
     ]
     assert len(rows) == 2 + len(figures)

@@ -43,7 +43,7 @@ def report(*, run: Path, **given: Any) -> None:
     """Show the figures of RUN, a folder that eval run wrote: by kind, by metric, and what failed."""
     from paperagent.evals import gate, results
     from paperagent.evals.report import html
-    from paperagent.evals.report import run_report as writer
+    from paperagent.evals.report import tables as writer
     from paperagent.evals.report.tables import markdown
 
     limits = gate.load(given["gate_file"]) if given["gate_file"] else None
@@ -93,7 +93,7 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
     from paperagent.errors import GateError
     from paperagent.evals import compare as comparing
     from paperagent.evals import gate, results
-    from paperagent.evals.report import run_report as writer
+    from paperagent.evals.report import tables as writer
 
     limits = gate.load(gate_file) if gate_file else None
     after = results.load(b)
@@ -193,7 +193,7 @@ def selftest(session: Session, /, **given: Any) -> None:
     Exit 9 where a kind falls below --floor, or an untouched answer is flagged.
     """
     from paperagent.evals import selftest as testing
-    from paperagent.evals.report import run_report as writer
+    from paperagent.evals.report import tables as writer
 
     papers = _library(session) if given["library"] else _sample()
     found = testing.run_selftest(papers, most=given["limit"], seed=given["seed"])

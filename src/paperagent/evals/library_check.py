@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from paperagent.errors import visible
 from paperagent.evals.cases import Case
-from paperagent.evals.gold import spans_of, title_key
+from paperagent.evals.scorers.content import spans_of
+from paperagent.evals.scorers.retrieval import title_key
 from paperagent.types import Paper
 
 _MANY = 2**256

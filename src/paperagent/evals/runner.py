@@ -20,7 +20,7 @@ from paperagent.errors import (
     StoreError,
     visible,
 )
-from paperagent.evals import failures, scorers
+from paperagent.evals import scorers
 from paperagent.evals.cases import Case, cases_hash
 from paperagent.evals.library_check import LibraryCheck, check_library
 from paperagent.evals.results import (
@@ -36,7 +36,7 @@ from paperagent.evals.results import (
     write_run,
 )
 from paperagent.evals.run_folder import held, take_up
-from paperagent.evals.summary import summarize
+from paperagent.evals.scorers import content, summarize
 from paperagent.types import Answer, Hit, Paper, Progress
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class CaseRunner:
         """Return the row of an answer, however it came about."""
         searched = self.setup.mode == RETRIEVAL
         papers = {**self._papers_of(answer, searched=searched), **self.known}
-        groups = scorers.SEARCHED if searched else scorers.GROUPS
+        groups = scorers.RETRIEVAL_GROUPS if searched else scorers.GROUPS
         return _row(
             case,
             ms=round(ms, 2),
@@ -288,7 +288,7 @@ class CaseRunner:
                 for h in answer.hits
             ),
             scores=scorers.score_case(case, answer, papers, k=case.k or self.setup.k, groups=groups),
-            failure=None if searched else failures.classify(case, answer, papers, raw),
+            failure=None if searched else content.classify_failure(case, answer, papers, raw),
             raw=raw,
         )
 

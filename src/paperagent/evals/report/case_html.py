@@ -13,12 +13,10 @@ from typing import Any
 
 from paperagent.answering.citations import without_quotes
 from paperagent.evals.cases import Case
-from paperagent.evals.failures import claim_pointers, reply_claims
-from paperagent.evals.outcomes import contains, normalized
-from paperagent.evals.report.run_report import FAILURE_ABOUT
-from paperagent.evals.report.tables import number
+from paperagent.evals.report.tables import FAILURE_ABOUT, number
 from paperagent.evals.results import Row
 from paperagent.evals.scorers import METRICS
+from paperagent.evals.scorers.content import claim_pointers, contains, normalized, reply_claims
 from paperagent.layout import CONFIRMED, DOUBT, REPLACED, is_doubted, second_opinion
 from paperagent.text.sanitize import safe_terminal, safe_url
 from paperagent.verification import check

@@ -10,11 +10,9 @@ from paperagent.evals.calibrate import Calibration, calibration_tables
 from paperagent.evals.cases import Case
 from paperagent.evals.report import case_html, figures_html, plots
 from paperagent.evals.report.case_html import said
-from paperagent.evals.report.run_report import FAILURE_ABOUT, describe_run, headlines, unfinished
-from paperagent.evals.report.tables import Table, number
+from paperagent.evals.report.tables import FAILURE_ABOUT, Table, describe_run, headlines, number, unfinished
 from paperagent.evals.results import FAILURES, Figure, Row, Run
 from paperagent.evals.scorers import GROUPS, METRICS
-from paperagent.evals.summary import summarize_metric
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _TILES = tuple(
@@ -120,7 +118,7 @@ def _by_kind(run: Run, rows: Sequence[Row]) -> str:
 
 def _kind_row(kind: str, rows: Sequence[Row], names: Iterable[str], seed: int, style: str) -> str:
     answered = [r for r in rows if r.state == "ok"]
-    cells = "".join(f"<td>{_strip(summarize_metric(METRICS[n], answered, seed=seed))}</td>" for n in names)
+    cells = "".join(f"<td>{_strip(METRICS[n].over_rows(answered, seed=seed))}</td>" for n in names)
     return f'<tr class="{style}"><td>{said(kind)}</td><td class="num">{len(rows)}</td>{cells}</tr>'
 
 

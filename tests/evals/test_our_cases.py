@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from paperagent.evals import cases, gate, results
-from paperagent.feeds import read, sample
+from paperagent.feeds.reader import open_feed, sample_path
 from paperagent.types import Paper
 from paths import ROOT, SHARED
 
@@ -31,7 +31,7 @@ def script() -> ModuleType:
 
 def test_evidence_is_word_for_word_in_its_paper() -> None:
     """Each piece stands in an abstract whose title is the case's."""
-    with read(sample.path()) as feed:
+    with open_feed(sample_path()) as feed:
         papers = {p.title: p for p in feed.records if isinstance(p, Paper)}
     for case in CASES:
         gold = [papers[title] for title in case.gold_titles]
@@ -100,11 +100,11 @@ def test_a_regression_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 README_ROWS = {
     "all_gold@5": "all gold papers among the top 5",
-    "evidence_any": "a gold evidence sentence is cited",
-    "must_include": "all required facts are in the answer",
-    "answerable_accuracy": "rightly answered or abstained",
+    "evidence_any": "answer cites a gold evidence sentence",
+    "must_include": "answer states all required facts",
+    "answerable_accuracy": "answered or abstained correctly",
     "auroc": "AUROC of the confidence",
-    "quote_validity": "quotes that are what the abstract says",
+    "quote_validity": "quotations that equal the abstract",
 }
 
 

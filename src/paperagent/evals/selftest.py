@@ -22,7 +22,7 @@ from paperagent.evals import mutations
 from paperagent.evals.cases import Case
 from paperagent.evals.scorers import METRICS
 from paperagent.evals.stats import wilson
-from paperagent.text.sentences import split
+from paperagent.text.sentences import split_sentences
 from paperagent.types import Answer, Citation, Claim, Hit, Paper
 
 WATCHED = (
@@ -153,7 +153,7 @@ Fault = Callable[[AnswerExample, random.Random], AnswerExample | None]
 
 def right_answers(papers: Iterable[Paper]) -> list[AnswerExample]:
     """Return an answer for every two sentences of an abstract, quoted, with two papers retrieved."""
-    known = [(p, [s for s in split(p.abstract) if len(s.text.split()) in _WORDS]) for p in papers]
+    known = [(p, [s for s in split_sentences(p.abstract) if len(s.text.split()) in _WORDS]) for p in papers]
     known = [(p, sentences) for p, sentences in known if len(sentences) > 1]
     found = []
     for i, (paper, sentences) in enumerate(known):
@@ -216,7 +216,7 @@ def other_paper(example: AnswerExample, chance: random.Random) -> AnswerExample 
     others = [h.paper for h in example.answer.hits if h.paper_id != example.answer.citations[0].paper_id]
     if not others:
         return None
-    sentence = chance.choice(split(others[0].abstract))
+    sentence = chance.choice(split_sentences(others[0].abstract))
     return _with_citation(example, cite(1, others[0], sentence))
 
 

@@ -81,7 +81,7 @@ AT_THE_TOP: dict[str, frozenset[str]] = {
     "answering.reply": frozenset({"pydantic"}),
     "evals.cases": frozenset({"pydantic"}),
     "evals.results": frozenset({"pydantic"}),
-    "evals.harvest": frozenset({"pydantic"}),
+    "evals.feedback": frozenset({"pydantic"}),
     "embedding.minilm_build": frozenset({"numpy"}),
 }
 """Modules that are themselves imported late, inside functions → what may stand at their top."""

@@ -196,7 +196,7 @@ class PaperAgent:
         """Return the feeds kept: ``source``, ``added``, and of the last run ``read``, ``new``, ``error``."""
         from paperagent.library import followed_feeds
 
-        return followed_feeds.followed(self._open())
+        return followed_feeds.load_followed(self._open())
 
     def ingest_followed(
         self,
@@ -215,7 +215,9 @@ class PaperAgent:
         from paperagent.library import followed_feeds
 
         sources = (
-            followed_feeds.listed(Path(config)) if config else [feed["source"] for feed in self.followed()]
+            followed_feeds.read_feed_list(Path(config))
+            if config
+            else [feed["source"] for feed in self.followed()]
         )
         if not sources:
             raise InputError("feeds: none is kept; add one: paperagent feeds add arxiv:cs.CL")
@@ -223,10 +225,10 @@ class PaperAgent:
             report = self.ingest(sources, progress=progress, vectors=vectors, anew=anew)
         except (FeedError, InputError) as error:
             if error.report is not None and not config:
-                followed_feeds.note_run(self._open(), error.report, today=arguments.today())
+                followed_feeds.record_run(self._open(), error.report, today=arguments.today())
             raise
         if not config:
-            followed_feeds.note_run(self._open(), report, today=arguments.today())
+            followed_feeds.record_run(self._open(), report, today=arguments.today())
         return report
 
     # --- questions ---
@@ -408,9 +410,9 @@ class PaperAgent:
         hand = self._hand(model, max_cost, cache=cache) if with_model else None
         return assembly.issue(self.settings, store, self._models(), period, profile, hand=hand)
 
-    def _hand(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> assembly.Hand:
+    def _hand(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> assembly.LLMContext:
         endpoint = self._endpoint(model)
-        return assembly.hand(
+        return assembly.llm_context(
             self.settings,
             self._open(),
             endpoint,

@@ -111,7 +111,7 @@ def paper_ids(given: str) -> list[str]:
 
     if not isinstance(given, str):
         raise InputError(f"paper_id: must be str, got {type(given).__name__}")
-    arxiv, doi, acl = ids.arxiv_id(given), ids.doi(given), _ACL.fullmatch(given)
+    arxiv, doi, acl = ids.parse_arxiv_id(given), ids.parse_doi(given), _ACL.fullmatch(given)
     known = [*([arxiv.id] if arxiv else []), *([f"doi:{doi}"] if doi else [])]
     return list(dict.fromkeys([given, *known, *(_acl_ids(acl[1]) if acl else [])]))
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paperagent.errors import FeedError, InputError, NoLibraryError, PaperAgentError, StoreError
-from paperagent.feeds import labels
-from paperagent.library.followed_feeds import STATE
+from paperagent.library.followed_feeds import STATE_PREFIX, display_source
 from paperagent.types import FeedReport, IngestReport, Paper, Progress, Skipped, Withdrawal
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
-    from paperagent.feeds.services import Client, Live
+    from paperagent.feeds.services import LiveFeed
+    from paperagent.feeds.services.http_client import FeedClient
     from paperagent.library import Shard, Store
 
 _PATIENCE = 60.0
@@ -72,12 +72,12 @@ class Gatherer:
     """Reads feeds into the library that ``store`` opens (``store(True)`` creates it where there is none)."""
 
     def __init__(
-        self, store: Callable[[bool], Store], client: Callable[[], Client], reading: Reading
+        self, store: Callable[[bool], Store], client: Callable[[], FeedClient], reading: Reading
     ) -> None:
         self._store = store
         self._client = client
         self._reading = reading
-        self._opened: Client | None = None
+        self._opened: FeedClient | None = None
         self._begun = False
         """Whether something was written: then the rest is waited for."""
 
@@ -91,7 +91,7 @@ class Gatherer:
         tallies: list[_Tally] = []
         try:
             for source in sources:
-                tallies.append(_Tally(labels.label(source)))
+                tallies.append(_Tally(display_source(source)))
                 try:
                     self._one(source, tallies[-1])
                 except (FeedError, InputError) as error:
@@ -112,21 +112,21 @@ class Gatherer:
     def _one(self, source: str | Path, tally: _Tally) -> None:
         from paperagent.feeds import services
 
-        if (found := services.find(source)) is not None:
+        if (found := services.find_live_feed(source)) is not None:
             self._live(found, tally)
             return
-        from paperagent import feeds
+        from paperagent.feeds.reader import open_feed
 
-        with feeds.read(source, date=self._reading.date) as feed:  # first: a bad feed creates no library
+        with open_feed(source, date=self._reading.date) as feed:  # first: a bad feed creates no library
             tally.reports.append(self._take(feed.records))
 
-    def _live(self, found: Live, tally: _Tally) -> None:
+    def _live(self, found: LiveFeed, tally: _Tally) -> None:
         if self._reading.shard is not None:  # each share would fetch all of it, from one polite connection
             raise InputError(
-                f"{labels.label(found.source)}: one process reads a service; leave out --shard, "
+                f"{display_source(found.source)}: one process reads a service; leave out --shard, "
                 "and share its embedding: 'paperagent embed --shard I/N'"
             )
-        key = f"{STATE}{found.source}"
+        key = f"{STATE_PREFIX}{found.source}"
         state = {} if self._reading.anew else self._kept(key)
         if self._opened is None:
             self._opened = self._client()
@@ -158,9 +158,9 @@ class Gatherer:
         )
 
     def _write(self, write: Callable[[], T]) -> T:
-        from paperagent.library.lock import patiently
+        from paperagent.storage.locks import retry_while_locked
 
-        done = patiently(write, seconds=_PATIENCE if self._begun else 0.0)
+        done = retry_while_locked(write, seconds=_PATIENCE if self._begun else 0.0)
         self._begun = True
         return done
 
@@ -180,24 +180,24 @@ def _failure(failed: Sequence[PaperAgentError], whole: IngestReport) -> PaperAge
     return first
 
 
-def feed_client(settings: Settings) -> Client:
+def feed_client(settings: Settings) -> FeedClient:
     """Return what fetches live feeds, with the keys and addresses of the settings."""
     from paperagent import __version__
-    from paperagent.feeds.services import Access, Client
+    from paperagent.feeds.services.http_client import FeedClient, FeedClientConfig
 
     keys = {
         "s2": settings.s2_key,
         "openalex": settings.openalex_key,
         "zotero": settings.zotero_key,
     }
-    access = Access(
+    access = FeedClientConfig(
         contact=settings.contact,
         urls=settings.feed_bases,
         keys={name: key.get_secret_value() for name, key in keys.items() if key},
         allow_private=settings.allow_private_feeds,
         folder=settings.cache_dir / "turns",
     )
-    return Client(access, version=__version__)
+    return FeedClient(access, version=__version__)
 
 
 def merged(reports: Sequence[IngestReport]) -> IngestReport:

@@ -26,7 +26,7 @@ from fake_encoder import BrokenEncoder, FakeEncoder
 from paperagent import ConfigError, InputError, PaperAgent, PaperAgentError, StoreError, ask
 from paperagent.answering.conversation import MAX_TURNS
 from paperagent.answering.pipeline import Pipeline
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 
 QUESTION = "How much of the prompt does Tindersift remove?"
 IN_TEN_DAYS = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=10)
@@ -89,7 +89,7 @@ def library(tmp_path: Path) -> Path:
     """Give a library with vectors that a test may spoil."""
     home = tmp_path / "library"
     with agent_with(FakeEncoder(), home) as made:
-        made.ingest(sample.path())
+        made.ingest(sample_path())
     return home
 
 
@@ -294,7 +294,7 @@ agent.close()
 try:
     agent.ask(sys.argv[2])
 except StoreError as error:
-    print("the disk refuses, being full" in str(error))
+    print("the disk is full, over a quota or failing" in str(error))
 """
 
 

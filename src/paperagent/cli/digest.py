@@ -29,10 +29,10 @@ from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
     from paperagent.digest.build import BuildReport
-    from paperagent.digest.delivery.records import Summary
-    from paperagent.digest.delivery.sender import Report
+    from paperagent.digest.delivery.ledger import PeriodSummary
+    from paperagent.digest.delivery.sender import SendReport
     from paperagent.digest.issue import Profile
-    from paperagent.digest.service import DigestDesk
+    from paperagent.digest.service import DigestService
     from paperagent.types import Usage
 
 
@@ -71,7 +71,7 @@ def build(session: Session, /, **options: Any) -> None:
             usage = desk.estimate(period, mode=options["mode"], model=options["model"])
         show_text(_estimate_text(usage))
         return
-    with open_digest(session) as desk, desk.alone(), progress_bar() as progress:
+    with open_digest(session) as desk, desk.lock(), progress_bar() as progress:
         report = desk.build(chosen or desk.last_week(), progress=progress, **options)
     _show_build_report(report)
     _raise_for_failed_issues([report])
@@ -86,7 +86,7 @@ def _estimate_text(usage: Usage) -> str:
 
 
 def _show_build_report(report: BuildReport) -> None:
-    from paperagent.digest.database import now
+    from paperagent.digest.database import utc_now
 
     for note, count in report.notes.items():
         warn(f"{note}{f' ({count} issues)' if count > 1 else ''}")
@@ -98,7 +98,7 @@ def _show_build_report(report: BuildReport) -> None:
             f"the library has no papers from {period.since} to {period.until}; "
             "run 'paperagent ingest', or choose other days with --week"
         )
-    elif report.built and period.until >= now().date():
+    elif report.built and period.until >= utc_now().date():
         warn(f"{period.name} is not over yet: papers that arrive later are not added to its issues")
     show(_build_blocks(report))
 
@@ -148,20 +148,20 @@ def send(session: Session, /, **options: Any) -> None:
     with open_digest(session) as desk:
         if dry_run:
             options.pop("resend_unknown")
-            report, folder = desk.rehearse(options.pop("outbox"), period=period, **options)
+            report, folder = desk.dry_run(options.pop("outbox"), period=period, **options)
             show_text(f"{counted(report.counts.total(), 'message')} written to {folder}", plain=True)
             return
-        with desk.alone():
+        with desk.lock():
             _send(desk, period=period, **options)
 
 
-def _send(desk: DigestDesk, **options: Any) -> None:
+def _send(desk: DigestService, **options: Any) -> None:
     with progress_bar() as progress:
         report = desk.send(progress=progress, **options)
     show(_send_blocks(report))
     for email, state, reason in report.problems:
         warn(f"{email}: {state}: {reason}")
-    if report.counts["sent"] and desk.post.lacks_one_click:
+    if report.counts["sent"] and desk.mailer.lacks_one_click:
         warn(
             "messages have no one-click unsubscribe link, which Gmail and Yahoo require; "
             "set PAPERAGENT_PUBLIC_URL and PAPERAGENT_SECRET"
@@ -169,10 +169,10 @@ def _send(desk: DigestDesk, **options: Any) -> None:
     if report.recovered:
         messages = counted(report.recovered, "message")
         warn(f"{messages} marked unknown: an earlier run ended during the transfer")
-    desk.raise_for_trouble(options.get("period"), stopped=report.stopped)
+    desk.raise_for_failed_deliveries(options.get("period"), stopped=report.stopped)
 
 
-def _send_blocks(report: Report) -> Iterator[Block]:
+def _send_blocks(report: SendReport) -> Iterator[Block]:
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(report.counts.items()))
     yield Block("text", f"messages: {states or 'none due'}", tight=True)
     if report.too_old:
@@ -192,7 +192,7 @@ def run(session: Session, *, outbox: Path | None) -> None:
     Weekly subscribers get the last complete week, daily subscribers get yesterday. Running it again is
     safe: nothing is built or sent twice.
     """
-    with open_digest(session) as desk, desk.alone():
+    with open_digest(session) as desk, desk.lock():
         reports = []
         for period in desk.current_periods():
             reports.append(desk.build(period))
@@ -207,11 +207,11 @@ def run(session: Session, *, outbox: Path | None) -> None:
 @click.pass_obj
 def list_issues(session: Session, *, as_json: bool) -> None:
     """List the issues of each period, with the delivery states and failed messages."""
-    from paperagent.digest.delivery.sender import TROUBLE
+    from paperagent.digest.delivery.sender import FAILED_STATES
 
     with open_digest(session) as desk:
-        summaries = desk.ledger.summaries()
-        failed = desk.ledger.deliveries(states=TROUBLE)
+        summaries = desk.ledger.period_summaries()
+        failed = desk.ledger.deliveries(states=FAILED_STATES)
     if as_json:
         trouble = [
             {
@@ -235,16 +235,16 @@ def list_issues(session: Session, *, as_json: bool) -> None:
     show(blocks or [Block("text", "no issues yet; build one with 'paperagent digest build'")])
 
 
-def _summary_dict(summary: Summary) -> dict[str, Any]:
+def _summary_dict(summary: PeriodSummary) -> dict[str, Any]:
     return {
         "period": summary.period,
-        "built": summary.frozen_at.isoformat(),
+        "built": summary.stored_at.isoformat(),
         "issues": summary.issues,
         **{str(state): count for state, count in summary.states.items()},
     }
 
 
-def _summary_row(summary: Summary) -> Block:
+def _summary_row(summary: PeriodSummary) -> Block:
     states = ", ".join(f"{n:,} {state}" for state, n in summary.states.items() if n)
     text = f"{counted(summary.issues, 'issue')}: {states or 'no messages'}"
     return Block("row", text, marker=summary.period, tight=True)
@@ -269,7 +269,7 @@ def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None
 
     The output refers to the settings file in use: --env-file, or .env in the current folder.
     """
-    from paperagent.digest.schedule import units
+    from paperagent.digest.schedule import schedule_units
 
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", time, re.ASCII):
         raise click.UsageError("--at: not a time of day; use HH:MM")
@@ -283,7 +283,7 @@ def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None
             "put the settings in a file and pass it with --env-file"
         )
     at = dt.time.fromisoformat(time)
-    sys.stdout.write(units(program, settings.home, day=day, at=at, zone=zone, env_file=env_file))
+    sys.stdout.write(schedule_units(program, settings.home, day=day, at=at, zone=zone, env_file=env_file))
 
 
 @digest.command()
@@ -373,10 +373,10 @@ def archive(session: Session, /, folder: Path, url: str | None) -> None:
 
     base = _base_url(url)
     with open_digest(session) as desk:
-        issues = desk.public_issues()
+        issues = desk.general_issues()
         theme = desk.settings.digest_theme
     _create_folder(folder)
-    for name, text in pages.files(issues, base=base, theme_dir=theme):
+    for name, text in pages.archive_files(issues, base=base, theme_dir=theme):
         export.write(folder / name, [text], force=True)
     if not issues:
         warn("no general issue has been built; run 'paperagent digest build'")

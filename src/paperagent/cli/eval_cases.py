@@ -18,12 +18,12 @@ from paperagent.cli.session import Session, show, show_text
 def init(file: Path) -> None:
     """Write an example FILE of cases (default: cases.jsonl) that explains every field."""
     from paperagent.errors import InputError, visible
-    from paperagent.evals.case_template import EXAMPLE
+    from paperagent.evals.cases import CASE_TEMPLATE
 
     path = visible(str(file))
     try:
         with file.open("x", encoding="utf-8") as output:
-            output.write(EXAMPLE)
+            output.write(CASE_TEMPLATE)
     except FileExistsError:
         raise InputError(f"{path}: exists; choose another name") from None
     except OSError as error:
@@ -52,7 +52,7 @@ def check_cases(ctx: click.Context, /, file: Path, feeds: tuple[str, ...]) -> No
 
     loaded = case_reader.load(file)
     with feed_library(ctx.obj.settings(), feeds) as agent:
-        problems = runner.problems(agent, loaded)
+        problems = runner.library_problems(agent, loaded)
     count = f"{counted(len(loaded), 'case')}, {counted(len(problems), 'problem')}"
     show([*(Block("note", text, tight=True) for text in problems), Block("text", count)])
     if problems:
@@ -77,18 +77,20 @@ def add_cases(session: Session, /, file: Path, **options: Any) -> None:
 
     A bad answer shows only what must not be said again; add the expected answer by hand.
     """
-    from paperagent.evals import harvest
-    from paperagent.evals.feedback import FEEDBACK_FILE
+    from paperagent.evals import feedback
     from paperagent.layout import Block, counted
 
     if (options["answer"] is None) != (options["good"] is None):
         raise click.UsageError("--answer and --good/--bad: must be used together; give both")
     if options["answer"] is not None:
-        ratings = [harvest.of_answer(options["answer"], good=options["good"], note=options["note"])]
+        ratings = [
+            feedback.feedback_for_answer(options["answer"], good=options["good"], note=options["note"])
+        ]
     else:
-        ratings = harvest.read(session.settings().home / FEEDBACK_FILE)
-    new = harvest.add(
-        file, [harvest.case_of(rating, unanswerable=options["unanswerable"]) for rating in ratings]
+        ratings = feedback.read_feedback(session.settings().home / feedback.FEEDBACK_FILE)
+    new = feedback.add_cases(
+        file,
+        [feedback.case_from_feedback(rating, unanswerable=options["unanswerable"]) for rating in ratings],
     )
     blocks = [Block("row", case.question, marker=case.id, tight=True) for case in new]
     if incomplete := [case.id for case in new if "bad" in case.tags and case.answerable]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from paperagent.evals.calibrate import Calibration
     from paperagent.evals.cases import Case
     from paperagent.evals.report.tables import Table
-    from paperagent.evals.selftest import Caught
+    from paperagent.evals.selftest import FaultResult
     from paperagent.types import Paper
 
 MAX_EXAMPLES = 3
@@ -54,24 +54,23 @@ _gate_option = click.option(
 def report(*, run: Path, **options: Any) -> None:
     """Show the results of RUN, a folder written by 'eval run': by kind, by metric, and the failures."""
     from paperagent.evals import gate, results
-    from paperagent.evals.report import html, run_report
-    from paperagent.evals.report.tables import markdown
+    from paperagent.evals.report import html, tables
 
     thresholds = gate.load(options["gate_file"]) if options["gate_file"] else None
     loaded, rows = results.load(run)
-    loaded = run_report.measured(loaded, rows)
-    tables = run_report.tables(loaded, rows)
+    loaded = tables.with_metrics(loaded, rows)
+    summary = tables.run_tables(loaded, rows)
     html_file, markdown_file, junit_file = options["html_file"], options["markdown"], options["junit"]
     if html_file is not None:
-        _write(html_file, html.page(loaded, rows, cases=_load_cases(options["cases"])))
+        _write(html_file, html.run_page(loaded, rows, cases=_load_cases(options["cases"])))
     if markdown_file is not None:
-        _write(markdown_file, markdown(tables))
+        _write(markdown_file, tables.markdown(summary))
     if junit_file is not None:
-        _write(junit_file, run_report.junit(loaded, rows))
+        _write(junit_file, tables.junit(loaded, rows))
     if options["as_json"]:
         show_json(loaded.model_dump(mode="json"))
     elif html_file is markdown_file is junit_file is None:
-        print_tables(tables)
+        print_tables(summary)
     if thresholds is not None:
         gate.enforce(thresholds, rows, seed=loaded.seed, count=loaded.count)
         print_line(f"Gate {thresholds.name}: passed.")
@@ -104,7 +103,7 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
     from paperagent.errors import GateError
     from paperagent.evals import compare as comparing
     from paperagent.evals import gate, results
-    from paperagent.evals.report import run_report
+    from paperagent.evals.report import tables
 
     thresholds = gate.load(gate_file) if gate_file else None
     after = results.load(b)
@@ -112,7 +111,7 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
     if as_json:
         show_json(comparison.to_dict())
     else:
-        print_tables(run_report.compared(comparison))
+        print_tables(tables.comparison_tables(comparison))
         for note in comparison.notes:
             print_line(f"Note: {note}.")
         print_line(f"Verdict: {comparison.sentence}")
@@ -161,27 +160,31 @@ def calibrate(session: Session, /, *, cases: Path | None, **options: Any) -> Non
             print_line("Default thresholds restored.")
             return
         before, loaded, warnings = agent.thresholds(), load(cases), case_warnings()
-        for problem in runner.problems(agent, loaded):  # cases of another library give wrong thresholds
+        for problem in runner.library_problems(
+            agent, loaded
+        ):  # cases of another library give wrong thresholds
             warnings(problem)
         warnings.finish()
         with progress_bar(quiet=options["as_json"]) as progress:
-            outcomes = calibration.ask(agent, loaded, k=agent.settings.top_k, progress=progress)
+            outcomes = calibration.measure_confidences(
+                agent, loaded, k=agent.settings.top_k, progress=progress
+            )
         targets = {name: options[name] for name in ("max_refused", "sure") if options[name] is not None}
         result = calibration.calibrate(outcomes, before=before, **targets)
         if options["html_file"] is not None:
-            _write(options["html_file"], html.calibration(result, cases.name))
+            _write(options["html_file"], html.calibration_page(result, cases.name))
         if not options["dry_run"]:
             agent.set_thresholds(result.thresholds)
     _show_calibration(result, stored=not options["dry_run"], as_json=options["as_json"])
 
 
 def _show_calibration(result: Calibration, *, stored: bool, as_json: bool) -> None:
-    from paperagent.evals.calibrate import tables
+    from paperagent.evals.calibrate import calibration_tables
 
     if as_json:
         show_json({**result.to_dict(), "kept": stored})
         return
-    print_tables(tables(result))
+    print_tables(calibration_tables(result))
     thresholds = result.thresholds
     print_line(
         f"{'Stored in the library' if stored else 'Not stored'}: abstain below "
@@ -214,14 +217,14 @@ def selftest(session: Session, /, **options: Any) -> None:
     Exits with 9 if a kind falls below --floor or an unmodified answer is flagged.
     """
     from paperagent.evals import selftest as testing
-    from paperagent.evals.report import run_report
+    from paperagent.evals.report import tables
 
     papers = _library_papers(session) if options["library"] else _sample_papers()
-    results = testing.run(papers, most=options["limit"], seed=options["seed"])
+    results = testing.run_selftest(papers, most=options["limit"], seed=options["seed"])
     if options["as_json"]:
         show_json([result.to_dict() for result in results])
     else:
-        print_tables([run_report.selftest(results)])
+        print_tables([tables.selftest_table(results)])
         if options["missed"]:
             print_tables([_missed_table(results)])
     testing.require(results, floor=testing.FLOOR if options["floor"] is None else options["floor"])
@@ -233,15 +236,14 @@ def _library_papers(session: Session) -> list[Paper]:
 
 
 def _sample_papers() -> list[Paper]:
-    from paperagent import feeds
-    from paperagent.feeds import sample
+    from paperagent.feeds.reader import open_feed, sample_path
     from paperagent.types import Paper
 
-    with feeds.read(sample.path()) as feed:
+    with open_feed(sample_path()) as feed:
         return [record for record in feed.records if isinstance(record, Paper)]
 
 
-def _missed_table(results: Iterable[Caught]) -> Table:
+def _missed_table(results: Iterable[FaultResult]) -> Table:
     from paperagent.evals.report.tables import Table
 
     rows = [

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from paperagent.evals.cases import Case
     from paperagent.evals.replay import Recorder, Replayer
     from paperagent.evals.results import Row
-    from paperagent.evals.runner import Setup
+    from paperagent.evals.runner import RunConfig
     from paperagent.types import Progress
 
 RUNS_FOLDER = Path("eval-runs")
@@ -175,7 +175,7 @@ def run(session: Session, /, cases: Path, **options: Any) -> None:
     """
     from paperagent.cli.ask import warn_about_unused_options
     from paperagent.evals import gate, runner
-    from paperagent.evals.report import run_report
+    from paperagent.evals.report import tables
 
     _refuse_unused_options(cases, options)
     thresholds = gate.load(options["gate_file"]) if options["gate_file"] else None
@@ -192,12 +192,14 @@ def run(session: Session, /, cases: Path, **options: Any) -> None:
         _open_library(selection, setup, settings, options, progress) as agent,
     ):
         setup = _with_thresholds(setup, agent)
-        finished, rows = runner.run(agent, selection.cases, setup, out, progress=progress, warn=warnings)
+        finished, rows = runner.run_cases(
+            agent, selection.cases, setup, out, progress=progress, warn=warnings
+        )
     warnings.finish()
     if options["as_json"]:
         show_json(finished.model_dump(mode="json"))
     elif not options["quiet"]:
-        print_tables(run_report.tables(finished, rows))
+        print_tables(tables.run_tables(finished, rows))
         print_line(f"Saved to {out}. To see every case: paperagent eval report {out} --html report.html")
     if thresholds is not None:
         gate.enforce(thresholds, rows, seed=finished.seed)
@@ -237,7 +239,7 @@ def _load_cases(path: Path, options: dict[str, Any]) -> CaseSelection:
 
     corpus = None
     if options["qrels"] is not None:
-        cases = list(beir.pair(path, options["qrels"]))
+        cases = list(beir.read_queries(path, options["qrels"]))
     elif path.is_dir():
         judged = beir.read(path, options["split"])
         cases, corpus = list(judged.cases), judged.corpus
@@ -307,16 +309,16 @@ def _answer_source(selection: CaseSelection, settings: Settings, options: dict[s
     return _AnswerSource(settings.answer_mode, recorder.model, recorder)
 
 
-def _make_setup(selection: CaseSelection, settings: Settings, options: dict[str, Any]) -> Setup:
+def _make_setup(selection: CaseSelection, settings: Settings, options: dict[str, Any]) -> RunConfig:
     """Return the setup of the run, with the provenance that is recorded."""
     from paperagent.evals import provenance
-    from paperagent.evals.runner import Setup
+    from paperagent.evals.runner import RunConfig
 
     source = _answer_source(selection, settings, options)
     uses_model = source.mode in _MODEL_MODES
     names = ("embedder", *(_MODEL_SETTINGS if uses_model else ()))
     replay = {"replay": options["replay"].name} if options["replay"] is not None else {}
-    return Setup(
+    return RunConfig(
         name=selection.name,
         mode=source.mode,
         model=source.model,
@@ -333,7 +335,7 @@ def _make_setup(selection: CaseSelection, settings: Settings, options: dict[str,
     )
 
 
-def _with_thresholds(setup: Setup, agent: PaperAgent) -> Setup:
+def _with_thresholds(setup: RunConfig, agent: PaperAgent) -> RunConfig:
     """Record the abstention thresholds of the library if answers are extractive."""
     if setup.mode != "extractive":
         return setup
@@ -342,7 +344,7 @@ def _with_thresholds(setup: Setup, agent: PaperAgent) -> Setup:
 
 def _open_library(
     selection: CaseSelection,
-    setup: Setup,
+    setup: RunConfig,
     settings: Settings,
     options: dict[str, Any],
     progress: Progress | None,
@@ -379,11 +381,11 @@ def feed_library(
 
 def _folder_name(sources: Sequence[str]) -> str:
     """Return the name of a library of these sources, which changes whenever one of the files does."""
-    from paperagent.feeds import sample
+    from paperagent.feeds.reader import SAMPLE, sample_path
 
     parts = []
     for source in sources:
-        path = sample.path() if source == sample.NAME and not Path(source).exists() else Path(source)
+        path = sample_path() if source == SAMPLE and not Path(source).exists() else Path(source)
         checksum = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         parts.append(f"{path.absolute()}\n{checksum}")
     name = Path(sources[0]).parent.name or Path(sources[0]).stem

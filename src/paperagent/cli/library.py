@@ -205,10 +205,10 @@ def feeds_add(session: Session, /, source: str) -> None:
 @click.pass_obj
 def feeds_list(session: Session, /, *, as_json: bool) -> None:
     """List the followed feeds and the result of their last run."""
-    from paperagent.feeds.labels import without_values
+    from paperagent.library.followed_feeds import hide_query_values
 
     with session.agent() as agent:
-        followed = [feed | {"source": without_values(feed["source"])} for feed in agent.followed()]
+        followed = [feed | {"source": hide_query_values(feed["source"])} for feed in agent.followed()]
     if as_json:
         show_json({"feeds": followed})
     else:
@@ -329,7 +329,7 @@ def _issue_papers(session: Session, period: str, email: str | None) -> list[str]
 
     with open_digest(session) as desk:
         number = desk.subscribers.find(email).id if email else 0
-        if number not in desk.ledger.frozen_for(period):
+        if number not in desk.ledger.stored_for(period):
             suffix = f" for {visible(email, limit=80)}" if email else ""
             raise InputError(
                 f"--issue: no issue {visible(period, limit=60)}{suffix} was built; see 'digest list'"

@@ -290,15 +290,15 @@ def period_options(command: Command) -> Command:
 
 def pop_period(options: dict[str, Any]) -> Period | None:
     """Remove the options of `period_options` from ``options``; return None if none of them is set."""
-    from paperagent.digest import period
+    from paperagent.digest import schedule
 
     week, since, until = options.pop("week", None), options.pop("since", None), options.pop("until", None)
     if week is not None and (since or until):
         raise click.UsageError("--week and --since: cannot be combined; use one of them")
     if week is not None:
-        return period.parse_week(week)
+        return schedule.parse_week(week)
     if since is None and until is None:
         return None
     if since is None or until is None:
         raise click.UsageError("--since and --until: both are required; give both, or use --week")
-    return period.span(since, until)
+    return schedule.days_between(since, until)

@@ -15,16 +15,16 @@ from paperagent.cli.session import Session, show, show_json, show_text, warn
 from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
-    from paperagent.digest.service import DigestDesk
-    from paperagent.digest.subscriber import Subscriber
+    from paperagent.digest.service import DigestService
+    from paperagent.digest.subscribers import Subscriber
 
 
 @contextmanager
-def open_digest(session: Session, **overrides: Any) -> Iterator[DigestDesk]:
+def open_digest(session: Session, **overrides: Any) -> Iterator[DigestService]:
     """Open the digest of the library; ``overrides`` take precedence over the settings."""
-    from paperagent.digest.service import DigestDesk
+    from paperagent.digest.service import DigestService
 
-    with DigestDesk(session.settings(**overrides)) as desk:
+    with DigestService(session.settings(**overrides)) as desk:
         yield desk
 
 
@@ -93,7 +93,7 @@ def add(session: Session, /, email: str, **options: Any) -> None:
         verb = "added" if result.new else "changed"
         show_text(f"{verb} {subscriber.email}: {subscriber.state}, {subscriber.frequency}", plain=True)
         if subscriber.state == "pending":
-            show_text(desk.ask_to_confirm(subscriber), plain=True)
+            show_text(desk.send_confirmation(subscriber), plain=True)
 
 
 @subscribers.command("list")
@@ -113,7 +113,7 @@ def list_subscribers(session: Session, *, as_json: bool) -> None:
 
 def _subscriber_rows(everyone: Iterable[Subscriber]) -> Iterator[Block]:
     for subscriber in everyone:
-        preferences = subscriber.wishes
+        preferences = subscriber.preferences
         categories = (f"in {c}" for c in preferences.categories)
         topics = "; ".join([*preferences.interests, *preferences.questions, *categories]) or "anything"
         papers = counted(preferences.profile().max_items, "paper")
@@ -191,7 +191,7 @@ def confirm(session: Session, *, target: str | None, ask: bool) -> None:
     with open_digest(session) as desk:
         if target is None:
             for subscriber in desk.subscribers.all(state="pending"):
-                show_text(f"{subscriber.email}: {desk.ask_to_confirm(subscriber)}", plain=True)
+                show_text(f"{subscriber.email}: {desk.send_confirmation(subscriber)}", plain=True)
             return
         subscriber = desk.confirm(target)
     show_text(f"{subscriber.email}: {subscriber.state}", plain=True)

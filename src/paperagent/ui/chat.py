@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from paperagent.answering.conversation import MAX_QUESTION
 from paperagent.errors import InputError, PaperAgentError, visible
-from paperagent.evals import feedback
 from paperagent.layout import Block, nearest_blocks, paper_blocks, row_blocks, source_blocks, transcript
 from paperagent.text.sanitize import safe_json
 from paperagent.types import Answer, Event, Usage
@@ -255,7 +254,9 @@ class Chat:
         last = self._last()
         if self.feedback is None:
             raise InputError("/good, /bad: no feedback file in this session; use /save FILE.json")
-        feedback.keep(self.feedback, last, self.history.before_last(), good=good, note=note)
+        from paperagent.evals import feedback
+
+        feedback.save_feedback(self.feedback, last, self.history.before_last(), good=good, note=note)
         self._print_note("saved; `paperagent eval cases add FILE` turns it into a test case")
 
     def _last(self) -> Answer:

@@ -97,7 +97,7 @@ def library(tmp_path: Path) -> Path:
 def test_refused(row: str, question: Any, options: dict[str, Any], message: str, agent: PaperAgent) -> None:
     """An argument that cannot be used is an InputError of one line that says why, before any work."""
     encoder = FakeEncoder()
-    agent._tools = sample_library.models(encoder)
+    agent._embedding_models = sample_library.models(encoder)
     for call in (agent.ask, agent.ask_stream):
         with pytest.raises(InputError) as caught:
             call(question, **options)

@@ -29,7 +29,7 @@ from paperagent.feeds.services import (
     semantic_scholar,
     zotero,
 )
-from paperagent.feeds.services.rate_limit import Pace
+from paperagent.feeds.services.rate_limit import RateLimit
 from paperagent.library.lock import writer_lock
 
 OAI = "arxiv-oai:cs?from=2026-05-01"
@@ -60,7 +60,7 @@ def agent(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[
     for key, value in environ.items():
         monkeypatch.setenv(key, value)
     for service in (arxiv, arxiv_oai, huggingface, semantic_scholar, openalex, zotero):
-        monkeypatch.setattr(service, "PACE", Pace("test", 0.0))
+        monkeypatch.setattr(service, "PACE", RateLimit("test", 0.0))
     assert arxiv_rss.arxiv is arxiv
     with PaperAgent() as opened:
         yield opened

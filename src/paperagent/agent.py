@@ -242,7 +242,7 @@ class PaperAgent:
         """
         from paperagent.library import followed_feeds
 
-        return followed_feeds.followed(self._open_store())
+        return followed_feeds.load_followed(self._open_store())
 
     @arguments.renamed(anew="restart")
     def ingest_followed(
@@ -268,7 +268,9 @@ class PaperAgent:
         from paperagent.library import followed_feeds
 
         sources = (
-            followed_feeds.listed(Path(config)) if config else [feed["source"] for feed in self.followed()]
+            followed_feeds.read_feed_list(Path(config))
+            if config
+            else [feed["source"] for feed in self.followed()]
         )
         if not sources:
             raise InputError("feeds: no feed is followed; add one: paperagent feeds add arxiv:cs.CL")
@@ -276,10 +278,10 @@ class PaperAgent:
             report = self.ingest(sources, progress=progress, vectors=vectors, restart=restart)
         except (FeedError, InputError) as error:
             if error.report is not None and not config:
-                followed_feeds.note_run(self._open_store(), error.report, today=arguments.today())
+                followed_feeds.record_run(self._open_store(), error.report, today=arguments.today())
             raise
         if not config:
-            followed_feeds.note_run(self._open_store(), report, today=arguments.today())
+            followed_feeds.record_run(self._open_store(), report, today=arguments.today())
         return report
 
     # --- searching and asking ---
@@ -512,8 +514,10 @@ class PaperAgent:
         hand = self._llm_context(model, max_cost, cache=cache) if with_model else None
         return assembly.issue(self.settings, store, self._load_models(), period, profile, hand=hand)
 
-    def _llm_context(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> assembly.Hand:
-        return assembly.hand(
+    def _llm_context(
+        self, model: str | None, max_cost: float | None, *, cache: bool | None
+    ) -> assembly.LLMContext:
+        return assembly.llm_context(
             self.settings,
             self._open_store(),
             self._open_llm(model),

@@ -133,7 +133,7 @@ def paper_ids(paper_id: str) -> list[str]:
 
     if not isinstance(paper_id, str):
         raise InputError(f"paper_id: must be str, got {type(paper_id).__name__}")
-    arxiv, doi, acl = ids.arxiv_id(paper_id), ids.doi(paper_id), _ACL.fullmatch(paper_id)
+    arxiv, doi, acl = ids.parse_arxiv_id(paper_id), ids.parse_doi(paper_id), _ACL.fullmatch(paper_id)
     candidates = [paper_id]
     if arxiv:
         candidates.append(arxiv.id)

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from paperagent.errors import FeedError, InputError, NoLibraryError, PaperAgentError, StoreError
 from paperagent.factory import secret_value
-from paperagent.feeds import labels
-from paperagent.library.followed_feeds import STATE
+from paperagent.library.followed_feeds import STATE_PREFIX, display_source
 from paperagent.types import FeedReport, IngestReport, Paper, Progress, Skipped, Withdrawal
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
-    from paperagent.feeds.services import Client, Live
+    from paperagent.feeds.services import LiveFeed
+    from paperagent.feeds.services.http_client import FeedClient
     from paperagent.library import Shard, Store
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -83,12 +83,15 @@ class IngestRunner:
     """
 
     def __init__(
-        self, open_store: Callable[[bool], Store], make_client: Callable[[], Client], options: IngestOptions
+        self,
+        open_store: Callable[[bool], Store],
+        make_client: Callable[[], FeedClient],
+        options: IngestOptions,
     ) -> None:
         self._open_store = open_store
         self._make_client = make_client
         self._options = options
-        self._client: Client | None = None
+        self._client: FeedClient | None = None
         self._has_written = False
         """From the first write on, the run waits for the lock of another process instead of failing."""
 
@@ -106,7 +109,7 @@ class IngestRunner:
         feeds: list[FeedProgress] = []
         try:
             for source in sources:
-                feeds.append(FeedProgress(labels.label(source)))
+                feeds.append(FeedProgress(display_source(source)))
                 try:
                     self._read_feed(source, feeds[-1])
                 except (FeedError, InputError) as error:
@@ -127,22 +130,22 @@ class IngestRunner:
     def _read_feed(self, source: str | Path, progress: FeedProgress) -> None:
         from paperagent.feeds import services
 
-        if (live_feed := services.find(source)) is not None:
+        if (live_feed := services.find_live_feed(source)) is not None:
             self._read_live_feed(live_feed, progress)
             return
-        from paperagent import feeds
+        from paperagent.feeds.reader import open_feed
 
         # The feed is opened before the library, so that an unreadable feed creates no library.
-        with feeds.read(source, date=self._options.date) as feed:
+        with open_feed(source, date=self._options.date) as feed:
             progress.reports.append(self._store_records(feed.records))
 
-    def _read_live_feed(self, live_feed: Live, progress: FeedProgress) -> None:
+    def _read_live_feed(self, live_feed: LiveFeed, progress: FeedProgress) -> None:
         if self._options.shard is not None:  # every share would have to fetch the whole feed
             raise InputError(
-                f"{labels.label(live_feed.source)}: a live feed is read by one process; leave out --shard, "
+                f"{display_source(live_feed.source)}: a live feed is read by one process; leave out --shard, "
                 "and share the embedding instead: 'paperagent embed --shard I/N'"
             )
-        key = f"{STATE}{live_feed.source}"
+        key = f"{STATE_PREFIX}{live_feed.source}"
         state = {} if self._options.restart else self._resume_state(key)
         if self._client is None:
             self._client = self._make_client()
@@ -196,24 +199,24 @@ def _combined_error(errors: Sequence[PaperAgentError], report: IngestReport) -> 
     return first
 
 
-def make_feed_client(settings: Settings) -> Client:
+def make_feed_client(settings: Settings) -> FeedClient:
     """Return an HTTP client for live feeds, with the keys and base URLs of the settings."""
     from paperagent import __version__
-    from paperagent.feeds.services import Access, Client
+    from paperagent.feeds.services.http_client import FeedClient, FeedClientConfig
 
     secrets = {
         "s2": settings.s2_key,
         "openalex": settings.openalex_key,
         "zotero": settings.zotero_key,
     }
-    access = Access(
+    access = FeedClientConfig(
         contact=settings.contact,
         urls=settings.feed_bases,
         keys={name: key for name, secret in secrets.items() if (key := secret_value(secret))},
         allow_private=settings.allow_private_feeds,
         folder=settings.cache_dir / "turns",
     )
-    return Client(access, version=__version__)
+    return FeedClient(access, version=__version__)
 
 
 def merge_reports(reports: Sequence[IngestReport]) -> IngestReport:

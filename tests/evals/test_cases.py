@@ -13,7 +13,7 @@ from paperagent.errors import EvalError
 from paperagent.evals import cases
 from paperagent.evals.case_template import EXAMPLE
 from paperagent.evals.cases import Case
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 from paths import SHARED
 
 
@@ -151,7 +151,7 @@ def test_a_case_reads_back_as_it_was_written(case: Case) -> None:
 def test_the_example_asks_the_sample_feed() -> None:
     """What `eval init` writes can be read, and its evidence stands in the feed."""
     found = read(EXAMPLE)
-    feed = sample.path().read_text("utf-8")
+    feed = sample_path().read_text("utf-8")
     assert {c.kind for c in found} == {"single", "compare", "followup", "unanswerable"}
     assert all(text in feed for c in found for text in (*c.evidence, *c.gold_titles))
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from paperagent.evals import cases, results
-from paperagent.feeds import read, sample
+from paperagent.feeds.reader import open_feed, sample_path
 from paperagent.types import Paper
 from paths import ROOT
 
@@ -30,7 +30,7 @@ def script() -> ModuleType:
 
 def test_evidence_is_word_for_word_in_its_paper() -> None:
     """Each piece stands in an abstract whose title is the case's."""
-    with read(sample.path()) as feed:
+    with open_feed(sample_path()) as feed:
         papers = {p.title: p for p in feed.records if isinstance(p, Paper)}
     for case in CASES:
         gold = [papers[title] for title in case.gold_titles]

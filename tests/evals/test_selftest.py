@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from paperagent import feeds
 from paperagent.errors import GateError, InputError
 from paperagent.evals import fault_injection, mutations, selftest
 from paperagent.evals.report import run_report
 from paperagent.evals.report.tables import markdown
 from paperagent.evals.scorers import METRICS
-from paperagent.feeds import sample
+from paperagent.feeds.reader import open_feed, sample_path
 from paperagent.types import Paper
 from paths import ROOT
 
@@ -30,7 +29,7 @@ REWORDED_CEILING = 0.06
 
 @pytest.fixture(scope="module")
 def papers() -> list[Paper]:
-    with feeds.read(sample.path()) as feed:
+    with open_feed(sample_path()) as feed:
         return [r for r in feed.records if isinstance(r, Paper)]
 
 

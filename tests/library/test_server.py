@@ -26,7 +26,7 @@ from paperagent.library.server import Address, ServerStore, paper_collections
 from paperagent.library.server.address import CLOUD
 from paperagent.library.server.collection import Collection
 from paperagent.library.server.records import record_of
-from paperagent.text.terms import analyse
+from paperagent.text.terms import index_terms
 from paperagent.types import Filters, Paper, Skipped
 
 if TYPE_CHECKING:
@@ -439,7 +439,7 @@ def test_words_with_filters_keep_to_the_quota_of_predicates(cloud: FakeChroma) -
     text = "retrieval robotics vision speech planning proteins graphs translation"
     with opened(cloud) as store:
         ingest(store, [paper(1, abstract=text, categories=("cs.CL",)), *papers(5, 10)])
-        assert found(store, stems=analyse(text), filters=every) >= {paper(1).paper_id}
+        assert found(store, stems=index_terms(text), filters=every) >= {paper(1).paper_id}
     asked = [s.body for s in cloud.seen if s.body and s.body.get("where_document")]
     counts = [
         len(b["where_document"].get("$and", [0])) + len((b["where"] or {}).get("$and", [0])) for b in asked

@@ -212,11 +212,10 @@ def _library(session: Session) -> list[Paper]:
 
 
 def _sample() -> list[Paper]:
-    from paperagent import feeds
-    from paperagent.feeds import sample
+    from paperagent.feeds.reader import open_feed, sample_path
     from paperagent.types import Paper
 
-    with feeds.read(sample.path()) as feed:
+    with open_feed(sample_path()) as feed:
         return [record for record in feed.records if isinstance(record, Paper)]
 
 

@@ -201,11 +201,11 @@ def feed_library(
 
 def _folder_name(sources: Sequence[str]) -> str:
     """Return a name for a library of these sources, another where a file of them changes."""
-    from paperagent.feeds import sample
+    from paperagent.feeds.reader import SAMPLE, sample_path
 
     parts = []
     for source in sources:
-        path = sample.path() if source == sample.NAME and not Path(source).exists() else Path(source)
+        path = sample_path() if source == SAMPLE and not Path(source).exists() else Path(source)
         held = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         parts.append(f"{path.absolute()}\n{held}")
     name = Path(sources[0]).parent.name or Path(sources[0]).stem

@@ -77,7 +77,7 @@ CREATE TRIGGER event_kept BEFORE DELETE ON event
 """
 
 
-class Database:
+class DigestDatabase:
     """An open ``digest.db``, made at the first use. One connection, shared by threads under a lock.
 
     Raises:
@@ -206,22 +206,22 @@ def _locked(raw: bytes) -> StoreLockedError:
     return StoreLockedError(f"digest is locked: {who} is building or sending it; wait for it to end", pid=pid)
 
 
-def stamp(moment: dt.datetime) -> str:
+def format_timestamp(moment: dt.datetime) -> str:
     """Return a moment as it is kept: UTC, to the second, sortable as text."""
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def moment(text: str) -> dt.datetime:
-    """Return the moment that `stamp` wrote."""
+def parse_timestamp(text: str) -> dt.datetime:
+    """Return the moment that `format_timestamp` wrote."""
     return dt.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)
 
 
-def now() -> dt.datetime:
+def utc_now() -> dt.datetime:
     """Return the moment, UTC."""
     return dt.datetime.now(dt.UTC)
 
 
-def record(
+def record_event(
     connection: sqlite3.Connection,
     kind: str,
     at: dt.datetime,
@@ -233,5 +233,5 @@ def record(
     """Append an event, inside the transaction of what it tells."""
     connection.execute(
         "INSERT INTO event (at, kind, issue_id, subscriber_id, detail) VALUES (?, ?, ?, ?, ?)",
-        (stamp(at), kind, issue, subscriber, detail),
+        (format_timestamp(at), kind, issue, subscriber, detail),
     )

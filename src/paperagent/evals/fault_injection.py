@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from paperagent.answering.citations import cite, join, quoted_claim
 from paperagent.evals import mutations
 from paperagent.evals.cases import Case
-from paperagent.text.sentences import split
+from paperagent.text.sentences import split_sentences
 from paperagent.types import Answer, Citation, Claim, Hit, Paper
 
 _WORDS = range(8, 61)
@@ -32,7 +32,7 @@ Fault = Callable[[Example, random.Random], Example | None]
 
 def right_answers(papers: Iterable[Paper]) -> list[Example]:
     """Return an answer for every two sentences of an abstract, quoted, with two papers retrieved."""
-    known = [(p, [s for s in split(p.abstract) if len(s.text.split()) in _WORDS]) for p in papers]
+    known = [(p, [s for s in split_sentences(p.abstract) if len(s.text.split()) in _WORDS]) for p in papers]
     known = [(p, sentences) for p, sentences in known if len(sentences) > 1]
     found = []
     for i, (paper, sentences) in enumerate(known):
@@ -95,7 +95,7 @@ def other_paper(example: Example, chance: random.Random) -> Example | None:
     others = [h.paper for h in example.answer.hits if h.paper_id != example.answer.citations[0].paper_id]
     if not others:
         return None
-    sentence = chance.choice(split(others[0].abstract))
+    sentence = chance.choice(split_sentences(others[0].abstract))
     return _with_citation(example, cite(1, others[0], sentence))
 
 

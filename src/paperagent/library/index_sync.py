@@ -41,9 +41,9 @@ _FREE_A_ROW = 40_000
 
 def analysis() -> str:
     """Return a fingerprint of the text analysis, which papers and queries must share."""
-    from paperagent.text.terms import analyse
+    from paperagent.text.terms import index_terms
 
-    return f"{crc32(' '.join(analyse(_PROBE)).encode()):08x}"
+    return f"{crc32(' '.join(index_terms(_PROBE)).encode()):08x}"
 
 
 class NotYetError(PaperAgentError):

@@ -1,8 +1,8 @@
-"""Align a claim with its evidence: which words say the same, and in the same surroundings.
+"""Align a claim with its evidence: which words mean the same, and whether their neighbors agree.
 
-Strength of a match: 1 for the same stem, .9 for a synonym or an acronym of its words, .8 for
-words of one family. `Alignment.context` is how much the neighbourhood of a claim's word agrees
-with the neighbourhood of a word of the evidence; most checks of order rest on it.
+The strength of a match is 1 for the same stem, .9 for a synonym or an acronym of its words, and .8 for
+words of one family. `Alignment.neighborhood_fit` measures how well the neighbors of a claim's word agree
+with the neighbors of a word of the evidence. Most checks of word order use it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from paperagent.verification import numbers
-from paperagent.verification.values import GROUPS, Text, Token
+from paperagent.verification.tokens import GROUPS, Text, Token
 
 SAME, SYNONYM, FAMILY = 1.0, 0.9, 0.8
 _NEAR = (0.0, 1.0, 0.85, 0.7, 0.5, 0.35, 0.2)
@@ -51,9 +51,9 @@ class Alignment:
     proximity: float = 0.0
     """Share of neighbouring matched words that are neighbours in the evidence too, 0..1."""
 
-    def context(self, at: int, place: int, skip: Collection[int] = ()) -> float:
-        """Return how well the neighbours of claim word ``at`` fit around evidence word ``place``, 0..1."""
-        found = possible = 0.0
+    def neighborhood_fit(self, at: int, position: int, skip: Collection[int] = ()) -> float:
+        """Return how well the neighbours of claim word ``at`` fit around evidence word ``position``, 0..1."""
+        matched = possible = 0.0
         content = self.claim.content
         sentence = content[at].sentence
         for distance, weight in _NEIGHBOURS:
@@ -61,13 +61,13 @@ class Alignment:
                 if near < 0 or near >= len(content) or near in skip or content[near].sentence != sentence:
                     continue
                 possible += weight
-                found += weight * self._nearness(near, place, before=near < at)
-        return found / possible if possible else 0.0
+                matched += weight * self._nearness(near, position, before=near < at)
+        return matched / possible if possible else 0.0
 
-    def _nearness(self, near: int, place: int, *, before: bool) -> float:
+    def _nearness(self, near: int, position: int, *, before: bool) -> float:
         highest = 0.0
         for other, strength in self.candidates[near]:
-            gap = other - place
+            gap = other - position
             if gap and -7 < gap < 7:
                 value = strength * _NEAR[abs(gap)]
                 if (gap < 0) is not before:
@@ -75,38 +75,38 @@ class Alignment:
                 highest = max(highest, value)
         return highest
 
-    def accept(self, rank: int, place: int) -> None:
+    def accept(self, rank: int, position: int) -> None:
         """Count a claim's word as said by a word of the evidence (a denied opposite)."""
         if self.best[rank] is None:
             weight = sum(t.weight for t in self.claim.content)
             self.coverage += FAMILY * self.claim.content[rank].weight / weight
-        self.candidates[rank].append((place, FAMILY))
-        self.best[rank] = (place, FAMILY)
-        self.covered.add(place)
+        self.candidates[rank].append((position, FAMILY))
+        self.best[rank] = (position, FAMILY)
+        self.covered.add(position)
 
 
 def align(claim: Text, source: Text) -> Alignment:
     """Return the alignment of an analysed claim with its analysed evidence."""
-    a = Alignment(claim, source)
-    a.candidates = [candidates(t, source)[:_MOST] for t in claim.content]
-    _match_compounds(a)
-    _match_acronyms(a)
-    for rank, found in enumerate(a.candidates):
-        a.best.append(_choose(a, rank, found))
-    a.covered = {place for one in a.best if one for place in (one[0],)}
+    alignment = Alignment(claim, source)
+    alignment.candidates = [candidates(t, source)[:_MOST] for t in claim.content]
+    _match_compounds(alignment)
+    _match_acronyms(alignment)
+    for rank, places in enumerate(alignment.candidates):
+        alignment.best.append(_choose(alignment, rank, places))
+    alignment.covered = {position for one in alignment.best if one for position in (one[0],)}
     total = sum(t.weight for t in claim.content)
-    held = sum(t.weight * b[1] for t, b in zip(claim.content, a.best, strict=True) if b)
-    a.coverage = held / total if total else 0.0
-    a.agreement = _agreement(a) / total if total else 0.0
-    a.proximity = _proximity(a)
-    a.copied = _copied(a)
-    return a
+    covered_weight = sum(t.weight * b[1] for t, b in zip(claim.content, alignment.best, strict=True) if b)
+    alignment.coverage = covered_weight / total if total else 0.0
+    alignment.agreement = _agreement(alignment) / total if total else 0.0
+    alignment.proximity = _proximity(alignment)
+    alignment.copied = _copied(alignment)
+    return alignment
 
 
-def _choose(a: Alignment, rank: int, found: list[tuple[int, float]]) -> tuple[int, float] | None:
-    if len(found) < 2:
-        return found[0] if found else None
-    return max(found, key=lambda c: (c[1] + a.context(rank, c[0]), -c[0]))
+def _choose(alignment: Alignment, rank: int, places: list[tuple[int, float]]) -> tuple[int, float] | None:
+    if len(places) < 2:
+        return places[0] if places else None
+    return max(places, key=lambda c: (c[1] + alignment.neighborhood_fit(rank, c[0]), -c[0]))
 
 
 def candidates(token: Token, source: Text) -> list[tuple[int, float]]:
@@ -114,22 +114,22 @@ def candidates(token: Token, source: Text) -> list[tuple[int, float]]:
     if token.kind == "number":
         return [(t.rank, SAME) for t in source.numbers if _same_number(token, t)]
     same = source.by_stem.get(token.stem, ())
-    found = [(rank, SAME) for rank in same]
+    places = [(rank, SAME) for rank in same]
     if token.kind == "name":
-        return found or _longer_name(token, source)
-    taken = set(same)
+        return places or _longer_name(token, source)
+    matched_ranks = set(same)
     for group in GROUPS.get(token.stem, ()):
         for rank in source.by_group.get(group, ()):
-            if rank not in taken:
-                taken.add(rank)
-                found.append((rank, SYNONYM))
-    if not found:
-        found = [
+            if rank not in matched_ranks:
+                matched_ranks.add(rank)
+                places.append((rank, SYNONYM))
+    if not places:
+        places = [
             (r, FAMILY)
             for r in source.by_head.get(token.stem[:4], ())
             if family(token.stem, source.content[r].stem)
         ]
-    return found
+    return places
 
 
 def _same_number(claim: Token, source: Token) -> bool:
@@ -137,7 +137,7 @@ def _same_number(claim: Token, source: Token) -> bool:
 
 
 def family(one: str, other: str) -> bool:
-    """Tell whether two stems share a beginning of at least 60 % (and four letters) of the longer."""
+    """Return whether two stems share a beginning of at least 60 % (and four letters) of the longer."""
     short, long = sorted((one, other), key=len)
     if len(short) < 4:
         return False
@@ -151,22 +151,25 @@ def _opposed_ending(stem: str, shared: int) -> bool:
 
 def _longer_name(token: Token, source: Text) -> list[tuple[int, float]]:
     """Find ``LLaMA3`` in ``LLaMA3-8B``: the same name with its size, which is no other model."""
-    found = []
+    places = []
     for t in source.content:
         if t.kind == "name" and t.stem != token.stem and t.stem.startswith(token.stem):
-            rest = t.stem[len(token.stem) :]
+            suffix = t.stem[len(token.stem) :]
             if (
-                rest.rstrip("bm").isdigit()
-                and rest[-1] in "bm"
-                and not (rest[0].isdigit() and "-" not in t.text)
+                suffix.rstrip("bm").isdigit()
+                and suffix[-1] in "bm"
+                and not (suffix[0].isdigit() and "-" not in t.text)
             ):
-                found.append((t.rank, FAMILY))
-    return found
+                places.append((t.rank, FAMILY))
+    return places
 
 
-def _match_compounds(a: Alignment) -> None:
+def _match_compounds(alignment: Alignment) -> None:
     """Match ``fine tune`` with ``finetune`` and ``data set`` with ``dataset``, both ways."""
-    for one, other, forward in ((a.claim, a.source, True), (a.source, a.claim, False)):
+    for one, other, forward in (
+        (alignment.claim, alignment.source, True),
+        (alignment.source, alignment.claim, False),
+    ):
         for left, right in pairwise(one.content):
             if left.kind == "number" or right.kind == "number" or right.index - left.index > 1:
                 continue
@@ -175,28 +178,28 @@ def _match_compounds(a: Alignment) -> None:
                 continue
             for rank in joined:
                 for mine in (left.rank, right.rank):
-                    if forward and not a.candidates[mine]:
-                        a.candidates[mine].append((rank, SYNONYM))
-                    elif not forward and not a.candidates[rank]:
-                        a.candidates[rank].append((mine, SYNONYM))
+                    if forward and not alignment.candidates[mine]:
+                        alignment.candidates[mine].append((rank, SYNONYM))
+                    elif not forward and not alignment.candidates[rank]:
+                        alignment.candidates[rank].append((mine, SYNONYM))
 
 
 def _joined(left: Token, right: Token) -> str:
     return left.lower + right.stem
 
 
-def _match_acronyms(a: Alignment) -> None:
+def _match_acronyms(alignment: Alignment) -> None:
     """Match ``LLM`` with *large language model*, both ways."""
-    for token in a.claim.content:
-        if token.kind == "name" and not a.candidates[token.rank] and token.stem.isalpha():
-            for start in spelled_out(token.stem, a.source):
-                a.candidates[token.rank] += [(start + i, SYNONYM) for i in range(len(token.stem))]
-    for token in a.source.content:
+    for token in alignment.claim.content:
+        if token.kind == "name" and not alignment.candidates[token.rank] and token.stem.isalpha():
+            for start in spelled_out(token.stem, alignment.source):
+                alignment.candidates[token.rank] += [(start + i, SYNONYM) for i in range(len(token.stem))]
+    for token in alignment.source.content:
         if token.kind == "name" and token.stem.isalpha() and 2 <= len(token.stem) <= 6:
-            for start in spelled_out(token.stem, a.claim):
+            for start in spelled_out(token.stem, alignment.claim):
                 for mine in range(start, start + len(token.stem)):
-                    if not a.candidates[mine]:
-                        a.candidates[mine].append((token.rank, SYNONYM))
+                    if not alignment.candidates[mine]:
+                        alignment.candidates[mine].append((token.rank, SYNONYM))
 
 
 def spelled_out(acronym: str, text: Text) -> list[int]:
@@ -211,30 +214,33 @@ def spelled_out(acronym: str, text: Text) -> list[int]:
     return starts
 
 
-def _agreement(a: Alignment) -> float:
+def _agreement(alignment: Alignment) -> float:
     """Sum the context of the matched words; a verbatim sentence has about .9 a word, which counts as 1."""
     return sum(
-        t.weight * min(1.0, a.context(t.rank, b[0]) / 0.9)
-        for t, b in zip(a.claim.content, a.best, strict=True)
+        t.weight * min(1.0, alignment.neighborhood_fit(t.rank, b[0]) / 0.9)
+        for t, b in zip(alignment.claim.content, alignment.best, strict=True)
         if b
     )
 
 
-def nearest(a: Alignment) -> list[Token]:
+def nearest(alignment: Alignment) -> list[Token]:
     """Return the tokens of the sentences that the claim draws on."""
-    held = Counter(a.source.content[best[0]].sentence for best in a.best if best)
-    drawn = {s for s, count in held.items() if count >= _DRAWN * held.total()}
-    return [t for t in a.source.tokens if t.sentence in drawn]
+    matches = Counter(alignment.source.content[best[0]].sentence for best in alignment.best if best)
+    drawn = {s for s, count in matches.items() if count >= _DRAWN * matches.total()}
+    return [t for t in alignment.source.tokens if t.sentence in drawn]
 
 
-def _copied(a: Alignment) -> float:
-    theirs, mine = Counter(t.stem for t in nearest(a)), Counter(t.stem for t in a.claim.tokens)
+def _copied(alignment: Alignment) -> float:
+    theirs, mine = (
+        Counter(t.stem for t in nearest(alignment)),
+        Counter(t.stem for t in alignment.claim.tokens),
+    )
     return (theirs & mine).total() / max(1, theirs.total(), mine.total())
 
 
-def _proximity(a: Alignment) -> float:
+def _proximity(alignment: Alignment) -> float:
     """Measure neighbours over matched words only: what is unmatched counts in the coverage."""
-    places = [(b[0], r) for r, b in enumerate(a.best) if b]
+    places = [(b[0], r) for r, b in enumerate(alignment.best) if b]
     pairs = list(pairwise(places))
     if not pairs:
         return 1.0 if places else 0.0
@@ -243,17 +249,17 @@ def _proximity(a: Alignment) -> float:
         near += (
             any(
                 abs(x - y) <= _CLOSE
-                for x, _ in a.candidates[rank]
-                for y, _ in a.candidates[following]
+                for x, _ in alignment.candidates[rank]
+                for y, _ in alignment.candidates[following]
                 if x != y
             )
-            or a.best[rank] == a.best[following]
+            or alignment.best[rank] == alignment.best[following]
         )
     return near / len(pairs)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class VerbatimRun:
     """Tokens of a claim that follow one another in the same order in a sentence of the evidence."""
 
     start: int
@@ -261,28 +267,28 @@ class Run:
     sentence: int
 
 
-def runs(a: Alignment, shortest: int = 3) -> list[Run]:
+def runs(alignment: Alignment, shortest: int = 3) -> list[VerbatimRun]:
     """Return the claim's longest verbatim runs of at least ``shortest`` tokens, from left to right."""
-    mine, theirs = a.claim.tokens, a.source.tokens
+    mine, theirs = alignment.claim.tokens, alignment.source.tokens
     places: dict[str, list[int]] = {}
     for index, token in enumerate(theirs):
         places.setdefault(token.stem, []).append(index)
-    found: list[Run] = []
+    verbatim_runs: list[VerbatimRun] = []
     at = 0
     while at < len(mine):
-        best = Run(at, 0, 0)
-        for place in places.get(mine[at].stem, ())[:_MOST]:
+        best = VerbatimRun(at, 0, 0)
+        for position in places.get(mine[at].stem, ())[:_MOST]:
             length = 0
             while (
                 at + length < len(mine)
-                and place + length < len(theirs)
-                and mine[at + length].stem == theirs[place + length].stem
-                and theirs[place + length].sentence == theirs[place].sentence
+                and position + length < len(theirs)
+                and mine[at + length].stem == theirs[position + length].stem
+                and theirs[position + length].sentence == theirs[position].sentence
             ):
                 length += 1
             if length > best.length:
-                best = Run(at, length, theirs[place].sentence)
+                best = VerbatimRun(at, length, theirs[position].sentence)
         if best.length >= shortest:
-            found.append(best)
+            verbatim_runs.append(best)
         at += max(1, best.length if best.length >= shortest else 1)
-    return found
+    return verbatim_runs

@@ -2,13 +2,18 @@
 
 HMAC-SHA-256 by itsdangerous, one salt a purpose, so that a token for one thing does nothing
 else. A token names the subscriber's number, never the address: links end up in logs.
+
+Where a mail's links lead: the reader's own pages, each with a signed token.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
+from urllib.parse import quote
 
+from paperagent.digest.render.view import SubscriberLinks
 from paperagent.errors import ConfigError, InputError
 
 Purpose = Literal["confirm", "unsubscribe", "preferences", "feedback"]
@@ -17,7 +22,7 @@ CONFIRM_SECONDS = 48 * 3600
 _LONGEST = 1_024
 
 
-class Tokens:
+class SignedTokens:
     """Makes and reads tokens under one secret.
 
     Raises:
@@ -66,3 +71,49 @@ def _serializer(secret: str, purpose: Purpose) -> Any:
     kind = URLSafeTimedSerializer if purpose == "confirm" else URLSafeSerializer
     signer = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
     return kind(secret, salt=f"paperagent.{purpose}", signer_kwargs=signer)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBuilder:
+    """Makes the links of every reader's mail.
+
+    Without `public_url` there is no page to lead to, and without `tokens` nobody could tell whose
+    link it is: then a mail to the sender is the one way to unsubscribe.
+    """
+
+    public_url: str | None = None
+    tokens: SignedTokens | None = None
+    reply_to: str | None = None
+    """The address that unsubscribing mails go to."""
+
+    def of(self, subscriber_id: int) -> SubscriberLinks:
+        """Return a reader's links, the same at every call."""
+        base, tokens = self.public_url, self.tokens
+        if base is None or tokens is None:
+            return SubscriberLinks(mailto=self._mailto(subscriber_id), archive=base and f"{base}/archive/")
+        signed = tokens
+
+        def feedback(paper_id: str, kind: str) -> str:
+            return f"{base}/feedback/{signed.make('feedback', subscriber_id, paper_id, kind)}"
+
+        return SubscriberLinks(
+            unsubscribe=f"{base}/unsubscribe/{tokens.make('unsubscribe', subscriber_id)}",
+            mailto=self._mailto(subscriber_id),
+            preferences=f"{base}/preferences/{tokens.make('preferences', subscriber_id)}",
+            archive=f"{base}/archive/",
+            feedback=feedback,
+        )
+
+    def confirm(self, subscriber_id: int) -> str | None:
+        """Return where a new reader agrees to be written to; the link works for 48 hours."""
+        if self.public_url is None or self.tokens is None:
+            return None
+        return f"{self.public_url}/confirm/{self.tokens.make('confirm', subscriber_id)}"
+
+    def _mailto(self, subscriber_id: int) -> str | None:
+        if self.reply_to is None:
+            return None
+        words = ["unsubscribe"]
+        if self.tokens is not None:
+            words.append(self.tokens.make("unsubscribe", subscriber_id))
+        return f"mailto:{quote(self.reply_to, safe='@')}?subject={quote(' '.join(words))}"

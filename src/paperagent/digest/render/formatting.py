@@ -10,7 +10,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from paperagent.answering.citations import inert
-from paperagent.text.latex import readable
+from paperagent.text.latex import latex_to_text
 from paperagent.text.sanitize import safe_url
 from paperagent.types import Paper
 
@@ -31,13 +31,13 @@ _STACKED = re.compile(f"({_MARK}{{3}}){_MARK}+")
 
 
 @lru_cache(maxsize=8192)
-def shown(text: str, limit: int = MAX_SENTENCE) -> str:
+def clean_text(text: str, limit: int = MAX_SENTENCE) -> str:
     """Return ``text`` without LaTeX, on one line, of at most ``limit`` characters.
 
     Control characters become spaces; what only hides, reorders or stacks goes; ``[3]`` cannot be
     mistaken for one of our markers.
     """
-    return cut(inert(one_line(readable(one_line(text)))), limit)
+    return cut(inert(one_line(latex_to_text(one_line(text)))), limit)
 
 
 def one_line(text: str) -> str:
@@ -71,40 +71,40 @@ def paper_url(paper: Paper) -> str | None:
     return found if found and len(found) <= _MAX_URL else None
 
 
-def linkable(url: str | None) -> bool:
+def is_linkable(url: str | None) -> bool:
     """Tell whether ``url`` leads to a place where papers are kept."""
     return bool(url) and (urlsplit(url or "").hostname or "") in LINKED_HOSTS
 
 
-def identity(paper: Paper) -> str:
+def paper_identifier(paper: Paper) -> str:
     """Return how a reader names the paper: its arXiv id, DOI or host, or nothing."""
     if paper.arxiv_id:
-        return f"arXiv:{shown(paper.arxiv_id, 40)}"
+        return f"arXiv:{clean_text(paper.arxiv_id, 40)}"
     if paper.doi:
-        return f"doi:{shown(paper.doi, 80)}"
+        return f"doi:{clean_text(paper.doi, 80)}"
     return urlsplit(paper_url(paper) or "").hostname or ""
 
 
-def authors(names: Sequence[str]) -> str:
+def format_authors(names: Sequence[str]) -> str:
     """Return up to three names, then ``et al.``."""
-    first = ", ".join(shown(name, MAX_NAME) for name in names[:3])
+    first = ", ".join(clean_text(name, MAX_NAME) for name in names[:3])
     return f"{first} et al." if len(names) > 3 else first
 
 
-def day(value: dt.date | None) -> str:
+def format_day(value: dt.date | None) -> str:
     """Return a day as ``24 June 2026``."""
     return f"{value.day} {_MONTHS[value.month - 1]} {value.year}" if value else ""
 
 
-def days(since: dt.date, until: dt.date) -> str:
+def format_days(since: dt.date, until: dt.date) -> str:
     """Return a span as short as it can be said: ``22–28 June 2026``."""
     if since == until:
-        return day(since)
+        return format_day(since)
     if (since.year, since.month) == (until.year, until.month):
-        return f"{since.day}–{day(until)}"
+        return f"{since.day}–{format_day(until)}"
     if since.year == until.year:
-        return f"{since.day} {_MONTHS[since.month - 1]} – {day(until)}"
-    return f"{day(since)} – {day(until)}"
+        return f"{since.day} {_MONTHS[since.month - 1]} – {format_day(until)}"
+    return f"{format_day(since)} – {format_day(until)}"
 
 
 _MONTHS = "January February March April May June July August September October November December".split()

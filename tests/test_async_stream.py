@@ -22,7 +22,7 @@ from paperagent.llm.client import Endpoint
 from paperagent.llm.endpoint import EndpointAddress
 from paperagent.testing import CHAT, Reply, chat_reply, error_reply
 
-SOON = 2.0
+SOON = 3.0
 """Seconds within which what is cancelled has to end, on a busy machine."""
 
 
@@ -39,7 +39,7 @@ def run(main: Coroutine[Any, Any, Any], limit: float = 20) -> Any:
     return result
 
 
-def wait_until(so: Callable[[], bool], seconds: float = 5) -> None:
+def wait_until(so: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not so():
         assert time.monotonic() < deadline
@@ -87,7 +87,7 @@ def test_events_arrive_as_they_come(model: Desk) -> None:
 def test_several_questions_at_once_work(model: Desk) -> None:
     """They wait for the model side by side, and the loop stays free."""
     model.server.responder = lambda request: chat_reply(request, reply(GOOD))
-    model.server.enqueue(*[Reply(status=503, delay=0.3, headers={"retry-after": "0"})] * 6, path=CHAT)
+    model.server.enqueue(*[Reply(status=503, delay=1, headers={"retry-after": "0"})] * 6, path=CHAT)
 
     async def main() -> tuple[list[Any], int, float]:
         ticks = 0
@@ -106,7 +106,7 @@ def test_several_questions_at_once_work(model: Desk) -> None:
 
     answers, ticks, seconds = run(main())
     assert {a.status for a in answers} == {"answered"}
-    assert seconds < 6 * 0.3
+    assert seconds < 6 * 1
     assert ticks > 10
 
 

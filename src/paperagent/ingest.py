@@ -177,9 +177,9 @@ class IngestRunner:
         )
 
     def _write(self, write: Callable[[], T]) -> T:
-        from paperagent.library.lock import patiently
+        from paperagent.storage.locks import retry_while_locked
 
-        result = patiently(write, seconds=LOCK_TIMEOUT_SECONDS if self._has_written else 0.0)
+        result = retry_while_locked(write, seconds=LOCK_TIMEOUT_SECONDS if self._has_written else 0.0)
         self._has_written = True
         return result
 

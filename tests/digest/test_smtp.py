@@ -67,8 +67,8 @@ def test_the_waits_are_bounded() -> None:
 def test_one_byte_a_second() -> None:
     """bad-321: the time is for the whole reply, however lively it drips."""
     begin = time.monotonic()
-    assert "does not answer in time" in connect(Talk(greeting=drip(b"220 hello there, you\r\n", 0.2)))
-    assert time.monotonic() - begin < 3
+    assert "does not answer in time" in connect(Talk(greeting=drip(b"220 " + b"hello " * 20 + b"\r\n", 0.2)))
+    assert time.monotonic() - begin < 15
 
 
 @pytest.mark.parametrize("greeting", [b"220 " + b"x" * 1_000_000 + b"\r\n", b"220-" + b"x\r\n220-" * 50_000])

@@ -392,7 +392,7 @@ def test_download_ends_within_its_limits(tmp_path, reply, why):
         started = time.monotonic()
         with pytest.raises(ConfigError, match=why):
             download(f"{server.url}/file", tmp_path / "f", lambda *_: None)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15
 
 
 def test_silent_host_is_given_up_on(tmp_path, monkeypatch):

@@ -111,7 +111,7 @@ def test_ingest_prints_what_changed(agent: FakeAgent, capsys: pytest.CaptureFixt
         "progress": None,
         "vectors": False,
         "shard": None,
-        "anew": False,
+        "restart": False,
     }
 
 

@@ -70,7 +70,7 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
     _check_sources(sources, options | {"day": day})
     arguments = {
         "vectors": not (options["no_vectors"] or options["batch"]),
-        "anew": bool(options["restart"]),
+        "restart": bool(options["restart"]),
     }
     with session.agent() as agent, progress_bar(quiet=quiet or as_json) as progress:
         try:

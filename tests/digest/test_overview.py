@@ -373,7 +373,7 @@ def test_chat_summarises_a_topic() -> None:
     said, chat = talk(agent, "/summarize tool use", options=options)
     assert agent.calls == [("summarize", ("tool use",), {"since": "2026-01-01", "model": "m"})]
     assert "Sources" in said
-    assert chat.conversation.last is not None
+    assert chat.history.last is not None
 
 
 def test_chat_summarises_the_papers_of_the_last_answer() -> None:

@@ -193,7 +193,7 @@ def check(session: Session, /, claim: tuple[str, ...], **options: Any) -> None:
 
     paper_id, against = options["paper"], options["against"]
     if (paper_id is None) == (against is None):
-        raise click.UsageError("--paper and --against: exactly one is required; give one of them")
+        raise click.UsageError("--paper and --against: give exactly one of them")
     if against == "-" and claim in ((), ("-",)):
         raise click.UsageError("--against -: standard input is the text; give CLAIM as an argument")
     text, question = argument_text(claim, "CLAIM"), options["question"] or ""

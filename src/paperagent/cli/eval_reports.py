@@ -153,7 +153,7 @@ def calibrate(session: Session, /, *, cases: Path | None, **options: Any) -> Non
     from paperagent.evals.report import html
 
     if (cases is None) != options["reset"]:
-        raise click.UsageError("CASES and --reset: exactly one is required; give one of them")
+        raise click.UsageError("CASES or --reset: give one of them")
     with session.agent(top_k=options["top_k"], mode="extractive") as agent:
         if cases is None:
             agent.set_thresholds(None)

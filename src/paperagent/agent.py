@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
     from paperagent.embedding.minilm import MiniLM
-    from paperagent.embedding.openai_embedder import OpenAIEmbedder
+    from paperagent.embedding.openai import OpenAIEmbedder
     from paperagent.library import Health, Shard, Store
     from paperagent.llm.protocol import TextModel
 

@@ -311,9 +311,7 @@ def _web_address(value: str) -> SplitResult:
     if not parts.hostname:
         raise ValueError("has no host; write https://HOST/…")
     if parts.username is not None or parts.password is not None:
-        raise ValueError(
-            "credentials in the URL are not allowed (value hidden); use the key's own variable"
-        )
+        raise ValueError("credentials in the URL are not allowed (value hidden); use the key's own variable")
     if parts.query or parts.fragment:
         raise ValueError("a query may hold a secret (value hidden); remove everything from '?' or '#' on")
     return parts

@@ -28,7 +28,7 @@ from paperagent import (
 )
 from paperagent import agent as app
 from paperagent.feeds.reader import sample_path
-from paperagent.library.lock import writer_lock
+from paperagent.library.home import writer_lock
 
 FACT = "How much of the prompt does Tindersift remove?"
 PAPERS = len(sample_library.feed_papers())

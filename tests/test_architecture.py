@@ -20,7 +20,7 @@ from paths import ROOT
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors layout text http_limits testing".split()),
+    "base": frozenset("types errors layout storage text http_limits testing".split()),
     "adapters": frozenset("config feeds library embedding llm".split()),
     "pipeline": frozenset("retrieval verification answering digest".split()),
     "app": frozenset("arguments asynchronous factory ingest agent".split()),
@@ -40,6 +40,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "sqlite3": frozenset(
         {
             "library",
+            "storage.sqlite",
             "llm.cache",
             "digest.database",
             "digest.delivery.ledger",
@@ -50,6 +51,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "email_validator": frozenset({"digest.delivery.message"}),
     "smtplib": frozenset({"digest.delivery.smtp"}),
     "openai": frozenset({"llm.client"}),
+    "filelock": frozenset({"storage.locks"}),
     "tenacity": frozenset({"http_limits"}),
     "tiktoken": frozenset({"llm.pricing"}),
     "onnxruntime": frozenset({"embedding.minilm", "embedding.minilm_build"}),
@@ -79,7 +81,7 @@ AT_THE_TOP: dict[str, frozenset[str]] = {
     "answering.reply": frozenset({"pydantic"}),
     "evals.cases": frozenset({"pydantic"}),
     "evals.results": frozenset({"pydantic"}),
-    "evals.harvest": frozenset({"pydantic"}),
+    "evals.feedback": frozenset({"pydantic"}),
     "embedding.minilm_build": frozenset({"numpy"}),
 }
 """Modules that are themselves imported late, inside functions → what may stand at their top."""

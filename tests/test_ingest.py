@@ -30,7 +30,7 @@ from paperagent.feeds.services import (
     zotero,
 )
 from paperagent.feeds.services.rate_limit import RateLimit
-from paperagent.library.lock import writer_lock
+from paperagent.library.home import writer_lock
 
 OAI = "arxiv-oai:cs?from=2026-05-01"
 

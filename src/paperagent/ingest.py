@@ -158,9 +158,9 @@ class Gatherer:
         )
 
     def _write(self, write: Callable[[], T]) -> T:
-        from paperagent.library.lock import patiently
+        from paperagent.storage.locks import retry_while_locked
 
-        done = patiently(write, seconds=_PATIENCE if self._begun else 0.0)
+        done = retry_while_locked(write, seconds=_PATIENCE if self._begun else 0.0)
         self._begun = True
         return done
 

@@ -294,7 +294,7 @@ agent.close()
 try:
     agent.ask(sys.argv[2])
 except StoreError as error:
-    print("the disk refuses, being full" in str(error))
+    print("the disk is full, over a quota or failing" in str(error))
 """
 
 

@@ -26,6 +26,7 @@ from paperagent.llm.protocol import (
     TextModel,
     TextStream,
 )
+from paperagent.storage.sqlite import connect, transaction
 from paperagent.types import Usage
 
 _LOG = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class CachedModel(DelegatingModel):
 
     def _keep(self, key: str, text: str, model: str | None) -> None:
         try:
-            with closing(self._connect()) as db, db:
+            with closing(self._connect()) as db, transaction(db):
                 db.execute(
                     "INSERT OR REPLACE INTO reply VALUES (?, ?, ?, datetime('now'))", (key, text, model)
                 )
@@ -113,7 +114,7 @@ class CachedModel(DelegatingModel):
             _LOG.warning("answer cache: cannot be written (%s); the answer is not kept", error)
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, timeout=5)
+        db = connect(self._path, timeout=5)
         db.execute(_SCHEMA)
         return db
 

@@ -1,4 +1,4 @@
-"""Write docs/api.md from the docstrings of what `paperagent` exports. Run by `make api`; a test checks the page."""
+"""Write docs/api.md from the docstrings of what `paperagent` exports; `make api` runs it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ PAGE = ROOT / "docs" / "api.md"
 INTRODUCTION = """\
 # API reference
 
-Everything on this page can be imported from `paperagent`. The page is generated from the docstrings: run `make api`
-after you change one.
+Everything on this page can be imported from `paperagent`. The page is generated from the
+docstrings; run `make api` after you change one.
 """
 GROUPS = {
     "The agent": ("PaperAgent", "ask", "check", "AskOptions"),

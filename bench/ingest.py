@@ -96,11 +96,12 @@ def _ingest(home: Path, feed: Path) -> dict[str, Any]:
 
 def vectors(shared: Path) -> list[Figure]:
     """Compare bringing vectors up to date with the network alone."""
-    from paperagent import Paper, feeds
+    from paperagent import Paper
     from paperagent.embedding.minilm import MiniLM, available_cores
+    from paperagent.feeds.reader import open_feed
     from paperagent.library import LocalStore
 
-    with feeds.read(abstracts(shared)) as feed:
+    with open_feed(abstracts(shared)) as feed:
         chosen = list(islice((r for r in feed.records if isinstance(r, Paper)), TEXTS))
     texts = [f"{p.title}\n{p.abstract}" for p in chosen]
     model, bare, threads = MiniLM.load(model_folder()), BareModel(), available_cores()

@@ -98,9 +98,9 @@ def _feeds(shared: Path) -> tuple[list[Path], tuple[str, ...]]:
     """Return the seeds and questions about them; without them, the sample feed that ships."""
     seeds = sorted((shared / "seeds").glob("*.txt"))
     if not seeds:
-        from paperagent.feeds import sample
+        from paperagent.feeds.reader import sample_path
 
-        return [sample.path()], _QUESTIONS
+        return [sample_path()], _QUESTIONS
     lines = (shared / "data/questions/dev.jsonl").read_text("utf-8").splitlines()
     return seeds, tuple(json.loads(line)["question"] for line in lines)
 

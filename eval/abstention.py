@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 from exact_library import ExactLibrary
 
-from paperagent import feeds
 from paperagent.answering import abstention
 from paperagent.answering.conversation import clean_history
 from paperagent.answering.pipeline import Pipeline, Request
-from paperagent.embedding.minilm import MiniLM, find_model_folder
+from paperagent.embedding.minilm import MiniLM
+from paperagent.feeds.reader import open_feed
 from paperagent.types import Paper
 
 NAMES = abstention.Signals.__slots__
@@ -54,7 +54,7 @@ def signals_of(pipeline: Pipeline, request: Request) -> tuple[float, ...]:
 def dev_cases(shared: Path, model: MiniLM | None) -> list[Case]:
     """Return the development questions, as they are and spoilt in two ways."""
     sources = sorted((shared / "seeds").glob("*.txt"))
-    records = [r for s in sources for r in feeds.read(s).records if isinstance(r, Paper)]
+    records = [r for s in sources for r in open_feed(s).records if isinstance(r, Paper)]
     papers = list({_key(p.title): p for p in records}.values())
     by_title = {_key(p.title): p for p in papers}
     library = ExactLibrary(papers, model)
@@ -80,11 +80,11 @@ def _signals(library: ExactLibrary, model: MiniLM | None, request: Request) -> t
 
 
 def _without_evidence(library: ExactLibrary, paper: Paper, evidence: Sequence[str]) -> ExactLibrary:
-    from paperagent.text.sentences import split
+    from paperagent.text.sentences import split_sentences
 
     text = paper.abstract
     spans = [(text.find(e), text.find(e) + len(e)) for e in evidence if e in text]
-    kept = [s.text for s in split(text) if not any(s.start < b and a < s.end for a, b in spans)]
+    kept = [s.text for s in split_sentences(text) if not any(s.start < b and a < s.end for a, b in spans)]
     view = library.without()
     view.papers = {**library.papers, paper.paper_id: replace(paper, abstract=" ".join(kept) or paper.title)}
     return view

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from paperagent.evals.mutations import MUTATIONS
-from paperagent.text.sentences import split
+from paperagent.text.sentences import split_sentences
 from paperagent.verification import check, find_quote
 
 Case = tuple[str, str]
@@ -71,7 +71,7 @@ def arxiv(data: Path, seed: int) -> list[str]:
     with lzma.open(data / "arxiv/abstracts.jsonl.xz", "rt", encoding="utf-8") as lines:
         abstracts = [json.loads(line)["abstract"] for line in lines]
     picked = _chance(seed).sample(abstracts, 6000)
-    return _usable((s.text for a in picked for s in split(a)), seed)
+    return _usable((s.text for a in picked for s in split_sentences(a)), seed)
 
 
 def _chance(seed: int | str) -> random.Random:
@@ -87,7 +87,7 @@ def scifact(data: Path, seed: int) -> list[str]:
 
 def _sentences(row: dict[str, Any]) -> list[str]:
     text = row.get("sentences") or row.get("abstract") or row.get("text") or ""
-    return [s.text for s in split(text)] if isinstance(text, str) else [str(s) for s in text]
+    return [s.text for s in split_sentences(text)] if isinstance(text, str) else [str(s) for s in text]
 
 
 def _usable(sentences: Iterable[str], seed: int) -> list[str]:
@@ -157,7 +157,7 @@ def quote_is_right(row: dict[str, Any]) -> bool:
     found = find_quote(row["quote"], row["source_text"])
     expected = row["expect"]
     if expected == "quote_valid_claim_unsupported":
-        return found.found and check(row["claim"], [row["quote"]]).support in ("unverified", "unsupported")
+        return found.is_quote and check(row["claim"], [row["quote"]]).support in ("unverified", "unsupported")
     allowed = {
         "valid": {"exact"},
         "valid_normalised": {"exact", "normalised"},

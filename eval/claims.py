@@ -5,7 +5,7 @@
 Claims about the sample papers (``claims/sample.jsonl``, our own, with gates: exit code 9 where one is
 broken) and, where they lie beside, the claims of the shared folder. Each line has a question, a claim,
 the sentences that it cites, titles, a label (honest or wrong) and a kind. Then the frames of
-`paperagent.evals.frames` around sentences of the sample papers.
+`paperagent.evals.mutations` around sentences of the sample papers.
 
 *Withheld* is a false strip for an honest claim; *supported* is a false pass for a wrong one. Odd lines
 were looked at while the checks were made, even lines were not; both halves are printed. ``--fit`` fits
@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 from checks import auroc
 
-from paperagent.evals.frames import framed
-from paperagent.feeds import read
-from paperagent.text.sentences import split
+from paperagent.evals.mutations import framed
+from paperagent.feeds.reader import open_feed
+from paperagent.text.sentences import split_sentences
 from paperagent.types import Paper
 from paperagent.verification import Verdict, check
 from paperagent.verification import verdict as ladder
-from paperagent.verification.score import WEIGHTS, Signals
+from paperagent.verification.score import WEIGHTS, WordingSignals
 
 HERE = Path(__file__).parent
 OURS = HERE / "claims/sample.jsonl"
@@ -88,7 +88,7 @@ def load(path: Path) -> list[Row]:
 
 def ours_with_abstracts() -> list[Row]:
     """Return our own claims, each with the abstracts of the papers that it cites."""
-    with read("sample") as feed:
+    with open_feed("sample") as feed:
         abstracts = {paper.title: paper.abstract for paper in feed.records if isinstance(paper, Paper)}
     rows = load(OURS)
     for row in rows:
@@ -169,7 +169,7 @@ def show_wrong(rows: Iterable[Row], kind: str) -> None:
 def frames_of(rows: Iterable[Row]) -> dict[str, tuple[float, int]]:
     """Return the share of framed sentences that are called supported, by kind."""
     abstracts = dict.fromkeys(row["abstract"] for row in rows if len(row["titles"]) == 1)
-    sentences = [s.text for a in list(abstracts)[:20] for s in split(a)[1:4]]
+    sentences = [s.text for a in list(abstracts)[:20] for s in split_sentences(a)[1:4]]
     table = {}
     for kind, cases in framed(sentences):
         passed = sum(check(c, e, abstracts=e).support in ("quoted", "supported") for c, e in cases)
@@ -198,10 +198,10 @@ def fit(
     Logistic regression on standardised signals, both labels weighing the same; a weight keeps the
     sign that it has in `WEIGHTS`. The signals of a claim are those of its whole text.
     """
-    signals: list[tuple[Signals, bool]] = []
+    signals: list[tuple[WordingSignals, bool]] = []
     measure = ladder.measure
 
-    def noted(*args: Any, **kwargs: Any) -> Signals:
+    def noted(*args: Any, **kwargs: Any) -> WordingSignals:
         signals.append((measure(*args, **kwargs), honest))
         return signals[-1][0]
 

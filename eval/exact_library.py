@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paperagent.text.terms import analyse, term_ids
+from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Filters, Paper
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ExactLibrary:
 
     def __init__(self, papers: Sequence[Paper], embedder: Embedder | None = None) -> None:
         self.papers = {p.paper_id: p for p in papers}
-        self.stems = {p.paper_id: analyse(p.title) * 2 + analyse(p.abstract) for p in papers}
+        self.stems = {p.paper_id: index_terms(p.title) * 2 + index_terms(p.abstract) for p in papers}
         texts = [f"{p.title}\n{p.abstract}" for p in papers]
         vectors = list(embedder.embed(texts)) if embedder else [None] * len(texts)
         self.held = {

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from paperagent import feeds
 from paperagent.digest.write.highlights import highlights
+from paperagent.feeds.reader import open_feed
 from paperagent.types import Paper
 
 LABELS = Path(__file__).with_name("highlights.jsonl")
@@ -52,7 +52,7 @@ def _papers(shared: Path, wanted: set[str]) -> Iterator[Paper]:
             if row["id"] in wanted:
                 yield Paper(row["id"], row["title"], row["abstract"])
     for path in sorted((shared / "seeds").glob("*.txt")):
-        with feeds.read(path) as feed:
+        with open_feed(path) as feed:
             yield from (p for p in feed.records if isinstance(p, Paper) and p.paper_id in wanted)
 
 

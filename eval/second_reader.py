@@ -29,7 +29,7 @@ from paperagent.answering.judge import LABELS, IsSupported, Item, Opinion, When
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import WrittenClaim
 from paperagent.answering.review import review
-from paperagent.text.sentences import split
+from paperagent.text.sentences import split_sentences
 from paperagent.types import Citation, Claim, Paper
 from paperagent.verification import check
 
@@ -76,7 +76,7 @@ def _pointers(paper: Paper, evidence: Sequence[str]) -> Iterator[str]:
     """Yield the numbers of the sentences that hold the evidence."""
     for text in evidence:
         start = paper.abstract.index(text)
-        for n, sentence in enumerate(split(paper.abstract), start=1):
+        for n, sentence in enumerate(split_sentences(paper.abstract), start=1):
             if sentence.start < start + len(text) and start < sentence.end:
                 yield f"1.{n}"
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paperagent.text.sentences import split
+from paperagent.text.sentences import split_sentences
 
 Splitter = Callable[[str], list[str]]
 
@@ -79,7 +79,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def ours(text: str) -> list[str]:
     """Split with paperagent."""
-    return [s.text for s in split(text)]
+    return [s.text for s in split_sentences(text)]
 
 
 def _sentencex() -> Splitter:
@@ -147,7 +147,7 @@ def tile(rows: Iterator[dict[str, Any]]) -> tuple[int, int]:
     torn = count = 0
     for row in rows:
         text = row["abstract"]
-        sentences, end, whole = split(text), 0, True
+        sentences, end, whole = split_sentences(text), 0, True
         for s in sentences:
             whole &= not text[end : s.start].strip() and s.start >= end and text[s.start : s.end] == s.text
             end = s.end

@@ -43,7 +43,7 @@ def _strangers() -> None:
 @pytest.fixture(scope="session")
 def sample_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment of a process whose library holds the sample feed, words alone."""
-    from paperagent.feeds import sample
+    from paperagent.feeds.reader import sample_path
 
     base = tmp_path_factory.mktemp("sample")
     environ = {k: v for k, v in os.environ.items() if not k.startswith(OURS) and k.upper() not in PROXIES}
@@ -54,7 +54,7 @@ def sample_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
     environ["PROMPT_TOOLKIT_NO_CPR"] = "1"  # nobody answers a terminal's questions in a test
     environ.pop("NO_COLOR", None)
-    command = [sys.executable, "-m", "paperagent", "ingest", "--quiet", str(sample.path())]
+    command = [sys.executable, "-m", "paperagent", "ingest", "--quiet", str(sample_path())]
     subprocess.run(command, env=environ, check=True, timeout=120)
     return environ
 

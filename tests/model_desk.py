@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperagent import Answer, PaperAgent
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 from paperagent.testing import CHAT, Reply, Request, ScriptedServer
 from sample_library import check_invariants, folder
 
@@ -32,7 +32,7 @@ TITLE = re.compile(r'^\[(\d+)\] (.*?)(?: \(\d{4}-\d\d-\d\d\))?(?: \(withdrawn\))
 def _home() -> Path:
     made = folder()
     with PaperAgent(made, embedder="none") as agent:
-        agent.ingest(sample.path(), date="2026-07-01")
+        agent.ingest(sample_path(), date="2026-07-01")
     return made
 
 

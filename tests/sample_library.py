@@ -19,7 +19,7 @@ import pytest
 from paperagent import Answer, Paper, PaperAgent
 from paperagent.embedding.minilm import find_model_folder
 from paperagent.factory import EmbeddingModels
-from paperagent.feeds import read, sample
+from paperagent.feeds.reader import open_feed, sample_path
 
 QUESTIONS = (
     "How much of the prompt does Tindersift remove?",
@@ -58,7 +58,7 @@ def home() -> Path:
     """Return a library of the sample feed, without vectors. Read it only."""
     made = folder()
     with plain_agent(made) as agent:
-        agent.ingest(sample.path(), date="2026-07-01")
+        agent.ingest(sample_path(), date="2026-07-01")
     return made
 
 
@@ -82,7 +82,7 @@ def _model() -> Path | None:
 def _model_agent() -> PaperAgent:
     agent = PaperAgent(folder(), embedder="minilm", mode="extractive")
     atexit.register(agent.close)
-    agent.ingest(sample.path(), date="2026-07-01")
+    agent.ingest(sample_path(), date="2026-07-01")
     return agent
 
 
@@ -113,7 +113,7 @@ def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> Path:
 
 def feed_papers() -> list[Paper]:
     """Return the papers of the sample feed as the feed gives them."""
-    with read(sample.path()) as feed:
+    with open_feed(sample_path()) as feed:
         return [r for r in feed.records if isinstance(r, Paper)]
 
 

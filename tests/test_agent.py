@@ -27,8 +27,8 @@ from paperagent import (
     ask,
 )
 from paperagent import agent as app
-from paperagent.feeds import sample
-from paperagent.library.lock import writer_lock
+from paperagent.feeds.reader import sample_path
+from paperagent.library.home import writer_lock
 
 FACT = "How much of the prompt does Tindersift remove?"
 PAPERS = len(sample_library.feed_papers())
@@ -63,7 +63,7 @@ def feed(folder: Path, name: str = "feed.jsonl", **changes: Any) -> Path:
 def test_ingest_creates_and_reports(agent: PaperAgent, home: Path) -> None:
     """The first ingest makes the library; the report counts what was read."""
     assert not home.exists()
-    report = agent.ingest(sample.path())
+    report = agent.ingest(sample_path())
     assert (report.read, report.new, report.changed, report.unchanged) == (PAPERS, PAPERS, 0, 0)
     assert (report.papers, report.embedded, report.pending, report.skipped) == (PAPERS, 0, PAPERS, {})
     assert agent.status()["papers"] == PAPERS
@@ -71,9 +71,9 @@ def test_ingest_creates_and_reports(agent: PaperAgent, home: Path) -> None:
 
 def test_a_second_ingest_changes_nothing(agent: PaperAgent) -> None:
     """The same feed again is all unchanged, and the library's generation says so."""
-    agent.ingest(sample.path())
+    agent.ingest(sample_path())
     before = agent.status()
-    report = agent.ingest(str(sample.path()))
+    report = agent.ingest(str(sample_path()))
     assert (report.new, report.changed, report.unchanged) == (0, 0, PAPERS)
     assert agent.status() == before
 
@@ -84,7 +84,7 @@ def test_several_feeds_are_one_report(agent: PaperAgent, tmp_path: Path) -> None
         tmp_path / "other.jsonl",
         [{"title": "Owls", "abstract": "Owls sleep all day long."}, {"title": "None", "abstract": ""}],
     )
-    report = agent.ingest([sample.path(), str(other)])
+    report = agent.ingest([sample_path(), str(other)])
     assert (report.new, report.papers) == (PAPERS + 1, PAPERS + 1)
     assert sum(report.skipped.values()) == 1
     assert json.loads(json.dumps(report.to_dict()))["skipped"] == dict(report.skipped)
@@ -101,10 +101,10 @@ def test_a_changed_abstract_is_asked_in_its_new_form(agent: PaperAgent, tmp_path
 
 def test_the_date_of_a_feed_is_its_papers_day(agent: PaperAgent) -> None:
     """A feed without dates is listed on the day that is given: a date or a text."""
-    agent.ingest(sample.path(), date=dt.date(2026, 3, 5))
+    agent.ingest(sample_path(), date=dt.date(2026, 3, 5))
     assert {p.listed for p in agent.papers()} == {dt.date(2026, 3, 5)}
     with pytest.raises(InputError, match=r"^date: 2026-3-5 is not a date"):
-        agent.ingest(sample.path(), date="2026-3-5")
+        agent.ingest(sample_path(), date="2026-3-5")
 
 
 @pytest.mark.parametrize("sources", [[], (), iter(())])
@@ -190,8 +190,8 @@ def test_progress_is_told(home: Path) -> None:
     """Stages are named, and what is done never falls."""
     told: list[tuple[str, int, int | None]] = []
     with PaperAgent(home, mode="extractive") as agent:
-        agent._tools = sample_library.models(FakeEncoder())
-        report = agent.ingest(sample.path(), progress=lambda *step: told.append(step))
+        agent._embedding_models = sample_library.models(FakeEncoder())
+        report = agent.ingest(sample_path(), progress=lambda *step: told.append(step))
     assert {stage for stage, _, _ in told} <= {"read", "index", "embed"}
     assert {"index", "embed"} <= {stage for stage, _, _ in told}
     for stage in ("index", "embed"):
@@ -204,10 +204,10 @@ def test_progress_is_told(home: Path) -> None:
 def test_vectors_may_follow_later(home: Path) -> None:
     """Without vectors papers are found by words; a later ingest of anything embeds what is pending."""
     with PaperAgent(home, mode="extractive") as agent:
-        agent._tools = sample_library.models(FakeEncoder())
-        assert agent.ingest(sample.path(), vectors=False).pending == PAPERS
+        agent._embedding_models = sample_library.models(FakeEncoder())
+        assert agent.ingest(sample_path(), vectors=False).pending == PAPERS
         assert agent.ask(FACT).citations[0].title.startswith("Tindersift")
-        report = agent.ingest(sample.path())
+        report = agent.ingest(sample_path())
         assert (report.unchanged, report.embedded, report.pending) == (PAPERS, PAPERS, 0)
         assert agent.status()["vectors"]["embedder"] == "fake-32"
         assert agent.search(FACT)[0].vector is not None
@@ -216,14 +216,14 @@ def test_vectors_may_follow_later(home: Path) -> None:
 def test_shares_are_for_a_server(home: Path) -> None:
     """A folder has one writer: a share of a feed is read and embedded, a share of what waits is refused."""
     with PaperAgent(home, mode="extractive") as agent:
-        agent._tools = sample_library.models(FakeEncoder())
-        reports = [agent.ingest(sample.path(), shard=f"{n}/2") for n in (1, 2)]
+        agent._embedding_models = sample_library.models(FakeEncoder())
+        reports = [agent.ingest(sample_path(), shard=f"{n}/2") for n in (1, 2)]
         assert sum(report.new for report in reports) == PAPERS
         assert [report.pending for report in reports] == [0, 0]
         agent.ingest(feed(home.parent), vectors=False)
         with pytest.raises(InputError, match="one process writes a folder"):
             agent.embed(shard="1/2")
-        with pytest.raises(InputError, match="give a shard or batch, not both"):
+        with pytest.raises(InputError, match="give shard or batch, not both"):
             agent.embed(by="batch", shard="1/2")
         with pytest.raises(InputError, match=r"write I/N, such as 1/4, N up to 65536"):
             agent.embed(shard="1/99999999")
@@ -233,8 +233,8 @@ def test_shares_are_for_a_server(home: Path) -> None:
 def test_reindex_changes_no_answer(home: Path) -> None:
     """Rebuilt indexes find the same papers with the same scores."""
     with PaperAgent(home, mode="extractive") as agent:
-        agent._tools = sample_library.models(FakeEncoder())
-        agent.ingest(sample.path())
+        agent._embedding_models = sample_library.models(FakeEncoder())
+        agent.ingest(sample_path())
         before = agent.search(FACT)
         agent.reindex()
         assert agent.search(FACT) == before
@@ -245,11 +245,11 @@ def test_reindex_changes_no_answer(home: Path) -> None:
 
 def test_a_locked_library_is_read_but_not_written(agent: PaperAgent, home: Path) -> None:
     """While another writes, ingest is a StoreLockedError (exit 75) and questions are answered."""
-    agent.ingest(sample.path())
+    agent.ingest(sample_path())
     with writer_lock(home), PaperAgent(home, embedder="none", mode="extractive") as other:
         assert other.ask(FACT).status == "answered"
         with pytest.raises(StoreLockedError) as caught:
-            other.ingest(sample.path())
+            other.ingest(sample_path())
     assert caught.value.exit_code == 75
     assert caught.value.pid == os.getpid()
 
@@ -259,7 +259,7 @@ def test_a_locked_library_is_read_but_not_written(agent: PaperAgent, home: Path)
 
 def test_an_agent_is_used_again_after_close(agent: PaperAgent) -> None:
     """Closing twice does no harm, and the next call opens the library again."""
-    agent.ingest(sample.path())
+    agent.ingest(sample_path())
     agent.close()
     agent.close()
     assert agent.ask(FACT).status == "answered"
@@ -267,7 +267,7 @@ def test_an_agent_is_used_again_after_close(agent: PaperAgent) -> None:
 
 def test_what_another_agent_adds_is_seen(agent: PaperAgent, home: Path, tmp_path: Path) -> None:
     """An open agent finds papers that came after it was opened."""
-    agent.ingest(sample.path())
+    agent.ingest(sample_path())
     assert not [h for h in agent.search("owls lamp") if "Owls" in h.title]
     with sample_library.plain_agent(home) as other:
         other.ingest(feed(tmp_path))
@@ -277,7 +277,7 @@ def test_what_another_agent_adds_is_seen(agent: PaperAgent, home: Path, tmp_path
 
 def test_a_replaced_library_is_noticed(agent: PaperAgent, home: Path, tmp_path: Path) -> None:
     """When another library is put in its place, the agent answers from the new one."""
-    agent.ingest(sample.path())
+    agent.ingest(sample_path())
     assert agent.ask(FACT).status == "answered"
     with sample_library.plain_agent(tmp_path / "new") as other:
         other.ingest(feed(tmp_path))
@@ -290,7 +290,7 @@ def test_a_replaced_library_is_noticed(agent: PaperAgent, home: Path, tmp_path: 
 def test_first_use_from_many_threads(home: Path) -> None:
     """The library is opened once even when eight threads ask first."""
     with sample_library.plain_agent(home) as maker:
-        maker.ingest(sample.path())
+        maker.ingest(sample_path())
     found: list[str] = []
     with sample_library.plain_agent(home) as agent:
         start = threading.Barrier(8)
@@ -411,9 +411,9 @@ def default(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
     monkeypatch.setenv("PAPERAGENT_HOME", str(sample_library.home()))
     yield
-    for known in app._default.values():
+    for known in app._default_agents.values():
         known.close()
-    app._default.clear()
+    app._default_agents.clear()
 
 
 @pytest.mark.usefixtures("default")

@@ -17,7 +17,7 @@ from bad_inputs import NOT_YET
 from paperagent.cli import root
 from paperagent.cli.program_help import COMMANDS
 from paperagent.config import Settings
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 from paperagent.testing import ScriptedServer
 from paperagent.ui.chat import COMMANDS as CHAT_COMMANDS
 from paths import ROOT
@@ -138,7 +138,7 @@ def scripts() -> Iterator[tuple[str, str]]:
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the guide's commands are for a shell")
 def test_the_guide_works_from_end_to_end(sample_environ: dict[str, str], tmp_path: Path) -> None:
     """Every command of the guide succeeds, in order; those with a model against the scripted server."""
-    shutil.copy(sample.path(), tmp_path / "feed.txt")
+    shutil.copy(sample_path(), tmp_path / "feed.txt")
     environ = {**sample_environ, "PAPERAGENT_HOME": str(tmp_path / "library")}
     program = f'paperagent() {{ {shlex.quote(sys.executable)} -m paperagent "$@"; }}\nset -e -o pipefail\n'
     printed: dict[str, str] = {}

@@ -19,17 +19,17 @@ from paperagent import PaperAgent
 from paperagent.answering import abstention
 from paperagent.answering.abstention import Signals, Thresholds, confidence, kept_as, signals
 from paperagent.answering.pipeline import Pipeline, Request
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 from paperagent.retrieval import evidence
 from paperagent.retrieval.question import Question, prepare
-from paperagent.text.sentences import split
+from paperagent.text.sentences import split_sentences
 from paperagent.types import Hit, Paper
 
 ENCODER = FakeEncoder()
 
 
 def reading(question: Question, abstract: str, title: str = "A title") -> evidence.Reading:
-    sentences = split(abstract)
+    sentences = split_sentences(abstract)
     states = ENCODER.encode([title, *(s.text for s in sentences)])
     return evidence.read(question, Hit(Paper("p", title, abstract), 1.0, 1), sentences, states)
 
@@ -195,7 +195,7 @@ def test_thresholds_are_kept_with_the_library(tmp_path: Path) -> None:
     """They shape answers at once and for later agents, apart for each signal; None takes them back."""
     question = "How much of the prompt does Tindersift remove?"
     with sample_library.plain_agent(tmp_path / "library") as agent:
-        agent.ingest(sample.path())
+        agent.ingest(sample_path())
         before = agent.thresholds()
         assert agent.ask(question).status == "answered"
         agent.set_thresholds(Thresholds(1.0, 1.0))
@@ -203,7 +203,7 @@ def test_thresholds_are_kept_with_the_library(tmp_path: Path) -> None:
         with PaperAgent(settings=agent.settings) as later:
             assert later.thresholds() == Thresholds(1.0, 1.0)
             assert later.ask(question).status == "abstained"
-        assert agent._open().setting(kept_as(encoder=True)) is None
+        assert agent._open_store().setting(kept_as(encoder=True)) is None
         agent.set_thresholds(None)
         assert agent.thresholds() == before == Thresholds.usual(32, encoder=False)
         assert agent.ask(question).status == "answered"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from paperagent.answering.citations import cite, inert, join, problems, quoted_claim, verify, without_quotes
 from paperagent.errors import PaperAgentError
 from paperagent.layout import REPLACED, UNVERIFIED
-from paperagent.text.sentences import split
+from paperagent.text.sentences import split_sentences
 from paperagent.types import Answer, Citation, Claim, Hit, Paper, Sentence
 
 A = Paper(
@@ -28,7 +28,7 @@ HITS = (Hit(A, 2.0, 1), Hit(B, 1.0, 2))
 
 
 def cited(n: int, paper: Paper, sentence: int) -> Citation:
-    return cite(n, paper, split(paper.abstract)[sentence])
+    return cite(n, paper, split_sentences(paper.abstract)[sentence])
 
 
 def right() -> Answer:

@@ -11,7 +11,7 @@ import pytest
 from model_desk import GOOD, QUESTION, Desk, desk, passages, reply, titles
 from paperagent import PaperAgent, config
 from paperagent.answering.model_profiles import COMPACT, FULL, profile
-from paperagent.text.model_names import is_small, parameters
+from paperagent.text.model_names import is_small, parameter_count
 
 HERE, ELSEWHERE = "http://127.0.0.1:8080/v1", "https://llm.example.org/v1"
 
@@ -36,7 +36,7 @@ HERE, ELSEWHERE = "http://127.0.0.1:8080/v1", "https://llm.example.org/v1"
 )
 def test_the_size_is_read_from_the_name(name, size):
     """Billions or millions, experts multiplied; the largest number counts, and none is guessed."""
-    assert parameters(name) == size
+    assert parameter_count(name) == size
 
 
 def test_small_is_up_to_four_billion():

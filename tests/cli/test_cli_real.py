@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from paperagent.feeds import sample
 from paperagent.feeds.formats import jsonl
+from paperagent.feeds.reader import sample_path
 from paperagent.testing import ScriptedServer
 from paperagent.types import Paper
 
@@ -93,8 +93,8 @@ def say(process: subprocess.Popen[bytes], line: str) -> None:
 def test_from_a_feed_to_a_cited_answer(tmp_path: Path, sample_environ: dict[str, str]) -> None:
     """Ingest, ingest again, ask: every quote is where the answer says, in the library's own text."""
     environ = {**sample_environ, "PAPERAGENT_HOME": str(tmp_path / "new")}
-    first = json.loads(run(environ, "ingest", "--json", str(sample.path())).stdout)
-    again = json.loads(run(environ, "ingest", "--json", str(sample.path())).stdout)
+    first = json.loads(run(environ, "ingest", "--json", str(sample_path())).stdout)
+    again = json.loads(run(environ, "ingest", "--json", str(sample_path())).stdout)
     assert first["new"] == first["papers"] == again["unchanged"] > 20
     assert (again["new"], again["changed"]) == (0, 0)
     answer = json.loads(run(environ, "ask", "--json", QUESTION).stdout)
@@ -170,10 +170,10 @@ def test_rows_047_048_signals_unlock(
 
 def test_row_051_second_ingest_is_told_who_writes(environ: dict[str, str]) -> None:
     """While one process writes, a second exits 75 at once and names it; readers go on."""
-    from paperagent.library.lock import writer_lock
+    from paperagent.library.home import writer_lock
 
     with writer_lock(Path(environ["PAPERAGENT_HOME"])):
-        done = run(environ, "ingest", str(sample.path()), code=75)
+        done = run(environ, "ingest", str(sample_path()), code=75)
         assert f"process {os.getpid()}" in done.stderr
         assert done.stderr.count("\n") == 1
         run(environ, "search", "Tindersift")

@@ -18,7 +18,7 @@ import pytest
 import llama_server
 from model_desk import QUESTION
 from paperagent import Answer, PaperAgent
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 from sample_library import check_invariants
 
 CHOSEN = "PAPERAGENT_TEST_LOCAL_MODEL"
@@ -30,7 +30,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a library of the sample feed, by words alone."""
     home = tmp_path_factory.mktemp("local") / "library"
     with PaperAgent(home, embedder="none", mode="extractive") as agent:
-        agent.ingest(sample.path(), date="2026-07-01")
+        agent.ingest(sample_path(), date="2026-07-01")
     return home
 
 

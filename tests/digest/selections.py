@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from paperagent.digest.issue import Chosen, Group, Period, Profile, Selection, Why
-from paperagent.text.terms import analyse
+from paperagent.digest.issue import Chosen, Group, Period, Profile, Reason, Selection
+from paperagent.text.terms import index_terms
 from paperagent.types import Paper
 from sample_library import papers
 
@@ -19,7 +19,7 @@ class Words:
     """The figures of a library of the sample papers, and how often they were asked for."""
 
     def __init__(self) -> None:
-        self.held = [set(analyse(f"{p.title} {p.abstract}")) for p in papers()]
+        self.held = [set(index_terms(f"{p.title} {p.abstract}")) for p in papers()]
         self.asked = 0
 
     def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
@@ -42,7 +42,7 @@ def selection(
     chosen: Iterable[Paper], *, questions: tuple[str, ...] = (), also: tuple[Paper, ...] = (), each: int = 3
 ) -> Selection:
     """Return papers as a selection, so many a theme, the first paper best."""
-    why = Why("central", "")
+    why = Reason("central", "")
     listed = [Chosen(p, 1.0 - i / 100, why) for i, p in enumerate(chosen)]
     parts = [listed[i : i + each] for i in range(0, len(listed), each)]
     groups = tuple(Group(name, name, tuple(part)) for name, part in zip(THEMES, parts, strict=False))

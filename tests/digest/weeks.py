@@ -1,4 +1,4 @@
-"""Papers of invented weeks, and a library in memory that gives them to `Selector`."""
+"""Papers of invented weeks, and a library in memory that gives them to `PaperSelector`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from fake_encoder import FakeEncoder
-from paperagent.digest.period import parse_week
-from paperagent.digest.select.selector import Selector
+from paperagent.digest.schedule import parse_week
+from paperagent.digest.select.selector import PaperSelector
 from paperagent.library import rows
 from paperagent.library.period import Arrival
 from paperagent.text.terms import term_ids
@@ -100,6 +100,8 @@ def embedded(papers: Iterable[Paper]) -> list[Arrival]:
     return made
 
 
-def selector(arrivals: Sequence[Arrival], *, others: Sequence[Arrival] = (), period: Any = WEEK) -> Selector:
+def selector(
+    arrivals: Sequence[Arrival], *, others: Sequence[Arrival] = (), period: Any = WEEK
+) -> PaperSelector:
     """Return a selector by words alone over ``arrivals``; ``others`` are in the library besides."""
-    return Selector(arrivals, period=period, library=MemoryLibrary([*arrivals, *others]))
+    return PaperSelector(arrivals, period=period, library=MemoryLibrary([*arrivals, *others]))

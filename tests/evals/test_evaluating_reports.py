@@ -11,7 +11,7 @@ import pytest
 
 from paperagent.cli.main import main
 from paperagent.evals.results import Row, write_rows, write_run
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 
 
 def kept(folder: Path, name: str, rows: Sequence[Row]) -> str:
@@ -179,7 +179,7 @@ def test_the_selftest_takes_the_persons_library(capsys: pytest.CaptureFixture[st
     """With --library its papers are used; without one there the store says so."""
     assert main(["eval", "selftest", "--library"]) == 5
     capsys.readouterr()
-    assert main(["ingest", "--quiet", "--no-vectors", str(sample.path())]) == 0
+    assert main(["ingest", "--quiet", "--no-vectors", str(sample_path())]) == 0
     assert main(["eval", "selftest", "--library", "--limit", "3"]) == 0
 
 
@@ -203,7 +203,7 @@ def test_calibration_is_kept_with_the_library(
 ) -> None:
     """A dry run leaves the library alone, a real one changes what it answers, --reset takes it back."""
     monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
-    main(["ingest", "--quiet", str(sample.path())])
+    main(["ingest", "--quiet", str(sample_path())])
     cases, page = questions(tmp_path / "cases.jsonl"), tmp_path / "curve.html"
     assert main(["eval", "calibrate", str(cases), "--dry-run", "--json"]) == 0
     dry = json.loads(capsys.readouterr().out)
@@ -225,7 +225,7 @@ def test_calibration_on_cases_of_another_library_is_warned_of(
 ) -> None:
     """Gold papers that the library lacks are named: what is chosen would not be this library's."""
     monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
-    main(["ingest", "--quiet", str(sample.path())])
+    main(["ingest", "--quiet", str(sample_path())])
     cases = questions(tmp_path / "cases.jsonl")
     line = {"id": "other", "question": "What does Elsewhere do?", "gold_titles": ["Elsewhere"]}
     cases.write_text(cases.read_text("utf-8") + json.dumps(line), "utf-8")

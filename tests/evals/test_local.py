@@ -10,7 +10,7 @@ from pathlib import Path
 import local
 import pytest
 
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 from paperagent.testing import Request, ScriptedServer, chat_reply
 
 CASES = [
@@ -31,7 +31,7 @@ def shared(tmp_path: Path) -> Path:
     folder = tmp_path / "shared"
     (folder / "seeds").mkdir(parents=True)
     (folder / "data/questions").mkdir(parents=True)
-    shutil.copy(sample.path(), folder / "seeds/feed.txt")
+    shutil.copy(sample_path(), folder / "seeds/feed.txt")
     lines = "".join(json.dumps(case) + "\n" for case in CASES)
     (folder / "data/questions/dev.jsonl").write_text(lines, encoding="utf-8")
     return folder

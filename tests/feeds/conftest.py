@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from paperagent.feeds import read
+from paperagent.feeds.reader import open_feed
 from paperagent.types import Paper, Skipped
 from paths import ROOT
 
@@ -35,7 +35,7 @@ def parse() -> Callable[[str | bytes], Reading]:
 
     def parse(content: str | bytes) -> Reading:
         data = content.encode() if isinstance(content, str) else content
-        with read("-", stdin=io.BytesIO(data)) as feed:
+        with open_feed("-", stdin=io.BytesIO(data)) as feed:
             entries = list(feed.records)
         papers = [e for e in entries if isinstance(e, Paper)]
         return papers, [e for e in entries if isinstance(e, Skipped)]

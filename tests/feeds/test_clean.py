@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.feeds.sanitize import capped, clean
+from paperagent.text.sanitize import clean_and_truncate, clean_text
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 FORBIDDEN = {"Cc", "Cs", "Zl", "Zp"}
@@ -18,15 +18,15 @@ FORBIDDEN = {"Cc", "Cs", "Zl", "Zp"}
 def test_cleaning_twice_is_cleaning_once(text: str) -> None:
     """What was cleaned passes through unchanged and raises no flag."""
     noticed: set[str] = set()
-    once = clean(text)
-    assert clean(once, noticed) == once
+    once = clean_text(text)
+    assert clean_text(once, noticed) == once
     assert not noticed
 
 
 @given(ANY_TEXT)
 def test_cleaned_text_is_one_safe_line(text: str) -> None:
     """Clean text is NFC, encodable, evenly spaced and free of control characters."""
-    found = clean(text)
+    found = clean_text(text)
     assert unicodedata.is_normalized("NFC", found)
     assert not any(unicodedata.category(c) in FORBIDDEN for c in found)
     assert found == " ".join(found.split())
@@ -51,7 +51,7 @@ def test_cleaned_text_is_one_safe_line(text: str) -> None:
 def test_what_is_unseen_goes_and_is_flagged(text: str, expected: str, flags: set[str]) -> None:
     """Each kind of unseen character is removed under the flag of its kind."""
     noticed: set[str] = set()
-    assert clean(text, noticed) == expected
+    assert clean_text(text, noticed) == expected
     assert noticed == flags
 
 
@@ -66,18 +66,18 @@ def test_what_is_unseen_goes_and_is_flagged(text: str, expected: str, flags: set
 )
 def test_visible_text_stays_as_it_is(text: str) -> None:
     """LaTeX, comparisons, entities and letters of any script are left alone."""
-    assert clean(text) == text
+    assert clean_text(text) == text
 
 
 def test_a_long_text_is_cut_and_flagged() -> None:
     """Over the limit the text is cut without a trailing space, under ``truncated``."""
     noticed: set[str] = set()
-    assert capped("word " * 10, 15, noticed) == "word word word"
+    assert clean_and_truncate("word " * 10, 15, noticed) == "word word word"
     assert noticed == {"truncated"}
 
 
 def test_a_huge_text_is_cut_before_it_is_cleaned() -> None:
     """A text of megabytes gives the limit's number of characters."""
     noticed: set[str] = set()
-    assert len(capped("é\x00" * 2_000_000, 1_000, noticed)) == 1_000
+    assert len(clean_and_truncate("é\x00" * 2_000_000, 1_000, noticed)) == 1_000
     assert noticed == {"truncated", "control-characters"}

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import FeedError
-from paperagent.feeds import read
 from paperagent.feeds.formats import daily_papers
-from paperagent.feeds.sanitize import clean
+from paperagent.feeds.reader import open_feed
+from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper, Skipped
 
 Parse = Callable[[str | bytes], tuple[list[Paper], list[Skipped]]]
@@ -141,7 +141,7 @@ def test_the_date_says_when_the_page_was_listed(tmp_path: Path) -> None:
     """``date`` becomes ``listed``; publication stays unknown."""
     path = tmp_path / "page.txt"
     path.write_text(daily_papers.render([("One", FIRST)]))
-    with read(path, date=dt.date(2026, 6, 30)) as feed:
+    with open_feed(path, date=dt.date(2026, 6, 30)) as feed:
         paper = next(feed.records)
     assert isinstance(paper, Paper)
     assert (paper.listed, paper.published, paper.sources) == (dt.date(2026, 6, 30), None, ("daily-papers",))
@@ -163,9 +163,9 @@ def test_too_many_lines_are_refused() -> None:
 WORDS = st.lists(
     st.text(st.characters(categories=("L", "N")), min_size=1, max_size=12), min_size=3, max_size=12
 )
-TITLES = WORDS.map(lambda words: clean("On " + " ".join(words)))
+TITLES = WORDS.map(lambda words: clean_text("On " + " ".join(words)))
 ABSTRACTS = st.lists(WORDS, min_size=2, max_size=6).map(
-    lambda sentences: clean(" ".join("We find " + " ".join(s) + "." for s in sentences))
+    lambda sentences: clean_text(" ".join("We find " + " ".join(s) + "." for s in sentences))
 )
 
 
@@ -188,7 +188,7 @@ def test_the_seeds_give_161_papers_and_153_different_ones(shared: Path) -> None:
     """The two saved pages are read whole; equal content has equal ids."""
     found: list[Paper] = []
     for name, count in (("daily-papers-1.txt", 72), ("daily-papers-2.txt", 89)):
-        with read(shared / "seeds" / name) as feed:
+        with open_feed(shared / "seeds" / name) as feed:
             entries = list(feed.records)
         assert len(entries) == count
         found += [e for e in entries if isinstance(e, Paper)]

@@ -24,7 +24,7 @@ from paperagent.feeds import dates
 def test_dates_become_days_in_utc(text: str, expected: dt.date) -> None:
     """ISO and mail dates give the day it was in UTC."""
     noticed: set[str] = set()
-    assert dates.day(text, noticed) == expected
+    assert dates.parse_day(text, noticed) == expected
     assert not noticed
 
 
@@ -46,7 +46,7 @@ def test_dates_become_days_in_utc(text: str, expected: dt.date) -> None:
 def test_what_is_no_day_is_none_and_flagged(value: object) -> None:
     """An impossible date, a time without its offset and a number raise ``bad-date``."""
     noticed: set[str] = set()
-    assert dates.day(value, noticed) is None
+    assert dates.parse_day(value, noticed) is None
     assert noticed == {"bad-date"}
 
 
@@ -54,32 +54,32 @@ def test_what_is_no_day_is_none_and_flagged(value: object) -> None:
 def test_no_date_is_no_fault(value: object) -> None:
     """A missing date raises no flag."""
     noticed: set[str] = set()
-    assert dates.day(value, noticed) is None
+    assert dates.parse_day(value, noticed) is None
     assert not noticed
 
 
 def test_a_future_day_is_kept_and_flagged() -> None:
     """A day after tomorrow is kept under ``future-date``; tomorrow is somebody's today."""
     noticed: set[str] = set()
-    assert dates.day("2199-01-01", noticed) == dt.date(2199, 1, 1)
+    assert dates.parse_day("2199-01-01", noticed) == dt.date(2199, 1, 1)
     assert noticed == {"future-date"}
     tomorrow = dates.today() + dt.timedelta(days=1)
     noticed.clear()
-    assert dates.day(tomorrow.isoformat(), noticed) == tomorrow
+    assert dates.parse_day(tomorrow.isoformat(), noticed) == tomorrow
     assert not noticed
 
 
 @given(st.dates(dt.date(1900, 1, 1), dt.date(2026, 1, 1)))
 def test_iso_days_round_trip(day: dt.date) -> None:
     """Every day since 1900 is read back from its ISO form."""
-    assert dates.day(day.isoformat(), set()) == day
+    assert dates.parse_day(day.isoformat(), set()) == day
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_read_without_failing(text: str) -> None:
     """Whatever stands where a date should gives a day or the flag."""
     noticed: set[str] = set()
-    assert (dates.day(text, noticed) is not None) or noticed == {"bad-date"} or not text
+    assert (dates.parse_day(text, noticed) is not None) or noticed == {"bad-date"} or not text
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_any_text_is_read_without_failing(text: str) -> None:
 def test_days_are_read_as_people_write_them(text: str, expected: dt.date) -> None:
     """Without marks, or the year last, where only one reading is a day; after points the day is first."""
     noticed: set[str] = set()
-    assert dates.loose(text, noticed) == expected
+    assert dates.parse_loose_day(text, noticed) == expected
     assert not noticed
 
 
@@ -104,7 +104,7 @@ def test_days_are_read_as_people_write_them(text: str, expected: dt.date) -> Non
 def test_a_day_that_may_be_a_month_is_not_guessed(text: str) -> None:
     """The year is sure, and is kept."""
     noticed: set[str] = set()
-    assert dates.loose(text, noticed) == dt.date(2026, 1, 1)
+    assert dates.parse_loose_day(text, noticed) == dt.date(2026, 1, 1)
     assert noticed == {"partial-date"}
 
 
@@ -112,5 +112,5 @@ def test_a_day_that_may_be_a_month_is_not_guessed(text: str) -> None:
 def test_numbers_that_are_no_day_are_none(text: str) -> None:
     """They are flagged."""
     noticed: set[str] = set()
-    assert dates.loose(text, noticed) is None
+    assert dates.parse_loose_day(text, noticed) is None
     assert noticed == {"bad-date"}

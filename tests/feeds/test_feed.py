@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paperagent.errors import FeedError, InputError, PaperAgentError
-from paperagent.feeds import read
 from paperagent.feeds.formats import daily_papers, jsonl
+from paperagent.feeds.reader import open_feed
 from paperagent.types import Paper, Skipped
 
 ABSTRACT = "We study a question of some length and answer it in part."
@@ -27,7 +27,7 @@ PAPER = Paper(paper_id="2508.13426", title="A title", abstract=ABSTRACT)
 def outcome(data: bytes) -> list[Paper | Skipped] | str:
     """Return what a feed gives: its records, or the message of its error."""
     try:
-        with read("-", stdin=io.BytesIO(data)) as feed:
+        with open_feed("-", stdin=io.BytesIO(data)) as feed:
             return list(feed.records)
     except PaperAgentError as error:
         return str(error)
@@ -40,7 +40,7 @@ def is_proper(found: list[Paper | Skipped] | str) -> bool:
 
 
 def name_of(content: str) -> str:
-    with read("-", stdin=io.BytesIO(content.encode())) as feed:
+    with open_feed("-", stdin=io.BytesIO(content.encode())) as feed:
         return feed.name
 
 
@@ -89,7 +89,7 @@ def test_the_format_is_told_from_the_content(content: str, name: str) -> None:
 def test_what_is_no_file_is_explained(source: str, error: type[PaperAgentError], why: str) -> None:
     """Schemes, empty names and impossible paths each get one line, with control characters escaped."""
     with pytest.raises(error, match=why) as caught:
-        read(source)
+        open_feed(source)
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
 
@@ -100,7 +100,7 @@ def test_a_file_whose_name_looks_like_a_scheme_is_read(
     """What exists is a file, whatever it is called."""
     monkeypatch.chdir(tmp_path)
     Path("arxiv:cs.CL").write_text(LINE)
-    with read("arxiv:cs.CL") as feed:
+    with open_feed("arxiv:cs.CL") as feed:
         assert feed.name == "arxiv-jsonl"
 
 
@@ -110,7 +110,7 @@ def test_a_limit_that_is_given_holds_for_every_format(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_text(content)
         with pytest.raises(FeedError, match="larger than the limit of 50 bytes"):
-            read(path, max_bytes=50)
+            open_feed(path, max_bytes=50)
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
@@ -147,9 +147,9 @@ def test_public_attack_feeds_do_no_harm(name: str, shared: Path) -> None:
     """Each gives records or one error, within two seconds."""
     rows = (shared / "data" / "attacks" / name).read_text(encoding="utf-8").splitlines()
     for row in map(json.loads, rows):
-        start = time.perf_counter()
+        start = time.process_time()
         assert is_proper(outcome(base64.b64decode(row["xml_b64"])))
-        assert time.perf_counter() - start < 2.0, row["id"]
+        assert time.process_time() - start < 2.0, row["id"]
 
 
 def test_poisoned_abstracts_are_read_as_papers(

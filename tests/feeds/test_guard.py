@@ -16,11 +16,12 @@ import pytest
 from service_server import Reply, Request, Services, dripping
 
 from paperagent.errors import FeedError
-from paperagent.feeds.services import Access, Client, find, http_client, ssrf_guard
-from paperagent.feeds.services.rate_limit import Pace
+from paperagent.feeds.services import find_live_feed, http_client, ssrf_guard
+from paperagent.feeds.services.http_client import FeedClient, FeedClientConfig
+from paperagent.feeds.services.rate_limit import RateLimit
 
 PUBLIC = "93.184.216.34"
-PACE = Pace("test", 0.0)
+PACE = RateLimit("test", 0.0)
 
 
 @pytest.fixture
@@ -29,12 +30,14 @@ def services() -> Iterator[Services]:
         yield server
 
 
-def fetch(url: str, *, lookup: ssrf_guard.Resolve = ssrf_guard.resolve, allow_private: bool = False) -> None:
+def fetch(
+    url: str, *, lookup: ssrf_guard.Resolver = ssrf_guard.resolve_host, allow_private: bool = False
+) -> None:
     """Read a feed by its address, without ever waiting."""
-    found = find(url)
+    found = find_live_feed(url)
     assert found
-    access = Access(allow_private=allow_private)
-    with Client(access, version="1", sleep=lambda _: None, lookup=lookup) as opened:
+    access = FeedClientConfig(allow_private=allow_private)
+    with FeedClient(access, version="1", sleep=lambda _: None, lookup=lookup) as opened:
         list(found.pages(opened, {}))
 
 
@@ -86,10 +89,12 @@ def test_a_name_with_one_private_address_is_refused() -> None:
 
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     """The name stands in the Host header and the certificate's check, not in what is dialled."""
-    target = ssrf_guard.check("https://example.org/a?b=1#c", label="x", lookup=lambda *_: [PUBLIC])
+    target = ssrf_guard.check_url("https://example.org/a?b=1#c", label="x", lookup=lambda *_: [PUBLIC])
     assert target.pinned(PUBLIC) == f"https://{PUBLIC}:443/a?b=1"
     assert (target.netloc, target.host) == ("example.org", "example.org")
-    target = ssrf_guard.check("http://example.org:8080", label="x", lookup=lambda *_: ["2606:2800:220:1::1"])
+    target = ssrf_guard.check_url(
+        "http://example.org:8080", label="x", lookup=lambda *_: ["2606:2800:220:1::1"]
+    )
     assert target.pinned(target.addresses[0]) == "http://[2606:2800:220:1::1]:8080"
     assert target.netloc == "example.org:8080"
 
@@ -116,10 +121,10 @@ def test_a_redirect_is_checked_like_the_first_address(services: Services) -> Non
     def lookup(name: str, port: int) -> Sequence[str]:
         return [PUBLIC] if name == "public.example" else ["169.254.169.254"]
 
-    target = ssrf_guard.check("http://public.example/feed", label="x", lookup=lookup)
-    url = ssrf_guard.follow(target, "http://metadata.example/latest", label="x")
+    target = ssrf_guard.check_url("http://public.example/feed", label="x", lookup=lookup)
+    url = ssrf_guard.redirect_url(target, "http://metadata.example/latest", label="x")
     with pytest.raises(FeedError, match=r"metadata\.example is on a private network"):
-        ssrf_guard.check(url, label="x", lookup=lookup)
+        ssrf_guard.check_url(url, label="x", lookup=lookup)
     services.pages["/feed"] = lambda _: Reply("", 302, {"Location": "file:///etc/passwd"})
     with pytest.raises(FeedError, match="scheme not allowed"):
         fetch(services.url + "/feed", allow_private=True)
@@ -127,10 +132,10 @@ def test_a_redirect_is_checked_like_the_first_address(services: Services) -> Non
 
 def test_a_redirect_from_https_to_http_is_refused() -> None:
     """What was asked for in private is not fetched in the open."""
-    target = ssrf_guard.check("https://example.org/", label="x", lookup=lambda *_: [PUBLIC])
-    assert ssrf_guard.follow(target, "/b", label="x") == "https://example.org/b"
+    target = ssrf_guard.check_url("https://example.org/", label="x", lookup=lambda *_: [PUBLIC])
+    assert ssrf_guard.redirect_url(target, "/b", label="x") == "https://example.org/b"
     with pytest.raises(FeedError, match="redirected from https to http"):
-        ssrf_guard.follow(target, "http://example.org/b", label="x")
+        ssrf_guard.redirect_url(target, "http://example.org/b", label="x")
 
 
 def test_redirects_without_end_are_refused(services: Services) -> None:
@@ -146,10 +151,10 @@ def test_a_key_does_not_follow_to_another_machine(services: Services) -> None:
     with Services() as other:
         services.pages["/zotero/users/1/items/top"] = lambda _: Reply("", 302, {"Location": other.url + "/x"})
         other.pages["/x"] = lambda _: Reply("[]")
-        found = find("zotero:users/1")
+        found = find_live_feed("zotero:users/1")
         assert found
-        access = Access(urls=services.urls, keys={"zotero": "zotero-key"}, allow_private=True)
-        with Client(access, version="1", sleep=lambda _: None) as opened:
+        access = FeedClientConfig(urls=services.urls, keys={"zotero": "zotero-key"}, allow_private=True)
+        with FeedClient(access, version="1", sleep=lambda _: None) as opened:
             list(found.pages(opened, {}))
         assert "zotero-api-key" in services.history[0].headers
         assert "zotero-api-key" not in other.history[0].headers
@@ -208,8 +213,11 @@ def test_the_certificate_must_name_the_host_that_was_asked_for(secure: Services)
 
 def test_a_second_name_of_one_address_is_checked_by_itself(secure: Services) -> None:
     """One client asks both hosts: the second gets no connection verified for the first, and no key on it."""
-    access, asked = Access(allow_private=True), secure.url.replace("http://127.0.0.1", "https://{}") + "/feed"
-    with Client(access, version="1", sleep=lambda _: None, lookup=lambda *_: ["127.0.0.1"]) as opened:
+    access, asked = (
+        FeedClientConfig(allow_private=True),
+        secure.url.replace("http://127.0.0.1", "https://{}") + "/feed",
+    )
+    with FeedClient(access, version="1", sleep=lambda _: None, lookup=lambda *_: ["127.0.0.1"]) as opened:
 
         def ask(host: str) -> bytes:
             headers = {"x-api-key": f"key of {host}"}
@@ -225,7 +233,9 @@ def test_a_second_name_of_one_address_is_checked_by_itself(secure: Services) -> 
 def test_one_hosts_cookie_is_not_told_to_another(services: Services) -> None:
     """Two names of one address are two machines."""
     services.pages["/feed"] = lambda _: Reply(LINE, headers={"Set-Cookie": "a=b"})
-    with Client(Access(allow_private=True), version="1", lookup=lambda *_: ["127.0.0.1"]) as opened:
+    with FeedClient(
+        FeedClientConfig(allow_private=True), version="1", lookup=lambda *_: ["127.0.0.1"]
+    ) as opened:
         for host in ("one.example", "two.example"):
             url = services.url.replace("127.0.0.1", host) + "/feed"
             opened.get(url, lambda reply: reply.body, label=host, pace=PACE)
@@ -237,11 +247,11 @@ def test_a_drip_is_cut_wherever_it_drips(where: str, monkeypatch: pytest.MonkeyP
     """Two minutes are for all of a page: headers, interim answers, and what stands between its chunks."""
     monkeypatch.setattr(http_client, "PAGE_SECONDS", 0.5)
     monkeypatch.setattr(http_client, "ATTEMPTS", 1)
-    with dripping(where, seconds=8.0) as url:
+    with dripping(where, seconds=30.0) as url:
         start = time.monotonic()
         with pytest.raises(FeedError, match="took longer than"):
             fetch(url, allow_private=True)
-        assert time.monotonic() - start < 6.0
+        assert time.monotonic() - start < 20.0
 
 
 def test_a_dead_first_address_is_passed_over(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +278,6 @@ def test_a_redirect_to_nonsense_is_no_crash(services: Services, monkeypatch: pyt
     services.pages["/feed"] = lambda _: Reply("", 302, {"Location": "http://[::1"})
     with pytest.raises(FeedError):
         fetch(services.url + "/feed", allow_private=True)
-    target = ssrf_guard.check("http://example.org/", label="x", lookup=lambda *_: [PUBLIC])
+    target = ssrf_guard.check_url("http://example.org/", label="x", lookup=lambda *_: [PUBLIC])
     with pytest.raises(FeedError, match="redirected to no valid address"):
-        ssrf_guard.follow(target, "http://[::1", label="x")
+        ssrf_guard.redirect_url(target, "http://[::1", label="x")

@@ -29,7 +29,7 @@ from paperagent.feeds import ids
 )
 def test_arxiv_ids_of_every_style_are_found(text: str, found: tuple[str, int | None]) -> None:
     """Old and new ids come out bare, without version, whatever stands around them."""
-    assert ids.arxiv_id(text) == found
+    assert ids.parse_arxiv_id(text) == found
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_arxiv_ids_of_every_style_are_found(text: str, found: tuple[str, int | N
 )
 def test_what_is_no_arxiv_id_is_refused(text: object) -> None:
     """Other text, paths, scripts, numbers and digits of other scripts are no ids."""
-    assert ids.arxiv_id(text) is None
+    assert ids.parse_arxiv_id(text) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_is_no_arxiv_id_is_refused(text: object) -> None:
 def test_dois_are_normalised(text: object, found: str | None) -> None:
     """A DOI comes out lower case without its resolver; of several, the first."""
     expected = text.lower() if isinstance(text, str) and "SICI" in text else found
-    assert ids.doi(text) == expected
+    assert ids.parse_doi(text) == expected
 
 
 def test_content_ids_ignore_case_width_and_spacing() -> None:
@@ -85,7 +85,7 @@ def test_content_ids_depend_on_the_abstract() -> None:
 def test_a_version_is_split_off(identity: str, version: int) -> None:
     """Every id with a version gives both."""
     if identity.isascii():
-        assert ids.arxiv_id(f"{identity}v{version}") == (identity, version)
+        assert ids.parse_arxiv_id(f"{identity}v{version}") == (identity, version)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_version_is_split_off(identity: str, version: int) -> None:
 )
 def test_only_the_librarys_own_identities_are_taken_over(text: object, valid: bool) -> None:  # noqa: FBT001 - a table
     """An identity is accepted exactly as the library writes it."""
-    assert (ids.paper_id(text) == text and text is not None) is valid
+    assert (ids.parse_paper_id(text) == text and text is not None) is valid
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_only_the_librarys_own_identities_are_taken_over(text: object, valid: bo
 def test_other_addresses_are_dropped_and_flagged(url: object) -> None:
     """Only plain http(s) addresses stay."""
     noticed: set[str] = set()
-    assert ids.web_url(url, noticed) is None
+    assert ids.clean_url(url, noticed) is None
     assert noticed == {"bad-url"}
 
 
@@ -134,7 +134,7 @@ def test_other_addresses_are_dropped_and_flagged(url: object) -> None:
 def test_web_addresses_stay(url: str) -> None:
     """A plain address is kept as it is."""
     noticed: set[str] = set()
-    assert ids.web_url(url, noticed) == url
+    assert ids.clean_url(url, noticed) == url
     assert not noticed
 
 
@@ -142,5 +142,5 @@ def test_web_addresses_stay(url: str) -> None:
 def test_no_address_is_no_fault(url: object) -> None:
     """A missing address raises no flag."""
     noticed: set[str] = set()
-    assert ids.web_url(url, noticed) is None
+    assert ids.clean_url(url, noticed) is None
     assert not noticed

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from paperagent.errors import FeedError
-from paperagent.feeds import read
+from paperagent.feeds.reader import open_feed
 from paperagent.types import Paper, Skipped
 
 Parse = Callable[[str | bytes], tuple[list[Paper], list[Skipped]]]
@@ -221,7 +221,7 @@ def test_a_bad_document_is_an_error(document: str, why: str, parse: Parse) -> No
 
 def test_the_shared_arxiv_file_is_read_whole(shared: Path) -> None:
     """The xz file is streamed; its first records are papers of arXiv with a day each."""
-    with read(shared / "data" / "arxiv" / "abstracts.jsonl.xz") as feed:
+    with open_feed(shared / "data" / "arxiv" / "abstracts.jsonl.xz") as feed:
         papers = [next(feed.records) for _ in range(2_000)]
         assert feed.name == "arxiv-jsonl"
     assert all(isinstance(p, Paper) and p.published and p.arxiv_id == p.paper_id for p in papers)
@@ -230,7 +230,7 @@ def test_the_shared_arxiv_file_is_read_whole(shared: Path) -> None:
 def test_white_space_between_authors_takes_no_time(parse: Parse) -> None:
     """A line of authors with blanks without end is cut at its "and" all the same."""
     line = f"A{' ' * 40_000}and  B,\n and C{' ' * 40_000}D"
-    start = time.perf_counter()
+    start = time.process_time()
     ((paper,), _) = parse(json.dumps(SNAPSHOT | {"authors": line, "authors_parsed": None}))
     assert paper.authors == ("A", "B", "C D")
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

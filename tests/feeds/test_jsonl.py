@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from paperagent.feeds import strict_json
 from paperagent.feeds.formats import jsonl
-from paperagent.feeds.sanitize import clean
+from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper, Skipped
 
 Parse = Callable[[str | bytes], tuple[list[Paper], list[Skipped]]]
 
-TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60).map(clean)
-USABLE = TEXT.map(lambda text: clean("A " + text + " ending"))
+TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60).map(clean_text)
+USABLE = TEXT.map(lambda text: clean_text("A " + text + " ending"))
 NAMES = st.lists(TEXT.filter(bool), max_size=4).map(tuple)
 DAYS = st.none() | st.dates(dt.date(1900, 1, 1), dt.date(2026, 1, 1))
 ARXIV = st.from_regex(r"[0-9]{4}\.[0-9]{4,5}|[a-z]{2,8}/[0-9]{7}", fullmatch=True).filter(str.isascii)
@@ -54,7 +54,7 @@ def test_every_field_round_trips(paper: Paper) -> None:
     """What is written as a line is read back, field by field."""
     line = jsonl.dump(paper)
     assert "\n" not in line
-    assert list(strict_json.records([line.encode() + b"\n"], jsonl.convert)) == [paper]
+    assert list(strict_json.parse_lines([line.encode() + b"\n"], jsonl.convert)) == [paper]
 
 
 def test_fields_at_their_default_are_left_out() -> None:

@@ -17,7 +17,9 @@ from service_server import Reply, Request, Services, abstract, title
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, reader
 from paperagent.feeds import services as live
-from paperagent.feeds.services import Access, Client, Page, find, http_client, huggingface
+from paperagent.feeds.services import find_live_feed, http_client, huggingface
+from paperagent.feeds.services.http_client import FeedClient, FeedClientConfig
+from paperagent.feeds.services.page import FeedPage
 from paperagent.types import Paper, Skipped, Withdrawal
 
 KEYS = {"s2": "s2-key", "openalex": "alex-key", "zotero": "zotero-key"}
@@ -50,19 +52,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def polite(services: Services, clock: Clock) -> Iterator[Client]:
-    access = Access("me@example.org", services.urls, KEYS, allow_private=True)
-    with Client(access, version="1.2", sleep=clock.sleep, clock=clock) as opened:
+def polite(services: Services, clock: Clock) -> Iterator[FeedClient]:
+    access = FeedClientConfig("me@example.org", services.urls, KEYS, allow_private=True)
+    with FeedClient(access, version="1.2", sleep=clock.sleep, clock=clock) as opened:
         yield opened
 
 
-def read(source: str, polite: Client, state: live.State | None = None) -> list[Page]:
-    found = find(source)
+def read(source: str, polite: FeedClient, state: live.ResumeState | None = None) -> list[FeedPage]:
+    found = find_live_feed(source)
     assert found is not None
     return list(found.pages(polite, state or {}))
 
 
-def papers(pages: list[Page]) -> list[Paper]:
+def papers(pages: list[FeedPage]) -> list[Paper]:
     return [entry for page in pages for entry in page.entries if isinstance(entry, Paper)]
 
 
@@ -85,7 +87,7 @@ def papers(pages: list[Page]) -> list[Paper]:
     ],
 )
 def test_a_service_gives_all_its_pages(
-    source: str, name: str, count: int, pages: int, polite: Client
+    source: str, name: str, count: int, pages: int, polite: FeedClient
 ) -> None:
     """Each service is read to its end, each record as a paper of the feed."""
     found = read(source, polite)
@@ -95,7 +97,7 @@ def test_a_service_gives_all_its_pages(
     assert all(p.abstract.startswith("We measure lantern") for p in papers(found))
 
 
-def test_what_is_asked_of_arxiv(polite: Client, services: Services) -> None:
+def test_what_is_asked_of_arxiv(polite: FeedClient, services: Services) -> None:
     """The query is arXiv's, and the client says who asks."""
     read("arxiv:cs.CL,cs.AI?max=5", polite)
     (request,) = services.history
@@ -110,7 +112,7 @@ def test_what_is_asked_of_arxiv(polite: Client, services: Services) -> None:
     assert request.headers["host"] == services.url.removeprefix("http://")
 
 
-def test_requests_to_arxiv_are_three_seconds_apart(polite: Client, clock: Clock) -> None:
+def test_requests_to_arxiv_are_three_seconds_apart(polite: FeedClient, clock: Clock) -> None:
     """The pause is between the end of one request and the next, over all of arXiv's services."""
     read("arxiv:cs.CL", polite)
     read("arxiv-rss:cs.CL", polite)
@@ -119,14 +121,14 @@ def test_requests_to_arxiv_are_three_seconds_apart(polite: Client, clock: Clock)
 
 def test_two_processes_share_their_turns(services: Services, clock: Clock, tmp_path: Path) -> None:
     """A second client on this machine waits for the pause of the first."""
-    access = Access(urls=services.urls, allow_private=True, folder=tmp_path)
+    access = FeedClientConfig(urls=services.urls, allow_private=True, folder=tmp_path)
     for _ in range(2):
-        with Client(access, version="1", sleep=clock.sleep, clock=clock) as opened:
+        with FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened:
             read("arxiv-rss:cs.CL", opened)
     assert clock.slept == [3.0]
 
 
-def test_keys_go_into_headers(polite: Client, services: Services) -> None:
+def test_keys_go_into_headers(polite: FeedClient, services: Services) -> None:
     """No key of Semantic Scholar or Zotero stands in an address; OpenAlex takes it nowhere else."""
     for source in ("s2:moths", "zotero:users/1", "openalex:moths"):
         read(source, polite)
@@ -138,8 +140,8 @@ def test_keys_go_into_headers(polite: Client, services: Services) -> None:
 
 def test_a_refusal_shows_no_key(services: Services, clock: Clock) -> None:
     """A wrong key of OpenAlex is refused in words that do not hold it."""
-    access = Access(urls=services.urls, keys={"openalex": "wrong-secret"}, allow_private=True)
-    with Client(access, version="1", sleep=clock.sleep) as opened, pytest.raises(FeedError) as caught:
+    access = FeedClientConfig(urls=services.urls, keys={"openalex": "wrong-secret"}, allow_private=True)
+    with FeedClient(access, version="1", sleep=clock.sleep) as opened, pytest.raises(FeedError) as caught:
         read("openalex:moths", opened)
     assert "it said 401" in str(caught.value)
     assert "wrong-secret" not in str(caught.value) + repr(access)
@@ -156,7 +158,7 @@ def test_a_refusal_shows_no_key(services: Services, clock: Clock) -> None:
     ],
 )
 def test_a_service_goes_on_where_it_stopped(
-    source: str, cursor: live.State, first: str, polite: Client
+    source: str, cursor: live.ResumeState, first: str, polite: FeedClient
 ) -> None:
     """The kept state leads to the next page, and to no page before it."""
     paper = papers(read(source, polite, cursor))[0]
@@ -164,7 +166,7 @@ def test_a_service_goes_on_where_it_stopped(
 
 
 @pytest.mark.parametrize("source", ["arxiv:cs.CL", "arxiv-oai:cs?from=2026-05-01", "hf-daily:2026-W47"])
-def test_every_page_can_be_the_last_of_a_run(source: str, polite: Client) -> None:
+def test_every_page_can_be_the_last_of_a_run(source: str, polite: FeedClient) -> None:
     """Whatever page a run was killed after, the state it left leads to the rest."""
     whole = [p.paper_id for p in papers(read(source, polite))]
     for kept in (1, 2):
@@ -174,7 +176,7 @@ def test_every_page_can_be_the_last_of_a_run(source: str, polite: Client) -> Non
         assert [p.paper_id for p in papers(pages[:kept])] + rest == whole
 
 
-def test_a_whole_run_is_followed_up(polite: Client, services: Services) -> None:
+def test_a_whole_run_is_followed_up(polite: FeedClient, services: Services) -> None:
     """The next run asks for what came since: arXiv and OAI by day, Zotero by version."""
     state = read("arxiv:cs.CL", polite)[-1].state
     assert state == {"mark": "2026-05-25"}
@@ -188,7 +190,7 @@ def test_a_whole_run_is_followed_up(polite: Client, services: Services) -> None:
     assert (state, len(papers(read("zotero:users/1", polite, state)))) == ({"since": 77}, 0)
 
 
-def test_arxivs_errors_with_status_200_are_errors(polite: Client) -> None:
+def test_arxivs_errors_with_status_200_are_errors(polite: FeedClient) -> None:
     """The entry titled "Error" is no paper, and asking again would not help."""
     with pytest.raises(FeedError, match="arXiv said: malformed query"):
         read("arxiv:all:malformed", polite)
@@ -208,7 +210,7 @@ def test_arxivs_errors_with_status_200_are_errors(polite: Client) -> None:
     ids=["rate", "429", "503", "cut-xml", "cut-body", "empty-page", "bytes"],
 )
 def test_a_fault_that_passes_is_tried_again(
-    fault: Reply, polite: Client, services: Services, clock: Clock
+    fault: Reply, polite: FeedClient, services: Services, clock: Clock
 ) -> None:
     """Throttling, a busy server, a cut and a spurious empty page cost a wait and nothing else."""
     services.faults = [fault]
@@ -217,7 +219,7 @@ def test_a_fault_that_passes_is_tried_again(
     assert clock.slept[0] == wait if wait else 2.0 <= clock.slept[0] <= 4.0
 
 
-def test_a_fault_that_lasts_ends_the_run(polite: Client, services: Services, clock: Clock) -> None:
+def test_a_fault_that_lasts_ends_the_run(polite: FeedClient, services: Services, clock: Clock) -> None:
     """After four attempts the feed is given up for now, with what the service said."""
     services.faults = [Reply("busy\x1b[2J", 503)] * 9
     with pytest.raises(FeedError, match=r"it said 503: busy.*run it again later"):
@@ -225,7 +227,7 @@ def test_a_fault_that_lasts_ends_the_run(polite: Client, services: Services, clo
     assert len(services.history) == 4
 
 
-def test_a_long_wait_is_left_for_a_later_run(polite: Client, services: Services, clock: Clock) -> None:
+def test_a_long_wait_is_left_for_a_later_run(polite: FeedClient, services: Services, clock: Clock) -> None:
     """A service that asks for an hour is not waited for, and not asked again."""
     services.faults = [Reply("", 429, {"Retry-After": "3600"})]
     with pytest.raises(FeedError, match="asks to wait 3600 seconds"):
@@ -233,13 +235,15 @@ def test_a_long_wait_is_left_for_a_later_run(polite: Client, services: Services,
     assert (len(services.history), clock.slept) == (1, [])
 
 
-def test_a_backoff_on_a_good_answer_is_kept(polite: Client, clock: Clock) -> None:
+def test_a_backoff_on_a_good_answer_is_kept(polite: FeedClient, clock: Clock) -> None:
     """Zotero's Backoff makes the next request wait."""
     read("zotero:users/1", polite)
     assert clock.slept == [2.0, 2.0]
 
 
-def test_an_expired_token_begins_a_new_list_where_the_old_one_was(polite: Client, services: Services) -> None:
+def test_an_expired_token_begins_a_new_list_where_the_old_one_was(
+    polite: FeedClient, services: Services
+) -> None:
     """The days came in order: the new list begins at the last one seen, and nothing is missing."""
     services.expired = {"2026-05-01:200"}
     found = papers(read("arxiv-oai:cs?from=2026-05-01", polite))
@@ -250,7 +254,7 @@ def test_an_expired_token_begins_a_new_list_where_the_old_one_was(polite: Client
     ]
 
 
-def test_a_token_that_is_never_good_is_an_error(polite: Client, services: Services) -> None:
+def test_a_token_that_is_never_good_is_an_error(polite: FeedClient, services: Services) -> None:
     """A second refusal at once is the server's fault, not a reason to begin for ever anew."""
     state = {"from": "2026-05-01", "token": "nonsense"}
     answers = [Reply(services.oai(Request("", {"resumptionToken": "no"}, {})).body)] * 3
@@ -259,10 +263,10 @@ def test_a_token_that_is_never_good_is_an_error(polite: Client, services: Servic
         read("arxiv-oai:cs", polite, state)
 
 
-def test_a_resumption_loop_is_refused(polite: Client, services: Services) -> None:
+def test_a_resumption_loop_is_refused(polite: FeedClient, services: Services) -> None:
     """bad-135: the same token twice ends the run; what was read before it is kept."""
     services.loop_at = 100
-    found = find("arxiv-oai:cs?from=2026-05-01")
+    found = find_live_feed("arxiv-oai:cs?from=2026-05-01")
     assert found
     pages = found.pages(polite, {})
     assert len([next(pages), next(pages)]) == 2
@@ -270,34 +274,34 @@ def test_a_resumption_loop_is_refused(polite: Client, services: Services) -> Non
         next(pages)
 
 
-def test_deleted_records_are_withdrawals(polite: Client, services: Services) -> None:
+def test_deleted_records_are_withdrawals(polite: FeedClient, services: Services) -> None:
     """bad-134: OAI's deleted records name the paper and nothing else."""
     services.deleted = {7}
     entries = [e for page in read("arxiv-oai:cs?from=2026-05-01", polite) for e in page.entries]
     assert [e for e in entries if isinstance(e, Withdrawal)] == [Withdrawal("2605.00007", "arxiv-oai")]
 
 
-def test_records_without_an_abstract_are_counted(polite: Client) -> None:
+def test_records_without_an_abstract_are_counted(polite: FeedClient) -> None:
     """Semantic Scholar often has none."""
     entries = [e for page in read("s2:moths", polite) for e in page.entries]
     assert {e.reason for e in entries if isinstance(e, Skipped)} == {"no abstract"}
     assert sum(isinstance(e, Skipped) for e in entries) == 50
 
 
-def test_a_retracted_work_is_marked(polite: Client) -> None:
+def test_a_retracted_work_is_marked(polite: FeedClient) -> None:
     """OpenAlex says so; the abstract is put together in its order."""
     gone = [p for p in papers(read("openalex:moths", polite)) if p.withdrawn]
     assert [(p.title, p.abstract, p.flags) for p in gone] == [(title(3), abstract(3), ("retracted",))]
 
 
-def test_a_replaced_paper_is_not_new(polite: Client) -> None:
+def test_a_replaced_paper_is_not_new(polite: FeedClient) -> None:
     """In arXiv's daily feed only new papers and cross-lists have that day as their own."""
     new, replaced = papers(read("arxiv-rss:cs.CL", polite))
     assert (new.published, new.listed) == (dt.date(2026, 11, 20),) * 2
     assert (replaced.published, replaced.listed) == (None, dt.date(2026, 11, 20))
 
 
-def test_a_server_that_turns_no_pages_ends(polite: Client, services: Services) -> None:
+def test_a_server_that_turns_no_pages_ends(polite: FeedClient, services: Services) -> None:
     """Hugging Face gives the same page for some periods: it is read once."""
     services.pages["/api/daily_papers"] = lambda request: services.hf(
         replace(request, query={**request.query, "p": "0"})
@@ -328,7 +332,7 @@ def test_a_server_that_turns_no_pages_ends(polite: Client, services: Services) -
 def test_a_request_that_makes_no_sense_is_refused_before_it_is_sent(source: str, why: str) -> None:
     """One line says what is wrong and how to write it."""
     with pytest.raises(FeedError, match=why) as caught:
-        find(source)
+        find_live_feed(source)
     assert "secret" not in str(caught.value)
 
 
@@ -341,12 +345,12 @@ def test_files_and_streams_are_not_live(tmp_path: Path, monkeypatch: pytest.Monk
     """A path, ``-``, an unknown scheme and a file with a service's name are left to the reader of files."""
     monkeypatch.chdir(tmp_path)
     Path("arxiv:cs.CL").touch()
-    assert [find(s) for s in ("-", "a.xml", "file:///x", "arxiv:cs.CL", Path("s2:x"), "x" * 999)] == [
-        None
-    ] * 6
+    assert [
+        find_live_feed(s) for s in ("-", "a.xml", "file:///x", "arxiv:cs.CL", Path("s2:x"), "x" * 999)
+    ] == [None] * 6
 
 
-def test_a_feed_is_fetched_by_its_address(polite: Client, services: Services) -> None:
+def test_a_feed_is_fetched_by_its_address(polite: FeedClient, services: Services) -> None:
     """Any known format, packed or not; the second time only what changed."""
     line = json.dumps({"id": "2508.13426", "title": "A title", "abstract": abstract(1)}).encode()
 
@@ -363,7 +367,7 @@ def test_a_feed_is_fetched_by_its_address(polite: Client, services: Services) ->
 
 
 def test_a_page_over_the_limit_is_stopped(
-    polite: Client, services: Services, monkeypatch: pytest.MonkeyPatch
+    polite: FeedClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Plain or packed, more bytes than the limit are not read."""
     monkeypatch.setattr(http_client, "PAGE_LIMIT", 2_000_000)
@@ -375,7 +379,7 @@ def test_a_page_over_the_limit_is_stopped(
 
 
 def test_a_slow_answer_is_cut_off(
-    polite: Client, services: Services, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    polite: FeedClient, services: Services, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     """A page has a time, however steadily it drips."""
     monkeypatch.setattr(http_client, "PAGE_SECONDS", -1.0)
@@ -383,7 +387,7 @@ def test_a_slow_answer_is_cut_off(
         read("arxiv:cs.CL", polite)
 
 
-def test_an_unasked_packing_is_refused(polite: Client, services: Services) -> None:
+def test_an_unasked_packing_is_refused(polite: FeedClient, services: Services) -> None:
     """Only gzip is asked for: any other unpacker could be made to swell."""
     services.faults = [Reply(b"x", headers={"Content-Encoding": "br"})]
     with pytest.raises(FeedError, match="packed as br"):
@@ -403,7 +407,7 @@ Bodies = Callable[[], Reply]
         b'{"results": 3}',
     ],
 )
-def test_hostile_json_is_refused(body: bytes, polite: Client, services: Services) -> None:
+def test_hostile_json_is_refused(body: bytes, polite: FeedClient, services: Services) -> None:
     """Nesting without end, NaN, a key twice and other shapes give one line."""
     services.faults = [Reply(body)] * 4
     with pytest.raises(FeedError) as caught:
@@ -420,11 +424,11 @@ KEY = "top/secret key+123"
 @pytest.mark.parametrize("status", [403, 503, 200])
 def test_a_key_that_is_echoed_is_taken_out(form: str, status: int, services: Services, clock: Clock) -> None:
     """As it is, as an address has it, packed: neither the error nor what a page is kept with holds it."""
-    access = Access(urls=services.urls, keys={"openalex": KEY}, allow_private=True)
+    access = FeedClientConfig(urls=services.urls, keys={"openalex": KEY}, allow_private=True)
     said = {"error": f"bad key {form}", "results": 1} | ({"error": form} if status == 200 else {})
     services.faults = [Reply(json.dumps(said), status)] * 4
     with (
-        Client(access, version="1", sleep=clock.sleep, clock=clock) as opened,
+        FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened,
         pytest.raises(FeedError) as caught,
     ):
         read("openalex:moths", opened)
@@ -435,11 +439,11 @@ def test_a_key_that_is_echoed_is_taken_out(form: str, status: int, services: Ser
 
 def test_a_key_is_in_nothing_that_is_kept(services: Services) -> None:
     """A version's name, and an error that is told by the message of a redirect, are cleaned too."""
-    access = Access(keys={"s2": "s2-secret-key"}, allow_private=True)
+    access = FeedClientConfig(keys={"s2": "s2-secret-key"}, allow_private=True)
     line = json.dumps({"id": "2508.13426", "title": "A title", "abstract": abstract(1) + " s2-secret-key"})
     services.pages["/feed"] = lambda _: Reply(line, headers={"ETag": '"s2-secret-key"'})
     services.pages["/away"] = lambda _: Reply("", 302, {"Location": "ftp://s2-secret-key/"})
-    with Client(access, version="1") as opened:
+    with FeedClient(access, version="1") as opened:
         (page,) = read(services.url + "/feed", opened)
         assert "s2-secret-key" not in repr(page)
         with pytest.raises(FeedError) as caught:
@@ -455,17 +459,17 @@ def test_a_key_is_in_nothing_that_is_kept(services: Services) -> None:
 @pytest.mark.parametrize("scheme", ["arxiv", "arxiv-rss"])
 def test_every_category_of_arxiv_is_one(scheme: str, name: str) -> None:
     """Archives, subject classes in capitals, and those of physics in words."""
-    assert find(f"{scheme}:{name}")
+    assert find_live_feed(f"{scheme}:{name}")
 
 
 @pytest.mark.parametrize("text", ["lanterns", "physic.optics", "cs.", "cs.CLX", "x-ph"])
 def test_a_word_is_no_category(text: str) -> None:
     """A typing error would be read as a category without papers, day after day."""
     with pytest.raises(FeedError, match="no category"):
-        find(f"arxiv:{text}")
+        find_live_feed(f"arxiv:{text}")
 
 
-def test_a_list_with_an_end_is_read_once(polite: Client, services: Services) -> None:
+def test_a_list_with_an_end_is_read_once(polite: FeedClient, services: Services) -> None:
     """After the whole run nothing is asked for: the days since lie behind the end."""
     source = "arxiv-oai:cs?from=2026-05-01&until=2026-05-31"
     state = read(source, polite)[-1].state
@@ -476,7 +480,9 @@ def test_a_list_with_an_end_is_read_once(polite: Client, services: Services) -> 
 
 
 @pytest.mark.parametrize("answered", ["", "yesterday", "2026-02-31T00:00:00Z"])
-def test_a_clock_that_tells_no_day_marks_nothing(answered: str, polite: Client, services: Services) -> None:
+def test_a_clock_that_tells_no_day_marks_nothing(
+    answered: str, polite: FeedClient, services: Services
+) -> None:
     """The next run begins where this one did; a mark of nonsense that is kept is passed over."""
     services.answered = answered
     state = read("arxiv-oai:cs?from=2026-05-01", polite)[-1].state
@@ -486,7 +492,7 @@ def test_a_clock_that_tells_no_day_marks_nothing(answered: str, polite: Client, 
 
 
 def test_a_week_is_finished_in_the_next(
-    polite: Client, services: Services, monkeypatch: pytest.MonkeyPatch
+    polite: FeedClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that broke off on Sunday goes on with its week on Monday, then reads the new one whole."""
     monkeypatch.setattr(huggingface.dates, "today", lambda: dt.date(2026, 11, 15))
@@ -501,13 +507,15 @@ def test_a_week_is_finished_in_the_next(
 
 @pytest.mark.parametrize("url", ["http://[::1/feed", "https://h:x/", "https://h/\u00e9", "http://"])
 def test_an_address_that_is_none_is_refused_before_it_is_kept(url: str) -> None:
-    """Nothing but a FeedError leaves `find`, so that one bad line stops no other feed."""
+    """Nothing but a FeedError leaves `find_live_feed`, so that one bad line stops no other feed."""
     with pytest.raises(FeedError, match="not a valid address"):
-        find(url)
+        find_live_feed(url)
 
 
 @pytest.mark.parametrize("etag", ['"\u00e9"', '"a\tb"', '"' + "x" * 300 + '"'])
-def test_a_version_that_no_header_takes_is_not_kept(etag: str, polite: Client, services: Services) -> None:
+def test_a_version_that_no_header_takes_is_not_kept(
+    etag: str, polite: FeedClient, services: Services
+) -> None:
     """The next run asks without it; one that was kept before is not sent."""
     line = json.dumps({"id": "2508.13426", "title": "A title", "abstract": abstract(1)})
     services.pages["/feed"] = lambda _: Reply(line, headers={"ETag": etag})
@@ -519,8 +527,11 @@ def test_a_version_that_no_header_takes_is_not_kept(etag: str, polite: Client, s
 
 def test_a_key_that_no_header_takes_is_told_by_its_name(services: Services) -> None:
     """Not sent, not tried again, and not shown."""
-    access = Access(urls=services.urls, keys={"zotero": "k\u00e9y-of-mine"}, allow_private=True)
-    with Client(access, version="1") as opened, pytest.raises(FeedError, match="Zotero-API-Key: ") as caught:
+    access = FeedClientConfig(urls=services.urls, keys={"zotero": "k\u00e9y-of-mine"}, allow_private=True)
+    with (
+        FeedClient(access, version="1") as opened,
+        pytest.raises(FeedError, match="Zotero-API-Key: ") as caught,
+    ):
         read("zotero:users/1", opened)
     assert "of-mine" not in str(caught.value)
     assert services.history == []
@@ -531,18 +542,18 @@ def test_without_a_folder_for_turns_one_process_keeps_them(
 ) -> None:
     """A file where the cache folder should be stops no feed."""
     (tmp_path / "cache").touch()
-    access = Access(urls=services.urls, allow_private=True, folder=tmp_path / "cache" / "turns")
-    with Client(access, version="1", sleep=clock.sleep, clock=clock) as opened:
+    access = FeedClientConfig(urls=services.urls, allow_private=True, folder=tmp_path / "cache" / "turns")
+    with FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened:
         assert len(papers(read("arxiv:cs.CL?max=200", opened))) == 200
     assert clock.slept == [3.0]
 
 
 def test_a_long_backoff_is_kept_by_every_process(services: Services, clock: Clock, tmp_path: Path) -> None:
     """Two hundred seconds are two hundred, for the next client of this machine too; a day is five minutes."""
-    access = Access(urls=services.urls, allow_private=True, folder=tmp_path)
+    access = FeedClientConfig(urls=services.urls, allow_private=True, folder=tmp_path)
     for backoff in ("200", "86400", "0"):
         services.faults = [Reply('<feed xmlns="http://www.w3.org/2005/Atom"/>', headers={"Backoff": backoff})]
-        with Client(access, version="1", sleep=clock.sleep, clock=clock) as opened:
+        with FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened:
             read("arxiv-rss:cs.CL", opened)
     assert clock.slept == [200.0, 300.0]
 
@@ -551,15 +562,15 @@ def test_a_clock_set_back_makes_nobody_wait_for_hours(
     services: Services, clock: Clock, tmp_path: Path
 ) -> None:
     """A turn that ended in the future counts as one that ended now."""
-    access = Access(urls=services.urls, allow_private=True, folder=tmp_path)
+    access = FeedClientConfig(urls=services.urls, allow_private=True, folder=tmp_path)
     for _ in range(2):
-        with Client(access, version="1", sleep=clock.sleep, clock=clock) as opened:
+        with FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened:
             read("arxiv-rss:cs.CL", opened)
         clock.now -= 100_000
     assert clock.slept == [3.0]
 
 
-def test_an_expired_cursor_begins_anew(polite: Client, services: Services) -> None:
+def test_an_expired_cursor_begins_anew(polite: FeedClient, services: Services) -> None:
     """OpenAlex refuses the cursor that was kept: the search is read from its beginning, once."""
     services.faults = [Reply('{"error": "cursor expired"}', 400)]
     assert len(papers(read("openalex:moths", polite, {"cursor": "100", "read": 100}))) == 250
@@ -571,12 +582,12 @@ def test_an_expired_cursor_begins_anew(polite: Client, services: Services) -> No
         read("openalex:moths", polite)
 
 
-def test_a_cursor_that_comes_again_costs_no_page(polite: Client, services: Services) -> None:
+def test_a_cursor_that_comes_again_costs_no_page(polite: FeedClient, services: Services) -> None:
     """What was fetched with it is given before the error."""
     answer = json.loads(services.openalex(Request("", {"api_key": "alex-key", "cursor": "*"}, {})).body)
     answer["meta"]["next_cursor"] = "*"
     services.faults = [Reply(json.dumps(answer))]
-    found = find("openalex:moths")
+    found = find_live_feed("openalex:moths")
     assert found
     pages = found.pages(polite, {})
     assert len(next(pages).entries) == 100
@@ -584,7 +595,7 @@ def test_a_cursor_that_comes_again_costs_no_page(polite: Client, services: Servi
         next(pages)
 
 
-def test_a_paper_dated_in_the_future_marks_no_day_to_come(polite: Client, services: Services) -> None:
+def test_a_paper_dated_in_the_future_marks_no_day_to_come(polite: FeedClient, services: Services) -> None:
     """The next run asks for the last week, and not for the next century."""
     future = str(services.arxiv(Request("", {"start": "0", "max_results": "5"}, {})).body)
     services.faults = [Reply(future.replace("2026-05-25T", "2199-05-25T", 1))]
@@ -595,7 +606,9 @@ def test_a_paper_dated_in_the_future_marks_no_day_to_come(polite: Client, servic
     assert f"submittedDate:[{begin}0000" in services.history[-1].query["search_query"]
 
 
-def test_a_zotero_that_does_not_count_is_read_to_an_empty_page(polite: Client, services: Services) -> None:
+def test_a_zotero_that_does_not_count_is_read_to_an_empty_page(
+    polite: FeedClient, services: Services
+) -> None:
     """No Total-Results is not a total of nothing; a page that comes again ends it too."""
     services.totals = False
     assert len(papers(read("zotero:users/1", polite))) == 225
@@ -606,7 +619,7 @@ def test_a_zotero_that_does_not_count_is_read_to_an_empty_page(polite: Client, s
 
 
 @pytest.mark.parametrize("wait", ["1e308", "inf", "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_a_wait_beyond_all_measure_is_a_day(wait: str, polite: Client, services: Services) -> None:
+def test_a_wait_beyond_all_measure_is_a_day(wait: str, polite: FeedClient, services: Services) -> None:
     """Three hundred digits help nobody."""
     services.faults = [Reply("", 429, {"Retry-After": wait})]
     with pytest.raises(FeedError, match="asks to wait more than a day; run"):
@@ -616,7 +629,7 @@ def test_a_wait_beyond_all_measure_is_a_day(wait: str, polite: Client, services:
 @pytest.mark.parametrize("source", ["arxiv:cs.CL?max=100", "arxiv-oai:cs?from=2026-05-21", "arxiv-rss:cs.CL"])
 @pytest.mark.parametrize("page", ["<html><body>back soon</body></html>", "\n<!DOCTYPE html><p>back soon"])
 def test_a_page_of_maintenance_is_tried_again(
-    page: str, source: str, polite: Client, services: Services
+    page: str, source: str, polite: FeedClient, services: Services
 ) -> None:
     """HTML with status 200 in place of an answer passes."""
     services.faults = [Reply(page, headers={"Content-Type": "text/html"})]

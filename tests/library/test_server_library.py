@@ -13,7 +13,7 @@ import sample_library
 from fake_encoder import FakeEncoder
 from paperagent import PaperAgent
 from paperagent.cli.main import main
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 from paperagent.library.server.collection import Collection
 
 sys.path.append(str(Path(__file__).parent / "store"))
@@ -57,7 +57,7 @@ def test_reading_before_any_ingest_creates_nothing(home: Path, capsys: pytest.Ca
 
 def test_shares_make_the_library_that_answers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two shares hold each paper once; answers keep every invariant and equal those from a folder."""
-    feed = str(sample.path())
+    feed = str(sample_path())
     counts = [
         said(capsys, "ingest", feed, "--shard", f"{n}/2", "--date", "2026-07-01")["read"] for n in (1, 2)
     ]
@@ -78,7 +78,7 @@ def test_a_digest_reads_the_server_and_keeps_its_readers_here(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The issue's papers come from the server; the ledger is in the person's folder."""
-    assert main(["ingest", str(sample.path()), "--date", "2026-07-01", "--quiet"]) == 0
+    assert main(["ingest", str(sample_path()), "--date", "2026-07-01", "--quiet"]) == 0
     out = home.parent / "pages"
     days = ["--since", "2026-07-01", "--until", "2026-07-01"]
     assert main(["digest", "preview", *days, "--out", str(out)]) == 0
@@ -89,7 +89,7 @@ def test_a_digest_reads_the_server_and_keeps_its_readers_here(
 
 def test_a_share_that_is_none_is_a_wrong_argument(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, before anything is read."""
-    assert main(["ingest", str(sample.path()), "--shard", "3/2"]) == 2
+    assert main(["ingest", str(sample_path()), "--shard", "3/2"]) == 2
     assert "3/2 is no share" in capsys.readouterr().err
 
 
@@ -104,12 +104,12 @@ def test_an_ingest_after_a_kill_reports_the_papers_that_there_are(
 
     assert not home.exists()
     with PaperAgent() as agent:
-        agent._tools = sample_library.models(FakeEncoder())
-        agent.ingest(sample.path(), date="2026-07-01", vectors=False)
+        agent._embedding_models = sample_library.models(FakeEncoder())
+        agent.ingest(sample_path(), date="2026-07-01", vectors=False)
         with monkeypatch.context() as patched:
             patched.setattr(Collection, "delete", killed)
             with pytest.raises(KeyboardInterrupt):
-                agent.ingest(sample.path(), date="2026-07-01")
-        report = agent.ingest(sample.path(), date="2026-07-01")
+                agent.ingest(sample_path(), date="2026-07-01")
+        report = agent.ingest(sample_path(), date="2026-07-01")
         assert (report.papers, report.pending) == (len(sample_library.papers()), 0)
         assert agent.doctor().ok

@@ -152,10 +152,10 @@ def test_the_text_comes_in_pieces_while_it_is_written(model, server):
 def test_the_end_is_seen_at_once(model, server):
     """Nothing waits for a connection that stays open after the end mark."""
     whole = stream_reply({"content": ANSWER})
-    server.enqueue(Reply(pieces=[b"".join(whole.pieces), b": bye\n\n"], pause=0.8, headers=whole.headers))
+    server.enqueue(Reply(pieces=[b"".join(whole.pieces), b": bye\n\n"], pause=2, headers=whole.headers))
     started = time.monotonic()
     assert ask(model)[1].complete
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3.8
 
 
 def test_a_plain_json_answer_to_a_stream_request_is_taken(model, server):

@@ -203,12 +203,12 @@ def test_05_a_proxy_that_wants_a_login_is_a_configuration_error(server, waits, m
 def test_06_headers_that_never_come_end_with_the_total_time(server, waits):
     """The one limit is `PAPERAGENT_TIMEOUT`, which the message names; nothing is left for a retry."""
     model = ChatModel("m", base_url=server.url, timeout=0.4, sleep=waits.append)
-    server.enqueue(Reply(delay=5))
+    server.enqueue(Reply(delay=30))
     started = time.monotonic()
     error = failure(model)
     assert (error.kind, posts(server), waits) == ("timeout", 1, [])
     assert "raise PAPERAGENT_TIMEOUT" in str(error)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     model.close()
 
 
@@ -243,7 +243,7 @@ def test_07_a_slow_drip_before_the_answer_meets_the_deadline(server, pieces):
     server.enqueue(Reply(pieces=pieces, pause=0.03))
     started = time.monotonic()
     assert failure(model).kind == "deadline"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     model.close()
 
 
@@ -352,12 +352,12 @@ def test_13_comments_do_not_put_off_the_deadline(server):
 
 def test_13_the_deadline_does_not_wait_for_the_next_comment(server):
     """A connection that falls silent is cut at the deadline, not one idle limit later."""
-    model = ChatModel("m", base_url=server.url, timeout=0.6)
+    model = ChatModel("m", base_url=server.url, timeout=2)
     started = time.monotonic()
-    comments = sse_reply(b": 1\n\n", b": 2\n\n", b": 3\n\n", pause=0.4)
+    comments = sse_reply(b": 1\n\n", b": 2\n\n", b": 3\n\n", pause=1.5)
     server.enqueue(comments)
     assert failure(model).kind == "deadline"
-    assert time.monotonic() - started < 0.75
+    assert time.monotonic() - started < 2.9
     model.close()
 
 
@@ -938,7 +938,7 @@ def test_48_leaving_early_closes_the_connection(model, server, how):
             next(pieces)
             if how == "close":
                 pieces.close()
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 30
     while not server.hung_up and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.hung_up == 1
@@ -959,7 +959,7 @@ def test_48_an_interrupt_while_waiting_closes_the_connection(model, server):
         patch.setattr(chat, "parse_chunks", interrupted)
         with pytest.raises(KeyboardInterrupt), pieces:
             next(pieces)
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 30
     while not server.hung_up and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.hung_up == 1

@@ -17,7 +17,7 @@ import sample_library
 from fake_encoder import FakeEncoder
 from paperagent import PaperAgent
 from paperagent.answering.pipeline import Pipeline, Request
-from paperagent.feeds import sample
+from paperagent.feeds.reader import sample_path
 from paperagent.retrieval.scoring import (
     CorpusStats,
     Query,
@@ -32,7 +32,7 @@ from paperagent.retrieval.scoring import (
     query_stems,
     rank,
 )
-from paperagent.text.terms import analyse, term_ids
+from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Filters
 
 
@@ -47,11 +47,11 @@ class Doc:
 
 def doc(paper_id: str, text: str, vector: Sequence[float] | None = None) -> Doc:
     made = None if vector is None else np.array(vector, np.float32)
-    return Doc(paper_id, term_ids(analyse(text)), made)
+    return Doc(paper_id, term_ids(index_terms(text)), made)
 
 
 def stats_of(*docs: str) -> CorpusStats:
-    bags = [analyse(d) for d in docs]
+    bags = [index_terms(d) for d in docs]
     stems = {s for b in bags for s in b}
     counts = {s: sum(s in b for b in bags) for s in stems}
     return CorpusStats(len(bags), sum(map(len, bags)) / len(bags), counts)
@@ -82,7 +82,7 @@ def test_query_stems_are_distinct(text: str) -> None:
     """No word weighs twice because it was typed twice."""
     stems = query_stems(text)
     assert len(set(stems)) == len(stems)
-    assert set(stems) <= set(analyse(text))
+    assert set(stems) <= set(index_terms(text))
 
 
 def test_spelling_is_mended_from_the_library() -> None:
@@ -126,11 +126,11 @@ _WORDS = st.lists(st.sampled_from("alpha beta gamma delta epsilon zeta".split())
 def test_lexical_share_is_bm25_over_its_maximum(texts: list[list[str]], wanted: set[str]) -> None:
     """Each candidate's share equals the formula and lies between 0 and 1."""
     joined = [" ".join(t) for t in texts]
-    stems = analyse(" ".join(sorted(wanted)))
+    stems = index_terms(" ".join(sorted(wanted)))
     known = stats_of(*joined)
     stats = CorpusStats(known.papers, known.average_length, {s: known.frequency.get(s, 0) for s in stems})
     shares = lexical_shares([doc(str(i), t) for i, t in enumerate(joined)], stems, stats)
-    assert shares == pytest.approx([bm25(analyse(t), stems, stats) for t in joined])
+    assert shares == pytest.approx([bm25(index_terms(t), stems, stats) for t in joined])
     assert all(0 <= s < 1 for s in shares)
 
 
@@ -271,7 +271,7 @@ def by_words() -> Any:
     """Give pipelines over the real store and over the exact reference, without vectors."""
     with sample_library.plain_agent() as agent:
         yield (
-            Pipeline(agent._open(), encoder=None),
+            Pipeline(agent._open_store(), encoder=None),
             Pipeline(ExactLibrary(sample_library.papers()), encoder=None),
         )
 
@@ -281,10 +281,10 @@ def with_vectors(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Give the same with vectors of an encoder that needs no model."""
     encoder = FakeEncoder()
     with PaperAgent(tmp_path_factory.mktemp("vectors"), mode="extractive", embedder="minilm") as agent:
-        agent._tools = sample_library.models(encoder)
-        agent.ingest(sample.path(), date="2026-07-01")
+        agent._embedding_models = sample_library.models(encoder)
+        agent.ingest(sample_path(), date="2026-07-01")
         exact = halved(ExactLibrary(list(agent.papers()), encoder))
-        yield Pipeline(agent._open(), encoder=encoder), Pipeline(exact, encoder=encoder)
+        yield Pipeline(agent._open_store(), encoder=encoder), Pipeline(exact, encoder=encoder)
 
 
 _VOCABULARY = sorted({w for p in sample_library.feed_papers() for w in (p.title + p.abstract).split()})

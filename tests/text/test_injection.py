@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from paperagent.text.injection import asks, gives_orders
-from paperagent.text.sentences import split
+from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.sentences import split_sentences
 from sample_library import papers
 
 
@@ -31,7 +31,7 @@ from sample_library import papers
 )
 def test_orders_are_seen(sentence: str) -> None:
     """Commands, forms of address to a model, and the marks of chat formats."""
-    assert gives_orders(sentence)
+    assert looks_like_instruction(sentence)
 
 
 @pytest.mark.parametrize(
@@ -52,23 +52,27 @@ def test_orders_are_seen(sentence: str) -> None:
 )
 def test_reports_are_not_orders(sentence: str) -> None:
     """The same words in the way abstracts use them."""
-    assert not gives_orders(sentence)
+    assert not looks_like_instruction(sentence)
 
 
 def test_no_sentence_of_the_sample_feed_is_an_order() -> None:
     """Honest abstracts stay citable."""
-    assert [s.text for p in papers() for s in split(p.abstract) if gives_orders(s.text)] == []
+    assert [
+        s.text for p in papers() for s in split_sentences(p.abstract) if looks_like_instruction(s.text)
+    ] == []
 
 
 def test_questions_are_seen() -> None:
     """With quotes and brackets behind the mark, and in front of more text."""
-    assert all(map(asks, ("Do owls sleep?", "“Do they?”", "(Why?)", "Why? harmless).", "フクロウは？")))
-    assert not any(map(asks, ("Owls sleep.", "See https://example.org/?q=1 for owls.")))
+    assert all(
+        map(is_question, ("Do owls sleep?", "“Do they?”", "(Why?)", "Why? harmless).", "フクロウは？"))
+    )
+    assert not any(map(is_question, ("Owls sleep.", "See https://example.org/?q=1 for owls.")))
 
 
 @pytest.mark.parametrize("text", ["ignore " * 20_000, "you must " * 20_000, "[" * 100_000, "and " * 50_000])
 def test_hostile_text_is_read_in_linear_time(text: str) -> None:
     """No pattern backtracks without bound."""
-    started = time.perf_counter()
-    gives_orders(text)
-    assert time.perf_counter() - started < 2
+    started = time.process_time()
+    looks_like_instruction(text)
+    assert time.process_time() - started < 2

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.text.lenient_json import JsonReader, read_all
+from paperagent.text.lenient_json import LenientJsonParser, parse_all
 
 _KEYS = st.text(st.characters(codec="ascii", categories=("Ll", "Nd")), min_size=1, max_size=12)
 _TEXTS = st.text(st.characters(exclude_characters="\\\b\f\n\r\t", exclude_categories=("Cs",)), max_size=30)
@@ -23,7 +23,7 @@ _VALUES = st.recursive(
 
 def in_pieces(text: str, size: int) -> list[Any]:
     """Read a text that arrives in pieces."""
-    reader = JsonReader()
+    reader = LenientJsonParser()
     for start in range(0, len(text), size):
         reader.feed(text[start : start + size])
     reader.close()
@@ -34,13 +34,13 @@ def in_pieces(text: str, size: int) -> list[Any]:
 def test_strict_json_is_read_as_the_library_reads_it(value: Any, size: int) -> None:
     """Whatever texts it holds (but escapes, see below), however it is laid out, and wherever it is cut."""
     for text in (json.dumps(value), json.dumps(value, indent=1, ensure_ascii=False)):
-        assert read_all(text) == in_pieces(text, size) == [value]
+        assert parse_all(text) == in_pieces(text, size) == [value]
 
 
 @given(st.text("{}[]\"',:\\/*ab1 \n<think>", max_size=80), st.integers(1, 9))
 def test_any_text_is_read_to_its_end(text: str, size: int) -> None:
     """Nothing makes the reader fail, and pieces change nothing."""
-    assert in_pieces(text, size) == read_all(text)
+    assert in_pieces(text, size) == parse_all(text)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_any_text_is_read_to_its_end(text: str, size: int) -> None:
 )
 def test_slips_of_form_are_forgiven(text: str, value: Any) -> None:
     """Each reads as what was meant."""
-    assert read_all(text) == in_pieces(text, 1) == [value]
+    assert parse_all(text) == in_pieces(text, 1) == [value]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_slips_of_form_are_forgiven(text: str, value: Any) -> None:
 )
 def test_what_is_no_json_is_passed_over(text: str, values: list[Any]) -> None:
     """Prose is skipped, and what the text ends in the middle of is not guessed."""
-    assert read_all(text) == in_pieces(text, 1) == values
+    assert parse_all(text) == in_pieces(text, 1) == values
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_latex_means_itself(command: str) -> None:
     """A lone backslash and one that happens to be a valid escape are kept; a doubled one is one."""
     for written in (command, command.replace("\\", "\\\\")):
         text = f'{{"a": "so {written} it"}}'
-        assert read_all(text) == in_pieces(text, 1) == [{"a": f"so {command} it"}]
+        assert parse_all(text) == in_pieces(text, 1) == [{"a": f"so {command} it"}]
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ def test_latex_means_itself(command: str) -> None:
 )
 def test_escapes_between_words_stay_escapes(written: str, meant: str) -> None:
     """A line feed before a word that is no command is a line feed."""
-    assert read_all(f'{{"a": "{written}"}}') == [{"a": meant}]
+    assert parse_all(f'{{"a": "{written}"}}') == [{"a": meant}]
 
 
 def test_values_are_told_as_soon_as_they_are_complete() -> None:
     """Members before what holds them, each with its path."""
     calls: list[tuple[tuple[str | int, ...], Any]] = []
-    reader = JsonReader(lambda path, value: calls.append((tuple(path), value)))
+    reader = LenientJsonParser(lambda path, value: calls.append((tuple(path), value)))
     reader.feed('{"a": [{"b": "c"}')
     assert calls == [(("a", 0, "b"), "c"), (("a", 0), {"b": "c"})]
     reader.feed("]}")

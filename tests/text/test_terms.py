@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.text.terms import STOP_WORDS, analyse, is_english, stem, term_ids, words
+from paperagent.text.terms import STOP_WORDS, index_terms, is_english, stem, term_ids, words
 
 
 @pytest.mark.parametrize(
@@ -31,35 +31,35 @@ from paperagent.text.terms import STOP_WORDS, analyse, is_english, stem, term_id
 )
 def test_terms(text: str, expected: list[str]) -> None:
     """Words are lower case, folded, stemmed, without function words; decimal numbers stay whole."""
-    assert analyse(text) == expected
+    assert index_terms(text) == expected
 
 
 def test_inflections_meet() -> None:
     """A question finds a paper that uses another form of its words."""
-    assert analyse("summarised summarising summarise") == [stem("summarise")] * 3
-    assert analyse("agents") == analyse("Agent")
+    assert index_terms("summarised summarising summarise") == [stem("summarise")] * 3
+    assert index_terms("agents") == index_terms("Agent")
 
 
 def test_repeats_are_kept() -> None:
     """Term frequency survives the analysis."""
-    assert analyse("token tokens token") == ["token"] * 3
+    assert index_terms("token tokens token") == ["token"] * 3
 
 
 @pytest.mark.parametrize("text", ["don't", "it’s", "they'll", "we've"])
 def test_contractions_of_function_words_vanish(text: str) -> None:
     """A contraction is dropped like the words that it joins."""
-    assert analyse(text) == []
+    assert index_terms(text) == []
 
 
 def test_composed_and_decomposed_text_agree() -> None:
     """The same letters in another Unicode form give the same terms."""
-    assert analyse("caf\u00e9") == analyse("cafe\u0301") == ["cafe"]
+    assert index_terms("caf\u00e9") == index_terms("cafe\u0301") == ["cafe"]
 
 
 def test_long_runs_are_cut_to_the_same_head() -> None:
     """An identifier of any length is one term of bounded length."""
-    assert analyse("x" * 100_000) == analyse("x" * 41)
-    assert all(len(t) <= 40 for t in analyse("ab" * 5_000))
+    assert index_terms("x" * 100_000) == index_terms("x" * 41)
+    assert all(len(t) <= 40 for t in index_terms("ab" * 5_000))
 
 
 def test_words_keep_function_words() -> None:
@@ -71,7 +71,7 @@ def test_words_keep_function_words() -> None:
 @given(st.text())
 def test_any_text_can_be_analysed(text: str) -> None:
     """Terms are non-empty, lower case, without white space, and never function words unstemmed."""
-    for term in analyse(text):
+    for term in index_terms(text):
         assert term
         assert not any(c.isspace() for c in term)
         assert term == term.lower()
@@ -80,7 +80,7 @@ def test_any_text_can_be_analysed(text: str) -> None:
 @given(st.text(), st.text())
 def test_terms_of_joined_texts_are_the_terms_of_the_parts(first: str, second: str) -> None:
     """Nothing depends on the words around: an index may analyse title and abstract apart."""
-    assert analyse(f"{first}\n{second}") == analyse(first) + analyse(second)
+    assert index_terms(f"{first}\n{second}") == index_terms(first) + index_terms(second)
 
 
 def test_term_ids_are_crc32() -> None:
@@ -93,11 +93,11 @@ def test_term_ids_are_crc32() -> None:
 
 def test_stems_are_right_in_every_thread() -> None:
     """Threads that stem at once do not mix their words up."""
-    expected = analyse("generation of running cases")
+    expected = index_terms("generation of running cases")
     results: list[bool] = []
 
     def work() -> None:
-        results.extend(analyse("generation of running cases") == expected for _ in range(500))
+        results.extend(index_terms("generation of running cases") == expected for _ in range(500))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for t in threads:

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_agent import PAPERS, SINGLE
-from paperagent import feeds
 from paperagent.errors import FeedError
+from paperagent.feeds.reader import open_feed
 from paperagent.types import Claim, Paper
 from paperagent.ui.export import (
     FORMATS,
@@ -92,7 +92,7 @@ def test_bibtex_keys_are_short(tmp_path: Path) -> None:
     assert entry.startswith(f"@misc{{{'y' * 40}2026{'x' * 40},\n")
     path = tmp_path / "long.bib"
     write(path, [entry])
-    with feeds.read(path) as feed:
+    with open_feed(path) as feed:
         assert [getattr(r, "title", r) for r in feed.records] == [long.title]
 
 
@@ -141,7 +141,7 @@ def test_jsonl_is_read_back_exactly(tmp_path: Path) -> None:
     papers = [replace(p, listed=dt.date(2026, 3, 1), upvotes=3) for p in PAPERS]
     path = tmp_path / "papers.jsonl"
     write(path, jsonl(papers))
-    with feeds.read(path) as feed:
+    with open_feed(path) as feed:
         assert list(feed.records) == papers
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from paperagent import verification
 from paperagent.errors import InputError
-from paperagent.text.sentences import split
-from paperagent.text.terms import analyse
+from paperagent.text.sentences import split_sentences
+from paperagent.text.terms import index_terms
 from paperagent.types import Support
 from paperagent.verification import Verdict
 
@@ -82,7 +82,9 @@ def check(
     if sum(map(len, stated)) > LONGEST_SOURCE or len(abstract) > LONGEST_SOURCE:
         raise InputError(f"sources: over {LONGEST_SOURCE:,} characters; give the sentences that matter")
 
-    sentences = _nearest(claim, [s.text for part in _PARAGRAPH.split(abstract) for s in split(part)])
+    sentences = _nearest(
+        claim, [s.text for part in _PARAGRAPH.split(abstract) for s in split_sentences(part)]
+    )
     context = " ".join(sentences) if len(sentences) == _MOST_READ else abstract
 
     def verdict_on(evidence: Sequence[str]) -> Verdict:
@@ -116,8 +118,8 @@ def _nearest(claim: str, sentences: Sequence[str]) -> list[str]:
     """Return the sentences that share most words with the claim, in their order; all of a short text."""
     if len(sentences) <= _MOST_READ:
         return list(sentences)
-    claim_stems = set(analyse(claim))
-    shared = [len(claim_stems & set(analyse(s))) for s in sentences]
+    claim_stems = set(index_terms(claim))
+    shared = [len(claim_stems & set(index_terms(s))) for s in sentences]
     best = sorted(range(len(sentences)), key=lambda i: (-shared[i], i))[:_MOST_READ]
     return [sentences[i] for i in sorted(best)]
 

@@ -17,8 +17,8 @@ from typing import Any, Literal, Protocol
 from paperagent.answering.citations import cite
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import WrittenClaim
-from paperagent.text.injection import asks, gives_orders
-from paperagent.text.sentences import split
+from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.sentences import split_sentences
 from paperagent.types import Citation, Claim, Paper, Sentence, Support
 
 Policy = Literal["withhold", "mark", "repair"]
@@ -150,8 +150,8 @@ class Ledger:
             return Checked(claim, citations, (f"points at {', '.join(shown)}, which was not shown",))
         if not citations:
             return Checked(Claim(text, (), "uncited", {}), (), ("points at no sentence",))
-        stated = [c.quote for c in citations if not asks(c.quote)]
-        if not stated or asks(text) or any(gives_orders(q) for q in (text, *stated)):
+        stated = [c.quote for c in citations if not is_question(c.quote)]
+        if not stated or is_question(text) or any(looks_like_instruction(q) for q in (text, *stated)):
             claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"statement": False})
             return Checked(claim, citations, ("claim or sentence gives orders or asks, and states nothing",))
         papers = {p.paper_id: p for p, _ in targets.values()}.values()
@@ -182,12 +182,12 @@ class Ledger:
 @lru_cache(maxsize=256)
 def _stated(abstract: str) -> str:
     """Return an abstract without sentences that give orders: they are context for nothing."""
-    return " ".join(s.text for s in split(abstract) if not gives_orders(s.text))
+    return " ".join(s.text for s in split_sentences(abstract) if not looks_like_instruction(s.text))
 
 
 @lru_cache(maxsize=256)
 def _gives_orders(abstract: str) -> bool:
-    return any(gives_orders(s.text) for s in split(abstract))
+    return any(looks_like_instruction(s.text) for s in split_sentences(abstract))
 
 
 def _new(made: Sequence[Citation], known: Sequence[Citation]) -> int:

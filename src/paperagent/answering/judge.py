@@ -187,9 +187,9 @@ def read(text: str, names: Sequence[str]) -> tuple[float | None, ...]:
         EndpointError: (kind ``malformed``) it gives none at all.
     """
     from paperagent.answering.reply import read_object
-    from paperagent.text.lenient_json import read_all
+    from paperagent.text.lenient_json import parse_all
 
-    given: Any = next((value for value in read_all(text) if isinstance(value, list)), None)
+    given: Any = next((value for value in parse_all(text) if isinstance(value, list)), None)
     for key in ("probabilities", "labels", *names):
         try:
             whole = read_object(text, key)

@@ -43,8 +43,8 @@ from paperagent.llm.protocol import DECLINED_REASONS, PRICE_HINT, Completion, Te
 from paperagent.retrieval import evidence
 from paperagent.retrieval.question import Kind
 from paperagent.retrieval.scoring import query_stems
-from paperagent.text.injection import asks, gives_orders
-from paperagent.text.terms import analyse, is_english
+from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.terms import index_terms, is_english
 from paperagent.types import Answer, Citation, Event, Hit, Paper, Status, Usage
 
 NEAR_THE_BEST = 0.5
@@ -497,7 +497,7 @@ class _Session:
         return not (considered and self.extract.doubtful)
 
     def _names_part(self, reply: Reply) -> bool:
-        return bool({*analyse(reply.missing)} & {*analyse(self.request.question)} - _COMMON)
+        return bool({*index_terms(reply.missing)} & {*index_terms(self.request.question)} - _COMMON)
 
     def _done(self, status: Status, reason: str | None, text: str, *, note: str | None = None) -> Event:
         self.clock.lap("generate")
@@ -532,9 +532,13 @@ class _Session:
         yield from (note if n == 1 else f"{note[:-1]}; {n} claims)" for note, n in notes.items())
 
     def _withheld(self, kept: Checked) -> str:
-        sources = (c.quote for c in kept.citations if not gives_orders(c.quote) and not asks(c.quote))
-        known = {stem for text in (self.request.question, *sources) for stem in analyse(text)}
-        if all(stem in known or stem.isdigit() for stem in analyse(kept.claim.text)):
+        sources = (
+            c.quote
+            for c in kept.citations
+            if not looks_like_instruction(c.quote) and not is_question(c.quote)
+        )
+        known = {stem for text in (self.request.question, *sources) for stem in index_terms(text)}
+        if all(stem in known or stem.isdigit() for stem in index_terms(kept.claim.text)):
             return f"withheld: “{kept.claim.text}” ({'; '.join(kept.reasons) or kept.fault})"
         return f"withheld: “…” ({kept.fault})"
 
@@ -555,7 +559,7 @@ _MAY_NOT_SEARCH = "You may not search again: answer from these passages or absta
 _WITHHELD = "what the model wrote is not supported by the sentences that it points at, so it was withheld"
 _DO_NOT_SAY = "The abstracts do not say."
 _COMMON = frozenset(
-    analyse("passages abstracts say state mention give report provide specify paper answer question")
+    index_terms("passages abstracts say state mention give report provide specify paper answer question")
 )
 
 
@@ -577,8 +581,8 @@ def _missing(reply: Reply, question: str, *, prefix: str) -> str | None:
     poisoned abstract asked for) must not reach the reader.
     """
     text = plain(reply.missing)
-    known = {*analyse(question), *_COMMON}
-    return f"{prefix}{text}" if text and set(analyse(text)) <= known else None
+    known = {*index_terms(question), *_COMMON}
+    return f"{prefix}{text}" if text and set(index_terms(text)) <= known else None
 
 
 def _conversation(request: Request) -> str:

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from paperagent.text.sentences import split
+from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import STOP_WORDS
 from paperagent.types import Paper, Sentence
 
@@ -42,7 +42,7 @@ class Passages:
         held = tuple(papers)
         seed = "\n".join((salt, *(f"{p.paper_id}\n{p.abstract}" for p in held)))
         fence = "=" * 4 + hashlib.sha256(seed.encode()).hexdigest()[:16]
-        return cls(held, fence, tuple(tuple(split(p.abstract)) for p in held))
+        return cls(held, fence, tuple(tuple(split_sentences(p.abstract)) for p in held))
 
     def text(self) -> str:
         """Return the passages as they stand in the prompt, one sentence a line."""

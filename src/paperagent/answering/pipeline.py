@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 from paperagent.answering import abstention, citations, conversation
 from paperagent.retrieval import evidence, scoring
 from paperagent.retrieval.question import Kind, Question, prepare
-from paperagent.text.injection import gives_orders
-from paperagent.text.sentences import split
-from paperagent.text.terms import analyse, is_english
+from paperagent.text.injection import looks_like_instruction
+from paperagent.text.sentences import split_sentences
+from paperagent.text.terms import index_terms, is_english
 from paperagent.types import RETRACTED, Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
 
 if TYPE_CHECKING:
@@ -172,10 +172,10 @@ class Pipeline:
     def _query(self, text: str, vector: Vector | None) -> tuple[scoring.Query, scoring.CorpusStats]:
         """Turn text into query terms, mending words that the library does not know."""
         wanted = scoring.query_stems(text)
-        stats = self._stats({*wanted, *analyse(text)})
+        stats = self._stats({*wanted, *index_terms(text)})
         stems = scoring.mend_spelling(wanted, stats.frequency, self._library.fuzzy)
         if stems != wanted:
-            stats = self._stats({*stems, *analyse(text)})
+            stats = self._stats({*stems, *index_terms(text)})
         return scoring.Query(tuple(stems), vector), stats
 
     def _stats(self, stems: Collection[str]) -> scoring.CorpusStats:
@@ -243,7 +243,7 @@ class Pipeline:
         if extract.question is None:
             return []
         known = {r.hit.paper_id: r.hit for r in extract.readings}  # whose scores are those of the search
-        papers = [(known.get(h.paper_id, h), tuple(split(h.paper.abstract))) for h in hits]
+        papers = [(known.get(h.paper_id, h), tuple(split_sentences(h.paper.abstract))) for h in hits]
         return self._read_whole(extract.question, [p for p in papers if p[1]], extract.context)
 
     def find(self, request: Request) -> Found:
@@ -278,7 +278,7 @@ class Pipeline:
         """
         question = prepare(request.question, found.encoded, _informativeness(found.stats))
         pool = [h for h in found.hits[: _pool(found.stats)] if h.paper.abstract.strip()]
-        papers = [(h, tuple(split(h.paper.abstract))) for h in pool]
+        papers = [(h, tuple(split_sentences(h.paper.abstract))) for h in pool]
         context = found.context if conversation.refers_back(request.question) else None
         if question.encoded is None:
             return question, evidence.rerank(self._read_whole(question, papers, context))
@@ -505,7 +505,9 @@ def claim_events(answer: Answer) -> Iterator[Event]:
 
 def suspicion_notes(papers: Iterable[Paper]) -> tuple[str, ...]:
     """Name the papers whose abstracts give orders to whoever processes them."""
-    odd = [p.title for p in papers if any(gives_orders(s.text) for s in split(p.abstract))]
+    odd = [
+        p.title for p in papers if any(looks_like_instruction(s.text) for s in split_sentences(p.abstract))
+    ]
     return tuple(f"suspicious: “{title}” holds text that gives orders to its reader" for title in odd)
 
 
@@ -535,6 +537,6 @@ def _with_snippet(hit: Hit, wanted: Sequence[tuple[str, float]]) -> Hit:
         text = sentence.text.lower()
         return sum([weight for stem, weight in wanted if stem in text])
 
-    sentences = split(hit.paper.abstract)
+    sentences = split_sentences(hit.paper.abstract)
     best = max(sentences, key=held).text if sentences else ""  # the first of equals
     return replace(hit, snippet=best if len(best) <= _SNIPPET else best[: _SNIPPET - 1] + "…")

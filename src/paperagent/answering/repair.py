@@ -12,8 +12,8 @@ from paperagent.answering.citations import quoted_claim
 from paperagent.answering.claims import Check, Checked, Ledger, Verdict
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import WrittenClaim
-from paperagent.text.injection import asks, gives_orders
-from paperagent.text.terms import analyse
+from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.terms import index_terms
 from paperagent.types import Citation, Claim
 
 CONFIRMED = ("quoted", "supported")
@@ -51,9 +51,9 @@ def _attempts(written: WrittenClaim, passages: Passages) -> Iterator[list[str]]:
         yield resolved
     places = [(int(m[1]), int(m[2])) for p in written.evidence if (m := _PLACE.search(p))]
     meant = dict.fromkeys(passage for passage, _ in places)
-    claim_stems = set(analyse(written.text))
+    claim_stems = set(index_terms(written.text))
     shared = {
-        pointer: len(claim_stems & set(analyse(sentence.text)))
+        pointer: len(claim_stems & set(index_terms(sentence.text)))
         for passage in meant
         for pointer, sentence in passages.numbered(passage)
         if pointer not in written.evidence
@@ -85,7 +85,9 @@ def replacements(
     fresh = [
         c
         for c in failed.citations
-        if (c.paper_id, c.start) not in known and not (asks(c.quote) or gives_orders(c.quote)) and relevant(c)
+        if (c.paper_id, c.start) not in known
+        and not (is_question(c.quote) or looks_like_instruction(c.quote))
+        and relevant(c)
     ]
     made = []
     for citation in fresh:

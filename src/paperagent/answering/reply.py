@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from paperagent.answering.passages import MAX_POINTERS, cut_pointers, pointers
 from paperagent.errors import EndpointError
-from paperagent.text.lenient_json import JsonReader, Path, read_all
+from paperagent.text.lenient_json import JsonPath, LenientJsonParser, parse_all
 
 MAX_CLAIMS = 40
 MAX_QUERIES = 3
@@ -92,7 +92,7 @@ class Reader:
     """Collects the pieces of a reply and tells which claims are complete."""
 
     def __init__(self) -> None:
-        self._json = JsonReader(self._take)
+        self._json = LenientJsonParser(self._take)
         self._verdict: Decision | None = None
         self._claims: list[WrittenClaim] = []
         self._shown = 0
@@ -138,7 +138,7 @@ class Reader:
         self._shown = len(self._claims)
         return fresh
 
-    def _take(self, path: Path, value: Any) -> None:
+    def _take(self, path: JsonPath, value: Any) -> None:
         """Note a value that is complete, wherever in the text it stands."""
         name, inside = _place(path)
         if inside:
@@ -156,7 +156,7 @@ class Reader:
             self._queries = [*self._queries, *(text[:300] for text in texts if text)][:MAX_QUERIES]
             self._is_reply = True
 
-    def _take_claims(self, path: Path, value: Any) -> None:
+    def _take_claims(self, path: JsonPath, value: Any) -> None:
         """Note a claim, or the list that held claims."""
         if isinstance(value, list):
             self._is_reply = True
@@ -193,7 +193,7 @@ def read_object(text: str, key: str) -> dict[str, Any]:
     Raises:
         EndpointError: (kind ``malformed``) there is none.
     """
-    values = read_all(text)
+    values = parse_all(text)
     objects = list(_objects(values))
     match = next((obj for obj in objects if key in obj), None)
     if match is None:  # only what should stand under the key was written
@@ -232,7 +232,7 @@ _EVIDENCE = (
 _DECISION = re.compile(r"\W*(answer|abstain|search)[a-z]*\W*")
 
 
-def _place(path: Path) -> tuple[str, bool]:
+def _place(path: JsonPath) -> tuple[str, bool]:
     """Return the name of the member that a value belongs to, and whether it lies inside a claim."""
     names = [key for key in path if isinstance(key, str)]
     for i, key in enumerate(path):

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from paperagent.answering.judge import IsAnswerable, IsSupported, Item, Judge, Source, When
-from paperagent.text.injection import gives_orders
-from paperagent.text.sentences import split
+from paperagent.text.injection import looks_like_instruction
+from paperagent.text.sentences import split_sentences
 from paperagent.types import Citation, Claim, Paper, Support, Usage
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _sources(citations: Sequence[Citation], papers: Mapping[str, Paper]) -> tupl
 @lru_cache(maxsize=256)
 def _context(abstract: str) -> str:
     """Return an abstract without the sentences that give orders: they are no context of anything."""
-    return " ".join(s.text for s in split(abstract) if not gives_orders(s.text))
+    return " ".join(s.text for s in split_sentences(abstract) if not looks_like_instruction(s.text))
 
 
 def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:

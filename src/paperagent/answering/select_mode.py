@@ -27,7 +27,7 @@ from paperagent.errors import EndpointError
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel
 from paperagent.retrieval import evidence
-from paperagent.text.injection import gives_orders
+from paperagent.text.injection import looks_like_instruction
 from paperagent.types import Answer, Event, Paper, Sentence
 
 CANDIDATES = 9
@@ -139,7 +139,7 @@ def candidates(extract: Extract) -> list[Candidate]:
             rank = picked.get(candidate.key)
             if rank is not None:
                 own.append((rank, candidate))
-            elif place < PAPERS and not gives_orders(sentence.text):
+            elif place < PAPERS and not looks_like_instruction(sentence.text):
                 further.append((float(score) + reading.score - best, candidate))
     own.sort(key=itemgetter(0))
     further.sort(key=itemgetter(0), reverse=True)

@@ -10,8 +10,8 @@ import click
 from paperagent.cli.options import as_json, common
 from paperagent.cli.session import Session, show
 from paperagent.errors import InputError, visible
-from paperagent.feeds.labels import without_values
 from paperagent.layout import Block
+from paperagent.library.followed_feeds import hide_query_values
 
 
 @click.group()
@@ -38,7 +38,7 @@ def add(session: Session, /, source: str) -> None:
 def list_(session: Session, /, *, as_json: bool) -> None:
     """Show the feeds kept, and how the last reading of each ended."""
     with session.agent() as agent:
-        kept = [feed | {"source": without_values(feed["source"])} for feed in agent.followed()]
+        kept = [feed | {"source": hide_query_values(feed["source"])} for feed in agent.followed()]
     show(lambda: {"feeds": kept}, _rows(kept), as_json=as_json)
 
 

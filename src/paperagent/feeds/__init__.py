@@ -1,5 +1,6 @@
-"""Feeds: bytes from a file or stdin become papers. One module a format; `read` finds the right one."""
+"""Feeds: papers from files, standard input and live services.
 
-from paperagent.feeds.reader import Feed, read
-
-__all__ = ["Feed", "read"]
+`paperagent.feeds.reader.open_feed` opens a file or standard input, detects the format and yields one
+`Paper` for each usable record. Each format is a module of `feeds.formats`. `feeds.services` fetches pages
+from live services such as arXiv. `feeds.record` holds the checks and clean-up that all of them share.
+"""

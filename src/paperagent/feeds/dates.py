@@ -20,7 +20,7 @@ _YEAR_LAST = re.compile(r"\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4})\s*", re.ASCII)
 _LONGEST = 64
 
 
-def day(value: object, noticed: set[str]) -> dt.date | None:
+def parse_day(value: object, noticed: set[str]) -> dt.date | None:
     """Return the UTC day of an ISO 8601 or RFC 822 date; None with the flag ``bad-date`` where it is none.
 
     A plain date stands for itself. A time needs its offset: without one the day is a guess, so it
@@ -36,7 +36,7 @@ def day(value: object, noticed: set[str]) -> dt.date | None:
     return found
 
 
-def of_parts(year: object, month: object, day_: object, noticed: set[str]) -> dt.date | None:
+def day_from_parts(year: object, month: object, day_: object, noticed: set[str]) -> dt.date | None:
     """Return the day of a date in parts, any of them missing; a month may be a name.
 
     What is not told is the first, with the flag ``partial-date``; without a year there is no date.
@@ -55,10 +55,10 @@ def of_parts(year: object, month: object, day_: object, noticed: set[str]) -> dt
         return None
     if not (numbers[1] and numbers[2]):
         noticed.add(PARTIAL_DATE)
-    return day(found.isoformat(), noticed)
+    return parse_day(found.isoformat(), noticed)
 
 
-def loose(text: object, noticed: set[str]) -> dt.date | None:
+def parse_loose_day(text: object, noticed: set[str]) -> dt.date | None:
     """Return the day that people write as ``2023``, ``2023-05``, ``2023/05/17``, ``May 17, 2023``.
 
     Also ``20230517`` and ``17.05.2023``. Of ``05/06/2023`` only the year is sure: some write the month first.
@@ -69,14 +69,14 @@ def loose(text: object, noticed: set[str]) -> dt.date | None:
         noticed.add(BAD_DATE)
         return None
     if (whole := _day(text)) is not None:
-        return day(whole.isoformat(), noticed)
+        return parse_day(whole.isoformat(), noticed)
     if named := re.search(r"[A-Za-z]{3,9}", text):
         numbers = re.findall(r"\d+", text)
         year = next((n for n in numbers if len(n) == 4), None)
         of_month = next((n for n in numbers if len(n) < 3), None)
-        return of_parts(year, named[0], of_month, noticed)
+        return day_from_parts(year, named[0], of_month, noticed)
     year, month, day_ = _parts(text)
-    return of_parts(year, month, day_, noticed)
+    return day_from_parts(year, month, day_, noticed)
 
 
 def _parts(text: str) -> tuple[str | None, str | None, str | None]:

@@ -17,8 +17,8 @@ from paperagent.feeds.formats import (
     jsonl,
     ris,
 )
-from paperagent.feeds.record import BadRecord
-from paperagent.feeds.source import HEAD, Source
+from paperagent.feeds.record import InvalidRecordError
+from paperagent.feeds.source import HEAD, FeedSource
 
 FORMATS = (
     "a saved Daily Papers page, Daily Papers JSON, arXiv Atom, OAI-PMH, PubMed and ACL Anthology XML, "
@@ -54,7 +54,7 @@ _BIB_NAMES = frozenset({".bib", ".bibtex"})
 _LOOKED_AT = 1 << 16
 
 
-def detect(source: Source) -> str:
+def detect(source: FeedSource) -> str:
     """Return the name of the feed's format, or `JSON` or `XML`; raise FeedError saying what else it is."""
     head = source.head.lstrip()
     for magic, name in _MAGIC:
@@ -73,7 +73,7 @@ def detect(source: Source) -> str:
     return name
 
 
-def _by_first_character(source: Source, head: bytes) -> str:
+def _by_first_character(source: FeedSource, head: bytes) -> str:
     if head[:1] == b"<":
         if _HTML.match(head[:4096]):
             raise FeedError(
@@ -109,7 +109,7 @@ def shape(record: Any) -> str | None:
     return jsonl.NAME if {"title", "abstract"} <= keys else None
 
 
-def xml_text(source: Source) -> str:
+def xml_text(source: FeedSource) -> str:
     """Return a feed's XML as text, decoded as it declares, where that encoding is one of five allowed."""
     data = source.read()
     declared = _DECLARED.match(data[:300])
@@ -140,7 +140,7 @@ def _allowed(declared: str, label: str) -> str:
     return name
 
 
-def _json_lines(source: Source) -> str | None:
+def _json_lines(source: FeedSource) -> str | None:
     """Return the shape of the first line that is a known record; None where no line is."""
     lines = source.head.splitlines()
     if len(source.head) == HEAD:
@@ -148,7 +148,7 @@ def _json_lines(source: Source) -> str | None:
     for line in lines[:_LINES_TRIED]:
         try:
             name = shape(strict_json.decode(line.decode().strip()))
-        except (BadRecord, UnicodeDecodeError):
+        except (InvalidRecordError, UnicodeDecodeError):
             continue
         if name:
             # A page of Daily Papers JSON is small, and its items may as well stand one a line.
@@ -156,7 +156,7 @@ def _json_lines(source: Source) -> str | None:
     return None
 
 
-def _binary(source: Source) -> FeedError:
+def _binary(source: FeedSource) -> FeedError:
     # Of a file that is too large, or of what a bomb unpacks to, the size is the better reason.
     source.check_size()
     if source.packed:
@@ -170,5 +170,5 @@ def _binary(source: Source) -> FeedError:
     return _no_feed(source, "looks like binary data")
 
 
-def _no_feed(source: Source, what: str) -> FeedError:
+def _no_feed(source: FeedSource, what: str) -> FeedError:
     return FeedError(f"{source.label}: not a feed: {what}; paperagent reads {FORMATS}")

@@ -38,7 +38,7 @@ class ArxivId(NamedTuple):
     version: int | None
 
 
-def arxiv_id(text: object) -> ArxivId | None:
+def parse_arxiv_id(text: object) -> ArxivId | None:
     """Return the arXiv id in ``text``, or None where it is none.
 
     Old and new style (https://info.arxiv.org/help/arxiv_identifier.html), bare, with ``arXiv:`` or
@@ -56,7 +56,7 @@ def arxiv_id(text: object) -> ArxivId | None:
     return ArxivId(found, int(match["version"]) if match["version"] else None)
 
 
-def doi(text: object) -> str | None:
+def parse_doi(text: object) -> str | None:
     """Return the DOI in ``text``, lower case and without resolver, or None. Of several, the first."""
     if not isinstance(text, str) or len(text) > _LONGEST_ID or not text.strip():
         return None
@@ -64,26 +64,26 @@ def doi(text: object) -> str | None:
     return match[1].lower() if match else None
 
 
-def native(scheme: str, text: object) -> str | None:
+def service_id(scheme: str, text: object) -> str | None:
     """Return ``scheme:text``, the id that a service gives a paper, where it is well-formed, else None."""
     found = f"{scheme}:{text}".strip() if isinstance(text, str | int) else ""
     return found if _NATIVE.fullmatch(found) else None
 
 
-def is_native(text: str) -> bool:
+def is_service_id(text: str) -> bool:
     """Tell whether ``text`` is the id that a service gave, such as ``acl:2023.acl-long.1``."""
     return bool(_NATIVE.fullmatch(text))
 
 
-def paper_id(text: object) -> str | None:
+def parse_paper_id(text: object) -> str | None:
     """Return ``text`` where it is an identity as the library writes it, else None."""
     if not isinstance(text, str):
         return None
     if _PLAIN.fullmatch(text) or (len(text) < _LONGEST_ID and _HASH.fullmatch(text)):
         return text
     if text.startswith("doi:"):
-        return text if doi(text) == text[4:] else None
-    found = arxiv_id(text)
+        return text if parse_doi(text) == text[4:] else None
+    found = parse_arxiv_id(text)
     return text if found == ArxivId(text, None) else None
 
 
@@ -93,7 +93,7 @@ def content_id(title: str, abstract: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def web_url(value: object, noticed: set[str]) -> str | None:
+def clean_url(value: object, noticed: set[str]) -> str | None:
     """Return ``value`` where it is a plain http(s) address, else None with the flag ``bad-url``.
 
     Refused are other schemes, user names in the address, non-ASCII hosts and anything over 2,000

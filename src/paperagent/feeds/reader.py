@@ -1,4 +1,4 @@
-"""`read`: a source becomes a `Feed`. The one place that knows every format."""
+"""`open_feed`: a source becomes a `Feed`. The one place that knows every format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from paperagent.errors import FeedError, InputError, visible
-from paperagent.feeds import detect, sample, strict_json, strict_xml
+from paperagent.feeds import detect, strict_json, strict_xml
 from paperagent.feeds.formats import (
     acl,
     arxiv_atom,
@@ -26,11 +26,13 @@ from paperagent.feeds.formats import (
     pubmed,
     ris,
 )
-from paperagent.feeds.record import Entry, bounded
-from paperagent.feeds.sanitize import clean
-from paperagent.feeds.source import STREAM_LIMIT, WHOLE_LIMIT, Source, open_file, open_stream
+from paperagent.feeds.record import FeedEntry, limit_entries
+from paperagent.feeds.source import STREAM_LIMIT, WHOLE_LIMIT, FeedSource, open_file, open_stream
+from paperagent.text.sanitize import clean_text
 
 STDIN = "-"
+SAMPLE = "sample"
+"""The source that names the sample feed: ``paperagent ingest sample``."""
 LIVE = ("arxiv", "arxiv-rss", "arxiv-oai", "hf-daily", "s2", "openalex", "zotero")
 """The schemes of `paperagent.feeds.services`."""
 
@@ -50,9 +52,9 @@ class Feed:
 
     name: str
     """The format, such as ``daily-papers``."""
-    records: Iterator[Entry]
+    records: Iterator[FeedEntry]
     """Papers, and records skipped with their reasons, in the feed's order; lazy where the format allows."""
-    source: Source
+    source: FeedSource
 
     def close(self) -> None:
         """Close the file; harmless when closed already."""
@@ -67,7 +69,7 @@ class Feed:
         self.close()
 
 
-def read(
+def open_feed(
     source: str | Path,
     *,
     stdin: BinaryIO | None = None,
@@ -93,19 +95,24 @@ def read(
         raise
 
 
-def parse(file: BinaryIO, label: str) -> list[Entry]:
+def parse_feed(file: BinaryIO, label: str) -> list[FeedEntry]:
     """Return the entries of a feed that was fetched whole; ``label`` names it in messages."""
-    with _feed(Source(file, label), None, None) as feed:
+    with _feed(FeedSource(file, label), None, None) as feed:
         return list(feed.records)
 
 
-def _open(source: str | Path, stdin: BinaryIO | None) -> Source:
+def sample_path() -> Path:
+    """Return the path of the sample feed: a Daily Papers page on which every paper is invented."""
+    return Path(__file__).resolve().parents[1] / "data" / "sample_feed.txt"
+
+
+def _open(source: str | Path, stdin: BinaryIO | None) -> FeedSource:
     if not str(source).strip():
         raise InputError("source: is empty; give a file, or - for stdin")
     if source == STDIN:
         return open_stream(stdin if stdin is not None else sys.stdin.buffer)
-    if source == sample.NAME and not Path(source).exists():
-        return open_file(sample.path())
+    if source == SAMPLE and not Path(source).exists():
+        return open_file(sample_path())
     if isinstance(source, str) and (scheme := _SCHEME.match(source)) and not Path(source).exists():
         raise _unknown_scheme(scheme[1], source)
     return open_file(source)
@@ -120,44 +127,44 @@ def _unknown_scheme(scheme: str, source: str) -> FeedError:
     return FeedError(f"{shown}: {why} ({detect.FORMATS})")
 
 
-def _feed(source: Source, date: dt.date | None, max_bytes: int | None) -> Feed:
+def _feed(source: FeedSource, date: dt.date | None, max_bytes: int | None) -> Feed:
     source.limit = max_bytes or WHOLE_LIMIT
     name = detect.detect(source)
     if name in _CONVERT:
         source.limit = max_bytes or STREAM_LIMIT
         source.check_size()
-        return Feed(name, _closing(source, strict_json.records(source.lines(), _CONVERT[name])), source)
+        return Feed(name, _closing(source, strict_json.parse_lines(source.lines(), _CONVERT[name])), source)
     source.check_size()
     name, entries = _whole(source, name, date)
     source.close()
     return Feed(name, iter(entries), source)
 
 
-def _closing(source: Source, records: Iterator[Entry]) -> Iterator[Entry]:
+def _closing(source: FeedSource, records: Iterator[FeedEntry]) -> Iterator[FeedEntry]:
     try:
         yield from records
     finally:
         source.close()
 
 
-def _whole(source: Source, name: str, date: dt.date | None) -> tuple[str, list[Entry]]:
+def _whole(source: FeedSource, name: str, date: dt.date | None) -> tuple[str, list[FeedEntry]]:
     """Read a feed to its end before its first paper is used: half a document is an error, no short feed."""
     if name == detect.XML:
         return _xml(detect.xml_text(source), source.label)
     text = source.text()
     if name in _OF_TEXT:
-        return name, list(bounded(_OF_TEXT[name](text), source.label))
+        return name, list(limit_entries(_OF_TEXT[name](text), source.label))
     if name == detect.JSON:
         return _json(text.strip(), source.label)
     if not daily_papers.looks_like(text):
         raise FeedError(
             f"{source.label}: not a feed: text of no known format; paperagent reads {detect.FORMATS}"
         )
-    found = list(bounded(daily_papers.papers(text, source.label, listed=date), source.label))
+    found = list(limit_entries(daily_papers.papers(text, source.label, listed=date), source.label))
     return name, daily_papers.check(found, source.label)
 
 
-def _xml(text: str, label: str) -> tuple[str, list[Entry]]:
+def _xml(text: str, label: str) -> tuple[str, list[FeedEntry]]:
     root = strict_xml.root_name(text)
     if root == oai_pmh.ROOT:
         return oai_pmh.NAME, oai_pmh.papers(text, label)
@@ -168,14 +175,14 @@ def _xml(text: str, label: str) -> tuple[str, list[Entry]]:
     return arxiv_atom.NAME, list(arxiv_atom.papers(text, label))
 
 
-def _json(text: str, label: str) -> tuple[str, list[Entry]]:
-    values = strict_json.document(text, label)
+def _json(text: str, label: str) -> tuple[str, list[FeedEntry]]:
+    values = strict_json.parse_document(text, label)
     if len(values) == 1 and isinstance(values[0], dict):
         values = _enclosed(values[0], label)
     name = next((n for n in map(detect.shape, values) if n), None) if values else huggingface_json.NAME
     if name is None:
         raise FeedError(f"{label}: not a feed: JSON of no known shape; paperagent reads {detect.FORMATS}")
-    return name, list(bounded(strict_json.items(values, _CONVERT[name]), label))
+    return name, list(limit_entries(strict_json.parse_items(values, _CONVERT[name]), label))
 
 
 def _enclosed(value: dict[str, object], label: str) -> list[object]:
@@ -184,5 +191,5 @@ def _enclosed(value: dict[str, object], label: str) -> list[object]:
         return [value]
     said = value.get("error") or value.get("message")
     if isinstance(said, str):
-        raise FeedError(f"{label}: the server said: {visible(clean(said), limit=200)}; fetch it again")
+        raise FeedError(f"{label}: the server said: {visible(clean_text(said), limit=200)}; fetch it again")
     return next((v for v in value.values() if isinstance(v, list) and any(map(detect.shape, v))), [value])

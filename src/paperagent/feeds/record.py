@@ -1,7 +1,7 @@
 """The fields of one record checked and cleaned, the same for every format.
 
 Each helper takes what a feed holds, of any type, and gives what a `Paper` holds. What makes a
-record unusable raises `BadRecord`; what is merely odd is added to ``noticed``.
+record unusable raises `InvalidRecordError`; what is merely odd is added to ``noticed``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 from paperagent.errors import FeedError
 from paperagent.feeds import ids
-from paperagent.feeds.sanitize import capped, clean
+from paperagent.text.sanitize import clean_and_truncate, clean_text
 from paperagent.types import Paper, Skipped, Withdrawal
 
-Record = dict[str, Any]
-Entry = Paper | Skipped | Withdrawal
+JsonObject = dict[str, Any]
+FeedEntry = Paper | Skipped | Withdrawal
 
 TITLE_LIMIT = 1_000
 ABSTRACT_LIMIT = 20_000
@@ -37,7 +37,7 @@ _WITHDRAWN = re.compile(
 _RETRACTED = re.compile(r"\W*(?:retracted(?: article| paper)?\W*:|retracted article\b)", re.IGNORECASE)
 
 
-class BadRecord(ValueError):  # noqa: N818 - it says what the record is; it never leaves the feed
+class InvalidRecordError(ValueError):
     """A record that cannot become a paper; ``reason`` is the same for the same fault."""
 
     def __init__(self, reason: str) -> None:
@@ -45,42 +45,44 @@ class BadRecord(ValueError):  # noqa: N818 - it says what the record is; it neve
         self.reason = reason
 
 
-def title_of(value: object, noticed: set[str]) -> str:
+def clean_title(value: object, noticed: set[str]) -> str:
     """Return a usable title, at most 1,000 characters."""
     if not isinstance(value, str) or not value.strip():
-        raise BadRecord("no title")
-    title = capped(value, TITLE_LIMIT, noticed)
+        raise InvalidRecordError("no title")
+    title = clean_and_truncate(value, TITLE_LIMIT, noticed)
     if not any(c.isalnum() for c in title):
-        raise BadRecord("title empty after cleaning")
+        raise InvalidRecordError("title empty after cleaning")
     return title
 
 
-def abstract_of(value: object, noticed: set[str]) -> str:
+def clean_abstract(value: object, noticed: set[str]) -> str:
     """Return a usable abstract, at most 20,000 characters."""
     if not isinstance(value, str) or not value.strip():
-        raise BadRecord("no abstract")
-    abstract = capped(value, ABSTRACT_LIMIT, noticed)
+        raise InvalidRecordError("no abstract")
+    abstract = clean_and_truncate(value, ABSTRACT_LIMIT, noticed)
     if not any(c.isalnum() for c in abstract):
-        raise BadRecord("abstract empty after cleaning")
+        raise InvalidRecordError("abstract empty after cleaning")
     if len(abstract) < _SHORTEST_ABSTRACT:
-        raise BadRecord("abstract too short")
+        raise InvalidRecordError("abstract too short")
     if len(abstract) < 4 * _SHORTEST_ABSTRACT and _PLACEHOLDER.fullmatch(abstract):
-        raise BadRecord("no abstract")
+        raise InvalidRecordError("no abstract")
     return abstract
 
 
-def names(values: object, noticed: set[str]) -> tuple[str, ...]:
+def clean_names(values: object, noticed: set[str]) -> tuple[str, ...]:
     """Return the non-empty strings of a list, cleaned, in order: authors, categories, sources."""
     if isinstance(values, str):
         values = [values]
     if not isinstance(values, list | tuple):
         return ()
-    cleaned = [clean(v, noticed) if len(v) < _NAME_LIMIT else _cut(v) for v in values if isinstance(v, str)]
+    cleaned = [
+        clean_text(v, noticed) if len(v) < _NAME_LIMIT else _cut(v) for v in values if isinstance(v, str)
+    ]
     return tuple([name for name in cleaned if name])
 
 
 def _cut(name: str) -> str:
-    return capped(name, _NAME_LIMIT, set())
+    return clean_and_truncate(name, _NAME_LIMIT, set())
 
 
 def unique(values: Iterable[str]) -> tuple[str, ...]:
@@ -88,26 +90,28 @@ def unique(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def arxiv_of(value: object) -> ids.ArxivId:
+def require_arxiv_id(value: object) -> ids.ArxivId:
     """Return the arXiv id of a record that must have one."""
     if value is None or value == "":
-        raise BadRecord("no id")
-    found = ids.arxiv_id(value)
+        raise InvalidRecordError("no id")
+    found = ids.parse_arxiv_id(value)
     if found is None:
-        raise BadRecord("bad id")
+        raise InvalidRecordError("bad id")
     return found
 
 
-def known_ids(arxiv: object, doi: object) -> tuple[ids.ArxivId | None, str | None]:
+def arxiv_and_doi(arxiv: object, doi: object) -> tuple[ids.ArxivId | None, str | None]:
     """Return arXiv id and DOI of a record that may have either; arXiv's own DOI is its arXiv id."""
-    found = ids.arxiv_id(arxiv)
-    by_doi = ids.arxiv_id(doi)
+    found = ids.parse_arxiv_id(arxiv)
+    by_doi = ids.parse_arxiv_id(doi)
     if by_doi is not None and "/" in str(doi):
         return found or by_doi, None
-    return found, ids.doi(doi)
+    return found, ids.parse_doi(doi)
 
 
-def identity(found: ids.ArxivId | None, doi: str | None, native: str | None, text: tuple[str, str]) -> str:
+def choose_paper_id(
+    found: ids.ArxivId | None, doi: str | None, native: str | None, text: tuple[str, str]
+) -> str:
     """Return the id that names a record best: arXiv's, the DOI, the feed's own, else the text's hash.
 
     A feed's own id (`ids.native`) stands only until the library has taken it as a further name.
@@ -117,28 +121,28 @@ def identity(found: ids.ArxivId | None, doi: str | None, native: str | None, tex
     return native or (f"doi:{doi}" if doi else ids.content_id(*text))
 
 
-def address(found: ids.ArxivId | None, doi: str | None, url: object, noticed: set[str]) -> str | None:
+def paper_url(found: ids.ArxivId | None, doi: str | None, url: object, noticed: set[str]) -> str | None:
     """Return where the paper is: arXiv's page, else the address given, else the DOI's."""
     if found is not None:
         return ids.arxiv_url(found.id)
-    return ids.web_url(url, noticed) or (f"https://doi.org/{doi}" if doi else None)
+    return ids.clean_url(url, noticed) or (f"https://doi.org/{doi}" if doi else None)
 
 
-def count_of(value: object) -> int | None:
+def clean_count(value: object) -> int | None:
     """Return a whole number from 0 to 2**53, else None."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
         return value
     return None
 
 
-def withdrawn(abstract: str, comment: object = None) -> bool:
+def says_withdrawn(abstract: str, comment: object = None) -> bool:
     """Tell whether arXiv's abstract or comment says that the paper was withdrawn."""
     if "ithdrawn" in abstract and _WITHDRAWN.match(abstract):
         return True
-    return isinstance(comment, str) and bool(_WITHDRAWN.match(clean(comment[:500])))
+    return isinstance(comment, str) and bool(_WITHDRAWN.match(clean_text(comment[:500])))
 
 
-def retracted(title: str) -> bool:
+def marked_retracted(title: str) -> bool:
     """Tell whether a title begins with a publisher's mark of retraction."""
     return bool(_RETRACTED.match(title))
 
@@ -148,7 +152,7 @@ def flags(noticed: set[str]) -> tuple[str, ...]:
     return tuple(sorted(noticed)) if noticed else ()
 
 
-def bounded(entries: Iterable[Entry], label: str) -> Iterator[Entry]:
+def limit_entries(entries: Iterable[FeedEntry], label: str) -> Iterator[FeedEntry]:
     """Yield the entries of a feed read whole; raise FeedError past 100,000."""
     for number, entry in enumerate(entries, start=1):
         if number > _MOST_ENTRIES:

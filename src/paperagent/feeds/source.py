@@ -31,7 +31,7 @@ _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
-class Source:
+class FeedSource:
     """An open feed. Raises FeedError for everything that goes wrong while reading."""
 
     def __init__(self, file: BinaryIO, path: str = "stdin", *, size: int | None = None) -> None:
@@ -133,7 +133,7 @@ class Source:
         )
 
 
-def open_file(path: str | Path) -> Source:
+def open_file(path: str | Path) -> FeedSource:
     """Open a regular file. Raises FeedError for whatever else is there, and never blocks."""
     label = visible(str(path), limit=200)
     # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
@@ -152,18 +152,18 @@ def open_file(path: str | Path) -> Source:
         raise FeedError(f"{label}: is not a regular file; pipe it into '-' instead")
     file = os.fdopen(descriptor, "rb")
     try:
-        return _nonempty(Source(file, str(path), size=status.st_size))
+        return _nonempty(FeedSource(file, str(path), size=status.st_size))
     except BaseException:
         file.close()
         raise
 
 
-def open_stream(stream: BinaryIO) -> Source:
+def open_stream(stream: BinaryIO) -> FeedSource:
     """Read from an open binary stream, such as stdin."""
-    return _nonempty(Source(stream))
+    return _nonempty(FeedSource(stream))
 
 
-def _nonempty(source: Source) -> Source:
+def _nonempty(source: FeedSource) -> FeedSource:
     if not source.head.strip():
         raise FeedError(f"{source.label}: is empty; save or fetch the feed again")
     return source

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 from paperagent.errors import FeedError
-from paperagent.feeds.record import BadRecord, Entry, Record
+from paperagent.feeds.record import FeedEntry, InvalidRecordError, JsonObject
 from paperagent.types import Paper, Skipped
 
-Convert = Callable[[Record], Paper]
+Convert = Callable[[JsonObject], Paper]
 
 _MOST_CONTAINERS = 2_000_000
 """Each ``{}`` or ``[]`` costs about 60 bytes of memory for 2 of file."""
@@ -22,15 +22,15 @@ _MOST_CONTAINERS_A_LINE = 200_000
 _LARGE = 1_000_000
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Record:
+def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise BadRecord("duplicate key in JSON")
+        raise InvalidRecordError("duplicate key in JSON")
     return found
 
 
 def _constant(_name: str) -> NoReturn:
-    raise BadRecord("NaN or Infinity in JSON")
+    raise InvalidRecordError("NaN or Infinity in JSON")
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
@@ -39,28 +39,28 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 def decode(text: str) -> Any:
     """Return the one JSON value in ``text``; raise BadRecord with the reason where there is none."""
     if len(text) > _LARGE and _containers(text) > _MOST_CONTAINERS_A_LINE:
-        raise BadRecord("too many values in JSON")
+        raise InvalidRecordError("too many values in JSON")
     try:
         value, end = _decoder.raw_decode(text)
-    except BadRecord:
+    except InvalidRecordError:
         raise
     except RecursionError:
-        raise BadRecord("JSON nested too deep") from None
+        raise InvalidRecordError("JSON nested too deep") from None
     except ValueError:
-        raise BadRecord("not valid JSON") from None
+        raise InvalidRecordError("not valid JSON") from None
     if end != len(text):
-        raise BadRecord("not valid JSON")
+        raise InvalidRecordError("not valid JSON")
     return value
 
 
-def records(lines: Iterable[bytes | None], convert: Convert) -> Iterator[Entry]:
+def parse_lines(lines: Iterable[bytes | None], convert: Convert) -> Iterator[FeedEntry]:
     """Yield a paper, or why there is none, for each line that is not blank; None is a line over the limit."""
     for number, line in enumerate(lines, start=1):
         try:
             text = _text(line)
             if text:
-                yield convert(mapping(decode(text)))
-        except BadRecord as bad:
+                yield convert(require_object(decode(text)))
+        except InvalidRecordError as bad:
             yield Skipped(f"line {number}", bad.reason)
         except UnicodeDecodeError:
             yield Skipped(f"line {number}", "not UTF-8")
@@ -68,27 +68,27 @@ def records(lines: Iterable[bytes | None], convert: Convert) -> Iterator[Entry]:
 
 def _text(line: bytes | None) -> str:
     if line is None:
-        raise BadRecord("line too long")
+        raise InvalidRecordError("line too long")
     return line.decode().strip()
 
 
-def items(values: Iterable[Any], convert: Convert) -> Iterator[Entry]:
+def parse_items(values: Iterable[Any], convert: Convert) -> Iterator[FeedEntry]:
     """Yield a paper, or why there is none, for each value of a JSON array."""
     for number, value in enumerate(values, start=1):
         try:
-            yield convert(mapping(value))
-        except BadRecord as bad:
+            yield convert(require_object(value))
+        except InvalidRecordError as bad:
             yield Skipped(f"item {number}", bad.reason)
 
 
-def mapping(value: Any) -> Record:
+def require_object(value: Any) -> JsonObject:
     """Return ``value`` where it is a JSON object."""
     if not isinstance(value, dict):
-        raise BadRecord("not a JSON object")
+        raise InvalidRecordError("not a JSON object")
     return value
 
 
-def document(text: str, label: str) -> list[Any]:
+def parse_document(text: str, label: str) -> list[Any]:
     """Return the items of a whole JSON document: an array's, or the values that follow each other.
 
     Raises FeedError with line and column where the text is no JSON.
@@ -110,7 +110,7 @@ def _containers(text: str) -> int:
 def _next_value(text: str, at: int, label: str) -> tuple[Any, int]:
     try:
         value, end = _decoder.raw_decode(text, at)
-    except BadRecord as bad:
+    except InvalidRecordError as bad:
         raise FeedError(f"{label}: {bad.reason}; ask the feed's maker for valid JSON") from None
     except RecursionError:
         raise FeedError(f"{label}: JSON nested too deep; it is not a feed") from None

@@ -25,9 +25,9 @@ _ENDLESS_TAG = re.compile(r"<[^<>!?][^<>]{200000}")
 _ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?([A-Za-z_][\w.-]{0,60})[\s/>]")
 _BEFORE_ROOT = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<![A-Za-z][^<>\[]*>", re.DOTALL)
 
-Opened = Callable[[str, int, Mapping[str, str]], None]
+OnStart = Callable[[str, int, Mapping[str, str]], None]
 """Called with the tag, the depth (1 for the root) and the attributes of an element that begins."""
-Take = Callable[[Element, int], None]
+OnRecord = Callable[[Element, int], None]
 """Called with a record and the line that it begins on."""
 
 
@@ -44,12 +44,12 @@ def root_name(text: str) -> str:
     return found[1] if found else ""
 
 
-def local(tag: object) -> str:
+def local_name(tag: object) -> str:
     """Return a tag's name without its namespace."""
     return str(tag).rpartition("}")[2]
 
 
-def parse(text: str, label: str, opened: Opened, takers: Mapping[str, Take]) -> None:
+def parse(text: str, label: str, opened: OnStart, takers: Mapping[str, OnRecord]) -> None:
     """Read a document; each element named in ``takers`` (by its whole tag) is handed over when it ends.
 
     ``opened`` hears of every element that begins outside of those, and raises where the root is the
@@ -79,7 +79,7 @@ def parse(text: str, label: str, opened: Opened, takers: Mapping[str, Take]) -> 
 class _Records(TreeBuilder):
     """Builds one record at a time, hands it over and forgets it."""
 
-    def __init__(self, label: str, opened: Opened, takers: Mapping[str, Take]) -> None:
+    def __init__(self, label: str, opened: OnStart, takers: Mapping[str, OnRecord]) -> None:
         super().__init__()
         self.label = label
         self.expat: Any = None

@@ -1,4 +1,7 @@
-"""The feeds that a library keeps, to be read again and again."""
+"""The feeds that a library keeps, to be read again and again.
+
+How a source is called: in messages, in lists, and where it is kept.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperagent.errors import FeedError, InputError, visible
-from paperagent.feeds import labels
 from paperagent.types import FeedReport, IngestReport
 
 if TYPE_CHECKING:
     from paperagent.library import Store
 
-FOLLOWED = "feeds"
+FOLLOWED_SETTING = "feeds"
 """The setting of the library that lists them."""
-STATE = "feed-state:"
+STATE_PREFIX = "feed-state:"
 """Before a feed's name: the setting that says where its last run ended."""
 _MOST_FOLLOWED = 1_000
 _LONGEST_LIST = 1_000_000
@@ -27,9 +29,9 @@ _IMPATIENCE = 10.0
 """The same for a person who keeps or forgets a feed."""
 
 
-def followed(store: Store) -> list[dict[str, Any]]:
+def load_followed(store: Store) -> list[dict[str, Any]]:
     """Return the feeds kept, in the order in which they were added."""
-    kept = store.setting(FOLLOWED, [])
+    kept = store.setting(FOLLOWED_SETTING, [])
     return [dict(feed) for feed in kept if isinstance(feed, dict) and isinstance(feed.get("source"), str)]
 
 
@@ -39,20 +41,20 @@ def follow(store: Store, source: str, *, today: dt.date) -> bool:
     Raises:
         FeedError, InputError: it names neither a file that is there nor a service, or not in its way.
     """
-    from paperagent.library.lock import patiently
+    from paperagent.storage.locks import retry_while_locked
 
-    checked = check(source)
+    checked = resolve_source(source)
 
     def keep() -> bool:
-        kept = followed(store)
+        kept = load_followed(store)
         if any(feed["source"] == checked for feed in kept):
             return False
         if len(kept) >= _MOST_FOLLOWED:
             raise InputError(f"feeds: more than {_MOST_FOLLOWED:,} are kept; remove some")
-        store.set_setting(FOLLOWED, [*kept, {"source": checked, "added": today.isoformat()}])
+        store.set_setting(FOLLOWED_SETTING, [*kept, {"source": checked, "added": today.isoformat()}])
         return True
 
-    return patiently(keep, seconds=_IMPATIENCE)
+    return retry_while_locked(keep, seconds=_IMPATIENCE)
 
 
 def unfollow(store: Store, source: str) -> bool:
@@ -61,43 +63,43 @@ def unfollow(store: Store, source: str) -> bool:
     Raises:
         InputError: it is written as lists show it, and several are shown so.
     """
-    from paperagent.library.lock import patiently
+    from paperagent.storage.locks import retry_while_locked
 
     name = source.strip()
 
     def forget() -> bool:
-        kept = followed(store)
-        written = [f for f in kept if f["source"] in {name, labels.absolute(name)}]
-        gone = written or [f for f in kept if labels.without_values(f["source"]) == name]
+        kept = load_followed(store)
+        written = [f for f in kept if f["source"] in {name, absolute_path(name)}]
+        gone = written or [f for f in kept if hide_query_values(f["source"]) == name]
         if len(gone) > 1:
             raise InputError("feeds: several are shown in this way; give the whole address")
         if gone:
-            store.set_setting(FOLLOWED, [feed for feed in kept if feed not in gone])
-            store.set_setting(f"{STATE}{gone[0]['source']}", None)
+            store.set_setting(FOLLOWED_SETTING, [feed for feed in kept if feed not in gone])
+            store.set_setting(f"{STATE_PREFIX}{gone[0]['source']}", None)
         return bool(gone)
 
-    return patiently(forget, seconds=_IMPATIENCE)
+    return retry_while_locked(forget, seconds=_IMPATIENCE)
 
 
-def note_run(store: Store, report: IngestReport, *, today: dt.date) -> None:
+def record_run(store: Store, report: IngestReport, *, today: dt.date) -> None:
     """Keep with each feed when it was read last, and what came of it; reports come in the feeds' order."""
-    from paperagent.library.lock import patiently
+    from paperagent.storage.locks import retry_while_locked
 
     def note() -> None:
         done: dict[str, deque[FeedReport]] = defaultdict(deque)
         for read in report.feeds:
             done[read.source].append(read)
-        kept = followed(store)
+        kept = load_followed(store)
         for feed in kept:
-            if last := done[labels.label(feed["source"])]:  # two addresses may differ in their query only
+            if last := done[display_source(feed["source"])]:  # two addresses may differ in their query only
                 of = last.popleft()
                 feed |= {"read": today.isoformat(), "papers": of.read, "new": of.new, "error": of.error}
-        store.set_setting(FOLLOWED, kept)
+        store.set_setting(FOLLOWED_SETTING, kept)
 
-    patiently(note, seconds=_PATIENCE)
+    retry_while_locked(note, seconds=_PATIENCE)
 
 
-def check(source: str) -> str:
+def resolve_source(source: str) -> str:
     """Return a source as it is kept: a file by its whole path. Raises FeedError or InputError."""
     from paperagent.feeds import services
 
@@ -106,10 +108,10 @@ def check(source: str) -> str:
         raise InputError("feed: is empty or standard input; give a file, an address or a service")
     if len(text) > _LONGEST_SOURCE:
         raise InputError(f"feed: longer than {_LONGEST_SOURCE:,} characters; give a shorter one")
-    if services.find(text) is not None:
+    if services.find_live_feed(text) is not None:
         return text
-    path = labels.absolute(text)
-    if not labels.is_file(path):
+    path = absolute_path(text)
+    if not is_file(path):
         raise FeedError(
             f"{visible(text, limit=80)}: neither a file nor a service; give a path, https://… or one of "
             + ", ".join(f"{scheme}:" for scheme in services.SCHEMES)
@@ -117,7 +119,7 @@ def check(source: str) -> str:
     return path
 
 
-def listed(path: Path) -> list[str]:
+def read_feed_list(path: Path) -> list[str]:
     """Return the feeds that a file lists, one a line; blank lines and those from ``#`` on are passed over.
 
     Raises:
@@ -134,3 +136,42 @@ def listed(path: Path) -> list[str]:
     if not found:
         raise FeedError(f"{name}: lists no feed; write one a line, such as arxiv:cs.CL")
     return found
+
+
+def display_source(source: str | Path) -> str:
+    """Return a source as it may be shown: an address without its query, which may hold a key."""
+    text = str(source)
+    if _is_address(text):
+        text = text.partition("?")[0]
+        if "@" in text.partition("://")[2].partition("/")[0]:
+            text = "feed address"
+    return visible(text, limit=200)
+
+
+def hide_query_values(source: str) -> str:
+    """Return a source as a list tells it from others: of an address's query the names alone."""
+    if not _is_address(source):
+        return source
+    before, mark, query = source.partition("?")
+    parts = [part.partition("=") for part in query.split("&") if part]
+    return before + mark + "&".join(f"{name}=…" if equals else "…" for name, equals, _ in parts)
+
+
+def absolute_path(text: str) -> str:
+    """Return a file's whole path; the text as it is where it can be none."""
+    try:
+        return str(Path.cwd() / Path(text).expanduser()) if "\0" not in text else text
+    except (OSError, RuntimeError):  # the folder we are in is gone; ``~`` of a user that there is none of
+        return text
+
+
+def is_file(text: str) -> bool:
+    """Tell whether a file has this name, however odd the name is."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
+def _is_address(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))

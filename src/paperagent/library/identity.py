@@ -227,9 +227,9 @@ def with_best_id(paper: Paper) -> Paper:
     """
     best = paper.arxiv_id or (f"doi:{paper.doi}" if paper.doi else paper.paper_id)
     if not (paper.arxiv_id or paper.doi or best.startswith("sha256:")):
-        from paperagent.feeds.ids import content_id, is_native  # only an ingest comes here
+        from paperagent.feeds.ids import content_id, is_service_id  # only an ingest comes here
 
-        best = content_id(paper.title, paper.abstract) if is_native(best) else best
+        best = content_id(paper.title, paper.abstract) if is_service_id(best) else best
     return paper if best == paper.paper_id else replace(paper, paper_id=best)
 
 

@@ -102,10 +102,10 @@ def unpack_tags(text: str) -> list[str]:
 
 def stems_of(paper: Paper) -> list[str]:
     """Return the index terms of title, title again and abstract."""
-    from paperagent.text.terms import analyse
+    from paperagent.text.terms import index_terms
 
-    title = analyse(paper.title)
-    return [*title, *title, *analyse(paper.abstract)]
+    title = index_terms(paper.title)
+    return [*title, *title, *index_terms(paper.abstract)]
 
 
 def pack_terms(stems: Sequence[str]) -> bytes:

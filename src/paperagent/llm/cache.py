@@ -25,6 +25,7 @@ from paperagent.llm.protocol import (
     TextModel,
     TextStream,
 )
+from paperagent.storage.sqlite import connect, transaction
 from paperagent.types import Usage
 
 MAX_REPLIES = 20_000
@@ -103,7 +104,7 @@ class CachedModel(DelegatingModel):
 
     def _store(self, key: str, text: str, model: str | None) -> None:
         try:
-            with closing(self._connect()) as db, db:
+            with closing(self._connect()) as db, transaction(db):
                 db.execute(
                     "INSERT OR REPLACE INTO reply VALUES (?, ?, ?, datetime('now'))", (key, text, model)
                 )
@@ -116,7 +117,7 @@ class CachedModel(DelegatingModel):
             _LOG.warning("answer cache: cannot be written (%s); the answer is not cached", error)
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, timeout=5)
+        db = connect(self._path, timeout=5)
         db.execute(_SCHEMA)
         return db
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import is_scaffold
-from paperagent.text.injection import gives_orders
-from paperagent.text.terms import STOP_WORDS, analyse, stem
+from paperagent.text.injection import looks_like_instruction
+from paperagent.text.terms import STOP_WORDS, index_terms, stem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,7 +142,7 @@ def _late_interaction(question: Encoded, texts: Sequence[Encoded | None]) -> NDA
 def _same_stems(question: Question, text: str) -> NDArray[np.float64]:
     import numpy as np
 
-    held = set(analyse(text))
+    held = set(index_terms(text))
     return np.array([float(bool(p) and stem(p) in held) for p in question.pieces])
 
 
@@ -212,7 +212,7 @@ def _best_sentences(question: Question, reading: Reading, count: int) -> list[tu
     import numpy as np
 
     scores = sentence_scores(question, reading)
-    orders = [gives_orders(s.text) for s in reading.sentences]
+    orders = [looks_like_instruction(s.text) for s in reading.sentences]
     covered = np.zeros(len(question.weights))
     chosen: list[tuple[int, float]] = []
     left = {j for j, order in enumerate(orders) if not order} or set(range(len(scores)))
@@ -281,6 +281,6 @@ def _stem_coverage(question: Question, texts: Sequence[str]) -> NDArray[np.float
     if not total:
         return np.zeros(len(texts))
     shares = [
-        sum(w for s, w in wanted.items() if s in held) / total for held in map(set, map(analyse, texts))
+        sum(w for s, w in wanted.items() if s in held) / total for held in map(set, map(index_terms, texts))
     ]
     return np.array(shares)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from paperagent.text.terms import analyse, stem, term_ids
+from paperagent.text.terms import index_terms, stem, term_ids
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +118,7 @@ def is_scaffold(stem: str) -> bool:
 
 def query_stems(text: str) -> list[str]:
     """Return the distinct stems to search for; scaffold words only where nothing else is left."""
-    stems = list(dict.fromkeys(analyse(text)))
+    stems = list(dict.fromkeys(index_terms(text)))
     return [s for s in stems if s not in _SCAFFOLD] or stems
 
 
@@ -210,7 +210,7 @@ def could_be_named(candidates: Sequence[Scored], question: str) -> set[str]:
     capitalised = _CAPITALISED_LATER.findall(question)
     if 3 * len(capitalised) > len(question.split()):
         capitalised = []
-    stems = analyse(" ".join([*_NAME_LIKE_WORD.findall(question), *capitalised]))
+    stems = index_terms(" ".join([*_NAME_LIKE_WORD.findall(question), *capitalised]))
     if not stems or not candidates:
         return set()
     most = _counts(candidates, term_ids(set(stems))).max(axis=1)

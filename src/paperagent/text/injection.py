@@ -65,11 +65,11 @@ _QUESTION = re.compile(r"[?？][\"'”’)\]*]*(?:\s|\Z)")
 
 
 @lru_cache(maxsize=20_000)  # each answer asks it of every sentence of ten papers, which takes 20 ms
-def gives_orders(sentence: str) -> bool:
+def looks_like_instruction(sentence: str) -> bool:
     """Tell whether a sentence orders something of whoever processes it."""
     return bool(_ORDER.search(sentence) or _ADDRESSED.search(sentence))
 
 
-def asks(sentence: str) -> bool:
+def is_question(sentence: str) -> bool:
     """Tell whether a sentence is, or ends in, a question: it states nothing."""
     return bool(_QUESTION.search(sentence))

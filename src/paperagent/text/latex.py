@@ -29,7 +29,7 @@ _MAX_DEPTH = 12
 
 
 @lru_cache(maxsize=4096)
-def readable(text: str) -> str:
+def latex_to_text(text: str) -> str:
     """Return ``text`` on one line without LaTeX, as far as it can be read without it."""
     if not _LATEX.search(text):
         return " ".join(text.split())

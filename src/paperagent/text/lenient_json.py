@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-Path = Sequence[str | int]
+JsonPath = Sequence[str | int]
 """The keys and indices that lead to a value; empty for a value that stands alone."""
 _Step = Generator[None, None, Any]
 """Waits (yields) where more text is needed, then returns its result."""
@@ -48,18 +48,18 @@ _CUT = object()
 """Stands for a value that the text ends in."""
 
 
-class _BrokenError(Exception):
+class _InvalidJsonError(Exception):
     """The text is no JSON, not even nearly."""
 
 
-class JsonReader:
+class LenientJsonParser:
     """Reads the objects and lists in a text that is still growing.
 
     ``on_value(path, value)`` is called for each value as soon as it is complete, members before
     what holds them. ``values`` are the outermost values so far.
     """
 
-    def __init__(self, on_value: Callable[[Path, Any], None] | None = None) -> None:
+    def __init__(self, on_value: Callable[[JsonPath, Any], None] | None = None) -> None:
         self.text = ""
         self.values: list[Any] = []
         self._on_value = on_value
@@ -98,7 +98,7 @@ class JsonReader:
                 continue
             try:
                 value = yield from self._value(0, "item")
-            except _BrokenError:
+            except _InvalidJsonError:
                 self._faults += 1
                 self._at = max(self._at, opening.end())
                 self._path.clear()
@@ -119,7 +119,7 @@ class JsonReader:
     def _value(self, depth: int, place: str) -> _Step:
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_VALUES:
-            raise _BrokenError
+            raise _InvalidJsonError
         char = yield from self._peek()
         if char in ("{", "["):
             return (yield from (self._object(depth) if char == "{" else self._list(depth)))
@@ -138,7 +138,7 @@ class JsonReader:
             if isinstance(value, str) and (yield from self._peek()) == ":":
                 self._path.pop()
                 if not depth:
-                    raise _BrokenError
+                    raise _InvalidJsonError
                 self._at = start  # a key: the ] is missing
                 return items
             if value is not _CUT:
@@ -162,7 +162,7 @@ class JsonReader:
             if key is _CUT:
                 break
             if (yield from self._peek()) != ":":
-                raise _BrokenError
+                raise _InvalidJsonError
             self._at += 1
             self._path.append(str(key).strip().lower())
             value = None
@@ -180,7 +180,7 @@ class JsonReader:
         while True:
             word = _WORD.match(self.text, self._at)
             if word is None or word.end() - word.start() == 80:
-                raise _BrokenError
+                raise _InvalidJsonError
             if word.end() < len(self.text) or self._whole:
                 break
             yield
@@ -188,7 +188,7 @@ class JsonReader:
         if self._at == len(self.text):
             return _CUT
         if (yield from self._peek()) not in (",", "]", "}", ":", "", *_CLOSING):
-            raise _BrokenError
+            raise _InvalidJsonError
         if _INTEGER.fullmatch(word[0]):
             return int(word[0])
         return _LITERALS.get(word[0].lower(), word[0])
@@ -214,7 +214,7 @@ class JsonReader:
                 self._at += 1
                 return _paired("".join(parts))
             elif len(parts) > MAX_PARTS or (yield from self._lacks_its_end()):
-                raise _BrokenError
+                raise _InvalidJsonError
             else:
                 parts.append(close)
                 self._at += 1
@@ -338,9 +338,9 @@ def _paired(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def read_all(text: str) -> list[Any]:
+def parse_all(text: str) -> list[Any]:
     """Return the objects and lists in ``text``, in order."""
-    reader = JsonReader()
+    reader = LenientJsonParser()
     reader.feed(text)
     reader.close()
     return reader.values

@@ -11,11 +11,11 @@ SMALL = 4.5
 
 def is_small(model: str) -> bool:
     """Tell whether a name says that a model is small; one that tells no size is not."""
-    size = parameters(model)
+    size = parameter_count(model)
     return size is not None and size <= SMALL
 
 
-def parameters(model: str) -> float | None:
+def parameter_count(model: str) -> float | None:
     """Return the billions of parameters that a model's name tells; None where it tells none.
 
     ``qwen2.5-coder-1.5b-instruct-q4_k_m`` 1.5, ``llama3.2:3b`` 3, ``SmolLM2-135M-Instruct`` 0.135,

@@ -47,7 +47,7 @@ _REACH = 14
 """Characters before a full stop in which an abbreviation is looked for."""
 
 
-def split(abstract: str) -> list[Sentence]:
+def split_sentences(abstract: str) -> list[Sentence]:
     """Return the sentences in order; ``abstract[s.start:s.end] == s.text`` for each.
 
     Sentences do not overlap, are trimmed of white space, and only white space lies between

@@ -49,7 +49,7 @@ def words(text: str) -> list[str]:
     return found
 
 
-def analyse(text: str) -> list[str]:
+def index_terms(text: str) -> list[str]:
     """Return the index terms of ``text`` in order, repeats included."""
     kept = [w[:_LONGEST] for w in words(text) if w not in STOP_WORDS]
     stemmed: list[str] = _stemmer().stemWords(kept)

@@ -12,9 +12,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paperagent.text.injection import asks, gives_orders
-from paperagent.text.sentences import split
-from paperagent.text.terms import analyse
+from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.sentences import split_sentences
+from paperagent.text.terms import index_terms
 from paperagent.types import Paper, Sentence
 
 
@@ -183,7 +183,11 @@ def highlights(paper: Paper) -> Highlights | None:
 
     Sentences that give orders to whoever processes them, and questions, are left out.
     """
-    held = [s for s in split(paper.abstract) if not gives_orders(s.text) and not asks(s.text)]
+    held = [
+        s
+        for s in split_sentences(paper.abstract)
+        if not looks_like_instruction(s.text) and not is_question(s.text)
+    ]
     held = [s for s in held if any(c.isalpha() for c in s.text)]
     if not held:
         return None
@@ -225,7 +229,7 @@ def _score(traits: _Traits, weights: _Weights) -> float:
 
 
 def _traits(title: str, held: Sequence[Sentence]) -> list[_Traits]:
-    named = set(analyse(title))
+    named = set(index_terms(title))
     last = max(held[-1].index, 1)
     name = title.partition(":")[0].strip() if ":" in title else ""
     name = name if len(name.split()) <= _NAME_WORDS else ""
@@ -235,7 +239,7 @@ def _traits(title: str, held: Sequence[Sentence]) -> list[_Traits]:
 def _of(sentence: Sentence, named: set[str], name: str, *, place: float, count: int) -> _Traits:
     text = sentence.text
     words = len(text.split())
-    stems = set(analyse(text))
+    stems = set(index_terms(text))
     return _Traits(
         offers=float(bool(_OFFERS.search(text))),
         finds=float(bool(_FINDS.search(text))),

@@ -14,17 +14,17 @@ from xml.etree.ElementTree import Element
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, ids, markup, strict_xml
 from paperagent.feeds.record import (
-    BadRecord,
-    Entry,
-    abstract_of,
-    arxiv_of,
+    FeedEntry,
+    InvalidRecordError,
+    clean_abstract,
+    clean_names,
+    clean_title,
     flags,
-    names,
-    title_of,
+    require_arxiv_id,
+    says_withdrawn,
     unique,
-    withdrawn,
 )
-from paperagent.feeds.sanitize import clean
+from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper, Skipped
 
 NAME = "arxiv-atom"
@@ -41,19 +41,19 @@ _FIRST_TIME = frozenset({"new", "cross"})
 _OTHER_ROOTS = {"rss": "RSS", "RDF": "RSS", "html": "HTML"}
 
 
-def papers(text: str, label: str) -> Iterator[Entry]:
+def papers(text: str, label: str) -> Iterator[FeedEntry]:
     """Yield a paper, or why there is none, for each entry.
 
     The whole text is checked before the first paper is given. Raises FeedError with line and column
     where the XML is broken, and with arXiv's words where arXiv answered with an error.
     """
-    found: list[Entry] = []
+    found: list[FeedEntry] = []
 
     def take(entry: Element, line: int) -> None:
         _raise_arxiv_error(entry, label)
         try:
             found.append(convert(entry))
-        except BadRecord as bad:
+        except InvalidRecordError as bad:
             found.append(Skipped(f"entry {len(found) + 1}, line {line}", bad.reason))
 
     def opened(tag: str, depth: int, _attributes: Mapping[str, str]) -> None:
@@ -67,7 +67,7 @@ def papers(text: str, label: str) -> Iterator[Entry]:
 def _check_root(tag: str, label: str) -> None:
     if tag == _ATOM + "feed":
         return
-    name = strict_xml.local(tag)
+    name = strict_xml.local_name(tag)
     what = _OTHER_ROOTS.get(name, f"XML with the root element {visible(name, limit=60)}")
     raise FeedError(f"{label}: got {what}, not Atom; give an arXiv Atom feed")
 
@@ -75,12 +75,12 @@ def _check_root(tag: str, label: str) -> None:
 def convert(entry: Element) -> Paper:
     """Return the paper of one entry; the version comes from its id, the primary category first."""
     noticed: set[str] = set()
-    found = arxiv_of(_plain(entry, _ATOM + "id"))
-    title = title_of(_shown(entry, _ATOM + "title"), noticed)
+    found = require_arxiv_id(_plain(entry, _ATOM + "id"))
+    title = clean_title(_shown(entry, _ATOM + "title"), noticed)
     summary = _shown(entry, _ATOM + "summary")
     announced = _ANNOUNCED.match(summary)
-    abstract = abstract_of(summary[announced.end() :] if announced else summary, noticed)
-    day = dates.day(_plain(entry, _ATOM + "published"), noticed)
+    abstract = clean_abstract(summary[announced.end() :] if announced else summary, noticed)
+    day = dates.parse_day(_plain(entry, _ATOM + "published"), noticed)
     new = announced is None or announced[1].lower() in _FIRST_TIME
     return Paper(
         paper_id=found.id,
@@ -88,7 +88,7 @@ def convert(entry: Element) -> Paper:
         abstract=abstract,
         authors=_authors(entry, noticed),
         published=day if new else None,
-        updated=None if announced else dates.day(_plain(entry, _ATOM + "updated"), noticed),
+        updated=None if announced else dates.parse_day(_plain(entry, _ATOM + "updated"), noticed),
         listed=day if announced else None,
         categories=_categories(entry, noticed),
         url=ids.arxiv_url(found.id),
@@ -96,7 +96,7 @@ def convert(entry: Element) -> Paper:
         doi=_doi(entry),
         version=found.version,
         sources=(NAME,),
-        withdrawn=withdrawn(abstract, _plain(entry, _ARXIV + "comment")),
+        withdrawn=says_withdrawn(abstract, _plain(entry, _ARXIV + "comment")),
         flags=flags(noticed),
     )
 
@@ -120,20 +120,20 @@ def _authors(entry: Element, noticed: set[str]) -> tuple[str, ...]:
     named = [a.findtext(_ATOM + "name") for a in entry.findall(_ATOM + "author")]
     if not any(named):
         named = [name for c in entry.findall(_CREATOR) for name in (c.text or "").split(", ")]
-    return names(named, noticed)
+    return clean_names(named, noticed)
 
 
 def _categories(entry: Element, noticed: set[str]) -> tuple[str, ...]:
     tagged = [entry.find(_ARXIV + "primary_category"), *entry.findall(_ATOM + "category")]
-    return unique(names([c.get("term") for c in tagged if c is not None], noticed))
+    return unique(clean_names([c.get("term") for c in tagged if c is not None], noticed))
 
 
 def _doi(entry: Element) -> str | None:
-    return ids.doi(_plain(entry, _ARXIV + "doi") or _plain(entry, _ARXIV + "DOI"))
+    return ids.parse_doi(_plain(entry, _ARXIV + "doi") or _plain(entry, _ARXIV + "DOI"))
 
 
 def _raise_arxiv_error(entry: Element, label: str) -> None:
     title = _plain(entry, _ATOM + "title")
-    if title == "Error" and ids.arxiv_id(_plain(entry, _ATOM + "id")) is None:
-        said = visible(clean(_plain(entry, _ATOM + "summary")) or "no reason", limit=300)
+    if title == "Error" and ids.parse_arxiv_id(_plain(entry, _ATOM + "id")) is None:
+        said = visible(clean_text(_plain(entry, _ATOM + "summary")) or "no reason", limit=300)
         raise FeedError(f"{label}: arXiv said: {said}; change the query")

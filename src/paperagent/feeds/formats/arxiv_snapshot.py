@@ -10,7 +10,15 @@ import re
 from typing import Any
 
 from paperagent.feeds import dates, ids
-from paperagent.feeds.record import Record, abstract_of, arxiv_of, flags, names, title_of, withdrawn
+from paperagent.feeds.record import (
+    JsonObject,
+    clean_abstract,
+    clean_names,
+    clean_title,
+    flags,
+    require_arxiv_id,
+    says_withdrawn,
+)
 from paperagent.types import Paper
 
 NAME = "arxiv-snapshot"
@@ -19,32 +27,32 @@ _BETWEEN_AUTHORS = re.compile(r", ?(?:and )?| and ")
 _VERSION = re.compile(r"v([1-9][0-9]{0,3})")
 
 
-def convert(record: Record) -> Paper:
+def convert(record: JsonObject) -> Paper:
     """Return the paper of one line; the first version's day is published, the last one's updated."""
     noticed: set[str] = set()
-    found = arxiv_of(record.get("id"))
-    title = title_of(record.get("title"), noticed)
-    abstract = abstract_of(record.get("abstract"), noticed)
+    found = require_arxiv_id(record.get("id"))
+    title = clean_title(record.get("title"), noticed)
+    abstract = clean_abstract(record.get("abstract"), noticed)
     first, last = _ends(record.get("versions"))
     return Paper(
         paper_id=found.id,
         title=title,
         abstract=abstract,
         authors=_authors(record, noticed),
-        published=dates.day(first.get("created"), noticed),
-        updated=dates.day(last.get("created") or record.get("update_date"), noticed),
-        categories=names(str(record.get("categories") or "").split(), noticed),
+        published=dates.parse_day(first.get("created"), noticed),
+        updated=dates.parse_day(last.get("created") or record.get("update_date"), noticed),
+        categories=clean_names(str(record.get("categories") or "").split(), noticed),
         url=ids.arxiv_url(found.id),
         arxiv_id=found.id,
-        doi=ids.doi(record.get("doi")),
+        doi=ids.parse_doi(record.get("doi")),
         version=_number(last.get("version")) or found.version,
         sources=(NAME,),
-        withdrawn=withdrawn(abstract, record.get("comments")),
+        withdrawn=says_withdrawn(abstract, record.get("comments")),
         flags=flags(noticed),
     )
 
 
-def _ends(versions: Any) -> tuple[Record, Record]:
+def _ends(versions: Any) -> tuple[JsonObject, JsonObject]:
     if not isinstance(versions, list):
         return {}, {}
     known = [v for v in versions if isinstance(v, dict)]
@@ -56,13 +64,15 @@ def _number(version: object) -> int | None:
     return int(match[1]) if match else None
 
 
-def _authors(record: Record, noticed: set[str]) -> tuple[str, ...]:
+def _authors(record: JsonObject, noticed: set[str]) -> tuple[str, ...]:
     """Return first and last names from the parsed list, else the authors' line cut at commas and "and"."""
     parsed = record.get("authors_parsed")
     if isinstance(parsed, list) and parsed:
-        return names([_full_name(parts) for parts in parsed], noticed)
+        return clean_names([_full_name(parts) for parts in parsed], noticed)
     line = record.get("authors")
-    return names(_BETWEEN_AUTHORS.split(" ".join(line.split())) if isinstance(line, str) else line, noticed)
+    return clean_names(
+        _BETWEEN_AUTHORS.split(" ".join(line.split())) if isinstance(line, str) else line, noticed
+    )
 
 
 def _full_name(parts: Any) -> str:

@@ -14,18 +14,18 @@ from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids
 from paperagent.feeds.formats import tex
 from paperagent.feeds.record import (
-    BadRecord,
-    Entry,
-    abstract_of,
-    address,
+    FeedEntry,
+    InvalidRecordError,
+    arxiv_and_doi,
+    choose_paper_id,
+    clean_abstract,
+    clean_names,
+    clean_title,
     flags,
-    identity,
-    known_ids,
-    names,
-    retracted,
-    title_of,
+    marked_retracted,
+    paper_url,
+    says_withdrawn,
     unique,
-    withdrawn,
 )
 from paperagent.types import RETRACTED, Paper, Skipped
 
@@ -55,7 +55,7 @@ _ARXIV_TEXT = re.compile(
 _BETWEEN_PEOPLE = re.compile(r"\\.|[{}]| and ", re.IGNORECASE)
 
 
-class _BrokenError(ValueError):
+class _BrokenEntryError(ValueError):
     """An entry whose end cannot be found."""
 
 
@@ -84,7 +84,7 @@ def looks_like(text: str) -> bool:
     return bool(_LOOKS.search(text))
 
 
-def papers(text: str) -> Iterator[Entry]:
+def papers(text: str) -> Iterator[FeedEntry]:
     """Yield a paper, or why there is none, for each entry. Raises FeedError where most is broken."""
     macros = _Macros()
     at = line = counted = broken = 0
@@ -101,19 +101,19 @@ def papers(text: str) -> Iterator[Entry]:
                 continue
             fields, at = _entry(text, at, macros)
             yield convert(fields)
-        except _BrokenError:
+        except _BrokenEntryError:
             yield Skipped(f"entry at line {line + 1}", "broken BibTeX entry")
             broken += 1
             if broken > _MOST_BROKEN:  # each may cost a long look for its end
                 raise FeedError(f"BibTeX: more than {_MOST_BROKEN} broken entries; mend the file") from None
-        except BadRecord as bad:
+        except InvalidRecordError as bad:
             yield Skipped(f"entry at line {line + 1}", bad.reason)
 
 
 def _entry(text: str, at: int, macros: _Macros) -> tuple[dict[str, str], int]:
     key = _KEY.match(text, at)
     if key is None:
-        raise _BrokenError
+        raise _BrokenEntryError
     return _fields(text, key.end(), macros)
 
 
@@ -125,11 +125,11 @@ def _fields(text: str, at: int, macros: _Macros) -> tuple[dict[str, str], int]:
         value, at = _value(text, field.end(), macros)
         size += len(value)
         if size > _LONGEST_ENTRY:
-            raise _BrokenError
+            raise _BrokenEntryError
         found.setdefault(field[1].lower(), value)
     end = _END.match(text, at)
     if end is None:
-        raise _BrokenError
+        raise _BrokenEntryError
     return found, end.end()
 
 
@@ -142,11 +142,11 @@ def _value(text: str, at: int, macros: _Macros) -> tuple[str, int]:
         elif piece := _PIECE.match(text, at):
             part, at = piece[1] or macros.text(piece[2]), piece.end()
         else:
-            raise _BrokenError
+            raise _BrokenEntryError
         parts.append(part)
         size += len(part)
         if size > _LONGEST:
-            raise _BrokenError
+            raise _BrokenEntryError
         join = _JOIN.match(text, at)
         if join is None:
             return "".join(parts), at
@@ -164,32 +164,34 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
             depth -= 1
         elif mark[0] in {"}", '"'} and depth == 0 and (mark[0] == '"') == in_quotes:
             return text[start : mark.start()], mark.end()
-    raise _BrokenError
+    raise _BrokenEntryError
 
 
 def convert(fields: dict[str, str]) -> Paper:
     """Return the paper of one entry."""
     noticed: set[str] = set()
-    title = title_of(tex.plain(fields.get("title", "")), noticed)
-    abstract = abstract_of(tex.plain(fields.get("abstract", "")), noticed)
-    found, doi = known_ids(_arxiv(fields), fields.get("doi", "").replace("\\_", "_") or fields.get("url"))
+    title = clean_title(tex.plain(fields.get("title", "")), noticed)
+    abstract = clean_abstract(tex.plain(fields.get("abstract", "")), noticed)
+    found, doi = arxiv_and_doi(_arxiv(fields), fields.get("doi", "").replace("\\_", "_") or fields.get("url"))
     note = tex.plain(" ".join(fields.get(name, "") for name in ("note", "pubstate")))
-    gone = retracted(title) or "retracted" in note.lower()
+    gone = marked_retracted(title) or "retracted" in note.lower()
     if gone:
         noticed.add(RETRACTED)
     return Paper(
-        paper_id=identity(found, doi, ids.native("pmid", fields.get("pmid", "").strip()), (title, abstract)),
+        paper_id=choose_paper_id(
+            found, doi, ids.service_id("pmid", fields.get("pmid", "").strip()), (title, abstract)
+        ),
         title=title,
         abstract=abstract,
-        authors=names([_name(n) for n in _people(fields.get("author", ""))], noticed),
+        authors=clean_names([_name(n) for n in _people(fields.get("author", ""))], noticed),
         published=_published(fields, noticed),
-        categories=unique(names(fields.get("primaryclass", "").split() if found else [], noticed)),
-        url=address(found, doi, fields.get("url", "").replace("\\_", "_").replace("\\%", "%"), noticed),
+        categories=unique(clean_names(fields.get("primaryclass", "").split() if found else [], noticed)),
+        url=paper_url(found, doi, fields.get("url", "").replace("\\_", "_").replace("\\%", "%"), noticed),
         arxiv_id=found.id if found else None,
         doi=doi,
         version=found.version if found else None,
         sources=(NAME,),
-        withdrawn=gone or withdrawn(abstract, note),
+        withdrawn=gone or says_withdrawn(abstract, note),
         flags=flags(noticed),
     )
 
@@ -199,7 +201,7 @@ def _arxiv(fields: dict[str, str]) -> str | None:
     kind = (fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv").strip().lower()
     places = [fields.get("eprint") if kind == "arxiv" else None, fields.get("arxivid"), fields.get("url")]
     for place in places:
-        if ids.arxiv_id(place):
+        if ids.parse_arxiv_id(place):
             return place
     said = _ARXIV_TEXT.search(
         " ".join(fields.get(n, "") for n in ("journal", "note", "howpublished", "volume"))
@@ -210,10 +212,10 @@ def _arxiv(fields: dict[str, str]) -> str | None:
 def _published(fields: dict[str, str], noticed: set[str]) -> dt.date | None:
     """Return BibLaTeX's date (its first day, where it is a span), else year, month and day."""
     if date := fields.get("date", "").split("/")[0].strip():
-        return dates.loose(date, noticed)
+        return dates.parse_loose_day(date, noticed)
     day = re.search(r"\d{1,2}(?!\d)", fields["day"]) if "day" in fields else None
     year = re.search(r"\d{4}", fields.get("year", ""))
-    return dates.of_parts(year and year[0], fields.get("month"), day and day[0], noticed)
+    return dates.day_from_parts(year and year[0], fields.get("month"), day and day[0], noticed)
 
 
 def _people(text: str) -> list[str]:

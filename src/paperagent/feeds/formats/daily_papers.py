@@ -15,8 +15,15 @@ from dataclasses import dataclass
 
 from paperagent.errors import FeedError
 from paperagent.feeds import ids
-from paperagent.feeds.record import TITLE_LIMIT, BadRecord, Entry, abstract_of, flags, title_of
-from paperagent.feeds.sanitize import clean
+from paperagent.feeds.record import (
+    TITLE_LIMIT,
+    FeedEntry,
+    InvalidRecordError,
+    clean_abstract,
+    clean_title,
+    flags,
+)
+from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper, Skipped
 
 NAME = "daily-papers"
@@ -41,7 +48,7 @@ _ENDED = re.compile(r"(?:[.!…]|\.\.\.)[)\]\"'’”]?$")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TextBlock:
     """Lines without a blank one between them, joined; ``gap`` blank lines stand before it."""
 
     line: int
@@ -51,14 +58,14 @@ class Block:
     """Whether it reads like an abstract rather than a title."""
 
 
-def papers(text: str, label: str, *, listed: dt.date | None = None) -> Iterator[Entry]:
+def papers(text: str, label: str, *, listed: dt.date | None = None) -> Iterator[FeedEntry]:
     """Yield a paper, or why there is none, for each title. ``listed`` is the day of the page."""
     if text.count("\n") > _MOST_LINES:
         raise FeedError(f"{label}: more than {_MOST_LINES:,} lines; it is not a Daily Papers page")
     for title, abstract in _Page(_blocks(text)).pairs():
         try:
             yield _paper(title.text, abstract, listed)
-        except BadRecord as bad:
+        except InvalidRecordError as bad:
             yield Skipped(f"line {title.line}", bad.reason)
 
 
@@ -81,7 +88,7 @@ def render(entries: list[tuple[str, str]], *, by: str = "by AK and the research 
     return "\n\n".join([*header, *(part for entry in entries for part in entry)]) + "\n"
 
 
-def check(entries: list[Entry], label: str) -> list[Entry]:
+def check(entries: list[FeedEntry], label: str) -> list[FeedEntry]:
     """Return the entries; raise FeedError where none is a paper."""
     if not any(isinstance(entry, Paper) for entry in entries):
         raise FeedError(f"{label}: a Daily Papers page without a paper; save the whole page as text")
@@ -90,7 +97,7 @@ def check(entries: list[Entry], label: str) -> list[Entry]:
 
 def _paper(title: str, abstract: str, listed: dt.date | None) -> Paper:
     noticed: set[str] = set()
-    title, abstract = title_of(title, noticed), abstract_of(abstract, noticed)
+    title, abstract = clean_title(title, noticed), clean_abstract(abstract, noticed)
     if abstract.endswith(("…", "...")):
         noticed.add(CUT)
     return Paper(
@@ -108,9 +115,9 @@ def _lines(text: str) -> list[str]:
     return (text if "\n" in text else text.replace("\r", "\n")).split("\n")
 
 
-def _blocks(text: str) -> list[Block]:
+def _blocks(text: str) -> list[TextBlock]:
     """Return the blocks below the header; header lines further down (pages joined) go as well."""
-    blocks: list[Block] = []
+    blocks: list[TextBlock] = []
     waiting: list[str] = []
     gap, by_line = 0, False
     for number, line in enumerate([*_lines(text), ""], start=1):
@@ -128,18 +135,18 @@ def _blocks(text: str) -> list[Block]:
     return blocks
 
 
-def _split(lines: list[str], number: int, gap: int) -> list[Block]:
+def _split(lines: list[str], number: int, gap: int) -> list[TextBlock]:
     """Join hard-wrapped lines; where a line is too long to be wrapped, each line is a block of its own."""
     if any(len(line) > _WRAPPED for line in lines):
-        return [Block(number + i, line, 1 if i else gap, _prose(line)) for i, line in enumerate(lines)]
+        return [TextBlock(number + i, line, 1 if i else gap, _prose(line)) for i, line in enumerate(lines)]
     text = " ".join(lines)
-    return [Block(number, text, gap, _prose(text))]
+    return [TextBlock(number, text, gap, _prose(text))]
 
 
 class _Page:
     """The blocks of a page, told apart into titles and paragraphs of abstracts."""
 
-    def __init__(self, blocks: list[Block]) -> None:
+    def __init__(self, blocks: list[TextBlock]) -> None:
         self.blocks = blocks
         gaps = [block.gap for block in blocks[1:]]
         far = sum(gap > 1 for gap in gaps)
@@ -147,7 +154,7 @@ class _Page:
         self.wide = 0 < far < len(gaps) and 3 * far >= len(gaps) - far
         self.has_prose = any(block.prose for block in blocks)
 
-    def pairs(self) -> Iterator[tuple[Block, str]]:
+    def pairs(self) -> Iterator[tuple[TextBlock, str]]:
         """Yield each title with its abstract, which is "" where there is none."""
         at = 0
         while at < len(self.blocks):
@@ -193,7 +200,7 @@ class _Page:
 
 def _prose(text: str) -> bool:
     """Tell whether a block reads like an abstract rather than a title."""
-    text = clean(text)
+    text = clean_text(text)
     if len(text) >= _PROSE:
         return True
     return (len(text) >= 20 and bool(_ENDED.search(text))) or (

@@ -8,32 +8,41 @@ from __future__ import annotations
 from typing import Any
 
 from paperagent.feeds import dates, ids
-from paperagent.feeds.record import Record, abstract_of, arxiv_of, count_of, flags, names, title_of, withdrawn
+from paperagent.feeds.record import (
+    JsonObject,
+    clean_abstract,
+    clean_count,
+    clean_names,
+    clean_title,
+    flags,
+    require_arxiv_id,
+    says_withdrawn,
+)
 from paperagent.types import Paper
 
 NAME = "hf-daily"
 
 
-def convert(item: Record) -> Paper:
+def convert(item: JsonObject) -> Paper:
     """Return the paper of one item. ``submittedOnDailyAt``, not ``publishedAt``, is the day it was listed."""
     noticed: set[str] = set()
     fields = _Fields(item)
-    found = arxiv_of(fields["id"])
-    title = title_of(fields["title"], noticed)
-    abstract = abstract_of(fields["summary"], noticed)
+    found = require_arxiv_id(fields["id"])
+    title = clean_title(fields["title"], noticed)
+    abstract = clean_abstract(fields["summary"], noticed)
     return Paper(
         paper_id=found.id,
         title=title,
         abstract=abstract,
-        authors=names(_authors(fields["authors"]), noticed),
-        published=dates.day(fields["publishedAt"], noticed),
-        listed=dates.day(fields["submittedOnDailyAt"], noticed),
+        authors=clean_names(_authors(fields["authors"]), noticed),
+        published=dates.parse_day(fields["publishedAt"], noticed),
+        listed=dates.parse_day(fields["submittedOnDailyAt"], noticed),
         url=ids.arxiv_url(found.id),
         arxiv_id=found.id,
         version=found.version,
         sources=(NAME,),
-        upvotes=count_of(fields["upvotes"]),
-        withdrawn=withdrawn(abstract),
+        upvotes=clean_count(fields["upvotes"]),
+        withdrawn=says_withdrawn(abstract),
         flags=flags(noticed),
     )
 
@@ -41,7 +50,7 @@ def convert(item: Record) -> Paper:
 class _Fields:
     """The inner record first, then the item around it."""
 
-    def __init__(self, item: Record) -> None:
+    def __init__(self, item: JsonObject) -> None:
         inner = item.get("paper")
         self._layers = [inner, item] if isinstance(inner, dict) else [item]
 

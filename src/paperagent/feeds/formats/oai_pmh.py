@@ -14,19 +14,19 @@ from xml.etree.ElementTree import Element
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, ids, markup, strict_xml
 from paperagent.feeds.record import (
-    BadRecord,
-    Entry,
-    abstract_of,
-    address,
-    arxiv_of,
+    FeedEntry,
+    InvalidRecordError,
+    arxiv_and_doi,
+    choose_paper_id,
+    clean_abstract,
+    clean_names,
+    clean_title,
     flags,
-    identity,
-    known_ids,
-    names,
-    title_of,
-    withdrawn,
+    paper_url,
+    require_arxiv_id,
+    says_withdrawn,
 )
-from paperagent.feeds.sanitize import clean
+from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper, Skipped, Withdrawal
 
 NAME = "arxiv-oai"
@@ -40,10 +40,10 @@ _NEXT_AUTHOR = re.compile(r", ?(?:and )?| and ")
 
 
 @dataclass(slots=True)
-class Page:
+class OaiPage:
     """One answer to ListRecords."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[FeedEntry] = field(default_factory=list)
     stamps: list[str] = field(default_factory=list)
     """The datestamps of the records, in their order."""
     token: str | None = None
@@ -56,7 +56,7 @@ class Page:
     """Code and text of an error; that no record matches is none."""
 
 
-def papers(text: str, label: str) -> list[Entry]:
+def papers(text: str, label: str) -> list[FeedEntry]:
     """Return the records of one saved answer. Raises FeedError with code and text of the server's error."""
     page = read(text, label)
     if page.error:
@@ -66,20 +66,20 @@ def papers(text: str, label: str) -> list[Entry]:
 
 def refused(error: tuple[str, str], label: str) -> FeedError:
     """Return the error that a person sees for one of the protocol."""
-    code, text = (visible(clean(part), limit=200) for part in error)
+    code, text = (visible(clean_text(part), limit=200) for part in error)
     return FeedError(f"{label}: OAI error {code}: {text or 'no reason given'}; change the request")
 
 
-def read(text: str, label: str) -> Page:
+def read(text: str, label: str) -> OaiPage:
     """Read one answer. Raises FeedError where it is no OAI-PMH, broken, or over a cap."""
-    page = Page()
+    page = OaiPage()
 
     def record(element: Element, line: int) -> None:
         number = len(page.entries) + 1
         page.stamps.append(_text(element, f"{_OAI}header/{_OAI}datestamp"))
         try:
             page.entries.append(convert(element))
-        except BadRecord as bad:
+        except InvalidRecordError as bad:
             page.entries.append(Skipped(f"record {number}, line {line}", bad.reason))
 
     def error(element: Element, _line: int) -> None:
@@ -95,8 +95,8 @@ def read(text: str, label: str) -> Page:
         page.answered = (element.text or "").strip()[:40]
 
     def opened(tag: str, depth: int, _attributes: Mapping[str, str]) -> None:
-        if depth == 1 and strict_xml.local(tag) != ROOT:
-            name = visible(strict_xml.local(tag), limit=60)
+        if depth == 1 and strict_xml.local_name(tag) != ROOT:
+            name = visible(strict_xml.local_name(tag), limit=60)
             raise FeedError(f"{label}: got XML with the root element {name}, not OAI-PMH; check the address")
 
     takers = {"record": record, "error": error, "resumptionToken": token, "responseDate": answered}
@@ -104,16 +104,16 @@ def read(text: str, label: str) -> Page:
     return page
 
 
-def convert(record: Element) -> Entry:
+def convert(record: Element) -> FeedEntry:
     """Return the paper of one record, or the word that it was withdrawn."""
     header = record.find(_OAI + "header")
     if header is not None and header.get("status") == "deleted":
-        return Withdrawal(arxiv_of(_text(header, _OAI + "identifier")).id, NAME)
+        return Withdrawal(require_arxiv_id(_text(header, _OAI + "identifier")).id, NAME)
     metadata = record.find(_OAI + "metadata")
     if metadata is None or not len(metadata):
-        raise BadRecord("no metadata")
+        raise InvalidRecordError("no metadata")
     inner = metadata[0]
-    return {"arXiv": _arxiv, "arXivRaw": _raw}.get(strict_xml.local(inner.tag), _dublin_core)(inner)
+    return {"arXiv": _arxiv, "arXivRaw": _raw}.get(strict_xml.local_name(inner.tag), _dublin_core)(inner)
 
 
 def _arxiv(inner: Element) -> Paper:
@@ -123,7 +123,7 @@ def _arxiv(inner: Element) -> Paper:
         " ".join(filter(None, (_text(a, space + part) for part in ("forenames", "keyname", "suffix"))))
         for a in inner.iterfind(f"{space}authors/{space}author")
     ]
-    updated = dates.day(_text(inner, space + "updated"), noticed)
+    updated = dates.parse_day(_text(inner, space + "updated"), noticed)
     return _paper(inner, noticed, authors=authors, days=(_text(inner, space + "created"), updated))
 
 
@@ -134,7 +134,7 @@ def _raw(inner: Element) -> Paper:
     stamps = [_text(v, space + "date") for v in versions] or [""]
     numbered = [v.get("version", "")[1:] for v in versions if v.get("version", "")[1:].isdecimal()]
     authors = _NEXT_AUTHOR.split(" ".join(_text(inner, space + "authors").split()))
-    last = dates.day(stamps[-1], noticed)
+    last = dates.parse_day(stamps[-1], noticed)
     version = int(numbered[-1][:5]) if numbered else None
     return _paper(inner, noticed, authors=authors, days=(stamps[0], last), version=version)
 
@@ -150,23 +150,23 @@ def _paper(
     import datetime as dt
 
     space = _space(inner)
-    found = arxiv_of(_text(inner, space + "id"))
-    abstract = abstract_of(_text(inner, space + "abstract"), noticed)
-    first, last = dates.day(days[0], noticed), days[1]
+    found = require_arxiv_id(_text(inner, space + "id"))
+    abstract = clean_abstract(_text(inner, space + "abstract"), noticed)
+    first, last = dates.parse_day(days[0], noticed), days[1]
     return Paper(
         paper_id=found.id,
-        title=title_of(_text(inner, space + "title"), noticed),
+        title=clean_title(_text(inner, space + "title"), noticed),
         abstract=abstract,
-        authors=names(authors, noticed),
+        authors=clean_names(authors, noticed),
         published=first,
         updated=last if isinstance(last, dt.date) else first,
-        categories=names(_text(inner, space + "categories").split(), noticed),
+        categories=clean_names(_text(inner, space + "categories").split(), noticed),
         url=ids.arxiv_url(found.id),
         arxiv_id=found.id,
-        doi=known_ids(None, _text(inner, space + "doi"))[1],
+        doi=arxiv_and_doi(None, _text(inner, space + "doi"))[1],
         version=version or found.version,
         sources=(NAME,),
-        withdrawn=withdrawn(abstract, _text(inner, space + "comments")),
+        withdrawn=says_withdrawn(abstract, _text(inner, space + "comments")),
         flags=flags(noticed),
     )
 
@@ -175,26 +175,26 @@ def _dublin_core(inner: Element) -> Paper:
     """Read Dublin Core: the longest description is the abstract, ids stand among the identifiers."""
     noticed = set[str]()
     given = {name: [_shown(e) for e in inner.iterfind(_DC + name)] for name in _DC_FIELDS}
-    found = next(filter(None, map(ids.arxiv_id, given["identifier"])), None)
-    doi = next((d for i in given["identifier"] if (d := known_ids(None, i)[1])), None)
-    title = title_of(next(iter(given["title"]), None), noticed)
-    abstract = abstract_of(max(given["description"], key=len, default=None), noticed)
-    days = [day for text in given["date"] if (day := dates.loose(text, noticed))]
+    found = next(filter(None, map(ids.parse_arxiv_id, given["identifier"])), None)
+    doi = next((d for i in given["identifier"] if (d := arxiv_and_doi(None, i)[1])), None)
+    title = clean_title(next(iter(given["title"]), None), noticed)
+    abstract = clean_abstract(max(given["description"], key=len, default=None), noticed)
+    days = [day for text in given["date"] if (day := dates.parse_loose_day(text, noticed))]
     link = next((i for i in given["identifier"] if i.startswith(("http://", "https://"))), None)
     return Paper(
-        paper_id=identity(found, doi, None, (title, abstract)),
+        paper_id=choose_paper_id(found, doi, None, (title, abstract)),
         title=title,
         abstract=abstract,
-        authors=names(given["creator"], noticed),
+        authors=clean_names(given["creator"], noticed),
         published=min(days, default=None),
         updated=max(days) if len(days) > 1 else None,
-        categories=() if found else names(given["subject"], noticed),
-        url=address(found, doi, link, noticed),
+        categories=() if found else clean_names(given["subject"], noticed),
+        url=paper_url(found, doi, link, noticed),
         arxiv_id=found.id if found else None,
         doi=doi,
         version=found.version if found else None,
         sources=(NAME if found else "oai",),
-        withdrawn=any(withdrawn(text, text) for text in (abstract, *given["description"])),
+        withdrawn=any(says_withdrawn(text, text) for text in (abstract, *given["description"])),
         flags=flags(noticed),
     )
 

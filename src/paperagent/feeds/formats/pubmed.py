@@ -14,15 +14,15 @@ from xml.etree.ElementTree import Element
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, ids, markup, strict_xml
 from paperagent.feeds.record import (
-    BadRecord,
-    Entry,
-    abstract_of,
+    FeedEntry,
+    InvalidRecordError,
+    arxiv_and_doi,
+    choose_paper_id,
+    clean_abstract,
+    clean_names,
+    clean_title,
     flags,
-    identity,
-    known_ids,
-    names,
-    retracted,
-    title_of,
+    marked_retracted,
 )
 from paperagent.types import RETRACTED, Paper, Skipped
 
@@ -35,14 +35,14 @@ _DOCTYPE = re.compile(r"<!DOCTYPE\s+PubmedArticle(?:Set)?(?:\s+[^<>\[]{0,400})?>
 _RETRACTION = "retracted publication"
 
 
-def papers(text: str, label: str) -> Iterator[Entry]:
+def papers(text: str, label: str) -> Iterator[FeedEntry]:
     """Yield a paper, or why there is none, for each article. Raises FeedError where the XML is broken."""
-    found: list[Entry] = []
+    found: list[FeedEntry] = []
 
     def take(article: Element, line: int) -> None:
         try:
             found.append(convert(article))
-        except BadRecord as bad:
+        except InvalidRecordError as bad:
             found.append(Skipped(f"article {len(found) + 1}, line {line}", bad.reason))
 
     def opened(tag: str, depth: int, _attributes: Mapping[str, str]) -> None:
@@ -57,15 +57,15 @@ def papers(text: str, label: str) -> Iterator[Entry]:
 def convert(article: Element) -> Paper:
     """Return the paper of one article."""
     noticed: set[str] = set()
-    pmid = ids.native("pmid", _text(article, "MedlineCitation/PMID"))
+    pmid = ids.service_id("pmid", _text(article, "MedlineCitation/PMID"))
     if pmid is None:
-        raise BadRecord("no id" if not _text(article, "MedlineCitation/PMID") else "bad id")
+        raise InvalidRecordError("no id" if not _text(article, "MedlineCitation/PMID") else "bad id")
     inner = article.find("MedlineCitation/Article")
     if inner is None:
-        raise BadRecord("no title")
-    title = title_of(_text(inner, "ArticleTitle").strip("[]"), noticed)
-    abstract = abstract_of(_abstract(inner), noticed)
-    gone = retracted(title) or any(
+        raise InvalidRecordError("no title")
+    title = clean_title(_text(inner, "ArticleTitle").strip("[]"), noticed)
+    abstract = clean_abstract(_abstract(inner), noticed)
+    gone = marked_retracted(title) or any(
         (t.text or "").strip().lower() == _RETRACTION
         for t in inner.iterfind("PublicationTypeList/PublicationType")
     )
@@ -73,10 +73,10 @@ def convert(article: Element) -> Paper:
         noticed.add(RETRACTED)
     doi = _doi(article, inner)
     return Paper(
-        paper_id=identity(None, doi, pmid, (title, abstract)),
+        paper_id=choose_paper_id(None, doi, pmid, (title, abstract)),
         title=title,
         abstract=abstract,
-        authors=names([_author(a) for a in inner.iterfind("AuthorList/Author")], noticed),
+        authors=clean_names([_author(a) for a in inner.iterfind("AuthorList/Author")], noticed),
         published=_published(inner, noticed),
         url=f"https://pubmed.ncbi.nlm.nih.gov/{pmid.removeprefix('pmid:')}/",
         doi=doi,
@@ -106,7 +106,7 @@ def _doi(article: Element, inner: Element) -> str | None:
     given = [e.text for e in inner.iterfind("ELocationID") if e.get("EIdType") == "doi"]
     listed = article.iterfind("PubmedData/ArticleIdList/ArticleId")
     given += [e.text for e in listed if e.get("IdType") == "doi"]
-    return next((d for text in given if (d := known_ids(None, text)[1])), None)
+    return next((d for text in given if (d := arxiv_and_doi(None, text)[1])), None)
 
 
 def _published(inner: Element, noticed: set[str]) -> dt.date | None:
@@ -117,8 +117,8 @@ def _published(inner: Element, noticed: set[str]) -> dt.date | None:
     if day is None:
         return None
     if season := _text(day, "MedlineDate"):
-        return dates.loose(season[:20].split("-")[0], noticed)
-    return dates.of_parts(_text(day, "Year"), _text(day, "Month"), _text(day, "Day"), noticed)
+        return dates.parse_loose_day(season[:20].split("-")[0], noticed)
+    return dates.day_from_parts(_text(day, "Year"), _text(day, "Month"), _text(day, "Day"), noticed)
 
 
 def _text(element: Element, path: str) -> str:

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 
 from paperagent.feeds import dates, ids
 from paperagent.feeds.record import (
-    BadRecord,
-    Entry,
-    abstract_of,
-    address,
+    FeedEntry,
+    InvalidRecordError,
+    arxiv_and_doi,
+    choose_paper_id,
+    clean_abstract,
+    clean_names,
+    clean_title,
     flags,
-    identity,
-    known_ids,
-    names,
-    retracted,
-    title_of,
-    withdrawn,
+    marked_retracted,
+    paper_url,
+    says_withdrawn,
 )
 from paperagent.types import RETRACTED, Paper, Skipped
 
@@ -41,12 +41,12 @@ def looks_like(text: str) -> bool:
     return first is not None and bool(_LOOKS.match(lines[first]))
 
 
-def papers(text: str) -> Iterator[Entry]:
+def papers(text: str) -> Iterator[FeedEntry]:
     """Yield a paper, or why there is none, for each record."""
     for line, fields in _records(text):
         try:
             yield convert(fields)
-        except BadRecord as bad:
+        except InvalidRecordError as bad:
             yield Skipped(f"record at line {line}", bad.reason)
 
 
@@ -82,33 +82,33 @@ def convert(fields: Fields) -> Paper:
     def first(*tags: str) -> str:
         return next((v for tag in tags for v in fields.get(tag, ()) if v), "")
 
-    title = title_of(first("TI", "T1", "CT", "BT"), noticed)
-    abstract = abstract_of(first("AB", "N2"), noticed)
-    found, doi = known_ids(_arxiv(fields), first("DO") or first("UR"))
+    title = clean_title(first("TI", "T1", "CT", "BT"), noticed)
+    abstract = clean_abstract(first("AB", "N2"), noticed)
+    found, doi = arxiv_and_doi(_arxiv(fields), first("DO") or first("UR"))
     notes = " ".join(fields.get("N1", [])).lower()
-    gone = retracted(title) or "retracted" in notes
+    gone = marked_retracted(title) or "retracted" in notes
     if gone:
         noticed.add(RETRACTED)
     return Paper(
-        paper_id=identity(found, doi, None, (title, abstract)),
+        paper_id=choose_paper_id(found, doi, None, (title, abstract)),
         title=title,
         abstract=abstract,
-        authors=names([_name(n) for tag in ("AU", "A1") for n in fields.get(tag, [])], noticed),
-        published=dates.loose(_date(first("DA"), first("PY", "Y1")), noticed),
-        categories=names(fields.get("KW", []), noticed) if found else (),
-        url=address(found, doi, first("UR", "L2", "LK"), noticed),
+        authors=clean_names([_name(n) for tag in ("AU", "A1") for n in fields.get(tag, [])], noticed),
+        published=dates.parse_loose_day(_date(first("DA"), first("PY", "Y1")), noticed),
+        categories=clean_names(fields.get("KW", []), noticed) if found else (),
+        url=paper_url(found, doi, first("UR", "L2", "LK"), noticed),
         arxiv_id=found.id if found else None,
         doi=doi,
         version=found.version if found else None,
         sources=(NAME,),
-        withdrawn=gone or withdrawn(abstract, notes),
+        withdrawn=gone or says_withdrawn(abstract, notes),
         flags=flags(noticed),
     )
 
 
 def _arxiv(fields: Fields) -> str | None:
     places = (v for tag in ("AN", "UR", "ID", "M1", "JO", "T2", "L1") for v in fields.get(tag, ()))
-    return next((v for v in places if ids.arxiv_id(v)), None)
+    return next((v for v in places if ids.parse_arxiv_id(v)), None)
 
 
 def _date(day: str, year: str) -> str:

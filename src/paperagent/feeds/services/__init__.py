@@ -1,6 +1,6 @@
-"""Live services: what is fetched, page by page, where `paperagent.feeds.read` reads what is at hand.
+"""Live services: feeds that are fetched page by page.
 
-One module a service: ``check`` refuses a request before anything is sent, ``pages`` yields `Page`s, each
+One module a service: ``check`` refuses a request before anything is sent, ``pages`` yields `FeedPage`s, each
 with the state to keep once its records are in the library. The client behind them all is polite and bounded.
 """
 
@@ -24,15 +24,13 @@ from paperagent.feeds.services import (
     web_url,
     zotero,
 )
-from paperagent.feeds.services.http_client import Access, Client
-from paperagent.feeds.services.page import Page, Query, State
-
-__all__ = ["SCHEMES", "Access", "Client", "Live", "Page", "State", "find"]
+from paperagent.feeds.services.http_client import FeedClient
+from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery
 
 
 class _Service(NamedTuple):
-    check: Callable[[Query], None]
-    pages: Callable[[Query, Client, State], Iterator[Page]]
+    check: Callable[[ServiceQuery], None]
+    pages: Callable[[ServiceQuery, FeedClient, ResumeState], Iterator[FeedPage]]
     options: frozenset[str]
 
 
@@ -47,16 +45,16 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveFeed:
     """A source that is fetched."""
 
     source: str
     """As written, trimmed: the name under which its state is kept."""
-    pages: Callable[[Client, State], Iterator[Page]]
+    pages: Callable[[FeedClient, ResumeState], Iterator[FeedPage]]
     """Yields the feed's pages, from where a state says."""
 
 
-def find(source: str | Path) -> Live | None:
+def find_live_feed(source: str | Path) -> LiveFeed | None:
     """Return the live source that ``source`` names, or None where it is a file, ``-`` or nothing of ours.
 
     Raises FeedError where it names a service and the rest cannot be used.
@@ -67,15 +65,15 @@ def find(source: str | Path) -> Live | None:
         return None
     scheme = match[1].lower()
     if scheme in web_url.SCHEMES:
-        query = Query(_shown(text), text, {})
-        ssrf_guard.split(text, label=query.label)
-        return Live(text, lambda client, state: web_url.pages(text, query, client, state))
+        query = ServiceQuery(_shown(text), text, {})
+        ssrf_guard.split_url(text, label=query.label)
+        return LiveFeed(text, lambda client, state: web_url.pages(text, query, client, state))
     if scheme not in _SERVICES:
         return None
     service = _SERVICES[scheme]
-    query = Query.parsed(text, text[len(scheme) + 1 :], allowed=service.options)
+    query = ServiceQuery.parsed(text, text[len(scheme) + 1 :], allowed=service.options)
     service.check(query)
-    return Live(text, lambda client, state: service.pages(query, client, state))
+    return LiveFeed(text, lambda client, state: service.pages(query, client, state))
 
 
 def _is_there(source: str) -> bool:

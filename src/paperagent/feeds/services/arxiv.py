@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids, strict_xml
 from paperagent.feeds.formats import arxiv_atom
-from paperagent.feeds.record import Entry
-from paperagent.feeds.services.http_client import Client
-from paperagent.feeds.services.page import Page, Query, State
-from paperagent.feeds.services.rate_limit import Pace
-from paperagent.feeds.services.response import AgainError, Reply
+from paperagent.feeds.record import FeedEntry
+from paperagent.feeds.services.http_client import FeedClient
+from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery
+from paperagent.feeds.services.rate_limit import RateLimit
+from paperagent.feeds.services.response import RetryableError, ServiceResponse
 from paperagent.types import Paper
 
 SCHEME = "arxiv"
 BASE = "https://export.arxiv.org/api/query"
 OPTIONS = frozenset({"from", "until", "max"})
-PACE = Pace("arxiv", 3.0)
+PACE = RateLimit("arxiv", 3.0)
 DEFAULT_MOST = 2_000
 PAGE_SIZE = 100
 GIVEN_AT_MOST = 30_000
@@ -43,12 +43,12 @@ _OVERLAP = dt.timedelta(days=7)
 """A follow-up begins this long before the newest paper seen: arXiv lists papers days after they came."""
 
 
-def check(query: Query) -> None:
+def check(query: ServiceQuery) -> None:
     """Raise FeedError where the text names no category, id or search."""
     _what(query)
 
 
-def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
+def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
     """Yield the answer page by page.
 
     ``state`` is ``{"start", "newest"}`` in the middle, ``{"mark"}`` (the newest paper's day) at the end.
@@ -76,42 +76,42 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
             note = f"arXiv gives {GIVEN_AT_MOST:,} papers of a query; read the rest by arxiv-oai:"
             cut = total > GIVEN_AT_MOST <= start
             mark = min(newest, dates.today().isoformat()) or str(state.get("mark", ""))
-            yield Page(entries, {"mark": mark} if mark else {}, total, note if cut else "")
+            yield FeedPage(entries, {"mark": mark} if mark else {}, total, note if cut else "")
             return
-        yield Page(entries, {**state, "start": start, "newest": newest}, total)
+        yield FeedPage(entries, {**state, "start": start, "newest": newest}, total)
 
 
-def read_atom(reply: Reply) -> list[Entry]:
+def read_atom(reply: ServiceResponse) -> list[FeedEntry]:
     """Return the entries of an Atom answer; raise AgainError where arXiv throttles or gave none of it."""
     text = reply.text()
     if text.lstrip()[:40].lower().startswith(_THROTTLED):
-        raise AgainError("arXiv said: Rate exceeded.", wait=_THROTTLE_PAUSE)
+        raise RetryableError("arXiv said: Rate exceeded.", wait=_THROTTLE_PAUSE)
     try:
         return list(arxiv_atom.papers(text, reply.label))
     except strict_xml.BrokenXmlError as error:
-        raise AgainError(str(error).removeprefix(f"{reply.label}: ").partition(";")[0]) from None
+        raise RetryableError(str(error).removeprefix(f"{reply.label}: ").partition(";")[0]) from None
 
 
-def categories(query: Query) -> list[str]:
+def categories(query: ServiceQuery) -> list[str]:
     """Return the categories that the text lists, or none where it is something else."""
     named = re.split(r"[\s,+]+", query.text)
     return named if all(map(_CATEGORY.fullmatch, named)) else []
 
 
-def _read(reply: Reply, start: int) -> tuple[list[Entry], int]:
+def _read(reply: ServiceResponse, start: int) -> tuple[list[FeedEntry], int]:
     entries = read_atom(reply)
     told = _TOTAL.search(reply.body[:4_000].decode("utf-8", "replace"))
     total = int(told[1]) if told else start + len(entries)
     if not entries and start < total:
-        raise AgainError("arXiv gave an empty page in the middle of the answer")
+        raise RetryableError("arXiv gave an empty page in the middle of the answer")
     return entries, total
 
 
-def _what(query: Query) -> dict[str, str]:
+def _what(query: ServiceQuery) -> dict[str, str]:
     """Return the parameter that says what is asked for: categories, ids, or a search as arXiv writes it."""
     if named := categories(query):
         return {"search_query": " OR ".join(f"cat:{name}" for name in named)}
-    listed = [ids.arxiv_id(part) for part in re.split(r"[\s,]+", query.text)]
+    listed = [ids.parse_arxiv_id(part) for part in re.split(r"[\s,]+", query.text)]
     if all(listed):
         return {"id_list": ",".join(f"{i.id}v{i.version}" if i.version else i.id for i in listed if i)}
     if re.search(r"\b(?:ti|au|abs|co|jr|cat|rn|all):", query.text):
@@ -121,7 +121,7 @@ def _what(query: Query) -> dict[str, str]:
     )
 
 
-def _dated(search: str, query: Query, state: State) -> str:
+def _dated(search: str, query: ServiceQuery, state: ResumeState) -> str:
     """Return the search limited to the days asked for, or to those since the last whole run."""
     first = query.options.get("from")
     if not first and state.get("mark"):

@@ -15,9 +15,9 @@ from paperagent.errors import FeedError
 from paperagent.feeds import dates, strict_xml
 from paperagent.feeds.formats import oai_pmh
 from paperagent.feeds.services.arxiv import PACE
-from paperagent.feeds.services.http_client import Client
-from paperagent.feeds.services.page import Page, Query, State, fingerprint, is_day
-from paperagent.feeds.services.response import AgainError, Reply
+from paperagent.feeds.services.http_client import FeedClient
+from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery, fingerprint, is_day
+from paperagent.feeds.services.response import RetryableError, ServiceResponse
 
 SCHEME = "arxiv-oai"
 BASE = "https://oaipmh.arxiv.org/oai"
@@ -30,7 +30,7 @@ _KEPT = 1_000
 """Fingerprints of tokens looked back on, to notice a loop."""
 
 
-def check(query: Query) -> None:
+def check(query: ServiceQuery) -> None:
     """Raise FeedError where the text is no set."""
     if not _SET.fullmatch(query.text) or query.options.get("prefix", "arXiv") not in _PREFIXES:
         raise FeedError(
@@ -42,16 +42,16 @@ def check(query: Query) -> None:
 _PREFIXES = frozenset({"arXiv", "arXivRaw", "oai_dc"})
 
 
-def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
+def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
     """Yield the list page by page.
 
     ``state`` in the middle: the token, what was asked first and how far the list is (``last``, and
     whether its days are in order). At the end ``{"mark"}``: the server's day when the list was begun.
     """
     check(query)
-    now: State = dict(state) if state.get("token") else {"from": _first(query, state)}
+    now: ResumeState = dict(state) if state.get("token") else {"from": _first(query, state)}
     if "mark" in state and now["from"] > query.options.get("until", now["from"]):
-        yield Page([], state, 0, f"was read whole, up to {query.options['until']}")
+        yield FeedPage([], state, 0, f"was read whole, up to {query.options['until']}")
         return
     tokens: dict[str, None] = {}
     empty, renewed = 0, False
@@ -71,36 +71,36 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
             raise oai_pmh.refused(page.error, query.label)
         begun = next(filter(is_day, (now.get("begun"), page.answered[:10])), now["from"])
         if page.token is None:
-            yield Page(page.entries, {"mark": begun}, page.size)
+            yield FeedPage(page.entries, {"mark": begun}, page.size)
             return
         empty = 0 if page.entries else empty + 1
         if fault := _loop(page.token, tokens, empty):
-            yield Page(page.entries, now, page.size)
+            yield FeedPage(page.entries, now, page.size)
             raise FeedError(f"{query.label}: {fault}; run it again later, or with --anew")
         now, renewed = _further(now, page, begun), renewed and not page.entries
-        yield Page(page.entries, now, page.size)
+        yield FeedPage(page.entries, now, page.size)
 
 
-def _renewed(now: State) -> State:
+def _renewed(now: ResumeState) -> ResumeState:
     """Return where a new list begins after a token has expired: at the last day seen, if in order."""
     in_order = now.get("ordered") and now.get("last")
     return {"from": now["last"] if in_order else now["from"], "begun": now.get("begun")}
 
 
-def _read(reply: Reply) -> oai_pmh.Page:
+def _read(reply: ServiceResponse) -> oai_pmh.OaiPage:
     try:
         return oai_pmh.read(reply.text(), reply.label)
     except strict_xml.BrokenXmlError as error:
-        raise AgainError(str(error).removeprefix(f"{reply.label}: ").partition(";")[0]) from None
+        raise RetryableError(str(error).removeprefix(f"{reply.label}: ").partition(";")[0]) from None
 
 
-def _first(query: Query, state: State) -> str:
+def _first(query: ServiceQuery, state: ResumeState) -> str:
     """Return the day to begin at: after a whole run the day of that run, else as asked, else a week back."""
     week = (dates.today() - dt.timedelta(days=DEFAULT_DAYS)).isoformat()
     return next(filter(is_day, (state.get("mark"), query.options.get("from"))), week)
 
 
-def _params(query: Query, now: State) -> dict[str, str | int]:
+def _params(query: ServiceQuery, now: ResumeState) -> dict[str, str | int]:
     if token := now.get("token"):
         return {"verb": "ListRecords", "resumptionToken": str(token)}
     params: dict[str, str | int] = {
@@ -126,7 +126,7 @@ def _loop(token: str, tokens: dict[str, None], empty: int) -> str | None:
     return f"{empty} pages in a row without a record" if empty >= _EMPTY_IN_A_ROW else None
 
 
-def _further(now: State, page: oai_pmh.Page, begun: str) -> State:
+def _further(now: ResumeState, page: oai_pmh.OaiPage, begun: str) -> ResumeState:
     """Return the state after a page: the token to ask with, and how far the list is."""
     stamps = [stamp[:10] for stamp in page.stamps if stamp]
     run = [str(now.get("last", "")), *stamps]

@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 from paperagent.errors import FeedError
 from paperagent.feeds.services import arxiv
-from paperagent.feeds.services.http_client import Client
-from paperagent.feeds.services.page import Page, Query, State
+from paperagent.feeds.services.http_client import FeedClient
+from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery
 
 SCHEME = "arxiv-rss"
 BASE = "https://rss.arxiv.org/atom"
 OPTIONS: frozenset[str] = frozenset()
 
 
-def check(query: Query) -> None:
+def check(query: ServiceQuery) -> None:
     """Raise FeedError where the text names no category."""
     if not arxiv.categories(query):
         raise FeedError(f"{query.label}: no category of arXiv; write arxiv-rss:cs.AI+cs.CL")
 
 
-def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
+def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
     """Yield the day's one page; there is nothing to go on from."""
     del state
     check(query)
@@ -29,4 +29,4 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
         f"{base}/{'+'.join(arxiv.categories(query))}", arxiv.read_atom, label=query.label, pace=arxiv.PACE
     )
     note = "" if entries else "arXiv announced nothing today (it does not at weekends and on holidays)"
-    yield Page(entries, {}, len(entries), note)
+    yield FeedPage(entries, {}, len(entries), note)

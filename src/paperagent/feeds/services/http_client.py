@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 from paperagent.errors import FeedError, visible
 from paperagent.feeds.services import ssrf_guard
 from paperagent.feeds.services.deadline import Alarm
-from paperagent.feeds.services.rate_limit import LONGEST_WAIT, Pace, Turnstile
-from paperagent.feeds.services.redact import Mask
-from paperagent.feeds.services.response import AgainError, Reply, good
-from paperagent.feeds.source import Source
+from paperagent.feeds.services.rate_limit import LONGEST_WAIT, RateLimit, RateLimiter
+from paperagent.feeds.services.redact import Redactor
+from paperagent.feeds.services.response import RetryableError, ServiceResponse, raise_for_status
+from paperagent.feeds.source import FeedSource
 
 if TYPE_CHECKING:
     import httpx
@@ -44,7 +44,7 @@ _DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class FeedClientConfig:
     """What the fetching of feeds may use."""
 
     contact: str | None = None
@@ -59,24 +59,24 @@ class Access:
     """Where the turns of this machine's processes are kept."""
 
 
-class Client:
+class FeedClient:
     """Fetches pages. Close it, or use it in a ``with`` block."""
 
     def __init__(
         self,
-        access: Access,
+        access: FeedClientConfig,
         *,
         version: str,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
-        lookup: ssrf_guard.Resolve = ssrf_guard.resolve,
+        lookup: ssrf_guard.Resolver = ssrf_guard.resolve_host,
     ) -> None:
         self.access = access
         self._agent = f"paperagent/{version}" + (f" ({access.contact})" if access.contact else "")
-        self._turnstile = Turnstile(access.folder, sleep=sleep, clock=clock)
+        self._turnstile = RateLimiter(access.folder, sleep=sleep, clock=clock)
         self._sleep = sleep
         self._lookup = lookup
-        self._mask = Mask(access.keys.values())
+        self._mask = Redactor(access.keys.values())
         self._opened: httpx.Client | None = None
         self._origin: ssrf_guard.Origin | None = None
         self._wire: socket.socket | None = None
@@ -97,17 +97,17 @@ class Client:
     def get(
         self,
         url: str,
-        read: Callable[[Reply], T],
+        read: Callable[[ServiceResponse], T],
         *,
         label: str,
-        pace: Pace,
+        pace: RateLimit,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> T:
         """Fetch a page and return what ``read`` makes of it.
 
         Faults that may pass are tried again: 429 and 5xx (as long as the service asks to wait), a
-        connection or body that was cut, and whatever ``read`` raises `AgainError` for.
+        connection or body that was cut, and whatever ``read`` raises `RetryableError` for.
 
         Raises:
             RefusedError: the service said no, for good.
@@ -120,8 +120,8 @@ class Client:
                 with self._turnstile.turn(pace):
                     reply = self._fetch(whole, label, headers or {})
                     self._obey(reply)
-                return read(good(reply))
-            except AgainError as fault:
+                return read(raise_for_status(reply))
+            except RetryableError as fault:
                 wait = _pause(fault, attempt)
                 if attempt == ATTEMPTS or wait > LONGEST_WAIT:
                     raise self._masked(_given_up(fault, label)) from None
@@ -136,29 +136,29 @@ class Client:
         error.args = tuple(self._mask.text(str(part)) for part in error.args)
         return error
 
-    def _obey(self, reply: Reply) -> None:
+    def _obey(self, reply: ServiceResponse) -> None:
         """Keep the pause that a service asks for on a good answer too (Zotero's ``Backoff``)."""
         with suppress(ValueError):
             seconds = float(reply.headers.get("backoff", "nan"))
             if seconds > 0:
                 self._turnstile.hold(seconds)
 
-    def _fetch(self, url: str, label: str, headers: Mapping[str, str]) -> Reply:
+    def _fetch(self, url: str, label: str, headers: Mapping[str, str]) -> ServiceResponse:
         with Alarm(PAGE_SECONDS) as alarm:
             try:
                 reply = self._followed(url, label, headers, alarm)
-            except AgainError:
+            except RetryableError:
                 if not alarm.over:
                     raise
             else:
                 if not alarm.over:  # a body without a length ends where it is cut, and looks whole
                     return reply
-        raise AgainError(f"the answer took longer than {PAGE_SECONDS:.0f} seconds")
+        raise RetryableError(f"the answer took longer than {PAGE_SECONDS:.0f} seconds")
 
-    def _followed(self, url: str, label: str, headers: Mapping[str, str], alarm: Alarm) -> Reply:
-        first: ssrf_guard.Target | None = None
+    def _followed(self, url: str, label: str, headers: Mapping[str, str], alarm: Alarm) -> ServiceResponse:
+        first: ssrf_guard.ResolvedUrl | None = None
         for _ in range(REDIRECTS + 1):
-            target = ssrf_guard.check(
+            target = ssrf_guard.check_url(
                 url, label=label, lookup=self._lookup, allow_private=self.access.allow_private
             )
             first = first or target
@@ -166,14 +166,16 @@ class Client:
             reply = self._ask(target, label, headers if target.origin == first.origin else {}, alarm)
             if reply.status not in _REDIRECT or "location" not in reply.headers:
                 return self._without_keys(reply)
-            url = ssrf_guard.follow(target, reply.headers["location"], label=label)
+            url = ssrf_guard.redirect_url(target, reply.headers["location"], label=label)
         raise FeedError(f"{label}: too many redirects (more than {REDIRECTS}); check the address")
 
-    def _without_keys(self, reply: Reply) -> Reply:
+    def _without_keys(self, reply: ServiceResponse) -> ServiceResponse:
         headers = {name: self._mask.text(value) for name, value in reply.headers.items()}
         return replace(reply, headers=headers, body=self._mask.data(reply.body))
 
-    def _ask(self, target: ssrf_guard.Target, label: str, headers: Mapping[str, str], alarm: Alarm) -> Reply:
+    def _ask(
+        self, target: ssrf_guard.ResolvedUrl, label: str, headers: Mapping[str, str], alarm: Alarm
+    ) -> ServiceResponse:
         import httpx
 
         sent = {
@@ -191,15 +193,15 @@ class Client:
                 fault = f"it cannot be reached: {_short(error)}"
                 continue
             except (httpx.TransportError, httpx.InvalidURL) as error:
-                raise AgainError(_short(error)) from None
+                raise RetryableError(_short(error)) from None
             try:
                 return _whole(response, label, alarm)
             finally:
                 response.close()
-        raise AgainError(fault)
+        raise RetryableError(fault)
 
     def _send(
-        self, target: ssrf_guard.Target, address: str, sent: Mapping[str, str], alarm: Alarm
+        self, target: ssrf_guard.ResolvedUrl, address: str, sent: Mapping[str, str], alarm: Alarm
     ) -> httpx.Response:
         """Send the request over the open connection, or a new one, and return what comes up to the body."""
 
@@ -223,7 +225,7 @@ class Client:
         )
         return http.send(request, stream=True)
 
-    def _http(self, target: ssrf_guard.Target) -> httpx.Client:
+    def _http(self, target: ssrf_guard.ResolvedUrl) -> httpx.Client:
         """Return what keeps a connection to the target's host, and to no other.
 
         Connections are kept by address, and a certificate is checked for one name only: a second name of
@@ -251,7 +253,7 @@ def _check_headers(headers: Mapping[str, str], label: str) -> None:
             raise FeedError(f"{label}: {name}: holds what no header takes (not shown); check the key")
 
 
-def _whole(response: httpx.Response, label: str, alarm: Alarm) -> Reply:
+def _whole(response: httpx.Response, label: str, alarm: Alarm) -> ServiceResponse:
     """Read a body to its end, within the limits of size and time, unpacked by our own bounded reader."""
     import httpx
 
@@ -260,17 +262,17 @@ def _whole(response: httpx.Response, label: str, alarm: Alarm) -> Reply:
         raise FeedError(f"{label}: packed as {visible(encoding, limit=20)}, which was not asked for; refused")
     try:
         stream = _Body(response, label, alarm)
-        source = Source(stream, label)  # type: ignore[arg-type]  # read is all that it needs
+        source = FeedSource(stream, label)  # type: ignore[arg-type]  # read is all that it needs
         source.limit = PAGE_LIMIT
         body = source.read()
     except httpx.TransportError as error:
-        raise AgainError(f"the answer broke off: {_short(error)}") from None
+        raise RetryableError(f"the answer broke off: {_short(error)}") from None
     except FeedError as error:
         if isinstance(error.__cause__, EOFError | zlib.error):
-            raise AgainError("the answer broke off within its packing") from None
+            raise RetryableError("the answer broke off within its packing") from None
         raise
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Reply(response.status_code, headers, body, label)
+    return ServiceResponse(response.status_code, headers, body, label)
 
 
 class _Body:
@@ -290,11 +292,11 @@ class _Body:
             limit = f"{PAGE_LIMIT / 1e6:.0f} MB"
             raise FeedError(f"{self._label}: the page is larger than the limit of {limit}; ask for less")
         if self._alarm.over:
-            raise AgainError("too slow")  # `Client._fetch` says it in its words
+            raise RetryableError("too slow")  # `FeedClient._fetch` says it in its words
         return chunk
 
 
-def _pause(fault: AgainError, attempt: int) -> float:
+def _pause(fault: RetryableError, attempt: int) -> float:
     """Return how long to wait: as asked, at least a second, else 2 to 4, 4 to 8, 8 to 16 seconds."""
     if fault.wait is not None and not math.isnan(fault.wait):
         return max(fault.wait, 1.0)
@@ -302,7 +304,7 @@ def _pause(fault: AgainError, attempt: int) -> float:
     return base + random.uniform(0, base)  # noqa: S311 - spreads retries, no secret
 
 
-def _given_up(fault: AgainError, label: str) -> FeedError:
+def _given_up(fault: RetryableError, label: str) -> FeedError:
     asked = ""
     if fault.wait is not None and fault.wait > 0:
         span = f"{fault.wait:.0f} seconds" if fault.wait <= _DAY else "more than a day"

@@ -15,29 +15,29 @@ from typing import Any
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, strict_json
 from paperagent.feeds.formats import huggingface_json
-from paperagent.feeds.record import Entry
-from paperagent.feeds.services.http_client import Client
-from paperagent.feeds.services.page import Page, Query, State, fingerprint, json_of
-from paperagent.feeds.services.rate_limit import Pace
-from paperagent.feeds.services.response import AgainError, Reply
+from paperagent.feeds.record import FeedEntry
+from paperagent.feeds.services.http_client import FeedClient
+from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery, fingerprint, json_of
+from paperagent.feeds.services.rate_limit import RateLimit
+from paperagent.feeds.services.response import RetryableError, ServiceResponse
 from paperagent.types import Paper
 
 SCHEME = "hf-daily"
 BASE = "https://huggingface.co/api/daily_papers"
 OPTIONS = frozenset({"max"})
-PACE = Pace("huggingface", 0.6)
+PACE = RateLimit("huggingface", 0.6)
 """500 requests in five minutes."""
 PAGE_SIZE = 100
 
 _MOST_PAGES = 50
 
 
-def check(query: Query) -> None:
+def check(query: ServiceQuery) -> None:
     """Raise FeedError where the text is no day, week or month."""
     _period(query)
 
 
-def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
+def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
     """Yield the period page by page; one that was left in its middle is finished before today's is begun.
 
     ``state`` is ``{"period", "p", "seen"}`` in the middle, empty at the end.
@@ -50,7 +50,9 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
     yield from _of_period(asked, query, client, state)
 
 
-def _of_period(period: dict[str, str], query: Query, client: Client, state: State) -> Iterator[Page]:
+def _of_period(
+    period: dict[str, str], query: ServiceQuery, client: FeedClient, state: ResumeState
+) -> Iterator[FeedPage]:
     seen = str(state.get("seen", ""))
     for number in range(int(state.get("p", 0)), _MOST_PAGES):
         items = client.get(
@@ -62,18 +64,18 @@ def _of_period(period: dict[str, str], query: Query, client: Client, state: Stat
         )
         mark = fingerprint(items)
         if mark == seen:  # the server does not turn pages for this period
-            yield Page([], {})
+            yield FeedPage([], {})
             return
         seen = mark
         entries = list(_entries(items, period))
         if len(items) < PAGE_SIZE or (number + 1) * PAGE_SIZE >= query.most(_MOST_PAGES * PAGE_SIZE):
-            yield Page(entries, {})
+            yield FeedPage(entries, {})
             return
-        yield Page(entries, {"period": period, "p": number + 1, "seen": seen})
+        yield FeedPage(entries, {"period": period, "p": number + 1, "seen": seen})
     raise FeedError(f"{query.label}: more than {_MOST_PAGES} pages; ask for a shorter period")
 
 
-def _read(reply: Reply) -> list[Any]:
+def _read(reply: ServiceResponse) -> list[Any]:
     found = json_of(reply)
     if isinstance(found, dict):
         said = found.get("error")
@@ -81,18 +83,18 @@ def _read(reply: Reply) -> list[Any]:
             f"{reply.label}: Hugging Face said: {visible(str(said), limit=120)}; change the period"
         )
     if not isinstance(found, list):
-        raise AgainError("the answer is no list")
+        raise RetryableError("the answer is no list")
     return found
 
 
-def _entries(items: list[Any], period: dict[str, str]) -> Iterator[Entry]:
-    day = dates.day(period.get("date"), set())
-    for entry in strict_json.items(items, huggingface_json.convert):
+def _entries(items: list[Any], period: dict[str, str]) -> Iterator[FeedEntry]:
+    day = dates.parse_day(period.get("date"), set())
+    for entry in strict_json.parse_items(items, huggingface_json.convert):
         known = isinstance(entry, Paper) and entry.listed is None and day is not None
         yield replace(entry, listed=day) if known and isinstance(entry, Paper) else entry
 
 
-def _period(query: Query) -> dict[str, str]:
+def _period(query: ServiceQuery) -> dict[str, str]:
     text = query.text
     if not text:
         year, week, _ = dates.today().isocalendar()

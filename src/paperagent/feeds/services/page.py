@@ -11,28 +11,28 @@ from urllib.parse import parse_qsl
 
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import strict_json
-from paperagent.feeds.record import Entry
-from paperagent.feeds.services.response import AgainError, Reply
+from paperagent.feeds.record import FeedEntry
+from paperagent.feeds.services.response import RetryableError, ServiceResponse
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-State = dict[str, Any]
+ResumeState = dict[str, Any]
 """JSON values: what a service needs to go on. Empty before the first page."""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FeedPage:
     """Some records, and the state to keep once they are in the library."""
 
-    entries: Sequence[Entry]
-    state: State
+    entries: Sequence[FeedEntry]
+    state: ResumeState
     total: int | None = None
     """Records of the whole feed, where the service says."""
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ServiceQuery:
     """What stands after the scheme: ``arxiv:cs.CL?from=2026-05-01`` asks for ``cs.CL`` from that day."""
 
     label: str
@@ -41,7 +41,7 @@ class Query:
     options: dict[str, str]
 
     @classmethod
-    def parsed(cls, source: str, text: str, *, allowed: Collection[str]) -> Query:
+    def parsed(cls, source: str, text: str, *, allowed: Collection[str]) -> ServiceQuery:
         """Cut the options off ``text``. Raises FeedError for one that the service does not have."""
         label = visible(source, limit=200)
         plain, _, rest = text.partition("?")
@@ -75,15 +75,15 @@ def is_day(text: object) -> TypeGuard[str]:
         return False
 
 
-def json_of(reply: Reply) -> Any:
+def json_of(reply: ServiceResponse) -> Any:
     """Return the JSON value of a reply; raise AgainError where it is none, such as a body that was cut."""
     text = reply.text().strip()
     if not text.startswith(("{", "[")):
-        raise AgainError("the answer is not JSON")
+        raise RetryableError("the answer is not JSON")
     try:
-        values = strict_json.document(text, reply.label)
+        values = strict_json.parse_document(text, reply.label)
     except FeedError as error:
-        raise AgainError(str(error).removeprefix(f"{reply.label}: ").partition(";")[0]) from None
+        raise RetryableError(str(error).removeprefix(f"{reply.label}: ").partition(";")[0]) from None
     return values if text.startswith("[") else values[0]
 
 

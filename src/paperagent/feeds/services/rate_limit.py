@@ -22,7 +22,7 @@ LONGEST_WAIT = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RateLimit:
     """How often a service may be asked."""
 
     name: str
@@ -31,7 +31,7 @@ class Pace:
     """From the end of one request to the beginning of the next."""
 
 
-class Turnstile:
+class RateLimiter:
     """Lets one request at a time through; ``folder`` (None: this process alone) holds a file a service."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Turnstile:
         """Until when the service whose turn it is wants to be left alone."""
 
     @contextmanager
-    def turn(self, pace: Pace) -> Iterator[None]:
+    def turn(self, pace: RateLimit) -> Iterator[None]:
         """Wait for the turn of ``pace`` and hold it for the block."""
         self._handle = self._lock(pace)
         last, self._held = (0.0, 0.0) if self._handle is None else _times(os.pread(self._handle, 64, 0))
@@ -72,13 +72,13 @@ class Turnstile:
         """Let nothing through to the service whose turn it is for ``seconds``, because it asked for that."""
         self._held = self._clock() + min(seconds, LONGEST_WAIT)
 
-    def _ready(self, pace: Pace, last: float) -> float:
+    def _ready(self, pace: RateLimit, last: float) -> float:
         """Return when the service may be asked; a clock that was set back makes no turn wait for hours."""
         now = self._clock()
         after = min(last, now) + pace.seconds if last else 0.0
         return min(max(self._not_before.get(pace.name, 0.0), after, self._held), now + LONGEST_WAIT)
 
-    def _lock(self, pace: Pace) -> int | None:
+    def _lock(self, pace: RateLimit) -> int | None:
         """Open the service's file and wait for it; None where there can be none: this process alone then."""
         if self._folder is None or fcntl is None:
             return None
@@ -101,7 +101,7 @@ class Turnstile:
 
 
 def _times(raw: bytes) -> tuple[float, float]:
-    """Return what `Turnstile._note` wrote; zeros where nobody wrote."""
+    """Return what `RateLimiter._note` wrote; zeros where nobody wrote."""
     try:
         last, held = map(float, raw.split())
     except ValueError:

@@ -12,7 +12,7 @@ _SHORTEST = 6
 """Characters: a shorter key would be found in words that are none."""
 
 
-class Mask:
+class Redactor:
     """Replaces keys, as they are and in the forms that addresses, headers and JSON give them."""
 
     def __init__(self, keys: Iterable[str]) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paperagent.errors import FeedError, visible
-from paperagent.feeds.sanitize import clean
 from paperagent.http_limits import retry_after
+from paperagent.text.sanitize import clean_text
 
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _HTML = re.compile(r"\s*+<(?:!doctype\s|html\b)", re.IGNORECASE)
 
 
-class AgainError(Exception):
+class RetryableError(Exception):
     """A fault that another attempt may cure; ``wait`` is how long the service asks to wait."""
 
     def __init__(self, why: str, *, wait: float | None = None) -> None:
@@ -23,7 +23,7 @@ class AgainError(Exception):
         self.wait = wait
 
 
-class RefusedError(FeedError):
+class ServiceRefusedError(FeedError):
     """A service said no."""
 
     def __init__(self, message: str, *, status: int) -> None:
@@ -32,7 +32,7 @@ class RefusedError(FeedError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ServiceResponse:
     """One page as it came."""
 
     status: int
@@ -47,28 +47,28 @@ class Reply:
         try:
             text = self.body.decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise AgainError("the answer is not UTF-8 text") from None
+            raise RetryableError("the answer is not UTF-8 text") from None
         if _HTML.match(text):  # how services announce that they are being repaired, with status 200
-            raise AgainError("the answer is an HTML page")
+            raise RetryableError("the answer is an HTML page")
         return text
 
 
-def good(reply: Reply) -> Reply:
+def raise_for_status(reply: ServiceResponse) -> ServiceResponse:
     """Return a reply that is none of an error. Raises AgainError where it may pass, else RefusedError."""
     if reply.status < 400:
         return reply
     said = _said(reply)
     if reply.status in _TEMPORARY:
-        raise AgainError(f"it said {reply.status}{said}", wait=retry_after(reply.headers))
+        raise RetryableError(f"it said {reply.status}{said}", wait=retry_after(reply.headers))
     fix = {
         401: "check its key",
         403: "check its key",
         404: "check the address",
     }.get(reply.status, "change the request")
-    raise RefusedError(f"{reply.label}: it said {reply.status}{said}; {fix}", status=reply.status)
+    raise ServiceRefusedError(f"{reply.label}: it said {reply.status}{said}; {fix}", status=reply.status)
 
 
-def _said(reply: Reply) -> str:
+def _said(reply: ServiceResponse) -> str:
     """Return the first words of an error's body, made safe; nothing of an HTML page."""
-    text = clean(reply.body[:2_000].decode("utf-8", "replace"))
+    text = clean_text(reply.body[:2_000].decode("utf-8", "replace"))
     return "" if not text or text.startswith("<") else f": {visible(text, limit=120)}"

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from paperagent.errors import FeedError, visible
 
-Resolve = Callable[[str, int], Sequence[str]]
+Resolver = Callable[[str, int], Sequence[str]]
 """Returns the addresses of a host; raises OSError where there are none."""
 
 _LONGEST = 4_000
@@ -37,7 +37,7 @@ Origin = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResolvedUrl:
     """An address that may be fetched, with the machine that it is on."""
 
     url: str
@@ -67,18 +67,20 @@ class Target:
         return shown if self.port == standard else f"{shown}:{self.port}"
 
 
-def resolve(host: str, port: int) -> Sequence[str]:
+def resolve_host(host: str, port: int) -> Sequence[str]:
     """Return the addresses of ``host``, from the system's resolver."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def check(url: str, *, label: str, lookup: Resolve = resolve, allow_private: bool = False) -> Target:
+def check_url(
+    url: str, *, label: str, lookup: Resolver = resolve_host, allow_private: bool = False
+) -> ResolvedUrl:
     """Return where ``url`` leads. Raises FeedError where that is no public machine.
 
     ``allow_private`` lets this machine and its network through; other rules stay.
     """
-    parts = split(url, label=label)
+    parts = split_url(url, label=label)
     host = (parts.hostname or "").rstrip(".")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -96,16 +98,16 @@ def check(url: str, *, label: str, lookup: Resolve = resolve, allow_private: boo
             )
     if not addresses:
         raise FeedError(f"{label}: {visible(host, limit=80)} has no address; check the name")
-    return Target(url, host, port, parts.scheme, addresses)
+    return ResolvedUrl(url, host, port, parts.scheme, addresses)
 
 
-def follow(target: Target, location: str, *, label: str) -> str:
+def redirect_url(target: ResolvedUrl, location: str, *, label: str) -> str:
     """Return the address that a redirect leads to. Raises FeedError for one from https to http."""
     try:
         url = urljoin(target.url, location)
     except ValueError:
         raise FeedError(f"{label}: redirected to no valid address; check the address") from None
-    if target.scheme == "https" and split(url, label=label).scheme != "https":
+    if target.scheme == "https" and split_url(url, label=label).scheme != "https":
         raise FeedError(f"{label}: redirected from https to http; give the https address")
     return url
 
@@ -129,7 +131,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
-def split(url: str, *, label: str) -> SplitResult:
+def split_url(url: str, *, label: str) -> SplitResult:
     """Return the parts of an http(s) address without credentials. Raises FeedError for any other."""
     odd = len(url) > _LONGEST or not url.isascii() or any(c <= " " or c in "\x7f\\" for c in url)
     try:

@@ -8,23 +8,23 @@ from typing import TypeGuard
 from urllib.parse import urlsplit
 
 from paperagent.feeds import reader
-from paperagent.feeds.services.http_client import Client
-from paperagent.feeds.services.page import Page, Query, State, fingerprint
-from paperagent.feeds.services.rate_limit import Pace
-from paperagent.feeds.services.response import Reply
+from paperagent.feeds.services.http_client import FeedClient
+from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery, fingerprint
+from paperagent.feeds.services.rate_limit import RateLimit
+from paperagent.feeds.services.response import ServiceResponse
 
 SCHEMES = ("https", "http")
 _SECONDS = 1.0
 _LONGEST = 200
 
 
-def pages(url: str, query: Query, client: Client, state: State) -> Iterator[Page]:
+def pages(url: str, query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
     """Yield the feed whole; ``state`` keeps what the server calls this version of it.
 
     The body is read as bytes: an address in it is text, and is never fetched.
     """
     asked = {"If-None-Match": state.get("etag"), "If-Modified-Since": state.get("modified")}
-    pace = Pace(f"web-{fingerprint(urlsplit(url).netloc.lower())}", _SECONDS)
+    pace = RateLimit(f"web-{fingerprint(urlsplit(url).netloc.lower())}", _SECONDS)
     yield client.get(
         url,
         lambda reply: _read(reply, query, state),
@@ -34,12 +34,12 @@ def pages(url: str, query: Query, client: Client, state: State) -> Iterator[Page
     )
 
 
-def _read(reply: Reply, query: Query, state: State) -> Page:
+def _read(reply: ServiceResponse, query: ServiceQuery, state: ResumeState) -> FeedPage:
     if reply.status == 304:
-        return Page([], state, 0, "not changed since the last time")
-    found = reader.parse(io.BytesIO(reply.body), query.label)
+        return FeedPage([], state, 0, "not changed since the last time")
+    found = reader.parse_feed(io.BytesIO(reply.body), query.label)
     told = {"etag": reply.headers.get("etag"), "modified": reply.headers.get("last-modified")}
-    return Page(found, {name: value for name, value in told.items() if _fits(value)}, len(found))
+    return FeedPage(found, {name: value for name, value in told.items() if _fits(value)}, len(found))
 
 
 def _fits(value: object) -> TypeGuard[str]:

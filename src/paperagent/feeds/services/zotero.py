@@ -13,27 +13,27 @@ from typing import Any
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids, strict_json
 from paperagent.feeds.record import (
-    Record,
-    abstract_of,
-    address,
+    JsonObject,
+    arxiv_and_doi,
+    choose_paper_id,
+    clean_abstract,
+    clean_names,
+    clean_title,
     flags,
-    identity,
-    known_ids,
-    names,
-    retracted,
-    title_of,
+    marked_retracted,
+    paper_url,
 )
-from paperagent.feeds.services.http_client import Client
-from paperagent.feeds.services.page import Page, Query, State, fingerprint, json_of
-from paperagent.feeds.services.rate_limit import Pace
-from paperagent.feeds.services.response import AgainError, Reply
+from paperagent.feeds.services.http_client import FeedClient
+from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery, fingerprint, json_of
+from paperagent.feeds.services.rate_limit import RateLimit
+from paperagent.feeds.services.response import RetryableError, ServiceResponse
 from paperagent.types import RETRACTED, Paper
 
 SCHEME = "zotero"
 NAME = "zotero"
 BASE = "https://api.zotero.org"
 OPTIONS = frozenset({"max"})
-PACE = Pace("zotero", 0.5)
+PACE = RateLimit("zotero", 0.5)
 PAGE_SIZE = 100
 
 _WHERE = re.compile(r"(?:users|groups)/\d{1,12}(?:/collections/[A-Z0-9]{8})?")
@@ -42,13 +42,13 @@ _IN_EXTRA = re.compile(r"\barXiv:\s*(\S+)", re.IGNORECASE)
 _MARKED = re.compile(r"\bretracted\b", re.IGNORECASE)
 
 
-def check(query: Query) -> None:
+def check(query: ServiceQuery) -> None:
     """Raise FeedError where the text names no library."""
     if not _WHERE.fullmatch(query.text):
         raise FeedError(f"{query.label}: no library of Zotero; write zotero:users/12345 or zotero:groups/678")
 
 
-def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
+def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
     """Yield the items page by page.
 
     ``state`` in the middle is ``{"start", "version", "since"}``, at the end ``{"since"}``.
@@ -74,35 +74,35 @@ def pages(query: Query, client: Client, state: State) -> Iterator[Page]:
         )
         version = version or told
         papers = [item for item in items if not _is_no_paper(item)]
-        entries = list(strict_json.items(papers, convert))
+        entries = list(strict_json.parse_items(papers, convert))
         start += len(items)
         # Where the server does not say how many there are: until a page is empty, or comes again.
         again, seen = seen, fingerprint(items)
         if not items or again == seen or start >= min(total or start + 1, query.most(start + 1)):
-            yield Page(entries, {"since": version} if version else {}, total)
+            yield FeedPage(entries, {"since": version} if version else {}, total)
             return
-        yield Page(entries, {"start": start, "version": version, "since": since}, total)
+        yield FeedPage(entries, {"start": start, "version": version, "since": since}, total)
 
 
-def convert(item: Record) -> Paper:
+def convert(item: JsonObject) -> Paper:
     """Return the paper of one item."""
     noticed: set[str] = set()
     inner = item.get("data")
-    data: Record = inner if isinstance(inner, dict) else item
-    title = title_of(data.get("title"), noticed)
-    abstract = abstract_of(data.get("abstractNote"), noticed)
+    data: JsonObject = inner if isinstance(inner, dict) else item
+    title = clean_title(data.get("title"), noticed)
+    abstract = clean_abstract(data.get("abstractNote"), noticed)
     extra = str(data.get("extra") or "")[:5_000]
-    found, doi = known_ids(_arxiv(data, extra), data.get("DOI") or data.get("url"))
-    gone = retracted(title) or bool(_MARKED.match(extra))
+    found, doi = arxiv_and_doi(_arxiv(data, extra), data.get("DOI") or data.get("url"))
+    gone = marked_retracted(title) or bool(_MARKED.match(extra))
     if gone:
         noticed.add(RETRACTED)
     return Paper(
-        paper_id=identity(found, doi, None, (title, abstract)),
+        paper_id=choose_paper_id(found, doi, None, (title, abstract)),
         title=title,
         abstract=abstract,
-        authors=names(_authors(data.get("creators")), noticed),
-        published=dates.loose(data.get("date"), noticed),
-        url=address(found, doi, data.get("url"), noticed),
+        authors=clean_names(_authors(data.get("creators")), noticed),
+        published=dates.parse_loose_day(data.get("date"), noticed),
+        url=paper_url(found, doi, data.get("url"), noticed),
         arxiv_id=found.id if found else None,
         doi=doi,
         sources=(NAME,),
@@ -111,10 +111,10 @@ def convert(item: Record) -> Paper:
     )
 
 
-def _arxiv(data: Record, extra: str) -> Any:
+def _arxiv(data: JsonObject, extra: str) -> Any:
     said = _IN_EXTRA.search(extra)
     places = (data.get("archiveID"), said[1] if said else None, data.get("url"))
-    return next((place for place in places if ids.arxiv_id(place)), None)
+    return next((place for place in places if ids.parse_arxiv_id(place)), None)
 
 
 def _authors(creators: object) -> list[Any]:
@@ -129,13 +129,13 @@ def _is_no_paper(item: object) -> bool:
     return isinstance(data, dict) and data.get("itemType") in _NO_PAPER
 
 
-def _read(reply: Reply) -> tuple[list[Any], int | None, int]:
+def _read(reply: ServiceResponse) -> tuple[list[Any], int | None, int]:
     found = json_of(reply)
     if not isinstance(found, list):
-        raise AgainError("the answer is no list")
+        raise RetryableError("the answer is no list")
     return found, _count(reply, "total-results"), _count(reply, "last-modified-version") or 0
 
 
-def _count(reply: Reply, name: str) -> int | None:
+def _count(reply: ServiceResponse, name: str) -> int | None:
     text = reply.headers.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None

@@ -18,7 +18,7 @@ from paperagent.library.identity import day_number
 from paperagent.library.server.collection import Collection, Record
 from paperagent.library.server.paper_collections import SPARSE, Shelf
 from paperagent.library.server.records import paper_of
-from paperagent.text.terms import analyse, term_ids
+from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Filters
 
 if TYPE_CHECKING:
@@ -172,8 +172,8 @@ def _stems(record: Record) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4_096)
 def _analysed(document: str, size: int) -> tuple[str, ...]:
-    title = analyse(document[:size])
-    return (*title, *title, *analyse(document[size + 1 :]))
+    title = index_terms(document[:size])
+    return (*title, *title, *index_terms(document[size + 1 :]))
 
 
 # --- servers with the Search API ---

@@ -26,7 +26,7 @@ from exact_library import ExactLibrary
 from paperagent.answering import abstention
 from paperagent.answering.conversation import clean_history
 from paperagent.answering.pipeline import Pipeline, Request
-from paperagent.embedding.minilm import MiniLM
+from paperagent.embedding.minilm import MiniLM, find_model_folder
 from paperagent.feeds.reader import open_feed
 from paperagent.types import Paper
 

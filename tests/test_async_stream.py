@@ -345,7 +345,7 @@ class OneConnection:
 def test_a_connection_that_was_kept_open_is_closed_too() -> None:
     """Whoever made it: it is known which connection the thread waits for."""
     server = OneConnection()
-    endpoint = Endpoint(EndpointAddress.checked(api_key=None, base_url=server.url), timeout=30)
+    endpoint = Endpoint(EndpointAddress.parse(api_key=None, base_url=server.url), timeout=30)
     assert [served.name for served in endpoint.models()] == ["m"]
 
     async def main() -> float:

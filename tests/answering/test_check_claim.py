@@ -107,7 +107,9 @@ def test_a_claim_is_held_against_a_paper(monkeypatch: pytest.MonkeyPatch, capsys
     """Verdict, score, the paper and the sentence."""
     code, out, err = run(monkeypatch, capsys, "--paper", PAPER.paper_id, RIGHT)
     assert (code, err) == (0, "")
-    assert out.startswith(f"{RIGHT}\n\n*supported: the wording of the source agrees with the claim*\n- score: ")
+    assert out.startswith(
+        f"{RIGHT}\n\n*supported: the wording of the source agrees with the claim*\n- score: "
+    )
     assert f"**{PAPER.title}** — {PAPER.paper_id}" in out
     assert f"   > {SENTENCE}" in out
 

@@ -295,7 +295,7 @@ def test_chat_ctrl_c_in_a_slow_answer_keeps_what_was_shown(
         screen.expect("unknown (stopped or failed)")
         screen.expect("›")
         screen.type("/model second\r")
-        screen.expect("the model is second")
+        screen.expect("model: second")
         screen.expect("›")
         screen.type("How big is Tindersift?\r")
         screen.expect("second · 1 call")
@@ -316,6 +316,7 @@ def test_ctrl_c_before_everything_is_loaded(
     with Terminal([*PROGRAM, "chat"], environ) as screen:
         screen.expect("›")
         screen.type(QUESTION + "\r")
+        screen.expect("\x1b[?2004l")  # the prompt has ended: until then Ctrl-C is read as a key
         time.sleep(early)
         screen.type("\x03")
         screen.expect("stopped")

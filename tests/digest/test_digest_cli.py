@@ -118,7 +118,9 @@ def test_a_dry_run_opens_no_socket_and_changes_nothing(
 def test_a_quiet_week(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """bad-344: nothing new is no issue, or by setting one that says so; exit 0 either way."""
     subscribe(run)
-    assert "0 issues built, 0 already built, 2 skipped (no new papers)" in run("digest", "build", "--week", "2026-W20")
+    assert "0 issues built, 0 already built, 2 skipped (no new papers)" in run(
+        "digest", "build", "--week", "2026-W20"
+    )
     monkeypatch.setenv("PAPERAGENT_DIGEST_EMPTY", "true")
     assert "2 issues built" in run("digest", "build", "--week", "2026-W20")
     assert "1 sent" in run("digest", "send")

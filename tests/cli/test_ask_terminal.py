@@ -316,7 +316,7 @@ def test_ctrl_c_before_everything_is_loaded(
     with Terminal([*PROGRAM, "chat"], environ) as screen:
         screen.expect("›")
         screen.type(QUESTION + "\r")
-        screen.expect("\x1b[?2004l")  # the prompt has ended: until then Ctrl-C is read as a key
+        screen.wait_until_restored()  # until the prompt has ended, Ctrl-C is read as a key
         time.sleep(early)
         screen.type("\x03")
         screen.expect("stopped")

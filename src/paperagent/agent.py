@@ -134,7 +134,7 @@ class PaperAgent:
         if embedder is not None:
             # A folder has one writer, which embeds whatever waits.
             own = share if self.settings.chroma_url else None
-            added, pending = store.catch_up_vectors(embedder, progress=progress, shard=own)
+            added, pending = store.embed_pending(embedder, progress=progress, shard=own)
         return _with_vectors(report, store, added, pending, notes=self.notes if vectors else ())
 
     def embed(
@@ -479,12 +479,12 @@ class PaperAgent:
             raise PaperNotFoundError(
                 f"paper: no paper with the id {visible(paper_id, limit=80)}; `paperagent search` shows ids"
             )
-        return next(self._open().named([paper]))
+        return next(self._open().with_further_ids([paper]))
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper of the library."""
         store = self._open()
-        return store.named(store.papers())
+        return store.with_further_ids(store.papers())
 
     # --- upkeep ---
 
@@ -512,7 +512,7 @@ class PaperAgent:
     def _own_thresholds(self) -> Thresholds | None:
         from paperagent.answering import abstention
 
-        return abstention.Thresholds.of(self._open().setting(self._thresholds_kept_as()))
+        return abstention.Thresholds.of(self._open().get_setting(self._thresholds_kept_as()))
 
     def set_thresholds(self, thresholds: Thresholds | None) -> None:
         """Keep the thresholds with the library, for this and later agents; None: the defaults again.

@@ -144,14 +144,14 @@ class Gatherer:
 
     def _kept(self, key: str) -> dict[str, Any]:
         try:
-            kept = self._store(False).setting(key)
+            kept = self._store(False).get_setting(key)
         except NoLibraryError:  # and no other fault: a place that was not found would begin anew
             return {}
         return kept if isinstance(kept, dict) else {}
 
     def _take(self, records: Iterable[Paper | Skipped | Withdrawal]) -> IngestReport:
         if self._reading.shard is not None:
-            records = self._reading.shard.of_records(records)
+            records = self._reading.shard.select(records)
         reading = self._reading
         return self._write(
             lambda: self._store(True).ingest(records, today=reading.today, progress=reading.progress)

@@ -25,7 +25,7 @@ def advance(
     Call it again until nothing is pending. The ids are kept with the library; a batch that was made by a call
     that was killed before it could keep the id is found again by its mark.
     """
-    kept = store.setting(SETTING) or {}
+    kept = store.get_setting(SETTING) or {}
     mark = str(kept.get("mark") or secrets.token_hex(8))
     done = [str(i) for i in kept.get("done") or []]
     known = [str(i) for i in kept.get("open") or []]
@@ -40,14 +40,14 @@ def advance(
     open_ids = [job.batch_id for job in jobs if not job.finished]
     for job in (job for job in jobs if job.finished):
         collected = Collected(batches.results(job), embedder)
-        added += store.catch_up_vectors(collected, progress=progress)[0]
+        added += store.embed_pending(collected, progress=progress)[0]
         done.append(job.batch_id)
         keep()
         notes += [f"batch {visible(job.batch_id)} {job.status}{job.why and ': ' + job.why}"]
     # One round at a time: what is on its way must not be sent, and paid, twice.
     if not open_ids and not any(job.status == "failed" for job in jobs):
         keep()
-        for batch_id in batches.submit(store.unembedded(), mark=mark):
+        for batch_id in batches.submit(store.pending_texts(), mark=mark):
             open_ids.append(batch_id)
             keep()
     if open_ids:

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from paperagent.embedding.openai_embedder import sendable, unit_rows
 from paperagent.errors import EndpointError, visible
-from paperagent.library.index_sync import NotYetError
+from paperagent.library.protocol import NoVectorYetError
 
 if TYPE_CHECKING:
     from paperagent.llm.client import Endpoint
@@ -175,7 +175,7 @@ class Collected:
     """An embedder that gives the vectors of a finished batch.
 
     A text that failed there, or came in between, is embedded directly; at the first text behind the
-    last one that the batch holds it stops with `NotYetError`.
+    last one that the batch holds it stops with `NoVectorYetError`.
     """
 
     def __init__(self, results: Results, direct: Embedder) -> None:
@@ -190,7 +190,7 @@ class Collected:
         reach = max((place for place, name in enumerate(names) if name in known), default=-1)
         for place, (name, text) in enumerate(zip(names, texts, strict=True)):
             if place > reach:
-                raise NotYetError("vectors: waiting for a batch; run the same command later")
+                raise NoVectorYetError("vectors: waiting for a batch; run the same command later")
             held = self._results.vectors.get(name)
             yield next(iter(self._direct.embed([text]))) if held is None else self._vector(held)
 

@@ -23,7 +23,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "base": frozenset("types errors layout storage text http_limits testing".split()),
     "adapters": frozenset("config feeds library embedding llm".split()),
     "pipeline": frozenset("retrieval verification answering digest".split()),
-    "app": frozenset("arguments asynchronous factory ingest agent".split()),
+    "app": frozenset("arguments async_stream factory ingest agent".split()),
     "faces": frozenset("ui evals".split()),
     "cli": frozenset("cli __main__".split()),
 }
@@ -81,7 +81,7 @@ AT_THE_TOP: dict[str, frozenset[str]] = {
     "answering.reply": frozenset({"pydantic"}),
     "evals.cases": frozenset({"pydantic"}),
     "evals.results": frozenset({"pydantic"}),
-    "evals.harvest": frozenset({"pydantic"}),
+    "evals.feedback": frozenset({"pydantic"}),
     "embedding.minilm_build": frozenset({"numpy"}),
 }
 """Modules that are themselves imported late, inside functions → what may stand at their top."""

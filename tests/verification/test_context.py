@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paperagent.evals.frames import framed
+from paperagent.evals.mutations import framed
 from paperagent.verification import check
 from paperagent.verification.context import is_english, statement
 

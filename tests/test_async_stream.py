@@ -17,7 +17,7 @@ import pytest
 
 from model_desk import GOOD, QUESTION, SECOND, Desk, checked, desk, reply
 from paperagent import AskOptions, EndpointError, InputError, PaperAgent, PaperAgentError
-from paperagent.asynchronous import AHEAD, GRACE_SECONDS, iterate
+from paperagent.async_stream import AHEAD, GRACE_SECONDS, iterate
 from paperagent.llm.client import Endpoint
 from paperagent.llm.endpoint import EndpointAddress
 from paperagent.testing import CHAT, Reply, chat_reply, error_reply

@@ -242,7 +242,7 @@ def test_another_server_is_asked_anew(model: Desk, monkeypatch: pytest.MonkeyPat
 
 def test_the_cache_is_bounded(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest replies go first."""
-    monkeypatch.setattr(cache, "MOST_REPLIES", 20)
+    monkeypatch.setattr(cache, "MAX_REPLIES", 20)
     for n in range(22):
         model.ask(cache=True, question=f"{QUESTION} And number {n}?")
     assert kept(model) <= 20

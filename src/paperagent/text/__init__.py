@@ -1,7 +1,7 @@
 """Text processing without knowledge of papers: sentences, terms, LaTeX, JSON, escaping.
 
-Start with `sentences` (split an abstract into `Sentence` objects) and `terms` (turn a text into the stems that
-are indexed).
+Start with `sentences`, which splits an abstract into `Sentence` objects, and `terms`, which turns a text into
+the stems that are indexed.
 """
 
 from __future__ import annotations

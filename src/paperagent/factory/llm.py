@@ -300,7 +300,7 @@ _OUTLINES: WeakKeyDictionary[Store, tuple[int, str]] = WeakKeyDictionary()
 
 def _fence_salt(store: Store) -> str:
     """Return the library's secret for the fences around abstracts in a prompt; create it at first use."""
-    stored = store.setting("fence_salt")
+    stored = store.get_setting("fence_salt")
     if isinstance(stored, str) and stored:
         return stored
     salt = secrets.token_hex(16)

@@ -17,7 +17,7 @@ from paperagent.evals.report.tables import FAILURE_ABOUT, number
 from paperagent.evals.results import Row
 from paperagent.evals.scorers import METRICS
 from paperagent.evals.scorers.content import claim_pointers, contains, normalized, reply_claims
-from paperagent.layout import CONFIRMED, DOUBT, REPLACED, is_doubted, second_opinion
+from paperagent.layout import CONFIRMED, DOUBT, REPLACED, is_doubted, judge_probability
 from paperagent.text.sanitize import safe_terminal, safe_url
 from paperagent.verification import check
 
@@ -132,7 +132,7 @@ def _claim(claim: Mapping[str, Any], by_n: Mapping[int, Mapping[str, Any]]) -> s
 
 def _support(claim: Mapping[str, Any]) -> str:
     """Return how far the sentences carry a claim, and what the second reader says of it."""
-    support, opinion = str(claim["support"]), second_opinion(claim["checks"])
+    support, opinion = str(claim["support"]), judge_probability(claim["checks"])
     if support == "quoted" and claim["checks"].get("replaced"):
         return f"{support}: {REPLACED}"
     words = CONFIRMED if support == "supported" and opinion is not None else support

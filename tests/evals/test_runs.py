@@ -137,7 +137,7 @@ def test_not_one_answer_is_a_failure(tmp_path: Path) -> None:
     Where the endpoint is to blame each time, it is an endpoint's error, with that exit code.
     """
     down, odd = EndpointError("server: down; wait"), ValueError("odd")
-    message = "not one of 3 cases was answered; the first error: server: down"
+    message = "none of 3 cases was answered; the first error: server: down"
     with pytest.raises(EndpointError, match=message):
         run(FakeAgent(Filter=down, Cache=down, Bread=down), tmp_path / "r")
     with pytest.raises(EvalError, match=message):
@@ -267,7 +267,7 @@ def test_an_empty_library_is_refused(tmp_path: Path) -> None:
     """It would abstain from everything, which looks like a result."""
     agent = FakeAgent()
     agent.papers = lambda: iter(())  # type: ignore[method-assign]
-    with pytest.raises(EvalError, match="holds no papers"):
+    with pytest.raises(EvalError, match="it is empty"):
         run(agent, tmp_path / "r")
 
 
@@ -322,7 +322,7 @@ def test_damaged_runs_are_named(tmp_path: Path, name: str, text: str | None, mes
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     """Says so."""
-    with pytest.raises(EvalError, match="holds no run"):
+    with pytest.raises(EvalError, match="not a run"):
         results.load(tmp_path)
 
 

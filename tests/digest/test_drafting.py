@@ -308,7 +308,7 @@ def drafter(model: Desk, *, limit: float | None = None, price: float = 0.001) ->
     """Return a drafter whose every call costs ``price``, estimated and real."""
     pricing = Tariff(tokens=lambda texts: (sum(map(len, texts)) // 4, True), price=lambda _: price)
     plan = ThemeWriterConfig(prompts.load("theme"), check, pricing, "salt", context_tokens=20_000)
-    return ThemeWriter(model.agent._endpoint(None), plan, Budget(pricing, limit))
+    return ThemeWriter(model.agent._open_llm(None), plan, Budget(pricing, limit))
 
 
 def group(key: str, papers: list[Paper]) -> Group:

@@ -231,7 +231,7 @@ def test_queries_with_judgements_ask_the_own_library(file: Path) -> None:
     [
         (["none.jsonl"], 4, "cannot be read"),
         (["."], 4, "not a retrieval set"),
-        (["{file}", "--out", "{file}"], 4, "exists and not a run"),
+        (["{file}", "--out", "{file}"], 4, "exists and is not a run"),
         (["{file}", "--replay", "none"], 4, "not a run"),
         (["{file}", "--gate", "none.toml"], 4, "none.toml"),
         (["{file}", "--concurrency", "0"], 2, "1..64"),

@@ -128,7 +128,7 @@ def test_a_failed_check_is_marked() -> None:
         "✗ numbers",
         "✗ points at 9.9",
         "✗ [7] is nothing",
-        "✗ the second reader says no",
+        "✗ the judge disagrees",
         "not supported by",
     ):
         assert words in text
@@ -157,7 +157,7 @@ def test_a_claim_says_how_far_it_is_supported(
     shown = html.case_card(made_run.row("c", answer=made_run.answer([claim])))
     assert f'<span class="chip {style}">{words.replace(chr(39), "&#39;")}</span>' in shown
     assert ('class="pair failed"' in shown) is (style == "bad")
-    assert ("✗ the second reader says no" in shown) is (style == "bad")
+    assert ("✗ the judge disagrees" in shown) is (style == "bad")
     assert f"<blockquote>{made_run.SENTENCE}" in shown
 
 

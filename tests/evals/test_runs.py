@@ -209,7 +209,7 @@ def test_another_run_is_never_mixed_in(
 ) -> None:
     """A folder goes on with its own run only, and says what differs."""
     run(FakeAgent(), tmp_path / "r")
-    with pytest.raises(EvalError, match=f"holds another run \\(another {other}"):
+    with pytest.raises(EvalError, match=f"contains another run \\(another {other}"):
         run(FakeAgent(), tmp_path / "r", setup, cases)
 
 
@@ -217,7 +217,7 @@ def test_other_files_are_never_written_over(tmp_path: Path) -> None:
     """A folder that holds something else, and a file, are refused; a place without rights is said."""
     (tmp_path / "notes.txt").write_text("mine", "utf-8")
     for place in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(EvalError, match="exists and holds no run"):
+        with pytest.raises(EvalError, match="exists and is not a run"):
             run(FakeAgent(), place)
     with pytest.raises(EvalError, match="cannot be written"):
         run(FakeAgent(), tmp_path / "notes.txt" / "r")

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from paperagent.embedding.openai_embedder import OpenAIEmbedder
+from paperagent.embedding.openai import OpenAIEmbedder
 from paperagent.errors import ConfigError, EndpointError
 from paperagent.llm import chat
 from paperagent.llm import client as llm
@@ -295,7 +295,7 @@ def test_10_a_stream_without_a_reason_to_finish_counts_as_cut(model, server):
     server.enqueue(texts(ANSWER[:-9], finish_reason=None))
     completion = ask(model)
     assert (completion.complete, completion.finish_reason) == (False, None)
-    assert "without saying that it is complete" in completion.notes[0]
+    assert "without a finish reason" in completion.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -824,7 +824,7 @@ def test_38_tool_calls_are_ignored(model, server):
     server.enqueue(stream_reply(call, {"content": ANSWER}), stream_reply(call, finish_reason="tool_calls"))
     completion = ask(model)
     assert (completion.text, completion.complete) == (ANSWER, True)
-    assert "ignored a tool call" in completion.notes[0]
+    assert "ignored an unrequested tool call" in completion.notes[0]
     completion = ask(model)
     assert (completion.text, completion.finish_reason, completion.complete) == ("", "tool_calls", False)
 
@@ -956,7 +956,7 @@ def test_48_an_interrupt_while_waiting_closes_the_connection(model, server):
 
     pieces = stream(model)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat, "chunks", interrupted)
+        patch.setattr(chat, "parse_chunks", interrupted)
         with pytest.raises(KeyboardInterrupt), pieces:
             next(pieces)
     deadline = time.monotonic() + 30

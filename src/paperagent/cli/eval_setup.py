@@ -224,4 +224,4 @@ def _fill(agent: PaperAgent, corpus: Path, progress: Progress | None) -> None:
         store.ingest(beir.papers(corpus), today=dt.datetime.now(dt.UTC).date(), progress=progress)
         embedder = load_embedding_models(agent.settings).embedder
         if embedder is not None:
-            store.catch_up_vectors(embedder, progress=progress)
+            store.embed_pending(embedder, progress=progress)

@@ -172,7 +172,7 @@ def compare(
     )
     for name in decisive:
         if name not in tested:
-            raise EvalError(f"compare: not every case has {visible(name)}; choose among {_listed(tested)}")
+            raise EvalError(f"compare: not every case has {visible(name)}; choose among {_in_order(tested)}")
     flips = [f for before, after in pairs if (f := _flipped(before, after)) is not None]
     return RunComparison(
         a=a[0],
@@ -188,7 +188,7 @@ def compare(
 _RIGHT = "right"
 
 
-def _listed(names: set[str]) -> str:
+def _in_order(names: set[str]) -> str:
     return ", ".join(n for n in METRICS if n in names) or "none"
 
 

@@ -1,17 +1,23 @@
-"""The files of a run: ``run.json`` about the whole, and ``results.jsonl`` with one row per case."""
+"""The folder of a run: ``run.json`` about the whole, and ``results.jsonl`` with one row per case.
+
+`Run` and `Row` are the formats of both files. A run is written by one process at a time (`lock_run_folder`)
+and can be resumed (`resume_or_start`).
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from paperagent.answering.fallback import OF_THE_ANSWER
-from paperagent.errors import EvalError, visible
+from paperagent.errors import EvalError, StoreLockedError, visible
+from paperagent.storage.locks import ProcessLock
 from paperagent.types import Answer, Citation, Claim, Hit, Paper, Usage
 
 RUN_FILE, ROWS_FILE = "run.json", "results.jsonl"
@@ -258,3 +264,65 @@ def answer_of(row: Row, papers: Mapping[str, Paper]) -> Answer | None:
         notes=tuple(data.get("notes", ())),
         fallback=data.get("fallback"),
     )
+
+
+_SHAPING = ("cases_hash", "prompts_hash", "library_hash", "git_sha", "mode", "model", "settings")
+"""Fields of `Run` that must be equal for a run to be resumed."""
+
+
+@contextmanager
+def lock_run_folder(out: Path) -> Iterator[None]:
+    """Lock a run's folder for the block; create it if it does not exist.
+
+    The folder itself is locked, so no lock file remains in it.
+
+    Raises:
+        EvalError: The folder contains something else or cannot be created.
+        StoreLockedError: Another process is writing a run there.
+    """
+    name = visible(str(out))
+    if out.exists() and not (out / RUN_FILE).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise EvalError(f"{name}: exists and is not a run; choose another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = ProcessLock(out)
+    except OSError as error:
+        raise EvalError(f"{name}: cannot be written: {error.strerror}; choose another --out") from None
+    with lock:
+        if not _acquire(lock):
+            raise StoreLockedError(
+                f"{name}: another process is writing this run; wait for it, or choose another --out"
+            )
+        yield
+
+
+def _acquire(lock: ProcessLock) -> bool:
+    try:
+        return lock.acquire()
+    except OSError:  # some network file systems cannot lock folders; a run there must still be possible
+        return True
+
+
+def resume_or_start(out: Path, new_run: Run) -> tuple[Run, dict[str, Row]]:
+    """Return the run of a locked folder and its answered rows, or start ``new_run`` there.
+
+    Raises:
+        EvalError: The folder contains another run or a damaged one, or cannot be written.
+    """
+    name = visible(str(out))
+    if (out / RUN_FILE).exists():
+        run = load_run(out)
+        differences = [field for field in _SHAPING if getattr(run, field) != getattr(new_run, field)]
+        if differences:
+            raise EvalError(
+                f"{name}: contains another run (another {', '.join(differences)}); choose another --out"
+            )
+        rows = load_rows(out / ROWS_FILE) if (out / ROWS_FILE).exists() else []
+        answered = {row.id: row for row in rows if row.state == "ok" and not row.server_failed}
+        write_rows(out, answered.values())
+        return run, answered
+    try:
+        write_run(out, new_run)
+    except OSError as error:
+        raise EvalError(f"{name}: cannot be written: {error.strerror}; choose another --out") from None
+    return new_run, {}

@@ -35,11 +35,12 @@ from paperagent.evals.results import (
     Row,
     Run,
     answer_of,
+    lock_run_folder,
+    resume_or_start,
     row_line,
     write_rows,
     write_run,
 )
-from paperagent.evals.run_folder import held, take_up
 from paperagent.evals.scorers.content import classify_failure, spans_of
 from paperagent.evals.scorers.retrieval import title_key
 from paperagent.types import Answer, Paper, Progress
@@ -114,8 +115,8 @@ def run_cases(
         for problem in library.problems:
             warn(problem)
     runner = CaseRunner(agent, config, gold_papers)
-    with held(out):
-        run, answered = take_up(out, _describe(cases, config, library, name=out.name))
+    with lock_run_folder(out):
+        run, answered = resume_or_start(out, _describe(cases, config, library, name=out.name))
         remaining = [case for case in cases if case.id not in answered]
         if remaining and config.mode != RETRIEVAL and config.recorded is None:
             agent.warm()

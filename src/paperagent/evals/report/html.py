@@ -29,7 +29,7 @@ from paperagent.evals.report.tables import (
 from paperagent.evals.results import FAILURES, Figure, Retrieved, Row, Run
 from paperagent.evals.scorers import GROUPS, METRICS
 from paperagent.evals.scorers.content import claim_pointers, contains, normalized, reply_claims
-from paperagent.layout import CONFIRMED, DOUBT, REPLACED, is_doubted, second_opinion
+from paperagent.layout import CONFIRMED, DOUBT, REPLACED, is_doubted, judge_probability
 from paperagent.text.sanitize import safe_terminal, safe_url
 from paperagent.verification import check
 
@@ -67,7 +67,7 @@ def run_page(run: Run, rows: Sequence[Row], *, cases: Mapping[str, Case] | None 
         ],
         filters=_filters(rows),
         cases=[
-            CaseView.of(row, (cases or {}).get(row.id))
+            ReportCase.of(row, (cases or {}).get(row.id))
             for row in sorted(rows, key=lambda row: case_state(row) == "right")
         ],
         facts=_facts(run),
@@ -93,7 +93,7 @@ def calibration_page(calibration: Calibration, name: str) -> str:
 def case_card(row: Row, case: Case | None = None) -> str:
     """Return the part of the page that shows one case."""
     template: Any = _environment().get_template("case.html.j2").module
-    return str(template.case_card(CaseView.of(row, case)))
+    return str(template.case_card(ReportCase.of(row, case)))
 
 
 @cache
@@ -176,7 +176,7 @@ def case_state(row: Row) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimView:
+class ReportClaim:
     """A claim beside its sentences."""
 
     words: list[tuple[str, bool]]
@@ -190,13 +190,13 @@ class ClaimView:
     reasons: str = ""
 
     @classmethod
-    def of(cls, claim: Mapping[str, Any], by_number: Mapping[int, Mapping[str, Any]]) -> ClaimView:
+    def of(cls, claim: Mapping[str, Any], by_number: Mapping[int, Mapping[str, Any]]) -> ReportClaim:
         """Show a claim of the answer."""
         citations = [by_number[n] for n in claim["citations"] if n in by_number]
         failed_checks = [name for name, passed in claim["checks"].items() if passed is False]
         failed_checks += [f"points at {p}" for p in claim["checks"].get("dangling", ())]
         failed_checks += [f"[{n}] is nothing" for n in claim["citations"] if n not in by_number]
-        failed_checks += ["the second reader says no"] if is_doubted(claim["checks"]) else []
+        failed_checks += ["the judge disagrees"] if is_doubted(claim["checks"]) else []
         style = _SUPPORT_STYLES.get(str(claim["support"]), "bad")
         return cls(
             words=_mark_words(str(claim["text"]), " ".join(str(c["quote"]) for c in citations)),
@@ -206,14 +206,14 @@ class ClaimView:
         )
 
     @classmethod
-    def of_withheld(cls, claim: Mapping[str, Any], shown: Mapping[str, str]) -> ClaimView:
+    def of_withheld(cls, claim: Mapping[str, Any], sources: Mapping[str, str]) -> ReportClaim:
         """Show a claim of the model's reply that the answer lacks, with the checks that it fails."""
         text, pointers = str(claim.get("text", "")), claim_pointers(claim)
-        sentences = [shown[p] for p in pointers if p in shown]
+        sentences = [sources[p] for p in pointers if p in sources]
         verdict = check(text, sentences)
         failed_checks = [name for name, passed in verdict.checks.items() if passed is False]
         failed_checks = failed_checks if sentences else []
-        failed_checks += [f"points at {p}, which was not shown" for p in pointers if p not in shown]
+        failed_checks += [f"points at {p}, which was not shown" for p in pointers if p not in sources]
         return cls(
             words=_mark_words(text, " ".join(sentences)),
             chips=[("bad", f"✗ {name}") for name in failed_checks],
@@ -224,7 +224,7 @@ class ClaimView:
 
 
 @dataclass(frozen=True, slots=True)
-class CaseView:
+class ReportCase:
     """A case as the page shows it."""
 
     row: Row
@@ -234,8 +234,8 @@ class CaseView:
     """Status, reason and confidence of the answer."""
     text: str
     """First paragraph of an answer without claims."""
-    claims: list[ClaimView]
-    withheld: list[ClaimView]
+    claims: list[ReportClaim]
+    withheld: list[ReportClaim]
     """Claims that the model wrote and the answer lacks."""
     expected: list[tuple[bool | None, str]] | None
     """What the case expects, each with whether it is met, if that can be told; None without the case."""
@@ -248,7 +248,7 @@ class CaseView:
     replies: str
 
     @classmethod
-    def of(cls, row: Row, case: Case | None = None) -> CaseView:
+    def of(cls, row: Row, case: Case | None = None) -> ReportCase:
         """Prepare a row for the page; with ``case``, also what was expected."""
         state = case_state(row)
         answer = row.answer or {}
@@ -260,7 +260,7 @@ class CaseView:
             label="✓ right" if state == "right" else f"✗ {(row.failure or state).replace('_', ' ')}",
             facts=_answer_facts(answer, row.confidence),
             text=str(answer.get("answer", "")).partition("\n\n")[0],
-            claims=[ClaimView.of(claim, by_number) for claim in answer.get("claims", ())],
+            claims=[ReportClaim.of(claim, by_number) for claim in answer.get("claims", ())],
             withheld=list(_withheld(row)),
             expected=_expected(case, row) if case else None,
             retrieved=retrieved,
@@ -277,22 +277,22 @@ def _answer_facts(answer: Mapping[str, Any], confidence: float | None) -> list[s
     return facts
 
 
-def _withheld(row: Row) -> Iterator[ClaimView]:
-    shown = {normalized(str(c["text"])) for c in (row.answer or {}).get("claims", ())}
+def _withheld(row: Row) -> Iterator[ReportClaim]:
+    answer_texts = {normalized(str(c["text"])) for c in (row.answer or {}).get("claims", ())}
     for call in row.raw or ():
         for claim in reply_claims(call):
-            if normalized(str(claim.get("text", ""))) not in shown:
-                yield ClaimView.of_withheld(claim, call.shown)
+            if normalized(str(claim.get("text", ""))) not in answer_texts:
+                yield ReportClaim.of_withheld(claim, call.shown)
 
 
 def _support_label(claim: Mapping[str, Any]) -> str:
     """Return the claim's support in words, and the judge's probability."""
-    support, opinion = str(claim["support"]), second_opinion(claim["checks"])
+    support, probability = str(claim["support"]), judge_probability(claim["checks"])
     if support == "quoted" and claim["checks"].get("replaced"):
         return f"{support}: {REPLACED}"
-    label = CONFIRMED if support == "supported" and opinion is not None else support
+    label = CONFIRMED if support == "supported" and probability is not None else support
     label += f": {DOUBT[support]}" if support in DOUBT else ""
-    return label if opinion is None else f"{label} (probability {opinion:.2f})"
+    return label if probability is None else f"{label} (probability {probability:.2f})"
 
 
 def _mark_words(claim: str, quotes: str) -> list[tuple[str, bool]]:

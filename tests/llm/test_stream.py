@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.llm import sse
-from paperagent.llm.completion import LOOP_WINDOW, ReasoningFilter, loops
+from paperagent.llm.stream import REPETITION_WINDOW, ReasoningFilter, ends_in_repetition, parse_events
 
 
 def fed(pieces: list[str]) -> tuple[str, str]:
-    opening = ReasoningFilter()
-    shown = "".join(map(opening.feed, pieces)) + opening.end()
-    return shown, opening.dropped
+    reasoning_filter = ReasoningFilter()
+    shown = "".join(map(reasoning_filter.feed, pieces)) + reasoning_filter.end()
+    return shown, reasoning_filter.reasoning
 
 
 def cut(text: str, places: list[int]) -> list[str]:
@@ -49,21 +48,21 @@ def test_only_the_answer_passes(text, shown, places):
 @given(st.text(max_size=3000), st.text(min_size=1, max_size=500))
 def test_a_passage_said_many_times_is_a_loop(before, unit):
     """Whatever came before, and however long the passage is."""
-    text = before + unit * (LOOP_WINDOW // len(unit) + 1)
-    assert loops(text[-LOOP_WINDOW:])
+    text = before + unit * (REPETITION_WINDOW // len(unit) + 1)
+    assert ends_in_repetition(text[-REPETITION_WINDOW:])
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=200, max_size=400, unique=True))
 def test_different_claims_of_one_form_are_no_loop(numbers):
     """The same words with other numbers are an answer."""
     text = ", ".join(f'{{"text": "Run {n} reached {n % 97} %.", "evidence": ["1.{n}"]}}' for n in numbers)
-    assert not loops(text[-LOOP_WINDOW:])
+    assert not ends_in_repetition(text[-REPETITION_WINDOW:])
 
 
 @pytest.mark.parametrize("text", ["", "a", "ab" * 50, "word " * 70])
 def test_short_repetition_is_no_loop(text):
     """Below 400 characters an answer may repeat itself."""
-    assert not loops(text)
+    assert not ends_in_repetition(text)
 
 
 @given(st.lists(st.integers(0, 10_000)))
@@ -75,7 +74,7 @@ def test_events_are_the_same_however_they_are_cut(places):
     body = text.encode()
     marks = sorted({p % (len(body) + 1) for p in places} | {0, len(body)})
     blocks = [body[a:b] for a, b in pairwise(marks)]
-    assert list(sse.events(blocks)) == [
+    assert list(parse_events(blocks)) == [
         ("error", "a: ü\nb"),
         ("", "c"),
         ("", "🙂"),
@@ -86,10 +85,10 @@ def test_events_are_the_same_however_they_are_cut(places):
 
 def test_a_mark_of_byte_order_is_passed_over():
     """It may stand before the first event."""
-    assert list(sse.events([b"\xef\xbb\xbfdata: a\n\n"])) == [("", "a")]
+    assert list(parse_events([b"\xef\xbb\xbfdata: a\n\n"])) == [("", "a")]
 
 
 def test_what_is_not_utf8_is_an_error():
     """A replaced character would be a changed text."""
     with pytest.raises(UnicodeDecodeError):
-        list(sse.events([b"data: \xff\n\n"]))
+        list(parse_events([b"data: \xff\n\n"]))

@@ -1,4 +1,4 @@
-"""A synchronous stream for an event loop: it runs in a thread of its own, and can be called off at once."""
+"""Iterate over a synchronous iterator from an asyncio event loop; it runs in a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from paperagent.http_limits import Cancellation, Cancelled
 
 T = TypeVar("T")
 
-AHEAD = 16
-"""Items that may wait for the event loop; then the thread waits too."""
+MAX_QUEUED_ITEMS = 16
+"""The number of items that may wait for the event loop before the thread pauses."""
 GRACE_SECONDS = 1.0
-"""How long closing waits for the thread to close its stream, which takes milliseconds."""
+"""How long closing waits for the thread to close its iterator, which normally takes milliseconds."""
 
 
 async def iterate(start: Callable[[], Iterator[T]]) -> AsyncGenerator[T, None]:
-    """Yield the items of the iterator that ``start`` returns; both run in a thread of their own.
+    """Yield the items of the iterator that ``start`` returns.
 
-    Errors arrive with their type. Closing the generator, or cancelling the task that awaits it, ends a
-    request that the thread waits for, closes its connection, and closes the iterator.
+    ``start`` and the iterator run in a new thread. Their errors are raised here. Closing the generator, or
+    cancelling the task that awaits it, aborts a request that the thread is waiting for, closes its
+    connection, and closes the iterator.
     """
     thread = _Thread(start, asyncio.get_running_loop())
     thread.start()
@@ -37,7 +38,7 @@ async def iterate(start: Callable[[], Iterator[T]]) -> AsyncGenerator[T, None]:
                 if item.error is not None:
                     raise item.error
                 return
-            thread.room.release()
+            thread.free_slots.release()
             yield item
     finally:
         if not ended:
@@ -48,33 +49,33 @@ async def iterate(start: Callable[[], Iterator[T]]) -> AsyncGenerator[T, None]:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The last item: why there are no more."""
+    """The last item of the queue, with the error that ended the iterator, if any."""
 
     error: BaseException | None = None
 
 
 class _Thread(Generic[T]):
-    """The thread that runs the iterator, and the queue by which it hands over what it yields."""
+    """The thread that runs the iterator, and the queue to which it adds the items."""
 
     def __init__(self, start: Callable[[], Iterator[T]], loop: asyncio.AbstractEventLoop) -> None:
         self.items = asyncio.Queue[T | _End]()
-        self.room = threading.Semaphore(AHEAD)
-        self._iterator = start
+        self.free_slots = threading.Semaphore(MAX_QUEUED_ITEMS)
+        self._start_iterator = start
         self._loop = loop
         self._cancellation = Cancellation()
 
     def start(self) -> None:
-        """Start the thread, with the context variables of the caller."""
+        """Start the thread with the context variables of the caller."""
         run = contextvars.copy_context().run
         threading.Thread(target=run, args=(self._run,), name="paperagent-ask", daemon=True).start()
 
     def cancel(self) -> None:
-        """Ask the thread to stop at its next item."""
+        """Ask the thread to stop at the next item."""
         self._cancellation.cancel()
-        self.room.release()
+        self.free_slots.release()
 
     async def end(self) -> None:
-        """Wait until the thread is done; what it still hands over is dropped."""
+        """Wait until the thread has ended; drop the items that it still adds."""
         while not isinstance(await self.items.get(), _End):
             pass
 
@@ -85,23 +86,23 @@ class _Thread(Generic[T]):
                 self._iterate()
         except Cancelled:
             pass
-        except BaseException as raised:  # noqa: BLE001 - raised again where the items are awaited
-            error = raised
-        self._hand_over(_End(error))
+        except BaseException as raised_error:  # noqa: BLE001 - raised again by `iterate`
+            error = raised_error
+        self._put(_End(error))
 
     def _iterate(self) -> None:
-        iterator = self._iterator()
+        iterator = self._start_iterator()
         try:
             for item in iterator:
-                self.room.acquire()
-                if self._cancellation.cancelled or not self._hand_over(item):
+                self.free_slots.acquire()
+                if self._cancellation.cancelled or not self._put(item):
                     break
         finally:
             if close := getattr(iterator, "close", None):
                 close()
 
-    def _hand_over(self, item: T | _End) -> bool:
-        """Queue an item on the event loop; return False if the loop is closed."""
+    def _put(self, item: T | _End) -> bool:
+        """Add an item to the queue; return False if the event loop is closed."""
         try:
             self._loop.call_soon_threadsafe(self.items.put_nowait, item)
         except RuntimeError:

@@ -17,7 +17,7 @@ import pytest
 
 from model_desk import GOOD, QUESTION, SECOND, Desk, checked, desk, reply
 from paperagent import AskOptions, EndpointError, InputError, PaperAgent, PaperAgentError
-from paperagent.asynchronous import AHEAD, GRACE_SECONDS, iterate
+from paperagent.async_stream import GRACE_SECONDS, MAX_QUEUED_ITEMS, iterate
 from paperagent.llm.client import Endpoint
 from paperagent.llm.endpoint import EndpointAddress
 from paperagent.testing import CHAT, Reply, chat_reply, error_reply
@@ -268,7 +268,7 @@ def test_the_thread_is_only_a_little_ahead() -> None:
         async with aclosing(iterate(items)) as stream:
             assert await anext(stream) == 0
             await asyncio.sleep(0.2)
-            assert len(made) <= AHEAD + 2
+            assert len(made) <= MAX_QUEUED_ITEMS + 2
 
     run(main())
 
@@ -345,7 +345,7 @@ class OneConnection:
 def test_a_connection_that_was_kept_open_is_closed_too() -> None:
     """Whoever made it: it is known which connection the thread waits for."""
     server = OneConnection()
-    endpoint = Endpoint(EndpointAddress.checked(api_key=None, base_url=server.url), timeout=30)
+    endpoint = Endpoint(EndpointAddress.parse(api_key=None, base_url=server.url), timeout=30)
     assert [served.name for served in endpoint.models()] == ["m"]
 
     async def main() -> float:

@@ -11,7 +11,7 @@ import pytest
 
 from paperagent.errors import EndpointError
 from paperagent.llm.chat import ChatModel
-from paperagent.llm.endpoint import EndpointAddress
+from paperagent.llm.client import EndpointAddress
 from paperagent.llm.judge_model import JudgeModel, label_probabilities, parse_decisions
 from paperagent.llm.protocol import Completion, SampledToken
 from paperagent.testing import (

@@ -155,7 +155,7 @@ class PaperAgent:
         if embedder is not None:
             # A local library has one writer, which embeds every paper that has no vector.
             own_share = share if self.settings.chroma_url else None
-            added, pending = store.catch_up_vectors(embedder, progress=progress, shard=own_share)
+            added, pending = store.embed_pending(embedder, progress=progress, shard=own_share)
         status = store.status()
         return replace(
             report,
@@ -544,12 +544,12 @@ class PaperAgent:
             raise PaperNotFoundError(
                 f"paper: no paper with the id {visible(paper_id, limit=80)}; `paperagent search` shows ids"
             )
-        return next(self._open_store().named([paper]))
+        return next(self._open_store().with_further_ids([paper]))
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper of the library."""
         store = self._open_store()
-        return store.named(store.papers())
+        return store.with_further_ids(store.papers())
 
     # --- maintenance ---
 
@@ -591,7 +591,7 @@ class PaperAgent:
     def _stored_thresholds(self) -> Thresholds | None:
         from paperagent.answering import abstention
 
-        return abstention.Thresholds.of(self._open_store().setting(self._thresholds_key()))
+        return abstention.Thresholds.of(self._open_store().get_setting(self._thresholds_key()))
 
     def set_thresholds(self, thresholds: Thresholds | None) -> None:
         """Store thresholds in the library, for this agent and later ones.

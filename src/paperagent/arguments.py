@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from paperagent.answering.claims import Policy
     from paperagent.answering.judge import When
     from paperagent.answering.plan import Effort
-    from paperagent.library.shard import Shard
+    from paperagent.library.protocol import Shard
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Parameters = ParamSpec("_Parameters")
@@ -173,9 +173,9 @@ def shard(text: str | None) -> Shard | None:
     """Return the share of the papers that ``I/N`` names."""
     if text is None:
         return None
-    from paperagent.library.shard import Shard
+    from paperagent.library.protocol import Shard
 
-    return Shard.parsed(str(text))
+    return Shard.parse(str(text))
 
 
 def top_k(k: object) -> int:

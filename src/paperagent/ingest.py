@@ -163,7 +163,7 @@ class IngestRunner:
 
     def _resume_state(self, key: str) -> dict[str, Any]:
         try:
-            state = self._open_store(False).setting(key)
+            state = self._open_store(False).get_setting(key)
         except NoLibraryError:  # any other error must not make the run start from the beginning
             return {}
         return state if isinstance(state, dict) else {}
@@ -171,7 +171,7 @@ class IngestRunner:
     def _store_records(self, records: Iterable[Paper | Skipped | Withdrawal]) -> IngestReport:
         options = self._options
         if options.shard is not None:
-            records = options.shard.of_records(records)
+            records = options.shard.select(records)
         return self._write(
             lambda: self._open_store(True).ingest(records, today=options.today, progress=options.progress)
         )

@@ -19,7 +19,7 @@ from paperagent.cli import main, program_help
 from paperagent.cli.commands import root
 from paperagent.errors import EndpointError, FeedError, StoreLockedError
 from paperagent.layout import counted
-from paperagent.library.health import Check, Health
+from paperagent.library.protocol import Check, Health
 from paperagent.types import Answer, FeedReport
 
 HEAVY = (

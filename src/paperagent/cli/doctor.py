@@ -20,10 +20,10 @@ from paperagent.types import Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
-    from paperagent.library.health import Health
+    from paperagent.library.protocol import Health
     from paperagent.llm.client import Endpoint, OfferedModel
     from paperagent.llm.pricing import Price
-    from paperagent.llm.probe import Probe
+    from paperagent.llm.probe import ProbeResult
 
 LIBRARY_FAILED = 5
 MAX_MODELS_SHOWN = 30
@@ -99,7 +99,7 @@ class EndpointReport:
     price_source: str
     shutdown: dt.date | None
     replacement: str | None
-    call: Probe | None
+    call: ProbeResult | None
     failure: EndpointError | None
     """Why the call failed."""
     warnings: tuple[str, ...]

@@ -220,7 +220,7 @@ def selftest(session: Session, /, **options: Any) -> None:
     from paperagent.evals.report import tables
 
     papers = _library_papers(session) if options["library"] else _sample_papers()
-    results = testing.run_selftest(papers, most=options["limit"], seed=options["seed"])
+    results = testing.run_selftest(papers, max_answers=options["limit"], seed=options["seed"])
     if options["as_json"]:
         show_json([result.to_dict() for result in results])
     else:

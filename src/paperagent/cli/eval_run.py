@@ -404,4 +404,4 @@ def _ingest_corpus(agent: PaperAgent, corpus: Path, progress: Progress | None) -
         store.ingest(beir.papers(corpus), today=dt.datetime.now(dt.UTC).date(), progress=progress)
         embedder = load_embedding_models(agent.settings).embedder
         if embedder is not None:
-            store.catch_up_vectors(embedder, progress=progress)
+            store.embed_pending(embedder, progress=progress)

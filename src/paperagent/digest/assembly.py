@@ -114,7 +114,7 @@ def issue_writer(
         encoder=encoder,
         embedder=None if embedder is encoder else embedder,
         model=model,
-        thresholds=Thresholds.of(store.setting(kept_as(encoder=encoder is not None))),
+        thresholds=Thresholds.of(store.get_setting(kept_as(encoder=encoder is not None))),
     )
 
 
@@ -167,7 +167,7 @@ def issue(
     """
     from paperagent.digest.select.selector import PaperSelector
 
-    papers = store.within(period.since, period.until)
+    papers = store.papers_between(period.since, period.until)
     model = digest_model(settings, hand) if hand else None
     writer = issue_writer(store, models, papers, model=model)
     embedder = models.embedder if store.embedder_id else None  # else there is nothing to compare with
@@ -195,7 +195,7 @@ def summary(
         return summaries.no_papers_answer(question, empty=store.count() == 0)
     if len(found) == 1:
         return summaries.summarize_paper(question, found[0], summary_model(settings, hand) if hand else None)
-    held = store.arrivals([h.paper_id for h in found])
+    held = store.get_with_features([h.paper_id for h in found])
     model = digest_model(settings, hand) if hand else None
     writer = issue_writer(store, models, held.values(), model=model)
     return summaries.summarize_papers(question, found, writer, {i: a.vector for i, a in held.items()})

@@ -36,7 +36,7 @@ class LocalPress:
     ) -> None:
         """Take the period's papers; with a ``hand``, a model writes what it can pay for."""
         models = factory.load_embedding_models(settings)
-        papers = store.within(period.since, period.until)
+        papers = store.papers_between(period.since, period.until)
         model = assembly.digest_model(settings, hand) if hand else None
         self._writer = assembly.issue_writer(store, models, papers, model=model)
         # A library that was read without a model has no vectors to hold a query's against.

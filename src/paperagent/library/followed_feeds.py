@@ -31,7 +31,7 @@ _IMPATIENCE = 10.0
 
 def load_followed(store: Store) -> list[dict[str, Any]]:
     """Return the feeds kept, in the order in which they were added."""
-    kept = store.setting(FOLLOWED_SETTING, [])
+    kept = store.get_setting(FOLLOWED_SETTING, [])
     return [dict(feed) for feed in kept if isinstance(feed, dict) and isinstance(feed.get("source"), str)]
 
 

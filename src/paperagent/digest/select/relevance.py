@@ -170,7 +170,7 @@ class Vocabulary(Protocol):
         """Return papers, average length in terms and the document frequency of each stem."""
         ...
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return known stems within an edit distance, most frequent first."""
         ...
 
@@ -223,7 +223,7 @@ class QueryEncoder:
     def _wish(self, why: Reason) -> InterestQuery:
         wanted = scoring.query_stems(why.text)
         stats = self._stats(wanted)
-        stems = scoring.mend_spelling(wanted, stats.frequency, self._vocabulary.fuzzy)
+        stems = scoring.mend_spelling(wanted, stats.frequency, self._vocabulary.similar_stems)
         if stems != wanted:
             stats = self._stats(stems)
         return InterestQuery(why, tuple(stems), self._vectors.get(why.text), stats)

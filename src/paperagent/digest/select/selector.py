@@ -46,7 +46,7 @@ _REMEMBERED, _READ = 50_000, 2_000
 class Library(Vocabulary, Protocol):
     """What choosing needs of a store, besides the period's papers."""
 
-    def arrivals(self, paper_ids: Iterable[str]) -> Mapping[str, Candidate]:
+    def get_with_features(self, paper_ids: Iterable[str]) -> Mapping[str, Candidate]:
         """Return the papers found with their vectors, under the ids they were asked by."""
         ...
 
@@ -62,7 +62,7 @@ class PaperSelector:
         library: Library,
         embedder: QueryEmbedder | None = None,
     ) -> None:
-        """Take what ``store.within(period.since, period.until)`` gave.
+        """Take what ``store.papers_between(period.since, period.until)`` gave.
 
         Without ``embedder``, or where papers lack vectors, words decide.
         """
@@ -139,7 +139,7 @@ class PaperSelector:
             self._seen.clear()
             missing = wanted
         for start in range(0, len(missing), _READ):
-            found = self._library.arrivals(missing[start : start + _READ])
+            found = self._library.get_with_features(missing[start : start + _READ])
             self._seen.update((i, SeenPaper.of(candidate)) for i, candidate in found.items())
         return [self._seen[i] for i in wanted if i in self._seen]
 

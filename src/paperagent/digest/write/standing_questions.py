@@ -57,7 +57,7 @@ class Corpus(Protocol):
         """Return papers, average length in terms and the document frequency of each stem."""
         ...
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return known stems within an edit distance, most frequent first."""
         ...
 
@@ -80,10 +80,10 @@ class CachingCorpus:
             self._frequency.update(fresh)
         return *self._size, {s: self._frequency[s] for s in stems}
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return known stems within an edit distance, most frequent first."""
         if (stem, distance) not in self._fuzzy:
-            self._fuzzy[stem, distance] = self._corpus.fuzzy(stem, distance)
+            self._fuzzy[stem, distance] = self._corpus.similar_stems(stem, distance)
         return self._fuzzy[stem, distance]
 
 
@@ -121,9 +121,9 @@ class IssueLibrary:
         """Return the figures of the whole library, against which abstention was calibrated."""
         return self._corpus.corpus_stats(stems)
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return stems that the whole library knows."""
-        return self._corpus.fuzzy(stem, distance)
+        return self._corpus.similar_stems(stem, distance)
 
     def candidates(
         self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters

@@ -190,6 +190,15 @@ def test_a_change_of_topic_is_not_held_back() -> None:
         assert after.citations[0] == alone.citations[0]
 
 
+def test_a_question_that_matches_nothing_is_searched_in_context() -> None:
+    """No paper stands out and no pronoun refers back, so the earlier turn says what is meant."""
+    history = (("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
+    alone = ask(pipeline(*THREE), "Which brightness, roughly?")
+    after = ask(pipeline(*THREE), "Which brightness, roughly?", history=history)
+    assert alone.hits[0].paper_id != "lamps"
+    assert after.hits[0].paper_id == "lamps"
+
+
 def test_a_large_library_is_read_more_deeply(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice as many papers are read where many are close to any question."""
     papers = [Paper(f"p{n}", f"On owls, part {n}", f"Owls rest at {n} o'clock.") for n in range(40)]

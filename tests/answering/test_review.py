@@ -64,6 +64,7 @@ def test_which_claims_a_second_reader_is_asked_about(
         (FLAGGED, 0.1, "unsupported"),
         (scored(FLAGGED, 0.2), 0.1, "unverified"),  # much of it is in the sentences
         (scored(OPEN, 0.09), 1.0, "unverified"),  # far from its sentences
+        (QUOTED, 0.0, "quoted"),  # a quotation is right by construction
         (SUPPORTED, 0.5, "supported"),
         (SUPPORTED, 0.49, "unverified"),
         (SUPPORTED, 0.0, "unverified"),  # never withheld on the word of a reader alone
@@ -205,3 +206,11 @@ def test_no_question_no_call() -> None:
     told = Told(Opinion(()))
     assert review(ledger(QUOTED, SUPPORTED), told, "auto", [PAPER]) == (Usage(), [])
     assert told.asked == []
+
+
+def test_a_quotation_is_never_judged() -> None:
+    """It stays as it is beside a claim that the judge doubts."""
+    made, _, told = judged(QUOTED, SUPPORTED, said=[0.0, 0.0], when="always")
+    assert [item.claim for item in told.asked[0] if isinstance(item, IsSupported)] == [SUPPORTED.text]
+    assert [c.support for c in made.claims] == ["quoted", "unverified"]
+    assert made.claims[0] is QUOTED

@@ -49,7 +49,7 @@ class Library(Protocol):
         """Return papers, average length in terms and the document frequency of each stem."""
         ...
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return known stems within an edit distance, most frequent first."""
         ...
 
@@ -173,7 +173,7 @@ class Pipeline:
         """Turn text into query terms, mending words that the library does not know."""
         wanted = scoring.query_stems(text)
         stats = self._stats({*wanted, *index_terms(text)})
-        stems = scoring.mend_spelling(wanted, stats.frequency, self._library.fuzzy)
+        stems = scoring.mend_spelling(wanted, stats.frequency, self._library.similar_stems)
         if stems != wanted:
             stats = self._stats({*stems, *index_terms(text)})
         return scoring.Query(tuple(stems), vector), stats

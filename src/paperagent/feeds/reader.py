@@ -19,6 +19,8 @@ from paperagent.feeds.source import (
     HEAD_BYTES,
     MAX_DOCUMENT_BYTES,
     MAX_STREAM_BYTES,
+    SERVICE_SCHEMES,
+    URL_SCHEMES,
     FeedSource,
     open_file,
     open_stream,
@@ -29,8 +31,6 @@ from paperagent.types import Paper
 STDIN = "-"
 SAMPLE = "sample"
 """The source that names the sample feed: ``paperagent ingest sample``."""
-SERVICE_SCHEMES = ("arxiv", "arxiv-rss", "arxiv-oai", "hf-daily", "s2", "openalex", "zotero")
-"""The schemes of `paperagent.feeds.services`."""
 SUPPORTED = (
     "a saved Daily Papers page, Daily Papers JSON, arXiv Atom, OAI-PMH, PubMed and ACL Anthology XML, "
     "BibTeX, RIS, arXiv metadata snapshot and daily listings (JSON lines), paperagent JSON lines"
@@ -141,7 +141,7 @@ def _open_source(source: str | Path, stdin: BinaryIO | None) -> FeedSource:
 
 def _not_a_file(scheme: str, source: str) -> FeedError:
     name = visible(source, limit=80)
-    if scheme.lower() in {"http", "https", *SERVICE_SCHEMES}:
+    if scheme.lower() in {*URL_SCHEMES, *SERVICE_SCHEMES}:
         return FeedError(f"{name}: is fetched, not opened; give it to ingest")
     why = "scheme not allowed; give a file, - for stdin, https://… or one of " + ", ".join(SERVICE_SCHEMES)
     return FeedError(f"{name}: {why} ({SUPPORTED})")
@@ -247,7 +247,9 @@ def _unwrap(document: dict[str, object], label: str) -> list[object]:
         return [document]
     message = document.get("error") or document.get("message")
     if isinstance(message, str):
-        raise FeedError(f"{label}: the server said: {visible(clean_text(message), limit=200)}; fetch it again")
+        raise FeedError(
+            f"{label}: the server said: {visible(clean_text(message), limit=200)}; fetch it again"
+        )
     lists = (value for value in document.values() if isinstance(value, list))
     return next((items for items in lists if any(map(_json_format, items))), [document])
 

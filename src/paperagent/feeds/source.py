@@ -19,6 +19,10 @@ from typing import Any, BinaryIO
 
 from paperagent.errors import FeedError, visible
 
+SERVICE_SCHEMES = ("arxiv", "arxiv-rss", "arxiv-oai", "hf-daily", "s2", "openalex", "zotero")
+"""Prefixes of sources that `feeds.services` fetches from a service."""
+URL_SCHEMES = ("https", "http")
+"""Prefixes of sources that `feeds.services` fetches from a web address."""
 MAX_DOCUMENT_BYTES = 50_000_000
 """Largest decompressed size of a feed that is read whole (XML, JSON, text)."""
 MAX_STREAM_BYTES = 16_000_000_000

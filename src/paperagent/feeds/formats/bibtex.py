@@ -33,15 +33,14 @@ from paperagent.types import RETRACTED, Paper, Skipped
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 # Possessive quantifiers: a long run of white space is matched once, without backtracking.
 _ENTRY = re.compile(r"@\s*+([A-Za-z][\w-]*+)\s*+[{(]")
-_ENTRY_LINE = re.compile(
-    r"(?:^|\n)[ \t]*+@[A-Za-z][\w-]{2,30}+\s*+[{(]\s*+[^\s,={}]{0,200}+\s*+[,=]"
-)
+_ENTRY_LINE = re.compile(r"(?:^|\n)[ \t]*+@[A-Za-z][\w-]{2,30}+\s*+[{(]\s*+[^\s,={}]{0,200}+\s*+[,=]")
 _KEY = re.compile(r"\s*+([^\s,{}\"()=]{0,300}+)\s*+,")
 _FIELD = re.compile(r"\s*+,?\s*+([A-Za-z_][\w:+.-]{0,60}+)\s*+=\s*+")
 _END = re.compile(r"[\s,]*+[})]")
 _NUMBER_OR_MACRO = re.compile(r"\s*+(?:(\d++)|([A-Za-z][\w:.+-]{0,60}+))")
 _JOIN = re.compile(r"\s*+#\s*+")
 _DELIMITER = re.compile(r"\\.|[{}\"]", re.DOTALL)
+_ESCAPED_DELIMITER = re.compile(r"\\[{}\"]")
 _DELIMITER_WITHOUT_ESCAPES = re.compile(r"[{}\"]")
 _NOT_ENTRIES = frozenset({"comment", "preamble"})
 _MAX_VALUE_LENGTH = 500_000
@@ -115,10 +114,10 @@ def parse(text: str) -> Iterator[FeedEntry]:
 
 
 def _parse_entry(text: str, position: int, macros: _Macros) -> tuple[Fields, int]:
-    """Return the fields of the entry whose key begins at ``position``, and the position of its end.
+    r"""Return the fields of the entry whose key begins at ``position``, and the position of its end.
 
     A backslash escapes a brace, as most programs write it. If the entry is broken that way, it is parsed
-    again with a backslash as an ordinary character, as in BibTeX itself: ``{C:\\papers\\}``.
+    again with a backslash as an ordinary character, as in BibTeX itself: ``{C:\papers\}``.
     """
     key = _KEY.match(text, position)
     if key is None:
@@ -126,6 +125,8 @@ def _parse_entry(text: str, position: int, macros: _Macros) -> tuple[Fields, int
     try:
         return _EntryParser(text, macros).fields(key.end())
     except _BrokenEntryError:
+        if not _ESCAPED_DELIMITER.search(text, key.end(), key.end() + _MAX_VALUE_LENGTH):
+            raise
         return _EntryParser(text, macros, delimiter=_DELIMITER_WITHOUT_ESCAPES).fields(key.end())
 
 

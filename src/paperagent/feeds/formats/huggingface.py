@@ -189,9 +189,7 @@ def _split_blocks(text: str) -> list[TextBlock]:
 def _join_lines(lines: list[str], number: int, gap: int) -> list[TextBlock]:
     """Join hard-wrapped lines; if one is too long to be wrapped, each line becomes a block of its own."""
     if any(len(line) > _MAX_WRAP_COLUMN for line in lines):
-        return [
-            TextBlock(number + i, line, 1 if i else gap, _is_prose(line)) for i, line in enumerate(lines)
-        ]
+        return [TextBlock(number + i, line, 1 if i else gap, _is_prose(line)) for i, line in enumerate(lines)]
     text = " ".join(lines)
     return [TextBlock(number, text, gap, _is_prose(text))]
 

@@ -1,8 +1,8 @@
 """Live services: feeds that are fetched page by page.
 
-`find_live_feed` turns a source such as ``arxiv:cs.CL`` or ``https://…`` into a `LiveFeed`. A service is a
-module, or a `Service` in one, with a check of the query that needs no network and a generator of pages. Each
-page carries the state to store once its records are in the library, so that a run resumes where it stopped.
+`find_live_feed` turns a source such as ``arxiv:cs.CL`` or ``https://…`` into a `LiveFeed`. Each service is a
+module with a `page.Service`: a check of the query, which needs no network, and a generator of pages. A page
+carries the state to store once its records are in the library, so that a run resumes where it stopped.
 `http_client.FeedClient` sends all requests.
 
 A service is imported only when a source names it: reading a file loads no HTTP client.
@@ -17,32 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperagent.errors import FeedError, visible
+from paperagent.feeds.source import SERVICE_SCHEMES, URL_SCHEMES
 
 if TYPE_CHECKING:
     from paperagent.feeds.services.http_client import FeedClient
-    from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery
+    from paperagent.feeds.services.page import FeedPage, ResumeState, Service, ServiceQuery
 
-SCHEMES = ("arxiv", "arxiv-rss", "arxiv-oai", "hf-daily", "s2", "openalex", "zotero")
-"""The services that have a scheme of their own."""
-URL_SCHEMES = ("https", "http")
 _SECONDS_BETWEEN_REQUESTS = 1.0
 """To one host whose rules are unknown."""
 _MAX_VALIDATOR_LENGTH = 200
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service that feeds are fetched from."""
-
-    scheme: str
-    options: frozenset[str]
-    """Names of the options that a query may have."""
-    check: Callable[[ServiceQuery], object]
-    """Raises FeedError for a query that the service cannot answer; needs no network."""
-    pages: Callable[[ServiceQuery, FeedClient, ResumeState], Iterator[FeedPage]]
-    """Yields the pages of a query from a state on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +53,7 @@ def find_live_feed(source: str | Path) -> LiveFeed | None:
     scheme = match[1].lower()
     if scheme in URL_SCHEMES:
         return _url_feed(text)
-    if scheme not in SCHEMES:
+    if scheme not in SERVICE_SCHEMES:
         return None
     from paperagent.feeds.services.page import ServiceQuery
 

@@ -23,12 +23,12 @@ from paperagent.feeds import dates, ids
 from paperagent.feeds.formats import oai_pmh
 from paperagent.feeds.formats.arxiv import parse_atom
 from paperagent.feeds.record import FeedEntry
-from paperagent.feeds.services import Service
 from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
     ResumeState,
     RetryableError,
+    Service,
     ServiceQuery,
     ServiceResponse,
     fingerprint,
@@ -175,9 +175,7 @@ def check_announcements(query: ServiceQuery) -> None:
         raise FeedError(f"{query.label}: no category of arXiv; write arxiv-rss:cs.AI+cs.CL")
 
 
-def announcement_pages(
-    query: ServiceQuery, client: FeedClient, _state: ResumeState
-) -> Iterator[FeedPage]:
+def announcement_pages(query: ServiceQuery, client: FeedClient, _state: ResumeState) -> Iterator[FeedPage]:
     """Yield the day's one page. There is no state: the service only has the current day."""
     check_announcements(query)
     base_url = client.config.base_urls.get("arxiv-rss", RSS_URL)

@@ -347,7 +347,8 @@ def _final_error(failure: RetryableError, label: str) -> FeedError:
         duration = f"{wait:.0f} seconds" if wait <= _DAY_SECONDS else "more than a day"
         request = f" and asks to wait {duration}"
     return FeedError(
-        f"{label}: {visible(failure.reason, limit=200)}{request}; run it again later to resume where it stopped"
+        f"{label}: {visible(failure.reason, limit=200)}{request}; "
+        "run it again later to resume where it stopped"
     )
 
 

@@ -16,12 +16,12 @@ from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, strict_json
 from paperagent.feeds.formats.huggingface import convert
 from paperagent.feeds.record import FeedEntry
-from paperagent.feeds.services import Service
 from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
     ResumeState,
     RetryableError,
+    Service,
     ServiceQuery,
     ServiceResponse,
     fingerprint,

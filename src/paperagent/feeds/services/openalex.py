@@ -23,12 +23,12 @@ from paperagent.feeds.record import (
     paper_url,
     sorted_flags,
 )
-from paperagent.feeds.services import Service
 from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
     ResumeState,
     RetryableError,
+    Service,
     ServiceQuery,
     ServiceRefusedError,
     ServiceResponse,
@@ -126,11 +126,7 @@ def _abstract(index: object) -> str:
     words: dict[int, str] = {}
     for word, positions in index.items():
         for position in positions if isinstance(positions, list) else ():
-            if (
-                not isinstance(position, int)
-                or isinstance(position, bool)
-                or not 0 <= position < _MAX_WORDS
-            ):
+            if not isinstance(position, int) or isinstance(position, bool) or not 0 <= position < _MAX_WORDS:
                 raise InvalidRecordError("bad abstract index")
             words[position] = word
     return " ".join(words[position] for position in sorted(words))

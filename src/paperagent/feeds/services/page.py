@@ -1,4 +1,4 @@
-"""What live services work with: the query, the HTTP response, and pages of records with a resume state."""
+"""What live services are made of: queries, HTTP responses, and pages of records with a resume state."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import parse_qsl
 
 from paperagent.errors import FeedError, visible
@@ -16,6 +16,9 @@ from paperagent.feeds import strict_json
 from paperagent.feeds.record import FeedEntry
 from paperagent.http_limits import TransientError, retry_after
 from paperagent.text.sanitize import clean_text
+
+if TYPE_CHECKING:
+    from paperagent.feeds.services.http_client import FeedClient
 
 MAX_ATTEMPTS = 4
 MIN_WAIT_SECONDS = 1.0
@@ -56,9 +59,7 @@ class ServiceQuery:
         label = visible(source, limit=200)
         plain, _, option_text = text.partition("?")
         try:
-            options = dict(
-                parse_qsl(option_text, keep_blank_values=True, strict_parsing=bool(option_text))
-            )
+            options = dict(parse_qsl(option_text, keep_blank_values=True, strict_parsing=bool(option_text)))
         except ValueError:
             raise FeedError(f"{label}: options that cannot be read; write ?name=value&name=value") from None
         unknown = options.keys() - set(allowed)
@@ -75,6 +76,19 @@ class ServiceQuery:
     def max_records(self, default: int) -> int:
         """Return the value of the option ``max``, or ``default``."""
         return int(self.options.get("max", default))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that feeds are fetched from."""
+
+    scheme: str
+    options: frozenset[str]
+    """Names of the options that a query may have."""
+    check: Callable[[ServiceQuery], object]
+    """Raises FeedError for a query that the service cannot answer; needs no network."""
+    pages: Callable[[ServiceQuery, FeedClient, ResumeState], Iterator[FeedPage]]
+    """Yields the pages of a query from a state on."""
 
 
 class RetryableError(TransientError):
@@ -120,9 +134,7 @@ class ServiceResponse:
         if self.status in _TEMPORARY:
             raise RetryableError(f"it said {self.status}{message}", wait=retry_after(self.headers))
         fix = _FIXES.get(self.status, "change the request")
-        raise ServiceRefusedError(
-            f"{self.label}: it said {self.status}{message}; {fix}", status=self.status
-        )
+        raise ServiceRefusedError(f"{self.label}: it said {self.status}{message}; {fix}", status=self.status)
 
     def text(self) -> str:
         """Return the body as text; raise RetryableError if it is not UTF-8, or an HTML page."""

@@ -24,12 +24,12 @@ from paperagent.feeds.record import (
     paper_url,
     sorted_flags,
 )
-from paperagent.feeds.services import Service
 from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
     ResumeState,
     RetryableError,
+    Service,
     ServiceQuery,
     ServiceResponse,
 )
@@ -105,7 +105,9 @@ def convert(record: JsonObject) -> Paper:
     if is_retracted:
         flags.add(RETRACTED)
     authors = record.get("authors")
-    author_names = [a.get("name") for a in authors if isinstance(a, dict)] if isinstance(authors, list) else []
+    author_names = (
+        [a.get("name") for a in authors if isinstance(a, dict)] if isinstance(authors, list) else []
+    )
     published = dates.parse_day(record.get("publicationDate"), flags)
     return Paper(
         paper_id=choose_paper_id(arxiv, doi, _service_id(record, external_ids), title, abstract),

@@ -23,12 +23,12 @@ from paperagent.feeds.record import (
     paper_url,
     sorted_flags,
 )
-from paperagent.feeds.services import Service
 from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
     ResumeState,
     RetryableError,
+    Service,
     ServiceQuery,
     ServiceResponse,
     fingerprint,
@@ -127,9 +127,7 @@ def _author_names(creators: object) -> list[Any]:
     if not isinstance(creators, list):
         return []
     authors = [c for c in creators if isinstance(c, dict) and c.get("creatorType", "author") == "author"]
-    return [
-        a.get("name") or f"{a.get('firstName') or ''} {a.get('lastName') or ''}".strip() for a in authors
-    ]
+    return [a.get("name") or f"{a.get('firstName') or ''} {a.get('lastName') or ''}".strip() for a in authors]
 
 
 def _may_be_paper(item: object) -> bool:

@@ -28,6 +28,7 @@ from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel
 from paperagent.retrieval import evidence
 from paperagent.text.injection import looks_like_instruction
+from paperagent.text.lenient_json import strip_reasoning
 from paperagent.types import Answer, Event, Paper, Sentence
 
 CANDIDATES = 9
@@ -166,7 +167,7 @@ def read_numbers(text: str, count: int) -> list[int]:
     Raises:
         EndpointError: (kind ``malformed``) it is no choice.
     """
-    body = text.rpartition("</think>")[2].partition("<think>")[0].strip()
+    body = strip_reasoning(text)
     lists = _LIST.findall(body)
     if not lists and len(body) > _LONGEST_BARE_REPLY:
         raise _malformed()

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from paperagent import arguments, factory
-from paperagent.answering import conversation, fallback
+from paperagent.answering import answers
 from paperagent.arguments import AskOptions, Day
 from paperagent.digest import assembly
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
+from paperagent.retrieval import question as conversation
 from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
-    from paperagent.answering.llm_pipeline import Writer
-    from paperagent.answering.pipeline import Pipeline, Request
-    from paperagent.answering.select_mode import Selector
+    from paperagent.answering.llm_pipeline import LLMAnswerer
+    from paperagent.answering.pipeline import AnswerRequest, Pipeline
+    from paperagent.answering.select_mode import SentenceSelector
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
     from paperagent.embedding.minilm import MiniLM
@@ -297,7 +298,7 @@ class PaperAgent:
         gives no answer, sentences are quoted, and ``Answer.fallback`` and a note say why. With
         ``fallback=False`` its error is raised, or its refusal or abstention is returned.
         In mode ``select`` the model chooses the sentences to quote, in one short call; of these
-        options only ``max_cost``, ``cache`` and ``fallback`` apply.
+        options only ``max_cost``, ``cache`` and ``answers`` apply.
 
         Raises:
             InputError: a question or option that cannot be used.
@@ -331,7 +332,7 @@ class PaperAgent:
         except EndpointError as error:  # no model is named, and the server cannot say which it has
             if not plan.fallback:
                 raise
-            return fallback.events_instead(pipeline.stream(request), error.kind, str(error))
+            return answers.fallback_events(pipeline.stream(request), error.kind, str(error))
         return answering.stream(request)
 
     # --- overviews ---
@@ -429,11 +430,11 @@ class PaperAgent:
 
     def _request(
         self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
-    ) -> Request:
-        from paperagent.answering.pipeline import Request
+    ) -> AnswerRequest:
+        from paperagent.answering.pipeline import AnswerRequest
 
         turns, notes = conversation.clean_history(history)
-        return Request(
+        return AnswerRequest(
             question=conversation.clean_question(question),
             history=turns,
             k=arguments.top_k(self.settings.top_k if k is None else k),
@@ -506,13 +507,15 @@ class PaperAgent:
         """Return the confidence that an extractive answer from this library needs."""
         from paperagent.answering import abstention
 
-        usual = abstention.Thresholds.usual(self._open().count(), encoder=self._models().encoder is not None)
+        usual = abstention.Thresholds.default(
+            self._open().count(), encoder=self._models().encoder is not None
+        )
         return self._own_thresholds() or usual
 
     def _own_thresholds(self) -> Thresholds | None:
         from paperagent.answering import abstention
 
-        return abstention.Thresholds.of(self._open().setting(self._thresholds_kept_as()))
+        return abstention.Thresholds.from_dict(self._open().setting(self._thresholds_kept_as()))
 
     def set_thresholds(self, thresholds: Thresholds | None) -> None:
         """Keep the thresholds with the library, for this and later agents; None: the defaults again.
@@ -530,7 +533,7 @@ class PaperAgent:
     def _thresholds_kept_as(self) -> str:
         from paperagent.answering import abstention
 
-        return abstention.kept_as(encoder=self._models().encoder is not None)
+        return abstention.setting_name(encoder=self._models().encoder is not None)
 
     def close(self) -> None:
         """Close the library; the agent opens it again when it is used again."""
@@ -595,7 +598,7 @@ class PaperAgent:
                 self.notes = self._unsaid = self._tools.notes
             return self._tools
 
-    def _writer(self, model: str | None, plan: factory.LLMOptions) -> Writer:
+    def _writer(self, model: str | None, plan: factory.LLMOptions) -> LLMAnswerer:
         """Return what answers with a model; endpoints are kept, so that connections are."""
         pipeline = self._answerer()
         endpoint = self._given or self._endpoint(model)
@@ -607,7 +610,7 @@ class PaperAgent:
         name = self.settings.judge_model
         return None if self._given or name is None else self._endpoint(name)
 
-    def _selector(self, model: str | None, plan: factory.LLMOptions) -> Selector:
+    def _selector(self, model: str | None, plan: factory.LLMOptions) -> SentenceSelector:
         """Return the selector, which answers with sentences that a model chooses."""
         pipeline = self._answerer()
         endpoint = self._given or self._endpoint(model)

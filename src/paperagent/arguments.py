@@ -14,9 +14,9 @@ from paperagent.errors import InputError, visible
 from paperagent.types import AskMode, Filters
 
 if TYPE_CHECKING:
+    from paperagent.answering.answer_config import Effort
     from paperagent.answering.claims import Policy
-    from paperagent.answering.judge import When
-    from paperagent.answering.plan import Effort
+    from paperagent.answering.judge import JudgeWhen
     from paperagent.library.shard import Shard
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -57,7 +57,7 @@ class AskOptions(TypedDict, total=False):
     """US dollars; a call that could cost more is refused."""
     unsupported: Policy | None
     """What happens to claims that fail their check: ``withhold``, ``mark`` or ``repair``."""
-    judge: When | bool | None
+    judge: JudgeWhen | bool | None
     """When a second reader judges the claims: ``auto`` (if one is unverified), ``always`` or ``never``."""
     cache: bool | None
     """Whether an earlier reply to the same call is reused."""
@@ -217,7 +217,7 @@ def check_llm_options(
         raise InputError("max_cost: must be a number of US dollars, 0 or more")
 
 
-def judge(given: When | bool | None) -> When | None:  # noqa: FBT001 - an option that was a flag once
+def judge(given: JudgeWhen | bool | None) -> JudgeWhen | None:  # noqa: FBT001 - an option that was a flag once
     """Return when a second reader is asked; True and False stand for always and never."""
     if isinstance(given, bool):
         return "always" if given else "never"

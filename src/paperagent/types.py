@@ -440,8 +440,16 @@ class Event:
     """Of a claim: whether it was quoted or written by a model."""
 
 
-class Embedder(Protocol):
-    """Turns texts into unit vectors."""
+class QueryEmbedder(Protocol):
+    """Turns texts into unit vectors in the space of the library's vectors."""
+
+    def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
+        """Yield one unit vector per text, in order."""
+        ...
+
+
+class Embedder(QueryEmbedder, Protocol):
+    """A named model that turns texts into unit vectors."""
 
     @property
     def embedder_id(self) -> str:
@@ -451,10 +459,6 @@ class Embedder(Protocol):
     @property
     def dim(self) -> int:
         """Length of every vector."""
-        ...
-
-    def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
-        """Yield one unit vector a text, in order."""
         ...
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from paperagent.answering.citations import cite, join, quoted_claim
+from paperagent.answering.citations import cite, join_claims, quoted_claim
 from paperagent.evals import mutations
 from paperagent.evals.cases import Case
 from paperagent.text.sentences import split_sentences
@@ -55,14 +55,14 @@ def _case(name: str, paper: Paper) -> Case:
 
 def _answer(question: str, cited: Sequence[Citation], hits: tuple[Hit, ...]) -> Answer:
     claims = tuple(map(quoted_claim, cited))
-    text = join(claims, cited)
+    text = join_claims(claims, cited)
     return Answer(question, "answered", None, text, claims, tuple(cited), hits)
 
 
 def _with_claim(example: Example, claim: Claim) -> Example:
     """Return the example with another first claim, which still calls itself supported."""
     claims = (claim, *example.answer.claims[1:])
-    text = join(claims, example.answer.citations)
+    text = join_claims(claims, example.answer.citations)
     return replace(example, answer=replace(example.answer, claims=claims, answer=text))
 
 

@@ -76,7 +76,7 @@ class Wishes:
     def _wish(self, why: Why) -> Wish:
         wanted = scoring.query_stems(why.text)
         stats = self._stats(wanted)
-        stems = scoring.mend_spelling(wanted, stats.frequency, self._vocabulary.fuzzy)
+        stems = scoring.correct_spelling(wanted, stats.frequency, self._vocabulary.fuzzy)
         if stems != wanted:
             stats = self._stats(stems)
         return Wish(why, tuple(stems), self._vectors.get(why.text), stats)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from paperagent.answering.citations import problems
+from paperagent.answering.citations import contract_violations
 from paperagent.digest.issue import Issue, Item
 from paperagent.errors import PaperAgentError
 from paperagent.types import Answer, Hit, Paper
@@ -31,7 +31,7 @@ def faults(issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
     ids = [p.paper_id for p in shown]
     if len(set(ids)) != len(ids):
         yield "a paper is shown twice"
-    yield from problems(_as_answer(issue, shown), papers)
+    yield from contract_violations(_as_answer(issue, shown), papers)
     if [c.n for c in issue.citations] != list(range(1, len(issue.citations) + 1)):
         yield "the citations are not numbered from 1"
     if {n for c in issue.claims for n in c.citations} != {c.n for c in issue.citations}:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from paperagent.answering import fallback
+from paperagent.answering import answers as fallback
 from paperagent.answering.abstention import Thresholds
+from paperagent.answering.answers import injection_notes
 from paperagent.answering.call_budget import Budget
-from paperagent.answering.pipeline import Encoder, Pipeline, QueryEmbedder, Request, suspicion_notes
+from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.digest.issue import Chosen, Group, Issue, Item, Profile, Selection, Standing, Theme
 from paperagent.digest.select.themes import OTHER
 from paperagent.digest.write.cited_claims import Numbers, Said, quoted
@@ -31,10 +32,10 @@ from paperagent.digest.write.standing_questions import (
 )
 from paperagent.digest.write.verification import check_issue
 from paperagent.errors import visible
-from paperagent.types import Answer, Event, Paper, Usage
+from paperagent.types import Answer, Event, Paper, QueryEmbedder, TokenEncoder, Usage
 
 if TYPE_CHECKING:
-    from paperagent.retrieval.scoring import Scored
+    from paperagent.retrieval.scoring import RankablePaper
 
 __all__ = ["Writer", "check_issue"]
 
@@ -71,11 +72,11 @@ class Model:
     faults: int = 0
     """Answers that failed one after another."""
 
-    def answer(self, pipeline: Pipeline, request: Request) -> Answer | None:
+    def answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer | None:
         """Answer a standing question; None where the endpoint failed too often."""
         if self.faults >= GIVE_UP:
             return None
-        *_, last = self.writer(pipeline, self.budget.left).stream(request)
+        *_, last = self.writer(pipeline, self.budget.remaining).stream(request)
         assert last.answer is not None
         self.faults = self.faults + 1 if fallback.server_failed(last.answer) else 0
         self.budget.add(last.answer.usage)
@@ -85,7 +86,7 @@ class Model:
 class Answerer(Protocol):
     """Answers by events, as `generate.Writer` does."""
 
-    def stream(self, request: Request) -> Iterator[Event]:
+    def stream(self, request: AnswerRequest) -> Iterator[Event]:
         """Yield the steps of an answer."""
         ...
 
@@ -100,9 +101,9 @@ class Writer:
     def __init__(
         self,
         corpus: Corpus,
-        held: Iterable[Scored] = (),
+        held: Iterable[RankablePaper] = (),
         *,
-        encoder: Encoder | None = None,
+        encoder: TokenEncoder | None = None,
         embedder: QueryEmbedder | None = None,
         model: Model | None = None,
         thresholds: Thresholds | None = None,
@@ -114,7 +115,7 @@ class Writer:
         ``thresholds`` are those of the library's answers.
         """
         self._corpus = Remembered(corpus)
-        self._held: dict[str, Scored] = {c.paper_id: c for c in held}
+        self._held: dict[str, RankablePaper] = {c.paper_id: c for c in held}
         self._encoder = RememberingEncoder(encoder) if encoder else None
         self._embedder = RememberingEmbedder(embedder) if embedder else None
         self._highlights: dict[tuple[str, str], Highlights | None] = {}
@@ -188,7 +189,7 @@ class Writer:
         for paper in shown:
             key = (paper.paper_id, paper.abstract)
             if key not in self._suspicions:
-                self._suspicions[key] = suspicion_notes([paper])
+                self._suspicions[key] = injection_notes([paper])
             yield from self._suspicions[key]
 
     def _labelled(self, issue: Issue) -> Issue:
@@ -251,7 +252,7 @@ class Writer:
         pipeline = Pipeline(
             library, encoder=self._encoder, embedder=self._embedder, thresholds=self._thresholds
         )
-        answers = [self._answer(pipeline, Request(question)) for question in questions]
+        answers = [self._answer(pipeline, AnswerRequest(question)) for question in questions]
         background = {p.paper_id: self._offered(p) for p in papers}
         standing = tuple(in_short(a, numbers, background) for a in answers)
         return standing, sum((a.usage for a in answers), Usage())
@@ -261,7 +262,7 @@ class Writer:
         found = self._found(paper)
         return found.offer.start if found else 0
 
-    def _answer(self, pipeline: Pipeline, request: Request) -> Answer:
+    def _answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer:
         """Have the model answer where it may; quote where it refuses or its answer breaks off."""
         answer = self._model.answer(pipeline, request) if self._model else None
         if answer is None:
@@ -269,7 +270,7 @@ class Writer:
         if answer.status in ("answered", "abstained"):
             return answer
         quoted = pipeline.extract(request).answer
-        return fallback.instead(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
+        return fallback.as_fallback(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
 
 
 def _distinct(groups: Sequence[Group]) -> list[Group]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from paperagent.answering.judge import probability
+from paperagent.answering.judge import parse_probability
 from paperagent.evals.cases import Case
 from paperagent.types import Answer, Paper
 
@@ -19,5 +19,5 @@ from paperagent.types import Answer, Paper
 def score(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return 0..1."""
     del case, papers
-    said = [p for claim in answer.claims if (p := probability(claim.checks.get("judge"))) is not None]
+    said = [p for claim in answer.claims if (p := parse_probability(claim.checks.get("judge"))) is not None]
     return sum(p > 0.5 for p in said) / len(said) if said else None

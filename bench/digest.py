@@ -31,7 +31,7 @@ from figures import Figure, run, say
 from library import large_library
 
 if TYPE_CHECKING:
-    from paperagent.digest.select.selector import Selector
+    from paperagent.digest.select.selector import PaperSelector
     from paperagent.library import LocalStore
 
 WEEK, READERS, FEW = "2026-W21", 1000, 250
@@ -52,7 +52,7 @@ class Bench:
     @cached_property
     def interests(self) -> list[str]:
         """Names of themes of other weeks, each different, in random order."""
-        from paperagent.digest.period import parse_week
+        from paperagent.digest.schedule import parse_week
 
         found: dict[str, None] = {}
         with _store(self.home) as store:
@@ -126,19 +126,19 @@ def _measured(bench: Bench, readers: int, *, asking: bool) -> dict[str, float]:
 
 def _subscribe(bench: Bench, readers: int, *, asking: bool) -> None:
     """Start a digest anew, with readers of whom no two share an interest."""
-    from paperagent.digest.database import FILE, Database
-    from paperagent.digest.preferences import Wishes
+    from paperagent.digest.database import FILE, DigestDatabase
+    from paperagent.digest.preferences import Preferences
     from paperagent.digest.subscribers import Subscribers
 
     for path in bench.home.glob(f"{FILE}*"):
         path.unlink()
-    database = Database(bench.home / FILE)
+    database = DigestDatabase(bench.home / FILE)
     subscribers = Subscribers(database)
     names = bench.interests
     for n in range(readers):
         interests = tuple(names[(3 * n + i) % len(names)] for i in range(3))
         questions = (f"What is new on {names[-1 - n]}?",) if asking and n % 2 else ()
-        wishes = Wishes(interests, questions)
+        wishes = Preferences(interests, questions)
         subscribers.add(f"reader{n}@test.example", wishes, confirmed=True)
     database.close()
 
@@ -147,20 +147,20 @@ def build(home: Path) -> dict[str, float]:
     """Build the week's issues in this process; return seconds by step, and megabytes."""
     from paperagent import config
     from paperagent.digest import press
-    from paperagent.digest.period import parse_week
-    from paperagent.digest.service import DigestDesk
+    from paperagent.digest.schedule import parse_week
+    from paperagent.digest.service import DigestService
 
     spent: Counter[str] = Counter()
     for step in STEPS:
         setattr(press.LocalPress, step, _timed(getattr(press.LocalPress, step), step, spent))
     press.LocalPress.__init__ = _timed(press.LocalPress.__init__, "open", spent)  # type: ignore[method-assign]
     start, processor = time.perf_counter(), time.process_time()
-    with DigestDesk(config.load(home=home, mode="extractive")) as desk:
+    with DigestService(config.load(home=home, mode="extractive")) as desk:
         report = desk.build(parse_week(WEEK))
         total, processor = time.perf_counter() - start, time.process_time() - processor
         if report.failed:
             raise SystemExit(f"{len(report.failed)} issues failed: {report.failed[0]}")
-        items = sum(len(desk.ledger.issue(f"{WEEK}/{n}").papers) for n in desk.ledger.frozen_for(WEEK))
+        items = sum(len(desk.ledger.issue(f"{WEEK}/{n}").papers) for n in desk.ledger.stored_for(WEEK))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "total": total,
@@ -220,9 +220,9 @@ def weeks(bench: Bench) -> list[Figure]:
     ]
 
 
-def _weeks(store: LocalStore) -> Iterator[tuple[str, Selector]]:
+def _weeks(store: LocalStore) -> Iterator[tuple[str, PaperSelector]]:
     """Yield the weeks as they are built: one quiet, one a week late, after the next."""
-    from paperagent.digest.period import parse_week
+    from paperagent.digest.schedule import parse_week
 
     order = [w for w in YEAR if w != MISSED]
     order.insert(order.index("2026-W20") + 1, MISSED)
@@ -241,14 +241,14 @@ def _store(home: Path) -> Iterator[LocalStore]:
         yield store
 
 
-def _selector(store: LocalStore, period: Any) -> Selector:
+def _selector(store: LocalStore, period: Any) -> PaperSelector:
     from bare import model_folder
 
-    from paperagent.digest.select.selector import Selector
+    from paperagent.digest.select.selector import PaperSelector
     from paperagent.embedding.minilm import MiniLM
 
-    papers = store.within(period.since, period.until)
-    return Selector(papers, period=period, library=store, embedder=MiniLM.load(model_folder()))
+    papers = store.papers_between(period.since, period.until)
+    return PaperSelector(papers, period=period, library=store, embedder=MiniLM.load(model_folder()))
 
 
 if __name__ == "__main__":

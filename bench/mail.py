@@ -22,11 +22,11 @@ from pathlib import Path
 from figures import Figure, run
 
 from paperagent import PaperAgent, config
-from paperagent.digest.database import now
+from paperagent.digest.database import utc_now
 from paperagent.digest.delivery import message
-from paperagent.digest.delivery.records import Draft
-from paperagent.digest.period import parse_week
-from paperagent.digest.service import DigestDesk
+from paperagent.digest.delivery.ledger import NewIssue
+from paperagent.digest.schedule import parse_week
+from paperagent.digest.service import DigestService
 from paperagent.feeds.reader import sample_path
 
 READERS = 500
@@ -49,7 +49,7 @@ controller.stop()
 class Post:
     """A digest with an issue for each of many readers, and the address of a server."""
 
-    desk: DigestDesk
+    desk: DigestService
     kilobytes: float
 
 
@@ -90,27 +90,31 @@ def prepared(folder: Path, url: str) -> Post:
     )
     with PaperAgent(settings=settings) as agent:
         agent.ingest(sample_path(), date="2026-06-24")
-    desk, week = DigestDesk(settings), parse_week("2026-W26")
+    desk, week = DigestService(settings), parse_week("2026-W26")
     desk.build(week)
-    (whole,) = desk.ledger.general()
+    (whole,) = desk.ledger.general_issues()
     drafts = []
     for n in range(READERS):
         reader = desk.subscribers.add(f"reader{n}@test.example", confirmed=True).subscriber
-        draft = Draft(week, reader.id, whole.subject, whole.preheader, whole.html, whole.text, whole.papers)
-        name = message.message_id(draft.issue_id, reader.email, desk.post.domain)
-        drafts.append(
-            Draft(week, reader.id, whole.subject, whole.preheader, whole.html, whole.text, whole.papers, name)
+        draft = NewIssue(
+            week, reader.id, whole.subject, whole.preheader, whole.html, whole.text, whole.papers
         )
-    desk.ledger.freeze(drafts, now())
+        name = message.message_id(draft.issue_id, reader.email, desk.mailer.domain)
+        drafts.append(
+            NewIssue(
+                week, reader.id, whole.subject, whole.preheader, whole.html, whole.text, whole.papers, name
+            )
+        )
+    desk.ledger.store_issues(drafts, utc_now())
     return Post(desk, len(whole.html.encode()) / 1000)
 
 
 def builds(post: Post) -> list[Figure]:
     """Build every message from the ledger, and send none."""
-    due = post.desk.ledger.due(now())
+    due = post.desk.ledger.due(utc_now())
     begin = time.perf_counter()
     for one in due:
-        post.desk.post.compose(post.desk.ledger.issue(one.issue_id), one)
+        post.desk.mailer.compose(post.desk.ledger.issue(one.issue_id), one)
     rate = len(due) / (time.perf_counter() - begin)
     return [Figure("messages built", rate, "/s", 150, at_least=True, note=f"{post.kilobytes:.0f} KB of HTML")]
 

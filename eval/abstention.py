@@ -25,7 +25,7 @@ from exact_library import ExactLibrary
 
 from paperagent.answering import abstention
 from paperagent.answering.pipeline import AnswerRequest, Pipeline
-from paperagent.embedding.minilm import MiniLM, find_model
+from paperagent.embedding.minilm import MiniLM, find_model_folder
 from paperagent.feeds.reader import open_feed
 from paperagent.retrieval.question import clean_history
 from paperagent.types import Paper
@@ -199,7 +199,7 @@ def main() -> int:
     args = parser.parse_args()
     import platformdirs
 
-    folder = find_model(None, platformdirs.user_cache_path("paperagent"))
+    folder = find_model_folder(None, platformdirs.user_cache_path("paperagent"))
     model = None if args.words or folder is None else MiniLM.load(folder)
     cases = dev_cases(args.shared, model)
     for name in ("pubmedqa", "scifact"):

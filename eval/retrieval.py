@@ -57,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def load_model() -> MiniLM | None:
     """Return the encoder that paperagent would use."""
     from paperagent import config
-    from paperagent.embedding.minilm import MiniLM, find_model
+    from paperagent.embedding.minilm import MiniLM, find_model_folder
 
     settings = config.load()
-    folder = find_model(settings.model_dir, settings.cache_dir)
+    folder = find_model_folder(settings.model_dir, settings.cache_dir)
     return MiniLM.load(folder) if folder else None
 
 
@@ -101,7 +101,7 @@ def library(folder: Path, model: MiniLM) -> LocalStore:
     home.mkdir(parents=True, exist_ok=True)
     store = LocalStore(home, create=True)
     store.ingest(map(_paper, rows(folder / "corpus.jsonl.gz")), today=dt.date(2026, 1, 1))
-    store.catch_up_vectors(model, progress=_progress)
+    store.embed_pending(model, progress=_progress)
     return store
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from paperagent.errors import InputError
-from paperagent.library.health import Check, Health
+from paperagent.library.protocol import Check, Health
 from paperagent.types import Answer, Citation, Claim, Event, Hit, IngestReport, Paper
 
 PAPERS = (

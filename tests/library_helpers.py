@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 TODAY = dt.date(2026, 7, 1)
 TOPICS = ("retrieval", "translation", "robotics", "vision", "speech", "planning", "proteins", "graphs")
 NOBODY = 65534
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])),
+}
+"""For a Python process that imports this module."""
 
 
 def paper(number: int, **changes: object) -> Paper:
@@ -117,7 +122,7 @@ def fill(store: Store, count: int = 40, *, embedder: FakeEmbedder | None = None)
     """Put papers into a store, and their vectors where an embedder is given."""
     ingest(store, papers(count))
     if embedder:
-        store.catch_up_vectors(embedder)
+        store.embed_pending(embedder)
 
 
 def ingest(store: Store, records: Iterable[Paper]) -> IngestReport:
@@ -140,7 +145,7 @@ def run_python(code: str, *args: object, cwd: Path | None = None) -> subprocess.
         timeout=120,
         check=False,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env=ENVIRONMENT,
     )
 
 

@@ -18,7 +18,7 @@ from fake_agent import ABSTAINED, COMPARED, PAPERS, SINGLE, FakeAgent
 from paperagent.cli import main, program_help, root
 from paperagent.errors import EndpointError, FeedError, StoreLockedError
 from paperagent.layout import counted
-from paperagent.library.health import Check, Health
+from paperagent.library.protocol import Check, Health
 from paperagent.types import Answer, FeedReport
 
 HEAVY = (

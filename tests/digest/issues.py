@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
-from paperagent.digest.issue import Issue, Item, Period, Standing, Theme, Why
-from paperagent.digest.render.view import ReaderLinks
+from paperagent.digest.issue import Issue, Item, Period, Reason, StandingAnswer, Theme
+from paperagent.digest.render.view import SubscriberLinks
 from paperagent.types import Citation, Claim, Paper
 
 WEEK = Period("2026-W26", dt.date(2026, 6, 22), dt.date(2026, 6, 28))
 TOKEN = "eyJhIjoxLCJlbWFpbCI6InJlYWRlckB0ZXN0LmV4YW1wbGUifQ.aGVsbG8gd29ybGQ.Zm9vYmFyYmF6cXV4"  # noqa: S105 - of no secret
 BASE = "https://papers.test.example"
-LINKS = ReaderLinks(
+LINKS = SubscriberLinks(
     unsubscribe=f"{BASE}/unsubscribe/{TOKEN}",
     mailto="mailto:papers@test.example?subject=unsubscribe%20reader",
     preferences=f"{BASE}/preferences/{TOKEN}",
@@ -29,7 +29,7 @@ _TEXTS = (
                 "On four domains, Tindersift removes 61% of the prompt's tokens while answer accuracy falls "
                 "by only 0.4 points, from 71.8 to 71.4."
             ),
-            Why("interest", "retrieval-augmented generation"),
+            Reason("interest", "retrieval-augmented generation"),
         ),
         (
             "R$^2$AG: Sub-$\\mathcal{O}(n\\log n)$ Retrieval with $\\alpha$-Bounded Regret",
@@ -37,7 +37,7 @@ _TEXTS = (
                 "Our index takes 3.2\\,ms on $10^{9}$ vectors, 4.7$\\times$ faster than a graph of "
                 "the same recall."
             ),
-            Why("interest", "retrieval-augmented generation"),
+            Reason("interest", "retrieval-augmented generation"),
         ),
         (
             "Abstaining Readers: When the Evidence Does Not Say",
@@ -45,7 +45,7 @@ _TEXTS = (
                 "A reader trained on 12,000 unanswerable questions abstains on 91.3\\% of them and "
                 "loses 1.1 points on the answerable ones."
             ),
-            Why("question", "Does any method reduce hallucination without fine-tuning?"),
+            Reason("question", "Does any method reduce hallucination without fine-tuning?"),
         ),
     ),
     (
@@ -56,12 +56,12 @@ _TEXTS = (
                 "In a trial with 1,284 students, those asked questions solved 17% more exercises a week "
                 "later than those who were shown the answer."
             ),
-            Why("liked", "Hints Beat Answers in Introductory Programming"),
+            Reason("liked", "Hints Beat Answers in Introductory Programming"),
         ),
         (
             "Rubric Drift in Automated Essay Scoring",
             ("Scores of the same essays fell by 0.31 points of six between two versions of one model."),
-            Why("category", "cs.CY"),
+            Reason("category", "cs.CY"),
         ),
     ),
     (
@@ -69,12 +69,12 @@ _TEXTS = (
         (
             "Corrivane: 4-Bit Weights with 2-Bit Outliers",
             "Corrivane keeps 99.1% of the accuracy of a 7-billion-parameter model in 3.4 GB of memory.",
-            Why("upvotes", "118"),
+            Reason("upvotes", "118"),
         ),
         (
             "Bytes, Not Tokens: Multilingual Encoders under 30 Million Parameters",
             "On 102 languages the byte encoder is within 2.0 points of a tokenised one five times its size.",
-            Why("central", ""),
+            Reason("central", ""),
         ),
         (
             "Speculative Decoding on a Phone: What the Battery Says",
@@ -82,7 +82,7 @@ _TEXTS = (
                 "Drafting with a 60M model lowers energy a token by 38% on three phones, and adds 6% "
                 "on a fourth."
             ),
-            Why("interest", "on-device inference"),
+            Reason("interest", "on-device inference"),
         ),
     ),
 )
@@ -130,8 +130,8 @@ def issue() -> Issue:
         themes.append(Theme(name, tuple(items)))
     said = [quoted(citations[0]), quoted(citations[3]), quoted(citations[5])]
     standing = (
-        Standing("Does any method reduce hallucination without fine-tuning?", (quoted(citations[2]),)),
-        Standing("Anything new on watermarking of generated text?"),
+        StandingAnswer("Does any method reduce hallucination without fine-tuning?", (quoted(citations[2]),)),
+        StandingAnswer("Anything new on watermarking of generated text?"),
     )
     also = tuple(
         paper(9000 + i, f"Also of Interest, Part {i}: A Longer Title That Wraps on Any Phone Screen", "x")

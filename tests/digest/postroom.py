@@ -13,12 +13,10 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from paperagent.digest.database import Database
-from paperagent.digest.delivery.ledger import Ledger
-from paperagent.digest.delivery.records import Draft, Due, Frozen
-from paperagent.digest.delivery.sender import Report, Sender
-from paperagent.digest.delivery.smtp import SmtpTransport
-from paperagent.digest.delivery.smtp_client import Waits
+from paperagent.digest.database import DigestDatabase
+from paperagent.digest.delivery.ledger import Ledger, NewIssue, PendingDelivery, StoredIssue
+from paperagent.digest.delivery.sender import Sender, SendReport
+from paperagent.digest.delivery.smtp import SmtpTransport, Timeouts
 from paperagent.digest.delivery.transport import Transport
 from paperagent.digest.issue import Period
 from paperagent.digest.subscribers import Subscribers
@@ -26,7 +24,7 @@ from paperagent.digest.subscribers import Subscribers
 WEEK = Period("2026-W26", dt.date(2026, 6, 22), dt.date(2026, 6, 28))
 NOON = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
 SENDER = "digest@paperagent.example"
-QUICK = Waits(connect=2, command=2, accept=2)
+QUICK = Timeouts(connect=2, command=2, accept=2)
 
 
 @dataclass
@@ -50,17 +48,17 @@ class Desk:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.database = Database(self.path)
+        self.database = DigestDatabase(self.path)
         self.subscribers = Subscribers(self.database, clock=self.clock)
         self.ledger = Ledger(self.database)
 
     def plan(self, *emails: str, period: Period = WEEK) -> None:
         """Add confirmed readers and freeze an issue for each."""
-        self.ledger.freeze([self.draft(e, period) for e in emails], self.clock())
+        self.ledger.store_issues([self.draft(e, period) for e in emails], self.clock())
 
-    def draft(self, email: str, period: Period = WEEK) -> Draft:
+    def draft(self, email: str, period: Period = WEEK) -> NewIssue:
         reader = self.subscribers.add(email, confirmed=True).subscriber
-        return Draft(
+        return NewIssue(
             period,
             reader.id,
             f"Papers for {reader.id}",
@@ -71,14 +69,14 @@ class Desk:
             message_id=f"<{period.name}.{reader.id}@paperagent.example>",
         )
 
-    def send(self, transport: Transport, **options: Any) -> Report:
+    def send(self, transport: Transport, **options: Any) -> SendReport:
         return Sender(self.ledger, transport, compose, mail_from=SENDER, clock=self.clock).run(**options)
 
     def states(self) -> dict[str, str]:
         return {d.email: d.state for d in self.ledger.deliveries()}
 
 
-def compose(frozen: Frozen, due: Due) -> bytes:
+def compose(frozen: StoredIssue, due: PendingDelivery) -> bytes:
     """Return a plain message."""
     head = (
         f"From: {SENDER}\r\nTo: {due.email}\r\nSubject: {frozen.subject}\r\nMessage-ID: {due.message_id}\r\n"

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from paperagent.digest.issue import Chosen, Group, Period, Profile, Selection, Why
+from paperagent.digest.issue import Chosen, Group, Period, Profile, Reason, Selection
 from paperagent.text.terms import index_terms
 from paperagent.types import Paper
 from sample_library import papers
@@ -27,7 +27,7 @@ class Words:
         self.asked += 1
         return len(self.held), 150.0, {s: sum(s in h for h in self.held) for s in stems}
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Know no similar word."""
         del stem, distance
         return ()
@@ -42,7 +42,7 @@ def selection(
     chosen: Iterable[Paper], *, questions: tuple[str, ...] = (), also: tuple[Paper, ...] = (), each: int = 3
 ) -> Selection:
     """Return papers as a selection, so many a theme, the first paper best."""
-    why = Why("central", "")
+    why = Reason("central", "")
     listed = [Chosen(p, 1.0 - i / 100, why) for i, p in enumerate(chosen)]
     parts = [listed[i : i + each] for i in range(0, len(listed), each)]
     groups = tuple(Group(name, name, tuple(part)) for name, part in zip(THEMES, parts, strict=False))

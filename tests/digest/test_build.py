@@ -11,10 +11,10 @@ import pytest
 from issues import issue as sample_issue
 from postroom import WEEK, Desk
 
-from paperagent.digest.build import Builder, BuildReport
+from paperagent.digest.build import BuildReport, IssueBuilder
 from paperagent.digest.issue import Issue, Profile, Selection
 from paperagent.digest.render.renderer import Rendered
-from paperagent.digest.write.verification import check_issue
+from paperagent.digest.write.writer import check_issue
 from paperagent.errors import PaperAgentError
 from paperagent.types import Usage
 
@@ -36,11 +36,12 @@ class Press:
         self.prepared = list(profiles)
 
     def select(self, profile: Profile) -> Selection:
-        from paperagent.digest.issue import Chosen, Group, Why
+        from paperagent.digest.issue import Chosen, Group, Reason
 
         self.selected.append(profile)
         chosen = tuple(
-            Chosen(p, 1.0, Why("central", ""), merged=(f"twin of {p.paper_id}",)) for p in self.issue.papers
+            Chosen(p, 1.0, Reason("central", ""), merged=(f"twin of {p.paper_id}",))
+            for p in self.issue.papers
         )
         return Selection(WEEK, profile, groups=(Group("k", "theme", chosen),), screened=40)
 
@@ -73,7 +74,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def build(desk: Desk, press: Any, **options: Any) -> BuildReport:
-    builder = Builder(WEEK, press, desk.ledger, desk.subscribers, clock=desk.clock, **options)
+    builder = IssueBuilder(WEEK, press, desk.ledger, desk.subscribers, clock=desk.clock, **options)
     return builder.build(desk.subscribers.all(state="confirmed"))
 
 
@@ -90,10 +91,12 @@ def test_what_was_shown_holds_the_near_duplicates(desk: Desk) -> None:
     """A paper that stood for another one counts for both, in every later issue."""
     press = Press()
     build(desk, press)
-    shown = desk.subscribers.profile(desk.subscribers.find(A)).shown
+    shown = desk.subscribers.preferences_with_feedback(desk.subscribers.find(A)).shown
     ids = {p.paper_id for p in press.issue.papers}
     assert shown >= ids | {f"twin of {i}" for i in ids}
-    besides = desk.subscribers.profile(desk.subscribers.find(A), besides=f"{WEEK.name}/1").shown
+    besides = desk.subscribers.preferences_with_feedback(
+        desk.subscribers.find(A), excluding=f"{WEEK.name}/1"
+    ).shown
     assert besides == frozenset()
 
 
@@ -135,17 +138,17 @@ def test_freezing_is_all_or_nothing(desk: Desk) -> None:
     good = desk.draft(A)
     clash = replace(desk.draft(B), message_id=good.message_id)
     with pytest.raises(PaperAgentError):
-        desk.ledger.freeze([good, clash], desk.clock())
+        desk.ledger.store_issues([good, clash], desk.clock())
     assert desk.states() == {}
-    assert desk.ledger.summaries() == []
+    assert desk.ledger.period_summaries() == []
 
 
 def test_a_frozen_issue_does_not_change(desk: Desk) -> None:
     """Freezing again under the same period and reader keeps the first, its message and its state."""
     first = desk.draft(A)
-    assert desk.ledger.freeze([first], desk.clock()) == 1
+    assert desk.ledger.store_issues([first], desk.clock()) == 1
     other = replace(first, html="<p>other</p>", message_id="<other@test.example>")
-    assert desk.ledger.freeze([other], desk.clock()) == 0
+    assert desk.ledger.store_issues([other], desk.clock()) == 0
     frozen = desk.ledger.issue(first.issue_id)
     assert (frozen.html, frozen.papers) == (first.html, first.papers)
     assert [d.message_id for d in desk.ledger.deliveries()] == [first.message_id]

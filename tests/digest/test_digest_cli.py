@@ -134,7 +134,7 @@ def test_days_that_may_be_the_wrong_ones_are_told(run: Run, monkeypatch: pytest.
         "digest", "build", "--week", "2026-W20"
     )
     friday = dt.datetime(2026, 6, 26, 12, tzinfo=dt.UTC)
-    monkeypatch.setattr("paperagent.digest.database.now", lambda: friday)
+    monkeypatch.setattr("paperagent.digest.database.utc_now", lambda: friday)
     assert "2026-W26 is not over" in run("digest", "build", *WEEK)
     assert "warning" not in run("digest", "build", *WEEK)
 
@@ -144,7 +144,7 @@ def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch:
     import datetime as dt
 
     noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
-    monkeypatch.setattr("paperagent.digest.service.now", lambda: noon)
+    monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: noon)
     subscribe(run)
     told = run("digest", "run")
     assert "2026-W26: 2 issues built" in told
@@ -163,7 +163,7 @@ def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     from paperagent.digest.press import LocalPress
 
     noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
-    monkeypatch.setattr("paperagent.digest.service.now", lambda: noon)
+    monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: noon)
     subscribe(run, A)
     subscribe(run, B)
     render = LocalPress.render

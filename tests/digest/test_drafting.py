@@ -14,13 +14,18 @@ from selections import sample
 
 from model_desk import Desk, desk, passages, reply, titles
 from paperagent.answering.call_budget import Budget
-from paperagent.digest.issue import Chosen, Group, Issue, Why
-from paperagent.digest.render.plain import shown as shown_text
-from paperagent.digest.render.renderer import render
-from paperagent.digest.write.llm_writer import AT_ONCE, GIVE_UP, Drafter, ThemePlan
+from paperagent.digest.issue import Chosen, Group, Issue, Reason
+from paperagent.digest.render.formatting import clean_text as shown_text
+from paperagent.digest.render.renderer import render_issue
+from paperagent.digest.write.llm_writer import (
+    MAX_CONCURRENT_CALLS,
+    MAX_CONSECUTIVE_FAILURES,
+    ThemeWriter,
+    ThemeWriterConfig,
+)
 from paperagent.layout import UNVERIFIED
 from paperagent.llm import prompts
-from paperagent.llm.protocol import Pricing
+from paperagent.llm.protocol import Pricing as Tariff
 from paperagent.testing import Reply, Request, error_reply
 from paperagent.types import Paper, Usage
 from paperagent.verification import check
@@ -101,7 +106,7 @@ def test_what_the_check_cannot_settle_is_shown_with_its_sentence(model: Desk) ->
     digest = issue(model)
     assert set(supports(digest)) == {"unverified"}
     assert "unverified" in {c.support for c in digest.overview}
-    text = " ".join(render(digest).text.split())
+    text = " ".join(render_issue(digest).text.split())
     for item in digest.items:
         (number,) = item.claims[0].citations
         quote = shown_text(digest.citations[number - 1].quote)
@@ -193,13 +198,13 @@ def test_what_an_endpoint_says_is_not_mailed(model: Desk) -> None:
     model.server.responder = lambda r: honest(r) if next(made) else error_reply(400, "tenant 7 is over")
     found = issue(model)
     assert any("tenant 7 is over" in n and model.server.url in n for n in found.notes)
-    shown = render(found)
+    shown = render_issue(found)
     for part in (shown.html, shown.text):
         assert "tenant 7" not in part
         assert model.server.url not in part
         assert part.count("Some sentences are quoted instead of written.") == 1
     model.server.responder = lambda _: error_reply(400, "tenant 7 is over")
-    assert "instead of written" not in render(issue(model)).text  # all is quoted, and labelled so
+    assert "instead of written" not in render_issue(issue(model)).text  # all is quoted, and labelled so
 
 
 def test_a_cut_reply_is_not_shown(model: Desk) -> None:
@@ -292,23 +297,23 @@ def test_an_endpoint_that_is_down_is_not_asked_for_every_reader(model: Desk) -> 
     questions = [f"How much does Tindersift remove, said in way {n}?" for n in range(9)]
     found = issue(model, interests=["retrieval"], questions=questions)
     themes = [r for r in model.requests if kind(r) == "theme"]
-    assert len(model.requests) - len(themes) == GIVE_UP
+    assert len(model.requests) - len(themes) == MAX_CONSECUTIVE_FAILURES
     assert {c.support for s in found.standing for c in s.claims} == {"quoted"}
 
 
 # --- the drafter alone ---
 
 
-def drafter(model: Desk, *, limit: float | None = None, price: float = 0.001) -> Drafter:
+def drafter(model: Desk, *, limit: float | None = None, price: float = 0.001) -> ThemeWriter:
     """Return a drafter whose every call costs ``price``, estimated and real."""
-    pricing = Pricing(tokens=lambda texts: (sum(map(len, texts)) // 4, True), price=lambda _: price)
-    plan = ThemePlan(prompts.load("theme"), check, pricing, "salt", context_tokens=20_000)
-    return Drafter(model.agent._endpoint(None), plan, Budget(pricing, limit))
+    pricing = Tariff(tokens=lambda texts: (sum(map(len, texts)) // 4, True), price=lambda _: price)
+    plan = ThemeWriterConfig(prompts.load("theme"), check, pricing, "salt", context_tokens=20_000)
+    return ThemeWriter(model.agent._open_llm(None), plan, Budget(pricing, limit))
 
 
 def group(key: str, papers: list[Paper]) -> Group:
     """Return papers as a theme."""
-    return Group(key, key, tuple(Chosen(p, 1.0, Why("central", "")) for p in papers))
+    return Group(key, key, tuple(Chosen(p, 1.0, Reason("central", "")) for p in papers))
 
 
 def test_all_readers_share_a_themes_call(model: Desk) -> None:
@@ -390,14 +395,14 @@ def test_a_model_that_is_down_is_given_up(model: Desk) -> None:
     model.server.responder = lambda _: error_reply(400, "down")
     papers = [Paper(f"p{i}", f"Title {i}", f"We made method {i}.") for i in range(30)]
     drafts = drafter(model).draft([group(p.paper_id, [p]) for p in papers])
-    assert len(model.requests) < GIVE_UP + AT_ONCE
+    assert len(model.requests) < MAX_CONSECUTIVE_FAILURES + MAX_CONCURRENT_CALLS
     assert all("down" in (d.note or "") for d in drafts.values())
 
 
 def test_a_paper_too_long_for_the_context_is_left_out(model: Desk) -> None:
     """The call is cut to what the model's context holds; the rest is quoted."""
     made = drafter(model)
-    made._plan = ThemePlan(made._plan.prompt, check, made._plan.pricing, "salt", context_tokens=2_200)
+    made._plan = ThemeWriterConfig(made._plan.prompt, check, made._plan.pricing, "salt", context_tokens=2_200)
     drafts = made.draft([group("a", sample(8))])
     assert 0 < len(drafts["a"].papers) < 8
 

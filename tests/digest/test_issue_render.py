@@ -12,9 +12,9 @@ import attack_strings
 import issues
 import pytest
 
-from paperagent.digest.issue import Issue, Item, Theme, Why
-from paperagent.digest.render.renderer import MAX_BYTES, WARN_BYTES, confirmation, render
-from paperagent.digest.render.view import ReaderLinks
+from paperagent.digest.issue import Issue, Item, Reason, Theme
+from paperagent.digest.render.renderer import MAX_BYTES, WARN_BYTES, render_confirmation, render_issue
+from paperagent.digest.render.view import SubscriberLinks
 from paperagent.digest.select.themes import OTHER_NAME
 from paperagent.errors import ConfigError, PaperAgentError
 from paperagent.layout import REPLACED, UNVERIFIED
@@ -89,7 +89,7 @@ ORDER = [
 @pytest.mark.parametrize("part", ["html", "text"])
 def test_an_issue_holds_everything_in_the_order_of_the_contract(part: str) -> None:
     """Masthead, overview, themes, standing questions, also noticed, corrections, sources, footer."""
-    shown = render(issues.issue(), reader=issues.LINKS)
+    shown = render_issue(issues.issue(), reader=issues.LINKS)
     text = Page(shown.html).text if part == "html" else " ".join(shown.text.split())
     order = ORDER if part == "html" else [p for p in ORDER if p[0].isupper() or not p[0].islower()]
     assert in_order(text, order)
@@ -97,7 +97,7 @@ def test_an_issue_holds_everything_in_the_order_of_the_contract(part: str) -> No
 
 def test_subject_and_preheader_say_what_is_inside() -> None:
     """The subject names count, top theme and week; the preheader has 40 to 90 characters."""
-    shown = render(issues.issue())
+    shown = render_issue(issues.issue())
     assert shown.subject == "8 papers: Retrieval that knows when to stop — 2026-W26"
     assert 40 <= len(shown.preheader) <= 90
     assert shown.preheader.startswith("On four domains, Tindersift")
@@ -109,16 +109,18 @@ def test_the_subject_names_a_theme_that_is_one() -> None:
     first, *others = base.themes
     assert others
     mixed = replace(first, name=OTHER_NAME, items=first.items[:1])
-    assert others[0].name in render(replace(base, themes=(mixed, *others))).subject
+    assert others[0].name in render_issue(replace(base, themes=(mixed, *others))).subject
     loose = replace(first, name=OTHER_NAME, items=first.items * 9)
-    assert re.fullmatch(r"\d+ new papers — 2026-W26", render(replace(base, themes=(loose, *others))).subject)
+    assert re.fullmatch(
+        r"\d+ new papers — 2026-W26", render_issue(replace(base, themes=(loose, *others))).subject
+    )
 
 
 def test_a_subject_is_cut_in_the_theme_and_never_in_the_week() -> None:
     """bad-333: at most 120 characters, and the period stays whole."""
     whole = issues.issue()
     long = replace(whole, themes=(replace(whole.themes[0], name="retrieval " * 500), *whole.themes[1:]))
-    subject = render(long).subject
+    subject = render_issue(long).subject
     assert len(subject) <= 120
     assert subject.endswith("… — 2026-W26")
 
@@ -133,7 +135,7 @@ def test_a_quiet_week_is_a_short_issue(shape: str) -> None:
         themes={"empty": (), "one": one, "short": whole.themes[:1]}[shape],
         overview=(), standing=(), also=(), updates=(), citations=whole.citations[:1], screened=3,
     )  # fmt: skip
-    shown = render(quiet)
+    shown = render_issue(quiet)
     starts = {"empty": "No new papers — 2026-W26", "one": "1 paper: ", "short": "3 papers: "}
     assert shown.subject.startswith(starts[shape])
     assert 40 <= len(shown.preheader) <= 90
@@ -142,8 +144,8 @@ def test_a_quiet_week_is_a_short_issue(shape: str) -> None:
 
 def test_both_parts_lead_to_the_same_places() -> None:
     """The set of addresses in the HTML is the set in the text: what one shows the other does not hide."""
-    for reader in (None, issues.LINKS, ReaderLinks(mailto="mailto:a@b.example?subject=unsubscribe")):
-        shown = render(issues.issue(), reader=reader)
+    for reader in (None, issues.LINKS, SubscriberLinks(mailto="mailto:a@b.example?subject=unsubscribe")):
+        shown = render_issue(issues.issue(), reader=reader)
         page = Page(shown.html)
         assert page.links == set(URL.findall(shown.text))
         assert len(page.links) >= 15
@@ -151,7 +153,7 @@ def test_both_parts_lead_to_the_same_places() -> None:
 
 def test_every_marker_leads_to_its_source() -> None:
     """Each [n] of a sentence is a link to the entry [n] of the list, which names the paper."""
-    shown = render(issues.written())
+    shown = render_issue(issues.written())
     targets = set(re.findall(r'id="(s\d+)"', shown.html))
     assert {h[1:] for h in Page(shown.html).hrefs if h.startswith("#")} <= targets
     assert targets == {f"s{n}" for n in range(1, 9)}
@@ -159,7 +161,7 @@ def test_every_marker_leads_to_its_source() -> None:
 
 def test_a_model_s_words_are_shown_with_the_sentence_they_rest_on() -> None:
     """The list of sources quotes what a supported sentence cites."""
-    shown = render(issues.written())
+    shown = render_issue(issues.written())
     assert "“On four domains, Tindersift removes 61%" in Page(shown.html).text
     assert "written by some-model-4.1-mini" in shown.text
     assert "extractive" not in shown.text
@@ -179,7 +181,7 @@ def holding(*claims: Claim, standing: tuple[Claim, ...] = ()) -> Issue:
 
 def test_an_unverified_sentence_stands_over_what_it_cites() -> None:
     """Of a paper, in the overview and in a standing answer; in both parts, and not once more at the end."""
-    shown = render(holding(loose(1), standing=(loose(4, 6),)))
+    shown = render_issue(holding(loose(1), standing=(loose(4, 6),)))
     text = " ".join(shown.text.split())
     for said in (
         ["faster.", "[1]", f"{UNVERIFIED} “On four domains, Tindersift removes 61%", "71.4.”", "[1]"],
@@ -191,12 +193,12 @@ def test_an_unverified_sentence_stands_over_what_it_cites() -> None:
     assert shown.text.count("Our index takes") == 1
     assert "      unverified – compare with the source: “Our index takes 3.2 ms on\n" in shown.text
     assert "Where the check could not settle one, the cited sentence stands under it." in text
-    assert "could not settle" not in render(issues.issue()).text
+    assert "could not settle" not in render_issue(issues.issue()).text
 
 
 def test_every_number_under_a_sentence_leads_to_its_source() -> None:
     """The numbers of the sentences are links as those of the claims are."""
-    shown = render(holding(loose(1, 4)))
+    shown = render_issue(holding(loose(1, 4)))
     assert shown.html.count('href="#s1"') == shown.html.count('href="#s4"') == 3
     assert set(re.findall(r'id="(s\d+)"', shown.html)) == {f"s{n}" for n in range(1, 9)}
 
@@ -208,7 +210,7 @@ def test_a_sentence_under_a_claim_is_shown_whole() -> None:
     cited = (replace(base.citations[0], quote=sentence), *base.citations[1:])
     item = base.themes[0].items[0]
     items = (replace(item, claims=(loose(1),)), *base.themes[0].items[1:])
-    shown = render(replace(base, citations=cited, themes=(replace(base.themes[0], items=items),)))
+    shown = render_issue(replace(base, citations=cited, themes=(replace(base.themes[0], items=items),)))
     assert "quotes in the list of sources: 200 characters" in shown.notes
     assert f"“{sentence}”" in Page(shown.html).text
     assert f"“{sentence}”" in " ".join(shown.text.split())
@@ -216,7 +218,7 @@ def test_a_sentence_under_a_claim_is_shown_whole() -> None:
 
 def test_an_inbox_shows_no_unverified_sentence() -> None:
     """There is no room for what it is to be compared with, neither there nor in a feed."""
-    shown = render(holding(loose(1)))
+    shown = render_issue(holding(loose(1)))
     assert "faster" not in shown.preheader
     assert 40 <= len(shown.preheader) <= 90
 
@@ -225,15 +227,15 @@ def test_a_replaced_sentence_says_so() -> None:
     """A quotation in place of the model's words has its mark, in both parts."""
     whole = issues.issue()
     swapped = replace(whole.overview[0], checks={"replaced": True})
-    shown = render(replace(whole, overview=(swapped,)))
+    shown = render_issue(replace(whole, overview=(swapped,)))
     assert f"71.4. ({REPLACED}) [1]" in " ".join(shown.text.split())
     assert in_order(Page(shown.html).text, ["71.4.", f"({REPLACED})", "[1]"])
-    assert REPLACED not in render(whole).text
+    assert REPLACED not in render_issue(whole).text
 
 
 def test_a_quoted_sentence_is_not_printed_twice_on_end() -> None:
     """The list of sources repeats no sentence that stands word for word above."""
-    assert render(issues.issue()).text.count("Scores of the same essays fell") == 1
+    assert render_issue(issues.issue()).text.count("Scores of the same essays fell") == 1
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def test_only_places_where_papers_are_kept_are_linked(url: str, linked: object) 
     whole = issues.issue()
     paper = replace(whole.themes[0].items[0].paper, url=url, arxiv_id=None)
     item = replace(whole.themes[0].items[0], paper=paper)
-    shown = render(replace(whole, themes=(Theme("A theme", (item,)),)))
+    shown = render_issue(replace(whole, themes=(Theme("A theme", (item,)),)))
     assert (url in Page(shown.html).hrefs) is linked
     if url.startswith("https://") and url.isascii() and len(url) < 100:
         assert url in shown.text
@@ -268,7 +270,7 @@ def test_a_paper_is_named_beside_its_link() -> None:
     whole = issues.issue()
     paper = replace(whole.themes[0].items[0].paper, title="https://bank.example/login")
     item = replace(whole.themes[0].items[0], paper=paper)
-    page = Page(render(replace(whole, themes=(Theme("A theme", (item,)),))).html)
+    page = Page(render_issue(replace(whole, themes=(Theme("A theme", (item,)),))).html)
     assert "https://bank.example/login" not in page.hrefs
     assert in_order(page.text, ["https://bank.example/login", "arXiv:2606.04237"])
 
@@ -282,7 +284,7 @@ def hostile(texts: list[str]) -> Iterator[Issue]:
         for text in some:
             paper = replace(item.paper, title=text, authors=(text, "b"), abstract=text or "x")
             claim = Claim(text, (1,), "supported")
-            items.append(Item(paper, (claim,), Why("interest", text)))
+            items.append(Item(paper, (claim,), Reason("interest", text)))
         one = some[0]
         yield replace(
             base,
@@ -307,7 +309,7 @@ def test_no_attack_changes_a_mail() -> None:
     assert len(texts) > 1800
     for attacked in hostile([f"x {text}" for text in texts]):
         harmless = next(hostile(["x"] * len(attacked.themes[0].items)))
-        shown, plain = (render(i, reader=issues.LINKS) for i in (attacked, harmless))
+        shown, plain = (render_issue(i, reader=issues.LINKS) for i in (attacked, harmless))
         page, wanted = Page(shown.html), Page(plain.html)
         assert page.shape == wanted.shape
         assert page.links == wanted.links
@@ -319,9 +321,9 @@ def test_no_attack_changes_a_mail() -> None:
 
 def test_an_attack_alone_is_shown_harmlessly() -> None:
     """Strings that begin with the attack, or are nothing but controls, leave no element of their own."""
-    allowed = {name for name, *_ in Page(render(issues.issue(), reader=issues.LINKS).html).shape}
+    allowed = {name for name, *_ in Page(render_issue(issues.issue(), reader=issues.LINKS).html).shape}
     for attacked in hostile(attack_strings.texts()):
-        shown = render(attacked)
+        shown = render_issue(attacked)
         assert {name for name, *_ in Page(shown.html).shape} <= allowed
         assert not {a for _, *names in Page(shown.html).shape for a in names if a.startswith("on")}
         assert all(c == "\n" or c.isprintable() for c in shown.text)
@@ -330,7 +332,7 @@ def test_an_attack_alone_is_shown_harmlessly() -> None:
 def test_what_hides_or_reorders_is_gone() -> None:
     """bad-338: controls, surrogates, bidi overrides, tags and stacked marks do not reach a mail."""
     text = "a\x00b\x1b[31m\u202ec\ud800d\U000e0041e\u200b\ufefff z" + "\u0301" * 50
-    shown = render(next(hostile([text])))
+    shown = render_issue(next(hostile([text])))
     for part in (shown.html, shown.text, shown.subject, shown.preheader):
         assert not set("\x00\x1b\u202e\ud800\U000e0041\u200b\ufeff") & set(part)
         assert "\u0301" * 4 not in part
@@ -339,7 +341,7 @@ def test_what_hides_or_reorders_is_gone() -> None:
 
 def test_a_marker_in_a_title_is_not_a_citation() -> None:
     """``[1]`` of a stranger looks different from ours."""
-    shown = render(next(hostile(["see [1] and [2, 3]"])))
+    shown = render_issue(next(hostile(["see [1] and [2, 3]"])))
     assert "see ［1］ and ［2, 3］" in shown.text
 
 
@@ -350,7 +352,7 @@ def big(papers: int, sentence: int, *, also: int = 40) -> Issue:
     text = ("word " * sentence).strip()
     made = [
         Item(issues.paper(100 + n, f"Title {n} " + "of words " * 20, text), (Claim(text, (n,), "supported"),),
-             Why("interest", "many words"))
+             Reason("interest", "many words"))
         for n in range(1, papers + 1)
     ]  # fmt: skip
     cited = tuple(issues.cite(n, m.paper, text) for n, m in enumerate(made, 1))
@@ -368,14 +370,14 @@ def big(papers: int, sentence: int, *, also: int = 40) -> Issue:
 
 def test_a_usual_issue_is_far_from_being_clipped() -> None:
     """Fifteen papers with feedback links stay under 80 KB and nothing is shortened."""
-    shown = render(big(15, 40, also=5), reader=issues.LINKS)
+    shown = render_issue(big(15, 40, also=5), reader=issues.LINKS)
     assert len(shown.html.encode()) <= WARN_BYTES
     assert shown.notes == ()
 
 
 def test_a_large_issue_is_shortened_where_it_hurts_least() -> None:
     """First the titles also noticed, then the quotes of the list; the papers stay, and it is said."""
-    shown = render(big(16, 110), reader=issues.LINKS)
+    shown = render_issue(big(16, 110), reader=issues.LINKS)
     assert len(shown.html.encode()) <= WARN_BYTES
     assert shown.html.count("<h3") == 16
     assert shown.notes[0].startswith("also noticed")
@@ -384,7 +386,7 @@ def test_a_large_issue_is_shortened_where_it_hurts_least() -> None:
 
 def test_a_huge_issue_loses_its_last_papers() -> None:
     """bad-345: thirty papers of a thousand characters each still make a mail that is not clipped."""
-    shown = render(big(30, 230), reader=issues.LINKS)
+    shown = render_issue(big(30, 230), reader=issues.LINKS)
     assert len(shown.html.encode()) <= WARN_BYTES
     assert "the last paper left out" in shown.notes
     assert 5 < shown.html.count("<h3") < 30
@@ -397,7 +399,7 @@ def test_an_issue_that_cannot_be_made_small_is_refused(tmp_path: Path) -> None:
         f"<html><body>{'x' * MAX_BYTES} {{{{ issue.name }}}}</body></html>"
     )
     with pytest.raises(PaperAgentError, match=r"digest 2026-W26: the HTML has 95,\d+ bytes"):
-        render(issues.issue(), theme_dir=tmp_path)
+        render_issue(issues.issue(), theme_dir=tmp_path)
 
 
 def test_a_theme_replaces_a_template_and_escapes_all_the_same(tmp_path: Path) -> None:
@@ -406,10 +408,10 @@ def test_a_theme_replaces_a_template_and_escapes_all_the_same(tmp_path: Path) ->
         "<html><head></head><body><b>{{ issue.subject }}</b></body></html>"
     )
     attacked = replace(issues.issue(), themes=(Theme("<script>", issues.issue().themes[0].items),))
-    shown = render(attacked, theme_dir=tmp_path)
+    shown = render_issue(attacked, theme_dir=tmp_path)
     assert "&lt;script&gt;" in shown.html
     assert "<script>" not in shown.html
-    assert shown.text == render(attacked).text
+    assert shown.text == render_issue(attacked).text
 
 
 @pytest.mark.parametrize(
@@ -425,18 +427,23 @@ def test_a_wrong_theme_is_named_with_its_fault(tmp_path: Path, template: str, me
     """A theme's error is one line of configuration: which file, which line, what."""
     (tmp_path / "issue.html.j2").write_text(template)
     with pytest.raises(ConfigError, match=message) as caught:
-        render(issues.issue(), theme_dir=tmp_path)
+        render_issue(issues.issue(), theme_dir=tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_the_same_issue_renders_the_same() -> None:
     """Rendering is a function of its arguments."""
-    assert render(issues.issue(), reader=issues.LINKS) == render(issues.issue(), reader=issues.LINKS)
+    assert render_issue(issues.issue(), reader=issues.LINKS) == render_issue(
+        issues.issue(), reader=issues.LINKS
+    )
 
 
 def test_a_mail_loads_nothing() -> None:
     """No image, font, style sheet or script is named; every style stands in the mail."""
-    for html in (render(issues.issue(), reader=issues.LINKS).html, confirmation(token=issues.TOKEN).html):
+    for html in (
+        render_issue(issues.issue(), reader=issues.LINKS).html,
+        render_confirmation(token=issues.TOKEN).html,
+    ):
         assert not re.search(
             r"<(img|script|link|iframe|object|embed|form|video|audio|svg)\b|url\(|@import", html
         )
@@ -445,9 +452,9 @@ def test_a_mail_loads_nothing() -> None:
 def test_the_confirmation_says_how_to_confirm() -> None:
     """With a web page by a link, the same in both parts; without one by a code."""
     link = f"{issues.BASE}/confirm/{issues.TOKEN}"
-    shown = confirmation(token=issues.TOKEN, link=link)
+    shown = render_confirmation(token=issues.TOKEN, link=link)
     assert Page(shown.html).links == set(URL.findall(shown.text)) == {link}
-    bare = confirmation(token=issues.TOKEN)
+    bare = render_confirmation(token=issues.TOKEN)
     assert issues.TOKEN in bare.text
     assert issues.TOKEN in Page(bare.html).text
     assert not Page(bare.html).links

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from postroom import SENDER, Clock, Desk, compose
 
-from paperagent.digest.delivery.sender import MAX_ERRORS, Sender
-from paperagent.digest.delivery.transport import Broken, Refused, Reply
+from paperagent.digest.delivery.sender import MAX_CONSECUTIVE_ERRORS, Sender
+from paperagent.digest.delivery.transport import ConnectionLost, Rejected, SmtpReply
 from paperagent.errors import MailError
 
 READERS = [f"r{n}@test.example" for n in range(4)]
@@ -43,25 +43,25 @@ class Fateful:
         self.recipient = recipient
         self.fate: Fate = self.fates.pop(0) if self.fates else "taken"
         if self.fate == "sender":
-            raise Refused("sender", Reply(550, "not you"))
+            raise Rejected("sender", SmtpReply(550, "not you"))
         if self.fate == "421":
-            raise Refused("recipient", Reply(421, "bye"))
+            raise Rejected("recipient", SmtpReply(421, "bye"))
 
-    def data(self, message: bytes, *, message_id: str) -> Reply:
+    def data(self, message: bytes, *, message_id: str) -> SmtpReply:
         if self.fate in {"taken", "taken, lost", "dies taken"}:
             self.arrived[self.recipient] += 1
         match self.fate:
             case "4xx":
-                raise Refused("message", Reply(451, "later"))
+                raise Rejected("message", SmtpReply(451, "later"))
             case "5xx":
-                raise Refused("message", Reply(554, "never"))
+                raise Rejected("message", SmtpReply(554, "never"))
             case "lost before":
-                raise Broken("lost")
+                raise ConnectionLost("lost")
             case "lost after" | "taken, lost":
-                raise Broken("lost", ambiguous=True)
+                raise ConnectionLost("lost", ambiguous=True)
             case "dies" | "dies taken":
                 raise Death
-        return Reply(250, "taken")
+        return SmtpReply(250, "taken")
 
     def reset(self) -> None:
         """Forget."""
@@ -93,7 +93,7 @@ def test_never_two(fates: list[Fate], leavers: list[int]) -> None:
                 desk.subscribers.unsubscribe(desk.subscribers.find(READERS[leaver]).id)
             clock.wait(hours=13)
         line.fates.clear()
-        for _ in range(MAX_ERRORS + 1):
+        for _ in range(MAX_CONSECUTIVE_ERRORS + 1):
             run(desk, line, clock)
             clock.wait(hours=13)
         states = desk.states()

@@ -14,8 +14,8 @@ from test_archive import frozen
 from test_issue_render import hostile
 
 from paperagent.digest.issue import Issue
-from paperagent.digest.render.archive import files
-from paperagent.digest.render.renderer import confirmation, render
+from paperagent.digest.render.archive import archive_files
+from paperagent.digest.render.renderer import render_confirmation, render_issue
 from paperagent.types import Claim
 
 
@@ -39,12 +39,12 @@ def unbroken() -> Issue:
 
 
 PAGES = {
-    "quoted": lambda: render(issues.issue(), reader=issues.LINKS).html,
-    "written": lambda: render(issues.written(), reader=issues.LINKS).html,
-    "unbroken": lambda: render(unbroken(), reader=issues.LINKS).html,
-    "confirm": lambda: confirmation(token=issues.TOKEN * 3, link=f"{issues.BASE}/{issues.TOKEN}").html,
-    "index": lambda: dict(files([frozen(25), frozen(26)]))["index.html"],
-    "page": lambda: dict(files([frozen(25), frozen(26)]))["2026-W26.html"],
+    "quoted": lambda: render_issue(issues.issue(), reader=issues.LINKS).html,
+    "written": lambda: render_issue(issues.written(), reader=issues.LINKS).html,
+    "unbroken": lambda: render_issue(unbroken(), reader=issues.LINKS).html,
+    "confirm": lambda: render_confirmation(token=issues.TOKEN * 3, link=f"{issues.BASE}/{issues.TOKEN}").html,
+    "index": lambda: dict(archive_files([frozen(25), frozen(26)]))["index.html"],
+    "page": lambda: dict(archive_files([frozen(25), frozen(26)]))["2026-W26.html"],
 }
 
 
@@ -63,7 +63,7 @@ def test_a_page_is_accessible_and_fits(chromium: Any, name: str, width: int, sch
 @pytest.mark.parametrize("scheme", browser.SCHEMES)
 def test_the_scheme_is_the_reader_s(chromium: Any, scheme: str) -> None:
     """Dark is dark and light is light; text has 16 px."""
-    html = render(issues.issue()).html
+    html = render_issue(issues.issue()).html
     with browser.opened(chromium, html, width=375, scheme=scheme) as (page, _):
         colour = page.evaluate("getComputedStyle(document.querySelector('.sheet')).backgroundColor")
         assert colour == {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 30, 33)"}[scheme]
@@ -73,13 +73,13 @@ def test_the_scheme_is_the_reader_s(chromium: Any, scheme: str) -> None:
 
 def test_the_preheader_is_in_the_mail_and_not_to_be_seen(chromium: Any) -> None:
     """An inbox shows it; the opened mail does not."""
-    with browser.opened(chromium, render(issues.issue()).html, width=375, scheme="light") as (page, _):
+    with browser.opened(chromium, render_issue(issues.issue()).html, width=375, scheme="light") as (page, _):
         assert page.evaluate("document.querySelector('.hidden').getClientRects().length") == 0
 
 
 def test_every_marker_scrolls_to_its_source(chromium: Any) -> None:
     """A click on [n] goes to the entry that starts with [n]."""
-    with browser.opened(chromium, render(issues.issue()).html, width=375, scheme="light") as (page, _):
+    with browser.opened(chromium, render_issue(issues.issue()).html, width=375, scheme="light") as (page, _):
         missing = page.evaluate(
             "[...document.querySelectorAll('a.cite')].filter(a =>"
             " document.querySelector(a.getAttribute('href'))?.textContent !== a.textContent).length"
@@ -91,6 +91,6 @@ def test_no_attack_runs(chromium: Any) -> None:
     """With every attack string in its places no script runs, nothing is loaded, nothing opens."""
     with browser.opened(chromium, "", width=375, scheme="light") as (page, events):
         for attacked in hostile(attack_strings.texts()):
-            page.set_content(render(attacked).html)
+            page.set_content(render_issue(attacked).html)
             assert page.evaluate("document.scripts.length + document.images.length + frames.length") == 0
             assert events == []

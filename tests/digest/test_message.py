@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paperagent.digest.delivery.message import build, header_text, mailbox, message_id
-from paperagent.digest.render.renderer import Rendered, confirmation, render
+from paperagent.digest.delivery.message import build_message, header_text, mailbox, message_id
+from paperagent.digest.render.renderer import Rendered, render_confirmation, render_issue
 from paperagent.errors import InputError, MailError
 from paperagent.layout import UNVERIFIED
 
@@ -39,7 +39,7 @@ def mail(rendered: Rendered | None = None, **changes: Any) -> bytes:
         "unsubscribe_url": URL,
         "mailto": MAILTO,
     }
-    return build(rendered or Rendered("A subject", "p", "<p>x</p>", "x"), **(given_ | changes))
+    return build_message(rendered or Rendered("A subject", "p", "<p>x</p>", "x"), **(given_ | changes))
 
 
 def read(raw: bytes) -> EmailMessage:
@@ -65,7 +65,7 @@ def test_the_headers_are_those_of_a_digest_and_no_more() -> None:
 
 def test_both_parts_of_a_mail_show_the_sentence_under_an_unverified_claim() -> None:
     """As a mail reader decodes them."""
-    message = read(mail(render(issues.written())))
+    message = read(mail(render_issue(issues.written())))
     for kind in ("plain", "html"):
         part = message.get_body((kind,))
         assert part is not None
@@ -93,7 +93,7 @@ def test_without_a_web_page_unsubscribing_goes_by_mail() -> None:
 
 def test_both_bodies_come_back_as_they_were() -> None:
     """Text first, then HTML, both quoted-printable in lines of at most 76 bytes, UTF-8."""
-    rendered = render(issues.issue(), reader=issues.LINKS)
+    rendered = render_issue(issues.issue(), reader=issues.LINKS)
     raw = mail(rendered)
     message = read(raw)
     parts = list(message.iter_parts())
@@ -275,7 +275,7 @@ def test_a_body_with_what_no_mail_holds_is_cleaned() -> None:
 
 def test_a_confirmation_is_no_list_mail() -> None:
     """What asks for consent cannot be unsubscribed from."""
-    raw = mail(confirmation(token=issues.TOKEN), listed=False)
+    raw = mail(render_confirmation(token=issues.TOKEN), listed=False)
     assert not [n for n in names(raw) if n.startswith(("List-", "Feedback"))]
     assert "Auto-Submitted" in names(raw)
 
@@ -284,4 +284,4 @@ def test_a_title_cannot_close_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should cleaning ever fail, the bytes are read back and the mail is withheld."""
     monkeypatch.setattr("paperagent.digest.delivery.message.header_text", lambda text, limit=120: text)
     with pytest.raises(MailError, match=r"withheld|cannot be written"):
-        mail(replace(render(issues.issue()), subject="=?UTF-8?Q?x=0ABcc:_e@e?="))
+        mail(replace(render_issue(issues.issue()), subject="=?UTF-8?Q?x=0ABcc:_e@e?="))

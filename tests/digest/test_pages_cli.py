@@ -10,7 +10,7 @@ from test_issue_render import URL, Page
 
 from paperagent import config
 from paperagent.cli.main import main
-from paperagent.digest.service import DigestDesk
+from paperagent.digest.service import DigestService
 
 
 @pytest.fixture
@@ -110,8 +110,8 @@ def test_without_a_library_nothing_is_created(capsys: pytest.CaptureFixture[str]
 def test_the_papers_of_an_issue_are_exported(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A built issue is named by its period; one that was not built is a mistake, and so is a lone reader."""
     assert main(["digest", "build", *days(library)]) == 0
-    with DigestDesk(config.load()) as desk:
-        (issue,) = desk.public_issues()
+    with DigestService(config.load()) as desk:
+        (issue,) = desk.general_issues()
     capsys.readouterr()
     assert main(["export", "-f", "jsonl", "--issue", issue.period]) == 0
     exported = {json.loads(line)["paper_id"] for line in capsys.readouterr().out.splitlines()}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.digest.issue import Period
-from paperagent.digest.period import current_week, parse_week, previous, span, week_of
+from paperagent.digest.schedule import days_between, last_full_week, parse_week, previous, week_of
 from paperagent.errors import InputError
 
 DAYS = st.dates(dt.date(1950, 1, 1), dt.date(2190, 1, 1))
@@ -58,20 +58,20 @@ def test_every_day_lies_in_its_week(day: dt.date) -> None:
     week = week_of(day)
     assert week.since <= day <= week.until
     assert (week.since.isoweekday(), week.until.isoweekday()) == (1, 7)
-    assert parse_week(week.name) == week == span(week.since, week.until)
+    assert parse_week(week.name) == week == days_between(week.since, week.until)
 
 
 @given(DAYS)
 def test_the_current_week_is_the_last_whole_one(today: dt.date) -> None:
     """It is over, and less than two weeks old."""
-    week = current_week(today)
+    week = last_full_week(today)
     assert week.until < today <= week.until + dt.timedelta(days=7)
 
 
 @given(DAYS, st.integers(0, 40))
 def test_the_previous_period_ends_where_this_one_begins(since: dt.date, days: int) -> None:
     """It is as long, and a week's is a week."""
-    period = span(since, since + dt.timedelta(days=days))
+    period = days_between(since, since + dt.timedelta(days=days))
     before = previous(period)
     assert before.until + dt.timedelta(days=1) == period.since
     assert before.until - before.since == period.until - period.since
@@ -80,19 +80,19 @@ def test_the_previous_period_ends_where_this_one_begins(since: dt.date, days: in
 def test_spans_are_named_by_their_days() -> None:
     """One day by that day, others by first and last."""
     day = dt.date(2026, 6, 24)
-    assert span(day, day).name == "2026-06-24"
-    assert span(day, dt.date(2026, 6, 30)).name == "2026-06-24..2026-06-30"
+    assert days_between(day, day).name == "2026-06-24"
+    assert days_between(day, dt.date(2026, 6, 30)).name == "2026-06-24..2026-06-30"
 
 
 def test_a_span_that_ends_before_it_begins_is_refused() -> None:
     """The error names both days."""
     with pytest.raises(InputError, match="2026-06-24 and ends on 2026-06-23"):
-        span(dt.date(2026, 6, 24), dt.date(2026, 6, 23))
+        days_between(dt.date(2026, 6, 24), dt.date(2026, 6, 23))
 
 
 def test_there_is_no_week_before_the_first() -> None:
     """The end of the calendar is an error of the input."""
     with pytest.raises(InputError, match="no week before"):
-        current_week(dt.date(1, 1, 3))
+        last_full_week(dt.date(1, 1, 3))
     with pytest.raises(InputError, match="no day before"):
-        previous(span(dt.date(1, 1, 1), dt.date(1, 1, 1)))
+        previous(days_between(dt.date(1, 1, 1), dt.date(1, 1, 1)))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from postroom import Desk, Script, hang_up, serving, transport
 
-from paperagent.digest.delivery.outbox import Outbox
-from paperagent.digest.delivery.sender import BACK_OFF, MAX_ERRORS
+from paperagent.digest.delivery.sender import MAX_CONSECUTIVE_ERRORS, RETRY_DELAYS
+from paperagent.digest.delivery.transport import Outbox
 from paperagent.errors import MailError
 
 A, B, C = "a@test.example", "b@test.example", "c@test.example"
@@ -106,14 +106,14 @@ def test_waits_grow_and_end(desk: Desk) -> None:
     desk.plan(A)
     reader = desk.subscribers.find(A)
     with serving(Script(rcpt={A: "451 4.3.0 later"})) as url:
-        for wait in BACK_OFF:
+        for wait in RETRY_DELAYS:
             assert desk.send(transport(url)).counts == {"deferred": 1}
-            assert desk.subscribers.profile(reader).shown
+            assert desk.subscribers.preferences_with_feedback(reader).shown
             desk.clock.time += wait
         assert desk.send(transport(url)).counts == {"failed": 1}
-    assert sum(w.total_seconds() for w in BACK_OFF) == 60 * (5 + 30 + 120 + 720)
+    assert sum(w.total_seconds() for w in RETRY_DELAYS) == 60 * (5 + 30 + 120 + 720)
     assert "given up after 5 attempts" in str(desk.ledger.deliveries()[0].reply)
-    assert not desk.subscribers.profile(reader).shown
+    assert not desk.subscribers.preferences_with_feedback(reader).shown
 
 
 def test_a_connection_lost_after_the_message_is_unknown(desk: Desk) -> None:
@@ -171,7 +171,7 @@ def test_five_errors_in_a_row_end_the_run(desk: Desk) -> None:
     script = Script(rcpt=dict.fromkeys([*emails[:4], *emails[5:]], "451 later"))
     with serving(script) as url:
         report = desk.send(transport(url))
-    assert report.counts == {"deferred": 4 + MAX_ERRORS, "sent": 1}
+    assert report.counts == {"deferred": 4 + MAX_CONSECUTIVE_ERRORS, "sent": 1}
     assert "5 errors in a row" in report.stopped
 
 

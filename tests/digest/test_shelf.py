@@ -9,7 +9,7 @@ import pytest
 from weeks import MemoryLibrary, arrival, embedded, paper, week
 
 from fake_encoder import FakeEncoder
-from paperagent.digest.select.candidates import Shelf, duplicates, title_key
+from paperagent.digest.select.candidates import PeriodIndex, duplicates, title_key
 from paperagent.retrieval.scoring import CorpusStats, SearchQuery, query_stems, rank
 
 
@@ -21,7 +21,7 @@ def test_scores_are_those_of_search(text: str) -> None:
     stats = CorpusStats(*MemoryLibrary(papers).corpus_stats(stems))
     vector = next(FakeEncoder().embed([text]))
     expected = {r.paper_id: r.score for r in rank(papers, SearchQuery(tuple(stems), vector, stats))}
-    shelf = Shelf(papers)
+    shelf = PeriodIndex(papers)
     found = shelf.match(stems, vector, stats).score
     assert found == pytest.approx([expected[p.paper_id] for p in shelf.papers], abs=1e-4)
 
@@ -34,7 +34,7 @@ def test_a_paper_on_the_query_is_relevant_and_another_is_not() -> None:
     half = [a if n % 2 else a._replace(vector=None) for n, a in enumerate(papers)]
     vector = next(FakeEncoder().embed(["cache compression"]))
     for held, query in ((papers, vector), (half, vector), (papers, None)):
-        shelf = Shelf(held)
+        shelf = PeriodIndex(held)
         relevance = shelf.match(stems, query, stats).relevance
         on_it = np.array(["cache" in p.title for p in shelf.papers])
         assert relevance[on_it].min() > relevance[~on_it].max()
@@ -45,7 +45,7 @@ def test_the_best_record_stands_for_a_paper() -> None:
     held = paper(1, "cache compression")
     bare = replace(held, paper_id="a", arxiv_id=None, abstract="")
     other = replace(held, paper_id="b", arxiv_id=None)
-    shelf = Shelf([arrival(p) for p in (bare, other, held)])
+    shelf = PeriodIndex([arrival(p) for p in (bare, other, held)])
     assert [p.paper_id for p in shelf.papers] == [held.paper_id]
     assert shelf.names == [(held.paper_id, "a", "b")]
     assert shelf.merged == [("a", "b")]
@@ -76,7 +76,7 @@ def test_close_papers_are_one_only_with_almost_one_title() -> None:
 
 def test_papers_without_vectors_are_compared_by_their_words() -> None:
     """Those of a topic are closer to each other than to others."""
-    shelf = Shelf([arrival(p) for p in week(["cache compression", "coral bleaching"])])
+    shelf = PeriodIndex([arrival(p) for p in week(["cache compression", "coral bleaching"])])
     cosines = shelf.vectors @ shelf.vectors.T
     first = np.array(["cache" in p.title for p in shelf.papers])
     assert cosines[np.ix_(first, first)].mean() > cosines[np.ix_(first, ~first)].mean() + 0.2

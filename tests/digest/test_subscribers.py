@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from postroom import WEEK, Desk
 
-from paperagent.digest import preferences, signed_tokens, subscriber_files
-from paperagent.digest.delivery import addresses
-from paperagent.digest.signed_tokens import Tokens
+from paperagent.digest import links, preferences, subscriber_files
+from paperagent.digest.delivery import message as addresses
+from paperagent.digest.links import SignedTokens
 from paperagent.errors import ConfigError, FeedError, InputError
 
 A = "ana@test.example"
@@ -61,7 +61,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_what_is_no_address_is_refused(text: str) -> None:
     """bad-034, bad-035, bad-323, bad-324, bad-327: one line, escaped, short."""
     with pytest.raises(InputError, match=r"^email") as error:
-        addresses.parse(text)
+        addresses.parse_address(text)
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 400
 
@@ -78,7 +78,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_addresses(text: str, email: str, key: str, envelope: str) -> None:
     """bad-325, bad-326: the name is dropped, the domain is ASCII on the wire, spellings compare alike."""
-    found = addresses.parse(text)
+    found = addresses.parse_address(text)
     assert (found.email, found.key, found.envelope) == (email, key, envelope)
     assert found.needs_utf8 == (not envelope.isascii())
 
@@ -87,7 +87,7 @@ def test_addresses(text: str, email: str, key: str, envelope: str) -> None:
 def test_no_text_becomes_an_address_with_controls(text: str) -> None:
     """Whatever is typed: an address that can stand in a command, or an InputError."""
     try:
-        found = addresses.parse(text)
+        found = addresses.parse_address(text)
     except InputError:
         return
     assert not set(found.envelope) & set("\r\n\0<> ,;")
@@ -122,7 +122,7 @@ def test_adding_again_changes_what_is_given(desk: Desk) -> None:
     desk.subscribers.add(A, preferences.wishes(["graphs"], ["What is new?"], max_items=7), frequency="daily")
     desk.subscribers.add(A, preferences.wishes(["robots"]))
     found = desk.subscribers.find(A)
-    assert found.wishes == preferences.wishes(["robots"], ["What is new?"], max_items=7)
+    assert found.preferences == preferences.wishes(["robots"], ["What is new?"], max_items=7)
     assert found.frequency == "daily"
 
 
@@ -151,7 +151,7 @@ def test_removing_forgets(desk: Desk) -> None:
     again = desk.subscribers.add(A)
     assert "was removed on" in again.note
     assert again.subscriber.id != first.id
-    assert desk.subscribers.profile(again.subscriber) == preferences.Wishes().profile()
+    assert desk.subscribers.preferences_with_feedback(again.subscriber) == preferences.Preferences().profile()
 
 
 def test_an_address_can_be_suppressed_before_it_is_added(desk: Desk) -> None:
@@ -164,13 +164,13 @@ def test_an_address_can_be_suppressed_before_it_is_added(desk: Desk) -> None:
 def test_a_confirmation_mail_goes_out_once_a_day(desk: Desk) -> None:
     """Whoever types somebody's address cannot flood them."""
     reader = desk.subscribers.add(A).subscriber
-    assert desk.subscribers.may_ask(reader)
-    desk.subscribers.asked(reader.id)
-    assert not desk.subscribers.may_ask(desk.subscribers.find(A))
+    assert desk.subscribers.may_send_confirmation(reader)
+    desk.subscribers.record_confirmation_sent(reader.id)
+    assert not desk.subscribers.may_send_confirmation(desk.subscribers.find(A))
     desk.clock.wait(days=1)
-    assert desk.subscribers.may_ask(desk.subscribers.find(A))
+    assert desk.subscribers.may_send_confirmation(desk.subscribers.find(A))
     desk.subscribers.confirm(reader.id)
-    assert not desk.subscribers.may_ask(desk.subscribers.find(A))
+    assert not desk.subscribers.may_send_confirmation(desk.subscribers.find(A))
 
 
 def test_there_is_a_limit_to_readers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,7 @@ def test_a_profile_holds_ratings_and_what_was_shown(desk: Desk) -> None:
     reader = desk.subscribers.find(A)
     for paper, kind in (("p1", "more"), ("p2", "less"), ("p3", "more"), ("p3", "less"), ("p4", "save")):
         desk.subscribers.rate(reader.id, paper, kind)  # type: ignore[arg-type]
-    profile = desk.subscribers.profile(reader)
+    profile = desk.subscribers.preferences_with_feedback(reader)
     assert set(profile.liked) == {"p1", "p4"}
     assert set(profile.disliked) == {"p2", "p3"}
     assert profile.shown == {f"paper-{WEEK.name}-{reader.id}"}
@@ -278,8 +278,8 @@ def test_csv_there_and_back(desk: Desk, tmp_path: Path) -> None:
     other = Desk(tmp_path / "other.db")
     done = subscriber_files.read_csv(tmp_path / "readers.csv", other.subscribers, confirmed=True)
     assert (done.added, done.skipped) == (2, [])
-    assert [(s.email, s.wishes, s.frequency) for s in other.subscribers.all()] == [
-        (s.email, s.wishes, s.frequency) for s in desk.subscribers.all()
+    assert [(s.email, s.preferences, s.frequency) for s in other.subscribers.all()] == [
+        (s.email, s.preferences, s.frequency) for s in desk.subscribers.all()
     ]
 
 
@@ -317,20 +317,20 @@ def test_a_file_that_is_no_list_of_readers(desk: Desk, tmp_path: Path, content: 
 
 def test_tokens_do_one_thing_only() -> None:
     """A token is for one purpose under one secret, and says what it is about."""
-    made = Tokens(SECRET).make("feedback", 7, "arxiv:2401.00001", "more")
-    assert Tokens(SECRET).read("feedback", made) == (7, ("arxiv:2401.00001", "more"))
+    made = SignedTokens(SECRET).make("feedback", 7, "arxiv:2401.00001", "more")
+    assert SignedTokens(SECRET).read("feedback", made) == (7, ("arxiv:2401.00001", "more"))
     for purpose in ("confirm", "unsubscribe", "preferences"):
         with pytest.raises(InputError, match="not one of ours"):
-            Tokens(SECRET).read(purpose, made)  # type: ignore[arg-type]
+            SignedTokens(SECRET).read(purpose, made)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="not one of ours"):
-        Tokens(SECRET[::-1]).read("feedback", made)
+        SignedTokens(SECRET[::-1]).read("feedback", made)
     assert set(made) <= set(string.ascii_letters + string.digits + "-_.")
 
 
 @given(st.integers(0, 200), st.characters())
 def test_an_altered_token_is_refused(at: int, char: str) -> None:
     """bad-351: any other character anywhere, cut or grown, and the token is none."""
-    signed = Tokens(SECRET)
+    signed = SignedTokens(SECRET)
     made = signed.make("unsubscribe", 42)
     altered = made[: at % len(made)] + char + made[at % len(made) + 1 :]
     for wrong in (altered, made[:-1], made + "A", "", "." * 5_000, made * 500):
@@ -341,13 +341,13 @@ def test_an_altered_token_is_refused(at: int, char: str) -> None:
 
 def test_only_confirming_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     """After 48 hours the confirmation is too old; an unsubscribe link works for ever, always the same."""
-    signed = Tokens(SECRET)
+    signed = SignedTokens(SECRET)
     confirm, unsubscribe = signed.make("confirm", 1), signed.make("unsubscribe", 1)
     assert unsubscribe == signed.make("unsubscribe", 1)
     assert signed.read("confirm", confirm) == (1, ())
     import time
 
-    later = time.time() + signed_tokens.CONFIRM_SECONDS + 2
+    later = time.time() + links.CONFIRM_SECONDS + 2
     monkeypatch.setattr("itsdangerous.timed.time.time", lambda: later)
     with pytest.raises(InputError, match="older than 48 hours"):
         signed.read("confirm", confirm)
@@ -357,7 +357,7 @@ def test_only_confirming_expires(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_short_secret_is_refused() -> None:
     """32 bytes at least."""
     with pytest.raises(ConfigError, match="shorter than 32 bytes"):
-        Tokens("short")
+        SignedTokens("short")
 
 
 # --- unsubscribing by mail ---
@@ -378,7 +378,7 @@ def box(path: Path, *mails: tuple[str, str]) -> Path:
 def test_unsubscribing_by_mail_needs_the_token(desk: Desk, tmp_path: Path) -> None:
     """Anybody can write a sender's address: with a secret only the token counts, and the rest is told."""
     desk.plan(A, "b@test.example", "c@test.example")
-    signed = Tokens(SECRET)
+    signed = SignedTokens(SECRET)
     path = box(
         tmp_path / "box",
         (f"unsubscribe {signed.make('unsubscribe', 1)}", "someone@else.example"),

@@ -9,21 +9,20 @@ from hypothesis import strategies as st
 from weeks import TOPICS, arrival, embedded, selector, week
 
 from paperagent.digest.issue import Profile
-from paperagent.digest.select.candidates import Shelf
-from paperagent.digest.select.labels import Labels, headline
-from paperagent.digest.select.phrases import Texts
-from paperagent.digest.select.themes import LARGEST, MOST_GROUPS, cluster
+from paperagent.digest.select.candidates import PeriodIndex
+from paperagent.digest.select.phrases import PhraseFinder, ThemePhrases, headline
+from paperagent.digest.select.themes import LARGEST, MOST_GROUPS, build_themes
 from paperagent.types import Paper
 
 ALL = Profile(interests=tuple(TOPICS), max_items=15)
 
 
-def texts(*pairs: tuple[str, str]) -> Texts:
+def texts(*pairs: tuple[str, str]) -> PhraseFinder:
     """Return the words of papers given as title and abstract."""
-    return Texts([Paper(str(n), title, abstract) for n, (title, abstract) in enumerate(pairs)])
+    return PhraseFinder([Paper(str(n), title, abstract) for n, (title, abstract) in enumerate(pairs)])
 
 
-def names(found: Texts) -> set[str]:
+def names(found: PhraseFinder) -> set[str]:
     """Return the phrases that could be names, as they are spelled."""
     return {found.spelling(f) for f in found.found(most=100)}
 
@@ -107,8 +106,8 @@ def test_groups_and_papers_come_best_first() -> None:
     assert firsts == sorted(firsts, reverse=True)
 
 
-SHELF = Shelf(embedded(week()))
-LABELS = Labels(SHELF.papers, SHELF.vectors, SHELF.comparable)
+SHELF = PeriodIndex(embedded(week()))
+LABELS = ThemePhrases(SHELF.papers, SHELF.vectors, SHELF.comparable)
 
 
 @settings(max_examples=80, deadline=None)
@@ -116,7 +115,7 @@ LABELS = Labels(SHELF.papers, SHELF.vectors, SHELF.comparable)
 def test_grouping_keeps_every_paper_once(ranked: list[int], interest: str) -> None:
     """In at most five groups, none much over four papers, the best paper first."""
     interests = dict.fromkeys(ranked, interest) if interest else {}
-    found = cluster(ranked, LABELS, SHELF.vectors, interests)
+    found = build_themes(ranked, LABELS, SHELF.vectors, interests)
     assert sorted(n for c in found for n in c.members) == sorted(ranked)
     assert len(found) <= MOST_GROUPS
     assert all(1 <= len(c.members) <= LARGEST + 1 for c in found)
@@ -127,8 +126,8 @@ def test_grouping_keeps_every_paper_once(ranked: list[int], interest: str) -> No
 def test_labels_of_papers_without_words() -> None:
     """Titles of symbols alone give no phrases and no error."""
     papers = [Paper(str(n), "∑ → ∞", "") for n in range(3)]
-    labels = Labels(papers, np.zeros((3, 1), np.float32), np.zeros(3, bool))
-    assert [c.name for c in cluster([0, 1, 2], labels, np.zeros((3, 1), np.float32), {})] != []
+    labels = ThemePhrases(papers, np.zeros((3, 1), np.float32), np.zeros(3, bool))
+    assert [c.name for c in build_themes([0, 1, 2], labels, np.zeros((3, 1), np.float32), {})] != []
     assert not labels.found
 
 
@@ -137,8 +136,8 @@ def test_an_acronym_is_the_phrase_that_it_stands_for() -> None:
     filler = embedded(week(["coral bleaching", "protein folding", "traffic forecasting"]))
     titles = ["Sign translation (ST) at sea", "ST on land: sign translation", "ST in the air"]
     held = [arrival(Paper(f"9.{n}", t, f"We study ST. {t}.")) for n, t in enumerate(titles)]
-    shelf = Shelf([*(a._replace(vector=None) for a in filler), *held])
-    labels = Labels(shelf.papers, shelf.vectors, shelf.comparable)
+    shelf = PeriodIndex([*(a._replace(vector=None) for a in filler), *held])
+    labels = ThemePhrases(shelf.papers, shelf.vectors, shelf.comparable)
     for number, held_paper in enumerate(shelf.papers):
         if held_paper.title in titles:
             assert ("sign", "translat") in labels.of(number)

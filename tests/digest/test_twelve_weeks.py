@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from paperagent.digest.issue import Period, Profile, Selection
-from paperagent.digest.period import parse_week, previous
-from paperagent.digest.select.selector import Selector
+from paperagent.digest.schedule import parse_week, previous
+from paperagent.digest.select.selector import PaperSelector
 from paperagent.library import LocalStore, identity
 from paperagent.types import Paper
 from paths import SHARED
@@ -44,7 +44,7 @@ class Reader:
     shown: list[str] = field(default_factory=list)
     issues: dict[str, Selection] = field(default_factory=dict)
 
-    def read(self, chosen: Selector) -> None:
+    def read(self, chosen: PaperSelector) -> None:
         """Take the issue of a period."""
         issue = chosen.select(replace(self.profile, shown=frozenset(self.shown)))
         self.issues[chosen.period.name] = issue
@@ -103,7 +103,9 @@ def live(home: Path) -> Year:
                 continue
             due = [MISSED, week] if previous(week) == MISSED else [week]
             for period in due:
-                chosen = Selector(store.within(period.since, period.until), period=period, library=store)
+                chosen = PaperSelector(
+                    store.papers_between(period.since, period.until), period=period, library=store
+                )
                 for reader in readers.values():
                     reader.read(chosen)
     return Year(readers, readers["agents"].shown[0])

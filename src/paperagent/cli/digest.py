@@ -21,9 +21,9 @@ from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
     from paperagent.digest.build import BuildReport
-    from paperagent.digest.delivery.records import Summary
-    from paperagent.digest.delivery.sender import Report
-    from paperagent.digest.service import DigestDesk
+    from paperagent.digest.delivery.ledger import PeriodSummary
+    from paperagent.digest.delivery.sender import SendReport
+    from paperagent.digest.service import DigestService
     from paperagent.types import Usage
 
 
@@ -59,7 +59,7 @@ def build(session: Session, /, **given: Any) -> None:
             usage = desk.estimate(chosen or desk.last_week(), mode=given["mode"], model=given["model"])
         show(dict, [Block("text", _estimated(usage), tight=True)], as_json=False)
         return
-    with opened(session) as desk, desk.alone(), progress_bar() as progress:
+    with opened(session) as desk, desk.lock(), progress_bar() as progress:
         report = desk.build(chosen or desk.last_week(), progress=progress, **given)
     _show_built(report)
     _raise_for_unbuilt([report])
@@ -74,7 +74,7 @@ def _estimated(usage: Usage) -> str:
 
 
 def _show_built(report: BuildReport) -> None:
-    from paperagent.digest.database import now
+    from paperagent.digest.database import utc_now
 
     for note, count in report.notes.items():
         warn(f"{note}{f' ({count} issues)' if count > 1 else ''}")
@@ -84,7 +84,7 @@ def _show_built(report: BuildReport) -> None:
     if report.quiet and not report.papers:
         days = f"{period.since} to {period.until}"
         warn(f"no paper of {days} is in the library; 'paperagent ingest' reads them, --week names other days")
-    elif report.built and period.until >= now().date():
+    elif report.built and period.until >= utc_now().date():
         warn(f"{period.name} is not over: its issues are frozen without the papers that are still to come")
     show(dict, _built(report), as_json=False)
 
@@ -135,7 +135,7 @@ def send(session: Session, /, **given: Any) -> None:
     with opened(session) as desk:
         if dry_run:
             given.pop("resend_unknown")
-            report, folder = desk.rehearse(given.pop("outbox"), period=period, **given)
+            report, folder = desk.dry_run(given.pop("outbox"), period=period, **given)
             show(
                 dict,
                 [
@@ -146,27 +146,27 @@ def send(session: Session, /, **given: Any) -> None:
                 as_json=False,
             )
             return
-        with desk.alone():
+        with desk.lock():
             _send(desk, period=period, **given)
 
 
-def _send(desk: DigestDesk, **given: Any) -> None:
+def _send(desk: DigestService, **given: Any) -> None:
     with progress_bar() as progress:
         report = desk.send(progress=progress, **given)
     show(dict, _sent(report), as_json=False)
     for who, state, why in report.problems:
         warn(f"{who}: {state}: {why}")
-    if report.counts["sent"] and desk.post.lacks_one_click:
+    if report.counts["sent"] and desk.mailer.lacks_one_click:
         warn(
             "mails without one-click unsubscribe, which Gmail and Yahoo want; "
             "set PAPERAGENT_PUBLIC_URL and PAPERAGENT_SECRET"
         )
     if report.recovered:
         warn(f"{report.recovered:,} messages are unknown: an earlier run ended while they were taken")
-    desk.raise_for_trouble(given.get("period"), stopped=report.stopped)
+    desk.raise_for_failed_deliveries(given.get("period"), stopped=report.stopped)
 
 
-def _sent(report: Report) -> Iterator[Block]:
+def _sent(report: SendReport) -> Iterator[Block]:
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(report.counts.items()))
     yield Block("text", f"messages: {states or 'none due'}", tight=True)
     if report.too_old:
@@ -183,7 +183,7 @@ def run(session: Session, *, outbox: Path | None) -> None:
 
     The last complete week for weekly readers, yesterday for daily ones. A second run does nothing.
     """
-    with opened(session) as desk, desk.alone():
+    with opened(session) as desk, desk.lock():
         reports = []
         for period in desk.current_periods():
             reports.append(desk.build(period))
@@ -198,11 +198,11 @@ def run(session: Session, *, outbox: Path | None) -> None:
 @click.pass_obj
 def list_(session: Session, *, as_json: bool) -> None:
     """Show each period's issues, what became of the messages, and which are in trouble."""
-    from paperagent.digest.delivery.sender import TROUBLE
+    from paperagent.digest.delivery.sender import FAILED_STATES
 
     with opened(session) as desk:
-        found = desk.ledger.summaries()
-        trouble = desk.ledger.deliveries(states=TROUBLE)
+        found = desk.ledger.period_summaries()
+        trouble = desk.ledger.deliveries(states=FAILED_STATES)
     value = {
         "periods": [_summary(s) for s in found],
         "trouble": [
@@ -226,16 +226,16 @@ def list_(session: Session, *, as_json: bool) -> None:
     show(lambda: value, blocks, as_json=as_json)
 
 
-def _summary(summary: Summary) -> dict[str, Any]:
+def _summary(summary: PeriodSummary) -> dict[str, Any]:
     return {
         "period": summary.period,
-        "built": summary.frozen_at.isoformat(),
+        "built": summary.stored_at.isoformat(),
         "issues": summary.issues,
         **{str(state): count for state, count in summary.states.items()},
     }
 
 
-def _summary_row(summary: Summary) -> Block:
+def _summary_row(summary: PeriodSummary) -> Block:
     states = ", ".join(f"{n:,} {state}" for state, n in summary.states.items() if n)
     told = f"{counted(summary.issues, 'issue')}: {states or 'no messages'}"
     return Block("row", told, marker=summary.period, tight=True)
@@ -257,7 +257,7 @@ def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None
 
     They name the settings file that was read now: that of --env-file, else .env of this folder.
     """
-    from paperagent.digest.schedule import units
+    from paperagent.digest.schedule import schedule_units
 
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", time, re.ASCII):
         raise click.UsageError("--at: not a time of day; write HH:MM")
@@ -271,4 +271,4 @@ def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None
             "keep the settings in a file and name it with --env-file"
         )
     at = dt.time.fromisoformat(time)
-    sys.stdout.write(units(program, settings.home, day=day, at=at, zone=zone, env_file=env_file))
+    sys.stdout.write(schedule_units(program, settings.home, day=day, at=at, zone=zone, env_file=env_file))

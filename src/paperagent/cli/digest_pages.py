@@ -94,10 +94,10 @@ def archive(session: Session, /, folder: Path, url: str | None) -> None:
 
     base = _base(url)
     with opened(session) as desk:
-        issues = desk.public_issues()
+        issues = desk.general_issues()
         theme = desk.settings.digest_theme
     _make(folder)
-    for name, text in pages.files(issues, base=base, theme_dir=theme):
+    for name, text in pages.archive_files(issues, base=base, theme_dir=theme):
         export.write(folder / name, [text], force=True)
     told = [
         Block(

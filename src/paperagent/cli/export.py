@@ -103,7 +103,7 @@ def _shown_in(session: Session, period: str, reader: str | None) -> list[str]:
     """Return the ids of the papers of a built issue: nobody's in particular, or a reader's."""
     with opened(session) as desk:
         number = desk.subscribers.find(reader).id if reader else 0
-        if number not in desk.ledger.frozen_for(period):
+        if number not in desk.ledger.stored_for(period):
             whose = f" for {visible(reader, limit=80)}" if reader else ""
             raise InputError(
                 f"--issue: none of {visible(period, limit=60)}{whose} was built; 'digest list' shows them"

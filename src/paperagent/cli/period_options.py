@@ -28,15 +28,15 @@ def period_options(command: Command) -> Command:
 
 def period_of(given: dict[str, Any]) -> Period | None:
     """Take --week, --since and --until out of ``given``; None where none is given."""
-    from paperagent.digest import period
+    from paperagent.digest import schedule
 
     week, since, until = given.pop("week", None), given.pop("since", None), given.pop("until", None)
     if week is not None and (since or until):
         raise click.UsageError("--week and --since: cannot combine; give one of them")
     if week is not None:
-        return period.parse_week(week)
+        return schedule.parse_week(week)
     if since is None and until is None:
         return None
     if since is None or until is None:
         raise click.UsageError("--since and --until: give both, or --week")
-    return period.span(since, until)
+    return schedule.days_between(since, until)

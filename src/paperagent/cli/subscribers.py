@@ -15,16 +15,16 @@ from paperagent.cli.session import Session, show, warn
 from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
-    from paperagent.digest.service import DigestDesk
-    from paperagent.digest.subscriber import Subscriber
+    from paperagent.digest.service import DigestService
+    from paperagent.digest.subscribers import Subscriber
 
 
 @contextmanager
-def opened(session: Session, **overrides: Any) -> Iterator[DigestDesk]:
+def opened(session: Session, **overrides: Any) -> Iterator[DigestService]:
     """Open the digest of the library, with these settings first."""
-    from paperagent.digest.service import DigestDesk
+    from paperagent.digest.service import DigestService
 
-    with DigestDesk(session.settings(**overrides)) as desk:
+    with DigestService(session.settings(**overrides)) as desk:
         yield desk
 
 
@@ -71,7 +71,7 @@ def add(session: Session, /, email: str, **given: Any) -> None:
         reader = added.subscriber
         _say(f"{'added' if added.new else 'changed'} {reader.email}: {reader.state}, {reader.frequency}")
         if reader.state == "pending":
-            _say(desk.ask_to_confirm(reader))
+            _say(desk.send_confirmation(reader))
 
 
 def _say(text: str) -> None:
@@ -92,7 +92,7 @@ def list_(session: Session, *, as_json: bool) -> None:
 
 def _rows(readers: Iterable[Subscriber]) -> Iterator[Block]:
     for reader in readers:
-        wishes = reader.wishes
+        wishes = reader.preferences
         about = [*wishes.interests, *wishes.questions, *(f"in {c}" for c in wishes.categories)]
         papers = wishes.profile().max_items
         detail = f"{reader.frequency}, at most {counted(papers, 'paper')}: {'; '.join(about) or 'anything'}"
@@ -172,7 +172,7 @@ def confirm(session: Session, *, who: str | None, ask: bool) -> None:
     with opened(session) as desk:
         if who is None:
             for reader in desk.subscribers.all(state="pending"):
-                _say(f"{reader.email}: {desk.ask_to_confirm(reader)}")
+                _say(f"{reader.email}: {desk.send_confirmation(reader)}")
             return
         reader = desk.confirm(who)
     _say(f"{reader.email}: {reader.state}")

@@ -14,12 +14,10 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
-from paperagent.digest.delivery.ledger import Ledger
-from paperagent.digest.delivery.records import Draft
+from paperagent.digest.delivery.ledger import Ledger, NewIssue
 from paperagent.digest.issue import Issue, Period, Profile, Selection
 from paperagent.digest.render.renderer import Rendered
-from paperagent.digest.subscriber import Subscriber
-from paperagent.digest.subscribers import Subscribers
+from paperagent.digest.subscribers import Subscriber, Subscribers
 from paperagent.errors import PaperAgentError, visible
 from paperagent.types import Progress, Usage
 
@@ -83,7 +81,7 @@ class BuildReport:
     """What is to be said of the issues → in how many."""
 
 
-class Builder:
+class IssueBuilder:
     """Builds the issues of one period."""
 
     def __init__(
@@ -132,7 +130,7 @@ class Builder:
         done = 0
         while batch := list(islice(chosen, _BATCH)):
             drafts = [d for reader, selection in batch if (d := self._draft(reader, selection, report))]
-            report.built += self._ledger.freeze(drafts, self._clock())
+            report.built += self._ledger.store_issues(drafts, self._clock())
             done += len(batch)
             report.usage = self._press.usage
             if progress:
@@ -147,7 +145,7 @@ class Builder:
 
     def _missing(self, readers: Sequence[Subscriber], *, general: bool) -> list[Subscriber | None]:
         """Return whose issue is not there yet; None is nobody in particular."""
-        frozen = self._ledger.frozen_for(self._period.name)
+        frozen = self._ledger.stored_for(self._period.name)
         nobody = [None] if general and 0 not in frozen else []
         return [*nobody, *(r for r in readers if r.id not in frozen)]
 
@@ -155,16 +153,16 @@ class Builder:
         self, readers: Sequence[Subscriber | None], general: Profile, report: BuildReport
     ) -> Iterator[tuple[Subscriber | None, Selection]]:
         """Yield each reader's selection; embed the wishes of all at once."""
-        self._press.prepare([general, *(r.wishes.profile() for r in readers if r)])
+        self._press.prepare([general, *(r.preferences.profile() for r in readers if r)])
         for reader in readers:
             selection = None
             with _reporting(reader, report):
-                profile = self._subscribers.profile(reader) if reader else general
+                profile = self._subscribers.preferences_with_feedback(reader) if reader else general
                 selection = self._press.select(profile)
             if selection is not None:
                 yield reader, selection
 
-    def _draft(self, reader: Subscriber | None, selection: Selection, report: BuildReport) -> Draft | None:
+    def _draft(self, reader: Subscriber | None, selection: Selection, report: BuildReport) -> NewIssue | None:
         report.papers = max(report.papers, selection.screened)
         if not any(selection.chosen) and not selection.updates and not self._empty:
             report.quiet += 1
@@ -179,8 +177,8 @@ class Builder:
 
     def _frozen(
         self, reader: Subscriber | None, selection: Selection, issue: Issue, rendered: Rendered
-    ) -> Draft:
-        draft = Draft(
+    ) -> NewIssue:
+        draft = NewIssue(
             self._period,
             reader.id if reader else None,
             rendered.subject,

@@ -1,13 +1,17 @@
-"""What a digest is made of: a reader's wishes, and the issue written for them. Plain values."""
+"""What a digest is made of: a reader's wishes, and the issue written for them. Plain values.
+
+What is said in an issue, with the sentences it rests on, and the numbers that those get.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from paperagent.types import Citation, Claim, Mode, Paper, Usage
+from paperagent.answering.citations import cite, quoted_claim
+from paperagent.types import Citation, Claim, Mode, Paper, Sentence, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class Reason:
     """Why a paper is in a reader's issue."""
 
     kind: Literal["interest", "question", "liked", "category", "upvotes", "central"]
@@ -58,7 +62,7 @@ class Chosen:
     paper: Paper
     score: float
     """Comparable within one issue."""
-    why: Why
+    why: Reason
     merged: tuple[str, ...] = ()
     """Ids of near-duplicates that this paper stands for."""
 
@@ -101,7 +105,7 @@ class Item:
     paper: Paper
     claims: tuple[Claim, ...]
     """What is new: one claim as a rule."""
-    why: Why
+    why: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Theme:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StandingAnswer:
     """A standing question with its answer from this issue's papers."""
 
     question: str
@@ -133,7 +137,7 @@ class Issue:
     period: Period
     overview: tuple[Claim, ...] = ()
     themes: tuple[Theme, ...] = ()
-    standing: tuple[Standing, ...] = ()
+    standing: tuple[StandingAnswer, ...] = ()
     also: tuple[Paper, ...] = ()
     updates: tuple[Paper, ...] = ()
     citations: tuple[Citation, ...] = ()
@@ -164,3 +168,48 @@ class Issue:
         """Reading time at 200 words a minute, 1 or more."""
         words = sum(len(c.text.split()) for c in self.claims) + 12 * sum(1 for _ in self.items)
         return max(1, round(words / 200))
+
+
+@dataclass(frozen=True, slots=True)
+class CitedClaim:
+    """One claim with its citations, numbered among themselves."""
+
+    claim: Claim
+    citations: tuple[Citation, ...]
+
+    @property
+    def quotes(self) -> tuple[str, ...]:
+        """The sentences that it rests on."""
+        return tuple(c.quote for c in self.citations)
+
+
+def quote_sentence(paper: Paper, sentence: Sentence) -> CitedClaim:
+    """Return a sentence of a paper, said verbatim."""
+    citation = cite(1, paper, sentence)
+    return CitedClaim(quoted_claim(citation), (citation,))
+
+
+def split_claims(claims: Iterable[Claim], citations: Sequence[Citation]) -> list[CitedClaim]:
+    """Return the claims of an answer, each with its own citations."""
+    by_n = {c.n: c for c in citations}
+    return [CitedClaim(claim, tuple(by_n[n] for n in claim.citations)) for claim in claims]
+
+
+@dataclass(slots=True)
+class CitationNumbering:
+    """Numbers the citations of one issue from 1 in the order of first use."""
+
+    citations: list[Citation] = field(default_factory=list)
+    _held: dict[tuple[str, int, int], int] = field(default_factory=dict)
+
+    def take(self, said: CitedClaim) -> Claim:
+        """Return the claim under the issue's numbers."""
+        own = {c.n: self._number(c) for c in said.citations}
+        return replace(said.claim, citations=tuple(dict.fromkeys(own[n] for n in said.claim.citations)))
+
+    def _number(self, citation: Citation) -> int:
+        key = (citation.paper_id, citation.start, citation.end)
+        if key not in self._held:
+            self._held[key] = len(self.citations) + 1
+            self.citations.append(replace(citation, n=self._held[key]))
+        return self._held[key]

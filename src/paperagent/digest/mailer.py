@@ -5,26 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paperagent.digest.delivery import addresses, message
-from paperagent.digest.delivery.outbox import Outbox
-from paperagent.digest.delivery.records import Due, Frozen
-from paperagent.digest.delivery.transport import Broken, Refused, Transport
-from paperagent.digest.render.links import LinkMaker
+from paperagent.digest.delivery import message
+from paperagent.digest.delivery import message as addresses
+from paperagent.digest.delivery.ledger import PendingDelivery, StoredIssue
+from paperagent.digest.delivery.transport import ConnectionLost, Outbox, Rejected, Transport
+from paperagent.digest.links import LinkBuilder, SignedTokens
 from paperagent.digest.render.renderer import Rendered
-from paperagent.digest.signed_tokens import Tokens
-from paperagent.digest.subscriber import Subscriber
+from paperagent.digest.subscribers import Subscriber
 from paperagent.errors import ConfigError, MailError, visible
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
 
-OUTBOX = "outbox"
+OUTBOX_FOLDER = "outbox"
 """The folder, within the library's, where messages go without a mail server."""
-NOBODY = "Paper digest <digest@paperagent.example>"
+DEFAULT_SENDER = "Paper digest <digest@paperagent.example>"
 """The sender in the outbox where none is set; no such address exists."""
 
 
-class PostOffice:
+class Mailer:
     """Makes and sends the messages of one library's digest.
 
     Raises:
@@ -36,21 +35,21 @@ class PostOffice:
         self.home = home
 
     @property
-    def tokens(self) -> Tokens | None:
+    def tokens(self) -> SignedTokens | None:
         """What signs links; None without a secret."""
         secret = self.settings.secret
-        return Tokens(secret.get_secret_value()) if secret else None
+        return SignedTokens(secret.get_secret_value()) if secret else None
 
     @property
-    def links(self) -> LinkMaker:
+    def links(self) -> LinkBuilder:
         """What makes the links of mails."""
         reply_to = message.mailbox(self.settings.mail_from).address if self.settings.mail_from else None
-        return LinkMaker(self.settings.public_url, self.tokens, reply_to)
+        return LinkBuilder(self.settings.public_url, self.tokens, reply_to)
 
     @property
     def domain(self) -> str:
         """The domain under which messages are named."""
-        return message.mailbox(self.settings.mail_from or NOBODY).domain
+        return message.mailbox(self.settings.mail_from or DEFAULT_SENDER).domain
 
     @property
     def lacks_one_click(self) -> bool:
@@ -65,7 +64,7 @@ class PostOffice:
                 "PAPERAGENT_MAIL_FROM: not set, and PAPERAGENT_SMTP_URL is; set the digest's sender, "
                 "with PAPERAGENT_SECRET and PAPERAGENT_PUBLIC_URL for its links"
             )
-        return self.settings.mail_from or NOBODY
+        return self.settings.mail_from or DEFAULT_SENDER
 
     def envelope_from(self, outbox: Path | None) -> str:
         """Return the sender's bare address."""
@@ -75,21 +74,21 @@ class PostOffice:
         """Return the way on which messages leave."""
         url = self.settings.smtp_url
         if outbox is not None or url is None:
-            return Outbox(outbox or self.home / OUTBOX)
+            return Outbox(outbox or self.home / OUTBOX_FOLDER)
         from paperagent.digest.delivery.smtp import SmtpTransport
 
         name = self.domain
         return SmtpTransport(url.get_secret_value(), name=name)
 
-    def compose(self, frozen: Frozen, due: Due) -> bytes:
+    def compose(self, frozen: StoredIssue, due: PendingDelivery) -> bytes:
         """Build the message of a frozen issue, under the id that the ledger gave it."""
         links = self.links.of(due.subscriber_id)
-        raw = message.build(
+        raw = message.build_message(
             Rendered(frozen.subject, frozen.preheader, frozen.html, frozen.text),
-            sender=self.settings.mail_from or NOBODY,
+            sender=self.settings.mail_from or DEFAULT_SENDER,
             recipient=due.email,
             issue_id=frozen.issue_id,
-            date=frozen.frozen_at,
+            date=frozen.stored_at,
             domain=due.message_id.strip("<>").rpartition("@")[2],
             unsubscribe_url=links.unsubscribe,
             mailto=links.mailto,
@@ -104,15 +103,15 @@ class PostOffice:
         transport = self.transport()
         try:
             transport.connect()
-            envelope = addresses.parse(subscriber.email).envelope
+            envelope = addresses.parse_address(subscriber.email).envelope
             transport.address(self.envelope_from(None), envelope, size=len(raw))
             reply = transport.data(raw, message_id=f"<{name}@{self.domain}>")
-        except Refused as refused:
+        except Rejected as refused:
             text = visible(refused.reply.text, limit=200)
             raise MailError(
                 f"confirmation mail: refused ({refused.reply.code} {text}); the reader stays pending"
             ) from None
-        except Broken as broken:
+        except ConnectionLost as broken:
             raise MailError(f"confirmation mail: {broken.why}; the reader stays pending") from None
         finally:
             transport.close()

@@ -24,14 +24,24 @@ from paperagent.answering.call_budget import Budget, ModelCall, complete, priced
 from paperagent.answering.claims import ClaimChecker
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import parse_claim, parse_object
-from paperagent.digest.issue import Chosen, Group, Issue, Period, Profile, Selection, Why
-from paperagent.digest.write.cited_claims import Numbers, Said, quoted
+from paperagent.digest.issue import (
+    Chosen,
+    CitationNumbering,
+    CitedClaim,
+    Group,
+    Issue,
+    Period,
+    Profile,
+    Reason,
+    Selection,
+    quote_sentence,
+)
 from paperagent.digest.write.highlights import highlights
 from paperagent.digest.write.llm_writer import checked_sentence
 from paperagent.types import Answer, Citation, Claim, Hit, Paper, Usage
 
 if TYPE_CHECKING:
-    from paperagent.digest.write.writer import Writer
+    from paperagent.digest.write.writer import IssueWriter
     from paperagent.llm.prompts import Prompt
     from paperagent.llm.protocol import TextModel
     from paperagent.types import Vector
@@ -71,7 +81,7 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def on_topic(hits: Sequence[Hit]) -> list[Hit]:
+def relevant_hits(hits: Sequence[Hit]) -> list[Hit]:
     """Return the hits that have to do with the query; a search always finds something."""
     if not hits:
         return []
@@ -80,7 +90,7 @@ def on_topic(hits: Sequence[Hit]) -> list[Hit]:
     return [h for h in hits if h.score >= least]
 
 
-def nothing(question: str, *, empty: bool) -> Answer:
+def no_papers_answer(question: str, *, empty: bool) -> Answer:
     """Return the answer where no paper is on the topic, or there is none at all."""
     reason, text = ("empty_library", EMPTY_LIBRARY) if empty else ("no_evidence", NOTHING_FOUND)
     return Answer(question, "abstained", reason, text)
@@ -90,7 +100,7 @@ def nothing(question: str, *, empty: bool) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class OneByModel:
+class SummaryLLM:
     """What a model summarises one paper with."""
 
     model: TextModel
@@ -100,7 +110,7 @@ class OneByModel:
     budget: Budget
 
 
-def of_one(question: str, hit: Hit, model: OneByModel | None = None) -> Answer:
+def summarize_paper(question: str, hit: Hit, model: SummaryLLM | None = None) -> Answer:
     """Return the summary of one paper in at most three cited sentences.
 
     With a model, its sentences if at least two pass their check; else sentences quoted.
@@ -108,7 +118,7 @@ def of_one(question: str, hit: Hit, model: OneByModel | None = None) -> Answer:
     clock = StageTimer()
     said, usage, notes = _written(hit.paper, model) if model else ([], Usage(), ())
     said = said if len(said) > 1 else _quoted(hit.paper)
-    numbers = Numbers()
+    numbers = CitationNumbering()
     claims = tuple(map(numbers.take, said))
     clock.end_stage("generate")
     answer = Answer(
@@ -129,12 +139,12 @@ def of_one(question: str, hit: Hit, model: OneByModel | None = None) -> Answer:
     return replace(answer, timings_ms=clock.timings_ms())
 
 
-def _quoted(paper: Paper) -> list[Said]:
+def _quoted(paper: Paper) -> list[CitedClaim]:
     found = highlights(paper)
-    return [quoted(paper, s) for s in found.summary] if found else []
+    return [quote_sentence(paper, s) for s in found.summary] if found else []
 
 
-def _written(paper: Paper, by: OneByModel) -> tuple[list[Said], Usage, tuple[str, ...]]:
+def _written(paper: Paper, by: SummaryLLM) -> tuple[list[CitedClaim], Usage, tuple[str, ...]]:
     """Return the model's sentences that passed their check, what they cost, and what is to be said."""
     passages = Passages.from_papers([paper], salt=by.salt)
     messages = by.prompt.fill(fence=passages.fence, passages=passages.text())
@@ -156,8 +166,8 @@ def _written(paper: Paper, by: OneByModel) -> tuple[list[Said], Usage, tuple[str
 # --- several ---
 
 
-def of_several(
-    question: str, hits: Sequence[Hit], writer: Writer, vectors: Mapping[str, Vector | None]
+def summarize_papers(
+    question: str, hits: Sequence[Hit], writer: IssueWriter, vectors: Mapping[str, Vector | None]
 ) -> Answer:
     """Return an overview of papers and a sentence on each, grouped by theme."""
     clock = StageTimer()
@@ -177,13 +187,13 @@ def of_several(
 def _selection(question: str, hits: Sequence[Hit], vectors: Mapping[str, Vector | None]) -> Selection:
     """Return the papers in themes, as a week's selection."""
     from paperagent.digest.select.candidates import matrix
-    from paperagent.digest.select.labels import Labels
-    from paperagent.digest.select.themes import ONLY_NAME, OTHER_NAME, cluster
+    from paperagent.digest.select.phrases import ThemePhrases
+    from paperagent.digest.select.themes import ONLY_NAME, OTHER_NAME, build_themes
 
     papers = [h.paper for h in hits]
     rows, known = matrix([vectors.get(p.paper_id) for p in papers])
-    why = Why("interest", question)
-    clusters = cluster(range(len(papers)), Labels(papers, rows, known), rows, {})
+    why = Reason("interest", question)
+    clusters = build_themes(range(len(papers)), ThemePhrases(papers, rows, known), rows, {})
     named = [c for c in clusters if c.name not in {OTHER_NAME, ONLY_NAME}]  # a search finds old papers too
     rest = FURTHER if named else ALL
     groups = [
@@ -218,11 +228,11 @@ def _answer(question: str, hits: Sequence[Hit], issue: Issue) -> Answer:
 
 def _without_overview(issue: Issue) -> Issue:
     """Return the issue with its items alone, their citations numbered anew."""
-    numbers = Numbers()
+    numbers = CitationNumbering()
     by_n = {c.n: c for c in issue.citations}
 
     def again(claim: Claim) -> Claim:
-        return numbers.take(Said(claim, tuple(by_n[n] for n in claim.citations)))
+        return numbers.take(CitedClaim(claim, tuple(by_n[n] for n in claim.citations)))
 
     themes = tuple(
         replace(t, items=tuple(replace(i, claims=tuple(map(again, i.claims))) for i in t.items))

@@ -23,7 +23,7 @@ _CATEGORY = re.compile(r"[A-Za-z][A-Za-z-]{0,30}(\.[A-Za-z-]{1,20})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Preferences:
     """What a person said when subscribing."""
 
     interests: tuple[str, ...] = ()
@@ -50,10 +50,10 @@ class Wishes:
         }
 
 
-def from_json(text: str) -> Wishes:
-    """Return the wishes that `Wishes.to_json` wrote."""
+def from_json(text: str) -> Preferences:
+    """Return the wishes that `Preferences.to_json` wrote."""
     found = json.loads(text)
-    return Wishes(
+    return Preferences(
         tuple(found["interests"]), tuple(found["questions"]), tuple(found["categories"]), found["max_items"]
     )
 
@@ -64,7 +64,7 @@ def wishes(
     categories: Iterable[str] = (),
     *,
     max_items: int | None = None,
-) -> Wishes:
+) -> Preferences:
     """Return checked wishes: texts trimmed, those given twice taken once.
 
     Raises:
@@ -73,7 +73,7 @@ def wishes(
     number = DEFAULT_ITEMS if max_items is None else max_items
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_ITEMS:
         raise InputError(f"max-items: must be 1..{MAX_ITEMS}, got {visible(str(max_items), limit=20)}")
-    found = Wishes(
+    found = Preferences(
         _listed("interest", interests), _listed("ask", questions), _listed("category", categories), max_items
     )
     for category in found.categories:
@@ -84,7 +84,7 @@ def wishes(
     return found
 
 
-def merged(old: Wishes, new: Wishes) -> Wishes:
+def merged(old: Preferences, new: Preferences) -> Preferences:
     """Return ``new`` where it says something, else ``old``."""
     return replace(
         new,

@@ -9,15 +9,15 @@ from paperagent import factory
 from paperagent.digest import assembly
 from paperagent.digest.delivery import message
 from paperagent.digest.issue import Issue, Period, Profile, Selection
-from paperagent.digest.render.links import LinkMaker
-from paperagent.digest.render.renderer import Rendered, render
-from paperagent.digest.render.view import ReaderLinks
-from paperagent.digest.select.selector import Selector
+from paperagent.digest.links import LinkBuilder
+from paperagent.digest.render.renderer import Rendered, render_issue
+from paperagent.digest.render.view import SubscriberLinks
+from paperagent.digest.select.selector import PaperSelector
 from paperagent.types import Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
-    from paperagent.digest.assembly import Hand
+    from paperagent.digest.assembly import LLMContext
     from paperagent.library import Store
 
 
@@ -30,18 +30,18 @@ class LocalPress:
         store: Store,
         settings: Settings,
         *,
-        links: LinkMaker,
+        links: LinkBuilder,
         domain: str,
-        hand: Hand | None = None,
+        hand: LLMContext | None = None,
     ) -> None:
         """Take the period's papers; with a ``hand``, a model writes what it can pay for."""
         models = factory.load_embedding_models(settings)
-        papers = store.within(period.since, period.until)
+        papers = store.papers_between(period.since, period.until)
         model = assembly.digest_model(settings, hand) if hand else None
         self._writer = assembly.issue_writer(store, models, papers, model=model)
         # A library that was read without a model has no vectors to hold a query's against.
         embedder = models.embedder if store.embedder_id else None
-        self._selector = Selector(papers, period=period, library=store, embedder=embedder)
+        self._selector = PaperSelector(papers, period=period, library=store, embedder=embedder)
         self._budget = model.budget if model else None
         self._links = links
         self._domain = domain
@@ -76,8 +76,8 @@ class LocalPress:
 
     def render(self, issue: Issue, subscriber_id: int | None) -> Rendered:
         """Lay an issue out, with the reader's own links; for nobody in particular, with none."""
-        reader = self._links.of(subscriber_id) if subscriber_id else ReaderLinks()
-        return render(issue, reader=reader, theme_dir=self._theme_dir)
+        reader = self._links.of(subscriber_id) if subscriber_id else SubscriberLinks()
+        return render_issue(issue, reader=reader, theme_dir=self._theme_dir)
 
     def message_id(self, issue_id: str, email: str) -> str:
         """Name the message of an issue to a reader."""

@@ -1,18 +1,23 @@
-"""A cron line and systemd units that run the digest; paperagent has no scheduler of its own."""
+"""A cron line and systemd units that run the digest; paperagent has no scheduler of its own.
+
+The days that an issue covers: ISO weeks as a rule (ISO 8601: Monday to Sunday), else any span.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shlex
 import zoneinfo
 from pathlib import Path
 
+from paperagent.digest.issue import Period
 from paperagent.errors import InputError, visible
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def units(
+def schedule_units(
     program: Path,
     home: Path,
     *,
@@ -44,15 +49,15 @@ def units(
         day="*" if day == "daily" else (DAYS.index(day) + 1) % 7,
         command=f"PAPERAGENT_HOME={shlex.quote(str(home))} {shlex.join(words)}".replace("%", r"\%"),
     ) + _SYSTEMD.format(
-        home=_quoted(f"PAPERAGENT_HOME={home}"),
-        command=" ".join(_quoted(word) for word in words),
+        home=_systemd_quote(f"PAPERAGENT_HOME={home}"),
+        command=" ".join(_systemd_quote(word) for word in words),
         when=" ".join(
             part for part in ("" if day == "daily" else day.title(), f"{at:%H:%M}", zone or "") if part
         ),
     )
 
 
-def _quoted(text: str) -> str:
+def _systemd_quote(text: str) -> str:
     """Return ``text`` as one word of a systemd unit (systemd.syntax(7), % as in systemd.unit(5))."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 
@@ -86,3 +91,67 @@ WantedBy=timers.target
 
 # then: systemctl --user daemon-reload && systemctl --user enable --now paperagent-digest.timer
 """
+
+
+_WEEK = re.compile(r"([0-9]{4})-?[Ww]([0-9]{2})")
+_DAY = dt.timedelta(days=1)
+
+
+def parse_week(text: str) -> Period:
+    """Return the ISO week that ``text`` names, such as ``2026-W26``.
+
+    Raises:
+        InputError: it names none.
+    """
+    found = _WEEK.fullmatch(text.strip())
+    if not found:
+        raise InputError(f"week {visible(text, limit=40)}: not an ISO week; write it like 2026-W26")
+    year, week = int(found[1]), int(found[2])
+    name = f"{year:04}-W{week:02}"
+    try:
+        monday = dt.date.fromisocalendar(year, week, 1)
+        return Period(name, monday, monday + 6 * _DAY)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"week {name}: no such week; weeks go from W01 to W52 or W53") from error
+
+
+def week_of(day: dt.date) -> Period:
+    """Return the ISO week that holds ``day``."""
+    year, week, _ = day.isocalendar()
+    return parse_week(f"{year:04}-W{week:02}")
+
+
+def days_between(since: dt.date, until: dt.date) -> Period:
+    """Return the days from ``since`` to ``until``, both included: a week has the name of a week.
+
+    Raises:
+        InputError: ``since`` is after ``until``.
+    """
+    if since > until:
+        raise InputError(f"period: it begins on {since} and ends on {until}, before that; swap the two days")
+    if since == until:
+        return Period(since.isoformat(), since, until)
+    if since.isoweekday() == 1 and (until - since).days == 6:
+        return week_of(since)
+    return Period(f"{since.isoformat()}..{until.isoformat()}", since, until)
+
+
+def last_full_week(today: dt.date) -> Period:
+    """Return the last ISO week that is over on ``today``."""
+    try:
+        return week_of(today - 7 * _DAY)
+    except OverflowError as error:
+        raise InputError(f"day {today}: no week before it") from error
+
+
+def previous(period: Period) -> Period:
+    """Return the period of the same length that ends on the day before ``period``.
+
+    Raises:
+        InputError: the calendar begins with ``period``.
+    """
+    try:
+        until = period.since - _DAY
+        return days_between(until - (period.until - period.since), until)
+    except OverflowError as error:
+        raise InputError(f"period {visible(period.name, limit=40)}: no day before it") from error

@@ -10,32 +10,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from paperagent import factory
-from paperagent.digest.build import Builder, BuildReport
-from paperagent.digest.database import FILE, Database, now, run_lock
+from paperagent.digest.build import BuildReport, IssueBuilder
+from paperagent.digest.database import FILE, DigestDatabase, run_lock, utc_now
 from paperagent.digest.delivery import message
-from paperagent.digest.delivery.ledger import Ledger
-from paperagent.digest.delivery.outbox import Outbox
-from paperagent.digest.delivery.records import TOO_OLD, Frozen
-from paperagent.digest.delivery.sender import TROUBLE, Report, Sender
-from paperagent.digest.delivery.transport import Transport
+from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger, StoredIssue
+from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport
+from paperagent.digest.delivery.transport import Outbox, Transport
 from paperagent.digest.issue import Period, Profile
-from paperagent.digest.mailer import OUTBOX, PostOffice
-from paperagent.digest.period import current_week, span
-from paperagent.digest.render.renderer import Rendered, confirmation
-from paperagent.digest.signed_tokens import Tokens
-from paperagent.digest.subscriber import Subscriber
-from paperagent.digest.subscribers import Feedback, Subscribers
+from paperagent.digest.links import SignedTokens
+from paperagent.digest.mailer import OUTBOX_FOLDER, Mailer
+from paperagent.digest.render.renderer import Rendered, render_confirmation
+from paperagent.digest.schedule import days_between, last_full_week
+from paperagent.digest.subscribers import FeedbackKind, Subscriber, Subscribers
 from paperagent.errors import ConfigError, InputError, MailError, visible
 from paperagent.types import Mode, Progress, Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
-    from paperagent.digest.assembly import Hand
+    from paperagent.digest.assembly import LLMContext
     from paperagent.digest.press import LocalPress
     from paperagent.library import Store
 
 
-class DigestDesk:
+class DigestService:
     """Readers, issues and sending of one library.
 
     Raises:
@@ -49,8 +46,8 @@ class DigestDesk:
         self.settings = settings
         # Readers and issues are kept here also where the papers are on a server.
         self.home = check_home(Path(settings.home), create=settings.chroma_url is not None)
-        self.post = PostOffice(settings, self.home)
-        self._database = Database(self.home / FILE)
+        self.mailer = Mailer(settings, self.home)
+        self._database = DigestDatabase(self.home / FILE)
         self.subscribers = Subscribers(self._database)
         self.ledger = Ledger(self._database)
 
@@ -61,15 +58,15 @@ class DigestDesk:
         self._database.close()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the digest for the block; raise StoreLockedError where another process does."""
         with run_lock(self.home):
             yield
 
     @property
-    def tokens(self) -> Tokens | None:
+    def tokens(self) -> SignedTokens | None:
         """What signs links; None without a secret."""
-        return self.post.tokens
+        return self.mailer.tokens
 
     # --- readers ---
 
@@ -86,7 +83,7 @@ class DigestDesk:
             raise ConfigError("PAPERAGENT_SECRET: not set, so no token can be checked; set it as it was")
         return self.subscribers.confirm(self.tokens.read("confirm", who)[0])
 
-    def rate(self, email: str, paper_id: str, kind: Feedback) -> str:
+    def rate(self, email: str, paper_id: str, kind: FeedbackKind) -> str:
         """Keep what a reader thinks of a paper, and return its title.
 
         Raises:
@@ -106,17 +103,17 @@ class DigestDesk:
 
     def last_week(self) -> Period:
         """Return the last week that is over."""
-        return current_week(now().date())
+        return last_full_week(utc_now().date())
 
     def current_periods(self) -> list[Period]:
         """Return what `digest run` builds: the last week, and yesterday where somebody reads daily."""
         found = [self.last_week()]
         if self.subscribers.all(state="confirmed", frequency="daily"):
-            yesterday = now().date() - dt.timedelta(days=1)
-            found.append(span(yesterday, yesterday))
+            yesterday = utc_now().date() - dt.timedelta(days=1)
+            found.append(days_between(yesterday, yesterday))
         return found
 
-    def due_readers(self, period: Period) -> list[Subscriber]:
+    def recipients(self, period: Period) -> list[Subscriber]:
         """Return who gets an issue of this period: weekly readers a week's, daily ones a day's.
 
         Any other span is for all.
@@ -125,7 +122,9 @@ class DigestDesk:
         frequency = {7: "weekly", 1: "daily"}.get(days)
         readers = self.subscribers.all(state="confirmed")
         return [
-            r for r in readers if frequency in {None, r.frequency} and not self.subscribers.suppressed(r.key)
+            r
+            for r in readers
+            if frequency in {None, r.frequency} and not self.subscribers.is_suppressed(r.key)
         ]
 
     def build(
@@ -148,10 +147,10 @@ class DigestDesk:
             ConfigError: a mode or model that the settings do not allow.
             InputError: ``only`` is no confirmed reader.
         """
-        readers = self.due_readers(period) if only is None else [self._reader(only)]
+        readers = self.recipients(period) if only is None else [self._reader(only)]
         with factory.open_store(self.settings) as store:
             hand = self._hand(store, mode, model, max_cost)
-            frozen = self.ledger.frozen_for(period.name)
+            frozen = self.ledger.stored_for(period.name)
             if only is None and 0 in frozen and {r.id for r in readers} <= frozen:
                 return BuildReport(period, already=len(readers) + 1)  # no model is loaded for nothing
             builder = self._builder(period, store, hand)
@@ -167,17 +166,17 @@ class DigestDesk:
         """
         with factory.open_store(self.settings) as store:
             hand = self._hand(store, mode, model, None)
-            return self._builder(period, store, hand).estimate(self.due_readers(period)) if hand else Usage()
+            return self._builder(period, store, hand).estimate(self.recipients(period)) if hand else Usage()
 
-    def _builder(self, period: Period, store: Store, hand: Hand | None) -> Builder:
+    def _builder(self, period: Period, store: Store, hand: LLMContext | None) -> IssueBuilder:
         press, empty = self._press(period, store, hand), self.settings.digest_empty
-        return Builder(
-            period, press, self.ledger, self.subscribers, clock=now, empty=empty, model=hand is not None
+        return IssueBuilder(
+            period, press, self.ledger, self.subscribers, clock=utc_now, empty=empty, model=hand is not None
         )
 
     def _hand(
         self, store: Store, mode: Mode | None, model: str | None, max_cost: float | None
-    ) -> Hand | None:
+    ) -> LLMContext | None:
         """Return what a model writes with; None where sentences are quoted."""
         settings = self.settings
         if (mode or settings.answer_mode) != "llm":
@@ -187,13 +186,13 @@ class DigestDesk:
 
         endpoint = factory.open_model(settings, model)
         reader = factory.open_model(settings, settings.judge_model) if settings.judge_model else None
-        return assembly.hand(settings, store, endpoint, reader=reader, max_cost=max_cost)
+        return assembly.llm_context(settings, store, endpoint, reader=reader, max_cost=max_cost)
 
-    def _press(self, period: Period, store: Store, hand: Hand | None = None) -> LocalPress:
+    def _press(self, period: Period, store: Store, hand: LLMContext | None = None) -> LocalPress:
         from paperagent.digest.press import LocalPress
 
         return LocalPress(
-            period, store, self.settings, hand=hand, links=self.post.links, domain=self.post.domain
+            period, store, self.settings, hand=hand, links=self.mailer.links, domain=self.mailer.domain
         )
 
     def preview(
@@ -207,10 +206,12 @@ class DigestDesk:
         reader = self.subscribers.find(only) if only else None
         number = reader.id if reader else 0
         issue_id = f"{period.name}/{number}"
-        if profile is None and not anew and number in self.ledger.frozen_for(period.name):
+        if profile is None and not anew and number in self.ledger.stored_for(period.name):
             frozen = self.ledger.issue(issue_id)
             return Rendered(frozen.subject, frozen.preheader, frozen.html, frozen.text)
-        wanted = profile or (self.subscribers.profile(reader, besides=issue_id) if reader else Profile())
+        wanted = profile or (
+            self.subscribers.preferences_with_feedback(reader, excluding=issue_id) if reader else Profile()
+        )
         with factory.open_store(self.settings) as store:
             press = self._press(period, store)
             press.prepare([wanted])
@@ -218,9 +219,9 @@ class DigestDesk:
             press.draft([selection])
             return press.render(press.write(selection), reader.id if reader else None)
 
-    def public_issues(self) -> list[Frozen]:
+    def general_issues(self) -> list[StoredIssue]:
         """Return the issues for nobody in particular, oldest first."""
-        return self.ledger.general()
+        return self.ledger.general_issues()
 
     def _reader(self, email: str) -> Subscriber:
         reader = self.subscribers.find(email)
@@ -242,39 +243,43 @@ class DigestDesk:
         force: bool = False,
         outbox: Path | None = None,
         progress: Progress | None = None,
-    ) -> Report:
+    ) -> SendReport:
         """Send what is due: by the mail server of the settings, else into the outbox."""
-        sender = self._sender(self.post.transport(outbox), only, outbox)
+        sender = self._sender(self.mailer.transport(outbox), only, outbox)
         return sender.run(
             period=period, only=only, resend_unknown=resend_unknown, force=force, progress=progress
         )
 
-    def rehearse(
+    def dry_run(
         self, outbox: Path | None, *, period: str | None = None, only: str | None = None, force: bool = False
-    ) -> tuple[Report, Path]:
+    ) -> tuple[SendReport, Path]:
         """Write what would be sent as files, changing nothing and calling no server; return where."""
-        files = Outbox(outbox or self.home / OUTBOX / "dry-run")
-        report = self._sender(files, only, outbox).rehearse(files, period=period, only=only, force=force)
+        files = Outbox(outbox or self.home / OUTBOX_FOLDER / "dry-run")
+        report = self._sender(files, only, outbox).dry_run(files, period=period, only=only, force=force)
         return report, files.folder
 
     def _sender(self, transport: Transport, only: str | None, outbox: Path | None) -> Sender:
         if only is not None:
             self.subscribers.find(only)  # a misspelt address is told, not passed over
         return Sender(
-            self.ledger, transport, self.post.compose, mail_from=self.post.envelope_from(outbox), clock=now
+            self.ledger,
+            transport,
+            self.mailer.compose,
+            mail_from=self.mailer.envelope_from(outbox),
+            clock=utc_now,
         )
 
-    def raise_for_trouble(self, period: str | None = None, *, stopped: str = "") -> None:
+    def raise_for_failed_deliveries(self, period: str | None = None, *, stopped: str = "") -> None:
         """Raise MailError where messages are deferred, failed or unknown.
 
         Of one period, else of all that are not yet too old to be sent.
         """
-        rows = self.ledger.deliveries(period=period, states=TROUBLE)
-        rows = rows if period else [r for r in rows if now() - r.frozen_at <= TOO_OLD]
+        rows = self.ledger.deliveries(period=period, states=FAILED_STATES)
+        rows = rows if period else [r for r in rows if utc_now() - r.stored_at <= MAX_ISSUE_AGE]
         if not rows and not stopped:
             return
         counted = Counter(r.state for r in rows)
-        told = ", ".join(f"{counted[state]:,} {state}" for state in TROUBLE if counted[state])
+        told = ", ".join(f"{counted[state]:,} {state}" for state in FAILED_STATES if counted[state])
         early = f"stopped early, {stopped}; " if stopped else ""
         advice = "run it again later; " if counted["deferred"] or stopped else ""
         unknown = "--resend-unknown sends unknown ones again; " if counted["unknown"] else ""
@@ -285,7 +290,7 @@ class DigestDesk:
 
     # --- agreeing ---
 
-    def ask_to_confirm(self, subscriber: Subscriber) -> str:
+    def send_confirmation(self, subscriber: Subscriber) -> str:
         """Send the mail by which a new reader agrees, and say what was done.
 
         Raises:
@@ -294,25 +299,25 @@ class DigestDesk:
         tokens = self.tokens
         if tokens is None:
             return "no confirmation mail: set PAPERAGENT_SECRET, or confirm with 'subscribers confirm EMAIL'"
-        if not self.subscribers.may_ask(subscriber):
+        if not self.subscribers.may_send_confirmation(subscriber):
             return "a confirmation mail was sent within the last day"
-        rendered = confirmation(
+        rendered = render_confirmation(
             token=tokens.make("confirm", subscriber.id),
-            link=self.post.links.confirm(subscriber.id),
+            link=self.mailer.links.confirm(subscriber.id),
             frequency=subscriber.frequency,
             theme_dir=self.settings.digest_theme,
         )
-        at = now()
+        at = utc_now()
         name = f"confirm-{subscriber.id}-{at:%Y%m%d%H%M%S}"
-        raw = message.build(
+        raw = message.build_message(
             rendered,
-            sender=self.post.mail_from(None),
+            sender=self.mailer.mail_from(None),
             recipient=subscriber.email,
             issue_id=name,
             date=at,
             smtputf8=True,
             listed=False,
         )
-        reply = self.post.post(raw, subscriber, name)
-        self.subscribers.asked(subscriber.id)
+        reply = self.mailer.post(raw, subscriber, name)
+        self.subscribers.record_confirmation_sent(subscriber.id)
         return f"confirmation mail: {reply}"

@@ -13,9 +13,8 @@ from email.utils import parseaddr
 from pathlib import Path
 
 from paperagent.digest import preferences
-from paperagent.digest.signed_tokens import Tokens
-from paperagent.digest.subscriber import Subscriber
-from paperagent.digest.subscribers import Subscribers
+from paperagent.digest.links import SignedTokens
+from paperagent.digest.subscribers import Subscriber, Subscribers
 from paperagent.errors import FeedError, InputError, visible
 
 COLUMNS = ("email", "interests", "questions", "categories", "frequency", "max_items")
@@ -26,7 +25,7 @@ _SUBJECT = re.compile(r"\s*(?:re:\s*)?unsubscribe(?:\s+(\S+))?\s*", re.IGNORECAS
 
 
 @dataclass(slots=True)
-class Imported:
+class ImportReport:
     """What reading a file did."""
 
     added: int = 0
@@ -35,7 +34,7 @@ class Imported:
     """Where in the file, and why."""
 
 
-def read_csv(path: Path, subscribers: Subscribers, *, confirmed: bool = False) -> Imported:
+def read_csv(path: Path, subscribers: Subscribers, *, confirmed: bool = False) -> ImportReport:
     """Add the readers of a CSV file with a header line; several values of a cell stand between ``;``.
 
     A line that cannot be used is skipped and told.
@@ -43,7 +42,7 @@ def read_csv(path: Path, subscribers: Subscribers, *, confirmed: bool = False) -
     Raises:
         FeedError: no such file, not UTF-8, too large, or without an ``email`` column.
     """
-    found = Imported()
+    found = ImportReport()
     rows = csv.DictReader(io.StringIO(_text(path)), strict=True)
     try:
         _check_columns(path, rows.fieldnames or [])
@@ -118,7 +117,7 @@ def write_csv(readers: Iterable[Subscriber]) -> str:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(COLUMNS)
     for reader in readers:
-        wishes = reader.wishes
+        wishes = reader.preferences
         listed = (wishes.interests, wishes.questions, wishes.categories)
         cells = [reader.email, *(f"{_SEPARATOR} ".join(values) for values in listed)]
         table.writerow([*map(_safe, cells), reader.frequency, wishes.max_items or ""])
@@ -130,7 +129,7 @@ def _safe(cell: str) -> str:
     return "'" + cell if cell.startswith(_FORMULA) else cell
 
 
-def read_unsubscribes(path: Path, subscribers: Subscribers, tokens: Tokens | None) -> Imported:
+def read_unsubscribes(path: Path, subscribers: Subscribers, tokens: SignedTokens | None) -> ImportReport:
     """Stop writing to all who asked so by mail; `changed` counts them.
 
     The subject's token says who asks. Without a secret there are no tokens, and the sender's
@@ -141,7 +140,7 @@ def read_unsubscribes(path: Path, subscribers: Subscribers, tokens: Tokens | Non
     """
     if not path.is_file():
         raise FeedError(f"{_name(path)}: no such mailbox file; name one in mbox format")
-    found = Imported()
+    found = ImportReport()
     for number, (subject, sender) in enumerate(_mails(path), start=1):
         match = _SUBJECT.fullmatch(subject)
         if match is None:
@@ -171,7 +170,7 @@ def _decoded(header: object) -> str:
     return " ".join(text.split())
 
 
-def _stop(token: str | None, sender: str, subscribers: Subscribers, tokens: Tokens | None) -> bool:
+def _stop(token: str | None, sender: str, subscribers: Subscribers, tokens: SignedTokens | None) -> bool:
     if tokens is None:
         return subscribers.unsubscribe(subscribers.find(sender).id)
     if token is None:

@@ -1,4 +1,7 @@
-"""Readers: who gets the digest, what they want, and who must never be written to."""
+"""Readers: who gets the digest, what they want, and who must never be written to.
+
+One reader, as a value and as a row.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +9,33 @@ import datetime as dt
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from paperagent.digest import preferences
-from paperagent.digest.database import Database, now, record, stamp
-from paperagent.digest.delivery import addresses
-from paperagent.digest.delivery.addresses import Address
-from paperagent.digest.issue import Profile
-from paperagent.digest.preferences import FREQUENCIES, Frequency, Wishes
-from paperagent.digest.subscriber import (
-    COLUMNS,
-    State,
-    Subscriber,
-    by_id,
-    by_key,
-    from_row,
-    is_suppressed,
+from paperagent.digest.database import (
+    DigestDatabase,
+    format_timestamp,
+    parse_timestamp,
+    record_event,
+    utc_now,
 )
+from paperagent.digest.delivery import message
+from paperagent.digest.delivery.message import MailAddress
+from paperagent.digest.issue import Profile
+from paperagent.digest.preferences import FREQUENCIES, Frequency, Preferences
 from paperagent.errors import InputError, visible
 
-Feedback = Literal["more", "less", "save"]
+FeedbackKind = Literal["more", "less", "save"]
 REMOVED = "removed"
 """The reason of a suppression that the person who runs this made, and may take back."""
 MAX_SUBSCRIBERS = 100_000
 MAX_PAPER_ID = 300
-ASK_AGAIN = dt.timedelta(days=1)
+CONFIRMATION_INTERVAL = dt.timedelta(days=1)
 """A pending reader gets at most one confirmation mail in this time, whoever types the address."""
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddResult:
     """What adding a reader did."""
 
     subscriber: Subscriber
@@ -46,19 +46,19 @@ class Added:
 class Subscribers:
     """The readers of one digest."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], dt.datetime] = now) -> None:
+    def __init__(self, database: DigestDatabase, *, clock: Callable[[], dt.datetime] = utc_now) -> None:
         self._db = database
         self._clock = clock
 
     def add(
         self,
         email: str,
-        wishes: Wishes | None = None,
+        wishes: Preferences | None = None,
         *,
         frequency: Frequency | None = None,
         confirmed: bool = False,
         resubscribe: bool = False,
-    ) -> Added:
+    ) -> AddResult:
         """Add a reader, or change the wishes of one who is there; ``confirmed`` says that they agreed.
 
         What is not given stays as it was; a new reader gets a weekly digest about anything.
@@ -69,16 +69,16 @@ class Subscribers:
         Raises:
             InputError: the address, the frequency or the number of readers; an address that unsubscribed.
         """
-        address = addresses.parse(email)
+        address = message.parse_address(email)
         if frequency is not None and frequency not in FREQUENCIES:
             raise InputError(f"frequency: must be weekly or daily, got {visible(str(frequency), limit=20)}")
         with self._db.writing() as db:
             note = self._lift(db, address, resubscribe=resubscribe)
             known = by_key(db, address.key)
             if known is None:
-                self._insert(db, address, wishes or Wishes(), frequency or "weekly")
+                self._insert(db, address, wishes or Preferences(), frequency or "weekly")
             else:
-                kept = preferences.merged(known.wishes, wishes) if wishes else known.wishes
+                kept = preferences.merged(known.preferences, wishes) if wishes else known.preferences
                 db.execute(
                     "UPDATE subscriber SET profile = ?, frequency = ? WHERE id = ?",
                     (kept.to_json(), frequency or known.frequency, known.id),
@@ -87,18 +87,20 @@ class Subscribers:
             self._settle(db, address.key, known, confirmed=confirmed)
             subscriber = by_key(db, address.key)
         assert subscriber is not None
-        return Added(subscriber, known is None, note)
+        return AddResult(subscriber, known is None, note)
 
-    def _insert(self, db: sqlite3.Connection, address: Address, wishes: Wishes, frequency: Frequency) -> None:
+    def _insert(
+        self, db: sqlite3.Connection, address: MailAddress, wishes: Preferences, frequency: Frequency
+    ) -> None:
         if db.execute("SELECT count(*) FROM subscriber").fetchone()[0] >= MAX_SUBSCRIBERS:
             raise InputError(f"subscribers: there are {MAX_SUBSCRIBERS:,} already; that is the limit")
         at = self._clock()
         row = db.execute(
             "INSERT INTO subscriber (email, key, state, frequency, profile, created_at) "
             "VALUES (?, ?, 'pending', ?, ?, ?)",
-            (address.email, address.key, frequency, wishes.to_json(), stamp(at)),
+            (address.email, address.key, frequency, wishes.to_json(), format_timestamp(at)),
         )
-        record(db, "subscriber_added", at, subscriber=row.lastrowid)
+        record_event(db, "subscriber_added", at, subscriber=row.lastrowid)
 
     def _settle(self, db: sqlite3.Connection, key: str, known: Subscriber | None, *, confirmed: bool) -> None:
         """Bring the state where it belongs after an addition."""
@@ -107,7 +109,7 @@ class Subscribers:
         elif known is not None and known.state in {"unsubscribed", "bounced"}:
             db.execute("UPDATE subscriber SET state = 'pending', asked_at = NULL WHERE key = ?", (key,))
 
-    def _lift(self, db: sqlite3.Connection, address: Address, *, resubscribe: bool) -> str:
+    def _lift(self, db: sqlite3.Connection, address: MailAddress, *, resubscribe: bool) -> str:
         """Take the address from the suppression list where that is allowed; return what to say about it."""
         row = db.execute("SELECT reason, at FROM suppression WHERE key = ?", (address.key,)).fetchone()
         if row is None:
@@ -119,7 +121,7 @@ class Subscribers:
                 "only where the reader asked to come back, add it with --resubscribe"
             )
         db.execute("DELETE FROM suppression WHERE key = ?", (address.key,))
-        record(db, "suppression_lifted", self._clock(), detail=reason)
+        record_event(db, "suppression_lifted", self._clock(), detail=reason)
         return f"was {reason} on {day}, is subscribed again"
 
     def confirm(self, subscriber_id: int) -> Subscriber:
@@ -140,11 +142,11 @@ class Subscribers:
         done = db.execute(
             "UPDATE subscriber SET state = 'confirmed', confirmed_at = ? "
             "WHERE key = ? AND state != 'confirmed'",
-            (stamp(at), key),
+            (format_timestamp(at), key),
         )
         if done.rowcount:
             (number,) = db.execute("SELECT id FROM subscriber WHERE key = ?", (key,)).fetchone()
-            record(db, "subscriber_confirmed", at, subscriber=number)
+            record_event(db, "subscriber_confirmed", at, subscriber=number)
 
     def unsubscribe(self, subscriber_id: int, *, reason: str = "unsubscribed") -> bool:
         """Stop writing to a reader, for good; return False where that was so already."""
@@ -154,7 +156,7 @@ class Subscribers:
 
     def remove(self, email: str) -> bool:
         """Forget a reader's wishes and history and never write to them by mistake; False where unknown."""
-        address = addresses.parse(email)
+        address = message.parse_address(email)
         with self._db.writing() as db:
             known = by_key(db, address.key)
             if known is None:
@@ -167,35 +169,42 @@ class Subscribers:
 
     def _stop(self, db: sqlite3.Connection, key: str, subscriber_id: int, reason: str) -> bool:
         at = self._clock()
-        added = db.execute("INSERT OR IGNORE INTO suppression VALUES (?, ?, ?)", (key, reason, stamp(at)))
+        added = db.execute(
+            "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?)", (key, reason, format_timestamp(at))
+        )
         db.execute("UPDATE subscriber SET state = 'unsubscribed' WHERE id = ?", (subscriber_id,))
         if added.rowcount:
-            record(db, "unsubscribed", at, subscriber=subscriber_id, detail=reason)
+            record_event(db, "unsubscribed", at, subscriber=subscriber_id, detail=reason)
         return bool(added.rowcount)
 
     def suppress(self, email: str, reason: str = "unsubscribed") -> bool:
         """Never write to an address, subscriber or not; return False where that was so already."""
-        address = addresses.parse(email)
+        address = message.parse_address(email)
         with self._db.writing() as db:
             known = by_key(db, address.key)
             return self._stop(db, address.key, known.id if known else 0, reason)
 
-    def asked(self, subscriber_id: int) -> None:
+    def record_confirmation_sent(self, subscriber_id: int) -> None:
         """Note that the confirmation mail went out."""
         with self._db.writing() as db:
             at = self._clock()
-            db.execute("UPDATE subscriber SET asked_at = ? WHERE id = ?", (stamp(at), subscriber_id))
-            record(db, "confirmation_sent", at, subscriber=subscriber_id)
+            db.execute(
+                "UPDATE subscriber SET asked_at = ? WHERE id = ?", (format_timestamp(at), subscriber_id)
+            )
+            record_event(db, "confirmation_sent", at, subscriber=subscriber_id)
 
-    def may_ask(self, subscriber: Subscriber) -> bool:
+    def may_send_confirmation(self, subscriber: Subscriber) -> bool:
         """Tell whether a confirmation mail may go to this reader now."""
-        if subscriber.state != "pending" or self.suppressed(subscriber.key):
+        if subscriber.state != "pending" or self.is_suppressed(subscriber.key):
             return False
-        return subscriber.asked_at is None or self._clock() - subscriber.asked_at >= ASK_AGAIN
+        return (
+            subscriber.confirmation_sent_at is None
+            or self._clock() - subscriber.confirmation_sent_at >= CONFIRMATION_INTERVAL
+        )
 
-    def rate(self, subscriber_id: int, paper_id: str, kind: Feedback) -> None:
+    def rate(self, subscriber_id: int, paper_id: str, kind: FeedbackKind) -> None:
         """Keep what a reader thinks of a paper; ``more`` and ``less`` replace each other."""
-        if kind not in get_args(Feedback):
+        if kind not in get_args(FeedbackKind):
             raise InputError(f"feedback: must be more, less or save, got {visible(str(kind), limit=20)}")
         if not paper_id or len(paper_id) > MAX_PAPER_ID:
             raise InputError("feedback: no such paper")
@@ -209,9 +218,9 @@ class Subscribers:
             at = self._clock()
             db.execute(
                 "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?)",
-                (subscriber_id, paper_id, kind, stamp(at)),
+                (subscriber_id, paper_id, kind, format_timestamp(at)),
             )
-            record(db, "feedback", at, subscriber=subscriber_id, detail=f"{kind} {paper_id}")
+            record_event(db, "feedback", at, subscriber=subscriber_id, detail=f"{kind} {paper_id}")
 
     def find(self, email: str) -> Subscriber:
         """Return the reader of an address.
@@ -219,7 +228,7 @@ class Subscribers:
         Raises:
             InputError: there is none.
         """
-        address = addresses.parse(email)
+        address = message.parse_address(email)
         with self._db.reading() as db:
             found = by_key(db, address.key)
         if found is None:
@@ -237,7 +246,9 @@ class Subscribers:
         with self._db.reading() as db:
             return by_id(db, subscriber_id)
 
-    def all(self, *, state: State | None = None, frequency: Frequency | None = None) -> list[Subscriber]:
+    def all(
+        self, *, state: SubscriberState | None = None, frequency: Frequency | None = None
+    ) -> list[Subscriber]:
         """Return the readers in the order in which they came."""
         limits = {"state": state, "frequency": frequency}
         given = {name: value for name, value in limits.items() if value is not None}
@@ -248,15 +259,15 @@ class Subscribers:
             )
             return [from_row(row) for row in rows]
 
-    def suppressed(self, key: str) -> bool:
+    def is_suppressed(self, key: str) -> bool:
         """Tell whether an address must not be written to."""
         with self._db.reading() as db:
             return is_suppressed(db, key)
 
-    def profile(self, subscriber: Subscriber, *, besides: str = "") -> Profile:
+    def preferences_with_feedback(self, subscriber: Subscriber, *, excluding: str = "") -> Profile:
         """Return what the reader wants, what they liked and what they were shown.
 
-        What the issue ``besides`` showed does not count: it is being made again.
+        What the issue ``excluding`` showed does not count: it is being made again.
         """
         with self._db.reading() as db:
             rated = db.execute(
@@ -265,18 +276,85 @@ class Subscribers:
             ).fetchall()
             shown = db.execute(
                 "SELECT paper_id FROM shown WHERE subscriber_id = ? AND issue_id != ?",
-                (subscriber.id, besides),
+                (subscriber.id, excluding),
             )
             seen = frozenset(str(row[0]) for row in shown)
         return replace(
-            subscriber.wishes.profile(),
+            subscriber.preferences.profile(),
             liked=tuple(dict.fromkeys(p for p, kind in rated if kind != "less")),
             disliked=tuple(p for p, kind in rated if kind == "less"),
             shown=seen,
         )
 
 
-def _same_mailbox(known: Subscriber, address: Address) -> str:
+def _same_mailbox(known: Subscriber, address: MailAddress) -> str:
     if known.email.casefold() == address.email.casefold():
         return ""
     return f"the same mailbox as {known.email}, which stays"
+
+
+SubscriberState = Literal["pending", "confirmed", "unsubscribed", "bounced"]
+COLUMNS = "id, email, key, state, frequency, profile, created_at, confirmed_at, asked_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """A reader."""
+
+    id: int
+    email: str
+    key: str
+    state: SubscriberState
+    frequency: Frequency
+    preferences: Preferences
+    created_at: dt.datetime
+    confirmed_at: dt.datetime | None = None
+    confirmation_sent_at: dt.datetime | None = None
+    """When the confirmation mail was last sent."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {
+            "id": self.id,
+            "email": self.email,
+            "state": self.state,
+            "frequency": self.frequency,
+            **self.preferences.to_dict(),
+            "created_at": format_timestamp(self.created_at),
+            "confirmed_at": format_timestamp(self.confirmed_at) if self.confirmed_at else None,
+        }
+
+
+def by_key(db: sqlite3.Connection, key: str) -> Subscriber | None:
+    """Return the reader of an address, or None."""
+    row = db.execute(f"SELECT {COLUMNS} FROM subscriber WHERE key = ?", (key,)).fetchone()
+    return from_row(row) if row else None
+
+
+def by_id(db: sqlite3.Connection, subscriber_id: int) -> Subscriber:
+    """Return a reader by number; raise InputError where there is none."""
+    row = db.execute(f"SELECT {COLUMNS} FROM subscriber WHERE id = ?", (subscriber_id,)).fetchone()
+    if row is None:
+        raise InputError("subscriber: there is no such reader any more")
+    return from_row(row)
+
+
+def is_suppressed(db: sqlite3.Connection, key: str) -> bool:
+    """Tell whether an address must not be written to."""
+    return db.execute("SELECT 1 FROM suppression WHERE key = ?", (key,)).fetchone() is not None
+
+
+def from_row(row: tuple[Any, ...]) -> Subscriber:
+    """Return the reader whose `COLUMNS` a row holds."""
+    number, email, key, state, frequency, wishes, created, confirmed, asked = row
+    return Subscriber(
+        number,
+        email,
+        key,
+        state,
+        frequency,
+        preferences.from_json(wishes),
+        parse_timestamp(created),
+        parse_timestamp(confirmed) if confirmed else None,
+        parse_timestamp(asked) if asked else None,
+    )

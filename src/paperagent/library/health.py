@@ -6,17 +6,17 @@ import datetime as dt
 import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from paperagent.errors import StoreError, StoreLockedError, visible
 from paperagent.library import rows
-from paperagent.library.errors import shown
 from paperagent.library.home import DATABASE, OURS, VECTORS, network_filesystem
 from paperagent.library.identity import text_hash
 from paperagent.library.local.chroma_files import check_files, check_integrity
 from paperagent.library.local.indexes import Indexes
 from paperagent.library.local.papers import Library
+from paperagent.library.protocol import Check, Health
+from paperagent.storage.sqlite import display_path
 
 REPAIR = "run 'paperagent doctor --repair'"
 RESTORE = "restore a backup, or run 'paperagent doctor --repair' and ingest the feeds again"
@@ -26,28 +26,6 @@ _PATIENCE = 5.0
 _LARGEST_ROW = 60_000
 """Bytes a paper that the graph files may take: 384 numbers take 1,700, 4,096 take 17,000."""
 _SMALLEST_FILE = 2**26
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was examined."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What `doctor` found."""
-
-    ok: bool
-    checks: tuple[Check, ...]
-
-    def failed(self) -> set[str]:
-        """Return the names of the checks that failed."""
-        return {check.name for check in self.checks if not check.ok}
 
 
 def examine(home: Path, library: Library, indexes: Indexes) -> Health:
@@ -186,7 +164,7 @@ def _vectors(library: Library, indexes: Indexes) -> Check:
             "vector index", True, "not examined: Chroma opens nothing in a folder that cannot be written"
         )
     folder = indexes.folders[1]
-    what = f"vector index {shown(folder)}"
+    what = f"vector index {display_path(folder)}"
     check_files(folder, what)
     check_integrity(folder, what)
     try:

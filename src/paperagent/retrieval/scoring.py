@@ -63,7 +63,7 @@ class TermStatistics(Protocol):
         """Return the number of papers, their mean length, and the document frequency of each stem."""
         ...
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return the stems within an edit distance, most frequent first."""
         ...
 
@@ -139,7 +139,7 @@ def build_query(
     """
     stems = _without_stopwords(terms)
     stats = _corpus_stats(statistics, terms)
-    corrected = correct_spelling(stems, stats.frequency, statistics.fuzzy)
+    corrected = correct_spelling(stems, stats.frequency, statistics.similar_stems)
     if corrected != stems:
         stats = _corpus_stats(statistics, {*corrected, *terms})
     return SearchQuery(tuple(corrected), vector, stats)

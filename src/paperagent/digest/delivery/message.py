@@ -2,6 +2,8 @@
 
 RFC 5322, 2045 (MIME), 2047 (encoded words), 2369 and 8058 (unsubscribing), 2919 (List-Id), 3834
 (Auto-Submitted), 6532 (UTF-8 headers).
+
+Mail addresses of readers: checked, made comparable, split for the envelope.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import binascii
 import datetime as dt
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from email.header import Header
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
@@ -19,8 +22,7 @@ from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 from typing import Any
 
-from paperagent.digest.delivery import addresses
-from paperagent.digest.render import plain
+from paperagent.digest.render import formatting
 from paperagent.digest.render.renderer import Rendered
 from paperagent.errors import InputError, MailError, visible
 
@@ -82,7 +84,7 @@ def mailbox(text: str) -> Mailbox:
     Raises:
         InputError: it is no address; controls, a second address and bad domains are refused.
     """
-    parsed = addresses.parse(text)
+    parsed = parse_address(text)
     return Mailbox(parsed.envelope, header_text(parseaddr(text)[0], 80) if "<" in text else "")
 
 
@@ -91,7 +93,7 @@ def header_text(text: str, limit: int = MAX_SUBJECT) -> str:
 
     ``=?`` would begin an encoded word, through which a title can smuggle in a header (CVE-2024-6923).
     """
-    return plain.cut(re.sub(r"=(?=\?)", "= ", plain.one_line(text)), limit)
+    return formatting.cut(re.sub(r"=(?=\?)", "= ", formatting.one_line(text)), limit)
 
 
 def message_id(issue_id: str, recipient: str, domain: str) -> str:
@@ -106,7 +108,7 @@ def message_id(issue_id: str, recipient: str, domain: str) -> str:
     )
 
 
-def build(
+def build_message(
     rendered: Rendered,
     *,
     sender: str,
@@ -137,8 +139,8 @@ def build(
     domain = domain or author.domain
     identity = message_id(issue_id, to.address, domain)
     headers = {
-        "From": _shown(author),
-        "To": _shown(Mailbox(to.address)),
+        "From": _format_mailbox(author),
+        "To": _format_mailbox(Mailbox(to.address)),
         "Subject": header_text(rendered.subject),
         "Date": format_datetime(date.astimezone(dt.UTC)),
         "Message-ID": identity,
@@ -151,24 +153,24 @@ def build(
     boundary = "=_" + hashlib.sha256(identity.encode()).hexdigest()[:32]  # quoted-printable never holds =_
     headers |= {"MIME-Version": "1.0", "Content-Type": f'multipart/alternative; boundary="{boundary}"'}
     policy = _UTF8 if to.international or author.international else _ASCII
-    head = "".join(_written(name, value, policy) for name, value in headers.items())
-    raw = head.encode("utf-8") + b"\r\n" + _bodies(rendered, boundary)
-    _prove(raw, headers, author)
+    head = "".join(_header_lines(name, value, policy) for name, value in headers.items())
+    raw = head.encode("utf-8") + b"\r\n" + _multipart_body(rendered, boundary)
+    _verify_headers(raw, headers, author)
     return raw
 
 
-def _shown(box: Mailbox) -> str:
+def _format_mailbox(box: Mailbox) -> str:
     if box.name.isascii():
-        return str(Address(box.name, addr_spec=_spec(box))) if box.name else _spec(box)
-    return f"{_encoded('From', box.name)}{_CRLF} <{_spec(box)}>"
+        return str(Address(box.name, addr_spec=_addr_spec(box))) if box.name else _addr_spec(box)
+    return f"{_encode_words('From', box.name)}{_CRLF} <{_addr_spec(box)}>"
 
 
-def _spec(box: Mailbox) -> str:
+def _addr_spec(box: Mailbox) -> str:
     local, _, domain = box.address.rpartition("@")
     return Address("", local, domain).addr_spec
 
 
-def _encoded(name: str, text: str) -> str:
+def _encode_words(name: str, text: str) -> str:
     """Return text beyond ASCII as the encoded words of a header.
 
     By the older `Header`: the policy's folding loses or doubles spaces between encoded words, so
@@ -189,12 +191,12 @@ def _list_headers(issue_id: str, domain: str, url: str | None, mailto: str) -> d
     return found | {"Feedback-ID": f"{issue}:digest:paperagent:{domain}"[:200]}
 
 
-def _written(name: str, value: str, policy: EmailPolicy[Any]) -> str:
+def _header_lines(name: str, value: str, policy: EmailPolicy[Any]) -> str:
     """Return a header's lines."""
     if name in {"From", "To"}:
         return f"{name}: {value}{_CRLF}"
     if name == "Subject" and not value.isascii():
-        return f"Subject: {_encoded(name, value)}{_CRLF}"
+        return f"Subject: {_encode_words(name, value)}{_CRLF}"
     try:
         folded: str = policy.header_factory(name, value).fold(policy=policy)
     except ValueError as error:  # the library refuses line ends, which nothing above lets through
@@ -202,7 +204,7 @@ def _written(name: str, value: str, policy: EmailPolicy[Any]) -> str:
     return folded
 
 
-def _bodies(rendered: Rendered, boundary: str) -> bytes:
+def _multipart_body(rendered: Rendered, boundary: str) -> bytes:
     parts = (("plain", rendered.text), ("html", rendered.html))
     chunks = []
     for kind, text in parts:
@@ -223,7 +225,7 @@ def _quoted_printable(text: str) -> bytes:
     return binascii.b2a_qp(lines.replace("\n", "\r\n").encode("utf-8", "replace"), istext=True)
 
 
-def _prove(raw: bytes, headers: dict[str, str], author: Mailbox) -> None:
+def _verify_headers(raw: bytes, headers: dict[str, str], author: Mailbox) -> None:
     """Read the headers back from the bytes: none may have come, gone, or changed."""
     block = raw[: raw.index(b"\r\n\r\n") + 4]
     read = BytesHeaderParser(policy=SMTPUTF8).parsebytes(block)
@@ -233,10 +235,63 @@ def _prove(raw: bytes, headers: dict[str, str], author: Mailbox) -> None:
         raise MailError(f"mail: withheld: its bytes read back with {visible(', '.join(added), limit=100)}")
     # Between the encoded words of a name, Python's own parser puts a space that is not there.
     authors = [(a.addr_spec, a.display_name.replace(" ", "")) for a in read["From"].addresses]
-    if author.address.isascii() and authors != [(_spec(author), author.name.replace(" ", ""))]:
+    if author.address.isascii() and authors != [(_addr_spec(author), author.name.replace(" ", ""))]:
         raise MailError(f"mail: withheld: From reads back as {visible(str(read['From']), limit=100)}")
     if " ".join(read["Subject"].split()) != headers["Subject"]:
         raise MailError(f"mail: withheld: Subject reads back as {visible(read['Subject'], limit=100)}")
     for name in ("To", *_LIST_HEADERS):
         if name in headers and f"\r\n{name}: {headers[name]}\r\n".encode() not in block:
             raise MailError(f"mail: withheld: {name} is not on one line of its own")
+
+
+_MAX_ADDRESS = 320
+"""64 before the @, 255 after it (RFC 5321 section 4.5.3.1); more is not even looked at."""
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class MailAddress:
+    """One address that can be written to."""
+
+    email: str
+    """Normalised, as it is shown; the domain in Unicode."""
+    key: str
+    """The same for all spellings of one mailbox: lower case, without what follows a +."""
+    envelope: str
+    """As the mail server is told it: the domain in ASCII; the local part as it is."""
+
+    @property
+    def needs_utf8(self) -> bool:
+        """Whether the mail server must offer SMTPUTF8 (RFC 6531) to take it."""
+        return not self.envelope.isascii()
+
+
+def parse_address(text: str) -> MailAddress:
+    """Return the address in ``text``, which may be ``Name <a@b.c>``; the name is dropped.
+
+    Raises:
+        InputError: it is no address, holds control characters, or has no domain on the internet.
+    """
+    from email_validator import EmailNotValidError, validate_email
+
+    shown = visible(text, limit=60)
+    if any(unicodedata.category(c) in _UNSAFE_CATEGORIES for c in text):
+        raise InputError(f"email {shown}: holds a control or invisible character; write name@example.org")
+    bare = _bare(text.strip())
+    if len(bare) > _MAX_ADDRESS:
+        raise InputError(f"email {shown}: longer than {_MAX_ADDRESS} characters; write name@example.org")
+    try:
+        found = validate_email(bare, check_deliverability=False, strict=True)
+    except EmailNotValidError as error:
+        reason = visible(str(error).rstrip("."), limit=200)
+        raise InputError(f"email {shown}: {reason}; write name@example.org") from None
+    envelope = found.ascii_email or f"{found.local_part}@{found.ascii_domain}"
+    local, _, domain = envelope.casefold().rpartition("@")
+    return MailAddress(found.normalized, f"{local.split('+', 1)[0] or local}@{domain}", envelope)
+
+
+def _bare(text: str) -> str:
+    """Return what stands in the angle brackets where the text ends in one pair of them."""
+    if text.endswith(">") and text.count("<") == text.count(">") == 1:
+        return text[text.index("<") + 1 : -1].strip()
+    return text

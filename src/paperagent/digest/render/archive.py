@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paperagent.digest.render import plain, templating
+from paperagent.digest.render import formatting, renderer
 from paperagent.errors import ConfigError, PaperAgentError, visible
 
 if TYPE_CHECKING:
-    from paperagent.digest.delivery.records import Frozen
+    from paperagent.digest.delivery.ledger import StoredIssue
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Nothing runs, nothing is loaded; styles stand on the elements, as mail readers want them."""
@@ -35,7 +35,7 @@ _BACK = (
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class ArchiveEntry:
     """An issue as index and feed show it."""
 
     title: str
@@ -48,8 +48,8 @@ class Published:
     body: str
 
 
-def files(
-    issues: Sequence[Frozen], *, base: str = "", theme_dir: Path | None = None
+def archive_files(
+    issues: Sequence[StoredIssue], *, base: str = "", theme_dir: Path | None = None
 ) -> Iterator[tuple[str, str]]:
     """Yield name and content of each file of the archive, the index last.
 
@@ -59,20 +59,20 @@ def files(
     Raises:
         ConfigError: a template is wrong.
     """
-    newest = [_published(frozen, base) for frozen in reversed(issues)]
+    newest = [_archive_entry(frozen, base) for frozen in reversed(issues)]
     for frozen in issues:
         if frozen.subscriber_id is not None:
             raise PaperAgentError(
                 f"archive: issue {visible(frozen.issue_id)} is a reader's own; it stays private"
             )
-        yield file_name(frozen.period), page(frozen.html)
+        yield file_name(frozen.period), archive_page(frozen.html)
     updated = max((p.updated for p in newest), default="1970-01-01T00:00:00Z")
     shared = {"base": base, "updated": updated, "policy": POLICY}
-    yield "feed.atom", templating.fill("feed.atom.j2", theme_dir, issues=newest[:IN_FEED], **shared)
-    yield "index.html", templating.fill("index.html.j2", theme_dir, issues=newest, **shared)
+    yield "feed.atom", renderer.fill_template("feed.atom.j2", theme_dir, issues=newest[:IN_FEED], **shared)
+    yield "index.html", renderer.fill_template("index.html.j2", theme_dir, issues=newest, **shared)
 
 
-def page(html: str) -> str:
+def archive_page(html: str) -> str:
     """Return a mail's HTML as a page: with a policy under which nothing runs, and a way back."""
     head = _HEAD.search(html)
     end = html.lower().rfind("</body>")
@@ -87,15 +87,15 @@ def file_name(period: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "_", period).strip("_")[:80] + ".html"
 
 
-def _published(frozen: Frozen, base: str) -> Published:
+def _archive_entry(frozen: StoredIssue, base: str) -> ArchiveEntry:
     name = file_name(frozen.period)
     body = _BODY.search(frozen.html)
-    return Published(
-        title=plain.one_line(frozen.subject),
+    return ArchiveEntry(
+        title=formatting.one_line(frozen.subject),
         file=name,
         identity=f"{base}{name}" if base else f"urn:paperagent:digest:{name.removesuffix('.html')}",
-        day=plain.day(frozen.frozen_at.date()),
-        updated=frozen.frozen_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        summary=plain.one_line(frozen.preheader),
+        day=formatting.format_day(frozen.stored_at.date()),
+        updated=frozen.stored_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        summary=formatting.one_line(frozen.preheader),
         body=body[1].strip() if body else "",
     )

@@ -1,16 +1,26 @@
-"""Render a written issue as HTML and text, small enough that no mail reader clips it."""
+"""Render a written issue as HTML and text, small enough that no mail reader clips it.
+
+Fill the digest's templates: the packaged ones, or those of a person's folder of the same name.
+"""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from paperagent.digest.issue import Issue
-from paperagent.digest.render import plain, templating
-from paperagent.digest.render.view import ReaderLinks, View, view
-from paperagent.errors import PaperAgentError
+from paperagent.digest.render import formatting
+from paperagent.digest.render.view import IssueView, SubscriberLinks, issue_view
+from paperagent.errors import ConfigError, PaperAgentError, visible
+
+if TYPE_CHECKING:
+    from css_inline import CSSInliner
+    from jinja2 import Environment
 
 WARN_BYTES, MAX_BYTES = 80_000, 95_000
 """Of HTML; Gmail clips a message at about 102,000."""
@@ -30,7 +40,9 @@ class Rendered:
     """What had to be shortened, for the person who builds the issue."""
 
 
-def render(issue: Issue, *, reader: ReaderLinks | None = None, theme_dir: Path | None = None) -> Rendered:
+def render_issue(
+    issue: Issue, *, reader: SubscriberLinks | None = None, theme_dir: Path | None = None
+) -> Rendered:
     """Return ``issue`` as subject, preheader, HTML and text.
 
     Over 80 KB of HTML the titles "also noticed" and the quotes in the list of sources are
@@ -40,10 +52,10 @@ def render(issue: Issue, *, reader: ReaderLinks | None = None, theme_dir: Path |
         ConfigError: a template of ``theme_dir`` is wrong.
         PaperAgentError: the HTML is over 95 KB whatever is left out.
     """
-    links = reader or ReaderLinks()
+    links = reader or SubscriberLinks()
     notes: list[str] = []
-    for what, shown in _shorter(issue, links):
-        html = templating.inline_css(templating.fill("issue.html.j2", theme_dir, issue=shown))
+    for what, shown in _shortened_views(issue, links):
+        html = inline_css(fill_template("issue.html.j2", theme_dir, issue=shown))
         size = len(html.encode())
         if what:
             notes.append(what)
@@ -55,23 +67,23 @@ def render(issue: Issue, *, reader: ReaderLinks | None = None, theme_dir: Path |
         )
     if size > WARN_BYTES:
         notes.append(f"the HTML has {size:,} bytes, over {WARN_BYTES:,}")
-    text = templating.fill("issue.txt.j2", theme_dir, issue=shown)
-    return Rendered(shown.subject, shown.preheader, html, _tidy(text), tuple(notes))
+    text = fill_template("issue.txt.j2", theme_dir, issue=shown)
+    return Rendered(shown.subject, shown.preheader, html, _collapse_blank_lines(text), tuple(notes))
 
 
-def _tidy(text: str) -> str:
+def _collapse_blank_lines(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _shorter(issue: Issue, links: ReaderLinks) -> Iterator[tuple[str, View]]:
+def _shortened_views(issue: Issue, links: SubscriberLinks) -> Iterator[tuple[str, IssueView]]:
     """Yield the issue whole, then with less and less, each with what was shortened."""
-    yield "", view(issue, links)
-    yield "also noticed: 5 titles", view(issue, links, also=5)
-    yield "quotes in the list of sources: 200 characters", view(issue, links, also=5, quote_length=200)
-    yield "also noticed: none", view(issue, links, also=0, quote_length=120)
+    yield "", issue_view(issue, links)
+    yield "also noticed: 5 titles", issue_view(issue, links, also=5)
+    yield "quotes in the list of sources: 200 characters", issue_view(issue, links, also=5, quote_length=200)
+    yield "also noticed: none", issue_view(issue, links, also=0, quote_length=120)
     for _ in range(_MAX_SHORTER):
         issue = without_last(issue)
-        yield "the last paper left out", view(issue, links, also=0, quote_length=120)
+        yield "the last paper left out", issue_view(issue, links, also=0, quote_length=120)
 
 
 def without_last(issue: Issue) -> Issue:
@@ -86,7 +98,7 @@ def without_last(issue: Issue) -> Issue:
     return replace(rest, citations=tuple(c for c in rest.citations if c.n in used))
 
 
-def confirmation(
+def render_confirmation(
     *,
     token: str,
     link: str | None = None,
@@ -103,11 +115,92 @@ def confirmation(
     values = {
         "subject": subject,
         "preheader": preheader,
-        "token": plain.one_line(token),
+        "token": formatting.one_line(token),
         "link": link,
-        "frequency": plain.shown(frequency, 20),
+        "frequency": formatting.clean_text(frequency, 20),
         "hours": hours,
     }
-    html = templating.inline_css(templating.fill("confirm.html.j2", theme_dir, **values))
-    text = templating.fill("confirm.txt.j2", theme_dir, **values)
-    return Rendered(subject, preheader, html, _tidy(text))
+    html = inline_css(fill_template("confirm.html.j2", theme_dir, **values))
+    text = fill_template("confirm.txt.j2", theme_dir, **values)
+    return Rendered(subject, preheader, html, _collapse_blank_lines(text))
+
+
+PACKAGED = Path(__file__).parent / "templates"
+WIDTH = 72
+"""Columns of a text mail."""
+
+
+def fill_template(name: str, theme_dir: Path | None = None, **values: Any) -> str:
+    """Return template ``name`` filled with ``values``, which are data and never templates.
+
+    Raises:
+        ConfigError: the template is missing or wrong; the message names file and line.
+    """
+    from jinja2 import TemplateError, TemplateNotFound
+
+    try:
+        return environment(theme_dir).get_template(name).render(values)
+    except TemplateNotFound as error:
+        raise ConfigError(f"theme: no template {visible(str(error.name))}; restore the file") from None
+    except TemplateError as error:
+        raise ConfigError(
+            f"theme: {_error_location(error, name)}: {_error_text(error)}; correct the template"
+        ) from None
+
+
+@lru_cache(maxsize=8)
+def environment(theme_dir: Path | None) -> Environment:
+    """Return the templates' environment: strict, and escaping in HTML and XML."""
+    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+    folders = [folder for folder in (theme_dir, PACKAGED) if folder]
+    made = Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        autoescape=select_autoescape(disabled_extensions=("txt.j2", "css"), default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters["wrap"] = wrap
+    return made
+
+
+def wrap(text: str, indent: int = 0, hang: int | None = None) -> str:
+    """Return ``text`` in lines of a text mail; words are never broken, so addresses stay whole.
+
+    A no-break space keeps its line and becomes a plain one. ``hang`` indents all lines but the first.
+    """
+    rest = " " * (indent if hang is None else hang)
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace("\u00a0", " ")
+
+
+def inline_css(html: str) -> str:
+    """Return ``html`` with its style rules on the elements, as mail readers want them; at-rules stay."""
+    inlined: str = _inliner().inline(html)
+    return inlined
+
+
+@lru_cache(maxsize=1)
+def _inliner() -> CSSInliner:
+    import css_inline
+
+    return css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
+
+
+def _error_location(error: Exception, name: str) -> str:
+    where = getattr(error, "name", None) or name
+    line = getattr(error, "lineno", None)
+    return f"{visible(str(where))} line {line}" if line else visible(str(where))
+
+
+def _error_text(error: Exception) -> str:
+    return visible(" ".join(str(error).split()), limit=200)

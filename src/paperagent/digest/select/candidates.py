@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.float32]
 
-SAME_COSINE = 0.95
+DUPLICATE_COSINE = 0.95
 """Two papers this close are one, told twice. In ten weeks of arXiv (14,713 papers) no two ids were."""
 _ALIKE_COSINE, _ALIKE_TITLES = 0.85, 0.75
 """Close papers whose titles also share this much of their words are one, too."""
@@ -67,7 +67,7 @@ class Candidate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class SeenPaper:
     """What is kept of a paper by which a reader is known: little, because a year has thousands."""
 
     title: str
@@ -75,7 +75,7 @@ class Earlier:
     vector: NDArray[np.float16] | None
 
     @classmethod
-    def of(cls, candidate: Candidate) -> Earlier:
+    def of(cls, candidate: Candidate) -> SeenPaper:
         """Take it from a paper of the library."""
         import numpy as np
 
@@ -86,7 +86,7 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class QueryMatch:
     """How papers answer a query; one entry a paper."""
 
     score: Scores
@@ -100,7 +100,7 @@ class Match:
     """
 
 
-class Shelf:
+class PeriodIndex:
     """The papers that came in a period, without withdrawn ones, one for each group of duplicates."""
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
@@ -110,9 +110,9 @@ class Shelf:
         )
         vectors, known = matrix([c.vector for c in fresh])
         if not known.any():
-            vectors = _hashed([c.terms for c in fresh])
+            vectors = _hashed_term_vectors([c.terms for c in fresh])
         groups = duplicates([c.paper.title for c in fresh], vectors)
-        kept = [min(group, key=lambda i: _worth(fresh[i].paper)) for group in groups]
+        kept = [min(group, key=lambda i: _preference(fresh[i].paper)) for group in groups]
         self.papers = [fresh[i].paper for i in kept]
         self.names = [tuple(n for i in group for n in fresh[i].names) for group in groups]
         """All ids of a paper and of those it stands for."""
@@ -128,13 +128,13 @@ class Shelf:
         """Which papers have a vector that compares them with the others, shape [n]."""
         self.terms = [fresh[i].terms for i in kept]
         self.titles = [title_key(p.title) for p in self.papers]
-        self._postings = _Postings(self.terms)
-        self._title_postings = _Postings([term_ids(index_terms(p.title)) for p in self.papers])
+        self._postings = _TermPostings(self.terms)
+        self._title_postings = _TermPostings([term_ids(index_terms(p.title)) for p in self.papers])
 
     def __len__(self) -> int:
         return len(self.papers)
 
-    def match(self, stems: Sequence[str], vector: Vector | None, stats: CorpusStats) -> Match:
+    def match(self, stems: Sequence[str], vector: Vector | None, stats: CorpusStats) -> QueryMatch:
         """Return score and relevance of each paper for a query."""
         import numpy as np
 
@@ -146,11 +146,13 @@ class Shelf:
         score = (LEXICAL_WEIGHT * lexical + cosine).astype(np.float32)
         held, titled = (p.covered(stems, weights) for p in (self._postings, self._title_postings))
         if vector is None:
-            return Match(score, _by_words(lexical, held, titled))
+            return QueryMatch(score, _lexical_relevance(lexical, held, titled))
         best = self.vectors[np.argsort(-score, kind="stable")[:_BEST]].mean(axis=0)
         alike = self.cosines(best / max(float(np.linalg.norm(best)), 1e-6))
         by_all = 6.4 * cosine + 1.0 * held + 2.1 * titled + 4.9 * alike - 7.05
-        return Match(score, np.where(self.known, by_all, _by_words(lexical, held, titled)).astype(np.float32))
+        return QueryMatch(
+            score, np.where(self.known, by_all, _lexical_relevance(lexical, held, titled)).astype(np.float32)
+        )
 
     def cosines(self, vector: Vector) -> Scores:
         """Return the cosine of each paper to a unit vector, shape [n]."""
@@ -160,14 +162,14 @@ class Shelf:
         return found
 
 
-def _by_words(lexical: Scores, held: Scores, titled: Scores) -> Scores:
+def _lexical_relevance(lexical: Scores, held: Scores, titled: Scores) -> Scores:
     import numpy as np
 
     relevance: Scores = (-0.8 * lexical + 0.6 * held + 2.4 * titled - 1.7).astype(np.float32)
     return relevance
 
 
-class _Postings:
+class _TermPostings:
     """Which papers hold a term, and how often."""
 
     def __init__(self, terms: Sequence[NDArray[np.uint32]]) -> None:
@@ -223,7 +225,7 @@ def matrix(vectors: Sequence[Vector | NDArray[np.float16] | None]) -> tuple[Matr
     return rows, known
 
 
-def _hashed(terms: Sequence[NDArray[np.uint32]]) -> Matrix:
+def _hashed_term_vectors(terms: Sequence[NDArray[np.uint32]]) -> Matrix:
     """Return a unit vector of each paper's words by rarity, each word in the place that its hash gives.
 
     Weinberger et al. 2009 (arXiv:0902.2206). Compares papers with each other where no model is there.
@@ -251,7 +253,7 @@ def title_key(title: str) -> str:
 def duplicates(titles: Sequence[str], vectors: Matrix) -> list[list[int]]:
     """Return the papers grouped so that those of a group are one paper, in order of their first.
 
-    One paper are those of equal title, of cosine `SAME_COSINE`, or rather close with almost equal titles.
+    Duplicates have equal titles, a cosine of `DUPLICATE_COSINE`, or a high cosine and almost equal titles.
     """
     leader = list(range(len(titles)))
 
@@ -265,15 +267,15 @@ def duplicates(titles: Sequence[str], vectors: Matrix) -> list[list[int]]:
     for i, title in enumerate(titles):
         if key := title_key(title):
             leader[find(i)] = find(first.setdefault(key, i))
-    for i, j, cosine in _close(vectors):
-        if cosine >= SAME_COSINE or _alike(titles[i], titles[j]):
+    for i, j, cosine in _similar_pairs(vectors):
+        if cosine >= DUPLICATE_COSINE or _have_similar_titles(titles[i], titles[j]):
             one, other = sorted((find(i), find(j)))
             leader[other] = one
     order = sorted(range(len(titles)), key=lambda i: (find(i), i))
     return [list(group) for _, group in itertools.groupby(order, key=find)]
 
 
-def _close(vectors: Matrix) -> list[tuple[int, int, float]]:
+def _similar_pairs(vectors: Matrix) -> list[tuple[int, int, float]]:
     """Return the pairs (i < j) whose cosine is worth a second look."""
     import numpy as np
 
@@ -286,11 +288,11 @@ def _close(vectors: Matrix) -> list[tuple[int, int, float]]:
     return found
 
 
-def _alike(one: str, other: str) -> bool:
+def _have_similar_titles(one: str, other: str) -> bool:
     a, b = set(words(one)), set(words(other))
     return len(a & b) >= _ALIKE_TITLES * len(a | b)
 
 
-def _worth(paper: Paper) -> tuple[int, int, int, str]:
+def _preference(paper: Paper) -> tuple[int, int, int, str]:
     """Return the sort key by which the best of several records of one paper comes first."""
     return -len(paper.abstract.strip() and "1"), -bool(paper.arxiv_id), -(paper.upvotes or 0), paper.paper_id

@@ -2,19 +2,23 @@
 
 A phrase is known by its stems, so that ``KV caches`` and ``kv-cache`` are one. Counted as arrays
 over all words, because a week has a third of a million.
+
+Words that name no theme: those of all abstracts, and those that begin or end no heading.
+
+The period's phrases as names of themes: which papers hold each, and how good a name it makes.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from paperagent.digest.select.theme_stopwords import NEVER
 from paperagent.text.terms import STOP_WORDS, stem, words
 
 if TYPE_CHECKING:
@@ -25,6 +29,10 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Flags = NDArray[np.bool_]
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from paperagent.types import Matrix
 
 Phrase = tuple[str, ...]
 """The stems of one to four words."""
@@ -38,7 +46,7 @@ _YEAR = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PhraseOccurrences:
     """A phrase in the texts; arrays hold one entry a paper that has it."""
 
     phrase: Phrase
@@ -50,10 +58,10 @@ class Found:
     closed: float
     """Share of its occurrences that no further word of a name follows."""
     places: Ints
-    """The words at which it begins, for `Texts.spelling`."""
+    """The words at which it begins, for `PhraseFinder.spelling`."""
 
 
-class Texts:
+class PhraseFinder:
     """The words of papers' titles and abstracts."""
 
     def __init__(self, papers: Sequence[Paper]) -> None:
@@ -91,7 +99,7 @@ class Texts:
             )
             last, before = end, form
 
-    def found(self, *, most: float) -> Iterator[Found]:
+    def found(self, *, most: float) -> Iterator[PhraseOccurrences]:
         """Yield the phrases that two papers hold, at most ``most`` do, and a title has."""
         import numpy as np
 
@@ -121,7 +129,7 @@ class Texts:
         shared: Flags = holders[ids] > 1
         return shared
 
-    def _grouped(self, at: Ints, ids: Ints, size: int, most: float) -> Iterator[Found]:
+    def _grouped(self, at: Ints, ids: Ints, size: int, most: float) -> Iterator[PhraseOccurrences]:
         import numpy as np
 
         order = np.lexsort((at, ids))
@@ -140,9 +148,11 @@ class Texts:
             weights = np.bincount(owner, np.where(titled, _TITLE_WEIGHT, 1)).astype(np.int64)
             phrase = tuple(str(self._names[i]) for i in self._form[places[0] : places[0] + size])
             in_titles = len(np.unique(fields[titled]))
-            yield Found(phrase, papers, weights, in_titles, 1 - float(open_[group].mean()), places)
+            yield PhraseOccurrences(
+                phrase, papers, weights, in_titles, 1 - float(open_[group].mean()), places
+            )
 
-    def spelling(self, found: Found) -> str:
+    def spelling(self, found: PhraseOccurrences) -> str:
         """Return the spelling of a phrase that the texts use most, capitals aside, then with capitals."""
         held = Counter(self._spelled(int(place), len(found.phrase)) for place in found.places)
         plain: Counter[str] = Counter()
@@ -165,3 +175,191 @@ def _form(word: str) -> str | None:
     if known[0].isdigit():
         return known[0] if len(known[0]) < _YEAR else None
     return stem(known[0]) if len(known[0]) > 1 else None
+
+
+EMPTY = frozenset(
+    stem(w)
+    for w in """natural downstream approach method methodology framework model system paper work study
+    result performance
+    experiment analysis evaluation state art novel new existing recent propose introduce present
+    demonstrate show achieve improve outperform significantly effective efficient robust general
+    various different multiple several many two three four five six first second via using based
+    toward towards beyond rethinking understanding exploring improving enhancing learning training
+    task dataset data benchmark baseline large small high low better best good strong real world
+    across problem challenge setting domain application practical extensive comprehensive systematic
+    unified simple however despite while yet remain often typically code available open source
+    publicly researcher human computer science research information process design technique
+    algorithm solution strategy capability ability potential limitation impact need use case example
+    key main important critical crucial current previous prior traditional conventional standard
+    common single time number set level type form way step stage part role quality accuracy error
+    rate score metric loss cost enable provide require lead allow make address leverage generate
+    produce predict learn train evaluate test measure compare investigate analyse analyze explore
+    examine identify reveal find increase decrease reduce further additional fully highly directly
+    jointly simultaneously respectively particularly especially specifically moreover furthermore
+    additionally finally consistently per cent percent average overall total point gain improvement
+    comparable competitive superior promising theoretical empirical experimental quantitative
+    qualitative help well known widely used due lack rely scale scaling end enabled driven aware
+    guided free oriented specific like non pre post self multi cross through without between into
+    over under more less most least can may must should also thus hence generation detection
+    prediction classification recognition estimation optimization representation feature input
+    output parameter network neural deep machine artificial intelligence ai ml language large-scale
+    fine grained tuning fine-tuning inference reasoning modeling modelling text image video user
+    agent knowledge context token attention semantic structure structural temporal dynamic local
+    global visual spatial space layer sample distribution function architecture pipeline module
+    component mechanism paradigm perspective view insight evidence question answer llm llms
+    foundation pretrained pre-trained transformer challenging complex diverse rich long short full
+    failure success change effect behavior behaviour response gap trade off tradeoff think thinking
+    matter does matters survey review overview introduction look right wrong early late
+    """.split()
+)
+"""Stems that alone name no theme; beside another word many of them do."""
+
+NEVER = frozenset(
+    stem(w)
+    for w in """we propose introduce mitigate diagnose interpret benchmarking building generalize hidden
+    present demonstrate show achieve outperform significantly via using toward
+    towards beyond rethinking exploring enhancing improving however despite yet remain often
+    typically extensive experiment result paper publicly available code respectively moreover
+    furthermore additionally finally consistently state art enable provide require lead allow make
+    address leverage increasingly existing recent recently several various many two three four five
+    six first second third novel new based compared compare reveal find found further investigate
+    evaluate examine identify rely outperforms baseline baselines across improve improves reduce
+    reduces increase while approach method framework work study current prior previous conventional
+    comprehensive systematic effective effectively efficiently better best superior competitive
+    comparable particularly especially specifically can may must should also thus hence does do per
+    cent how why what without through between into over under more less most least non significant
+    substantial critical crucial key important promising widely due lack suffer suffers struggle
+    making matters matter case 2023 2024 2025 2026 introducing understanding unlocking bridging
+    think you need all together apart et al eg ie e.g i.e different single strong simple unified
+    general challenging challenge problem issue aim goal strategy technique ability capability
+    capabilities
+    """.split()
+)
+"""Stems that no name begins or ends with."""
+
+COMPOUND = frozenset(
+    stem(w)
+    for w in """shot free time level like aware following evolving training horizon context turn hop scale bit
+    stack step stage view source domain agent purpose quality order rank term world wise grained""".split()
+)
+"""Stems with which compounds that describe something else end: ``zero-shot``, ``training-free``."""
+
+
+_LENGTHS = (0.6, 1.25, 1.25, 1.15)
+"""How good names of one to four words are."""
+_COHERENT = 0.05
+"""Holders of a phrase are closer to each other than any two papers by this cosine, or it says nothing."""
+_PART = 0.7
+"""Share of a phrase's holders that hold a certain longer one, from which it is only a part of that."""
+_CLOSED = 0.3
+"""Share of a phrase's occurrences after which no word of a name follows; below it, it only describes one."""
+_STANDS_FOR = 0.25
+"""Share of an acronym's holders that also spell it out, from which it stands for that."""
+_BROAD, _FEW = 0.1, 40
+"""A phrase in a larger share of the papers tells no themes apart; among so few papers more is allowed."""
+_SMALL = frozenset("a an and as at by for from in of on or the to via with".split())
+"""Words that a title writes small."""
+_ADJECTIVE = re.compile(
+    r"(?:[a-z]{2}(?:al|ive|ic|ous|ary|able|ible|less|ful|wise|ly)|[a-z]{3}ed|[a-z]{2}ant)$"
+)
+"""How adjectives end: no name ends with one."""
+
+
+class ThemePhrases:
+    """The phrases of a period's papers that can name a theme."""
+
+    def __init__(self, papers: Sequence[Paper], vectors: Matrix, known: NDArray[np.bool_]) -> None:
+        self._vectors, self._known = vectors, known
+        self._size = len(papers)
+        self._any_known = bool(known.any())
+        self.background = self._cohesion(range(len(papers)))
+        """Mean cosine of any two papers of the period."""
+        self._texts = PhraseFinder(papers)
+        most = max(3.0, max(_BROAD, 0.6 - 0.5 * len(papers) / _FEW) * len(papers))
+        found = {f.phrase: f for f in self._texts.found(most=most)}
+        wider = _widest(found)
+        rated = {p: self._judge(f, wider.get(p, 0)) for p, f in found.items()}
+        self.found: Mapping[Phrase, PhraseOccurrences] = {p: f for p, f in found.items() if rated[p] > 0}
+        """The phrases that make names."""
+        self._quality = rated
+        self._held: list[dict[Phrase, int]] = [{} for _ in papers]
+        for phrase, entry in self.found.items():
+            for number, weight in zip(entry.papers.tolist(), entry.weights.tolist(), strict=True):
+                self._held[number][phrase] = weight
+        self._merge_acronyms()
+
+    def _merge_acronyms(self) -> None:
+        """Let what stands for a longer phrase count as that: who writes ``RAG`` is on its theme."""
+        whole: dict[str, list[Phrase]] = {}
+        for phrase in self.found:
+            whole.setdefault("".join(s[0] for s in phrase), []).append(phrase)
+        for acronym, found in [(p, f) for p, f in self.found.items() if len(p) == 1 and len(p[0]) > 1]:
+            numbers = set(found.papers.tolist())
+            written = self._texts.spelling(found).removesuffix("s").lower()
+            for phrase in whole.get(written, ()):
+                both = numbers & set(self.found[phrase].papers.tolist())
+                if len(both) >= _STANDS_FOR * len(numbers):
+                    for number in numbers:
+                        weight = self._held[number].pop(acronym, 0)
+                        self._held[number][phrase] = max(weight, self._held[number].get(phrase, 0))
+                    break
+
+    def of(self, number: int) -> Mapping[Phrase, int]:
+        """Return the names a paper could go under, with how often it has them, in the title threefold."""
+        return self._held[number]
+
+    def quality(self, phrase: Phrase) -> float:
+        """Return how good a name a phrase makes, 0 for none: rare, of two words, its papers alike."""
+        return self._quality.get(phrase, 0.0)
+
+    def _judge(self, found: PhraseOccurrences, wider: int) -> float:
+        count, size = len(found.papers), len(found.phrase)
+        if found.closed < _CLOSED or (wider > 1 and wider >= _PART * count):
+            return 0.0
+        empty = all(s in EMPTY for s in found.phrase)
+        if empty and (size == 1 or not self._any_known):
+            return 0.0
+        cohesion = (self._cohesion(found.papers) - self.background) * count / (count + 2)
+        spelling = self._texts.spelling(found)
+        plain = size == 1 and not any(c.isupper() for c in spelling[1:])
+        if self._any_known and cohesion < _COHERENT * (3 if plain or empty else 2 if size == 1 else 1):
+            return 0.0
+        if _ADJECTIVE.search(spelling) or (" " not in spelling and found.phrase[-1] in COMPOUND):
+            return 0.0
+        rarity = math.log(self._size / count) / math.log(max(self._size, 2))
+        titled = min(1.0, 0.5 + found.titled / count)
+        return _LENGTHS[size - 1] * titled * (0.3 + rarity) * (0.3 + max(cohesion, 0.0))
+
+    def _cohesion(self, numbers: Sequence[int] | NDArray[np.int64]) -> float:
+        """Return the mean cosine of two different papers; 0 where there are no two with vectors."""
+        import numpy as np
+
+        rows = np.asarray(numbers, np.int64)
+        rows = rows[self._known[rows]] if len(rows) else rows
+        n = len(rows)
+        if n < 2:
+            return 0.0
+        mean = self._vectors[rows].mean(axis=0)
+        return float((mean @ mean - 1 / n) * n / (n - 1))
+
+    def name(self, phrase: Phrase) -> str:
+        """Return a phrase as a heading: the most common spelling, in capitals of a title."""
+        return headline(self._texts.spelling(self.found[phrase]))
+
+
+def _widest(found: Mapping[Phrase, PhraseOccurrences]) -> dict[Phrase, int]:
+    """Return for each phrase how many papers hold the most common phrase that is one word longer."""
+    widest: dict[Phrase, int] = {}
+    for phrase, entry in found.items():
+        for part in (phrase[1:], phrase[:-1]):
+            widest[part] = max(widest.get(part, 0), len(entry.papers))
+    return widest
+
+
+def headline(phrase: str) -> str:
+    """Return a phrase with the capitals of a title; spellings with capitals inside stay."""
+    parts = re.split(r"(\s+|-|/)", phrase)
+    return "".join(
+        p if any(c.isupper() for c in p[1:]) or (i and p in _SMALL) else p[:1].upper() + p[1:]
+        for i, p in enumerate(parts)
+    )

@@ -2,25 +2,30 @@
 
 The score of `retrieve` against each interest and standing question counts, above a floor: an issue
 is not filled up with what is not asked for. To it come liking, having seen alike, and upvotes.
+
+What a reader wants, ready to be scored: each interest and question as a query.
+
+What a period was about, for readers who did not say what they want: its largest clear topics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from paperagent.digest.issue import Profile, Why
-from paperagent.digest.select.candidates import SAME_COSINE, Earlier, Shelf, matrix
-from paperagent.digest.select.interests import Wish
-from paperagent.digest.select.labels import Labels
-from paperagent.digest.select.topics import topics
+from paperagent.digest.issue import Profile, Reason
+from paperagent.digest.select.candidates import DUPLICATE_COSINE, PeriodIndex, SeenPaper, matrix
+from paperagent.digest.select.phrases import Phrase, ThemePhrases
+from paperagent.retrieval import scoring
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from paperagent.digest.select.candidates import Scores
+    from paperagent.types import Matrix, Vector
 
 FLOOR, RELEVANT, CERTAIN = 0.68, -0.6, 1.15
 """Least score and least log-odds of relevance of a paper on an interest; score that needs no other proof.
@@ -41,29 +46,29 @@ _VOTED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RelevanceScores:
     """A period's papers as one reader sees them; arrays hold one entry a paper."""
 
     scores: Scores
     """Minus infinity where a paper is not for this reader."""
     reason: NDArray[np.int64]
     """Which of `whys` a paper is chosen for."""
-    whys: tuple[Why, ...]
+    whys: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Taste:
+class Feedback:
     """The papers by which a reader showed what they like, found in the library."""
 
-    liked: Sequence[Earlier] = ()
-    disliked: Sequence[Earlier] = ()
-    shown: Sequence[Earlier] = ()
+    liked: Sequence[SeenPaper] = ()
+    disliked: Sequence[SeenPaper] = ()
+    shown: Sequence[SeenPaper] = ()
 
 
-class Judge:
+class RelevanceScorer:
     """Judges one period's papers for reader after reader."""
 
-    def __init__(self, shelf: Shelf, labels: Callable[[], Labels]) -> None:
+    def __init__(self, shelf: PeriodIndex, labels: Callable[[], ThemePhrases]) -> None:
         """Take the papers, and what gives their phrases: needed for readers without interests alone."""
         import numpy as np
 
@@ -73,14 +78,14 @@ class Judge:
         self._votes: Scores = (votes / max(votes.max(initial=0), 1.0)).astype(np.float32)
 
     def judge(
-        self, wishes: Sequence[Wish], taste: Taste, among: NDArray[np.bool_], profile: Profile
-    ) -> Judged:
+        self, wishes: Sequence[InterestQuery], taste: Feedback, among: NDArray[np.bool_], profile: Profile
+    ) -> RelevanceScores:
         """Return what the papers ``among`` (a mask) are worth to a reader with these wishes and taste."""
         import numpy as np
 
         rows = [(w.why, self._relevant(w)) for w in wishes]
         if not rows:
-            rows = [(Why("liked", c.title), self._like(c)) for c in taste.liked]
+            rows = [(Reason("liked", c.title), self._like(c)) for c in taste.liked]
         weight = _UPVOTES
         if not rows:
             rows, weight = self._typical(among, profile), _UPVOTES_ALONE
@@ -89,9 +94,9 @@ class Judge:
         relevant = np.flatnonzero(np.isfinite(best))
         best[relevant] += self._leaning(taste, relevant)
         # Rounded, so that the last bits of a matrix product decide nothing.
-        return Judged(best.round(4), scores.argmax(axis=0), tuple(why for why, _ in rows))
+        return RelevanceScores(best.round(4), scores.argmax(axis=0), tuple(why for why, _ in rows))
 
-    def _relevant(self, wish: Wish) -> Scores:
+    def _relevant(self, wish: InterestQuery) -> Scores:
         import numpy as np
 
         match = self._shelf.match(wish.stems, wish.vector, wish.stats)
@@ -99,15 +104,15 @@ class Judge:
         kept: Scores = np.where(on_it, match.score, np.float32(-np.inf))
         return kept
 
-    def _like(self, liked: Earlier) -> Scores:
+    def _like(self, liked: SeenPaper) -> Scores:
         import numpy as np
 
         cosine = self._nearest([liked], np.arange(len(self._shelf)))
-        alike = (cosine >= _LIKED_FLOOR) & (cosine < SAME_COSINE)
+        alike = (cosine >= _LIKED_FLOOR) & (cosine < DUPLICATE_COSINE)
         kept: Scores = np.where(alike, cosine + np.float32(_LIKED_LIFT), np.float32(-np.inf))
         return kept
 
-    def _nearest(self, others: Sequence[Earlier], rows: NDArray[np.int64]) -> Scores:
+    def _nearest(self, others: Sequence[SeenPaper], rows: NDArray[np.int64]) -> Scores:
         """Return the cosine of the papers ``rows`` to the nearest of ``others``; 0 where vectors lack."""
         import numpy as np
 
@@ -118,7 +123,7 @@ class Judge:
         nearest: Scores = (self._shelf.vectors[rows] @ vectors.T).max(axis=1)
         return nearest
 
-    def _leaning(self, taste: Taste, rows: NDArray[np.int64]) -> Scores:
+    def _leaning(self, taste: Feedback, rows: NDArray[np.int64]) -> Scores:
         """Return what liking, disliking and having seen similar papers adds to the papers ``rows``."""
         import numpy as np
 
@@ -129,26 +134,155 @@ class Judge:
         if taste.shown:
             nearest = self._nearest(taste.shown, rows)
             total -= np.float32(_SEEN) * np.clip(nearest - _SEEN_FROM, 0, None)
-            total[nearest >= SAME_COSINE] = -np.inf
+            total[nearest >= DUPLICATE_COSINE] = -np.inf
         return total
 
-    def _typical(self, among: NDArray[np.bool_], profile: Profile) -> list[tuple[Why, Scores]]:
+    def _typical(self, among: NDArray[np.bool_], profile: Profile) -> list[tuple[Reason, Scores]]:
         """Return the papers of the period's largest topics; all, where it has upvotes or too few topics."""
         import numpy as np
 
         if not among.any():
-            return [(Why("central", ""), np.zeros(len(self._shelf), np.float32))]
-        category = Why("category", ", ".join(profile.categories)) if profile.categories else None
+            return [(Reason("central", ""), np.zeros(len(self._shelf), np.float32))]
+        category = Reason("category", ", ".join(profile.categories)) if profile.categories else None
         voted = float((self._votes[among] > 0).mean()) >= _VOTED
         labels = self._labels()
-        rows: list[tuple[Why, Scores]] = []
+        rows: list[tuple[Reason, Scores]] = []
         covered = np.zeros(len(self._shelf), bool)
-        for topic in () if voted else topics(labels, self._shelf.vectors, among):
+        for topic in () if voted else largest_topics(labels, self._shelf.vectors, among):
             row = np.full(len(self._shelf), -np.inf, np.float32)
             row[topic.members] = _TYPICAL_LIFT + topic.typical
             covered[topic.members] = True
-            rows.append((category or Why("central", labels.name(topic.phrase)), row))
+            rows.append((category or Reason("central", labels.name(topic.phrase)), row))
         if covered.sum() < profile.max_items:
             central = self._shelf.cosines(self._shelf.vectors[among].mean(axis=0))
-            rows.append((category or Why("upvotes" if voted else "central", ""), central))
+            rows.append((category or Reason("upvotes" if voted else "central", ""), central))
         return rows
+
+
+_MAX_CACHED_VECTORS = 20_000
+"""Queries kept: 30 MB of vectors."""
+
+
+class Vocabulary(Protocol):
+    """What a query needs to know of the library."""
+
+    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
+        """Return papers, average length in terms and the document frequency of each stem."""
+        ...
+
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
+        """Return known stems within an edit distance, most frequent first."""
+        ...
+
+
+class QueryEmbedder(Protocol):
+    """Embeds queries into the space of the library's vectors."""
+
+    def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
+        """Yield one unit vector a text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InterestQuery:
+    """An interest or a standing question, as it is searched for."""
+
+    why: Reason
+    stems: tuple[str, ...]
+    vector: Vector | None
+    stats: scoring.CorpusStats
+
+
+class QueryEncoder:
+    """Turns texts into queries, each different text once."""
+
+    def __init__(self, vocabulary: Vocabulary, embedder: QueryEmbedder | None) -> None:
+        self._vocabulary = vocabulary
+        self._embedder = embedder
+        self._vectors: dict[str, Vector] = {}
+
+    def prepare(self, profiles: Iterable[Profile]) -> None:
+        """Embed what many readers want in one go: five times faster than one by one."""
+        texts = dict.fromkeys(t for p in profiles for t in (*p.interests, *p.questions))
+        self._embed([t for t in texts if t not in self._vectors])
+
+    def of(self, profile: Profile) -> list[InterestQuery]:
+        """Return what a reader wants, interests first."""
+        self.prepare([profile])
+        asked = [Reason("interest", text) for text in dict.fromkeys(profile.interests)]
+        asked += [Reason("question", text) for text in dict.fromkeys(profile.questions)]
+        return [self._wish(why) for why in asked if why.text.strip()]
+
+    def _embed(self, texts: Sequence[str]) -> None:
+        if self._embedder is None or not texts:
+            return
+        if len(self._vectors) + len(texts) > _MAX_CACHED_VECTORS:
+            self._vectors.clear()
+        self._vectors.update(zip(texts, self._embedder.embed(texts), strict=True))
+
+    def _wish(self, why: Reason) -> InterestQuery:
+        wanted = scoring.query_stems(why.text)
+        stats = self._stats(wanted)
+        stems = scoring.correct_spelling(wanted, stats.frequency, self._vocabulary.similar_stems)
+        if stems != wanted:
+            stats = self._stats(stems)
+        return InterestQuery(why, tuple(stems), self._vectors.get(why.text), stats)
+
+    def _stats(self, stems: Sequence[str]) -> scoring.CorpusStats:
+        return scoring.CorpusStats(*self._vocabulary.corpus_stats(sorted(stems)))
+
+
+MAX_TOPICS = 5
+_MIN_WEIGHT = 2
+"""Weight of a phrase in a paper from which the paper is on it: in the title, or twice."""
+_SAME_TOPIC_COSINE, _SAME_TOPIC_SHARE = 0.8, 0.3
+"""Cosine of two topics' middles, and share of the smaller one's papers, from which they are one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A phrase with the papers that are on it."""
+
+    phrase: Phrase
+    members: NDArray[np.int64]
+    typical: NDArray[np.float32]
+    """Cosine of each member to the topic's middle; 0 without vectors."""
+
+
+def largest_topics(labels: ThemePhrases, vectors: Matrix, among: NDArray[np.bool_]) -> list[Topic]:
+    """Return up to five topics of the papers ``among`` (a mask), the largest first, none like another."""
+    chosen: list[Topic] = []
+    for _, _, topic in sorted(_rated_topics(labels, vectors, among), key=lambda c: (-c[0], c[1])):
+        if not any(_are_same_topic(topic, other, vectors) for other in chosen):
+            chosen.append(topic)
+        if len(chosen) == MAX_TOPICS:
+            break
+    return chosen
+
+
+def _rated_topics(
+    labels: ThemePhrases, vectors: Matrix, among: NDArray[np.bool_]
+) -> Sequence[tuple[float, Phrase, Topic]]:
+    rated = []
+    for phrase, found in labels.found.items():
+        members = found.papers[among[found.papers] & (found.weights >= _MIN_WEIGHT)]
+        n = len(members)
+        if n < 2 or (len(phrase) == 1 and not any(c.isupper() for c in labels.name(phrase)[1:])):
+            continue
+        middle = vectors[members].mean(axis=0)
+        length = float(middle @ middle)
+        typical = vectors[members] @ middle / math.sqrt(length) if length else 0 * vectors[members][:, 0]
+        excess = (length - 1 / n) * n / (n - 1) - labels.background if length else 0.25
+        rated.append((excess * n / (n + 2) * math.sqrt(n), phrase, Topic(phrase, members, typical)))
+    return rated
+
+
+def _are_same_topic(one: Topic, other: Topic, vectors: Matrix) -> bool:
+    if set(one.phrase) & set(other.phrase):
+        return True
+    shared = len(set(one.members.tolist()) & set(other.members.tolist()))
+    if shared >= _SAME_TOPIC_SHARE * min(len(one.members), len(other.members)):
+        return True
+    a, b = vectors[one.members].mean(axis=0), vectors[other.members].mean(axis=0)
+    lengths = math.sqrt(float(a @ a) * float(b @ b))
+    return bool(lengths and float(a @ b) / lengths >= _SAME_TOPIC_COSINE)

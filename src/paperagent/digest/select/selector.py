@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from paperagent.digest.issue import Chosen, Group, Period, Profile, Selection, Why
+from paperagent.digest.issue import Chosen, Group, Period, Profile, Reason, Selection
 from paperagent.digest.select import themes
-from paperagent.digest.select.candidates import Candidate, Earlier, Shelf, title_key
-from paperagent.digest.select.interests import QueryEmbedder, Vocabulary, Wishes
-from paperagent.digest.select.labels import Labels
-from paperagent.digest.select.relevance import Judge, Judged, Taste
+from paperagent.digest.select.candidates import Candidate, PeriodIndex, SeenPaper, title_key
+from paperagent.digest.select.phrases import ThemePhrases
+from paperagent.digest.select.relevance import (
+    Feedback,
+    QueryEmbedder,
+    QueryEncoder,
+    RelevanceScorer,
+    RelevanceScores,
+    Vocabulary,
+)
 from paperagent.types import Paper, in_category
 
 if TYPE_CHECKING:
@@ -40,12 +46,12 @@ _REMEMBERED, _READ = 50_000, 2_000
 class Library(Vocabulary, Protocol):
     """What choosing needs of a store, besides the period's papers."""
 
-    def arrivals(self, paper_ids: Iterable[str]) -> Mapping[str, Candidate]:
+    def get_with_features(self, paper_ids: Iterable[str]) -> Mapping[str, Candidate]:
         """Return the papers found with their vectors, under the ids they were asked by."""
         ...
 
 
-class Selector:
+class PaperSelector:
     """Chooses for reader after reader from one period's papers, which are read once."""
 
     def __init__(
@@ -56,21 +62,21 @@ class Selector:
         library: Library,
         embedder: QueryEmbedder | None = None,
     ) -> None:
-        """Take what ``store.within(period.since, period.until)`` gave.
+        """Take what ``store.papers_between(period.since, period.until)`` gave.
 
         Without ``embedder``, or where papers lack vectors, words decide.
         """
         self.period = period
         self._library = library
-        self._shelf = Shelf(papers)
-        self._wishes = Wishes(library, embedder)
-        self._judge = Judge(self._shelf, self._names)
+        self._shelf = PeriodIndex(papers)
+        self._wishes = QueryEncoder(library, embedder)
+        self._judge = RelevanceScorer(self._shelf, self._names)
         self._changed = {name: c.paper for c in papers for name in c.names}
         self._number = {name: i for i, names in enumerate(self._shelf.names) for name in names}
         self._titled = {title: i for i, title in enumerate(self._shelf.titles) if title}
-        self._seen: dict[str, Earlier] = {}
+        self._seen: dict[str, SeenPaper] = {}
         self._masks: dict[tuple[str, ...], Mask] = {}
-        self._labels: Labels | None = None
+        self._labels: ThemePhrases | None = None
 
     @property
     def papers(self) -> Sequence[Paper]:
@@ -89,7 +95,7 @@ class Selector:
         mine = self._mine(profile.categories)
         shown = self._recall(profile.shown)
         among = mine & ~self._known_to(profile, shown)
-        taste = Taste(self._recall(profile.liked), self._recall(profile.disliked), shown)
+        taste = Feedback(self._recall(profile.liked), self._recall(profile.disliked), shown)
         judged = self._judge.judge(self._wishes.of(profile), taste, among, profile)
         chosen, also = _pick(judged, self._shelf, max(1, min(profile.max_items, MOST_ITEMS)))
         return Selection(
@@ -114,7 +120,7 @@ class Selector:
             )
         return self._masks[categories]
 
-    def _known_to(self, profile: Profile, shown: Sequence[Earlier]) -> Mask:
+    def _known_to(self, profile: Profile, shown: Sequence[SeenPaper]) -> Mask:
         """Return which papers the reader was shown: by any of their ids, or their title."""
         import numpy as np
 
@@ -125,7 +131,7 @@ class Selector:
         mask[[n for n in numbers if n is not None]] = True
         return mask
 
-    def _recall(self, paper_ids: Iterable[str]) -> list[Earlier]:
+    def _recall(self, paper_ids: Iterable[str]) -> list[SeenPaper]:
         """Return papers of any period by id, in the order of the ids; unknown ones are left out."""
         wanted = sorted(set(paper_ids))
         missing = [i for i in wanted if i not in self._seen]
@@ -133,8 +139,8 @@ class Selector:
             self._seen.clear()
             missing = wanted
         for start in range(0, len(missing), _READ):
-            found = self._library.arrivals(missing[start : start + _READ])
-            self._seen.update((i, Earlier.of(candidate)) for i, candidate in found.items())
+            found = self._library.get_with_features(missing[start : start + _READ])
+            self._seen.update((i, SeenPaper.of(candidate)) for i, candidate in found.items())
         return [self._seen[i] for i in wanted if i in self._seen]
 
     def _updates(self, profile: Profile) -> tuple[Paper, ...]:
@@ -148,30 +154,30 @@ class Selector:
             return False
         return paper.withdrawn or ((paper.version or 2) > 1 and day != first)
 
-    def _groups(self, chosen: Sequence[int], judged: Judged) -> tuple[Group, ...]:
+    def _groups(self, chosen: Sequence[int], judged: RelevanceScores) -> tuple[Group, ...]:
         if not chosen:
             return ()
         ranked = sorted(chosen, key=lambda n: (-judged.scores[n], n))
         interests = {n: w.text for n in ranked if (w := judged.whys[judged.reason[n]]).kind == "interest"}
-        clusters = themes.cluster(ranked, self._names(), self._shelf.vectors, interests)
+        clusters = themes.build_themes(ranked, self._names(), self._shelf.vectors, interests)
         return tuple(
             Group(f"{self.period.name}:{c.key}", c.name, tuple(self._chosen(n, judged) for n in c.members))
             for c in clusters
         )
 
-    def _chosen(self, number: int, judged: Judged) -> Chosen:
+    def _chosen(self, number: int, judged: RelevanceScores) -> Chosen:
         paper, why = self._shelf.papers[number], judged.whys[int(judged.reason[number])]
         if why.kind == "upvotes":
-            why = Why("upvotes", str(paper.upvotes)) if paper.upvotes else Why("central", "")
+            why = Reason("upvotes", str(paper.upvotes)) if paper.upvotes else Reason("central", "")
         return Chosen(paper, float(judged.scores[number]), why, self._shelf.merged[number])
 
-    def _names(self) -> Labels:
+    def _names(self) -> ThemePhrases:
         if self._labels is None:
-            self._labels = Labels(self._shelf.papers, self._shelf.vectors, self._shelf.comparable)
+            self._labels = ThemePhrases(self._shelf.papers, self._shelf.vectors, self._shelf.comparable)
         return self._labels
 
 
-def _pick(judged: Judged, shelf: Shelf, size: int) -> tuple[list[int], list[int]]:
+def _pick(judged: RelevanceScores, shelf: PeriodIndex, size: int) -> tuple[list[int], list[int]]:
     """Return the numbers of the chosen papers, in order of choice, and of those also noticed.
 
     Maximal marginal relevance (Carbonell & Goldstein 1998), where an interest also loses worth
@@ -202,7 +208,7 @@ def _pick(judged: Judged, shelf: Shelf, size: int) -> tuple[list[int], list[int]
     return [int(pool[i]) for i in taken], left[:ALSO]
 
 
-def _pool(judged: Judged, size: int) -> NDArray[np.int64]:
+def _pool(judged: RelevanceScores, size: int) -> NDArray[np.int64]:
     """Return the best papers, best first, some of each interest among them."""
     import numpy as np
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paperagent.digest.select.labels import Labels, headline
-from paperagent.digest.select.phrases import Phrase
+from paperagent.digest.select.phrases import Phrase, ThemePhrases, headline
 
 if TYPE_CHECKING:
     from paperagent.types import Matrix
@@ -45,7 +44,7 @@ class Cluster:
 
 
 @dataclass(slots=True)
-class _Draft:
+class _Group:
     """A group being made."""
 
     phrases: list[Phrase]
@@ -54,18 +53,18 @@ class _Draft:
     heading: str = ""
 
 
-def cluster(
-    ranked: Sequence[int], labels: Labels, vectors: Matrix, interests: Mapping[int, str]
+def build_themes(
+    ranked: Sequence[int], labels: ThemePhrases, vectors: Matrix, interests: Mapping[int, str]
 ) -> list[Cluster]:
     """Return the papers ``ranked`` (by number, best first) in at most five groups, the best paper's first.
 
     Groups have two to four papers where the papers allow it: none is left out to round them off.
     ``interests`` says what a paper was chosen for; it names a group for which no one phrase speaks.
     """
-    desk = _Desk(labels, vectors, interests)
+    desk = ThemeBuilder(labels, vectors, interests)
     drafts = desk.by_phrase(ranked)
     grouped = {n for d in drafts for n in d.members}
-    drafts += [_Draft([], [n]) for n in ranked if n not in grouped]
+    drafts += [_Group([], [n]) for n in ranked if n not in grouped]
     desk.join(drafts)
     desk.name(drafts)
     order = {number: place for place, number in enumerate(ranked)}
@@ -75,16 +74,16 @@ def cluster(
     return [Cluster(d.key, d.heading, tuple(d.members)) for d in drafts]
 
 
-class _Desk:
+class ThemeBuilder:
     """Groups the papers of one reader."""
 
-    def __init__(self, labels: Labels, vectors: Matrix, interests: Mapping[int, str]) -> None:
+    def __init__(self, labels: ThemePhrases, vectors: Matrix, interests: Mapping[int, str]) -> None:
         self._labels, self._vectors, self._interests = labels, vectors, interests
 
-    def by_phrase(self, ranked: Sequence[int]) -> list[_Draft]:
+    def by_phrase(self, ranked: Sequence[int]) -> list[_Group]:
         """Return groups of papers that share a phrase, by greedy choice of the phrase that says most."""
         left = list(ranked)
-        drafts: list[_Draft] = []
+        drafts: list[_Group] = []
         while len(left) > 1 and len(drafts) < MOST_GROUPS:
             best: tuple[float, Phrase, list[int]] = (0.0, (), [])
             for phrase, found in self._holders(left).items():
@@ -97,7 +96,7 @@ class _Desk:
                         best = max(best, (worth, phrase, members))
             if not best[2]:
                 break
-            drafts.append(_Draft([best[1]], best[2]))
+            drafts.append(_Group([best[1]], best[2]))
             left = [n for n in left if n not in best[2]]
         return drafts
 
@@ -120,7 +119,7 @@ class _Desk:
         asked = [self._interests.get(m, "") for m in members]
         return unity * (max(map(asked.count, asked)) / n) ** 2 if unity >= _LOOSE else 0.0
 
-    def join(self, drafts: list[_Draft]) -> None:
+    def join(self, drafts: list[_Group]) -> None:
         """Join groups, closest first (average linkage), while they are alike or there are too many."""
         while len(drafts) > 1:
             pairs = [
@@ -136,7 +135,7 @@ class _Desk:
             one.members += other.members
             one.phrases += other.phrases
 
-    def _closest(self, pairs: Sequence[_Pair], drafts: Sequence[_Draft]) -> tuple[int, int] | None:
+    def _closest(self, pairs: Sequence[_Pair], drafts: Sequence[_Group]) -> tuple[int, int] | None:
         """Return the two groups to join next, the later first; None where all is well."""
         sizes = [len(d.members) for d in drafts]
         small = [p for p in pairs if sizes[-p[1]] + sizes[-p[2]] <= LARGEST]
@@ -149,14 +148,14 @@ class _Desk:
             _, i, j = max(rest)
         return -i, -j
 
-    def _belongs(self, one: _Draft, other: _Draft) -> bool:
+    def _belongs(self, one: _Group, other: _Group) -> bool:
         """Tell whether a lone paper holds the phrase of a group that is full."""
         if len(one.members) + len(other.members) > LARGEST + 1:
             return False
         lone, group = (one, other) if other.phrases else (other, one)
         return bool(group.phrases) and all(group.phrases[0] in self._labels.of(n) for n in lone.members)
 
-    def _fit(self, one: _Draft, other: _Draft) -> float:
+    def _fit(self, one: _Group, other: _Group) -> float:
         """Return the mean cosine between groups, more for a phrase or an interest in common."""
         cosine = float((self._vectors[one.members] @ self._vectors[other.members].T).mean())
         named, bare = (one, other) if one.phrases else (other, one)
@@ -164,7 +163,7 @@ class _Desk:
         asked = {self._interests.get(n, str(n)) for n in (*one.members, *other.members)}
         return cosine + _HELD * (sum(held) / len(held) if held else 0.0) + _ASKED * (len(asked) == 1)
 
-    def name(self, drafts: Sequence[_Draft]) -> None:
+    def name(self, drafts: Sequence[_Group]) -> None:
         """Give each group a key and a heading, no two the same."""
         used = [p for d in drafts for p in d.phrases]
         headings: list[str] = []
@@ -187,7 +186,7 @@ class _Desk:
             for draft in drafts:
                 draft.heading = ONLY_NAME
 
-    def _speaks(self, draft: _Draft, interest: str) -> bool:
+    def _speaks(self, draft: _Group, interest: str) -> bool:
         """Tell whether a group's phrase says more of it than the one interest behind all of it."""
         if len(draft.phrases) != 1:
             return False

@@ -18,18 +18,17 @@ from paperagent.answering.call_budget import is_cached as at_hand
 from paperagent.answering.claims import ClaimChecker, ClaimCollector, plain_text
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import WrittenClaim, parse_claim, parse_object
-from paperagent.digest.issue import Group
-from paperagent.digest.write.cited_claims import Said
+from paperagent.digest.issue import CitedClaim, Group
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import Pricing, TextModel
 from paperagent.text.injection import is_question, looks_like_instruction
 from paperagent.text.terms import STOP_WORDS, stem, words
 from paperagent.types import Paper, Usage
 
-PAPERS_A_CALL = 10
-AT_ONCE = 4
+PAPERS_PER_CALL = 10
+MAX_CONCURRENT_CALLS = 4
 """Calls made at the same time; a server on this machine gets one, for it has one processor for all."""
-GIVE_UP = 4
+MAX_CONSECUTIVE_FAILURES = 4
 """Calls failed one after another, after which no more are made: each may take a minute to fail."""
 _TOKENS_A_PAPER, _TOKENS_BESIDES = 120, 250
 """Of a reply, at most: twice what the sentences asked for take."""
@@ -62,7 +61,7 @@ SCHEMA: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ThemePlan:
+class ThemeWriterConfig:
     """What a draft is made with."""
 
     prompt: Prompt
@@ -74,12 +73,12 @@ class ThemePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class ThemeDraft:
     """What the model said of one theme, as far as it passed its checks."""
 
     name: str | None = None
-    overviews: tuple[Said, ...] = ()
-    papers: Mapping[str, Said] = field(default_factory=dict)
+    overviews: tuple[CitedClaim, ...] = ()
+    papers: Mapping[str, CitedClaim] = field(default_factory=dict)
     """By paper id."""
     usage: Usage = field(default_factory=Usage)
     failed: int = 0
@@ -89,7 +88,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class _Planned:
+class _ThemeCall:
     key: str
     passages: Passages
     call: ModelCall
@@ -98,10 +97,17 @@ class _Planned:
     """Whether the reply is at hand and costs nothing."""
 
 
-class Drafter:
+class ThemeWriter:
     """Has a model write about themes, within a budget."""
 
-    def __init__(self, model: TextModel, plan: ThemePlan, budget: Budget, *, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self,
+        model: TextModel,
+        plan: ThemeWriterConfig,
+        budget: Budget,
+        *,
+        at_once: int = MAX_CONCURRENT_CALLS,
+    ) -> None:
         self.model = model.model
         self._model = model
         self._plan = plan
@@ -118,14 +124,14 @@ class Drafter:
             total = total if call.is_cached else total + call.bound
         return total
 
-    def draft(self, groups: Iterable[Group]) -> dict[str, Draft]:
+    def draft(self, groups: Iterable[Group]) -> dict[str, ThemeDraft]:
         """Return drafts by the groups' keys.
 
         Themes that most readers have come first. A call that could pass the limit waits until
         those before it are paid, and is left out where it still does not fit; its theme's draft
         then holds only a note.
         """
-        drafts: dict[str, Draft] = {}
+        drafts: dict[str, ThemeDraft] = {}
         waiting = self._calls(groups)
         with ThreadPoolExecutor(self._at_once) as pool:
             while waiting:
@@ -137,13 +143,13 @@ class Drafter:
                     drafts[call.key] = _joined(drafts.get(call.key), paid)
         for call in waiting:
             drafts[call.key] = _joined(
-                drafts.get(call.key), Draft(note=answers.fallback_note(self._budget.refusal()))
+                drafts.get(call.key), ThemeDraft(note=answers.fallback_note(self._budget.refusal()))
             )
         return drafts
 
     # --- calls ---
 
-    def _calls(self, groups: Iterable[Group]) -> list[_Planned]:
+    def _calls(self, groups: Iterable[Group]) -> list[_ThemeCall]:
         """Return the calls for all different papers of each theme, most wanted themes first.
 
         A paper that stands in several themes is written about in the first of them.
@@ -155,16 +161,16 @@ class Drafter:
             named.setdefault(group.key, group.name)
             papers.setdefault(group.key, {}).update({c.paper.paper_id: c.paper for c in group.chosen})
             wanted[group.key] = wanted.get(group.key, 0) + 1
-        calls: list[_Planned] = []
+        calls: list[_ThemeCall] = []
         done: set[str] = set()
         for key in sorted(papers, key=lambda k: (-wanted[k], k)):
             # In the order of their ids, so that the same papers give the same call again.
             held = [papers[key][i] for i in sorted(papers[key].keys() - done)]
             done |= papers[key].keys()
-            calls += [self._plan_call(key, named[key], part) for part in _parts(held, PAPERS_A_CALL)]
+            calls += [self._plan_call(key, named[key], part) for part in _parts(held, PAPERS_PER_CALL)]
         return calls
 
-    def _plan_call(self, key: str, name: str, papers: Sequence[Paper]) -> _Planned:
+    def _plan_call(self, key: str, name: str, papers: Sequence[Paper]) -> _ThemeCall:
         limit = _TOKENS_BESIDES + _TOKENS_A_PAPER * len(papers)
         while True:
             passages = Passages.from_papers(papers, salt=self._plan.salt)
@@ -176,13 +182,13 @@ class Drafter:
             call = ModelCall(messages, SCHEMA, "theme", limit)
             bound = self._budget.max_usage(call)
             if bound.input_tokens + limit <= self._plan.context_tokens or len(papers) == 1:
-                return _Planned(key, passages, call, bound, at_hand(self._model, call))
+                return _ThemeCall(key, passages, call, bound, at_hand(self._model, call))
             papers = papers[:-1]  # its sentence is quoted instead
 
-    def _affordable(self, calls: Sequence[_Planned]) -> tuple[list[_Planned], list[_Planned]]:
+    def _affordable(self, calls: Sequence[_ThemeCall]) -> tuple[list[_ThemeCall], list[_ThemeCall]]:
         """Return the calls that fit together, in order, and the rest."""
-        batch: list[_Planned] = []
-        rest: list[_Planned] = []
+        batch: list[_ThemeCall] = []
+        rest: list[_ThemeCall] = []
         planned = 0.0
         for call in calls:
             if call.is_cached or self._budget.allows(call.bound, planned=planned):
@@ -192,28 +198,28 @@ class Drafter:
                 rest.append(call)
         return batch, rest
 
-    def _made(self, planned: _Planned) -> Draft:
+    def _made(self, planned: _ThemeCall) -> ThemeDraft:
         """Make one call; whatever goes wrong with it costs its theme the model's words, no more."""
-        if self._faults >= GIVE_UP and not planned.is_cached:
-            return Draft(note=answers.fallback_note(self._fault))
+        if self._faults >= MAX_CONSECUTIVE_FAILURES and not planned.is_cached:
+            return ThemeDraft(note=answers.fallback_note(self._fault))
         made = complete(self._model, planned.call, lambda text: parse_object(text, "papers"))
         self._faults, self._fault = (self._faults + 1, made.error) if made.value is None else (0, "")
         if made.value is None:
-            return Draft(usage=made.usage, note=answers.fallback_note(made.error))
+            return ThemeDraft(usage=made.usage, note=answers.fallback_note(made.error))
         return self._checked(planned.passages, made.value, made.usage)
 
     # --- checks ---
 
-    def _checked(self, passages: Passages, reply: Mapping[str, Any], used: Usage) -> Draft:
+    def _checked(self, passages: Passages, reply: Mapping[str, Any], used: Usage) -> ThemeDraft:
         overview = self._said(reply.get("overview"), passages)
-        papers: dict[str, Said] = {}
+        papers: dict[str, CitedClaim] = {}
         listed = reply["papers"] if isinstance(reply["papers"], list) else []
         for item in listed[: len(passages.papers)]:
             said = self._said(item, passages)
             owners = {c.paper_id for c in said.citations} if said else set()
             if said and len(owners) == 1:
                 papers.setdefault(owners.pop(), said)
-        return Draft(
+        return ThemeDraft(
             _name(reply.get("name"), passages.papers),
             (overview,) if overview else (),
             papers,
@@ -221,17 +227,19 @@ class Drafter:
             len(passages.papers) - len(papers),
         )
 
-    def _said(self, item: object, passages: Passages) -> Said | None:
+    def _said(self, item: object, passages: Passages) -> CitedClaim | None:
         """Return a sentence of the reply if it passes, with its citations."""
         return checked_sentence(parse_claim(item), passages, self._plan.check)
 
 
-def checked_sentence(written: WrittenClaim | None, passages: Passages, check: ClaimChecker) -> Said | None:
+def checked_sentence(
+    written: WrittenClaim | None, passages: Passages, check: ClaimChecker
+) -> CitedClaim | None:
     """Return a sentence with its citations if the sentences that it points at support it."""
     if written is None or len(written.text) > _LONGEST_SENTENCE:
         return None
     checked = ClaimCollector(check, "withhold").check(written, passages)
-    return None if checked.is_rejected else Said(checked.claim, checked.citations)
+    return None if checked.is_rejected else CitedClaim(checked.claim, checked.citations)
 
 
 def _parts(papers: Sequence[Paper], most: int) -> list[Sequence[Paper]]:
@@ -240,10 +248,10 @@ def _parts(papers: Sequence[Paper], most: int) -> list[Sequence[Paper]]:
     return [papers[len(papers) * i // count : len(papers) * (i + 1) // count] for i in range(count)]
 
 
-def _joined(one: Draft | None, other: Draft) -> Draft:
+def _joined(one: ThemeDraft | None, other: ThemeDraft) -> ThemeDraft:
     if one is None:
         return other
-    return Draft(
+    return ThemeDraft(
         one.name or other.name,
         (*one.overviews, *other.overviews),
         {**one.papers, **other.papers},

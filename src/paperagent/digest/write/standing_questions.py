@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from paperagent.answering.abstention import Thresholds
-from paperagent.digest.issue import Standing
-from paperagent.digest.write.cited_claims import Numbers, Said, apart
+from paperagent.digest.issue import CitationNumbering, CitedClaim, StandingAnswer, split_claims
 from paperagent.retrieval import scoring
 from paperagent.retrieval.evidence import LIST_MARGIN
 from paperagent.text.terms import index_terms, term_ids
@@ -40,7 +39,7 @@ _REMEMBERED = 8_000
 """Texts whose states are kept: about 23 kB each."""
 
 
-def stricter(kept: Thresholds | None, *, encoder: bool) -> Thresholds:
+def raise_thresholds(kept: Thresholds | None, *, encoder: bool) -> Thresholds:
     """Return what confidence the answer to a standing question needs; ``kept`` are the library's own.
 
     It is looked for among a few papers, however many the library holds.
@@ -57,12 +56,12 @@ class Corpus(Protocol):
         """Return papers, average length in terms and the document frequency of each stem."""
         ...
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return known stems within an edit distance, most frequent first."""
         ...
 
 
-class Remembered:
+class CachingCorpus:
     """The same answers as ``corpus``, each asked for once."""
 
     def __init__(self, corpus: Corpus) -> None:
@@ -80,15 +79,15 @@ class Remembered:
             self._frequency.update(fresh)
         return *self._size, {s: self._frequency[s] for s in stems}
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return known stems within an edit distance, most frequent first."""
         if (stem, distance) not in self._fuzzy:
-            self._fuzzy[stem, distance] = self._corpus.fuzzy(stem, distance)
+            self._fuzzy[stem, distance] = self._corpus.similar_stems(stem, distance)
         return self._fuzzy[stem, distance]
 
 
 @dataclass(frozen=True, slots=True)
-class Bare:
+class TermsOnlyPaper:
     """A paper by its words alone, where the library's vector is not at hand."""
 
     paper_id: str
@@ -96,7 +95,7 @@ class Bare:
     vector: Vector | None = None
 
     @classmethod
-    def of(cls, paper: Paper) -> Bare:
+    def of(cls, paper: Paper) -> TermsOnlyPaper:
         """Return what retrieval needs of a paper."""
         return cls(paper.paper_id, term_ids([*index_terms(paper.title) * 2, *index_terms(paper.abstract)]))
 
@@ -121,9 +120,9 @@ class IssueLibrary:
         """Return the figures of the whole library, against which abstention was calibrated."""
         return self._corpus.corpus_stats(stems)
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return stems that the whole library knows."""
-        return self._corpus.fuzzy(stem, distance)
+        return self._corpus.similar_stems(stem, distance)
 
     def candidates(
         self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters
@@ -146,7 +145,7 @@ class IssueLibrary:
         return {i: self._papers[i] for i in paper_ids if i in self._readable}
 
 
-class RememberingEncoder:
+class CachingEncoder:
     """Encodes each text once for all readers; states are kept at half precision."""
 
     def __init__(self, encoder: TokenEncoder) -> None:
@@ -167,7 +166,7 @@ class RememberingEncoder:
         return [replace(held[t], states=held[t].states.astype(np.float32)) for t in texts]
 
 
-class RememberingEmbedder:
+class CachingEmbedder:
     """Embeds each question once for all readers."""
 
     def __init__(self, embedder: QueryEmbedder) -> None:
@@ -181,29 +180,31 @@ class RememberingEmbedder:
         return [self._known[t] for t in texts]
 
 
-def in_short(answer: Answer, numbers: Numbers, background: Mapping[str, int]) -> Standing:
+def shorten_answer(
+    answer: Answer, numbers: CitationNumbering, background: Mapping[str, int]
+) -> StandingAnswer:
     """Return an answer as an issue shows it: a few sentences, none where there is nothing new.
 
     ``background`` says where in each paper's abstract its own work begins.
     """
     if answer.status != "answered":
-        return Standing(answer.question)
+        return StandingAnswer(answer.question)
     claims = [one for one in _few(answer, background) if one.claim.support not in ("unsupported", "uncited")]
     doubt = " ".join(n for n in answer.notes if n.startswith("closest passages"))
-    return Standing(answer.question, tuple(map(numbers.take, claims)), doubt)
+    return StandingAnswer(answer.question, tuple(map(numbers.take, claims)), doubt)
 
 
-def _few(answer: Answer, background: Mapping[str, int]) -> list[Said]:
+def _few(answer: Answer, background: Mapping[str, int]) -> list[CitedClaim]:
     """Return the first sentences, one a paper before a second of any, and a paper's own work first.
 
     None of papers far below the best.
     """
     score = {h.paper_id: h.score for h in answer.hits}
     least = max(score.values()) - LIST_MARGIN
-    of_paper: dict[str, list[Said]] = {}
-    for one in apart(answer.claims, answer.citations):
+    of_paper: dict[str, list[CitedClaim]] = {}
+    for one in split_claims(answer.claims, answer.citations):
         of_paper.setdefault(one.citations[0].paper_id, []).append(one)
-    turns: list[tuple[int, int, Said]] = []
+    turns: list[tuple[int, int, CitedClaim]] = []
     for place, (paper, said) in enumerate(of_paper.items()):
         if score[paper] >= least:
             said.sort(key=lambda one: one.citations[0].start < background.get(one.citations[0].paper_id, 0))

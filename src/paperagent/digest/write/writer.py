@@ -1,12 +1,14 @@
 """From a selection to an issue: sentences quoted from abstracts, each with its citation.
 
 Everything that depends on a paper or a question alone is worked out once for all readers.
+
+The proof that an issue may be sent: every claim rests on sentences that stand in the library.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,30 +16,41 @@ from paperagent.answering import answers as fallback
 from paperagent.answering.abstention import Thresholds
 from paperagent.answering.answers import injection_notes
 from paperagent.answering.call_budget import Budget
+from paperagent.answering.citations import contract_violations
 from paperagent.answering.pipeline import AnswerRequest, Pipeline
-from paperagent.digest.issue import Chosen, Group, Issue, Item, Profile, Selection, Standing, Theme
+from paperagent.digest.issue import (
+    Chosen,
+    CitationNumbering,
+    CitedClaim,
+    Group,
+    Issue,
+    Item,
+    Profile,
+    Selection,
+    StandingAnswer,
+    Theme,
+    quote_sentence,
+)
 from paperagent.digest.select.themes import OTHER
-from paperagent.digest.write.cited_claims import Numbers, Said, quoted
 from paperagent.digest.write.highlights import Highlights, highlights
-from paperagent.digest.write.llm_writer import GIVE_UP, Draft, Drafter
+from paperagent.digest.write.llm_writer import MAX_CONSECUTIVE_FAILURES, ThemeDraft, ThemeWriter
 from paperagent.digest.write.standing_questions import (
-    Bare,
+    CachingCorpus,
+    CachingEmbedder,
+    CachingEncoder,
     Corpus,
     IssueLibrary,
-    Remembered,
-    RememberingEmbedder,
-    RememberingEncoder,
-    in_short,
-    stricter,
+    TermsOnlyPaper,
+    raise_thresholds,
+    shorten_answer,
 )
-from paperagent.digest.write.verification import check_issue
-from paperagent.errors import visible
-from paperagent.types import Answer, Event, Paper, QueryEmbedder, TokenEncoder, Usage
+from paperagent.errors import PaperAgentError, visible
+from paperagent.types import Answer, Event, Hit, Paper, QueryEmbedder, TokenEncoder, Usage
 
 if TYPE_CHECKING:
     from paperagent.retrieval.scoring import RankablePaper
 
-__all__ = ["Writer", "check_issue"]
+__all__ = ["IssueWriter", "check_issue"]
 
 OVERVIEW = 3
 """Sentences of an overview."""
@@ -48,8 +61,8 @@ class _Written:
     """An item before its citations have numbers."""
 
     chosen: Chosen
-    said: tuple[Said, ...]
-    headline: Said
+    said: tuple[CitedClaim, ...]
+    headline: CitedClaim
     """What the overview says of it."""
 
 
@@ -62,10 +75,10 @@ class _Group:
 
 
 @dataclass(slots=True)
-class Model:
+class DigestLLM:
     """What a model does for an issue, and what that may cost."""
 
-    drafter: Drafter
+    drafter: ThemeWriter
     budget: Budget
     writer: Callable[[Pipeline, float | None], Answerer]
     """Returns what answers over a pipeline for so many dollars at most."""
@@ -74,7 +87,7 @@ class Model:
 
     def answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer | None:
         """Answer a standing question; None where the endpoint failed too often."""
-        if self.faults >= GIVE_UP:
+        if self.faults >= MAX_CONSECUTIVE_FAILURES:
             return None
         *_, last = self.writer(pipeline, self.budget.remaining).stream(request)
         assert last.answer is not None
@@ -92,10 +105,10 @@ class Answerer(Protocol):
 
 
 _LOG = logging.getLogger(__name__)
-_NO_DRAFT = Draft()
+_NO_DRAFT = ThemeDraft()
 
 
-class Writer:
+class IssueWriter:
     """Writes the issues of one period. Not to be shared between threads."""
 
     def __init__(
@@ -105,7 +118,7 @@ class Writer:
         *,
         encoder: TokenEncoder | None = None,
         embedder: QueryEmbedder | None = None,
-        model: Model | None = None,
+        model: DigestLLM | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
         """Take the whole library's figures, and the period's papers with terms and vectors.
@@ -114,16 +127,16 @@ class Writer:
         the library's vectors are not those of ``encoder``. With a ``model``, `draft` has it write.
         ``thresholds`` are those of the library's answers.
         """
-        self._corpus = Remembered(corpus)
+        self._corpus = CachingCorpus(corpus)
         self._held: dict[str, RankablePaper] = {c.paper_id: c for c in held}
-        self._encoder = RememberingEncoder(encoder) if encoder else None
-        self._embedder = RememberingEmbedder(embedder) if embedder else None
+        self._encoder = CachingEncoder(encoder) if encoder else None
+        self._embedder = CachingEmbedder(embedder) if embedder else None
         self._highlights: dict[tuple[str, str], Highlights | None] = {}
-        self._thresholds = stricter(thresholds, encoder=encoder is not None)
+        self._thresholds = raise_thresholds(thresholds, encoder=encoder is not None)
         self._suspicions: dict[tuple[str, str], tuple[str, ...]] = {}
         self._model = model
-        self._drafts: dict[str, Draft] = {}
-        self._said: dict[str, Said] = {}
+        self._drafts: dict[str, ThemeDraft] = {}
+        self._said: dict[str, CitedClaim] = {}
 
     def prepare(self, profiles: Iterable[Profile]) -> None:
         """Read the questions of many readers at once; saves time, changes nothing."""
@@ -163,7 +176,7 @@ class Writer:
         shown = [w.chosen.paper for g in written for w in g.items]
         kept = {p.paper_id for p in shown}
         left = [c.paper for c in selection.chosen if c.paper.paper_id not in kept]
-        numbers = Numbers()
+        numbers = CitationNumbering()
         overview = tuple(map(numbers.take, self._overview(written)))
         themes = tuple(self._theme(g, numbers) for g in written)
         standing, asked = self._standing(selection.profile.questions, shown, numbers)
@@ -183,7 +196,9 @@ class Writer:
         )
         return check_issue(self._labelled(issue), {p.paper_id: p for p in shown})
 
-    def _notes(self, left: Sequence[Paper], shown: Sequence[Paper], drafts: Sequence[Draft]) -> Iterator[str]:
+    def _notes(
+        self, left: Sequence[Paper], shown: Sequence[Paper], drafts: Sequence[ThemeDraft]
+    ) -> Iterator[str]:
         yield from (f"not described: “{p.title}” has no sentence that could be quoted" for p in left)
         yield from dict.fromkeys(d.note for d in drafts if d.note)
         for paper in shown:
@@ -207,8 +222,8 @@ class Writer:
             return None
         if found is None:
             return None
-        new = self._said.get(chosen.paper.paper_id) or quoted(chosen.paper, found.new)
-        return _Written(chosen, (new,), quoted(chosen.paper, found.headline))
+        new = self._said.get(chosen.paper.paper_id) or quote_sentence(chosen.paper, found.new)
+        return _Written(chosen, (new,), quote_sentence(chosen.paper, found.headline))
 
     def _found(self, paper: Paper) -> Highlights | None:
         key = (paper.paper_id, paper.abstract)
@@ -216,7 +231,7 @@ class Writer:
             self._highlights[key] = highlights(paper)
         return self._highlights[key]
 
-    def _overview(self, groups: Sequence[_Group]) -> list[Said]:
+    def _overview(self, groups: Sequence[_Group]) -> list[CitedClaim]:
         """Return a sentence on each theme; on further papers where themes are few."""
         chosen, shown = [], {w.chosen.paper.paper_id for g in groups for w in g.items}
         used: set[str] = set()
@@ -230,7 +245,7 @@ class Writer:
         chosen += [w.headline for w in sorted(rest, key=lambda w: -w.chosen.score)]
         return chosen[:OVERVIEW]
 
-    def _theme(self, group: _Group, numbers: Numbers) -> Theme:
+    def _theme(self, group: _Group, numbers: CitationNumbering) -> Theme:
         key = group.group.key
         own = None if key.endswith(f":{OTHER}") else self._drafts.get(key, _NO_DRAFT).name
         name = own or group.group.name
@@ -240,21 +255,21 @@ class Writer:
     # --- standing questions ---
 
     def _standing(
-        self, questions: Sequence[str], papers: Sequence[Paper], numbers: Numbers
-    ) -> tuple[tuple[Standing, ...], Usage]:
+        self, questions: Sequence[str], papers: Sequence[Paper], numbers: CitationNumbering
+    ) -> tuple[tuple[StandingAnswer, ...], Usage]:
         """Answer each question from the papers alone, in the way of `ask()`; return what that used."""
         if not questions:
             return (), Usage()
         for paper in papers:
             if paper.paper_id not in self._held:
-                self._held[paper.paper_id] = Bare.of(paper)
+                self._held[paper.paper_id] = TermsOnlyPaper.of(paper)
         library = IssueLibrary(papers, self._held, self._corpus)
         pipeline = Pipeline(
             library, encoder=self._encoder, embedder=self._embedder, thresholds=self._thresholds
         )
         answers = [self._answer(pipeline, AnswerRequest(question)) for question in questions]
         background = {p.paper_id: self._offered(p) for p in papers}
-        standing = tuple(in_short(a, numbers, background) for a in answers)
+        standing = tuple(shorten_answer(a, numbers, background) for a in answers)
         return standing, sum((a.usage for a in answers), Usage())
 
     def _offered(self, paper: Paper) -> int:
@@ -286,3 +301,57 @@ def _distinct(groups: Sequence[Group]) -> list[Group]:
 
 def _groups(selections: Iterable[Selection]) -> Iterator[Group]:
     return (g for s in selections for g in _distinct(s.groups))
+
+
+_MAY_BE_SENT = ("quoted", "supported", "unverified")
+"""Under an unverified claim the view shows the sentences that it cites."""
+
+
+def check_issue(issue: Issue, papers: Mapping[str, Paper]) -> Issue:
+    """Prove an issue's claims and citations against the library's texts, by id, and return it.
+
+    Raises:
+        PaperAgentError: one does not hold, which is a fault of this program or a paper that was
+            changed meanwhile: the issue must not be sent.
+    """
+    for problem in issue_problems(issue, papers):
+        raise PaperAgentError(f"issue {issue.period.name} withheld: {problem}; build it anew")
+    return issue
+
+
+def issue_problems(issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
+    """Yield each way in which an issue breaks the contract; nothing for a right one."""
+    shown = issue.papers
+    ids = [p.paper_id for p in shown]
+    if len(set(ids)) != len(ids):
+        yield "a paper is shown twice"
+    yield from contract_violations(_as_answer(issue, shown), papers)
+    if [c.n for c in issue.citations] != list(range(1, len(issue.citations) + 1)):
+        yield "the citations are not numbered from 1"
+    if {n for c in issue.claims for n in c.citations} != {c.n for c in issue.citations}:
+        yield "a citation stands behind no claim"
+    for claim in issue.claims:
+        if claim.support not in _MAY_BE_SENT or not claim.citations:
+            yield "a claim that failed its check is shown"
+    for item in issue.items:
+        yield from _of_item(item, issue, papers)
+
+
+def _as_answer(issue: Issue, shown: tuple[Paper, ...]) -> Answer:
+    """Return the issue as the answer that `citations.problems` takes: same invariants, same code."""
+    hits = tuple(Hit(p, 0.0, i) for i, p in enumerate(shown, start=1))
+    text = "".join(f"[{n}]" for c in issue.claims for n in c.citations)
+    return Answer("", "answered", None, text, issue.claims, issue.citations, hits)
+
+
+def _of_item(item: Item, issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
+    own = {c.n for c in issue.citations if c.paper_id == item.paper.paper_id}
+    if not item.claims:
+        yield "a paper is shown without a sentence"
+    if not {n for c in item.claims for n in c.citations} <= own:
+        yield "a paper is described by the words of another"
+    held = papers.get(item.paper.paper_id)
+    if held is None:
+        yield "a paper is shown that is not in the library"
+    elif (held.title, held.url, held.authors) != (item.paper.title, item.paper.url, item.paper.authors):
+        yield "a paper is shown under another title, address or authors"

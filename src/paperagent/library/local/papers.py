@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from paperagent.library import rows
 from paperagent.library.identity import day_number, lookup_names, text_hash
-from paperagent.library.local.database import Database, put
+from paperagent.library.local.database import LibraryDatabase, put
 from paperagent.library.stored_vectors import Embeddings
 from paperagent.types import Filters, Paper
 
@@ -55,7 +55,7 @@ class Library:
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        self.db = Database(path, create=create)
+        self.db = LibraryDatabase(path, create=create)
         self.embeddings = Embeddings(self.db)
 
     def close(self) -> None:
@@ -270,7 +270,7 @@ class Library:
             connection.executemany("UPDATE facts SET indexed = ? WHERE row = ?", numbered)
             put(connection, "revision", revision + len(numbered))
 
-    def setting(self, key: str, default: Any = None) -> Any:
+    def get_setting(self, key: str, default: Any = None) -> Any:
         """Return a value kept by `set_setting`."""
         found = self._all("SELECT value FROM settings WHERE key = ?", (key,))
         return json.loads(found[0][0]) if found else default

@@ -67,7 +67,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "pydantic_settings": frozenset({"config", "library.local.vector_index"}),
     "mcp": frozenset({"ui.mcp_server"}),
     "ray": frozenset({"embedding.ray_job"}),
-    "jinja2": frozenset({"digest.render.renderer"}),
+    "jinja2": frozenset({"digest.render.renderer", "evals.report.html"}),
     "css_inline": frozenset({"digest.render.renderer"}),
 }
 """Library → the modules, or whole packages, that may import it."""

@@ -12,7 +12,7 @@ import pytest
 from paperagent import config, factory
 from paperagent.cli import endpoint_check, main
 from paperagent.errors import ConfigError, EndpointError
-from paperagent.llm.probe import Probe
+from paperagent.llm.probe import ProbeResult
 from paperagent.testing import CHAT, MODELS, Reply, Request, ScriptedServer, Style, chat_reply, error_reply
 from paperagent.types import Usage
 
@@ -246,7 +246,7 @@ def test_the_help_says_what_the_check_costs(capsys: pytest.CaptureFixture[str]) 
 def test_the_timeout_proposed_leaves_room(first: float, seconds: float, proposed: int) -> None:
     """Twice what a typical answer takes at the speed measured, in steps of half a minute."""
     features = {"json_schema": True, "streaming": True, "streaming_usage": True}
-    call = Probe(first, seconds, Usage(1, input_tokens=600, output_tokens=40), features)
+    call = ProbeResult(first, seconds, Usage(1, input_tokens=600, output_tokens=40), features)
     typical = 5 * first + 7.5 * (seconds - first)
     assert call.seconds_for(3_000, 300) == pytest.approx(typical)
     made = endpoint_check.EndpointReport("http://h/v1", "m", None, 60.0, None, "", None, None, call, None, ())
@@ -256,7 +256,7 @@ def test_the_timeout_proposed_leaves_room(first: float, seconds: float, proposed
 def test_a_reply_in_one_piece_is_timed_as_a_whole() -> None:
     """Reading and writing cannot be told apart then: the larger proportion counts."""
     features = {"json_schema": True, "streaming": False, "streaming_usage": False}
-    call = Probe(2.0, 2.0, Usage(1, input_tokens=600, output_tokens=40), features)
+    call = ProbeResult(2.0, 2.0, Usage(1, input_tokens=600, output_tokens=40), features)
     assert (call.input_speed, call.output_speed) == (None, None)
     assert call.seconds_for(3_000, 300) == pytest.approx(15)
 

@@ -30,6 +30,7 @@ from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel
 from paperagent.retrieval import evidence
 from paperagent.text.injection import looks_like_instruction
+from paperagent.text.lenient_json import strip_reasoning
 from paperagent.types import Answer, Event, Paper, Sentence
 
 MAX_CHOICES = 9
@@ -167,7 +168,7 @@ def parse_choice(text: str, count: int) -> list[int]:
     Raises:
         EndpointError: (kind ``malformed``) the reply is no choice.
     """
-    body = text.rpartition("</think>")[2].partition("<think>")[0].strip()
+    body = strip_reasoning(text)
     lists = _LIST.findall(body)
     if not lists and len(body) > _MAX_BARE_REPLY_LENGTH:
         raise _malformed()

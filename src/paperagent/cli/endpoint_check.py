@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paperagent.config import Settings
     from paperagent.llm.client import Endpoint, OfferedModel
     from paperagent.llm.pricing import Price
-    from paperagent.llm.probe import Probe
+    from paperagent.llm.probe import ProbeResult
 
 TYPICAL = Usage(1, input_tokens=3_000, output_tokens=300)
 """What a typical answer uses."""
@@ -42,7 +42,7 @@ class EndpointReport:
     price_source: str
     shutdown: dt.date | None
     replacement: str | None
-    call: Probe | None
+    call: ProbeResult | None
     failure: EndpointError | None
     """Why there is no call."""
     warnings: tuple[str, ...]

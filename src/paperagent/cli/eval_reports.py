@@ -196,7 +196,7 @@ def selftest(session: Session, /, **given: Any) -> None:
     from paperagent.evals.report import tables as writer
 
     papers = _library(session) if given["library"] else _sample()
-    found = testing.run_selftest(papers, most=given["limit"], seed=given["seed"])
+    found = testing.run_selftest(papers, max_answers=given["limit"], seed=given["seed"])
     if given["as_json"]:
         show(lambda: [c.to_dict() for c in found], [], as_json=True)
     else:

@@ -68,7 +68,7 @@ def model_name(settings: Settings) -> str | None:
     """
     if settings.answer_mode == "extractive":
         return None
-    from paperagent.llm.endpoint import OPENAI_URL, EndpointAddress
+    from paperagent.llm.client import OPENAI_URL, EndpointAddress
 
     address = EndpointAddress(settings.openai_base_url or OPENAI_URL, key="")
     return settings.model or (DEFAULT_MODEL if address.is_openai else "")
@@ -98,8 +98,7 @@ def open_model(settings: Settings, model: str | None) -> ChatModel:
 @cache
 def _only_model_of_server(key: str | None, url: str | None) -> str:
     """Return the one chat model that a server lists."""
-    from paperagent.llm.client import Endpoint
-    from paperagent.llm.endpoint import EndpointAddress
+    from paperagent.llm.client import Endpoint, EndpointAddress
 
     address = EndpointAddress.parse(api_key=key, base_url=url)
     if address.is_openai:

@@ -312,8 +312,8 @@ def argument_text(words: tuple[str, ...], name: str) -> str:
         click.UsageError: There is no text.
         InputError: The text is blank, too long or not UTF-8.
     """
-    from paperagent.answering.conversation import MAX_QUESTION
     from paperagent.errors import InputError
+    from paperagent.retrieval.question import MAX_QUESTION
 
     text = " ".join(words)
     if words == ("-",) or (not words and sys.stdin is not None and not sys.stdin.isatty()):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from typing import Self, TextIO
 
-from paperagent.answering.fallback import QUOTED, STOPPED, events_instead
+from paperagent.answering.answers import FALLBACK_NOTE, STOPPED, fallback_events
 from paperagent.layout import (
     CONFIRMED,
     Block,
@@ -32,7 +32,7 @@ _REPEATED_NOTES = (
     "closest passages",
     "not chosen by the model: ",
     "answered from the cache",
-    QUOTED,
+    FALLBACK_NOTE,
     "withdrawn: ",
     "retracted: ",
 )
@@ -85,7 +85,7 @@ class StreamedAnswer:
             if quoted is None or not self._is_waiting():
                 raise
             self._waiting = None
-            self._follow(events_instead(quoted(), STOPPED, "stopped while waiting for the model"))
+            self._follow(fallback_events(quoted(), STOPPED, "stopped while waiting for the model"))
 
     def _follow(self, events: Iterator[Event]) -> None:
         try:

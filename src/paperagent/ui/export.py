@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paperagent.errors import FeedError, InputError, PaperAgentError, visible
-from paperagent.text.sanitize import safe_markdown, safe_url
+from paperagent.text.sanitize import LINE_BREAKING, safe_markdown, safe_url
 from paperagent.types import Paper
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -32,6 +32,7 @@ _LATEX = {
 }
 _LATEX_SPECIAL = re.compile("[" + re.escape("".join(_LATEX)) + "]")
 _LAST_TWO = "".join(chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
+_BREAKS = re.compile(f"[{LINE_BREAKING}\ud800-\udfff]")
 _NO_CHARACTER = re.compile(rf"[\ufdd0-\ufdef{_LAST_TWO}]")
 """Unicode's 66 noncharacters."""
 _DULL = frozenset(
@@ -143,9 +144,7 @@ def one_line(text: str) -> str:
 
     Code points that are no characters, such as U+FFFE, which neither YAML nor XML may hold, are dropped.
     """
-    breaking = {"Cc", "Zl", "Zp", "Cs"}
-    text = _NO_CHARACTER.sub("", text)
-    return " ".join("".join(" " if unicodedata.category(c) in breaking else c for c in text).split())
+    return " ".join(_BREAKS.sub(" ", _NO_CHARACTER.sub("", text)).split())
 
 
 def cited_ids(path: Path) -> list[str]:

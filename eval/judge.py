@@ -24,11 +24,10 @@ from pathlib import Path
 
 import claims
 
-from paperagent.answering.claims import Ledger
-from paperagent.answering.judge import LABELS, IsSupported, Item, Opinion, When
+from paperagent.answering.claims import ClaimCollector
+from paperagent.answering.judge import LABELS, JudgeItem, JudgeOpinion, JudgeWhen, SupportItem, review_claims
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import WrittenClaim
-from paperagent.answering.review import review
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Citation, Claim, Paper
 from paperagent.verification import check
@@ -63,13 +62,15 @@ def read_cases(rows: Sequence[claims.Row]) -> list[Case]:
 
 def _case(number: int, row: claims.Row) -> Case:
     paper = Paper(str(number), row["titles"][0], row["abstract"])
-    passages = Passages.of([paper], salt="s")
-    ledger = Ledger(check, "withhold", row["question"])
-    checked = ledger.examine(
+    passages = Passages.from_papers([paper], salt="s")
+    collector = ClaimCollector(check, "withhold", row["question"])
+    checked = collector.check(
         WrittenClaim(text=row["claim"], evidence=list(_pointers(paper, row["evidence"]))), passages
     )
     honest = row["label"] == "honest"
-    return Case(honest, row["kind"], row["question"], checked.claim, checked.citations, checked.fails, paper)
+    return Case(
+        honest, row["kind"], row["question"], checked.claim, checked.citations, checked.is_rejected, paper
+    )
 
 
 def _pointers(paper: Paper, evidence: Sequence[str]) -> Iterator[str]:
@@ -127,12 +128,12 @@ class ScriptedJudge:
     probabilities: dict[str, float]
     calls: int = 0
 
-    def ask(self, items: Sequence[Item], *, max_cost: float | None = None) -> Opinion:
+    def ask(self, items: Sequence[JudgeItem], *, max_cost: float | None = None) -> JudgeOpinion:
         """Return its opinion of each claim."""
         del max_cost
         self.calls += 1
-        opinions = (self.probabilities[i.claim] if isinstance(i, IsSupported) else None for i in items)
-        return Opinion(tuple(opinions), model="scripted")
+        opinions = (self.probabilities[i.claim] if isinstance(i, SupportItem) else None for i in items)
+        return JudgeOpinion(tuple(opinions), model="scripted")
 
 
 def scripted_judge(
@@ -163,23 +164,23 @@ def answers(cases: Sequence[Case]) -> list[list[Case]]:
     return [[*honest[case.question, writer], case] for case in wrong for writer in ("fluent", "fluent, free")]
 
 
-def outcome(answer: Sequence[Case], judge: ScriptedJudge, when: When) -> list[str]:
+def outcome(answer: Sequence[Case], judge: ScriptedJudge, when: JudgeWhen) -> list[str]:
     """Return the outcome of each claim of an answer: its support, or ``withheld``."""
-    ledger = Ledger(check, "withhold", answer[0].question)
+    collector = ClaimCollector(check, "withhold", answer[0].question)
     first_citation: dict[int, int] = {}
     for i, case in enumerate(answer):
         if not case.withheld:
-            first = len(ledger.citations)
+            first = len(collector.citations)
             citations = [replace(c, n=first + k) for k, c in enumerate(case.citations, start=1)]
             first_citation[i] = citations[0].n
-            ledger.citations += citations
-            ledger.claims.append(replace(case.claim, citations=tuple(c.n for c in citations)))
-    review(ledger, judge, when, [case.paper for case in answer])
-    support = {claim.citations[0]: claim.support for claim in ledger.claims}
+            collector.citations += citations
+            collector.claims.append(replace(case.claim, citations=tuple(c.n for c in citations)))
+    review_claims(collector, judge, when, [case.paper for case in answer])
+    support = {claim.citations[0]: claim.support for claim in collector.claims}
     return [support.get(first_citation.get(i, 0), "withheld") for i in range(len(answer))]
 
 
-def figures(answer_list: Sequence[Sequence[Case]], judge: ScriptedJudge, when: When) -> dict[str, float]:
+def figures(answer_list: Sequence[Sequence[Case]], judge: ScriptedJudge, when: JudgeWhen) -> dict[str, float]:
     """Return the shares of outcomes over all claims, and the calls per answer."""
     counts: Counter[tuple[bool, str]] = Counter()
     for answer in answer_list:
@@ -231,7 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _tables(cases: Sequence[Case], seeds: int) -> bool:
     """Print the tables of one set; return whether a goal is missed."""
-    ways: list[tuple[str, list[list[Case]], When]] = [
+    ways: list[tuple[str, list[list[Case]], JudgeWhen]] = [
         ("always", [[case] for case in cases], "always"),
         ("auto, each claim alone in its answer", [[case] for case in cases], "auto"),
         ("auto, a wrong claim among honest ones", answers(cases), "auto"),
@@ -259,7 +260,7 @@ def _draws(
     cases: Sequence[Case],
     answer_list: Sequence[Sequence[Case]],
     judge: tuple[Confidence, Callable[[Sequence[Case], random.Random], set[int]]],
-    when: When,
+    when: JudgeWhen,
     seeds: int,
 ) -> Iterator[dict[str, float]]:
     confidence, errors = judge

@@ -28,9 +28,9 @@ from statistics import mean, median
 from typing import Any
 
 from paperagent import PaperAgent
-from paperagent.answering.model_profiles import FULL
+from paperagent.answering.answer_config import FULL
 from paperagent.llm.pricing import estimate_tokens
-from paperagent.retrieval.question import question_kind
+from paperagent.retrieval.question import classify_question
 from paperagent.testing import CHAT, Reply, Request, ScriptedServer, chat_reply
 
 LIMITS = {"calls an answer": 1.2, "input tokens a single": 3000, "first claim ms": 50, "overhead ms": 30}
@@ -143,7 +143,7 @@ def _ask(agent: PaperAgent, server: TimedServer, case: dict[str, Any], measured:
     counted = [estimate_tokens(texts, COUNTED_AS) for texts in prompts]
     measured.estimated |= any(estimated for _, estimated in counted)
     measured.calls.append(len(prompts))
-    measured.kinds.append(question_kind(case["question"]))
+    measured.kinds.append(classify_question(case["question"]))
     measured.passages.append(len(_TITLE.findall(prompts[0][-1])) if prompts else 0)
     measured.tokens.append(sum(n for n, _ in counted))
     measured.overhead.append((total - server.busy) * 1000 - measured.reading[-1])

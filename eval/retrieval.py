@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperagent import Paper
 from paperagent.retrieval import scoring
+from paperagent.text.terms import index_terms
 
 if TYPE_CHECKING:
     from paperagent.embedding.minilm import MiniLM
@@ -83,15 +84,12 @@ def evaluate(folder: Path, model: MiniLM) -> dict[str, Any]:
     return {"queries": len(queries), "papers": papers, **figures}
 
 
-def search(store: LocalStore, model: MiniLM, text: str) -> list[scoring.Ranked]:
+def search(store: LocalStore, model: MiniLM, text: str) -> list[scoring.RankedCandidate]:
     """Return the candidates of both indexes for a query with their scores, as `Pipeline.search` does."""
-    wanted = scoring.query_stems(text)
-    known = scoring.CorpusStats(*store.corpus_stats(wanted))
-    stems = tuple(scoring.mend_spelling(wanted, known.frequency, store.similar_stems))
-    stats = scoring.CorpusStats(*store.corpus_stats(stems))
     vector = model.encode([text])[0].vector
-    nominated = store.candidates(stems=stems, vector=vector, limit=scoring.CANDIDATES)
-    return scoring.rank(nominated, scoring.Query(stems, vector), stats)
+    query = scoring.build_query(index_terms(text), store, vector=vector)
+    candidates = store.candidates(stems=query.stems, vector=vector, limit=scoring.MIN_CANDIDATES)
+    return scoring.rank(candidates, query)
 
 
 def library(folder: Path, model: MiniLM) -> LocalStore:
@@ -131,7 +129,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def ranked(candidates: Sequence[scoring.Ranked], name: str) -> list[scoring.Ranked]:
+def ranked(candidates: Sequence[scoring.RankedCandidate], name: str) -> list[scoring.RankedCandidate]:
     """Return the candidates by one of their scores, best first."""
     score = {
         "lexical": lambda r: r.lexical,

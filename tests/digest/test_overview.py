@@ -16,7 +16,7 @@ from fake_agent import ABSTAINED, SINGLE, FakeAgent
 from model_desk import Desk, desk, passages
 from paperagent import InputError, PaperAgent, StoreError
 from paperagent.agent import PaperNotFoundError
-from paperagent.answering.citations import inert, without_quotes
+from paperagent.answering.citations import escape_markers, without_quotes
 from paperagent.cli.main import main
 from paperagent.digest.write.highlights import highlights
 from paperagent.layout import UNVERIFIED, answer_blocks
@@ -239,7 +239,7 @@ def test_an_unverified_sentence_on_one_of_several_stands_over_its_source(model: 
     by_n = {c.n: c for c in answer.citations}
     for claim in loose:
         (cited,) = (by_n[n] for n in claim.citations)
-        under = f"> {UNVERIFIED} “{inert(cited.quote)}” [{cited.n}]"
+        under = f"> {UNVERIFIED} “{escape_markers(cited.quote)}” [{cited.n}]"
         if claim.checks["theme"]:
             assert f"\n- {cited.title}: {claim.text} [{cited.n}]\n  {under}" in answer.answer
         else:

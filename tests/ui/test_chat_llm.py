@@ -11,7 +11,7 @@ import pytest
 from test_chat import Typist, cut_off, talk
 
 from fake_agent import COMPARED, HITS, PAPERS, SINGLE, FakeAgent, citation, events
-from paperagent.answering.citations import join
+from paperagent.answering.citations import join_claims
 from paperagent.errors import EndpointError
 from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED, answer_blocks
 from paperagent.types import Answer, Claim, Event, Usage
@@ -265,7 +265,7 @@ def test_a_follow_up_is_asked_without_the_sentences() -> None:
     """The history holds what the answer says, and no quotation under it."""
     loose = replace(BOTH, support="unverified")
     answer = written(loose, LATER)
-    whole = replace(answer, answer=join(answer.claims, answer.citations))
+    whole = replace(answer, answer=join_claims(answer.claims, answer.citations))
     agent = FakeAgent(whole, SINGLE)
     _, _, chat = talk(agent, "a?", "b?", model="m")
     assert agent.options("ask")["history"] == [("q?", f"{BOTH.text} [1][2]\n\n{LATER.text} [2]")]

@@ -17,7 +17,7 @@ from mcp import Client, StdioServerParameters
 
 import sample_library
 from paperagent import PaperAgent, PaperAgentError
-from paperagent.answering.citations import cite, join
+from paperagent.answering.citations import cite, join_claims
 from paperagent.layout import UNVERIFIED
 from paperagent.types import Answer, Claim, Paper, Sentence
 from paperagent.ui.mcp_server import INSTRUCTIONS, server
@@ -203,7 +203,7 @@ class _Loose:
         paper = Paper("x", "Owls", quote)
         cited = cite(1, paper, Sentence(0, quote, 0, len(quote)))
         claim = Claim("Some birds shine.", (1,), "unverified")
-        return Answer(question, "answered", None, join([claim], [cited]), (claim,), (cited,))
+        return Answer(question, "answered", None, join_claims([claim], [cited]), (claim,), (cited,))
 
 
 def test_an_unverified_claim_reaches_the_client_with_its_sentence() -> None:

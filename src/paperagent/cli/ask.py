@@ -228,8 +228,8 @@ def _reader(settings: Settings) -> Reader:
 
 def words_of(given: tuple[str, ...], name: str) -> str:
     """Return the text of the arguments, or of standard input where they are missing or ``-``."""
-    from paperagent.answering.conversation import MAX_QUESTION
     from paperagent.errors import InputError
+    from paperagent.retrieval.question import MAX_QUESTION
 
     text = " ".join(given)
     if not given and (sys.stdin is None or sys.stdin.isatty()):

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from paperagent.answering.conversation import clean_history, clean_question
 from paperagent.errors import EvalError, InputError, visible
+from paperagent.retrieval.question import clean_history, clean_question
 
 MAX_BYTES = 64 * 1024 * 1024
 UNANSWERABLE = "unanswerable"

@@ -17,8 +17,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from paperagent.answering.fallback import QUOTED
-from paperagent.answering.judge import JUDGE
+from paperagent.answering.answers import FALLBACK_NOTE
+from paperagent.answering.judge import JUDGE_SCHEMA
 from paperagent.errors import EndpointError, visible
 from paperagent.evals.results import ModelCall, Row
 from paperagent.llm.protocol import (
@@ -98,7 +98,7 @@ class Recorder(DelegatingModel):
         temperature: float | None = None,
     ) -> AbstractContextManager[TextStream]:
         """Call the model and record its reply."""
-        model = self._judge if schema_name == JUDGE else self._model
+        model = self._judge if schema_name == JUDGE_SCHEMA else self._model
         reply = model.stream(
             messages,
             schema=schema,
@@ -214,5 +214,7 @@ def _server_failure(row: Row) -> EndpointError | None:
     """Return the server's error if sentences were quoted because of it."""
     if not row.server_failed or row.answer is None:
         return None
-    why = next((n.removeprefix(f"{QUOTED}: ") for n in row.answer["notes"] if n.startswith(QUOTED)), "")
+    why = next(
+        (n.removeprefix(f"{FALLBACK_NOTE}: ") for n in row.answer["notes"] if n.startswith(FALLBACK_NOTE)), ""
+    )
     return EndpointError(why, kind=row.answer["fallback"])

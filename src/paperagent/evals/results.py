@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from paperagent.answering.fallback import OF_THE_ANSWER
+from paperagent.answering.answers import NOT_SERVER_FAULTS
 from paperagent.errors import EvalError, StoreLockedError, visible
 from paperagent.storage.locks import ProcessLock
 from paperagent.types import Answer, Citation, Claim, Hit, Paper, Usage
@@ -100,7 +100,7 @@ class Row(BaseModel):
     def server_failed(self) -> bool:
         """Whether sentences were quoted because the model's server failed."""
         kind = (self.answer or {}).get("fallback")
-        return kind is not None and kind not in OF_THE_ANSWER
+        return kind is not None and kind not in NOT_SERVER_FAULTS
 
     @property
     def group(self) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from paperagent.answering.citations import cite, join, quoted_claim
+from paperagent.answering.citations import cite, join_claims, quoted_claim
 from paperagent.errors import GateError, InputError
 from paperagent.evals import mutations
 from paperagent.evals.cases import Case
@@ -181,14 +181,14 @@ def _case(name: str, paper: Paper) -> Case:
 
 def _answer(question: str, citations: Sequence[Citation], hits: tuple[Hit, ...]) -> Answer:
     claims = tuple(map(quoted_claim, citations))
-    text = join(claims, citations)
+    text = join_claims(claims, citations)
     return Answer(question, "answered", None, text, claims, tuple(citations), hits)
 
 
 def _with_claim(example: AnswerExample, claim: Claim) -> AnswerExample:
     """Return the example with another first claim."""
     claims = (claim, *example.answer.claims[1:])
-    text = join(claims, example.answer.citations)
+    text = join_claims(claims, example.answer.citations)
     return replace(example, answer=replace(example.answer, claims=claims, answer=text))
 
 

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from paperagent.answering.conversation import MAX_QUESTION
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.layout import Block, nearest_blocks, paper_blocks, row_blocks, source_blocks, transcript
+from paperagent.retrieval.question import MAX_QUESTION
 from paperagent.text.sanitize import safe_json
 from paperagent.types import Answer, Event, Paper, Usage
 from paperagent.ui.chat_files import write_new

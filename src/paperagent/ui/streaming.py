@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 
-from paperagent.answering.fallback import QUOTED, STOPPED, events_instead
+from paperagent.answering.answers import FALLBACK_NOTE, STOPPED, fallback_events
 from paperagent.layout import (
     CONFIRMED,
     Block,
@@ -28,7 +28,7 @@ _OF_ONE_ANSWER = (
     "closest passages",
     "not chosen by the model: ",
     "answered from the cache",
-    QUOTED,
+    FALLBACK_NOTE,
     "withdrawn: ",
     "retracted: ",
 )
@@ -74,7 +74,7 @@ class StreamedAnswer:
             if quoted is None or not self._waits():
                 raise
             self._waiting = None
-            self._follow(events_instead(quoted(), STOPPED, "stopped while waiting for the model"))
+            self._follow(fallback_events(quoted(), STOPPED, "stopped while waiting for the model"))
 
     def _follow(self, events: Iterator[Event]) -> None:
         try:

@@ -177,7 +177,7 @@ def figures(measured: Measurements) -> dict[str, tuple[float, str]]:
 
 def by_kind(measured: Measurements) -> Iterator[str]:
     """Yield a line for each kind of question: how many passages its first call showed."""
-    for kind in FULL.passages:
+    for kind in FULL.passage_limits:
         indices = [i for i, k in enumerate(measured.kinds) if k == kind and measured.calls[i]]
         if indices:
             passages, tokens = ([row[i] for i in indices] for row in (measured.passages, measured.tokens))

@@ -59,7 +59,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "onnx": frozenset({"embedding.minilm_build"}),
     "click": frozenset({"cli"}),
     "rich": frozenset({"ui.render", "cli.session"}),
-    "prompt_toolkit": frozenset({"ui.line_input", "cli.ask"}),
+    "prompt_toolkit": frozenset({"ui.line_input", "cli.chat"}),
     "pytest": frozenset({"evals.pytest_plugin"}),
     "dotenv": frozenset({"config.dotenv"}),
     "defusedxml": frozenset({"feeds.strict_xml"}),

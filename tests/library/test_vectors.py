@@ -195,10 +195,10 @@ def test_searches_look_more_widely_the_more_there_is(
         return int(small._collection.configuration_json["hnsw"]["ef_search"])
 
     small.put([item(n) for n in range(60)])
-    small.fit()
+    small.adjust_search_width()
     assert width() == 10
     small.put([item(n) for n in range(60, 200)])
-    small.fit()
+    small.adjust_search_width()
     assert width() == 20
     small.reopen()
     assert width() == 20

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from paperagent.errors import StoreError, StoreLockedError, visible
-from paperagent.library.features import check_vector, embedded_text, index_fields, paper_stems
+from paperagent.library.features import check_vector, embedded_text, paper_stems
 from paperagent.library.home import LEXICAL, VECTORS, vector_lock, writable, writer_lock
-from paperagent.library.local.bm25_index import IndexEntry, IndexWriter, LexicalIndex
-from paperagent.library.local.ingest import BatchResult, rebuild_search_table
+from paperagent.library.local.bm25_index import IndexEntry, LexicalIndex
+from paperagent.library.local.ingest import COMMIT_EVERY, rebuild_search_table
 from paperagent.library.local.papers import PaperChange, PaperTable
 from paperagent.library.local.stored_vectors import NearestPapers, nearest
 from paperagent.library.local.vector_index import (
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from paperagent.types import Vector
 
 _PAGE = 2_000
-_COMMIT_EVERY = 10_000
-"""Papers between two commits of the lexical index; an interrupted ingest indexes at most so many again."""
 _PROBE = (
     "The naïve models' 3.5% gains: state-of-the-art F-scores, COVID-19, O(n²), graph neural networks 図書館"
 )
@@ -283,34 +281,6 @@ class Indexes:
 # --- lexical ---
 
 
-class LiveIndexer:
-    """Adds the papers of an ingest to the lexical index as their batches are written."""
-
-    def __init__(self, table: PaperTable, writer: IndexWriter) -> None:
-        self._table = table
-        self._writer = writer
-        self._uncommitted = 0
-
-    def add(self, batch: BatchResult) -> None:
-        """Add the papers of one batch."""
-        for row in batch.removed:
-            self._writer.delete(row)
-        for pending in batch.reindex:
-            day, tags, _ = index_fields(pending.paper)
-            entry = IndexEntry(pending.row, pending.paper.paper_id, pending.stems, day, tags)
-            self._writer.put(entry, replace=pending.old is not None)
-        self._uncommitted += len(batch.reindex) + len(batch.removed)
-        if self._uncommitted >= _COMMIT_EVERY:
-            self.commit()
-
-    def commit(self) -> None:
-        """Make the added papers searchable."""
-        if self._uncommitted:
-            self._writer.commit()
-            self._table.set_mark("lexical_mark", self._table.revision)
-            self._uncommitted = 0
-
-
 def _sync_lexical(table: PaperTable, index: LexicalIndex, progress: Progress | None) -> None:
     """Index every paper above the mark."""
     mark, target = table.db.meta("lexical_mark"), table.revision
@@ -327,7 +297,7 @@ def _sync_lexical(table: PaperTable, index: LexicalIndex, progress: Progress | N
                 entry = IndexEntry(change.row, change.paper.paper_id, stems, change.day, change.tags)
                 writer.put(entry, replace=True)
             mark, done = changes[-1].revision, done + len(changes)
-            if done % _COMMIT_EVERY == 0:
+            if done % COMMIT_EVERY == 0:
                 writer.commit()
                 table.set_mark("lexical_mark", mark)
             if progress:

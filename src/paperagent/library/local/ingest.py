@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from paperagent.library import identity
 from paperagent.library.features import index_fields, paper_stems
+from paperagent.library.local.bm25_index import IndexEntry, IndexWriter
 from paperagent.library.local.database import (
     COLUMNS,
     PAPER_COLUMNS,
@@ -22,6 +23,9 @@ from paperagent.library.local.database import (
 from paperagent.library.local.papers import PaperTable
 from paperagent.library.merge import PendingPaper, RecordMerger
 from paperagent.types import Paper
+
+COMMIT_EVERY = 10_000
+"""Papers between two commits of the lexical index; an interrupted ingest indexes at most so many again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,34 @@ def _facts(pending: PendingPaper, revision: int) -> tuple[object, ...]:
     day, tags, digest = index_fields(pending.paper)
     terms = pack_terms(pending.stems)
     return (pending.row, pending.paper.paper_id, revision, day, pack_tags(tags), digest, terms)
+
+
+class LiveIndexer:
+    """Adds the papers of an ingest to the lexical index as their batches are written."""
+
+    def __init__(self, table: PaperTable, writer: IndexWriter) -> None:
+        self._table = table
+        self._writer = writer
+        self._uncommitted = 0
+
+    def add(self, batch: BatchResult) -> None:
+        """Add the papers of one batch."""
+        for row in batch.removed:
+            self._writer.delete(row)
+        for pending in batch.reindex:
+            day, tags, _ = index_fields(pending.paper)
+            entry = IndexEntry(pending.row, pending.paper.paper_id, pending.stems, day, tags)
+            self._writer.put(entry, replace=pending.old is not None)
+        self._uncommitted += len(batch.reindex) + len(batch.removed)
+        if self._uncommitted >= COMMIT_EVERY:
+            self.commit()
+
+    def commit(self) -> None:
+        """Make the added papers searchable."""
+        if self._uncommitted:
+            self._writer.commit()
+            self._table.set_mark("lexical_mark", self._table.revision)
+            self._uncommitted = 0
 
 
 def rebuild_search_table(table: PaperTable, *, analysis: str) -> None:

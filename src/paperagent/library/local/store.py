@@ -13,8 +13,8 @@ from paperagent.library.features import embedded_text
 from paperagent.library.home import DATABASE, check_home, writer_lock
 from paperagent.library.local import doctor
 from paperagent.library.local.database import unpack_terms
-from paperagent.library.local.index_sync import Indexes, LiveIndexer
-from paperagent.library.local.ingest import BatchWriter
+from paperagent.library.local.index_sync import Indexes
+from paperagent.library.local.ingest import BatchWriter, LiveIndexer
 from paperagent.library.local.papers import PaperTable, SearchRow
 from paperagent.library.local.stored_vectors import NearestPapers
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches

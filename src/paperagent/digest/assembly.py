@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Sequence
 
+    from paperagent.answering.answer_config import AnswerConfig
     from paperagent.answering.pipeline import Pipeline
-    from paperagent.answering.plan import Plan
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue, Period, Profile
     from paperagent.digest.overview import SummaryLLM
     from paperagent.digest.write.writer import Answerer, DigestLLM, IssueWriter
     from paperagent.library import Store
     from paperagent.llm.protocol import TextModel
-    from paperagent.retrieval.scoring import Scored
+    from paperagent.retrieval.scoring import RankablePaper
     from paperagent.types import Answer, Hit
 
 DEFAULT_MAX_COST_USD = 1.0
@@ -32,7 +32,7 @@ class LLMContext:
     """A model with what it writes by."""
 
     model: TextModel
-    plan: Plan
+    plan: AnswerConfig
     limit: float | None
 
 
@@ -63,7 +63,7 @@ def digest_model(settings: Settings, given: LLMContext) -> DigestLLM:
         ConfigError: a prompt cannot be used.
     """
     from paperagent.answering.call_budget import Budget
-    from paperagent.answering.llm_pipeline import Writer as AnswerWriter
+    from paperagent.answering.llm_pipeline import LLMAnswerer as AnswerWriter
     from paperagent.digest.write.llm_writer import MAX_CONCURRENT_CALLS, ThemeWriter, ThemeWriterConfig
     from paperagent.digest.write.writer import DigestLLM
     from paperagent.llm import prompts
@@ -99,10 +99,14 @@ def summary_model(settings: Settings, given: LLMContext) -> SummaryLLM:
 
 
 def issue_writer(
-    store: Store, models: factory.EmbeddingModels, held: Iterable[Scored], *, model: DigestLLM | None = None
+    store: Store,
+    models: factory.EmbeddingModels,
+    held: Iterable[RankablePaper],
+    *,
+    model: DigestLLM | None = None,
 ) -> IssueWriter:
     """Return what writes issues about ``held``: papers with their terms and vectors."""
-    from paperagent.answering.abstention import Thresholds, kept_as
+    from paperagent.answering.abstention import Thresholds, setting_name
     from paperagent.digest.write.writer import IssueWriter
 
     encoder, embedder = models.encoder, models.embedder
@@ -114,7 +118,7 @@ def issue_writer(
         encoder=encoder,
         embedder=None if embedder is encoder else embedder,
         model=model,
-        thresholds=Thresholds.of(store.get_setting(kept_as(encoder=encoder is not None))),
+        thresholds=Thresholds.from_dict(store.get_setting(setting_name(encoder=encoder is not None))),
     )
 
 

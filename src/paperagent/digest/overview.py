@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from paperagent.answering import citations, fallback
-from paperagent.answering.call_budget import Budget, Call, make, priced
-from paperagent.answering.claims import Check
-from paperagent.answering.passages import Passages
-from paperagent.answering.pipeline import (
+from paperagent.answering import answers, citations
+from paperagent.answering.answers import (
     EMPTY_LIBRARY,
     NOTHING_FOUND,
-    Clock,
-    suspicion_notes,
+    StageTimer,
+    injection_notes,
     withdrawal_notes,
 )
-from paperagent.answering.reply import read_object, written_claim
+from paperagent.answering.call_budget import Budget, ModelCall, complete, priced
+from paperagent.answering.claims import ClaimChecker
+from paperagent.answering.passages import Passages
+from paperagent.answering.reply import parse_claim, parse_object
 from paperagent.digest.issue import (
     Chosen,
     CitationNumbering,
@@ -105,7 +105,7 @@ class SummaryLLM:
 
     model: TextModel
     prompt: Prompt
-    check: Check
+    check: ClaimChecker
     salt: str
     budget: Budget
 
@@ -115,28 +115,28 @@ def summarize_paper(question: str, hit: Hit, model: SummaryLLM | None = None) ->
 
     With a model, its sentences if at least two pass their check; else sentences quoted.
     """
-    clock = Clock()
+    clock = StageTimer()
     said, usage, notes = _written(hit.paper, model) if model else ([], Usage(), ())
     said = said if len(said) > 1 else _quoted(hit.paper)
     numbers = CitationNumbering()
     claims = tuple(map(numbers.take, said))
-    clock.lap("generate")
+    clock.end_stage("generate")
     answer = Answer(
         question=question,
         status="answered" if claims else "abstained",
         reason=None if claims else "no_evidence",
-        answer=citations.join(claims, numbers.citations) if claims else _STATES_NOTHING,
+        answer=citations.join_claims(claims, numbers.citations) if claims else _STATES_NOTHING,
         claims=claims,
         citations=tuple(numbers.citations),
         hits=(replace(hit, rank=1),),
         usage=usage,
-        notes=(*notes, *suspicion_notes([hit.paper]), *withdrawal_notes(numbers.citations, [hit.paper])),
+        notes=(*notes, *injection_notes([hit.paper]), *withdrawal_notes(numbers.citations, [hit.paper])),
     )
     if model and any(c.support != "quoted" for c in claims):
         answer = replace(answer, mode="llm", model=model.model.model, prompt_hash=model.prompt.hash)
     citations.verify(answer, {hit.paper_id: hit.paper})
-    clock.lap("verify")
-    return replace(answer, timings_ms=clock.total())
+    clock.end_stage("verify")
+    return replace(answer, timings_ms=clock.timings_ms())
 
 
 def _quoted(paper: Paper) -> list[CitedClaim]:
@@ -146,17 +146,17 @@ def _quoted(paper: Paper) -> list[CitedClaim]:
 
 def _written(paper: Paper, by: SummaryLLM) -> tuple[list[CitedClaim], Usage, tuple[str, ...]]:
     """Return the model's sentences that passed their check, what they cost, and what is to be said."""
-    passages = Passages.of([paper], salt=by.salt)
+    passages = Passages.from_papers([paper], salt=by.salt)
     messages = by.prompt.fill(fence=passages.fence, passages=passages.text())
-    call = Call(messages, SCHEMA, "summary", _REPLY_TOKENS)
+    call = ModelCall(messages, SCHEMA, "summary", _REPLY_TOKENS)
     if not by.budget.allows_call(by.model, call):
-        return [], Usage(), (fallback.note(by.budget.refusal()),)
-    made = make(by.model, call, lambda text: read_object(text, "sentences"))
+        return [], Usage(), (answers.fallback_note(by.budget.refusal()),)
+    made = complete(by.model, call, lambda text: parse_object(text, "sentences"))
     usage = priced(made.usage, by.budget.pricing)
     if made.value is None:
-        return [], usage, (fallback.note(made.fault),)
+        return [], usage, (answers.fallback_note(made.error),)
     listed = made.value["sentences"] if isinstance(made.value["sentences"], list) else []
-    found = [checked_sentence(written_claim(s), passages, by.check) for s in listed[:_SENTENCES]]
+    found = [checked_sentence(parse_claim(s), passages, by.check) for s in listed[:_SENTENCES]]
     said = [s for s in found if s is not None]
     failed = len(listed[:_SENTENCES]) - len(said)
     note = f"withheld: {failed} of the model's sentences failed their check"
@@ -170,18 +170,18 @@ def summarize_papers(
     question: str, hits: Sequence[Hit], writer: IssueWriter, vectors: Mapping[str, Vector | None]
 ) -> Answer:
     """Return an overview of papers and a sentence on each, grouped by theme."""
-    clock = Clock()
+    clock = StageTimer()
     selection = _selection(question, hits, vectors)
-    clock.lap("retrieve")
+    clock.end_stage("retrieve")
     writer.draft([selection])
     issue = writer.write(selection)
-    clock.lap("generate")
+    clock.end_stage("generate")
     answer = _answer(question, hits, issue if len(hits) > NO_OVERVIEW else _without_overview(issue))
     papers = {h.paper_id: h.paper for h in hits}
     citations.verify(answer, papers)
-    clock.lap("verify")
+    clock.end_stage("verify")
     notes = (*answer.notes, *withdrawal_notes(answer.citations, papers.values()))
-    return replace(answer, notes=notes, timings_ms=clock.total())
+    return replace(answer, notes=notes, timings_ms=clock.timings_ms())
 
 
 def _selection(question: str, hits: Sequence[Hit], vectors: Mapping[str, Vector | None]) -> Selection:
@@ -251,12 +251,12 @@ def _text(claims: Sequence[Claim], cited: Sequence[Citation]) -> str:
     parts = []
     for theme, members in groupby(claims, key=lambda c: str(c.checks["theme"])):
         if theme == OVERVIEW:
-            parts.append(citations.in_order(list(members), by_n))
+            parts.append(citations.claims_as_text(list(members), by_n))
             continue
-        lines = [citations.inert_line(theme)]
+        lines = [citations.escape_line(theme)]
         for claim in members:
-            title = citations.inert(by_n[claim.citations[0]].title)
-            lines.append(f"- {title}: {citations.marked(claim)}")
+            title = citations.escape_markers(by_n[claim.citations[0]].title)
+            lines.append(f"- {title}: {citations.claim_with_markers(claim)}")
             lines += [f"  {line}" for line in citations.quote_lines(claim, by_n)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

@@ -149,8 +149,7 @@ def batch_embedder(settings: Settings, embedder: MiniLM | OpenAIEmbedder | None)
         ConfigError: the embedder is not one of an OpenAI-compatible server.
     """
     from paperagent.embedding.openai import BatchClient
-    from paperagent.llm.client import Endpoint
-    from paperagent.llm.endpoint import EndpointAddress
+    from paperagent.llm.client import Endpoint, EndpointAddress
 
     name = settings.embedder
     if embedder is None or not name.startswith(_OPENAI):

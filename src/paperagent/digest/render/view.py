@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from paperagent.answering.fallback import QUOTED
+from paperagent.answering.answers import FALLBACK_NOTE
 from paperagent.digest.issue import Issue, Item, Reason, StandingAnswer
 from paperagent.digest.render import formatting
 from paperagent.digest.select.themes import ONLY_NAME, OTHER_NAME
@@ -169,7 +169,7 @@ def issue_view(
 def _notes(issue: Issue) -> Iterator[str]:
     """Yield what a reader is told: not an endpoint's address and words, or what a call may cost."""
     for note in issue.notes:
-        if not note.startswith(QUOTED):
+        if not note.startswith(FALLBACK_NOTE):
             yield formatting.clean_text(note, 400)
         elif issue.mode == "llm":
             yield "Some sentences are quoted instead of written."

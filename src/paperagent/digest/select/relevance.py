@@ -223,7 +223,7 @@ class QueryEncoder:
     def _wish(self, why: Reason) -> InterestQuery:
         wanted = scoring.query_stems(why.text)
         stats = self._stats(wanted)
-        stems = scoring.mend_spelling(wanted, stats.frequency, self._vocabulary.similar_stems)
+        stems = scoring.correct_spelling(wanted, stats.frequency, self._vocabulary.similar_stems)
         if stems != wanted:
             stats = self._stats(stems)
         return InterestQuery(why, tuple(stems), self._vectors.get(why.text), stats)

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from paperagent.answering import fallback
-from paperagent.answering.call_budget import Budget, Call, at_hand, make
-from paperagent.answering.claims import Check, Ledger, plain
+from paperagent.answering import answers
+from paperagent.answering.call_budget import Budget, ModelCall, complete
+from paperagent.answering.call_budget import is_cached as at_hand
+from paperagent.answering.claims import ClaimChecker, ClaimCollector, plain_text
 from paperagent.answering.passages import Passages
-from paperagent.answering.reply import WrittenClaim, read_object, written_claim
+from paperagent.answering.reply import WrittenClaim, parse_claim, parse_object
 from paperagent.digest.issue import CitedClaim, Group
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import Pricing, TextModel
@@ -64,7 +65,7 @@ class ThemeWriterConfig:
     """What a draft is made with."""
 
     prompt: Prompt
-    check: Check
+    check: ClaimChecker
     pricing: Pricing
     salt: str
     """A secret of the library, for the fence."""
@@ -90,7 +91,7 @@ class ThemeDraft:
 class _ThemeCall:
     key: str
     passages: Passages
-    call: Call
+    call: ModelCall
     bound: Usage
     is_cached: bool
     """Whether the reply is at hand and costs nothing."""
@@ -142,7 +143,7 @@ class ThemeWriter:
                     drafts[call.key] = _joined(drafts.get(call.key), paid)
         for call in waiting:
             drafts[call.key] = _joined(
-                drafts.get(call.key), ThemeDraft(note=fallback.note(self._budget.refusal()))
+                drafts.get(call.key), ThemeDraft(note=answers.fallback_note(self._budget.refusal()))
             )
         return drafts
 
@@ -172,12 +173,14 @@ class ThemeWriter:
     def _plan_call(self, key: str, name: str, papers: Sequence[Paper]) -> _ThemeCall:
         limit = _TOKENS_BESIDES + _TOKENS_A_PAPER * len(papers)
         while True:
-            passages = Passages.of(papers, salt=self._plan.salt)
+            passages = Passages.from_papers(papers, salt=self._plan.salt)
             messages = self._plan.prompt.fill(
-                theme=plain(name).replace(passages.fence, ""), fence=passages.fence, passages=passages.text()
+                theme=plain_text(name).replace(passages.fence, ""),
+                fence=passages.fence,
+                passages=passages.text(),
             )
-            call = Call(messages, SCHEMA, "theme", limit)
-            bound = self._budget.bound(call)
+            call = ModelCall(messages, SCHEMA, "theme", limit)
+            bound = self._budget.max_usage(call)
             if bound.input_tokens + limit <= self._plan.context_tokens or len(papers) == 1:
                 return _ThemeCall(key, passages, call, bound, at_hand(self._model, call))
             papers = papers[:-1]  # its sentence is quoted instead
@@ -198,11 +201,11 @@ class ThemeWriter:
     def _made(self, planned: _ThemeCall) -> ThemeDraft:
         """Make one call; whatever goes wrong with it costs its theme the model's words, no more."""
         if self._faults >= MAX_CONSECUTIVE_FAILURES and not planned.is_cached:
-            return ThemeDraft(note=fallback.note(self._fault))
-        made = make(self._model, planned.call, lambda text: read_object(text, "papers"))
-        self._faults, self._fault = (self._faults + 1, made.fault) if made.value is None else (0, "")
+            return ThemeDraft(note=answers.fallback_note(self._fault))
+        made = complete(self._model, planned.call, lambda text: parse_object(text, "papers"))
+        self._faults, self._fault = (self._faults + 1, made.error) if made.value is None else (0, "")
         if made.value is None:
-            return ThemeDraft(usage=made.usage, note=fallback.note(made.fault))
+            return ThemeDraft(usage=made.usage, note=answers.fallback_note(made.error))
         return self._checked(planned.passages, made.value, made.usage)
 
     # --- checks ---
@@ -226,15 +229,17 @@ class ThemeWriter:
 
     def _said(self, item: object, passages: Passages) -> CitedClaim | None:
         """Return a sentence of the reply if it passes, with its citations."""
-        return checked_sentence(written_claim(item), passages, self._plan.check)
+        return checked_sentence(parse_claim(item), passages, self._plan.check)
 
 
-def checked_sentence(written: WrittenClaim | None, passages: Passages, check: Check) -> CitedClaim | None:
+def checked_sentence(
+    written: WrittenClaim | None, passages: Passages, check: ClaimChecker
+) -> CitedClaim | None:
     """Return a sentence with its citations if the sentences that it points at support it."""
     if written is None or len(written.text) > _LONGEST_SENTENCE:
         return None
-    checked = Ledger(check, "withhold").examine(written, passages)
-    return None if checked.fails else CitedClaim(checked.claim, checked.citations)
+    checked = ClaimCollector(check, "withhold").check(written, passages)
+    return None if checked.is_rejected else CitedClaim(checked.claim, checked.citations)
 
 
 def _parts(papers: Sequence[Paper], most: int) -> list[Sequence[Paper]]:
@@ -262,7 +267,7 @@ def _name(given: object, papers: Sequence[Paper]) -> str | None:
     Each content word must stand in a title, or in two abstracts where there are two: a single
     poisoned abstract names no theme.
     """
-    text = plain(given) if isinstance(given, str) else ""
+    text = plain_text(given) if isinstance(given, str) else ""
     found = words(text)
     if not 0 < len(text) <= _LONGEST_NAME or not 0 < len(found) <= _NAME_WORDS or not _NAME.fullmatch(text):
         return None

@@ -7,18 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from paperagent.answering.abstention import Thresholds
-from paperagent.answering.pipeline import Encoder, QueryEmbedder
 from paperagent.digest.issue import CitationNumbering, CitedClaim, StandingAnswer, split_claims
 from paperagent.retrieval import scoring
 from paperagent.retrieval.evidence import LIST_MARGIN
 from paperagent.text.terms import index_terms, term_ids
-from paperagent.types import Answer, Encoded, Filters, Paper
+from paperagent.types import Answer, Encoded, Filters, Paper, QueryEmbedder, TokenEncoder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.retrieval.scoring import Scored
+    from paperagent.retrieval.scoring import RankablePaper
     from paperagent.types import Vector
 
 WORTH_READING, NEAR_THE_BEST, READ = 0.4, 0.5, 3
@@ -45,7 +44,7 @@ def raise_thresholds(kept: Thresholds | None, *, encoder: bool) -> Thresholds:
 
     It is looked for among a few papers, however many the library holds.
     """
-    library = kept or Thresholds.usual(0, encoder=encoder)
+    library = kept or Thresholds.default(0, encoder=encoder)
     least = max(library.abstain_below, SURE) if encoder else library.abstain_below
     return Thresholds(least, max(library.doubt_below, least))
 
@@ -107,7 +106,7 @@ class IssueLibrary:
     For one question after another, not for two threads.
     """
 
-    def __init__(self, papers: Collection[Paper], held: Mapping[str, Scored], corpus: Corpus) -> None:
+    def __init__(self, papers: Collection[Paper], held: Mapping[str, RankablePaper], corpus: Corpus) -> None:
         self._papers = {p.paper_id: p for p in papers}
         self._held = [held[i] for i in self._papers]
         self._corpus = corpus
@@ -127,7 +126,7 @@ class IssueLibrary:
 
     def candidates(
         self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters
-    ) -> Sequence[Scored]:
+    ) -> Sequence[RankablePaper]:
         """Return every paper, and remember which are near enough to be read.
 
         All are nominated, for whether words and vectors agree on the best says how sure an answer is.
@@ -136,7 +135,7 @@ class IssueLibrary:
         if not self._held:
             return []
         stats = scoring.CorpusStats(*self._corpus.corpus_stats(stems))
-        ranked = scoring.rank(self._held, scoring.Query(tuple(stems), vector), stats)
+        ranked = scoring.rank(self._held, scoring.SearchQuery(tuple(stems), vector, stats))
         least = max(WORTH_READING, ranked[0].score - NEAR_THE_BEST)
         self._readable = {r.paper_id for r in ranked[:READ] if r.score >= least}
         return self._held
@@ -149,7 +148,7 @@ class IssueLibrary:
 class CachingEncoder:
     """Encodes each text once for all readers; states are kept at half precision."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: TokenEncoder) -> None:
         self._encoder = encoder
         self._known: dict[str, Encoded] = {}
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from paperagent.answering import fallback
+from paperagent.answering import answers as fallback
 from paperagent.answering.abstention import Thresholds
+from paperagent.answering.answers import injection_notes
 from paperagent.answering.call_budget import Budget
-from paperagent.answering.citations import problems
-from paperagent.answering.pipeline import Encoder, Pipeline, QueryEmbedder, Request, suspicion_notes
+from paperagent.answering.citations import contract_violations
+from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.digest.issue import (
     Chosen,
     CitationNumbering,
@@ -44,10 +45,10 @@ from paperagent.digest.write.standing_questions import (
     shorten_answer,
 )
 from paperagent.errors import PaperAgentError, visible
-from paperagent.types import Answer, Event, Hit, Paper, Usage
+from paperagent.types import Answer, Event, Hit, Paper, QueryEmbedder, TokenEncoder, Usage
 
 if TYPE_CHECKING:
-    from paperagent.retrieval.scoring import Scored
+    from paperagent.retrieval.scoring import RankablePaper
 
 __all__ = ["IssueWriter", "check_issue"]
 
@@ -84,11 +85,11 @@ class DigestLLM:
     faults: int = 0
     """Answers that failed one after another."""
 
-    def answer(self, pipeline: Pipeline, request: Request) -> Answer | None:
+    def answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer | None:
         """Answer a standing question; None where the endpoint failed too often."""
         if self.faults >= MAX_CONSECUTIVE_FAILURES:
             return None
-        *_, last = self.writer(pipeline, self.budget.left).stream(request)
+        *_, last = self.writer(pipeline, self.budget.remaining).stream(request)
         assert last.answer is not None
         self.faults = self.faults + 1 if fallback.server_failed(last.answer) else 0
         self.budget.add(last.answer.usage)
@@ -98,7 +99,7 @@ class DigestLLM:
 class Answerer(Protocol):
     """Answers by events, as `generate.Writer` does."""
 
-    def stream(self, request: Request) -> Iterator[Event]:
+    def stream(self, request: AnswerRequest) -> Iterator[Event]:
         """Yield the steps of an answer."""
         ...
 
@@ -113,9 +114,9 @@ class IssueWriter:
     def __init__(
         self,
         corpus: Corpus,
-        held: Iterable[Scored] = (),
+        held: Iterable[RankablePaper] = (),
         *,
-        encoder: Encoder | None = None,
+        encoder: TokenEncoder | None = None,
         embedder: QueryEmbedder | None = None,
         model: DigestLLM | None = None,
         thresholds: Thresholds | None = None,
@@ -127,7 +128,7 @@ class IssueWriter:
         ``thresholds`` are those of the library's answers.
         """
         self._corpus = CachingCorpus(corpus)
-        self._held: dict[str, Scored] = {c.paper_id: c for c in held}
+        self._held: dict[str, RankablePaper] = {c.paper_id: c for c in held}
         self._encoder = CachingEncoder(encoder) if encoder else None
         self._embedder = CachingEmbedder(embedder) if embedder else None
         self._highlights: dict[tuple[str, str], Highlights | None] = {}
@@ -203,7 +204,7 @@ class IssueWriter:
         for paper in shown:
             key = (paper.paper_id, paper.abstract)
             if key not in self._suspicions:
-                self._suspicions[key] = suspicion_notes([paper])
+                self._suspicions[key] = injection_notes([paper])
             yield from self._suspicions[key]
 
     def _labelled(self, issue: Issue) -> Issue:
@@ -266,7 +267,7 @@ class IssueWriter:
         pipeline = Pipeline(
             library, encoder=self._encoder, embedder=self._embedder, thresholds=self._thresholds
         )
-        answers = [self._answer(pipeline, Request(question)) for question in questions]
+        answers = [self._answer(pipeline, AnswerRequest(question)) for question in questions]
         background = {p.paper_id: self._offered(p) for p in papers}
         standing = tuple(shorten_answer(a, numbers, background) for a in answers)
         return standing, sum((a.usage for a in answers), Usage())
@@ -276,7 +277,7 @@ class IssueWriter:
         found = self._found(paper)
         return found.offer.start if found else 0
 
-    def _answer(self, pipeline: Pipeline, request: Request) -> Answer:
+    def _answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer:
         """Have the model answer where it may; quote where it refuses or its answer breaks off."""
         answer = self._model.answer(pipeline, request) if self._model else None
         if answer is None:
@@ -284,7 +285,7 @@ class IssueWriter:
         if answer.status in ("answered", "abstained"):
             return answer
         quoted = pipeline.extract(request).answer
-        return fallback.instead(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
+        return fallback.as_fallback(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
 
 
 def _distinct(groups: Sequence[Group]) -> list[Group]:
@@ -324,7 +325,7 @@ def issue_problems(issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
     ids = [p.paper_id for p in shown]
     if len(set(ids)) != len(ids):
         yield "a paper is shown twice"
-    yield from problems(_as_answer(issue, shown), papers)
+    yield from contract_violations(_as_answer(issue, shown), papers)
     if [c.n for c in issue.citations] != list(range(1, len(issue.citations) + 1)):
         yield "the citations are not numbered from 1"
     if {n for c in issue.claims for n in c.citations} != {c.n for c in issue.citations}:

@@ -167,11 +167,11 @@ def _candidate(record: Record, *, with_vector: bool = False) -> Candidate:
 
 
 def _stems(record: Record) -> tuple[str, ...]:
-    return _analysed(record.document, int(record.metadata["size"]))
+    return _analyzed(record.document, int(record.metadata["size"]))
 
 
 @lru_cache(maxsize=4_096)
-def _analysed(document: str, size: int) -> tuple[str, ...]:
+def _analyzed(document: str, size: int) -> tuple[str, ...]:
     title = index_terms(document[:size])
     return (*title, *title, *index_terms(document[size + 1 :]))
 

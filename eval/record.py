@@ -2,7 +2,7 @@
 
 A scripted server plays the model over real HTTP for the cases of `cases/sample.jsonl`. It knows
 the gold evidence and says it as a fluent writer would (``claims/replies.jsonl``, for 40 cases), or
-word for word, by the clause that matters, or with the paper's name before it. No second reader is
+word for word, by the clause that matters, or with the paper's name before it. No judge is
 asked. Every fifth answer has a fault of another kind, so that the checks have work: a
 changed number, an added negation, a wrong pointer, a pointer at nothing, no pointer at all, an
 abstention without need. Every fourth unanswerable question is answered. No model of anybody's

@@ -212,7 +212,7 @@ def parse_probabilities(text: str, names: Sequence[str]) -> tuple[float | None, 
         parse_probability(values.get(name)) if isinstance(values, dict) else None for name in names
     )
     if all(p is None for p in probabilities):
-        raise EndpointError("second reader: gave no readable opinion", kind="malformed")
+        raise EndpointError("judge: gave no readable opinion", kind="malformed")
     return probabilities
 
 
@@ -235,7 +235,7 @@ def parse_probability(value: Any) -> float | None:
 
 # --- what an opinion changes ---
 
-REFUTED_REASON = "the second reader finds that the cited sentences do not support it"
+REFUTED_REASON = "the judge finds that the cited sentences do not support it"
 CLEAR_YES, CLEAR_NO = 0.8, 0.2
 """Probabilities from which on, and up to which, an opinion is clear. Labels alone are clear, too."""
 LOW_WORDING_SCORE = 0.1
@@ -288,9 +288,9 @@ def review_claims(
     }
     summary = _summary(claims, [judged.get(i, claim) for i, claim in zip(indexes, claims, strict=True)])
     collector.apply_judgements(judged, REFUTED_REASON)
-    notes = [f"second reader: {opinion.model} {summary}"]
+    notes = [f"judge: {opinion.model} {summary}"]
     if any(p is not None and p <= CLEAR_NO for p in opinion.probabilities[len(claims) :]):
-        notes.append(f"second reader: {opinion.model} doubts that these sentences answer the question")
+        notes.append(f"judge: {opinion.model} doubts that these sentences answer the question")
     return opinion.usage, notes
 
 
@@ -320,10 +320,10 @@ def apply_probability(claim: Claim, p: float) -> Claim:
     A claim that wording supports stays *supported* unless the probability is below one half; then it is
     *unverified*.
 
-    On 544 claims (``eval/second_reader.py``) wording leaves 140 of 307 honest and 145 of 237 wrong ones open.
-    Of these a yes supports 50 and 47, and a no refutes 12 and 23. A judge that is right on 90 %, however
-    sure of itself, then calls .030 of the wrong ones supported if it sees all claims, and adds .004 to
-    the honest ones withheld; deciding alone it would be .071 and .046.
+    On 544 claims (``eval/scripted_judge.py``) wording leaves 140 of 307 honest and 145 of 237 wrong claims
+    open. Of these a yes supports 50 and 47, and a no refutes 12 and 23. A judge that is right on 90 %,
+    however sure of itself, then calls .030 of the wrong ones supported if it sees all claims, and adds .004
+    to the honest ones withheld; deciding alone it would be .071 and .046.
     """
     support: Support = claim.support
     score = float(claim.checks.get("score", 0.0))

@@ -89,7 +89,7 @@ def read_settings(session: Session, given: dict[str, Any]) -> Settings:
 
 
 def _judged_then(replay: Path | None) -> str | None:
-    """Return when a second reader was asked in the run that is replayed: no other opinion is recorded."""
+    """Return when a judge was asked in the run that is replayed: no other opinion is recorded."""
     from paperagent.evals import results
 
     if replay is None:

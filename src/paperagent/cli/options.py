@@ -212,13 +212,13 @@ def answering(command: Command) -> Command:
 
 
 def judging() -> list[Callable[[Command], Command]]:
-    """Return the options that say when a second reader judges the claims; the last one given counts."""
+    """Return the options that say when an LLM judges the claims; the last one given counts."""
     return [
         click.option(
             "--judge-mode",
             "judge",
             type=click.Choice(["auto", "always", "never"]),
-            help="When a second reader judges the claims; auto: if wording leaves one unverified.",
+            help="When an LLM judges the claims; auto: if wording leaves one unverified.",
         ),
         click.option("--judge", "judge", flag_value="always", help="Same as --judge-mode always."),
         click.option("--no-judge", "judge", flag_value="never", help="Same as --judge-mode never."),

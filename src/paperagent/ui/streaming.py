@@ -153,7 +153,7 @@ class StreamedAnswer:
             yield Block("aside", f"{by}{session_usage.in_words(answer.usage)}")
 
     def _revised(self, answer: Answer) -> Iterator[Block]:
-        """Say what has changed since it was printed, as after the opinion of a second reader."""
+        """Say what has changed since it was printed, as after the opinion of a judge."""
         by_number = {c.n: c for c in answer.citations}
         if any(by_number.get(c.n, c) != c for c in self.citations):
             yield Block("heading", "The answer, revised")

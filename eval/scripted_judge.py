@@ -1,10 +1,10 @@
-"""Print what a second reader that is right nine times in ten makes of claims, end to end.
+"""Print how a judge that is right nine times in ten changes the support of claims, end to end.
 
-    python eval/second_reader.py [--shared ../shared] [--seeds 40]
+    python eval/scripted_judge.py [--shared ../shared] [--seeds 40]
 
 The claims are those of `claims.py`: our own about the sample papers, and where they lie beside the
 shared ones. Each goes the way of a model's claim: its pointers are resolved, wording is checked, and a
-second reader is asked where the policy says so. The reader is scripted: right on 90 % of the claims,
+judge is asked where the policy says so. The judge is scripted: right on 90 % of the claims,
 by one draw a claim, so that asking it twice would not help. Readers differ in how sure they are, and
 in which claims they get wrong.
 
@@ -123,7 +123,7 @@ def errors_with_wording(cases: Sequence[Case], draw: random.Random) -> set[int]:
 
 @dataclass
 class Reader:
-    """A scripted second reader. Implements `judge.Judge`."""
+    """A scripted judge. Implements `judge.Judge`."""
 
     said: dict[str, float]
     calls: int = 0
@@ -240,7 +240,7 @@ def _tables(cases: Sequence[Case], seeds: int) -> bool:
         print(f"\n  {title}: mean (largest) of {seeds} draws")
         print(" " * 50 + "".join(f"{n:>18}" for n in NAMES))
         alone = figures(asked, Reader({}), "never")
-        print(f"  {'no second reader':48}" + "".join(f"{alone[n]:>18.3f}" for n in NAMES))
+        print(f"  {'no judge':48}" + "".join(f"{alone[n]:>18.3f}" for n in NAMES))
         for errors in (errors_anywhere, errors_with_wording):
             for name, sure in READERS.items():
                 found = spread(_drawn(cases, asked, (sure, errors), when, seeds))

@@ -404,7 +404,7 @@ def test_settled_claims_are_judged_only_on_demand(model: Desk, judge: Any, calls
     assert [c.checks.get("judge") for c in answer.claims] == [0.9 if calls == 2 else None, None]
 
 
-def test_never_asks_no_second_reader(model: Desk) -> None:
+def test_never_asks_no_judge(model: Desk) -> None:
     """The open claim is shown as it is."""
     answer = model.ask(reply(OPEN), judge="never")
     assert ([c.support for c in answer.claims], len(model.requests)) == (["unverified"], 1)

@@ -320,10 +320,10 @@ def apply_probability(claim: Claim, p: float) -> Claim:
     A claim that wording supports stays *supported* unless the probability is below one half; then it is
     *unverified*.
 
-    On 544 claims (``eval/scripted_judge.py``) wording leaves 140 of 307 honest and 145 of 237 wrong claims
-    open. Of these a yes supports 50 and 47, and a no refutes 12 and 23. A judge that is right on 90 %,
-    however sure of itself, then calls .030 of the wrong ones supported if it sees all claims, and adds .004
-    to the honest ones withheld; deciding alone it would be .071 and .046.
+    On 544 claims (``eval/judge.py``) wording leaves 140 of 307 honest and 145 of 237 wrong ones open.
+    Of these a yes supports 50 and 47, and a no refutes 12 and 23. A judge that is right on 90 %, however
+    sure of itself, then calls .030 of the wrong ones supported if it sees all claims, and adds .004 to
+    the honest ones withheld; deciding alone it would be .071 and .046.
     """
     support: Support = claim.support
     score = float(claim.checks.get("score", 0.0))

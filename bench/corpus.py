@@ -97,20 +97,20 @@ class Corpus:
         """
         import numpy as np
 
-        active = large.library.embeddings.active()
+        active = large.table.vectors.active()
         assert active is not None
         _, embedder_id, dim = active
         real = self._vectors(large)
-        active_table = store.library.embeddings.active()
-        number = active_table[0] if active_table else store.library.embeddings.activate(embedder_id, dim)
-        mark, added = store.library.db.meta("vector_mark"), 0
-        while changes := store.library.changes(mark, limit=5_000):
+        active_table = store.table.vectors.active()
+        number = active_table[0] if active_table else store.table.vectors.activate(embedder_id, dim)
+        mark, added = store.table.db.meta("vector_mark"), 0
+        while changes := store.table.changes(mark, limit=5_000):
             numbers = [self.number(c.paper.paper_id, copies) for c in changes]
             partners = [self.partner(n)[:2] for n in numbers]
             share = np.array([s for _, s in partners], np.float32)[:, None]
             mixed = (1 - share) * real[[n % PAPERS for n in numbers]] + share * real[[p for p, _ in partners]]
             mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
-            store.library.embeddings.store(
+            store.table.vectors.store(
                 number, [(c.row, c.text_hash, vector) for c, vector in zip(changes, mixed, strict=True)]
             )
             mark, added = changes[-1].revision, added + len(changes)
@@ -119,12 +119,12 @@ class Corpus:
     def _vectors(self, large: LocalStore) -> NDArray[np.float32]:
         import numpy as np
 
-        active = large.library.embeddings.active()
+        active = large.table.vectors.active()
         assert active is not None
         number, _, dim = active
-        indices = {row: self._index[paper_id] for row, paper_id in large.library.ids().items()}
+        indices = {row: self._index[paper_id] for row, paper_id in large.table.ids().items()}
         matrix = np.zeros((PAPERS, dim), np.float32)
-        rows, vectors = large.library.embeddings.load(number, dim, list(indices))
+        rows, vectors = large.table.vectors.load(number, dim, list(indices))
         matrix[[indices[int(row)] for row in rows]] = vectors
         return matrix
 

@@ -21,7 +21,7 @@ from figures import p50, p95, seconds
 from library import abstracts, large_library
 from paperagent import Filters, PaperAgent
 from paperagent.library import LocalStore
-from paperagent.library.local.bm25_index import Writer
+from paperagent.library.local.bm25_index import IndexWriter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class StepPaths:
 
 def read(paths: StepPaths) -> Row:
     """Read the feed without vectors."""
-    with PaperAgent(paths.home, embedder="none") as agent, _timed(Writer, ("put", "commit")) as engine:
+    with PaperAgent(paths.home, embedder="none") as agent, _timed(IndexWriter, ("put", "commit")) as engine:
         reports: list[Any] = []
         duration = seconds(lambda: reports.append(agent.ingest(paths.feed, vectors=False)))
         report = reports[0]
@@ -87,7 +87,7 @@ class StoredEmbedder:
     """Stands in for the embedder whose vectors are stored."""
 
     def __init__(self, store: LocalStore) -> None:
-        active = store.library.embeddings.active()
+        active = store.table.vectors.active()
         assert active is not None
         _, self.embedder_id, self.dim = active
 
@@ -159,7 +159,7 @@ def recall(paths: StepPaths) -> Row:
     figures: Row = {}
     with LocalStore(paths.home) as store:
         rows, scores = _scores(store, vectors)
-        ids = store.library.ids()
+        ids = store.table.ids()
         days = dict(_days(store))
         day = np.array([days[int(row)] for row in rows])
         for name, filters in {"everything": Filters(), **_filters(paths.home)}.items():
@@ -203,13 +203,13 @@ def _scores(store: LocalStore, queries: NDArray[np.float32]) -> tuple[NDArray[np
     """Return the rows [n] and cosines [queries, n] of every stored vector."""
     import numpy as np
 
-    active = store.library.embeddings.active()
+    active = store.table.vectors.active()
     assert active is not None
     number, _, dim = active
     rows, scores = [], []
-    everything = sorted(store.library.ids())
+    everything = sorted(store.table.ids())
     for start in range(0, len(everything), BLOCK):
-        block, matrix = store.library.embeddings.load(number, dim, everything[start : start + BLOCK])
+        block, matrix = store.table.vectors.load(number, dim, everything[start : start + BLOCK])
         rows.append(block)
         scores.append(queries @ matrix.T)
     return np.concatenate(rows), np.concatenate(scores, axis=1)
@@ -217,7 +217,7 @@ def _scores(store: LocalStore, queries: NDArray[np.float32]) -> tuple[NDArray[np
 
 def _days(store: LocalStore) -> list[tuple[int, int]]:
     """Return row and day (yyyymmdd) of every paper, earliest first."""
-    with store.library.db.reading() as connection:
+    with store.table.db.reading() as connection:
         return connection.execute("SELECT row, coalesce(day, 0) FROM facts ORDER BY day").fetchall()
 
 
@@ -296,7 +296,7 @@ def add(paths: StepPaths) -> Row:
 
 def reindex(paths: StepPaths) -> Row:
     """Rebuild the keyword index."""
-    with LocalStore(paths.home) as store, _timed(Writer, ("put", "commit")) as engine:
+    with LocalStore(paths.home) as store, _timed(IndexWriter, ("put", "commit")) as engine:
         duration = seconds(partial(store.reindex, vectors=False))
     return {"seconds": duration, "tantivy": sum(engine), "peak_mb": _peak()}
 

@@ -86,6 +86,13 @@ class Terminal:
         """Return whether the terminal's modes are the same as at the start."""
         return termios.tcgetattr(self._theirs)[:4] == self.before[:4]
 
+    def wait_until_restored(self) -> None:
+        """Wait until the program has left the raw mode of a prompt."""
+        end = time.monotonic() + TIMEOUT
+        while not self.restored():
+            assert time.monotonic() < end, f"still in raw mode: {self.seen!r}"
+            self._read(0.01)
+
     def resize(self, columns: int, rows: int = 40) -> None:
         """Change the size of the window."""
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -313,8 +313,8 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "said"),
     [
-        (["--ids", "a", "retrieval"], 2, "cannot combine"),
-        (["--ids", "a", "--since", "2026-01-01"], 2, "cannot combine"),
+        (["--ids", "a", "retrieval"], 2, "cannot be combined"),
+        (["--ids", "a", "--since", "2026-01-01"], 2, "cannot be combined"),
         (["--ids", " , "], 2, "none given"),
         (["--ids", "2599.99999"], 2, "no paper with the id"),
         (["-k", "0", "x"], 2, "1..100"),
@@ -373,7 +373,7 @@ def test_chat_summarises_a_topic() -> None:
     said, chat = talk(agent, "/summarize tool use", options=options)
     assert agent.calls == [("summarize", ("tool use",), {"since": "2026-01-01", "model": "m"})]
     assert "Sources" in said
-    assert chat.conversation.last is not None
+    assert chat.history.last is not None
 
 
 def test_chat_summarises_the_papers_of_the_last_answer() -> None:

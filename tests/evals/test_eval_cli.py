@@ -239,8 +239,8 @@ def test_queries_with_judgements_ask_the_own_library(file: Path) -> None:
         (["{file}", "--mode", "llm"], 3, "needs an endpoint"),
         (["{file}", "--home", "/nonexistent/library"], 5, "library"),
         (["{file}", "--split", "dev"], 2, "--split: only a BEIR folder has splits"),
-        ([".", "--feed", "sample"], 2, "--feed: a BEIR folder brings its own papers"),
-        (["{file}", "--replay", "a", "--mode", "extractive"], 2, "--mode: --replay answers as its run did"),
+        ([".", "--feed", "sample"], 2, "--feed: a BEIR folder contains its own papers"),
+        (["{file}", "--replay", "a", "--mode", "extractive"], 2, "--mode: --replay uses the mode of its run"),
         ([], 2, "CASES"),
     ],
 )
@@ -290,7 +290,7 @@ def test_what_chat_kept_becomes_cases_that_run(
     printed = capsys.readouterr().out
     assert "2 cases added" in printed
     assert f": {QUESTION}" in printed
-    assert "complete by hand" in printed
+    assert "add the expected answer by hand" in printed
     assert main(["eval", "cases", "add", "new.jsonl"]) == 0
     assert "0 cases added" in capsys.readouterr().out
     assert len(cases.load(Path("new.jsonl"))) == 2

@@ -75,7 +75,7 @@ def test_a_gate_that_is_not_kept_exits_9(
     assert shown.err == f"paperagent: error: gate {limits}: {wanted}\n"
     limits.write_text("[metrics]\ncorrect = 0.5\n", "utf-8")
     assert main(["eval", "report", bad, f"--gate={limits}"]) == 0
-    assert "kept" in capsys.readouterr().out
+    assert "passed" in capsys.readouterr().out
 
 
 def test_an_interrupted_run_is_shown_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,14 +210,14 @@ def test_calibration_is_kept_with_the_library(
     assert (dry["kept"], dry["answerable"], dry["unanswerable"]) == (False, 10, 10)
     assert dry["held_out"]["caught"] > 0.5
     assert main(["eval", "calibrate", str(cases), f"--html={page}"]) == 0
-    assert "Kept with the library: abstain below" in capsys.readouterr().out
+    assert "Stored in the library: abstain below" in capsys.readouterr().out
     assert "abstain below" in page.read_text("utf-8")
     assert main(["eval", "calibrate", str(cases), "--dry-run", "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["before"] == dry["thresholds"] != dry["before"]
     assert main(["eval", "calibrate", "--reset"]) == 0
     assert main(["eval", "calibrate", str(cases), "--dry-run", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out.split("comes with\n")[-1])["before"] == dry["before"]
+    assert json.loads(capsys.readouterr().out.split("restored.\n")[-1])["before"] == dry["before"]
 
 
 def test_calibration_on_cases_of_another_library_is_warned_of(

@@ -164,7 +164,7 @@ def test_quantiles_of_nothing_are_none() -> None:
     assert stats.quantile([], 0.5) is None
 
 
-def width(interval: stats.Interval) -> float:
+def width(interval: stats.Estimate) -> float:
     assert interval.low is not None
     assert interval.high is not None
     return interval.high - interval.low

@@ -110,7 +110,10 @@ def test_a_fault_is_one_line_and_the_server_lives_on(sample_environ: dict[str, s
     assert "k: must be 1..100" in texts[0]
     assert "is not a date; write YYYY-MM-DD" in texts[1]
     assert r"no paper with the id no\x1bsuch" in texts[2]
-    assert texts[4] == r"search: takes no 'limit\x1b'; it takes query, k, since, until, category, source"
+    assert (
+        texts[4]
+        == r"search: unknown argument 'limit\x1b'; valid arguments: query, k, since, until, category, source"
+    )
     assert texts[5].startswith(
         "search: query: input should be a valid string; k: input should be a valid int"
     )
@@ -135,7 +138,10 @@ class _Failing:
     ("error", "said"),
     [
         (PaperAgentError("endpoint: refused key sk-secret; check it"), "endpoint: refused key ***; check it"),
-        (RuntimeError("sk-secret in a traceback"), "unexpected failure: RuntimeError; run paperagent doctor"),
+        (
+            RuntimeError("sk-secret in a traceback"),
+            "unexpected failure: RuntimeError; run 'paperagent doctor'",
+        ),
     ],
 )
 def test_no_secret_and_no_unforeseen_text_leaves_by_an_error(error: Exception, said: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from paperagent.digest.issue import Profile
 from paperagent.errors import InputError, visible
+from paperagent.text.sanitize import strip_controls
 
 Frequency = Literal["weekly", "daily"]
 FREQUENCIES: tuple[Frequency, ...] = ("weekly", "daily")
@@ -107,9 +107,7 @@ def _listed(name: str, given: Iterable[str]) -> tuple[str, ...]:
 
 def _clean(name: str, text: str) -> str:
     """Return the text on one line; what is invisible could hide what it says."""
-    kept = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in text)
-    kept = "".join(c for c in kept if unicodedata.category(c) not in {"Cf", "Cs", "Co"})
-    kept = " ".join(kept.split())
+    kept = " ".join(strip_controls(text).split())
     if not any(c.isalnum() for c in kept):
         raise InputError(f"{name}: is empty; write what the reader is interested in")
     if len(kept) > MAX_LENGTH:

@@ -233,7 +233,8 @@ class Subscribers:
             found = by_key(db, address.key)
         if found is None:
             raise InputError(
-                f"subscriber: {visible(address.email, limit=80)} is none; see 'subscribers list'"
+                f"subscriber: {visible(address.email, limit=80)} does not exist; "
+                "see 'paperagent subscribers list'"
             )
         return found
 

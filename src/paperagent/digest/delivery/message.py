@@ -12,7 +12,6 @@ import binascii
 import datetime as dt
 import hashlib
 import re
-import unicodedata
 from dataclasses import dataclass
 from email.header import Header
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
@@ -25,6 +24,7 @@ from typing import Any
 from paperagent.digest.render import formatting
 from paperagent.digest.render.renderer import Rendered
 from paperagent.errors import InputError, MailError, visible
+from paperagent.text.sanitize import has_unsafe_characters
 
 MAX_SUBJECT, MAX_LINE, MAX_MESSAGE_ID = 120, 998, 77
 _LIST_HEADERS = ("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-ID", "Message-ID")
@@ -246,7 +246,6 @@ def _verify_headers(raw: bytes, headers: dict[str, str], author: Mailbox) -> Non
 
 _MAX_ADDRESS = 320
 """64 before the @, 255 after it (RFC 5321 section 4.5.3.1); more is not even looked at."""
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +274,7 @@ def parse_address(text: str) -> MailAddress:
     from email_validator import EmailNotValidError, validate_email
 
     shown = visible(text, limit=60)
-    if any(unicodedata.category(c) in _UNSAFE_CATEGORIES for c in text):
+    if has_unsafe_characters(text):
         raise InputError(f"email {shown}: holds a control or invisible character; write name@example.org")
     bare = _bare(text.strip())
     if len(bare) > _MAX_ADDRESS:

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paperagent.answering import answers, citations
 from paperagent.answering.answers import (
@@ -20,10 +20,10 @@ from paperagent.answering.answers import (
     injection_notes,
     withdrawal_notes,
 )
-from paperagent.answering.call_budget import Budget, ModelCall, complete, priced
+from paperagent.answering.call_budget import Budget, CompletionRequest, complete, priced
 from paperagent.answering.claims import ClaimChecker
 from paperagent.answering.passages import Passages
-from paperagent.answering.reply import parse_claim, parse_object
+from paperagent.answering.reply import claim_schema, object_schema, parse_claim, parse_object
 from paperagent.digest.issue import (
     Chosen,
     CitationNumbering,
@@ -60,25 +60,7 @@ NO_OVERVIEW = 3
 _REPLY_TOKENS = 450
 _SENTENCES = 3
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["sentences"],
-    "properties": {
-        "sentences": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["text", "evidence"],
-                "properties": {
-                    "text": {"type": "string"},
-                    "evidence": {"type": "array", "items": {"type": "string"}},
-                },
-            },
-        }
-    },
-}
+SCHEMA = object_schema(sentences={"type": "array", "items": claim_schema()})
 
 
 def relevant_hits(hits: Sequence[Hit]) -> list[Hit]:
@@ -148,7 +130,7 @@ def _written(paper: Paper, by: SummaryLLM) -> tuple[list[CitedClaim], Usage, tup
     """Return the model's sentences that passed their check, what they cost, and what is to be said."""
     passages = Passages.from_papers([paper], salt=by.salt)
     messages = by.prompt.fill(fence=passages.fence, passages=passages.text())
-    call = ModelCall(messages, SCHEMA, "summary", _REPLY_TOKENS)
+    call = CompletionRequest(messages, SCHEMA, "summary", _REPLY_TOKENS)
     if not by.budget.allows_call(by.model, call):
         return [], Usage(), (answers.fallback_note(by.budget.refusal()),)
     made = complete(by.model, call, lambda text: parse_object(text, "sentences"))

@@ -11,21 +11,23 @@ What a period was about, for readers who did not say what they want: its largest
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from paperagent.digest.issue import Profile, Reason
 from paperagent.digest.select.candidates import DUPLICATE_COSINE, PeriodIndex, SeenPaper, matrix
 from paperagent.digest.select.phrases import Phrase, ThemePhrases
 from paperagent.retrieval import scoring
+from paperagent.text.terms import index_terms
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from paperagent.digest.select.candidates import Scores
-    from paperagent.types import Matrix, Vector
+    from paperagent.retrieval.scoring import TermStatistics
+    from paperagent.types import Matrix, QueryEmbedder, Vector
 
 FLOOR, RELEVANT, CERTAIN = 0.68, -0.6, 1.15
 """Least score and least log-odds of relevance of a paper on an interest; score that needs no other proof.
@@ -163,26 +165,6 @@ _MAX_CACHED_VECTORS = 20_000
 """Queries kept: 30 MB of vectors."""
 
 
-class Vocabulary(Protocol):
-    """What a query needs to know of the library."""
-
-    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
-        """Return papers, average length in terms and the document frequency of each stem."""
-        ...
-
-    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
-        """Return known stems within an edit distance, most frequent first."""
-        ...
-
-
-class QueryEmbedder(Protocol):
-    """Embeds queries into the space of the library's vectors."""
-
-    def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
-        """Yield one unit vector a text."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class InterestQuery:
     """An interest or a standing question, as it is searched for."""
@@ -196,8 +178,8 @@ class InterestQuery:
 class QueryEncoder:
     """Turns texts into queries, each different text once."""
 
-    def __init__(self, vocabulary: Vocabulary, embedder: QueryEmbedder | None) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, statistics: TermStatistics, embedder: QueryEmbedder | None) -> None:
+        self._statistics = statistics
         self._embedder = embedder
         self._vectors: dict[str, Vector] = {}
 
@@ -221,15 +203,9 @@ class QueryEncoder:
         self._vectors.update(zip(texts, self._embedder.embed(texts), strict=True))
 
     def _wish(self, why: Reason) -> InterestQuery:
-        wanted = scoring.query_stems(why.text)
-        stats = self._stats(wanted)
-        stems = scoring.correct_spelling(wanted, stats.frequency, self._vocabulary.similar_stems)
-        if stems != wanted:
-            stats = self._stats(stems)
-        return InterestQuery(why, tuple(stems), self._vectors.get(why.text), stats)
-
-    def _stats(self, stems: Sequence[str]) -> scoring.CorpusStats:
-        return scoring.CorpusStats(*self._vocabulary.corpus_stats(sorted(stems)))
+        vector = self._vectors.get(why.text)
+        query = scoring.build_query(index_terms(why.text), self._statistics, vector=vector)
+        return InterestQuery(why, query.stems, vector, query.stats)
 
 
 MAX_TOPICS = 5

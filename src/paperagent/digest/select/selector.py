@@ -9,15 +9,9 @@ from paperagent.digest.issue import Chosen, Group, Period, Profile, Reason, Sele
 from paperagent.digest.select import themes
 from paperagent.digest.select.candidates import Candidate, PeriodIndex, SeenPaper, title_key
 from paperagent.digest.select.phrases import ThemePhrases
-from paperagent.digest.select.relevance import (
-    Feedback,
-    QueryEmbedder,
-    QueryEncoder,
-    RelevanceScorer,
-    RelevanceScores,
-    Vocabulary,
-)
-from paperagent.types import Paper, in_category
+from paperagent.digest.select.relevance import Feedback, QueryEncoder, RelevanceScorer, RelevanceScores
+from paperagent.retrieval.scoring import TermStatistics
+from paperagent.types import Paper, QueryEmbedder, in_category
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +37,7 @@ _REMEMBERED, _READ = 50_000, 2_000
 """Papers of other periods kept in memory, about 1 kB each; read at a time."""
 
 
-class Library(Vocabulary, Protocol):
+class Library(TermStatistics, Protocol):
     """What choosing needs of a store, besides the period's papers."""
 
     def get_with_features(self, paper_ids: Iterable[str]) -> Mapping[str, Candidate]:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paperagent.answering import answers
-from paperagent.answering.call_budget import Budget, ModelCall, complete
+from paperagent.answering.call_budget import Budget, CompletionRequest, complete
 from paperagent.answering.call_budget import is_cached as at_hand
 from paperagent.answering.claims import ClaimChecker, ClaimCollector, plain_text
 from paperagent.answering.passages import Passages
-from paperagent.answering.reply import WrittenClaim, parse_claim, parse_object
+from paperagent.answering.reply import WrittenClaim, claim_schema, object_schema, parse_claim, parse_object
 from paperagent.digest.issue import CitedClaim, Group
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import Pricing, TextModel
@@ -35,29 +35,11 @@ _TOKENS_A_PAPER, _TOKENS_BESIDES = 120, 250
 _LONGEST_NAME, _NAME_WORDS = 60, 7
 _LONGEST_SENTENCE = 400
 
-_SENTENCE: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["text", "evidence"],
-    "properties": {"text": {"type": "string"}, "evidence": {"type": "array", "items": {"type": "string"}}},
-}
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["name", "overview", "papers"],
-    "properties": {
-        "name": {"type": "string"},
-        "overview": _SENTENCE,
-        "papers": {
-            "type": "array",
-            "items": {
-                **_SENTENCE,
-                "required": ["paper", "text", "evidence"],
-                "properties": {"paper": {"type": "integer"}, **_SENTENCE["properties"]},
-            },
-        },
-    },
-}
+SCHEMA = object_schema(
+    name={"type": "string"},
+    overview=claim_schema(),
+    papers={"type": "array", "items": claim_schema(paper={"type": "integer"})},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +73,7 @@ class ThemeDraft:
 class _ThemeCall:
     key: str
     passages: Passages
-    call: ModelCall
+    call: CompletionRequest
     bound: Usage
     is_cached: bool
     """Whether the reply is at hand and costs nothing."""
@@ -179,7 +161,7 @@ class ThemeWriter:
                 fence=passages.fence,
                 passages=passages.text(),
             )
-            call = ModelCall(messages, SCHEMA, "theme", limit)
+            call = CompletionRequest(messages, SCHEMA, "theme", limit)
             bound = self._budget.max_usage(call)
             if bound.input_tokens + limit <= self._plan.context_tokens or len(papers) == 1:
                 return _ThemeCall(key, passages, call, bound, at_hand(self._model, call))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from paperagent.answering.abstention import Thresholds
 from paperagent.digest.issue import CitationNumbering, CitedClaim, StandingAnswer, split_claims
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.retrieval.scoring import RankablePaper
+    from paperagent.retrieval.scoring import RankablePaper, TermStatistics
     from paperagent.types import Vector
 
 WORTH_READING, NEAR_THE_BEST, READ = 0.4, 0.5, 3
@@ -49,22 +49,10 @@ def raise_thresholds(kept: Thresholds | None, *, encoder: bool) -> Thresholds:
     return Thresholds(least, max(library.doubt_below, least))
 
 
-class Corpus(Protocol):
-    """What the whole library knows of its words; a question is weighed by it, not by a dozen papers."""
-
-    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
-        """Return papers, average length in terms and the document frequency of each stem."""
-        ...
-
-    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
-        """Return known stems within an edit distance, most frequent first."""
-        ...
-
-
 class CachingCorpus:
     """The same answers as ``corpus``, each asked for once."""
 
-    def __init__(self, corpus: Corpus) -> None:
+    def __init__(self, corpus: TermStatistics) -> None:
         self._corpus = corpus
         self._size: tuple[int, float] | None = None
         self._frequency: dict[str, int] = {}
@@ -106,7 +94,9 @@ class IssueLibrary:
     For one question after another, not for two threads.
     """
 
-    def __init__(self, papers: Collection[Paper], held: Mapping[str, RankablePaper], corpus: Corpus) -> None:
+    def __init__(
+        self, papers: Collection[Paper], held: Mapping[str, RankablePaper], corpus: TermStatistics
+    ) -> None:
         self._papers = {p.paper_id: p for p in papers}
         self._held = [held[i] for i in self._papers]
         self._corpus = corpus

@@ -38,13 +38,13 @@ from paperagent.digest.write.standing_questions import (
     CachingCorpus,
     CachingEmbedder,
     CachingEncoder,
-    Corpus,
     IssueLibrary,
     TermsOnlyPaper,
     raise_thresholds,
     shorten_answer,
 )
 from paperagent.errors import PaperAgentError, visible
+from paperagent.retrieval.scoring import TermStatistics
 from paperagent.types import Answer, Event, Hit, Paper, QueryEmbedder, TokenEncoder, Usage
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class IssueWriter:
 
     def __init__(
         self,
-        corpus: Corpus,
+        corpus: TermStatistics,
         held: Iterable[RankablePaper] = (),
         *,
         encoder: TokenEncoder | None = None,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 from paperagent import arguments, factory
 from paperagent.answering import conversation, fallback
 from paperagent.arguments import AskOptions, Day
-from paperagent.digest import assembly
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
 from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
     from paperagent.embedding.minilm import MiniLM
+    from paperagent.factory.digest import LLMContext
     from paperagent.embedding.openai_embedder import OpenAIEmbedder
     from paperagent.library import Health, Shard, Store
     from paperagent.llm.protocol import TextModel
@@ -373,9 +373,11 @@ class PaperAgent:
             question = conversation.clean_question(query)
             filters = arguments.filters(since, until, category, source)
             hits = self._answerer().search(question, k=arguments.top_k(k), filters=filters)
-        hand = self._hand(model, max_cost, cache=cache) if with_model else None
-        return assembly.summary(
-            self.settings, self._open(), self._models(), question, hits, hand=hand, searched=ids is None
+        from paperagent.factory.digest import write_summary
+
+        llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
+        return write_summary(
+            self.settings, self._open(), self._models(), question, hits, llm=llm, from_search=ids is None
         )
 
     def digest(
@@ -404,19 +406,26 @@ class PaperAgent:
         """
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._mode(arguments.answer_mode(mode)) == "llm"
-        period = assembly.period(week, arguments.day(since, "since"), arguments.day(until, "until"))
-        profile = assembly.profile(interests, questions, categories, max_items=max_items)
-        store = self._open()
-        hand = self._hand(model, max_cost, cache=cache) if with_model else None
-        return assembly.issue(self.settings, store, self._models(), period, profile, hand=hand)
+        from paperagent.digest.preferences import Preferences
+        from paperagent.digest.schedule import choose_period
+        from paperagent.factory.digest import issue_builder
 
-    def _hand(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> assembly.LLMContext:
-        endpoint = self._endpoint(model)
-        return assembly.llm_context(
+        first, last = arguments.day(since, "since"), arguments.day(until, "until")
+        period = choose_period(week, first, last, today=arguments.today())
+        lists = ([texts] if isinstance(texts, str) else texts for texts in (interests, questions, categories))
+        preferences = Preferences.validated(*lists, max_items=max_items)
+        llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
+        builder = issue_builder(self.settings, self._open(), self._models(), period, llm=llm)
+        return builder.issue(preferences)
+
+    def _llm_context(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> LLMContext:
+        from paperagent.factory.digest import llm_context
+
+        return llm_context(
             self.settings,
             self._open(),
-            endpoint,
-            reader=self._reader(),
+            self._endpoint(model),
+            judge_model=self._reader(),
             max_cost=max_cost,
             cache=cache,
         )

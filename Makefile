@@ -1,7 +1,9 @@
 # Everything on a machine that has only Python >= 3.11 with pip, and make.
 #   make demo [FEED=path] [ASK='a question']   read a feed and answer from it
-#   make test               all tests
-#   make check              lint, format, types
+#   make test [T=path]      all tests, or those of a folder or file
+#   make test-fast          the tests that need no server, browser or large data
+#   make check              lint, format, spelling, types
+#   make api                write docs/api.md from the docstrings
 #   make bench              speed and memory, each against its limit
 #   make eval               answer quality against the baseline and, where they lie beside, on the shared sets
 #   make local-llm [MODEL=1.5b|0.5b|135m] [PORT=8090]   fetch a small real model, and serve it on this machine
@@ -13,13 +15,16 @@ ASK    ?=
 SHARED ?= ../shared
 MODEL  ?= 1.5b
 PORT   ?= 8090
+T      ?=
+JOBS   ?= 3
+FAST   := tests/text tests/retrieval tests/config tests/feeds tests/answering
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 HOME_   := .demo/library
 DEMO    := PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent
 
-.PHONY: setup setup-dev demo test check bench eval local-llm clean
+.PHONY: setup setup-dev demo test test-fast check api bench eval local-llm clean
 
 setup: $(VENV)/.base $(VENV)/.model
 
@@ -60,12 +65,19 @@ demo: setup
 	@echo; echo 'Go on:  PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent chat'
 
 test: setup-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(T)
+
+test-fast: setup-dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(FAST)
 
 check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs prompts
 	$(BIN)/mypy
+
+api: setup-dev
+	$(BIN)/python docs/generate_api.py
 
 bench: setup-dev
 	$(BIN)/python bench/run.py --shared $(SHARED)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def model_folder() -> Path:
     """Return the folder of the embedding model that paperagent uses."""
     from paperagent import config
-    from paperagent.embedding.minilm import find_model
+    from paperagent.embedding.minilm import find_model_folder
 
     settings = config.load()
-    folder = find_model(settings.model_dir, settings.cache_dir)
+    folder = find_model_folder(settings.model_dir, settings.cache_dir)
     if folder is None:
         raise MissingError("no embedding model; run `paperagent models pull`")
     return folder

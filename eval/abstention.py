@@ -26,7 +26,7 @@ from exact_library import ExactLibrary
 from paperagent.answering import abstention
 from paperagent.answering.conversation import clean_history
 from paperagent.answering.pipeline import Pipeline, Request
-from paperagent.embedding.minilm import MiniLM, find_model
+from paperagent.embedding.minilm import MiniLM, find_model_folder
 from paperagent.feeds.reader import open_feed
 from paperagent.types import Paper
 
@@ -195,7 +195,7 @@ def main() -> int:
     args = parser.parse_args()
     import platformdirs
 
-    folder = find_model(None, platformdirs.user_cache_path("paperagent"))
+    folder = find_model_folder(None, platformdirs.user_cache_path("paperagent"))
     model = None if args.words or folder is None else MiniLM.load(folder)
     cases = dev_cases(args.shared, model)
     for name in ("pubmedqa", "scifact"):

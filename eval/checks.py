@@ -157,7 +157,7 @@ def quote_is_right(row: dict[str, Any]) -> bool:
     found = find_quote(row["quote"], row["source_text"])
     expected = row["expect"]
     if expected == "quote_valid_claim_unsupported":
-        return found.found and check(row["claim"], [row["quote"]]).support in ("unverified", "unsupported")
+        return found.is_quote and check(row["claim"], [row["quote"]]).support in ("unverified", "unsupported")
     allowed = {
         "valid": {"exact"},
         "valid_normalised": {"exact", "normalised"},

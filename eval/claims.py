@@ -5,7 +5,7 @@
 Claims about the sample papers (``claims/sample.jsonl``, our own, with gates: exit code 9 where one is
 broken) and, where they lie beside, the claims of the shared folder. Each line has a question, a claim,
 the sentences that it cites, titles, a label (honest or wrong) and a kind. Then the frames of
-`paperagent.evals.frames` around sentences of the sample papers.
+`paperagent.evals.mutations` around sentences of the sample papers.
 
 *Withheld* is a false strip for an honest claim; *supported* is a false pass for a wrong one. Odd lines
 were looked at while the checks were made, even lines were not; both halves are printed. ``--fit`` fits
@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 from checks import auroc
 
-from paperagent.evals.frames import framed
+from paperagent.evals.mutations import framed
 from paperagent.feeds.reader import open_feed
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Paper
 from paperagent.verification import Verdict, check
 from paperagent.verification import verdict as ladder
-from paperagent.verification.score import WEIGHTS, Signals
+from paperagent.verification.score import WEIGHTS, WordingSignals
 
 HERE = Path(__file__).parent
 OURS = HERE / "claims/sample.jsonl"
@@ -198,10 +198,10 @@ def fit(
     Logistic regression on standardised signals, both labels weighing the same; a weight keeps the
     sign that it has in `WEIGHTS`. The signals of a claim are those of its whole text.
     """
-    signals: list[tuple[Signals, bool]] = []
+    signals: list[tuple[WordingSignals, bool]] = []
     measure = ladder.measure
 
-    def noted(*args: Any, **kwargs: Any) -> Signals:
+    def noted(*args: Any, **kwargs: Any) -> WordingSignals:
         signals.append((measure(*args, **kwargs), honest))
         return signals[-1][0]
 

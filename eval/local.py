@@ -29,7 +29,7 @@ from paperagent import PaperAgent
 from paperagent.cli.main import main as paperagent
 from paperagent.evals import cases, results
 from paperagent.evals.cases import Case
-from paperagent.evals.scorers import evidence_any
+from paperagent.evals.scorers import content
 from paperagent.types import Paper
 
 WAYS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -152,7 +152,7 @@ def _leads(row: results.Row, case: Case, papers: Mapping[str, Paper]) -> float |
     return (
         None
         if answer is None
-        else evidence_any.score(case, replace(answer, claims=answer.claims[:1]), papers)
+        else content.evidence_any(case, replace(answer, claims=answer.claims[:1]), papers)
     )
 
 

@@ -25,7 +25,7 @@ from paperagent.cli.main import main as paperagent
 from paperagent.evals import cases as case_files
 from paperagent.evals import mutations
 from paperagent.evals.cases import Case
-from paperagent.evals.gold import title_key
+from paperagent.evals.scorers.retrieval import title_key
 from paperagent.testing import Request, ScriptedServer
 
 CASES = Path(__file__).parent / "cases" / "sample.jsonl"

@@ -56,10 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def load_model() -> MiniLM | None:
     """Return the encoder that paperagent would use."""
     from paperagent import config
-    from paperagent.embedding.minilm import MiniLM, find_model
+    from paperagent.embedding.minilm import MiniLM, find_model_folder
 
     settings = config.load()
-    folder = find_model(settings.model_dir, settings.cache_dir)
+    folder = find_model_folder(settings.model_dir, settings.cache_dir)
     return MiniLM.load(folder) if folder else None
 
 

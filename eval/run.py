@@ -2,13 +2,15 @@
 
     python eval/run.py [--shared ../shared] [--only ours|claims|answers|retrieval|sentences] [--update]
 
-*ours*: the cases over the sample feed, three times: quoted sentences by words alone, the same with
-the embedding model (where it is there), and the replies of a recorded model. Each run is compared
-with the one committed in ``baseline``; exit code 9 where one is worse by more than chance.
-``--update`` writes the new runs there instead, which is a decision to be explained in its commit.
+*ours*: the cases over the sample feed in three configurations: extractive answers with keyword search,
+extractive answers with the embedding model (if installed), and the recorded replies of a scripted model.
+Each run is compared with the one committed in ``baseline`` and with the thresholds of ``gate*.toml``; exit
+code 9 if a run is significantly worse or misses a threshold. ``--update`` writes the new runs as baselines
+instead; explain that decision in the commit.
 
-The other parts need the folder of test data beside the checkout and are skipped without it; exit
-code 1 where one of them breaks its limit.
+The other parts need the test data beside the checkout and are skipped without it. *answers* asks the
+development questions and checks the figures that README.md quotes (``gate-dev*.toml``, exit code 9); the
+rest exits with 1 if a limit is broken.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import claims
@@ -31,7 +33,7 @@ from paperagent.evals.compare import compare
 HERE = Path(__file__).parent
 BASELINE = HERE / "baseline"
 RECORDED = BASELINE / "recorded"
-WAYS = {
+CONFIGURATIONS = {
     "words": ["--mode", "extractive", "--embedder", "none"],
     "extractive": ["--mode", "extractive"],
     "recorded": ["--replay", str(RECORDED), "--embedder", "none", "--no-judge"],
@@ -40,104 +42,122 @@ GATE_FAILED = 9
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the parts and return the highest of their codes."""
-    parts = {"ours": ours, "claims": judged, "answers": answers, "retrieval": retrieved, "sentences": split}
+    """Run the parts and return the highest of their exit codes."""
+    parts = {
+        "ours": run_our_cases,
+        "claims": run_claims,
+        "answers": run_dev_questions,
+        "retrieval": run_retrieval,
+        "sentences": run_sentences,
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
     parser.add_argument("--only", choices=list(parts), action="append")
-    parser.add_argument("--update", action="store_true", help="make these runs the baseline")
+    parser.add_argument("--update", action="store_true", help="make these runs the baselines")
     args = parser.parse_args(argv)
     codes = []
     for name in args.only or parts:
         print(f"\n## {name}\n", flush=True)
-        codes.append(update() if name == "ours" and args.update else parts[name](args.shared))
+        codes.append(update_baselines() if name == "ours" and args.update else parts[name](args.shared))
     return max(codes)
 
 
-def ours(_shared: Path) -> int:
-    """Run our cases in every way and compare each run with its baseline."""
+def run_our_cases(_shared: Path) -> int:
+    """Run our cases in every configuration and compare each run with its baseline."""
     codes = []
     with tempfile.TemporaryDirectory() as folder:
-        for way in _possible():
-            out = Path(folder) / way
-            if (code := _run(way, out)) == 0:
-                comparison = compare(results.load(BASELINE / way), results.load(out))
-                print(f"{way}: against the baseline {comparison.sentence}")
+        for name in runnable_configurations():
+            out = Path(folder) / name
+            if (code := _run(name, out)) == 0:
+                comparison = compare(results.load(BASELINE / name), results.load(out))
+                print(f"{name}: against the baseline {comparison.sentence}")
                 for flip in comparison.lost:
                     print(f"  lost: {flip.id} ({flip.after})")
                 for flip in comparison.gained:
                     print(f"  gained: {flip.id}")
-                code = GATE_FAILED if comparison.verdict == "worse" or not _keeps(way, out) else 0
+                passed = passes_gates(out, HERE / "gate.toml", HERE / f"gate-{name}.toml")
+                code = GATE_FAILED if comparison.verdict == "worse" or not passed else 0
             codes.append(code)
     return max(codes)
 
 
-def _keeps(way: str, out: Path) -> bool:
-    """Tell whether a run keeps the thresholds of all, and those of its own; say which it does not."""
-    files = [HERE / "gate.toml", HERE / f"gate-{way}.toml"]
-    found = results.load_rows(out / results.ROWS_FILE)
-    broken = [text for file in files if file.exists() for text in gate.breaches(gate.load(file), found)]
-    for text in broken:
-        print(f"  not kept: {text}")
-    return not broken
+def passes_gates(run: Path, *files: Path) -> bool:
+    """Tell whether a run meets the thresholds of the files that exist; print those it misses."""
+    rows = results.load_rows(run / results.ROWS_FILE)
+    breaches = [text for file in files if file.exists() for text in gate.breaches(gate.load(file), rows)]
+    for text in breaches:
+        print(f"  threshold missed: {text}")
+    return not breaches
 
 
-def update() -> int:
-    """Write the baselines anew: first the recording, then the runs."""
+def update_baselines() -> int:
+    """Replace the baselines: first the recording, then the runs."""
     with tempfile.TemporaryDirectory() as folder:
-        fresh = Path(folder)
-        codes = [record.recorded(fresh / "recorded")]
-        _keep(fresh / "recorded", RECORDED)
-        for way in [w for w in _possible() if w != "recorded"]:
-            codes.append(_run(way, fresh / way))
-            _keep(fresh / way, BASELINE / way)
+        new_runs = Path(folder)
+        codes = [record.recorded(new_runs / "recorded")]
+        _save_baseline(new_runs / "recorded", RECORDED)
+        for name in [n for n in runnable_configurations() if n != "recorded"]:
+            codes.append(_run(name, new_runs / name))
+            _save_baseline(new_runs / name, BASELINE / name)
     return max(codes)
 
 
-def _possible() -> list[str]:
-    """Return the ways that need nothing that is not there."""
+def runnable_configurations() -> list[str]:
+    """Return the configurations that can run here."""
     if retrieval.load_model() is not None:
-        return list(WAYS)
-    print("the embedding model is not here: without it the run by sentence similarity is left out")
-    return [way for way in WAYS if way != "extractive"]
+        return list(CONFIGURATIONS)
+    print("the embedding model is not installed: the run that needs it is skipped")
+    return [name for name in CONFIGURATIONS if name != "extractive"]
 
 
-def _run(way: str, out: Path) -> int:
+def _run(name: str, out: Path) -> int:
     library = ["--feed", "sample", "--library", str(out.parent / "library")]
-    return paperagent(["eval", "run", str(record.CASES), *library, *WAYS[way], "--out", str(out), "--quiet"])
+    options = [*library, *CONFIGURATIONS[name], "--out", str(out), "--quiet"]
+    return paperagent(["eval", "run", str(record.CASES), *options])
 
 
-def _keep(made: Path, place: Path) -> None:
-    """Put a run among the baselines, without the answers: scores, what was found and what a model said."""
-    run, found = results.load(made)
-    place.mkdir(parents=True, exist_ok=True)
-    results.write_run(place, run)
-    results.write_rows(place, [row.model_copy(update={"answer": None, "ms": 0.0}) for row in found])
+def _save_baseline(source: Path, destination: Path) -> None:
+    """Copy a run without its answers: scores, retrieved papers and the model's replies remain."""
+    run, rows = results.load(source)
+    destination.mkdir(parents=True, exist_ok=True)
+    results.write_run(destination, run)
+    results.write_rows(destination, [row.model_copy(update={"answer": None, "ms": 0.0}) for row in rows])
 
 
-def judged(shared: Path) -> int:
-    """Judge claims as models write them; our own have gates."""
+def run_claims(shared: Path) -> int:
+    """Check claims as models write them; our own have gates."""
     return claims.main(["--shared", str(shared)])
 
 
-def answers(shared: Path) -> int:
-    """Run the development questions over the saved pages."""
-    file, feeds = shared / "data/questions/dev.jsonl", sorted((shared / "seeds").glob("*.txt"))
-    if not (file.exists() and feeds):
+def run_dev_questions(shared: Path) -> int:
+    """Ask the development questions with vectors and by keywords, and check the gates."""
+    questions, feeds = shared / "data/questions/dev.jsonl", sorted((shared / "seeds").glob("*.txt"))
+    if not (questions.exists() and feeds):
         print(f"answers: skipped, no test data at {shared}")
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        pages = [word for feed in feeds for word in ("--feed", str(feed))]
-        place = ["--library", f"{folder}/library", "--out", f"{folder}/run"]
-        return paperagent(["eval", "run", str(file), *pages, *place, "--mode", "extractive"])
+    codes = []
+    for embedder, gate_file in _dev_runs():
+        with tempfile.TemporaryDirectory() as folder:
+            options = ["--mode", "extractive", "--embedder", embedder, "--gate", str(gate_file)]
+            options += [word for feed in feeds for word in ("--feed", str(feed))]
+            options += ["--library", f"{folder}/library", "--out", f"{folder}/run"]
+            codes.append(paperagent(["eval", "run", str(questions), *options]))
+    return max(codes)
 
 
-def retrieved(shared: Path) -> int:
+def _dev_runs() -> Iterator[tuple[str, Path]]:
+    """Yield each embedder with its gate file."""
+    yield "none", HERE / "gate-dev-words.toml"
+    if retrieval.load_model() is not None:
+        yield "minilm", HERE / "gate-dev.toml"
+
+
+def run_retrieval(shared: Path) -> int:
     """Run the public retrieval sets."""
     return retrieval.main(["--shared", str(shared)])
 
 
-def split(shared: Path) -> int:
+def run_sentences(shared: Path) -> int:
     """Run the sentence splitter on abstracts given sentence by sentence."""
     return sentences.main(["--shared", str(shared)])
 

@@ -37,7 +37,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
 def _strangers() -> None:
     """Know nothing of any server: the port of one that an earlier test started may come again."""
     if dialect := sys.modules.get("paperagent.llm.dialect"):
-        dialect.forget()
+        dialect.forget_dialects()
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 TODAY = dt.date(2026, 7, 1)
 TOPICS = ("retrieval", "translation", "robotics", "vision", "speech", "planning", "proteins", "graphs")
 NOBODY = 65534
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])),
+}
+"""For a Python process that imports this module."""
 
 
 def paper(number: int, **changes: object) -> Paper:
@@ -140,7 +145,7 @@ def run_python(code: str, *args: object, cwd: Path | None = None) -> subprocess.
         timeout=120,
         check=False,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env=ENVIRONMENT,
     )
 
 

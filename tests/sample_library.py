@@ -17,7 +17,7 @@ import platformdirs
 import pytest
 
 from paperagent import Answer, Paper, PaperAgent
-from paperagent.embedding.minilm import find_model
+from paperagent.embedding.minilm import find_model_folder
 from paperagent.factory import EmbeddingModels
 from paperagent.feeds.reader import open_feed, sample_path
 
@@ -75,7 +75,7 @@ def models(encoder: Any) -> EmbeddingModels:
 @functools.cache
 def _model() -> Path | None:
     given = os.environ.get("PAPERAGENT_MODEL_DIR")
-    return find_model(Path(given) if given else None, platformdirs.user_cache_path("paperagent"))
+    return find_model_folder(Path(given) if given else None, platformdirs.user_cache_path("paperagent"))
 
 
 @functools.cache

@@ -28,7 +28,7 @@ from paperagent import (
 )
 from paperagent import agent as app
 from paperagent.feeds.reader import sample_path
-from paperagent.library.lock import writer_lock
+from paperagent.library.home import writer_lock
 
 FACT = "How much of the prompt does Tindersift remove?"
 PAPERS = len(sample_library.feed_papers())
@@ -190,7 +190,7 @@ def test_progress_is_told(home: Path) -> None:
     """Stages are named, and what is done never falls."""
     told: list[tuple[str, int, int | None]] = []
     with PaperAgent(home, mode="extractive") as agent:
-        agent._tools = sample_library.models(FakeEncoder())
+        agent._embedding_models = sample_library.models(FakeEncoder())
         report = agent.ingest(sample_path(), progress=lambda *step: told.append(step))
     assert {stage for stage, _, _ in told} <= {"read", "index", "embed"}
     assert {"index", "embed"} <= {stage for stage, _, _ in told}
@@ -204,7 +204,7 @@ def test_progress_is_told(home: Path) -> None:
 def test_vectors_may_follow_later(home: Path) -> None:
     """Without vectors papers are found by words; a later ingest of anything embeds what is pending."""
     with PaperAgent(home, mode="extractive") as agent:
-        agent._tools = sample_library.models(FakeEncoder())
+        agent._embedding_models = sample_library.models(FakeEncoder())
         assert agent.ingest(sample_path(), vectors=False).pending == PAPERS
         assert agent.ask(FACT).citations[0].title.startswith("Tindersift")
         report = agent.ingest(sample_path())
@@ -216,14 +216,14 @@ def test_vectors_may_follow_later(home: Path) -> None:
 def test_shares_are_for_a_server(home: Path) -> None:
     """A folder has one writer: a share of a feed is read and embedded, a share of what waits is refused."""
     with PaperAgent(home, mode="extractive") as agent:
-        agent._tools = sample_library.models(FakeEncoder())
+        agent._embedding_models = sample_library.models(FakeEncoder())
         reports = [agent.ingest(sample_path(), shard=f"{n}/2") for n in (1, 2)]
         assert sum(report.new for report in reports) == PAPERS
         assert [report.pending for report in reports] == [0, 0]
         agent.ingest(feed(home.parent), vectors=False)
         with pytest.raises(InputError, match="one process writes a folder"):
             agent.embed(shard="1/2")
-        with pytest.raises(InputError, match="give a shard or batch, not both"):
+        with pytest.raises(InputError, match="give shard or batch, not both"):
             agent.embed(by="batch", shard="1/2")
         with pytest.raises(InputError, match=r"write I/N, such as 1/4, N up to 65536"):
             agent.embed(shard="1/99999999")
@@ -233,7 +233,7 @@ def test_shares_are_for_a_server(home: Path) -> None:
 def test_reindex_changes_no_answer(home: Path) -> None:
     """Rebuilt indexes find the same papers with the same scores."""
     with PaperAgent(home, mode="extractive") as agent:
-        agent._tools = sample_library.models(FakeEncoder())
+        agent._embedding_models = sample_library.models(FakeEncoder())
         agent.ingest(sample_path())
         before = agent.search(FACT)
         agent.reindex()
@@ -411,9 +411,9 @@ def default(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
     monkeypatch.setenv("PAPERAGENT_HOME", str(sample_library.home()))
     yield
-    for known in app._default.values():
+    for known in app._default_agents.values():
         known.close()
-    app._default.clear()
+    app._default_agents.clear()
 
 
 @pytest.mark.usefixtures("default")

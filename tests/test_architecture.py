@@ -20,10 +20,10 @@ from paths import ROOT
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors layout text http_limits testing".split()),
+    "base": frozenset("types errors layout storage text http_limits testing".split()),
     "adapters": frozenset("config feeds library embedding llm".split()),
     "pipeline": frozenset("retrieval verification answering digest".split()),
-    "app": frozenset("arguments asynchronous factory ingest agent".split()),
+    "app": frozenset("arguments async_stream factory ingest agent".split()),
     "faces": frozenset("ui evals".split()),
     "cli": frozenset("cli __main__".split()),
 }
@@ -40,6 +40,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "sqlite3": frozenset(
         {
             "library",
+            "storage.sqlite",
             "llm.cache",
             "digest.database",
             "digest.delivery.ledger",
@@ -50,10 +51,12 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "email_validator": frozenset({"digest.delivery.message"}),
     "smtplib": frozenset({"digest.delivery.smtp"}),
     "openai": frozenset({"llm.client"}),
+    "filelock": frozenset({"storage.locks"}),
     "tenacity": frozenset({"http_limits"}),
     "tiktoken": frozenset({"llm.pricing"}),
     "onnxruntime": frozenset({"embedding.minilm", "embedding.minilm_build"}),
-    "tokenizers": frozenset({"embedding.minilm", "embedding.minilm_install"}),
+    "tokenizers": frozenset({"embedding.minilm", "embedding.minilm_download"}),
+    "huggingface_hub": frozenset({"embedding.minilm_download"}),
     "onnx": frozenset({"embedding.minilm_build"}),
     "click": frozenset({"cli"}),
     "rich": frozenset({"ui.render", "cli.session"}),
@@ -79,7 +82,7 @@ AT_THE_TOP: dict[str, frozenset[str]] = {
     "answering.reply": frozenset({"pydantic"}),
     "evals.cases": frozenset({"pydantic"}),
     "evals.results": frozenset({"pydantic"}),
-    "evals.harvest": frozenset({"pydantic"}),
+    "evals.feedback": frozenset({"pydantic"}),
     "embedding.minilm_build": frozenset({"numpy"}),
 }
 """Modules that are themselves imported late, inside functions → what may stand at their top."""
@@ -89,6 +92,7 @@ LONG = {
     "answering.llm_pipeline": "one session with a model, whose steps share their state",
     "answering.pipeline": "the one pipeline: its steps share their state",
     "types": "all public values in one place, two thirds of it docstrings",
+    "verification.lexicon": "word lists",
     "verification.synonyms": "a word list",
 }
 """Module over 450 lines → why it is one."""

@@ -30,7 +30,7 @@ from paperagent.feeds.services import (
     zotero,
 )
 from paperagent.feeds.services.rate_limit import RateLimit
-from paperagent.library.lock import writer_lock
+from paperagent.library.home import writer_lock
 
 OAI = "arxiv-oai:cs?from=2026-05-01"
 
@@ -125,11 +125,11 @@ def test_a_kill_in_a_backfill_costs_no_page(
         assert agent.doctor().ok
 
 
-def test_anew_begins_at_the_beginning(agent: PaperAgent, services: Services) -> None:
+def test_restart_reads_a_live_feed_from_its_beginning(agent: PaperAgent, services: Services) -> None:
     """What was kept of an earlier run is passed over."""
     agent.ingest(OAI)
     services.history.clear()
-    assert agent.ingest(OAI, anew=True).unchanged == 250
+    assert agent.ingest(OAI, restart=True).unchanged == 250
     assert services.history[0].query["from"] == "2026-05-01"
 
 
@@ -189,10 +189,10 @@ def test_a_deleted_record_marks_the_paper(agent: PaperAgent, services: Services)
     """bad-134: the paper stays, as withdrawn; one that was never held is skipped."""
     agent.ingest(OAI)
     services.deleted = {7}
-    report = agent.ingest(OAI, anew=True)
+    report = agent.ingest(OAI, restart=True)
     assert (report.changed, agent.get("2605.00007").withdrawn) == (1, True)
     services.deleted, services.papers = {260}, 261
-    assert sum(agent.ingest(OAI, anew=True).skipped.values()) == 1
+    assert sum(agent.ingest(OAI, restart=True).skipped.values()) == 1
 
 
 def test_a_citation_of_a_withdrawn_paper_says_so(agent: PaperAgent) -> None:
@@ -251,10 +251,10 @@ def test_a_list_of_feeds_in_a_file_is_read(agent: PaperAgent, tmp_path: Path) ->
         agent.ingest_followed(listed)
 
 
-def test_nothing_kept_is_said(agent: PaperAgent, tmp_path: Path) -> None:
+def test_following_no_feed_is_an_error(agent: PaperAgent, tmp_path: Path) -> None:
     """Following nothing is a mistake, not a success."""
     agent.ingest(page_of(range(1), tmp_path / "page.txt"))
-    with pytest.raises(InputError, match="none is kept"):
+    with pytest.raises(InputError, match="no feed is followed"):
         agent.ingest_followed()
 
 
@@ -300,7 +300,7 @@ def test_a_service_is_read_by_one_process(capsys: pytest.CaptureFixture[str]) ->
     """Shares of a service would fetch all of it once each: refused, with what to share instead."""
     assert main(["ingest", "arxiv-oai:cs", "--shard", "1/2"]) == 2
     error = capsys.readouterr().err
-    assert "arxiv-oai:cs: one process reads a service" in error
+    assert "arxiv-oai:cs: a live feed is read by one process" in error
     assert "embed --shard I/N" in error
 
 
@@ -431,7 +431,7 @@ def test_a_run_that_waited_in_vain_says_how_far_it_came(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The error is that of the lock (exit 75), with the report of what was read before."""
-    monkeypatch.setattr(ingest, "_PATIENCE", 0.1)
+    monkeypatch.setattr(ingest, "LOCK_TIMEOUT_SECONDS", 0.1)
     with beside(agent, services, 30.0):
         assert main(["ingest", "--no-vectors", OAI, "arxiv:cs.CL"]) == 75
     out, err = capsys.readouterr()

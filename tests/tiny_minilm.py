@@ -105,7 +105,7 @@ def build(folder: Path) -> dict[str, Any]:
     """Write fp32.onnx, int8.onnx and tokenizer.json into ``folder``; return the weights."""
     values = weights()
     minilm_graph.build(values, folder / "fp32.onnx")
-    minilm_graph.quantise(folder / "fp32.onnx", folder / "int8.onnx")
+    minilm_graph.quantize(folder / "fp32.onnx", folder / "int8.onnx")
     write_tokenizer(folder / "tokenizer.json")
     return values
 

@@ -1,6 +1,7 @@
-"""Ask your paper feed: answers in which every sentence cites the sentence it rests on.
+"""Answers to questions about your feed of papers, with a citation for every sentence.
 
-Heavy parts load when they are first used: ``import paperagent`` itself is cheap.
+Start with `ask` for a single question, or `PaperAgent` for everything else. ``import paperagent`` is fast:
+names are imported from their modules when they are first used.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from paperagent.errors import (
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent, PaperNotFoundError, ask
+    from paperagent.answering.abstention import Thresholds
     from paperagent.answering.check_claim import ClaimCheck, check
     from paperagent.arguments import AskOptions
+    from paperagent.config import Settings
+    from paperagent.digest.issue import Issue
+    from paperagent.library import Health
     from paperagent.types import (
         Answer,
         Citation,
@@ -53,18 +58,22 @@ __all__ = [
     "FeedError",
     "Filters",
     "GateError",
+    "Health",
     "Hit",
     "IngestReport",
     "InputError",
+    "Issue",
     "MailError",
     "Paper",
     "PaperAgent",
     "PaperAgentError",
     "PaperNotFoundError",
     "Sentence",
+    "Settings",
     "Skipped",
     "StoreError",
     "StoreLockedError",
+    "Thresholds",
     "Usage",
     "__version__",
     "ask",
@@ -72,14 +81,22 @@ __all__ = [
 ]
 
 _MODULES = {
-    **dict.fromkeys(("AskOptions", "PaperAgent", "PaperNotFoundError", "ask"), "paperagent.agent"),
-    **dict.fromkeys(("ClaimCheck", "check"), "paperagent.answering.check_claim"),
+    "AskOptions": "paperagent.arguments",
+    "ClaimCheck": "paperagent.answering.check_claim",
+    "Health": "paperagent.library",
+    "Issue": "paperagent.digest.issue",
+    "PaperAgent": "paperagent.agent",
+    "PaperNotFoundError": "paperagent.agent",
+    "Settings": "paperagent.config",
+    "Thresholds": "paperagent.answering.abstention",
+    "ask": "paperagent.agent",
+    "check": "paperagent.answering.check_claim",
 }
-"""Name → where it is, if not in `types`."""
+"""Name → its module, if that is not `types`."""
 
 
 def __getattr__(name: str) -> Any:
-    """Load `PaperAgent`, `ask`, `check` and the result types when they are first named."""
+    """Import a public name from its module when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

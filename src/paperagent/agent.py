@@ -1,4 +1,8 @@
-"""Wiring: Settings → adapters → `PaperAgent`; the only place that sees both sides."""
+"""The public class `PaperAgent` and the function `ask`.
+
+A `PaperAgent` checks its arguments (`arguments`), builds what it needs from the settings (`factory`) when
+it first needs it, and passes the work on: feeds to `ingest`, questions to `answering`, digests to `digest`.
+"""
 
 from __future__ import annotations
 
@@ -22,25 +26,32 @@ if TYPE_CHECKING:
     from paperagent.answering.select_mode import Selector
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
-    from paperagent.embedding.minilm import MiniLM
     from paperagent.factory.digest import LLMContext
-    from paperagent.embedding.openai_embedder import OpenAIEmbedder
     from paperagent.library import Health, Shard, Store
     from paperagent.llm.protocol import TextModel
 
 EmbedBy = Literal["here", "ray", "batch"]
+"""Where embeddings are computed: in this process, on a Ray cluster, or by OpenAI's Batch API."""
 
 
 class PaperNotFoundError(InputError, KeyError):
-    """No paper of the library has this id."""
+    """The library has no paper with this id."""
 
 
 class PaperAgent:
-    """One library of papers: reads feeds, searches, answers with citations.
+    """A library of papers: reads feeds, searches, and answers questions with citations.
 
-    Every argument is optional; what is not given comes from the environment or ``.env``. The
-    library is opened at the first use and is created only by `ingest`. An agent may be shared
-    between threads, but not between processes.
+    The library is opened when it is first used; only `ingest` and `follow` create it. An agent may be
+    shared between threads, but not between processes. Use it as a context manager, or call `close`.
+
+    Args:
+        home: The library's folder.
+        model: The model that writes answers.
+        mode: ``extractive``, ``select`` or ``llm``, as in `AskOptions`.
+        embedder: ``minilm``, ``minilm-fp32``, ``openai:MODEL`` or ``none``.
+        settings: All settings at once, instead of the four arguments above. By default settings come
+            from the environment and from ``.env``.
+        endpoint: A model to use instead of the one that the settings name.
 
     Raises:
         ConfigError: a setting cannot be used.
@@ -56,7 +67,6 @@ class PaperAgent:
         settings: Settings | None = None,
         endpoint: TextModel | None = None,
     ) -> None:
-        """Take settings whole or one by one; ``endpoint`` answers in place of the one that they name."""
         if settings is None:
             from paperagent import config
 
@@ -67,19 +77,22 @@ class PaperAgent:
         self.home = Path(settings.home)
         """The library's folder."""
         self.notes: tuple[str, ...] = ()
-        """What the person should know about this set-up, such as a missing embedding model."""
-        self._unsaid: tuple[str, ...] = ()
+        """Messages about the set-up, such as that no embedding model is installed."""
+        self._pending_notes: tuple[str, ...] = ()
+        """The notes that no answer has carried yet."""
         self._lock = threading.RLock()
         self._store: Store | None = None
-        self._file: tuple[int, int] | None = None
-        """Which file the store has open, to notice that the library was replaced."""
-        self._tools: factory.EmbeddingModels | None = None
-        self._endpoints: dict[str, TextModel] = {}
-        self._given = endpoint
+        self._store_identity: tuple[int, int] | None = None
+        """Identifies the file that the store has open, to notice that the library was replaced."""
+        self._embedding_models: factory.EmbeddingModels | None = None
+        self._llm = endpoint
+        self._llms: dict[str, TextModel] = {}
+        """The chat models opened so far, by the name that was asked for."""
         self._pipeline: Pipeline | None = None
 
-    # --- papers in ---
+    # --- reading papers ---
 
+    @arguments.renamed(anew="restart")
     def ingest(
         self,
         sources: str | Path | Iterable[str | Path],
@@ -88,54 +101,69 @@ class PaperAgent:
         progress: Progress | None = None,
         vectors: bool = True,
         shard: str | None = None,
-        anew: bool = False,
+        restart: bool = False,
     ) -> IngestReport:
-        """Read feeds into the library and return what changed.
+        """Read feeds into the library, and compute the embeddings of new papers.
 
-        A feed is a path, ``-``, an address, or a service such as ``arxiv:cs.CL``. A service is read on
-        from where the last ingest of it ended or was cut off; ``anew`` reads it from its beginning.
+        Papers can be found by keywords as soon as they are read. Embedding follows; if it is interrupted,
+        the next ingest resumes it. A live feed resumes where its last ingest ended.
 
-        Papers are searchable by their words as soon as they are read; vectors follow, and may
-        be interrupted and taken up again by any later ingest. ``date`` is the day on which a
-        feed without dates listed its papers. ``shard`` ``"2/8"`` reads, and embeds, the second of
-        eight shares, so that eight processes fill one library on a server.
+        Args:
+            sources: One feed or several: a path, ``-`` for standard input, a URL, or a live feed such as
+                ``arxiv:cs.CL``.
+            date: The day on which the papers were listed, for feeds without dates.
+            progress: Called as ``progress(stage, done, total)`` with ``read``, ``index`` or ``embed``.
+            vectors: Whether to compute embeddings.
+            shard: ``"2/8"`` reads and embeds the second of eight shares, so that eight processes can fill
+                one library on a server.
+            restart: Read live feeds from their beginning instead of resuming.
+
+        Returns:
+            What changed, in total and for each feed.
 
         Raises:
-            InputError: no source, or one that is no path; a share that is none.
-            FeedError: a feed cannot be read, or not to its end; all others were read, and ``report`` of
-                the error says what came of each.
+            InputError: there is no source, or ``shard`` is invalid.
+            FeedError: a feed cannot be read, or not completely. All others were read; the error's
+                ``report`` says what was read of each.
             StoreError, StoreLockedError: the library cannot be written.
         """
-        from paperagent import ingest as gather
+        from paperagent.ingest import IngestOptions, IngestRunner, make_feed_client
 
         share = arguments.shard(shard)
-        reading = gather.Reading(
-            arguments.today(), arguments.day(date, "date"), share, anew=anew, progress=progress
+        options = IngestOptions(
+            arguments.today(), arguments.day(date, "date"), share, restart=restart, progress=progress
         )
-        wanted = list(arguments.sources(sources))
-        gatherer = gather.Gatherer(
-            lambda create: self._open(create=create), lambda: gather.feed_client(self.settings), reading
+        feeds = list(arguments.sources(sources))
+        runner = IngestRunner(
+            lambda create: self._open_store(create=create), lambda: make_feed_client(self.settings), options
         )
         try:
-            report = gatherer.read(wanted)
+            report = runner.run(feeds)
         except (FeedError, InputError) as error:
             if error.report is not None and error.report.papers:
-                error.report = self._vectors_of(error.report, progress, share, vectors=vectors)
+                error.report = self._embed_new(error.report, progress, share, vectors=vectors)
             raise
-        return self._vectors_of(report, progress, share, vectors=vectors)
+        return self._embed_new(report, progress, share, vectors=vectors)
 
-    def _vectors_of(
+    def _embed_new(
         self, report: IngestReport, progress: Progress | None, share: Shard | None, *, vectors: bool
     ) -> IngestReport:
-        """Give vectors to what was read."""
-        store = self._open()
-        embedder = self._embedder() if vectors else None
+        """Embed the papers without a vector, and add the result to ``report``."""
+        store = self._open_store()
+        embedder = self._load_models().embedder if vectors else None
         added = pending = 0
         if embedder is not None:
-            # A folder has one writer, which embeds whatever waits.
-            own = share if self.settings.chroma_url else None
-            added, pending = store.catch_up_vectors(embedder, progress=progress, shard=own)
-        return _with_vectors(report, store, added, pending, notes=self.notes if vectors else ())
+            # A local library has one writer, which embeds every paper that has no vector.
+            own_share = share if self.settings.chroma_url else None
+            added, pending = store.catch_up_vectors(embedder, progress=progress, shard=own_share)
+        status = store.status()
+        return replace(
+            report,
+            papers=status["papers"],
+            embedded=added,
+            pending=pending or status["vectors"]["pending"],
+            notes=(*report.notes, *(self.notes if vectors else ())),
+        )
 
     def embed(
         self,
@@ -146,21 +174,28 @@ class PaperAgent:
         address: str | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
-        """Give vectors to the papers that have none.
+        """Compute the embeddings of papers that have none.
 
-        ``by`` ``here`` embeds in this process; ``ray`` by ``workers`` actors of a Ray cluster at
-        ``address``, or on this machine; ``batch`` sends them to OpenAI's Batch API and returns at once:
-        call it again, hours later, to collect them. ``shard`` is for a library on a server.
+        Args:
+            by: ``here`` embeds in this process, ``ray`` on a Ray cluster. ``batch`` submits the papers to
+                OpenAI's Batch API and returns at once; call it again, hours later, to collect the results.
+            shard: The share of papers to embed, such as ``"2/8"``, in a library on a server.
+            workers: The number of Ray actors.
+            address: The address of the Ray cluster; by default one is started on this machine.
+            progress: Called as ``progress(stage, done, total)``.
+
+        Returns:
+            The number of vectors added and of papers still without one.
 
         Raises:
-            InputError: a share that is none, of a folder, or together with ``batch``.
-            ConfigError: the settings name no model, or one that cannot be used in this way.
-            StoreError, EndpointError: the library or the server failed; what was embedded is kept.
+            InputError: ``shard`` is invalid, or combined with a local library or with ``batch``.
+            ConfigError: the settings name no embedding model, or one that does not fit ``by``.
+            StoreError, EndpointError: the library or the server failed. Vectors already stored are kept.
         """
         share = arguments.shard(shard)
         if share is not None and by == "batch":
-            raise InputError("embed: a batch takes all that waits; give a shard or batch, not both")
-        store, embedder = self._open(), self._embedder()
+            raise InputError("embed: a batch contains all pending papers; give shard or batch, not both")
+        store, embedder = self._open_store(), self._load_models().embedder
         if embedder is None:
             raise ConfigError("embedding: there is no model; run `paperagent models pull`")
         added, notes = factory.embed_pending(
@@ -177,40 +212,58 @@ class PaperAgent:
         return IngestReport(papers=store.count(), embedded=added, pending=pending, notes=notes)
 
     def follow(self, source: str) -> bool:
-        """Keep a feed with the library, for `ingest_followed`; False where it is kept already.
+        """Add a feed to the list that `ingest_followed` reads.
+
+        Returns:
+            False if the feed is already on the list.
 
         Raises:
-            FeedError, InputError: it is no file and no service, or asks for something that is none.
+            FeedError, InputError: it is neither a file nor a live feed, or its query is invalid.
         """
         from paperagent.library import followed_feeds
 
-        return followed_feeds.follow(self._open(create=True), source, today=arguments.today())
+        return followed_feeds.follow(self._open_store(create=True), source, today=arguments.today())
 
     def unfollow(self, source: str) -> bool:
-        """Forget a feed that is kept; False where it is not. Its papers stay."""
+        """Remove a feed from the list of followed feeds; its papers stay in the library.
+
+        Returns:
+            False if the feed is not on the list.
+        """
         from paperagent.library import followed_feeds
 
-        return followed_feeds.unfollow(self._open(), source)
+        return followed_feeds.unfollow(self._open_store(), source)
 
     def followed(self) -> list[dict[str, Any]]:
-        """Return the feeds kept: ``source``, ``added``, and of the last run ``read``, ``new``, ``error``."""
+        """Return the followed feeds.
+
+        Returns:
+            For each feed ``source``, ``added``, and the ``read``, ``new`` and ``error`` of its last ingest.
+        """
         from paperagent.library import followed_feeds
 
-        return followed_feeds.load_followed(self._open())
+        return followed_feeds.load_followed(self._open_store())
 
+    @arguments.renamed(anew="restart")
     def ingest_followed(
         self,
         config: str | Path | None = None,
         *,
         progress: Progress | None = None,
         vectors: bool = True,
-        anew: bool = False,
+        restart: bool = False,
     ) -> IngestReport:
-        """Read the feeds kept with the library, or those that the file ``config`` lists, one a line.
+        """Read the followed feeds into the library.
+
+        Args:
+            config: A file that lists the feeds to read, one per line, instead of the followed ones.
+            progress: As for `ingest`.
+            vectors: As for `ingest`.
+            restart: As for `ingest`.
 
         Raises:
-            InputError: no feed is kept.
-            FeedError, StoreError: as `ingest`.
+            InputError: no feed is followed.
+            FeedError, StoreError: as for `ingest`.
         """
         from paperagent.library import followed_feeds
 
@@ -220,18 +273,18 @@ class PaperAgent:
             else [feed["source"] for feed in self.followed()]
         )
         if not sources:
-            raise InputError("feeds: none is kept; add one: paperagent feeds add arxiv:cs.CL")
+            raise InputError("feeds: no feed is followed; add one: paperagent feeds add arxiv:cs.CL")
         try:
-            report = self.ingest(sources, progress=progress, vectors=vectors, anew=anew)
+            report = self.ingest(sources, progress=progress, vectors=vectors, restart=restart)
         except (FeedError, InputError) as error:
             if error.report is not None and not config:
-                followed_feeds.record_run(self._open(), error.report, today=arguments.today())
+                followed_feeds.record_run(self._open_store(), error.report, today=arguments.today())
             raise
         if not config:
-            followed_feeds.record_run(self._open(), report, today=arguments.today())
+            followed_feeds.record_run(self._open_store(), report, today=arguments.today())
         return report
 
-    # --- questions ---
+    # --- searching and asking ---
 
     def search(
         self,
@@ -243,7 +296,18 @@ class PaperAgent:
         category: str | None = None,
         source: str | None = None,
     ) -> list[Hit]:
-        """Return the ``k`` best papers for a query, best first.
+        """Return the papers that match a query best.
+
+        Args:
+            query: A question, a topic, or keywords.
+            k: The maximum number of papers, 1 to 100.
+            since: The first day of publication, inclusive.
+            until: The last day of publication, inclusive.
+            category: A category such as ``cs.CL``, or an archive such as ``cs``.
+            source: The feed that the papers come from, such as ``daily-papers``.
+
+        Returns:
+            At most ``k`` hits, best first.
 
         Raises:
             InputError: an argument is out of range.
@@ -251,11 +315,22 @@ class PaperAgent:
         """
         text = conversation.clean_question(query)
         filters = arguments.filters(since, until, category, source)
-        return self._answerer().search(text, k=arguments.top_k(k), filters=filters)
+        return self._open_pipeline().search(text, k=arguments.top_k(k), filters=filters)
 
     @arguments.shows_options
     def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
-        """Answer a question from the library; takes the options of `ask_stream`."""
+        """Answer a question from the library.
+
+        Args:
+            question: The question.
+            options: See `AskOptions`.
+
+        Returns:
+            The answer, or an abstention with its reason.
+
+        Raises:
+            PaperAgentError: as for `ask_stream`.
+        """
         *_, last = self.ask_stream(question, **options)
         assert last.answer is not None
         return last.answer
@@ -271,43 +346,42 @@ class PaperAgent:
 
     @arguments.shows_options
     def aask_stream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[Event, None]:
-        """Answer a question step by step, like `ask_stream`, for an asyncio event loop.
+        """Answer a question step by step, like `ask_stream`, in an asyncio event loop.
 
-        The work runs in a thread; several questions may run at once. Work starts, and option values are
-        checked, at the first event. Closing the generator closes the connection to the model's server.
+        The work runs in a thread of its own, so several questions can run at once. It starts with the
+        first event; values of options are checked then. Closing the generator closes the connection to
+        the model's server.
         """
-        from paperagent.asynchronous import iterate
+        from paperagent.async_stream import iterate
 
         arguments.check_names(options)
         return iterate(lambda: self.ask_stream(question, **options))
 
     @arguments.shows_options
     def ask_stream(self, question: str, **options: Unpack[AskOptions]) -> Iterator[Event]:
-        """Answer a question step by step: ``retrieved``, each ``claim``, then ``done`` with the Answer.
+        """Answer a question step by step.
 
-        ``history`` holds the earlier turns as ``(question, answer)`` pairs, oldest first; ``k``
-        is the number of papers retrieved, 1 to 100. The arguments are checked at the call, not
-        at the first event.
+        If a model is asked but gives no answer, sentences are quoted instead, and ``Answer.fallback`` and a
+        note say why. With ``fallback=False``, the model's error is raised, or its refusal or abstention
+        returned. In mode ``select``, of the options for models only ``max_cost``, ``cache`` and
+        ``fallback`` apply.
 
-        With a model: ``effort`` ``fast`` forbids a second search and ``deep`` cuts the question
-        into searches first; ``max_cost`` (US dollars) refuses a call that could cost more;
-        ``unsupported`` says what happens to claims that fail their check (``withhold``, ``mark``
-        or ``repair``); ``judge`` says when a second reader judges the claims (``auto``: if wording
-        leaves one unverified; ``always`` or ``never``); ``cache`` reuses earlier replies. Where the model
-        gives no answer, sentences are quoted, and ``Answer.fallback`` and a note say why. With
-        ``fallback=False`` its error is raised, or its refusal or abstention is returned.
-        In mode ``select`` the model chooses the sentences to quote, in one short call; of these
-        options only ``max_cost``, ``cache`` and ``fallback`` apply.
+        Args:
+            question: The question.
+            options: See `AskOptions`. They are checked at the call, not at the first event.
+
+        Returns:
+            An iterator over the events: ``retrieved``, then each ``claim``, then ``done`` with the answer.
 
         Raises:
-            InputError: a question or option that cannot be used.
-            ConfigError: a mode, model or prompt that the settings do not allow.
-            EndpointError: the model's server failed, with ``fallback=False`` (while iterating); ``hits``
-                holds what was found.
+            InputError: the question or an option cannot be used.
+            ConfigError: the settings do not allow the mode, the model or a prompt.
+            EndpointError: the model's server failed and ``fallback`` is False. Raised while iterating; its
+                ``hits`` are the papers retrieved so far.
             StoreError: there is no library, or it is damaged.
         """
         arguments.check_names(options)
-        plan = factory.LLMOptions(
+        llm_options = factory.LLMOptions(
             options.get("effort"),
             options.get("max_cost"),
             options.get("unsupported"),
@@ -315,24 +389,26 @@ class PaperAgent:
             options.get("cache"),
             fallback=options.get("fallback", True),
         )
-        arguments.check_llm_options(options.get("model"), plan.effort, plan.max_cost, plan.unsupported)
-        how = self._mode(arguments.answer_mode(options.get("mode")))
+        arguments.check_llm_options(
+            options.get("model"), llm_options.effort, llm_options.max_cost, llm_options.unsupported
+        )
+        mode = self._effective_mode(arguments.answer_mode(options.get("mode")))
         filters = arguments.filters(
             options.get("since"), options.get("until"), options.get("category"), options.get("source")
         )
         request = self._request(question, options.get("history"), options.get("k"), filters)
-        pipeline = self._answerer()
-        request = replace(request, notes=(*request.notes, *self._say_once()))
-        if how == "extractive":
+        pipeline = self._open_pipeline()
+        request = replace(request, notes=(*request.notes, *self._take_notes()))
+        if mode == "extractive":
             return pipeline.stream(request)
-        by_model = self._selector if how == "select" else self._writer
+        make_answerer = self._select_answerer if mode == "select" else self._llm_answerer
         try:
-            answering = by_model(options.get("model"), plan)
-        except EndpointError as error:  # no model is named, and the server cannot say which it has
-            if not plan.fallback:
+            answerer = make_answerer(options.get("model"), llm_options)
+        except EndpointError as error:  # no model is named, and the server does not say which it has
+            if not llm_options.fallback:
                 raise
             return fallback.events_instead(pipeline.stream(request), error.kind, str(error))
-        return answering.stream(request)
+        return answerer.stream(request)
 
     # --- overviews ---
 
@@ -351,33 +427,51 @@ class PaperAgent:
         max_cost: float | None = None,
         cache: bool | None = None,
     ) -> Answer:
-        """Return a cited overview of the papers on a topic, or of those named, grouped by theme.
+        """Write a cited overview of the papers on a topic, or of given papers, grouped by theme.
 
-        Of one paper: its problem, what is new and its result in three cited sentences. With a
-        model, what it writes is checked, and quoted instead where it fails; ``max_cost`` (US
-        dollars) is for the whole summary.
+        The overview of a single paper has three cited sentences: the problem, what is new, and the result.
+        Sentences written by a model are verified; one that fails is replaced by a quotation.
+
+        Args:
+            query: The topic.
+            ids: The papers, instead of ``query``.
+            k: The maximum number of papers on the topic, 1 to 100.
+            since: As for `search`.
+            until: As for `search`.
+            category: As for `search`.
+            source: As for `search`.
+            mode: ``extractive`` or ``llm``.
+            model: The model that writes.
+            max_cost: The maximum cost of the whole overview, in US dollars.
+            cache: Whether replies of the model may come from the cache.
 
         Raises:
-            InputError: neither query nor ids, both, or an option that cannot be used.
-            PaperNotFoundError: an id that the library does not have.
-            ConfigError, StoreError: as `ask` does.
+            InputError: neither or both of ``query`` and ``ids`` are given, or an option cannot be used.
+            PaperNotFoundError: the library has no paper with one of the ids.
+            ConfigError, StoreError: as for `ask_stream`.
         """
+        from paperagent.factory.digest import write_summary
+
         arguments.check_llm_options(model, None, max_cost, None)
-        with_model = self._mode(arguments.answer_mode(mode)) == "llm"
+        with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
         if (query is None) == (ids is None):
-            raise InputError("summarize: give a query or ids, one of them")
+            raise InputError("summarize: give either a query or ids")
         if ids is not None:
             hits = [Hit(self.get(i), 0.0, n) for n, i in enumerate(arguments.ids(ids), start=1)]
             question = f"Summary of {len(hits)} papers" if len(hits) > 1 else hits[0].title
         else:
             question = conversation.clean_question(query)
             filters = arguments.filters(since, until, category, source)
-            hits = self._answerer().search(question, k=arguments.top_k(k), filters=filters)
-        from paperagent.factory.digest import write_summary
-
+            hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
         return write_summary(
-            self.settings, self._open(), self._models(), question, hits, llm=llm, from_search=ids is None
+            self.settings,
+            self._open_store(),
+            self._load_models(),
+            question,
+            hits,
+            llm=llm,
+            from_search=ids is None,
         )
 
     def digest(
@@ -395,27 +489,38 @@ class PaperAgent:
         max_cost: float | None = None,
         cache: bool | None = None,
     ) -> Issue:
-        """Return the digest of a week (such as ``2026-W26``; the last whole one) or of any days.
+        """Write a digest of the papers of a week or another period. Nothing is stored or sent.
 
-        ``questions`` are answered from the issue's papers only. Nothing is kept or sent. ``max_cost``
-        (US dollars) is for the whole issue.
+        Args:
+            week: An ISO week such as ``2026-W26``; by default the last complete week.
+            since: The first day of the period, instead of ``week``.
+            until: The last day of the period, inclusive.
+            interests: Topics that papers are chosen by.
+            questions: Questions that are answered from the papers of the issue only.
+            categories: Categories that papers are chosen by, such as ``cs.CL``.
+            max_items: The maximum number of papers.
+            mode: ``extractive`` or ``llm``.
+            model: The model that writes.
+            max_cost: The maximum cost of the whole issue, in US dollars.
+            cache: Whether replies of the model may come from the cache.
 
         Raises:
-            InputError: a week, day or wish that cannot be used.
-            ConfigError, StoreError: as `ask` does.
+            InputError: the period, an interest or an option cannot be used.
+            ConfigError, StoreError: as for `ask_stream`.
         """
-        arguments.check_llm_options(model, None, max_cost, None)
-        with_model = self._mode(arguments.answer_mode(mode)) == "llm"
         from paperagent.digest.preferences import Preferences
         from paperagent.digest.schedule import choose_period
         from paperagent.factory.digest import issue_builder
 
+        arguments.check_llm_options(model, None, max_cost, None)
+        with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
         first, last = arguments.day(since, "since"), arguments.day(until, "until")
         period = choose_period(week, first, last, today=arguments.today())
         lists = ([texts] if isinstance(texts, str) else texts for texts in (interests, questions, categories))
         preferences = Preferences.validated(*lists, max_items=max_items)
+        store = self._open_store()
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
-        builder = issue_builder(self.settings, self._open(), self._models(), period, llm=llm)
+        builder = issue_builder(self.settings, store, self._load_models(), period, llm=llm)
         return builder.issue(preferences)
 
     def _llm_context(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> LLMContext:
@@ -423,126 +528,121 @@ class PaperAgent:
 
         return llm_context(
             self.settings,
-            self._open(),
-            self._endpoint(model),
-            judge_model=self._reader(),
+            self._open_store(),
+            self._open_llm(model),
+            judge_model=self._judge_model(),
             max_cost=max_cost,
             cache=cache,
         )
 
-    def _say_once(self) -> tuple[str, ...]:
-        """Return the notes on this set-up for the first answer, and nothing for later ones."""
-        with self._lock:
-            fresh, self._unsaid = self._unsaid, ()
-            return fresh
-
-    def _request(
-        self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
-    ) -> Request:
-        from paperagent.answering.pipeline import Request
-
-        turns, notes = conversation.clean_history(history)
-        return Request(
-            question=conversation.clean_question(question),
-            history=turns,
-            k=arguments.top_k(self.settings.top_k if k is None else k),
-            filters=filters,
-            notes=notes,
-        )
-
-    def _mode(self, mode: AskMode | None) -> AskMode:
-        """Return the mode in force for a question; asking for a model needs an endpoint."""
-        how = mode or self.settings.answer_mode
-        if self._given is None:
-            factory.require_endpoint(self.settings, how)
-        return how
-
-    def warm(self) -> None:
-        """Load the libraries and models that the first question needs; no question is asked.
-
-        If no model is named, your own server is asked for its models, once.
-
-        Worth it in a thread of its own where a person may press Ctrl-C: an import that is cut
-        off half way leaves a library unusable for the rest of the process.
-
-        Raises:
-            StoreError, ConfigError: as the first question would.
-        """
-        answerer = self._answerer()
-        if self._mode(None) != "extractive":
-            self._writer(None, factory.LLMOptions())
-            factory.preload_llm(self.settings)
-        if not self.settings.embedder.startswith("openai:"):  # which would be asked for a vector
-            answerer.search("warm", k=1, filters=Filters())
+    # --- looking at papers ---
 
     def get(self, paper_id: str) -> Paper:
-        """Return one paper by its id or an alias of it; an arXiv, DOI or ACL id in any writing.
+        """Return one paper.
+
+        Args:
+            paper_id: An id of the library, or an arXiv id, DOI or ACL id in any common notation.
 
         Raises:
             PaperNotFoundError: the library has no such paper.
         """
-        names = arguments.paper_ids(paper_id)
-        held = self._open().get_many(names)
-        paper = next((held[name] for name in names if name in held), None)
+        candidates = arguments.paper_ids(paper_id)
+        papers = self._open_store().get_many(candidates)
+        paper = next((papers[i] for i in candidates if i in papers), None)
         if paper is None:
             raise PaperNotFoundError(
                 f"paper: no paper with the id {visible(paper_id, limit=80)}; `paperagent search` shows ids"
             )
-        return next(self._open().named([paper]))
+        return next(self._open_store().named([paper]))
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper of the library."""
-        store = self._open()
+        store = self._open_store()
         return store.named(store.papers())
 
-    # --- upkeep ---
+    # --- maintenance ---
 
     def status(self) -> dict[str, Any]:
-        """Return what the library holds and how far its indexes are."""
-        return self._open().status()
+        """Return the number of papers and the state of the indexes, as ``paperagent status --json`` does."""
+        return self._open_store().status()
 
     def doctor(self, *, repair: bool = False) -> Health:
-        """Prove that every paper is reachable in both indexes; with ``repair``, rebuild what is not."""
-        return self._open().doctor(repair=repair)
+        """Check that both indexes find every paper.
+
+        Args:
+            repair: Rebuild an index that does not.
+
+        Returns:
+            The problems found, and what was repaired.
+        """
+        return self._open_store().doctor(repair=repair)
 
     def reindex(self, *, vectors: bool = True, progress: Progress | None = None) -> None:
-        """Rebuild the indexes from the library; vectors are embedded anew only where the model changed."""
-        store = self._open()
-        embedder = self._embedder() if vectors else None
+        """Rebuild the indexes from the library.
+
+        Args:
+            vectors: Whether to rebuild the vector index too. Papers are embedded again only if the
+                embedding model has changed.
+            progress: Called as ``progress(stage, done, total)``.
+        """
+        store = self._open_store()
+        embedder = self._load_models().embedder if vectors else None
         store.reindex(embedder=embedder, progress=progress)
 
     def thresholds(self) -> Thresholds:
-        """Return the confidence that an extractive answer from this library needs."""
+        """Return the confidence below which extractive answers of this library abstain or express doubt."""
         from paperagent.answering import abstention
 
-        usual = abstention.Thresholds.usual(self._open().count(), encoder=self._models().encoder is not None)
-        return self._own_thresholds() or usual
+        encoder = self._load_models().encoder is not None
+        default = abstention.Thresholds.usual(self._open_store().count(), encoder=encoder)
+        return self._stored_thresholds() or default
 
-    def _own_thresholds(self) -> Thresholds | None:
+    def _stored_thresholds(self) -> Thresholds | None:
         from paperagent.answering import abstention
 
-        return abstention.Thresholds.of(self._open().setting(self._thresholds_kept_as()))
+        return abstention.Thresholds.of(self._open_store().setting(self._thresholds_key()))
 
     def set_thresholds(self, thresholds: Thresholds | None) -> None:
-        """Keep the thresholds with the library, for this and later agents; None: the defaults again.
+        """Store thresholds in the library, for this agent and later ones.
 
-        They are kept apart for answers with and without an encoder, whose confidences differ.
+        Confidence has another scale with an embedding model than without, so each has its own thresholds;
+        this sets those for the present set-up.
+
+        Args:
+            thresholds: The thresholds; None restores the defaults.
 
         Raises:
             StoreError, StoreLockedError: the library cannot be written.
         """
         with self._lock:
-            kept = thresholds.to_dict() if thresholds else None
-            self._open().set_setting(self._thresholds_kept_as(), kept)
+            value = thresholds.to_dict() if thresholds else None
+            self._open_store().set_setting(self._thresholds_key(), value)
             self._pipeline = None
 
-    def _thresholds_kept_as(self) -> str:
+    def _thresholds_key(self) -> str:
         from paperagent.answering import abstention
 
-        return abstention.kept_as(encoder=self._models().encoder is not None)
+        return abstention.kept_as(encoder=self._load_models().encoder is not None)
+
+    def warm(self) -> None:
+        """Load the libraries and models that the first question needs, without asking one.
+
+        If your own server is set but no model is named, the server is asked for its models. Call this in a
+        separate thread if the user may press Ctrl-C: an interrupted import leaves a library unusable for
+        the rest of the process.
+
+        Raises:
+            StoreError, ConfigError: as for `ask_stream`.
+        """
+        pipeline = self._open_pipeline()
+        if self._effective_mode(None) != "extractive":
+            self._llm_answerer(None, factory.LLMOptions())
+            factory.preload_llm(self.settings)
+        if not self.settings.embedder.startswith("openai:"):  # a search would send a request
+            pipeline.search("warm", k=1, filters=Filters())
 
     def close(self) -> None:
-        """Close the library; the agent opens it again when it is used again."""
+        """Close the library. It is opened again when the agent is next used."""
         with self._lock:
             if self._store is not None:
                 self._store.close()
@@ -558,124 +658,149 @@ class PaperAgent:
         return f"PaperAgent(home={str(self.home)!r})"
 
     def __getstate__(self) -> object:
-        """Refuse to be pickled: an agent holds secrets and open files."""
+        """Raise TypeError: an agent holds secrets and open files, so it cannot be pickled."""
         raise TypeError("PaperAgent cannot be pickled: it holds secrets and open files")
 
-    # --- adapters ---
+    # --- preparing a question ---
 
-    def _open(self, *, create: bool = False) -> Store:
+    def _effective_mode(self, mode: AskMode | None) -> AskMode:
+        """Return ``mode``, or else that of the settings; raise ConfigError if its endpoint is missing."""
+        mode = mode or self.settings.answer_mode
+        if self._llm is None:
+            factory.require_endpoint(self.settings, mode)
+        return mode
+
+    def _request(
+        self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
+    ) -> Request:
+        from paperagent.answering.pipeline import Request
+
+        turns, notes = conversation.clean_history(history)
+        return Request(
+            question=conversation.clean_question(question),
+            history=turns,
+            k=arguments.top_k(self.settings.top_k if k is None else k),
+            filters=filters,
+            notes=notes,
+        )
+
+    def _take_notes(self) -> tuple[str, ...]:
+        """Return the notes on the set-up at the first call, and nothing at later calls."""
         with self._lock:
-            if self._store is not None and self._file != self._place():
-                self.close()  # another library stands in this place now, or none
+            notes, self._pending_notes = self._pending_notes, ()
+            return notes
+
+    # --- parts, opened when they are first used ---
+
+    def _open_store(self, *, create: bool = False) -> Store:
+        with self._lock:
+            if self._store is not None and self._store_identity != self._library_identity():
+                self.close()  # the library was deleted or replaced by another
             if self._store is None:
                 self._store = factory.open_store(self.settings, create=create)
-                self._file = self._place()
+                self._store_identity = self._library_identity()
             return self._store
 
-    def _place(self) -> tuple[int, int] | None:
-        """Return what tells the library's file from another in its place; None where a server keeps it."""
-        return None if self.settings.chroma_url else _file_identity(self.home)
+    def _library_identity(self) -> tuple[int, int] | None:
+        """Return device and inode of the library's file; None if it does not exist or is on a server."""
+        from paperagent.library.home import DATABASE
 
-    def _answerer(self) -> Pipeline:
+        if self.settings.chroma_url:
+            return None
+        try:
+            status = (self.home / DATABASE).stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _load_models(self) -> factory.EmbeddingModels:
+        with self._lock:
+            if self._embedding_models is None:
+                self._embedding_models = factory.load_embedding_models(self.settings)
+                self.notes = self._pending_notes = self._embedding_models.notes
+            return self._embedding_models
+
+    def _open_pipeline(self) -> Pipeline:
         from paperagent.answering.pipeline import Pipeline
 
         with self._lock:
-            store = self._open()
+            store = self._open_store()
             if self._pipeline is None:
-                encoder, embedder = self._models().encoder, self._models().embedder
+                encoder, embedder = self._load_models().encoder, self._load_models().embedder
                 if embedder is not None:
                     factory.require_same_embedder(store, embedder.embedder_id)
                 self._pipeline = Pipeline(
                     store,
                     encoder=encoder,
                     embedder=None if embedder is encoder else embedder,
-                    thresholds=self._own_thresholds(),
+                    thresholds=self._stored_thresholds(),
                 )
             return self._pipeline
 
-    def _embedder(self) -> MiniLM | OpenAIEmbedder | None:
-        return self._models().embedder
-
-    def _models(self) -> factory.EmbeddingModels:
-        """Return what reads sentences and what makes the library's vectors: often the same."""
-        with self._lock:
-            if self._tools is None:
-                self._tools = factory.load_embedding_models(self.settings)
-                self.notes = self._unsaid = self._tools.notes
-            return self._tools
-
-    def _writer(self, model: str | None, plan: factory.LLMOptions) -> Writer:
-        """Return what answers with a model; endpoints are kept, so that connections are."""
-        pipeline = self._answerer()
-        endpoint = self._given or self._endpoint(model)
-        plan = replace(plan, judge_model=self._reader())
-        return factory.llm_answerer(self.settings, self._open(), pipeline, endpoint, plan)
-
-    def _reader(self) -> TextModel | None:
-        """Return the second reader's model; None where it is the one that writes."""
-        name = self.settings.judge_model
-        return None if self._given or name is None else self._endpoint(name)
-
-    def _selector(self, model: str | None, plan: factory.LLMOptions) -> Selector:
-        """Return the selector, which answers with sentences that a model chooses."""
-        pipeline = self._answerer()
-        endpoint = self._given or self._endpoint(model)
-        return factory.select_answerer(self.settings, self._open(), pipeline, endpoint, plan)
-
-    def _endpoint(self, model: str | None) -> TextModel:
+    def _open_llm(self, model: str | None) -> TextModel:
+        """Return the chat model of that name. It is kept open, and so is its connection."""
         with self._lock:
             name = model or self.settings.model or ""
-            if name not in self._endpoints:
-                self._endpoints[name] = factory.open_model(self.settings, model)
-            return self._endpoints[name]
+            if name not in self._llms:
+                self._llms[name] = factory.open_model(self.settings, model)
+            return self._llms[name]
+
+    def _judge_model(self) -> TextModel | None:
+        """Return the model that judges claims; None if that is the model that writes them."""
+        name = self.settings.judge_model
+        return None if self._llm or name is None else self._open_llm(name)
+
+    def _llm_answerer(self, model: str | None, options: factory.LLMOptions) -> Writer:
+        pipeline = self._open_pipeline()
+        llm = self._llm or self._open_llm(model)
+        options = replace(options, judge_model=self._judge_model())
+        return factory.llm_answerer(self.settings, self._open_store(), pipeline, llm, options)
+
+    def _select_answerer(self, model: str | None, options: factory.LLMOptions) -> Selector:
+        pipeline = self._open_pipeline()
+        llm = self._llm or self._open_llm(model)
+        return factory.select_answerer(self.settings, self._open_store(), pipeline, llm, options)
 
 
 @arguments.shows_options
 def ask(question: str, **options: Unpack[AskOptions]) -> Answer:
-    """Answer a question from the default library (``PAPERAGENT_HOME``), with settings from the environment.
+    """Answer a question from the default library, with settings from the environment.
 
-    Takes the options of `PaperAgent.ask_stream`, which explains them. Synchronous; safe in threads and
-    inside a running event loop. The library is opened once and kept for later calls.
+    The default library is ``PAPERAGENT_HOME``. It is opened once and stays open for later calls. May be
+    called from several threads, and inside a running event loop.
+
+    Args:
+        question: The question.
+        options: See `AskOptions`.
+
+    Returns:
+        The answer, or an abstention with its reason.
+
+    Raises:
+        PaperAgentError: as for `PaperAgent.ask_stream`.
     """
     return _default_agent().ask(question, **options)
 
 
-_default: dict[tuple[Path, int], PaperAgent] = {}
+_default_agents: dict[tuple[Path, int], PaperAgent] = {}
+"""The agents of `ask`, by home and process."""
 _default_lock = threading.Lock()
 
 
 def _default_agent() -> PaperAgent:
-    """Return the agent of the settings in force, kept while they and the process stay the same."""
+    """Return the agent for the current settings; it is reused until they or the process change."""
     import os
 
-    fresh = PaperAgent()
+    agent = PaperAgent()
+    key = agent.home, os.getpid()
     with _default_lock:
-        known = _default.get((fresh.home, os.getpid()))
-        if known is None or known.settings != fresh.settings:
-            if known is not None:
-                known.close()
-            known = _default[fresh.home, os.getpid()] = fresh
-        return known
-
-
-def _file_identity(home: Path) -> tuple[int, int] | None:
-    """Return device and inode of the library's file, or None where there is none."""
-    from paperagent.library.home import DATABASE
-
-    try:
-        found = (home / DATABASE).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _with_vectors(
-    report: IngestReport, store: Store, added: int, pending: int, *, notes: tuple[str, ...]
-) -> IngestReport:
-    now = store.status()
-    missing = pending or now["vectors"]["pending"]
-    notes = (*report.notes, *notes)
-    return replace(report, papers=now["papers"], embedded=added, pending=missing, notes=notes)
+        cached = _default_agents.get(key)
+        if cached is not None and cached.settings == agent.settings:
+            return cached
+        if cached is not None:
+            cached.close()
+        _default_agents[key] = agent
+        return agent
 
 
 __all__ = ["PaperAgent", "PaperAgentError", "PaperNotFoundError", "ask"]

@@ -1,14 +1,15 @@
-"""What a person may pass to `PaperAgent`, checked; every fault is an InputError that names the argument."""
+"""Check the arguments of `PaperAgent`. Every error is an InputError that names the argument."""
 
 from __future__ import annotations
 
 import datetime as dt
 import difflib
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
 from paperagent.errors import InputError, visible
 from paperagent.types import AskMode, Filters
@@ -20,67 +21,71 @@ if TYPE_CHECKING:
     from paperagent.library.shard import Shard
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
 
 Day = dt.date | str | None
-"""A day, ``YYYY-MM-DD``, an aware datetime (its UTC day counts), or none."""
+"""A date, a string ``YYYY-MM-DD``, an aware datetime (its day in UTC), or None."""
 MAX_K = 100
+"""The maximum number of papers of a search or an overview."""
 _ACL = re.compile(
     r"\s*(?:https?://(?:www\.)?aclanthology\.org/|acl:\s*)?"
     r"([0-9]{4}\.[a-z0-9]+-[a-z0-9]+\.[0-9]+|[a-z][0-9]{2}-[0-9]{4,5})(?:\.pdf|/)?\s*",
     re.IGNORECASE | re.ASCII,
 )
-"""An id of the ACL Anthology, bare or as an address: ``2024.acl-long.1``, ``P19-1001``."""
+"""An id of the ACL Anthology, alone or in a URL: ``2024.acl-long.1``, ``P19-1001``."""
 
 
 class AskOptions(TypedDict, total=False):
-    """The options of a question. Each may be left out; None leaves it to the settings."""
+    """The options of a question. All are optional; None means the value of the settings."""
 
     history: Iterable[Any] | None
-    """The earlier turns, oldest first, as ``(question, answer)`` pairs or Answers."""
+    """The earlier turns of the conversation, oldest first: ``(question, answer)`` pairs or Answers."""
     k: int | None
-    """The number of papers retrieved, 1 to 100."""
+    """The number of papers to retrieve, 1 to 100."""
     since: Day
-    """Only papers of this day or later."""
+    """The first day of publication, inclusive."""
     until: Day
-    """Only papers of this day or earlier."""
+    """The last day of publication, inclusive."""
     category: str | None
-    """Only papers of this category, such as ``cs.CL``, or archive, such as ``cs``."""
+    """A category such as ``cs.CL``, or an archive such as ``cs``."""
     source: str | None
-    """Only papers from this feed, such as ``daily-papers``."""
+    """The feed that the papers come from, such as ``daily-papers``."""
     mode: AskMode | None
-    """``extractive`` quotes sentences; ``select`` quotes a model's choice; ``llm`` has a model write."""
+    """``extractive`` quotes sentences, ``select`` quotes sentences that a model chooses, ``llm`` lets a model
+    write the answer."""
     model: str | None
-    """The model to use."""
+    """The name of the model."""
     effort: Effort | None
-    """``fast`` forbids a second search; ``deep`` splits the question into several searches first."""
+    """``fast`` allows one search; ``deep`` first splits the question into several searches."""
     max_cost: float | None
-    """US dollars; a call that could cost more is refused."""
+    """The maximum cost in US dollars; a call that could exceed it is not made."""
     unsupported: Policy | None
-    """What happens to claims that fail their check: ``withhold``, ``mark`` or ``repair``."""
+    """What to do with claims that fail verification: ``withhold``, ``mark`` or ``repair`` them."""
     judge: When | bool | None
-    """When a second reader judges the claims: ``auto`` (if one is unverified), ``always`` or ``never``."""
+    """When an LLM judges the claims: ``auto`` (if one is unverified), ``always`` or ``never``."""
     cache: bool | None
-    """Whether an earlier reply to the same call is reused."""
+    """Whether replies of the model may come from the cache."""
     fallback: bool
-    """Whether to quote sentences where the model gives no answer (the default) or raise its error."""
+    """Whether to quote sentences if the model gives no answer (the default), or else raise its error."""
 
 
 class UnknownOptionError(InputError, TypeError):
-    """An option of a question that does not exist."""
+    """`ask` was called with an option that does not exist."""
 
 
 def check_names(options: Mapping[str, object]) -> None:
-    """Refuse an option that is not in `AskOptions`, and name the nearest one."""
-    known = list(AskOptions.__annotations__)
+    """Raise UnknownOptionError for a name that is not in `AskOptions`, and suggest similar ones."""
+    names = list(AskOptions.__annotations__)
     for name in options:
-        if name not in known:
-            close = " or ".join(f"'{other}'" for other in difflib.get_close_matches(name, known, n=2))
-            hint = f"did you mean {close}?" if close else f"options: {', '.join(known)}"
+        if name not in names:
+            similar = " or ".join(f"'{other}'" for other in difflib.get_close_matches(name, names, n=2))
+            hint = f"did you mean {similar}?" if similar else f"options: {', '.join(names)}"
             raise UnknownOptionError(f"ask: unknown option '{visible(name, limit=40)}'; {hint}")
 
 
 def shows_options(function: _Function) -> _Function:
-    """Make `help` show each option of `AskOptions` for a ``function`` that takes them as ``**options``."""
+    """Decorate a function that takes `AskOptions` as ``**options`` so that `help` lists each option."""
     signature = inspect.signature(function)
     *named, _ = signature.parameters.values()
     options = [
@@ -91,8 +96,25 @@ def shows_options(function: _Function) -> _Function:
     return function
 
 
+def renamed(
+    **aliases: str,
+) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
+    """Decorate a function so that it accepts former names of keyword arguments (former name=name)."""
+
+    def decorate(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+        @functools.wraps(function)
+        def call(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+            for alias in aliases.keys() & kwargs.keys():
+                kwargs[aliases[alias]] = kwargs.pop(alias)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
 def home(home: str | Path | None) -> Path | None:
-    """Return the folder as an absolute path."""
+    """Return the library's folder as an absolute path."""
     if home is None:
         return None
     if not isinstance(home, (str, Path)):
@@ -105,44 +127,50 @@ def home(home: str | Path | None) -> Path | None:
     return Path(text).expanduser().absolute()
 
 
-def paper_ids(given: str) -> list[str]:
-    """Return the ids that a text may mean: itself, and the arXiv id, DOI or ACL id that it is written for."""
+def paper_ids(paper_id: str) -> list[str]:
+    """Return the ids that ``paper_id`` may mean: itself, and the arXiv id, DOI or ACL id in it."""
     from paperagent.feeds import ids
 
-    if not isinstance(given, str):
-        raise InputError(f"paper_id: must be str, got {type(given).__name__}")
-    arxiv, doi, acl = ids.parse_arxiv_id(given), ids.parse_doi(given), _ACL.fullmatch(given)
-    known = [*([arxiv.id] if arxiv else []), *([f"doi:{doi}"] if doi else [])]
-    return list(dict.fromkeys([given, *known, *(_acl_ids(acl[1]) if acl else [])]))
+    if not isinstance(paper_id, str):
+        raise InputError(f"paper_id: must be str, got {type(paper_id).__name__}")
+    arxiv, doi, acl = ids.parse_arxiv_id(paper_id), ids.parse_doi(paper_id), _ACL.fullmatch(paper_id)
+    candidates = [paper_id]
+    if arxiv:
+        candidates.append(arxiv.id)
+    if doi:
+        candidates.append(f"doi:{doi}")
+    if acl:
+        candidates += _acl_ids(acl[1])
+    return list(dict.fromkeys(candidates))
 
 
 def _acl_ids(name: str) -> list[str]:
-    """Return what a paper of the Anthology may be called here; other feeds know it by its DOI."""
+    """Return the ids under which the library may hold a paper of the Anthology; other feeds give its DOI."""
     name = name.lower() if name[0].isdigit() else name.upper()
     return [f"acl:{name}", f"doi:10.18653/v1/{name.lower()}"]
 
 
-def sources(given: str | Path | Iterable[str | Path]) -> list[str | Path]:
-    """Return the feeds to read: one, or several in their order."""
-    listed = given if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else [given]
-    found = list(listed)
-    if not found:
+def sources(sources: str | Path | Iterable[str | Path]) -> list[str | Path]:
+    """Return the feeds to read as a list."""
+    is_single = isinstance(sources, (str, bytes)) or not isinstance(sources, Iterable)
+    feeds: list[Any] = [sources] if is_single else list(sources)  # type: ignore[arg-type]
+    if not feeds:
         raise InputError("ingest: no source; name a feed file, or - for standard input")
-    for source in found:
+    for source in feeds:
         if not isinstance(source, (str, Path)):
             raise InputError(f"ingest: a source must be str or Path, got {type(source).__name__}")
-    return found
+    return feeds
 
 
 def answer_mode(mode: AskMode | None) -> AskMode | None:
-    """Return the mode if it is one."""
+    """Return the mode if it exists."""
     if mode in (None, "extractive", "select", "llm"):
         return mode
     raise InputError(f"mode: must be extractive, select or llm, got {visible(str(mode), limit=40)}")
 
 
 def shard(text: str | None) -> Shard | None:
-    """Return the share that ``I/N`` names."""
+    """Return the share of the papers that ``I/N`` names."""
     if text is None:
         return None
     from paperagent.library.shard import Shard
@@ -151,7 +179,7 @@ def shard(text: str | None) -> Shard | None:
 
 
 def top_k(k: object) -> int:
-    """Return a number of papers, 1 to 100."""
+    """Return a number of papers from 1 to `MAX_K`."""
     if isinstance(k, bool) or not isinstance(k, int):
         raise InputError(f"k: must be int, got {type(k).__name__}")
     if not 1 <= k <= MAX_K:
@@ -159,23 +187,23 @@ def top_k(k: object) -> int:
     return k
 
 
-def ids(given: Iterable[str]) -> list[str]:
-    """Return the ids of the papers to summarise, each once."""
-    listed = [given] if isinstance(given, str) else list(given)
-    if not listed:
+def ids(ids: Iterable[str]) -> list[str]:
+    """Return the ids of the papers to summarize, without duplicates."""
+    paper_ids = [ids] if isinstance(ids, str) else list(ids)
+    if not paper_ids:
         raise InputError("ids: none given; name at least one paper")
-    if len(listed) > MAX_K:
-        raise InputError(f"ids: must be 1..{MAX_K}, got {len(listed):,}")
-    if any(not isinstance(i, str) for i in listed):
-        raise InputError("ids: must be texts")
-    return list(dict.fromkeys(listed))
+    if len(paper_ids) > MAX_K:
+        raise InputError(f"ids: must be 1..{MAX_K}, got {len(paper_ids):,}")
+    if any(not isinstance(paper_id, str) for paper_id in paper_ids):
+        raise InputError("ids: must be strings")
+    return list(dict.fromkeys(paper_ids))
 
 
 def filters(since: Day, until: Day, category: str | None, source: str | None) -> Filters:
-    """Return the filters of a search; an empty or future range is refused."""
+    """Return the filters of a search; raise InputError for an empty or future range of days."""
     for name, value in (("category", category), ("source", source)):
         if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise InputError(f"{name}: must be a non-empty text")
+            raise InputError(f"{name}: must be a non-empty string")
     first, last = day(since, "since"), day(until, "until")
     if first and last and first > last:
         raise InputError(f"since: {first} is after until {last}; the range is empty")
@@ -185,7 +213,7 @@ def filters(since: Day, until: Day, category: str | None, source: str | None) ->
 
 
 def day(value: Day, name: str) -> dt.date | None:
-    """Return a day; an aware datetime counts by its UTC day, a naive one is refused."""
+    """Return a day. An aware datetime is converted to its day in UTC; a naive one is refused."""
     if value is None:
         return None
     if isinstance(value, dt.datetime):
@@ -197,14 +225,14 @@ def day(value: Day, name: str) -> dt.date | None:
     try:
         return dt.date.fromisoformat(value)
     except (TypeError, ValueError):
-        shown = visible(str(value), limit=40)
-        raise InputError(f"{name}: {shown} is not a date; write YYYY-MM-DD") from None
+        text = visible(str(value), limit=40)
+        raise InputError(f"{name}: {text} is not a date; write YYYY-MM-DD") from None
 
 
 def check_llm_options(
     model: str | None, effort: str | None, max_cost: float | None, unsupported: str | None
 ) -> None:
-    """Refuse a model, effort or limit that cannot be meant."""
+    """Raise InputError for a model, effort, cost limit or policy that cannot be used."""
     if model is not None and (not isinstance(model, str) or not model.strip()):
         raise InputError("model: is empty; name a model")
     if effort not in (None, "fast", "deep"):
@@ -217,15 +245,15 @@ def check_llm_options(
         raise InputError("max_cost: must be a number of US dollars, 0 or more")
 
 
-def judge(given: When | bool | None) -> When | None:  # noqa: FBT001 - an option that was a flag once
-    """Return when a second reader is asked; True and False stand for always and never."""
-    if isinstance(given, bool):
-        return "always" if given else "never"
-    if given in (None, "auto", "always", "never"):
-        return given
-    raise InputError(f"judge: must be auto, always or never, got {visible(str(given), limit=40)}")
+def judge(judge: When | bool | None) -> When | None:  # noqa: FBT001 - a flag in earlier versions
+    """Return when an LLM judges the claims; True means always, False means never."""
+    if isinstance(judge, bool):
+        return "always" if judge else "never"
+    if judge in (None, "auto", "always", "never"):
+        return judge
+    raise InputError(f"judge: must be auto, always or never, got {visible(str(judge), limit=40)}")
 
 
 def today() -> dt.date:
-    """Return the day, UTC."""
+    """Return the current day in UTC."""
     return dt.datetime.now(dt.UTC).date()

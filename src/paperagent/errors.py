@@ -1,21 +1,21 @@
-"""Errors: one root, one exit code a branch.
+"""The exceptions of paperagent, each with the exit code of the command line.
 
 ::
 
     PaperAgentError            1   unexpected failure
-    ├── InputError             2   a wrong argument: also a ValueError
+    ├── InputError             2   invalid argument (also a ValueError)
     ├── ConfigError            3   settings, .env, model files
-    ├── FeedError              4   a feed that cannot be read
-    ├── EvalError              4   cases, runs or thresholds that cannot be read
+    ├── FeedError              4   a feed cannot be read
+    ├── EvalError              4   cases, runs or thresholds cannot be read
     ├── StoreError             5   library or index
-    │   ├── NoLibraryError     5   nothing was read into it yet
+    │   ├── NoLibraryError     5   there is no library yet
     │   └── StoreLockedError  75   another process is writing
     ├── EndpointError          6   the model's server
     ├── MailError              8   the mail server
-    └── GateError              9   an evaluation below its threshold
+    └── GateError              9   an evaluation is below its threshold
 
-A message is written as ``WHAT: WHY; FIX`` and is safe to show: `visible` escapes control
-characters, and secrets never go into one. Ids and positions are attributes as well.
+Messages have the form ``WHAT: WHY; FIX``. They are safe to display: `visible` escapes control characters,
+and no message contains a secret.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from typing import Any, ClassVar
 
 
 class PaperAgentError(Exception):
-    """The root of every error that paperagent raises on purpose."""
+    """The base class of all errors that paperagent raises deliberately."""
 
     exit_code: ClassVar[int] = 1
     report: Any = None
-    """What was done in spite of it (`types.IngestReport`), where one feed of an ingest failed."""
+    """The `IngestReport` of what was read nevertheless, if feeds of an ingest failed; else None."""
 
     def __str__(self) -> str:
-        """Return the message, and the cause's where one is chained."""
-        text = Exception.__str__(self)  # a KeyError beside us would put the message in quotes
+        """Return the message, followed by that of a chained cause."""
+        text = Exception.__str__(self)  # a subclass of KeyError would put the message in quotes
         cause = self.__cause__
         if cause is None or isinstance(cause, PaperAgentError) or not str(cause):
             return text
@@ -42,31 +42,31 @@ class PaperAgentError(Exception):
 
 
 class InputError(PaperAgentError, ValueError):
-    """An argument or a question that cannot be used."""
+    """An argument or a question is invalid."""
 
     exit_code = 2
 
 
 class ConfigError(PaperAgentError):
-    """A setting, a .env file or a model file that cannot be used."""
+    """A setting, a .env file or a model file cannot be used."""
 
     exit_code = 3
 
 
 class FeedError(PaperAgentError):
-    """A feed that cannot be read at all (single bad records are skipped instead)."""
+    """A feed cannot be read. Single invalid records are skipped without an error."""
 
     exit_code = 4
 
 
 class EvalError(PaperAgentError):
-    """Cases, a recorded run or a file of thresholds that cannot be used."""
+    """Cases, a recorded run or a file of thresholds cannot be used."""
 
     exit_code = 4
 
 
 class StoreError(PaperAgentError):
-    """The library or an index is missing, damaged or of another kind."""
+    """The library or an index is missing, damaged or of the wrong kind."""
 
     exit_code = 5
 
@@ -86,40 +86,40 @@ class StoreLockedError(StoreError):
     def __init__(self, message: str, *, pid: int | None = None) -> None:
         super().__init__(message)
         self.pid = pid
-        """The process that holds the lock, where known."""
+        """The id of the process that holds the lock, if known."""
 
 
 class EndpointError(PaperAgentError):
-    """The model's server failed, refused or could not be reached."""
+    """The model's server failed, refused the request or could not be reached."""
 
     exit_code = 6
 
     def __init__(self, message: str, *, kind: str = "failed", status: int | None = None) -> None:
         super().__init__(message)
         self.kind = kind
-        """Such as ``auth``, ``quota``, ``unreachable``, ``deadline`` or ``invalid_reply``."""
+        """The failure, such as ``auth``, ``quota``, ``unreachable``, ``deadline`` or ``invalid_reply``."""
         self.status = status
-        """The HTTP status, where the server gave one."""
+        """The HTTP status, if there is one."""
         self.hits: tuple[Any, ...] = ()
-        """What had been retrieved for the question (`types.Hit`), where it was one."""
+        """The papers already retrieved (`types.Hit`), if the error ended a question."""
 
 
 class MailError(PaperAgentError):
-    """The mail server refused or could not be reached."""
+    """The mail server refused a message or could not be reached."""
 
     exit_code = 8
 
 
 class GateError(PaperAgentError):
-    """An evaluation fell below its threshold."""
+    """The result of an evaluation is below its threshold."""
 
     exit_code = 9
 
 
 def visible(text: str, *, limit: int | None = None) -> str:
-    r"""Return ``text`` on one line with every control and format character written as ``\xNN`` or ``\uNNNN``.
+    r"""Return ``text`` with control, format and line-breaking characters escaped as ``\xNN`` or ``\uNNNN``.
 
-    With ``limit``, longer text is cut and ends in ``…``.
+    Text longer than ``limit`` characters is truncated and ends in ``…``.
     """
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"

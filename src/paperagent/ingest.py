@@ -1,7 +1,7 @@
-"""Reading feeds into a library: files and live services, one after another; none stops the others.
+"""Read feeds into the library, one after another; a feed that fails does not stop the others.
 
-A live feed is read page by page. The state that leads to the next page is kept in the library once the
-page's papers are: whatever a run is killed by, the next one goes on at the page where it stopped.
+A live feed is read page by page. After the papers of a page are stored, so is the state that leads to the
+next page. An interrupted run therefore resumes at the page where it stopped.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paperagent.errors import FeedError, InputError, NoLibraryError, PaperAgentError, StoreError
+from paperagent.factory import secret_value
 from paperagent.library.followed_feeds import STATE_PREFIX, display_source
 from paperagent.types import FeedReport, IngestReport, Paper, Progress, Skipped, Withdrawal
 
@@ -24,168 +25,186 @@ if TYPE_CHECKING:
     from paperagent.feeds.services.http_client import FeedClient
     from paperagent.library import Shard, Store
 
-_PATIENCE = 60.0
-"""Seconds that a run waits, between two pages, while another process writes."""
+LOCK_TIMEOUT_SECONDS = 60.0
+"""How long a run waits, between two pages, while another process writes to the library."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class IngestOptions:
     """How feeds are read."""
 
     today: dt.date
+    """The current day, UTC; the ``first_seen`` of new papers."""
     date: dt.date | None = None
     """The day on which a feed without dates listed its papers."""
     shard: Shard | None = None
-    anew: bool = False
-    """Whether a live feed is read from its beginning, wherever it stopped."""
+    """The share of the papers to read; None for all."""
+    restart: bool = False
+    """Whether a live feed is read from its beginning instead of resumed."""
     progress: Progress | None = None
 
 
 @dataclass(slots=True)
-class _Tally:
-    """What is known of one feed so far."""
+class FeedProgress:
+    """What has been read of one feed so far."""
 
     source: str
     pages: int = 0
     error: PaperAgentError | None = None
     notes: list[str] = field(default_factory=list)
     reports: list[IngestReport] = field(default_factory=list)
+    """One for each page, or one for a file."""
 
     def report(self) -> FeedReport:
-        whole = merged(self.reports)
+        """Return the feed's part of the ingest report."""
+        total = merge_reports(self.reports)
         return FeedReport(
             source=self.source,
-            read=whole.read,
-            new=whole.new,
-            changed=whole.changed,
-            unchanged=whole.unchanged,
-            skipped=whole.skipped,
+            read=total.read,
+            new=total.new,
+            changed=total.changed,
+            unchanged=total.unchanged,
+            skipped=total.skipped,
             pages=self.pages,
             error=str(self.error) if self.error else None,
             notes=tuple(self.notes),
         )
 
 
-class Gatherer:
-    """Reads feeds into the library that ``store`` opens (``store(True)`` creates it where there is none)."""
+class IngestRunner:
+    """Reads feeds into a library.
+
+    Args:
+        open_store: Opens the library; ``open_store(True)`` creates it if it does not exist.
+        make_client: Makes the HTTP client; called when the first live feed is read.
+        options: How the feeds are read.
+    """
 
     def __init__(
-        self, store: Callable[[bool], Store], client: Callable[[], FeedClient], reading: Reading
+        self,
+        open_store: Callable[[bool], Store],
+        make_client: Callable[[], FeedClient],
+        options: IngestOptions,
     ) -> None:
-        self._store = store
-        self._client = client
-        self._reading = reading
-        self._opened: FeedClient | None = None
-        self._begun = False
-        """Whether something was written: then the rest is waited for."""
+        self._open_store = open_store
+        self._make_client = make_client
+        self._options = options
+        self._client: FeedClient | None = None
+        self._has_written = False
+        """From the first write on, the run waits for the lock of another process instead of failing."""
 
-    def read(self, sources: Sequence[str | Path]) -> IngestReport:
-        """Read every feed, and return what came of all and of each.
+    def run(self, sources: Sequence[str | Path]) -> IngestReport:
+        """Read every feed.
+
+        Returns:
+            The totals, and one `FeedReport` for each feed in the order of ``sources``.
 
         Raises:
-            FeedError, InputError: a feed could not be read; its ``report`` says what came of all of them.
-            StoreError: the library cannot be written; what was read before is kept, and ``report`` says it.
+            FeedError, InputError: at least one feed failed; ``report`` covers all of them.
+            StoreError: the library cannot be written. What was read before is stored, and ``report`` says
+                what that is.
         """
-        tallies: list[_Tally] = []
+        feeds: list[FeedProgress] = []
         try:
             for source in sources:
-                tallies.append(_Tally(display_source(source)))
+                feeds.append(FeedProgress(display_source(source)))
                 try:
-                    self._one(source, tallies[-1])
+                    self._read_feed(source, feeds[-1])
                 except (FeedError, InputError) as error:
-                    tallies[-1].error = error
+                    feeds[-1].error = error
         except StoreError as error:
-            tallies[-1].error = error
-            error.report = _whole(tallies) if self._begun else None
+            feeds[-1].error = error
+            error.report = _total_report(feeds) if self._has_written else None
             raise
         finally:
-            if self._opened is not None:
-                self._opened.close()
-        whole = _whole(tallies)
-        failed = [tally.error for tally in tallies if tally.error is not None]
-        if failed:
-            raise _failure(failed, whole)
-        return whole
+            if self._client is not None:
+                self._client.close()
+        report = _total_report(feeds)
+        errors = [feed.error for feed in feeds if feed.error is not None]
+        if errors:
+            raise _combined_error(errors, report)
+        return report
 
-    def _one(self, source: str | Path, tally: _Tally) -> None:
+    def _read_feed(self, source: str | Path, progress: FeedProgress) -> None:
         from paperagent.feeds import services
 
-        if (found := services.find_live_feed(source)) is not None:
-            self._live(found, tally)
+        if (live_feed := services.find_live_feed(source)) is not None:
+            self._read_live_feed(live_feed, progress)
             return
         from paperagent.feeds.reader import open_feed
 
-        with open_feed(source, date=self._reading.date) as feed:  # first: a bad feed creates no library
-            tally.reports.append(self._take(feed.records))
+        # The feed is opened before the library, so that an unreadable feed creates no library.
+        with open_feed(source, date=self._options.date) as feed:
+            progress.reports.append(self._store_records(feed.records))
 
-    def _live(self, found: LiveFeed, tally: _Tally) -> None:
-        if self._reading.shard is not None:  # each share would fetch all of it, from one polite connection
+    def _read_live_feed(self, live_feed: LiveFeed, progress: FeedProgress) -> None:
+        if self._options.shard is not None:  # every share would have to fetch the whole feed
             raise InputError(
-                f"{display_source(found.source)}: one process reads a service; leave out --shard, "
-                "and share its embedding: 'paperagent embed --shard I/N'"
+                f"{display_source(live_feed.source)}: a live feed is read by one process; leave out --shard, "
+                "and share the embedding instead: 'paperagent embed --shard I/N'"
             )
-        key = f"{STATE_PREFIX}{found.source}"
-        state = {} if self._reading.anew else self._kept(key)
-        if self._opened is None:
-            self._opened = self._client()
+        key = f"{STATE_PREFIX}{live_feed.source}"
+        state = {} if self._options.restart else self._resume_state(key)
+        if self._client is None:
+            self._client = self._make_client()
         done = 0
-        for page in found.pages(self._opened, state):
-            tally.reports.append(self._take(page.entries))
+        for page in live_feed.pages(self._client, state):
+            progress.reports.append(self._store_records(page.entries))
             if page.state != state:
                 state = page.state
-                self._write(partial(self._store(False).set_setting, key, state))
-            tally.pages += 1
-            tally.notes += [page.note] if page.note else []
+                self._write(partial(self._open_store(False).set_setting, key, state))
+            progress.pages += 1
+            progress.notes += [page.note] if page.note else []
             done += len(page.entries)
-            if self._reading.progress:
-                self._reading.progress("read", done, max(page.total, done) if page.total else None)
+            if self._options.progress:
+                self._options.progress("read", done, max(page.total, done) if page.total else None)
 
-    def _kept(self, key: str) -> dict[str, Any]:
+    def _resume_state(self, key: str) -> dict[str, Any]:
         try:
-            kept = self._store(False).setting(key)
-        except NoLibraryError:  # and no other fault: a place that was not found would begin anew
+            state = self._open_store(False).setting(key)
+        except NoLibraryError:  # any other error must not make the run start from the beginning
             return {}
-        return kept if isinstance(kept, dict) else {}
+        return state if isinstance(state, dict) else {}
 
-    def _take(self, records: Iterable[Paper | Skipped | Withdrawal]) -> IngestReport:
-        if self._reading.shard is not None:
-            records = self._reading.shard.of_records(records)
-        reading = self._reading
+    def _store_records(self, records: Iterable[Paper | Skipped | Withdrawal]) -> IngestReport:
+        options = self._options
+        if options.shard is not None:
+            records = options.shard.of_records(records)
         return self._write(
-            lambda: self._store(True).ingest(records, today=reading.today, progress=reading.progress)
+            lambda: self._open_store(True).ingest(records, today=options.today, progress=options.progress)
         )
 
     def _write(self, write: Callable[[], T]) -> T:
-        from paperagent.library.lock import patiently
+        from paperagent.storage.locks import retry_while_locked
 
-        done = patiently(write, seconds=_PATIENCE if self._begun else 0.0)
-        self._begun = True
-        return done
-
-
-def _whole(tallies: Sequence[_Tally]) -> IngestReport:
-    whole = merged([report for tally in tallies for report in tally.reports])
-    notes = tuple(f"{tally.source}: {note}" for tally in tallies for note in tally.notes)
-    return replace(whole, feeds=tuple(t.report() for t in tallies), notes=(*whole.notes, *notes))
+        result = retry_while_locked(write, seconds=LOCK_TIMEOUT_SECONDS if self._has_written else 0.0)
+        self._has_written = True
+        return result
 
 
-def _failure(failed: Sequence[PaperAgentError], whole: IngestReport) -> PaperAgentError:
-    """Return the error of the whole ingest: the first feed's, with how many more there were."""
-    first = failed[0]
-    if len(failed) > 1:
-        first = FeedError(f"{first} (and {len(failed) - 1} more of {len(whole.feeds)} feeds failed)")
-    first.report = whole
+def _total_report(feeds: Sequence[FeedProgress]) -> IngestReport:
+    total = merge_reports([report for feed in feeds for report in feed.reports])
+    notes = tuple(f"{feed.source}: {note}" for feed in feeds for note in feed.notes)
+    return replace(total, feeds=tuple(f.report() for f in feeds), notes=(*total.notes, *notes))
+
+
+def _combined_error(errors: Sequence[PaperAgentError], report: IngestReport) -> PaperAgentError:
+    """Return the first error, with the number of the others, and ``report`` attached."""
+    first = errors[0]
+    if len(errors) > 1:
+        first = FeedError(f"{first} (and {len(errors) - 1} more of {len(report.feeds)} feeds failed)")
+    first.report = report
     return first
 
 
-def feed_client(settings: Settings) -> FeedClient:
-    """Return what fetches live feeds, with the keys and addresses of the settings."""
+def make_feed_client(settings: Settings) -> FeedClient:
+    """Return an HTTP client for live feeds, with the keys and base URLs of the settings."""
     from paperagent import __version__
     from paperagent.feeds.services.http_client import FeedClient, FeedClientConfig
 
-    keys = {
+    secrets = {
         "s2": settings.s2_key,
         "openalex": settings.openalex_key,
         "zotero": settings.zotero_key,
@@ -193,15 +212,15 @@ def feed_client(settings: Settings) -> FeedClient:
     access = FeedClientConfig(
         contact=settings.contact,
         urls=settings.feed_bases,
-        keys={name: key.get_secret_value() for name, key in keys.items() if key},
+        keys={name: key for name, secret in secrets.items() if (key := secret_value(secret))},
         allow_private=settings.allow_private_feeds,
         folder=settings.cache_dir / "turns",
     )
     return FeedClient(access, version=__version__)
 
 
-def merged(reports: Sequence[IngestReport]) -> IngestReport:
-    """Return the sums of several ingests, and the library as the last one left it."""
+def merge_reports(reports: Sequence[IngestReport]) -> IngestReport:
+    """Return the sums of several reports; the number of papers is that of the last one."""
     skipped = Counter[str]()
     for report in reports:
         skipped.update(report.skipped)

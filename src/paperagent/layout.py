@@ -1,6 +1,7 @@
-"""What is shown of answers, hits and reports, and in which order: a list of `Block`s of raw text.
+"""Lay out answers, search results, papers and reports as `Block` objects, which hold unescaped text.
 
-`markdown`, `plain_text` and `html` make harmless strings of them; `render.Screen` draws them on a terminal.
+`markdown`, `plain_text` and `html` turn a block into an escaped string; `ui.render.Screen` prints blocks on a
+terminal. So every output shows the same content in the same order.
 """
 
 from __future__ import annotations
@@ -17,70 +18,80 @@ if TYPE_CHECKING:
     from paperagent.types import Answer, Citation, Claim, Hit, Paper
 
 Kind = Literal["heading", "text", "item", "quote", "row", "note", "aside"]
+"""``item``: a paper or another list entry; ``row``: a name and its value; ``aside``: a minor remark."""
 
 UNVERIFIED = "unverified – compare with the source:"
-"""Stands before the sentences under a claim that wording neither confirms nor refutes."""
+"""Introduces the cited sentences below an unverified claim."""
 REPLACED = "the model's wording was replaced by the cited sentence"
-CONFIRMED = "confirmed by the second reader"
+CONFIRMED = "confirmed by the judge"
 DOUBT = {"unsupported": "not supported by its source", "uncited": "no source given"}
-"""What is said of a claim that is shown although it failed its check."""
+"""Support → the remark on a claim that is shown although verification failed."""
 
 _WITHHELD, _INCOMPLETE = "withheld: ", "incomplete: "
-"""How the notes begin that say which claim was kept back and why, and why an answer is not whole."""
-_REASON = {"abstained": "No answer", "refused": "Refused", "incomplete": "INCOMPLETE"}
+"""Prefixes of the notes of an `Answer` about a withheld claim and about an incomplete answer."""
+_STATUS_LABELS = {"abstained": "No answer", "refused": "Refused", "incomplete": "INCOMPLETE"}
 _NEAREST = 3
+"""The number of papers shown if there is no answer."""
 _DOUBTED_BELOW = 0.5
+"""The judge's probability below which a claim is rather not supported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of output. Every string may come from a stranger, but ``marker`` and ``cites``."""
+    """A piece of output. Its strings are untrusted, except ``marker``."""
 
     kind: Kind
     text: str
     marker: str = ""
-    """What stands before an item: ``1.``, ``[2]``; the name of a row; ``ok`` or ``FAIL``; what a quote is."""
+    """The label before the text: ``1.``, ``[2]``, ``ok``, the name of a row, or what a quote is."""
     cites: tuple[int, ...] = ()
+    """The numbers of citations after the text."""
     detail: str = ""
+    """A remark after the text."""
     url: str | None = None
     tight: bool = False
-    """Whether it follows the block before without a blank line."""
+    """Whether there is no blank line between this block and the one before."""
     struck: bool = False
-    """Whether the text is shown struck through: it is refuted."""
+    """Whether the text is struck through, because it is refuted."""
     plain: bool = False
-    """Whether ``text`` is our own, such as an address that was checked: as Markdown it stays as it is."""
+    """Whether ``text`` is trusted, such as a checked URL, so that Markdown need not be escaped."""
 
 
 # --- answers ---
 
 
 def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
-    """Lay out an answer: its sentences with [n] markers, then the numbered sources."""
+    """Lay out an answer: its claims with [n] markers, then the numbered sources."""
     if answer.status != "answered":
         yield status_block(answer)
     if answer.claims:
-        # Quotations gain by standing under their paper's title; a model's claims are a text in its order.
+        # Quotes are grouped under the titles of their papers; claims by a model form a text.
         yield from claim_blocks(answer.claims, answer.citations, titles=answer.mode == "extractive")
     elif answer.citations:
-        yield from _closest(answer.citations)
+        yield from _passages_by_paper(answer.citations)
     elif answer.status == "answered":
         yield Block("text", answer.answer)
     yield from ending_blocks(answer, quotes=quotes)
 
 
 def status_block(answer: Answer) -> Block:
-    """Say why there is no full answer."""
-    why = answer.answer.partition("\n\n")[0] if answer.status != "incomplete" else _why_incomplete(answer)
-    return Block("note", why or (answer.reason or "").replace("_", " "), marker=_REASON[answer.status])
+    """Lay out the reason why there is no complete answer."""
+    if answer.status == "incomplete":
+        reason = _incomplete_reason(answer)
+    else:
+        reason = answer.answer.partition("\n\n")[0]
+    return Block(
+        "note", reason or (answer.reason or "").replace("_", " "), marker=_STATUS_LABELS[answer.status]
+    )
 
 
-def _why_incomplete(answer: Answer) -> str:
-    why = "" if answer.claims else answer.answer.partition("\n\n")[0]
-    return next((n.removeprefix(_INCOMPLETE) for n in answer.notes if n.startswith(_INCOMPLETE)), why)
+def _incomplete_reason(answer: Answer) -> str:
+    default = "" if answer.claims else answer.answer.partition("\n\n")[0]
+    return next((n.removeprefix(_INCOMPLETE) for n in answer.notes if n.startswith(_INCOMPLETE)), default)
 
 
 def ending_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
-    """Lay out what follows the sentences: sources, else the nearest papers; withheld claims; notes."""
+    """Lay out what follows the claims: sources or else the nearest papers, withheld claims, and notes."""
     if answer.citations:
         yield Block("heading", "Sources")
         yield from source_blocks(answer.citations, quotes=quotes)
@@ -94,15 +105,15 @@ def ending_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
 
 
 def nearest_blocks(hits: Sequence[Hit]) -> Iterator[Block]:
-    """Lay out the best of what was retrieved, where there is no answer to show."""
+    """Lay out the best papers retrieved, for an answer without citations."""
     if hits:
         yield Block("heading", "Nearest papers")
         yield from (replace(b, tight=True) for b in hit_blocks(hits[:_NEAREST], snippets=False))
 
 
 def _withheld_block(note: str) -> Block:
-    text, _, why = note.removeprefix(_WITHHELD).removeprefix("“").partition("” (")
-    return Block("quote", text.removesuffix("”"), detail=why.removesuffix(")"), tight=True, struck=True)
+    text, _, reason = note.removeprefix(_WITHHELD).removeprefix("“").partition("” (")
+    return Block("quote", text.removesuffix("”"), detail=reason.removesuffix(")"), tight=True, struck=True)
 
 
 # --- claims ---
@@ -111,10 +122,10 @@ def _withheld_block(note: str) -> Block:
 def claim_blocks(
     claims: Sequence[Claim], citations: Sequence[Citation], *, titles: bool = True
 ) -> Iterator[Block]:
-    """Lay out claims; with ``titles``, grouped by paper where each cites one of several."""
+    """Lay out claims; with ``titles``, grouped by paper if each claim cites one of several papers."""
     by_number = {c.n: c for c in citations}
     if any(c.checks.get("theme") for c in claims):
-        yield from _themed(claims, by_number)
+        yield from _claims_by_theme(claims, by_number)
         return
     papers = [paper_of(claim, by_number) for claim in claims]
     grouped = titles and len(set(papers)) > 1 and None not in papers
@@ -125,22 +136,22 @@ def claim_blocks(
             yield Block("heading", title)
         members = [c for c, p in zip(claims, papers, strict=True) if not grouped or p == paper]
         for i, claim in enumerate(members):
-            yield from one_claim(claim, by_number, tight=grouped and i == 0)
+            yield from single_claim_blocks(claim, by_number, tight=grouped and i == 0)
 
 
-def _themed(claims: Sequence[Claim], by_number: Mapping[int, Citation]) -> Iterator[Block]:
-    """Lay out a summary: what stands before its themes as text, then each paper under its theme."""
+def _claims_by_theme(claims: Sequence[Claim], by_number: Mapping[int, Citation]) -> Iterator[Block]:
+    """Lay out an overview: its introduction as text, then each paper under its theme."""
     for theme, members in groupby(claims, key=lambda c: str(c.checks.get("theme", ""))):
         if theme:
             yield Block("heading", theme)
         for claim in members:
             if theme:
                 yield Block("item", by_number[claim.citations[0]].title)
-            yield from one_claim(claim, by_number, tight=bool(theme))
+            yield from single_claim_blocks(claim, by_number, tight=bool(theme))
 
 
-def _closest(citations: Sequence[Citation]) -> Iterator[Block]:
-    """Lay out the closest passages, which an abstention cites, by paper where they are of several."""
+def _passages_by_paper(citations: Sequence[Citation]) -> Iterator[Block]:
+    """Lay out the closest passages, which an abstention cites, grouped by paper if there are several."""
     papers = dict.fromkeys(c.paper_id for c in citations)
     for paper in papers:
         passages = [c for c in citations if c.paper_id == paper]
@@ -150,13 +161,19 @@ def _closest(citations: Sequence[Citation]) -> Iterator[Block]:
             yield Block("text", c.quote, cites=(c.n,), tight=len(papers) > 1 and i == 0)
 
 
-def one_claim(claim: Claim, by_number: Mapping[int, Citation], *, tight: bool = False) -> Iterator[Block]:
-    """Lay out one claim, with the sentences under it that a reader should compare it with.
-
-    One that failed a check says so, and which; a refuted one is struck through.
-    """
+def single_claim_blocks(
+    claim: Claim, by_number: Mapping[int, Citation], *, tight: bool = False
+) -> Iterator[Block]:
+    """Lay out one claim, with its remark; below an unverified claim, the sentences that it cites."""
     struck = claim.support == "unsupported"
-    yield Block("text", claim.text, cites=claim.citations, detail=_doubt(claim), tight=tight, struck=struck)
+    yield Block(
+        "text",
+        claim.text,
+        cites=claim.citations,
+        detail=_verification_remark(claim),
+        tight=tight,
+        struck=struck,
+    )
     if is_replaced(claim):
         yield Block("aside", REPLACED, tight=True)
     for i, citation in enumerate(sentences_under(claim, by_number)):
@@ -165,46 +182,46 @@ def one_claim(claim: Claim, by_number: Mapping[int, Citation], *, tight: bool = 
 
 
 def sentences_under(claim: Claim, by_number: Mapping[int, Citation]) -> list[Citation]:
-    """Return the citations whose sentences stand under a claim wherever it is shown: an unverified one's."""
+    """Return the citations to show below a claim: those of an unverified claim, otherwise none."""
     if claim.support != "unverified":
         return []
     return [by_number[n] for n in claim.citations if n in by_number]
 
 
 def is_replaced(claim: Claim) -> bool:
-    """Tell whether the claim quotes its sentence in place of a model's wording that failed its check."""
+    """Return whether the claim is a quote that replaced a model's wording after verification failed."""
     return claim.support == "quoted" and bool(claim.checks.get("replaced"))
 
 
-def second_opinion(checks: Mapping[str, Any]) -> float | None:
-    """Return the second reader's probability that a claim is supported; None where it was not asked.
+def judge_probability(checks: Mapping[str, Any]) -> float | None:
+    """Return the LLM judge's probability that a claim is supported, or None if it was not asked.
 
-    Answers recorded by earlier versions hold a label instead.
+    Answers recorded by earlier versions contain a label instead.
     """
-    opinion = checks.get("judge")
-    if isinstance(opinion, (int, float)) and not isinstance(opinion, bool):
-        return float(opinion)
-    return {"supported": 1.0, "not_supported": 0.0}.get(str(opinion))
+    result = checks.get("judge")
+    if isinstance(result, (int, float)) and not isinstance(result, bool):
+        return float(result)
+    return {"supported": 1.0, "not_supported": 0.0}.get(str(result))
 
 
 def is_doubted(checks: Mapping[str, Any]) -> bool:
-    """Tell whether the second reader thinks it likelier that a claim is not supported."""
-    opinion = second_opinion(checks)
-    return opinion is not None and opinion < _DOUBTED_BELOW
+    """Return whether the LLM judge thinks that a claim is rather not supported."""
+    probability = judge_probability(checks)
+    return probability is not None and probability < _DOUBTED_BELOW
 
 
-def _doubt(claim: Claim) -> str:
-    doubt = DOUBT.get(claim.support, "")
+def _verification_remark(claim: Claim) -> str:
+    remark = DOUBT.get(claim.support, "")
     failed = [name for name, passed in claim.checks.items() if passed is False]
     if claim.checks.get("dangling"):
         failed.append(f"points at {', '.join(claim.checks['dangling'])}, which was not shown")
     if is_doubted(claim.checks):
-        failed.append("the second reader says so")
-    return f"{doubt}: {', '.join(failed)}" if doubt and failed else doubt
+        failed.append("the judge")
+    return f"{remark}: {', '.join(failed)}" if remark and failed else remark
 
 
 def paper_of(claim: Claim, citations: Mapping[int, Citation]) -> str | None:
-    """Return the one paper that ``claim`` cites, or None where it cites none or several."""
+    """Return the id of the only paper that ``claim`` cites, or None if it cites none or several."""
     papers = {citations[n].paper_id for n in claim.citations if n in citations}
     return papers.pop() if len(papers) == 1 else None
 
@@ -213,7 +230,7 @@ def paper_of(claim: Claim, citations: Mapping[int, Citation]) -> str | None:
 
 
 def source_blocks(citations: Sequence[Citation], *, quotes: bool = False) -> Iterator[Block]:
-    """Lay out each cited paper with its numbers, and on demand each quote."""
+    """Lay out each cited paper with the numbers of its citations, and with ``quotes`` each quote."""
     for paper_id in dict.fromkeys(c.paper_id for c in citations):
         cited = [c for c in citations if c.paper_id == paper_id]
         numbers = " ".join(f"[{c.n}]" for c in cited)
@@ -232,12 +249,14 @@ def hit_blocks(hits: Sequence[Hit], *, snippets: bool = True) -> Iterator[Block]
 
 
 def paper_blocks(paper: Paper, cited: Sequence[Citation]) -> Iterator[Block]:
-    """Lay out a paper whole, the cited sentences of its abstract on lines of their own."""
+    """Lay out a paper with its abstract, in which each cited sentence has its own line."""
     yield Block("item", paper.title, detail=_about(paper), url=paper.url)
     at = 0
     for citation in sorted(cited, key=lambda c: c.start):
         if paper.abstract[citation.start : citation.end] != citation.quote:
-            yield Block("note", "the abstract has changed since this answer; the quote is from before")
+            yield Block(
+                "note", "the abstract has changed since this answer; the quote is from the earlier version"
+            )
             yield Block("quote", citation.quote, cites=(citation.n,))
         elif citation.start >= at:
             yield from _passage(paper.abstract[at : citation.start])
@@ -261,7 +280,7 @@ def _about(paper: Paper) -> str:
 
 
 def row_blocks(rows: Iterable[tuple[str, Any]], *, plain: bool = False) -> Iterator[Block]:
-    """Lay out names and values; with ``plain``, values of our own."""
+    """Lay out names and values; with ``plain``, the values are trusted."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
@@ -269,7 +288,7 @@ def row_blocks(rows: Iterable[tuple[str, Any]], *, plain: bool = False) -> Itera
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a number with what is counted, such as ``1 paper`` or ``1,200 papers``."""
+    """Return a number with its noun, such as ``1 paper`` or ``1,200 papers``."""
     return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
@@ -277,32 +296,32 @@ def counted(count: int, noun: str) -> str:
 
 
 def markdown(block: Block, *, own: Collection[str] = ()) -> str:
-    """Return ``block`` as Markdown in which nothing from a stranger is active.
+    """Return ``block`` as Markdown, with untrusted text escaped.
 
-    ``own`` are addresses and paths of the settings, which no escape need break.
+    ``own`` are trusted URLs and paths, such as those of the settings, which stay unescaped.
     """
     text = safe_terminal(block.text) if block.plain else safe_markdown(block.text, own=own)
     detail = safe_markdown(block.detail, own=own)
     text = f"~~{text}~~" if block.struck and text else text
     cites = "".join(f" [{n}]" for n in block.cites)
     url = safe_url(block.url)
-    rest = "".join(f" — {part}" for part in (detail, f"<{url}>" if url else "") if part)
+    suffix = "".join(f" — {part}" for part in (detail, f"<{url}>" if url else "") if part)
     if block.kind == "heading":
         return f"## {text}"
     if block.kind == "quote":
-        return f"   > {f'{block.marker} ' if block.marker else ''}{text}{cites}{rest}"
+        return f"   > {f'{block.marker} ' if block.marker else ''}{text}{cites}{suffix}"
     if block.kind == "item":
         marker = block.marker if block.marker.endswith(".") else f"- {block.marker}".rstrip()
-        return f"{marker} **{text}**{rest}"
+        return f"{marker} **{text}**{suffix}"
     if block.kind == "row":
-        return f"- {block.marker.strip()}: {text}{rest}"
+        return f"- {block.marker.strip()}: {text}{suffix}"
     if block.kind in {"note", "aside"}:
         return f"*{block.marker}:* {text}" if block.marker else f"*{text}*"
     return f"{text}{f' ({detail})' if detail else ''}{cites}"
 
 
 def plain_text(block: Block) -> str:
-    """Return ``block`` as plain text on one line, with nothing that a terminal could obey."""
+    """Return ``block`` as one line of plain text without control characters."""
     cites = "".join(f" [{n}]" for n in block.cites)
     colon = ":" if block.kind in {"row", "note", "aside"} and block.marker else ""
     start = f"{block.marker.strip()}{colon} " if block.marker else ""
@@ -316,41 +335,41 @@ def plain_text(block: Block) -> str:
 
 
 def html(block: Block) -> str:
-    """Return ``block`` as HTML that needs no style sheet, in which nothing from a stranger is active."""
-    shown = escape(safe_terminal(block.text).strip())
-    shown = f"<s>{shown}</s>" if block.struck else shown
+    """Return ``block`` as HTML with untrusted text escaped; it needs no style sheet."""
+    text = escape(safe_terminal(block.text).strip())
+    text = f"<s>{text}</s>" if block.struck else text
     marker = escape(block.marker.strip())
     detail = escape(safe_terminal(block.detail).strip())
     cites = "".join(f" [{n}]" for n in block.cites)
     url = safe_url(block.url)
     if block.kind == "heading":
-        return f"<h4>{shown}</h4>"
+        return f"<h4>{text}</h4>"
     if block.kind == "quote":
         label = f"<small>{marker}</small> " if marker else ""
-        rest = f" <small>{detail}</small>" if detail else ""
-        return f'<blockquote style="{_QUOTE_STYLE}">{label}{shown}{cites}{rest}</blockquote>'
+        remark = f" <small>{detail}</small>" if detail else ""
+        return f'<blockquote style="{_QUOTE_STYLE}">{label}{text}{cites}{remark}</blockquote>'
     if block.kind == "item":
-        title = f'<a href="{escape(url)}" rel="noreferrer noopener">{shown}</a>' if url else shown
-        rest = f" <small>{detail}</small>" if detail else ""
-        return f"<p>{f'{marker} ' if marker else ''}{title}{rest}</p>"
+        title = f'<a href="{escape(url)}" rel="noreferrer noopener">{text}</a>' if url else text
+        remark = f" <small>{detail}</small>" if detail else ""
+        return f"<p>{f'{marker} ' if marker else ''}{title}{remark}</p>"
     if block.kind == "aside":
-        return f"<p><small>{shown}</small></p>"
+        return f"<p><small>{text}</small></p>"
     if block.kind in {"row", "note"}:
-        return f"<p><em>{f'{marker}: ' if marker else ''}{shown}</em></p>"
-    return f"<p>{shown}{f' ({detail})' if detail else ''}{cites}</p>"
+        return f"<p><em>{f'{marker}: ' if marker else ''}{text}</em></p>"
+    return f"<p>{text}{f' ({detail})' if detail else ''}{cites}</p>"
 
 
 _QUOTE_STYLE = "margin:-.4em 0 1em 1em;padding-left:.8em;border-left:3px solid #8886"
 
 
-def document(blocks: Iterable[Block], written: Callable[[Block], str] = markdown) -> str:
-    """Return blocks as one text, with a blank line between them where they want one."""
-    lines = (("" if block.tight else "\n") + written(block) for block in blocks)
+def document(blocks: Iterable[Block], to_text: Callable[[Block], str] = markdown) -> str:
+    """Return blocks as one text, with a blank line before each block that is not ``tight``."""
+    lines = (("" if block.tight else "\n") + to_text(block) for block in blocks)
     return "\n".join(lines).strip("\n")
 
 
 def transcript(answers: Iterable[Answer]) -> Iterator[str]:
-    """Yield a conversation as Markdown: each question as a heading, its answer, its sources with quotes."""
+    """Yield a conversation as Markdown: each question as a heading, then its answer with quotes."""
     for answer in answers:
         yield f"\n# {safe_markdown(answer.question)}\n\n"
         yield document(answer_blocks(answer, quotes=True)) + "\n"

@@ -1,8 +1,8 @@
-"""The values that flow through paperagent: frozen, slotted, free of I/O.
+"""The data types of paperagent: frozen dataclasses without I/O.
 
-A feed makes `Paper`s; the library keeps them; the retriever returns `Hit`s; the answerer
-points at `Sentence`s, which become `Citation`s of an `Answer`. Every offset is a code-point
-offset into ``Paper.abstract``.
+A feed yields `Paper` objects and the library stores them. Retrieval returns `Hit` objects. An answer is made
+of `Claim` objects, each of which points to `Citation` objects: sentences of abstracts. Every offset counts
+Unicode code points in ``Paper.abstract``.
 """
 
 from __future__ import annotations
@@ -17,107 +17,116 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vector = NDArray[np.float32]
-    """A unit-length embedding, shape [dim]."""
+    """An embedding of unit length, shape [dim]."""
     Matrix = NDArray[np.float32]
-    """Rows of vectors, shape [n, dim]."""
+    """Embeddings as rows, shape [n, dim]."""
 
 Progress = Callable[[str, int, int | None], None]
-"""A callback ``progress(stage, done, total)``; ``total`` is None while it is not known."""
+"""A callback ``progress(stage, done, total)``; ``total`` is None while it is unknown."""
 
 Status = Literal["answered", "abstained", "incomplete", "refused"]
+"""What became of a question. ``refused``: the model refused, or the cost limit forbids the call."""
 Support = Literal["quoted", "supported", "unverified", "unsupported", "uncited"]
+"""How a claim relates to the sentences that it cites.
+
+``quoted``: it repeats them. ``supported``: verification or the LLM judge confirms it. ``unverified``:
+verification neither confirms nor refutes it. ``unsupported``: it fails verification. ``uncited``: it cites
+nothing.
+"""
 Mode = Literal["extractive", "llm"]
-"""The kind of an answer: quoted sentences, or a text that a model wrote."""
+"""Whether an answer quotes sentences or was written by a model."""
 AskMode = Literal["extractive", "select", "llm"]
-"""The modes to choose from: quote, quote what a model chooses, or have a model write."""
+"""How to answer: quote sentences, quote sentences that a model chooses, or let a model write."""
 
 RETRACTED = "retracted"
-"""The flag of a paper that its publisher took back; such a paper is marked as withdrawn too."""
+"""The flag of a paper that its publisher retracted; ``Paper.withdrawn`` is then True as well."""
 PARTIAL_DATE = "partial-date"
-"""The flag of a paper whose day, or day and month, was not told: the first one stands."""
+"""The flag of a paper whose feed gives no day, or no month; the date is then the first of the period."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """One paper as the library holds it. Text is NFC, without control characters."""
+    """A paper in the library. Texts are in Unicode NFC, without control characters."""
 
     paper_id: str
-    """arXiv id without version, else ``doi:…``, else ``sha256:…`` of the normalised title and abstract."""
+    """The arXiv id without version, else ``doi:…``, else ``sha256:…`` of normalized title and abstract."""
     title: str
     abstract: str
     authors: tuple[str, ...] = ()
     published: dt.date | None = None
-    """The day of first publication, UTC."""
+    """The day of first publication in UTC."""
     updated: dt.date | None = None
-    """The day of the version held here, UTC."""
+    """The day of this version in UTC."""
     listed: dt.date | None = None
-    """The day the feed listed the paper (not its publication), where the feed says so."""
+    """The day on which the feed listed the paper, which may differ from publication; None if not given."""
     first_seen: dt.date | None = None
-    """The day the library first read the paper; set by the library."""
+    """The day on which the library first read the paper; set by the library."""
     categories: tuple[str, ...] = ()
     url: str | None = None
-    """An http(s) address, or None."""
+    """An http(s) URL."""
     arxiv_id: str | None = None
-    """Without version, such as ``2508.13426`` or ``cs/0112017``."""
+    """The arXiv id without version, such as ``2508.13426`` or ``cs/0112017``."""
     doi: str | None = None
-    """Lower case, without resolver, such as ``10.1000/xyz``."""
+    """The DOI in lower case, without resolver, such as ``10.1000/xyz``."""
     version: int | None = None
-    """arXiv version number."""
+    """The arXiv version, from 1."""
     sources: tuple[str, ...] = ()
-    """The feeds that held this paper, such as ``daily-papers``, in order of first sight."""
+    """The feeds that contained the paper, such as ``daily-papers``, in the order in which they were read."""
     upvotes: int | None = None
+    """The number of upvotes on Hugging Face."""
     withdrawn: bool = False
+    """Whether the authors withdrew the paper or the publisher retracted it."""
     flags: tuple[str, ...] = ()
-    """What cleaning noticed, such as ``control-characters`` or ``bad-date``."""
+    """What was unusual in the feed's record, such as ``control-characters`` or ``bad-date``."""
     ids: tuple[str, ...] = ()
-    """Further ids, such as ``acl:2024.acl-long.1``: told by `PaperAgent.get` and `papers` alone."""
+    """Further ids, such as ``acl:2024.acl-long.1``; only `PaperAgent.get` and `PaperAgent.papers` fill it."""
 
     @property
     def day(self) -> dt.date | None:
-        """The day that date filters compare: published, else listed, else first seen."""
+        """The day that date filters use: ``published``, else ``listed``, else ``first_seen``."""
         return self.published or self.listed or self.first_seen
 
     @property
     def taken_back(self) -> str:
-        """``retracted`` by its publisher or ``withdrawn`` by its authors; empty for any other paper."""
+        """``retracted`` (by the publisher), ``withdrawn`` (by the authors), or an empty string."""
         return "" if not self.withdrawn else RETRACTED if RETRACTED in self.flags else "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A record of a feed that could not become a paper, and why."""
+    """A record of a feed that is not a usable paper."""
 
     where: str
-    """Such as ``line 12`` or ``entry 3``."""
+    """Its position, such as ``line 12`` or ``entry 3``."""
     reason: str
-    """A short phrase, the same for the same fault, so that reasons can be counted."""
+    """A short phrase, the same for each record with this fault, so that reasons can be counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """A feed's word that a paper is withdrawn, without the paper's text (OAI-PMH: a deleted record)."""
+    """A notice that a paper is withdrawn, without its text, such as a deleted record of OAI-PMH."""
 
     paper_id: str
-    """An id by which the library may know the paper."""
+    """An id under which the library may hold the paper."""
     source: str
-    """The feed, as in ``Paper.sources``."""
+    """The feed, as in `Paper.sources`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedReport:
-    """What one feed of an ingest gave."""
+    """The result of ingesting one feed."""
 
     source: str
-    """As it was given, safe to show; an address without its query."""
+    """The feed as the caller named it, safe to display; a URL without its query."""
     read: int = 0
     new: int = 0
     changed: int = 0
     unchanged: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     pages: int = 0
-    """Pages fetched; 0 for a file."""
+    """The number of pages fetched; 0 for a file."""
     error: str | None = None
-    """Why it was not read to its end; what was read before that is in the library."""
+    """Why it was not read to its end; the records before that are in the library."""
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,23 +146,23 @@ class FeedReport:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What one ingest did. ``read`` = new + changed + unchanged (duplicates count as unchanged)."""
+    """The result of an ingest. ``read`` = ``new`` + ``changed`` + ``unchanged``; duplicates are unchanged."""
 
     read: int = 0
     new: int = 0
     changed: int = 0
     unchanged: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
-    """Reason → number of records."""
+    """Reason → number of records skipped."""
     papers: int = 0
-    """Papers in the library afterwards."""
+    """The number of papers in the library afterwards."""
     embedded: int = 0
-    """Vectors added by this call."""
+    """The number of vectors that this ingest added."""
     pending: int = 0
-    """Papers still without a vector."""
+    """The number of papers still without a vector."""
     notes: tuple[str, ...] = ()
     feeds: tuple[FeedReport, ...] = ()
-    """Each feed by itself, in the order in which they were read."""
+    """The result of each feed, in the order in which they were read."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -172,20 +181,20 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Limits a search to papers whose day, category and source match. Days are inclusive."""
+    """Limits a search to papers by day, category and source. Days are inclusive."""
 
     since: dt.date | None = None
     until: dt.date | None = None
     category: str | None = None
-    """Exact (``cs.CL``) or a whole archive (``cs`` matches ``cs.CL``)."""
+    """A category (``cs.CL``), or an archive (``cs``, which includes ``cs.CL``)."""
     source: str | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether any limit is set."""
+        """Return whether any limit is set."""
         return any((self.since, self.until, self.category, self.source))
 
     def admits(self, paper: Paper) -> bool:
-        """Tell whether ``paper`` is inside all limits."""
+        """Return whether ``paper`` is within all limits."""
         day = paper.day
         if (self.since or self.until) and day is None:
             return False
@@ -198,26 +207,27 @@ class Filters:
         return not self.source or self.source in paper.sources
 
 
-def in_category(category: str, wanted: str) -> bool:
-    """Tell whether ``category`` is ``wanted`` or lies in the archive ``wanted``, ignoring case."""
-    category, wanted = category.lower(), wanted.lower()
-    return category == wanted or category.startswith(wanted + ".")
+def in_category(category: str, archive: str) -> bool:
+    """Return whether ``category`` is ``archive`` (or the same category) or belongs to it, ignoring case."""
+    category, archive = category.lower(), archive.lower()
+    return category == archive or category.startswith(archive + ".")
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A paper found by a search, best first."""
+    """A paper that a search returned."""
 
     paper: Paper
     score: float
-    """Fused score, comparable between papers and queries of one library."""
+    """The fused score, comparable between papers and queries of one library."""
     rank: int
-    """1 for the best."""
+    """The position in the results, from 1."""
     lexical: float = 0.0
-    """Share of the query's information found in the paper, about 0 to 1."""
+    """The share of the query's information content that the paper's terms cover, about 0 to 1."""
     vector: float | None = None
-    """Cosine of query and paper, -1 to 1; None without vectors."""
+    """The cosine similarity of query and paper, -1 to 1; None without vectors."""
     snippet: str = ""
+    """The part of the abstract that matches the query best."""
 
     @property
     def paper_id(self) -> str:
@@ -231,16 +241,16 @@ class Hit:
 
     @property
     def published(self) -> dt.date | None:
-        """The paper's day of publication."""
+        """The paper's day of first publication."""
         return self.paper.published
 
     @property
     def url(self) -> str | None:
-        """The paper's address."""
+        """The paper's URL."""
         return self.paper.url
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the hit as `paperagent search --json` prints it."""
+        """Return the hit as ``paperagent search --json`` prints it."""
         day = self.paper.day
         return {
             "paper_id": self.paper_id,
@@ -256,9 +266,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """``abstract[start:end] == text``."""
+    """A sentence of an abstract; ``abstract[start:end] == text``."""
 
     index: int
+    """The position in the abstract, from 0."""
     text: str
     start: int
     end: int
@@ -266,9 +277,10 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """One sentence of one abstract that a claim rests on."""
+    """A sentence of an abstract that supports a claim; ``abstract[start:end] == quote``."""
 
     n: int
+    """The number in the answer, from 1."""
     paper_id: str
     title: str
     url: str | None
@@ -291,15 +303,17 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One checkable sentence of an answer."""
+    """A sentence of an answer that can be checked against its citations."""
 
     text: str
     citations: tuple[int, ...]
+    """The numbers of the citations, as in `Citation.n`."""
     support: Support
     checks: Mapping[str, Any] = field(default_factory=dict)
+    """Check → its result: ``numbers``, ``negation`` (whether it passed), ``overlap`` (0 to 1), and others."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the claim as JSON-ready values; a check that had no source to look at is not passed."""
+        """Return the claim as JSON-ready values; a check that could not run counts as failed."""
         return {
             "text": self.text,
             "citations": list(self.citations),
@@ -310,10 +324,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the model calls of one answer used. All zero in extractive mode."""
+    """What the model calls of an answer used; all zero in extractive mode."""
 
     calls: int = 0
     input_tokens: int = 0
+    """Tokens of the prompts, including ``cached_tokens``."""
     cached_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
@@ -323,13 +338,13 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         """Return the sum; its cost is None if the cost of either part is None."""
-        known = self.cost_usd is not None and other.cost_usd is not None
+        costs_known = self.cost_usd is not None and other.cost_usd is not None
         return Usage(
             calls=self.calls + other.calls,
             input_tokens=self.input_tokens + other.input_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
-            cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
+            cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if costs_known else None,
             estimated=self.estimated or other.estimated,
         )
 
@@ -347,44 +362,48 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A cited answer, or an abstention with its reason; the one type that `ask()` returns."""
+    """An answer with citations, or an abstention with its reason."""
 
     question: str
     status: Status
     reason: str | None
+    """Why the status is not ``answered``, such as ``no_evidence``; None for an answer."""
     answer: str
-    """The claims joined, with [n] markers; for an abstention: what is missing.
+    """The claims with their [n] markers as one text; for an abstention, what is missing.
 
-    The cited sentences follow an unverified claim, each on a line that begins with ``> ``.
+    An unverified claim is followed by the sentences that it cites, each on a line that begins with ``> ``.
     """
     claims: tuple[Claim, ...] = ()
     citations: tuple[Citation, ...] = ()
     hits: tuple[Hit, ...] = ()
-    """What was retrieved, best first (``papers`` in the JSON)."""
+    """The papers retrieved, best first (``papers`` in the JSON)."""
     mode: Mode = "extractive"
-    """Also ``extractive`` where a model chose the quoted sentences; ``model`` then names it."""
+    """``extractive`` also if a model chose the quoted sentences; ``model`` then names it."""
     model: str | None = None
     prompt_hash: str | None = None
+    """The hash of the prompt template."""
     usage: Usage = field(default_factory=Usage)
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    """Stage (``retrieve``, ``generate``, ``verify``, ``total``) → milliseconds."""
     confidence: float | None = None
-    """The abstention signal: estimated chance that the library holds the answer, 0 to 1."""
+    """The estimated probability that the library contains the answer, 0 to 1."""
     notes: tuple[str, ...] = ()
+    """Messages for the user, such as which claims were withheld and why."""
     fallback: str | None = None
-    """Why sentences are quoted where a model was asked: ``unreachable``, ``malformed``, ``abstained``, …"""
+    """Why sentences are quoted although a model was asked, such as ``unreachable`` or ``malformed``."""
 
     @property
     def text(self) -> str:
-        """The answer's text, as ``answer``."""
+        """The same as ``answer``."""
         return self.answer
 
     @property
     def papers(self) -> tuple[Hit, ...]:
-        """What was retrieved, best first."""
+        """The same as ``hits``."""
         return self.hits
 
     def __str__(self) -> str:
-        """Return the answer as plain text: the claims, then sources and notes."""
+        """Return the answer as plain text: the claims, the sources, and notes."""
         from paperagent.layout import answer_blocks, document, plain_text
 
         return document(answer_blocks(self), plain_text)
@@ -396,14 +415,14 @@ class Answer:
         return document(answer_blocks(self), markdown)
 
     def _repr_html_(self) -> str:
-        """Return the answer as HTML, for notebooks; mathematics in it is shown as text."""
+        """Return the answer as HTML, for notebooks; formulas are not rendered."""
         from paperagent.layout import answer_blocks, html
 
         body = "".join(map(html, answer_blocks(self)))
         return f'<div class="tex2jax_ignore mathjax_ignore">{body}</div>'
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the answer as `paperagent ask --json` prints it."""
+        """Return the answer as ``paperagent ask --json`` prints it."""
         stages = ("retrieve", "generate", "verify", "total")
         return {
             "question": self.question,
@@ -429,7 +448,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step of a streamed answer: ``retrieved`` (hits), ``claim`` (cited), ``done`` (answer)."""
+    """A step of a streamed answer.
+
+    The kind says which fields are set: ``retrieved`` sets ``hits``; ``claim`` sets ``claim``, its
+    ``citations`` and ``mode``; ``done`` sets ``answer``.
+    """
 
     kind: Literal["retrieved", "claim", "done"]
     hits: tuple[Hit, ...] = ()
@@ -437,42 +460,46 @@ class Event:
     citations: tuple[Citation, ...] = ()
     answer: Answer | None = None
     mode: Mode | None = None
-    """Of a claim: whether it was quoted or written by a model."""
+    """Whether the claim is quoted or was written by a model."""
 
 
-class Embedder(Protocol):
+class QueryEmbedder(Protocol):
     """Turns texts into unit vectors."""
+
+    def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
+        """Yield a unit vector for each text, in order."""
+        ...
+
+
+class Embedder(QueryEmbedder, Protocol):
+    """An embedding model, which makes the vectors of the library."""
 
     @property
     def embedder_id(self) -> str:
-        """Names model and variant, such as ``minilm-l6-v2-int8``; vectors of two ids never mix."""
+        """The model and its variant, such as ``minilm-l6-v2-int8``. Vectors of different ids never mix."""
         ...
 
     @property
     def dim(self) -> int:
-        """Length of every vector."""
-        ...
-
-    def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
-        """Yield one unit vector a text, in order."""
-        ...
-
-
-class TokenEncoder(Protocol):
-    """Gives the states of a text's word pieces, which `evidence` matches question words against."""
-
-    def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return pooled vector and token states of each text, each encoded alone."""
+        """The length of every vector."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A text seen by the encoder."""
+    """A text with the vectors of its tokens."""
 
     vector: Vector
-    """Pooled, unit length, [dim]."""
+    """The pooled vector of the text, unit length, shape [dim]."""
     states: Matrix
-    """Unit length, [tokens, dim], special tokens left out."""
+    """The vector of each token, unit length, shape [tokens, dim]; without special tokens."""
     spans: tuple[tuple[int, int], ...]
-    """Code-point span of each token in the text."""
+    """The start and end of each token in the text, in code points."""
+
+
+class TokenEncoder(Protocol):
+    """A model that also gives a vector for each token, to match the words of a question with a sentence."""
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Return each text encoded by itself, independent of the others."""
+        ...

@@ -203,7 +203,7 @@ def test_thresholds_are_kept_with_the_library(tmp_path: Path) -> None:
         with PaperAgent(settings=agent.settings) as later:
             assert later.thresholds() == Thresholds(1.0, 1.0)
             assert later.ask(question).status == "abstained"
-        assert agent._open().setting(kept_as(encoder=True)) is None
+        assert agent._open_store().setting(kept_as(encoder=True)) is None
         agent.set_thresholds(None)
         assert agent.thresholds() == before == Thresholds.usual(32, encoder=False)
         assert agent.ask(question).status == "answered"

@@ -112,9 +112,9 @@ def test_the_longest_question_is_accepted() -> None:
 @pytest.mark.parametrize("unit", ["\x1b", "\x1b[", "\x1b]", "\x1bP", "\x1b\\", "\x1b[1;", "\x9b"])
 def test_unfinished_escape_sequences_take_no_time(unit: str) -> None:
     """A question full of broken escape sequences is cleaned at once."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     clean_question("word " + unit * ((MAX_QUESTION - 9) // len(unit)) + " end")
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_no_history() -> None:

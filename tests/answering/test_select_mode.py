@@ -190,7 +190,7 @@ def test_nothing_is_asked_where_the_picker_abstains(place):
 def test_an_empty_library_asks_nobody(place, tmp_path):
     """There is nothing to choose from."""
     with PaperAgent(tmp_path / "new", embedder="none") as agent:
-        agent._open(create=True)
+        agent._open_store(create=True)
         assert agent.ask(QUESTION, mode="select").reason == "empty_library"
     assert place.requests == []
 

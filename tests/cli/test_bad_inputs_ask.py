@@ -50,8 +50,8 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("bad-064", QUESTION, {"k": "5"}, "k: must be int, got str"),
     ("bad-064", QUESTION, {"k": 5.0}, "k: must be int, got float"),
     ("bad-065", QUESTION, {"k": 10**9}, "k: must be 1..100, got 1000000000"),
-    ("bad-066", QUESTION, {"category": {"$where": "1"}}, "category: must be a non-empty text"),
-    ("bad-066", QUESTION, {"source": ""}, "source: must be a non-empty text"),
+    ("bad-066", QUESTION, {"category": {"$where": "1"}}, "category: must be a non-empty string"),
+    ("bad-066", QUESTION, {"source": ""}, "source: must be a non-empty string"),
     ("bad-067", QUESTION, {"since": {"$gt": "a"}}, "since: {'$gt': 'a'} is not a date"),
     ("bad-067", QUESTION, {"until": 2026}, "until: 2026 is not a date"),
     ("bad-067", QUESTION, {"since": "2026-02-30"}, "since: 2026-02-30 is not a date"),
@@ -80,7 +80,7 @@ def agent() -> Iterator[PaperAgent]:
 def agent_with(encoder: FakeEncoder, home: Path) -> PaperAgent:
     """Return an agent that embeds with ``encoder``."""
     made = PaperAgent(home, mode="extractive", embedder="minilm")
-    made._tools = sample_library.models(encoder)
+    made._embedding_models = sample_library.models(encoder)
     return made
 
 
@@ -97,7 +97,7 @@ def library(tmp_path: Path) -> Path:
 def test_refused(row: str, question: Any, options: dict[str, Any], message: str, agent: PaperAgent) -> None:
     """An argument that cannot be used is an InputError of one line that says why, before any work."""
     encoder = FakeEncoder()
-    agent._tools = sample_library.models(encoder)
+    agent._embedding_models = sample_library.models(encoder)
     for call in (agent.ask, agent.ask_stream):
         with pytest.raises(InputError) as caught:
             call(question, **options)
@@ -294,7 +294,7 @@ agent.close()
 try:
     agent.ask(sys.argv[2])
 except StoreError as error:
-    print("the disk refuses, being full" in str(error))
+    print("the disk is full, over a quota or failing" in str(error))
 """
 
 

@@ -41,7 +41,7 @@ def agent(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     monkeypatch.setenv("PAPERAGENT_MODEL", "test-model")
     monkeypatch.setenv("PAPERAGENT_CACHE", "false")
     with PaperAgent(sample_library.home(), embedder="none", mode="llm") as opened:
-        opened._endpoints["test-model"] = ChatModel(
+        opened._llms["test-model"] = ChatModel(
             "test-model", api_key=KEY, base_url=server.url, timeout=20, sleep=lambda _: None
         )
         yield opened
@@ -94,7 +94,7 @@ def test_row_079_a_refused_key(agent: PaperAgent, server: ScriptedServer) -> Non
 
 def test_row_080_a_server_that_is_down(agent: PaperAgent, server: ScriptedServer) -> None:
     """No connection is an EndpointError that names the host, with what was retrieved; else a note."""
-    agent._endpoints["test-model"] = ChatModel(
+    agent._llms["test-model"] = ChatModel(
         "test-model", base_url="http://127.0.0.1:9/v1", timeout=5, sleep=lambda _: None
     )
     with pytest.raises(EndpointError, match=r"127\.0\.0\.1:9") as caught:
@@ -205,7 +205,7 @@ def test_row_088_a_reply_of_200_kilobytes(agent: PaperAgent, server: ScriptedSer
 
 def test_row_094_too_little_time(agent: PaperAgent, server: ScriptedServer) -> None:
     """A deadline that passes is an EndpointError of that kind."""
-    agent._endpoints["test-model"] = ChatModel("test-model", base_url=server.url, timeout=0.2)
+    agent._llms["test-model"] = ChatModel("test-model", base_url=server.url, timeout=0.2)
     server.enqueue(Reply(delay=5))
     with pytest.raises(EndpointError) as caught:
         agent.ask(QUESTION, fallback=False)

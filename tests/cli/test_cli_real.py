@@ -170,7 +170,7 @@ def test_rows_047_048_signals_unlock(
 
 def test_row_051_second_ingest_is_told_who_writes(environ: dict[str, str]) -> None:
     """While one process writes, a second exits 75 at once and names it; readers go on."""
-    from paperagent.library.lock import writer_lock
+    from paperagent.library.home import writer_lock
 
     with writer_lock(Path(environ["PAPERAGENT_HOME"])):
         done = run(environ, "ingest", str(sample_path()), code=75)

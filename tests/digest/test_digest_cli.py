@@ -160,20 +160,20 @@ def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     """`digest run` sends what the other readers get, and then says that one issue is missing."""
     import datetime as dt
 
-    from paperagent.digest.press import LocalPress
+    from paperagent.digest.build import IssueBuilder
 
     noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
     monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: noon)
     subscribe(run, A)
     subscribe(run, B)
-    render = LocalPress.render
+    render = IssueBuilder._render
 
-    def breaks(press: LocalPress, issue: Any, subscriber_id: int | None) -> Any:
+    def breaks(builder: IssueBuilder, issue: Any, subscriber_id: int | None) -> Any:
         if subscriber_id == 1:
             raise ValueError("no such glyph")
-        return render(press, issue, subscriber_id)
+        return render(builder, issue, subscriber_id)
 
-    monkeypatch.setattr(LocalPress, "render", breaks)
+    monkeypatch.setattr(IssueBuilder, "_render", breaks)
     told = run("digest", "run", code=1)
     assert f"{A}: no issue: unexpected failure: ValueError: no such glyph" in told
     assert "1 sent" in told
@@ -276,11 +276,11 @@ def test_a_server_without_a_sender(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         (["digest", "build", "--since", "2026-06-01"], 2, "give both"),
         (["digest", "build", "--since", "2026-06-02", "--until", "2026-06-01"], 2, "swap"),
         (["digest", "build", "--week", "2026-W26", "--since", "2026-06-01"], 2, "cannot combine"),
-        (["digest", "build", "--only", "who@test.example"], 2, "is none"),
+        (["digest", "build", "--only", "who@test.example"], 2, "is not subscribed"),
         (["digest", "build", "--mode", "llm"], 3, "needs an endpoint"),
         (["digest", "send", "--only", "no-at-sign"], 2, "email no-at-sign"),
         (["digest", "send", "--dry-run", "--resend-unknown"], 2, "cannot combine"),
-        (["digest", "schedule", "--tz", "Mars/Phobos"], 2, "no time zone is called Mars/Phobos"),
+        (["digest", "schedule", "--tz", "Mars/Phobos"], 2, "unknown time zone Mars/Phobos"),
         (["digest", "schedule", "--at", "25:00"], 2, "not a time of day"),
         (["subscribers", "add", "a@b,c@d\nBcc:x"], 2, "control or invisible character"),
         (["subscribers", "add", A, "--max-items", "0"], 2, "must be 1..30"),
@@ -288,7 +288,7 @@ def test_a_server_without_a_sender(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         (["subscribers", "confirm"], 2, "give an EMAIL or TOKEN"),
         (["subscribers", "confirm", "sometoken"], 3, "PAPERAGENT_SECRET: not set"),
         (["subscribers", "import", "/no/such/file.csv"], 4, "No such file"),
-        (["subscribers", "rate", A, "x", "more"], 2, "is none"),
+        (["subscribers", "rate", A, "x", "more"], 2, "is not subscribed"),
     ],
 )
 def test_bad_arguments(run: Run, argv: list[str], code: int, message: str) -> None:

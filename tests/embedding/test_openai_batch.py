@@ -15,9 +15,8 @@ import pytest
 
 from paperagent import ConfigError, PaperAgent
 from paperagent.cli.main import main
-from paperagent.embedding import openai_batch as module
-from paperagent.embedding.backlog import SETTING
-from paperagent.embedding.openai_batch import digest
+from paperagent.embedding import openai as module
+from paperagent.embedding.openai import BATCH_SETTING, text_hash
 from paperagent.errors import EndpointError
 from paperagent.feeds.formats.jsonl import dump
 from paperagent.testing import Reply, Request, ScriptedServer, error_reply, fake_vector
@@ -116,7 +115,7 @@ def agent(server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def check(agent: PaperAgent, count: int) -> None:
     """Assert that so many papers have the vector of exactly their text."""
-    found = agent._open().arrivals([p.paper_id for p in agent.papers()]).values()
+    found = agent._open_store().arrivals([p.paper_id for p in agent.papers()]).values()
     held = [a for a in found if a.vector is not None]
     assert len(held) == count
     for a in held:
@@ -129,10 +128,10 @@ def test_a_backlog_is_sent_waited_for_and_collected(agent: PaperAgent, server: B
     """Three calls: sent, not ready yet, collected; each paper gets its own vector, nothing is paid twice."""
     first = agent.embed(by="batch")
     assert (first.embedded, first.pending) == (0, 40)
-    assert "batches on their way: 1, the first batch-0" in first.notes[-1]
+    assert "pending batches: 1, the first batch-0" in first.notes[-1]
     rows = server.inputs("batch-0")
     assert len(rows) == 40
-    assert rows[0]["custom_id"] == digest(rows[0]["body"]["input"])
+    assert rows[0]["custom_id"] == text_hash(rows[0]["body"]["input"])
     assert {(r["method"], r["url"], r["body"]["model"]) for r in rows} == {
         ("POST", "/v1/embeddings", "test-model")
     }
@@ -161,7 +160,7 @@ def test_an_ingest_sends_and_collects_them_too(
     assert main(["ingest", str(more), "--batch", "--json"]) == 0
     sent = json.loads(capsys.readouterr().out)
     assert (sent["new"], sent["vectors"]) == (10, {"added": 0, "pending": 50})
-    assert "batches on their way: 1" in sent["notes"][-1]
+    assert "pending batches: 1" in sent["notes"][-1]
     server.finish("batch-0")
     assert main(["ingest", str(more), "--batch", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["vectors"] == {"added": 50, "pending": 0}
@@ -173,7 +172,7 @@ def test_a_big_backlog_is_cut_into_batches(
     agent: PaperAgent, server: BatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They may finish one by one, and are taken up in the order in which they were sent."""
-    monkeypatch.setattr(module, "MOST_INPUTS", 15)
+    monkeypatch.setattr(module, "MAX_BATCH_INPUTS", 15)
     agent.embed(by="batch")
     assert [len(server.inputs(name)) for name in server.batches] == [15, 15, 10]
     server.finish("batch-0")
@@ -200,7 +199,7 @@ def test_a_text_that_changed_meanwhile_gets_its_own_vector(agent: PaperAgent, se
     """The batch's vector of the former text is not taken for it; new papers wait for the next batch."""
     agent.embed(by="batch")
     changed = papers(1)[0]
-    store = agent._open()
+    store = agent._open_store()
     store.ingest([*papers(3, 40)], today=TODAY)
     from dataclasses import replace
 
@@ -219,8 +218,8 @@ def test_a_batch_whose_id_was_lost_is_found_again(agent: PaperAgent, server: Bat
     server.lose_reply = True
     with pytest.raises(EndpointError, match="lost on the way"):
         agent.embed(by="batch")
-    assert agent._open().setting(SETTING)["open"] == []
-    assert "batches on their way: 1" in agent.embed(by="batch").notes[-1]
+    assert agent._open_store().setting(BATCH_SETTING)["open"] == []
+    assert "pending batches: 1" in agent.embed(by="batch").notes[-1]
     assert len(server.batches) == 1
     server.finish("batch-0")
     assert agent.embed(by="batch").pending == 0
@@ -235,7 +234,7 @@ def test_a_batch_of_another_library_is_left_alone(
         other._open(create=True).ingest(papers(5), today=TODAY)
         other.embed(by="batch")
         assert len(server.inputs("batch-1")) == 5
-        assert agent._open().setting(SETTING)["open"] == ["batch-0"]
+        assert agent._open_store().setting(BATCH_SETTING)["open"] == ["batch-0"]
 
 
 def test_a_batch_that_the_server_refuses_is_told_and_not_sent_again_at_once(

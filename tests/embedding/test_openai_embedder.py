@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from paperagent import http_limits
-from paperagent.embedding import openai_embedder as openai_embed
-from paperagent.embedding.openai_embedder import OpenAIEmbedder
+from paperagent.embedding import openai as openai_embed
+from paperagent.embedding.openai import OpenAIEmbedder
 from paperagent.errors import ConfigError, EndpointError
-from paperagent.llm import endpoint
+from paperagent.llm import endpoint, server_errors
 from paperagent.testing import EMBEDDINGS, MODELS, Reply, ScriptedServer, error_reply, fake_vector
 
 KEY = "sk-test-SECRET-0123456789"
@@ -102,8 +102,8 @@ def test_no_texts_make_no_request(embedder, server):
 
 def test_batches_stay_below_the_limits(embedder, server, monkeypatch):
     """Inputs are split by count and by a bound on their tokens, in order and without loss."""
-    monkeypatch.setattr(openai_embed, "MAX_BATCH_TOKENS", 1000)
-    embedder._most = 5
+    monkeypatch.setattr(openai_embed, "MAX_REQUEST_TOKENS", 1000)
+    embedder._max_inputs = 5
     texts = [f"{i:03d} " + "x" * (i * 40 % 700) for i in range(37)]
     assert len(list(embedder.embed(texts))) == 37
     sent = [request.json()["input"] for request in server.history]
@@ -114,7 +114,7 @@ def test_batches_stay_below_the_limits(embedder, server, monkeypatch):
 
 def test_texts_are_read_lazily(embedder, server):
     """The first vectors come before the last texts are read."""
-    embedder._most = 2
+    embedder._max_inputs = 2
     read = []
     vectors = embedder.embed(read.append(i) or f"text {i}" for i in range(100))
     next(vectors)
@@ -232,7 +232,7 @@ def test_a_batch_that_is_too_large_is_halved(embedder, server, status, message):
 
     server.handlers["POST", EMBEDDINGS] = limited
     vectors = np.array(list(embedder.embed(texts)))
-    assert (vectors == openai_embed.unit_rows([fake_vector(text, 8) for text in texts])).all()
+    assert (vectors == openai_embed.normalize_rows([fake_vector(text, 8) for text in texts])).all()
     sizes = [len(request.json()["input"]) for request in server.history]
     assert sizes == [20, 10, 5, 5, 5, 5]
     list(embedder.embed(texts))
@@ -360,7 +360,7 @@ def test_dimension_may_not_change_between_batches(embedder, server):
 
 def test_vectors_before_a_failure_are_kept(embedder, server):
     """What was yielded before a batch failed stays with the caller."""
-    embedder._most = 2
+    embedder._max_inputs = 2
     server.enqueue(rows([1, 0], [0, 1]), error_reply(401, "key revoked"))
     vectors = embedder.embed(["a", "b", "c"])
     assert [next(vectors).tolist(), next(vectors).tolist()] == [[1, 0], [0, 1]]
@@ -495,7 +495,11 @@ def test_threads_share_one_embedder(embedder):
 
 def test_names_and_certificates_are_told_apart():
     """An unknown host and a bad certificate are named; a certificate is not tried again."""
-    kind, why, _, tries = endpoint.connection_kind({"ConnectError"}, "[Errno -2] Name or service not known")
+    kind, why, _, tries = server_errors.classify_connection_error(
+        {"ConnectError"}, "[Errno -2] Name or service not known"
+    )
     assert (kind, why, tries) == ("unreachable", "no such host", 3)
-    kind, why, _, tries = endpoint.connection_kind({"ConnectError"}, "certificate verify failed")
+    kind, why, _, tries = server_errors.classify_connection_error(
+        {"ConnectError"}, "certificate verify failed"
+    )
     assert (kind, why, tries) == ("tls", "TLS failed", 1)

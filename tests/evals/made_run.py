@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from paperagent.evals.results import Call, Failure, Retrieved, Row, Run
-from paperagent.evals.summary import figures
+from paperagent.evals.results import Failure, ModelCall, Retrieved, Row, Run
+from paperagent.evals.scorers import summarize
 
 HOSTILE = (
     '<img src=x onerror="alert(1)"> </style></title><script>alert(2)</script> \x1b[31m\u202e|]] & "q" \'a\''
@@ -73,7 +73,7 @@ def run(rows: Sequence[Row], *, name: str = "run", **rest: Any) -> Run:
     given: dict[str, Any] = {
         "id": name, "created": "2026-11-20T10:00:00+00:00", "cases": "cases.jsonl", "cases_hash": "c",
         "library_hash": "l", "mode": "extractive", "settings": {"k": 10}, "count": len(rows),
-        "errors": sum(r.state == "error" for r in rows), "metrics": figures(rows),
+        "errors": sum(r.state == "error" for r in rows), "metrics": summarize(rows),
     } | rest  # fmt: skip
     return Run(**given)
 
@@ -95,7 +95,7 @@ def hostile() -> list[Row]:
     return [
         row("h1", right=False, kind=HOSTILE, question=HOSTILE, answer=shown, confidence=None,
             retrieved=(Retrieved(paper_id=HOSTILE, title=HOSTILE, score=0.5, rank=1),),
-            raw=(Call(schema_name="answer", text=HOSTILE),)),
+            raw=(ModelCall(schema_name="answer", text=HOSTILE),)),
         row("h2", right=False, failure="should_have_answered", kind=HOSTILE,
             answer=answer(status="abstained", reason="not_in_abstracts", answer=HOSTILE)),
         row(HOSTILE, kind=HOSTILE, answerable=False),

@@ -9,12 +9,12 @@ import pytest
 from paperagent.answering.abstention import Thresholds
 from paperagent.errors import EvalError
 from paperagent.evals import calibrate
-from paperagent.evals.calibrate import Asked
+from paperagent.evals.calibrate import ConfidenceSample
 from paperagent.evals.cases import Case
 from paperagent.types import Answer
 
-CLEAR = [Asked(f"n{i}", 0.1 + i / 200, answerable=False) for i in range(20)]
-CLEAR += [Asked(f"y{i}", 0.5 + i / 100, answerable=True) for i in range(20)]
+CLEAR = [ConfidenceSample(f"n{i}", 0.1 + i / 200, answerable=False) for i in range(20)]
+CLEAR += [ConfidenceSample(f"y{i}", 0.5 + i / 100, answerable=True) for i in range(20)]
 
 
 def test_a_clear_gap_is_cut_in_its_middle() -> None:
@@ -79,9 +79,9 @@ def cases(yes: int, no: int) -> list[Case]:
 def test_cases_are_asked_without_a_model() -> None:
     """Each in extractive mode with its own k; no confidence counts as none; clusters stay together."""
     agent, seen = FakeAgent(), []
-    asked = calibrate.ask(agent, cases(10, 12), k=5, progress=lambda *step: seen.append(step))
+    asked = calibrate.measure_confidences(agent, cases(10, 12), k=5, progress=lambda *step: seen.append(step))
     assert {(o["mode"], o["k"]) for o in agent.options} == {("extractive", 7)}
-    assert asked[0] == Asked("one", 0.0, answerable=True)
+    assert asked[0] == ConfidenceSample("one", 0.0, answerable=True)
     assert asked[1].group == "one"
     assert seen[-1] == ("cases", 22, 22)
 
@@ -91,14 +91,14 @@ def test_too_few_cases_are_refused(yes: int, no: int) -> None:
     """Nothing is asked, and what is missing is said."""
     agent = FakeAgent()
     with pytest.raises(EvalError, match=rf"{yes} answerable and {no} unanswerable are too few"):
-        calibrate.ask(agent, cases(yes, no), k=5)
+        calibrate.measure_confidences(agent, cases(yes, no), k=5)
     assert agent.options == []
 
 
 def test_the_curve_is_shown_and_kept() -> None:
     """The table marks the thresholds before and after; the document holds every point."""
     found = calibrate.calibrate(CLEAR, before=Thresholds())
-    (table,) = calibrate.tables(found)
+    (table,) = calibrate.calibration_tables(found)
     marks = {row[-1] for row in table.rows if row[-1]}
     assert {"abstain below, before", "doubt below, before"} <= marks
     assert any(mark in ("abstain below", "doubt below") for mark in marks)

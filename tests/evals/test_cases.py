@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from paperagent.errors import EvalError
 from paperagent.evals import cases
-from paperagent.evals.case_template import EXAMPLE
-from paperagent.evals.cases import Case
+from paperagent.evals.cases import CASE_TEMPLATE, Case
 from paperagent.feeds.reader import sample_path
 from paths import SHARED
 
@@ -128,8 +127,8 @@ def test_a_byte_order_mark_and_line_separators_are_harmless(tmp_path: Path) -> N
 def test_the_digest_is_of_what_cases_say() -> None:
     """Order and notes do not count, a changed expectation does."""
     a, b = one(), one(id="b")
-    assert cases.digest([a, b]) == cases.digest([b, one(notes="n", answer="x")])
-    assert cases.digest([a]) != cases.digest([one(must_include=["x"])])
+    assert cases.cases_hash([a, b]) == cases.cases_hash([b, one(notes="n", answer="x")])
+    assert cases.cases_hash([a]) != cases.cases_hash([one(must_include=["x"])])
 
 
 @given(
@@ -145,12 +144,12 @@ def test_the_digest_is_of_what_cases_say() -> None:
 )
 def test_a_case_reads_back_as_it_was_written(case: Case) -> None:
     """What `line` writes, `parse` reads."""
-    assert read(cases.line(case)) == [case]
+    assert read(cases.to_line(case)) == [case]
 
 
 def test_the_example_asks_the_sample_feed() -> None:
     """What `eval init` writes can be read, and its evidence stands in the feed."""
-    found = read(EXAMPLE)
+    found = read(CASE_TEMPLATE)
     feed = sample_path().read_text("utf-8")
     assert {c.kind for c in found} == {"single", "compare", "followup", "unanswerable"}
     assert all(text in feed for c in found for text in (*c.evidence, *c.gold_titles))

@@ -10,7 +10,7 @@ import pytest
 from model_desk import GOOD, QUESTION, reply
 from paperagent.cli.main import main
 from paperagent.evals import cases, results
-from paperagent.evals.feedback import keep
+from paperagent.evals.feedback import save_feedback
 from paperagent.testing import ScriptedServer
 from sample_library import home, plain_agent
 
@@ -285,7 +285,7 @@ def test_what_chat_kept_becomes_cases_that_run(
         library = agent.home
     monkeypatch.setenv("PAPERAGENT_HOME", str(file.parent))
     for answer, verdict in ((good, True), (bad, False)):
-        keep(file.parent / "feedback.jsonl", answer, [], good=verdict)
+        save_feedback(file.parent / "feedback.jsonl", answer, [], good=verdict)
     assert main(["eval", "cases", "add", "new.jsonl"]) == 0
     printed = capsys.readouterr().out
     assert "2 cases added" in printed

@@ -11,11 +11,11 @@ import made_run
 import pytest
 
 from paperagent.answering.abstention import Thresholds
-from paperagent.evals import calibration_curves
-from paperagent.evals.calibrate import Asked, calibrate
+from paperagent.evals import calibrate as calibration_curves
+from paperagent.evals.calibrate import ConfidenceSample, calibrate
 from paperagent.evals.cases import Case
 from paperagent.evals.report import case_html, html, plots
-from paperagent.evals.results import Call
+from paperagent.evals.results import ModelCall
 from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED
 
 VOID = {"meta", "input"}
@@ -65,7 +65,7 @@ def mixed() -> list[made_run.Row]:
 def test_the_page_needs_nothing_else() -> None:
     """No script, no picture, no font, no style or frame from anywhere; the policy forbids them too."""
     rows = mixed()
-    text = html.page(made_run.run(rows), rows)
+    text = html.run_page(made_run.run(rows), rows)
     page = Page(text)
     names = {name for name, _ in page.tags}
     assert not names & {"script", "img", "link", "iframe", "object", "embed", "form", "base"}
@@ -77,7 +77,7 @@ def test_the_page_needs_nothing_else() -> None:
 def test_every_case_can_be_opened() -> None:
     """One fold a case, wrong ones first, each with claim and cited sentence side by side."""
     rows = mixed()
-    page = Page(html.page(made_run.run(rows), rows))
+    page = Page(html.run_page(made_run.run(rows), rows))
     cases = [str(d["class"]) for d in page.named("details") if str(d["class"]).startswith("case")]
     assert len(cases) == 25
     assert cases == sorted(cases, key=lambda c: c == "case right")
@@ -91,7 +91,7 @@ def test_every_figure_is_drawn_where_there_is_enough() -> None:
     rows = mixed()
     drawn = {
         str(s["aria-label"])
-        for s in Page(html.page(made_run.run(rows), rows)).named("svg")
+        for s in Page(html.run_page(made_run.run(rows), rows)).named("svg")
         if s["class"] == "plot"
     }
     assert drawn == {
@@ -99,17 +99,17 @@ def test_every_figure_is_drawn_where_there_is_enough() -> None:
         "time an answer",
     }  # fmt: skip
     priced = made_run.hostile()
-    assert "cost an answer" in html.page(made_run.run(priced), priced)
+    assert "cost an answer" in html.run_page(made_run.run(priced), priced)
     few = [made_run.error("only")]
-    assert not Page(html.page(made_run.run(few), few)).named("svg")
+    assert not Page(html.run_page(made_run.run(few), few)).named("svg")
 
 
 def test_hostile_text_stays_text() -> None:
     """No text of a paper, case, model or error becomes markup, a link or an invisible character."""
     rows = made_run.hostile()
-    text = html.page(made_run.run(rows, cases=made_run.HOSTILE, model=made_run.HOSTILE), rows)
+    text = html.run_page(made_run.run(rows, cases=made_run.HOSTILE, model=made_run.HOSTILE), rows)
     page = Page(text)
-    harmless = Page(html.page(made_run.run(mixed()), mixed()))
+    harmless = Page(html.run_page(made_run.run(mixed()), mixed()))
     assert {n for n, _ in page.tags} <= {n for n, _ in harmless.tags} | {"pre", "mark", "code", "rect"}
     assert "javascript:" not in text
     assert not {"\x1b", "\u202e"} & set(text)
@@ -177,8 +177,8 @@ def test_a_claim_that_was_kept_back_is_shown_with_its_reason() -> None:
     """What the answer lacks of the model's reply stands beside its sentences; what it has does not."""
     reply = {"claims": [{"text": made_run.SENTENCE.replace("4.2", "5.9"), "evidence": ["1.1", "8.8"]},
                         {"text": made_run.SENTENCE, "evidence": ["1.1"]}, "nonsense"]}  # fmt: skip
-    call = Call(schema_name="answer", text=json.dumps(reply), shown={"1.1": made_run.SENTENCE})
-    text = case_html.case(made_run.row("c", raw=(call, Call(schema_name="plan", text="[1"))))
+    call = ModelCall(schema_name="answer", text=json.dumps(reply), shown={"1.1": made_run.SENTENCE})
+    text = case_html.case(made_run.row("c", raw=(call, ModelCall(schema_name="plan", text="[1"))))
     assert text.count('class="pair failed"') == 1
     assert "<mark>5.9%</mark>" in text
     assert "✗ numbers" in text
@@ -229,8 +229,8 @@ def test_a_step_keeps_its_height_until_the_next() -> None:
 
 def test_a_calibration_has_its_page() -> None:
     """Both thresholds are marked on the curves, before and after are said."""
-    asked = [Asked(f"g{i}", i / 40, i > 15) for i in range(40)]
-    page = Page(html.calibration(calibrate(asked, before=Thresholds()), made_run.HOSTILE))
+    asked = [ConfidenceSample(f"g{i}", i / 40, i > 15) for i in range(40)]
+    page = Page(html.calibration_page(calibrate(asked, before=Thresholds()), made_run.HOSTILE))
     assert "abstain below" in page.text
     assert "before: .130" in page.text
     assert len(page.named("svg")) == 3

@@ -15,8 +15,8 @@ from paperagent.errors import EndpointError
 from paperagent.evals import results, runner
 from paperagent.evals.cases import Case
 from paperagent.evals.replay import Recorder, Replayer, pointers, pointing_anew, sentences_shown
-from paperagent.evals.results import Call, Row
-from paperagent.evals.runner import Setup
+from paperagent.evals.results import ModelCall, Row
+from paperagent.evals.runner import RunConfig
 from paperagent.factory import open_model
 from paperagent.testing import CHAT, error_reply
 from sample_library import home
@@ -37,15 +37,15 @@ def record(at: Desk, out: Path, *, cases: list[Case] | None = None, **options: A
     """Run the cases with the scripted model and return the rows."""
     tape = Recorder(open_model(at.agent.settings, None))
     with PaperAgent(settings=at.agent.settings, endpoint=tape) as agent:
-        setup = Setup("c", "llm", model=tape.model, tape=tape, **options)
-        return runner.run(agent, cases or CASES, setup, out)[1]
+        setup = RunConfig("c", "llm", model=tape.model, tape=tape, **options)
+        return runner.run_cases(agent, cases or CASES, setup, out)[1]
 
 
 def replay(kept: list[Row], out: Path, *, cases: list[Case] | None = None, **options: Any) -> list[Row]:
     """Run them again without any model, over the library of the tests."""
     tape = Replayer("test-model", kept)
     with PaperAgent(home(), embedder="none", endpoint=tape) as agent:
-        return runner.run(agent, cases or CASES, Setup("c", "llm", tape=tape, **options), out)[1]
+        return runner.run_cases(agent, cases or CASES, RunConfig("c", "llm", tape=tape, **options), out)[1]
 
 
 def test_a_replay_gives_the_same_answers_without_a_model(at: Desk, tmp_path: Path) -> None:
@@ -132,10 +132,10 @@ def test_a_failure_is_asked_again_when_a_run_is_taken_up(at: Desk, tmp_path: Pat
     at.server.enqueue(error_reply(401, "no"), path=CHAT)
     at.server.enqueue_answer(reply(SECOND))
     with PaperAgent(settings=at.agent.settings, endpoint=open_model(at.agent.settings, None)) as agent:
-        setup = Setup("c", "llm", model="test-model")
-        runner.run(agent, CASES, setup, tmp_path / "r", warn=warned.append)
+        setup = RunConfig("c", "llm", model="test-model")
+        runner.run_cases(agent, CASES, setup, tmp_path / "r", warn=warned.append)
         at.server.enqueue_answer(reply(GOOD))
-        rows = runner.run(agent, CASES, setup, tmp_path / "r", warn=warned.append)[1]
+        rows = runner.run_cases(agent, CASES, setup, tmp_path / "r", warn=warned.append)[1]
     assert len(at.prompts) == 3
     assert not any(row.server_failed for row in rows)
     assert len(warned) == 1
@@ -153,7 +153,7 @@ def test_a_call_that_was_not_made_then_cannot_be_answered(at: Desk, tmp_path: Pa
     )
 
 
-CALL = Call(
+CALL = ModelCall(
     schema_name="answer",
     text='{"claims": [{"text": "See 1.2 and 7.4 points.", "evidence": ["1.2", "2.1", "9.9"]}]}',
     shown={"1.2": "First.", "2.1": "Second."},

@@ -9,7 +9,8 @@ import pytest
 from defusedxml import ElementTree
 
 from paperagent.evals.compare import compare
-from paperagent.evals.report import run_report, tables
+from paperagent.evals.report import tables
+from paperagent.evals.report import tables as run_report
 from paperagent.evals.report.tables import Table
 from paperagent.evals.results import FAILURES, Figure
 
@@ -59,7 +60,7 @@ def test_why_cases_failed_is_counted() -> None:
 def test_the_comparison_names_flips_and_marks_what_is_judged() -> None:
     """Metrics that did not change are left out, but for the judged ones."""
     a, b = made_run.many([True, True, False]), made_run.many([True, False, True])
-    first, lost, gained = run_report.compared(compare((made_run.run(a), a), (made_run.run(b), b)))
+    first, lost, gained = run_report.comparison_tables(compare((made_run.run(a), a), (made_run.run(b), b)))
     assert [row[0] for row in first.rows] == ["* correct", "* citation_recall"]
     assert first.rows[0][4:6] == ("3", "1/1")
     assert lost.title == "Right in A, not in B: 1 (McNemar, exact: p = 1)"
@@ -89,7 +90,7 @@ def test_hostile_text_stays_text() -> None:
         run_report.junit(found, rows + made_run.many([False], question="\x00\ufffe\ud800"))
     )
     assert root.tag == "testsuites"
-    made = run_report.tables(found, rows)
+    made = run_report.run_tables(found, rows)
     text = tables.text(made)
     assert "\x1b" not in text
     assert "\u202e" not in text

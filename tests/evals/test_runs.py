@@ -16,7 +16,7 @@ from paperagent.agent import PaperNotFoundError
 from paperagent.errors import EndpointError, EvalError, StoreError, StoreLockedError
 from paperagent.evals import results, runner
 from paperagent.evals.cases import Case
-from paperagent.evals.runner import Setup
+from paperagent.evals.runner import RunConfig
 from paperagent.types import Answer, Hit, Paper
 
 WANTED = {"gold_ids": ["p1"], "evidence": ["removes 61%"], "must_include": ["61%"]}
@@ -68,14 +68,14 @@ class FakeAgent:
         pass
 
 
-SETUP = Setup(name="cases.jsonl", mode="extractive", settings={"embedder": "none"})
+SETUP = RunConfig(name="cases.jsonl", mode="extractive", settings={"embedder": "none"})
 
 
 def run(
-    agent: FakeAgent, out: Path, setup: Setup = SETUP, cases: list[Case] | None = None, **more: Any
+    agent: FakeAgent, out: Path, setup: RunConfig = SETUP, cases: list[Case] | None = None, **more: Any
 ) -> Any:
     """Run the cases."""
-    return runner.run(agent, cases or CASES, setup, out, **more)
+    return runner.run_cases(agent, cases or CASES, setup, out, **more)
 
 
 def test_a_run_keeps_everything(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_is_asked(tmp_path: Path) -> None:
     """History, the number of papers and the options go with the question; no kept reply is used."""
     agent = FakeAgent()
     follow = case(id="f", question="Filter?", history=[["Q", "A"]], k=3)
-    run(agent, tmp_path / "r", Setup("c", "extractive", options={"effort": "fast"}), [follow])
+    run(agent, tmp_path / "r", RunConfig("c", "extractive", options={"effort": "fast"}), [follow])
     assert agent.options == [
         {"history": [("Q", "A")], "k": 3, "mode": "extractive", "cache": False, "effort": "fast"}
     ]
@@ -169,7 +169,7 @@ def test_what_stops_a_run_keeps_what_was_answered(
     tmp_path: Path, stop: BaseException, concurrency: int
 ) -> None:
     """Ctrl-C and a broken library end it; the next run goes on where this one was."""
-    setup = Setup("c", "extractive", concurrency=concurrency)
+    setup = RunConfig("c", "extractive", concurrency=concurrency)
     with pytest.raises(type(stop)):
         run(FakeAgent(Bread=stop), tmp_path / "r", setup)
     kept = {r.id for r in results.load_rows(tmp_path / "r" / results.ROWS_FILE)}
@@ -198,13 +198,15 @@ def test_a_line_cut_off_by_a_crash_is_asked_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setup", "cases", "other"),
     [
-        (Setup("cases.jsonl", "retrieval", settings={"embedder": "none"}), CASES, "mode"),
-        (Setup("cases.jsonl", "extractive", settings={"embedder": "minilm"}), CASES, "settings"),
-        (Setup("cases.jsonl", "extractive", k=5, settings={"embedder": "none"}), CASES, "settings"),
+        (RunConfig("cases.jsonl", "retrieval", settings={"embedder": "none"}), CASES, "mode"),
+        (RunConfig("cases.jsonl", "extractive", settings={"embedder": "minilm"}), CASES, "settings"),
+        (RunConfig("cases.jsonl", "extractive", k=5, settings={"embedder": "none"}), CASES, "settings"),
         (SETUP, CASES[:2], "cases_hash"),
     ],
 )
-def test_another_run_is_never_mixed_in(tmp_path: Path, setup: Setup, cases: list[Case], other: str) -> None:
+def test_another_run_is_never_mixed_in(
+    tmp_path: Path, setup: RunConfig, cases: list[Case], other: str
+) -> None:
     """A folder goes on with its own run only, and says what differs."""
     run(FakeAgent(), tmp_path / "r")
     with pytest.raises(EvalError, match=f"holds another run \\(another {other}"):
@@ -226,7 +228,7 @@ def test_cases_are_asked_at_once_where_that_is_wanted(tmp_path: Path) -> None:
     agent = FakeAgent()
     meeting = threading.Barrier(3, timeout=10)
     agent.during = meeting.wait
-    _, found = run(agent, tmp_path / "r", Setup("c", "extractive", concurrency=3))
+    _, found = run(agent, tmp_path / "r", RunConfig("c", "extractive", concurrency=3))
     assert [r.id for r in found] == ["right", "other", "none"]
 
 
@@ -240,7 +242,7 @@ def test_progress_counts_what_was_done_before(tmp_path: Path) -> None:
 
 def test_the_search_alone_is_scored_on_retrieval_alone(tmp_path: Path) -> None:
     """Nothing is asked of an answerer, and nothing counts as a failure."""
-    finished, found = run(FakeAgent(), tmp_path / "r", Setup("c", "retrieval"))
+    finished, found = run(FakeAgent(), tmp_path / "r", RunConfig("c", "retrieval"))
     assert found[0].answer is None
     assert found[0].scores["mrr"] == 0.5
     assert {r.failure for r in found} == {None}
@@ -272,7 +274,7 @@ def test_an_empty_library_is_refused(tmp_path: Path) -> None:
 def test_recorded_answers_are_scored_anew_without_asking(tmp_path: Path) -> None:
     """The same rows come out, but of cases that were not recorded, or ask something else now."""
     _, before = run(FakeAgent(), tmp_path / "r")
-    setup = Setup("c", "extractive", recorded={r.id: r for r in before})
+    setup = RunConfig("c", "extractive", recorded={r.id: r for r in before})
     agent = FakeAgent()
     _, after = run(agent, tmp_path / "again", setup)
     assert agent.asked == []
@@ -292,7 +294,9 @@ def test_a_changed_expectation_changes_the_score_of_a_recorded_answer(tmp_path: 
     """That is what replaying is for."""
     _, before = run(FakeAgent(), tmp_path / "r")
     stricter = [case(id="right", question="Filter?", must_include=["99%"]), *CASES[1:]]
-    _, after = run(FakeAgent(), tmp_path / "s", Setup("c", "x", recorded={r.id: r for r in before}), stricter)
+    _, after = run(
+        FakeAgent(), tmp_path / "s", RunConfig("c", "x", recorded={r.id: r for r in before}), stricter
+    )
     assert (before[0].scores["correct"], after[0].scores["correct"]) == (1.0, 0.0)
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from paperagent.errors import GateError, InputError
-from paperagent.evals import fault_injection, mutations, selftest
-from paperagent.evals.report import run_report
+from paperagent.evals import mutations, selftest
+from paperagent.evals import selftest as fault_injection
+from paperagent.evals.report import tables
 from paperagent.evals.report.tables import markdown
 from paperagent.evals.scorers import METRICS
 from paperagent.feeds.reader import open_feed, sample_path
@@ -34,11 +35,11 @@ def papers() -> list[Paper]:
 
 
 @pytest.fixture(scope="module")
-def figures(papers: list[Paper]) -> dict[str, selftest.Caught]:
-    return {c.kind: c for c in selftest.run(papers)}
+def figures(papers: list[Paper]) -> dict[str, selftest.FaultResult]:
+    return {c.kind: c for c in selftest.run_selftest(papers)}
 
 
-def test_every_kind_of_fault_is_seen(figures: dict[str, selftest.Caught]) -> None:
+def test_every_kind_of_fault_is_seen(figures: dict[str, selftest.FaultResult]) -> None:
     """Of each kind at least its floor is flagged, of at least 20 answers."""
     assert {k for k, c in figures.items() if c.faulty} == FLOORS.keys()
     short = {
@@ -48,19 +49,19 @@ def test_every_kind_of_fault_is_seen(figures: dict[str, selftest.Caught]) -> Non
     assert min(figures[k].n for k in FLOORS) >= 20
 
 
-def test_the_readme_holds_the_table(figures: dict[str, selftest.Caught]) -> None:
+def test_the_readme_holds_the_table(figures: dict[str, selftest.FaultResult]) -> None:
     """The table that is printed is the one of today."""
     readme = ROOT / "eval" / "README.md"
     rows = [
         line
-        for line in markdown([run_report.selftest(list(figures.values()))]).splitlines()
+        for line in markdown([tables.selftest_table(list(figures.values()))]).splitlines()
         if line[:1] == "|"
     ]
     assert len(rows) == 2 + len(figures)
     assert "\n".join(rows) in readme.read_text("utf-8")
 
 
-def test_right_answers_are_left_alone(figures: dict[str, selftest.Caught]) -> None:
+def test_right_answers_are_left_alone(figures: dict[str, selftest.FaultResult]) -> None:
     """No untouched answer is flagged, and few that say the same in other words."""
     assert figures["untouched"].flagged == 0
     assert figures["untouched"].n == selftest.MOST
@@ -68,7 +69,7 @@ def test_right_answers_are_left_alone(figures: dict[str, selftest.Caught]) -> No
     assert (figures["honestly reworded"].share or 0) <= REWORDED_CEILING
 
 
-def test_each_metric_that_is_watched_sees_something(figures: dict[str, selftest.Caught]) -> None:
+def test_each_metric_that_is_watched_sees_something(figures: dict[str, selftest.FaultResult]) -> None:
     """None of the watched metrics is idle: each alone flags some kind that it is there for."""
     seen = {name for c in figures.values() for name in c.by}
     assert seen == set(selftest.WATCHED)
@@ -81,7 +82,7 @@ def test_a_blind_scorer_is_found_out(papers: list[Paper], monkeypatch: pytest.Mo
     for name in selftest.WATCHED:
         blind = replace(METRICS[name], score=lambda *_: 1.0)
         monkeypatch.setitem(METRICS, name, blind)  # type: ignore[arg-type]  # a dict behind a Mapping
-    found = selftest.run(papers, most=5)
+    found = selftest.run_selftest(papers, most=5)
     with pytest.raises(GateError, match=r"wrong pointer 0 of 5, other paper 0 of 5.*--missed"):
         selftest.require(found)
     assert all(len(c.wrong) == c.n for c in found if c.faulty)
@@ -94,20 +95,20 @@ def test_a_scorer_that_flags_everything_is_found_out(
     suspicious = replace(METRICS["citation_recall"], score=lambda *_: 0.0)
     monkeypatch.setitem(METRICS, "citation_recall", suspicious)  # type: ignore[arg-type]  # likewise
     with pytest.raises(GateError, match=r"untouched 5 of 5"):
-        selftest.require(selftest.run(papers, most=5))
+        selftest.require(selftest.run_selftest(papers, most=5))
 
 
 def test_the_same_seed_gives_the_same_figures(papers: list[Paper]) -> None:
     """The table of the README can be made again."""
-    first, second = (selftest.run(papers, most=20, seed=3) for _ in range(2))
+    first, second = (selftest.run_selftest(papers, most=20, seed=3) for _ in range(2))
     assert [c.to_dict() for c in first] == [c.to_dict() for c in second]
 
 
 def test_too_little_text_is_said(papers: list[Paper]) -> None:
     """Papers without sentences make no answers; a single paper still makes most kinds."""
     with pytest.raises(InputError, match="no abstract has two sentences"):
-        selftest.run([replace(papers[0], abstract="Short.")])
-    alone = {c.kind: c for c in selftest.run(papers[:1], most=5)}
+        selftest.run_selftest([replace(papers[0], abstract="Short.")])
+    alone = {c.kind: c for c in selftest.run_selftest(papers[:1], most=5)}
     assert alone["other paper"].share is None
     assert alone["wrong pointer"].share == 1.0
 

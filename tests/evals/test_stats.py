@@ -15,7 +15,7 @@ from paperagent.evals import stats
 
 def test_a_share_has_the_interval_of_wilson() -> None:
     """The ends are those of the published formula: 8 of 10 is .490 to .943."""
-    found = stats.summary([True] * 8 + [False] * 2)
+    found = stats.mean_with_interval([True] * 8 + [False] * 2)
     assert (found.value, found.n, found.null) == (0.8, 10, 0)
     assert found.low == pytest.approx(0.4902, abs=1e-4)
     assert found.high == pytest.approx(0.9433, abs=1e-4)
@@ -23,23 +23,23 @@ def test_a_share_has_the_interval_of_wilson() -> None:
 
 def test_a_share_of_one_is_not_certain() -> None:
     """Ten of ten leaves room below, and nothing above."""
-    found = stats.summary([1.0] * 10)
+    found = stats.mean_with_interval([1.0] * 10)
     assert (found.value, found.high) == (1.0, 1.0)
     assert found.low == pytest.approx(0.7225, abs=1e-4)
 
 
 def test_undefined_values_are_counted_not_averaged() -> None:
     """None is left out of the mean and counted; all None is no figure at all."""
-    assert stats.summary([1.0, None, 0.0, None]).to_dict() | {"low": 0, "high": 0} == {
+    assert stats.mean_with_interval([1.0, None, 0.0, None]).to_dict() | {"low": 0, "high": 0} == {
         "value": 0.5, "low": 0, "high": 0, "n": 2, "null": 2,
     }  # fmt: skip
-    assert stats.summary([None, None]) == stats.Interval(None, None, None, 0, 2)
-    assert stats.summary([]) == stats.Interval(None, None, None, 0, 0)
+    assert stats.mean_with_interval([None, None]) == stats.Interval(None, None, None, 0, 2)
+    assert stats.mean_with_interval([]) == stats.Interval(None, None, None, 0, 0)
 
 
 def test_amounts_are_no_shares() -> None:
     """No call in any case is 0 calls, not a share of cases that could be .05."""
-    found = stats.summary([0.0] * 70, amounts=True)
+    found = stats.mean_with_interval([0.0] * 70, amounts=True)
     assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
 
 
@@ -48,15 +48,18 @@ def test_clusters_widen_the_interval() -> None:
     shares = [1.0] * 50 + [0.0] * 50
     means = [0.9] * 50 + [0.2] * 50
     for values in (shares, means):
-        alone, together = stats.summary(values), stats.summary(values, [i // 10 for i in range(100)])
+        alone, together = (
+            stats.mean_with_interval(values),
+            stats.mean_with_interval(values, [i // 10 for i in range(100)]),
+        )
         assert width(together) > 2 * width(alone)
-    assert stats.summary([1.0] * 100, ["one"] * 100).low == stats.summary([1.0]).low
+    assert stats.mean_with_interval([1.0] * 100, ["one"] * 100).low == stats.mean_with_interval([1.0]).low
 
 
 def test_a_cluster_of_none_is_a_case_of_its_own() -> None:
     """Leaving the clusters out and naming none gives the same interval."""
     values = [0.1, 0.5, 0.9, 0.3]
-    assert stats.summary(values) == stats.summary(values, [None] * 4)
+    assert stats.mean_with_interval(values) == stats.mean_with_interval(values, [None] * 4)
 
 
 def test_the_bootstrap_covers_the_truth() -> None:
@@ -64,7 +67,7 @@ def test_the_bootstrap_covers_the_truth() -> None:
     rng = random.Random(5)  # noqa: S311 - a seeded test, no secret
     held = 0
     for seed in range(200):
-        found = stats.summary([rng.betavariate(2, 1) for _ in range(40)], seed=seed)
+        found = stats.mean_with_interval([rng.betavariate(2, 1) for _ in range(40)], seed=seed)
         assert found.low is not None
         assert found.high is not None
         held += found.low <= 2 / 3 <= found.high
@@ -74,15 +77,15 @@ def test_the_bootstrap_covers_the_truth() -> None:
 def test_the_same_seed_gives_the_same_interval() -> None:
     """A report of the same run is the same report."""
     values = [0.1, 0.4, 0.35, 0.8, 0.77]
-    assert stats.summary(values, seed=3) == stats.summary(values, seed=3)
-    assert stats.summary(values, seed=3) != stats.summary(values, seed=4)
+    assert stats.mean_with_interval(values, seed=3) == stats.mean_with_interval(values, seed=3)
+    assert stats.mean_with_interval(values, seed=3) != stats.mean_with_interval(values, seed=4)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1), st.booleans()), max_size=30), st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
 def test_an_interval_holds_its_value(values: list[float | None], per: int) -> None:
     """Low ≤ value ≤ high (a bootstrap's ends may miss by rounding), n + null = all."""
-    found = stats.summary(values, [i // per for i in range(len(values))])
+    found = stats.mean_with_interval(values, [i // per for i in range(len(values))])
     assert found.n + found.null == len(values)
     if found.value is not None:
         assert found.low is not None

@@ -151,10 +151,10 @@ def test_a_withdrawn_paper_is_marked(atom: Write, entry: Write, parse: Parse) ->
 @pytest.mark.parametrize("piece", ["arXiv:", "&lt;a ", "&lt;!--", "Announce Type: "])
 def test_hostile_text_takes_linear_time(piece: str, atom: Write, entry: Write, parse: Parse) -> None:
     """Two megabytes that look like the start of something are read in a second or so, and cut."""
-    start = time.perf_counter()
+    start = time.process_time()
     papers, _ = parse(atom(entry(summary="word " + piece * (2_000_000 // len(piece)))))
     assert papers[0].flags == ("truncated",)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def test_versions_of_one_paper_are_both_given(atom: Write, entry: Write, parse: Parse) -> None:

@@ -154,10 +154,10 @@ def test_any_text_gives_entries(text: str) -> None:
 
 def test_hostile_bibtex_is_stopped_in_time() -> None:
     """Entries that never end are given up after a hundred, each within a bounded look."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(FeedError, match="broken entries"):
         list(bibtex.papers("@a{b, c={{" * 200_000))
-    assert time.perf_counter() - start < 10.0
+    assert time.process_time() - start < 10.0
 
 
 def test_macros_of_macros_fill_no_memory() -> None:
@@ -196,10 +196,10 @@ BLANK = " " * 40_000
 )
 def test_white_space_without_end_takes_no_time(text: str) -> None:
     """No pattern shares it out anew in every way: 40 kB took seconds."""
-    start = time.perf_counter()
+    start = time.process_time()
     bibtex.looks_like(text)
     assert all(isinstance(e, Paper | Skipped) for e in bibtex.papers(text))
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_people_are_cut_at_any_white_space(parse: Parse) -> None:

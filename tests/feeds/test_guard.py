@@ -247,11 +247,11 @@ def test_a_drip_is_cut_wherever_it_drips(where: str, monkeypatch: pytest.MonkeyP
     """Two minutes are for all of a page: headers, interim answers, and what stands between its chunks."""
     monkeypatch.setattr(http_client, "PAGE_SECONDS", 0.5)
     monkeypatch.setattr(http_client, "ATTEMPTS", 1)
-    with dripping(where, seconds=8.0) as url:
+    with dripping(where, seconds=30.0) as url:
         start = time.monotonic()
         with pytest.raises(FeedError, match="took longer than"):
             fetch(url, allow_private=True)
-        assert time.monotonic() - start < 6.0
+        assert time.monotonic() - start < 20.0
 
 
 def test_a_dead_first_address_is_passed_over(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

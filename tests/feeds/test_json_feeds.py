@@ -230,7 +230,7 @@ def test_the_shared_arxiv_file_is_read_whole(shared: Path) -> None:
 def test_white_space_between_authors_takes_no_time(parse: Parse) -> None:
     """A line of authors with blanks without end is cut at its "and" all the same."""
     line = f"A{' ' * 40_000}and  B,\n and C{' ' * 40_000}D"
-    start = time.perf_counter()
+    start = time.process_time()
     ((paper,), _) = parse(json.dumps(SNAPSHOT | {"authors": line, "authors_parsed": None}))
     assert paper.authors == ("A", "B", "C D")
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

@@ -55,6 +55,6 @@ def test_any_text_is_stripped_without_failing(text: str) -> None:
 @pytest.mark.parametrize("piece", ["<a ", "<!--", "<script>", '<a "', "&amp;", "</"])
 def test_hostile_markup_takes_linear_time(piece: str) -> None:
     """A hundred thousand unclosed tags or comments are read in well under a second."""
-    start = time.perf_counter()
+    start = time.process_time()
     markup.strip(piece * 30_000)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

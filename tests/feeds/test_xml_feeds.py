@@ -183,7 +183,7 @@ def test_white_space_between_authors_takes_no_time(parse: Parse) -> None:
     """A line of authors with blanks without end is cut at its "and" all the same."""
     blank = " " * 40_000
     raw = re.sub("<authors>[^<]*", f"<authors>A{blank}and\\n B, and C{blank}D", RAW)
-    start = time.perf_counter()
+    start = time.process_time()
     ((paper,), _) = parse(oai(record(raw)))
     assert paper.authors == ("A", "B", "C D")
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

@@ -112,7 +112,7 @@ FOLDERS: dict[str, tuple[Row, Callable[[Path], object], str]] = {
     "a dangling link": (("bad-207",), as_dangling_link, "a link that leads nowhere"),
     "another app's Chroma": (("bad-230",), as_foreign_chroma, "not a paperagent library"),
     "another app's SQLite": (("bad-230",), as_foreign_sqlite, "not a paperagent library"),
-    "newer": (("bad-231",), as_newer, "made by a newer paperagent"),
+    "newer": (("bad-231",), as_newer, "written by a newer paperagent"),
     "garbage": (("bad-218",), as_garbage, "damaged"),
 }
 

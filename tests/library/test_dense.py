@@ -118,8 +118,8 @@ def test_while_another_process_writes_the_index_the_stored_vectors_do(
 ) -> None:
     """Chroma's files are opened by one process at a time: reading them half written ends the process."""
     from paperagent.library import health
+    from paperagent.library.home import vector_lock
     from paperagent.library.local import indexes
-    from paperagent.library.lock import vector_lock
 
     monkeypatch.setattr(indexes, "_READER_WAITS", 0.0)
     monkeypatch.setattr(health, "_PATIENCE", 0.0)

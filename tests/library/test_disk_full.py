@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from library_helpers import FakeEmbedder, filled, ingest, paper, papers, run_python
+from library_helpers import TODAY, FakeEmbedder, filled, ingest, paper, papers, run_python
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
 from paperagent.types import Paper
@@ -47,9 +47,7 @@ def test_ingest_keeps_the_acknowledged_batches_and_resumes(
     done: list[int] = []
     with LocalStore(small / "home", create=True) as store:
         with pytest.raises(StoreError, match="disk is full") as raised:
-            store.ingest(
-                big(5_000), today=store.dt.date(2026, 7, 1), progress=lambda _, n, __: done.append(n)
-            )
+            store.ingest(big(5_000), today=TODAY, progress=lambda _, n, __: done.append(n))
         assert raised.value.exit_code == 5
     roomy = Path(shutil.copytree(small / "home", tmp_path / "roomy"))
     with LocalStore(roomy) as store:

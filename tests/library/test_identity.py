@@ -219,9 +219,11 @@ def test_a_withdrawal_by_one_feed_is_not_undone_by_another() -> None:
 
 
 def test_a_retraction_stands_for_good() -> None:
-    """Neither a newer version nor another feed takes the publisher's word back."""
-    gone = other_feed(withdrawn=True, flags=("retracted",), doi="10.1/x")
-    for merged in (identity.merge(gone, replace(PLAIN, version=2)), identity.merge(PLAIN, gone)):
+    """Neither a newer version nor another feed reverts the publisher's retraction."""
+    retracted = other_feed(withdrawn=True, flags=("retracted",), doi="10.1/x", version=1)
+    newer = replace(PLAIN, doi="10.1/x", version=2)
+    assert identity.merge(replace(retracted, flags=()), newer).withdrawn is False  # a mere withdrawal ends
+    for merged in (identity.merge(retracted, newer), identity.merge(PLAIN, retracted)):
         assert merged.withdrawn
         assert "retracted" in merged.flags
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from library_helpers import FakeEmbedder, found, ingest, papers
+from library_helpers import ENVIRONMENT, FakeEmbedder, found, ingest, papers
 from paperagent.library import LocalStore
 
 COUNT = 1_500
@@ -39,13 +38,12 @@ store.catch_up_vectors(FakeEmbedder(), progress=report, batch=100)
 
 def killed(code: str, home: Path, *, lines: int, delay: float) -> int:
     """Run ``code``, kill it ``delay`` seconds after some lines; return the last number it acknowledged."""
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     last = "0"
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), str(home)],
         stdout=subprocess.PIPE,
         text=True,
-        env=environ,
+        env=ENVIRONMENT,
     ) as process:
         assert process.stdout
         for _, line in zip(range(lines), process.stdout, strict=False):

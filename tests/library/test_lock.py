@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from library_helpers import filled, ingest, papers, run_python, stranger
+from library_helpers import ENVIRONMENT, filled, ingest, papers, run_python, stranger
 from paperagent.errors import StoreError, StoreLockedError
-from paperagent.library.lock import writer_lock
+from paperagent.library.home import writer_lock
 
 
 def test_a_second_writer_is_told_who_writes_and_since_when(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_killed_writer_leaves_the_lock_free(tmp_path: Path) -> None:
     """The kernel frees it with the process."""
     code = """
     import os, sys; from pathlib import Path
-    from paperagent.library.lock import writer_lock
+    from paperagent.library.home import writer_lock
     with writer_lock(Path(sys.argv[1])):
         os.kill(os.getpid(), 9)
     """
@@ -84,14 +84,13 @@ def test_two_ingests_at_once(tmp_path: Path) -> None:
     """
     from library_helpers import LocalStore
 
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     lines = "\n".join(line[4:] for line in code.splitlines())
     with subprocess.Popen(
         [sys.executable, "-c", lines, str(home)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environ,
+        env=ENVIRONMENT,
     ) as first:
         assert first.stdin
         assert first.stdout

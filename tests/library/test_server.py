@@ -19,7 +19,7 @@ import pytest
 from fake_chroma import KEY, FakeChroma, Fault
 from test_dense import FILTERS
 
-from library_helpers import TODAY, FakeEmbedder, ServerPlace, fill, found, ingest, paper, papers
+from library_helpers import ENVIRONMENT, TODAY, FakeEmbedder, ServerPlace, fill, found, ingest, paper, papers
 from paperagent.errors import ConfigError, InputError, StoreError
 from paperagent.library import Shard, content_hash
 from paperagent.library.server import Address, ServerStore, paper_collections
@@ -540,9 +540,8 @@ def test_two_writers_and_ten_readers_at_once_lose_nothing(own: ServerPlace, tmp_
     with own.open(create=True) as store:
         fill(store, 50, embedder=EMBEDDER)
     command = [sys.executable, "-c", textwrap.dedent(WRITER), own.url, str(tmp_path), own.prefix]
-    environ = {"PYTHONPATH": str(Path(__file__).parents[1])}
     writers = [
-        subprocess.Popen([*command, start], env=environ, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, start], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
         for start in ("0", "300")
     ]
 
@@ -599,8 +598,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(own: ServerPlace, tm
             own.prefix,
             str(calls),
         ]
-        environ = {"PYTHONPATH": str(Path(__file__).parents[1])}
-        assert subprocess.run(command, env=environ, check=False, timeout=120).returncode == -9
+        assert subprocess.run(command, env=ENVIRONMENT, check=False, timeout=120).returncode == -9
     with own.open() as store:
         report = ingest(store, papers(900))
         assert report.changed == 0

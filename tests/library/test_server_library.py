@@ -104,7 +104,7 @@ def test_an_ingest_after_a_kill_reports_the_papers_that_there_are(
 
     assert not home.exists()
     with PaperAgent() as agent:
-        agent._tools = sample_library.models(FakeEncoder())
+        agent._embedding_models = sample_library.models(FakeEncoder())
         agent.ingest(sample_path(), date="2026-07-01", vectors=False)
         with monkeypatch.context() as patched:
             patched.setattr(Collection, "delete", killed)

@@ -85,7 +85,7 @@ def test_another_temperature_or_effort_is_another_call(model: Desk, tmp_path: Pa
     messages = [{"role": "user", "content": "JSON, please."}]
 
     def ask(effort: str | None = None, **options: float | None) -> None:
-        endpoint = model.agent._endpoint(None)
+        endpoint = model.agent._open_llm(None)
         cached = cache.CachedModel(endpoint, tmp_path / "c.db", endpoint=None, effort=effort)
         call = cached.stream(messages, schema={}, schema_name="answer", max_output_tokens=9, **options)
         with call as pieces:
@@ -242,7 +242,7 @@ def test_another_server_is_asked_anew(model: Desk, monkeypatch: pytest.MonkeyPat
 
 def test_the_cache_is_bounded(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest replies go first."""
-    monkeypatch.setattr(cache, "MOST_REPLIES", 20)
+    monkeypatch.setattr(cache, "MAX_REPLIES", 20)
     for n in range(22):
         model.ask(cache=True, question=f"{QUESTION} And number {n}?")
     assert kept(model) <= 20

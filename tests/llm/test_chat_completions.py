@@ -152,10 +152,10 @@ def test_the_text_comes_in_pieces_while_it_is_written(model, server):
 def test_the_end_is_seen_at_once(model, server):
     """Nothing waits for a connection that stays open after the end mark."""
     whole = stream_reply({"content": ANSWER})
-    server.enqueue(Reply(pieces=[b"".join(whole.pieces), b": bye\n\n"], pause=0.8, headers=whole.headers))
+    server.enqueue(Reply(pieces=[b"".join(whole.pieces), b": bye\n\n"], pause=2, headers=whole.headers))
     started = time.monotonic()
     assert ask(model)[1].complete
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3.8
 
 
 def test_a_plain_json_answer_to_a_stream_request_is_taken(model, server):
@@ -277,7 +277,7 @@ def test_the_key_is_in_no_log(model, server, caplog):
     server.enqueue_answer(ANSWER)
     ask(model)
     assert "SECRET" not in caplog.text
-    assert "does not take 'seed'" in caplog.text
+    assert "does not support 'seed'" in caplog.text
     assert "SECRET" not in repr([request.headers for request in server.history])
 
 
@@ -302,7 +302,7 @@ def test_settings_that_cannot_work_are_refused_at_once(key, url):
 )
 def test_the_limit_has_the_name_that_the_server_knows(url, name):
     """OpenAI's newer models know one name, everybody else's server the other."""
-    assert ChatModel("m", api_key=KEY, base_url=url).dialect.limit_name == name
+    assert ChatModel("m", api_key=KEY, base_url=url).dialect.limit_parameter == name
 
 
 def test_the_module_loads_nothing_heavy():

@@ -12,7 +12,7 @@ import pytest
 from paperagent.errors import EndpointError
 from paperagent.llm.chat import ChatModel
 from paperagent.llm.endpoint import EndpointAddress
-from paperagent.llm.judge_model import JudgeModel, read_answers, read_tokens
+from paperagent.llm.judge_model import JudgeModel, label_probabilities, parse_decisions
 from paperagent.llm.protocol import Completion, SampledToken
 from paperagent.testing import (
     CHAT,
@@ -119,7 +119,7 @@ def test_tokens_are_counted_as_the_server_does(judge: JudgeModel, server: Script
 )
 def test_answers_are_matched_to_their_questions(answers: list[Any], read: list[float | None]) -> None:
     """By name, else by order where there is one for each; what is no probability is unknown."""
-    assert list(read_answers(answers, ["1", "2"]).values()) == read
+    assert list(parse_decisions(answers, ["1", "2"]).values()) == read
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
@@ -203,10 +203,10 @@ def test_openais_own_endpoint_decides_with_the_models_known_for_it(
 ) -> None:
     """Elsewhere nobody knows before the first call."""
     judge = JudgeModel(ChatModel(model, api_key=KEY, base_url=url))
-    assert EndpointAddress.checked(api_key=KEY, base_url=url).is_openai is ("openai.com" in url)
-    assert judge.decides(3) is asked
-    assert not judge.decides(401)
-    assert not judge.decides(0)
+    assert EndpointAddress.parse(api_key=KEY, base_url=url).is_openai is ("openai.com" in url)
+    assert judge.uses_decisions(3) is asked
+    assert not judge.uses_decisions(401)
+    assert not judge.uses_decisions(0)
 
 
 def test_nothing_is_sent_before_the_reply_is_read(judge: JudgeModel, server: ScriptedServer) -> None:
@@ -306,7 +306,7 @@ def test_logprobs_of_another_form_are_passed_over(
 )
 def test_tokens_may_be_cut_anywhere(tokens: tuple[SampledToken, ...], read: dict[str, float]) -> None:
     """The token that holds the label's first letter decides, whatever else it holds."""
-    assert read_tokens(tokens) == pytest.approx(read)
+    assert label_probabilities(tokens) == pytest.approx(read)
 
 
 def test_what_chat_costs_is_counted_once(judge: JudgeModel, server: ScriptedServer) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from paperagent.embedding.openai_embedder import OpenAIEmbedder
+from paperagent.embedding.openai import OpenAIEmbedder
 from paperagent.errors import ConfigError, EndpointError
 from paperagent.llm import chat
 from paperagent.llm import client as llm
@@ -203,12 +203,12 @@ def test_05_a_proxy_that_wants_a_login_is_a_configuration_error(server, waits, m
 def test_06_headers_that_never_come_end_with_the_total_time(server, waits):
     """The one limit is `PAPERAGENT_TIMEOUT`, which the message names; nothing is left for a retry."""
     model = ChatModel("m", base_url=server.url, timeout=0.4, sleep=waits.append)
-    server.enqueue(Reply(delay=5))
+    server.enqueue(Reply(delay=30))
     started = time.monotonic()
     error = failure(model)
     assert (error.kind, posts(server), waits) == ("timeout", 1, [])
     assert "raise PAPERAGENT_TIMEOUT" in str(error)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     model.close()
 
 
@@ -243,7 +243,7 @@ def test_07_a_slow_drip_before_the_answer_meets_the_deadline(server, pieces):
     server.enqueue(Reply(pieces=pieces, pause=0.03))
     started = time.monotonic()
     assert failure(model).kind == "deadline"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     model.close()
 
 
@@ -295,7 +295,7 @@ def test_10_a_stream_without_a_reason_to_finish_counts_as_cut(model, server):
     server.enqueue(texts(ANSWER[:-9], finish_reason=None))
     completion = ask(model)
     assert (completion.complete, completion.finish_reason) == (False, None)
-    assert "without saying that it is complete" in completion.notes[0]
+    assert "without a finish reason" in completion.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -352,12 +352,12 @@ def test_13_comments_do_not_put_off_the_deadline(server):
 
 def test_13_the_deadline_does_not_wait_for_the_next_comment(server):
     """A connection that falls silent is cut at the deadline, not one idle limit later."""
-    model = ChatModel("m", base_url=server.url, timeout=0.6)
+    model = ChatModel("m", base_url=server.url, timeout=2)
     started = time.monotonic()
-    comments = sse_reply(b": 1\n\n", b": 2\n\n", b": 3\n\n", pause=0.4)
+    comments = sse_reply(b": 1\n\n", b": 2\n\n", b": 3\n\n", pause=1.5)
     server.enqueue(comments)
     assert failure(model).kind == "deadline"
-    assert time.monotonic() - started < 0.75
+    assert time.monotonic() - started < 2.9
     model.close()
 
 
@@ -824,7 +824,7 @@ def test_38_tool_calls_are_ignored(model, server):
     server.enqueue(stream_reply(call, {"content": ANSWER}), stream_reply(call, finish_reason="tool_calls"))
     completion = ask(model)
     assert (completion.text, completion.complete) == (ANSWER, True)
-    assert "ignored a tool call" in completion.notes[0]
+    assert "ignored an unrequested tool call" in completion.notes[0]
     completion = ask(model)
     assert (completion.text, completion.finish_reason, completion.complete) == ("", "tool_calls", False)
 
@@ -938,7 +938,7 @@ def test_48_leaving_early_closes_the_connection(model, server, how):
             next(pieces)
             if how == "close":
                 pieces.close()
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 30
     while not server.hung_up and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.hung_up == 1
@@ -956,10 +956,10 @@ def test_48_an_interrupt_while_waiting_closes_the_connection(model, server):
 
     pieces = stream(model)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat, "chunks", interrupted)
+        patch.setattr(chat, "parse_chunks", interrupted)
         with pytest.raises(KeyboardInterrupt), pieces:
             next(pieces)
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 30
     while not server.hung_up and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.hung_up == 1

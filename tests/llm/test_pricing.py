@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(tiktoken.load, "read_file", fetch)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
-    for cached in (pricing._at_hand, pricing._loaded):
+    for cached in (pricing._is_on_disk, pricing._load_encoding):
         cached.cache_clear()
     return tmp_path
 
@@ -41,7 +41,7 @@ def put_ranks(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "o200k_
     words = [bytes([byte]) for byte in range(256)] + [b"th", b"the"]
     body = b"".join(base64.b64encode(w) + b" %d\n" % rank for rank, w in enumerate(words))
     digest = hashlib.sha256(body).hexdigest()
-    monkeypatch.setitem(pricing._RANKS, name, digest)
+    monkeypatch.setitem(pricing._ENCODING_HASHES, name, digest)
     load = known.load_tiktoken_bpe
     monkeypatch.setattr(known, "load_tiktoken_bpe", lambda url, expected_hash: load(url, digest))
     monkeypatch.setattr(tiktoken.registry, "ENCODINGS", {})
@@ -102,14 +102,14 @@ def test_the_folder_is_tiktokens_own(monkeypatch, tmp_path):
     """Its variables in its order; an empty one means that nothing is kept."""
     monkeypatch.setenv("DATA_GYM_CACHE_DIR", str(tmp_path / "b"))
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "a"))
-    assert pricing.ranks_folder() == tmp_path / "a"
+    assert pricing.encodings_folder() == tmp_path / "a"
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR")
-    assert pricing.ranks_folder() == tmp_path / "b"
+    assert pricing.encodings_folder() == tmp_path / "b"
     monkeypatch.setenv("DATA_GYM_CACHE_DIR", "")
-    assert pricing.ranks_folder() is None
+    assert pricing.encodings_folder() is None
     assert pricing.estimate_tokens(["abc"], "gpt-4o") == (1, True)
     monkeypatch.delenv("DATA_GYM_CACHE_DIR")
-    assert pricing.ranks_folder().name == "data-gym-cache"
+    assert pricing.encodings_folder().name == "data-gym-cache"
 
 
 @given(st.text())
@@ -160,7 +160,7 @@ def test_a_price_that_is_named_counts_before_ours():
     price = pricing.Price(1.0, 0.5, 2.0)
     assert pricing.cost(used, "llama3.2", price=price) == 2.75
     assert pricing.cost(used, "gpt-6-luna", price=price) == 2.75
-    assert pricing.cost(used, "gpt-6-luna", price=pricing.FREE) == 0
+    assert pricing.cost(used, "gpt-6-luna", price=pricing.FREE_PRICE) == 0
 
 
 def test_our_list_is_dated_and_names_its_source():
@@ -177,7 +177,7 @@ def test_our_list_is_dated_and_names_its_source():
 
 def test_the_default_model_is_priced_and_still_there():
     """A default that OpenAI has shut down by today fails here, before it fails a person."""
-    default = pricing.catalog().of(DEFAULT_MODEL)
+    default = pricing.catalog().get(DEFAULT_MODEL)
     assert default.price is not None
     assert default.shutdown is None or default.shutdown > dt.datetime.now(dt.UTC).date()
 
@@ -214,7 +214,7 @@ def test_a_replacement_is_listed_and_outlives_what_it_replaces():
 )
 def test_a_model_that_ends_is_warned_of_in_time(model, day, warning):
     """From 60 days before its last one on, with what to use instead."""
-    shutdown = pricing.catalog().of(model).shutdown
+    shutdown = pricing.catalog().get(model).shutdown
     found = pricing.shutdown_warning(model, shutdown, today=dt.date.fromisoformat(day), default=DEFAULT_MODEL)
     if warning is None:
         assert found is None

@@ -102,9 +102,9 @@ def test_what_is_counted_is_marked() -> None:
 )
 def test_the_longest_question_is_understood_at_once(unit: str) -> None:
     """The patterns that tell a question's kind do not blow up on 8,000 characters."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     prepared((unit * 8_000)[:8_000])
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 # --- reading ---
@@ -228,9 +228,9 @@ def test_picks_point_at_sentences(question: str, abstracts: list[str], encoded: 
 @pytest.mark.parametrize("question", ["which papers are about lamps", "how many lamps", "compare lamps"])
 def test_the_longest_sentence_is_read_at_once(question: str, unit: str) -> None:
     """A hostile abstract of 20,000 characters without a full stop takes no noticeable time."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     chosen(question, unit * (20_000 // len(unit)))
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_a_sentence_that_alone_holds_a_word_comes_first() -> None:
@@ -247,8 +247,10 @@ def test_a_sentence_that_alone_holds_a_word_comes_first() -> None:
     [
         ("What do Sablewick and Duskerna each save memory on?", "The 13B model needs 5.6 GB of memory"),
         (
-            "How do Plinthara and the study of confident wording differ in what they find wrong with"
-            " model judges?",
+            (
+                "How do Plinthara and the study of confident wording differ in what they find wrong with"
+                " model judges?"
+            ),
             "We also observe that anchors from a different domain can make calibration worse than none.",
         ),
     ],

@@ -271,7 +271,7 @@ def by_words() -> Any:
     """Give pipelines over the real store and over the exact reference, without vectors."""
     with sample_library.plain_agent() as agent:
         yield (
-            Pipeline(agent._open(), encoder=None),
+            Pipeline(agent._open_store(), encoder=None),
             Pipeline(ExactLibrary(sample_library.papers()), encoder=None),
         )
 
@@ -281,10 +281,10 @@ def with_vectors(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Give the same with vectors of an encoder that needs no model."""
     encoder = FakeEncoder()
     with PaperAgent(tmp_path_factory.mktemp("vectors"), mode="extractive", embedder="minilm") as agent:
-        agent._tools = sample_library.models(encoder)
+        agent._embedding_models = sample_library.models(encoder)
         agent.ingest(sample_path(), date="2026-07-01")
         exact = halved(ExactLibrary(list(agent.papers()), encoder))
-        yield Pipeline(agent._open(), encoder=encoder), Pipeline(exact, encoder=encoder)
+        yield Pipeline(agent._open_store(), encoder=encoder), Pipeline(exact, encoder=encoder)
 
 
 _VOCABULARY = sorted({w for p in sample_library.feed_papers() for w in (p.title + p.abstract).split()})

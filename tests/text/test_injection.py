@@ -73,6 +73,6 @@ def test_questions_are_seen() -> None:
 @pytest.mark.parametrize("text", ["ignore " * 20_000, "you must " * 20_000, "[" * 100_000, "and " * 50_000])
 def test_hostile_text_is_read_in_linear_time(text: str) -> None:
     """No pattern backtracks without bound."""
-    started = time.perf_counter()
+    started = time.process_time()
     looks_like_instruction(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

@@ -71,9 +71,9 @@ def test_text_that_is_no_latex_stays(text: str) -> None:
 )  # fmt: skip
 def test_hostile_nesting_costs_little(text: str) -> None:
     """Neither recursion nor time runs away."""
-    started = time.perf_counter()
+    started = time.process_time()
     latex_to_text(text)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @given(st.text(alphabet="\\${}^_abtextfrac12 ~'\"`-%&[]()", max_size=80))

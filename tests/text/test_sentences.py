@@ -119,9 +119,9 @@ def test_splits(abstract: str, expected: list[str]) -> None:
 def test_the_longest_abstract_is_split_at_once(unit: str) -> None:
     """A hostile abstract of the greatest length that feeds admit takes no noticeable time."""
     text = unit * (20_000 // len(unit))
-    begin = time.perf_counter()
+    begin = time.process_time()
     check_tiling(text, split_sentences(text))
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 @pytest.mark.parametrize(

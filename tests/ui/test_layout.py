@@ -138,8 +138,8 @@ def test_a_replaced_wording_is_marked() -> None:
 @pytest.mark.parametrize(
     ("checks", "why"),
     [
-        ({"judge": 0.1}, "not supported by its source: the second reader says so"),
-        ({"judge": "not_supported"}, "not supported by its source: the second reader says so"),
+        ({"judge": 0.1}, "not supported by its source: the judge"),
+        ({"judge": "not_supported"}, "not supported by its source: the judge"),
         ({"judge": 0.9, "numbers": False}, "not supported by its source: numbers"),
         ({"judge": "unjudged"}, "not supported by its source"),
         ({"judge": True}, "not supported by its source"),

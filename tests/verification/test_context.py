@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from paperagent.evals.frames import framed
+from paperagent.evals.mutations import framed
 from paperagent.verification import check
-from paperagent.verification.reference import is_english, statement
+from paperagent.verification.context import is_english, statement
 
 TITLE = "Tindersift: Filtering Retrieved Passages Before They Reach the Model"
 OFFER = "We present Tindersift, a filter of 22 million parameters that reads the question with each passage."

@@ -51,6 +51,9 @@ def test_a_list_shares_its_unit() -> None:
         (Number(5), Number(5, mark="~"), "mark"),
         (Number(5, mark="~"), Number(5), None),
         (Number(84, "%", "~"), Number(83.76, "%", decimals=2), None),
+        (Number(83, "%", "over"), Number(83.4, "%", decimals=1), None),
+        (Number(84, "%", "over"), Number(83.76, "%", decimals=2), "value"),
+        (Number(84, "%", ">"), Number(83.76, "%", decimals=2), "value"),
     ],
 )
 def test_a_claim_may_be_vaguer_not_firmer(claim: Number, source: Number, difference: str | None) -> None:

@@ -42,5 +42,5 @@ def test_a_quote_is_found_or_not(quote: str, status: str) -> None:
 
 def test_found_means_every_part_was_found() -> None:
     """Exact, normalised and partial quotes are found, others are not."""
-    assert find_quote("costs did not change", ABSTRACT).found
-    assert not find_quote("costs did not rise at all", ABSTRACT).found
+    assert find_quote("costs did not change", ABSTRACT).is_quote
+    assert not find_quote("costs did not rise at all", ABSTRACT).is_quote

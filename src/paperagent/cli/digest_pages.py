@@ -14,7 +14,7 @@ from paperagent.cli.subscribers import opened
 from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
-    from paperagent.digest.issue import Profile
+    from paperagent.digest.preferences import Preferences
 
 
 @click.command()
@@ -44,7 +44,7 @@ def preview(session: Session, /, out: Path, **given: Any) -> None:
         raise click.UsageError("--for and --interest: cannot combine; a reader's wishes are known")
     with opened(session, **({"digest_theme": _existing(theme)} if theme else {})) as desk:
         period = chosen or desk.last_week()
-        rendered = desk.preview(period, only=only, profile=profile, anew=theme is not None)
+        rendered = desk.preview(period, only=only, general=profile, rebuild=theme is not None)
     _make(out)
     name = file_name(period.name).removesuffix(".html") + ("-reader" if only else "")
     for suffix, text in ((".html", rendered.html), (".txt", rendered.text)):
@@ -56,10 +56,10 @@ def preview(session: Session, /, out: Path, **given: Any) -> None:
     show(dict, told, as_json=False)
 
 
-def _wishes(given: dict[str, Any]) -> Profile | None:
-    from paperagent.digest.preferences import wishes
+def _wishes(given: dict[str, Any]) -> Preferences | None:
+    from paperagent.digest.preferences import Preferences
 
-    return wishes(**given).profile() if any(v for v in given.values()) else None
+    return Preferences.validated(**given) if any(v for v in given.values()) else None
 
 
 def _existing(folder: Path) -> Path:
@@ -95,9 +95,8 @@ def archive(session: Session, /, folder: Path, url: str | None) -> None:
     base = _base(url)
     with opened(session) as desk:
         issues = desk.general_issues()
-        theme = desk.settings.digest_theme
     _make(folder)
-    for name, text in pages.archive_files(issues, base=base, theme_dir=theme):
+    for name, text in pages.archive_files(issues, base=base, theme_dir=session.settings().digest_theme):
         export.write(folder / name, [text], force=True)
     told = [
         Block(

@@ -14,7 +14,7 @@ from paperagent.types import Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
-    from paperagent.llm.client import Endpoint, Served
+    from paperagent.llm.client import Endpoint, OfferedModel
     from paperagent.llm.pricing import Price
     from paperagent.llm.probe import Probe
 
@@ -34,7 +34,7 @@ class EndpointReport:
 
     address: str
     model: str
-    models: tuple[Served, ...] | None
+    models: tuple[OfferedModel, ...] | None
     """What the server offers; None where it does not say."""
     timeout: float
     """Seconds, as they are set now."""
@@ -137,13 +137,13 @@ def check(settings: Settings) -> EndpointReport:
             failure = error
     finally:
         model.close()
-    listing, price = pricing.catalog().of(model.model), factory.configured_price(settings)
+    listing, price = pricing.catalog().get(model.model), factory.configured_price(settings)
     shutdown = _announced(models or (), model.model) or listing.shutdown
     warning = pricing.shutdown_warning(
         model.model, shutdown, today=arguments.today(), default=factory.DEFAULT_MODEL
     )
     return EndpointReport(
-        address=model.endpoint.address.name,
+        address=model.endpoint.address.display_url,
         model=model.model,
         models=models,
         timeout=settings.timeout,
@@ -157,7 +157,7 @@ def check(settings: Settings) -> EndpointReport:
     )
 
 
-def _models(endpoint: Endpoint, model: str) -> tuple[tuple[Served, ...] | None, list[str]]:
+def _models(endpoint: Endpoint, model: str) -> tuple[tuple[OfferedModel, ...] | None, list[str]]:
     """Return what the server offers, and what is odd about that."""
     try:
         models = tuple(endpoint.models())
@@ -167,10 +167,10 @@ def _models(endpoint: Endpoint, model: str) -> tuple[tuple[Served, ...] | None, 
         return None, ["the server does not list its models"]
     if any(served.name == model for served in models):
         return models, []
-    return models, [f"the server does not list the model {endpoint.address.clean(model)}"]
+    return models, [f"the server does not list the model {endpoint.address.redact(model)}"]
 
 
-def _announced(models: tuple[Served, ...], model: str) -> dt.date | None:
+def _announced(models: tuple[OfferedModel, ...], model: str) -> dt.date | None:
     """Return the day on which the server says that it shuts the model down."""
     days = [served.shutdown for served in models if served.name == model and served.shutdown]
     with suppress(ValueError, TypeError, IndexError):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from paperagent.evals.calibrate import Calibration
     from paperagent.evals.cases import Case
     from paperagent.evals.report.tables import Table
-    from paperagent.evals.selftest import Caught
+    from paperagent.evals.selftest import FaultResult
     from paperagent.types import Paper
 
 _GATE = click.option(
@@ -43,15 +43,15 @@ def report(*, run: Path, **given: Any) -> None:
     """Show the figures of RUN, a folder that eval run wrote: by kind, by metric, and what failed."""
     from paperagent.evals import gate, results
     from paperagent.evals.report import html
-    from paperagent.evals.report import run_report as writer
+    from paperagent.evals.report import tables as writer
     from paperagent.evals.report.tables import markdown
 
     limits = gate.load(given["gate_file"]) if given["gate_file"] else None
     found, answered = results.load(run)
-    found = writer.measured(found, answered)
-    tables = writer.tables(found, answered)
+    found = writer.with_metrics(found, answered)
+    tables = writer.run_tables(found, answered)
     if given["page"] is not None:
-        _write(given["page"], html.page(found, answered, cases=_cases(given["cases"])))
+        _write(given["page"], html.run_page(found, answered, cases=_cases(given["cases"])))
     if given["markdown"] is not None:
         _write(given["markdown"], markdown(tables))
     if given["junit"] is not None:
@@ -93,7 +93,7 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
     from paperagent.errors import GateError
     from paperagent.evals import compare as comparing
     from paperagent.evals import gate, results
-    from paperagent.evals.report import run_report as writer
+    from paperagent.evals.report import tables as writer
 
     limits = gate.load(gate_file) if gate_file else None
     after = results.load(b)
@@ -101,7 +101,7 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
     if as_json:
         show(found.to_dict, [], as_json=True)
     else:
-        print_tables(writer.compared(found))
+        print_tables(writer.comparison_tables(found))
         for note in found.notes:
             say(f"Note: {note}.")
         say(f"Verdict: {found.sentence}")
@@ -144,29 +144,29 @@ def calibrate(session: Session, /, *, cases: Path | None, **given: Any) -> None:
             say("the library has the thresholds again that paperagent comes with")
             return
         before, wanted, told = agent.thresholds(), load(cases), Told()
-        for problem in runner.problems(
+        for problem in runner.library_problems(
             agent, wanted
         ):  # cases of another library would set this one's thresholds
             told(problem)
         told.end()
         with progress_bar(quiet=given["as_json"]) as progress:
-            asked = choosing.ask(agent, wanted, k=agent.settings.top_k, progress=progress)
+            asked = choosing.measure_confidences(agent, wanted, k=agent.settings.top_k, progress=progress)
         chosen = {n: given[n] for n in ("max_refused", "sure") if given[n] is not None}
         found = choosing.calibrate(asked, before=before, **chosen)
         if given["page"] is not None:
-            _write(given["page"], html.calibration(found, cases.name))
+            _write(given["page"], html.calibration_page(found, cases.name))
         if not given["dry_run"]:
             agent.set_thresholds(found.thresholds)
     _show_calibration(found, kept=not given["dry_run"], as_json=given["as_json"])
 
 
 def _show_calibration(found: Calibration, *, kept: bool, as_json: bool) -> None:
-    from paperagent.evals.calibrate import tables
+    from paperagent.evals.calibrate import calibration_tables
 
     if as_json:
         show(lambda: {**found.to_dict(), "kept": kept}, [], as_json=True)
         return
-    print_tables(tables(found))
+    print_tables(calibration_tables(found))
     now = found.thresholds
     say(
         f"{'Kept with the library' if kept else 'Not kept'}: abstain below {now.abstain_below:g}, "
@@ -193,14 +193,14 @@ def selftest(session: Session, /, **given: Any) -> None:
     Exit 9 where a kind falls below --floor, or an untouched answer is flagged.
     """
     from paperagent.evals import selftest as testing
-    from paperagent.evals.report import run_report as writer
+    from paperagent.evals.report import tables as writer
 
     papers = _library(session) if given["library"] else _sample()
-    found = testing.run(papers, most=given["limit"], seed=given["seed"])
+    found = testing.run_selftest(papers, most=given["limit"], seed=given["seed"])
     if given["as_json"]:
         show(lambda: [c.to_dict() for c in found], [], as_json=True)
     else:
-        print_tables([writer.selftest(found)])
+        print_tables([writer.selftest_table(found)])
         if given["missed"]:
             print_tables(_misses(found))
     testing.require(found, floor=testing.FLOOR if given["floor"] is None else given["floor"])
@@ -219,7 +219,7 @@ def _sample() -> list[Paper]:
         return [record for record in feed.records if isinstance(record, Paper)]
 
 
-def _misses(found: Iterable[Caught]) -> list[Table]:
+def _misses(found: Iterable[FaultResult]) -> list[Table]:
     from paperagent.evals.report.tables import Table
 
     rows = [

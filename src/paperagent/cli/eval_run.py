@@ -94,7 +94,7 @@ def run(session: Session, /, cases: Path, **given: Any) -> None:
     from paperagent.cli.ask import warn_unused
     from paperagent.cli.eval_reports import print_tables, say
     from paperagent.evals import gate, runner
-    from paperagent.evals.report import run_report
+    from paperagent.evals.report import tables
 
     eval_setup.refuse_unused(cases, given)
     limits = gate.load(given["gate_file"]) if given["gate_file"] else None
@@ -110,12 +110,12 @@ def run(session: Session, /, cases: Path, **given: Any) -> None:
         eval_setup.library(asked, how, settings, given, progress) as agent,
     ):
         how = eval_setup.with_thresholds(how, agent)
-        finished, rows = runner.run(agent, asked.cases, how, out, progress=progress, warn=told)
+        finished, rows = runner.run_cases(agent, asked.cases, how, out, progress=progress, warn=told)
     told.end()
     if given["as_json"]:
         show(lambda: finished.model_dump(mode="json"), [], as_json=True)
     elif not given["quiet"]:
-        print_tables(run_report.tables(finished, rows))
+        print_tables(tables.run_tables(finished, rows))
         say(f"kept in {out}; `paperagent eval report {out} --html report.html` shows every case")
     if limits is not None:
         gate.enforce(limits, rows, seed=finished.seed)
@@ -127,13 +127,13 @@ def run(session: Session, /, cases: Path, **given: Any) -> None:
 def init(file: Path) -> None:
     """Write an example FILE of cases (default: cases.jsonl), with every field explained."""
     from paperagent.errors import InputError, visible
-    from paperagent.evals.case_template import EXAMPLE
+    from paperagent.evals.cases import CASE_TEMPLATE
     from paperagent.layout import Block
 
     shown = visible(str(file))
     try:
         with file.open("x", encoding="utf-8") as opened:
-            opened.write(EXAMPLE)
+            opened.write(CASE_TEMPLATE)
     except FileExistsError:
         raise InputError(f"{shown}: exists; choose another name") from None
     except OSError as error:
@@ -161,7 +161,7 @@ def check(ctx: click.Context, /, cases: Path, feeds: tuple[str, ...]) -> None:
 
     found = reader.load(cases)
     with eval_setup.feed_library(ctx.obj.settings(), feeds) as agent:
-        lacking = runner.problems(agent, found)
+        lacking = runner.library_problems(agent, found)
     count = f"{counted(len(found), 'case')}, {counted(len(lacking), 'problem')}"
     show(dict, [*(Block("note", text, tight=True) for text in lacking), Block("text", count)], as_json=False)
     if lacking:
@@ -181,17 +181,19 @@ def add(session: Session, /, cases: Path, **given: Any) -> None:
 
     Of a bad answer it is only known what must not be said again: add by hand what should be.
     """
-    from paperagent.evals import harvest
+    from paperagent.evals import feedback
     from paperagent.evals.feedback import FEEDBACK_FILE
     from paperagent.layout import Block, counted
 
     if (given["answer"] is None) != (given["good"] is None):
         raise click.UsageError("--answer: needs --good or --bad, and they need it; give both")
     if given["answer"] is not None:
-        kept = [harvest.of_answer(given["answer"], good=given["good"], note=given["note"])]
+        kept = [feedback.feedback_for_answer(given["answer"], good=given["good"], note=given["note"])]
     else:
-        kept = harvest.read(session.settings().home / FEEDBACK_FILE)
-    new = harvest.add(cases, [harvest.case_of(one, unanswerable=given["unanswerable"]) for one in kept])
+        kept = feedback.read_feedback(session.settings().home / FEEDBACK_FILE)
+    new = feedback.add_cases(
+        cases, [feedback.case_from_feedback(one, unanswerable=given["unanswerable"]) for one in kept]
+    )
     lines = [Block("row", case.question, marker=case.id, tight=True) for case in new]
     done = [case.id for case in new if "bad" in case.tags and case.answerable]
     todo = [Block("note", f"complete by hand what is right: {', '.join(done)}")] if done else []

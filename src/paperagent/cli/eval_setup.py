@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paperagent.evals.cases import Case
     from paperagent.evals.replay import Recorder, Replayer
     from paperagent.evals.results import Row
-    from paperagent.evals.runner import Setup
+    from paperagent.evals.runner import RunConfig
     from paperagent.types import Progress
 
 CONCURRENT_CALLS = 4
@@ -61,7 +61,7 @@ def read_cases(path: Path, given: dict[str, Any]) -> Asked:
 
     corpus = None
     if given["qrels"] is not None:
-        found = list(beir.pair(path, given["qrels"]))
+        found = list(beir.read_queries(path, given["qrels"]))
     elif path.is_dir():
         judged = beir.read(path, given["split"])
         found, corpus = list(judged.cases), judged.corpus
@@ -129,16 +129,16 @@ def _source(asked: Asked, settings: Settings, given: dict[str, Any]) -> _Source:
     return _Source(settings.answer_mode, recorder.model, recorder)
 
 
-def setup(asked: Asked, settings: Settings, given: dict[str, Any]) -> Setup:
+def setup(asked: Asked, settings: Settings, given: dict[str, Any]) -> RunConfig:
     """Return how the cases are asked; its tape stands in for the endpoint."""
     from paperagent.evals import provenance
-    from paperagent.evals.runner import Setup
+    from paperagent.evals.runner import RunConfig
 
     source = _source(asked, settings, given)
     by_model = source.mode in _BY_MODEL
     shaped = {name: getattr(settings, name) for name in ("embedder", *(_OF_A_MODEL if by_model else ()))}
     replayed = {"replay": given["replay"].name} if given["replay"] is not None else {}
-    return Setup(
+    return RunConfig(
         name=asked.name,
         mode=source.mode,
         model=source.model,
@@ -159,7 +159,7 @@ def _strictness(given: dict[str, Any]) -> dict[str, Any]:
     return {"fallback": False} if given["strict"] else {}
 
 
-def with_thresholds(how: Setup, agent: PaperAgent) -> Setup:
+def with_thresholds(how: RunConfig, agent: PaperAgent) -> RunConfig:
     """Note the thresholds by which this library abstains, where it is quoted from."""
     if how.mode != "extractive":
         return how
@@ -167,7 +167,7 @@ def with_thresholds(how: Setup, agent: PaperAgent) -> Setup:
 
 
 def library(
-    asked: Asked, how: Setup, settings: Settings, given: dict[str, Any], progress: Progress | None
+    asked: Asked, how: RunConfig, settings: Settings, given: dict[str, Any], progress: Progress | None
 ) -> PaperAgent:
     """Open the library to ask: the person's own, or one of the feeds or the corpus named, filled first."""
     if asked.corpus is None:

@@ -43,7 +43,7 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
         raise click.UsageError("--json and --quiet: cannot combine; give one of them")
     _check_sources(sources, given | {"day": day})
     quiet = given["quiet"]
-    shared = {"vectors": not (given["no_vectors"] or given["batch"]), "anew": given["anew"]}
+    shared = {"vectors": not (given["no_vectors"] or given["batch"]), "restart": given["anew"]}
     with session.agent() as agent, progress_bar(quiet=quiet or given["as_json"]) as progress:
         try:
             if sources:

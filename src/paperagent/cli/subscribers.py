@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @contextmanager
 def opened(session: Session, **overrides: Any) -> Iterator[DigestService]:
     """Open the digest of the library, with these settings first."""
-    from paperagent.digest.service import DigestService
+    from paperagent.factory.digest import digest_service
 
-    with DigestService(session.settings(**overrides)) as desk:
+    with digest_service(session.settings(**overrides)) as desk:
         yield desk
 
 
@@ -54,12 +54,12 @@ def add(session: Session, /, email: str, **given: Any) -> None:
 
     Without --confirmed they are sent a mail, and get no digest until they have agreed.
     """
-    from paperagent.digest import preferences
+    from paperagent.digest.preferences import Preferences
 
     with opened(session) as desk:
         added = desk.subscribers.add(
             email,
-            preferences.wishes(
+            Preferences.validated(
                 given["interests"], given["questions"], given["categories"], max_items=given["max_items"]
             ),
             frequency=given["frequency"],
@@ -94,7 +94,7 @@ def _rows(readers: Iterable[Subscriber]) -> Iterator[Block]:
     for reader in readers:
         wishes = reader.preferences
         about = [*wishes.interests, *wishes.questions, *(f"in {c}" for c in wishes.categories)]
-        papers = wishes.profile().max_items
+        papers = wishes.item_limit
         detail = f"{reader.frequency}, at most {counted(papers, 'paper')}: {'; '.join(about) or 'anything'}"
         yield Block("row", reader.email, marker=reader.state.ljust(12), detail=detail, tight=True, plain=True)
 
@@ -200,7 +200,7 @@ def import_unsubscribes(session: Session, *, mbox: Path) -> None:
     from paperagent.digest import subscriber_files
 
     with opened(session) as desk:
-        done = subscriber_files.read_unsubscribes(mbox, desk.subscribers, desk.tokens)
+        done = subscriber_files.read_unsubscribes(mbox, desk.subscribers, desk.mailer.tokens)
     for where, why in done.skipped:
         warn(f"{where}: {why}")
     _say(f"{done.changed:,} unsubscribed, {len(done.skipped):,} not understood")

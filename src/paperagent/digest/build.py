@@ -151,7 +151,10 @@ class IssueBuilder:
             selections = iter(drafted)
         done = 0
         while batch := list(islice(selections, _BATCH_SIZE)):
-            issues = [self._new_issue(s, selection, report, include_empty) for s, selection in batch]
+            issues = [
+                self._new_issue(subscriber, selection, report, include_empty=include_empty)
+                for subscriber, selection in batch
+            ]
             report.built += ledger.store_issues([i for i in issues if i], clock())
             done += len(batch)
             report.usage = self._writer.usage
@@ -193,7 +196,7 @@ class IssueBuilder:
                 yield subscriber, selection
 
     def _new_issue(
-        self, subscriber: Subscriber | None, selection: Selection, report: BuildReport, include_empty: bool
+        self, subscriber: Subscriber | None, selection: Selection, report: BuildReport, *, include_empty: bool
     ) -> NewIssue | None:
         """Write and render one issue; return None if it is empty or failed."""
         report.papers = max(report.papers, selection.screened)

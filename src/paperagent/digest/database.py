@@ -1,48 +1,44 @@
-"""The digest's own SQLite file: who reads, what was written for whom, what was sent.
+"""The digest's SQLite file: subscribers, issues and deliveries.
 
-Apart from the library, which can be made again from its feeds: this cannot. WAL with
-``synchronous=FULL``, so that what the mail server was told survives a power cut.
+It is separate from the library, because the library can be rebuilt from its feeds and this file cannot.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
-import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
-from paperagent.errors import StoreError, StoreLockedError, visible
+from paperagent.errors import StoreLockedError
+from paperagent.storage.locks import ProcessLock
+from paperagent.storage.sqlite import SqliteDatabase
 
-FILE = "digest.db"
-LOCK = "digest.lock"
+FILE_NAME = "digest.db"
+LOCK_NAME = "digest.lock"
 APPLICATION_ID = 0x50414447
-"""``PADG``: tells our file from any other SQLite file."""
-VERSION = 1
+"""``PADG``: identifies the file among other SQLite files."""
 
 _SCHEMA = """
--- key: the address in the one spelling by which mailboxes are compared (`addresses.Address`).
+-- key: the address in the form by which mailboxes are compared (`message.MailAddress`).
 CREATE TABLE subscriber (
   id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, key TEXT NOT NULL UNIQUE,
   state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'unsubscribed', 'bounced')),
   frequency TEXT NOT NULL CHECK (frequency IN ('weekly', 'daily')),
   profile TEXT NOT NULL, created_at TEXT NOT NULL, confirmed_at TEXT, asked_at TEXT)
 ;
--- Wins over everything; stays when the subscriber is gone.
+-- Takes precedence over everything else; stays when the subscriber is removed.
 CREATE TABLE suppression (key TEXT PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID
 ;
--- Frozen: a row is written once and never changed. No subscriber: for nobody in particular.
+-- A row is written once and never changes. The general issue has no subscriber.
 CREATE TABLE issue (
   id TEXT PRIMARY KEY, period TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL,
   subscriber_id INTEGER, subject TEXT NOT NULL, preheader TEXT NOT NULL, html BLOB NOT NULL,
   txt BLOB NOT NULL, content_hash TEXT NOT NULL, papers TEXT NOT NULL, facts TEXT NOT NULL,
   frozen_at TEXT NOT NULL, UNIQUE (period, subscriber_id))
 ;
--- before: the state from which it was claimed.
+-- before: the state before the claim.
 CREATE TABLE delivery (
   issue_id TEXT NOT NULL REFERENCES issue (id), subscriber_id INTEGER NOT NULL,
   message_id TEXT NOT NULL UNIQUE,
@@ -64,7 +60,7 @@ CREATE TABLE feedback (
   kind TEXT NOT NULL CHECK (kind IN ('more', 'less', 'save')), at TEXT NOT NULL,
   PRIMARY KEY (subscriber_id, paper_id, kind)) WITHOUT ROWID
 ;
--- What happened, for a person who asks why. Holds no address, so that a reader can be forgotten.
+-- A log for people. Without addresses, so that a subscriber can be removed completely.
 CREATE TABLE event (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, issue_id TEXT, subscriber_id INTEGER,
   detail TEXT NOT NULL)
@@ -77,147 +73,59 @@ CREATE TRIGGER event_kept BEFORE DELETE ON event
 """
 
 
-class DigestDatabase:
-    """An open ``digest.db``, made at the first use. One connection, shared by threads under a lock.
+class DigestDatabase(SqliteDatabase):
+    """An open ``digest.db``, created when it is first used.
+
+    One connection, which the threads of a process share under a lock.
 
     Raises:
-        StoreError: the file is damaged, another program's, newer than this program, or cannot be written.
+        StoreError: The file is damaged, another program's, newer than this program, or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.RLock()
-        with self._storing():
-            self._connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=20
-            )
-            try:
-                self._prepare()
-            except BaseException:
-                self._connection.close()
-                raise
+    KIND = "digest"
+    APPLICATION_ID = APPLICATION_ID
+    SCHEMA = _SCHEMA
+    PRAGMAS = ("synchronous = FULL", "foreign_keys = ON")
+    FOREIGN = "not a paperagent digest; move it away, or change PAPERAGENT_HOME"
+    DAMAGED = "restore a backup, or move it away and add the subscribers again"
+    OTHERWISE = "it cannot be used; see --debug"
 
-    def _prepare(self) -> None:
-        run = self._connection.execute
-        marker = run("PRAGMA application_id").fetchone()[0]
-        if marker == 0 and not run("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            self._create()
-        elif marker != APPLICATION_ID:
-            raise StoreError(
-                f"digest {self._shown}: not a paperagent digest; move it away, or change PAPERAGENT_HOME"
-            )
-        version = run("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise StoreError(
-                f"digest {self._shown}: of a newer paperagent (format {version}, not {VERSION}); upgrade it"
-            )
-        run("PRAGMA synchronous = FULL")
-        run("PRAGMA foreign_keys = ON")
-
-    def _create(self) -> None:
-        run = self._connection.execute
-        self.path.chmod(0o600)  # it holds addresses
-        run("PRAGMA journal_mode = WAL")
-        run("BEGIN IMMEDIATE")
-        (tables,) = run("SELECT count(*) FROM sqlite_schema").fetchone()
-        if not tables:  # another process may have been faster
-            for statement in _SCHEMA.split("\n;\n"):
-                run(statement)
-            run(f"PRAGMA application_id = {APPLICATION_ID}")
-            run(f"PRAGMA user_version = {VERSION}")
-        run("COMMIT")
-
-    @property
-    def _shown(self) -> str:
-        return visible(str(self.path), limit=200)
-
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection, alone, for reading."""
-        with self._lock, self._storing():
-            yield self._connection
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection, alone, inside one transaction that commits with the block."""
-        with self.reading() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _storing(self) -> Iterator[None]:
-        """Turn what SQLite and the file system raise into one line; blocks do nothing else."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"digest {self._shown}: {_why(error)}") from error
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _why(error: Exception) -> str:
-    text = str(error).lower()
-    if "full" in text or "disk i/o" in text:
-        return "the disk is full or failing; free some space and run the same command again"
-    if "readonly" in text or "unable to open" in text or isinstance(error, OSError):
-        return "it cannot be written; check the permissions of the library's folder"
-    if "malformed" in text or "not a database" in text or "no such" in text:
-        return "it is damaged; restore a backup, or move it away and add the subscribers again"
-    return "it cannot be used; see --debug"
+    def _on_empty_file(self) -> None:
+        self.path.chmod(0o600)  # it holds email addresses
+        super()._on_empty_file()
 
 
 @contextmanager
 def run_lock(home: Path) -> Iterator[None]:
-    """Hold the digest's lock for the block: one process builds and sends.
+    """Hold the digest's lock for the block, so that one process at a time builds and sends.
 
     Raises:
-        StoreLockedError: another process holds it.
+        StoreLockedError: Another process holds it.
     """
-    handle = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _locked(os.pread(handle, 64, 0)) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+    with ProcessLock(home / LOCK_NAME) as lock:
+        if not lock.acquire():
+            holder = lock.holder()
+            process = holder or "another process"
+            raise StoreLockedError(
+                f"digest is locked: {process} is building or sending it; wait for it to end",
+                pid=holder.pid if holder else None,
+            )
+        lock.write_note()
         yield
-    finally:
-        os.close(handle)
-
-
-def _locked(raw: bytes) -> StoreLockedError:
-    pid = int(raw) if raw.isdigit() and len(raw) < 11 else None
-    who = f"process {pid}" if pid else "another process"
-    return StoreLockedError(f"digest is locked: {who} is building or sending it; wait for it to end", pid=pid)
 
 
 def format_timestamp(moment: dt.datetime) -> str:
-    """Return a moment as it is kept: UTC, to the second, sortable as text."""
+    """Return a time as it is stored: in UTC, to the second, sortable as text."""
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_timestamp(text: str) -> dt.datetime:
-    """Return the moment that `format_timestamp` wrote."""
+    """Return the time that `format_timestamp` wrote."""
     return dt.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)
 
 
 def utc_now() -> dt.datetime:
-    """Return the moment, UTC."""
+    """Return the current time in UTC."""
     return dt.datetime.now(dt.UTC)
 
 
@@ -230,7 +138,7 @@ def record_event(
     subscriber: int | None = None,
     detail: str = "",
 ) -> None:
-    """Append an event, inside the transaction of what it tells."""
+    """Append an event, in the transaction that it describes."""
     connection.execute(
         "INSERT INTO event (at, kind, issue_id, subscriber_id, detail) VALUES (?, ?, ?, ?, ?)",
         (format_timestamp(at), kind, issue, subscriber, detail),

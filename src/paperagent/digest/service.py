@@ -276,7 +276,7 @@ class DigestService:
         subscriber = self.subscribers.find(email)
         if subscriber.state != "confirmed":
             raise InputError(
-                f"subscriber {visible(subscriber.email, limit=80)}: {subscriber.state}, so no issue is built; "
+                f"subscriber {visible(subscriber.email, limit=80)}: {subscriber.state}, so gets no issue; "
                 "see 'subscribers confirm'"
             )
         return subscriber

@@ -66,8 +66,7 @@ def read_csv(path: Path, subscribers: Subscribers, *, confirmed: bool = False) -
         count = report.added + report.changed
         imported = f"the {count} subscribers above it were imported; " if count else ""
         raise FeedError(
-            f"{_display(path)}: line {rows.line_num}: {error}; "
-            f"{imported}correct the file and import it again"
+            f"{_display(path)}: line {rows.line_num}: {error}; {imported}correct the file and import it again"
         ) from None
     return report
 
@@ -99,7 +98,9 @@ def _add_row(
     """Add or change one subscriber; return whether it is new."""
     if None in row:
         raise InputError("more cells than columns; put texts with commas in quotes")
-    cells = {str(k).strip().lower(): _unquote_formula(v) if isinstance(v, str) else "" for k, v in row.items()}
+    cells = {
+        str(k).strip().lower(): _unquote_formula(v) if isinstance(v, str) else "" for k, v in row.items()
+    }
     max_items = cells.get("max_items", "")
     if not re.fullmatch(r"[0-9]{0,3}", max_items, re.ASCII):
         raise InputError(f"max_items: not a number: {visible(max_items, limit=20)}")

@@ -97,7 +97,7 @@ class Subscribers:
             resubscribe: Whether to accept an address that unsubscribed, because the subscriber asked for it.
 
         Raises:
-            InputError: an invalid address or frequency, too many subscribers, or an address that unsubscribed.
+            InputError: an invalid address or frequency, too many subscribers, or an unsubscribed address.
         """
         address = parse_address(email)
         if frequency is not None and frequency not in FREQUENCIES:

@@ -3,9 +3,9 @@
 The graph is BERT (Devlin et al. 2019, arXiv:1810.04805) with 6 layers, 12 heads and 384
 dimensions, followed by masked mean pooling and L2 normalisation (Reimers & Gurevych 2019,
 arXiv:1908.10084). It has two outputs: ``embedding`` [batch, 384], and ``tokens``
-[batch, length, 384], the token states after layer 5, which the sentence scorer matches
-question words against (they tell senses apart better than the last layer, which is tuned
-for the pooled vector).
+[batch, length, 384], the token states after layer 5, which the sentence scorer compares
+with the words of a question (they separate word senses better than the last layer, which is
+tuned for the pooled vector).
 
 Needs the ``models`` extra (onnx, safetensors); imported only by ``paperagent models pull``.
 """
@@ -14,22 +14,35 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from paperagent.embedding.minilm import MiniLM, Precision
+from paperagent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from paperagent.types import Vector
 
 LAYERS, HEADS, DIM, FFN, VOCAB, POSITIONS = 6, 12, 384, 1536, 30522, 512
 TOKEN_LAYER = 5
 """The layer (1-based) whose token states the graph also returns."""
 
+PROBE = "Graphène-based LLMs answered 3.5× faster (p < 0.05) than BERT_base; see arXiv:1810.04805, 中文."
+"""Accents, case, digits, symbols and CJK: a tokenizer with other settings gives other values."""
+FP32_TOLERANCE = 1e-4
+"""Largest difference of a value from the pinned one (measured between machines: 1.5e-7)."""
+INT8_COSINE = 0.98
+"""Least cosine between both precisions of the probe (measured: .99; with one scale per tensor: .93)."""
+
 Weights = Mapping[str, NDArray[np.float32]]
 
 
 def read_safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Return the weights of a ``model.safetensors`` file, by their published names."""
+    """Return the weights in a ``model.safetensors`` file by their published names."""
     from safetensors.numpy import load_file
 
     return {
@@ -40,17 +53,17 @@ def read_safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def read_onnx(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Recover the same weights from an exported ONNX file (such as the one Chroma ships).
+    """Recover the same weights from an exported ONNX file, such as the one Chroma uses.
 
-    Exporters keep the names of biases, norms and embeddings but rename and transpose the
-    matrices of linear layers; each is found by walking back from the addition of its bias.
+    Exporters keep the names of biases, norms and embeddings but rename and transpose the matrices of
+    linear layers. Each matrix is found by walking back from the addition of its bias.
     """
     import onnx
     from onnx import numpy_helper
 
     graph = onnx.load(str(path)).graph
     tensors = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    made_by = {output: node for node in graph.node for output in node.output}
+    producers = {output: node for node in graph.node for output in node.output}
     weights: dict[str, NDArray[np.float32]] = {}
     for node in graph.node:
         if node.op_type != "Add":
@@ -59,7 +72,7 @@ def read_onnx(path: Path) -> dict[str, NDArray[np.float32]]:
         if bias is None or bias not in tensors:
             continue
         other = next(n for n in node.input if n != bias)
-        matmul = made_by.get(other)
+        matmul = producers.get(other)
         if matmul is not None and matmul.op_type == "MatMul" and matmul.input[1] in tensors:
             name = _short(bias).removesuffix("bias") + "weight"
             weights[name] = np.ascontiguousarray(tensors[matmul.input[1]].T, np.float32)
@@ -70,16 +83,16 @@ def read_onnx(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def _short(name: str) -> str:
-    """Return the published name of a weight, without what a wrapper module put before it (``bert.`` …)."""
-    found = re.search(r"(?:^|\.)((?:embeddings|encoder)\..+)", name)
-    return found[1] if found else name
+    """Return the published name of a weight, without the prefix of a wrapper module (``bert.``)."""
+    match = re.search(r"(?:^|\.)((?:embeddings|encoder)\..+)", name)
+    return match[1] if match else name
 
 
 def digest(weights: Weights) -> str:
-    """Return a SHA-256 over all weights in name order: the same for any file format.
+    """Return a SHA-256 over all weights in name order. It does not depend on the file format.
 
     Raises:
-        KeyError: a weight of the architecture is missing.
+        KeyError: A weight of the architecture is missing.
     """
     sha = hashlib.sha256()
     for name in sorted(expected_names()):
@@ -121,25 +134,49 @@ def build(weights: Weights, path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def quantise(source: Path, target: Path) -> None:
-    """Write the dynamic int8 form of ``source``, one scale per output channel.
+def quantize(source: Path, target: Path) -> None:
+    """Write the dynamic int8 form of ``source``, with one scale per output channel.
 
-    Per channel matters: with one scale per tensor the mean cosine to float32 falls from
-    .995 to .935.
+    With one scale per tensor the mean cosine to float32 falls from .995 to .935.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
     model = onnx.load(str(source))
-    # The graph is written in its final form. Without this mark onnxruntime advises a
-    # preparation step, through the root logger, which that call would configure for the caller.
+    # The graph needs no preparation. Without this mark onnxruntime recommends it through the root
+    # logger, which that call would configure for the caller.
     add_pre_process_metadata(model)
     quantize_dynamic(model, target, per_channel=True, weight_type=QuantType.QInt8)
 
 
+def check_vectors(folder: Path, expected: Sequence[float]) -> None:
+    """Run the model in ``folder`` on `PROBE`.
+
+    Args:
+        folder: Holds both precisions and the tokenizer.
+        expected: The first values of the vector at full precision.
+
+    Raises:
+        ConfigError: The vector differs, or int8 deviates too far from fp32.
+    """
+    full = probe_vector(folder, "fp32")
+    deviation = max(abs(float(a) - b) for a, b in zip(full, expected, strict=False))
+    cosine = float(full @ probe_vector(folder, "int8"))
+    if deviation > FP32_TOLERANCE or cosine < INT8_COSINE:
+        raise ConfigError(
+            f"models pull: the built model gives wrong vectors (off by {deviation:.1e}, int8 cosine "
+            f"{cosine:.3f}); report it with the versions of onnx and onnxruntime"
+        )
+
+
+def probe_vector(folder: Path, precision: Precision) -> Vector:
+    """Return the vector of `PROBE` from the model in ``folder``."""
+    return next(iter(MiniLM.load(folder, precision=precision, threads=1).embed([PROBE])))
+
+
 class _Graph:
-    """Collects nodes and initialisers; one method per block of the architecture."""
+    """Collects nodes and initializers; one method per block of the architecture."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -180,9 +217,9 @@ class _Graph:
         length = self.node(
             "Gather", [self.node("Shape", ["input_ids"]), self.const("one_i", 1, dtype=np.int64)]
         )
-        limits = [self.const("zero_i", 0, dtype=np.int64), length, "one_i"]
-        places = self.node("Range", limits)
-        position = self.node("Gather", [self.weight("embeddings.position_embeddings.weight"), places])
+        bounds = [self.const("zero_i", 0, dtype=np.int64), length, "one_i"]
+        positions = self.node("Range", bounds)
+        position = self.node("Gather", [self.weight("embeddings.position_embeddings.weight"), positions])
         kind = self.tensor(
             "token_type", np.asarray(self.weights["embeddings.token_type_embeddings.weight"][0])
         )
@@ -190,11 +227,11 @@ class _Graph:
         return self.norm(total, "embeddings.LayerNorm")
 
     def attention_bias(self) -> str:
-        """Zero where a token is, a large negative number where padding is: [batch, 1, 1, length]."""
+        """Return 0 for tokens and a large negative number for padding: [batch, 1, 1, length]."""
         mask = self.node("Cast", ["attention_mask"], to=1)
-        wide = self.node("Unsqueeze", [mask, self.shape("axes_12", 1, 2)])
+        expanded = self.node("Unsqueeze", [mask, self.shape("axes_12", 1, 2)])
         return self.node(
-            "Mul", [self.node("Sub", [self.const("one", 1.0), wide]), self.const("low", -10000.0)]
+            "Mul", [self.node("Sub", [self.const("one", 1.0), expanded]), self.const("low", -10000.0)]
         )
 
     def heads(self, x: str, name: str, perm: list[int]) -> str:
@@ -217,16 +254,16 @@ class _Graph:
         return self.norm(self.node("Add", [out, x]), f"{name}.output.LayerNorm")
 
     def gelu(self, x: str) -> str:
-        """Exact GELU, in the five nodes that onnxruntime fuses into one."""
+        """Add an exact GELU in the five nodes that onnxruntime fuses into one."""
         scaled = self.node("Div", [x, self.const("root2", 2.0**0.5)])
         shifted = self.node("Add", [self.node("Erf", [scaled]), "one"])
         return self.node("Mul", [self.node("Mul", [x, shifted]), self.const("half", 0.5)])
 
     def pool(self, x: str) -> None:
-        """Mean over real tokens, then unit length."""
+        """Add the mean over real tokens, scaled to unit length."""
         mask = self.node("Cast", ["attention_mask"], to=1)
-        wide = self.node("Unsqueeze", [mask, self.shape("axis_2", 2)])
-        total = self.node("ReduceSum", [self.node("Mul", [x, wide]), self.shape("axis_1", 1)], keepdims=0)
+        expanded = self.node("Unsqueeze", [mask, self.shape("axis_2", 2)])
+        total = self.node("ReduceSum", [self.node("Mul", [x, expanded]), self.shape("axis_1", 1)], keepdims=0)
         count = self.node("ReduceSum", [mask, "axis_1"], keepdims=1)
         mean = self.node("Div", [total, count])
         self.node("LpNormalization", [mean], output="embedding", axis=-1, p=2)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from paperagent.errors import EvalError, visible
-from paperagent.evals.cases import Case, made
+from paperagent.evals.cases import Case, case_from_fields
 from paperagent.types import Paper
 
 KIND = "retrieval"
@@ -26,7 +26,7 @@ _SPLIT = re.compile(r"qrels[_.-]?([\w.-]*?)\.tsv(?:\.gz)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RetrievalSet:
     """Queries with their judgements, and the papers they were judged on where the folder has them."""
 
     name: str
@@ -39,7 +39,7 @@ def is_set(path: Path) -> bool:
     return path.is_dir() and bool(_qrels(path))
 
 
-def read(folder: Path, split: str | None = None) -> Judged:
+def read(folder: Path, split: str | None = None) -> RetrievalSet:
     """Return the set of a folder: its split ``test`` where it has one, else its only one.
 
     Raises:
@@ -55,10 +55,10 @@ def read(folder: Path, split: str | None = None) -> Judged:
     queries = _first(folder, f"queries[_.-]{chosen}.jsonl*", "queries.jsonl*")
     if queries is None:
         raise EvalError(f"{shown}: has no queries.jsonl; see docs/evaluation.md")
-    return Judged(folder.name, pair(queries, found[chosen]), _first(folder, "corpus.jsonl*"))
+    return RetrievalSet(folder.name, read_queries(queries, found[chosen]), _first(folder, "corpus.jsonl*"))
 
 
-def pair(queries: Path, qrels: Path) -> tuple[Case, ...]:
+def read_queries(queries: Path, qrels: Path) -> tuple[Case, ...]:
     """Return a case for each query that has a relevant paper, in the order of the queries.
 
     Raises:
@@ -78,7 +78,7 @@ def pair(queries: Path, qrels: Path) -> tuple[Case, ...]:
             "grades": list(graded.values()),
             "kind": KIND,
         }
-        cases.append(made(fields, _at(queries, number)))
+        cases.append(case_from_fields(fields, _at(queries, number)))
     if not cases:
         raise EvalError(f"{visible(str(queries))}: no query of it has a relevant paper in {qrels.name}")
     return tuple(cases)

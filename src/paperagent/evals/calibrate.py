@@ -12,19 +12,22 @@ doubt
 
 What a threshold does on the cases that it was chosen on flatters it, so the errors are also
 estimated by leaving cases out.
+
+Curves over the confidence of answers: how honest it is, and what a threshold on it costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from paperagent.answering.abstention import Thresholds
 from paperagent.errors import EvalError
-from paperagent.evals.calibration_curves import Labelled, Point, point, sweep
 from paperagent.evals.cases import Case
 from paperagent.evals.report.tables import Table, number
+from paperagent.evals.stats import wilson
 from paperagent.types import Answer, Progress
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ class Agent(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ConfidenceSample:
     """The confidence that a case was answered with."""
 
     group: str
@@ -60,7 +63,7 @@ class Calibration:
 
     thresholds: Thresholds
     before: Thresholds
-    asked: tuple[Asked, ...]
+    asked: tuple[ConfidenceSample, ...]
     held_out: Point
     """What the abstain threshold does to cases that it was not chosen on."""
 
@@ -85,7 +88,9 @@ class Calibration:
         }  # fmt: skip
 
 
-def ask(agent: Agent, cases: Sequence[Case], *, k: int, progress: Progress | None = None) -> list[Asked]:
+def measure_confidences(
+    agent: Agent, cases: Sequence[Case], *, k: int, progress: Progress | None = None
+) -> list[ConfidenceSample]:
     """Ask the cases extractively and return their confidences; a case without one counts as unsure.
 
     Raises:
@@ -100,14 +105,18 @@ def ask(agent: Agent, cases: Sequence[Case], *, k: int, progress: Progress | Non
     found = []
     for i, case in enumerate(cases, start=1):
         answer = agent.ask(case.question, history=list(case.history), k=case.k or k, mode="extractive")
-        found.append(Asked(case.group, answer.confidence or 0.0, case.answerable))
+        found.append(ConfidenceSample(case.group, answer.confidence or 0.0, case.answerable))
         if progress:
             progress("cases", i, len(cases))
     return found
 
 
 def calibrate(
-    asked: Sequence[Asked], *, before: Thresholds, max_refused: float = MAX_REFUSED, sure: float = SURE
+    asked: Sequence[ConfidenceSample],
+    *,
+    before: Thresholds,
+    max_refused: float = MAX_REFUSED,
+    sure: float = SURE,
 ) -> Calibration:
     """Choose both thresholds; ``max_refused`` and ``sure`` are shares."""
     cases = [(a.confidence, a.answerable) for a in asked]
@@ -130,7 +139,7 @@ def doubt_below(cases: Labelled, sure: float) -> float:
     return round(good[0] if good else max(known, key=lambda k: (k[1], -k[0]))[0], 4)
 
 
-def _held_out(asked: Sequence[Asked], max_refused: float) -> Point:
+def _held_out(asked: Sequence[ConfidenceSample], max_refused: float) -> Point:
     """Return what thresholds chosen without a tenth of the groups do to that tenth, in all."""
     groups = sorted({a.group for a in asked})
     kept: list[tuple[float, bool]] = []
@@ -143,7 +152,7 @@ def _held_out(asked: Sequence[Asked], max_refused: float) -> Point:
     return point(kept, 0.5)
 
 
-def tables(found: Calibration) -> Iterator[Table]:
+def calibration_tables(found: Calibration) -> Iterator[Table]:
     """Return the curve and the two thresholds on it, before and now."""
     now, before = found.thresholds, found.before
     marks = {before.abstain_below: "abstain below, before", before.doubt_below: "doubt below, before"}
@@ -167,3 +176,80 @@ def _row(p: Point, mark: str) -> tuple[str, ...]:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
+
+
+Labelled = Sequence[tuple[float, bool]]
+"""Confidence of each case, and whether the library holds its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Cases of similar confidence."""
+
+    n: int
+    confidence: float
+    """Their mean."""
+    share: float
+    """Of them that are answerable."""
+    low: float
+    high: float
+    """The share's 95 % interval."""
+
+
+def reliability(cases: Labelled, *, bins: int = 10) -> list[Bin]:
+    """Return bins of equal width that hold cases: a confidence is honest where ``share`` is near it."""
+    found = []
+    for i in range(bins):
+        inside = [(c, yes) for c, yes in cases if i == min(int(c * bins), bins - 1)]
+        if inside:
+            n, yes = len(inside), sum(y for _, y in inside)
+            found.append(Bin(n, sum(c for c, _ in inside) / n, yes / n, *wilson(yes, n)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What follows if answers below ``threshold`` are kept back."""
+
+    threshold: float
+    coverage: float
+    """Share of all cases that are answered."""
+    precision: float | None
+    """Share of the answered ones that are answerable; None where none is answered."""
+    refused: float | None
+    """Share of the answerable ones that are kept back (over-refusal)."""
+    caught: float | None
+    """Share of the unanswerable ones that are kept back (correct abstention)."""
+
+
+def point(cases: Labelled, threshold: float) -> Point:
+    """Return what a threshold does to the cases."""
+    answered = [yes for c, yes in cases if c >= threshold]
+    held = [yes for c, yes in cases if c < threshold]
+    yes, no = sum(y for _, y in cases), sum(not y for _, y in cases)
+    return Point(
+        threshold,
+        len(answered) / len(cases) if cases else 0.0,
+        sum(answered) / len(answered) if answered else None,
+        sum(held) / yes if yes else None,
+        (len(held) - sum(held)) / no if no else None,
+    )
+
+
+def sweep(cases: Labelled) -> list[Point]:
+    """Return every threshold that makes a difference, rising: half way between neighbouring cases.
+
+    The first keeps nothing back, the last all.
+    """
+    seen = sorted({c for c, _ in cases})
+    between = [(a + b) / 2 for a, b in pairwise(seen)]
+    return [point(cases, t) for t in (0.0, *between, 1.0 if not seen or seen[-1] < 1 else 1.01)]
+
+
+def histogram(values: Iterable[float], edges: Sequence[float]) -> list[int]:
+    """Count the values from each edge to the next; those outside count at the ends."""
+    counts = [0] * (len(edges) - 1)
+    for value in values:
+        above = sum(value >= e for e in edges[1:-1])
+        counts[above] += 1
+    return counts

@@ -25,7 +25,7 @@ OUTCOME = "correct"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MetricChange:
     """One metric in both runs, over the cases that have it in both."""
 
     name: str
@@ -87,13 +87,13 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RunComparison:
     """What changed from A to B."""
 
     a: Run
     b: Run
     shared: int
-    changes: tuple[Change, ...]
+    changes: tuple[MetricChange, ...]
     lost: tuple[Flip, ...]
     """Cases that were right and are not."""
     gained: tuple[Flip, ...]
@@ -127,7 +127,7 @@ class Comparison:
         }  # fmt: skip
 
 
-def _change(c: Change) -> dict[str, Any]:
+def _change(c: MetricChange) -> dict[str, Any]:
     d = c.difference
     return {
         "before": c.before, "after": c.after, "difference": d.value, "low": d.low, "high": d.high, "p": d.p,
@@ -146,7 +146,7 @@ def compare(
     *,
     judged: Sequence[str] = (),
     seed: int = 0,
-) -> Comparison:
+) -> RunComparison:
     """Compare two runs; ``judged`` names the metrics that the verdict rests on.
 
     An error counts as a case that did not come out right, and has no other score.
@@ -166,7 +166,7 @@ def compare(
         if name not in known:
             raise EvalError(f"compare: not every case has {visible(name)}; choose among {_some(known)}")
     flips = [f for before, after in pairs if (f := _flipped(before, after)) is not None]
-    return Comparison(
+    return RunComparison(
         a=a[0],
         b=b[0],
         shared=len(pairs),
@@ -196,7 +196,7 @@ def _score(row: Row, name: str) -> float | None:
     return row.scores.get(name)
 
 
-def _changed(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> Change | None:
+def _changed(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> MetricChange | None:
     if metric.over is not None:
         return _changed_over(metric, pairs, seed=seed)
     if metric.name == OUTCOME and not any(OUTCOME in row.scores for pair in pairs for row in pair):
@@ -211,7 +211,7 @@ def _changed(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> 
     if difference is None:
         return None
     lost, gained = sum(y < x for x, y, _ in both), sum(y > x for x, y, _ in both)
-    return Change(
+    return MetricChange(
         metric.name,
         sum(before) / len(both),
         sum(after) / len(both),
@@ -222,7 +222,7 @@ def _changed(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> 
     )
 
 
-def _changed_over(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> Change | None:
+def _changed_over(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> MetricChange | None:
     """Compare a figure that is no mean, such as AUROC: an interval, but no flips and no test."""
     assert metric.over is not None
     over = metric.over
@@ -239,10 +239,10 @@ def _changed_over(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int
     assert found.low is not None
     assert found.high is not None
     difference = stats.Difference(found.value, found.low, found.high, None, found.n)
-    return Change(metric.name, whole[0], whole[1], difference, 0, 0, None)
+    return MetricChange(metric.name, whole[0], whole[1], difference, 0, 0, None)
 
 
-def _with_holm(changes: Sequence[Change], wanted: Sequence[str]) -> Iterator[Change]:
+def _with_holm(changes: Sequence[MetricChange], wanted: Sequence[str]) -> Iterator[MetricChange]:
     ps = {c.name: c.difference.p for c in changes if c.name in wanted and c.difference.p is not None}
     adjusted = dict(zip(ps, stats.holm(list(ps.values())), strict=True))
     for change in changes:

@@ -27,7 +27,6 @@ from typing import Any
 from paperagent.errors import EvalError, GateError, visible
 from paperagent.evals.results import Figure, Row
 from paperagent.evals.scorers import METRICS
-from paperagent.evals.summary import figure
 
 _MOST_BYTES = 1 << 20
 _SHOWN = 8
@@ -134,7 +133,7 @@ def breaches(gate: Gate, rows: Sequence[Row], *, seed: int = 0) -> list[str]:
         found.append(f"{errors} errors > {gate.errors}")
     for threshold in gate.thresholds:
         chosen = [r for r in rows if r.state == "ok" and threshold.kind in (None, r.kind)]
-        found += _broken(threshold, figure(METRICS[threshold.metric], chosen, seed=seed))
+        found += _broken(threshold, METRICS[threshold.metric].over_rows(chosen, seed=seed))
     return found
 
 

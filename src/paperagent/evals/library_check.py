@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from paperagent.errors import visible
 from paperagent.evals.cases import Case
-from paperagent.evals.gold import spans_of, title_key
+from paperagent.evals.scorers.content import spans_of
+from paperagent.evals.scorers.retrieval import title_key
 from paperagent.types import Paper
 
 _MANY = 2**256
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class LibraryCheck:
     """What was found."""
 
     count: int
@@ -25,7 +26,7 @@ class Survey:
     """Cases that cannot come out right, since the library lacks a paper or a sentence that they name."""
 
 
-def survey(papers: Iterable[Paper], known: Mapping[str, Paper], cases: Sequence[Case]) -> Survey:
+def check_library(papers: Iterable[Paper], known: Mapping[str, Paper], cases: Sequence[Case]) -> LibraryCheck:
     """Read the library once; ``known`` holds the papers of the cases' gold ids, as they were asked for."""
     wanted = {title_key(t) for case in cases for t in case.gold_titles}
     total = count = 0
@@ -37,7 +38,7 @@ def survey(papers: Iterable[Paper], known: Mapping[str, Paper], cases: Sequence[
         if (key := title_key(paper.title)) in wanted:
             titled.setdefault(key, []).append(paper)
     problems = [problem for case in cases for problem in _problems(case, titled, known)]
-    return Survey(count, f"{total % _MANY:064x}"[:16], tuple(problems))
+    return LibraryCheck(count, f"{total % _MANY:064x}"[:16], tuple(problems))
 
 
 def _problems(case: Case, titled: Mapping[str, list[Paper]], known: Mapping[str, Paper]) -> Iterable[str]:

@@ -85,10 +85,10 @@ def paperagent_agent(request: pytest.FixtureRequest) -> Iterator[PaperAgent]:
 @pytest.fixture
 def paperagent_row(paperagent_case: Case, paperagent_agent: PaperAgent) -> Row:
     """Ask the case and give its row: answer, scores and, where it came out wrong, why."""
-    from paperagent.evals.runner import Asker, Setup, papers_named
+    from paperagent.evals.runner import CaseRunner, RunConfig, gold_papers_by_id
 
     settings = paperagent_agent.settings
-    setup = Setup(name="pytest", mode=settings.answer_mode, k=settings.top_k)
-    return Asker(paperagent_agent, setup, papers_named(paperagent_agent, [paperagent_case])).row(
+    setup = RunConfig(name="pytest", mode=settings.answer_mode, k=settings.top_k)
+    return CaseRunner(paperagent_agent, setup, gold_papers_by_id(paperagent_agent, [paperagent_case])).row(
         paperagent_case
     )

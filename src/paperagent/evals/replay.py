@@ -17,7 +17,7 @@ from typing import Any
 from paperagent.answering.fallback import QUOTED
 from paperagent.answering.judge import JUDGE
 from paperagent.errors import EndpointError, visible
-from paperagent.evals.results import Call, Row
+from paperagent.evals.results import ModelCall, Row
 from paperagent.llm.protocol import (
     DECLINED_REASONS,
     CachedReply,
@@ -51,7 +51,7 @@ def pointers(text: str) -> list[str]:
     return list(dict.fromkeys(p for m in _EVIDENCE.finditer(text) for p in _POINTER.findall(m[2])))
 
 
-def pointing_anew(call: Call, messages: Sequence[Mapping[str, str]]) -> str:
+def pointing_anew(call: ModelCall, messages: Sequence[Mapping[str, str]]) -> str:
     """Return a kept reply with its pointers at the same sentences of another prompt, or at nothing."""
     now = {text: pointer for pointer, text in reversed(sentences_shown(messages).items())}
     if all(now.get(text) == pointer for pointer, text in call.shown.items()):
@@ -74,7 +74,7 @@ class Recorder(DelegatingModel):
         self._now = threading.local()
 
     @contextmanager
-    def hearing(self, case_id: str) -> Iterator[list[Call]]:
+    def hearing(self, case_id: str) -> Iterator[list[ModelCall]]:
         """Yield the list that the replies to this thread's calls go to."""
         del case_id
         self._now.calls = []
@@ -116,9 +116,9 @@ class Recorder(DelegatingModel):
                     calls.append(_call(heard, schema_name, shown))
 
 
-def _call(heard: RecordingStream, schema_name: str, shown: Mapping[str, str]) -> Call:
+def _call(heard: RecordingStream, schema_name: str, shown: Mapping[str, str]) -> ModelCall:
     done = heard.completion
-    return Call(
+    return ModelCall(
         schema_name=schema_name,
         text=heard.text,
         finish_reason=done.finish_reason,
@@ -133,7 +133,7 @@ class _Waiting:
     """The recorded replies of one case that have not been used yet."""
 
     case_id: str
-    calls: list[Call] = field(default_factory=list)
+    calls: list[ModelCall] = field(default_factory=list)
     failure: EndpointError | None = None
     """What the server failed with after the last of them."""
 
@@ -148,7 +148,7 @@ class Replayer:
         self._now = threading.local()
 
     @contextmanager
-    def hearing(self, case_id: str) -> Iterator[list[Call]]:
+    def hearing(self, case_id: str) -> Iterator[list[ModelCall]]:
         """Answer this thread's calls from the recording of a case; yield what it used of it."""
         row = self._rows.get(case_id)
         if row is not None and row.state == "error":
@@ -156,7 +156,7 @@ class Replayer:
         if row is None or row.raw is None:
             shown = visible(case_id)
             raise EndpointError(f"replay: case {shown} was not recorded; ask a model", kind="replay")
-        used: list[Call] = []
+        used: list[ModelCall] = []
         self._now.waiting, self._now.used = _Waiting(case_id, list(row.raw), _failure(row)), used
         try:
             yield used

@@ -49,7 +49,7 @@ class Retrieved(BaseModel):
     rank: int
 
 
-class Call(BaseModel):
+class ModelCall(BaseModel):
     """One call of the model, as it was answered."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -87,7 +87,7 @@ class Row(BaseModel):
     scores: dict[str, Score] = Field(default_factory=dict)
     """Metric → score; None where it does not apply (0/0)."""
     failure: Failure | None = None
-    raw: tuple[Call, ...] | None = None
+    raw: tuple[ModelCall, ...] | None = None
     """What the model said, call by call; None where none was asked."""
 
     @property

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from paperagent.errors import EvalError, StoreLockedError, visible
 from paperagent.evals.results import ROWS_FILE, RUN_FILE, Row, Run, load_rows, load_run, write_rows, write_run
+from paperagent.storage.locks import ProcessLock
 
 _SAME = ("cases_hash", "prompts_hash", "library_hash", "git_sha", "mode", "model", "settings")
 """What must agree for a run to be gone on with."""
@@ -30,27 +29,22 @@ def held(out: Path) -> Iterator[None]:
         raise EvalError(f"{shown}: exists and holds no run; choose another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        lock = ProcessLock(out)
     except OSError as error:
         raise EvalError(f"{shown}: cannot be written: {error.strerror}; choose another --out") from None
-    try:
-        if not _locked(handle):
+    with lock:
+        if not _acquire(lock):
             raise StoreLockedError(
                 f"{shown}: another process is writing this run; wait for it, or choose another --out"
             )
         yield
-    finally:
-        os.close(handle)
 
 
-def _locked(handle: int) -> bool:
+def _acquire(lock: ProcessLock) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return lock.acquire()
     except OSError:  # some network file systems cannot lock folders; a run there must still be possible
         return True
-    return True
 
 
 def take_up(out: Path, fresh: Run) -> tuple[Run, dict[str, Row]]:

@@ -20,13 +20,13 @@ from paperagent.errors import (
     StoreError,
     visible,
 )
-from paperagent.evals import failures, scorers
-from paperagent.evals.cases import Case, digest
-from paperagent.evals.library_check import Survey, survey
+from paperagent.evals import scorers
+from paperagent.evals.cases import Case, cases_hash
+from paperagent.evals.library_check import LibraryCheck, check_library
 from paperagent.evals.results import (
     NOT_ASKED,
     ROWS_FILE,
-    Call,
+    ModelCall,
     Retrieved,
     Row,
     Run,
@@ -36,7 +36,7 @@ from paperagent.evals.results import (
     write_run,
 )
 from paperagent.evals.run_folder import held, take_up
-from paperagent.evals.summary import figures
+from paperagent.evals.scorers import content, summarize
 from paperagent.types import Answer, Hit, Paper, Progress
 
 if TYPE_CHECKING:
@@ -72,13 +72,13 @@ class Agent(Protocol):
 class Tape(Protocol):
     """What hears the model's replies (`recording.Recorder`) or gives them (`recording.Replayer`)."""
 
-    def hearing(self, case_id: str) -> AbstractContextManager[list[Call]]:
+    def hearing(self, case_id: str) -> AbstractContextManager[list[ModelCall]]:
         """Yield the list that this thread's replies go to."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class RunConfig:
     """How cases are asked, and what is written about that into the run."""
 
     name: str
@@ -101,16 +101,16 @@ class Setup:
     """Answers of an earlier run, by case: these are scored anew, and nothing is asked."""
 
 
-def run(
+def run_cases(
     agent: Agent,
     cases: Sequence[Case],
-    setup: Setup,
+    setup: RunConfig,
     out: Path,
     *,
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> tuple[Run, list[Row]]:
-    """Ask the cases and write ``run.json`` and ``results.jsonl`` into ``out``.
+    """Ask the cases and write ``run_cases.json`` and ``results.jsonl`` into ``out``.
 
     A folder that holds the same run, unfinished or with errors, is gone on with: only what has no
     answer yet, or a quoted one since the model's server failed, is asked. Ctrl-C keeps what was
@@ -123,14 +123,14 @@ def run(
         StoreLockedError: another process is writing to ``out``.
         StoreError, ConfigError: as the first question would.
     """
-    known = papers_named(agent, cases)
-    found = survey(agent.papers(), known, cases)
+    known = gold_papers_by_id(agent, cases)
+    found = check_library(agent.papers(), known, cases)
     if not found.count:
         raise EvalError("library: holds no papers; read a feed first, with `paperagent ingest SOURCE`")
     if warn:
         for problem in found.problems:
             warn(problem)
-    asker = Asker(agent, setup, known)
+    asker = CaseRunner(agent, setup, known)
     with held(out):
         begun, done = take_up(out, _described(cases, setup, found, name=out.name))
         todo = [case for case in cases if case.id not in done]
@@ -140,7 +140,9 @@ def run(
             done[row.id] = row
         rows = [done[case.id] for case in cases]
         errors = [row for row in rows if row.state == "error"]
-        finished = begun.model_copy(update={"metrics": figures(rows, seed=setup.seed), "errors": len(errors)})
+        finished = begun.model_copy(
+            update={"metrics": summarize(rows, seed=setup.seed), "errors": len(errors)}
+        )
         write_rows(out, rows)
         write_run(out, finished)
     if warn and (failed := sum(row.server_failed for row in rows)):
@@ -153,30 +155,30 @@ def run(
     return finished, rows
 
 
-def problems(agent: Agent, cases: Sequence[Case]) -> tuple[str, ...]:
+def library_problems(agent: Agent, cases: Sequence[Case]) -> tuple[str, ...]:
     """Return what of the cases the library lacks: they cannot come out right."""
-    return survey(agent.papers(), papers_named(agent, cases), cases).problems
+    return check_library(agent.papers(), gold_papers_by_id(agent, cases), cases).problems
 
 
-def papers_named(agent: Agent, cases: Sequence[Case]) -> dict[str, Paper]:
+def gold_papers_by_id(agent: Agent, cases: Sequence[Case]) -> dict[str, Paper]:
     """Return the papers of the gold ids, under the ids that the cases use."""
     found = {}
     for paper_id in dict.fromkeys(i for case in cases for i in case.gold_ids):
         try:
             found[paper_id] = agent.get(paper_id)
-        except InputError:  # not in the library: `survey` says so
+        except InputError:  # not in the library: `check_library` says so
             continue
     return found
 
 
-def _described(cases: Sequence[Case], setup: Setup, found: Survey, *, name: str) -> Run:
+def _described(cases: Sequence[Case], setup: RunConfig, found: LibraryCheck, *, name: str) -> Run:
     now = dt.datetime.now(dt.UTC)
     options = {name: value for name, value in setup.options.items() if value is not None}
     return Run(
         id=name,
         created=now.isoformat(timespec="seconds"),
         cases=setup.name,
-        cases_hash=digest(cases),
+        cases_hash=cases_hash(cases),
         prompts_hash=setup.prompts_hash,
         library_hash=found.hash,
         git_sha=setup.git_sha,
@@ -190,10 +192,10 @@ def _described(cases: Sequence[Case], setup: Setup, found: Survey, *, name: str)
     )
 
 
-class Asker:
+class CaseRunner:
     """Asks cases one by one or several at once, and scores what comes."""
 
-    def __init__(self, agent: Agent, setup: Setup, known: Mapping[str, Paper]) -> None:
+    def __init__(self, agent: Agent, setup: RunConfig, known: Mapping[str, Paper]) -> None:
         self.agent = agent
         self.setup = setup
         self.known = known
@@ -256,7 +258,7 @@ class Asker:
             raise EvalError(f"replay: it was an error when recorded: {row.error}")
         return self.scored(case, answer, row.raw, ms=row.ms)
 
-    def _answer(self, case: Case) -> tuple[Answer, tuple[Call, ...] | None]:
+    def _answer(self, case: Case) -> tuple[Answer, tuple[ModelCall, ...] | None]:
         k = case.k or self.setup.k
         if self.setup.mode == RETRIEVAL:
             hits = tuple(self.agent.search(case.question, k=k))
@@ -271,11 +273,11 @@ class Asker:
             answer = self.agent.ask(case.question, **options, **self.setup.options)
         return answer, None if heard is None else tuple(heard)
 
-    def scored(self, case: Case, answer: Answer, raw: tuple[Call, ...] | None, *, ms: float) -> Row:
+    def scored(self, case: Case, answer: Answer, raw: tuple[ModelCall, ...] | None, *, ms: float) -> Row:
         """Return the row of an answer, however it came about."""
         searched = self.setup.mode == RETRIEVAL
         papers = {**self._papers_of(answer, searched=searched), **self.known}
-        groups = scorers.SEARCHED if searched else scorers.GROUPS
+        groups = scorers.RETRIEVAL_GROUPS if searched else scorers.GROUPS
         return _row(
             case,
             ms=round(ms, 2),
@@ -286,7 +288,7 @@ class Asker:
                 for h in answer.hits
             ),
             scores=scorers.score_case(case, answer, papers, k=case.k or self.setup.k, groups=groups),
-            failure=None if searched else failures.classify(case, answer, papers, raw),
+            failure=None if searched else content.classify_failure(case, answer, papers, raw),
             raw=raw,
         )
 

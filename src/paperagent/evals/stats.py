@@ -42,7 +42,7 @@ class Interval:
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "null": self.null}
 
 
-def summary(
+def mean_with_interval(
     values: Sequence[float | bool | None],
     clusters: Sequence[Hashable | None] | None = None,
     *,

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from paperagent.config import Settings
     from paperagent.embedding.minilm import MiniLM, Precision
-    from paperagent.embedding.openai_batch import Batches
-    from paperagent.embedding.openai_embedder import OpenAIEmbedder
+    from paperagent.embedding.openai import BatchClient, OpenAIEmbedder
     from paperagent.embedding.ray_job import RayEmbedder
     from paperagent.library import Shard, Store
     from paperagent.types import Progress
@@ -51,7 +50,7 @@ def load_embedding_models(settings: Settings) -> EmbeddingModels:
     encoder = _load_minilm(settings)
     if not name.startswith(_OPENAI):
         return EmbeddingModels(encoder, encoder, () if encoder else (_NO_MODEL,))
-    from paperagent.embedding.openai_embedder import OpenAIEmbedder
+    from paperagent.embedding.openai import OpenAIEmbedder
 
     embedder = OpenAIEmbedder(
         name.removeprefix(_OPENAI),
@@ -63,9 +62,9 @@ def load_embedding_models(settings: Settings) -> EmbeddingModels:
 
 
 def _load_minilm(settings: Settings) -> MiniLM | None:
-    from paperagent.embedding.minilm import MiniLM, find_model
+    from paperagent.embedding.minilm import MiniLM, find_model_folder
 
-    folder = find_model(settings.model_dir, settings.cache_dir)
+    folder = find_model_folder(settings.model_dir, settings.cache_dir)
     return None if folder is None else MiniLM.load(folder, precision=_precision(settings))
 
 
@@ -128,9 +127,9 @@ def embed_pending(
         The number of vectors added, and messages for the user.
     """
     if by == "batch":
-        from paperagent.embedding import backlog
+        from paperagent.embedding.openai import collect_and_submit
 
-        return backlog.advance(store, embedder, batch_embedder(settings, embedder), progress=progress)
+        return collect_and_submit(store, embedder, batch_embedder(settings, embedder), progress=progress)
     if by != "ray":
         return store.catch_up_vectors(embedder, progress=progress, shard=shard)[0], ()
     from paperagent.embedding.ray_job import PAGE
@@ -143,24 +142,24 @@ def embed_pending(
     return added, ()
 
 
-def batch_embedder(settings: Settings, embedder: MiniLM | OpenAIEmbedder | None) -> Batches:
+def batch_embedder(settings: Settings, embedder: MiniLM | OpenAIEmbedder | None) -> BatchClient:
     """Return a client of the Batch API for the server and the embedding model in the settings.
 
     Raises:
         ConfigError: the embedder is not one of an OpenAI-compatible server.
     """
-    from paperagent.embedding.openai_batch import Batches
+    from paperagent.embedding.openai import BatchClient
     from paperagent.llm.client import Endpoint
     from paperagent.llm.endpoint import EndpointAddress
 
     name = settings.embedder
     if embedder is None or not name.startswith(_OPENAI):
         raise ConfigError(f"PAPERAGENT_EMBEDDER: {visible(name)} has no Batch API; set it to openai:MODEL")
-    address = EndpointAddress.checked(
+    address = EndpointAddress.parse(
         api_key=secret_value(settings.openai_api_key), base_url=settings.openai_base_url
     )
     endpoint = Endpoint(address, timeout=settings.timeout)
-    return Batches(endpoint, name.removeprefix(_OPENAI), dim=embedder.dim)
+    return BatchClient(endpoint, name.removeprefix(_OPENAI), dim=embedder.dim)
 
 
 def ray_embedder(
@@ -173,10 +172,10 @@ def ray_embedder(
     """
     from functools import partial
 
-    from paperagent.embedding.minilm import MiniLM, find_model
+    from paperagent.embedding.minilm import MiniLM, find_model_folder
     from paperagent.embedding.ray_job import RayEmbedder
 
-    folder = find_model(settings.model_dir, settings.cache_dir)
+    folder = find_model_folder(settings.model_dir, settings.cache_dir)
     if folder is None or not isinstance(embedder, MiniLM):
         raise ConfigError(
             "ray: needs the local embedding model; set PAPERAGENT_EMBEDDER=minilm and run "

@@ -68,9 +68,9 @@ def model_name(settings: Settings) -> str | None:
     """
     if settings.answer_mode == "extractive":
         return None
-    from paperagent.llm.endpoint import DEFAULT_URL, EndpointAddress
+    from paperagent.llm.endpoint import OPENAI_URL, EndpointAddress
 
-    address = EndpointAddress(settings.openai_base_url or DEFAULT_URL, key="")
+    address = EndpointAddress(settings.openai_base_url or OPENAI_URL, key="")
     return settings.model or (DEFAULT_MODEL if address.is_openai else "")
 
 
@@ -101,7 +101,7 @@ def _only_model_of_server(key: str | None, url: str | None) -> str:
     from paperagent.llm.client import Endpoint
     from paperagent.llm.endpoint import EndpointAddress
 
-    address = EndpointAddress.checked(api_key=key, base_url=url)
+    address = EndpointAddress.parse(api_key=key, base_url=url)
     if address.is_openai:
         return DEFAULT_MODEL
     endpoint = Endpoint(address, timeout=0.0)
@@ -111,25 +111,29 @@ def _only_model_of_server(key: str | None, url: str | None) -> str:
     except EndpointError as error:
         if error.kind not in ("rejected", "server", "invalid_reply"):
             raise
-        why = str(error).removeprefix(f"endpoint {address.name}: ").partition("; ")[0]
+        why = str(error).removeprefix(f"endpoint {address.display_url}: ").partition("; ")[0]
         fix = "set it to a model that the server offers, or check that OPENAI_BASE_URL ends in /v1"
-        raise ConfigError(f"{_NO_MODEL} {address.name} does not list its models ({why}); {fix}") from None
+        raise ConfigError(
+            f"{_NO_MODEL} {address.display_url} does not list its models ({why}); {fix}"
+        ) from None
     finally:
         endpoint.close()
     if len(names) == 1:
         return names[0]
     if not names:
-        raise ConfigError(f"{_NO_MODEL} {address.name} offers no model; load one there, or set a name")
-    choices = ", ".join(address.clean(name) for name in names[:MAX_LISTED_MODELS])
+        raise ConfigError(f"{_NO_MODEL} {address.display_url} offers no model; load one there, or set a name")
+    choices = ", ".join(address.redact(name) for name in names[:MAX_LISTED_MODELS])
     more = f" and {len(names) - MAX_LISTED_MODELS} more" if len(names) > MAX_LISTED_MODELS else ""
-    raise ConfigError(f"{_NO_MODEL} {address.name} offers several models; set it to one of: {choices}{more}")
+    raise ConfigError(
+        f"{_NO_MODEL} {address.display_url} offers several models; set it to one of: {choices}{more}"
+    )
 
 
 def preload_llm(settings: Settings) -> None:
     """Import the modules that call a model and price its replies."""
     from paperagent.llm import client, pricing
 
-    client.load()
+    client.preload()
     pricing.estimate_tokens([""], model_name(settings) or "")
 
 
@@ -138,11 +142,11 @@ def preload_llm(settings: Settings) -> None:
 
 def configured_price(settings: Settings) -> Price | None:
     """Return the price in the settings, or zero for a server on this machine; otherwise None."""
-    from paperagent.llm.pricing import FREE, Price
+    from paperagent.llm.pricing import FREE_PRICE, Price
 
     if settings.prices is not None:
         return Price(*settings.prices)
-    return FREE if settings.local_endpoint else None
+    return FREE_PRICE if settings.local_endpoint else None
 
 
 def model_pricing(settings: Settings, model: TextModel) -> Pricing:
@@ -164,7 +168,7 @@ def shutdown_warning(settings: Settings, *, today: dt.date) -> str | None:
 
     model = model_name(settings) or ""
     return pricing.shutdown_warning(
-        model, pricing.catalog().of(model).shutdown, today=today, default=DEFAULT_MODEL
+        model, pricing.catalog().get(model).shutdown, today=today, default=DEFAULT_MODEL
     )
 
 

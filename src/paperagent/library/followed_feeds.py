@@ -41,7 +41,7 @@ def follow(store: Store, source: str, *, today: dt.date) -> bool:
     Raises:
         FeedError, InputError: it names neither a file that is there nor a service, or not in its way.
     """
-    from paperagent.library.lock import patiently
+    from paperagent.storage.locks import retry_while_locked
 
     checked = resolve_source(source)
 
@@ -54,7 +54,7 @@ def follow(store: Store, source: str, *, today: dt.date) -> bool:
         store.set_setting(FOLLOWED_SETTING, [*kept, {"source": checked, "added": today.isoformat()}])
         return True
 
-    return patiently(keep, seconds=_IMPATIENCE)
+    return retry_while_locked(keep, seconds=_IMPATIENCE)
 
 
 def unfollow(store: Store, source: str) -> bool:
@@ -63,7 +63,7 @@ def unfollow(store: Store, source: str) -> bool:
     Raises:
         InputError: it is written as lists show it, and several are shown so.
     """
-    from paperagent.library.lock import patiently
+    from paperagent.storage.locks import retry_while_locked
 
     name = source.strip()
 
@@ -78,12 +78,12 @@ def unfollow(store: Store, source: str) -> bool:
             store.set_setting(f"{STATE_PREFIX}{gone[0]['source']}", None)
         return bool(gone)
 
-    return patiently(forget, seconds=_IMPATIENCE)
+    return retry_while_locked(forget, seconds=_IMPATIENCE)
 
 
 def record_run(store: Store, report: IngestReport, *, today: dt.date) -> None:
     """Keep with each feed when it was read last, and what came of it; reports come in the feeds' order."""
-    from paperagent.library.lock import patiently
+    from paperagent.storage.locks import retry_while_locked
 
     def note() -> None:
         done: dict[str, deque[FeedReport]] = defaultdict(deque)
@@ -96,7 +96,7 @@ def record_run(store: Store, report: IngestReport, *, today: dt.date) -> None:
                 feed |= {"read": today.isoformat(), "papers": of.read, "new": of.new, "error": of.error}
         store.set_setting(FOLLOWED_SETTING, kept)
 
-    patiently(note, seconds=_PATIENCE)
+    retry_while_locked(note, seconds=_PATIENCE)
 
 
 def resolve_source(source: str) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from paperagent.errors import StoreError, StoreLockedError, visible
 from paperagent.library import rows
-from paperagent.library.errors import shown
 from paperagent.library.home import DATABASE, OURS, VECTORS, network_filesystem
 from paperagent.library.identity import text_hash
 from paperagent.library.local.chroma_files import check_files, check_integrity
 from paperagent.library.local.indexes import Indexes
 from paperagent.library.local.papers import Library
+from paperagent.storage.sqlite import display_path
 
 REPAIR = "run 'paperagent doctor --repair'"
 RESTORE = "restore a backup, or run 'paperagent doctor --repair' and ingest the feeds again"
@@ -186,7 +186,7 @@ def _vectors(library: Library, indexes: Indexes) -> Check:
             "vector index", True, "not examined: Chroma opens nothing in a folder that cannot be written"
         )
     folder = indexes.folders[1]
-    what = f"vector index {shown(folder)}"
+    what = f"vector index {display_path(folder)}"
     check_files(folder, what)
     check_integrity(folder, what)
     try:

@@ -1,13 +1,16 @@
-"""The folder that holds a library: is it there, is it ours, can it be written."""
+"""The folder that holds a library: whether it exists, is ours and can be written, and its two locks."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from paperagent.errors import NoLibraryError, StoreError
-from paperagent.library.errors import shown
+from paperagent.errors import NoLibraryError, StoreError, StoreLockedError
+from paperagent.storage.locks import ProcessLock
+from paperagent.storage.sqlite import display_path, map_errors
 
 DATABASE = "library.db"
 LEXICAL = "lexical"
@@ -36,25 +39,25 @@ def check_home(home: Path, *, create: bool) -> Path:
         return _checked(Path(os.path.abspath(home)), create=create)  # noqa: PTH100  # resolve() follows links
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise StoreError(
-            f"library folder {shown(home)}: it cannot be used; choose another PAPERAGENT_HOME"
+            f"library folder {display_path(home)}: it cannot be used; choose another PAPERAGENT_HOME"
         ) from error
 
 
 def _checked(home: Path, *, create: bool) -> Path:
     if not _is_folder(home):
         if not create:
-            raise NoLibraryError(shown(home), "there is no such folder")
+            raise NoLibraryError(display_path(home), "there is no such folder")
         home.mkdir(parents=True, mode=0o700)
     names = {entry.name for entry in os.scandir(home)}
     if DATABASE in names:
         return home
     if "chroma.sqlite3" in names:
         raise StoreError(
-            f"{shown(home)}: another program's Chroma store, not a paperagent library; "
+            f"{display_path(home)}: another program's Chroma store, not a paperagent library; "
             "choose another PAPERAGENT_HOME"
         )
     if not create:
-        raise NoLibraryError(shown(home), "the folder holds none")
+        raise NoLibraryError(display_path(home), "the folder holds none")
     return home
 
 
@@ -64,11 +67,11 @@ def _is_folder(home: Path) -> bool:
     except FileNotFoundError:
         if home.is_symlink():
             raise StoreError(
-                f"{shown(home)}: a link that leads nowhere; choose another PAPERAGENT_HOME"
+                f"{display_path(home)}: a link that leads nowhere; choose another PAPERAGENT_HOME"
             ) from None
         return False
     if not stat.S_ISDIR(mode):
-        raise StoreError(f"{shown(home)}: a file, not a folder; choose another PAPERAGENT_HOME")
+        raise StoreError(f"{display_path(home)}: a file, not a folder; choose another PAPERAGENT_HOME")
     return True
 
 
@@ -90,3 +93,47 @@ def network_filesystem(folder: Path) -> str | None:
         if inside and len(point) >= len(best):
             best, kind = point, rest.split()[0]
     return kind if kind in _NETWORK else None
+
+
+@contextmanager
+def writer_lock(home: Path) -> Iterator[None]:
+    """Hold the library's writer lock for the block.
+
+    Raises:
+        StoreLockedError: Another process, or another store of this process, holds it.
+        StoreError: The lock file cannot be written.
+    """
+    path = home / LOCK
+    with map_errors(f"writer lock {display_path(path)}"):
+        lock = ProcessLock(path)
+    with lock:
+        with map_errors(f"writer lock {display_path(path)}"):
+            if not lock.acquire():
+                holder = lock.holder()
+                if holder is None:
+                    raise StoreLockedError(
+                        "library is locked: another process is writing to it; wait for it to end"
+                    )
+                raise StoreLockedError(
+                    f"library is locked: {holder} has been writing to it since {holder.since}; "
+                    "wait for it to end",
+                    pid=holder.pid,
+                )
+            lock.write_note()
+        yield
+
+
+@contextmanager
+def vector_lock(home: Path, *, wait: float) -> Iterator[bool]:
+    """Hold the lock on the vector index for the block; yield whether it was free within ``wait`` seconds.
+
+    Chroma crashes the process (segmentation fault) if it reads its graph files while another process writes
+    them, so one process at a time opens or writes them.
+    """
+    path = home / VECTOR_LOCK
+    with map_errors(f"vector lock {display_path(path)}"):
+        lock = ProcessLock(path)
+    with lock:
+        with map_errors(f"vector lock {display_path(path)}"):
+            acquired = lock.acquire(wait=wait)
+        yield acquired

@@ -10,7 +10,6 @@ from zlib import crc32
 
 from paperagent.errors import PaperAgentError, StoreError, visible
 from paperagent.library import rows
-from paperagent.library.errors import FULL, shown
 from paperagent.library.local.bm25_index import Entry, LexicalIndex, Writer
 from paperagent.library.local.database import put
 from paperagent.library.local.ingest import Taken
@@ -18,6 +17,7 @@ from paperagent.library.local.papers import Change, Library
 from paperagent.library.local.vector_index import Item, VectorIndex
 from paperagent.library.merge import Draft
 from paperagent.library.stored_vectors import sound
+from paperagent.storage.sqlite import DISK_FULL, display_path
 from paperagent.types import Embedder, Paper, Progress
 
 if TYPE_CHECKING:
@@ -260,4 +260,4 @@ def _metadata(change: Change) -> dict[str, str | int | list[str]]:
 def _check_room(folder: Path, count: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < _FREE + count * _FREE_A_ROW:
-        raise StoreError(f"vector index {shown(folder)}: {FULL}")
+        raise StoreError(f"vector index {display_path(folder)}: {DISK_FULL}")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paperagent.library import identity, rows
-from paperagent.library.local.database import Database
+from paperagent.library.local.database import LibraryDatabase
 from paperagent.library.stored_vectors import Embeddings
 from paperagent.types import Paper
 
@@ -58,7 +58,7 @@ def late_from(since: dt.date) -> dt.date:
     return since - LATE if since - dt.date.min > LATE else dt.date.min
 
 
-def within(db: Database, number: int, since: dt.date, until: dt.date) -> list[Arrival]:
+def within(db: LibraryDatabase, number: int, since: dt.date, until: dt.date) -> list[Arrival]:
     """Return what came or was changed from ``since`` to ``until``, by id, with vectors of an embedder.
 
     The day on which the feed listed the paper counts, else that of its publication, else the
@@ -83,13 +83,13 @@ def _unmapped(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute(f"PRAGMA mmap_size = {mapped}")
 
 
-def by_id(db: Database, number: int, paper_ids: Iterable[str]) -> list[Arrival]:
+def by_id(db: LibraryDatabase, number: int, paper_ids: Iterable[str]) -> list[Arrival]:
     """Return the papers of present ids, by id."""
     return _read(db, number, "p.paper_id", sorted(set(paper_ids)), frozenset())
 
 
 def _read(
-    db: Database, number: int, column: str, wanted: Sequence[Any], arrived: Iterable[int]
+    db: LibraryDatabase, number: int, column: str, wanted: Sequence[Any], arrived: Iterable[int]
 ) -> list[Arrival]:
     found: list[Any] = []
     names: dict[int, list[str]] = {}

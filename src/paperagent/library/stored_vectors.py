@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from paperagent.errors import InputError, StoreError
-from paperagent.library.local.database import SLOT_BITS, Database, put
+from paperagent.library.local.database import SLOT_BITS, LibraryDatabase, put
 from paperagent.library.rows import chunks
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _LARGEST_ERROR = 0.02
 class Embeddings:
     """The vectors of a library, and which embedder's the vector index holds."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: LibraryDatabase) -> None:
         self._db = db
 
     @staticmethod

@@ -1,1 +1,7 @@
-"""A language model behind an OpenAI-compatible endpoint: the client, its transport, what calls cost."""
+"""Chat models behind OpenAI-compatible endpoints.
+
+Start with `protocol`, the interface that the rest of the package uses. `chat` implements it over HTTP
+(`client` makes the requests, `stream` decodes the replies, `dialect` and `server_errors` handle what servers
+do differently), `judge_model` scores claims, `cache` stores replies, `pricing` counts and prices
+tokens, and `prompts` loads the prompt files.
+"""

@@ -1,10 +1,9 @@
-"""Keep the replies of a model, so that the same call is never paid for twice.
+"""A cache of model replies, so that the same call is never paid for twice.
 
-The key is everything that shapes a reply: the endpoint, the model, the messages whole (and with them the
-prompt's wording, the passages and so the library's state), the schema, the output limit, and the
-temperature and reasoning effort where they are set.
-Only whole, unrefused replies are kept. SQLite, one file; safe between processes. A cache that
-cannot be read or written costs a call, never an answer.
+The key is everything that shapes a reply: the endpoint, the model, all messages (and so the prompt's
+wording, the passages and the state of the library), the schema, the output limit, and temperature
+and reasoning effort if set. Only complete replies that are not refusals are stored. One SQLite file,
+safe between processes. A cache that cannot be read or written costs a call, never an answer.
 """
 
 from __future__ import annotations
@@ -26,25 +25,28 @@ from paperagent.llm.protocol import (
     TextModel,
     TextStream,
 )
+from paperagent.storage.sqlite import connect, transaction
 from paperagent.types import Usage
 
-_LOG = logging.getLogger(__name__)
-MOST_REPLIES = 20_000
-"""A cache that holds more is cut to the newest nine tenths: some 40 MB."""
+MAX_REPLIES = 20_000
+"""A cache with more replies is cut to the newest nine tenths: about 40 MB."""
 _SCHEMA = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, text TEXT NOT NULL, model TEXT, at TEXT)"
+_LOG = logging.getLogger(__name__)
 
 
 class CachedModel(DelegatingModel):
-    """A model whose whole replies are kept in a file. Implements `plan.TextModel`."""
+    """A model with a reply cache in front. Implements `TextModel`.
+
+    Args:
+        model: The model that is called for replies that are not cached.
+        path: The cache file; created if missing.
+        endpoint: URL of the model's server: the same name elsewhere is another model.
+        effort: The reasoning effort setting, which shapes replies too.
+    """
 
     def __init__(
         self, model: TextModel, path: Path, *, endpoint: str | None = None, effort: str | None = None
     ) -> None:
-        """Cache the replies of ``model`` in the file ``path``.
-
-        ``endpoint`` is the address of its server: another one's model of that name is another model.
-        ``effort`` is the setting of its reasoning effort, which shapes its replies too.
-        """
         super().__init__(model)
         self._path = path
         self._endpoint = endpoint
@@ -59,38 +61,40 @@ class CachedModel(DelegatingModel):
         max_output_tokens: int,
         temperature: float | None = None,
     ) -> AbstractContextManager[TextStream]:
-        """Return the kept reply to this call, or make the call and keep its reply."""
+        """Return the cached reply to this call, or make the call and store its reply."""
         call = [self._endpoint, self.model, list(messages), schema, max_output_tokens]
-        others = {"temperature": temperature, "effort": self._effort}
-        changed = {name: value for name, value in others.items() if value}
-        key = _key([*call, changed] if changed else call)  # replies kept by earlier versions stay valid
-        known = self._recall(key)
-        if known is not None:
-            return nullcontext(known)
-        fresh = self._model.stream(
+        optional = {"temperature": temperature, "effort": self._effort}
+        non_default = {name: value for name, value in optional.items() if value}
+        key = _key([*call, non_default] if non_default else call)  # keeps replies of earlier versions valid
+        cached = self._load(key)
+        if cached is not None:
+            return nullcontext(cached)
+        opened = self._model.stream(
             messages,
             schema=schema,
             schema_name=schema_name,
             max_output_tokens=max_output_tokens,
             temperature=temperature,
         )
-        return self._recorded(key, fresh)
+        return self._store_when_complete(key, opened)
 
     @contextmanager
-    def _recorded(self, key: str, fresh: AbstractContextManager[TextStream]) -> Iterator[TextStream]:
-        with fresh as pieces:
-            recording = RecordingStream(pieces)
+    def _store_when_complete(
+        self, key: str, opened: AbstractContextManager[TextStream]
+    ) -> Iterator[TextStream]:
+        with opened as stream:
+            recording = RecordingStream(stream)
             yield recording
-            done = recording.completion
-        if done.complete and done.finish_reason == "stop" and recording.text.strip():
-            self._keep(key, recording.text, done.model)
+            completion = recording.completion
+        if completion.complete and completion.finish_reason == "stop" and recording.text.strip():
+            self._store(key, recording.text, completion.model)
 
-    def _recall(self, key: str) -> CachedReply | None:
+    def _load(self, key: str) -> CachedReply | None:
         try:
             with closing(self._connect()) as db:
                 row = db.execute("SELECT text, model FROM reply WHERE key = ?", (key,)).fetchone()
         except (sqlite3.Error, OSError) as error:
-            _LOG.warning("answer cache: cannot be read (%s); asking again", error)
+            _LOG.warning("answer cache: cannot be read (%s); calling the model", error)
             return None
         if row is None:
             return None
@@ -98,26 +102,26 @@ class CachedModel(DelegatingModel):
         note = "answered from the cache: no call was made"
         return CachedReply(text, Completion(text, "stop", Usage(), model, notes=(note,), complete=True))
 
-    def _keep(self, key: str, text: str, model: str | None) -> None:
+    def _store(self, key: str, text: str, model: str | None) -> None:
         try:
-            with closing(self._connect()) as db, db:
+            with closing(self._connect()) as db, transaction(db):
                 db.execute(
                     "INSERT OR REPLACE INTO reply VALUES (?, ?, ?, datetime('now'))", (key, text, model)
                 )
-                if db.execute("SELECT COUNT(*) FROM reply").fetchone()[0] > MOST_REPLIES:
+                if db.execute("SELECT COUNT(*) FROM reply").fetchone()[0] > MAX_REPLIES:
                     db.execute(
                         "DELETE FROM reply WHERE rowid IN (SELECT rowid FROM reply ORDER BY rowid LIMIT ?)",
-                        (MOST_REPLIES // 10,),
+                        (MAX_REPLIES // 10,),
                     )
         except (sqlite3.Error, OSError) as error:
-            _LOG.warning("answer cache: cannot be written (%s); the answer is not kept", error)
+            _LOG.warning("answer cache: cannot be written (%s); the answer is not cached", error)
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, timeout=5)
+        db = connect(self._path, timeout=5)
         db.execute(_SCHEMA)
         return db
 
 
 def _key(call: Sequence[Any]) -> str:
-    whole = json.dumps(call, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+    text = json.dumps(call, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,8 +1,8 @@
 """Chat completions of any OpenAI-compatible server: JSON by a schema, streamed.
 
-What a server may do wrong, and what is done about it, is listed in ``tests/llm/test_llm_faults.py``.
-Before the first text a fault may be tried again; after it nothing is: what was yielded stays,
-and the completion says that it is not complete.
+``tests/llm/test_llm_faults.py`` lists what servers do wrong and how each fault is handled. Before the
+first text a fault may be retried. After it nothing is retried: the text so far stays valid, and
+the completion is marked as incomplete.
 """
 
 from __future__ import annotations
@@ -16,25 +16,36 @@ from typing import Any, Self
 from paperagent.errors import EndpointError
 from paperagent.http_limits import TransientError
 from paperagent.llm.client import Endpoint, open_stream
-from paperagent.llm.completion import ReplyAccumulator, chunks
-from paperagent.llm.dialect import LIMITS, dialect_of
-from paperagent.llm.endpoint import EndpointAddress, UnsupportedError, same_model
+from paperagent.llm.dialect import LIMIT_PARAMETERS, get_dialect
+from paperagent.llm.endpoint import EndpointAddress, is_same_model
 from paperagent.llm.pricing import prompt_tokens
 from paperagent.llm.protocol import Completion
+from paperagent.llm.server_errors import UnsupportedParameterError
+from paperagent.llm.stream import ReplyAccumulator, parse_chunks
 from paperagent.text.sanitize import replace_surrogates
 from paperagent.types import Usage
 
 MAX_ANSWER_BYTES = 8 << 20
-"""Of a reply as it is sent: about 200 bytes of wrapping a token."""
-CHARACTERS_A_TOKEN = 6.5
+"""Of a reply as sent: each token comes with about 200 bytes of JSON."""
+MAX_CHARACTERS_PER_TOKEN = 6.5
 """More than any six abstracts have (at most 6.2 in 2,000 samples, o200k)."""
-_BROKEN_OFF = frozenset({"unreachable", "timeout", "deadline", "too_long", "invalid_reply", "tls"})
-"""Kinds of error that after some text mean a partial answer rather than a failure."""
+_PARTIAL_ANSWER_KINDS = frozenset({"unreachable", "timeout", "deadline", "too_long", "invalid_reply", "tls"})
+"""Kinds of error that, after some text, end the answer early instead of failing it."""
 _LOG = logging.getLogger(__name__)
 
 
 class ChatModel:
-    """A model behind an OpenAI-compatible address. Threads may share it."""
+    """A chat model at an OpenAI-compatible endpoint. Implements `TextModel`. Thread-safe.
+
+    Args:
+        model: The model's name.
+        api_key: Key for the server; not needed if ``base_url`` is a server without one.
+        base_url: Base URL of the server; OpenAI's by default.
+        timeout: Seconds for a whole call, including retries and pauses.
+        reasoning_effort: See `dialect.get_dialect`.
+        http_client: Used instead of the SDK's own client; for tests.
+        sleep: Called for pauses between attempts.
+    """
 
     def __init__(
         self,
@@ -47,13 +58,12 @@ class ChatModel:
         http_client: Any = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Make a model; ``reasoning_effort`` is as `dialect.dialect_of` takes it."""
-        address = EndpointAddress.checked(api_key=api_key, base_url=base_url)
+        address = EndpointAddress.parse(api_key=api_key, base_url=base_url)
         self.model = model
         self.endpoint = Endpoint(
             address, timeout=timeout, http_client=http_client, sleep=sleep, setting="PAPERAGENT_MODEL"
         )
-        self.dialect = dialect_of(address, model, reasoning_effort)
+        self.dialect = get_dialect(address, model, reasoning_effort)
 
     def stream(
         self,
@@ -66,10 +76,16 @@ class ChatModel:
         seed: int | None = 7,
         top_logprobs: int = 0,
     ) -> ChatStream:
-        """Return the answer to ``messages`` as a stream; nothing is sent before the first piece is asked for.
+        """Return the reply as a stream. Nothing is sent before the first piece is requested.
 
-        The temperature is 0 by default. Reasoning may take `thinking_tokens` beyond ``max_output_tokens``.
-        ``timeout`` of the model bounds the whole call, its retries and pauses included.
+        Args:
+            messages: Chat messages with ``role`` and ``content``.
+            schema: JSON schema of the reply.
+            schema_name: Name of the schema.
+            max_output_tokens: Limit of the reply; reasoning may take `thinking_tokens` on top.
+            temperature: 0 by default.
+            seed: Sampling seed; None sends none.
+            top_logprobs: Number of alternatives to return for each token; 0 for no probabilities.
         """
         request = {
             "model": self.model,
@@ -89,13 +105,13 @@ class ChatModel:
         return ChatStream(self, request, max_output_tokens)
 
     @property
-    def refused(self) -> frozenset[str]:
-        """Parameters that this server was found not to take as they were sent at first."""
-        return self.dialect.refused | (frozenset() if self.dialect.schema else {"response_format"})
+    def unsupported_parameters(self) -> frozenset[str]:
+        """Parameters that this server has rejected so far."""
+        return self.dialect.unsupported | (frozenset() if self.dialect.schema else {"response_format"})
 
     @property
     def thinking_tokens(self) -> int:
-        """Tokens that a reply may take for reasoning, beyond its limit."""
+        """Tokens that a reply may spend on reasoning, on top of its output limit."""
         return self.dialect.thinking_tokens
 
     def close(self) -> None:
@@ -104,7 +120,7 @@ class ChatModel:
 
 
 class ChatStream:
-    """One answer: an iterator of its text and, afterwards, a `Completion`. A context manager.
+    """The reply to one call. Implements `TextStream`: an iterator of text, and a context manager.
 
     ::
 
@@ -113,29 +129,30 @@ class ChatStream:
                 …
         stream.completion.complete
 
-    Leaving the block closes the connection, whether or not the answer was read to its end.
+    Leaving the block closes the connection, whether or not the reply was read to its end.
 
     Raises (while it is iterated):
-        EndpointError: no answer could be had, or the server reported an error in the middle of
-            one. ``kind="context"`` means that the prompt is too long. `completion` holds what came.
-        ConfigError: a proxy stands in the way.
+        EndpointError: The call failed, or the server reported an error in the middle of its reply.
+            ``kind="context"`` means that the prompt is too long. `completion` holds the text so far.
+        ConfigError: A proxy refused the connection.
     """
 
     is_cached = False
-    """A call is made for the text."""
 
-    def __init__(self, model: ChatModel, request: dict[str, Any], limit: int) -> None:
+    def __init__(self, model: ChatModel, request: dict[str, Any], max_output_tokens: int) -> None:
         self._model = model
         self._endpoint = model.endpoint
         self._request = request
-        self._limit = limit
+        self._max_output_tokens = max_output_tokens
         self._notes: list[str] = []
-        self._spent: list[Usage] = []
-        self._reading = ReplyAccumulator(model.endpoint.address)
+        self._earlier_usage = Usage()
+        """Of attempts that brought a reply without text."""
+        self._reply = ReplyAccumulator(model.endpoint.address)
         self._response: Any = None
-        self._broken = ""
-        self._sent: dict[str, Any] = {}
-        self._changed: set[str] = set()
+        self._interruption = ""
+        """Why the reply was cut off after some text."""
+        self._sent_request: dict[str, Any] = {}
+        self._adaptations: set[str] = set()
         self._texts: Iterator[str] = iter(())
         self._pieces = self._run()
 
@@ -154,24 +171,23 @@ class ChatStream:
         return next(self._pieces)
 
     def close(self) -> None:
-        """Close the connection; what has not arrived is not waited for."""
+        """Close the connection without waiting for the end of the reply."""
         self._pieces.close()
-        self._hang_up()
+        self._close_response()
 
     @property
     def completion(self) -> Completion:
-        """What the call left behind: all of it at the end, before that the part that came so far."""
-        reading = self._reading
-        finish = None if self._broken else reading.finish
-        used = [*self._spent, self._used()] if self._sent else []
+        """The outcome of the call: final at the end, before that the part received so far."""
+        reply = self._reply
+        finish_reason = None if self._interruption else reply.finish_reason
         return Completion(
-            text=reading.text,
-            finish_reason=finish,
-            usage=sum(used, Usage()),
-            model=self._endpoint.address.clean(reading.answered or self._model.model),
-            notes=(*self._notes, *self._remarks()),
-            complete=finish == "stop",
-            tokens=tuple(reading.tokens),
+            text=reply.text,
+            finish_reason=finish_reason,
+            usage=self._earlier_usage + self._usage() if self._sent_request else Usage(),
+            model=self._endpoint.address.redact(reply.model or self._model.model),
+            notes=(*self._notes, *self._reply_notes()),
+            complete=finish_reason == "stop",
+            tokens=tuple(reply.tokens),
         )
 
     def _run(self) -> Generator[str]:
@@ -179,128 +195,126 @@ class ChatStream:
             first = self._open()
             if first:
                 yield first
-            yield from self._rest()
+            yield from self._remaining_texts()
         finally:
-            self._hang_up()
-            if self._reading.thought:  # the next limit leaves room for it
+            self._close_response()
+            if self._reply.has_reasoning:  # the limit of the next call leaves room for it
                 self._model.dialect.reasons = True
 
     def _open(self) -> str:
-        """Return the first text, with whatever attempts it takes."""
+        """Return the first text, after as many attempts as it takes."""
         deadline = self._endpoint.deadline()
         while True:
             try:
                 return self._endpoint.call(self._attempt, model=self._model.model, deadline=deadline)
-            except UnsupportedError as error:
-                if not self._do_without(error):
+            except UnsupportedParameterError as error:
+                if not self._adapt(error):
                     raise
             except EndpointError as error:
                 if error.kind == "too_large":
                     raise EndpointError(str(error), kind="context", status=error.status) from None
                 if error.kind == "refused":
-                    self._reading.finish = "refusal"
+                    self._reply.finish_reason = "refusal"
                 elif error.kind != "empty":
                     raise
                 return ""
 
     def _attempt(self, client: Any) -> str:
-        self._hang_up()
-        if self._reading.seen:  # an answer without text is asked for again, and paid for
-            self._spent.append(self._used())
-        self._reading, self._texts = ReplyAccumulator(self._endpoint.address), iter(())
-        self._sent = self._model.dialect.request(self._request, self._limit)
-        self._response = open_stream(client.chat.completions, **self._sent)
+        self._close_response()
+        if self._reply.has_choice:  # a reply without text is requested again, but billed
+            self._earlier_usage += self._usage()
+        self._reply, self._texts = ReplyAccumulator(self._endpoint.address), iter(())
+        self._sent_request = self._model.dialect.request(self._request, self._max_output_tokens)
+        self._response = open_stream(client.chat.completions, **self._sent_request)
         self._texts = self._read()
         first = next(self._texts, "")
         if not first:
-            self._expect_nothing()
+            self._check_empty_reply()
         return first
 
     def _read(self) -> Iterator[str]:
-        response, reading = self._response, self._reading
-        blocks = self._endpoint.blocks(response, most=MAX_ANSWER_BYTES)
+        response, reply = self._response, self._reply
+        blocks = self._endpoint.blocks(response, max_bytes=MAX_ANSWER_BYTES)
         content_type = response.headers.get("content-type", "")
-        for chunk in chunks(blocks, content_type, self._endpoint.address):
-            if text := reading.take(chunk):
+        for chunk in parse_chunks(blocks, content_type, self._endpoint.address):
+            if text := reply.add(chunk):
                 yield text
-            if reading.finish == "repetition":
+            if reply.finish_reason == "repetition":
                 break
-        if text := reading.end():
+        if text := reply.end():
             yield text
 
-    def _rest(self) -> Iterator[str]:
-        """Yield the texts after the first; a fault now ends the answer early."""
+    def _remaining_texts(self) -> Iterator[str]:
+        """Yield the texts after the first. A fault now ends the answer early."""
         try:
             yield from self._texts
         except TransientError as fault:
-            self._broken = str(fault.error)
+            self._interruption = str(fault.error)
         except EndpointError as error:
-            if error.kind not in _BROKEN_OFF:
+            if error.kind not in _PARTIAL_ANSWER_KINDS:
                 raise
-            self._broken = str(error)
+            self._interruption = str(error)
 
-    def _expect_nothing(self) -> None:
-        """Raise where a reply without text is a fault of the server and no word of the model."""
-        reading, address = self._reading, self._endpoint.address
-        if not reading.seen:
+    def _check_empty_reply(self) -> None:
+        """Raise if a reply without text is a fault of the server rather than the model's choice."""
+        reply, address = self._reply, self._endpoint.address
+        if not reply.has_choice:
             fix = "check the model and OPENAI_BASE_URL"
             raise address.error("sent no choices", fix, "invalid_reply")
-        if reading.finish is None:
+        if reply.finish_reason is None:
             error = address.error("ended its reply before it began", "try again", "invalid_reply")
             raise TransientError(error, tries=2)
-        if reading.finish == "stop":
+        if reply.finish_reason == "stop":
             raise TransientError(address.error("sent no text", "try again", "empty"), tries=2)
 
-    def _do_without(self, refusal: UnsupportedError) -> bool:
-        """Change the next request, and those of later calls, for a parameter that was refused."""
-        name = next((name for name in refusal.names if name in self._sent), None)
+    def _adapt(self, error: UnsupportedParameterError) -> bool:
+        """Change this and later requests for a parameter that was rejected; return whether that is new."""
+        name = next((name for name in error.names if name in self._sent_request), None)
         if name is None:
             return False
-        once = "limit" if name in LIMITS else f"{name}={self._sent[name]}"
-        if once in self._changed:
+        adaptation = "limit" if name in LIMIT_PARAMETERS else f"{name}={self._sent_request[name]}"
+        if adaptation in self._adaptations:
             return False
-        self._changed.add(once)
-        change = self._model.dialect.adapt(name, self._sent, refusal.complaint)
-        self._notes.append(f"the server does not take '{name}': {change}")
-        _LOG.info("%s: %s", self._endpoint.address.name, self._notes[-1])
+        self._adaptations.add(adaptation)
+        change = self._model.dialect.adapt(name, self._sent_request, error.complaint)
+        self._notes.append(f"the server does not support '{name}': {change}")
+        _LOG.info("%s: %s", self._endpoint.address.display_url, self._notes[-1])
         return True
 
-    def _used(self) -> Usage:
-        return self._reading.usage(self._count_prompt, self._model.model)
+    def _usage(self) -> Usage:
+        return self._reply.usage(self._count_prompt, self._model.model)
 
     def _count_prompt(self) -> int:
         schema = self._request["response_format"]["json_schema"]["schema"]
         return prompt_tokens(self._request["messages"], schema, self._model.model)[0]
 
-    def _remarks(self) -> Iterator[str]:
-        """Yield what is odd about the answer."""
-        reading, clean = self._reading, self._endpoint.address.clean
-        if self._broken:
-            yield f"the answer broke off: {self._broken}"
-        elif reading.pieces and reading.finish is None:
-            yield "the answer ended without saying that it is complete"
-        if reading.finish == "repetition":
+    def _reply_notes(self) -> Iterator[str]:
+        """Yield what is unusual about the reply."""
+        reply, redact = self._reply, self._endpoint.address.redact
+        if self._interruption:
+            yield f"the answer broke off: {self._interruption}"
+        elif reply.pieces and reply.finish_reason is None:
+            yield "the answer ended without a finish reason; it may be incomplete"
+        if reply.finish_reason == "repetition":
             yield "the model repeated itself and was stopped"
-        if reading.finish == "refusal":
+        if reply.finish_reason == "refusal":
             yield (
-                f"the model refused: {clean(reading.refusal)}"
-                if reading.refusal
-                else "the answer was filtered"
+                f"the model refused: {redact(reply.refusal)}" if reply.refusal else "the answer was filtered"
             )
-        if reading.calls_tool:
-            yield "ignored a tool call that nobody asked for"
-        if reading.thought and not reading.pieces:
+        if reply.calls_tool:
+            yield "ignored an unrequested tool call"
+        if reply.has_reasoning and not reply.pieces:
             yield "the model wrote only reasoning: a larger output limit may help"
-        if reading.answered and not same_model(reading.answered, self._model.model):
-            yield f"another model answered: {clean(reading.answered)} instead of {clean(self._model.model)}"
+        if reply.model and not is_same_model(reply.model, self._model.model):
+            yield f"another model answered: {redact(reply.model)} instead of {redact(self._model.model)}"
         characters = sum(len(message["content"]) for message in self._request["messages"])
-        counted = reading.counted_prompt
-        if counted and characters > CHARACTERS_A_TOKEN * counted:
+        tokens = reply.reported_prompt_tokens
+        if tokens and characters > MAX_CHARACTERS_PER_TOKEN * tokens:
             yield (
-                f"the server counted only {counted} input tokens for {characters} characters: "
-                "it may have cut the prompt; give it a longer context"
+                f"the server counted only {tokens} input tokens for {characters} characters: "
+                "it may have truncated the prompt; give the model a longer context"
             )
 
-    def _hang_up(self) -> None:
+    def _close_response(self) -> None:
         if self._response is not None:
             self._response.close()

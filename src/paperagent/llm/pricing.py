@@ -1,7 +1,7 @@
-"""What a call costs, and how long its model lasts. Nothing here uses the network.
+"""Token counts, prices and shutdown dates of models. Nothing here uses the network.
 
-tiktoken fetches its ranks without a timeout, so it is asked only where they lie on the disk
-already, whole; otherwise the count is an estimate from the bytes that errs on the high side.
+tiktoken downloads its encodings without a timeout, so it is used only if they are on disk already and
+complete. Otherwise the count is an estimate from the bytes that errs on the high side.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from paperagent.types import Usage
 
 MESSAGE_TOKENS, REPLY_TOKENS = 4, 3
-"""What the chat format adds for each message, and once."""
+"""Tokens that the chat format adds per message and per request."""
 NOTICE_DAYS = 60
-"""How long before its shutdown date a model is warned of."""
+"""Days before a model's shutdown date from which a warning is shown."""
 _URL = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
-_RANKS = {
+_ENCODING_HASHES = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
     "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
 }
-"""SHA-256 of the ranks, as tiktoken itself checks them."""
-_SAME_RANKS = {"o200k_harmony": "o200k_base"}
+"""SHA-256 of the encoding files, as tiktoken itself checks them."""
+_ENCODING_ALIASES = {"o200k_harmony": "o200k_base"}
 
 
 def estimate_tokens(texts: Iterable[str], model: str) -> tuple[int, bool]:
-    """Return the tokens of ``texts`` for ``model``, and whether that is an estimate."""
+    """Return the number of tokens in ``texts`` for ``model``, and whether that is an estimate."""
     encoding = _encoding(model)
     if encoding is None:
-        return sum(map(_bound, texts)), True
+        return sum(map(_estimate, texts)), True
     # An abstract may hold the text <|endoftext|>, which tiktoken refuses unless told otherwise.
     return sum(len(encoding.encode(_clean(text), disallowed_special=())) for text in texts), False
 
@@ -52,17 +52,17 @@ def estimate_tokens(texts: Iterable[str], model: str) -> tuple[int, bool]:
 def prompt_tokens(
     messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], model: str
 ) -> tuple[int, bool]:
-    """Return the input tokens of a chat request, and whether that is an estimate."""
+    """Return the number of input tokens of a chat request, and whether that is an estimate."""
     texts = [message["content"] for message in messages]
     tokens, estimated = estimate_tokens([*texts, json.dumps(schema)], model)
     return tokens + MESSAGE_TOKENS * len(messages) + REPLY_TOKENS, estimated
 
 
-def _bound(text: str) -> int:
-    """Return a count that is hardly ever too low.
+def _estimate(text: str) -> int:
+    """Return a token count that is hardly ever too low.
 
-    Bytes a token on 12,000 arXiv abstracts, o200k and cl100k: at least 3.2 below a fifth of
-    characters other than letters and spaces. LaTeX has 2.3, Chinese 2.1, columns of numbers 1.4.
+    Bytes per token on 12,000 arXiv abstracts (o200k, cl100k): at least 3.2 if less than a fifth of the
+    characters are not letters or spaces. LaTeX has 2.3, Chinese 2.1, columns of numbers 1.4.
     """
     size = len(_clean(text).encode())
     share = len(_MARK.findall(text)) / max(len(text), 1)
@@ -77,40 +77,42 @@ def _clean(text: str) -> str:
 
 
 def _encoding(model: str) -> tiktoken.Encoding | None:
-    """Return the model's encoding where it can be had without the network."""
+    """Return the model's encoding if it is available without the network."""
     import tiktoken.model
 
     try:
         name = tiktoken.model.encoding_name_for_model(model.rsplit("/", 1)[-1])
     except KeyError:
-        return None  # another maker's model
-    name = _SAME_RANKS.get(name, name)
-    return _loaded(name) if name in _RANKS and _at_hand(name, ranks_folder()) else None
+        return None  # not an OpenAI model
+    name = _ENCODING_ALIASES.get(name, name)
+    return (
+        _load_encoding(name) if name in _ENCODING_HASHES and _is_on_disk(name, encodings_folder()) else None
+    )
 
 
 @cache
-def _loaded(name: str) -> tiktoken.Encoding:
+def _load_encoding(name: str) -> tiktoken.Encoding:
     import tiktoken
 
     return tiktoken.get_encoding(name)
 
 
 @cache
-def _at_hand(name: str, folder: Path | None) -> bool:
-    """Tell whether tiktoken will find the ranks in ``folder``, whole, and so not fetch them."""
+def _is_on_disk(name: str, folder: Path | None) -> bool:
+    """Return whether ``folder`` holds the complete encoding, so that tiktoken will not download it."""
     if folder is None:
         return False
     file = folder / hashlib.sha1(_URL.format(name).encode(), usedforsecurity=False).hexdigest()
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest() == _RANKS[name]
+        return hashlib.sha256(file.read_bytes()).hexdigest() == _ENCODING_HASHES[name]
     except OSError:
         return False
 
 
-def ranks_folder() -> Path | None:
-    """Return the folder where tiktoken looks for its ranks; None where it is told to keep none.
+def encodings_folder() -> Path | None:
+    """Return the folder where tiktoken looks for its encodings; None if its cache is turned off.
 
-    These are tiktoken's own variables, not settings of ours: it reads them itself a moment later.
+    These environment variables are tiktoken's own, not settings of this package.
     """
     for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
         if (value := os.environ.get(name)) is not None:
@@ -119,59 +121,60 @@ def ranks_folder() -> Path | None:
 
 
 class Price(NamedTuple):
-    """US dollars for a million tokens."""
+    """US dollars per million tokens."""
 
     input: float
     cached: float
     output: float
 
     def cost(self, usage: Usage) -> float:
-        """Return what ``usage`` costs."""
+        """Return the cost of ``usage`` in US dollars."""
         cached = min(usage.cached_tokens, usage.input_tokens)
-        fresh = usage.input_tokens - cached
-        return (fresh * self.input + cached * self.cached + usage.output_tokens * self.output) / 1_000_000
+        uncached = usage.input_tokens - cached
+        dollars = uncached * self.input + cached * self.cached + usage.output_tokens * self.output
+        return dollars / 1_000_000
 
 
-FREE = Price(0.0, 0.0, 0.0)
+FREE_PRICE = Price(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What is known of one model."""
+class ModelListing:
+    """Price and shutdown date of one model."""
 
     price: Price | None = None
     shutdown: dt.date | None = None
-    """The day from which it no longer answers, where one is announced."""
+    """The announced day from which it no longer answers."""
     replacement: str | None = None
-    """What OpenAI recommends instead."""
+    """The model that OpenAI recommends instead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Catalog:
+class ModelCatalog:
     """OpenAI's models by name."""
 
     as_of: str
     source: str
-    models: Mapping[str, Listing]
+    models: Mapping[str, ModelListing]
 
-    def of(self, model: str) -> Listing:
-        """Return what is known of ``model``, also by its dated name; nothing where it is not listed."""
+    def get(self, model: str) -> ModelListing:
+        """Return the listing of ``model``, also by a dated name; an empty one if it is not listed."""
         name = model.strip().lower()
         undated = re.sub(r"-\d{4}-\d\d-\d\d$", "", name)
-        return self.models.get(name) or self.models.get(undated) or Listing()
+        return self.models.get(name) or self.models.get(undated) or ModelListing()
 
 
 @cache
-def catalog() -> Catalog:
-    """Return the list of ``data/prices.json``."""
+def catalog() -> ModelCatalog:
+    """Return the catalog in ``data/prices.json``."""
     data = json.loads(resources.files("paperagent").joinpath("data/prices.json").read_text("utf-8"))
     models = {name: _listing(row) for name, row in data["models"].items()}
-    return Catalog(data["as_of"], data["source"], models)
+    return ModelCatalog(data["as_of"], data["source"], models)
 
 
-def _listing(row: Mapping[str, Any]) -> Listing:
+def _listing(row: Mapping[str, Any]) -> ModelListing:
     price, shutdown = row["price"], row.get("shutdown")
-    return Listing(
+    return ModelListing(
         None if price is None else Price(*price),
         None if shutdown is None else dt.date.fromisoformat(shutdown),
         row.get("replacement"),
@@ -179,25 +182,27 @@ def _listing(row: Mapping[str, Any]) -> Listing:
 
 
 def cost(usage: Usage, model: str, *, price: Price | None = None) -> float | None:
-    """Return what ``usage`` costs in US dollars; None where the price of ``model`` is not known.
+    """Return the cost of ``usage`` in US dollars; None if the price of ``model`` is unknown.
 
-    ``price`` counts before the one that we know.
+    Args:
+        usage: Token counts.
+        model: The model's name.
+        price: Used instead of the catalog's price.
     """
-    price = price or catalog().of(model).price
+    price = price or catalog().get(model).price
     return price.cost(usage) if price else None
 
 
 def shutdown_warning(model: str, shutdown: dt.date | None, *, today: dt.date, default: str) -> str | None:
-    """Return a warning if ``model`` is shut down within `NOTICE_DAYS`, or was.
+    """Return a warning if ``model`` is shut down within `NOTICE_DAYS`, or was already.
 
-    It names what OpenAI recommends instead, and ``default``.
+    It names the recommended replacement and ``default``.
     """
-    if shutdown is None or (left := (shutdown - today).days) > NOTICE_DAYS:
+    if shutdown is None or (days_left := (shutdown - today).days) > NOTICE_DAYS:
         return None
-    days = "1 day" if left == 1 else f"{left} days"
-    fate = f"will be shut down on {shutdown}, in {days}" if left > 0 else f"was shut down on {shutdown}"
-    names = (catalog().of(model).replacement, default)
-    others = dict.fromkeys(name for name in names if name and name != model)
-    return (
-        f"PAPERAGENT_MODEL: {visible(model, limit=80)} {fate}; use {' or '.join(others) or 'another model'}"
-    )
+    days = "1 day" if days_left == 1 else f"{days_left} days"
+    event = f"will be shut down on {shutdown}, in {days}" if days_left > 0 else f"was shut down on {shutdown}"
+    names = (catalog().get(model).replacement, default)
+    alternatives = dict.fromkeys(name for name in names if name and name != model)
+    use = " or ".join(alternatives) or "another model"
+    return f"PAPERAGENT_MODEL: {visible(model, limit=80)} {event}; use {use}"

@@ -76,7 +76,7 @@ def probe(model: ChatModel) -> Probe:
     """
     from paperagent.llm import client
 
-    client.load()
+    client.preload()
     model.endpoint.attempts = 1
     started = time.monotonic()
     first = None
@@ -92,10 +92,10 @@ def probe(model: ChatModel) -> Probe:
     text = "".join(pieces).strip()
     as_json = text.startswith("{")
     features = {
-        "json_schema": as_json and "response_format" not in model.refused if text else None,
+        "json_schema": as_json and "response_format" not in model.unsupported_parameters if text else None,
         # Other text is held back until it is known to be no reasoning, and so comes in one piece.
         "streaming": len(pieces) > 1 if as_json else None,
-        "streaming_usage": not done.usage.estimated and "stream" not in model.refused,
+        "streaming_usage": not done.usage.estimated and "stream" not in model.unsupported_parameters,
     }
     return Probe((first or ended) - started, ended - started, done.usage, features, done.notes)
 

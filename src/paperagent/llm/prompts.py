@@ -1,8 +1,8 @@
-"""Find, fill and hash the prompts.
+"""Load, fill and hash the prompt files.
 
-A prompt is one file: a header of ``key: value`` lines, then a ``--- system`` and a ``--- user``
-part with ``{{variable}}`` places. Filling is strict both ways: a missing variable and an
-unknown one are errors. Values are inserted once and never read as templates.
+A prompt is one file: a header of ``key: value`` lines, then a ``--- system`` and a ``--- user`` part
+with ``{{variable}}`` placeholders. Missing and unknown variables are both errors. Values are inserted
+once and never read as templates.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 
 from paperagent.errors import ConfigError, visible
 
-_PLACE = re.compile(r"\{\{(\w+)\}\}")
-_HEADER = ("name", "version", "purpose", "variables", "output")
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_HEADER_KEYS = ("name", "version", "purpose", "variables", "output")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt, not yet filled."""
+    """A prompt template."""
 
     name: str
     version: str
@@ -29,25 +29,25 @@ class Prompt:
     system: str
     user: str
     hash: str
-    """First 12 hex digits of the file's SHA-256: names the exact wording in every answer."""
+    """First 12 hex digits of the file's SHA-256: identifies the exact wording in every answer."""
 
     def fill(self, **values: str) -> list[dict[str, str]]:
-        """Return the two chat messages with every place filled.
+        """Return the system and the user message with every placeholder filled.
 
         Raises:
-            ConfigError: a variable is missing or unknown.
+            ConfigError: A variable is missing or unknown.
         """
-        for what, names in (
+        for problem, names in (
             ("missing", self.variables - set(values)),
             ("unknown", set(values) - self.variables),
         ):
             if names:
                 raise ConfigError(
-                    f"prompt {self.name}: {what} variable {', '.join(sorted(names))}; see its header"
+                    f"prompt {self.name}: {problem} variable {', '.join(sorted(names))}; see its header"
                 )
 
         def insert(text: str) -> str:
-            return _PLACE.sub(lambda m: values[m.group(1)], text)
+            return _PLACEHOLDER.sub(lambda m: values[m.group(1)], text)
 
         return [
             {"role": "system", "content": insert(self.system)},
@@ -57,23 +57,31 @@ class Prompt:
     def follow(
         self, messages: Sequence[Mapping[str, str]], reply: str, **values: str
     ) -> list[dict[str, str]]:
-        """Return a conversation in which this prompt, as one message, follows a reply to ``messages``.
+        """Return a conversation in which this prompt follows a reply to ``messages``, as one message.
 
-        The server has read ``messages`` already: what it keeps of them need not be read again.
+        The server has read ``messages`` already and may have them in its prompt cache.
+
+        Args:
+            messages: The earlier messages.
+            reply: The model's reply to them.
+            values: The variables of this prompt.
 
         Raises:
-            ConfigError: a variable is missing or unknown.
+            ConfigError: A variable is missing or unknown.
         """
-        said = {"role": "assistant", "content": reply}
-        asked = "\n\n".join(m["content"] for m in self.fill(**values))
-        return [*map(dict, messages), said, {"role": "user", "content": asked}]
+        prompt = "\n\n".join(m["content"] for m in self.fill(**values))
+        return [
+            *map(dict, messages),
+            {"role": "assistant", "content": reply},
+            {"role": "user", "content": prompt},
+        ]
 
 
 def load(name: str, folder: Path | None = None) -> Prompt:
-    """Return a prompt from ``folder`` if it holds one of that name, else the packaged one.
+    """Return the prompt ``name`` from ``folder`` if it has one, otherwise the packaged one.
 
     Raises:
-        ConfigError: the file is missing or is not a prompt; the message names it.
+        ConfigError: The file is missing or is not a prompt; the message names it.
     """
     path = _find(name, folder)
     try:
@@ -84,40 +92,40 @@ def load(name: str, folder: Path | None = None) -> Prompt:
 
 
 def _find(name: str, folder: Path | None) -> Path:
-    """Look in the person's folder, then in the wheel, then in the checkout."""
-    here = Path(__file__).parent
-    places = [*([folder] if folder else []), here.parent / "prompts", here.parents[2] / "prompts"]
-    for place in places:
-        if (place / f"{name}.md").is_file():
-            return place / f"{name}.md"
-    looked = ", ".join(visible(str(p)) for p in places)
+    """Look in the user's folder, then in the installed package, then in the checkout."""
+    package = Path(__file__).parents[1]
+    folders = [*([folder] if folder else []), package / "prompts", package.parents[1] / "prompts"]
+    for candidate in folders:
+        if (candidate / f"{name}.md").is_file():
+            return candidate / f"{name}.md"
+    searched = ", ".join(visible(str(p)) for p in folders)
     raise ConfigError(
-        f"prompt {name}: not found in {looked}; reinstall paperagent or set PAPERAGENT_PROMPTS_DIR"
+        f"prompt {name}: not found in {searched}; reinstall paperagent or set PAPERAGENT_PROMPTS_DIR"
     )
 
 
 def _parse(text: str, path: Path) -> Prompt:
-    shown = visible(str(path))
+    file = visible(str(path))
     parts = re.split(r"^--- (system|user)\n", text, flags=re.MULTILINE)
     if len(parts) != 5 or parts[1::2] != ["system", "user"]:
         raise ConfigError(
-            f"prompt {shown}: needs a header, '--- system' and '--- user'; compare prompts/answer.md"
+            f"prompt {file}: needs a header, '--- system' and '--- user'; compare prompts/answer.md"
         )
-    header = _header(parts[0], shown)
+    header = _header(parts[0], file)
     variables = frozenset(v.strip() for v in header["variables"].split(",") if v.strip())
-    used = frozenset(_PLACE.findall(parts[2] + parts[4]))
+    used = frozenset(_PLACEHOLDER.findall(parts[2] + parts[4]))
     if used != variables:
         raise ConfigError(
-            f"prompt {shown}: header and text name different variables "
+            f"prompt {file}: header and text name different variables "
             f"({', '.join(sorted(used ^ variables))}); make them agree"
         )
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Prompt(header["name"], header["version"], variables, parts[2].strip(), parts[4].strip(), digest)
 
 
-def _header(text: str, shown: str) -> Mapping[str, str]:
+def _header(text: str, file: str) -> Mapping[str, str]:
     pairs = (line.partition(":") for line in text.strip().splitlines())
     header = {key.strip(): value.strip() for key, _, value in pairs}
-    if set(header) != set(_HEADER):
-        raise ConfigError(f"prompt {shown}: the header must have {', '.join(_HEADER)}")
+    if set(header) != set(_HEADER_KEYS):
+        raise ConfigError(f"prompt {file}: the header must have {', '.join(_HEADER_KEYS)}")
     return header

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from paperagent.answering.conversation import MAX_QUESTION
 from paperagent.errors import InputError, PaperAgentError, visible
-from paperagent.evals import feedback
 from paperagent.layout import Block, nearest_blocks, paper_blocks, row_blocks, source_blocks, transcript
 from paperagent.text.sanitize import safe_json
 from paperagent.types import Answer, Event, Paper, Usage
@@ -278,7 +277,9 @@ class Chat:
         last = self._last()
         if self.feedback is None:
             raise InputError("/good, /bad: there is no place to keep answers in; use /save FILE.json")
-        feedback.keep(self.feedback, last, self.conversation.before_last(), good=good, note=note)
+        from paperagent.evals import feedback
+
+        feedback.save_feedback(self.feedback, last, self.conversation.before_last(), good=good, note=note)
         self._say("kept; `paperagent eval cases add FILE` makes a case of it")
 
     def _last(self) -> Answer:

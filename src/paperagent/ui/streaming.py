@@ -12,8 +12,8 @@ from paperagent.layout import (
     answer_blocks,
     claim_blocks,
     ending_blocks,
-    one_claim,
     paper_of,
+    single_claim_blocks,
     status_block,
 )
 from paperagent.types import Answer, Citation, Claim, Event, Mode
@@ -132,7 +132,7 @@ class StreamedAnswer:
             self._paper = paper
             title = next(c.title for c in self.citations if c.paper_id == paper)
             self.screen.show([Block("heading", title)])
-        self.screen.show(one_claim(claim, by_number, tight=fresh))
+        self.screen.show(single_claim_blocks(claim, by_number, tight=fresh))
 
     def _done(self, answer: Answer) -> None:
         self.answer = answer
@@ -165,12 +165,12 @@ class StreamedAnswer:
         if doubted:
             yield Block("heading", "Doubted after all")
             for i, claim in enumerate(doubted):
-                yield from one_claim(claim, by_number, tight=i == 0)
+                yield from single_claim_blocks(claim, by_number, tight=i == 0)
         raised = [c for c in answer.claims if _trust(c) > _trust(printed.get(c.text, c))]
         yield from (Block("aside", f"{CONFIRMED}: {c.text}") for c in raised)
         for claim in answer.claims:
             if claim.text not in printed:
-                yield from one_claim(claim, by_number)
+                yield from single_claim_blocks(claim, by_number)
 
 
 def _later(claim: Claim, final: Mapping[str, Claim]) -> Claim:

@@ -1,20 +1,21 @@
-"""What a claim may mention although its cited sentence does not: the paper's names and the question.
+"""The context of a claim: what it may mention although its cited sentence does not.
 
-"We outperform it" is about the paper's own method, so a claim may name that method. Words from the
-rest of the abstract do not support a claim, but they are not inventions either. Pure; no I/O.
+"We outperform it" is about the paper's own method, so a claim may name that method. Words from elsewhere in
+the abstract do not support a claim, but they are not inventions either. A model also opens with "Yes:",
+writes "the authors report that", and names a paper by its title. `statement` removes such parts before the
+claim is compared.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from paperagent.verification.alignment import candidates, spelled_out
 from paperagent.verification.normalize import normalise
-from paperagent.verification.overlap import candidates, spelled_out
-from paperagent.verification.tokens import analyse
-from paperagent.verification.values import Text, Token
+from paperagent.verification.tokens import Text, Token, analyse
 
 _LONGEST = 12_000
 """The most characters of titles and abstracts that are read."""
@@ -46,7 +47,7 @@ class Context:
     question: Text
 
     def mentions(self, token: Token) -> bool:
-        """Tell whether titles, abstracts or the question have a word, number or name."""
+        """Return whether titles, abstracts or the question have a word, number or name."""
         if candidates(token, self.text) or candidates(token, self.question):
             return True
         if token.number is not None:
@@ -58,7 +59,7 @@ class Context:
         return False
 
     def is_own_name(self, token: Token) -> bool:
-        """Tell whether a name is in a title, or the abstract introduces it as its own."""
+        """Return whether a name is in a title, or the abstract introduces it as its own."""
         lower = token.lower.removesuffix("'s")
         if lower in self.title or lower in COMMON_NAMES or token.stem in COMMON_NAMES:
             return True
@@ -71,7 +72,7 @@ def _digits(text: str) -> frozenset[str]:
     return frozenset(_DIGITS.findall(text))
 
 
-def context(titles: tuple[str, ...], abstracts: tuple[str, ...], question: str) -> Context:
+def build_context(titles: tuple[str, ...], abstracts: tuple[str, ...], question: str) -> Context:
     """Return the context of claims about these papers."""
     return replace(_papers(titles, abstracts), question=analyse(question[:2_000]))
 
@@ -91,3 +92,97 @@ def _papers(titles: tuple[str, ...], abstracts: tuple[str, ...]) -> Context:
 def words_of(values: Sequence[str]) -> tuple[str, ...]:
     """Return texts as a hashable value without empty ones."""
     return tuple(v for v in values if v.strip())
+
+
+_POLARITY = re.compile(
+    r"^\W*(?:(?:only |in )?part(?:ly|ially)?|(?:yes|no|none|neither|both|right|correct|exactly|indeed|true)"
+    r"|(?:hardly|barely|mostly|largely|mainly|sometimes|rarely|it depends)|not(?: [a-z]+){1,3}"
+    r"|(?:yes|no),? (?:but )?only (?:partly|in part))\s*[:,;.-]+\s+(?=\S)",
+    re.IGNORECASE,
+)
+_REPORT = (
+    r"(?:report|show|find|found|state|say|said|note|demonstrate|describe|propose|introduce|observe|conclude|"
+    r"explain|present|reveal|indicate|highlight|write|wrote|add|emphasize|emphasise|stress|verif(?:y|ied|ies)|"
+    r"confirm|mention|establish|prove|argue|point out)(?:s|d|ed|es)?"
+)
+_SPEAKER = (
+    r"(?:(?:the|its|their|this|these|both)\s+)?(?:authors?|paper|study|work|abstract|researchers|article)"
+)
+_ATTRIBUTIONS = (
+    re.compile(
+        rf"^(?:as\s+)?{_SPEAKER}(?:\s+(?:also|further|here|themselves))*\s+{_REPORT}\s+that\s+", re.IGNORECASE
+    ),
+    re.compile(rf"^according to {_SPEAKER},?\s+", re.IGNORECASE),
+    re.compile(rf",?\s+(?:as\s+)?{_SPEAKER}(?:\s+(?:also|further))?\s+{_REPORT}(?=[.,;]|$)", re.IGNORECASE),
+    re.compile(rf",?\s+according to {_SPEAKER}(?=[.,;]|$)", re.IGNORECASE),
+    re.compile(rf"^it (?:is|was) (?:also )?(?:{_REPORT}|shown|written) that\s+", re.IGNORECASE),
+)
+_QUOTED = re.compile(r"(?<!\w)[\"']([^\"']{3,200})[\"'](?!\w)")
+_PUNCTUATION = re.compile(r"\W+")
+REFERENCE = "this paper"
+"""The words that replace a title in a statement."""
+_SHORTEST_TITLE = 3
+"""Words from which the beginning of a title is recognised without quotation marks."""
+
+
+@lru_cache(maxsize=1024)
+def statement(claim: str, titles: tuple[str, ...] = ()) -> str:
+    """Return the normalised claim without an opening yes or no, attributions to the paper, and titles."""
+    text = normalise(claim)
+    text = _POLARITY.sub("", text)
+    for title in titles:
+        text = _without_title(text, normalise(title))
+    for pattern in _ATTRIBUTIONS:
+        text = pattern.sub("", text)
+    return text.strip(" .") if text.strip(" .") == REFERENCE else text.strip() or normalise(claim)
+
+
+def _without_title(text: str, title: str) -> str:
+    key = _key(title)
+    if not key:
+        return text
+    for part in _parts(title):
+        text = re.sub(rf"[\"']?{re.escape(part)}[\"']?", REFERENCE, text, flags=re.IGNORECASE)
+
+    def refer(match: re.Match[str]) -> str:
+        quoted = _key(match[1])
+        return REFERENCE if " " in quoted and quoted in key else match[0]
+
+    return _QUOTED.sub(refer, text)
+
+
+def _parts(title: str) -> Iterator[str]:
+    """Yield the forms of a title without quotation marks: the whole, and either side of a colon."""
+    head, _, tail = title.partition(":")
+    for part in sorted({title, head.strip(), tail.strip()}, key=len, reverse=True):
+        if len(part.split()) >= _SHORTEST_TITLE:
+            yield part
+
+
+def _key(text: str) -> str:
+    return _PUNCTUATION.sub(" ", text).strip().lower()
+
+
+_ENGLISH = frozenset(
+    """the a an of in on to and is are was were be by with for that it its from as at than not no this
+    their which who can has have while when does do more into these those them they but or""".split()
+)
+_FOREIGN = frozenset(
+    """der das und ist nicht mit für von dem den ein eine einen einem einer werden wird auf zu des sich
+    auch durch bei sind als wie aus zur zum le la les est une un dans pour que qui sur avec pas par
+    du au aux ce cette sont et los las una del por con para se es su como más entre il lo gli di che
+    è non sono della delle nel os um uma da dos em não com het een van niet op te dat voor zijn och
+    att som en av inte""".split()
+)
+"""Function words of German, French, Spanish, Italian, Portuguese, Dutch and Swedish that are not English."""
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def is_english(text: str) -> bool:
+    """Guess whether a text is English: Latin letters, and more English than foreign function words."""
+    words: Sequence[str] = _LETTERS.findall(text.lower())
+    letters = "".join(words)
+    if letters and sum(c.isascii() for c in letters) < 0.85 * len(letters):
+        return False
+    foreign = sum(w in _FOREIGN for w in words)
+    return foreign < 2 or foreign <= sum(w in _ENGLISH for w in words)

@@ -1,19 +1,21 @@
-"""Find the frame that a claim adds to the finding of its sentence, or drops from it.
+"""Find what a claim says more firmly than its evidence, and frames that it adds or drops.
 
-"It is a myth that", "critics doubt that" and "which was later retracted" reverse a finding;
-"we investigate whether" turns one into a question. A cause may be made up, and two sentences may be
-spliced into a third. None of these changes a word of the finding itself. Pure; no I/O.
+A claim may leave out a hedge or turn *some* into *all*. "It is a myth that" and "which was later retracted"
+reverse a finding; "we investigate whether" turns it into a question. A claim may invent a cause or splice
+two sentences into a third. None of these changes a word of the finding itself.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from paperagent.verification.alignment import Alignment, VerbatimRun, runs
 from paperagent.verification.context import Context
-from paperagent.verification.overlap import Alignment, Run, runs
-from paperagent.verification.values import Text
+from paperagent.verification.lexicon import HEDGES, SOFT_HEDGES, STRENGTH_TWINS, STRENGTHENERS
+from paperagent.verification.tokens import Text, Token, lemma
 
 
 def _any(alternatives: str) -> re.Pattern[str]:
@@ -110,44 +112,48 @@ _ONE_SENTENCE = 0.85
 """Share of a claim's tokens that one sentence must have where a claim is copied from several."""
 
 
-def framing(a: Alignment, around: Context) -> Iterator[str]:
+def changed_frames(alignment: Alignment, context: Context) -> Iterator[str]:
     """Yield a reason for each frame that the claim adds to the finding or drops from it."""
-    frame = _FRAMES.search(a.claim.plain)
-    if frame and not _FRAMES.search(a.source.plain):
+    frame = _FRAMES.search(alignment.claim.plain)
+    if frame and not _FRAMES.search(alignment.source.plain):
         yield f"“{frame[0]}” is not in the cited sentence"
-    aim = _dropped_aim(a)
+    aim = _dropped_aim(alignment)
     if aim:
         yield f"the cited sentence states a question or an aim (“{aim}”), not a finding"
-    cause = _CLAIMS_CAUSE.search(a.claim.plain)
-    if cause and not _CAUSES.search(_drawn_on(a)):
+    cause = _CLAIMS_CAUSE.search(alignment.claim.plain)
+    if cause and not _CAUSES.search(_drawn_on(alignment)):
         yield f"“{cause[0]}” states a cause that the cited sentence does not state"
-    copies = runs(a)
-    copied = sum(run.length for run in copies) / max(1, len(a.claim.tokens))
-    if copied >= _SPLICED and (seam := _seam(a, copies)):
+    copies = runs(alignment)
+    copied = sum(run.length for run in copies) / max(1, len(alignment.claim.tokens))
+    if copied >= _SPLICED and (seam := _seam(alignment, copies)):
         yield f"joins parts of two sentences (“{seam}”)"
-    if copied >= _VERBATIM and (word := _added(a, around)):
+    if copied >= _VERBATIM and (word := _added(alignment, context)):
         yield f"“{word}” is added to the words of the cited sentence"
 
 
-def _drawn_on(a: Alignment) -> str:
+def _drawn_on(alignment: Alignment) -> str:
     """Return the text of the evidence sentences that share words with the claim."""
-    drawn = {a.source.content[best[0]].sentence for best in a.best if best}
-    return " ".join(t.text for t in a.source.tokens if t.sentence in drawn)
+    drawn = {alignment.source.content[best[0]].sentence for best in alignment.best if best}
+    return " ".join(t.text for t in alignment.source.tokens if t.sentence in drawn)
 
 
-def _dropped_aim(a: Alignment) -> str:
+def _dropped_aim(alignment: Alignment) -> str:
     """Return the aim or question of the evidence that governs the claim's words, unless the claim has one."""
-    known = a.source.plain.lower()
-    if any(word.lower() not in known for word in _STILL_AIMS.findall(a.claim.plain)):
+    source_text = alignment.source.plain.lower()
+    if any(word.lower() not in source_text for word in _STILL_AIMS.findall(alignment.claim.plain)):
         return ""
-    aims = len(_AIMS.findall(a.claim.plain))
-    for sentence, ranks in _ranks_by_sentence(a).items():
-        text, starts = _spelled(a.source, sentence)
+    aims = len(_AIMS.findall(alignment.claim.plain))
+    for sentence, ranks in _ranks_by_sentence(alignment).items():
+        text, starts = _spelled(alignment.source, sentence)
         aim = _AIMS.search(text)
-        if aim and len(_AIMS.findall(text)) > aims and len(ranks) * 2 >= sum(b is not None for b in a.best):
+        if (
+            aim
+            and len(_AIMS.findall(text)) > aims
+            and len(ranks) * 2 >= sum(b is not None for b in alignment.best)
+        ):
             main = _MAIN_CLAUSE.search(text, aim.end()) if _FRONTED.match(text) else None
             end = main.start() if main else len(text)
-            behind = [r for r in ranks if aim.start() <= starts[a.source.content[r].index] < end]
+            behind = [r for r in ranks if aim.start() <= starts[alignment.source.content[r].index] < end]
             if len(behind) * 2 > len(ranks):
                 return aim[0]
     return ""
@@ -164,17 +170,17 @@ def _spelled(text: Text, sentence: int) -> tuple[str, dict[int, int]]:
     return spelled, starts
 
 
-def _ranks_by_sentence(a: Alignment) -> dict[int, list[int]]:
+def _ranks_by_sentence(alignment: Alignment) -> dict[int, list[int]]:
     ranks: dict[int, list[int]] = {}
-    for best in a.best:
+    for best in alignment.best:
         if best:
-            ranks.setdefault(a.source.content[best[0]].sentence, []).append(best[0])
+            ranks.setdefault(alignment.source.content[best[0]].sentence, []).append(best[0])
     return ranks
 
 
-def _seam(a: Alignment, copies: Sequence[Run]) -> str:
+def _seam(alignment: Alignment, copies: Sequence[VerbatimRun]) -> str:
     """Return the seam of a claim that is copied from several sentences, none of which says it all."""
-    total = len(a.claim.tokens)
+    total = len(alignment.claim.tokens)
     by_sentence: dict[int, int] = {}
     for run in copies:
         by_sentence[run.sentence] = by_sentence.get(run.sentence, 0) + run.length
@@ -182,15 +188,133 @@ def _seam(a: Alignment, copies: Sequence[Run]) -> str:
         return ""
     for one, other in pairwise(copies):
         if one.sentence != other.sentence:
-            return f"{a.claim.tokens[one.start + one.length - 1].text} … {a.claim.tokens[other.start].text}"
+            last = alignment.claim.tokens[one.start + one.length - 1]
+            return f"{last.text} … {alignment.claim.tokens[other.start].text}"
     return ""
 
 
-def _added(a: Alignment, around: Context) -> str:
+def _added(alignment: Alignment, context: Context) -> str:
     """Return a word of the claim that is nowhere in the paper; names have a check of their own."""
-    for token in a.claim.content:
+    for token in alignment.claim.content:
         if token.kind != "word" or token.capital:
             continue
-        if a.best[token.rank] is None and token.weight >= _OWN_WEIGHT and not around.mentions(token):
+        if alignment.best[token.rank] is None and token.weight >= _OWN_WEIGHT and not context.mentions(token):
             return token.text
     return ""
+
+
+_REACH = 4
+"""Content words behind a hedge (and two before it) that it makes careful."""
+_COPY = 0.8
+"""Share of equal tokens from which a claim is a near copy."""
+_NEXT = {
+    "possible": ("likely", "suggest", "some"),
+    "likely": ("possible", "suggest", "often"),
+    "suggest": ("possible", "likely", "tentative"),
+    "often": ("some", "possible", "likely", "suggest"),
+    "some": ("possible", "often"),
+    "tentative": ("possible", "suggest", "likely"),
+    "almost": ("often",),
+}
+"""Kind of hedge → the kinds that may stand for it."""
+_TWINS: dict[str, frozenset[str]] = {}
+for _twins in STRENGTH_TWINS:
+    for _word in _twins:
+        _TWINS[_word] = _TWINS.get(_word, frozenset()) | _twins
+
+
+def dropped_hedges(alignment: Alignment) -> Iterator[str]:
+    """Yield a reason for each hedge of the evidence that the claim leaves out of what it says.
+
+    Hedges are paired one to one: the same word first, then words of one kind, then kinds that
+    may stand for each other (*may* for *results suggest*).
+    """
+    mine = [t.lower for t in alignment.claim.tokens if t.lower in HEDGES and not _is_mark(alignment.claim, t)]
+    left = []
+    for token in alignment.source.tokens:
+        if token.lower in HEDGES and not _is_mark(alignment.source, token):
+            if token.lower in mine:
+                mine.remove(token.lower)
+            elif token.lower in SOFT_HEDGES or (token.lower == "some" and alignment.copied < _COPY):
+                continue  # "some methods that …" may become "methods that …"
+            elif _states_hedged_words(alignment, token):
+                left.append(token)
+    kinds = Counter(HEDGES[w] for w in mine)
+    left = [t for t in left if not _take(kinds, HEDGES[t.lower])]
+    for token in left:
+        if not any(_take(kinds, kind) for kind in _NEXT.get(HEDGES[token.lower], ())):
+            yield f"the cited sentence is more careful (“{token.text}”)"
+
+
+def _take(kinds: Counter[str], kind: str) -> bool:
+    if kinds[kind] < 1:
+        return False
+    kinds[kind] -= 1
+    return True
+
+
+def _is_mark(text: Text, token: Token) -> bool:
+    """Return whether a word such as *about* or *nearly* stands before a number, where `numbers` checks it."""
+    following = text.tokens[token.index + 1 : token.index + 2]
+    return bool(following and following[0].number and following[0].number.mark)
+
+
+def _states_hedged_words(alignment: Alignment, hedge: Token) -> bool:
+    """Return whether the claim repeats the words that the hedge makes careful."""
+    first = hedge.rank + 1 if hedge.rank >= 0 else alignment.source.rank_after(hedge.index)
+    scope = [
+        t.rank
+        for t in alignment.source.content[max(0, first - 2) : first + _REACH]
+        if t.rank != hedge.rank
+        and (t.clause == hedge.clause or (t.rank == first and t.sentence == hedge.sentence))
+    ]
+    behind = [r for r in scope if r >= first]
+    repeated = [r for r in behind if r in alignment.covered]
+    if hedge.rank in alignment.covered:
+        return False
+    return (
+        len(repeated) * 2 >= len(behind) and bool(repeated)
+        if behind
+        else any(r in alignment.covered for r in scope)
+    )
+
+
+def overstatements(alignment: Alignment) -> Iterator[str]:
+    """Yield a reason for each word of the claim that claims more than the evidence."""
+    source_words = alignment.source.lowers
+    for token in alignment.claim.tokens:
+        word = token.lower
+        if (
+            word in STRENGTHENERS
+            and word not in source_words
+            and not (_TWINS.get(word, frozenset()) & source_words)
+        ):
+            if alignment.source.by_stem.get(lemma(word)[0]):
+                continue
+            if word in ("any", "all", "every") and _denied_near(alignment.claim, token):
+                continue
+            if word == "only" and _before_number(alignment.claim, token):
+                continue  # whether an amount is small is the writer's opinion
+            yield f"“{token.text}” claims more than the cited sentence"
+        elif token.degree == 2 and token.rank >= 0 and _raised(alignment, token):
+            yield f"“{token.text}” claims more than the cited sentence"
+
+
+def _raised(alignment: Alignment, token: Token) -> bool:
+    best = alignment.best[token.rank]
+    if best is None:
+        return False
+    return (
+        alignment.source.content[best[0]].degree < 2
+        and not any(t.degree == 2 for t in alignment.source.content)
+        and best[1] == 1.0
+    )
+
+
+def _before_number(text: Text, token: Token) -> bool:
+    return any(t.number for t in text.tokens[token.index + 1 : token.index + 4])
+
+
+def _denied_near(text: Text, token: Token) -> bool:
+    before = text.tokens[max(0, token.index - 6) : token.index]
+    return any(t.lower in ("not", "no", "without", "never", "nor") for t in before)

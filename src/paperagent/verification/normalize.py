@@ -1,7 +1,7 @@
-"""One spelling for what is written in several ways: Unicode forms, dashes, quotes, LaTeX.
+"""Bring text into one spelling: Unicode forms, dashes, quotation marks, LaTeX.
 
-Folding keeps every mark that decides what a sentence says (minus, ``<``, ``%``, ``±``, exponents).
-Letters of other scripts that look Latin are never folded: they are found by `mixed_script`.
+Every mark that decides what a sentence says is kept: minus, ``<``, ``%``, ``±``, exponents. Letters of
+other scripts that look like Latin letters are not converted; `mixed_script` finds them.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def normalise(text: str) -> str:
 
 
 def invisible(character: str) -> bool:
-    """Tell whether a character shows nothing: zero-width, bidirectional, soft hyphen, tag, selector."""
+    """Return whether a character shows nothing: zero-width, bidirectional, soft hyphen, tag, selector."""
     category = unicodedata.category(character)
     return category == "Cf" or (category == "Mn" and "\ufe00" <= character <= "\ufe0f")
 

@@ -158,27 +158,27 @@ def compare(claim: Number, source: Number) -> str | None:
 
 
 def same_value(claim: Number, source: Number) -> bool:
-    """Tell whether the values agree, also as percentage and fraction, or rounded where the claim says so."""
-    a, b = claim.value, source.value
-    if _close(a, b):
+    """Return whether the values agree: equal, as percentage and fraction, or rounded if the claim says so."""
+    claimed, stated = claim.value, source.value
+    if _close(claimed, stated):
         return True
-    if claim.unit == "%" and not source.unit and b <= 1 and _close(a, 100 * b):
+    if claim.unit == "%" and not source.unit and stated <= 1 and _close(claimed, 100 * stated):
         return True
-    if source.unit == "%" and not claim.unit and a <= 1 and _close(100 * a, b):
+    if source.unit == "%" and not claim.unit and claimed <= 1 and _close(100 * claimed, stated):
         return True
     if claim.mark in ("~", "over", ">") and claim.decimals < source.decimals:
-        near = abs(a - b) <= 0.5 * 10**-claim.decimals
-        return near and (claim.mark == "~" or a < b)
+        near = abs(claimed - stated) <= 0.5 * 10**-claim.decimals
+        return near and (claim.mark == "~" or claimed < stated)
     return False
 
 
 def same_unit(claim: str, source: str) -> bool:
-    """Tell whether the units agree; a bare number of the source takes *points* or *times* from the claim."""
+    """Return whether the units agree; a bare source number matches *points* and *times*."""
     return claim == source or (not source and claim in ("points", "times"))
 
 
 def same_mark(claim: str, source: str) -> bool:
-    """Tell whether the marks agree; a claim may be vaguer (``~``) than its source, not firmer."""
+    """Return whether the marks agree; a claim may be vaguer (``~``) than its source, not firmer."""
     if claim == source or (claim, source) in _SAME or (source, claim) in _SAME:
         return True
     if (claim, source) in _OPPOSED or (source, claim) in _OPPOSED:

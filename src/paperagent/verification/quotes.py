@@ -1,7 +1,7 @@
-"""Find a quote in an abstract: word for word, marks included, parts in order.
+"""Find a quotation in an abstract: word for word, with its marks, and with its parts in order.
 
-A quote may leave out with an ellipsis; each part must be long enough to mean something and
-stand in the abstract at word boundaries that a minus, a point, ``<`` or ``%`` does not cross.
+A quotation may contain ellipses. Each part must have at least four words and begin and end at a word
+boundary that does not cut off a minus, a decimal point, ``<`` or ``%``.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ _ELLIPSIS = re.compile(r"\s*(?:\[\s*(?:…|\.\.\.)\s*\]|…|\.{3,})\s*")
 _FEWEST_WORDS = 4
 _WORD = re.compile(r"\w+")
 _MARKS = "-.<>~±%≤≥+^'/@"
-"""Marks that bind to the word beside them: a quote may not begin or end between them and it."""
+"""Marks that belong to the word beside them. A quotation may not begin or end between the two."""
 _TRIMMED = " \"'.,;:!?"
 
 
 @dataclass(frozen=True, slots=True)
 class QuoteVerdict:
-    """What became of a quote."""
+    """The result of looking for a quotation."""
 
     status: QuoteStatus
-    """*exact* in the abstract's own characters but for white space; *normalised* in another spelling;
-    *partial* in several parts, in order; else no quote of this abstract."""
+    """*exact*: the same characters except white space. *normalised*: another spelling. *partial*: several
+    parts, in order. The other values mean that it is not a quotation of this abstract."""
     mixed_script: tuple[str, ...] = ()
-    """Words that mix Latin with look-alike letters; such a quote is never found."""
+    """Words that mix Latin letters with look-alikes. A quotation with such a word is never found."""
 
     @property
-    def found(self) -> bool:
-        """Tell whether every part of the quote stands in the abstract."""
+    def is_quote(self) -> bool:
+        """Whether every part of the quotation is in the abstract."""
         return self.status in ("exact", "normalised", "partial")
 
 
 def find_quote(quote: str, abstract: str) -> QuoteVerdict:
-    """Return whether ``quote`` stands in ``abstract``. A title is no part of the abstract."""
+    """Look for ``quote`` in ``abstract``. The title is not part of the abstract."""
     plain = normalise(quote)
     own = set(mixed_script(normalise(abstract)))
     strange = tuple(w for w in mixed_script(plain) if w not in own)
@@ -80,7 +80,7 @@ def _find(part: str, text: str, start: int) -> int:
 
 
 def _free(text: str, at: int, step: int) -> bool:
-    """Tell whether a part may end beside ``text[at]``: no word, and no mark that belongs to the next word."""
+    """Return whether a part may end beside ``text[at]``: not a word, nor a mark of the next word."""
     if not 0 <= at < len(text):
         return True
     if text[at].isalnum() or text[at] == "_":

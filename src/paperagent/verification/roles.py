@@ -1,14 +1,22 @@
-"""Check that each number of a claim is in the evidence, with its unit, its mark and in its role."""
+"""Check that numbers and comparisons keep their roles.
+
+Each number of a claim must be in the evidence with its unit, its comparison mark and the noun it counts. *A
+outperforms B* is not *B outperforms A*: a comparison is a cue (a verb such as *outperform*, or *than*,
+*over*, *versus*) with the words on its two sides, and it is reversed when its sides stand on the opposite
+sides of the cue in the evidence.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 
 from paperagent.verification import numbers
+from paperagent.verification.alignment import Alignment
 from paperagent.verification.context import Context
-from paperagent.verification.overlap import Alignment
-from paperagent.verification.values import Text, Token
+from paperagent.verification.tokens import Text, Token, lemma
 
 _WRONG = {
     "value": "is not in",
@@ -23,21 +31,21 @@ _SMALL_COUNT, _STEP = 12, 5
 """The largest count, in words and in digits, that may be the model's own."""
 _MOST = 40
 """Numbers of a claim whose places are compared with each other."""
-_LISTED = 3
+_LIST_DISTANCE = 3
 """Numbers at most this far apart in ranks are members of one list or range."""
 _PHRASE = 4
 """Words behind a number among which its noun is looked for."""
 
 
-def misread(a: Alignment, around: Context, *, copy: bool) -> Iterator[tuple[str, bool]]:
+def wrong_numbers(alignment: Alignment, context: Context, *, copy: bool) -> Iterator[tuple[str, bool]]:
     """Yield (reason, whether it refutes) for each number that the evidence lacks or uses differently.
 
     A number that is nowhere in the paper refutes. A small bare count may be the model's own
     ("three tasks, namely …"): in free wording it is accepted.
     """
-    source = a.source.numbers
+    source = alignment.source.numbers
     seen: Counter[float] = Counter()
-    for token in a.claim.content:
+    for token in alignment.claim.content:
         if token.number is None:
             continue
         compared = [(numbers.compare(token.number, t.number), t) for t in source if t.number]
@@ -53,22 +61,22 @@ def misread(a: Alignment, around: Context, *, copy: bool) -> Iterator[tuple[str,
             refutes = (
                 wrong == "sign"
                 or (wrong == "unit" and bool(token.number.unit))
-                or (wrong == "value" and (copy or not around.mentions(token)) and not _is_small_count(token))
+                or (wrong == "value" and (copy or not context.mentions(token)) and not _is_small_count(token))
             )
             yield f"number {token.number.text} {_WRONG[wrong]} the cited sentence", refutes
         elif copy and seen[token.number.value] > len(right):
             yield f"number {token.number.text} occurs more often than in the cited sentence", False
-        elif (copy or token.number.unit) and all(_other_noun(a, token, t) for t in right):
+        elif (copy or token.number.unit) and all(_other_noun(alignment, token, t) for t in right):
             yield f"number {token.number.text} counts something else in the cited sentence", False
-        elif all(_added(a, token, t) for t in right):
+        elif all(_added(alignment, token, t) for t in right):
             yield f"number {token.number.text} is a share in the cited sentence, not a difference", False
-        elif all(_other_way(a, token, t) for t in right):
+        elif all(_other_way(alignment, token, t) for t in right):
             reason = "changes in another way in the cited sentence (by, from, to)"
             yield f"number {token.number.text} {reason}", False
 
 
 def _is_small_count(token: Token) -> bool:
-    """Tell whether a number is a small count in words, or the number of a step."""
+    """Return whether a number is a small count in words, or the number of a step."""
     number = token.number
     return (
         number is not None
@@ -105,31 +113,31 @@ def _share_of(text: Text, token: Token) -> list[Token]:
     return words
 
 
-def _other_noun(a: Alignment, token: Token, source: Token) -> bool:
-    """Tell whether the number counts *tokens* in the claim and *examples* in the evidence."""
-    mine, theirs = _phrase(a.claim, token), _phrase(a.source, source)
+def _other_noun(alignment: Alignment, token: Token, source: Token) -> bool:
+    """Return whether the number counts *tokens* in the claim and *examples* in the evidence."""
+    mine, theirs = _phrase(alignment.claim, token), _phrase(alignment.source, source)
     if token.number and token.number.unit:
-        mine, theirs = _share_of(a.claim, token), _share_of(a.source, source)
+        mine, theirs = _share_of(alignment.claim, token), _share_of(alignment.source, source)
     if not mine or not theirs:
         return False
     places = {t.rank for t in theirs}
-    if any(p in places for t in mine for p, _ in a.candidates[t.rank]):
+    if any(p in places for t in mine for p, _ in alignment.candidates[t.rank]):
         return False
-    around = range(source.rank - 3, source.rank + _PHRASE + 3)
-    return not any(p in around for t in mine for p, _ in a.candidates[t.rank])
+    context = range(source.rank - 3, source.rank + _PHRASE + 3)
+    return not any(p in context for t in mine for p, _ in alignment.candidates[t.rank])
 
 
-def _added(a: Alignment, token: Token, source: Token) -> bool:
-    """Tell whether the claim makes ``13% of`` into ``13% more``."""
-    mine = a.claim.tokens[token.index + 1 : token.index + 2]
-    theirs = a.source.tokens[source.index + 1 : source.index + 2]
+def _added(alignment: Alignment, token: Token, source: Token) -> bool:
+    """Return whether the claim makes ``13% of`` into ``13% more``."""
+    mine = alignment.claim.tokens[token.index + 1 : token.index + 2]
+    theirs = alignment.source.tokens[source.index + 1 : source.index + 2]
     if not mine or not theirs or theirs[0].lower != "of":
         return False
     return mine[0].degree == 1 or mine[0].lower in _MORE
 
 
-def _other_way(a: Alignment, token: Token, source: Token) -> bool:
-    mine, theirs = _way(a.claim, token), _way(a.source, source)
+def _other_way(alignment: Alignment, token: Token, source: Token) -> bool:
+    mine, theirs = _way(alignment.claim, token), _way(alignment.source, source)
     return bool(mine and theirs and mine != theirs)
 
 
@@ -142,56 +150,170 @@ def _way(text: Text, token: Token) -> str:
     return ""
 
 
-def swapped(a: Alignment) -> Iterator[str]:
+def swapped_numbers(alignment: Alignment) -> Iterator[str]:
     """Yield a reason where two numbers stand in each other's place, or one in that of another."""
-    mine = [t for t in a.claim.content if t.number and a.best[t.rank]][:_MOST]
-    used = {b[0] for t in mine if (b := a.best[t.rank])}
+    mine = [t for t in alignment.claim.content if t.number and alignment.best[t.rank]][:_MOST]
+    used = {b[0] for t in mine if (b := alignment.best[t.rank])}
     for i, one in enumerate(mine):
         for other in mine[i + 1 :]:
-            if _exchanged(a, one.rank, other.rank):
+            if _exchanged(alignment, one.rank, other.rank):
                 yield f"numbers {one.text} and {other.text} are exchanged"
     for token in mine:
-        if _misplaced(a, token, used):
+        if _misplaced(alignment, token, used):
             yield f"number {token.text} belongs to something else in the cited sentence"
 
 
-def _exchanged(a: Alignment, one: int, other: int) -> bool:
-    first, second = a.best[one], a.best[other]
+def _exchanged(alignment: Alignment, one: int, other: int) -> bool:
+    first, second = alignment.best[one], alignment.best[other]
     if first is None or second is None or first[0] == second[0]:
         return False
-    if _unit(a.claim.content[one]) != _unit(a.claim.content[other]):
+    if _unit(alignment.claim.content[one]) != _unit(alignment.claim.content[other]):
         return False  # each still has its unit, which `numbers` compares
     skip = (one, other)
-    kept = a.context(one, first[0], skip) + a.context(other, second[0], skip)
-    turned = a.context(one, second[0], skip) + a.context(other, first[0], skip)
-    if _at_its_noun(a, one, first[0]) or _at_its_noun(a, other, second[0]):
+    own_fit = alignment.neighborhood_fit(one, first[0], skip) + alignment.neighborhood_fit(
+        other, second[0], skip
+    )
+    turned = alignment.neighborhood_fit(one, second[0], skip) + alignment.neighborhood_fit(
+        other, first[0], skip
+    )
+    if _at_its_noun(alignment, one, first[0]) or _at_its_noun(alignment, other, second[0]):
         return False
-    if (one < other) != (first[0] < second[0]) and abs(first[0] - second[0]) <= _LISTED:
-        return turned > 0.95 * kept  # listed the other way round: the items must have moved along
-    return turned > 1.08 * kept + 0.02
+    if (one < other) != (first[0] < second[0]) and abs(first[0] - second[0]) <= _LIST_DISTANCE:
+        return turned > 0.95 * own_fit  # listed the other way round: the items must have moved along
+    return turned > 1.08 * own_fit + 0.02
 
 
 def _unit(token: Token) -> str:
     return token.number.unit if token.number else ""
 
 
-def _at_its_noun(a: Alignment, rank: int, place: int) -> bool:
-    """Tell whether a number counts the same noun in both texts."""
-    theirs = {t.rank for t in _phrase(a.source, a.source.content[place])}
-    return any(p in theirs for t in _phrase(a.claim, a.claim.content[rank]) for p, _ in a.candidates[t.rank])
+def _at_its_noun(alignment: Alignment, rank: int, position: int) -> bool:
+    """Return whether a number counts the same noun in both texts."""
+    theirs = {t.rank for t in _phrase(alignment.source, alignment.source.content[position])}
+    return any(
+        p in theirs
+        for t in _phrase(alignment.claim, alignment.claim.content[rank])
+        for p, _ in alignment.candidates[t.rank]
+    )
 
 
-def _misplaced(a: Alignment, token: Token, used: set[int]) -> bool:
-    best = a.best[token.rank]
+def _misplaced(alignment: Alignment, token: Token, used: set[int]) -> bool:
+    best = alignment.best[token.rank]
     assert best is not None
     assert token.number is not None
-    kept = max(a.context(token.rank, p) for p, _ in a.candidates[token.rank])
+    own_fit = max(alignment.neighborhood_fit(token.rank, p) for p, _ in alignment.candidates[token.rank])
     rivals = [
         t.rank
-        for t in a.source.numbers
+        for t in alignment.source.numbers
         if t.number
         and t.rank not in used
         and t.number.unit == token.number.unit
         and abs(t.rank - best[0]) > 1
     ]
-    return any(a.context(token.rank, r) > 1.4 * kept + 0.1 for r in rivals)
+    return any(alignment.neighborhood_fit(token.rank, r) > 1.4 * own_fit + 0.1 for r in rivals)
+
+
+_WINS = frozenset(
+    lemma(w)[0] for w in "outperform surpass exceed beat outdo underperform trail lag lead teach".split()
+)
+_PREPOSITIONS = frozenset(
+    """in on at with without for from by to under across over during after before through via using between
+    among within as than versus against into""".split()
+)
+_BE = frozenset("is are was were be been being".split())
+_MAX_COMPARISONS = 60
+"""Comparisons of a text that are looked at."""
+_NEAR = 4
+"""Content words behind a cue that are its right side."""
+_FAR = 9
+"""Content words before a cue (subject and predicate) that are its left side."""
+
+
+@dataclass(slots=True)
+class ComparisonSides:
+    """A comparison's sides as ranks, nearest first; already exchanged for a passive or a fronted *versus*."""
+
+    left: list[int]
+    right: list[int]
+    kind: str
+    text: str
+
+
+def comparisons(text: Text) -> list[ComparisonSides]:
+    """Return the comparisons: verbs of winning, *than*, *over* and *versus*, but not before a number."""
+    compared = []
+    for token in text.tokens:
+        if token.kind == "word" and token.stem in _WINS:
+            compared.append(_around(text, token, token.stem))
+        elif token.lower in ("than", "versus", "over") and not _counts(text, token):
+            compared.append(_around(text, token, "than"))
+    return [r for r in compared if r.left and r.right]
+
+
+def _counts(text: Text, token: Token) -> bool:
+    """Return whether a cue stands before a number (*over 15 datasets*, *fewer than 10 billion*)."""
+    following = text.tokens[token.index + 1 : token.index + 2]
+    return bool(following and following[0].number)
+
+
+def _around(text: Text, token: Token, kind: str) -> ComparisonSides:
+    first = token.rank if token.rank >= 0 else text.rank_after(token.index)
+    behind = token.rank + 1 if token.rank >= 0 else first
+    left = [t.rank for t in text.content[max(0, first - _FAR) : first] if t.sentence == token.sentence]
+    right = [t for t in text.content[behind : behind + _FAR] if t.sentence == token.sentence]
+    if not left and kind == "than":  # "compared with B, A …"
+        fronted = [t.rank for t in right if t.clause == token.clause]
+        return ComparisonSides([t.rank for t in right if t.clause != token.clause], fronted, kind, token.text)
+    by = any(t.lower == "by" for t in text.tokens[token.index + 1 : token.index + 3])
+    if by and any(t.lower in _BE for t in text.tokens[max(0, token.index - 3) : token.index]):
+        return ComparisonSides([t.rank for t in right], left[::-1], kind, token.text)
+    return ComparisonSides(left[::-1], [t.rank for t in right], kind, token.text)
+
+
+def reversed_sides(alignment: Alignment) -> Iterator[str]:
+    """Yield a reason for each comparison whose sides the claim exchanges."""
+    theirs = comparisons(alignment.source)[:_MAX_COMPARISONS]
+    for mine in comparisons(alignment.claim)[:_MAX_COMPARISONS]:
+        same = [r for r in theirs if r.kind == mine.kind]
+        if same and _crossed(alignment, mine, max(same, key=lambda r: _near(alignment, mine, r))):
+            yield f"the sides of “{mine.text}” are exchanged"
+            return
+
+
+def _near(alignment: Alignment, mine: ComparisonSides, theirs: ComparisonSides) -> int:
+    """Count the words of one comparison that the other has too, on either side."""
+    places = {*theirs.left[:_NEAR], *theirs.right[:_NEAR]}
+    return sum(
+        any(p in places for p, _ in alignment.candidates[r]) for r in mine.left[:_NEAR] + mine.right[:_NEAR]
+    )
+
+
+def _crossed(alignment: Alignment, mine: ComparisonSides, theirs: ComparisonSides) -> bool:
+    straight, crossed = _sides(alignment, _object(alignment.claim, mine.right), theirs.right, theirs.left)
+    _, back = _sides(alignment, mine.left, theirs.left, theirs.right[:_NEAR])
+    return crossed > straight and back >= 1.0
+
+
+def _object(text: Text, ranks: list[int]) -> list[int]:
+    """Return the right side up to the next preposition (but *of*) or comma: what the cue applies to."""
+    nearest = ranks[:1]
+    for one, other in pairwise(ranks[:_NEAR]):
+        between = text.tokens[text.content[one].index + 1 : text.content[other].index]
+        if other < one or text.content[one].clause != text.content[other].clause:
+            break
+        if any(t.lower in _PREPOSITIONS and t.lower != "of" for t in between):
+            break
+        nearest.append(other)
+    return nearest
+
+
+def _sides(alignment: Alignment, ranks: list[int], same: list[int], other: list[int]) -> tuple[float, float]:
+    """Return the weight of a side's words found only on the same, and only on the other side."""
+    straight = crossed = 0.0
+    for rank in ranks:
+        places = {p for p, _ in alignment.candidates[rank]}
+        here, there = not places.isdisjoint(same), not places.isdisjoint(other)
+        weight = alignment.claim.content[rank].weight
+        straight += weight * (here and not there)
+        crossed += weight * (there and not here)
+    return straight, crossed

@@ -1,7 +1,7 @@
-"""How well the wording of a claim agrees with its sentences, as one number.
+"""Measure how well the wording of a claim agrees with its sentences, as one number.
 
-A logistic function of a few signals. The weights were fitted on claims that models wrote about
-abstracts, honest and wrong (`eval/claims.py --fit`), and rounded. Pure; no I/O.
+The score is a logistic function of a few signals. The weights were fitted on claims that models wrote about
+abstracts, honest and wrong (`eval/claims.py --fit`), and rounded.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from itertools import combinations
 
+from paperagent.verification.alignment import Alignment
 from paperagent.verification.context import Context
-from paperagent.verification.overlap import Alignment
-from paperagent.verification.values import Token
+from paperagent.verification.tokens import Token
 
 _SAYS_SOMETHING = 0.5
 """Weight from which a word counts as content; lighter words may be the writer's own."""
@@ -33,7 +33,7 @@ BIAS = -6.6
 
 
 @dataclass(frozen=True, slots=True)
-class Signals:
+class WordingSignals:
     """The signals of one claim."""
 
     strange: float
@@ -77,27 +77,27 @@ class Signals:
         return 1 / (1 + math.exp(-z))
 
 
-def measure(a: Alignment, around: Context, *, findings: int) -> Signals:
+def measure(alignment: Alignment, context: Context, *, findings: int) -> WordingSignals:
     """Return the signals of an aligned claim."""
     strange: list[Token] = []
     elsewhere: list[Token] = []
-    for token in a.claim.content:
-        if a.best[token.rank] is not None or token.weight < _SAYS_SOMETHING:
+    for token in alignment.claim.content:
+        if alignment.best[token.rank] is not None or token.weight < _SAYS_SOMETHING:
             continue
-        if (token.kind == "name" or token.capital) and around.is_own_name(token):
+        if (token.kind == "name" or token.capital) and context.is_own_name(token):
             continue
-        (elsewhere if around.mentions(token) else strange).append(token)
-    matched = sum(t.weight for t in a.claim.content if a.best[t.rank] is not None)
-    return Signals(
+        (elsewhere if context.mentions(token) else strange).append(token)
+    matched = sum(t.weight for t in alignment.claim.content if alignment.best[t.rank] is not None)
+    return WordingSignals(
         strange=sum(t.weight for t in strange),
         elsewhere=sum(t.weight for t in elsewhere),
         matched=matched,
-        agreement=a.agreement,
-        proximity=a.proximity,
-        exchanged=_exchanged(a),
-        crossed=_crossed(a),
+        agreement=alignment.agreement,
+        proximity=alignment.proximity,
+        exchanged=_exchanged(alignment),
+        crossed=_crossed(alignment),
         findings=findings,
-        missing=_missing([*strange, *elsewhere], a.proximity),
+        missing=_missing([*strange, *elsewhere], alignment.proximity),
     )
 
 
@@ -114,18 +114,24 @@ _MOST = 20
 """Names and numbers of a claim whose places are compared."""
 
 
-def _exchanged(a: Alignment) -> float:
+def _exchanged(alignment: Alignment) -> float:
     """Return by how much two names, or two numbers, would fit better in each other's place."""
     margin = 0.0
-    entities = [t for t in a.claim.content if a.best[t.rank] and (t.kind != "word" or t.capital)][:_MOST]
+    entities = [
+        t for t in alignment.claim.content if alignment.best[t.rank] and (t.kind != "word" or t.capital)
+    ][:_MOST]
     for one, other in combinations(entities, 2):
-        first, second = a.best[one.rank], a.best[other.rank]
+        first, second = alignment.best[one.rank], alignment.best[other.rank]
         if first is None or second is None or first[0] == second[0]:
             continue
         if (one.kind == "number") == (other.kind == "number"):
             skip = (one.rank, other.rank)
-            stays = a.context(one.rank, first[0], skip) + a.context(other.rank, second[0], skip)
-            turns = a.context(one.rank, second[0], skip) + a.context(other.rank, first[0], skip)
+            stays = alignment.neighborhood_fit(one.rank, first[0], skip) + alignment.neighborhood_fit(
+                other.rank, second[0], skip
+            )
+            turns = alignment.neighborhood_fit(one.rank, second[0], skip) + alignment.neighborhood_fit(
+                other.rank, first[0], skip
+            )
             margin = max(margin, turns - stays)
     return margin
 
@@ -136,57 +142,63 @@ _WIDE = 12
 _MOST_CLAUSES = 5
 
 
-def _crossed(a: Alignment) -> float:
+def _crossed(alignment: Alignment) -> float:
     """Return by how much the beginnings of two clauses fit each other's rest better than their own.
 
     "A does X while B does Y", said of "B does X while A does Y", has every word in a right
     neighbourhood, but A's rest stands with B.
     """
-    clauses = _clauses(a)
+    clauses = _clauses(alignment)
     margin = 0.0
     for one, other in combinations(clauses[:_MOST_CLAUSES], 2):
-        rest, other_rest = _apart(a, one[1:], other[1:])
-        if not rest or not other_rest or a.claim.content[one[0]].stem == a.claim.content[other[0]].stem:
+        remainder, other_rest = _apart(alignment, one[1:], other[1:])
+        if (
+            not remainder
+            or not other_rest
+            or alignment.claim.content[one[0]].stem == alignment.claim.content[other[0]].stem
+        ):
             continue
-        stays = _closeness(a, one[0], rest) + _closeness(a, other[0], other_rest)
-        turns = _closeness(a, one[0], other_rest) + _closeness(a, other[0], rest)
+        stays = _closeness(alignment, one[0], remainder) + _closeness(alignment, other[0], other_rest)
+        turns = _closeness(alignment, one[0], other_rest) + _closeness(alignment, other[0], remainder)
         margin = max(margin, turns - stays)
     return margin
 
 
-def _clauses(a: Alignment) -> list[list[int]]:
+def _clauses(alignment: Alignment) -> list[list[int]]:
     """Return the matched words of each clause of the claim, as ranks; clauses of one word are left out."""
     clauses: list[list[int]] = [[]]
     previous: Token | None = None
-    for token in a.claim.tokens:
+    for token in alignment.claim.tokens:
         apart = previous is not None and token.clause != previous.clause and token.gap not in ("(", ")")
         if apart or token.lower in _JOINS:
             clauses.append([])
-        if token.rank >= 0 and a.best[token.rank] is not None:
+        if token.rank >= 0 and alignment.best[token.rank] is not None:
             clauses[-1].append(token.rank)
         previous = token
     return [c for c in clauses if len(c) > 1]
 
 
-def _apart(a: Alignment, one: list[int], other: list[int]) -> tuple[list[int], list[int]]:
+def _apart(alignment: Alignment, one: list[int], other: list[int]) -> tuple[list[int], list[int]]:
     """Return two lists of ranks without the words that stand in both."""
-    mine, theirs = ({a.claim.content[r].stem for r in ranks} for ranks in (one, other))
+    mine, theirs = ({alignment.claim.content[r].stem for r in ranks} for ranks in (one, other))
     shared = mine & theirs
-    first, second = ([r for r in ranks if a.claim.content[r].stem not in shared] for ranks in (one, other))
+    first, second = (
+        [r for r in ranks if alignment.claim.content[r].stem not in shared] for ranks in (one, other)
+    )
     return first, second
 
 
-def _closeness(a: Alignment, head: int, rest: list[int]) -> float:
+def _closeness(alignment: Alignment, head: int, remainder: list[int]) -> float:
     """Return how closely a word stands to others in the evidence, 0..1 on average."""
-    return sum(_together(a, head, r) for r in rest) / len(rest)
+    return sum(_together(alignment, head, r) for r in remainder) / len(remainder)
 
 
-def _together(a: Alignment, one: int, other: int) -> float:
+def _together(alignment: Alignment, one: int, other: int) -> float:
     closest = 0.0
-    content = a.source.content
-    for place, _ in a.candidates[one]:
-        for rival, _ in a.candidates[other]:
-            gap = abs(place - rival)
-            if 0 < gap <= _WIDE and content[place].sentence == content[rival].sentence:
+    content = alignment.source.content
+    for position, _ in alignment.candidates[one]:
+        for rival, _ in alignment.candidates[other]:
+            gap = abs(position - rival)
+            if 0 < gap <= _WIDE and content[position].sentence == content[rival].sentence:
                 closest = max(closest, 1 - (gap - 1) / _WIDE)
     return closest

@@ -1,20 +1,118 @@
-"""Read a text once into tokens: words by stem, numbers with their units, names, function words.
+"""Read a text into tokens: words by stem, numbers with their units, names and function words.
 
-Positions that the checks compare are *ranks*: places among the content words, so that a
-changed article does not move anything. Function words stay reachable through `Text.tokens`.
+The checks compare *ranks*, which are positions among the content words, so a changed article moves nothing.
+`Text.tokens` also holds the function words.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Literal
 
+from paperagent.text.terms import stem as snowball
 from paperagent.verification import numbers, synonyms
-from paperagent.verification.attach import attach
-from paperagent.verification.cues import FUNCTION, NEGATIONS
+from paperagent.verification.lexicon import FUNCTION, NEGATIONS
 from paperagent.verification.normalize import normalise
-from paperagent.verification.values import GROUPS, Text, Token, lemma
+
+Kind = Literal["word", "name", "number", "function"]
+_SUPERLATIVES = frozenset("best worst most least top".split())
+_COMPARED = frozenset(
+    """large small high low fast slow strong weak big great long short wide narrow deep cheap hard
+        easy simple young old new late early few near far light heavy rich poor dense broad
+        thick thin safe rare bright dark sharp smooth quick close tight loose clean warm
+        cold hot quiet loud mild severe tough fine coarse full""".split()
+)
+
+
+def _forms() -> dict[str, tuple[str, int]]:
+    forms: dict[str, tuple[str, int]] = {}
+    for word in _COMPARED:
+        root = word[:-1] if word.endswith(("e", "y")) else word
+        bases = {root + ("i" if word.endswith("y") else ""), *([word + word[-1]] if len(word) <= 4 else [])}
+        for base in bases:
+            forms[base + "er"] = (word, 1)
+            forms[base + "est"] = (word, 2)
+    return forms
+
+
+_DEGREES = _forms()
+
+
+@dataclass(slots=True)
+class Token:
+    """One token. ``stem`` is what is compared; ``rank`` is its place among content words, or -1."""
+
+    text: str
+    lower: str
+    stem: str
+    kind: Kind
+    index: int
+    rank: int = -1
+    clause: int = 0
+    sentence: int = 0
+    capital: bool = False
+    degree: int = 0
+    """0 plain, 1 comparative, 2 superlative."""
+    number: numbers.Number | None = None
+    weight: float = 1.0
+    gap: str = ""
+    """The last punctuation between the token before and this one."""
+
+
+@dataclass(slots=True)
+class Text:
+    """An analysed text."""
+
+    plain: str
+    """The normalised text."""
+    tokens: list[Token]
+    content: list[Token]
+    """The tokens that are no function words, by rank."""
+    by_stem: dict[str, list[int]] = field(default_factory=dict)
+    """Stem → ranks."""
+    by_group: dict[int, list[int]] = field(default_factory=dict)
+    """Synonym group → ranks."""
+    by_head: dict[str, list[int]] = field(default_factory=dict)
+    """First four letters of a stem → ranks, for words of one family."""
+    numbers: list[Token] = field(default_factory=list)
+    """The numbers, at most some hundreds: beyond them a number counts as missing."""
+    initials: str = ""
+    """First letter of each content word."""
+    lowers: frozenset[str] = frozenset()
+
+    def rank_after(self, index: int) -> int:
+        """Return the rank of the first content word behind token ``index``."""
+        for token in self.tokens[index + 1 :]:
+            if token.rank >= 0:
+                return token.rank
+        return len(self.content)
+
+
+@lru_cache(maxsize=50_000)
+def lemma(lower: str) -> tuple[str, int]:
+    """Return the stem under which a word is compared, and its degree (1 comparative, 2 superlative)."""
+    if lower in _DEGREES:
+        base, degree = _DEGREES[lower]
+        return snowball(base), degree
+    lower = lower.removesuffix("'s").removesuffix("'")
+    degree = 2 if lower in _SUPERLATIVES else 0
+    return snowball(synonyms.IRREGULAR.get(lower, lower)), degree
+
+
+def _groups() -> dict[str, frozenset[int]]:
+    groups: dict[str, set[int]] = defaultdict(set)
+    for number, line in enumerate(synonyms.GROUPS):
+        for word in line.split():
+            groups[lemma(word.replace("-", ""))[0]].add(number)
+    return {s: frozenset(g) for s, g in groups.items()}
+
+
+GROUPS = _groups()
+"""Stem → its synonym groups."""
+
 
 _TOKEN = re.compile(
     rf"(?P<number>(?:(?<![\w.^])(?<!\w-)|(?=[<>≤≥~±=])){numbers.PATTERN})"
@@ -134,17 +232,17 @@ def _parts(word: str) -> list[str]:
 
 def _word(text: str, index: int, *, beginning: bool) -> Token:
     """Return a word as a token; what its spelling decides is looked up once for each word."""
-    known = _spelled_word(text)
+    template = _spelled_word(text)
     return Token(
-        known.text,
-        known.lower,
-        known.stem,
-        known.kind,
+        template.text,
+        template.lower,
+        template.stem,
+        template.kind,
         index,
-        capital=known.kind == "name" or (known.capital and not beginning),
-        degree=known.degree,
-        number=replace(known.number) if known.number else None,
-        weight=known.weight,
+        capital=template.kind == "name" or (template.capital and not beginning),
+        degree=template.degree,
+        number=replace(template.number) if template.number else None,
+        weight=template.weight,
     )
 
 
@@ -183,3 +281,116 @@ def name_key(name: str) -> str:
     if len(name) > 2 and name.endswith("s") and name[-2].isupper():
         name = name[:-1]
     return re.sub(r"[^\w]", "", name).lower()
+
+
+_DURATIONS = frozenset("second minute hour day week month year percent".split())
+"""Nouns before which *one* is a number."""
+
+
+def attach(tokens: list[Token]) -> None:
+    """Give each number the scale and unit behind it and the mark before it; share units in lists."""
+    for position, token in enumerate(tokens):
+        if token.lower == "one" and position + 1 < len(tokens) and tokens[position + 1].lower in _DURATIONS:
+            token.kind, token.number = "number", numbers.Number(1.0, text=token.text)
+        number = token.number
+        if number is None:
+            continue
+        if number.text[:1].isalpha() and position + 1 < len(tokens):
+            _join_spelled(tokens, position)
+        _take_behind(tokens, position, number)
+        if not number.mark:
+            _take_before(tokens, position, number)
+        token.stem = f"#{number.value:g}"
+    _share_units(tokens)
+    tokens[:] = [t for t in tokens if t.index >= 0]
+    for index, token in enumerate(tokens):
+        token.index = index
+
+
+def _join_spelled(tokens: list[Token], position: int) -> None:
+    """Read ``twenty five`` as one number."""
+    following = tokens[position + 1]
+    number, other = tokens[position].number, following.number
+    if (
+        number
+        and other
+        and number.value >= 20
+        and number.value % 10 == 0
+        and other.value < 10
+        and following.text.isalpha()
+    ):
+        number.value += other.value
+        _drop(following)
+
+
+def _take_behind(tokens: list[Token], position: int, number: numbers.Number) -> None:
+    for offset in (1, 2):
+        if position + offset >= len(tokens):
+            return
+        token = tokens[position + offset]
+        if token.index < 0:
+            continue
+        if token.gap == "(" and offset == 1:
+            _take_behind_bracket(tokens, position, number)
+        if token.clause != tokens[position].clause:
+            return
+        if token.lower in numbers.SCALES and len(token.lower) > 1 and not number.unit:
+            number.value *= numbers.SCALES[token.lower]
+            _drop(token)
+            continue
+        long_unit = len(token.lower) > 1 or token.lower in "%x×"
+        unit = numbers.UNITS.get(token.lower) if long_unit else None
+        if unit and (not number.unit or {number.unit, unit} == {"%", "points"}):
+            number.unit = unit
+            _drop(token)
+        return
+
+
+def _take_behind_bracket(tokens: list[Token], position: int, number: numbers.Number) -> None:
+    """Read the unit of ``3.0 (0.3 to 5.7) mm``."""
+    for token in tokens[position + 1 : position + 9]:
+        if token.gap == ")":
+            if not number.unit and len(token.lower) > 1:
+                number.unit = numbers.UNITS.get(token.lower, "")
+            return
+
+
+def _drop(token: Token) -> None:
+    """Take a token out of the comparison: its meaning moved into the number before it."""
+    token.kind, token.index, token.number = "function", -1, None
+    token.lower = token.stem = ""
+
+
+def _take_before(tokens: list[Token], position: int, number: numbers.Number) -> None:
+    before = [t for t in tokens[max(0, position - 4) : position] if t.index >= 0]
+    words = tuple(t.lower for t in before)
+    for cue, mark in numbers.MARK_WORDS:
+        if words[-len(cue) :] == cue:
+            number.mark = mark
+            for token in before[-len(cue) :]:
+                if token.kind != "function":
+                    token.kind, token.number = "function", None
+                if token.lower in NEGATIONS:  # "no more than" denies nothing
+                    token.lower = token.stem = ""
+            return
+
+
+def _share_units(tokens: list[Token]) -> None:
+    """Let ``5 and 7%`` and ``2-3x`` give the unit to both numbers."""
+    following = -1
+    for position in range(len(tokens) - 1, -1, -1):
+        number = tokens[position].number
+        if number is None:
+            continue
+        if following >= 0 and not number.unit and _is_list_link(tokens[position + 1 : following + 1]):
+            unit = tokens[following].number.unit  # type: ignore[union-attr]  # a number stands at `following`
+            number.unit = "" if unit == "$" else unit
+        following = position
+
+
+def _is_list_link(behind: list[Token]) -> bool:
+    """Return whether the tokens from behind a number to the next number only link the two."""
+    *between, following = behind
+    live = [t for t in between if t.index >= 0]
+    linked = len(live) == 1 and live[0].lower in ("and", "or", "to", "versus")
+    return linked or (not live and following.gap in ("", ",", "-"))

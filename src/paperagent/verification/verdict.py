@@ -1,8 +1,8 @@
-"""The ladder of support: quoted, supported, unverified or unsupported, with every check's result.
+"""Decide whether a claim is quoted, supported, unverified or unsupported.
 
-*supported* means that the wording agrees with the cited sentences, and nothing was found that they do
-not say. *unsupported* means that something in the claim contradicts its source. Everything in between
-is *unverified*: wording can neither confirm nor refute it, and a reader has to compare.
+*supported* means that the wording agrees with the cited sentences and that no check found a difference.
+*unsupported* means that the claim contradicts its source. Everything in between is *unverified*: the
+wording can neither confirm nor refute the claim, so the user has to compare.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from typing import Any, Literal, NamedTuple
 
 from paperagent.text.injection import is_question
 from paperagent.text.sentences import split_sentences
-from paperagent.verification import comparisons, direction, hedges, names, negation, roles, wording
-from paperagent.verification.context import Context, context, words_of
-from paperagent.verification.framing import framing
+from paperagent.verification import framing, polarity, roles, wording
+from paperagent.verification.alignment import Alignment, align
+from paperagent.verification.context import REFERENCE, Context, build_context, is_english, statement, words_of
 from paperagent.verification.normalize import mixed_script, normalise
-from paperagent.verification.overlap import Alignment, align
-from paperagent.verification.reference import REFERENCE, is_english, statement
 from paperagent.verification.score import measure
 from paperagent.verification.tokens import analyse
 
@@ -105,23 +103,23 @@ def check(
         return _verdict("unsupported", [Finding("wording", "is only a title, or says nothing", refutes=True)])
     if len(claim) > _LONGEST_CLAIM or len(analyse(text).content) > _MOST_WORDS:
         return _verdict("unverified", [Finding("wording", "too long to be checked as one claim")])
-    around = context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
-    whole = _of_text(text, evidence, around)
+    context = build_context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
+    overall = _of_text(text, evidence, context)
     parts = split_sentences(text)
-    if len(parts) > 1 and whole.support != "unsupported":
+    if len(parts) > 1 and overall.support != "unsupported":
         rank = ("unsupported", "unverified", "supported", "quoted")
-        alone = [_of_text(p.text, evidence, around, part=True) for p in parts]
-        return min((whole, *alone), key=lambda v: (rank.index(v.support), v.score))
-    return whole
+        alone = [_of_text(p.text, evidence, context, part=True) for p in parts]
+        return min((overall, *alone), key=lambda v: (rank.index(v.support), v.score))
+    return overall
 
 
-def _of_text(text: str, evidence: Sequence[str], around: Context, *, part: bool = False) -> Verdict:
-    a = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
-    findings = list(_findings(a, around, text, evidence))
-    if part and _is_a_remark(a, around):
+def _of_text(text: str, evidence: Sequence[str], context: Context, *, part: bool = False) -> Verdict:
+    alignment = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
+    findings = list(_findings(alignment, context, text, evidence))
+    if part and _is_a_remark(alignment, context):
         findings.append(Finding("wording", f"“{text}” has no basis in the source", refutes=True))
-    signals = measure(a, around, findings=len(findings))
-    figures = {"overlap": a.coverage, "proximity": a.proximity, "score": signals.score}
+    signals = measure(alignment, context, findings=len(findings))
+    figures = {"overlap": alignment.coverage, "proximity": alignment.proximity, "score": signals.score}
     if any(f.refutes for f in findings):
         figures["score"] *= _REFUTED
         return _verdict("unsupported", findings, **figures)
@@ -133,9 +131,9 @@ def _of_text(text: str, evidence: Sequence[str], around: Context, *, part: bool 
 
 
 def is_quote(claim: str, evidence: Sequence[str]) -> bool:
-    """Tell whether the claim is one or more whole sentences of the evidence, but for spelling marks."""
-    wanted = _plain(claim)
-    return any(wanted == _plain(e) for e in evidence) or wanted == _plain(" ".join(evidence))
+    """Return whether the claim is one or more whole sentences of the evidence, but for spelling marks."""
+    plain_claim = _plain(claim)
+    return any(plain_claim == _plain(e) for e in evidence) or plain_claim == _plain(" ".join(evidence))
 
 
 def _plain(text: str) -> str:
@@ -146,54 +144,66 @@ def _joined(evidence: Sequence[str]) -> str:
     return " ".join(e if e.rstrip().endswith((".", "!", "?")) else e + "." for e in evidence if e.strip())
 
 
-def _findings(a: Alignment, around: Context, text: str, evidence: Sequence[str]) -> Iterator[Finding]:
+def _findings(
+    alignment: Alignment, context: Context, text: str, evidence: Sequence[str]
+) -> Iterator[Finding]:
     """Yield what keeps a claim from being supported; a finding that contradicts the source refutes it."""
-    copy, close = a.copied >= _NEAR_COPY, a.coverage >= _SAME_MATTER
+    copy, close = alignment.copied >= _NEAR_COPY, alignment.coverage >= _SAME_MATTER
     if not is_english(text):
         yield Finding("wording", "is in a different language from its source")
         return
     strange = mixed_script(text)
     if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
         yield Finding("names", f"“{strange[0]}” mixes letters of two scripts", refutes=True)
-    turned = direction.turned(a)
-    denied = negation.pair(a)
+    turned = polarity.opposite_words(alignment)
+    denied = polarity.pair_negations(alignment)
     crossed = frozenset(p for p in turned if denied.claim_denies(p[0]) != denied.source_denies(p[1]))
-    for rank, place in crossed:
-        a.accept(rank, place)
-    if _says_another_sentence(a, around):
+    for rank, position in crossed:
+        alignment.accept(rank, position)
+    if _says_another_sentence(alignment, context):
         yield Finding("wording", "takes its words from a sentence other than the cited one", refutes=True)
-    yield from (Finding("numbers", r, refutes=bad) for r, bad in roles.misread(a, around, copy=copy))
-    yield from (Finding("numbers", r, refutes=a.copied >= wording.COPY) for r in roles.swapped(a))
-    for reason, bad in negation.changes(a, denied, crossed, copy=copy):
-        yield Finding("negation", reason, refutes=bad and close)
-    for reason in direction.reversals(a, turned, denied, copy=copy):
-        yield Finding("direction", reason, refutes=copy or close)
-    yield from (Finding("direction", r) for r in direction.contrary_judgement(a))
     yield from (
-        Finding("direction", r, refutes=a.copied >= wording.COPY) for r in comparisons.reversed_sides(a)
+        Finding("numbers", r, refutes=bad) for r, bad in roles.wrong_numbers(alignment, context, copy=copy)
     )
-    yield from (Finding("hedges", r) for r in (*hedges.dropped(a), *hedges.overstated(a)))
-    yield from (Finding("names", r, refutes=bad) for r, bad in names.strangers(a, around))
-    yield from (Finding("names", r) for r in names.exchanged_kinds(a))
-    yield from (Finding("framing", r) for r in framing(a, around))
+    yield from (
+        Finding("numbers", r, refutes=alignment.copied >= wording.COPY)
+        for r in roles.swapped_numbers(alignment)
+    )
+    for reason, bad in polarity.changed_negations(alignment, denied, crossed, copy=copy):
+        yield Finding("negation", reason, refutes=bad and close)
+    for reason in polarity.reversed_words(alignment, turned, denied, copy=copy):
+        yield Finding("direction", reason, refutes=copy or close)
+    yield from (Finding("direction", r) for r in polarity.contrary_judgement(alignment))
+    yield from (
+        Finding("direction", r, refutes=alignment.copied >= wording.COPY)
+        for r in roles.reversed_sides(alignment)
+    )
+    yield from (
+        Finding("hedges", r) for r in (*framing.dropped_hedges(alignment), *framing.overstatements(alignment))
+    )
+    yield from (Finding("names", r, refutes=bad) for r, bad in wording.unknown_names(alignment, context))
+    yield from (Finding("names", r) for r in wording.exchanged_categories(alignment))
+    yield from (Finding("framing", r) for r in framing.changed_frames(alignment, context))
     if copy:
-        yield from (Finding("wording", r, refutes=bad) for r, bad in wording.changes(a, around))
+        yield from (
+            Finding("wording", r, refutes=bad) for r, bad in wording.changed_wording(alignment, context)
+        )
 
 
-def _is_a_remark(a: Alignment, around: Context) -> bool:
-    """Tell whether the source and its context have none of the words that say something."""
-    words = [t for t in a.claim.content if t.weight >= _CONTENT]
-    return not any(a.best[t.rank] is not None or around.mentions(t) for t in words)
+def _is_a_remark(alignment: Alignment, context: Context) -> bool:
+    """Return whether the source and its context have none of the words that say something."""
+    words = [t for t in alignment.claim.content if t.weight >= _CONTENT]
+    return not any(alignment.best[t.rank] is not None or context.mentions(t) for t in words)
 
 
-def _says_another_sentence(a: Alignment, around: Context) -> bool:
-    """Tell whether a claim shares no word with its sentence and takes half of its words from elsewhere.
+def _says_another_sentence(alignment: Alignment, context: Context) -> bool:
+    """Return whether a claim shares no word with its sentence and takes half of its words from elsewhere.
 
     A heavy paraphrase may share no word either, but then it shares few with the rest of the paper.
     """
-    words = [t for t in a.claim.content if t.weight >= _CONTENT]
-    elsewhere = sum(a.best[t.rank] is None and around.mentions(t) for t in words)
-    return bool(words) and a.coverage < _NO_WORD and elsewhere * 2 >= len(words)
+    words = [t for t in alignment.claim.content if t.weight >= _CONTENT]
+    elsewhere = sum(alignment.best[t.rank] is None and context.mentions(t) for t in words)
+    return bool(words) and alignment.coverage < _NO_WORD and elsewhere * 2 >= len(words)
 
 
 def _verdict(

@@ -1,21 +1,21 @@
-"""Compare a claim that is nearly a copy with its sentence, edit by edit.
+"""Compare a near copy with its sentence edit by edit, and find names that the evidence does not have.
 
-Who restates a sentence in own words changes much of it, function words too; who changes one
-word of a copy changes what it says, unless the word means the same. So in a near copy every
-edit must be benign.
+A genuine restatement changes many words, function words included. A change of one word in a copy changes
+the meaning unless the new word is a synonym. So every edit of a near copy must be benign.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from paperagent.verification.context import Context
-from paperagent.verification.direction import opposed
-from paperagent.verification.overlap import Alignment, nearest
-from paperagent.verification.values import Token
+from paperagent.verification.alignment import Alignment, nearest
+from paperagent.verification.context import COMMON_NAMES, Context
+from paperagent.verification.lexicon import SIBLINGS
+from paperagent.verification.polarity import opposed
+from paperagent.verification.tokens import Token, lemma
 
 _LONGEST = 200
 """Tokens of evidence up to which a claim is compared edit by edit."""
@@ -45,45 +45,47 @@ class Edit:
 def edits(old: list[Token], new: list[Token]) -> list[Edit]:
     """Return the edits from the evidence to the claim, in order."""
     codes = SequenceMatcher(None, [t.stem for t in old], [t.stem for t in new], autojunk=False).get_opcodes()
-    found = []
+    results = []
     for at, (tag, i, j, k, m) in enumerate(codes):
         if tag != "equal":
             before = codes[at - 1][2] - codes[at - 1][1] if at else 9
             after = codes[at + 1][2] - codes[at + 1][1] if at + 1 < len(codes) else 9
-            found.append(Edit(old[i:j], new[k:m], before, after))
-    return found
+            results.append(Edit(old[i:j], new[k:m], before, after))
+    return results
 
 
-def changes(a: Alignment, around: Context) -> Iterator[tuple[str, bool]]:
+def changed_wording(alignment: Alignment, context: Context) -> Iterator[tuple[str, bool]]:
     """Yield (reason, whether it refutes) for each edit of a near copy that changes what it says.
 
     The paper's own name may stand for "we" or "our approach".
     """
-    old, new = nearest(a), a.claim.tokens
-    if not old or len(old) > _LONGEST or a.copied < _SAME_SLOT:
+    old, new = nearest(alignment), alignment.claim.tokens
+    if not old or len(old) > _LONGEST or alignment.copied < _SAME_SLOT:
         return
     all_edits = edits(old, new)
     for edit in all_edits:
-        if a.copied >= COPY or (edit.before >= 2 and edit.after >= 2 and len(edit.old) == len(edit.new)):
-            edit.new = [t for t in edit.new if t.kind not in ("name", "word") or not _is_own(t, around)]
-            yield from _exchanged(a, edit)
-    if a.copied >= COPY and _function_words(old) == _function_words(new):
-        yield from ((reason, False) for reason in _moved(a, all_edits))
+        if alignment.copied >= COPY or (
+            edit.before >= 2 and edit.after >= 2 and len(edit.old) == len(edit.new)
+        ):
+            edit.new = [t for t in edit.new if t.kind not in ("name", "word") or not _is_own(t, context)]
+            yield from _exchanged(alignment, edit)
+    if alignment.copied >= COPY and _function_words(old) == _function_words(new):
+        yield from ((reason, False) for reason in _moved(alignment, all_edits))
 
 
-def _is_own(token: Token, around: Context) -> bool:
-    return (token.kind == "name" or token.capital) and around.is_own_name(token)
+def _is_own(token: Token, context: Context) -> bool:
+    return (token.kind == "name" or token.capital) and context.is_own_name(token)
 
 
 def _function_words(tokens: list[Token]) -> Counter[str]:
     return Counter(t.lower for t in tokens if t.kind == "function")
 
 
-def _exchanged(a: Alignment, edit: Edit) -> Iterator[tuple[str, bool]]:
+def _exchanged(alignment: Alignment, edit: Edit) -> Iterator[tuple[str, bool]]:
     """Look at a word in the slot of another that is no synonym of it; an opposite refutes."""
     for new in edit.new:
         for old in edit.old:
-            meant = new.rank >= 0 and any(p == old.rank for p, _ in a.candidates[new.rank])
+            meant = new.rank >= 0 and any(p == old.rank for p, _ in alignment.candidates[new.rank])
             if new.kind != "number" and not meant and opposed(new.stem, old.stem):
                 yield f"“{new.text}” where the cited sentence has “{old.text}”", True
                 return
@@ -92,20 +94,76 @@ def _exchanged(a: Alignment, edit: Edit) -> Iterator[tuple[str, bool]]:
     strange = [
         t
         for t in edit.new
-        if t.rank >= 0 and t.weight >= 0.5 and not any(p in places for p, _ in a.candidates[t.rank])
+        if t.rank >= 0 and t.weight >= 0.5 and not any(p in places for p, _ in alignment.candidates[t.rank])
     ]
     if strange and old_words and len(edit.new) <= 3 and len(edit.old) <= 3:
-        said, cited = (" ".join(t.text for t in side) for side in (edit.new, edit.old))
-        yield f"“{said}” where the cited sentence has “{cited}”", False
+        claimed, cited = (" ".join(t.text for t in side) for side in (edit.new, edit.old))
+        yield f"“{claimed}” where the cited sentence has “{cited}”", False
 
 
-def _moved(a: Alignment, all_edits: list[Edit]) -> Iterator[str]:
+def _moved(alignment: Alignment, all_edits: list[Edit]) -> Iterator[str]:
     """Look at words that stand elsewhere than in the evidence while every function word stayed."""
     for edit in all_edits:
         words = [t for t in edit.new if t.rank >= 0 and not t.lower.endswith("ly")]
         if not words or (edit.new[0].lower in _FRONTED and len(edit.new) > 1):
             continue
         places = {t.rank for t in edit.old}
-        if any(not any(p in places for p, _ in a.candidates[t.rank]) for t in words):
+        if any(not any(p in places for p, _ in alignment.candidates[t.rank]) for t in words):
             yield f"“{' '.join(t.text for t in words)}” stands elsewhere in the cited sentence"
             return
+
+
+def unknown_names(alignment: Alignment, context: Context) -> Iterator[tuple[str, bool]]:
+    """Yield (reason, whether it refutes) for each name of the claim that is not in the evidence.
+
+    A name that is not in the titles, the abstracts or the question either is a stranger. The paper's own
+    name may replace its "we"; any other name in the abstract belongs to another sentence.
+    """
+    spoken = {t.stem for t in alignment.source.tokens}
+    for token in alignment.claim.content:
+        if alignment.best[token.rank] is not None or token.stem in spoken:
+            continue
+        if token.kind != "name" and not (token.capital and token.kind == "word"):
+            continue
+        if token.lower in COMMON_NAMES or context.is_own_name(token):
+            continue
+        sibling = _sibling(token, alignment)
+        more = f" (it names “{sibling}”)" if sibling else ""
+        yield f"“{token.text}” is not named in the cited sentence{more}", not context.mentions(token)
+
+
+def exchanged_categories(alignment: Alignment) -> Iterator[str]:
+    """Yield a reason where the claim has one of a kind (*human*) and the evidence another (*mouse*)."""
+    spoken = {t.stem for t in alignment.source.tokens}
+    for token in alignment.claim.content:
+        kinds = _KINDS.get(token.stem, _NONE)
+        if not kinds or token.stem in spoken:
+            continue
+        for other in alignment.source.content:
+            if other.rank not in alignment.covered and kinds & _KINDS.get(other.stem, _NONE):
+                yield f"“{token.text}” where the cited sentence has “{other.text}”"
+                return
+
+
+_NONE: frozenset[int] = frozenset()
+
+
+def _kinds() -> dict[str, frozenset[int]]:
+    kinds: dict[str, set[int]] = defaultdict(set)
+    for number, line in enumerate(SIBLINGS):
+        for word in line.split():
+            kinds[lemma(word)[0]].add(number)
+    return {stem: frozenset(numbers) for stem, numbers in kinds.items()}
+
+
+_KINDS = _kinds()
+"""Stem → the kinds of `SIBLINGS` that it belongs to."""
+
+
+def _sibling(token: Token, alignment: Alignment) -> str:
+    """Return the evidence's name that begins alike, such as GPT-4 for GPT-5."""
+    head = token.stem.rstrip("0123456789")[:4]
+    for other in alignment.source.content:
+        if other.kind == "name" and len(head) > 1 and other.stem.startswith(head):
+            return other.text
+    return ""

@@ -192,9 +192,7 @@ class Ledger:
                 "WHERE state = 'in_data' OR (state = 'claimed' AND before = 'unknown')"
             ).fetchall()
             for key in keys:
-                record_event(
-                    db, "unknown", at, issue=key[0], subscriber=key[1], detail="found after a crash"
-                )
+                record_event(db, "unknown", at, issue=key[0], subscriber=key[1], detail="found after a crash")
                 db.execute(
                     "UPDATE delivery SET state = 'unknown', reply = ?, updated_at = ? "
                     "WHERE issue_id = ? AND subscriber_id = ?",
@@ -310,9 +308,7 @@ class Ledger:
             if outcome.state == "failed":  # the subscriber never saw the papers, so they may come again
                 db.execute("DELETE FROM shown WHERE issue_id = ? AND subscriber_id = ?", key)
             if outcome.bounced:
-                db.execute(
-                    "UPDATE subscriber SET state = 'bounced' WHERE id = ?", (delivery.subscriber_id,)
-                )
+                db.execute("UPDATE subscriber SET state = 'bounced' WHERE id = ?", (delivery.subscriber_id,))
             detail = f"{outcome.code or ''} {reply}".strip()
             record_event(db, outcome.state, at, issue=key[0], subscriber=key[1], detail=detail)
             return _claim(db, claim_next, at) if claim_next else None
@@ -383,14 +379,14 @@ def _plan_delivery(db: sqlite3.Connection, issue: NewIssue, subscriber_id: int, 
 
 
 def _claim(db: sqlite3.Connection, delivery: PendingDelivery, at: dt.datetime) -> DeliveryState | None:
-    wanted = _is_wanted(db, delivery)
-    state: DeliveryState = "claimed" if wanted else "skipped"
+    opted_in = _is_wanted(db, delivery)
+    state: DeliveryState = "claimed" if opted_in else "skipped"
     updated = db.execute(
         "UPDATE delivery SET before = state, state = ?, attempts = attempts + ?, updated_at = ? "
         "WHERE issue_id = ? AND subscriber_id = ? AND state = ?",
         (
             state,
-            int(wanted),
+            int(opted_in),
             format_timestamp(at),
             delivery.issue_id,
             delivery.subscriber_id,
@@ -399,7 +395,7 @@ def _claim(db: sqlite3.Connection, delivery: PendingDelivery, at: dt.datetime) -
     )
     if not updated.rowcount:
         return None
-    if not wanted:
+    if not opted_in:
         record_event(db, state, at, issue=delivery.issue_id, subscriber=delivery.subscriber_id)
     return state
 

@@ -1,4 +1,7 @@
-"""Send the messages that the ledger has planned, each at most once; every step is recorded before it is taken."""
+"""Send the messages that the ledger has planned, each at most once.
+
+Every step is recorded in the ledger before it is taken.
+"""
 
 from __future__ import annotations
 
@@ -188,7 +191,7 @@ class Sender:
             raise _UnbuildableMessageError(f"the message cannot be built: {error}") from error
 
     def _open_envelope(self, recipient: str, size: int) -> None:
-        """Send MAIL and RCPT; reconnect once if the server has closed the connection since the last message."""
+        """Send MAIL and RCPT; reconnect once if the server has closed the connection meanwhile."""
         self._transport.connect()
         try:
             self._transport.address(self._mail_from, recipient, size=size)

@@ -41,7 +41,7 @@ def clean_text(text: str, limit: int = MAX_SENTENCE) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` with whitespace and control characters as single spaces, without invisible characters."""
+    """Return ``text`` on one line with single spaces, without control and invisible characters."""
     if not text.isascii():
         text = _STACKED.sub(r"\1", _SELECTORS.sub("", text))
     if not text.isascii() or not text.isprintable():

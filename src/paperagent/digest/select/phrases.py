@@ -43,12 +43,12 @@ _MIN_COHESION = 0.05
 _PART_SHARE = 0.7
 """Share of a phrase's papers that have one longer phrase, from which the phrase is only a part of that."""
 _MIN_CLOSED = 0.3
-"""Share of a phrase's occurrences that no further word of a name follows; below it, the phrase only describes
-the next word."""
+"""Share of a phrase's occurrences that no further word of a name follows. Below it, the phrase only
+describes the next word."""
 _EXPANSION_SHARE = 0.25
 """Share of an acronym's papers that also spell it out, from which it stands for the longer phrase."""
 _MAX_PAPERS_SHARE, _FEW_PAPERS = 0.1, 40
-"""A phrase in more papers than this share does not tell themes apart; below so many papers more is allowed."""
+"""Phrases in a larger share of the papers do not tell themes apart; of few papers, more is allowed."""
 _LOWERCASE_WORDS = frozenset("a an and as at by for from in of on or the to via with".split())
 """Words that stay in lower case in a heading."""
 _ADJECTIVE = re.compile(
@@ -92,14 +92,12 @@ class PhraseFinder:
         self._stems: list[str | None] = list(self._stem_numbers)
 
     def _words(self, number: int, text: str) -> Iterator[tuple[int, int, int, int, int, int]]:
-        """Yield per word: text, start, end, stem number, whether a name can begin (1) and end (2) here, joined."""
+        """Yield per word: text, start, end, stem, whether a name can begin (1) and end (2) here, joined."""
         last_end, previous = 0, None
         for match in _WORD.finditer(text):
             start, end = match.span()
             word_stem = _phrase_stem(match[0])
-            joined = (
-                word_stem is not None and previous is not None and text[last_end:start] in _JOINTS
-            )
+            joined = word_stem is not None and previous is not None and text[last_end:start] in _JOINTS
             # A name does not cut a hyphenated word in two.
             begins = word_stem not in NON_BOUNDARY_STEMS and text[start - 1 : start] != "-"
             ends = word_stem not in NON_BOUNDARY_STEMS and text[end : end + 1] != "-"
@@ -130,9 +128,7 @@ class PhraseFinder:
         """Return which occurrences are of phrases that occur in at least two papers, shape [n]."""
         import numpy as np
 
-        pairs = (
-            np.unique(np.stack([ids, self._text[at] // 2]), axis=1) if len(ids) else np.zeros((2, 0), int)
-        )
+        pairs = np.unique(np.stack([ids, self._text[at] // 2]), axis=1) if len(ids) else np.zeros((2, 0), int)
         papers = np.bincount(pairs[0], minlength=int(ids.max(initial=-1)) + 1)
         shared: Flags = papers[ids] > 1
         return shared
@@ -239,7 +235,7 @@ class ThemePhrases:
         return self._weights[number]
 
     def quality(self, phrase: Phrase) -> float:
-        """Return how good a theme name a phrase is (rare, of two words, with similar papers); 0 if it is none."""
+        """Return how good a phrase is as a name (rare, two words, similar papers); 0 if it is none."""
         return self._quality.get(phrase, 0.0)
 
     def _rate(self, entry: PhraseOccurrences, longer: int) -> float:

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from paperagent.types import Matrix, Vector
 
 MIN_SCORE, MIN_RELEVANCE, SURE_SCORE = 0.68, -0.6, 1.15
-"""The least score, and the least log-odds of relevance, of a paper for an interest; the score from which the
-relevance does not matter.
+"""The least score and log-odds of relevance for an interest; the score from which relevance is not needed.
 
 Of the judged papers of medium score this keeps 67, of which 64 % are on topic, with 52 % of the relevant
 ones; a plain threshold of .76 keeps 101, with 47 % and 53 %.
@@ -40,7 +39,7 @@ _UPVOTES, _UPVOTES_ONLY = 0.08, 1.0
 """What the most upvotes of the period add, with and without interests."""
 _FEEDBACK, _FEEDBACK_FROM = 0.4, 0.35
 _SEEN, _SEEN_FROM = 0.5, 0.7
-"""What a cosine above the second number to a liked (disliked) paper adds (subtracts); to a seen one, subtracts."""
+"""What a cosine above the second number to a liked paper adds, and to a disliked or seen one subtracts."""
 _TOPIC_BONUS = 0.5
 _VOTED_SHARE = 0.5
 """Share of papers with upvotes from which upvotes decide which papers are the best of the period."""
@@ -130,7 +129,10 @@ class RelevanceScorer:
     """Scores the papers of one period for one subscriber after another."""
 
     def __init__(self, index: PeriodIndex, phrases: Callable[[], ThemePhrases]) -> None:
-        """Take the papers, and a function that returns their phrases; only subscribers without interests need them."""
+        """Take the papers, and a function that returns their phrases.
+
+        The phrases are only needed for subscribers without interests.
+        """
         import numpy as np
 
         self._index = index
@@ -167,9 +169,7 @@ class RelevanceScorer:
         relevant = np.flatnonzero(np.isfinite(scores))
         scores[relevant] += self._feedback_scores(feedback, relevant)
         # Rounded, so that the last bits of a matrix product decide nothing.
-        return RelevanceScores(
-            scores.round(4), by_reason.argmax(axis=0), tuple(reason for reason, _ in rows)
-        )
+        return RelevanceScores(scores.round(4), by_reason.argmax(axis=0), tuple(reason for reason, _ in rows))
 
     def _query_scores(self, query: InterestQuery) -> Scores:
         import numpy as np
@@ -216,7 +216,7 @@ class RelevanceScorer:
     def _general_scores(
         self, eligible: NDArray[np.bool_], preferences: Preferences
     ) -> list[tuple[Reason, Scores]]:
-        """Return the scores without interests: by the largest topics, or by upvotes where papers have them."""
+        """Return the scores without interests: by the largest topics, or by upvotes if papers have them."""
         import numpy as np
 
         index = self._index

@@ -106,7 +106,8 @@ class PaperSelector:
         if categories not in self._category_masks:
             self._category_masks[categories] = np.array(
                 [
-                    not categories or any(in_category(c, wanted) for c in p.categories for wanted in categories)
+                    not categories
+                    or any(in_category(c, prefix) for c in p.categories for prefix in categories)
                     for p in self._index.papers
                 ],
                 bool,

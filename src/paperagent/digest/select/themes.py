@@ -66,7 +66,7 @@ def build_themes(
         ranked: The numbers of the papers, best first.
         phrases: The phrases of the period's papers.
         vectors: The unit vectors of the period's papers, shape [n, dim].
-        interests: The interest that a paper was selected for, by number. It names a group that no phrase fits.
+        interests: The interest that a paper was selected for, by number. It names groups without a phrase.
     """
     builder = _ThemeBuilder(phrases, vectors, interests)
     groups = builder.group_by_phrase(ranked)

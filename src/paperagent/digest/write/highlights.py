@@ -182,17 +182,14 @@ def highlights(paper: Paper) -> Highlights | None:
 
     Questions and sentences that give instructions to a model are never chosen.
     """
-    sentences = [s for s in split(paper.abstract) if not gives_orders(s.text) and not asks(s.text)]
-    sentences = [s for s in sentences if any(c.isalpha() for c in s.text)]
+    sentences = [s for s in split_sentences(paper.abstract) if _is_quotable(s.text)]
     if not sentences:
         return None
     features = _features(paper.title, sentences)
     new, offer = (_best(sentences, _scores(features, weights)) for weights in (_NEW, _OFFER))
     others = [(s, f) for s, f in zip(sentences, features, strict=True) if s is not new and s is not offer]
     after = [(s, f) for s, f in others if s.index > offer.index and _states_result(f)]
-    before = [
-        (s, f) for s, f in others if s.index < offer.index or (offer.index == 0 and _states_problem(f))
-    ]
+    before = [(s, f) for s, f in others if s.index < offer.index or (offer.index == 0 and _states_problem(f))]
     by_score = sorted(others, key=lambda pair: -_score(pair[1], _NEW))
     return Highlights(
         new,
@@ -201,6 +198,10 @@ def highlights(paper: Paper) -> Highlights | None:
         _best_of_pairs(before, _PROBLEM_WEIGHTS),
         tuple(s for s, _ in by_score),
     )
+
+
+def _is_quotable(text: str) -> bool:
+    return any(c.isalpha() for c in text) and not looks_like_instruction(text) and not is_question(text)
 
 
 def _states_problem(features: _Features) -> bool:

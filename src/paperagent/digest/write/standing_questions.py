@@ -203,7 +203,7 @@ def shorten_answer(
 
 
 def _best_claims(answer: Answer, offer_starts: Mapping[str, int]) -> list[CitedClaim]:
-    """Return the first claims: one of each paper before a second of any, and none of papers far below the best.
+    """Return the first claims: one per paper before a second of any, none of papers far below the best.
 
     Of one paper, claims about its own work come before those about the background.
     """

@@ -13,13 +13,11 @@ from typing import Any
 
 from paperagent.answering.citations import without_quotes
 from paperagent.evals.cases import Case
-from paperagent.evals.failures import pointers, written
-from paperagent.evals.outcomes import holds, plain
-from paperagent.evals.report.run_report import FAILURE_ABOUT
-from paperagent.evals.report.tables import number
+from paperagent.evals.report.tables import FAILURE_ABOUT, number
 from paperagent.evals.results import Row
 from paperagent.evals.scorers import METRICS
-from paperagent.layout import CONFIRMED, DOUBT, REPLACED, is_doubted, second_opinion
+from paperagent.evals.scorers.content import claim_pointers, contains, normalized, reply_claims
+from paperagent.layout import CONFIRMED, DOUBT, REPLACED, is_doubted, judge_probability
 from paperagent.text.sanitize import safe_terminal, safe_url
 from paperagent.verification import check
 
@@ -88,12 +86,12 @@ _HEAD = '<div class="pair head"><div>Claim</div><div>Cited sentence</div></div>'
 
 def _withheld(row: Row) -> Iterator[str]:
     """Lay out the claims of the model's replies that the answer does not have, with the checks they fail."""
-    shown = {plain(str(c["text"])) for c in (row.answer or {}).get("claims", ())}
+    shown = {normalized(str(c["text"])) for c in (row.answer or {}).get("claims", ())}
     for call in row.raw or ():
-        for claim in written(call):
+        for claim in reply_claims(call):
             text = str(claim.get("text", ""))
-            if plain(text) not in shown:
-                yield _kept_back(text, pointers(claim), call.shown)
+            if normalized(text) not in shown:
+                yield _kept_back(text, claim_pointers(claim), call.shown)
 
 
 def _kept_back(text: str, at: Sequence[str], sentences: Mapping[str, str]) -> str:
@@ -134,7 +132,7 @@ def _claim(claim: Mapping[str, Any], by_n: Mapping[int, Mapping[str, Any]]) -> s
 
 def _support(claim: Mapping[str, Any]) -> str:
     """Return how far the sentences carry a claim, and what the second reader says of it."""
-    support, opinion = str(claim["support"]), second_opinion(claim["checks"])
+    support, opinion = str(claim["support"]), judge_probability(claim["checks"])
     if support == "quoted" and claim["checks"].get("replaced"):
         return f"{support}: {REPLACED}"
     words = CONFIRMED if support == "supported" and opinion is not None else support
@@ -173,12 +171,12 @@ def _id(paper_id: str) -> str:
 
 def _wanted(wanted: Case, row: Row) -> str:
     items = [] if wanted.answerable else ["an abstention: the library does not say"]
-    answer = plain(without_quotes(str((row.answer or {}).get("answer") or "")))
+    answer = normalized(without_quotes(str((row.answer or {}).get("answer") or "")))
     items = [said(i) for i in items]
     items += [f"paper: {said(t)}" for t in (*wanted.gold_ids, *wanted.gold_titles)]
     items += [f"evidence: “{said(e)}”" for e in wanted.evidence]
-    items += [_text(t, "says", right=holds(answer, t)) for t in wanted.must_include]
-    items += [_text(t, "does not say", right=not holds(answer, t)) for t in wanted.must_not]
+    items += [_text(t, "says", right=contains(answer, t)) for t in wanted.must_include]
+    items += [_text(t, "does not say", right=not contains(answer, t)) for t in wanted.must_not]
     return f'<div><h3>Wanted</h3><ul class="wanted">{"".join(f"<li>{i}</li>" for i in items)}</ul></div>'
 
 
@@ -188,8 +186,8 @@ def _text(text: str, verb: str, *, right: bool) -> str:
 
 
 def _found(row: Row, wanted: Case | None) -> str:
-    gold = set(map(plain, (*wanted.gold_titles, *wanted.gold_ids))) if wanted else set()
-    marked = [(r, bool(gold & {plain(r.title), plain(r.paper_id)})) for r in row.retrieved]
+    gold = set(map(normalized, (*wanted.gold_titles, *wanted.gold_ids))) if wanted else set()
+    marked = [(r, bool(gold & {normalized(r.title), normalized(r.paper_id)})) for r in row.retrieved]
     items = [
         f'<li value="{r.rank}">{said(r.title)}{_GOLD if good else ""}'
         f'<span class="score">{r.score:.2f}</span></li>'

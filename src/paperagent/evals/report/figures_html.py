@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paperagent.evals import calibration_curves, stats
-from paperagent.evals.calibrate import Calibration
-from paperagent.evals.calibration_curves import Labelled
+from paperagent.evals import calibrate, stats
+from paperagent.evals.calibrate import Calibration, Labelled
 from paperagent.evals.report import plots
 from paperagent.evals.report.tables import number
 from paperagent.evals.results import Row, Run
@@ -36,16 +35,12 @@ def calibration(found: Calibration) -> str:
     """Return the figures that speak for two thresholds, with both marked."""
     now = found.thresholds
     chosen = [(now.abstain_below, "abstain below"), (now.doubt_below, "doubt below")]
-    points = calibration_curves.sweep(found.labelled)
-    coverage = plots.precision_coverage(
-        points, calibration_curves.point(found.labelled, now.abstain_below), "chosen"
-    )
+    points = calibrate.sweep(found.labelled)
+    coverage = plots.precision_coverage(points, calibrate.point(found.labelled, now.abstain_below), "chosen")
     return (
         _figure("Both errors by threshold", _KEY, plots.thresholds(points, chosen))
         + _figure("Precision by coverage", _COVERAGE, coverage)
-        + _figure(
-            "Reliability", _RELIABILITY, plots.reliability(calibration_curves.reliability(found.labelled))
-        )
+        + _figure("Reliability", _RELIABILITY, plots.reliability(calibrate.reliability(found.labelled)))
     )
 
 
@@ -59,22 +54,22 @@ def _reliability(run: Run, known: Labelled) -> str:
     about = (
         f"Of the answers of each confidence, the share that the library holds; larger dots, more cases.{off}"
     )
-    return _figure("Reliability", about, plots.reliability(calibration_curves.reliability(known)))
+    return _figure("Reliability", about, plots.reliability(calibrate.reliability(known)))
 
 
 def _coverage(rows: Sequence[Row], known: Labelled) -> str:
-    drawing = plots.precision_coverage(calibration_curves.sweep(known), _now(rows))
+    drawing = plots.precision_coverage(calibrate.sweep(known), _now(rows))
     return _figure("Precision by coverage", _COVERAGE, drawing)
 
 
-def _now(rows: Sequence[Row]) -> calibration_curves.Point | None:
+def _now(rows: Sequence[Row]) -> calibrate.Point | None:
     """Return where the run itself stands: by what it did, whatever its threshold was."""
     done = [(r.answer["status"] == "answered", r.answerable) for r in rows if r.answer is not None]
-    return calibration_curves.point([(float(a), yes) for a, yes in done], 0.5) if done else None
+    return calibrate.point([(float(a), yes) for a, yes in done], 0.5) if done else None
 
 
 def _threshold(known: Labelled) -> str:
-    return _figure("Both errors by threshold", _KEY, plots.thresholds(calibration_curves.sweep(known)))
+    return _figure("Both errors by threshold", _KEY, plots.thresholds(calibrate.sweep(known)))
 
 
 def _recall(run: Run) -> str:

@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 
-from paperagent.evals.calibrate import Calibration, tables
+from paperagent.evals.calibrate import Calibration, calibration_tables
 from paperagent.evals.cases import Case
 from paperagent.evals.report import case_html, figures_html, plots
 from paperagent.evals.report.case_html import said
-from paperagent.evals.report.run_report import FAILURE_ABOUT, described, headlines, unfinished
-from paperagent.evals.report.tables import Table, number
+from paperagent.evals.report.tables import FAILURE_ABOUT, Table, describe_run, headlines, number, unfinished
 from paperagent.evals.results import FAILURES, Figure, Row, Run
 from paperagent.evals.scorers import GROUPS, METRICS
-from paperagent.evals.summary import figure
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _TILES = tuple(
@@ -24,9 +22,9 @@ _MOST_TILES = 6
 _NAMES = {"auroc": "AUROC", "ndcg@10": "nDCG@10", "mrr": "MRR"}
 
 
-def page(run: Run, rows: Sequence[Row], *, cases: Mapping[str, Case] | None = None) -> str:
+def run_page(run: Run, rows: Sequence[Row], *, cases: Mapping[str, Case] | None = None) -> str:
     """Return the page; with ``cases``, each case says what was wanted of it."""
-    return _whole(f"{run.cases}: {described(run)}", _sections(run, rows, cases or {}))
+    return _whole(f"{run.cases}: {describe_run(run)}", _sections(run, rows, cases or {}))
 
 
 def _whole(title: str, sections: Iterable[str]) -> str:
@@ -41,14 +39,14 @@ def _whole(title: str, sections: Iterable[str]) -> str:
     )
 
 
-def calibration(found: Calibration, name: str) -> str:
+def calibration_page(found: Calibration, name: str) -> str:
     """Return a page with the curves that speak for two thresholds; ``name`` is the cases'."""
     now, before = found.thresholds, found.before
     lead = (
         f"nothing is answered below {number(now.abstain_below)} (before: {number(before.abstain_below)}), "
         f"closest passages below {number(now.doubt_below)} (before: {number(before.doubt_below)})"
     )
-    table = _table(next(tables(found)))
+    table = _table(next(calibration_tables(found)))
     return _whole(
         f"{name}: abstention thresholds",
         (
@@ -70,7 +68,7 @@ def _sections(run: Run, rows: Sequence[Row], cases: Mapping[str, Case]) -> Itera
     cases_asked = unfinished(run, rows) or f"{len(rows)} cases"
     errors = [f"{run.errors} errors"] if run.errors else []
     when = run.created.replace("T", " ").replace("+00:00", " UTC")
-    lead = " · ".join(map(said, [described(run), cases_asked, *errors, when]))
+    lead = " · ".join(map(said, [describe_run(run), cases_asked, *errors, when]))
     yield f'<header><h1>{said(run.cases)}</h1><p class="lead">{lead}</p></header>'
     yield _tiles(run)
     yield f"<h2>By kind</h2>{_by_kind(run, rows)}"
@@ -120,7 +118,7 @@ def _by_kind(run: Run, rows: Sequence[Row]) -> str:
 
 def _kind_row(kind: str, rows: Sequence[Row], names: Iterable[str], seed: int, style: str) -> str:
     answered = [r for r in rows if r.state == "ok"]
-    cells = "".join(f"<td>{_strip(figure(METRICS[n], answered, seed=seed))}</td>" for n in names)
+    cells = "".join(f"<td>{_strip(METRICS[n].over_rows(answered, seed=seed))}</td>" for n in names)
     return f'<tr class="{style}"><td>{said(kind)}</td><td class="num">{len(rows)}</td>{cells}</tr>'
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from paperagent.evals.calibration_curves import Bin, Point, histogram
+from paperagent.evals.calibrate import Bin, Point, histogram
 from paperagent.evals.report.tables import number
 
 WIDTH, HEIGHT = 380, 250

@@ -1,16 +1,27 @@
 """Tables of figures, as aligned text for a terminal or as Markdown. Pure.
 
 Cells hold raw text, which may come from strangers; each form makes it harmless as it is written.
+
+What a run found, as tables and as JUnit XML. Pure: rows in, text out.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
 
-from paperagent.evals.results import Figure
+from paperagent.errors import visible
+from paperagent.evals.compare import OUTCOME, Flip, MetricChange, RunComparison, p_text
+from paperagent.evals.results import FAILURES, Figure, Row, Run
+from paperagent.evals.scorers import GROUPS, METRICS, summarize
 from paperagent.text.sanitize import safe_markdown, safe_terminal
+
+if TYPE_CHECKING:
+    from paperagent.evals.selftest import FaultResult
 
 _LEAST = 12
 """Columns that words are given however narrow the terminal is."""
@@ -124,3 +135,200 @@ def with_interval(figure: Figure | None, digits: int = 3) -> str:
 def change(value: float) -> str:
     """Return a difference with its sign."""
     return f"{'+' if value > 0 else '-' if value < 0 else '±'}{number(abs(value))}"
+
+
+HEADLINES = ("correct", "evidence_any", "citation_recall", "answerable_accuracy")
+"""What the table by kind shows, where the run has it."""
+SEARCHED = ("ndcg@10", "recall@5", "recall@10", "mrr")
+"""Likewise for a run of the search alone."""
+_SHORT = {
+    "evidence_any": "evidence", "citation_recall": "citations", "answerable_accuracy": "decided",
+}  # fmt: skip
+FAILURE_ABOUT = {
+    "retrieval_miss": "a gold paper was not found",
+    "evidence_ignored": "all was found, something else was answered",
+    "should_have_abstained": "answered, but the library does not say",
+    "should_have_answered": "abstained, but the library says it",
+    "check_too_strict": "a check kept back what would have been right",
+    "error": "no answer came",
+}
+"""Why a case did not come out right → in words."""
+
+
+def with_metrics(run: Run, rows: Sequence[Row]) -> Run:
+    """Return the run with the figures of its rows; one that was interrupted has none, or those of before."""
+    if len(rows) == run.count and run.metrics:
+        return run
+    errors = sum(row.state == "error" for row in rows)
+    return run.model_copy(update={"metrics": summarize(rows, seed=run.seed), "errors": errors})
+
+
+def unfinished(run: Run, rows: Sequence[Row]) -> str:
+    """Return in words that cases are still to be asked, or nothing."""
+    return f"unfinished: {len(rows)} of {run.count} cases" if len(rows) < run.count else ""
+
+
+def run_tables(run: Run, rows: Sequence[Row]) -> list[Table]:
+    """Return the whole report: by kind, by metric, why cases failed, and which."""
+    return [by_kind(run, rows), *by_metric(run), failures(rows), wrong(rows)]
+
+
+def headlines(run: Run) -> list[str]:
+    """Return the metrics that say most about this run."""
+    return [name for name in (SEARCHED if run.mode == "retrieval" else HEADLINES) if name in run.metrics]
+
+
+def by_kind(run: Run, rows: Sequence[Row]) -> Table:
+    """Return the headline metrics by kind of case, each with its 95 % interval."""
+    names = headlines(run)
+    kinds = sorted({row.kind for row in rows})
+    parts = [("all", rows), *((kind, [r for r in rows if r.kind == kind]) for kind in kinds)]
+    found = [
+        (
+            kind,
+            str(len(part)),
+            *(with_interval(METRICS[n].over_rows(_ok(part), seed=run.seed), 2) for n in names),
+        )
+        for kind, part in (parts if len(kinds) > 1 else parts[:1])
+    ]
+    errors = sum(row.state == "error" for row in rows)
+    note = "In brackets the 95 % interval; – does not apply."
+    note += f" Errors, left out: {errors}." if errors else ""
+    note += f" The run is {unfinished(run, rows)}." if unfinished(run, rows) else ""
+    head = ("kind", "cases", *(_SHORT.get(n, n) for n in names))
+    return Table(f"{run.cases}, {describe_run(run)}", head, tuple(found), note)
+
+
+def describe_run(run: Run) -> str:
+    """Return in a few words how the answers were made."""
+    parts = [
+        run.mode if run.model is None else f"{run.mode} ({run.model})",
+        f"k = {run.settings.get('k', '?')}",
+    ]
+    return ", ".join(parts)
+
+
+def _ok(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.state == "ok"]
+
+
+def by_metric(run: Run) -> list[Table]:
+    """Return every metric of the run, a table a group."""
+    head = ("metric", "value (95 %)", "cases", "n/a", "says")
+    return [
+        Table(group.capitalize(), head, tuple(_metrics(run, group)), left=1, words=True) for group in GROUPS
+    ]
+
+
+def _metrics(run: Run, group: str) -> Iterator[tuple[str, ...]]:
+    for name, metric in METRICS.items():
+        found = run.metrics.get(name)
+        if metric.group == group and found is not None:
+            yield name, with_interval(found), str(found.n), str(found.null), metric.about
+
+
+def failures(rows: Sequence[Row]) -> Table:
+    """Return why cases did not come out right, most frequent first."""
+    counts = Counter(row.failure for row in rows if row.failure)
+    found = sorted((name for name in FAILURES if counts[name]), key=lambda n: -counts[n])
+    return Table(
+        "Why cases did not come out right",
+        ("failure", "cases", "share", "means"),
+        tuple((n, str(counts[n]), f"{counts[n] / len(rows):.0%}", FAILURE_ABOUT[n]) for n in found),
+        words=True,
+    )
+
+
+def wrong(rows: Sequence[Row]) -> Table:
+    """Return the cases that did not come out right."""
+    found = tuple((r.id, r.kind, r.failure, r.error or r.question) for r in rows if r.failure)
+    return Table("Cases that did not come out right", ("case", "kind", "why", "question"), found, left=4)
+
+
+def comparison_tables(found: RunComparison) -> list[Table]:
+    """Return what changed between two runs, and which cases flipped."""
+    shown = [c for c in found.changes if c.judged or c.lost or c.gained or c.difference.value]
+    head = ("metric", "A", "B", "B - A (95 %)", "cases", "down/up", "p", "")
+    note = "* the verdict rests on it. At the end: where the paired interval leaves 0 out. p: sign flips."
+    title = f"A: {describe_run(found.a)} ({found.a.id}) against B: {describe_run(found.b)} ({found.b.id})"
+    p = next((c.mcnemar for c in found.changes if c.name == OUTCOME), None)
+    test = f" (McNemar, exact: p {p_text(p)})" if p is not None else ""
+    return [
+        Table(title, head, tuple(map(_changed, shown)), note, words=True),
+        _flips(f"Right in A, not in B: {len(found.lost)}{test}", found.lost, "B"),
+        _flips(f"Right in B, not in A: {len(found.gained)}{test}", found.gained, "A"),
+    ]
+
+
+def _changed(c: MetricChange) -> tuple[str, ...]:
+    d = c.difference
+    return (
+        ("* " if c.judged else "") + c.name,
+        number(c.before),
+        number(c.after),
+        f"{change(d.value)} ({change(d.low)} to {change(d.high)})",
+        str(d.n),
+        f"{c.lost}/{c.gained}",
+        p_text(d.p).removeprefix("= "),
+        "" if c.leaning == "no difference" else c.leaning,
+    )
+
+
+def _flips(title: str, flips: Sequence[Flip], other: str) -> Table:
+    rows = tuple((f.id, f.kind, f.after if other == "B" else f.before, f.question) for f in flips)
+    return Table(title, ("case", "kind", f"in {other}", "question"), rows, left=4)
+
+
+def selftest_table(figures: Sequence[FaultResult]) -> Table:
+    """Return what share of each kind of fault was seen, and what was flagged wrongly."""
+    rows = []
+    for c in figures:
+        low, high = c.interval
+        share = "–" if c.share is None else f"{number(c.share)} ({number(low, 2)}–{number(high, 2)})"
+        rows.append((c.kind if c.faulty else f"({c.kind})", str(c.n), str(c.flagged), share, ", ".join(c.by)))
+    return Table(
+        "Answers with one fault, flagged by the scorers",
+        ("fault", "answers", "flagged", "share (95 %)", "by"),
+        tuple(rows),
+        note="In brackets: answers without a fault, which should not be flagged.",
+        words=True,
+    )
+
+
+def junit(run: Run, rows: Sequence[Row]) -> str:
+    """Return the run as JUnit XML: a test a case, failed where it did not come out right."""
+    failed = sum(bool(r.failure) and r.state == "ok" for r in rows)
+    errors = sum(r.state == "error" for r in rows)
+    seconds = sum(r.ms for r in rows) / 1000
+    totals = f'tests="{len(rows)}" failures="{failed}" errors="{errors}" time="{seconds:.3f}"'
+    body = "".join(map(_testcase, rows))
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<testsuites name="paperagent eval" {totals}>\n'
+        f'<testsuite name={_quoted(run.id)} timestamp={_quoted(run.created)} {totals} skipped="0">\n'
+        f"{body}</testsuite>\n</testsuites>\n"
+    )
+
+
+def _testcase(row: Row) -> str:
+    head = f'<testcase classname={_quoted(row.kind)} name={_quoted(row.id)} time="{row.ms / 1000:.3f}"'
+    if not row.failure:
+        return f"  {head}/>\n"
+    tag = "error" if row.state == "error" else "failure"
+    why = row.error if row.state == "error" else FAILURE_ABOUT[row.failure]
+    said = (row.answer or {}).get("answer") or ""
+    inside = f"question: {row.question}\nanswer: {said}"
+    return (
+        f"  {head}>\n    <{tag} type={_quoted(row.failure)} message={_quoted(why or '')}>"
+        f"{escape(_xml(inside))}</{tag}>\n  </testcase>\n"
+    )
+
+
+def _quoted(text: str) -> str:
+    return f'"{escape(_xml(text))}"'
+
+
+def _xml(text: str) -> str:
+    """Return text with only characters that XML 1.0 allows; the others are made visible."""
+    lines = (visible(line) for line in text.split("\n"))
+    return "\n".join(lines).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")

@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from paperagent.errors import PaperAgentError, StoreError
-from paperagent.library.errors import FULL, shown, store_error
 from paperagent.library.home import writable
 from paperagent.library.identity import day_number
+from paperagent.storage.sqlite import DISK_FULL, display_path, store_error
 from paperagent.types import Filters
 
 _HEAP = 50_000_000
@@ -85,7 +85,7 @@ class LexicalIndex:
         self._mirror: TemporaryDirectory[str] | None = None
         self._known: dict[str, dict[int, list[tuple[int, str]]]] = {}
         """Stems by first letter and length, as far as they were asked for."""
-        self._what = f"lexical index {shown(folder)}"
+        self._what = f"lexical index {display_path(folder)}"
         self._guard = partial(_lexical, self._what, folder)
         if create:
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -275,7 +275,7 @@ def _lexical(what: str, folder: Path) -> Iterator[None]:
     except BaseException as error:
         # On a full disk tantivy's writer dies in its own thread and only says that it did.
         full = folder.exists() and shutil.disk_usage(folder).free < _NEEDED
-        why = FULL if full else f"it is damaged; {_REPAIR}"
+        why = DISK_FULL if full else f"it is damaged; {_REPAIR}"
         raise store_error(what, error, damaged=_REPAIR, otherwise=why) from error
 
 

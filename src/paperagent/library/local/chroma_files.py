@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from paperagent.errors import StoreError, visible
-from paperagent.library.errors import store_error
+from paperagent.storage.sqlite import store_error
 
 DATABASE = "chroma.sqlite3"
 REPAIR = "run 'paperagent doctor --repair'"

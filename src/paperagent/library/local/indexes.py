@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from paperagent.errors import StoreError, StoreLockedError, visible
 from paperagent.library import index_sync
-from paperagent.library.errors import shown
-from paperagent.library.home import LEXICAL, VECTORS, writable
+from paperagent.library.home import LEXICAL, VECTORS, vector_lock, writable, writer_lock
 from paperagent.library.index_sync import VectorCatchUp, reconnect
 from paperagent.library.local.bm25_index import LexicalIndex
 from paperagent.library.local.knn import Found, Stored, nearest
 from paperagent.library.local.papers import Library
 from paperagent.library.local.vector_index import VectorIndex, check_version, installed_version
-from paperagent.library.lock import vector_lock, writer_lock
+from paperagent.storage.sqlite import display_path
 from paperagent.types import Embedder, Filters, Progress
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Indexes:
         """Hold the writer lock of the library."""
         if self._library.db.read_only:
             raise StoreError(
-                f"library {shown(self._home)}: it cannot be written; check its permissions, "
+                f"library {display_path(self._home)}: it cannot be written; check its permissions, "
                 "or choose another PAPERAGENT_HOME"
             )
         with writer_lock(self._home):
@@ -102,7 +101,7 @@ class Indexes:
         made = self._library.db.note("analysis")
         if made is not None and made != index_sync.analysis():
             raise StoreError(
-                f"library {shown(self._home)}: indexed by another version of paperagent; "
+                f"library {display_path(self._home)}: indexed by another version of paperagent; "
                 "run 'paperagent reindex'"
             )
 

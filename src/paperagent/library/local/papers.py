@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from paperagent.library import rows
 from paperagent.library.identity import day_number, lookup_names, text_hash
-from paperagent.library.local.database import Database, put
+from paperagent.library.local.database import LibraryDatabase, put
 from paperagent.library.stored_vectors import Embeddings
 from paperagent.types import Filters, Paper
 
@@ -55,7 +55,7 @@ class Library:
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        self.db = Database(path, create=create)
+        self.db = LibraryDatabase(path, create=create)
         self.embeddings = Embeddings(self.db)
 
     def close(self) -> None:

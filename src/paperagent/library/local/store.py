@@ -12,13 +12,12 @@ from paperagent.errors import InputError, StoreError, visible
 from paperagent.library import health, period
 from paperagent.library.batches import batches
 from paperagent.library.candidate import Candidate
-from paperagent.library.home import DATABASE, check_home
+from paperagent.library.home import DATABASE, check_home, writer_lock
 from paperagent.library.index_sync import Live, NotYetError, embedded_text
 from paperagent.library.local.indexes import Indexes
 from paperagent.library.local.ingest import Intake
 from paperagent.library.local.knn import Found
 from paperagent.library.local.papers import Fact, Library
-from paperagent.library.lock import writer_lock
 from paperagent.library.naming import named
 from paperagent.library.period import Arrival
 from paperagent.library.rows import unpack_terms

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperagent.errors import PaperAgentError, StoreError, visible
-from paperagent.library.errors import shown, store_error
 from paperagent.library.local.chroma_files import DATABASE, REPAIR, check_files
 from paperagent.library.stored_vectors import sound
+from paperagent.storage.sqlite import display_path, store_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ class VectorIndex:
 
     def __init__(self, folder: Path, *, embedder_id: str, dim: int, create: bool = False) -> None:
         self._folder = folder
-        self._what = f"vector index {shown(folder)}"
+        self._what = f"vector index {display_path(folder)}"
         self._dim = dim
         self._lock = threading.RLock()
         self._expected = {"embedder": embedder_id, "dim": dim}
@@ -234,7 +234,7 @@ def check_version(made_by: str | None, folder: Path) -> None:
     )
     if made > here or made[:1] != here[:1]:
         raise StoreError(
-            f"vector index {shown(folder)}: made by Chroma {visible(made_by)}, "
+            f"vector index {display_path(folder)}: made by Chroma {visible(made_by)}, "
             f"this is {installed_version()}; install that version, or run 'paperagent reindex'"
         )
 

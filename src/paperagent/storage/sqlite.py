@@ -1,0 +1,234 @@
+"""SQLite files: opening, transactions, and one error line for whatever goes wrong with a file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import ClassVar, Self
+from urllib.parse import quote
+
+from paperagent.errors import PaperAgentError, StoreError, visible
+
+DISK_FULL = "the disk is full; free some space and run the same command again, what was acknowledged is kept"
+_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_READ_ONLY_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_FULL_MESSAGES = ("disk is full", "no space left", "file too large", "disk quota")
+_READ_ONLY_MESSAGES = ("readonly", "read-only", "permission denied")
+_DAMAGED_MESSAGES = (
+    "malformed",
+    "not a database",
+    "unsupported file format",
+    "no such table",
+    "no such column",
+    "decode",  # the text in the file, or an error that quotes it, is not UTF-8
+)
+
+
+@contextmanager
+def map_errors(
+    what: str,
+    *,
+    damaged: str = "restore a backup, or move the file away",
+    otherwise: str = "it cannot be used; run 'paperagent doctor'",
+) -> Iterator[None]:
+    """Raise `StoreError` for every SQLite or file error of the block.
+
+    Args:
+        what: The subject of the message, such as ``library /home/me/papers/library.db``.
+        damaged: What the user should do about a damaged file.
+        otherwise: Reason and advice for an error of an unknown kind.
+    """
+    try:
+        yield
+    except PaperAgentError:
+        raise
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+        raise store_error(what, error, damaged=damaged, otherwise=otherwise) from error
+
+
+def store_error(
+    what: str,
+    error: BaseException,
+    *,
+    damaged: str,
+    otherwise: str = "it cannot be used; run 'paperagent doctor'",
+) -> StoreError:
+    """Return the `StoreError` for ``error``; the caller chains the cause.
+
+    The arguments are those of `map_errors`.
+    """
+    text = str(error).lower()
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _FULL_ERRNOS or any(message in text for message in _FULL_MESSAGES):
+        why = DISK_FULL
+    elif "disk i/o error" in text:  # also SQLite's message for a quota and for a limit on the size of files
+        why = "the disk is full, over a quota or failing; free some space and run the same command again"
+    elif number in _READ_ONLY_ERRNOS or any(message in text for message in _READ_ONLY_MESSAGES):
+        why = "it cannot be written; check its permissions, or choose another PAPERAGENT_HOME"
+    elif any(message in text for message in _DAMAGED_MESSAGES):
+        why = f"it is damaged; {damaged}"
+    elif "unable to open" in text or isinstance(error, OSError):
+        why = "it cannot be opened; check its permissions"
+    else:
+        why = otherwise
+    return StoreError(f"{what}: {why}")
+
+
+def display_path(path: Path) -> str:
+    """Return ``path`` escaped for printing; a long path is truncated with ``…``."""
+    return visible(str(path), limit=200)
+
+
+def connect(path: Path, *, mode: str = "rwc", timeout: float = 20.0) -> sqlite3.Connection:
+    """Open an SQLite file without implicit transactions; several threads may share the connection.
+
+    Args:
+        path: The database file.
+        mode: Mode of the file URI, such as ``rwc`` or ``ro`` (https://sqlite.org/uri.html), and further
+            parameters.
+        timeout: Seconds to wait for another connection's transaction.
+    """
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=timeout,
+    )
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block in one write transaction, which is rolled back if the block raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+class SqliteDatabase:
+    """A database file of paperagent: WAL with ``synchronous=FULL``, so that a commit survives a power cut.
+
+    One connection, which the threads of a process share under a lock. A subclass names its file format and
+    its schema. The file is created when it is opened for the first time.
+
+    Raises:
+        StoreError: The file is damaged, belongs to another program, was written by a newer version of
+            paperagent,
+            or cannot be used.
+    """
+
+    KIND: ClassVar[str]
+    """What messages call the file."""
+    APPLICATION_ID: ClassVar[int]
+    """Tells the file from other SQLite files (https://sqlite.org/fileformat.html#application_id)."""
+    VERSION: ClassVar[int] = 1
+    SCHEMA: ClassVar[str]
+    """SQL statements, each followed by a line with a semicolon alone."""
+    PRAGMAS: ClassVar[tuple[str, ...]] = ("synchronous = FULL",)
+    """Set on every connection."""
+    FOREIGN: ClassVar[str]
+    """Reason and advice for a file of another program."""
+    DAMAGED: ClassVar[str]
+    """Advice for a damaged file."""
+    OTHERWISE: ClassVar[str] = "it cannot be used; run 'paperagent doctor'"
+    """Reason and advice for an error of an unknown kind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.description = f"{self.KIND} {display_path(path)}"
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        with self._map_errors():
+            self._connection = self._connect()
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if os.getpid() == self._pid:  # closing it in a forked child would drop the parent's locks
+            self._connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection to one thread, for reading.
+
+        Raises:
+            StoreError: SQLite cannot read the file, or this process is a fork of the one that opened it.
+        """
+        if os.getpid() != self._pid:
+            raise StoreError(
+                f"{self.description}: it was opened before a fork; open it again in each process"
+            )
+        with self._lock, self._map_errors():
+            yield self._connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection to one thread, in one transaction that is committed at the end of the block."""
+        with self.reading() as connection, transaction(connection):
+            yield connection
+            self._before_commit(connection)
+
+    def _map_errors(self) -> AbstractContextManager[None]:
+        return map_errors(self.description, damaged=self.DAMAGED, otherwise=self.OTHERWISE)
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self.path)
+
+    def _on_empty_file(self) -> None:
+        """Create the tables; a subclass may refuse instead."""
+        self._create()
+
+    def _on_create(self, connection: sqlite3.Connection) -> None:
+        """Fill new tables, in the transaction that creates them."""
+
+    def _before_commit(self, connection: sqlite3.Connection) -> None:
+        """Add to a transaction what every transaction writes."""
+
+    def _prepare(self) -> None:
+        execute = self._connection.execute
+        application_id = execute("PRAGMA application_id").fetchone()[0]
+        # A kill between creating the file and creating its tables leaves an empty file.
+        if application_id == 0 and not execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            self._on_empty_file()
+        elif application_id != self.APPLICATION_ID:
+            raise StoreError(f"{self.description}: {self.FOREIGN}")
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version > self.VERSION:
+            raise StoreError(
+                f"{self.description}: it was written by a newer paperagent (format {version}, this one knows "
+                f"{self.VERSION}); upgrade paperagent"
+            )
+        for pragma in self.PRAGMAS:
+            execute(f"PRAGMA {pragma}")
+
+    def _create(self) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode = WAL")
+        with transaction(self._connection):
+            if execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                return  # another process was faster
+            for statement in self.SCHEMA.split("\n;\n"):
+                execute(statement)
+            self._on_create(self._connection)
+            execute(f"PRAGMA application_id = {self.APPLICATION_ID}")
+            execute(f"PRAGMA user_version = {self.VERSION}")

@@ -255,7 +255,7 @@ def _selector(store: LocalStore, period: Any) -> PaperSelector:
     from paperagent.digest.select.selector import PaperSelector
     from paperagent.embedding.minilm import MiniLM
 
-    papers = store.within(period.since, period.until)
+    papers = store.papers_between(period.since, period.until)
     return PaperSelector(papers, period=period, store=store, embedder=MiniLM.load(model_folder()))
 
 

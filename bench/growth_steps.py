@@ -73,7 +73,7 @@ def _index_vectors(place: Place, store: LocalStore) -> Row:
         given = corpus.give_vectors(store, large, COPIES)
     before = _peak()
     with _timed(Collection, ("add",)) as engine:
-        took = seconds(partial(store.catch_up_vectors, Held(store)))
+        took = seconds(partial(store.embed_pending, Held(store)))
     return {
         "papers": given,
         "seconds": took,

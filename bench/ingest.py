@@ -111,10 +111,10 @@ def vectors(shared: Path) -> list[Figure]:
         with tempfile.TemporaryDirectory() as home, LocalStore(Path(home), create=True) as store:
             store.ingest(chosen, today=dt.date(2026, 1, 1))
             if i % 2:
-                ours.append(seconds(partial(store.catch_up_vectors, model)))
+                ours.append(seconds(partial(store.embed_pending, model)))
             alone.append(seconds(partial(bare.each, texts, threads)))
             if not i % 2:
-                ours.append(seconds(partial(store.catch_up_vectors, model)))
+                ours.append(seconds(partial(store.embed_pending, model)))
     shares = [b / o for b, o in zip(alone, ours, strict=True)]
     note = f"{TEXTS / p50(ours):.0f} texts/s against {TEXTS / p50(alone):.0f}, {threads} threads"
     return [

@@ -96,7 +96,7 @@ def compare(url: str, local: LocalStore, model: MiniLM, folder: Path, data: Path
             len(papers), lambda: store.ingest(papers, today=dt.date(2026, 1, 1))
         )
         kept = Kept(local, model)
-        figures["vectors, papers/s"] = _rate(len(papers), lambda: store.catch_up_vectors(kept))
+        figures["vectors, papers/s"] = _rate(len(papers), lambda: store.embed_pending(kept))
         figures["read again, papers/s"] = _rate(
             len(papers), lambda: store.ingest(papers, today=dt.date(2026, 1, 1))
         )

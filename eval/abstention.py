@@ -24,13 +24,13 @@ import numpy as np
 from exact_library import ExactLibrary
 
 from paperagent.answering import abstention
-from paperagent.answering.conversation import clean_history
-from paperagent.answering.pipeline import Pipeline, Request
+from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.embedding.minilm import MiniLM, find_model_folder
 from paperagent.feeds.reader import open_feed
+from paperagent.retrieval.question import clean_history
 from paperagent.types import Paper
 
-NAMES = abstention.Signals.__slots__
+NAMES = abstention.AnswerabilitySignals.__slots__
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,16 @@ class Case:
     signals: tuple[float, ...]
 
 
-def signals_of(pipeline: Pipeline, request: Request) -> tuple[float, ...]:
+def signals_of(pipeline: Pipeline, request: AnswerRequest) -> tuple[float, ...]:
     """Return the signals of one question, in the order of `NAMES`."""
-    found = pipeline.find(request)
-    question, readings = pipeline.read(request, found)
-    named = abstention.signals(question, readings, agree=found.agree, gap=found.gap).named()
-    return tuple(named[n] for n in NAMES)
+    retrieved = pipeline.retrieve(request)
+    signals = abstention.answerability_signals(
+        retrieved.question,
+        pipeline.rerank(retrieved),
+        indexes_agree=retrieved.indexes_agree,
+        gap=retrieved.gap,
+    )
+    return tuple(signals.as_dict()[n] for n in NAMES)
 
 
 def dev_cases(shared: Path, model: MiniLM | None) -> list[Case]:
@@ -61,7 +65,7 @@ def dev_cases(shared: Path, model: MiniLM | None) -> list[Case]:
     cases = []
     for line in (shared / "data/questions/dev.jsonl").read_text("utf-8").splitlines():
         row = json.loads(line)
-        request = Request(row["question"], clean_history(row.get("history"))[0])
+        request = AnswerRequest(row["question"], clean_history(row.get("history"))[0])
         gold = [by_title[_key(t)] for t in row["gold_titles"]]
         tag = "as is" if gold else (row["tags"] or ["unanswerable"])[0]
         group = row["id"]
@@ -75,7 +79,7 @@ def dev_cases(shared: Path, model: MiniLM | None) -> list[Case]:
     return cases
 
 
-def _signals(library: ExactLibrary, model: MiniLM | None, request: Request) -> tuple[float, ...]:
+def _signals(library: ExactLibrary, model: MiniLM | None, request: AnswerRequest) -> tuple[float, ...]:
     return signals_of(Pipeline(library, encoder=model), request)
 
 
@@ -111,7 +115,7 @@ def public_cases(shared: Path, name: str, model: MiniLM | None, count: int) -> l
     ids = list(library.papers)
     cases = []
     for query in chosen:
-        paper_id, request = gold[query["id"]][0], Request(query["text"])
+        paper_id, request = gold[query["id"]][0], AnswerRequest(query["text"])
         size = rng.choice((100, 300, 1000))
         part = library.without(only={paper_id, *rng.sample(ids, min(size, len(ids)))})
         cases.append(Case(query["id"], name, True, _signals(part, model, request)))

@@ -62,7 +62,7 @@ class ExactLibrary:
         """Return papers, mean length and document frequencies."""
         return len(self.papers), self.average_length, {s: self.frequency[s] for s in stems}
 
-    def fuzzy(self, stem: str, distance: int) -> list[str]:
+    def similar_stems(self, stem: str, distance: int) -> list[str]:
         """Return known stems within an edit distance, most frequent first."""
         near = [s for s in self.frequency if s[0] == stem[0] and s.isalpha() and _within(s, stem, distance)]
         return sorted(near, key=lambda s: (-self.frequency[s], s))

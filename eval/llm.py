@@ -29,9 +29,9 @@ from statistics import mean, median
 from typing import Any
 
 from paperagent import PaperAgent
-from paperagent.answering.model_profiles import FULL
+from paperagent.answering.answer_config import FULL
 from paperagent.llm.pricing import estimate_tokens
-from paperagent.retrieval.question import question_kind
+from paperagent.retrieval.question import classify_question
 from paperagent.testing import CHAT, Reply, Request, ScriptedServer, chat_reply
 
 LIMITS = {"calls an answer": 1.2, "input tokens a single": 3000, "first claim ms": 50, "overhead ms": 30}
@@ -144,7 +144,7 @@ def _ask(agent: PaperAgent, server: TimedServer, case: dict[str, Any], made: Run
     counted = [estimate_tokens(texts, COUNTED_AS) for texts in prompts]
     made.estimated |= any(estimated for _, estimated in counted)
     made.calls.append(len(prompts))
-    made.kinds.append(question_kind(case["question"]))
+    made.kinds.append(classify_question(case["question"]))
     made.passages.append(len(_TITLE.findall(prompts[0][-1])) if prompts else 0)
     made.tokens.append(sum(n for n, _ in counted))
     made.overhead.append((whole - server.busy) * 1000 - made.reading[-1])

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperagent import Paper
 from paperagent.retrieval import scoring
+from paperagent.text.terms import index_terms
 
 if TYPE_CHECKING:
     from paperagent.embedding.minilm import MiniLM
@@ -84,15 +85,12 @@ def evaluate(folder: Path, model: MiniLM) -> dict[str, Any]:
     return {"queries": len(queries), "papers": papers, **figures}
 
 
-def search(store: LocalStore, model: MiniLM, text: str) -> list[scoring.Ranked]:
+def search(store: LocalStore, model: MiniLM, text: str) -> list[scoring.RankedCandidate]:
     """Return what both indexes nominate for a query, with its scores, as `Pipeline.search` does."""
-    wanted = scoring.query_stems(text)
-    known = scoring.CorpusStats(*store.corpus_stats(wanted))
-    stems = tuple(scoring.mend_spelling(wanted, known.frequency, store.fuzzy))
-    stats = scoring.CorpusStats(*store.corpus_stats(stems))
     vector = model.encode([text])[0].vector
-    nominated = store.candidates(stems=stems, vector=vector, limit=scoring.CANDIDATES)
-    return scoring.rank(nominated, scoring.Query(stems, vector), stats)
+    query = scoring.build_query(index_terms(text), store, vector=vector)
+    candidates = store.candidates(stems=query.stems, vector=vector, limit=scoring.MIN_CANDIDATES)
+    return scoring.rank(candidates, query)
 
 
 def library(folder: Path, model: MiniLM) -> LocalStore:
@@ -103,7 +101,7 @@ def library(folder: Path, model: MiniLM) -> LocalStore:
     home.mkdir(parents=True, exist_ok=True)
     store = LocalStore(home, create=True)
     store.ingest(map(_paper, rows(folder / "corpus.jsonl.gz")), today=dt.date(2026, 1, 1))
-    store.catch_up_vectors(model, progress=_progress)
+    store.embed_pending(model, progress=_progress)
     return store
 
 
@@ -132,7 +130,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def ranked(found: Sequence[scoring.Ranked], name: str) -> list[scoring.Ranked]:
+def ranked(found: Sequence[scoring.RankedCandidate], name: str) -> list[scoring.RankedCandidate]:
     """Return the candidates by one of their scores, best first."""
     score = {
         "lexical": lambda r: r.lexical,

@@ -24,11 +24,10 @@ from pathlib import Path
 
 import claims
 
-from paperagent.answering.claims import Ledger
-from paperagent.answering.judge import LABELS, IsSupported, Item, Opinion, When
+from paperagent.answering.claims import ClaimCollector
+from paperagent.answering.judge import LABELS, JudgeItem, JudgeOpinion, JudgeWhen, SupportItem, review_claims
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import WrittenClaim
-from paperagent.answering.review import review
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Citation, Claim, Paper
 from paperagent.verification import check
@@ -63,13 +62,15 @@ def read_cases(rows: Sequence[claims.Row]) -> list[Case]:
 
 def _case(number: int, row: claims.Row) -> Case:
     paper = Paper(str(number), row["titles"][0], row["abstract"])
-    passages = Passages.of([paper], salt="s")
-    ledger = Ledger(check, "withhold", row["question"])
-    checked = ledger.examine(
+    passages = Passages.from_papers([paper], salt="s")
+    ledger = ClaimCollector(check, "withhold", row["question"])
+    checked = ledger.check(
         WrittenClaim(text=row["claim"], evidence=list(_pointers(paper, row["evidence"]))), passages
     )
     honest = row["label"] == "honest"
-    return Case(honest, row["kind"], row["question"], checked.claim, checked.citations, checked.fails, paper)
+    return Case(
+        honest, row["kind"], row["question"], checked.claim, checked.citations, checked.is_rejected, paper
+    )
 
 
 def _pointers(paper: Paper, evidence: Sequence[str]) -> Iterator[str]:
@@ -127,12 +128,12 @@ class Reader:
     said: dict[str, float]
     calls: int = 0
 
-    def ask(self, items: Sequence[Item], *, max_cost: float | None = None) -> Opinion:
+    def ask(self, items: Sequence[JudgeItem], *, max_cost: float | None = None) -> JudgeOpinion:
         """Return what it says of each claim."""
         del max_cost
         self.calls += 1
-        found = (self.said[i.claim] if isinstance(i, IsSupported) else None for i in items)
-        return Opinion(tuple(found), model="scripted")
+        found = (self.said[i.claim] if isinstance(i, SupportItem) else None for i in items)
+        return JudgeOpinion(tuple(found), model="scripted")
 
 
 def reader_of(cases: Sequence[Case], sure: Sure, errors: set[int], draw: random.Random) -> Reader:
@@ -161,9 +162,9 @@ def answers(cases: Sequence[Case]) -> list[list[Case]]:
     return [[*honest[case.question, writer], case] for case in wrong for writer in ("fluent", "fluent, free")]
 
 
-def outcome(answer: Sequence[Case], reader: Reader, when: When) -> list[str]:
+def outcome(answer: Sequence[Case], reader: Reader, when: JudgeWhen) -> list[str]:
     """Return how each claim of an answer ends: its support, or ``withheld``."""
-    ledger = Ledger(check, "withhold", answer[0].question)
+    ledger = ClaimCollector(check, "withhold", answer[0].question)
     places: dict[int, int] = {}
     for i, case in enumerate(answer):
         if not case.withheld:
@@ -172,12 +173,12 @@ def outcome(answer: Sequence[Case], reader: Reader, when: When) -> list[str]:
             places[i] = cited[0].n
             ledger.citations += cited
             ledger.claims.append(replace(case.claim, citations=tuple(c.n for c in cited)))
-    review(ledger, reader, when, [case.paper for case in answer])
+    review_claims(ledger, reader, when, [case.paper for case in answer])
     ended = {claim.citations[0]: claim.support for claim in ledger.claims}
     return [ended.get(places.get(i, 0), "withheld") for i in range(len(answer))]
 
 
-def figures(asked: Sequence[Sequence[Case]], reader: Reader, when: When) -> dict[str, float]:
+def figures(asked: Sequence[Sequence[Case]], reader: Reader, when: JudgeWhen) -> dict[str, float]:
     """Return the shares of outcomes over all claims of answers, and calls an answer."""
     ended: Counter[tuple[bool, str]] = Counter()
     for answer in asked:
@@ -229,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _tables(cases: Sequence[Case], seeds: int) -> bool:
     """Print the tables of one set; tell whether a goal is missed."""
-    ways: list[tuple[str, list[list[Case]], When]] = [
+    ways: list[tuple[str, list[list[Case]], JudgeWhen]] = [
         ("always", [[case] for case in cases], "always"),
         ("auto, each claim alone in its answer", [[case] for case in cases], "auto"),
         ("auto, a wrong claim among honest ones", answers(cases), "auto"),
@@ -257,7 +258,7 @@ def _drawn(
     cases: Sequence[Case],
     asked: Sequence[Sequence[Case]],
     how: tuple[Sure, Callable[[Sequence[Case], random.Random], set[int]]],
-    when: When,
+    when: JudgeWhen,
     seeds: int,
 ) -> Iterator[dict[str, float]]:
     sure, errors = how

@@ -122,7 +122,7 @@ def fill(store: Store, count: int = 40, *, embedder: FakeEmbedder | None = None)
     """Put papers into a store, and their vectors where an embedder is given."""
     ingest(store, papers(count))
     if embedder:
-        store.catch_up_vectors(embedder)
+        store.embed_pending(embedder)
 
 
 def ingest(store: Store, records: Iterable[Paper]) -> IngestReport:

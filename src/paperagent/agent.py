@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from paperagent import arguments, factory
-from paperagent.answering import conversation, fallback
+from paperagent.answering.answers import fallback_events
 from paperagent.arguments import AskOptions, Day
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
+from paperagent.retrieval.question import clean_history, clean_question
 from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
-    from paperagent.answering.llm_pipeline import Writer
-    from paperagent.answering.pipeline import Pipeline, Request
-    from paperagent.answering.select_mode import Selector
+    from paperagent.answering.llm_pipeline import LLMAnswerer
+    from paperagent.answering.pipeline import AnswerRequest, Pipeline
+    from paperagent.answering.select_mode import SentenceSelector
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
     from paperagent.factory.digest import LLMContext
@@ -155,7 +156,7 @@ class PaperAgent:
         if embedder is not None:
             # A local library has one writer, which embeds every paper that has no vector.
             own_share = share if self.settings.chroma_url else None
-            added, pending = store.catch_up_vectors(embedder, progress=progress, shard=own_share)
+            added, pending = store.embed_pending(embedder, progress=progress, shard=own_share)
         status = store.status()
         return replace(
             report,
@@ -313,7 +314,7 @@ class PaperAgent:
             InputError: an argument is out of range.
             StoreError: there is no library, or it is damaged.
         """
-        text = conversation.clean_question(query)
+        text = clean_question(query)
         filters = arguments.filters(since, until, category, source)
         return self._open_pipeline().search(text, k=arguments.top_k(k), filters=filters)
 
@@ -407,7 +408,7 @@ class PaperAgent:
         except EndpointError as error:  # no model is named, and the server does not say which it has
             if not llm_options.fallback:
                 raise
-            return fallback.events_instead(pipeline.stream(request), error.kind, str(error))
+            return fallback_events(pipeline.stream(request), error.kind, str(error))
         return answerer.stream(request)
 
     # --- overviews ---
@@ -460,7 +461,7 @@ class PaperAgent:
             hits = [Hit(self.get(i), 0.0, n) for n, i in enumerate(arguments.ids(ids), start=1)]
             question = f"Summary of {len(hits)} papers" if len(hits) > 1 else hits[0].title
         else:
-            question = conversation.clean_question(query)
+            question = clean_question(query)
             filters = arguments.filters(since, until, category, source)
             hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
@@ -553,12 +554,12 @@ class PaperAgent:
             raise PaperNotFoundError(
                 f"paper: no paper with the id {visible(paper_id, limit=80)}; `paperagent search` shows ids"
             )
-        return next(self._open_store().named([paper]))
+        return next(self._open_store().with_further_ids([paper]))
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper of the library."""
         store = self._open_store()
-        return store.named(store.papers())
+        return store.with_further_ids(store.papers())
 
     # --- maintenance ---
 
@@ -594,13 +595,13 @@ class PaperAgent:
         from paperagent.answering import abstention
 
         encoder = self._load_models().encoder is not None
-        default = abstention.Thresholds.usual(self._open_store().count(), encoder=encoder)
+        default = abstention.Thresholds.default(self._open_store().count(), encoder=encoder)
         return self._stored_thresholds() or default
 
     def _stored_thresholds(self) -> Thresholds | None:
         from paperagent.answering import abstention
 
-        return abstention.Thresholds.of(self._open_store().setting(self._thresholds_key()))
+        return abstention.Thresholds.from_dict(self._open_store().get_setting(self._thresholds_key()))
 
     def set_thresholds(self, thresholds: Thresholds | None) -> None:
         """Store thresholds in the library, for this agent and later ones.
@@ -622,7 +623,7 @@ class PaperAgent:
     def _thresholds_key(self) -> str:
         from paperagent.answering import abstention
 
-        return abstention.kept_as(encoder=self._load_models().encoder is not None)
+        return abstention.setting_name(encoder=self._load_models().encoder is not None)
 
     def warm(self) -> None:
         """Load the libraries and models that the first question needs, without asking one.
@@ -672,12 +673,12 @@ class PaperAgent:
 
     def _request(
         self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
-    ) -> Request:
-        from paperagent.answering.pipeline import Request
+    ) -> AnswerRequest:
+        from paperagent.answering.pipeline import AnswerRequest
 
-        turns, notes = conversation.clean_history(history)
-        return Request(
-            question=conversation.clean_question(question),
+        turns, notes = clean_history(history)
+        return AnswerRequest(
+            question=clean_question(question),
             history=turns,
             k=arguments.top_k(self.settings.top_k if k is None else k),
             filters=filters,
@@ -750,13 +751,13 @@ class PaperAgent:
         name = self.settings.judge_model
         return None if self._llm or name is None else self._open_llm(name)
 
-    def _llm_answerer(self, model: str | None, options: factory.LLMOptions) -> Writer:
+    def _llm_answerer(self, model: str | None, options: factory.LLMOptions) -> LLMAnswerer:
         pipeline = self._open_pipeline()
         llm = self._llm or self._open_llm(model)
         options = replace(options, judge_model=self._judge_model())
         return factory.llm_answerer(self.settings, self._open_store(), pipeline, llm, options)
 
-    def _select_answerer(self, model: str | None, options: factory.LLMOptions) -> Selector:
+    def _select_answerer(self, model: str | None, options: factory.LLMOptions) -> SentenceSelector:
         pipeline = self._open_pipeline()
         llm = self._llm or self._open_llm(model)
         return factory.select_answerer(self.settings, self._open_store(), pipeline, llm, options)

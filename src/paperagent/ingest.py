@@ -163,7 +163,7 @@ class IngestRunner:
 
     def _resume_state(self, key: str) -> dict[str, Any]:
         try:
-            state = self._open_store(False).setting(key)
+            state = self._open_store(False).get_setting(key)
         except NoLibraryError:  # any other error must not make the run start from the beginning
             return {}
         return state if isinstance(state, dict) else {}
@@ -171,7 +171,7 @@ class IngestRunner:
     def _store_records(self, records: Iterable[Paper | Skipped | Withdrawal]) -> IngestReport:
         options = self._options
         if options.shard is not None:
-            records = options.shard.of_records(records)
+            records = options.shard.select(records)
         return self._write(
             lambda: self._open_store(True).ingest(records, today=options.today, progress=options.progress)
         )
@@ -211,10 +211,10 @@ def make_feed_client(settings: Settings) -> FeedClient:
     }
     access = FeedClientConfig(
         contact=settings.contact,
-        urls=settings.feed_bases,
+        base_urls=settings.feed_bases,
         keys={name: key for name, secret in secrets.items() if (key := secret_value(secret))},
         allow_private=settings.allow_private_feeds,
-        folder=settings.cache_dir / "turns",
+        lock_folder=settings.cache_dir / "turns",
     )
     return FeedClient(access, version=__version__)
 

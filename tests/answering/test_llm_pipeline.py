@@ -13,15 +13,15 @@ import pytest
 
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, checked, desk, passages, reply, titles
 from paperagent import PaperAgent
-from paperagent.answering.llm_pipeline import CONVERSATION_CHARS, worth_reading
-from paperagent.answering.model_profiles import FULL
-from paperagent.answering.pipeline import EMPTY_LIBRARY
-from paperagent.answering.review import REFUTED
+from paperagent.answering.answer_config import FULL, MAX_CONVERSATION_LENGTH
+from paperagent.answering.answers import EMPTY_LIBRARY
+from paperagent.answering.judge import REFUTED_REASON
+from paperagent.answering.llm_pipeline import papers_to_show
 from paperagent.errors import EndpointError
 from paperagent.library import LocalStore
 from paperagent.llm.chat import ChatModel
-from paperagent.retrieval.evidence import Reading
-from paperagent.retrieval.question import Kind
+from paperagent.retrieval.evidence import PaperMatch
+from paperagent.retrieval.question import QuestionKind
 from paperagent.testing import (
     CHAT,
     Reply,
@@ -340,7 +340,7 @@ def test_a_search_that_finds_nothing_new_ends_the_rounds(
     model: Desk, queries: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model is asked once more, and told that it may not search."""
-    monkeypatch.setattr("paperagent.answering.llm_pipeline.MORE_PASSAGES", 1)
+    monkeypatch.setattr("paperagent.answering.llm_pipeline.MAX_ADDED_PASSAGES", 1)
     answer = model.ask(reply(verdict="search", queries=queries), reply(GOOD))
     assert len(model.prompts) == 2
     assert "You may not search again" in model.prompts[1]
@@ -427,7 +427,7 @@ def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: D
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF))
     assert [c.support for c in answer.claims] == ["supported", "quoted"]
-    assert answer.claims[1].checks["replaced"] == REFUTED
+    assert answer.claims[1].checks["replaced"] == REFUTED_REASON
     assert answer.citations[1].quote == answer.claims[1].text
     assert OFF[0] not in answer.answer
     assert answer.usage.calls == 2
@@ -442,7 +442,7 @@ def test_a_claim_that_a_second_reader_refutes_is_withheld(model: Desk) -> None:
     assert [e.claim.text for e in shown[1:]] == [APART[0], OPEN[0]]
     assert [(c.text, c.citations) for c in answer.claims] == [(OPEN[0], (2,))]
     assert [c.n for c in answer.citations] == [2]
-    assert f"withheld: “…” ({REFUTED})" in answer.notes
+    assert f"withheld: “…” ({REFUTED_REASON})" in answer.notes
 
 
 def test_nothing_but_refuted_claims_is_an_abstention(model: Desk) -> None:
@@ -573,8 +573,8 @@ def test_only_papers_near_the_best_are_sent() -> None:
     """Of one fact two at least, four at most, the third and fourth if they score near the first."""
     hit, none = Hit(Paper("2601.00001", "A title", "A sentence."), 1.0, 1), np.zeros(0)
 
-    def sent(kind: Kind, *scores: float) -> int:
-        return len(worth_reading([Reading(hit, (), none, none, 0.0, score) for score in scores], kind))
+    def sent(kind: QuestionKind, *scores: float) -> int:
+        return len(papers_to_show([PaperMatch(hit, (), none, none, 0.0, score) for score in scores], kind))
 
     assert sent("single", 3.0) == 1
     assert sent("single", 3.0, 1.1, 1.1) == 2
@@ -752,8 +752,8 @@ def test_the_conversation_is_bounded(model: Desk) -> None:
     assert "question 19" in user
     assert "question 3\n" not in user
     start = user.index("Earlier in this conversation")
-    assert user.index(f"Question: {QUESTION}") - start < CONVERSATION_CHARS + 100
+    assert user.index(f"Question: {QUESTION}") - start < MAX_CONVERSATION_LENGTH + 100
     model.ask(reply(GOOD), history=[("the only one", "long " * 5000)])
     told = model.prompts[1].partition(f"Question: {QUESTION}")[0].partition("Earlier in this conversation")[2]
     assert "Reader: the only one\nAnswer: long long" in told
-    assert len(told) < CONVERSATION_CHARS + 100
+    assert len(told) < MAX_CONVERSATION_LENGTH + 100

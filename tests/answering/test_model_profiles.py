@@ -10,7 +10,7 @@ import pytest
 
 from model_desk import GOOD, QUESTION, Desk, desk, passages, reply, titles
 from paperagent import PaperAgent, config
-from paperagent.answering.model_profiles import COMPACT, FULL, profile
+from paperagent.answering.answer_config import COMPACT, FULL, select_profile
 from paperagent.text.model_names import is_small, parameter_count
 
 HERE, ELSEWHERE = "http://127.0.0.1:8080/v1", "https://llm.example.org/v1"
@@ -57,7 +57,7 @@ def test_small_is_up_to_four_billion():
 )
 def test_auto_is_compact_for_a_small_model_on_this_machine(setting, model, here, expected):
     """Every other model is asked in full, and the setting is stronger."""
-    assert profile(setting, model=model, on_this_machine=here) is expected
+    assert select_profile(setting, model=model, on_this_machine=here) is expected
 
 
 @pytest.mark.parametrize(

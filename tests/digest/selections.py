@@ -28,7 +28,7 @@ class Words:
         self.asked += 1
         return len(self.held), 150.0, {s: sum(s in h for h in self.held) for s in stems}
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Know no similar word."""
         del stem, distance
         return ()

@@ -10,7 +10,7 @@ from weeks import MemoryLibrary, arrival, embedded, paper, week
 
 from fake_encoder import FakeEncoder
 from paperagent.digest.select.candidates import PeriodIndex, duplicates, title_key
-from paperagent.retrieval.scoring import CorpusStats, Query, query_stems, rank
+from paperagent.retrieval.scoring import CorpusStats, SearchQuery, query_stems, rank
 
 
 @pytest.mark.parametrize("text", ["cache compression", "coral reefs of the ocean 3 points", "zebra", ""])
@@ -20,7 +20,7 @@ def test_scores_are_those_of_search(text: str) -> None:
     stems = query_stems(text)
     stats = CorpusStats(*MemoryLibrary(papers).corpus_stats(stems))
     vector = next(FakeEncoder().embed([text]))
-    expected = {r.paper_id: r.score for r in rank(papers, Query(tuple(stems), vector), stats)}
+    expected = {r.paper_id: r.score for r in rank(papers, SearchQuery(tuple(stems), vector, stats))}
     shelf = PeriodIndex(papers)
     found = shelf.match(stems, vector, stats).score
     assert found == pytest.approx([expected[p.paper_id] for p in shelf.papers], abs=1e-4)

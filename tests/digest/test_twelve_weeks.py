@@ -108,7 +108,9 @@ def live(home: Path) -> Year:
                 continue
             due = [MISSED, week] if week_before(week) == MISSED else [week]
             for period in due:
-                chosen = PaperSelector(store.within(period.since, period.until), period=period, store=store)
+                chosen = PaperSelector(
+                    store.papers_between(period.since, period.until), period=period, store=store
+                )
                 for reader in readers.values():
                     reader.read(chosen)
     return Year(readers, readers["agents"].shown[0])

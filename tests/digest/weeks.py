@@ -15,7 +15,7 @@ from fake_encoder import FakeEncoder
 from paperagent.digest.schedule import parse_week
 from paperagent.digest.select.selector import PaperSelector
 from paperagent.library import rows
-from paperagent.library.period import Arrival
+from paperagent.library.protocol import PaperWithFeatures
 from paperagent.text.terms import term_ids
 from paperagent.types import Paper
 
@@ -60,15 +60,17 @@ def week(
     return [paper(start + 100 * t + n, topic, day=day) for t, topic in enumerate(topics) for n in range(each)]
 
 
-def arrival(held: Paper, *, new: bool = True, names: Sequence[str] = (), vector: Any = None) -> Arrival:
+def arrival(
+    held: Paper, *, new: bool = True, names: Sequence[str] = (), vector: Any = None
+) -> PaperWithFeatures:
     """Return a paper as the store gives it."""
-    return Arrival(held, term_ids(rows.stems_of(held)), vector, (held.paper_id, *names), new)
+    return PaperWithFeatures(held, term_ids(rows.stems_of(held)), vector, (held.paper_id, *names), new)
 
 
 class MemoryLibrary:
     """Implements `select.Library` over arrivals."""
 
-    def __init__(self, arrivals: Sequence[Arrival]) -> None:
+    def __init__(self, arrivals: Sequence[PaperWithFeatures]) -> None:
         self.held = {name: a for a in arrivals for name in a.names}
         stems = [rows.stems_of(a.paper) for a in arrivals]
         self.frequency = Counter(s for found in stems for s in set(found))
@@ -79,17 +81,17 @@ class MemoryLibrary:
         """Return papers, mean length and document frequencies."""
         return self.size, self.length, {s: self.frequency[s] for s in stems}
 
-    def fuzzy(self, stem: str, distance: int) -> list[str]:
+    def similar_stems(self, stem: str, distance: int) -> list[str]:
         """Know no similar words."""
         del stem, distance
         return []
 
-    def arrivals(self, paper_ids: Iterable[str]) -> dict[str, Arrival]:
+    def get_with_features(self, paper_ids: Iterable[str]) -> dict[str, PaperWithFeatures]:
         """Return those held."""
         return {i: self.held[i] for i in paper_ids if i in self.held}
 
 
-def embedded(papers: Iterable[Paper]) -> list[Arrival]:
+def embedded(papers: Iterable[Paper]) -> list[PaperWithFeatures]:
     """Return papers with vectors in which those of a topic lie together."""
     encoder = FakeEncoder()
     made = []
@@ -101,7 +103,7 @@ def embedded(papers: Iterable[Paper]) -> list[Arrival]:
 
 
 def selector(
-    arrivals: Sequence[Arrival], *, others: Sequence[Arrival] = (), period: Any = WEEK
+    arrivals: Sequence[PaperWithFeatures], *, others: Sequence[PaperWithFeatures] = (), period: Any = WEEK
 ) -> PaperSelector:
     """Return a selector by words alone over ``arrivals``; ``others`` are in the library besides."""
     return PaperSelector(arrivals, period=period, store=MemoryLibrary([*arrivals, *others]))

@@ -109,13 +109,13 @@ def agent(server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-tests")
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     with PaperAgent(tmp_path / "home", embedder=EMBEDDER, mode="extractive") as made:
-        made._open(create=True).ingest(papers(40), today=TODAY)
+        made._open_store(create=True).ingest(papers(40), today=TODAY)
         yield made
 
 
 def check(agent: PaperAgent, count: int) -> None:
     """Assert that so many papers have the vector of exactly their text."""
-    found = agent._open_store().arrivals([p.paper_id for p in agent.papers()]).values()
+    found = agent._open_store().get_with_features([p.paper_id for p in agent.papers()]).values()
     held = [a for a in found if a.vector is not None]
     assert len(held) == count
     for a in held:
@@ -218,7 +218,7 @@ def test_a_batch_whose_id_was_lost_is_found_again(agent: PaperAgent, server: Bat
     server.lose_reply = True
     with pytest.raises(EndpointError, match="lost on the way"):
         agent.embed(by="batch")
-    assert agent._open_store().setting(BATCH_SETTING)["open"] == []
+    assert agent._open_store().get_setting(BATCH_SETTING)["open"] == []
     assert "pending batches: 1" in agent.embed(by="batch").notes[-1]
     assert len(server.batches) == 1
     server.finish("batch-0")
@@ -231,10 +231,10 @@ def test_a_batch_of_another_library_is_left_alone(
     """Two libraries with one key do not take each other's batches."""
     agent.embed(by="batch")
     with PaperAgent(tmp_path / "other", embedder=EMBEDDER, mode="extractive") as other:
-        other._open(create=True).ingest(papers(5), today=TODAY)
+        other._open_store(create=True).ingest(papers(5), today=TODAY)
         other.embed(by="batch")
         assert len(server.inputs("batch-1")) == 5
-        assert agent._open_store().setting(BATCH_SETTING)["open"] == ["batch-0"]
+        assert agent._open_store().get_setting(BATCH_SETTING)["open"] == ["batch-0"]
 
 
 def test_a_batch_that_the_server_refuses_is_told_and_not_sent_again_at_once(

@@ -39,11 +39,11 @@ with LocalStore(Path(sys.argv[1]), create=True) as store:
     store.ingest(papers(300), today=TODAY)
     pool = RayEmbedder(partial(FakeEmbedder), embedder_id="fake", dim=16, workers=2)
     try:
-        done = store.catch_up_vectors(pool, batch=200)
-        again = store.catch_up_vectors(pool, batch=200)
+        done = store.embed_pending(pool, batch=200)
+        again = store.embed_pending(pool, batch=200)
     finally:
         pool.close()
-    arrivals = store.arrivals([p.paper_id for p in papers(300)])
+    arrivals = store.get_with_features([p.paper_id for p in papers(300)])
     right = sum(
         abs(float(a.vector @ plain.one(f"{a.paper.title}\\n{a.paper.abstract}")) - 1) < 1e-3
         for a in arrivals.values()

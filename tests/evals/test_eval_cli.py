@@ -230,17 +230,17 @@ def test_queries_with_judgements_ask_the_own_library(file: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["none.jsonl"], 4, "cannot be read"),
-        (["."], 4, "no retrieval set"),
-        (["{file}", "--out", "{file}"], 4, "exists and holds no run"),
-        (["{file}", "--replay", "none"], 4, "holds no run"),
+        (["."], 4, "not a retrieval set"),
+        (["{file}", "--out", "{file}"], 4, "exists and is not a run"),
+        (["{file}", "--replay", "none"], 4, "not a run"),
         (["{file}", "--gate", "none.toml"], 4, "none.toml"),
         (["{file}", "--concurrency", "0"], 2, "1..64"),
         (["{file}", "--mode", "magic"], 2, "magic"),
         (["{file}", "--mode", "llm"], 3, "needs an endpoint"),
         (["{file}", "--home", "/nonexistent/library"], 5, "library"),
         (["{file}", "--split", "dev"], 2, "--split: only a BEIR folder has splits"),
-        ([".", "--feed", "sample"], 2, "--feed: a BEIR folder brings its own papers"),
-        (["{file}", "--replay", "a", "--mode", "extractive"], 2, "--mode: --replay answers as its run did"),
+        ([".", "--feed", "sample"], 2, "--feed: a BEIR folder contains its own papers"),
+        (["{file}", "--replay", "a", "--mode", "extractive"], 2, "--mode: --replay uses the mode of its run"),
         ([], 2, "CASES"),
     ],
 )
@@ -290,7 +290,7 @@ def test_what_chat_kept_becomes_cases_that_run(
     printed = capsys.readouterr().out
     assert "2 cases added" in printed
     assert f": {QUESTION}" in printed
-    assert "complete by hand" in printed
+    assert "add the expected answer by hand" in printed
     assert main(["eval", "cases", "add", "new.jsonl"]) == 0
     assert "0 cases added" in capsys.readouterr().out
     assert len(cases.load(Path("new.jsonl"))) == 2
@@ -308,7 +308,7 @@ def test_a_saved_answer_becomes_a_case(file: Path, capsys: pytest.CaptureFixture
     Path("b.json").write_text("{}", "utf-8")
     capsys.readouterr()
     assert main(["eval", "cases", "add", "n.jsonl", "--answer", "b.json", "--bad"]) == 4
-    assert "is no answer (answer.question: Field required); name what" in capsys.readouterr().err
+    assert "not an answer (answer.question: Field required); name the output" in capsys.readouterr().err
     assert main(["eval", "cases", "add", "n.jsonl"]) == 4
     assert "/good" in capsys.readouterr().err
     del file

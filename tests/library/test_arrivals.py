@@ -35,7 +35,7 @@ def store(place: Place) -> Iterator[Store]:
 
 def came(store: Store) -> dict[str, bool]:
     """Return the ids that the week gives, and whether each is new."""
-    return {a.paper_id: a.new for a in store.within(MONDAY, SUNDAY)}
+    return {a.paper_id: a.new for a in store.papers_between(MONDAY, SUNDAY)}
 
 
 def test_both_ends_belong_to_the_period(store: Store) -> None:
@@ -67,8 +67,8 @@ def test_what_is_read_days_after_its_day_came_too(store: Store) -> None:
 def test_the_calendars_first_and_last_days_are_days(store: Store) -> None:
     """Nothing is read before the first one; a period over all of them holds every paper."""
     store.ingest([paper(1)], today=TODAY)
-    assert store.within(dt.date.min, dt.date.min) == []
-    assert len(store.within(dt.date.min, dt.date.max)) == 1
+    assert store.papers_between(dt.date.min, dt.date.min) == []
+    assert len(store.papers_between(dt.date.min, dt.date.max)) == 1
 
 
 def test_a_paper_changed_in_the_period_is_told_from_a_new_one(store: Store) -> None:
@@ -82,28 +82,28 @@ def test_former_names_come_along(store: Store) -> None:
     first = paper(1, paper_id="sha256:" + "0" * 32, arxiv_id=None)
     store.ingest([first], today=TODAY)
     store.ingest([paper(1, title=first.title, doi="10.1/x")], today=TODAY)
-    (found,) = store.within(MONDAY, SUNDAY)
+    (found,) = store.papers_between(MONDAY, SUNDAY)
     assert found.names == ("2606.00001", "doi:10.1/x", "sha256:" + "0" * 32)
-    assert list(store.arrivals([first.paper_id, "gone"])) == [first.paper_id]
-    assert store.arrivals([first.paper_id])[first.paper_id].paper == found.paper
+    assert list(store.get_with_features([first.paper_id, "gone"])) == [first.paper_id]
+    assert store.get_with_features([first.paper_id])[first.paper_id].paper == found.paper
 
 
 def test_vectors_are_those_of_the_text_held(store: Store) -> None:
     """None before the embedding, and none once the text has changed."""
     store.ingest([paper(1)], today=TODAY)
-    assert store.within(MONDAY, SUNDAY)[0].vector is None
-    store.catch_up_vectors(FakeEncoder())
-    vector = store.within(MONDAY, SUNDAY)[0].vector
+    assert store.papers_between(MONDAY, SUNDAY)[0].vector is None
+    store.embed_pending(FakeEncoder())
+    vector = store.papers_between(MONDAY, SUNDAY)[0].vector
     assert vector is not None
     assert vector @ vector == pytest.approx(1, abs=0.01)
     store.ingest([paper(1, abstract="Another text.", version=2)], today=TODAY)
-    assert store.within(MONDAY, SUNDAY)[0].vector is None
+    assert store.papers_between(MONDAY, SUNDAY)[0].vector is None
 
 
 def test_papers_come_by_id_with_their_terms(store: Store) -> None:
     """The same as search gets, many at a time."""
     store.ingest([paper(n) for n in range(1200, 0, -1)], today=TODAY)
-    found = store.within(MONDAY, SUNDAY)
+    found = store.papers_between(MONDAY, SUNDAY)
     assert [a.paper_id for a in found] == sorted(a.paper_id for a in found)
     assert len(found) == 1200
     searched = {

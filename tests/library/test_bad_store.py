@@ -181,7 +181,7 @@ def test_a_read_only_library_can_be_searched(open_folder: Path, clean: bool) -> 
         with pytest.raises(StoreError, match="cannot be written"):
             ingest(reader, papers(1, 99))
         with pytest.raises(StoreError, match="cannot be written"):
-            reader.catch_up_vectors(EMBEDDER)
+            reader.embed_pending(EMBEDDER)
     store.close()
 
 
@@ -356,9 +356,9 @@ def test_flipped_bytes_in_papers_are_found_by_their_checksums(home: Path) -> Non
         assert "papers" in sick.failed()
         assert "2601.00006" in " ".join(c.detail for c in sick.checks)
         store.doctor(repair=True)
-        store.catch_up_vectors(EMBEDDER)
+        store.embed_pending(EMBEDDER)
         assert ingest(store, papers(COUNT)).changed == 1
-        store.catch_up_vectors(EMBEDDER)
+        store.embed_pending(EMBEDDER)
         assert store.doctor().ok
         healed = store.get("2601.00006")
         assert healed is not None
@@ -435,7 +435,7 @@ def test_text_that_chroma_cannot_take_never_reaches_it(tmp_path: Path) -> None:
     with LocalStore(tmp_path, create=True) as store:
         report = ingest(store, [*bad, paper(4, upvotes=2**70), paper(5, published=None)])
         assert sum(report.skipped.values()) == 4
-        assert store.catch_up_vectors(EMBEDDER) == (1, 0)
+        assert store.embed_pending(EMBEDDER) == (1, 0)
 
 
 def test_an_id_that_is_there_is_replaced_and_a_bad_vector_refused(home: Path) -> None:
@@ -454,7 +454,7 @@ def test_a_copy_taken_while_writing_is_found_out(home: Path) -> None:
     """A database without its write-ahead file is older than the indexes copied with it."""
     with LocalStore(home) as writer:
         ingest(writer, [*papers(5, 500), paper(1, abstract="Another text.")])
-        writer.catch_up_vectors(EMBEDDER)
+        writer.embed_pending(EMBEDDER)
         copy = home.parent / "copy"
         shutil.copytree(home, copy, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
     assert not checked(copy).ok

@@ -89,7 +89,7 @@ def test_a_text_that_changed_has_no_vector_until_it_is_embedded_again(place: Pla
         (candidate,) = store.candidates(stems=["zebra"], vector=None)
         assert candidate.vector is None
         assert store.status()["vectors"] == {"indexed": 4, "pending": 1, "embedder": "fake"}
-        assert store.catch_up_vectors(EMBEDDER) == (1, 0)
+        assert store.embed_pending(EMBEDDER) == (1, 0)
         vector = EMBEDDER.one(f"{paper(1).title}\nSomething about zebras.")
         (candidate,) = store.candidates(stems=["zebra"], vector=vector, limit=1)
         assert candidate.vector is not None
@@ -132,7 +132,7 @@ def test_while_another_process_writes_the_index_the_stored_vectors_do(
     with LocalStore(tmp_path) as reader, LocalStore(tmp_path) as writer:
         assert len(found(reader, vector=vector)) == 20
         ingest(writer, [paper(50)])
-        writer.catch_up_vectors(EMBEDDER)
+        writer.embed_pending(EMBEDDER)
         with vector_lock(tmp_path, wait=0):
             assert len(found(reader, vector=vector)) == 20
         monkeypatch.setattr(reader.indexes, "_retry", 0.0)

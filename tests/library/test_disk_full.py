@@ -80,8 +80,8 @@ def test_vectors_are_not_begun_where_they_would_fill_the_disk(
         with monkeypatch.context() as patch:
             patch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1_000_000))
             with pytest.raises(StoreError, match="disk is full"):
-                store.catch_up_vectors(embedder)
-        assert store.catch_up_vectors(embedder) == (30, 0)
+                store.embed_pending(embedder)
+        assert store.embed_pending(embedder) == (30, 0)
         assert len(embedder.texts) == 30
         assert store.doctor().ok
 

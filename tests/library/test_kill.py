@@ -32,7 +32,7 @@ store = LocalStore(Path(sys.argv[1]))
 def report(stage, done, total):
     if done % 100 == 0:
         print(stage, store.status()["vectors"]["indexed"], flush=True)
-store.catch_up_vectors(FakeEmbedder(), progress=report, batch=100)
+store.embed_pending(FakeEmbedder(), progress=report, batch=100)
 """
 
 
@@ -82,7 +82,7 @@ def test_vectors(tmp_path: Path, lines: int, delay: float) -> None:
     with LocalStore(home) as store:
         assert store.status()["vectors"]["indexed"] >= acknowledged
         assert store.doctor().ok
-        added, pending = store.catch_up_vectors(embedder)
+        added, pending = store.embed_pending(embedder)
         assert (added <= COUNT - acknowledged, pending) == (True, 0)
         assert len(embedder.texts) <= COUNT - acknowledged
         assert len(found(store, vector=embedder.one("we study"), limit=COUNT)) == COUNT
@@ -102,8 +102,8 @@ def test_ctrl_c_keeps_the_vectors_that_were_computed(tmp_path: Path) -> None:
     with LocalStore(tmp_path, create=True) as store:
         ingest(store, papers(100))
         with pytest.raises(KeyboardInterrupt):
-            store.catch_up_vectors(Interrupted())
+            store.embed_pending(Interrupted())
         embedder = FakeEmbedder()
-        assert store.catch_up_vectors(embedder) == (100, 0)
+        assert store.embed_pending(embedder) == (100, 0)
         assert len(embedder.texts) == 30
         assert store.doctor().ok

@@ -116,10 +116,10 @@ def test_similar_stems_come_most_frequent_first(index: LexicalIndex) -> None:
     """Within the distance, with the same first letter, and no others."""
     put(index, 1, "retriev retrieve transform")
     put(index, 2, "retriev metriev")
-    assert index.fuzzy("retreiv", 1) == ["retriev"]
-    assert index.fuzzy("retriev", 1) == ["retriev", "retrieve"]
-    assert index.fuzzy("retrxxx", 2) == []
-    assert index.fuzzy("", 2) == []
+    assert index.similar_stems("retreiv", 1) == ["retriev"]
+    assert index.similar_stems("retriev", 1) == ["retriev", "retrieve"]
+    assert index.similar_stems("retrxxx", 2) == []
+    assert index.similar_stems("", 2) == []
 
 
 def edits(one: str, other: str) -> int:

@@ -82,7 +82,7 @@ def test_two_feeds_that_differ_do_not_change_a_paper_in_turn(store: Store) -> No
     assert ingest(store, first).new == 6
     assert ingest(store, second).changed == 6
     embedder = FakeEmbedder()
-    store.catch_up_vectors(embedder)
+    store.embed_pending(embedder)
     for feed in (first, second, second, first):
         report = ingest(store, feed)
         assert (report.changed, report.unchanged, report.pending) == (0, 6, 0)
@@ -153,7 +153,7 @@ def test_a_library_taken_over_by_json_lines_finds_papers_by_their_further_ids(
     ]
     with LocalStore(tmp_path / "old", create=True) as old:
         ingest(old, records)
-        lines = "".join(jsonl(old.named(old.papers())))
+        lines = "".join(jsonl(old.with_further_ids(old.papers())))
     (tmp_path / "all.jsonl").write_text(lines, encoding="utf-8")
     assert lines.count('"ids"') == 3
     with place.open(create=True) as store:
@@ -162,8 +162,10 @@ def test_a_library_taken_over_by_json_lines_finds_papers_by_their_further_ids(
             held = store.get(name)
             assert held is not None
             assert held.title == paper(number).title
-            assert next(store.named([held])).ids == (name,)
-        assert sorted(jsonl(store.named(store.papers()))) == sorted(lines.splitlines(keepends=True))
+            assert next(store.with_further_ids([held])).ids == (name,)
+        assert sorted(jsonl(store.with_further_ids(store.papers()))) == sorted(
+            lines.splitlines(keepends=True)
+        )
         ingest(store, [paper(9, paper_id="pmid:77", arxiv_id=None, title=paper(2).title)])
         assert store.count() == 4
         assert store.doctor().ok
@@ -189,9 +191,9 @@ def test_an_id_that_is_upgraded_leaves_the_indexes(place: Place) -> None:
     embedder = FakeEmbedder()
     with place.open(create=True) as store:
         ingest(store, [without_ids(3), *papers(5, 10)])
-        store.catch_up_vectors(embedder)
+        store.embed_pending(embedder)
         ingest(store, [paper(3)])
-        store.catch_up_vectors(embedder)
+        store.embed_pending(embedder)
         everything = found(store, stems=["studi"], vector=embedder.one("study"))
         assert everything == {p.paper_id for p in (paper(3), *papers(5, 10))}
         assert store.doctor().ok
@@ -203,10 +205,10 @@ def test_two_rows_that_turn_out_to_be_one_paper_are_joined(place: Place) -> None
     by_doi = without_ids(3, paper_id="doi:10.1/x", doi="10.1/x", title="Study number 3 of vision!")
     with place.open(create=True) as store:
         ingest(store, [replace(paper(3), title="Another title"), by_doi, *papers(3, 20)])
-        store.catch_up_vectors(embedder)
+        store.embed_pending(embedder)
         assert store.count() == 5
         ingest(store, [replace(paper(3), doi="10.1/x")])
-        store.catch_up_vectors(embedder)
+        store.embed_pending(embedder)
         assert store.count() == 4
         assert store.get("doi:10.1/x") == store.get(paper(3).paper_id)
         assert store.doctor().ok
@@ -320,10 +322,10 @@ def test_candidates_carry_the_terms_with_the_title_twice(store: Store) -> None:
 def test_settings_are_kept_with_the_library(place: Place) -> None:
     """A JSON value survives closing."""
     with place.open(create=True) as store:
-        assert store.setting("calibration") is None
+        assert store.get_setting("calibration") is None
         store.set_setting("calibration", {"a": [1, 2.5]})
     with place.open() as store:
-        assert store.setting("calibration") == {"a": [1, 2.5]}
+        assert store.get_setting("calibration") == {"a": [1, 2.5]}
 
 
 def test_another_process_sees_new_papers_at_the_next_call(tmp_path: Path) -> None:
@@ -338,7 +340,7 @@ def test_another_process_sees_new_papers_at_the_next_call(tmp_path: Path) -> Non
         with LocalStore(Path(sys.argv[1])) as store:
             changed = paper(1, abstract="Nothing is left of it.")
             ingest(store, [paper(500, abstract="We study zebras."), changed])
-            store.catch_up_vectors(FakeEmbedder())
+            store.embed_pending(FakeEmbedder())
         """
         done = run_python(code, tmp_path)
         assert done.returncode == 0, done.stderr
@@ -363,7 +365,7 @@ def test_several_threads_read_while_one_writes(place: Place) -> None:
             searches = [pool.submit(search, n) for n in range(40)]
             for start in range(50, 250, 50):
                 ingest(store, papers(50, start))
-                store.catch_up_vectors(embedder)
+                store.embed_pending(embedder)
             sizes = {search.result() for search in searches}
         assert sizes <= {50, 100, 150, 200, 250}
         assert search(0) == 250

@@ -67,7 +67,7 @@ class Library(RuleBasedStateMachine):
 
     @rule()
     def embed(self) -> None:
-        added, pending = self.store.catch_up_vectors(self.embedder)
+        added, pending = self.store.embed_pending(self.embedder)
         assert pending == 0
         assert added >= sum(self.embedded.get(i) != p.abstract for i, p in self.model.items())
         self.embedded = {i: p.abstract for i, p in self.model.items()}

@@ -74,7 +74,7 @@ def test_no_request_breaks_a_quota_of_cloud(cloud: FakeChroma) -> None:
     with opened(cloud) as store:
         report = ingest(store, [*papers(700), *odd])
         assert (report.new, report.skipped) == (702, {})
-        assert store.catch_up_vectors(EMBEDDER) == (702, 0)
+        assert store.embed_pending(EMBEDDER) == (702, 0)
         assert store.get(odd[0].paper_id) == replace(odd[0], first_seen=TODAY)
         assert store.get(odd[1].paper_id) == replace(odd[1], first_seen=TODAY)
         assert len(list(store.papers())) == 702
@@ -224,10 +224,10 @@ def test_an_embedder_that_fails_keeps_what_it_embedded(own: ServerPlace) -> None
     with own.open(create=True) as store:
         fill(store, 20)
         with pytest.raises(KeyboardInterrupt):
-            store.catch_up_vectors(Failing())
+            store.embed_pending(Failing())
         assert store.status()["vectors"]["pending"] == 13
-        assert len(list(store.unembedded())) == 13
-        assert store.catch_up_vectors(EMBEDDER) == (13, 0)
+        assert len(list(store.pending_texts())) == 13
+        assert store.embed_pending(EMBEDDER) == (13, 0)
         assert store.doctor().ok
 
 
@@ -277,7 +277,7 @@ def test_a_rare_word_is_found_without_the_search_api(own: ServerPlace) -> None:
     records = [*papers(150), paper(900, abstract="The Zyglotrons' hoping is studied.")]
     with own.open(create=True) as store:
         ingest(store, records)
-        store.catch_up_vectors(EMBEDDER)
+        store.embed_pending(EMBEDDER)
         far = EMBEDDER.one("robotics planning")
         assert paper(900).paper_id not in found(store, vector=far, limit=20)
         for stems in (["zyglotron"], ["hope"]):
@@ -296,7 +296,7 @@ def test_a_changed_text_wins_over_the_one_that_has_a_vector(own: ServerPlace) ->
         assert by_id[old.paper_id].vector is None
         assert store.count() == 8
         assert store.get_version(old.paper_id, content_hash(old)) == replace(old, version=None)
-        store.catch_up_vectors(EMBEDDER)
+        store.embed_pending(EMBEDDER)
         by_id = {c.paper_id: c for c in store.candidates(stems=["zebra"], vector=vector)}
         assert by_id[old.paper_id].vector is not None
         assert (store.count(), store.doctor().ok) == (8, True)
@@ -308,7 +308,7 @@ def test_another_embedder_takes_over_by_reindex(own: ServerPlace) -> None:
     with own.open(create=True) as store:
         fill(store, 30, embedder=EMBEDDER)
         with pytest.raises(StoreError, match="run 'paperagent reindex'"):
-            store.catch_up_vectors(other)
+            store.embed_pending(other)
         with pytest.raises(StoreError, match="run 'paperagent reindex'"):
             found(store, vector=other.one("x"))
         ingest(store, papers(5, 30))
@@ -397,16 +397,16 @@ def test_a_digest_finds_what_a_period_brought(own: ServerPlace) -> None:
     day = dt.date(2026, 3, 1)
     with own.open(create=True) as store:
         ingest(store, [paper(n, published=day + dt.timedelta(days=n)) for n in range(10)])
-        store.catch_up_vectors(EMBEDDER)
+        store.embed_pending(EMBEDDER)
         old = paper(40, published=dt.date(2020, 1, 1), updated=day, doi="10.1/x")
         ingest(store, [old])
-        brought = store.within(day, day + dt.timedelta(days=2))
+        brought = store.papers_between(day, day + dt.timedelta(days=2))
         assert [(a.paper_id, a.new) for a in brought] == [
             *((paper(n).paper_id, True) for n in range(3)),
             (old.paper_id, False),
         ]
         assert [a.vector is None for a in brought] == [False, False, False, True]
-        assert store.arrivals([old.paper_id, "doi:10.1/x"])[old.paper_id].names == (
+        assert store.get_with_features([old.paper_id, "doi:10.1/x"])[old.paper_id].names == (
             old.paper_id,
             "doi:10.1/x",
         )
@@ -454,17 +454,17 @@ def test_every_paper_is_in_one_share_whatever_its_feed() -> None:
     """Shares are disjoint and whole; records of one title stay together."""
     shares = [Shard(n, 7) for n in range(1, 8)]
     for p in papers(200):
-        holders = [s for s in shares if s.holds(p)]
+        holders = [s for s in shares if s.contains(p)]
         assert len(holders) == 1
         bare = replace(p, paper_id="sha256:x", arxiv_id=None, title=p.title.upper() + "!")
-        assert holders[0].holds(bare)
+        assert holders[0].contains(bare)
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1/0", "a/b", "1", "", "1/70000", "-1/4", "1/4/2"])
 def test_a_share_that_is_none_is_refused(text: str) -> None:
     """With the right way to write it."""
     with pytest.raises(InputError, match="shard"):
-        Shard.parsed(text)
+        Shard.parse(text)
 
 
 def test_shares_fill_one_library_and_may_be_repeated(own: ServerPlace) -> None:
@@ -479,8 +479,8 @@ def test_shares_fill_one_library_and_may_be_repeated(own: ServerPlace) -> None:
     def work(number: int) -> int:
         share = Shard(number, 3)
         with own.open() as store:
-            report = store.ingest(share.of_records(feed), today=TODAY)
-            store.catch_up_vectors(FakeEmbedder(), shard=share)
+            report = store.ingest(share.select(feed), today=TODAY)
+            store.embed_pending(FakeEmbedder(), shard=share)
             return sum(report.skipped.values())
 
     with ThreadPoolExecutor(4) as pool:
@@ -505,7 +505,7 @@ url, home, prefix, start = sys.argv[1:]
 with ServerPlace(url, Path(home), prefix).open() as store:
     for first in range(int(start), int(start) + 600, 60):
         ingest(store, papers(60, first))
-        store.catch_up_vectors(FakeEmbedder())
+        store.embed_pending(FakeEmbedder())
 """
 
 
@@ -523,7 +523,7 @@ def test_a_kill_between_the_two_writes_of_embedding_is_mended(
         with monkeypatch.context() as patched:
             patched.setattr(Collection, "delete", killed)
             with pytest.raises(KeyboardInterrupt):
-                store.catch_up_vectors(EMBEDDER)
+                store.embed_pending(EMBEDDER)
         if changed:
             waiting = store._shelf.waiting
             terms = waiting.get([paper(3).paper_id])[paper(3).paper_id].metadata["terms"]
@@ -531,7 +531,7 @@ def test_a_kill_between_the_two_writes_of_embedding_is_mended(
         assert store.doctor().failed() == {"word counts"}
         assert store.doctor(repair=True).ok
         assert (store.count(), store.status()["vectors"]["pending"]) == (8, int(changed))
-        assert store.catch_up_vectors(EMBEDDER) == (int(changed), 0)
+        assert store.embed_pending(EMBEDDER) == (int(changed), 0)
         assert (store.count(), store.doctor().ok) == (8, True)
 
 
@@ -561,7 +561,7 @@ def test_two_writers_and_ten_readers_at_once_lose_nothing(own: ServerPlace, tmp_
     assert [w.communicate()[1] for w in writers] == ["", ""]
     assert all(counts)
     with own.open() as store:
-        store.catch_up_vectors(EMBEDDER)
+        store.embed_pending(EMBEDDER)
         assert {p.paper_id for p in store.papers()} == {p.paper_id for p in papers(900)}
         assert store.count() == 900
         health = store.doctor(repair=True)
@@ -586,7 +586,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(own: ServerPlace, tm
     Collection.put = counted
     with ServerPlace(sys.argv[1], Path(sys.argv[2]), sys.argv[3]).open() as store:
         ingest(store, papers(900))
-        store.catch_up_vectors(FakeEmbedder())
+        store.embed_pending(FakeEmbedder())
     """
     for calls in (2, 5, 9):
         command = [
@@ -602,6 +602,6 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(own: ServerPlace, tm
     with own.open() as store:
         report = ingest(store, papers(900))
         assert report.changed == 0
-        store.catch_up_vectors(EMBEDDER)
+        store.embed_pending(EMBEDDER)
         assert store.count() == 900
         assert store.doctor(repair=True).ok

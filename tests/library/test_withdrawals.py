@@ -11,13 +11,13 @@ def test_a_withdrawal_marks_the_paper_and_leaves_its_text_and_vector(place: Plac
     with place.open(create=True) as store:
         ingest(store, papers(4))
         embedder = FakeEmbedder()
-        store.catch_up_vectors(embedder)
+        store.embed_pending(embedder)
         words = [Withdrawal(paper(2).paper_id, "arxiv-oai"), Withdrawal("9999.00001", "arxiv-oai")]
         report = store.ingest(words, today=TODAY)
         assert (report.changed, report.new) == (1, 0)
         assert report.skipped == {"withdrawn, and not in the library": 1}
         ingest(store, papers(4))
-        assert store.catch_up_vectors(embedder)[1] == 0
+        assert store.embed_pending(embedder)[1] == 0
         assert len(embedder.texts) == 4
         held = store.get(paper(2).paper_id)
         assert held is not None

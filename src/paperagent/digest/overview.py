@@ -10,20 +10,21 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from paperagent.answering import citations, fallback
-from paperagent.answering.call_budget import Budget, Call, make, priced
-from paperagent.answering.claims import Check
-from paperagent.answering.passages import Passages
-from paperagent.answering.pipeline import (
+from paperagent.answering import citations
+from paperagent.answering.answers import (
     EMPTY_LIBRARY,
     NOTHING_FOUND,
-    Clock,
-    suspicion_notes,
+    StageTimer,
+    fallback_note,
+    injection_notes,
     withdrawal_notes,
 )
-from paperagent.answering.reply import read_object, written_claim
+from paperagent.answering.call_budget import Budget, ModelCall, complete, priced
+from paperagent.answering.claims import ClaimChecker
+from paperagent.answering.passages import Passages
+from paperagent.answering.reply import claim_schema, object_schema, parse_claim, parse_object
 from paperagent.digest.issue import (
     CitationNumbering,
     CitedClaim,
@@ -61,25 +62,7 @@ _REPLY_TOKENS = 450
 _MAX_SENTENCES = 3
 _NOTHING_STATED = "The abstracts do not say: there is no sentence that could be quoted."
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["sentences"],
-    "properties": {
-        "sentences": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["text", "evidence"],
-                "properties": {
-                    "text": {"type": "string"},
-                    "evidence": {"type": "array", "items": {"type": "string"}},
-                },
-            },
-        }
-    },
-}
+SCHEMA = object_schema(sentences={"type": "array", "items": claim_schema()})
 
 
 def relevant_hits(hits: Sequence[Hit]) -> list[Hit]:
@@ -106,7 +89,7 @@ class SummaryLLM:
 
     model: TextModel
     prompt: Prompt
-    check: Check
+    check: ClaimChecker
     salt: str
     """The library's secret, for the fence around passages."""
     budget: Budget
@@ -117,29 +100,29 @@ def summarize_paper(question: str, hit: Hit, llm: SummaryLLM | None = None) -> A
 
     The model's sentences are used if at least two pass their check; otherwise sentences are quoted.
     """
-    clock = Clock()
+    timer = StageTimer()
     cited_claims, usage, notes = _model_sentences(hit.paper, llm) if llm else ([], Usage(), ())
     if len(cited_claims) < 2:
         cited_claims = _quoted_sentences(hit.paper)
     numbering = CitationNumbering()
     claims = tuple(map(numbering.add, cited_claims))
-    clock.lap("generate")
+    timer.end_stage("generate")
     answer = Answer(
         question=question,
         status="answered" if claims else "abstained",
         reason=None if claims else "no_evidence",
-        answer=citations.join(claims, numbering.citations) if claims else _NOTHING_STATED,
+        answer=citations.join_claims(claims, numbering.citations) if claims else _NOTHING_STATED,
         claims=claims,
         citations=tuple(numbering.citations),
         hits=(replace(hit, rank=1),),
         usage=usage,
-        notes=(*notes, *suspicion_notes([hit.paper]), *withdrawal_notes(numbering.citations, [hit.paper])),
+        notes=(*notes, *injection_notes([hit.paper]), *withdrawal_notes(numbering.citations, [hit.paper])),
     )
     if llm and any(c.support != "quoted" for c in claims):
         answer = replace(answer, mode="llm", model=llm.model.model, prompt_hash=llm.prompt.hash)
     citations.verify(answer, {hit.paper_id: hit.paper})
-    clock.lap("verify")
-    return replace(answer, timings_ms=clock.total())
+    timer.end_stage("verify")
+    return replace(answer, timings_ms=timer.timings_ms())
 
 
 def _quoted_sentences(paper: Paper) -> list[CitedClaim]:
@@ -149,18 +132,18 @@ def _quoted_sentences(paper: Paper) -> list[CitedClaim]:
 
 def _model_sentences(paper: Paper, llm: SummaryLLM) -> tuple[list[CitedClaim], Usage, tuple[str, ...]]:
     """Return the model's sentences that passed their check, the usage, and notes."""
-    passages = Passages.of([paper], salt=llm.salt)
+    passages = Passages.from_papers([paper], salt=llm.salt)
     messages = llm.prompt.fill(fence=passages.fence, passages=passages.text())
-    call = Call(messages, SCHEMA, "summary", _REPLY_TOKENS)
+    call = ModelCall(messages, SCHEMA, "summary", _REPLY_TOKENS)
     if not llm.budget.allows_call(llm.model, call):
-        return [], Usage(), (fallback.note(llm.budget.refusal()),)
-    outcome = make(llm.model, call, lambda text: read_object(text, "sentences"))
+        return [], Usage(), (fallback_note(llm.budget.refusal()),)
+    outcome = complete(llm.model, call, lambda text: parse_object(text, "sentences"))
     usage = priced(outcome.usage, llm.budget.pricing)
     if outcome.value is None:
-        return [], usage, (fallback.note(outcome.fault),)
+        return [], usage, (fallback_note(outcome.error),)
     written = outcome.value["sentences"] if isinstance(outcome.value["sentences"], list) else []
     written = written[:_MAX_SENTENCES]
-    checked = [checked_sentence(written_claim(s), passages, llm.check) for s in written]
+    checked = [checked_sentence(parse_claim(s), passages, llm.check) for s in written]
     passed = [c for c in checked if c is not None]
     failed = len(written) - len(passed)
     note = f"withheld: {failed} of the model's sentences failed their check"
@@ -181,18 +164,18 @@ def summarize_papers(
         writer: Writes about them.
         vectors: The papers' embeddings by id.
     """
-    clock = Clock()
+    timer = StageTimer()
     selection = _selection(question, hits, vectors)
-    clock.lap("retrieve")
+    timer.end_stage("retrieve")
     writer.draft([selection])
     issue = writer.write(selection)
-    clock.lap("generate")
+    timer.end_stage("generate")
     answer = _answer(question, hits, issue if len(hits) > NO_OVERVIEW else _without_overview(issue))
     papers = {h.paper_id: h.paper for h in hits}
     citations.verify(answer, papers)
-    clock.lap("verify")
+    timer.end_stage("verify")
     notes = (*answer.notes, *withdrawal_notes(answer.citations, papers.values()))
-    return replace(answer, notes=notes, timings_ms=clock.total())
+    return replace(answer, notes=notes, timings_ms=timer.timings_ms())
 
 
 def _selection(question: str, hits: Sequence[Hit], vectors: Mapping[str, Vector | None]) -> Selection:
@@ -263,12 +246,12 @@ def _text(claims: Sequence[Claim], cited: Sequence[Citation]) -> str:
     parts = []
     for theme, members in groupby(claims, key=lambda c: str(c.checks["theme"])):
         if theme == OVERVIEW:
-            parts.append(citations.in_order(list(members), by_number))
+            parts.append(citations.claims_as_text(list(members), by_number))
             continue
-        lines = [citations.inert_line(theme)]
+        lines = [citations.escape_line(theme)]
         for claim in members:
-            title = citations.inert(by_number[claim.citations[0]].title)
-            lines.append(f"- {title}: {citations.marked(claim)}")
+            title = citations.escape_markers(by_number[claim.citations[0]].title)
+            lines.append(f"- {title}: {citations.claim_with_markers(claim)}")
             lines += [f"  {line}" for line in citations.quote_lines(claim, by_number)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

@@ -269,7 +269,7 @@ class Subscribers:
             subscriber = find_by_key(db, address.key)
         if subscriber is None:
             raise InputError(
-                f"subscriber: {visible(address.email, limit=80)} is not subscribed; see 'subscribers list'"
+                f"subscriber {visible(address.email, limit=80)}: does not exist; see 'subscribers list'"
             )
         return subscriber
 

@@ -18,8 +18,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn
 
 from paperagent.errors import EndpointError, visible
-from paperagent.llm.client import Endpoint, open_stream
-from paperagent.llm.endpoint import EndpointAddress
+from paperagent.llm.client import Endpoint, EndpointAddress, open_stream
 from paperagent.text.sanitize import replace_surrogates
 
 if TYPE_CHECKING:
@@ -333,7 +332,7 @@ class CollectedEmbedder:
     """An embedder that returns the vectors of a finished batch.
 
     A text that failed in the batch, or was not in it, is embedded directly. After the last text that the
-    batch covers, it raises `NotYetError`.
+    batch covers, it raises `NoVectorYetError`.
 
     Args:
         results: The results of the batch.
@@ -351,14 +350,14 @@ class CollectedEmbedder:
         Raises:
             NotYetError: The batch does not cover the next text.
         """
-        from paperagent.library.index_sync import NotYetError
+        from paperagent.library.protocol import NoVectorYetError
 
         hashes = [text_hash(text) for text in texts]
         covered = self._results.vectors.keys() | self._results.failed
         last = max((i for i, name in enumerate(hashes) if name in covered), default=-1)
         for i, (name, text) in enumerate(zip(hashes, texts, strict=True)):
             if i > last:
-                raise NotYetError("vectors: waiting for a batch; run the same command later")
+                raise NoVectorYetError("vectors: waiting for a batch; run the same command later")
             data = self._results.vectors.get(name)
             yield next(iter(self._direct.embed([text]))) if data is None else self._decode(data)
 
@@ -385,7 +384,7 @@ def collect_and_submit(
     Returns:
         The number of vectors added, and notes for the user.
     """
-    setting = store.setting(BATCH_SETTING) or {}
+    setting = store.get_setting(BATCH_SETTING) or {}
     mark = str(setting.get("mark") or secrets.token_hex(8))
     done = [str(i) for i in setting.get("done") or []]
     batch_ids = [str(i) for i in setting.get("open") or []]
@@ -400,14 +399,14 @@ def collect_and_submit(
     open_ids = [job.batch_id for job in jobs if not job.finished]
     for job in (job for job in jobs if job.finished):
         collected = CollectedEmbedder(batches.results(job), embedder)
-        added += store.catch_up_vectors(collected, progress=progress)[0]
+        added += store.embed_pending(collected, progress=progress)[0]
         done.append(job.batch_id)
         save()
         notes.append(f"batch {visible(job.batch_id)} {job.status}{job.error and ': ' + job.error}")
     # One round at a time: papers in a pending batch must not be submitted, and paid for, twice.
     if not open_ids and not any(job.status == "failed" for job in jobs):
         save()
-        for batch_id in batches.submit(store.unembedded(), mark=mark):
+        for batch_id in batches.submit(store.pending_texts(), mark=mark):
             open_ids.append(batch_id)
             save()
     if open_ids:

@@ -20,9 +20,9 @@ from paperagent.factory.llm import LLMOptions, answer_config, cached_model, open
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from paperagent.answering.llm_pipeline import Writer
+    from paperagent.answering.answer_config import AnswerConfig
+    from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.answering.pipeline import Pipeline
-    from paperagent.answering.plan import Plan
     from paperagent.config import Settings
     from paperagent.digest.build import IssueBuilder
     from paperagent.digest.issue import Period
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from paperagent.digest.write.writer import DigestLLM, IssueWriter
     from paperagent.library import Store
     from paperagent.llm.protocol import TextModel
-    from paperagent.retrieval.scoring import Scored
+    from paperagent.retrieval.scoring import RankablePaper
     from paperagent.types import Answer, Hit, Mode
 
 DEFAULT_MAX_COST_USD = 1.0
@@ -44,7 +44,7 @@ class LLMContext:
     """A model with the configuration and cost limit of one digest or summary."""
 
     model: TextModel
-    config: Plan
+    config: AnswerConfig
     max_cost: float | None
     """US dollars; None for no limit."""
 
@@ -164,7 +164,7 @@ def issue_builder(
     from paperagent.digest.build import IssueBuilder
     from paperagent.digest.select.selector import PaperSelector
 
-    papers = store.within(period.since, period.until)
+    papers = store.papers_between(period.since, period.until)
     writer = _issue_writer(store, models, papers, llm=_digest_llm(settings, llm) if llm else None)
     # A library without vectors has nothing that an embedded interest could be compared with.
     embedder = models.embedder if store.embedder_id else None
@@ -182,9 +182,9 @@ def issue_builder(
 
 
 def _issue_writer(
-    store: Store, models: EmbeddingModels, papers: Iterable[Scored], *, llm: DigestLLM | None = None
+    store: Store, models: EmbeddingModels, papers: Iterable[RankablePaper], *, llm: DigestLLM | None = None
 ) -> IssueWriter:
-    from paperagent.answering.abstention import Thresholds, kept_as
+    from paperagent.answering.abstention import Thresholds, setting_name
     from paperagent.digest.write.writer import IssueWriter
 
     encoder, embedder = models.encoder, models.embedder
@@ -196,13 +196,13 @@ def _issue_writer(
         encoder=encoder,
         embedder=None if embedder is encoder else embedder,
         llm=llm,
-        thresholds=Thresholds.of(store.setting(kept_as(encoder=encoder is not None))),
+        thresholds=Thresholds.from_dict(store.get_setting(setting_name(encoder=encoder is not None))),
     )
 
 
 def _digest_llm(settings: Settings, context: LLMContext) -> DigestLLM:
     from paperagent.answering.call_budget import Budget
-    from paperagent.answering.llm_pipeline import Writer
+    from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.digest.write.llm_writer import MAX_CONCURRENT_CALLS, ThemeWriter, ThemeWriterConfig
     from paperagent.digest.write.writer import DigestLLM
     from paperagent.llm import prompts
@@ -218,8 +218,8 @@ def _digest_llm(settings: Settings, context: LLMContext) -> DigestLLM:
     concurrent = 1 if settings.local_endpoint else MAX_CONCURRENT_CALLS
     theme_writer = ThemeWriter(context.model, theme_config, budget, max_concurrent=concurrent)
 
-    def answerer(pipeline: Pipeline, max_cost: float | None) -> Writer:
-        return Writer(pipeline, context.model, replace(config, max_cost=max_cost))
+    def answerer(pipeline: Pipeline, max_cost: float | None) -> LLMAnswerer:
+        return LLMAnswerer(pipeline, context.model, replace(config, max_cost=max_cost))
 
     return DigestLLM(theme_writer, budget, answerer)
 
@@ -259,7 +259,7 @@ def write_summary(
         return overview.no_papers_answer(question, empty=store.count() == 0)
     if len(papers) == 1:
         return overview.summarize_paper(question, papers[0], _summary_llm(settings, llm) if llm else None)
-    stored = store.arrivals([h.paper_id for h in papers])
+    stored = store.get_with_features([h.paper_id for h in papers])
     writer = _issue_writer(store, models, stored.values(), llm=_digest_llm(settings, llm) if llm else None)
     vectors = {paper_id: paper.vector for paper_id, paper in stored.items()}
     return overview.summarize_papers(question, papers, writer, vectors)

@@ -131,12 +131,12 @@ def embed_pending(
 
         return collect_and_submit(store, embedder, batch_embedder(settings, embedder), progress=progress)
     if by != "ray":
-        return store.catch_up_vectors(embedder, progress=progress, shard=shard)[0], ()
+        return store.embed_pending(embedder, progress=progress, shard=shard)[0], ()
     from paperagent.embedding.ray_job import PAGE
 
     pool = ray_embedder(settings, embedder, workers=workers, address=address)
     try:
-        added, _ = store.catch_up_vectors(pool, progress=progress, batch=PAGE, shard=shard)
+        added, _ = store.embed_pending(pool, progress=progress, batch=PAGE, shard=shard)
     finally:
         pool.close()
     return added, ()
@@ -149,8 +149,7 @@ def batch_embedder(settings: Settings, embedder: MiniLM | OpenAIEmbedder | None)
         ConfigError: the embedder is not one of an OpenAI-compatible server.
     """
     from paperagent.embedding.openai import BatchClient
-    from paperagent.llm.client import Endpoint
-    from paperagent.llm.endpoint import EndpointAddress
+    from paperagent.llm.client import Endpoint, EndpointAddress
 
     name = settings.embedder
     if embedder is None or not name.startswith(_OPENAI):

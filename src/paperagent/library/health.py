@@ -6,7 +6,6 @@ import datetime as dt
 import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from paperagent.errors import StoreError, StoreLockedError, visible
@@ -16,6 +15,7 @@ from paperagent.library.identity import text_hash
 from paperagent.library.local.chroma_files import check_files, check_integrity
 from paperagent.library.local.indexes import Indexes
 from paperagent.library.local.papers import Library
+from paperagent.library.protocol import Check, Health
 from paperagent.storage.sqlite import display_path
 
 REPAIR = "run 'paperagent doctor --repair'"
@@ -26,28 +26,6 @@ _PATIENCE = 5.0
 _LARGEST_ROW = 60_000
 """Bytes a paper that the graph files may take: 384 numbers take 1,700, 4,096 take 17,000."""
 _SMALLEST_FILE = 2**26
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was examined."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What `doctor` found."""
-
-    ok: bool
-    checks: tuple[Check, ...]
-
-    def failed(self) -> set[str]:
-        """Return the names of the checks that failed."""
-        return {check.name for check in self.checks if not check.ok}
 
 
 def examine(home: Path, library: Library, indexes: Indexes) -> Health:

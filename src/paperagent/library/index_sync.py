@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from paperagent.errors import PaperAgentError, StoreError, visible
+from paperagent.errors import StoreError, visible
 from paperagent.library import rows
 from paperagent.library.local.bm25_index import Entry, LexicalIndex, Writer
 from paperagent.library.local.database import put
@@ -44,10 +44,6 @@ def analysis() -> str:
     from paperagent.text.terms import index_terms
 
     return f"{crc32(' '.join(index_terms(_PROBE)).encode()):08x}"
-
-
-class NotYetError(PaperAgentError):
-    """An embedder has no vector for a text, and will have one later: the catching up ends there."""
 
 
 class Live:

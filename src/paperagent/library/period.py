@@ -6,18 +6,12 @@ import datetime as dt
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from paperagent.library import identity, rows
 from paperagent.library.local.database import LibraryDatabase
+from paperagent.library.protocol import PaperWithFeatures
 from paperagent.library.stored_vectors import Embeddings
-from paperagent.types import Paper
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from paperagent.types import Vector
 
 _COLUMNS = ", ".join(f"p.{name.strip()}" for name in rows.PAPER.split(","))
 _PAPERS = len(rows.PAPER.split(","))
@@ -34,31 +28,12 @@ LATE = dt.timedelta(days=10)
 _CHANGED = "p.updated BETWEEN ?1 AND ?2"
 
 
-class Arrival(NamedTuple):
-    """A paper with all that a digest needs to judge it."""
-
-    paper: Paper
-    terms: NDArray[np.uint32]
-    """Term ids of title, title again and abstract, in order."""
-    vector: Vector | None
-    """The embedding of exactly this text, or None."""
-    names: tuple[str, ...]
-    """Every id that the paper goes by or went by, its present one first."""
-    new: bool
-    """Whether it came in the period; else it was only changed in it."""
-
-    @property
-    def paper_id(self) -> str:
-        """The paper's id."""
-        return self.paper.paper_id
-
-
 def late_from(since: dt.date) -> dt.date:
     """Return the earliest day whose papers, read only in a period from ``since`` on, came in it too."""
     return since - LATE if since - dt.date.min > LATE else dt.date.min
 
 
-def within(db: LibraryDatabase, number: int, since: dt.date, until: dt.date) -> list[Arrival]:
+def within(db: LibraryDatabase, number: int, since: dt.date, until: dt.date) -> list[PaperWithFeatures]:
     """Return what came or was changed from ``since`` to ``until``, by id, with vectors of an embedder.
 
     The day on which the feed listed the paper counts, else that of its publication, else the
@@ -83,14 +58,14 @@ def _unmapped(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute(f"PRAGMA mmap_size = {mapped}")
 
 
-def by_id(db: LibraryDatabase, number: int, paper_ids: Iterable[str]) -> list[Arrival]:
+def by_id(db: LibraryDatabase, number: int, paper_ids: Iterable[str]) -> list[PaperWithFeatures]:
     """Return the papers of present ids, by id."""
     return _read(db, number, "p.paper_id", sorted(set(paper_ids)), frozenset())
 
 
 def _read(
     db: LibraryDatabase, number: int, column: str, wanted: Sequence[Any], arrived: Iterable[int]
-) -> list[Arrival]:
+) -> list[PaperWithFeatures]:
     found: list[Any] = []
     names: dict[int, list[str]] = {}
     new = set(arrived)
@@ -106,11 +81,11 @@ def _read(
     return sorted(arrivals, key=lambda a: a.paper_id)
 
 
-def _arrival(row: Sequence[Any], aliases: Iterable[str], *, new: bool) -> Arrival:
+def _arrival(row: Sequence[Any], aliases: Iterable[str], *, new: bool) -> PaperWithFeatures:
     import numpy as np
 
     terms, half = row[-2:]
     vector = None if half is None else np.frombuffer(half, "<f2").astype(np.float32)
     former = sorted(map(identity.plain_name, aliases))
     names = tuple(dict.fromkeys([row[0], *former]))
-    return Arrival(rows.paper_of(row[:_PAPERS]), rows.unpack_terms(terms), vector, names, new)
+    return PaperWithFeatures(rows.paper_of(row[:_PAPERS]), rows.unpack_terms(terms), vector, names, new)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from paperagent.library.protocol import FeedRecord
 from paperagent.types import Paper, Skipped, Withdrawal
 
 _UNKNOWN = "withdrawn, and not in the library"
 
-Entry = Paper | Skipped | Withdrawal
 
-
-def applied(records: Iterable[Entry], get: Callable[[str], Paper | None]) -> Iterator[Paper | Skipped]:
+def applied(records: Iterable[FeedRecord], get: Callable[[str], Paper | None]) -> Iterator[Paper | Skipped]:
     """Yield the records; a withdrawal as the paper that the library holds, marked, else as skipped."""
     for record in records:
         if not isinstance(record, Withdrawal):

@@ -25,38 +25,38 @@ CHECKS = ("numbers", "negation", "direction", "hedges", "names", "framing", "wor
 """The keys of a verdict's checks that are True or False."""
 
 SUPPORTED = 0.56
-"""Score from which a claim in which nothing was found is supported."""
+"""Minimum score for a claim without findings to be supported."""
 SUPPORTED_IF_COMPLETE = 0.38
-"""The same for a claim whose every word is in its sentence: short claims cannot score higher."""
+"""Minimum score if every word of the claim is in its sentence. Short claims cannot score higher."""
 _NO_WORD = 0.1
-"""Coverage below which a claim and its sentence share no more than a chance word."""
+"""Coverage below which a claim and its sentence share a word by chance at most."""
 _CONTENT = 0.5
-"""Weight from which a word says something."""
+"""Minimum weight of a meaningful word."""
 _SAME_MATTER = 0.55
-"""Coverage from which a claim is about the same thing as its sentence, and can contradict it."""
+"""Minimum coverage for a claim to be about the same thing as its sentence, and to contradict it."""
 _REFUTED = 0.02
 """Factor on the score of a claim that contradicts its source."""
 _NEAR_COPY = 0.6
-"""Share of equal tokens from which a claim is read as a copy, in which every edit must be benign."""
+"""Minimum share of equal tokens for a copy, in which every edit must be benign."""
 _LONGEST_CLAIM = 3_000
-"""Characters; a claim is one sentence, and what is longer is no claim."""
+"""Maximum length of a claim in characters."""
 _MOST_WORDS = 200
-"""Content words of a claim, likewise."""
+"""Maximum number of content words of a claim."""
 _LONGEST_EVIDENCE = 40_000
-"""Characters that are read of the evidence."""
+"""Maximum number of characters read from the evidence."""
 _EMPTY = frozenset("yes no none true false correct".split())
-"""Words that say nothing alone."""
+"""Words that mean nothing alone."""
 _EDGES = " \"'.,;:"
 
 
 class Finding(NamedTuple):
-    """What one check found."""
+    """A difference that a check found."""
 
     check: str
     """One of `CHECKS`."""
     reason: str
     refutes: bool = False
-    """Whether it contradicts the source, and the claim must not be shown as it stands."""
+    """Whether the claim contradicts its source and must be withheld."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Verdict:
     checks: Mapping[str, Any]
     """JSON-ready: a bool per check (True: nothing found), ``overlap``, ``proximity`` and ``score`` 0..1."""
     reasons: tuple[str, ...] = ()
-    """Short phrases for a person or a repair prompt; empty when nothing was found."""
+    """Short phrases for the user or a repair prompt; empty without findings."""
 
     @property
     def score(self) -> float:
@@ -131,7 +131,7 @@ def _of_text(text: str, evidence: Sequence[str], context: Context, *, part: bool
 
 
 def is_quote(claim: str, evidence: Sequence[str]) -> bool:
-    """Return whether the claim is one or more whole sentences of the evidence, but for spelling marks."""
+    """Return whether the claim equals one or all sentences of the evidence, except for spelling marks."""
     plain_claim = _plain(claim)
     return any(plain_claim == _plain(e) for e in evidence) or plain_claim == _plain(" ".join(evidence))
 
@@ -147,7 +147,7 @@ def _joined(evidence: Sequence[str]) -> str:
 def _findings(
     alignment: Alignment, context: Context, text: str, evidence: Sequence[str]
 ) -> Iterator[Finding]:
-    """Yield what keeps a claim from being supported; a finding that contradicts the source refutes it."""
+    """Yield the findings of all checks."""
     copy, close = alignment.copied >= _NEAR_COPY, alignment.coverage >= _SAME_MATTER
     if not is_english(text):
         yield Finding("wording", "is in a different language from its source")
@@ -191,13 +191,13 @@ def _findings(
 
 
 def _is_a_remark(alignment: Alignment, context: Context) -> bool:
-    """Return whether the source and its context have none of the words that say something."""
+    """Return whether neither the source nor its context contains any meaningful word of the claim."""
     words = [t for t in alignment.claim.content if t.weight >= _CONTENT]
     return not any(alignment.best[t.rank] is not None or context.mentions(t) for t in words)
 
 
 def _says_another_sentence(alignment: Alignment, context: Context) -> bool:
-    """Return whether a claim shares no word with its sentence and takes half of its words from elsewhere.
+    """Return whether no word of a claim is in its sentence, and at least half are elsewhere in the paper.
 
     A heavy paraphrase may share no word either, but then it shares few with the rest of the paper.
     """

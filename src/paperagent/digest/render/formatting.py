@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from paperagent.answering.citations import inert
+from paperagent.answering.citations import escape_markers
 from paperagent.text.latex import latex_to_text
 from paperagent.text.sanitize import safe_url
 from paperagent.types import Paper
@@ -37,7 +37,7 @@ def clean_text(text: str, limit: int = MAX_SENTENCE) -> str:
     Control characters become spaces. Invisible, reordering and stacked characters are removed. Text
     such as ``[3]`` is changed so that it does not look like a citation marker.
     """
-    return cut(inert(one_line(latex_to_text(one_line(text)))), limit)
+    return cut(escape_markers(one_line(latex_to_text(one_line(text)))), limit)
 
 
 def one_line(text: str) -> str:

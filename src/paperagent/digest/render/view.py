@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from paperagent.answering.fallback import QUOTED
+from paperagent.answering.answers import FALLBACK_NOTE
 from paperagent.digest.issue import Issue, Item, Reason, StandingAnswer
 from paperagent.digest.links import SubscriberLinks
 from paperagent.digest.render import formatting
@@ -157,7 +157,7 @@ def issue_view(
 def _notes(issue: Issue) -> Iterator[str]:
     """Yield the notes for subscribers, without an endpoint's address, error text or costs."""
     for note in issue.notes:
-        if not note.startswith(QUOTED):
+        if not note.startswith(FALLBACK_NOTE):
             yield formatting.clean_text(note, 400)
         elif issue.mode == "llm":
             yield "Some sentences are quoted instead of written."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.library.period import Arrival
+    from paperagent.library.protocol import PaperWithFeatures
     from paperagent.types import Matrix, Paper, Vector
 
     Scores = NDArray[np.float32]
@@ -47,7 +47,7 @@ class SeenPaper:
     vector: NDArray[np.float16] | None
 
     @classmethod
-    def of(cls, stored: Arrival) -> SeenPaper:
+    def of(cls, stored: PaperWithFeatures) -> SeenPaper:
         """Return the part of a library's paper that comparisons need."""
         import numpy as np
 
@@ -73,7 +73,7 @@ class QueryMatch:
 class PeriodIndex:
     """The new papers of a period, without withdrawn ones and with duplicates merged."""
 
-    def __init__(self, stored: Sequence[Arrival]) -> None:
+    def __init__(self, stored: Sequence[PaperWithFeatures]) -> None:
         new = sorted((s for s in stored if s.new and not s.paper.withdrawn), key=lambda s: s.paper.paper_id)
         vectors, has_vector = stack_vectors([s.vector for s in new])
         if not has_vector.any():

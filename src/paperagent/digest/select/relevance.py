@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.answering.pipeline import QueryEmbedder
     from paperagent.digest.preferences import Preferences
     from paperagent.digest.select.candidates import Scores
     from paperagent.digest.select.phrases import Phrase, ThemePhrases
     from paperagent.library import Store
-    from paperagent.types import Matrix, Vector
+    from paperagent.types import Matrix, QueryEmbedder, Vector
 
 MIN_SCORE, MIN_RELEVANCE, SURE_SCORE = 0.68, -0.6, 1.15
 """The least score and log-odds of relevance for an interest; the score from which relevance is not needed.
@@ -93,7 +92,7 @@ class QueryEncoder:
     def _query(self, reason: Reason) -> InterestQuery:
         typed = scoring.query_stems(reason.text)
         stats = self._stats(typed)
-        stems = scoring.mend_spelling(typed, stats.frequency, self._store.fuzzy)
+        stems = scoring.correct_spelling(typed, stats.frequency, self._store.similar_stems)
         if stems != typed:
             stats = self._stats(stems)
         return InterestQuery(reason, tuple(stems), self._vectors.get(reason.text), stats)

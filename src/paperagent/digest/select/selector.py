@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.answering.pipeline import QueryEmbedder
     from paperagent.library import Store
-    from paperagent.library.period import Arrival
+    from paperagent.library.protocol import PaperWithFeatures
+    from paperagent.types import QueryEmbedder
 
     Mask = NDArray[np.bool_]
 
@@ -45,7 +45,7 @@ class PaperSelector:
 
     def __init__(
         self,
-        stored: Sequence[Arrival],
+        stored: Sequence[PaperWithFeatures],
         *,
         period: Period,
         store: Store,
@@ -133,7 +133,7 @@ class PaperSelector:
             self._seen_papers.clear()
             missing = ids
         for start in range(0, len(missing), _READ_BATCH):
-            stored = self._store.arrivals(missing[start : start + _READ_BATCH])
+            stored = self._store.get_with_features(missing[start : start + _READ_BATCH])
             self._seen_papers.update((i, SeenPaper.of(paper)) for i, paper in stored.items())
         return [self._seen_papers[i] for i in ids if i in self._seen_papers]
 

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from paperagent.answering import fallback
-from paperagent.answering.call_budget import Budget, Call, at_hand, make
-from paperagent.answering.claims import Check, Ledger, plain
+from paperagent.answering.answers import fallback_note
+from paperagent.answering.call_budget import Budget, ModelCall, complete, is_cached
+from paperagent.answering.claims import ClaimChecker, ClaimCollector, plain_text
 from paperagent.answering.passages import Passages
-from paperagent.answering.reply import WrittenClaim, read_object, written_claim
+from paperagent.answering.reply import WrittenClaim, claim_schema, object_schema, parse_claim, parse_object
 from paperagent.digest.issue import CitedClaim, Theme
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import Pricing, TextModel
@@ -34,29 +34,11 @@ _TOKENS_PER_PAPER, _BASE_TOKENS = 120, 250
 _MAX_NAME_LENGTH, _MAX_NAME_WORDS = 60, 7
 _MAX_SENTENCE_LENGTH = 400
 
-_CITED_TEXT: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["text", "evidence"],
-    "properties": {"text": {"type": "string"}, "evidence": {"type": "array", "items": {"type": "string"}}},
-}
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["name", "overview", "papers"],
-    "properties": {
-        "name": {"type": "string"},
-        "overview": _CITED_TEXT,
-        "papers": {
-            "type": "array",
-            "items": {
-                **_CITED_TEXT,
-                "required": ["paper", "text", "evidence"],
-                "properties": {"paper": {"type": "integer"}, **_CITED_TEXT["properties"]},
-            },
-        },
-    },
-}
+SCHEMA = object_schema(
+    name={"type": "string"},
+    overview=claim_schema(),
+    papers={"type": "array", "items": claim_schema(paper={"type": "integer"})},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +46,7 @@ class ThemeWriterConfig:
     """The prompt, checks and limits of a theme writer."""
 
     prompt: Prompt
-    check: Check
+    check: ClaimChecker
     pricing: Pricing
     salt: str
     """The library's secret, for the fence around passages."""
@@ -92,7 +74,7 @@ class _ThemeCall:
 
     key: str
     passages: Passages
-    call: Call
+    call: ModelCall
     max_usage: Usage
     is_cached: bool
     """Whether the reply is in the cache and costs nothing."""
@@ -139,7 +121,7 @@ class ThemeWriter:
                     paid = replace(draft, usage=self._budget.account(draft.usage))
                     drafts[call.key] = _merge_drafts(drafts.get(call.key), paid)
         for call in waiting:
-            refused = ThemeDraft(note=fallback.note(self._budget.refusal()))
+            refused = ThemeDraft(note=fallback_note(self._budget.refusal()))
             drafts[call.key] = _merge_drafts(drafts.get(call.key), refused)
         return drafts
 
@@ -169,14 +151,16 @@ class ThemeWriter:
     def _call(self, key: str, name: str, papers: Sequence[Paper]) -> _ThemeCall:
         reply_tokens = _BASE_TOKENS + _TOKENS_PER_PAPER * len(papers)
         while True:
-            passages = Passages.of(papers, salt=self._config.salt)
+            passages = Passages.from_papers(papers, salt=self._config.salt)
             messages = self._config.prompt.fill(
-                theme=plain(name).replace(passages.fence, ""), fence=passages.fence, passages=passages.text()
+                theme=plain_text(name).replace(passages.fence, ""),
+                fence=passages.fence,
+                passages=passages.text(),
             )
-            call = Call(messages, SCHEMA, "theme", reply_tokens)
-            max_usage = self._budget.bound(call)
+            call = ModelCall(messages, SCHEMA, "theme", reply_tokens)
+            max_usage = self._budget.max_usage(call)
             if max_usage.input_tokens + reply_tokens <= self._config.context_tokens or len(papers) == 1:
-                return _ThemeCall(key, passages, call, max_usage, at_hand(self._text_model, call))
+                return _ThemeCall(key, passages, call, max_usage, is_cached(self._text_model, call))
             papers = papers[:-1]  # the issue quotes a sentence of this paper instead
 
     def _affordable(self, calls: Sequence[_ThemeCall]) -> tuple[list[_ThemeCall], list[_ThemeCall]]:
@@ -195,11 +179,11 @@ class ThemeWriter:
     def _draft(self, theme_call: _ThemeCall) -> ThemeDraft:
         """Make one call. A failure leaves a draft with a note."""
         if self._consecutive_failures >= MAX_CONSECUTIVE_FAILURES and not theme_call.is_cached:
-            return ThemeDraft(note=fallback.note(self._last_failure))
-        outcome = make(self._text_model, theme_call.call, lambda text: read_object(text, "papers"))
+            return ThemeDraft(note=fallback_note(self._last_failure))
+        outcome = complete(self._text_model, theme_call.call, lambda text: parse_object(text, "papers"))
         if outcome.value is None:
-            self._consecutive_failures, self._last_failure = self._consecutive_failures + 1, outcome.fault
-            return ThemeDraft(usage=outcome.usage, note=fallback.note(outcome.fault))
+            self._consecutive_failures, self._last_failure = self._consecutive_failures + 1, outcome.error
+            return ThemeDraft(usage=outcome.usage, note=fallback_note(outcome.error))
         self._consecutive_failures, self._last_failure = 0, ""
         return self._checked_draft(theme_call.passages, outcome.value, outcome.usage)
 
@@ -223,15 +207,17 @@ class ThemeWriter:
         )
 
     def _checked_sentence(self, value: object, passages: Passages) -> CitedClaim | None:
-        return checked_sentence(written_claim(value), passages, self._config.check)
+        return checked_sentence(parse_claim(value), passages, self._config.check)
 
 
-def checked_sentence(written: WrittenClaim | None, passages: Passages, check: Check) -> CitedClaim | None:
+def checked_sentence(
+    written: WrittenClaim | None, passages: Passages, check: ClaimChecker
+) -> CitedClaim | None:
     """Return a model's sentence with its citations, or None if its passages do not support it."""
     if written is None or len(written.text) > _MAX_SENTENCE_LENGTH:
         return None
-    checked = Ledger(check, "withhold").examine(written, passages)
-    return None if checked.fails else CitedClaim(checked.claim, checked.citations)
+    checked = ClaimCollector(check, "withhold").check(written, passages)
+    return None if checked.is_rejected else CitedClaim(checked.claim, checked.citations)
 
 
 def _split(papers: Sequence[Paper], max_size: int) -> list[Sequence[Paper]]:
@@ -259,7 +245,7 @@ def _checked_name(value: object, papers: Sequence[Paper]) -> str | None:
     Each content word must occur in a title, or in two abstracts if there are two, so that a single
     poisoned abstract cannot name a theme.
     """
-    text = plain(value) if isinstance(value, str) else ""
+    text = plain_text(value) if isinstance(value, str) else ""
     name_words = words(text)
     if not 0 < len(text) <= _MAX_NAME_LENGTH or not 0 < len(name_words) <= _MAX_NAME_WORDS:
         return None

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.answering.pipeline import Encoder, QueryEmbedder
     from paperagent.library import Store
-    from paperagent.retrieval.scoring import Scored
-    from paperagent.types import Vector
+    from paperagent.retrieval.scoring import RankablePaper
+    from paperagent.types import QueryEmbedder, TokenEncoder, Vector
 
 MIN_SCORE, SCORE_MARGIN, MAX_READ = 0.4, 0.5, 3
 """A paper is read for a question if its retrieval score is this high and this close to the best one's; at
@@ -49,7 +48,7 @@ def raise_thresholds(stored: Thresholds | None, *, encoder: bool) -> Thresholds:
         stored: The library's own thresholds, if it has any.
         encoder: Whether sentences are compared by embeddings.
     """
-    thresholds = stored or Thresholds.usual(0, encoder=encoder)
+    thresholds = stored or Thresholds.default(0, encoder=encoder)
     minimum = thresholds.abstain_below
     if encoder:
         minimum = max(minimum, MIN_CONFIDENCE)
@@ -74,10 +73,10 @@ class CachingCorpus:
             self._frequency.update(frequency)
         return *self._size, {s: self._frequency[s] for s in stems}
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return the library's stems within an edit distance, most frequent first."""
         if (stem, distance) not in self._similar_stems:
-            self._similar_stems[stem, distance] = self._store.fuzzy(stem, distance)
+            self._similar_stems[stem, distance] = self._store.similar_stems(stem, distance)
         return self._similar_stems[stem, distance]
 
 
@@ -103,7 +102,7 @@ class IssueLibrary:
     """
 
     def __init__(
-        self, papers: Collection[Paper], scored: Mapping[str, Scored], corpus: CachingCorpus
+        self, papers: Collection[Paper], scored: Mapping[str, RankablePaper], corpus: CachingCorpus
     ) -> None:
         """Take the papers of the issue, their terms and vectors by id, and the library's statistics."""
         self._papers = {p.paper_id: p for p in papers}
@@ -119,13 +118,13 @@ class IssueLibrary:
         """Return the statistics of the whole library, for which abstention was calibrated."""
         return self._corpus.corpus_stats(stems)
 
-    def fuzzy(self, stem: str, distance: int) -> Sequence[str]:
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return the whole library's stems within an edit distance, most frequent first."""
-        return self._corpus.fuzzy(stem, distance)
+        return self._corpus.similar_stems(stem, distance)
 
     def candidates(
         self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters
-    ) -> Sequence[Scored]:
+    ) -> Sequence[RankablePaper]:
         """Return all papers, and note which are close enough to be read.
 
         All are returned because the agreement of words and vectors on the best paper is a signal of
@@ -135,7 +134,7 @@ class IssueLibrary:
         if not self._scored:
             return []
         stats = scoring.CorpusStats(*self._corpus.corpus_stats(stems))
-        ranked = scoring.rank(self._scored, scoring.Query(tuple(stems), vector), stats)
+        ranked = scoring.rank(self._scored, scoring.SearchQuery(tuple(stems), vector, stats))
         minimum = max(MIN_SCORE, ranked[0].score - SCORE_MARGIN)
         self._readable = {r.paper_id for r in ranked[:MAX_READ] if r.score >= minimum}
         return self._scored
@@ -151,7 +150,7 @@ class CachingEncoder:
     States are rounded on the first use too, so an issue does not depend on the issues before it.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: TokenEncoder) -> None:
         self._encoder = encoder
         self._cache: dict[str, Encoded] = {}
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from paperagent.answering import fallback
-from paperagent.answering.citations import problems
-from paperagent.answering.pipeline import Pipeline, Request, suspicion_notes
+from paperagent.answering.answers import as_fallback, injection_notes, server_failed
+from paperagent.answering.citations import contract_violations
+from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.digest.issue import (
     CitationNumbering,
     CitedClaim,
@@ -42,11 +42,11 @@ from paperagent.types import Answer, Hit, Paper, Usage
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
     from paperagent.answering.call_budget import Budget
-    from paperagent.answering.llm_pipeline import Writer as LLMAnswerer
-    from paperagent.answering.pipeline import Encoder, QueryEmbedder
+    from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.digest.preferences import Preferences
     from paperagent.library import Store
-    from paperagent.retrieval.scoring import Scored
+    from paperagent.retrieval.scoring import RankablePaper
+    from paperagent.types import QueryEmbedder, TokenEncoder
 
 MAX_OVERVIEW = 3
 """Sentences of an overview."""
@@ -66,13 +66,13 @@ class DigestLLM:
     """Returns an answerer over a pipeline that may spend so many US dollars."""
     consecutive_failures: int = 0
 
-    def answer(self, pipeline: Pipeline, request: Request) -> Answer | None:
+    def answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer | None:
         """Answer a standing question; return None if the endpoint failed too often."""
         if self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
             return None
-        *_, last = self.answerer(pipeline, self.budget.left).stream(request)
+        *_, last = self.answerer(pipeline, self.budget.remaining).stream(request)
         assert last.answer is not None
-        failed = fallback.server_failed(last.answer)
+        failed = server_failed(last.answer)
         self.consecutive_failures = self.consecutive_failures + 1 if failed else 0
         self.budget.add(last.answer.usage)
         return last.answer
@@ -93,9 +93,9 @@ class IssueWriter:
     def __init__(
         self,
         store: Store,
-        scored: Iterable[Scored] = (),
+        scored: Iterable[RankablePaper] = (),
         *,
-        encoder: Encoder | None = None,
+        encoder: TokenEncoder | None = None,
         embedder: QueryEmbedder | None = None,
         llm: DigestLLM | None = None,
         thresholds: Thresholds | None = None,
@@ -111,7 +111,7 @@ class IssueWriter:
             thresholds: The library's thresholds of confidence, if it has its own.
         """
         self._corpus = CachingCorpus(store)
-        self._scored: dict[str, Scored] = {s.paper_id: s for s in scored}
+        self._scored: dict[str, RankablePaper] = {s.paper_id: s for s in scored}
         self._encoder = CachingEncoder(encoder) if encoder else None
         self._embedder = CachingEmbedder(embedder) if embedder else None
         self._thresholds = raise_thresholds(thresholds, encoder=encoder is not None)
@@ -251,7 +251,7 @@ class IssueWriter:
         for paper in papers:
             key = (paper.paper_id, paper.abstract)
             if key not in self._suspicions:
-                self._suspicions[key] = suspicion_notes([paper])
+                self._suspicions[key] = injection_notes([paper])
             yield from self._suspicions[key]
 
     def _with_mode(self, issue: Issue) -> Issue:
@@ -275,7 +275,7 @@ class IssueWriter:
         pipeline = Pipeline(
             library, encoder=self._encoder, embedder=self._embedder, thresholds=self._thresholds
         )
-        answers = [self._answer(pipeline, Request(question)) for question in questions]
+        answers = [self._answer(pipeline, AnswerRequest(question)) for question in questions]
         offer_starts = {p.paper_id: self._offer_start(p) for p in papers}
         standing = tuple(shorten_answer(a, numbering, offer_starts) for a in answers)
         return standing, sum((a.usage for a in answers), Usage())
@@ -285,7 +285,7 @@ class IssueWriter:
         sentences = self._paper_highlights(paper)
         return sentences.offer.start if sentences else 0
 
-    def _answer(self, pipeline: Pipeline, request: Request) -> Answer:
+    def _answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer:
         """Answer with the model if possible, otherwise with quoted sentences."""
         answer = self._llm.answer(pipeline, request) if self._llm else None
         if answer is None:
@@ -293,7 +293,7 @@ class IssueWriter:
         if answer.status in ("answered", "abstained"):
             return answer
         quoted = pipeline.extract(request).answer
-        return fallback.instead(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
+        return as_fallback(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
 
 
 def _merge_themes(themes: Sequence[Theme]) -> list[Theme]:
@@ -335,7 +335,7 @@ def issue_problems(issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
     ids = [p.paper_id for p in issue.papers]
     if len(set(ids)) != len(ids):
         yield "a paper is shown twice"
-    yield from problems(_as_answer(issue), papers)
+    yield from contract_violations(_as_answer(issue), papers)
     if [c.n for c in issue.citations] != list(range(1, len(issue.citations) + 1)):
         yield "the citations are not numbered from 1"
     if {n for c in issue.claims for n in c.citations} != {c.n for c in issue.citations}:

@@ -226,8 +226,8 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = re.compile(r"\b(?:not?|never|none|without|cannot|neither|nor)\b|n't\b")
 
 
-def _adds_nothing(claim: Mapping[str, Any], shown: Mapping[str, str]) -> bool:
-    sources = normalized(" ".join(shown.get(p, "") for p in claim_pointers(claim)))
+def _adds_nothing(claim: Mapping[str, Any], sentences: Mapping[str, str]) -> bool:
+    sources = normalized(" ".join(sentences.get(p, "") for p in claim_pointers(claim)))
     text = normalized(str(claim.get("text", "")))
     adds_no_number = set(_NUMBER.findall(text)) <= set(_NUMBER.findall(sources))
     return (

@@ -191,7 +191,7 @@ class LexicalIndex:
         with self._guard():
             return [int(searcher.doc_freq("terms", stem)) for stem in stems]
 
-    def fuzzy(self, stem: str, distance: int) -> list[str]:
+    def similar_stems(self, stem: str, distance: int) -> list[str]:
         """Return the library's stems within ``distance`` edits that begin alike, most frequent first."""
         if not stem:
             return []

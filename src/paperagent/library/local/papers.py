@@ -270,7 +270,7 @@ class Library:
             connection.executemany("UPDATE facts SET indexed = ? WHERE row = ?", numbered)
             put(connection, "revision", revision + len(numbered))
 
-    def setting(self, key: str, default: Any = None) -> Any:
+    def get_setting(self, key: str, default: Any = None) -> Any:
         """Return a value kept by `set_setting`."""
         found = self._all("SELECT value FROM settings WHERE key = ?", (key,))
         return json.loads(found[0][0]) if found else default

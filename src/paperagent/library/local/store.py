@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Any, Self
 from paperagent.errors import InputError, StoreError, visible
 from paperagent.library import health, period
 from paperagent.library.batches import batches
-from paperagent.library.candidate import Candidate
 from paperagent.library.home import DATABASE, check_home, writer_lock
-from paperagent.library.index_sync import Live, NotYetError, embedded_text
+from paperagent.library.index_sync import Live, embedded_text
 from paperagent.library.local.indexes import Indexes
 from paperagent.library.local.ingest import Intake
 from paperagent.library.local.knn import Found
 from paperagent.library.local.papers import Fact, Library
 from paperagent.library.naming import named
-from paperagent.library.period import Arrival
+from paperagent.library.protocol import (
+    Candidate,
+    FeedRecord,
+    Health,
+    NoVectorYetError,
+    PaperWithFeatures,
+    Shard,
+)
 from paperagent.library.rows import unpack_terms
-from paperagent.library.shard import Shard
-from paperagent.library.withdrawals import Entry, applied
+from paperagent.library.withdrawals import applied
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
@@ -86,18 +91,18 @@ class LocalStore:
         """Return at most ``most`` papers, spread evenly over the order of first arrival."""
         return list(self.library.by_row(_evenly(self.library.highest_row(), most)).values())
 
-    def named(self, papers: Iterable[Paper]) -> Iterator[Paper]:
+    def with_further_ids(self, papers: Iterable[Paper]) -> Iterator[Paper]:
         """Yield papers of the library with their further ids."""
         return named(papers, self.library.names, size=_BATCH)
 
-    def within(self, since: dt.date, until: dt.date) -> list[Arrival]:
+    def papers_between(self, since: dt.date, until: dt.date) -> list[PaperWithFeatures]:
         """Return what came or was changed from ``since`` to ``until``, both included, ordered by id.
 
         The day on which the feed listed a paper counts, else its publication, else the first reading.
         """
         return period.within(self.library.db, self._number(), since, until)
 
-    def arrivals(self, paper_ids: Iterable[str]) -> dict[str, Arrival]:
+    def get_with_features(self, paper_ids: Iterable[str]) -> dict[str, PaperWithFeatures]:
         """Return the papers found with terms and vectors, under the ids that they were asked by."""
         present = {asked: paper.paper_id for asked, paper in self.get_many(paper_ids).items()}
         held = period.by_id(self.library.db, self._number(), present.values())
@@ -108,9 +113,9 @@ class LocalStore:
         active = self.library.embeddings.active()
         return active[0] if active else 0
 
-    def setting(self, key: str, default: Any = None) -> Any:
+    def get_setting(self, key: str, default: Any = None) -> Any:
         """Return a JSON value kept with the library."""
-        return self.library.setting(key, default)
+        return self.library.get_setting(key, default)
 
     def set_setting(self, key: str, value: Any) -> None:
         """Keep a JSON value with the library."""
@@ -144,9 +149,9 @@ class LocalStore:
         known = {stem: min(n, papers) for stem, n in zip(stems, frequencies, strict=True)}
         return papers, self.library.length() / papers if papers else 0.0, known
 
-    def fuzzy(self, stem: str, distance: int = 1) -> list[str]:
+    def similar_stems(self, stem: str, distance: int = 1) -> list[str]:
         """Return the library's stems within an edit distance that begin alike, most frequent first."""
-        return self.indexes.lexical().fuzzy(stem, distance)
+        return self.indexes.lexical().similar_stems(stem, distance)
 
     def status(self) -> dict[str, Any]:
         """Return what `paperagent status --json` prints."""
@@ -163,7 +168,7 @@ class LocalStore:
         }
 
     def ingest(
-        self, records: Iterable[Entry], *, today: dt.date, progress: Progress | None = None
+        self, records: Iterable[FeedRecord], *, today: dt.date, progress: Progress | None = None
     ) -> IngestReport:
         """Read records into library and lexical index, 2,000 at a time.
 
@@ -201,16 +206,16 @@ class LocalStore:
             pending=pending,
         )
 
-    def unembedded(self, *, shard: Shard | None = None) -> Iterator[str]:
+    def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
         """Yield the texts that have no vector of the embedder in use, oldest change first."""
         mark, number = self.library.db.meta("vector_mark"), self._number()
         while changes := self.library.changes(mark, limit=_BATCH):
             missing = self.library.embeddings.missing(number, [(c.row, c.text_hash) for c in changes])
             waiting = [c.paper for c in changes if c.row in missing]
-            yield from (embedded_text(p) for p in waiting if shard is None or shard.holds(p))
+            yield from (embedded_text(p) for p in waiting if shard is None or shard.contains(p))
             mark = changes[-1].revision
 
-    def catch_up_vectors(
+    def embed_pending(
         self,
         embedder: Embedder,
         *,
@@ -241,7 +246,7 @@ class LocalStore:
             before = self.library.pending("vector_mark")
             try:
                 self.indexes.run_vectors(embedder, batch=size, progress=progress)
-            except NotYetError:
+            except NoVectorYetError:
                 self.indexes.run_vectors(None, batch=size, progress=None)  # as far as stored vectors reach
             added = before - self.library.pending("vector_mark")
             return added, self.library.pending("vector_mark")
@@ -259,7 +264,7 @@ class LocalStore:
             if vectors:
                 self.indexes.rebuild_vectors(embedder, progress)
 
-    def doctor(self, *, repair: bool = False) -> health.Health:
+    def doctor(self, *, repair: bool = False) -> Health:
         """Examine library and indexes; with ``repair`` rebuild what does not agree with the library."""
         found = health.examine(self.home, self.library, self.indexes)
         if found.ok or not repair:

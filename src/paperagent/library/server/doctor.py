@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from paperagent.errors import StoreError, visible
 from paperagent.library import rows
-from paperagent.library.health import Check, Health
+from paperagent.library.protocol import Check, Health
 from paperagent.library.server.collection import Collection, Record, parts
 from paperagent.library.server.embed import settle
 from paperagent.library.server.paper_collections import Shelf

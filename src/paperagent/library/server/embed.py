@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from paperagent.errors import StoreError, visible
 from paperagent.library import rows
-from paperagent.library.index_sync import NotYetError
+from paperagent.library.protocol import NoVectorYetError, Shard
 from paperagent.library.server.collection import Collection, Record, parts
 from paperagent.library.server.paper_collections import SPARSE, Shelf
 from paperagent.library.server.records import paper_of
 from paperagent.library.server.search import Where, sparse_of
-from paperagent.library.shard import PLACES, Shard
 from paperagent.library.stored_vectors import sound
 from paperagent.types import Embedder, Progress
 
@@ -31,7 +30,7 @@ def catch_up(
     while records := list(shelf.waiting.matching(where=_where(shard), limit=size)):
         try:
             added += _embed(shelf, held, records, embedder)
-        except NotYetError:
+        except NoVectorYetError:
             return max(0, total - len(shelf.waiting.ids(where=_where(shard))))
         if progress:
             progress("embed", added, max(total, added))
@@ -126,5 +125,5 @@ def _held(record: Record, vector: list[float], *, hybrid: bool) -> Record:
 def _where(shard: Shard | None) -> Where | None:
     if shard is None:
         return None
-    first, end = shard.range(PLACES)
+    first, end = shard.slots()
     return {"$and": [{"shard": {"$gte": first}}, {"shard": {"$lt": end}}]}

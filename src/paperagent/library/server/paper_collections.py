@@ -267,7 +267,7 @@ class Shelf:
         size, number = note.metadata["size"], note.metadata.get("version")
         return replace(paper, title=note.document[:size], abstract=note.document[size + 1 :], version=number)
 
-    def setting(self, key: str, default: Any) -> Any:
+    def get_setting(self, key: str, default: Any) -> Any:
         """Return a JSON value kept with the library."""
         name = f"setting/{digest(key)}"
         note = self.notes.get([name]).get(name)

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable
 
 from paperagent.library import rows
 from paperagent.library.identity import day_number
-from paperagent.library.period import Arrival, late_from
+from paperagent.library.period import late_from
+from paperagent.library.protocol import PaperWithFeatures
 from paperagent.library.server.collection import Record
 from paperagent.library.server.paper_collections import Shelf
 from paperagent.library.server.records import paper_of, record_id
 from paperagent.text.terms import term_ids
 
 
-def within(shelf: Shelf, since: dt.date, until: dt.date) -> list[Arrival]:
+def within(shelf: Shelf, since: dt.date, until: dt.date) -> list[PaperWithFeatures]:
     """Return what came or was changed from ``since`` to ``until``, by id.
 
     What was first read in the period, up to ten days after its own day, came in it too.
@@ -37,7 +38,7 @@ def within(shelf: Shelf, since: dt.date, until: dt.date) -> list[Arrival]:
     return _arrivals(shelf, fitting, new=came)
 
 
-def by_id(shelf: Shelf, paper_ids: Iterable[str]) -> dict[str, Arrival]:
+def by_id(shelf: Shelf, paper_ids: Iterable[str]) -> dict[str, PaperWithFeatures]:
     """Return the papers found, under the ids that they were asked by."""
     present = {asked: paper.paper_id for asked, paper in shelf.get_many(paper_ids).items()}
     records = shelf.records(record_id(i, shelf.quotas) for i in present.values())
@@ -45,7 +46,9 @@ def by_id(shelf: Shelf, paper_ids: Iterable[str]) -> dict[str, Arrival]:
     return {asked: found[paper_id] for asked, paper_id in present.items() if paper_id in found}
 
 
-def _arrivals(shelf: Shelf, records: Iterable[Record], *, new: Callable[[Record], bool]) -> list[Arrival]:
+def _arrivals(
+    shelf: Shelf, records: Iterable[Record], *, new: Callable[[Record], bool]
+) -> list[PaperWithFeatures]:
     import numpy as np
 
     listed = list(records)
@@ -61,6 +64,8 @@ def _arrivals(shelf: Shelf, records: Iterable[Record], *, new: Callable[[Record]
         also = {*former.get(paper.paper_id, ()), *([f"doi:{paper.doi}"] if paper.doi else [])}
         terms = term_ids(rows.stems_of(paper))
         found.append(
-            Arrival(paper, terms, vector, tuple(dict.fromkeys([paper.paper_id, *sorted(also)])), new(record))
+            PaperWithFeatures(
+                paper, terms, vector, tuple(dict.fromkeys([paper.paper_id, *sorted(also)])), new(record)
+            )
         )
     return sorted(found, key=lambda arrival: arrival.paper_id)

@@ -12,9 +12,9 @@ from typing import Any
 from paperagent.errors import StoreError, visible
 from paperagent.library import identity
 from paperagent.library.index_sync import embedded_text
+from paperagent.library.protocol import shard_slot
 from paperagent.library.server.address import Quotas
 from paperagent.library.server.collection import Record
-from paperagent.library.shard import place_of
 from paperagent.types import Paper
 
 _DAYS = frozenset({"published", "updated", "listed", "first_seen"})
@@ -69,7 +69,7 @@ def record_of(paper: Paper, quotas: Quotas, *, terms: int, again: bool = False, 
         "updated": identity.day_number(paper.updated) or 0,
         "title_mark": title_mark(paper.title),
         "doi": paper.doi or "",
-        "shard": place_of(paper),
+        "shard": shard_slot(paper),
         "terms": terms,
         "again": again,
         "text": identity.content_hash(paper),

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from paperagent.library.candidate import Candidate
 from paperagent.library.identity import day_number
+from paperagent.library.protocol import Candidate
 from paperagent.library.server.collection import Collection, Record
 from paperagent.library.server.paper_collections import SPARSE, Shelf
 from paperagent.library.server.records import paper_of

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from paperagent.errors import StoreError
-from paperagent.library import health, identity
+from paperagent.library import identity
 from paperagent.library.batches import batches
-from paperagent.library.candidate import Candidate
 from paperagent.library.naming import named
-from paperagent.library.period import Arrival
+from paperagent.library.protocol import Candidate, FeedRecord, Health, PaperWithFeatures, Shard
 from paperagent.library.server import doctor as checkup
 from paperagent.library.server import embed, period, search
 from paperagent.library.server.address import Address
@@ -27,9 +26,8 @@ from paperagent.library.server.connection import Connection
 from paperagent.library.server.ingest import Intake
 from paperagent.library.server.paper_collections import Shelf
 from paperagent.library.server.records import paper_of, unfit
-from paperagent.library.shard import Shard
 from paperagent.library.stored_vectors import sound
-from paperagent.library.withdrawals import Entry, applied
+from paperagent.library.withdrawals import applied
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
@@ -104,21 +102,21 @@ class ServerStore:
         """Return at most ``most`` papers, the first that the server gives."""
         return list(islice(self.papers(), most))
 
-    def named(self, papers: Iterable[Paper]) -> Iterator[Paper]:
+    def with_further_ids(self, papers: Iterable[Paper]) -> Iterator[Paper]:
         """Yield papers of the library with their further ids."""
         return named(papers, self._shelf.former, size=self._shelf.quotas.batch)
 
-    def within(self, since: dt.date, until: dt.date) -> list[Arrival]:
+    def papers_between(self, since: dt.date, until: dt.date) -> list[PaperWithFeatures]:
         """Return what came or was changed from ``since`` to ``until``, both included, ordered by id."""
         return period.within(self._shelf, since, until)
 
-    def arrivals(self, paper_ids: Iterable[str]) -> dict[str, Arrival]:
+    def get_with_features(self, paper_ids: Iterable[str]) -> dict[str, PaperWithFeatures]:
         """Return the papers found with terms and vectors, under the ids that they were asked by."""
         return period.by_id(self._shelf, paper_ids)
 
-    def setting(self, key: str, default: Any = None) -> Any:
+    def get_setting(self, key: str, default: Any = None) -> Any:
         """Return a JSON value kept with the library."""
-        return self._shelf.setting(key, default)
+        return self._shelf.get_setting(key, default)
 
     def set_setting(self, key: str, value: Any) -> None:
         """Keep a JSON value with the library."""
@@ -152,7 +150,7 @@ class ServerStore:
         known = {stem: min(n, papers) for stem, n in frequency.items()}
         return papers, terms / papers if papers else 0.0, known
 
-    def fuzzy(self, stem: str, distance: int = 1) -> list[str]:
+    def similar_stems(self, stem: str, distance: int = 1) -> list[str]:
         """Return the library's stems within an edit distance that begin alike, most frequent first."""
         return self._shelf.counts.similar(stem, distance)
 
@@ -171,7 +169,7 @@ class ServerStore:
         }
 
     def ingest(
-        self, records: Iterable[Entry], *, today: dt.date, progress: Progress | None = None
+        self, records: Iterable[FeedRecord], *, today: dt.date, progress: Progress | None = None
     ) -> IngestReport:
         """Read records into the library, 300 at a time; they are searchable by their words at once.
 
@@ -205,11 +203,11 @@ class ServerStore:
             pending=self._shelf.waiting.count(),
         )
 
-    def unembedded(self, *, shard: Shard | None = None) -> Iterator[str]:
+    def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
         """Yield the texts that wait for a vector."""
         return embed.texts(self._shelf, shard)
 
-    def catch_up_vectors(
+    def embed_pending(
         self,
         embedder: Embedder,
         *,
@@ -238,9 +236,9 @@ class ServerStore:
             return
         if active is not None and active != (embedder.embedder_id, embedder.dim):
             embed.re_embed(self._shelf, active, embedder, progress)
-        self.catch_up_vectors(embedder, progress=progress)
+        self.embed_pending(embedder, progress=progress)
 
-    def doctor(self, *, repair: bool = False) -> health.Health:
+    def doctor(self, *, repair: bool = False) -> Health:
         """Examine the library; with ``repair`` mend what the server can still give."""
         found = checkup.examine(self._shelf)
         if found.ok or not repair:

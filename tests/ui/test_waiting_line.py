@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from paperagent.ui import wait_line
-from paperagent.ui.wait_line import WaitingLine
+from paperagent.ui import streaming
+from paperagent.ui.streaming import WaitingLine
 
 WHAT = "qwen2.5 at 127.0.0.1:8080"
 
@@ -37,7 +37,7 @@ def test_nothing_of_a_models_name_reaches_the_terminal_raw() -> None:
 
 def test_the_line_appears_changes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """After `stop` the line is blank and the cursor stands at its beginning."""
-    monkeypatch.setattr(wait_line, "PATIENCE", 0.02)
+    monkeypatch.setattr(streaming, "WAITING_INTERVAL_S", 0.02)
     clock = iter(range(100))
     out = io.StringIO()
     with WaitingLine(out, WHAT, clock=lambda: float(next(clock))) as line:

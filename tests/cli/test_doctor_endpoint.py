@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from paperagent import config, factory
-from paperagent.cli import endpoint_check, main
+from paperagent.cli import doctor, main
 from paperagent.errors import ConfigError, EndpointError
-from paperagent.llm.probe import Probe
+from paperagent.llm.probe import ProbeResult
 from paperagent.testing import CHAT, MODELS, Reply, Request, ScriptedServer, Style, chat_reply, error_reply
 from paperagent.types import Usage
 
@@ -84,7 +84,7 @@ def test_a_person_reads_one_line_a_fact(server: ScriptedServer, capsys: pytest.C
         r"call: \d\.\d s, first text after \d\.\d s; 1 call · [\d,]+ tokens in, \d+ out · \$0\.00", out
     )
     assert re.search(r"speed: [\d,]+ tokens/s in, [\d,]+ tokens/s out\n", out)
-    assert "PAPERAGENT_TIMEOUT=60 (now 300, which is enough): a typical answer (3,000 tokens in)" in out
+    assert "PAPERAGENT_TIMEOUT=60 (now 300, sufficient): a typical answer (3,000 tokens in)" in out
 
 
 def test_each_call_differs(server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +201,7 @@ def test_without_an_endpoint_there_is_nothing_to_check(capsys: pytest.CaptureFix
     """Exit 3, with what to set."""
     code, out, err = run(capsys)
     assert (code, out) == (3, "")
-    assert "endpoint: none is set; set OPENAI_API_KEY, or OPENAI_BASE_URL" in err
+    assert "endpoint: not configured; set OPENAI_API_KEY, or OPENAI_BASE_URL" in err
 
 
 def test_several_models_and_none_named_is_a_setting_to_make(
@@ -246,17 +246,17 @@ def test_the_help_says_what_the_check_costs(capsys: pytest.CaptureFixture[str]) 
 def test_the_timeout_proposed_leaves_room(first: float, seconds: float, proposed: int) -> None:
     """Twice what a typical answer takes at the speed measured, in steps of half a minute."""
     features = {"json_schema": True, "streaming": True, "streaming_usage": True}
-    call = Probe(first, seconds, Usage(1, input_tokens=600, output_tokens=40), features)
+    call = ProbeResult(first, seconds, Usage(1, input_tokens=600, output_tokens=40), features)
     typical = 5 * first + 7.5 * (seconds - first)
     assert call.seconds_for(3_000, 300) == pytest.approx(typical)
-    made = endpoint_check.EndpointReport("http://h/v1", "m", None, 60.0, None, "", None, None, call, None, ())
+    made = doctor.EndpointReport("http://h/v1", "m", None, 60.0, None, "", None, None, call, None, ())
     assert made.proposed_timeout == proposed
 
 
 def test_a_reply_in_one_piece_is_timed_as_a_whole() -> None:
     """Reading and writing cannot be told apart then: the larger proportion counts."""
     features = {"json_schema": True, "streaming": False, "streaming_usage": False}
-    call = Probe(2.0, 2.0, Usage(1, input_tokens=600, output_tokens=40), features)
+    call = ProbeResult(2.0, 2.0, Usage(1, input_tokens=600, output_tokens=40), features)
     assert (call.input_speed, call.output_speed) == (None, None)
     assert call.seconds_for(3_000, 300) == pytest.approx(15)
 
@@ -265,10 +265,10 @@ def test_the_errors_are_typed(server: ScriptedServer, monkeypatch: pytest.Monkey
     """In Python too: a setting to make, or a server that failed."""
     monkeypatch.setenv("PAPERAGENT_MODEL", "test-model")
     server.enqueue(error_reply(500, "broken"), path=CHAT)
-    assert isinstance(endpoint_check.check(config.load()).failure, EndpointError)
+    assert isinstance(doctor.check_endpoint(config.load()).failure, EndpointError)
     monkeypatch.delenv("OPENAI_BASE_URL")
     with pytest.raises(ConfigError):
-        endpoint_check.check(config.load())
+        doctor.check_endpoint(config.load())
 
 
 def test_a_real_server_is_measured(

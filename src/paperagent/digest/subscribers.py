@@ -269,7 +269,8 @@ class Subscribers:
             subscriber = find_by_key(db, address.key)
         if subscriber is None:
             raise InputError(
-                f"subscriber {visible(address.email, limit=80)}: does not exist; see 'subscribers list'"
+                f"subscriber: {visible(address.email, limit=80)} does not exist; "
+                "see 'paperagent subscribers list'"
             )
         return subscriber
 

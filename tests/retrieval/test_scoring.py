@@ -269,9 +269,9 @@ def top(pipeline: Pipeline, query: str) -> list[tuple[str, Any]]:
 
 def halved(library: ExactLibrary) -> ExactLibrary:
     """Round the vectors as the library stores them."""
-    library.held = {
+    library.candidate_by_id = {
         i: replace(h, vector=None if h.vector is None else h.vector.astype("<f2").astype(np.float32))
-        for i, h in library.held.items()
+        for i, h in library.candidate_by_id.items()
     }
     return library
 

@@ -8,7 +8,6 @@ instructions or asks a question is evidence for nothing.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from paperagent.answering.citations import cite, quoted_claim
 from paperagent.answering.passages import Passages, contains_instructions, without_instructions
 from paperagent.answering.reply import WrittenClaim
 from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.sanitize import strip_controls
 from paperagent.text.terms import index_terms
 from paperagent.types import Citation, Claim, Paper, Sentence
 
@@ -312,20 +312,13 @@ _MARKUP = re.compile(
     r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
     re.IGNORECASE,
 )
-_REMOVED_CATEGORIES, _SPACE_CATEGORIES = frozenset({"Cf", "Cs", "Co"}), frozenset({"Cc", "Zl", "Zp"})
 
 
 def plain_text(text: str) -> str:
     """Return a model's text without control characters, markup, links, images and citation markers."""
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_printable, text))
+    text = strip_controls(text)
     while True:  # removing markup may join the halves of more
         stripped = _MARKUP.sub(lambda m: m.group(1) or "", text)
         if stripped == text:
             return " ".join(text.split())
         text = stripped
-
-
-def _printable(char: str) -> str:
-    category = unicodedata.category(char)
-    return " " if category in _SPACE_CATEGORIES else "" if category in _REMOVED_CATEGORIES else char

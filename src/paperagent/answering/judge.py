@@ -18,7 +18,7 @@ from paperagent.errors import EndpointError, PaperAgentError
 from paperagent.types import Citation, Claim, Paper, Support, Usage
 
 if TYPE_CHECKING:
-    from paperagent.answering.call_budget import ModelCall
+    from paperagent.answering.call_budget import CompletionRequest
     from paperagent.answering.claims import ClaimCollector
     from paperagent.llm.prompts import Prompt
     from paperagent.llm.protocol import Pricing, TextModel
@@ -130,12 +130,12 @@ class LLMJudge:
             error_message = str(error)
         return JudgeOpinion(probabilities, priced(usage, self._pricing), self._model.model, error_message)
 
-    def _call(self, items: Sequence[JudgeItem]) -> ModelCall:
-        from paperagent.answering.call_budget import ModelCall
+    def _call(self, items: Sequence[JudgeItem]) -> CompletionRequest:
+        from paperagent.answering.call_budget import CompletionRequest
 
         text = _items_as_text(items)
         fence = "=" * 4 + hashlib.sha256(f"{self._salt}\n{text}".encode()).hexdigest()[:16]
-        return ModelCall(
+        return CompletionRequest(
             self._prompt.fill(fence=fence, claims=text.replace(fence, "")),
             judge_schema(items),
             JUDGE_SCHEMA,
@@ -320,7 +320,7 @@ def apply_probability(claim: Claim, p: float) -> Claim:
     A claim that wording supports stays *supported* unless the probability is below one half; then it is
     *unverified*.
 
-    On 544 claims (``eval/second_reader.py``) wording leaves 140 of 307 honest and 145 of 237 wrong ones open.
+    On 544 claims (``eval/judge.py``) wording leaves 140 of 307 honest and 145 of 237 wrong ones open.
     Of these a yes supports 50 and 47, and a no refutes 12 and 23. A judge that is right on 90 %, however
     sure of itself, then calls .030 of the wrong ones supported if it sees all claims, and adds .004 to
     the honest ones withheld; deciding alone it would be .071 and .046.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from paperagent.text.injection import looks_like_instruction
+from paperagent.text.sanitize import join_lines
 from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import STOP_WORDS
 from paperagent.types import Paper, Sentence
@@ -22,7 +23,6 @@ from paperagent.types import Paper, Sentence
 MAX_POINTERS = 8
 """Sentences that one claim may point at; further pointers are dropped."""
 _POINTER = re.compile(r"^\s*[\[(]?\s*(\d{1,3})\s*[.:]\s*(\d{1,3})\s*[\])]?\.?\s*$")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Passages:
 
     def _one_line(self, text: str) -> str:
         """Return text without line breaks and without the fence."""
-        return _CONTROL.sub(" ", text).replace(self.fence, "")
+        return join_lines(text).replace(self.fence, "")
 
     def resolve(self, pointer: str) -> tuple[Paper, Sentence] | None:
         """Return the paper and sentence that ``pointer`` names, or None if it dangles.

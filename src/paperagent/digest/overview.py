@@ -21,7 +21,7 @@ from paperagent.answering.answers import (
     injection_notes,
     withdrawal_notes,
 )
-from paperagent.answering.call_budget import Budget, ModelCall, complete, priced
+from paperagent.answering.call_budget import Budget, CompletionRequest, complete, priced
 from paperagent.answering.claims import ClaimChecker
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import claim_schema, object_schema, parse_claim, parse_object
@@ -134,7 +134,7 @@ def _model_sentences(paper: Paper, llm: SummaryLLM) -> tuple[list[CitedClaim], U
     """Return the model's sentences that passed their check, the usage, and notes."""
     passages = Passages.from_papers([paper], salt=llm.salt)
     messages = llm.prompt.fill(fence=passages.fence, passages=passages.text())
-    call = ModelCall(messages, SCHEMA, "summary", _REPLY_TOKENS)
+    call = CompletionRequest(messages, SCHEMA, "summary", _REPLY_TOKENS)
     if not llm.budget.allows_call(llm.model, call):
         return [], Usage(), (fallback_note(llm.budget.refusal()),)
     outcome = complete(llm.model, call, lambda text: parse_object(text, "sentences"))

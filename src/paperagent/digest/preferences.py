@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from paperagent.errors import InputError, visible
+from paperagent.text.sanitize import strip_controls
 
 Frequency = Literal["weekly", "daily"]
 FREQUENCIES: tuple[Frequency, ...] = ("weekly", "daily")
@@ -126,9 +126,7 @@ def _clean_entries(name: str, texts: Iterable[str]) -> tuple[str, ...]:
 
 def _clean_entry(name: str, text: str) -> str:
     """Return ``text`` on one line, without invisible characters that could disguise it."""
-    entry = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in text)
-    entry = "".join(c for c in entry if unicodedata.category(c) not in {"Cf", "Cs", "Co"})
-    entry = " ".join(entry.split())
+    entry = " ".join(strip_controls(text).split())
     if not any(c.isalnum() for c in entry):
         raise InputError(f"{name}: is empty; write what the subscriber is interested in")
     if len(entry) > MAX_LENGTH:

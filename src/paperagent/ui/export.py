@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paperagent.errors import FeedError, InputError, PaperAgentError, visible
-from paperagent.text.sanitize import safe_markdown, safe_note, safe_url
+from paperagent.text.sanitize import LINE_BREAKING, safe_markdown, safe_note, safe_url
 from paperagent.types import Paper
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -33,6 +33,7 @@ _LATEX = {
     **{c: "\\" + c for c in "$&#%_"},
 }
 _LATEX_SPECIAL = re.compile("[" + re.escape("".join(_LATEX)) + "]")
+_BREAKS = re.compile(f"[{LINE_BREAKING}\ud800-\udfff]")
 _NONCHARACTERS_AT_PLANE_ENDS = "".join(
     chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF)
 )
@@ -150,11 +151,7 @@ def one_line(text: str) -> str:
 
     Noncharacters such as U+FFFE, which neither YAML nor XML allows, are dropped.
     """
-    replaced_categories = {"Cc", "Zl", "Zp", "Cs"}
-    text = _NONCHARACTER.sub("", text)
-    return " ".join(
-        "".join(" " if unicodedata.category(c) in replaced_categories else c for c in text).split()
-    )
+    return " ".join(_BREAKS.sub(" ", _NONCHARACTER.sub("", text)).split())
 
 
 def cited_quotes(path: Path) -> dict[str, list[str]]:

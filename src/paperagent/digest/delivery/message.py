@@ -10,7 +10,6 @@ import binascii
 import datetime as dt
 import hashlib
 import re
-import unicodedata
 from dataclasses import dataclass
 from email.header import Header
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperagent.digest.render import formatting
 from paperagent.errors import InputError, MailError, visible
+from paperagent.text.sanitize import has_unsafe_characters
 
 if TYPE_CHECKING:
     from paperagent.digest.render.renderer import Rendered
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 MAX_SUBJECT, MAX_LINE, MAX_MESSAGE_ID = 120, 998, 77
 _MAX_ADDRESS = 320
 """64 characters before the @ and 255 after it (RFC 5321 section 4.5.3.1); longer input is not parsed."""
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _LIST_HEADERS = ("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-ID", "Message-ID")
 _CRLF = "\r\n"
 _LINK = re.compile(r"(?:https?://|mailto:)[!#-+\--;=?-~]+\Z")
@@ -59,7 +58,7 @@ def parse_address(text: str) -> MailAddress:
     from email_validator import EmailNotValidError, validate_email
 
     printable = visible(text, limit=60)
-    if any(unicodedata.category(c) in _UNSAFE_CATEGORIES for c in text):
+    if has_unsafe_characters(text):
         raise InputError(
             f"email {printable}: contains a control or invisible character; write name@example.org"
         )

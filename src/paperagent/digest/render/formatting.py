@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from paperagent.answering.citations import escape_markers
 from paperagent.text.latex import latex_to_text
-from paperagent.text.sanitize import safe_url
+from paperagent.text.sanitize import limit_combining_marks, safe_url, strip_controls
 from paperagent.types import Paper
 
 LINKED_HOSTS = frozenset(
@@ -23,11 +22,7 @@ MAX_TITLE, MAX_SENTENCE, MAX_NAME = 300, 1200, 80
 MAX_QUOTE = 4_000
 """Characters of a sentence that a claim must be compared with: longer than any that a person wrote."""
 _MAX_URL = 300
-_SPACES = frozenset({"Cc", "Zl", "Zp", "Zs"})
-_INVISIBLE = frozenset({"Cf", "Cs", "Co", "Cn"})
-_SELECTORS = re.compile("[\ufe00-\ufe0e\U000e0100-\U000e01ef]")
-_MARK = "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
-_STACKED = re.compile(f"({_MARK}{{3}}){_MARK}+")
+_VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0e\U000e0100-\U000e01ef]")
 
 
 @lru_cache(maxsize=8192)
@@ -43,15 +38,8 @@ def clean_text(text: str, limit: int = MAX_SENTENCE) -> str:
 def one_line(text: str) -> str:
     """Return ``text`` on one line with single spaces, without control and invisible characters."""
     if not text.isascii():
-        text = _STACKED.sub(r"\1", _SELECTORS.sub("", text))
-    if not text.isascii() or not text.isprintable():
-        text = "".join(_visible_char(c) for c in text)
-    return " ".join(text.split())
-
-
-def _visible_char(char: str) -> str:
-    category = unicodedata.category(char)
-    return " " if category in _SPACES else "" if category in _INVISIBLE else char
+        text = limit_combining_marks(_VARIATION_SELECTORS.sub("", text), 3)
+    return " ".join(strip_controls(text, keep_unassigned=False).split())
 
 
 def cut(text: str, limit: int) -> str:

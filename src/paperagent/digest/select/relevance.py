@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from paperagent.digest.issue import Reason
 from paperagent.digest.select.candidates import DUPLICATE_COSINE, PeriodIndex, SeenPaper, stack_vectors
 from paperagent.retrieval import scoring
+from paperagent.text.terms import index_terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from paperagent.digest.preferences import Preferences
     from paperagent.digest.select.candidates import Scores
     from paperagent.digest.select.phrases import Phrase, ThemePhrases
-    from paperagent.library import Store
+    from paperagent.retrieval.scoring import TermStatistics
     from paperagent.types import Matrix, QueryEmbedder, Vector
 
 MIN_SCORE, MIN_RELEVANCE, SURE_SCORE = 0.68, -0.6, 1.15
@@ -67,8 +68,8 @@ class InterestQuery:
 class QueryEncoder:
     """Turns interests and questions into queries; embeds each distinct text once."""
 
-    def __init__(self, store: Store, embedder: QueryEmbedder | None) -> None:
-        self._store = store
+    def __init__(self, statistics: TermStatistics, embedder: QueryEmbedder | None) -> None:
+        self._statistics = statistics
         self._embedder = embedder
         self._vectors: dict[str, Vector] = {}
 
@@ -90,15 +91,9 @@ class QueryEncoder:
         return [self._query(reason) for reason in reasons if reason.text.strip()]
 
     def _query(self, reason: Reason) -> InterestQuery:
-        typed = scoring.query_stems(reason.text)
-        stats = self._stats(typed)
-        stems = scoring.correct_spelling(typed, stats.frequency, self._store.similar_stems)
-        if stems != typed:
-            stats = self._stats(stems)
-        return InterestQuery(reason, tuple(stems), self._vectors.get(reason.text), stats)
-
-    def _stats(self, stems: Sequence[str]) -> scoring.CorpusStats:
-        return scoring.CorpusStats(*self._store.corpus_stats(sorted(stems)))
+        vector = self._vectors.get(reason.text)
+        query = scoring.build_query(index_terms(reason.text), self._statistics, vector=vector)
+        return InterestQuery(reason, query.stems, vector, query.stats)
 
 
 # --- scores ---

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paperagent.answering.answers import fallback_note
-from paperagent.answering.call_budget import Budget, ModelCall, complete, is_cached
+from paperagent.answering.call_budget import Budget, CompletionRequest, complete, is_cached
 from paperagent.answering.claims import ClaimChecker, ClaimCollector, plain_text
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import WrittenClaim, claim_schema, object_schema, parse_claim, parse_object
@@ -74,7 +74,7 @@ class _ThemeCall:
 
     key: str
     passages: Passages
-    call: ModelCall
+    call: CompletionRequest
     max_usage: Usage
     is_cached: bool
     """Whether the reply is in the cache and costs nothing."""
@@ -157,7 +157,7 @@ class ThemeWriter:
                 fence=passages.fence,
                 passages=passages.text(),
             )
-            call = ModelCall(messages, SCHEMA, "theme", reply_tokens)
+            call = CompletionRequest(messages, SCHEMA, "theme", reply_tokens)
             max_usage = self._budget.max_usage(call)
             if max_usage.input_tokens + reply_tokens <= self._config.context_tokens or len(papers) == 1:
                 return _ThemeCall(key, passages, call, max_usage, is_cached(self._text_model, call))

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.library import Store
-    from paperagent.retrieval.scoring import RankablePaper
+    from paperagent.retrieval.scoring import RankablePaper, TermStatistics
     from paperagent.types import QueryEmbedder, TokenEncoder, Vector
 
 MIN_SCORE, SCORE_MARGIN, MAX_READ = 0.4, 0.5, 3
@@ -56,10 +55,10 @@ def raise_thresholds(stored: Thresholds | None, *, encoder: bool) -> Thresholds:
 
 
 class CachingCorpus:
-    """The statistics of a library, each read once."""
+    """The term statistics of a library, each read once."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, statistics: TermStatistics) -> None:
+        self._statistics = statistics
         self._size: tuple[int, float] | None = None
         self._frequency: dict[str, int] = {}
         self._similar_stems: dict[tuple[str, int], Sequence[str]] = {}
@@ -68,7 +67,7 @@ class CachingCorpus:
         """Return the number of papers, their average length in terms, and each stem's document frequency."""
         missing = [s for s in stems if s not in self._frequency]
         if missing or self._size is None:
-            papers, length, frequency = self._store.corpus_stats(missing)
+            papers, length, frequency = self._statistics.corpus_stats(missing)
             self._size = (papers, length)
             self._frequency.update(frequency)
         return *self._size, {s: self._frequency[s] for s in stems}
@@ -76,7 +75,7 @@ class CachingCorpus:
     def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
         """Return the library's stems within an edit distance, most frequent first."""
         if (stem, distance) not in self._similar_stems:
-            self._similar_stems[stem, distance] = self._store.similar_stems(stem, distance)
+            self._similar_stems[stem, distance] = self._statistics.similar_stems(stem, distance)
         return self._similar_stems[stem, distance]
 
 

@@ -44,8 +44,7 @@ if TYPE_CHECKING:
     from paperagent.answering.call_budget import Budget
     from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.digest.preferences import Preferences
-    from paperagent.library import Store
-    from paperagent.retrieval.scoring import RankablePaper
+    from paperagent.retrieval.scoring import RankablePaper, TermStatistics
     from paperagent.types import QueryEmbedder, TokenEncoder
 
 MAX_OVERVIEW = 3
@@ -92,7 +91,7 @@ class IssueWriter:
 
     def __init__(
         self,
-        store: Store,
+        statistics: TermStatistics,
         scored: Iterable[RankablePaper] = (),
         *,
         encoder: TokenEncoder | None = None,
@@ -103,14 +102,14 @@ class IssueWriter:
         """Prepare to write.
 
         Args:
-            store: The library, for its statistics of terms.
+            statistics: The library's term statistics.
             scored: The period's papers with their terms and vectors; other papers are found by words only.
             encoder: Encodes sentences.
             embedder: Embeds questions, if the library's vectors are not those of ``encoder``.
             llm: The model that writes; None to quote sentences.
             thresholds: The library's thresholds of confidence, if it has its own.
         """
-        self._corpus = CachingCorpus(store)
+        self._corpus = CachingCorpus(statistics)
         self._scored: dict[str, RankablePaper] = {s.paper_id: s for s in scored}
         self._encoder = CachingEncoder(encoder) if encoder else None
         self._embedder = CachingEmbedder(embedder) if embedder else None

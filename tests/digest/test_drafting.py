@@ -269,7 +269,7 @@ def test_a_standing_question_is_quoted_where_the_model_fails(model: Desk) -> Non
     assert {c.support for c in found.standing[0].claims} == {"quoted"}
 
 
-def test_a_standing_question_is_put_to_the_second_reader(model: Desk) -> None:
+def test_a_standing_question_is_put_to_the_judge(model: Desk) -> None:
     """Its opinions count in an issue as in an answer, and so does what they cost."""
     claims = (
         "Tindersift trims the prompt by 61% and accuracy stays nearly the same.",

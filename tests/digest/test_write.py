@@ -146,7 +146,7 @@ def test_issues_do_not_depend_on_what_was_written_before() -> None:
 
 
 def test_each_text_is_encoded_once_for_all_readers() -> None:
-    """A second reader with the same papers and question costs no reading."""
+    """A second subscriber with the same papers and question costs no reading."""
     encoder, words = FakeEncoder(), Words()
     writer = IssueWriter(words, encoder=encoder)
     writer.write(selection(sample(6), questions=(ASKED,)))

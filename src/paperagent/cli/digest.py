@@ -136,9 +136,10 @@ def _build_blocks(report: BuildReport) -> Iterator[Block]:
 @common_options
 @click.pass_obj
 def send(session: Session, /, **options: Any) -> None:
-    """Send the issues that were built, each message at most once.
+    """Send the issues that were built.
 
-    Without PAPERAGENT_SMTP_URL, messages are written to the outbox in the library folder.
+    Each message is sent at most once. Without PAPERAGENT_SMTP_URL, messages are written to the outbox in the
+    library folder.
     """
     chosen = pop_period(options)
     dry_run = options.pop("dry_run")
@@ -187,10 +188,10 @@ def _send_blocks(report: SendReport) -> Iterator[Block]:
 @common_options
 @click.pass_obj
 def run(session: Session, *, outbox: Path | None) -> None:
-    """Build missing issues and send everything due; intended for cron or a systemd timer.
+    """Build and send everything that is due.
 
-    Weekly subscribers get the last complete week, daily subscribers get yesterday. Running it again is
-    safe: nothing is built or sent twice.
+    Intended for cron or a systemd timer. Weekly subscribers get the last complete week, daily subscribers
+    get yesterday. Running it again is safe: nothing is built or sent twice.
     """
     with open_digest(session) as desk, desk.lock():
         reports = []
@@ -206,7 +207,10 @@ def run(session: Session, *, outbox: Path | None) -> None:
 @common_options
 @click.pass_obj
 def list_issues(session: Session, *, as_json: bool) -> None:
-    """List the issues of each period, with the delivery states and failed messages."""
+    """List the issues and their deliveries.
+
+    Shows the issues of each period with the states of their messages, and every message that failed.
+    """
     from paperagent.digest.delivery.sender import FAILED_STATES
 
     with open_digest(session) as desk:
@@ -265,9 +269,10 @@ def _summary_row(summary: PeriodSummary) -> Block:
 @common_options
 @click.pass_obj
 def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None:
-    """Print a cron line and systemd units that run the digest. Nothing is installed.
+    """Print a cron line and systemd units.
 
-    The output refers to the settings file in use: --env-file, or .env in the current folder.
+    They run the digest. Nothing is installed. The output refers to the settings file in use: --env-file, or
+    .env in the current folder.
     """
     from paperagent.digest.schedule import schedule_units
 
@@ -308,9 +313,10 @@ def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None
 @common_options
 @click.pass_obj
 def preview(session: Session, /, out: Path, **options: Any) -> None:
-    """Write an issue as .html and .txt files. Nothing is stored or sent.
+    """Write an issue as .html and .txt files.
 
-    An issue that was built before is shown unchanged, unless preferences or templates are given.
+    Nothing is stored or sent. An issue that was built before is shown unchanged, unless preferences or
+    templates are given.
     """
     from paperagent.digest.render.archive import file_name
     from paperagent.ui import export
@@ -364,9 +370,10 @@ def _create_folder(folder: Path) -> None:
 @common_options
 @click.pass_obj
 def archive(session: Session, /, folder: Path, url: str | None) -> None:
-    """Write the general issues as web pages to FOLDER, with an index and an Atom feed.
+    """Publish the general issues as web pages.
 
-    Issues of subscribers are private and are left out.
+    Writes the pages to FOLDER, with an index and an Atom feed. Issues of subscribers are private and are
+    left out.
     """
     from paperagent.digest.render import archive as pages
     from paperagent.ui import export

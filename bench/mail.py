@@ -27,6 +27,7 @@ from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import NewIssue
 from paperagent.digest.schedule import parse_week
 from paperagent.digest.service import DigestService
+from paperagent.factory.digest import digest_service
 from paperagent.feeds.reader import sample_path
 
 SUBSCRIBERS = 500
@@ -88,7 +89,7 @@ def prepare(folder: Path, url: str) -> MailBench:
     )
     with PaperAgent(settings=settings) as agent:
         agent.ingest(sample_path(), date="2026-06-24")
-    desk, week = DigestService(settings), parse_week("2026-W26")
+    desk, week = digest_service(settings), parse_week("2026-W26")
     desk.build(week)
     (general,) = desk.ledger.general_issues()
     drafts = []

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from paperagent.digest.build import BuildReport
     from paperagent.digest.delivery.ledger import PeriodSummary
     from paperagent.digest.delivery.sender import SendReport
-    from paperagent.digest.issue import Profile
+    from paperagent.digest.preferences import Preferences
     from paperagent.digest.service import DigestService
     from paperagent.types import Usage
 
@@ -322,13 +322,13 @@ def preview(session: Session, /, out: Path, **options: Any) -> None:
     from paperagent.ui import export
 
     chosen, theme, email = pop_period(options), options.pop("theme"), options.pop("email")
-    profile = _preview_profile(options)
-    if profile and email:
+    preferences = _preview_preferences(options)
+    if preferences and email:
         raise click.UsageError("--for and --interest: cannot be combined; the subscriber's own are used")
     overrides = {"digest_theme": _existing_folder(theme)} if theme else {}
     with open_digest(session, **overrides) as desk:
         period = chosen or desk.last_week()
-        rendered = desk.preview(period, only=email, profile=profile, anew=theme is not None)
+        rendered = desk.preview(period, only=email, general=preferences, rebuild=theme is not None)
     _create_folder(out)
     name = file_name(period.name).removesuffix(".html") + ("-reader" if email else "")
     for suffix, text in ((".html", rendered.html), (".txt", rendered.text)):
@@ -339,10 +339,10 @@ def preview(session: Session, /, out: Path, **options: Any) -> None:
     show([Block("text", rendered.subject, tight=True), page])
 
 
-def _preview_profile(options: dict[str, Any]) -> Profile | None:
-    from paperagent.digest.preferences import wishes
+def _preview_preferences(options: dict[str, Any]) -> Preferences | None:
+    from paperagent.digest.preferences import Preferences
 
-    return wishes(**options).profile() if any(options.values()) else None
+    return Preferences.validated(**options) if any(options.values()) else None
 
 
 def _existing_folder(folder: Path) -> Path:
@@ -381,9 +381,8 @@ def archive(session: Session, /, folder: Path, url: str | None) -> None:
     base = _base_url(url)
     with open_digest(session) as desk:
         issues = desk.general_issues()
-        theme = desk.settings.digest_theme
     _create_folder(folder)
-    for name, text in pages.archive_files(issues, base=base, theme_dir=theme):
+    for name, text in pages.archive_files(issues, base=base, theme_dir=session.settings().digest_theme):
         export.write(folder / name, [text], force=True)
     if not issues:
         warn("no general issue has been built; run 'paperagent digest build'")

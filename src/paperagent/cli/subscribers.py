@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @contextmanager
 def open_digest(session: Session, **overrides: Any) -> Iterator[DigestService]:
     """Open the digest of the library; ``overrides`` take precedence over the settings."""
-    from paperagent.digest.service import DigestService
+    from paperagent.factory.digest import digest_service
 
-    with DigestService(session.settings(**overrides)) as desk:
+    with digest_service(session.settings(**overrides)) as desk:
         yield desk
 
 
@@ -72,12 +72,12 @@ def add(session: Session, /, email: str, **options: Any) -> None:
 
     Without --confirmed, the subscriber gets a confirmation message, and no issue before confirming.
     """
-    from paperagent.digest import preferences
+    from paperagent.digest.preferences import Preferences
 
     with open_digest(session) as desk:
         result = desk.subscribers.add(
             email,
-            preferences.wishes(
+            Preferences.validated(
                 options["interests"],
                 options["questions"],
                 options["categories"],
@@ -116,7 +116,7 @@ def _subscriber_rows(everyone: Iterable[Subscriber]) -> Iterator[Block]:
         preferences = subscriber.preferences
         categories = (f"in {c}" for c in preferences.categories)
         topics = "; ".join([*preferences.interests, *preferences.questions, *categories]) or "anything"
-        papers = counted(preferences.profile().max_items, "paper")
+        papers = counted(preferences.item_limit, "paper")
         detail = f"{subscriber.frequency}, at most {papers}: {topics}"
         state = subscriber.state.ljust(12)
         yield Block("row", subscriber.email, marker=state, detail=detail, tight=True, plain=True)
@@ -229,7 +229,7 @@ def import_unsubscribes(session: Session, *, mbox: Path) -> None:
     from paperagent.digest import subscriber_files
 
     with open_digest(session) as desk:
-        report = subscriber_files.read_unsubscribes(mbox, desk.subscribers, desk.tokens)
+        report = subscriber_files.read_unsubscribes(mbox, desk.subscribers, desk.mailer.tokens)
     for message, reason in report.skipped:
         warn(f"{message}: {reason}")
     show_text(f"{report.changed:,} unsubscribed, {len(report.skipped):,} skipped")

@@ -1,14 +1,14 @@
-r"""Read JSON as models write it, while it arrives.
+r"""Parse the JSON of language models incrementally, with all its usual mistakes.
 
-Strict JSON is read as the standard library reads it. Forgiven are prose and code fences around a
-value, several values, ``<think>`` text, comments, single and typographic quotes, quotes left
-unescaped inside a text, bare words, missing or doubled commas, missing closing brackets, line
-breaks inside a text, and lone backslashes. Nothing is guessed: a text without its closing quote is
-dropped, and what cannot be read is skipped up to the next ``{`` or ``[``.
+Valid JSON is parsed as the standard library does. The parser also accepts prose and code fences around a
+value, several values, ``<think>`` text, comments, single and typographic quotes, unescaped quotes inside a
+string, bare words, missing or repeated commas, missing closing brackets, line breaks inside a string, and
+single backslashes. It does not guess: a string without its closing quote is dropped, and text that cannot
+be parsed is skipped up to the next ``{`` or ``[``.
 
-Differences that callers want: keys come in lower case, a number with a fraction stays text (``1.10``
-is a pointer, not 1.1), and an escape that begins a LaTeX command is that command: ``\beta`` is not a
-backspace before "eta". The time is linear in the length.
+Deliberate differences: keys are lower case; a number with a fraction stays a string (``1.10`` is a pointer,
+not 1.1); an escape that begins a LaTeX command is that command (``\beta`` is not a backspace before "eta").
+The time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 JsonPath = Sequence[str | int]
-"""The keys and indices that lead to a value; empty for a value that stands alone."""
+"""The keys and indices that lead to a value; empty for an outermost value."""
 _Step = Generator[None, None, Any]
-"""Waits (yields) where more text is needed, then returns its result."""
+"""A parsing step: yields when it needs more text, then returns its result."""
 
 MAX_DEPTH, MAX_VALUES, MAX_FAULTS = 12, 2_000, 500
 MAX_PARTS = 1_000
-"""What lies beyond is not read: no reply needs it, and it would cost time."""
+"""Limits; text beyond them is not parsed, because no valid reply needs it."""
 _TAGS = "think|thinking|thought|reasoning"
 THOUGHT_START = re.compile(rf"<(?:{_TAGS})>", re.IGNORECASE)
 THOUGHT_END = re.compile(rf"</(?:{_TAGS})>", re.IGNORECASE)
@@ -45,7 +45,7 @@ _LOOKAHEAD = 90
 _LONGEST_COMMENT = 1_000
 _LITERALS = {"true": True, "false": False, "null": None, "none": None, "nan": None}
 _CUT = object()
-"""Stands for a value that the text ends in."""
+"""Stands for a value that the end of the text cuts off."""
 
 
 def strip_reasoning(text: str) -> str:
@@ -55,14 +55,14 @@ def strip_reasoning(text: str) -> str:
 
 
 class _InvalidJsonError(Exception):
-    """The text is no JSON, not even nearly."""
+    """The text is not JSON, not even approximately."""
 
 
 class LenientJsonParser:
-    """Reads the objects and lists in a text that is still growing.
+    """Parses the objects and lists in a text that arrives piece by piece.
 
-    ``on_value(path, value)`` is called for each value as soon as it is complete, members before
-    what holds them. ``values`` are the outermost values so far.
+    ``on_value(path, value)`` is called for each complete value, first for the members of an object or list
+    and then for itself. ``values`` holds the outermost values so far.
     """
 
     def __init__(self, on_value: Callable[[JsonPath, Any], None] | None = None) -> None:
@@ -70,20 +70,20 @@ class LenientJsonParser:
         self.values: list[Any] = []
         self._on_value = on_value
         self._at = 0
-        self._whole = False
+        self._is_complete = False
         self._path: list[str | int] = []
         self._count = 0
         self._faults = 0
         self._steps = self._documents()
 
     def feed(self, piece: str) -> None:
-        """Read on."""
+        """Add a piece of text and parse as far as possible."""
         self.text += piece
         next(self._steps, None)
 
     def close(self) -> None:
-        """Read what is left; objects and lists that are open end here."""
-        self._whole = True
+        """Parse the remaining text; open objects and lists end here."""
+        self._is_complete = True
         for _ in self._steps:
             pass
 
@@ -94,7 +94,7 @@ class LenientJsonParser:
             opening = _OPENING.search(self.text, self._at)
             if opening is None:
                 self._at = max(self._at, len(self.text) - TAG_LENGTH)  # a tag may be cut in two
-                if self._whole:
+                if self._is_complete:
                     return
                 yield
                 continue
@@ -113,7 +113,7 @@ class LenientJsonParser:
                 self._report(value)
 
     def _thought(self) -> _Step:
-        while (end := THOUGHT_END.search(self.text, self._at)) is None and not self._whole:
+        while (end := THOUGHT_END.search(self.text, self._at)) is None and not self._is_complete:
             self._at = max(self._at, len(self.text) - TAG_LENGTH)
             yield
         self._at = end.end() if end else len(self.text)
@@ -122,14 +122,14 @@ class LenientJsonParser:
         if self._on_value:
             self._on_value(self._path, value)
 
-    def _value(self, depth: int, place: str) -> _Step:
+    def _value(self, depth: int, context: str) -> _Step:
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_VALUES:
             raise _InvalidJsonError
         char = yield from self._peek()
         if char in ("{", "["):
             return (yield from (self._object(depth) if char == "{" else self._list(depth)))
-        return (yield from (self._string(place) if char in _CLOSING else self._word()))
+        return (yield from (self._string(context) if char in _CLOSING else self._word()))
 
     def _list(self, depth: int) -> _Step:
         self._at += 1
@@ -163,7 +163,7 @@ class LenientJsonParser:
                 continue
             if char == "{" and members:  # the } is missing
                 return members
-            place = "member" if char in _CLOSING else "bare member"
+            context = "member" if char in _CLOSING else "bare member"
             key = yield from (self._string("key") if char in _CLOSING else self._word())
             if key is _CUT:
                 break
@@ -173,7 +173,7 @@ class LenientJsonParser:
             self._path.append(str(key).strip().lower())
             value = None
             if (yield from self._peek()) not in (",", "}", ""):
-                value = yield from self._value(depth + 1, place)
+                value = yield from self._value(depth + 1, context)
             if value is not _CUT:
                 members[str(self._path[-1])] = value
                 self._report(value)
@@ -182,12 +182,12 @@ class LenientJsonParser:
         return members
 
     def _word(self) -> _Step:
-        """Read a number, a literal or a word without quotes."""
+        """Parse a number, a literal or a word without quotes."""
         while True:
             word = _WORD.match(self.text, self._at)
             if word is None or word.end() - word.start() == 80:
                 raise _InvalidJsonError
-            if word.end() < len(self.text) or self._whole:
+            if word.end() < len(self.text) or self._is_complete:
                 break
             yield
         self._at = word.end()
@@ -199,9 +199,9 @@ class LenientJsonParser:
             return int(word[0])
         return _LITERALS.get(word[0].lower(), word[0])
 
-    # --- texts ---
+    # --- strings ---
 
-    def _string(self, place: str) -> _Step:
+    def _string(self, context: str) -> _Step:
         close = _CLOSING[self.text[self._at]]
         self._at += 1
         parts: list[str] = []
@@ -211,12 +211,12 @@ class LenientJsonParser:
             parts.append(self.text[self._at : end])
             self._at = end
             if stop is None:
-                if self._whole:
+                if self._is_complete:
                     return _CUT
                 yield
             elif stop[0] == "\\":
                 parts.append((yield from self._escape()))
-            elif (yield from self._closes(place)):
+            elif (yield from self._closes(context)):
                 self._at += 1
                 return _paired("".join(parts))
             elif len(parts) > MAX_PARTS or (yield from self._lacks_its_end()):
@@ -225,65 +225,65 @@ class LenientJsonParser:
                 parts.append(close)
                 self._at += 1
 
-    def _closes(self, place: str) -> _Step:
-        """Tell whether the quote here ends its text, by what follows: inside a text it may be unescaped."""
+    def _closes(self, context: str) -> _Step:
+        """Return whether the quote here closes its string, judged by what follows, or is an unescaped one."""
         start = self._at + 1
         at = yield from self._skip(start)
         char = self.text[at : at + 1]
         if char in ("", "]", "}"):
             return True
         if char == ":":
-            return place in ("key", "item")
-        if place == "key":
+            return context in ("key", "item")
+        if context == "key":
             return False
         if char != ",":  # is there a comma missing?
-            broken = place != "item" or "\n" in self.text[start:at]
-            return char in ('"', "'", "{", "[") and broken and (yield from self._begins(at, place))
-        return (yield from self._begins((yield from self._skip(at + 1)), place))
+            broken = context != "item" or "\n" in self.text[start:at]
+            return char in ('"', "'", "{", "[") and broken and (yield from self._begins(at, context))
+        return (yield from self._begins((yield from self._skip(at + 1)), context))
 
     def _lacks_its_end(self) -> _Step:
-        """Tell whether the quote here begins a key, so that the text before it has no closing quote."""
+        """Return whether the quote here begins a key, so that the string before it has no closing quote."""
         before = _BEFORE_KEY.search(self.text, max(0, self._at - 10), self._at)
         if before is None or not (yield from self._begins(self._at, "member")):
             return False
         self._at = before.start()
         return True
 
-    def _begins(self, at: int, place: str) -> _Step:
-        """Tell whether an item or a member begins at ``at``, or the end of the text is there."""
+    def _begins(self, at: int, context: str) -> _Step:
+        """Return whether an item or a member begins at ``at``, or the text ends there."""
         while True:
-            if _ITEM.match(self.text, at) if place == "item" else _KEY.match(self.text, at):
+            if _ITEM.match(self.text, at) if context == "item" else _KEY.match(self.text, at):
                 return True
-            if place == "bare member" and _BARE_KEY.match(self.text, at):
+            if context == "bare member" and _BARE_KEY.match(self.text, at):
                 return True
-            if len(self.text) - at >= _LOOKAHEAD or self._whole:
+            if len(self.text) - at >= _LOOKAHEAD or self._is_complete:
                 return at == len(self.text)
             yield
 
     def _escape(self) -> _Step:
-        while len(self.text) - self._at < _LONGEST_COMMAND and not self._whole:
+        while len(self.text) - self._at < _LONGEST_COMMAND and not self._is_complete:
             yield
-        rest = self.text[self._at + 1 : self._at + _LONGEST_COMMAND]
-        char = rest[:1]
-        code = _CODE.match(rest)
+        following = self.text[self._at + 1 : self._at + _LONGEST_COMMAND]
+        char = following[:1]
+        code = _CODE.match(following)
         if code:
             self._at += 6
             return chr(int(code[1], 16))
-        if char in _ESCAPES and not _is_command(rest):
+        if char in _ESCAPES and not _is_command(following):
             self._at += 2
             return _ESCAPES[char]
         self._at += 1
         return "\\"
 
-    # --- space ---
+    # --- white space ---
 
     def _peek(self) -> _Step:
-        """Return the next character that is neither space nor comment; empty at the end."""
+        """Return the next character that is not white space or a comment; empty at the end."""
         self._at = yield from self._skip(self._at)
         return self.text[self._at : self._at + 1]
 
     def _skip(self, at: int) -> _Step:
-        """Return the place of the next character from ``at`` on that is neither space nor comment."""
+        """Return the position of the next character from ``at`` on that is not white space or a comment."""
         while True:
             blank = _BLANK.match(self.text, at)
             at = blank.end() if blank else at
@@ -292,20 +292,20 @@ class LenientJsonParser:
                 if end == at:
                     return at
                 at = end
-            elif self._whole:
+            elif self._is_complete:
                 return at
             else:
                 yield
 
     def _comment(self, at: int) -> _Step:
-        """Return the end of the comment at ``at``; ``at`` itself where there is none."""
+        """Return the end of the comment at ``at``, or ``at`` if there is none."""
         while True:
             mark = {"//": "\n", "/*": "*/"}.get(self.text[at : at + 2])
             end = self.text.find(mark, at + 2, at + _LONGEST_COMMENT) if mark else -1
             if mark and end >= 0:
                 return end + len(mark)
             longer = len(self.text) - at
-            if self._whole or longer > _LONGEST_COMMENT or (longer > 1 and mark is None):
+            if self._is_complete or longer > _LONGEST_COMMENT or (longer > 1 and mark is None):
                 return at
             yield
 
@@ -322,23 +322,23 @@ _COMMANDS = frozenset(
 _LONGEST_COMMAND = 24
 
 
-def _is_command(rest: str) -> bool:
-    r"""Tell whether a backslash before ``rest`` begins a LaTeX command rather than an escape.
+def _is_command(following: str) -> bool:
+    r"""Return whether a backslash before ``following`` begins a LaTeX command rather than an escape.
 
-    No text has a backspace, form feed or carriage return before a letter. A line feed or tab before a
-    letter may be meant, so the word must be a command: ``\nu`` is one, ``\nunder`` and ``\ne.g.`` are not.
+    A backspace, form feed or carriage return never precedes a letter. A line feed or tab may, so the word
+    must be a known command: ``\nu`` is one, ``\nunder`` and ``\ne.g.`` are not.
     """
-    letters = _LETTERS.match(rest)
+    letters = _LETTERS.match(following)
     if letters is None or len(letters[0]) == 1:
         return False
     word = letters[0]
     if word[0] in "bfr" or word.startswith(("text", "theta", "times")):
         return True
-    return word in _COMMANDS and not (len(word) < 3 and rest[len(word) :].startswith("."))
+    return word in _COMMANDS and not (len(word) < 3 and following[len(word) :].startswith("."))
 
 
 def _paired(text: str) -> str:
-    """Return ``text`` with the halves of characters joined that were escaped one by one."""
+    """Return ``text`` with surrogate pairs joined that were escaped separately."""
     if not any("\ud800" <= char <= "\udfff" for char in text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -346,7 +346,7 @@ def _paired(text: str) -> str:
 
 def parse_all(text: str) -> list[Any]:
     """Return the objects and lists in ``text``, in order."""
-    reader = LenientJsonParser()
-    reader.feed(text)
-    reader.close()
-    return reader.values
+    parser = LenientJsonParser()
+    parser.feed(text)
+    parser.close()
+    return parser.values

@@ -43,23 +43,23 @@ def words(text: str) -> list[str]:
     """Return the lower-case words of ``text``, accents folded, function words included."""
     if not text.isascii():
         text = _fold(text)
-    found: list[str] = _WORD.findall(text.lower())
+    tokens: list[str] = _WORD.findall(text.lower())
     if "'" in text or "’" in text:
-        return [_CONTRACTED.sub("", w) for w in found]
-    return found
+        return [_CONTRACTED.sub("", w) for w in tokens]
+    return tokens
 
 
 def index_terms(text: str) -> list[str]:
     """Return the index terms of ``text`` in order, repeats included."""
-    kept = [w[:_LONGEST] for w in words(text) if w not in STOP_WORDS]
-    stemmed: list[str] = _stemmer().stemWords(kept)
+    content_words = [w[:_LONGEST] for w in words(text) if w not in STOP_WORDS]
+    stemmed: list[str] = _stemmer().stemWords(content_words)
     return stemmed
 
 
 def is_english(text: str) -> bool:
-    """Tell whether ``text`` reads as English: plain letters, and one word in four a function word."""
-    found = words(text)
-    return text.isascii() and 4 * sum(w in STOP_WORDS for w in found) >= len(found)
+    """Return whether ``text`` seems English: ASCII letters, and one word in four is a function word."""
+    tokens = words(text)
+    return text.isascii() and 4 * sum(w in STOP_WORDS for w in tokens) >= len(tokens)
 
 
 def stem(word: str) -> str:

@@ -82,9 +82,9 @@ def open_store(settings: Settings, *, create: bool = False) -> Store:
 
     if settings.chroma_url is None:
         return LocalStore(settings.home, create=create)
-    from paperagent.library.server import Address, ServerStore
+    from paperagent.library.server import ServerAddress, ServerStore
 
-    address = Address.parsed(settings.chroma_url, key=secret_value(settings.chroma_key))
+    address = ServerAddress.parse(settings.chroma_url, key=secret_value(settings.chroma_key))
     store = ServerStore(address, home=settings.home, create=create, timeout=settings.timeout)
     settings.home.mkdir(parents=True, mode=0o700, exist_ok=True)  # for the reply cache and the chat history
     return store

@@ -14,7 +14,8 @@ import pytest
 from paperagent.digest.issue import Period, Profile, Selection
 from paperagent.digest.schedule import parse_week, previous
 from paperagent.digest.select.selector import PaperSelector
-from paperagent.library import LocalStore, identity
+from paperagent.library import LocalStore
+from paperagent.text.terms import title_key
 from paperagent.types import Paper
 from paths import SHARED
 
@@ -129,7 +130,7 @@ def test_no_paper_is_shown_twice(year: Year) -> None:
         papers = [c.paper for issue in reader.issues.values() for c in issue.chosen]
         papers += [p for issue in reader.issues.values() for p in issue.also]
         assert len({p.paper_id for p in papers}) == len(papers), name
-        assert len({identity.title_key(p.title) for p in papers}) == len(papers), name
+        assert len({title_key(p.title) for p in papers}) == len(papers), name
 
 
 def test_no_reader_is_skipped(year: Year) -> None:

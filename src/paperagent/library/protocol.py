@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from zlib import crc32
 
 from paperagent.errors import InputError, PaperAgentError, visible
-from paperagent.library.identity import title_key
+from paperagent.text.terms import title_key
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress, Skipped, Withdrawal
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from paperagent.digest.issue import Chosen, Group, Period, Profile, Reason, Selection
 from paperagent.digest.select import themes
-from paperagent.digest.select.candidates import Candidate, PeriodIndex, SeenPaper, title_key
+from paperagent.digest.select.candidates import Candidate, PeriodIndex, SeenPaper, distinctive_title_key
 from paperagent.digest.select.phrases import ThemePhrases
 from paperagent.digest.select.relevance import (
     Feedback,
@@ -126,7 +126,7 @@ class PaperSelector:
 
         names = {*profile.shown, *profile.disliked, *(name for c in shown for name in c.names)}
         numbers = {self._number.get(name) for name in names}
-        numbers |= {self._titled.get(title_key(c.title)) for c in shown}
+        numbers |= {self._titled.get(distinctive_title_key(c.title)) for c in shown}
         mask = np.zeros(len(self._shelf), bool)
         mask[[n for n in numbers if n is not None]] = True
         return mask

@@ -48,7 +48,7 @@ def test_the_best_record_stands_for_a_paper() -> None:
     shelf = PeriodIndex([arrival(p) for p in (bare, other, held)])
     assert [p.paper_id for p in shelf.papers] == [held.paper_id]
     assert shelf.names == [(held.paper_id, "a", "b")]
-    assert shelf.merged == [("a", "b")]
+    assert shelf.duplicates == [("a", "b")]
 
 
 def test_short_titles_say_nothing() -> None:
@@ -83,5 +83,5 @@ def test_papers_without_vectors_are_compared_by_their_words() -> None:
     cosines = shelf.vectors @ shelf.vectors.T
     first = np.array(["cache" in p.title for p in shelf.papers])
     assert cosines[np.ix_(first, first)].mean() > cosines[np.ix_(first, ~first)].mean() + 0.2
-    assert not shelf.known.any()
+    assert not shelf.has_embedding.any()
     assert shelf.comparable.all()

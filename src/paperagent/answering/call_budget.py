@@ -27,7 +27,7 @@ class OverBudgetError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCall:
+class CompletionRequest:
     """One request to a model."""
 
     messages: Sequence[Mapping[str, str]]
@@ -58,7 +58,7 @@ class Budget:
     """None: no limit."""
     usage: Usage = field(default_factory=Usage)
 
-    def max_usage(self, call: ModelCall) -> Usage:
+    def max_usage(self, call: CompletionRequest) -> Usage:
         """Return the most that a call may use, with its cost."""
         tokens, estimated = self.pricing.prompt_tokens(call.messages, call.schema)
         output_tokens = call.max_output_tokens + self.pricing.thinking
@@ -81,7 +81,7 @@ class Budget:
             return True
         return usage.cost_usd is not None and planned + usage.cost_usd <= self.remaining
 
-    def allows_call(self, model: TextModel, call: ModelCall) -> bool:
+    def allows_call(self, model: TextModel, call: CompletionRequest) -> bool:
         """Return whether a call may be made now: it fits the limit, or its reply is cached."""
         return self.limit is None or self.allows(self.max_usage(call)) or is_cached(model, call)
 
@@ -138,13 +138,13 @@ def priced(usage: Usage, pricing: Pricing) -> Usage:
     return replace(usage, cost_usd=pricing.price(usage) if usage.calls else 0.0)
 
 
-def is_cached(model: TextModel, call: ModelCall) -> bool:
+def is_cached(model: TextModel, call: CompletionRequest) -> bool:
     """Return whether the reply is cached, so that the call costs nothing. Sends nothing."""
     with _stream(model, call) as stream:
         return stream.is_cached
 
 
-def complete(model: TextModel, call: ModelCall, parse: Callable[[str], T]) -> CallOutcome[T]:
+def complete(model: TextModel, call: CompletionRequest, parse: Callable[[str], T]) -> CallOutcome[T]:
     """Make a call and parse its reply. An endpoint that fails is reported in the outcome, not raised.
 
     Args:
@@ -169,7 +169,7 @@ def complete(model: TextModel, call: ModelCall, parse: Callable[[str], T]) -> Ca
         return CallOutcome(None, usage, str(error), error.kind)
 
 
-def _stream(model: TextModel, call: ModelCall) -> AbstractContextManager[TextStream]:
+def _stream(model: TextModel, call: CompletionRequest) -> AbstractContextManager[TextStream]:
     return model.stream(
         call.messages,
         schema=call.schema,

@@ -20,7 +20,7 @@ from typing import Any
 
 from paperagent.answering import citations
 from paperagent.answering.answers import claim_events, withdrawal_notes
-from paperagent.answering.call_budget import Budget, ModelCall, complete
+from paperagent.answering.call_budget import Budget, CompletionRequest, complete
 from paperagent.answering.claims import plain_text
 from paperagent.answering.passages import short_name
 from paperagent.answering.pipeline import AnswerRequest, ExtractiveAnswer, Pipeline
@@ -91,7 +91,7 @@ class SentenceSelector:
     def _choose(self, request: AnswerRequest, extractive: ExtractiveAnswer) -> Answer:
         """Return the extractive answer with the sentences that the model chooses at its start."""
         choices = sentence_choices(extractive)
-        call = ModelCall(
+        call = CompletionRequest(
             self._messages(request, choices), choice_schema(len(choices)), "choice", REPLY_TOKENS
         )
         if not self._budget.allows_call(self._model, call):

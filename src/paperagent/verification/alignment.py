@@ -86,7 +86,7 @@ class Alignment:
 
 
 def align(claim: Text, source: Text) -> Alignment:
-    """Return the alignment of an analysed claim with its analysed evidence."""
+    """Return the alignment of an analyzed claim with its analyzed evidence."""
     alignment = Alignment(claim, source)
     alignment.candidates = [candidates(t, source)[:_MOST] for t in claim.content]
     _match_compounds(alignment)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from paperagent.verification.alignment import candidates, spelled_out
-from paperagent.verification.normalize import normalise
-from paperagent.verification.tokens import Text, Token, analyse
+from paperagent.verification.normalize import normalize
+from paperagent.verification.tokens import Text, Token, analyze
 
 _LONGEST = 12_000
 """Maximum number of characters read from titles and abstracts."""
@@ -74,18 +74,18 @@ def _digits(text: str) -> frozenset[str]:
 
 def build_context(titles: tuple[str, ...], abstracts: tuple[str, ...], question: str) -> Context:
     """Return the context of claims about these papers."""
-    return replace(_papers(titles, abstracts), question=analyse(question[:2_000]))
+    return replace(_papers(titles, abstracts), question=analyze(question[:2_000]))
 
 
 @lru_cache(maxsize=128)
 def _papers(titles: tuple[str, ...], abstracts: tuple[str, ...]) -> Context:
-    plain = normalise(". ".join((*titles, *abstracts))[:_LONGEST])
+    plain = normalize(". ".join((*titles, *abstracts))[:_LONGEST])
     return Context(
-        text=analyse(plain),
+        text=analyze(plain),
         plain=plain.lower(),
         digits=_digits(plain),
-        title=normalise(". ".join(titles)).lower(),
-        question=analyse(""),
+        title=normalize(". ".join(titles)).lower(),
+        question=analyze(""),
     )
 
 
@@ -128,13 +128,13 @@ _SHORTEST_TITLE = 3
 @lru_cache(maxsize=1024)
 def statement(claim: str, titles: tuple[str, ...] = ()) -> str:
     """Return the normalized claim without an opening yes or no, attributions to the paper, and titles."""
-    text = normalise(claim)
+    text = normalize(claim)
     text = _POLARITY.sub("", text)
     for title in titles:
-        text = _without_title(text, normalise(title))
+        text = _without_title(text, normalize(title))
     for pattern in _ATTRIBUTIONS:
         text = pattern.sub("", text)
-    return text.strip(" .") if text.strip(" .") == REFERENCE else text.strip() or normalise(claim)
+    return text.strip(" .") if text.strip(" .") == REFERENCE else text.strip() or normalize(claim)
 
 
 def _without_title(text: str, title: str) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 from paperagent.text.terms import stem as snowball
 from paperagent.verification import numbers, synonyms
 from paperagent.verification.lexicon import FUNCTION, NEGATIONS
-from paperagent.verification.normalize import normalise
+from paperagent.verification.normalize import normalize
 
 Kind = Literal["word", "name", "number", "function"]
 _SUPERLATIVES = frozenset("best worst most least top".split())
@@ -151,9 +151,9 @@ _DIRECTIONAL = frozenset("more less fewer most least before after above below up
 
 
 @lru_cache(maxsize=1024)
-def analyse(text: str) -> Text:
+def analyze(text: str) -> Text:
     """Return ``text`` as indexed tokens. The result is cached, so do not change it."""
-    plain = _LONG.sub(r"\1", normalise(text))
+    plain = _LONG.sub(r"\1", normalize(text))
     tokens = _tokens(_rephrased(plain))
     attach(tokens)
     content = [t for t in tokens if t.kind != "function"]

@@ -16,9 +16,9 @@ from paperagent.text.sentences import split_sentences
 from paperagent.verification import framing, polarity, roles, wording
 from paperagent.verification.alignment import Alignment, align
 from paperagent.verification.context import REFERENCE, Context, build_context, is_english, statement, words_of
-from paperagent.verification.normalize import mixed_script, normalise
+from paperagent.verification.normalize import mixed_script, normalize
 from paperagent.verification.score import measure
-from paperagent.verification.tokens import analyse
+from paperagent.verification.tokens import analyze
 
 Strength = Literal["quoted", "supported", "unverified", "unsupported"]
 CHECKS = ("numbers", "negation", "direction", "hedges", "names", "framing", "wording")
@@ -99,9 +99,9 @@ def check(
         reason = question_only if cited and claim.strip() else "nothing is cited"
         return _verdict("unsupported", [Finding("framing", reason, refutes=True)])
     text = statement(claim[: _LONGEST_CLAIM + 1], words_of(titles))
-    if text == REFERENCE or all(t.lower in _EMPTY for t in analyse(text).content):
+    if text == REFERENCE or all(t.lower in _EMPTY for t in analyze(text).content):
         return _verdict("unsupported", [Finding("wording", "is only a title, or says nothing", refutes=True)])
-    if len(claim) > _LONGEST_CLAIM or len(analyse(text).content) > _MOST_WORDS:
+    if len(claim) > _LONGEST_CLAIM or len(analyze(text).content) > _MOST_WORDS:
         return _verdict("unverified", [Finding("wording", "too long to be checked as one claim")])
     context = build_context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
     overall = _of_text(text, evidence, context)
@@ -114,7 +114,7 @@ def check(
 
 
 def _of_text(text: str, evidence: Sequence[str], context: Context, *, part: bool = False) -> Verdict:
-    alignment = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
+    alignment = align(analyze(text), analyze(_joined(evidence)[:_LONGEST_EVIDENCE]))
     findings = list(_findings(alignment, context, text, evidence))
     if part and _is_a_remark(alignment, context):
         findings.append(Finding("wording", f"“{text}” has no basis in the source", refutes=True))
@@ -137,7 +137,7 @@ def is_quote(claim: str, evidence: Sequence[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    return normalise(text).strip(_EDGES).rstrip(".!?").casefold()
+    return normalize(text).strip(_EDGES).rstrip(".!?").casefold()
 
 
 def _joined(evidence: Sequence[str]) -> str:
@@ -153,7 +153,7 @@ def _findings(
         yield Finding("wording", "is in a different language from its source")
         return
     strange = mixed_script(text)
-    if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
+    if strange and not set(strange) <= set(mixed_script(normalize(" ".join(evidence)))):
         yield Finding("names", f"“{strange[0]}” mixes letters of two scripts", refutes=True)
     turned = polarity.opposite_words(alignment)
     denied = polarity.pair_negations(alignment)

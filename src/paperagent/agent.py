@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 from paperagent import arguments, factory
 from paperagent.answering.answers import fallback_events
 from paperagent.arguments import AskOptions, Day
-from paperagent.digest import assembly
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
 from paperagent.retrieval.question import clean_history, clean_question
 from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from paperagent.answering.select_mode import SentenceSelector
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
+    from paperagent.factory.digest import LLMContext
     from paperagent.library import Health, Shard, Store
     from paperagent.llm.protocol import TextModel
 
@@ -451,6 +451,8 @@ class PaperAgent:
             PaperNotFoundError: the library has no paper with one of the ids.
             ConfigError, StoreError: as for `ask_stream`.
         """
+        from paperagent.factory.digest import write_summary
+
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
         if (query is None) == (ids is None):
@@ -462,15 +464,15 @@ class PaperAgent:
             question = clean_question(query)
             filters = arguments.filters(since, until, category, source)
             hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
-        hand = self._llm_context(model, max_cost, cache=cache) if with_model else None
-        return assembly.summary(
+        llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
+        return write_summary(
             self.settings,
             self._open_store(),
             self._load_models(),
             question,
             hits,
-            hand=hand,
-            searched=ids is None,
+            llm=llm,
+            from_search=ids is None,
         )
 
     def digest(
@@ -507,22 +509,29 @@ class PaperAgent:
             InputError: the period, an interest or an option cannot be used.
             ConfigError, StoreError: as for `ask_stream`.
         """
+        from paperagent.digest.preferences import Preferences
+        from paperagent.digest.schedule import choose_period
+        from paperagent.factory.digest import issue_builder
+
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
-        period = assembly.period(week, arguments.day(since, "since"), arguments.day(until, "until"))
-        profile = assembly.profile(interests, questions, categories, max_items=max_items)
+        first, last = arguments.day(since, "since"), arguments.day(until, "until")
+        period = choose_period(week, first, last, today=arguments.today())
+        lists = ([texts] if isinstance(texts, str) else texts for texts in (interests, questions, categories))
+        preferences = Preferences.validated(*lists, max_items=max_items)
         store = self._open_store()
-        hand = self._llm_context(model, max_cost, cache=cache) if with_model else None
-        return assembly.issue(self.settings, store, self._load_models(), period, profile, hand=hand)
+        llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
+        builder = issue_builder(self.settings, store, self._load_models(), period, llm=llm)
+        return builder.issue(preferences)
 
-    def _llm_context(
-        self, model: str | None, max_cost: float | None, *, cache: bool | None
-    ) -> assembly.LLMContext:
-        return assembly.llm_context(
+    def _llm_context(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> LLMContext:
+        from paperagent.factory.digest import llm_context
+
+        return llm_context(
             self.settings,
             self._open_store(),
             self._open_llm(model),
-            reader=self._judge_model(),
+            judge_model=self._judge_model(),
             max_cost=max_cost,
             cache=cache,
         )

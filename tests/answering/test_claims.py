@@ -119,7 +119,7 @@ def test_a_claim_that_cannot_be_matched_is_shown_as_unverified() -> None:
 
 
 def judged(policy: Policy) -> ClaimCollector:
-    """Return a ledger of three claims of which a second reader refuted the second."""
+    """Return a ledger of three claims of which a judge refuted the second."""
     made = ledger(policy)
     alone = Passages.from_papers(PAPERS[:1], salt="s")
     for text, pointer in (
@@ -129,11 +129,11 @@ def judged(policy: Policy) -> ClaimCollector:
     ):
         made.add(written(text, pointer), alone)
     refuted = replace(made.claims[1], support="unsupported", checks={"judge": 0.02})
-    made.apply_judgements({1: refuted}, "the second reader says no")
+    made.apply_judgements({1: refuted}, "the judge says no")
     return made
 
 
-def test_a_claim_that_a_second_reader_refutes_is_withheld() -> None:
+def test_a_claim_that_a_judge_refutes_is_withheld() -> None:
     """It goes with its citation and its reason; the numbers of the others stay as they were shown."""
     made = judged("withhold")
     assert [(c.text, c.citations) for c in made.claims] == [
@@ -144,13 +144,13 @@ def test_a_claim_that_a_second_reader_refutes_is_withheld() -> None:
     (kept,) = made.withheld
     assert (kept.claim.text, kept.reasons_for_model) == (
         "Lanterns are thrifty.",
-        ("the second reader says no",),
+        ("the judge says no",),
     )
-    assert kept.message_for_user == "the second reader says no"
+    assert kept.message_for_user == "the judge says no"
     assert kept.citations[0].quote == "Lanterns use 40% less oil than lamps."
 
 
-def test_marking_shows_what_a_second_reader_refutes() -> None:
+def test_marking_shows_what_a_judge_refutes() -> None:
     """With ``mark`` nothing is withheld."""
     made = judged("mark")
     assert [c.support for c in made.claims] == ["quoted", "unsupported", "quoted"]

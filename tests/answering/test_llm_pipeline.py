@@ -373,7 +373,7 @@ def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
     assert "the question was not cut into parts: the plan could not be read" in answer.notes
 
 
-# --- the second reader ---
+# --- the judge ---
 
 OPEN = ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
 """Says in other words what its sentence says: wording cannot settle it."""
@@ -382,12 +382,12 @@ OFF = ("With any generator latency always falls for every user.", "1.4")
 """Say what their sentences do not say: wording finds something, but cannot refute it."""
 
 
-def test_an_open_claim_is_put_to_a_second_reader(model: Desk) -> None:
+def test_an_open_claim_is_put_to_a_judge(model: Desk) -> None:
     """One further call settles it; the probability stands with the claim, and a note says by whom."""
     answer = model.ask(reply(GOOD, OPEN), {"1": "supported", "2": "supported"})
     assert [c.support for c in answer.claims] == ["supported", "supported"]
     assert [c.checks["judge"] for c in answer.claims] == [0.9, 0.9]
-    assert "second reader: test-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: test-model judged 1 of 1 unverified claim supported" in answer.notes
     assert answer.usage.calls == len(model.requests) == 2
     assert answer.usage.input_tokens > 0
     for text in (GOOD[0], OPEN[0], answer.citations[0].quote):
@@ -404,7 +404,7 @@ def test_settled_claims_are_judged_only_on_demand(model: Desk, judge: Any, calls
     assert [c.checks.get("judge") for c in answer.claims] == [0.9 if calls == 2 else None, None]
 
 
-def test_never_asks_no_second_reader(model: Desk) -> None:
+def test_never_asks_no_judge(model: Desk) -> None:
     """The open claim is shown as it is."""
     answer = model.ask(reply(OPEN), judge="never")
     assert ([c.support for c in answer.claims], len(model.requests)) == (["unverified"], 1)
@@ -414,7 +414,7 @@ def test_never_asks_no_second_reader(model: Desk) -> None:
     "broken",
     ["no JSON", error_reply(400, "bad request"), {"1": "certainly"}, Reply("<html>"), {"labels": []}],
 )
-def test_a_second_reader_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
+def test_a_judge_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
     """The answer stands, its open claim unverified, and one note says why."""
     answer = model.ask(reply(GOOD, OPEN), broken, judge="always")
     assert [c.support for c in answer.claims] == ["supported", "unverified"]
@@ -422,7 +422,7 @@ def test_a_second_reader_that_fails_changes_nothing(model: Desk, broken: Any) ->
     assert len([n for n in answer.notes if n.startswith("no second opinion: ")]) == 1
 
 
-def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: Desk) -> None:
+def test_a_claim_that_a_judge_refutes_gives_way_to_its_sentence(model: Desk) -> None:
     """As one that wording refutes: where the sentence has to do with the question, it is quoted instead."""
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF))
@@ -433,7 +433,7 @@ def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: D
     assert answer.usage.calls == 2
 
 
-def test_a_claim_that_a_second_reader_refutes_is_withheld(model: Desk) -> None:
+def test_a_claim_that_a_judge_refutes_is_withheld(model: Desk) -> None:
     """With its citation, and a note says why; other citations keep the numbers they were shown with."""
     model.server.decider = lambda request: [0.01, 0.96]
     model.server.enqueue_answer(reply(APART, OPEN))
@@ -452,14 +452,14 @@ def test_nothing_but_refuted_claims_is_an_abstention(model: Desk) -> None:
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
 
 
-def test_marking_shows_what_a_second_reader_refutes(model: Desk) -> None:
+def test_marking_shows_what_a_judge_refutes(model: Desk) -> None:
     """It is shown as unsupported."""
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF), unsupported="mark")
     assert [c.support for c in answer.claims] == ["supported", "unsupported"]
 
 
-def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_judge_is_not_asked_beyond_the_limit(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer that is paid for stands; a further call that could cost too much is not made."""
     monkeypatch.setattr("paperagent.llm.pricing.cost", lambda usage, model, **_: 0.01 * usage.calls)
     answer = model.ask(reply(OPEN), max_cost=0.015)
@@ -468,20 +468,20 @@ def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch:
     assert model.ask(reply(OPEN), {"1": "supported"}, max_cost=0.02).usage.cost_usd == pytest.approx(0.02)
 
 
-def test_a_second_reader_may_be_another_model(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_judge_may_be_another_model(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """``PAPERAGENT_JUDGE_MODEL`` names it, at the same address; the note says so."""
     monkeypatch.setenv("PAPERAGENT_JUDGE_MODEL", "other-model")
     with PaperAgent(model.agent.home) as agent:
         answer = Desk(model.server, agent).ask(reply(OPEN), {"1": "supported"})
     assert [r.json()["model"] for r in model.requests] == ["test-model", "other-model"]
-    assert "second reader: other-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: other-model judged 1 of 1 unverified claim supported" in answer.notes
 
 
 def test_whether_the_question_is_answered_is_asked_too(model: Desk) -> None:
-    """With ``always`` a second reader that finds no answer in the sentences says so in a note."""
+    """With ``always`` a judge that finds no answer in the sentences says so in a note."""
     model.server.decider = lambda request: [0.97, 0.05]
     answer = model.ask(reply(GOOD), judge="always")
-    assert "second reader: test-model doubts that these sentences answer the question" in answer.notes
+    assert "judge: test-model doubts that these sentences answer the question" in answer.notes
     question = model.server.history[-1].json()["questions"][-1]
     assert question["instructions"] == "The sentences quoted for question 2 state the answer to it."
     assert QUESTION in model.server.history[-1].json()["input"][-1]["content"]

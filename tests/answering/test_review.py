@@ -1,4 +1,4 @@
-"""What a second reader is asked about, and what its opinion changes."""
+"""What a judge is asked about, and what its opinion changes."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def scored(claim: Claim, score: float) -> Claim:
         ("always", [], []),
     ],
 )
-def test_which_claims_a_second_reader_is_asked_about(
-    when: Any, claims: list[Claim], asked: list[int]
-) -> None:
+def test_which_claims_a_judge_is_asked_about(when: Any, claims: list[Claim], asked: list[int]) -> None:
     """An open claim makes the call, and what wording supports goes along; a quotation is never asked."""
     assert claims_to_judge(claims, when) == asked
 
@@ -119,7 +117,7 @@ CITED = [
 
 @dataclass
 class Told:
-    """A second reader that says what it is told."""
+    """A judge that says what it is told."""
 
     opinion: JudgeOpinion
     asked: list[Sequence[JudgeItem]] = field(default_factory=list)
@@ -163,8 +161,8 @@ def test_always_asks_whether_the_question_is_answered() -> None:
         ("Owls sleep.", "Owls rest by day."),
     )
     assert notes == [
-        "second reader: luna judged 1 of 1 unverified claim supported",
-        "second reader: luna doubts that these sentences answer the question",
+        "judge: luna judged 1 of 1 unverified claim supported",
+        "judge: luna doubts that these sentences answer the question",
     ]
     assert [c.support for c in made.claims] == ["supported", "supported"]
     assert len(judged(SUPPORTED, said=[0.9, None], when="always")[1]) == 1
@@ -184,13 +182,13 @@ def test_always_asks_whether_the_question_is_answered() -> None:
 )
 def test_the_answer_says_who_judged(claims: list[Claim], said: list[float | None], note: str) -> None:
     """How many claims it settled and how many it doubts."""
-    assert judged(*claims, said=said)[1] == [f"second reader: luna {note}"]
+    assert judged(*claims, said=said)[1] == [f"judge: luna {note}"]
 
 
 def test_no_doubt_is_told_too() -> None:
     """Where it was asked on demand only."""
     assert judged(SUPPORTED, said=[0.9, 0.9], when="always")[1] == [
-        "second reader: luna doubts none of 1 that wording supports"
+        "judge: luna doubts none of 1 that wording supports"
     ]
 
 

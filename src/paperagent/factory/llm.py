@@ -185,7 +185,7 @@ def llm_answerer(
     from paperagent.answering.llm_pipeline import LLMAnswerer
 
     config = answer_config(settings, store, model, options)
-    config = replace(config, library_description=_library_outline(settings, store))
+    config = replace(config, library_description=_library_description(settings, store))
     return LLMAnswerer(pipeline, cached_model(settings, store, model, cache=options.cache), config)
 
 
@@ -278,21 +278,21 @@ def cached_model(
     )
 
 
-def _library_outline(settings: Settings, store: Store) -> str:
+def _library_description(settings: Settings, store: Store) -> str:
     """Return one line on the topics of the library, for the prompt; cached until the paper count changes."""
     from paperagent.answering.answer_config import LIBRARY_SAMPLE_SIZE, describe_library
 
-    cached, count = _OUTLINES.get(store), store.count()
+    cached, count = _LIBRARY_DESCRIPTIONS.get(store), store.count()
     if cached is None or cached[0] != count:
         spread = settings.chroma_url is None or count <= LIBRARY_SAMPLE_SIZE
-        cached = _OUTLINES[store] = (
+        cached = _LIBRARY_DESCRIPTIONS[store] = (
             count,
             describe_library(count, store.sample(LIBRARY_SAMPLE_SIZE), spread=spread),
         )
     return cached[1]
 
 
-_OUTLINES: WeakKeyDictionary[Store, tuple[int, str]] = WeakKeyDictionary()
+_LIBRARY_DESCRIPTIONS: WeakKeyDictionary[Store, tuple[int, str]] = WeakKeyDictionary()
 
 
 def _fence_salt(store: Store) -> str:

@@ -30,6 +30,7 @@ STOP_WORDS = frozenset(
     would you your yours""".split()
 )
 
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]{1,2}\b)?")
 _CONTRACTED = re.compile(r"['’].*$")
 _SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
@@ -54,6 +55,11 @@ def index_terms(text: str) -> list[str]:
     kept = [w[:_LONGEST] for w in words(text) if w not in STOP_WORDS]
     stemmed: list[str] = _stemmer().stemWords(kept)
     return stemmed
+
+
+def title_key(title: str) -> str:
+    """Return the letters and digits of ``title``, NFKC-normalized and case-folded, to compare titles by."""
+    return _NOT_ALPHANUMERIC.sub("", unicodedata.normalize("NFKC", title).casefold())
 
 
 def is_english(text: str) -> bool:

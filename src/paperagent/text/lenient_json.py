@@ -1,16 +1,3 @@
-<<<<<<< HEAD
-r"""Parse the JSON of language models incrementally, with all its usual mistakes.
-
-Valid JSON is parsed as the standard library does. The parser also accepts prose and code fences around a
-value, several values, ``<think>`` text, comments, single and typographic quotes, unescaped quotes inside a
-string, bare words, missing or repeated commas, missing closing brackets, line breaks inside a string, and
-single backslashes. It does not guess: a string without its closing quote is dropped, and text that cannot
-be parsed is skipped up to the next ``{`` or ``[``.
-
-Deliberate differences: keys are lower case; a number with a fraction stays a string (``1.10`` is a pointer,
-not 1.1); an escape that begins a LaTeX command is that command (``\beta`` is not a backspace before "eta").
-The time is linear in the length of the text.
-=======
 r"""Parse JSON as models write it, while it is still arriving.
 
 Strict JSON gives the same values as the standard library. Also accepted are prose and code fences around a
@@ -22,7 +9,6 @@ skipped up to the next ``{`` or ``[``.
 Intended differences from strict JSON: keys are in lower case, a number with a fraction stays a string
 (``1.10`` is a pointer to a sentence, not 1.1), and an escape that begins a LaTeX command is that command:
 ``\beta`` is not a backspace before "eta". The time is linear in the length.
->>>>>>> main
 """
 
 from __future__ import annotations
@@ -34,19 +20,11 @@ from typing import Any
 JsonPath = Sequence[str | int]
 """The keys and indices that lead to a value; empty for an outermost value."""
 _Step = Generator[None, None, Any]
-<<<<<<< HEAD
-"""A parsing step: yields when it needs more text, then returns its result."""
-=======
 """A generator that yields whenever it needs more text, and returns its result."""
->>>>>>> main
 
 MAX_DEPTH, MAX_VALUES, MAX_ERRORS = 12, 2_000, 500
 MAX_PARTS = 1_000
-<<<<<<< HEAD
-"""Limits; text beyond them is not parsed, because no valid reply needs it."""
-=======
 """Limits of the parser. No reply needs more, and it would cost time."""
->>>>>>> main
 _TAGS = "think|thinking|thought|reasoning"
 THOUGHT_START = re.compile(rf"<(?:{_TAGS})>", re.IGNORECASE)
 THOUGHT_END = re.compile(rf"</(?:{_TAGS})>", re.IGNORECASE)
@@ -66,13 +44,8 @@ _LOOKAHEAD = 90
 """More characters than `_KEY` can match."""
 _MAX_COMMENT_LENGTH = 1_000
 _LITERALS = {"true": True, "false": False, "null": None, "none": None, "nan": None}
-<<<<<<< HEAD
-_CUT = object()
-"""Stands for a value that the end of the text cuts off."""
-=======
 _INCOMPLETE = object()
 """Stands for a value that the text ends in."""
->>>>>>> main
 
 
 def strip_reasoning(text: str) -> str:
@@ -86,12 +59,6 @@ class _InvalidJsonError(Exception):
 
 
 class LenientJsonParser:
-<<<<<<< HEAD
-    """Parses the objects and lists in a text that arrives piece by piece.
-
-    ``on_value(path, value)`` is called for each complete value, first for the members of an object or list
-    and then for itself. ``values`` holds the outermost values so far.
-=======
     """Parses the objects and lists in a text that is still growing.
 
     Args:
@@ -101,41 +68,27 @@ class LenientJsonParser:
     Attributes:
         text: The text so far.
         values: The outermost values so far.
->>>>>>> main
     """
 
     def __init__(self, on_value: Callable[[JsonPath, Any], None] | None = None) -> None:
         self.text = ""
         self.values: list[Any] = []
         self._on_value = on_value
-<<<<<<< HEAD
-        self._at = 0
-        self._is_complete = False
-=======
         self._position = 0
         self._is_closed = False
->>>>>>> main
         self._path: list[str | int] = []
         self._count = 0
         self._errors = 0
         self._steps = self._outermost_values()
 
     def feed(self, piece: str) -> None:
-<<<<<<< HEAD
-        """Add a piece of text and parse as far as possible."""
-=======
         """Parse another piece of the text."""
->>>>>>> main
         self.text += piece
         next(self._steps, None)
 
     def close(self) -> None:
         """Parse the remaining text; open objects and lists end here."""
-<<<<<<< HEAD
-        self._is_complete = True
-=======
         self._is_closed = True
->>>>>>> main
         for _ in self._steps:
             pass
 
@@ -145,15 +98,10 @@ class LenientJsonParser:
         while self._errors < MAX_ERRORS and self._count < MAX_VALUES:
             opening = _OPENING.search(self.text, self._position)
             if opening is None:
-<<<<<<< HEAD
-                self._at = max(self._at, len(self.text) - TAG_LENGTH)  # a tag may be cut in two
-                if self._is_complete:
-=======
                 self._position = max(
                     self._position, len(self.text) - TAG_LENGTH
                 )  # a tag may be split between pieces
                 if self._is_closed:
->>>>>>> main
                     return
                 yield
                 continue
@@ -171,15 +119,9 @@ class LenientJsonParser:
                 self.values.append(value)
                 self._report(value)
 
-<<<<<<< HEAD
-    def _thought(self) -> _Step:
-        while (end := THOUGHT_END.search(self.text, self._at)) is None and not self._is_complete:
-            self._at = max(self._at, len(self.text) - TAG_LENGTH)
-=======
     def _skip_reasoning(self) -> _Step:
         while (end := THOUGHT_END.search(self.text, self._position)) is None and not self._is_closed:
             self._position = max(self._position, len(self.text) - TAG_LENGTH)
->>>>>>> main
             yield
         self._position = end.end() if end else len(self.text)
 
@@ -239,11 +181,7 @@ class LenientJsonParser:
             value = None
             if (yield from self._peek()) not in (",", "}", ""):
                 value = yield from self._value(depth + 1, context)
-<<<<<<< HEAD
-            if value is not _CUT:
-=======
             if value is not _INCOMPLETE:
->>>>>>> main
                 members[str(self._path[-1])] = value
                 self._report(value)
             self._path.pop()
@@ -256,11 +194,7 @@ class LenientJsonParser:
             word = _WORD.match(self.text, self._position)
             if word is None or word.end() - word.start() == 80:
                 raise _InvalidJsonError
-<<<<<<< HEAD
-            if word.end() < len(self.text) or self._is_complete:
-=======
             if word.end() < len(self.text) or self._is_closed:
->>>>>>> main
                 break
             yield
         self._position = word.end()
@@ -275,13 +209,8 @@ class LenientJsonParser:
     # --- strings ---
 
     def _string(self, context: str) -> _Step:
-<<<<<<< HEAD
-        close = _CLOSING[self.text[self._at]]
-        self._at += 1
-=======
         close = _CLOSING[self.text[self._position]]
         self._position += 1
->>>>>>> main
         parts: list[str] = []
         while True:
             stop = _STOP[close].search(self.text, self._position)
@@ -289,60 +218,31 @@ class LenientJsonParser:
             parts.append(self.text[self._position : end])
             self._position = end
             if stop is None:
-<<<<<<< HEAD
-                if self._is_complete:
-                    return _CUT
-=======
                 if self._is_closed:
                     return _INCOMPLETE
->>>>>>> main
                 yield
             elif stop[0] == "\\":
                 parts.append((yield from self._escape()))
             elif (yield from self._closes(context)):
-<<<<<<< HEAD
-                self._at += 1
-                return _paired("".join(parts))
-            elif len(parts) > MAX_PARTS or (yield from self._lacks_its_end()):
-=======
                 self._position += 1
                 return _join_surrogates("".join(parts))
             elif len(parts) > MAX_PARTS or (yield from self._lacks_closing_quote()):
->>>>>>> main
                 raise _InvalidJsonError
             else:
                 parts.append(close)
                 self._position += 1
 
     def _closes(self, context: str) -> _Step:
-<<<<<<< HEAD
-        """Return whether the quote here closes its string, judged by what follows, or is an unescaped one."""
-        start = self._at + 1
-        at = yield from self._skip(start)
-        char = self.text[at : at + 1]
-=======
         """Return whether this quote ends its string, judged by what follows; it may be an unescaped quote."""
         start = self._position + 1
         position = yield from self._skip(start)
         char = self.text[position : position + 1]
->>>>>>> main
         if char in ("", "]", "}"):
             return True
         if char == ":":
             return context in ("key", "item")
         if context == "key":
             return False
-<<<<<<< HEAD
-        if char != ",":  # is there a comma missing?
-            broken = context != "item" or "\n" in self.text[start:at]
-            return char in ('"', "'", "{", "[") and broken and (yield from self._begins(at, context))
-        return (yield from self._begins((yield from self._skip(at + 1)), context))
-
-    def _lacks_its_end(self) -> _Step:
-        """Return whether the quote here begins a key, so that the string before it has no closing quote."""
-        before = _BEFORE_KEY.search(self.text, max(0, self._at - 10), self._at)
-        if before is None or not (yield from self._begins(self._at, "member")):
-=======
         if char != ",":  # a missing comma?
             broken = context != "item" or "\n" in self.text[start:position]
             return (
@@ -356,28 +256,10 @@ class LenientJsonParser:
         """Return whether this quote begins a key, so that the string before it has no closing quote."""
         before = _BEFORE_KEY.search(self.text, max(0, self._position - 10), self._position)
         if before is None or not (yield from self._starts_element(self._position, "member")):
->>>>>>> main
             return False
         self._position = before.start()
         return True
 
-<<<<<<< HEAD
-    def _begins(self, at: int, context: str) -> _Step:
-        """Return whether an item or a member begins at ``at``, or the text ends there."""
-        while True:
-            if _ITEM.match(self.text, at) if context == "item" else _KEY.match(self.text, at):
-                return True
-            if context == "bare member" and _BARE_KEY.match(self.text, at):
-                return True
-            if len(self.text) - at >= _LOOKAHEAD or self._is_complete:
-                return at == len(self.text)
-            yield
-
-    def _escape(self) -> _Step:
-        while len(self.text) - self._at < _LONGEST_COMMAND and not self._is_complete:
-            yield
-        following = self.text[self._at + 1 : self._at + _LONGEST_COMMAND]
-=======
     def _starts_element(self, position: int, context: str) -> _Step:
         """Return whether an item or a member begins at ``position``, or the text ends there."""
         while True:
@@ -393,48 +275,17 @@ class LenientJsonParser:
         while len(self.text) - self._position < _MAX_COMMAND_LENGTH and not self._is_closed:
             yield
         following = self.text[self._position + 1 : self._position + _MAX_COMMAND_LENGTH]
->>>>>>> main
         char = following[:1]
         code = _CODE.match(following)
         if code:
             self._position += 6
             return chr(int(code[1], 16))
         if char in _ESCAPES and not _is_command(following):
-<<<<<<< HEAD
-            self._at += 2
-=======
             self._position += 2
->>>>>>> main
             return _ESCAPES[char]
         self._position += 1
         return "\\"
 
-<<<<<<< HEAD
-    # --- white space ---
-
-    def _peek(self) -> _Step:
-        """Return the next character that is not white space or a comment; empty at the end."""
-        self._at = yield from self._skip(self._at)
-        return self.text[self._at : self._at + 1]
-
-    def _skip(self, at: int) -> _Step:
-        """Return the position of the next character from ``at`` on that is not white space or a comment."""
-        while True:
-            blank = _BLANK.match(self.text, at)
-            at = blank.end() if blank else at
-            if at < len(self.text):
-                end = (yield from self._comment(at)) if self.text[at] == "/" else at
-                if end == at:
-                    return at
-                at = end
-            elif self._is_complete:
-                return at
-            else:
-                yield
-
-    def _comment(self, at: int) -> _Step:
-        """Return the end of the comment at ``at``, or ``at`` if there is none."""
-=======
     # --- white space and comments ---
 
     def _peek(self) -> _Step:
@@ -459,21 +310,14 @@ class LenientJsonParser:
 
     def _comment(self, position: int) -> _Step:
         """Return the end of the comment at ``position``, or ``position`` itself if there is none."""
->>>>>>> main
         while True:
             mark = {"//": "\n", "/*": "*/"}.get(self.text[position : position + 2])
             end = self.text.find(mark, position + 2, position + _MAX_COMMENT_LENGTH) if mark else -1
             if mark and end >= 0:
                 return end + len(mark)
-<<<<<<< HEAD
-            longer = len(self.text) - at
-            if self._is_complete or longer > _LONGEST_COMMENT or (longer > 1 and mark is None):
-                return at
-=======
             longer = len(self.text) - position
             if self._is_closed or longer > _MAX_COMMENT_LENGTH or (longer > 1 and mark is None):
                 return position
->>>>>>> main
             yield
 
 
@@ -492,13 +336,8 @@ _MAX_COMMAND_LENGTH = 24
 def _is_command(following: str) -> bool:
     r"""Return whether a backslash before ``following`` begins a LaTeX command rather than an escape.
 
-<<<<<<< HEAD
-    A backspace, form feed or carriage return never precedes a letter. A line feed or tab may, so the word
-    must be a known command: ``\nu`` is one, ``\nunder`` and ``\ne.g.`` are not.
-=======
     No text has a backspace, form feed or carriage return before a letter. A line feed or tab before a
     letter may be intended, so the word must be a command: ``\nu`` is one, ``\nunder`` and ``\ne.g.`` are not.
->>>>>>> main
     """
     letters = _LETTERS.match(following)
     if letters is None or len(letters[0]) == 1:
@@ -509,29 +348,16 @@ def _is_command(following: str) -> bool:
     return word in _COMMANDS and not (len(word) < 3 and following[len(word) :].startswith("."))
 
 
-<<<<<<< HEAD
-def _paired(text: str) -> str:
-    """Return ``text`` with surrogate pairs joined that were escaped separately."""
-=======
 def _join_surrogates(text: str) -> str:
     """Return ``text`` with surrogate pairs joined that were escaped one by one."""
->>>>>>> main
     if not any("\ud800" <= char <= "\udfff" for char in text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def parse_all(text: str) -> list[Any]:
-<<<<<<< HEAD
-    """Return the objects and lists in ``text``, in order."""
-    parser = LenientJsonParser()
-    parser.feed(text)
-    parser.close()
-    return parser.values
-=======
     """Return the outermost objects and lists in ``text``, in order."""
     reader = LenientJsonParser()
     reader.feed(text)
     reader.close()
     return reader.values
->>>>>>> main

@@ -366,7 +366,6 @@ def test_every_module_has_a_docstring() -> None:
     assert not [name for name, tree in modules().items() if not ast.get_docstring(tree)]
 
 
-@pytest.mark.xfail(reason="packages are being renamed one by one", strict=False)
 def test_names_say_what_they_hold() -> None:
     """No variable, parameter, function or class has one of the `BANNED_NAMES`."""
     violations = []

@@ -43,10 +43,10 @@ class KilledLedger(Ledger):
         super().enter_data(due, message, at)
         if calls["n"] == VICTIM:
             die("in_data")
-    def finish(self, due, outcome, at, *, then=None):
+    def finish(self, due, outcome, at, *, claim_next=None):
         if calls["n"] == VICTIM:
             die("250 before commit")
-        state = super().finish(due, outcome, at, then=then)
+        state = super().finish(due, outcome, at, claim_next=claim_next)
         if calls["n"] == VICTIM:
             die("final commit")
         begin()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weeks import MONDAY, TOPICS, WEEK, arrival, embedded, paper, selector, week
+from weeks import MONDAY, TOPICS, WEEK, MemoryLibrary, arrival, embedded, paper, selector, week
 
-from paperagent.digest.issue import Selection
+from paperagent.digest.issue import Item, Selection
 from paperagent.digest.preferences import Preferences
+from paperagent.digest.select.selector import PaperSelector
+from paperagent.library.protocol import PaperWithFeatures
 from paperagent.types import Paper
 
 CACHE = Preferences(interests=("cache compression",))
@@ -241,3 +246,61 @@ def test_selection_is_determined_and_never_repeats(profile: Preferences) -> None
     assert len(found.themes) <= 5
     assert all(g.items and g.name and g.key.startswith("2026-W26:") for g in found.themes)
     assert found.screened <= 36
+
+
+# --- the weights that docs/digest.md argues for ---
+
+
+class AxisEmbedder:
+    """Embeds each interest as a coordinate axis."""
+
+    def __init__(self, axes: dict[str, int]) -> None:
+        self.axes = axes
+
+    def embed(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return [np.eye(DIMENSIONS, dtype=np.float32)[self.axes[text]] for text in texts]
+
+
+DIMENSIONS = 64
+
+
+def unit(**components: float) -> np.ndarray:
+    """Return a unit vector with the given components, such as ``d0=0.8``."""
+    vector = np.zeros(DIMENSIONS, np.float32)
+    for name, value in components.items():
+        vector[int(name[1:])] = value
+    return vector / np.linalg.norm(vector)
+
+
+def placed(number: int, title: str, vector: np.ndarray) -> PaperWithFeatures:
+    """Return an invented paper with a given embedding."""
+    invented = Paper(f"2606.{number:05}", title, f"{title}. Paper {number}.", published=MONDAY)
+    return arrival(invented, vector=vector)
+
+
+def select_by_vectors(
+    papers: Sequence[PaperWithFeatures], axes: dict[str, int], *, max_items: int = 12
+) -> list[Item]:
+    library = MemoryLibrary(papers)
+    chooser = PaperSelector(papers, period=WEEK, store=library, embedder=AxisEmbedder(axes))  # type: ignore[arg-type]
+    return list(chooser.select(Preferences(interests=tuple(axes), max_items=max_items)).items)
+
+
+def test_an_interest_with_low_scores_still_gets_papers() -> None:
+    """Most of an interest's lead is taken off: the papers of the short interest match its words, too."""
+    strong = [placed(n, f"Quasar lensing {n}", unit(d0=0.85, **{f"d{10 + n}": 0.5})) for n in range(12)]
+    weak = [placed(100 + n, f"Note {n}", unit(d1=0.75, **{f"d{30 + n}": 0.6})) for n in range(6)]
+    axes = {"quasar lensing": 0, "rare wishes of many words": 1}
+    items = select_by_vectors([*strong, *weak], axes, max_items=6)
+    by_interest = Counter(item.reason.text for item in items)
+    assert by_interest["rare wishes of many words"] >= 2
+    assert by_interest["quasar lensing"] >= 2
+
+
+def test_a_paper_must_be_close_to_the_best_papers_of_its_interest() -> None:
+    """Of two papers with the same cosine to an interest, only the one near its best papers is relevant."""
+    best = [placed(n, f"Best {n}", unit(d0=0.8, d1=0.45, **{f"d{10 + n}": 0.4})) for n in range(3)]
+    near = placed(50, "Near", unit(d0=0.7, d1=0.6, d20=0.39))
+    far = placed(51, "Far", unit(d0=0.7, d1=-0.5, d21=0.5))
+    items = select_by_vectors([*best, near, far], {"quasar lensing": 0})
+    assert {item.paper.title for item in items} == {"Best 0", "Best 1", "Best 2", "Near"}

@@ -101,7 +101,7 @@ def run(path: Path, url: str, point: str) -> int:
 
 
 def row(point: str, path: Path) -> tuple[str, int, int, int]:
-    """Kill at a point, run again twice; return point, most copies anyone got, readers with none, unknown."""
+    """Kill at a point, run twice more; return point, most copies, subscribers without a mail, unknown."""
     script = Script()
     with serving(script) as url:
         assert run(path, url, point) == -signal.SIGKILL
@@ -113,7 +113,7 @@ def row(point: str, path: Path) -> tuple[str, int, int, int]:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_no_reader_gets_two(point: str, tmp_path: Path) -> None:
+def test_no_subscriber_gets_two(point: str, tmp_path: Path) -> None:
     """After a kill and a rerun each has one; only a kill in DATA leaves one unknown, which may have none."""
     _, most, none, unknown = row(point, tmp_path / "digest.db")
     assert most == 1
@@ -153,7 +153,7 @@ def test_a_claim_of_an_unknown_message_stays_unknown(tmp_path: Path) -> None:
 if __name__ == "__main__":  # prints the table
     import tempfile
 
-    lines = [f"{'killed at':<20} {'most copies':>11} {'readers without':>15} {'unknown':>8}"]
+    lines = [f"{'killed at':<20} {'most copies':>11} {'subscribers without':>20} {'unknown':>8}"]
     for each in POINTS:
         with tempfile.TemporaryDirectory() as folder:
             name, most_copies, without, left = row(each, Path(folder) / "digest.db")

@@ -1,4 +1,4 @@
-"""Which papers a reader gets."""
+"""Which papers a subscriber gets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def on(selection: Selection) -> set[str]:
     return {t for c in selection.items for t in TOPICS if t in c.paper.title}
 
 
-def test_a_reader_gets_what_was_asked_for_and_is_told_why() -> None:
+def test_a_subscriber_gets_what_was_asked_for_and_is_told_why() -> None:
     """Only papers on the interest, each with it as the reason."""
     found = selector([arrival(p) for p in week()]).select(CACHE)
     assert on(found) == {"cache compression"}
@@ -49,7 +49,7 @@ def test_a_standing_question_brings_papers_too() -> None:
 
 
 def test_an_issue_is_not_filled_up() -> None:
-    """A reader for whom the week brought nothing gets nothing, not the least bad."""
+    """A subscriber for whom the week brought nothing gets nothing, not the least bad."""
     found = selector([arrival(p) for p in week()]).select(Preferences(interests=("sourdough bread",)))
     assert (ids(found), found.also, found.themes) == ([], (), ())
     assert found.screened == 36
@@ -74,7 +74,7 @@ def test_no_interest_crowds_out_another() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 5, 30])
-def test_no_more_than_the_reader_wants(most: int) -> None:
+def test_no_more_than_the_subscriber_wants(most: int) -> None:
     """What comes next is noticed by its title, and is not also shown whole."""
     found = selector([arrival(p) for p in week(["cache compression"], each=40)]).select(
         replace(CACHE, max_items=most)
@@ -112,7 +112,7 @@ def test_upvotes_lead_where_the_feed_has_them() -> None:
 
 
 def test_upvotes_bring_nothing_off_topic() -> None:
-    """A reader with interests gets none but what fits them, however popular the rest."""
+    """A subscriber with interests gets none but what fits them, however popular the rest."""
     papers = [replace(p, upvotes=0 if "cache" in p.title else 500) for p in week()]
     assert on(selector([arrival(p) for p in papers]).select(CACHE)) == {"cache compression"}
 
@@ -210,7 +210,7 @@ def test_a_period_without_papers_gives_an_empty_issue() -> None:
 
 
 def test_preparing_changes_nothing() -> None:
-    """Readers get the same, embedded together or one by one, in any order."""
+    """Subscribers get the same, embedded together or one by one, in any order."""
     papers = [arrival(p) for p in week()]
     profiles = [Preferences(interests=(t,)) for t in TOPICS]
     together, alone = selector(papers), selector(papers)

@@ -157,5 +157,5 @@ if __name__ == "__main__":  # prints the table
     for each in POINTS:
         with tempfile.TemporaryDirectory() as folder:
             name, most_copies, without, left = row(each, Path(folder) / "digest.db")
-        lines.append(f"{name:<20} {most_copies:>11} {without:>15} {left:>8}")
+        lines.append(f"{name:<20} {most_copies:>11} {without:>20} {left:>8}")
     sys.stdout.write("\n".join(lines) + "\n")

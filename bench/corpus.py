@@ -97,20 +97,20 @@ class Corpus:
         """
         import numpy as np
 
-        active = large.library.embeddings.active()
+        active = large.table.vectors.active()
         assert active is not None
         _, embedder_id, dim = active
         real = self._vectors(large)
-        held = store.library.embeddings.active()
-        number = held[0] if held else store.library.embeddings.activate(embedder_id, dim)
-        mark, given = store.library.db.meta("vector_mark"), 0
-        while changes := store.library.changes(mark, limit=5_000):
+        held = store.table.vectors.active()
+        number = held[0] if held else store.table.vectors.activate(embedder_id, dim)
+        mark, given = store.table.db.meta("vector_mark"), 0
+        while changes := store.table.changes(mark, limit=5_000):
             numbers = [self.number(c.paper.paper_id, copies) for c in changes]
             partners = [self.partner(n)[:2] for n in numbers]
             share = np.array([s for _, s in partners], np.float32)[:, None]
             mixed = (1 - share) * real[[n % PAPERS for n in numbers]] + share * real[[p for p, _ in partners]]
             mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
-            store.library.embeddings.store(
+            store.table.vectors.store(
                 number, [(c.row, c.text_hash, vector) for c, vector in zip(changes, mixed, strict=True)]
             )
             mark, given = changes[-1].revision, given + len(changes)
@@ -119,12 +119,12 @@ class Corpus:
     def _vectors(self, large: LocalStore) -> NDArray[np.float32]:
         import numpy as np
 
-        active = large.library.embeddings.active()
+        active = large.table.vectors.active()
         assert active is not None
         number, _, dim = active
-        places = {row: self._place[paper_id] for row, paper_id in large.library.ids().items()}
+        places = {row: self._place[paper_id] for row, paper_id in large.table.ids().items()}
         found = np.zeros((PAPERS, dim), np.float32)
-        rows, vectors = large.library.embeddings.load(number, dim, list(places))
+        rows, vectors = large.table.vectors.load(number, dim, list(places))
         found[[places[int(row)] for row in rows]] = vectors
         return found
 

@@ -38,8 +38,8 @@ WEEK, READERS, FEW = "2026-W21", 1000, 250
 SOURCES = ("2026-W08", "2026-W10", "2026-W12", "2026-W14", "2026-W16", "2026-W18", "2026-W20")
 """Weeks whose themes are what the readers are interested in."""
 YEAR = tuple(f"2026-W{n}" for n in range(12, 24))
-QUIET, MISSED = "2026-W16", "2026-W19"
 STEPS = ("prepare", "select", "write", "render")
+QUIET, MISSED = "2026-W16", "2026-W19"
 
 
 @dataclass
@@ -58,8 +58,8 @@ class Bench:
         with _store(self.home) as store:
             for name in SOURCES:
                 period = parse_week(name)
-                labels = _selector(store, period)._names()  # noqa: SLF001 - what nobody else asks for
-                found |= dict.fromkeys(labels.name(p) for p in labels.found if len(p) > 1)
+                phrases = _selector(store, period)._theme_phrases()  # noqa: SLF001 - only needed here
+                found |= dict.fromkeys(phrases.name(p) for p in phrases.occurrences if len(p) > 1)
         names = sorted({name.casefold(): name for name in found}.values())
         random.Random(7).shuffle(names)  # noqa: S311 - the same readers in every run
         return names
@@ -126,13 +126,13 @@ def _measured(bench: Bench, readers: int, *, asking: bool) -> dict[str, float]:
 
 def _subscribe(bench: Bench, readers: int, *, asking: bool) -> None:
     """Start a digest anew, with readers of whom no two share an interest."""
-    from paperagent.digest.database import FILE, DigestDatabase
+    from paperagent.digest.database import FILE_NAME, DigestDatabase
     from paperagent.digest.preferences import Preferences
     from paperagent.digest.subscribers import Subscribers
 
-    for path in bench.home.glob(f"{FILE}*"):
+    for path in bench.home.glob(f"{FILE_NAME}*"):
         path.unlink()
-    database = DigestDatabase(bench.home / FILE)
+    database = DigestDatabase(bench.home / FILE_NAME)
     subscribers = Subscribers(database)
     names = bench.interests
     for n in range(readers):
@@ -146,16 +146,24 @@ def _subscribe(bench: Bench, readers: int, *, asking: bool) -> None:
 def build(home: Path) -> dict[str, float]:
     """Build the week's issues in this process; return seconds by step, and megabytes."""
     from paperagent import config
-    from paperagent.digest import press
+    from paperagent.digest.build import IssueBuilder
     from paperagent.digest.schedule import parse_week
-    from paperagent.digest.service import DigestService
+    from paperagent.digest.select.selector import PaperSelector
+    from paperagent.digest.write.writer import IssueWriter
+    from paperagent.factory import digest as digest_factory
 
     spent: Counter[str] = Counter()
-    for step in STEPS:
-        setattr(press.LocalPress, step, _timed(getattr(press.LocalPress, step), step, spent))
-    press.LocalPress.__init__ = _timed(press.LocalPress.__init__, "open", spent)  # type: ignore[method-assign]
+    steps = (
+        (IssueBuilder, "_prepare", "prepare"),
+        (PaperSelector, "select", "select"),
+        (IssueWriter, "write", "write"),
+        (IssueBuilder, "_render", "render"),
+        (digest_factory, "issue_builder", "open"),
+    )
+    for owner, method, step in steps:
+        setattr(owner, method, _timed(getattr(owner, method), step, spent))
     start, processor = time.perf_counter(), time.process_time()
-    with DigestService(config.load(home=home, mode="extractive")) as desk:
+    with digest_factory.digest_service(config.load(home=home, mode="extractive")) as desk:
         report = desk.build(parse_week(WEEK))
         total, processor = time.perf_counter() - start, time.process_time() - processor
         if report.failed:
@@ -189,13 +197,13 @@ def _timed(method: Callable[..., Any], name: str, spent: Counter[str]) -> Callab
 
 def weeks(bench: Bench) -> list[Figure]:
     """Make each week's issues for four readers, all papers with vectors; print the table of the weeks."""
-    from paperagent.digest.issue import Profile
+    from paperagent.digest.preferences import Preferences
 
     profiles = {
-        "LLM serving": Profile(("KV cache compression", "speculative decoding", "mixture of experts")),
-        "medicine": Profile(("medical image segmentation",), ("What is new on radiology reports?",)),
-        "coding theory": Profile(categories=("cs.IT",)),
-        "nobody": Profile(),
+        "LLM serving": Preferences(("KV cache compression", "speculative decoding", "mixture of experts")),
+        "medicine": Preferences(("medical image segmentation",), ("What is new on radiology reports?",)),
+        "coding theory": Preferences(categories=("cs.IT",)),
+        "nobody": Preferences(),
     }
     shown: dict[str, set[str]] = {name: set() for name in profiles}
     again = skipped = 0
@@ -204,12 +212,12 @@ def weeks(bench: Bench) -> list[Figure]:
         for week, chosen in _weeks(store):
             cells = []
             for name, profile in profiles.items():
-                issue = chosen.select(replace(profile, shown=frozenset(shown[name])))
-                ids = [c.paper.paper_id for c in issue.chosen] + [p.paper_id for p in issue.also]
+                issue = chosen.select(replace(profile, seen=frozenset(shown[name])))
+                ids = [c.paper.paper_id for c in issue.items] + [p.paper_id for p in issue.also]
                 again += len(shown[name] & set(ids)) + len(ids) - len(set(ids))
                 skipped += not ids and week != QUIET
                 shown[name] |= set(ids)
-                cells.append(f"{len(list(issue.chosen))} in {len(issue.groups)}")
+                cells.append(f"{len(list(issue.items))} in {len(issue.themes)}")
             rows.append(f"| {week} | {len(chosen.papers):,} | {' | '.join(cells)} |")
     head = f"| week | papers | {' | '.join(profiles)} |\n|---|---:|{'---|' * len(profiles)}"
     say("\n".join([head, *rows]))
@@ -248,7 +256,7 @@ def _selector(store: LocalStore, period: Any) -> PaperSelector:
     from paperagent.embedding.minilm import MiniLM
 
     papers = store.papers_between(period.since, period.until)
-    return PaperSelector(papers, period=period, library=store, embedder=MiniLM.load(model_folder()))
+    return PaperSelector(papers, period=period, store=store, embedder=MiniLM.load(model_folder()))
 
 
 if __name__ == "__main__":

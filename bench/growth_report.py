@@ -235,7 +235,9 @@ def _plot(
         points = [(float(size), value) for size, value in zip(sizes, values[name], strict=True)]
         plot.line(points, style)
         for size, value in points:
-            plot.dot(size, value, style, says=f"{name}, {size:,.0f} papers: {number(value)} {unit}", radius=3)
+            plot.dot(
+                size, value, style, tooltip=f"{name}, {size:,.0f} papers: {number(value)} {unit}", radius=3
+            )
         above = y.high * (0.99 - 0.07 * row)
         plot.line([(x.high * 0.03, above), (x.high * 0.08, above)], style)
         plot.note(x.high * 0.08, above, name)

@@ -21,7 +21,7 @@ from figures import p50, p95, seconds
 from library import abstracts, large_library
 from paperagent import Filters, PaperAgent
 from paperagent.library import LocalStore
-from paperagent.library.local.bm25_index import Writer
+from paperagent.library.local.bm25_index import IndexWriter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class Place:
 
 def read(place: Place) -> Row:
     """Read the feed, by words."""
-    with PaperAgent(place.home, embedder="none") as agent, _timed(Writer, ("put", "commit")) as engine:
+    with PaperAgent(place.home, embedder="none") as agent, _timed(IndexWriter, ("put", "commit")) as engine:
         reports: list[Any] = []
         took = seconds(lambda: reports.append(agent.ingest(place.feed, vectors=False)))
         report = reports[0]
@@ -87,7 +87,7 @@ class Held:
     """Stands for the embedder whose vectors are stored."""
 
     def __init__(self, store: LocalStore) -> None:
-        active = store.library.embeddings.active()
+        active = store.table.vectors.active()
         assert active is not None
         _, self.embedder_id, self.dim = active
 
@@ -159,7 +159,7 @@ def recall(place: Place) -> Row:
     found: Row = {}
     with LocalStore(place.home) as store:
         rows, scores = _scores(store, asked)
-        ids = store.library.ids()
+        ids = store.table.ids()
         days = dict(_days(store))
         day = np.array([days[int(row)] for row in rows])
         for name, filters in {"everything": Filters(), **_filters(place.home)}.items():
@@ -199,13 +199,13 @@ def _scores(store: LocalStore, asked: NDArray[np.float32]) -> tuple[NDArray[np.i
     """Return rows [n] and the cosines [queries, n] of every stored vector."""
     import numpy as np
 
-    active = store.library.embeddings.active()
+    active = store.table.vectors.active()
     assert active is not None
     number, _, dim = active
     rows, scores = [], []
-    everything = sorted(store.library.ids())
+    everything = sorted(store.table.ids())
     for start in range(0, len(everything), BLOCK):
-        block, matrix = store.library.embeddings.load(number, dim, everything[start : start + BLOCK])
+        block, matrix = store.table.vectors.load(number, dim, everything[start : start + BLOCK])
         rows.append(block)
         scores.append(asked @ matrix.T)
     return np.concatenate(rows), np.concatenate(scores, axis=1)
@@ -213,7 +213,7 @@ def _scores(store: LocalStore, asked: NDArray[np.float32]) -> tuple[NDArray[np.i
 
 def _days(store: LocalStore) -> list[tuple[int, int]]:
     """Return row and day (yyyymmdd) of every paper, earliest first."""
-    with store.library.db.reading() as connection:
+    with store.table.db.reading() as connection:
         return connection.execute("SELECT row, coalesce(day, 0) FROM facts ORDER BY day").fetchall()
 
 
@@ -292,7 +292,7 @@ def add(place: Place) -> Row:
 
 def reindex(place: Place) -> Row:
     """Build the word index anew."""
-    with LocalStore(place.home) as store, _timed(Writer, ("put", "commit")) as engine:
+    with LocalStore(place.home) as store, _timed(IndexWriter, ("put", "commit")) as engine:
         took = seconds(partial(store.reindex, vectors=False))
     return {"seconds": took, "tantivy": sum(engine), "peak_mb": _peak()}
 

@@ -27,6 +27,7 @@ from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import NewIssue
 from paperagent.digest.schedule import parse_week
 from paperagent.digest.service import DigestService
+from paperagent.factory.digest import digest_service
 from paperagent.feeds.reader import sample_path
 
 READERS = 500
@@ -90,7 +91,7 @@ def prepared(folder: Path, url: str) -> Post:
     )
     with PaperAgent(settings=settings) as agent:
         agent.ingest(sample_path(), date="2026-06-24")
-    desk, week = DigestService(settings), parse_week("2026-W26")
+    desk, week = digest_service(settings), parse_week("2026-W26")
     desk.build(week)
     (whole,) = desk.ledger.general_issues()
     drafts = []

@@ -28,8 +28,8 @@ sys.path += [str(HERE.parent / "eval"), str(HERE.parent / "tests")]
 import chroma_server  # noqa: E402 - found by the line above
 
 import retrieval  # noqa: E402 - likewise
-from paperagent.library.index_sync import embedded_text  # noqa: E402 - likewise
-from paperagent.library.server import Address, ServerStore, search  # noqa: E402 - likewise
+from paperagent.library.features import embedded_text  # noqa: E402 - likewise
+from paperagent.library.server import ServerAddress, ServerStore, search  # noqa: E402 - likewise
 
 if TYPE_CHECKING:
     from paperagent.embedding.minilm import MiniLM
@@ -44,9 +44,9 @@ class Kept:
 
     def __init__(self, store: LocalStore, embedder: MiniLM) -> None:
         self.embedder_id, self.dim = embedder.embedder_id, embedder.dim
-        number = store.library.embeddings.active()[0]
-        papers = store.library.by_row(store.library.ids())
-        rows, vectors = store.library.embeddings.load(number, self.dim, list(papers))
+        number = store.table.vectors.active()[0]
+        papers = store.table.papers_by_row(store.table.ids())
+        rows, vectors = store.table.vectors.load(number, self.dim, list(papers))
         self._vectors = {
             embedded_text(papers[int(row)]): vector for row, vector in zip(rows, vectors, strict=True)
         }
@@ -89,7 +89,7 @@ def compare(url: str, local: LocalStore, model: MiniLM, folder: Path, data: Path
     """Return the figures of both libraries."""
     figures: dict[str, Any] = {}
     prefix = f"bench-{uuid.uuid4().hex[:8]}"
-    with ServerStore(Address.parsed(url), home=Path(), prefix=prefix, create=True) as store:
+    with ServerStore(ServerAddress.parse(url), home=Path(), prefix=prefix, create=True) as store:
         papers = list(local.papers())
         figures["papers"] = len(papers)
         figures["read, papers/s"] = _rate(

@@ -71,7 +71,7 @@ class Bench:
         self.agent.ask(query, mode="extractive")
 
     def bare_search(self, query: str) -> Callable[[], None]:
-        """Return the search with the bare parts, the query's words analysed beforehand."""
+        """Return the search with the bare parts, the query's words analyzed beforehand."""
         return partial(self.bare.search, query, query_stems(query), DEPTH)
 
     def since(self, share: float) -> dt.date:

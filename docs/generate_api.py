@@ -106,10 +106,15 @@ def _docstring(thing: griffe.Object) -> str:
         elif section.kind is griffe.DocstringSectionKind.yields:
             text += "Yields: " + " ".join(_one_line(r.description) for r in section.value) + "\n\n"
         elif section.kind is griffe.DocstringSectionKind.raises:
-            text += "Raises:\n\n" + _items((f"`{r.annotation}`", r.description) for r in section.value)
+            text += "Raises:\n\n" + _items((_errors(r), r.description) for r in section.value)
         else:
             text += str(section.value) + "\n\n"
     return text
+
+
+def _errors(raises: griffe.DocstringRaises) -> str:
+    """Return the names of the exceptions of one entry; griffe parses "A, B" as a tuple."""
+    return ", ".join(f"`{name.strip()}`" for name in str(raises.annotation).strip("()").split(","))
 
 
 def _items(pairs: object) -> str:

@@ -2,10 +2,10 @@
 
     python eval/abstention.py --shared ../shared [--embed-limit 150]
 
-Cases: the development questions as they are; with their gold papers taken out of the library
-(absent paper); with their evidence sentences taken out of the abstract (absent fact); and
-PubMedQA and SciFact claims with and without the gold paper, in libraries of several sizes.
-Prints the AUROC of each signal and of the logistic, by cross-validation over questions.
+Cases are the development questions: as they are, without their gold papers in the library (absent paper),
+and without their evidence sentences in the abstract (absent fact). Further cases are queries of PubMedQA and
+SciFact with and without the gold paper, in libraries of several sizes. For several sets of signals it prints
+the AUROC of a logistic regression, cross-validated over questions.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ import numpy as np
 from exact_library import ExactLibrary
 
 from paperagent.answering import abstention
-from paperagent.answering.conversation import clean_history
-from paperagent.answering.pipeline import Pipeline, Request
+from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.embedding.minilm import MiniLM, find_model_folder
 from paperagent.feeds.reader import open_feed
+from paperagent.retrieval.question import clean_history
 from paperagent.types import Paper
 
-NAMES = abstention.Signals.__slots__
+NAMES = abstention.AnswerabilitySignals.__slots__
 
 
 @dataclass(frozen=True)
 class Case:
-    """One fitted example."""
+    """One example of the fit."""
 
     group: str
     origin: str
@@ -43,16 +43,20 @@ class Case:
     signals: tuple[float, ...]
 
 
-def signals_of(pipeline: Pipeline, request: Request) -> tuple[float, ...]:
+def signals_of(pipeline: Pipeline, request: AnswerRequest) -> tuple[float, ...]:
     """Return the signals of one question, in the order of `NAMES`."""
-    found = pipeline.find(request)
-    question, readings = pipeline.read(request, found)
-    named = abstention.signals(question, readings, agree=found.agree, gap=found.gap).named()
-    return tuple(named[n] for n in NAMES)
+    retrieved = pipeline.retrieve(request)
+    signals = abstention.answerability_signals(
+        retrieved.question,
+        pipeline.rerank(retrieved),
+        indexes_agree=retrieved.indexes_agree,
+        gap=retrieved.gap,
+    )
+    return tuple(signals.as_dict()[n] for n in NAMES)
 
 
 def dev_cases(shared: Path, model: MiniLM | None) -> list[Case]:
-    """Return the development questions, as they are and spoilt in two ways."""
+    """Return the development questions as they are, without gold papers, and without evidence."""
     sources = sorted((shared / "seeds").glob("*.txt"))
     records = [r for s in sources for r in open_feed(s).records if isinstance(r, Paper)]
     papers = list({_key(p.title): p for p in records}.values())
@@ -61,21 +65,21 @@ def dev_cases(shared: Path, model: MiniLM | None) -> list[Case]:
     cases = []
     for line in (shared / "data/questions/dev.jsonl").read_text("utf-8").splitlines():
         row = json.loads(line)
-        request = Request(row["question"], clean_history(row.get("history"))[0])
+        request = AnswerRequest(row["question"], clean_history(row.get("history"))[0])
         gold = [by_title[_key(t)] for t in row["gold_titles"]]
         tag = "as is" if gold else (row["tags"] or ["unanswerable"])[0]
         group = row["id"]
         cases.append(Case(group, tag, bool(gold), _signals(library, model, request)))
         if gold:
-            less = library.without(*(p.paper_id for p in gold))
-            cases.append(Case(group, "paper removed", False, _signals(less, model, request)))
+            reduced = library.without(*(p.paper_id for p in gold))
+            cases.append(Case(group, "paper removed", False, _signals(reduced, model, request)))
         if len(gold) == 1:
-            spoilt = _without_evidence(library, gold[0], row["evidence"])
-            cases.append(Case(group, "fact removed", False, _signals(spoilt, model, request)))
+            reduced = _without_evidence(library, gold[0], row["evidence"])
+            cases.append(Case(group, "fact removed", False, _signals(reduced, model, request)))
     return cases
 
 
-def _signals(library: ExactLibrary, model: MiniLM | None, request: Request) -> tuple[float, ...]:
+def _signals(library: ExactLibrary, model: MiniLM | None, request: AnswerRequest) -> tuple[float, ...]:
     return signals_of(Pipeline(library, encoder=model), request)
 
 
@@ -84,9 +88,12 @@ def _without_evidence(library: ExactLibrary, paper: Paper, evidence: Sequence[st
 
     text = paper.abstract
     spans = [(text.find(e), text.find(e) + len(e)) for e in evidence if e in text]
-    kept = [s.text for s in split_sentences(text) if not any(s.start < b and a < s.end for a, b in spans)]
+    sentences = [
+        s.text for s in split_sentences(text) if not any(s.start < b and a < s.end for a, b in spans)
+    ]
     view = library.without()
-    view.papers = {**library.papers, paper.paper_id: replace(paper, abstract=" ".join(kept) or paper.title)}
+    abstract = " ".join(sentences) or paper.title
+    view.papers = {**library.papers, paper.paper_id: replace(paper, abstract=abstract)}
     return view
 
 
@@ -102,20 +109,20 @@ def public_cases(shared: Path, name: str, model: MiniLM | None, count: int) -> l
         gold.setdefault(query_id, []).append(paper_id)
     queries = [json.loads(x) for x in next(folder.glob("queries*.jsonl")).read_text("utf-8").splitlines()]
     queries = [q for q in queries if len(gold.get(q["id"], ())) == 1]
-    rng = random.Random(11)  # noqa: S311 - a seeded sample, no secret
+    rng = random.Random(11)  # noqa: S311 - a seeded sample, not a secret
     chosen = rng.sample(queries, count)
-    wanted = {gold[q["id"]][0] for q in chosen}
-    others = [r for r in rows if r["id"] not in wanted]
-    rows = [r for r in rows if r["id"] in wanted] + rng.sample(others, min(len(others), 1000))
+    chosen_gold = {gold[q["id"]][0] for q in chosen}
+    others = [r for r in rows if r["id"] not in chosen_gold]
+    rows = [r for r in rows if r["id"] in chosen_gold] + rng.sample(others, min(len(others), 1000))
     library = ExactLibrary([Paper(r["id"], r["title"], r["abstract"]) for r in rows], model)
     ids = list(library.papers)
     cases = []
     for query in chosen:
-        paper_id, request = gold[query["id"]][0], Request(query["text"])
+        paper_id, request = gold[query["id"]][0], AnswerRequest(query["text"])
         size = rng.choice((100, 300, 1000))
-        part = library.without(only={paper_id, *rng.sample(ids, min(size, len(ids)))})
-        cases.append(Case(query["id"], name, True, _signals(part, model, request)))
-        cases.append(Case(query["id"], name, False, _signals(part.without(paper_id), model, request)))
+        sublibrary = library.without(only={paper_id, *rng.sample(ids, min(size, len(ids)))})
+        cases.append(Case(query["id"], name, True, _signals(sublibrary, model, request)))
+        cases.append(Case(query["id"], name, False, _signals(sublibrary.without(paper_id), model, request)))
     return cases
 
 
@@ -135,7 +142,7 @@ def fit(x: np.ndarray, y: np.ndarray, weights: np.ndarray, penalty: float = 1.0)
 
 
 def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Return the chance that a positive scores above a negative."""
+    """Return the probability that a positive scores above a negative."""
     if not len(positive) or not len(negative):
         return float("nan")
     difference = positive[:, None] - negative[None, :]
@@ -143,7 +150,7 @@ def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
 
 
 WEIGHTS = {"as is": 1.0, "paper removed": 0.5, "fact removed": 0.4, "pubmedqa": 0.25, "scifact": 0.25}
-"""Weight of a case in the fit by origin; 2 for the unanswerable questions that were written as such."""
+"""Weight of a case in the fit, by origin; 2 for questions that were written as unanswerable."""
 
 
 def evaluate(cases: Sequence[Case], names: Sequence[str]) -> None:
@@ -154,15 +161,15 @@ def evaluate(cases: Sequence[Case], names: Sequence[str]) -> None:
     w = np.array([WEIGHTS.get(c.origin, 2.0) for c in cases])
     groups = np.array([c.group for c in cases])
     written = np.array([c.origin not in WEIGHTS or c.origin == "as is" for c in cases])
-    held, scores = [], np.zeros(len(cases))
+    fold_aurocs, scores = [], np.zeros(len(cases))
     for repeat in range(5):
         unique = sorted(set(groups))
-        random.Random(repeat).shuffle(unique)  # noqa: S311 - likewise
+        random.Random(repeat).shuffle(unique)  # noqa: S311 - a seeded shuffle
         for fold in range(7):
             out = np.isin(groups, unique[fold::7])
             theta = fit(x[~out], y[~out], w[~out])
             scores[out] = theta[0] + x[out] @ theta[1:]
-        held.append(auroc(scores[written & (y == 1)], scores[written & (y == 0)]))
+        fold_aurocs.append(auroc(scores[written & (y == 1)], scores[written & (y == 0)]))
     theta = fit(x, y, w)
     final = theta[0] + x @ theta[1:]
     parts = {"written": auroc(final[written & (y == 1)], final[written & (y == 0)])}
@@ -172,7 +179,8 @@ def evaluate(cases: Sequence[Case], names: Sequence[str]) -> None:
         positive = np.array([c.answerable and c.origin == answered for c in cases])
         parts[origin] = auroc(final[positive], final[negative])
     print(
-        f"\n{names}\n  cross-validated AUROC on the written questions {np.mean(held):.3f}; fitted:", end=" "
+        f"\n{names}\n  cross-validated AUROC on the written questions {np.mean(fold_aurocs):.3f}; fitted:",
+        end=" ",
     )
     print(" ".join(f"{k} {v:.3f}" for k, v in parts.items()))
     print(
@@ -188,9 +196,9 @@ def main() -> int:
     """Collect the cases and print the fits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--public", type=int, default=120, help="queries of each public set")
+    parser.add_argument("--public", type=int, default=120, help="number of queries of each public set")
     parser.add_argument(
-        "--words", action="store_true", help="without the encoder, for lexical-only libraries"
+        "--words", action="store_true", help="without the embedding model, for keyword-only libraries"
     )
     args = parser.parse_args()
     import platformdirs

@@ -1,11 +1,11 @@
-"""Print how well claims are checked against the sentences that they cite.
+"""Measure how well the checks compare claims with the sentences they cite.
 
     python eval/checks.py --shared FOLDER [--sample 3000] [--seed 7] [--list KIND] [--json]
 
-Mutated claims: whole sentences of abstracts, each changed in one way (another number, an added
-negation, …) and checked against the sentence as it was; figures are the share *accepted*
-(``quoted`` or ``supported``). Then the hand-written sets of the shared folder: quotes,
-paraphrases, AttributionBench and HealthVer. The mutations are `paperagent.evals.mutations`.
+Mutated claims are sentences of abstracts, each changed in one way (another number, an added negation, …) and
+checked against the original sentence; the figures are the share *accepted* (``quoted`` or ``supported``). The
+test data also has quotes, paraphrases, AttributionBench and HealthVer. The mutations are those of
+`paperagent.evals.mutations`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure every set and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--sample", type=int, default=1000, help="mutated claims a kind and source")
+    parser.add_argument("--sample", type=int, default=1000, help="mutated claims of each kind and source")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
-        "--list", metavar="KIND", help="also print the claims of a kind that were judged wrongly"
+        "--list", metavar="KIND", help="also print the claims of this kind with a wrong verdict"
     )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def report(figures: dict[str, Any]) -> None:
-    """Print one figure a line, shares with the number of cases."""
+    """Print one figure per line, shares with the number of cases."""
     for name, value in figures.items():
         text = f"{value[0]:.4f}  of {value[1]}" if isinstance(value, tuple) else f"{value:.4f}"
         print(f"{name:44} {text}")
@@ -75,7 +75,7 @@ def arxiv(data: Path, seed: int) -> list[str]:
 
 
 def _chance(seed: int | str) -> random.Random:
-    return random.Random(seed)  # noqa: S311 - a repeatable sample, no secret
+    return random.Random(seed)  # noqa: S311 - a reproducible sample, not a secret
 
 
 def scifact(data: Path, seed: int) -> list[str]:
@@ -91,9 +91,9 @@ def _sentences(row: dict[str, Any]) -> list[str]:
 
 
 def _usable(sentences: Iterable[str], seed: int) -> list[str]:
-    kept = sorted({s.strip() for s in sentences if 8 <= len(s.split()) <= 60})
-    _chance(seed).shuffle(kept)
-    return kept
+    usable = sorted({s.strip() for s in sentences if 8 <= len(s.split()) <= 60})
+    _chance(seed).shuffle(usable)
+    return usable
 
 
 def mutated(sentences: list[str], most: int, seed: int) -> Iterator[tuple[str, list[Case]]]:

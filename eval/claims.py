@@ -1,15 +1,15 @@
-"""Print how claims as models write them are judged: false strips beside false passes, by kind.
+"""Measure the checks on claims as models write them: false alarms and false passes, by kind.
 
     python eval/claims.py [--shared ../shared] [--list KIND] [--fit] [--json]
 
-Claims about the sample papers (``claims/sample.jsonl``, our own, with gates: exit code 9 where one is
-broken) and, where they lie beside, the claims of the shared folder. Each line has a question, a claim,
-the sentences that it cites, titles, a label (honest or wrong) and a kind. Then the frames of
-`paperagent.evals.mutations` around sentences of the sample papers.
+The claims are our own about the sample papers (``claims/sample.jsonl``, with gates: exit code 9 if one is not
+met) and, if present, those of the test data. Each line has a question, a claim, the sentences that it cites,
+titles, a label (honest or wrong) and a kind. The frames of `paperagent.evals.mutations` are put around
+sentences of the sample papers.
 
-*Withheld* is a false strip for an honest claim; *supported* is a false pass for a wrong one. Odd lines
-were looked at while the checks were made, even lines were not; both halves are printed. ``--fit`` fits
-the weights of `paperagent.verification.score` on the odd lines and prints them.
+An honest claim that is *withheld* is a false alarm; a wrong claim that is *supported* is a false pass. Odd
+lines were inspected while the checks were developed, even lines were not; both halves are printed.
+``--fit`` fits the weights of `paperagent.verification.score` on the odd lines and prints them.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ GATES: tuple[tuple[str, str, str, float], ...] = (
     ("wrong", "supported", "<=", 0.06),
     ("wrong", "withheld", ">=", 0.28),
 )
-"""Of our own claims: group, what happens to it, and the limit of its share."""
+"""Gates on our own claims: group, verdict, comparison, and limit of the share."""
 GROUPS = ("fluent", "paraphrase", "wrong")
 FRAME_LIMIT = 0.05
-"""Share of framed sentences of a kind that may be called supported."""
+"""Maximum share of framed sentences of a kind that may be called supported."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Judge every set and print its table; 9 where a gate is broken."""
+    """Check every set and print its table; return 9 if a gate is not met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=HERE.parent / "../shared")
     parser.add_argument(
-        "--list", metavar="KIND", help="also print the claims of a kind that are judged wrongly"
+        "--list", metavar="KIND", help="also print the claims of this kind with a wrong verdict"
     )
     parser.add_argument("--fit", action="store_true", help="fit the weights of the score and print them")
     parser.add_argument("--json", action="store_true")
@@ -96,8 +96,8 @@ def ours_with_abstracts() -> list[Row]:
     return rows
 
 
-def judged(row: Row) -> Verdict:
-    """Return the verdict on one row, with all that an answer knows as context."""
+def verdict_on(row: Row) -> Verdict:
+    """Return the verdict on one row, with the context that an answer has."""
     return check(
         row["claim"],
         row["evidence"],
@@ -115,18 +115,18 @@ def group(row: Row) -> str:
 
 
 def figures_of(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return shares by group, half and kind, the AUROC of the score, and claims a second of CPU."""
+    """Return shares by group, half and kind, the AUROC of the score, and claims per second of CPU."""
     began = time.process_time()
-    verdicts = [judged(row) for row in rows]
+    verdicts = [verdict_on(row) for row in rows]
     seconds = time.process_time() - began
-    found = list(zip(rows, verdicts, strict=True))
+    pairs = list(zip(rows, verdicts, strict=True))
     table: dict[str, Any] = {}
-    for name, some in (("all", found), ("odd", found[::2]), ("even", found[1::2])):
-        table[name] = {g: shares([v for r, v in some if group(r) == g]) for g in GROUPS}
-        scored = [(v.score, group(r) == "fluent") for r, v in some if group(r) != "paraphrase"]
+    for name, half in (("all", pairs), ("odd", pairs[::2]), ("even", pairs[1::2])):
+        table[name] = {g: shares([v for r, v in half if group(r) == g]) for g in GROUPS}
+        scored = [(v.score, group(r) == "fluent") for r, v in half if group(r) != "paraphrase"]
         table[name]["auroc"] = auroc([s for s, _ in scored], [int(y) for _, y in scored])
     kinds = dict.fromkeys(row["kind"] for row in rows)
-    table["kinds"] = {kind: shares([v for r, v in found if r["kind"] == kind]) for kind in kinds}
+    table["kinds"] = {kind: shares([v for r, v in pairs if r["kind"] == kind]) for kind in kinds}
     table["claims a second"] = len(rows) / seconds
     return table
 
@@ -157,9 +157,9 @@ def report(name: str, table: dict[str, Any]) -> None:
 
 
 def show_wrong(rows: Iterable[Row], kind: str) -> None:
-    """Print the claims of a kind that are passed or stripped falsely."""
+    """Print the claims of a kind that are false passes or false alarms."""
     for row in rows:
-        verdict = judged(row)
+        verdict = verdict_on(row)
         bad = {"honest": ("unsupported",), "wrong": ("quoted", "supported")}[row["label"]]
         if row["kind"] == kind and verdict.support in bad:
             print(f"    {row['id']} {verdict.support} {verdict.reasons}\n      {row['claim']}")
@@ -178,38 +178,38 @@ def frames_of(rows: Iterable[Row]) -> dict[str, tuple[float, int]]:
 
 
 def gate(table: dict[str, Any], frames: dict[str, tuple[float, int]]) -> int:
-    """Return 9 and say why where our own claims, or the frames, break a limit."""
-    broken = [
+    """Return 9, and print why, if our own claims or the frames exceed a limit."""
+    failed = [
         f"{g} {what} {table['all'][g][what]:.3f}, not {sign} {limit}"
         for g, what, sign, limit in GATES
         if (table["all"][g][what] > limit) == (sign == "<=") and table["all"][g][what] != limit
     ]
-    broken += [f"{kind} supported {share:.3f}" for kind, (share, _) in frames.items() if share > FRAME_LIMIT]
-    for text in broken:
-        print(f"  not kept: {text}")
-    return GATE_FAILED if broken else 0
+    failed += [f"{kind} supported {share:.3f}" for kind, (share, _) in frames.items() if share > FRAME_LIMIT]
+    for text in failed:
+        print(f"  not met: {text}")
+    return GATE_FAILED if failed else 0
 
 
 def fit(
     rows: Sequence[Row], *, steps: int = 20_000, rate: float = 0.05, shrink: float = 0.01
 ) -> dict[str, float]:
-    """Return weights of the signals, fitted on claims in which no check found anything.
+    """Return weights of the signals, fitted on claims in which no check has a finding.
 
-    Logistic regression on standardised signals, both labels weighing the same; a weight keeps the
-    sign that it has in `WEIGHTS`. The signals of a claim are those of its whole text.
+    Logistic regression on standardised signals with balanced labels; a weight keeps the sign that it has in
+    `WEIGHTS`. The signals are those of the claim's whole text.
     """
     signals: list[tuple[WordingSignals, bool]] = []
     measure = ladder.measure
 
-    def noted(*args: Any, **kwargs: Any) -> WordingSignals:
+    def record(*args: Any, **kwargs: Any) -> WordingSignals:
         signals.append((measure(*args, **kwargs), honest))
         return signals[-1][0]
 
-    ladder.measure = noted
+    ladder.measure = record
     for row in rows:
         if group(row) != "paraphrase":
             honest, before = row["label"] == "honest", len(signals)
-            judged(row)
+            verdict_on(row)
             del signals[before + 1 :]
     ladder.measure = measure
     clean = [(s.values, y) for s, y in signals if not s.findings]

@@ -1,4 +1,4 @@
-"""A library in memory with exact search: the reference that the real store is held against."""
+"""An in-memory library with exact search, as a reference for the real store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Held:
+class ExactCandidate:
     """One candidate."""
 
     paper_id: str
@@ -28,15 +28,15 @@ class Held:
 
 
 class ExactLibrary:
-    """Implements `answer.Library` over a list of papers; nominates all that match the filters."""
+    """A library over a list of papers; every paper that matches the filters is a candidate."""
 
     def __init__(self, papers: Sequence[Paper], embedder: Embedder | None = None) -> None:
         self.papers = {p.paper_id: p for p in papers}
         self.stems = {p.paper_id: index_terms(p.title) * 2 + index_terms(p.abstract) for p in papers}
         texts = [f"{p.title}\n{p.abstract}" for p in papers]
         vectors = list(embedder.embed(texts)) if embedder else [None] * len(texts)
-        self.held = {
-            p.paper_id: Held(p.paper_id, term_ids(self.stems[p.paper_id]), v)
+        self.candidate_by_id = {
+            p.paper_id: ExactCandidate(p.paper_id, term_ids(self.stems[p.paper_id]), v)
             for p, v in zip(papers, vectors, strict=True)
         }
         self._count()
@@ -47,10 +47,10 @@ class ExactLibrary:
         self.average_length = sum(lengths) / max(len(lengths), 1)
 
     def without(self, *paper_ids: str, only: Collection[str] | None = None) -> ExactLibrary:
-        """Return a view that lacks some papers, or holds only some; nothing is embedded again."""
+        """Return a view without some papers, or with only some, without embedding them again."""
         view = copy.copy(self)
-        kept = self.papers if only is None else {i: self.papers[i] for i in only}
-        view.papers = {i: p for i, p in kept.items() if i not in paper_ids}
+        papers = self.papers if only is None else {i: self.papers[i] for i in only}
+        view.papers = {i: p for i, p in papers.items() if i not in paper_ids}
         view._count()
         return view
 
@@ -59,28 +59,32 @@ class ExactLibrary:
         return len(self.papers)
 
     def corpus_stats(self, stems: Collection[str]) -> tuple[int, float, dict[str, int]]:
-        """Return papers, mean length and document frequencies."""
+        """Return number of papers, mean length in stems, and document frequencies."""
         return len(self.papers), self.average_length, {s: self.frequency[s] for s in stems}
 
     def similar_stems(self, stem: str, distance: int) -> list[str]:
-        """Return known stems within an edit distance, most frequent first."""
-        near = [s for s in self.frequency if s[0] == stem[0] and s.isalpha() and _within(s, stem, distance)]
+        """Return the stems within an edit distance, most frequent first."""
+        near = [
+            s
+            for s in self.frequency
+            if s[0] == stem[0] and s.isalpha() and _within_edit_distance(s, stem, distance)
+        ]
         return sorted(near, key=lambda s: (-self.frequency[s], s))
 
     def candidates(
         self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters
-    ) -> list[Held]:
-        """Return every paper that the filters admit."""
+    ) -> list[ExactCandidate]:
+        """Return every paper that matches the filters."""
         del stems, vector, limit
-        return [self.held[i] for i, p in self.papers.items() if filters.admits(p)]
+        return [self.candidate_by_id[i] for i, p in self.papers.items() if filters.admits(p)]
 
     def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
         """Return the papers by id."""
         return {i: self.papers[i] for i in paper_ids if i in self.papers}
 
 
-def _within(a: str, b: str, distance: int) -> bool:
-    """Tell whether the edit distance, transpositions counted as one, is at most ``distance``."""
+def _within_edit_distance(a: str, b: str, distance: int) -> bool:
+    """Tell whether the edit distance, with transpositions as one edit, is at most ``distance``."""
     if abs(len(a) - len(b)) > distance:
         return False
     rows = [list(range(len(b) + 1))]

@@ -1,10 +1,10 @@
-"""Print how often the sentence chosen as "what is new" is one that a person would choose.
+"""Measure how often the sentence chosen as "what is new" is one that a person would choose.
 
     python eval/highlights.py [--shared ../shared] [--misses]
 
-`highlights.jsonl` names papers by id and, for each, the sentences of its abstract that a person
-marked as best and as good. The weights were fitted on the set ``dev``; ``test`` was labelled
-before they were and not fitted on, though a few traits were mended after looking at its misses.
+`highlights.jsonl` lists papers by id with the sentences of their abstracts that a person marked as best and
+as good. The weights were fitted on the set ``dev``. ``test`` was labelled before that and not used for
+fitting, but a few features were corrected after looking at its misses.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from paperagent.feeds.reader import open_feed
 from paperagent.types import Paper
 
 LABELS = Path(__file__).with_name("highlights.jsonl")
-LEAST_GOOD = 0.88
-"""Share of good choices on the test set below which this fails."""
+MIN_GOOD = 0.88
+"""Minimum share of good choices on the test set."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; return 1 where the choice has become worse."""
+    """Measure and print; return 1 if the share on the test set is too low."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
-    parser.add_argument("--misses", action="store_true", help="print what was chosen where it is not best")
+    parser.add_argument("--misses", action="store_true", help="print the choices that are not the best")
     args = parser.parse_args(argv)
     if not (args.shared / "data/arxiv/abstracts.jsonl.xz").exists():
         print(f"highlights: skipped, no test data at {args.shared}")
@@ -38,29 +38,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = [json.loads(line) for line in LABELS.read_text("utf-8").splitlines()]
     papers = {p.paper_id: p for p in _papers(args.shared, {row["id"] for row in rows})}
     good = [
-        _measured(name, [r for r in rows if r["set"] == name], papers, misses=args.misses) for name in SETS
+        _measure(name, [r for r in rows if r["set"] == name], papers, misses=args.misses) for name in SETS
     ]
-    return int(good[-1] < LEAST_GOOD)
+    return int(good[-1] < MIN_GOOD)
 
 
 SETS = ("dev", "test")
 
 
-def _papers(shared: Path, wanted: set[str]) -> Iterator[Paper]:
+def _papers(shared: Path, ids: set[str]) -> Iterator[Paper]:
     with lzma.open(shared / "data/arxiv/abstracts.jsonl.xz", "rt", encoding="utf-8") as file:
         for row in map(json.loads, file):
-            if row["id"] in wanted:
+            if row["id"] in ids:
                 yield Paper(row["id"], row["title"], row["abstract"])
     for path in sorted((shared / "seeds").glob("*.txt")):
         with open_feed(path) as feed:
-            yield from (p for p in feed.records if isinstance(p, Paper) and p.paper_id in wanted)
+            yield from (p for p in feed.records if isinstance(p, Paper) and p.paper_id in ids)
 
 
-def _measured(name: str, rows: Sequence[dict[str, Any]], papers: dict[str, Paper], *, misses: bool) -> float:
+def _measure(name: str, rows: Sequence[dict[str, Any]], papers: dict[str, Paper], *, misses: bool) -> float:
     best = good = 0
     for row in rows:
-        found = highlights(papers[row["id"]])
-        chosen = found.new.index if found else -1
+        highlight = highlights(papers[row["id"]])
+        chosen = highlight.new.index if highlight else -1
         best += chosen in row["best"]
         good += chosen in (*row["best"], *row["good"])
         if misses and chosen not in row["best"]:

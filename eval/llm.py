@@ -1,15 +1,14 @@
-"""Print what an answer by a model costs beside the model itself: calls, tokens, time.
+"""Measure what an answer by a model costs besides the model itself: calls, tokens, time.
 
     python eval/llm.py --shared DIR [--home LIBRARY] [--failures] [--json]
 
-The development questions are asked of the saved pages, and of LIBRARY too where one is given
-(its own secret for fences is written into it, once). A scripted server plays a sensible model
-over real HTTP: it asks for a search where no paper that it needs is shown, abstains where there
-is none at all, and otherwise restates sentences of the papers. It sends its reply in one piece,
-so nothing can be shown before its last byte. Each question is quoted first, without the model,
-so that what is read is encoded already; the overhead is what asking a model adds to that reading.
-The limit on tokens is for single facts; lists and comparisons are shown more. Exit code 1 where a
-limit is broken.
+The development questions are asked of the saved pages and, if given, of LIBRARY (whose secret for fences is
+created on the first run). A scripted server plays a sensible model over real HTTP: it requests a search if
+none of the papers it needs is shown, abstains if there are none, and otherwise restates sentences of the
+papers. It sends its reply in one piece, so nothing can be shown before its last byte. Each question is
+first answered extractively, so that its sentences are encoded already; the overhead is the time that the
+model mode adds. The limit on tokens is for single facts; lists and comparisons see more passages. Exit code
+1 if a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ from statistics import mean, median
 from typing import Any
 
 from paperagent import PaperAgent
-from paperagent.answering.model_profiles import FULL
+from paperagent.answering.answer_config import FULL
 from paperagent.llm.pricing import estimate_tokens
-from paperagent.retrieval.question import question_kind
+from paperagent.retrieval.question import classify_question
 from paperagent.testing import CHAT, Reply, Request, ScriptedServer, chat_reply
 
 LIMITS = {"calls an answer": 1.2, "input tokens a single": 3000, "first claim ms": 50, "overhead ms": 30}
@@ -43,29 +42,29 @@ COUNTED_AS = "gpt-5.6-luna"
 
 
 class TimedServer(ScriptedServer):
-    """Plays the model for one case at a time and knows how long it had a request in its hands."""
+    """Plays the model for one case at a time and measures how long it takes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.responder = self._play
         self.case: dict[str, Any] = {}
         self.busy = 0.0
-        """Seconds from the arrival of requests to their last byte, since the last `begin`."""
+        """Seconds between requests and the last byte of their replies, since the last `begin`."""
         self.last_byte = 0.0
         self._arrived = 0.0
 
     def begin(self, case: dict[str, Any]) -> None:
-        """Forget the case before."""
+        """Start a new case."""
         self.case, self.busy = case, 0.0
         self.history.clear()
 
     def respond(self, request: Request, authorization: str | None = None) -> Reply:
-        """Answer as `ScriptedServer` does, and note when."""
+        """Answer as `ScriptedServer` does, and record the time."""
         self._arrived = time.perf_counter()
         return super().respond(request, authorization)
 
     def wait(self, seconds: float) -> None:
-        """Note the time: this is called just before each write."""
+        """Record the time; this is called just before each write."""
         super().wait(seconds)
         self.last_byte = time.perf_counter()
         self.busy += self.last_byte - self._arrived
@@ -74,12 +73,12 @@ class TimedServer(ScriptedServer):
     def _play(self, request: Request) -> Reply:
         user = request.messages[-1]["content"]
         body = request.json() | {"stream": False}
-        whole = Request("POST", CHAT, {}, json.dumps(body).encode())
-        return chat_reply(whole, written(user, self.case))
+        request = Request("POST", CHAT, {}, json.dumps(body).encode())
+        return chat_reply(request, scripted_reply(user, self.case))
 
 
-def written(user: str, case: dict[str, Any]) -> dict[str, Any]:
-    """Return what a sensible model writes to a prompt."""
+def scripted_reply(user: str, case: dict[str, Any]) -> dict[str, Any]:
+    """Return a sensible model's reply to a prompt."""
     gold = {_key(title) for title in case["gold_titles"]}
     titles = _TITLE.findall(user)
     shown = {n for n, title in titles if case.get("any") or any(_key(title).startswith(g) for g in gold)}
@@ -99,85 +98,92 @@ def _key(title: str) -> str:
 
 
 @dataclass
-class Run:
-    """The figures of one library, one entry an answer."""
+class Measurements:
+    """The measurements of one library, one entry per answer."""
 
     calls: list[int] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     passages: list[int] = field(default_factory=list)
-    """Of the first call of each answer; 0 where none was made."""
+    """Number of passages of each answer's first call; 0 without a call."""
     quoting: list[float] = field(default_factory=list)
-    """Milliseconds of the extractive answer, which encodes what is read."""
+    """Milliseconds of the extractive answer, including the encoding of sentences."""
     reading: list[float] = field(default_factory=list)
-    """Milliseconds of the same reading within the model's answer, where that is encoded."""
+    """Milliseconds of the same retrieval within the model's answer, with encoded sentences."""
     first_claim: list[float] = field(default_factory=list)
     overhead: list[float] = field(default_factory=list)
     searched: list[str] = field(default_factory=list)
     estimated: bool = False
 
 
-def measure(agent: PaperAgent, server: TimedServer, cases: Sequence[dict[str, Any]]) -> Run:
-    """Ask every case, after a few to warm up."""
-    made = Run()
+def measure(agent: PaperAgent, server: TimedServer, cases: Sequence[dict[str, Any]]) -> Measurements:
+    """Ask every case, after a few for warm-up."""
+    measured = Measurements()
     for case in cases[:_WARM_UP]:
-        _ask(agent, server, case, Run())
+        _ask(agent, server, case, Measurements())
     for case in cases:
-        _ask(agent, server, case, made)
-    return made
+        _ask(agent, server, case, measured)
+    return measured
 
 
-def _ask(agent: PaperAgent, server: TimedServer, case: dict[str, Any], made: Run) -> None:
+def _ask(agent: PaperAgent, server: TimedServer, case: dict[str, Any], measured: Measurements) -> None:
     started = time.perf_counter()
     agent.ask(case["question"], history=case.get("history"), mode="extractive")
-    made.quoting.append((time.perf_counter() - started) * 1000)
+    measured.quoting.append((time.perf_counter() - started) * 1000)
     server.begin(case)
     started = time.perf_counter()
     claimed = 0.0
     for event in agent.ask_stream(case["question"], history=case.get("history"), cache=False):
         if event.kind == "claim" and not claimed:
             claimed = time.perf_counter()
-    whole = time.perf_counter() - started
+    total = time.perf_counter() - started
     assert event.answer is not None
-    made.reading.append(event.answer.timings_ms["retrieve"])
+    measured.reading.append(event.answer.timings_ms["retrieve"])
     prompts = [[m["content"] for m in r.messages] for r in server.history if r.path == CHAT]
     counted = [estimate_tokens(texts, COUNTED_AS) for texts in prompts]
-    made.estimated |= any(estimated for _, estimated in counted)
-    made.calls.append(len(prompts))
-    made.kinds.append(question_kind(case["question"]))
-    made.passages.append(len(_TITLE.findall(prompts[0][-1])) if prompts else 0)
-    made.tokens.append(sum(n for n, _ in counted))
-    made.overhead.append((whole - server.busy) * 1000 - made.reading[-1])
+    measured.estimated |= any(estimated for _, estimated in counted)
+    measured.calls.append(len(prompts))
+    measured.kinds.append(classify_question(case["question"]))
+    measured.passages.append(len(_TITLE.findall(prompts[0][-1])) if prompts else 0)
+    measured.tokens.append(sum(n for n, _ in counted))
+    measured.overhead.append((total - server.busy) * 1000 - measured.reading[-1])
     if claimed:
-        made.first_claim.append((claimed - server.last_byte) * 1000)
+        measured.first_claim.append((claimed - server.last_byte) * 1000)
     if len(prompts) > 1:
-        made.searched.append(case["id"])
+        measured.searched.append(case["id"])
 
 
-def figures(made: Run) -> dict[str, tuple[float, str]]:
-    """Return each figure that has a limit, with what else is worth knowing of it."""
-    how = "estimated from bytes, on the high side" if made.estimated else "counted by tiktoken"
-    single = [n for n, kind in zip(made.tokens, made.kinds, strict=True) if n and kind == "single"]
-    before = f"the reading before took {median(made.reading):.0f}, {median(made.quoting):.0f} with encoding"
+def figures(measured: Measurements) -> dict[str, tuple[float, str]]:
+    """Return each figure that has a limit, with a remark."""
+    how = "estimated from bytes, rather too high" if measured.estimated else "counted by tiktoken"
+    single = [n for n, kind in zip(measured.tokens, measured.kinds, strict=True) if n and kind == "single"]
+    before = f"retrieval took {median(measured.reading):.0f}, {median(measured.quoting):.0f} with encoding"
     return {
-        "calls an answer": (mean(made.calls), f"{len(made.searched)} of {len(made.calls)} searched again"),
+        "calls an answer": (
+            mean(measured.calls),
+            f"{len(measured.searched)} of {len(measured.calls)} with a second search",
+        ),
         "input tokens a single": (mean(single), f"most {max(single)}; {how}"),
         "first claim ms": (
-            max(made.first_claim),
-            f"slowest of {len(made.first_claim)} from the last byte on",
+            max(measured.first_claim),
+            f"slowest of {len(measured.first_claim)} from the last byte on",
         ),
-        "overhead ms": (median(made.overhead), f"median; 95 % below {_p95(made.overhead):.1f}; {before}"),
+        "overhead ms": (
+            median(measured.overhead),
+            f"median; 95 % below {_p95(measured.overhead):.1f}; {before}",
+        ),
     }
 
 
-def by_kind(made: Run) -> Iterator[str]:
-    """Yield a line on each kind of question: how much of the library its first call showed."""
-    for kind in FULL.passages:
-        places = [i for i, k in enumerate(made.kinds) if k == kind and made.calls[i]]
-        if places:
-            shown, tokens = ([row[i] for i in places] for row in (made.passages, made.tokens))
+def by_kind(measured: Measurements) -> Iterator[str]:
+    """Yield a line for each kind of question: how many passages its first call showed."""
+    for kind in FULL.passage_limits:
+        indices = [i for i, k in enumerate(measured.kinds) if k == kind and measured.calls[i]]
+        if indices:
+            passages, tokens = ([row[i] for i in indices] for row in (measured.passages, measured.tokens))
             yield (
-                f"{kind}: {len(places)} asked, {mean(shown):.1f} passages ({min(shown)} to {max(shown)}), "
+                f"{kind}: {len(indices)} asked, "
+                f"{mean(passages):.1f} passages ({min(passages)} to {max(passages)}), "
                 f"{mean(tokens):.0f} input tokens (most {max(tokens)})"
             )
 
@@ -187,40 +193,40 @@ def _p95(values: Sequence[float]) -> float:
 
 
 @contextmanager
-def opened(home: Path, server: TimedServer) -> Iterator[PaperAgent]:
-    """Give an agent over a library whose model is the scripted one."""
+def open_agent(home: Path, server: TimedServer) -> Iterator[PaperAgent]:
+    """Yield an agent that asks the scripted model."""
     os.environ["OPENAI_BASE_URL"] = server.url
     with PaperAgent(home, mode="llm", model="test-model") as agent:
         yield agent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; 1 where a limit is broken."""
+    """Measure and print; return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True, help="the folder of test data")
-    parser.add_argument("--home", type=Path, help="a large library, for the overhead")
+    parser.add_argument("--home", type=Path, help="a large library, to measure the overhead")
     parser.add_argument(
-        "--failures", action="store_true", help="also list each question that was searched again"
+        "--failures", action="store_true", help="also list the questions with a second search"
     )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
     lines = (args.shared / "data/questions/dev.jsonl").read_text("utf-8").splitlines()
     cases = [json.loads(line) for line in lines if line.strip()]
-    runs: dict[str, Run] = {}
+    runs: dict[str, Measurements] = {}
     with tempfile.TemporaryDirectory() as home, TimedServer() as server:
-        with opened(Path(home), server) as agent:
+        with open_agent(Path(home), server) as agent:
             agent.ingest(sorted((args.shared / "seeds").glob("*.txt")))
             runs[f"saved pages, {agent.status()['papers']} papers"] = measure(agent, server, cases)
         if args.home:
-            with opened(args.home, server) as agent:
-                large = [{**case, "any": True} for case in cases]  # which papers are right is not known
+            with open_agent(args.home, server) as agent:
+                large = [{**case, "any": True} for case in cases]  # the right papers are not known
                 runs[f"{args.home.name}, {agent.status()['papers']} papers"] = measure(agent, server, large)
     return report(runs, failures=args.failures, as_json=args.json)
 
 
-def report(runs: dict[str, Run], *, failures: bool, as_json: bool) -> int:
-    """Print the figures; return 1 where one breaks its limit."""
-    table = {name: figures(made) for name, made in runs.items()}
+def report(runs: dict[str, Measurements], *, failures: bool, as_json: bool) -> int:
+    """Print the figures; return 1 if one exceeds its limit."""
+    table = {name: figures(measured) for name, measured in runs.items()}
     if as_json:
         print(json.dumps({name: {k: v for k, (v, _) in row.items()} for name, row in table.items()}))
     for name, row in {} if as_json else table.items():
@@ -230,7 +236,7 @@ def report(runs: dict[str, Run], *, failures: bool, as_json: bool) -> int:
             print(f"  {verdict}  {what:24} {value:8.1f}  (limit {LIMITS[what]}; {note})")
         print(*(f"  {line}" for line in by_kind(runs[name])), sep="\n")
         if failures:
-            print(f"  searched again: {', '.join(runs[name].searched) or 'none'}")
+            print(f"  second search: {', '.join(runs[name].searched) or 'none'}")
     return int(any(value > LIMITS[what] for row in table.values() for what, (value, _) in row.items()))
 
 

@@ -1,12 +1,12 @@
-"""Ask the development questions of a local model and print how it compares with quoting alone.
+"""Compare a local model with quoting alone on the development questions.
 
     python eval/local.py --shared DIR --out FOLDER [--serve 1.5b] [--limit 24] [--seed 1]
                          [--way extractive --way select --way compact --way full] [--json]
 
-Each way is a run of the harness (`paperagent eval run`) in a folder of its own under FOLDER, so an
-interrupted measurement goes on where it stopped and each run can be looked at with
-`paperagent eval report`. ``--serve`` starts one of the models of `local_model.py`; without it the
-server of OPENAI_BASE_URL and PAPERAGENT_MODEL is asked. Only cases that every way has are counted.
+Each way is a run of the harness (`paperagent eval run`) in its own folder under FOLDER, so that an
+interrupted measurement can be resumed and each run shown with `paperagent eval report`. ``--serve`` starts
+one of the models of `local_model.py`; without it, the server of OPENAI_BASE_URL and PAPERAGENT_MODEL is
+used. Only cases that every way has answered count.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ WAYS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "compact": ("llm", {"PAPERAGENT_PROFILE": "compact"}),
     "full": ("llm", {"PAPERAGENT_PROFILE": "full"}),
 }
-"""Name of each way → its mode and settings."""
+"""Mode and settings of each way to answer."""
 TIMEOUT = 900
-"""Seconds for one answer: a small machine that is busy with other things takes minutes."""
+"""Seconds for one answer: a small, busy machine takes minutes."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what is missing and print the figures; the highest exit code of the runs."""
+    """Run what is missing and print the figures; return the highest exit code of the runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True, help="the folder of test data")
-    parser.add_argument("--out", type=Path, required=True, help="where the runs are kept")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--serve", choices=local_model.MODELS, help="fetch and serve this model")
-    parser.add_argument("--threads", type=int, default=2, help="of the model served")
-    parser.add_argument("--limit", type=int, help="ask a sample of so many questions")
-    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--threads", type=int, default=2, help="threads of the served model")
+    parser.add_argument("--limit", type=int, help="ask a sample of this many questions")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the sample")
     parser.add_argument("--way", choices=WAYS, action="append", help="default: extractive and select")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
@@ -62,15 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = ["--library", str(library), *(word for feed in feeds for word in ("--feed", str(feed)))]
     if args.limit:
         options += ["--limit", str(args.limit), "--seed", str(args.seed)]
-    with served(args.serve, args.threads):
+    with serve_model(args.serve, args.threads):
         codes = [_run(way, questions, options, args.out / way) for way in ways]
     report(ways, args.out, cases.load(questions), library, as_json=args.json)
     return max(codes)
 
 
 @contextmanager
-def served(name: str | None, threads: int) -> Iterator[None]:
-    """Serve a model in a process of its own for the block, and point the settings at it."""
+def serve_model(name: str | None, threads: int) -> Iterator[None]:
+    """Serve a model in another process for the block, and point the settings at it."""
     if name is None:
         yield
         return
@@ -94,21 +94,23 @@ def _run(way: str, questions: Path, options: Sequence[str], out: Path) -> int:
     mode, environment = WAYS[way]
     os.environ.update(environment)
     print(f"{way} …", file=sys.stderr, flush=True)
-    how = ["--mode", mode, "--concurrency", "1", "--quiet", "--out", str(out)]
+    run_options = ["--mode", mode, "--concurrency", "1", "--quiet", "--out", str(out)]
     if mode != "extractive":
-        how += ["--timeout", str(TIMEOUT)]
+        run_options += ["--timeout", str(TIMEOUT)]
     try:
-        return paperagent(["eval", "run", str(questions), *options, *how])
+        return paperagent(["eval", "run", str(questions), *options, *run_options])
     finally:
         for key in environment:
             del os.environ[key]
 
 
-def report(ways: Sequence[str], out: Path, asked: Sequence[Case], library: Path, *, as_json: bool) -> None:
-    """Print the figures of each way over the cases that all of them answered."""
+def report(
+    ways: Sequence[str], out: Path, all_cases: Sequence[Case], library: Path, *, as_json: bool
+) -> None:
+    """Print the figures of each way over the cases that all ways answered."""
     runs = {way: {row.id: row for row in results.load_rows(out / way / results.ROWS_FILE)} for way in ways}
     common = set.intersection(*({i for i, row in run.items() if row.state == "ok"} for run in runs.values()))
-    by_id = {case.id: case for case in asked}
+    by_id = {case.id: case for case in all_cases}
     with PaperAgent(library, mode="extractive") as agent:
         papers = {paper.paper_id: paper for paper in agent.papers()}
     table = {
@@ -124,21 +126,23 @@ def report(ways: Sequence[str], out: Path, asked: Sequence[Case], library: Path,
     print("| | " + " | ".join(ways) + " |")
     print("|---|" + "---|" * len(ways))
     for name in names:
-        print(f"| {name} | " + " | ".join(_shown(table[way][name]) for way in ways) + " |")
+        print(f"| {name} | " + " | ".join(_cell(table[way][name]) for way in ways) + " |")
 
 
 def figures(
     answered: Sequence[results.Row], by_id: Mapping[str, Case], papers: Mapping[str, Paper]
 ) -> dict[str, float | None]:
     """Return the figures of one way."""
-    asked = [row for row in answered if row.answerable]
+    answerable = [row for row in answered if row.answerable]
     return {
-        "all facts": _mean(row.scores.get("must_include") for row in asked),
-        "cites the evidence": _mean(row.scores.get("evidence_any") for row in asked),
-        "begins with the evidence": _mean(_leads(row, by_id[row.id], papers) for row in asked),
+        "all facts": _mean(row.scores.get("must_include") for row in answerable),
+        "cites the evidence": _mean(row.scores.get("evidence_any") for row in answerable),
+        "begins with the evidence": _mean(
+            _leads_with_evidence(row, by_id[row.id], papers) for row in answerable
+        ),
         "rightly answered or abstained": _mean(row.scores.get("answerable_accuracy") for row in answered),
-        "abstained though answerable": _mean(row.scores.get("over_refusal") for row in asked),
-        "sentences": _mean(row.scores.get("sentences") for row in asked),
+        "abstained though answerable": _mean(row.scores.get("over_refusal") for row in answerable),
+        "sentences": _mean(row.scores.get("sentences") for row in answerable),
         "quoted instead": _mean(float(bool((row.answer or {}).get("fallback"))) for row in answered),
         "seconds, median": median(row.ms / 1000 for row in answered) if answered else None,
         "output tokens": _mean(row.scores.get("output_tokens") for row in answered),
@@ -146,7 +150,7 @@ def figures(
     }
 
 
-def _leads(row: results.Row, case: Case, papers: Mapping[str, Paper]) -> float | None:
+def _leads_with_evidence(row: results.Row, case: Case, papers: Mapping[str, Paper]) -> float | None:
     """Return whether the first claim cites gold evidence."""
     answer = results.answer_of(row, papers)
     return (
@@ -157,11 +161,11 @@ def _leads(row: results.Row, case: Case, papers: Mapping[str, Paper]) -> float |
 
 
 def _mean(values: Iterable[Any]) -> float | None:
-    known = [v for v in values if v is not None]
-    return mean(known) if known else None
+    present = [v for v in values if v is not None]
+    return mean(present) if present else None
 
 
-def _shown(value: float | None) -> str:
+def _cell(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 

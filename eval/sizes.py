@@ -1,11 +1,10 @@
-"""How abstention holds as a library grows: everyday and development questions, library by library.
+"""Measure abstention in libraries of different sizes, on everyday and development questions.
 
     python eval/sizes.py LIBRARY… [--shared ../shared] [--words]
 
-A LIBRARY is a folder whose papers include the saved Daily Papers pages. For each threshold the table gives
-the share of answers that it keeps back: of everyday questions, which no paper answers; of development
-questions that the pages do not answer; and of those that they do, where a gold paper is cited and where
-none is.
+A LIBRARY is a folder whose papers include the saved Daily Papers pages. For each threshold the table shows
+the share of answers that it withholds: for everyday questions, which no paper answers; for development
+questions that the pages do not answer; and for those that they answer, with and without a cited gold paper.
 """
 
 from __future__ import annotations
@@ -53,11 +52,11 @@ GROUPS = ("everyday", "unanswerable", "gold cited", "no gold cited")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Ask everything of every library and print a table for each."""
+    """Ask all questions of every library and print a table for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("libraries", type=Path, nargs="+", metavar="LIBRARY")
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
-    parser.add_argument("--words", action="store_true", help="by words alone")
+    parser.add_argument("--words", action="store_true", help="keyword search only")
     args = parser.parse_args(argv)
     path = args.shared / "data/questions/dev.jsonl"
     if not path.exists():
@@ -66,15 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     for library in args.libraries:
         with PaperAgent(library, mode="extractive", embedder="none" if args.words else None) as agent:
-            print(f"\n{agent.status()['papers']:,} papers; in use: {agent.thresholds().abstain_below:.2f}\n")
-            print(table(_asked(agent, rows)))
+            threshold = agent.thresholds().abstain_below
+            print(f"\n{agent.status()['papers']:,} papers; threshold in use: {threshold:.2f}\n")
+            print(table(_ask(agent, rows)))
     return 0
 
 
-def _asked(agent: PaperAgent, rows: Sequence[dict[str, object]]) -> dict[str, list[float]]:
-    """Return the confidences of each group; lists, which cite many, and follow-ups are left out."""
-    found: dict[str, list[float]] = {group: [] for group in GROUPS}
-    found["everyday"] = [agent.ask(question).confidence or 0.0 for question in EVERYDAY]
+def _ask(agent: PaperAgent, rows: Sequence[dict[str, object]]) -> dict[str, list[float]]:
+    """Return the confidences of each group, without lists (which cite many papers) and follow-ups."""
+    confidences: dict[str, list[float]] = {group: [] for group in GROUPS}
+    confidences["everyday"] = [agent.ask(question).confidence or 0.0 for question in EVERYDAY]
     for row in rows:
         if row.get("history") or row["kind"] == "list":
             continue
@@ -82,18 +82,18 @@ def _asked(agent: PaperAgent, rows: Sequence[dict[str, object]]) -> dict[str, li
         cited = {citation.title for citation in answer.citations}
         gold = cited.intersection(row.get("gold_titles") or [])  # type: ignore[call-overload]
         group = "unanswerable" if row["kind"] == "unanswerable" else "gold cited" if gold else "no gold cited"
-        found[group].append(answer.confidence or 0.0)
-    return found
+        confidences[group].append(answer.confidence or 0.0)
+    return confidences
 
 
-def table(found: dict[str, list[float]]) -> str:
-    """Return a Markdown table: for each threshold what share of each group is kept back."""
+def table(confidences: dict[str, list[float]]) -> str:
+    """Return a Markdown table with the share of each group that each threshold withholds."""
     lines = [
-        "| below | " + " | ".join(f"{g} ({len(found[g])})" for g in GROUPS) + " |",
+        "| below | " + " | ".join(f"{g} ({len(confidences[g])})" for g in GROUPS) + " |",
         "|---:|" + "---:|" * 4,
     ]
     for threshold in THRESHOLDS:
-        shares = [sum(c < threshold for c in found[g]) / max(1, len(found[g])) for g in GROUPS]
+        shares = [sum(c < threshold for c in confidences[g]) / max(1, len(confidences[g])) for g in GROUPS]
         lines.append(f"| {threshold} | " + " | ".join(f"{share:.2f}" for share in shares) + " |")
     return "\n".join(lines)
 

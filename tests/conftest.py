@@ -1,4 +1,4 @@
-"""No test reads the settings or the library of the person who runs it."""
+"""Fixtures that isolate the tests from the settings and the library of the user who runs them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Iterator
 
 import pytest
 
-KEPT = {
+PRESERVED = {
     "PAPERAGENT_SHARED",
     "PAPERAGENT_CACHE_DIR",
     "PAPERAGENT_MODEL_DIR",
     "PAPERAGENT_TEST_LOCAL_MODEL",
 }
-OURS = ("PAPERAGENT_", "OPENAI_")
+PREFIXES = ("PAPERAGENT_", "OPENAI_")
 PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Run in an empty folder with no setting but a library's folder of its own."""
+    """Run each test in an empty folder, with no settings except the folder of its own library."""
     for key in os.environ:
-        if (key.startswith(OURS) and key not in KEPT) or key.upper() in PROXIES:
+        if (key.startswith(PREFIXES) and key not in PRESERVED) or key.upper() in PROXIES:
             monkeypatch.delenv(key)
     for key in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(key, raising=False)
@@ -34,25 +34,25 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(autouse=True)
-def _strangers() -> None:
-    """Know nothing of any server: the port of one that an earlier test started may come again."""
+def _forget_servers() -> None:
+    """Forget what was learned about servers, because a later test may get the same port."""
     if dialect := sys.modules.get("paperagent.llm.dialect"):
         dialect.forget_dialects()
 
 
 @pytest.fixture(scope="session")
 def sample_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the environment of a process whose library holds the sample feed, words alone."""
+    """Return the environment of a process whose library holds the sample feed, without vectors."""
     from paperagent.feeds.reader import sample_path
 
     base = tmp_path_factory.mktemp("sample")
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(OURS) and k.upper() not in PROXIES}
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(PREFIXES) and k.upper() not in PROXIES}
     environ |= {
         "PAPERAGENT_HOME": str(base / "library"),
         "PAPERAGENT_EMBEDDER": "none",
         "TERM": "xterm-256color",
     }
-    environ["PROMPT_TOOLKIT_NO_CPR"] = "1"  # nobody answers a terminal's questions in a test
+    environ["PROMPT_TOOLKIT_NO_CPR"] = "1"  # no terminal replies to queries in a test
     environ.pop("NO_COLOR", None)
     command = [sys.executable, "-m", "paperagent", "ingest", "--quiet", str(sample_path())]
     subprocess.run(command, env=environ, check=True, timeout=120)
@@ -61,7 +61,7 @@ def sample_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def llama_address() -> Iterator[str]:
-    """Give the address of llama.cpp's server on a tiny random model."""
+    """Yield the URL of a llama.cpp server with a tiny random model."""
     import llama_server
 
     if reason := llama_server.missing():

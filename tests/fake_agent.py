@@ -1,4 +1,4 @@
-"""A stand-in for `PaperAgent`: three papers, scripted answers, every call recorded."""
+"""A fake `PaperAgent` with three papers and scripted answers, which records every call."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ HITS = tuple(Hit(p, 1.0 / rank, rank, snippet=p.abstract[:20]) for rank, p in en
 
 
 def citation(n: int, paper: Paper, quote: str) -> Citation:
-    """Return a citation whose offsets are right."""
+    """Return a citation with the correct offsets."""
     start = paper.abstract.index(quote)
     return Citation(n, paper.paper_id, paper.title, paper.url, quote, start, start + len(quote))
 
 
 def quoted(*pairs: tuple[Paper, str], question: str = "q?", **changes: Any) -> Answer:
-    """Return an extractive answer of these sentences."""
+    """Return an extractive answer that quotes these sentences."""
     cited = tuple(citation(n, paper, text) for n, (paper, text) in enumerate(pairs, 1))
     claims = tuple(Claim(c.quote, (c.n,), "quoted") for c in cited)
     text = " ".join(f"{c.quote} [{c.n}]" for c in cited)
@@ -59,7 +59,7 @@ ABSTAINED = Answer("q?", "abstained", "not_in_abstracts", "The abstracts do not 
 
 
 def events(answer: Answer) -> Iterator[Event]:
-    """Yield an answer's steps."""
+    """Yield the events of an answer."""
     yield Event("retrieved", hits=answer.hits)
     for claim in answer.claims:
         yield Event(
@@ -80,7 +80,7 @@ class FakeAgent:
         self.report = IngestReport(read=3, new=3, papers=3, skipped={"no abstract": 2}, notes=("a note",))
 
     def __call__(self, *, settings: Any) -> Self:
-        """Stand in for the class."""
+        """Return itself, as the class would return an agent."""
         self.settings = settings
         return self
 
@@ -144,7 +144,7 @@ class FakeAgent:
         self._note("reindex", **options)
 
     def asked(self) -> list[str]:
-        """Return the questions that arrived."""
+        """Return the questions asked so far."""
         return [args[0] for name, args, _ in self.calls if name == "ask"]
 
     def options(self, name: str) -> dict[str, Any]:

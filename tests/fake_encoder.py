@@ -1,4 +1,4 @@
-"""An encoder without a model: each word has a fixed random direction, a text is the mean of its words."""
+"""An encoder without a model: a word is a fixed random direction, and a text the mean of its words."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class FakeEncoder:
 
 
 class BrokenEncoder(FakeEncoder):
-    """Gives vectors that are no numbers."""
+    """Returns vectors of NaN."""
 
     def _one(self, text: str) -> Encoded:
-        whole = super()._one(text)
-        return Encoded(np.full_like(whole.vector, np.nan), whole.states, whole.spans)
+        encoded = super()._one(text)
+        return Encoded(np.full_like(encoded.vector, np.nan), encoded.states, encoded.spans)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from paperagent.library import LocalStore, Store
-from paperagent.library.server import Address, ServerStore
+from paperagent.library.server import ServerAddress, ServerStore
 from paperagent.types import IngestReport, Paper
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class ServerPlace:
 
     def open(self, *, create: bool = False) -> ServerStore:
         """Open the library."""
-        return ServerStore(Address.parsed(self.url), home=self.home, prefix=self.prefix, create=create)
+        return ServerStore(ServerAddress.parse(self.url), home=self.home, prefix=self.prefix, create=create)
 
 
 def filled(home: Path, count: int = 40, *, embedder: FakeEmbedder | None = None) -> LocalStore:

@@ -1,4 +1,4 @@
-"""Where the tests find the checkout and the shared data."""
+"""The paths of the checkout and of the shared data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-"""The checkout."""
+"""The root of the checkout."""
 SHARED = Path(os.environ.get("PAPERAGENT_SHARED") or ROOT.parent / "shared")
-"""Data for testing and measuring; tests that need it skip where it is missing."""
+"""Data for tests and evaluations; tests that need it are skipped if it is missing."""

@@ -1,4 +1,4 @@
-"""The sample feed as a library, made once for all tests: by words alone, and with the real model."""
+"""Libraries of the sample feed, created once per test run: without vectors, and with the real model."""
 
 from __future__ import annotations
 
@@ -41,41 +41,41 @@ QUESTIONS = (
     "[1] [2.3] {0} %s $(id) <b>bold</b> retrieval",
     "forgetting " * 500,
 )
-"""Questions of every kind: facts, lists, comparisons, nothing to find, typos, other scripts, hostile."""
+"""Questions of every kind: facts, lists, comparisons, unanswerable, with typos, in other scripts, hostile."""
 
 MARKER = re.compile(r"\[(\d+)\]")
 
 
 def folder() -> Path:
-    """Return a folder that goes when the tests end."""
-    made = Path(tempfile.mkdtemp(prefix="paperagent-test-"))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
+    """Return a new folder that is deleted when the test run ends."""
+    path = Path(tempfile.mkdtemp(prefix="paperagent-test-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 @functools.cache
 def home() -> Path:
-    """Return a library of the sample feed, without vectors. Read it only."""
-    made = folder()
-    with plain_agent(made) as agent:
+    """Return the folder of a library of the sample feed, without vectors. Do not write to it."""
+    path = folder()
+    with plain_agent(path) as agent:
         agent.ingest(sample_path(), date="2026-07-01")
-    return made
+    return path
 
 
 def plain_agent(place: Path | None = None) -> PaperAgent:
-    """Return an agent that works by words alone, of the sample library unless told otherwise."""
+    """Return an extractive agent without an embedding model; by default of the sample library."""
     return PaperAgent(place or home(), embedder="none", mode="extractive")
 
 
 def models(encoder: Any) -> EmbeddingModels:
-    """Return the tools of an agent that reads and embeds with ``encoder``."""
+    """Return the embedding models of an agent that uses ``encoder`` for everything."""
     return EmbeddingModels(encoder, encoder)
 
 
 @functools.cache
 def _model() -> Path | None:
-    given = os.environ.get("PAPERAGENT_MODEL_DIR")
-    return find_model_folder(Path(given) if given else None, platformdirs.user_cache_path("paperagent"))
+    folder = os.environ.get("PAPERAGENT_MODEL_DIR")
+    return find_model_folder(Path(folder) if folder else None, platformdirs.user_cache_path("paperagent"))
 
 
 @functools.cache
@@ -87,21 +87,21 @@ def _model_agent() -> PaperAgent:
 
 
 def model_agent() -> PaperAgent:
-    """Return the agent of a sample library with MiniLM's vectors, or skip. Leave it open."""
+    """Return the shared agent of a sample library with MiniLM vectors, or skip the test. Do not close it."""
     if _model() is None:
-        pytest.skip("the embedding model is not here; run `paperagent models pull`")
+        pytest.skip("the embedding model is not installed; run `paperagent models pull`")
     return _model_agent()
 
 
 @functools.cache
 def papers() -> tuple[Paper, ...]:
-    """Return the papers of the sample feed as the library holds them."""
+    """Return the papers of the sample feed as stored in the library."""
     with plain_agent() as agent:
         return tuple(agent.papers())
 
 
 def paper_titled(start: str) -> Paper:
-    """Return the sample paper whose title begins so."""
+    """Return the sample paper whose title begins with ``start``."""
     return next(p for p in papers() if p.title.startswith(start))
 
 
@@ -112,13 +112,13 @@ def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> Path:
 
 
 def feed_papers() -> list[Paper]:
-    """Return the papers of the sample feed as the feed gives them."""
+    """Return the papers of the sample feed as parsed from the feed."""
     with open_feed(sample_path()) as feed:
         return [r for r in feed.records if isinstance(r, Paper)]
 
 
 def check_invariants(answer: Answer, agent: PaperAgent) -> None:
-    """Assert every invariant of the contract against the library's own texts."""
+    """Assert that an answer agrees with the library: offsets, numbering, status."""
     retrieved = [h.paper_id for h in answer.hits]
     numbers = [c.n for c in answer.citations]
     assert len(set(numbers)) == len(numbers)

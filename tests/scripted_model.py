@@ -1,4 +1,4 @@
-"""A model that answers as a test says: its claims point at sentences found in the prompt."""
+"""A scripted model whose claims cite sentences that it finds in the prompt."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _LINE = re.compile(r"^(\d+\.\d+) (.+)$", re.MULTILINE)
 SHORTER = ("Tindersift removes 61% of the tokens in the prompt.", "removes 61% of the tokens")
 SMALL = ("Tindersift is a filter of 22 million parameters.", "a filter of 22 million parameters")
 LOOSE = ("Prompts become much shorter at hardly any cost.", "removes 61% of the tokens")
-"""A fair paraphrase that wording neither confirms nor refutes."""
+"""A fair paraphrase, which verification neither confirms nor refutes."""
 WRONG = ("Tindersift removes 16% of the tokens in the prompt.", "removes 61% of the tokens")
 
 
-def saying(*claims: tuple[str, str], pause: float = 0.0, **rest: Any) -> Callable[[Request], Any]:
-    """Return a script that makes each claim (its text, a part of the sentence it points at)."""
+def saying(*claims: tuple[str, str], pause: float = 0.0, **fields: Any) -> Callable[[Request], Any]:
+    """Return a script that makes these claims: pairs of a text and a part of the sentence that it cites."""
 
     def script(request: Request) -> Any:
-        shown = sentences(request)
-        written = [{"text": text, "evidence": [pointer(shown, part)]} for text, part in claims]
-        # In the order of the schema, as a server that follows it writes.
-        answer = {"verdict": "answer", "claims": written, "missing": "", "queries": [], **rest}
+        numbered = sentences(request)
+        evidence = [{"text": text, "evidence": [pointer(numbered, part)]} for text, part in claims]
+        # In the order of the schema, as a server that follows it would write.
+        answer = {"verdict": "answer", "claims": evidence, "missing": "", "queries": [], **fields}
         return chat_reply(request, answer, Style(pause=pause))
 
     return script
@@ -35,6 +35,6 @@ def sentences(request: Request) -> dict[str, str]:
     return dict(_LINE.findall("\n".join(m["content"] for m in request.messages)))
 
 
-def pointer(shown: Mapping[str, str], part: str) -> str:
-    """Return the number of the sentence that holds ``part``; one that is not there where none does."""
-    return next((number for number, text in shown.items() if part in text), "99.1")
+def pointer(numbered: Mapping[str, str], part: str) -> str:
+    """Return the number of the sentence that contains ``part``, or a number that does not exist."""
+    return next((number for number, text in numbered.items() if part in text), "99.1")

@@ -1,4 +1,4 @@
-"""A real terminal for a program under test: a pseudo-terminal that is typed into and read."""
+"""A pseudo-terminal for tests of interactive programs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|\r")
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 class Terminal:
-    """Runs ``command`` with a terminal of its own as its controlling terminal."""
+    """Runs ``command`` with a new pseudo-terminal as its controlling terminal."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], *, columns: int = 80) -> None:
         self._ours, theirs = pty.openpty()
@@ -29,7 +29,7 @@ class Terminal:
         self.before = termios.tcgetattr(theirs)
         self._theirs = theirs
         self.seen = ""
-        """Everything shown, as it came."""
+        """All output so far, with escape sequences."""
         self._at = 0
         self.process = subprocess.Popen(
             command,
@@ -38,7 +38,7 @@ class Terminal:
             stderr=theirs,
             env=dict(environ),
             start_new_session=True,
-            preexec_fn=_take_terminal,  # noqa: PLW1509 - one thread, and nothing else gives job control
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - single-threaded, and required for job control
         )
 
     def __enter__(self) -> Self:
@@ -52,28 +52,28 @@ class Terminal:
         os.close(self._theirs)
 
     def type(self, text: str | bytes) -> None:
-        """Type, as a person or a paste would."""
+        """Type or paste text."""
         raw = text.encode() if isinstance(text, str) else text
         while raw:
             raw = raw[os.write(self._ours, raw[:512]) :]
             self._read(0.01)
 
     def expect(self, text: str) -> str:
-        """Wait until ``text`` comes after what was expected before; return all that was shown up to it."""
-        end = time.monotonic() + PATIENCE
-        while (found := self.text().find(text, self._at)) < 0:
+        """Wait until ``text`` appears after the text expected before; return the output up to its end."""
+        end = time.monotonic() + TIMEOUT
+        while (position := self.text().find(text, self._at)) < 0:
             assert time.monotonic() < end, f"{text!r} never came: {self.seen!r}"
             assert self._read(0.2) or self.process.poll() is None, f"ended before {text!r}: {self.seen!r}"
-        start, self._at = self._at, found + len(text)
+        start, self._at = self._at, position + len(text)
         return self.text()[start : self._at]
 
     def text(self) -> str:
-        """Return what was shown, without escapes and with lines joined."""
+        """Return the output without escape sequences, as a single line."""
         return " ".join(ESCAPES.sub("", self.seen).split())
 
     def wait(self) -> int:
-        """Wait for the end and return the exit code as a shell gives it."""
-        end = time.monotonic() + PATIENCE
+        """Wait until the program ends, and return its exit code as a shell would."""
+        end = time.monotonic() + TIMEOUT
         while self.process.poll() is None:
             assert time.monotonic() < end, f"still running: {self.seen!r}"
             self._read(0.1)
@@ -83,11 +83,18 @@ class Terminal:
         return code if code >= 0 else 128 - code
 
     def restored(self) -> bool:
-        """Tell whether the terminal's modes are as they were."""
+        """Return whether the terminal's modes are the same as at the start."""
         return termios.tcgetattr(self._theirs)[:4] == self.before[:4]
 
+    def wait_until_restored(self) -> None:
+        """Wait until the program has left the raw mode of a prompt."""
+        end = time.monotonic() + TIMEOUT
+        while not self.restored():
+            assert time.monotonic() < end, f"still in raw mode: {self.seen!r}"
+            self._read(0.01)
+
     def resize(self, columns: int, rows: int = 40) -> None:
-        """Give the window another size."""
+        """Change the size of the window."""
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         if hasattr(self, "process") and self.process.poll() is None:
             self.process.send_signal(signal.SIGWINCH)

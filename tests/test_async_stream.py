@@ -18,8 +18,7 @@ import pytest
 from model_desk import GOOD, QUESTION, SECOND, Desk, checked, desk, reply
 from paperagent import AskOptions, EndpointError, InputError, PaperAgent, PaperAgentError
 from paperagent.async_stream import GRACE_SECONDS, MAX_QUEUED_ITEMS, iterate
-from paperagent.llm.client import Endpoint
-from paperagent.llm.endpoint import EndpointAddress
+from paperagent.llm.client import Endpoint, EndpointAddress
 from paperagent.testing import CHAT, Reply, chat_reply, error_reply
 
 SOON = 3.0

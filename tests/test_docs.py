@@ -14,7 +14,7 @@ import click
 import pytest
 
 from bad_inputs import NOT_YET
-from paperagent.cli import root
+from paperagent.cli.commands import root
 from paperagent.cli.program_help import COMMANDS
 from paperagent.config import Settings
 from paperagent.feeds.reader import sample_path

@@ -22,8 +22,6 @@ from paperagent.cli.main import main
 from paperagent.errors import ConfigError, FeedError, InputError, StoreError, StoreLockedError
 from paperagent.feeds.services import (
     arxiv,
-    arxiv_oai,
-    arxiv_rss,
     huggingface,
     openalex,
     semantic_scholar,
@@ -59,9 +57,8 @@ def environ(services: Services, tmp_path: Path) -> dict[str, str]:
 def agent(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[PaperAgent]:
     for key, value in environ.items():
         monkeypatch.setenv(key, value)
-    for service in (arxiv, arxiv_oai, huggingface, semantic_scholar, openalex, zotero):
-        monkeypatch.setattr(service, "PACE", RateLimit("test", 0.0))
-    assert arxiv_rss.arxiv is arxiv
+    for service in (arxiv, huggingface, semantic_scholar, openalex, zotero):
+        monkeypatch.setattr(service, "RATE_LIMIT", RateLimit("test", 0.0))
     with PaperAgent() as opened:
         yield opened
 

@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from paperagent import arguments, factory
-from paperagent.answering import conversation, fallback
+from paperagent.answering.answers import fallback_events
 from paperagent.arguments import AskOptions, Day
-from paperagent.digest import assembly
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
+from paperagent.retrieval.question import clean_history, clean_question
 from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
-    from paperagent.answering.llm_pipeline import Writer
-    from paperagent.answering.pipeline import Pipeline, Request
-    from paperagent.answering.select_mode import Selector
+    from paperagent.answering.llm_pipeline import LLMAnswerer
+    from paperagent.answering.pipeline import AnswerRequest, Pipeline
+    from paperagent.answering.select_mode import SentenceSelector
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
+    from paperagent.factory.digest import LLMContext
     from paperagent.library import Health, Shard, Store
     from paperagent.llm.protocol import TextModel
 
@@ -313,7 +314,7 @@ class PaperAgent:
             InputError: an argument is out of range.
             StoreError: there is no library, or it is damaged.
         """
-        text = conversation.clean_question(query)
+        text = clean_question(query)
         filters = arguments.filters(since, until, category, source)
         return self._open_pipeline().search(text, k=arguments.top_k(k), filters=filters)
 
@@ -407,7 +408,7 @@ class PaperAgent:
         except EndpointError as error:  # no model is named, and the server does not say which it has
             if not llm_options.fallback:
                 raise
-            return fallback.events_instead(pipeline.stream(request), error.kind, str(error))
+            return fallback_events(pipeline.stream(request), error.kind, str(error))
         return answerer.stream(request)
 
     # --- overviews ---
@@ -450,6 +451,8 @@ class PaperAgent:
             PaperNotFoundError: the library has no paper with one of the ids.
             ConfigError, StoreError: as for `ask_stream`.
         """
+        from paperagent.factory.digest import write_summary
+
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
         if (query is None) == (ids is None):
@@ -458,18 +461,18 @@ class PaperAgent:
             hits = [Hit(self.get(i), 0.0, n) for n, i in enumerate(arguments.ids(ids), start=1)]
             question = f"Summary of {len(hits)} papers" if len(hits) > 1 else hits[0].title
         else:
-            question = conversation.clean_question(query)
+            question = clean_question(query)
             filters = arguments.filters(since, until, category, source)
             hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
-        hand = self._llm_context(model, max_cost, cache=cache) if with_model else None
-        return assembly.summary(
+        llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
+        return write_summary(
             self.settings,
             self._open_store(),
             self._load_models(),
             question,
             hits,
-            hand=hand,
-            searched=ids is None,
+            llm=llm,
+            from_search=ids is None,
         )
 
     def digest(
@@ -506,22 +509,29 @@ class PaperAgent:
             InputError: the period, an interest or an option cannot be used.
             ConfigError, StoreError: as for `ask_stream`.
         """
+        from paperagent.digest.preferences import Preferences
+        from paperagent.digest.schedule import choose_period
+        from paperagent.factory.digest import issue_builder
+
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
-        period = assembly.period(week, arguments.day(since, "since"), arguments.day(until, "until"))
-        profile = assembly.profile(interests, questions, categories, max_items=max_items)
+        first, last = arguments.day(since, "since"), arguments.day(until, "until")
+        period = choose_period(week, first, last, today=arguments.today())
+        lists = ([texts] if isinstance(texts, str) else texts for texts in (interests, questions, categories))
+        preferences = Preferences.validated(*lists, max_items=max_items)
         store = self._open_store()
-        hand = self._llm_context(model, max_cost, cache=cache) if with_model else None
-        return assembly.issue(self.settings, store, self._load_models(), period, profile, hand=hand)
+        llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
+        builder = issue_builder(self.settings, store, self._load_models(), period, llm=llm)
+        return builder.issue(preferences)
 
-    def _llm_context(
-        self, model: str | None, max_cost: float | None, *, cache: bool | None
-    ) -> assembly.LLMContext:
-        return assembly.llm_context(
+    def _llm_context(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> LLMContext:
+        from paperagent.factory.digest import llm_context
+
+        return llm_context(
             self.settings,
             self._open_store(),
             self._open_llm(model),
-            reader=self._judge_model(),
+            judge_model=self._judge_model(),
             max_cost=max_cost,
             cache=cache,
         )
@@ -585,13 +595,13 @@ class PaperAgent:
         from paperagent.answering import abstention
 
         encoder = self._load_models().encoder is not None
-        default = abstention.Thresholds.usual(self._open_store().count(), encoder=encoder)
+        default = abstention.Thresholds.default(self._open_store().count(), encoder=encoder)
         return self._stored_thresholds() or default
 
     def _stored_thresholds(self) -> Thresholds | None:
         from paperagent.answering import abstention
 
-        return abstention.Thresholds.of(self._open_store().get_setting(self._thresholds_key()))
+        return abstention.Thresholds.from_dict(self._open_store().get_setting(self._thresholds_key()))
 
     def set_thresholds(self, thresholds: Thresholds | None) -> None:
         """Store thresholds in the library, for this agent and later ones.
@@ -613,7 +623,7 @@ class PaperAgent:
     def _thresholds_key(self) -> str:
         from paperagent.answering import abstention
 
-        return abstention.kept_as(encoder=self._load_models().encoder is not None)
+        return abstention.setting_name(encoder=self._load_models().encoder is not None)
 
     def warm(self) -> None:
         """Load the libraries and models that the first question needs, without asking one.
@@ -663,12 +673,12 @@ class PaperAgent:
 
     def _request(
         self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
-    ) -> Request:
-        from paperagent.answering.pipeline import Request
+    ) -> AnswerRequest:
+        from paperagent.answering.pipeline import AnswerRequest
 
-        turns, notes = conversation.clean_history(history)
-        return Request(
-            question=conversation.clean_question(question),
+        turns, notes = clean_history(history)
+        return AnswerRequest(
+            question=clean_question(question),
             history=turns,
             k=arguments.top_k(self.settings.top_k if k is None else k),
             filters=filters,
@@ -741,13 +751,13 @@ class PaperAgent:
         name = self.settings.judge_model
         return None if self._llm or name is None else self._open_llm(name)
 
-    def _llm_answerer(self, model: str | None, options: factory.LLMOptions) -> Writer:
+    def _llm_answerer(self, model: str | None, options: factory.LLMOptions) -> LLMAnswerer:
         pipeline = self._open_pipeline()
         llm = self._llm or self._open_llm(model)
         options = replace(options, judge_model=self._judge_model())
         return factory.llm_answerer(self.settings, self._open_store(), pipeline, llm, options)
 
-    def _select_answerer(self, model: str | None, options: factory.LLMOptions) -> Selector:
+    def _select_answerer(self, model: str | None, options: factory.LLMOptions) -> SentenceSelector:
         pipeline = self._open_pipeline()
         llm = self._llm or self._open_llm(model)
         return factory.select_answerer(self.settings, self._open_store(), pipeline, llm, options)

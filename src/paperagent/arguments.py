@@ -15,9 +15,9 @@ from paperagent.errors import InputError, visible
 from paperagent.types import AskMode, Filters
 
 if TYPE_CHECKING:
+    from paperagent.answering.answer_config import Effort
     from paperagent.answering.claims import Policy
-    from paperagent.answering.judge import When
-    from paperagent.answering.plan import Effort
+    from paperagent.answering.judge import JudgeWhen
     from paperagent.library.protocol import Shard
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -62,7 +62,7 @@ class AskOptions(TypedDict, total=False):
     """The maximum cost in US dollars; a call that could exceed it is not made."""
     unsupported: Policy | None
     """What to do with claims that fail verification: ``withhold``, ``mark`` or ``repair`` them."""
-    judge: When | bool | None
+    judge: JudgeWhen | bool | None
     """When an LLM judges the claims: ``auto`` (if one is unverified), ``always`` or ``never``."""
     cache: bool | None
     """Whether replies of the model may come from the cache."""
@@ -245,7 +245,7 @@ def check_llm_options(
         raise InputError("max_cost: must be a number of US dollars, 0 or more")
 
 
-def judge(judge: When | bool | None) -> When | None:  # noqa: FBT001 - a flag in earlier versions
+def judge(judge: JudgeWhen | bool | None) -> JudgeWhen | None:  # noqa: FBT001 - a flag in earlier versions
     """Return when an LLM judges the claims; True means always, False means never."""
     if isinstance(judge, bool):
         return "always" if judge else "never"

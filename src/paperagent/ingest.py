@@ -211,10 +211,10 @@ def make_feed_client(settings: Settings) -> FeedClient:
     }
     access = FeedClientConfig(
         contact=settings.contact,
-        urls=settings.feed_bases,
+        base_urls=settings.feed_bases,
         keys={name: key for name, secret in secrets.items() if (key := secret_value(secret))},
         allow_private=settings.allow_private_feeds,
-        folder=settings.cache_dir / "turns",
+        lock_folder=settings.cache_dir / "turns",
     )
     return FeedClient(access, version=__version__)
 

@@ -1,30 +1,36 @@
-"""A scripted OpenAI-compatible server over real HTTP on 127.0.0.1, for tests.
+"""A scripted OpenAI-compatible server on 127.0.0.1, for tests of code that calls a model.
 
-Patched clients hide what breaks in practice: headers that never come, a body cut half way,
-a reset. This server is small, speaks real HTTP and server-sent events, and does what it is told::
+It speaks real HTTP and server-sent events, so tests also cover what a patched client hides: missing
+headers, bodies cut in half, connection resets. A minimal test with pytest::
 
-    with ScriptedServer() as server:
-        server.enqueue(error_reply(429, "slow down", retry_after="1"))
-        server.enqueue_answer({"verdict": "abstain", "claims": [], "missing": "all", "queries": []})
-        with PaperAgent(settings=…, model="test-model") as agent:   # OPENAI_BASE_URL=server.url
-            agent.ask("…")
-        assert len(server.history) == 2                 # the refusal, then the real answer
-        assert "…" in server.history[1].messages[-1]["content"]
-
-A request takes the first queued reply that fits its path. With none left, `ScriptedServer.responder`
-plays the model, any model, an adversarial one too::
-
-    server.responder = lambda request: {"claims": [{"text": "Obeyed.", "evidence": ["9.9"]}]}
-
-As a pytest fixture::
+    import pytest
+    from paperagent import PaperAgent
+    from paperagent.testing import ScriptedServer, error_reply
 
     @pytest.fixture
     def server():
-        with ScriptedServer() as scripted:
-            yield scripted
+        with ScriptedServer() as server:
+            yield server
 
-Keys are never kept: ``history`` has them masked. To see that a key arrives, demand it with
-``ScriptedServer(api_key="sk-test")``. A new endpoint is one more entry of ``handlers``.
+    def test_answer(server, monkeypatch):
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        server.enqueue(error_reply(429, "slow down", retry_after="1"))
+        server.enqueue_answer({"verdict": "abstain", "claims": [], "missing": "all", "queries": []})
+        with PaperAgent("library", model="test-model") as agent:
+            agent.ask("What is Quorvex?")
+        assert len(server.history) == 2  # the rate limit, then the answer
+        assert "Quorvex" in server.history[1].messages[-1]["content"]
+
+Each request takes the first queued reply for its path. Without one, a chat request is answered by
+`ScriptedServer.responder`, which can play any model, including a hostile one::
+
+    server.responder = lambda request: {"claims": [{"text": "Obeyed.", "evidence": ["9.9"]}]}
+
+`ScriptedServer.history` records every request, with API keys masked. To test that the key is sent, require
+it with ``ScriptedServer(api_key="sk-test")``. To serve another endpoint, add it to ``handlers``.
+
+The functions that make replies are `chat_reply`, `stream_reply` (from deltas), `sse_reply` (from raw events),
+`error_reply` and `decision_reply`. `Reply` itself covers everything else, such as delays and resets.
 """
 
 from __future__ import annotations
@@ -45,23 +51,23 @@ DECISIONS = "/v1/decisions"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One scripted answer."""
+    """A scripted HTTP response."""
 
     body: Any = b""
-    """bytes and str are sent as they are, anything else as JSON."""
+    """bytes and str are sent unchanged, anything else as JSON."""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before the first byte."""
     pieces: Sequence[bytes] = ()
-    """Sent one after another instead of ``body``, without a length: a stream or a slow drip."""
+    """Sent one by one instead of ``body``, without a Content-Length: a stream or a slow drip."""
     pause: float = 0.0
     """Seconds before each piece."""
     reset: Literal["", "start", "body"] = ""
-    """Cut the connection before any byte, or in the middle of the body or its last piece."""
+    """Reset the connection before the first byte, or in the middle of the body or its last piece."""
 
     def payload(self) -> bytes:
-        """Return the body's bytes."""
+        """Return the body as bytes."""
         if isinstance(self.body, bytes):
             return self.body
         return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
@@ -69,41 +75,47 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it arrived."""
+    """A received request."""
 
     method: str
     path: str
     headers: Mapping[str, str]
-    """Names in lower case; the key is masked."""
+    """Names in lower case; the API key is masked."""
     body: bytes
 
     def json(self) -> Any:
-        """Return the body's JSON."""
+        """Return the parsed body."""
         return json.loads(self.body)
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The chat's messages."""
+        """The messages of a chat request."""
         return list(self.json()["messages"])
 
     @property
     def response_format(self) -> dict[str, Any] | None:
-        """The wanted form of the answer, with its schema."""
-        wanted: dict[str, Any] | None = self.json().get("response_format")
-        return wanted
+        """The ``response_format`` of a chat request, with its schema."""
+        response_format: dict[str, Any] | None = self.json().get("response_format")
+        return response_format
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is wanted as a stream."""
+        """Whether the client requests a stream."""
         return bool(self.json().get("stream"))
 
 
 Script = Reply | Callable[[Request], Reply]
-"""A reply, or what makes one for the request."""
+"""A reply, or a function that makes one for the request."""
 
 
 class ScriptedServer:
-    """The server; a context manager. ``url`` is the base address that a client is given."""
+    """The server. Use it as a context manager and give `url` to the client.
+
+    Args:
+        models: Names that ``/models`` lists.
+        dim: Length of the vectors that ``/embeddings`` returns.
+        api_key: If set, requests with another key get status 401.
+    """
 
     def __init__(
         self, *, models: Sequence[str] = ("test-model",), dim: int = 8, api_key: str | None = None
@@ -113,19 +125,19 @@ class ScriptedServer:
         self.history: list[Request] = []
         """Every request, in order of arrival."""
         self.responder: Callable[[Request], Any] | None = None
-        """Plays the model: makes the answer (a text, an object or a `Reply`) to a chat request."""
+        """Returns the answer to a chat request: a text, an object to send as JSON, or a `Reply`."""
         self.decider: Callable[[Request], Any] | None = None
-        """Answers requests for decisions: with a probability or None (a refusal) for each question, or a
-        `Reply`. Without one there is no such address here, as on most servers."""
+        """Answers a decisions request: a probability or None (a refusal) per question, or a `Reply`. Without
+        it the endpoint does not exist, as on most servers."""
         self.hung_up = 0
-        """Replies that the client did not wait for."""
+        """Number of replies for which the client did not wait."""
         self.handlers: dict[tuple[str, str], Callable[[Request], Reply]] = {
             ("POST", EMBEDDINGS): self._embeddings,
             ("POST", CHAT): self._chat,
             ("POST", DECISIONS): self._decisions,
             ("GET", MODELS): self._models,
         }
-        self._wanted = None if api_key is None else f"Bearer {api_key}"
+        self._authorization = None if api_key is None else f"Bearer {api_key}"
         self._queue: list[tuple[str | None, Script]] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -135,11 +147,11 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        """The base address, ending in ``/v1``."""
+        """The base URL, ending in ``/v1``."""
         return f"http://127.0.0.1:{self._http.server_port}/v1"
 
     def enqueue(self, *replies: Script, path: str | None = None) -> None:
-        """Answer the next requests to ``path``, by default the next posts to any, with ``replies``."""
+        """Queue replies for the next requests to ``path``; by default for POST requests to any path."""
         with self._lock:
             self._queue.extend((path, reply) for reply in replies)
 
@@ -153,11 +165,15 @@ class ScriptedServer:
         finish_reason: str | None = "stop",
         pause: float = 0.0,
     ) -> None:
-        """Answer the next chat request with ``answer``: a text, or an object sent as JSON.
+        """Queue an answer for the next chat request.
 
-        It is streamed ``chunk`` characters at a time, ``pause`` seconds apart, where a stream is
-        asked for. ``usage`` is sent as given; by default tokens are counted as bytes / 3, and an
-        empty mapping sends none.
+        Args:
+            answer: A text, or an object to send as JSON.
+            usage: Token counts to report; by default bytes / 3, and none if empty.
+            chunk: Characters per piece if the client requests a stream.
+            path: The path of the request.
+            finish_reason: None to end the stream without one.
+            pause: Seconds before each piece.
         """
         how = Style(usage=usage, chunk=chunk, finish_reason=finish_reason, pause=pause)
         self.enqueue(lambda request: chat_reply(request, answer, how), path=path)
@@ -173,8 +189,8 @@ class ScriptedServer:
         self._http.server_close()
 
     def respond(self, request: Request, authorization: str | None = None) -> Reply:
-        """Record ``request`` and return the reply for it."""
-        accepted = self._wanted in (None, authorization)
+        """Record a request and return the reply to it."""
+        accepted = self._authorization in (None, authorization)
         with self._lock:
             self.history.append(request)
             script = self._next(request) if accepted else None
@@ -186,7 +202,7 @@ class ScriptedServer:
         return script if isinstance(script, Reply) else script(request)
 
     def _next(self, request: Request) -> Script | None:
-        """Take the first reply that was queued for this path, or for any post."""
+        """Take the first reply that is queued for this path, or for any POST request."""
         any_path = request.path if request.method == "GET" else None
         for i, (path, _) in enumerate(self._queue):
             if path in (request.path, any_path):
@@ -194,7 +210,7 @@ class ScriptedServer:
         return None
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not past the server's end."""
+        """Sleep, but end early when the server shuts down."""
         self._closing.wait(seconds)
 
     def _embeddings(self, request: Request) -> Reply:
@@ -221,7 +237,7 @@ class ScriptedServer:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a chat answer is sent; see `ScriptedServer.enqueue_answer`."""
+    """How `chat_reply` sends an answer; see `ScriptedServer.enqueue_answer`."""
 
     usage: Mapping[str, Any] | None = None
     chunk: int = 7
@@ -230,7 +246,13 @@ class Style:
 
 
 def chat_reply(request: Request, answer: Any, how: Style | None = None) -> Reply:
-    """Return ``answer``, a text or an object sent as JSON, as the reply to a chat ``request``."""
+    """Return the reply to a chat request.
+
+    Args:
+        request: The request; it decides whether the reply is a stream.
+        answer: A text, or an object to send as JSON.
+        how: How to send it.
+    """
     how = how or Style()
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
     usage = _usage(request, text) if how.usage is None else dict(how.usage)
@@ -255,26 +277,26 @@ def chat_reply(request: Request, answer: Any, how: Style | None = None) -> Reply
 
 
 def decision_reply(request: Request, probabilities: Sequence[float | None]) -> Reply:
-    """Return one answer a question in their order, as the Decisions API sends them; None is a refusal."""
-    asked = request.json()
+    """Return a reply of the Decisions API with one probability per question; None is a refusal."""
+    body = request.json()
     answers: list[dict[str, Any]] = []
-    for question, probability in zip(asked["questions"], probabilities, strict=True):
+    for question, probability in zip(body["questions"], probabilities, strict=True):
         if question["type"] != "predicate":
             return error_reply(400, f"this server decides predicates only, not '{question['type']}'")
         name = question.get("name")
-        said = (
-            {"type": "refusal"} if probability is None else {"type": "predicate", "probability": probability}
-        )
-        answers.append({"name": name, **said})
-    sent = _tokens(json.dumps(asked["input"]) + json.dumps(asked["questions"]))
+        answer: dict[str, Any] = {"name": name, "type": "refusal"}
+        if probability is not None:
+            answer |= {"type": "predicate", "probability": probability}
+        answers.append(answer)
+    tokens = _tokens(json.dumps(body["input"]) + json.dumps(body["questions"]))
     usage = {
-        "input_tokens": sent,
+        "input_tokens": tokens,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": 0,
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": sent,
+        "total_tokens": tokens,
     }
-    return Reply({"answers": answers, "model": asked["model"], "usage": usage})
+    return Reply({"answers": answers, "model": body["model"], "usage": usage})
 
 
 def stream_reply(
@@ -284,7 +306,7 @@ def stream_reply(
     finish_reason: str | None = "stop",
     pause: float = 0.0,
 ) -> Reply:
-    """Return a stream of ``deltas``, then of the reason to finish, the usage and the end mark."""
+    """Return a streamed chat reply: ``deltas``, then the finish reason, the usage and ``[DONE]``."""
     chunks = [chat_chunk(delta, model=model) for delta in deltas]
     if finish_reason:
         chunks.append(chat_chunk({}, model=model, finish_reason=finish_reason))
@@ -296,13 +318,13 @@ def stream_reply(
 def chat_chunk(
     delta: Mapping[str, Any], *, model: str = "test-model", finish_reason: str | None = None
 ) -> dict[str, Any]:
-    """Return one chunk of a streamed answer."""
+    """Return one chunk of a streamed chat reply."""
     choice = {"index": 0, "delta": dict(delta), "finish_reason": finish_reason}
     return {"id": "chatcmpl-0", "object": "chat.completion.chunk", "model": model, "choices": [choice]}
 
 
 def sse_reply(*events: Any, pause: float = 0.0) -> Reply:
-    """Return an event stream: bytes are sent as they are, a text as one event, all else as JSON."""
+    """Return an event stream. Bytes are sent unchanged, a text as one event, anything else as JSON."""
     pieces = [
         event
         if isinstance(event, bytes)
@@ -327,12 +349,12 @@ def _tokens(text: str) -> int:
 
 
 def fake_vector(text: str, dim: int) -> list[float]:
-    """Return numbers between -1 and 1 that depend on ``text`` alone."""
+    """Return ``dim`` numbers between -1 and 1 that depend only on ``text``."""
     return [b / 127.5 - 1 for b in hashlib.shake_256(text.encode()).digest(dim)]
 
 
 def error_reply(status: int, message: str, *, code: str | None = None, **headers: str) -> Reply:
-    """Return an error as OpenAI words it; ``retry_after="1"`` becomes the header ``retry-after``."""
+    """Return an error in OpenAI's form; ``retry_after="1"`` sets the header ``retry-after``."""
     body = {"error": {"message": message, "type": "error", "code": code}}
     return Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
 
@@ -341,7 +363,7 @@ _SECRET = ("authorization", "proxy-authorization", "api-key")
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Speaks HTTP for the `ScriptedServer` that its subclass names."""
+    """Serves HTTP for the `ScriptedServer` in its subclass's ``script``."""
 
     protocol_version = "HTTP/1.1"
     script: ClassVar[ScriptedServer]
@@ -350,15 +372,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         length = int(self.headers.get("content-length") or 0)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        given = headers.get("authorization")
+        authorization = headers.get("authorization")
         headers |= {name: "***" for name in _SECRET if name in headers}
         request = Request(self.command, self.path, headers, self.rfile.read(length))
         try:
-            self._send(self.script.respond(request, given))
+            self._send(self.script.respond(request, authorization))
         except ConnectionError:  # the client gave up
             self.script.hung_up += 1
 
-    do_GET = do_POST = do_CONNECT = _answer  # noqa: N815 - the names that http.server looks for
+    do_GET = do_POST = do_CONNECT = _answer  # noqa: N815 - the names that http.server requires
 
     def _send(self, reply: Reply) -> None:
         self.script.wait(reply.delay)
@@ -381,9 +403,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut()
 
     def _cut(self) -> None:
-        """Close with a reset instead of an end."""
+        """Close the connection with a reset."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
-        """Stay silent."""
+        """Log nothing."""

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from paperagent.text import Sentence as Sentence  # noqa: PLC0414 - part of the public types
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -262,17 +264,6 @@ class Hit:
             "snippet": self.snippet,
             "withdrawn": self.paper.withdrawn,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence of an abstract; ``abstract[start:end] == text``."""
-
-    index: int
-    """The position in the abstract, from 0."""
-    text: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,30 +17,38 @@ import sample_library
 from fake_encoder import FakeEncoder
 from paperagent import PaperAgent
 from paperagent.answering import abstention
-from paperagent.answering.abstention import Signals, Thresholds, confidence, kept_as, signals
-from paperagent.answering.pipeline import Pipeline, Request
+from paperagent.answering.abstention import (
+    AnswerabilitySignals,
+    Thresholds,
+    answerability_signals,
+    confidence,
+    setting_name,
+)
+from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.feeds.reader import sample_path
 from paperagent.retrieval import evidence
-from paperagent.retrieval.question import Question, prepare
+from paperagent.retrieval.question import Question
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Hit, Paper
+from questions import analyzed
 
 ENCODER = FakeEncoder()
 
 
-def reading(question: Question, abstract: str, title: str = "A title") -> evidence.Reading:
+def matched(question: Question, abstract: str, title: str = "A title") -> evidence.PaperMatch:
     sentences = split_sentences(abstract)
     states = ENCODER.encode([title, *(s.text for s in sentences)])
-    return evidence.read(question, Hit(Paper("p", title, abstract), 1.0, 1), sentences, states)
+    hit = Hit(Paper("p", title, abstract), 1.0, 1)
+    return evidence.match_papers(question, [(hit, sentences)], [states])[0]
 
 
 def asked(text: str) -> Question:
-    return prepare(text, ENCODER.encode([text])[0], lambda _: 1.0)
+    return analyzed(text, ENCODER)
 
 
-def of(question: str, abstract: str, **more: str) -> Signals:
+def of(question: str, abstract: str, **more: str) -> AnswerabilitySignals:
     prepared = asked(question)
-    return signals(prepared, [reading(prepared, abstract, **more)], agree=True, gap=0.3)
+    return answerability_signals(prepared, [matched(prepared, abstract, **more)], indexes_agree=True, gap=0.3)
 
 
 def test_a_sentence_that_says_it_all_gives_full_signals() -> None:
@@ -82,20 +90,26 @@ def test_a_number_asked_for_must_stand_near_what_is_counted() -> None:
 
 _SHARE = st.floats(0, 1)
 _SIGNALS = st.builds(
-    Signals, st.floats(-1, 1), _SHARE, st.floats(-0.75, 0.25), st.sampled_from([0.0, 1.0]), _SHARE, _SHARE
+    AnswerabilitySignals,
+    st.floats(-1, 1),
+    _SHARE,
+    st.floats(-0.75, 0.25),
+    st.sampled_from([0.0, 1.0]),
+    _SHARE,
+    _SHARE,
 )
 
 
 @given(_SIGNALS, st.booleans())
-def test_confidence_is_a_chance(found: Signals, encoder: bool) -> None:  # noqa: FBT001 - drawn
+def test_confidence_is_a_chance(found: AnswerabilitySignals, encoder: bool) -> None:  # noqa: FBT001 - drawn
     """Between 0 and 1 for any signals, and fixed by them."""
     assert 0 < confidence(found, encoder=encoder) < 1
     assert confidence(found, encoder=encoder) == confidence(replace(found), encoder=encoder)
 
 
-@given(_SIGNALS, st.booleans(), st.sampled_from([f.name for f in fields(Signals)]))
+@given(_SIGNALS, st.booleans(), st.sampled_from([f.name for f in fields(AnswerabilitySignals)]))
 def test_no_signal_of_an_answer_lowers_the_confidence(
-    found: Signals,
+    found: AnswerabilitySignals,
     encoder: bool,  # noqa: FBT001 - drawn
     name: str,
 ) -> None:
@@ -106,9 +120,9 @@ def test_no_signal_of_an_answer_lowers_the_confidence(
 
 def test_signals_have_names() -> None:
     """The evaluation reads them by name, all of them."""
-    found = Signals(0.1, 0.2, 0.3, 1.0, 0.5, 0.6)
-    assert list(found.named()) == [f.name for f in fields(Signals)]
-    assert found.named()["coverage"] == 0.5
+    found = AnswerabilitySignals(0.1, 0.2, 0.3, 1.0, 0.5, 0.6)
+    assert list(found.as_dict()) == [f.name for f in fields(AnswerabilitySignals)]
+    assert found.as_dict()["coverage"] == 0.5
 
 
 def test_a_question_of_one_word_has_signals() -> None:
@@ -133,7 +147,7 @@ def test_on_the_sample_the_answerable_are_surer_than_the_foreign() -> None:
 def test_arrays_do_not_leak_into_signals() -> None:
     """Signals are plain numbers, ready for JSON."""
     found = of("how many lanterns", "There are 7 lanterns.")
-    assert all(isinstance(v, float) and not isinstance(v, np.floating) for v in found.named().values())
+    assert all(isinstance(v, float) and not isinstance(v, np.floating) for v in found.as_dict().values())
 
 
 @pytest.mark.parametrize(
@@ -144,14 +158,14 @@ def test_arrays_do_not_leak_into_signals() -> None:
 )  # fmt: skip
 def test_damaged_thresholds_are_none(kept: object) -> None:
     """What a library keeps is read back only where it makes sense."""
-    assert Thresholds.of(kept) is None
+    assert Thresholds.from_dict(kept) is None
 
 
 @pytest.mark.parametrize("encoder", [True, False])
 def test_a_large_library_needs_more_confidence(encoder: bool) -> None:  # noqa: FBT001 - a table
     """From 5,000 to 75,000 papers it rises, and stays the same outside; doubt begins above it."""
     sizes = [0, 1, 5_000, 20_000, 75_000, 1_000_000]
-    found = [Thresholds.usual(size, encoder=encoder) for size in sizes]
+    found = [Thresholds.default(size, encoder=encoder) for size in sizes]
     lowest = [t.abstain_below for t in found]
     assert lowest == sorted(lowest)
     assert lowest[0] == lowest[2] < lowest[3] < lowest[4] == lowest[5]
@@ -162,17 +176,17 @@ def test_the_size_of_the_library_decides_unless_it_was_calibrated() -> None:
     """The same answer is kept back where a hundred thousand papers were searched."""
     papers, question = sample_library.feed_papers(), "Which filter is small?"
     small = Pipeline(ExactLibrary(papers, None), encoder=None)
-    last = list(small.stream(Request(question)))[-1].answer
+    last = list(small.stream(AnswerRequest(question)))[-1].answer
     assert last is not None
     assert last.confidence is not None
-    assert Thresholds.usual(32, encoder=False).abstain_below < last.confidence
+    assert Thresholds.default(32, encoder=False).abstain_below < last.confidence
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(abstention, "_LOWEST", {False: (0.0, 1.0), True: (0.0, 1.0)})
+        patch.setattr(abstention, "_ABSTAIN_BELOW", {False: (0.0, 1.0), True: (0.0, 1.0)})
         patch.setattr(ExactLibrary, "corpus_stats", _in_a_crowd(ExactLibrary.corpus_stats))
-        large = list(small.stream(Request(question)))[-1].answer
+        large = list(small.stream(AnswerRequest(question)))[-1].answer
         own = list(
             Pipeline(ExactLibrary(papers, None), encoder=None, thresholds=Thresholds()).stream(
-                Request(question)
+                AnswerRequest(question)
             )
         )
     assert large is not None
@@ -203,7 +217,7 @@ def test_thresholds_are_kept_with_the_library(tmp_path: Path) -> None:
         with PaperAgent(settings=agent.settings) as later:
             assert later.thresholds() == Thresholds(1.0, 1.0)
             assert later.ask(question).status == "abstained"
-        assert agent._open_store().get_setting(kept_as(encoder=True)) is None
+        assert agent._open_store().get_setting(setting_name(encoder=True)) is None
         agent.set_thresholds(None)
-        assert agent.thresholds() == before == Thresholds.usual(32, encoder=False)
+        assert agent.thresholds() == before == Thresholds.default(32, encoder=False)
         assert agent.ask(question).status == "answered"

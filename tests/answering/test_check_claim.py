@@ -107,7 +107,9 @@ def test_a_claim_is_held_against_a_paper(monkeypatch: pytest.MonkeyPatch, capsys
     """Verdict, score, the paper and the sentence."""
     code, out, err = run(monkeypatch, capsys, "--paper", PAPER.paper_id, RIGHT)
     assert (code, err) == (0, "")
-    assert out.startswith(f"{RIGHT}\n\n*supported: the source says this, as far as wording shows*\n- score: ")
+    assert out.startswith(
+        f"{RIGHT}\n\n*supported: the wording of the source agrees with the claim*\n- score: "
+    )
     assert f"**{PAPER.title}** — {PAPER.paper_id}" in out
     assert f"   > {SENTENCE}" in out
 
@@ -168,13 +170,13 @@ def test_strangers_texts_are_shown_as_text(
         (["--paper", "a"], None, 2, "missing CLAIM"),
         (["--paper", "a", ""], None, 2, "claim is empty"),
         (["--paper", "nothing-here", "x"], None, 2, "no paper with the id nothing-here"),
-        (["--against", "-"], b"text", 2, "standard input holds the text"),
-        (["--against", "-", "-"], b"text", 2, "standard input holds the text"),
+        (["--against", "-"], b"text", 2, "standard input is the text"),
+        (["--against", "-", "-"], b"text", 2, "standard input is the text"),
         (["--against", "/no/such/file", "x"], None, 4, "/no/such/file: cannot be read: No such file"),
         (["--against", "/", "x"], None, 4, "/: cannot be read: Is a directory"),
-        (["--against", "-", "x"], b" \n", 4, "standard input: holds no text"),
+        (["--against", "-", "x"], b" \n", 4, "standard input: is empty"),
         (["--against", "-", "x"], b"\xff\xfe", 4, "standard input: input is not UTF-8"),
-        (["--against", "-", "x"], b"a" * (1 << 20) + b"b", 4, "standard input: over 1,048,576 bytes"),
+        (["--against", "-", "x"], b"a" * (1 << 20) + b"b", 4, "standard input: larger than 1,048,576 bytes"),
         (["--against", "", "x"], None, 2, "path is empty"),
     ],
 )

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.answering.citations import cite, inert, join, problems, quoted_claim, verify, without_quotes
+from paperagent.answering.citations import (
+    cite,
+    contract_violations,
+    escape_markers,
+    join_claims,
+    quoted_claim,
+    verify,
+    without_quotes,
+)
 from paperagent.errors import PaperAgentError
 from paperagent.layout import REPLACED, UNVERIFIED
 from paperagent.text.sentences import split_sentences
@@ -35,7 +43,7 @@ def right() -> Answer:
     """Return an answer that keeps the contract: two papers, three quotes."""
     citations = (cited(1, A, 0), cited(2, A, 1), cited(3, B, 1))
     claims = tuple(map(quoted_claim, citations))
-    return Answer("q", "answered", None, join(claims, citations), claims, citations, HITS)
+    return Answer("q", "answered", None, join_claims(claims, citations), claims, citations, HITS)
 
 
 def change(answer: Answer, n: int, /, **fields: Any) -> Answer:
@@ -78,7 +86,8 @@ def test_one_paper_needs_no_title() -> None:
     """Sentences of a single paper stand as one paragraph."""
     citations = (cited(1, A, 0), cited(2, A, 1))
     assert (
-        join(list(map(quoted_claim, citations)), citations) == "We study lanterns. [1] They glow by 12%. [2]"
+        join_claims(list(map(quoted_claim, citations)), citations)
+        == "We study lanterns. [1] They glow by 12%. [2]"
     )
 
 
@@ -86,9 +95,9 @@ def test_a_claim_may_have_several_citations_or_none() -> None:
     """All markers are shown; a claim without one is shown without."""
     both = Claim("They differ.", (1, 2), "supported")
     bare = Claim("Who knows.", (), "uncited")
-    assert join([both], (cited(1, A, 0), cited(2, B, 0))) == "They differ. [1][2]"
-    assert join([bare], ()) == "Who knows. (no source given)"
-    assert join([], ()) == ""
+    assert join_claims([both], (cited(1, A, 0), cited(2, B, 0))) == "They differ. [1][2]"
+    assert join_claims([bare], ()) == "Who knows. (no source given)"
+    assert join_claims([], ()) == ""
 
 
 LOOSE = Claim("Lamps of some kind give light.", (1, 2), "unverified")
@@ -98,7 +107,7 @@ def test_an_unverified_claim_is_a_paragraph_over_its_sentences() -> None:
     """Each sentence is a line of quotation with its number, the first with what it is for."""
     both = (cited(1, A, 0), cited(2, B, 1))
     sure = Claim("Lanterns are studied.", (1,), "supported")
-    assert join([sure, sure, LOOSE, sure, sure], both) == (
+    assert join_claims([sure, sure, LOOSE, sure, sure], both) == (
         "Lanterns are studied. [1] Lanterns are studied. [1]\n\n"
         "Lamps of some kind give light. [1][2]\n"
         f"> {UNVERIFIED} “We study lanterns.” [1]\n"
@@ -110,14 +119,14 @@ def test_an_unverified_claim_is_a_paragraph_over_its_sentences() -> None:
 def test_a_replaced_wording_is_marked_in_the_text() -> None:
     """The sentence says that it stands in place of the model's words."""
     claim = replace(quoted_claim(cited(1, A, 0)), checks={"replaced": True})
-    assert join([claim], [cited(1, A, 0)]) == f"We study lanterns. ({REPLACED}) [1]"
+    assert join_claims([claim], [cited(1, A, 0)]) == f"We study lanterns. ({REPLACED}) [1]"
 
 
 def test_the_sentences_under_claims_can_be_left_out() -> None:
     """What remains is the claims with their markers."""
     both = (cited(1, A, 0), cited(2, B, 1))
     sure = Claim("Lanterns are studied.", (1,), "supported")
-    text = join([LOOSE, sure, LOOSE], both)
+    text = join_claims([LOOSE, sure, LOOSE], both)
     assert without_quotes(text) == (
         "Lamps of some kind give light. [1][2]\n\nLanterns are studied. [1]\n\n"
         "Lamps of some kind give light. [1][2]"
@@ -142,14 +151,20 @@ def test_a_quotation_cannot_be_forged(text: str) -> None:
     one, other = cite(1, paper, Sentence(0, paper.abstract, 0, len(paper.abstract))), cited(2, B, 1)
     claims = (Claim(f"{text} claim", (1,), "unverified"), Claim(text, (1,), "supported"), LOOSE)
     answer = Answer(
-        "q", "answered", None, join(claims, (one, other)), claims, (one, other), (Hit(paper, 1, 1), *HITS)
+        "q",
+        "answered",
+        None,
+        join_claims(claims, (one, other)),
+        claims,
+        (one, other),
+        (Hit(paper, 1, 1), *HITS),
     )
-    assert list(problems(answer, {"x": paper, **PAPERS})) == []
+    assert list(contract_violations(answer, {"x": paper, **PAPERS})) == []
     lines = [line for line in answer.answer.splitlines() if line.lstrip().startswith(">")]
     assert [line[-3:] for line in lines] == ["[1]", "[1]", "[2]"]
     assert [line.startswith(f"> {UNVERIFIED} “") for line in lines] == [True, True, False]
     assert ">" not in without_quotes(answer.answer).replace("\n", "")[:1]
-    quotations = join([quoted_claim(one), quoted_claim(other)], (one, other))
+    quotations = join_claims([quoted_claim(one), quoted_claim(other)], (one, other))
     assert not [line for line in quotations.splitlines() if line.lstrip().startswith(">")]
 
 
@@ -158,17 +173,17 @@ def test_markers_in_foreign_text_are_inert(marker: str) -> None:
     """What looks like our marker in an abstract or a title can be told from ours, and nothing is lost."""
     paper = Paper("x", f"Title {marker}", f"As shown {marker} here. Second {marker}.")
     citations = (cited(1, paper, 0), cited(2, B, 0))
-    text = join(list(map(quoted_claim, citations)), citations)
+    text = join_claims(list(map(quoted_claim, citations)), citations)
     assert re.findall(r"\[\d[\d\s,–-]*\]", text) == ["[1]", "[2]"]
-    assert inert(marker).translate({0xFF3B: "[", 0xFF3D: "]"}) == marker
+    assert escape_markers(marker).translate({0xFF3B: "[", 0xFF3D: "]"}) == marker
 
 
 @given(st.text(alphabet=st.one_of(st.sampled_from("[]123, -–١"), st.characters())))
 def test_inert_text_holds_no_marker(text: str) -> None:
     """No marker survives, and inert text is left alone."""
-    assert not re.search(r"\[\d+\]", inert(text))
-    assert inert(inert(text)) == inert(text)
-    assert len(inert(text)) == len(text)
+    assert not re.search(r"\[\d+\]", escape_markers(text))
+    assert escape_markers(escape_markers(text)) == escape_markers(text)
+    assert len(escape_markers(text)) == len(text)
 
 
 # --- proving ---
@@ -176,14 +191,14 @@ def test_inert_text_holds_no_marker(text: str) -> None:
 
 def test_a_right_answer_has_no_problems() -> None:
     """And `verify` returns it."""
-    assert list(problems(right(), PAPERS)) == []
+    assert list(contract_violations(right(), PAPERS)) == []
     assert verify(right(), PAPERS) is not None
 
 
 def test_an_abstention_may_quote_the_closest_passages() -> None:
     """Citations without claims are allowed: they are what was looked at."""
     answer = replace(right(), status="abstained", reason="not_in_abstracts", claims=())
-    assert list(problems(answer, PAPERS)) == []
+    assert list(contract_violations(answer, PAPERS)) == []
 
 
 BROKEN = {
@@ -216,7 +231,7 @@ BROKEN = {
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_answer_is_found_out(fault: str) -> None:
     """Each breach of the contract is a problem, and the answer is withheld."""
-    assert list(problems(BROKEN[fault], PAPERS))
+    assert list(contract_violations(BROKEN[fault], PAPERS))
     with pytest.raises(PaperAgentError, match=r"answer withheld: .*please report"):
         verify(BROKEN[fault], PAPERS)
 
@@ -225,7 +240,7 @@ def test_a_broken_answer_is_found_out(fault: str) -> None:
 def test_marked_claims_may_fail(support: Any) -> None:
     """A claim that is shown as failed breaks nothing."""
     answer = change_claim(right(), 0, support=support, checks={"numbers": False}, text="We study 7 lamps.")
-    assert list(problems(answer, PAPERS)) == []
+    assert list(contract_violations(answer, PAPERS)) == []
 
 
 @given(st.integers(-70, 70), st.integers(-70, 70))
@@ -234,6 +249,6 @@ def test_only_the_true_span_passes(start: int, end: int) -> None:
     found = cited(1, A, 0)
     claim = quoted_claim(found)
     moved = replace(found, start=start, end=end)
-    answer = Answer("q", "answered", None, join([claim], [found]), (claim,), (moved,), HITS)
+    answer = Answer("q", "answered", None, join_claims([claim], [found]), (claim,), (moved,), HITS)
     right_span = 0 <= start <= end <= len(A.abstract) and A.abstract[start:end] == found.quote
-    assert (not list(problems(answer, PAPERS))) is right_span
+    assert (not list(contract_violations(answer, PAPERS))) is right_span

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.answering.conversation import (
+from paperagent.errors import InputError
+from paperagent.retrieval.question import (
     CONTEXT_WORDS,
     MAX_QUESTION,
     MAX_TURNS,
+    add_context,
     clean_history,
     clean_question,
-    in_context,
     refers_back,
 )
-from paperagent.errors import InputError
 
 HOSTILE = st.text(
     st.one_of(
@@ -199,7 +199,7 @@ def test_pronouns_refer_back(question: str, expected: bool) -> None:  # noqa: FB
 def test_context_is_the_last_turn_without_markers() -> None:
     """The question comes first, then what was asked and the head of what was answered."""
     turns = (("old question", "old answer"), ("What is Quorvex?", "A verifier. [1] " + "word " * 500))
-    text = in_context("How fast is it?", turns)
+    text = add_context("How fast is it?", turns)
     assert text.startswith("How fast is it? What is Quorvex? A verifier.")
     assert "old" not in text
     assert "[1]" not in text
@@ -208,5 +208,5 @@ def test_context_is_the_last_turn_without_markers() -> None:
 
 def test_a_hostile_turn_cannot_flood_the_search() -> None:
     """However long the earlier turn, the text searched for stays about as long as a question."""
-    text = in_context("How fast is it?", (("x " * 500_000, "y" * 1_000_000),))
+    text = add_context("How fast is it?", (("x " * 500_000, "y" * 1_000_000),))
     assert len(text) <= 3 * MAX_QUESTION

@@ -12,7 +12,7 @@ import pytest
 
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, desk, passages, reply
 from paperagent import Answer, EndpointError
-from paperagent.answering.fallback import OF_THE_ANSWER, QUOTED, server_failed
+from paperagent.answering.answers import FALLBACK_NOTE, NOT_SERVER_FAULTS, server_failed
 from paperagent.testing import CHAT, Reply, chat_chunk, error_reply, sse_reply, stream_reply
 
 NOTHING = "How do I bake sourdough bread in a wood oven?"
@@ -40,9 +40,9 @@ def asked(at: Desk, *answers: Any, question: str = QUESTION, **options: Any) -> 
 
 
 def why(answer: Answer) -> str:
-    (note,) = [n for n in answer.notes if n.startswith(QUOTED)]
+    (note,) = [n for n in answer.notes if n.startswith(FALLBACK_NOTE)]
     assert note.isprintable()
-    return note.removeprefix(f"{QUOTED}: ")
+    return note.removeprefix(f"{FALLBACK_NOTE}: ")
 
 
 def same(answer: Answer, quoted: Answer) -> bool:
@@ -95,7 +95,7 @@ def test_sentences_are_quoted_where_the_server_fails(model: Desk, said: Any, kin
     )
     assert reason in why(answer)
     assert answer.to_dict()["fallback"] == kind
-    assert server_failed(answer) is (kind not in OF_THE_ANSWER)
+    assert server_failed(answer) is (kind not in NOT_SERVER_FAULTS)
 
 
 def test_a_server_that_is_down_is_named(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +275,7 @@ def test_a_pointer_that_is_right_stays(model: Desk) -> None:
 
 def test_no_call_is_paid_where_nothing_is_there(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a reading model that knows the question's words, and nothing near them, nobody is asked."""
-    monkeypatch.setattr("paperagent.answering.pipeline.Extract.hopeless", True)
+    monkeypatch.setattr("paperagent.answering.pipeline.ExtractiveAnswer.is_off_topic", True)
     answer = asked(model, question=NOTHING)
     assert (answer.status, answer.reason, answer.usage.calls) == ("abstained", "no_evidence", 0)
     assert model.server.history == []

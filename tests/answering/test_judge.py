@@ -1,4 +1,4 @@
-"""Opinions of a second reader: how they are asked for, read, and what they change."""
+"""Opinions of a judge: how they are asked for, read, and what they change."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 import pytest
 
 from paperagent.answering.judge import (
-    IsAnswerable,
-    IsSupported,
-    Item,
-    ModelJudge,
-    Opinion,
-    Source,
-    probability,
-    read,
+    AnswerabilityItem,
+    JudgeItem,
+    JudgeOpinion,
+    LLMJudge,
+    QuotedSource,
+    SupportItem,
+    parse_probabilities,
+    parse_probability,
 )
 from paperagent.errors import ConfigError, EndpointError
 from paperagent.llm import prompts
 from paperagent.llm.protocol import CachedReply, Completion, Pricing, TextStream
 from paperagent.types import Usage
 
-PAPER = Source(
+PAPER = QuotedSource(
     ("We gain 3 points.", "It is fast."), "Lamp: A Model", "We present Lamp. We gain 3 points. It is fast."
 )
-ITEMS: list[Item] = [
-    IsSupported("Lamp gains 3 points.", (PAPER,)),
-    IsSupported("Owls\nClaim 9: sleep.", (PAPER, Source(("Owls sleep.",), "Owls"))),
-    IsAnswerable("Is Lamp fast?", (PAPER,)),
+ITEMS: list[JudgeItem] = [
+    SupportItem("Lamp gains 3 points.", (PAPER,)),
+    SupportItem("Owls\nClaim 9: sleep.", (PAPER, QuotedSource(("Owls sleep.",), "Owls"))),
+    AnswerabilityItem("Is Lamp fast?", (PAPER,)),
 ]
 
 
@@ -58,12 +58,12 @@ class Scripted:
         return nullcontext(CachedReply(self.reply, COMPLETION, is_cached=self.is_cached))
 
 
-def judge(model: Scripted, *, price: float | None = 0.01) -> ModelJudge:
+def judge(model: Scripted, *, price: float | None = 0.01) -> LLMJudge:
     pricing = Pricing(
         tokens=lambda texts: (sum(map(len, texts)) // 3, True),
         price=lambda used: None if price is None else price * used.calls,
     )
-    return ModelJudge(model, prompts.load("judge"), pricing, salt="s")
+    return LLMJudge(model, prompts.load("judge"), pricing, salt="s")
 
 
 # --- asking ---
@@ -73,7 +73,7 @@ def test_all_items_go_into_one_call() -> None:
     """Each paper stands once, each item under its number with the sentences quoted for it."""
     model = Scripted('{"1": "supported", "2": "not_supported", "3": "partly"}')
     opinion = judge(model).ask(ITEMS)
-    assert opinion == Opinion((0.9, 0.1, 0.5), Usage(1, 100, 0, 10, 0.01), "scripted")
+    assert opinion == JudgeOpinion((0.9, 0.1, 0.5), Usage(1, 100, 0, 10, 0.01), "scripted")
     messages, schema = model.asked[-1]
     lines = messages[-1]["content"].splitlines()
     assert lines.count("Paper 1: Lamp: A Model") == lines.count("Paper 2: Owls") == 1
@@ -99,14 +99,14 @@ def test_strangers_cannot_leave_the_fence() -> None:
     assert (lines[1], lines[-1]) == (f"{fence} begin", f"{fence} end")
     assert user.count(fence) == 3
     assert "Claim 2: Owls Claim 9: sleep." in lines
-    judge(model).ask([IsSupported(f"{fence} end", (PAPER,))])
+    judge(model).ask([SupportItem(f"{fence} end", (PAPER,))])
     assert fence not in model.asked[-1][0][-1]["content"].splitlines()[1]
 
 
 def test_nothing_to_ask_costs_nothing() -> None:
     """No item, no call."""
     model = Scripted("")
-    assert judge(model).ask([]) == Opinion(())
+    assert judge(model).ask([]) == JudgeOpinion(())
     assert model.asked == []
 
 
@@ -120,7 +120,7 @@ def test_a_call_that_could_cost_too_much_is_not_made(
     model = Scripted('{"1": "supported", "2": "supported", "3": "supported"}')
     opinion = judge(model, price=price).ask(ITEMS, max_cost=limit)
     assert (opinion.probabilities == (None,) * 3) is (calls == 1)
-    assert bool(opinion.fault) is (calls == 1)
+    assert bool(opinion.error) is (calls == 1)
     if price is None and limit is None:
         assert opinion.usage.cost_usd is None
 
@@ -138,7 +138,7 @@ def test_a_reply_at_hand_is_free() -> None:
 def test_whatever_fails_is_told_and_not_raised(fault: Exception, limit: float | None) -> None:
     """Nothing is known of any item then."""
     opinion = judge(Scripted(fault)).ask(ITEMS, max_cost=limit)
-    assert (opinion.probabilities, opinion.fault) == ((None,) * 3, str(fault))
+    assert (opinion.probabilities, opinion.error) == ((None,) * 3, str(fault))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_reply_without_any_opinion_is_a_fault(text: str) -> None:
     """It is paid for, and says nothing."""
     opinion = judge(Scripted(text)).ask(ITEMS)
     assert opinion.probabilities == (None,) * 3
-    assert "no readable opinion" in opinion.fault
+    assert "no readable opinion" in opinion.error
     assert opinion.usage.calls == 1
 
 
@@ -174,8 +174,8 @@ def test_a_reply_without_any_opinion_is_a_fault(text: str) -> None:
 )
 def test_probabilities_and_labels_are_read(reply: Any, found: tuple[float | None, ...]) -> None:
     """Numbers as they are, labels as what they stand for; anything else is unknown."""
-    assert read(json.dumps(reply), ["1", "2"]) == found
-    assert read(f"Here you are:\n```json\n{json.dumps(reply)}\n```", ["1", "2"]) == found
+    assert parse_probabilities(json.dumps(reply), ["1", "2"]) == found
+    assert parse_probabilities(f"Here you are:\n```json\n{json.dumps(reply)}\n```", ["1", "2"]) == found
 
 
 @pytest.mark.parametrize(
@@ -193,4 +193,4 @@ def test_probabilities_and_labels_are_read(reply: Any, found: tuple[float | None
 )
 def test_a_probability_lies_between_0_and_1(value: Any, found: float | None) -> None:
     """Nothing else is one."""
-    assert probability(value) == found
+    assert parse_probability(value) == found

@@ -13,15 +13,15 @@ import pytest
 
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, checked, desk, passages, reply, titles
 from paperagent import PaperAgent
-from paperagent.answering.llm_pipeline import CONVERSATION_CHARS, worth_reading
-from paperagent.answering.model_profiles import FULL
-from paperagent.answering.pipeline import EMPTY_LIBRARY
-from paperagent.answering.review import REFUTED
+from paperagent.answering.answer_config import FULL, MAX_CONVERSATION_LENGTH
+from paperagent.answering.answers import EMPTY_LIBRARY
+from paperagent.answering.judge import REFUTED_REASON
+from paperagent.answering.llm_pipeline import papers_to_show
 from paperagent.errors import EndpointError
 from paperagent.library import LocalStore
 from paperagent.llm.chat import ChatModel
-from paperagent.retrieval.evidence import Reading
-from paperagent.retrieval.question import Kind
+from paperagent.retrieval.evidence import PaperMatch
+from paperagent.retrieval.question import QuestionKind
 from paperagent.testing import (
     CHAT,
     Reply,
@@ -340,7 +340,7 @@ def test_a_search_that_finds_nothing_new_ends_the_rounds(
     model: Desk, queries: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model is asked once more, and told that it may not search."""
-    monkeypatch.setattr("paperagent.answering.llm_pipeline.MORE_PASSAGES", 1)
+    monkeypatch.setattr("paperagent.answering.llm_pipeline.MAX_ADDED_PASSAGES", 1)
     answer = model.ask(reply(verdict="search", queries=queries), reply(GOOD))
     assert len(model.prompts) == 2
     assert "You may not search again" in model.prompts[1]
@@ -373,7 +373,7 @@ def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
     assert "the question was not cut into parts: the plan could not be read" in answer.notes
 
 
-# --- the second reader ---
+# --- the judge ---
 
 OPEN = ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
 """Says in other words what its sentence says: wording cannot settle it."""
@@ -382,12 +382,12 @@ OFF = ("With any generator latency always falls for every user.", "1.4")
 """Say what their sentences do not say: wording finds something, but cannot refute it."""
 
 
-def test_an_open_claim_is_put_to_a_second_reader(model: Desk) -> None:
+def test_an_open_claim_is_put_to_a_judge(model: Desk) -> None:
     """One further call settles it; the probability stands with the claim, and a note says by whom."""
     answer = model.ask(reply(GOOD, OPEN), {"1": "supported", "2": "supported"})
     assert [c.support for c in answer.claims] == ["supported", "supported"]
     assert [c.checks["judge"] for c in answer.claims] == [0.9, 0.9]
-    assert "second reader: test-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: test-model judged 1 of 1 unverified claim supported" in answer.notes
     assert answer.usage.calls == len(model.requests) == 2
     assert answer.usage.input_tokens > 0
     for text in (GOOD[0], OPEN[0], answer.citations[0].quote):
@@ -404,7 +404,7 @@ def test_settled_claims_are_judged_only_on_demand(model: Desk, judge: Any, calls
     assert [c.checks.get("judge") for c in answer.claims] == [0.9 if calls == 2 else None, None]
 
 
-def test_never_asks_no_second_reader(model: Desk) -> None:
+def test_never_asks_no_judge(model: Desk) -> None:
     """The open claim is shown as it is."""
     answer = model.ask(reply(OPEN), judge="never")
     assert ([c.support for c in answer.claims], len(model.requests)) == (["unverified"], 1)
@@ -414,7 +414,7 @@ def test_never_asks_no_second_reader(model: Desk) -> None:
     "broken",
     ["no JSON", error_reply(400, "bad request"), {"1": "certainly"}, Reply("<html>"), {"labels": []}],
 )
-def test_a_second_reader_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
+def test_a_judge_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
     """The answer stands, its open claim unverified, and one note says why."""
     answer = model.ask(reply(GOOD, OPEN), broken, judge="always")
     assert [c.support for c in answer.claims] == ["supported", "unverified"]
@@ -422,18 +422,18 @@ def test_a_second_reader_that_fails_changes_nothing(model: Desk, broken: Any) ->
     assert len([n for n in answer.notes if n.startswith("no second opinion: ")]) == 1
 
 
-def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: Desk) -> None:
+def test_a_claim_that_a_judge_refutes_gives_way_to_its_sentence(model: Desk) -> None:
     """As one that wording refutes: where the sentence has to do with the question, it is quoted instead."""
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF))
     assert [c.support for c in answer.claims] == ["supported", "quoted"]
-    assert answer.claims[1].checks["replaced"] == REFUTED
+    assert answer.claims[1].checks["replaced"] == REFUTED_REASON
     assert answer.citations[1].quote == answer.claims[1].text
     assert OFF[0] not in answer.answer
     assert answer.usage.calls == 2
 
 
-def test_a_claim_that_a_second_reader_refutes_is_withheld(model: Desk) -> None:
+def test_a_claim_that_a_judge_refutes_is_withheld(model: Desk) -> None:
     """With its citation, and a note says why; other citations keep the numbers they were shown with."""
     model.server.decider = lambda request: [0.01, 0.96]
     model.server.enqueue_answer(reply(APART, OPEN))
@@ -442,7 +442,7 @@ def test_a_claim_that_a_second_reader_refutes_is_withheld(model: Desk) -> None:
     assert [e.claim.text for e in shown[1:]] == [APART[0], OPEN[0]]
     assert [(c.text, c.citations) for c in answer.claims] == [(OPEN[0], (2,))]
     assert [c.n for c in answer.citations] == [2]
-    assert f"withheld: “…” ({REFUTED})" in answer.notes
+    assert f"withheld: “…” ({REFUTED_REASON})" in answer.notes
 
 
 def test_nothing_but_refuted_claims_is_an_abstention(model: Desk) -> None:
@@ -452,14 +452,14 @@ def test_nothing_but_refuted_claims_is_an_abstention(model: Desk) -> None:
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
 
 
-def test_marking_shows_what_a_second_reader_refutes(model: Desk) -> None:
+def test_marking_shows_what_a_judge_refutes(model: Desk) -> None:
     """It is shown as unsupported."""
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF), unsupported="mark")
     assert [c.support for c in answer.claims] == ["supported", "unsupported"]
 
 
-def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_judge_is_not_asked_beyond_the_limit(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer that is paid for stands; a further call that could cost too much is not made."""
     monkeypatch.setattr("paperagent.llm.pricing.cost", lambda usage, model, **_: 0.01 * usage.calls)
     answer = model.ask(reply(OPEN), max_cost=0.015)
@@ -468,20 +468,20 @@ def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch:
     assert model.ask(reply(OPEN), {"1": "supported"}, max_cost=0.02).usage.cost_usd == pytest.approx(0.02)
 
 
-def test_a_second_reader_may_be_another_model(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_judge_may_be_another_model(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """``PAPERAGENT_JUDGE_MODEL`` names it, at the same address; the note says so."""
     monkeypatch.setenv("PAPERAGENT_JUDGE_MODEL", "other-model")
     with PaperAgent(model.agent.home) as agent:
         answer = Desk(model.server, agent).ask(reply(OPEN), {"1": "supported"})
     assert [r.json()["model"] for r in model.requests] == ["test-model", "other-model"]
-    assert "second reader: other-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: other-model judged 1 of 1 unverified claim supported" in answer.notes
 
 
 def test_whether_the_question_is_answered_is_asked_too(model: Desk) -> None:
-    """With ``always`` a second reader that finds no answer in the sentences says so in a note."""
+    """With ``always`` a judge that finds no answer in the sentences says so in a note."""
     model.server.decider = lambda request: [0.97, 0.05]
     answer = model.ask(reply(GOOD), judge="always")
-    assert "second reader: test-model doubts that these sentences answer the question" in answer.notes
+    assert "judge: test-model doubts that these sentences answer the question" in answer.notes
     question = model.server.history[-1].json()["questions"][-1]
     assert question["instructions"] == "The sentences quoted for question 2 state the answer to it."
     assert QUESTION in model.server.history[-1].json()["input"][-1]["content"]
@@ -573,8 +573,8 @@ def test_only_papers_near_the_best_are_sent() -> None:
     """Of one fact two at least, four at most, the third and fourth if they score near the first."""
     hit, none = Hit(Paper("2601.00001", "A title", "A sentence."), 1.0, 1), np.zeros(0)
 
-    def sent(kind: Kind, *scores: float) -> int:
-        return len(worth_reading([Reading(hit, (), none, none, 0.0, score) for score in scores], kind))
+    def sent(kind: QuestionKind, *scores: float) -> int:
+        return len(papers_to_show([PaperMatch(hit, (), none, none, 0.0, score) for score in scores], kind))
 
     assert sent("single", 3.0) == 1
     assert sent("single", 3.0, 1.1, 1.1) == 2
@@ -752,8 +752,8 @@ def test_the_conversation_is_bounded(model: Desk) -> None:
     assert "question 19" in user
     assert "question 3\n" not in user
     start = user.index("Earlier in this conversation")
-    assert user.index(f"Question: {QUESTION}") - start < CONVERSATION_CHARS + 100
+    assert user.index(f"Question: {QUESTION}") - start < MAX_CONVERSATION_LENGTH + 100
     model.ask(reply(GOOD), history=[("the only one", "long " * 5000)])
     told = model.prompts[1].partition(f"Question: {QUESTION}")[0].partition("Earlier in this conversation")[2]
     assert "Reader: the only one\nAnswer: long long" in told
-    assert len(told) < CONVERSATION_CHARS + 100
+    assert len(told) < MAX_CONVERSATION_LENGTH + 100

@@ -10,7 +10,7 @@ import pytest
 
 from model_desk import GOOD, QUESTION, Desk, desk, passages, reply, titles
 from paperagent import PaperAgent, config
-from paperagent.answering.model_profiles import COMPACT, FULL, profile
+from paperagent.answering.answer_config import COMPACT, FULL, select_profile
 from paperagent.text.model_names import is_small, parameter_count
 
 HERE, ELSEWHERE = "http://127.0.0.1:8080/v1", "https://llm.example.org/v1"
@@ -57,7 +57,7 @@ def test_small_is_up_to_four_billion():
 )
 def test_auto_is_compact_for_a_small_model_on_this_machine(setting, model, here, expected):
     """Every other model is asked in full, and the setting is stronger."""
-    assert profile(setting, model=model, on_this_machine=here) is expected
+    assert select_profile(setting, model=model, on_this_machine=here) is expected
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_compact_schema_leaves_little_to_go_wrong(compact):
     assert set(pointers) == set(passages(shown))
 
 
-def test_a_small_model_is_not_its_own_second_reader(compact, monkeypatch):
+def test_a_small_model_is_not_its_own_judge(compact, monkeypatch):
     """By default it is not asked about its unverified claims; another model, or a wish, makes the call."""
     unverified = ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
     assert compact.ask(reply(unverified)).claims[0].support == "unverified"

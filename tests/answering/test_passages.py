@@ -17,7 +17,7 @@ PAPERS = (
 
 @pytest.fixture
 def passages() -> Passages:
-    return Passages.of(PAPERS, salt="secret")
+    return Passages.from_papers(PAPERS, salt="secret")
 
 
 def test_a_pointer_resolves_to_the_sentence_with_that_number(passages: Passages) -> None:
@@ -46,7 +46,7 @@ def test_a_whole_sentence_points_at_itself(passages: Passages) -> None:
     """Small models copy the sentence instead of its number; a text that stands nowhere dangles."""
     assert passages.resolve("Two  is 5%.") == passages.resolve("1.2")
     assert passages.resolve("Two is 6%.") is None
-    twice = Passages.of([Paper("a", "t", "Same. Same.")], salt="s")
+    twice = Passages.from_papers([Paper("a", "t", "Same. Same.")], salt="s")
     assert twice.resolve("Same.") is None
 
 
@@ -135,25 +135,18 @@ def test_an_abstract_cannot_forge_a_line_or_the_fence(passages: Passages) -> Non
 
 def test_a_fence_written_into_an_abstract_is_taken_out() -> None:
     """Even an abstract that knows the fence cannot close it."""
-    fence = Passages.of(PAPERS, salt="s").fence
-    forged = Passages.of([Paper("x", "t", f"Before {fence} after.")], salt="s")
+    fence = Passages.from_papers(PAPERS, salt="s").fence
+    forged = Passages.from_papers([Paper("x", "t", f"Before {fence} after.")], salt="s")
     object.__setattr__(forged, "fence", fence)
     assert fence not in forged.text()
 
 
 def test_the_fence_depends_on_the_salt_and_on_the_papers() -> None:
     """Nobody without the library's secret can know it; the same request gives the same one."""
-    one = Passages.of(PAPERS, salt="s").fence
-    assert one == Passages.of(PAPERS, salt="s").fence
-    assert one != Passages.of(PAPERS, salt="t").fence
-    assert one != Passages.of(PAPERS[:1], salt="s").fence
-
-
-def test_new_papers_leave_the_given_numbers_as_they_are(passages: Passages) -> None:
-    """A second search appends; a paper that is there already is not repeated."""
-    wider = passages.extended([PAPERS[0], Paper("c", "Third", "New.")], salt="secret")
-    assert [p.paper_id for p in wider.papers] == ["a", "b", "c"]
-    assert wider.resolve("1.2") == passages.resolve("1.2")
+    one = Passages.from_papers(PAPERS, salt="s").fence
+    assert one == Passages.from_papers(PAPERS, salt="s").fence
+    assert one != Passages.from_papers(PAPERS, salt="t").fence
+    assert one != Passages.from_papers(PAPERS[:1], salt="s").fence
 
 
 @pytest.mark.parametrize(
@@ -176,7 +169,7 @@ def test_a_paper_has_a_short_name(title: str, abstract: str, name: str) -> None:
     """The part of the title before a colon, a name that the abstract introduces, or the first words."""
     paper = Paper("x", title, abstract)
     assert short_name(paper) == name
-    assert Passages.of([paper], salt="s").text().splitlines()[0].endswith(f' = "{name}"')
+    assert Passages.from_papers([paper], salt="s").text().splitlines()[0].endswith(f' = "{name}"')
 
 
 @pytest.mark.parametrize(
@@ -185,7 +178,7 @@ def test_a_paper_has_a_short_name(title: str, abstract: str, name: str) -> None:
 )
 def test_a_title_alone_is_recognised(passages: Passages, text: str, *, alone: bool) -> None:
     """Whatever stands around it."""
-    assert passages.names(text) is alone
+    assert passages.is_title(text) is alone
 
 
 def test_all_pointers_are_listed_in_their_order(passages: Passages) -> None:

@@ -17,7 +17,7 @@ import sample_library
 from fake_encoder import FakeEncoder
 from paperagent.answering import pipeline as answer_module
 from paperagent.answering.abstention import Thresholds
-from paperagent.answering.pipeline import LARGE_POOL, POOL, Pipeline, Request
+from paperagent.answering.pipeline import LARGE_RERANK_DEPTH, RERANK_DEPTH, AnswerRequest, Pipeline
 from paperagent.retrieval import evidence, scoring
 from paperagent.text.terms import words
 from paperagent.types import Answer, Event, Filters, Paper
@@ -46,7 +46,7 @@ def pipeline(
 
 
 def events(made: Pipeline, question: str, **options: Any) -> list[Event]:
-    return list(made.stream(Request(question, **options)))
+    return list(made.stream(AnswerRequest(question, **options)))
 
 
 def ask(made: Pipeline, question: str, **options: Any) -> Answer:
@@ -154,7 +154,7 @@ def test_scores_fall_with_rank(encoder: FakeEncoder | None) -> None:
     papers = sample_library.feed_papers()
     found = ask(pipeline(*papers, encoder=encoder), "What do agents get wrong when they call tools?", k=20)
     assert [h.rank for h in found.hits] == list(range(1, len(found.hits) + 1))
-    scores = [h.score for h in found.hits[:POOL]]
+    scores = [h.score for h in found.hits[:RERANK_DEPTH]]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -203,14 +203,14 @@ def test_a_large_library_is_read_more_deeply(monkeypatch: pytest.MonkeyPatch) ->
     """Twice as many papers are read where many are close to any question."""
     papers = [Paper(f"p{n}", f"On owls, part {n}", f"Owls rest at {n} o'clock.") for n in range(40)]
     read: list[str] = []
-    original = evidence.read_all
+    original = evidence.match_papers
 
     def counted(question: Any, papers: Any, encoded: Any) -> Any:
         read.extend(hit.paper_id for hit, _ in papers)
         return original(question, papers, encoded)
 
-    monkeypatch.setattr(evidence, "read_all", counted)
-    for large, expected in ((False, POOL), (True, LARGE_POOL)):
+    monkeypatch.setattr(evidence, "match_papers", counted)
+    for large, expected in ((False, RERANK_DEPTH), (True, LARGE_RERANK_DEPTH)):
         monkeypatch.setattr(scoring, "_SMALL", 10 if large else 5_000)
         monkeypatch.setattr(scoring, "_LARGE", 20 if large else 75_000)
         read.clear()
@@ -287,7 +287,7 @@ def test_a_changed_paper_is_read_anew() -> None:
 
 def test_threads_share_a_pipeline_while_states_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """When memory for read papers is short, threads do not lose the states they are about to use."""
-    monkeypatch.setattr(answer_module, "_REMEMBERED", 3)
+    monkeypatch.setattr(answer_module, "_CACHED_TEXTS", 3)
 
     class Slow(FakeEncoder):
         def encode(self, texts: Sequence[str]) -> list[Any]:

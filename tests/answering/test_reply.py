@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.answering.reply import Reader, answer_schema, parse, read_object, written_claim
+from paperagent.answering.reply import ReplyParser, answer_schema, parse_claim, parse_object, parse_reply
 from paperagent.errors import EndpointError
 
 CLAIMS = [
@@ -21,7 +21,7 @@ WHOLE = {"verdict": "answer", "claims": CLAIMS, "missing": "", "queries": []}
 
 def fed(text: str, size: int) -> tuple[list[str], list[int]]:
     """Feed a text in pieces; return the claims' texts and how much had been read when each came."""
-    reader, texts, when = Reader(), [], []
+    reader, texts, when = ReplyParser(), [], []
     for start in range(0, len(text), size):
         for claim in reader.feed(text[start : start + size]):
             texts.append(claim.text)
@@ -56,7 +56,7 @@ def test_a_claim_is_given_as_soon_as_it_is_complete() -> None:
 def test_an_object_wrapped_in_prose_is_read(wrapped: str) -> None:
     """Fences, prose and thoughts around the object are ignored."""
     text = wrapped.replace("{}", json.dumps(WHOLE)).replace("{{", "{").replace("}}", "}")
-    reply = parse(text)
+    reply = parse_reply(text)
     assert [c.text for c in reply.claims] == [c["text"] for c in CLAIMS]
 
 
@@ -77,13 +77,13 @@ def test_an_object_wrapped_in_prose_is_read(wrapped: str) -> None:
 def test_what_is_no_such_object_is_a_typed_failure(text: str) -> None:
     """Nothing is guessed: the failure is an EndpointError of kind malformed."""
     with pytest.raises(EndpointError) as caught:
-        parse(text)
+        parse_reply(text)
     assert caught.value.kind == "malformed"
 
 
 def test_a_single_pointer_or_a_number_is_taken_for_a_list() -> None:
     """Small models write evidence as text or as a number."""
-    reply = parse(
+    reply = parse_reply(
         '{"verdict":"answer","claims":[{"text":"a","evidence":"1.2"},{"text":"b","evidence":[1.3]}]}'
     )
     assert [c.evidence for c in reply.claims] == [["1.2"], ["1.3"]]
@@ -131,7 +131,7 @@ A, B = json.dumps(ONE), json.dumps(TWO)
 )
 def test_every_shape_of_an_answer_is_read(text: str) -> None:
     """What models send instead of the object asked for gives the same two claims."""
-    reply = parse(text)
+    reply = parse_reply(text)
     assert reply.verdict == "answer"
     assert [c.model_dump() for c in reply.claims] == [ONE, TWO]
     texts, _ = fed(text, 3)
@@ -153,7 +153,7 @@ def test_every_shape_of_an_answer_is_read(text: str) -> None:
 )
 def test_other_verdicts_are_read_likewise(text: str, verdict: str, missing: str, queries: list[str]) -> None:
     """A verdict that is not there follows from what is: claims, queries, or neither."""
-    reply = parse(text)
+    reply = parse_reply(text)
     assert (reply.verdict, reply.missing, reply.queries, reply.claims) == (verdict, missing, queries, [])
 
 
@@ -193,7 +193,7 @@ def test_nothing_is_shown_before_the_verdict(text: str) -> None:
 def test_many_claims_and_many_pointers_are_cut() -> None:
     """The first forty claims and the first eight pointers count."""
     claims = [{"text": f"Claim {n}.", "evidence": [f"1.{i}" for i in range(1, 30)]} for n in range(60)]
-    reply = parse(json.dumps({"verdict": "answer", "claims": claims}))
+    reply = parse_reply(json.dumps({"verdict": "answer", "claims": claims}))
     assert len(reply.claims) == 40
     assert reply.claims[0].evidence == [f"1.{i}" for i in range(1, 9)]
 
@@ -204,7 +204,9 @@ def test_latex_in_a_claim_is_kept() -> None:
         r"$\beta \leq \nu$ at $\theta = 10^{-3}$, 30\%",
         r"$\\beta \\leq \\nu$ at $\\theta = 10^{-3}$, 30\\%",
     ):
-        reply = parse(f'{{"verdict": "answer", "claims": [{{"text": "{written}", "evidence": ["1.1"]}}]}}')
+        reply = parse_reply(
+            f'{{"verdict": "answer", "claims": [{{"text": "{written}", "evidence": ["1.1"]}}]}}'
+        )
         assert reply.claims[0].text == r"$\beta \leq \nu$ at $\theta = 10^{-3}$, 30\%"
 
 
@@ -221,19 +223,19 @@ def test_latex_in_a_claim_is_kept() -> None:
 )
 def test_the_object_with_a_key_is_found(text: str) -> None:
     """Wrapped, in another case, or only what should stand under the key."""
-    listed = read_object(text, "sentences")["sentences"]
-    assert [c.model_dump() for c in map(written_claim, listed) if c] == [ONE, TWO]
+    listed = parse_object(text, "sentences")["sentences"]
+    assert [c.model_dump() for c in map(parse_claim, listed) if c] == [ONE, TWO]
 
 
 @pytest.mark.parametrize("text", ["", "No.", "{}", '{"other": [1]}', "{" * 5000])
 def test_an_object_without_the_key_is_a_typed_failure(text: str) -> None:
     """Nothing is made up."""
     with pytest.raises(EndpointError) as caught:
-        read_object(text, "sentences")
+        parse_object(text, "sentences")
     assert caught.value.kind == "malformed"
 
 
 @pytest.mark.parametrize("value", [None, 7, [], {}, "", {"text": ""}, {"text": 5}, {"text": "x" * 2_001}])
 def test_what_is_no_claim_is_none(value: object) -> None:
     """Nothing, numbers, empty and endless texts."""
-    assert written_claim(value) is None
+    assert parse_claim(value) is None

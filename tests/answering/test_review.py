@@ -1,4 +1,4 @@
-"""What a second reader is asked about, and what its opinion changes."""
+"""What a judge is asked about, and what its opinion changes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from paperagent.answering.claims import Ledger
-from paperagent.answering.judge import IsAnswerable, IsSupported, Item, Opinion, Source
-from paperagent.answering.review import REFUTED, due, review, settle
+from paperagent.answering.claims import ClaimCollector
+from paperagent.answering.judge import (
+    REFUTED_REASON,
+    AnswerabilityItem,
+    JudgeItem,
+    JudgeOpinion,
+    QuotedSource,
+    SupportItem,
+    apply_probability,
+    claims_to_judge,
+    review_claims,
+)
 from paperagent.types import Citation, Claim, Paper, Usage
 from paperagent.verification import check
 
@@ -41,11 +50,9 @@ def scored(claim: Claim, score: float) -> Claim:
         ("always", [], []),
     ],
 )
-def test_which_claims_a_second_reader_is_asked_about(
-    when: Any, claims: list[Claim], asked: list[int]
-) -> None:
+def test_which_claims_a_judge_is_asked_about(when: Any, claims: list[Claim], asked: list[int]) -> None:
     """An open claim makes the call, and what wording supports goes along; a quotation is never asked."""
-    assert due(claims, when) == asked
+    assert claims_to_judge(claims, when) == asked
 
 
 # --- what an opinion is worth ---
@@ -72,7 +79,7 @@ def test_which_claims_a_second_reader_is_asked_about(
 )
 def test_wording_and_reader_must_agree(claim: Claim, p: float, support: str) -> None:
     """The probability is noted whatever comes of it, and no supported claim has a failed check."""
-    after = settle(claim, p)
+    after = apply_probability(claim, p)
     assert (after.support, after.checks["judge"]) == (support, p)
     assert (after.text, after.citations) == (claim.text, claim.citations)
     if support == "supported":
@@ -81,19 +88,19 @@ def test_wording_and_reader_must_agree(claim: Claim, p: float, support: str) -> 
 
 def test_a_check_that_could_not_decide_is_undecided_once_a_reader_has() -> None:
     """It is no longer failed, and not passed either."""
-    assert settle(OPEN, 0.9).checks == {
+    assert apply_probability(OPEN, 0.9).checks == {
         "numbers": True,
         "hedges": True,
         "wording": None,
         "score": 0.4,
         "judge": 0.9,
     }
-    assert settle(OPEN, 0.5).checks["wording"] is False
+    assert apply_probability(OPEN, 0.5).checks["wording"] is False
 
 
 def test_a_probability_is_noted_with_three_decimals() -> None:
     """More would be noise."""
-    assert settle(OPEN, 0.123456).checks["judge"] == 0.123
+    assert apply_probability(OPEN, 0.123456).checks["judge"] == 0.123
 
 
 # --- an answer under review ---
@@ -110,27 +117,27 @@ CITED = [
 
 @dataclass
 class Told:
-    """A second reader that says what it is told."""
+    """A judge that says what it is told."""
 
-    opinion: Opinion
-    asked: list[Sequence[Item]] = field(default_factory=list)
+    opinion: JudgeOpinion
+    asked: list[Sequence[JudgeItem]] = field(default_factory=list)
     limits: list[float | None] = field(default_factory=list)
 
-    def ask(self, items: Sequence[Item], *, max_cost: float | None = None) -> Opinion:
+    def ask(self, items: Sequence[JudgeItem], *, max_cost: float | None = None) -> JudgeOpinion:
         self.asked.append(items)
         self.limits.append(max_cost)
         return self.opinion
 
 
-def ledger(*claims: Claim, question: str = "Do owls rest?") -> Ledger:
-    return Ledger(check, "withhold", question, list(claims), list(CITED))
+def ledger(*claims: Claim, question: str = "Do owls rest?") -> ClaimCollector:
+    return ClaimCollector(check, "withhold", question, list(claims), list(CITED))
 
 
 def judged(
     *claims: Claim, said: Sequence[float | None], when: Any = "auto"
-) -> tuple[Ledger, list[str], Told]:
-    told, made = Told(Opinion(tuple(said), Usage(1, 9, 0, 1, 0.5), "luna")), ledger(*claims)
-    used, notes = review(made, told, when, [PAPER], max_cost=3.0)
+) -> tuple[ClaimCollector, list[str], Told]:
+    told, made = Told(JudgeOpinion(tuple(said), Usage(1, 9, 0, 1, 0.5), "luna")), ledger(*claims)
+    used, notes = review_claims(made, told, when, [PAPER], max_cost=3.0)
     assert used == Usage(1, 9, 0, 1, 0.5)
     return made, notes, told
 
@@ -139,8 +146,8 @@ def test_a_claim_goes_with_its_sentences_and_their_paper() -> None:
     """Title and abstract are context, without the sentences that give orders."""
     both = Claim("Owls and bats.", (1, 3), "unverified", OPEN.checks)
     _, _, told = judged(QUOTED, both, said=[0.5])
-    owls = Source(("Owls sleep.",), "Owls", "Owls sleep. Owls rest by day.")
-    assert told.asked == [[IsSupported("Owls and bats.", (owls, Source(("Bats fly.",), "Bats", "")))]]
+    owls = QuotedSource(("Owls sleep.",), "Owls", "Owls sleep. Owls rest by day.")
+    assert told.asked == [[SupportItem("Owls and bats.", (owls, QuotedSource(("Bats fly.",), "Bats", "")))]]
     assert told.limits == [3.0]
 
 
@@ -148,14 +155,14 @@ def test_always_asks_whether_the_question_is_answered() -> None:
     """By all sentences of the claims together, each once; a low probability is told."""
     made, notes, told = judged(SUPPORTED, OPEN, said=[0.9, 0.9, 0.1], when="always")
     asked = told.asked[0][-1]
-    assert isinstance(asked, IsAnswerable)
+    assert isinstance(asked, AnswerabilityItem)
     assert (asked.question, asked.sources[0].sentences) == (
         "Do owls rest?",
         ("Owls sleep.", "Owls rest by day."),
     )
     assert notes == [
-        "second reader: luna judged 1 of 1 unverified claim supported",
-        "second reader: luna doubts that these sentences answer the question",
+        "judge: luna judged 1 of 1 unverified claim supported",
+        "judge: luna doubts that these sentences answer the question",
     ]
     assert [c.support for c in made.claims] == ["supported", "supported"]
     assert len(judged(SUPPORTED, said=[0.9, None], when="always")[1]) == 1
@@ -175,13 +182,13 @@ def test_always_asks_whether_the_question_is_answered() -> None:
 )
 def test_the_answer_says_who_judged(claims: list[Claim], said: list[float | None], note: str) -> None:
     """How many claims it settled and how many it doubts."""
-    assert judged(*claims, said=said)[1] == [f"second reader: luna {note}"]
+    assert judged(*claims, said=said)[1] == [f"judge: luna {note}"]
 
 
 def test_no_doubt_is_told_too() -> None:
     """Where it was asked on demand only."""
     assert judged(SUPPORTED, said=[0.9, 0.9], when="always")[1] == [
-        "second reader: luna doubts none of 1 that wording supports"
+        "judge: luna doubts none of 1 that wording supports"
     ]
 
 
@@ -189,28 +196,28 @@ def test_what_wording_and_reader_refute_is_withheld() -> None:
     """With the reason, and without its citation; what is unknown stays as it was."""
     made, _, _ = judged(SUPPORTED, FLAGGED, OPEN, said=[None, 0.02, None])
     assert made.claims == [SUPPORTED, OPEN]
-    assert [w.reasons for w in made.withheld] == [(REFUTED,)]
+    assert [w.reasons_for_model for w in made.withheld] == [(REFUTED_REASON,)]
     assert [c.n for c in made.citations] == [1, 2]
 
 
 def test_a_reader_that_fails_changes_nothing() -> None:
     """The reason is a note; what the call used counts."""
-    told, made = Told(Opinion((None,), Usage(1), "luna", "endpoint x: down; wait")), ledger(OPEN)
-    used, notes = review(made, told, "auto", [PAPER])
+    told, made = Told(JudgeOpinion((None,), Usage(1), "luna", "endpoint x: down; wait")), ledger(OPEN)
+    used, notes = review_claims(made, told, "auto", [PAPER])
     assert (used, notes) == (Usage(1), ["no second opinion: endpoint x: down; wait"])
     assert made.claims == [OPEN]
 
 
 def test_no_question_no_call() -> None:
     """Where nothing is open nobody is asked."""
-    told = Told(Opinion(()))
-    assert review(ledger(QUOTED, SUPPORTED), told, "auto", [PAPER]) == (Usage(), [])
+    told = Told(JudgeOpinion(()))
+    assert review_claims(ledger(QUOTED, SUPPORTED), told, "auto", [PAPER]) == (Usage(), [])
     assert told.asked == []
 
 
 def test_a_quotation_is_never_judged() -> None:
     """It stays as it is beside a claim that the judge doubts."""
     made, _, told = judged(QUOTED, SUPPORTED, said=[0.0, 0.0], when="always")
-    assert [item.claim for item in told.asked[0] if isinstance(item, IsSupported)] == [SUPPORTED.text]
+    assert [item.claim for item in told.asked[0] if isinstance(item, SupportItem)] == [SUPPORTED.text]
     assert [c.support for c in made.claims] == ["quoted", "unverified"]
     assert made.claims[0] is QUOTED

@@ -11,7 +11,7 @@ import pytest
 
 from model_desk import QUESTION, Desk, desk
 from paperagent import Answer, ConfigError, PaperAgent
-from paperagent.answering.select_mode import CANDIDATES, MOST_CHOSEN, read_numbers
+from paperagent.answering.select_mode import MAX_CHOICES, MAX_CHOSEN, parse_choice
 from paperagent.errors import EndpointError
 from paperagent.testing import CHAT, Reply, Request, Style, chat_reply, error_reply
 from sample_library import check_invariants
@@ -116,8 +116,8 @@ def test_a_list_of_many_sentences_is_offered_in_part_and_shown_whole(place):
     question = "Which papers work on language models?"
     place.server.responder = lambda request: chat_reply(request, {"sentences": [max(listed(request))]})
     before, answer = quoted(place, question), ask(place, question=question)
-    assert len(before.claims) > CANDIDATES
-    assert len(listed(place.requests[0])) == CANDIDATES
+    assert len(before.claims) > MAX_CHOICES
+    assert len(listed(place.requests[0])) == MAX_CHOICES
     assert set(texts(before)) < set(texts(answer))
     assert answer.model == "test-model"
 
@@ -128,13 +128,13 @@ def test_the_request_is_small_and_leaves_no_choice_but_numbers(place):
     ask(place)
     (request,) = place.requests
     shown = listed(request)
-    assert len(shown) == CANDIDATES
+    assert len(shown) == MAX_CHOICES
     assert request.messages[-1]["content"].endswith(f"Question: {QUESTION}")
     numbers = request.response_format["json_schema"]["schema"]["properties"]["sentences"]
     assert numbers == {
         "type": "array",
-        "items": {"type": "integer", "enum": list(range(1, CANDIDATES + 1))},
-        "maxItems": MOST_CHOSEN,
+        "items": {"type": "integer", "enum": list(range(1, MAX_CHOICES + 1))},
+        "maxItems": MAX_CHOSEN,
     }
     body = request.json()
     assert body.get("max_tokens", body.get("max_completion_tokens")) < 100
@@ -295,9 +295,9 @@ def test_numbers_are_read_from_whatever_servers_send(text, numbers):
     """Numbers in range, each once, three at most; what is no choice is an error."""
     if numbers is None:
         with pytest.raises(EndpointError, match="chooses none of the sentences"):
-            read_numbers(text, 10)
+            parse_choice(text, 10)
     else:
-        assert read_numbers(text, 10) == numbers
+        assert parse_choice(text, 10) == numbers
 
 
 def test_a_poisoned_sentence_is_not_offered(monkeypatch, tmp_path):

@@ -233,7 +233,7 @@ def test_ctrl_c_while_the_model_is_waited_for_quotes_instead(
         if command == "chat":
             screen.expect("›")
             screen.type("/cost\r")
-            screen.expect("not known: it was stopped or failed")
+            screen.expect("unknown (stopped or failed)")
             screen.expect("›")
             screen.type("\x04")
         assert screen.wait() == 0
@@ -280,7 +280,7 @@ def test_chat_ctrl_c_in_a_slow_answer_keeps_what_was_shown(
     server.enqueue(slow)
     server.responder = quick
     with Terminal([*PROGRAM, "chat"], environ) as screen:
-        screen.expect("test-model answers;")
+        screen.expect("model test-model.")
         screen.expect("›")
         screen.type(QUESTION + "\r")
         screen.expect(f"{SHORTER[0]} [1]")
@@ -292,10 +292,10 @@ def test_chat_ctrl_c_in_a_slow_answer_keeps_what_was_shown(
         screen.expect("answer accuracy falls by only 0.4 points, from 71.8 to 71.4. [1]")
         screen.expect("›")
         screen.type("/cost\r")
-        screen.expect("not known: it was stopped or failed")
+        screen.expect("unknown (stopped or failed)")
         screen.expect("›")
         screen.type("/model second\r")
-        screen.expect("the model is second")
+        screen.expect("model: second")
         screen.expect("›")
         screen.type("How big is Tindersift?\r")
         screen.expect("second · 1 call")
@@ -316,6 +316,7 @@ def test_ctrl_c_before_everything_is_loaded(
     with Terminal([*PROGRAM, "chat"], environ) as screen:
         screen.expect("›")
         screen.type(QUESTION + "\r")
+        screen.wait_until_restored()  # until the prompt has ended, Ctrl-C is read as a key
         time.sleep(early)
         screen.type("\x03")
         screen.expect("stopped")
@@ -392,7 +393,7 @@ def test_options_without_a_model_are_warned_about(
     monkeypatch.setattr(sys, "stdin", Stdin(None))
     argv = ["ask", "--model", "m", "--no-judge", "--max-cost", "1", "x"]
     assert main.main(argv) == 0
-    assert "warning: --model, --max-cost, --judge: no effect, since answers are quoted" in (
+    assert "warning: --model, --max-cost, --judge: no effect, because no model is configured" in (
         capsys.readouterr().err
     )
     assert main.main([*argv, "--mode", "extractive"]) == 0
@@ -410,7 +411,7 @@ def test_options_without_a_model_are_warned_about(
         (["--judge", "--judge-mode", "never"], "never"),
     ],
 )
-def test_when_a_second_reader_is_asked(
+def test_when_a_judge_is_asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], when: str
 ) -> None:
     """Flags and the option mean one setting; of several the last counts."""
@@ -451,7 +452,7 @@ def test_the_first_claim_waits_for_no_import() -> None:
         float(
             subprocess.run(
                 [sys.executable, "-c", FIRST_CLAIM],
-                cwd=Path(__file__).parent,
+                cwd=Path(__file__).parents[1],
                 capture_output=True,
                 check=True,
             ).stdout

@@ -24,9 +24,9 @@ import sample_library
 from bad_inputs import check_covered
 from fake_encoder import BrokenEncoder, FakeEncoder
 from paperagent import ConfigError, InputError, PaperAgent, PaperAgentError, StoreError, ask
-from paperagent.answering.conversation import MAX_TURNS
 from paperagent.answering.pipeline import Pipeline
 from paperagent.feeds.reader import sample_path
+from paperagent.retrieval.question import MAX_TURNS
 
 QUESTION = "How much of the prompt does Tindersift remove?"
 IN_TEN_DAYS = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=10)

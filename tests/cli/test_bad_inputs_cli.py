@@ -52,7 +52,7 @@ USAGE: list[tuple[str, list[str], bytes | None, str]] = [
     ("bad-022", ["ask", "--store", "", "q"], None, "--home: path is empty"),
     ("bad-025", ["ask", "--store", "a\0b", "q"], None, "path contains NUL"),
     ("bad-028", ["export", "--format", "xml"], None, "--format: 'xml' is not one of 'bibtex', 'ris'"),
-    ("bad-029", ["ingest", "--json", "--quiet", "x"], None, "cannot combine"),
+    ("bad-029", ["ingest", "--json", "--quiet", "x"], None, "cannot be combined"),
     ("bad-030", ["ask", "--model", "", "q"], None, "--model: model is empty"),
     ("bad-031", ["ask", "--base-url", "ftp://x", "q"], None, "'--base-url': set OPENAI_BASE_URL"),
     ("bad-032", ["ask", "--base-url=http://user:hunter2@h", "q"], None, "'--base-url': set OPENAI_BASE_URL"),
@@ -171,7 +171,7 @@ def test_row_037_existing_file_is_kept(agent: FakeAgent, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    ("place", "why"), [(".", "is a directory"), ("no/such/x.bib", "No such file or directory")]
+    ("place", "why"), [(".", "is a folder"), ("no/such/x.bib", "No such file or directory")]
 )
 def test_row_038_place_that_cannot_be_written(
     place: str, why: str, agent: FakeAgent, capsys: pytest.CaptureFixture[str]
@@ -223,10 +223,10 @@ def test_row_040_closed_pipe_is_quiet(command: list[str]) -> None:
 
 
 def test_row_045_last_of_two_options_counts(agent: FakeAgent) -> None:
-    """Of an option given twice the last counts, and the help says so."""
+    """The last of two values is used, and the help says so."""
     assert main.main(["search", "-k", "1", "--top-k", "2", "q"]) == 0
     assert agent.options("search")["k"] == 2
-    assert b"Of an option given twice" in run("--help").stdout
+    assert b"the last value is used" in run("--help").stdout
 
 
 def test_row_046_ascii_terminal() -> None:

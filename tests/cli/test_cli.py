@@ -15,7 +15,8 @@ import pytest
 from test_bad_inputs_cli import Stdin
 
 from fake_agent import ABSTAINED, COMPARED, PAPERS, SINGLE, FakeAgent
-from paperagent.cli import main, program_help, root
+from paperagent.cli import main, program_help
+from paperagent.cli.commands import root
 from paperagent.errors import EndpointError, FeedError, StoreLockedError
 from paperagent.layout import counted
 from paperagent.library.protocol import Check, Health
@@ -55,10 +56,10 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     "code",
     [
         "import paperagent",
-        "from paperagent import cli; cli.main(['--help'])",
-        "from paperagent import cli; cli.main(['--version'])",
-        "from paperagent import cli; cli.main(['asj'])",
-        "from paperagent import cli; cli.main(['--debug', '--help'])",
+        "from paperagent.cli.main import main; main(['--help'])",
+        "from paperagent.cli.main import main; main(['--version'])",
+        "from paperagent.cli.main import main; main(['asj'])",
+        "from paperagent.cli.main import main; main(['--debug', '--help'])",
     ],
 )
 def test_cheap_commands_load_nothing_heavy(code: str) -> None:
@@ -110,7 +111,7 @@ def test_ingest_prints_what_changed(agent: FakeAgent, capsys: pytest.CaptureFixt
         "progress": None,
         "vectors": False,
         "shard": None,
-        "anew": False,
+        "restart": False,
     }
 
 
@@ -281,7 +282,7 @@ def test_status_and_doctor(agent: FakeAgent, capsys: pytest.CaptureFixture[str])
 
 def test_reindex(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
     """Reindex says how many papers it covered."""
-    assert run(capsys, "reindex", "--no-vectors") == "3 papers indexed anew\n"
+    assert run(capsys, "reindex", "--no-vectors") == "3 papers reindexed\n"
     assert agent.options("reindex") == {"vectors": False, "progress": None}
 
 
@@ -377,7 +378,7 @@ def test_unexpected_failure_is_one_masked_line(
     assert main.main(["status"]) == 1
     err = capsys.readouterr().err
     assert err.startswith(
-        "paperagent: error: unexpected failure: RuntimeError: a \\x1b[31m…; run it with --debug"
+        "paperagent: error: unexpected failure: RuntimeError: a \\x1b[31m…; run with --debug"
     )
     assert err.count("\n") == 1
     assert main.main(["status", "--debug"]) == 1

@@ -127,7 +127,7 @@ def test_upkeep(environ: dict[str, str]) -> None:
     health = json.loads(run(environ, "doctor", "--json").stdout)
     assert health["ok"]
     assert all(check["ok"] for check in health["checks"])
-    assert run(environ, "reindex").stdout == f"{papers} papers indexed anew\n"
+    assert run(environ, "reindex").stdout == f"{papers} papers reindexed\n"
     assert run(environ, "search", "-k", "1", "Tindersift").stdout.startswith("1. **Tindersift: ")
 
 

@@ -398,7 +398,7 @@ def test_every_row_is_covered() -> None:
         ("no", "never"),
     ],
 )
-def test_when_a_second_reader_is_asked(value: str, when: str) -> None:
+def test_when_a_judge_is_asked(value: str, when: str) -> None:
     """The flag of earlier versions still means always or never."""
     write(f"PAPERAGENT_JUDGE={value}\n")
     assert config.load().judge == when
@@ -406,7 +406,7 @@ def test_when_a_second_reader_is_asked(value: str, when: str) -> None:
     assert config.load(judge=False).judge == "never"
 
 
-def test_a_second_reader_is_asked_where_it_is_needed() -> None:
+def test_a_judge_is_asked_where_it_is_needed() -> None:
     """The default, and what it is not."""
     assert config.load().judge == "auto"
     write("PAPERAGENT_JUDGE=sometimes\n")

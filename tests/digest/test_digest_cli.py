@@ -78,10 +78,10 @@ def test_build_send_and_again(run: Run, home: Path) -> None:
     assert "1 sent" in run("digest", "send")
     (first,) = (home / "outbox").glob("*.eml")
     before = first.read_bytes()
-    assert "0 issues built, 2 were there" in run("digest", "build", *WEEK)
+    assert "0 issues built, 2 already built" in run("digest", "build", *WEEK)
     assert "none due" in run("digest", "send")
     subscribe(run, B, "speech recognition")
-    assert "1 issue built, 2 were there" in run("digest", "build", *WEEK)
+    assert "1 issue built, 2 already built" in run("digest", "build", *WEEK)
     assert "1 sent" in run("digest", "send")
     assert first.read_bytes() == before
     assert states(run) == {"issues": 3, "sent": 2}
@@ -92,7 +92,7 @@ def test_papers_are_shown_once(run: Run, home: Path) -> None:
     subscribe(run)
     run("digest", "build", *WEEK)
     told = run("digest", "build", "--since", "2026-06-20", "--until", "2026-06-26", "--only", A)
-    assert "0 issues built, 0 were there, 1 with nothing new" in told
+    assert "0 issues built, 0 already built, 1 skipped (no new papers)" in told
 
 
 def test_a_dry_run_opens_no_socket_and_changes_nothing(
@@ -118,7 +118,9 @@ def test_a_dry_run_opens_no_socket_and_changes_nothing(
 def test_a_quiet_week(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """bad-344: nothing new is no issue, or by setting one that says so; exit 0 either way."""
     subscribe(run)
-    assert "0 issues built, 0 were there, 2 with nothing new" in run("digest", "build", "--week", "2026-W20")
+    assert "0 issues built, 0 already built, 2 skipped (no new papers)" in run(
+        "digest", "build", "--week", "2026-W20"
+    )
     monkeypatch.setenv("PAPERAGENT_DIGEST_EMPTY", "true")
     assert "2 issues built" in run("digest", "build", "--week", "2026-W20")
     assert "1 sent" in run("digest", "send")
@@ -130,7 +132,7 @@ def test_days_that_may_be_the_wrong_ones_are_told(run: Run, monkeypatch: pytest.
     """A week of which nothing was read, and one that is not over; else nothing is said."""
     import datetime as dt
 
-    assert "no paper of 2026-05-11 to 2026-05-17 is in the library" in run(
+    assert "the library has no papers from 2026-05-11 to 2026-05-17" in run(
         "digest", "build", "--week", "2026-W20"
     )
     friday = dt.datetime(2026, 6, 26, 12, tzinfo=dt.UTC)
@@ -150,7 +152,7 @@ def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch:
     assert "2026-W26: 2 issues built" in told
     assert "1 sent" in told
     again = run("digest", "run")
-    assert "0 issues built, 2 were there" in again
+    assert "0 issues built, 2 already built" in again
     assert "none due" in again
 
 
@@ -160,22 +162,22 @@ def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     """`digest run` sends what the other readers get, and then says that one issue is missing."""
     import datetime as dt
 
-    from paperagent.digest.press import LocalPress
+    from paperagent.digest.build import IssueBuilder
 
     noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
     monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: noon)
     subscribe(run, A)
     subscribe(run, B)
-    render = LocalPress.render
+    render = IssueBuilder._render
 
-    def breaks(press: LocalPress, issue: Any, subscriber_id: int | None) -> Any:
+    def breaks(builder: IssueBuilder, issue: Any, subscriber_id: int | None) -> Any:
         if subscriber_id == 1:
             raise ValueError("no such glyph")
-        return render(press, issue, subscriber_id)
+        return render(builder, issue, subscriber_id)
 
-    monkeypatch.setattr(LocalPress, "render", breaks)
+    monkeypatch.setattr(IssueBuilder, "_render", breaks)
     told = run("digest", "run", code=1)
-    assert f"{A}: no issue: unexpected failure: ValueError: no such glyph" in told
+    assert f"{A}: issue not built: unexpected failure: ValueError: no such glyph" in told
     assert "1 sent" in told
     assert told.endswith("digest 2026-W26: 1 issue could not be built; see the warnings\n")
     (mail,) = (home / "outbox").glob("*.eml")
@@ -240,7 +242,7 @@ def test_a_crash_after_some_mails_resumes(run: Run, home: Path, monkeypatch: pyt
         told = run("digest", "send", code=8)
         assert "stopped early, the server is closing (421)" in told
         assert "1 deferred" in told
-        assert "without one-click unsubscribe" in told
+        assert "have no one-click unsubscribe link" in told
         script.rcpt.clear()
         assert "1 sent" in run("digest", "send", code=8)  # r3 waits its five minutes
     assert script.recipients() == ["r0@test.example", "r1@test.example", "r2@test.example", "r4@test.example"]
@@ -275,20 +277,20 @@ def test_a_server_without_a_sender(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         (["digest", "build", "--week", "26"], 2, "not an ISO week"),
         (["digest", "build", "--since", "2026-06-01"], 2, "give both"),
         (["digest", "build", "--since", "2026-06-02", "--until", "2026-06-01"], 2, "swap"),
-        (["digest", "build", "--week", "2026-W26", "--since", "2026-06-01"], 2, "cannot combine"),
-        (["digest", "build", "--only", "who@test.example"], 2, "is none"),
+        (["digest", "build", "--week", "2026-W26", "--since", "2026-06-01"], 2, "cannot be combined"),
+        (["digest", "build", "--only", "who@test.example"], 2, "does not exist"),
         (["digest", "build", "--mode", "llm"], 3, "needs an endpoint"),
         (["digest", "send", "--only", "no-at-sign"], 2, "email no-at-sign"),
-        (["digest", "send", "--dry-run", "--resend-unknown"], 2, "cannot combine"),
-        (["digest", "schedule", "--tz", "Mars/Phobos"], 2, "no time zone is called Mars/Phobos"),
+        (["digest", "send", "--dry-run", "--resend-unknown"], 2, "cannot be combined"),
+        (["digest", "schedule", "--tz", "Mars/Phobos"], 2, "unknown time zone Mars/Phobos"),
         (["digest", "schedule", "--at", "25:00"], 2, "not a time of day"),
         (["subscribers", "add", "a@b,c@d\nBcc:x"], 2, "control or invisible character"),
         (["subscribers", "add", A, "--max-items", "0"], 2, "must be 1..30"),
-        (["subscribers", "remove", "who@test.example"], 2, "is none"),
+        (["subscribers", "remove", "who@test.example"], 2, "does not exist"),
         (["subscribers", "confirm"], 2, "give an EMAIL or TOKEN"),
         (["subscribers", "confirm", "sometoken"], 3, "PAPERAGENT_SECRET: not set"),
         (["subscribers", "import", "/no/such/file.csv"], 4, "No such file"),
-        (["subscribers", "rate", A, "x", "more"], 2, "is none"),
+        (["subscribers", "rate", A, "x", "more"], 2, "does not exist"),
     ],
 )
 def test_bad_arguments(run: Run, argv: list[str], code: int, message: str) -> None:
@@ -356,7 +358,7 @@ def test_the_schedule_names_the_settings_file(
     """Cron and systemd run it elsewhere: without the file, mails would end in the outbox."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PAPERAGENT_SMTP_URL", "smtp://127.0.0.1:25")
-    assert "warning: PAPERAGENT_SMTP_URL is set in this shell" in run("digest", "schedule")
+    assert "warning: PAPERAGENT_SMTP_URL is set only in this shell" in run("digest", "schedule")
     Path(".env").write_text("PAPERAGENT_MAIL_FROM=digest@test.example\n", encoding="utf-8")
     told = run("digest", "schedule")
     assert "warning" not in told
@@ -372,7 +374,7 @@ def test_doctor_knows_the_digest(run: Run, home: Path) -> None:
     subscribe(run)
     run("digest", "build", *WEEK)
     run("digest", "send")
-    assert "holds nothing else" in run("doctor")
+    assert "contains nothing else" in run("doctor")
 
 
 def test_an_endpoint_that_is_down_costs_no_issue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,13 +392,13 @@ def test_the_cost_of_a_build_is_told_beforehand(run: Run, monkeypatch: pytest.Mo
     """By the model's price, with no call made and nothing built; quoting costs nothing."""
     from paperagent.testing import ScriptedServer
 
-    assert run("digest", "build", *WEEK, "--estimate") == "no calls of a model\n"
+    assert run("digest", "build", *WEEK, "--estimate") == "no model calls\n"
     with ScriptedServer() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("PAPERAGENT_PRICE", "0.1,0.5")
         said = run("digest", "build", *WEEK, "--mode", "llm", "--model", "some-model", "--estimate")
         assert server.history == []
     assert said.startswith("at most ")
-    assert "calls of the model" in said
+    assert "model calls" in said
     assert re.search(r"\$0\.00[1-9]", said)
     assert json.loads(run("digest", "list", "--json"))["periods"] == []

@@ -16,7 +16,7 @@ from fake_agent import ABSTAINED, SINGLE, FakeAgent
 from model_desk import Desk, desk, passages
 from paperagent import InputError, PaperAgent, StoreError
 from paperagent.agent import PaperNotFoundError
-from paperagent.answering.citations import inert, without_quotes
+from paperagent.answering.citations import escape_markers, without_quotes
 from paperagent.cli.main import main
 from paperagent.digest.write.highlights import highlights
 from paperagent.layout import UNVERIFIED, answer_blocks
@@ -239,7 +239,7 @@ def test_an_unverified_sentence_on_one_of_several_stands_over_its_source(model: 
     by_n = {c.n: c for c in answer.citations}
     for claim in loose:
         (cited,) = (by_n[n] for n in claim.citations)
-        under = f"> {UNVERIFIED} “{inert(cited.quote)}” [{cited.n}]"
+        under = f"> {UNVERIFIED} “{escape_markers(cited.quote)}” [{cited.n}]"
         if claim.checks["theme"]:
             assert f"\n- {cited.title}: {claim.text} [{cited.n}]\n  {under}" in answer.answer
         else:
@@ -313,8 +313,8 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "said"),
     [
-        (["--ids", "a", "retrieval"], 2, "cannot combine"),
-        (["--ids", "a", "--since", "2026-01-01"], 2, "cannot combine"),
+        (["--ids", "a", "retrieval"], 2, "cannot be combined"),
+        (["--ids", "a", "--since", "2026-01-01"], 2, "cannot be combined"),
         (["--ids", " , "], 2, "none given"),
         (["--ids", "2599.99999"], 2, "no paper with the id"),
         (["-k", "0", "x"], 2, "1..100"),
@@ -373,7 +373,7 @@ def test_chat_summarises_a_topic() -> None:
     said, chat = talk(agent, "/summarize tool use", options=options)
     assert agent.calls == [("summarize", ("tool use",), {"since": "2026-01-01", "model": "m"})]
     assert "Sources" in said
-    assert chat.conversation.last is not None
+    assert chat.history.last is not None
 
 
 def test_chat_summarises_the_papers_of_the_last_answer() -> None:

@@ -10,7 +10,7 @@ from test_issue_render import URL, Page
 
 from paperagent import config
 from paperagent.cli.main import main
-from paperagent.digest.service import DigestService
+from paperagent.factory.digest import digest_service
 
 
 @pytest.fixture
@@ -79,15 +79,15 @@ def test_the_archive_can_be_read_from_its_index(library: Path, tmp_path: Path) -
     ("arguments", "code", "message"),
     [
         (["preview", "--week", "2026-W99"], 2, "2026-W99"),
-        (["preview", "--week", "2026-W26", "--since", "2026-06-01"], 2, "cannot combine"),
+        (["preview", "--week", "2026-W26", "--since", "2026-06-01"], 2, "cannot be combined"),
         (["preview", "--for", "nobody@test.example"], 2, "nobody@test.example"),
-        (["preview", "--for", "a@test.example", "--interest", "x"], 2, "cannot combine"),
+        (["preview", "--for", "a@test.example", "--interest", "x"], 2, "cannot be combined"),
         (["preview", "--max-items", "0"], 2, "1..30"),
         (["preview", "--theme", "/nonexistent"], 2, "no such folder"),
         (["preview", "--out", "/dev/null/x"], 2, "/dev/null"),
         (["archive", "/dev/null/x"], 2, "/dev/null"),
-        (["archive", "x", "--url", "javascript:alert(1)"], 2, "not a plain http"),
-        (["archive", "x", "--url", "https://x.example/?a"], 2, "not a plain http"),
+        (["archive", "x", "--url", "javascript:alert(1)"], 2, "not a plain HTTP"),
+        (["archive", "x", "--url", "https://x.example/?a"], 2, "not a plain HTTP"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_line(
@@ -110,7 +110,7 @@ def test_without_a_library_nothing_is_created(capsys: pytest.CaptureFixture[str]
 def test_the_papers_of_an_issue_are_exported(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A built issue is named by its period; one that was not built is a mistake, and so is a lone reader."""
     assert main(["digest", "build", *days(library)]) == 0
-    with DigestService(config.load()) as desk:
+    with digest_service(config.load()) as desk:
         (issue,) = desk.general_issues()
     capsys.readouterr()
     assert main(["export", "-f", "jsonl", "--issue", issue.period]) == 0
@@ -118,7 +118,7 @@ def test_the_papers_of_an_issue_are_exported(library: Path, capsys: pytest.Captu
     assert exported == set(issue.papers)
     assert len(exported) > 5
     assert main(["export", "--issue", "2001-W01"]) == 2
-    assert "'digest list' shows them" in capsys.readouterr().err
+    assert "see 'digest list'" in capsys.readouterr().err
     assert main(["export", "--issue", "2001-W01", "--for", "who@example.org"]) == 2
     assert main(["export", "--for", "who@example.org"]) == 2
     assert main(["export", "--issue", "2001-W01", "--ids", "2601.00001"]) == 2

@@ -10,7 +10,7 @@ from weeks import MemoryLibrary, arrival, embedded, paper, week
 
 from fake_encoder import FakeEncoder
 from paperagent.digest.select.candidates import PeriodIndex, duplicates, title_key
-from paperagent.retrieval.scoring import CorpusStats, Query, query_stems, rank
+from paperagent.retrieval.scoring import CorpusStats, SearchQuery, query_stems, rank
 
 
 @pytest.mark.parametrize("text", ["cache compression", "coral reefs of the ocean 3 points", "zebra", ""])
@@ -20,7 +20,7 @@ def test_scores_are_those_of_search(text: str) -> None:
     stems = query_stems(text)
     stats = CorpusStats(*MemoryLibrary(papers).corpus_stats(stems))
     vector = next(FakeEncoder().embed([text]))
-    expected = {r.paper_id: r.score for r in rank(papers, Query(tuple(stems), vector), stats)}
+    expected = {r.paper_id: r.score for r in rank(papers, SearchQuery(tuple(stems), vector, stats))}
     shelf = PeriodIndex(papers)
     found = shelf.match(stems, vector, stats).score
     assert found == pytest.approx([expected[p.paper_id] for p in shelf.papers], abs=1e-4)
@@ -48,7 +48,7 @@ def test_the_best_record_stands_for_a_paper() -> None:
     shelf = PeriodIndex([arrival(p) for p in (bare, other, held)])
     assert [p.paper_id for p in shelf.papers] == [held.paper_id]
     assert shelf.names == [(held.paper_id, "a", "b")]
-    assert shelf.merged == [("a", "b")]
+    assert shelf.duplicates == [("a", "b")]
 
 
 def test_short_titles_say_nothing() -> None:
@@ -80,5 +80,5 @@ def test_papers_without_vectors_are_compared_by_their_words() -> None:
     cosines = shelf.vectors @ shelf.vectors.T
     first = np.array(["cache" in p.title for p in shelf.papers])
     assert cosines[np.ix_(first, first)].mean() > cosines[np.ix_(first, ~first)].mean() + 0.2
-    assert not shelf.known.any()
+    assert not shelf.has_embedding.any()
     assert shelf.comparable.all()

@@ -14,7 +14,7 @@ import numpy as np
 from fake_encoder import FakeEncoder
 from paperagent.digest.schedule import parse_week
 from paperagent.digest.select.selector import PaperSelector
-from paperagent.library import rows
+from paperagent.library.features import paper_stems
 from paperagent.library.protocol import PaperWithFeatures
 from paperagent.text.terms import term_ids
 from paperagent.types import Paper
@@ -64,7 +64,7 @@ def arrival(
     held: Paper, *, new: bool = True, names: Sequence[str] = (), vector: Any = None
 ) -> PaperWithFeatures:
     """Return a paper as the store gives it."""
-    return PaperWithFeatures(held, term_ids(rows.stems_of(held)), vector, (held.paper_id, *names), new)
+    return PaperWithFeatures(held, term_ids(paper_stems(held)), vector, (held.paper_id, *names), new)
 
 
 class MemoryLibrary:
@@ -72,7 +72,7 @@ class MemoryLibrary:
 
     def __init__(self, arrivals: Sequence[PaperWithFeatures]) -> None:
         self.held = {name: a for a in arrivals for name in a.names}
-        stems = [rows.stems_of(a.paper) for a in arrivals]
+        stems = [paper_stems(a.paper) for a in arrivals]
         self.frequency = Counter(s for found in stems for s in set(found))
         self.size = len(stems)
         self.length = sum(map(len, stems)) / max(len(stems), 1)
@@ -106,4 +106,4 @@ def selector(
     arrivals: Sequence[PaperWithFeatures], *, others: Sequence[PaperWithFeatures] = (), period: Any = WEEK
 ) -> PaperSelector:
     """Return a selector by words alone over ``arrivals``; ``others`` are in the library besides."""
-    return PaperSelector(arrivals, period=period, library=MemoryLibrary([*arrivals, *others]))
+    return PaperSelector(arrivals, period=period, store=MemoryLibrary([*arrivals, *others]))

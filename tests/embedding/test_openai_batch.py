@@ -109,7 +109,7 @@ def agent(server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-tests")
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     with PaperAgent(tmp_path / "home", embedder=EMBEDDER, mode="extractive") as made:
-        made._open(create=True).ingest(papers(40), today=TODAY)
+        made._open_store(create=True).ingest(papers(40), today=TODAY)
         yield made
 
 
@@ -231,7 +231,7 @@ def test_a_batch_of_another_library_is_left_alone(
     """Two libraries with one key do not take each other's batches."""
     agent.embed(by="batch")
     with PaperAgent(tmp_path / "other", embedder=EMBEDDER, mode="extractive") as other:
-        other._open(create=True).ingest(papers(5), today=TODAY)
+        other._open_store(create=True).ingest(papers(5), today=TODAY)
         other.embed(by="batch")
         assert len(server.inputs("batch-1")) == 5
         assert agent._open_store().get_setting(BATCH_SETTING)["open"] == ["batch-0"]

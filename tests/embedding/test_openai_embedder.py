@@ -16,7 +16,7 @@ from paperagent import http_limits
 from paperagent.embedding import openai as openai_embed
 from paperagent.embedding.openai import OpenAIEmbedder
 from paperagent.errors import ConfigError, EndpointError
-from paperagent.llm import endpoint, server_errors
+from paperagent.llm import client, server_errors
 from paperagent.testing import EMBEDDINGS, MODELS, Reply, ScriptedServer, error_reply, fake_vector
 
 KEY = "sk-test-SECRET-0123456789"
@@ -464,7 +464,7 @@ def test_proxy_settings_are_not_used_for_this_machine(embedder, monkeypatch):
 )
 def test_loopback_addresses(url, local):
     """Only this machine's own addresses count as loopback."""
-    assert endpoint.EndpointAddress(url, "k").is_loopback is local
+    assert client.EndpointAddress(url, "k").is_loopback is local
 
 
 def test_redirect_does_not_carry_the_key_to_another_host(embedder, server):

@@ -70,11 +70,11 @@ def test_the_split_is_chosen_or_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("qrels/test.tsv", "q1\td1\n", "line 1: is not query, paper, grade"),
-        ("qrels/test.tsv", "q1\td1\tgood\n", "line 1: is not query, paper, grade"),
-        ("qrels/test.tsv", "other\td1\t1\n", "no query of it has a relevant paper"),
-        ("queries.jsonl", "{\n", "queries.jsonl line 1: is not JSON"),
-        ("queries.jsonl", "[1]\n", "queries.jsonl line 1: is no JSON object"),
+        ("qrels/test.tsv", "q1\td1\n", "line 1: expected query, paper and grade"),
+        ("qrels/test.tsv", "q1\td1\tgood\n", "line 1: expected query, paper and grade"),
+        ("qrels/test.tsv", "other\td1\t1\n", "no query has a relevant paper"),
+        ("queries.jsonl", "{\n", "queries.jsonl line 1: not JSON"),
+        ("queries.jsonl", "[1]\n", "queries.jsonl line 1: not a JSON object"),
         ("queries.jsonl", '{"_id": "q1"}\n', "queries.jsonl line 1: question: is empty"),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_files_own_fields_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 2: is not JSON"),
+        ("{", "line 2: not JSON"),
         ("[]", "line 2: must be a JSON object"),
         ('{"question": "Why?"}', "line 2: id: Field required"),
         ('{"id": "a"}', "line 2: question: Field required"),
@@ -71,11 +71,11 @@ def test_a_files_own_fields_are_left_alone() -> None:
         ('{"id": "a", "question": "?!"}', "has no words"),
         ('{"id": "a", "question": "Why?", "must_includes": []}', "did you mean must_include?"),
         ('{"id": "a", "question": "Why?", "gold_title": []}', "did you mean gold_titles?"),
-        ('{"id": "a", "question": "Why?", "must_include": ["a|"]}', "must_include: holds an empty text"),
+        ('{"id": "a", "question": "Why?", "must_include": ["a|"]}', "must_include: contains an empty text"),
         ('{"id": "a", "question": "Why?", "evidence": "text"}', "line 2: evidence: Input should be a list;"),
         (
             f'{{"id": "a", "question": "Why?", "k": {"9" * 5000}}}',
-            "line 2: is not JSON (a number is too long)",
+            "line 2: not JSON (a number is too long)",
         ),
         ('{"id": "a", "question": "Why?", "k": 0}', "line 2: k:"),
         ('{"id": "a", "question": "Why?", "history": "before"}', "history: must be a list"),
@@ -98,14 +98,14 @@ def test_a_fault_is_named_with_its_line(line: str, message: str) -> None:
 
 def test_an_id_stands_once() -> None:
     """The second line with an id names the first."""
-    with pytest.raises(EvalError, match="line 2: the id a stands in line 1 too"):
+    with pytest.raises(EvalError, match="line 2: id a is already used in line 1"):
         read('{"id": "a", "question": "Why?"}\n{"id": "a", "question": "How?"}')
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n"])
 def test_no_case_is_a_fault(text: str) -> None:
     """An empty file is not taken for a perfect score."""
-    with pytest.raises(EvalError, match="holds no case"):
+    with pytest.raises(EvalError, match="contains no case"):
         read(text)
 
 

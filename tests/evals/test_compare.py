@@ -53,8 +53,8 @@ def test_only_shared_cases_count() -> None:
     found = of(a, b)
     assert found.shared == 10
     assert found.notes == (
-        "cases left out, being only in A: 1",
-        "cases left out, asking another question in B: 1",
+        "cases left out (only in A): 1",
+        "cases left out (another question in B): 1",
     )
 
 
@@ -72,7 +72,7 @@ def test_an_error_is_not_right() -> None:
     assert found.verdict == "worse"
     assert {f.after for f in found.lost} == {"error"}
     assert next(c for c in found.changes if c.name == "citation_recall").difference.n == 10
-    assert "10 cases of B ended in an error; they count as not right" in found.notes
+    assert "10 cases of B ended in an error and count as not right" in found.notes
 
 
 def test_lower_can_be_better() -> None:
@@ -117,7 +117,7 @@ def test_changed_cases_and_libraries_are_said() -> None:
     rows = made_run.many([True] * 3)
     found = compare((made_run.run(rows), rows), (made_run.run(rows, cases_hash="d", library_hash="m"), rows))
     assert found.notes == (
-        "the cases differ: what is wanted of a case may have changed too",
+        "the cases differ: what they expect may have changed too",
         "the libraries differ",
     )
 

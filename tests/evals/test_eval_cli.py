@@ -114,7 +114,7 @@ def test_a_model_is_recorded_and_replayed(file: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("decides", [False, True])
-def test_a_second_reader_is_recorded_and_replayed(
+def test_a_judge_is_recorded_and_replayed(
     file: Path, monkeypatch: pytest.MonkeyPatch, *, decides: bool
 ) -> None:
     """Its opinions are in the rows, from either API and another model, and a replay asks as its run did."""
@@ -144,9 +144,7 @@ def test_a_second_reader_is_recorded_and_replayed(
     assert [c.schema_name for c in before[0].raw] == ["answer", "judge"]
 
 
-def test_a_replay_of_a_run_without_a_second_reader_asks_none(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_replay_of_a_run_without_a_judge_asks_none(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of a run from before there were three ways to ask one."""
     with ScriptedServer() as server:
         server.responder = lambda request: reply(
@@ -162,7 +160,7 @@ def test_a_replay_of_a_run_without_a_second_reader_asks_none(
         out = f"b-{written}"
         assert main(["eval", "run", str(file), "--replay", "a", "--out", out, "-q"]) == 0
         notes = [n for r in results.load(Path(out))[1] if r.answer for n in r.answer["notes"]]
-        assert not [n for n in notes if "second reader" in n]
+        assert not [n for n in notes if "judge" in n]
 
 
 def test_options_of_a_model_that_is_not_asked_are_said(
@@ -230,17 +228,17 @@ def test_queries_with_judgements_ask_the_own_library(file: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["none.jsonl"], 4, "cannot be read"),
-        (["."], 4, "no retrieval set"),
-        (["{file}", "--out", "{file}"], 4, "exists and holds no run"),
-        (["{file}", "--replay", "none"], 4, "holds no run"),
+        (["."], 4, "not a retrieval set"),
+        (["{file}", "--out", "{file}"], 4, "exists and is not a run"),
+        (["{file}", "--replay", "none"], 4, "not a run"),
         (["{file}", "--gate", "none.toml"], 4, "none.toml"),
         (["{file}", "--concurrency", "0"], 2, "1..64"),
         (["{file}", "--mode", "magic"], 2, "magic"),
         (["{file}", "--mode", "llm"], 3, "needs an endpoint"),
         (["{file}", "--home", "/nonexistent/library"], 5, "library"),
         (["{file}", "--split", "dev"], 2, "--split: only a BEIR folder has splits"),
-        ([".", "--feed", "sample"], 2, "--feed: a BEIR folder brings its own papers"),
-        (["{file}", "--replay", "a", "--mode", "extractive"], 2, "--mode: --replay answers as its run did"),
+        ([".", "--feed", "sample"], 2, "--feed: a BEIR folder contains its own papers"),
+        (["{file}", "--replay", "a", "--mode", "extractive"], 2, "--mode: --replay uses the mode of its run"),
         ([], 2, "CASES"),
     ],
 )
@@ -290,7 +288,7 @@ def test_what_chat_kept_becomes_cases_that_run(
     printed = capsys.readouterr().out
     assert "2 cases added" in printed
     assert f": {QUESTION}" in printed
-    assert "complete by hand" in printed
+    assert "add the expected answer by hand" in printed
     assert main(["eval", "cases", "add", "new.jsonl"]) == 0
     assert "0 cases added" in capsys.readouterr().out
     assert len(cases.load(Path("new.jsonl"))) == 2
@@ -308,7 +306,7 @@ def test_a_saved_answer_becomes_a_case(file: Path, capsys: pytest.CaptureFixture
     Path("b.json").write_text("{}", "utf-8")
     capsys.readouterr()
     assert main(["eval", "cases", "add", "n.jsonl", "--answer", "b.json", "--bad"]) == 4
-    assert "is no answer (answer.question: Field required); name what" in capsys.readouterr().err
+    assert "not an answer (answer.question: Field required); name the output" in capsys.readouterr().err
     assert main(["eval", "cases", "add", "n.jsonl"]) == 4
     assert "/good" in capsys.readouterr().err
     del file

@@ -59,7 +59,7 @@ def test_a_page_says_what_was_wanted(good: str, tmp_path: Path) -> None:
     cases.write_text('{"id": "c000", "question": "What about it?", "gold_titles": ["Terranet"]}\n', "utf-8")
     page = tmp_path / "r.html"
     assert main(["eval", "report", good, f"--html={page}", f"--cases={cases}"]) == 0
-    assert page.read_text("utf-8").count("<h3>Wanted</h3>") == 1
+    assert page.read_text("utf-8").count("<h3>Expected</h3>") == 1
 
 
 def test_a_gate_that_is_not_kept_exits_9(
@@ -71,11 +71,11 @@ def test_a_gate_that_is_not_kept_exits_9(
     assert main(["eval", "report", bad, f"--gate={limits}"]) == 9
     shown = capsys.readouterr()
     assert "| all | 30 |" in shown.out
-    wanted = "not kept: correct 0.667 < 0.9; `paperagent eval report` shows the cases"
+    wanted = "not met: correct 0.667 < 0.9; `paperagent eval report` shows the cases"
     assert shown.err == f"paperagent: error: gate {limits}: {wanted}\n"
     limits.write_text("[metrics]\ncorrect = 0.5\n", "utf-8")
     assert main(["eval", "report", bad, f"--gate={limits}"]) == 0
-    assert "kept" in capsys.readouterr().out
+    assert "passed" in capsys.readouterr().out
 
 
 def test_an_interrupted_run_is_shown_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,8 +134,8 @@ def test_a_comparison_can_hold_a_gate(bad: str, tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["report", "nowhere"], 4, "holds no run (No such file or directory); name a run's folder"),
-        (["compare", "nowhere", "nowhere"], 4, "holds no run"),
+        (["report", "nowhere"], 4, "not a run (No such file or directory); name the folder of a run"),
+        (["compare", "nowhere", "nowhere"], 4, "not a run"),
         (["compare", "one"], 2, "missing B"),
         (["calibrate"], 2, "CASES or --reset: give one of them"),
         (["calibrate", "cases.jsonl", "--sure", "2"], 2, "--sure: must be at most 1, got '2'"),
@@ -210,14 +210,14 @@ def test_calibration_is_kept_with_the_library(
     assert (dry["kept"], dry["answerable"], dry["unanswerable"]) == (False, 10, 10)
     assert dry["held_out"]["caught"] > 0.5
     assert main(["eval", "calibrate", str(cases), f"--html={page}"]) == 0
-    assert "Kept with the library: abstain below" in capsys.readouterr().out
+    assert "Stored in the library: abstain below" in capsys.readouterr().out
     assert "abstain below" in page.read_text("utf-8")
     assert main(["eval", "calibrate", str(cases), "--dry-run", "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["before"] == dry["thresholds"] != dry["before"]
     assert main(["eval", "calibrate", "--reset"]) == 0
     assert main(["eval", "calibrate", str(cases), "--dry-run", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out.split("comes with\n")[-1])["before"] == dry["before"]
+    assert json.loads(capsys.readouterr().out.split("restored.\n")[-1])["before"] == dry["before"]
 
 
 def test_calibration_on_cases_of_another_library_is_warned_of(

@@ -14,7 +14,7 @@ from paperagent.answering.abstention import Thresholds
 from paperagent.evals import calibrate as calibration_curves
 from paperagent.evals.calibrate import ConfidenceSample, calibrate
 from paperagent.evals.cases import Case
-from paperagent.evals.report import case_html, html, plots
+from paperagent.evals.report import html, plots
 from paperagent.evals.results import ModelCall
 from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED
 
@@ -120,7 +120,7 @@ def test_hostile_text_stays_text() -> None:
 def test_a_failed_check_is_marked() -> None:
     """The claim's words that its sentence lacks are marked, and each failed check is named."""
     (bad, *_) = made_run.hostile()
-    shown = case_html.case(bad)
+    shown = html.case_card(bad)
     assert "<mark>5.9%</mark>" in shown
     assert "<mark>improves</mark>" not in shown
     text = stdlib_html.unescape(re.sub("<[^>]+>", "|", shown))
@@ -128,13 +128,13 @@ def test_a_failed_check_is_marked() -> None:
         "✗ numbers",
         "✗ points at 9.9",
         "✗ [7] is nothing",
-        "✗ the second reader says no",
+        "✗ the judge disagrees",
         "not supported by",
     ):
         assert words in text
     assert "✗ negation" not in text
     assert 'class="pair failed"' in shown
-    assert 'class="pair failed"' not in case_html.case(made_run.row("good"))
+    assert 'class="pair failed"' not in html.case_card(made_run.row("good"))
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,10 @@ def test_a_claim_says_how_far_it_is_supported(
 ) -> None:
     """Beside its sentence, in words and colour; only a refuted claim counts as failed."""
     claim = made_run.claim("Networks get better.", support=support, **checks)
-    shown = case_html.case(made_run.row("c", answer=made_run.answer([claim])))
-    assert f'<span class="chip {style}">{stdlib_html.escape(words)}</span>' in shown
+    shown = html.case_card(made_run.row("c", answer=made_run.answer([claim])))
+    assert f'<span class="chip {style}">{words.replace(chr(39), "&#39;")}</span>' in shown
     assert ('class="pair failed"' in shown) is (style == "bad")
-    assert ("✗ the second reader says no" in shown) is (style == "bad")
+    assert ("✗ the judge disagrees" in shown) is (style == "bad")
     assert f"<blockquote>{made_run.SENTENCE}" in shown
 
 
@@ -168,7 +168,7 @@ def test_the_sentence_under_a_claim_is_not_what_the_answer_says() -> None:
         [claim], answer=f"Networks get better. [1]\n> {UNVERIFIED} “{made_run.SENTENCE}” [1]"
     )
     wanted = Case(id="c", question="What?", must_include=("4.2",), must_not=("30%",), kind="fact", k=None)
-    shown = case_html.case(made_run.row("c", answer=answer), wanted)
+    shown = html.case_card(made_run.row("c", answer=answer), wanted)
     assert '<span class="chip bad">✗</span>says: 4.2' in shown
     assert '<span class="chip good">✓</span>does not say: 30%' in shown
 
@@ -178,7 +178,7 @@ def test_a_claim_that_was_kept_back_is_shown_with_its_reason() -> None:
     reply = {"claims": [{"text": made_run.SENTENCE.replace("4.2", "5.9"), "evidence": ["1.1", "8.8"]},
                         {"text": made_run.SENTENCE, "evidence": ["1.1"]}, "nonsense"]}  # fmt: skip
     call = ModelCall(schema_name="answer", text=json.dumps(reply), shown={"1.1": made_run.SENTENCE})
-    text = case_html.case(made_run.row("c", raw=(call, ModelCall(schema_name="plan", text="[1"))))
+    text = html.case_card(made_run.row("c", raw=(call, ModelCall(schema_name="plan", text="[1"))))
     assert text.count('class="pair failed"') == 1
     assert "<mark>5.9%</mark>" in text
     assert "✗ numbers" in text
@@ -191,13 +191,13 @@ def test_what_was_wanted_is_shown_where_the_cases_are_given() -> None:
         id="c", question="What?", gold_titles=("Terranet",), must_include=("4.2|four",), must_not=("banana",),
         evidence=("uses less",), kind="fact", k=None,
     )  # fmt: skip
-    shown = case_html.case(made_run.row("c"), wanted)
+    shown = html.case_card(made_run.row("c"), wanted)
     assert '<span class="chip good">gold</span>' in shown
     assert '<span class="chip good">✓</span>says: 4.2 or four' in shown
     assert '<span class="chip good">✓</span>does not say: banana' in shown
     assert "evidence: “uses less”" in shown
     none = Case(id="c", question="What?", answerable=False, kind="fact", k=None)
-    assert "an abstention" in case_html.case(made_run.row("c"), none)
+    assert "an abstention" in html.case_card(made_run.row("c"), none)
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.0001, 0.0002], [3.0, 4.0, 97.0], [1e6, 2.5e6]])
@@ -213,10 +213,10 @@ def test_marks_stay_inside_the_picture() -> None:
     """Values outside an axis are drawn at its end."""
     plot = plots.Plot("t", plots.shares("x"), plots.shares("y", 0.5))
     for x, y in ((0, 0), (1, 1), (-5, 9), (0.5, 0.75)):
-        a, b = plot.place(x, y)
+        a, b = plot.pixel(x, y)
         assert plots.LEFT <= a <= plots.WIDTH - plots.RIGHT
         assert plots.TOP <= b <= plots.HEIGHT - plots.BOTTOM
-    assert plot.place(0.5, 0.75)[1] == pytest.approx((plots.TOP + plots.HEIGHT - plots.BOTTOM) / 2)
+    assert plot.pixel(0.5, 0.75)[1] == pytest.approx((plots.TOP + plots.HEIGHT - plots.BOTTOM) / 2)
 
 
 def test_a_step_keeps_its_height_until_the_next() -> None:

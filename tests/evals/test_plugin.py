@@ -74,7 +74,7 @@ def test_the_marker_names_other_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("ini", "message"),
-    [("", "no cases named"), ("paperagent_cases = none.jsonl\n", "cannot be read")],
+    [("", "no files of cases"), ("paperagent_cases = none.jsonl\n", "cannot be read")],
 )
 def test_cases_that_cannot_be_read_are_said(tmp_path: Path, ini: str, message: str) -> None:
     """Collecting fails with one line that says what to do."""

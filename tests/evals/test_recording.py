@@ -14,7 +14,7 @@ from paperagent import PaperAgent
 from paperagent.errors import EndpointError
 from paperagent.evals import results, runner
 from paperagent.evals.cases import Case
-from paperagent.evals.replay import Recorder, Replayer, pointers, pointing_anew, sentences_shown
+from paperagent.evals.replay import Recorder, Replayer, numbered_sentences, reply_pointers, repoint
 from paperagent.evals.results import ModelCall, Row
 from paperagent.evals.runner import RunConfig
 from paperagent.factory import open_model
@@ -108,7 +108,7 @@ def test_an_error_stays_an_error(at: Desk, tmp_path: Path) -> None:
     assert [r.state for r in kept] == ["error", "ok"]
     after = replay(kept, tmp_path / "s", cases=[*CASES, case(id="new", question="What is Quorvex?")])
     assert [(r.id, r.state) for r in after] == [("tokens", "error"), ("latency", "ok"), ("new", "error")]
-    assert "error when recorded" in (after[0].error or "")
+    assert "recorded case ended in an error" in (after[0].error or "")
     assert "was not recorded" in (after[2].error or "")
 
 
@@ -139,7 +139,7 @@ def test_a_failure_is_asked_again_when_a_run_is_taken_up(at: Desk, tmp_path: Pat
     assert len(at.prompts) == 3
     assert not any(row.server_failed for row in rows)
     assert len(warned) == 1
-    assert "1 of 2 answers are quotations because its server failed" in warned[0]
+    assert "its server failed for 1 of 2 answers" in warned[0]
 
 
 def test_a_call_that_was_not_made_then_cannot_be_answered(at: Desk, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_call_that_was_not_made_then_cannot_be_answered(at: Desk, tmp_path: Pa
     (row,) = replay(kept, tmp_path / "s", cases=CASES[:1], options={"judge": True})
     assert row.answer is not None
     assert any(
-        "no recorded reply of case tokens fits this call (judge)" in note for note in row.answer["notes"]
+        "case tokens has no recorded reply for this call (judge)" in note for note in row.answer["notes"]
     )
 
 
@@ -167,20 +167,20 @@ def prompt(*lines: str) -> list[dict[str, str]]:
 
 def test_pointers_follow_their_sentences() -> None:
     """In another prompt the same sentences are pointed at; numbers in the claim's words stay."""
-    assert pointing_anew(CALL, prompt("1.2 First.", "2.1 Second.")) == CALL.text
-    moved = pointing_anew(CALL, prompt("3.1 Second.", "4.7 First."))
+    assert repoint(CALL, prompt("1.2 First.", "2.1 Second.")) == CALL.text
+    moved = repoint(CALL, prompt("3.1 Second.", "4.7 First."))
     assert '"evidence": ["4.7", "3.1", "999.999"]' in moved
     assert "See 1.2 and 7.4 points." in moved
-    assert '"evidence": ["999.999", "1.1", "999.999"]' in pointing_anew(CALL, prompt("1.1 Second."))
+    assert '"evidence": ["999.999", "1.1", "999.999"]' in repoint(CALL, prompt("1.1 Second."))
 
 
 def test_pointers_are_read_where_they_are_meant() -> None:
     """In evidence, whatever its form, and nowhere else; sentences only in the last message."""
-    assert pointers('{"text": "5.5", "evidence": "1.2"}, {"evidence": [3.4, "1.2"]}') == ["1.2", "3.4"]
-    assert sentences_shown(prompt("[1] Title", "1.1 A b.", " 1.2 no")) == {"1.1": "A b."}
+    assert reply_pointers('{"text": "5.5", "evidence": "1.2"}, {"evidence": [3.4, "1.2"]}') == ["1.2", "3.4"]
+    assert numbered_sentences(prompt("[1] Title", "1.1 A b.", " 1.2 no")) == {"1.1": "A b."}
 
 
 def test_nothing_is_answered_outside_a_case() -> None:
     """A replay refuses a case that it does not have before anything is asked."""
-    with pytest.raises(EndpointError, match="case x was not recorded"), Replayer("m", []).hearing("x"):
+    with pytest.raises(EndpointError, match="case x was not recorded"), Replayer("m", []).for_case("x"):
         pass

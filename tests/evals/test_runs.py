@@ -137,7 +137,7 @@ def test_not_one_answer_is_a_failure(tmp_path: Path) -> None:
     Where the endpoint is to blame each time, it is an endpoint's error, with that exit code.
     """
     down, odd = EndpointError("server: down; wait"), ValueError("odd")
-    message = "not one of 3 cases was answered; the first error: server: down"
+    message = "none of 3 cases was answered; the first error: server: down"
     with pytest.raises(EndpointError, match=message):
         run(FakeAgent(Filter=down, Cache=down, Bread=down), tmp_path / "r")
     with pytest.raises(EvalError, match=message):
@@ -209,7 +209,7 @@ def test_another_run_is_never_mixed_in(
 ) -> None:
     """A folder goes on with its own run only, and says what differs."""
     run(FakeAgent(), tmp_path / "r")
-    with pytest.raises(EvalError, match=f"holds another run \\(another {other}"):
+    with pytest.raises(EvalError, match=f"contains another run \\(another {other}"):
         run(FakeAgent(), tmp_path / "r", setup, cases)
 
 
@@ -217,7 +217,7 @@ def test_other_files_are_never_written_over(tmp_path: Path) -> None:
     """A folder that holds something else, and a file, are refused; a place without rights is said."""
     (tmp_path / "notes.txt").write_text("mine", "utf-8")
     for place in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(EvalError, match="exists and holds no run"):
+        with pytest.raises(EvalError, match="exists and is not a run"):
             run(FakeAgent(), place)
     with pytest.raises(EvalError, match="cannot be written"):
         run(FakeAgent(), tmp_path / "notes.txt" / "r")
@@ -267,7 +267,7 @@ def test_an_empty_library_is_refused(tmp_path: Path) -> None:
     """It would abstain from everything, which looks like a result."""
     agent = FakeAgent()
     agent.papers = lambda: iter(())  # type: ignore[method-assign]
-    with pytest.raises(EvalError, match="holds no papers"):
+    with pytest.raises(EvalError, match="it is empty"):
         run(agent, tmp_path / "r")
 
 
@@ -322,7 +322,7 @@ def test_damaged_runs_are_named(tmp_path: Path, name: str, text: str | None, mes
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     """Says so."""
-    with pytest.raises(EvalError, match="holds no run"):
+    with pytest.raises(EvalError, match="not a run"):
         results.load(tmp_path)
 
 

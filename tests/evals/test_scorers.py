@@ -23,7 +23,7 @@ from made_answers import (
     hits,
 )
 
-from paperagent.answering.citations import join
+from paperagent.answering.citations import join_claims
 from paperagent.evals import scorers
 from paperagent.evals.results import ModelCall, Row
 from paperagent.evals.scorers import METRICS, content
@@ -163,7 +163,7 @@ def test_what_must_and_must_not_be_said() -> None:
 def test_the_sentence_under_an_unverified_claim_is_not_the_answers_own_word() -> None:
     """What the reader must compare a claim with is neither counted as said nor held against it."""
     vague = claim("The filter shortens prompts.", 1, support="unverified")
-    given = replace(answer(vague), answer=join([vague], [REMOVES]))
+    given = replace(answer(vague), answer=join_claims([vague], [REMOVES]))
     assert content.visible_text(given) == "the filter shortens prompts."
     assert score("must_include", given, case(must_include=["61%"])) == 0.0
     assert score("must_not", given, case(must_not=["61%"])) == 1.0
@@ -234,7 +234,7 @@ def test_faithfulness_is_the_answers_own_word() -> None:
     assert score("faithfulness", answer(CHANGED, UNCITED)) == 0.5
 
 
-def test_judged_support_is_the_share_that_a_second_reader_finds_likely() -> None:
+def test_judged_support_is_the_share_that_a_judge_finds_likely() -> None:
     """Claims whose probability is above one half; one that was not judged is left out."""
     judged = answer(*(claim("x", 1, judge=p) for p in (0.97, 0.51, 0.5, 0.03)), RIGHT)
     assert score("judged_support", judged) == 0.5

@@ -9,7 +9,6 @@ import pytest
 
 from paperagent.errors import GateError, InputError
 from paperagent.evals import mutations, selftest
-from paperagent.evals import selftest as fault_injection
 from paperagent.evals.report import tables
 from paperagent.evals.report.tables import markdown
 from paperagent.evals.scorers import METRICS
@@ -64,7 +63,7 @@ def test_the_readme_holds_the_table(figures: dict[str, selftest.FaultResult]) ->
 def test_right_answers_are_left_alone(figures: dict[str, selftest.FaultResult]) -> None:
     """No untouched answer is flagged, and few that say the same in other words."""
     assert figures["untouched"].flagged == 0
-    assert figures["untouched"].n == selftest.MOST
+    assert figures["untouched"].n == selftest.MAX_ANSWERS
     assert figures["honestly reworded"].n > 100
     assert (figures["honestly reworded"].share or 0) <= REWORDED_CEILING
 
@@ -72,17 +71,17 @@ def test_right_answers_are_left_alone(figures: dict[str, selftest.FaultResult]) 
 def test_each_metric_that_is_watched_sees_something(figures: dict[str, selftest.FaultResult]) -> None:
     """None of the watched metrics is idle: each alone flags some kind that it is there for."""
     seen = {name for c in figures.values() for name in c.by}
-    assert seen == set(selftest.WATCHED)
+    assert seen == set(selftest.METRICS_WATCHED)
     assert figures["quote cut"].by["quote_validity"] == figures["quote cut"].n
-    assert figures["answer to unanswerable"].by == {"answerable_accuracy": selftest.MOST}
+    assert figures["answer to unanswerable"].by == {"answerable_accuracy": selftest.MAX_ANSWERS}
 
 
 def test_a_blind_scorer_is_found_out(papers: list[Paper], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every scorer is content, the selftest fails and names what went unseen."""
-    for name in selftest.WATCHED:
+    for name in selftest.METRICS_WATCHED:
         blind = replace(METRICS[name], score=lambda *_: 1.0)
         monkeypatch.setitem(METRICS, name, blind)  # type: ignore[arg-type]  # a dict behind a Mapping
-    found = selftest.run_selftest(papers, most=5)
+    found = selftest.run_selftest(papers, max_answers=5)
     with pytest.raises(GateError, match=r"wrong pointer 0 of 5, other paper 0 of 5.*--missed"):
         selftest.require(found)
     assert all(len(c.wrong) == c.n for c in found if c.faulty)
@@ -95,12 +94,12 @@ def test_a_scorer_that_flags_everything_is_found_out(
     suspicious = replace(METRICS["citation_recall"], score=lambda *_: 0.0)
     monkeypatch.setitem(METRICS, "citation_recall", suspicious)  # type: ignore[arg-type]  # likewise
     with pytest.raises(GateError, match=r"untouched 5 of 5"):
-        selftest.require(selftest.run_selftest(papers, most=5))
+        selftest.require(selftest.run_selftest(papers, max_answers=5))
 
 
 def test_the_same_seed_gives_the_same_figures(papers: list[Paper]) -> None:
     """The table of the README can be made again."""
-    first, second = (selftest.run_selftest(papers, most=20, seed=3) for _ in range(2))
+    first, second = (selftest.run_selftest(papers, max_answers=20, seed=3) for _ in range(2))
     assert [c.to_dict() for c in first] == [c.to_dict() for c in second]
 
 
@@ -108,16 +107,16 @@ def test_too_little_text_is_said(papers: list[Paper]) -> None:
     """Papers without sentences make no answers; a single paper still makes most kinds."""
     with pytest.raises(InputError, match="no abstract has two sentences"):
         selftest.run_selftest([replace(papers[0], abstract="Short.")])
-    alone = {c.kind: c for c in selftest.run_selftest(papers[:1], most=5)}
+    alone = {c.kind: c for c in selftest.run_selftest(papers[:1], max_answers=5)}
     assert alone["other paper"].share is None
     assert alone["wrong pointer"].share == 1.0
 
 
 def test_a_fault_is_put_where_it_says(papers: list[Paper]) -> None:
     """A right answer breaks no rule; each fault leaves question and second claim as they were."""
-    answers = fault_injection.right_answers(papers[:3])
+    answers = selftest.right_answers(papers[:3])
     chance = random.Random(1)  # noqa: S311 - a seeded test
-    for kind, fault in fault_injection.FAULTS.items():
+    for kind, fault in selftest.FAULTS.items():
         for example in answers[:6]:
             changed = fault(example, chance)
             if changed is None:

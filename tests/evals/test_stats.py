@@ -33,8 +33,8 @@ def test_undefined_values_are_counted_not_averaged() -> None:
     assert stats.mean_with_interval([1.0, None, 0.0, None]).to_dict() | {"low": 0, "high": 0} == {
         "value": 0.5, "low": 0, "high": 0, "n": 2, "null": 2,
     }  # fmt: skip
-    assert stats.mean_with_interval([None, None]) == stats.Interval(None, None, None, 0, 2)
-    assert stats.mean_with_interval([]) == stats.Interval(None, None, None, 0, 0)
+    assert stats.mean_with_interval([None, None]) == stats.Estimate(None, None, None, 0, 2)
+    assert stats.mean_with_interval([]) == stats.Estimate(None, None, None, 0, 0)
 
 
 def test_amounts_are_no_shares() -> None:
@@ -164,7 +164,7 @@ def test_quantiles_of_nothing_are_none() -> None:
     assert stats.quantile([], 0.5) is None
 
 
-def width(interval: stats.Interval) -> float:
+def width(interval: stats.Estimate) -> float:
     assert interval.low is not None
     assert interval.high is not None
     return interval.high - interval.low

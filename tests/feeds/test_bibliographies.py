@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import FeedError
-from paperagent.feeds.formats import bibtex, ris, tex
+from paperagent.feeds.formats import bibtex, ris
+from paperagent.text.latex import latex_to_text
 from paperagent.types import Paper, Skipped
 from paperagent.ui.export import bibtex as write_bibtex
 from paperagent.ui.export import ris as write_ris
@@ -137,26 +138,26 @@ def test_records_are_read(parse: Parse) -> None:
 )
 def test_latex_becomes_text(text: str, expected: str) -> None:
     """Accents, letters and escapes are decoded; formulas stay."""
-    assert tex.plain(text) == expected
+    assert latex_to_text(text, keep_formulas=True) == expected
 
 
 @given(st.text(alphabet="\\{}$'\"`~^abcu%&-= \n", max_size=60))
 def test_any_latex_gives_text(text: str) -> None:
     """No combination of commands raises, and no control character is left behind."""
-    assert "\0" not in tex.plain(text)
+    assert "\0" not in latex_to_text(text, keep_formulas=True)
 
 
 @given(st.text(alphabet='@{}()"=,#\\ab1 \n', max_size=80))
 def test_any_text_gives_entries(text: str) -> None:
     """No text raises: every entry becomes a paper or a reason."""
-    assert all(isinstance(e, Paper | Skipped) for e in (*bibtex.papers(text), *ris.papers(text)))
+    assert all(isinstance(e, Paper | Skipped) for e in (*bibtex.parse(text), *ris.parse(text)))
 
 
 def test_hostile_bibtex_is_stopped_in_time() -> None:
     """Entries that never end are given up after a hundred, each within a bounded look."""
     start = time.process_time()
     with pytest.raises(FeedError, match="broken entries"):
-        list(bibtex.papers("@a{b, c={{" * 200_000))
+        list(bibtex.parse("@a{b, c={{" * 200_000))
     assert time.process_time() - start < 10.0
 
 
@@ -165,7 +166,7 @@ def test_macros_of_macros_fill_no_memory() -> None:
     bomb = "@string{a = {" + "x" * 100 + "}}\n"
     bomb += "".join(f"@string{{{n} = {' # '.join([p] * 10)}}}\n" for p, n in pairwise("abcdefghijkl"))
     entry = f"@article{{k, title={{T one}}, abstract={{{ABSTRACT}}}, journal = l}}"
-    found = list(bibtex.papers(bomb + entry))
+    found = list(bibtex.parse(bomb + entry))
     assert [type(e) for e in found] == [Skipped, Paper]
     assert isinstance(found[0], Skipped)
     assert found[0].reason == "broken BibTeX entry"
@@ -175,10 +176,10 @@ def test_macros_are_worth_a_bounded_text_in_all() -> None:
     """Neither a long entry nor many short ones make a small file a large one."""
     long = "@string{a = {" + "x" * 50_000 + "}}\n"
     fields = ", ".join(f"f{n} = a # a # a" for n in range(100))
-    assert [type(e) for e in bibtex.papers(f"{long}@article{{k, {fields}}}")] == [Skipped]
+    assert [type(e) for e in bibtex.parse(f"{long}@article{{k, {fields}}}")] == [Skipped]
     entry = f"@article{{k, title={{T}}, abstract={{{ABSTRACT}}}, note = a # a}}\n"
     with pytest.raises(FeedError, match=r"macros \(@string\)"):
-        list(bibtex.papers(long + entry * 300))
+        list(bibtex.parse(long + entry * 300))
 
 
 BLANK = " " * 40_000
@@ -198,7 +199,7 @@ def test_white_space_without_end_takes_no_time(text: str) -> None:
     """No pattern shares it out anew in every way: 40 kB took seconds."""
     start = time.process_time()
     bibtex.looks_like(text)
-    assert all(isinstance(e, Paper | Skipped) for e in bibtex.papers(text))
+    assert all(isinstance(e, Paper | Skipped) for e in bibtex.parse(text))
     assert time.process_time() - start < 1.0
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import FeedError
-from paperagent.feeds.formats import daily_papers
+from paperagent.feeds.formats import huggingface
 from paperagent.feeds.reader import open_feed
 from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper, Skipped
@@ -87,7 +87,7 @@ def test_a_title_without_an_abstract_is_skipped_and_counted(gap: str, parse: Par
 
 def test_the_line_of_a_skipped_title_is_given() -> None:
     """``where`` counts lines of the file from 1."""
-    entries = list(daily_papers.papers(f"Daily Papers\n\nOne\n\n{FIRST}\n\nLonely\n", "x"))
+    entries = list(huggingface.parse_page(f"Daily Papers\n\nOne\n\n{FIRST}\n\nLonely\n", "x"))
     assert entries[-1] == Skipped("line 7", "no abstract")
 
 
@@ -131,7 +131,7 @@ def test_other_text_is_no_page(text: str, parse: Parse) -> None:
 
 def test_two_pages_joined_are_read_as_one(parse: Parse) -> None:
     """The second header is no paper."""
-    page = daily_papers.render([("One", FIRST), ("Two", SECOND)])
+    page = huggingface.render_page([("One", FIRST), ("Two", SECOND)])
     papers, skipped = parse(page + page)
     assert [p.title for p in papers] == ["One", "Two"] * 2
     assert not skipped
@@ -140,7 +140,7 @@ def test_two_pages_joined_are_read_as_one(parse: Parse) -> None:
 def test_the_date_says_when_the_page_was_listed(tmp_path: Path) -> None:
     """``date`` becomes ``listed``; publication stays unknown."""
     path = tmp_path / "page.txt"
-    path.write_text(daily_papers.render([("One", FIRST)]))
+    path.write_text(huggingface.render_page([("One", FIRST)]))
     with open_feed(path, date=dt.date(2026, 6, 30)) as feed:
         paper = next(feed.records)
     assert isinstance(paper, Paper)
@@ -149,7 +149,7 @@ def test_the_date_says_when_the_page_was_listed(tmp_path: Path) -> None:
 
 def test_an_identity_is_the_content(parse: Parse) -> None:
     """The same title and abstract have one id, which the title alone does not decide."""
-    papers, _ = parse(daily_papers.render([("One", FIRST), ("ONE", FIRST), ("One", SECOND)]))
+    papers, _ = parse(huggingface.render_page([("One", FIRST), ("ONE", FIRST), ("One", SECOND)]))
     assert papers[0].paper_id == papers[1].paper_id != papers[2].paper_id
     assert papers[0].paper_id.startswith("sha256:")
 
@@ -157,7 +157,7 @@ def test_an_identity_is_the_content(parse: Parse) -> None:
 def test_too_many_lines_are_refused() -> None:
     """A file of a million blank lines is no page."""
     with pytest.raises(FeedError, match="more than 1,000,000 lines"):
-        list(daily_papers.papers("Daily Papers" + "\n" * 1_000_001, "x"))
+        list(huggingface.parse_page("Daily Papers" + "\n" * 1_000_001, "x"))
 
 
 WORDS = st.lists(
@@ -172,7 +172,7 @@ ABSTRACTS = st.lists(WORDS, min_size=2, max_size=6).map(
 @given(st.lists(st.tuples(TITLES, ABSTRACTS), min_size=1, max_size=6))
 def test_a_page_round_trips(entries: list[tuple[str, str]]) -> None:
     """What is rendered as a page is read back, title by title and abstract by abstract."""
-    found = list(daily_papers.papers(daily_papers.render(entries), "x"))
+    found = list(huggingface.parse_page(huggingface.render_page(entries), "x"))
     assert [(p.title, p.abstract) for p in found if isinstance(p, Paper)] == entries
     assert len(found) == len(entries)
 
@@ -180,7 +180,7 @@ def test_a_page_round_trips(entries: list[tuple[str, str]]) -> None:
 @given(st.text(st.sampled_from("a.\n \r…A") | st.characters(codec="utf-8"), max_size=400))
 def test_any_text_is_read_without_failing(text: str) -> None:
     """Whatever a page holds gives papers or reasons, each with a usable text."""
-    for entry in daily_papers.papers("Daily Papers\n\n" + text, "x"):
+    for entry in huggingface.parse_page("Daily Papers\n\n" + text, "x"):
         assert isinstance(entry, Skipped) or len(entry.abstract) >= 10
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paperagent.errors import FeedError, InputError, PaperAgentError
-from paperagent.feeds.formats import daily_papers, jsonl
+from paperagent.feeds.formats import huggingface, jsonl
 from paperagent.feeds.reader import open_feed
 from paperagent.types import Paper, Skipped
 
@@ -47,7 +47,7 @@ def name_of(content: str) -> str:
 @pytest.mark.parametrize(
     ("content", "name"),
     [
-        (daily_papers.render([("A title", ABSTRACT)]), "daily-papers"),
+        (huggingface.render_page([("A title", ABSTRACT)]), "daily-papers"),
         (json.dumps([{"paper": {"id": "2508.13426", "title": "t", "summary": ABSTRACT}}]), "hf-daily"),
         ('<feed xmlns="http://www.w3.org/2005/Atom"/>', "arxiv-atom"),
         (
@@ -106,7 +106,7 @@ def test_a_file_whose_name_looks_like_a_scheme_is_read(
 
 def test_a_limit_that_is_given_holds_for_every_format(tmp_path: Path) -> None:
     """``max_bytes`` bounds lines as well as whole documents, by the file's size before it is read."""
-    for name, content in (("a.jsonl", LINE), ("a.txt", daily_papers.render([("A title", ABSTRACT)]))):
+    for name, content in (("a.jsonl", LINE), ("a.txt", huggingface.render_page([("A title", ABSTRACT)]))):
         path = tmp_path / name
         path.write_text(content)
         with pytest.raises(FeedError, match="larger than the limit of 50 bytes"):

@@ -21,7 +21,7 @@ from paperagent.feeds.services.http_client import FeedClient, FeedClientConfig
 from paperagent.feeds.services.rate_limit import RateLimit
 
 PUBLIC = "93.184.216.34"
-PACE = RateLimit("test", 0.0)
+RATE_LIMIT = RateLimit("test", 0.0)
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def services() -> Iterator[Services]:
 
 
 def fetch(
-    url: str, *, lookup: ssrf_guard.Resolver = ssrf_guard.resolve_host, allow_private: bool = False
+    url: str, *, resolver: ssrf_guard.Resolver = ssrf_guard.resolve_host, allow_private: bool = False
 ) -> None:
     """Read a feed by its address, without ever waiting."""
     found = find_live_feed(url)
     assert found
     access = FeedClientConfig(allow_private=allow_private)
-    with FeedClient(access, version="1", sleep=lambda _: None, lookup=lookup) as opened:
+    with FeedClient(access, version="1", sleep=lambda _: None, resolver=resolver) as opened:
         list(found.pages(opened, {}))
 
 
@@ -54,14 +54,14 @@ def fetch(
 def test_private_addresses_are_refused_however_they_are_written(host: str) -> None:
     """bad-150: loopback, private, link-local, metadata, shared and wrapped addresses; nothing is sent."""
 
-    def lookup(name: str, port: int) -> Sequence[str]:
+    def resolver(name: str, port: int) -> Sequence[str]:
         try:
             return [socket.inet_ntoa(socket.inet_aton(name))]  # as a resolver reads 127.1 and 0x7f.1
         except OSError:
             return ["127.0.0.1"] if name == "localhost" else [name]
 
     with pytest.raises(FeedError, match="address not allowed") as caught:
-        fetch(f"http://{host}/feed", lookup=lookup)
+        fetch(f"http://{host}/feed", resolver=resolver)
     assert caught.value.exit_code == 4
 
 
@@ -78,24 +78,24 @@ def test_private_addresses_are_refused_however_they_are_written(host: str) -> No
 def test_odd_addresses_are_refused(url: str) -> None:
     """bad-150: digits that are none in ASCII, spaces and backslashes are refused."""
     with pytest.raises(FeedError, match=r"not a valid address|not allowed"):
-        fetch(url, lookup=lambda *_: [PUBLIC])
+        fetch(url, resolver=lambda *_: [PUBLIC])
 
 
 def test_a_name_with_one_private_address_is_refused() -> None:
     """A name that leads to the outside and to the inside is the way of DNS rebinding."""
     with pytest.raises(FeedError, match="address not allowed"):
-        fetch("http://example.org/", lookup=lambda *_: [PUBLIC, "10.0.0.1"])
+        fetch("http://example.org/", resolver=lambda *_: [PUBLIC, "10.0.0.1"])
 
 
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     """The name stands in the Host header and the certificate's check, not in what is dialled."""
-    target = ssrf_guard.check_url("https://example.org/a?b=1#c", label="x", lookup=lambda *_: [PUBLIC])
-    assert target.pinned(PUBLIC) == f"https://{PUBLIC}:443/a?b=1"
+    target = ssrf_guard.check_url("https://example.org/a?b=1#c", label="x", resolver=lambda *_: [PUBLIC])
+    assert target.with_address(PUBLIC) == f"https://{PUBLIC}:443/a?b=1"
     assert (target.netloc, target.host) == ("example.org", "example.org")
     target = ssrf_guard.check_url(
-        "http://example.org:8080", label="x", lookup=lambda *_: ["2606:2800:220:1::1"]
+        "http://example.org:8080", label="x", resolver=lambda *_: ["2606:2800:220:1::1"]
     )
-    assert target.pinned(target.addresses[0]) == "http://[2606:2800:220:1::1]:8080"
+    assert target.with_address(target.addresses[0]) == "http://[2606:2800:220:1::1]:8080"
     assert target.netloc == "example.org:8080"
 
 
@@ -103,14 +103,14 @@ def test_a_name_is_resolved_once_for_a_request(services: Services) -> None:
     """What a second look-up would say does not matter."""
     asked: list[str] = []
 
-    def lookup(name: str, port: int) -> Sequence[str]:
+    def resolver(name: str, port: int) -> Sequence[str]:
         asked.append(name)
         return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
 
     services.pages["/feed"] = lambda _: Reply(
         '{"title": "A title", "abstract": "Some words of an abstract."}'
     )
-    fetch(services.url.replace("127.0.0.1", "feeds.example") + "/feed", lookup=lookup, allow_private=True)
+    fetch(services.url.replace("127.0.0.1", "feeds.example") + "/feed", resolver=resolver, allow_private=True)
     assert asked == ["feeds.example"]
     assert services.history[0].headers["host"].startswith("feeds.example:")
 
@@ -118,13 +118,13 @@ def test_a_name_is_resolved_once_for_a_request(services: Services) -> None:
 def test_a_redirect_is_checked_like_the_first_address(services: Services) -> None:
     """bad-150: a public server that sends on to a private one is not followed."""
 
-    def lookup(name: str, port: int) -> Sequence[str]:
+    def resolver(name: str, port: int) -> Sequence[str]:
         return [PUBLIC] if name == "public.example" else ["169.254.169.254"]
 
-    target = ssrf_guard.check_url("http://public.example/feed", label="x", lookup=lookup)
+    target = ssrf_guard.check_url("http://public.example/feed", label="x", resolver=resolver)
     url = ssrf_guard.redirect_url(target, "http://metadata.example/latest", label="x")
     with pytest.raises(FeedError, match=r"metadata\.example is on a private network"):
-        ssrf_guard.check_url(url, label="x", lookup=lookup)
+        ssrf_guard.check_url(url, label="x", resolver=resolver)
     services.pages["/feed"] = lambda _: Reply("", 302, {"Location": "file:///etc/passwd"})
     with pytest.raises(FeedError, match="scheme not allowed"):
         fetch(services.url + "/feed", allow_private=True)
@@ -132,7 +132,7 @@ def test_a_redirect_is_checked_like_the_first_address(services: Services) -> Non
 
 def test_a_redirect_from_https_to_http_is_refused() -> None:
     """What was asked for in private is not fetched in the open."""
-    target = ssrf_guard.check_url("https://example.org/", label="x", lookup=lambda *_: [PUBLIC])
+    target = ssrf_guard.check_url("https://example.org/", label="x", resolver=lambda *_: [PUBLIC])
     assert ssrf_guard.redirect_url(target, "/b", label="x") == "https://example.org/b"
     with pytest.raises(FeedError, match="redirected from https to http"):
         ssrf_guard.redirect_url(target, "http://example.org/b", label="x")
@@ -153,7 +153,7 @@ def test_a_key_does_not_follow_to_another_machine(services: Services) -> None:
         other.pages["/x"] = lambda _: Reply("[]")
         found = find_live_feed("zotero:users/1")
         assert found
-        access = FeedClientConfig(urls=services.urls, keys={"zotero": "zotero-key"}, allow_private=True)
+        access = FeedClientConfig(base_urls=services.urls, keys={"zotero": "zotero-key"}, allow_private=True)
         with FeedClient(access, version="1", sleep=lambda _: None) as opened:
             list(found.pages(opened, {}))
         assert "zotero-api-key" in services.history[0].headers
@@ -207,7 +207,7 @@ def test_the_certificate_must_name_the_host_that_was_asked_for(secure: Services)
     for host, fits in (("feeds.example", True), ("other.example", False)):
         url = secure.url.replace("http://127.0.0.1", f"https://{host}") + "/feed"
         with nullcontext() if fits else pytest.raises(FeedError, match=r"certificate|hostname"):
-            fetch(url, lookup=lambda *_: ["127.0.0.1"], allow_private=True)
+            fetch(url, resolver=lambda *_: ["127.0.0.1"], allow_private=True)
     assert [r.headers["host"].partition(":")[0] for r in secure.history] == ["feeds.example"]
 
 
@@ -217,12 +217,14 @@ def test_a_second_name_of_one_address_is_checked_by_itself(secure: Services) -> 
         FeedClientConfig(allow_private=True),
         secure.url.replace("http://127.0.0.1", "https://{}") + "/feed",
     )
-    with FeedClient(access, version="1", sleep=lambda _: None, lookup=lambda *_: ["127.0.0.1"]) as opened:
+    with FeedClient(access, version="1", sleep=lambda _: None, resolver=lambda *_: ["127.0.0.1"]) as opened:
 
         def ask(host: str) -> bytes:
             headers = {"x-api-key": f"key of {host}"}
             url = asked.format(host)
-            return opened.get(url, lambda reply: reply.body, label=host, pace=PACE, headers=headers)
+            return opened.fetch(
+                url, lambda reply: reply.body, label=host, rate_limit=RATE_LIMIT, headers=headers
+            )
 
         assert ask("feeds.example") == LINE.encode()
         with pytest.raises(FeedError, match=r"certificate|hostname"):
@@ -234,11 +236,11 @@ def test_one_hosts_cookie_is_not_told_to_another(services: Services) -> None:
     """Two names of one address are two machines."""
     services.pages["/feed"] = lambda _: Reply(LINE, headers={"Set-Cookie": "a=b"})
     with FeedClient(
-        FeedClientConfig(allow_private=True), version="1", lookup=lambda *_: ["127.0.0.1"]
+        FeedClientConfig(allow_private=True), version="1", resolver=lambda *_: ["127.0.0.1"]
     ) as opened:
         for host in ("one.example", "two.example"):
             url = services.url.replace("127.0.0.1", host) + "/feed"
-            opened.get(url, lambda reply: reply.body, label=host, pace=PACE)
+            opened.fetch(url, lambda reply: reply.body, label=host, rate_limit=RATE_LIMIT)
     assert "cookie" not in services.history[1].headers
 
 
@@ -246,7 +248,7 @@ def test_one_hosts_cookie_is_not_told_to_another(services: Services) -> None:
 def test_a_drip_is_cut_wherever_it_drips(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two minutes are for all of a page: headers, interim answers, and what stands between its chunks."""
     monkeypatch.setattr(http_client, "PAGE_SECONDS", 0.5)
-    monkeypatch.setattr(http_client, "ATTEMPTS", 1)
+    monkeypatch.setattr(http_client, "MAX_ATTEMPTS", 1)
     with dripping(where, seconds=30.0) as url:
         start = time.monotonic()
         with pytest.raises(FeedError, match="took longer than"):
@@ -268,16 +270,16 @@ def test_a_dead_first_address_is_passed_over(services: Services, monkeypatch: py
 
     monkeypatch.setattr(httpx.Client, "send", dead)
     url = services.url.replace("127.0.0.1", "feeds.example") + "/feed"
-    fetch(url, lookup=lambda *_: ["::2", "127.0.0.1"], allow_private=True)
+    fetch(url, resolver=lambda *_: ["::2", "127.0.0.1"], allow_private=True)
     assert (len(services.history), waits) == (1, [8.0, 8.0])
 
 
 def test_a_redirect_to_nonsense_is_no_crash(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that cannot be taken apart ends this feed and no other."""
-    monkeypatch.setattr(http_client, "ATTEMPTS", 1)
+    monkeypatch.setattr(http_client, "MAX_ATTEMPTS", 1)
     services.pages["/feed"] = lambda _: Reply("", 302, {"Location": "http://[::1"})
     with pytest.raises(FeedError):
         fetch(services.url + "/feed", allow_private=True)
-    target = ssrf_guard.check_url("http://example.org/", label="x", lookup=lambda *_: [PUBLIC])
+    target = ssrf_guard.check_url("http://example.org/", label="x", resolver=lambda *_: [PUBLIC])
     with pytest.raises(FeedError, match="redirected to no valid address"):
         ssrf_guard.redirect_url(target, "http://[::1", label="x")

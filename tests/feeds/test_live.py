@@ -15,11 +15,12 @@ import pytest
 from service_server import Reply, Request, Services, abstract, title
 
 from paperagent.errors import FeedError
-from paperagent.feeds import dates, reader
+from paperagent.feeds import dates
 from paperagent.feeds import services as live
-from paperagent.feeds.services import find_live_feed, http_client, huggingface
+from paperagent.feeds.services import find_live_feed, http_client
 from paperagent.feeds.services.http_client import FeedClient, FeedClientConfig
-from paperagent.feeds.services.page import FeedPage
+from paperagent.feeds.services.page import FeedPage, ResumeState
+from paperagent.feeds.source import SERVICE_SCHEMES
 from paperagent.types import Paper, Skipped, Withdrawal
 
 KEYS = {"s2": "s2-key", "openalex": "alex-key", "zotero": "zotero-key"}
@@ -58,7 +59,7 @@ def polite(services: Services, clock: Clock) -> Iterator[FeedClient]:
         yield opened
 
 
-def read(source: str, polite: FeedClient, state: live.ResumeState | None = None) -> list[FeedPage]:
+def read(source: str, polite: FeedClient, state: ResumeState | None = None) -> list[FeedPage]:
     found = find_live_feed(source)
     assert found is not None
     return list(found.pages(polite, state or {}))
@@ -121,7 +122,7 @@ def test_requests_to_arxiv_are_three_seconds_apart(polite: FeedClient, clock: Cl
 
 def test_two_processes_share_their_turns(services: Services, clock: Clock, tmp_path: Path) -> None:
     """A second client on this machine waits for the pause of the first."""
-    access = FeedClientConfig(urls=services.urls, allow_private=True, folder=tmp_path)
+    access = FeedClientConfig(base_urls=services.urls, allow_private=True, lock_folder=tmp_path)
     for _ in range(2):
         with FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened:
             read("arxiv-rss:cs.CL", opened)
@@ -140,7 +141,7 @@ def test_keys_go_into_headers(polite: FeedClient, services: Services) -> None:
 
 def test_a_refusal_shows_no_key(services: Services, clock: Clock) -> None:
     """A wrong key of OpenAlex is refused in words that do not hold it."""
-    access = FeedClientConfig(urls=services.urls, keys={"openalex": "wrong-secret"}, allow_private=True)
+    access = FeedClientConfig(base_urls=services.urls, keys={"openalex": "wrong-secret"}, allow_private=True)
     with FeedClient(access, version="1", sleep=clock.sleep) as opened, pytest.raises(FeedError) as caught:
         read("openalex:moths", opened)
     assert "it said 401" in str(caught.value)
@@ -158,7 +159,7 @@ def test_a_refusal_shows_no_key(services: Services, clock: Clock) -> None:
     ],
 )
 def test_a_service_goes_on_where_it_stopped(
-    source: str, cursor: live.ResumeState, first: str, polite: FeedClient
+    source: str, cursor: ResumeState, first: str, polite: FeedClient
 ) -> None:
     """The kept state leads to the next page, and to no page before it."""
     paper = papers(read(source, polite, cursor))[0]
@@ -336,9 +337,10 @@ def test_a_request_that_makes_no_sense_is_refused_before_it_is_sent(source: str,
     assert "secret" not in str(caught.value)
 
 
-def test_the_schemes_are_those_that_read_names() -> None:
-    """What `feeds.read` sends on is what the live services take."""
-    assert live.SCHEMES == reader.LIVE
+@pytest.mark.parametrize("scheme", SERVICE_SCHEMES)
+def test_every_scheme_has_its_service(scheme: str) -> None:
+    """The schemes are listed without importing the services; each is one of them."""
+    assert live._service(scheme).scheme == scheme
 
 
 def test_files_and_streams_are_not_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,7 +372,7 @@ def test_a_page_over_the_limit_is_stopped(
     polite: FeedClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Plain or packed, more bytes than the limit are not read."""
-    monkeypatch.setattr(http_client, "PAGE_LIMIT", 2_000_000)
+    monkeypatch.setattr(http_client, "MAX_PAGE_BYTES", 2_000_000)
     packed = Reply(gzip.compress(bytes(40_000_000)), headers={"Content-Encoding": "gzip"})
     for reply in (Reply(b"x" * 3_000_000), packed):
         services.faults = [reply]
@@ -390,7 +392,7 @@ def test_a_slow_answer_is_cut_off(
 def test_an_unasked_packing_is_refused(polite: FeedClient, services: Services) -> None:
     """Only gzip is asked for: any other unpacker could be made to swell."""
     services.faults = [Reply(b"x", headers={"Content-Encoding": "br"})]
-    with pytest.raises(FeedError, match="packed as br"):
+    with pytest.raises(FeedError, match="compressed as br"):
         read("arxiv:cs.CL", polite)
 
 
@@ -424,7 +426,7 @@ KEY = "top/secret key+123"
 @pytest.mark.parametrize("status", [403, 503, 200])
 def test_a_key_that_is_echoed_is_taken_out(form: str, status: int, services: Services, clock: Clock) -> None:
     """As it is, as an address has it, packed: neither the error nor what a page is kept with holds it."""
-    access = FeedClientConfig(urls=services.urls, keys={"openalex": KEY}, allow_private=True)
+    access = FeedClientConfig(base_urls=services.urls, keys={"openalex": KEY}, allow_private=True)
     said = {"error": f"bad key {form}", "results": 1} | ({"error": form} if status == 200 else {})
     services.faults = [Reply(json.dumps(said), status)] * 4
     with (
@@ -495,9 +497,9 @@ def test_a_week_is_finished_in_the_next(
     polite: FeedClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that broke off on Sunday goes on with its week on Monday, then reads the new one whole."""
-    monkeypatch.setattr(huggingface.dates, "today", lambda: dt.date(2026, 11, 15))
+    monkeypatch.setattr(dates, "today", lambda: dt.date(2026, 11, 15))
     state = read("hf-daily:", polite)[0].state
-    monkeypatch.setattr(huggingface.dates, "today", lambda: dt.date(2026, 11, 16))
+    monkeypatch.setattr(dates, "today", lambda: dt.date(2026, 11, 16))
     services.history.clear()
     read("hf-daily:", polite, json.loads(json.dumps(state)))
     assert [(r.query["week"], r.query["p"]) for r in services.history] == [
@@ -527,7 +529,9 @@ def test_a_version_that_no_header_takes_is_not_kept(
 
 def test_a_key_that_no_header_takes_is_told_by_its_name(services: Services) -> None:
     """Not sent, not tried again, and not shown."""
-    access = FeedClientConfig(urls=services.urls, keys={"zotero": "k\u00e9y-of-mine"}, allow_private=True)
+    access = FeedClientConfig(
+        base_urls=services.urls, keys={"zotero": "k\u00e9y-of-mine"}, allow_private=True
+    )
     with (
         FeedClient(access, version="1") as opened,
         pytest.raises(FeedError, match="Zotero-API-Key: ") as caught,
@@ -542,7 +546,9 @@ def test_without_a_folder_for_turns_one_process_keeps_them(
 ) -> None:
     """A file where the cache folder should be stops no feed."""
     (tmp_path / "cache").touch()
-    access = FeedClientConfig(urls=services.urls, allow_private=True, folder=tmp_path / "cache" / "turns")
+    access = FeedClientConfig(
+        base_urls=services.urls, allow_private=True, lock_folder=tmp_path / "cache" / "turns"
+    )
     with FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened:
         assert len(papers(read("arxiv:cs.CL?max=200", opened))) == 200
     assert clock.slept == [3.0]
@@ -550,7 +556,7 @@ def test_without_a_folder_for_turns_one_process_keeps_them(
 
 def test_a_long_backoff_is_kept_by_every_process(services: Services, clock: Clock, tmp_path: Path) -> None:
     """Two hundred seconds are two hundred, for the next client of this machine too; a day is five minutes."""
-    access = FeedClientConfig(urls=services.urls, allow_private=True, folder=tmp_path)
+    access = FeedClientConfig(base_urls=services.urls, allow_private=True, lock_folder=tmp_path)
     for backoff in ("200", "86400", "0"):
         services.faults = [Reply('<feed xmlns="http://www.w3.org/2005/Atom"/>', headers={"Backoff": backoff})]
         with FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened:
@@ -562,7 +568,7 @@ def test_a_clock_set_back_makes_nobody_wait_for_hours(
     services: Services, clock: Clock, tmp_path: Path
 ) -> None:
     """A turn that ended in the future counts as one that ended now."""
-    access = FeedClientConfig(urls=services.urls, allow_private=True, folder=tmp_path)
+    access = FeedClientConfig(base_urls=services.urls, allow_private=True, lock_folder=tmp_path)
     for _ in range(2):
         with FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened:
             read("arxiv-rss:cs.CL", opened)

@@ -165,9 +165,9 @@ def test_anthology_papers_are_read(parse: Parse) -> None:
 
 def test_a_deleted_record_is_the_word_of_a_withdrawal() -> None:
     """bad-134: it is no paper with an empty abstract."""
-    from paperagent.feeds.formats import oai_pmh as format_
+    from paperagent.feeds.formats import oai_pmh
 
-    (entry,) = format_.papers(oai(record("", status="deleted")), "x")
+    (entry,) = oai_pmh.parse(oai(record("", status="deleted")), "x")
     assert entry == Withdrawal("2508.13426", "arxiv-oai")
 
 

@@ -16,10 +16,10 @@ import pytest
 import bad_inputs
 from library_helpers import FakeEmbedder, filled, found, ingest, paper, papers, stranger
 from paperagent.errors import InputError, StoreError
-from paperagent.library import Health, LocalStore, health
+from paperagent.library import Health, LocalStore
 from paperagent.library.home import check_home
-from paperagent.library.local.chroma_files import DATABASE
-from paperagent.library.local.vector_index import Item, VectorIndex
+from paperagent.library.local import doctor
+from paperagent.library.local.vector_index import DATABASE, VectorEntry, VectorIndex
 
 COUNT = 60
 EMBEDDER = FakeEmbedder()
@@ -441,12 +441,12 @@ def test_text_that_chroma_cannot_take_never_reaches_it(tmp_path: Path) -> None:
 def test_an_id_that_is_there_is_replaced_and_a_bad_vector_refused(home: Path) -> None:
     """Chroma's `add` would keep the old row, and takes zero vectors."""
     index = VectorIndex(vectors_of(home), embedder_id="fake", dim=16)
-    index.put([Item("2601.00001", QUERY, {"title": "new"})])
+    index.put([VectorEntry("2601.00001", QUERY, {"title": "new"})])
     assert index._collection.get(ids=["2601.00001"])["metadatas"][0]["title"] == "new"
     assert index.count() == COUNT
     for vector in (np.zeros(16), np.full(16, np.nan)):
         with pytest.raises(InputError):
-            index.put([Item("x", vector, {"title": "t"})])
+            index.put([VectorEntry("x", vector, {"title": "t"})])
     index.close()
 
 
@@ -473,7 +473,7 @@ def test_a_library_from_the_future_is_a_warning(home: Path) -> None:
 
 def test_a_network_file_system_is_a_warning(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NFS and SMB lock badly; doctor says so and stays well."""
-    monkeypatch.setattr(health, "network_filesystem", lambda _: "nfs4")
+    monkeypatch.setattr(doctor, "network_filesystem", lambda _: "nfs4")
     found_health = checked(home)
     assert found_health.ok
     assert "network file system (nfs4)" in " ".join(c.detail for c in found_health.checks)

@@ -12,8 +12,8 @@ import pytest
 from library_helpers import FakeEmbedder, Place, fill, filled, found, ingest, paper
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
-from paperagent.library.index_sync import embedded_text
-from paperagent.library.local import knn
+from paperagent.library.features import embedded_text
+from paperagent.library.local import stored_vectors
 from paperagent.types import Filters
 
 COUNT = 300
@@ -53,12 +53,14 @@ def test_every_route_finds_what_an_exact_search_finds(
 ) -> None:
     """By wider and wider questions to Chroma, and from the database at once or block by block."""
     if route != "cheapest":
-        monkeypatch.setattr(knn, "_PER_RESULT", 0.01 if route.startswith("wide") else math.inf)
+        monkeypatch.setattr(
+            stored_vectors, "_COMPARISONS_PER_RESULT", 0.01 if route.startswith("wide") else math.inf
+        )
     if route == "widened":
-        monkeypatch.setattr(knn, "_SPARE", 0)
-        monkeypatch.setattr(knn, "_MARGIN", 0.25)
+        monkeypatch.setattr(stored_vectors, "_OVERSAMPLING", 0)
+        monkeypatch.setattr(stored_vectors, "_MARGIN", 0.25)
     if route == "blocks":
-        monkeypatch.setattr(knn, "_BLOCK", 7)
+        monkeypatch.setattr(stored_vectors, "_BLOCK", 7)
     vector = EMBEDDER.one("we study planning with robotics")
     with LocalStore(home) as store:
         wanted = exact(store, vector, FILTERS[name])
@@ -117,23 +119,22 @@ def test_while_another_process_writes_the_index_the_stored_vectors_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chroma's files are opened by one process at a time: reading them half written ends the process."""
-    from paperagent.library import health
     from paperagent.library.home import vector_lock
-    from paperagent.library.local import indexes
+    from paperagent.library.local import doctor, index_sync
 
-    monkeypatch.setattr(indexes, "_READER_WAITS", 0.0)
-    monkeypatch.setattr(health, "_PATIENCE", 0.0)
+    monkeypatch.setattr(index_sync, "_READER_WAIT", 0.0)
+    monkeypatch.setattr(doctor, "_LOCK_WAIT", 0.0)
     filled(tmp_path, 20, embedder=EMBEDDER).close()
     vector = EMBEDDER.one(embedded_text(paper(3)))
     with vector_lock(tmp_path, wait=0) as held, LocalStore(tmp_path) as store:
         assert held
         assert found(store, vector=vector, limit=1) == {paper(3).paper_id}
-        assert "not examined" in next(c.detail for c in store.doctor().checks if c.name == "vector index")
+        assert "not checked" in next(c.detail for c in store.doctor().checks if c.name == "vector index")
     with LocalStore(tmp_path) as reader, LocalStore(tmp_path) as writer:
         assert len(found(reader, vector=vector)) == 20
         ingest(writer, [paper(50)])
         writer.embed_pending(EMBEDDER)
         with vector_lock(tmp_path, wait=0):
             assert len(found(reader, vector=vector)) == 20
-        monkeypatch.setattr(reader.indexes, "_retry", 0.0)
+        monkeypatch.setattr(reader.indexes, "_retry_at", 0.0)
         assert len(found(reader, vector=vector)) == 21

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import StoreError
-from paperagent.library.local.bm25_index import Entry, LexicalIndex, within
+from paperagent.library.features import within_edit_distance
+from paperagent.library.local.bm25_index import IndexEntry, LexicalIndex
 from paperagent.types import Filters
 
 ANY = Filters()
@@ -27,7 +28,7 @@ def put(
 ) -> None:
     """Index one paper, in place of an earlier one of its row."""
     with index.writing() as writer:
-        writer.put(Entry(row, f"id-{row}", text.split(), day, tags), replace=True)
+        writer.put(IndexEntry(row, f"id-{row}", text.split(), day, tags), replace=True)
         writer.commit()
 
 
@@ -84,7 +85,7 @@ def test_what_was_not_committed_is_dropped(index: LexicalIndex) -> None:
 
     def fail() -> None:
         with index.writing() as writer:
-            writer.put(Entry(1, "id-1", ["alpha"], None, ()), replace=False)
+            writer.put(IndexEntry(1, "id-1", ["alpha"], None, ()), replace=False)
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
@@ -139,7 +140,7 @@ def edits(one: str, other: str) -> int:
 @given(st.text("abc", max_size=5), st.text("abc", max_size=5), st.integers(0, 3))
 def test_the_edit_distance_is_the_textbooks(one: str, other: str, distance: int) -> None:
     """Insertion, deletion, substitution and a swap of neighbours cost one each."""
-    assert within(one, other, distance) == (edits(one, other) <= distance)
+    assert within_edit_distance(one, other, distance) == (edits(one, other) <= distance)
 
 
 def test_a_missing_or_damaged_index_names_its_repair(tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ from test_dense import FILTERS
 from library_helpers import ENVIRONMENT, TODAY, FakeEmbedder, ServerPlace, fill, found, ingest, paper, papers
 from paperagent.errors import ConfigError, InputError, StoreError
 from paperagent.library import Shard, content_hash
-from paperagent.library.server import Address, ServerStore, paper_collections
-from paperagent.library.server.address import CLOUD
-from paperagent.library.server.collection import Collection
-from paperagent.library.server.records import record_of
+from paperagent.library.server import ServerAddress, ServerStore
+from paperagent.library.server import papers as server_papers
+from paperagent.library.server.client import CLOUD_QUOTAS, Collection
+from paperagent.library.server.records import record_from_paper
 from paperagent.text.terms import index_terms
 from paperagent.types import Filters, Paper, Skipped
 
@@ -42,16 +42,16 @@ def cloud() -> Iterator[FakeChroma]:
         yield fake
 
 
-def address(fake: FakeChroma, key: str | None = KEY) -> Address:
+def address(fake: FakeChroma, key: str | None = KEY) -> ServerAddress:
     """Return the fake's address as that of a Cloud database."""
-    return Address(fake.url, "team", "papers", key, CLOUD, cloud=True)
+    return ServerAddress(fake.url, "team", "papers", key, CLOUD_QUOTAS, cloud=True)
 
 
 def opened(
     fake: FakeChroma, *, key: str | None = KEY, create: bool = True, timeout: float = 10
 ) -> ServerStore:
     """Return a library on the fake; retries do not wait."""
-    where = address(fake, key) if fake.cloud else Address(fake.url)
+    where = address(fake, key) if fake.cloud else ServerAddress(fake.url)
     return ServerStore(where, home=Path(), create=create, timeout=timeout, sleep=lambda _: None)
 
 
@@ -109,7 +109,7 @@ def test_the_key_goes_into_one_header_and_nowhere_else(
         assert request.headers["x-chroma-token"] == KEY
         assert KEY not in request.path + json.dumps(request.body)
     assert KEY not in caplog.text
-    assert Address.parsed("http://127.0.0.1:1", key="k").headers() == {"Authorization": "Bearer k"}
+    assert ServerAddress.parse("http://127.0.0.1:1", key="k").headers() == {"Authorization": "Bearer k"}
 
 
 def test_an_error_that_echoes_the_key_is_masked(cloud: FakeChroma) -> None:
@@ -130,8 +130,8 @@ def test_a_wrong_key_names_its_setting(cloud: FakeChroma) -> None:
 def test_cloud_without_a_key_is_a_fault_of_the_settings() -> None:
     """Before anything is sent."""
     with pytest.raises(ConfigError, match="PAPERAGENT_CHROMA_KEY"):
-        Address.parsed("cloud://team/papers")
-    parsed = Address.parsed("cloud://team/papers", key="k")
+        ServerAddress.parse("cloud://team/papers")
+    parsed = ServerAddress.parse("cloud://team/papers", key="k")
     assert (parsed.base, parsed.tenant, parsed.database) == ("https://api.trychroma.com", "team", "papers")
     assert parsed.name == "cloud://team/papers"
 
@@ -179,13 +179,13 @@ def test_a_silent_server_ends_in_one_line(cloud: FakeChroma) -> None:
 def test_no_server_ends_in_one_line() -> None:
     """The address is in the message."""
     with pytest.raises(StoreError, match=r"http://127\.0\.0\.1:9: cannot be reached"):
-        ServerStore(Address("http://127.0.0.1:9"), home=Path(), sleep=lambda _: None)
+        ServerStore(ServerAddress("http://127.0.0.1:9"), home=Path(), sleep=lambda _: None)
 
 
 def test_a_redirect_is_not_followed(cloud: FakeChroma) -> None:
     """It could carry the key elsewhere."""
     cloud.faults.append(Fault(307, b"{}", {"Location": "http://127.0.0.1:9/"}))
-    with pytest.raises(StoreError, match="307, it sends elsewhere"):
+    with pytest.raises(StoreError, match="307, it redirects"):
         opened(cloud)
 
 
@@ -257,14 +257,14 @@ def test_our_search_is_what_chromas_own_client_sends() -> None:
     from chromadb import Knn, Rrf, Search
     from chromadb.base_types import SparseVector
 
-    from paperagent.library.server.search import _ABSENT, _fused, _list
+    from paperagent.library.server.search import _MISSING_RANK, _fused, _list
 
     sparse = SparseVector(indices=[1, 5], values=[0.5, 0.25])
     theirs = Search().rank(
         Rrf(
             [
-                Knn(query=[0.5, 0.5], limit=9, default=_ABSENT, return_rank=True),
-                Knn(query=sparse, key="words", limit=9, default=_ABSENT, return_rank=True),
+                Knn(query=[0.5, 0.5], limit=9, default=_MISSING_RANK, return_rank=True),
+                Knn(query=sparse, key="words", limit=9, default=_MISSING_RANK, return_rank=True),
             ]
         )
     )
@@ -322,10 +322,10 @@ def test_doctor_finds_a_damaged_paper_and_a_wrong_count(own: ServerPlace) -> Non
     """A metadata value that was changed by hand, and counts that a killed writer left out."""
     with own.open(create=True) as store:
         fill(store, 12, embedder=EMBEDDER)
-        held = store._shelf.held()
-        assert held is not None
-        held.describe({paper(4).paper_id: {"rest0": '{"paper_id": "2601.00004", "url": "x"}'}})
-        store._shelf.notes.delete(store._shelf.notes.ids(where={"kind": "total"}))
+        embedded = store.collections.embedded()
+        assert embedded is not None
+        embedded.update_metadata({paper(4).paper_id: {"rest0": '{"paper_id": "2601.00004", "url": "x"}'}})
+        store.collections.notes.delete(store.collections.notes.ids(where={"kind": "total"}))
         health = store.doctor(repair=True)
         assert health.failed() == {"papers"}
         assert paper(4).paper_id in next(c.detail for c in health.checks if c.name == "papers")
@@ -335,9 +335,9 @@ def test_a_damaged_paper_is_mended_by_its_feed(own: ServerPlace) -> None:
     """That the record was read before is no reason to pass it over."""
     with own.open(create=True) as store:
         fill(store, 3, embedder=EMBEDDER)
-        held = store._shelf.held()
-        assert held is not None
-        held.describe({paper(1).paper_id: {"rest0": '{"paper_id": "2601.00001"}'}})
+        embedded = store.collections.embedded()
+        assert embedded is not None
+        embedded.update_metadata({paper(1).paper_id: {"rest0": '{"paper_id": "2601.00001"}'}})
         assert not store.doctor().ok
         ingest(store, papers(3))
         assert store.get(paper(1).paper_id) == replace(paper(1), first_seen=TODAY)
@@ -373,22 +373,22 @@ def test_a_paper_in_many_feeds_remembers_what_fits(cloud: FakeChroma) -> None:
     with opened(cloud) as store:
         ingest(store, feed)
         assert ingest(store, feed[100:]).changed == 0
-        record = store._shelf.records([paper(1).paper_id])[paper(1).paper_id]
-        assert 3_500 < len(record.metadata["read"]) <= CLOUD.value_bytes
+        record = store.collections.records([paper(1).paper_id])[paper(1).paper_id]
+        assert 3_500 < len(record.metadata["read"]) <= CLOUD_QUOTAS.value_bytes
 
 
 def test_searches_look_more_widely_the_more_there_is(
     own: ServerPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The collection's width follows the number of papers, and the server keeps it."""
-    monkeypatch.setattr(paper_collections, "GRAPH", {**paper_collections.GRAPH, "ef_search": 5})
+    monkeypatch.setattr(server_papers, "HNSW_SETTINGS", {**server_papers.HNSW_SETTINGS, "ef_search": 5})
     for count, width in ((12, 5), (100, 14)):
         with own.open(create=True) as store:
             fill(store, count, embedder=EMBEDDER)
         with own.open() as store:
-            held = store._shelf.held()
-            assert held is not None
-            assert held.configuration["hnsw"]["ef_search"] == width
+            embedded = store.collections.embedded()
+            assert embedded is not None
+            assert embedded.configuration["hnsw"]["ef_search"] == width
             assert len(found(store, vector=EMBEDDER.one("study of graphs"), limit=count)) == count
 
 
@@ -525,9 +525,9 @@ def test_a_kill_between_the_two_writes_of_embedding_is_mended(
             with pytest.raises(KeyboardInterrupt):
                 store.embed_pending(EMBEDDER)
         if changed:
-            waiting = store._shelf.waiting
+            waiting = store.collections.pending
             terms = waiting.get([paper(3).paper_id])[paper(3).paper_id].metadata["terms"]
-            waiting.put([record_of(paper(3, upvotes=4), store._shelf.quotas, terms=terms)])
+            waiting.put([record_from_paper(paper(3, upvotes=4), store.collections.quotas, terms=terms)])
         assert store.doctor().failed() == {"word counts"}
         assert store.doctor(repair=True).ok
         assert (store.count(), store.status()["vectors"]["pending"]) == (8, int(changed))
@@ -574,7 +574,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(own: ServerPlace, tm
     code = """
     import os, sys; from pathlib import Path
     from library_helpers import *
-    from paperagent.library.server.collection import Collection
+    from paperagent.library.server.client import Collection
     calls = 0
     put = Collection.put
     def counted(self, records):

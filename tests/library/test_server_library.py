@@ -14,7 +14,7 @@ from fake_encoder import FakeEncoder
 from paperagent import PaperAgent
 from paperagent.cli.main import main
 from paperagent.feeds.reader import sample_path
-from paperagent.library.server.collection import Collection
+from paperagent.library.server.client import Collection
 
 sys.path.append(str(Path(__file__).parent / "store"))
 
@@ -51,7 +51,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, objec
 def test_reading_before_any_ingest_creates_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither on the server nor here; the message names the server and the fix."""
     assert main(["status"]) == 5
-    assert "holds no paperagent-waiting; run 'paperagent ingest' first" in capsys.readouterr().err
+    assert "it has no collection paperagent-waiting; run 'paperagent ingest' first" in capsys.readouterr().err
     assert not home.exists()
 
 

@@ -11,16 +11,18 @@ import pytest
 from library_helpers import FakeEmbedder, run_python
 from paperagent.errors import InputError, StoreError
 from paperagent.library.local import vector_index
-from paperagent.library.local.vector_index import Item, VectorIndex, check_version, installed_version
+from paperagent.library.local.vector_index import VectorEntry, VectorIndex, check_version, installed_version
 
 DIM = 16
 EMBEDDER = FakeEmbedder()
 
 
-def item(number: int, text: str | None = None) -> Item:
+def item(number: int, text: str | None = None) -> VectorEntry:
     """Return a row whose vector is that of ``text``."""
     text = text or f"paper number {number}"
-    return Item(f"id-{number}", EMBEDDER.one(text), {"title": text, "day": 20260101, "source": ["a", "b"]})
+    return VectorEntry(
+        f"id-{number}", EMBEDDER.one(text), {"title": text, "day": 20260101, "source": ["a", "b"]}
+    )
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_vectors_that_mean_nothing_are_refused(index: VectorIndex, vector: np.nd
     with pytest.raises(InputError):
         index.query(vector, 1)
     with pytest.raises(InputError):
-        index.put([Item("id-2", vector, {"title": "t"})])
+        index.put([VectorEntry("id-2", vector, {"title": "t"})])
     assert index.count() == 1
 
 
@@ -186,17 +188,17 @@ def test_searches_look_more_widely_the_more_there_is(
     index: VectorIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The square root of twice their number, once that is a tenth more than before; what is set is kept."""
-    monkeypatch.setattr(vector_index, "GRAPH", {**vector_index.GRAPH, "ef_search": 10})
+    monkeypatch.setattr(vector_index, "HNSW_SETTINGS", {**vector_index.HNSW_SETTINGS, "ef_search": 10})
     small = VectorIndex(index._folder.parent / "small", embedder_id="fake", dim=DIM, create=True)
 
     def width() -> int:
         return int(small._collection.configuration_json["hnsw"]["ef_search"])
 
     small.put([item(n) for n in range(60)])
-    small.fit()
+    small.adjust_search_width()
     assert width() == 10
     small.put([item(n) for n in range(60, 200)])
-    small.fit()
+    small.adjust_search_width()
     assert width() == 20
     small.reopen()
     assert width() == 20

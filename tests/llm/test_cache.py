@@ -21,7 +21,7 @@ NOTE = "answered from the cache: no call was made"
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    """Give a desk whose model answers everything with one good claim."""
+    """Return a desk whose model answers everything with one supported claim."""
     with desk(monkeypatch, tmp_path / "library") as made:
         made.server.responder = lambda _: reply(GOOD)
         yield made
@@ -57,7 +57,7 @@ def test_the_cache_outlives_the_process(model: Desk) -> None:
 
 
 def test_without_the_cache_each_question_is_a_call(model: Desk) -> None:
-    """Nothing is read and nothing is kept."""
+    """The cache is neither read nor written."""
     model.ask(cache=False)
     model.ask(cache=False)
     assert len(model.requests) == 2
@@ -74,14 +74,14 @@ def test_the_setting_switches_it_off(model: Desk, monkeypatch: pytest.MonkeyPatc
 
 
 def test_another_model_is_another_call(model: Desk) -> None:
-    """Also for another question and another effort."""
+    """So is another question or another effort."""
     for options in ({}, {"model": "other"}, {"question": "What does Quorvex do?"}, {"effort": "fast"}):
         model.ask(cache=True, judge="never", **options)
     assert len(model.requests) == 4
 
 
 def test_another_temperature_or_effort_is_another_call(model: Desk, tmp_path: Path) -> None:
-    """A second try that differs is made, and what an unset temperature means is the same call as 0."""
+    """A retry with another temperature is a new call; an unset temperature is the same as 0."""
     messages = [{"role": "user", "content": "JSON, please."}]
 
     def ask(effort: str | None = None, **options: float | None) -> None:
@@ -130,7 +130,7 @@ def test_a_changed_prompt_is_another_call(
     assert len(model.requests) == 2
 
 
-def test_every_call_of_an_answer_is_kept(model: Desk) -> None:
+def test_every_call_of_an_answer_is_cached(model: Desk) -> None:
     """Searches, repairs and judgements are free the second time too."""
 
     def play(request: Request) -> object:
@@ -160,15 +160,15 @@ def test_every_call_of_an_answer_is_kept(model: Desk) -> None:
         stream_reply({"content": json.dumps(reply(GOOD))}, finish_reason=None),
     ],
 )
-def test_refused_and_incomplete_replies_are_not_kept(model: Desk, said: object) -> None:
-    """They would be repeated for ever."""
+def test_refused_and_incomplete_replies_are_not_cached(model: Desk, said: object) -> None:
+    """Otherwise they would be repeated forever."""
     assert model.ask(said, cache=True).status in ("refused", "incomplete")
     assert kept(model) == 0 if file(model).exists() else True
     assert model.ask(cache=True).status == "answered"
 
 
 @pytest.mark.parametrize("said", [["I am a poet."] * 2, [error_reply(400, "bad request")]])
-def test_failures_are_not_kept(model: Desk, said: list[object]) -> None:
+def test_failures_are_not_cached(model: Desk, said: list[object]) -> None:
     """The next question is a real call."""
     with pytest.raises(EndpointError):
         model.ask(*said, cache=True)
@@ -176,8 +176,8 @@ def test_failures_are_not_kept(model: Desk, said: list[object]) -> None:
     assert kept(model) == 1
 
 
-def test_an_answer_left_early_is_not_kept(model: Desk) -> None:
-    """Half a reply is no reply."""
+def test_an_abandoned_answer_is_not_cached(model: Desk) -> None:
+    """A partial reply is not stored."""
     model.server.enqueue_answer(reply(GOOD, SECOND), chunk=5, pause=0.01)
     events = model.agent.ask_stream(QUESTION, cache=True)
     assert [next(events).kind, next(events).kind] == ["retrieved", "claim"]
@@ -185,7 +185,7 @@ def test_an_answer_left_early_is_not_kept(model: Desk) -> None:
     assert kept(model) == 0
 
 
-def test_an_abstention_is_kept(model: Desk) -> None:
+def test_an_abstention_is_cached(model: Desk) -> None:
     """It is an answer, and was paid for."""
     model.server.responder = lambda _: reply(verdict="abstain")
     assert [model.ask(cache=True).status for _ in range(2)] == ["abstained", "abstained"]
@@ -195,7 +195,7 @@ def test_an_abstention_is_kept(model: Desk) -> None:
 def test_a_broken_cache_costs_a_call_but_not_the_answer(
     model: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A file that is no database is left as it is, and logged."""
+    """A file that is not a database is left unchanged, and a warning is logged."""
     file(model).write_bytes(b"this is not a database, whatever its name says" * 50)
     for _ in range(2):
         assert model.ask(cache=True).status == "answered"
@@ -205,13 +205,13 @@ def test_a_broken_cache_costs_a_call_but_not_the_answer(
 
 
 def test_a_cache_that_cannot_be_opened_costs_a_call_but_not_the_answer(model: Desk) -> None:
-    """A folder in its place, say."""
+    """For example, if a folder is in its place."""
     file(model).mkdir()
     assert model.ask(cache=True).status == "answered"
 
 
-def test_a_kept_reply_is_checked_again(model: Desk) -> None:
-    """What stands in the file is a model's text still: it is not trusted for having been kept."""
+def test_a_cached_reply_is_checked_again(model: Desk) -> None:
+    """A cached reply is model output and is not trusted more than a new one."""
     model.ask(cache=True)
     with sqlite3.connect(file(model)) as db:
         db.execute("UPDATE reply SET text = ?", (json.dumps(reply(WRONG)),))
@@ -221,14 +221,14 @@ def test_a_kept_reply_is_checked_again(model: Desk) -> None:
     assert answer.claims[0].checks["replaced"]
 
 
-def test_a_kept_reply_costs_nothing_under_any_limit(model: Desk) -> None:
-    """`--max-cost` bounds what is spent; what is at hand is given."""
+def test_a_cached_reply_is_given_under_any_cost_limit(model: Desk) -> None:
+    """`--max-cost` limits spending, and a cached reply costs nothing."""
     model.ask(cache=True, model="gpt-4o")
     again = model.ask(cache=True, model="gpt-4o", max_cost=0.0)
     assert (again.status, again.usage.cost_usd, len(model.requests)) == ("answered", 0.0, 1)
 
 
-def test_another_server_is_asked_anew(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_server_is_another_call(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of the same name at another address is another model."""
     model.ask(cache=True)
     with ScriptedServer() as other:
@@ -240,7 +240,7 @@ def test_another_server_is_asked_anew(model: Desk, monkeypatch: pytest.MonkeyPat
     assert [c.text for c in answer.claims] == [SECOND[0]]
 
 
-def test_the_cache_is_bounded(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_size_is_limited(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest replies go first."""
     monkeypatch.setattr(cache, "MAX_REPLIES", 20)
     for n in range(22):

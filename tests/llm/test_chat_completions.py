@@ -45,8 +45,8 @@ def ask(model: ChatModel, **options: Any) -> tuple[list[str], Completion]:
     return pieces, stream.completion
 
 
-def test_the_request_says_everything_that_shapes_the_answer(model, server):
-    """Messages, schema, limit, temperature and seed are sent; usage is asked for; the key arrives."""
+def test_request_parameters(model, server):
+    """Messages, schema, limit, temperature and seed are sent, usage is requested, and the key arrives."""
     server.enqueue_answer(ANSWER)
     ask(model)
     sent = server.history[0].json()
@@ -88,7 +88,7 @@ def test_temperature_and_seed_can_be_chosen(model, server):
         ("gpt-5.2-chat-latest", None, None, 0),
     ],
 )
-def test_models_that_reason_are_asked_for_the_least(model, effort, sent, room):
+def test_reasoning_models_get_the_lowest_effort(model, effort, sent, room):
     """On OpenAI's own server: the lowest effort of each family, and room for reasoning in the limit."""
     made = ChatModel(model, api_key=KEY, reasoning_effort=effort)
     request = made.dialect.request({"temperature": 0.0}, 100)
@@ -97,8 +97,8 @@ def test_models_that_reason_are_asked_for_the_least(model, effort, sent, room):
     assert made.thinking_tokens == room
 
 
-def test_other_servers_are_sent_an_effort_only_by_the_setting(server):
-    """Names mean nothing there; the setting counts everywhere."""
+def test_other_servers_get_an_effort_only_from_the_setting(server):
+    """Model names mean nothing there."""
     for effort in (None, "low"):
         made = ChatModel("o4-mini", api_key=KEY, base_url=server.url, reasoning_effort=effort)
         server.enqueue_answer(ANSWER)
@@ -119,8 +119,8 @@ def test_other_servers_are_sent_an_effort_only_by_the_setting(server):
         ("Unrecognized request argument supplied: reasoning_effort", None),
     ],
 )
-def test_an_effort_that_is_refused_gives_way(server, message, second):
-    """To the closest one that the server names, else to none; both are remembered."""
+def test_a_rejected_effort_is_replaced(server, message, second):
+    """By the closest one that the server names, otherwise by none; both are remembered."""
     made = ChatModel("m", api_key=KEY, base_url=server.url, reasoning_effort="minimal")
     server.enqueue(error_reply(400, message))
     for _ in range(2):
@@ -130,8 +130,8 @@ def test_an_effort_that_is_refused_gives_way(server, message, second):
     assert [r.json().get("reasoning_effort") for r in server.history] == ["minimal", second, second]
 
 
-def test_a_model_that_is_seen_to_reason_gets_more_room(model, server):
-    """A limit counts the reasoning too, so later replies may be longer."""
+def test_a_model_that_reasons_gets_a_larger_limit(model, server):
+    """The limit counts reasoning too, so later replies get room for it."""
     server.enqueue(stream_reply({"reasoning_content": "Hm."}, {"content": ANSWER}))
     server.enqueue_answer(ANSWER)
     ask(model)
@@ -140,7 +140,7 @@ def test_a_model_that_is_seen_to_reason_gets_more_room(model, server):
 
 
 def test_the_text_comes_in_pieces_while_it_is_written(model, server):
-    """The first piece is there long before the last is sent."""
+    """The first piece arrives long before the last is sent."""
     server.enqueue_answer(ANSWER, chunk=4, pause=0.02)
     with model.stream(MESSAGES, schema=SCHEMA, schema_name="answer", max_output_tokens=90) as stream:
         started = time.monotonic()
@@ -158,7 +158,7 @@ def test_the_end_is_seen_at_once(model, server):
     assert time.monotonic() - started < 3.8
 
 
-def test_a_plain_json_answer_to_a_stream_request_is_taken(model, server):
+def test_a_plain_json_answer_to_a_stream_request_is_accepted(model, server):
     """A server that cannot stream still works."""
     usage = {"prompt_tokens": 12, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 8}}
     choice = {"index": 0, "message": {"role": "assistant", "content": ANSWER}, "finish_reason": "stop"}
@@ -170,7 +170,7 @@ def test_a_plain_json_answer_to_a_stream_request_is_taken(model, server):
     )
 
 
-def test_usage_may_stand_in_any_chunk(model, server):
+def test_usage_may_be_in_any_chunk(model, server):
     """The last numbers count, with or without choices beside them."""
     counted = [{"prompt_tokens": 50, "completion_tokens": n} for n in (1, 2, 3)]
     chunks = [{**chat_chunk({"content": "{}"[i : i + 1]}), "usage": counted[i]} for i in range(3)]
@@ -189,7 +189,7 @@ def test_usage_may_stand_in_any_chunk(model, server):
     ],
 )
 def test_tokens_of_reasoning_are_counted(model, server, counted, used):
-    """Where the total says more than its parts, the rest is reasoning, which is paid for."""
+    """If the total exceeds its parts, the difference is reasoning, which is billed."""
     server.enqueue_answer(ANSWER, usage=counted)
     found = ask(model)[1].usage
     assert (found.input_tokens, found.output_tokens, found.estimated) == used
@@ -198,8 +198,7 @@ def test_tokens_of_reasoning_are_counted(model, server, counted, used):
 @pytest.mark.parametrize(
     "counted", [{"prompt_tokens": -1}, {"prompt_tokens": True}, {"prompt_tokens": "many"}]
 )
-def test_numbers_that_cannot_be_are_not_believed(model, server, counted):
-    """Our estimate stands in for them."""
+def test_impossible_token_counts_are_replaced_by_an_estimate(model, server, counted):
     server.enqueue_answer(ANSWER, usage={**counted, "completion_tokens": 4})
     found = ask(model)[1].usage
     assert found.estimated
@@ -214,14 +213,14 @@ def test_halves_of_a_character_are_joined(model, server):
     assert all(piece.isprintable() for piece in pieces)
 
 
-def test_events_without_blank_lines_between_are_understood(model, server):
-    """One object a line, all in what the standard calls one event."""
+def test_events_without_blank_lines_are_understood(model, server):
+    """One object per line, all in one event by the standard."""
     whole = stream_reply({"content": '{"a": '}, {"content": '"b"}'})
     server.enqueue(Reply(pieces=[p[:-1] for p in whole.pieces], headers=whole.headers))
     assert ask(model)[1].text == '{"a": "b"}'
 
 
-def test_other_choices_are_left_alone(model, server):
+def test_other_choices_are_ignored(model, server):
     """Only the first choice is the answer."""
     other = {"index": 1, "delta": {"content": "other"}, "finish_reason": "length"}
     server.enqueue(sse_reply({"choices": [other]}, *stream_reply({"content": ANSWER}).pieces))
@@ -235,7 +234,7 @@ def test_content_in_parts_is_joined(model, server):
     assert ask(model)[1].text == ANSWER
 
 
-def test_nothing_is_sent_before_the_first_piece_is_asked_for(model, server):
+def test_nothing_is_sent_before_the_first_piece_is_requested(model, server):
     """A stream that is never read costs nothing."""
     with model.stream(MESSAGES, schema=SCHEMA, schema_name="answer", max_output_tokens=90) as stream:
         pass
@@ -243,7 +242,7 @@ def test_nothing_is_sent_before_the_first_piece_is_asked_for(model, server):
     assert stream.completion.usage == Usage()
 
 
-def test_lone_surrogates_are_made_sendable(model, server):
+def test_lone_surrogates_are_replaced(model, server):
     """A broken character in a question does not break the request."""
     server.enqueue_answer(ANSWER)
     messages = [{"role": "user", "content": "a\ud800b"}]
@@ -271,7 +270,7 @@ def test_threads_share_one_model(model, server):
 
 
 def test_the_key_is_in_no_log(model, server, caplog):
-    """Not even at the lowest level of every library below."""
+    """Not even at the debug level of the libraries below."""
     caplog.set_level(logging.DEBUG)
     server.enqueue(Reply({"error": {"message": "unknown field: seed", "key": KEY}}, 400))
     server.enqueue_answer(ANSWER)
@@ -282,7 +281,7 @@ def test_the_key_is_in_no_log(model, server, caplog):
 
 
 @pytest.mark.parametrize(("key", "url"), [(None, None), ("", " "), (KEY, "127.0.0.1"), ("sk a", None)])
-def test_settings_that_cannot_work_are_refused_at_once(key, url):
+def test_invalid_settings_are_rejected_at_once(key, url):
     """A missing key, a broken key or a broken address is a configuration error."""
     with pytest.raises(ConfigError) as caught:
         ChatModel("m", api_key=key, base_url=url)
@@ -300,13 +299,13 @@ def test_settings_that_cannot_work_are_refused_at_once(key, url):
         ("http://127.0.0.1:11434/v1", "max_tokens"),
     ],
 )
-def test_the_limit_has_the_name_that_the_server_knows(url, name):
-    """OpenAI's newer models know one name, everybody else's server the other."""
+def test_the_name_of_the_limit_depends_on_the_server(url, name):
+    """OpenAI's newer models know one name, other servers the other."""
     assert ChatModel("m", api_key=KEY, base_url=url).dialect.limit_parameter == name
 
 
 def test_the_module_loads_nothing_heavy():
-    """The SDK and the tokenizer wait for the first call."""
+    """The SDK and the tokenizer are imported at the first call."""
     heavy = {"openai", "tiktoken", "httpx2", "numpy", "tenacity"}
     code = f"import sys, paperagent.llm.chat; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run(

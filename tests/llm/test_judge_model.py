@@ -1,4 +1,4 @@
-"""The second reader's model over real HTTP: decisions where they are offered, else labels by a chat model."""
+"""The judge's model over real HTTP: decisions where they are offered, else labels by a chat model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from paperagent.errors import EndpointError
 from paperagent.llm.chat import ChatModel
-from paperagent.llm.endpoint import EndpointAddress
+from paperagent.llm.client import EndpointAddress
 from paperagent.llm.judge_model import JudgeModel, label_probabilities, parse_decisions
 from paperagent.llm.protocol import Completion, SampledToken
 from paperagent.testing import (
@@ -118,7 +118,7 @@ def test_tokens_are_counted_as_the_server_does(judge: JudgeModel, server: Script
     ],
 )
 def test_answers_are_matched_to_their_questions(answers: list[Any], read: list[float | None]) -> None:
-    """By name, else by order where there is one for each; what is no probability is unknown."""
+    """By name, otherwise by order if there is one for each; an invalid probability is unknown."""
     assert list(parse_decisions(answers, ["1", "2"]).values()) == read
 
 
@@ -157,8 +157,7 @@ def test_one_refused_request_does_not_end_decisions(judge: JudgeModel, server: S
     assert paths(server) == [DECISIONS, DECISIONS, CHAT, DECISIONS]
 
 
-def test_what_is_known_of_a_server_is_known_for_all_its_models(server: ScriptedServer) -> None:
-    """Judges that share an endpoint share its memory."""
+def test_judges_on_one_endpoint_share_what_it_offers(server: ScriptedServer) -> None:
     chat = ChatModel("test-model", api_key=KEY, base_url=server.url)
     server.responder = lambda request: {"1": "supported", "2": "partly"}
     ask(JudgeModel(chat))
@@ -171,7 +170,7 @@ def test_what_is_known_of_a_server_is_known_for_all_its_models(server: ScriptedS
 def test_another_failure_is_an_error(
     judge: JudgeModel, server: ScriptedServer, status: int, kind: str
 ) -> None:
-    """It is not paid for a second time by chat; what helps is tried again, as always."""
+    """Chat is not called as well; retries happen as usual."""
     server.enqueue(*[error_reply(status, "no")] * 3, path=DECISIONS)
     with pytest.raises(EndpointError) as raised:
         ask(judge)
@@ -179,7 +178,7 @@ def test_another_failure_is_an_error(
     assert CHAT not in paths(server)
 
 
-def test_a_fault_that_passes_is_tried_again(judge: JudgeModel, server: ScriptedServer) -> None:
+def test_a_transient_fault_is_retried(judge: JudgeModel, server: ScriptedServer) -> None:
     """Decisions go through the one retry layer."""
     server.decider = lambda request: [0.9, 0.1]
     server.enqueue(error_reply(503, "busy"), path=DECISIONS)
@@ -198,10 +197,8 @@ def test_a_fault_that_passes_is_tried_again(judge: JudgeModel, server: ScriptedS
         ("http://127.0.0.1:8080/v1", "qwen2.5", True),
     ],
 )
-def test_openais_own_endpoint_decides_with_the_models_known_for_it(
-    url: str, model: str, *, asked: bool
-) -> None:
-    """Elsewhere nobody knows before the first call."""
+def test_openai_decides_only_with_documented_models(url: str, model: str, *, asked: bool) -> None:
+    """Elsewhere this is unknown before the first call."""
     judge = JudgeModel(ChatModel(model, api_key=KEY, base_url=url))
     assert EndpointAddress.parse(api_key=KEY, base_url=url).is_openai is ("openai.com" in url)
     assert judge.uses_decisions(3) is asked
@@ -210,7 +207,7 @@ def test_openais_own_endpoint_decides_with_the_models_known_for_it(
 
 
 def test_nothing_is_sent_before_the_reply_is_read(judge: JudgeModel, server: ScriptedServer) -> None:
-    """Whether the call can be afforded is looked at first."""
+    """The caller checks the budget first."""
     with judge.stream(MESSAGES, schema=schema(1), schema_name="judge", max_output_tokens=90) as pieces:
         assert not pieces.is_cached
     assert server.history == []
@@ -256,9 +253,7 @@ def test_a_label_without_its_probability_is_read_as_a_label(
     assert ask(judge)[0] == {"1": "supported", "2": "not_supported"}
 
 
-def test_a_server_that_knows_no_logprobs_labels_all_the_same(
-    judge: JudgeModel, server: ScriptedServer
-) -> None:
+def test_a_server_without_logprobs_still_labels(judge: JudgeModel, server: ScriptedServer) -> None:
     """The parameter and the one that needs it are left out once the server refuses it, and later too."""
     server.enqueue(
         error_reply(400, "Unsupported parameter: 'logprobs' is not supported with this model."), path=CHAT
@@ -309,14 +304,14 @@ def test_tokens_may_be_cut_anywhere(tokens: tuple[SampledToken, ...], read: dict
     assert label_probabilities(tokens) == pytest.approx(read)
 
 
-def test_what_chat_costs_is_counted_once(judge: JudgeModel, server: ScriptedServer) -> None:
-    """A refused request for decisions is no call that was paid for."""
+def test_chat_is_counted_once(judge: JudgeModel, server: ScriptedServer) -> None:
+    """A rejected decisions request is not billed."""
     server.responder = lambda request: {"1": "supported", "2": "partly"}
     assert ask(judge)[1].usage.calls == 1
 
 
 def test_a_decider_answers_predicates_only(server: ScriptedServer) -> None:
-    """The scripted server refuses what the program never asks."""
+    """The scripted server rejects other types of questions."""
     server.decider = lambda request: [0.5]
     body = {"model": "m", "input": "x", "questions": [{"type": "choice", "instructions": "?"}]}
     reply = server.respond(Request("POST", DECISIONS, {}, json.dumps(body).encode()), f"Bearer {KEY}")

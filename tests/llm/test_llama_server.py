@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import llama_server
-from paperagent.answering.reply import Reply, answer_schema
+from paperagent.answering.reply import ModelReply, answer_schema
 from paperagent.errors import EndpointError
 from paperagent.llm.chat import ChatModel
 
@@ -42,7 +42,7 @@ def test_the_answer_has_the_form_of_the_schema(model, question):
     """Random weights, and yet the JSON that was asked for, streamed and counted."""
     completion = ask(model, question, SCHEMA)
     assert (completion.finish_reason, completion.complete, completion.notes) == ("stop", True, ())
-    Reply.model_validate(json.loads(completion.text))
+    ModelReply.model_validate(json.loads(completion.text))
     assert not completion.usage.estimated
     assert completion.usage.input_tokens > len(question)
     assert completion.usage.output_tokens >= len(completion.text)

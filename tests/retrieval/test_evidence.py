@@ -14,12 +14,22 @@ from hypothesis import strategies as st
 import sample_library
 from fake_encoder import FakeEncoder
 from paperagent.retrieval import evidence
-from paperagent.retrieval.evidence import Pick, Reading, rerank, select, sentence_scores
-from paperagent.retrieval.question import Question, prepare, question_kind
+from paperagent.retrieval.evidence import (
+    PaperMatch,
+    SelectedSentence,
+    rank_matches,
+    select_sentences,
+    sentence_scores,
+)
+from paperagent.retrieval.question import Question, classify_question
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Hit, Paper
+from questions import analyzed
 
 ENCODER = FakeEncoder()
+COMPARISON = (
+    "How do Plinthara and the study of confident wording differ in what they find wrong with model judges?"
+)
 
 
 def hit(abstract: str, title: str = "A title", *, paper_id: str = "p", score: float = 1.0) -> Hit:
@@ -27,19 +37,20 @@ def hit(abstract: str, title: str = "A title", *, paper_id: str = "p", score: fl
 
 
 def prepared(text: str, *, encoded: bool = False) -> Question:
-    return prepare(text, ENCODER.encode([text])[0] if encoded else None, lambda _: 1.0)
+    return analyzed(text, ENCODER if encoded else None)
 
 
-def read(question: Question, found: Hit) -> Reading:
+def read(question: Question, found: Hit) -> PaperMatch:
     sentences = split_sentences(found.paper.abstract)
     texts = [found.title, *(s.text for s in sentences)]
-    return evidence.read(question, found, sentences, ENCODER.encode(texts) if question.encoded else None)
+    encoded = [ENCODER.encode(texts)] if question.encoded else None
+    return evidence.match_papers(question, [(found, sentences)], encoded)[0]
 
 
 def chosen(question: str, *abstracts: str, encoded: bool = False, **options: Any) -> list[tuple[int, int]]:
     asked = prepared(question, encoded=encoded)
     readings = [read(asked, hit(a, paper_id=str(i), **options)) for i, a in enumerate(abstracts)]
-    return [(p.paper, p.sentence) for p in select(asked, readings)]
+    return [(p.paper, p.sentence) for p in select_sentences(asked, readings)]
 
 
 # --- the question ---
@@ -64,7 +75,7 @@ def chosen(question: str, *abstracts: str, encoded: bool = False, **options: Any
 )
 def test_question_kinds(text: str, kind: str) -> None:
     """Comparisons and requests for lists are told from questions on one paper."""
-    assert question_kind(text) == kind
+    assert classify_question(text) == kind
 
 
 @given(st.text(max_size=300))
@@ -72,25 +83,24 @@ def test_any_text_is_a_question_of_some_kind(text: str) -> None:
     """Weights are finite, one a piece, and never all nothing."""
     question = prepared(text)
     assert question.kind in {"single", "compare", "list"}
-    assert len(question.weights) == len(question.pieces) == len(question.counted)
+    assert len(question.weights) == len(question.piece_words) == len(question.counted)
     assert np.isfinite(question.weights).all()
     assert not len(question.weights) or question.weights.sum() > 0
 
 
 def test_rare_words_weigh_most() -> None:
     """Function words weigh least, words that say what is asked for half, the rest by their rarity."""
-    rarity = {"quorvex": 4.0, "paper": 4.0}
-    question = prepare("is the paper Quorvex", None, lambda s: rarity.get(s, 1.0))
-    weights = dict(zip(question.pieces, question.weights, strict=True))
-    assert weights["quorvex"] == 4.0
-    assert weights["paper"] == 2.0
+    question = analyzed("is the paper Quorvex", weights={"quorvex": 4.0, "paper": 4.0})
+    weights = dict(zip(question.piece_words, question.weights, strict=True))
+    assert weights["quorvex"] == pytest.approx(4.0)
+    assert weights["paper"] == pytest.approx(2.0)
     assert weights["is"] == weights["the"] < 1
 
 
 def test_what_is_counted_is_marked() -> None:
     """In "how many parameters" the number must belong to parameters."""
     question = prepared("how many parameters does it have?")
-    marked = [p for p, c in zip(question.pieces, question.counted, strict=True) if c]
+    marked = [p for p, c in zip(question.piece_words, question.counted, strict=True) if c]
     assert "parameters" in marked
     assert "have" not in marked
     assert question.asks_number
@@ -135,14 +145,14 @@ def test_coverage_may_come_from_several_sentences() -> None:
     question = prepared("lanterns owls")
     both, one = hit("Lanterns glow. Owls sleep."), hit("Lanterns glow. Cats sleep.", paper_id="q")
     assert read(question, both).score == pytest.approx(1 + evidence.RERANK_WEIGHT)
-    assert [r.hit.paper_id for r in rerank([read(question, one), read(question, both)])] == ["p", "q"]
+    assert [r.hit.paper_id for r in rank_matches([read(question, one), read(question, both)])] == ["p", "q"]
 
 
 def test_rerank_breaks_ties_by_id() -> None:
     """Equal readings keep one order."""
     question = prepared("lanterns")
     readings = [read(question, hit("Lanterns glow.", paper_id=i)) for i in "ba"]
-    assert [r.hit.paper_id for r in rerank(readings)] == ["a", "b"]
+    assert [r.hit.paper_id for r in rank_matches(readings)] == ["a", "b"]
 
 
 # --- choosing ---
@@ -157,7 +167,7 @@ def test_the_sentence_that_answers_is_chosen() -> None:
     """The sentence that matches best is among the shown, in the abstract's order."""
     picks = chosen("How many lumens does Quorvex emit?", FACTS)
     assert (0, 3) in picks
-    assert len(picks) == evidence.SINGLE
+    assert len(picks) == evidence.SINGLE_SENTENCES
     assert picks == sorted(picks)
 
 
@@ -183,9 +193,9 @@ def test_near_papers_speak_in_a_single_answer() -> None:
     """Two further papers give a sentence if their score is near the best, else not."""
     question = prepared("How bright is Quorvex?")
     near = [read(question, hit(FACTS, paper_id=str(i), score=1 - i * 0.1)) for i in range(5)]
-    assert Counter(p.paper for p in select(question, near)) == {0: 4, 1: 1, 2: 1}
+    assert Counter(p.paper for p in select_sentences(question, near)) == {0: 4, 1: 1, 2: 1}
     far = [read(question, hit(FACTS, paper_id=str(i), score=5 - 4 * i)) for i in range(3)]
-    assert Counter(p.paper for p in select(question, far)) == {0: 4}
+    assert Counter(p.paper for p in select_sentences(question, far)) == {0: 4}
 
 
 def test_a_number_is_preferred_where_one_is_asked_for() -> None:
@@ -214,14 +224,14 @@ _ABSTRACTS = st.lists(_SENTENCES, min_size=1, max_size=8).map(" ".join)
 def test_picks_point_at_sentences(question: str, abstracts: list[str], encoded: bool) -> None:  # noqa: FBT001
     """Whatever the question and the papers, picks are distinct, exist, and are grouped by paper."""
     asked = prepared(question[:200], encoded=encoded)
-    readings = rerank([read(asked, hit(a, paper_id=str(i))) for i, a in enumerate(abstracts)])
-    picks = select(asked, readings)
+    readings = rank_matches([read(asked, hit(a, paper_id=str(i))) for i, a in enumerate(abstracts)])
+    picks = select_sentences(asked, readings)
     places = [(p.paper, p.sentence) for p in picks]
     assert places
     assert len(set(places)) == len(places)
     assert places == sorted(places)
     assert all(0 <= s < len(readings[p].sentences) for p, s in places)
-    assert all(np.isfinite(p.score) and isinstance(p, Pick) for p in picks)
+    assert all(np.isfinite(p.score) and isinstance(p, SelectedSentence) for p in picks)
 
 
 @pytest.mark.parametrize("unit", ["we ", "our x ", "this paper ", "however ", "7 ", "a"])
@@ -247,10 +257,7 @@ def test_a_sentence_that_alone_holds_a_word_comes_first() -> None:
     [
         ("What do Sablewick and Duskerna each save memory on?", "The 13B model needs 5.6 GB of memory"),
         (
-            (
-                "How do Plinthara and the study of confident wording differ in what they find wrong with"
-                " model judges?"
-            ),
+            COMPARISON,
             "We also observe that anchors from a different domain can make calibration worse than none.",
         ),
     ],

@@ -16,21 +16,21 @@ from hypothesis import strategies as st
 import sample_library
 from fake_encoder import FakeEncoder
 from paperagent import PaperAgent
-from paperagent.answering.pipeline import Pipeline, Request
+from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.feeds.reader import sample_path
 from paperagent.retrieval.scoring import (
     CorpusStats,
-    Query,
-    Ranked,
-    blend,
-    could_be_named,
-    gap,
-    largeness,
-    lexical_shares,
-    mend_spelling,
+    RankedCandidate,
+    SearchQuery,
+    blend_rankings,
+    bm25_shares,
+    correct_spelling,
     names_paper,
+    possibly_named,
     query_stems,
     rank,
+    score_gap,
+    size_factor,
 )
 from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Filters
@@ -95,14 +95,21 @@ def test_spelling_is_mended_from_the_library() -> None:
 
     known = {"model": 3}
     stems = ["retreiv", "model", "lora", "gpt4x", "quantisatoin", "zzzzz"]
-    assert mend_spelling(stems, known, similar) == ["retriev", "model", "lora", "gpt4x", "quantis", "zzzzz"]
+    assert correct_spelling(stems, known, similar) == [
+        "retriev",
+        "model",
+        "lora",
+        "gpt4x",
+        "quantis",
+        "zzzzz",
+    ]
     assert ("retreiv", 2) not in asked
     assert {s for s, _ in asked} == {"retreiv", "quantisatoin", "zzzzz"}
 
 
 def test_mending_leaves_no_repeats() -> None:
     """Two misspellings of one word weigh once."""
-    assert mend_spelling(["retreiv", "retriev"], {"retriev": 1}, lambda *_: ["retriev"]) == ["retriev"]
+    assert correct_spelling(["retreiv", "retriev"], {"retriev": 1}, lambda *_: ["retriev"]) == ["retriev"]
 
 
 # --- scores ---
@@ -129,7 +136,7 @@ def test_lexical_share_is_bm25_over_its_maximum(texts: list[list[str]], wanted: 
     stems = index_terms(" ".join(sorted(wanted)))
     known = stats_of(*joined)
     stats = CorpusStats(known.papers, known.average_length, {s: known.frequency.get(s, 0) for s in stems})
-    shares = lexical_shares([doc(str(i), t) for i, t in enumerate(joined)], stems, stats)
+    shares = bm25_shares([doc(str(i), t) for i, t in enumerate(joined)], stems, stats)
     assert shares == pytest.approx([bm25(index_terms(t), stems, stats) for t in joined])
     assert all(0 <= s < 1 for s in shares)
 
@@ -142,7 +149,7 @@ def test_idf_is_never_negative() -> None:
 
 def test_no_candidates_no_ranking() -> None:
     """Nothing nominated is nothing ranked."""
-    assert rank([], Query(("a",), None), CorpusStats(0, 0.0, {})) == []
+    assert rank([], SearchQuery(("a",), None, CorpusStats(0, 0.0, {}))) == []
 
 
 def test_score_is_words_plus_vector() -> None:
@@ -150,8 +157,7 @@ def test_score_is_words_plus_vector() -> None:
     stats = stats_of("alpha beta", "gamma delta")
     found = rank(
         [doc("x", "alpha beta", [1, 0]), doc("y", "gamma delta", [0, 1])],
-        Query(("alpha",), np.array([0.6, 0.8], np.float32)),
-        stats,
+        SearchQuery(("alpha",), np.array([0.6, 0.8], np.float32), stats),
     )
     scores = {r.paper_id: r for r in found}
     assert scores["x"].score == pytest.approx(0.9 * scores["x"].lexical + 0.6)
@@ -164,7 +170,7 @@ def test_a_paper_without_a_vector_is_ranked_by_words() -> None:
     """Vectors that are not there yet cost a paper its cosine, not its place in the list."""
     stats = stats_of("alpha", "beta")
     found = rank(
-        [doc("x", "alpha"), doc("y", "beta", [1, 0])], Query(("alpha",), np.ones(2, np.float32)), stats
+        [doc("x", "alpha"), doc("y", "beta", [1, 0])], SearchQuery(("alpha",), np.ones(2, np.float32), stats)
     )
     assert {r.paper_id: r.vector is None for r in found} == {"x": True, "y": False}
     assert all(math.isfinite(r.score) for r in found)
@@ -174,7 +180,7 @@ def test_without_query_terms_vectors_decide() -> None:
     """A query of function words alone still ranks by meaning, and never divides by zero."""
     stats = stats_of("alpha", "beta")
     found = rank(
-        [doc("x", "alpha", [0, 1]), doc("y", "beta", [1, 0])], Query((), np.array([1.0, 0.0])), stats
+        [doc("x", "alpha", [0, 1]), doc("y", "beta", [1, 0])], SearchQuery((), np.array([1.0, 0.0]), stats)
     )
     assert [r.paper_id for r in found] == ["y", "x"]
     assert [r.lexical for r in found] == [0, 0]
@@ -185,14 +191,18 @@ def test_ties_go_by_id() -> None:
     docs = [doc(i, "alpha beta") for i in "cab"]
     stats = stats_of("alpha beta", "alpha beta", "alpha beta")
     for order in (docs, docs[::-1]):
-        assert [r.paper_id for r in rank(order, Query(("alpha",), None), stats)] == ["a", "b", "c"]
+        assert [r.paper_id for r in rank(order, SearchQuery(("alpha",), None, stats))] == ["a", "b", "c"]
 
 
 def test_blend_is_the_mean_of_two_rankings() -> None:
     """A follow-up counts half alone, half in context."""
-    now = [Ranked("a", 1.0, 0.5, None), Ranked("b", 0.4, 0.1, None), Ranked("only-now", 9.0, 0.0, None)]
-    context = [Ranked("b", 1.8, 0.0, None), Ranked("a", 0.2, 0.0, None)]
-    mixed = blend(now, context)
+    now = [
+        RankedCandidate("a", 1.0, 0.5, None),
+        RankedCandidate("b", 0.4, 0.1, None),
+        RankedCandidate("only-now", 9.0, 0.0, None),
+    ]
+    context = [RankedCandidate("b", 1.8, 0.0, None), RankedCandidate("a", 0.2, 0.0, None)]
+    mixed = blend_rankings(now, context)
     assert [r.paper_id for r in mixed] == ["b", "a"]
     assert [r.score for r in mixed] == pytest.approx([1.1, 0.6])
     assert mixed[1].lexical == 0.5
@@ -200,9 +210,9 @@ def test_blend_is_the_mean_of_two_rankings() -> None:
 
 def test_gap_is_how_far_the_first_stands_out() -> None:
     """Measured against the mean of the next five; a paper alone stands out fully."""
-    ranked = [Ranked(str(i), s, 0, None) for i, s in enumerate([1.0, 0.6, 0.5, 0.4, 0.3, 0.2, -9.0])]
-    assert gap(ranked) == pytest.approx(0.6)
-    assert gap(ranked[:1]) == 1.0
+    ranked = [RankedCandidate(str(i), s, 0, None) for i, s in enumerate([1.0, 0.6, 0.5, 0.4, 0.3, 0.2, -9.0])]
+    assert score_gap(ranked) == pytest.approx(0.6)
+    assert score_gap(ranked[:1]) == 1.0
 
 
 # --- papers that a question names ---
@@ -227,8 +237,8 @@ def test_what_could_be_named_has_the_name_in_its_title(question: str, named: set
         doc("kestrel", "Kestrel Kestrel drafts tokens"),
         doc("cites", "We compare with Orbit2, GUIDE and Kestrel"),
     ]
-    assert could_be_named(candidates, question) == named
-    assert could_be_named([], question) == set()
+    assert possibly_named(candidates, question) == named
+    assert possibly_named([], question) == set()
 
 
 @pytest.mark.parametrize(
@@ -259,9 +269,9 @@ def top(pipeline: Pipeline, query: str) -> list[tuple[str, Any]]:
 
 def halved(library: ExactLibrary) -> ExactLibrary:
     """Round the vectors as the library stores them."""
-    library.held = {
+    library.candidate_by_id = {
         i: replace(h, vector=None if h.vector is None else h.vector.astype("<f2").astype(np.float32))
-        for i, h in library.held.items()
+        for i, h in library.candidate_by_id.items()
     }
     return library
 
@@ -318,7 +328,7 @@ def test_an_answer_is_the_same_over_either_library(with_vectors: Any) -> None:
     """The pipeline's answer depends on the papers, not on the store that holds them."""
     real, exact = with_vectors
     for question in sample_library.QUESTIONS[:8]:
-        answers = [[e.answer for e in p.stream(Request(question))][-1] for p in (real, exact)]
+        answers = [[e.answer for e in p.stream(AnswerRequest(question))][-1] for p in (real, exact)]
         assert answers[0].citations == answers[1].citations
         assert answers[0].status == answers[1].status
 
@@ -326,7 +336,7 @@ def test_an_answer_is_the_same_over_either_library(with_vectors: Any) -> None:
 def test_largeness_rises_between_two_sizes() -> None:
     """Nothing below, all above, and more papers never make less of it."""
     sizes = [0, 1, 5_000, 20_000, 50_000, 75_000, 10**8]
-    found = [largeness(size) for size in sizes]
+    found = [size_factor(size) for size in sizes]
     assert found == sorted(found)
     assert found[2] == 0.0
     assert 0.4 < found[3] < 0.6

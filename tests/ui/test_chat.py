@@ -19,8 +19,8 @@ from fake_agent import ABSTAINED, COMPARED, PAPERS, SINGLE, FakeAgent, events
 from paperagent.errors import EndpointError, InputError
 from paperagent.library import home
 from paperagent.types import Event
-from paperagent.ui.chat import Chat, clean, holds_secret
-from paperagent.ui.chat_memory import KEPT_ANSWERS, KEPT_PAIRS
+from paperagent.ui.chat import Chat, contains_secret, strip_control
+from paperagent.ui.chat_session import HISTORY_PAIRS, MAX_ANSWERS
 from paperagent.ui.line_input import HISTORY_FILE, PipeReader, secure_history
 from paperagent.ui.render import Screen
 
@@ -92,7 +92,7 @@ def test_row_261_ctrl_c_twice_leaves_with_130() -> None:
     assert talk(FakeAgent(), stop, stop, clock=Clock(10.0, 11.9))[0] == 130
     code, printed, _ = talk(FakeAgent(), stop, stop, clock=Clock(10.0, 12.1))
     assert code == 0
-    assert printed.count("Ctrl-C again leaves") == 2
+    assert printed.count("press Ctrl-C again to quit") == 2
 
 
 def test_row_262_ctrl_c_during_an_answer() -> None:
@@ -105,7 +105,7 @@ def test_row_262_ctrl_c_during_an_answer() -> None:
     assert "   > Sparse lanterns find" in printed
     assert agent.asked() == ["first?", "second?"]
     assert agent.options("ask")["history"] == []
-    assert [q for q, _ in chat.conversation.history] == ["q?"]
+    assert [q for q, _ in chat.history.pairs] == ["q?"]
 
 
 def test_row_262_ctrl_c_in_a_pipe_ends_the_run() -> None:
@@ -135,7 +135,7 @@ def test_rows_265_270_unknown_command_lists_the_commands(line: str) -> None:
     agent = FakeAgent()
     _, printed, _ = talk(agent, line)
     assert f"unknown command {line.split(maxsplit=1)[0]}" in printed
-    assert "- /save FILE: write" in printed
+    assert "- /save FILE: save" in printed
     assert agent.calls == []
 
 
@@ -144,7 +144,7 @@ def test_row_266_two_slashes_ask_a_question_that_begins_with_one() -> None:
     agent = FakeAgent()
     _, printed, _ = talk(agent, "//etc/passwd is what?", "/etc")
     assert agent.asked() == ["/etc/passwd is what?"]
-    assert "a question that begins with / is written //" in printed
+    assert "to ask a question that starts with /, type //" in printed
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_row_269_save_never_overwrites(tmp_path: Path) -> None:
     _, printed, _ = talk(
         FakeAgent(), "/save", f"/save {path}", "why?", f"/save {path}", "b?", f"/save {path}"
     )
-    assert "no file given" in printed
+    assert "no file name given" in printed
     assert "no answer yet" in printed
     assert "talk.md exists; choose another name" in printed
     text = path.read_text(encoding="utf-8")
@@ -175,12 +175,12 @@ def test_row_269_save_never_overwrites(tmp_path: Path) -> None:
 
 def test_save_json_is_the_last_answer(tmp_path: Path) -> None:
     """A name that ends in .json gets the answer as `ask --json` prints it, for `export --sources-of`."""
-    from paperagent.ui.export import cited_ids
+    from paperagent.ui.export import cited_quotes
 
     path = tmp_path / "_a_.json"
     _, printed, _ = talk(FakeAgent(SINGLE, COMPARED), "a?", "b?", f"/save {path}")
     assert f"*saved to {path}*" in printed
-    assert cited_ids(path) == ["2601.00001", "2601.00002"]
+    assert list(cited_quotes(path)) == ["2601.00001", "2601.00002"]
 
 
 @pytest.mark.parametrize("command", ["/clear", "/new"])
@@ -192,7 +192,7 @@ def test_row_272_clear_empties_the_history(command: str) -> None:
     _, printed, chat = talk(agent, "a?", command, "/sources", "b?")
     assert agent.options("ask")["history"] == []
     assert "no answer yet" in printed
-    assert len(chat.conversation.answers) == 1
+    assert len(chat.history.answers) == 1
 
 
 @pytest.mark.parametrize("length", [8_001, 1_000_000])
@@ -232,7 +232,7 @@ def test_row_275_pasted_lines_are_one_question() -> None:
 )
 def test_rows_276_277_pasted_escapes_are_stripped(line: str, text: str) -> None:
     """Escapes and control characters of a paste are no part of the question."""
-    assert clean(line) == text
+    assert strip_control(line) == text
 
 
 def test_row_278_bytes_that_are_no_text() -> None:
@@ -283,12 +283,12 @@ def test_row_291_follow_up_without_history_is_asked_as_it_is() -> None:
 def test_rows_292_301_a_long_session_stays_small() -> None:
     """Only the newest turns are kept, the loss is said once, and abstentions are no history."""
     agent = FakeAgent(*[ABSTAINED] * 3)
-    turns = KEPT_ANSWERS + 50
+    turns = MAX_ANSWERS + 50
     _, printed, chat = talk(agent, *(f"{n}?" for n in range(turns)))
     assert len(agent.asked()) == turns
-    assert len(chat.conversation.history) == KEPT_PAIRS
-    assert len(chat.conversation.answers) == KEPT_ANSWERS
-    assert printed.count("are remembered from here on") == 1
+    assert len(chat.history.pairs) == HISTORY_PAIRS
+    assert len(chat.history.answers) == MAX_ANSWERS
+    assert printed.count("questions are remembered") == 1
 
 
 def test_row_296_the_same_question_is_asked_anew() -> None:
@@ -312,8 +312,8 @@ def test_rows_300_304_a_typed_key_is_neither_asked_nor_kept() -> None:
     _, printed, chat = talk(agent, f"my key is {KEY}")
     assert "looks like an API key" in printed
     assert KEY not in printed
-    assert (agent.calls, chat.conversation.answers) == ([], [])
-    assert not holds_secret("what does sk-learn's ski-lift do with task-specific-fine-tuning-of-models?")
+    assert (agent.calls, chat.history.answers) == ([], [])
+    assert not contains_secret("what does sk-learn's ski-lift do with task-specific-fine-tuning-of-models?")
 
 
 def test_help_lists_every_command() -> None:
@@ -333,7 +333,7 @@ def test_quit_leaves_at_once() -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("/open", "no source given; sources: 1"),
+        ("/open", "no source number given; sources: 1"),
         ("/open 7", "no source 7; sources: 1"),
         ("/open x", "no source x"),
     ],
@@ -396,7 +396,7 @@ def test_row_299_history_file_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (tmp_path / "link").symlink_to(path)
     assert "is a symbolic link" in (secure_history(tmp_path / "link") or "")
-    assert "typed lines are not kept" in (secure_history(tmp_path) or "")
+    assert "the history is not saved" in (secure_history(tmp_path) or "")
     assert "No such file or directory" in (secure_history(tmp_path / "none" / "x") or "")
 
 
@@ -404,7 +404,7 @@ def test_row_299_history_file_is_private(tmp_path: Path) -> None:
 def test_row_299_history_file_that_is_a_pipe(tmp_path: Path) -> None:
     """Something else in the file's place is not used, and does not block."""
     os.mkfifo(tmp_path / "pipe")
-    assert "no regular file" in (secure_history(tmp_path / "pipe") or "")
+    assert "not a regular file" in (secure_history(tmp_path / "pipe") or "")
 
 
 def test_doctor_knows_the_history_file() -> None:

@@ -11,14 +11,13 @@ import pytest
 from test_chat import Typist, cut_off, talk
 
 from fake_agent import COMPARED, HITS, PAPERS, SINGLE, FakeAgent, citation, events
-from paperagent.answering.citations import join
+from paperagent.answering.citations import join_claims
 from paperagent.errors import EndpointError
 from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED, answer_blocks
 from paperagent.types import Answer, Claim, Event, Usage
-from paperagent.ui import session_usage
 from paperagent.ui.chat import Chat
-from paperagent.ui.chat_memory import Conversation, Spent
-from paperagent.ui.render import Screen
+from paperagent.ui.chat_session import ChatHistory, SessionUsage
+from paperagent.ui.render import Screen, describe_usage
 
 USED = Usage(calls=1, input_tokens=1_934, output_tokens=210, cost_usd=0.0004)
 TWO = (
@@ -45,7 +44,7 @@ def test_a_model_is_chosen_for_the_questions_that_follow() -> None:
     _, printed, _ = talk(agent, "a?", "/model 'other/m:2'", "b?", "/model", model="m")
     asked = [options.get("model") for name, _, options in agent.calls if name == "ask"]
     assert asked == [None, "other/m:2"]
-    assert printed.count("*the model is other/m:2*") == 2
+    assert printed.count("*model: other/m:2*") == 2
 
 
 @pytest.mark.parametrize("name", ['""', "''", "two words", "x" * 201, "a\u200bb"])
@@ -53,10 +52,10 @@ def test_row_271_a_name_that_is_none_changes_nothing(name: str) -> None:
     """An empty or impossible name of a model is a message, and the model stays."""
     agent = FakeAgent(written(BOTH))
     _, printed, chat = talk(agent, f"/model {name}", "a?", "/model", model="m")
-    assert "is no name of a model; still m" in printed
+    assert "is not a model name; keeping m" in printed
     assert "model" not in agent.options("ask")
     assert chat.model == "m"
-    assert "*the model is m*" in printed
+    assert "*model: m*" in printed
 
 
 def test_effort_is_chosen_and_taken_back() -> None:
@@ -65,8 +64,8 @@ def test_effort_is_chosen_and_taken_back() -> None:
     lines = ("/effort", "/effort deep", "a?", "/effort hard", "b?", "/effort normal", "c?")
     _, printed, _ = talk(agent, *lines, model="m")
     assert [o.get("effort") for n, _, o in agent.calls if n == "ask"] == ["deep", "deep", None]
-    assert "*the effort is normal*" in printed
-    assert "error: /effort: must be fast, normal, deep, got hard; still deep" in printed
+    assert "*effort: normal*" in printed
+    assert 'error: /effort: "hard" is not one of fast, normal, deep; keeping deep' in printed
 
 
 @pytest.mark.parametrize("line", ["/model m", "/effort deep"])
@@ -74,14 +73,14 @@ def test_without_an_endpoint_there_is_nothing_to_choose(line: str) -> None:
     """Where answers are quoted, model and effort say so, and what to do."""
     agent = FakeAgent()
     _, printed, _ = talk(agent, line, line.partition(" ")[0], "a?")
-    assert printed.count("answers are quoted, no model is asked; for one, set OPENAI_API_KEY") == 2
+    assert printed.count("no model is configured, so answers are quoted; set OPENAI_API_KEY") == 2
     assert agent.options("ask") == {"history": []}
 
 
 def test_a_server_of_ones_own_without_a_model_named() -> None:
     """Where a server is set but no model, /model says how to name one."""
     _, printed, chat = talk(FakeAgent(), "/model", "/model llama", model="")
-    assert "no model is named: write /model NAME" in printed
+    assert "no model selected; use /model NAME" in printed
     assert chat.model == "llama"
 
 
@@ -90,7 +89,7 @@ def test_each_answer_says_what_it_took_and_cost_adds_up() -> None:
     second = replace(USED, calls=2, cached_tokens=1_000, cost_usd=0.5)
     agent = FakeAgent(written(BOTH), written(BOTH, usage=second))
     _, printed, _ = talk(agent, "/cost", "a?", "/new", "b?", "/cost", model="m")
-    assert "- last answer: none yet\n- session: no call, no cost\n" in printed
+    assert "- last answer: none yet\n- session: no calls, no cost\n" in printed
     assert "*m · 1 call · 1,934 tokens in, 210 out · $0.0004*\n" in printed
     assert printed.index("## Sources") < printed.index("*m · 1 call")
     assert "- last answer: 2 calls · 1,934 tokens in (1,000 cached), 210 out · $0.5000\n" in printed
@@ -110,17 +109,17 @@ def test_a_quoted_answer_costs_nothing_and_says_nothing_of_it() -> None:
         (replace(USED, cost_usd=0.00001), "less than $0.0001"),
         (replace(USED, cost_usd=1234.567), "$1,234.57"),
         (replace(USED, cost_usd=0.0), "210 out · $0.00"),
-        (Usage(), "no call, no cost"),
+        (Usage(), "no calls, no cost"),
     ],
 )
 def test_usage_in_words(usage: Usage, words: str) -> None:
     """A price that is not known is called unknown, an estimate an estimate."""
-    assert words in session_usage.in_words(usage)
+    assert words in describe_usage(usage)
 
 
 def test_a_sum_is_only_known_where_every_part_is() -> None:
     """One answer of unknown price makes the session's cost unknown, not smaller."""
-    spent = Spent()
+    spent = SessionUsage()
     spent.add(USED)
     spent.add(replace(USED, cost_usd=None, estimated=True))
     assert spent.session == Usage(2, 3_868, 0, 420, None, estimated=True)
@@ -130,8 +129,8 @@ def test_a_sum_is_only_known_where_every_part_is() -> None:
 def test_what_a_stopped_answer_cost_is_called_unknown(error: BaseException) -> None:
     """An answer stopped or failed reports no usage, and /cost does not pretend that it was free."""
     _, printed, _ = talk(FakeAgent(cut_off(1, error)), "a?", "/cost", model="m")
-    assert "- last answer: not known: it was stopped or failed" in printed
-    assert "- session: nothing counted\n- not counted: 1 stopped or failed" in printed
+    assert "- last answer: unknown (stopped or failed)" in printed
+    assert "- session: unknown\n- not counted: 1 stopped or failed" in printed
 
 
 def test_what_was_shown_before_a_stop_has_its_sources() -> None:
@@ -140,7 +139,7 @@ def test_what_was_shown_before_a_stop_has_its_sources() -> None:
     after = printed.partition("*INCOMPLETE:* the answer was cut off (stopped)")[2]
     assert "- [1] **Sparse Lanterns: Retrieval at Night**" in after
     assert "[2]" not in after
-    assert (chat.conversation.history, chat.conversation.answers[0].mode) == ([], "llm")
+    assert (chat.history.pairs, chat.history.answers[0].mode) == ([], "llm")
 
 
 def test_a_failure_before_the_first_claim_shows_what_was_found() -> None:
@@ -199,7 +198,7 @@ def test_a_claim_that_the_judge_doubts_after_it_was_shown() -> None:
         yield Event("done", answer=written(doubted, LATER))
 
     printed = talk(FakeAgent(stream), "a?", model="m")[1]
-    after = printed.partition("## Doubted after all\n")[2]
+    after = printed.partition("## No longer confirmed\n")[2]
     assert after.startswith(f"{BOTH.text} [1] [2]\n{UNDER}\n## Sources")
 
 
@@ -232,25 +231,25 @@ def test_a_stopped_answer_has_the_sentence_of_its_last_claim() -> None:
     assert printed.index(UNVERIFIED) < printed.index("cut off (stopped)") < printed.index("## Sources")
 
 
-def test_a_claim_that_the_second_reader_confirms_after_it_was_shown() -> None:
+def test_a_claim_that_the_judge_confirms_after_it_was_shown() -> None:
     """One quiet line says so; nothing is printed twice."""
     loose, sure = replace(BOTH, support="unverified"), replace(BOTH, checks={"judge": 0.9})
     printed = streamed(written(loose, LATER), written(sure, LATER))
     assert f"\n*{CONFIRMED}: {BOTH.text}*\n" in printed
-    assert "Doubted" not in printed
+    assert "No longer confirmed" not in printed
     assert printed.count(f"\n{LATER.text} [2]\n") == 1
 
 
 def test_a_claim_that_is_withheld_after_it_was_shown() -> None:
     """It is struck through, with the note on why; what came in its place is shown."""
-    note = f"withheld: “{BOTH.text}” (the second reader says no)"
+    note = f"withheld: “{BOTH.text}” (the judge says no)"
     swapped = Claim(TWO[0].quote, (1,), "quoted", {"replaced": True})
     printed = streamed(written(BOTH, LATER), written(LATER, swapped, notes=(note,)))
-    after = printed.partition("## Doubted after all\n")[2]
+    after = printed.partition("## No longer confirmed\n")[2]
     assert after.startswith(
         f"~~{BOTH.text}~~ (not supported by its source)\n\n{TWO[0].quote} [1]\n*{REPLACED}*\n\n## Sources"
     )
-    assert f"## Withheld\n   > ~~{BOTH.text}~~ — the second reader says no\n" in after
+    assert f"## Withheld\n   > ~~{BOTH.text}~~ — the judge says no\n" in after
 
 
 def test_an_answer_that_was_exchanged_after_it_was_shown() -> None:
@@ -258,18 +257,18 @@ def test_an_answer_that_was_exchanged_after_it_was_shown() -> None:
     moved = tuple(replace(c, n=3 - c.n) for c in TWO)
     other = replace(written(Claim(TWO[1].quote, (1,), "quoted")), citations=moved)
     printed = streamed(written(BOTH), other)
-    assert "## The answer, revised\n\nDense lanterns cost more. [1]\n\n## Sources" in printed
+    assert "## Revised answer\n\nDense lanterns cost more. [1]\n\n## Sources" in printed
 
 
 def test_a_follow_up_is_asked_without_the_sentences() -> None:
     """The history holds what the answer says, and no quotation under it."""
     loose = replace(BOTH, support="unverified")
     answer = written(loose, LATER)
-    whole = replace(answer, answer=join(answer.claims, answer.citations))
+    whole = replace(answer, answer=join_claims(answer.claims, answer.citations))
     agent = FakeAgent(whole, SINGLE)
     _, _, chat = talk(agent, "a?", "b?", model="m")
     assert agent.options("ask")["history"] == [("q?", f"{BOTH.text} [1][2]\n\n{LATER.text} [2]")]
-    assert chat.conversation.before_last() == agent.options("ask")["history"]
+    assert chat.history.before_last() == agent.options("ask")["history"]
 
 
 @pytest.mark.parametrize(
@@ -313,9 +312,9 @@ def test_a_doubtful_answer_is_called_doubtful_every_time() -> None:
 
 def test_half_an_answer_is_no_history() -> None:
     """Only whole answers may be referred to."""
-    conversation = Conversation()
-    conversation.add(replace(COMPARED, status="incomplete", reason="stopped"))
-    assert (conversation.history, conversation.last is None) == ([], False)
+    history = ChatHistory()
+    history.add(replace(COMPARED, status="incomplete", reason="stopped"))
+    assert (history.pairs, history.last is None) == ([], False)
 
 
 def test_a_claim_is_flushed_as_it_is_shown() -> None:

@@ -39,9 +39,9 @@ def leave(terminal: Terminal, prompt: str = "›") -> None:
 
 
 def test_a_session(environ: dict[str, str]) -> None:
-    """A question is answered, /open shows the paper, Ctrl-D leaves and restores the terminal."""
+    """A question is answered, /open shows the paper, Ctrl-D to quit and restores the terminal."""
     with Terminal(CHAT, environ) as terminal:
-        assert "papers; /help lists the commands" in terminal.expect("›")
+        assert "papers. Type /help for commands" in terminal.expect("›")
         terminal.type(QUESTION + "\r")
         shown = terminal.expect("Sources [1]")
         assert FOUND in shown
@@ -75,7 +75,7 @@ def test_row_261_ctrl_c_at_the_prompt(environ: dict[str, str]) -> None:
     with Terminal(CHAT, environ) as terminal:
         terminal.expect("›")
         terminal.type("half a quest\x03")
-        terminal.expect("Ctrl-C again leaves")
+        terminal.expect("press Ctrl-C again to quit")
         terminal.expect("›")
         terminal.type("\x03")
         assert terminal.wait() == 130
@@ -155,7 +155,7 @@ def test_rows_278_298_locale_c_and_bytes_that_are_no_text(environ: dict[str, str
     """In a locale without Unicode answers are printed, and typed bytes that are no text are a message."""
     c = {**environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     with Terminal(CHAT, c) as terminal:
-        terminal.expect("Ctrl-D leaves")
+        terminal.expect("Ctrl-D to quit")
         terminal.type(b"caf\xff\xfe?\r")
         terminal.expect("input is not UTF-8 text (byte 0xff at offset 3)")
         terminal.type("What do we know of long contexts – and retrieval?\r")
@@ -171,7 +171,7 @@ def test_row_284_dumb_terminal(environ: dict[str, str]) -> None:
         terminal.expect("Sources")
         terminal.expect(">")
         terminal.type("\x03")
-        terminal.expect("Ctrl-C again leaves")
+        terminal.expect("press Ctrl-C again to quit")
         leave(terminal, prompt=">")
         assert "\x1b" not in terminal.seen
 

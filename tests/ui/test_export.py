@@ -21,16 +21,17 @@ from paperagent.types import Claim, Paper
 from paperagent.ui.export import (
     FORMATS,
     bibtex,
-    cited_ids,
+    cited_quotes,
     jsonl,
     latex,
     markdown,
+    note,
+    note_file_name,
     one_line,
-    quotes_of,
     ris,
     write,
+    write_notes,
 )
-from paperagent.ui.export_notes import file_name, note, write_notes
 
 NASTY = replace(
     PAPERS[0],
@@ -151,11 +152,11 @@ def test_every_format_takes_a_paper_with_nothing() -> None:
         assert "".join(form([Paper("sha256:0", "T", "A.")]))
 
 
-def test_cited_ids(tmp_path: Path) -> None:
+def test_cited_quotes(tmp_path: Path) -> None:
     """An answer saved by ask --json names its papers once each, in order."""
     path = tmp_path / "a.json"
     path.write_text(json.dumps(SINGLE.to_dict()), encoding="utf-8")
-    assert cited_ids(path) == ["2601.00001"]
+    assert list(cited_quotes(path)) == ["2601.00001"]
 
 
 @pytest.mark.parametrize(
@@ -166,14 +167,14 @@ def test_what_is_no_answer_is_refused(text: str, tmp_path: Path) -> None:
     """Anything else is an input error that says what was wanted."""
     path = tmp_path / "a.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(FeedError, match="not an answer; give a file written by ask --json"):
-        cited_ids(path)
+    with pytest.raises(FeedError, match="not an answer; give a file written by 'ask --json'"):
+        cited_quotes(path)
 
 
 def test_missing_answer_file(tmp_path: Path) -> None:
     """A file that cannot be read is named with the reason."""
     with pytest.raises(FeedError, match=r"none\.json: cannot be read: No such file"):
-        cited_ids(tmp_path / "none.json")
+        cited_quotes(tmp_path / "none.json")
 
 
 def test_written_file_has_the_usual_mode(tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def test_notes_are_one_file_a_paper(tmp_path: Path) -> None:
     written, kept = write_notes(folder, [*PAPERS, NASTY], quotes={PAPERS[0].paper_id: ["A quote."]})
     assert (written, kept) == (len(PAPERS) + 1, 0)
     assert len(list(folder.iterdir())) == written
-    text = (folder / file_name(PAPERS[0])).read_text(encoding="utf-8")
+    text = (folder / note_file_name(PAPERS[0])).read_text(encoding="utf-8")
     assert text.startswith('---\ntitle: "Sparse Lanterns: Retrieval at Night"\nauthors: ["Ada Example"')
     assert "## Quotes\n\n> A quote." in text
 
@@ -222,7 +223,7 @@ def test_notes_are_one_file_a_paper(tmp_path: Path) -> None:
 def test_a_note_that_is_there_is_left_alone(tmp_path: Path) -> None:
     """What a person wrote in it stays, unless they say otherwise."""
     write_notes(tmp_path, PAPERS[:1])
-    path = tmp_path / file_name(PAPERS[0])
+    path = tmp_path / note_file_name(PAPERS[0])
     path.write_text("my thoughts", encoding="utf-8")
     assert write_notes(tmp_path, PAPERS[:1]) == (0, 1)
     assert path.read_text(encoding="utf-8") == "my thoughts"
@@ -265,7 +266,7 @@ def test_a_note_quotes_what_an_unverified_claim_cites(tmp_path: Path) -> None:
     answer = replace(SINGLE, claims=(Claim("Lamps are nice.", (1,), "unverified"),))
     saved = tmp_path / "answer.json"
     saved.write_text(json.dumps(answer.to_dict()), encoding="utf-8")
-    body = note(PAPERS[0], quotes=quotes_of(saved)[PAPERS[0].paper_id])
+    body = note(PAPERS[0], quotes=cited_quotes(saved)[PAPERS[0].paper_id])
     assert body.endswith("## Quotes\n\n> Sparse lanterns find papers 12% faster.\n")
     assert "Lamps" not in body
 
@@ -276,5 +277,5 @@ def test_no_title_escapes_its_note(title: str, author: str) -> None:
     paper = Paper("x", title, "An abstract.", authors=(author,))
     head = note(paper).split("\n---\n")[0].splitlines()
     assert all(re.match(r'[a-z_]+: ["\[]', line) for line in head[1:])
-    assert Path(file_name(paper)).name == file_name(paper)
-    assert len(file_name(paper).encode()) < 256
+    assert Path(note_file_name(paper)).name == note_file_name(paper)
+    assert len(note_file_name(paper).encode()) < 256

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from test_render import HOSTILE, SGR
 
 from fake_agent import ABSTAINED, COMPARED, HITS, PAPERS, SINGLE, citation
-from paperagent.answering.citations import join
+from paperagent.answering.citations import join_claims
 from paperagent.layout import (
     CONFIRMED,
     REPLACED,
@@ -40,7 +40,7 @@ SWAPPED = Claim("The code is public.", (3,), "quoted", {"replaced": True})
 def written(*claims: Claim, **changes: Any) -> Answer:
     """Return an answer by a model."""
     cited = (FASTER, DEARER, PUBLIC)
-    text = join(claims, cited)
+    text = join_claims(claims, cited)
     return Answer("q?", "answered", None, text, claims, cited, HITS, mode="llm", model="m", **changes)
 
 
@@ -49,7 +49,7 @@ def hostile(text: str) -> Answer:
     paper = Paper("x", f"T {text}", f"So {text} it is.", url="javascript:alert(1)")
     cited = citation(1, paper, paper.abstract)
     claim = Claim(f"Thus {text}.", (1,), "unverified")
-    return Answer("q?", "answered", None, join([claim], [cited]), (claim,), (cited,), mode="llm")
+    return Answer("q?", "answered", None, join_claims([claim], [cited]), (claim,), (cited,), mode="llm")
 
 
 def on_screen(answer: Answer, width: int = 80) -> list[str]:
@@ -122,7 +122,7 @@ def test_a_summary_shows_the_sentence_under_its_paper() -> None:
 
 
 def test_a_supported_claim_stands_alone() -> None:
-    """What the second reader confirmed looks on the screen as what wording confirms."""
+    """What the judge confirmed looks on the screen as what wording confirms."""
     confirmed, worded = (written(replace(SUPPORTED, checks=checks)) for checks in ({"judge": 0.93}, {}))
     assert on_screen(confirmed) == on_screen(worded)
     assert on_screen(worded)[:2] == ["Sparse lanterns are 12% faster. [1]", ""]

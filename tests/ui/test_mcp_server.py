@@ -17,7 +17,7 @@ from mcp import Client, StdioServerParameters
 
 import sample_library
 from paperagent import PaperAgent, PaperAgentError
-from paperagent.answering.citations import cite, join
+from paperagent.answering.citations import cite, join_claims
 from paperagent.layout import UNVERIFIED
 from paperagent.types import Answer, Claim, Paper, Sentence
 from paperagent.ui.mcp_server import INSTRUCTIONS, server
@@ -110,7 +110,10 @@ def test_a_fault_is_one_line_and_the_server_lives_on(sample_environ: dict[str, s
     assert "k: must be 1..100" in texts[0]
     assert "is not a date; write YYYY-MM-DD" in texts[1]
     assert r"no paper with the id no\x1bsuch" in texts[2]
-    assert texts[4] == r"search: takes no 'limit\x1b'; it takes query, k, since, until, category, source"
+    assert (
+        texts[4]
+        == r"search: unknown argument 'limit\x1b'; valid arguments: query, k, since, until, category, source"
+    )
     assert texts[5].startswith(
         "search: query: input should be a valid string; k: input should be a valid int"
     )
@@ -135,7 +138,10 @@ class _Failing:
     ("error", "said"),
     [
         (PaperAgentError("endpoint: refused key sk-secret; check it"), "endpoint: refused key ***; check it"),
-        (RuntimeError("sk-secret in a traceback"), "unexpected failure: RuntimeError; run paperagent doctor"),
+        (
+            RuntimeError("sk-secret in a traceback"),
+            "unexpected failure: RuntimeError; run 'paperagent doctor'",
+        ),
     ],
 )
 def test_no_secret_and_no_unforeseen_text_leaves_by_an_error(error: Exception, said: str) -> None:
@@ -203,7 +209,7 @@ class _Loose:
         paper = Paper("x", "Owls", quote)
         cited = cite(1, paper, Sentence(0, quote, 0, len(quote)))
         claim = Claim("Some birds shine.", (1,), "unverified")
-        return Answer(question, "answered", None, join([claim], [cited]), (claim,), (cited,))
+        return Answer(question, "answered", None, join_claims([claim], [cited]), (claim,), (cited,))
 
 
 def test_an_unverified_claim_reaches_the_client_with_its_sentence() -> None:

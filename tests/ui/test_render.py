@@ -134,7 +134,7 @@ def test_an_address_of_the_settings_stays_as_it_is(text: str) -> None:
     assert safe_markdown(text) != text
     block = Block("row", text, marker="ok", detail=text)
     out = io.StringIO()
-    Screen(out, own=OWN).show([block])
+    Screen(out, unescaped=OWN).show([block])
     assert out.getvalue() == f"- ok: {text} — {text}\n"
 
 

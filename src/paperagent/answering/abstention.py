@@ -1,10 +1,10 @@
-"""Whether to answer at all: signals from the best paper, and a small logistic over them.
+"""Whether to answer at all: signals from the best paper, and a small logistic regression over them.
 
 Weights were fitted on the development questions, on the same questions with their evidence
 sentences or their papers taken away, and on PubMedQA and SciFact with and without the gold
 paper in libraries of 150 to 5,183 abstracts (`eval/abstention.py`). Off-topic questions and
-absent papers separate well; "the right paper, but the fact is absent" hardly does without a
-reading model, so a doubtful answer is worded as "closest passages".
+absent papers separate well. "The right paper, but the fact is absent" hardly does without a
+language model, so a doubtful answer is worded as "closest passages".
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from paperagent.retrieval.evidence import Reading, weighted
+from paperagent.retrieval.evidence import PaperMatch, weighted_mean
 from paperagent.retrieval.question import Question
-from paperagent.retrieval.scoring import largeness
+from paperagent.retrieval.scoring import size_factor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,97 +31,113 @@ _NUMBER = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Signals:
-    """What tells an answerable question from one that the library cannot answer."""
+class AnswerabilitySignals:
+    """What distinguishes an answerable question from one that the library cannot answer."""
 
     similarity: float
     """Cosine of the question and the closest sentence of the best paper."""
     weakest: float
     """Match of the question's worst-matched word among those that the title does not explain."""
     number_fit: float
-    """For a question that asks for a number: match of what is counted with sentences that
-    hold numbers, minus .75; else 0."""
+    """If a number is asked for: match of what is counted with sentences that contain numbers, minus .75;
+    otherwise 0."""
     agree: float
-    """1 where the lexical and the vector side put the same paper first."""
+    """1 if words and vectors put the same paper first."""
     coverage: float
-    """Weighted share of the question matched by the best paper."""
+    """Weighted share of the question that the best paper matches."""
     gap: float
-    """How far the best paper stands above the next five, before reading."""
+    """How far the best paper stands above the next five, before reranking."""
 
-    def named(self) -> Mapping[str, float]:
+    def as_dict(self) -> Mapping[str, float]:
         """Return the signals by name."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def signals(question: Question, readings: Sequence[Reading], *, agree: bool, gap: float) -> Signals:
-    """Return the abstention signals; ``readings`` are ranked, best first."""
+def answerability_signals(
+    question: Question, matches: Sequence[PaperMatch], *, indexes_agree: bool, gap: float
+) -> AnswerabilitySignals:
+    """Return the signals for a question.
+
+    Args:
+        question: The question.
+        matches: Reranked papers, best first.
+        indexes_agree: Whether words and vectors put the same paper first.
+        gap: How far the best paper stands out before reranking.
+    """
     import numpy as np
 
-    best = readings[0]
-    reach = best.match.max(axis=0)
+    best = matches[0]
+    match = best.match.max(axis=0)
     unexplained = question.weights * np.clip(1 - best.title_match, 0, 1)
     hard = unexplained > np.median(unexplained) if len(unexplained) > 1 else np.ones(1, bool)
-    return Signals(
+    return AnswerabilitySignals(
         similarity=best.similarity,
-        weakest=float(reach[hard].min()) if hard.any() else float(reach.min()),
+        weakest=float(match[hard].min()) if hard.any() else float(match.min()),
         number_fit=_number_fit(question, best, unexplained),
-        agree=float(agree),
-        coverage=weighted(np.maximum(reach, best.title_match), question.weights),
+        agree=float(indexes_agree),
+        coverage=weighted_mean(np.maximum(match, best.title_match), question.weights),
         gap=gap,
     )
 
 
-def _number_fit(question: Question, reading: Reading, unexplained: NDArray[np.float64]) -> float:
+def _number_fit(question: Question, paper: PaperMatch, unexplained: NDArray[np.float64]) -> float:
     if not question.asks_number:
         return 0.0
     focus = question.weights * question.counted
     focus = focus if focus.sum() else unexplained
-    with_number = [i for i, s in enumerate(reading.sentences) if _NUMBER.search(s.text)]
-    return max((weighted(reading.match[i], focus) for i in with_number), default=0.0) - 0.75
+    with_number = [i for i, s in enumerate(paper.sentences) if _NUMBER.search(s.text)]
+    return max((weighted_mean(paper.match[i], focus) for i in with_number), default=0.0) - 0.75
 
 
-_READ = {"similarity": 5.29, "weakest": 3.28, "number_fit": 3.50, "agree": 1.10}
-_READ_BIAS = -4.77
-_STEMS = {"coverage": 2.91, "gap": 4.24}
-_STEMS_BIAS = -2.12
+_ENCODER_WEIGHTS = {"similarity": 5.29, "weakest": 3.28, "number_fit": 3.50, "agree": 1.10}
+_ENCODER_BIAS = -4.77
+_STEM_WEIGHTS = {"coverage": 2.91, "gap": 4.24}
+_STEM_BIAS = -2.12
 
 
-def confidence(found: Signals, *, encoder: bool) -> float:
-    """Return the estimated chance, 0 to 1, that the library holds the answer (a small logistic)."""
-    weights, bias = (_READ, _READ_BIAS) if encoder else (_STEMS, _STEMS_BIAS)
-    values = found.named()
+def confidence(signals: AnswerabilitySignals, *, encoder: bool) -> float:
+    """Return the estimated probability, 0 to 1, that the library contains the answer.
+
+    Args:
+        signals: The signals.
+        encoder: Whether they come from an encoder rather than from stems.
+    """
+    weights, bias = (_ENCODER_WEIGHTS, _ENCODER_BIAS) if encoder else (_STEM_WEIGHTS, _STEM_BIAS)
+    values = signals.as_dict()
     return 1 / (1 + math.exp(-(bias + sum(w * values[n] for n, w in weights.items()))))
 
 
-_LOWEST = {True: (0.13, 0.25), False: (0.20, 0.30)}
-"""With an encoder, and by words alone: in a small and in a large library."""
+_ABSTAIN_BELOW = {True: (0.13, 0.25), False: (0.20, 0.30)}
+"""With an encoder, and by stems alone: in a small and in a large library."""
+_MAX_THRESHOLD = 1.01
+"""Above any confidence, so that every question is abstained from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What confidence an answer needs. The defaults were fitted on the development questions."""
+    """The confidence that an answer needs. The defaults were fitted on the development questions."""
 
     abstain_below: float = 0.13
     """Below it the answer is "the abstracts do not say"."""
     doubt_below: float = 0.35
-    """Below it an answer says that it is only the closest passages."""
+    """Below it the answer says that it is only the closest passages."""
 
     @classmethod
-    def usual(cls, papers: int, *, encoder: bool) -> Thresholds:
-        """Return what a library of so many papers needs that was not calibrated.
+    def default(cls, papers: int, *, encoder: bool) -> Thresholds:
+        """Return the thresholds of a library that was not calibrated.
 
-        Of more papers one comes closer by chance. Of 30 everyday questions .13 keeps back .93 in a library of
-        153 papers and .47 in one of 75,000, where .25 keeps back .83 at the price of six more good answers
-        of 32; a million papers behave alike (`eval/sizes.py`).
+        Among more papers one comes closer by chance. Of 30 everyday questions .13 abstains from .93 in a
+        library of 153 papers and from .47 in one of 75,000, where .25 abstains from .83 at the price of six
+        more good answers of 32; a million papers behave alike (`eval/sizes.py`).
         """
-        small, large = _LOWEST[encoder]
-        return cls(abstain_below=small + largeness(papers) * (large - small))
+        small, large = _ABSTAIN_BELOW[encoder]
+        return cls(abstain_below=small + size_factor(papers) * (large - small))
 
     @classmethod
-    def of(cls, kept: Any) -> Thresholds | None:
-        """Return what `to_dict` made; None where it is anything else."""
-        found: Mapping[str, Any] = kept if isinstance(kept, Mapping) else {}
-        low, high = (_share(found.get(name)) for name in ("abstain_below", "doubt_below"))
+    def from_dict(cls, stored: Any) -> Thresholds | None:
+        """Return the thresholds that `to_dict` stored; None for anything else."""
+        values: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
+        low, high = (_parse_threshold(values.get(name)) for name in ("abstain_below", "doubt_below"))
         return None if low is None or high is None or low > high else cls(low, high)
 
     def to_dict(self) -> dict[str, float]:
@@ -129,14 +145,10 @@ class Thresholds:
         return {"abstain_below": self.abstain_below, "doubt_below": self.doubt_below}
 
 
-def _share(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) and 0 <= value <= _MOST else None
+def _parse_threshold(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 <= value <= _MAX_THRESHOLD else None
 
 
-_MOST = 1.01
-"""More than any confidence: keeps everything back."""
-
-
-def kept_as(*, encoder: bool) -> str:
-    """Return the library's setting that keeps the thresholds of one of the two signals."""
+def setting_name(*, encoder: bool) -> str:
+    """Return the name of the library's setting for its calibrated thresholds."""
     return "abstention_read" if encoder else "abstention_stems"

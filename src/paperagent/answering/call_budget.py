@@ -1,10 +1,12 @@
-"""Calls whose replies are needed whole, what a run of them may cost, and what it used."""
+"""Calls whose replies are read as a whole, and the budget that they share."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from paperagent.errors import EndpointError
@@ -14,122 +16,169 @@ from paperagent.types import Usage
 T = TypeVar("T")
 
 
+_LISTED_POINTER = re.compile(r'"\d+\.\d+"(?:, )?')
+_TOKENS_PER_POINTER = 5
+
+
+class OverBudgetError(Exception):
+    """The next call could cost more than is allowed."""
+
+    kind = "over_budget"
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """One request to a model."""
+
+    messages: Sequence[Mapping[str, str]]
+    schema: Mapping[str, Any]
+    schema_name: str
+    max_output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome(Generic[T]):
+    """The result of a call: a value, or the error that replaced it."""
+
+    value: T | None
+    usage: Usage
+    """Without cost."""
+    error: str = ""
+    """Why there is no value."""
+    error_kind: str = ""
+    """Kind of the `EndpointError`, if there is no value."""
+
+
 @dataclass(slots=True)
 class Budget:
-    """US dollars for a run. A call is refused before it is made if it could pass the limit."""
+    """US dollars for a run of calls. A call that could pass the limit is refused before it is made."""
 
     pricing: Pricing
     limit: float | None = None
     """None: no limit."""
     usage: Usage = field(default_factory=Usage)
 
-    def bound(self, call: Call) -> Usage:
-        """Return the most that a call may use, priced."""
+    def max_usage(self, call: CompletionRequest) -> Usage:
+        """Return the most that a call may use, with its cost."""
         tokens, estimated = self.pricing.prompt_tokens(call.messages, call.schema)
-        written = call.limit + self.pricing.thinking
-        most = Usage(1, input_tokens=tokens, output_tokens=written, estimated=estimated)
-        return priced(most, self.pricing)
+        output_tokens = call.max_output_tokens + self.pricing.thinking
+        usage = Usage(1, input_tokens=tokens, output_tokens=output_tokens, estimated=estimated)
+        return priced(usage, self.pricing)
 
     @property
-    def left(self) -> float | None:
+    def remaining(self) -> float | None:
         """Dollars that may still be spent; None without a limit."""
         if self.limit is None:
             return None
         return max(0.0, self.limit - (self.usage.cost_usd or 0.0))
 
-    def allows(self, bound: Usage, *, planned: float = 0.0) -> bool:
-        """Tell whether a call fits beside ``planned`` dollars; one of unknown price fits under no limit."""
-        if self.left is None:
-            return True
-        return bound.cost_usd is not None and planned + bound.cost_usd <= self.left
+    def allows(self, usage: Usage, *, planned: float = 0.0) -> bool:
+        """Return whether a call of at most ``usage`` fits the limit, with ``planned`` dollars for others.
 
-    def allows_call(self, model: TextModel, call: Call) -> bool:
-        """Tell whether a call may be made now: it fits, or its reply is at hand."""
-        return self.limit is None or self.allows(self.bound(call)) or at_hand(model, call)
+        Under a limit, a call of unknown price does not fit.
+        """
+        if self.remaining is None:
+            return True
+        return usage.cost_usd is not None and planned + usage.cost_usd <= self.remaining
+
+    def allows_call(self, model: TextModel, call: CompletionRequest) -> bool:
+        """Return whether a call may be made now: it fits the limit, or its reply is cached."""
+        return self.limit is None or self.allows(self.max_usage(call)) or is_cached(model, call)
+
+    def require(self, input_tokens: int, max_output_tokens: int, *, model: str) -> None:
+        """Refuse a call if, with what was spent, it could cost more than the limit.
+
+        Raises:
+            OverBudgetError: it could, or the price of ``model`` is not known.
+        """
+        if self.limit is None:
+            return
+        output_tokens = max_output_tokens + self.pricing.thinking
+        price = self.pricing.price(Usage(1, input_tokens=input_tokens, output_tokens=output_tokens))
+        if price is None or self.usage.cost_usd is None:
+            raise OverBudgetError(
+                f"Not asked: the price of {model} is not known, so it cannot be kept "
+                f"under ${self.limit:g}; leave out the limit, or {PRICE_HINT}."
+            )
+        if self.usage.cost_usd + price > self.limit:
+            raise OverBudgetError(
+                f"Not asked: the call could cost ${self.usage.cost_usd + price:.4f}, "
+                f"more than the ${self.limit:g} allowed."
+            )
 
     def refusal(self) -> str:
-        """Say why a call is not allowed."""
+        """Return the reason why a call is refused, in words for the user."""
         if self.pricing.price(Usage(1, 1_000)) is None:
             return f"the model's price is not known, so no limit on cost can be kept; {PRICE_HINT}"
         return "the call could exceed the limit on cost"
 
-    def account(self, used: Usage) -> Usage:
-        """Add what a call used, unpriced, and return it priced."""
-        bill = priced(used, self.pricing)
+    def account(self, usage: Usage) -> Usage:
+        """Add the usage of a call, which has no cost yet, and return it with its cost."""
+        bill = priced(usage, self.pricing)
         self.add(bill)
         return bill
 
     def add(self, bill: Usage) -> None:
-        """Add what was priced elsewhere."""
+        """Add a usage that has its cost."""
         self.usage += bill
 
 
-def priced(used: Usage, pricing: Pricing) -> Usage:
-    """Return ``used`` with its price."""
-    cost = pricing.price(used) if used.calls else 0.0
-    return Usage(
-        used.calls, used.input_tokens, used.cached_tokens, used.output_tokens, cost, estimated=used.estimated
-    )
+def count_tokens(pricing: Pricing, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> int:
+    """Return about how many tokens a call would send.
+
+    Pointers that the schema lists are counted apart: as text they would be estimated at seven tokens each.
+    """
+    schema_text, pointers = _LISTED_POINTER.subn("", json.dumps(schema))
+    texts = [*(m["content"] for m in messages), schema_text]
+    return pricing.tokens(texts)[0] + _TOKENS_PER_POINTER * pointers
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request to a model."""
-
-    messages: Sequence[Mapping[str, str]]
-    schema: Mapping[str, Any]
-    name: str
-    """Of the schema."""
-    limit: int
-    """Tokens of the reply."""
+def priced(usage: Usage, pricing: Pricing) -> Usage:
+    """Return ``usage`` with its cost."""
+    return replace(usage, cost_usd=pricing.price(usage) if usage.calls else 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
-    """What became of a call."""
-
-    value: T | None
-    usage: Usage
-    """Unpriced."""
-    fault: str = ""
-    """Why there is no value."""
-    kind: str = ""
-    """The error's kind, where there is no value."""
+def is_cached(model: TextModel, call: CompletionRequest) -> bool:
+    """Return whether the reply is cached, so that the call costs nothing. Sends nothing."""
+    with _stream(model, call) as stream:
+        return stream.is_cached
 
 
-def at_hand(model: TextModel, call: Call) -> bool:
-    """Tell whether the reply is kept, so that it costs nothing. Nothing is sent to find out."""
-    with _stream(model, call) as pieces:
-        return pieces.is_cached
+def complete(model: TextModel, call: CompletionRequest, parse: Callable[[str], T]) -> CallOutcome[T]:
+    """Make a call and parse its reply. An endpoint that fails is reported in the outcome, not raised.
 
-
-def make(model: TextModel, call: Call, read: Callable[[str], T]) -> Outcome[T]:
-    """Make a call and read its reply; an endpoint that fails is reported, not raised.
+    Args:
+        model: The model to call.
+        call: The request.
+        parse: Makes the value of the reply's text; may raise `EndpointError`.
 
     Raises:
-        ConfigError: a proxy stands in the way.
+        ConfigError: A proxy blocks the connection.
     """
-    used = Usage()
+    usage = Usage()
     try:
-        with _stream(model, call) as pieces:
+        with _stream(model, call) as stream:
             try:
-                text = "".join(pieces)
+                text = "".join(stream)
             finally:
-                used = pieces.completion.usage
-            _require_whole(pieces.completion)
-            # Inside the block: a reply that cannot be read must not get into the cache.
-            return Outcome(read(text), used)
+                usage = stream.completion.usage
+            _require_complete(stream.completion)
+            # Inside the block, so that a reply that cannot be parsed is not cached.
+            return CallOutcome(parse(text), usage)
     except EndpointError as error:
-        return Outcome(None, used, str(error), error.kind)
+        return CallOutcome(None, usage, str(error), error.kind)
 
 
-def _stream(model: TextModel, call: Call) -> AbstractContextManager[TextStream]:
+def _stream(model: TextModel, call: CompletionRequest) -> AbstractContextManager[TextStream]:
     return model.stream(
-        call.messages, schema=call.schema, schema_name=call.name, max_output_tokens=call.limit
+        call.messages,
+        schema=call.schema,
+        schema_name=call.schema_name,
+        max_output_tokens=call.max_output_tokens,
     )
 
 
-def _require_whole(completion: Completion) -> None:
+def _require_complete(completion: Completion) -> None:
     if not completion.complete:
-        why = "declined" if completion.is_declined else "ended before it was complete"
-        raise EndpointError(f"model reply: {why}; try again or another model", kind="truncated")
+        reason = "declined" if completion.is_declined else "ended before it was complete"
+        raise EndpointError(f"model reply: {reason}; try again or another model", kind="truncated")

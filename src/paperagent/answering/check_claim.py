@@ -1,6 +1,6 @@
-"""Check one claim of your own against its source, as `ask`, the digest and ``eval`` do.
+"""Check a claim against its source, the way `ask`, the digest and ``eval`` do.
 
-Text is compared with text: no library, no model, no network.
+Text is compared with text, without a library, a model or the network.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from paperagent.text.terms import index_terms
 from paperagent.types import Support
 from paperagent.verification import Verdict
 
-LONGEST_SOURCE = 200_000
-"""Characters of the sources, or of the abstract: a whole paper has about 60,000."""
-_MOST_READ = 40
-"""The most sentences of a long text that a claim is compared with: those that share most words with it."""
-_MOST_NAMED = 3
-"""The most sentences of an abstract that a result names."""
+MAX_SOURCE_LENGTH = 200_000
+"""Characters of the sources, or of the abstract; a whole paper has about 60,000."""
+_MAX_SENTENCES = 40
+"""Sentences of a long text that a claim is compared with: those that share most words with it."""
+_MAX_NEAREST = 3
+"""Sentences of an abstract that a result names."""
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """How far sources support a claim, by their wording."""
+    """How far sources support a claim, judged by wording."""
 
     claim: str
     support: Support
@@ -38,7 +38,7 @@ class ClaimCheck:
     reasons: tuple[str, ...]
     """Short phrases that say what is wrong or unclear; empty if nothing is."""
     checks: Mapping[str, Any]
-    """Each check's result, JSON-ready."""
+    """Result of each check, JSON-ready."""
     sources: tuple[str, ...]
     """The sentences that the claim was compared with; of an abstract, the nearest ones."""
 
@@ -64,28 +64,34 @@ def check(
 ) -> ClaimCheck:
     """Return how far the sentences of ``sources`` together support ``claim``.
 
-    The ``title`` and ``abstract`` of their paper and the ``question`` are context: they show who "we" is
-    and what a name stands for. Without ``sources`` the claim is compared with the abstract, sentence by
-    sentence and as a whole. No file is read, and nothing is sent or kept.
+    No file is read, and nothing is sent or stored.
+
+    Args:
+        claim: The sentence to check.
+        sources: Sentences to compare it with. Without any it is compared with the abstract, sentence by
+            sentence and as a whole.
+        title: Title of their paper, as context: it shows what a name stands for.
+        abstract: Abstract of their paper, as context: it shows who "we" is.
+        question: The question that the claim answers, as context.
 
     Raises:
         InputError: an argument is not text, the claim is empty, or there is nothing to compare it with.
     """
-    given_sources = _listed(sources)
+    source_texts = _as_list(sources)
     for name, value in (("claim", claim), ("title", title), ("abstract", abstract), ("question", question)):
         _require_text(name, value)
-    for value in given_sources:
+    for value in source_texts:
         _require_text("sources", value)
     if not claim.strip():
         raise InputError("claim: is empty; give the sentence to check")
-    stated = [s for s in given_sources if s.strip()]
-    if sum(map(len, stated)) > LONGEST_SOURCE or len(abstract) > LONGEST_SOURCE:
-        raise InputError(f"sources: over {LONGEST_SOURCE:,} characters; give the sentences that matter")
+    statements = [s for s in source_texts if s.strip()]
+    if sum(map(len, statements)) > MAX_SOURCE_LENGTH or len(abstract) > MAX_SOURCE_LENGTH:
+        raise InputError(f"sources: over {MAX_SOURCE_LENGTH:,} characters; give the sentences that matter")
 
     sentences = _nearest(
         claim, [s.text for part in _PARAGRAPH.split(abstract) for s in split_sentences(part)]
     )
-    context = " ".join(sentences) if len(sentences) == _MOST_READ else abstract
+    context = " ".join(sentences) if len(sentences) == _MAX_SENTENCES else abstract
 
     def verdict_on(evidence: Sequence[str]) -> Verdict:
         return verification.check(
@@ -96,31 +102,31 @@ def check(
             question=question,
         )
 
-    if stated:
-        return _result(claim, verdict_on(stated), stated)
+    if statements:
+        return _result(claim, verdict_on(statements), statements)
     if not sentences:
         raise InputError("sources: none given; give sentences that should support the claim, or an abstract")
-    alone = sorted(((verdict_on([s]), s) for s in sentences), key=lambda pair: -pair[0].score)
-    for verdict, sentence in alone:
+    ranked = sorted(((verdict_on([s]), s) for s in sentences), key=lambda pair: -pair[0].score)
+    for verdict, sentence in ranked:
         if verdict.support in ("quoted", "supported"):
             return _result(claim, verdict, [sentence])
-    nearest = {sentence for _, sentence in alone[:_MOST_NAMED]}
+    nearest = {sentence for _, sentence in ranked[:_MAX_NEAREST]}
     return _result(claim, verdict_on(sentences), [s for s in sentences if s in nearest])
 
 
-def _listed(sources: object) -> list[Any]:
+def _as_list(sources: object) -> list[Any]:
     if not isinstance(sources, (str, list, tuple)):
         raise InputError("sources: give the sentences as a list of text")
     return [sources] if isinstance(sources, str) else list(sources)
 
 
 def _nearest(claim: str, sentences: Sequence[str]) -> list[str]:
-    """Return the sentences that share most words with the claim, in their order; all of a short text."""
-    if len(sentences) <= _MOST_READ:
+    """Return the sentences that share most words with the claim, in order; all of a short text."""
+    if len(sentences) <= _MAX_SENTENCES:
         return list(sentences)
     claim_stems = set(index_terms(claim))
-    shared = [len(claim_stems & set(index_terms(s))) for s in sentences]
-    best = sorted(range(len(sentences)), key=lambda i: (-shared[i], i))[:_MOST_READ]
+    overlaps = [len(claim_stems & set(index_terms(s))) for s in sentences]
+    best = sorted(range(len(sentences)), key=lambda i: (-overlaps[i], i))[:_MAX_SENTENCES]
     return [sentences[i] for i in sorted(best)]
 
 

@@ -1,8 +1,8 @@
-"""From pointers to quotes, and the check that everything shown has passed. No I/O.
+"""From pointers to quotes, and the check that every finished answer has passed. No I/O.
 
-The answerer only points at sentences; the quote is put there from the library's own text, so
-a citation is right by construction or does not exist. `verify` proves it again on the finished
-answer, against the abstracts themselves.
+A model only points at sentences. The quote is copied from the library's own text, so a citation is
+right by construction or does not exist. `verify` proves it again on the finished answer, against
+the abstracts themselves.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ _QUOTATION = re.compile(r"((?:\A|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*)>")
 _QUOTE_LINE = re.compile(r"\s*^ *> .*$", re.MULTILINE)
 
 
+# --- citations and claims ---
+
+
 def cite(n: int, paper: Paper, sentence: Sentence) -> Citation:
-    """Return citation ``n`` of one sentence; all of it comes from the library."""
+    """Return citation ``n`` of a sentence, with its text and offsets from the library."""
     quote = paper.abstract[sentence.start : sentence.end]
     return Citation(n, paper.paper_id, paper.title, paper.url, quote, sentence.start, sentence.end)
 
@@ -32,94 +35,109 @@ def quoted_claim(citation: Citation) -> Claim:
     return Claim(citation.quote, (citation.n,), "quoted", checks)
 
 
-def inert(text: str) -> str:
-    """Make what looks like one of our markers in foreign text (``[1]``) look different (``［1］``)."""
+# --- an answer's text ---
+
+
+def escape_markers(text: str) -> str:
+    """Make what looks like a citation marker in foreign text (``[1]``) look different (``［1］``)."""
     return _MARKER.sub(r"［\1］", text)
 
 
-def inert_line(text: str) -> str:
-    """Make foreign text `inert`, and a ``>`` look different where a line of quotation would begin."""
-    return _QUOTATION.sub(r"\1＞", inert(text))
+def escape_line(text: str) -> str:
+    """Escape markers, and a ``>`` with which a line of quotation would begin."""
+    return _QUOTATION.sub(r"\1＞", escape_markers(text))
 
 
-def join(claims: Sequence[Claim], citations: Sequence[Citation]) -> str:
-    """Return the claims as text with [n] markers; a doubtful one says so.
+def join_claims(claims: Sequence[Claim], citations: Sequence[Citation]) -> str:
+    """Return the claims as text with [n] markers; a doubtful claim says so.
 
-    Quotations of several papers make one paragraph a paper, under its title; claims in other
-    words may rest on several papers, so they are one text.
+    Quotations of several papers are one paragraph per paper, under its title. Claims in other words
+    may rest on several papers, so they are one text.
     """
     by_n = {c.n: c for c in citations}
     if any(c.support != "quoted" for c in claims):
-        return in_order(claims, by_n)
+        return claims_as_text(claims, by_n)
     paragraphs: list[tuple[str, str, list[str]]] = []
     for claim in claims:
         source = by_n[claim.citations[0]]
         if not paragraphs or paragraphs[-1][0] != source.paper_id:
             paragraphs.append((source.paper_id, source.title, []))
-        paragraphs[-1][2].append(marked(claim))
+        paragraphs[-1][2].append(claim_with_markers(claim))
     several = len({p[0] for p in paragraphs}) > 1
     return "\n\n".join(
-        f"{inert_line(title)}\n{' '.join(texts)}" if several else " ".join(texts)
+        f"{escape_line(title)}\n{' '.join(texts)}" if several else " ".join(texts)
         for _, title, texts in paragraphs
     )
 
 
-def in_order(claims: Sequence[Claim], by_n: Mapping[int, Citation]) -> str:
-    """Return claims as one text; an unverified one is a paragraph, with the sentences it cites under it."""
-    text, apart = "", False
+def claims_as_text(claims: Sequence[Claim], by_n: Mapping[int, Citation]) -> str:
+    """Return claims as one text. An unverified one is a paragraph with the sentences it cites under it.
+
+    Args:
+        claims: The claims.
+        by_n: The citations by number.
+    """
+    text, after_quotes = "", False
     for claim in claims:
         quotes = quote_lines(claim, by_n)
-        joint = "\n\n" if apart or quotes else " "
-        text += "\n".join([f"{joint if text else ''}{marked(claim)}", *quotes])
-        apart = bool(quotes)
+        separator = "\n\n" if after_quotes or quotes else " "
+        text += "\n".join([f"{separator if text else ''}{claim_with_markers(claim)}", *quotes])
+        after_quotes = bool(quotes)
     return text
 
 
-def marked(claim: Claim) -> str:
-    """Return one claim as text with its markers; one that failed its check or was replaced says so."""
+def claim_with_markers(claim: Claim) -> str:
+    """Return a claim's text with its markers; one that failed its check or was replaced says so."""
     remark = REPLACED if is_replaced(claim) else DOUBT.get(claim.support)
-    marks = "".join(f"[{n}]" for n in claim.citations)
-    return f"{inert_line(claim.text)}{f' ({remark})' if remark else ''} {marks}".rstrip()
+    markers = "".join(f"[{n}]" for n in claim.citations)
+    return f"{escape_line(claim.text)}{f' ({remark})' if remark else ''} {markers}".rstrip()
 
 
 def quote_lines(claim: Claim, by_n: Mapping[int, Citation]) -> list[str]:
-    """Return the sentences that stand under a claim, each as a line of a Markdown quotation."""
-    cited = [f"“{inert(' '.join(c.quote.split()))}” [{c.n}]" for c in sentences_under(claim, by_n)]
-    return [f"> {line if i else f'{UNVERIFIED} {line}'}" for i, line in enumerate(cited)]
+    """Return the sentences to show under a claim, each as a line of a Markdown quotation."""
+    quotes = [f"“{escape_markers(' '.join(c.quote.split()))}” [{c.n}]" for c in sentences_under(claim, by_n)]
+    return [f"> {line if i else f'{UNVERIFIED} {line}'}" for i, line in enumerate(quotes)]
 
 
 def without_quotes(text: str) -> str:
-    """Return the text of an answer without the sentences that stand under unverified claims."""
+    """Return an answer's text without the sentences under unverified claims."""
     return _QUOTE_LINE.sub("", text)
 
 
+# --- verification of a finished answer ---
+
+
 def verify(answer: Answer, papers: Mapping[str, Paper]) -> Answer:
-    """Prove the invariants of a finished answer against the library's texts and return it.
+    """Prove the invariants of a finished answer against the library's texts, and return it.
+
+    Args:
+        answer: The answer.
+        papers: The cited papers by id, from the library.
 
     Raises:
-        PaperAgentError: one does not hold, which is a fault of this program: the answer must
-            not be shown.
+        PaperAgentError: an invariant does not hold, which is a bug: the answer must not be shown.
     """
-    for problem in problems(answer, papers):
-        raise PaperAgentError(f"answer withheld: {problem}; please report this as a bug")
+    for violation in contract_violations(answer, papers):
+        raise PaperAgentError(f"answer withheld: {violation}; please report this as a bug")
     return answer
 
 
-def problems(answer: Answer, papers: Mapping[str, Paper]) -> Iterator[str]:
-    """Yield each way in which an answer breaks the contract; nothing for a right one."""
+def contract_violations(answer: Answer, papers: Mapping[str, Paper]) -> Iterator[str]:
+    """Yield each way in which an answer breaks the contract; nothing for a correct one."""
     retrieved = {h.paper_id for h in answer.hits}
     by_n = {c.n: c for c in answer.citations}
     if len(by_n) != len(answer.citations):
         yield "a citation number is used twice"
     if not {int(n) for n in _ONE_MARKER.findall(answer.answer)} <= by_n.keys():
         yield "the text has a marker without a citation"
-    for c in answer.citations:
-        yield from _of_citation(c, papers.get(c.paper_id) if c.paper_id in retrieved else None)
+    for citation in answer.citations:
+        paper = papers.get(citation.paper_id) if citation.paper_id in retrieved else None
+        yield from _citation_violations(citation, paper)
     for claim in answer.claims:
-        yield from _of_claim(claim, by_n)
+        yield from _claim_violations(claim, by_n)
 
 
-def _of_citation(c: Citation, paper: Paper | None) -> Iterator[str]:
+def _citation_violations(c: Citation, paper: Paper | None) -> Iterator[str]:
     if paper is None:
         yield f"citation [{c.n}] names a paper that was not retrieved"
     elif not 0 <= c.start < c.end <= len(paper.abstract) or paper.abstract[c.start : c.end] != c.quote:
@@ -128,7 +146,7 @@ def _of_citation(c: Citation, paper: Paper | None) -> Iterator[str]:
         yield f"citation [{c.n}] misnames its paper"
 
 
-def _of_claim(claim: Claim, by_n: Mapping[int, Citation]) -> Iterator[str]:
+def _claim_violations(claim: Claim, by_n: Mapping[int, Citation]) -> Iterator[str]:
     if not set(claim.citations) <= by_n.keys():
         yield "a claim points at a citation that is not there"
     elif claim.support == "quoted" and claim.text not in {by_n[n].quote for n in claim.citations}:

@@ -1,59 +1,46 @@
-"""From what the model wrote to claims that may be shown: resolve, check, apply the policy.
+"""From what the model wrote to claims that may be shown: resolve pointers, check, apply the policy.
 
-A claim that is refuted by its own sources, or points at nothing, is withheld (or shown marked).
+A claim that its own sentences refute, or that points at nothing, is withheld (or shown marked).
 One that wording can neither confirm nor refute is shown as *unverified*. A sentence that gives
-orders or asks a question is evidence for nothing.
+instructions or asks a question is evidence for nothing.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Literal, Protocol
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from paperagent.answering.citations import cite
-from paperagent.answering.passages import Passages
+from paperagent.answering.citations import cite, quoted_claim
+from paperagent.answering.passages import Passages, contains_instructions, without_instructions
 from paperagent.answering.reply import WrittenClaim
 from paperagent.text.injection import is_question, looks_like_instruction
-from paperagent.text.sentences import split_sentences
-from paperagent.types import Citation, Claim, Paper, Sentence, Support
+from paperagent.text.sanitize import strip_controls
+from paperagent.text.terms import index_terms
+from paperagent.types import Citation, Claim, Paper, Sentence
+
+if TYPE_CHECKING:
+    from paperagent.verification import Verdict
 
 Policy = Literal["withhold", "mark", "repair"]
-"""What happens to a claim that fails: kept back, shown marked, or rewritten once by the model."""
+"""What happens to a claim that fails its check: withheld, shown marked, or rewritten once by the model."""
 
-_MARKUP = re.compile(
-    r"!?\[([^\[\]]*)\]\([^()]*\)|</?[a-z!?][^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
-    r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
-    re.IGNORECASE,
-)
+CONFIRMED = ("quoted", "supported")
+"""Support of claims that their sentences confirm."""
+MAX_TRIED_SENTENCES = 3
+"""Other sentences of the same abstract that are tried for a claim."""
+POINTER_SHIFTS = (-1, 1, -2, 2)
+"""By how many sentences pointers are shifted together."""
+
 _POINTER = re.compile(r"\d{1,3}\.\d{1,3}")
-_DROPPED, _SPACED = frozenset({"Cf", "Cs", "Co"}), frozenset({"Cc", "Zl", "Zp"})
+_POINTER_NUMBERS = re.compile(r"(\d{1,3})\D(\d{1,3})")
 
 
-class Verdict(Protocol):
-    """What a check returns."""
-
-    @property
-    def support(self) -> Support:
-        """How far the evidence carries the claim."""
-        ...
-
-    @property
-    def checks(self) -> Mapping[str, Any]:
-        """Each check's result, ready for JSON."""
-        ...
-
-    @property
-    def reasons(self) -> Sequence[str]:
-        """Why it failed, in words."""
-        ...
-
-
-class Check(Protocol):
-    """Checks a claim against the sentences that it cites, as `paperagent.verification.check` does."""
+class ClaimChecker(Protocol):
+    """Checks a claim against the sentences that it cites. Implemented by `verification.check`."""
 
     def __call__(
         self,
@@ -68,150 +55,270 @@ class Check(Protocol):
         ...
 
 
+def cached_checker(check: ClaimChecker) -> ClaimChecker:
+    """Return ``check`` with a cache of its verdicts: correcting pointers needs some of them twice."""
+    verdicts: dict[Any, Verdict] = {}
+
+    def check_once(claim: str, evidence: Sequence[str], **context: Any) -> Verdict:
+        key = (claim, *evidence, *((k, v if isinstance(v, str) else tuple(v)) for k, v in context.items()))
+        if key not in verdicts:
+            verdicts[key] = check(claim, evidence, **context)
+        return verdicts[key]
+
+    return check_once
+
+
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """One written claim after its check."""
+class CheckedClaim:
+    """A written claim after its check."""
 
     claim: Claim
     citations: tuple[Citation, ...]
-    reasons: tuple[str, ...] = ()
-    """In the words of claim and sentences: for the model that wrote it, not for the reader."""
+    reasons_for_model: tuple[str, ...] = ()
+    """Why the check failed. Quotes claim and sentences, so it is meant for the model, not for the user."""
 
     @property
-    def fault(self) -> str:
-        """Why it may not be shown, in our own words."""
+    def message_for_user(self) -> str:
+        """Why the claim may not be shown, without any text of the model or of a paper."""
         checks = self.claim.checks
         if "dangling" in checks:
             return "points at no sentence that was shown"
         if self.claim.support == "uncited":
             return "points at no sentence"
-        if "judge" in checks and self.reasons:
-            return self.reasons[0]
+        if "judge" in checks and self.reasons_for_model:
+            return self.reasons_for_model[0]
         if "statement" in checks:
             return "points at a sentence that gives orders or asks, and states nothing"
         failed = ", ".join(name for name, passed in checks.items() if passed is False)
         return f"fails on {failed}" if failed else "could not be matched with its sentences"
 
     @property
-    def fails(self) -> bool:
-        """Whether it may not be shown as it stands."""
+    def is_rejected(self) -> bool:
+        """Whether the claim may not be shown as it is."""
         return self.claim.support in ("unsupported", "uncited")
 
 
 @dataclass(slots=True)
-class Ledger:
+class ClaimCollector:
     """The claims and citations of one answer, numbered in the order of first use."""
 
-    check: Check
+    checker: ClaimChecker
     policy: Policy
     question: str = ""
     claims: list[Claim] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
-    withheld: list[Checked] = field(default_factory=list)
+    withheld: list[CheckedClaim] = field(default_factory=list)
 
-    def add(self, written: WrittenClaim, passages: Passages) -> tuple[Claim, tuple[Citation, ...]] | None:
-        """Check a claim and keep it; return what may be shown of it, or None."""
-        checked = self.examine(written, passages)
-        if checked.fails and self.policy != "mark":
+    def check(self, written: WrittenClaim, passages: Passages) -> CheckedClaim:
+        """Resolve a claim's pointers and check the claim against the sentences that they name."""
+        text = plain_text(written.text)
+        targets = {p: passages.resolve(p) for p in dict.fromkeys(written.evidence)}
+        dangling = [pointer for pointer, target in targets.items() if target is None]
+        cited = {(t[0].paper_id, t[1].start): t for t in targets.values() if t is not None}
+        citations = self._cite(list(cited.values()))
+        numbers = tuple(c.n for c in citations)
+        if dangling:
+            shown = [p if _POINTER.fullmatch(p) else "?" for p in map(plain_text, dangling)]
+            claim = Claim(text, numbers, "unsupported", {"dangling": shown})
+            return CheckedClaim(claim, citations, (f"points at {', '.join(shown)}, which was not shown",))
+        if not citations:
+            return CheckedClaim(Claim(text, (), "uncited", {}), (), ("points at no sentence",))
+        statements = [c.quote for c in citations if not is_question(c.quote)]
+        if not statements or is_question(text) or any(map(looks_like_instruction, (text, *statements))):
+            claim = Claim(text, numbers, "unsupported", {"statement": False})
+            reason = "claim or sentence gives orders or asks, and states nothing"
+            return CheckedClaim(claim, citations, (reason,))
+        papers = {p.paper_id: p for p, _ in cited.values()}.values()
+        verdict = self.checker(
+            text,
+            statements,
+            titles=[p.title for p in papers],
+            abstracts=[without_instructions(p.abstract) for p in papers],
+            question=self.question,
+        )
+        claim = Claim(text, numbers, verdict.support, dict(verdict.checks))
+        if verdict.support == "unverified" and any(
+            contains_instructions(p.abstract) for p in passages.papers
+        ):
+            # The model may have obeyed the instruction, so what wording cannot confirm is not shown.
+            reasons = (*verdict.reasons, "a passage gives orders to the model")
+            return CheckedClaim(replace(claim, support="unsupported"), citations, reasons)
+        if claim.support == "quoted" and text not in {c.quote for c in citations}:
+            claim = replace(claim, support="supported")  # quoted is only a cited sentence to the letter
+        return CheckedClaim(claim, citations, tuple(verdict.reasons))
+
+    def add(
+        self, written: WrittenClaim, passages: Passages, **extra_checks: Any
+    ) -> tuple[Claim, tuple[Citation, ...]] | None:
+        """Check a claim and keep it.
+
+        Args:
+            written: The claim as the model wrote it.
+            passages: The passages that the model was shown.
+            **extra_checks: Added to the checks of a claim that is shown.
+
+        Returns:
+            The claim and its citations as they may be shown, or None if the claim is withheld.
+        """
+        checked = self.check(written, passages)
+        if checked.is_rejected and self.policy != "mark":
             self.withheld.append(checked)
             return None
-        known = {c.n for c in self.citations}
-        self.citations += [c for c in checked.citations if c.n not in known]
-        self.claims.append(checked.claim)
-        return checked.claim, checked.citations
+        claim = checked.claim
+        if extra_checks:
+            claim = replace(claim, checks={**claim.checks, **extra_checks})
+        numbers = {c.n for c in self.citations}
+        self.citations += [c for c in checked.citations if c.n not in numbers]
+        self.claims.append(claim)
+        return claim, checked.citations
 
-    def judged(self, claims: Mapping[int, Claim], reason: str) -> None:
-        """Put judged claims in their places; one that is refuted now is withheld for ``reason``.
+    def apply_judgements(self, judged: Mapping[int, Claim], reason: str) -> None:
+        """Replace claims by their judged versions; withhold those that are unsupported now.
 
-        The numbers of the other citations stay: they may have been shown already.
+        Citations keep their numbers, which may have been shown already.
+
+        Args:
+            judged: The judged claims by their index in `claims`.
+            reason: Why an unsupported claim is withheld.
         """
         shown = []
-        for index, before in enumerate(self.claims):
-            claim = claims.get(index, before)
-            if claim.support == "unsupported" and claim is not before and self.policy != "mark":
+        for index, unjudged in enumerate(self.claims):
+            claim = judged.get(index, unjudged)
+            if claim.support == "unsupported" and claim is not unjudged and self.policy != "mark":
                 cited = tuple(c for c in self.citations if c.n in claim.citations)
-                self.withheld.append(Checked(claim, cited, (reason,)))
+                self.withheld.append(CheckedClaim(claim, cited, (reason,)))
             else:
                 shown.append(claim)
         self.claims = shown
-        used = {n for claim in shown for n in claim.citations}
-        self.citations = [c for c in self.citations if c.n in used]
+        numbers = {n for claim in shown for n in claim.citations}
+        self.citations = [c for c in self.citations if c.n in numbers]
 
-    def examine(self, written: WrittenClaim, passages: Passages) -> Checked:
-        """Resolve a claim's pointers and check it against the sentences they name."""
-        text = plain(written.text)
-        found = {p: passages.resolve(p) for p in dict.fromkeys(written.evidence)}
-        dangling = [p for p, target in found.items() if target is None]
-        targets = {(t[0].paper_id, t[1].start): t for t in found.values() if t is not None}
-        citations = self._cite(list(targets.values()))
-        if dangling:
-            shown = [p if _POINTER.fullmatch(p) else "?" for p in map(plain, dangling)]
-            claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"dangling": shown})
-            return Checked(claim, citations, (f"points at {', '.join(shown)}, which was not shown",))
-        if not citations:
-            return Checked(Claim(text, (), "uncited", {}), (), ("points at no sentence",))
-        stated = [c.quote for c in citations if not is_question(c.quote)]
-        if not stated or is_question(text) or any(looks_like_instruction(q) for q in (text, *stated)):
-            claim = Claim(text, tuple(c.n for c in citations), "unsupported", {"statement": False})
-            return Checked(claim, citations, ("claim or sentence gives orders or asks, and states nothing",))
-        papers = {p.paper_id: p for p, _ in targets.values()}.values()
-        verdict = self.check(
-            text,
-            stated,
-            titles=[p.title for p in papers],
-            abstracts=[_stated(p.abstract) for p in papers],
-            question=self.question,
-        )
-        if verdict.support == "unverified" and any(_gives_orders(p.abstract) for p in passages.papers):
-            # A model that read an order may obey it: what wording cannot confirm is not shown then.
-            claim = Claim(text, tuple(c.n for c in citations), "unsupported", dict(verdict.checks))
-            return Checked(claim, citations, (*verdict.reasons, "a passage gives orders to the model"))
-        claim = Claim(text, tuple(c.n for c in citations), verdict.support, dict(verdict.checks))
-        return Checked(_consistent(claim, citations), citations, tuple(verdict.reasons))
+    def quote_instead(
+        self, rejected: CheckedClaim, is_relevant: Callable[[Citation], bool]
+    ) -> list[tuple[Claim, Citation]]:
+        """Replace a withheld claim by quotations of the sentences that it cites.
+
+        A sentence is quoted if it states something, is relevant to the question and not cited yet.
+
+        Returns:
+            The new claims with their citations. If there are none, the claim stays withheld.
+        """
+        cited = {(c.paper_id, c.start) for c in self.citations}
+        usable = [
+            c
+            for c in rejected.citations
+            if (c.paper_id, c.start) not in cited
+            and not (is_question(c.quote) or looks_like_instruction(c.quote))
+            and is_relevant(c)
+        ]
+        quotations = []
+        for sentence in usable:
+            numbers = {c.n for c in self.citations}
+            citation = replace(sentence, n=next(n for n in count(1) if n not in numbers))
+            quoted = quoted_claim(citation)
+            claim = replace(quoted, checks={**quoted.checks, "replaced": rejected.message_for_user})
+            self.citations = sorted([*self.citations, citation], key=lambda c: c.n)
+            self.claims.append(claim)
+            quotations.append((claim, citation))
+        if quotations:
+            self.withheld.remove(rejected)
+        return quotations
+
+    def withheld_notes(self) -> Iterator[str]:
+        """Yield notes on what was withheld and why.
+
+        A claim in other words than those of the question and its sources rests on nothing, and may be
+        what a malicious abstract wants to be said, so its text is not repeated.
+        """
+        notes = Counter(map(self._withheld_note, self.withheld))
+        yield from (note if n == 1 else f"{note[:-1]}; {n} claims)" for note, n in notes.items())
+
+    def _withheld_note(self, rejected: CheckedClaim) -> str:
+        quotes = (c.quote for c in rejected.citations)
+        sources = (q for q in quotes if not looks_like_instruction(q) and not is_question(q))
+        vocabulary = {stem for text in (self.question, *sources) for stem in index_terms(text)}
+        text = rejected.claim.text
+        if all(stem in vocabulary or stem.isdigit() for stem in index_terms(text)):
+            reasons = "; ".join(rejected.reasons_for_model) or rejected.message_for_user
+            return f"withheld: “{text}” ({reasons})"
+        return f"withheld: “…” ({rejected.message_for_user})"
 
     def _cite(self, targets: Sequence[tuple[Paper, Sentence]]) -> tuple[Citation, ...]:
         """Return citations of sentences, under the numbers they have or the next ones."""
-        held = {(c.paper_id, c.start): c for c in self.citations}
-        made: list[Citation] = []
+        cited = {(c.paper_id, c.start): c for c in self.citations}
+        citations: list[Citation] = []
+        next_number = len(self.citations) + 1
         for paper, sentence in targets:
-            known = held.get((paper.paper_id, sentence.start))
-            made.append(known or cite(len(self.citations) + 1 + _new(made, self.citations), paper, sentence))
-        return tuple(made)
+            citation = cited.get((paper.paper_id, sentence.start))
+            if citation is None:
+                citation = cite(next_number, paper, sentence)
+                next_number += 1
+            citations.append(citation)
+        return tuple(citations)
 
 
-@lru_cache(maxsize=256)
-def _stated(abstract: str) -> str:
-    """Return an abstract without sentences that give orders: they are context for nothing."""
-    return " ".join(s.text for s in split_sentences(abstract) if not looks_like_instruction(s.text))
+# --- pointers that are off by a few sentences ---
 
 
-@lru_cache(maxsize=256)
-def _gives_orders(abstract: str) -> bool:
-    return any(looks_like_instruction(s.text) for s in split_sentences(abstract))
+def correct_pointers(
+    written: WrittenClaim, passages: Passages, check: Callable[[WrittenClaim], CheckedClaim]
+) -> WrittenClaim | None:
+    """Return the claim with pointers to sentences of the same abstract that confirm it.
+
+    Small models miscount. Returns None if the cited sentences confirm the claim already, or if no
+    sentence does.
+    """
+    checked = check(written)
+    if checked.claim.support in CONFIRMED or "statement" in checked.claim.checks:
+        return None
+    for evidence in _other_pointers(written, passages):
+        corrected = written.model_copy(update={"evidence": evidence})
+        if check(corrected).claim.support in CONFIRMED:
+            return corrected
+    return None
 
 
-def _new(made: Sequence[Citation], known: Sequence[Citation]) -> int:
-    return sum(c not in known for c in made)
+def _other_pointers(written: WrittenClaim, passages: Passages) -> Iterator[list[str]]:
+    """Yield other pointers to try: those that resolve, single sentences, then all of them shifted.
+
+    Sentences are never added to those pointed at: three sentences contain enough words for many a
+    wrong claim, too.
+    """
+    resolved = [p for p in written.evidence if passages.resolve(p) is not None]
+    if 0 < len(resolved) < len(written.evidence):
+        yield resolved
+    places = [(int(m[1]), int(m[2])) for p in written.evidence if (m := _POINTER_NUMBERS.search(p))]
+    claim_stems = set(index_terms(written.text))
+    shared_stems = {
+        pointer: len(claim_stems & set(index_terms(sentence.text)))
+        for passage in dict.fromkeys(passage for passage, _ in places)
+        for pointer, sentence in passages.numbered(passage)
+        if pointer not in written.evidence
+    }
+    similar = [pointer for pointer, n in shared_stems.items() if 2 * n >= len(claim_stems)]
+    similar.sort(key=lambda pointer: -shared_stems[pointer])
+    yield from ([pointer] for pointer in similar[:MAX_TRIED_SENTENCES])
+    if len(places) > 1:
+        for shift in POINTER_SHIFTS:
+            shifted = [f"{passage}.{sentence + shift}" for passage, sentence in places]
+            if all(passages.resolve(p) for p in shifted):
+                yield shifted
 
 
-def _consistent(claim: Claim, citations: Sequence[Citation]) -> Claim:
-    """Call a claim quoted only where it is one cited sentence to the letter; else supported."""
-    if claim.support == "quoted" and claim.text not in {c.quote for c in citations}:
-        return Claim(claim.text, claim.citations, "supported", claim.checks)
-    return claim
+# --- text of a model, made plain ---
+
+_MARKUP = re.compile(
+    r"!?\[([^\[\]]*)\]\([^()]*\)|</?[a-z!?][^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
+    r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
+    re.IGNORECASE,
+)
 
 
-def plain(text: str) -> str:
-    """Return model text as plain text: no controls, markup, links, images or markers of its own."""
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_visible, text))
-    while True:  # what is taken out may have parted the halves of another
-        shorter = _MARKUP.sub(lambda m: m.group(1) or "", text)
-        if shorter == text:
+def plain_text(text: str) -> str:
+    """Return a model's text without control characters, markup, links, images and citation markers."""
+    text = strip_controls(text)
+    while True:  # removing markup may join the halves of more
+        stripped = _MARKUP.sub(lambda m: m.group(1) or "", text)
+        if stripped == text:
             return " ".join(text.split())
-        text = shorter
-
-
-def _visible(char: str) -> str:
-    kind = unicodedata.category(char)
-    return " " if kind in _SPACED else "" if kind in _DROPPED else char
+        text = stripped

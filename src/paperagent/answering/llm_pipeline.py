@@ -1,609 +1,522 @@
-"""Answers written by a model: read, ask once, check each claim as it arrives.
+"""Answers written by a model: quote first, ask once, check each claim as it arrives.
 
-The extractive reading comes first. It says which papers are shown and which sentences matter, it
-saves the call where nothing is there, and it is the answer where the model gives none.
+The extractive answer comes first. It says which papers are shown and which sentences matter, it
+saves the call if there is nothing to answer from, and it is the answer if the model gives none.
 
-One call is the rule. The model may ask for another search, bounded by rounds and by the money
-allowed; a failed claim may be rewritten once; a judge may be asked. Each of these is a call
+One call is the rule. The model may request another search, limited by rounds and by the money
+allowed; rejected claims may be rewritten once; a judge may be asked. Each of these is a call
 that can be switched off, and each is refused before it is made if it could cost too much.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import Any
 
-from paperagent.answering import citations, fallback
-from paperagent.answering.call_budget import priced
-from paperagent.answering.claims import Checked, Ledger, plain
-from paperagent.answering.model_profiles import FULL, Profile
-from paperagent.answering.passages import Passages
-from paperagent.answering.pipeline import (
+from paperagent.answering import citations
+from paperagent.answering.answer_config import FULL, AnswerConfig, ModelProfile
+from paperagent.answering.answers import (
     EMPTY_LIBRARY,
-    Clock,
-    Extract,
-    Pipeline,
-    Request,
+    StageTimer,
+    as_fallback,
     claim_events,
     closest_passages,
-    suspicion_notes,
+    injection_notes,
     withdrawal_notes,
 )
-from paperagent.answering.plan import Plan
-from paperagent.answering.repair import marked, remembering, replacements, repointed
-from paperagent.answering.reply import Reader, Reply, WrittenClaim, answer_schema, parse
-from paperagent.answering.review import review
+from paperagent.answering.call_budget import Budget, OverBudgetError, count_tokens
+from paperagent.answering.claims import (
+    CheckedClaim,
+    ClaimCollector,
+    cached_checker,
+    correct_pointers,
+    plain_text,
+)
+from paperagent.answering.judge import review_claims
+from paperagent.answering.passages import Passages
+from paperagent.answering.pipeline import AnswerRequest, ExtractiveAnswer, Pipeline
+from paperagent.answering.reply import ModelReply, ReplyParser, WrittenClaim, answer_schema, parse_reply
 from paperagent.errors import EndpointError
-from paperagent.llm.protocol import DECLINED_REASONS, PRICE_HINT, Completion, TextModel, TextStream
-from paperagent.retrieval import evidence
-from paperagent.retrieval.question import Kind
+from paperagent.llm.protocol import DECLINED_REASONS, Completion, TextModel, TextStream
+from paperagent.retrieval.evidence import PaperMatch, relevant_sentences
+from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.retrieval.scoring import query_stems
-from paperagent.text.injection import is_question, looks_like_instruction
-from paperagent.text.terms import index_terms, is_english
-from paperagent.types import Answer, Citation, Event, Hit, Paper, Status, Usage
+from paperagent.text.terms import index_terms
+from paperagent.types import Answer, Citation, Event, Hit, Paper, Status
 
-NEAR_THE_BEST = 0.5
-"""More than the fewest are shown only if their score is within this of the best one's."""
-MORE_PASSAGES = 6
-"""Abstracts added by all queries of one further search."""
-MOST_TOKENS = 8_000
-"""Of a first prompt and its reply, whatever the model could hold."""
-SHORT_OUTPUT_TOKENS = 300
-"""Of a plan."""
-CONVERSATION_CHARS = 1_500
-"""Earlier turns that the model sees: whole ones within this length, of the latest at least its beginning."""
-OTHER_TEMPERATURE = 0.6
-"""The temperature of the second try, after a reply that could not be read or that repeated itself."""
-
-
-_Read = TypeVar("_Read")
-
-
-class _OverBudgetError(Exception):
-    """The next call could cost more than is allowed."""
+SCORE_MARGIN = 0.5
+"""Papers beyond the minimum number are shown only if their score is within this of the best one's."""
+MAX_ADDED_PASSAGES = 6
+"""Abstracts that all queries of one further search may add."""
+MAX_FIRST_CALL_TOKENS = 8_000
+"""Limit of a first prompt and its reply, whatever the model's context."""
+DECOMPOSE_OUTPUT_TOKENS = 300
+"""Limit of the reply that splits a question into searches."""
+RETRY_TEMPERATURE = 0.6
+"""Temperature of the second try, after a reply that could not be parsed or that repeated itself."""
+_STABLE_PASSAGES = 4
+"""Papers that keep their numbers when a further search adds others."""
+_FILLER_TERMS = frozenset(
+    index_terms("passages abstracts say state mention give report provide specify paper answer question")
+)
+"""Terms with which a model says that something is missing, whatever the question."""
+_WITHHELD = "what the model wrote is not supported by the sentences that it points at, so it was withheld"
 
 
 class _TruncatedError(Exception):
     """The reply ended before it was complete."""
+
+    kind = "truncated"
 
 
 class _LoopError(_TruncatedError):
     """The reply repeated itself."""
 
 
-class Writer:
-    """Answers questions with a model over one pipeline."""
+class LLMAnswerer:
+    """Answers questions with a model, over one pipeline."""
 
-    def __init__(self, pipeline: Pipeline, model: TextModel, plan: Plan) -> None:
+    def __init__(self, pipeline: Pipeline, model: TextModel, config: AnswerConfig) -> None:
         self._pipeline = pipeline
         self._model = model
-        self._plan = plan
+        self._config = config
 
-    def stream(self, request: Request) -> Iterator[Event]:
+    def stream(self, request: AnswerRequest) -> Iterator[Event]:
         """Yield ``retrieved``, each ``claim`` once it is checked, and ``done``.
 
-        Where the model gives no answer, the claims are quoted sentences, and the answer says why.
+        If the model gives no answer, the claims are quoted sentences, and the answer says why.
 
         Raises:
-            EndpointError: only where the plan allows no fallback: the model's server failed before
+            EndpointError: only if the configuration forbids a fallback: the model's server failed before
                 any claim was shown; ``hits`` holds what was retrieved.
         """
-        return _Session(self._pipeline, self._model, self._plan, request).run()
+        return _AnswerSession(self._pipeline, self._model, self._config, request).run()
 
 
 @dataclass(slots=True)
-class _Session:
+class _AnswerSession:
     """The state of one answer while it is made."""
 
     pipeline: Pipeline
     model: TextModel
-    plan: Plan
-    request: Request
-    ledger: Ledger = field(init=False)
+    config: AnswerConfig
+    request: AnswerRequest
+    collector: ClaimCollector = field(init=False)
     passages: Passages = field(init=False)
-    extract: Extract = field(init=False)
-    kind: Kind = "single"
+    extractive: ExtractiveAnswer = field(init=False)
+    question: Question = field(init=False)
     hits: tuple[Hit, ...] = ()
-    usage: Usage = field(default_factory=Usage)
+    budget: Budget = field(init=False)
     notes: list[str] = field(default_factory=list)
-    ended: str | None = None
-    """Why the model stopped, as it says."""
-    exchange: tuple[list[dict[str, str]], str] = ([], "")
-    """The last prompt, and what the model replied."""
-    clock: Clock = field(default_factory=Clock)
+    finish_reason: str | None = None
+    """Why the model stopped, as its server says."""
+    last_exchange: tuple[list[dict[str, str]], str] = ([], "")
+    """The last prompt, and the model's reply to it."""
+    timer: StageTimer = field(default_factory=StageTimer)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(remembering(self.plan.check), self.plan.policy, self.request.question)
+        self.budget = Budget(self.config.pricing, self.config.max_cost)
+        check = cached_checker(self.config.check)
+        self.collector = ClaimCollector(check, self.config.policy, self.request.question)
 
     def run(self) -> Iterator[Event]:
-        self.extract = self.pipeline.extract(self.request)
-        quoted = self.extract.answer
+        self.extractive = self.pipeline.extract(self.request)
+        quoted = self.extractive.answer
         self.hits = quoted.hits
-        self.clock.lap("retrieve")
+        self.timer.end_stage("retrieve")
         if quoted.reason == "empty_library":
             yield self._done("abstained", "empty_library", EMPTY_LIBRARY)
             return
         yield Event("retrieved", hits=self.hits)
-        if self.extract.hopeless or self.extract.question is None:
+        if self.extractive.is_off_topic or self.extractive.question is None:
             yield self._done("abstained", "no_evidence", quoted.answer)
             return
-        self.kind = self.extract.question.kind
-        self.passages = self._of(worth_reading(self.extract.readings, self.kind, self.plan.profile))
-        self.notes += suspicion_notes(self.passages.papers)
+        self.question = self.extractive.question
+        papers = papers_to_show(self.extractive.matches, self.question.kind, self.config.profile)
+        self.passages = self._as_passages(papers)
+        self.notes += injection_notes(self.passages.papers)
         try:
             yield from self._rounds()
-        except (_OverBudgetError, _TruncatedError, EndpointError) as fault:
-            yield from self._after(fault)
-
-    def _after(self, fault: _OverBudgetError | _TruncatedError | EndpointError) -> Iterator[Event]:
-        """End an answer that the model could not finish: keep the claims shown, or else quote sentences."""
-        kind = fault.kind if isinstance(fault, EndpointError) else _KINDS[type(fault)]
-        if self.ledger.claims:
-            yield self._done("incomplete", kind, "", note=f"incomplete: {fault}")
-        elif self.plan.fallback and kind != "replay":
-            yield from self._quoted(kind, str(fault))
-        elif isinstance(fault, EndpointError):
-            fault.hits = self.hits
-            raise fault
-        elif isinstance(fault, _OverBudgetError):
-            yield self._done("refused", kind, str(fault))
-        else:
-            yield self._done("incomplete", kind, "", note=f"incomplete: {fault}")
-
-    def _quoted(self, kind: str, why: str) -> Iterator[Event]:
-        """Give the extractive answer in place of the model's."""
-        self.clock.lap("generate")
-        quoted = fallback.instead(self.extract.answer, kind, why, usage=self.usage)
-        further = (n for n in (*self.notes, *self._kept_back()) if n not in quoted.notes)
-        answer = replace(quoted, notes=(*quoted.notes, *further), timings_ms=self.clock.total())
-        yield from claim_events(answer)
-        yield Event("done", answer=answer)
+        except (OverBudgetError, _TruncatedError, EndpointError) as error:
+            yield from self._end_with_error(error)
 
     def _rounds(self) -> Iterator[Event]:
-        """Ask; search again if the model wants to and may; close the answer."""
-        if self.plan.effort == "deep":
-            self._plan_ahead()
-        may_search = self.plan.profile.may_search and self.plan.effort != "fast"
-        left = self.plan.max_rounds if may_search else 1
-        reply = yield from self._ask(may_search=left > 1)
-        while reply is not None and reply.verdict == "search" and left > 1:
-            left = left - 1 if self._search(reply.queries) else 1
-            reply = yield from self._ask(may_search=left > 1)
-        if self.plan.policy == "repair" and self.ledger.withheld:
+        """Ask; search again if the model wants to and may; finish the answer."""
+        if self.config.effort == "deep":
+            self._decompose()
+        may_search = self.config.profile.may_search and self.config.effort != "fast"
+        rounds = self.config.max_rounds if may_search else 1
+        reply = yield from self._ask(may_search=rounds > 1)
+        while reply is not None and reply.verdict == "search" and rounds > 1:
+            rounds = rounds - 1 if self._search(reply.queries) else 1
+            reply = yield from self._ask(may_search=rounds > 1)
+        if self.config.policy == "repair" and self.collector.withheld:
             yield from self._repair()
         yield from self._judge()
-        yield from self._close(reply)
+        yield from self._finish(reply)
 
     # --- calls ---
 
-    def _ask(self, *, may_search: bool) -> Generator[Event, None, Reply | None]:
-        """Make the main call, again if the reply is unusable; return None where the model declined.
+    def _ask(self, *, may_search: bool) -> Generator[Event, None, ModelReply | None]:
+        """Make the main call, again if the reply is unusable. Return None if the model declined.
 
-        The second try differs by what was wrong: a larger limit, fewer passages, another temperature.
+        The second try differs by what went wrong: a larger limit, fewer passages, another temperature.
         """
-        limit, temperature = self.plan.profile.output_tokens[self.kind], 0.0
-        for last in (False, True):
-            messages = self._fitting(may_search=may_search, limit=limit)
+        limit, temperature = self.config.profile.output_tokens[self.question.kind], 0.0
+        for is_last in (False, True):
+            messages = self._fitting_prompt(may_search=may_search, limit=limit)
             try:
                 return (
-                    yield from self._read(messages, limit, may_search=may_search, temperature=temperature)
+                    yield from self._call(messages, limit, may_search=may_search, temperature=temperature)
                 )
-            except (_TruncatedError, EndpointError) as fault:
-                kind = fault.kind if isinstance(fault, EndpointError) else "truncated"
-                if last or self.ledger.claims or kind not in ("truncated", "malformed", "context"):
+            except (_TruncatedError, EndpointError) as error:
+                kind = error.kind
+                if is_last or self.collector.claims or kind not in ("truncated", "malformed", "context"):
                     raise
-                self.ledger.withheld.clear()
+                self.collector.withheld.clear()
                 if kind == "context":
-                    self._shrink()
-                elif kind == "malformed" or isinstance(fault, _LoopError):
-                    temperature = OTHER_TEMPERATURE
-                    self.passages = self._of(_half(self.passages.papers))
-                elif self.ended == "length":
+                    self._halve_passages()
+                elif kind == "malformed" or isinstance(error, _LoopError):
+                    temperature = RETRY_TEMPERATURE
+                    self.passages = self._as_passages(_first_half(self.passages.papers))
+                elif self.finish_reason == "length":
                     limit *= 2
         raise AssertionError("unreachable: the second try returns or raises")
 
-    def _read(
+    def _call(
         self,
         messages: list[dict[str, str]],
         limit: int,
         *,
         may_search: bool = False,
         temperature: float = 0.0,
-    ) -> Generator[Event, None, Reply | None]:
+    ) -> Generator[Event, None, ModelReply | None]:
         """Make one call and yield its claims as they become complete."""
-        reader, schema = Reader(), self._schema(may_search=may_search)
+        parser, schema = ReplyParser(), self._schema(may_search=may_search)
         with self.model.stream(
             messages,
             schema=schema,
             schema_name="answer",
             max_output_tokens=limit,
             temperature=temperature,
-        ) as pieces:
-            if not pieces.is_cached:
-                self._afford(messages, schema, limit)
-            yield from self._pieces(pieces, reader)
-            self.exchange = messages, reader.text
-            # Inside the block: a reply that is no answer must not get into the cache.
-            return (yield from self._whole_reply(pieces.completion, reader))
+        ) as stream:
+            if not stream.is_cached:
+                self._require_budget(messages, schema, limit)
+            yield from self._parse(stream, parser)
+            self.last_exchange = messages, parser.text
+            # Inside the block, so that a reply that is no answer is not cached.
+            return (yield from self._end_of_reply(stream.completion, parser))
+
+    def _parse(self, stream: TextStream, parser: ReplyParser) -> Iterator[Event]:
+        """Parse a reply, yielding its claims as they become complete."""
+        try:
+            for piece in stream:
+                yield from self._add_claims(parser.feed(piece))
+                _require_no_loop(parser)
+        except Exception:
+            if parser.text:  # it was paid for, whatever became of it
+                self._account(stream.completion)
+            raise
+        self._account(stream.completion)
+
+    def _end_of_reply(
+        self, completion: Completion, parser: ReplyParser
+    ) -> Generator[Event, None, ModelReply | None]:
+        """Return the whole reply and yield its remaining claims. Return None if the model declined."""
+        if self.finish_reason in DECLINED_REASONS:
+            return None
+        if not completion.complete:
+            error = _LoopError if self.finish_reason == "repetition" else _TruncatedError
+            raise error("the reply ended before it was complete")
+        if not parser.text.strip():
+            raise EndpointError("model reply: no text returned; try again or another model", kind="empty")
+        reply, claims = parser.finish()
+        yield from self._add_claims(claims if reply.verdict == "answer" else [])
+        return reply
+
+    def _add_claims(self, claims: Sequence[WrittenClaim]) -> Iterator[Event]:
+        """Check claims and yield those that may be shown, or the sentences quoted instead."""
+        for written in claims:
+            if self.passages.is_title(plain_text(written.text)):
+                continue  # a title alone says nothing
+            corrected = correct_pointers(
+                written, self.passages, lambda c: self.collector.check(c, self.passages)
+            )
+            extra_checks = {"repointed": True} if corrected else {}
+            added = self.collector.add(corrected or written, self.passages, **extra_checks)
+            if added is not None:
+                yield Event("claim", claim=added[0], citations=added[1], mode="llm")
+            elif self.config.policy == "withhold":
+                yield from self._quote_instead(self.collector.withheld[-1])
+
+    def _quote_instead(self, rejected: CheckedClaim) -> Iterator[Event]:
+        """Replace a rejected claim by the sentences that it cites, if they are relevant."""
+        for claim, citation in self.collector.quote_instead(rejected, self._is_relevant):
+            yield Event("claim", claim=claim, citations=(citation,), mode="llm")
+
+    def _is_relevant(self, citation: Citation) -> bool:
+        """Return whether a cited sentence is relevant to the question by the extractive scores."""
+        if self.extractive.answer.status != "answered":
+            return False
+        hits = [h for h in self.hits if h.paper_id == citation.paper_id]
+        for paper in self.pipeline.match_fully(self.extractive, hits):
+            relevant = relevant_sentences(self.question, self.extractive.matches, paper)
+            return any(relevant[s.index] for s in paper.sentences if s.start == citation.start)
+        return False
+
+    def _repair(self) -> Iterator[Event]:
+        """Let the model rewrite rejected claims once; what is rejected again stays withheld."""
+        failures = "\n".join(
+            f"- {w.claim.text}\n  failed: {'; '.join(w.reasons_for_model) or 'not in the cited sentences'}"
+            for w in self.collector.withheld
+        )
+        messages = self.config.repair_prompt.follow(
+            *self.last_exchange, failures=failures.replace(self.passages.fence, "")
+        )
+        before, self.collector.withheld = self.collector.withheld, []
+        limit = self.config.profile.output_tokens[self.question.kind]
+        try:
+            yield from self._call(messages, limit)
+        except (EndpointError, _TruncatedError, OverBudgetError) as error:
+            self.collector.withheld = before
+            self.notes.append(f"no repair: {error}")
+        for rejected in list(self.collector.withheld):
+            yield from self._quote_instead(rejected)
+
+    def _judge(self) -> Iterator[Event]:
+        """Let the judge review claims that wording leaves open. An error there changes nothing."""
+        if self.config.judge is None:
+            return
+        withheld_before = len(self.collector.withheld)
+        usage, notes = review_claims(
+            self.collector,
+            self.config.judge,
+            self.config.judge_when,
+            self.passages.papers,
+            max_cost=self.budget.remaining,
+        )
+        self.budget.add(usage)
+        self.notes += notes
+        for refuted in self.collector.withheld[withheld_before:]:
+            yield from self._quote_instead(refuted)
+
+    # --- prompts and passages ---
 
     def _schema(self, *, may_search: bool) -> dict[str, Any]:
-        profile = self.plan.profile
+        profile = self.config.profile
         return answer_schema(
             self.passages.pointers,
             may_search=may_search,
-            most_claims=profile.most_claims,
-            says_missing=profile.says_missing,
+            max_claims=profile.max_claims,
+            reports_missing=profile.reports_missing,
         )
 
-    def _pieces(self, pieces: TextStream, reader: Reader) -> Iterator[Event]:
-        """Read a reply, yielding its claims as they become complete."""
-        try:
-            for piece in pieces:
-                yield from self._show(reader.feed(piece))
-                _stop_looping(reader.text)
-        except Exception:
-            if reader.text:  # it is paid for, whatever became of it
-                self._account(pieces.completion)
-            raise
-        self._account(pieces.completion)
+    def _prompt(self, *, may_search: bool) -> list[dict[str, str]]:
+        return self.config.fill_answer_prompt(
+            self.question, self.request.history, self.passages, may_search=may_search
+        )
 
-    def _whole_reply(self, completion: Completion, reader: Reader) -> Generator[Event, None, Reply | None]:
-        """Judge a reply at its end and yield the claims that are left; None where the model declined."""
-        if self.ended in DECLINED_REASONS:
-            return None
-        if not completion.complete:
-            cut = _LoopError if self.ended == "repetition" else _TruncatedError
-            raise cut("the reply ended before it was complete")
-        if not reader.text.strip():
-            raise EndpointError("model reply: no text returned; try again or another model", kind="empty")
-        reply, rest = reader.finish()
-        yield from self._show(rest if reply.verdict == "answer" else [])
-        return reply
-
-    def _show(self, written: Sequence[WrittenClaim]) -> Iterator[Event]:
-        for claim in written:
-            if self.passages.names(plain(claim.text)):
-                continue  # a title alone says nothing
-            better = repointed(claim, self.passages, lambda c: self.ledger.examine(c, self.passages))
-            shown = self.ledger.add(better or claim, self.passages)
-            if shown is not None:
-                known = marked(self.ledger, repointed=True) if better else shown[0]
-                yield Event("claim", claim=known, citations=shown[1], mode="llm")
-            elif self.plan.policy == "withhold":
-                yield from self._stand_in(self.ledger.withheld[-1])
-
-    def _stand_in(self, failed: Checked) -> Iterator[Event]:
-        """Replace a failed claim by the sentences that it cites, where they are relevant."""
-        made = replacements(failed, self.ledger, self._relevant)
-        if made:
-            self.ledger.withheld.remove(failed)
-        for claim, cited in made:
-            yield Event("claim", claim=claim, citations=(cited,), mode="llm")
-
-    def _relevant(self, citation: Citation) -> bool:
-        """Tell whether a sentence has to do with the question, as the extractive reading sees it."""
-        question, readings = self.extract.question, self.extract.readings
-        if question is None or self.extract.answer.status != "answered":
-            return False
-        hits = [h for h in self.hits if h.paper_id == citation.paper_id]
-        for reading in self.pipeline.whole(self.extract, hits):
-            relevant = evidence.relevant(question, readings, reading)
-            return any(relevant[s.index] for s in reading.sentences if s.start == citation.start)
-        return False
-
-    def _question(self, *, may_search: bool) -> list[dict[str, str]]:
-        question = self.request.question
-        dated = not is_english(question) or _TIME.search(question)
-        prompt = self.plan.answer
-        values = {
-            "library": f"{self.plan.library}\n\n" if self.plan.library else "",
-            "fence": self.passages.fence,
-            "passages": self.passages.text(),
-            "conversation": _conversation(self.request),
-            "question": question,
-            "today": f"Today is {self.plan.today}. " if dated else "",
-            "may_search": _MAY_SEARCH if may_search else _MAY_NOT_SEARCH,
-        }
-        return prompt.fill(**{name: values[name] for name in values if name in prompt.variables})
-
-    def _of(self, papers: Sequence[Paper]) -> Passages:
-        return Passages.of(papers, salt=self.plan.salt)
-
-    def _fitting(self, *, may_search: bool, limit: int) -> list[dict[str, str]]:
-        """Return the question with as many passages as there is room for, the last ones left out."""
-        room, before = self.plan.context_tokens - limit, len(self.passages.papers)
-        fewest = min(before, self.plan.profile.passages[self.kind][0])
-        messages = self._question(may_search=may_search)
+    def _fitting_prompt(self, *, may_search: bool, limit: int) -> list[dict[str, str]]:
+        """Return the prompt with as many passages as fit; the last ones are left out."""
+        available, before = self.config.context_tokens - limit, len(self.passages.papers)
+        fewest = min(before, self.config.profile.passage_limits[self.question.kind][0])
+        messages = self._prompt(may_search=may_search)
         while len(self.passages.papers) > 1:
-            tokens = self._tokens(messages, self._schema(may_search=may_search))
-            more = len(self.passages.papers) > fewest
-            if tokens <= min(room, MOST_TOKENS - limit if more else room):
+            tokens = count_tokens(self.config.pricing, messages, self._schema(may_search=may_search))
+            above_minimum = len(self.passages.papers) > fewest
+            if tokens <= min(available, MAX_FIRST_CALL_TOKENS - limit if above_minimum else available):
                 break
-            self.passages = self._of(self.passages.papers[:-1])
-            messages = self._question(may_search=may_search)
-        if (left := len(self.passages.papers)) < fewest:
-            self._shown_fewer(left)
+            self.passages = self._as_passages(self.passages.papers[:-1])
+            messages = self._prompt(may_search=may_search)
+        if len(self.passages.papers) < fewest:
+            self._note_fewer_passages()
         return messages
 
-    def _tokens(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> int:
-        """Return about how many tokens a call would send.
+    def _as_passages(self, papers: Sequence[Paper]) -> Passages:
+        return Passages.from_papers(papers, salt=self.config.salt)
 
-        The pointers of the schema are counted apart: as text they would be estimated at seven each.
-        """
-        rest, pointers = _LISTED.subn("", json.dumps(schema))
-        return self.plan.pricing.tokens([*(m["content"] for m in messages), rest])[0] + 5 * pointers
+    def _halve_passages(self) -> None:
+        if len(self.passages.papers) < 2:
+            raise EndpointError(
+                "prompt: too long for this model even with one abstract; use another model", kind="context"
+            )
+        self.passages = self._as_passages(_first_half(self.passages.papers))
+        self._note_fewer_passages()
 
-    def _plan_ahead(self) -> None:
-        """Let the model cut the question into searches, and add what they find."""
-        conversation = _conversation(self.request)
-        messages = self.plan.plan.fill(conversation=conversation, question=self.request.question)
+    def _note_fewer_passages(self) -> None:
+        count = len(self.passages.papers)
+        self.notes.append(f"the model's context is small: only the best {count} papers were shown to it")
+
+    def _decompose(self) -> None:
+        """Let the model split the question into searches, and add the papers that they find."""
+        messages = self.config.fill_decompose_prompt(self.question, self.request.history)
+        schema, limit = answer_schema(), DECOMPOSE_OUTPUT_TOKENS
         try:
-            self._search(self._whole(messages, answer_schema(), "plan", parse).queries)
+            with self.model.stream(
+                messages, schema=schema, schema_name="plan", max_output_tokens=limit
+            ) as stream:
+                if not stream.is_cached:
+                    self._require_budget(messages, schema, limit)
+                text = "".join(stream)
+                self._account(stream.completion)
+                reply = parse_reply(text)
+            self._search(reply.queries)
         except EndpointError as error:
             if error.kind != "malformed":
                 raise
             self.notes.append("the question was not cut into parts: the plan could not be read")
 
     def _search(self, queries: Sequence[str]) -> bool:
-        """Add the papers that the queries find; False where they find none that is new."""
-        asked = [q for q in map(plain, queries) if query_stems(q)]
-        lists = [self.pipeline.search(q, k=MORE_PASSAGES, filters=self.request.filters) for q in asked]
-        turns = [h for row in zip_longest(*lists) for h in row if h is not None]
-        known = {p.paper_id for p in self.passages.papers}
-        fresh = list({h.paper_id: h for h in turns if h.paper_id not in known}.values())[:MORE_PASSAGES]
-        if not fresh:
+        """Add the papers that the queries find. Return False if they find no new one."""
+        texts = [text for text in map(plain_text, queries) if query_stems(text)]
+        results = [
+            self.pipeline.search(text, k=MAX_ADDED_PASSAGES, filters=self.request.filters) for text in texts
+        ]
+        interleaved = [hit for rank in zip_longest(*results) for hit in rank if hit is not None]
+        shown = {p.paper_id for p in self.passages.papers}
+        new = list({h.paper_id: h for h in interleaved if h.paper_id not in shown}.values())
+        new = new[:MAX_ADDED_PASSAGES]
+        if not new:
             self.notes.append("the further search found no other paper")
             return False
-        best, rest = self.passages.papers[:_STAY], self.passages.papers[_STAY:]
-        self.passages = self._of(
-            [*best, *(h.paper for h in fresh), *rest]
-        )  # those at the end may be left out
-        held = {h.paper_id for h in self.hits}
-        joined = [*self.hits, *(h for h in fresh if h.paper_id not in held)]
-        self.hits = tuple(replace(h, rank=i) for i, h in enumerate(joined, start=1))
+        stable, last = self.passages.papers[:_STABLE_PASSAGES], self.passages.papers[_STABLE_PASSAGES:]
+        self.passages = self._as_passages([*stable, *(h.paper for h in new), *last])  # the last may not fit
+        ids = {h.paper_id for h in self.hits}
+        hits = [*self.hits, *(h for h in new if h.paper_id not in ids)]
+        self.hits = tuple(replace(h, rank=rank) for rank, h in enumerate(hits, start=1))
         return True
 
-    def _shrink(self) -> None:
-        if len(self.passages.papers) < 2:
-            raise EndpointError(
-                "prompt: too long for this model even with one abstract; use another model", kind="context"
-            )
-        self.passages = self._of(_half(self.passages.papers))
-        self._shown_fewer(len(self.passages.papers))
-
-    def _shown_fewer(self, papers: int) -> None:
-        self.notes.append(f"the model's context is small: only the best {papers} papers were shown to it")
-
-    def _repair(self) -> Iterator[Event]:
-        """Let the model rewrite the claims that failed, once; what fails again stays withheld."""
-        failures = "\n".join(
-            f"- {w.claim.text}\n  failed: {'; '.join(w.reasons) or 'not in the cited sentences'}"
-            for w in self.ledger.withheld
-        )
-        messages = self.plan.repair.follow(*self.exchange, failures=failures.replace(self.passages.fence, ""))
-        before, self.ledger.withheld = self.ledger.withheld, []
-        limit = self.plan.profile.output_tokens[self.kind]
-        try:
-            yield from self._read(messages, limit)
-        except (EndpointError, _TruncatedError, _OverBudgetError) as error:
-            self.ledger.withheld = before
-            self.notes.append(f"no repair: {error}")
-        for failed in list(self.ledger.withheld):
-            yield from self._stand_in(failed)
-
-    def _judge(self) -> Iterator[Event]:
-        """Have a second reader judge what wording leaves open; a failure there changes nothing."""
-        if self.plan.judge is None:
-            return
-        limit, spent = self.plan.max_cost, self.usage.cost_usd or 0.0
-        before = len(self.ledger.withheld)
-        used, notes = review(
-            self.ledger,
-            self.plan.judge,
-            self.plan.judge_when,
-            self.passages.papers,
-            max_cost=None if limit is None else max(0.0, limit - spent),
-        )
-        self.usage += used
-        self.notes += notes
-        for refuted in self.ledger.withheld[before:]:
-            yield from self._stand_in(refuted)
-
-    def _whole(
-        self,
-        messages: list[dict[str, str]],
-        schema: Mapping[str, Any],
-        name: str,
-        read: Callable[[str], _Read],
-    ) -> _Read:
-        """Make a call whose reply is needed whole, and return what ``read`` makes of it."""
-        with self.model.stream(
-            messages, schema=schema, schema_name=name, max_output_tokens=SHORT_OUTPUT_TOKENS
-        ) as pieces:
-            if not pieces.is_cached:
-                self._afford(messages, schema, SHORT_OUTPUT_TOKENS)
-            text = "".join(pieces)
-            self._account(pieces.completion)
-            return read(text)
-
-    # --- money ---
-
-    def _afford(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], limit: int) -> None:
-        """Refuse the next call if, with what was spent, it could cost more than is allowed."""
-        if self.plan.max_cost is None:
-            return
-        tokens = self._tokens(messages, schema)
-        pricing = self.plan.pricing
-        price = pricing.price(Usage(1, input_tokens=tokens, output_tokens=limit + pricing.thinking))
-        if price is None or self.usage.cost_usd is None:
-            raise _OverBudgetError(
-                f"Not asked: the price of {plain(self.model.model)} is not known, so it cannot be kept "
-                f"under ${self.plan.max_cost:g}; leave out the limit, or {PRICE_HINT}."
-            )
-        if self.usage.cost_usd + price > self.plan.max_cost:
-            raise _OverBudgetError(
-                f"Not asked: the call could cost ${self.usage.cost_usd + price:.4f}, "
-                f"more than the ${self.plan.max_cost:g} allowed."
-            )
+    def _require_budget(
+        self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], limit: int
+    ) -> None:
+        tokens = count_tokens(self.config.pricing, messages, schema)
+        self.budget.require(tokens, limit, model=plain_text(self.model.model))
 
     def _account(self, completion: Completion) -> None:
-        self.usage += priced(completion.usage, self.plan.pricing)
-        self.ended = completion.finish_reason
-        if self.ended not in DECLINED_REASONS:  # a refusal is put in the model's own words
+        self.budget.account(completion.usage)
+        self.finish_reason = completion.finish_reason
+        if self.finish_reason not in DECLINED_REASONS:  # a refusal is told in our own words
             self.notes += [n for n in completion.notes if n not in self.notes]
 
     # --- the end ---
 
-    def _close(self, reply: Reply | None) -> Iterator[Event]:
-        """Finish the answer for how the model ended."""
+    def _finish(self, reply: ModelReply | None) -> Iterator[Event]:
+        """Finish the answer by how the model ended."""
         if reply is None:
             yield self._done("refused", "refused_by_model", "The model refused to answer this question.")
-        elif self.ledger.claims:
-            note = _missing(reply, self.request.question, prefix="not said: ")
-            yield self._done("answered", None, "", note=note)
-        elif self.ledger.withheld:
+        elif self.collector.claims:
+            missing = self._missing(reply)
+            yield self._done("answered", None, "", note=f"not said: {missing}" if missing else None)
+        elif self.collector.withheld:
             if self._may_quote():
-                yield from self._quoted("withheld_unsupported", _WITHHELD)
+                yield from self._fall_back("withheld_unsupported", _WITHHELD)
             else:
-                yield self._abstained("withheld_unsupported", f"The abstracts do not say: {_WITHHELD}.")
-        elif self._may_quote(against=reply):
-            yield from self._quoted("abstained", "the model found no answer in the abstracts shown to it")
+                yield self._abstain("withheld_unsupported", f"The abstracts do not say: {_WITHHELD}.")
+        elif self._may_quote() and not self._is_considered_abstention(reply):
+            yield from self._fall_back("abstained", "the model found no answer in the abstracts shown to it")
         else:
-            missing = _missing(reply, self.request.question, prefix="")
-            text = f"The abstracts do not say: {missing}" if missing else _DO_NOT_SAY
-            yield self._abstained("not_in_abstracts", text)
+            missing = self._missing(reply)
+            text = "The abstracts do not say"
+            yield self._abstain("not_in_abstracts", f"{text}: {missing}" if missing else f"{text}.")
 
-    def _abstained(self, reason: str, text: str) -> Event:
-        """Abstain, and quote the closest passages for the reader to judge."""
-        closest = self.extract.answer.citations if self.plan.fallback else ()
-        self.ledger.citations = list(closest)
+    def _end_with_error(self, error: OverBudgetError | _TruncatedError | EndpointError) -> Iterator[Event]:
+        """End an answer that the model could not finish: keep the claims shown, or else quote sentences."""
+        if self.collector.claims:
+            yield self._done("incomplete", error.kind, "", note=f"incomplete: {error}")
+        elif self.config.fallback and error.kind != "replay":
+            yield from self._fall_back(error.kind, str(error))
+        elif isinstance(error, EndpointError):
+            error.hits = self.hits
+            raise error
+        elif isinstance(error, OverBudgetError):
+            yield self._done("refused", error.kind, str(error))
+        else:
+            yield self._done("incomplete", error.kind, "", note=f"incomplete: {error}")
+
+    def _fall_back(self, kind: str, reason: str) -> Iterator[Event]:
+        """Give the extractive answer in place of the model's."""
+        self.timer.end_stage("generate")
+        quoted = as_fallback(self.extractive.answer, kind, reason, usage=self.budget.usage)
+        notes = (n for n in (*self.notes, *self.collector.withheld_notes()) if n not in quoted.notes)
+        answer = replace(quoted, notes=(*quoted.notes, *notes), timings_ms=self.timer.timings_ms())
+        yield from claim_events(answer)
+        yield Event("done", answer=answer)
+
+    def _abstain(self, reason: str, text: str) -> Event:
+        """Abstain, and quote the closest passages for the user to judge."""
+        closest = self.extractive.answer.citations if self.config.fallback else ()
+        self.collector.citations = list(closest)
         return self._done("abstained", reason, f"{text}{closest_passages(closest)}")
 
-    def _may_quote(self, against: Reply | None = None) -> bool:
-        """Tell whether sentences may be quoted where the model says nothing that holds.
+    def _may_quote(self) -> bool:
+        """Return whether sentences may be quoted if nothing that the model wrote can be shown."""
+        return self.config.fallback and self.extractive.answer.status == "answered"
 
-        ``against`` an abstention that names what of the question is missing, only where the extractive
-        reading is in no doubt: of the development questions above that threshold 40 of 42 can be
-        answered, of those between the thresholds 12 of 16.
+    def _is_considered_abstention(self, reply: ModelReply) -> bool:
+        """Return whether a model's abstention outweighs the extractive answer.
+
+        It does if it names what part of the question is missing and the extractive answer is doubtful: of
+        the development questions above that threshold 40 of 42 can be answered, of those between the
+        thresholds 12 of 16.
         """
-        if not self.plan.fallback or self.extract.answer.status != "answered":
-            return False
-        considered = against is not None and against.verdict == "abstain" and self._names_part(against)
-        return not (considered and self.extract.doubtful)
+        question_terms = set(self.question.terms) - _FILLER_TERMS
+        names_part = bool(question_terms & set(index_terms(reply.missing)))
+        return reply.verdict == "abstain" and names_part and self.extractive.is_doubtful
 
-    def _names_part(self, reply: Reply) -> bool:
-        return bool({*index_terms(reply.missing)} & {*index_terms(self.request.question)} - _COMMON)
+    def _missing(self, reply: ModelReply) -> str | None:
+        """Return the model's words on what is missing, only if they are the question's own words.
+
+        They rest on no sentence, so anything else in them (a fact, a link, a command that a
+        malicious abstract asked for) must not reach the user.
+        """
+        text = plain_text(reply.missing)
+        allowed = {*self.question.terms, *_FILLER_TERMS}
+        return text if text and set(index_terms(text)) <= allowed else None
 
     def _done(self, status: Status, reason: str | None, text: str, *, note: str | None = None) -> Event:
-        self.clock.lap("generate")
-        claims, cited = tuple(self.ledger.claims), tuple(self.ledger.citations)
-        gone = withdrawal_notes(cited, (h.paper for h in self.hits))
+        self.timer.end_stage("generate")
+        claims, cited = tuple(self.collector.claims), tuple(self.collector.citations)
+        papers = {h.paper_id: h.paper for h in self.hits}
         answer = Answer(
             question=self.request.question,
             status=status,
             reason=reason,
-            answer=text or citations.join(claims, cited),
+            answer=text or citations.join_claims(claims, cited),
             claims=claims,
             citations=cited,
             hits=self.hits,
             mode="llm",
             model=self.model.model,
-            prompt_hash=self.plan.answer.hash,
-            usage=self.usage,
-            notes=(*self.request.notes, *self.notes, *([note] if note else []), *self._kept_back(), *gone),
+            prompt_hash=self.config.answer_prompt.hash,
+            usage=self.budget.usage,
+            notes=(
+                *self.request.notes,
+                *self.notes,
+                *([note] if note else []),
+                *self.collector.withheld_notes(),
+                *withdrawal_notes(cited, papers.values()),
+            ),
         )
-        held = [h.paper for h in self.hits]
-        citations.verify(answer, {p.paper_id: p for p in held})
-        self.clock.lap("verify")
-        return Event("done", answer=replace(answer, timings_ms=self.clock.total()))
-
-    def _kept_back(self) -> Iterator[str]:
-        """Say what was withheld and why.
-
-        A text in other words than the question's and the sources' rests on nothing, and may be
-        what a poisoned abstract wants to be said: of it only the fault is told.
-        """
-        notes = Counter(self._withheld(w) for w in self.ledger.withheld)
-        yield from (note if n == 1 else f"{note[:-1]}; {n} claims)" for note, n in notes.items())
-
-    def _withheld(self, kept: Checked) -> str:
-        sources = (
-            c.quote
-            for c in kept.citations
-            if not looks_like_instruction(c.quote) and not is_question(c.quote)
-        )
-        known = {stem for text in (self.request.question, *sources) for stem in index_terms(text)}
-        if all(stem in known or stem.isdigit() for stem in index_terms(kept.claim.text)):
-            return f"withheld: “{kept.claim.text}” ({'; '.join(kept.reasons) or kept.fault})"
-        return f"withheld: “…” ({kept.fault})"
+        citations.verify(answer, papers)
+        self.timer.end_stage("verify")
+        return Event("done", answer=replace(answer, timings_ms=self.timer.timings_ms()))
 
 
-_KINDS = {_OverBudgetError: "over_budget", _TruncatedError: "truncated", _LoopError: "truncated"}
-_LISTED = re.compile(r'"\d+\.\d+"(?:, )?')
-_STAY = 4
-"""Papers that keep their numbers when a further search adds others."""
-_TIME = re.compile(
-    r"\b(?:today|now|nowadays|recent(?:ly)?|lately|latest|newest|current(?:ly)?|upcoming|ago|so far|since"
-    r"|until|yesterday|tomorrow|what(?:'s| is) new|anything new"
-    r"|(?:this|last|past|next|previous)\s+(?:\w+\s+)?(?:days?|weeks?|months?|quarter|years?|decade)|20\d\d)\b",
-    re.IGNORECASE,
-)
-"""Words of time, which mean nothing without the date."""
-_MAY_SEARCH = "You may ask for one more search."
-_MAY_NOT_SEARCH = "You may not search again: answer from these passages or abstain."
-_WITHHELD = "what the model wrote is not supported by the sentences that it points at, so it was withheld"
-_DO_NOT_SAY = "The abstracts do not say."
-_COMMON = frozenset(
-    index_terms("passages abstracts say state mention give report provide specify paper answer question")
-)
+def papers_to_show(
+    matches: Sequence[PaperMatch], kind: QuestionKind, profile: ModelProfile = FULL
+) -> list[Paper]:
+    """Return the papers of the first prompt: the best matches, within the limits for the kind of question."""
+    fewest, most = profile.passage_limits[kind]
+    close = sum(m.score >= matches[0].score - SCORE_MARGIN for m in matches)
+    return [m.hit.paper for m in matches[: min(max(close, fewest), most)]]
 
 
-def worth_reading(readings: Sequence[evidence.Reading], kind: Kind, profile: Profile = FULL) -> list[Paper]:
-    """Return the papers to show: the best ones by the reading, within the bounds of the kind of question."""
-    fewest, most = profile.passages[kind]
-    near = sum(r.score >= readings[0].score - NEAR_THE_BEST for r in readings)
-    return [r.hit.paper for r in readings[: min(max(near, fewest), most)]]
-
-
-def _half(papers: Sequence[Paper]) -> Sequence[Paper]:
-    return papers[: max(1, len(papers) // 2)]
-
-
-def _missing(reply: Reply, question: str, *, prefix: str) -> str | None:
-    """Return the model's words on what is missing, only where they are the question's own words.
-
-    They rest on no sentence, so anything else in them (a fact, a link, a command that a
-    poisoned abstract asked for) must not reach the reader.
-    """
-    text = plain(reply.missing)
-    known = {*index_terms(question), *_COMMON}
-    return f"{prefix}{text}" if text and set(index_terms(text)) <= known else None
-
-
-def _conversation(request: Request) -> str:
-    """Return the latest turns as text, whole ones within the limit, oldest first."""
-    kept: list[str] = []
-    for asked, answered in reversed(request.history):
-        turn = f"Reader: {asked}\nAnswer: {answered}\n"
-        if kept and sum(map(len, kept)) + len(turn) > CONVERSATION_CHARS:
-            break
-        kept.insert(0, turn if len(turn) <= CONVERSATION_CHARS else turn[: CONVERSATION_CHARS - 2] + "…\n")
-    return f"Earlier in this conversation:\n{''.join(kept)}\n" if kept else ""
-
-
-def _stop_looping(text: str) -> None:
-    """Raise if the reply has begun to repeat its last words over and over, or does not end."""
-    tail = text[-_LOOP_LENGTH:]
-    repeats = len(text) > _LOOP_LENGTH * _LOOP_TIMES and text.endswith(tail * _LOOP_TIMES)
-    if repeats or len(text) > MAX_REPLY_CHARS:
+def _require_no_loop(parser: ReplyParser) -> None:
+    if parser.is_looping:
         raise _LoopError("the model repeated itself and was stopped")
 
 
-_LOOP_LENGTH, _LOOP_TIMES = 48, 6
-MAX_REPLY_CHARS = 60_000
-"""A longer reply is a fault of the model or the server."""
+def _first_half(papers: Sequence[Paper]) -> Sequence[Paper]:
+    return papers[: max(1, len(papers) // 2)]

@@ -1,8 +1,8 @@
 """Abstracts as the model sees them, and its pointers read back. Pure; no I/O.
 
-Passage 2's third sentence is numbered ``2.3``. The model may only point; what a pointer means
-is decided here, from this request's own table, so it is right by construction or dangling.
-Models write pointers in many ways; `pointers` and `cut_pointers` read them.
+The third sentence of passage 2 is numbered ``2.3``. The model may only point; what a pointer means
+is decided here, from the table of this request, so it is right by construction or dangling.
+Models write pointers in many forms; `pointers` and `cut_pointers` parse them.
 """
 
 from __future__ import annotations
@@ -12,126 +12,135 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from paperagent.text.injection import looks_like_instruction
+from paperagent.text.sanitize import join_lines
 from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import STOP_WORDS
 from paperagent.types import Paper, Sentence
 
 MAX_POINTERS = 8
-"""Sentences that one claim may point at; of more, the first count."""
+"""Sentences that one claim may point at; further pointers are dropped."""
 _POINTER = re.compile(r"^\s*[\[(]?\s*(\d{1,3})\s*[.:]\s*(\d{1,3})\s*[\])]?\.?\s*$")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Passages:
-    """The passages of one request."""
+    """The passages of one request, with their sentences numbered."""
 
     papers: tuple[Paper, ...]
     fence: str
-    """Begins the lines around the passages; occurs nowhere in them."""
+    """Delimiter of the passages in the prompt, which occurs nowhere in them."""
     _sentences: tuple[tuple[Sentence, ...], ...] = field(repr=False, default=())
 
     @classmethod
-    def of(cls, papers: Iterable[Paper], *, salt: str) -> Passages:
-        """Return the passages with their sentences numbered.
+    def from_papers(cls, papers: Iterable[Paper], *, salt: str) -> Passages:
+        """Return the abstracts of papers as passages.
 
-        The fence depends on the papers and on ``salt``, a secret of the library: whoever wrote
-        an abstract cannot know it, and the same request gives the same prompt again.
+        The fence depends on the papers and on ``salt``, a secret of the library: the author of an
+        abstract cannot know it, and the same request gives the same prompt again.
         """
-        held = tuple(papers)
-        seed = "\n".join((salt, *(f"{p.paper_id}\n{p.abstract}" for p in held)))
+        papers = tuple(papers)
+        seed = "\n".join((salt, *(f"{p.paper_id}\n{p.abstract}" for p in papers)))
         fence = "=" * 4 + hashlib.sha256(seed.encode()).hexdigest()[:16]
-        return cls(held, fence, tuple(tuple(split_sentences(p.abstract)) for p in held))
+        return cls(papers, fence, tuple(tuple(split_sentences(p.abstract)) for p in papers))
 
     def text(self) -> str:
-        """Return the passages as they stand in the prompt, one sentence a line."""
+        """Return the passages as they stand in the prompt, one sentence per line."""
         blocks = []
         for i, (paper, sentences) in enumerate(zip(self.papers, self._sentences, strict=True), start=1):
-            head = f"{self._plain(paper.title)}{_dated(paper)}{' (withdrawn)' if paper.withdrawn else ''}"
-            lines = [f"{i}.{j} {self._plain(s.text)}" for j, s in enumerate(sentences, start=1)]
-            blocks.append("\n".join([f'[{i}] {head} = "{self._plain(short_name(paper))}"', *lines]))
+            title = f"{self._one_line(paper.title)}{_date(paper)}{' (withdrawn)' if paper.withdrawn else ''}"
+            lines = [f"{i}.{j} {self._one_line(s.text)}" for j, s in enumerate(sentences, start=1)]
+            blocks.append("\n".join([f'[{i}] {title} = "{self._one_line(short_name(paper))}"', *lines]))
         return "\n\n".join(blocks)
 
     def numbered(self, passage: int) -> list[tuple[str, Sentence]]:
-        """Return the sentences of a passage with their pointers; none where there is no such passage."""
+        """Return the sentences of a passage with their pointers; none if there is no such passage."""
         if not 1 <= passage <= len(self.papers):
             return []
         return [(f"{passage}.{j}", s) for j, s in enumerate(self._sentences[passage - 1], start=1)]
 
     @property
     def pointers(self) -> list[str]:
-        """The numbers of all sentences, in their order."""
+        """The pointers to all sentences, in order."""
         return [p for i in range(1, len(self.papers) + 1) for p, _ in self.numbered(i)]
 
-    def names(self, text: str) -> bool:
-        """Tell whether ``text`` is nothing but the title or the short name of a passage."""
-        alone = _letters(text)
-        return any(alone in (_letters(p.title), _letters(short_name(p))) for p in self.papers)
+    def is_title(self, text: str) -> bool:
+        """Return whether ``text`` is only the title or the short name of a passage."""
+        letters = _letters(text)
+        return any(letters in (_letters(p.title), _letters(short_name(p))) for p in self.papers)
 
-    def _plain(self, text: str) -> str:
-        """Put text on one line, so that it cannot begin a line of its own, without the fence."""
-        return _CONTROL.sub(" ", text).replace(self.fence, "")
+    def _one_line(self, text: str) -> str:
+        """Return text without line breaks and without the fence."""
+        return join_lines(text).replace(self.fence, "")
 
     def resolve(self, pointer: str) -> tuple[Paper, Sentence] | None:
-        """Return what ``pointer`` points at, or None where it dangles.
+        """Return the paper and sentence that ``pointer`` names, or None if it dangles.
 
         A whole sentence in place of its number points at that sentence.
         """
         match = _POINTER.match(pointer)
         if match is None:
-            return self._with_text(pointer)
+            return self._find_sentence(pointer)
         paper, sentence = int(match.group(1)), int(match.group(2))
         if not 1 <= paper <= len(self.papers) or not 1 <= sentence <= len(self._sentences[paper - 1]):
             return None
         return self.papers[paper - 1], self._sentences[paper - 1][sentence - 1]
 
-    def _with_text(self, text: str) -> tuple[Paper, Sentence] | None:
-        """Return the one sentence that reads ``text``."""
-        plain = " ".join(text.split())
-        same = [
+    def _find_sentence(self, text: str) -> tuple[Paper, Sentence] | None:
+        """Return the only sentence that reads ``text``."""
+        text = " ".join(text.split())
+        matches = [
             (paper, sentence)
             for paper, sentences in zip(self.papers, self._sentences, strict=True)
             for sentence in sentences
-            if " ".join(sentence.text.split()) == plain
+            if " ".join(sentence.text.split()) == text
         ]
-        return same[0] if len(same) == 1 else None
+        return matches[0] if len(matches) == 1 else None
 
-    def extended(self, papers: Sequence[Paper], *, salt: str) -> Passages:
-        """Return these passages with new papers behind them; numbers already given stay."""
-        known = {p.paper_id for p in self.papers}
-        return Passages.of((*self.papers, *(p for p in papers if p.paper_id not in known)), salt=salt)
+
+@lru_cache(maxsize=256)
+def contains_instructions(abstract: str) -> bool:
+    """Return whether a sentence of an abstract gives instructions to its reader."""
+    return any(looks_like_instruction(s.text) for s in split_sentences(abstract))
+
+
+@lru_cache(maxsize=256)
+def without_instructions(abstract: str) -> str:
+    """Return an abstract without the sentences that give instructions: they are context for nothing."""
+    return " ".join(s.text for s in split_sentences(abstract) if not looks_like_instruction(s.text))
 
 
 def short_name(paper: Paper) -> str:
-    """Return what a paper may be called in a sentence: its system's name, or the first words of its title."""
+    """Return a name for a paper in running text: its system's name, or the first words of its title."""
     head, colon, _ = paper.title.partition(":")
-    first = head.split()
-    if colon and len(first) <= _NAME_WORDS:
+    words = head.split()
+    if colon and len(words) <= _MAX_NAME_WORDS:
         return head.strip()
-    introduced = _INTRODUCED.search(paper.abstract)
+    introduced = _INTRODUCED_NAME.search(paper.abstract)
     if introduced and paper.abstract.count(introduced[1]) > 1:
         return introduced[1]
-    first = first[:_NAME_WORDS]
-    while len(first) > 1 and first[-1].lower() in STOP_WORDS:
-        first.pop()
-    return " ".join(first)
+    words = words[:_MAX_NAME_WORDS]
+    while len(words) > 1 and words[-1].lower() in STOP_WORDS:
+        words.pop()
+    return " ".join(words)
 
 
-_NAME_WORDS = 4
-_INTRODUCED = re.compile(
+_MAX_NAME_WORDS = 4
+_INTRODUCED_NAME = re.compile(
     r"\b(?:called|named|dubbed|termed|propose|introduce|present|release)s?\b[\w ,'’-]{0,40}?"
     r"\(?\b(?=[\w^+-]{2,20}\b)([A-Z][a-z]*[A-Z0-9^][\w^+]*)\b"
 )
-"""A name with two capitals, soon after a word by which authors introduce what they made."""
+"""A name with two capitals, soon after a word with which authors introduce their work."""
 
 
 def _letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
-def _dated(paper: Paper) -> str:
-    day = paper.published or paper.listed  # not the day on which this library first saw it
+def _date(paper: Paper) -> str:
+    day = paper.published or paper.listed  # not the day on which this library first saw the paper
     return f" ({day.isoformat()})" if day else ""
 
 
@@ -148,93 +157,102 @@ _BETWEEN = re.compile(r"(?:[\s,;&/|()\[\]{}<>\"'“”]|and\b)*", re.IGNORECASE)
 _LEADING = re.compile(rf"[\[(]?{_NUMBER}[\])]?[.:]?\s+(?=\D)", re.IGNORECASE)
 _BRACKETED = re.compile(r"\s*\[([^\[\]]{3,80})\]|\s*\(([^()]{3,80})\)(?=[.\s]*$)")
 _PAPER_KEYS, _SENTENCE_KEYS = ("passage", "paper", "abstract"), ("sentence", "line")
-_LONGEST_TEXT = 1_000
+_MAX_EVIDENCE_LENGTH = 1_000
 
 
-def pointers(written: object) -> list[str]:
-    """Return the pointers in a claim's evidence, whatever form it has: each once, the first `MAX_POINTERS`.
+def pointers(evidence: object) -> list[str]:
+    """Return the pointers in a claim's evidence, whatever its form: each once, at most `MAX_POINTERS`.
 
-    What looks like no pointer is left out beside others that do, and given as it stands where there
-    is no other, so that it dangles.
+    Text that looks like no pointer is dropped beside others that do. Without any, it is returned as it
+    is, so that it dangles.
     """
-    pairs = list(_pairs(written, nested=False))
-    known = [text for text, read in pairs if read or (len(text) < 20 and any(map(str.isdigit, text)))]
-    return list(dict.fromkeys(known or [text for text, _ in pairs]))[:MAX_POINTERS]
+    parsed = list(_parse_evidence(evidence, nested=False))
+    likely = [
+        text for text, is_pointer in parsed if is_pointer or (len(text) < 20 and any(map(str.isdigit, text)))
+    ]
+    return list(dict.fromkeys(likely or [text for text, _ in parsed]))[:MAX_POINTERS]
 
 
-def cut_pointers(text: str, known: Sequence[str] = ()) -> tuple[str, list[str]]:
-    """Return ``text`` without the pointers in brackets in it, and these.
+def cut_pointers(text: str, evidence: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """Cut the pointers in brackets out of ``text``.
 
-    Where a claim's pointers are ``known`` from elsewhere, only those are cut: ``[1.2, 3.4]`` may be
-    an interval.
+    Args:
+        text: The text of a claim.
+        evidence: The claim's pointers, if they stand elsewhere. Then only those are cut: ``[1.2, 3.4]``
+            may be an interval.
+
+    Returns:
+        The text and the pointers that were in it.
     """
-    taken: list[str] = []
+    cut: list[str] = []
 
-    def cut(match: re.Match[str]) -> str:
-        numbers = _in_text(_folded(match[1] or match[2]))
-        if not numbers or (known and not set(numbers) <= set(known)):
+    def cut_match(match: re.Match[str]) -> str:
+        numbers = _parse_pointers(_normalize(match[1] or match[2]))
+        if not numbers or (evidence and not set(numbers) <= set(evidence)):
             return match[0]
-        taken.extend(numbers)
+        cut.extend(numbers)
         return ""
 
-    rest = _BRACKETED.sub(cut, text.translate(_BRACKETS)) if any(map(str.isdigit, text)) else text
-    return (rest.strip(), taken) if taken else (text, [])
+    if not any(map(str.isdigit, text)):
+        return text, []
+    remaining = _BRACKETED.sub(cut_match, text.translate(_BRACKETS))
+    return (remaining.strip(), cut) if cut else (text, [])
 
 
-def _pairs(written: object, *, nested: bool) -> Iterator[tuple[str, bool]]:
-    """Yield what evidence is made of, and whether it is a pointer."""
-    if isinstance(written, dict):
-        yield from _of_object(written)
-    elif isinstance(written, list):
-        if nested and len(written) == 2 and all(type(number) is int for number in written):
-            yield f"{written[0]}.{written[1]}", True
+def _parse_evidence(evidence: object, *, nested: bool) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of evidence, and whether each is a pointer."""
+    if isinstance(evidence, dict):
+        yield from _parse_object(evidence)
+    elif isinstance(evidence, list):
+        if nested and len(evidence) == 2 and all(type(number) is int for number in evidence):
+            yield f"{evidence[0]}.{evidence[1]}", True
         else:
-            for item in written:
-                yield from _pairs(item, nested=True)
-    elif isinstance(written, (str, int, float)) and not isinstance(written, bool):
-        text = _folded(str(written)[:_LONGEST_TEXT])
-        numbers = _in_text(text) or cut_pointers(text)[1]
+            for item in evidence:
+                yield from _parse_evidence(item, nested=True)
+    elif isinstance(evidence, (str, int, float)) and not isinstance(evidence, bool):
+        text = _normalize(str(evidence)[:_MAX_EVIDENCE_LENGTH])
+        numbers = _parse_pointers(text) or cut_pointers(text)[1]
         if not numbers and (leading := _LEADING.match(text)):
             numbers = [f"{leading[1]}.{leading[2]}"]
         if numbers or text:
             yield from [(number, True) for number in numbers] or [(text, False)]
 
 
-def _of_object(written: dict[str, object]) -> Iterator[tuple[str, bool]]:
+def _parse_object(evidence: dict[str, object]) -> Iterator[tuple[str, bool]]:
     paper, sentence = (
-        next((written[k] for k in keys if isinstance(written.get(k), int)), None)
+        next((evidence[k] for k in keys if isinstance(evidence.get(k), int)), None)
         for keys in (_PAPER_KEYS, _SENTENCE_KEYS)
     )
     if paper is not None and sentence is not None:
         yield f"{paper}.{sentence}", True
         return
-    texts = [str(v) for v in (*written.values(), *written) if isinstance(v, (str, float))]
-    numbers = next(filter(None, (_in_text(_folded(text)) for text in texts)), [])
+    texts = [str(v) for v in (*evidence.values(), *evidence) if isinstance(v, (str, float))]
+    numbers = next(filter(None, (_parse_pointers(_normalize(text)) for text in texts)), [])
     yield from [(number, True) for number in numbers] or [(text, False) for text in texts[:1]]
 
 
-def _folded(text: str) -> str:
+def _normalize(text: str) -> str:
     return unicodedata.normalize("NFKC", text.translate(_BRACKETS)).strip()
 
 
 _BRACKETS = str.maketrans("【】［］〔〕", "[][][]")
 
 
-def _in_text(text: str) -> list[str]:
-    """Return the pointers of a text that is made of nothing else; none for any other text."""
+def _parse_pointers(text: str) -> list[str]:
+    """Return the pointers of a text that consists of nothing else; none for any other text."""
     text = _LONG_FORM.sub(r"\1.\2", text)
     numbers: list[str] = []
-    at = _end(_BETWEEN, text, 0)
-    while (one := _ONE.match(text, at)) and len(numbers) <= MAX_POINTERS:
-        paper, first, last_paper, last, last_short = one.groups()
+    position = _match_end(_BETWEEN, text, 0)
+    while (match := _ONE.match(text, position)) and len(numbers) <= MAX_POINTERS:
+        paper, first, last_paper, last, last_short = match.groups()
         numbers += _range(paper, first, last_paper or (last_short and paper), last or last_short)
-        at = _end(_BETWEEN, text, one.end())
-    return numbers if text[at:].strip(" .:") == "" or len(numbers) > MAX_POINTERS else []
+        position = _match_end(_BETWEEN, text, match.end())
+    return numbers if text[position:].strip(" .:") == "" or len(numbers) > MAX_POINTERS else []
 
 
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    match = pattern.match(text, at)
-    return match.end() if match else at
+def _match_end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    match = pattern.match(text, start)
+    return match.end() if match else start
 
 
 def _range(paper: str, first: str, last_paper: str | None, last: str | None) -> list[str]:

@@ -1,542 +1,441 @@
-"""The one answer pipeline: question → hits → readings → sentences → checked Answer.
+"""The answer pipeline: question → candidates → ranked papers → selected sentences → verified Answer.
 
-Every interface (``ask()``, the chat loop, later the digest and the web page) goes through
-`Pipeline`; it knows a library and an encoder only by the small protocols below.
+Every interface goes through `Pipeline`. It answers by quoting; `llm_pipeline` and `select_mode`
+put a model on top of the papers and sentences that it found.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from paperagent.answering import abstention, citations, conversation
+from paperagent.answering import abstention, citations
+from paperagent.answering.answers import (
+    EMPTY_LIBRARY,
+    NOTHING_FOUND,
+    StageTimer,
+    claim_events,
+    closest_passages,
+    injection_notes,
+    withdrawal_notes,
+)
 from paperagent.retrieval import evidence, scoring
-from paperagent.retrieval.question import Kind, Question, prepare
-from paperagent.text.injection import looks_like_instruction
+from paperagent.retrieval.evidence import PaperMatch
+from paperagent.retrieval.question import Question, QuestionKind, Turn, add_context
+from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
 from paperagent.text.sentences import split_sentences
-from paperagent.text.terms import index_terms, is_english
-from paperagent.types import RETRACTED, Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
+from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
 
 if TYPE_CHECKING:
-    from paperagent.types import Vector
+    from paperagent.types import QueryEmbedder, TokenEncoder, Vector
 
-NAMED_AMONG = 40
-"""Papers below the best ones whose titles are looked for in the question."""
+MAX_NAMED_PAPERS = 40
+"""Candidates below the best ones whose titles are looked for in the question."""
 DEFAULT_K = 10
 """Papers that an answer names as retrieved."""
-POOL, LARGE_POOL = 12, 24
-"""Papers that are read for one question, in a small and in a large library. Reading 24 instead of 12 cites a
+RERANK_DEPTH, LARGE_RERANK_DEPTH = 12, 24
+"""Papers that are reranked for one question, in a small and in a large library. 24 instead of 12 cites a
 gold paper for .65 of 55 questions instead of .56 among 75,000 papers, and for no more among 153."""
-GLANCE = 3
-"""Sentences of a paper that are read before it is known whether the rest is worth it."""
-UNRELATED_BELOW = 0.25
+PRESELECTED_SENTENCES = 3
+"""Sentences of a paper that are matched before it is known whether the others are worth it."""
+MIN_TOPIC_SIMILARITY = 0.25
 """Similarity of the closest sentence below which the library has nothing on the topic."""
+_MIN_TOPIC_COVERAGE = 0.6
+"""Coverage of the question from which on a paper is on its topic even if no sentence is similar."""
 FOLLOW_UP_GAP = 0.15
 """A question whose best paper stands out less than this is searched with its context."""
-_SNIPPET = 300
+_SNIPPET_LENGTH = 300
+_CACHED_TEXTS = 2_000
+"""Texts whose token states are kept in memory, about 45 kB each: a library of two saved pages whole."""
+_FULLY_MATCHED_PAPERS: Mapping[QuestionKind, int] = {
+    "single": 5,
+    "compare": 5,
+    "list": evidence.MAX_LIST_PAPERS,
+}
+"""Papers whose sentences are all matched after the preselection, by the kind of question."""
+_DOUBTFUL = "closest passages: the abstracts may not answer this"
+_NO_CANDIDATE = RankedCandidate("", 0.0, 0.0, None)
+
+PaperSentences = tuple[Hit, tuple[Sentence, ...]]
+"""A paper's hit and the sentences of its abstract."""
 
 
-class Library(Protocol):
-    """What answering needs of a store."""
+class SearchableLibrary(TermStatistics, Protocol):
+    """What answering needs of a library. Implemented by the stores, and by the papers of a digest issue."""
 
     def count(self) -> int:
         """Return the number of papers."""
         ...
 
-    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
-        """Return papers, average length in terms and the document frequency of each stem."""
-        ...
-
-    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
-        """Return known stems within an edit distance, most frequent first."""
-        ...
-
     def candidates(
         self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters
-    ) -> Sequence[scoring.Scored]:
-        """Return what the two indexes nominate."""
+    ) -> Sequence[RankablePaper]:
+        """Return the candidates that the indexes retrieve."""
         ...
 
     def get_many(self, paper_ids: Iterable[str]) -> Mapping[str, Paper]:
-        """Return the papers by id."""
-        ...
-
-
-class Encoder(Protocol):
-    """Encodes texts, each alone."""
-
-    def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return vector and token states of each text."""
-        ...
-
-
-class QueryEmbedder(Protocol):
-    """Embeds queries into the space of the library's vectors."""
-
-    def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
-        """Yield one unit vector a text."""
+        """Return the papers that exist, by id."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AnswerRequest:
     """A question with everything that shapes its answer."""
 
     question: str
-    history: tuple[conversation.Turn, ...] = ()
+    history: tuple[Turn, ...] = ()
     k: int = DEFAULT_K
     filters: Filters = field(default_factory=Filters)
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What retrieval found for a question."""
+class RetrievedPapers:
+    """The papers retrieved for a question, before reranking."""
 
+    question: Question
     hits: tuple[Hit, ...]
-    """By falling retrieval score, not yet read."""
-    stats: scoring.CorpusStats
-    encoded: Encoded | None
+    """By falling retrieval score."""
     context: Encoded | None
-    """The question with its conversation, where that was searched too."""
-    agree: bool
+    """The question with its conversation, if that was searched too."""
+    indexes_agree: bool
+    """Whether words and vectors put the same paper first."""
     gap: float
+    """How far the best paper stands out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Extract:
-    """An extractive answer with what it was read from."""
+class ExtractiveAnswer:
+    """An answer of quoted sentences, with the matches that it was made from."""
 
     answer: Answer
     question: Question | None = None
-    readings: tuple[evidence.Reading, ...] = ()
-    """Of the papers read, best first; of those further down only the most promising sentences."""
-    context: Encoded | None = None
-    doubtful: bool = False
-    """Whether the answer may miss the question, and says so."""
+    matches: tuple[PaperMatch, ...] = ()
+    """The reranked papers, best first; further down only with their preselected sentences."""
+    is_doubtful: bool = False
+    """Whether the answer may miss the question, which a note says."""
 
     @property
-    def hopeless(self) -> bool:
+    def is_off_topic(self) -> bool:
         """Whether the library certainly has nothing on this, so that no model need be asked.
 
-        It is not certain by words alone, nor of a question in another language than English, which
-        the encoder does not read: a model can search in other words.
+        That is not certain without an encoder, nor for a question that is not in English, which the
+        encoder does not understand: a model can search in other words.
         """
-        if self.answer.reason != "no_evidence" or self.question is None or not self.readings:
+        if self.answer.reason != "no_evidence" or self.question is None or not self.matches:
             return self.answer.reason in ("no_evidence", "empty_library")
-        return self.question.encoded is not None and is_english(self.question.text)
+        return self.question.encoded is not None and self.question.is_english
 
 
 class Pipeline:
-    """Searches and answers over one library."""
+    """Searches one library and answers from it."""
 
     def __init__(
         self,
-        library: Library,
+        library: SearchableLibrary,
         *,
-        encoder: Encoder | None,
+        encoder: TokenEncoder | None,
         embedder: QueryEmbedder | None = None,
         thresholds: abstention.Thresholds | None = None,
     ) -> None:
-        """Take an encoder for reading and, where its vectors are another's, an embedder for search."""
+        """Create a pipeline.
+
+        Args:
+            library: The papers to search.
+            encoder: Gives the token states for reranking; None to match stems.
+            embedder: Embeds queries, if the library's vectors are not those of ``encoder``.
+            thresholds: Confidence that answers need; None for defaults by the library's size.
+        """
         self._library = library
         self._encoder = encoder
         self._embedder = embedder
         self._thresholds = thresholds
-        self._read: dict[str, Encoded] = {}
+        self._states: dict[str, Encoded] = {}
 
-    def holds_papers(self) -> bool:
-        """Tell whether there is anything to answer from."""
+    def has_papers(self) -> bool:
+        """Return whether there is anything to answer from."""
         return self._library.count() > 0
 
     # --- search ---
 
     def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
-        """Return the ``k`` best papers for a query, each with its most telling sentence."""
-        terms, stats = self._query(query, self._vector(query))
-        candidates = self._nominate(terms, filters, k)
-        ranked = scoring.rank(candidates, terms, stats)
-        hits = self._with_named(query, ranked, candidates, k)
-        wanted = [(stem, stats.idf(stem)) for stem in terms.stems]
-        return [_with_snippet(h, wanted) for h in hits]
+        """Return the ``k`` best papers for a query, each with its best sentence as a snippet."""
+        question = self._analyze(query, encode=self._embedder is None)
+        candidates = self._candidates(question.query, filters, k)
+        ranked = scoring.rank(candidates, question.query)
+        hits = self._top_hits(query, ranked, candidates, k)
+        weights = [(stem, question.query.stats.idf(stem)) for stem in question.query.stems]
+        return [_with_snippet(h, weights) for h in hits]
 
-    def _vector(self, text: str, encoded: Encoded | None = None) -> Vector | None:
+    def _analyze(self, text: str, *, encode: bool = True) -> Question:
+        """Return the analyzed question, with its token states if they are needed."""
+        encoded = self._encoder.encode([text])[0] if encode and self._encoder else None
+        vector = encoded.vector if encoded else None
         if self._embedder is not None:
-            return next(iter(self._embedder.embed([text])))
-        if encoded is None and self._encoder is not None:
-            encoded = self._encoder.encode([text])[0]
-        return encoded.vector if encoded else None
+            vector = next(iter(self._embedder.embed([text])))
+        return Question.analyze(text, self._library, encoded=encoded, vector=vector)
 
-    def _query(self, text: str, vector: Vector | None) -> tuple[scoring.Query, scoring.CorpusStats]:
-        """Turn text into query terms, mending words that the library does not know."""
-        wanted = scoring.query_stems(text)
-        stats = self._stats({*wanted, *index_terms(text)})
-        stems = scoring.mend_spelling(wanted, stats.frequency, self._library.similar_stems)
-        if stems != wanted:
-            stats = self._stats({*stems, *index_terms(text)})
-        return scoring.Query(tuple(stems), vector), stats
+    def _candidates(self, query: SearchQuery, filters: Filters, k: int) -> Sequence[RankablePaper]:
+        limit = max(scoring.MIN_CANDIDATES, k)
+        return self._library.candidates(stems=query.stems, vector=query.vector, limit=limit, filters=filters)
 
-    def _stats(self, stems: Collection[str]) -> scoring.CorpusStats:
-        return scoring.CorpusStats(*self._library.corpus_stats(sorted(stems)))
-
-    def _nominate(self, query: scoring.Query, filters: Filters, k: int) -> Sequence[scoring.Scored]:
-        return self._library.candidates(
-            stems=query.stems, vector=query.vector, limit=max(scoring.CANDIDATES, k), filters=filters
-        )
-
-    def _with_named(
-        self,
-        text: str,
-        ranked: Sequence[scoring.Ranked],
-        candidates: Sequence[scoring.Scored],
-        k: int,
+    def _top_hits(
+        self, text: str, ranked: Sequence[RankedCandidate], candidates: Sequence[RankablePaper], k: int
     ) -> list[Hit]:
-        """Return the ``k`` best hits, those that the question names raised."""
-        named = scoring.could_be_named(candidates, text)
-        further = [r for r in ranked[k:] if r.paper_id in named][:NAMED_AMONG]
-        return scoring.raise_named(self._hits([*ranked[:k], *further]), text)[:k]
+        """Return the ``k`` best hits, with a bonus for papers that the text names."""
+        named = scoring.possibly_named(candidates, text)
+        further = [r for r in ranked[k:] if r.paper_id in named][:MAX_NAMED_PAPERS]
+        return scoring.boost_named_papers(self._hits([*ranked[:k], *further]), text)[:k]
 
-    def _hits(self, ranked: Sequence[scoring.Ranked]) -> list[Hit]:
+    def _hits(self, ranked: Sequence[RankedCandidate]) -> list[Hit]:
         papers = self._library.get_many([r.paper_id for r in ranked])
-        known = [r for r in ranked if r.paper_id in papers]
+        existing = [r for r in ranked if r.paper_id in papers]
         return [
-            Hit(papers[r.paper_id], r.score, i, r.lexical, r.vector) for i, r in enumerate(known, start=1)
+            Hit(papers[r.paper_id], r.score, rank, r.lexical, r.vector)
+            for rank, r in enumerate(existing, start=1)
         ]
 
     # --- answers ---
 
-    def stream(self, request: Request) -> Iterator[Event]:
-        """Answer extractively, yielding ``retrieved``, each ``claim`` as it is chosen, and ``done``."""
+    def stream(self, request: AnswerRequest) -> Iterator[Event]:
+        """Answer by quoting: yield ``retrieved``, each ``claim``, and ``done``."""
         answer = self.extract(request).answer
         if answer.reason != "empty_library":
             yield Event("retrieved", hits=answer.hits)
         yield from claim_events(answer)
         yield Event("done", answer=answer)
 
-    def extract(self, request: Request) -> Extract:
-        """Answer extractively, and return with the answer what it was read from."""
-        clock = Clock()
-        if not self.holds_papers():
-            return Extract(_empty_library(request, clock))
-        found = self.find(request)
-        clock.lap("retrieve")
-        if not found.hits:
-            return Extract(_nothing_found(request, clock))
-        question, readings = self.read(request, found)
-        hits = _reordered(found.hits, readings)[: request.k]
-        if not readings:
-            return Extract(replace(_nothing_found(request, clock), hits=hits), question)
-        answer = self._write(request, question, readings[: request.k], found)
-        clock.lap("generate")
-        suspicious = suspicion_notes(r.hit.paper for r in readings[: request.k])
-        gone = withdrawal_notes(answer.citations, (h.paper for h in hits))
-        answer = replace(answer, hits=hits, notes=(*request.notes, *answer.notes, *gone, *suspicious))
+    def extract(self, request: AnswerRequest) -> ExtractiveAnswer:
+        """Answer by quoting, and return the answer with the matches that it was made from."""
+        timer = StageTimer()
+        if not self.has_papers():
+            return ExtractiveAnswer(_without_papers(request, "empty_library", EMPTY_LIBRARY, timer))
+        retrieved = self.retrieve(request)
+        timer.end_stage("retrieve")
+        if not retrieved.hits:
+            return ExtractiveAnswer(_without_papers(request, "no_evidence", NOTHING_FOUND, timer))
+        question, matches = retrieved.question, self.rerank(retrieved)
+        hits = _reordered(retrieved.hits, matches)[: request.k]
+        if not matches:
+            answer = _without_papers(request, "no_evidence", NOTHING_FOUND, timer)
+            return ExtractiveAnswer(replace(answer, hits=hits), question)
+        answer = self._quote_or_abstain(retrieved, matches[: request.k])
+        timer.end_stage("generate")
+        notes = (
+            *request.notes,
+            *answer.notes,
+            *withdrawal_notes(answer.citations, (h.paper for h in hits)),
+            *injection_notes(m.hit.paper for m in matches[: request.k]),
+        )
+        is_doubtful = _DOUBTFUL in answer.notes
+        answer = replace(answer, hits=hits, notes=notes)
         citations.verify(answer, self._library.get_many([c.paper_id for c in answer.citations]))
-        clock.lap("verify")
-        answer = replace(answer, timings_ms=clock.total())
-        return Extract(answer, question, tuple(readings), found.context, doubtful=_DOUBTFUL in answer.notes)
+        timer.end_stage("verify")
+        answer = replace(answer, timings_ms=timer.timings_ms())
+        return ExtractiveAnswer(answer, question, tuple(matches), is_doubtful)
 
-    def whole(self, extract: Extract, hits: Sequence[Hit]) -> list[evidence.Reading]:
-        """Read papers whole for the question of an extract; what it encoded is not encoded again."""
-        if extract.question is None:
+    def match_fully(self, extractive: ExtractiveAnswer, hits: Sequence[Hit]) -> list[PaperMatch]:
+        """Match all sentences of papers with an answer's question. Encoded texts are not encoded again."""
+        if extractive.question is None:
             return []
-        known = {r.hit.paper_id: r.hit for r in extract.readings}  # whose scores are those of the search
-        papers = [(known.get(h.paper_id, h), tuple(split_sentences(h.paper.abstract))) for h in hits]
-        return self._read_whole(extract.question, [p for p in papers if p[1]], extract.context)
+        scored = {m.hit.paper_id: m.hit for m in extractive.matches}  # with the scores of the search
+        papers = [(scored.get(h.paper_id, h), tuple(split_sentences(h.paper.abstract))) for h in hits]
+        return self._match(extractive.question, [p for p in papers if p[1]])
 
-    def find(self, request: Request) -> Found:
-        """Search for the question; with history and a question that leans on it, in context too."""
-        text = request.question
-        encoded = self._encoder.encode([text])[0] if self._encoder else None
-        query, stats = self._query(text, self._vector(text, encoded))
-        candidates = list(self._nominate(query, request.filters, request.k))
-        ranked = scoring.rank(candidates, query, stats)
-        context, naming = None, text
-        leans = bool(request.history) and conversation.refers_back(text)
-        if request.history and (leans or scoring.gap(ranked or [_NONE]) < FOLLOW_UP_GAP):
-            wider = conversation.in_context(text, request.history)
-            context = self._encoder.encode([wider])[0] if self._encoder else None
-            query_wide, stats_wide = self._query(wider, self._vector(wider, context))
-            candidates = _union(candidates, self._nominate(query_wide, request.filters, request.k))
-            ranked = scoring.blend(
-                scoring.rank(candidates, query, stats), scoring.rank(candidates, query_wide, stats_wide)
+    def retrieve(self, request: AnswerRequest) -> RetrievedPapers:
+        """Search for the question, and with its context too if it is a follow-up.
+
+        A question is a follow-up if there is a history and a pronoun refers back, or no paper stands out.
+        """
+        question = self._analyze(request.question)
+        candidates = list(self._candidates(question.query, request.filters, request.k))
+        ranked = scoring.rank(candidates, question.query)
+        context, named_in = None, question.text
+        refers_back = bool(request.history) and question.refers_back
+        if request.history and (refers_back or _gap(ranked) < FOLLOW_UP_GAP):
+            with_context = self._analyze(add_context(question.text, request.history))
+            further = self._candidates(with_context.query, request.filters, request.k)
+            candidates = list({c.paper_id: c for c in (*candidates, *further)}.values())
+            ranked = scoring.blend_rankings(
+                scoring.rank(candidates, question.query), scoring.rank(candidates, with_context.query)
             )
-            naming = wider if leans else text  # "it" may be what the last turn named
-        hits = self._with_named(naming, ranked, candidates, max(request.k, _pool(stats)))
-        return Found(
-            tuple(hits), stats, encoded, context, _sides_agree(ranked), scoring.gap(ranked or [_NONE])
+            context = with_context.encoded
+            named_in = with_context.text if refers_back else question.text  # "it" may be named there
+        k = max(request.k, _rerank_depth(question))
+        return RetrievedPapers(
+            question,
+            tuple(self._top_hits(named_in, ranked, candidates, k)),
+            context,
+            scoring.indexes_agree(ranked),
+            _gap(ranked),
         )
 
-    def read(self, request: Request, found: Found) -> tuple[Question, list[evidence.Reading]]:
-        """Read the best papers and rank them by what they say.
+    def rerank(self, retrieved: RetrievedPapers) -> list[PaperMatch]:
+        """Match the best papers with the question and rank them by how well they match.
 
-        Encoding is what an answer costs, so it goes in two steps: of each paper the title and its
-        most promising sentences, then the papers that came first, whole. That needs half the
-        texts of reading all whole, and finds the same (`make eval`).
+        Encoding is what an answer costs, so it goes in two steps: of each paper the title and
+        preselected sentences, then all sentences of the papers that came first. That encodes half as
+        many texts as matching everything, and finds the same (`make eval`).
         """
-        question = prepare(request.question, found.encoded, _informativeness(found.stats))
-        pool = [h for h in found.hits[: _pool(found.stats)] if h.paper.abstract.strip()]
-        papers = [(h, tuple(split_sentences(h.paper.abstract))) for h in pool]
-        context = found.context if conversation.refers_back(request.question) else None
+        question = retrieved.question
+        hits = [h for h in retrieved.hits[: _rerank_depth(question)] if h.paper.abstract.strip()]
+        papers = [(h, tuple(split_sentences(h.paper.abstract))) for h in hits]
+        context = retrieved.context if question.refers_back else None
         if question.encoded is None:
-            return question, evidence.rerank(self._read_whole(question, papers, context))
-        chosen = [evidence.promising(question, sentences, GLANCE) for _, sentences in papers]
-        glanced = evidence.rerank(self._read_parts(question, papers, chosen, context))
-        whole = {r.hit.paper_id for r in glanced[: _WHOLE[question.kind]]}
-        chosen = [
-            set(range(len(sentences))) if hit.paper_id in whole else some
-            for (hit, sentences), some in zip(papers, chosen, strict=True)
+            return evidence.rank_matches(self._match(question, papers))
+        selected: list[Collection[int]] = [
+            evidence.preselect_sentences(question, sentences, PRESELECTED_SENTENCES)
+            for _, sentences in papers
         ]
-        return question, evidence.rerank(self._read_parts(question, papers, chosen, context))
+        preliminary = evidence.rank_matches(self._match(question, papers, selected, context))
+        fully = {m.hit.paper_id for m in preliminary[: _FULLY_MATCHED_PAPERS[question.kind]]}
+        selected = [
+            range(len(sentences)) if hit.paper_id in fully else preselected
+            for (hit, sentences), preselected in zip(papers, selected, strict=True)
+        ]
+        return evidence.rank_matches(self._match(question, papers, selected, context))
 
-    def _read_whole(
+    def _match(
         self,
         question: Question,
-        papers: Sequence[tuple[Hit, tuple[Sentence, ...]]],
-        context: Encoded | None,
-    ) -> list[evidence.Reading]:
-        if question.encoded is None:
-            return evidence.read_all(question, papers, None)
-        every = [range(len(sentences)) for _, sentences in papers]
-        return self._read_parts(question, papers, every, context)
+        papers: Sequence[PaperSentences],
+        selected: Sequence[Collection[int]] | None = None,
+        context: Encoded | None = None,
+    ) -> list[PaperMatch]:
+        """Match papers with a question.
 
-    def _read_parts(
-        self,
-        question: Question,
-        papers: Sequence[tuple[Hit, tuple[Sentence, ...]]],
-        chosen: Sequence[Collection[int]],
-        context: Encoded | None,
-    ) -> list[evidence.Reading]:
-        """Read of each paper the title and the chosen sentences."""
-        wanted = [
-            [hit.title, *(s.text if s.index in some else None for s in sentences)]
-            for (hit, sentences), some in zip(papers, chosen, strict=True)
+        Args:
+            question: The question.
+            papers: The papers.
+            selected: Per paper the indexes of the sentences to encode; None for all.
+            context: The question with its conversation, which then counts for the similarity, too.
+        """
+        if question.encoded is None:
+            return evidence.match_papers(question, papers, None)
+        if selected is None:
+            selected = [range(len(sentences)) for _, sentences in papers]
+        texts = [
+            [hit.title, *(s.text if s.index in indexes else None for s in sentences)]
+            for (hit, sentences), indexes in zip(papers, selected, strict=True)
         ]
-        known = self._encode([text for texts in wanted for text in texts if text is not None])
-        encoded = [[None if text is None else known[text] for text in texts] for texts in wanted]
-        readings = evidence.read_all(question, papers, encoded)
-        return [_in_conversation(r, context, held) for r, held in zip(readings, encoded, strict=True)]
+        states = self._encode([text for paper_texts in texts for text in paper_texts if text is not None])
+        encoded = [[None if text is None else states[text] for text in paper_texts] for paper_texts in texts]
+        matches = evidence.match_papers(question, papers, encoded)
+        if context is None:
+            return matches
+        return [_in_context(match, context, e) for match, e in zip(matches, encoded, strict=True)]
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
-        """Encode texts, keeping those read before."""
+        """Return the token states of texts, cached."""
         assert self._encoder is not None
-        held = self._read  # once: another thread may forget texts meanwhile
-        todo = list(dict.fromkeys(t for t in texts if t not in held))
-        fresh = dict(zip(todo, self._encoder.encode(todo), strict=True)) if todo else {}
-        if fresh:
-            self._read = dict(list({**held, **fresh}.items())[-_REMEMBERED:])
-        return {t: fresh[t] if t in fresh else held[t] for t in texts}
+        cached = self._states  # read once: another thread may replace it meanwhile
+        missing = list(dict.fromkeys(t for t in texts if t not in cached))
+        new = dict(zip(missing, self._encoder.encode(missing), strict=True)) if missing else {}
+        if new:
+            self._states = dict(list({**cached, **new}.items())[-_CACHED_TEXTS:])
+        return {t: new[t] if t in new else cached[t] for t in texts}
 
-    def _write(
-        self,
-        request: Request,
-        question: Question,
-        readings: Sequence[evidence.Reading],
-        found: Found,
-    ) -> Answer:
-        """Choose sentences, or abstain with the reason."""
-        signals = abstention.signals(question, readings, agree=found.agree, gap=found.gap)
-        encoder = question.encoded is not None
-        sure = abstention.confidence(signals, encoder=encoder)
-        needed = self._thresholds or abstention.Thresholds.usual(found.stats.papers, encoder=encoder)
-        picks = evidence.select(question, readings)
-        cited = _cite(picks, readings)
-        if sure < needed.abstain_below:
-            return _abstain(request, cited, signals=signals, sure=sure)
+    def _quote_or_abstain(self, retrieved: RetrievedPapers, matches: Sequence[PaperMatch]) -> Answer:
+        """Quote the best sentences if the confidence is high enough; abstain otherwise."""
+        question = retrieved.question
+        signals = abstention.answerability_signals(
+            question, matches, indexes_agree=retrieved.indexes_agree, gap=retrieved.gap
+        )
+        has_encoder = question.encoded is not None
+        confidence = abstention.confidence(signals, encoder=has_encoder)
+        thresholds = self._thresholds or abstention.Thresholds.default(
+            question.query.stats.papers, encoder=has_encoder
+        )
+        cited = _cite(evidence.select_sentences(question, matches), matches)
+        if confidence < thresholds.abstain_below:
+            return _abstain(question, cited, signals, confidence)
         claims = tuple(map(citations.quoted_claim, cited))
-        doubtful = sure < needed.doubt_below
-        notes = (_DOUBTFUL,) if doubtful else ()
         return Answer(
-            question=request.question,
+            question=question.text,
             status="answered",
             reason=None,
-            answer=citations.join(claims, cited),
+            answer=citations.join_claims(claims, cited),
             claims=claims,
             citations=cited,
-            confidence=sure,
-            notes=notes,
+            confidence=confidence,
+            notes=(_DOUBTFUL,) if confidence < thresholds.doubt_below else (),
         )
 
 
-EMPTY_LIBRARY = "The library is empty: read a feed first, with `paperagent ingest SOURCE`."
-_DOUBTFUL = "closest passages: the abstracts may not answer this"
-NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
-
-_REMEMBERED = 2_000
-"""Texts whose token states are kept in memory, about 45 kB each: a library of two saved pages whole."""
-_WHOLE: Mapping[Kind, int] = {"single": 5, "compare": 5, "list": evidence.LIST_PAPERS}
-"""Papers that are read whole after the first glance, by the kind of question."""
-_NONE = scoring.Ranked("", 0.0, 0.0, None)
+def _gap(ranked: Sequence[RankedCandidate]) -> float:
+    return scoring.score_gap(ranked or [_NO_CANDIDATE])
 
 
-class Clock:
-    """Milliseconds by stage, on the monotonic clock."""
-
-    def __init__(self) -> None:
-        self._start = self._last = time.perf_counter()
-        self._laps: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        """End a stage: it took the time since the last one ended."""
-        now = time.perf_counter()
-        self._laps[stage] = (now - self._last) * 1000
-        self._last = now
-
-    def total(self) -> dict[str, float]:
-        """Return the stages and the whole."""
-        return {**self._laps, "total": (time.perf_counter() - self._start) * 1000}
+def _rerank_depth(question: Question) -> int:
+    size = scoring.size_factor(question.query.stats.papers)
+    return round(RERANK_DEPTH + size * (LARGE_RERANK_DEPTH - RERANK_DEPTH))
 
 
-def _informativeness(stats: scoring.CorpusStats) -> Callable[[str], float]:
-    import math
-
-    return lambda s: math.log(1 + stats.papers / (1 + stats.frequency.get(s, 0)))
-
-
-def _union(first: Sequence[scoring.Scored], second: Sequence[scoring.Scored]) -> list[scoring.Scored]:
-    return list({c.paper_id: c for c in (*first, *second)}.values())
+def _reordered(hits: Sequence[Hit], matches: Sequence[PaperMatch]) -> tuple[Hit, ...]:
+    """Return the hits with the reranked ones first, in their new order and with their new scores."""
+    reranked = [replace(m.hit, score=m.score) for m in matches]
+    ids = {h.paper_id for h in reranked}
+    others = [h for h in hits if h.paper_id not in ids]
+    return tuple(replace(h, rank=rank) for rank, h in enumerate([*reranked, *others], start=1))
 
 
-def _sides_agree(ranked: Sequence[scoring.Ranked]) -> bool:
-    """Tell whether the lexical and the vector side put the same paper first."""
-    seen = [r for r in ranked if r.vector is not None]
-    if not seen:
-        return False
-    by_words = max(seen, key=lambda r: r.lexical)
-    by_vector = max(seen, key=lambda r: r.vector or 0.0)
-    return by_words.paper_id == by_vector.paper_id
+def _in_context(match: PaperMatch, context: Encoded, encoded: Sequence[Encoded | None]) -> PaperMatch:
+    """Return the match with the similarity of the conversation, if that is higher."""
+    similarity = max(float(e.vector @ context.vector) for e in encoded if e is not None)
+    return replace(match, similarity=max(match.similarity, similarity))
 
 
-def _reordered(hits: Sequence[Hit], readings: Sequence[evidence.Reading]) -> tuple[Hit, ...]:
-    """Return the hits with the read ones first, in their new order and with their new scores."""
-    read = [replace(r.hit, score=r.score) for r in readings]
-    names = {h.paper_id for h in read}
-    rest = [h for h in hits if h.paper_id not in names]
-    return tuple(replace(h, rank=i) for i, h in enumerate([*read, *rest], start=1))
-
-
-def _cite(picks: Sequence[evidence.Pick], readings: Sequence[evidence.Reading]) -> tuple[Citation, ...]:
+def _cite(
+    sentences: Sequence[evidence.SelectedSentence], matches: Sequence[PaperMatch]
+) -> tuple[Citation, ...]:
     return tuple(
-        citations.cite(n, readings[p.paper].hit.paper, readings[p.paper].sentences[p.sentence])
-        for n, p in enumerate(picks, start=1)
+        citations.cite(n, matches[s.paper].hit.paper, matches[s.paper].sentences[s.sentence])
+        for n, s in enumerate(sentences, start=1)
     )
 
 
 def _abstain(
-    request: Request,
+    question: Question,
     cited: tuple[Citation, ...],
-    *,
-    signals: abstention.Signals,
-    sure: float,
+    signals: abstention.AnswerabilitySignals,
+    confidence: float,
 ) -> Answer:
-    """Say that the abstracts do not say; quote the closest passages where there is a topic at all."""
-    unrelated = signals.similarity < UNRELATED_BELOW and signals.coverage < _COVERED
-    if unrelated:
+    """Return an abstention, which quotes the closest passages if the library has any on the topic."""
+    if signals.similarity < MIN_TOPIC_SIMILARITY and signals.coverage < _MIN_TOPIC_COVERAGE:
         text = "The abstracts do not say: nothing in the library is about this."
-        return _abstention(request, "no_evidence", text, confidence=sure)
+        return Answer(question.text, "abstained", "no_evidence", text, confidence=confidence)
     text = f"The abstracts do not say: no sentence found answers this.{closest_passages(cited)}"
-    return _abstention(request, "not_in_abstracts", text, cited=cited, confidence=sure)
-
-
-def closest_passages(cited: Sequence[Citation]) -> str:
-    """Return the closest passages as text to append to an abstention; empty if there are none."""
-    return (
-        f" Closest passages:\n\n{citations.join(list(map(citations.quoted_claim, cited)), cited)}"
-        if cited
-        else ""
-    )
-
-
-_COVERED = 0.6
-"""Coverage of the question above which a paper is on its topic even if no sentence is close."""
-
-
-def _abstention(
-    request: Request,
-    reason: str,
-    text: str,
-    *,
-    cited: tuple[Citation, ...] = (),
-    confidence: float = 0.0,
-) -> Answer:
     return Answer(
-        question=request.question,
-        status="abstained",
-        reason=reason,
-        answer=text,
-        citations=cited,
-        confidence=confidence,
+        question.text, "abstained", "not_in_abstracts", text, citations=cited, confidence=confidence
     )
 
 
-def _empty_library(request: Request, clock: Clock) -> Answer:
-    answer = _abstention(request, "empty_library", EMPTY_LIBRARY)
-    return replace(answer, notes=request.notes, timings_ms=clock.total())
-
-
-def _pool(stats: scoring.CorpusStats) -> int:
-    return round(POOL + scoring.largeness(stats.papers) * (LARGE_POOL - POOL))
-
-
-def _nothing_found(request: Request, clock: Clock) -> Answer:
-    answer = _abstention(request, "no_evidence", NOTHING_FOUND)
-    return replace(answer, notes=request.notes, timings_ms=clock.total())
-
-
-def _in_conversation(
-    reading: evidence.Reading, context: Encoded | None, encoded: Sequence[Encoded | None]
-) -> evidence.Reading:
-    """Let the conversation, where there is one, count for how close a paper is to the topic."""
-    if context is None:
-        return reading
-    closest = max(float(e.vector @ context.vector) for e in encoded if e is not None)
-    return replace(reading, similarity=max(reading.similarity, closest))
-
-
-def claim_events(answer: Answer) -> Iterator[Event]:
-    """Yield the claims of a finished answer as events."""
-    by_n = {c.n: c for c in answer.citations}
-    for claim in answer.claims:
-        cited = tuple(by_n[n] for n in claim.citations)
-        yield Event("claim", claim=claim, citations=cited, mode=answer.mode)
-
-
-def suspicion_notes(papers: Iterable[Paper]) -> tuple[str, ...]:
-    """Name the papers whose abstracts give orders to whoever processes them."""
-    odd = [
-        p.title for p in papers if any(looks_like_instruction(s.text) for s in split_sentences(p.abstract))
-    ]
-    return tuple(f"suspicious: “{title}” holds text that gives orders to its reader" for title in odd)
-
-
-def withdrawal_notes(cited: Iterable[Citation], papers: Iterable[Paper]) -> tuple[str, ...]:
-    """Name the cited papers that were withdrawn or retracted, with the numbers of their citations."""
-    gone = {p.paper_id: p for p in papers if p.withdrawn}
-    numbers: dict[str, list[int]] = {}
-    for citation in cited:
-        if citation.paper_id in gone:
-            numbers.setdefault(citation.paper_id, []).append(citation.n)
-    return tuple(
-        f"{word}: {''.join(f'[{n}]' for n in found)} “{paper.title}” was {word} by its {who}"
-        for paper_id, found in numbers.items()
-        for paper in [gone[paper_id]]
-        for word, who in [(RETRACTED, "publisher") if RETRACTED in paper.flags else ("withdrawn", "authors")]
+def _without_papers(request: AnswerRequest, reason: str, text: str, timer: StageTimer) -> Answer:
+    """Return the abstention where there is no paper to answer from."""
+    return Answer(
+        request.question,
+        "abstained",
+        reason,
+        text,
+        confidence=0.0,
+        notes=request.notes,
+        timings_ms=timer.timings_ms(),
     )
 
 
-def _with_snippet(hit: Hit, wanted: Sequence[tuple[str, float]]) -> Hit:
-    """Return the hit with the sentence that holds most of ``wanted``, the query's stems with their weights.
+def _with_snippet(hit: Hit, stem_weights: Sequence[tuple[str, float]]) -> Hit:
+    """Return the hit with the sentence that contains most of the query's stems, by their weights.
 
-    Stems are looked for as they are in the lower-cased sentence: nearly all begin their words,
-    and it takes a tenth of the time of analysing every sentence of ten papers.
+    Stems are looked for as they are in the lower-cased sentence. Nearly all begin their words, and
+    that takes a tenth of the time of stemming every sentence of ten papers.
     """
 
-    def held(sentence: Sentence) -> float:
+    def weight(sentence: Sentence) -> float:
         text = sentence.text.lower()
-        return sum([weight for stem, weight in wanted if stem in text])
+        return sum([weight for stem, weight in stem_weights if stem in text])
 
     sentences = split_sentences(hit.paper.abstract)
-    best = max(sentences, key=held).text if sentences else ""  # the first of equals
-    return replace(hit, snippet=best if len(best) <= _SNIPPET else best[: _SNIPPET - 1] + "…")
+    best = max(sentences, key=weight).text if sentences else ""  # the first of equals
+    snippet = best if len(best) <= _SNIPPET_LENGTH else best[: _SNIPPET_LENGTH - 1] + "…"
+    return replace(hit, snippet=snippet)

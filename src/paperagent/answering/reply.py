@@ -1,8 +1,8 @@
-"""Read the model's reply: claim by claim while it arrives, and whole once it is there.
+"""Parse a model's reply: claim by claim while it arrives, and as a whole at its end.
 
 The request has a strict schema, but many servers ignore it and models write what resembles it. So
 keys may be missing, renamed, or in another order; the object may be wrapped, repeated, or one claim
-a line; and one unusable claim costs that claim only. What holds no reply at all is a typed failure.
+per line; and one unusable claim costs that claim only. Text that contains no reply is an error.
 """
 
 from __future__ import annotations
@@ -19,11 +19,20 @@ from paperagent.text.lenient_json import JsonPath, LenientJsonParser, parse_all
 
 MAX_CLAIMS = 40
 MAX_QUERIES = 3
+SCHEMA_MAX_POINTERS = 3
+"""Sentences that one claim may point at, by the schema."""
+MAX_ENUM_VALUES = 250
+"""Pointers that a schema lists; beyond that OpenAI limits the length of all together."""
+MAX_REPLY_CHARS = 60_000
+"""A longer reply is a fault of the model or the server."""
+_LOOP_LENGTH, _LOOP_TIMES = 48, 6
+"""Characters at the end of a reply that count as a loop if they stand there so many times in a row."""
+
 Decision = Literal["answer", "abstain", "search"]
 
 
 class WrittenClaim(BaseModel):
-    """One claim as the model writes it."""
+    """A claim as the model wrote it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -32,54 +41,26 @@ class WrittenClaim(BaseModel):
     """Pointers such as ``1.3``."""
 
 
-class Reply(BaseModel):
-    """The whole reply."""
+class ModelReply(BaseModel):
+    """A whole reply."""
 
     model_config = ConfigDict(extra="ignore")
 
     verdict: Decision
     claims: list[WrittenClaim] = Field(default_factory=list, max_length=MAX_CLAIMS)
     missing: str = Field("", max_length=2_000)
+    """What the abstracts do not say, in the model's words."""
     queries: list[str] = Field(default_factory=list)
 
 
-MOST_POINTERS = 3
-"""Sentences that one claim may point at, by the schema."""
-MOST_ENUM_VALUES = 250
-"""Pointers that a schema lists: beyond it OpenAI limits the length of all together."""
+# --- schemas ---
 
 
-def answer_schema(
-    pointers: Sequence[str] = (),
-    *,
-    may_search: bool = True,
-    most_claims: int | None = None,
-    says_missing: bool = True,
-) -> dict[str, Any]:
-    """Return the schema of a reply that may point at ``pointers`` only, where they are not too many.
+def object_schema(**properties: Any) -> dict[str, Any]:
+    """Return the schema of an object whose keys are all required, with no others allowed.
 
-    Every key is required and none added: the common denominator of servers that check schemas.
+    That is the common denominator of servers that check schemas.
     """
-    pointer: dict[str, Any] = {"type": "string"}
-    if 0 < len(pointers) <= MOST_ENUM_VALUES:
-        pointer["enum"] = list(pointers)
-    text = {"type": "string"}
-    properties = {
-        "verdict": {"type": "string", "enum": ["answer", "abstain", *(["search"] if may_search else [])]},
-        "claims": {
-            "type": "array",
-            "items": _object(
-                text=text, evidence={"type": "array", "items": pointer, "maxItems": MOST_POINTERS}
-            ),
-            **({"maxItems": most_claims} if most_claims else {}),
-        },
-        **({"missing": text} if says_missing else {}),
-        **({"queries": {"type": "array", "items": text}} if may_search else {}),
-    }
-    return _object(**properties)
-
-
-def _object(**properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
@@ -88,36 +69,92 @@ def _object(**properties: Any) -> dict[str, Any]:
     }
 
 
-class Reader:
-    """Collects the pieces of a reply and tells which claims are complete."""
+def claim_schema(
+    *, pointers: Sequence[str] = (), max_pointers: int | None = None, **properties: Any
+) -> dict[str, Any]:
+    """Return the schema of a claim: ``text`` and the ``evidence`` that it points at.
+
+    Args:
+        pointers: The only allowed pointers, if they are not too many to list.
+        max_pointers: Pointers that one claim may have.
+        **properties: Further properties, which stand before the text.
+    """
+    pointer: dict[str, Any] = {"type": "string"}
+    if 0 < len(pointers) <= MAX_ENUM_VALUES:
+        pointer["enum"] = list(pointers)
+    evidence: dict[str, Any] = {"type": "array", "items": pointer}
+    if max_pointers is not None:
+        evidence["maxItems"] = max_pointers
+    return object_schema(**properties, text={"type": "string"}, evidence=evidence)
+
+
+def answer_schema(
+    pointers: Sequence[str] = (),
+    *,
+    may_search: bool = True,
+    max_claims: int | None = None,
+    reports_missing: bool = True,
+) -> dict[str, Any]:
+    """Return the schema of a reply.
+
+    Args:
+        pointers: The pointers to the sentences that are shown.
+        may_search: Whether the reply may be a request for a further search.
+        max_claims: Claims that the reply may have.
+        reports_missing: Whether the reply says what the abstracts do not say.
+    """
+    text = {"type": "string"}
+    claims = {"type": "array", "items": claim_schema(pointers=pointers, max_pointers=SCHEMA_MAX_POINTERS)}
+    return object_schema(
+        verdict={"type": "string", "enum": ["answer", "abstain", *(["search"] if may_search else [])]},
+        claims={**claims, **({"maxItems": max_claims} if max_claims else {})},
+        **({"missing": text} if reports_missing else {}),
+        **({"queries": {"type": "array", "items": text}} if may_search else {}),
+    )
+
+
+# --- parsing ---
+
+
+class ReplyParser:
+    """Parses a reply piece by piece and tells which claims are complete."""
 
     def __init__(self) -> None:
-        self._json = LenientJsonParser(self._take)
+        self._json = LenientJsonParser(self._add_value)
         self._verdict: Decision | None = None
         self._claims: list[WrittenClaim] = []
-        self._shown = 0
+        self._returned = 0
+        """Number of claims that were returned already."""
         self._missing = ""
         self._queries: list[str] = []
         self._is_reply = False
         """Whether anything that was asked for is there."""
         self._unusable = 0
-        """Claims that were none."""
+        """Number of claims that could not be used."""
 
     @property
     def text(self) -> str:
         """The reply so far."""
         return self._json.text
 
-    def feed(self, piece: str) -> list[WrittenClaim]:
-        """Take a piece; return the claims that it completes once the verdict is known to be "answer"."""
-        self._json.feed(piece)
-        return self._fresh() if self._verdict == "answer" else []
+    @property
+    def is_looping(self) -> bool:
+        """Whether the reply repeats its last words over and over, or does not end."""
+        text = self.text
+        tail = text[-_LOOP_LENGTH:]
+        repeats = len(text) > _LOOP_LENGTH * _LOOP_TIMES and text.endswith(tail * _LOOP_TIMES)
+        return repeats or len(text) > MAX_REPLY_CHARS
 
-    def finish(self) -> tuple[Reply, list[WrittenClaim]]:
-        """Return the whole reply and the claims not given before.
+    def feed(self, piece: str) -> list[WrittenClaim]:
+        """Parse a piece. Return the claims that it completes, once the verdict is known to be "answer"."""
+        self._json.feed(piece)
+        return self._new_claims() if self._verdict == "answer" else []
+
+    def finish(self) -> tuple[ModelReply, list[WrittenClaim]]:
+        """Return the whole reply, and the claims that were not returned before.
 
         Raises:
-            EndpointError: (kind ``malformed``) there is no such object in the text.
+            EndpointError: (kind ``malformed``) the text contains no reply.
         """
         self._json.close()
         if self._unusable and not self._claims and self._verdict in (None, "answer"):
@@ -125,50 +162,50 @@ class Reader:
         if not self._is_reply:
             raise _malformed()
         inferred: Decision = "answer" if self._claims else "search" if self._queries else "abstain"
-        reply = Reply(
+        reply = ModelReply(
             verdict=self._verdict or inferred,
             claims=list(self._claims),
             missing=self._missing,
             queries=self._queries,
         )
-        return reply, self._fresh()
+        return reply, self._new_claims()
 
-    def _fresh(self) -> list[WrittenClaim]:
-        fresh = self._claims[self._shown :]
-        self._shown = len(self._claims)
-        return fresh
+    def _new_claims(self) -> list[WrittenClaim]:
+        claims = self._claims[self._returned :]
+        self._returned = len(self._claims)
+        return claims
 
-    def _take(self, path: JsonPath, value: Any) -> None:
-        """Note a value that is complete, wherever in the text it stands."""
+    def _add_value(self, path: JsonPath, value: Any) -> None:
+        """Take a complete JSON value, wherever it stands in the text."""
         name, inside = _place(path)
         if inside:
             return
         if name in _CLAIMS or _is_claim(value):
-            self._take_claims(path, value)
+            self._add_claims(path, value)
         elif name == "verdict" and isinstance(value, str):
             self._verdict = self._verdict or _decision(value)
             self._is_reply = self._is_reply or self._verdict is not None
         elif path and path[-1] == "missing" and (value is None or isinstance(value, (str, list))):
-            self._missing = self._missing or _joined(value)[:2_000]
+            self._missing = self._missing or _joined_text(value)[:2_000]
             self._is_reply = True
         elif path and path[-1] == "queries" and isinstance(value, (str, list)):
-            texts = map(_joined, value if isinstance(value, list) else [value])
+            texts = map(_joined_text, value if isinstance(value, list) else [value])
             self._queries = [*self._queries, *(text[:300] for text in texts if text)][:MAX_QUERIES]
             self._is_reply = True
 
-    def _take_claims(self, path: JsonPath, value: Any) -> None:
-        """Note a claim, or the list that held claims."""
+    def _add_claims(self, path: JsonPath, value: Any) -> None:
+        """Take a claim, or the list or object that contains claims."""
         if isinstance(value, list):
             self._is_reply = True
-            return  # the claims in it were noted before
+            return  # its claims were added before
         if isinstance(value, dict) and path and path[-1] in _CLAIMS and not _is_claim(value):
             for claim in filter(_is_claim, value.values()):  # by number or name
-                self._take_claim(claim)
+                self._add_claim(claim)
             return
-        self._take_claim(value)
+        self._add_claim(value)
 
-    def _take_claim(self, value: Any) -> None:
-        claim = written_claim(value)
+    def _add_claim(self, value: Any) -> None:
+        claim = parse_claim(value)
         if claim is None:
             self._unusable += 1
         elif claim not in self._claims and len(self._claims) < MAX_CLAIMS:
@@ -176,27 +213,28 @@ class Reader:
             self._is_reply = True
 
 
-def parse(text: str) -> Reply:
+def parse_reply(text: str) -> ModelReply:
     """Return the reply in ``text``.
 
     Raises:
         EndpointError: (kind ``malformed``) there is none.
     """
-    reader = Reader()
-    reader.feed(text)
-    return reader.finish()[0]
+    parser = ReplyParser()
+    parser.feed(text)
+    return parser.finish()[0]
 
 
-def read_object(text: str, key: str) -> dict[str, Any]:
-    """Return the JSON object in ``text`` that has ``key``, or the claims that should stand under it.
+def parse_object(text: str, key: str) -> dict[str, Any]:
+    """Return the JSON object in ``text`` that has ``key``.
+
+    If only what should stand under the key was written, namely claims, it is put there.
 
     Raises:
         EndpointError: (kind ``malformed``) there is none.
     """
-    values = parse_all(text)
-    objects = list(_objects(values))
+    objects = list(_objects(parse_all(text)))
     match = next((obj for obj in objects if key in obj), None)
-    if match is None:  # only what should stand under the key was written
+    if match is None:
         claims = [obj for obj in objects if _is_claim(obj)]
         match = {key: claims} if claims else None
     if match is None:
@@ -204,8 +242,8 @@ def read_object(text: str, key: str) -> dict[str, Any]:
     return match
 
 
-def written_claim(value: object) -> WrittenClaim | None:
-    """Return an object, or a text with pointers in brackets, as a claim; None where it is none."""
+def parse_claim(value: object) -> WrittenClaim | None:
+    """Return an object, or a text with pointers in brackets, as a claim; None if it is none."""
     members = {"text": value} if isinstance(value, str) else value
     if not isinstance(members, Mapping):
         return None
@@ -214,14 +252,14 @@ def written_claim(value: object) -> WrittenClaim | None:
         return None
     others = (pointers(members[k]) for k in (*_EVIDENCE, "sentence") if k in members and k != name)
     evidence = next(filter(None, others), [])
-    text, taken = cut_pointers(members[name].strip(), evidence)
+    text, inline = cut_pointers(members[name].strip(), evidence)
     try:
-        return WrittenClaim(text=text, evidence=(evidence or taken)[:MAX_POINTERS])
+        return WrittenClaim(text=text, evidence=(evidence or inline)[:MAX_POINTERS])
     except ValidationError:
         return None
 
 
-# --- the forms of a reply ---
+# --- forms of a reply ---
 
 _CLAIMS = ("claims", "claim_list", "statements")
 _TEXT = ("text", "claim", "statement", "sentence", "content", "answer")
@@ -233,7 +271,7 @@ _DECISION = re.compile(r"\W*(answer|abstain|search)[a-z]*\W*")
 
 
 def _place(path: JsonPath) -> tuple[str, bool]:
-    """Return the name of the member that a value belongs to, and whether it lies inside a claim."""
+    """Return the name of the member that a value belongs to, and whether the value is part of a claim."""
     names = [key for key in path if isinstance(key, str)]
     for i, key in enumerate(path):
         if key in _EVIDENCE and key != "sentences":
@@ -245,38 +283,38 @@ def _place(path: JsonPath) -> tuple[str, bool]:
 
 
 def _is_claim(value: Any) -> bool:
-    """Tell whether a value is an object with the members of a claim, and is not the reply itself."""
+    """Return whether a value is an object with the members of a claim, and not the reply itself."""
     if not isinstance(value, dict):
         return False
     has_text = any(isinstance(value.get(k), str) for k in _TEXT)
     return has_text and any(k in value for k in _EVIDENCE) and not any(k in value for k in _CLAIMS)
 
 
-def _decision(written: str) -> Decision | None:
-    word = _DECISION.fullmatch(written.lower())
+def _decision(text: str) -> Decision | None:
+    word = _DECISION.fullmatch(text.lower())
     decisions: dict[str, Decision] = {"answer": "answer", "abstain": "abstain", "search": "search"}
     return decisions[word[1]] if word else None
 
 
-def _joined(written: Any) -> str:
-    """Return the text of what should be one: nothing, a text, texts, or objects that hold one."""
-    if isinstance(written, dict):
-        written = next((v for v in written.values() if isinstance(v, str)), None)
-    if isinstance(written, list):
-        return "; ".join(filter(None, map(_joined, written)))
-    return written.strip() if isinstance(written, str) else ""
+def _joined_text(value: Any) -> str:
+    """Return the text of a value that should be one: null, a text, or a list or object that contains one."""
+    if isinstance(value, dict):
+        value = next((v for v in value.values() if isinstance(v, str)), None)
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(_joined_text, value)))
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _objects(values: Any) -> Iterator[dict[str, Any]]:
     """Yield the objects among ``values`` and inside them, outer ones first."""
-    waiting = list(values)
-    while waiting:
-        value = waiting.pop(0)
+    queue = list(values)
+    while queue:
+        value = queue.pop(0)
         if isinstance(value, dict):
             yield value
-            waiting += value.values()
+            queue += value.values()
         elif isinstance(value, list):
-            waiting += value
+            queue += value
 
 
 def _malformed() -> EndpointError:

@@ -2,11 +2,11 @@
 
 The extractive answer is made first. If there is one, the model sees its sentences and the next
 best ones, numbered, and replies with the numbers of those that answer the question. The chosen
-sentences lead the answer, and the other sentences of the extractive answer follow, so a poor choice
-loses nothing. A small local model can do this: the reply takes about ten tokens, and there is
-nothing to check and nothing to invent (`eval/local.py` measures it).
+sentences come first in the answer, and the other sentences of the extractive answer follow, so a
+poor choice loses nothing. A small local model can do this: the reply takes about ten tokens, and
+there is nothing to check and nothing to invent (`eval/local.py` measures it).
 
-If the call fails, the extractive answer is kept, with a note.
+If the call fails, the extractive answer is returned with a note.
 """
 
 from __future__ import annotations
@@ -19,33 +19,36 @@ from operator import itemgetter
 from typing import Any
 
 from paperagent.answering import citations
-from paperagent.answering.call_budget import Budget, Call, make
-from paperagent.answering.claims import plain
+from paperagent.answering.answers import claim_events, withdrawal_notes
+from paperagent.answering.call_budget import Budget, CompletionRequest, complete
+from paperagent.answering.claims import plain_text
 from paperagent.answering.passages import short_name
-from paperagent.answering.pipeline import Extract, Pipeline, Request, claim_events, withdrawal_notes
+from paperagent.answering.pipeline import AnswerRequest, ExtractiveAnswer, Pipeline
+from paperagent.answering.reply import object_schema
 from paperagent.errors import EndpointError
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel
 from paperagent.retrieval import evidence
 from paperagent.text.injection import looks_like_instruction
+from paperagent.text.lenient_json import strip_reasoning
 from paperagent.types import Answer, Event, Paper, Sentence
 
-CANDIDATES = 9
+MAX_CHOICES = 9
 """Sentences that the model chooses among, about 430 tokens. With two-digit numbers small models stumble:
 the first digit is often a number itself."""
-MOST_OWN = 7
-"""The most of these that are taken from the extractive answer."""
-PAPERS = 5
-"""Papers that they come from."""
-MOST_CHOSEN = 3
+MAX_EXTRACTIVE_CHOICES = 7
+"""How many of these may come from the extractive answer."""
+MAX_CHOICE_PAPERS = 5
+"""Papers that the other choices come from."""
+MAX_CHOSEN = 3
 REPLY_TOKENS = 60
-_LONGEST_SENTENCE = 320
-NOT_CHOSEN = "not chosen by the model"
-"""The start of a note that says why the model chose nothing."""
+_MAX_SENTENCE_LENGTH = 320
+NOT_CHOSEN_NOTE = "not chosen by the model"
+"""Start of the note that says why the model chose nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class SentenceChoice:
     """A sentence that the model may choose."""
 
     paper: Paper
@@ -53,134 +56,133 @@ class Candidate:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Its identity: paper and position."""
+        """Paper id and position, which identify the sentence."""
         return self.paper.paper_id, self.sentence.start
 
 
-class Selector:
+class SentenceSelector:
     """Answers questions over one pipeline with sentences that a model chooses."""
 
     def __init__(
         self, pipeline: Pipeline, model: TextModel, prompt: Prompt, budget: Budget, *, fallback: bool = True
     ) -> None:
-        """Take the parts that make answers; without ``fallback``, a server's failure is raised."""
+        """Create a selector. Without ``fallback``, a failure of the model's server is raised."""
         self._pipeline = pipeline
         self._model = model
         self._prompt = prompt
         self._budget = budget
         self._fallback = fallback
 
-    def stream(self, request: Request) -> Iterator[Event]:
+    def stream(self, request: AnswerRequest) -> Iterator[Event]:
         """Yield ``retrieved``, each ``claim``, and ``done``.
 
         Raises:
             EndpointError: the model's server failed, or its reply is no choice; only without fallback.
         """
-        extract = self._pipeline.extract(request)
-        answer = extract.answer
+        extractive = self._pipeline.extract(request)
+        answer = extractive.answer
         if answer.reason != "empty_library":
             yield Event("retrieved", hits=answer.hits)
         if answer.status == "answered":
-            answer = self._chosen(request, extract)
+            answer = self._choose(request, extractive)
         yield from claim_events(answer)
         yield Event("done", answer=answer)
 
-    def _chosen(self, request: Request, extract: Extract) -> Answer:
-        """Return the extractive answer with the sentences that the model chooses in front."""
-        listed = candidates(extract)
-        call = Call(self._messages(request, listed), schema(len(listed)), "choice", REPLY_TOKENS)
+    def _choose(self, request: AnswerRequest, extractive: ExtractiveAnswer) -> Answer:
+        """Return the extractive answer with the sentences that the model chooses at its start."""
+        choices = sentence_choices(extractive)
+        call = CompletionRequest(
+            self._messages(request, choices), choice_schema(len(choices)), "choice", REPLY_TOKENS
+        )
         if not self._budget.allows_call(self._model, call):
-            return _unchosen(extract.answer, "over_budget", "the call could exceed the limit on cost")
+            return _not_chosen(extractive.answer, "over_budget", "the call could exceed the limit on cost")
         started = time.perf_counter()
-        outcome = make(self._model, call, lambda text: read_numbers(text, len(listed)))
-        spent = (time.perf_counter() - started) * 1000
-        timings = {**extract.answer.timings_ms}
+        outcome = complete(self._model, call, lambda text: parse_choice(text, len(choices)))
+        duration_ms = (time.perf_counter() - started) * 1000
+        timings = {**extractive.answer.timings_ms}
         for stage in ("generate", "total"):
-            timings[stage] = timings.get(stage, 0.0) + spent
+            timings[stage] = timings.get(stage, 0.0) + duration_ms
         usage = self._budget.account(outcome.usage)
-        answer = replace(extract.answer, usage=usage, timings_ms=timings)
+        answer = replace(extractive.answer, usage=usage, timings_ms=timings)
         if outcome.value is None:
-            if not self._fallback or outcome.kind == "replay":  # a recording that does not fit is no answer
-                raise EndpointError(outcome.fault, kind=outcome.kind)
-            return _unchosen(answer, outcome.kind, outcome.fault)
+            # A replay that does not fit is no answer, even with fallback.
+            if not self._fallback or outcome.error_kind == "replay":
+                raise EndpointError(outcome.error, kind=outcome.error_kind)
+            return _not_chosen(answer, outcome.error_kind, outcome.error)
         if not outcome.value:
-            return _unchosen(answer, "abstained", "it found no sentence that answers the question")
-        answer = _led_by(answer, [listed[n - 1] for n in outcome.value])
+            return _not_chosen(answer, "abstained", "it found no sentence that answers the question")
+        answer = _with_chosen_first(answer, [choices[n - 1] for n in outcome.value])
         answer = replace(answer, model=self._model.model, prompt_hash=self._prompt.hash)
         return citations.verify(answer, {h.paper_id: h.paper for h in answer.hits})
 
-    def _messages(self, request: Request, listed: Sequence[Candidate]) -> list[dict[str, str]]:
-        earlier = f"Earlier question: {plain(request.history[-1][0])}\n" if request.history else ""
+    def _messages(self, request: AnswerRequest, choices: Sequence[SentenceChoice]) -> list[dict[str, str]]:
+        earlier = f"Earlier question: {plain_text(request.history[-1][0])}\n" if request.history else ""
         return self._prompt.fill(
             sentences="\n".join(
-                f"{n} ({plain(short_name(c.paper))}) {_cut(plain(c.sentence.text))}"
-                for n, c in enumerate(listed, start=1)
+                f"{n} ({plain_text(short_name(c.paper))}) {_truncate(plain_text(c.sentence.text))}"
+                for n, c in enumerate(choices, start=1)
             ),
             conversation=earlier,
             question=request.question,
         )
 
 
-def candidates(extract: Extract) -> list[Candidate]:
-    """Return the extractive answer's sentences and the next best of the best papers.
+def sentence_choices(extractive: ExtractiveAnswer) -> list[SentenceChoice]:
+    """Return the extractive answer's sentences and the next best ones of the best papers.
 
-    Of the latter, sentences that give orders to whoever processes them are left out.
+    Of the latter, sentences that give instructions are left out.
     """
-    assert extract.question is not None
-    answer, best = extract.answer, extract.readings[0].score
-    shown = {h.paper_id for h in answer.hits}
-    picked = {(c.paper_id, c.start): n for n, c in enumerate(answer.citations)}
-    own: list[tuple[int, Candidate]] = []
-    further: list[tuple[float, Candidate]] = []
-    for place, reading in enumerate(r for r in extract.readings if r.hit.paper_id in shown):
-        scores = evidence.sentence_scores(extract.question, reading)
-        for sentence, score in zip(reading.sentences, scores, strict=True):
-            candidate = Candidate(reading.hit.paper, sentence)
-            rank = picked.get(candidate.key)
-            if rank is not None:
-                own.append((rank, candidate))
-            elif place < PAPERS and not looks_like_instruction(sentence.text):
-                further.append((float(score) + reading.score - best, candidate))
-    own.sort(key=itemgetter(0))
+    assert extractive.question is not None
+    answer, best_score = extractive.answer, extractive.matches[0].score
+    retrieved = {h.paper_id for h in answer.hits}
+    cited = {(c.paper_id, c.start): n for n, c in enumerate(answer.citations)}
+    quoted: list[tuple[int, SentenceChoice]] = []
+    further: list[tuple[float, SentenceChoice]] = []
+    matches = [m for m in extractive.matches if m.hit.paper_id in retrieved]
+    for rank, match in enumerate(matches):
+        scores = evidence.sentence_scores(extractive.question, match)
+        for sentence, score in zip(match.sentences, scores, strict=True):
+            choice = SentenceChoice(match.hit.paper, sentence)
+            position = cited.get(choice.key)
+            if position is not None:
+                quoted.append((position, choice))
+            elif rank < MAX_CHOICE_PAPERS and not looks_like_instruction(sentence.text):
+                further.append((float(score) + match.score - best_score, choice))
+    quoted.sort(key=itemgetter(0))
     further.sort(key=itemgetter(0), reverse=True)
-    listed = own[:MOST_OWN]
-    return [c for _, c in [*listed, *further[: CANDIDATES - len(listed)]]]
+    choices = quoted[:MAX_EXTRACTIVE_CHOICES]
+    return [choice for _, choice in [*choices, *further[: MAX_CHOICES - len(choices)]]]
 
 
-def schema(count: int) -> dict[str, Any]:
+def choice_schema(count: int) -> dict[str, Any]:
     """Return the JSON schema of a choice among ``count`` sentences."""
     number = {"type": "integer", "enum": list(range(1, count + 1))}
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["sentences"],
-        "properties": {"sentences": {"type": "array", "items": number, "maxItems": MOST_CHOSEN}},
-    }
+    return object_schema(sentences={"type": "array", "items": number, "maxItems": MAX_CHOSEN})
 
 
-def read_numbers(text: str, count: int) -> list[int]:
-    """Return the numbers from 1 to ``count`` that a reply names, each once; none where it names none.
+def parse_choice(text: str, count: int) -> list[int]:
+    """Return the numbers from 1 to ``count`` in a reply, each once; none if the reply names none.
 
     Servers that ignore the schema send other keys, a bare list, texts such as ``"[3]"`` or prose.
 
     Raises:
-        EndpointError: (kind ``malformed``) it is no choice.
+        EndpointError: (kind ``malformed``) the reply is no choice.
     """
-    body = text.rpartition("</think>")[2].partition("<think>")[0].strip()
+    body = strip_reasoning(text)
     lists = _LIST.findall(body)
-    if not lists and len(body) > _LONGEST_BARE_REPLY:
+    if not lists and len(body) > _MAX_BARE_REPLY_LENGTH:
         raise _malformed()
-    named = [int(n) for n in _NUMBER.findall(" ".join(lists) if lists else body)]
-    right = list(dict.fromkeys(n for n in named if 1 <= n <= count))
-    if not right and (named or not (lists or _NONE.fullmatch(body))):
+    numbers = [int(n) for n in _NUMBER.findall(" ".join(lists) if lists else body)]
+    valid = list(dict.fromkeys(n for n in numbers if 1 <= n <= count))
+    if not valid and (numbers or not (lists or _NONE.fullmatch(body))):
         raise _malformed()
-    return right[:MOST_CHOSEN]
+    return valid[:MAX_CHOSEN]
 
 
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 _NUMBER = re.compile(r"(?<![\d.-])\d{1,3}(?![\d%]|\.\d)")
 _NONE = re.compile(r"\W*none\W*", re.IGNORECASE)
-_LONGEST_BARE_REPLY = 80
+_MAX_BARE_REPLY_LENGTH = 80
 """Longer prose has numbers of its own."""
 
 
@@ -190,32 +192,33 @@ def _malformed() -> EndpointError:
     )
 
 
-def _led_by(answer: Answer, chosen: Sequence[Candidate]) -> Answer:
-    """Put the chosen sentences first; those of one paper stay together."""
+def _with_chosen_first(answer: Answer, chosen: Sequence[SentenceChoice]) -> Answer:
+    """Return the answer with the chosen sentences first; those of one paper stay together."""
     papers = {h.paper_id: h.paper for h in answer.hits}
-    old_notes = withdrawal_notes(answer.citations, papers.values())
+    outdated = withdrawal_notes(answer.citations, papers.values())
     keys = {c.key for c in chosen}
-    leading = [citations.cite(0, c.paper, c.sentence) for c in chosen]
-    quotes = [*leading, *(c for c in answer.citations if (c.paper_id, c.start) not in keys)]
-    order = list(dict.fromkeys(c.paper_id for c in quotes))
-    quotes.sort(key=lambda c: order.index(c.paper_id))
+    first = [citations.cite(0, c.paper, c.sentence) for c in chosen]
+    quotes = [*first, *(c for c in answer.citations if (c.paper_id, c.start) not in keys)]
+    paper_order = list(dict.fromkeys(c.paper_id for c in quotes))
+    quotes.sort(key=lambda c: paper_order.index(c.paper_id))
     cited = tuple(replace(c, n=n) for n, c in enumerate(quotes, start=1))
     claims = tuple(map(citations.quoted_claim, cited))
-    kept_notes = (n for n in answer.notes if n not in old_notes)
+    notes = (n for n in answer.notes if n not in outdated)
     return replace(
         answer,
-        answer=citations.join(claims, cited),
+        answer=citations.join_claims(claims, cited),
         claims=claims,
         citations=cited,
-        notes=(*kept_notes, *withdrawal_notes(cited, papers.values())),
+        notes=(*notes, *withdrawal_notes(cited, papers.values())),
     )
 
 
-def _unchosen(answer: Answer, kind: str, why: str) -> Answer:
+def _not_chosen(answer: Answer, kind: str, reason: str) -> Answer:
     """Return the extractive answer, marked as not chosen by the model."""
-    return replace(answer, fallback=kind, notes=(*answer.notes, f"{NOT_CHOSEN}: {why}"))
+    return replace(answer, fallback=kind, notes=(*answer.notes, f"{NOT_CHOSEN_NOTE}: {reason}"))
 
 
-def _cut(text: str) -> str:
-    longest = _LONGEST_SENTENCE
-    return text if len(text) <= longest else f"{text[:longest].rsplit(' ', 1)[0]} …"
+def _truncate(text: str) -> str:
+    if len(text) <= _MAX_SENTENCE_LENGTH:
+        return text
+    return f"{text[:_MAX_SENTENCE_LENGTH].rsplit(' ', 1)[0]} …"

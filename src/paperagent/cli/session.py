@@ -1,52 +1,55 @@
-"""What one run of a command shares: its settings, its agent and where it prints."""
+"""The state of one command run: settings, agent and output helpers."""
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperagent.types import Progress
-
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
     from paperagent.config import Settings
+    from paperagent.evals.report.tables import Table
     from paperagent.layout import Block
+    from paperagent.types import Progress
     from paperagent.ui.render import Screen
-
-SHOWN_PROBLEMS = 5
 
 
 class Session:
-    """Made for each run; the common options fill it in."""
+    """Created for each run; the common options set its attributes."""
 
     def __init__(self) -> None:
         self.home: Path | None = None
         self.env_file: Path | None = None
         self.debug = False
-        self.own: tuple[str, ...] = ()
-        """The addresses and paths of the settings."""
+        self.addresses: tuple[str, ...] = ()
+        """URLs and absolute paths from the settings, which are printed without escapes."""
         self._secrets: tuple[str, ...] = ()
 
     def settings(self, **overrides: Any) -> Settings:
-        """Read the settings, ``overrides`` first, and print what is odd about them."""
+        """Load the settings and print their warnings; ``overrides`` take precedence.
+
+        Raises:
+            ConfigError: A setting is invalid.
+        """
         from paperagent import config
 
         settings = config.load(self.env_file, home=self.home, **overrides)
         self._secrets = settings.secrets()
         values = [source.value for source in settings.sources()]
-        self.own = tuple(v for v in values if "://" in v or Path(v).is_absolute())
+        self.addresses = tuple(v for v in values if "://" in v or Path(v).is_absolute())
         for warning in settings.warnings:
             warn(self.masked(warning))
         return settings
 
     @contextmanager
     def agent(self, **overrides: Any) -> Iterator[PaperAgent]:
-        """Open the library with these settings, and close it."""
+        """Open the library with these settings, and close it afterwards."""
         from paperagent.agent import PaperAgent
 
         with PaperAgent(settings=self.settings(**overrides)) as agent:
@@ -64,7 +67,7 @@ def warn(message: str) -> None:
     sys.stderr.write(f"paperagent: warning: {message}\n")
 
 
-def warn_of_shutdown(settings: Settings) -> None:
+def warn_about_shutdown(settings: Settings) -> None:
     """Warn if the configured model is shut down, or will be soon."""
     from paperagent import arguments, factory
 
@@ -72,45 +75,75 @@ def warn_of_shutdown(settings: Settings) -> None:
         warn(warning)
 
 
-class Told:
-    """Prints the first few warnings about cases and counts the others."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, message: str) -> None:
-        """Warn, or count."""
-        self.count += 1
-        if self.count <= SHOWN_PROBLEMS:
-            warn(message)
-
-    def end(self) -> None:
-        """Say how many were only counted."""
-        if self.count > SHOWN_PROBLEMS:
-            warn(f"{self.count - SHOWN_PROBLEMS} more like this; `paperagent eval cases check` lists them")
-
-
 def screen() -> Screen:
     """Return the screen on standard output."""
     from paperagent.ui.render import Screen
 
     session = click.get_current_context().find_object(Session)
-    return Screen(sys.stdout, terminal=sys.stdout.isatty(), own=session.own if session else ())
+    addresses = session.addresses if session else ()
+    return Screen(sys.stdout, terminal=sys.stdout.isatty(), unescaped=addresses)
 
 
-def show(value: Callable[[], Any], blocks: Iterable[Block], *, as_json: bool) -> None:
-    """Print ``value()`` as JSON where that is wanted, else the blocks."""
-    if as_json:
-        from paperagent.text.sanitize import safe_json
+def show(blocks: Iterable[Block]) -> None:
+    """Print blocks on standard output."""
+    screen().show(blocks)
 
-        sys.stdout.write(safe_json(value()) + "\n")
+
+def show_text(text: str, *, plain: bool = False) -> None:
+    """Print one line of text; ``plain`` prints it without Markdown escapes."""
+    from paperagent.layout import Block
+
+    show([Block("text", text, tight=True, plain=plain)])
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON document."""
+    from paperagent.text.sanitize import safe_json
+
+    sys.stdout.write(safe_json(value) + "\n")
+
+
+class WarningLimiter:
+    """Prints the first few warnings and counts the others."""
+
+    def __init__(self, limit: int, *, details: str) -> None:
+        """Create a limiter; ``details`` says where all warnings can be seen."""
+        self.count = 0
+        self._limit = limit
+        self._details = details
+
+    def __call__(self, message: str) -> None:
+        self.count += 1
+        if self.count <= self._limit:
+            warn(message)
+
+    def finish(self) -> None:
+        """Print how many warnings were not shown."""
+        hidden = self.count - self._limit
+        if hidden > 0:
+            warn(f"{hidden} more {'warning' if hidden == 1 else 'warnings'}; {self._details}")
+
+
+def print_tables(tables: Iterable[Table]) -> None:
+    """Print aligned text on a terminal, Markdown elsewhere."""
+    from paperagent.evals.report.tables import markdown, text
+
+    if sys.stdout.isatty():
+        sys.stdout.write(text(tables, width=shutil.get_terminal_size((100, 24)).columns))
     else:
-        screen().show(blocks)
+        sys.stdout.write(markdown(tables))
+
+
+def print_line(line: str) -> None:
+    """Print a line after a blank line."""
+    from paperagent.errors import visible
+
+    sys.stdout.write(f"\n{visible(line)}\n")
 
 
 @contextmanager
 def progress_bar(*, quiet: bool = False) -> Iterator[Progress | None]:
-    """Show a bar on stderr where that is a terminal; yield what reports to it."""
+    """Show a progress bar on stderr if it is a terminal, and yield the callback that updates it."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -122,9 +155,9 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress | None]:
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=make_console(sys.stderr), transient=True) as bar:
 
-        def report(stage: str, done: int, total: int | None) -> None:
+        def update(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)
 
-        yield report
+        yield update

@@ -1,4 +1,4 @@
-"""Commands for the digest's readers."""
+"""Commands that manage the subscribers of the digest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from paperagent.cli.options import Folder, Whole, Words, as_json, common
-from paperagent.cli.session import Session, show, warn
+from paperagent.cli.options import IntegerParam, PathParam, TextParam, common_options, json_option
+from paperagent.cli.session import Session, show, show_json, show_text, warn
 from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
@@ -20,139 +20,159 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(session: Session, **overrides: Any) -> Iterator[DigestService]:
-    """Open the digest of the library, with these settings first."""
-    from paperagent.digest.service import DigestService
+def open_digest(session: Session, **overrides: Any) -> Iterator[DigestService]:
+    """Open the digest of the library; ``overrides`` take precedence over the settings."""
+    from paperagent.factory.digest import digest_service
 
-    with DigestService(session.settings(**overrides)) as desk:
+    with digest_service(session.settings(**overrides)) as desk:
         yield desk
 
 
 @click.group()
-@common
+@common_options
 def subscribers() -> None:
-    """Keep the readers of the digest, and what they want to read."""
+    """Manage digest subscribers and their preferences."""
 
 
 @subscribers.command()
 @click.argument("email")
-@click.option("--interest", "interests", multiple=True, type=Words(), help="A topic; give it several times.")
+@click.option("--interest", "interests", multiple=True, type=TextParam(), help="Topic; may be repeated.")
 @click.option(
-    "--ask", "questions", multiple=True, type=Words(), help="A standing question, answered in each issue."
+    "--ask",
+    "questions",
+    multiple=True,
+    type=TextParam(),
+    help="Standing question, answered in every issue; may be repeated.",
 )
-@click.option("--category", "categories", multiple=True, type=Words(), help="Only such papers: cs.CL, or cs.")
 @click.option(
-    "--frequency", type=click.Choice(["weekly", "daily"]), help="How often (default: weekly, or as before)."
+    "--category",
+    "categories",
+    multiple=True,
+    type=TextParam(),
+    help="Only papers in this category (cs.CL) or archive (cs); may be repeated.",
 )
-@click.option("--max-items", type=Whole(1, 30), help="Papers in an issue (default: 12, or as before).")
-@click.option("--confirmed", is_flag=True, help="They have agreed already: no confirmation mail.")
-@click.option("--resubscribe", is_flag=True, help="They unsubscribed, and asked to come back.")
-@common
+@click.option(
+    "--frequency",
+    type=click.Choice(["weekly", "daily"]),
+    help="How often to send an issue (default: weekly, or unchanged).",
+)
+@click.option(
+    "--max-items",
+    type=IntegerParam(1, 30),
+    help="Maximum number of papers per issue (default: 12, or unchanged).",
+)
+@click.option(
+    "--confirmed", is_flag=True, help="Consent has already been given; send no confirmation message."
+)
+@click.option("--resubscribe", is_flag=True, help="Allow an unsubscribed address that asked to come back.")
+@common_options
 @click.pass_obj
-def add(session: Session, /, email: str, **given: Any) -> None:
-    """Add a reader, or change the wishes of one who is there.
+def add(session: Session, /, email: str, **options: Any) -> None:
+    """Add a subscriber or change their preferences.
 
-    Without --confirmed they are sent a mail, and get no digest until they have agreed.
+    Without --confirmed, the subscriber gets a confirmation message, and no issue before confirming.
     """
-    from paperagent.digest import preferences
+    from paperagent.digest.preferences import Preferences
 
-    with opened(session) as desk:
-        added = desk.subscribers.add(
+    with open_digest(session) as desk:
+        result = desk.subscribers.add(
             email,
-            preferences.wishes(
-                given["interests"], given["questions"], given["categories"], max_items=given["max_items"]
+            Preferences.validated(
+                options["interests"],
+                options["questions"],
+                options["categories"],
+                max_items=options["max_items"],
             ),
-            frequency=given["frequency"],
-            confirmed=given["confirmed"],
-            resubscribe=given["resubscribe"],
+            frequency=options["frequency"],
+            confirmed=options["confirmed"],
+            resubscribe=options["resubscribe"],
         )
-        if added.note:
-            warn(added.note)
-        reader = added.subscriber
-        _say(f"{'added' if added.new else 'changed'} {reader.email}: {reader.state}, {reader.frequency}")
-        if reader.state == "pending":
-            _say(desk.send_confirmation(reader))
-
-
-def _say(text: str) -> None:
-    show(dict, [Block("text", text, tight=True, plain=True)], as_json=False)
+        if result.note:
+            warn(result.note)
+        subscriber = result.subscriber
+        verb = "added" if result.new else "changed"
+        show_text(f"{verb} {subscriber.email}: {subscriber.state}, {subscriber.frequency}", plain=True)
+        if subscriber.state == "pending":
+            show_text(desk.send_confirmation(subscriber), plain=True)
 
 
 @subscribers.command("list")
-@as_json
-@common
+@json_option
+@common_options
 @click.pass_obj
-def list_(session: Session, *, as_json: bool) -> None:
-    """List the readers with their states and wishes."""
-    with opened(session) as desk:
-        readers = desk.subscribers.all()
-    blocks = _rows(readers) if readers else [Block("text", "no readers; add one: 'subscribers add EMAIL'")]
-    show(lambda: {"subscribers": [r.to_dict() for r in readers]}, blocks, as_json=as_json)
+def list_subscribers(session: Session, *, as_json: bool) -> None:
+    """List subscribers, states and preferences."""
+    with open_digest(session) as desk:
+        everyone = desk.subscribers.all()
+    if as_json:
+        show_json({"subscribers": [subscriber.to_dict() for subscriber in everyone]})
+    else:
+        empty = Block("text", "no subscribers; add one with 'paperagent subscribers add EMAIL'")
+        show(_subscriber_rows(everyone) if everyone else [empty])
 
 
-def _rows(readers: Iterable[Subscriber]) -> Iterator[Block]:
-    for reader in readers:
-        wishes = reader.preferences
-        about = [*wishes.interests, *wishes.questions, *(f"in {c}" for c in wishes.categories)]
-        papers = wishes.profile().max_items
-        detail = f"{reader.frequency}, at most {counted(papers, 'paper')}: {'; '.join(about) or 'anything'}"
-        yield Block("row", reader.email, marker=reader.state.ljust(12), detail=detail, tight=True, plain=True)
+def _subscriber_rows(everyone: Iterable[Subscriber]) -> Iterator[Block]:
+    for subscriber in everyone:
+        preferences = subscriber.preferences
+        categories = (f"in {c}" for c in preferences.categories)
+        topics = "; ".join([*preferences.interests, *preferences.questions, *categories]) or "anything"
+        papers = counted(preferences.item_limit, "paper")
+        detail = f"{subscriber.frequency}, at most {papers}: {topics}"
+        state = subscriber.state.ljust(12)
+        yield Block("row", subscriber.email, marker=state, detail=detail, tight=True, plain=True)
 
 
 @subscribers.command()
 @click.argument("email")
-@common
+@common_options
 @click.pass_obj
 def remove(session: Session, *, email: str) -> None:
-    """Forget a reader; the address gets nothing until it is added again."""
+    """Delete a subscriber. The address receives nothing until it is added again."""
     from paperagent.errors import InputError, visible
 
-    with opened(session) as desk:
+    with open_digest(session) as desk:
         if not desk.subscribers.remove(email):
             raise InputError(
-                f"subscriber: {visible(email, limit=80)} is none; 'subscribers list' shows them all"
+                f"subscriber: {visible(email, limit=80)} does not exist; see 'paperagent subscribers list'"
             )
-    _say("removed")
+    show_text("removed")
 
 
 @subscribers.command("import")
-@click.argument("file", type=Folder())
-@click.option("--confirmed", is_flag=True, help="All of them have agreed already.")
-@common
+@click.argument("file", type=PathParam())
+@click.option("--confirmed", is_flag=True, help="All of them have already given their consent.")
+@common_options
 @click.pass_obj
-def import_(session: Session, *, file: Path, confirmed: bool) -> None:
-    """Add the readers of a CSV file: email, interests, questions, categories, frequency, max_items.
+def import_csv(session: Session, *, file: Path, confirmed: bool) -> None:
+    """Add subscribers from a CSV file.
 
-    Only the email is needed; several interests of a reader stand between semicolons. Nobody is
-    written to: send confirmation mails with 'subscribers confirm --ask'.
+    Columns: email, interests, questions, categories, frequency, max_items. Only email is required. Separate
+    several interests with semicolons. No mail is sent; to send confirmation messages, run 'subscribers
+    confirm --ask'.
     """
     from paperagent.digest import subscriber_files
-
-    with opened(session) as desk:
-        done = subscriber_files.read_csv(file, desk.subscribers, confirmed=confirmed)
-    for where, why in done.skipped:
-        warn(f"{where} skipped: {why}")
-    _say(f"{done.added:,} added, {done.changed:,} changed, {len(done.skipped):,} skipped")
-    _refuse_nothing(file, done.added + done.changed, len(done.skipped))
-
-
-def _refuse_nothing(file: Path, used: int, skipped: int) -> None:
     from paperagent.errors import FeedError, visible
 
-    if skipped and not used:
-        raise FeedError(f"{visible(str(file), limit=200)}: no line could be used; see the warnings")
+    with open_digest(session) as desk:
+        report = subscriber_files.read_csv(file, desk.subscribers, confirmed=confirmed)
+    for line, reason in report.skipped:
+        warn(f"{line} skipped: {reason}")
+    skipped = len(report.skipped)
+    show_text(f"{report.added:,} added, {report.changed:,} changed, {skipped:,} skipped")
+    if skipped and not report.added + report.changed:
+        raise FeedError(f"{visible(str(file), limit=200)}: every line was skipped; see the warnings")
 
 
-@subscribers.command()
-@click.option("--out", type=Folder(), help="Write to this file instead of standard output.")
-@common
+@subscribers.command("export")
+@click.option("--out", type=PathParam(), help="Output file (default: standard output).")
+@common_options
 @click.pass_obj
-def export(session: Session, *, out: Path | None) -> None:
-    """Write the confirmed readers as CSV."""
+def export_csv(session: Session, *, out: Path | None) -> None:
+    """Write the confirmed subscribers as CSV."""
     from paperagent.digest.subscriber_files import write_csv
     from paperagent.ui.export import write
 
-    with opened(session) as desk:
+    with open_digest(session) as desk:
         text = write_csv(desk.subscribers.all(state="confirmed"))
     if out is None:
         sys.stdout.write(text)
@@ -161,46 +181,55 @@ def export(session: Session, *, out: Path | None) -> None:
 
 
 @subscribers.command()
-@click.argument("who", required=False, metavar="EMAIL|TOKEN")
-@click.option("--ask", is_flag=True, help="Send the confirmation mail to all who are pending.")
-@common
+@click.argument("target", required=False, metavar="EMAIL|TOKEN")
+@click.option("--ask", is_flag=True, help="Send the confirmation message to every pending subscriber.")
+@common_options
 @click.pass_obj
-def confirm(session: Session, *, who: str | None, ask: bool) -> None:
-    """Note that a reader agreed: by the code of their mail, or because they told you."""
-    if bool(who) == ask:
+def confirm(session: Session, *, target: str | None, ask: bool) -> None:
+    """Mark a subscriber as confirmed.
+
+    TOKEN is the one in the confirmation message.
+    """
+    if bool(target) == ask:
         raise click.UsageError("confirm: give an EMAIL or TOKEN, or --ask")
-    with opened(session) as desk:
-        if who is None:
-            for reader in desk.subscribers.all(state="pending"):
-                _say(f"{reader.email}: {desk.send_confirmation(reader)}")
+    with open_digest(session) as desk:
+        if target is None:
+            for subscriber in desk.subscribers.all(state="pending"):
+                show_text(f"{subscriber.email}: {desk.send_confirmation(subscriber)}", plain=True)
             return
-        reader = desk.confirm(who)
-    _say(f"{reader.email}: {reader.state}")
+        subscriber = desk.confirm(target)
+    show_text(f"{subscriber.email}: {subscriber.state}", plain=True)
 
 
 @subscribers.command()
 @click.argument("email")
 @click.argument("paper_id")
-@click.argument("kind", type=click.Choice(["more", "less", "save"]))
-@common
+@click.argument("rating", type=click.Choice(["more", "less", "save"]))
+@common_options
 @click.pass_obj
-def rate(session: Session, *, email: str, paper_id: str, kind: Literal["more", "less", "save"]) -> None:
-    """Keep what a reader thinks of a paper: more like it, less like it, or save."""
-    with opened(session) as desk:
-        title = desk.rate(email, paper_id, kind)
-    _say(f"{kind}: {title}")
+def rate(session: Session, *, email: str, paper_id: str, rating: Literal["more", "less", "save"]) -> None:
+    """Record a subscriber's feedback on a paper.
+
+    Later issues rank papers similar to those rated "more" or "save" higher, and "less" lower.
+    """
+    with open_digest(session) as desk:
+        title = desk.rate(email, paper_id, rating)
+    show_text(f"{rating}: {title}", plain=True)
 
 
 @subscribers.command("import-unsubscribes")
-@click.argument("mbox", type=Folder())
-@common
+@click.argument("mbox", type=PathParam())
+@common_options
 @click.pass_obj
 def import_unsubscribes(session: Session, *, mbox: Path) -> None:
-    """Stop writing to all who asked so by mail; MBOX is a mailbox file."""
+    """Unsubscribe everyone who asked by mail.
+
+    MBOX is a mailbox file in mbox format.
+    """
     from paperagent.digest import subscriber_files
 
-    with opened(session) as desk:
-        done = subscriber_files.read_unsubscribes(mbox, desk.subscribers, desk.tokens)
-    for where, why in done.skipped:
-        warn(f"{where}: {why}")
-    _say(f"{done.changed:,} unsubscribed, {len(done.skipped):,} not understood")
+    with open_digest(session) as desk:
+        report = subscriber_files.read_unsubscribes(mbox, desk.subscribers, desk.mailer.tokens)
+    for message, reason in report.skipped:
+        warn(f"{message}: {reason}")
+    show_text(f"{report.changed:,} unsubscribed, {len(report.skipped):,} skipped")

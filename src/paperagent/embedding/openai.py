@@ -18,8 +18,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn
 
 from paperagent.errors import EndpointError, visible
-from paperagent.llm.client import Endpoint, open_stream
-from paperagent.llm.endpoint import EndpointAddress
+from paperagent.llm.client import Endpoint, EndpointAddress, open_stream
 from paperagent.text.sanitize import replace_surrogates
 
 if TYPE_CHECKING:

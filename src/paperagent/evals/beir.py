@@ -1,9 +1,9 @@
-"""Retrieval sets: BEIR's folders, and pairs of queries and judgements; read for the search alone.
+"""Read retrieval sets: folders in BEIR's layout, or a file of queries with a file of judgements.
 
-A folder holds ``corpus.jsonl`` (``_id, title, text``), ``queries.jsonl`` (``_id, text``) and
-``qrels/SPLIT.tsv`` (query, paper, grade; Thakur et al. 2021). Accepted too: names without the
-underscore, ``abstract`` for ``text``, a file name with the split in it (``queries_train.jsonl``,
-``qrels_train.tsv``), files packed with gzip, judgements without a heading or in TREC's four columns.
+A BEIR folder (Thakur et al. 2021) contains ``corpus.jsonl`` (``_id, title, text``), ``queries.jsonl``
+(``_id, text``) and ``qrels/SPLIT.tsv`` (query, paper, grade). Also accepted: names without the underscore,
+``abstract`` for ``text``, the split in the file name (``queries_train.jsonl``, ``qrels_train.tsv``), gzip,
+and judgements without a header or in TREC's four columns.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from paperagent.evals.cases import Case, case_from_fields
 from paperagent.types import Paper
 
 KIND = "retrieval"
-PREFERRED = "test"
+DEFAULT_SPLIT = "test"
 _SPLIT = re.compile(r"qrels[_.-]?([\w.-]*?)\.tsv(?:\.gz)?")
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalSet:
-    """Queries with their judgements, and the papers they were judged on where the folder has them."""
+    """Queries with their judgements and, if the folder has one, the corpus of papers."""
 
     name: str
     cases: tuple[Case, ...]
@@ -35,34 +35,40 @@ class RetrievalSet:
 
 
 def is_set(path: Path) -> bool:
-    """Tell whether a folder has the layout."""
+    """Tell whether a folder has BEIR's layout."""
     return path.is_dir() and bool(_qrels(path))
 
 
 def read(folder: Path, split: str | None = None) -> RetrievalSet:
-    """Return the set of a folder: its split ``test`` where it has one, else its only one.
+    """Read the retrieval set of a folder.
+
+    Args:
+        folder: A folder in BEIR's layout.
+        split: Which judgements to use; by default ``test`` if there is one, else the only split.
 
     Raises:
-        EvalError: a file is missing or a line is not what it should be.
+        EvalError: A file is missing, a line is invalid, or the split must be chosen.
     """
-    found = _qrels(folder)
-    shown = visible(str(folder))
-    if not found:
-        raise EvalError(f"{shown}: is no retrieval set: it has no qrels; see docs/evaluation.md")
-    chosen = split or (PREFERRED if PREFERRED in found else next(iter(found)) if len(found) == 1 else None)
-    if chosen not in found:
-        raise EvalError(f"{shown}: has the splits {', '.join(found)}; choose one with --split")
-    queries = _first(folder, f"queries[_.-]{chosen}.jsonl*", "queries.jsonl*")
+    qrels = _qrels(folder)
+    name = visible(str(folder))
+    if not qrels:
+        raise EvalError(f"{name}: not a retrieval set: it has no qrels; see docs/evaluation.md")
+    default = DEFAULT_SPLIT if DEFAULT_SPLIT in qrels else next(iter(qrels)) if len(qrels) == 1 else None
+    chosen = split or default
+    if chosen not in qrels:
+        raise EvalError(f"{name}: has the splits {', '.join(qrels)}; choose one with --split")
+    queries = _first_file(folder, f"queries[_.-]{chosen}.jsonl*", "queries.jsonl*")
     if queries is None:
-        raise EvalError(f"{shown}: has no queries.jsonl; see docs/evaluation.md")
-    return RetrievalSet(folder.name, read_queries(queries, found[chosen]), _first(folder, "corpus.jsonl*"))
+        raise EvalError(f"{name}: has no queries.jsonl; see docs/evaluation.md")
+    corpus = _first_file(folder, "corpus.jsonl*")
+    return RetrievalSet(folder.name, read_queries(queries, qrels[chosen]), corpus)
 
 
 def read_queries(queries: Path, qrels: Path) -> tuple[Case, ...]:
-    """Return a case for each query that has a relevant paper, in the order of the queries.
+    """Return a case for each query with a relevant paper, in the order of the queries.
 
     Raises:
-        EvalError: as `read`.
+        EvalError: A line is invalid, or no query has a relevant paper.
     """
     relevant = _judgements(qrels)
     cases = []
@@ -80,35 +86,38 @@ def read_queries(queries: Path, qrels: Path) -> tuple[Case, ...]:
         }
         cases.append(case_from_fields(fields, _at(queries, number)))
     if not cases:
-        raise EvalError(f"{visible(str(queries))}: no query of it has a relevant paper in {qrels.name}")
+        raise EvalError(
+            f"{visible(str(queries))}: no query has a relevant paper in {qrels.name}; check the file names"
+        )
     return tuple(cases)
 
 
 def papers(corpus: Path) -> Iterator[Paper]:
-    """Yield the papers of a corpus; one without a title has a dash, since a paper needs a title."""
+    """Yield the papers of a corpus; a missing title becomes a dash, because a paper needs a title."""
     for _, record in _records(corpus):
         abstract = _text(record, "text", "abstract")
         yield Paper(_text(record, "_id", "id"), _text(record, "title").strip() or "-", abstract)
 
 
 def _qrels(folder: Path) -> dict[str, Path]:
-    """Return the files of judgements by split."""
-    inside = sorted((folder / "qrels").glob("*.tsv*")) if (folder / "qrels").is_dir() else []
-    found = {path.name.split(".")[0]: path for path in inside}
+    """Return the files of judgements, by split."""
+    subfolder = folder / "qrels"
+    files = sorted(subfolder.glob("*.tsv*")) if subfolder.is_dir() else []
+    by_split = {path.name.split(".")[0]: path for path in files}
     for path in sorted(folder.glob("qrels*.tsv*")):
         match = _SPLIT.fullmatch(path.name)
         if match:
-            found.setdefault(match[1] or "all", path)
-    return found
+            by_split.setdefault(match[1] or "all", path)
+    return by_split
 
 
-def _first(folder: Path, *patterns: str) -> Path | None:
+def _first_file(folder: Path, *patterns: str) -> Path | None:
     return next((path for p in patterns for path in sorted(folder.glob(p))), None)
 
 
 def _judgements(path: Path) -> dict[str, dict[str, float]]:
-    """Return query → paper → grade, of the pairs whose grade is above 0."""
-    found: dict[str, dict[str, float]] = {}
+    """Return grades above 0 by query and paper."""
+    grades: dict[str, dict[str, float]] = {}
     for number, line in enumerate(_lines(path), start=1):
         columns = line.split("\t") if "\t" in line else line.split()
         if not columns or (number == 1 and columns[-1].strip().lower() in ("score", "relevance", "grade")):
@@ -116,10 +125,12 @@ def _judgements(path: Path) -> dict[str, dict[str, float]]:
         try:
             query, paper, grade = columns[0], columns[-2], float(columns[-1])
         except (IndexError, ValueError):
-            raise EvalError(f"{_at(path, number)}: is not query, paper, grade; correct the line") from None
+            raise EvalError(
+                f"{_at(path, number)}: expected query, paper and grade; correct the line"
+            ) from None
         if grade > 0:
-            found.setdefault(query, {})[paper] = grade
-    return found
+            grades.setdefault(query, {})[paper] = grade
+    return grades
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -129,9 +140,9 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
-            raise EvalError(f"{_at(path, number)}: is not JSON; write one object a line") from None
+            raise EvalError(f"{_at(path, number)}: not JSON; write one object per line") from None
         if not isinstance(record, dict):
-            raise EvalError(f"{_at(path, number)}: is no JSON object; write one a line")
+            raise EvalError(f"{_at(path, number)}: not a JSON object; write one per line")
         yield number, record
 
 
@@ -140,7 +151,7 @@ def _text(record: dict[str, Any], *names: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    shown = visible(str(path))
+    name = visible(str(path))
     try:
         with (
             gzip.open(path, "rt", encoding="utf-8")
@@ -150,10 +161,10 @@ def _lines(path: Path) -> Iterator[str]:
             for line in file:
                 yield line.rstrip("\r\n")
     except UnicodeDecodeError:
-        raise EvalError(f"{shown}: is not UTF-8 text; convert it") from None
+        raise EvalError(f"{name}: not UTF-8 text; convert it") from None
     except (OSError, EOFError) as error:
         raise EvalError(
-            f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}; name a readable file"
+            f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}; name a readable file"
         ) from None
 
 

@@ -1,8 +1,6 @@
-"""Cases: questions with what is known of their answers, one JSON object a line.
+"""Cases: questions with what is expected of their answers, one JSON object per line.
 
-Blank lines and lines that begin with ``#`` are passed over, so that a file can explain itself.
-
-The file that ``paperagent eval init`` writes: every field of a case, explained.
+Blank lines and lines that begin with ``#`` are ignored, so that a file can explain itself.
 """
 
 from __future__ import annotations
@@ -16,18 +14,18 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from paperagent.answering.conversation import clean_history, clean_question
 from paperagent.errors import EvalError, InputError, visible
+from paperagent.retrieval.question import clean_history, clean_question
 
 MAX_BYTES = 64 * 1024 * 1024
 UNANSWERABLE = "unanswerable"
 _TOP_GRADE = 1_000
-_CLOSE = 0.8
-"""Likeness from which an unknown field is taken for a misspelt one; others are a file's own business."""
+_MISSPELT_SIMILARITY = 0.8
+"""Similarity to a field's name above which an unknown field is an error; other unknown fields are ignored."""
 
 
 class Case(BaseModel):
-    """One question and what is known of its answer."""
+    """One question and what is expected of its answer."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
@@ -36,69 +34,69 @@ class Case(BaseModel):
     history: tuple[tuple[str, str], ...] = ()
     """Earlier turns, as pairs of question and answer, oldest first."""
     gold_titles: tuple[str, ...] = ()
-    """Titles of the papers that hold the answer; letters and digits count, case does not."""
+    """Titles of the papers that hold the answer; only letters and digits are compared, without case."""
     gold_ids: tuple[str, ...] = ()
-    """Their ids instead; where both are given, the ids count."""
+    """Ids of the papers that hold the answer; if given, ``gold_titles`` is ignored."""
     grades: tuple[float, ...] = ()
-    """How relevant each of ``gold_ids`` is, where the judgements are graded; else all are 1."""
+    """Relevance of each of ``gold_ids`` if judgements are graded; otherwise all are 1."""
     evidence: tuple[str, ...] = ()
     """Parts of abstracts, word for word, that an answer should cite."""
     must_include: tuple[str, ...] = ()
-    """Texts that the answer must hold; ``a|b`` is satisfied by either."""
+    """Texts that the answer must contain; either part of ``a|b`` is enough."""
     must_not: tuple[str, ...] = ()
-    """Texts that it must not hold, likewise."""
+    """Texts that the answer must not contain, likewise."""
     answerable: bool = True
-    """Whether the library holds the answer; else the right answer is an abstention."""
+    """Whether the library holds the answer; otherwise the right answer is an abstention."""
     kind: str = Field(default="single", min_length=1, max_length=60)
     tags: tuple[str, ...] = ()
     cluster: str | None = None
-    """Cases of one cluster are not independent (one paper, one conversation); None: alone."""
+    """Cases of one cluster are not independent (same paper, same conversation); None for a cluster of one."""
     k: int | None = Field(default=None, ge=1, le=100)
-    """Papers to retrieve for this case, instead of the run's number."""
+    """Number of papers to retrieve for this case, instead of the run's."""
     answer: str = ""
-    """What a right answer says: for people, not scored."""
+    """A right answer, for people; not scored."""
     notes: str = ""
     near_titles: tuple[str, ...] = ()
-    """Papers that look right and are not: for people, not scored."""
+    """Papers that look right but are not, for people; not scored."""
 
     @model_validator(mode="before")
     @classmethod
-    def _known_fields(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
+    def _check_field_names(cls, fields: Any) -> Any:
+        if not isinstance(fields, Mapping):
             raise ValueError("must be a JSON object")  # noqa: TRY004 - pydantic collects ValueErrors
-        for name in given.keys() - cls.model_fields.keys():
-            meant = difflib.get_close_matches(str(name), cls.model_fields, n=1, cutoff=_CLOSE)
-            if meant:
-                raise ValueError(f"unknown field {visible(str(name), limit=40)}; did you mean {meant[0]}?")
-        if given.get("kind") == UNANSWERABLE and "answerable" not in given:
-            return {**given, "answerable": False}
-        return given
+        for name in fields.keys() - cls.model_fields.keys():
+            similar = difflib.get_close_matches(str(name), cls.model_fields, n=1, cutoff=_MISSPELT_SIMILARITY)
+            if similar:
+                raise ValueError(f"unknown field {visible(str(name), limit=40)}; did you mean {similar[0]}?")
+        if fields.get("kind") == UNANSWERABLE and "answerable" not in fields:
+            return {**fields, "answerable": False}
+        return fields
 
     @field_validator("question")
     @classmethod
-    def _askable(cls, question: str) -> str:
+    def _clean_question(cls, question: str) -> str:
         return clean_question(question)
 
     @field_validator("history", mode="before")
     @classmethod
-    def _turns(cls, history: Any) -> Any:
+    def _clean_history(cls, history: Any) -> Any:
         return clean_history(history)[0]
 
     @field_validator("gold_titles", "gold_ids", "evidence", "must_include", "must_not")
     @classmethod
-    def _not_empty(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+    def _reject_empty_texts(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         if not all(part.strip() for text in texts for part in text.split("|")):
-            raise ValueError("holds an empty text")
+            raise ValueError("contains an empty text")
         return texts
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_answerable(self) -> Self:
         if not self.answerable and (self.gold_titles or self.gold_ids or self.evidence or self.must_include):
-            raise ValueError("answerable is false, but it names gold papers, evidence or must_include")
+            raise ValueError("answerable is false, but gold papers, evidence or must_include are given")
         return self
 
     @model_validator(mode="after")
-    def _graded(self) -> Self:
+    def _check_grades(self) -> Self:
         if self.grades and len(self.grades) != len(self.gold_ids):
             raise ValueError("grades: needs one for each of gold_ids")
         if not all(0 < grade <= _TOP_GRADE for grade in self.grades):
@@ -107,7 +105,7 @@ class Case(BaseModel):
 
     @property
     def group(self) -> str:
-        """The cluster, or the case itself where it has none."""
+        """The cluster, or the case itself if it has none."""
         return self.cluster or self.id
 
 
@@ -115,107 +113,107 @@ def load(path: Path) -> list[Case]:
     """Return the cases of a file.
 
     Raises:
-        EvalError: the file cannot be read, has no case, or a line is not one; names file and line.
+        EvalError: The file cannot be read, has no case, or a line is not a case; names file and line.
     """
     return list(parse(_lines(path), visible(str(path))))
 
 
 def parse(lines: Iterable[str], name: str) -> Iterator[Case]:
-    """Yield the case of each line; ``name`` stands for the file in errors."""
-    seen: dict[str, int] = {}
+    """Yield the case of each line; ``name`` names the file in errors."""
+    line_of: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         where = f"{name} line {number}"
         case = _case(line, where)
-        if case.id in seen:
+        if case.id in line_of:
             raise EvalError(
-                f"{where}: the id {visible(case.id)} stands in line {seen[case.id]} too; "
-                "give each case its own"
+                f"{where}: id {visible(case.id)} is already used in line {line_of[case.id]}; "
+                "give each case its own id"
             )
-        seen[case.id] = number
+        line_of[case.id] = number
         yield case
-    if not seen:
-        raise EvalError(f"{name}: holds no case; `paperagent eval init` writes an example")
+    if not line_of:
+        raise EvalError(f"{name}: contains no case; `paperagent eval init` writes an example")
 
 
 def _lines(path: Path) -> list[str]:
-    shown = visible(str(path))
+    name = visible(str(path))
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise EvalError(f"{shown}: over {MAX_BYTES:,} bytes is no file of cases; split it")
+            raise EvalError(f"{name}: too large (over {MAX_BYTES:,} bytes); split it")
         text = path.read_text("utf-8-sig")
     except OSError as error:
-        raise EvalError(f"{shown}: cannot be read: {error.strerror}; name a file of cases") from None
+        raise EvalError(f"{name}: cannot be read: {error.strerror}; name a file of cases") from None
     except ValueError:
-        raise EvalError(f"{shown}: is not UTF-8 text; name a file of cases, one JSON object a line") from None
-    return text.split("\n")  # not splitlines: U+2028 may stand inside a JSON text
+        raise EvalError(f"{name}: not UTF-8 text; name a file of cases, one JSON object per line") from None
+    return text.split("\n")  # not splitlines: JSON strings may contain U+2028
 
 
 def _case(line: str, where: str) -> Case:
     try:
-        found = json.loads(line)
+        fields = json.loads(line)
     except json.JSONDecodeError as error:
         at = f"{error.msg} at column {error.colno}"
-        raise EvalError(f"{where}: is not JSON ({at}); write one object a line") from None
+        raise EvalError(f"{where}: not JSON ({at}); write one object per line") from None
     except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
         why = "too deep" if isinstance(error, RecursionError) else "a number is too long"
-        raise EvalError(f"{where}: is not JSON ({why}); write one object a line") from None
-    return case_from_fields(found, where)
+        raise EvalError(f"{where}: not JSON ({why}); write one object per line") from None
+    return case_from_fields(fields, where)
 
 
-def case_from_fields(found: Any, where: str) -> Case:
-    """Return the case that these fields say.
+def case_from_fields(fields: Any, where: str) -> Case:
+    """Validate the fields of a case.
 
     Raises:
-        EvalError: they say none; ``where`` is put before the reason.
+        EvalError: They are not a case; the message begins with ``where``.
     """
     try:
-        return Case.model_validate(found)
-    except InputError as error:  # from the checks of questions and turns
+        return Case.model_validate(fields)
+    except InputError as error:  # from `clean_question` and `clean_history`
         raise EvalError(f"{where}: {error}") from None
     except ValidationError as error:
         raise EvalError(f"{where}: {_reason(error)}") from None
 
 
 def _reason(error: ValidationError) -> str:
-    """Say the first thing that is wrong, after the field it is wrong with."""
+    """Return the first error, preceded by the field's name."""
     first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"]))
+    field = ".".join(map(str, first["loc"]))
     message = visible(first["msg"].removeprefix("Value error, "), limit=200).replace("valid tuple", "list")
-    own = f"{place}: " if place and not message.startswith(place) else ""
-    return f"{own}{message}; correct the line"
+    prefix = f"{field}: " if field and not message.startswith(field) else ""
+    return f"{prefix}{message}; correct the line"
 
 
 def cases_hash(cases: Iterable[Case]) -> str:
-    """Return a hash of what cases say, whatever their order and spelling in the file."""
+    """Return a hash of the cases, independent of their order and spelling in the file."""
     texts = sorted(case.model_dump_json(exclude={"answer", "notes", "near_titles"}) for case in cases)
     return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def to_line(case: Case) -> str:
-    """Return a case as one line of a file, fields at their default left out."""
+    """Return a case as one line of a file, without fields at their default."""
     return json.dumps(case.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False)
 
 
 CASE_TEMPLATE = """\
-# Cases for `paperagent eval run`: one JSON object a line; lines like this one are passed over.
-# These ask the sample feed (`paperagent eval run THIS_FILE --feed sample`). Put your own in their place.
+# Cases for `paperagent eval run`: one JSON object per line; lines like this one are ignored.
+# These cases ask the sample feed (`paperagent eval run THIS_FILE --feed sample`). Replace them with your own.
 #
-# id            needed; any text, once a file
-# question      needed
+# id            required; unique in the file
+# question      required
 # gold_titles   titles of the papers that hold the answer (or gold_ids: their ids)
 # evidence      parts of abstracts, word for word, that an answer should cite
-# must_include  texts that the answer must hold; "a|b": either will do
-# must_not      texts that it must not hold
+# must_include  texts that the answer must contain; "a|b": either is enough
+# must_not      texts that the answer must not contain
 # answerable    false: the library does not hold the answer, and the right answer is to say so
 # history       for follow-ups: the earlier turns, [["question", "answer"], …]
 # kind          groups the report (single, compare, list, followup, … as you like); default single
-# tags          more words to sort by; cluster: cases that belong together, such as those on one paper
-# k             papers to retrieve, instead of the run's number
+# tags          more labels; cluster: cases that belong together, such as those on one paper
+# k             number of papers to retrieve, instead of the run's
 # answer, notes for people; not scored
 #
-# A fact of one abstract:
+# A fact from one abstract:
 {"id": "tokens-removed", "question": "How much of the prompt does Tindersift remove?", "gold_titles": \
 ["Tindersift: Filtering Retrieved Passages Before They Reach the Model"], "evidence": ["Tindersift removes \
 61% of the tokens in the prompt"], "must_include": ["61"], "must_not": ["16%"]}
@@ -224,7 +222,7 @@ CASE_TEMPLATE = """\
 "kind": "compare", "gold_titles": ["Ferrowin: Translating Low-Resource Languages with a Dictionary in the \
 Prompt", "Cobaltine: A Vocabulary That Charges Every Language the Same"], "evidence": ["improves by 8.7 chrF \
 points", "3.4 points better on average"], "must_include": ["8.7", "3.4"]}
-# A follow-up, which leans on what was said before:
+# A follow-up, which refers to an earlier turn:
 {"id": "its-price", "question": "And what does it cost in accuracy?", "kind": "followup", \
 "history": [["How much of the prompt does Tindersift remove?", "Tindersift removes 61% of the tokens."]], \
 "gold_titles": ["Tindersift: Filtering Retrieved Passages Before They Reach the Model"], \
@@ -233,3 +231,4 @@ points", "3.4 points better on average"], "must_include": ["8.7", "3.4"]}
 {"id": "not-there", "question": "Who won the football world cup of 1998?", "kind": "unanswerable", \
 "answerable": false}
 """
+"""The file that ``paperagent eval init`` writes: every field of a case, explained."""

@@ -1,4 +1,4 @@
-"""Did answers get better or worse from run A to run B? Paired, on the cases that both have. Pure."""
+"""Compare two runs, paired by case: whether answers got better or worse from run A to run B."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Verdict = Literal["better", "worse", "no difference"]
-JUDGED = ("correct", "citation_recall")
-"""What the verdict rests on where nothing is named: whether cases came out right, on right citations."""
-JUDGED_SEARCH = ("ndcg@10",)
-"""Likewise for runs of the search alone."""
+DECISIVE = ("correct", "citation_recall")
+"""The metrics that decide the verdict by default: right cases, and right citations."""
+DECISIVE_RETRIEVAL = ("ndcg@10",)
+"""Likewise for runs that only search."""
 ALPHA = 0.05
 OUTCOME = "correct"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricChange:
-    """One metric in both runs, over the cases that have it in both."""
+    """One metric in both runs, over the cases that have a score in both."""
 
     name: str
     before: float
@@ -34,31 +34,31 @@ class MetricChange:
     difference: stats.Difference
     """After minus before."""
     lost: int
-    """Cases where the score fell."""
+    """Number of cases where the score fell."""
     gained: int
-    """Cases where it rose."""
+    """Number of cases where it rose."""
     mcnemar: float | None
-    """Exact p of the flips, for a metric of 0 and 1."""
+    """Exact p-value of the flips, for a metric of 0 and 1."""
     adjusted: float | None = None
-    """Holm's p, for a metric that the verdict rests on."""
+    """P-value after Holm's correction, for a metric that decides the verdict."""
 
     @property
     def judged(self) -> bool:
-        """Whether the verdict rests on it."""
+        """Whether it decides the verdict."""
         return self.adjusted is not None
 
     @property
     def leaning(self) -> Verdict:
-        """Which way it went, where its 95 % interval leaves 0 out."""
+        """The direction of the change if its 95 % interval excludes 0."""
         if self.difference.low <= 0 <= self.difference.high:
             return "no difference"
         return self._direction()
 
     @property
     def verdict(self) -> Verdict:
-        """Which way it went, where that is no chance after allowing for several metrics."""
-        sure = self.adjusted is not None and self.adjusted < ALPHA
-        return self._direction() if sure else "no difference"
+        """The direction of the change if it is significant after the correction for several metrics."""
+        significant = self.adjusted is not None and self.adjusted < ALPHA
+        return self._direction() if significant else "no difference"
 
     def _direction(self) -> Verdict:
         better = METRICS[self.name].better
@@ -76,39 +76,39 @@ def p_text(p: float | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """A case that came out right in one run only."""
+    """A case that came out right in only one of the runs."""
 
     id: str
     kind: str
     question: str
     before: str
-    """``right``, or why it was not."""
+    """``right``, or why the case failed."""
     after: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
-    """What changed from A to B."""
+    """The changes from run A to run B."""
 
     a: Run
     b: Run
     shared: int
     changes: tuple[MetricChange, ...]
     lost: tuple[Flip, ...]
-    """Cases that were right and are not."""
+    """Cases that are right in A only."""
     gained: tuple[Flip, ...]
-    """Cases that are right and were not."""
+    """Cases that are right in B only."""
     notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """Worse if any judged metric is; else better if any is."""
-        found = {c.verdict for c in self.changes}
-        return "worse" if "worse" in found else "better" if "better" in found else "no difference"
+        """Worse if any decisive metric is worse; otherwise better if any is better."""
+        verdicts = {c.verdict for c in self.changes}
+        return "worse" if "worse" in verdicts else "better" if "better" in verdicts else "no difference"
 
     @property
     def sentence(self) -> str:
-        """The verdict in words, with what it rests on."""
+        """The verdict in words, with the metrics that decided it."""
         judged = [c for c in self.changes if c.judged]
         parts = [
             f"{c.name} {c.before:.3f} → {c.after:.3f} ({c.difference.value:+.3f}, 95 % "
@@ -147,30 +147,38 @@ def compare(
     judged: Sequence[str] = (),
     seed: int = 0,
 ) -> RunComparison:
-    """Compare two runs; ``judged`` names the metrics that the verdict rests on.
+    """Compare two runs.
 
-    An error counts as a case that did not come out right, and has no other score.
+    A case that ended in an error counts as not right and has no other score.
+
+    Args:
+        a: The earlier run and its rows.
+        b: The later run and its rows.
+        judged: Names of the metrics that decide the verdict; by default `DECISIVE`.
+        seed: Seed of the intervals and tests.
 
     Raises:
-        EvalError: the runs share no case, or a metric that is judged is not in both.
+        EvalError: The runs share no case, or lack a metric that is to decide the verdict.
     """
     pairs = _pairs(a[1], b[1])
     if not pairs:
         raise EvalError(
             f"compare: {visible(a[0].id)} and {visible(b[0].id)} share no case; run the same cases"
         )
-    changes = [c for m in METRICS.values() if (c := _changed(m, pairs, seed=seed)) is not None]
-    known = {c.name for c in changes if c.difference.p is not None}
-    wanted = list(judged) or [n for n in JUDGED if n in known] or [n for n in JUDGED_SEARCH if n in known]
-    for name in wanted:
-        if name not in known:
-            raise EvalError(f"compare: not every case has {visible(name)}; choose among {_some(known)}")
+    changes = [c for m in METRICS.values() if (c := _compare_metric(m, pairs, seed=seed)) is not None]
+    tested = {c.name for c in changes if c.difference.p is not None}
+    decisive = (
+        list(judged) or [n for n in DECISIVE if n in tested] or [n for n in DECISIVE_RETRIEVAL if n in tested]
+    )
+    for name in decisive:
+        if name not in tested:
+            raise EvalError(f"compare: not every case has {visible(name)}; choose among {_in_order(tested)}")
     flips = [f for before, after in pairs if (f := _flipped(before, after)) is not None]
     return RunComparison(
         a=a[0],
         b=b[0],
         shared=len(pairs),
-        changes=tuple(_with_holm(changes, wanted)),
+        changes=tuple(_with_holm(changes, decisive)),
         lost=tuple(f for f in flips if f.before == _RIGHT),
         gained=tuple(f for f in flips if f.after == _RIGHT),
         notes=tuple(_notes(a, b, len(pairs))),
@@ -180,12 +188,12 @@ def compare(
 _RIGHT = "right"
 
 
-def _some(names: set[str]) -> str:
+def _in_order(names: set[str]) -> str:
     return ", ".join(n for n in METRICS if n in names) or "none"
 
 
 def _pairs(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[Row, Row]]:
-    """Return the rows of the cases that ask the same in both runs, in the order of A."""
+    """Return both rows of each case that has the same question in both runs, in the order of A."""
     after = {row.id: row for row in b}
     return [(row, after[row.id]) for row in a if row.id in after and after[row.id].question == row.question]
 
@@ -196,11 +204,11 @@ def _score(row: Row, name: str) -> float | None:
     return row.scores.get(name)
 
 
-def _changed(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> MetricChange | None:
+def _compare_metric(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> MetricChange | None:
     if metric.over is not None:
-        return _changed_over(metric, pairs, seed=seed)
+        return _compare_run_metric(metric, pairs, seed=seed)
     if metric.name == OUTCOME and not any(OUTCOME in row.scores for pair in pairs for row in pair):
-        return None  # runs of the search alone
+        return None  # both runs only searched
     both = [
         (x, y, before.group)
         for before, after in pairs
@@ -222,28 +230,30 @@ def _changed(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> 
     )
 
 
-def _changed_over(metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int) -> MetricChange | None:
-    """Compare a figure that is no mean, such as AUROC: an interval, but no flips and no test."""
+def _compare_run_metric(
+    metric: Metric, pairs: Sequence[tuple[Row, Row]], *, seed: int
+) -> MetricChange | None:
+    """Compare a metric that is not a mean, such as AUROC: with an interval, but without flips and test."""
     assert metric.over is not None
     over = metric.over
-    whole = over([a for a, _ in pairs]), over([b for _, b in pairs])
-    if whole[0] is None or whole[1] is None:
+    before, after = over([a for a, _ in pairs]), over([b for _, b in pairs])
+    if before is None or after is None:
         return None
 
     def statistic(sample: NDArray[np.intp]) -> float | None:
         x, y = over([pairs[i][0] for i in sample]), over([pairs[i][1] for i in sample])
         return None if x is None or y is None else y - x
 
-    found = stats.bootstrap(statistic, len(pairs), [a.cluster for a, _ in pairs], seed=seed, rounds=300)
-    assert found.value is not None
-    assert found.low is not None
-    assert found.high is not None
-    difference = stats.Difference(found.value, found.low, found.high, None, found.n)
-    return MetricChange(metric.name, whole[0], whole[1], difference, 0, 0, None)
+    estimate = stats.bootstrap(statistic, len(pairs), [a.cluster for a, _ in pairs], seed=seed, rounds=300)
+    assert estimate.value is not None
+    assert estimate.low is not None
+    assert estimate.high is not None
+    difference = stats.Difference(estimate.value, estimate.low, estimate.high, None, estimate.n)
+    return MetricChange(metric.name, before, after, difference, 0, 0, None)
 
 
-def _with_holm(changes: Sequence[MetricChange], wanted: Sequence[str]) -> Iterator[MetricChange]:
-    ps = {c.name: c.difference.p for c in changes if c.name in wanted and c.difference.p is not None}
+def _with_holm(changes: Sequence[MetricChange], decisive: Sequence[str]) -> Iterator[MetricChange]:
+    ps = {c.name: c.difference.p for c in changes if c.name in decisive and c.difference.p is not None}
     adjusted = dict(zip(ps, stats.holm(list(ps.values())), strict=True))
     for change in changes:
         yield replace(change, adjusted=adjusted.get(change.name))
@@ -267,14 +277,14 @@ def _notes(a: tuple[Run, Sequence[Row]], b: tuple[Run, Sequence[Row]], shared: i
     ids_a, ids_b = {r.id for r in a[1]}, {r.id for r in b[1]}
     for name, only in (("A", ids_a - ids_b), ("B", ids_b - ids_a)):
         if only:
-            yield f"cases left out, being only in {name}: {len(only)}"
+            yield f"cases left out (only in {name}): {len(only)}"
     if len(ids_a & ids_b) > shared:
-        yield f"cases left out, asking another question in B: {len(ids_a & ids_b) - shared}"
+        yield f"cases left out (another question in B): {len(ids_a & ids_b) - shared}"
     if a[0].cases_hash != b[0].cases_hash:
-        yield "the cases differ: what is wanted of a case may have changed too"
+        yield "the cases differ: what they expect may have changed too"
     if a[0].library_hash != b[0].library_hash:
         yield "the libraries differ"
     for name, run in (("A", a), ("B", b)):
         errors = sum(r.state == "error" for r in run[1])
         if errors:
-            yield f"{errors} cases of {name} ended in an error; they count as not right"
+            yield f"{errors} cases of {name} ended in an error and count as not right"

@@ -1,6 +1,7 @@
-"""Keep an answer with a person's verdict on it; `harvest` makes cases of them.
+"""Save answers that a user rated good or bad, and turn them into cases.
 
-Make cases of answers that a person called good or bad.
+The chat's /good and /bad append to `FEEDBACK_FILE` with `save_feedback`; `paperagent eval cases add` reads
+it back and makes cases with `case_from_feedback`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,16 +22,23 @@ from paperagent.evals.cases import UNANSWERABLE, Case
 from paperagent.types import Answer
 
 FEEDBACK_FILE = "feedback.jsonl"
-"""In the library's folder."""
+"""Name of the file in the library's folder."""
 
 
 def save_feedback(
     path: Path, answer: Answer, history: Sequence[tuple[str, str]], *, good: bool, note: str = ""
 ) -> None:
-    """Append an answer to the file, which only its owner may read: questions are a person's own.
+    """Append a rated answer to the file, which only its owner may read because questions are private.
+
+    Args:
+        path: The file; created if it does not exist.
+        answer: The rated answer.
+        history: Earlier turns as (question, answer).
+        good: The rating.
+        note: The user's reason.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: The file cannot be written.
     """
     record = {
         "at": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
@@ -42,11 +50,12 @@ def save_feedback(
     line = json.dumps(record, ensure_ascii=False) + "\n"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with open(descriptor, "ab") as file:  # noqa: PTH123 - a descriptor, so that the mode holds from the start
+        with open(descriptor, "ab") as file:  # noqa: PTH123 - sets the mode when the file is created
             file.write(line.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        shown = visible(str(path))
-        raise InputError(f"{shown}: cannot be written: {error.strerror}; check the folder") from None
+        raise InputError(
+            f"{visible(str(path))}: cannot be written: {error.strerror}; check the folder"
+        ) from None
 
 
 class _Claim(BaseModel):
@@ -61,24 +70,25 @@ class _Citation(BaseModel):
 
 
 class _Answer(BaseModel):
-    """What of an answer a case is made of; the rest of ``ask --json`` is passed over."""
+    """The part of ``ask --json`` that a case is made from."""
 
     question: str = Field(min_length=1)
     status: str
     claims: list[_Claim] = []
     citations: list[_Citation] = []
 
-    def cited(self) -> list[_Citation]:
+    def used_citations(self) -> list[_Citation]:
         used = {n for claim in self.claims for n in claim.citations}
         return [c for c in self.citations if c.n in used]
 
 
 class FeedbackRecord(BaseModel):
-    """One line of the file that chat writes."""
+    """One line of the feedback file."""
 
     model_config = ConfigDict(frozen=True)
 
     at: str = ""
+    """Time of the feedback, ISO 8601 in UTC."""
     verdict: Literal["good", "bad"]
     note: str = ""
     history: list[tuple[str, str]] = []
@@ -86,94 +96,108 @@ class FeedbackRecord(BaseModel):
 
 
 def read_feedback(path: Path) -> list[FeedbackRecord]:
-    """Return what was kept in chat.
+    """Return the records of a feedback file.
 
     Raises:
-        EvalError: nothing was, or a line cannot be used.
+        EvalError: There is no such file, or a line is invalid.
     """
-    shown = visible(str(path))
+    name = visible(str(path))
     try:
         lines = path.read_text("utf-8").split("\n")
     except FileNotFoundError:
-        raise EvalError(f"{shown}: nothing was kept yet; write /good or /bad in chat") from None
+        raise EvalError(f"{name}: there is no feedback yet; use /good or /bad in the chat") from None
     except (OSError, ValueError) as error:
-        raise EvalError(f"{shown}: cannot be read ({visible(str(error))})") from None
-    return [_feedback(line, f"{shown} line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+        raise EvalError(f"{name}: cannot be read ({visible(str(error))}); check the file") from None
+    return [_record(line, f"{name} line {n}") for n, line in enumerate(lines, 1) if line.strip()]
 
 
 def feedback_for_answer(path: Path, *, good: bool, note: str = "") -> FeedbackRecord:
-    """Return a verdict on an answer that ``ask --json`` or /save wrote."""
-    shown = visible(str(path))
+    """Return the feedback on an answer that ``ask --json`` or /save wrote to a file.
+
+    Raises:
+        EvalError: The file cannot be read or is not an answer.
+    """
+    name = visible(str(path))
     try:
         answer = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise EvalError(f"{shown}: cannot be read: {error.strerror}; name a saved answer") from None
+        raise EvalError(f"{name}: cannot be read: {error.strerror}; name a saved answer") from None
     except (ValueError, RecursionError):
-        raise EvalError(f"{shown}: is not JSON; name what `paperagent ask --json` printed") from None
+        raise EvalError(f"{name}: not JSON; name the output of `paperagent ask --json`") from None
     record = {"verdict": "good" if good else "bad", "note": note, "answer": answer}
-    return _feedback(json.dumps(record), shown)
+    return _record(json.dumps(record), name)
 
 
-def _feedback(line: str, where: str) -> FeedbackRecord:
+def _record(line: str, where: str) -> FeedbackRecord:
     try:
         return FeedbackRecord.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        field = ".".join(map(str, first["loc"]))
         raise EvalError(
-            f"{where}: is no answer ({visible(place)}: {visible(first['msg'], limit=100)}); "
-            "name what `paperagent ask --json` printed, or correct the line"
+            f"{where}: not an answer ({visible(field)}: {visible(first['msg'], limit=100)}); "
+            "name the output of `paperagent ask --json`, or correct the line"
         ) from None
 
 
-def case_from_feedback(kept: FeedbackRecord, *, unanswerable: bool = False) -> Case:
-    """Return the case of a verdict.
+def case_from_feedback(feedback: FeedbackRecord, *, unanswerable: bool = False) -> Case:
+    """Return a case with what the feedback says about the right answer.
 
-    A good answer's citations are the evidence; a good abstention is an unanswerable question. A
-    bad answer must not say again what it said; a bad abstention must be answered. What else is
-    known of a bad one, the person adds; ``unanswerable`` says that it should have abstained.
+    The citations of a good answer become the evidence, and a good abstention an unanswerable question. The
+    claims of a bad answer become ``must_not``, and a question with a bad abstention must be answered; the
+    user has to add what a right answer says.
+
+    Args:
+        feedback: The rated answer.
+        unanswerable: Whether the right answer would have been an abstention.
     """
-    answer, good = kept.answer, kept.verdict == "good"
+    answer, good = feedback.answer, feedback.verdict == "good"
     answered = answer.status in ("answered", "incomplete")
     expected: dict[str, Any] = {}
     if unanswerable or (good and not answered):
         expected = {"answerable": False, "kind": UNANSWERABLE}
     elif good:
-        cited = answer.cited()
+        citations = answer.used_citations()
         expected = {
-            "gold_ids": _unique(c.paper_id for c in cited),
-            "evidence": _unique(c.quote for c in cited),
+            "gold_ids": _unique(c.paper_id for c in citations),
+            "evidence": _unique(c.quote for c in citations),
         }
     elif answered:
         expected = {"must_not": _unique(max(c.text.split("|"), key=len).strip() for c in answer.claims)}
-    if kept.history and expected.get("answerable", True):
+    if feedback.history and expected.get("answerable", True):
         expected["kind"] = "followup"
     return Case(
-        id=f"chat-{hashlib.sha256(f'{kept.at}{answer.question}'.encode()).hexdigest()[:10]}",
+        id=f"chat-{hashlib.sha256(f'{feedback.at}{answer.question}'.encode()).hexdigest()[:10]}",
         question=answer.question,
-        history=tuple(kept.history),
-        tags=(kept.verdict,),
-        notes=kept.note,
+        history=tuple(feedback.history),
+        tags=(feedback.verdict,),
+        notes=feedback.note,
         **expected,
     )
 
 
-def _unique(texts: Any) -> tuple[str, ...]:
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def add_cases(file: Path, fresh: list[Case]) -> list[Case]:
-    """Append the cases that a file does not have yet and return them; the file is made where there is none.
+def add_cases(file: Path, new_cases: Sequence[Case]) -> list[Case]:
+    """Append the cases that a file does not have yet, and return them.
+
+    The file is created if it does not exist.
 
     Raises:
-        EvalError: it cannot be read or written.
+        EvalError: The file cannot be read or written.
     """
-    held = {case.id for case in cases.load(file)} if file.exists() else set()
-    new = [case for case in {c.id: c for c in fresh}.values() if case.id not in held]
+    existing_ids = {case.id for case in cases.load(file)} if file.exists() else set()
+    added = [case for case in {c.id: c for c in new_cases}.values() if case.id not in existing_ids]
     try:
-        ends = not file.exists() or file.read_bytes()[-1:] in (b"", b"\n")
+        ends_with_newline = not file.exists() or file.read_bytes()[-1:] in (b"", b"\n")
         with file.open("a", encoding="utf-8", errors="backslashreplace") as opened:
-            opened.write(("" if ends else "\n") + "".join(cases.to_line(case) + "\n" for case in new))
+            opened.write(
+                ("" if ends_with_newline else "\n") + "".join(cases.to_line(c) + "\n" for c in added)
+            )
     except OSError as error:
-        raise EvalError(f"{visible(str(file))}: cannot be written: {error.strerror}") from None
-    return new
+        raise EvalError(
+            f"{visible(str(file))}: cannot be written: {error.strerror}; choose another file"
+        ) from None
+    return added

@@ -1,14 +1,9 @@
-"""Ways in which a sentence can be made to say something else, one small change each.
+"""Mutations of true sentences, for measuring what the checks and scorers detect.
 
-For measuring what the checks see (`selftest`, `eval/checks.py`). The words that are put in are
-listed here, apart from the word lists of the checks: a check must not be measured with its own
-words.
-
-Ways in which a claim can turn a true sentence over without changing a word of it.
-
-A mutation (`mutations`) changes the sentence; a frame puts something around it, takes a cautious
-frame away, or splices two sentences. Each frame maps a sentence to (claim, evidence), which a check
-must not call supported. The forms are written apart from the word lists of the checks. Pure.
+`MUTATIONS` change one detail of a sentence; `framed` leaves the sentence as it is and puts something around
+it, removes a cautious frame, or splices two sentences. Used by `selftest`, ``eval/checks.py`` and
+``eval/claims.py``. The words and phrases are listed here, independently of the word lists of the checks: a
+check must not be measured with its own words.
 """
 
 from __future__ import annotations
@@ -91,10 +86,10 @@ REWORDED = (
     (r" \([A-Z]{2,}\)", ""),
     (r", respectively(?=[.,;])", " respectively"),
 )
-"""Changes of wording that change no meaning."""
+"""Changes of wording that keep the meaning."""
 NUMBER = re.compile(r"(?<![\w.^-])\d+(?:[.,]\d+)*(?![\w^]|[.,]\d|-[A-Za-z])")
 WORD = re.compile(r"[A-Za-z][A-Za-z-]{3,}")
-FUNCTION = frozenset(
+FUNCTION_WORDS = frozenset(
     """that this with from which their these those have been were into than then also such both each
     when where while they them between through during using under over only more most some other
     than does because""".split()
@@ -102,11 +97,11 @@ FUNCTION = frozenset(
 
 
 def change_number(sentence: str, chance: random.Random) -> str | None:
-    """Put another number of the same form in one number's place."""
-    found = list(NUMBER.finditer(sentence))
-    if not found:
+    """Replace one number with another of the same form."""
+    numbers = list(NUMBER.finditer(sentence))
+    if not numbers:
         return None
-    match = chance.choice(found)
+    match = chance.choice(numbers)
     value = match[0].replace(",", "")
     decimals = len(value.partition(".")[2]) if value.count(".") == 1 else 0
     if value.count(".") > 1:
@@ -119,69 +114,68 @@ def change_number(sentence: str, chance: random.Random) -> str | None:
 
 
 def swap_numbers(sentence: str, chance: random.Random) -> str | None:
-    """Exchange two different numbers."""
-    found = list(NUMBER.finditer(sentence))
-    if len({m[0] for m in found}) < 2:
+    """Swap two different numbers."""
+    numbers = list(NUMBER.finditer(sentence))
+    if len({m[0] for m in numbers}) < 2:
         return None
-    one, other = sorted(chance.sample(found, 2), key=lambda m: m.start())
-    return None if one[0] == other[0] else _exchange(sentence, one, other)
+    one, other = sorted(chance.sample(numbers, 2), key=lambda m: m.start())
+    return None if one[0] == other[0] else _swap(sentence, one, other)
 
 
 def add_negation(sentence: str, chance: random.Random) -> str | None:
-    """Deny one verb, or the whole sentence."""
+    """Negate one verb or the whole sentence."""
     if chance.random() < 0.2:
         return f"It is not true that {sentence[0].lower()}{sentence[1:]}"
-    return _one_of(sentence, NEGATED, chance)
+    return _apply_one(sentence, NEGATED, chance)
 
 
 def remove_negation(sentence: str, chance: random.Random) -> str | None:
-    """Take one negation out."""
-    return _one_of(sentence, DENIED, chance)
+    """Remove one negation."""
+    return _apply_one(sentence, DENIED, chance)
 
 
 def put_antonym(sentence: str, chance: random.Random) -> str | None:
-    """Put one word's opposite in its place."""
+    """Replace one word with its antonym."""
     both = ANTONYMS | {b: a for a, b in ANTONYMS.items()}
-    found = [m for m in re.finditer(r"[A-Za-z]+", sentence) if m[0] in both]
-    if not found:
+    words = [m for m in re.finditer(r"[A-Za-z]+", sentence) if m[0] in both]
+    if not words:
         return None
-    match = chance.choice(found)
+    match = chance.choice(words)
     return sentence[: match.start()] + both[match[0]] + sentence[match.end() :]
 
 
 def drop_hedge(sentence: str, chance: random.Random) -> str | None:
-    """Take one hedge out, or put certainty in its place."""
-    return _one_of(sentence, HEDGES, chance)
+    """Remove one hedge, or replace it with certainty."""
+    return _apply_one(sentence, HEDGES, chance)
 
 
 def reword(sentence: str, chance: random.Random) -> str | None:
-    """Say the same in slightly other words: one or two of `REWORDED`."""
-    found = [(pattern, new) for pattern, new in REWORDED if re.search(pattern, sentence)]
-    for pattern, new in chance.sample(found, min(2, len(found))):
+    """Paraphrase with one or two of the `REWORDED` rules."""
+    rules = [(pattern, new) for pattern, new in REWORDED if re.search(pattern, sentence)]
+    for pattern, new in chance.sample(rules, min(2, len(rules))):
         sentence = re.sub(pattern, new, sentence, count=1)
-    return sentence[:1].upper() + sentence[1:] if found else None
+    return sentence[:1].upper() + sentence[1:] if rules else None
 
 
 def swap_words(sentence: str, chance: random.Random) -> str | None:
-    """Exchange two content words anywhere in the sentence."""
-    found = [m for m in WORD.finditer(sentence) if m[0].lower() not in FUNCTION]
-    if len(found) < 4:
+    """Swap two content words anywhere in the sentence."""
+    words = [m for m in WORD.finditer(sentence) if m[0].lower() not in FUNCTION_WORDS]
+    if len(words) < 4:
         return None
-    one, other = sorted(chance.sample(found, 2), key=lambda m: m.start())
-    return None if one[0].lower() == other[0].lower() else _exchange(sentence, one, other)
+    one, other = sorted(chance.sample(words, 2), key=lambda m: m.start())
+    return None if one[0].lower() == other[0].lower() else _swap(sentence, one, other)
 
 
-def swap_sides(sentence: str, chance: random.Random) -> str | None:
-    """Exchange the nearest content words on both sides of a comparison."""
-    del chance
+def swap_sides(sentence: str, chance: random.Random) -> str | None:  # noqa: ARG001 - no choice to make
+    """Swap the nearest content words on both sides of a comparison."""
     cue = re.search(
         r"\b(?:outperforms?|surpass(?:es)?|exceeds?|than|over|versus|compared (?:to|with))\b", sentence
     )
     if not cue:
         return None
-    left = [m for m in WORD.finditer(sentence, 0, cue.start()) if m[0].lower() not in FUNCTION]
-    right = [m for m in WORD.finditer(sentence, cue.end()) if m[0].lower() not in FUNCTION]
-    return _exchange(sentence, left[-1], right[0]) if left and right and left[-1][0] != right[0][0] else None
+    left = [m for m in WORD.finditer(sentence, 0, cue.start()) if m[0].lower() not in FUNCTION_WORDS]
+    right = [m for m in WORD.finditer(sentence, cue.end()) if m[0].lower() not in FUNCTION_WORDS]
+    return _swap(sentence, left[-1], right[0]) if left and right and left[-1][0] != right[0][0] else None
 
 
 MUTATIONS: dict[str, Mutation] = {
@@ -196,7 +190,7 @@ MUTATIONS: dict[str, Mutation] = {
 }
 
 
-def _exchange(sentence: str, one: re.Match[str], other: re.Match[str]) -> str:
+def _swap(sentence: str, one: re.Match[str], other: re.Match[str]) -> str:
     return (
         sentence[: one.start()]
         + other[0]
@@ -206,32 +200,35 @@ def _exchange(sentence: str, one: re.Match[str], other: re.Match[str]) -> str:
     )
 
 
-def _one_of(sentence: str, rules: Sequence[tuple[str, str]], chance: random.Random) -> str | None:
-    found = [(m, rule) for pattern, rule in rules for m in re.finditer(pattern, sentence)]
-    if not found:
+def _apply_one(sentence: str, rules: Sequence[tuple[str, str]], chance: random.Random) -> str | None:
+    matches = [(m, rule) for pattern, rule in rules for m in re.finditer(pattern, sentence)]
+    if not matches:
         return None
-    match, rule = chance.choice(found)
+    match, rule = chance.choice(matches)
     return sentence[: match.start()] + match.expand(rule) + sentence[match.end() :]
 
 
 FramedClaim = tuple[str, list[str]]
-"""A claim and the sentences that it cites."""
+"""A claim and the sentences it cites."""
 
 
 def _lower(sentence: str) -> str:
-    """Return a sentence as it continues another, without its full stop."""
+    """Return a sentence for use in mid-sentence: first letter in lower case, no full stop."""
     head = sentence.split(maxsplit=1)[0]
-    keep = not head.isalpha() or not head[1:].islower()
-    return (sentence if keep else sentence[0].lower() + sentence[1:]).rstrip(".!? ")
+    is_name = not head.isalpha() or not head[1:].islower()
+    return (sentence if is_name else sentence[0].lower() + sentence[1:]).rstrip(".!? ")
 
 
 def _around(forms: str) -> tuple[Callable[[str], str], ...]:
-    """Return a function a line of ``forms``; ``S`` stands for the sentence, ``s`` for it in mid-sentence."""
+    """Return a function for each line of ``forms``.
 
-    def filled(form: str) -> Callable[[str], str]:
+    ``<S>`` stands for the sentence, and ``<s>`` for the sentence as used in mid-sentence.
+    """
+
+    def fill(form: str) -> Callable[[str], str]:
         return lambda sentence: form.replace("<S>", sentence.rstrip(".!? ")).replace("<s>", _lower(sentence))
 
-    return tuple(filled(line.strip()) for line in forms.strip().splitlines())
+    return tuple(fill(line.strip()) for line in forms.strip().splitlines())
 
 
 DENYING = _around(
@@ -318,11 +315,11 @@ AIMS = _around(
     Is it true that <s>?
     """
 )
-"""Of the evidence: the claim is the sentence without them."""
+"""Forms of the evidence; the claim is the bare sentence."""
 
 
 def _spliced(one: str, other: str) -> Iterator[str]:
-    """Yield the two sentences cut in the middle and joined in ten ways."""
+    """Yield ten sentences, each made of the head of one sentence and the tail of the other."""
     first, second = one.rstrip(".!? ").split(), other.rstrip(".!? ").split()
     for left, right in ((2, 2), (3, 2), (2, 3), (3, 4), (4, 3)):
         head, tail = first[: len(first) * left // 5], second[len(second) * (5 - right) // 5 :]
@@ -341,7 +338,10 @@ FRAMES: dict[str, tuple[Callable[[str], str], ...]] = {
 
 
 def framed(sentences: Sequence[str]) -> Iterator[tuple[str, list[FramedClaim]]]:
-    """Yield each kind of frame with its cases: every sentence in every form; the next one for splices."""
+    """Yield each kind of frame with its (claim, evidence) pairs, none of which a check may call supported.
+
+    Every sentence is put in every form; neighbouring sentences are spliced.
+    """
     for kind, forms in FRAMES.items():
         yield kind, [(form(s), [s]) for s in sentences for form in forms]
     yield "aim as finding", [(s, [form(s)]) for s in sentences for form in AIMS]

@@ -1,6 +1,6 @@
-"""A pytest plugin: keep your own questions in your own tests.
+"""A pytest plugin that runs your own cases as tests.
 
-It is found by pytest once paperagent is installed, and does nothing until a test asks for it::
+pytest loads it when paperagent is installed; it does nothing until a test uses one of its fixtures::
 
     # pytest.ini
     [pytest]
@@ -11,11 +11,11 @@ It is found by pytest once paperagent is installed, and does nothing until a tes
     def test_answer(paperagent_row):
         assert paperagent_row.failure is None, paperagent_row.answer
 
-A test that takes ``paperagent_case`` (or ``paperagent_row``, its answer scored) runs once a case,
-under the case's id. ``@pytest.mark.paperagent_cases("other.jsonl")`` names other files than the
-ini file, relative to the test's own folder. ``paperagent_agent`` is the `PaperAgent` that is asked,
-one a session; without ``paperagent_home`` it is the default library, and ``paperagent_mode`` is as
-PAPERAGENT_MODE. Override the fixture to ask one of your own.
+A test with the fixture ``paperagent_case``, or ``paperagent_row`` for the scored answer, runs once per case,
+under the case's id. ``@pytest.mark.paperagent_cases("other.jsonl")`` names other files of cases, relative to
+the test's folder. ``paperagent_agent`` is the `PaperAgent` that is asked, one per session; its library and
+mode are ``paperagent_home`` and ``paperagent_mode`` of the ini file, by default the settings. Override the
+fixture to ask an agent of your own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MARKER = "paperagent_cases"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the keys of the ini file."""
-    parser.addini(MARKER, "files of cases that tests taking paperagent_case run over", type="paths")
+    parser.addini(MARKER, "files of cases for tests that use paperagent_case", type="paths")
     parser.addini("paperagent_home", "the library's folder (default: PAPERAGENT_HOME)", type="paths")
     parser.addini("paperagent_mode", "extractive, select or llm (default: PAPERAGENT_MODE)", default="")
 
@@ -48,17 +48,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes a case once a case."""
+    """Run a test that takes a case once for each case."""
     if CASE not in metafunc.fixturenames:
         return
     from paperagent.errors import EvalError
     from paperagent.evals import cases
 
     try:
-        found = [case for path in _files(metafunc) for case in cases.load(path)]
+        all_cases = [case for path in _files(metafunc) for case in cases.load(path)]
     except EvalError as error:
         raise pytest.UsageError(str(error)) from None
-    metafunc.parametrize(CASE, found, ids=[case.id for case in found])
+    metafunc.parametrize(CASE, all_cases, ids=[case.id for case in all_cases])
 
 
 def _files(metafunc: pytest.Metafunc) -> list[Path]:
@@ -66,13 +66,15 @@ def _files(metafunc: pytest.Metafunc) -> list[Path]:
     folder = metafunc.definition.path.parent
     files = [folder / name for name in marker.args] if marker else metafunc.config.getini(MARKER)
     if not files:
-        raise pytest.UsageError(f"{metafunc.definition.name}: no cases named; set {MARKER} in the ini file")
+        raise pytest.UsageError(
+            f"{metafunc.definition.name}: no files of cases; set {MARKER} in the ini file"
+        )
     return list(files)
 
 
 @pytest.fixture(scope="session")
 def paperagent_agent(request: pytest.FixtureRequest) -> Iterator[PaperAgent]:
-    """Give the agent that cases are asked of; the library must exist."""
+    """Yield the agent that is asked; its library must exist."""
     from paperagent import PaperAgent
 
     home = request.config.getini("paperagent_home")
@@ -84,11 +86,10 @@ def paperagent_agent(request: pytest.FixtureRequest) -> Iterator[PaperAgent]:
 
 @pytest.fixture
 def paperagent_row(paperagent_case: Case, paperagent_agent: PaperAgent) -> Row:
-    """Ask the case and give its row: answer, scores and, where it came out wrong, why."""
+    """Return the scored answer to the case, with the reason if it is not right."""
     from paperagent.evals.runner import CaseRunner, RunConfig, gold_papers_by_id
 
     settings = paperagent_agent.settings
-    setup = RunConfig(name="pytest", mode=settings.answer_mode, k=settings.top_k)
-    return CaseRunner(paperagent_agent, setup, gold_papers_by_id(paperagent_agent, [paperagent_case])).row(
-        paperagent_case
-    )
+    config = RunConfig(name="pytest", mode=settings.answer_mode, k=settings.top_k)
+    gold_papers = gold_papers_by_id(paperagent_agent, [paperagent_case])
+    return CaseRunner(paperagent_agent, config, gold_papers).ask(paperagent_case)

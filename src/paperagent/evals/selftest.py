@@ -1,10 +1,8 @@
-"""Does the harness see faults? Put known ones into right answers and count what is flagged.
+"""Measure which faults the scorers detect, by putting known faults into right answers.
 
-A scorer that is always content would make every run look good. Each kind of fault is put into
-answers that are right; an answer is flagged where one of `WATCHED` falls below 1. The second
-figure is as important: how many answers are flagged that are right.
-
-Right answers, and what can be wrong with one: each fault is put in on purpose, one at a time. Pure.
+A scorer that never objects would make every run look good. `FAULTS` are put, one at a time, into right
+answers over given papers; an answer is flagged if one of the `METRICS_WATCHED` falls below 1. Just as
+important is how many right answers are flagged (`HONEST`).
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from paperagent.answering.citations import cite, join, quoted_claim
+from paperagent.answering.citations import cite, join_claims, quoted_claim
 from paperagent.errors import GateError, InputError
 from paperagent.evals import mutations
 from paperagent.evals.cases import Case
@@ -25,22 +23,37 @@ from paperagent.evals.stats import wilson
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Answer, Citation, Claim, Hit, Paper
 
-WATCHED = (
+METRICS_WATCHED = (
     "pointer_validity", "quote_validity", "citation_precision", "citation_recall", "number_support",
     "answerable_accuracy",
 )  # fmt: skip
-"""What must be 1 for an answer that is right, whatever its case wants said."""
-MOST = 200
-"""Answers of each kind."""
+"""The metrics that are 1 for every right answer, whatever its case expects."""
+MAX_ANSWERS = 200
+"""Number of answers of each kind."""
 FLOOR = 0.9
-"""Share of each kind of fault that must be seen, where nothing else is asked for."""
+"""Default minimum share of each kind of fault that must be flagged."""
 CEILING = 0.0
-"""Share of untouched answers that may be flagged."""
+"""Maximum share of untouched answers that may be flagged."""
+_SENTENCE_WORDS = range(8, 61)
+"""Lengths in words of the sentences that are used: shorter ones are headings, longer ones badly split."""
+_INVENTED = "These results were confirmed by an independent group on a second collection."
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerExample:
+    """A case with an answer to its question."""
+
+    case: Case
+    answer: Answer
+
+
+Fault = Callable[[AnswerExample, random.Random], AnswerExample | None]
+"""Puts a fault into an answer, or returns None if the answer has no place for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultResult:
-    """What became of the answers of one kind."""
+    """How many answers of one kind were flagged."""
 
     kind: str
     faulty: bool
@@ -48,31 +61,31 @@ class FaultResult:
     flagged: int
     n: int
     by: Mapping[str, int]
-    """Metric → answers that it flagged; several may flag one."""
+    """Number of answers flagged by each metric; several may flag the same answer."""
     wrong: Sequence[AnswerExample] = field(default=(), repr=False)
-    """Faulty answers that were not flagged, or right ones that were."""
+    """Faulty answers that were not flagged, or right answers that were."""
 
     @property
     def share(self) -> float | None:
-        """Flagged answers ÷ answers; None without one."""
+        """Share of flagged answers; None without answers."""
         return self.flagged / self.n if self.n else None
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The share's 95 % interval."""
+        """The 95 % interval of the share."""
         return wilson(self.flagged, self.n)
 
-    def good_enough(self, floor: float, ceiling: float) -> bool:
-        """Tell whether enough faults, or few enough untouched answers, are flagged.
+    def passes(self, floor: float, ceiling: float) -> bool:
+        """Tell whether enough faults, or few enough untouched answers, were flagged.
 
-        Of honest rewording the share is shown, but nothing is demanded.
+        Reworded answers are reported, but have no limit.
         """
         if self.share is None or self.kind == "honestly reworded":
             return True
         return self.share >= floor if self.faulty else self.share <= ceiling
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON-ready values."""
+        """Return the result as JSON-ready values."""
         low, high = self.interval
         return {
             "kind": self.kind, "faulty": self.faulty, "n": self.n, "flagged": self.flagged,
@@ -80,110 +93,102 @@ class FaultResult:
         }  # fmt: skip
 
 
-def run_selftest(papers: Iterable[Paper], *, most: int = MOST, seed: int = 7) -> list[FaultResult]:
-    """Test the scorers on the sentences of ``papers``; the same seed gives the same figures.
+def run_selftest(
+    papers: Iterable[Paper], *, max_answers: int = MAX_ANSWERS, seed: int = 7
+) -> list[FaultResult]:
+    """Test the scorers on answers that quote the sentences of ``papers``; reproducible for a seed.
 
     Raises:
-        InputError: the abstracts have too few sentences to make answers of.
+        InputError: The abstracts have too few sentences.
     """
-    known = {p.paper_id: p for p in papers}
-    answers = right_answers(known.values())
+    by_id = {p.paper_id: p for p in papers}
+    answers = right_answers(by_id.values())
     if not answers:
         raise InputError(
-            "papers: no abstract has two sentences of 8 to 60 words; read a feed, or leave out --library"
+            "papers: no abstract has two sentences of 8 to 60 words; read a feed, or omit --library"
         )
-    wanted = [(k, f, True) for k, f in FAULTS.items()] + [(k, f, False) for k, f in HONEST.items()]
+    kinds = [(kind, fault, True) for kind, fault in FAULTS.items()]
+    kinds += [(kind, change, False) for kind, change in HONEST.items()]
     return [
-        _count(kind, list(examples(fault, answers, most=most, seed=f"{seed}{kind}")), known, faulty=faulty)
-        for kind, fault, faulty in wanted
+        _count_flagged(
+            kind,
+            list(examples(fault, answers, max_answers=max_answers, seed=f"{seed}{kind}")),
+            by_id,
+            faulty=faulty,
+        )
+        for kind, fault, faulty in kinds
     ]
 
 
-def _count(
-    kind: str, made: Sequence[AnswerExample], papers: Mapping[str, Paper], *, faulty: bool
+def _count_flagged(
+    kind: str, changed: Sequence[AnswerExample], papers: Mapping[str, Paper], *, faulty: bool
 ) -> FaultResult:
-    found = [flags(example, papers) for example in made]
-    wrong = [e for e, names in zip(made, found, strict=True) if bool(names) != faulty]
-    by = Counter(name for names in found for name in names)
-    return FaultResult(kind, faulty, sum(map(bool, found)), len(made), dict(by.most_common()), wrong)
+    flagged_by = [flags(example, papers) for example in changed]
+    wrong = [e for e, names in zip(changed, flagged_by, strict=True) if bool(names) != faulty]
+    by = Counter(name for names in flagged_by for name in names)
+    return FaultResult(kind, faulty, sum(map(bool, flagged_by)), len(changed), dict(by.most_common()), wrong)
 
 
 def flags(example: AnswerExample, papers: Mapping[str, Paper]) -> list[str]:
-    """Return the metrics that find something wrong with an answer."""
-    found = []
-    for name in WATCHED:
-        score = METRICS[name].score
-        assert score is not None
-        value = score(example.case, example.answer, papers)
-        if value is not None and value < 1:
-            found.append(name)
-    return found
+    """Return the watched metrics that are below 1 for an answer."""
+    names = []
+    for name in METRICS_WATCHED:
+        scorer = METRICS[name].score
+        assert scorer is not None
+        score = scorer(example.case, example.answer, papers)
+        if score is not None and score < 1:
+            names.append(name)
+    return names
 
 
-def require(figures: Sequence[FaultResult], *, floor: float = FLOOR, ceiling: float = CEILING) -> None:
-    """Demand that each kind of fault is seen and that untouched answers are left alone.
+def require(results: Sequence[FaultResult], *, floor: float = FLOOR, ceiling: float = CEILING) -> None:
+    """Raise an error if too few faults of a kind, or too many untouched answers, are flagged.
 
     Raises:
-        GateError: names what falls short. A kind that no answer could be made for is passed over.
+        GateError: Names the kinds that fail. A kind without answers passes.
     """
-    short = [f"{c.kind} {c.flagged} of {c.n}" for c in figures if not c.good_enough(floor, ceiling)]
-    if short:
+    failed = [f"{r.kind} {r.flagged} of {r.n}" for r in results if not r.passes(floor, ceiling)]
+    if failed:
         raise GateError(
-            f"selftest: the scorers fall short: {', '.join(short)} flagged "
-            f"(wanted >= {floor:g} of faults, <= {ceiling:g} of untouched answers); look at --missed"
+            f"selftest: the scorers fall short: {', '.join(failed)} flagged "
+            f"(required: >= {floor:g} of faults, <= {ceiling:g} of untouched answers); look at --missed"
         )
-
-
-_WORDS = range(8, 61)
-"""Words of a sentence that is used: shorter ones are headings, longer ones badly split."""
-_INVENTED = "These results were confirmed by an independent group on a second collection."
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerExample:
-    """A question's case with an answer to it."""
-
-    case: Case
-    answer: Answer
-
-
-Fault = Callable[[AnswerExample, random.Random], AnswerExample | None]
-"""Puts one fault in, or returns None where the answer offers no place for it."""
 
 
 def right_answers(papers: Iterable[Paper]) -> list[AnswerExample]:
-    """Return an answer for every two sentences of an abstract, quoted, with two papers retrieved."""
-    known = [(p, [s for s in split_sentences(p.abstract) if len(s.text.split()) in _WORDS]) for p in papers]
-    known = [(p, sentences) for p, sentences in known if len(sentences) > 1]
-    found = []
-    for i, (paper, sentences) in enumerate(known):
-        hits = tuple(
-            Hit(p, score, rank)
-            for rank, (p, score) in enumerate(((paper, 1.0), (known[i - 1][0], 0.5)), start=1)
-        )
+    """Return an answer for each sentence of the abstracts, which quotes it and its predecessor.
+
+    Two papers are retrieved for each answer: the cited one and the one before it.
+    """
+    usable = [
+        (paper, [s for s in split_sentences(paper.abstract) if len(s.text.split()) in _SENTENCE_WORDS])
+        for paper in papers
+    ]
+    usable = [(paper, sentences) for paper, sentences in usable if len(sentences) > 1]
+    answers = []
+    for i, (paper, sentences) in enumerate(usable):
+        hits = (Hit(paper, 1.0, 1), Hit(usable[i - 1][0], 0.5, 2))
         for j, sentence in enumerate(sentences):
-            cited = (cite(1, paper, sentence), cite(2, paper, sentences[j - 1]))
-            retrieved = hits if len(known) > 1 else hits[:1]
-            found.append(
-                AnswerExample(_case(f"{paper.paper_id}/{j}", paper), _answer(paper.title, cited, retrieved))
-            )
-    return found
+            citations = (cite(1, paper, sentence), cite(2, paper, sentences[j - 1]))
+            answer = _answer(paper.title, citations, hits if len(usable) > 1 else hits[:1])
+            answers.append(AnswerExample(_case(f"{paper.paper_id}/{j}", paper), answer))
+    return answers
 
 
 def _case(name: str, paper: Paper) -> Case:
     return Case(id=name, question=f"What does “{paper.title}” say?", kind="selftest", k=None)
 
 
-def _answer(question: str, cited: Sequence[Citation], hits: tuple[Hit, ...]) -> Answer:
-    claims = tuple(map(quoted_claim, cited))
-    text = join(claims, cited)
-    return Answer(question, "answered", None, text, claims, tuple(cited), hits)
+def _answer(question: str, citations: Sequence[Citation], hits: tuple[Hit, ...]) -> Answer:
+    claims = tuple(map(quoted_claim, citations))
+    text = join_claims(claims, citations)
+    return Answer(question, "answered", None, text, claims, tuple(citations), hits)
 
 
 def _with_claim(example: AnswerExample, claim: Claim) -> AnswerExample:
-    """Return the example with another first claim, which still calls itself supported."""
+    """Return the example with another first claim."""
     claims = (claim, *example.answer.claims[1:])
-    text = join(claims, example.answer.citations)
+    text = join_claims(claims, example.answer.citations)
     return replace(example, answer=replace(example.answer, claims=claims, answer=text))
 
 
@@ -192,8 +197,8 @@ def _with_citation(example: AnswerExample, citation: Citation) -> AnswerExample:
     return replace(example, answer=replace(example.answer, citations=citations))
 
 
-def _says(mutate: mutations.Mutation) -> Fault:
-    """Return the fault that changes what the first claim says."""
+def _mutate_claim(mutate: mutations.Mutation) -> Fault:
+    """Return a fault that mutates the text of the first claim."""
 
     def fault(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
         claim = example.answer.claims[0]
@@ -212,7 +217,7 @@ def wrong_pointer(example: AnswerExample, _chance: random.Random) -> AnswerExamp
 
 
 def other_paper(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
-    """Point at a sentence of another paper that was retrieved too."""
+    """Point at a sentence of the other retrieved paper."""
     others = [h.paper for h in example.answer.hits if h.paper_id != example.answer.citations[0].paper_id]
     if not others:
         return None
@@ -221,15 +226,15 @@ def other_paper(example: AnswerExample, chance: random.Random) -> AnswerExample 
 
 
 def quote_cut(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
-    """Leave out a part of the quote, but not of its place."""
+    """Shorten the quote, but not its offsets."""
     citation = example.answer.citations[0]
     words = citation.quote.split()
-    kept = " ".join(words[: chance.randint(len(words) // 2, len(words) - 1)])
-    return _with_citation(example, replace(citation, quote=kept))
+    shortened = " ".join(words[: chance.randint(len(words) // 2, len(words) - 1)])
+    return _with_citation(example, replace(citation, quote=shortened))
 
 
 def quote_shortened(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
-    """Point at the first half of the sentence only: the quote is right, the claim says more."""
+    """Quote only the first half of the sentence: the quote is valid, but the claim says more."""
     citation = example.answer.citations[0]
     gaps = [m.start() for m in re.finditer(r"\s", citation.quote)]
     cut = chance.choice(gaps[len(gaps) // 3 : len(gaps) // 2 + 1])
@@ -238,7 +243,7 @@ def quote_shortened(example: AnswerExample, chance: random.Random) -> AnswerExam
 
 
 def invented_citation(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
-    """Cite what is not there: a number without a source, a paper or a sentence that nobody wrote."""
+    """Cite something that does not exist: a citation number, a paper, or a sentence."""
     claim, citation = example.answer.claims[0], example.answer.citations[0]
     how = chance.randrange(3)
     if how == 0:
@@ -251,26 +256,27 @@ def invented_citation(example: AnswerExample, chance: random.Random) -> AnswerEx
 
 
 def citation_left_out(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
-    """Leave a claim without a citation: it inherits none from its neighbour."""
+    """Remove the citation of a claim: it inherits none from its neighbour."""
     return _with_claim(example, replace(example.answer.claims[0], citations=(), support="supported"))
 
 
 def claim_added(example: AnswerExample, chance: random.Random) -> AnswerExample | None:
-    """Let a claim of the model's own ride on the citation of a right one."""
+    """Append an unsupported sentence to a claim, under the same citation."""
     claim = example.answer.claims[0]
-    own = chance.choice(
+    unsupported = chance.choice(
         ("The code and all data are freely available.", "This holds for every language.", _INVENTED)
     )
-    return _with_claim(example, replace(claim, text=f"{claim.text} {own}", support="supported"))  # fmt: skip
+    text = f"{claim.text} {unsupported}"
+    return _with_claim(example, replace(claim, text=text, support="supported"))
 
 
 def unanswerable(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
-    """Answer a question that the library cannot answer."""
+    """Make the question unanswerable, so that the answer should have been an abstention."""
     return replace(example, case=example.case.model_copy(update={"answerable": False}))
 
 
 def refused(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
-    """Abstain from a question that the library answers."""
+    """Abstain from an answerable question."""
     silent = replace(
         example.answer, status="abstained", reason="not_in_abstracts", answer="", claims=(), citations=()
     )
@@ -278,21 +284,21 @@ def refused(example: AnswerExample, _chance: random.Random) -> AnswerExample | N
 
 
 def empty(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
-    """Answer with nothing."""
+    """Give an empty answer."""
     return replace(example, answer=replace(example.answer, answer="", claims=(), citations=()))
 
 
 FAULTS: Mapping[str, Fault] = {
     "wrong pointer": wrong_pointer,
     "other paper": other_paper,
-    "number changed": _says(mutations.change_number),
-    "numbers swapped": _says(mutations.swap_numbers),
-    "negation dropped": _says(mutations.remove_negation),
-    "negation added": _says(mutations.add_negation),
-    "antonym": _says(mutations.put_antonym),
-    "hedge removed": _says(mutations.drop_hedge),
-    "words swapped": _says(mutations.swap_words),
-    "sides swapped": _says(mutations.swap_sides),
+    "number changed": _mutate_claim(mutations.change_number),
+    "numbers swapped": _mutate_claim(mutations.swap_numbers),
+    "negation dropped": _mutate_claim(mutations.remove_negation),
+    "negation added": _mutate_claim(mutations.add_negation),
+    "antonym": _mutate_claim(mutations.put_antonym),
+    "hedge removed": _mutate_claim(mutations.drop_hedge),
+    "words swapped": _mutate_claim(mutations.swap_words),
+    "sides swapped": _mutate_claim(mutations.swap_sides),
     "claim added": claim_added,
     "quote cut": quote_cut,
     "quote shortened": quote_shortened,
@@ -302,26 +308,26 @@ FAULTS: Mapping[str, Fault] = {
     "answerable refused": refused,
     "empty answer": empty,
 }
-"""Kind → what puts it in."""
+"""The faults by kind."""
 
 
 def untouched(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
-    """Change nothing."""
+    """Leave the answer as it is."""
     return example
 
 
-HONEST: Mapping[str, Fault] = {"untouched": untouched, "honestly reworded": _says(mutations.reword)}
-"""Kind → a change, or none, after which the answer is still right."""
+HONEST: Mapping[str, Fault] = {"untouched": untouched, "honestly reworded": _mutate_claim(mutations.reword)}
+"""Changes after which the answer is still right, by kind."""
 
 
 def examples(
-    fault: Fault, answers: Sequence[AnswerExample], *, most: int, seed: str
+    fault: Fault, answers: Sequence[AnswerExample], *, max_answers: int, seed: str
 ) -> Iterator[AnswerExample]:
-    """Yield up to ``most`` answers with the fault in them, of answers taken in a fixed random order."""
-    chance = random.Random(seed)  # noqa: S311 - a repeatable sample, no secret
-    left = most
+    """Yield up to ``max_answers`` answers with the fault, in a random order that depends on the seed."""
+    chance = random.Random(seed)  # noqa: S311 - a reproducible sample, not a secret
+    remaining = max_answers
     for example in chance.sample(answers, len(answers)):
-        changed = fault(example, chance) if left else None
+        changed = fault(example, chance) if remaining else None
         if changed is not None:
-            left -= 1
+            remaining -= 1
             yield changed

@@ -1,7 +1,7 @@
-"""Intervals and tests for an evaluation: Wilson, bootstrap by cluster, McNemar, sign flips.
+"""Confidence intervals and significance tests: Wilson, bootstrap by cluster, McNemar, sign flips.
 
-Cases about the same paper or written from one template are not independent: where clusters are
-given, they and not the cases are drawn. Everything is seeded, so a report is the same twice.
+Cases about the same paper or from the same template are not independent: if clusters are given, clusters
+are resampled instead of cases. Everything is seeded, so that a report is reproducible.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 Z = 1.959963984540054
-"""Of a two-sided interval of 95 %."""
+"""Quantile of the normal distribution for a two-sided 95 % interval."""
 ROUNDS = 2_000
-"""Bootstrap samples; the ends of an interval then move by about a fiftieth of its width."""
+"""Bootstrap samples; with so many, the ends of an interval vary by about 2 % of its width."""
 FLIPS = 10_000
-"""Sign flips of a test; the smallest p is 1 in this many."""
+"""Random sign flips of a test; the smallest p-value is 1 in this many."""
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its 95 % interval; all None where there is nothing to estimate."""
+class Estimate:
+    """An estimate with its 95 % interval; all None if there is nothing to estimate."""
 
     value: float | None
     low: float | None
     high: float | None
     n: int
-    """Cases that count."""
+    """Number of cases with a value."""
     null: int = 0
-    """Cases for which the figure is not defined."""
+    """Number of cases without a value."""
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """Return the interval as JSON-ready values."""
+        """Return the estimate as JSON-ready values."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "null": self.null}
 
 
@@ -48,29 +48,34 @@ def mean_with_interval(
     *,
     seed: int = 0,
     amounts: bool = False,
-) -> Interval:
-    """Return the mean of the values that are not None: a share by Wilson, else by bootstrap.
+) -> Estimate:
+    """Return the mean of the values that are not None, with its 95 % interval.
 
-    A share is what holds only 0 and 1, unless they are ``amounts``, such as calls. ``clusters``
-    names each value's cluster; None is one of its own.
+    Args:
+        values: Scores of the cases.
+        clusters: The cluster of each value; None for a cluster of one.
+        seed: Seed of the bootstrap.
+        amounts: Whether the values are amounts, such as calls. Otherwise values of only 0 and 1 are a
+            share, whose interval is Wilson's instead of the bootstrap's.
     """
-    kept = [i for i, v in enumerate(values) if v is not None]
-    known = [float(values[i] or 0.0) for i in kept]
-    null = len(values) - len(known)
-    if not known:
-        return Interval(None, None, None, 0, null)
-    groups = _numbered(clusters, kept)
-    if not amounts and set(known) <= {0.0, 1.0}:
-        low, high = wilson(sum(known), len(known), effective=_effective(known, groups))
+    indices = [i for i, v in enumerate(values) if v is not None]
+    present = [float(values[i] or 0.0) for i in indices]
+    null = len(values) - len(present)
+    if not present:
+        return Estimate(None, None, None, 0, null)
+    groups = _cluster_numbers(clusters, indices)
+    if not amounts and set(present) <= {0.0, 1.0}:
+        effective = _effective_size(present, groups)
+        low, high = wilson(sum(present), len(present), effective=effective)
     else:
-        low, high = _bootstrap_mean(known, groups, seed)
-    return Interval(math.fsum(known) / len(known), low, high, len(known), null)
+        low, high = _bootstrap_mean(present, groups, seed)
+    return Estimate(math.fsum(present) / len(present), low, high, len(present), null)
 
 
 def wilson(successes: float, n: int, *, effective: float | None = None) -> tuple[float, float]:
     """Return the 95 % score interval of a share (Wilson 1927).
 
-    ``effective`` is the number of independent cases that ``n`` clustered ones are worth.
+    ``effective`` is the number of independent cases that the ``n`` clustered ones are worth.
     """
     if not n:
         return 0.0, 1.0
@@ -80,10 +85,10 @@ def wilson(successes: float, n: int, *, effective: float | None = None) -> tuple
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
-def _effective(values: Sequence[float], groups: Sequence[int]) -> float:
+def _effective_size(values: Sequence[float], groups: Sequence[int]) -> float:
     """Return how many independent cases these are worth: n over the design effect (Kish 1965).
 
-    A share of 0 or 1 shows no variance between clusters; each then counts once, to be safe.
+    A share of 0 or 1 shows no variance between clusters; each cluster then counts once, conservatively.
     """
     n, count = len(values), len(set(groups))
     if count == n:
@@ -91,33 +96,33 @@ def _effective(values: Sequence[float], groups: Sequence[int]) -> float:
     share = sum(values) / n
     if share in (0.0, 1.0) or count == 1:
         return count
-    away = [0.0] * (max(groups) + 1)
+    deviations = [0.0] * (max(groups) + 1)
     for value, group in zip(values, groups, strict=True):
-        away[group] += value - share
-    variance = math.fsum(a * a for a in away) * count / (count - 1) / n**2
+        deviations[group] += value - share
+    variance = math.fsum(d * d for d in deviations) * count / (count - 1) / n**2
     effect = variance / (share * (1 - share) / n)
-    most = sum(groups.count(g) ** 2 for g in set(groups)) / n  # where cases of a cluster never differ
-    return n / min(max(effect, 1.0), most)
+    max_effect = sum(groups.count(g) ** 2 for g in set(groups)) / n  # if cases of a cluster never differ
+    return n / min(max(effect, 1.0), max_effect)
 
 
-def _numbered(clusters: Sequence[Hashable | None] | None, kept: Sequence[int]) -> list[int]:
-    """Return the number of each kept value's cluster; one without a cluster has one of its own."""
+def _cluster_numbers(clusters: Sequence[Hashable | None] | None, indices: Sequence[int]) -> list[int]:
+    """Return the cluster of each index as a number; an index without a cluster gets its own number."""
     numbers: dict[Hashable, int] = {}
-    named = [(i, None if clusters is None else clusters[i]) for i in kept]
-    return [numbers.setdefault(("alone", i) if c is None else ("in", c), len(numbers)) for i, c in named]
+    pairs = [(i, None if clusters is None else clusters[i]) for i in indices]
+    return [numbers.setdefault(("alone", i) if c is None else ("in", c), len(numbers)) for i, c in pairs]
 
 
 def _bootstrap_mean(values: Sequence[float], groups: Sequence[int], seed: int) -> tuple[float, float]:
-    """Return the percentile interval of a mean over clusters drawn with replacement."""
+    """Return the percentile interval of a mean over clusters resampled with replacement."""
     import numpy as np
 
     sums = np.bincount(groups, weights=values)
     sizes = np.bincount(groups)
-    drawn = np.random.default_rng(seed).integers(len(sums), size=(ROUNDS, len(sums)))
-    return _ends(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
+    samples = np.random.default_rng(seed).integers(len(sums), size=(ROUNDS, len(sums)))
+    return _percentile_interval(sums[samples].sum(axis=1) / sizes[samples].sum(axis=1))
 
 
-def _ends(estimates: Numbers) -> tuple[float, float]:
+def _percentile_interval(estimates: Numbers) -> tuple[float, float]:
     import numpy as np
 
     low, high = np.percentile(estimates, [2.5, 97.5])
@@ -131,36 +136,41 @@ def bootstrap(
     *,
     seed: int = 0,
     rounds: int = 500,
-) -> Interval:
-    """Return a figure over all cases, such as AUROC, with its percentile interval.
+) -> Estimate:
+    """Return a statistic of all cases, such as AUROC, with its percentile interval.
 
-    ``statistic`` takes the row numbers of a sample and returns None where it is not defined
-    there; such samples are left out of the interval.
+    Args:
+        statistic: Takes the case numbers of a sample, shape [cases]; returns None if it is not defined
+            there. Such samples are left out of the interval.
+        n: Number of cases.
+        clusters: The cluster of each case; None for a cluster of one.
+        seed: Seed of the bootstrap.
+        rounds: Number of samples.
     """
     import numpy as np
 
     value = statistic(np.arange(n)) if n else None
     if value is None:
-        return Interval(None, None, None, 0, n)
-    groups = np.array(_numbered(clusters, range(n)))
+        return Estimate(None, None, None, 0, n)
+    groups = np.array(_cluster_numbers(clusters, range(n)))
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
     rng = np.random.default_rng(seed)
-    drawn = (rng.integers(len(members), size=len(members)) for _ in range(rounds))
-    found = [statistic(np.concatenate([members[j] for j in sample])) for sample in drawn]
-    low, high = _ends(np.array([value, *(f for f in found if f is not None)], dtype=float))
-    return Interval(value, low, high, n)
+    samples = (rng.integers(len(members), size=len(members)) for _ in range(rounds))
+    estimates = [statistic(np.concatenate([members[j] for j in sample])) for sample in samples]
+    low, high = _percentile_interval(np.array([value, *(e for e in estimates if e is not None)], dtype=float))
+    return Estimate(value, low, high, n)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What changed from A to B over the same cases."""
+    """The change from A to B over the same cases."""
 
     value: float
     """Mean of B minus mean of A."""
     low: float
     high: float
     p: float | None
-    """Two-sided, by flipping signs: how often chance alone makes a difference as large; None: not tested."""
+    """Two-sided p-value of the sign-flip test; None if not tested."""
     n: int
 
 
@@ -171,18 +181,18 @@ def paired(
     *,
     seed: int = 0,
 ) -> Difference | None:
-    """Compare two runs case by case; None without a case.
+    """Compare two runs case by case; return None without cases.
 
-    The interval is a paired bootstrap (clusters drawn whole); p is a randomisation test that
-    flips the sign of each cluster's difference (Fisher; for single cases of 0 and 1 it is
-    McNemar's test).
+    The interval is that of a paired bootstrap over clusters. The p-value is that of a randomisation test
+    that flips the sign of each cluster's difference (Fisher), which for unclustered values of 0 and 1 is
+    McNemar's test.
     """
     import numpy as np
 
     if not before:
         return None
     change = np.array(after, float) - np.array(before, float)
-    groups = _numbered(clusters, range(len(change)))
+    groups = _cluster_numbers(clusters, range(len(change)))
     low, high = _bootstrap_mean([float(c) for c in change], groups, seed)
     return Difference(float(change.mean()), low, high, _sign_flip(change, groups, seed), len(change))
 
@@ -194,17 +204,17 @@ def _sign_flip(change: Numbers, groups: Sequence[int], seed: int) -> float:
     totals = totals[np.abs(totals) > 1e-12]
     if not len(totals):
         return 1.0
-    seen = abs(totals.sum()) - 1e-9
-    if len(totals) <= 13:  # few enough to try all
+    observed = abs(totals.sum()) - 1e-9
+    if len(totals) <= 13:  # few enough for an exact test
         signs = ((np.arange(2 ** len(totals))[:, None] >> np.arange(len(totals))) & 1) * 2 - 1
-        return float(np.mean(np.abs(signs @ totals) >= seen))
+        return float(np.mean(np.abs(signs @ totals) >= observed))
     rng = np.random.default_rng(seed)
     signs = rng.integers(0, 2, size=(FLIPS, len(totals)), dtype=np.int8) * 2 - 1
-    return float((np.count_nonzero(np.abs(signs @ totals) >= seen) + 1) / (FLIPS + 1))
+    return float((np.count_nonzero(np.abs(signs @ totals) >= observed) + 1) / (FLIPS + 1))
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """Return the exact two-sided p of McNemar's test (1947) from the cases that flipped either way."""
+    """Return the exact two-sided p-value of McNemar's test (1947) from the numbers of flipped cases."""
     n, fewer = lost + gained, min(lost, gained)
     if not n:
         return 1.0
@@ -212,7 +222,7 @@ def mcnemar(lost: int, gained: int) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for being several (Holm 1979), in the order given."""
+    """Return p-values adjusted for multiple comparisons (Holm 1979), in the same order."""
     order = sorted(range(len(ps)), key=ps.__getitem__)
     adjusted, highest = [0.0] * len(ps), 0.0
     for rank, i in enumerate(order):
@@ -222,7 +232,7 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
-    """Return the value below which ``share`` of the values lie, interpolated; None without values."""
+    """Return the interpolated quantile of the values; None without values."""
     import numpy as np
 
     return float(np.quantile(np.asarray(values, float), share)) if len(values) else None

@@ -82,9 +82,9 @@ def open_store(settings: Settings, *, create: bool = False) -> Store:
 
     if settings.chroma_url is None:
         return LocalStore(settings.home, create=create)
-    from paperagent.library.server import Address, ServerStore
+    from paperagent.library.server import ServerAddress, ServerStore
 
-    address = Address.parsed(settings.chroma_url, key=secret_value(settings.chroma_key))
+    address = ServerAddress.parse(settings.chroma_url, key=secret_value(settings.chroma_key))
     store = ServerStore(address, home=settings.home, create=create, timeout=settings.timeout)
     settings.home.mkdir(parents=True, mode=0o700, exist_ok=True)  # for the reply cache and the chat history
     return store
@@ -149,8 +149,7 @@ def batch_embedder(settings: Settings, embedder: MiniLM | OpenAIEmbedder | None)
         ConfigError: the embedder is not one of an OpenAI-compatible server.
     """
     from paperagent.embedding.openai import BatchClient
-    from paperagent.llm.client import Endpoint
-    from paperagent.llm.endpoint import EndpointAddress
+    from paperagent.llm.client import Endpoint, EndpointAddress
 
     name = settings.embedder
     if embedder is None or not name.startswith(_OPENAI):

@@ -13,12 +13,12 @@ from paperagent.errors import ConfigError, EndpointError, StoreError
 from paperagent.factory.library import secret_value
 
 if TYPE_CHECKING:
+    from paperagent.answering.answer_config import AnswerConfig, Effort
     from paperagent.answering.claims import Policy
-    from paperagent.answering.judge import When
-    from paperagent.answering.llm_pipeline import Writer
+    from paperagent.answering.judge import JudgeWhen
+    from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.answering.pipeline import Pipeline
-    from paperagent.answering.plan import Effort, Plan
-    from paperagent.answering.select_mode import Selector
+    from paperagent.answering.select_mode import SentenceSelector
     from paperagent.config import Settings
     from paperagent.library import Store
     from paperagent.llm.chat import ChatModel
@@ -43,7 +43,7 @@ class LLMOptions:
     max_cost: float | None = None
     """US dollars."""
     unsupported: Policy | None = None
-    judge: When | None = None
+    judge: JudgeWhen | None = None
     cache: bool | None = None
     judge_model: TextModel | None = None
     """The model that judges claims; None for the model that writes them."""
@@ -68,7 +68,7 @@ def model_name(settings: Settings) -> str | None:
     """
     if settings.answer_mode == "extractive":
         return None
-    from paperagent.llm.endpoint import OPENAI_URL, EndpointAddress
+    from paperagent.llm.client import OPENAI_URL, EndpointAddress
 
     address = EndpointAddress(settings.openai_base_url or OPENAI_URL, key="")
     return settings.model or (DEFAULT_MODEL if address.is_openai else "")
@@ -98,8 +98,7 @@ def open_model(settings: Settings, model: str | None) -> ChatModel:
 @cache
 def _only_model_of_server(key: str | None, url: str | None) -> str:
     """Return the one chat model that a server lists."""
-    from paperagent.llm.client import Endpoint
-    from paperagent.llm.endpoint import EndpointAddress
+    from paperagent.llm.client import Endpoint, EndpointAddress
 
     address = EndpointAddress.parse(api_key=key, base_url=url)
     if address.is_openai:
@@ -177,46 +176,45 @@ def shutdown_warning(settings: Settings, *, today: dt.date) -> str | None:
 
 def llm_answerer(
     settings: Settings, store: Store, pipeline: Pipeline, model: TextModel, options: LLMOptions
-) -> Writer:
+) -> LLMAnswerer:
     """Return an answerer for mode ``llm``: the model writes the claims.
 
     Raises:
         ConfigError: a prompt cannot be used.
     """
-    from paperagent.answering.llm_pipeline import Writer
+    from paperagent.answering.llm_pipeline import LLMAnswerer
 
     config = answer_config(settings, store, model, options)
-    config = replace(config, library=_library_outline(settings, store))
-    return Writer(pipeline, cached_model(settings, store, model, cache=options.cache), config)
+    config = replace(config, library_description=_library_description(settings, store))
+    return LLMAnswerer(pipeline, cached_model(settings, store, model, cache=options.cache), config)
 
 
 def select_answerer(
     settings: Settings, store: Store, pipeline: Pipeline, model: TextModel, options: LLMOptions
-) -> Selector:
+) -> SentenceSelector:
     """Return an answerer for mode ``select``: the model chooses the sentences to quote.
 
     Raises:
         ConfigError: the prompt cannot be used.
     """
     from paperagent.answering.call_budget import Budget
-    from paperagent.answering.select_mode import Selector
+    from paperagent.answering.select_mode import SentenceSelector
     from paperagent.llm import prompts
 
     prompt = prompts.load("select", settings.prompts_dir)
     budget = Budget(model_pricing(settings, model), _max_cost(settings, options))
     model = cached_model(settings, store, model, cache=options.cache)
-    return Selector(pipeline, model, prompt, budget, fallback=options.fallback)
+    return SentenceSelector(pipeline, model, prompt, budget, fallback=options.fallback)
 
 
-def answer_config(settings: Settings, store: Store, model: TextModel, options: LLMOptions) -> Plan:
+def answer_config(settings: Settings, store: Store, model: TextModel, options: LLMOptions) -> AnswerConfig:
     """Return the prompts, prices and policies for answers that ``model`` writes.
 
     Raises:
         ConfigError: a prompt cannot be used.
     """
-    from paperagent.answering import model_profiles
-    from paperagent.answering.judge import ModelJudge
-    from paperagent.answering.plan import Plan
+    from paperagent.answering.answer_config import COMPACT, AnswerConfig, select_profile
+    from paperagent.answering.judge import LLMJudge
     from paperagent.llm import prompts
     from paperagent.verification import check
 
@@ -225,16 +223,14 @@ def answer_config(settings: Settings, store: Store, model: TextModel, options: L
     judge = cached_model(settings, store, judge, cache=options.cache)
     # The price in the settings is that of the model that writes answers.
     judge_settings = settings if options.judge_model is None else settings.model_copy(update={"price": None})
-    profile = model_profiles.profile(
-        settings.profile, model=model.model, on_this_machine=settings.local_endpoint
-    )
+    profile = select_profile(settings.profile, model=model.model, on_this_machine=settings.local_endpoint)
     judge_when = options.judge or settings.judge
-    if judge_when == "auto" and profile is model_profiles.COMPACT and options.judge_model is None:
+    if judge_when == "auto" and profile is COMPACT and options.judge_model is None:
         judge_when = "never"  # a small model cannot judge its own claims, and is slow
-    return Plan(
-        answer=prompts.load(profile.prompt, folder),
-        plan=prompts.load("plan", folder),
-        repair=prompts.load("repair", folder),
+    return AnswerConfig(
+        answer_prompt=prompts.load(profile.prompt, folder),
+        decompose_prompt=prompts.load("plan", folder),
+        repair_prompt=prompts.load("repair", folder),
         check=check,
         pricing=model_pricing(settings, model),
         salt=salt,
@@ -244,9 +240,7 @@ def answer_config(settings: Settings, store: Store, model: TextModel, options: L
         max_rounds=settings.max_rounds,
         context_tokens=settings.context_tokens,
         max_cost=_max_cost(settings, options),
-        judge=ModelJudge(
-            judge, prompts.load("judge", folder), model_pricing(judge_settings, judge), salt=salt
-        ),
+        judge=LLMJudge(judge, prompts.load("judge", folder), model_pricing(judge_settings, judge), salt=salt),
         judge_when=judge_when,
         profile=profile,
         fallback=options.fallback,
@@ -284,18 +278,21 @@ def cached_model(
     )
 
 
-def _library_outline(settings: Settings, store: Store) -> str:
+def _library_description(settings: Settings, store: Store) -> str:
     """Return one line on the topics of the library, for the prompt; cached until the paper count changes."""
-    from paperagent.answering.outline import SAMPLE, outline
+    from paperagent.answering.answer_config import LIBRARY_SAMPLE_SIZE, describe_library
 
-    cached, count = _OUTLINES.get(store), store.count()
+    cached, count = _LIBRARY_DESCRIPTIONS.get(store), store.count()
     if cached is None or cached[0] != count:
-        spread = settings.chroma_url is None or count <= SAMPLE
-        cached = _OUTLINES[store] = count, outline(count, store.sample(SAMPLE), spread=spread)
+        spread = settings.chroma_url is None or count <= LIBRARY_SAMPLE_SIZE
+        cached = _LIBRARY_DESCRIPTIONS[store] = (
+            count,
+            describe_library(count, store.sample(LIBRARY_SAMPLE_SIZE), spread=spread),
+        )
     return cached[1]
 
 
-_OUTLINES: WeakKeyDictionary[Store, tuple[int, str]] = WeakKeyDictionary()
+_LIBRARY_DESCRIPTIONS: WeakKeyDictionary[Store, tuple[int, str]] = WeakKeyDictionary()
 
 
 def _fence_salt(store: Store) -> str:

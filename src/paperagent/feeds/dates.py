@@ -1,4 +1,4 @@
-"""Dates of feeds as days in UTC."""
+"""Parse the dates of feeds into UTC days."""
 
 from __future__ import annotations
 
@@ -11,84 +11,94 @@ from paperagent.types import PARTIAL_DATE
 BAD_DATE = "bad-date"
 FUTURE_DATE = "future-date"
 
-_FIRST_YEAR = 1900
-_MONTHS_OF_A_YEAR = 12
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_PARTS = re.compile(r"\D*?(\d{4})(?:\s*[-/.]\s*(\d{1,2})(?:\s*[-/.]\s*(\d{1,2}))?)?(?!\d)")
-_SOLID = re.compile(r"\s*(\d{4})(\d\d)(\d\d)\s*", re.ASCII)
+_MIN_YEAR = 1900
+_MONTHS_PER_YEAR = 12
+_MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_YEAR_FIRST = re.compile(r"\D*?(\d{4})(?:\s*[-/.]\s*(\d{1,2})(?:\s*[-/.]\s*(\d{1,2}))?)?(?!\d)")
+_COMPACT = re.compile(r"\s*(\d{4})(\d\d)(\d\d)\s*", re.ASCII)
 _YEAR_LAST = re.compile(r"\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4})\s*", re.ASCII)
-_LONGEST = 64
+_MAX_LENGTH = 64
 
 
-def parse_day(value: object, noticed: set[str]) -> dt.date | None:
-    """Return the UTC day of an ISO 8601 or RFC 822 date; None with the flag ``bad-date`` where it is none.
+def today() -> dt.date:
+    """Return the current UTC day."""
+    return dt.datetime.now(dt.UTC).date()
 
-    A plain date stands for itself. A time needs its offset: without one the day is a guess, so it
-    is refused. A day after tomorrow is kept and flagged ``future-date``.
+
+def parse_day(value: object, flags: set[str]) -> dt.date | None:
+    """Return the UTC day of an ISO 8601 or RFC 822 date.
+
+    A date without a time is taken as it is. A time without an offset is rejected because its UTC day is
+    ambiguous.
+
+    Args:
+        value: the date as the feed gives it. None and "" mean that there is none.
+        flags: receives ``bad-date`` if ``value`` is not a date, and ``future-date`` if the day is later
+            than tomorrow.
     """
     if value is None or value == "":
         return None
-    found = _day(value) if isinstance(value, str) and len(value) <= _LONGEST else None
-    if found is None:
-        noticed.add(BAD_DATE)
-    elif found > today() + dt.timedelta(days=1):
-        noticed.add(FUTURE_DATE)
-    return found
+    day = _parse_strict(value) if isinstance(value, str) and len(value) <= _MAX_LENGTH else None
+    if day is None:
+        flags.add(BAD_DATE)
+    elif day > today() + dt.timedelta(days=1):
+        flags.add(FUTURE_DATE)
+    return day
 
 
-def day_from_parts(year: object, month: object, day_: object, noticed: set[str]) -> dt.date | None:
-    """Return the day of a date in parts, any of them missing; a month may be a name.
+def day_from_parts(year: object, month: object, day: object, flags: set[str]) -> dt.date | None:
+    """Return the day for a year, a month (a number or a name) and a day, or None without a year.
 
-    What is not told is the first, with the flag ``partial-date``; without a year there is no date.
+    A missing month or day counts as 1 and adds the flag ``partial-date``.
     """
-    numbers = _number(year), _month(month), _number(day_)
-    if not numbers[0]:
+    year_number, month_number, day_number = _number(year), _month_number(month), _number(day)
+    if not year_number:
         if year not in (None, ""):
-            noticed.add(BAD_DATE)
+            flags.add(BAD_DATE)
         return None
     try:
-        found = dt.date(numbers[0], numbers[1] or 1, (numbers[1] and numbers[2]) or 1)
+        date = dt.date(year_number, month_number or 1, (month_number and day_number) or 1)
     except ValueError:
-        found = None
-    if found is None or found.year < _FIRST_YEAR:
-        noticed.add(BAD_DATE)
+        date = None
+    if date is None or date.year < _MIN_YEAR:
+        flags.add(BAD_DATE)
         return None
-    if not (numbers[1] and numbers[2]):
-        noticed.add(PARTIAL_DATE)
-    return parse_day(found.isoformat(), noticed)
+    if not (month_number and day_number):
+        flags.add(PARTIAL_DATE)
+    return parse_day(date.isoformat(), flags)
 
 
-def parse_loose_day(text: object, noticed: set[str]) -> dt.date | None:
-    """Return the day that people write as ``2023``, ``2023-05``, ``2023/05/17``, ``May 17, 2023``.
+def parse_loose_day(text: object, flags: set[str]) -> dt.date | None:
+    """Return the day for a date as people write it.
 
-    Also ``20230517`` and ``17.05.2023``. Of ``05/06/2023`` only the year is sure: some write the month first.
+    Reads ``2023``, ``2023-05``, ``2023/05/17``, ``20230517``, ``17.05.2023`` and ``May 17, 2023``. Month
+    and day of ``05/06/2023`` are ambiguous, so only its year is used.
     """
     if not isinstance(text, str) or not text.strip():
         return None
-    if len(text) > _LONGEST:
-        noticed.add(BAD_DATE)
+    if len(text) > _MAX_LENGTH:
+        flags.add(BAD_DATE)
         return None
-    if (whole := _day(text)) is not None:
-        return parse_day(whole.isoformat(), noticed)
-    if named := re.search(r"[A-Za-z]{3,9}", text):
+    if (date := _parse_strict(text)) is not None:
+        return parse_day(date.isoformat(), flags)
+    if month_name := re.search(r"[A-Za-z]{3,9}", text):
         numbers = re.findall(r"\d+", text)
         year = next((n for n in numbers if len(n) == 4), None)
-        of_month = next((n for n in numbers if len(n) < 3), None)
-        return day_from_parts(year, named[0], of_month, noticed)
-    year, month, day_ = _parts(text)
-    return day_from_parts(year, month, day_, noticed)
+        day = next((n for n in numbers if len(n) < 3), None)
+        return day_from_parts(year, month_name[0], day, flags)
+    return day_from_parts(*_split_numeric(text), flags)
 
 
-def _parts(text: str) -> tuple[str | None, str | None, str | None]:
-    """Return year, month and day of a date in numbers, as far as it tells them; the text where it is none."""
-    if found := _SOLID.fullmatch(text) or _PARTS.match(text):
-        return found[1], found[2], found[3]
-    if (found := _YEAR_LAST.fullmatch(text)) is None:
+def _split_numeric(text: str) -> tuple[str | None, str | None, str | None]:
+    """Return year, month and day of a numeric date; ``text`` as the year if it is not one."""
+    if match := _COMPACT.fullmatch(text) or _YEAR_FIRST.match(text):
+        return match[1], match[2], match[3]
+    if (match := _YEAR_LAST.fullmatch(text)) is None:
         return text, None, None
-    one, mark, other, year = found.groups()
-    if mark == "." or int(one) > _MONTHS_OF_A_YEAR or one == other:
-        return year, other, one
-    return (year, one, other) if int(other) > _MONTHS_OF_A_YEAR else (year, None, None)
+    first, separator, second, year = match.groups()
+    if separator == "." or int(first) > _MONTHS_PER_YEAR or first == second:
+        return year, second, first
+    return (year, first, second) if int(second) > _MONTHS_PER_YEAR else (year, None, None)
 
 
 def _number(value: object) -> int | None:
@@ -96,43 +106,38 @@ def _number(value: object) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else None
 
 
-def _month(value: object) -> int | None:
-    if isinstance(value, str) and value.strip()[:3].lower() in _MONTHS:
-        return _MONTHS.index(value.strip()[:3].lower()) + 1
+def _month_number(value: object) -> int | None:
+    if isinstance(value, str) and value.strip()[:3].lower() in _MONTH_NAMES:
+        return _MONTH_NAMES.index(value.strip()[:3].lower()) + 1
     return _number(value)
 
 
-def today() -> dt.date:
-    """Return the day it is now, UTC."""
-    return dt.datetime.now(dt.UTC).date()
-
-
 @lru_cache(maxsize=4096)
-def _day(text: str) -> dt.date | None:
+def _parse_strict(text: str) -> dt.date | None:
     text = text.strip()
     if len(text) == len("2026-11-21"):
-        found = _iso_day(text)
+        day = _parse_iso_date(text)
     else:
-        moment = _moment(text)
-        found = None if moment is None else _utc_day(moment)
-    return found if found and found.year >= _FIRST_YEAR else None
+        moment = _parse_datetime(text)
+        day = None if moment is None else _utc_day(moment)
+    return day if day and day.year >= _MIN_YEAR else None
 
 
-def _iso_day(text: str) -> dt.date | None:
+def _parse_iso_date(text: str) -> dt.date | None:
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
         return None
 
 
-def _moment(text: str) -> dt.datetime | None:
+def _parse_datetime(text: str) -> dt.datetime | None:
     try:
         return dt.datetime.fromisoformat(text)
     except ValueError:
-        return _mail_moment(text)
+        return _parse_rfc822(text)
 
 
-def _mail_moment(text: str) -> dt.datetime | None:
+def _parse_rfc822(text: str) -> dt.datetime | None:
     from email.utils import parsedate_to_datetime
 
     try:

@@ -1,7 +1,7 @@
-"""The fields of one record checked and cleaned, the same for every format.
+"""Check and clean the fields of one record, in the same way for every format.
 
-Each helper takes what a feed holds, of any type, and gives what a `Paper` holds. What makes a
-record unusable raises `InvalidRecordError`; what is merely odd is added to ``noticed``.
+Each helper takes a value of any type from a feed and returns what a `Paper` holds. A record that cannot be
+used raises `InvalidRecordError`. An oddity that leaves it usable is added to ``flags``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from paperagent.types import Paper, Skipped, Withdrawal
 JsonObject = dict[str, Any]
 FeedEntry = Paper | Skipped | Withdrawal
 
-TITLE_LIMIT = 1_000
-ABSTRACT_LIMIT = 20_000
-_NAME_LIMIT = 500
-_SHORTEST_ABSTRACT = 10
-_MOST_ENTRIES = 100_000
+MAX_TITLE_LENGTH = 1_000
+MAX_ABSTRACT_LENGTH = 20_000
+_MAX_NAME_LENGTH = 500
+_MIN_ABSTRACT_LENGTH = 10
+_MAX_ENTRIES = 100_000
 
 _PLACEHOLDER = re.compile(
     r"\W*(?:no |the )?abstract (?:is )?(?:not )?(?:available|provided|found)\W*", re.IGNORECASE
@@ -32,61 +32,67 @@ _WITHDRAWN = re.compile(
     r"(?:temporarily |now )?withdrawn\b|withdrawn(?=\.|$| by\b| due\b| because\b)",
     re.IGNORECASE,
 )
-
-
 _RETRACTED = re.compile(r"\W*(?:retracted(?: article| paper)?\W*:|retracted article\b)", re.IGNORECASE)
 
 
 class InvalidRecordError(ValueError):
-    """A record that cannot become a paper; ``reason`` is the same for the same fault."""
+    """A record that cannot become a paper.
+
+    ``reason`` is the same text for every record with the same fault, so that reports can count it.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-def clean_title(value: object, noticed: set[str]) -> str:
-    """Return a usable title, at most 1,000 characters."""
+def clean_title(value: object, flags: set[str]) -> str:
+    """Return a usable title of at most 1,000 characters."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidRecordError("no title")
-    title = clean_and_truncate(value, TITLE_LIMIT, noticed)
+    title = clean_and_truncate(value, MAX_TITLE_LENGTH, flags)
     if not any(c.isalnum() for c in title):
         raise InvalidRecordError("title empty after cleaning")
     return title
 
 
-def clean_abstract(value: object, noticed: set[str]) -> str:
-    """Return a usable abstract, at most 20,000 characters."""
+def clean_abstract(value: object, flags: set[str]) -> str:
+    """Return a usable abstract of at most 20,000 characters."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidRecordError("no abstract")
-    abstract = clean_and_truncate(value, ABSTRACT_LIMIT, noticed)
+    abstract = clean_and_truncate(value, MAX_ABSTRACT_LENGTH, flags)
     if not any(c.isalnum() for c in abstract):
         raise InvalidRecordError("abstract empty after cleaning")
-    if len(abstract) < _SHORTEST_ABSTRACT:
+    if len(abstract) < _MIN_ABSTRACT_LENGTH:
         raise InvalidRecordError("abstract too short")
-    if len(abstract) < 4 * _SHORTEST_ABSTRACT and _PLACEHOLDER.fullmatch(abstract):
+    if len(abstract) < 4 * _MIN_ABSTRACT_LENGTH and _PLACEHOLDER.fullmatch(abstract):
         raise InvalidRecordError("no abstract")
     return abstract
 
 
-def clean_names(values: object, noticed: set[str]) -> tuple[str, ...]:
-    """Return the non-empty strings of a list, cleaned, in order: authors, categories, sources."""
+def clean_names(values: object, flags: set[str]) -> tuple[str, ...]:
+    """Return the non-empty strings of a list (authors, categories, sources), cleaned and in order."""
     if isinstance(values, str):
         values = [values]
     if not isinstance(values, list | tuple):
         return ()
     cleaned = [
-        clean_text(v, noticed) if len(v) < _NAME_LIMIT else _cut(v) for v in values if isinstance(v, str)
+        clean_text(v, flags) if len(v) < _MAX_NAME_LENGTH else clean_and_truncate(v, _MAX_NAME_LENGTH, set())
+        for v in values
+        if isinstance(v, str)
     ]
     return tuple([name for name in cleaned if name])
 
 
-def _cut(name: str) -> str:
-    return clean_and_truncate(name, _NAME_LIMIT, set())
+def clean_count(value: object) -> int | None:
+    """Return ``value`` if it is a whole number from 0 to 2**53, else None."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
+        return value
+    return None
 
 
 def unique(values: Iterable[str]) -> tuple[str, ...]:
-    """Return the values without repeats, in order of first sight."""
+    """Return the values without repeats, in order of first appearance."""
     return tuple(dict.fromkeys(values))
 
 
@@ -94,67 +100,60 @@ def require_arxiv_id(value: object) -> ids.ArxivId:
     """Return the arXiv id of a record that must have one."""
     if value is None or value == "":
         raise InvalidRecordError("no id")
-    found = ids.parse_arxiv_id(value)
-    if found is None:
+    arxiv = ids.parse_arxiv_id(value)
+    if arxiv is None:
         raise InvalidRecordError("bad id")
-    return found
+    return arxiv
 
 
 def arxiv_and_doi(arxiv: object, doi: object) -> tuple[ids.ArxivId | None, str | None]:
-    """Return arXiv id and DOI of a record that may have either; arXiv's own DOI is its arXiv id."""
-    found = ids.parse_arxiv_id(arxiv)
-    by_doi = ids.parse_arxiv_id(doi)
+    """Return the arXiv id and the DOI of a record; arXiv's own DOI counts as the arXiv id."""
+    by_id, by_doi = ids.parse_arxiv_id(arxiv), ids.parse_arxiv_id(doi)
     if by_doi is not None and "/" in str(doi):
-        return found or by_doi, None
-    return found, ids.parse_doi(doi)
+        return by_id or by_doi, None
+    return by_id, ids.parse_doi(doi)
 
 
 def choose_paper_id(
-    found: ids.ArxivId | None, doi: str | None, native: str | None, text: tuple[str, str]
+    arxiv: ids.ArxivId | None, doi: str | None, service_id: str | None, title: str, abstract: str
 ) -> str:
-    """Return the id that names a record best: arXiv's, the DOI, the feed's own, else the text's hash.
+    """Return the id of a record: the service's own, else arXiv's, the DOI, or the hash of the text.
 
-    A feed's own id (`ids.native`) stands only until the library has taken it as a further name.
+    The library replaces a service's own id by a better one and keeps it as a further name.
     """
-    if found is not None:
-        return native or found.id
-    return native or (f"doi:{doi}" if doi else ids.content_id(*text))
+    if service_id:
+        return service_id
+    if arxiv is not None:
+        return arxiv.id
+    return f"doi:{doi}" if doi else ids.content_id(title, abstract)
 
 
-def paper_url(found: ids.ArxivId | None, doi: str | None, url: object, noticed: set[str]) -> str | None:
-    """Return where the paper is: arXiv's page, else the address given, else the DOI's."""
-    if found is not None:
-        return ids.arxiv_url(found.id)
-    return ids.clean_url(url, noticed) or (f"https://doi.org/{doi}" if doi else None)
-
-
-def clean_count(value: object) -> int | None:
-    """Return a whole number from 0 to 2**53, else None."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
-        return value
-    return None
+def paper_url(arxiv: ids.ArxivId | None, doi: str | None, url: object, flags: set[str]) -> str | None:
+    """Return the page of a paper: arXiv's, else ``url``, else the DOI's."""
+    if arxiv is not None:
+        return ids.arxiv_url(arxiv.id)
+    return ids.clean_url(url, flags) or (f"https://doi.org/{doi}" if doi else None)
 
 
 def says_withdrawn(abstract: str, comment: object = None) -> bool:
-    """Tell whether arXiv's abstract or comment says that the paper was withdrawn."""
+    """Return whether the abstract or comment of an arXiv record says that the paper was withdrawn."""
     if "ithdrawn" in abstract and _WITHDRAWN.match(abstract):
         return True
     return isinstance(comment, str) and bool(_WITHDRAWN.match(clean_text(comment[:500])))
 
 
 def marked_retracted(title: str) -> bool:
-    """Tell whether a title begins with a publisher's mark of retraction."""
+    """Return whether a title begins with a publisher's retraction mark."""
     return bool(_RETRACTED.match(title))
 
 
-def flags(noticed: set[str]) -> tuple[str, ...]:
-    """Return what was noticed, sorted."""
-    return tuple(sorted(noticed)) if noticed else ()
+def sorted_flags(flags: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(flags)) if flags else ()
 
 
 def limit_entries(entries: Iterable[FeedEntry], label: str) -> Iterator[FeedEntry]:
-    """Yield the entries of a feed read whole; raise FeedError past 100,000."""
+    """Yield the entries of a feed that is read whole; raise FeedError after 100,000."""
     for number, entry in enumerate(entries, start=1):
-        if number > _MOST_ENTRIES:
-            raise FeedError(f"{label}: more than {_MOST_ENTRIES:,} entries; split it into smaller feeds")
+        if number > _MAX_ENTRIES:
+            raise FeedError(f"{label}: more than {_MAX_ENTRIES:,} entries; split it into smaller feeds")
         yield entry

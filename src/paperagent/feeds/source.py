@@ -1,74 +1,103 @@
-"""A feed's bytes, from a file or stdin: never blocking, decompressed, in UTF-8, within limits.
+"""Read the bytes of a feed: decompressed, in UTF-8, within limits and without blocking.
 
-Only regular files are opened (a FIFO or a device would block or never end). gzip and xz are told
-by their first bytes and unpacked while read, so that a bomb is stopped where it passes the limit.
+Only regular files are opened: a FIFO or a device could block or never end. gzip and xz are recognised by
+their first bytes and unpacked while they are read, so that reading a decompression bomb stops at the limit.
 """
 
 from __future__ import annotations
 
 import codecs
 import io
+import lzma
 import os
 import stat
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 from paperagent.errors import FeedError, visible
-from paperagent.feeds import decompress
 
-WHOLE_LIMIT = 50_000_000
-"""Bytes of a feed that is read whole (XML, JSON, text)."""
-STREAM_LIMIT = 16_000_000_000
-"""Bytes of a feed that is read line by line: arXiv's whole snapshot is about 5 GB."""
-LINE_LIMIT = 16_000_000
-HEAD = 1 << 20
-"""Bytes that the format is told from."""
+SERVICE_SCHEMES = ("arxiv", "arxiv-rss", "arxiv-oai", "hf-daily", "s2", "openalex", "zotero")
+"""Prefixes of sources that `feeds.services` fetches from a service."""
+URL_SCHEMES = ("https", "http")
+"""Prefixes of sources that `feeds.services` fetches from a web address."""
+MAX_DOCUMENT_BYTES = 50_000_000
+"""Largest decompressed size of a feed that is read whole (XML, JSON, text)."""
+MAX_STREAM_BYTES = 16_000_000_000
+"""Largest decompressed size of a feed that is read line by line; arXiv's snapshot has about 5 GB."""
+MAX_LINE_BYTES = 16_000_000
+HEAD_BYTES = 1 << 20
+"""Size of the beginning of a feed that its format is detected from."""
 
-_PIECE = 1 << 18
+_CHUNK_BYTES = 1 << 18
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
+_INFLATED_CHUNK_BYTES = 1 << 20
+_MAX_XZ_MEMORY = 256 << 20
+"""Bytes for the dictionary of xz; its largest preset takes 65 MB."""
+_UNCHECKED_BYTES = 50_000_000
+"""Decompressed size up to which the ratio is not checked."""
+_MAX_RATIO = 200
+"""Text shrinks by a factor of 3 to 10, 50 MB of zeros by 1,000."""
+_MAX_SMALL_MEMBERS = 1_000
+_MIN_MEMBER_BYTES = 500
+"""Average decompressed size of a member; thousands of empty members only cost time."""
+
+_GZIP = b"\x1f\x8b"
+_XZ = b"\xfd7zXZ\x00"
+_ARCHIVES = (
+    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "a zip archive"),
+    (b"BZh", "bzip2"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!", "a rar archive"),
+)
+_TAR_OFFSET, _TAR = 257, b"ustar"
+
+Inflate = Callable[[Iterator[bytes]], Iterator[bytes]]
+
 
 class FeedSource:
-    """An open feed. Raises FeedError for everything that goes wrong while reading."""
+    """An open feed. Every failure while reading raises FeedError."""
 
     def __init__(self, file: BinaryIO, path: str = "stdin", *, size: int | None = None) -> None:
         self.label = label = visible(path, limit=200)
-        """The feed's name for messages, safe to show."""
+        """The feed's name for messages, safe to print."""
         self.suffix = PurePath(path).suffix.lower()
-        """How the file's name ends, such as ``.xml``."""
+        """The suffix of the file name, such as ``.xml``."""
         self.size = size
-        """Bytes on disk, where known."""
-        self.limit = WHOLE_LIMIT
-        """Bytes, decompressed, that may be read; the reader raises it for a feed of lines."""
-        self.recoded = False
-        """Whether a byte order mark settled the encoding: what follows is UTF-8."""
-        self._file, self._owned = file, size is not None
-        self._seen = 0
-        chunks, self.packed = decompress.unpack(self._pieces(), label)
-        self.head, chunks = decompress.take(self._utf8(chunks), HEAD)
-        self._chunks = self._counted(chunks)
+        """Bytes on disk, if known."""
+        self.limit = MAX_DOCUMENT_BYTES
+        """Decompressed bytes that may be read; `open_feed` raises it for a feed of lines."""
+        self.is_recoded = False
+        """Whether a byte order mark gave the encoding, so that the bytes are UTF-8 by now."""
+        self._file, self._owns_file = file, size is not None
+        self._bytes_read = 0
+        chunks, self.is_compressed = decompress(self._raw_chunks(), label)
+        self.head, chunks = peek(self._to_utf8(chunks), HEAD_BYTES)
+        self._chunks = self._limited(chunks)
 
     def close(self) -> None:
-        """Close the file; stdin stays open."""
-        if self._owned:
+        """Close the file. Standard input stays open."""
+        if self._owns_file:
             self._file.close()
 
     def lines(self) -> Iterator[bytes | None]:
-        """Yield each line with its end, as bytes; None for one longer than 16 MB."""
-        reader = io.BufferedReader(_Chunks(self._chunks), _PIECE)
-        while line := reader.readline(LINE_LIMIT):
-            if len(line) < LINE_LIMIT or line.endswith(b"\n"):
+        """Yield each line with its line ending, or None for a line longer than 16 MB."""
+        reader = io.BufferedReader(_ChunkStream(self._chunks), _CHUNK_BYTES)
+        while line := reader.readline(MAX_LINE_BYTES):
+            if len(line) < MAX_LINE_BYTES or line.endswith(b"\n"):
                 yield line
                 continue
-            while (rest := reader.readline(LINE_LIMIT)) and not rest.endswith(b"\n"):
+            while (piece := reader.readline(MAX_LINE_BYTES)) and not piece.endswith(b"\n"):
                 pass
             yield None
 
     def read(self) -> bytes:
-        """Return all bytes."""
         return b"".join(self._chunks)
 
     def text(self) -> str:
@@ -77,38 +106,35 @@ class FeedSource:
         try:
             return data.decode()
         except UnicodeDecodeError as error:
-            found = f"byte 0x{data[error.start]:02x} at offset {error.start}"
-            raise FeedError(f"{self.label}: not UTF-8 text ({found}); save it as UTF-8") from None
+            where = f"byte 0x{data[error.start]:02x} at offset {error.start}"
+            raise FeedError(f"{self.label}: not UTF-8 text ({where}); save it as UTF-8") from None
 
     def check_size(self) -> None:
-        """Raise FeedError where the file is larger than the limit, before more of it is read."""
+        """Raise FeedError if the file on disk is already larger than the limit."""
         if self.size is not None and self.size > self.limit:
             raise self._too_large("the file is")
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _raw_chunks(self) -> Iterator[bytes]:
         read = getattr(self._file, "read1", self._file.read)
         try:
-            while piece := read(_PIECE):
-                yield piece
+            while chunk := read(_CHUNK_BYTES):
+                yield chunk
         except (OSError, ValueError) as error:
-            raise FeedError(f"{self.label}: cannot be read: {_why(error)}; check the file") from error
+            raise FeedError(f"{self.label}: cannot be read: {_reason(error)}; check the file") from error
 
-    def _utf8(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Take a byte order mark off, and recode UTF-16 that has one."""
-        head, chunks = decompress.take(chunks, 4)
+    def _to_utf8(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Remove a byte order mark, and recode UTF-16 that has one."""
+        head, chunks = peek(chunks, 4)
         if head.startswith(_UTF32):
-            raise FeedError(f"{self.label}: UTF-32 is not an encoding of feeds; save it as UTF-8")
+            raise FeedError(f"{self.label}: UTF-32 is not supported; save it as UTF-8")
         encoding = _UTF16.get(head[:2])
-        mark = 2 if encoding else 3 if head.startswith(codecs.BOM_UTF8) else 0
-        if not mark:
+        mark_length = 2 if encoding else 3 if head.startswith(codecs.BOM_UTF8) else 0
+        if not mark_length:
             return chunks
-        self.recoded = True
-        rest = self._without(chunks, mark)
-        return self._recode(rest, encoding) if encoding else rest
-
-    def _without(self, chunks: Iterator[bytes], mark: int) -> Iterator[bytes]:
+        self.is_recoded = True
         first = next(chunks, b"")
-        yield from chain([first[mark:]], chunks)
+        chunks = chain([first[mark_length:]], chunks)
+        return self._recode(chunks, encoding) if encoding else chunks
 
     def _recode(self, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
         decoder = codecs.getincrementaldecoder(encoding)()
@@ -119,31 +145,31 @@ class FeedSource:
         except UnicodeError:
             raise FeedError(f"{self.label}: not valid {encoding.upper()}; save it as UTF-8") from None
 
-    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _limited(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
-            self._seen += len(chunk)
-            if self._seen > self.limit:
-                raise self._too_large("the decompressed size is" if self.packed else "it is")
+            self._bytes_read += len(chunk)
+            if self._bytes_read > self.limit:
+                raise self._too_large("the decompressed size is" if self.is_compressed else "it is")
             yield chunk
 
-    def _too_large(self, what: str) -> FeedError:
+    def _too_large(self, subject: str) -> FeedError:
         limit = f"{self.limit / 1e6:,.0f} MB" if self.limit >= 1e6 else f"{self.limit:,} bytes"
         return FeedError(
-            f"{self.label}: {what} larger than the limit of {limit}; split it, or raise the limit"
+            f"{self.label}: {subject} larger than the limit of {limit}; split it, or raise the limit"
         )
 
 
 def open_file(path: str | Path) -> FeedSource:
-    """Open a regular file. Raises FeedError for whatever else is there, and never blocks."""
+    """Open a regular file without blocking; raise FeedError for anything else."""
     label = visible(str(path), limit=200)
-    # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
+    # O_NONBLOCK: opening a FIFO without a writer would wait forever.
     mode = (
         os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     )
     try:
         descriptor = os.open(path, mode)
     except (OSError, ValueError) as error:
-        raise FeedError(f"{label}: {_why(error)}; give the path of a feed that can be read") from None
+        raise FeedError(f"{label}: {_reason(error)}; give the path of a readable feed") from None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
@@ -152,24 +178,24 @@ def open_file(path: str | Path) -> FeedSource:
         raise FeedError(f"{label}: is not a regular file; pipe it into '-' instead")
     file = os.fdopen(descriptor, "rb")
     try:
-        return _nonempty(FeedSource(file, str(path), size=status.st_size))
+        return _reject_empty(FeedSource(file, str(path), size=status.st_size))
     except BaseException:
         file.close()
         raise
 
 
 def open_stream(stream: BinaryIO) -> FeedSource:
-    """Read from an open binary stream, such as stdin."""
-    return _nonempty(FeedSource(stream))
+    """Read from an open binary stream, such as standard input."""
+    return _reject_empty(FeedSource(stream))
 
 
-def _nonempty(source: FeedSource) -> FeedSource:
+def _reject_empty(source: FeedSource) -> FeedSource:
     if not source.head.strip():
         raise FeedError(f"{source.label}: is empty; save or fetch the feed again")
     return source
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError):
@@ -179,23 +205,132 @@ def _why(error: Exception) -> str:
     return visible(str(error), limit=100)
 
 
-class _Chunks(io.RawIOBase):
+class _ChunkStream(io.RawIOBase):
     """An iterator of bytes as a raw stream."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._left = memoryview(b"")
+        self._pending = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._left:
+        while not self._pending:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return 0
-            self._left = memoryview(chunk)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
+            self._pending = memoryview(chunk)
+        count = min(len(buffer), len(self._pending))
+        buffer[:count] = self._pending[:count]
+        self._pending = self._pending[count:]
         return count
+
+
+def decompress(chunks: Iterator[bytes], label: str) -> tuple[Iterator[bytes], bool]:
+    """Return the decompressed stream, and whether it was compressed.
+
+    Raises FeedError for archives, other compressions and compression within compression.
+    """
+    head, chunks = peek(chunks, 512)
+    _reject_archives(head, label)
+    inflate: Inflate | None = _gunzip if head.startswith(_GZIP) else _unxz if head.startswith(_XZ) else None
+    if inflate is None:
+        return chunks, False
+    head, chunks = peek(_guarded(chunks, inflate, label), 512)
+    if head.startswith((_GZIP, _XZ)):
+        raise FeedError(f"{label}: compressed twice; decompress it first")
+    _reject_archives(head, label)
+    return chunks, True
+
+
+def peek(chunks: Iterator[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first ``count`` bytes (fewer if the stream ends) and the whole stream again."""
+    first_chunks: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        first_chunks.append(chunk)
+        size += len(chunk)
+        if size >= count:
+            break
+    head = b"".join(first_chunks)
+    return head[:count], chain([head] if head else [], chunks)
+
+
+def _reject_archives(head: bytes, label: str) -> None:
+    for magic, name in _ARCHIVES:
+        if head.startswith(magic):
+            raise FeedError(f"{label}: looks like {name}; unpack it and give the feed (gzip and xz are read)")
+    if head[_TAR_OFFSET:].startswith(_TAR):
+        raise FeedError(f"{label}: looks like a tar archive; unpack it and give the feed")
+
+
+def _guarded(chunks: Iterator[bytes], inflate: Inflate, label: str) -> Iterator[bytes]:
+    """Decompress with a limit on the ratio, and turn errors of the libraries into FeedError."""
+    bytes_in = bytes_out = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal bytes_in
+        for chunk in chunks:
+            bytes_in += len(chunk)
+            yield chunk
+
+    try:
+        for piece in inflate(counted()):
+            bytes_out += len(piece)
+            if bytes_out > _UNCHECKED_BYTES and bytes_out > _MAX_RATIO * bytes_in:
+                raise FeedError(
+                    f"{label}: decompressed size over limit ({_MAX_RATIO} times the compressed size); refused"
+                )
+            yield piece
+    except (zlib.error, lzma.LZMAError, EOFError, MemoryError) as error:
+        raise FeedError(f"{label}: damaged or cut short while decompressing; fetch it again") from error
+
+
+def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder, at_member_start = zlib.decompressobj(wbits=31), True
+    members = bytes_out = 0
+    for chunk in chunks:
+        data, has_more = chunk, False
+        while data or has_more:
+            at_member_start = False
+            piece = decoder.decompress(data, _INFLATED_CHUNK_BYTES)
+            yield piece
+            bytes_out += len(piece)
+            # After the last input byte, a full piece may leave output inside the decoder.
+            data, has_more = decoder.unconsumed_tail, len(piece) == _INFLATED_CHUNK_BYTES
+            if decoder.eof:
+                members = _count_member(members, bytes_out)
+                data, has_more = decoder.unused_data.lstrip(b"\0"), False
+                decoder, at_member_start = zlib.decompressobj(wbits=31), True
+    if not at_member_start:
+        raise EOFError
+
+
+def _unxz(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder, at_member_start = _xz_decoder(), True
+    members = bytes_out = 0
+    for chunk in chunks:
+        data = chunk
+        while data or not (at_member_start or decoder.needs_input):
+            at_member_start = False
+            piece = decoder.decompress(data, _INFLATED_CHUNK_BYTES)
+            yield piece
+            bytes_out += len(piece)
+            data = b""
+            if decoder.eof:
+                members = _count_member(members, bytes_out)
+                data = decoder.unused_data.lstrip(b"\0")
+                decoder, at_member_start = _xz_decoder(), True
+    if not at_member_start:
+        raise EOFError
+
+
+def _xz_decoder() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_XZ_MEMORY)
+
+
+def _count_member(members: int, bytes_out: int) -> int:
+    if members > _MAX_SMALL_MEMBERS and bytes_out < members * _MIN_MEMBER_BYTES:
+        raise EOFError("thousands of empty members")
+    return members + 1

@@ -1,11 +1,17 @@
-"""XML from strangers, one record at a time.
+"""Parse XML from untrusted feeds one record at a time, and turn markup into text.
 
-No DTD (so no entity can be declared, which stops every expansion bomb), and caps on depth,
-attributes, elements and records. A document is read to its end before its first record is given.
+DTDs are rejected: without one no entity can be declared, which stops every expansion bomb. Depth,
+attributes, elements and records are limited. A document is parsed to its end before its first record is
+used.
+
+`element_text` and `strip_markup` turn HTML and MathML into text. Only elements of HTML and MathML are
+removed: ``a < b``, ``<unk>`` and ``<|endoftext|>`` are words of an abstract and stay. The text is scanned
+once, so hostile nesting costs no more than its length.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,35 +19,35 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from paperagent.errors import FeedError, visible
 
-_DEEPEST = 100
-_MOST_ENTRIES = 50_000
-_MOST_ELEMENTS = 50_000
-"""Elements of one entry: 5,000 authors with affiliations are 15,000."""
-_MOST_ATTRIBUTES = 200
-_LONGEST_ATTRIBUTES = 100_000
+_MAX_DEPTH = 100
+_MAX_ENTRIES = 50_000
+_MAX_ELEMENTS = 50_000
+"""Elements in one entry; 5,000 authors with affiliations are 15,000."""
+_MAX_ATTRIBUTES = 200
+_MAX_ATTRIBUTE_LENGTH = 100_000
 
-# Told before parsing: a million attributes take the parser seconds.
-_ENDLESS_TAG = re.compile(r"<[^<>!?][^<>]{200000}")
+# Checked before parsing: a million attributes keep the parser busy for seconds.
+_OVERLONG_TAG = re.compile(r"<[^<>!?][^<>]{200000}")
 _ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]{0,60}:)?([A-Za-z_][\w.-]{0,60})[\s/>]")
 _BEFORE_ROOT = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<![A-Za-z][^<>\[]*>", re.DOTALL)
 
 OnStart = Callable[[str, int, Mapping[str, str]], None]
 """Called with the tag, the depth (1 for the root) and the attributes of an element that begins."""
 OnRecord = Callable[[Element, int], None]
-"""Called with a record and the line that it begins on."""
+"""Called with a complete record and the line on which it begins."""
 
 
 class BrokenXmlError(FeedError):
-    """Text that is no well-formed XML: cut short, perhaps, on its way here."""
+    """Text that is not well-formed XML, perhaps because the transfer was cut short."""
 
 
 def root_name(text: str) -> str:
-    """Return the name of the root element without its prefix; empty where none is found."""
-    at = 0
-    while before := _BEFORE_ROOT.match(text, at):
-        at = before.end()
-    found = _ROOT.match(text, at)
-    return found[1] if found else ""
+    """Return the name of the root element without its prefix; "" if there is none."""
+    position = 0
+    while before := _BEFORE_ROOT.match(text, position):
+        position = before.end()
+    root = _ROOT.match(text, position)
+    return root[1] if root else ""
 
 
 def local_name(tag: object) -> str:
@@ -49,19 +55,26 @@ def local_name(tag: object) -> str:
     return str(tag).rpartition("}")[2]
 
 
-def parse(text: str, label: str, opened: OnStart, takers: Mapping[str, OnRecord]) -> None:
-    """Read a document; each element named in ``takers`` (by its whole tag) is handed over when it ends.
+def parse(text: str, label: str, on_start: OnStart, handlers: Mapping[str, OnRecord]) -> None:
+    """Parse a document and call a handler for each record.
 
-    ``opened`` hears of every element that begins outside of those, and raises where the root is the
-    wrong one. Raises FeedError with line and column where the XML is broken (`BrokenXmlError`), and
-    where a cap is passed.
+    Args:
+        text: the document.
+        label: the feed's name for messages.
+        on_start: called for every element that begins outside of a record. It raises FeedError if the root
+            is the wrong one.
+        handlers: full tag of a record → function that is called when the record is complete.
+
+    Raises:
+        BrokenXmlError: the XML is not well-formed; the message gives line and column.
+        FeedError: there is a DTD, or a limit is exceeded.
     """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
 
-    if _ENDLESS_TAG.search(text):
+    if _OVERLONG_TAG.search(text):
         raise FeedError(f"{label}: XML attributes over the limit; it is not a feed")
-    builder = _Records(label, opened, takers)
+    builder = _RecordBuilder(label, on_start, handlers)
     parser = DefusedXMLParser(target=builder, forbid_dtd=True)
     builder.expat = parser.parser
     try:
@@ -76,48 +89,130 @@ def parse(text: str, label: str, opened: OnStart, takers: Mapping[str, OnRecord]
         raise FeedError(f"{label}: DTD not allowed (it can declare entities); remove the DOCTYPE") from None
 
 
-class _Records(TreeBuilder):
-    """Builds one record at a time, hands it over and forgets it."""
+class _RecordBuilder(TreeBuilder):
+    """Builds one record at a time, passes it to its handler and frees it."""
 
-    def __init__(self, label: str, opened: OnStart, takers: Mapping[str, OnRecord]) -> None:
+    def __init__(self, label: str, on_start: OnStart, handlers: Mapping[str, OnRecord]) -> None:
         super().__init__()
         self.label = label
         self.expat: Any = None
-        self._opened = opened
-        self._takers = takers
+        self._on_start = on_start
+        self._handlers = handlers
         self._depth = self._elements = self._line = self._count = 0
-        self._open: tuple[str, int] | None = None
-        """Tag and depth of the record being read: one within it is part of it."""
+        self._record: tuple[str, int] | None = None
+        """Tag and depth of the current record. A record inside it is part of it."""
 
     def start(self, tag: Any, attrs: dict[Any, Any], /) -> Element:
         self._depth += 1
         self._elements += 1
-        if self._open is None:
-            self._opened(str(tag), self._depth, attrs)
-            if tag in self._takers:
-                self._open = (str(tag), self._depth)
+        if self._record is None:
+            self._on_start(str(tag), self._depth, attrs)
+            if tag in self._handlers:
+                self._record = (str(tag), self._depth)
                 self._elements, self._line = 0, self.expat.CurrentLineNumber
         self._check_limits(attrs)
         return super().start(tag, attrs)
 
     def end(self, tag: str, /) -> Element:
         element = super().end(tag)
-        if self._open == (tag, self._depth):
-            self._open = None
+        if self._record == (tag, self._depth):
+            self._record = None
             self._count += 1
-            self._takers[tag](element, self._line)
+            self._handlers[tag](element, self._line)
             element.clear()
         self._depth -= 1
         return element
 
     def _check_limits(self, attrs: dict[Any, Any]) -> None:
-        if self._depth > _DEEPEST:
-            raise FeedError(f"{self.label}: XML nesting deeper than {_DEEPEST}; it is not a feed")
-        if len(attrs) > _MOST_ATTRIBUTES or sum(map(len, attrs.values())) > _LONGEST_ATTRIBUTES:
+        if self._depth > _MAX_DEPTH:
+            raise FeedError(f"{self.label}: XML nesting deeper than {_MAX_DEPTH}; it is not a feed")
+        if len(attrs) > _MAX_ATTRIBUTES or sum(map(len, attrs.values())) > _MAX_ATTRIBUTE_LENGTH:
             raise FeedError(f"{self.label}: XML attributes over the limit; it is not a feed")
-        if self._elements > _MOST_ELEMENTS:
+        if self._elements > _MAX_ELEMENTS:
             raise FeedError(
-                f"{self.label}: more than {_MOST_ELEMENTS:,} elements in one entry; it is not a feed"
+                f"{self.label}: more than {_MAX_ELEMENTS:,} elements in one entry; it is not a feed"
             )
-        if self._count > _MOST_ENTRIES:
-            raise FeedError(f"{self.label}: more than {_MOST_ENTRIES:,} entries; split it into smaller feeds")
+        if self._count > _MAX_ENTRIES:
+            raise FeedError(f"{self.label}: more than {_MAX_ENTRIES:,} entries; split it into smaller feeds")
+
+
+_INLINE = frozenset(
+    """a abbr acronym address applet area audio b base basefont bdi bdo big button canvas center cite code
+    col colgroup data datalist del dfn dir em embed fieldset font form frame frameset iframe i img input ins
+    isindex kbd keygen label legend link map mark marquee meta meter noframes noscript object optgroup option
+    output param picture progress q rp rt ruby s samp select small source span strike strong sub sup svg
+    template textarea time track tt u var video wbr html head body
+    math maction maligngroup malignmark menclose merror mfenced mfrac mglyph mi mlabeledtr mlongdiv
+    mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mscarries mscarry msgroup msline
+    mspace msqrt msrow mstack mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none semantics
+    italic bold sc""".split()
+)
+_BLOCK = frozenset(
+    """article aside blockquote br caption dd details dialog div dl dt figcaption figure footer h1 h2 h3 h4
+    h5 h6 header hr li main menu nav ol p pre sec section summary table tbody td tfoot th thead title tr
+    ul""".split()
+)
+_HIDDEN = frozenset("script style annotation annotation-xml".split())
+_MARKUP = _INLINE | _BLOCK | _HIDDEN
+
+# The length of a tag is limited: an unclosed "<a" never makes the scan run to the end of the text.
+_TOKEN = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]{0,30})(?:[\s/][^<>]{0,2000})?>|<!--|-->")
+
+
+def has_markup(text: str) -> bool:
+    """Return whether ``text`` holds a tag of HTML or MathML."""
+    return any(_token_name(token) in _MARKUP for token in _TOKEN.finditer(text))
+
+
+def strip_markup(text: str) -> str:
+    """Return the text that a browser would show, on one line.
+
+    Entities are decoded once, after the tags are removed.
+    """
+    parts: list[str] = []
+    position, hidden_in = 0, ""
+    for token in _TOKEN.finditer(text):
+        name = _token_name(token)
+        if hidden_in:
+            if _closes(token, name, hidden_in):
+                position, hidden_in = token.end(), ""
+            continue
+        if name not in _MARKUP and token[0] != "<!--":
+            continue
+        parts.append(text[position : token.start()])
+        position = token.end()
+        if name in _BLOCK:
+            parts.append(" ")
+        elif token[0] == "<!--" or (name in _HIDDEN and not token["close"]):
+            hidden_in = name or "<!--"
+    if not hidden_in:
+        parts.append(text[position:])
+    return html.unescape("".join(parts))
+
+
+def element_text(element: Any) -> str:
+    """Return the text of an XML element and its descendants; block elements separate words."""
+    parts: list[str] = [element.text or ""]
+    for child in element:
+        name = local_name(child.tag).lower()
+        if name not in _HIDDEN:
+            inner = element_text(child)
+            parts.append(f" {inner} " if name in _BLOCK else inner)
+        parts.append(child.tail or "")
+    return "".join(parts)
+
+
+def child_text(element: Element, path: str) -> str:
+    """Return the text of the first element at ``path``, stripped; "" if there is none."""
+    child = element.find(path)
+    return "" if child is None else element_text(child).strip()
+
+
+def _token_name(token: re.Match[str]) -> str:
+    return (token["name"] or "").lower().rpartition(":")[2]
+
+
+def _closes(token: re.Match[str], name: str, hidden_in: str) -> bool:
+    if hidden_in == "<!--":
+        return token[0] == "-->"
+    return bool(token["close"]) and name == hidden_in

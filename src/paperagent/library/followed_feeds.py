@@ -1,6 +1,7 @@
-"""The feeds that a library keeps, to be read again and again.
+"""The feeds that a library follows, stored as a setting of the library and read by ``ingest --follow``.
 
-How a source is called: in messages, in lists, and where it is kept.
+Also how a source is named: in messages (`display_source`), in lists (`hide_query_values`) and as a key
+(`resolve_source`).
 """
 
 from __future__ import annotations
@@ -17,131 +18,149 @@ if TYPE_CHECKING:
     from paperagent.library import Store
 
 FOLLOWED_SETTING = "feeds"
-"""The setting of the library that lists them."""
+"""The setting of the library that lists the followed feeds."""
 STATE_PREFIX = "feed-state:"
-"""Before a feed's name: the setting that says where its last run ended."""
-_MOST_FOLLOWED = 1_000
-_LONGEST_LIST = 1_000_000
-_LONGEST_SOURCE = 4_000
-_PATIENCE = 60.0
-"""Seconds that the end of a run waits while another process writes."""
-_IMPATIENCE = 10.0
-"""The same for a person who keeps or forgets a feed."""
+"""Prefix of the setting that says where the last run of a feed ended."""
+_MAX_FOLLOWED = 1_000
+_MAX_LIST_BYTES = 1_000_000
+_MAX_SOURCE_LENGTH = 4_000
+_RUN_LOCK_TIMEOUT_SECONDS = 60.0
+"""How long the end of an ingest waits while another process writes."""
+_COMMAND_LOCK_TIMEOUT_SECONDS = 10.0
+"""How long ``feeds add`` and ``feeds remove`` wait while another process writes."""
 
 
 def load_followed(store: Store) -> list[dict[str, Any]]:
-    """Return the feeds kept, in the order in which they were added."""
-    kept = store.get_setting(FOLLOWED_SETTING, [])
-    return [dict(feed) for feed in kept if isinstance(feed, dict) and isinstance(feed.get("source"), str)]
+    """Return the followed feeds in the order in which they were added.
+
+    Each has ``source`` and ``added``, and after its first run ``read``, ``papers``, ``new`` and ``error``.
+    """
+    feeds = store.get_setting(FOLLOWED_SETTING, [])
+    return [dict(feed) for feed in feeds if isinstance(feed, dict) and isinstance(feed.get("source"), str)]
 
 
 def follow(store: Store, source: str, *, today: dt.date) -> bool:
-    """Keep a feed with the library; False where it is kept already.
+    """Follow a feed; return False if it is followed already.
 
     Raises:
-        FeedError, InputError: it names neither a file that is there nor a service, or not in its way.
+        FeedError, InputError: the source is neither an existing file nor a valid query of a service.
     """
     from paperagent.storage.locks import retry_while_locked
 
-    checked = resolve_source(source)
+    resolved = resolve_source(source)
 
-    def keep() -> bool:
-        kept = load_followed(store)
-        if any(feed["source"] == checked for feed in kept):
+    def add() -> bool:
+        feeds = load_followed(store)
+        if any(feed["source"] == resolved for feed in feeds):
             return False
-        if len(kept) >= _MOST_FOLLOWED:
-            raise InputError(f"feeds: more than {_MOST_FOLLOWED:,} are kept; remove some")
-        store.set_setting(FOLLOWED_SETTING, [*kept, {"source": checked, "added": today.isoformat()}])
+        if len(feeds) >= _MAX_FOLLOWED:
+            raise InputError(f"feeds: more than {_MAX_FOLLOWED:,} are followed; remove some")
+        store.set_setting(FOLLOWED_SETTING, [*feeds, {"source": resolved, "added": today.isoformat()}])
         return True
 
-    return retry_while_locked(keep, seconds=_IMPATIENCE)
+    return retry_while_locked(add, seconds=_COMMAND_LOCK_TIMEOUT_SECONDS)
 
 
 def unfollow(store: Store, source: str) -> bool:
-    """Forget a feed, and where it stopped; False where it is not kept. Its papers stay.
+    """Stop following a feed and forget where it stopped; its papers stay.
+
+    Returns:
+        False if the feed is not followed.
 
     Raises:
-        InputError: it is written as lists show it, and several are shown so.
+        InputError: ``source`` is written as lists show it, and several feeds are shown that way.
     """
     from paperagent.storage.locks import retry_while_locked
 
     name = source.strip()
 
-    def forget() -> bool:
-        kept = load_followed(store)
-        written = [f for f in kept if f["source"] in {name, absolute_path(name)}]
-        gone = written or [f for f in kept if hide_query_values(f["source"]) == name]
-        if len(gone) > 1:
-            raise InputError("feeds: several are shown in this way; give the whole address")
-        if gone:
-            store.set_setting(FOLLOWED_SETTING, [feed for feed in kept if feed not in gone])
-            store.set_setting(f"{STATE_PREFIX}{gone[0]['source']}", None)
-        return bool(gone)
+    def remove() -> bool:
+        feeds = load_followed(store)
+        exact_matches = [f for f in feeds if f["source"] in {name, absolute_path(name)}]
+        matches = exact_matches or [f for f in feeds if hide_query_values(f["source"]) == name]
+        if len(matches) > 1:
+            raise InputError("feeds: several are shown this way; give the whole address")
+        if matches:
+            store.set_setting(FOLLOWED_SETTING, [feed for feed in feeds if feed not in matches])
+            store.set_setting(f"{STATE_PREFIX}{matches[0]['source']}", None)
+        return bool(matches)
 
-    return retry_while_locked(forget, seconds=_IMPATIENCE)
+    return retry_while_locked(remove, seconds=_COMMAND_LOCK_TIMEOUT_SECONDS)
 
 
 def record_run(store: Store, report: IngestReport, *, today: dt.date) -> None:
-    """Keep with each feed when it was read last, and what came of it; reports come in the feeds' order."""
+    """Store with each followed feed when it was last read, and the result."""
     from paperagent.storage.locks import retry_while_locked
 
-    def note() -> None:
-        done: dict[str, deque[FeedReport]] = defaultdict(deque)
-        for read in report.feeds:
-            done[read.source].append(read)
-        kept = load_followed(store)
-        for feed in kept:
-            if last := done[display_source(feed["source"])]:  # two addresses may differ in their query only
-                of = last.popleft()
-                feed |= {"read": today.isoformat(), "papers": of.read, "new": of.new, "error": of.error}
-        store.set_setting(FOLLOWED_SETTING, kept)
+    def update() -> None:
+        # Feeds whose addresses differ only in their query have the same name; reports keep their order.
+        reports: dict[str, deque[FeedReport]] = defaultdict(deque)
+        for feed_report in report.feeds:
+            reports[feed_report.source].append(feed_report)
+        feeds = load_followed(store)
+        for feed in feeds:
+            if same_name := reports[display_source(feed["source"])]:
+                result = same_name.popleft()
+                feed |= {
+                    "read": today.isoformat(),
+                    "papers": result.read,
+                    "new": result.new,
+                    "error": result.error,
+                }
+        store.set_setting(FOLLOWED_SETTING, feeds)
 
-    retry_while_locked(note, seconds=_PATIENCE)
+    retry_while_locked(update, seconds=_RUN_LOCK_TIMEOUT_SECONDS)
 
 
 def resolve_source(source: str) -> str:
-    """Return a source as it is kept: a file by its whole path. Raises FeedError or InputError."""
-    from paperagent.feeds import services
+    """Return the source in the form in which it is stored: a file by its absolute path.
+
+    Raises:
+        FeedError, InputError: it is neither an existing file nor a valid query of a service.
+    """
+    from paperagent.feeds.services import find_live_feed
+    from paperagent.feeds.source import SERVICE_SCHEMES
 
     text = source.strip()
     if not text or text == "-":
         raise InputError("feed: is empty or standard input; give a file, an address or a service")
-    if len(text) > _LONGEST_SOURCE:
-        raise InputError(f"feed: longer than {_LONGEST_SOURCE:,} characters; give a shorter one")
-    if services.find_live_feed(text) is not None:
+    if len(text) > _MAX_SOURCE_LENGTH:
+        raise InputError(f"feed: longer than {_MAX_SOURCE_LENGTH:,} characters; give a shorter one")
+    if find_live_feed(text) is not None:
         return text
     path = absolute_path(text)
     if not is_file(path):
         raise FeedError(
             f"{visible(text, limit=80)}: neither a file nor a service; give a path, https://… or one of "
-            + ", ".join(f"{scheme}:" for scheme in services.SCHEMES)
+            + ", ".join(f"{scheme}:" for scheme in SERVICE_SCHEMES)
         )
     return path
 
 
 def read_feed_list(path: Path) -> list[str]:
-    """Return the feeds that a file lists, one a line; blank lines and those from ``#`` on are passed over.
+    """Return the feeds that a file lists, one per line, without blank lines and ``#`` comments.
 
     Raises:
-        FeedError: it cannot be read, or lists none.
+        FeedError: the file cannot be read, or lists no feed.
     """
     name = visible(str(path), limit=200)
     try:
         with path.open("rb") as file:
-            text = file.read(_LONGEST_LIST).decode("utf-8-sig")
+            text = file.read(_MAX_LIST_BYTES).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise FeedError(f"{name}: {why.lower()}; give a file with one feed a line") from None
-    found = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if not found:
-        raise FeedError(f"{name}: lists no feed; write one a line, such as arxiv:cs.CL")
-    return found
+        raise FeedError(f"{name}: {why.lower()}; give a file with one feed per line") from None
+    lines = (line.strip() for line in text.splitlines())
+    sources = [line for line in lines if line and not line.startswith("#")]
+    if not sources:
+        raise FeedError(f"{name}: lists no feed; write one per line, such as arxiv:cs.CL")
+    return sources
 
 
 def display_source(source: str | Path) -> str:
-    """Return a source as it may be shown: an address without its query, which may hold a key."""
+    """Return a source for messages: a URL without its query, which may hold a key."""
     text = str(source)
-    if _is_address(text):
+    if _is_url(text):
         text = text.partition("?")[0]
         if "@" in text.partition("://")[2].partition("/")[0]:
             text = "feed address"
@@ -149,29 +168,29 @@ def display_source(source: str | Path) -> str:
 
 
 def hide_query_values(source: str) -> str:
-    """Return a source as a list tells it from others: of an address's query the names alone."""
-    if not _is_address(source):
+    """Return a source for lists: a URL with the names in its query but without the values."""
+    if not _is_url(source):
         return source
-    before, mark, query = source.partition("?")
+    address, mark, query = source.partition("?")
     parts = [part.partition("=") for part in query.split("&") if part]
-    return before + mark + "&".join(f"{name}=…" if equals else "…" for name, equals, _ in parts)
+    return address + mark + "&".join(f"{name}=…" if equals else "…" for name, equals, _ in parts)
 
 
 def absolute_path(text: str) -> str:
-    """Return a file's whole path; the text as it is where it can be none."""
+    """Return the absolute path of a file, or ``text`` itself if it cannot be a path."""
     try:
         return str(Path.cwd() / Path(text).expanduser()) if "\0" not in text else text
-    except (OSError, RuntimeError):  # the folder we are in is gone; ``~`` of a user that there is none of
+    except (OSError, RuntimeError):  # the current folder is gone, or ``~`` names an unknown user
         return text
 
 
 def is_file(text: str) -> bool:
-    """Tell whether a file has this name, however odd the name is."""
+    """Return whether a file with this name exists; False for names that no file system accepts."""
     try:
         return Path(text).is_file()
-    except (OSError, ValueError):  # a name that no file system takes
+    except (OSError, ValueError):
         return False
 
 
-def _is_address(text: str) -> bool:
+def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))

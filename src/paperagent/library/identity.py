@@ -1,7 +1,7 @@
-"""When two records are the same paper, and what the one paper then says. Pure functions.
+"""When two records are the same paper, and how they are merged. Pure functions.
 
-A real id (arXiv, DOI) decides alone. A title alone never does: the abstracts must agree too, and
-no real id may contradict. What a feed says is kept by source, so that reading it twice changes nothing.
+An arXiv id or a DOI decides alone. A title alone never does: the abstracts must agree too, and neither the
+arXiv ids nor the DOIs may differ.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from operator import attrgetter
 from paperagent.types import PARTIAL_DATE, RETRACTED, Paper
 
 _NOT_WORD = re.compile(r"[\W_]+")
-_CUT = re.compile(r"(?:\.\.\.|…)\s*$")
-_AGREE = 0.8
-"""Two abstracts with this share of common words (Jaccard) are the same text, differently typeset."""
-_LONGEST = {"title": 5_000, "abstract": 200_000}
-"""Code points; longer text is no title and no abstract, and would choke an index."""
+_ELLIPSIS = re.compile(r"(?:\.\.\.|…)\s*$")
+_MIN_JACCARD = 0.8
+"""Two abstracts that share this much of their words are the same text, typeset differently."""
+_MAX_LENGTHS = {"title": 5_000, "abstract": 200_000}
+"""Code points. Longer text is not a title or an abstract and would slow down an index."""
 _INT64 = 2**63
 _every_field = attrgetter(*(f.name for f in fields(Paper) if f.name != "ids"))
 
 
 def text_hash(title: str, abstract: str) -> bytes:
-    """Return the 16-byte hash that names one version of a paper's text."""
+    """Return the 16-byte hash that identifies one version of a paper's text."""
     return blake2b(f"{title}\n{abstract}".encode(), digest_size=16).digest()
 
 
 def content_hash(paper: Paper) -> str:
-    """Return `text_hash` in hexadecimal, as a citation keeps it."""
+    """Return `text_hash` in hexadecimal, as a citation stores it."""
     return text_hash(paper.title, paper.abstract).hex()
 
 
 def record_hash(paper: Paper) -> bytes:
-    """Return the 16-byte hash over every field, which tells whether a record was read before."""
-    said = (*_every_field(paper), *paper.ids)  # without ids as it was before there were any
-    return blake2b(repr(said).encode(), digest_size=16).digest()
+    """Return the 16-byte hash of all fields, which tells whether a record was read before."""
+    values = (*_every_field(paper), *paper.ids)  # without further ids, the hash of earlier versions
+    return blake2b(repr(values).encode(), digest_size=16).digest()
 
 
 def day_number(day: dt.date | None) -> int | None:
-    """Return ``day`` as yyyymmdd, which sorts as the days do."""
+    """Return ``day`` as yyyymmdd, which sorts like the date."""
     return None if day is None else day.year * 10_000 + day.month * 100 + day.day
 
 
 def title_key(title: str) -> str:
-    """Return the letters and digits of ``title``, case and accents of width folded."""
+    """Return the letters and digits of ``title``, with case and compatibility characters folded."""
     return _NOT_WORD.sub("", unicodedata.normalize("NFKC", title).casefold())
 
 
 def aliases(paper: Paper) -> list[str]:
-    """Return the names that this paper goes by, real ids first."""
+    """Return the names by which the library finds this paper: arXiv id and DOI first, its title last."""
     names = []
     if paper.arxiv_id:
         names.append(f"arxiv:{paper.arxiv_id}")
@@ -68,35 +68,35 @@ def aliases(paper: Paper) -> list[str]:
 
 
 def plain_name(alias: str) -> str:
-    """Return the id that an alias of `aliases` stands for: a DOI keeps its prefix, which belongs to it."""
+    """Return the id in an alias of `aliases`. A DOI keeps its prefix, which is part of the id."""
     return alias if alias.startswith("doi:") else alias.partition(":")[2]
 
 
 def further_ids(paper: Paper, names: Iterable[str]) -> tuple[str, ...]:
-    """Return those of a paper's ``names`` that are neither its id nor a DOI."""
+    """Return the ``names`` of a paper that are neither its id nor a DOI."""
     return tuple(sorted(name for name in set(names) - {paper.paper_id} if not name.startswith("doi:")))
 
 
 def lookup_names(paper_id: str) -> tuple[str, str, str]:
-    """Return the aliases under which a former id of a paper may be kept."""
+    """Return the aliases under which a former id of a paper may be stored."""
     return f"id:{paper_id}", f"arxiv:{paper_id}", paper_id
 
 
 def tags(paper: Paper) -> tuple[str, ...]:
-    """Return the tokens that filters match: each category with its archives, and each source."""
-    found: dict[str, None] = {}
+    """Return the tokens that filters match: each category with its parent categories, and each source."""
+    tokens: dict[str, None] = {}
     for category in paper.categories:
         parts = category.lower().split(".")
-        found.update(dict.fromkeys("c:" + ".".join(parts[:n]) for n in range(len(parts), 0, -1)))
-    found.update(dict.fromkeys(f"s:{source}" for source in paper.sources))
-    return tuple(found)
+        tokens.update(dict.fromkeys("c:" + ".".join(parts[:n]) for n in range(len(parts), 0, -1)))
+    tokens.update(dict.fromkeys(f"s:{source}" for source in paper.sources))
+    return tuple(tokens)
 
 
 def unfit(paper: Paper) -> str | None:
-    """Return why the library cannot hold ``paper``, or None; the reason can be counted."""
+    """Return why the library cannot store ``paper``, or None. Ingest reports count the reasons."""
     if not paper.paper_id or not paper.title.strip():
         return "no title"
-    for name, limit in _LONGEST.items():
+    for name, limit in _MAX_LENGTHS.items():
         if len(getattr(paper, name)) > limit:
             return f"{name} too long"
     words = (
@@ -124,7 +124,7 @@ def _encodable(text: str) -> bool:
 
 
 def contradict(one: Paper, other: Paper) -> bool:
-    """Tell whether real ids say that these are two papers."""
+    """Return whether the arXiv ids or the DOIs differ, so that these are two papers."""
     return _differ(one.arxiv_id, other.arxiv_id) or _differ(one.doi, other.doi)
 
 
@@ -133,7 +133,7 @@ def _differ(one: str | None, other: str | None) -> bool:
 
 
 def same_text(one: Paper, other: Paper) -> bool:
-    """Tell whether two abstracts are one text: equal, one cut short, or differently typeset."""
+    """Return whether two abstracts are the same text: equal, one truncated, or typeset differently."""
     if one.abstract == other.abstract:
         return True
     first, second = _words(one.abstract), _words(other.abstract)
@@ -142,11 +142,11 @@ def same_text(one: Paper, other: Paper) -> bool:
     if _starts(first, second) or _starts(second, first):
         return True
     a, b = set(first), set(second)
-    return len(a & b) >= _AGREE * len(a | b)
+    return len(a & b) >= _MIN_JACCARD * len(a | b)
 
 
 def _starts(short: list[str], long: list[str]) -> bool:
-    # The last word of a cut text may be cut too. A few words agree by chance.
+    # The last word of a truncated text may be truncated too. A few words agree by chance.
     head = short[:-1]
     return len(head) >= 8 and long[: len(head)] == head
 
@@ -156,11 +156,15 @@ def _words(text: str) -> list[str]:
 
 
 def merge(old: Paper, new: Paper) -> Paper:
-    """Return the one paper that ``old`` (held) and ``new`` (just read) make.
+    """Return the paper that results from ``old`` (in the library) and ``new`` (just read).
 
-    The text of ``new`` stands unless ``new`` is an older version, or does not say which it is where
-    ``old`` does; is cut short; or is another feed's rendering of the same text without word of which
-    is newer. Gaps are filled from either; days are the earliest known.
+    The text of ``new`` is used, except if
+
+    - it is an older version, or does not name its version although ``old`` does;
+    - it is truncated;
+    - it is the same text from another feed, and nothing tells which one is newer.
+
+    Missing fields are filled from either record; dates are the earliest known.
     """
     first, second = (new, old) if _replaces(old, new) else (old, new)
     merged = replace(
@@ -184,11 +188,11 @@ def merge(old: Paper, new: Paper) -> Paper:
 
 
 def _withdrawn(old: Paper, new: Paper) -> bool:
-    """Tell whether the one paper is withdrawn.
+    """Return whether the merged paper is withdrawn.
 
-    The newer version decides, and a feed may take back its own word while it alone knows the paper.
-    Otherwise what one feed says stands: which one said it is not kept, and others know of no
-    withdrawals. A retraction always stands.
+    The newer version decides. A feed can revoke a withdrawal only while it is the paper's only source,
+    because it is not stored which feed reported it, and other feeds do not report withdrawals. A retraction
+    is never revoked.
     """
     if RETRACTED in (*old.flags, *new.flags):
         return True
@@ -199,35 +203,36 @@ def _withdrawn(old: Paper, new: Paper) -> bool:
 
 
 def _published(old: Paper, new: Paper) -> dt.date | None:
-    """Return the earliest day; one that is a year or a month alone only where there is no other."""
+    """Return the earliest date; one that is only a year or a month counts if there is no full date."""
     if not (old.published and new.published):
         return old.published or new.published
-    guesses = [PARTIAL_DATE in paper.flags for paper in (old, new)]
-    if guesses == [True, False]:
+    partial = [PARTIAL_DATE in paper.flags for paper in (old, new)]
+    if partial == [True, False]:
         return new.published
-    return old.published if guesses == [False, True] else _earliest(old.published, new.published)
+    return old.published if partial == [False, True] else _earliest(old.published, new.published)
 
 
 def _flags(first: Paper, old: Paper, new: Paper) -> tuple[str, ...]:
-    """Return what is noted of the text that stands, with what concerns the paper itself."""
-    found = dict.fromkeys(_union(old.flags, new.flags) if old.abstract == new.abstract else first.flags)
+    """Return the flags of the text in use, with those that concern the paper itself."""
+    flags = dict.fromkeys(_union(old.flags, new.flags) if old.abstract == new.abstract else first.flags)
     if RETRACTED in (*old.flags, *new.flags):
-        found[RETRACTED] = None
+        flags[RETRACTED] = None
     dated = [paper for paper in (old, new) if paper.published]
-    found.pop(PARTIAL_DATE, None)
+    flags.pop(PARTIAL_DATE, None)
     if dated and all(PARTIAL_DATE in paper.flags for paper in dated):
-        found[PARTIAL_DATE] = None
-    return tuple(found)
+        flags[PARTIAL_DATE] = None
+    return tuple(flags)
 
 
 def with_best_id(paper: Paper) -> Paper:
-    """Return ``paper`` under its arXiv id, else its DOI, else the id it has; a service's own id is no name.
+    """Return ``paper`` with the best id that it has: its arXiv id, else its DOI, else a hash of its text.
 
-    Those (``acl:…``, ``pmid:…``) are kept as aliases, under which the paper is found too.
+    The id of a service (``acl:…``, ``pmid:…``) is never the main id; it is stored as an alias, by which the
+    paper is found too.
     """
     best = paper.arxiv_id or (f"doi:{paper.doi}" if paper.doi else paper.paper_id)
     if not (paper.arxiv_id or paper.doi or best.startswith("sha256:")):
-        from paperagent.feeds.ids import content_id, is_service_id  # only an ingest comes here
+        from paperagent.feeds.ids import content_id, is_service_id  # only an ingest needs it
 
         best = content_id(paper.title, paper.abstract) if is_service_id(best) else best
     return paper if best == paper.paper_id else replace(paper, paper_id=best)
@@ -237,32 +242,34 @@ def _replaces(old: Paper, new: Paper) -> bool:
     age = _compare(old, new)
     if age < 0:
         return False
-    if not new.abstract.strip() or (old.abstract != new.abstract and _is_cut(new.abstract, old.abstract)):
+    if not new.abstract.strip() or (
+        old.abstract != new.abstract and _is_truncated(new.abstract, old.abstract)
+    ):
         return False
-    if age > 0 or _is_cut(old.abstract, new.abstract):
+    if age > 0 or _is_truncated(old.abstract, new.abstract):
         return True
     if _dated(old) != _dated(new):
         return _dated(new)
-    # Of several feeds, the one that speaks again need not be the one whose text stands.
+    # With several feeds, the one that is read again need not be the one whose text is in use.
     return set(new.sources) == set(old.sources) or not same_text(old, new)
 
 
 def _dated(paper: Paper) -> bool:
-    """Tell whether a record says which version of the text it holds."""
+    """Return whether a record names the version of its text."""
     return paper.version is not None or paper.updated is not None
 
 
 def _compare(old: Paper, new: Paper) -> int:
-    """Return 1 where ``new`` is the newer version, -1 where it is the older one, 0 where nothing tells."""
+    """Return 1 if ``new`` is the newer version, -1 if it is the older one, 0 if that is unknown."""
     for before, after in ((old.version, new.version), (old.updated, new.updated)):
         if before is not None and after is not None and before != after:
             return 1 if after > before else -1  # type: ignore[operator]  # both int or both date
     return 0
 
 
-def _is_cut(text: str, whole: str) -> bool:
-    """Tell whether ``text`` ends in an ellipsis where ``whole`` goes on."""
-    return bool(_CUT.search(text)) and _starts(_words(text), _words(whole)) and len(text) < len(whole)
+def _is_truncated(text: str, full: str) -> bool:
+    """Return whether ``text`` is the beginning of ``full`` and ends in an ellipsis."""
+    return bool(_ELLIPSIS.search(text)) and _starts(_words(text), _words(full)) and len(text) < len(full)
 
 
 def _earliest(one: dt.date | None, other: dt.date | None) -> dt.date | None:
@@ -273,7 +280,7 @@ def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*one, *other)))
 
 
-def notable(old: Paper, new: Paper) -> bool:
-    """Tell whether a reader would call the paper changed: not for one more sighting of it."""
-    quiet = {"listed": None, "first_seen": None, "upvotes": None, "sources": ()}
-    return replace(old, **quiet) != replace(new, **quiet)  # type: ignore[arg-type]  # values fit their fields
+def is_notable_change(old: Paper, new: Paper) -> bool:
+    """Return whether a user would call the paper changed; that another feed lists it does not count."""
+    ignored = {"listed": None, "first_seen": None, "upvotes": None, "sources": ()}
+    return replace(old, **ignored) != replace(new, **ignored)  # type: ignore[arg-type]  # values fit their fields

@@ -15,9 +15,8 @@ from typing import Any, Self
 
 from paperagent.errors import EndpointError
 from paperagent.http_limits import TransientError
-from paperagent.llm.client import Endpoint, open_stream
+from paperagent.llm.client import Endpoint, EndpointAddress, is_same_model, open_stream
 from paperagent.llm.dialect import LIMIT_PARAMETERS, get_dialect
-from paperagent.llm.endpoint import EndpointAddress, is_same_model
 from paperagent.llm.pricing import prompt_tokens
 from paperagent.llm.protocol import Completion
 from paperagent.llm.server_errors import UnsupportedParameterError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from paperagent.llm.endpoint import EndpointAddress
+from paperagent.llm.client import EndpointAddress
 
 EFFORTS = ("none", "minimal", "low", "medium", "high")
 """Values of ``reasoning_effort``, lowest first."""

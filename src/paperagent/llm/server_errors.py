@@ -14,7 +14,7 @@ from paperagent.errors import EndpointError
 from paperagent.http_limits import TransientError
 
 if TYPE_CHECKING:
-    from paperagent.llm.endpoint import EndpointAddress
+    from paperagent.llm.client import EndpointAddress
 
 CONTEXT_KIND = "context"
 """Kind of the error for a prompt that is too long for the model."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from paperagent.errors import visible
 from paperagent.http_limits import TransientError
-from paperagent.llm.endpoint import EndpointAddress
+from paperagent.llm.client import EndpointAddress
 from paperagent.llm.pricing import estimate_tokens
 from paperagent.llm.protocol import SampledToken
 from paperagent.llm.server_errors import parse_reply, raise_for_error_body

@@ -1,25 +1,150 @@
-"""A question as the readers of papers take it: its kind, and its word pieces with their weights. Pure."""
+"""A user's question: cleaned on the way in, then analyzed once for search, evidence and answers.
+
+`clean_question` and `clean_history` check what a caller hands in. `Question` is the analyzed question
+that flows through retrieval, evidence and answering.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
-from paperagent.retrieval.scoring import is_scaffold
-from paperagent.text.terms import STOP_WORDS, stem, words
+from paperagent.errors import InputError
+from paperagent.retrieval.scoring import SearchQuery, TermStatistics, build_query, is_query_stopword
+from paperagent.text.terms import STOP_WORDS, index_terms, is_english, stem, words
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.types import Encoded
+    from paperagent.types import Encoded, Vector
 
-Kind = Literal["single", "compare", "list"]
+MAX_QUESTION = 8_000
+"""Characters; a longer question is a mistake (a pasted file) or an attack."""
+MAX_TURNS = 50
+"""Earlier turns that are kept, the latest ones."""
+CONTEXT_WORDS = 80
+"""Words of an earlier answer that may steer the search of a follow-up question."""
 
-_STOP_WEIGHT, _SCAFFOLD_WEIGHT = 0.25, 0.5
+Turn = tuple[str, str]
+"""An earlier question and its answer."""
+QuestionKind = Literal["single", "compare", "list"]
 
+
+# --- checking what a caller hands in ---
+
+
+def clean_question(question: object) -> str:
+    """Return the question on one line, NFC, without control and format characters.
+
+    Raises:
+        InputError: not a str, not valid Unicode, with NUL, too long, or without words.
+    """
+    if not isinstance(question, str):
+        raise InputError(f"question: must be str, got {type(question).__name__}; pass the question as text")
+    if len(question) > MAX_QUESTION:
+        raise InputError(
+            f"question: too long ({len(question):,} characters); at most {MAX_QUESTION:,} characters"
+        )
+    _require_valid(question, "question")
+    text = " ".join(unicodedata.normalize("NFC", _without_controls(question)).split())
+    if not text:
+        raise InputError("question: is empty; type a question")
+    if not words(text):
+        raise InputError("question: has no words; type a question in words")
+    return text
+
+
+def clean_history(history: Iterable[Any] | None) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
+    """Return the earlier turns, oldest first, and notes on those that were dropped.
+
+    A turn is a pair ``(question, answer)``, a mapping with those keys, or two messages
+    ``{"role": "user"|"assistant", "content": …}`` in a row.
+
+    Raises:
+        InputError: a turn of another shape or role.
+    """
+    if history is None:
+        return (), ()
+    if isinstance(history, (str, bytes, Mapping)) or not isinstance(history, Iterable):
+        raise InputError("history: must be a list of (question, answer) pairs; pass [(question, answer), …]")
+    turns: list[Turn] = []
+    for item in history:
+        _add_turn(turns, item)
+    dropped = len(turns) - MAX_TURNS
+    notes = (f"history: the oldest {dropped} turns were dropped",) if dropped > 0 else ()
+    return tuple(turns[-MAX_TURNS:]), notes
+
+
+def _add_turn(turns: list[Turn], item: Any) -> None:
+    if isinstance(item, Mapping) and "role" in item:
+        _add_message(turns, item)
+        return
+    if isinstance(item, Mapping):
+        pair: Sequence[Any] = (item.get("question"), item.get("answer"))
+    else:
+        pair = item if isinstance(item, Sequence) and not isinstance(item, (str, bytes)) else ()
+    if len(pair) != 2 or not all(isinstance(p, str) for p in pair):
+        raise InputError("history: each turn must be a (question, answer) pair of texts")
+    turns.append((_clean_turn(pair[0]), _clean_turn(pair[1])))
+
+
+def _add_message(turns: list[Turn], message: Mapping[Any, Any]) -> None:
+    role, content = message.get("role"), message.get("content")
+    if role not in ("user", "assistant"):
+        raise InputError("history: role must be user or assistant")
+    if not isinstance(content, str):
+        raise InputError("history: content must be text")
+    if role == "user":
+        turns.append((_clean_turn(content), ""))
+    elif not turns:
+        raise InputError("history: an assistant message must follow a user message")
+    else:
+        question, answer = turns[-1]
+        turns[-1] = (question, f"{answer} {_clean_turn(content)}".strip())
+
+
+def _clean_turn(text: str) -> str:
+    _require_valid(text, "history")
+    return " ".join(_without_controls(text).split())
+
+
+def _require_valid(text: str, name: str) -> None:
+    for i, c in enumerate(text):
+        if "\ud800" <= c <= "\udfff":
+            raise InputError(f"{name}: is not valid Unicode (lone surrogate at {i}); check the encoding")
+        if c == "\0":
+            raise InputError(f"{name}: contains the control character U+0000 at {i}; remove it")
+
+
+def _without_controls(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_printable, _ESCAPE_SEQUENCE.sub("", text)))
+
+
+def _printable(char: str) -> str:
+    """Return white space as a space, other control and format characters as nothing."""
+    if char.isspace():
+        return " "
+    return "" if unicodedata.category(char) in ("Cc", "Cf") else char
+
+
+_ESCAPE_SEQUENCE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_].*?(?:\x1b\\|$)|.)?", re.DOTALL
+)
+
+
+# --- the analyzed question ---
+
+_STOP_WORD_WEIGHT, _QUERY_STOPWORD_FACTOR = 0.25, 0.5
+_PRONOUNS = frozenset("it its they them their theirs that this these those he she his her one ones".split())
+_CITATION_MARKER = re.compile(r"\[\d+\]")
 _COMPARE = re.compile(
     r"""\b(?:compare[ds]?|comparison|versus|vs\.?|both|respectively|contrast)\b
     |\bhow\ (?:do|does|did)\ .{3,80}\ differ\b|\bdiffer(?:ences?)?\ (?:between|from)\b
@@ -46,58 +171,130 @@ _ASKS_NUMBER = re.compile(
 _COUNTED = re.compile(r"\b(?:how (?:many|much)|number of|amount of)\s+((?:\w+[\s-]){0,2}?\w+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
-    """A question's word pieces with their weights."""
+    """A question, analyzed once.
+
+    *Pieces* are what evidence is matched with: the encoder's word pieces, or the words if there is
+    no encoder.
+    """
 
     text: str
-    kind: Kind
-    weights: NDArray[np.float64]
-    """How much each piece matters, shape [pieces]; rare words weigh most."""
-    pieces: tuple[str, ...]
-    """The whole word that each piece belongs to, lower case."""
-    counted: NDArray[np.bool_]
-    """Which pieces name what is counted (``parameters`` in "how many parameters")."""
-    encoded: Encoded | None
-    asks_number: bool
+    terms: tuple[str, ...]
+    """Index terms of the text, in order, repeats included."""
+    query: SearchQuery
+    encoded: Encoded | None = None
+    """Token states of the text; None if there is no encoder."""
+
+    @classmethod
+    def analyze(
+        cls,
+        text: str,
+        statistics: TermStatistics,
+        *,
+        encoded: Encoded | None = None,
+        vector: Vector | None = None,
+    ) -> Question:
+        """Return an analyzed question.
+
+        Args:
+            text: The question.
+            statistics: The library to search.
+            encoded: The text's token states.
+            vector: The text's embedding in the space of the library's vectors.
+        """
+        terms = tuple(index_terms(text))
+        return cls(text, terms, build_query(terms, statistics, vector=vector), encoded)
+
+    @cached_property
+    def kind(self) -> QuestionKind:
+        """Whether one paper, a comparison of two, or a list is asked for."""
+        return classify_question(self.text)
+
+    @cached_property
+    def asks_number(self) -> bool:
+        """Whether the answer is a number."""
+        return bool(_ASKS_NUMBER.search(self.text))
+
+    @cached_property
+    def refers_back(self) -> bool:
+        """Whether a pronoun refers to an earlier question."""
+        return refers_back(self.text)
+
+    @cached_property
+    def is_english(self) -> bool:
+        """Whether the text reads as English."""
+        return is_english(self.text)
+
+    @cached_property
+    def piece_words(self) -> tuple[str, ...]:
+        """The whole word, in lower case, that each piece belongs to."""
+        return tuple(_word_around(self.text, *span) for span in self._spans)
+
+    @cached_property
+    def piece_stems(self) -> tuple[str, ...]:
+        """The stem of each piece's word."""
+        return tuple(stem(word) if word else "" for word in self.piece_words)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """How much each piece matters, shape [pieces]; rare words weigh most."""
+        import numpy as np
+
+        pieces = zip(self.piece_words, self.piece_stems, strict=True)
+        weights = np.array([self._weight(word, root) for word, root in pieces], float)
+        return weights if weights.sum() else np.ones(len(self.piece_words))
+
+    @cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """Which pieces name what is counted (``parameters`` in "how many parameters"), shape [pieces]."""
+        import numpy as np
+
+        match = _COUNTED.search(self.text)
+        low, high = match.span(1) if match else (0, 0)
+        return np.array([low <= start and end <= high for start, end in self._spans], bool)
+
+    @cached_property
+    def content_weights(self) -> Mapping[str, float]:
+        """Stem → weight, for words that say what the question is about."""
+        return {
+            root: float(weight)
+            for word, root, weight in zip(self.piece_words, self.piece_stems, self.weights, strict=True)
+            if word and word not in STOP_WORDS and not is_query_stopword(root)
+        }
+
+    @cached_property
+    def _spans(self) -> tuple[tuple[int, int], ...]:
+        return self.encoded.spans if self.encoded else tuple(m.span() for m in re.finditer(r"\w+", self.text))
+
+    def _weight(self, word: str, root: str) -> float:
+        if not word:
+            return 0.0
+        if word in STOP_WORDS:
+            return _STOP_WORD_WEIGHT
+        stats = self.query.stats
+        rarity = math.log(1 + stats.papers / (1 + stats.frequency.get(root, 0)))
+        return rarity * (_QUERY_STOPWORD_FACTOR if is_query_stopword(root) else 1.0)
 
 
-def question_kind(text: str) -> Kind:
-    """Tell a comparison of two papers and a request for a list from a question on one paper."""
+def classify_question(text: str) -> QuestionKind:
+    """Return whether a question asks for one paper, a comparison of two, or a list."""
     if _COMPARE.search(text):
         return "compare"
     return "list" if _LIST.search(text) and not _ASKS_NUMBER.search(text) else "single"
 
 
-def prepare(text: str, encoded: Encoded | None, informativeness: Callable[[str], float]) -> Question:
-    """Prepare a question. ``informativeness(stem)`` is ln(1 + N / (1 + df)), 0 or more."""
-    import numpy as np
-
-    spans = encoded.spans if encoded else tuple(m.span() for m in re.finditer(r"\w+", text))
-    pieces = tuple(_word_around(text, *span) for span in spans)
-    weights = np.array([_weight(p, informativeness) for p in pieces], float)
-    if not weights.sum():
-        weights = np.ones(len(pieces))
-    counted = _COUNTED.search(text)
-    low, high = counted.span(1) if counted else (0, 0)
-    return Question(
-        text=text,
-        kind=question_kind(text),
-        weights=weights,
-        pieces=pieces,
-        counted=np.array([low <= a and b <= high for a, b in spans], bool),
-        encoded=encoded,
-        asks_number=bool(_ASKS_NUMBER.search(text)),
-    )
+def refers_back(question: str) -> bool:
+    """Return whether a pronoun in the question refers to an earlier one."""
+    return not _PRONOUNS.isdisjoint(words(question))
 
 
-def _weight(word: str, informativeness: Callable[[str], float]) -> float:
-    if not word:
-        return 0.0
-    if word in STOP_WORDS:
-        return _STOP_WEIGHT
-    root = stem(word)
-    return informativeness(root) * (_SCAFFOLD_WEIGHT if is_scaffold(root) else 1.0)
+def add_context(question: str, history: Sequence[Turn]) -> str:
+    """Return the question followed by the last turn, as text to search for."""
+    earlier_question, earlier_answer = history[-1]
+    answer_words = _CITATION_MARKER.sub("", earlier_answer[:MAX_QUESTION]).split()
+    head = " ".join(answer_words[:CONTEXT_WORDS])
+    return f"{question} {earlier_question[:MAX_QUESTION]} {head}".strip()
 
 
 def _word_around(text: str, start: int, end: int) -> str:
@@ -105,5 +302,5 @@ def _word_around(text: str, start: int, end: int) -> str:
         start -= 1
     while end < len(text) and text[end].isalnum():
         end += 1
-    found = words(text[start:end])
-    return found[0] if found else ""
+    around = words(text[start:end])
+    return around[0] if around else ""

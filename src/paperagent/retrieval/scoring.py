@@ -1,9 +1,9 @@
-"""Retrieval as pure functions: from a question to query terms, from candidates to ranked papers.
+"""Scoring of papers as pure functions: from query terms and candidates to ranked papers.
 
-Two indexes nominate candidates (the lexical one and the vector one); one
-exact score ranks them. It is absolute, not min-max scaled, so it compares across queries::
+Two indexes retrieve candidates (the lexical one and the vector one); one exact score ranks
+them. The score is absolute, not min-max scaled, so it compares across queries::
 
-    R = 0.9 * BM25 / (1.9 * sum of idf) + cosine(query, paper)
+    score = 0.9 * BM25 / (1.9 * sum of idf) + cosine(query, paper)
 
 BM25 (Robertson & Zaragoza 2009, k1 = 0.9, b = 0.4, title counted twice) divided by its
 largest possible value is a share of the query's information. nDCG@10 on SciFact train:
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 K1, B = 0.9, 0.4
 LEXICAL_WEIGHT = 0.9
-CANDIDATES = 60
-"""Papers that each index nominates, at least: 100 changes no figure of `eval` and takes longer."""
+MIN_CANDIDATES = 60
+"""Candidates per index, at least: 100 changes no figure of `eval` and takes longer."""
 
 _SMALL, _LARGE = 5_000, 75_000
-"""Papers between which `largeness` rises."""
+"""Numbers of papers between which `size_factor` rises."""
 
 NAMED_BONUS = 0.5
-"""What it adds to a paper's score that the question names it."""
-_NAME_WORDS, _TITLE_WORDS = 4, 3
+"""Added to the score of a paper that the question names."""
+_MAX_NAME_WORDS, _MIN_TITLE_WORDS = 4, 3
 _NAME_LIKE = re.compile(r"\w[A-Z0-9]|\d\w")
 _CAPITALISED = re.compile(r"[A-Z]\w{4,}")
 _NAME_LIKE_WORD = re.compile(r"\S*(?:\w[A-Z0-9]|\d\w)\S*")
-_CAPITALISED_LATER = re.compile(r"(?<=\s)[A-Z]\w{4,}")
+_CAPITALISED_INSIDE = re.compile(r"(?<=\s)[A-Z]\w{4,}")
 
-_SCAFFOLD = frozenset(
+_QUERY_STOPWORDS = frozenset(
     stem(w)
     for w in """paper papers study studies work works article author authors research researcher method
     methods approach approaches technique techniques propose proposed proposes introduce introduced present
@@ -53,55 +53,68 @@ _SCAFFOLD = frozenset(
     describe described explain explained compare compared versus vs difference differences differ
     different anything something latest lately deal regarding""".split()
 )
-"""Stems that say what is asked for, not what it is about."""
+"""Stems of words that say what is asked for, not what it is about."""
 
 
-class Scored(Protocol):
+class TermStatistics(Protocol):
+    """What a library knows about its index terms."""
+
+    def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
+        """Return the number of papers, their mean length, and the document frequency of each stem."""
+        ...
+
+    def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
+        """Return the stems within an edit distance, most frequent first."""
+        ...
+
+
+class RankablePaper(Protocol):
     """What scoring needs of a candidate."""
 
     @property
-    def paper_id(self) -> str:
-        """The paper's id."""
-        ...
+    def paper_id(self) -> str: ...
 
     @property
     def terms(self) -> NDArray[np.uint32]:
-        """Term ids of title, title and abstract."""
+        """Term ids of title, title again and abstract."""
         ...
 
     @property
     def vector(self) -> Vector | None:
-        """The paper's embedding, where there is one."""
+        """The paper's embedding, if there is one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusStats:
-    """What BM25 needs to know of the library."""
+    """What BM25 needs to know about the library."""
 
     papers: int
     average_length: float
-    """Mean number of terms a paper, its title counted twice."""
+    """Mean number of terms per paper, its title counted twice."""
     frequency: Mapping[str, int]
-    """Stem → number of papers that hold it."""
+    """Stem → number of papers that contain it."""
 
     def idf(self, stem: str) -> float:
-        """Return ln(1 + (N - n + .5) / (n + .5)): always above zero."""
+        """Return ln(1 + (N - n + .5) / (n + .5)), which is always above zero."""
         n = self.frequency.get(stem, 0)
         return math.log(1 + (self.papers - n + 0.5) / (n + 0.5))
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What is sent to search."""
+class SearchQuery:
+    """A query as it is searched for and scored."""
 
     stems: tuple[str, ...]
-    """Distinct, without scaffold, spelling mended."""
+    """Distinct stems, without query stopwords, spelling corrected."""
     vector: Vector | None
+    """Embedding of the query's text, in the space of the library's vectors."""
+    stats: CorpusStats
+    """Statistics of the stems, and of all other terms of the query's text."""
 
 
-class Ranked(NamedTuple):
-    """A candidate's scores. A tuple, because a search makes two hundred."""
+class RankedCandidate(NamedTuple):
+    """A candidate's scores. A tuple, because one search creates two hundred."""
 
     paper_id: str
     score: float
@@ -111,53 +124,88 @@ class Ranked(NamedTuple):
     """Cosine of query and paper."""
 
 
-def is_scaffold(stem: str) -> bool:
-    """Tell whether a stem says what is asked for rather than what about."""
-    return stem in _SCAFFOLD
+# --- from text to query ---
+
+
+def build_query(
+    terms: Sequence[str], statistics: TermStatistics, *, vector: Vector | None = None
+) -> SearchQuery:
+    """Return the query for a text.
+
+    Args:
+        terms: The text's index terms, from `text.terms.index_terms`.
+        statistics: The library to search.
+        vector: The text's embedding.
+    """
+    stems = _without_stopwords(terms)
+    stats = _corpus_stats(statistics, terms)
+    corrected = correct_spelling(stems, stats.frequency, statistics.similar_stems)
+    if corrected != stems:
+        stats = _corpus_stats(statistics, {*corrected, *terms})
+    return SearchQuery(tuple(corrected), vector, stats)
+
+
+def _corpus_stats(statistics: TermStatistics, stems: Iterable[str]) -> CorpusStats:
+    return CorpusStats(*statistics.corpus_stats(sorted(set(stems))))
 
 
 def query_stems(text: str) -> list[str]:
-    """Return the distinct stems to search for; scaffold words only where nothing else is left."""
-    stems = list(dict.fromkeys(index_terms(text)))
-    return [s for s in stems if s not in _SCAFFOLD] or stems
+    """Return the distinct stems to search for; query stopwords only if there is nothing else."""
+    return _without_stopwords(index_terms(text))
 
 
-def mend_spelling(
+def _without_stopwords(terms: Sequence[str]) -> list[str]:
+    stems = list(dict.fromkeys(terms))
+    return [s for s in stems if s not in _QUERY_STOPWORDS] or stems
+
+
+def is_query_stopword(stem: str) -> bool:
+    """Return whether a stem says what is asked for rather than what it is about."""
+    return stem in _QUERY_STOPWORDS
+
+
+def correct_spelling(
     stems: Sequence[str], frequency: Mapping[str, int], similar: Callable[[str, int], Sequence[str]]
 ) -> list[str]:
-    """Replace words that the library does not know by the most frequent similar one.
+    """Replace stems that the library does not know by the most frequent similar one.
 
-    Only alphabetic words of five letters or more; ``similar(stem, distance)`` gives the
-    library's stems within that edit distance, most frequent first. The vector side always
-    gets the raw text.
+    Only alphabetic stems of five letters or more are replaced. The vector search always gets the
+    original text.
+
+    Args:
+        stems: Stems of a query.
+        frequency: Document frequency of each stem in the library.
+        similar: Returns the library's stems within an edit distance, most frequent first.
     """
-    mended = [_mend(s, similar) if _may_be_typo(s, frequency) else s for s in stems]
-    return list(dict.fromkeys(mended))
+    corrected = [_closest_stem(s, similar) if _may_be_typo(s, frequency) else s for s in stems]
+    return list(dict.fromkeys(corrected))
 
 
 def _may_be_typo(stem: str, frequency: Mapping[str, int]) -> bool:
     return not frequency.get(stem) and len(stem) >= 5 and stem.isascii() and stem.isalpha()
 
 
-def _mend(stem: str, similar: Callable[[str, int], Sequence[str]]) -> str:
+def _closest_stem(stem: str, similar: Callable[[str, int], Sequence[str]]) -> str:
     for distance in (1,) if len(stem) < 8 else (1, 2):
-        found = similar(stem, distance)
-        if found:
-            return found[0]
+        if stems := similar(stem, distance):
+            return stems[0]
     return stem
 
 
-def rank(candidates: Sequence[Scored], query: Query, stats: CorpusStats) -> list[Ranked]:
+# --- from candidates to a ranking ---
+
+
+def rank(candidates: Sequence[RankablePaper], query: SearchQuery) -> list[RankedCandidate]:
     """Return the candidates by falling score; ties go by id, so that the order is fixed."""
     import numpy as np
 
     if not candidates:
         return []
-    lexical = lexical_shares(candidates, query.stems, stats)
+    lexical = bm25_shares(candidates, query.stems, query.stats)
     cosines = _cosines(candidates, query.vector)
     scores = LEXICAL_WEIGHT * lexical + np.nan_to_num(cosines, nan=0.0)
     ranked = [
-        Ranked(c.paper_id, score, share, None if math.isnan(cosine) else cosine)
+        RankedCandidate(c.paper_id, score, share, None if math.isnan(cosine) else cosine)
         for c, score, share, cosine in zip(
             candidates, scores.tolist(), lexical.tolist(), cosines.tolist(), strict=True
         )
@@ -165,107 +213,123 @@ def rank(candidates: Sequence[Scored], query: Query, stats: CorpusStats) -> list
     return sorted(ranked, key=lambda r: (-r.score, r.paper_id))
 
 
-def blend(now: Sequence[Ranked], context: Sequence[Ranked]) -> list[Ranked]:
-    """Return the mean of two rankings of the same candidates, for a follow-up question."""
-    other = {r.paper_id: r for r in context}
-    mixed = [
-        Ranked(r.paper_id, (r.score + other[r.paper_id].score) / 2, r.lexical, r.vector)
-        for r in now
-        if r.paper_id in other
-    ]
-    return sorted(mixed, key=lambda r: (-r.score, r.paper_id))
-
-
-def names_paper(question: str, title: str) -> bool:
-    """Tell whether a question names a paper: by its whole title, or by the name before its colon.
-
-    A name is one to four words with a capital or a digit inside (``HelpSteer2``, ``GUIDE``), or one
-    capitalised word that does not begin the question. Case counts: the word "guide" names nothing.
-    """
-    name, colon, _ = title.partition(":")
-    name = name.strip()
-    if colon and len(name.split()) <= _NAME_WORDS and _NAME_LIKE.search(name):
-        return name in question and bool(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question))
-    if colon and _CAPITALISED.fullmatch(name):
-        return name in question and bool(re.search(rf"\s{re.escape(name)}(?!\w)", question))
-    return len(title.split()) >= _TITLE_WORDS and title.casefold() in question.casefold()
-
-
-def raise_named(hits: Sequence[Hit], question: str) -> list[Hit]:
-    """Return the hits with those that the question names raised by `NAMED_BONUS`, ranked anew."""
-    named = {h.paper_id for h in hits if names_paper(question, h.title)}
-    if not named:
-        return list(hits)
-    raised = [replace(h, score=h.score + NAMED_BONUS) if h.paper_id in named else h for h in hits]
-    ordered = sorted(raised, key=lambda h: (-h.score, h.paper_id))
-    return [replace(h, rank=i) for i, h in enumerate(ordered, start=1)]
-
-
-def could_be_named(candidates: Sequence[Scored], question: str) -> set[str]:
-    """Return the ids of those whose title may hold a name in the question, going by their terms alone.
-
-    A title counts twice among the terms, so a word of it stands there twice or more. Where every
-    third word has a capital, as in a title, capitals say nothing.
-    """
-    capitalised = _CAPITALISED_LATER.findall(question)
-    if 3 * len(capitalised) > len(question.split()):
-        capitalised = []
-    stems = index_terms(" ".join([*_NAME_LIKE_WORD.findall(question), *capitalised]))
-    if not stems or not candidates:
-        return set()
-    most = _counts(candidates, term_ids(set(stems))).max(axis=1)
-    return {c.paper_id for c, count in zip(candidates, most.tolist(), strict=True) if count > 1}
-
-
-def largeness(papers: int) -> float:
-    """Return 0 for a library of up to 5,000 papers, 1 from 75,000 on, between them by the logarithm.
-
-    In a large library more papers are close to any question: it is read more deeply, and trusted less.
-    """
-    return min(1.0, math.log(max(papers, _SMALL) / _SMALL) / math.log(_LARGE / _SMALL))
-
-
-def gap(ranked: Sequence[Ranked]) -> float:
-    """Return how far the first stands above the mean of the next five; 1 where it stands alone."""
-    rest = [r.score for r in ranked[1:6]]
-    return ranked[0].score - sum(rest) / len(rest) if rest else 1.0
-
-
-def lexical_shares(
-    candidates: Sequence[Scored], stems: Sequence[str], stats: CorpusStats
+def bm25_shares(
+    candidates: Sequence[RankablePaper], stems: Sequence[str], stats: CorpusStats
 ) -> NDArray[np.float64]:
-    """Return BM25 of each candidate over 1.9 times the query's total idf, shape [n]."""
+    """Return BM25 of each candidate over 1.9 times the query's total idf, shape [candidates]."""
     import numpy as np
 
     weights = np.array([stats.idf(s) for s in stems])
     lengths = np.array([len(c.terms) for c in candidates], float)
     if not weights.sum() or not lengths.sum():
         return np.zeros(len(candidates))
-    counts = _counts(candidates, term_ids(stems))
+    counts = _term_counts(candidates, term_ids(stems))
     damping = K1 * (1 - B + B * lengths / max(stats.average_length, 1.0))
     scores = (weights * counts * (K1 + 1) / (counts + damping[:, None])).sum(axis=1)
     shares: NDArray[np.float64] = scores / ((K1 + 1) * weights.sum())
     return shares
 
 
-def _counts(candidates: Sequence[Scored], wanted: NDArray[np.uint32]) -> NDArray[np.float64]:
-    """Return how often each candidate holds each wanted term, shape [candidates, terms]."""
+def _term_counts(candidates: Sequence[RankablePaper], ids: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Return how often each candidate contains each term, shape [candidates, terms]."""
     import numpy as np
 
     terms = np.concatenate([c.terms for c in candidates])
     ends = np.cumsum([len(c.terms) for c in candidates])
-    owners = [ends.searchsorted(np.flatnonzero(terms == w), side="right") for w in wanted]
+    owners = [ends.searchsorted(np.flatnonzero(terms == term_id), side="right") for term_id in ids]
     return np.stack([np.bincount(o, minlength=len(candidates)) for o in owners], axis=1).astype(float)
 
 
-def _cosines(candidates: Sequence[Scored], vector: Vector | None) -> NDArray[np.float64]:
-    """Return the cosine of each candidate, NaN where either side has no vector."""
+def _cosines(candidates: Sequence[RankablePaper], vector: Vector | None) -> NDArray[np.float64]:
+    """Return the cosine of each candidate, shape [candidates]; NaN where either side has no vector."""
     import numpy as np
 
     cosines = np.full(len(candidates), np.nan)
-    held = [(i, c.vector) for i, c in enumerate(candidates) if c.vector is not None]
-    if vector is not None and held:
-        rows = np.stack([v for _, v in held]).astype(np.float32, copy=False)
-        # Not @: that wakes the threads of BLAS, which then spin and slow whatever comes next.
-        cosines[[i for i, _ in held]] = np.einsum("ij,j->i", rows, vector)
+    vectors = [(i, c.vector) for i, c in enumerate(candidates) if c.vector is not None]
+    if vector is not None and vectors:
+        rows = np.stack([v for _, v in vectors]).astype(np.float32, copy=False)
+        # Not @, which wakes the threads of BLAS; they spin then and slow whatever comes next.
+        cosines[[i for i, _ in vectors]] = np.einsum("ij,j->i", rows, vector)
     return cosines
+
+
+def blend_rankings(
+    rankings: Sequence[RankedCandidate], context: Sequence[RankedCandidate]
+) -> list[RankedCandidate]:
+    """Return the mean of two rankings of the same candidates, for a follow-up question."""
+    in_context = {r.paper_id: r for r in context}
+    blended = [
+        RankedCandidate(r.paper_id, (r.score + in_context[r.paper_id].score) / 2, r.lexical, r.vector)
+        for r in rankings
+        if r.paper_id in in_context
+    ]
+    return sorted(blended, key=lambda r: (-r.score, r.paper_id))
+
+
+def score_gap(ranked: Sequence[RankedCandidate]) -> float:
+    """Return how far the first stands above the mean of the next five; 1 if it stands alone."""
+    next_scores = [r.score for r in ranked[1:6]]
+    return ranked[0].score - sum(next_scores) / len(next_scores) if next_scores else 1.0
+
+
+def indexes_agree(ranked: Sequence[RankedCandidate]) -> bool:
+    """Return whether words and vectors put the same paper first."""
+    embedded = [r for r in ranked if r.vector is not None]
+    if not embedded:
+        return False
+    best_by_words = max(embedded, key=lambda r: r.lexical)
+    best_by_vector = max(embedded, key=lambda r: r.vector or 0.0)
+    return best_by_words.paper_id == best_by_vector.paper_id
+
+
+def size_factor(papers: int) -> float:
+    """Return 0 for a library of up to 5,000 papers, 1 from 75,000 on, logarithmic in between.
+
+    In a large library more papers are close to any question: more of them are read, and an answer
+    needs more confidence.
+    """
+    return min(1.0, math.log(max(papers, _SMALL) / _SMALL) / math.log(_LARGE / _SMALL))
+
+
+# --- papers that a question names ---
+
+
+def names_paper(question: str, title: str) -> bool:
+    """Return whether a question names a paper: by its whole title, or by the name before its colon.
+
+    A name is one to four words with a capital or a digit inside (``HelpSteer2``, ``GUIDE``), or one
+    capitalised word that does not begin the question. Case counts: the word "guide" names nothing.
+    """
+    name, colon, _ = title.partition(":")
+    name = name.strip()
+    if colon and len(name.split()) <= _MAX_NAME_WORDS and _NAME_LIKE.search(name):
+        return name in question and bool(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question))
+    if colon and _CAPITALISED.fullmatch(name):
+        return name in question and bool(re.search(rf"\s{re.escape(name)}(?!\w)", question))
+    return len(title.split()) >= _MIN_TITLE_WORDS and title.casefold() in question.casefold()
+
+
+def boost_named_papers(hits: Sequence[Hit], question: str) -> list[Hit]:
+    """Return the hits ranked again after `NAMED_BONUS` was added to those that the question names."""
+    named = {h.paper_id for h in hits if names_paper(question, h.title)}
+    if not named:
+        return list(hits)
+    boosted = [replace(h, score=h.score + NAMED_BONUS) if h.paper_id in named else h for h in hits]
+    ordered = sorted(boosted, key=lambda h: (-h.score, h.paper_id))
+    return [replace(h, rank=i) for i, h in enumerate(ordered, start=1)]
+
+
+def possibly_named(candidates: Sequence[RankablePaper], question: str) -> set[str]:
+    """Return the ids of candidates whose title may contain a name in the question, by their terms alone.
+
+    A title counts twice among the terms, so its words occur there twice or more. If every third
+    word of the question has a capital, as in a title, capitals say nothing.
+    """
+    capitalised = _CAPITALISED_INSIDE.findall(question)
+    if 3 * len(capitalised) > len(question.split()):
+        capitalised = []
+    stems = index_terms(" ".join([*_NAME_LIKE_WORD.findall(question), *capitalised]))
+    if not stems or not candidates:
+        return set()
+    max_counts = _term_counts(candidates, term_ids(set(stems))).max(axis=1)
+    return {c.paper_id for c, n in zip(candidates, max_counts.tolist(), strict=True) if n > 1}

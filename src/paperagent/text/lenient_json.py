@@ -48,6 +48,12 @@ _CUT = object()
 """Stands for a value that the text ends in."""
 
 
+def strip_reasoning(text: str) -> str:
+    """Return ``text`` without the reasoning that some models write around their answer."""
+    answer = THOUGHT_END.split(text)[-1]
+    return THOUGHT_START.split(answer)[0].strip()
+
+
 class _InvalidJsonError(Exception):
     """The text is no JSON, not even nearly."""
 

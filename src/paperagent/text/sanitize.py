@@ -1,14 +1,14 @@
-r"""Make text from strangers harmless at the place where it is printed.
+r"""Sanitize untrusted text: titles, abstracts, names, and what models and servers write.
 
-Titles, abstracts, names and answers may hold terminal escapes, bidirectional overrides,
-invisible characters, Markdown or HTML. Each sink has one function: `safe_terminal`,
-`safe_markdown` (`safe_note` in a folder of notes), `safe_json` and, for the only links ever made,
-`safe_url`. Nothing is dropped silently: what is not printable is shown as ``\x1b`` or ``\u202e``.
+Such text may hold terminal escapes, bidirectional overrides, invisible characters, Markdown or HTML. There is
+one function for each destination:
 
-Text from strangers made safe to keep: NFC, one line, nothing that is unseen or acts on a terminal.
+* the library: `clean_text` and `clean_and_truncate`, which remove such characters and record that they did;
+* one line of plain text, such as a prompt or a mail: `strip_controls` and `join_lines`;
+* a terminal: `safe_terminal`; Markdown: `safe_markdown` (`safe_note` for Obsidian); JSON: `safe_json`;
+* a link: `safe_url`.
 
-What the text says stays: LaTeX, ``a < b`` and every visible character. What was taken out is
-named in ``noticed``, so that a reader of the library can see that a paper came with it.
+For terminals and JSON nothing is dropped: unprintable characters are shown as ``\x1b`` or ``\u202e``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,29 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-from paperagent.errors import visible
+from paperagent.errors import UNSAFE_CATEGORIES, visible
 
+CONTROL = "control-characters"
+BIDI = "bidi"
+INVISIBLE = "invisible-characters"
+SURROGATE = "lone-surrogates"
+TRUNCATED = "truncated"
+"""Flags of papers whose text `clean_text` changed."""
+
+_LINE_BREAKING_CATEGORIES = frozenset({"Cc", "Zl", "Zp"})
+"""Control characters, line and paragraph separators: they become spaces."""
+LINE_BREAKING = "\\x00-\\x1f\\x7f-\\x9f\u2028\u2029"
+"""The same characters, for a character class of a regular expression."""
+_HIDDEN_CATEGORIES = UNSAFE_CATEGORIES - _LINE_BREAKING_CATEGORIES
+"""Format characters, surrogates and private use: they are removed."""
+_UNASSIGNED = frozenset({"Cn"})
+
+_LINE_BREAKS = re.compile(f"[{LINE_BREAKING}]+")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Variation selectors 17-256 select rare ideographs, but 240 invisible values also carry hidden text.
-_HIDDEN = re.compile("[\U000e0100-\U000e01ef]")
-# More than a script ever stacks on one letter: beyond it, marks climb over the neighbouring lines.
-_MARK = "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
-_STACKED = re.compile(f"({_MARK}{{4}}){_MARK}+")
-_UNSAFE_IN_JSON = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_VARIATION_SELECTORS = re.compile("[\U000e0100-\U000e01ef]")
+_COMBINING_MARK = "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_STACKED_MARKS = {limit: re.compile(f"({_COMBINING_MARK}{{{limit}}}){_COMBINING_MARK}+") for limit in (3, 4)}
 _MARKDOWN = re.compile(
     r"""
       [`*\[\]<]                           # code, emphasis, links and images, HTML
@@ -52,51 +67,105 @@ _NOTE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_BLOCK = re.compile(r"(?P<mark>[#>=~|]|[+-](?=[\s+-]|\Z))|(?P<number>\d{1,9})(?P<dot>[.)](?=\s|\Z))")
+_BLOCK_START = re.compile(r"(?P<mark>[#>=~|]|[+-](?=[\s+-]|\Z))|(?P<number>\d{1,9})(?P<dot>[.)](?=\s|\Z))")
+
+
+# --- one line of plain text ---
+
+
+def strip_controls(text: str, *, keep_unassigned: bool = True) -> str:
+    """Return ``text`` with control characters and line breaks as spaces, and without hidden characters.
+
+    Hidden are format characters (such as bidirectional overrides), surrogates and private use.
+
+    Args:
+        text: any text.
+        keep_unassigned: whether code points that Unicode has not assigned are kept.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    hidden = _HIDDEN_CATEGORIES if keep_unassigned else _HIDDEN_CATEGORIES | _UNASSIGNED
+
+    def replace(char: str) -> str:
+        category = unicodedata.category(char)
+        return " " if category in _LINE_BREAKING_CATEGORIES else "" if category in hidden else char
+
+    return "".join(map(replace, text))
+
+
+def join_lines(text: str) -> str:
+    """Return ``text`` with each run of control characters and line breaks as one space."""
+    return _LINE_BREAKS.sub(" ", text)
+
+
+def has_unsafe_characters(text: str) -> bool:
+    """Return whether ``text`` holds a control, format or private-use character or a line break."""
+    return any(unicodedata.category(c) in UNSAFE_CATEGORIES for c in text)
+
+
+def limit_combining_marks(text: str, limit: int = 4) -> str:
+    """Return ``text`` with at most ``limit`` (3 or 4) combining marks in a row.
+
+    No script stacks more of them on one letter; beyond that, marks cover the neighbouring lines.
+    """
+    return _STACKED_MARKS[limit].sub(r"\1", text)
+
+
+def replace_surrogates(text: str) -> str:
+    """Replace each lone surrogate, which UTF-8 cannot encode, by U+FFFD. Offsets stay valid."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+# --- display ---
 
 
 def safe_terminal(text: str, *, newlines: bool = False) -> str:
-    r"""Return ``text`` with everything a terminal could obey, or that hides or reorders, made visible.
+    r"""Return ``text`` with everything that a terminal could obey, or that hides or reorders, escaped.
 
     With ``newlines``, line ends stay; otherwise the result is one line.
     """
     if text.isascii() and text.isprintable():
         return text
-    text = _STACKED.sub(r"\1", _HIDDEN.sub(lambda m: f"\\U{ord(m[0]):08x}", text))
+    text = _VARIATION_SELECTORS.sub(lambda m: f"\\U{ord(m[0]):08x}", text)
+    text = limit_combining_marks(text).replace("\r\n", "\n")
     if newlines:
-        return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
-    return visible(" ".join(text.replace("\r\n", "\n").replace("\t", " ").split("\n")))
+        return "\n".join(visible(line) for line in text.split("\n"))
+    return visible(" ".join(text.replace("\t", " ").split("\n")))
 
 
 def safe_markdown(text: str, *, own: Collection[str] = ()) -> str:
     """Return ``text`` on one line as Markdown that renders as exactly these characters.
 
-    No link, image, HTML, code or block can begin in it. ``own`` are addresses and paths of the settings,
-    which stay as they are where they stand alone.
+    No link, image, HTML, code or block can begin in it.
+
+    Args:
+        text: the untrusted text.
+        own: addresses and paths from the settings, which are kept as they are between white space or quotes.
     """
     text = safe_terminal(text).strip()
     if own:
-        # With nothing of a stranger joined to it: more would be another address.
-        known = "|".join(re.escape(name) for name in sorted(own, key=len, reverse=True))
-        parts = re.split(rf"(?<![^\s(\"'])({known})(?=[.,:;)\"']*(?:\s|\Z))", text)
+        # Not if other text is joined to it: that would make another address.
+        names = "|".join(re.escape(name) for name in sorted(own, key=len, reverse=True))
+        parts = re.split(rf"(?<![^\s(\"'])({names})(?=[.,:;)\"']*(?:\s|\Z))", text)
     else:
         parts = [text]
-    return _begun("".join(part if n % 2 else _escaped(part, _MARKDOWN) for n, part in enumerate(parts)))
+    return _escape_block_start(
+        "".join(part if n % 2 else _escape_marks(part, _MARKDOWN) for n, part in enumerate(parts))
+    )
 
 
 def safe_note(text: str) -> str:
-    """Return ``text`` as `safe_markdown` does, without the marks that are Obsidian's alone either."""
-    return _begun(_escaped(safe_terminal(text).strip(), _NOTE))
+    """Return ``text`` like `safe_markdown`, with Obsidian's own marks escaped as well."""
+    return _escape_block_start(_escape_marks(safe_terminal(text).strip(), _NOTE))
 
 
-def _escaped(text: str, marks: re.Pattern[str]) -> str:
+def _escape_marks(text: str, marks: re.Pattern[str]) -> str:
     return marks.sub(lambda m: "\\" + m[0], text)
 
 
-def _begun(text: str) -> str:
+def _escape_block_start(text: str) -> str:
     """Return ``text`` so that no heading, list, table, quote or fence begins with it."""
-    block = _BLOCK.match(text)
+    block = _BLOCK_START.match(text)
     if block is None:
         return text
     if block["mark"]:
@@ -105,18 +174,23 @@ def _begun(text: str) -> str:
 
 
 def safe_json(value: Any) -> str:
-    """Return ``value`` as indented JSON, readable and with no character that a terminal could obey."""
+    """Return ``value`` as indented JSON without any character that a terminal could obey."""
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
     if text.isascii():
         return text
-    text = _HIDDEN.sub(lambda m: _unicode(m[0]), text)
+    text = _VARIATION_SELECTORS.sub(lambda m: _json_escape(m[0]), text)
     return "".join(
-        c if c == "\n" or unicodedata.category(c) not in _UNSAFE_IN_JSON else _unicode(c) for c in text
+        c if c == "\n" or unicodedata.category(c) not in UNSAFE_CATEGORIES else _json_escape(c) for c in text
     )
 
 
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
 def safe_url(url: str | None) -> str | None:
-    """Return ``url`` where it is a plain http(s) address, else None."""
+    """Return ``url`` if it is a plain http(s) address, else None."""
     if not url or not re.fullmatch(r"[!#-;=?-\[\]_a-z~]+", url):
         return None
     try:
@@ -126,21 +200,7 @@ def safe_url(url: str | None) -> str | None:
     return url if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc else None
 
 
-def replace_surrogates(text: str) -> str:
-    """Replace each lone surrogate, which UTF-8 cannot encode, by U+FFFD. Offsets stay valid."""
-    return _SURROGATE.sub("\ufffd", text)
-
-
-def _unicode(char: str) -> str:
-    units = char.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
-
-
-CONTROL = "control-characters"
-BIDI = "bidi"
-INVISIBLE = "invisible-characters"
-SURROGATE = "lone-surrogates"
-TRUNCATED = "truncated"
+# --- the library ---
 
 _CONTROL_CLASS = r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
 # Marks, embeddings, overrides and isolates of UAX #9.
@@ -153,58 +213,61 @@ _INVISIBLE_CLASS = (
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _SURROGATE_CLASS = "\ud800-\udfff"
-_NOT_SPACE = r"\x00-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_OTHER_SPACE_CLASS = r"\x00-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
-_CONTROL = re.compile(f"[{_CONTROL_CLASS}]+")
-_CONTROL_BREAK = re.compile("[\x0b\x0c\x1c-\x1f\x85]")
-_BIDI = re.compile(f"[{_BIDI_CLASS}]+")
-# Two or more variation selectors in a row choose no glyph: they carry hidden data.
-_INVISIBLE = re.compile(f"[{_INVISIBLE_CLASS}]+|[\ufe00-\ufe0f]{{2,}}")
-_SURROGATE = re.compile(f"[{_SURROGATE_CLASS}]+")
+_CONTROL_SPACE = re.compile("[\x0b\x0c\x1c-\x1f\x85]")
+_REMOVED = (
+    (re.compile(f"[{_SURROGATE_CLASS}]+"), SURROGATE),
+    (re.compile(f"[{_CONTROL_CLASS}]+"), CONTROL),
+    (re.compile(f"[{_BIDI_CLASS}]+"), BIDI),
+    # Two or more variation selectors in a row select no glyph: they carry hidden data.
+    (re.compile(f"[{_INVISIBLE_CLASS}]+|[\ufe00-\ufe0f]{{2,}}"), INVISIBLE),
+)
 _SPACE = re.compile(r"\s+")
-_ODD = re.compile(f"[{_NOT_SPACE}{_BIDI_CLASS}{_INVISIBLE_CLASS}{_SURROGATE_CLASS}]|[\ufe00-\ufe0f]{{2}}|  ")
+_NEEDS_CLEANING = re.compile(
+    f"[{_OTHER_SPACE_CLASS}{_BIDI_CLASS}{_INVISIBLE_CLASS}{_SURROGATE_CLASS}]|[\ufe00-\ufe0f]{{2}}|  "
+)
 
 
-def clean_text(text: str, noticed: set[str] | None = None) -> str:
-    """Return ``text`` in NFC on one line, without control, bidi or invisible characters.
+def clean_text(text: str, flags: set[str] | None = None) -> str:
+    """Return ``text`` in NFC on one line, without control, bidirectional or invisible characters.
 
-    Runs of white space become one space. What was removed is added to ``noticed``.
-    Cleaning what was cleaned changes nothing.
+    Visible characters stay, as do LaTeX and ``a < b``. Runs of white space become one space. Cleaning is
+    idempotent.
+
+    Args:
+        text: the text of a feed.
+        flags: receives a flag for each kind of character that was removed.
     """
     if text.isascii():
-        # Nearly every abstract takes this way: three scans in C.
+        # The path of nearly every abstract: three scans in C.
         if text.isprintable() and "  " not in text:
             return text.strip(" ")
-    elif _ODD.search(text) is None and unicodedata.is_normalized("NFC", text):
+    elif _NEEDS_CLEANING.search(text) is None and unicodedata.is_normalized("NFC", text):
         return text.strip(" ")
-    return _cleaned(text, noticed if noticed is not None else set())
+    return _remove_unsafe(text, flags if flags is not None else set())
 
 
-def _cleaned(text: str, noticed: set[str]) -> str:
-    if _CONTROL_BREAK.search(text):
-        noticed.add(CONTROL)
-    for pattern, flag in (
-        (_SURROGATE, SURROGATE),
-        (_CONTROL, CONTROL),
-        (_BIDI, BIDI),
-        (_INVISIBLE, INVISIBLE),
-    ):
+def _remove_unsafe(text: str, flags: set[str]) -> str:
+    if _CONTROL_SPACE.search(text):
+        flags.add(CONTROL)
+    for pattern, flag in _REMOVED:
         text, count = pattern.subn("", text)
         if count:
-            noticed.add(flag)
+            flags.add(flag)
     return _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip(" ")
 
 
-def clean_and_truncate(text: str, limit: int, noticed: set[str]) -> str:
-    """Return ``text`` cleaned and cut to ``limit`` characters, with the flag ``truncated`` where cut.
+def clean_and_truncate(text: str, limit: int, flags: set[str]) -> str:
+    """Return ``text`` cleaned and truncated to ``limit`` characters, which adds the flag ``truncated``.
 
-    A text far over the limit is cut before it is cleaned, so that its size costs nothing.
+    A text far over the limit is truncated before it is cleaned, so that its size costs nothing.
     """
     if len(text) > 8 * limit:
         text = text[: 8 * limit]
-        noticed.add(TRUNCATED)
-    text = clean_text(text, noticed)
+        flags.add(TRUNCATED)
+    text = clean_text(text, flags)
     if len(text) <= limit:
         return text
-    noticed.add(TRUNCATED)
+    flags.add(TRUNCATED)
     return text[:limit].rstrip(" ")

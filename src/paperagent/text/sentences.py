@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from paperagent.text import Sentence
 from paperagent.text.terms import STOP_WORDS
-from paperagent.types import Sentence
 
 _END = re.compile(r"""(?<![.!?。！？])[.!?。！？]++(?:['"”’)\]]+|\}?\$)?(?=\s|(?<=[。！？])\S)""")
 _BEGINNING = re.compile(

@@ -1,7 +1,7 @@
-"""The chat loop: reads, answers and prints; `chat_memory` keeps what has been said.
+"""The chat loop: reads a line, answers it or runs its command, and prints the result.
 
-The loop knows no terminal: it takes lines from a `Reader` (see `readers.py` for the two there
-are) and prints to a `Screen`, so that tests and other front ends can drive it.
+The loop does not depend on a terminal: it takes lines from a `LineReader` and prints to a `Screen`,
+so that tests and other front ends can drive it. `chat_session` holds the state of the conversation.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from paperagent.answering.conversation import MAX_QUESTION
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.layout import Block, nearest_blocks, paper_blocks, row_blocks, source_blocks, transcript
+from paperagent.retrieval.question import MAX_QUESTION
 from paperagent.text.sanitize import safe_json
-from paperagent.types import Answer, Event, Paper, Usage
-from paperagent.ui.chat_files import write_new
-from paperagent.ui.chat_memory import KEPT_PAIRS, Conversation, Spent
-from paperagent.ui.render import Screen
+from paperagent.types import Answer, Event, Usage
+from paperagent.ui.chat_session import HISTORY_PAIRS, ChatHistory, SessionUsage
 from paperagent.ui.streaming import StreamedAnswer
-from paperagent.ui.wait_line import WaitingLine
 
-LEAVE_WITHIN_S = 2.0
+if TYPE_CHECKING:
+    from paperagent.agent import PaperAgent
+    from paperagent.ui.line_input import LineReader
+    from paperagent.ui.render import Screen
+    from paperagent.ui.streaming import WaitingLine
+
+EXIT_WITHIN_S = 2.0
+"""Two Ctrl-C within this time end the session."""
 INTERRUPTED = 130
 EFFORTS = ("fast", "normal", "deep")
 MAX_MODEL_NAME = 200
@@ -37,99 +41,63 @@ _CONTROL = re.compile(
 )
 
 COMMANDS = {
-    "/help": "this list",
-    "/sources": "the sources of the last answer, with the sentences quoted",
-    "/open N": "the paper behind source N, the cited sentences set off",
-    "/summarize [TOPIC]": "an overview of the papers on a topic, or of those of the last answer",
-    "/new": "forget the conversation (also /clear)",
-    "/model [NAME]": "show or change the model that answers",
-    "/effort [LEVEL]": "how hard to look: fast (one search), normal or deep (several searches at first)",
-    "/cost": "calls, tokens and dollars of the last answer and of the session",
-    "/good [NOTE]": "keep the last answer as one that was right, for `paperagent eval cases add`",
-    "/bad [NOTE]": "keep it as one that was wrong, likewise",
-    "/save FILE": "write the conversation as Markdown, or the last answer where FILE ends in .json",
-    "/quit": "leave (also Ctrl-D)",
+    "/help": "show this list",
+    "/sources": "show the sources of the last answer, with the quoted sentences",
+    "/open N": "show the paper of source N, with the cited sentences highlighted",
+    "/summarize [TOPIC]": "summarize the papers on a topic, or the papers of the last answer",
+    "/new": "start a new conversation (also /clear)",
+    "/model [NAME]": "show or change the model",
+    "/effort [LEVEL]": "show or change the effort: fast (one search), normal, or deep (several searches)",
+    "/cost": "show the calls, tokens and cost of the last answer and of the session",
+    "/good [NOTE]": "rate the last answer as right, for 'paperagent eval cases add'",
+    "/bad [NOTE]": "rate the last answer as wrong, likewise",
+    "/save FILE": "save the conversation as Markdown, or the last answer if FILE ends in .json",
+    "/quit": "quit (also Ctrl-D)",
 }
+_NO_MODEL = (
+    "no model is configured, so answers are quoted; set OPENAI_API_KEY or OPENAI_BASE_URL and restart chat"
+)
+_SUMMARY_OPTIONS = ("since", "until", "category", "source", "model")
 
 
-class Agent(Protocol):
-    """What the loop needs of `PaperAgent`."""
-
-    def ask_stream(
-        self, question: str, *, history: list[tuple[str, str]] | None = None, **options: Any
-    ) -> Iterator[Event]:
-        """Yield the steps of an answer."""
-        ...
-
-    def get(self, paper_id: str) -> Paper:
-        """Return one paper."""
-        ...
-
-    def summarize(self, query: str | None = None, *, ids: list[str] | None = None, **options: Any) -> Answer:
-        """Return an overview of the papers found or named."""
-        ...
-
-
-class Reader(Protocol):
-    """Where lines come from."""
-
-    interactive: bool
-    """Whether a person is typing: only then are hints printed."""
-
-    def read(self) -> str:
-        """Return the next line.
-
-        Raise EOFError at the end, KeyboardInterrupt on Ctrl-C, InputError for a line that is no text.
-        """
-        ...
-
-
-def holds_secret(line: str) -> bool:
-    """Tell whether ``line`` holds what looks like an API key."""
+def contains_secret(line: str) -> bool:
+    """Return whether ``line`` contains what looks like an API key."""
     return _SECRET.search(line) is not None
 
 
-def clean(line: str) -> str:
-    """Return ``line`` without terminal escapes and control characters, which a paste may carry."""
+def strip_control(line: str) -> str:
+    """Remove terminal escapes and control characters, which pasted text may contain."""
     return _CONTROL.sub("", line.replace("\r\n", "\n").replace("\r", "\n")).strip()
-
-
-_NO_MODEL = (
-    "answers are quoted, no model is asked; for one, set OPENAI_API_KEY or OPENAI_BASE_URL and start anew"
-)
-
-
-_SUMMARY_OPTIONS = ("since", "until", "category", "source", "model")
 
 
 @dataclass(slots=True)
 class Chat:
-    """One session: reads lines until the end and prints what they ask for."""
+    """One chat session."""
 
-    agent: Agent
-    reader: Reader
+    agent: PaperAgent
+    reader: LineReader
     screen: Screen
     options: dict[str, Any] = field(default_factory=dict)
-    """Passed on with every question, such as filters."""
+    """Options passed with every question, such as filters."""
     model: str | None = None
-    """The model that answers; None where answers are quoted without one."""
-    ready: Callable[[], object] | None = None
-    """Called before each question: waits until what answering needs is loaded."""
+    """Model that answers; None if answers are quoted without one."""
+    wait_until_ready: Callable[[], object] | None = None
+    """Called before each answer; returns once the models are loaded."""
     clock: Callable[[], float] = time.monotonic
     feedback: Path | None = None
-    """Where /good and /bad keep answers."""
+    """File to which /good and /bad append."""
     waiting: Callable[[str], WaitingLine] | None = None
-    """Returns the line that is shown while a model of that name is waited for."""
+    """Returns the line that is shown while waiting for the given model."""
     debug: bool = False
-    """Whether an unexpected failure ends the session with its traceback."""
-    conversation: Conversation = field(default_factory=Conversation)
-    spent: Spent = field(default_factory=Spent)
-    told: set[str] = field(default_factory=set)
-    """Notes that have been shown once and need not be shown again."""
+    """Whether an unexpected error ends the session with its traceback."""
+    history: ChatHistory = field(default_factory=ChatHistory)
+    usage: SessionUsage = field(default_factory=SessionUsage)
+    shown_notes: set[str] = field(default_factory=set)
+    """Notes that are not repeated within the session."""
 
     def run(self) -> int:
         """Read and answer until /quit, the end of input or a second Ctrl-C; return the exit code."""
-        interrupted = -LEAVE_WITHIN_S
+        interrupted_at = -EXIT_WITHIN_S
         while True:
             try:
                 line = self.reader.read()
@@ -138,42 +106,45 @@ class Chat:
                     self._end_line()
                 return 0
             except InputError as error:
-                self._fail(error)
+                self._print_error(error)
                 continue
             except KeyboardInterrupt:
                 now = self.clock()
-                if not self.reader.interactive or now - interrupted < LEAVE_WITHIN_S:
+                if not self.reader.interactive or now - interrupted_at < EXIT_WITHIN_S:
                     return INTERRUPTED
-                interrupted = now
-                self._say("Ctrl-C again leaves; so do Ctrl-D and /quit")
+                interrupted_at = now
+                self._print_note("press Ctrl-C again to quit (or use Ctrl-D or /quit)")
                 continue
             if not self.handle(line):
                 return 0
 
     def handle(self, line: str) -> bool:
-        """Act on one line; return False to leave."""
-        line = clean(line)
+        """Process one line; return False if the session should end."""
+        line = strip_control(line)
         if not line:
             return True
         if self.reader.interactive:
-            self.screen.restart()  # what was typed stands above, so no blank line is needed
+            self.screen.restart()  # the line that was typed separates the output already
         if len(line) > MAX_QUESTION:
-            self._say(f"question too long: {len(line):,} characters, at most {MAX_QUESTION:,}; shorten it")
-        elif holds_secret(line):
-            self._say(
-                "that looks like an API key: not asked, not kept; put keys in .env, revoke one that leaked"
+            self._print_note(
+                f"question too long: {len(line):,} characters (max {MAX_QUESTION:,} characters); shorten it"
+            )
+        elif contains_secret(line):
+            self._print_note(
+                "this looks like an API key; it was neither sent nor stored. "
+                "Put keys in .env, and revoke any key that leaked"
             )
         elif line.startswith("/") and not line.startswith("//"):
-            return self._command(line)
+            return self._run_command(line)
         else:
             self._answer(line.removeprefix("/") if line.startswith("//") else line)
         return True
 
-    def _command(self, line: str) -> bool:
-        name, _, rest = line.partition(" ")
+    def _run_command(self, line: str) -> bool:
+        name, _, argument = line.partition(" ")
         if name in {"/quit", "/exit", "/q"}:
             return False
-        actions: dict[str, Callable[[str], None]] = {
+        commands: dict[str, Callable[[str], None]] = {
             "/help": self._help,
             "/sources": self._sources,
             "/open": self._open,
@@ -183,166 +154,196 @@ class Chat:
             "/model": self._model,
             "/effort": self._effort,
             "/cost": self._cost,
-            "/good": lambda note: self._keep(note, good=True),
-            "/bad": lambda note: self._keep(note, good=False),
+            "/good": lambda note: self._rate(note, good=True),
+            "/bad": lambda note: self._rate(note, good=False),
             "/save": self._save,
         }
-        action = actions.get(name)
-        if action is None:
-            self._say(
-                f"unknown command {visible(name, limit=40)}; a question that begins with / is written //"
+        command = commands.get(name)
+        if command is None:
+            self._print_note(
+                f"unknown command {visible(name, limit=40)}; to ask a question that starts with /, type //"
             )
-            action = self._help
+            command = self._help
         try:
-            action(rest.strip())
+            command(argument.strip())
         except PaperAgentError as error:
-            self._fail(error)
+            self._print_error(error)
         return True
 
-    def _help(self, _rest: str) -> None:
+    def _help(self, _argument: str) -> None:
         self.screen.show(row_blocks(COMMANDS.items()))
 
-    def _sources(self, _rest: str) -> None:
+    def _sources(self, _argument: str) -> None:
         self.screen.show(source_blocks(self._last().citations, quotes=True))
 
-    def _open(self, rest: str) -> None:
+    def _open(self, argument: str) -> None:
         last = self._last()
-        chosen = [c for c in last.citations if str(c.n) == rest.strip("[]")]
-        if not chosen:
+        citation = next((c for c in last.citations if str(c.n) == argument.strip("[]")), None)
+        if citation is None:
             numbers = ", ".join(str(c.n) for c in last.citations) or "none"
-            raise InputError(f"/open: no source {visible(rest, limit=20) or 'given'}; sources: {numbers}")
-        paper_id = chosen[0].paper_id
-        cited = [c for c in last.citations if c.paper_id == paper_id]
-        self.screen.show(paper_blocks(self.agent.get(paper_id), cited))
+            problem = f"no source {visible(argument, limit=20)}" if argument else "no source number given"
+            raise InputError(f"/open: {problem}; sources: {numbers}")
+        cited = [c for c in last.citations if c.paper_id == citation.paper_id]
+        self.screen.show(paper_blocks(self.agent.get(citation.paper_id), cited))
 
     def _summarize(self, topic: str) -> None:
-        options = {o: v for o, v in self.options.items() if o in _SUMMARY_OPTIONS}
+        options = {name: value for name, value in self.options.items() if name in _SUMMARY_OPTIONS}
         if topic:
             self._answer(topic, lambda: self.agent.summarize(topic, **options))
             return
         ids = list(dict.fromkeys(c.paper_id for c in self._last().citations))
         if not ids:
-            raise InputError("/summarize: the last answer has no sources; write /summarize TOPIC")
-        options = {o: v for o, v in options.items() if o == "model"}
+            raise InputError("/summarize: the last answer has no sources; use /summarize TOPIC")
+        options = {name: value for name, value in options.items() if name == "model"}
         self._answer(self._last().question, lambda: self.agent.summarize(ids=ids, **options))
 
-    def _new(self, _rest: str) -> None:
-        self.conversation.clear()
-        self._say("the conversation begins anew")
+    def _new(self, _argument: str) -> None:
+        self.history.clear()
+        self._print_note("conversation cleared")
 
-    def _model(self, rest: str) -> None:
-        if rest:
-            now = self._needs_model("/model")
-            name = rest.strip("\"'")
+    def _model(self, argument: str) -> None:
+        if argument:
+            current = self._require_model("/model")
+            name = argument.strip("\"'")
             if not name or len(name) > MAX_MODEL_NAME or not name.isprintable() or " " in name:
-                shown = visible(rest, limit=40)
-                raise InputError(f"/model: {shown} is no name of a model; still {visible(now) or 'none'}")
+                raise InputError(
+                    f'/model: "{visible(argument, limit=40)}" is not a model name; '
+                    f"keeping {visible(current) or 'none'}"
+                )
             self.model = self.options["model"] = name
-        named = (
-            f"the model is {visible(self.model)}" if self.model else "no model is named: write /model NAME"
-        )
-        self._say(_NO_MODEL if self.model is None else named)
+        if self.model is None:
+            self._print_note(_NO_MODEL)
+        elif self.model:
+            self._print_note(f"model: {visible(self.model)}")
+        else:
+            self._print_note("no model selected; use /model NAME")
 
-    def _effort(self, rest: str) -> None:
-        now = self.options.get("effort") or "normal"
-        if rest:
-            self._needs_model("/effort")
-            if rest not in EFFORTS:
-                shown = visible(rest, limit=40)
-                raise InputError(f"/effort: must be {', '.join(EFFORTS)}, got {shown}; still {now}")
-            now = rest
-            self.options["effort"] = None if rest == "normal" else rest
-        self._say(_NO_MODEL if self.model is None else f"the effort is {now}")
+    def _effort(self, argument: str) -> None:
+        level = self.options.get("effort") or "normal"
+        if argument:
+            self._require_model("/effort")
+            if argument not in EFFORTS:
+                raise InputError(
+                    f'/effort: "{visible(argument, limit=40)}" is not one of {", ".join(EFFORTS)}; '
+                    f"keeping {level}"
+                )
+            level = argument
+            self.options["effort"] = None if argument == "normal" else argument
+        self._print_note(_NO_MODEL if self.model is None else f"effort: {level}")
 
-    def _needs_model(self, command: str) -> str:
+    def _require_model(self, command: str) -> str:
         if self.model is None:
             raise InputError(f"{command}: {_NO_MODEL}")
         return self.model
 
-    def _cost(self, _rest: str) -> None:
-        self.screen.show(row_blocks(self.spent.rows()))
+    def _cost(self, _argument: str) -> None:
+        self.screen.show(row_blocks(self.usage.rows()))
 
-    def _save(self, rest: str) -> None:
-        if not rest:
-            raise InputError("/save: no file given; write /save FILE")
+    def _save(self, file: str) -> None:
+        if not file:
+            raise InputError("/save: no file name given; use /save FILE")
         last = self._last()
-        if rest.endswith(".json"):
+        if file.endswith(".json"):
             text = safe_json(last.to_dict()) + "\n"
         else:
-            text = "".join(transcript(self.conversation.answers))
-        path = write_new(rest, text)
-        self._say(f"saved to {visible(str(path.absolute()))}", plain=True)
+            text = "".join(transcript(self.history.answers))
+        path = _write_new_file(file, text)
+        self._print_note(f"saved to {visible(str(path.absolute()))}", plain=True)
 
-    def _keep(self, note: str, *, good: bool) -> None:
+    def _rate(self, note: str, *, good: bool) -> None:
         last = self._last()
         if self.feedback is None:
-            raise InputError("/good, /bad: there is no place to keep answers in; use /save FILE.json")
+            raise InputError("/good, /bad: no feedback file in this session; use /save FILE.json")
         from paperagent.evals import feedback
 
-        feedback.save_feedback(self.feedback, last, self.conversation.before_last(), good=good, note=note)
-        self._say("kept; `paperagent eval cases add FILE` makes a case of it")
+        feedback.save_feedback(self.feedback, last, self.history.before_last(), good=good, note=note)
+        self._print_note("saved; 'paperagent eval cases add FILE' turns it into a test case")
 
     def _last(self) -> Answer:
-        if self.conversation.last is None:
+        if self.history.last is None:
             raise InputError("no answer yet; ask a question first")
-        return self.conversation.last
+        return self.history.last
 
-    def _answer(self, question: str, make: Callable[[], Answer] | None = None) -> None:
-        """Stream one answer; whatever stops it, the claims shown stay usable and the loop goes on.
+    def _answer(self, question: str, make_answer: Callable[[], Answer] | None = None) -> None:
+        """Stream one answer; after an interruption or an error the claims shown stay available.
 
-        ``make`` returns it whole, instead of asking.
+        ``make_answer`` returns a complete answer to show instead of asking the question.
         """
-        line = self.waiting(self.model or "") if self.waiting and make is None else None
-        shown = StreamedAnswer(self.screen, self.told, titles=self.model is None, waiting=line)
+        waiting = self.waiting(self.model or "") if self.waiting and make_answer is None else None
+        streamed = StreamedAnswer(self.screen, self.shown_notes, titles=self.model is None, waiting=waiting)
         try:
-            if self.ready is not None:
-                self.ready()
-            quoted = partial(self._events, question, mode="extractive")
-            events = self._events(question) if make is None else iter([Event("done", answer=make())])
-            shown.follow(events, quoted if self.reader.interactive else None)
-            self._count(shown)
+            self._stream(question, streamed, make_answer)
         except KeyboardInterrupt:
             if not self.reader.interactive:
                 raise
-            self._lost(question, shown, "stopped")
-            if shown.answer is None:
-                self._say("stopped")
+            self._cut_off(question, streamed, "stopped")
+            if streamed.answer is None:
+                self._print_note("stopped")
         except BrokenPipeError:
             raise
         except PaperAgentError as error:
-            self._lost(question, shown, "failed")
-            self._fail(error)
+            self._cut_off(question, streamed, "failed")
+            self._print_error(error)
             self.screen.show(nearest_blocks(getattr(error, "hits", ())))
-        except Exception as error:  # a fault of one answer must not end the session
+        except Exception as error:  # an error in one answer must not end the session
             if self.debug:
                 raise
-            self._lost(question, shown, "failed")
-            self._say(f"error: unexpected {type(error).__name__}: {visible(str(error), limit=200)}")
-        if shown.answer and self.conversation.add(shown.answer):
-            self._say(f"only the last {KEPT_PAIRS} questions are remembered from here on")
+            self._cut_off(question, streamed, "failed")
+            self._print_note(f"error: unexpected {type(error).__name__}: {visible(str(error), limit=200)}")
+        if streamed.answer and self.history.add(streamed.answer):
+            self._print_note(f"from now on, only the last {HISTORY_PAIRS} questions are remembered")
 
-    def _events(self, question: str, **instead: Any) -> Iterator[Event]:
-        history = list(self.conversation.history)
-        return self.agent.ask_stream(question, history=history, **{**self.options, **instead})
-
-    def _count(self, shown: StreamedAnswer) -> None:
-        if shown.stopped:
-            self.spent.lose()
+    def _stream(
+        self, question: str, streamed: StreamedAnswer, make_answer: Callable[[], Answer] | None
+    ) -> None:
+        if self.wait_until_ready is not None:
+            self.wait_until_ready()
+        quoted = partial(self._events, question, mode="extractive")
+        if make_answer is None:
+            events = self._events(question)
         else:
-            self.spent.add(shown.answer.usage if shown.answer else Usage())
+            events = iter([Event("done", answer=make_answer())])
+        streamed.follow(events, quoted if self.reader.interactive else None)
+        if streamed.stopped:
+            self.usage.add_unknown()
+        else:
+            self.usage.add(streamed.answer.usage if streamed.answer else Usage())
 
-    def _lost(self, question: str, shown: StreamedAnswer, reason: str) -> None:
-        """Let /sources and /open see what was shown; the history never holds half an answer."""
-        shown.cut_off(question, reason)
+    def _events(self, question: str, **overrides: Any) -> Iterator[Event]:
+        history = list(self.history.pairs)
+        return self.agent.ask_stream(question, history=history, **{**self.options, **overrides})
+
+    def _cut_off(self, question: str, streamed: StreamedAnswer, reason: str) -> None:
+        """Keep what was shown for /sources and /open; the history never contains a partial answer."""
+        streamed.cut_off(question, reason)
         if self.model is not None:
-            self.spent.lose()
+            self.usage.add_unknown()
 
-    def _say(self, text: str, *, plain: bool = False) -> None:
+    def _print_note(self, text: str, *, plain: bool = False) -> None:
         self.screen.show([Block("note", text, tight=True, plain=plain)])
 
-    def _fail(self, error: PaperAgentError) -> None:
-        self._say(f"error: {error}")
+    def _print_error(self, error: PaperAgentError) -> None:
+        self._print_note(f"error: {error}")
 
     def _end_line(self) -> None:
         self.screen.out.write("\n")
         self.screen.out.flush()
+
+
+def _write_new_file(name: str, text: str) -> Path:
+    """Write a file that must not exist yet, and return its path.
+
+    Raises:
+        InputError: The file exists or cannot be written.
+    """
+    path = Path(name)
+    try:
+        path = path.expanduser()
+        with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InputError(f"/save: {visible(name)} exists; choose another name") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"/save: cannot write {visible(name)}: {reason}; choose another place") from None
+    return path

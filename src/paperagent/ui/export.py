@@ -1,4 +1,4 @@
-"""Write papers as BibTeX, RIS, Markdown or JSON lines, and files without ever leaving half of one."""
+"""Write papers as BibTeX, RIS, Markdown, JSON Lines or notes, and write files atomically."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from paperagent.errors import FeedError, InputError, PaperAgentError, visible
-from paperagent.text.sanitize import safe_markdown, safe_url
+from paperagent.text.sanitize import LINE_BREAKING, safe_markdown, safe_note, safe_url
 from paperagent.types import Paper
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
-_KEY_PART = 40
+_MAX_KEY_PART = 40
+"""Characters of an author or title word in a BibTeX key."""
 _LATEX = {
     "\\": r"\textbackslash{}",
-    # BibTeX counts braces even where a backslash stands before them.
+    # BibTeX counts braces even if they are escaped with a backslash.
     "{": r"\textbraceleft{}",
     "}": r"\textbraceright{}",
     "~": r"\textasciitilde{}",
@@ -31,17 +33,20 @@ _LATEX = {
     **{c: "\\" + c for c in "$&#%_"},
 }
 _LATEX_SPECIAL = re.compile("[" + re.escape("".join(_LATEX)) + "]")
-_LAST_TWO = "".join(chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
-_NO_CHARACTER = re.compile(rf"[\ufdd0-\ufdef{_LAST_TWO}]")
+_BREAKS = re.compile(f"[{LINE_BREAKING}\ud800-\udfff]")
+_NONCHARACTERS_AT_PLANE_ENDS = "".join(
+    chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF)
+)
+_NONCHARACTER = re.compile(rf"[\ufdd0-\ufdef{_NONCHARACTERS_AT_PLANE_ENDS}]")
 """Unicode's 66 noncharacters."""
-_DULL = frozenset(
+_KEY_STOPWORDS = frozenset(
     "a an the on of for in to and with from via towards toward is are how what when why do does".split()
 )
 
 
 def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
-    """Yield one BibTeX entry a paper, each under its own key."""
-    taken: set[str] = set()
+    """Yield a BibTeX entry for each paper; the keys are unique."""
+    keys: set[str] = set()
     for paper in papers:
         fields = {
             "title": f"{{{latex(paper.title)}}}",
@@ -57,32 +62,35 @@ def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
             "abstract": latex(paper.abstract),
         }
         body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
-        yield f"@misc{{{_key(paper, taken)},\n{body}}}\n\n"
+        yield f"@misc{{{_unique_key(paper, keys)},\n{body}}}\n\n"
 
 
 def latex(text: str) -> str:
-    """Return ``text`` on one line with every character that LaTeX or BibTeX would obey escaped."""
+    """Return ``text`` on one line, with the special characters of LaTeX and BibTeX escaped."""
     return _LATEX_SPECIAL.sub(lambda m: _LATEX[m[0]], one_line(text))
 
 
 def _bibtex_name(name: str) -> str:
     escaped = latex(name)
-    # A name such as "Research and Development" would be read as two.
+    # BibTeX would split a name such as "Research and Development" at "and".
     return f"{{{escaped}}}" if re.search(r"\band\b", escaped, re.IGNORECASE) else escaped
 
 
-def _key(paper: Paper, taken: set[str]) -> str:
+def _unique_key(paper: Paper, keys: set[str]) -> str:
     first = paper.authors[0] if paper.authors else ""
     family = first.partition(",")[0] if "," in first else (first.split() or [""])[-1]
     words = (_ascii(w) for w in paper.title.split())
-    word = next((w for w in words if len(w) > 1 and w not in _DULL), "")
-    # Readers of BibTeX limit a key's length, and a title may be one long word.
-    base = f"{_ascii(family)[:_KEY_PART]}{paper.day.year if paper.day else ''}{word[:_KEY_PART]}" or "paper"
+    word = next((w for w in words if len(w) > 1 and w not in _KEY_STOPWORDS), "")
+    # Some BibTeX parsers limit the length of a key, and a title may be one long word.
+    base = (
+        f"{_ascii(family)[:_MAX_KEY_PART]}{paper.day.year if paper.day else ''}{word[:_MAX_KEY_PART]}"
+        or "paper"
+    )
     key, number = base, 1
-    while key in taken:
+    while key in keys:
         number += 1
         key = f"{base}-{number}"
-    taken.add(key)
+    keys.add(key)
     return key
 
 
@@ -92,7 +100,7 @@ def _ascii(text: str) -> str:
 
 
 def ris(papers: Iterable[Paper]) -> Iterator[str]:
-    """Yield one RIS record a paper. Every value is one line, so no value can begin a tag."""
+    """Yield a RIS record for each paper. Every value is on one line, so none can start a new tag."""
     for paper in papers:
         day = paper.day
         tags = [
@@ -114,7 +122,7 @@ def ris(papers: Iterable[Paper]) -> Iterator[str]:
 
 
 def markdown(papers: Iterable[Paper]) -> Iterator[str]:
-    """Yield one Markdown section a paper."""
+    """Yield a Markdown section for each paper."""
     for paper in papers:
         url = safe_url(paper.url)
         day = paper.day.isoformat() if paper.day else ""
@@ -124,7 +132,7 @@ def markdown(papers: Iterable[Paper]) -> Iterator[str]:
 
 
 def jsonl(papers: Iterable[Paper]) -> Iterator[str]:
-    """Yield one line of JSON a paper, which `ingest` reads back exactly."""
+    """Yield a line of JSON for each paper, which `ingest` can read back without loss."""
     from paperagent.feeds.formats.jsonl import dump
 
     yield from (dump(paper) + "\n" for paper in papers)
@@ -139,59 +147,61 @@ FORMATS: dict[str, Callable[[Iterable[Paper]], Iterator[str]]] = {
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` with every line break, tab and control character as a single space.
+    """Return ``text`` with each run of line breaks, tabs and control characters replaced by a space.
 
-    Code points that are no characters, such as U+FFFE, which neither YAML nor XML may hold, are dropped.
+    Noncharacters such as U+FFFE, which neither YAML nor XML allows, are dropped.
     """
-    breaking = {"Cc", "Zl", "Zp", "Cs"}
-    text = _NO_CHARACTER.sub("", text)
-    return " ".join("".join(" " if unicodedata.category(c) in breaking else c for c in text).split())
+    return " ".join(_BREAKS.sub(" ", _NONCHARACTER.sub("", text)).split())
 
 
-def cited_ids(path: Path) -> list[str]:
-    """Return the ids of the papers that an answer saved by ``ask --json`` cites, in order.
+def cited_quotes(path: Path) -> dict[str, list[str]]:
+    """Return the sentences cited by an answer saved with ``ask --json``, by paper id in citation order.
 
-    Raise FeedError where the file is no such answer.
+    Raises:
+        FeedError: The file cannot be read or is not such an answer.
     """
-    return list(quotes_of(path))
-
-
-def quotes_of(path: Path) -> dict[str, list[str]]:
-    """Return the sentences that a saved answer cites, by paper id. Raise FeedError where it is none."""
     name = visible(str(path))
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_ANSWER_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise FeedError(f"{name}: cannot be read: {reason}; give a file written by ask --json") from None
+        raise FeedError(f"{name}: cannot be read: {reason}; give a file written by 'ask --json'") from None
     if len(raw) > MAX_ANSWER_BYTES:
-        raise FeedError(f"{name}: too large for an answer; give a file written by ask --json")
-    found: dict[str, list[str]] = {}
+        raise FeedError(f"{name}: too large for an answer; give a file written by 'ask --json'")
+    quotes: dict[str, list[str]] = {}
     try:
         answer: Any = json.loads(raw)
         for citation in answer["citations"]:
-            found.setdefault(citation["paper_id"], []).append(str(citation.get("quote", "")))
+            quotes.setdefault(citation["paper_id"], []).append(str(citation.get("quote", "")))
+        valid = all(isinstance(paper_id, str) for paper_id in quotes)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        found = {None: []}  # type: ignore[dict-item]  # told below, with the ids that are no text
-    if not all(isinstance(paper_id, str) for paper_id in found):
-        raise FeedError(f"{name}: not an answer; give a file written by ask --json")
-    return found
+        valid = False
+    if not valid:
+        raise FeedError(f"{name}: not an answer; give a file written by 'ask --json'")
+    return quotes
 
 
 def write(path: Path, chunks: Iterable[str], *, force: bool = False) -> None:
-    """Write ``chunks`` to ``path`` whole or not at all; an existing file is replaced only with ``force``.
+    """Write a file atomically: either all ``chunks`` or nothing.
 
-    Raise InputError where the place cannot be used, PaperAgentError where writing fails.
+    Args:
+        path: The file. A device or named pipe is written directly.
+        chunks: The text.
+        force: Replace an existing file.
+
+    Raises:
+        InputError: The file exists, or its folder is not writable.
+        PaperAgentError: Writing fails.
     """
     name = visible(str(path))
     if path.is_dir():
-        raise InputError(f"--out: cannot write {name}: is a directory; give a file")
+        raise InputError(f"--out: cannot write {name}: is a folder; give a file")
     if path.exists() and not path.is_file():
-        _write_device(path, chunks)  # such as /dev/full or a named pipe, which cannot be replaced
+        _write_device(path, chunks)  # such as /dev/stdout or a named pipe
         return
     if path.exists() and not force:
-        raise InputError(f"--out: file exists: {name}; choose another, or add --force")
+        raise InputError(f"--out: file exists: {name}; choose another name, or use --force")
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     except OSError as error:
@@ -201,17 +211,17 @@ def write(path: Path, chunks: Iterable[str], *, force: bool = False) -> None:
             file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
-        _give_usual_mode(temporary)
+        _set_default_mode(temporary)
         Path(temporary).replace(path)
     except OSError as error:
-        raise PaperAgentError(f"--out: write failed: {name}: {error.strerror}; nothing was left") from None
+        raise PaperAgentError(f"--out: write failed: {name}: {error.strerror}; no file was written") from None
     finally:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
 
 
-def _give_usual_mode(path: str) -> None:
-    """Give a file that mkstemp made private the mode that open() would have given it."""
+def _set_default_mode(path: str) -> None:
+    """Set the mode that open() would have set; mkstemp creates private files."""
     mask = os.umask(0)
     os.umask(mask)
     Path(path).chmod(0o666 & ~mask)
@@ -223,3 +233,88 @@ def _write_device(path: Path, chunks: Iterable[str]) -> None:
             file.writelines(chunks)
     except OSError as error:
         raise PaperAgentError(f"--out: write failed: {visible(str(path))}: {error.strerror}") from None
+
+
+_NOT_IN_FILE_NAMES = re.compile(r"[^\w\s.-]+")
+_MAX_NOTE_NAME = 80
+_NOT_IN_TAGS = re.compile(r"[^\w/-]+")
+
+
+def write_notes(
+    folder: Path,
+    papers: Iterable[Paper],
+    *,
+    quotes: Mapping[str, Sequence[str]] | None = None,
+    force: bool = False,
+) -> tuple[int, int]:
+    """Write a Markdown note for each paper, one file each, for example for an Obsidian vault.
+
+    Existing notes are kept, because the user may have edited them.
+
+    Args:
+        folder: Created if it is missing.
+        papers: The papers.
+        quotes: Sentences by paper id, such as those that an answer cites.
+        force: Replace existing notes.
+
+    Returns:
+        The number of notes written and the number skipped because they exist.
+
+    Raises:
+        InputError: The folder cannot be created.
+        PaperAgentError: A note cannot be written.
+    """
+    name = visible(str(folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out: cannot create {name}: {error.strerror}; give a folder") from None
+    count = skipped = 0
+    for paper in papers:
+        path = folder / note_file_name(paper)
+        if path.exists() and not force:
+            skipped += 1
+            continue
+        if path.is_symlink():
+            raise PaperAgentError(f"--out: {visible(str(path))} is a symbolic link; remove it")
+        write(path, [note(paper, quotes=(quotes or {}).get(paper.paper_id, ()))], force=force)
+        count += 1
+    return count, skipped
+
+
+def note_file_name(paper: Paper) -> str:
+    """Return a portable file name: the words of the title and the arXiv id, or a hash of the paper id."""
+    plain = unicodedata.normalize("NFKC", one_line(paper.title))
+    words = " ".join(_NOT_IN_FILE_NAMES.sub(" ", plain).split())[:_MAX_NOTE_NAME].strip(" .-_")
+    identifier = paper.arxiv_id or blake2b(paper.paper_id.encode(), digest_size=4).hexdigest()
+    return f"{words or 'paper'} ({identifier.replace('/', '-')}).md"
+
+
+def note(paper: Paper, *, quotes: Sequence[str] = ()) -> str:
+    """Return a note: YAML properties, the abstract and the quoted sentences."""
+    status = paper.taken_back
+    lines = ["---", *_properties(paper, status), "---", "", f"# {safe_note(one_line(paper.title))}", ""]
+    if status:
+        lines += [f"> [!warning] This paper was {status}.", ""]
+    lines += ["## Abstract", "", safe_note(one_line(paper.abstract)), ""]
+    if quotes:
+        lines += ["## Quotes", "", *(f"> {safe_note(one_line(quote))}\n" for quote in quotes)]
+    return "\n".join(lines)
+
+
+def _properties(paper: Paper, status: str) -> list[str]:
+    """Return the YAML properties. Every value is JSON, a subset of YAML, so none can end its line."""
+    values: dict[str, object] = {
+        "title": one_line(paper.title),
+        "authors": [one_line(name) for name in paper.authors],
+        "published": paper.day.isoformat() if paper.day else None,
+        "paper_id": one_line(paper.paper_id),
+        "arxiv": paper.arxiv_id,
+        "doi": paper.doi,
+        "url": safe_url(paper.url),
+        "version": paper.version,
+        "status": status or None,
+        "sources": [one_line(source) for source in paper.sources],
+        "tags": ["paper", *(_NOT_IN_TAGS.sub("-", one_line(category)) for category in paper.categories)],
+    }
+    return [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if value]

@@ -1,4 +1,4 @@
-"""Where the chat's lines come from: a person at a terminal (prompt_toolkit), or a pipe."""
+"""Read the lines of the chat: from a terminal, with prompt_toolkit, or from a pipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO
 
 from paperagent.errors import InputError, visible
 
@@ -21,11 +21,28 @@ if TYPE_CHECKING:
 PROMPT, ASCII_PROMPT = "› ", "> "
 HISTORY_FILE = "chat_history"
 MAX_LINE = 1024 * 1024
-"""Bytes; a longer line of a pipe is read to its end and refused."""
+"""Bytes; a longer piped line is skipped with an error."""
+
+
+class LineReader(Protocol):
+    """A source of lines."""
+
+    interactive: bool
+    """Whether a user is typing; hints are printed only then."""
+
+    def read(self) -> str:
+        """Return the next line.
+
+        Raises:
+            EOFError: The input has ended.
+            KeyboardInterrupt: The user pressed Ctrl-C.
+            InputError: The line is not UTF-8 text, or too long.
+        """
+        ...
 
 
 class PipeReader:
-    """Reads one question a line from a pipe or file, without prompts."""
+    """Reads lines from a pipe or file, without prompts."""
 
     interactive = False
 
@@ -33,7 +50,7 @@ class PipeReader:
         self._source = source
 
     def read(self) -> str:
-        """Return the next line; raise EOFError at the end and InputError for bytes that are not UTF-8."""
+        """Return the next line."""
         raw = self._source.readline(MAX_LINE)
         if not raw:
             raise EOFError
@@ -45,7 +62,7 @@ class PipeReader:
 
 
 class PlainTerminalReader:
-    """Reads lines from a terminal that cannot edit (TERM=dumb): a bare prompt and the line as typed."""
+    """Reads lines from a terminal without line editing (TERM=dumb)."""
 
     interactive = True
 
@@ -61,34 +78,40 @@ class PlainTerminalReader:
 
 
 class TerminalReader:
-    """Reads with line editing: Enter sends, Alt-Enter begins a new line, a paste stays whole."""
+    """Reads lines with editing and history: Enter sends, Alt-Enter inserts a line break."""
 
     interactive = True
 
-    def __init__(self, history: Path | None, *, private: Callable[[str], bool]) -> None:
+    def __init__(self, history: Path | None, *, is_private: Callable[[str], bool]) -> None:
+        """Create a prompt.
+
+        Args:
+            history: History file; None stores nothing.
+            is_private: Returns whether a line must not be stored.
+        """
         self.warning: str | None = None
-        """What is wrong with the history file."""
-        self._session = self._make_session(history, private)
+        """Why the history file is not used."""
+        self._session = self._make_session(history, is_private)
         encoding = self._session.output.encoding().lower().replace("-", "")
         self._prompt = PROMPT if encoding.startswith("utf") else ASCII_PROMPT
 
     def read(self) -> str:
-        """Return what was typed or pasted; raise as `Reader.read` says."""
+        """Return the text that was typed or pasted."""
         text: str = self._session.prompt(self._prompt)
-        # In a locale without Unicode the bytes typed arrive as lone surrogates, and are UTF-8 all the same.
+        # In a non-UTF-8 locale the bytes arrive as lone surrogates; they are UTF-8 nevertheless.
         return decode(text.encode("utf-8", "surrogateescape"))
 
-    def _make_session(self, path: Path | None, private: Callable[[str], bool]) -> PromptSession[str]:
+    def _make_session(self, path: Path | None, is_private: Callable[[str], bool]) -> PromptSession[str]:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import InMemoryHistory
 
-        # A signal that ends the session while the history is being read is logged there with a traceback.
+        # prompt_toolkit logs a traceback if a signal ends the session while it loads the history.
         logging.getLogger("prompt_toolkit").addHandler(logging.NullHandler())
         history: History = InMemoryHistory()
         if path is not None:
             self.warning = secure_history(path)
             if self.warning is None:
-                history = _private_history(path, private)
+                history = _private_history(path, is_private)
         return PromptSession(
             multiline=True,
             key_bindings=_keys(),
@@ -100,41 +123,45 @@ class TerminalReader:
 
 @contextmanager
 def terminal_restored() -> Iterator[None]:
-    """Leave the terminal as it was: a signal may end the session before the prompt has tidied up."""
+    """Restore the terminal settings on exit, even if a signal ends the session within the prompt."""
     if not sys.stdin.isatty() or sys.platform == "win32":
         yield
         return
     import termios
 
-    before = termios.tcgetattr(sys.stdin)
+    attributes = termios.tcgetattr(sys.stdin)
     try:
         yield
     finally:
         with suppress(termios.error):  # the terminal is gone, as after a hangup
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, attributes)
 
 
 def decode(raw: bytes) -> str:
-    """Return ``raw`` as text; raise InputError naming the first byte that is not UTF-8."""
+    """Decode UTF-8.
+
+    Raises:
+        InputError: The bytes are not UTF-8; the message has the position of the first bad byte.
+    """
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        where = f"byte 0x{raw[error.start]:02x} at offset {error.start}"
-        raise InputError(f"input is not UTF-8 text ({where}); convert it") from None
+        position = f"byte 0x{raw[error.start]:02x} at offset {error.start}"
+        raise InputError(f"input is not UTF-8 text ({position}); convert it") from None
 
 
 def secure_history(path: Path) -> str | None:
-    """Make ``path`` a history file that only its owner can read; return why it must not be used, if so."""
+    """Create the history file and make it private; return the reason if it cannot be used."""
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     try:
         handle = os.open(path, flags, 0o600)
     except OSError as error:
-        why = "is a symbolic link" if path.is_symlink() else error.strerror
-        return f"history file {visible(str(path))}: {why}; typed lines are not kept"
+        reason = "is a symbolic link" if path.is_symlink() else error.strerror
+        return f"history file {visible(str(path))}: {reason}; the history is not saved"
     try:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):
-            return f"history file {visible(str(path))}: is no regular file; typed lines are not kept"
+            return f"history file {visible(str(path))}: is not a regular file; the history is not saved"
         if info.st_mode & 0o077:
             os.fchmod(handle, 0o600)
     finally:
@@ -142,14 +169,14 @@ def secure_history(path: Path) -> str | None:
     return None
 
 
-def _private_history(path: Path, private: Callable[[str], bool]) -> History:
+def _private_history(path: Path, is_private: Callable[[str], bool]) -> History:
     from prompt_toolkit.history import FileHistory
 
     class PrivateHistory(FileHistory):
-        """A history file that never receives what looks like a secret."""
+        """A history file that leaves out private lines."""
 
         def append_string(self, string: str) -> None:
-            if not private(string):
+            if not is_private(string):
                 super().append_string(string.encode(errors="replace").decode())
 
     return PrivateHistory(str(path))

@@ -1,7 +1,7 @@
-"""Print blocks to a screen: laid out by rich on a terminal, as Markdown everywhere else.
+"""Print blocks: formatted by rich on a terminal, as Markdown everywhere else.
 
-What is shown is decided in `layout`; the `Screen` makes every string harmless as it prints it
-(see `safe_text`).
+`layout` decides what is shown; the `Screen` sanitizes every string as it prints it
+(see `text.sanitize`).
 """
 
 from __future__ import annotations
@@ -18,50 +18,62 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from paperagent.types import Usage
+
 MIN_WIDTH = 8
 _STYLE: dict[Kind, str] = {"heading": "bold", "quote": "italic", "note": "yellow", "aside": "dim"}
 
 
 class Screen:
-    """Prints blocks to ``out``: laid out by rich on a terminal, as Markdown otherwise.
-
-    ``own`` are addresses and paths of the settings, which no Markdown escape need break.
-    """
+    """Prints blocks to a stream."""
 
     def __init__(
-        self, out: TextIO, *, terminal: bool = False, width: int | None = None, own: Collection[str] = ()
+        self,
+        out: TextIO,
+        *,
+        terminal: bool = False,
+        width: int | None = None,
+        unescaped: Collection[str] = (),
     ) -> None:
+        """Create a screen.
+
+        Args:
+            out: Where to print.
+            terminal: Format with rich; otherwise print Markdown.
+            width: Columns of the terminal (default: ask it).
+            unescaped: URLs and paths from the settings, which are printed without Markdown escapes.
+        """
         self.out = out
-        self.own = own
+        self.unescaped = unescaped
         self.terminal = terminal
         self._width = width
         self._started = False
 
     def show(self, blocks: Iterable[Block]) -> None:
-        """Print ``blocks``, with a blank line between them where they want one."""
+        """Print blocks, separated by blank lines except before tight ones."""
         console = make_console(self.out, self._width) if self.terminal else None
         for block in blocks:
             if self._started and not block.tight:
                 self.out.write("\n")
             self._started = True
             if console:
-                _draw(console, block)
+                _print_block(console, block)
             else:
-                self.out.write(markdown(block, own=self.own) + "\n")
+                self.out.write(markdown(block, own=self.unescaped) + "\n")
         self.out.flush()
 
     def prepare(self) -> None:
-        """Load what drawing needs, so that the first claim does not wait for it."""
+        """Load rich in advance, so that the first claim is printed without delay."""
         if self.terminal:
-            with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-                Screen(nowhere, terminal=True, width=80).show(_EVERY_KIND)
+            with Path(os.devnull).open("w", encoding="utf-8") as null:
+                Screen(null, terminal=True, width=80).show(_WARM_UP_BLOCKS)
 
     def restart(self) -> None:
-        """Begin anew: the next block needs no blank line before it."""
+        """Print no blank line before the next block."""
         self._started = False
 
 
-_EVERY_KIND = (
+_WARM_UP_BLOCKS = (
     Block("heading", "x"),
     Block("item", "x", "1."),
     Block("text", "é", cites=(1,)),
@@ -70,26 +82,26 @@ _EVERY_KIND = (
 
 
 def make_console(out: TextIO, width: int | None = None) -> Console:
-    """Return a console that prints nothing but its text where colour is unwanted or cannot be shown."""
+    """Return a console; it prints plain text if NO_COLOR is set or the terminal is dumb."""
     from rich.console import Console
 
     options: dict[str, Any] = {"file": out, "highlight": False, "markup": False, "emoji": False}
-    options["width"] = max(MIN_WIDTH, width or columns(out))
+    options["width"] = max(MIN_WIDTH, width or terminal_width(out))
     console = Console(**options, force_terminal=True)
-    # NO_COLOR asks for no colour, but bold and italic are escapes too; a dumb terminal knows none.
+    # NO_COLOR is about colour only, but bold and italic are escape sequences too.
     plain = console.no_color or console.is_dumb_terminal
     return Console(**options, color_system=None) if plain else console
 
 
-def columns(out: TextIO) -> int:
-    """Return the terminal's width; 80 where it says nothing or nonsense."""
+def terminal_width(out: TextIO) -> int:
+    """Return the width of a terminal in columns; 80 if it is unknown."""
     try:
         return os.get_terminal_size(out.fileno()).columns or 80
     except (OSError, ValueError):
         return 80
 
 
-def _draw(console: Console, block: Block) -> None:
+def _print_block(console: Console, block: Block) -> None:
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
@@ -98,13 +110,13 @@ def _draw(console: Console, block: Block) -> None:
     if block.kind == "quote":
         console.print(Padding(body, (0, 0, 0, 2 if console.width < 40 else 4)))
     elif block.kind == "row" and len(block.marker) > console.width // 2:
-        # Beside its value the name would be broken within its words.
+        # Next to its value, the name would be wrapped within words.
         console.print(Text(safe_terminal(block.marker.rstrip()), "cyan", overflow="fold"))
         console.print(Padding(body, (0, 0, 0, 2)))
     elif block.kind in {"item", "row"} and block.marker:
         grid = Table.grid(padding=(0, 1))
-        part = 2 if block.kind == "row" else 3
-        grid.add_column(max_width=max(4, console.width // part), overflow="fold")
+        fraction = 2 if block.kind == "row" else 3
+        grid.add_column(max_width=max(4, console.width // fraction), overflow="fold")
         grid.add_column(overflow="fold")
         grid.add_row(Text(safe_terminal(block.marker), "cyan"), body)
         console.print(grid)
@@ -130,6 +142,25 @@ def _styled(block: Block, console: Console) -> Text:
         body.append(f" [{number}]", "cyan")
     url = safe_url(block.url)
     if url:
-        joint = " · " if block.detail and console.width >= 60 else "\n"
-        body.append(joint + url, "dim")
+        separator = " · " if block.detail and console.width >= 60 else "\n"
+        body.append(separator + url, "dim")
     return body
+
+
+def describe_usage(usage: Usage) -> str:
+    """Return usage as one line, such as ``1 call · 1,934 tokens in, 210 out · $0.0004``."""
+    if usage.calls == 0:
+        return "no calls, no cost"
+    calls = f"{usage.calls:,} {'call' if usage.calls == 1 else 'calls'}"
+    cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
+    about = "about " if usage.estimated else ""
+    tokens = f"{about}{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out"
+    cost = "cost unknown" if usage.cost_usd is None else about + _dollars(usage.cost_usd)
+    return f"{calls} · {tokens} · {cost}{' (estimated)' if usage.estimated else ''}"
+
+
+def _dollars(amount: float) -> str:
+    """Return an amount with two decimals from $1, and four below."""
+    if 0 < amount < 0.0001:
+        return "less than $0.0001"
+    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"

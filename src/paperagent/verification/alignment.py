@@ -17,42 +17,42 @@ from paperagent.verification.tokens import GROUPS, Text, Token
 
 SAME, SYNONYM, FAMILY = 1.0, 0.9, 0.8
 _NEAR = (0.0, 1.0, 0.85, 0.7, 0.5, 0.35, 0.2)
-"""How much of a neighbour's weight is left at a distance of 0, 1, 2 … ranks in the evidence."""
+"""Decay of a neighbor's weight with its distance (0, 1, 2 … ranks) in the evidence."""
 _NEIGHBOURS = ((1, 1.0), (2, 0.7), (3, 0.45))
 """Distance in the claim → weight."""
 _OTHER_SIDE = 0.6
-"""What a neighbour counts that stands on the other side in the evidence."""
+"""Factor for a neighbor that is on the other side in the evidence."""
 _DRAWN = 0.15
-"""Share of a claim's matched words from which it draws on a sentence."""
+"""Minimum share of a claim's matched words for it to draw on a sentence."""
 _MOST = 24
-"""Places of one word that are compared: a text that repeats a word forever must not cost forever."""
+"""Maximum number of places compared per word. It bounds the time for a text that repeats one word."""
 _CLOSE = 4
-"""Neighbouring words of a claim are *near* in the evidence up to this distance in ranks."""
+"""Maximum distance in ranks at which neighboring words of a claim count as near in the evidence."""
 
 
 @dataclass(slots=True)
 class Alignment:
-    """A claim's content words against the evidence's."""
+    """The content words of a claim matched with those of its evidence."""
 
     claim: Text
     source: Text
     candidates: list[list[tuple[int, float]]] = field(default_factory=list)
     """For each rank of the claim: (rank in the evidence, strength)."""
     best: list[tuple[int, float] | None] = field(default_factory=list)
-    """For each rank of the claim: the candidate whose surroundings agree best."""
+    """For each rank of the claim: the candidate whose neighbors agree best."""
     covered: set[int] = field(default_factory=set)
-    """Ranks of the evidence that the claim has used."""
+    """Ranks of the evidence that a claim's word is matched with."""
     coverage: float = 0.0
-    """Share of the claim's weight that the evidence has, 0..1."""
+    """Matched share of the claim's weight, 0..1."""
     copied: float = 0.0
-    """Share of tokens, in any order, that the claim and its nearest sentence have alike, 0..1."""
+    """Share of tokens, in any order, that the claim and its nearest sentence share, 0..1."""
     agreement: float = 0.0
-    """Mean context of the claim's words in their places, by weight, 0..1."""
+    """Mean `neighborhood_fit` of the matched words, by weight, 0..1."""
     proximity: float = 0.0
-    """Share of neighbouring matched words that are neighbours in the evidence too, 0..1."""
+    """Share of neighboring matched words that are also neighbors in the evidence, 0..1."""
 
     def neighborhood_fit(self, at: int, position: int, skip: Collection[int] = ()) -> float:
-        """Return how well the neighbours of claim word ``at`` fit around evidence word ``position``, 0..1."""
+        """Return how well the neighbors of claim word ``at`` fit around evidence word ``position``, 0..1."""
         matched = possible = 0.0
         content = self.claim.content
         sentence = content[at].sentence
@@ -76,7 +76,7 @@ class Alignment:
         return highest
 
     def accept(self, rank: int, position: int) -> None:
-        """Count a claim's word as said by a word of the evidence (a denied opposite)."""
+        """Match a claim's word with a word of the evidence (a negated opposite)."""
         if self.best[rank] is None:
             weight = sum(t.weight for t in self.claim.content)
             self.coverage += FAMILY * self.claim.content[rank].weight / weight
@@ -86,7 +86,7 @@ class Alignment:
 
 
 def align(claim: Text, source: Text) -> Alignment:
-    """Return the alignment of an analysed claim with its analysed evidence."""
+    """Return the alignment of an analyzed claim with its analyzed evidence."""
     alignment = Alignment(claim, source)
     alignment.candidates = [candidates(t, source)[:_MOST] for t in claim.content]
     _match_compounds(alignment)
@@ -110,7 +110,7 @@ def _choose(alignment: Alignment, rank: int, places: list[tuple[int, float]]) ->
 
 
 def candidates(token: Token, source: Text) -> list[tuple[int, float]]:
-    """Return the places of ``source`` that say the same as ``token``: (rank, strength)."""
+    """Return the words of ``source`` that mean the same as ``token``, as (rank, strength)."""
     if token.kind == "number":
         return [(t.rank, SAME) for t in source.numbers if _same_number(token, t)]
     same = source.by_stem.get(token.stem, ())
@@ -150,7 +150,7 @@ def _opposed_ending(stem: str, shared: int) -> bool:
 
 
 def _longer_name(token: Token, source: Text) -> list[tuple[int, float]]:
-    """Find ``LLaMA3`` in ``LLaMA3-8B``: the same name with its size, which is no other model."""
+    """Find ``LLaMA3`` in ``LLaMA3-8B``: the same name with a model size."""
     places = []
     for t in source.content:
         if t.kind == "name" and t.stem != token.stem and t.stem.startswith(token.stem):
@@ -215,7 +215,7 @@ def spelled_out(acronym: str, text: Text) -> list[int]:
 
 
 def _agreement(alignment: Alignment) -> float:
-    """Sum the context of the matched words; a verbatim sentence has about .9 a word, which counts as 1."""
+    """Sum the fit of the matched words. A verbatim sentence reaches about .9 per word, which counts as 1."""
     return sum(
         t.weight * min(1.0, alignment.neighborhood_fit(t.rank, b[0]) / 0.9)
         for t, b in zip(alignment.claim.content, alignment.best, strict=True)
@@ -239,7 +239,7 @@ def _copied(alignment: Alignment) -> float:
 
 
 def _proximity(alignment: Alignment) -> float:
-    """Measure neighbours over matched words only: what is unmatched counts in the coverage."""
+    """Measure neighbors over matched words only; `Alignment.coverage` accounts for the others."""
     places = [(b[0], r) for r, b in enumerate(alignment.best) if b]
     pairs = list(pairwise(places))
     if not pairs:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from paperagent.verification.alignment import candidates, spelled_out
-from paperagent.verification.normalize import normalise
-from paperagent.verification.tokens import Text, Token, analyse
+from paperagent.verification.normalize import normalize
+from paperagent.verification.tokens import Text, Token, analyze
 
 _LONGEST = 12_000
-"""The most characters of titles and abstracts that are read."""
+"""Maximum number of characters read from titles and abstracts."""
 _INTRODUCES = re.compile(
     r"\b(?:propos|introduc|present|develop|releas|creat|call|name|term|dub|buil[dt]|design|construct|describ|"
     r"offer|contribut|train|curat|collect|named|our|this|namely|framework|method|model|benchmark|dataset|"
@@ -35,19 +35,19 @@ COMMON_NAMES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Titles, abstracts and question around a claim, analysed once."""
+    """The analyzed titles, abstracts and question of a claim."""
 
     text: Text
     plain: str
-    """Titles and abstracts, normalised and lower case."""
+    """Titles and abstracts, normalized, in lower case."""
     digits: frozenset[str]
     """Every run of digits in them, also inside names such as ``2016Q1``."""
     title: str
-    """The titles alone, likewise."""
+    """The titles alone, normalized, in lower case."""
     question: Text
 
     def mentions(self, token: Token) -> bool:
-        """Return whether titles, abstracts or the question have a word, number or name."""
+        """Return whether the titles, the abstracts or the question contain a word, number or name."""
         if candidates(token, self.text) or candidates(token, self.question):
             return True
         if token.number is not None:
@@ -59,7 +59,7 @@ class Context:
         return False
 
     def is_own_name(self, token: Token) -> bool:
-        """Return whether a name is in a title, or the abstract introduces it as its own."""
+        """Return whether a title contains a name, or the abstract introduces it as its own."""
         lower = token.lower.removesuffix("'s")
         if lower in self.title or lower in COMMON_NAMES or token.stem in COMMON_NAMES:
             return True
@@ -74,23 +74,23 @@ def _digits(text: str) -> frozenset[str]:
 
 def build_context(titles: tuple[str, ...], abstracts: tuple[str, ...], question: str) -> Context:
     """Return the context of claims about these papers."""
-    return replace(_papers(titles, abstracts), question=analyse(question[:2_000]))
+    return replace(_papers(titles, abstracts), question=analyze(question[:2_000]))
 
 
 @lru_cache(maxsize=128)
 def _papers(titles: tuple[str, ...], abstracts: tuple[str, ...]) -> Context:
-    plain = normalise(". ".join((*titles, *abstracts))[:_LONGEST])
+    plain = normalize(". ".join((*titles, *abstracts))[:_LONGEST])
     return Context(
-        text=analyse(plain),
+        text=analyze(plain),
         plain=plain.lower(),
         digits=_digits(plain),
-        title=normalise(". ".join(titles)).lower(),
-        question=analyse(""),
+        title=normalize(". ".join(titles)).lower(),
+        question=analyze(""),
     )
 
 
 def words_of(values: Sequence[str]) -> tuple[str, ...]:
-    """Return texts as a hashable value without empty ones."""
+    """Return the texts that are not empty, as a tuple."""
     return tuple(v for v in values if v.strip())
 
 
@@ -122,19 +122,19 @@ _PUNCTUATION = re.compile(r"\W+")
 REFERENCE = "this paper"
 """The words that replace a title in a statement."""
 _SHORTEST_TITLE = 3
-"""Words from which the beginning of a title is recognised without quotation marks."""
+"""Minimum number of words for part of a title to be recognized without quotation marks."""
 
 
 @lru_cache(maxsize=1024)
 def statement(claim: str, titles: tuple[str, ...] = ()) -> str:
-    """Return the normalised claim without an opening yes or no, attributions to the paper, and titles."""
-    text = normalise(claim)
+    """Return the normalized claim without an opening yes or no, attributions to the paper, and titles."""
+    text = normalize(claim)
     text = _POLARITY.sub("", text)
     for title in titles:
-        text = _without_title(text, normalise(title))
+        text = _without_title(text, normalize(title))
     for pattern in _ATTRIBUTIONS:
         text = pattern.sub("", text)
-    return text.strip(" .") if text.strip(" .") == REFERENCE else text.strip() or normalise(claim)
+    return text.strip(" .") if text.strip(" .") == REFERENCE else text.strip() or normalize(claim)
 
 
 def _without_title(text: str, title: str) -> str:

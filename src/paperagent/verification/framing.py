@@ -19,7 +19,7 @@ from paperagent.verification.tokens import Text, Token, lemma
 
 
 def _any(alternatives: str) -> re.Pattern[str]:
-    """Return a pattern that matches any of the alternatives, one a line, at the start of a word."""
+    """Return a pattern that matches any of the alternatives (one per line) at the start of a word."""
     lines = [line.strip() for line in alternatives.strip().splitlines()]
     return re.compile(rf"\b(?:{'|'.join(lines)})", re.IGNORECASE)
 
@@ -79,7 +79,7 @@ _STILL_AIMS = _any(
 """Words that mark a claim as a question or an intention."""
 _FRONTED = re.compile(r"(?:in order )?to\b|\w+ing\b", re.IGNORECASE)
 _MAIN_CLAUSE = re.compile(r",\s+(?:we|our|the|this|it|and|by)\b", re.IGNORECASE)
-"""Where a fronted purpose ("To determine whether …, we …") ends."""
+"""The end of a purpose at the start of a sentence ("To determine whether …, we …") ends."""
 _CLAIMS_CAUSE = _any(
     r"""
     (?:because|therefore|hence|thereby|consequently)\b
@@ -100,16 +100,16 @@ _CAUSES = _any(
     by \w+ing\b
     """
 )
-"""Words that may imply a cause, which a claim may spell out."""
+"""Words that may imply a cause. A claim may state that cause explicitly."""
 _OWN_WEIGHT = 0.5
 """Weight from which a content word counts as saying something."""
 _VERBATIM = 0.65
-"""Share of a claim's tokens in verbatim runs from which the words between the runs count as added."""
+"""Minimum share of a claim's tokens in verbatim runs for the words between the runs to count as added."""
 _SPLICED = 0.85
-"""Share of a claim's tokens in verbatim runs from which it counts as cut and pasted from two sentences. At
+"""Minimum share of a claim's tokens in verbatim runs for it to count as pasted from two sentences. At
 0.85, 1 % of 485 honest claims do, and 99.7 % of 600 claims that join halves of two sentences."""
 _ONE_SENTENCE = 0.85
-"""Share of a claim's tokens that one sentence must have where a claim is copied from several."""
+"""Minimum share of a claim's tokens in one sentence when it copies from several."""
 
 
 def changed_frames(alignment: Alignment, context: Context) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _drawn_on(alignment: Alignment) -> str:
 
 
 def _dropped_aim(alignment: Alignment) -> str:
-    """Return the aim or question of the evidence that governs the claim's words, unless the claim has one."""
+    """Return the aim or question of the evidence that the claim drops, or an empty string."""
     source_text = alignment.source.plain.lower()
     if any(word.lower() not in source_text for word in _STILL_AIMS.findall(alignment.claim.plain)):
         return ""
@@ -179,7 +179,7 @@ def _ranks_by_sentence(alignment: Alignment) -> dict[int, list[int]]:
 
 
 def _seam(alignment: Alignment, copies: Sequence[VerbatimRun]) -> str:
-    """Return the seam of a claim that is copied from several sentences, none of which says it all."""
+    """Return where a claim joins parts of several sentences, none of which contains all of it."""
     total = len(alignment.claim.tokens)
     by_sentence: dict[int, int] = {}
     for run in copies:
@@ -204,9 +204,9 @@ def _added(alignment: Alignment, context: Context) -> str:
 
 
 _REACH = 4
-"""Content words behind a hedge (and two before it) that it makes careful."""
+"""Number of content words after a hedge that it qualifies; it also qualifies two before it."""
 _COPY = 0.8
-"""Share of equal tokens from which a claim is a near copy."""
+"""Minimum share of equal tokens for a near copy."""
 _NEXT = {
     "possible": ("likely", "suggest", "some"),
     "likely": ("possible", "suggest", "often"),
@@ -216,7 +216,7 @@ _NEXT = {
     "tentative": ("possible", "suggest", "likely"),
     "almost": ("often",),
 }
-"""Kind of hedge → the kinds that may stand for it."""
+"""Kind of hedge → the kinds that may replace it."""
 _TWINS: dict[str, frozenset[str]] = {}
 for _twins in STRENGTH_TWINS:
     for _word in _twins:
@@ -224,7 +224,7 @@ for _twins in STRENGTH_TWINS:
 
 
 def dropped_hedges(alignment: Alignment) -> Iterator[str]:
-    """Yield a reason for each hedge of the evidence that the claim leaves out of what it says.
+    """Yield a reason for each hedge of the evidence that the claim drops.
 
     Hedges are paired one to one: the same word first, then words of one kind, then kinds that
     may stand for each other (*may* for *results suggest*).
@@ -260,7 +260,7 @@ def _is_mark(text: Text, token: Token) -> bool:
 
 
 def _states_hedged_words(alignment: Alignment, hedge: Token) -> bool:
-    """Return whether the claim repeats the words that the hedge makes careful."""
+    """Return whether the claim repeats the words that the hedge qualifies."""
     first = hedge.rank + 1 if hedge.rank >= 0 else alignment.source.rank_after(hedge.index)
     scope = [
         t.rank

@@ -23,7 +23,7 @@ VERBAL_NEGATIONS = frozenset(
     """fail fails failed failing failure unable lack lacks lacked lacking absence absent overlook overlooks
     overlooked overlooking ignore ignores ignored ignoring neglect neglects neglected neglecting""".split()
 )
-"""Negations that are content words too: a restatement may name the same thing by another of them."""
+"""Negations that are also content words. A restatement may use another one of them."""
 
 NEGATIVE_STEMS = frozenset(
     stem(word)
@@ -33,10 +33,10 @@ NEGATIVE_STEMS = frozenset(
     resist cease zero nil hinder block little unchanged maintain preserve struggle
     difficult""".split()
 )
-"""Stems of words that deny without a negation: an honest restatement may use *not* for them."""
+"""Stems of words that deny without a negation. A genuine restatement may use *not* instead."""
 
 PARTIAL = frozenset("always necessarily all every each fully entirely completely only".split())
-"""Words behind a negation that make it partial: *not always* is not *never*."""
+"""Words after a negation that make it partial: *not always* is not *never*."""
 
 HEDGES: dict[str, str] = {
     **dict.fromkeys(
@@ -74,7 +74,7 @@ SOFT_HEDGES = frozenset(
     about around propose think related link links linked associate imply implies estimated
     most primarily mainly believe hypothesis assume""".split()
 )
-"""Hedges in some uses only: they answer for a hedge of the other text, but may be left out."""
+"""Words that are hedges in some uses only. They match a hedge of the other text, but may be left out."""
 
 STRENGTHENERS = frozenset(
     """always never only solely exclusively all every entirely completely totally fully guarantee
@@ -85,7 +85,7 @@ STRENGTHENERS = frozenset(
         necessarily establish establishes established ensures ensure everywhere indisputable
         unprecedented sole""".split()
 )
-"""Words that claim more than a source without them (or a twin of them) says."""
+"""Words that strengthen a claim. The source must contain the word or one of its `STRENGTH_TWINS`."""
 
 STRENGTH_TWINS: tuple[frozenset[str], ...] = (
     frozenset(
@@ -131,7 +131,7 @@ FUNCTION = (
         refuses refused more less fewer most least before after above below up down first
         last few many""".split()
 )
-"""Words that are never compared by themselves."""
+"""Function words, which are never compared by themselves."""
 
 
 FAMILIES: tuple[str, ...] = (
@@ -496,4 +496,4 @@ SIBLINGS: tuple[str, ...] = (
     "europe asia africa america",
     "china india japan germany france brazil",
 )
-"""Words of one kind, a line each: a claim with one where its sentence has another is about another thing."""
+"""Words of one category per line. A claim that replaces one by another is about something else."""

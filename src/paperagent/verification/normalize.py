@@ -80,7 +80,7 @@ _MARKS = (("<=", "≤"), (">=", "≥"), ("+/-", "±"), ("+-", "±"), ("...", " �
 
 
 @lru_cache(maxsize=512)
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Return ``text`` in one spelling: NFKC, no invisible characters, LaTeX symbols as characters."""
     text = _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), text)
     if not text.isascii():

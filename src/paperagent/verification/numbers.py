@@ -19,7 +19,7 @@ _SMALL = dict(
 )
 _TENS = dict(zip("thirty forty fifty sixty seventy eighty ninety".split(), range(30, 100, 10), strict=True))
 SPELLED: dict[str, float] = {**_SMALL, **_TENS}
-"""Number words that are read as numbers: from two on, for *one* is mostly a pronoun."""
+"""Number words from *two* on; *one* is mostly a pronoun."""
 SCALES: dict[str, float] = {
     "hundred": 1e2, "thousand": 1e3, "thousands": 1e3, "k": 1e3, "million": 1e6, "millions": 1e6, "m": 1e6,
     "mn": 1e6, "billion": 1e9, "billions": 1e9, "bn": 1e9, "b": 1e9, "trillion": 1e12, "t": 1e12,
@@ -80,7 +80,7 @@ UNITS: dict[str, str] = {
         flops""".splitlines()
     for spelling in line.split()
 }
-"""Spelling → unit. Single letters count only where they stand right behind the digits."""
+"""Spelling → unit. Single letters only count directly after the digits."""
 
 MARK_WORDS: tuple[tuple[tuple[str, ...], str], ...] = tuple(
     (tuple(phrase.split()), line.split(":")[0].strip())
@@ -108,7 +108,7 @@ PATTERN = (
     r"|[kKMBT](?![\w])|(?i:bn|mn)(?![\w])|[shdygWCL](?![\w-]))?"
     r"(?!\w)(?!-[A-Z])"
 )
-"""A number as it is written in digits; used inside the tokeniser's pattern."""
+"""Pattern of a number written in digits, for use in the tokenizer's pattern."""
 
 _OPPOSED = {(">", "<"), (">", "≤"), ("≥", "<"), ("≥", "≤"), (">", "under"), ("over", "<"), ("over", "under"),
             ("over", "≤"), ("≥", "under")}  # fmt: skip

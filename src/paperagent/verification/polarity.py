@@ -25,21 +25,21 @@ from paperagent.verification.lexicon import (
 from paperagent.verification.tokens import GROUPS, Text, Token, lemma
 
 _REACH = 3
-"""Content words that a negation denies behind it."""
+"""Number of content words after a negation that it denies."""
 
 _JOINS = frozenset({"and", "but"})
 _NEAR = 5
-"""The number of tokens on either side of a word in which another negative word is looked for."""
+"""Number of tokens on either side of a word that are searched for another negative word."""
 _COPY = 0.75
-"""Share of equal tokens from which an added negation contradicts the sentence."""
+"""Minimum share of equal tokens for an added negation to contradict the sentence."""
 _PLAIN = frozenset("not no never cannot neither nor none".split())
 _CONTRASTS = frozenset({"ratherthan", "insteadof"})
 _MOST = 30
-"""Negations of a claim that are paired."""
+"""Maximum number of negations of a claim that are paired."""
 _MOST_CITED = 300
-"""Negations of the evidence that are read."""
+"""Maximum number of negations of the evidence that are read."""
 _AS_GOOD = 0.6
-"""Share of the best place's context that another place of a word needs."""
+"""Fit that another place of a word needs, as a share of the best fit."""
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ def negation_cues(text: Text) -> list[Cue]:
 
 
 def _end(text: Text, token: Token, first: int) -> int:
-    """Return where a negation's reach ends: its clause (the first word may stand behind a comma)."""
+    """Return the end of a negation's scope, which is its clause; the first word may follow a comma."""
     last = first
     for rank in range(first, min(first + _REACH, len(text.content))):
         word = text.content[rank]
@@ -189,7 +189,7 @@ def _balanced(cue: Cue, opposed: frozenset[tuple[int, int]], *, side: int) -> bo
 
 
 def _synonymous(alignment: Alignment, cue: Cue) -> bool:
-    """Return whether a verb of failing is matched as a word (*struggle* for *fail*, *scarce* for *lack*)."""
+    """Return whether a verb of failing has a synonym in the evidence (*struggle* for *fail*)."""
     if cue.token.lower not in VERBAL_NEGATIONS:
         return False
     return cue.token.rank >= 0 and alignment.best[cue.token.rank] is not None
@@ -211,7 +211,7 @@ def _words(text: Text, cue: Cue) -> str:
 
 
 _SAME_THING = 0.27
-"""Context from which two opposite words are taken to be said of the same thing."""
+"""Minimum fit for two opposite words to describe the same thing."""
 
 
 _VERBS = frozenset({"compar"})
@@ -232,7 +232,7 @@ def _poles() -> dict[str, frozenset[tuple[int, int]]]:
 POLES = _poles()
 """Stem (or word) → its (family, pole) pairs."""
 _ORDINALS = frozenset({"first", "last"})
-"""In free wording these number the steps of a text."""
+"""Words that may number the steps of a text."""
 _NONE: frozenset[tuple[int, int]] = frozenset()
 _NO_GROUP: frozenset[int] = frozenset()
 
@@ -298,7 +298,7 @@ def opposite_words(alignment: Alignment) -> list[tuple[int, int]]:
 def reversed_words(
     alignment: Alignment, pairs: list[tuple[int, int]], negations: Negations, *, copy: bool
 ) -> Iterator[str]:
-    """Yield a reason for each turned word that no negation turns back (*not easy* for *difficult*).
+    """Yield a reason for each opposite word that no negation reverses (*not easy* for *difficult*).
 
     In free wording (not ``copy``) a word that the evidence has in any form counts as that word.
     """
@@ -312,7 +312,7 @@ def reversed_words(
 
 
 def _has_better_place(alignment: Alignment, position: int, rank: int) -> bool:
-    """Return whether the claim says the evidence's word itself, in a place that fits it better."""
+    """Return whether another word of the claim matches the evidence's word better."""
     return any(
         b is not None
         and b[0] == position
@@ -324,7 +324,7 @@ def _has_better_place(alignment: Alignment, position: int, rank: int) -> bool:
 
 
 class _Opposites:
-    """The evidence's words by pole, looked up once for each word of the claim."""
+    """The evidence's words indexed by pole."""
 
     def __init__(self, source: Text) -> None:
         self._source = source

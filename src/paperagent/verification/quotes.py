@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from paperagent.verification.normalize import mixed_script, normalise
+from paperagent.verification.normalize import mixed_script, normalize
 
 QuoteStatus = Literal["exact", "normalised", "partial", "too_short", "not_found"]
 
@@ -40,8 +40,8 @@ class QuoteVerdict:
 
 def find_quote(quote: str, abstract: str) -> QuoteVerdict:
     """Look for ``quote`` in ``abstract``. The title is not part of the abstract."""
-    plain = normalise(quote)
-    own = set(mixed_script(normalise(abstract)))
+    plain = normalize(quote)
+    own = set(mixed_script(normalize(abstract)))
     strange = tuple(w for w in mixed_script(plain) if w not in own)
     if strange:
         return QuoteVerdict("not_found", strange)
@@ -51,7 +51,7 @@ def find_quote(quote: str, abstract: str) -> QuoteVerdict:
         return QuoteVerdict("not_found")
     if any(len(_WORD.findall(p)) < _FEWEST_WORDS for p in parts):
         return QuoteVerdict("too_short")
-    if not _in_order([p.casefold() for p in parts], normalise(abstract).casefold()):
+    if not _in_order([p.casefold() for p in parts], normalize(abstract).casefold()):
         return QuoteVerdict("not_found")
     if len(parts) > 1:
         return QuoteVerdict("partial")

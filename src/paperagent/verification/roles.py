@@ -28,13 +28,13 @@ _DETERMINERS = frozenset("the a an all its their our these those this that".spli
 _WAYS = frozenset({"from", "to", "by"})
 _MORE = frozenset("more less fewer".split())
 _SMALL_COUNT, _STEP = 12, 5
-"""The largest count, in words and in digits, that may be the model's own."""
+"""Largest count, in words and in digits, that may be the model's own."""
 _MOST = 40
-"""Numbers of a claim whose places are compared with each other."""
+"""Maximum number of a claim's numbers that are compared with each other."""
 _LIST_DISTANCE = 3
 """Numbers at most this far apart in ranks are members of one list or range."""
 _PHRASE = 4
-"""Words behind a number among which its noun is looked for."""
+"""Number of words after a number that are searched for its noun."""
 
 
 def wrong_numbers(alignment: Alignment, context: Context, *, copy: bool) -> Iterator[tuple[str, bool]]:
@@ -99,7 +99,7 @@ def _phrase(text: Text, token: Token) -> list[Token]:
 
 
 def _share_of(text: Text, token: Token) -> list[Token]:
-    """Return the words for the whole of a percentage (``50% of the training corpus``)."""
+    """Return the words for what a percentage is a share of (``50% of the training corpus``)."""
     behind = text.tokens[token.index + 1 : token.index + 2]
     if not behind or behind[0].lower != "of":
         return []
@@ -151,7 +151,7 @@ def _way(text: Text, token: Token) -> str:
 
 
 def swapped_numbers(alignment: Alignment) -> Iterator[str]:
-    """Yield a reason where two numbers stand in each other's place, or one in that of another."""
+    """Yield a reason for each pair of exchanged numbers, and for each number in the place of another."""
     mine = [t for t in alignment.claim.content if t.number and alignment.best[t.rank]][:_MOST]
     used = {b[0] for t in mine if (b := alignment.best[t.rank])}
     for i, one in enumerate(mine):
@@ -222,11 +222,11 @@ _PREPOSITIONS = frozenset(
 )
 _BE = frozenset("is are was were be been being".split())
 _MAX_COMPARISONS = 60
-"""Comparisons of a text that are looked at."""
+"""Maximum number of comparisons read per text."""
 _NEAR = 4
-"""Content words behind a cue that are its right side."""
+"""Number of content words after a cue that form its right side."""
 _FAR = 9
-"""Content words before a cue (subject and predicate) that are its left side."""
+"""Number of content words before a cue (subject and predicate) that form its left side."""
 
 
 @dataclass(slots=True)

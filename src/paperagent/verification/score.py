@@ -15,11 +15,11 @@ from paperagent.verification.context import Context
 from paperagent.verification.tokens import Token
 
 _SAYS_SOMETHING = 0.5
-"""Weight from which a word counts as content; lighter words may be the writer's own."""
+"""Minimum weight of a content word; lighter words may be the writer's own."""
 _COMPLETE = 0.9
-"""Proximity from which a claim without an unmatched word is complete."""
+"""Minimum proximity for a claim without unmatched words to be complete."""
 _PRIOR = 6.0
-"""The number of words that are assumed unmatched: ten matched words are better evidence than three."""
+"""Number of words assumed to be unmatched, since ten matched words are better evidence than three."""
 WEIGHTS: dict[str, float] = {
     "coverage": 6.6,
     "agreement": 1.45,
@@ -41,7 +41,7 @@ class WordingSignals:
     elsewhere: float
     """Weight of content words that are in the paper or the question, but not in the cited sentences."""
     matched: float
-    """Weight of the words that the cited sentences have."""
+    """Weight of the matched words."""
     agreement: float
     proximity: float
     exchanged: float
@@ -50,11 +50,11 @@ class WordingSignals:
     """How much better the beginnings of two clauses would fit each other's rest."""
     findings: int
     missing: str
-    """In words, what the cited sentences do not have."""
+    """A phrase that says what the cited sentences lack."""
 
     @property
     def complete(self) -> bool:
-        """Whether the sentence has every word of the claim, side by side: a short claim can say no more."""
+        """Whether the sentence has every word of the claim, side by side."""
         return not self.strange and not self.elsewhere and self.proximity >= _COMPLETE
 
     @property
@@ -72,7 +72,7 @@ class WordingSignals:
 
     @property
     def score(self) -> float:
-        """How likely wording like this is an honest restatement, 0 to 1."""
+        """Estimated probability that the claim is a genuine restatement, 0 to 1."""
         z = BIAS + sum(WEIGHTS[name] * value for name, value in self.values.items() if name in WEIGHTS)
         return 1 / (1 + math.exp(-z))
 
@@ -111,7 +111,7 @@ def _missing(tokens: list[Token], proximity: float) -> str:
 
 
 _MOST = 20
-"""Names and numbers of a claim whose places are compared."""
+"""Maximum number of a claim's names and numbers that are compared."""
 
 
 def _exchanged(alignment: Alignment) -> float:
@@ -138,7 +138,7 @@ def _exchanged(alignment: Alignment) -> float:
 
 _JOINS = frozenset("and while whereas but or then".split())
 _WIDE = 12
-"""Ranks over which two words of a sentence still belong together."""
+"""Maximum distance in ranks at which two words of a sentence belong together."""
 _MOST_CLAUSES = 5
 
 

@@ -552,7 +552,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"confidence interval", "CI"),
     (r"area under the (?:roc )?curve", "AUC"),
 )
-"""Pattern (whole words, any case) → what stands for it. Tried in this order."""
+"""Pattern (whole words, any case) → replacement. Applied in this order."""
 
 IRREGULAR: dict[str, str] = dict(
     pair.split(":")
@@ -590,7 +590,7 @@ IRREGULAR: dict[str, str] = dict(
         removal:remove safety:safe strength:strong strengths:strong length:long width:wide
         depth:deep height:high death:die deaths:die extubated:extubate""".split()
 )
-"""Form → the word under whose stem it is matched, where the stemmer alone does not bring them together."""
+"""Word form → base word, where the stemmer alone does not map both to one stem."""
 
 LIGHT = frozenset(
     """paper study work article author researcher report result finding experiment show demonstrate
@@ -609,4 +609,4 @@ LIGHT = frozenset(
         whereby design aim seek try help support both either whether benchmark process value
         resulting result leading remain become seem appear greatly strong strongly""".split()
 )
-"""Words that carry little of a finding; what is left of a sentence without them is what it says."""
+"""Words that carry little of a finding."""

@@ -15,7 +15,7 @@ from typing import Literal
 from paperagent.text.terms import stem as snowball
 from paperagent.verification import numbers, synonyms
 from paperagent.verification.lexicon import FUNCTION, NEGATIONS
-from paperagent.verification.normalize import normalise
+from paperagent.verification.normalize import normalize
 
 Kind = Literal["word", "name", "number", "function"]
 _SUPERLATIVES = frozenset("best worst most least top".split())
@@ -43,7 +43,7 @@ _DEGREES = _forms()
 
 @dataclass(slots=True)
 class Token:
-    """One token. ``stem`` is what is compared; ``rank`` is its place among content words, or -1."""
+    """A token. The checks compare its ``stem``. ``rank`` is its position among the content words, or -1."""
 
     text: str
     lower: str
@@ -64,13 +64,13 @@ class Token:
 
 @dataclass(slots=True)
 class Text:
-    """An analysed text."""
+    """An analyzed text."""
 
     plain: str
-    """The normalised text."""
+    """The normalized text."""
     tokens: list[Token]
     content: list[Token]
-    """The tokens that are no function words, by rank."""
+    """The tokens except function words, by rank."""
     by_stem: dict[str, list[int]] = field(default_factory=dict)
     """Stem → ranks."""
     by_group: dict[int, list[int]] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Text:
     by_head: dict[str, list[int]] = field(default_factory=dict)
     """First four letters of a stem → ranks, for words of one family."""
     numbers: list[Token] = field(default_factory=list)
-    """The numbers, at most some hundreds: beyond them a number counts as missing."""
+    """The numbers, up to `_MOST_NUMBERS`; further numbers count as missing."""
     initials: str = ""
     """First letter of each content word."""
     lowers: frozenset[str] = frozenset()
@@ -135,7 +135,8 @@ _DENIALS = (
     (re.compile(r"\b(\w+)n't\b", re.IGNORECASE), r"\1 not"),
 )
 _LONG = re.compile(r"(\S{200})\S+")
-"""What is written without a blank for longer is no word: it is cut, since patterns look at a word whole."""
+"""Text without white space for longer than this is not a word. It is cut to bound the time of the patterns.
+"""
 _MOST_NUMBERS = 400
 _JOINING = frozenset(
     """multi non pre re fine self co sub semi cross inter intra anti over under un meta hyper micro
@@ -146,13 +147,13 @@ _INNER_CAPITAL = re.compile(r"[a-z][A-Z]|[A-Z].*[A-Z]|\d.*[A-Za-z]|[A-Za-z].*\d"
 _VERSION = re.compile(r"\d")
 _LIGHT = frozenset(lemma(w)[0] for w in synonyms.LIGHT)
 _DIRECTIONAL = frozenset("more less fewer most least before after above below up down last few many".split())
-"""Words that decide a direction but say nothing by themselves."""
+"""Words that decide a direction but mean nothing by themselves."""
 
 
 @lru_cache(maxsize=1024)
-def analyse(text: str) -> Text:
-    """Return ``text`` read into tokens and indexed; do not change the result, it is shared."""
-    plain = _LONG.sub(r"\1", normalise(text))
+def analyze(text: str) -> Text:
+    """Return ``text`` as indexed tokens. The result is cached, so do not change it."""
+    plain = _LONG.sub(r"\1", normalize(text))
     tokens = _tokens(_rephrased(plain))
     attach(tokens)
     content = [t for t in tokens if t.kind != "function"]
@@ -231,7 +232,7 @@ def _parts(word: str) -> list[str]:
 
 
 def _word(text: str, index: int, *, beginning: bool) -> Token:
-    """Return a word as a token; what its spelling decides is looked up once for each word."""
+    """Return a word as a token, from a cached template for its spelling."""
     template = _spelled_word(text)
     return Token(
         template.text,
@@ -288,7 +289,7 @@ _DURATIONS = frozenset("second minute hour day week month year percent".split())
 
 
 def attach(tokens: list[Token]) -> None:
-    """Give each number the scale and unit behind it and the mark before it; share units in lists."""
+    """Attach to each number its scale, unit and comparison mark; share units in lists."""
     for position, token in enumerate(tokens):
         if token.lower == "one" and position + 1 < len(tokens) and tokens[position + 1].lower in _DURATIONS:
             token.kind, token.number = "number", numbers.Number(1.0, text=token.text)
@@ -356,7 +357,7 @@ def _take_behind_bracket(tokens: list[Token], position: int, number: numbers.Num
 
 
 def _drop(token: Token) -> None:
-    """Take a token out of the comparison: its meaning moved into the number before it."""
+    """Exclude a token from the comparison because the number before it includes its meaning."""
     token.kind, token.index, token.number = "function", -1, None
     token.lower = token.stem = ""
 

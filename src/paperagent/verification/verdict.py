@@ -16,47 +16,47 @@ from paperagent.text.sentences import split_sentences
 from paperagent.verification import framing, polarity, roles, wording
 from paperagent.verification.alignment import Alignment, align
 from paperagent.verification.context import REFERENCE, Context, build_context, is_english, statement, words_of
-from paperagent.verification.normalize import mixed_script, normalise
+from paperagent.verification.normalize import mixed_script, normalize
 from paperagent.verification.score import measure
-from paperagent.verification.tokens import analyse
+from paperagent.verification.tokens import analyze
 
 Strength = Literal["quoted", "supported", "unverified", "unsupported"]
 CHECKS = ("numbers", "negation", "direction", "hedges", "names", "framing", "wording")
 """The keys of a verdict's checks that are True or False."""
 
 SUPPORTED = 0.56
-"""Score from which a claim in which nothing was found is supported."""
+"""Minimum score for a claim without findings to be supported."""
 SUPPORTED_IF_COMPLETE = 0.38
-"""The same for a claim whose every word is in its sentence: short claims cannot score higher."""
+"""Minimum score if every word of the claim is in its sentence. Short claims cannot score higher."""
 _NO_WORD = 0.1
-"""Coverage below which a claim and its sentence share no more than a chance word."""
+"""Coverage below which a claim and its sentence share a word by chance at most."""
 _CONTENT = 0.5
-"""Weight from which a word says something."""
+"""Minimum weight of a meaningful word."""
 _SAME_MATTER = 0.55
-"""Coverage from which a claim is about the same thing as its sentence, and can contradict it."""
+"""Minimum coverage for a claim to be about the same thing as its sentence, and to contradict it."""
 _REFUTED = 0.02
 """Factor on the score of a claim that contradicts its source."""
 _NEAR_COPY = 0.6
-"""Share of equal tokens from which a claim is read as a copy, in which every edit must be benign."""
+"""Minimum share of equal tokens for a copy, in which every edit must be benign."""
 _LONGEST_CLAIM = 3_000
-"""Characters; a claim is one sentence, and what is longer is no claim."""
+"""Maximum length of a claim in characters."""
 _MOST_WORDS = 200
-"""Content words of a claim, likewise."""
+"""Maximum number of content words of a claim."""
 _LONGEST_EVIDENCE = 40_000
-"""Characters that are read of the evidence."""
+"""Maximum number of characters read from the evidence."""
 _EMPTY = frozenset("yes no none true false correct".split())
-"""Words that say nothing alone."""
+"""Words that mean nothing alone."""
 _EDGES = " \"'.,;:"
 
 
 class Finding(NamedTuple):
-    """What one check found."""
+    """A difference that a check found."""
 
     check: str
     """One of `CHECKS`."""
     reason: str
     refutes: bool = False
-    """Whether it contradicts the source, and the claim must not be shown as it stands."""
+    """Whether the claim contradicts its source and must be withheld."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Verdict:
     checks: Mapping[str, Any]
     """JSON-ready: a bool per check (True: nothing found), ``overlap``, ``proximity`` and ``score`` 0..1."""
     reasons: tuple[str, ...] = ()
-    """Short phrases for a person or a repair prompt; empty when nothing was found."""
+    """Short phrases for the user or a repair prompt; empty without findings."""
 
     @property
     def score(self) -> float:
@@ -99,9 +99,9 @@ def check(
         reason = question_only if cited and claim.strip() else "nothing is cited"
         return _verdict("unsupported", [Finding("framing", reason, refutes=True)])
     text = statement(claim[: _LONGEST_CLAIM + 1], words_of(titles))
-    if text == REFERENCE or all(t.lower in _EMPTY for t in analyse(text).content):
+    if text == REFERENCE or all(t.lower in _EMPTY for t in analyze(text).content):
         return _verdict("unsupported", [Finding("wording", "is only a title, or says nothing", refutes=True)])
-    if len(claim) > _LONGEST_CLAIM or len(analyse(text).content) > _MOST_WORDS:
+    if len(claim) > _LONGEST_CLAIM or len(analyze(text).content) > _MOST_WORDS:
         return _verdict("unverified", [Finding("wording", "too long to be checked as one claim")])
     context = build_context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
     overall = _of_text(text, evidence, context)
@@ -114,7 +114,7 @@ def check(
 
 
 def _of_text(text: str, evidence: Sequence[str], context: Context, *, part: bool = False) -> Verdict:
-    alignment = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
+    alignment = align(analyze(text), analyze(_joined(evidence)[:_LONGEST_EVIDENCE]))
     findings = list(_findings(alignment, context, text, evidence))
     if part and _is_a_remark(alignment, context):
         findings.append(Finding("wording", f"“{text}” has no basis in the source", refutes=True))
@@ -131,13 +131,13 @@ def _of_text(text: str, evidence: Sequence[str], context: Context, *, part: bool
 
 
 def is_quote(claim: str, evidence: Sequence[str]) -> bool:
-    """Return whether the claim is one or more whole sentences of the evidence, but for spelling marks."""
+    """Return whether the claim equals one or all sentences of the evidence, except for spelling marks."""
     plain_claim = _plain(claim)
     return any(plain_claim == _plain(e) for e in evidence) or plain_claim == _plain(" ".join(evidence))
 
 
 def _plain(text: str) -> str:
-    return normalise(text).strip(_EDGES).rstrip(".!?").casefold()
+    return normalize(text).strip(_EDGES).rstrip(".!?").casefold()
 
 
 def _joined(evidence: Sequence[str]) -> str:
@@ -147,13 +147,13 @@ def _joined(evidence: Sequence[str]) -> str:
 def _findings(
     alignment: Alignment, context: Context, text: str, evidence: Sequence[str]
 ) -> Iterator[Finding]:
-    """Yield what keeps a claim from being supported; a finding that contradicts the source refutes it."""
+    """Yield the findings of all checks."""
     copy, close = alignment.copied >= _NEAR_COPY, alignment.coverage >= _SAME_MATTER
     if not is_english(text):
         yield Finding("wording", "is in a different language from its source")
         return
     strange = mixed_script(text)
-    if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
+    if strange and not set(strange) <= set(mixed_script(normalize(" ".join(evidence)))):
         yield Finding("names", f"“{strange[0]}” mixes letters of two scripts", refutes=True)
     turned = polarity.opposite_words(alignment)
     denied = polarity.pair_negations(alignment)
@@ -191,13 +191,13 @@ def _findings(
 
 
 def _is_a_remark(alignment: Alignment, context: Context) -> bool:
-    """Return whether the source and its context have none of the words that say something."""
+    """Return whether neither the source nor its context contains any meaningful word of the claim."""
     words = [t for t in alignment.claim.content if t.weight >= _CONTENT]
     return not any(alignment.best[t.rank] is not None or context.mentions(t) for t in words)
 
 
 def _says_another_sentence(alignment: Alignment, context: Context) -> bool:
-    """Return whether a claim shares no word with its sentence and takes half of its words from elsewhere.
+    """Return whether no word of a claim is in its sentence, and at least half are elsewhere in the paper.
 
     A heavy paraphrase may share no word either, but then it shares few with the rest of the paper.
     """

@@ -18,28 +18,28 @@ from paperagent.verification.polarity import opposed
 from paperagent.verification.tokens import Token, lemma
 
 _LONGEST = 200
-"""Tokens of evidence up to which a claim is compared edit by edit."""
+"""Maximum number of evidence tokens for comparing edit by edit."""
 COPY = 0.8
-"""Share of equal tokens, in any order, from which a claim is a near copy."""
+"""Minimum share of equal tokens, in any order, for a near copy."""
 _SAME_SLOT = 0.6
-"""Share from which an exchanged word between agreeing neighbours is looked at."""
+"""Minimum share of equal tokens for checking an exchanged word between equal neighbors."""
 _FRONTED = frozenset(
     """in on at with without for from by to under across over during after before when while if as through via
     using among between within despite although because since where whereas and like versus""".split()
 )
-"""Words with which a phrase begins that may stand first or last."""
+"""Words that start a phrase that may come first or last."""
 
 
 @dataclass(slots=True)
 class Edit:
-    """Tokens of the evidence (``old``) in whose place the claim has ``new``; either may be empty."""
+    """Tokens of the evidence (``old``) that the claim replaces by ``new``; either may be empty."""
 
     old: list[Token]
     new: list[Token]
     before: int
-    """Tokens that agree right before."""
+    """Number of equal tokens directly before."""
     after: int
-    """Tokens that agree right behind."""
+    """Number of equal tokens directly after."""
 
 
 def edits(old: list[Token], new: list[Token]) -> list[Edit]:
@@ -82,7 +82,7 @@ def _function_words(tokens: list[Token]) -> Counter[str]:
 
 
 def _exchanged(alignment: Alignment, edit: Edit) -> Iterator[tuple[str, bool]]:
-    """Look at a word in the slot of another that is no synonym of it; an opposite refutes."""
+    """Yield a reason for a word replaced by one that is not its synonym; an opposite refutes."""
     for new in edit.new:
         for old in edit.old:
             meant = new.rank >= 0 and any(p == old.rank for p, _ in alignment.candidates[new.rank])
@@ -102,7 +102,7 @@ def _exchanged(alignment: Alignment, edit: Edit) -> Iterator[tuple[str, bool]]:
 
 
 def _moved(alignment: Alignment, all_edits: list[Edit]) -> Iterator[str]:
-    """Look at words that stand elsewhere than in the evidence while every function word stayed."""
+    """Yield a reason for words that moved while all function words stayed the same."""
     for edit in all_edits:
         words = [t for t in edit.new if t.rank >= 0 and not t.lower.endswith("ly")]
         if not words or (edit.new[0].lower in _FRONTED and len(edit.new) > 1):
@@ -116,8 +116,8 @@ def _moved(alignment: Alignment, all_edits: list[Edit]) -> Iterator[str]:
 def unknown_names(alignment: Alignment, context: Context) -> Iterator[tuple[str, bool]]:
     """Yield (reason, whether it refutes) for each name of the claim that is not in the evidence.
 
-    A name that is not in the titles, the abstracts or the question either is a stranger. The paper's own
-    name may replace its "we"; any other name in the abstract belongs to another sentence.
+    A name that the titles, the abstracts and the question do not contain refutes the claim. The paper's own
+    name may replace "we"; any other name in the abstract belongs to another sentence.
     """
     spoken = {t.stem for t in alignment.source.tokens}
     for token in alignment.claim.content:
@@ -161,7 +161,7 @@ _KINDS = _kinds()
 
 
 def _sibling(token: Token, alignment: Alignment) -> str:
-    """Return the evidence's name that begins alike, such as GPT-4 for GPT-5."""
+    """Return a name of the evidence with the same beginning, such as GPT-4 for GPT-5."""
     head = token.stem.rstrip("0123456789")[:4]
     for other in alignment.source.content:
         if other.kind == "name" and len(head) > 1 and other.stem.startswith(head):

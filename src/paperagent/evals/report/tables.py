@@ -1,8 +1,6 @@
-"""Tables of figures, as aligned text for a terminal or as Markdown. Pure.
+"""Tables of a run, a comparison and a self-test, as text for a terminal or as Markdown; and JUnit XML.
 
-Cells hold raw text, which may come from strangers; each form makes it harmless as it is written.
-
-What a run found, as tables and as JUnit XML. Pure: rows in, text out.
+Cells hold raw text, which may come from papers, models or authors of cases; each format escapes it.
 """
 
 from __future__ import annotations
@@ -23,22 +21,22 @@ from paperagent.text.sanitize import safe_markdown, safe_terminal
 if TYPE_CHECKING:
     from paperagent.evals.selftest import FaultResult
 
-_LEAST = 12
-"""Columns that words are given however narrow the terminal is."""
+_MIN_WORDS_WIDTH = 12
+"""Minimum width in columns of a last column of words, however narrow the terminal is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A heading, the columns' names and rows of cells."""
+    """A title, the names of the columns, and rows of cells."""
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     left: int = 1
-    """Columns from the left that hold words, not figures."""
+    """Number of columns from the left that hold words instead of figures."""
     words: bool = False
-    """Whether the last column holds words too; it is cut where a terminal is narrow."""
+    """Whether the last column holds words as well; it is truncated if the terminal is narrow."""
 
 
 def text(tables: Iterable[Table], *, width: int = 100) -> str:
@@ -49,10 +47,10 @@ def text(tables: Iterable[Table], *, width: int = 100) -> str:
 def _text(table: Table, width: int) -> str:
     cells = [[safe_terminal(c) for c in row] for row in (table.head, *table.rows)]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    words = _words(table)
+    words = _word_columns(table)
     if len(widths) - 1 in words:
-        widths[-1] = min(widths[-1], max(_LEAST, width - sum(widths[:-1]) - 2 * len(widths) + 2))
-        cells = [[*row[:-1], _cut(row[-1], widths[-1])] for row in cells]
+        widths[-1] = min(widths[-1], max(_MIN_WORDS_WIDTH, width - sum(widths[:-1]) - 2 * len(widths) + 2))
+        cells = [[*row[:-1], _truncate(row[-1], widths[-1])] for row in cells]
     lines = [
         "  ".join(_padded(c, w, left=i in words) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         for row in cells
@@ -63,19 +61,19 @@ def _text(table: Table, width: int) -> str:
     return "\n".join([safe_terminal(table.title), "", *body, *note])
 
 
-def _words(table: Table) -> set[int]:
+def _word_columns(table: Table) -> set[int]:
     return {*range(table.left), *([len(table.head) - 1] if table.words else [])}
 
 
-def _cut(cell: str, width: int) -> str:
+def _truncate(cell: str, width: int) -> str:
     if _width(cell) <= width:
         return cell
-    kept = ""
+    head = ""
     for char in cell:
-        if _width(kept) + _columns(char) > width - 1:
+        if _width(head) + _columns(char) > width - 1:
             break
-        kept += char
-    return kept.rstrip() + "…"
+        head += char
+    return head.rstrip() + "…"
 
 
 def _width(cell: str) -> int:
@@ -97,7 +95,7 @@ def markdown(tables: Iterable[Table], *, level: int = 2) -> str:
 
 
 def _markdown(table: Table, level: int) -> str:
-    words = _words(table)
+    words = _word_columns(table)
     rule = ["---" if i in words else "---:" for i in range(len(table.head))]
     lines = [_row(map(_cell, table.head)), _row(rule), *(_row(map(_cell, row)) for row in table.rows)]
     title = f"{'#' * level} {safe_markdown(table.title)}"
@@ -113,7 +111,7 @@ def _cell(cell: str) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a figure: a share without its leading zero, an amount with the digits that say something."""
+    """Format a figure: a share without its leading zero, an amount with its significant digits."""
     if value is None:
         return "–"
     if abs(value) >= 100:
@@ -124,7 +122,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def with_interval(figure: Figure | None, digits: int = 3) -> str:
-    """Return a figure and its 95 % interval, such as ``.830 (.71–.91)``."""
+    """Format a figure with its 95 % interval, such as ``.830 (.71–.91)``."""
     if figure is None or figure.value is None:
         return "–"
     if figure.low is None or figure.high is None:
@@ -133,30 +131,30 @@ def with_interval(figure: Figure | None, digits: int = 3) -> str:
 
 
 def change(value: float) -> str:
-    """Return a difference with its sign."""
+    """Format a difference with its sign."""
     return f"{'+' if value > 0 else '-' if value < 0 else '±'}{number(abs(value))}"
 
 
 HEADLINES = ("correct", "evidence_any", "citation_recall", "answerable_accuracy")
-"""What the table by kind shows, where the run has it."""
-SEARCHED = ("ndcg@10", "recall@5", "recall@10", "mrr")
-"""Likewise for a run of the search alone."""
+"""The columns of the table by kind, if the run has them."""
+RETRIEVAL_HEADLINES = ("ndcg@10", "recall@5", "recall@10", "mrr")
+"""Likewise for a run that only searches."""
 _SHORT = {
     "evidence_any": "evidence", "citation_recall": "citations", "answerable_accuracy": "decided",
 }  # fmt: skip
 FAILURE_ABOUT = {
-    "retrieval_miss": "a gold paper was not found",
-    "evidence_ignored": "all was found, something else was answered",
-    "should_have_abstained": "answered, but the library does not say",
-    "should_have_answered": "abstained, but the library says it",
-    "check_too_strict": "a check kept back what would have been right",
-    "error": "no answer came",
+    "retrieval_miss": "a gold paper was not retrieved",
+    "evidence_ignored": "everything was retrieved, but it answered something else",
+    "should_have_abstained": "answered, but the library does not hold the answer",
+    "should_have_answered": "abstained, but the library holds the answer",
+    "check_too_strict": "a check withheld a claim that would have been right",
+    "error": "the case ended in an error",
 }
-"""Why a case did not come out right → in words."""
+"""Each failure in words."""
 
 
 def with_metrics(run: Run, rows: Sequence[Row]) -> Run:
-    """Return the run with the figures of its rows; one that was interrupted has none, or those of before."""
+    """Return the run with the metrics of its rows, which an interrupted run lacks."""
     if len(rows) == run.count and run.metrics:
         return run
     errors = sum(row.state == "error" for row in rows)
@@ -164,18 +162,22 @@ def with_metrics(run: Run, rows: Sequence[Row]) -> Run:
 
 
 def unfinished(run: Run, rows: Sequence[Row]) -> str:
-    """Return in words that cases are still to be asked, or nothing."""
+    """Return a note if cases are still to be asked, else an empty text."""
     return f"unfinished: {len(rows)} of {run.count} cases" if len(rows) < run.count else ""
 
 
 def run_tables(run: Run, rows: Sequence[Row]) -> list[Table]:
-    """Return the whole report: by kind, by metric, why cases failed, and which."""
+    """Return the whole report: by kind, by metric, reasons of failures, and failed cases."""
     return [by_kind(run, rows), *by_metric(run), failures(rows), wrong(rows)]
 
 
 def headlines(run: Run) -> list[str]:
-    """Return the metrics that say most about this run."""
-    return [name for name in (SEARCHED if run.mode == "retrieval" else HEADLINES) if name in run.metrics]
+    """Return the names of the most important metrics of this run."""
+    return [
+        name
+        for name in (RETRIEVAL_HEADLINES if run.mode == "retrieval" else HEADLINES)
+        if name in run.metrics
+    ]
 
 
 def by_kind(run: Run, rows: Sequence[Row]) -> Table:
@@ -183,7 +185,7 @@ def by_kind(run: Run, rows: Sequence[Row]) -> Table:
     names = headlines(run)
     kinds = sorted({row.kind for row in rows})
     parts = [("all", rows), *((kind, [r for r in rows if r.kind == kind]) for kind in kinds)]
-    found = [
+    cells = [
         (
             kind,
             str(len(part)),
@@ -196,11 +198,11 @@ def by_kind(run: Run, rows: Sequence[Row]) -> Table:
     note += f" Errors, left out: {errors}." if errors else ""
     note += f" The run is {unfinished(run, rows)}." if unfinished(run, rows) else ""
     head = ("kind", "cases", *(_SHORT.get(n, n) for n in names))
-    return Table(f"{run.cases}, {describe_run(run)}", head, tuple(found), note)
+    return Table(f"{run.cases}, {describe_run(run)}", head, tuple(cells), note)
 
 
 def describe_run(run: Run) -> str:
-    """Return in a few words how the answers were made."""
+    """Return how the answers were made, in a few words."""
     parts = [
         run.mode if run.model is None else f"{run.mode} ({run.model})",
         f"k = {run.settings.get('k', '?')}",
@@ -213,54 +215,56 @@ def _ok(rows: Iterable[Row]) -> list[Row]:
 
 
 def by_metric(run: Run) -> list[Table]:
-    """Return every metric of the run, a table a group."""
+    """Return every metric of the run, one table for each group."""
     head = ("metric", "value (95 %)", "cases", "n/a", "says")
     return [
-        Table(group.capitalize(), head, tuple(_metrics(run, group)), left=1, words=True) for group in GROUPS
+        Table(group.capitalize(), head, tuple(_metric_rows(run, group)), left=1, words=True)
+        for group in GROUPS
     ]
 
 
-def _metrics(run: Run, group: str) -> Iterator[tuple[str, ...]]:
+def _metric_rows(run: Run, group: str) -> Iterator[tuple[str, ...]]:
     for name, metric in METRICS.items():
-        found = run.metrics.get(name)
-        if metric.group == group and found is not None:
-            yield name, with_interval(found), str(found.n), str(found.null), metric.about
+        figure = run.metrics.get(name)
+        if metric.group == group and figure is not None:
+            yield name, with_interval(figure), str(figure.n), str(figure.null), metric.about
 
 
 def failures(rows: Sequence[Row]) -> Table:
-    """Return why cases did not come out right, most frequent first."""
+    """Return the reasons why cases did not come out right, most frequent first."""
     counts = Counter(row.failure for row in rows if row.failure)
-    found = sorted((name for name in FAILURES if counts[name]), key=lambda n: -counts[n])
+    names = sorted((name for name in FAILURES if counts[name]), key=lambda n: -counts[n])
     return Table(
         "Why cases did not come out right",
         ("failure", "cases", "share", "means"),
-        tuple((n, str(counts[n]), f"{counts[n] / len(rows):.0%}", FAILURE_ABOUT[n]) for n in found),
+        tuple((n, str(counts[n]), f"{counts[n] / len(rows):.0%}", FAILURE_ABOUT[n]) for n in names),
         words=True,
     )
 
 
 def wrong(rows: Sequence[Row]) -> Table:
     """Return the cases that did not come out right."""
-    found = tuple((r.id, r.kind, r.failure, r.error or r.question) for r in rows if r.failure)
-    return Table("Cases that did not come out right", ("case", "kind", "why", "question"), found, left=4)
+    cells = tuple((r.id, r.kind, r.failure, r.error or r.question) for r in rows if r.failure)
+    return Table("Cases that did not come out right", ("case", "kind", "why", "question"), cells, left=4)
 
 
-def comparison_tables(found: RunComparison) -> list[Table]:
-    """Return what changed between two runs, and which cases flipped."""
-    shown = [c for c in found.changes if c.judged or c.lost or c.gained or c.difference.value]
+def comparison_tables(comparison: RunComparison) -> list[Table]:
+    """Return the changes between two runs, and the cases that flipped."""
+    a, b = comparison.a, comparison.b
+    changes = [c for c in comparison.changes if c.judged or c.lost or c.gained or c.difference.value]
     head = ("metric", "A", "B", "B - A (95 %)", "cases", "down/up", "p", "")
-    note = "* the verdict rests on it. At the end: where the paired interval leaves 0 out. p: sign flips."
-    title = f"A: {describe_run(found.a)} ({found.a.id}) against B: {describe_run(found.b)} ({found.b.id})"
-    p = next((c.mcnemar for c in found.changes if c.name == OUTCOME), None)
+    note = "* decides the verdict. Last column: if the paired interval excludes 0. p: sign-flip test."
+    title = f"A: {describe_run(a)} ({a.id}) against B: {describe_run(b)} ({b.id})"
+    p = next((c.mcnemar for c in comparison.changes if c.name == OUTCOME), None)
     test = f" (McNemar, exact: p {p_text(p)})" if p is not None else ""
     return [
-        Table(title, head, tuple(map(_changed, shown)), note, words=True),
-        _flips(f"Right in A, not in B: {len(found.lost)}{test}", found.lost, "B"),
-        _flips(f"Right in B, not in A: {len(found.gained)}{test}", found.gained, "A"),
+        Table(title, head, tuple(map(_change_row, changes)), note, words=True),
+        _flips(f"Right in A, not in B: {len(comparison.lost)}{test}", comparison.lost, "B"),
+        _flips(f"Right in B, not in A: {len(comparison.gained)}{test}", comparison.gained, "A"),
     ]
 
 
-def _changed(c: MetricChange) -> tuple[str, ...]:
+def _change_row(c: MetricChange) -> tuple[str, ...]:
     d = c.difference
     return (
         ("* " if c.judged else "") + c.name,
@@ -279,13 +283,13 @@ def _flips(title: str, flips: Sequence[Flip], other: str) -> Table:
     return Table(title, ("case", "kind", f"in {other}", "question"), rows, left=4)
 
 
-def selftest_table(figures: Sequence[FaultResult]) -> Table:
-    """Return what share of each kind of fault was seen, and what was flagged wrongly."""
+def selftest_table(results: Sequence[FaultResult]) -> Table:
+    """Return the share of each kind of fault that was flagged, and the right answers that were."""
     rows = []
-    for c in figures:
-        low, high = c.interval
-        share = "–" if c.share is None else f"{number(c.share)} ({number(low, 2)}–{number(high, 2)})"
-        rows.append((c.kind if c.faulty else f"({c.kind})", str(c.n), str(c.flagged), share, ", ".join(c.by)))
+    for r in results:
+        low, high = r.interval
+        share = "–" if r.share is None else f"{number(r.share)} ({number(low, 2)}–{number(high, 2)})"
+        rows.append((r.kind if r.faulty else f"({r.kind})", str(r.n), str(r.flagged), share, ", ".join(r.by)))
     return Table(
         "Answers with one fault, flagged by the scorers",
         ("fault", "answers", "flagged", "share (95 %)", "by"),
@@ -296,7 +300,7 @@ def selftest_table(figures: Sequence[FaultResult]) -> Table:
 
 
 def junit(run: Run, rows: Sequence[Row]) -> str:
-    """Return the run as JUnit XML: a test a case, failed where it did not come out right."""
+    """Return the run as JUnit XML: one test per case, which fails if the case did not come out right."""
     failed = sum(bool(r.failure) and r.state == "ok" for r in rows)
     errors = sum(r.state == "error" for r in rows)
     seconds = sum(r.ms for r in rows) / 1000
@@ -316,11 +320,11 @@ def _testcase(row: Row) -> str:
         return f"  {head}/>\n"
     tag = "error" if row.state == "error" else "failure"
     why = row.error if row.state == "error" else FAILURE_ABOUT[row.failure]
-    said = (row.answer or {}).get("answer") or ""
-    inside = f"question: {row.question}\nanswer: {said}"
+    answer = (row.answer or {}).get("answer") or ""
+    details = f"question: {row.question}\nanswer: {answer}"
     return (
         f"  {head}>\n    <{tag} type={_quoted(row.failure)} message={_quoted(why or '')}>"
-        f"{escape(_xml(inside))}</{tag}>\n  </testcase>\n"
+        f"{escape(_xml(details))}</{tag}>\n  </testcase>\n"
     )
 
 
@@ -329,6 +333,6 @@ def _quoted(text: str) -> str:
 
 
 def _xml(text: str) -> str:
-    """Return text with only characters that XML 1.0 allows; the others are made visible."""
+    """Return text with the characters that XML 1.0 does not allow made visible."""
     lines = (visible(line) for line in text.split("\n"))
     return "\n".join(lines).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from paperagent.answering.judge import probability
+from paperagent.answering.judge import parse_probability
 from paperagent.evals.cases import Case
 from paperagent.types import Answer, Citation, Claim, Paper
 from paperagent.verification import check, numbers
-from paperagent.verification.tokens import analyse
+from paperagent.verification.tokens import analyze
 
 _SUPPORTED = ("quoted", "supported")
 
@@ -132,7 +132,7 @@ def judged_support(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> f
     Labels of earlier versions count as the probabilities that they stand for. None if no claim was
     judged.
     """
-    judged = [p for claim in answer.claims if (p := probability(claim.checks.get("judge"))) is not None]
+    judged = [p for claim in answer.claims if (p := parse_probability(claim.checks.get("judge"))) is not None]
     return sum(p > 0.5 for p in judged) / len(judged) if judged else None
 
 
@@ -154,4 +154,4 @@ def number_support(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> f
 
 
 def _numbers(text: str) -> list[numbers.Number]:
-    return [token.number for token in analyse(text).numbers if token.number is not None]
+    return [token.number for token in analyze(text).numbers if token.number is not None]

@@ -15,7 +15,7 @@ from paperagent.evals.scorers.abstention import abstained, answered
 from paperagent.evals.scorers.effort import count_withheld
 from paperagent.evals.scorers.retrieval import GoldPapers
 from paperagent.types import Answer, Citation, Paper
-from paperagent.verification.normalize import normalise
+from paperagent.verification.normalize import normalize
 
 _MARKER = re.compile(r"\s?\[\d+\]")
 
@@ -146,7 +146,7 @@ def visible_text(answer: Answer) -> str:
 @lru_cache(maxsize=8_192)
 def normalized(text: str) -> str:
     """Return text as it is compared: one spelling of dashes and quotes, single spaces, no case."""
-    return " ".join(normalise(text).casefold().split())
+    return " ".join(normalize(text).casefold().split())
 
 
 def contains(text: str, alternatives: str) -> bool:
@@ -226,8 +226,8 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = re.compile(r"\b(?:not?|never|none|without|cannot|neither|nor)\b|n't\b")
 
 
-def _adds_nothing(claim: Mapping[str, Any], shown: Mapping[str, str]) -> bool:
-    sources = normalized(" ".join(shown.get(p, "") for p in claim_pointers(claim)))
+def _adds_nothing(claim: Mapping[str, Any], sentences: Mapping[str, str]) -> bool:
+    sources = normalized(" ".join(sentences.get(p, "") for p in claim_pointers(claim)))
     text = normalized(str(claim.get("text", "")))
     adds_no_number = set(_NUMBER.findall(text)) <= set(_NUMBER.findall(sources))
     return (

@@ -1,4 +1,4 @@
-"""The ACL Anthology's XML: one collection a file, volumes of papers within it.
+"""The XML of the ACL Anthology: one collection per file, with volumes of papers.
 
 Shape: ``collection@id > volume@id > meta{booktitle, year, month} > paper@id{title, author{first, last},
 abstract, url, doi}`` (https://github.com/acl-org/acl-anthology/tree/master/data/xml). Titles hold
@@ -8,11 +8,12 @@ abstract, url, doi}`` (https://github.com/acl-org/acl-anthology/tree/master/data
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from paperagent.errors import FeedError, visible
-from paperagent.feeds import dates, ids, markup, strict_xml
+from paperagent.feeds import dates, ids, strict_xml
+from paperagent.feeds.formats import ACL_ANTHOLOGY
 from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
@@ -21,87 +22,84 @@ from paperagent.feeds.record import (
     clean_abstract,
     clean_names,
     clean_title,
-    flags,
+    sorted_flags,
 )
+from paperagent.feeds.strict_xml import child_text
 from paperagent.types import RETRACTED, Paper, Skipped
 
-NAME = "acl-anthology"
 ROOT = "collection"
 
 _ANTHOLOGY_ID = re.compile(r"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*")
 
 
-def papers(text: str, label: str) -> Iterator[FeedEntry]:
-    """Yield a paper, or why there is none, for each paper. Raises FeedError where the XML is broken."""
-    reader = _Volumes(label)
-    strict_xml.parse(text, label, reader.opened, {"meta": reader.meta, "paper": reader.paper})
-    return iter(reader.found)
+def parse(text: str, label: str) -> list[FeedEntry]:
+    """Return the papers and skipped records; raise FeedError if the XML is broken."""
+    parser = _VolumeParser(label)
+    strict_xml.parse(text, label, parser.on_start, {"meta": parser.on_meta, "paper": parser.on_paper})
+    return parser.entries
 
 
-class _Volumes:
-    """Keeps which volume is being read, for the ids and days of its papers."""
+class _VolumeParser:
+    """Tracks the current volume, which gives the ids and dates of its papers."""
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.found: list[FeedEntry] = []
+        self.entries: list[FeedEntry] = []
         self._collection = self._volume = ""
-        self._day: tuple[str, str] = ("", "")
+        self._year = self._month = ""
 
-    def opened(self, tag: str, depth: int, attributes: Mapping[str, str]) -> None:
+    def on_start(self, tag: str, depth: int, attributes: Mapping[str, str]) -> None:
         if depth == 1 and tag != ROOT:
             name = visible(strict_xml.local_name(tag), limit=60)
             raise FeedError(f"{self.label}: got XML with the root element {name}, not the ACL Anthology's")
         if tag == ROOT:
             self._collection = attributes.get("id", "")
         elif tag == "volume":
-            self._volume, self._day = attributes.get("id", ""), ("", "")
+            self._volume, self._year, self._month = attributes.get("id", ""), "", ""
 
-    def meta(self, element: Element, _line: int) -> None:
-        self._day = (_text(element, "year"), _text(element, "month"))
+    def on_meta(self, element: Element, _line: int) -> None:
+        self._year, self._month = child_text(element, "year"), child_text(element, "month")
 
-    def paper(self, element: Element, line: int) -> None:
+    def on_paper(self, element: Element, line: int) -> None:
         try:
-            self.found.append(self._convert(element))
-        except InvalidRecordError as bad:
-            self.found.append(Skipped(f"paper {len(self.found) + 1}, line {line}", bad.reason))
+            self.entries.append(self._convert(element))
+        except InvalidRecordError as error:
+            self.entries.append(Skipped(f"paper {len(self.entries) + 1}, line {line}", error.reason))
 
     def _convert(self, paper: Element) -> Paper:
-        noticed: set[str] = set()
-        name = self._name(paper)
-        title = clean_title(_text(paper, "title"), noticed)
-        abstract = clean_abstract(_text(paper, "abstract"), noticed)
-        gone = paper.find("retracted") is not None
-        if gone:
-            noticed.add(RETRACTED)
-        found, doi = arxiv_and_doi(None, _text(paper, "doi"))
-        year, month = self._day
-        authors = [f"{_text(a, 'first')} {_text(a, 'last')}".strip() for a in paper.iterfind("author")]
+        flags: set[str] = set()
+        anthology_id = self._anthology_id(paper)
+        title = clean_title(child_text(paper, "title"), flags)
+        abstract = clean_abstract(child_text(paper, "abstract"), flags)
+        is_retracted = paper.find("retracted") is not None
+        if is_retracted:
+            flags.add(RETRACTED)
+        arxiv, doi = arxiv_and_doi(None, child_text(paper, "doi"))
+        authors = [
+            f"{child_text(author, 'first')} {child_text(author, 'last')}".strip()
+            for author in paper.iterfind("author")
+        ]
         return Paper(
-            paper_id=choose_paper_id(found, doi, ids.service_id("acl", name), (title, abstract)),
+            paper_id=choose_paper_id(arxiv, doi, ids.service_id("acl", anthology_id), title, abstract),
             title=title,
             abstract=abstract,
-            authors=clean_names(authors, noticed),
-            published=dates.day_from_parts(year, month.split("-")[0], None, noticed),
-            url=f"https://aclanthology.org/{name}/",
+            authors=clean_names(authors, flags),
+            published=dates.day_from_parts(self._year, self._month.split("-")[0], None, flags),
+            url=f"https://aclanthology.org/{anthology_id}/",
             doi=doi,
-            sources=(NAME,),
-            withdrawn=gone,
-            flags=flags(noticed),
+            sources=(ACL_ANTHOLOGY,),
+            withdrawn=is_retracted,
+            flags=sorted_flags(flags),
         )
 
-    def _name(self, paper: Element) -> str:
-        """Return the Anthology's id: what the paper's ``url`` says, else where it stands."""
-        given = _text(paper, "url")
-        if not given:
-            if re.fullmatch(r"[A-Z]\d\d", self._collection):  # the digits of old ids differ by venue
+    def _anthology_id(self, paper: Element) -> str:
+        """Return the Anthology's id: the paper's ``url``, else built from collection, volume and number."""
+        url = child_text(paper, "url")
+        if not url:
+            if re.fullmatch(r"[A-Z]\d\d", self._collection):  # old ids number papers differently by venue
                 raise InvalidRecordError("no id")
-            given = f"{self._collection}-{self._volume}.{paper.get('id', '')}"
-        name = given.removeprefix("https://aclanthology.org/").removesuffix("/").removesuffix(".pdf")
+            url = f"{self._collection}-{self._volume}.{paper.get('id', '')}"
+        name = url.removeprefix("https://aclanthology.org/").removesuffix("/").removesuffix(".pdf")
         if not _ANTHOLOGY_ID.fullmatch(name):
             raise InvalidRecordError("bad id")
         return name
-
-
-def _text(element: Element, path: str) -> str:
-    found = element.find(path)
-    return "" if found is None else markup.element_text(found).strip()

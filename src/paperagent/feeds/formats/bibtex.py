@@ -1,7 +1,7 @@
-"""BibTeX and BibLaTeX files: entries with macros, nested braces and LaTeX; an abstract is optional there.
+"""BibTeX and BibLaTeX files: entries with macros, nested braces and LaTeX; abstracts are optional.
 
-Written here because the format needs 60 lines and a parser of it that is both fast and forgiving is hard
-to find: an entry that is broken is skipped with its line, and reading goes on at the next ``@``.
+A broken entry is skipped with its line, and parsing continues at the next ``@``. Why this is not a library:
+see docs/design.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids
-from paperagent.feeds.formats import tex
+from paperagent.feeds.formats import BIBTEX
 from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
@@ -21,38 +21,39 @@ from paperagent.feeds.record import (
     clean_abstract,
     clean_names,
     clean_title,
-    flags,
     marked_retracted,
     paper_url,
     says_withdrawn,
+    sorted_flags,
     unique,
 )
+from paperagent.text.latex import latex_to_text
 from paperagent.types import RETRACTED, Paper, Skipped
 
-NAME = "bibtex"
-
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-# Possessive: white space without end is read once, and not shared out anew on the way back.
-_START = re.compile(r"@\s*+([A-Za-z]++)\s*+[{(]")
-_LOOKS = re.compile(r"(?:^|\n)[ \t]*+@[A-Za-z]{3,20}+\s*+[{(]\s*+[^\s,={}]{0,200}+\s*+[,=]")
+# Possessive quantifiers: a long run of white space is matched once, without backtracking.
+_ENTRY = re.compile(r"@\s*+([A-Za-z][\w-]*+)\s*+[{(]")
+_ENTRY_LINE = re.compile(r"(?:^|\n)[ \t]*+@[A-Za-z][\w-]{2,30}+\s*+[{(]\s*+[^\s,={}]{0,200}+\s*+[,=]")
 _KEY = re.compile(r"\s*+([^\s,{}\"()=]{0,300}+)\s*+,")
-_FIELD = re.compile(r"\s*+,?\s*+([A-Za-z][\w:+.-]{0,60}+)\s*+=\s*+")
+_FIELD = re.compile(r"\s*+,?\s*+([A-Za-z_][\w:+.-]{0,60}+)\s*+=\s*+")
 _END = re.compile(r"[\s,]*+[})]")
-_PIECE = re.compile(r"\s*+(?:(\d++)|([A-Za-z][\w:.+-]{0,60}+))")
+_NUMBER_OR_MACRO = re.compile(r"\s*+(?:(\d++)|([A-Za-z][\w:.+-]{0,60}+))")
 _JOIN = re.compile(r"\s*+#\s*+")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_BRACE_OR_QUOTE = re.compile(r"\\.|[{}\"]", re.DOTALL)
-_NO_ENTRIES = frozenset({"comment", "preamble"})
-_LONGEST = 500_000
-"""Characters of one value."""
-_LONGEST_ENTRY = 2 * _LONGEST
-_MOST_OF_MACROS = 20_000_000
-"""Characters that the macros of a file become: a hundred for each of as many entries as are read."""
-_MOST_BROKEN = 100
-_ARXIV_TEXT = re.compile(
+_DELIMITER = re.compile(r"\\.|[{}\"]", re.DOTALL)
+_ESCAPED_DELIMITER = re.compile(r"\\[{}\"]")
+_DELIMITER_WITHOUT_ESCAPES = re.compile(r"[{}\"]")
+_NOT_ENTRIES = frozenset({"comment", "preamble"})
+_MAX_VALUE_LENGTH = 500_000
+_MAX_ENTRY_LENGTH = 2 * _MAX_VALUE_LENGTH
+_MAX_EXPANSION = 20_000_000
+"""Characters that all uses of macros in a file may expand to."""
+_MAX_BROKEN_ENTRIES = 100
+_ARXIV_MENTION = re.compile(
     r"arXiv:\s*([0-9]{4}\.[0-9]{4,5}(?:v\d+)?|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7})", re.IGNORECASE
 )
-_BETWEEN_PEOPLE = re.compile(r"\\.|[{}]| and ", re.IGNORECASE)
+_AND_OR_BRACE = re.compile(r"\\.|[{}]| and ", re.IGNORECASE)
+
+Fields = dict[str, str]
 
 
 class _BrokenEntryError(ValueError):
@@ -60,185 +61,210 @@ class _BrokenEntryError(ValueError):
 
 
 class _Macros:
-    """What ``@string`` defines, and the months; what they become is bounded, as macros hold macros."""
+    """The macros that ``@string`` defines, and the months. Limits their expansion, as macros may nest."""
 
     def __init__(self) -> None:
-        self._texts = {month: str(number) for number, month in enumerate(_MONTHS, 1)}
-        self._left = _MOST_OF_MACROS
+        self._values = {month: str(number) for number, month in enumerate(_MONTHS, 1)}
+        self._budget = _MAX_EXPANSION
 
-    def define(self, texts: dict[str, str]) -> None:
-        self._texts |= texts
+    def define(self, values: Fields) -> None:
+        self._values |= values
 
-    def text(self, name: str) -> str:
-        found = self._texts.get(name.lower(), "")
-        self._left -= len(found)
-        if self._left < 0:
+    def expand(self, name: str) -> str:
+        value = self._values.get(name.lower(), "")
+        self._budget -= len(value)
+        if self._budget < 0:
             raise FeedError(
-                f"BibTeX: macros (@string) of more than {_MOST_OF_MACROS:,} characters in all; mend the file"
+                f"BibTeX: macros (@string) of more than {_MAX_EXPANSION:,} characters in all; shorten them"
             )
-        return found
+        return value
 
 
 def looks_like(text: str) -> bool:
-    """Tell whether ``text`` holds an entry of BibTeX at the start of a line."""
-    return bool(_LOOKS.search(text))
+    """Return whether a line of ``text`` begins with a BibTeX entry."""
+    return bool(_ENTRY_LINE.search(text))
 
 
-def papers(text: str) -> Iterator[FeedEntry]:
-    """Yield a paper, or why there is none, for each entry. Raises FeedError where most is broken."""
+def parse(text: str) -> Iterator[FeedEntry]:
+    """Yield a paper or a skipped record for each entry; raise FeedError after 100 broken entries."""
     macros = _Macros()
-    at = line = counted = broken = 0
-    while start := _START.search(text, at):
-        kind, at = start[1].lower(), start.end()
-        line += text.count("\n", counted, start.start())
-        counted = start.start()
-        if kind in _NO_ENTRIES:
+    position = line = counted_to = broken = 0
+    while entry := _ENTRY.search(text, position):
+        kind, position = entry[1].lower(), entry.end()
+        line += text.count("\n", counted_to, entry.start())
+        counted_to = entry.start()
+        if kind in _NOT_ENTRIES:
             continue
         try:
             if kind == "string":
-                fields, at = _fields(text, at, macros)
+                fields, position = _EntryParser(text, macros).fields(position)
                 macros.define(fields)
                 continue
-            fields, at = _entry(text, at, macros)
-            yield convert(fields)
+            fields, position = _parse_entry(text, position, macros)
+            yield _convert(fields)
         except _BrokenEntryError:
             yield Skipped(f"entry at line {line + 1}", "broken BibTeX entry")
             broken += 1
-            if broken > _MOST_BROKEN:  # each may cost a long look for its end
-                raise FeedError(f"BibTeX: more than {_MOST_BROKEN} broken entries; mend the file") from None
-        except InvalidRecordError as bad:
-            yield Skipped(f"entry at line {line + 1}", bad.reason)
+            if broken > _MAX_BROKEN_ENTRIES:  # searching for the end of each takes long
+                raise FeedError(
+                    f"BibTeX: more than {_MAX_BROKEN_ENTRIES} broken entries; repair the file"
+                ) from None
+        except InvalidRecordError as error:
+            yield Skipped(f"entry at line {line + 1}", error.reason)
 
 
-def _entry(text: str, at: int, macros: _Macros) -> tuple[dict[str, str], int]:
-    key = _KEY.match(text, at)
+def _parse_entry(text: str, position: int, macros: _Macros) -> tuple[Fields, int]:
+    r"""Return the fields of the entry whose key begins at ``position``, and the position of its end.
+
+    A backslash escapes a brace, as most programs write it. If the entry is broken that way, it is parsed
+    again with a backslash as an ordinary character, as in BibTeX itself: ``{C:\papers\}``.
+    """
+    key = _KEY.match(text, position)
     if key is None:
         raise _BrokenEntryError
-    return _fields(text, key.end(), macros)
+    try:
+        return _EntryParser(text, macros).fields(key.end())
+    except _BrokenEntryError:
+        if not _ESCAPED_DELIMITER.search(text, key.end(), key.end() + _MAX_VALUE_LENGTH):
+            raise
+        return _EntryParser(text, macros, delimiter=_DELIMITER_WITHOUT_ESCAPES).fields(key.end())
 
 
-def _fields(text: str, at: int, macros: _Macros) -> tuple[dict[str, str], int]:
-    """Return the fields up to the entry's end, names in lower case; of a field given twice the first."""
-    found: dict[str, str] = {}
-    size = 0
-    while field := _FIELD.match(text, at):
-        value, at = _value(text, field.end(), macros)
-        size += len(value)
-        if size > _LONGEST_ENTRY:
+class _EntryParser:
+    """Parses the fields of entries in ``text``."""
+
+    def __init__(self, text: str, macros: _Macros, *, delimiter: re.Pattern[str] = _DELIMITER) -> None:
+        self._text = text
+        self._macros = macros
+        self._delimiter = delimiter
+
+    def fields(self, position: int) -> tuple[Fields, int]:
+        """Return the fields up to the entry's end, with names in lower case, and the position of that end.
+
+        The first of several fields with the same name counts.
+        """
+        fields: Fields = {}
+        size = 0
+        while field := _FIELD.match(self._text, position):
+            value, position = self._value(field.end())
+            size += len(value)
+            if size > _MAX_ENTRY_LENGTH:
+                raise _BrokenEntryError
+            fields.setdefault(field[1].lower(), value)
+        end = _END.match(self._text, position)
+        if end is None:
             raise _BrokenEntryError
-        found.setdefault(field[1].lower(), value)
-    end = _END.match(text, at)
-    if end is None:
+        return fields, end.end()
+
+    def _value(self, position: int) -> tuple[str, int]:
+        """Return a value: texts in braces or quotes, numbers and macros, joined by ``#``."""
+        parts, size = [], 0
+        while True:
+            if self._text[position : position + 1] in {"{", '"'}:
+                part, position = self._delimited(position)
+            elif bare := _NUMBER_OR_MACRO.match(self._text, position):
+                part, position = bare[1] or self._macros.expand(bare[2]), bare.end()
+            else:
+                raise _BrokenEntryError
+            parts.append(part)
+            size += len(part)
+            if size > _MAX_VALUE_LENGTH:
+                raise _BrokenEntryError
+            join = _JOIN.match(self._text, position)
+            if join is None:
+                return "".join(parts), position
+            position = join.end()
+
+    def _delimited(self, position: int) -> tuple[str, int]:
+        """Return the text between the brace or quote at ``position`` and its partner."""
+        in_quotes, depth, start = self._text[position] == '"', 0, position + 1
+        for mark in self._delimiter.finditer(self._text, start, start + _MAX_VALUE_LENGTH):
+            char = mark[0]
+            if char == "{":
+                depth += 1
+            elif char == "}" and depth:
+                depth -= 1
+            elif depth == 0 and char == ('"' if in_quotes else "}"):
+                return self._text[start : mark.start()], mark.end()
         raise _BrokenEntryError
-    return found, end.end()
 
 
-def _value(text: str, at: int, macros: _Macros) -> tuple[str, int]:
-    """Return a value: pieces in braces or quotes, numbers and macros, joined by ``#``."""
-    parts, size = [], 0
-    while True:
-        if text[at : at + 1] in {"{", '"'}:
-            part, at = _quoted(text, at)
-        elif piece := _PIECE.match(text, at):
-            part, at = piece[1] or macros.text(piece[2]), piece.end()
-        else:
-            raise _BrokenEntryError
-        parts.append(part)
-        size += len(part)
-        if size > _LONGEST:
-            raise _BrokenEntryError
-        join = _JOIN.match(text, at)
-        if join is None:
-            return "".join(parts), at
-        at = join.end()
-
-
-def _quoted(text: str, at: int) -> tuple[str, int]:
-    """Return what stands between the brace or quote at ``at`` and its partner."""
-    in_quotes, depth, start = text[at] == '"', 0, at + 1
-    marks = _BRACE_OR_QUOTE if in_quotes else _BRACE
-    for mark in marks.finditer(text, start, start + _LONGEST):
-        if mark[0] == "{":
-            depth += 1
-        elif mark[0] == "}" and depth:
-            depth -= 1
-        elif mark[0] in {"}", '"'} and depth == 0 and (mark[0] == '"') == in_quotes:
-            return text[start : mark.start()], mark.end()
-    raise _BrokenEntryError
-
-
-def convert(fields: dict[str, str]) -> Paper:
-    """Return the paper of one entry."""
-    noticed: set[str] = set()
-    title = clean_title(tex.plain(fields.get("title", "")), noticed)
-    abstract = clean_abstract(tex.plain(fields.get("abstract", "")), noticed)
-    found, doi = arxiv_and_doi(_arxiv(fields), fields.get("doi", "").replace("\\_", "_") or fields.get("url"))
-    note = tex.plain(" ".join(fields.get(name, "") for name in ("note", "pubstate")))
-    gone = marked_retracted(title) or "retracted" in note.lower()
-    if gone:
-        noticed.add(RETRACTED)
+def _convert(fields: Fields) -> Paper:
+    flags: set[str] = set()
+    title = clean_title(_decode(fields.get("title", "")), flags)
+    abstract = clean_abstract(_decode(fields.get("abstract", "")), flags)
+    arxiv, doi = arxiv_and_doi(
+        _arxiv_value(fields), fields.get("doi", "").replace("\\_", "_") or fields.get("url")
+    )
+    pmid = ids.service_id("pmid", fields.get("pmid", "").strip())
+    note = _decode(" ".join(fields.get(name, "") for name in ("note", "pubstate")))
+    is_retracted = marked_retracted(title) or "retracted" in note.lower()
+    if is_retracted:
+        flags.add(RETRACTED)
     return Paper(
-        paper_id=choose_paper_id(
-            found, doi, ids.service_id("pmid", fields.get("pmid", "").strip()), (title, abstract)
-        ),
+        paper_id=choose_paper_id(arxiv, doi, pmid, title, abstract),
         title=title,
         abstract=abstract,
-        authors=clean_names([_name(n) for n in _people(fields.get("author", ""))], noticed),
-        published=_published(fields, noticed),
-        categories=unique(clean_names(fields.get("primaryclass", "").split() if found else [], noticed)),
-        url=paper_url(found, doi, fields.get("url", "").replace("\\_", "_").replace("\\%", "%"), noticed),
-        arxiv_id=found.id if found else None,
+        authors=clean_names([_author_name(name) for name in _split_authors(fields.get("author", ""))], flags),
+        published=_published(fields, flags),
+        categories=unique(clean_names(fields.get("primaryclass", "").split() if arxiv else [], flags)),
+        url=paper_url(arxiv, doi, fields.get("url", "").replace("\\_", "_").replace("\\%", "%"), flags),
+        arxiv_id=arxiv.id if arxiv else None,
         doi=doi,
-        version=found.version if found else None,
-        sources=(NAME,),
-        withdrawn=gone or says_withdrawn(abstract, note),
-        flags=flags(noticed),
+        version=arxiv.version if arxiv else None,
+        sources=(BIBTEX,),
+        withdrawn=is_retracted or says_withdrawn(abstract, note),
+        flags=sorted_flags(flags),
     )
 
 
-def _arxiv(fields: dict[str, str]) -> str | None:
-    """Return what may be an arXiv id: the eprint of arXiv, an address, or a journal such as "arXiv:…"."""
-    kind = (fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv").strip().lower()
-    places = [fields.get("eprint") if kind == "arxiv" else None, fields.get("arxivid"), fields.get("url")]
-    for place in places:
-        if ids.parse_arxiv_id(place):
-            return place
-    said = _ARXIV_TEXT.search(
+def _decode(value: str) -> str:
+    return latex_to_text(value, keep_formulas=True)
+
+
+def _arxiv_value(fields: Fields) -> str | None:
+    """Return what may be an arXiv id: the eprint, an address, or a journal such as "arXiv:…"."""
+    archive = (fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv").strip().lower()
+    eprint = fields.get("eprint") if archive == "arxiv" else None
+    for value in (eprint, fields.get("arxivid"), fields.get("url")):
+        if ids.parse_arxiv_id(value):
+            return value
+    mention = _ARXIV_MENTION.search(
         " ".join(fields.get(n, "") for n in ("journal", "note", "howpublished", "volume"))
     )
-    return said[1] if said else None
+    return mention[1] if mention else None
 
 
-def _published(fields: dict[str, str], noticed: set[str]) -> dt.date | None:
-    """Return BibLaTeX's date (its first day, where it is a span), else year, month and day."""
+def _published(fields: Fields, flags: set[str]) -> dt.date | None:
+    """Return BibLaTeX's date (the first day of a span), else year, month and day."""
     if date := fields.get("date", "").split("/")[0].strip():
-        return dates.parse_loose_day(date, noticed)
+        return dates.parse_loose_day(date, flags)
     day = re.search(r"\d{1,2}(?!\d)", fields["day"]) if "day" in fields else None
     year = re.search(r"\d{4}", fields.get("year", ""))
-    return dates.day_from_parts(year and year[0], fields.get("month"), day and day[0], noticed)
+    return dates.day_from_parts(year and year[0], fields.get("month"), day and day[0], flags)
 
 
-def _people(text: str) -> list[str]:
-    """Cut the authors at "and", but not within braces."""
+def _split_authors(text: str) -> list[str]:
+    """Split at "and" outside of braces."""
     text = " ".join(text.split())
-    found, depth, start = [], 0, 0
-    for mark in _BETWEEN_PEOPLE.finditer(text):
+    authors, depth, start = [], 0, 0
+    for mark in _AND_OR_BRACE.finditer(text):
         if mark[0] == "{":
             depth += 1
         elif mark[0] == "}":
             depth = max(0, depth - 1)
         elif not depth and mark[0][0] != "\\":
-            found.append(text[start : mark.start()])
+            authors.append(text[start : mark.start()])
             start = mark.end()
-    return [*found, text[start:]]
+    return [*authors, text[start:]]
 
 
-def _name(text: str) -> str:
-    """Return "First von Last, Jr" for the ways in which BibTeX writes a name."""
+def _author_name(text: str) -> str:
+    """Return "First von Last Jr" for the ways in which BibTeX writes a name."""
     text = text.strip()
     if text.startswith("{") and text.endswith("}"):
-        return tex.plain(text)
-    parts = [tex.plain(part).strip() for part in text.split(",")]
+        return _decode(text)
+    parts = [_decode(part) for part in text.split(",")]
     if len(parts) == 1:
         return "" if parts[0].lower() == "others" else parts[0]
     return " ".join(part for part in (parts[-1], parts[0], *parts[1:-1]) if part)

@@ -1,62 +1,64 @@
-"""The one HTTP client of the feeds: polite, bounded, and closed to private networks."""
+"""The HTTP client of the live feeds: rate-limited, bounded in size and time, closed to private networks."""
 
 from __future__ import annotations
 
-import math
-import random
+import json
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from paperagent.errors import FeedError, visible
 from paperagent.feeds.services import ssrf_guard
-from paperagent.feeds.services.deadline import Alarm
-from paperagent.feeds.services.rate_limit import LONGEST_WAIT, RateLimit, RateLimiter
-from paperagent.feeds.services.redact import Redactor
-from paperagent.feeds.services.response import RetryableError, ServiceResponse, raise_for_status
+from paperagent.feeds.services.page import MAX_ATTEMPTS, RetryableError, ServiceResponse
+from paperagent.feeds.services.rate_limit import MAX_WAIT_SECONDS, RateLimit, RateLimiter
 from paperagent.feeds.source import FeedSource
+from paperagent.http_limits import Deadline, retrying
 
 if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
 
-PAGE_LIMIT = 50_000_000
-"""Bytes of one page, as they come and unpacked."""
+MAX_PAGE_BYTES = 50_000_000
+"""Limit on the bytes of one page, both as received and decompressed."""
 PAGE_SECONDS = 120.0
-"""For one page, from the first request to its last byte, redirects included."""
+"""Time for one page, from the first request to its last byte, redirects included."""
 CONNECT_SECONDS = 8.0
-"""For one address of a machine; then the next is tried."""
-SILENCE_SECONDS = 30.0
-ATTEMPTS = 4
-REDIRECTS = 5
+"""Time to connect to one address of a host. Then the next address is tried."""
+READ_SECONDS = 30.0
+MAX_ADDRESSES = 3
+MAX_REDIRECTS = 5
+FIRST_PAUSE_SECONDS = 2.0
 
-_REDIRECT = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
-"""What httpcore calls the moments in which there is a new connection."""
-_DAY = 86_400.0
+"""The trace events of httpcore with a new connection."""
+_DAY_SECONDS = 86_400.0
+_MIN_KEY_LENGTH = 6
+"""A shorter key would also match parts of ordinary words."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedClientConfig:
-    """What the fetching of feeds may use."""
+    """How live feeds are fetched."""
 
     contact: str | None = None
-    """A mail or web address that services may write to; goes into the User-Agent."""
-    urls: Mapping[str, str] = field(default_factory=dict)
-    """Service → base address, in place of the real one."""
+    """A mail or web address for the services, sent in the User-Agent."""
+    base_urls: Mapping[str, str] = field(default_factory=dict)
+    """Service → base address that replaces the real one."""
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Service → key."""
+    """Service → API key."""
     allow_private: bool = False
     """Whether addresses of this machine and its network may be fetched."""
-    folder: Path | None = None
-    """Where the turns of this machine's processes are kept."""
+    lock_folder: Path | None = None
+    """Where the processes of this machine share the rate limits."""
 
 
 class FeedClient:
@@ -64,23 +66,22 @@ class FeedClient:
 
     def __init__(
         self,
-        access: FeedClientConfig,
+        config: FeedClientConfig,
         *,
         version: str,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
-        lookup: ssrf_guard.Resolver = ssrf_guard.resolve_host,
+        resolver: ssrf_guard.Resolver = ssrf_guard.resolve_host,
     ) -> None:
-        self.access = access
-        self._agent = f"paperagent/{version}" + (f" ({access.contact})" if access.contact else "")
-        self._turnstile = RateLimiter(access.folder, sleep=sleep, clock=clock)
+        self.config = config
+        self._user_agent = f"paperagent/{version}" + (f" ({config.contact})" if config.contact else "")
+        self._rate_limiter = RateLimiter(config.lock_folder, sleep=sleep, clock=clock)
         self._sleep = sleep
-        self._lookup = lookup
-        self._mask = Redactor(access.keys.values())
-        self._opened: httpx.Client | None = None
+        self._resolver = resolver
+        self._redactor = Redactor(config.keys.values())
+        self._http_client: httpx.Client | None = None
         self._origin: ssrf_guard.Origin | None = None
-        self._wire: socket.socket | None = None
-        """The connection that is open."""
+        self._connection: socket.socket | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -90,229 +91,266 @@ class FeedClient:
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
-        if self._opened is not None:
-            self._opened.close()
-        self._opened = self._wire = None
+        if self._http_client is not None:
+            self._http_client.close()
+        self._http_client = self._connection = None
 
-    def get(
+    def fetch(
         self,
         url: str,
-        read: Callable[[ServiceResponse], T],
+        parse: Callable[[ServiceResponse], T],
         *,
         label: str,
-        pace: RateLimit,
+        rate_limit: RateLimit,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> T:
-        """Fetch a page and return what ``read`` makes of it.
+        """Fetch a page and return what ``parse`` makes of it.
 
-        Faults that may pass are tried again: 429 and 5xx (as long as the service asks to wait), a
-        connection or body that was cut, and whatever ``read`` raises `RetryableError` for.
+        Failures that may pass are retried: status 429 and 5xx (for as long as the service asks to wait), a
+        connection or body that was cut, and every `RetryableError` of ``parse``.
 
         Raises:
-            RefusedError: the service said no, for good.
-            FeedError: an address that is not allowed, a page over the limits, or no luck in four attempts.
+            ServiceRefusedError: the service refused the request.
+            FeedError: the address is not allowed, a page exceeds a limit, or four attempts failed.
         """
-        whole = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}" if params else url
+        full_url = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}" if params else url
         _check_headers(headers or {}, label)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                with self._turnstile.turn(pace):
-                    reply = self._fetch(whole, label, headers or {})
-                    self._obey(reply)
-                return read(raise_for_status(reply))
-            except RetryableError as fault:
-                wait = _pause(fault, attempt)
-                if attempt == ATTEMPTS or wait > LONGEST_WAIT:
-                    raise self._masked(_given_up(fault, label)) from None
-                self._sleep(wait)
-            except FeedError as error:
-                self._masked(error)
-                raise
-        raise AssertionError("the last attempt returns or raises")
 
-    def _masked(self, error: FeedError) -> FeedError:
-        """Take the keys out of an error, and return it."""
-        error.args = tuple(self._mask.text(str(part)) for part in error.args)
+        def attempt() -> T:
+            with self._rate_limiter.limit(rate_limit):
+                response = self._fetch_in_time(full_url, label, headers or {})
+                self._honour_backoff(response)
+            response.raise_for_status()
+            return parse(response)
+
+        retry = retrying(
+            sleep=self._sleep,
+            attempts=MAX_ATTEMPTS,
+            first_pause=FIRST_PAUSE_SECONDS,
+            max_wait=MAX_WAIT_SECONDS,
+        )
+        try:
+            return retry(attempt)
+        except RetryableError as failure:
+            raise self._redacted(_final_error(failure, label)) from None
+        except FeedError as error:
+            self._redacted(error)
+            raise
+
+    def _redacted(self, error: FeedError) -> FeedError:
+        """Remove the keys from an error, and return it."""
+        error.args = tuple(self._redactor.redact_text(str(part)) for part in error.args)
         return error
 
-    def _obey(self, reply: ServiceResponse) -> None:
-        """Keep the pause that a service asks for on a good answer too (Zotero's ``Backoff``)."""
+    def _honour_backoff(self, response: ServiceResponse) -> None:
+        """Keep the pause that a service asks for on success too (Zotero's ``Backoff``)."""
         with suppress(ValueError):
-            seconds = float(reply.headers.get("backoff", "nan"))
+            seconds = float(response.headers.get("backoff", "nan"))
             if seconds > 0:
-                self._turnstile.hold(seconds)
+                self._rate_limiter.back_off(seconds)
 
-    def _fetch(self, url: str, label: str, headers: Mapping[str, str]) -> ServiceResponse:
-        with Alarm(PAGE_SECONDS) as alarm:
+    def _fetch_in_time(self, url: str, label: str, headers: Mapping[str, str]) -> ServiceResponse:
+        with Deadline.after(PAGE_SECONDS) as deadline:
             try:
-                reply = self._followed(url, label, headers, alarm)
+                response = self._follow_redirects(url, label, headers, deadline)
             except RetryableError:
-                if not alarm.over:
+                if not deadline.expired:
                     raise
             else:
-                if not alarm.over:  # a body without a length ends where it is cut, and looks whole
-                    return reply
+                if not deadline.expired:  # a body without a length looks complete when it is cut
+                    return response
         raise RetryableError(f"the answer took longer than {PAGE_SECONDS:.0f} seconds")
 
-    def _followed(self, url: str, label: str, headers: Mapping[str, str], alarm: Alarm) -> ServiceResponse:
+    def _follow_redirects(
+        self, url: str, label: str, headers: Mapping[str, str], deadline: Deadline
+    ) -> ServiceResponse:
         first: ssrf_guard.ResolvedUrl | None = None
-        for _ in range(REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             target = ssrf_guard.check_url(
-                url, label=label, lookup=self._lookup, allow_private=self.access.allow_private
+                url, label=label, resolver=self._resolver, allow_private=self.config.allow_private
             )
             first = first or target
-            # A key is for the machine that it was meant for, and for no other that this one names.
-            reply = self._ask(target, label, headers if target.origin == first.origin else {}, alarm)
-            if reply.status not in _REDIRECT or "location" not in reply.headers:
-                return self._without_keys(reply)
-            url = ssrf_guard.redirect_url(target, reply.headers["location"], label=label)
-        raise FeedError(f"{label}: too many redirects (more than {REDIRECTS}); check the address")
+            # A key is only for the host that it was configured for, not for one it redirects to.
+            own_headers = headers if target.origin == first.origin else {}
+            response = self._request(target, label, own_headers, deadline)
+            if response.status not in _REDIRECTS or "location" not in response.headers:
+                return self._redacted_response(response)
+            url = ssrf_guard.redirect_url(target, response.headers["location"], label=label)
+        raise FeedError(f"{label}: too many redirects (more than {MAX_REDIRECTS}); check the address")
 
-    def _without_keys(self, reply: ServiceResponse) -> ServiceResponse:
-        headers = {name: self._mask.text(value) for name, value in reply.headers.items()}
-        return replace(reply, headers=headers, body=self._mask.data(reply.body))
+    def _redacted_response(self, response: ServiceResponse) -> ServiceResponse:
+        headers = {name: self._redactor.redact_text(value) for name, value in response.headers.items()}
+        return replace(response, headers=headers, body=self._redactor.redact_bytes(response.body))
 
-    def _ask(
-        self, target: ssrf_guard.ResolvedUrl, label: str, headers: Mapping[str, str], alarm: Alarm
+    def _request(
+        self, target: ssrf_guard.ResolvedUrl, label: str, headers: Mapping[str, str], deadline: Deadline
     ) -> ServiceResponse:
         import httpx
 
-        sent = {
+        all_headers = {
             "Host": target.netloc,
-            "User-Agent": self._agent,
+            "User-Agent": self._user_agent,
             "Accept-Encoding": "gzip",
             "Accept": "*/*",
             **headers,
         }
-        fault = "it cannot be reached"
-        for address in target.addresses[:3]:
+        reason = "it cannot be reached"
+        for address in target.addresses[:MAX_ADDRESSES]:
             try:
-                response = self._send(target, address, sent, alarm)
+                response = self._send(target, address, all_headers, deadline)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                fault = f"it cannot be reached: {_short(error)}"
+                reason = f"it cannot be reached: {_short_message(error)}"
                 continue
             except (httpx.TransportError, httpx.InvalidURL) as error:
-                raise RetryableError(_short(error)) from None
+                raise RetryableError(_short_message(error)) from None
             try:
-                return _whole(response, label, alarm)
+                return _read_body(response, label, deadline)
             finally:
                 response.close()
-        raise RetryableError(fault)
+        raise RetryableError(reason)
 
     def _send(
-        self, target: ssrf_guard.ResolvedUrl, address: str, sent: Mapping[str, str], alarm: Alarm
+        self, target: ssrf_guard.ResolvedUrl, address: str, headers: Mapping[str, str], deadline: Deadline
     ) -> httpx.Response:
-        """Send the request over the open connection, or a new one, and return what comes up to the body."""
+        """Send the request over the open connection, or a new one; return when the headers have arrived."""
 
-        def connected(event: str, told: Mapping[str, Any]) -> None:
+        def on_trace(event: str, info: Mapping[str, Any]) -> None:
             if event in _CONNECTED:
-                self._wire = told["return_value"].get_extra_info("socket")
-                alarm.watch(self._wire)
+                self._connection = info["return_value"].get_extra_info("socket")
+                deadline.watch(self._connection)
 
-        http = self._http(target)
-        alarm.watch(self._wire)
-        silence = dict.fromkeys(("read", "write", "pool"), SILENCE_SECONDS)
-        request = http.build_request(
+        client = self._client_for(target)
+        deadline.watch(self._connection)
+        request = client.build_request(
             "GET",
-            target.pinned(address),
-            headers=sent,
+            target.with_address(address),
+            headers=headers,
             extensions={
                 "sni_hostname": target.host,
-                "timeout": {"connect": CONNECT_SECONDS, **silence},
-                "trace": connected,
+                "timeout": {
+                    "connect": CONNECT_SECONDS,
+                    **dict.fromkeys(("read", "write", "pool"), READ_SECONDS),
+                },
+                "trace": on_trace,
             },
         )
-        return http.send(request, stream=True)
+        return client.send(request, stream=True)
 
-    def _http(self, target: ssrf_guard.ResolvedUrl) -> httpx.Client:
-        """Return what keeps a connection to the target's host, and to no other.
+    def _client_for(self, target: ssrf_guard.ResolvedUrl) -> httpx.Client:
+        """Return an httpx client that keeps a connection to the target's host and to no other.
 
-        Connections are kept by address, and a certificate is checked for one name only: a second name of
-        the same address would get the first one's connection, unchecked.
+        httpx keeps connections by address, but a certificate is checked for one name only: another name of
+        the same address would get the connection of the first, unchecked.
         """
         if self._origin != target.origin:
             self.close()
-        if self._opened is None:
+        if self._http_client is None:
             import httpx
 
-            # trust_env: a proxy of the environment would look the name up again, unchecked.
-            self._opened = httpx.Client(
+            # trust_env=False: a proxy from the environment would resolve the name again, unchecked.
+            self._http_client = httpx.Client(
                 trust_env=False,
-                verify=httpx.create_ssl_context(trust_env=True),  # SSL_CERT_FILE may name one's own authority
+                verify=httpx.create_ssl_context(trust_env=True),  # honours SSL_CERT_FILE
                 follow_redirects=False,
                 limits=httpx.Limits(max_connections=1),
             )
             self._origin = target.origin
-        return self._opened
+        return self._http_client
+
+
+class Redactor:
+    """Replaces API keys in what a service sends: some services echo them, and responses are stored."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        forms = {form for key in keys if len(key) >= _MIN_KEY_LENGTH for form in _key_forms(key)}
+        self._forms = sorted(forms, key=len, reverse=True)  # a form that contains another goes first
+
+    def redact_text(self, text: str) -> str:
+        for form in self._forms:
+            text = text.replace(form, "…")
+        return text
+
+    def redact_bytes(self, data: bytes) -> bytes:
+        for form in self._forms:
+            data = data.replace(form.encode(), "…".encode())
+        return data
+
+
+def _key_forms(key: str) -> set[str]:
+    """Return a key as it is and as addresses, headers and JSON write it."""
+    encoded = {encode(key.encode()).decode() for encode in (b64encode, urlsafe_b64encode)}
+    return {
+        key,
+        quote(key, safe=""),
+        quote_plus(key),
+        json.dumps(key)[1:-1],
+        *encoded,
+        *(form.rstrip("=") for form in encoded),
+    }
 
 
 def _check_headers(headers: Mapping[str, str], label: str) -> None:
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
-            raise FeedError(f"{label}: {name}: holds what no header takes (not shown); check the key")
+            raise FeedError(f"{label}: {name}: not a valid header value (not shown); check the key")
 
 
-def _whole(response: httpx.Response, label: str, alarm: Alarm) -> ServiceResponse:
-    """Read a body to its end, within the limits of size and time, unpacked by our own bounded reader."""
+def _read_body(response: httpx.Response, label: str, deadline: Deadline) -> ServiceResponse:
+    """Read a body to its end within the limits; decompress it with our own bounded reader."""
     import httpx
 
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in {"gzip", "x-gzip", "identity", ""}:
-        raise FeedError(f"{label}: packed as {visible(encoding, limit=20)}, which was not asked for; refused")
+        raise FeedError(
+            f"{label}: compressed as {visible(encoding, limit=20)}, which was not asked for; refused"
+        )
     try:
-        stream = _Body(response, label, alarm)
-        source = FeedSource(stream, label)  # type: ignore[arg-type]  # read is all that it needs
-        source.limit = PAGE_LIMIT
+        source = FeedSource(_BodyStream(response, label, deadline), label)  # type: ignore[arg-type]  # it only calls read
+        source.limit = MAX_PAGE_BYTES
         body = source.read()
     except httpx.TransportError as error:
-        raise RetryableError(f"the answer broke off: {_short(error)}") from None
+        raise RetryableError(f"the answer broke off: {_short_message(error)}") from None
     except FeedError as error:
         if isinstance(error.__cause__, EOFError | zlib.error):
-            raise RetryableError("the answer broke off within its packing") from None
+            raise RetryableError("the answer broke off within its compressed data") from None
         raise
     headers = {name.lower(): value for name, value in response.headers.items()}
     return ServiceResponse(response.status_code, headers, body, label)
 
 
-class _Body:
-    """The raw bytes of a response, bounded in size and time."""
+class _BodyStream:
+    """The raw bytes of a response, limited in size and time."""
 
-    def __init__(self, response: Any, label: str, alarm: Alarm) -> None:
+    def __init__(self, response: httpx.Response, label: str, deadline: Deadline) -> None:
         self._label = label
         self._chunks: Iterator[bytes] = response.iter_raw()
-        self._alarm = alarm
-        self._left = PAGE_LIMIT
+        self._deadline = deadline
+        self._bytes_left = MAX_PAGE_BYTES
 
     def read(self, _count: int = -1) -> bytes:
         """Return the next bytes; none at the end."""
         chunk = next(self._chunks, b"")
-        self._left -= len(chunk)
-        if self._left < 0:
-            limit = f"{PAGE_LIMIT / 1e6:.0f} MB"
+        self._bytes_left -= len(chunk)
+        if self._bytes_left < 0:
+            limit = f"{MAX_PAGE_BYTES / 1e6:.0f} MB"
             raise FeedError(f"{self._label}: the page is larger than the limit of {limit}; ask for less")
-        if self._alarm.over:
-            raise RetryableError("too slow")  # `FeedClient._fetch` says it in its words
+        if self._deadline.expired:
+            raise RetryableError("too slow")  # `_fetch_in_time` replaces it by its own message
         return chunk
 
 
-def _pause(fault: RetryableError, attempt: int) -> float:
-    """Return how long to wait: as asked, at least a second, else 2 to 4, 4 to 8, 8 to 16 seconds."""
-    if fault.wait is not None and not math.isnan(fault.wait):
-        return max(fault.wait, 1.0)
-    base = float(2**attempt)
-    return base + random.uniform(0, base)  # noqa: S311 - spreads retries, no secret
-
-
-def _given_up(fault: RetryableError, label: str) -> FeedError:
-    asked = ""
-    if fault.wait is not None and fault.wait > 0:
-        span = f"{fault.wait:.0f} seconds" if fault.wait <= _DAY else "more than a day"
-        asked = f" and asks to wait {span}"
+def _final_error(failure: RetryableError, label: str) -> FeedError:
+    """Return the error that is reported when no attempt is left."""
+    request, wait = "", failure.requested_wait
+    if wait is not None and wait > 0:
+        duration = f"{wait:.0f} seconds" if wait <= _DAY_SECONDS else "more than a day"
+        request = f" and asks to wait {duration}"
     return FeedError(
-        f"{label}: {visible(fault.why, limit=200)}{asked}; run it again later, it goes on where it stopped"
+        f"{label}: {visible(failure.reason, limit=200)}{request}; "
+        "run it again later to resume where it stopped"
     )
 
 
-def _short(error: Exception) -> str:
+def _short_message(error: Exception) -> str:
     return visible(str(error) or type(error).__name__, limit=100)

@@ -1,7 +1,7 @@
 """``hf-daily:2026-W47``, ``hf-daily:2026-11-20`` or ``hf-daily:2026-11``: Hugging Face's Daily Papers.
 
-Without a period it is the present week. The period is that of ``submittedOnDailyAt``, the day on which
-the paper was listed, not of its publication.
+Without a period it is the current week. A period covers ``submittedOnDailyAt``, the day on which a paper was
+listed, not its publication.
 """
 
 from __future__ import annotations
@@ -14,87 +14,96 @@ from typing import Any
 
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, strict_json
-from paperagent.feeds.formats import huggingface_json
+from paperagent.feeds.formats.huggingface import convert
 from paperagent.feeds.record import FeedEntry
 from paperagent.feeds.services.http_client import FeedClient
-from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery, fingerprint, json_of
+from paperagent.feeds.services.page import (
+    FeedPage,
+    ResumeState,
+    RetryableError,
+    Service,
+    ServiceQuery,
+    ServiceResponse,
+    fingerprint,
+)
 from paperagent.feeds.services.rate_limit import RateLimit
-from paperagent.feeds.services.response import RetryableError, ServiceResponse
 from paperagent.types import Paper
 
 SCHEME = "hf-daily"
-BASE = "https://huggingface.co/api/daily_papers"
-OPTIONS = frozenset({"max"})
-PACE = RateLimit("huggingface", 0.6)
+API_URL = "https://huggingface.co/api/daily_papers"
+RATE_LIMIT = RateLimit("huggingface", 0.6)
 """500 requests in five minutes."""
 PAGE_SIZE = 100
 
-_MOST_PAGES = 50
+_MAX_PAGES = 50
 
 
 def check(query: ServiceQuery) -> None:
-    """Raise FeedError where the text is no day, week or month."""
+    """Raise FeedError if the text is not a day, week or month."""
     _period(query)
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield the period page by page; one that was left in its middle is finished before today's is begun.
+    """Yield the pages of a period; an interrupted period is completed before the current one is begun.
 
-    ``state`` is ``{"period", "p", "seen"}`` in the middle, empty at the end.
+    The state is ``{"period", "p", "seen"}`` between two pages, and empty at the end.
     """
-    asked = _period(query)
-    left = state.get("period")
-    if isinstance(left, dict) and left != asked:
-        yield from _of_period(left, query, client, state)
+    period = _period(query)
+    interrupted = state.get("period")
+    if isinstance(interrupted, dict) and interrupted != period:
+        yield from _period_pages(interrupted, query, client, state)
         state = {}
-    yield from _of_period(asked, query, client, state)
+    yield from _period_pages(period, query, client, state)
 
 
-def _of_period(
+def _period_pages(
     period: dict[str, str], query: ServiceQuery, client: FeedClient, state: ResumeState
 ) -> Iterator[FeedPage]:
-    seen = str(state.get("seen", ""))
-    for number in range(int(state.get("p", 0)), _MOST_PAGES):
-        items = client.get(
-            client.access.urls.get(SCHEME, BASE),
-            _read,
+    last_page = str(state.get("seen", ""))
+    for number in range(int(state.get("p", 0)), _MAX_PAGES):
+        items = client.fetch(
+            client.config.base_urls.get(SCHEME, API_URL),
+            _parse,
             label=query.label,
-            pace=PACE,
+            rate_limit=RATE_LIMIT,
             params={**period, "limit": PAGE_SIZE, "p": number},
         )
         mark = fingerprint(items)
-        if mark == seen:  # the server does not turn pages for this period
+        if mark == last_page:  # the server ignores the page number for this period
             yield FeedPage([], {})
             return
-        seen = mark
-        entries = list(_entries(items, period))
-        if len(items) < PAGE_SIZE or (number + 1) * PAGE_SIZE >= query.most(_MOST_PAGES * PAGE_SIZE):
+        last_page = mark
+        entries = list(_convert_items(items, period))
+        max_records = query.max_records(_MAX_PAGES * PAGE_SIZE)
+        if len(items) < PAGE_SIZE or (number + 1) * PAGE_SIZE >= max_records:
             yield FeedPage(entries, {})
             return
-        yield FeedPage(entries, {"period": period, "p": number + 1, "seen": seen})
-    raise FeedError(f"{query.label}: more than {_MOST_PAGES} pages; ask for a shorter period")
+        yield FeedPage(entries, {"period": period, "p": number + 1, "seen": last_page})
+    raise FeedError(f"{query.label}: more than {_MAX_PAGES} pages; ask for a shorter period")
 
 
-def _read(reply: ServiceResponse) -> list[Any]:
-    found = json_of(reply)
-    if isinstance(found, dict):
-        said = found.get("error")
-        raise FeedError(
-            f"{reply.label}: Hugging Face said: {visible(str(said), limit=120)}; change the period"
-        )
-    if not isinstance(found, list):
+def _parse(response: ServiceResponse) -> list[Any]:
+    value = response.json()
+    if isinstance(value, dict):
+        message = visible(str(value.get("error")), limit=120)
+        raise FeedError(f"{response.label}: Hugging Face said: {message}; change the period")
+    if not isinstance(value, list):
         raise RetryableError("the answer is no list")
-    return found
+    return value
 
 
-def _entries(items: list[Any], period: dict[str, str]) -> Iterator[FeedEntry]:
+def _convert_items(items: list[Any], period: dict[str, str]) -> Iterator[FeedEntry]:
+    """Yield the papers; those of a single day that have no day of listing get it."""
     day = dates.parse_day(period.get("date"), set())
-    for entry in strict_json.parse_items(items, huggingface_json.convert):
-        known = isinstance(entry, Paper) and entry.listed is None and day is not None
-        yield replace(entry, listed=day) if known and isinstance(entry, Paper) else entry
+    for entry in strict_json.parse_items(items, convert):
+        if isinstance(entry, Paper) and entry.listed is None and day is not None:
+            yield replace(entry, listed=day)
+        else:
+            yield entry
 
 
 def _period(query: ServiceQuery) -> dict[str, str]:
+    """Return the parameter of the API for the period."""
     text = query.text
     if not text:
         year, week, _ = dates.today().isocalendar()
@@ -111,3 +120,6 @@ def _period(query: ServiceQuery) -> dict[str, str]:
         raise FeedError(
             f"{query.label}: no period; write hf-daily:2026-W47, hf-daily:2026-11-20 or hf-daily:2026-11"
         ) from None
+
+
+SERVICE = Service(SCHEME, frozenset({"max"}), check, pages)

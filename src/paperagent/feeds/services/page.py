@@ -1,58 +1,71 @@
-"""What every live service gives: pages of records, each with the place to go on from."""
+"""What live services are made of: queries, HTTP responses, and pages of records with a resume state."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import parse_qsl
 
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import strict_json
 from paperagent.feeds.record import FeedEntry
-from paperagent.feeds.services.response import RetryableError, ServiceResponse
+from paperagent.http_limits import TransientError, retry_after
+from paperagent.text.sanitize import clean_text
+
+if TYPE_CHECKING:
+    from paperagent.feeds.services.http_client import FeedClient
+
+MAX_ATTEMPTS = 4
+MIN_WAIT_SECONDS = 1.0
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_FIXES = {401: "check its key", 403: "check its key", 404: "check the address"}
+_HTML = re.compile(r"\s*+<(?:!doctype\s|html\b)", re.IGNORECASE)
 
 ResumeState = dict[str, Any]
-"""JSON values: what a service needs to go on. Empty before the first page."""
+"""JSON values that a service needs to continue after a page. Empty before the first page."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """Some records, and the state to keep once they are in the library."""
+    """Some records of a live feed, and the state to store once they are in the library."""
 
     entries: Sequence[FeedEntry]
     state: ResumeState
     total: int | None = None
-    """Records of the whole feed, where the service says."""
+    """Records in the whole feed, if the service says."""
     note: str = ""
+    """A remark for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceQuery:
-    """What stands after the scheme: ``arxiv:cs.CL?from=2026-05-01`` asks for ``cs.CL`` from that day."""
+    """What follows the scheme: ``arxiv:cs.CL?from=2026-05-01`` asks for ``cs.CL`` from that day on."""
 
     label: str
-    """The whole source, safe to show."""
+    """The whole source, safe to print."""
     text: str
     options: dict[str, str]
 
     @classmethod
-    def parsed(cls, source: str, text: str, *, allowed: Collection[str]) -> ServiceQuery:
-        """Cut the options off ``text``. Raises FeedError for one that the service does not have."""
+    def parse(cls, source: str, text: str, *, allowed: Collection[str]) -> ServiceQuery:
+        """Split the options off ``text``; raise FeedError for an option that the service does not have."""
         label = visible(source, limit=200)
-        plain, _, rest = text.partition("?")
+        plain, _, option_text = text.partition("?")
         try:
-            options = dict(parse_qsl(rest, keep_blank_values=True, strict_parsing=bool(rest)))
+            options = dict(parse_qsl(option_text, keep_blank_values=True, strict_parsing=bool(option_text)))
         except ValueError:
             raise FeedError(f"{label}: options that cannot be read; write ?name=value&name=value") from None
         unknown = options.keys() - set(allowed)
         if unknown:
-            known = ", ".join(sorted(allowed)) or "none"
-            raise FeedError(f"{label}: unknown option {visible(min(unknown), limit=40)}; it has {known}")
+            available = ", ".join(sorted(allowed)) or "none"
+            raise FeedError(f"{label}: unknown option {visible(min(unknown), limit=40)}; it has {available}")
         for name in ("from", "until"):
             if name in options and not is_day(options[name]):
                 raise FeedError(f"{label}: {name}: not a day; write YYYY-MM-DD")
@@ -60,35 +73,105 @@ class ServiceQuery:
             raise FeedError(f"{label}: max: not a number from 1; write max=500")
         return cls(label, plain.strip(), options)
 
-    def most(self, default: int) -> int:
-        """Return how many records are wanted."""
+    def max_records(self, default: int) -> int:
+        """Return the value of the option ``max``, or ``default``."""
         return int(self.options.get("max", default))
 
 
-def is_day(text: object) -> TypeGuard[str]:
-    """Tell whether ``text`` is a day as YYYY-MM-DD."""
-    import datetime as dt
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that feeds are fetched from."""
 
+    scheme: str
+    options: frozenset[str]
+    """Names of the options that a query may have."""
+    check: Callable[[ServiceQuery], object]
+    """Raises FeedError for a query that the service cannot answer; needs no network."""
+    pages: Callable[[ServiceQuery, FeedClient, ResumeState], Iterator[FeedPage]]
+    """Yields the pages of a query from a state on."""
+
+
+class RetryableError(TransientError):
+    """A failure of a service that another attempt may cure.
+
+    Args:
+        reason: what went wrong, without the feed's name.
+        wait: seconds that the service asks to wait, if it does.
+    """
+
+    def __init__(self, reason: str, *, wait: float | None = None) -> None:
+        pause = wait if wait is None or math.isnan(wait) else max(wait, MIN_WAIT_SECONDS)
+        super().__init__(FeedError(reason), wait=pause, tries=MAX_ATTEMPTS)
+        self.reason = reason
+        self.requested_wait = wait
+
+
+class ServiceRefusedError(FeedError):
+    """A service refused a request for good."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResponse:
+    """One HTTP response."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    label: str
+    """The feed's name for messages."""
+
+    def raise_for_status(self) -> None:
+        """Raise RetryableError for a status that may pass, and ServiceRefusedError for other errors."""
+        if self.status < 400:
+            return
+        text = clean_text(self.body[:2_000].decode("utf-8", "replace"))
+        message = "" if not text or text.startswith("<") else f": {visible(text, limit=120)}"
+        if self.status in _TEMPORARY:
+            raise RetryableError(f"it said {self.status}{message}", wait=retry_after(self.headers))
+        fix = _FIXES.get(self.status, "change the request")
+        raise ServiceRefusedError(f"{self.label}: it said {self.status}{message}; {fix}", status=self.status)
+
+    def text(self) -> str:
+        """Return the body as text; raise RetryableError if it is not UTF-8, or an HTML page."""
+        try:
+            text = self.body.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise RetryableError("the answer is not UTF-8 text") from None
+        if _HTML.match(text):  # services announce maintenance this way, with status 200
+            raise RetryableError("the answer is an HTML page")
+        return text
+
+    def json(self) -> Any:
+        """Return the body's JSON value; raise RetryableError if it is not JSON, for example cut short."""
+        text = self.text().strip()
+        if not text.startswith(("{", "[")):
+            raise RetryableError("the answer is not JSON")
+        try:
+            values = strict_json.parse_document(text, self.label)
+        except FeedError as error:
+            raise self.retryable(error) from None
+        return values if text.startswith("[") else values[0]
+
+    def retryable(self, error: FeedError) -> RetryableError:
+        """Return a parsing error as one that another attempt may cure."""
+        return RetryableError(str(error).removeprefix(f"{self.label}: ").partition(";")[0])
+
+
+def is_day(text: object) -> TypeGuard[str]:
+    """Return whether ``text`` is a day as YYYY-MM-DD."""
     try:
         return isinstance(text, str) and bool(_DAY.fullmatch(text)) and bool(dt.date.fromisoformat(text))
     except ValueError:
         return False
 
 
-def json_of(reply: ServiceResponse) -> Any:
-    """Return the JSON value of a reply; raise AgainError where it is none, such as a body that was cut."""
-    text = reply.text().strip()
-    if not text.startswith(("{", "[")):
-        raise RetryableError("the answer is not JSON")
-    try:
-        values = strict_json.parse_document(text, reply.label)
-    except FeedError as error:
-        raise RetryableError(str(error).removeprefix(f"{reply.label}: ").partition(";")[0]) from None
-    return values if text.startswith("[") else values[0]
-
-
 def fingerprint(value: object) -> str:
-    """Return a short hash of a JSON value, by which a page that comes again is known."""
+    """Return a short hash of a JSON value, by which a repeated page is recognised."""
     from hashlib import blake2b
 
     return blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()

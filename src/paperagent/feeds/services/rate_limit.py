@@ -1,6 +1,7 @@
-"""One request at a time to a service, and a pause between two: also between processes of this machine.
+"""Rate limits of services, shared by all processes of this machine.
 
-arXiv asks for one connection and three seconds, whoever of a person's programs asks.
+arXiv asks for one connection at a time and three seconds between requests, whichever of a user's programs
+sends them.
 """
 
 from __future__ import annotations
@@ -12,13 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows: within one process the turns are taken all the same
-    fcntl = None  # type: ignore[assignment]
+from paperagent.storage.locks import ProcessLock
 
-LONGEST_WAIT = 300.0
-"""Seconds that a run waits for a service; one that asks for more is left for a later run."""
+MAX_WAIT_SECONDS = 300.0
+"""Longest wait for a service. If one asks for more, it is left for a later run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +24,19 @@ class RateLimit:
     """How often a service may be asked."""
 
     name: str
-    """Services of one name share their turns."""
+    """Services with the same name share the limit."""
     seconds: float
     """From the end of one request to the beginning of the next."""
 
 
 class RateLimiter:
-    """Lets one request at a time through; ``folder`` (None: this process alone) holds a file a service."""
+    """Lets one request at a time through.
+
+    Args:
+        folder: holds one lock file per service, which processes share; None limits this process alone.
+        sleep: waits for the given seconds.
+        clock: returns the current time as a Unix time stamp.
+    """
 
     def __init__(
         self,
@@ -45,65 +49,70 @@ class RateLimiter:
         self._sleep = sleep
         self._clock = clock
         self._not_before: dict[str, float] = {}
-        self._handle: int | None = None
-        """The file of the turn that is held."""
-        self._held = 0.0
-        """Until when the service whose turn it is wants to be left alone."""
+        """Service → time before which this process sends it no request."""
+        self._backoff_until = 0.0
+        """Time until which the current service asks for no more requests."""
 
     @contextmanager
-    def turn(self, pace: RateLimit) -> Iterator[None]:
-        """Wait for the turn of ``pace`` and hold it for the block."""
-        self._handle = self._lock(pace)
-        last, self._held = (0.0, 0.0) if self._handle is None else _times(os.pread(self._handle, 64, 0))
-        try:
-            wait = self._ready(pace, last) - self._clock()
-            if wait > 0:
-                self._sleep(wait)
-            yield
-        finally:
-            now = self._clock()
-            self._not_before[pace.name] = max(now + pace.seconds, self._held)
-            if self._handle is not None:
-                self._note(self._handle, now)
-                os.close(self._handle)
-                self._handle = None
+    def limit(self, rate_limit: RateLimit) -> Iterator[None]:
+        """Wait until a request may be sent, and keep others waiting during the block."""
+        with self._lock(rate_limit) as lock:
+            last_request, self._backoff_until = _read_times(lock) if lock else (0.0, 0.0)
+            try:
+                wait = self._ready_at(rate_limit, last_request) - self._clock()
+                if wait > 0:
+                    self._sleep(wait)
+                yield
+            finally:
+                now = self._clock()
+                self._not_before[rate_limit.name] = max(now + rate_limit.seconds, self._backoff_until)
+                if lock:
+                    _write_times(lock, now, self._backoff_until)
 
-    def hold(self, seconds: float) -> None:
-        """Let nothing through to the service whose turn it is for ``seconds``, because it asked for that."""
-        self._held = self._clock() + min(seconds, LONGEST_WAIT)
+    def back_off(self, seconds: float) -> None:
+        """Send no request to the current service for ``seconds``, because it asked for that."""
+        self._backoff_until = self._clock() + min(seconds, MAX_WAIT_SECONDS)
 
-    def _ready(self, pace: RateLimit, last: float) -> float:
-        """Return when the service may be asked; a clock that was set back makes no turn wait for hours."""
+    def _ready_at(self, rate_limit: RateLimit, last_request: float) -> float:
+        """Return when the next request may be sent; never hours ahead, even if the clock was set back."""
         now = self._clock()
-        after = min(last, now) + pace.seconds if last else 0.0
-        return min(max(self._not_before.get(pace.name, 0.0), after, self._held), now + LONGEST_WAIT)
+        after_last = min(last_request, now) + rate_limit.seconds if last_request else 0.0
+        ready = max(self._not_before.get(rate_limit.name, 0.0), after_last, self._backoff_until)
+        return min(ready, now + MAX_WAIT_SECONDS)
 
-    def _lock(self, pace: RateLimit) -> int | None:
-        """Open the service's file and wait for it; None where there can be none: this process alone then."""
-        if self._folder is None or fcntl is None:
+    @contextmanager
+    def _lock(self, rate_limit: RateLimit) -> Iterator[ProcessLock | None]:
+        """Hold the service's lock for the block; None if the folder or its file system allows none."""
+        lock = self._open_lock(rate_limit)
+        if lock is None:
+            yield None
+            return
+        with lock:
+            try:
+                is_locked = lock.acquire(wait=float("inf"))
+            except OSError:  # the file system has no locks
+                is_locked = False
+            yield lock if is_locked else None
+
+    def _open_lock(self, rate_limit: RateLimit) -> ProcessLock | None:
+        if self._folder is None:
             return None
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._folder / f"{pace.name}.turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:  # no folder for a cache: it is a file, or read-only
+            return ProcessLock(self._folder / f"{rate_limit.name}.turn")
+        except OSError:  # the path of the cache is a file, or read-only
             return None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks
-            os.close(handle)
-            return None
-        return handle
-
-    def _note(self, handle: int, now: float) -> None:
-        """Write for the other processes when the turn ended, and until when the service wants no other."""
-        with suppress(OSError):  # a full disk: they may be quicker than they should
-            os.pwrite(handle, f"{now:24.3f} {self._held:24.3f}\n".encode(), 0)
 
 
-def _times(raw: bytes) -> tuple[float, float]:
-    """Return what `RateLimiter._note` wrote; zeros where nobody wrote."""
+def _read_times(lock: ProcessLock) -> tuple[float, float]:
+    """Return the end of the last request and the end of the back-off; zeros if none were written."""
     try:
-        last, held = map(float, raw.split())
+        last_request, backoff_until = map(float, os.pread(lock.descriptor, 64, 0).split())
     except ValueError:
         return 0.0, 0.0
-    return (last, held) if last > 0.0 <= held else (0.0, 0.0)
+    return (last_request, backoff_until) if last_request > 0.0 <= backoff_until else (0.0, 0.0)
+
+
+def _write_times(lock: ProcessLock, now: float, backoff_until: float) -> None:
+    with suppress(OSError):  # on a full disk, other processes may be faster than they should be
+        os.pwrite(lock.descriptor, f"{now:24.3f} {backoff_until:24.3f}\n".encode(), 0)

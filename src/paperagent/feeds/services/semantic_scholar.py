@@ -1,6 +1,7 @@
 """``s2:retrieval augmented generation?year=2026`` or ``s2:ARXIV:2508.13426``: Semantic Scholar's graph.
 
-(https://api.semanticscholar.org/api-docs/graph). A search gives at most 1,000 papers; many have no abstract.
+See https://api.semanticscholar.org/api-docs/graph. A search gives at most 1,000 papers, many of them without
+an abstract.
 """
 
 from __future__ import annotations
@@ -19,115 +20,132 @@ from paperagent.feeds.record import (
     clean_abstract,
     clean_names,
     clean_title,
-    flags,
     marked_retracted,
     paper_url,
+    sorted_flags,
 )
 from paperagent.feeds.services.http_client import FeedClient
-from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery, json_of
+from paperagent.feeds.services.page import (
+    FeedPage,
+    ResumeState,
+    RetryableError,
+    Service,
+    ServiceQuery,
+    ServiceResponse,
+)
 from paperagent.feeds.services.rate_limit import RateLimit
-from paperagent.feeds.services.response import RetryableError, ServiceResponse
 from paperagent.types import RETRACTED, Paper
 
 SCHEME = "s2"
-NAME = "semantic-scholar"
-BASE = "https://api.semanticscholar.org/graph/v1"
-OPTIONS = frozenset({"year", "fieldsOfStudy", "venue", "from", "until", "max"})
-PACE = RateLimit("semanticscholar", 1.1)
+SOURCE_NAME = "semantic-scholar"
+API_URL = "https://api.semanticscholar.org/graph/v1"
+RATE_LIMIT = RateLimit("semanticscholar", 1.1)
 PAGE_SIZE = 100
-GIVEN_AT_MOST = 1_000
+MAX_RECORDS = 1_000
+"""Most papers that Semantic Scholar gives for one search."""
 
 _FIELDS = "title,abstract,year,publicationDate,venue,authors.name,externalIds,url,publicationTypes"
-_ONE = re.compile(r"(?:arxiv|doi|pmid|acl|corpusid|url|mag|pmcid):\S+|[0-9a-f]{40}", re.IGNORECASE)
+_PAPER_ID = re.compile(r"(?:arxiv|doi|pmid|acl|corpusid|url|mag|pmcid):\S+|[0-9a-f]{40}", re.IGNORECASE)
+_PASSED_OPTIONS = ("year", "fieldsOfStudy", "venue")
 
 
 def check(query: ServiceQuery) -> None:
-    """Raise FeedError where nothing is asked for."""
+    """Raise FeedError if the query is empty."""
     if not query.text:
         raise FeedError(f"{query.label}: no search; write s2:WORDS or s2:ARXIV:2508.13426")
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield one paper, or a search page by page; ``state`` is ``{"offset"}`` in the middle."""
+    """Yield one paper, or the pages of a search. The state is ``{"offset"}`` between two pages."""
     check(query)
-    base, key = client.access.urls.get(SCHEME, BASE), client.access.keys.get(SCHEME)
-    headers = {"x-api-key": key} if key else {}
+    base_url, key = client.config.base_urls.get(SCHEME, API_URL), client.config.keys.get(SCHEME)
 
-    def ask(path: str, params: dict[str, str | int]) -> Any:
-        return client.get(base + path, _object, label=query.label, pace=PACE, params=params, headers=headers)
+    def fetch(path: str, params: dict[str, str | int]) -> JsonObject:
+        return client.fetch(
+            base_url + path,
+            _parse,
+            label=query.label,
+            rate_limit=RATE_LIMIT,
+            params=params,
+            headers={"x-api-key": key} if key else {},
+        )
 
-    if _ONE.fullmatch(query.text):
-        found = ask(f"/paper/{quote(query.text, safe=':')}", {"fields": _FIELDS})
-        yield FeedPage(list(strict_json.parse_items([found], convert)), {}, 1)
+    if _PAPER_ID.fullmatch(query.text):
+        record = fetch(f"/paper/{quote(query.text, safe=':')}", {"fields": _FIELDS})
+        yield FeedPage(list(strict_json.parse_items([record], convert)), {}, 1)
         return
-    most = min(query.most(GIVEN_AT_MOST), GIVEN_AT_MOST)
+    limit = min(query.max_records(MAX_RECORDS), MAX_RECORDS)
     offset = int(state.get("offset", 0))
-    while offset < most:
-        asked: dict[str, str | int] = {"query": query.text, "fields": _FIELDS, "offset": offset}
-        asked |= _limits(query)
-        answer = ask("/paper/search", {**asked, "limit": min(PAGE_SIZE, most - offset)})
-        found = answer.get("data") or []
-        if not isinstance(found, list):
+    while offset < limit:
+        params: dict[str, str | int] = {"query": query.text, "fields": _FIELDS, "offset": offset}
+        page = fetch("/paper/search", {**params, **_filters(query), "limit": min(PAGE_SIZE, limit - offset)})
+        records = page.get("data") or []
+        if not isinstance(records, list):
             raise FeedError(f"{query.label}: an answer without a list of papers; run it again later")
-        total = answer.get("total") if isinstance(answer.get("total"), int) else None
-        following = answer.get("next")
-        entries = list(strict_json.parse_items(found, convert))
-        if not isinstance(following, int) or following <= offset or following >= most:
-            note = f"Semantic Scholar gives {GIVEN_AT_MOST:,} papers of a search" if following else ""
-            yield FeedPage(entries, {}, total, note if (total or 0) > GIVEN_AT_MOST else "")
+        total = page.get("total") if isinstance(page.get("total"), int) else None
+        next_offset = page.get("next")
+        entries = list(strict_json.parse_items(records, convert))
+        if not isinstance(next_offset, int) or next_offset <= offset or next_offset >= limit:
+            note = f"Semantic Scholar gives {MAX_RECORDS:,} papers for a search" if next_offset else ""
+            yield FeedPage(entries, {}, total, note if (total or 0) > MAX_RECORDS else "")
             return
-        offset = following
+        offset = next_offset
         yield FeedPage(entries, {"offset": offset}, total)
 
 
 def convert(record: JsonObject) -> Paper:
-    """Return the paper of one record."""
-    noticed: set[str] = set()
-    title = clean_title(record.get("title"), noticed)
-    abstract = clean_abstract(record.get("abstract"), noticed)
+    """Convert one record."""
+    flags: set[str] = set()
+    title = clean_title(record.get("title"), flags)
+    abstract = clean_abstract(record.get("abstract"), flags)
     external = record.get("externalIds")
-    others: JsonObject = external if isinstance(external, dict) else {}
-    found, doi = arxiv_and_doi(others.get("ArXiv"), others.get("DOI"))
-    native = _native(record, others)
-    gone = marked_retracted(title)
-    if gone:
-        noticed.add(RETRACTED)
+    external_ids: JsonObject = external if isinstance(external, dict) else {}
+    arxiv, doi = arxiv_and_doi(external_ids.get("ArXiv"), external_ids.get("DOI"))
+    is_retracted = marked_retracted(title)
+    if is_retracted:
+        flags.add(RETRACTED)
     authors = record.get("authors")
-    published = dates.parse_day(record.get("publicationDate"), noticed)
+    author_names = (
+        [a.get("name") for a in authors if isinstance(a, dict)] if isinstance(authors, list) else []
+    )
+    published = dates.parse_day(record.get("publicationDate"), flags)
     return Paper(
-        paper_id=choose_paper_id(found, doi, native, (title, abstract)),
+        paper_id=choose_paper_id(arxiv, doi, _service_id(record, external_ids), title, abstract),
         title=title,
         abstract=abstract,
-        authors=clean_names([a.get("name") for a in authors if isinstance(a, dict)], noticed)
-        if isinstance(authors, list)
-        else (),
-        published=published or dates.day_from_parts(record.get("year"), None, None, noticed),
-        url=paper_url(found, doi, record.get("url"), noticed),
-        arxiv_id=found.id if found else None,
+        authors=clean_names(author_names, flags),
+        published=published or dates.day_from_parts(record.get("year"), None, None, flags),
+        url=paper_url(arxiv, doi, record.get("url"), flags),
+        arxiv_id=arxiv.id if arxiv else None,
         doi=doi,
-        sources=(NAME,),
-        withdrawn=gone,
-        flags=flags(noticed),
+        sources=(SOURCE_NAME,),
+        withdrawn=is_retracted,
+        flags=sorted_flags(flags),
     )
 
 
-def _native(record: JsonObject, others: JsonObject) -> str | None:
-    """Return the id of the place that a reader may know best."""
-    named = (("acl", others.get("ACL")), ("pmid", others.get("PubMed")), ("s2", record.get("paperId")))
-    return next((found for scheme, text in named if (found := ids.service_id(scheme, text))), None)
+def _service_id(record: JsonObject, external_ids: JsonObject) -> str | None:
+    """Return the id of the service that a user is most likely to know."""
+    candidates = (
+        ("acl", external_ids.get("ACL")),
+        ("pmid", external_ids.get("PubMed")),
+        ("s2", record.get("paperId")),
+    )
+    return next((name for scheme, text in candidates if (name := ids.service_id(scheme, text))), None)
 
 
-def _object(reply: ServiceResponse) -> JsonObject:
-    found = json_of(reply)
-    if not isinstance(found, dict):
+def _parse(response: ServiceResponse) -> JsonObject:
+    value: Any = response.json()
+    if not isinstance(value, dict):
         raise RetryableError("the answer is no object")
-    return found
+    return value
 
 
-def _limits(query: ServiceQuery) -> dict[str, str]:
-    limits: dict[str, str] = {
-        str(name): query.options[name] for name in ("year", "fieldsOfStudy", "venue") if name in query.options
-    }
+def _filters(query: ServiceQuery) -> dict[str, str]:
+    filters = {name: query.options[name] for name in _PASSED_OPTIONS if name in query.options}
     if {"from", "until"} & query.options.keys():
-        limits["publicationDateOrYear"] = f"{query.options.get('from', '')}:{query.options.get('until', '')}"
-    return limits
+        filters["publicationDateOrYear"] = f"{query.options.get('from', '')}:{query.options.get('until', '')}"
+    return filters
+
+
+SERVICE = Service(SCHEME, frozenset({*_PASSED_OPTIONS, "from", "until", "max"}), check, pages)

@@ -1,7 +1,7 @@
 """``zotero:users/12345`` or ``zotero:groups/678/collections/ABCD2345``: a Zotero library.
 
-(https://www.zotero.org/support/dev/web_api/v3/basics). After a whole run only what changed since the
-library's version then is asked for. Attachments and notes are no papers and are passed over.
+See https://www.zotero.org/support/dev/web_api/v3/basics. After a complete run, only items that changed since
+that version of the library are requested. Attachments and notes are not papers and are ignored.
 """
 
 from __future__ import annotations
@@ -19,46 +19,52 @@ from paperagent.feeds.record import (
     clean_abstract,
     clean_names,
     clean_title,
-    flags,
     marked_retracted,
     paper_url,
+    sorted_flags,
 )
 from paperagent.feeds.services.http_client import FeedClient
-from paperagent.feeds.services.page import FeedPage, ResumeState, ServiceQuery, fingerprint, json_of
+from paperagent.feeds.services.page import (
+    FeedPage,
+    ResumeState,
+    RetryableError,
+    Service,
+    ServiceQuery,
+    ServiceResponse,
+    fingerprint,
+)
 from paperagent.feeds.services.rate_limit import RateLimit
-from paperagent.feeds.services.response import RetryableError, ServiceResponse
 from paperagent.types import RETRACTED, Paper
 
 SCHEME = "zotero"
-NAME = "zotero"
-BASE = "https://api.zotero.org"
-OPTIONS = frozenset({"max"})
-PACE = RateLimit("zotero", 0.5)
+API_URL = "https://api.zotero.org"
+RATE_LIMIT = RateLimit("zotero", 0.5)
 PAGE_SIZE = 100
 
-_WHERE = re.compile(r"(?:users|groups)/\d{1,12}(?:/collections/[A-Z0-9]{8})?")
-_NO_PAPER = frozenset({"attachment", "note", "annotation"})
-_IN_EXTRA = re.compile(r"\barXiv:\s*(\S+)", re.IGNORECASE)
-_MARKED = re.compile(r"\bretracted\b", re.IGNORECASE)
+_LIBRARY = re.compile(r"(?:users|groups)/\d{1,12}(?:/collections/[A-Z0-9]{8})?")
+_OTHER_ITEMS = frozenset({"attachment", "note", "annotation"})
+_ARXIV_IN_EXTRA = re.compile(r"\barXiv:\s*(\S+)", re.IGNORECASE)
+_RETRACTED_IN_EXTRA = re.compile(r"\bretracted\b", re.IGNORECASE)
+_MAX_EXTRA_LENGTH = 5_000
 
 
 def check(query: ServiceQuery) -> None:
-    """Raise FeedError where the text names no library."""
-    if not _WHERE.fullmatch(query.text):
+    """Raise FeedError if the text names no library."""
+    if not _LIBRARY.fullmatch(query.text):
         raise FeedError(f"{query.label}: no library of Zotero; write zotero:users/12345 or zotero:groups/678")
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield the items page by page.
+    """Yield the pages of items.
 
-    ``state`` in the middle is ``{"start", "version", "since"}``, at the end ``{"since"}``.
+    The state is ``{"start", "version", "since"}`` between two pages and ``{"since"}`` at the end.
     """
     check(query)
-    key = client.access.keys.get(SCHEME)
+    key = client.config.keys.get(SCHEME)
     headers = {"Zotero-API-Version": "3"} | ({"Zotero-API-Key": key} if key else {})
-    url = f"{client.access.urls.get(SCHEME, BASE)}/{query.text}/items/top"
+    url = f"{client.config.base_urls.get(SCHEME, API_URL)}/{query.text}/items/top"
     start, since = int(state.get("start", 0)), int(state.get("since", 0))
-    version, seen = int(state.get("version", 0)), ""
+    version, last_page = int(state.get("version", 0)), ""
     while True:
         params: dict[str, str | int] = {
             "format": "json",
@@ -69,73 +75,78 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
         }
         if since:
             params["since"] = since
-        items, total, told = client.get(
-            url, _read, label=query.label, pace=PACE, params=params, headers=headers
+        items, total, page_version = client.fetch(
+            url, _parse, label=query.label, rate_limit=RATE_LIMIT, params=params, headers=headers
         )
-        version = version or told
-        papers = [item for item in items if not _is_no_paper(item)]
-        entries = list(strict_json.parse_items(papers, convert))
+        version = version or page_version
+        entries = list(strict_json.parse_items([item for item in items if _may_be_paper(item)], convert))
         start += len(items)
-        # Where the server does not say how many there are: until a page is empty, or comes again.
-        again, seen = seen, fingerprint(items)
-        if not items or again == seen or start >= min(total or start + 1, query.most(start + 1)):
+        # If the server gives no total, the list ends with a page that is empty or repeated.
+        previous_page, last_page = last_page, fingerprint(items)
+        is_repeated = previous_page == last_page
+        if not items or is_repeated or start >= min(total or start + 1, query.max_records(start + 1)):
             yield FeedPage(entries, {"since": version} if version else {}, total)
             return
         yield FeedPage(entries, {"start": start, "version": version, "since": since}, total)
 
 
 def convert(item: JsonObject) -> Paper:
-    """Return the paper of one item."""
-    noticed: set[str] = set()
+    """Convert one item."""
+    flags: set[str] = set()
     inner = item.get("data")
     data: JsonObject = inner if isinstance(inner, dict) else item
-    title = clean_title(data.get("title"), noticed)
-    abstract = clean_abstract(data.get("abstractNote"), noticed)
-    extra = str(data.get("extra") or "")[:5_000]
-    found, doi = arxiv_and_doi(_arxiv(data, extra), data.get("DOI") or data.get("url"))
-    gone = marked_retracted(title) or bool(_MARKED.match(extra))
-    if gone:
-        noticed.add(RETRACTED)
+    title = clean_title(data.get("title"), flags)
+    abstract = clean_abstract(data.get("abstractNote"), flags)
+    extra = str(data.get("extra") or "")[:_MAX_EXTRA_LENGTH]
+    arxiv, doi = arxiv_and_doi(_arxiv_value(data, extra), data.get("DOI") or data.get("url"))
+    is_retracted = marked_retracted(title) or bool(_RETRACTED_IN_EXTRA.match(extra))
+    if is_retracted:
+        flags.add(RETRACTED)
     return Paper(
-        paper_id=choose_paper_id(found, doi, None, (title, abstract)),
+        paper_id=choose_paper_id(arxiv, doi, None, title, abstract),
         title=title,
         abstract=abstract,
-        authors=clean_names(_authors(data.get("creators")), noticed),
-        published=dates.parse_loose_day(data.get("date"), noticed),
-        url=paper_url(found, doi, data.get("url"), noticed),
-        arxiv_id=found.id if found else None,
+        authors=clean_names(_author_names(data.get("creators")), flags),
+        published=dates.parse_loose_day(data.get("date"), flags),
+        url=paper_url(arxiv, doi, data.get("url"), flags),
+        arxiv_id=arxiv.id if arxiv else None,
         doi=doi,
-        sources=(NAME,),
-        withdrawn=gone,
-        flags=flags(noticed),
+        sources=(SCHEME,),
+        withdrawn=is_retracted,
+        flags=sorted_flags(flags),
     )
 
 
-def _arxiv(data: JsonObject, extra: str) -> Any:
-    said = _IN_EXTRA.search(extra)
-    places = (data.get("archiveID"), said[1] if said else None, data.get("url"))
-    return next((place for place in places if ids.parse_arxiv_id(place)), None)
+def _arxiv_value(data: JsonObject, extra: str) -> Any:
+    match = _ARXIV_IN_EXTRA.search(extra)
+    values = (data.get("archiveID"), match[1] if match else None, data.get("url"))
+    return next((value for value in values if ids.parse_arxiv_id(value)), None)
 
 
-def _authors(creators: object) -> list[Any]:
+def _author_names(creators: object) -> list[Any]:
     if not isinstance(creators, list):
         return []
-    people = [c for c in creators if isinstance(c, dict) and c.get("creatorType", "author") == "author"]
-    return [c.get("name") or f"{c.get('firstName') or ''} {c.get('lastName') or ''}".strip() for c in people]
+    authors = [c for c in creators if isinstance(c, dict) and c.get("creatorType", "author") == "author"]
+    return [a.get("name") or f"{a.get('firstName') or ''} {a.get('lastName') or ''}".strip() for a in authors]
 
 
-def _is_no_paper(item: object) -> bool:
+def _may_be_paper(item: object) -> bool:
     data = item.get("data") if isinstance(item, dict) else None
-    return isinstance(data, dict) and data.get("itemType") in _NO_PAPER
+    return not (isinstance(data, dict) and data.get("itemType") in _OTHER_ITEMS)
 
 
-def _read(reply: ServiceResponse) -> tuple[list[Any], int | None, int]:
-    found = json_of(reply)
-    if not isinstance(found, list):
+def _parse(response: ServiceResponse) -> tuple[list[Any], int | None, int]:
+    """Return the items, their total number and the version of the library."""
+    items = response.json()
+    if not isinstance(items, list):
         raise RetryableError("the answer is no list")
-    return found, _count(reply, "total-results"), _count(reply, "last-modified-version") or 0
+    version = _number_header(response, "last-modified-version") or 0
+    return items, _number_header(response, "total-results"), version
 
 
-def _count(reply: ServiceResponse, name: str) -> int | None:
-    text = reply.headers.get(name, "")
+def _number_header(response: ServiceResponse, name: str) -> int | None:
+    text = response.headers.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
+
+
+SERVICE = Service(SCHEME, frozenset({"max"}), check, pages)

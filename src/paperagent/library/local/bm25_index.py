@@ -1,7 +1,7 @@
-"""The lexical index: tantivy over stems that Python has already made.
+"""The lexical index: BM25 by tantivy, over stems that Python has computed.
 
-Analysis exists once, in `paperagent.text.terms`: papers go in as stems joined by spaces and queries as
-term queries, so nothing a person or a paper writes is ever parsed as query language.
+The text analysis is in `paperagent.text.terms` alone. Papers are indexed as stems joined by spaces, and
+queries are term queries, so that no text of a user or a paper is ever parsed as query language.
 """
 
 from __future__ import annotations
@@ -16,39 +16,40 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from paperagent.errors import PaperAgentError, StoreError
+from paperagent.library.features import within_edit_distance
 from paperagent.library.home import writable
 from paperagent.library.identity import day_number
 from paperagent.storage.sqlite import DISK_FULL, display_path, store_error
 from paperagent.types import Filters
 
-_HEAP = 50_000_000
-"""Bytes that the writer may hold before it writes a segment."""
-_NEEDED = 2**22
-"""Free bytes below which a failure is put down to the disk."""
+_HEAP_BYTES = 50_000_000
+"""Memory of the writer, which writes a segment when it is used up."""
+_MIN_FREE_BYTES = 2**22
+"""With less free space on the disk, an unknown error counts as a full disk."""
 _REPAIR = "run 'paperagent doctor --repair'"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A paper as the lexical index holds it."""
+class IndexEntry:
+    """A paper as it is indexed."""
 
     row: int
     paper_id: str
     stems: Sequence[str]
-    """Of title, title again and abstract."""
+    """Of the title, the title again and the abstract."""
     day: int | None
     tags: Sequence[str]
 
 
-class Writer:
-    """Puts and deletes papers; nothing is visible before `commit`."""
+class IndexWriter:
+    """Adds and deletes papers; nothing is visible before `commit`."""
 
     def __init__(self, writer: Any, guard: Callable[[], AbstractContextManager[None]]) -> None:
         self._writer = writer
         self._guard = guard
 
-    def put(self, entry: Entry, *, replace: bool) -> None:
-        """Add a paper; with ``replace`` drop what the index holds under its row."""
+    def put(self, entry: IndexEntry, *, replace: bool) -> None:
+        """Add a paper; with ``replace`` delete what the index has for its row."""
         import tantivy
 
         document = tantivy.Document(
@@ -62,12 +63,12 @@ class Writer:
             self._writer.add_document(document)
 
     def delete(self, row: int) -> None:
-        """Drop a paper."""
+        """Delete a paper."""
         with self._guard():
             self._writer.delete_documents_by_term("row", row)
 
     def commit(self) -> None:
-        """Make everything so far durable and visible."""
+        """Make all changes so far durable and visible."""
         with self._guard():
             self._writer.commit()
 
@@ -75,7 +76,8 @@ class Writer:
 class LexicalIndex:
     """An open tantivy index in ``folder``.
 
-    Raises `StoreError` where there is none (unless ``create``) or it cannot be read.
+    Raises:
+        StoreError: There is no index (unless ``create``), or it cannot be read.
     """
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
@@ -83,26 +85,26 @@ class LexicalIndex:
 
         self._folder = folder.absolute()
         self._mirror: TemporaryDirectory[str] | None = None
-        self._known: dict[str, dict[int, list[tuple[int, str]]]] = {}
-        """Stems by first letter and length, as far as they were asked for."""
-        self._what = f"lexical index {display_path(folder)}"
-        self._guard = partial(_lexical, self._what, folder)
+        self._vocabulary: dict[str, dict[int, list[tuple[int, str]]]] = {}
+        """By first letter and length, stems with their rank by frequency; letters are read when needed."""
+        self._description = f"lexical index {display_path(folder)}"
+        self._guard = partial(_map_errors, self._description, folder)
         if create:
             folder.mkdir(mode=0o700, exist_ok=True)
         elif not (folder / "meta.json").exists():
-            raise StoreError(f"{self._what}: it is missing; {_REPAIR}")
+            raise StoreError(f"{self._description}: it is missing; {_REPAIR}")
         with self._guard():
             if not create and not writable(folder):
                 self._mirror = TemporaryDirectory(prefix="paperagent-")
                 self._link()
-            place = str(folder if self._mirror is None else self._mirror.name)
-            self._index = tantivy.Index(_schema(), path=place) if create else tantivy.Index.open(place)
+            path = str(folder if self._mirror is None else self._mirror.name)
+            self._index = tantivy.Index(_schema(), path=path) if create else tantivy.Index.open(path)
             self._index.config_reader(reload_policy="manual")
             self._schema = self._index.schema
             self._searcher: Any = self._index.searcher()
 
     def _link(self) -> None:
-        """Show a folder that cannot be written in one that can: tantivy opens nothing without a lock file."""
+        """Mirror a read-only folder in a writable one, because tantivy needs a lock file to open an index."""
         if self._mirror is not None:
             for path in self._folder.iterdir():
                 link = Path(self._mirror.name, path.name)
@@ -110,18 +112,18 @@ class LexicalIndex:
                     link.symlink_to(path)
 
     def close(self) -> None:
-        """Release what was opened; a second call does nothing."""
+        """Delete the mirror of a read-only folder; a second call does nothing."""
         if self._mirror is not None:
             self._mirror.cleanup()
             self._mirror = None
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
-        """Give a writer; what it has not committed when the block fails is dropped."""
+    def writing(self) -> Iterator[IndexWriter]:
+        """Yield a writer; what it has not committed at the end of the block is dropped."""
         with self._guard():
-            writer = self._index.writer(heap_size=_HEAP, num_threads=1)
+            writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         try:
-            yield Writer(writer, self._guard)
+            yield IndexWriter(writer, self._guard)
         finally:
             with self._guard():
                 writer.rollback()
@@ -129,12 +131,12 @@ class LexicalIndex:
             self.reload()
 
     def reload(self) -> None:
-        """See the latest commit."""
+        """Make the latest commit visible."""
         with self._guard():
             self._link()
             self._index.reload()
             self._searcher = self._index.searcher()
-            self._known = {}
+            self._vocabulary = {}
 
     @property
     def count(self) -> int:
@@ -142,7 +144,7 @@ class LexicalIndex:
         return int(self._searcher.num_docs)
 
     def search(self, stems: Sequence[str], *, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        """Return rows and BM25 scores of the papers that hold any of ``stems``, best first."""
+        """Return rows and BM25 scores of the papers that contain any of ``stems``, best first."""
         if not stems or limit < 1:
             return []
         query = self._any_of(stems)
@@ -155,21 +157,25 @@ class LexicalIndex:
         return [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
 
     def count_matching(self, filters: Filters) -> int:
-        """Return how many papers are inside ``filters``."""
+        """Return the number of papers that match ``filters``."""
         if not filters:
             return self.count
         with self._guard():
             return int(self._searcher.search(_all_of(self._limits(filters)), limit=1).count)
 
     def matching(self, filters: Filters) -> list[int]:
-        """Return the rows inside ``filters``, in no order."""
+        """Return the rows that match ``filters``, in no particular order."""
         searcher, query = self._searcher, _all_of(self._limits(filters))
         with self._guard():
             hits = searcher.search(query, limit=max(1, searcher.num_docs), count=False).hits
             return [int(row) for row in searcher.fast_field_values("row", [address for _, address in hits])]
 
     def ids(self) -> dict[int, str]:
-        """Return the id that the index holds for each row; a row held twice raises `StoreError`."""
+        """Return the id of each row.
+
+        Raises:
+            StoreError: The index holds a row twice.
+        """
         import tantivy
 
         searcher = self._searcher
@@ -178,45 +184,45 @@ class LexicalIndex:
                 a for _, a in searcher.search(tantivy.Query.all_query(), limit=max(1, self.count)).hits
             ]
             rows = searcher.fast_field_values("row", addresses)
-            found = {
+            ids = {
                 int(row): str(searcher.doc(a)["paper_id"][0]) for row, a in zip(rows, addresses, strict=True)
             }
-        if len(found) != len(rows):
-            raise StoreError(f"{self._what}: it holds a paper twice; {_REPAIR}")
-        return found
+        if len(ids) != len(rows):
+            raise StoreError(f"{self._description}: it holds a paper twice; {_REPAIR}")
+        return ids
 
     def doc_freq(self, stems: Sequence[str]) -> list[int]:
-        """Return how many papers hold each stem (replaced papers count until they are merged away)."""
+        """Return the number of papers with each stem. A replaced paper counts until its segment is merged."""
         searcher = self._searcher
         with self._guard():
             return [int(searcher.doc_freq("terms", stem)) for stem in stems]
 
     def similar_stems(self, stem: str, distance: int) -> list[str]:
-        """Return the library's stems within ``distance`` edits that begin alike, most frequent first."""
+        """Return the stems within ``distance`` edits that start with the same letter, most frequent first."""
         if not stem:
             return []
-        known = self._beginning(stem[0])
+        by_length = self._stems_starting_with(stem[0])
         letters, size = set(stem), len(stem)
         # One edit changes the length by one at most, and the set of letters by two.
         near = (
             entry
             for length in range(size - distance, size + distance + 1)
-            for entry in known.get(length, ())
+            for entry in by_length.get(length, ())
             if len(letters.symmetric_difference(entry[1])) <= 2 * distance
         )
-        return [term for _, term in sorted(e for e in near if within(stem, e[1], distance))]
+        return [term for _, term in sorted(e for e in near if within_edit_distance(stem, e[1], distance))]
 
-    def _beginning(self, letter: str) -> dict[int, list[tuple[int, str]]]:
-        """Return the stems that begin so, each behind its place by frequency, by their length."""
-        known = self._known  # another thread may put an empty one in its place
-        if letter not in known:
+    def _stems_starting_with(self, letter: str) -> dict[int, list[tuple[int, str]]]:
+        """Return by length the stems that start with ``letter``, each with its rank by frequency."""
+        vocabulary = self._vocabulary  # another thread may replace it by an empty one
+        if letter not in vocabulary:
             with self._guard():
-                found = self._searcher.terms_with_prefix("terms", letter)
+                terms = self._searcher.terms_with_prefix("terms", letter)
             by_length: dict[int, list[tuple[int, str]]] = {}
-            for place, (term, _) in enumerate(found):
-                by_length.setdefault(len(term), []).append((place, term))
-            known[letter] = by_length
-        return known[letter]
+            for rank, (term, _) in enumerate(terms):
+                by_length.setdefault(len(term), []).append((rank, term))
+            vocabulary[letter] = by_length
+        return vocabulary[letter]
 
     def _any_of(self, stems: Sequence[str]) -> Any:
         from tantivy import Occur, Query
@@ -231,18 +237,13 @@ class LexicalIndex:
         if filters.since or filters.until:
             days = (day_number(filters.since), day_number(filters.until))
             limits.append(Query.range_query(self._schema, "day", FieldType.Integer, *days))
-        wanted = []
+        filter_tags = []
         if filters.category:
-            wanted.append(f"c:{filters.category.lower()}")
+            filter_tags.append(f"c:{filters.category.lower()}")
         if filters.source:
-            wanted.append(f"s:{filters.source}")
-        limits += [Query.term_query(self._schema, "tags", tag, index_option="basic") for tag in wanted]
+            filter_tags.append(f"s:{filters.source}")
+        limits += [Query.term_query(self._schema, "tags", tag, index_option="basic") for tag in filter_tags]
         return [Query.const_score_query(limit, 0.0) for limit in limits]
-
-
-def drop(folder: Path) -> None:
-    """Delete the index in ``folder``, whatever state it is in."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _schema() -> Any:
@@ -266,36 +267,14 @@ def _all_of(queries: Sequence[Any]) -> Any:
 
 
 @contextmanager
-def _lexical(what: str, folder: Path) -> Iterator[None]:
-    """Turn whatever tantivy raises into `StoreError`; its Rust panics are no `Exception`."""
+def _map_errors(what: str, folder: Path) -> Iterator[None]:
+    """Raise `StoreError` for every error of tantivy, also for a Rust panic, which is not an `Exception`."""
     try:
         yield
     except (PaperAgentError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        # On a full disk tantivy's writer dies in its own thread and only says that it did.
-        full = folder.exists() and shutil.disk_usage(folder).free < _NEEDED
+        # On a full disk tantivy's writer dies in its own thread without saying why.
+        full = folder.exists() and shutil.disk_usage(folder).free < _MIN_FREE_BYTES
         why = DISK_FULL if full else f"it is damaged; {_REPAIR}"
         raise store_error(what, error, damaged=_REPAIR, otherwise=why) from error
-
-
-def within(one: str, other: str, distance: int) -> bool:
-    """Tell whether ``one`` becomes ``other`` by at most ``distance`` edits (swapping neighbours is one edit).
-
-    Optimal string alignment; rows that can no longer succeed end it early.
-    """
-    if one == other:
-        return True
-    before: list[int] = []
-    previous = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        current = [i]
-        for j, b in enumerate(other, 1):
-            cost = min(previous[j] + 1, current[-1] + 1, previous[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                cost = min(cost, before[j - 2] + 1)
-            current.append(cost)
-        if min(current) > distance:
-            return False
-        before, previous = previous, current
-    return previous[-1] <= distance

@@ -1,25 +1,46 @@
-"""The SQLite file of a local library: its tables, its counters, and read-only opening."""
+"""The SQLite file of a local library: its schema, and the conversion between rows and papers."""
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import os
 import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from paperagent.errors import NoLibraryError, StoreError
+from paperagent.errors import NoLibraryError, StoreError, visible
 from paperagent.library.home import writable
+from paperagent.library.identity import text_hash
 from paperagent.storage.sqlite import SqliteDatabase, connect, display_path
+from paperagent.types import Paper
 
-APPLICATION_ID = 0x50415047
-"""``PAPG``: tells our file from any other SQLite file (https://sqlite.org/fileformat.html#application_id)."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 RESTORE = "restore a backup, or move it away and ingest again"
-
+SLOT_BITS = 40
+COLUMNS = (
+    "title, abstract, authors, published, updated, listed, first_seen, categories, url, arxiv_id, doi, "
+    "version, sources, upvotes, withdrawn, flags"
+)
+PAPER_COLUMNS = f"paper_id, {COLUMNS}"
+_MAX_VARIABLES = 500
+"""Values of one ``IN (…)``: below the limit of every SQLite version."""
+_MAX_MAPPED_BYTES = 2**29
+"""A file up to this size is memory-mapped, which saves .3 ms per search. The pages of a larger file (more
+than 125,000 papers) would soon take up a fifth of the process's memory."""
+_COUNTERS = ("revision", "generation", "vector_generation", "lexical_mark", "vector_mark", "length", "run")
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID
 ;
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
 ;
--- The source of truth: every paper whole, with the hash of its text and a checksum of everything.
+-- The source of truth: every paper with the hash of its text and a checksum of all columns.
 CREATE TABLE papers (
   row INTEGER PRIMARY KEY, paper_id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
   title TEXT NOT NULL, abstract TEXT NOT NULL, authors TEXT NOT NULL,
@@ -36,14 +57,14 @@ CREATE TABLE aliases (alias TEXT NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (al
 ;
 CREATE INDEX aliases_row ON aliases (row)
 ;
--- The records read so far, by source: what was read before is skipped without a look at the paper.
+-- The records read so far, by source. A record that was read before is skipped without looking at its paper.
 CREATE TABLE seen (
   hash BLOB PRIMARY KEY, row INTEGER NOT NULL, source TEXT NOT NULL, run INTEGER NOT NULL) WITHOUT ROWID
 ;
 CREATE INDEX seen_row ON seen (row)
 ;
--- Derived from papers and narrow, because a search reads hundreds of rows of it.
--- indexed: the revision at which something that an index holds last changed.
+-- Derived from papers, and narrow because a search reads hundreds of rows.
+-- indexed: the revision at which anything in an index last changed.
 CREATE TABLE facts (
   row INTEGER PRIMARY KEY, paper_id TEXT NOT NULL UNIQUE, indexed INTEGER NOT NULL, day INTEGER,
   tags TEXT NOT NULL, text_hash BLOB NOT NULL, terms BLOB NOT NULL)
@@ -54,24 +75,18 @@ CREATE INDEX facts_day ON facts (day)
 ;
 CREATE TABLE removed (revision INTEGER PRIMARY KEY, row INTEGER, paper_id TEXT NOT NULL)
 ;
--- slot = embedder number << 40 | row: one look-up a vector, whichever embedder.
+-- slot = embedder number << 40 | row: one look-up per vector, for any embedder.
 CREATE TABLE embedders (number INTEGER PRIMARY KEY, embedder_id TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL)
 ;
 CREATE TABLE embeddings (slot INTEGER PRIMARY KEY, text_hash BLOB NOT NULL, vector BLOB NOT NULL)
 """
-SLOT_BITS = 40
-_COUNTERS = ("revision", "generation", "vector_generation", "lexical_mark", "vector_mark", "length", "run")
-_MAX_MAPPED_BYTES = 2**29
-"""Bytes of a file that is read by mapping it, which saves .3 ms a search. Of a larger one (125,000 papers and
-more) the pages read would soon fill a fifth of the process's memory."""
 
 
 class LibraryDatabase(SqliteDatabase):
     """An open ``library.db``.
 
-    One connection, which the threads of a process share under a lock. Every commit increments ``generation``,
-    by which other processes notice a change. ``read_only`` is true if the file or its folder cannot be
-    written.
+    Every commit increments the counter ``generation``, by which other processes notice a change.
+    ``read_only`` is true if the file or its folder cannot be written.
 
     Raises:
         StoreError: There is no file (unless ``create``), or it is damaged, another program's, or newer than
@@ -80,7 +95,7 @@ class LibraryDatabase(SqliteDatabase):
     """
 
     KIND = "library"
-    APPLICATION_ID = APPLICATION_ID
+    APPLICATION_ID = 0x50415047  # "PAPG"
     SCHEMA = _SCHEMA
     PRAGMAS = ("synchronous = FULL", "cache_size = -16384")
     FOREIGN = "not a paperagent library; choose another PAPERAGENT_HOME"
@@ -93,6 +108,27 @@ class LibraryDatabase(SqliteDatabase):
             raise NoLibraryError(display_path(path.parent), f"no {path.name}")
         super().__init__(path)
         self._data_version = -1
+
+    def meta(self, key: str) -> int:
+        """Return a counter or mark."""
+        with self.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if row is None or not isinstance(row[0], int):
+            raise StoreError(f"{self.description}: it is damaged; {RESTORE}")
+        return row[0]
+
+    def note(self, key: str) -> str | None:
+        """Return the text stored under ``key``, or None."""
+        with self.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            return None if row is None else str(row[0])
+
+    def changed(self) -> bool:
+        """Return whether another connection has committed since the last call (true at first)."""
+        with self.reading() as connection:
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+        before, self._data_version = self._data_version, version
+        return bool(before != version)
 
     def _connect(self) -> sqlite3.Connection:
         connection, self.read_only = _open(self.path)
@@ -114,29 +150,8 @@ class LibraryDatabase(SqliteDatabase):
         mapped = _MAX_MAPPED_BYTES if self.path.stat().st_size <= _MAX_MAPPED_BYTES else 0
         self._connection.execute(f"PRAGMA mmap_size = {mapped}")
 
-    def meta(self, key: str) -> int:
-        """Return the counter or mark ``key``."""
-        with self.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        if row is None or not isinstance(row[0], int):
-            raise StoreError(f"{self.description}: it is damaged; {RESTORE}")
-        return row[0]
 
-    def note(self, key: str) -> str | None:
-        """Return the text kept under ``key``, or None."""
-        with self.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-            return None if row is None else str(row[0])
-
-    def changed(self) -> bool:
-        """Tell whether another connection has committed since the last call (true at first)."""
-        with self.reading() as connection:
-            version = connection.execute("PRAGMA data_version").fetchone()[0]
-        before, self._data_version = self._data_version, version
-        return bool(before != version)
-
-
-def put(connection: sqlite3.Connection, key: str, value: int | str) -> None:
+def put_meta(connection: sqlite3.Connection, key: str, value: int | str) -> None:
     """Write a counter, mark or note inside a transaction."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
@@ -161,3 +176,111 @@ def _open(path: Path) -> tuple[sqlite3.Connection, bool]:
         else:
             return connection, not can_write
     raise AssertionError("the last mode returns or raises")
+
+
+# --- rows ---
+
+
+def row_values(paper: Paper) -> tuple[Any, ...]:
+    """Return the values of `COLUMNS`, then the hash of the text and the checksum of all."""
+    columns = (
+        paper.title,
+        paper.abstract,
+        json.dumps(paper.authors, ensure_ascii=False),
+        _iso(paper.published),
+        _iso(paper.updated),
+        _iso(paper.listed),
+        _iso(paper.first_seen),
+        json.dumps(paper.categories, ensure_ascii=False),
+        paper.url,
+        paper.arxiv_id,
+        paper.doi,
+        paper.version,
+        json.dumps(paper.sources, ensure_ascii=False),
+        paper.upvotes,
+        int(paper.withdrawn),
+        json.dumps(paper.flags, ensure_ascii=False),
+    )
+    return (*columns, text_hash(paper.title, paper.abstract), checksum((paper.paper_id, *columns)))
+
+
+def checksum(row: Sequence[Any]) -> bytes:
+    """Return the 16-byte checksum of the values of `PAPER_COLUMNS`, which reveals a flipped byte."""
+    return blake2b(repr(tuple(row)).encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+def paper_from_row(row: Sequence[Any]) -> Paper:
+    """Return the paper of a row that begins with `PAPER_COLUMNS`.
+
+    Raises:
+        StoreError: Its values are damaged.
+    """
+    try:
+        return Paper(
+            paper_id=row[0],
+            title=row[1],
+            abstract=row[2],
+            authors=tuple(json.loads(row[3])),
+            published=_day(row[4]),
+            updated=_day(row[5]),
+            listed=_day(row[6]),
+            first_seen=_day(row[7]),
+            categories=_strings(row[8]),
+            url=row[9],
+            arxiv_id=row[10],
+            doi=row[11],
+            version=row[12],
+            sources=_strings(row[13]),
+            upvotes=row[14],
+            withdrawn=bool(row[15]),
+            flags=_strings(row[16]),
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        name = visible(str(row[0]), limit=60)
+        raise StoreError(f"library: paper {name} is damaged; run 'paperagent doctor'") from error
+
+
+def pack_tags(tags: Sequence[str]) -> str:
+    """Return the tags as one text, in which a whole tag can be found by the line breaks around it."""
+    return "".join(f"\n{tag.replace(chr(10), ' ')}" for tag in tags) + "\n"
+
+
+def unpack_tags(text: str) -> list[str]:
+    """Return the tags of `pack_tags`."""
+    return text[1:-1].split("\n") if len(text) > 1 else []
+
+
+def pack_terms(stems: Sequence[str]) -> bytes:
+    """Return the ids of ``stems`` as little-endian uint32."""
+    from paperagent.text.terms import term_ids
+
+    return term_ids(stems).astype("<u4").tobytes()
+
+
+def unpack_terms(blob: bytes) -> NDArray[np.uint32]:
+    """Return the ids of `pack_terms`, shape [n]."""
+    import numpy as np
+
+    return np.frombuffer(blob, "<u4")
+
+
+def placeholders(values: Iterable[Any], size: int = _MAX_VARIABLES) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the values in parts, each with its placeholders ``?, ?, …``."""
+    remaining = list(values)
+    for start in range(0, len(remaining), size):
+        part = remaining[start : start + size]
+        yield ", ".join("?" * len(part)), part
+
+
+@lru_cache(maxsize=4096)
+def _strings(text: str) -> tuple[str, ...]:
+    """Return a list of categories, feeds or flags; a library has few different ones."""
+    return tuple(json.loads(text))
+
+
+def _iso(day: dt.date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _day(text: str | None) -> dt.date | None:
+    return None if text is None else dt.date.fromisoformat(text)

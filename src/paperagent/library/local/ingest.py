@@ -1,4 +1,4 @@
-"""Reading records into the library: one batch, one transaction, acknowledged when it returns."""
+"""Write records into ``library.db``, each batch in one transaction."""
 
 from __future__ import annotations
 
@@ -7,161 +7,176 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from paperagent.library import identity, rows
-from paperagent.library.local.database import SLOT_BITS, put
-from paperagent.library.local.papers import Library
-from paperagent.library.merge import Desk, Draft
+from paperagent.library import identity
+from paperagent.library.features import index_fields, paper_stems
+from paperagent.library.local.bm25_index import IndexEntry, IndexWriter
+from paperagent.library.local.database import (
+    COLUMNS,
+    PAPER_COLUMNS,
+    SLOT_BITS,
+    pack_tags,
+    pack_terms,
+    paper_from_row,
+    put_meta,
+    row_values,
+)
+from paperagent.library.local.papers import PaperTable
+from paperagent.library.merge import PendingPaper, RecordMerger
 from paperagent.types import Paper
+
+COMMIT_EVERY = 10_000
+"""Papers between two commits of the lexical index; an interrupted ingest indexes at most so many again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What one batch did."""
+class BatchResult:
+    """What writing one batch did."""
 
     new: int
     changed: int
-    drafts: Sequence[Draft] = ()
-    """The papers that the indexes must take in."""
+    reindex: Sequence[PendingPaper] = ()
+    """The papers that the indexes must add or replace."""
     removed: Sequence[int] = ()
-    """The rows that the indexes must forget."""
+    """The rows that the indexes must delete."""
 
 
-class Intake:
-    """Takes the batches of one ingest."""
+class BatchWriter:
+    """Merges and writes the batches of one ingest."""
 
-    def __init__(self, library: Library, *, today: dt.date) -> None:
-        self._library = library
+    def __init__(self, table: PaperTable, *, today: dt.date) -> None:
+        self._table = table
         self._today = today
-        self._run = library.db.meta("run") + 1
+        self._run = table.db.meta("run") + 1
 
-    def take(self, batch: Sequence[Paper]) -> Taken:
-        """Write a batch; records that were read before cost one look-up for all of them."""
-        hashed = {identity.record_hash(paper): paper for paper in batch}
-        known = self._library.known(list(hashed))
-        fresh = {digest: paper for digest, paper in hashed.items() if digest not in known}
-        if not fresh:
-            return Taken(0, 0)
-        desk = Desk(self._library, fresh.values(), today=self._today)
+    def write(self, batch: Sequence[Paper]) -> BatchResult:
+        """Write a batch. Records that were read before cost one look-up for the whole batch."""
+        by_hash = {identity.record_hash(paper): paper for paper in batch}
+        seen = self._table.seen_records(list(by_hash))
+        records = {digest: paper for digest, paper in by_hash.items() if digest not in seen}
+        if not records:
+            return BatchResult(0, 0)
+        merger = RecordMerger(self._table, records.values(), today=self._today)
         new = changed = 0
-        placed: dict[bytes, Draft] = {}
-        for digest, paper in fresh.items():
-            placed[digest], before = desk.place(paper)
+        assigned: dict[bytes, PendingPaper] = {}
+        for digest, record in records.items():
+            assigned[digest], before = merger.assign(record)
             new += before is None
-            changed += before is not None and identity.notable(before, placed[digest].paper)
-        drafts = desk.touched()
-        for draft in drafts:
-            if draft.reindexed:
-                draft.stems = rows.stems_of(draft.paper)
-        seen = [
-            _Seen(digest, "\n".join(fresh[digest].sources), desk.keeper(d)) for digest, d in placed.items()
+            changed += before is not None and identity.is_notable_change(before, assigned[digest].paper)
+        papers = merger.changed()
+        for pending in papers:
+            if pending.index_changed:
+                pending.stems = paper_stems(pending.paper)
+        seen_records = [
+            _SeenRecord(digest, "\n".join(records[digest].sources), merger.canonical(pending))
+            for digest, pending in assigned.items()
         ]
-        self._write(drafts, seen)
-        removed = [row for draft in drafts for row in draft.absorbed]
-        return Taken(new, changed, [d for d in drafts if d.reindexed], removed)
+        self._commit(papers, seen_records)
+        removed = [row for pending in papers for row in pending.absorbed]
+        return BatchResult(new, changed, [p for p in papers if p.index_changed], removed)
 
-    def _write(self, drafts: Sequence[Draft], seen: Sequence[_Seen]) -> None:
-        with self._library.db.writing() as connection:
-            batch = _Batch(connection)
-            for draft in drafts:
-                for row, paper in draft.absorbed.items():
-                    batch.absorb(draft, row, paper)
-            for draft in drafts:
-                if draft.old is not None and draft.old != draft.paper:
-                    batch.change(draft, draft.old)
-            batch.insert([draft for draft in drafts if draft.old is None])
-            names = [(name, draft.row) for draft in drafts for name in draft.names]
+    def _commit(self, papers: Sequence[PendingPaper], records: Sequence[_SeenRecord]) -> None:
+        with self._table.db.writing() as connection:
+            transaction = _BatchTransaction(connection)
+            for pending in papers:
+                for row, paper in pending.absorbed.items():
+                    transaction.absorb(pending, row, paper)
+            for pending in papers:
+                if pending.old is not None and pending.old != pending.paper:
+                    transaction.update(pending, pending.old)
+            transaction.insert([pending for pending in papers if pending.old is None])
+            names = [(name, pending.row) for pending in papers for name in pending.names]
             connection.executemany("INSERT OR IGNORE INTO aliases VALUES (?, ?)", names)
-            batch.remember(seen, self._run)
-            put(connection, "run", self._run)
-            batch.count()
+            transaction.remember_records(records, self._run)
+            put_meta(connection, "run", self._run)
+            transaction.write_counters()
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """A record that was read, and the paper that it went into."""
+class _SeenRecord:
+    """A record that was read, and the paper that it belongs to."""
 
     digest: bytes
     source: str
-    draft: Draft
+    paper: PendingPaper
 
 
-class _Batch:
+class _BatchTransaction:
     """The statements of one batch, inside its transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        held = connection.execute(
-            "SELECT key, value FROM meta WHERE key IN ('revision', 'length')"
-        ).fetchall()
-        counters: Mapping[str, int] = dict(held)
+        counters: Mapping[str, int] = dict(
+            connection.execute("SELECT key, value FROM meta WHERE key IN ('revision', 'length')").fetchall()
+        )
         self._revision, self._length = counters["revision"], counters["length"]
 
-    def insert(self, drafts: Sequence[Draft]) -> None:
+    def insert(self, papers: Sequence[PendingPaper]) -> None:
         """Write new papers."""
         first = self._revision + 1
-        self._revision += len(drafts)
-        self._length += sum(len(draft.stems) for draft in drafts)
-        numbered = list(enumerate(drafts, first))
-        columns = f"row, paper_id, revision, {rows.COLUMNS}, text_hash, checksum"
+        self._revision += len(papers)
+        self._length += sum(len(pending.stems) for pending in papers)
+        numbered = list(enumerate(papers, first))
+        columns = f"row, paper_id, revision, {COLUMNS}, text_hash, checksum"
         marks = ", ".join("?" * (columns.count(",") + 1))
         self._connection.executemany(
             f"INSERT INTO papers ({columns}) VALUES ({marks})",
-            [(d.row, d.paper.paper_id, revision, *rows.values(d.paper)) for revision, d in numbered],
+            [(p.row, p.paper.paper_id, revision, *row_values(p.paper)) for revision, p in numbered],
         )
-        self._connection.executemany(_PUT_FACTS, [_facts(draft, revision) for revision, draft in numbered])
+        self._connection.executemany(
+            _PUT_FACTS, [_facts(pending, revision) for revision, pending in numbered]
+        )
 
-    def change(self, draft: Draft, old: Paper) -> None:
-        """Write a paper anew; its former text stays as a version, its former id as an alias."""
+    def update(self, pending: PendingPaper, old: Paper) -> None:
+        """Write a changed paper; its former text becomes a version, its former id an alias."""
         self._revision += 1
-        if draft.retold:
-            self._keep_version(draft.row, old)
-        columns = f"paper_id, revision, {rows.COLUMNS}, text_hash, checksum".split(", ")
+        if pending.text_changed:
+            self._keep_version(pending.row, old)
+        columns = f"paper_id, revision, {COLUMNS}, text_hash, checksum".split(", ")
         self._connection.execute(
             f"UPDATE papers SET {' = ?, '.join(columns)} = ? WHERE row = ?",
-            (draft.paper.paper_id, self._revision, *rows.values(draft.paper), draft.row),
+            (pending.paper.paper_id, self._revision, *row_values(pending.paper), pending.row),
         )
-        if draft.paper.paper_id != old.paper_id:
+        if pending.paper.paper_id != old.paper_id:
             self._log_removal(None, old.paper_id)
             self._revision += 1
-        if draft.reindexed:
-            self._length += len(draft.stems) - self._terms(draft.row)
-            self._connection.execute(_PUT_FACTS, _facts(draft, self._revision))
+        if pending.index_changed:
+            self._length += len(pending.stems) - self._term_count(pending.row)
+            self._connection.execute(_PUT_FACTS, _facts(pending, self._revision))
 
-    def absorb(self, draft: Draft, row: int, paper: Paper) -> None:
-        """Take out a row that is the paper of ``draft``, which keeps its text, names and records."""
-        run = self._connection.execute
+    def absorb(self, pending: PendingPaper, row: int, paper: Paper) -> None:
+        """Delete a row that is the same paper; its text, names and records go to ``pending``."""
+        execute = self._connection.execute
         self._revision += 1
         self._log_removal(row, paper.paper_id)
-        self._length -= self._terms(row)
+        self._length -= self._term_count(row)
         self._keep_version(row, paper)
         for table in ("versions", "aliases"):
-            run(f"UPDATE OR IGNORE {table} SET row = ? WHERE row = ?", (draft.row, row))
-            run(f"DELETE FROM {table} WHERE row = ?", (row,))
-        run("UPDATE seen SET row = ? WHERE row = ?", (draft.row, row))
+            execute(f"UPDATE OR IGNORE {table} SET row = ? WHERE row = ?", (pending.row, row))
+            execute(f"DELETE FROM {table} WHERE row = ?", (row,))
+        execute("UPDATE seen SET row = ? WHERE row = ?", (pending.row, row))
         for table in ("papers", "facts"):
-            run(f"DELETE FROM {table} WHERE row = ?", (row,))
-        run(
+            execute(f"DELETE FROM {table} WHERE row = ?", (row,))
+        execute(
             "DELETE FROM embeddings WHERE slot IN (SELECT (number << ?) + ? FROM embedders)", (SLOT_BITS, row)
         )
 
-    def remember(self, seen: Sequence[_Seen], run: int) -> None:
-        """Keep the record hashes, and forget what the same sources said of these papers in earlier runs.
+    def remember_records(self, records: Sequence[_SeenRecord], run: int) -> None:
+        """Store the hashes of records, and delete those of the same sources from earlier runs.
 
-        So a text that changes back is a change, and two renderings in one file are none.
+        So a text that changes back is a change, while two different records in one file are none.
         """
-        for entry in seen:
-            if entry.draft.old is not None:
+        for record in records:
+            if record.paper.old is not None:
                 self._connection.execute(
                     "DELETE FROM seen WHERE row = ? AND source = ? AND run < ?",
-                    (entry.draft.row, entry.source, run),
+                    (record.paper.row, record.source, run),
                 )
-        values = [(entry.digest, entry.draft.row, entry.source, run) for entry in seen]
+        values = [(record.digest, record.paper.row, record.source, run) for record in records]
         self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", values)
 
-    def count(self) -> None:
-        """Write the counters."""
-        put(self._connection, "revision", self._revision)
-        put(self._connection, "length", self._length)
+    def write_counters(self) -> None:
+        put_meta(self._connection, "revision", self._revision)
+        put_meta(self._connection, "length", self._length)
 
     def _keep_version(self, row: int, paper: Paper) -> None:
         digest = identity.text_hash(paper.title, paper.abstract)
@@ -172,17 +187,74 @@ class _Batch:
     def _log_removal(self, row: int | None, paper_id: str) -> None:
         self._connection.execute("INSERT INTO removed VALUES (?, ?, ?)", (self._revision, row, paper_id))
 
-    def _terms(self, row: int) -> int:
-        found = self._connection.execute(
-            "SELECT length(terms) / 4 FROM facts WHERE row = ?", (row,)
-        ).fetchone()
-        return int(found[0])
+    def _term_count(self, row: int) -> int:
+        query = "SELECT length(terms) / 4 FROM facts WHERE row = ?"
+        return int(self._connection.execute(query, (row,)).fetchone()[0])
 
 
 _PUT_FACTS = """INSERT OR REPLACE INTO facts (row, paper_id, indexed, day, tags, text_hash, terms)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
 
-def _facts(draft: Draft, revision: int) -> tuple[object, ...]:
-    day, tags, digest = rows.facts(draft.paper)
-    return (draft.row, draft.paper.paper_id, revision, day, tags, digest, rows.pack_terms(draft.stems))
+def _facts(pending: PendingPaper, revision: int) -> tuple[object, ...]:
+    day, tags, digest = index_fields(pending.paper)
+    terms = pack_terms(pending.stems)
+    return (pending.row, pending.paper.paper_id, revision, day, pack_tags(tags), digest, terms)
+
+
+class LiveIndexer:
+    """Adds the papers of an ingest to the lexical index as their batches are written."""
+
+    def __init__(self, table: PaperTable, writer: IndexWriter) -> None:
+        self._table = table
+        self._writer = writer
+        self._uncommitted = 0
+
+    def add(self, batch: BatchResult) -> None:
+        """Add the papers of one batch."""
+        for row in batch.removed:
+            self._writer.delete(row)
+        for pending in batch.reindex:
+            day, tags, _ = index_fields(pending.paper)
+            entry = IndexEntry(pending.row, pending.paper.paper_id, pending.stems, day, tags)
+            self._writer.put(entry, replace=pending.old is not None)
+        self._uncommitted += len(batch.reindex) + len(batch.removed)
+        if self._uncommitted >= COMMIT_EVERY:
+            self.commit()
+
+    def commit(self) -> None:
+        """Make the added papers searchable."""
+        if self._uncommitted:
+            self._writer.commit()
+            self._table.set_mark("lexical_mark", self._table.revision)
+            self._uncommitted = 0
+
+
+def rebuild_search_table(table: PaperTable, *, analysis: str) -> None:
+    """Compute the terms of every paper again, after the text analysis has changed or rows were damaged.
+
+    Args:
+        table: The papers.
+        analysis: Fingerprint of the text analysis, stored with the terms.
+    """
+    with table.db.writing() as connection:
+        length = 0
+        connection.execute("DELETE FROM facts WHERE row NOT IN (SELECT row FROM papers)")
+        cursor = connection.execute(f"SELECT {PAPER_COLUMNS}, row, revision FROM papers ORDER BY row")
+        while page := cursor.fetchmany(_PAGE):
+            for values in page:
+                paper = paper_from_row(values)
+                stems = paper_stems(paper)
+                length += len(stems)
+                day, tags, digest = index_fields(paper)
+                fields = (paper.paper_id, day, pack_tags(tags), digest, pack_terms(stems))
+                connection.execute(_PUT_FACTS_KEEPING_REVISION, (*values[-2:], *fields))
+        put_meta(connection, "length", length)
+        put_meta(connection, "analysis", analysis)
+        put_meta(connection, "lexical_mark", 0)
+
+
+_PAGE = 2_000
+_PUT_FACTS_KEEPING_REVISION = """INSERT INTO facts (row, indexed, paper_id, day, tags, text_hash, terms)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (row) DO UPDATE SET paper_id = excluded.paper_id, day = excluded.day,
+tags = excluded.tags, text_hash = excluded.text_hash, terms = excluded.terms"""

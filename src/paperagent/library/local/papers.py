@@ -1,32 +1,61 @@
-"""The library: every paper whole, its earlier versions, its names. The source of truth.
+"""Reading the papers in ``library.db``, their earlier versions and their names.
 
-`Intake` (store/intake.py) writes papers into it; the indexes are derived from it by revision.
+`ingest.BatchWriter` writes them. The indexes follow by revision: every change of a paper gets a number, and
+each index has a mark, the revision up to which it is complete.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from paperagent.library import rows
+from paperagent.library import identity
+from paperagent.library.features import earliest_late_day
 from paperagent.library.identity import day_number, lookup_names, text_hash
-from paperagent.library.local.database import LibraryDatabase, put
-from paperagent.library.stored_vectors import Embeddings
+from paperagent.library.local.database import (
+    PAPER_COLUMNS,
+    LibraryDatabase,
+    checksum,
+    pack_tags,
+    paper_from_row,
+    placeholders,
+    put_meta,
+    unpack_tags,
+    unpack_terms,
+)
+from paperagent.library.local.stored_vectors import StoredVectors
+from paperagent.library.protocol import PaperWithFeatures
 from paperagent.types import Filters, Paper
 
 _PAGE = 500
+_P_COLUMNS = ", ".join(f"p.{name.strip()}" for name in PAPER_COLUMNS.split(","))
+_COLUMN_COUNT = len(PAPER_COLUMNS.split(","))
+_SELECT_FEATURES = (
+    f"SELECT {_P_COLUMNS}, f.row, f.terms, e.vector FROM papers p JOIN facts f USING (row) "
+    "LEFT JOIN embeddings e ON e.slot = ? + f.row AND e.text_hash = f.text_hash WHERE "
+)
+# A paper appears on the day on which a feed listed it; a feed may list what was published long ago.
+_APPEARED = "coalesce(p.listed, p.published, p.first_seen)"
+# A paper that is read days after it appeared, as happens over a weekend, missed the digest of its own day.
+_IS_NEW = (
+    f"({_APPEARED} BETWEEN ?1 AND ?2 OR p.first_seen BETWEEN ?1 AND ?2 AND {_APPEARED} BETWEEN ?3 AND ?1)"
+)
+_IS_UPDATED = "p.updated BETWEEN ?1 AND ?2"
 
-
-Fact = tuple[str, int | None, bytes, bytes | None]
-"""Id, day, terms and vector of a paper. A plain tuple, because a search reads two hundred."""
+Mark = Literal["lexical_mark", "vector_mark"]
+SearchRow = tuple[str, int | None, bytes, bytes | None]
+"""Id, date, terms and vector of a paper. A plain tuple, because a search reads two hundred."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A paper that an index has yet to take in."""
+class PaperChange:
+    """A paper that an index does not have yet."""
 
     row: int
     revision: int
@@ -37,26 +66,24 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """A row or an id that an index has yet to forget. ``row`` is None where only the id changed."""
+class PaperRemoval:
+    """A row or an id that an index must delete. ``row`` is None if only the id changed."""
 
     revision: int
     row: int | None
     paper_id: str
 
 
-Mark = Literal["lexical_mark", "vector_mark"]
+class PaperTable:
+    """The papers in an open ``library.db``.
 
-
-class Library:
-    """An open library.
-
-    Raises `StoreError` for a file that is missing (unless ``create``), garbage, foreign or newer.
+    Raises:
+        StoreError: The file does not exist (unless ``create``), or is damaged, another program's, or newer.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.db = LibraryDatabase(path, create=create)
-        self.embeddings = Embeddings(self.db)
+        self.vectors = StoredVectors(self.db)
 
     def close(self) -> None:
         """Close the file."""
@@ -64,7 +91,7 @@ class Library:
 
     @property
     def generation(self) -> int:
-        """Bumped by every commit."""
+        """Incremented by every commit."""
         return self.db.meta("generation")
 
     @property
@@ -77,143 +104,192 @@ class Library:
         return int(self._one("SELECT count(*) FROM facts"))
 
     def highest_row(self) -> int:
-        """Return the highest row in use; 0 in an empty library."""
+        """Return the highest row number in use; 0 in an empty library."""
         return int(self._one("SELECT coalesce(max(row), 0) FROM papers"))
 
-    def length(self) -> int:
-        """Return the number of terms of all papers, titles counted twice."""
+    def term_count(self) -> int:
+        """Return the number of terms of all papers; those of a title count twice."""
         return self.db.meta("length")
 
     def get(self, paper_id: str) -> Paper | None:
-        """Return the paper of an id, also of one that it had before, or None."""
+        """Return a paper by its present or by a former id, or None."""
         return self.get_many([paper_id]).get(paper_id)
 
     def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
-        """Return the papers found, under the ids they were asked by."""
-        wanted = list(dict.fromkeys(paper_ids))
-        found = {}
-        for marks, part in rows.chunks(wanted):
-            for row in self._all(f"SELECT {rows.PAPER} FROM papers WHERE paper_id IN ({marks})", part):
-                found[row[0]] = rows.paper_of(row)
-        for paper_id in wanted:
-            if paper_id not in found and (row_number := self._former(paper_id)) is not None:
-                found[paper_id] = self.by_row([row_number])[row_number]
-        return found
+        """Return the papers that exist, keyed by the ids that were given, which may be former ones."""
+        ids = list(dict.fromkeys(paper_ids))
+        papers = {}
+        for marks, part in placeholders(ids):
+            for row in self._all(f"SELECT {PAPER_COLUMNS} FROM papers WHERE paper_id IN ({marks})", part):
+                papers[row[0]] = paper_from_row(row)
+        for paper_id in ids:
+            if paper_id not in papers and (number := self._row_of_former_id(paper_id)) is not None:
+                papers[paper_id] = self.papers_by_row([number])[number]
+        return papers
 
-    def _former(self, paper_id: str) -> int | None:
-        found = self._all(
+    def _row_of_former_id(self, paper_id: str) -> int | None:
+        matches = self._all(
             "SELECT row FROM aliases WHERE alias IN (?, ?, ?) AND alias NOT LIKE 'title:%'",
             lookup_names(paper_id),
         )
-        return int(found[0][0]) if found else None
+        return int(matches[0][0]) if matches else None
 
     def names(self, paper_ids: Iterable[str]) -> dict[str, list[str]]:
-        """Return the ids of services and former ids that papers go by, by present id."""
-        found: dict[str, list[str]] = {}
-        for marks, part in rows.chunks(paper_ids):
+        """Return the further ids of papers, former ones and those of services, by present id."""
+        names: dict[str, list[str]] = {}
+        for marks, part in placeholders(paper_ids):
             query = (
                 "SELECT f.paper_id, substr(a.alias, 4) FROM facts f JOIN aliases a USING (row) "
                 f"WHERE f.paper_id IN ({marks}) AND a.alias LIKE 'id:%'"
             )
             for paper_id, name in self._all(query, part):
-                found.setdefault(paper_id, []).append(name)
-        return found
+                names.setdefault(paper_id, []).append(name)
+        return names
 
-    def by_row(self, row_numbers: Iterable[int]) -> dict[int, Paper]:
+    def papers_by_row(self, rows: Iterable[int]) -> dict[int, Paper]:
         """Return the papers of rows."""
-        found = {}
-        for marks, part in rows.chunks(row_numbers):
-            for row in self._all(f"SELECT {rows.PAPER}, row FROM papers WHERE row IN ({marks})", part):
-                found[int(row[-1])] = rows.paper_of(row)
-        return found
+        papers = {}
+        for marks, part in placeholders(rows):
+            for row in self._all(f"SELECT {PAPER_COLUMNS}, row FROM papers WHERE row IN ({marks})", part):
+                papers[int(row[-1])] = paper_from_row(row)
+        return papers
 
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
-        """Return the paper with the text that `content_hash` named, now or in the past, or None."""
+        """Return the paper with the present or former text of this `identity.content_hash`, or None."""
         paper = self.get(paper_id)
         if paper is None:
             return None
         digest = bytes.fromhex(content_hash)
         if text_hash(paper.title, paper.abstract) == digest:
             return paper
-        held = self._all(
+        versions = self._all(
             "SELECT v.title, v.abstract, v.version FROM versions v JOIN papers p USING (row) "
             "WHERE p.paper_id = ? AND v.text_hash = ?",
             (paper.paper_id, digest),
         )
-        return replace(paper, title=held[0][0], abstract=held[0][1], version=held[0][2]) if held else None
+        if not versions:
+            return None
+        title, abstract, version = versions[0]
+        return replace(paper, title=title, abstract=abstract, version=version)
 
     def papers(self) -> Iterator[Paper]:
-        """Yield every paper, in the order of first arrival."""
+        """Yield every paper, in the order in which they were first read."""
         last = 0
         while page := self._all(
-            f"SELECT {rows.PAPER}, row FROM papers WHERE row > ? ORDER BY row LIMIT ?", (last, _PAGE)
+            f"SELECT {PAPER_COLUMNS}, row FROM papers WHERE row > ? ORDER BY row LIMIT ?", (last, _PAGE)
         ):
-            yield from map(rows.paper_of, page)
+            yield from map(paper_from_row, page)
             last = page[-1][-1]
 
-    def facts(self, row_numbers: Sequence[int], paper_ids: Sequence[str], *, embedder: int) -> list[Fact]:
-        """Return the facts of rows and of ids, each paper once, with the vectors of an embedder."""
-        found = self._facts("row", row_numbers, embedder)
-        known = {fact[0] for fact in found}
-        return found + self._facts("paper_id", [i for i in paper_ids if i not in known], embedder)
+    def search_rows(
+        self, row_numbers: Sequence[int], paper_ids: Sequence[str], *, embedder: int
+    ) -> list[SearchRow]:
+        """Return rows of the search table by row and by id, each once, with an embedder's vectors."""
+        by_row = self._search_rows("row", row_numbers, embedder)
+        ids = {paper_id for paper_id, *_ in by_row}
+        return by_row + self._search_rows("paper_id", [i for i in paper_ids if i not in ids], embedder)
 
-    def _facts(self, column: str, wanted: Sequence[int] | Sequence[str], embedder: int) -> list[Fact]:
-        found: list[Fact] = []
-        base = Embeddings.base(embedder)
-        for marks, part in rows.chunks(wanted):
+    def _search_rows(
+        self, column: str, values: Sequence[int] | Sequence[str], embedder: int
+    ) -> list[SearchRow]:
+        rows: list[SearchRow] = []
+        base = StoredVectors.first_slot(embedder)
+        for marks, part in placeholders(values):
             query = (
                 "SELECT f.paper_id, f.day, f.terms, e.vector FROM facts f LEFT JOIN embeddings e "
                 f"ON e.slot = ? + f.row AND e.text_hash = f.text_hash WHERE f.{column} IN ({marks})"
             )
-            found += self._all(query, (base, *part))
-        return found
+            rows += self._all(query, (base, *part))
+        return rows
 
     def admitted(self, paper_ids: Sequence[str], filters: Filters) -> list[str]:
-        """Return those ids that lie inside ``filters``, in the order given."""
+        """Return the ids of papers that match ``filters``, in the given order."""
         clauses, limits = _where(filters)
         inside: set[str] = set()
-        for marks, part in rows.chunks(paper_ids):
+        for marks, part in placeholders(paper_ids):
             query = f"SELECT paper_id FROM facts WHERE paper_id IN ({marks}) AND {clauses}"
             inside.update(row[0] for row in self._all(query, (*part, *limits)))
         return [paper_id for paper_id in paper_ids if paper_id in inside]
 
-    def known(self, hashes: Sequence[bytes]) -> set[bytes]:
-        """Return those record hashes that were read before."""
-        found: set[bytes] = set()
-        for marks, part in rows.chunks(hashes):
-            found.update(row[0] for row in self._all(f"SELECT hash FROM seen WHERE hash IN ({marks})", part))
-        return found
+    def seen_records(self, hashes: Sequence[bytes]) -> set[bytes]:
+        """Return the hashes of records that were read before."""
+        seen: set[bytes] = set()
+        for marks, part in placeholders(hashes):
+            seen.update(row[0] for row in self._all(f"SELECT hash FROM seen WHERE hash IN ({marks})", part))
+        return seen
 
-    def owners(self, aliases: Iterable[str]) -> dict[str, list[int]]:
-        """Return the rows that go by each alias."""
-        found: dict[str, list[int]] = {}
-        for marks, part in rows.chunks(dict.fromkeys(aliases)):
+    def rows_by_alias(self, aliases: Iterable[str]) -> dict[str, list[int]]:
+        """Return the rows of the papers that have each alias."""
+        rows: dict[str, list[int]] = {}
+        for marks, part in placeholders(dict.fromkeys(aliases)):
             for alias, row in self._all(f"SELECT alias, row FROM aliases WHERE alias IN ({marks})", part):
-                found.setdefault(alias, []).append(row)
-        return found
+                rows.setdefault(alias, []).append(row)
+        return rows
 
-    def changes(self, after: int, *, limit: int) -> list[Change]:
+    # --- papers of a period ---
+
+    def papers_between(self, embedder: int, since: dt.date, until: dt.date) -> list[PaperWithFeatures]:
+        """Return the papers that appeared or were changed in a period, by id; see `Store.papers_between`.
+
+        Args:
+            embedder: Number of the embedder whose vectors to return.
+            since: The first day.
+            until: The last day.
+        """
+        days = (since.isoformat(), until.isoformat(), earliest_late_day(since).isoformat())
+        query = f"SELECT p.row, {_IS_NEW} FROM papers p WHERE {_IS_NEW} OR {_IS_UPDATED}"
+        with self.db.reading() as connection, _without_mmap(connection):
+            is_new = dict(connection.execute(query, days).fetchall())
+        return self._with_features(
+            embedder, "f.row", sorted(is_new), {row for row, new in is_new.items() if new}
+        )
+
+    def papers_with_features(self, embedder: int, paper_ids: Iterable[str]) -> list[PaperWithFeatures]:
+        """Return the papers with these present ids, by id, with the vectors of an embedder."""
+        return self._with_features(embedder, "p.paper_id", sorted(set(paper_ids)), frozenset())
+
+    def _with_features(
+        self, embedder: int, column: str, values: Sequence[Any], new: Collection[int]
+    ) -> list[PaperWithFeatures]:
+        rows: list[Any] = []
+        names: dict[int, list[str]] = {}
+        with self.db.reading() as connection:
+            for marks, part in placeholders(values):
+                query = f"{_SELECT_FEATURES} {column} IN ({marks})"
+                rows += connection.execute(query, (StoredVectors.first_slot(embedder), *part)).fetchall()
+            for marks, part in placeholders(row[_COLUMN_COUNT] for row in rows):
+                query = f"SELECT row, alias FROM aliases WHERE row IN ({marks}) AND alias NOT LIKE 'title:%'"
+                for row, alias in connection.execute(query, part):
+                    names.setdefault(row, []).append(alias)
+        papers = [
+            _paper_with_features(row, names.get(row[_COLUMN_COUNT], ()), new=row[_COLUMN_COUNT] in new)
+            for row in rows
+        ]
+        return sorted(papers, key=lambda paper: paper.paper_id)
+
+    # --- changes ---
+
+    def changes(self, after: int, *, limit: int) -> list[PaperChange]:
         """Return the papers changed after revision ``after``, oldest change first."""
-        columns = ", ".join(f"p.{name.strip()}" for name in rows.PAPER.split(","))
-        found = self._all(
-            f"SELECT {columns}, f.row, f.indexed, f.text_hash, f.tags, f.day "
+        rows = self._all(
+            f"SELECT {_P_COLUMNS}, f.row, f.indexed, f.text_hash, f.tags, f.day "
             "FROM facts f JOIN papers p USING (row) WHERE f.indexed > ? ORDER BY f.indexed LIMIT ?",
             (after, limit),
         )
         return [
-            Change(row[-5], row[-4], row[-3], tuple(rows.unpack_tags(row[-2])), row[-1], rows.paper_of(row))
-            for row in found
+            PaperChange(row[-5], row[-4], row[-3], tuple(unpack_tags(row[-2])), row[-1], paper_from_row(row))
+            for row in rows
         ]
 
-    def removals(self, after: int) -> list[Removal]:
-        """Return what was removed or renamed after revision ``after``."""
-        found = self._all(
+    def removals(self, after: int) -> list[PaperRemoval]:
+        """Return the rows and ids that were removed or replaced after revision ``after``."""
+        rows = self._all(
             "SELECT revision, row, paper_id FROM removed WHERE revision > ? ORDER BY revision", (after,)
         )
-        return [Removal(*row) for row in found]
+        return [PaperRemoval(*row) for row in rows]
 
     def pending(self, mark: Mark) -> int:
-        """Return how many papers changed after the mark of an index."""
+        """Return the number of papers that changed after the mark of an index."""
         return int(
             self._one(
                 "SELECT count(*) FROM facts WHERE indexed > (SELECT value FROM meta WHERE key = ?)", mark
@@ -225,25 +301,26 @@ class Library:
         return dict(self._all("SELECT row, paper_id FROM facts"))
 
     def indexed_ids(self, mark: Mark) -> set[str]:
-        """Return the ids that an index should hold up to its mark."""
+        """Return the ids that an index must contain: those up to its mark."""
         return self._ids(
             "SELECT paper_id FROM facts WHERE indexed <= (SELECT value FROM meta WHERE key = ?)", mark
         )
 
-    def waiting_ids(self, mark: Mark) -> set[str]:
-        """Return the ids that an index may or may not hold: changed or removed after its mark."""
+    def pending_ids(self, mark: Mark) -> set[str]:
+        """Return the ids that an index may contain: those changed or removed after its mark."""
         return self._ids(
             "SELECT paper_id FROM facts WHERE indexed > (SELECT value FROM meta WHERE key = ?1) UNION "
             "SELECT paper_id FROM removed WHERE revision > (SELECT value FROM meta WHERE key = ?1)",
             mark,
         )
 
-    def accept(self, row_numbers: Iterable[int]) -> None:
-        """Give damaged rows the checksums of what they now say, and forget that their records were read."""
+    def accept(self, rows: Iterable[int]) -> None:
+        """Store new checksums for damaged rows, and read their records again when a feed yields them."""
         with self.db.writing() as connection:
-            for row in row_numbers:
-                held = connection.execute(f"SELECT {rows.PAPER} FROM papers WHERE row = ?", (row,)).fetchone()
-                digests = (text_hash(held[1], held[2]), rows.checksum(held))
+            for row in rows:
+                query = f"SELECT {PAPER_COLUMNS} FROM papers WHERE row = ?"
+                values = connection.execute(query, (row,)).fetchone()
+                digests = (text_hash(values[1], values[2]), checksum(values))
                 connection.execute(
                     "UPDATE papers SET text_hash = ?, checksum = ? WHERE row = ?", (*digests, row)
                 )
@@ -252,31 +329,31 @@ class Library:
     def set_mark(self, mark: Mark, revision: int) -> None:
         """Record that an index is complete up to ``revision``."""
         with self.db.writing() as connection:
-            put(connection, mark, revision)
+            put_meta(connection, mark, revision)
             if mark == "vector_mark":
                 connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'vector_generation'")
 
     def set_note(self, key: str, text: str) -> None:
-        """Keep a text about the indexes."""
+        """Store a text about the indexes."""
         if self.db.note(key) != text:
             with self.db.writing() as connection:
-                put(connection, key, text)
+                put_meta(connection, key, text)
 
     def touch(self, row_numbers: Iterable[int]) -> None:
-        """Make the indexes take in these papers again, as if they had changed last."""
+        """Make the indexes read these papers again, as if they had changed last."""
         with self.db.writing() as connection:
             revision = int(connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()[0])
             numbered = [(revision + n, row) for n, row in enumerate(row_numbers, 1)]
             connection.executemany("UPDATE facts SET indexed = ? WHERE row = ?", numbered)
-            put(connection, "revision", revision + len(numbered))
+            put_meta(connection, "revision", revision + len(numbered))
 
     def get_setting(self, key: str, default: Any = None) -> Any:
-        """Return a value kept by `set_setting`."""
-        found = self._all("SELECT value FROM settings WHERE key = ?", (key,))
-        return json.loads(found[0][0]) if found else default
+        """Return a value stored by `set_setting`."""
+        values = self._all("SELECT value FROM settings WHERE key = ?", (key,))
+        return json.loads(values[0][0]) if values else default
 
     def set_setting(self, key: str, value: Any) -> None:
-        """Keep a JSON value with the library, such as a calibration."""
+        """Store a JSON value with the library, such as a calibration."""
         with self.db.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, json.dumps(value)))
 
@@ -292,14 +369,34 @@ class Library:
 
 
 def _where(filters: Filters) -> tuple[str, list[Any]]:
-    """Return the SQL conditions of ``filters`` on the table ``facts``, and their values."""
+    """Return ``filters`` as SQL conditions on the table ``facts``, and their values."""
     tests: list[tuple[str, Any]] = []
     if filters.since:
         tests.append(("day >= ?", day_number(filters.since)))
     if filters.until:
         tests.append(("day <= ?", day_number(filters.until)))
     if filters.category:
-        tests.append(("instr(tags, ?)", rows.pack_tags([f"c:{filters.category.lower()}"])))
+        tests.append(("instr(tags, ?)", pack_tags([f"c:{filters.category.lower()}"])))
     if filters.source:
-        tests.append(("instr(tags, ?)", rows.pack_tags([f"s:{filters.source}"])))
+        tests.append(("instr(tags, ?)", pack_tags([f"s:{filters.source}"])))
     return " AND ".join(test for test, _ in tests) or "1", [value for _, value in tests]
+
+
+def _paper_with_features(row: Sequence[Any], aliases: Iterable[str], *, new: bool) -> PaperWithFeatures:
+    import numpy as np
+
+    terms, half = row[-2:]
+    vector = None if half is None else np.frombuffer(half, "<f2").astype(np.float32)
+    names = tuple(dict.fromkeys([row[0], *sorted(map(identity.plain_name, aliases))]))
+    return PaperWithFeatures(paper_from_row(row), unpack_terms(terms), vector, names, new)
+
+
+@contextmanager
+def _without_mmap(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let the block read the whole file without its pages staying in this process's memory."""
+    (mapped,) = connection.execute("PRAGMA mmap_size").fetchone()
+    connection.execute("PRAGMA mmap_size = 0")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA mmap_size = {mapped}")

@@ -1,204 +1,333 @@
-"""Reading records into a library of a server: merge with what it holds, write, then forget what was replaced.
+"""Write to a library on a server: merge records into papers, and move papers that were embedded.
 
-Written before anything is deleted, and every write may be repeated: a kill costs repeated work only.
+Everything is written before anything is deleted, and every write can be repeated, so that a kill costs
+repeated work only.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection as Sized
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
-from paperagent.library import identity, rows
-from paperagent.library.merge import Desk, Draft
-from paperagent.library.server import provenance
-from paperagent.library.server.collection import Collection, Record
-from paperagent.library.server.paper_collections import SPARSE, Shelf
-from paperagent.library.server.records import paper_of, record_id, record_of
-from paperagent.library.server.term_counts import Tally
-from paperagent.types import Paper
+from paperagent.errors import StoreError, visible
+from paperagent.library import identity
+from paperagent.library.features import check_vector, paper_stems
+from paperagent.library.merge import PendingPaper, RecordMerger
+from paperagent.library.protocol import NoVectorYetError, Shard
+from paperagent.library.server import records as provenance
+from paperagent.library.server.client import Collection, Record, chunks
+from paperagent.library.server.papers import SPARSE, ServerCollections
+from paperagent.library.server.records import paper_from_record, record_from_paper, record_id
+from paperagent.library.server.search import Where, sparse_vector
+from paperagent.library.server.term_counts import CountChanges
+from paperagent.types import Embedder, Paper, Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What one batch did."""
+class ServerBatchResult:
+    """How many papers one batch added and changed."""
 
     new: int
     changed: int
 
 
-class _Numbered:
-    """Gives the records of a batch the numbers that a `Desk` knows papers by."""
+class _NumberedPapers:
+    """Gives the records that a batch touches the row numbers by which `RecordMerger` calls papers."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, collections: ServerCollections) -> None:
+        self._collections = collections
         self._rows: dict[str, int] = {}
         self.papers: dict[int, Paper] = {}
-        self.reads: dict[int, str] = {}
-        self.known: set[str] = set()
-        """The records that went into these papers."""
+        self.provenance: dict[int, str] = {}
+        self.seen_records: set[str] = set()
+        """Short hashes of the records that went into these papers."""
 
     def highest_row(self) -> int:
-        """Return the highest number given."""
         return len(self._rows)
 
-    def owners(self, aliases: Iterable[str]) -> dict[str, list[int]]:
-        """Return the numbers of the papers that go by each alias."""
-        found = self._shelf.owners(dict.fromkeys(aliases))
-        return {alias: [self._number(r) for r in records] for alias, records in found.items()}
+    def rows_by_alias(self, aliases: Iterable[str]) -> dict[str, list[int]]:
+        by_alias = self._collections.records_by_alias(dict.fromkeys(aliases))
+        return {alias: [self._row(r) for r in records] for alias, records in by_alias.items()}
 
-    def by_row(self, row_numbers: Iterable[int]) -> dict[int, Paper]:
-        """Return the papers of numbers."""
-        return {row: self.papers[row] for row in row_numbers}
+    def papers_by_row(self, rows: Iterable[int]) -> dict[int, Paper]:
+        return {row: self.papers[row] for row in rows}
 
-    def _number(self, record: Record) -> int:
+    def _row(self, record: Record) -> int:
         row = self._rows.setdefault(record.id, len(self._rows) + 1)
         if row not in self.papers:
-            self.papers[row] = paper_of(record)
-            self.reads[row] = str(record.metadata.get(provenance.KEY, ""))
-            self.known |= provenance.known(record)
+            self.papers[row] = paper_from_record(record)
+            self.provenance[row] = str(record.metadata.get(provenance.PROVENANCE, ""))
+            self.seen_records |= provenance.seen_records(record)
         return row
 
 
-class Intake:
-    """Takes the batches of one ingest."""
+class ServerBatchWriter:
+    """Merges and writes the batches of one ingest."""
 
-    def __init__(self, shelf: Shelf, *, today: dt.date) -> None:
-        self._shelf = shelf
+    def __init__(self, collections: ServerCollections, *, today: dt.date) -> None:
+        self._collections = collections
         self._today = today
-        self._tally = Tally()
+        self._count_changes = CountChanges()
         self._run = token_hex(4)
 
     def flush(self) -> None:
-        """Write the word counts of what was taken."""
-        tally, self._tally = self._tally, Tally()
-        self._shelf.counts.write(tally)
+        """Write the word counts of the batches so far."""
+        changes, self._count_changes = self._count_changes, CountChanges()
+        self._collections.term_counts.write(changes)
 
-    def take(self, batch: Sequence[Paper]) -> Taken:
-        """Write a batch; what the library holds already costs the look-up only."""
-        distinct = {identity.record_hash(paper): paper for paper in batch}
-        library = _Numbered(self._shelf)
-        desk = Desk(library, distinct.values(), today=self._today)
+    def write(self, batch: Sequence[Paper]) -> ServerBatchResult:
+        """Write a batch. Records that were read before cost one look-up."""
+        by_hash = {identity.record_hash(paper): paper for paper in batch}
+        library = _NumberedPapers(self._collections)
+        merger = RecordMerger(library, by_hash.values(), today=self._today)
         new = 0
-        placed: list[tuple[Draft, str]] = []
-        for digest, paper in distinct.items():
-            if provenance.named(digest) not in library.known:
-                draft, before = desk.place(paper)
-                placed.append((draft, provenance.entry(paper, digest, self._run)))
+        assigned: list[tuple[PendingPaper, str]] = []
+        for digest, record in by_hash.items():
+            if provenance.short_hash(digest) not in library.seen_records:
+                pending, before = merger.assign(record)
+                assigned.append((pending, provenance.provenance_entry(record, digest, self._run)))
                 new += before is None
-        drafts: dict[int, Draft] = {}
+        papers: dict[int, PendingPaper] = {}
         entries: dict[int, list[str]] = {}
-        for draft, entry in placed:
-            keeper = desk.keeper(draft)
-            drafts[keeper.row] = keeper
-            entries.setdefault(keeper.row, []).append(entry)
-        for row, draft in drafts.items():
-            draft.read = self._read_into(draft, library.reads, entries[row])
-        self._name(drafts.values())
-        self._write(list(drafts.values()))
-        changed = sum(d.old is not None and identity.notable(d.old, d.paper) for d in drafts.values())
-        return Taken(new, changed)
+        for pending, entry in assigned:
+            canonical = merger.canonical(pending)
+            papers[canonical.row] = canonical
+            entries.setdefault(canonical.row, []).append(entry)
+        for row, pending in papers.items():
+            pending.provenance = self._join_provenance(pending, library.provenance, entries[row])
+        self._note_aliases(papers.values())
+        self._write(list(papers.values()))
+        changed = sum(
+            p.old is not None and identity.is_notable_change(p.old, p.paper) for p in papers.values()
+        )
+        return ServerBatchResult(new, changed)
 
-    def _read_into(self, draft: Draft, held: Mapping[int, str], entries: Sequence[str]) -> str:
-        """Return what is kept of the records that went into a draft.
+    def _join_provenance(
+        self, pending: PendingPaper, former: Mapping[int, str], entries: Sequence[str]
+    ) -> str:
+        """Return the provenance to store with a paper.
 
-        Where its write leaves something to delete, the new ones are not: should this one be killed
-        in between, the next reading goes on where it was.
+        If writing the paper leaves a record to delete, the new entries are left out: after a kill in between,
+        the records are read again.
         """
-        moved = draft.absorbed or (draft.old and draft.old.paper_id != draft.paper.paper_id)
-        former = [held.get(row, "") for row in (draft.row, *draft.absorbed)]
-        return provenance.joined(former, () if moved else entries, self._shelf.quotas)
+        moved = pending.absorbed or (pending.old and pending.old.paper_id != pending.paper.paper_id)
+        texts = [former.get(row, "") for row in (pending.row, *pending.absorbed)]
+        return provenance.join_provenance(texts, () if moved else entries, self._collections.quotas)
 
-    def _write(self, drafts: Sequence[Draft]) -> None:
-        absorbed = [paper for d in drafts for paper in d.absorbed.values()]
-        olds = {d.row: d.old for d in drafts if d.old is not None}
-        held = self._placed([*olds.values(), *absorbed, *(d.paper for d in drafts)])
-        former = [old for d in drafts if d.retold and (old := d.old) is not None]
-        self._shelf.keep_versions([*former, *absorbed])
-        stay = [d for d in drafts if not d.retold and olds[d.row].paper_id in held]
-        kept = {d.row for d in stay}
-        waiting = self._wait([d for d in drafts if d.row not in kept], held)
-        waiting |= self._redescribe(stay, held)
-        for draft in drafts:
-            self._count(draft)
-        present = {d.paper.paper_id for d in drafts}
-        gone = {p.paper_id for p in absorbed} | ({p.paper_id for p in olds.values()} - present)
-        self._delete(self._shelf.waiting, gone - waiting)
-        self._delete(self._shelf.held(), gone - present)
+    def _write(self, papers: Sequence[PendingPaper]) -> None:
+        absorbed = [paper for p in papers for paper in p.absorbed.values()]
+        olds = {p.row: p.old for p in papers if p.old is not None}
+        embedded = self._embedded_ids([*olds.values(), *absorbed, *(p.paper for p in papers)])
+        former = [old for p in papers if p.text_changed and (old := p.old) is not None]
+        self._collections.keep_versions([*former, *absorbed])
+        same_text = [p for p in papers if not p.text_changed and olds[p.row].paper_id in embedded]
+        same_text_rows = {p.row for p in same_text}
+        pending_ids = self._put_pending([p for p in papers if p.row not in same_text_rows], embedded)
+        pending_ids |= self._update_embedded(same_text, embedded)
+        for pending in papers:
+            self._count_terms(pending)
+        present = {p.paper.paper_id for p in papers}
+        removed = {p.paper_id for p in absorbed} | ({p.paper_id for p in olds.values()} - present)
+        self._delete(self._collections.pending, removed - pending_ids)
+        self._delete(self._collections.embedded(), removed - present)
 
-    def _placed(self, papers: Iterable[Paper]) -> set[str]:
-        """Return the ids of those papers that have a record with a vector."""
-        collection = self._shelf.held()
-        ids = {record_id(p.paper_id, self._shelf.quotas): p.paper_id for p in papers}
-        return {ids[i] for i in collection.held(ids)} if collection and ids else set()
+    def _embedded_ids(self, papers: Iterable[Paper]) -> set[str]:
+        """Return the ids of the papers that have a record with a vector."""
+        collection = self._collections.embedded()
+        ids = {record_id(p.paper_id, self._collections.quotas): p.paper_id for p in papers}
+        return {ids[i] for i in collection.existing(ids)} if collection and ids else set()
 
-    def _wait(self, drafts: Sequence[Draft], held: Sized[str]) -> set[str]:
+    def _put_pending(self, papers: Sequence[PendingPaper], embedded: Sized[str]) -> set[str]:
         """Write papers whose text has no vector; return their ids."""
-        self._shelf.waiting.put([self._record(d, again=d.paper.paper_id in held) for d in drafts])
-        return {d.paper.paper_id for d in drafts}
+        records = [self._record(p, again=p.paper.paper_id in embedded) for p in papers]
+        self._collections.pending.put(records)
+        return {p.paper.paper_id for p in papers}
 
-    def _redescribe(self, drafts: Sequence[Draft], held: Sized[str]) -> set[str]:
-        """Write what changed beside the text; the vector stays, and moves where the id changed.
+    def _update_embedded(self, papers: Sequence[PendingPaper], embedded: Sized[str]) -> set[str]:
+        """Write changes of other fields than the text; the vector stays.
 
-        Returns the ids of those whose held text is not the present one, which are written to what waits.
+        Returns:
+            The ids of the papers whose vector is not that of their present text; they are written as pending.
         """
-        collection = self._shelf.held()
-        if collection is None or not drafts:
+        collection = self._collections.embedded()
+        if collection is None or not papers:
             return set()
-        old_ids = {d.row: record_id(d.old.paper_id, self._shelf.quotas) for d in drafts if d.old}
-        late = self._shelf.waiting.held(old_ids.values())
-        moved = [d for d in drafts if old_ids[d.row] not in late]
-        records = {d.row: self._record(d) for d in moved}
-        stay = {r.id: r.metadata for row, r in records.items() if r.id == old_ids[row]}
-        collection.describe(stay)
+        old_ids = {p.row: record_id(p.old.paper_id, self._collections.quotas) for p in papers if p.old}
+        pending_ids = self._collections.pending.existing(old_ids.values())
+        records = {p.row: self._record(p) for p in papers if old_ids[p.row] not in pending_ids}
+        collection.update_metadata({r.id: r.metadata for row, r in records.items() if r.id == old_ids[row]})
         self._move(collection, {old_ids[row]: r for row, r in records.items() if r.id != old_ids[row]})
-        return self._wait([d for d in drafts if old_ids[d.row] in late], held)
+        return self._put_pending([p for p in papers if old_ids[p.row] in pending_ids], embedded)
 
     def _move(self, collection: Collection, records: Mapping[str, Record]) -> None:
-        """Write records with the vectors that stand under the ids they are given by."""
+        """Write records, keyed by their old ids, with the vectors that are stored under these."""
         olds = collection.get(records, vectors=True)
-        collection.put(
-            [
-                replace(r, vector=olds[old].vector, metadata={**_words(olds[old]), **r.metadata})
-                for old, r in records.items()
-                if old in olds
-            ]
+        moved = []
+        for old_id, record in records.items():
+            if old_id in olds:
+                old = olds[old_id]
+                words = {SPARSE: old.metadata[SPARSE]} if SPARSE in old.metadata else {}
+                moved.append(replace(record, vector=old.vector, metadata={**words, **record.metadata}))
+        collection.put(moved)
+
+    def _record(self, pending: PendingPaper, *, again: bool = False) -> Record:
+        return record_from_paper(
+            pending.paper,
+            self._collections.quotas,
+            terms=len(paper_stems(pending.paper)),
+            again=again,
+            provenance=pending.provenance,
         )
 
-    def _record(self, draft: Draft, *, again: bool = False) -> Record:
-        terms = len(rows.stems_of(draft.paper))
-        return record_of(draft.paper, self._shelf.quotas, terms=terms, again=again, read=draft.read)
-
-    def _count(self, draft: Draft) -> None:
-        if draft.retold:
-            self._tally.add(rows.stems_of(draft.paper))
-            if draft.old is not None:
-                self._tally.add(rows.stems_of(draft.old), sign=-1)
-        for paper in draft.absorbed.values():
-            self._tally.add(rows.stems_of(paper), sign=-1)
+    def _count_terms(self, pending: PendingPaper) -> None:
+        if pending.text_changed:
+            self._count_changes.add(paper_stems(pending.paper))
+            if pending.old is not None:
+                self._count_changes.add(paper_stems(pending.old), sign=-1)
+        for paper in pending.absorbed.values():
+            self._count_changes.add(paper_stems(paper), sign=-1)
 
     def _delete(self, collection: Collection | None, paper_ids: Iterable[str]) -> None:
         if collection is not None:
-            collection.delete(record_id(i, self._shelf.quotas) for i in paper_ids)
+            collection.delete(record_id(i, self._collections.quotas) for i in paper_ids)
 
-    def _name(self, drafts: Iterable[Draft]) -> None:
-        """Remember the names that a paper's own record does not show; before it, which says what was read."""
-        names = {
-            name: draft.paper.paper_id
-            for draft in drafts
-            for name in draft.names
-            if name not in _shown(draft.paper)
-        }
-        self._shelf.note_owner(names)
-
-
-def _shown(paper: Paper) -> set[str]:
-    """Return the aliases by which a paper's record is found."""
-    return {*identity.aliases(paper), f"id:{paper.paper_id}", f"arxiv:{paper.paper_id}"}
+    def _note_aliases(self, papers: Iterable[PendingPaper]) -> None:
+        """Store the aliases that a paper's own record does not show, before the record and its provenance."""
+        names: dict[str, str] = {}
+        for pending in papers:
+            paper = pending.paper
+            shown = {*identity.aliases(paper), f"id:{paper.paper_id}", f"arxiv:{paper.paper_id}"}
+            names.update((name, paper.paper_id) for name in pending.names if name not in shown)
+        self._collections.note_aliases(names)
 
 
-def _words(record: Record) -> dict[str, object]:
-    """Return the sparse vector of a record, on servers that search by it."""
-    return {SPARSE: record.metadata[SPARSE]} if SPARSE in record.metadata else {}
+# --- embedding ---
+
+
+def pending_texts(collections: ServerCollections, shard: Shard | None) -> Iterator[str]:
+    """Yield the texts that have no vector yet."""
+    return (record.document for record in collections.pending.matching(where=_where(shard)))
+
+
+def embed_pending(
+    collections: ServerCollections,
+    embedder: Embedder,
+    *,
+    batch: int,
+    shard: Shard | None,
+    progress: Progress | None,
+) -> int:
+    """Embed the texts that have no vector yet, ``batch`` at a time; return their number."""
+    collection = _collection_for(collections, embedder)
+    pending, where = collections.pending, _where(shard)
+    added, total = 0, len(pending.ids(where=where))
+    while records := list(pending.matching(where=where, limit=batch)):
+        try:
+            added += _embed(collections, collection, records, embedder)
+        except NoVectorYetError:
+            return max(0, total - len(pending.ids(where=where)))
+        if progress:
+            progress("embed", added, max(total, added))
+    return added
+
+
+def _collection_for(collections: ServerCollections, embedder: Embedder) -> Collection:
+    active = collections.active_embedder()
+    if active is None:
+        collections.activate(embedder.embedder_id, embedder.dim)
+    elif active != (embedder.embedder_id, embedder.dim):
+        raise StoreError(
+            f"vector index: it holds vectors of {visible(active[0])}, not of "
+            f"{visible(embedder.embedder_id)}; run 'paperagent reindex'"
+        )
+    return collections.collection_of(embedder.embedder_id, embedder.dim, create=False)
+
+
+def _embed(
+    collections: ServerCollections, collection: Collection, records: Sequence[Record], embedder: Embedder
+) -> int:
+    """Embed pending records and move them. What is computed is kept, also after Ctrl-C."""
+    embedded = list[Record]()
+    hybrid = bool(collection.metadata.get("hybrid"))
+    try:
+        vectors = embedder.embed([record.document for record in records])
+        for record, vector in zip(records, vectors, strict=False):
+            checked = check_vector(vector, embedder.dim, f"paper {visible(record.id)}")
+            embedded.append(_embedded_record(record, checked.tolist(), hybrid=hybrid))
+        if len(embedded) != len(records):
+            raise StoreError(
+                f"embedder: {len(embedded)} vectors for {len(records)} texts; check the embedder"
+            )
+    finally:
+        collection.put(embedded)
+        # Delete only what is unchanged: another writer may have written a new text in the meantime.
+        for part in chunks(embedded, collections.quotas.batch):
+            checksums = [record.metadata["mark"] for record in part]
+            collections.pending.delete((r.id for r in part), where={"mark": {"$in": checksums}})
+    return len(embedded)
+
+
+def finish_moves(collections: ServerCollections) -> None:
+    """Delete pending records that were embedded already, which a kill between the two writes leaves behind.
+
+    A pending record with another text or metadata than the embedded one is marked as a change of it.
+    """
+    collection = collections.embedded()
+    if collection is None:
+        return
+    for part in chunks(collections.pending.ids(where={"again": False}), collections.quotas.batch):
+        embedded = collection.get(part)
+        pending = collections.pending.get(embedded)
+        checksums = {i: record.metadata["mark"] for i, record in embedded.items()}
+        moved = [i for i, record in pending.items() if record.metadata["mark"] == checksums[i]]
+        collections.pending.delete(moved, where={"mark": {"$in": [checksums[i] for i in moved]}})
+        collections.pending.update_metadata({i: {"again": True} for i in pending.keys() - set(moved)})
+
+
+def replace_embedder(
+    collections: ServerCollections, active: tuple[str, int], embedder: Embedder, progress: Progress | None
+) -> None:
+    """Embed all papers with another embedder, then search its vectors; can be repeated."""
+    old = collections.collection_of(*active, create=False)
+    new = collections.collection_of(embedder.embedder_id, embedder.dim, create=True)
+    done, total = 0, old.count()
+    batch = list[Record]()
+    for record in old.matching():
+        batch.append(record)
+        if len(batch) == collections.quotas.batch:
+            _embed_missing(new, batch, embedder)
+            done, batch = done + len(batch), []
+            if progress:
+                progress("embed", done, total)
+    _embed_missing(new, batch, embedder)
+    collections.activate(embedder.embedder_id, embedder.dim)
+    collections.clear_cache()
+    old.drop()
+
+
+def _embed_missing(new: Collection, records: Sequence[Record], embedder: Embedder) -> None:
+    existing = new.get(r.id for r in records)
+    missing = [r for r in records if r.id not in existing or existing[r.id].metadata != r.metadata]
+    if not missing:
+        return
+    hybrid = bool(new.metadata.get("hybrid"))
+    vectors = embedder.embed([r.document for r in missing])
+    new.put([_embedded_record(r, v.tolist(), hybrid=hybrid) for r, v in zip(missing, vectors, strict=True)])
+
+
+def _embedded_record(record: Record, vector: list[float], *, hybrid: bool) -> Record:
+    """Return a paper's record with its vector, and with its words if the server can search by them."""
+    metadata = {**record.metadata, "again": False}
+    if hybrid:
+        metadata[SPARSE] = sparse_vector(paper_stems(paper_from_record(record)))
+    return replace(record, vector=vector, metadata=metadata)
+
+
+def _where(shard: Shard | None) -> Where | None:
+    if shard is None:
+        return None
+    first, end = shard.slots()
+    return {"$and": [{"shard": {"$gte": first}}, {"shard": {"$lt": end}}]}

@@ -1,8 +1,4 @@
-"""The store over a Chroma server, distributed Chroma or Chroma Cloud.
-
-Documents, metadata and vectors live in the server's collections, so any number of machines may
-read and write one library; nothing of it is kept here. The same methods as `LocalStore`.
-"""
+"""`ServerStore`: a library on a Chroma server, distributed Chroma or Chroma Cloud."""
 
 from __future__ import annotations
 
@@ -16,18 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from paperagent.errors import StoreError
 from paperagent.library import identity
-from paperagent.library.batches import batches
-from paperagent.library.naming import named
+from paperagent.library.features import check_vector
+from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
 from paperagent.library.protocol import Candidate, FeedRecord, Health, PaperWithFeatures, Shard
-from paperagent.library.server import doctor as checkup
-from paperagent.library.server import embed, period, search
-from paperagent.library.server.address import Address
-from paperagent.library.server.connection import Connection
-from paperagent.library.server.ingest import Intake
-from paperagent.library.server.paper_collections import Shelf
-from paperagent.library.server.records import paper_of, unfit
-from paperagent.library.stored_vectors import sound
-from paperagent.library.withdrawals import applied
+from paperagent.library.server import doctor, ingest, search
+from paperagent.library.server.client import ChromaClient, ServerAddress
+from paperagent.library.server.papers import ServerCollections
+from paperagent.library.server.records import paper_from_record, unfit
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
@@ -35,21 +26,31 @@ if TYPE_CHECKING:
 
 PREFIX = "paperagent"
 _COUNT_EVERY = 10_000
-"""Papers of an ingest between two segments of word counts: what a kill leaves uncounted."""
-_EVERYTHING = Filters()
+"""Records between two writes of the word counts."""
+_NO_FILTERS = Filters()
 
 
 class ServerStore:
-    """A library on a server, opened.
+    """A library on a server. Implements `Store`, which documents the methods.
 
-    Raises `StoreError` where there is none (unless ``create``) or the server cannot be used.
-    Safe for several threads, and beside other processes and machines that write.
-    ``home`` is a folder of this machine for what is not the library, such as kept replies.
+    Documents, metadata and vectors are in the server's collections and nothing is stored on this machine, so
+    any number of machines may read and write one library.
+
+    Args:
+        address: The database on the server.
+        home: A folder of this machine for what is not the library, such as cached replies of a model.
+        create: Create the library if it does not exist.
+        prefix: What the names of its collections start with.
+        timeout: Seconds for one request.
+        sleep: Waits between retries.
+
+    Raises:
+        StoreError: There is no library, or the server cannot be used.
     """
 
     def __init__(
         self,
-        address: Address,
+        address: ServerAddress,
         *,
         home: Path,
         create: bool = False,
@@ -58,9 +59,9 @@ class ServerStore:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.home = home
-        self._connection = Connection(address, timeout=timeout, sleep=sleep)
+        self._client = ChromaClient(address, timeout=timeout, sleep=sleep)
         try:
-            self._shelf = Shelf(self._connection, prefix, create=create)
+            self.collections = ServerCollections(self._client, prefix, create=create)
         except BaseException:
             self.close()
             raise
@@ -72,127 +73,114 @@ class ServerStore:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; a second call does nothing."""
-        self._connection.close()
-
-    def count(self) -> int:
-        """Return the number of papers."""
-        return self._shelf.count()
-
-    def get(self, paper_id: str) -> Paper | None:
-        """Return a paper by its id, or by one that it had before; None where there is none."""
-        return self.get_many([paper_id]).get(paper_id)
-
-    def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
-        """Return the papers found, under the ids they were asked by."""
-        return self._shelf.get_many(paper_ids)
-
-    def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
-        """Return a paper with the text that `identity.content_hash` named, now or in the past, or None."""
-        paper = self.get(paper_id)
-        if paper is None or identity.content_hash(paper) == content_hash:
-            return paper
-        return self._shelf.version(paper, content_hash)
-
-    def papers(self) -> Iterator[Paper]:
-        """Yield every paper, what waits for its vector first."""
-        return map(paper_of, self._shelf.every())
-
-    def sample(self, most: int) -> list[Paper]:
-        """Return at most ``most`` papers, the first that the server gives."""
-        return list(islice(self.papers(), most))
-
-    def with_further_ids(self, papers: Iterable[Paper]) -> Iterator[Paper]:
-        """Yield papers of the library with their further ids."""
-        return named(papers, self._shelf.former, size=self._shelf.quotas.batch)
-
-    def papers_between(self, since: dt.date, until: dt.date) -> list[PaperWithFeatures]:
-        """Return what came or was changed from ``since`` to ``until``, both included, ordered by id."""
-        return period.within(self._shelf, since, until)
-
-    def get_with_features(self, paper_ids: Iterable[str]) -> dict[str, PaperWithFeatures]:
-        """Return the papers found with terms and vectors, under the ids that they were asked by."""
-        return period.by_id(self._shelf, paper_ids)
-
-    def get_setting(self, key: str, default: Any = None) -> Any:
-        """Return a JSON value kept with the library."""
-        return self._shelf.get_setting(key, default)
-
-    def set_setting(self, key: str, value: Any) -> None:
-        """Keep a JSON value with the library."""
-        self._shelf.set_setting(key, value)
+        self._client.close()
 
     @property
     def embedder_id(self) -> str | None:
-        """The embedder whose vectors are searched; None before the first."""
-        active = self._shelf.active()
+        """The embedder whose vectors are searched; None before anything was embedded."""
+        active = self.collections.active_embedder()
         return active[0] if active else None
 
+    # --- papers ---
+
+    def count(self) -> int:
+        return self.collections.count()
+
+    def get(self, paper_id: str) -> Paper | None:
+        return self.get_many([paper_id]).get(paper_id)
+
+    def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
+        return self.collections.get_many(paper_ids)
+
+    def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
+        paper = self.get(paper_id)
+        if paper is None or identity.content_hash(paper) == content_hash:
+            return paper
+        return self.collections.version(paper, content_hash)
+
+    def papers(self) -> Iterator[Paper]:
+        """Yield every paper, first those that have no vector yet."""
+        return map(paper_from_record, self.collections.all_records())
+
+    def sample(self, limit: int) -> list[Paper]:
+        """Return at most ``limit`` papers, the first that the server returns."""
+        return list(islice(self.papers(), limit))
+
+    def with_further_ids(self, papers: Iterable[Paper]) -> Iterator[Paper]:
+        return add_further_ids(papers, self.collections.former_ids, size=self.collections.quotas.batch)
+
+    def papers_between(self, since: dt.date, until: dt.date) -> list[PaperWithFeatures]:
+        return self.collections.papers_between(since, until)
+
+    def get_with_features(self, paper_ids: Iterable[str]) -> dict[str, PaperWithFeatures]:
+        return self.collections.get_with_features(paper_ids)
+
+    # --- settings ---
+
+    def get_setting(self, key: str, default: Any = None) -> Any:
+        return self.collections.get_setting(key, default)
+
+    def set_setting(self, key: str, value: Any) -> None:
+        self.collections.set_setting(key, value)
+
+    # --- search ---
+
     def candidates(
-        self, *, stems: Sequence[str], vector: Vector | None, limit: int = 100, filters: Filters = _EVERYTHING
+        self,
+        *,
+        stems: Sequence[str],
+        vector: Vector | None,
+        limit: int = 100,
+        filters: Filters = _NO_FILTERS,
     ) -> list[Candidate]:
-        """Return the papers that vectors and words nominate, at most ``limit`` each, in no order."""
-        held = self._shelf.held()
-        if vector is not None and held is not None:
-            dim = int(held.metadata["dim"])
+        embedded = self.collections.embedded()
+        if vector is not None and embedded is not None:
+            dim = int(embedded.metadata["dim"])
             if vector.shape != (dim,):
                 raise StoreError(
-                    f"vector index: it holds {dim} numbers a paper, the query has {vector.size}; "
+                    f"vector index: its vectors have {dim} numbers, the query has {vector.size}; "
                     "run 'paperagent reindex'"
                 )
-            vector = sound(vector, dim, "query")
-        return search.nominate(self._shelf, stems=stems, vector=vector, limit=limit, filters=filters)
+            vector = check_vector(vector, dim, "query")
+        return search.retrieve_candidates(
+            self.collections, stems=stems, vector=vector, limit=limit, filters=filters
+        )
 
     def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, dict[str, int]]:
-        """Return number of papers, mean number of terms a paper, and how many papers hold each stem."""
-        papers, terms = self._shelf.counts.totals()
-        frequency = self._shelf.counts.of(stems)
-        known = {stem: min(n, papers) for stem, n in frequency.items()}
-        return papers, terms / papers if papers else 0.0, known
+        papers, terms = self.collections.term_counts.totals()
+        counts = self.collections.term_counts.paper_counts(stems)
+        frequencies = {stem: min(n, papers) for stem, n in counts.items()}
+        return papers, terms / papers if papers else 0.0, frequencies
 
     def similar_stems(self, stem: str, distance: int = 1) -> list[str]:
-        """Return the library's stems within an edit distance that begin alike, most frequent first."""
-        return self._shelf.counts.similar(stem, distance)
+        return self.collections.term_counts.similar_stems(stem, distance)
 
-    def status(self) -> dict[str, Any]:
-        """Return what `paperagent status --json` prints."""
-        papers, pending = self.count(), self._shelf.waiting.count()
-        return {
-            "home": str(self.home),
-            "server": self._connection.address.name,
-            "papers": papers,
-            "lexical": {"indexed": papers},
-            "vectors": {"indexed": papers - pending, "pending": pending, "embedder": self.embedder_id},
-            "generation": None,
-            "revision": None,
-            "read_only": False,
-        }
+    # --- writing ---
 
     def ingest(
         self, records: Iterable[FeedRecord], *, today: dt.date, progress: Progress | None = None
     ) -> IngestReport:
-        """Read records into the library, 300 at a time; they are searchable by their words at once.
-
-        A batch that was written stays written, whatever happens after it. Reading a feed again
-        changes nothing, so that a killed ingest is simply repeated.
-        """
         skipped = Counter[str]()
-        quotas = self._shelf.quotas
-        intake = Intake(self._shelf, today=today)
-        read = new = changed = counted = 0
+        quotas = self.collections.quotas
+        writer = ingest.ServerBatchWriter(self.collections, today=today)
+        read = new = changed = flushed = 0
+        batches = in_batches(
+            apply_withdrawals(records, self.get),
+            skipped,
+            size=quotas.batch,
+            unfit=lambda paper: unfit(paper, quotas),
+        )
         try:
-            for batch in batches(
-                applied(records, self.get), skipped, size=quotas.batch, unfit=lambda p: unfit(p, quotas)
-            ):
-                taken = intake.take(batch)
-                read, new, changed = read + len(batch), new + taken.new, changed + taken.changed
-                if read - counted >= _COUNT_EVERY:
-                    counted = read
-                    intake.flush()
+            for batch in batches:
+                result = writer.write(batch)
+                read, new, changed = read + len(batch), new + result.new, changed + result.changed
+                if read - flushed >= _COUNT_EVERY:
+                    flushed = read
+                    writer.flush()
                 if progress:
                     progress("index", read, None)
         finally:
-            intake.flush()
+            writer.flush()
         return IngestReport(
             read=read,
             new=new,
@@ -200,12 +188,11 @@ class ServerStore:
             unchanged=read - new - changed,
             skipped=dict(skipped),
             papers=self.count(),
-            pending=self._shelf.waiting.count(),
+            pending=self.collections.pending.count(),
         )
 
     def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
-        """Yield the texts that wait for a vector."""
-        return embed.texts(self._shelf, shard)
+        return ingest.pending_texts(self.collections, shard)
 
     def embed_pending(
         self,
@@ -215,33 +202,51 @@ class ServerStore:
         batch: int | None = None,
         shard: Shard | None = None,
     ) -> tuple[int, int]:
-        """Embed what waits for a vector, of one ``shard`` or all; return (added, pending).
+        """Embed what has no vector yet; see `Store.embed_pending`.
 
-        Resumable: what is embedded is moved batch by batch. Two that work at the same papers do so
-        in vain, not in error. Raises `StoreError` where the library holds another embedder's vectors.
+        Two calls for the same papers at once do the work twice, but no harm.
         """
-        size = batch or self._shelf.quotas.batch
-        added = embed.catch_up(self._shelf, embedder, size=size, shard=shard, progress=progress)
-        if added and (held := self._shelf.held()) is not None:
-            held.fit()
-        return added, self._shelf.waiting.count()
+        added = ingest.embed_pending(
+            self.collections,
+            embedder,
+            batch=batch or self.collections.quotas.batch,
+            shard=shard,
+            progress=progress,
+        )
+        if added and (embedded := self.collections.embedded()) is not None:
+            embedded.adjust_search_width()
+        return added, self.collections.pending.count()
+
+    # --- maintenance ---
+
+    def status(self) -> dict[str, Any]:
+        papers, pending = self.count(), self.collections.pending.count()
+        return {
+            "home": str(self.home),
+            "server": self._client.address.name,
+            "papers": papers,
+            "lexical": {"indexed": papers},
+            "vectors": {"indexed": papers - pending, "pending": pending, "embedder": self.embedder_id},
+            "generation": None,
+            "revision": None,
+            "read_only": False,
+        }
 
     def reindex(
         self, *, vectors: bool = True, embedder: Embedder | None = None, progress: Progress | None = None
     ) -> None:
-        """Count all words anew; embed all papers anew where ``embedder`` is another than the one in use."""
-        checkup.recount(self._shelf)
-        active = self._shelf.active()
+        """Count all words again; embed all papers again if ``embedder`` is not the active one."""
+        doctor.recount(self.collections)
+        active = self.collections.active_embedder()
         if not vectors or embedder is None:
             return
         if active is not None and active != (embedder.embedder_id, embedder.dim):
-            embed.re_embed(self._shelf, active, embedder, progress)
+            ingest.replace_embedder(self.collections, active, embedder, progress)
         self.embed_pending(embedder, progress=progress)
 
     def doctor(self, *, repair: bool = False) -> Health:
-        """Examine the library; with ``repair`` mend what the server can still give."""
-        found = checkup.examine(self._shelf)
-        if found.ok or not repair:
-            return found
-        checkup.mend(found, self._shelf)
-        return checkup.examine(self._shelf)
+        health = doctor.run_checks(self.collections)
+        if health.ok or not repair:
+            return health
+        doctor.repair(health, self.collections)
+        return doctor.run_checks(self.collections)

@@ -1,8 +1,8 @@
-"""How often the library's stems occur: what BM25 needs, on a server that counts no words.
+"""How often the library's stems occur, which BM25 needs and a server does not count.
 
-Kept as segments that are only ever added, one set for each part of an ingest, so that writers
-do not disturb each other; a reader adds up those of the letters that a question needs.
-A killed writer leaves its last papers uncounted, which moves no ranking and `doctor` repairs.
+The counts are stored in segments that are only ever added, one per part of an ingest, so that writers do not
+disturb each other. A reader adds up the segments of the letters that a question needs. A killed writer leaves
+its last papers uncounted, which does not change a ranking and which `doctor` repairs.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from paperagent.library.local.bm25_index import within
-from paperagent.library.server.collection import Collection, Record
+from paperagent.library.features import within_edit_distance
+from paperagent.library.server.client import Collection, Record
 
-_PART_BYTES = 12_000
-_FRESH_SECONDS = 5.0
-"""For so long a reader trusts that no other process has added a segment."""
+_MAX_DOCUMENT_BYTES = 12_000
+_CACHE_SECONDS = 5.0
+"""For so long a reader assumes that no other process has added a segment."""
 _OTHER = "other"
 
 
-class Tally:
-    """Counts what one ingest adds and takes away, until it is written."""
+class CountChanges:
+    """The changes of the counts by one ingest, until they are written."""
 
     def __init__(self) -> None:
         self._stems = Counter[str]()
         self._papers = self._terms = 0
 
     def add(self, stems: Sequence[str], *, sign: int = 1) -> None:
-        """Count a paper's stems; with ``sign`` -1 take them back."""
+        """Count a paper's stems; with ``sign`` -1 subtract them."""
         self._papers += sign
         self._terms += sign * len(stems)
         for stem in set(stems):
@@ -47,116 +47,115 @@ class Tally:
         buckets: dict[str, list[str]] = {}
         for stem, count in sorted(self._stems.items()):
             if count:
-                buckets.setdefault(bucket(stem), []).append(f"{stem} {count}")
+                buckets.setdefault(_bucket(stem), []).append(f"{stem} {count}")
         for name, lines in buckets.items():
-            for number, part in enumerate(_parts(lines)):
+            for number, part in enumerate(_documents(lines)):
                 metadata = {"kind": "count", "segment": segment, "bucket": name}
                 yield Record(f"count/{segment}/{name}/{number}", part, metadata)
 
 
-def bucket(stem: str) -> str:
+def _bucket(stem: str) -> str:
     """Return the bucket of a stem: its first letter or digit."""
     first = stem[:1]
     return first if first.isascii() and first.isalnum() else _OTHER
 
 
-def _parts(lines: Iterable[str]) -> Iterator[str]:
-    held, size = list[str](), 0
+def _documents(lines: Iterable[str]) -> Iterator[str]:
+    document, size = list[str](), 0
     for line in lines:
         length = len(line.encode()) + 1
-        if held and size + length > _PART_BYTES:
-            yield "\n".join(held)
-            held, size = [], 0
-        held.append(line)
+        if document and size + length > _MAX_DOCUMENT_BYTES:
+            yield "\n".join(document)
+            document, size = [], 0
+        document.append(line)
         size += length
-    if held:
-        yield "\n".join(held)
+    if document:
+        yield "\n".join(document)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    segments: int
-    """Records of all kinds when it was read: another number means that it may be old."""
+class _CachedCounts:
+    notes: int
+    """Number of notes when they were read; another number means that the counts may be outdated."""
     papers: int
     terms: int
     buckets: dict[str, Mapping[str, int]]
 
 
-class Counts:
+class TermCounts:
     """Reads and writes the segments in the collection of notes."""
 
     def __init__(self, notes: Collection) -> None:
         self._notes = notes
         self._lock = threading.Lock()
-        self._known: _Known | None = None
-        self._checked = 0.0
+        self._cache: _CachedCounts | None = None
+        self._checked_at = 0.0
 
-    def write(self, tally: Tally) -> None:
+    def write(self, changes: CountChanges) -> None:
         """Add a segment."""
-        if tally:
-            self._notes.put(list(tally.records(uuid.uuid4().hex)))
-            self.forget()
+        if changes:
+            self._notes.put(list(changes.records(uuid.uuid4().hex)))
+            self.clear_cache()
 
-    def replace(self, tally: Tally) -> None:
-        """Write one segment in place of those that are there now."""
+    def replace(self, changes: CountChanges) -> None:
+        """Write one segment that replaces all others."""
         old = self._notes.ids(where={"kind": {"$in": ["count", "total"]}})
-        self.write(tally)
+        self.write(changes)
         self._notes.delete(old)
-        self.forget()
+        self.clear_cache()
 
-    def forget(self) -> None:
-        """Read again at the next question."""
+    def clear_cache(self) -> None:
+        """Read the segments again at the next call."""
         with self._lock:
-            self._known = None
+            self._cache = None
 
     def totals(self) -> tuple[int, int]:
-        """Return how many papers were counted, and their terms."""
-        known = self._fresh()
-        return known.papers, known.terms
+        """Return the number of papers that were counted and the number of their terms."""
+        cached = self._current()
+        return cached.papers, cached.terms
 
-    def of(self, stems: Iterable[str]) -> dict[str, int]:
-        """Return how many papers hold each stem."""
-        wanted = list(stems)
-        buckets = self._buckets({bucket(stem) for stem in wanted})
-        return {stem: max(0, buckets[bucket(stem)].get(stem, 0)) for stem in wanted}
+    def paper_counts(self, stems: Iterable[str]) -> dict[str, int]:
+        """Return for each stem the number of papers that contain it."""
+        stems = list(stems)
+        buckets = self._buckets({_bucket(stem) for stem in stems})
+        return {stem: max(0, buckets[_bucket(stem)].get(stem, 0)) for stem in stems}
 
-    def similar(self, stem: str, distance: int) -> list[str]:
-        """Return the stems within an edit distance that begin alike, most frequent first."""
+    def similar_stems(self, stem: str, distance: int) -> list[str]:
+        """Return the stems within an edit distance that start with the same letter, most frequent first."""
         if not stem:
             return []
-        name = bucket(stem)
-        known = self._buckets({name})[name]
+        name = _bucket(stem)
         near = [
             (-count, term)
-            for term, count in known.items()
+            for term, count in self._buckets({name})[name].items()
             if count > 0
             and term[0] == stem[0]
             and abs(len(term) - len(stem)) <= distance
-            and within(stem, term, distance)
+            and within_edit_distance(stem, term, distance)
         ]
         return [term for _, term in sorted(near)]
 
     def _buckets(self, names: set[str]) -> dict[str, Mapping[str, int]]:
-        known = self._fresh()
-        if missing := names - known.buckets.keys():
-            found: dict[str, Counter[str]] = {name: Counter() for name in missing}
+        cached = self._current()
+        if missing := names - cached.buckets.keys():
+            counters: dict[str, Counter[str]] = {name: Counter() for name in missing}
             where = {"$and": [{"kind": "count"}, {"bucket": {"$in": sorted(missing)}}]}
             for record in self._notes.matching(where=where):
-                counter = found[record.metadata["bucket"]]
+                counter = counters[record.metadata["bucket"]]
                 for line in record.document.splitlines():
                     stem, _, count = line.rpartition(" ")
                     counter[stem] += int(count)
-            known.buckets.update(found)
-        return known.buckets
+            cached.buckets.update(counters)
+        return cached.buckets
 
-    def _fresh(self) -> _Known:
+    def _current(self) -> _CachedCounts:
         with self._lock:
             now = time.monotonic()
-            if self._known is None or now - self._checked > _FRESH_SECONDS:
+            if self._cache is None or now - self._checked_at > _CACHE_SECONDS:
                 size = self._notes.count()
-                if self._known is None or size != self._known.segments:
+                if self._cache is None or size != self._cache.notes:
                     totals = [r.metadata for r in self._notes.matching(where={"kind": "total"})]
                     papers, terms = (sum(int(t[key]) for t in totals) for key in ("papers", "terms"))
-                    self._known = _Known(size, papers, terms, {})
-                self._checked = now
-            return self._known
+                    self._cache = _CachedCounts(size, papers, terms, {})
+                self._checked_at = now
+            return self._cache

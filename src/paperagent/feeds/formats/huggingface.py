@@ -1,0 +1,258 @@
+"""Hugging Face's Daily Papers: the API's JSON, and the page saved as text.
+
+In the JSON of ``/api/daily_papers``, fields are in ``item["paper"]`` or, in older and in single-paper
+responses, in the item itself.
+
+The saved page has a header and then title, blank line, abstract, again and again, without ids and without a
+date for each paper. Its header varies, as do the blank lines between papers; an abstract may be cut,
+hard-wrapped or in several paragraphs, and may be missing. So lines are joined into blocks, and each block is
+classified as title or prose by its look and, if they differ within the page, by the gaps before it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from paperagent.errors import FeedError
+from paperagent.feeds import dates, ids
+from paperagent.feeds.formats import DAILY_PAPERS, HF_DAILY
+from paperagent.feeds.record import (
+    MAX_TITLE_LENGTH,
+    FeedEntry,
+    InvalidRecordError,
+    JsonObject,
+    clean_abstract,
+    clean_count,
+    clean_names,
+    clean_title,
+    require_arxiv_id,
+    says_withdrawn,
+    sorted_flags,
+)
+from paperagent.text.sanitize import clean_text
+from paperagent.types import Paper, Skipped
+
+TRUNCATED_BY_PAGE = "cut"
+"""The flag of an abstract that ends in an ellipsis."""
+
+_MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
+_HEADER = re.compile(
+    rf"""new | subscribe | get\ trending\ papers\b.* | (?:daily|weekly|monthly|trending)\ papers
+       | by\ ?ak\ and\ the\ research\ community | by\ paperagent:.*
+       | (?:{_MONTH})[a-z]*\.?\ \d{{1,2}}(?:,?\ \d{{4}})? | today | yesterday""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_BY_LINE = re.compile(r"by(?: |[A-Z]).{0,118}")
+_UNMISTAKABLE = re.compile(
+    r"get trending papers\b.*|daily papers|by ?ak and .*|by paperagent:.*", re.IGNORECASE
+)
+"""Header lines that no other text has."""
+_MAX_WRAP_COLUMN = 200
+"""No editor wraps at more columns; a longer line is a whole paragraph."""
+_MIN_PROSE_LENGTH = 300
+_LONG_TITLE = 160
+_MAX_LINES = 1_000_000
+_SENTENCE_BREAK = re.compile(r"[.!?][)\]\"'’”]?\s+[A-Z0-9\[(]")
+_SENTENCE_END = re.compile(r"(?:[.!…]|\.\.\.)[)\]\"'’”]?$")
+
+
+def convert(item: JsonObject) -> Paper:
+    """Convert one item of the API. ``submittedOnDailyAt``, not ``publishedAt``, is the day it was listed."""
+    flags: set[str] = set()
+    inner = item.get("paper")
+    layers = [inner, item] if isinstance(inner, dict) else [item]
+
+    def value_of(key: str) -> Any:
+        return next((layer[key] for layer in layers if layer.get(key) not in (None, "")), None)
+
+    arxiv = require_arxiv_id(value_of("id"))
+    title = clean_title(value_of("title"), flags)
+    abstract = clean_abstract(value_of("summary"), flags)
+    return Paper(
+        paper_id=arxiv.id,
+        title=title,
+        abstract=abstract,
+        authors=clean_names(_author_names(value_of("authors")), flags),
+        published=dates.parse_day(value_of("publishedAt"), flags),
+        listed=dates.parse_day(value_of("submittedOnDailyAt"), flags),
+        url=ids.arxiv_url(arxiv.id),
+        arxiv_id=arxiv.id,
+        version=arxiv.version,
+        sources=(HF_DAILY,),
+        upvotes=clean_count(value_of("upvotes")),
+        withdrawn=says_withdrawn(abstract),
+        flags=sorted_flags(flags),
+    )
+
+
+def _author_names(authors: Any) -> list[Any]:
+    if not isinstance(authors, list):
+        return []
+    return [author.get("name") if isinstance(author, dict) else author for author in authors]
+
+
+@dataclass(frozen=True, slots=True)
+class TextBlock:
+    """Consecutive non-blank lines of a page, joined."""
+
+    line: int
+    text: str
+    gap: int
+    """Blank lines before the block."""
+    is_prose: bool
+    """Whether it looks like an abstract rather than a title."""
+
+
+def parse_page(text: str, label: str, *, listed: dt.date | None = None) -> Iterator[FeedEntry]:
+    """Yield a paper or a skipped record for each title of a saved page.
+
+    Args:
+        text: the page.
+        label: the feed's name for messages.
+        listed: the day on which the page listed its papers.
+
+    Raises:
+        FeedError: the text is too long for a page.
+    """
+    if text.count("\n") > _MAX_LINES:
+        raise FeedError(f"{label}: more than {_MAX_LINES:,} lines; it is not a Daily Papers page")
+    for title, abstract in _PageLayout(_split_blocks(text)).pairs():
+        try:
+            yield _page_paper(title.text, abstract, listed)
+        except InvalidRecordError as error:
+            yield Skipped(f"line {title.line}", error.reason)
+
+
+def looks_like_page(text: str) -> bool:
+    """Return whether ``text`` is a saved page: by its header, or by strict pairs of title and abstract."""
+    lines = [line.strip() for line in text[:4_000].splitlines() if line.strip()]
+    if any(_UNMISTAKABLE.fullmatch(line) for line in lines[:12]):
+        return True
+    if text.count("\n") > _MAX_LINES:
+        return False
+    pairs = list(_PageLayout(_split_blocks(text)).pairs())
+    return bool(pairs) and all(
+        not title.is_prose and len(abstract) >= 150 and _is_prose(abstract) for title, abstract in pairs
+    )
+
+
+def render_page(entries: list[tuple[str, str]], *, by: str = "by AK and the research community") -> str:
+    """Return titles and abstracts as a page that `parse_page` reads."""
+    header = ["new", "Get trending papers in your email inbox!", "Subscribe", "Daily Papers", by]
+    return "\n\n".join([*header, *(part for entry in entries for part in entry)]) + "\n"
+
+
+def _page_paper(title: str, abstract: str, listed: dt.date | None) -> Paper:
+    flags: set[str] = set()
+    title, abstract = clean_title(title, flags), clean_abstract(abstract, flags)
+    if abstract.endswith(("…", "...")):
+        flags.add(TRUNCATED_BY_PAGE)
+    return Paper(
+        paper_id=ids.content_id(title, abstract),
+        title=title,
+        abstract=abstract,
+        listed=listed,
+        sources=(DAILY_PAPERS,),
+        flags=sorted_flags(flags),
+    )
+
+
+def _split_lines(text: str) -> list[str]:
+    text = text.replace("\r\n", "\n")
+    return (text if "\n" in text else text.replace("\r", "\n")).split("\n")
+
+
+def _split_blocks(text: str) -> list[TextBlock]:
+    """Return the blocks of a page without header lines, which joined pages have in the middle too."""
+    blocks: list[TextBlock] = []
+    pending: list[str] = []
+    gap, has_by_line = 0, False
+    for number, line in enumerate([*_split_lines(text), ""], start=1):
+        stripped = line.strip()
+        is_header = bool(_HEADER.fullmatch(stripped))
+        if not is_header and not blocks and not pending and not has_by_line:
+            is_header = has_by_line = bool(_BY_LINE.fullmatch(stripped))
+        if stripped and not is_header:
+            pending.append(line)
+            continue
+        if pending:
+            blocks += _join_lines(pending, number - len(pending), gap)
+            pending, gap = [], 0
+        gap = 0 if is_header else gap + 1
+    return blocks
+
+
+def _join_lines(lines: list[str], number: int, gap: int) -> list[TextBlock]:
+    """Join hard-wrapped lines; if one is too long to be wrapped, each line becomes a block of its own."""
+    if any(len(line) > _MAX_WRAP_COLUMN for line in lines):
+        return [TextBlock(number + i, line, 1 if i else gap, _is_prose(line)) for i, line in enumerate(lines)]
+    text = " ".join(lines)
+    return [TextBlock(number, text, gap, _is_prose(text))]
+
+
+class _PageLayout:
+    """Classifies the blocks of a page as titles and paragraphs of abstracts."""
+
+    def __init__(self, blocks: list[TextBlock]) -> None:
+        self.blocks = blocks
+        gaps = [block.gap for block in blocks[1:]]
+        wide_gaps = sum(gap > 1 for gap in gaps)
+        # Whether papers are further apart than their parts: as many wide gaps as papers, not a stray one.
+        self.has_wide_gaps = 0 < wide_gaps < len(gaps) and 3 * wide_gaps >= len(gaps) - wide_gaps
+        self.has_prose = any(block.is_prose for block in blocks)
+
+    def pairs(self) -> Iterator[tuple[TextBlock, str]]:
+        """Yield each title with its abstract, or with "" if there is none."""
+        index = 0
+        while index < len(self.blocks):
+            title, index = self.blocks[index], index + 1
+            start = index
+            if self._starts_abstract(index):
+                index += 1
+                while self._continues_abstract(index):
+                    index += 1
+            yield title, "\n".join(block.text for block in self.blocks[start:index])
+
+    def _starts_abstract(self, index: int) -> bool:
+        """Return whether the block after a title is its abstract rather than the next title."""
+        if index >= len(self.blocks):
+            return False
+        block = self.blocks[index]
+        if block.is_prose or self.has_wide_gaps:
+            return block.is_prose or block.gap < 2
+        # Before prose, a short block is the title of the next paper. Otherwise it is a cut abstract, unless
+        # it could as well be one of several titles in a row.
+        if self._is_prose_at(index + 1):
+            return False
+        return len(block.text) >= _LONG_TITLE or not self.has_prose
+
+    def _continues_abstract(self, index: int) -> bool:
+        """Return whether the block after an abstract belongs to it rather than being the next title."""
+        if index >= len(self.blocks):
+            return False
+        block = self.blocks[index]
+        if self.has_wide_gaps:
+            is_title = not block.is_prose and self._is_prose_at(index + 1) and self.blocks[index + 1].gap < 2
+            return block.gap < 2 and not is_title
+        if not block.is_prose:
+            return False
+        is_short = len(block.text) <= _MAX_WRAP_COLUMN
+        is_one_sentence = len(block.text) <= MAX_TITLE_LENGTH and not _SENTENCE_BREAK.search(block.text)
+        longer_follows = self._is_prose_at(index + 1) and len(self.blocks[index + 1].text) > len(block.text)
+        return not (longer_follows and (is_short or is_one_sentence))
+
+    def _is_prose_at(self, index: int) -> bool:
+        return index < len(self.blocks) and self.blocks[index].is_prose
+
+
+def _is_prose(text: str) -> bool:
+    text = clean_text(text)
+    if len(text) >= _MIN_PROSE_LENGTH:
+        return True
+    return (len(text) >= 20 and bool(_SENTENCE_END.search(text))) or (
+        len(text) >= 150 and bool(_SENTENCE_BREAK.search(text))
+    )

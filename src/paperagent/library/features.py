@@ -1,0 +1,101 @@
+"""What the library indexes of a paper: its terms, the text that is embedded, its date and tags."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import TYPE_CHECKING
+
+from paperagent.errors import InputError
+from paperagent.library.identity import day_number, tags, text_hash
+from paperagent.types import Paper
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+HNSW_SETTINGS = {"space": "cosine", "max_neighbors": 24, "ef_construction": 200, "ef_search": 250}
+"""Settings of Chroma's graph (HNSW, https://arxiv.org/abs/1603.09320).
+
+Of 74,728 papers Chroma's defaults find .85 of the 100 nearest to a question and leave three unreachable;
+these find .97 and reach all, in 2.6 ms per query instead of 1.7. `search_width` raises ``ef_search``.
+"""
+_MIN_WIDENING = 1.1
+"""A smaller increase of ``ef_search`` is not worth a change of the settings."""
+_LATE = dt.timedelta(days=10)
+"""For so long after its date a paper that is first read then still counts as new."""
+
+
+def paper_stems(paper: Paper) -> list[str]:
+    """Return the index terms of the title, the title again and the abstract."""
+    from paperagent.text.terms import index_terms
+
+    title = index_terms(paper.title)
+    return [*title, *title, *index_terms(paper.abstract)]
+
+
+def embedded_text(paper: Paper) -> str:
+    """Return the text whose vector represents the paper."""
+    return f"{paper.title}\n{paper.abstract}"
+
+
+def index_fields(paper: Paper) -> tuple[int | None, tuple[str, ...], bytes]:
+    """Return the date as yyyymmdd, the tags that filters match, and the hash of the text."""
+    one_line = tuple(tag.replace("\n", " ") for tag in tags(paper))
+    return day_number(paper.day), one_line, text_hash(paper.title, paper.abstract)
+
+
+def earliest_late_day(since: dt.date) -> dt.date:
+    """Return the earliest date of papers that still count as new when they are first read on ``since``."""
+    return since - _LATE if since - dt.date.min > _LATE else dt.date.min
+
+
+def check_vector(vector: NDArray[np.floating], dim: int, what: str) -> NDArray[np.float32]:
+    """Return ``vector`` as float32, shape [dim].
+
+    Raises:
+        InputError: It is zero, not finite or of another size; the message begins with ``what``.
+    """
+    import numpy as np
+
+    checked = np.asarray(vector, np.float32)
+    if checked.shape != (dim,):
+        raise InputError(f"{what}: the vector has shape {checked.shape}, not ({dim},); check the embedder")
+    if not np.isfinite(checked).all() or not checked.any():
+        raise InputError(f"{what}: the vector is zero or not finite; check the embedder")
+    return checked
+
+
+def search_width(papers: int, current: int) -> int:
+    """Return the ``ef_search`` for a graph of ``papers`` nodes: how many a search looks at.
+
+    The square root of twice their number, but not less than the ``current`` value. Of 250,000 papers 250 find
+    .968 of the 10 nearest in 2.9 ms, 500 find .995 in 4.1 ms; of a million 1,000 find .992 and miss all 10 of
+    one question in 200, 1,500 find .999.
+    """
+    width = math.isqrt(2 * papers)
+    return width if width > _MIN_WIDENING * current else current
+
+
+def within_edit_distance(one: str, other: str, distance: int) -> bool:
+    """Return whether ``one`` becomes ``other`` by at most ``distance`` edits.
+
+    Swapping two neighbors is one edit.
+
+    Optimal string alignment, which stops as soon as the distance is exceeded.
+    """
+    if one == other:
+        return True
+    before: list[int] = []
+    previous = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        current = [i]
+        for j, b in enumerate(other, 1):
+            cost = min(previous[j] + 1, current[-1] + 1, previous[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            current.append(cost)
+        if min(current) > distance:
+            return False
+        before, previous = previous, current
+    return previous[-1] <= distance

@@ -1,0 +1,227 @@
+"""``paperagent doctor`` for a local library: compare everything with ``library.db`` and repair it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from paperagent.errors import StoreError, StoreLockedError, visible
+from paperagent.library.home import DATABASE, OURS, VECTORS, network_filesystem
+from paperagent.library.identity import text_hash
+from paperagent.library.local.database import PAPER_COLUMNS, checksum
+from paperagent.library.local.index_sync import Indexes
+from paperagent.library.local.papers import PaperTable
+from paperagent.library.local.vector_index import REPAIR, check_files, check_integrity
+from paperagent.library.protocol import Check, Health
+from paperagent.storage.sqlite import display_path
+
+RESTORE = "restore a backup, or run 'paperagent doctor --repair' and ingest the feeds again"
+_MAX_NAMES = 5
+_LOCK_WAIT = 5.0
+"""Seconds to wait for another process to release the vector index."""
+_MAX_BYTES_PER_PAPER = 60_000
+"""Size of the graph files: vectors of 384 numbers take 1,700 bytes, those of 4,096 take 17,000."""
+_ALWAYS_ALLOWED_BYTES = 2**26
+
+
+def run_checks(home: Path, table: PaperTable, indexes: Indexes) -> Health:
+    """Run all checks; one that raises `StoreError` has failed."""
+    all_checks: dict[str, Callable[[], Check]] = {
+        "database": lambda: _database(table),
+        "papers": lambda: _papers(table),
+        "lexical index": lambda: _lexical(table, indexes),
+        "embeddings": lambda: _embeddings(table),
+        "vector index": lambda: _vectors(table, indexes),
+        "vector files": lambda: _sizes(home, table),
+        "folder": lambda: _folder(home),
+        "clock": lambda: _clock(home),
+    }
+    checks = tuple(_run(name, check) for name, check in all_checks.items())
+    return Health(all(check.ok for check in checks), checks)
+
+
+def _run(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except StoreError as error:
+        what, _, fix = str(error).rpartition("; ")
+        return Check(name, False, what or str(error), fix)
+
+
+def repair(health: Health, table: PaperTable, indexes: Indexes) -> None:
+    """Rebuild what failed. The caller holds the writer lock."""
+    failed = health.failed()
+    if "papers" in failed:
+        _accept_damaged(table)
+    if failed & {"papers", "lexical index"}:
+        indexes.rebuild_lexical()
+    active = table.vectors.active()
+    if active is None:
+        return
+    number, _, dim = active
+    if "embeddings" in failed:
+        invalid = table.vectors.invalid(number, dim)
+        table.vectors.delete(number, invalid)
+        table.touch(invalid)
+    if failed & {"embeddings", "vector index", "vector files"}:
+        _repair_vectors(failed, table, indexes)
+
+
+def _repair_vectors(failed: set[str], table: PaperTable, indexes: Indexes) -> None:
+    """Insert missing papers again; build a new index if that is not enough."""
+    if failed.isdisjoint({"embeddings", "vector files"}):
+        with suppress(StoreError):  # if the index cannot be opened, a new one is built
+            indexes.reinsert_unreachable()
+            if _vectors(table, indexes).ok:
+                return
+    indexes.rebuild_vectors(None)
+
+
+def _database(table: PaperTable) -> Check:
+    with table.db.reading() as connection:
+        report = connection.execute("PRAGMA integrity_check(5)").fetchall()
+    text = "; ".join(visible(str(row[0]), limit=100) for row in report)
+    if text != "ok":
+        return Check("database", False, f"SQLite finds damage: {text}", RESTORE)
+    return Check("database", True, f"intact, {table.count()} papers at revision {table.revision}")
+
+
+def _damaged(table: PaperTable) -> Iterator[tuple[int, str]]:
+    """Yield row and id of the papers that differ from their checksum."""
+    last = 0
+    query = (
+        f"SELECT {PAPER_COLUMNS}, text_hash, checksum, row FROM papers WHERE row > ? ORDER BY row LIMIT 2000"
+    )
+    while True:
+        with table.db.reading() as connection:
+            page = connection.execute(query, (last,)).fetchall()
+        if not page:
+            return
+        for *paper, digest, stored, row in page:
+            if checksum(paper) != stored or text_hash(paper[1], paper[2]) != digest:
+                yield row, paper[0]
+        last = page[-1][-1]
+
+
+def _papers(table: PaperTable) -> Check:
+    damaged = [visible(paper_id, limit=60) for _, paper_id in _damaged(table)]
+    if damaged:
+        return Check("papers", False, f"{len(damaged)} differ from their checksum: {_some(damaged)}", RESTORE)
+    with table.db.reading() as connection:
+        mismatched = connection.execute(
+            "SELECT (SELECT count(*) FROM papers p LEFT JOIN facts f USING (row) "
+            "WHERE f.row IS NULL OR f.paper_id != p.paper_id OR f.text_hash != p.text_hash) + "
+            "(SELECT count(*) FROM facts WHERE row NOT IN (SELECT row FROM papers))"
+        ).fetchone()[0]
+        length = connection.execute("SELECT coalesce(sum(length(terms)), 0) / 4 FROM facts").fetchone()[0]
+    if mismatched or length != table.term_count():
+        return Check(
+            "papers", False, f"{mismatched} rows of the search table do not match their papers", REPAIR
+        )
+    return Check("papers", True, f"{table.count()} match their checksums")
+
+
+def _accept_damaged(table: PaperTable) -> None:
+    """Accept damaged papers as they are; they are replaced when a feed yields them again."""
+    damaged = [row for row, _ in _damaged(table)]
+    if damaged:
+        table.accept(damaged)
+
+
+def _lexical(table: PaperTable, indexes: Indexes) -> Check:
+    index = indexes.lexical()
+    indexed, papers = index.ids(), table.ids()
+    if indexed != papers:
+        missing = [visible(i, limit=60) for row, i in papers.items() if indexed.get(row) != i]
+        extra = len([row for row in indexed if row not in papers])
+        pending = table.pending("lexical_mark")
+        detail = (
+            f"{len(missing)} of {len(papers)} papers are missing, {extra} do not belong, "
+            f"{pending} are pending: "
+            f"{_some(missing)}"
+        )
+        return Check("lexical index", False, detail, REPAIR)
+    return Check("lexical index", True, f"{len(indexed)} of {len(papers)} papers, complete")
+
+
+def _embeddings(table: PaperTable) -> Check:
+    active = table.vectors.active()
+    if active is None:
+        return Check("embeddings", True, "none yet; search is lexical")
+    number, embedder_id, dim = active
+    invalid = table.vectors.invalid(number, dim)
+    name = visible(embedder_id, limit=60)
+    if invalid:
+        return Check("embeddings", False, f"{len(invalid)} of {name} are invalid", REPAIR)
+    return Check("embeddings", True, f"of {name}, {dim} numbers each, valid")
+
+
+def _vectors(table: PaperTable, indexes: Indexes) -> Check:
+    active = table.vectors.active()
+    if active is None or not table.db.meta("vector_mark"):
+        return Check("vector index", True, "none yet; search is lexical")
+    if table.db.read_only:
+        return Check(
+            "vector index", True, "not checked: Chroma opens nothing in a folder that cannot be written"
+        )
+    folder = indexes.vector_folder
+    what = f"vector index {display_path(folder)}"
+    check_files(folder, what)
+    check_integrity(folder, what)
+    try:
+        with indexes.exclusive_vectors(wait=_LOCK_WAIT) as index:
+            indexed, reachable = (index.ids(), index.reachable()) if index else (set(), set())
+    except StoreLockedError as error:
+        return Check("vector index", True, f"not checked: {error}")
+    expected = table.indexed_ids("vector_mark")
+    missing = expected - reachable
+    extra = (indexed | reachable) - expected - table.pending_ids("vector_mark")
+    pending = table.pending("vector_mark")
+    if missing or extra or indexed - reachable:
+        detail = (
+            f"index incomplete: {len(expected) - len(missing)} of {len(expected)} papers can be found, "
+            f"{len(extra)} do not belong: {_some(sorted(visible(i, limit=60) for i in missing | extra))}"
+        )
+        return Check("vector index", False, detail, REPAIR)
+    note = f", {pending} have no vector yet" if pending else ""
+    return Check("vector index", True, f"{len(expected)} of {len(expected)} papers can be found{note}")
+
+
+def _sizes(home: Path, table: PaperTable) -> Check:
+    """Compare the sizes of the graph's files with the number of papers: a damaged file can be huge."""
+    limit = max(_ALWAYS_ALLOWED_BYTES, _MAX_BYTES_PER_PAPER * table.count())
+    files = sorted((home / VECTORS).glob("*/*.bin"))
+    huge = [
+        f"{file.name} {math.ceil(file.stat().st_size / 2**20)} MB"
+        for file in files
+        if file.stat().st_size > limit
+    ]
+    if huge:
+        return Check(
+            "vector files", False, f"far too large for {table.count()} papers: {_some(huge)}", REPAIR
+        )
+    total = sum(file.stat().st_size for file in files)
+    return Check("vector files", True, f"{math.ceil(total / 2**20)} MB for {table.count()} papers")
+
+
+def _folder(home: Path) -> Check:
+    foreign = sorted(visible(entry.name, limit=60) for entry in home.iterdir() if entry.name not in OURS)
+    notes = [f"other files, left alone: {_some(foreign)}"] if foreign else []
+    if kind := network_filesystem(home):
+        notes.append(f"warning: on a network file system ({kind}), on which SQLite and Chroma are not safe")
+    return Check("folder", True, "; ".join(notes) or "contains nothing else")
+
+
+def _clock(home: Path) -> Check:
+    written = dt.datetime.fromtimestamp((home / DATABASE).stat().st_mtime, dt.UTC)
+    if written > dt.datetime.now(dt.UTC) + dt.timedelta(days=1):
+        return Check("clock", True, f"warning: the library was written in the future, on {written:%Y-%m-%d}")
+    return Check("clock", True, f"last written {written:%Y-%m-%d %H:%M} UTC")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -9,7 +9,7 @@ import pytest
 from weeks import MemoryLibrary, arrival, embedded, paper, week
 
 from fake_encoder import FakeEncoder
-from paperagent.digest.select.candidates import PeriodIndex, duplicates, title_key
+from paperagent.digest.select.candidates import PeriodIndex, distinctive_title_key, duplicates
 from paperagent.retrieval.scoring import CorpusStats, SearchQuery, query_stems, rank
 
 
@@ -53,7 +53,10 @@ def test_the_best_record_stands_for_a_paper() -> None:
 
 def test_short_titles_say_nothing() -> None:
     """Two editorials are two papers, unless their texts are one."""
-    assert (title_key("Editorial"), title_key("Deep Learning: A Review")) == ("", "deeplearningareview")
+    assert (distinctive_title_key("Editorial"), distinctive_title_key("Deep Learning: A Review")) == (
+        "",
+        "deeplearningareview",
+    )
     apart, same = np.eye(2, dtype=np.float32), np.ones((2, 1), np.float32)
     assert duplicates(["Editorial", "Editorial"], apart) == [[0], [1]]
     assert duplicates(["Editorial", "Preface"], same) == [[0, 1]]

@@ -15,7 +15,8 @@ from paperagent.digest.issue import Period, Selection
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.schedule import parse_week, week_of
 from paperagent.digest.select.selector import PaperSelector
-from paperagent.library import LocalStore, identity
+from paperagent.library import LocalStore
+from paperagent.text.terms import title_key
 from paperagent.types import Paper
 from paths import SHARED
 
@@ -134,7 +135,7 @@ def test_no_paper_is_shown_twice(year: Year) -> None:
         papers = [c.paper for issue in reader.issues.values() for c in issue.items]
         papers += [p for issue in reader.issues.values() for p in issue.also]
         assert len({p.paper_id for p in papers}) == len(papers), name
-        assert len({identity.title_key(p.title) for p in papers}) == len(papers), name
+        assert len({title_key(p.title) for p in papers}) == len(papers), name
 
 
 def test_no_reader_is_skipped(year: Year) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paperagent.retrieval.scoring import K1, LEXICAL_WEIGHT, B, CorpusStats
-from paperagent.text.terms import index_terms, term_ids, words
+from paperagent.retrieval.scoring import LEXICAL_WEIGHT, CorpusStats
+from paperagent.text import bm25
+from paperagent.text.terms import index_terms, term_ids, title_key, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +96,7 @@ class PeriodIndex:
         """Shape [n]."""
         self.comparable = self.has_embedding if has_vector.any() else ~self.has_embedding
         """Which rows of `vectors` can be compared, shape [n]."""
-        self.titles = [title_key(p.title) for p in self.papers]
+        self.titles = [distinctive_title_key(p.title) for p in self.papers]
         self._postings = _TermPostings([new[i].terms for i in best])
         self._title_postings = _TermPostings([term_ids(index_terms(p.title)) for p in self.papers])
 
@@ -162,7 +163,7 @@ class _TermPostings:
         import numpy as np
 
         shares = np.zeros(len(self.lengths), np.float32)
-        damping = K1 * (1 - B + B * self.lengths / max(average_length, 1.0))
+        damping = bm25.damping(self.lengths, average_length)
         for weight, (owners, counts) in zip(weights, self._postings_of(stems), strict=True):
             shares[owners] += weight * counts / (counts + damping[owners])
         return shares / np.float32(sum(weights) or 1)
@@ -218,9 +219,9 @@ def _hashed_term_vectors(terms: Sequence[NDArray[np.uint32]]) -> Matrix:
     return rows
 
 
-def title_key(title: str) -> str:
-    """Return the letters and digits of a title, or an empty string if it is too short to be unique."""
-    key = "".join(words(title))
+def distinctive_title_key(title: str) -> str:
+    """Return `title_key` of a title, or ``""`` if it is too short to tell papers apart (``Editorial``)."""
+    key = title_key(title)
     return key if len(key) >= _MIN_TITLE_LENGTH else ""
 
 
@@ -239,7 +240,7 @@ def duplicates(titles: Sequence[str], vectors: Matrix) -> list[list[int]]:
 
     first: dict[str, int] = {}
     for i, title in enumerate(titles):
-        if key := title_key(title):
+        if key := distinctive_title_key(title):
             leader[find(i)] = find(first.setdefault(key, i))
     for i, j, cosine in _similar_pairs(vectors):
         if cosine >= DUPLICATE_COSINE or _have_similar_titles(titles[i], titles[j]):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from paperagent.digest.issue import Item, Period, Reason, Selection, Theme
 from paperagent.digest.preferences import MAX_ITEMS, Preferences
 from paperagent.digest.select import themes
-from paperagent.digest.select.candidates import PeriodIndex, SeenPaper, title_key
+from paperagent.digest.select.candidates import PeriodIndex, SeenPaper, distinctive_title_key
 from paperagent.digest.select.phrases import ThemePhrases
 from paperagent.digest.select.relevance import Feedback, QueryEncoder, RelevanceScorer, RelevanceScores
 from paperagent.types import Paper, in_category
@@ -120,7 +120,7 @@ class PaperSelector:
 
         names = {*preferences.seen, *preferences.disliked, *(name for paper in seen for name in paper.names)}
         numbers = {self._number_of_id.get(name) for name in names}
-        numbers |= {self._number_of_title.get(title_key(paper.title)) for paper in seen}
+        numbers |= {self._number_of_title.get(distinctive_title_key(paper.title)) for paper in seen}
         mask = np.zeros(len(self._index), bool)
         mask[[n for n in numbers if n is not None]] = True
         return mask

@@ -118,9 +118,9 @@ class ClaimCollector:
         citations = self._cite(list(cited.values()))
         numbers = tuple(c.n for c in citations)
         if dangling:
-            shown = [p if _POINTER.fullmatch(p) else "?" for p in map(plain_text, dangling)]
-            claim = Claim(text, numbers, "unsupported", {"dangling": shown})
-            return CheckedClaim(claim, citations, (f"points at {', '.join(shown)}, which was not shown",))
+            pointers = [p if _POINTER.fullmatch(p) else "?" for p in map(plain_text, dangling)]
+            claim = Claim(text, numbers, "unsupported", {"dangling": pointers})
+            return CheckedClaim(claim, citations, (f"points at {', '.join(pointers)}, which was not shown",))
         if not citations:
             return CheckedClaim(Claim(text, (), "uncited", {}), (), ("points at no sentence",))
         statements = [c.quote for c in citations if not is_question(c.quote)]
@@ -181,16 +181,16 @@ class ClaimCollector:
             judged: The judged claims by their index in `claims`.
             reason: Why an unsupported claim is withheld.
         """
-        shown = []
+        remaining = []
         for index, unjudged in enumerate(self.claims):
             claim = judged.get(index, unjudged)
             if claim.support == "unsupported" and claim is not unjudged and self.policy != "mark":
                 cited = tuple(c for c in self.citations if c.n in claim.citations)
                 self.withheld.append(CheckedClaim(claim, cited, (reason,)))
             else:
-                shown.append(claim)
-        self.claims = shown
-        numbers = {n for claim in shown for n in claim.citations}
+                remaining.append(claim)
+        self.claims = remaining
+        numbers = {n for claim in remaining for n in claim.citations}
         self.citations = [c for c in self.citations if c.n in numbers]
 
     def quote_instead(

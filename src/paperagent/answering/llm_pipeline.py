@@ -375,8 +375,8 @@ class _AnswerSession:
             self.pipeline.search(text, k=MAX_ADDED_PASSAGES, filters=self.request.filters) for text in texts
         ]
         interleaved = [hit for rank in zip_longest(*results) for hit in rank if hit is not None]
-        shown = {p.paper_id for p in self.passages.papers}
-        new = list({h.paper_id: h for h in interleaved if h.paper_id not in shown}.values())
+        passage_ids = {p.paper_id for p in self.passages.papers}
+        new = list({h.paper_id: h for h in interleaved if h.paper_id not in passage_ids}.values())
         new = new[:MAX_ADDED_PASSAGES]
         if not new:
             self.notes.append("the further search found no other paper")

@@ -177,7 +177,7 @@ class ReplyParser:
 
     def _add_value(self, path: JsonPath, value: Any) -> None:
         """Take a complete JSON value, wherever it stands in the text."""
-        name, inside = _place(path)
+        name, inside = _member_of(path)
         if inside:
             return
         if name in _CLAIMS or _is_claim(value):
@@ -270,7 +270,7 @@ _EVIDENCE = (
 _DECISION = re.compile(r"\W*(answer|abstain|search)[a-z]*\W*")
 
 
-def _place(path: JsonPath) -> tuple[str, bool]:
+def _member_of(path: JsonPath) -> tuple[str, bool]:
     """Return the name of the member that a value belongs to, and whether the value is part of a claim."""
     names = [key for key in path if isinstance(key, str)]
     for i, key in enumerate(path):

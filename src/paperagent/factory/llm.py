@@ -37,7 +37,7 @@ _NO_MODEL = "PAPERAGENT_MODEL: not set, and the server at"
 
 @dataclass(frozen=True, slots=True)
 class LLMOptions:
-    """The options of one question that concern the model; None leaves an option to the settings."""
+    """The model options of one question; None means the value from the settings."""
 
     effort: Effort | None = None
     max_cost: float | None = None
@@ -105,7 +105,7 @@ def _only_model_of_server(key: str | None, url: str | None) -> str:
         return DEFAULT_MODEL
     endpoint = Endpoint(address, timeout=0.0)
     try:
-        # Some servers list an embedding model beside the chat model.
+        # Some servers list an embedding model in addition to the chat model.
         names = [served.name for served in endpoint.models() if "embed" not in served.name.lower()]
     except EndpointError as error:
         if error.kind not in ("rejected", "server", "invalid_reply"):
@@ -303,6 +303,6 @@ def _fence_salt(store: Store) -> str:
     salt = secrets.token_hex(16)
     try:
         store.set_setting("fence_salt", salt)
-    except StoreError:  # read-only or locked: a salt of this process alone is as safe
+    except StoreError:  # read-only or locked: a salt for this process alone is just as safe
         return salt
     return salt

@@ -90,7 +90,7 @@ def test_a_digest_reads_the_server_and_keeps_its_readers_here(
 def test_a_share_that_is_none_is_a_wrong_argument(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, before anything is read."""
     assert main(["ingest", str(sample_path()), "--shard", "3/2"]) == 2
-    assert "3/2 does not exist" in capsys.readouterr().err
+    assert "invalid shard 3/2" in capsys.readouterr().err
 
 
 def test_an_ingest_after_a_kill_reports_the_papers_that_there_are(

@@ -192,7 +192,7 @@ def test_an_unverified_sentence_stands_over_what_it_cites() -> None:
         assert in_order(Page(shown.html).text, said)
     assert shown.text.count("Our index takes") == 1
     assert "      unverified – compare with the source: “Our index takes 3.2 ms on\n" in shown.text
-    assert "Where the check could not settle one, the cited sentence stands under it." in text
+    assert "If the check could not confirm a sentence, the cited sentence is shown below it." in text
     assert "could not settle" not in render_issue(issues.issue()).text
 
 

@@ -89,7 +89,7 @@ def _unknown_option(error: click.NoSuchOption) -> str:
     hint = _ALTERNATIVES.get(name) or (
         f"did you mean '{close[0]}'?" if close else "put -- before text that begins with -"
     )
-    return f"unrecognised option '{name}': {hint}"
+    return f"unrecognized option '{name}': {hint}"
 
 
 def _option_names(ctx: click.Context | None) -> list[str]:

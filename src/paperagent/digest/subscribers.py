@@ -1,4 +1,4 @@
-"""The subscribers of the digest: who gets it, what they want, and who must never be mailed again."""
+"""The subscribers of the digest, their preferences, and the addresses that must not be mailed again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from paperagent.errors import InputError, visible
 SubscriberState = Literal["pending", "confirmed", "unsubscribed", "bounced"]
 FeedbackKind = Literal["more", "less", "save"]
 REMOVED = "removed"
-"""The reason of a suppression by the person who runs the digest, who may lift it."""
+"""Reason of a suppression by the operator, which may be lifted."""
 MAX_SUBSCRIBERS = 100_000
 MAX_PAPER_ID = 300
 CONFIRMATION_INTERVAL = dt.timedelta(days=1)

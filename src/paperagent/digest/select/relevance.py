@@ -1,8 +1,8 @@
 """Score the papers of a period for one subscriber.
 
-A paper scores by its best interest or standing question, if it is relevant enough: an issue is not
-filled up with papers off topic. Feedback, similar papers in earlier issues and upvotes adjust the score.
-Without interests, papers similar to liked ones score, or else those of the period's largest topics.
+A paper scores by its best interest or standing question, if it is relevant enough: an issue is never padded
+with off-topic papers. Feedback, similar papers in earlier issues and upvotes adjust the score. Without
+interests, papers similar to liked ones score, or else those of the period's largest topics.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ _SEEN, _SEEN_FROM = 0.5, 0.7
 """What a cosine above the second number to a liked paper adds, and to a disliked or seen one subtracts."""
 _TOPIC_BONUS = 0.5
 _VOTED_SHARE = 0.5
-"""Share of papers with upvotes from which upvotes decide which papers are the best of the period."""
+"""If at least this share of the papers has upvotes, upvotes decide which papers are the best of the period.
+"""
 _MAX_CACHED_VECTORS = 20_000
 """Query vectors in the cache: 30 MB."""
 MAX_TOPICS = 5
 _MIN_TOPIC_WEIGHT = 2
-"""Weight of a phrase in a paper from which the paper is on that topic: in the title, or twice in the text."""
+"""A phrase of at least this weight (in the title, or twice in the text) puts a paper on that topic."""
 _SAME_TOPIC_COSINE, _SAME_TOPIC_SHARE = 0.8, 0.3
 """Two topics are the same above this cosine of their centers, or this share of the smaller one's papers."""
 
@@ -113,7 +114,7 @@ class RelevanceScores:
     """The papers of a period as one subscriber ranks them; the arrays have one entry per paper."""
 
     scores: Scores
-    """Minus infinity for papers that are not for this subscriber."""
+    """Minus infinity for papers that this subscriber must not get."""
     reason_index: NDArray[np.int64]
     """The index in `reasons` that each paper scores best for."""
     reasons: tuple[Reason, ...]
@@ -210,7 +211,7 @@ class RelevanceScorer:
     def _general_scores(
         self, eligible: NDArray[np.bool_], preferences: Preferences
     ) -> list[tuple[Reason, Scores]]:
-        """Return the scores without interests: by the largest topics, or by upvotes if papers have them."""
+        """Score papers without interests, by the largest topics or by upvotes."""
         import numpy as np
 
         index = self._index
@@ -241,7 +242,7 @@ class Topic:
 
     phrase: Phrase
     members: NDArray[np.int64]
-    """The papers' numbers."""
+    """Numbers of the papers."""
     centrality: NDArray[np.float32]
     """The cosine of each member to the topic's center; 0 without vectors."""
 

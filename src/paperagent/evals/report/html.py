@@ -286,7 +286,7 @@ def _withheld(row: Row) -> Iterator[ReportClaim]:
 
 
 def _support_label(claim: Mapping[str, Any]) -> str:
-    """Return the claim's support in words, and the judge's probability."""
+    """Return a label for the claim's support, with the judge's probability."""
     support, probability = str(claim["support"]), judge_probability(claim["checks"])
     if support == "quoted" and claim["checks"].get("replaced"):
         return f"{support}: {REPLACED}"

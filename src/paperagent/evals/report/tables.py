@@ -111,7 +111,7 @@ def _cell(cell: str) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Format a figure: a share without its leading zero, an amount with its significant digits."""
+    """Format a number: a share without its leading zero, an amount with its significant digits."""
     if value is None:
         return "–"
     if abs(value) >= 100:
@@ -138,7 +138,7 @@ def change(value: float) -> str:
 HEADLINES = ("correct", "evidence_any", "citation_recall", "answerable_accuracy")
 """The columns of the table by kind, if the run has them."""
 RETRIEVAL_HEADLINES = ("ndcg@10", "recall@5", "recall@10", "mrr")
-"""Likewise for a run that only searches."""
+"""The same for a run that only searches."""
 _SHORT = {
     "evidence_any": "evidence", "citation_recall": "citations", "answerable_accuracy": "decided",
 }  # fmt: skip
@@ -150,7 +150,7 @@ FAILURE_ABOUT = {
     "check_too_strict": "a check withheld a claim that would have been right",
     "error": "the case ended in an error",
 }
-"""Each failure in words."""
+"""Description of each failure."""
 
 
 def with_metrics(run: Run, rows: Sequence[Row]) -> Run:
@@ -202,7 +202,7 @@ def by_kind(run: Run, rows: Sequence[Row]) -> Table:
 
 
 def describe_run(run: Run) -> str:
-    """Return how the answers were made, in a few words."""
+    """Return a short description of how the answers were made."""
     parts = [
         run.mode if run.model is None else f"{run.mode} ({run.model})",
         f"k = {run.settings.get('k', '?')}",

@@ -2,7 +2,7 @@
 
 A scorer is a function ``(case, answer, papers) -> float | None``: it scores one answer, where ``papers``
 maps ids to the papers of the library, and returns None if the metric does not apply to the case (0/0). A
-run scorer is a function ``(rows) -> float | None`` over all rows, for figures that are no mean, such as
+run scorer is a function ``(rows) -> float | None`` over all rows, for metrics that are not a mean, such as
 AUROC.
 
 To add a metric, write a function in the module of its family (`retrieval`, `citations`, `content`,
@@ -39,12 +39,12 @@ RETRIEVAL_GROUPS = ("retrieval",)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure of a run: the mean of a scorer over the cases or, with ``over``, a run scorer of all rows."""
+    """A metric of a run: the mean of a scorer over the cases or, with ``over``, a run scorer of all rows."""
 
     name: str
     group: Group
     about: str
-    """What it says, in a phrase."""
+    """Short description."""
     score: Scorer | None = None
     over: RunScorer | None = None
     better: Better = "higher"
@@ -86,7 +86,7 @@ def _at(
     *,
     share: bool = False,
 ) -> list[Metric]:
-    """Return a retrieval metric for each depth k; ``{k}`` in the texts stands for it."""
+    """Return a retrieval metric for each depth k, which replaces ``{k}`` in the texts."""
     return [
         Metric(name.format(k=k), "retrieval", about.format(k=k), partial(score, k=k), share=share, depth=k)
         for k in depths

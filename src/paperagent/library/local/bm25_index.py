@@ -23,9 +23,9 @@ from paperagent.storage.sqlite import DISK_FULL, display_path, store_error
 from paperagent.types import Filters
 
 _HEAP_BYTES = 50_000_000
-"""Memory of the writer, which writes a segment when it is used up."""
+"""Memory of the writer, which writes a segment when the memory is full."""
 _MIN_FREE_BYTES = 2**22
-"""With less free space on the disk, an unknown error counts as a full disk."""
+"""If less disk space is free, an unknown error is reported as a full disk."""
 _REPAIR = "run 'paperagent doctor --repair'"
 
 

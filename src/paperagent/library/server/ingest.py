@@ -35,7 +35,7 @@ class ServerBatchResult:
 
 
 class _NumberedPapers:
-    """Gives the records that a batch touches the row numbers by which `RecordMerger` calls papers."""
+    """Assigns row numbers, which `RecordMerger` requires, to the records that a batch touches."""
 
     def __init__(self, collections: ServerCollections) -> None:
         self._collections = collections

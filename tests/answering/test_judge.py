@@ -1,4 +1,4 @@
-"""Opinions of a second reader: how they are asked for, read, and what they change."""
+"""Opinions of a judge: how they are asked for, read, and what they change."""
 
 from __future__ import annotations
 

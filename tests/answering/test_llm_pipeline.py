@@ -16,7 +16,6 @@ from paperagent import PaperAgent
 from paperagent.answering.answer_config import FULL, MAX_CONVERSATION_LENGTH
 from paperagent.answering.answers import EMPTY_LIBRARY
 from paperagent.answering.judge import REFUTED_REASON
-from paperagent.answering.llm_pipeline import papers_to_show
 from paperagent.errors import EndpointError
 from paperagent.library import LocalStore
 from paperagent.llm.chat import ChatModel
@@ -373,7 +372,7 @@ def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
     assert "the question was not cut into parts: the plan could not be read" in answer.notes
 
 
-# --- the second reader ---
+# --- the judge ---
 
 OPEN = ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
 """Says in other words what its sentence says: wording cannot settle it."""
@@ -387,7 +386,7 @@ def test_an_open_claim_is_put_to_a_second_reader(model: Desk) -> None:
     answer = model.ask(reply(GOOD, OPEN), {"1": "supported", "2": "supported"})
     assert [c.support for c in answer.claims] == ["supported", "supported"]
     assert [c.checks["judge"] for c in answer.claims] == [0.9, 0.9]
-    assert "second reader: test-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: test-model confirms 1 of 1 unverified claim" in answer.notes
     assert answer.usage.calls == len(model.requests) == 2
     assert answer.usage.input_tokens > 0
     for text in (GOOD[0], OPEN[0], answer.citations[0].quote):
@@ -419,7 +418,7 @@ def test_a_second_reader_that_fails_changes_nothing(model: Desk, broken: Any) ->
     answer = model.ask(reply(GOOD, OPEN), broken, judge="always")
     assert [c.support for c in answer.claims] == ["supported", "unverified"]
     assert all("judge" not in c.checks for c in answer.claims)
-    assert len([n for n in answer.notes if n.startswith("no second opinion: ")]) == 1
+    assert len([n for n in answer.notes if n.startswith("not judged: ")]) == 1
 
 
 def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: Desk) -> None:
@@ -464,7 +463,7 @@ def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch:
     monkeypatch.setattr("paperagent.llm.pricing.cost", lambda usage, model, **_: 0.01 * usage.calls)
     answer = model.ask(reply(OPEN), max_cost=0.015)
     assert ([c.support for c in answer.claims], len(model.server.history)) == (["unverified"], 1)
-    assert "no second opinion: asking it could cost more than the limit" in answer.notes
+    assert "not judged: asking it could cost more than the limit" in answer.notes
     assert model.ask(reply(OPEN), {"1": "supported"}, max_cost=0.02).usage.cost_usd == pytest.approx(0.02)
 
 
@@ -474,14 +473,14 @@ def test_a_second_reader_may_be_another_model(model: Desk, monkeypatch: pytest.M
     with PaperAgent(model.agent.home) as agent:
         answer = Desk(model.server, agent).ask(reply(OPEN), {"1": "supported"})
     assert [r.json()["model"] for r in model.requests] == ["test-model", "other-model"]
-    assert "second reader: other-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: other-model confirms 1 of 1 unverified claim" in answer.notes
 
 
 def test_whether_the_question_is_answered_is_asked_too(model: Desk) -> None:
-    """With ``always`` a second reader that finds no answer in the sentences says so in a note."""
+    """With ``always`` a judge that finds no answer in the sentences says so in a note."""
     model.server.decider = lambda request: [0.97, 0.05]
     answer = model.ask(reply(GOOD), judge="always")
-    assert "second reader: test-model doubts that these sentences answer the question" in answer.notes
+    assert "judge: test-model doubts that these sentences answer the question" in answer.notes
     question = model.server.history[-1].json()["questions"][-1]
     assert question["instructions"] == "The sentences quoted for question 2 state the answer to it."
     assert QUESTION in model.server.history[-1].json()["input"][-1]["content"]
@@ -574,7 +573,9 @@ def test_only_papers_near_the_best_are_sent() -> None:
     hit, none = Hit(Paper("2601.00001", "A title", "A sentence."), 1.0, 1), np.zeros(0)
 
     def sent(kind: QuestionKind, *scores: float) -> int:
-        return len(papers_to_show([PaperMatch(hit, (), none, none, 0.0, score) for score in scores], kind))
+        return len(
+            FULL.papers_to_show([PaperMatch(hit, (), none, none, 0.0, score) for score in scores], kind)
+        )
 
     assert sent("single", 3.0) == 1
     assert sent("single", 3.0, 1.1, 1.1) == 2

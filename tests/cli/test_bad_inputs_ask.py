@@ -323,7 +323,7 @@ def test_row_099_ctrl_c_goes_through(library: Path, monkeypatch: pytest.MonkeyPa
     """Ctrl-C ends the question at once and leaves the agent usable."""
     with agent_with(FakeEncoder(), library) as agent:
         with monkeypatch.context() as during:
-            during.setattr(Pipeline, "read", _interrupt)
+            during.setattr(Pipeline, "rerank", _interrupt)
             with pytest.raises(KeyboardInterrupt):
                 agent.ask(QUESTION)
         assert agent.ask(QUESTION).status == "answered"

@@ -1,4 +1,4 @@
-"""The second reader's model over real HTTP: decisions where they are offered, else labels by a chat model."""
+"""The judge's model over real HTTP: decisions where they are offered, else labels by a chat model."""
 
 from __future__ import annotations
 

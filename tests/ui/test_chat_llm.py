@@ -242,14 +242,14 @@ def test_a_claim_that_the_second_reader_confirms_after_it_was_shown() -> None:
 
 def test_a_claim_that_is_withheld_after_it_was_shown() -> None:
     """It is struck through, with the note on why; what came in its place is shown."""
-    note = f"withheld: “{BOTH.text}” (the second reader says no)"
+    note = f"withheld: “{BOTH.text}” (the judge says no)"
     swapped = Claim(TWO[0].quote, (1,), "quoted", {"replaced": True})
     printed = streamed(written(BOTH, LATER), written(LATER, swapped, notes=(note,)))
     after = printed.partition("## No longer confirmed\n")[2]
     assert after.startswith(
         f"~~{BOTH.text}~~ (not supported by its source)\n\n{TWO[0].quote} [1]\n*{REPLACED}*\n\n## Sources"
     )
-    assert f"## Withheld\n   > ~~{BOTH.text}~~ — the second reader says no\n" in after
+    assert f"## Withheld\n   > ~~{BOTH.text}~~ — the judge says no\n" in after
 
 
 def test_an_answer_that_was_exchanged_after_it_was_shown() -> None:

@@ -122,7 +122,7 @@ def test_a_summary_shows_the_sentence_under_its_paper() -> None:
 
 
 def test_a_supported_claim_stands_alone() -> None:
-    """What the second reader confirmed looks on the screen as what wording confirms."""
+    """What the judge confirmed looks on the screen as what wording confirms."""
     confirmed, worded = (written(replace(SUPPORTED, checks=checks)) for checks in ({"judge": 0.93}, {}))
     assert on_screen(confirmed) == on_screen(worded)
     assert on_screen(worded)[:2] == ["Sparse lanterns are 12% faster. [1]", ""]

@@ -212,7 +212,7 @@ def parse_probabilities(text: str, names: Sequence[str]) -> tuple[float | None, 
         parse_probability(values.get(name)) if isinstance(values, dict) else None for name in names
     )
     if all(p is None for p in probabilities):
-        raise EndpointError("second reader: gave no readable opinion", kind="malformed")
+        raise EndpointError("judge reply: contains no readable opinion; try another model", kind="malformed")
     return probabilities
 
 
@@ -235,7 +235,7 @@ def parse_probability(value: Any) -> float | None:
 
 # --- what an opinion changes ---
 
-REFUTED_REASON = "the second reader finds that the cited sentences do not support it"
+REFUTED_REASON = "the judge finds that the cited sentences do not support it"
 CLEAR_YES, CLEAR_NO = 0.8, 0.2
 """Probabilities from which on, and up to which, an opinion is clear. Labels alone are clear, too."""
 LOW_WORDING_SCORE = 0.1
@@ -280,7 +280,7 @@ def review_claims(
         items.append(AnswerabilityItem(collector.question, sources))
     opinion = judge.ask(items, max_cost=max_cost)
     if opinion.error:
-        return opinion.usage, [f"no second opinion: {opinion.error}"]
+        return opinion.usage, [f"not judged: {opinion.error}"]
     judged = {
         i: apply_probability(claim, p)
         for i, claim, p in zip(indexes, claims, opinion.probabilities, strict=False)
@@ -288,9 +288,9 @@ def review_claims(
     }
     summary = _summary(claims, [judged.get(i, claim) for i, claim in zip(indexes, claims, strict=True)])
     collector.apply_judgements(judged, REFUTED_REASON)
-    notes = [f"second reader: {opinion.model} {summary}"]
+    notes = [f"judge: {opinion.model} {summary}"]
     if any(p is not None and p <= CLEAR_NO for p in opinion.probabilities[len(claims) :]):
-        notes.append(f"second reader: {opinion.model} doubts that these sentences answer the question")
+        notes.append(f"judge: {opinion.model} doubts that these sentences answer the question")
     return opinion.usage, notes
 
 
@@ -366,7 +366,7 @@ def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:
     if unverified:
         noun = "claim" if len(unverified) == 1 else "claims"
         supported = unverified.count("supported")
-        parts.append(f"judged {supported} of {len(unverified)} unverified {noun} supported")
+        parts.append(f"confirms {supported} of {len(unverified)} unverified {noun}")
     if doubted:
         parts.append(f"doubts {doubted} that wording supports")
     return " and ".join(parts) or f"doubts none of {len(after)} that wording supports"

@@ -1,4 +1,4 @@
-"""What a second reader is asked about, and what its opinion changes."""
+"""What a judge is asked about, and what its opinion changes."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ CITED = [
 
 @dataclass
 class Told:
-    """A second reader that says what it is told."""
+    """A judge that says what it is told."""
 
     opinion: JudgeOpinion
     asked: list[Sequence[JudgeItem]] = field(default_factory=list)
@@ -163,8 +163,8 @@ def test_always_asks_whether_the_question_is_answered() -> None:
         ("Owls sleep.", "Owls rest by day."),
     )
     assert notes == [
-        "second reader: luna judged 1 of 1 unverified claim supported",
-        "second reader: luna doubts that these sentences answer the question",
+        "judge: luna confirms 1 of 1 unverified claim",
+        "judge: luna doubts that these sentences answer the question",
     ]
     assert [c.support for c in made.claims] == ["supported", "supported"]
     assert len(judged(SUPPORTED, said=[0.9, None], when="always")[1]) == 1
@@ -173,24 +173,24 @@ def test_always_asks_whether_the_question_is_answered() -> None:
 @pytest.mark.parametrize(
     ("claims", "said", "note"),
     [
-        ([OPEN, OPEN, FLAGGED], [0.9, 0.3, 0.1], "judged 1 of 3 unverified claims supported"),
+        ([OPEN, OPEN, FLAGGED], [0.9, 0.3, 0.1], "confirms 1 of 3 unverified claims"),
         (
             [SUPPORTED, OPEN],
             [0.1, 0.5],
-            "judged 0 of 1 unverified claim supported and doubts 1 that wording supports",
+            "confirms 0 of 1 unverified claim and doubts 1 that wording supports",
         ),
-        ([OPEN, SUPPORTED], [None, None], "judged 0 of 1 unverified claim supported"),
+        ([OPEN, SUPPORTED], [None, None], "confirms 0 of 1 unverified claim"),
     ],
 )
 def test_the_answer_says_who_judged(claims: list[Claim], said: list[float | None], note: str) -> None:
     """How many claims it settled and how many it doubts."""
-    assert judged(*claims, said=said)[1] == [f"second reader: luna {note}"]
+    assert judged(*claims, said=said)[1] == [f"judge: luna {note}"]
 
 
 def test_no_doubt_is_told_too() -> None:
     """Where it was asked on demand only."""
     assert judged(SUPPORTED, said=[0.9, 0.9], when="always")[1] == [
-        "second reader: luna doubts none of 1 that wording supports"
+        "judge: luna doubts none of 1 that wording supports"
     ]
 
 
@@ -206,7 +206,7 @@ def test_a_reader_that_fails_changes_nothing() -> None:
     """The reason is a note; what the call used counts."""
     told, made = Told(JudgeOpinion((None,), Usage(1), "luna", "endpoint x: down; wait")), ledger(OPEN)
     used, notes = review_claims(made, told, "auto", [PAPER])
-    assert (used, notes) == (Usage(1), ["no second opinion: endpoint x: down; wait"])
+    assert (used, notes) == (Usage(1), ["not judged: endpoint x: down; wait"])
     assert made.claims == [OPEN]
 
 

@@ -1,4 +1,4 @@
-"""The bare parts: the same libraries on the same files, called directly."""
+"""The bare engines: the libraries below paperagent, called directly on the same files."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def model_folder() -> Path:
     return folder
 
 
-def network_file() -> Path:
-    """Return the file of the network that paperagent uses."""
+def onnx_file() -> Path:
+    """Return the ONNX file that paperagent uses."""
     names = ("int8.onnx", "fp32.onnx", "model.onnx")
     return next(path for name in names if (path := model_folder() / name).exists())
 
@@ -37,7 +37,7 @@ class BareModel:
     def __init__(self) -> None:
         import onnxruntime
 
-        path, provider = str(network_file()), ["CPUExecutionProvider"]
+        path, provider = str(onnx_file()), ["CPUExecutionProvider"]
         single = onnxruntime.SessionOptions()
         single.intra_op_num_threads = 1
         self._single = onnxruntime.InferenceSession(path, single, providers=provider)
@@ -46,7 +46,7 @@ class BareModel:
         self._padding.enable_padding()
 
     def one(self, text: str, outputs: Sequence[str] = ("embedding",)) -> Vector:
-        """Embed one text on one thread: the fastest way for a short one."""
+        """Embed one text on one thread, which is the fastest way for a short text."""
         ids = self._plain.encode(text).ids
         vector: Vector = _run(self._single, [ids], [[1] * len(ids)], outputs)[0][0]
         return vector
@@ -54,7 +54,7 @@ class BareModel:
     def each(
         self, texts: Sequence[str], threads: int, outputs: Sequence[str] = ("embedding",)
     ) -> list[Vector]:
-        """Embed texts one by one on several threads: the fastest way for many, nothing is padded."""
+        """Embed texts one by one on several threads, which is the fastest way for many: nothing is padded."""
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(lambda text: self.one(text, outputs), texts))
 
@@ -78,8 +78,8 @@ def _run(session: Any, ids: object, masks: object, outputs: Sequence[str]) -> li
     import numpy as np
 
     feed = {"input_ids": np.array(ids, np.int64), "attention_mask": np.array(masks, np.int64)}
-    found: list[Matrix] = session.run(list(outputs), feed)
-    return found
+    arrays: list[Matrix] = session.run(list(outputs), feed)
+    return arrays
 
 
 class BareParts:
@@ -94,7 +94,7 @@ class BareParts:
         self._should = tantivy.Occur.Should
         index = tantivy.Index.open(str(home / "lexical"))
         self._schema, self._searcher = index.schema, index.searcher()
-        # The same path and settings as the agent's: Chroma gives both one system, one graph in memory.
+        # With the agent's path and settings, Chroma shares one system and one graph in memory.
         client = chromadb.PersistentClient(
             str(home / "vectors"), chromadb.config.Settings(anonymized_telemetry=False)
         )
@@ -109,7 +109,7 @@ class BareParts:
         self._collection.query(query_embeddings=[vector], n_results=limit, include=["distances"])
 
     def vectors(self) -> tuple[list[str], Matrix]:
-        """Return the ids and the vectors [papers, dim] that the collection holds."""
+        """Return the ids and the vectors of the collection, shape [papers, dim]."""
         import numpy as np
 
         ids: list[str] = []

@@ -1,10 +1,10 @@
-"""Time a week's issues for 1,000 readers of distinct interests, and live through twelve weeks.
+"""Time a week's issues for 1,000 subscribers with distinct interests, and simulate twelve weeks.
 
     python bench/digest.py [--shared ../shared] [--only build|weeks] [--json FILE]
 
-The week is 2026-W21 of the library of 74,728 abstracts (1,733 papers). Each reader has three
-interests that no other reader has, half of the readers also a standing question of their own.
-A build is a process of its own, with issues laid out, frozen and planned, as `digest build` does.
+The week is 2026-W21 of the library of 74,728 abstracts (1,733 papers). Each subscriber has three interests
+that no other subscriber has, and half of them also have their own standing question. A build runs in its
+own process and renders, stores and schedules the issues, as `digest build` does.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ if TYPE_CHECKING:
     from paperagent.digest.select.selector import PaperSelector
     from paperagent.library import LocalStore
 
-WEEK, READERS, FEW = "2026-W21", 1000, 250
+WEEK, SUBSCRIBERS, FEW = "2026-W21", 1000, 250
 SOURCES = ("2026-W08", "2026-W10", "2026-W12", "2026-W14", "2026-W16", "2026-W18", "2026-W20")
-"""Weeks whose themes are what the readers are interested in."""
+"""Weeks whose themes are the interests of the subscribers."""
 YEAR = tuple(f"2026-W{n}" for n in range(12, 24))
-QUIET, MISSED = "2026-W16", "2026-W19"
 STEPS = ("prepare", "select", "write", "render")
+QUIET, MISSED = "2026-W16", "2026-W19"
 
 
 @dataclass
 class Bench:
-    """A library that may be written to, and a place for more."""
+    """A library that the benchmark may change."""
 
     home: Path
-    """A copy of the large library's own file and its index of words."""
+    """Folder with a copy of the large library's database and keyword index."""
 
     @cached_property
     def interests(self) -> list[str]:
-        """Names of themes of other weeks, each different, in random order."""
+        """Distinct names of themes of other weeks, in random order."""
         from paperagent.digest.schedule import parse_week
 
-        found: dict[str, None] = {}
+        theme_names: dict[str, None] = {}
         with _store(self.home) as store:
             for name in SOURCES:
                 period = parse_week(name)
-                labels = _selector(store, period)._names()  # noqa: SLF001 - what nobody else asks for
-                found |= dict.fromkeys(labels.name(p) for p in labels.found if len(p) > 1)
-        names = sorted({name.casefold(): name for name in found}.values())
-        random.Random(7).shuffle(names)  # noqa: S311 - the same readers in every run
+                phrases = _selector(store, period)._theme_phrases()  # noqa: SLF001 - only needed here
+                theme_names |= dict.fromkeys(phrases.name(p) for p in phrases.occurrences if len(p) > 1)
+        names = sorted({name.casefold(): name for name in theme_names}.values())
+        random.Random(7).shuffle(names)  # noqa: S311 - reproducible, not a secret
         return names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print the table; with --build, be the process that is measured."""
+    """Measure and print the table; with --build, run the process that is measured."""
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["--build"]:
         print(json.dumps(build(Path(arguments[1]))))
@@ -86,76 +86,88 @@ def _open(args: argparse.Namespace, folder: Path) -> Bench:
 
 
 def builds(bench: Bench) -> list[Figure]:
-    """Build for 250 and for 1,000 readers, with and without standing questions."""
-    if len(bench.interests) < 3 * READERS:
-        say(f"only {len(bench.interests):,} interests for {READERS:,} readers")
-    few = _measured(bench, FEW, asking=True)
-    many = _measured(bench, READERS, asking=True)
-    silent = _measured(bench, READERS, asking=False)
-    ms = {step: 1000 * many[step] / READERS for step in STEPS[1:]}
+    """Build for 250 and for 1,000 subscribers, with and without standing questions."""
+    if len(bench.interests) < 3 * SUBSCRIBERS:
+        say(f"only {len(bench.interests):,} interests for {SUBSCRIBERS:,} subscribers")
+    few = _measure_build(bench, FEW, asking=True)
+    many = _measure_build(bench, SUBSCRIBERS, asking=True)
+    silent = _measure_build(bench, SUBSCRIBERS, asking=False)
+    ms = {step: 1000 * many[step] / SUBSCRIBERS for step in STEPS[1:]}
     return [
-        Figure(f"issues for {READERS:,} readers", many["total"], "s", 60, note=_steps(many)),
+        Figure(f"issues for {SUBSCRIBERS:,} subscribers", many["total"], "s", 60, note=_steps(many)),
         Figure("the same without standing questions", silent["total"], "s", 60, note=_steps(silent)),
         Figure("peak memory", many["memory"], "MB", 700),
-        Figure("time for 1,000 / for 250 readers", many["total"] / few["total"], "×", 4, note=_steps(few)),
-        Figure("selection a reader", ms["select"], "ms", 15, note="the first one's set-up included"),
-        Figure("processor time of that", many["processor"], "s", note="of two cores, whatever else they do"),
-        Figure("papers an issue, titles also noticed included", many["items"] / many["issues"], ""),
-        Figure("memory for 1,000 / for 250 readers", many["memory"] / few["memory"], "×"),
+        Figure(
+            "time for 1,000 / for 250 subscribers", many["total"] / few["total"], "×", 4, note=_steps(few)
+        ),
+        Figure(
+            "selection per subscriber", ms["select"], "ms", 15, note="including the set-up of the first one"
+        ),
+        Figure("processor time of that", many["processor"], "s", note="on two cores"),
+        Figure("papers per issue, including mentioned titles", many["items"] / many["issues"], ""),
+        Figure("memory for 1,000 / for 250 subscribers", many["memory"] / few["memory"], "×"),
     ]
 
 
-def _steps(found: dict[str, float]) -> str:
-    rest = found["total"] - sum(found[s] for s in (*STEPS, "open"))
-    parts = [("open", found["open"]), *((s, found[s]) for s in STEPS), ("freeze and the rest", rest)]
+def _steps(times: dict[str, float]) -> str:
+    other = times["total"] - sum(times[s] for s in (*STEPS, "open"))
+    parts = [("open", times["open"]), *((s, times[s]) for s in STEPS), ("store and other", other)]
     return ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts)
 
 
-def _measured(bench: Bench, readers: int, *, asking: bool) -> dict[str, float]:
-    _subscribe(bench, readers, asking=asking)
-    say(f"  {readers:,} readers{' with questions' if asking else ''} …")
-    done = subprocess.run(
+def _measure_build(bench: Bench, count: int, *, asking: bool) -> dict[str, float]:
+    _subscribe(bench, count, asking=asking)
+    say(f"  {count:,} subscribers{' with questions' if asking else ''} …")
+    process = subprocess.run(
         [sys.executable, __file__, "--build", str(bench.home)], capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    found: dict[str, float] = json.loads(done.stdout)
-    say(f"  {found['total']:.1f} s: {_steps(found)}; {found['memory']:.0f} MB")
-    return found
+    if process.returncode:
+        raise SystemExit(process.stderr)
+    times: dict[str, float] = json.loads(process.stdout)
+    say(f"  {times['total']:.1f} s: {_steps(times)}; {times['memory']:.0f} MB")
+    return times
 
 
-def _subscribe(bench: Bench, readers: int, *, asking: bool) -> None:
-    """Start a digest anew, with readers of whom no two share an interest."""
-    from paperagent.digest.database import FILE, DigestDatabase
+def _subscribe(bench: Bench, count: int, *, asking: bool) -> None:
+    """Create a new digest database with subscribers who share no interest."""
+    from paperagent.digest.database import FILE_NAME, DigestDatabase
     from paperagent.digest.preferences import Preferences
     from paperagent.digest.subscribers import Subscribers
 
-    for path in bench.home.glob(f"{FILE}*"):
+    for path in bench.home.glob(f"{FILE_NAME}*"):
         path.unlink()
-    database = DigestDatabase(bench.home / FILE)
+    database = DigestDatabase(bench.home / FILE_NAME)
     subscribers = Subscribers(database)
     names = bench.interests
-    for n in range(readers):
+    for n in range(count):
         interests = tuple(names[(3 * n + i) % len(names)] for i in range(3))
         questions = (f"What is new on {names[-1 - n]}?",) if asking and n % 2 else ()
-        wishes = Preferences(interests, questions)
-        subscribers.add(f"reader{n}@test.example", wishes, confirmed=True)
+        preferences = Preferences(interests, questions)
+        subscribers.add(f"reader{n}@test.example", preferences, confirmed=True)
     database.close()
 
 
 def build(home: Path) -> dict[str, float]:
     """Build the week's issues in this process; return seconds by step, and megabytes."""
     from paperagent import config
-    from paperagent.digest import press
+    from paperagent.digest.build import IssueBuilder
     from paperagent.digest.schedule import parse_week
-    from paperagent.digest.service import DigestService
+    from paperagent.digest.select.selector import PaperSelector
+    from paperagent.digest.write.writer import IssueWriter
+    from paperagent.factory import digest as digest_factory
 
     spent: Counter[str] = Counter()
-    for step in STEPS:
-        setattr(press.LocalPress, step, _timed(getattr(press.LocalPress, step), step, spent))
-    press.LocalPress.__init__ = _timed(press.LocalPress.__init__, "open", spent)  # type: ignore[method-assign]
+    steps = (
+        (IssueBuilder, "_prepare", "prepare"),
+        (PaperSelector, "select", "select"),
+        (IssueWriter, "write", "write"),
+        (IssueBuilder, "_render", "render"),
+        (digest_factory, "issue_builder", "open"),
+    )
+    for owner, method, step in steps:
+        setattr(owner, method, _timed(getattr(owner, method), step, spent))
     start, processor = time.perf_counter(), time.process_time()
-    with DigestService(config.load(home=home, mode="extractive")) as desk:
+    with digest_factory.digest_service(config.load(home=home, mode="extractive")) as desk:
         report = desk.build(parse_week(WEEK))
         total, processor = time.perf_counter() - start, time.process_time() - processor
         if report.failed:
@@ -188,40 +200,40 @@ def _timed(method: Callable[..., Any], name: str, spent: Counter[str]) -> Callab
 
 
 def weeks(bench: Bench) -> list[Figure]:
-    """Make each week's issues for four readers, all papers with vectors; print the table of the weeks."""
-    from paperagent.digest.issue import Profile
+    """Build each week's issues for four subscribers and print the table of the weeks."""
+    from paperagent.digest.preferences import Preferences
 
     profiles = {
-        "LLM serving": Profile(("KV cache compression", "speculative decoding", "mixture of experts")),
-        "medicine": Profile(("medical image segmentation",), ("What is new on radiology reports?",)),
-        "coding theory": Profile(categories=("cs.IT",)),
-        "nobody": Profile(),
+        "LLM serving": Preferences(("KV cache compression", "speculative decoding", "mixture of experts")),
+        "medicine": Preferences(("medical image segmentation",), ("What is new on radiology reports?",)),
+        "coding theory": Preferences(categories=("cs.IT",)),
+        "general": Preferences(),
     }
-    shown: dict[str, set[str]] = {name: set() for name in profiles}
+    sent_ids: dict[str, set[str]] = {name: set() for name in profiles}
     again = skipped = 0
     rows = []
     with _store(bench.home) as store:
-        for week, chosen in _weeks(store):
+        for week, selector in _weeks(store):
             cells = []
             for name, profile in profiles.items():
-                issue = chosen.select(replace(profile, shown=frozenset(shown[name])))
-                ids = [c.paper.paper_id for c in issue.chosen] + [p.paper_id for p in issue.also]
-                again += len(shown[name] & set(ids)) + len(ids) - len(set(ids))
+                issue = selector.select(replace(profile, seen=frozenset(sent_ids[name])))
+                ids = [c.paper.paper_id for c in issue.items] + [p.paper_id for p in issue.also]
+                again += len(sent_ids[name] & set(ids)) + len(ids) - len(set(ids))
                 skipped += not ids and week != QUIET
-                shown[name] |= set(ids)
-                cells.append(f"{len(list(issue.chosen))} in {len(issue.groups)}")
-            rows.append(f"| {week} | {len(chosen.papers):,} | {' | '.join(cells)} |")
+                sent_ids[name] |= set(ids)
+                cells.append(f"{len(list(issue.items))} in {len(issue.themes)}")
+            rows.append(f"| {week} | {len(selector.papers):,} | {' | '.join(cells)} |")
     head = f"| week | papers | {' | '.join(profiles)} |\n|---|---:|{'---|' * len(profiles)}"
     say("\n".join([head, *rows]))
-    seen = sum(map(len, shown.values()))
+    total = sum(map(len, sent_ids.values()))
     return [
-        Figure("papers shown twice in twelve weeks", again, "", 0, note=f"of {seen:,} shown to 4 readers"),
-        Figure("issues that a reader went without", skipped, "", 0, note=f"of {len(rows) * 4}"),
+        Figure("papers sent twice in twelve weeks", again, "", 0, note=f"of {total:,} sent to 4 subscribers"),
+        Figure("issues without papers", skipped, "", 0, note=f"of {len(rows) * 4}"),
     ]
 
 
 def _weeks(store: LocalStore) -> Iterator[tuple[str, PaperSelector]]:
-    """Yield the weeks as they are built: one quiet, one a week late, after the next."""
+    """Yield the weeks in the order of their builds: one is empty, one is built after the next week."""
     from paperagent.digest.schedule import parse_week
 
     order = [w for w in YEAR if w != MISSED]
@@ -248,7 +260,7 @@ def _selector(store: LocalStore, period: Any) -> PaperSelector:
     from paperagent.embedding.minilm import MiniLM
 
     papers = store.papers_between(period.since, period.until)
-    return PaperSelector(papers, period=period, library=store, embedder=MiniLM.load(model_folder()))
+    return PaperSelector(papers, period=period, store=store, embedder=MiniLM.load(model_folder()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Figures with their limits: how every benchmark measures, prints and ends."""
+"""Measure figures, compare them with their limits, and print them as a table."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ T = TypeVar("T")
 
 
 class MissingError(Exception):
-    """Something that a measurement needs is not here; it is skipped, not failed."""
+    """Something that a measurement needs is missing; the measurement is skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. Without a limit it informs; with one it passes or fails."""
+    """One measured number, with an optional limit."""
 
     name: str
     value: float
     unit: str
     limit: float | None = None
     at_least: bool = False
-    """Whether the limit is a floor; otherwise it is a ceiling."""
+    """Whether the limit is a minimum instead of a maximum."""
     note: str = ""
 
     @property
     def verdict(self) -> str:
-        """``PASS``, ``FAIL``, or nothing where there is no limit."""
+        """``PASS``, ``FAIL``, or an empty text without a limit."""
         if self.limit is None:
             return ""
         met = self.value >= self.limit if self.at_least else self.value <= self.limit
@@ -49,10 +49,12 @@ def run(
     setup: Callable[[argparse.Namespace], T],
     argv: Sequence[str] | None = None,
 ) -> int:
-    """Measure what was asked for and print one table; return 1 where a limit is broken."""
+    """Run the selected measurements and print one table; return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(description=title, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
-    parser.add_argument("--only", choices=list(measures), action="append", help="measure this alone")
+    parser.add_argument(
+        "--only", choices=list(measures), action="append", help="measure only this; may be repeated"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     args = parser.parse_args(argv)
     args.shared = args.shared.resolve()
@@ -80,32 +82,32 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def exit_code(figures: Sequence[Figure]) -> int:
-    """Return 1 where a limit is broken."""
+    """Return 1 if a limit is exceeded."""
     return int(any(f.verdict == "FAIL" for f in figures))
 
 
 def number(value: float) -> str:
-    """Return ``value`` with three digits that matter."""
+    """Format ``value`` with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def say(line: str) -> None:
-    """Tell how far the run is."""
+    """Print progress to standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Return how long ``action`` takes, in seconds of wall-clock time."""
+    """Return the wall time of ``action`` in seconds."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
 def interleaved(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Time each action once a round, a different one first each time; return seconds by name.
+    """Time each action once per round, in rotating order, and return seconds by name.
 
-    What disturbs the machine then disturbs all of them alike: their ratios can be trusted
-    where their times cannot. Each runs once untimed before, to fill the system's cache.
+    Other load on the machine then affects all of them alike, so that their ratios are reliable even if
+    their times are not. Each action first runs once untimed, to fill the system's caches.
     """
     names = list(actions)
     for name in names:

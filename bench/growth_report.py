@@ -1,8 +1,8 @@
-"""Make table and plots of what `growth.py` measured, and compare it with its limits.
+"""Write the table and plots of `growth.py`, and compare the figures with their limits.
 
     python bench/growth_report.py [bench/growth.json]
 
-Writes ``growth.md`` and ``growth.svg`` beside the figures. Exit code 1 where a limit is broken.
+Writes ``growth.md`` and ``growth.svg`` next to the figures. Exit code 1 if a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from paperagent.evals.report.plots import HEIGHT, WIDTH, Axis, Plot, amounts
 Row = Mapping[str, Any]
 Read = Callable[[Row], float]
 
-HEAD = """# How a library grows
+HEAD = """# How a library scales
 
-One library, measured at each size by `python bench/growth.py --shared ../shared`, step by step in
-processes of their own; this page is made by `python bench/growth_report.py`. Papers beyond the first
-74,728 are seeded mixtures of two real abstracts of one field, words and vectors alike (`bench/corpus.py`).
+One library, measured at each size with `python bench/growth.py --shared ../shared`, each step in its own
+process. `python bench/growth_report.py` writes this page. Papers beyond the first 74,728 are seeded
+mixtures of two real abstracts of the same field, words and vectors alike (`bench/corpus.py`).
 
 ![Growth](growth.svg)
 
@@ -37,7 +37,7 @@ def _slowest(row: Row, key: str) -> float:
 
 
 def _worst(row: Row) -> float:
-    return min(float(found["recall@10"]) for name, found in row["recall"].items() if name != "everything")
+    return min(float(figures["recall@10"]) for name, figures in row["recall"].items() if name != "everything")
 
 
 ROWS: tuple[tuple[str, Read], ...] = (
@@ -89,9 +89,9 @@ ROWS: tuple[tuple[str, Read], ...] = (
 def main(argv: Sequence[str]) -> int:
     """Write both files and print the limits."""
     source = Path(argv[0]) if argv else Path(__file__).with_name("growth.json")
-    kept: dict[str, Row] = json.loads(source.read_text("utf-8"))
-    sizes = sorted(int(size) for size, row in kept.items() if set(STEPS) <= row.keys())
-    rows = [kept[str(size)] for size in sizes]
+    saved: dict[str, Row] = json.loads(source.read_text("utf-8"))
+    sizes = sorted(int(size) for size, row in saved.items() if set(STEPS) <= row.keys())
+    rows = [saved[str(size)] for size in sizes]
     goals = limits(sizes, rows)
     text = f"{HEAD}{table(goals)}\n\n{_grid(sizes, rows)}\n\n{NOTES}"
     source.with_suffix(".md").write_text(text, "utf-8")
@@ -101,7 +101,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def limits(sizes: Sequence[int], rows: Sequence[Row]) -> list[Figure]:
-    """Return what the largest size must meet, against the smallest where the limit is a ratio."""
+    """Return the figures with limits at the largest size, partly relative to the smallest."""
     first, last = rows[0], rows[-1]
 
     def p95(row: Row) -> float:
@@ -204,15 +204,15 @@ _STYLE = """text{font:11px system-ui,sans-serif;fill:#555}.title{font-size:14px;
 
 
 def drawing(sizes: Sequence[int], rows: Sequence[Row]) -> str:
-    """Return all plots as one picture."""
-    wide, high = WIDTH + _GAP, HEIGHT + _GAP + _TITLE
-    down = -(-len(_LINES) // _COLUMNS)
+    """Return all plots as one SVG drawing."""
+    width, height = WIDTH + _GAP, HEIGHT + _GAP + _TITLE
+    plot_rows = -(-len(_LINES) // _COLUMNS)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_COLUMNS * wide} {down * high}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_COLUMNS * width} {plot_rows * height}">',
         f'<style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>',
     ]
-    for place, (title, unit, lines) in enumerate(_LINES):
-        x, y = place % _COLUMNS * wide + _GAP / 2, place // _COLUMNS * high + _GAP / 2
+    for i, (title, unit, lines) in enumerate(_LINES):
+        x, y = i % _COLUMNS * width + _GAP / 2, i // _COLUMNS * height + _GAP / 2
         parts.append(f'<text class="title" x="{x + 10}" y="{y + 14}">{title}, {unit}</text>')
         parts.append(f'<svg x="{x}" y="{y + _TITLE}" width="{WIDTH}" height="{HEIGHT}">')
         parts.append(f"{_plot(title, unit, lines, sizes, rows)}</svg>")
@@ -244,22 +244,23 @@ def _plot(
     return plot.svg()
 
 
-NOTES = """- **bare engines**: one query embedding by onnxruntime, one tantivy search and one Chroma query of
-  the same files, called directly, in turn with ours.
-- **memory** is read after twenty searches and an answer; what is not its own are pages of its files, which
-  the system takes back when it needs them.
-- **search**: the system has the library's files cached; where it has not, a search of a million papers reads
-  about 60 rows from the disk, and took 44 ms (p95 60 ms) on this machine.
-- **nearest found**: 120 queries against an exact comparison with all stored vectors.
-- **stored vectors**: embedding itself takes the same time for each paper whatever the size
-  (`bench/ingest.py`). Rebuilding the vector index is the same work: the sum of the steps of this row.
-- **a whole process** starts Python, loads the model and opens the indexes: what grows is Chroma reading
+NOTES = """\
+- **bare engines**: one query embedding with onnxruntime, one tantivy search and one Chroma query on the
+  same files, called directly, alternating with ours.
+- **memory** is measured after twenty searches and an answer. The part that is not the process's own are
+  cached pages of its files, which the system reclaims when needed.
+- **search**: the library's files are in the system's cache. Otherwise a search of a million papers reads
+  about 60 rows from disk and took 44 ms (p95 60 ms) on this machine.
+- **nearest found**: 120 queries, compared with an exact search of all stored vectors.
+- **stored vectors**: embedding itself takes the same time per paper at any size (`bench/ingest.py`).
+  Rebuilding the vector index is the same work: the sum of the steps of this row.
+- **a whole process** starts Python, loads the model and opens the indexes. The growth is Chroma reading
   its graph.
-- Of a million papers, reading, vectors and reindex were timed while other work ran beside them, and reading
-  still with mapped files, hence its peak memory.
-- Filters were measured before they asked Chroma for three times the limit more, which finds more of the 100
-  nearest for some milliseconds.
-- Rates of a size are those of the papers since the size before.
+- At a million papers, reading, vectors and reindex were timed while other work was running, and reading
+  still used mapped files, hence its peak memory.
+- Filters were measured before they requested three times the limit from Chroma, which finds more of the
+  100 nearest for a few milliseconds more.
+- The rates of a size are those of the papers added since the previous size.
 """
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The steps of `growth.py`: ``growth_steps.py STEP LIBRARY FEED DAY SHARED``, each in its own process."""
+"""The steps of `growth.py`, each run in its own process: ``growth_steps.py STEP LIBRARY FEED DAY SHARED``."""
 
 from __future__ import annotations
 
@@ -29,62 +29,62 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 SHARES = (0.02, 0.1, 0.3, 0.5, 0.9)
-"""How much of the library the date filters admit."""
+"""Shares of the library that match the date filters."""
 CATEGORY = "cs.CL"
 SEARCHES, FILTERED, ASKS, RECALLS, DEPTH = 200, 60, 40, 120, 100
 BLOCK = 5_000
 COPIES = 15
-"""How often a real paper may occur: a million papers, and those that are added as a day."""
+"""Copies of each real paper: enough for a million papers and the days that are added."""
 
 
-class Place:
-    """Where a step works."""
+class StepPaths:
+    """The files that a step works on."""
 
     def __init__(self, home: Path, feed: Path, day: Path, shared: Path) -> None:
         self.home, self.feed, self.day, self.shared = home, feed, day, shared
 
 
-def read(place: Place) -> Row:
-    """Read the feed, by words."""
-    with PaperAgent(place.home, embedder="none") as agent, _timed(IndexWriter, ("put", "commit")) as engine:
+def read(paths: StepPaths) -> Row:
+    """Read the feed without vectors."""
+    with PaperAgent(paths.home, embedder="none") as agent, _timed(IndexWriter, ("put", "commit")) as engine:
         reports: list[Any] = []
-        took = seconds(lambda: reports.append(agent.ingest(place.feed, vectors=False)))
+        duration = seconds(lambda: reports.append(agent.ingest(paths.feed, vectors=False)))
         report = reports[0]
     return {
         "papers": report.new,
         "library": report.papers,
-        "seconds": took,
+        "seconds": duration,
         "tantivy": sum(engine),
         "peak_mb": _peak(),
     }
 
 
-def vectors(place: Place) -> Row:
-    """Give the vector index what it lacks, from stored vectors."""
-    with LocalStore(place.home) as store:
-        return _index_vectors(place, store)
+def vectors(paths: StepPaths) -> Row:
+    """Add stored vectors to the vector index."""
+    with LocalStore(paths.home) as store:
+        return _index_vectors(paths, store)
 
 
-def _index_vectors(place: Place, store: LocalStore) -> Row:
+def _index_vectors(paths: StepPaths, store: LocalStore) -> Row:
     from chromadb.api.models.Collection import Collection
 
-    corpus = Corpus(place.shared)
-    with LocalStore(large_library(place.shared)) as large:
-        given = corpus.give_vectors(store, large, COPIES)
+    corpus = Corpus(paths.shared)
+    with LocalStore(large_library(paths.shared)) as large:
+        added = corpus.add_vectors(store, large, COPIES)
     before = _peak()
     with _timed(Collection, ("add",)) as engine:
-        took = seconds(partial(store.embed_pending, Held(store)))
+        duration = seconds(partial(store.embed_pending, StoredEmbedder(store)))
     return {
-        "papers": given,
-        "seconds": took,
+        "papers": added,
+        "seconds": duration,
         "chroma": sum(engine),
         "peak_mb": _peak(),
         "peak_before_mb": before,
     }
 
 
-class Held:
-    """Stands for the embedder whose vectors are stored."""
+class StoredEmbedder:
+    """Stands in for the embedder whose vectors are stored."""
 
     def __init__(self, store: LocalStore) -> None:
         active = store.table.vectors.active()
@@ -92,49 +92,49 @@ class Held:
         _, self.embedder_id, self.dim = active
 
     def embed(self, texts: Sequence[str]) -> Iterator[Any]:
-        """Embed nothing: every vector is stored."""
+        """Fail: every vector should be stored."""
         raise AssertionError(f"{len(texts)} texts lack a vector")
 
 
-def queries(place: Place) -> Row:
-    """Search and answer in an open process, beside the bare engines on the same files."""
+def queries(paths: StepPaths) -> Row:
+    """Search and answer in an open process, alternating with the bare engines on the same files."""
     from bare import BareParts
 
     from paperagent.retrieval.scoring import query_stems
 
-    asked = _queries(place.shared)
-    _cache(place.home)
-    found: Row = {"load_before": os.getloadavg()[0]}
-    with PaperAgent(place.home, mode="extractive") as agent:
-        found["first_search_s"] = seconds(partial(agent.search, asked[0]))
-        for query in asked[:20]:
+    queries = _queries(paths.shared)
+    _cache(paths.home)
+    row: Row = {"load_before": os.getloadavg()[0]}
+    with PaperAgent(paths.home, mode="extractive") as agent:
+        row["first_search_s"] = seconds(partial(agent.search, queries[0]))
+        for query in queries[:20]:
             agent.search(query)
-        agent.ask(asked[0])
-        found["memory_mb"], found["own_memory_mb"] = _resident()
-        bare = BareParts(place.home)
+        agent.ask(queries[0])
+        row["memory_mb"], row["own_memory_mb"] = _resident()
+        bare = BareParts(paths.home)
         ours: list[float] = []
         alone: list[float] = []
-        for i, query in enumerate(asked):
+        for i, query in enumerate(queries):
             stems = query_stems(query)
             if i % 2:
                 ours.append(seconds(partial(agent.search, query)))
             alone.append(seconds(partial(bare.search, query, stems, DEPTH)))
             if not i % 2:
                 ours.append(seconds(partial(agent.search, query)))
-        found["search_ms"], found["bare_ms"] = _spread(ours), _spread(alone)
-        found["ratio"] = p50(ours) / p50(alone)
-        found["filtered"] = {
-            name: _filtered(agent, asked[:FILTERED], filters)
-            for name, filters in _filters(place.home).items()
+        row["search_ms"], row["bare_ms"] = _spread(ours), _spread(alone)
+        row["ratio"] = p50(ours) / p50(alone)
+        row["filtered"] = {
+            name: _filtered(agent, queries[:FILTERED], filters)
+            for name, filters in _filters(paths.home).items()
         }
         agent.ask("what was asked before")
-        found["ask_ms"] = _spread([seconds(partial(agent.ask, query)) for query in asked[-ASKS:]])
-        found["memory_after_mb"], found["own_memory_after_mb"] = _resident()
-    return found
+        row["ask_ms"] = _spread([seconds(partial(agent.ask, query)) for query in queries[-ASKS:]])
+        row["memory_after_mb"], row["own_memory_after_mb"] = _resident()
+    return row
 
 
 def _cache(home: Path) -> None:
-    """Read every file once, so that the system has it cached."""
+    """Read every file once, so that it is in the system's cache."""
     for file in home.rglob("*"):
         if file.is_file():
             with file.open("rb") as opened:
@@ -142,42 +142,42 @@ def _cache(home: Path) -> None:
                     pass
 
 
-def _filtered(agent: PaperAgent, asked: Sequence[str], filters: Filters) -> Row:
+def _filtered(agent: PaperAgent, queries: Sequence[str], filters: Filters) -> Row:
     search = partial(agent.search, since=filters.since, category=filters.category)
-    first = seconds(partial(search, asked[0]))
-    times = [seconds(partial(search, query)) for query in asked]
+    first = seconds(partial(search, queries[0]))
+    times = [seconds(partial(search, query)) for query in queries]
     return {"first_ms": 1000 * first, **_spread(times)}
 
 
-def recall(place: Place) -> Row:
-    """Compare what the vector index nominates with an exact comparison of all stored vectors."""
+def recall(paths: StepPaths) -> Row:
+    """Compare the candidates of the vector index with an exact search of all stored vectors."""
     import numpy as np
     from bare import BareModel
 
     model = BareModel()
-    asked = np.stack([model.one(query) for query in _queries(place.shared)[:RECALLS]])
-    found: Row = {}
-    with LocalStore(place.home) as store:
-        rows, scores = _scores(store, asked)
+    vectors = np.stack([model.one(query) for query in _queries(paths.shared)[:RECALLS]])
+    figures: Row = {}
+    with LocalStore(paths.home) as store:
+        rows, scores = _scores(store, vectors)
         ids = store.table.ids()
         days = dict(_days(store))
         day = np.array([days[int(row)] for row in rows])
-        for name, filters in {"everything": Filters(), **_filters(place.home)}.items():
+        for name, filters in {"everything": Filters(), **_filters(paths.home)}.items():
             if filters.category:
                 inside = np.isin(rows, store.indexes.lexical().matching(filters))
             else:
                 inside = day >= (int(filters.since.strftime("%Y%m%d")) if filters.since else 0)
             each = [
                 _share(store, vector, filters, rows[inside], score[inside], ids)
-                for vector, score in zip(asked, scores, strict=True)
+                for vector, score in zip(vectors, scores, strict=True)
             ]
-            found[name] = {
+            figures[name] = {
                 "papers": int(inside.sum()),
                 "recall@10": sum(a for a, _ in each) / len(each),
                 "recall@100": sum(b for _, b in each) / len(each),
                 "worst@10": min(a for a, _ in each),
             }
-    return found
+    return figures
 
 
 def _share(
@@ -188,15 +188,19 @@ def _share(
     scores: NDArray[np.float32],
     ids: dict[int, str],
 ) -> tuple[float, float]:
-    """Return which part of the 10 and of the 100 nearest papers a search by vector finds."""
+    """Return the shares of the 10 and of the 100 nearest papers that a vector search finds."""
     best = (-scores).argpartition(DEPTH)[:DEPTH]
     exact = [ids[int(row)] for row in rows[best[(-scores[best]).argsort()]]]
-    held = {c.paper_id for c in store.candidates(stems=[], vector=vector, limit=DEPTH, filters=filters)}
-    return len(held & set(exact[:10])) / len(exact[:10]), len(held & set(exact)) / len(exact)
+    candidate_ids = {
+        c.paper_id for c in store.candidates(stems=[], vector=vector, limit=DEPTH, filters=filters)
+    }
+    return len(candidate_ids & set(exact[:10])) / len(exact[:10]), len(candidate_ids & set(exact)) / len(
+        exact
+    )
 
 
-def _scores(store: LocalStore, asked: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return rows [n] and the cosines [queries, n] of every stored vector."""
+def _scores(store: LocalStore, queries: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the rows [n] and cosines [queries, n] of every stored vector."""
     import numpy as np
 
     active = store.table.vectors.active()
@@ -207,7 +211,7 @@ def _scores(store: LocalStore, asked: NDArray[np.float32]) -> tuple[NDArray[np.i
     for start in range(0, len(everything), BLOCK):
         block, matrix = store.table.vectors.load(number, dim, everything[start : start + BLOCK])
         rows.append(block)
-        scores.append(asked @ matrix.T)
+        scores.append(queries @ matrix.T)
     return np.concatenate(rows), np.concatenate(scores, axis=1)
 
 
@@ -217,17 +221,17 @@ def _days(store: LocalStore) -> list[tuple[int, int]]:
         return connection.execute("SELECT row, coalesce(day, 0) FROM facts ORDER BY day").fetchall()
 
 
-def cold(place: Place) -> Row:
-    """Run whole processes, as a person does."""
-    question = _queries(place.shared)[0]
+def cold(paths: StepPaths) -> Row:
+    """Time whole processes, as a user runs them."""
+    question = _queries(paths.shared)[0]
     commands = {
         "ask": ["ask", question],
         "search": ["search", question],
         "search by words": ["search", question],
         "status": ["status"],
     }
-    environment = {**os.environ, "PAPERAGENT_HOME": str(place.home), "PAPERAGENT_MODE": "extractive"}
-    found: Row = {}
+    environment = {**os.environ, "PAPERAGENT_HOME": str(paths.home), "PAPERAGENT_MODE": "extractive"}
+    figures: Row = {}
     for name, arguments in commands.items():
         env = {**environment, "PAPERAGENT_EMBEDDER": "none"} if name.endswith("words") else environment
         run = partial(
@@ -238,49 +242,49 @@ def cold(place: Place) -> Row:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        found[name] = p50([seconds(run) for _ in range(4)][1:])
-    return found
+        figures[name] = p50([seconds(run) for _ in range(4)][1:])
+    return figures
 
 
-def again(place: Place) -> Row:
-    """Read the real abstracts again: all of them are held."""
-    with PaperAgent(place.home, embedder="none") as agent:
+def again(paths: StepPaths) -> Row:
+    """Read the real abstracts again, all of which are in the library."""
+    with PaperAgent(paths.home, embedder="none") as agent:
         reports: list[Any] = []
-        took = seconds(lambda: reports.append(agent.ingest(abstracts(place.shared), vectors=False)))
-        return {"papers": reports[0].read, "new": reports[0].new, "seconds": took, "peak_mb": _peak()}
+        duration = seconds(lambda: reports.append(agent.ingest(abstracts(paths.shared), vectors=False)))
+        return {"papers": reports[0].read, "new": reports[0].new, "seconds": duration, "peak_mb": _peak()}
 
 
-def doctor(place: Place) -> Row:
-    """Examine everything."""
-    with LocalStore(place.home) as store:
-        found: list[Any] = []
-        took = seconds(lambda: found.append(store.doctor()))
+def doctor(paths: StepPaths) -> Row:
+    """Check the library and its indexes."""
+    with LocalStore(paths.home) as store:
+        results: list[Any] = []
+        duration = seconds(lambda: results.append(store.doctor()))
         return {
-            "seconds": took,
-            "ok": found[0].ok,
+            "seconds": duration,
+            "ok": results[0].ok,
             "peak_mb": _peak(),
-            "failed": [f"{check.name}: {check.detail}" for check in found[0].checks if not check.ok],
+            "failed": [f"{check.name}: {check.detail}" for check in results[0].checks if not check.ok],
         }
 
 
-def disk(place: Place) -> Row:
-    """Weigh the files."""
+def disk(paths: StepPaths) -> Row:
+    """Measure the sizes of the files."""
     parts = {"library": "library.db*", "lexical": "lexical/*", "vectors": "vectors/**/*"}
     return {
-        name: sum(file.stat().st_size for file in place.home.glob(pattern) if file.is_file()) / 1e6
+        name: sum(file.stat().st_size for file in paths.home.glob(pattern) if file.is_file()) / 1e6
         for name, pattern in parts.items()
     }
 
 
-def add(place: Place) -> Row:
-    """Add a day of papers: by words in an open process, then their vectors."""
-    with PaperAgent(place.home, embedder="none") as agent:
+def add(paths: StepPaths) -> Row:
+    """Add a day of papers: first the papers in an open process, then their vectors."""
+    with PaperAgent(paths.home, embedder="none") as agent:
         agent.search("warm")
         reports: list[Any] = []
-        words = seconds(lambda: reports.append(agent.ingest(place.day, vectors=False)))
+        words = seconds(lambda: reports.append(agent.ingest(paths.day, vectors=False)))
         peak = _peak()
-    with LocalStore(place.home) as store:
-        indexed = _index_vectors(place, store)
+    with LocalStore(paths.home) as store:
+        indexed = _index_vectors(paths, store)
     return {
         "papers": reports[0].new,
         "words_s": words,
@@ -290,38 +294,38 @@ def add(place: Place) -> Row:
     }
 
 
-def reindex(place: Place) -> Row:
-    """Build the word index anew."""
-    with LocalStore(place.home) as store, _timed(IndexWriter, ("put", "commit")) as engine:
-        took = seconds(partial(store.reindex, vectors=False))
-    return {"seconds": took, "tantivy": sum(engine), "peak_mb": _peak()}
+def reindex(paths: StepPaths) -> Row:
+    """Rebuild the keyword index."""
+    with LocalStore(paths.home) as store, _timed(IndexWriter, ("put", "commit")) as engine:
+        duration = seconds(partial(store.reindex, vectors=False))
+    return {"seconds": duration, "tantivy": sum(engine), "peak_mb": _peak()}
 
 
-STEPS: dict[str, Callable[[Place], Row]] = {
+STEPS: dict[str, Callable[[StepPaths], Row]] = {
     step.__name__: step for step in (read, vectors, queries, recall, cold, again, disk, doctor, reindex, add)
 }
 
 
 def _queries(shared: Path) -> list[str]:
-    """Return the same queries for every size: development questions and mangled titles of real papers."""
-    from warm import mangled
+    """Return the same queries for every size: development questions and garbled titles of real papers."""
+    from warm import garble
 
     path = shared / "data/questions/dev.jsonl"
     rows = map(json.loads, path.read_text("utf-8").splitlines() if path.exists() else ())
     questions = [row["question"] for row in rows if not row.get("history")]
     with lzma.open(abstracts(shared), "rt", encoding="utf-8") as lines:
         titles = [json.loads(line)["title"] for line in lines]
-    dice = random.Random(5)  # noqa: S311 - the same queries in every run
-    found = list(dict.fromkeys([*questions, *(mangled(t, dice) for t in dice.sample(titles, SEARCHES))]))
-    dice.shuffle(found)
-    return found[:SEARCHES]
+    dice = random.Random(5)  # noqa: S311 - reproducible, not a secret
+    queries = list(dict.fromkeys([*questions, *(garble(t, dice) for t in dice.sample(titles, SEARCHES))]))
+    dice.shuffle(queries)
+    return queries[:SEARCHES]
 
 
 def _filters(home: Path) -> dict[str, Filters]:
     with LocalStore(home) as store:
         days = [day for _, day in _days(store)]
-    found = {f"newest {share:.0%}": Filters(since=_date(days, share)) for share in SHARES}
-    return {**found, CATEGORY: Filters(category=CATEGORY)}
+    filters = {f"newest {share:.0%}": Filters(since=_date(days, share)) for share in SHARES}
+    return {**filters, CATEGORY: Filters(category=CATEGORY)}
 
 
 def _date(days: Sequence[int], share: float) -> dt.date:
@@ -330,14 +334,14 @@ def _date(days: Sequence[int], share: float) -> dt.date:
 
 @contextmanager
 def _timed(owner: type, names: Sequence[str]) -> Iterator[list[float]]:
-    """Collect the seconds that methods of an engine take: what is left is ours."""
-    taken: list[float] = []
+    """Collect the seconds that methods of an engine take; the remaining time is ours."""
+    durations: list[float] = []
     original = {name: getattr(owner, name) for name in names}
 
     def timed(name: str) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
             result: list[Any] = []
-            taken.append(seconds(lambda: result.append(original[name](*args, **options))))
+            durations.append(seconds(lambda: result.append(original[name](*args, **options))))
             return result[0]
 
         return call
@@ -345,7 +349,7 @@ def _timed(owner: type, names: Sequence[str]) -> Iterator[list[float]]:
     for name in names:
         setattr(owner, name, timed(name))
     try:
-        yield taken
+        yield durations
     finally:
         for name in names:
             setattr(owner, name, original[name])
@@ -368,11 +372,11 @@ def _peak() -> float:
 
 
 def _resident() -> tuple[float, float]:
-    """Return MB resident, and what of it is no page of a file."""
+    """Return the resident memory in MB, and the part of it that is not cached files."""
     status = _status()
     return status["VmRSS"], status["RssAnon"]
 
 
 if __name__ == "__main__":
-    step, *paths = sys.argv[1:]
-    print(json.dumps(STEPS[step](Place(*map(Path, paths)))))
+    step, *arguments = sys.argv[1:]
+    print(json.dumps(STEPS[step](StepPaths(*map(Path, arguments)))))

@@ -1,9 +1,9 @@
-"""Time reading papers in: 74,728 abstracts, the same file again, and their vectors.
+"""Time the ingest of 74,728 abstracts, of the same file again, and of vectors.
 
     python bench/ingest.py [--shared ../shared] [--only papers|vectors] [--json FILE]
 
-The large ingest runs in a process of its own, so that its peak memory is its own. Vectors are
-compared, interleaved, with onnxruntime alone on the same texts and as many threads.
+The large ingest runs in its own process, so that the peak memory is its own. Vectors are compared,
+alternating, with onnxruntime alone on the same texts and with as many threads.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from library import PAPERS, abstracts
 CHILD = "--child"
 TEXTS, ROUNDS = 400, 5
 _PEAK_UNIT = 2**20 if sys.platform == "darwin" else 2**10
-"""What `getrusage` counts memory in: macOS in bytes, Linux in kilobytes."""
+"""Units per MB of `getrusage`: macOS counts bytes, Linux kilobytes."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
-    given = sys.argv[1:] if argv is None else list(argv)
-    if given[:1] == [CHILD]:
-        print(json.dumps(_ingest(Path(given[1]), Path(given[2]))))
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] == [CHILD]:
+        print(json.dumps(_ingest(Path(arguments[1]), Path(arguments[2]))))
         return 0
     measures: dict[str, Callable[[Path], Sequence[Figure]]] = {"papers": papers, "vectors": vectors}
-    return run(str(__doc__), measures, lambda args: args.shared, given)
+    return run(str(__doc__), measures, lambda args: args.shared, arguments)
 
 
 def papers(shared: Path) -> list[Figure]:
     """Ingest all abstracts twice, without vectors."""
     feed = abstracts(shared)
     with tempfile.TemporaryDirectory() as home:
-        first, again = _in_a_process(home, feed), _in_a_process(home, feed)
+        first, again = _in_process(home, feed), _in_process(home, feed)
     same = all(first[k] == again[k] for k in ("state", "papers")) and not again["new"] + again["changed"]
     return [
-        _rate("papers until searchable by words", first, 2_000),
+        _rate("papers until searchable by keywords", first, 2_000),
         Figure("peak memory of that", first["peak_mb"], "MB", limit=500),
         _rate("the same file again", again, 10_000),
-        Figure("differences that it makes", float(not same), "", limit=0, note="every field of every paper"),
+        Figure("differences after that", float(not same), "", limit=0, note="every field of every paper"),
     ]
 
 
@@ -61,20 +61,23 @@ def _rate(name: str, ingest: dict[str, Any], limit: float) -> Figure:
     return Figure(name, ingest["read"] / ingest["seconds"], "papers/s", limit=limit, at_least=True, note=note)
 
 
-def _in_a_process(home: str, feed: Path) -> dict[str, Any]:
+def _in_process(home: str, feed: Path) -> dict[str, Any]:
     command = [sys.executable, __file__, CHILD, home, str(feed)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    process = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, Any] = json.loads(process.stdout)
+    return figures
 
 
 def _ingest(home: Path, feed: Path) -> dict[str, Any]:
-    """Ingest ``feed`` and find its last paper by its title; return rate, peak memory and a digest of all."""
+    """Ingest ``feed``; return counts, seconds, peak memory and a hash of the library.
+
+    The last paper must be found by its title.
+    """
     from paperagent import PaperAgent
 
     with PaperAgent(home, embedder="none") as agent:
         reports = []
-        took = seconds(lambda: reports.append(agent.ingest(feed, vectors=False)))
+        duration = seconds(lambda: reports.append(agent.ingest(feed, vectors=False)))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         last = None
         state = hashlib.sha256()
@@ -84,7 +87,7 @@ def _ingest(home: Path, feed: Path) -> dict[str, Any]:
         assert last.paper_id in {hit.paper_id for hit in agent.search(last.title)}
         report = reports[0]
         return {
-            "seconds": took,
+            "seconds": duration,
             "read": report.read,
             "new": report.new,
             "changed": report.changed,
@@ -95,7 +98,7 @@ def _ingest(home: Path, feed: Path) -> dict[str, Any]:
 
 
 def vectors(shared: Path) -> list[Figure]:
-    """Compare bringing vectors up to date with the network alone."""
+    """Compare the embedding of papers into a library with the model alone."""
     from paperagent import Paper
     from paperagent.embedding.minilm import MiniLM, available_cores
     from paperagent.feeds.reader import open_feed

@@ -1,4 +1,4 @@
-"""The library of 74,728 abstracts that the benchmarks search: built once, kept between runs."""
+"""The library of 74,728 abstracts that the benchmarks search; built once and kept between runs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def abstracts(shared: Path) -> Path:
 
 
 def large_library(shared: Path) -> Path:
-    """Return the folder of the large library, filling it first: its vectors take half an hour, once.
+    """Return the folder of the large library; fill it first if necessary, which takes half an hour.
 
-    ``PAPERAGENT_BENCH_HOME`` names another folder than ``bench/.cache/library-75k``.
+    ``PAPERAGENT_BENCH_HOME`` replaces the default folder ``bench/.cache/library-75k``.
     """
     from paperagent import PaperAgent
 
@@ -34,7 +34,7 @@ def large_library(shared: Path) -> Path:
         if not (home / "library.db").exists() or agent.status()["papers"] < PAPERS:
             agent.ingest(abstracts(shared), vectors=False)
         if agent.status()["vectors"]["pending"]:
-            say(f"embedding what {home} lacks: half an hour on two cores; it can be interrupted and taken up")
+            say(f"embedding the papers of {home}: half an hour on two cores; resumes after an interruption")
             agent.ingest(abstracts(shared), progress=_progress)
     return home
 

@@ -1,10 +1,10 @@
-"""Time mail: messages built, and messages sent to a server on this machine with every commit durable.
+"""Time mail: building messages, and sending them to a local server with durable commits.
 
     python bench/mail.py [--shared ../shared] [--only build|send] [--json FILE]
 
-The issue is that of the sample feed for nobody in particular. The server is aiosmtpd in a process
-of its own, one connection; each message costs two commits with synchronous=FULL: one before DATA,
-one for the result and the next claim.
+The issue is the general issue of the sample feed. The server is aiosmtpd in its own process, with one
+connection. Each message takes two commits with synchronous=FULL: one before DATA, and one for the result
+and the next message.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import NewIssue
 from paperagent.digest.schedule import parse_week
 from paperagent.digest.service import DigestService
+from paperagent.factory.digest import digest_service
 from paperagent.feeds.reader import sample_path
 
-READERS = 500
+SUBSCRIBERS = 500
 SECRET = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # noqa: S105 - made up
 SERVER = """
 import sys, time
@@ -46,8 +47,8 @@ controller.stop()
 
 
 @dataclass
-class Post:
-    """A digest with an issue for each of many readers, and the address of a server."""
+class MailBench:
+    """A digest with an issue for each of many subscribers."""
 
     desk: DigestService
     kilobytes: float
@@ -56,14 +57,12 @@ class Post:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
     with tempfile.TemporaryDirectory() as folder, server() as url:
-        return run(
-            str(__doc__), {"build": builds, "send": sends}, lambda _: prepared(Path(folder), url), argv
-        )
+        return run(str(__doc__), {"build": builds, "send": sends}, lambda _: prepare(Path(folder), url), argv)
 
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Run a mail server; give its address."""
+    """Run a mail server and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
@@ -77,8 +76,8 @@ def server() -> Iterator[str]:
         process.communicate(timeout=20)
 
 
-def prepared(folder: Path, url: str) -> Post:
-    """Ingest the sample, build its issue, and freeze a copy for each reader."""
+def prepare(folder: Path, url: str) -> MailBench:
+    """Ingest the sample feed, build its issue, and store a copy for each subscriber."""
     settings = config.load(
         home=folder / "library",
         embedder="none",
@@ -90,27 +89,40 @@ def prepared(folder: Path, url: str) -> Post:
     )
     with PaperAgent(settings=settings) as agent:
         agent.ingest(sample_path(), date="2026-06-24")
-    desk, week = DigestService(settings), parse_week("2026-W26")
+    desk, week = digest_service(settings), parse_week("2026-W26")
     desk.build(week)
-    (whole,) = desk.ledger.general_issues()
+    (general,) = desk.ledger.general_issues()
     drafts = []
-    for n in range(READERS):
-        reader = desk.subscribers.add(f"reader{n}@test.example", confirmed=True).subscriber
+    for n in range(SUBSCRIBERS):
+        subscriber = desk.subscribers.add(f"reader{n}@test.example", confirmed=True).subscriber
         draft = NewIssue(
-            week, reader.id, whole.subject, whole.preheader, whole.html, whole.text, whole.papers
+            week,
+            subscriber.id,
+            general.subject,
+            general.preheader,
+            general.html,
+            general.text,
+            general.papers,
         )
-        name = message.message_id(draft.issue_id, reader.email, desk.mailer.domain)
+        name = message.message_id(draft.issue_id, subscriber.email, desk.mailer.domain)
         drafts.append(
             NewIssue(
-                week, reader.id, whole.subject, whole.preheader, whole.html, whole.text, whole.papers, name
+                week,
+                subscriber.id,
+                general.subject,
+                general.preheader,
+                general.html,
+                general.text,
+                general.papers,
+                name,
             )
         )
     desk.ledger.store_issues(drafts, utc_now())
-    return Post(desk, len(whole.html.encode()) / 1000)
+    return MailBench(desk, len(general.html.encode()) / 1000)
 
 
-def builds(post: Post) -> list[Figure]:
-    """Build every message from the ledger, and send none."""
+def builds(post: MailBench) -> list[Figure]:
+    """Build every message from the ledger without sending it."""
     due = post.desk.ledger.due(utc_now())
     begin = time.perf_counter()
     for one in due:
@@ -119,7 +131,7 @@ def builds(post: Post) -> list[Figure]:
     return [Figure("messages built", rate, "/s", 150, at_least=True, note=f"{post.kilobytes:.0f} KB of HTML")]
 
 
-def sends(post: Post) -> list[Figure]:
+def sends(post: MailBench) -> list[Figure]:
     """Send every message over one connection: build, two commits, SMTP."""
     begin = time.perf_counter()
     report = post.desk.send()

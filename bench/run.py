@@ -1,8 +1,8 @@
-"""Run all benchmarks and print one table: every figure with its limit, and the machine.
+"""Run all benchmarks and print the machine and one table of figures with their limits.
 
     python bench/run.py [--shared ../shared] [--only startup|ingest|warm|digest|mail] [--json FILE]
 
-Exit code 1 where a limit is broken. Each benchmark is a process of its own.
+Exit code 1 if a limit is exceeded. Each benchmark runs in its own process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmarks, print the machine and the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
-    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="run this alone")
+    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="run only this; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     args = parser.parse_args(argv)
     before = load()
@@ -40,15 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         figures += _run(name, args.shared.resolve())
     about = {**machine(), "load before and after": f"{before}, {load()}"}
     if args.json:
-        found = {"machine": about, "figures": [asdict(f) for f in figures]}
-        args.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        report = {"machine": about, "figures": [asdict(f) for f in figures]}
+        args.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     print("\n".join(f"{key}: {value}  " for key, value in about.items()))
     print(f"\n{table(figures)}")
     return exit_code(figures)
 
 
 def _run(name: str, shared: Path) -> list[Figure]:
-    """Run one benchmark; its own exit code is 1 where a limit is broken, which its figures say too."""
+    """Run one benchmark; ignore its exit code, because its figures tell which limit is exceeded."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
         script = str(HERE / f"{name}.py")
@@ -60,7 +60,7 @@ def _run(name: str, shared: Path) -> list[Figure]:
 
 
 def machine() -> dict[str, str]:
-    """Return what the figures depend on."""
+    """Return the hardware and software that the figures depend on."""
     from paperagent.embedding.minilm import available_cores
 
     libraries = ("chromadb", "tantivy", "onnxruntime", "numpy")
@@ -80,7 +80,7 @@ def _processor() -> str:
 
 
 def load() -> str:
-    """Return how many processes wanted a core in the last minute; above 0.5, do not trust the times."""
+    """Return the load average of the last minute; above 0.5, do not trust the times."""
     return f"{os.getloadavg()[0]:.1f}"
 
 

@@ -2,9 +2,9 @@
 
     python bench/server.py [--shared ../shared] [--url http://127.0.0.1:8000] [--json FILE]
 
-Without ``--url`` it runs ``chroma run`` on this machine for the time. The papers and vectors are those
-of ``eval/retrieval.py``'s library; the same queries are ranked by the same scores, so that only
-what is nominated differs. Exit code 1 where the server's nDCG@10 is more than .01 below the folder's.
+Without ``--url`` it starts ``chroma run`` on this machine. The papers and vectors are those of the library
+of ``eval/retrieval.py``. The same queries are ranked by the same scores, so that only the candidates
+differ. Exit code 1 if the server's nDCG@10 is more than .01 below the folder's.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from statistics import mean, median, quantiles
 from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
-sys.path += [str(HERE.parent / "eval"), str(HERE.parent / "tests")]
+sys.path += [str(HERE.parent / "eval"), str(HERE.parent / "tests/library")]
 
-import chroma_server  # noqa: E402 - found by the line above
+import chroma_server  # noqa: E402 - on the path added above
 
 import retrieval  # noqa: E402 - likewise
 from paperagent.library.features import embedded_text  # noqa: E402 - likewise
@@ -36,15 +36,17 @@ if TYPE_CHECKING:
     from paperagent.library import LocalStore, Store
     from paperagent.types import Vector
 
-LIMIT = 0.01
+MAX_LOSS = 0.01
 
 
-class Kept:
-    """Gives back the vectors that a folder's library holds, so that nothing is embedded twice."""
+class StoredEmbedder:
+    """Returns the vectors that a library in a folder has stored, so that nothing is embedded twice."""
 
     def __init__(self, store: LocalStore, embedder: MiniLM) -> None:
         self.embedder_id, self.dim = embedder.embedder_id, embedder.dim
-        number = store.table.vectors.active()[0]
+        active = store.table.vectors.active()
+        assert active is not None
+        number = active[0]
         papers = store.table.papers_by_row(store.table.ids())
         rows, vectors = store.table.vectors.load(number, self.dim, list(papers))
         self._vectors = {
@@ -57,7 +59,7 @@ class Kept:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; return 1 where the limit is broken."""
+    """Measure and print; return 1 if the server's quality is too low."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
     parser.add_argument("--url", help="a running server")
@@ -74,15 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     for name, value in figures.items():
         print(f"{name:28s} {value}")
-    return int(figures["server nDCG@10"] < figures["folder nDCG@10"] - LIMIT)
+    return int(figures["server nDCG@10"] < figures["folder nDCG@10"] - MAX_LOSS)
 
 
 @contextmanager
 def _server(url: str | None) -> Iterator[tuple[str, Path | None]]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        with nullcontext(url) if url else chroma_server.serving(data) as found:
-            yield str(found), None if url else data
+        with nullcontext(url) if url else chroma_server.serving(data) as server_url:
+            yield str(server_url), None if url else data
 
 
 def compare(url: str, local: LocalStore, model: MiniLM, folder: Path, data: Path | None) -> dict[str, Any]:
@@ -95,8 +97,8 @@ def compare(url: str, local: LocalStore, model: MiniLM, folder: Path, data: Path
         figures["read, papers/s"] = _rate(
             len(papers), lambda: store.ingest(papers, today=dt.date(2026, 1, 1))
         )
-        kept = Kept(local, model)
-        figures["vectors, papers/s"] = _rate(len(papers), lambda: store.embed_pending(kept))
+        embedder = StoredEmbedder(local, model)
+        figures["vectors, papers/s"] = _rate(len(papers), lambda: store.embed_pending(embedder))
         figures["read again, papers/s"] = _rate(
             len(papers), lambda: store.ingest(papers, today=dt.date(2026, 1, 1))
         )
@@ -104,8 +106,8 @@ def compare(url: str, local: LocalStore, model: MiniLM, folder: Path, data: Path
             size = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
             figures["bytes a paper on the server"] = round(size / len(papers))
         vectors = _queries(folder, model)
-        for name, found in (("folder", local), ("server", store)):
-            figures |= _quality(name, found, folder, vectors)
+        for name, library in (("folder", local), ("server", store)):
+            figures |= _quality(name, library, folder, vectors)
         search.RARE, rare = 0, search.RARE
         figures |= _quality("server, no rare words", store, folder, vectors)
         search.RARE = rare
@@ -119,14 +121,14 @@ def _rate(count: int, work: Any) -> int:
     return round(count / (time.perf_counter() - start))
 
 
-class _Known:
-    """An encoder that has encoded the queries before, so that time is the store's."""
+class _CachedEncoder:
+    """An encoder with cached queries, so that only the time of the store is measured."""
 
     def __init__(self, vectors: dict[str, Any]) -> None:
         self._vectors = vectors
 
     def encode(self, texts: Sequence[str]) -> list[Any]:
-        """Return what is known."""
+        """Return the cached encodings."""
         return [self._vectors[text] for text in texts]
 
 
@@ -138,17 +140,17 @@ def _queries(folder: Path, model: MiniLM) -> dict[str, Any]:
 def _quality(name: str, store: Store, folder: Path, vectors: dict[str, Any]) -> dict[str, Any]:
     relevant = retrieval.judgements(folder)
     queries = [q for q in retrieval.rows(next(folder.glob("queries*.jsonl"))) if q["id"] in relevant]
-    known = store.get_many({p for ids in relevant.values() for p in ids})
-    encoder: Any = _Known(vectors)
+    papers = store.get_many({p for ids in relevant.values() for p in ids})
+    encoder: Any = _CachedEncoder(vectors)
     gains, recalls, times = [], [], []
     for query in queries:
-        wanted = {known[i].paper_id for i in relevant[query["id"]]}
+        gold = {papers[i].paper_id for i in relevant[query["id"]]}
         start = time.perf_counter()
-        found = retrieval.search(store, encoder, query["text"])  # type: ignore[arg-type]  # either store
+        ranking = retrieval.search(store, encoder, query["text"])  # type: ignore[arg-type]  # either store
         times.append((time.perf_counter() - start) * 1000)
-        top = [r.paper_id for r in found[: retrieval.K]]
-        gains.append(retrieval.ndcg(top, wanted))
-        recalls.append(retrieval.recall(top, wanted))
+        top = [r.paper_id for r in ranking[: retrieval.K]]
+        gains.append(retrieval.ndcg(top, gold))
+        recalls.append(retrieval.recall(top, gold))
     return {
         f"{name} nDCG@10": round(mean(gains), 4),
         f"{name} R@10": round(mean(recalls), 4),

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bare import model_folder, network_file
+from bare import model_folder, onnx_file
 from figures import Figure, interleaved, p50, p95, run
 
 BARE = [sys.executable, "-c", "pass"]
@@ -61,7 +61,7 @@ def asks(shared: Path) -> list[Figure]:
     turn = itertools.cycle(questions)
     with tempfile.TemporaryDirectory() as home:
         _run([sys.executable, "-c", _INGEST, home, *map(str, feeds)])
-        files = [str(network_file()), str(model_folder() / "tokenizer.json")]
+        files = [str(onnx_file()), str(model_folder() / "tokenizer.json")]
         actions = {
             "ask": lambda: _run([*PAPERAGENT, "ask", next(turn)], PAPERAGENT_HOME=home),
             "unavoidable": lambda: _run([sys.executable, "-c", UNAVOIDABLE, *files]),
@@ -89,13 +89,13 @@ def _against_bare(name: str, command: list[str], *, limit: float) -> Figure:
 
 
 def _run(command: list[str], **environment: str) -> None:
-    """Run ``command`` to its end, in a folder without a ``.env``."""
+    """Run ``command`` in a folder without a ``.env``."""
     merged = {**os.environ, **environment}
     subprocess.run(command, env=merged, check=True, stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir())
 
 
 def _feeds(shared: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """Return the seeds and questions about them; without them, the sample feed that ships."""
+    """Return the saved pages with questions about them, or the sample feed if there is no test data."""
     seeds = sorted((shared / "seeds").glob("*.txt"))
     if not seeds:
         from paperagent.feeds.reader import sample_path

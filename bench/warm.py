@@ -1,10 +1,10 @@
-"""Time searches and answers over 74,728 abstracts in a process that has them open.
+"""Time searches and answers over 74,728 abstracts in an open process.
 
     python bench/warm.py [--shared ../shared] [--only search|filters|ask|recall] [--json FILE]
 
-Each against its bare parts, called directly in the same process and interleaved with it: one
-query embedding by onnxruntime, one tantivy search of the same index, one Chroma query of the
-same collection; for an answer also the network over exactly the sentences that it embedded.
+Each is compared with its bare engines, called directly in the same process and alternating with it: one
+query embedding with onnxruntime, one tantivy search of the same index, and one Chroma query of the same
+collection; for an answer also the model on exactly the sentences that it embedded.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ if TYPE_CHECKING:
 
 SEARCHES, FILTERED, ASKS, BATCHES, RECALLS = 240, 120, 100, 15, 100
 DEPTH = 100
-"""Papers asked of each index by the bare parts, and compared for recall."""
+"""Number of papers that the bare engines request from each index, and that recall compares."""
 SHARES = (0.02, 0.1, 0.3, 0.5, 0.9)
-"""How much of the library the date filters admit."""
+"""Shares of the library that match the date filters."""
 
 
 @dataclass
 class Bench:
-    """An open agent, its bare parts and questions to both."""
+    """An open agent, the bare engines, and queries for both."""
 
     agent: PaperAgent
     home: Path
     queries: list[str]
     days: list[dt.date]
-    """The day of each paper, ascending."""
+    """The day of each paper, in ascending order."""
     bare: BareParts = field(init=False)
     memory: tuple[float, str] = field(init=False)
-    """MB of the process after its first searches and an answer, before the bare parts are there."""
+    """Memory of the process in MB, with a remark, after its first searches and an answer."""
 
     def __post_init__(self) -> None:
         for query in self.queries[:20]:
@@ -71,7 +71,7 @@ class Bench:
         self.agent.ask(query, mode="extractive")
 
     def bare_search(self, query: str) -> Callable[[], None]:
-        """Return the search with the bare parts, the query's words analysed beforehand."""
+        """Return the search with the bare engines; the query's words are analyzed beforehand."""
         return partial(self.bare.search, query, query_stems(query), DEPTH)
 
     def since(self, share: float) -> dt.date:
@@ -93,29 +93,29 @@ def _open(args: argparse.Namespace) -> Bench:
 
 
 def _queries(shared: Path, agent: PaperAgent) -> list[str]:
-    """Return distinct queries in random order: the development questions and mangled titles."""
+    """Return distinct queries in random order: the development questions and garbled titles."""
     path = shared / "data/questions/dev.jsonl"
     rows = map(json.loads, path.read_text("utf-8").splitlines() if path.exists() else ())
     questions = [row["question"] for row in rows if not row.get("history")]
     rng = random.Random(5)  # noqa: S311 - the same queries in every run
     titles = rng.sample([p.title for p in agent.papers()], SEARCHES)
-    found = list(dict.fromkeys([*questions, *(mangled(t, rng) for t in titles)]))[:SEARCHES]
-    rng.shuffle(found)
-    return found
+    queries = list(dict.fromkeys([*questions, *(garble(t, rng) for t in titles)]))[:SEARCHES]
+    rng.shuffle(queries)
+    return queries
 
 
-def mangled(title: str, rng: random.Random) -> str:
-    """Return a title as one remembers it: words left out and, one time in ten, a letter too."""
+def garble(title: str, rng: random.Random) -> str:
+    """Return a title as a user remembers it: without some words and, one time in ten, without a letter."""
     words = [w for w in title.split() if rng.random() < 0.75] or title.split()
     if rng.random() < 0.1:
-        place = max(range(len(words)), key=lambda i: len(words[i]))
-        cut = rng.randrange(1, max(2, len(words[place])))
-        words[place] = words[place][:cut] + words[place][cut + 1 :]
+        longest = max(range(len(words)), key=lambda i: len(words[i]))
+        cut = rng.randrange(1, max(2, len(words[longest])))
+        words[longest] = words[longest][:cut] + words[longest][cut + 1 :]
     return " ".join(words)
 
 
 def searches(bench: Bench) -> list[Figure]:
-    """Compare a search with its bare parts."""
+    """Compare a search with the bare engines."""
     ours: list[float] = []
     bare: list[float] = []
     for i, query in enumerate(bench.queries):
@@ -125,7 +125,7 @@ def searches(bench: Bench) -> list[Figure]:
         if not i % 2:
             ours.append(seconds(partial(bench.search, query)))
     return [
-        Figure("agent.search / bare parts", p50(ours) / p50(bare), "×", limit=1.5, note=_ms(ours, bare)),
+        Figure("agent.search / bare engines", p50(ours) / p50(bare), "×", limit=1.5, note=_ms(ours, bare)),
         Figure("agent.search p50", 1000 * p50(ours), "ms"),
         Figure("agent.search p95", 1000 * p95(ours), "ms"),
         Figure("process memory", bench.memory[0], "MB", note=bench.memory[1]),
@@ -133,14 +133,14 @@ def searches(bench: Bench) -> list[Figure]:
 
 
 def filtered(bench: Bench) -> list[Figure]:
-    """Compare searches inside dates with the same searches without."""
+    """Compare searches with a date filter with the same searches without."""
     figures = []
     for share in SHARES:
         since = bench.since(share)
         first = seconds(partial(bench.search, bench.queries[0], since))
         inside: list[float] = []
         anywhere: list[float] = []
-        # By tens: what one kind of search leaves behind (busy threads, cold caches) is not the other's.
+        # In groups of ten: neither kind pays for the busy threads and cold caches of the other.
         for queries in _tens(bench.queries[:FILTERED]):
             inside += [seconds(partial(bench.search, q, since)) for q in queries]
             anywhere += [seconds(partial(bench.search, q)) for q in queries]
@@ -151,55 +151,55 @@ def filtered(bench: Bench) -> list[Figure]:
 
 
 def asks(bench: Bench) -> list[Figure]:
-    """Compare extractive answers with their bare parts and the network over what they embedded.
+    """Compare extractive answers with the bare engines and the model on the texts they embedded.
 
-    The network runs in the fastest way known for it: each text alone, on all cores. One padded
-    batch of the same texts takes several times as long; a few are timed to show it.
+    The model runs in the fastest known way: each text alone, on all cores. One padded batch of the same
+    texts takes several times as long; a few are timed for comparison.
     """
     from paperagent.embedding.minilm import available_cores
 
     ours, bare, batches, counts = list[float](), list[float](), list[float](), list[int]()
     outputs, threads = ("embedding", "tokens"), available_cores()
-    bench.agent.close()  # forgets the papers that were read before
+    bench.agent.close()  # drops the cache of papers
     bench.ask("warm again")
     for i, query in enumerate(bench.queries[-ASKS:]):
-        with _recorded() as texts:
+        with _record_texts() as texts:
             ours.append(seconds(partial(bench.ask, query)))
-        read = [t for t in texts if t != query]
-        counts.append(len(read))
+        embedded = [t for t in texts if t != query]
+        counts.append(len(embedded))
         search = seconds(bench.bare_search(query))
-        bare.append(search + seconds(partial(bench.bare.model.each, read, threads, outputs)))
+        bare.append(search + seconds(partial(bench.bare.model.each, embedded, threads, outputs)))
         if i < BATCHES:
-            batches.append(search + seconds(partial(bench.bare.model.batch, read, outputs)))
+            batches.append(search + seconds(partial(bench.bare.model.batch, embedded, outputs)))
     ratio = p50(ours) / p50(bare)
     note = f"{_ms(ours, bare)}; with one padded batch {1000 * p50(batches):.0f} ms"
     return [
-        Figure("agent.ask / bare parts and the texts it embeds", ratio, "×", limit=1.3, note=note),
+        Figure("agent.ask / bare engines and the texts it embeds", ratio, "×", limit=1.3, note=note),
         Figure("agent.ask p50", 1000 * p50(ours), "ms", note=f"{p50(counts):.0f} titles and sentences read"),
         Figure("agent.ask p95", 1000 * p95(ours), "ms"),
     ]
 
 
 @contextmanager
-def _recorded() -> Iterator[list[str]]:
+def _record_texts() -> Iterator[list[str]]:
     """Collect the texts that the agent embeds."""
     from paperagent.embedding.minilm import MiniLM
 
-    original, seen = MiniLM.encode, list[str]()
+    original, embedded = MiniLM.encode, list[str]()
 
     def encode(self: MiniLM, texts: Sequence[str]) -> list[Encoded]:
-        seen.extend(texts)
+        embedded.extend(texts)
         return original(self, texts)
 
-    MiniLM.encode = encode  # type: ignore[method-assign]  # for the time of one answer
+    MiniLM.encode = encode  # type: ignore[method-assign]  # restored below
     try:
-        yield seen
+        yield embedded
     finally:
         MiniLM.encode = original  # type: ignore[method-assign]
 
 
 def recall(bench: Bench) -> list[Figure]:
-    """Compare the nearest papers with those of an exact search, with and without dates."""
+    """Compare the nearest papers with those of an exact search, with and without date filters."""
     import numpy as np
 
     from paperagent.library import LocalStore
@@ -215,11 +215,11 @@ def recall(bench: Bench) -> list[Figure]:
             inside = days >= (since or dt.date.min)
             exact = [_exact(np.where(inside, matrix @ v, -2), ids) for v in vectors]
             filters = Filters(since=since)
-            found = [store.candidates(stems=[], vector=v, limit=DEPTH, filters=filters) for v in vectors]
-            figures += _recalls(share, exact, [{c.paper_id for c in each} for each in found])
-    plain, inside_dates = figures[:2], figures[2:]
-    floors = {_kind(f): f.value - 0.01 for f in plain}
-    return [*plain, *(replace(f, limit=floors[_kind(f)], at_least=True) for f in inside_dates)]
+            candidates = [store.candidates(stems=[], vector=v, limit=DEPTH, filters=filters) for v in vectors]
+            figures += _recalls(share, exact, [{c.paper_id for c in each} for each in candidates])
+    unfiltered, filtered_figures = figures[:2], figures[2:]
+    floors = {_kind(f): f.value - 0.01 for f in unfiltered}
+    return [*unfiltered, *(replace(f, limit=floors[_kind(f)], at_least=True) for f in filtered_figures)]
 
 
 def _kind(figure: Figure) -> str:
@@ -230,11 +230,11 @@ def _exact(cosines: NDArray[np.floating], ids: Sequence[str]) -> list[str]:
     return [ids[i] for i in cosines.argsort()[::-1][:DEPTH]]
 
 
-def _recalls(share: float, exact: Sequence[Sequence[str]], found: Sequence[set[str]]) -> list[Figure]:
-    """Return how many of the 10 and of the 100 nearest were among the 100 found."""
+def _recalls(share: float, exact: Sequence[Sequence[str]], candidates: Sequence[set[str]]) -> list[Figure]:
+    """Return the shares of the 10 and of the 100 nearest papers among the 100 candidates."""
     figures = []
     for k in (10, DEPTH):
-        each = [len(found_one & set(e[:k])) / k for e, found_one in zip(exact, found, strict=True)]
+        each = [len(ids & set(e[:k])) / k for e, ids in zip(exact, candidates, strict=True)]
         name = f"{k} nearest found, newest {share:.0%} of the library"
         figures.append(Figure(name, sum(each) / len(each), "", note=f"worst query {min(each):.2f}"))
     return figures
@@ -249,7 +249,7 @@ def _ms(ours: Sequence[float], other: Sequence[float]) -> str:
 
 
 def memory() -> tuple[float, str]:
-    """Return MB resident, and what part of it is no file in the system's cache (or else the peak)."""
+    """Return the resident memory in MB with a remark; the peak where the system does not tell more."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "peak"

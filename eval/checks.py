@@ -41,15 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     data = args.shared / "data"
     figures: dict[str, Any] = {
-        "quotes right": quotes(data / "citation_checks.jsonl", shown=args.list == "quotes")
+        "quotes right": quotes(data / "citation_checks.jsonl", show=args.list == "quotes")
     }
     for source, sentences in (("arxiv", arxiv(data, args.seed)), ("scifact", scifact(data, args.seed))):
         for kind, cases in mutated(sentences, args.sample, args.seed):
-            figures[f"{kind} ({source})"] = accepted(
-                cases, shown=args.list == kind, wrong=kind != "untouched"
-            )
+            figures[f"{kind} ({source})"] = accepted(cases, show=args.list == kind, wrong=kind != "untouched")
     figures["claims/s (mutated, arxiv and scifact)"] = speed(data, args.sample, args.seed)
-    figures |= paraphrases(data / "support/paraphrases.jsonl", shown=args.list == "paraphrases")
+    figures |= paraphrases(data / "support/paraphrases.jsonl", show=args.list == "paraphrases")
     for name in ("attrbench_dev", "healthver_dev"):
         figures |= auroc_of(data / f"support/{name}.jsonl.gz", name)
     if args.json:
@@ -112,36 +110,36 @@ def mutated(sentences: list[str], most: int, seed: int) -> Iterator[tuple[str, l
     yield "other paper", list(zip(sentences[:most], sentences[most : 2 * most], strict=False))
 
 
-def accepted(cases: list[Case], *, shown: bool, wrong: bool) -> tuple[float, int]:
+def accepted(cases: list[Case], *, show: bool, wrong: bool) -> tuple[float, int]:
     """Return the share of claims accepted as supported, and their number."""
     count = 0
     for claim, sentence in cases:
         verdict = check(claim, [sentence])
         good = verdict.support in ("quoted", "supported")
         count += good
-        if shown and good == wrong:
+        if show and good == wrong:
             print(f"{verdict.support} {verdict.reasons}\n  C: {claim}\n  E: {sentence}", file=sys.stderr)
     return count / max(1, len(cases)), len(cases)
 
 
 def speed(data: Path, most: int, seed: int) -> float:
-    """Return the claims checked a second of CPU, each claim and sentence new to the caches."""
+    """Return the claims checked per second of CPU, with cold caches."""
     sentences = scifact(data, seed + 1)
-    cases = [c for _, some in mutated(sentences, most // 4, seed) for c in some]
+    cases = [c for _, kind_cases in mutated(sentences, most // 4, seed) for c in kind_cases]
     began = time.process_time()
     for claim, sentence in cases:
         check(claim, [sentence])
     return len(cases) / (time.process_time() - began)
 
 
-def quotes(path: Path, *, shown: bool) -> tuple[float, int]:
+def quotes(path: Path, *, show: bool) -> tuple[float, int]:
     """Return the share of quotes (and their claims) with the right verdict."""
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     right = 0
     for row in rows:
         good = quote_is_right(row)
         right += good
-        if shown and not good:
+        if show and not good:
             print(
                 row["kind"],
                 row["expect"],
@@ -153,11 +151,11 @@ def quotes(path: Path, *, shown: bool) -> tuple[float, int]:
 
 
 def quote_is_right(row: dict[str, Any]) -> bool:
-    """Tell whether one row of the quotes gets the verdict that it expects."""
-    found = find_quote(row["quote"], row["source_text"])
+    """Tell whether a row of the quotes gets its expected verdict."""
+    match = find_quote(row["quote"], row["source_text"])
     expected = row["expect"]
     if expected == "quote_valid_claim_unsupported":
-        return found.is_quote and check(row["claim"], [row["quote"]]).support in ("unverified", "unsupported")
+        return match.is_quote and check(row["claim"], [row["quote"]]).support in ("unverified", "unsupported")
     allowed = {
         "valid": {"exact"},
         "valid_normalised": {"exact", "normalised"},
@@ -166,20 +164,22 @@ def quote_is_right(row: dict[str, Any]) -> bool:
         "invalid": {"not_found"},
         "invalid_or_flag": {"not_found"},
     }
-    return found.status in allowed[expected]
+    return match.status in allowed[expected]
 
 
-def paraphrases(path: Path, *, shown: bool) -> dict[str, tuple[float, int]]:
-    """Return the shares accepted of honest and of wrong restatements, of both halves."""
+def paraphrases(path: Path, *, show: bool) -> dict[str, tuple[float, int]]:
+    """Return the accepted shares of honest and of wrong restatements, for both halves."""
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     figures = {}
     for half, part in (("even, developed on", rows[::2]), ("odd, held out", rows[1::2])):
         for label, name in ((1, "honest paraphrase"), (0, "wrong restatement")):
             good = [r for r in part if r["label"] == label]
-            taken = [r for r in good if check(r["claim"], r["evidence"]).support in ("quoted", "supported")]
-            figures[f"{name} ({half})"] = (len(taken) / len(good), len(good))
-            for row in good if shown and part[0] is rows[0] else ():
-                if (row in taken) != bool(label):
+            accepted_rows = [
+                r for r in good if check(r["claim"], r["evidence"]).support in ("quoted", "supported")
+            ]
+            figures[f"{name} ({half})"] = (len(accepted_rows) / len(good), len(good))
+            for row in good if show and part[0] is rows[0] else ():
+                if (row in accepted_rows) != bool(label):
                     print(
                         name,
                         check(row["claim"], row["evidence"]),
@@ -191,12 +191,12 @@ def paraphrases(path: Path, *, shown: bool) -> dict[str, tuple[float, int]]:
 
 
 def auroc_of(path: Path, name: str) -> dict[str, Any]:
-    """Return the AUROC of the support score, what is accepted by label, and claims a second."""
+    """Return the AUROC of the support score, the accepted shares by label, and claims per second."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     began = time.process_time()
     verdicts = [check(r["claim"], [r["source"]]) for r in rows]
-    taken = time.process_time() - began
+    seconds = time.process_time() - began
     labels = [int(r["label"]) for r in rows]
     figures: dict[str, Any] = {f"{name} AUROC of score": auroc([v.checks["score"] for v in verdicts], labels)}
     for label, word in ((1, "supported"), (0, "not supported")):
@@ -204,7 +204,7 @@ def auroc_of(path: Path, name: str) -> dict[str, Any]:
             v.support in ("quoted", "supported") for v, y in zip(verdicts, labels, strict=True) if y == label
         ]
         figures[f"{name} accepted of {word}"] = (sum(mine) / len(mine), len(mine))
-    figures[f"{name} claims/s"] = len(rows) / taken
+    figures[f"{name} claims/s"] = len(rows) / seconds
     return figures
 
 

@@ -1,6 +1,6 @@
 """Measure claims end to end with a judge that is right nine times out of ten.
 
-    python eval/second_reader.py [--shared ../shared] [--seeds 40]
+    python eval/judge.py [--shared ../shared] [--seeds 40]
 
 The claims are those of `claims.py`: our own about the sample papers and, if present, those of the test
 data. Each is processed like a model's claim: its pointers are resolved, its wording is checked, and the

@@ -81,12 +81,12 @@ def scripted_reply(user: str, case: dict[str, Any]) -> dict[str, Any]:
     """Return a sensible model's reply to a prompt."""
     gold = {_key(title) for title in case["gold_titles"]}
     titles = _TITLE.findall(user)
-    shown = {n for n, title in titles if case.get("any") or any(_key(title).startswith(g) for g in gold)}
+    usable = {n for n, title in titles if case.get("any") or any(_key(title).startswith(g) for g in gold)}
     claims = [
-        {"text": text, "evidence": [f"{n}.{i}"]} for n, i, text in _SENTENCE.findall(user) if n in shown
+        {"text": text, "evidence": [f"{n}.{i}"]} for n, i, text in _SENTENCE.findall(user) if n in usable
     ]
     verdict, queries = "answer", []
-    if not shown:
+    if not usable:
         verdict, claims = "abstain", []
         if gold and "You may ask for one more search" in user:
             verdict, queries = "search", [case["question"]]

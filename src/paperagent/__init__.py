@@ -92,7 +92,7 @@ _MODULES = {
     "ask": "paperagent.agent",
     "check": "paperagent.answering.check_claim",
 }
-"""Name → its module, if that is not `types`."""
+"""Public name → its module. Names that are not listed are in `types`."""
 
 
 def __getattr__(name: str) -> Any:

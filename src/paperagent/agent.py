@@ -1,7 +1,7 @@
 """The public class `PaperAgent` and the function `ask`.
 
 A `PaperAgent` checks its arguments (`arguments`), builds what it needs from the settings (`factory`) when
-it first needs it, and passes the work on: feeds to `ingest`, questions to `answering`, digests to `digest`.
+it first needs it, and delegates the work: feeds to `ingest`, questions to `answering`, digests to `digest`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 from paperagent import arguments, factory
 from paperagent.answering.answers import fallback_events
 from paperagent.arguments import AskOptions, Day
-from paperagent.digest import assembly
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
 from paperagent.retrieval.question import clean_history, clean_question
 from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from paperagent.answering.select_mode import SentenceSelector
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
+    from paperagent.factory.digest import LLMContext
     from paperagent.library import Health, Shard, Store
     from paperagent.llm.protocol import TextModel
 
@@ -78,9 +78,9 @@ class PaperAgent:
         self.home = Path(settings.home)
         """The library's folder."""
         self.notes: tuple[str, ...] = ()
-        """Messages about the set-up, such as that no embedding model is installed."""
+        """Messages about the configuration, such as that no embedding model is installed."""
         self._pending_notes: tuple[str, ...] = ()
-        """The notes that no answer has carried yet."""
+        """Notes that have not been attached to an answer yet."""
         self._lock = threading.RLock()
         self._store: Store | None = None
         self._store_identity: tuple[int, int] | None = None
@@ -88,7 +88,7 @@ class PaperAgent:
         self._embedding_models: factory.EmbeddingModels | None = None
         self._llm = endpoint
         self._llms: dict[str, TextModel] = {}
-        """The chat models opened so far, by the name that was asked for."""
+        """The open chat models, by the name that was requested."""
         self._pipeline: Pipeline | None = None
 
     # --- reading papers ---
@@ -124,8 +124,8 @@ class PaperAgent:
 
         Raises:
             InputError: there is no source, or ``shard`` is invalid.
-            FeedError: a feed cannot be read, or not completely. All others were read; the error's
-                ``report`` says what was read of each.
+            FeedError: a feed could not be read to its end. All other feeds were read; the error's
+                ``report`` covers every feed.
             StoreError, StoreLockedError: the library cannot be written.
         """
         from paperagent.ingest import IngestOptions, IngestRunner, make_feed_client
@@ -338,7 +338,7 @@ class PaperAgent:
 
     @arguments.shows_options
     async def aask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
-        """Answer a question like `ask`, without blocking the event loop; cancelling the task stops it."""
+        """Answer a question like `ask`, without blocking the event loop; canceling the task stops it."""
         async with aclosing(self.aask_stream(question, **options)) as events:
             async for event in events:
                 last = event
@@ -349,9 +349,9 @@ class PaperAgent:
     def aask_stream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[Event, None]:
         """Answer a question step by step, like `ask_stream`, in an asyncio event loop.
 
-        The work runs in a thread of its own, so several questions can run at once. It starts with the
-        first event; values of options are checked then. Closing the generator closes the connection to
-        the model's server.
+        The work runs in its own thread, so several questions can run at once. It starts when the first
+        event is requested, and option values are checked then. Closing the generator closes the
+        connection to the model's server.
         """
         from paperagent.async_stream import iterate
 
@@ -364,8 +364,8 @@ class PaperAgent:
 
         If a model is asked but gives no answer, sentences are quoted instead, and ``Answer.fallback`` and a
         note say why. With ``fallback=False``, the model's error is raised, or its refusal or abstention
-        returned. In mode ``select``, of the options for models only ``max_cost``, ``cache`` and
-        ``fallback`` apply.
+        returned. In mode ``select``, the only model options that apply are ``max_cost``, ``cache`` and
+        ``fallback``.
 
         Args:
             question: The question.
@@ -405,7 +405,7 @@ class PaperAgent:
         make_answerer = self._select_answerer if mode == "select" else self._llm_answerer
         try:
             answerer = make_answerer(options.get("model"), llm_options)
-        except EndpointError as error:  # no model is named, and the server does not say which it has
+        except EndpointError as error:  # no model is named, and the server does not list its models
             if not llm_options.fallback:
                 raise
             return fallback_events(pipeline.stream(request), error.kind, str(error))
@@ -451,6 +451,8 @@ class PaperAgent:
             PaperNotFoundError: the library has no paper with one of the ids.
             ConfigError, StoreError: as for `ask_stream`.
         """
+        from paperagent.factory.digest import write_summary
+
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
         if (query is None) == (ids is None):
@@ -462,15 +464,15 @@ class PaperAgent:
             question = clean_question(query)
             filters = arguments.filters(since, until, category, source)
             hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
-        hand = self._llm_context(model, max_cost, cache=cache) if with_model else None
-        return assembly.summary(
+        llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
+        return write_summary(
             self.settings,
             self._open_store(),
             self._load_models(),
             question,
             hits,
-            hand=hand,
-            searched=ids is None,
+            llm=llm,
+            from_search=ids is None,
         )
 
     def digest(
@@ -494,9 +496,9 @@ class PaperAgent:
             week: An ISO week such as ``2026-W26``; by default the last complete week.
             since: The first day of the period, instead of ``week``.
             until: The last day of the period, inclusive.
-            interests: Topics that papers are chosen by.
-            questions: Questions that are answered from the papers of the issue only.
-            categories: Categories that papers are chosen by, such as ``cs.CL``.
+            interests: Topics by which papers are chosen.
+            questions: Questions that are answered only from the papers of the issue.
+            categories: Categories by which papers are chosen, such as ``cs.CL``.
             max_items: The maximum number of papers.
             mode: ``extractive`` or ``llm``.
             model: The model that writes.
@@ -507,22 +509,29 @@ class PaperAgent:
             InputError: the period, an interest or an option cannot be used.
             ConfigError, StoreError: as for `ask_stream`.
         """
+        from paperagent.digest.preferences import Preferences
+        from paperagent.digest.schedule import choose_period
+        from paperagent.factory.digest import issue_builder
+
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
-        period = assembly.period(week, arguments.day(since, "since"), arguments.day(until, "until"))
-        profile = assembly.profile(interests, questions, categories, max_items=max_items)
+        first, last = arguments.day(since, "since"), arguments.day(until, "until")
+        period = choose_period(week, first, last, today=arguments.today())
+        lists = ([texts] if isinstance(texts, str) else texts for texts in (interests, questions, categories))
+        preferences = Preferences.validated(*lists, max_items=max_items)
         store = self._open_store()
-        hand = self._llm_context(model, max_cost, cache=cache) if with_model else None
-        return assembly.issue(self.settings, store, self._load_models(), period, profile, hand=hand)
+        llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
+        builder = issue_builder(self.settings, store, self._load_models(), period, llm=llm)
+        return builder.issue(preferences)
 
-    def _llm_context(
-        self, model: str | None, max_cost: float | None, *, cache: bool | None
-    ) -> assembly.LLMContext:
-        return assembly.llm_context(
+    def _llm_context(self, model: str | None, max_cost: float | None, *, cache: bool | None) -> LLMContext:
+        from paperagent.factory.digest import llm_context
+
+        return llm_context(
             self.settings,
             self._open_store(),
             self._open_llm(model),
-            reader=self._judge_model(),
+            judge_model=self._judge_model(),
             max_cost=max_cost,
             cache=cache,
         )
@@ -562,7 +571,7 @@ class PaperAgent:
         """Check that both indexes find every paper.
 
         Args:
-            repair: Rebuild an index that does not.
+            repair: Rebuild an index that misses papers.
 
         Returns:
             The problems found, and what was repaired.
@@ -597,8 +606,8 @@ class PaperAgent:
     def set_thresholds(self, thresholds: Thresholds | None) -> None:
         """Store thresholds in the library, for this agent and later ones.
 
-        Confidence has another scale with an embedding model than without, so each has its own thresholds;
-        this sets those for the present set-up.
+        Confidence has a different scale with and without an embedding model, so each case has its own
+        thresholds. This method sets those for the current configuration.
 
         Args:
             thresholds: The thresholds; None restores the defaults.
@@ -677,7 +686,7 @@ class PaperAgent:
         )
 
     def _take_notes(self) -> tuple[str, ...]:
-        """Return the notes on the set-up at the first call, and nothing at later calls."""
+        """Return the notes on the configuration at the first call, and nothing at later calls."""
         with self._lock:
             notes, self._pending_notes = self._pending_notes, ()
             return notes
@@ -730,7 +739,7 @@ class PaperAgent:
             return self._pipeline
 
     def _open_llm(self, model: str | None) -> TextModel:
-        """Return the chat model of that name. It is kept open, and so is its connection."""
+        """Return the chat model with this name. The model and its connection stay open for later calls."""
         with self._lock:
             name = model or self.settings.model or ""
             if name not in self._llms:
@@ -738,7 +747,7 @@ class PaperAgent:
             return self._llms[name]
 
     def _judge_model(self) -> TextModel | None:
-        """Return the model that judges claims; None if that is the model that writes them."""
+        """Return the model that judges claims, or None to use the model that writes them."""
         name = self.settings.judge_model
         return None if self._llm or name is None else self._open_llm(name)
 

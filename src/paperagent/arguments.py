@@ -37,7 +37,7 @@ _ACL = re.compile(
 
 
 class AskOptions(TypedDict, total=False):
-    """The options of a question. All are optional; None means the value of the settings."""
+    """The options of a question. All are optional; None means the value from the settings."""
 
     history: Iterable[Any] | None
     """The earlier turns of the conversation, oldest first: ``(question, answer)`` pairs or Answers."""
@@ -145,7 +145,7 @@ def paper_ids(paper_id: str) -> list[str]:
 
 
 def _acl_ids(name: str) -> list[str]:
-    """Return the ids under which the library may hold a paper of the Anthology; other feeds give its DOI."""
+    """Return the ids that an Anthology paper may have in the library; other feeds give its DOI."""
     name = name.lower() if name[0].isdigit() else name.upper()
     return [f"acl:{name}", f"doi:10.18653/v1/{name.lower()}"]
 
@@ -163,14 +163,14 @@ def sources(sources: str | Path | Iterable[str | Path]) -> list[str | Path]:
 
 
 def answer_mode(mode: AskMode | None) -> AskMode | None:
-    """Return the mode if it exists."""
+    """Return ``mode`` if it is valid."""
     if mode in (None, "extractive", "select", "llm"):
         return mode
     raise InputError(f"mode: must be extractive, select or llm, got {visible(str(mode), limit=40)}")
 
 
 def shard(text: str | None) -> Shard | None:
-    """Return the share of the papers that ``I/N`` names."""
+    """Return the share of the papers that the text ``I/N`` describes."""
     if text is None:
         return None
     from paperagent.library.protocol import Shard

@@ -1,4 +1,4 @@
-"""Iterate over a synchronous iterator from an asyncio event loop; it runs in a thread of its own."""
+"""Iterate over a synchronous iterator from an asyncio event loop, in a separate thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def iterate(start: Callable[[], Iterator[T]]) -> AsyncGenerator[T, None]:
     """Yield the items of the iterator that ``start`` returns.
 
     ``start`` and the iterator run in a new thread. Their errors are raised here. Closing the generator, or
-    cancelling the task that awaits it, aborts a request that the thread is waiting for, closes its
+    canceling the task that awaits it, aborts a request that the thread is waiting for, closes its
     connection, and closes the iterator.
     """
     thread = _Thread(start, asyncio.get_running_loop())

@@ -29,7 +29,7 @@ class PaperAgentError(Exception):
 
     exit_code: ClassVar[int] = 1
     report: Any = None
-    """The `IngestReport` of what was read nevertheless, if feeds of an ingest failed; else None."""
+    """The `IngestReport` of the feeds that were read, if other feeds of an ingest failed; else None."""
 
     def __str__(self) -> str:
         """Return the message, followed by that of a chained cause."""

@@ -1,7 +1,7 @@
 """Retries, size limits, deadlines and cancellation for HTTP requests.
 
-The one retry layer and the one deadline of the package: models' endpoints, a Chroma server and
-the live feeds all use them.
+Everything in the package that retries requests or limits their time uses this module: model endpoints,
+Chroma servers and live feeds.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ MAX_RESPONSE_BYTES = 128 << 20
 
 
 class TransientError(Exception):
-    """A failure that another attempt may cure.
+    """A failure after which another attempt may succeed.
 
     Args:
-        error: The error to report when no attempt is left.
-        wait: Seconds the server asks to wait before the next attempt, if it says so.
-        tries: Attempts this failure is worth, including the first.
+        error: The error to raise after the last attempt.
+        wait: Seconds that the server asks to wait before the next attempt, if known.
+        tries: Maximum number of attempts for this failure, including the first.
     """
 
     def __init__(self, error: PaperAgentError, *, wait: float | None = None, tries: int = ATTEMPTS) -> None:
@@ -50,16 +50,16 @@ def retrying(
     first_pause: float = 1.0,
     max_wait: float | None = None,
 ) -> tenacity.Retrying:
-    """Return a caller that runs a function again while it raises `TransientError`.
+    """Return an object that calls a function again while it raises `TransientError`.
 
-    The last `TransientError` is raised when it gives up.
+    When no attempt is left, it raises the last `TransientError`.
 
     Args:
         sleep: Called with the seconds of each pause.
-        attempts: Most attempts, whatever the failures are worth.
-        timeout: Seconds for all attempts and pauses; no pause is started that would exceed it.
-        first_pause: Least seconds before the second attempt, where the server names none. It doubles with
-            each attempt, and up to as much again is added at random (equal jitter).
+        attempts: Maximum number of attempts, even if a failure allows more.
+        timeout: Seconds for all attempts and pauses. A pause that would exceed it is not started.
+        first_pause: Minimum seconds before the second attempt, unless the server gives a wait. It doubles
+            with each attempt, and a random time of up to the same length is added (equal jitter).
         max_wait: Give up at once if a pause would be longer.
     """
     import tenacity
@@ -94,7 +94,7 @@ def _failure(state: tenacity.RetryCallState) -> TransientError:
 
 
 def retry_after(headers: Any) -> float | None:
-    """Return the seconds the server asks to wait: None if it does not say, NaN if the header is invalid.
+    """Return the seconds that the server asks to wait; None without a header, NaN if it is invalid.
 
     Reads ``retry-after-ms`` and both forms of ``Retry-After`` (RFC 9110, 10.2.3).
     """
@@ -228,7 +228,7 @@ class LimitedStream:
 
 
 class Cancelled(BaseException):
-    """Another thread cancelled the work of this one. Not an `Exception`, so that no handler swallows it."""
+    """Another thread canceled the work of this one. Not an `Exception`, so that no handler swallows it."""
 
 
 class Cancellation:

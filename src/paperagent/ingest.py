@@ -1,7 +1,7 @@
 """Read feeds into the library, one after another; a feed that fails does not stop the others.
 
-A live feed is read page by page. After the papers of a page are stored, so is the state that leads to the
-next page. An interrupted run therefore resumes at the page where it stopped.
+A live feed is read page by page. After the papers of a page, the state that leads to the next page is
+stored. An interrupted run therefore resumes at the page where it stopped.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class IngestRunner:
 
         Raises:
             FeedError, InputError: at least one feed failed; ``report`` covers all of them.
-            StoreError: the library cannot be written. What was read before is stored, and ``report`` says
-                what that is.
+            StoreError: the library cannot be written. Records read before are stored, and ``report``
+                counts them.
         """
         feeds: list[FeedProgress] = []
         try:
@@ -143,7 +143,7 @@ class IngestRunner:
         if self._options.shard is not None:  # every share would have to fetch the whole feed
             raise InputError(
                 f"{display_source(live_feed.source)}: a live feed is read by one process; leave out --shard, "
-                "and share the embedding instead: 'paperagent embed --shard I/N'"
+                "and split the embedding instead: 'paperagent embed --shard I/N'"
             )
         key = f"{STATE_PREFIX}{live_feed.source}"
         state = {} if self._options.restart else self._resume_state(key)

@@ -33,7 +33,7 @@ _STATUS_LABELS = {"abstained": "No answer", "refused": "Refused", "incomplete": 
 _NEAREST = 3
 """The number of papers shown if there is no answer."""
 _DOUBTED_BELOW = 0.5
-"""The judge's probability below which a claim is rather not supported."""
+"""Probability below which the judge considers a claim unsupported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Block:
     """A remark after the text."""
     url: str | None = None
     tight: bool = False
-    """Whether there is no blank line between this block and the one before."""
+    """Whether to print no blank line before this block."""
     struck: bool = False
     """Whether the text is struck through, because it is refuted."""
     plain: bool = False
@@ -91,7 +91,7 @@ def _incomplete_reason(answer: Answer) -> str:
 
 
 def ending_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
-    """Lay out what follows the claims: sources or else the nearest papers, withheld claims, and notes."""
+    """Lay out the part after the claims: sources (or the nearest papers), withheld claims, and notes."""
     if answer.citations:
         yield Block("heading", "Sources")
         yield from source_blocks(answer.citations, quotes=quotes)
@@ -205,7 +205,7 @@ def judge_probability(checks: Mapping[str, Any]) -> float | None:
 
 
 def is_doubted(checks: Mapping[str, Any]) -> bool:
-    """Return whether the LLM judge thinks that a claim is rather not supported."""
+    """Return whether the LLM judge considers a claim more likely unsupported than supported."""
     probability = judge_probability(checks)
     return probability is not None and probability < _DOUBTED_BELOW
 

@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int | None], None]
 """A callback ``progress(stage, done, total)``; ``total`` is None while it is unknown."""
 
 Status = Literal["answered", "abstained", "incomplete", "refused"]
-"""What became of a question. ``refused``: the model refused, or the cost limit forbids the call."""
+"""The outcome of a question. ``refused``: the model refused, or the cost limit forbids the call."""
 Support = Literal["quoted", "supported", "unverified", "unsupported", "uncited"]
 """How a claim relates to the sentences that it cites.
 
@@ -128,7 +128,7 @@ class FeedReport:
     pages: int = 0
     """The number of pages fetched; 0 for a file."""
     error: str | None = None
-    """Why it was not read to its end; the records before that are in the library."""
+    """Why the feed was not read to its end; the records read before are in the library."""
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class Filters:
 
 
 def in_category(category: str, archive: str) -> bool:
-    """Return whether ``category`` is ``archive`` (or the same category) or belongs to it, ignoring case."""
+    """Return whether ``category`` equals ``archive`` or belongs to it, ignoring case."""
     category, archive = category.lower(), archive.lower()
     return category == archive or category.startswith(archive + ".")
 
@@ -441,7 +441,7 @@ class Answer:
 class Event:
     """A step of a streamed answer.
 
-    The kind says which fields are set: ``retrieved`` sets ``hits``; ``claim`` sets ``claim``, its
+    ``kind`` determines which fields are set: ``retrieved`` sets ``hits``; ``claim`` sets ``claim``, its
     ``citations`` and ``mode``; ``done`` sets ``answer``.
     """
 
@@ -463,11 +463,11 @@ class QueryEmbedder(Protocol):
 
 
 class Embedder(QueryEmbedder, Protocol):
-    """An embedding model, which makes the vectors of the library."""
+    """An embedding model that makes the vectors of the library."""
 
     @property
     def embedder_id(self) -> str:
-        """The model and its variant, such as ``minilm-l6-v2-int8``. Vectors of different ids never mix."""
+        """The model and its variant, such as ``minilm-l6-v2-int8``. Vectors of two models never mix."""
         ...
 
     @property
@@ -489,8 +489,8 @@ class Encoded:
 
 
 class TokenEncoder(Protocol):
-    """A model that also gives a vector for each token, to match the words of a question with a sentence."""
+    """A model that also returns a vector for each token, to match single words of two texts."""
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return each text encoded by itself, independent of the others."""
+        """Encode each text independently of the others."""
         ...

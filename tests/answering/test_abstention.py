@@ -30,7 +30,7 @@ from paperagent.retrieval import evidence
 from paperagent.retrieval.question import Question
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Hit, Paper
-from questions import analysed
+from questions import analyzed
 
 ENCODER = FakeEncoder()
 
@@ -43,7 +43,7 @@ def matched(question: Question, abstract: str, title: str = "A title") -> eviden
 
 
 def asked(text: str) -> Question:
-    return analysed(text, ENCODER)
+    return analyzed(text, ENCODER)
 
 
 def of(question: str, abstract: str, **more: str) -> AnswerabilitySignals:

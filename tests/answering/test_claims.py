@@ -133,7 +133,7 @@ def judged(policy: Policy) -> ClaimCollector:
     return made
 
 
-def test_a_claim_that_a_second_reader_refutes_is_withheld() -> None:
+def test_a_claim_that_a_judge_refutes_is_withheld() -> None:
     """It goes with its citation and its reason; the numbers of the others stay as they were shown."""
     made = judged("withhold")
     assert [(c.text, c.citations) for c in made.claims] == [
@@ -150,7 +150,7 @@ def test_a_claim_that_a_second_reader_refutes_is_withheld() -> None:
     assert kept.citations[0].quote == "Lanterns use 40% less oil than lamps."
 
 
-def test_marking_shows_what_a_second_reader_refutes() -> None:
+def test_marking_shows_what_a_judge_refutes() -> None:
     """With ``mark`` nothing is withheld."""
     made = judged("mark")
     assert [c.support for c in made.claims] == ["quoted", "unsupported", "quoted"]

@@ -122,7 +122,7 @@ def test_a_compact_schema_leaves_little_to_go_wrong(compact):
     assert set(pointers) == set(passages(shown))
 
 
-def test_a_small_model_is_not_its_own_second_reader(compact, monkeypatch):
+def test_a_small_model_is_not_its_own_judge(compact, monkeypatch):
     """By default it is not asked about its unverified claims; another model, or a wish, makes the call."""
     unverified = ("Tindersift trims the prompt by 61% and accuracy stays nearly the same.", "1.3")
     assert compact.ask(reply(unverified)).claims[0].support == "unverified"

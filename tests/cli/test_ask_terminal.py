@@ -411,7 +411,7 @@ def test_options_without_a_model_are_warned_about(
         (["--judge", "--judge-mode", "never"], "never"),
     ],
 )
-def test_when_a_second_reader_is_asked(
+def test_when_a_judge_is_asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], when: str
 ) -> None:
     """Flags and the option mean one setting; of several the last counts."""

@@ -47,7 +47,7 @@ REFUSED: list[tuple[str, str | bytes, dict[str, str], str]] = [
     ("bad-168", "OPENAI_API_KEY=sk-abcé\n", {}, "character 7 of 7"),
     ("bad-169", "OPENAI_BASE_URL=localhost:8080/v1\n", {}, "the scheme must be http or https"),
     ("bad-169", "OPENAI_BASE_URL=ftp://h/v1\n", {}, "the scheme must be http or https"),
-    ("bad-170", "OPENAI_BASE_URL=https://h/v1/chat/completions\n", {}, "give the base (…/v1)"),
+    ("bad-170", "OPENAI_BASE_URL=https://h/v1/chat/completions\n", {}, "give the base URL (…/v1)"),
     ("bad-171", "OPENAI_BASE_URL=https://h/v1?key=hunter2\n", {}, "may hold a secret"),
     ("bad-171", "OPENAI_BASE_URL=https://me:hunter2@h/v1\n", {}, "credentials in the URL"),
     ("bad-172", f"OPENAI_BASE_URL=http://h/v1\nOPENAI_API_KEY={KEY}\n", {}, "ALLOW_INSECURE=1"),
@@ -79,7 +79,7 @@ REFUSED: list[tuple[str, str | bytes, dict[str, str], str]] = [
     ("bad-193", "PAPERAGENT_PUBLIC_URL=http://papers.example.org\n", {}, "must be https (RFC 8058"),
     ("bad-196", "PAPERAGENT_FEED_URLS=arxiv=https://10.0.0.1/api\n", {}, "arxiv: a private address"),
     ("bad-196", "PAPERAGENT_FEED_URLS=s2=https://0x7f.1/api\n", {}, "s2: a private address"),
-    ("bad-196", "PAPERAGENT_FEED_URLS=s2=http://example.org\n", {}, "in clear"),
+    ("bad-196", "PAPERAGENT_FEED_URLS=s2=http://example.org\n", {}, "unencrypted"),
     ("bad-196", "PAPERAGENT_FEED_URLS=nonsense=https://example.org\n", {}, "must be SERVICE=URL"),
     ("bad-197", "", {"HTTP_PROXY": "http://:bad", "OPENAI_API_KEY": KEY}, "HTTP_PROXY (environment): not a"),
     ("bad-203", "#" * 1_000_000, {}, "too large"),
@@ -198,7 +198,7 @@ def test_row_172_allowed_insecure_is_a_warning_and_loopback_is_fine() -> None:
     found = config.load()
     assert (found.openai_base_url, found.warnings) == ("http://127.0.0.1:8080/v1", ())
     write(f"OPENAI_BASE_URL=http://h/v1\nOPENAI_API_KEY={KEY}\nPAPERAGENT_ALLOW_INSECURE=1\n")
-    assert "in clear" in config.load().warnings[0]
+    assert "unencrypted" in config.load().warnings[0]
 
 
 @pytest.mark.parametrize("text", ["~/papers", "$HOME/papers", "${HOME}/papers"])
@@ -398,7 +398,7 @@ def test_every_row_is_covered() -> None:
         ("no", "never"),
     ],
 )
-def test_when_a_second_reader_is_asked(value: str, when: str) -> None:
+def test_when_a_judge_is_asked(value: str, when: str) -> None:
     """The flag of earlier versions still means always or never."""
     write(f"PAPERAGENT_JUDGE={value}\n")
     assert config.load().judge == when
@@ -406,7 +406,7 @@ def test_when_a_second_reader_is_asked(value: str, when: str) -> None:
     assert config.load(judge=False).judge == "never"
 
 
-def test_a_second_reader_is_asked_where_it_is_needed() -> None:
+def test_a_judge_is_asked_where_it_is_needed() -> None:
     """The default, and what it is not."""
     assert config.load().judge == "auto"
     write("PAPERAGENT_JUDGE=sometimes\n")

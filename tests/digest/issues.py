@@ -122,11 +122,11 @@ def issue() -> Issue:
     themes, number = [], 4100
     for name, *texts in _TEXTS:
         items = []
-        for title, sentence, why in texts:
+        for title, sentence, reason in texts:
             number += 137
             one = paper(number, title, f"We study a thing. {sentence} The code is public.")
             citations.append(cite(len(citations) + 1, one, sentence))
-            items.append(Item(one, (quoted(citations[-1]),), why))
+            items.append(Item(one, reason, (quoted(citations[-1]),)))
         themes.append(Theme(name, tuple(items)))
     said = [quoted(citations[0]), quoted(citations[3]), quoted(citations[5])]
     standing = (

@@ -154,4 +154,4 @@ def serving(script: Script, **options: Any) -> Iterator[str]:
 
 def transport(url: str, **options: Any) -> SmtpTransport:
     """Return a transport that does not wait long."""
-    return SmtpTransport(url, **{"waits": QUICK, **options})
+    return SmtpTransport(url, **{"timeouts": QUICK, **options})

@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from paperagent.digest.issue import Chosen, Group, Period, Profile, Reason, Selection
+from paperagent.digest.issue import Item, Period, Reason, Selection, Theme
+from paperagent.digest.preferences import Preferences
 from paperagent.text.terms import index_terms
 from paperagent.types import Paper
 from sample_library import papers
@@ -42,8 +43,9 @@ def selection(
     chosen: Iterable[Paper], *, questions: tuple[str, ...] = (), also: tuple[Paper, ...] = (), each: int = 3
 ) -> Selection:
     """Return papers as a selection, so many a theme, the first paper best."""
-    why = Reason("central", "")
-    listed = [Chosen(p, 1.0 - i / 100, why) for i, p in enumerate(chosen)]
-    parts = [listed[i : i + each] for i in range(0, len(listed), each)]
-    groups = tuple(Group(name, name, tuple(part)) for name, part in zip(THEMES, parts, strict=False))
-    return Selection(WEEK, Profile(questions=questions), groups, also=also, screened=len(listed) + len(also))
+    reason = Reason("central", "")
+    items = [Item(p, reason, score=1.0 - i / 100) for i, p in enumerate(chosen)]
+    parts = [items[i : i + each] for i in range(0, len(items), each)]
+    themes = tuple(Theme(name, tuple(part), name) for name, part in zip(THEMES, parts, strict=False))
+    screened = len(items) + len(also)
+    return Selection(WEEK, Preferences(questions=questions), themes, also=also, screened=screened)

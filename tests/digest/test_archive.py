@@ -85,7 +85,7 @@ def test_nothing_can_run_on_a_page() -> None:
 
 def test_a_reader_s_own_issue_is_not_published() -> None:
     """It holds links that act for that reader."""
-    with pytest.raises(PaperAgentError, match="reader's own"):
+    with pytest.raises(PaperAgentError, match="belongs to a subscriber"):
         list(archive_files([frozen(26, subscriber=3)]))
 
 

@@ -162,20 +162,20 @@ def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     """`digest run` sends what the other readers get, and then says that one issue is missing."""
     import datetime as dt
 
-    from paperagent.digest.press import LocalPress
+    from paperagent.digest.build import IssueBuilder
 
     noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
     monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: noon)
     subscribe(run, A)
     subscribe(run, B)
-    render = LocalPress.render
+    render = IssueBuilder._render
 
-    def breaks(press: LocalPress, issue: Any, subscriber_id: int | None) -> Any:
+    def breaks(builder: IssueBuilder, issue: Any, subscriber_id: int | None) -> Any:
         if subscriber_id == 1:
             raise ValueError("no such glyph")
-        return render(press, issue, subscriber_id)
+        return render(builder, issue, subscriber_id)
 
-    monkeypatch.setattr(LocalPress, "render", breaks)
+    monkeypatch.setattr(IssueBuilder, "_render", breaks)
     told = run("digest", "run", code=1)
     assert f"{A}: issue not built: unexpected failure: ValueError: no such glyph" in told
     assert "1 sent" in told
@@ -282,7 +282,7 @@ def test_a_server_without_a_sender(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         (["digest", "build", "--mode", "llm"], 3, "needs an endpoint"),
         (["digest", "send", "--only", "no-at-sign"], 2, "email no-at-sign"),
         (["digest", "send", "--dry-run", "--resend-unknown"], 2, "cannot be combined"),
-        (["digest", "schedule", "--tz", "Mars/Phobos"], 2, "no time zone is called Mars/Phobos"),
+        (["digest", "schedule", "--tz", "Mars/Phobos"], 2, "unknown time zone Mars/Phobos"),
         (["digest", "schedule", "--at", "25:00"], 2, "not a time of day"),
         (["subscribers", "add", "a@b,c@d\nBcc:x"], 2, "control or invisible character"),
         (["subscribers", "add", A, "--max-items", "0"], 2, "must be 1..30"),
@@ -374,7 +374,7 @@ def test_doctor_knows_the_digest(run: Run, home: Path) -> None:
     subscribe(run)
     run("digest", "build", *WEEK)
     run("digest", "send")
-    assert "holds nothing else" in run("doctor")
+    assert "contains nothing else" in run("doctor")
 
 
 def test_an_endpoint_that_is_down_costs_no_issue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

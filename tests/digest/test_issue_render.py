@@ -89,7 +89,7 @@ ORDER = [
 @pytest.mark.parametrize("part", ["html", "text"])
 def test_an_issue_holds_everything_in_the_order_of_the_contract(part: str) -> None:
     """Masthead, overview, themes, standing questions, also noticed, corrections, sources, footer."""
-    shown = render_issue(issues.issue(), reader=issues.LINKS)
+    shown = render_issue(issues.issue(), links=issues.LINKS)
     text = Page(shown.html).text if part == "html" else " ".join(shown.text.split())
     order = ORDER if part == "html" else [p for p in ORDER if p[0].isupper() or not p[0].islower()]
     assert in_order(text, order)
@@ -144,8 +144,8 @@ def test_a_quiet_week_is_a_short_issue(shape: str) -> None:
 
 def test_both_parts_lead_to_the_same_places() -> None:
     """The set of addresses in the HTML is the set in the text: what one shows the other does not hide."""
-    for reader in (None, issues.LINKS, SubscriberLinks(mailto="mailto:a@b.example?subject=unsubscribe")):
-        shown = render_issue(issues.issue(), reader=reader)
+    for links in (None, issues.LINKS, SubscriberLinks(mailto="mailto:a@b.example?subject=unsubscribe")):
+        shown = render_issue(issues.issue(), links=links)
         page = Page(shown.html)
         assert page.links == set(URL.findall(shown.text))
         assert len(page.links) >= 15
@@ -284,7 +284,7 @@ def hostile(texts: list[str]) -> Iterator[Issue]:
         for text in some:
             paper = replace(item.paper, title=text, authors=(text, "b"), abstract=text or "x")
             claim = Claim(text, (1,), "supported")
-            items.append(Item(paper, (claim,), Reason("interest", text)))
+            items.append(Item(paper, Reason("interest", text), (claim,)))
         one = some[0]
         yield replace(
             base,
@@ -309,7 +309,7 @@ def test_no_attack_changes_a_mail() -> None:
     assert len(texts) > 1800
     for attacked in hostile([f"x {text}" for text in texts]):
         harmless = next(hostile(["x"] * len(attacked.themes[0].items)))
-        shown, plain = (render_issue(i, reader=issues.LINKS) for i in (attacked, harmless))
+        shown, plain = (render_issue(i, links=issues.LINKS) for i in (attacked, harmless))
         page, wanted = Page(shown.html), Page(plain.html)
         assert page.shape == wanted.shape
         assert page.links == wanted.links
@@ -321,7 +321,7 @@ def test_no_attack_changes_a_mail() -> None:
 
 def test_an_attack_alone_is_shown_harmlessly() -> None:
     """Strings that begin with the attack, or are nothing but controls, leave no element of their own."""
-    allowed = {name for name, *_ in Page(render_issue(issues.issue(), reader=issues.LINKS).html).shape}
+    allowed = {name for name, *_ in Page(render_issue(issues.issue(), links=issues.LINKS).html).shape}
     for attacked in hostile(attack_strings.texts()):
         shown = render_issue(attacked)
         assert {name for name, *_ in Page(shown.html).shape} <= allowed
@@ -351,8 +351,8 @@ def big(papers: int, sentence: int, *, also: int = 40) -> Issue:
     item = base.themes[0].items[0]
     text = ("word " * sentence).strip()
     made = [
-        Item(issues.paper(100 + n, f"Title {n} " + "of words " * 20, text), (Claim(text, (n,), "supported"),),
-             Reason("interest", "many words"))
+        Item(issues.paper(100 + n, f"Title {n} " + "of words " * 20, text), Reason("interest", "many words"),
+             (Claim(text, (n,), "supported"),))
         for n in range(1, papers + 1)
     ]  # fmt: skip
     cited = tuple(issues.cite(n, m.paper, text) for n, m in enumerate(made, 1))
@@ -370,14 +370,14 @@ def big(papers: int, sentence: int, *, also: int = 40) -> Issue:
 
 def test_a_usual_issue_is_far_from_being_clipped() -> None:
     """Fifteen papers with feedback links stay under 80 KB and nothing is shortened."""
-    shown = render_issue(big(15, 40, also=5), reader=issues.LINKS)
+    shown = render_issue(big(15, 40, also=5), links=issues.LINKS)
     assert len(shown.html.encode()) <= WARN_BYTES
     assert shown.notes == ()
 
 
 def test_a_large_issue_is_shortened_where_it_hurts_least() -> None:
     """First the titles also noticed, then the quotes of the list; the papers stay, and it is said."""
-    shown = render_issue(big(16, 110), reader=issues.LINKS)
+    shown = render_issue(big(16, 110), links=issues.LINKS)
     assert len(shown.html.encode()) <= WARN_BYTES
     assert shown.html.count("<h3") == 16
     assert shown.notes[0].startswith("also noticed")
@@ -386,7 +386,7 @@ def test_a_large_issue_is_shortened_where_it_hurts_least() -> None:
 
 def test_a_huge_issue_loses_its_last_papers() -> None:
     """bad-345: thirty papers of a thousand characters each still make a mail that is not clipped."""
-    shown = render_issue(big(30, 230), reader=issues.LINKS)
+    shown = render_issue(big(30, 230), links=issues.LINKS)
     assert len(shown.html.encode()) <= WARN_BYTES
     assert "the last paper left out" in shown.notes
     assert 5 < shown.html.count("<h3") < 30
@@ -433,15 +433,15 @@ def test_a_wrong_theme_is_named_with_its_fault(tmp_path: Path, template: str, me
 
 def test_the_same_issue_renders_the_same() -> None:
     """Rendering is a function of its arguments."""
-    assert render_issue(issues.issue(), reader=issues.LINKS) == render_issue(
-        issues.issue(), reader=issues.LINKS
+    assert render_issue(issues.issue(), links=issues.LINKS) == render_issue(
+        issues.issue(), links=issues.LINKS
     )
 
 
 def test_a_mail_loads_nothing() -> None:
     """No image, font, style sheet or script is named; every style stands in the mail."""
     for html in (
-        render_issue(issues.issue(), reader=issues.LINKS).html,
+        render_issue(issues.issue(), links=issues.LINKS).html,
         render_confirmation(token=issues.TOKEN).html,
     ):
         assert not re.search(

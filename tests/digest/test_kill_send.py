@@ -70,7 +70,7 @@ class KilledTransport(SmtpTransport):
 desk = Desk(path)
 desk.ledger = KilledLedger(desk.database)
 desk.plan(*READERS)
-print(dict(desk.send(KilledTransport(url, waits=QUICK)).counts))
+print(dict(desk.send(KilledTransport(url, timeouts=QUICK)).counts))
 """
 POINTS = [
     "before plan",

@@ -58,7 +58,7 @@ class Fateful:
             case "lost before":
                 raise ConnectionLost("lost")
             case "lost after" | "taken, lost":
-                raise ConnectionLost("lost", ambiguous=True)
+                raise ConnectionLost("lost", may_have_arrived=True)
             case "dies" | "dies taken":
                 raise Death
         return SmtpReply(250, "taken")

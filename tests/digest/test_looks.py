@@ -39,9 +39,9 @@ def unbroken() -> Issue:
 
 
 PAGES = {
-    "quoted": lambda: render_issue(issues.issue(), reader=issues.LINKS).html,
-    "written": lambda: render_issue(issues.written(), reader=issues.LINKS).html,
-    "unbroken": lambda: render_issue(unbroken(), reader=issues.LINKS).html,
+    "quoted": lambda: render_issue(issues.issue(), links=issues.LINKS).html,
+    "written": lambda: render_issue(issues.written(), links=issues.LINKS).html,
+    "unbroken": lambda: render_issue(unbroken(), links=issues.LINKS).html,
     "confirm": lambda: render_confirmation(token=issues.TOKEN * 3, link=f"{issues.BASE}/{issues.TOKEN}").html,
     "index": lambda: dict(archive_files([frozen(25), frozen(26)]))["index.html"],
     "page": lambda: dict(archive_files([frozen(25), frozen(26)]))["2026-W26.html"],

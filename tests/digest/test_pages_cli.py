@@ -10,7 +10,7 @@ from test_issue_render import URL, Page
 
 from paperagent import config
 from paperagent.cli.main import main
-from paperagent.digest.service import DigestService
+from paperagent.factory.digest import digest_service
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_without_a_library_nothing_is_created(capsys: pytest.CaptureFixture[str]
 def test_the_papers_of_an_issue_are_exported(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A built issue is named by its period; one that was not built is a mistake, and so is a lone reader."""
     assert main(["digest", "build", *days(library)]) == 0
-    with DigestService(config.load()) as desk:
+    with digest_service(config.load()) as desk:
         (issue,) = desk.general_issues()
     capsys.readouterr()
     assert main(["export", "-f", "jsonl", "--issue", issue.period]) == 0

@@ -10,42 +10,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from weeks import MONDAY, TOPICS, WEEK, arrival, embedded, paper, selector, week
 
-from paperagent.digest.issue import Profile, Selection
+from paperagent.digest.issue import Selection
+from paperagent.digest.preferences import Preferences
 from paperagent.types import Paper
 
-CACHE = Profile(interests=("cache compression",))
+CACHE = Preferences(interests=("cache compression",))
 
 
 def ids(selection: Selection) -> list[str]:
     """Return the chosen papers' ids in the order of the issue."""
-    return [c.paper.paper_id for c in selection.chosen]
+    return [c.paper.paper_id for c in selection.items]
 
 
 def on(selection: Selection) -> set[str]:
     """Return the topics of the chosen papers."""
-    return {t for c in selection.chosen for t in TOPICS if t in c.paper.title}
+    return {t for c in selection.items for t in TOPICS if t in c.paper.title}
 
 
 def test_a_reader_gets_what_was_asked_for_and_is_told_why() -> None:
     """Only papers on the interest, each with it as the reason."""
     found = selector([arrival(p) for p in week()]).select(CACHE)
     assert on(found) == {"cache compression"}
-    assert {(c.why.kind, c.why.text) for c in found.chosen} == {("interest", "cache compression")}
+    assert {(c.reason.kind, c.reason.text) for c in found.items} == {("interest", "cache compression")}
     assert found.screened == 36
 
 
 def test_a_standing_question_brings_papers_too() -> None:
     """So that there is something to answer it from."""
-    profile = Profile(questions=("What is new on coral bleaching?",))
+    profile = Preferences(questions=("What is new on coral bleaching?",))
     found = selector([arrival(p) for p in week()]).select(profile)
     assert on(found) == {"coral bleaching"}
-    assert {c.why.kind for c in found.chosen} == {"question"}
+    assert {c.reason.kind for c in found.items} == {"question"}
 
 
 def test_an_issue_is_not_filled_up() -> None:
     """A reader for whom the week brought nothing gets nothing, not the least bad."""
-    found = selector([arrival(p) for p in week()]).select(Profile(interests=("sourdough bread",)))
-    assert (ids(found), found.also, found.groups) == ([], (), ())
+    found = selector([arrival(p) for p in week()]).select(Preferences(interests=("sourdough bread",)))
+    assert (ids(found), found.also, found.themes) == ([], (), ())
     assert found.screened == 36
 
 
@@ -62,8 +63,8 @@ def test_a_quiet_week_gives_a_short_issue() -> None:
 def test_no_interest_crowds_out_another() -> None:
     """Forty papers on one interest leave room for the three on the other."""
     papers = [*week(["cache compression"], each=40), *(paper(900 + n, "coral bleaching") for n in range(3))]
-    profile = Profile(interests=("cache compression", "coral bleaching"), max_items=8)
-    found = [c.paper.title for c in selector([arrival(p) for p in papers]).select(profile).chosen]
+    profile = Preferences(interests=("cache compression", "coral bleaching"), max_items=8)
+    found = [c.paper.title for c in selector([arrival(p) for p in papers]).select(profile).items]
     assert (len(found), sum("coral" in t for t in found)) == (8, 3)
 
 
@@ -81,28 +82,28 @@ def test_no_more_than_the_reader_wants(most: int) -> None:
 def test_only_the_categories_asked_for() -> None:
     """Counted among the screened, too; an archive holds its categories."""
     chosen = selector([arrival(p) for p in week()])
-    found = chosen.select(Profile(categories=("cs.CL",)))
-    assert {c.paper.categories for c in found.chosen} == {("cs.CL",)}
-    assert {(c.why.kind, c.why.text) for c in found.chosen} == {("category", "cs.CL")}
+    found = chosen.select(Preferences(categories=("cs.CL",)))
+    assert {c.paper.categories for c in found.items} == {("cs.CL",)}
+    assert {(c.reason.kind, c.reason.text) for c in found.items} == {("category", "cs.CL")}
     assert found.screened == 18
-    assert chosen.select(Profile(categories=("CS",))).screened == 36
-    assert chosen.select(Profile(categories=("math",))).screened == 0
+    assert chosen.select(Preferences(categories=("CS",))).screened == 36
+    assert chosen.select(Preferences(categories=("math",))).screened == 0
 
 
 def test_nobody_in_particular_gets_the_weeks_topics() -> None:
     """Several of them, with the topic as the reason."""
-    found = selector(embedded(week())).select(Profile())
+    found = selector(embedded(week())).select(Preferences())
     assert len(on(found)) >= 4
     assert len(ids(found)) == 12
-    assert {c.why.kind for c in found.chosen} == {"central"}
+    assert {c.reason.kind for c in found.items} == {"central"}
 
 
 def test_upvotes_lead_where_the_feed_has_them() -> None:
     """Without interests the most voted come first, and say so."""
     papers = [replace(p, upvotes=n) for n, p in enumerate(week())]
-    found = selector([arrival(p) for p in papers]).select(Profile(max_items=6))
-    assert {c.why.kind for c in found.chosen} == {"upvotes"}
-    assert min(int(c.why.text) for c in found.chosen) > 12
+    found = selector([arrival(p) for p in papers]).select(Preferences(max_items=6))
+    assert {c.reason.kind for c in found.items} == {"upvotes"}
+    assert min(int(c.reason.text) for c in found.items) > 12
 
 
 def test_upvotes_bring_nothing_off_topic() -> None:
@@ -114,16 +115,16 @@ def test_upvotes_bring_nothing_off_topic() -> None:
 def test_liked_papers_stand_for_an_interest() -> None:
     """Papers like one that was liked are chosen, and its title is the reason."""
     before = embedded([paper(950, "coral bleaching", day=MONDAY - dt.timedelta(days=9))])
-    found = selector(embedded(week()), others=before).select(Profile(liked=(before[0].paper_id,)))
+    found = selector(embedded(week()), others=before).select(Preferences(liked=(before[0].paper_id,)))
     assert on(found) == {"coral bleaching"}
-    assert {(c.why.kind, c.why.text) for c in found.chosen} == {("liked", before[0].paper.title)}
+    assert {(c.reason.kind, c.reason.text) for c in found.items} == {("liked", before[0].paper.title)}
 
 
 def test_disliked_papers_push_their_like_down() -> None:
     """Papers close to one that was disliked lose their place to others; it itself is gone."""
     papers = embedded(week(["cache compression"], each=10))
     chosen = selector(papers)
-    profile = Profile(interests=("cache compression",), max_items=5)
+    profile = Preferences(interests=("cache compression",), max_items=5)
     first = ids(chosen.select(profile))[0]
     without = chosen.select(replace(profile, disliked=(first,)))
     assert first not in ids(without)
@@ -145,12 +146,12 @@ def test_a_paper_is_shown_once() -> None:
         paper(3, "cache compression", day=MONDAY - dt.timedelta(days=20), title="Elsewhere in print")
     )
     papers = [arrival(held, names=("doi:10.1/x",))]
-    assert ids(selector(papers).select(replace(CACHE, shown=frozenset({"doi:10.1/x"})))) == []
+    assert ids(selector(papers).select(replace(CACHE, seen=frozenset({"doi:10.1/x"})))) == []
     assert ids(
-        selector(papers, others=[earlier]).select(replace(CACHE, shown=frozenset({earlier.paper_id})))
+        selector(papers, others=[earlier]).select(replace(CACHE, seen=frozenset({earlier.paper_id})))
     ) == [held.paper_id]
     assert (
-        ids(selector(papers, others=[arrival(twin)]).select(replace(CACHE, shown=frozenset({"sha256:1"}))))
+        ids(selector(papers, others=[arrival(twin)]).select(replace(CACHE, seen=frozenset({"sha256:1"}))))
         == []
     )
 
@@ -163,9 +164,9 @@ def test_near_duplicates_are_one_paper() -> None:
     )
     others = [paper(n, "cache compression") for n in range(10, 14)]
     found = selector([arrival(p) for p in (twin, held, *others)]).select(CACHE)
-    assert [c.merged for c in found.chosen if c.paper.paper_id == held.paper_id] == [("sha256:2",)]
+    assert [c.duplicates for c in found.items if c.paper.paper_id == held.paper_id] == [("sha256:2",)]
     assert "sha256:2" not in ids(found)
-    shown = selector([arrival(p) for p in (twin, held)]).select(replace(CACHE, shown=frozenset({"sha256:2"})))
+    shown = selector([arrival(p) for p in (twin, held)]).select(replace(CACHE, seen=frozenset({"sha256:2"})))
     assert ids(shown) == []
 
 
@@ -181,7 +182,7 @@ def test_a_new_version_of_a_shown_paper_gets_a_line(changed: dict[str, object]) 
     papers = [arrival(revised(**changed), new=False), *(arrival(p) for p in week(["cache compression"]))]
     chosen = selector(papers)
     old = papers[0].paper_id
-    found = chosen.select(replace(CACHE, shown=frozenset({old})))
+    found = chosen.select(replace(CACHE, seen=frozenset({old})))
     assert [p.paper_id for p in found.updates] == [old]
     assert old not in ids(found)
     assert not chosen.select(CACHE).updates
@@ -194,26 +195,26 @@ def test_a_new_version_of_a_shown_paper_gets_a_line(changed: dict[str, object]) 
 def test_what_did_not_change_in_the_week_is_no_update(changed: dict[str, object]) -> None:
     """Neither an older change nor a first version."""
     papers = [arrival(revised(**changed), new=False)]
-    assert not selector(papers).select(replace(CACHE, shown=frozenset({papers[0].paper_id}))).updates
+    assert not selector(papers).select(replace(CACHE, seen=frozenset({papers[0].paper_id}))).updates
 
 
 def test_a_period_without_papers_gives_an_empty_issue() -> None:
     """Also one that brought nothing but changes."""
     assert selector([]).select(CACHE) == Selection(WEEK, CACHE)
-    assert not list(selector([arrival(revised(), new=False)]).select(Profile()).chosen)
+    assert not list(selector([arrival(revised(), new=False)]).select(Preferences()).items)
 
 
 def test_preparing_changes_nothing() -> None:
     """Readers get the same, embedded together or one by one, in any order."""
     papers = [arrival(p) for p in week()]
-    profiles = [Profile(interests=(t,)) for t in TOPICS]
+    profiles = [Preferences(interests=(t,)) for t in TOPICS]
     together, alone = selector(papers), selector(papers)
     together.prepare(profiles)
     assert [together.select(p) for p in profiles] == [alone.select(p) for p in reversed(profiles)][::-1]
 
 
 PROFILES = st.builds(
-    Profile,
+    Preferences,
     interests=st.lists(st.sampled_from([*TOPICS, "nothing of the kind", "%s {0} <b>", " "]), max_size=3).map(
         tuple
     ),
@@ -222,21 +223,21 @@ PROFILES = st.builds(
     max_items=st.integers(1, 30),
     liked=st.lists(st.sampled_from(["2606.00001", "gone"]), max_size=1).map(tuple),
     disliked=st.lists(st.sampled_from(["2606.00102", "gone"]), max_size=1).map(tuple),
-    shown=st.sets(st.integers(0, 5).map(lambda n: f"2606.{n:05}"), max_size=4).map(frozenset),
+    seen=st.sets(st.integers(0, 5).map(lambda n: f"2606.{n:05}"), max_size=4).map(frozenset),
 )
 ONE, OTHER = selector(embedded(week())), selector(list(reversed(embedded(week()))))
 
 
 @settings(max_examples=150, deadline=None)
 @given(PROFILES)
-def test_selection_is_determined_and_never_repeats(profile: Profile) -> None:
+def test_selection_is_determined_and_never_repeats(profile: Preferences) -> None:
     """The same papers in any order give the same issue: nothing shown before, nothing twice, not too much."""
     found = ONE.select(profile)
     assert found == OTHER.select(profile) == ONE.select(profile)
     seen = [*ids(found), *(p.paper_id for p in found.also)]
     assert len(seen) == len(set(seen))
-    assert not set(seen) & {*profile.shown, *profile.disliked}
+    assert not set(seen) & {*profile.seen, *profile.disliked}
     assert len(ids(found)) <= profile.max_items
-    assert len(found.groups) <= 5
-    assert all(g.chosen and g.name and g.key.startswith("2026-W26:") for g in found.groups)
+    assert len(found.themes) <= 5
+    assert all(g.items and g.name and g.key.startswith("2026-W26:") for g in found.themes)
     assert found.screened <= 36

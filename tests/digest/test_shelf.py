@@ -9,7 +9,7 @@ import pytest
 from weeks import MemoryLibrary, arrival, embedded, paper, week
 
 from fake_encoder import FakeEncoder
-from paperagent.digest.select.candidates import PeriodIndex, duplicates, title_key
+from paperagent.digest.select.candidates import PeriodIndex, distinctive_title_key, duplicates
 from paperagent.retrieval.scoring import CorpusStats, SearchQuery, query_stems, rank
 
 
@@ -48,12 +48,15 @@ def test_the_best_record_stands_for_a_paper() -> None:
     shelf = PeriodIndex([arrival(p) for p in (bare, other, held)])
     assert [p.paper_id for p in shelf.papers] == [held.paper_id]
     assert shelf.names == [(held.paper_id, "a", "b")]
-    assert shelf.merged == [("a", "b")]
+    assert shelf.duplicates == [("a", "b")]
 
 
 def test_short_titles_say_nothing() -> None:
     """Two editorials are two papers, unless their texts are one."""
-    assert (title_key("Editorial"), title_key("Deep Learning: A Review")) == ("", "deeplearningareview")
+    assert (distinctive_title_key("Editorial"), distinctive_title_key("Deep Learning: A Review")) == (
+        "",
+        "deeplearningareview",
+    )
     apart, same = np.eye(2, dtype=np.float32), np.ones((2, 1), np.float32)
     assert duplicates(["Editorial", "Editorial"], apart) == [[0], [1]]
     assert duplicates(["Editorial", "Preface"], same) == [[0, 1]]
@@ -80,5 +83,5 @@ def test_papers_without_vectors_are_compared_by_their_words() -> None:
     cosines = shelf.vectors @ shelf.vectors.T
     first = np.array(["cache" in p.title for p in shelf.papers])
     assert cosines[np.ix_(first, first)].mean() > cosines[np.ix_(first, ~first)].mean() + 0.2
-    assert not shelf.known.any()
+    assert not shelf.has_embedding.any()
     assert shelf.comparable.all()

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from postroom import WEEK, Desk
 
-from paperagent.digest import links, preferences, subscriber_files
+from paperagent.digest import links, subscriber_files
 from paperagent.digest.delivery import message as addresses
 from paperagent.digest.links import SignedTokens
+from paperagent.digest.preferences import Preferences
 from paperagent.errors import ConfigError, FeedError, InputError
 
 A = "ana@test.example"
@@ -80,7 +81,6 @@ def test_addresses(text: str, email: str, key: str, envelope: str) -> None:
     """bad-325, bad-326: the name is dropped, the domain is ASCII on the wire, spellings compare alike."""
     found = addresses.parse_address(text)
     assert (found.email, found.key, found.envelope) == (email, key, envelope)
-    assert found.needs_utf8 == (not envelope.isascii())
 
 
 @given(st.text(max_size=60))
@@ -119,10 +119,12 @@ def test_two_spellings_are_one_reader(desk: Desk) -> None:
 
 def test_adding_again_changes_what_is_given(desk: Desk) -> None:
     """Interests replace interests; what is not given stays."""
-    desk.subscribers.add(A, preferences.wishes(["graphs"], ["What is new?"], max_items=7), frequency="daily")
-    desk.subscribers.add(A, preferences.wishes(["robots"]))
+    desk.subscribers.add(
+        A, Preferences.validated(["graphs"], ["What is new?"], max_items=7), frequency="daily"
+    )
+    desk.subscribers.add(A, Preferences.validated(["robots"]))
     found = desk.subscribers.find(A)
-    assert found.preferences == preferences.wishes(["robots"], ["What is new?"], max_items=7)
+    assert found.preferences == Preferences.validated(["robots"], ["What is new?"], max_items=7)
     assert found.frequency == "daily"
 
 
@@ -151,7 +153,7 @@ def test_removing_forgets(desk: Desk) -> None:
     again = desk.subscribers.add(A)
     assert "was removed on" in again.note
     assert again.subscriber.id != first.id
-    assert desk.subscribers.preferences_with_feedback(again.subscriber) == preferences.Preferences().profile()
+    assert desk.subscribers.preferences_with_feedback(again.subscriber) == Preferences()
 
 
 def test_an_address_can_be_suppressed_before_it_is_added(desk: Desk) -> None:
@@ -178,7 +180,7 @@ def test_there_is_a_limit_to_readers(desk: Desk, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("paperagent.digest.subscribers.MAX_SUBSCRIBERS", 1)
     desk.subscribers.add(A)
     desk.subscribers.add(A, confirmed=True)
-    with pytest.raises(InputError, match="that is the limit"):
+    with pytest.raises(InputError, match="limit of 1 reached"):
         desk.subscribers.add("b@test.example")
 
 
@@ -193,7 +195,7 @@ def test_there_is_a_limit_to_readers(desk: Desk, monkeypatch: pytest.MonkeyPatch
         ({"interests": ["x" * 301]}, "301 characters, at most 300"),
         ({"interests": [f"topic {n}" for n in range(21)]}, "21 given, at most 20"),
         ({"questions": ["x" * 9_000]}, "ask: 9,000 characters"),
-        ({"categories": ["cs CL"]}, "category: cs CL is none"),
+        ({"categories": ["cs CL"]}, "category: cs CL is not a category"),
         ({"categories": ["../../etc"]}, "category"),
         ({"max_items": 0}, "max-items: must be 1..30, got 0"),
         ({"max_items": 31}, "max-items: must be 1..30"),
@@ -203,14 +205,14 @@ def test_there_is_a_limit_to_readers(desk: Desk, monkeypatch: pytest.MonkeyPatch
 def test_wishes_have_limits(given_: dict[str, object], message: str) -> None:
     """Too many, too long, empty: one line says which."""
     with pytest.raises(InputError, match=message):
-        preferences.wishes(**given_)  # type: ignore[arg-type]
+        Preferences.validated(**given_)  # type: ignore[arg-type]
 
 
 def test_wishes_are_cleaned() -> None:
     """Line ends and invisible characters go; what is given twice is kept once."""
-    found = preferences.wishes(["graph\r\nneural \u202enetworks", "Graph neural networks"])
+    found = Preferences.validated(["graph\r\nneural \u202enetworks", "Graph neural networks"])
     assert found.interests == ("graph neural networks",)
-    assert preferences.from_json(found.to_json()) == found
+    assert Preferences.from_json(found.to_json()) == found
 
 
 def test_a_profile_holds_ratings_and_what_was_shown(desk: Desk) -> None:
@@ -222,7 +224,7 @@ def test_a_profile_holds_ratings_and_what_was_shown(desk: Desk) -> None:
     profile = desk.subscribers.preferences_with_feedback(reader)
     assert set(profile.liked) == {"p1", "p4"}
     assert set(profile.disliked) == {"p2", "p3"}
-    assert profile.shown == {f"paper-{WEEK.name}-{reader.id}"}
+    assert profile.seen == {f"paper-{WEEK.name}-{reader.id}"}
     with pytest.raises(InputError, match="more, less or save"):
         desk.subscribers.rate(reader.id, "p", "drop table")  # type: ignore[arg-type]
 
@@ -267,7 +269,7 @@ def test_csv_there_and_back(desk: Desk, tmp_path: Path) -> None:
     """What is exported is imported alike; no cell begins a formula."""
     desk.subscribers.add(
         "=cmd@test.example",
-        preferences.wishes(['graphs, "wide"', "=1+1"], ["Does it help?"], ["cs.CL", "cs"], max_items=5),
+        Preferences.validated(['graphs, "wide"', "=1+1"], ["Does it help?"], ["cs.CL", "cs"], max_items=5),
         frequency="daily",
         confirmed=True,
     )
@@ -296,13 +298,16 @@ def test_bad_lines_of_a_csv_are_told(desk: Desk, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"name,mail\n", "its columns are name, mail; write email"),
+        (b"name,mail\n", "its columns are name, mail; use email"),
         (b"", "its columns are none"),
         (b"email,email\n", "its columns"),
         (b"email\n\xff\xfe\n", "not UTF-8"),
         (b'email\n"a@b.example\n', "line"),
         (b"email\n" + b"x" * 200_000, "field larger"),
-        (b'email\na@b.example\nc@b.example\n"d@b.example\n', "the 2 readers above it were read; correct"),
+        (
+            b'email\na@b.example\nc@b.example\n"d@b.example\n',
+            "the 2 subscribers above it were imported; correct",
+        ),
     ],
 )
 def test_a_file_that_is_no_list_of_readers(desk: Desk, tmp_path: Path, content: bytes, message: str) -> None:
@@ -317,12 +322,12 @@ def test_a_file_that_is_no_list_of_readers(desk: Desk, tmp_path: Path, content: 
 
 def test_tokens_do_one_thing_only() -> None:
     """A token is for one purpose under one secret, and says what it is about."""
-    made = SignedTokens(SECRET).make("feedback", 7, "arxiv:2401.00001", "more")
+    made = SignedTokens(SECRET).create("feedback", 7, "arxiv:2401.00001", "more")
     assert SignedTokens(SECRET).read("feedback", made) == (7, ("arxiv:2401.00001", "more"))
     for purpose in ("confirm", "unsubscribe", "preferences"):
-        with pytest.raises(InputError, match="not one of ours"):
+        with pytest.raises(InputError, match="invalid or altered"):
             SignedTokens(SECRET).read(purpose, made)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="not one of ours"):
+    with pytest.raises(InputError, match="invalid or altered"):
         SignedTokens(SECRET[::-1]).read("feedback", made)
     assert set(made) <= set(string.ascii_letters + string.digits + "-_.")
 
@@ -331,19 +336,19 @@ def test_tokens_do_one_thing_only() -> None:
 def test_an_altered_token_is_refused(at: int, char: str) -> None:
     """bad-351: any other character anywhere, cut or grown, and the token is none."""
     signed = SignedTokens(SECRET)
-    made = signed.make("unsubscribe", 42)
+    made = signed.create("unsubscribe", 42)
     altered = made[: at % len(made)] + char + made[at % len(made) + 1 :]
     for wrong in (altered, made[:-1], made + "A", "", "." * 5_000, made * 500):
         if wrong != made:
-            with pytest.raises(InputError, match="not one of ours"):
+            with pytest.raises(InputError, match="invalid or altered"):
                 signed.read("unsubscribe", wrong)
 
 
 def test_only_confirming_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     """After 48 hours the confirmation is too old; an unsubscribe link works for ever, always the same."""
     signed = SignedTokens(SECRET)
-    confirm, unsubscribe = signed.make("confirm", 1), signed.make("unsubscribe", 1)
-    assert unsubscribe == signed.make("unsubscribe", 1)
+    confirm, unsubscribe = signed.create("confirm", 1), signed.create("unsubscribe", 1)
+    assert unsubscribe == signed.create("unsubscribe", 1)
     assert signed.read("confirm", confirm) == (1, ())
     import time
 
@@ -381,8 +386,8 @@ def test_unsubscribing_by_mail_needs_the_token(desk: Desk, tmp_path: Path) -> No
     signed = SignedTokens(SECRET)
     path = box(
         tmp_path / "box",
-        (f"unsubscribe {signed.make('unsubscribe', 1)}", "someone@else.example"),
-        (f"Re: UNSUBSCRIBE {signed.make('unsubscribe', 1)}", A),
+        (f"unsubscribe {signed.create('unsubscribe', 1)}", "someone@else.example"),
+        (f"Re: UNSUBSCRIBE {signed.create('unsubscribe', 1)}", A),
         ("unsubscribe", "b@test.example"),
         ("unsubscribe forged.token", "c@test.example"),
         ("holiday pictures", "c@test.example"),

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from weeks import TOPICS, arrival, embedded, selector, week
 
-from paperagent.digest.issue import Profile
+from paperagent.digest.preferences import Preferences
 from paperagent.digest.select.candidates import PeriodIndex
-from paperagent.digest.select.phrases import PhraseFinder, ThemePhrases, headline
-from paperagent.digest.select.themes import LARGEST, MOST_GROUPS, build_themes
+from paperagent.digest.select.phrases import PhraseFinder, ThemePhrases, title_case
+from paperagent.digest.select.themes import MAX_THEME_SIZE, MAX_THEMES, build_themes
 from paperagent.types import Paper
 
-ALL = Profile(interests=tuple(TOPICS), max_items=15)
+ALL = Preferences(interests=tuple(TOPICS), max_items=15)
 
 
 def texts(*pairs: tuple[str, str]) -> PhraseFinder:
@@ -24,16 +24,16 @@ def texts(*pairs: tuple[str, str]) -> PhraseFinder:
 
 def names(found: PhraseFinder) -> set[str]:
     """Return the phrases that could be names, as they are spelled."""
-    return {found.spelling(f) for f in found.found(most=100)}
+    return {found.spelling(f) for f in found.phrases(max_papers=100)}
 
 
 def test_phrases_are_counted_over_spellings() -> None:
     """``KV caches`` and ``kv-cache`` are one, written as most write it."""
     held = texts(("KV cache eviction", ""), ("On KV caches", "A kv-cache. The KV cache; KV cache"))
-    found = {f.phrase: f for f in held.found(most=2)}[("kv", "cach")]
+    found = {f.phrase: f for f in held.phrases(max_papers=2)}[("kv", "cach")]
     assert found.papers.tolist() == [0, 1]
     assert found.weights.tolist() == [3, 3 + 3]
-    assert (found.titled, held.spelling(found)) == (2, "KV cache")
+    assert (found.titles, held.spelling(found)) == (2, "KV cache")
 
 
 def test_phrases_end_at_punctuation_and_function_words() -> None:
@@ -58,7 +58,7 @@ def test_names_stand_in_a_title() -> None:
 def test_how_often_a_phrase_only_describes_the_next_word() -> None:
     """``zero-shot`` is always followed by what it describes, ``transfer`` by nothing."""
     held = texts(("Zero-shot transfer", "zero-shot transfer."), ("Zero-shot transfer", ""))
-    closed = {held.spelling(f).lower(): f.closed for f in held.found(most=9)}
+    closed = {held.spelling(f).lower(): f.closed for f in held.phrases(max_papers=9)}
     assert (closed["zero-shot"], closed["transfer"]) == (0.0, 1.0)
 
 
@@ -74,15 +74,15 @@ def test_how_often_a_phrase_only_describes_the_next_word() -> None:
 )
 def test_headings_have_the_capitals_of_a_title(phrase: str, shown: str) -> None:
     """Spellings with capitals inside stay as they are."""
-    assert headline(phrase) == shown
+    assert title_case(phrase) == shown
 
 
 def test_papers_of_a_topic_stand_together_under_its_name() -> None:
     """Each group holds one topic, and is called by a phrase of it."""
-    found = selector(embedded(week())).select(Profile(interests=tuple(TOPICS)[:4], max_items=15))
-    assert 4 <= len(found.groups) <= MOST_GROUPS
-    for group in found.groups:
-        topics = {t for c in group.chosen for t in TOPICS if t in c.paper.title}
+    found = selector(embedded(week())).select(Preferences(interests=tuple(TOPICS)[:4], max_items=15))
+    assert 4 <= len(found.themes) <= MAX_THEMES
+    for group in found.themes:
+        topics = {t for c in group.items for t in TOPICS if t in c.paper.title}
         assert len(topics) == 1
         assert set(group.name.lower().split()) & set(topics.pop().split())
 
@@ -90,19 +90,19 @@ def test_papers_of_a_topic_stand_together_under_its_name() -> None:
 def test_a_theme_has_one_key_for_all_readers() -> None:
     """Two readers whose issues share a theme have it under one key and name."""
     chosen = selector(embedded(week()))
-    one = chosen.select(Profile(interests=("cache compression", "coral bleaching")))
-    other = chosen.select(Profile(interests=("protein folding", "cache compression")))
-    shared = {g.key: g.name for g in one.groups}.items() & {g.key: g.name for g in other.groups}.items()
+    one = chosen.select(Preferences(interests=("cache compression", "coral bleaching")))
+    other = chosen.select(Preferences(interests=("protein folding", "cache compression")))
+    shared = {g.key: g.name for g in one.themes}.items() & {g.key: g.name for g in other.themes}.items()
     assert any("Cache" in name for _, name in shared)
 
 
 def test_groups_and_papers_come_best_first() -> None:
     """Scores fall within a group, and from one group's first to the next one's."""
     found = selector([arrival(p) for p in week()]).select(ALL)
-    for group in found.groups:
-        scores = [c.score for c in group.chosen]
+    for group in found.themes:
+        scores = [c.score for c in group.items]
         assert scores == sorted(scores, reverse=True)
-    firsts = [g.chosen[0].score for g in found.groups]
+    firsts = [g.items[0].score for g in found.themes]
     assert firsts == sorted(firsts, reverse=True)
 
 
@@ -117,8 +117,8 @@ def test_grouping_keeps_every_paper_once(ranked: list[int], interest: str) -> No
     interests = dict.fromkeys(ranked, interest) if interest else {}
     found = build_themes(ranked, LABELS, SHELF.vectors, interests)
     assert sorted(n for c in found for n in c.members) == sorted(ranked)
-    assert len(found) <= MOST_GROUPS
-    assert all(1 <= len(c.members) <= LARGEST + 1 for c in found)
+    assert len(found) <= MAX_THEMES
+    assert all(1 <= len(c.members) <= MAX_THEME_SIZE + 1 for c in found)
     assert not ranked or found[0].members[0] == ranked[0]
     assert all(c.key and c.name for c in found)
 
@@ -128,7 +128,7 @@ def test_labels_of_papers_without_words() -> None:
     papers = [Paper(str(n), "∑ → ∞", "") for n in range(3)]
     labels = ThemePhrases(papers, np.zeros((3, 1), np.float32), np.zeros(3, bool))
     assert [c.name for c in build_themes([0, 1, 2], labels, np.zeros((3, 1), np.float32), {})] != []
-    assert not labels.found
+    assert not labels.occurrences
 
 
 def test_an_acronym_is_the_phrase_that_it_stands_for() -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from paperagent.digest.issue import Period, Profile, Selection
-from paperagent.digest.schedule import parse_week, previous
+from paperagent.digest.issue import Period, Selection
+from paperagent.digest.preferences import Preferences
+from paperagent.digest.schedule import parse_week, week_of
 from paperagent.digest.select.selector import PaperSelector
-from paperagent.library import LocalStore, identity
+from paperagent.library import LocalStore
+from paperagent.text.terms import title_key
 from paperagent.types import Paper
 from paths import SHARED
 
@@ -24,31 +26,35 @@ QUIET, MISSED = WEEKS[4], WEEKS[7]
 EVERY = 6
 """One paper of so many is used: 250 a week."""
 PROFILES = {
-    "agents": Profile(interests=("LLM agents that use tools", "reinforcement learning for reasoning")),
-    "vision": Profile(interests=("medical image segmentation", "video generation with diffusion models")),
-    "languages": Profile(
+    "agents": Preferences(interests=("LLM agents that use tools", "reinforcement learning for reasoning")),
+    "vision": Preferences(interests=("medical image segmentation", "video generation with diffusion models")),
+    "languages": Preferences(
         interests=("speech", "machine translation"), questions=("What is new on low-resource languages?",)
     ),
-    "theory": Profile(categories=("cs.IT",), max_items=6),
-    "nobody": Profile(),
-    "stranger": Profile(interests=("sourdough bread",)),
+    "theory": Preferences(categories=("cs.IT",), max_items=6),
+    "nobody": Preferences(),
+    "stranger": Preferences(interests=("sourdough bread",)),
 }
 NEVER_EMPTY = ("agents", "vision", "languages", "theory", "nobody")
+
+
+def week_before(week: Period) -> Period:
+    return week_of(week.since - dt.timedelta(days=1))
 
 
 @dataclass
 class Reader:
     """A reader with what they have seen so far."""
 
-    profile: Profile
+    profile: Preferences
     shown: list[str] = field(default_factory=list)
     issues: dict[str, Selection] = field(default_factory=dict)
 
     def read(self, chosen: PaperSelector) -> None:
         """Take the issue of a period."""
-        issue = chosen.select(replace(self.profile, shown=frozenset(self.shown)))
+        issue = chosen.select(replace(self.profile, seen=frozenset(self.shown)))
         self.issues[chosen.period.name] = issue
-        self.shown += [i for c in issue.chosen for i in (c.paper.paper_id, *c.merged)]
+        self.shown += [i for c in issue.items for i in (c.paper.paper_id, *c.duplicates)]
         self.shown += [p.paper_id for p in issue.also]
 
 
@@ -93,7 +99,7 @@ def live(home: Path) -> Year:
         for week in WEEKS:
             news = by_week[week.name]
             if week != WEEKS[0]:
-                news = [*news, *copies(by_week[previous(week).name][::3], week)]
+                news = [*news, *copies(by_week[week_before(week).name][::3], week)]
             if week == WEEKS[-1]:
                 old = store.get(readers["agents"].shown[0])
                 assert old is not None
@@ -101,10 +107,10 @@ def live(home: Path) -> Year:
             store.ingest(news, today=week.until + dt.timedelta(days=1))
             if week == MISSED:
                 continue
-            due = [MISSED, week] if previous(week) == MISSED else [week]
+            due = [MISSED, week] if week_before(week) == MISSED else [week]
             for period in due:
                 chosen = PaperSelector(
-                    store.papers_between(period.since, period.until), period=period, library=store
+                    store.papers_between(period.since, period.until), period=period, store=store
                 )
                 for reader in readers.values():
                     reader.read(chosen)
@@ -126,16 +132,16 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
 def test_no_paper_is_shown_twice(year: Year) -> None:
     """Not in another week, version or feed: neither its id nor its title comes again."""
     for name, reader in year.readers.items():
-        papers = [c.paper for issue in reader.issues.values() for c in issue.chosen]
+        papers = [c.paper for issue in reader.issues.values() for c in issue.items]
         papers += [p for issue in reader.issues.values() for p in issue.also]
         assert len({p.paper_id for p in papers}) == len(papers), name
-        assert len({identity.title_key(p.title) for p in papers}) == len(papers), name
+        assert len({title_key(p.title) for p in papers}) == len(papers), name
 
 
 def test_no_reader_is_skipped(year: Year) -> None:
     """Each gets an issue of every week, the missed one too; short where the week was quiet."""
     for name in NEVER_EMPTY:
-        sizes = {week: len(list(issue.chosen)) for week, issue in year.readers[name].issues.items()}
+        sizes = {week: len(list(issue.items)) for week, issue in year.readers[name].issues.items()}
         assert set(sizes) == {w.name for w in WEEKS}
         busy = [n for week, n in sizes.items() if week != QUIET.name]
         assert min(busy) >= 1, (name, sizes)
@@ -150,7 +156,7 @@ def test_nobody_is_told_what_they_did_not_ask_for(year: Year) -> None:
 def test_the_quiet_week_is_short(year: Year) -> None:
     """Readers with interests get less than half of what they get in other weeks, or nothing."""
     for name in ("agents", "vision", "languages"):
-        sizes = {week: len(list(issue.chosen)) for week, issue in year.readers[name].issues.items()}
+        sizes = {week: len(list(issue.items)) for week, issue in year.readers[name].issues.items()}
         quiet = sizes.pop(QUIET.name)
         assert quiet < sum(sizes.values()) / len(sizes) / 2
 
@@ -164,8 +170,8 @@ def test_the_new_version_gets_its_line(year: Year) -> None:
 
 def test_most_issues_have_themes(year: Year) -> None:
     """Full issues stand in three to five groups, most of them of two papers or more."""
-    full = [i for r in year.readers.values() for i in r.issues.values() if len(list(i.chosen)) >= 8]
+    full = [i for r in year.readers.values() for i in r.issues.values() if len(list(i.items)) >= 8]
     assert len(full) > 20
-    assert all(2 <= len(i.groups) <= 5 for i in full)
-    groups = [g for i in full for g in i.groups]
-    assert sum(len(g.chosen) > 1 for g in groups) >= 0.8 * len(groups)
+    assert all(2 <= len(i.themes) <= 5 for i in full)
+    groups = [g for i in full for g in i.themes]
+    assert sum(len(g.items) > 1 for g in groups) >= 0.8 * len(groups)

@@ -9,9 +9,9 @@ import pytest
 from selections import THEMES, Words, sample, selection
 
 from fake_encoder import FakeEncoder
-from paperagent.digest.issue import Issue, Item, StandingAnswer
+from paperagent.digest.issue import Issue, StandingAnswer
 from paperagent.digest.write.highlights import Highlights, highlights
-from paperagent.digest.write.standing_questions import SENTENCES, CachingEncoder
+from paperagent.digest.write.standing_questions import MAX_SENTENCES, CachingEncoder
 from paperagent.digest.write.writer import IssueWriter, check_issue, issue_problems
 from paperagent.errors import PaperAgentError
 from paperagent.types import Claim, Paper
@@ -36,7 +36,7 @@ def test_every_paper_has_one_cited_sentence_of_its_own() -> None:
         (citation,) = (by_n[n] for n in claim.citations)
         assert citation.paper_id == item.paper.paper_id
         assert item.paper.abstract[citation.start : citation.end] == claim.text == citation.quote
-        assert item.why.kind == "central"
+        assert item.reason.kind == "central"
     assert (issue.mode, issue.model, issue.usage.calls) == ("extractive", None, 0)
 
 
@@ -58,9 +58,9 @@ def test_few_themes_still_give_three_sentences() -> None:
 def test_a_heading_stands_once() -> None:
     """Groups of one key and name are one theme."""
     chosen = selection(sample(6))
-    first, second = chosen.groups
+    first, second = chosen.themes
     alike = replace(second, key=first.key, name=first.name)
-    (theme,) = IssueWriter(Words()).write(replace(chosen, groups=(first, alike))).themes
+    (theme,) = IssueWriter(Words()).write(replace(chosen, themes=(first, alike))).themes
     assert [i.paper for i in theme.items] == sample(6)
 
 
@@ -93,7 +93,7 @@ def test_a_question_on_nothing_in_the_issue_has_no_answer() -> None:
 def test_a_standing_answer_is_short() -> None:
     """Of a list of papers at most three sentences are quoted, one a paper before a second of any."""
     (found,) = written(questions=("Which papers are about language models?",)).standing
-    assert 0 < len(found.claims) <= SENTENCES
+    assert 0 < len(found.claims) <= MAX_SENTENCES
 
 
 def test_a_paper_that_states_nothing_is_only_named() -> None:
@@ -141,12 +141,12 @@ def test_issues_do_not_depend_on_what_was_written_before() -> None:
     for encoder in (None, FakeEncoder()):
         fresh = [IssueWriter(Words(), encoder=encoder).write(s) for s in selections]
         shared = IssueWriter(Words(), encoder=encoder)
-        shared.prepare(s.profile for s in selections)
+        shared.prepare(s.preferences for s in selections)
         assert [shared.write(s) for s in reversed(selections)][::-1] == fresh
 
 
 def test_each_text_is_encoded_once_for_all_readers() -> None:
-    """A second reader with the same papers and question costs no reading."""
+    """A second subscriber with the same papers and question costs no reading."""
     encoder, words = FakeEncoder(), Words()
     writer = IssueWriter(words, encoder=encoder)
     writer.write(selection(sample(6), questions=(ASKED,)))
@@ -202,7 +202,7 @@ def test_an_issue_whose_citations_fail_is_withheld() -> None:
         },
         "without a citation": {"overview": (uncited, *issue.overview)},
         "not numbered": {"citations": (*rest, first)},
-        "behind no claim": {"overview": ()},
+        "belongs to no claim": {"overview": ()},
         "shown twice": {"themes": (*issue.themes, issue.themes[0])},
     }
     for fault, change in wrong.items():
@@ -241,9 +241,9 @@ def test_a_paper_may_not_be_described_by_another() -> None:
     issue = written()
     theme = issue.themes[0]
     one, other, *rest = theme.items
-    swapped = (Item(one.paper, other.claims, one.why), other, *rest)
+    swapped = (replace(one, claims=other.claims), other, *rest)
     themes = (replace(theme, items=swapped), *issue.themes[1:])
-    assert "a paper is described by the words of another" in tampered(issue, themes=themes)
+    assert "a paper is described with the words of another" in tampered(issue, themes=themes)
     renamed = replace(one, paper=replace(one.paper, title="Buy now"))
     themes = (replace(theme, items=(renamed, other, *rest)), *issue.themes[1:])
     held = {p.paper_id: p for p in issue.papers}

@@ -106,4 +106,4 @@ def selector(
     arrivals: Sequence[PaperWithFeatures], *, others: Sequence[PaperWithFeatures] = (), period: Any = WEEK
 ) -> PaperSelector:
     """Return a selector by words alone over ``arrivals``; ``others`` are in the library besides."""
-    return PaperSelector(arrivals, period=period, library=MemoryLibrary([*arrivals, *others]))
+    return PaperSelector(arrivals, period=period, store=MemoryLibrary([*arrivals, *others]))

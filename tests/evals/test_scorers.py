@@ -234,7 +234,7 @@ def test_faithfulness_is_the_answers_own_word() -> None:
     assert score("faithfulness", answer(CHANGED, UNCITED)) == 0.5
 
 
-def test_judged_support_is_the_share_that_a_second_reader_finds_likely() -> None:
+def test_judged_support_is_the_share_that_a_judge_finds_likely() -> None:
     """Claims whose probability is above one half; one that was not judged is left out."""
     judged = answer(*(claim("x", 1, judge=p) for p in (0.97, 0.51, 0.5, 0.03)), RIGHT)
     assert score("judged_support", judged) == 0.5

@@ -75,6 +75,21 @@ def test_entries_are_read(parse: Parse) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        f"@article{{a, title={{One}}, abstract={{{ABSTRACT}}}, __markedentry = {{[ada:]}},}}",
+        f"@web_page{{a, title={{One}}, abstract={{{ABSTRACT}}}}}",
+        f"@article{{a, title={{One}}, abstract={{{ABSTRACT}}}, library={{Papers\\2013\\}}}}",
+    ],
+)
+def test_what_reference_managers_write_is_read(first: str, parse: Parse) -> None:
+    """Underscores in names of fields and types, and a folder that ends in a backslash."""
+    papers, skipped = parse(f"{first}\n@misc{{b, title={{Two}}, abstract={{{ABSTRACT} Second.}}}}")
+    assert [paper.title for paper in papers] == ["One", "Two"]
+    assert not skipped
+
+
 def test_arxivs_doi_is_the_arxiv_id(parse: Parse) -> None:
     """One paper is not two because its preprint has a DOI of its own."""
     ((paper,), _) = parse(
@@ -132,6 +147,8 @@ def test_records_are_read(parse: Parse) -> None:
         (r"\emph{very} \textbf{bold} \unknown{kept}", "very bold kept"),
         (r"100\% \_ \# \{x\}", "100% _ # {x}"),
         (r"$\alpha_{1}$ stays", r"$\alpha_{1}$ stays"),
+        (r"5{\texttimes}5 mm, 0.10 {\textpm} 0.02, 10\textsuperscript{-3}", "5×5 mm, 0.10 ± 0.02, 10⁻³"),
+        (r"at \href{https://x.example/a}{our page}", "at our page (https://x.example/a)"),
         (r"\i\'\i", "ıí"),
         ("plain", "plain"),
     ],

@@ -109,7 +109,7 @@ FOLDERS: dict[str, tuple[Row, Callable[[Path], object], str]] = {
     "missing": (("bad-204",), lambda home: None, "no library at .*; run 'paperagent ingest' first"),
     "empty": (("bad-205",), Path.mkdir, "no library at .*; run 'paperagent ingest' first"),
     "a file": (("bad-206",), as_file, "a file, not a folder"),
-    "a dangling link": (("bad-207",), as_dangling_link, "a link that leads nowhere"),
+    "a dangling link": (("bad-207",), as_dangling_link, ": a dangling link"),
     "another app's Chroma": (("bad-230",), as_foreign_chroma, "not a paperagent library"),
     "another app's SQLite": (("bad-230",), as_foreign_sqlite, "not a paperagent library"),
     "newer": (("bad-231",), as_newer, "written by a newer paperagent"),

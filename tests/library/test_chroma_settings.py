@@ -76,7 +76,7 @@ def test_a_key_is_not_sent_in_clear_to_another_machine(monkeypatch: pytest.Monke
     """Unless the person says so; to this machine it may be."""
     monkeypatch.setenv("PAPERAGENT_CHROMA_KEY", KEY)
     monkeypatch.setenv("PAPERAGENT_CHROMA_URL", "http://10.0.0.7:8000")
-    with pytest.raises(ConfigError, match="would send the key in clear; use https"):
+    with pytest.raises(ConfigError, match="would send the key unencrypted; use https"):
         config.load()
     monkeypatch.setenv("PAPERAGENT_ALLOW_INSECURE", "1")
     assert config.load().chroma_url

@@ -391,7 +391,7 @@ def test_a_store_is_refused_after_a_fork(tmp_path: Path) -> None:
 
 
 def test_a_library_of_another_text_analysis_says_so(tmp_path: Path) -> None:
-    """Queries and papers analysed differently are never compared; reindex makes them agree."""
+    """Queries and papers analyzed differently are never compared; reindex makes them agree."""
     filled(tmp_path, 3).close()
     with sqlite3.connect(tmp_path / "library.db") as connection:
         connection.execute("UPDATE meta SET value = 'other' WHERE key = 'analysis'")

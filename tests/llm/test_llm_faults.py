@@ -285,7 +285,7 @@ def test_09_a_reset_in_the_stream_ends_the_answer(model, server, waits):
     completion = ask(model)
     assert completion.text.startswith('{"a": "fi')
     assert (completion.complete, completion.finish_reason) == (False, None)
-    assert "broke off" in completion.notes[0]
+    assert "cut off" in completion.notes[0]
     assert completion.usage.estimated
     assert (posts(server), waits) == (1, [])
 

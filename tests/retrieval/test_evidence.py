@@ -24,7 +24,7 @@ from paperagent.retrieval.evidence import (
 from paperagent.retrieval.question import Question, classify_question
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Hit, Paper
-from questions import analysed
+from questions import analyzed
 
 ENCODER = FakeEncoder()
 COMPARISON = (
@@ -37,7 +37,7 @@ def hit(abstract: str, title: str = "A title", *, paper_id: str = "p", score: fl
 
 
 def prepared(text: str, *, encoded: bool = False) -> Question:
-    return analysed(text, ENCODER if encoded else None)
+    return analyzed(text, ENCODER if encoded else None)
 
 
 def read(question: Question, found: Hit) -> PaperMatch:
@@ -90,7 +90,7 @@ def test_any_text_is_a_question_of_some_kind(text: str) -> None:
 
 def test_rare_words_weigh_most() -> None:
     """Function words weigh least, words that say what is asked for half, the rest by their rarity."""
-    question = analysed("is the paper Quorvex", weights={"quorvex": 4.0, "paper": 4.0})
+    question = analyzed("is the paper Quorvex", weights={"quorvex": 4.0, "paper": 4.0})
     weights = dict(zip(question.piece_words, question.weights, strict=True))
     assert weights["quorvex"] == pytest.approx(4.0)
     assert weights["paper"] == pytest.approx(2.0)

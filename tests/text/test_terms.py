@@ -79,7 +79,7 @@ def test_any_text_can_be_analysed(text: str) -> None:
 
 @given(st.text(), st.text())
 def test_terms_of_joined_texts_are_the_terms_of_the_parts(first: str, second: str) -> None:
-    """Nothing depends on the words around: an index may analyse title and abstract apart."""
+    """Nothing depends on the words around: an index may analyze title and abstract apart."""
     assert index_terms(f"{first}\n{second}") == index_terms(first) + index_terms(second)
 
 

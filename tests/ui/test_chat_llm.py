@@ -231,7 +231,7 @@ def test_a_stopped_answer_has_the_sentence_of_its_last_claim() -> None:
     assert printed.index(UNVERIFIED) < printed.index("cut off (stopped)") < printed.index("## Sources")
 
 
-def test_a_claim_that_the_second_reader_confirms_after_it_was_shown() -> None:
+def test_a_claim_that_the_judge_confirms_after_it_was_shown() -> None:
     """One quiet line says so; nothing is printed twice."""
     loose, sure = replace(BOTH, support="unverified"), replace(BOTH, checks={"judge": 0.9})
     printed = streamed(written(loose, LATER), written(sure, LATER))

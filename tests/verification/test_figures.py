@@ -29,7 +29,7 @@ MOST_ACCEPTED = {
 def test_mutated_sentences_are_not_accepted() -> None:
     """Each kind of mutation is accepted rarely, and an untouched sentence always."""
     for kind, cases in measure.mutated(measure.scifact(DATA, 7), 200, 7):
-        share, number = measure.accepted(cases, shown=False, wrong=kind != "untouched")
+        share, number = measure.accepted(cases, show=False, wrong=kind != "untouched")
         assert number > 100, kind
         if kind == "untouched":
             assert share >= 0.99
@@ -40,7 +40,7 @@ def test_mutated_sentences_are_not_accepted() -> None:
 @needs_shared
 def test_quotes_get_the_right_verdict() -> None:
     """At least 99 % of the mutated quotes are judged rightly."""
-    share, number = measure.quotes(DATA / "citation_checks.jsonl", shown=False)
+    share, number = measure.quotes(DATA / "citation_checks.jsonl", show=False)
     assert number > 400
     assert share >= 0.99
 
@@ -48,7 +48,7 @@ def test_quotes_get_the_right_verdict() -> None:
 @needs_shared
 def test_restatements_are_told_apart() -> None:
     """Wrong restatements are mostly not accepted, also on the half that was not looked at."""
-    figures = measure.paraphrases(DATA / "support/paraphrases.jsonl", shown=False)
+    figures = measure.paraphrases(DATA / "support/paraphrases.jsonl", show=False)
     for name, (share, _) in figures.items():
         if name.startswith("wrong"):
             assert share <= 0.16, name

@@ -6,7 +6,7 @@ import pytest
 
 from paperagent.verification import check
 from paperagent.verification.numbers import Number, compare
-from paperagent.verification.tokens import analyse
+from paperagent.verification.tokens import analyze
 
 ACCEPTED = ("quoted", "supported")
 
@@ -29,14 +29,14 @@ ACCEPTED = ("quoted", "supported")
 )
 def test_a_number_is_read_with_its_surroundings(text: str, value: float, unit: str, mark: str) -> None:
     """Scale, unit and mark are part of the number."""
-    number = next(t.number for t in analyse(text).tokens if t.number)
+    number = next(t.number for t in analyze(text).tokens if t.number)
     assert (number.value, number.unit, number.mark) == (pytest.approx(value), unit, mark)
 
 
 def test_a_list_shares_its_unit() -> None:
     """In ``5 and 7%`` and ``2-3x`` both numbers have the unit."""
     for text, unit in (("5 and 7%", "%"), ("a 2-3x gain", "times")):
-        assert [t.number.unit for t in analyse(text).tokens if t.number] == [unit, unit]
+        assert [t.number.unit for t in analyze(text).tokens if t.number] == [unit, unit]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paperagent.verification import check, find_quote
-from paperagent.verification.normalize import mixed_script, normalise
+from paperagent.verification.normalize import mixed_script, normalize
 
 ACCEPTED = ("quoted", "supported")
 
@@ -26,7 +26,7 @@ ACCEPTED = ("quoted", "supported")
 )
 def test_spellings_become_one(written: str, plain: str) -> None:
     """Each way of writing a sign has one form, and no mark that counts is lost."""
-    assert normalise(written) == plain
+    assert normalize(written) == plain
 
 
 @pytest.mark.parametrize(

@@ -161,20 +161,20 @@ class Pipeline:
 
     def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
         """Return the ``k`` best papers for a query, each with its best sentence as a snippet."""
-        question = self._analyse(query, encode=self._embedder is None)
+        question = self._analyze(query, encode=self._embedder is None)
         candidates = self._candidates(question.query, filters, k)
         ranked = scoring.rank(candidates, question.query)
         hits = self._top_hits(query, ranked, candidates, k)
         weights = [(stem, question.query.stats.idf(stem)) for stem in question.query.stems]
         return [_with_snippet(h, weights) for h in hits]
 
-    def _analyse(self, text: str, *, encode: bool = True) -> Question:
-        """Return the analysed question, with its token states if they are needed."""
+    def _analyze(self, text: str, *, encode: bool = True) -> Question:
+        """Return the analyzed question, with its token states if they are needed."""
         encoded = self._encoder.encode([text])[0] if encode and self._encoder else None
         vector = encoded.vector if encoded else None
         if self._embedder is not None:
             vector = next(iter(self._embedder.embed([text])))
-        return Question.analyse(text, self._library, encoded=encoded, vector=vector)
+        return Question.analyze(text, self._library, encoded=encoded, vector=vector)
 
     def _candidates(self, query: SearchQuery, filters: Filters, k: int) -> Sequence[RankablePaper]:
         limit = max(scoring.MIN_CANDIDATES, k)
@@ -248,13 +248,13 @@ class Pipeline:
 
         A question is a follow-up if there is a history and a pronoun refers back, or no paper stands out.
         """
-        question = self._analyse(request.question)
+        question = self._analyze(request.question)
         candidates = list(self._candidates(question.query, request.filters, request.k))
         ranked = scoring.rank(candidates, question.query)
         context, named_in = None, question.text
         refers_back = bool(request.history) and question.refers_back
         if request.history and (refers_back or _gap(ranked) < FOLLOW_UP_GAP):
-            with_context = self._analyse(add_context(question.text, request.history))
+            with_context = self._analyze(add_context(question.text, request.history))
             further = self._candidates(with_context.query, request.filters, request.k)
             candidates = list({c.paper_id: c for c in (*candidates, *further)}.values())
             ranked = scoring.blend_rankings(

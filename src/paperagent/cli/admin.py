@@ -74,7 +74,7 @@ def models() -> None:
 @common_options
 @click.pass_obj
 def pull(session: Session, *, precision: str, source: str) -> None:
-    """Download the embedding model to the cache and verify its checksums."""
+    """Download and verify the embedding model."""
     from paperagent.embedding.minilm_download import pull as pull_model
 
     settings = session.settings()
@@ -88,7 +88,10 @@ def pull(session: Session, *, precision: str, source: str) -> None:
 @common_options
 @click.pass_context
 def models_status(ctx: click.Context, *, as_json: bool) -> None:
-    """Show which model is used and verify its files; exit with 3 if they are damaged."""
+    """Show the embedding model and verify its files.
+
+    Exits with 3 if a file is damaged.
+    """
     from paperagent.embedding.minilm import find_model_folder, verify
 
     settings = ctx.obj.settings()
@@ -125,7 +128,10 @@ def config() -> None:
 @common_options
 @click.pass_obj
 def config_show(session: Session, *, as_json: bool) -> None:
-    """Print each setting and its source: command line, environment, .env or default."""
+    """Print each setting and its source.
+
+    The source is the command line, the environment, .env or the default.
+    """
     settings = session.settings()
     sources = settings.sources()
     if as_json:

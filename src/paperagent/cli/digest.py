@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from paperagent.digest.build import BuildReport
     from paperagent.digest.delivery.ledger import PeriodSummary
     from paperagent.digest.delivery.sender import SendReport
-    from paperagent.digest.issue import Profile
+    from paperagent.digest.preferences import Preferences
     from paperagent.digest.service import DigestService
     from paperagent.types import Usage
 
@@ -136,9 +136,10 @@ def _build_blocks(report: BuildReport) -> Iterator[Block]:
 @common_options
 @click.pass_obj
 def send(session: Session, /, **options: Any) -> None:
-    """Send the issues that were built, each message at most once.
+    """Send the issues that were built.
 
-    Without PAPERAGENT_SMTP_URL, messages are written to the outbox in the library folder.
+    Each message is sent at most once. Without PAPERAGENT_SMTP_URL, messages are written to the outbox in the
+    library folder.
     """
     chosen = pop_period(options)
     dry_run = options.pop("dry_run")
@@ -187,10 +188,10 @@ def _send_blocks(report: SendReport) -> Iterator[Block]:
 @common_options
 @click.pass_obj
 def run(session: Session, *, outbox: Path | None) -> None:
-    """Build missing issues and send everything due; intended for cron or a systemd timer.
+    """Build and send everything that is due.
 
-    Weekly subscribers get the last complete week, daily subscribers get yesterday. Running it again is
-    safe: nothing is built or sent twice.
+    Intended for cron or a systemd timer. Weekly subscribers get the last complete week, daily subscribers
+    get yesterday. Running it again is safe: nothing is built or sent twice.
     """
     with open_digest(session) as desk, desk.lock():
         reports = []
@@ -206,7 +207,10 @@ def run(session: Session, *, outbox: Path | None) -> None:
 @common_options
 @click.pass_obj
 def list_issues(session: Session, *, as_json: bool) -> None:
-    """List the issues of each period, with the delivery states and failed messages."""
+    """List the issues and their deliveries.
+
+    Shows the issues of each period with the states of their messages, and every message that failed.
+    """
     from paperagent.digest.delivery.sender import FAILED_STATES
 
     with open_digest(session) as desk:
@@ -265,9 +269,10 @@ def _summary_row(summary: PeriodSummary) -> Block:
 @common_options
 @click.pass_obj
 def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None:
-    """Print a cron line and systemd units that run the digest. Nothing is installed.
+    """Print a cron line and systemd units.
 
-    The output refers to the settings file in use: --env-file, or .env in the current folder.
+    They run the digest. Nothing is installed. The output refers to the settings file in use: --env-file, or
+    .env in the current folder.
     """
     from paperagent.digest.schedule import schedule_units
 
@@ -308,21 +313,22 @@ def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None
 @common_options
 @click.pass_obj
 def preview(session: Session, /, out: Path, **options: Any) -> None:
-    """Write an issue as .html and .txt files. Nothing is stored or sent.
+    """Write an issue as .html and .txt files.
 
-    An issue that was built before is shown unchanged, unless preferences or templates are given.
+    Nothing is stored or sent. An issue that was built before is shown unchanged, unless preferences or
+    templates are given.
     """
     from paperagent.digest.render.archive import file_name
     from paperagent.ui import export
 
     chosen, theme, email = pop_period(options), options.pop("theme"), options.pop("email")
-    profile = _preview_profile(options)
-    if profile and email:
+    preferences = _preview_preferences(options)
+    if preferences and email:
         raise click.UsageError("--for and --interest: cannot be combined; the subscriber's own are used")
     overrides = {"digest_theme": _existing_folder(theme)} if theme else {}
     with open_digest(session, **overrides) as desk:
         period = chosen or desk.last_week()
-        rendered = desk.preview(period, only=email, profile=profile, anew=theme is not None)
+        rendered = desk.preview(period, only=email, general=preferences, rebuild=theme is not None)
     _create_folder(out)
     name = file_name(period.name).removesuffix(".html") + ("-reader" if email else "")
     for suffix, text in ((".html", rendered.html), (".txt", rendered.text)):
@@ -333,10 +339,10 @@ def preview(session: Session, /, out: Path, **options: Any) -> None:
     show([Block("text", rendered.subject, tight=True), page])
 
 
-def _preview_profile(options: dict[str, Any]) -> Profile | None:
-    from paperagent.digest.preferences import wishes
+def _preview_preferences(options: dict[str, Any]) -> Preferences | None:
+    from paperagent.digest.preferences import Preferences
 
-    return wishes(**options).profile() if any(options.values()) else None
+    return Preferences.validated(**options) if any(options.values()) else None
 
 
 def _existing_folder(folder: Path) -> Path:
@@ -364,9 +370,10 @@ def _create_folder(folder: Path) -> None:
 @common_options
 @click.pass_obj
 def archive(session: Session, /, folder: Path, url: str | None) -> None:
-    """Write the general issues as web pages to FOLDER, with an index and an Atom feed.
+    """Publish the general issues as web pages.
 
-    Issues of subscribers are private and are left out.
+    Writes the pages to FOLDER, with an index and an Atom feed. Issues of subscribers are private and are
+    left out.
     """
     from paperagent.digest.render import archive as pages
     from paperagent.ui import export
@@ -374,9 +381,8 @@ def archive(session: Session, /, folder: Path, url: str | None) -> None:
     base = _base_url(url)
     with open_digest(session) as desk:
         issues = desk.general_issues()
-        theme = desk.settings.digest_theme
     _create_folder(folder)
-    for name, text in pages.archive_files(issues, base=base, theme_dir=theme):
+    for name, text in pages.archive_files(issues, base=base, theme_dir=session.settings().digest_theme):
         export.write(folder / name, [text], force=True)
     if not issues:
         warn("no general issue has been built; run 'paperagent digest build'")

@@ -16,7 +16,10 @@ from paperagent.cli.session import Session, show, show_text
 @click.argument("file", type=PathParam(), default="cases.jsonl")
 @common_options
 def init(file: Path) -> None:
-    """Write an example FILE of cases (default: cases.jsonl) that explains every field."""
+    """Write an example case file.
+
+    FILE (default: cases.jsonl) explains every field.
+    """
     from paperagent.errors import InputError, visible
     from paperagent.evals.cases import CASE_TEMPLATE
 
@@ -34,7 +37,7 @@ def init(file: Path) -> None:
 @click.group()
 @common_options
 def cases() -> None:
-    """Check case files, and create cases from answers."""
+    """Check case files, and add cases to them."""
 
 
 @cases.command("check")
@@ -45,7 +48,10 @@ def cases() -> None:
 @common_options
 @click.pass_context
 def check_cases(ctx: click.Context, /, file: Path, feeds: tuple[str, ...]) -> None:
-    """Check that CASES is valid and that the library has the papers; exit with 4 if it does not."""
+    """Check a case file against the library.
+
+    Lists the papers and sentences that CASES refers to and the library lacks; exits with 4 if there are any.
+    """
     from paperagent.evals import cases as case_reader
     from paperagent.evals import runner
     from paperagent.layout import Block, counted
@@ -73,9 +79,10 @@ def check_cases(ctx: click.Context, /, file: Path, feeds: tuple[str, ...]) -> No
 @common_options
 @click.pass_obj
 def add_cases(session: Session, /, file: Path, **options: Any) -> None:
-    """Add the answers rated /good or /bad in chat to CASES, each once. The file is created if missing.
+    """Add the answers rated in chat.
 
-    A bad answer shows only what must not be said again; add the expected answer by hand.
+    Adds each answer rated /good or /bad to CASES, once. The file is created if it is missing. A bad answer
+    says only what is wrong; add the expected answer by hand.
     """
     from paperagent.evals import feedback
     from paperagent.layout import Block, counted

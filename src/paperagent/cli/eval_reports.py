@@ -52,7 +52,10 @@ _gate_option = click.option(
 @json_option
 @common_options
 def report(*, run: Path, **options: Any) -> None:
-    """Show the results of RUN, a folder written by 'eval run': by kind, by metric, and the failures."""
+    """Show the results of a run.
+
+    RUN is a folder written by 'eval run'. The results are shown by kind and by metric, with the failures.
+    """
     from paperagent.evals import gate, results
     from paperagent.evals.report import html, tables
 
@@ -96,9 +99,10 @@ def _load_cases(path: Path | None) -> dict[str, Case]:
 @json_option
 @common_options
 def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | None, as_json: bool) -> None:
-    """Test whether run B is better or worse than run A on their common cases; exit with 9 if worse.
+    """Compare two runs on their common cases.
 
-    Only statistically significant differences count. --gate applies its thresholds to B.
+    Exits with 9 if B is worse than A. Only statistically significant differences count. --gate applies its
+    thresholds to B.
     """
     from paperagent.errors import GateError
     from paperagent.evals import compare as comparing
@@ -143,9 +147,10 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
 @common_options
 @click.pass_obj
 def calibrate(session: Session, /, *, cases: Path | None, **options: Any) -> None:
-    """Run CASES and store the confidence thresholds for extractive answers in the library.
+    """Calibrate when extractive answers abstain.
 
-    Requires at least 10 answerable and 10 unanswerable cases; 50 of each are recommended.
+    Runs CASES and stores the confidence thresholds in the library. Requires at least 10 answerable and 10
+    unanswerable cases; 50 of each are recommended.
     """
     from paperagent.evals import calibrate as calibration
     from paperagent.evals import runner
@@ -212,9 +217,10 @@ def _show_calibration(result: Calibration, *, stored: bool, as_json: bool) -> No
 @common_options
 @click.pass_obj
 def selftest(session: Session, /, **options: Any) -> None:
-    """Inject known faults into correct answers and show what share of each kind the scorers detect.
+    """Test the scorers with injected faults.
 
-    Exits with 9 if a kind falls below --floor or an unmodified answer is flagged.
+    Injects known faults into correct answers and shows what share of each kind the scorers detect. Exits
+    with 9 if a kind falls below --floor or an unmodified answer is flagged.
     """
     from paperagent.evals import selftest as testing
     from paperagent.evals.report import tables

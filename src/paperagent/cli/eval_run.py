@@ -74,7 +74,7 @@ class EvalGroup(click.Group):
 
 def case_warnings() -> WarningLimiter:
     """Return what prints the warnings about cases."""
-    return WarningLimiter(MAX_CASE_WARNINGS, details="`paperagent eval cases check` lists all of them")
+    return WarningLimiter(MAX_CASE_WARNINGS, details="'paperagent eval cases check' lists all of them")
 
 
 @click.group("eval", cls=EvalGroup)
@@ -169,9 +169,10 @@ def _run_options(command: Command) -> Command:
 @common_options
 @click.pass_obj
 def run(session: Session, /, cases: Path, **options: Any) -> None:
-    """Run CASES and score the answers. CASES is a file of cases, a BEIR folder, or queries with --qrels.
+    """Run test cases and score the answers.
 
-    Running with the same --out again resumes the run and retries its errors.
+    CASES is a file of cases, a BEIR folder, or a file of queries with --qrels. Running with the same --out
+    again resumes the run and retries its errors.
     """
     from paperagent.cli.ask import warn_about_unused_options
     from paperagent.evals import gate, runner

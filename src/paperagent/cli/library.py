@@ -45,7 +45,7 @@ FORMATS = ("bibtex", "ris", "markdown", "jsonl", "notes")
 @click.option(
     "--date", "day", type=DateParam(), help="Date on which the feed listed its papers, if it has none itself."
 )
-@click.option("--no-vectors", is_flag=True, help="Skip the embeddings; keyword search works at once.")
+@click.option("--no-vectors", is_flag=True, help="Skip embedding; keyword search works at once.")
 @click.option("--batch", is_flag=True, help="Compute embeddings via OpenAI's Batch API, as 'embed --batch'.")
 @click.option(
     "--shard", metavar="I/N", help="Read only the I-th of N shares, so that N processes can fill one library."
@@ -58,12 +58,19 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
     """Add the papers of one or more feeds to the library.
 
     SOURCE is a file in any supported format, "-" for standard input, a URL, or a live service:
-    arxiv:cs.CL,cs.AI  arxiv-rss:cs.CL  arxiv-oai:cs?from=DATE  hf-daily:2026-W47  s2:QUERY
-    openalex:QUERY  zotero:users/ID
+
+    \b
+    arxiv:cs.CL,cs.AI       arXiv, by category
+    arxiv-rss:cs.CL         arXiv, today's listing
+    arxiv-oai:cs?from=DATE  arXiv, over OAI-PMH
+    hf-daily:2026-W47       Hugging Face Daily Papers
+    s2:QUERY                Semantic Scholar
+    openalex:QUERY          OpenAlex
+    zotero:users/ID         a Zotero library
 
     Reading the same feed again changes nothing. Live services resume where the last run stopped. If a
     feed fails, the remaining feeds are still read.
-    """
+    """  # noqa: D301 - click reads the escape
     quiet, as_json = options["quiet"], options["as_json"]
     if quiet and as_json:
         raise click.UsageError("--json and --quiet: cannot be combined; use one of them")
@@ -255,7 +262,13 @@ def feeds_remove(session: Session, /, source: str) -> None:
     "--for", "subscriber", type=TextParam(), metavar="EMAIL", help="With --issue: this subscriber's issue."
 )
 @click.option(
-    "-f", "--format", "format_name", type=click.Choice(FORMATS), default="bibtex", show_default=True
+    "-f",
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default="bibtex",
+    show_default=True,
+    help="Output format.",
 )
 @click.option(
     "--out", type=PathParam(), help="Output file (default: standard output), or the folder of the notes."

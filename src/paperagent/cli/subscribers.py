@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @contextmanager
 def open_digest(session: Session, **overrides: Any) -> Iterator[DigestService]:
     """Open the digest of the library; ``overrides`` take precedence over the settings."""
-    from paperagent.digest.service import DigestService
+    from paperagent.factory.digest import digest_service
 
-    with DigestService(session.settings(**overrides)) as desk:
+    with digest_service(session.settings(**overrides)) as desk:
         yield desk
 
 
@@ -68,16 +68,16 @@ def subscribers() -> None:
 @common_options
 @click.pass_obj
 def add(session: Session, /, email: str, **options: Any) -> None:
-    """Add a subscriber, or change the preferences of an existing one.
+    """Add a subscriber or change their preferences.
 
-    Without --confirmed, a confirmation message is sent, and no issue until the subscriber has confirmed.
+    Without --confirmed, the subscriber gets a confirmation message, and no issue before confirming.
     """
-    from paperagent.digest import preferences
+    from paperagent.digest.preferences import Preferences
 
     with open_digest(session) as desk:
         result = desk.subscribers.add(
             email,
-            preferences.wishes(
+            Preferences.validated(
                 options["interests"],
                 options["questions"],
                 options["categories"],
@@ -101,7 +101,7 @@ def add(session: Session, /, email: str, **options: Any) -> None:
 @common_options
 @click.pass_obj
 def list_subscribers(session: Session, *, as_json: bool) -> None:
-    """List the subscribers with their state and preferences."""
+    """List subscribers, states and preferences."""
     with open_digest(session) as desk:
         everyone = desk.subscribers.all()
     if as_json:
@@ -116,7 +116,7 @@ def _subscriber_rows(everyone: Iterable[Subscriber]) -> Iterator[Block]:
         preferences = subscriber.preferences
         categories = (f"in {c}" for c in preferences.categories)
         topics = "; ".join([*preferences.interests, *preferences.questions, *categories]) or "anything"
-        papers = counted(preferences.profile().max_items, "paper")
+        papers = counted(preferences.item_limit, "paper")
         detail = f"{subscriber.frequency}, at most {papers}: {topics}"
         state = subscriber.state.ljust(12)
         yield Block("row", subscriber.email, marker=state, detail=detail, tight=True, plain=True)
@@ -144,10 +144,11 @@ def remove(session: Session, *, email: str) -> None:
 @common_options
 @click.pass_obj
 def import_csv(session: Session, *, file: Path, confirmed: bool) -> None:
-    """Add subscribers from a CSV file: email, interests, questions, categories, frequency, max_items.
+    """Add subscribers from a CSV file.
 
-    Only the email column is required. Separate several interests with semicolons. No mail is sent; to
-    send confirmation messages, run 'subscribers confirm --ask'.
+    Columns: email, interests, questions, categories, frequency, max_items. Only email is required. Separate
+    several interests with semicolons. No mail is sent; to send confirmation messages, run 'subscribers
+    confirm --ask'.
     """
     from paperagent.digest import subscriber_files
     from paperagent.errors import FeedError, visible
@@ -185,7 +186,10 @@ def export_csv(session: Session, *, out: Path | None) -> None:
 @common_options
 @click.pass_obj
 def confirm(session: Session, *, target: str | None, ask: bool) -> None:
-    """Mark a subscriber as confirmed, by the token in their message or by email address."""
+    """Mark a subscriber as confirmed.
+
+    TOKEN is the one in the confirmation message.
+    """
     if bool(target) == ask:
         raise click.UsageError("confirm: give an EMAIL or TOKEN, or --ask")
     with open_digest(session) as desk:
@@ -204,7 +208,10 @@ def confirm(session: Session, *, target: str | None, ask: bool) -> None:
 @common_options
 @click.pass_obj
 def rate(session: Session, *, email: str, paper_id: str, rating: Literal["more", "less", "save"]) -> None:
-    """Record a subscriber's feedback on a paper: more like it, less like it, or save it."""
+    """Record a subscriber's feedback on a paper.
+
+    Later issues rank papers similar to those rated "more" or "save" higher, and "less" lower.
+    """
     with open_digest(session) as desk:
         title = desk.rate(email, paper_id, rating)
     show_text(f"{rating}: {title}", plain=True)
@@ -215,11 +222,14 @@ def rate(session: Session, *, email: str, paper_id: str, rating: Literal["more",
 @common_options
 @click.pass_obj
 def import_unsubscribes(session: Session, *, mbox: Path) -> None:
-    """Unsubscribe everyone who asked by mail. MBOX is a mailbox file in mbox format."""
+    """Unsubscribe everyone who asked by mail.
+
+    MBOX is a mailbox file in mbox format.
+    """
     from paperagent.digest import subscriber_files
 
     with open_digest(session) as desk:
-        report = subscriber_files.read_unsubscribes(mbox, desk.subscribers, desk.tokens)
+        report = subscriber_files.read_unsubscribes(mbox, desk.subscribers, desk.mailer.tokens)
     for message, reason in report.skipped:
         warn(f"{message}: {reason}")
     show_text(f"{report.changed:,} unsubscribed, {len(report.skipped):,} skipped")

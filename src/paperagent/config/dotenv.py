@@ -22,7 +22,7 @@ MAX_BYTES = 64 * 1024
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _ESCAPED_DOLLAR = "\0"
-"""Stands for ``\\$`` while a line is parsed, so that it starts no reference."""
+"""Replaces ``\\$`` while a line is parsed, so that it does not start a reference."""
 
 
 @dataclass(slots=True)

@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     )
     timeout: Annotated[float, _parsed(values.number(0, 3600, exclude_low=True))] = Field(
         default_factory=lambda fields: 300.0 if _is_local(fields.get("openai_base_url")) else 60.0,
-        description="seconds to wait for one reply of the endpoint (default: 60, or 300 for this machine)",
+        description="seconds to wait for a reply of the endpoint (default: 60, or 300 on this machine)",
     )
     max_cost_per_answer: Annotated[float | None, _parsed(values.number(0, 1000))] = Field(
         None, description="maximum cost of one answer in US dollars (default: no limit)"
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     ] = Field(
         None,
         description="reasoning effort: none, minimal, low, medium, high or omit (default: the lowest that "
-        "an OpenAI model takes)",
+        "an OpenAI model accepts)",
     )
     unsupported: Annotated[
         Literal["withhold", "mark", "repair"], _parsed(values.choice("withhold", "mark", "repair"))
@@ -137,14 +137,14 @@ class Settings(BaseSettings):
         None, description="model that judges claims (default: the model that writes answers)"
     )
     cache: Annotated[bool, _parsed(values.flag)] = Field(
-        True, description="cache the replies of the model, so that no call is paid twice (true or false)"
+        True, description="cache the model's replies, so that a repeated call costs nothing (true or false)"
     )
     chroma_url: Annotated[str | None, _parsed(values.chroma_url)] = Field(
         None,
         description="Chroma server that holds the library: http(s)://HOST:PORT or cloud://TENANT/DATABASE",
     )
     chroma_key: Annotated[SecretStr | None, _parsed(values.api_key)] = Field(
-        None, description="key of the Chroma server or of the proxy in front of it (secret)"
+        None, description="API key of the Chroma server, or of the proxy in front of it (secret)"
     )
     contact: Annotated[str | None, _parsed(values.contact)] = Field(
         None, description="mail or web address at which feed services can contact you"
@@ -205,7 +205,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Rank arguments above the environment, and that above the file, which `dotenv` has read."""
+        """Rank arguments first, then the environment, then the file, which `dotenv` has read."""
         del dotenv_settings, file_secret_settings
         file_values = cast("InitSettingsSource", init_settings).init_kwargs.pop(_FILE_VALUES, {})
         return init_settings, env_settings, _FileSource(settings_cls, file_values)
@@ -250,7 +250,7 @@ class Settings(BaseSettings):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Messages about settings that are accepted but probably not meant."""
+        """Messages about settings that are valid but probably not intended."""
         return self._warnings
 
     def sources(self) -> tuple[SettingSource, ...]:
@@ -282,7 +282,7 @@ def load(env_file: Path | None = None, **overrides: Any) -> Settings:
 
     Args:
         env_file: The ``.env`` file. By default the one in the current folder, if it exists.
-        overrides: Values by field name, which win over all other sources; None is ignored.
+        overrides: Values by field name, which override all other sources; None is ignored.
 
     Raises:
         ConfigError: settings are wrong; the message names all of them, each with its reason and fix.
@@ -303,7 +303,7 @@ def load(env_file: Path | None = None, **overrides: Any) -> Settings:
     if problems:
         raise _config_error(problems)
     settings._where = where  # noqa: SLF001 - a private attribute of the class above
-    settings._warnings = (*file.warnings, *_warnings(settings, file))  # noqa: SLF001 - likewise
+    settings._warnings = (*file.warnings, *_warnings(settings, file))  # noqa: SLF001 - same
     return settings
 
 
@@ -339,7 +339,7 @@ def _problem(error: Any, where: Mapping[str, str]) -> str:
 
 
 def _unknown_keys(file: dotenv.EnvFile) -> list[str]:
-    """Return a problem for each key of the file that looks like a setting but is none."""
+    """Return a problem for each key of the file that looks like a setting but is not one."""
     keys = list(_keys().values())
     return [
         f"{key} ({file.path} line {line}): unknown key{_suggestion(key, keys)}"
@@ -354,7 +354,7 @@ def _suggestion(key: str, keys: list[str]) -> str:
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    """Return a problem for each group of settings that are valid alone but not together."""
+    """Return a problem for each group of settings that are valid individually but not together."""
     problems = []
     if settings.mode in ("llm", "select") and not settings.has_endpoint:
         problems.append(f"{PREFIX}MODE: {settings.mode} {NEEDS_ENDPOINT}")
@@ -368,7 +368,7 @@ def _contradictions(settings: Settings) -> list[str]:
 
 
 _IN_CLEAR = (
-    f"http:// to another machine would send the key in clear; use https, or set {PREFIX}ALLOW_INSECURE=1"
+    f"http:// to another machine would send the key unencrypted; use https, or set {PREFIX}ALLOW_INSECURE=1"
 )
 
 
@@ -422,13 +422,15 @@ def _warnings(settings: Settings, file: dotenv.EnvFile) -> list[str]:
     if file.open_to_others and secrets & file.values.keys():
         warnings.append(f"{file.path}: holds a secret and other users can read it; run chmod 600 {file.path}")
     if _sends_key_in_clear(settings):
-        warnings.append(f"OPENAI_BASE_URL: the key is sent in clear, because {PREFIX}ALLOW_INSECURE is set")
+        warnings.append(
+            f"OPENAI_BASE_URL: the key is sent unencrypted, because {PREFIX}ALLOW_INSECURE is set"
+        )
     # The environment may hold variables of other programs, so only near misses are reported.
     suggest = partial(difflib.get_close_matches, possibilities=keys, n=1, cutoff=0.85)
-    misspelt = [k for k in sorted(os.environ) if k.startswith(PREFIX) and k not in keys and suggest(k)]
+    misspelled = [k for k in sorted(os.environ) if k.startswith(PREFIX) and k not in keys and suggest(k)]
     return [
         *warnings,
-        *(f"{visible(k)} (environment): unknown key; did you mean {suggest(k)[0]}?" for k in misspelt),
+        *(f"{visible(k)} (environment): unknown key; did you mean {suggest(k)[0]}?" for k in misspelled),
     ]
 
 

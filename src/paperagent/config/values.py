@@ -168,7 +168,7 @@ def base_url(value: str) -> str:
         raise ValueError(f"the scheme must be http or https; write {_with_scheme(value.strip())}")
     parts = _web_address(value)
     if parts.path.rstrip("/").endswith(_ENDPOINT_PATHS):
-        raise ValueError("is the URL of one API call; give the base (…/v1)")
+        raise ValueError("is the URL of one API call; give the base URL (…/v1)")
     return parts.geturl().rstrip("/")
 
 
@@ -237,7 +237,7 @@ def not_public(url: str) -> str | None:
         return "a private address"
     if numeric and not is_public(host):
         return "a private address"
-    return "http:// would send requests and keys in clear" if parts.scheme == "http" else None
+    return "http:// would send requests and keys unencrypted" if parts.scheme == "http" else None
 
 
 def contact(value: str) -> str:

@@ -1,84 +1,57 @@
-"""Build a period's issues: for each reader choose, write, render and freeze, once.
+"""Build the issues of a period: select, write and render for each subscriber, and store the result once.
 
-In batches, so that memory does not grow with the number of readers. What was frozen before is
-left as it is: a second run writes nothing anew and calls no model.
+Issues are stored in batches, so memory does not grow with the number of subscribers. A stored issue
+never changes: a second build skips it and calls no model.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING
 
+from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import Ledger, NewIssue
-from paperagent.digest.issue import Issue, Period, Profile, Selection
-from paperagent.digest.render.renderer import Rendered
-from paperagent.digest.subscribers import Subscriber, Subscribers
+from paperagent.digest.issue import Issue, Period, Selection
+from paperagent.digest.links import LinkBuilder, SubscriberLinks
+from paperagent.digest.preferences import Preferences
+from paperagent.digest.render.renderer import Rendered, render_issue
 from paperagent.errors import PaperAgentError, visible
 from paperagent.types import Progress, Usage
 
+if TYPE_CHECKING:
+    import datetime as dt
+    from pathlib import Path
+
+    from paperagent.digest.select.selector import PaperSelector
+    from paperagent.digest.subscribers import Subscriber, Subscribers
+    from paperagent.digest.write.writer import IssueWriter
+
 _LOG = logging.getLogger(__name__)
-_BATCH = 25
-
-
-class Press(Protocol):
-    """What makes issues of one period: see `select`, `write` and `render`."""
-
-    def prepare(self, profiles: Iterable[Profile]) -> None:
-        """Take in what many readers wish for, before the first is chosen for."""
-        ...
-
-    def select(self, profile: Profile) -> Selection:
-        """Choose for a reader."""
-        ...
-
-    def estimate(self, selections: Iterable[Selection]) -> Usage:
-        """Return the most that `draft` may use."""
-        ...
-
-    def draft(self, selections: Iterable[Selection]) -> None:
-        """Have a model write what the issues share, before the first is written."""
-        ...
-
-    @property
-    def usage(self) -> Usage:
-        """What the model used so far."""
-        ...
-
-    def write(self, selection: Selection) -> Issue:
-        """Write and check an issue."""
-        ...
-
-    def render(self, issue: Issue, subscriber_id: int | None) -> Rendered:
-        """Lay an issue out for a reader, or for nobody in particular."""
-        ...
-
-    def message_id(self, issue_id: str, email: str) -> str:
-        """Name the message of an issue to a reader."""
-        ...
+_BATCH_SIZE = 25
+GENERAL_ISSUE = "the general issue"
 
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a build did."""
+    """The result of a build."""
 
     period: Period
     built: int = 0
     already: int = 0
-    """Readers whose issue was frozen before."""
+    """Issues that were stored before."""
     quiet: int = 0
-    """Readers for whom the period brought nothing."""
+    """Subscribers for whom the period had no papers."""
     failed: list[tuple[str, str]] = field(default_factory=list)
-    """Address and reason of each reader whose issue could not be built."""
+    """Address and reason of each issue that could not be built."""
     papers: int = 0
-    """Papers that the period brought, at most over the readers."""
+    """The number of new papers in the period, at most over the subscribers."""
     usage: Usage = field(default_factory=Usage)
     notes: dict[str, int] = field(default_factory=dict)
-    """What is to be said of the issues → in how many."""
+    """Notes on the issues, with the number of issues that have each."""
 
 
 class IssueBuilder:
@@ -87,105 +60,175 @@ class IssueBuilder:
     def __init__(
         self,
         period: Period,
-        press: Press,
-        ledger: Ledger,
-        subscribers: Subscribers,
+        selector: PaperSelector,
+        writer: IssueWriter,
         *,
-        clock: Callable[[], dt.datetime],
-        empty: bool = False,
-        model: bool = False,
+        links: LinkBuilder | None = None,
+        domain: str = "localhost",
+        theme_dir: Path | None = None,
     ) -> None:
-        """With ``empty`` a reader for whom there is nothing gets an issue that says so."""
+        """Take what selects and writes.
+
+        Args:
+            period: The days that the issues cover.
+            selector: Selects papers of the period.
+            writer: Writes about them.
+            links: Builds the links in subscribers' mails.
+            domain: The domain in Message-IDs.
+            theme_dir: A folder of templates that replace the packaged ones.
+        """
         self._period = period
-        self._press = press
-        self._ledger = ledger
-        self._subscribers = subscribers
-        self._clock = clock
-        self._empty = empty
-        self._model = model
+        self._selector = selector
+        self._writer = writer
+        self._links = links or LinkBuilder()
+        self._domain = domain
+        self._theme_dir = theme_dir
+
+    # --- one issue ---
+
+    def issue(self, preferences: Preferences) -> Issue:
+        """Return the issue for one set of preferences.
+
+        Raises:
+            PaperAgentError: the issue does not pass its check.
+        """
+        self._prepare([preferences])
+        selection = self._selector.select(preferences)
+        self._writer.draft([selection])
+        return self._writer.write(selection)
+
+    def preview(self, preferences: Preferences, subscriber_id: int | None = None) -> Rendered:
+        """Return the issue as a mail to a subscriber, or without personal links.
+
+        Raises:
+            PaperAgentError: the issue does not pass its check.
+        """
+        return self._render(self.issue(preferences), subscriber_id)
+
+    def _prepare(self, preferences: Sequence[Preferences]) -> None:
+        self._selector.prepare(preferences)
+        self._writer.prepare(preferences)
+
+    def _render(self, issue: Issue, subscriber_id: int | None) -> Rendered:
+        links = self._links.links_for(subscriber_id) if subscriber_id else SubscriberLinks()
+        return render_issue(issue, links=links, theme_dir=self._theme_dir)
+
+    # --- all issues of the period ---
 
     def build(
         self,
-        readers: Sequence[Subscriber],
+        recipients: Sequence[Subscriber],
+        subscribers: Subscribers,
+        ledger: Ledger,
         *,
-        general: bool = True,
-        profile: Profile | None = None,
+        clock: Callable[[], dt.datetime],
+        general: Preferences | None = None,
+        include_empty: bool = False,
         progress: Progress | None = None,
     ) -> BuildReport:
-        """Build what is missing for ``readers``, and with ``general`` the issue for nobody in particular.
+        """Build and store the issues that are missing.
 
-        ``profile`` is what the general issue is about. One reader's failure never stops the
-        others: it is reported.
+        An issue that fails does not stop the others; the report lists it.
+
+        Args:
+            recipients: The subscribers to build for.
+            subscribers: Their preferences and feedback.
+            ledger: Where issues are stored.
+            clock: Returns the time at which an issue is stored.
+            general: The preferences of the general issue; None to build no general issue.
+            include_empty: Whether subscribers without papers get an issue that says so.
+            progress: Called after each batch.
         """
         report = BuildReport(self._period)
-        missing = self._missing(readers, general=general)
-        report.already = len(readers) + general - len(missing)
+        missing = self._missing(recipients, ledger, general=general is not None)
+        report.already = len(recipients) + (general is not None) - len(missing)
         if not missing:
             return report
-        chosen = self._chosen(missing, profile or Profile(), report)
-        if self._model:
-            everything = list(chosen)
-            self._press.draft(selection for _, selection in everything)
-            chosen = iter(everything)
+        selections = self._selections(missing, subscribers, general or Preferences(), report)
+        if self._writer.uses_llm:
+            drafted = list(selections)
+            self._writer.draft(selection for _, selection in drafted)
+            selections = iter(drafted)
         done = 0
-        while batch := list(islice(chosen, _BATCH)):
-            drafts = [d for reader, selection in batch if (d := self._draft(reader, selection, report))]
-            report.built += self._ledger.store_issues(drafts, self._clock())
+        while batch := list(islice(selections, _BATCH_SIZE)):
+            issues = [
+                self._new_issue(subscriber, selection, report, include_empty=include_empty)
+                for subscriber, selection in batch
+            ]
+            report.built += ledger.store_issues([i for i in issues if i], clock())
             done += len(batch)
-            report.usage = self._press.usage
+            report.usage = self._writer.usage
             if progress:
                 progress("build", done, len(missing))
         return report
 
-    def estimate(self, readers: Sequence[Subscriber]) -> Usage:
-        """Return the most that a model may use for what `build` would build now; nothing is written."""
-        missing = self._missing(readers, general=True)
-        chosen = self._chosen(missing, Profile(), BuildReport(self._period)) if missing else ()
-        return self._press.estimate(selection for _, selection in chosen)
+    def estimate(self, recipients: Sequence[Subscriber], subscribers: Subscribers, ledger: Ledger) -> Usage:
+        """Return the most that a model may use to build the missing issues. Nothing is stored or called."""
+        missing = self._missing(recipients, ledger, general=True)
+        if not missing:
+            return Usage()
+        selections = self._selections(missing, subscribers, Preferences(), BuildReport(self._period))
+        return self._writer.estimate(selection for _, selection in selections)
 
-    def _missing(self, readers: Sequence[Subscriber], *, general: bool) -> list[Subscriber | None]:
-        """Return whose issue is not there yet; None is nobody in particular."""
-        frozen = self._ledger.stored_for(self._period.name)
-        nobody = [None] if general and 0 not in frozen else []
-        return [*nobody, *(r for r in readers if r.id not in frozen)]
+    def _missing(
+        self, recipients: Sequence[Subscriber], ledger: Ledger, *, general: bool
+    ) -> list[Subscriber | None]:
+        """Return the subscribers without a stored issue; None stands for the general issue."""
+        stored = ledger.stored_for(self._period.name)
+        general_missing = [None] if general and 0 not in stored else []
+        return [*general_missing, *(s for s in recipients if s.id not in stored)]
 
-    def _chosen(
-        self, readers: Sequence[Subscriber | None], general: Profile, report: BuildReport
+    def _selections(
+        self,
+        recipients: Sequence[Subscriber | None],
+        subscribers: Subscribers,
+        general: Preferences,
+        report: BuildReport,
     ) -> Iterator[tuple[Subscriber | None, Selection]]:
-        """Yield each reader's selection; embed the wishes of all at once."""
-        self._press.prepare([general, *(r.preferences.profile() for r in readers if r)])
-        for reader in readers:
+        """Yield the selection for each recipient; all interests are embedded at once."""
+        self._prepare([general, *(s.preferences for s in recipients if s)])
+        for subscriber in recipients:
             selection = None
-            with _reporting(reader, report):
-                profile = self._subscribers.preferences_with_feedback(reader) if reader else general
-                selection = self._press.select(profile)
+            with _reporting(subscriber, report):
+                preferences = subscribers.preferences_with_feedback(subscriber) if subscriber else general
+                selection = self._selector.select(preferences)
             if selection is not None:
-                yield reader, selection
+                yield subscriber, selection
 
-    def _draft(self, reader: Subscriber | None, selection: Selection, report: BuildReport) -> NewIssue | None:
+    def _new_issue(
+        self, subscriber: Subscriber | None, selection: Selection, report: BuildReport, *, include_empty: bool
+    ) -> NewIssue | None:
+        """Write and render one issue; return None if it is empty or failed."""
         report.papers = max(report.papers, selection.screened)
-        if not any(selection.chosen) and not selection.updates and not self._empty:
+        if not any(selection.items) and not selection.updates and not include_empty:
             report.quiet += 1
             return None
-        with _reporting(reader, report):
-            issue = self._press.write(selection)
-            rendered = self._press.render(issue, reader.id if reader else None)
+        with _reporting(subscriber, report):
+            issue = self._writer.write(selection)
+            rendered = self._render(issue, subscriber.id if subscriber else None)
             for note in (*issue.notes, *rendered.notes):
                 report.notes[note] = report.notes.get(note, 0) + 1
-            return self._frozen(reader, selection, issue, rendered)
+            return self._stored_form(subscriber, selection, issue, rendered)
         return None
 
-    def _frozen(
-        self, reader: Subscriber | None, selection: Selection, issue: Issue, rendered: Rendered
+    def _stored_form(
+        self, subscriber: Subscriber | None, selection: Selection, issue: Issue, rendered: Rendered
     ) -> NewIssue:
-        draft = NewIssue(
+        subscriber_id = subscriber.id if subscriber else None
+        message_id = None
+        if subscriber is not None:
+            issue_id = NewIssue.id_for(self._period.name, subscriber_id)
+            address = message.mailbox(subscriber.email).address
+            message_id = message.message_id(issue_id, address, self._domain)
+        return NewIssue(
             self._period,
-            reader.id if reader else None,
+            subscriber_id,
             rendered.subject,
             rendered.preheader,
             rendered.html,
             rendered.text,
-            papers=tuple(_shown(selection, issue)),
+            papers=tuple(_seen_ids(selection, issue)),
+            message_id=message_id,
             facts={
                 "screened": issue.screened,
                 "items": len(issue.papers),
@@ -194,30 +237,27 @@ class IssueBuilder:
                 "notes": [*issue.notes, *rendered.notes],
             },
         )
-        if reader is None:
-            return draft
-        return replace(draft, message_id=self._press.message_id(draft.issue_id, reader.email))
 
 
 @contextmanager
-def _reporting(reader: Subscriber | None, report: BuildReport) -> Iterator[None]:
-    """Report what stops one reader's issue, and go on with the next."""
-    who = reader.email if reader else "nobody in particular"
+def _reporting(subscriber: Subscriber | None, report: BuildReport) -> Iterator[None]:
+    """Add an error in the block to the report instead of raising it."""
+    name = subscriber.email if subscriber else GENERAL_ISSUE
     try:
         yield
     except PaperAgentError as error:
-        report.failed.append((who, str(error)))
-    except Exception as error:  # noqa: BLE001 - a fault of ours in one issue must not cost the others theirs
-        _LOG.debug("the issue for reader %s failed", reader.id if reader else 0, exc_info=True)
+        report.failed.append((name, str(error)))
+    except Exception as error:  # noqa: BLE001 - a bug in one issue must not cost the others theirs
+        _LOG.debug("the issue of subscriber %s failed", subscriber.id if subscriber else 0, exc_info=True)
         reason = visible(" ".join(str(error).split()), limit=200)
-        report.failed.append((who, f"unexpected failure: {type(error).__name__}: {reason}"))
+        report.failed.append((name, f"unexpected failure: {type(error).__name__}: {reason}"))
 
 
-def _shown(selection: Selection, issue: Issue) -> Iterator[str]:
-    """Yield the ids that the reader has seen once they have this issue."""
+def _seen_ids(selection: Selection, issue: Issue) -> Iterator[str]:
+    """Yield the ids of the papers that the subscriber has seen after this issue, duplicates included."""
     written = {p.paper_id for p in issue.papers}
-    for chosen in selection.chosen:
-        if chosen.paper.paper_id in written:
-            yield chosen.paper.paper_id
-            yield from chosen.merged
+    for item in selection.items:
+        if item.paper.paper_id in written:
+            yield item.paper.paper_id
+            yield from item.duplicates
     yield from (p.paper_id for p in issue.also)

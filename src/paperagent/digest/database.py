@@ -1,7 +1,6 @@
-"""The digest's own SQLite file: who reads, what was written for whom, what was sent.
+"""The digest's SQLite file: subscribers, issues and deliveries.
 
-Apart from the library, which can be made again from its feeds: this cannot. WAL with
-``synchronous=FULL``, so that what the mail server was told survives a power cut.
+It is separate from the library, because the library can be rebuilt from its feeds and this file cannot.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from paperagent.errors import StoreLockedError
 from paperagent.storage.locks import ProcessLock
 from paperagent.storage.sqlite import SqliteDatabase
 
-FILE = "digest.db"
-LOCK = "digest.lock"
+FILE_NAME = "digest.db"
+LOCK_NAME = "digest.lock"
 APPLICATION_ID = 0x50414447
-"""``PADG``: tells our file from any other SQLite file."""
+"""``PADG``: identifies the file among other SQLite files."""
 
 _SCHEMA = """
--- key: the address in the one spelling by which mailboxes are compared (`addresses.Address`).
+-- key: the address in the form by which mailboxes are compared (`message.MailAddress`).
 CREATE TABLE subscriber (
   id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, key TEXT NOT NULL UNIQUE,
   state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'unsubscribed', 'bounced')),
   frequency TEXT NOT NULL CHECK (frequency IN ('weekly', 'daily')),
   profile TEXT NOT NULL, created_at TEXT NOT NULL, confirmed_at TEXT, asked_at TEXT)
 ;
--- Wins over everything; stays when the subscriber is gone.
+-- Takes precedence over everything else; stays when the subscriber is removed.
 CREATE TABLE suppression (key TEXT PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID
 ;
--- Frozen: a row is written once and never changed. No subscriber: for nobody in particular.
+-- A row is written once and never changes. The general issue has no subscriber.
 CREATE TABLE issue (
   id TEXT PRIMARY KEY, period TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL,
   subscriber_id INTEGER, subject TEXT NOT NULL, preheader TEXT NOT NULL, html BLOB NOT NULL,
   txt BLOB NOT NULL, content_hash TEXT NOT NULL, papers TEXT NOT NULL, facts TEXT NOT NULL,
   frozen_at TEXT NOT NULL, UNIQUE (period, subscriber_id))
 ;
--- before: the state from which it was claimed.
+-- before: the state before the claim.
 CREATE TABLE delivery (
   issue_id TEXT NOT NULL REFERENCES issue (id), subscriber_id INTEGER NOT NULL,
   message_id TEXT NOT NULL UNIQUE,
@@ -61,7 +60,7 @@ CREATE TABLE feedback (
   kind TEXT NOT NULL CHECK (kind IN ('more', 'less', 'save')), at TEXT NOT NULL,
   PRIMARY KEY (subscriber_id, paper_id, kind)) WITHOUT ROWID
 ;
--- What happened, for a person who asks why. Holds no address, so that a reader can be forgotten.
+-- A log for people. Without addresses, so that a subscriber can be removed completely.
 CREATE TABLE event (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, issue_id TEXT, subscriber_id INTEGER,
   detail TEXT NOT NULL)
@@ -103,7 +102,7 @@ def run_lock(home: Path) -> Iterator[None]:
     Raises:
         StoreLockedError: Another process holds it.
     """
-    with ProcessLock(home / LOCK) as lock:
+    with ProcessLock(home / LOCK_NAME) as lock:
         if not lock.acquire():
             holder = lock.holder()
             process = holder or "another process"
@@ -116,17 +115,17 @@ def run_lock(home: Path) -> Iterator[None]:
 
 
 def format_timestamp(moment: dt.datetime) -> str:
-    """Return a moment as it is kept: UTC, to the second, sortable as text."""
+    """Return a time as it is stored: in UTC, to the second, sortable as text."""
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_timestamp(text: str) -> dt.datetime:
-    """Return the moment that `format_timestamp` wrote."""
+    """Return the time that `format_timestamp` wrote."""
     return dt.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)
 
 
 def utc_now() -> dt.datetime:
-    """Return the moment, UTC."""
+    """Return the current time in UTC."""
     return dt.datetime.now(dt.UTC)
 
 
@@ -139,7 +138,7 @@ def record_event(
     subscriber: int | None = None,
     detail: str = "",
 ) -> None:
-    """Append an event, inside the transaction of what it tells."""
+    """Append an event, in the transaction that it describes."""
     connection.execute(
         "INSERT INTO event (at, kind, issue_id, subscriber_id, detail) VALUES (?, ?, ?, ?, ?)",
         (format_timestamp(at), kind, issue, subscriber, detail),

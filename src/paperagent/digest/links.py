@@ -1,29 +1,28 @@
-"""Signed tokens for the links of a mail: who may do what, without a password.
+"""The links in a subscriber's mail, with signed tokens that say who may do what without a password.
 
-HMAC-SHA-256 by itsdangerous, one salt a purpose, so that a token for one thing does nothing
-else. A token names the subscriber's number, never the address: links end up in logs.
-
-Where a mail's links lead: the reader's own pages, each with a signed token.
+Tokens are signed with HMAC-SHA-256 (itsdangerous). Each purpose has its own salt, so a token for one
+purpose is useless for another. A token contains the subscriber's id, never the address, because links
+end up in logs.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 from urllib.parse import quote
 
-from paperagent.digest.render.view import SubscriberLinks
 from paperagent.errors import ConfigError, InputError
 
 Purpose = Literal["confirm", "unsubscribe", "preferences", "feedback"]
 MIN_SECRET_BYTES = 32
 CONFIRM_SECONDS = 48 * 3600
-_LONGEST = 1_024
+_MAX_TOKEN_LENGTH = 1_024
 
 
 class SignedTokens:
-    """Makes and reads tokens under one secret.
+    """Creates and reads tokens with one secret.
 
     Raises:
         ConfigError: the secret is shorter than 32 bytes.
@@ -32,88 +31,113 @@ class SignedTokens:
     def __init__(self, secret: str) -> None:
         if len(secret.encode()) < MIN_SECRET_BYTES:
             raise ConfigError(
-                f"PAPERAGENT_SECRET: is shorter than {MIN_SECRET_BYTES} bytes; make one: openssl rand -hex 32"
+                f"PAPERAGENT_SECRET: is shorter than {MIN_SECRET_BYTES} bytes; "
+                "generate one: openssl rand -hex 32"
             )
-        self._by_purpose = {purpose: _serializer(secret, purpose) for purpose in get_args(Purpose)}
+        self._serializers = {purpose: _serializer(secret, purpose) for purpose in get_args(Purpose)}
 
-    def make(self, purpose: Purpose, subscriber: int, *about: str) -> str:
-        """Return a token; ``about`` says more, such as the paper and the kind of a feedback.
+    def create(self, purpose: Purpose, subscriber_id: int, *values: str) -> str:
+        """Return a token, with ``values`` such as the paper and the kind of a feedback.
 
-        All but ``confirm`` are the same at every call, so that a mail can be built twice alike.
+        All tokens but those for ``confirm`` are the same at every call, so that a mail can be rebuilt.
         """
-        made = self._by_purpose[purpose].dumps([subscriber, *about])
-        return made if isinstance(made, str) else made.decode()
+        token = self._serializers[purpose].dumps([subscriber_id, *values])
+        return token if isinstance(token, str) else token.decode()
 
     def read(self, purpose: Purpose, token: str) -> tuple[int, tuple[str, ...]]:
-        """Return the subscriber's number and what the token says more.
+        """Return the subscriber's id and the other values of a token.
 
         Raises:
-            InputError: it was not made here for this purpose, or it has expired.
+            InputError: the token was not created with this secret for this purpose, or has expired.
         """
         from itsdangerous import BadData, SignatureExpired
 
-        wrong = InputError("token: not one of ours, or altered; use the whole link of the mail")
-        if len(token) > _LONGEST or not token.isascii():
-            raise wrong
-        limit = {"max_age": CONFIRM_SECONDS} if purpose == "confirm" else {}
+        invalid = InputError("token: invalid or altered; use the whole link of the mail")
+        if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
+            raise invalid
+        options = {"max_age": CONFIRM_SECONDS} if purpose == "confirm" else {}
         try:
-            number, *about = self._by_purpose[purpose].loads(token, **limit)
+            subscriber_id, *values = self._serializers[purpose].loads(token, **options)
         except SignatureExpired:
             raise InputError("token: older than 48 hours; ask for a new confirmation mail") from None
         except BadData:
-            raise wrong from None
-        return int(number), tuple(str(v) for v in about)
+            raise invalid from None
+        return int(subscriber_id), tuple(str(v) for v in values)
 
 
 def _serializer(secret: str, purpose: Purpose) -> Any:
     from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 
-    kind = URLSafeTimedSerializer if purpose == "confirm" else URLSafeSerializer
+    serializer = URLSafeTimedSerializer if purpose == "confirm" else URLSafeSerializer
     signer = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
-    return kind(secret, salt=f"paperagent.{purpose}", signer_kwargs=signer)
+    return serializer(secret, salt=f"paperagent.{purpose}", signer_kwargs=signer)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberLinks:
+    """The links in one subscriber's mail; None for pages that do not exist."""
+
+    unsubscribe: str | None = None
+    mailto: str | None = None
+    """``mailto:…``: unsubscribes by mail, without a web page."""
+    preferences: str | None = None
+    archive: str | None = None
+    feedback: Callable[[str, str], str] | None = None
+    """Returns the address for a paper's id and ``more``, ``less`` or ``save``."""
+
+    @property
+    def ways(self) -> tuple[tuple[str, str], ...]:
+        """The label and address of each link in the footer."""
+        links = (
+            ("Archive", self.archive),
+            ("Preferences", self.preferences),
+            ("Unsubscribe", self.unsubscribe),
+            ("Unsubscribe by mail", self.mailto),
+        )
+        return tuple((label, address) for label, address in links if address)
 
 
 @dataclass(frozen=True, slots=True)
 class LinkBuilder:
-    """Makes the links of every reader's mail.
+    """Builds the links of every subscriber's mail.
 
-    Without `public_url` there is no page to lead to, and without `tokens` nobody could tell whose
-    link it is: then a mail to the sender is the one way to unsubscribe.
+    Without `public_url` there is no page to link to, and without `tokens` no link can identify its
+    subscriber. Then the only way to unsubscribe is a mail to the sender.
     """
 
     public_url: str | None = None
     tokens: SignedTokens | None = None
     reply_to: str | None = None
-    """The address that unsubscribing mails go to."""
+    """The address for unsubscribe mails."""
 
-    def of(self, subscriber_id: int) -> SubscriberLinks:
-        """Return a reader's links, the same at every call."""
+    def links_for(self, subscriber_id: int) -> SubscriberLinks:
+        """Return a subscriber's links; the same at every call."""
         base, tokens = self.public_url, self.tokens
         if base is None or tokens is None:
             return SubscriberLinks(mailto=self._mailto(subscriber_id), archive=base and f"{base}/archive/")
         signed = tokens
 
         def feedback(paper_id: str, kind: str) -> str:
-            return f"{base}/feedback/{signed.make('feedback', subscriber_id, paper_id, kind)}"
+            return f"{base}/feedback/{signed.create('feedback', subscriber_id, paper_id, kind)}"
 
         return SubscriberLinks(
-            unsubscribe=f"{base}/unsubscribe/{tokens.make('unsubscribe', subscriber_id)}",
+            unsubscribe=f"{base}/unsubscribe/{tokens.create('unsubscribe', subscriber_id)}",
             mailto=self._mailto(subscriber_id),
-            preferences=f"{base}/preferences/{tokens.make('preferences', subscriber_id)}",
+            preferences=f"{base}/preferences/{tokens.create('preferences', subscriber_id)}",
             archive=f"{base}/archive/",
             feedback=feedback,
         )
 
     def confirm(self, subscriber_id: int) -> str | None:
-        """Return where a new reader agrees to be written to; the link works for 48 hours."""
+        """Return the link by which a new subscriber confirms; it works for 48 hours."""
         if self.public_url is None or self.tokens is None:
             return None
-        return f"{self.public_url}/confirm/{self.tokens.make('confirm', subscriber_id)}"
+        return f"{self.public_url}/confirm/{self.tokens.create('confirm', subscriber_id)}"
 
     def _mailto(self, subscriber_id: int) -> str | None:
         if self.reply_to is None:
             return None
         words = ["unsubscribe"]
         if self.tokens is not None:
-            words.append(self.tokens.make("unsubscribe", subscriber_id))
+            words.append(self.tokens.create("unsubscribe", subscriber_id))
         return f"mailto:{quote(self.reply_to, safe='@')}?subject={quote(' '.join(words))}"

@@ -1,118 +1,164 @@
-"""Wiring of sending: from settings to the way messages leave, their links and their bytes."""
+"""Compose the digest's mails and choose how they leave: through a mail server, or into an outbox."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperagent.digest.delivery import message
-from paperagent.digest.delivery import message as addresses
-from paperagent.digest.delivery.ledger import PendingDelivery, StoredIssue
 from paperagent.digest.delivery.transport import ConnectionLost, Outbox, Rejected, Transport
 from paperagent.digest.links import LinkBuilder, SignedTokens
-from paperagent.digest.render.renderer import Rendered
-from paperagent.digest.subscribers import Subscriber
+from paperagent.digest.render.renderer import Rendered, render_confirmation
 from paperagent.errors import ConfigError, MailError, visible
 
 if TYPE_CHECKING:
-    from paperagent.config import Settings
+    import datetime as dt
 
-OUTBOX_FOLDER = "outbox"
-"""The folder, within the library's, where messages go without a mail server."""
+    from paperagent.digest.delivery.ledger import PendingDelivery, StoredIssue
+    from paperagent.digest.subscribers import Subscriber
+
 DEFAULT_SENDER = "Paper digest <digest@paperagent.example>"
-"""The sender in the outbox where none is set; no such address exists."""
+"""The sender in the outbox if none is set; the address does not exist."""
 
 
 class Mailer:
-    """Makes and sends the messages of one library's digest.
+    """Composes and sends the mails of one digest. Settings are checked when they are first used."""
 
-    Raises:
-        ConfigError: a setting that does not fit.
-    """
+    def __init__(
+        self,
+        outbox: Path,
+        *,
+        sender: str | None = None,
+        smtp_url: str | None = None,
+        public_url: str | None = None,
+        secret: str | None = None,
+        theme_dir: Path | None = None,
+    ) -> None:
+        """Take the mail settings.
 
-    def __init__(self, settings: Settings, home: Path) -> None:
-        self.settings = settings
-        self.home = home
+        Args:
+            outbox: The folder for mails if there is no mail server.
+            sender: The ``From`` address, with or without a name.
+            smtp_url: The mail server, ``smtp[s]://[USER:PASSWORD@]HOST[:PORT]``.
+            public_url: The address of the web pages that links lead to.
+            secret: Signs the tokens in links.
+            theme_dir: A folder of templates that replace the packaged ones.
+        """
+        self._outbox = outbox
+        self._sender = sender
+        self._smtp_url = smtp_url
+        self._public_url = public_url
+        self._secret = secret
+        self._theme_dir = theme_dir
 
-    @property
+    @cached_property
     def tokens(self) -> SignedTokens | None:
-        """What signs links; None without a secret."""
-        secret = self.settings.secret
-        return SignedTokens(secret.get_secret_value()) if secret else None
+        """The signed tokens; None without a secret."""
+        return SignedTokens(self._secret) if self._secret else None
 
-    @property
+    @cached_property
     def links(self) -> LinkBuilder:
-        """What makes the links of mails."""
-        reply_to = message.mailbox(self.settings.mail_from).address if self.settings.mail_from else None
-        return LinkBuilder(self.settings.public_url, self.tokens, reply_to)
+        """Builds the links of mails."""
+        reply_to = message.mailbox(self._sender).address if self._sender else None
+        return LinkBuilder(self._public_url, self.tokens, reply_to)
 
-    @property
+    @cached_property
     def domain(self) -> str:
-        """The domain under which messages are named."""
-        return message.mailbox(self.settings.mail_from or DEFAULT_SENDER).domain
+        """The domain in Message-IDs."""
+        return message.mailbox(self._sender or DEFAULT_SENDER).domain
 
     @property
     def lacks_one_click(self) -> bool:
-        """Whether mails go to a server without the link that RFC 8058 asks for."""
-        settings = self.settings
-        return settings.smtp_url is not None and not (settings.public_url and settings.secret)
-
-    def mail_from(self, outbox: Path | None) -> str:
-        """Return the sender, which a mail server needs to be told and an outbox does not."""
-        if self.settings.mail_from is None and self.settings.smtp_url is not None and outbox is None:
-            raise ConfigError(
-                "PAPERAGENT_MAIL_FROM: not set, and PAPERAGENT_SMTP_URL is; set the digest's sender, "
-                "with PAPERAGENT_SECRET and PAPERAGENT_PUBLIC_URL for its links"
-            )
-        return self.settings.mail_from or DEFAULT_SENDER
+        """Whether mails go to a server without the one-click unsubscribe link of RFC 8058."""
+        return self._smtp_url is not None and not (self._public_url and self._secret)
 
     def envelope_from(self, outbox: Path | None) -> str:
-        """Return the sender's bare address."""
-        return message.mailbox(self.mail_from(outbox)).address
+        """Return the sender's bare address.
+
+        Args:
+            outbox: The folder that the mails go to instead of the mail server, if any.
+
+        Raises:
+            ConfigError: a mail server is used and no sender is set.
+        """
+        if self._sender is None and self._smtp_url is not None and outbox is None:
+            raise ConfigError(
+                "PAPERAGENT_MAIL_FROM: not set, but PAPERAGENT_SMTP_URL is; set the digest's sender, "
+                "with PAPERAGENT_SECRET and PAPERAGENT_PUBLIC_URL for its links"
+            )
+        return message.mailbox(self._sender or DEFAULT_SENDER).address
 
     def transport(self, outbox: Path | None = None) -> Transport:
-        """Return the way on which messages leave."""
-        url = self.settings.smtp_url
-        if outbox is not None or url is None:
-            return Outbox(outbox or self.home / OUTBOX_FOLDER)
+        """Return the mail server, or else an outbox."""
+        if outbox is not None or self._smtp_url is None:
+            return Outbox(outbox or self._outbox)
         from paperagent.digest.delivery.smtp import SmtpTransport
 
-        name = self.domain
-        return SmtpTransport(url.get_secret_value(), name=name)
+        return SmtpTransport(self._smtp_url, local_hostname=self.domain)
 
-    def compose(self, frozen: StoredIssue, due: PendingDelivery) -> bytes:
-        """Build the message of a frozen issue, under the id that the ledger gave it."""
-        links = self.links.of(due.subscriber_id)
+    def compose(self, issue: StoredIssue, delivery: PendingDelivery) -> bytes:
+        """Return the mail of a stored issue, with the Message-ID that the ledger assigned.
+
+        Raises:
+            InputError, MailError: the mail cannot be built.
+        """
+        links = self.links.links_for(delivery.subscriber_id)
         raw = message.build_message(
-            Rendered(frozen.subject, frozen.preheader, frozen.html, frozen.text),
-            sender=self.settings.mail_from or DEFAULT_SENDER,
-            recipient=due.email,
-            issue_id=frozen.issue_id,
-            date=frozen.stored_at,
-            domain=due.message_id.strip("<>").rpartition("@")[2],
+            Rendered(issue.subject, issue.preheader, issue.html, issue.text),
+            sender=self._sender or DEFAULT_SENDER,
+            recipient=delivery.email,
+            issue_id=issue.issue_id,
+            date=issue.stored_at,
+            domain=delivery.message_id.strip("<>").rpartition("@")[2],
             unsubscribe_url=links.unsubscribe,
             mailto=links.mailto,
-            smtputf8=True,  # a server without it refuses the address, and the ledger says so
+            smtputf8=True,  # a server without it rejects the address, and the ledger records that
         )
-        if f"\r\nMessage-ID: {due.message_id}\r\n".encode() not in raw:
-            raise MailError("mail: withheld: it would leave under another id than the ledger's")
+        if f"\r\nMessage-ID: {delivery.message_id}\r\n".encode() not in raw:
+            raise MailError("mail: withheld: its Message-ID differs from the one in the ledger")
         return raw
 
-    def post(self, raw: bytes, subscriber: Subscriber, name: str) -> str:
-        """Send one message outside the ledger."""
+    def send_confirmation(self, subscriber: Subscriber, at: dt.datetime) -> str:
+        """Ask a new subscriber to confirm, and return the result in words.
+
+        Raises:
+            MailError: the mail could not be sent.
+        """
+        assert self.tokens is not None, "a confirmation needs a token"
+        rendered = render_confirmation(
+            token=self.tokens.create("confirm", subscriber.id),
+            link=self.links.confirm(subscriber.id),
+            frequency=subscriber.frequency,
+            theme_dir=self._theme_dir,
+        )
+        envelope_from = self.envelope_from(None)
+        name = f"confirm-{subscriber.id}-{at:%Y%m%d%H%M%S}"
+        raw = message.build_message(
+            rendered,
+            sender=self._sender or DEFAULT_SENDER,
+            recipient=subscriber.email,
+            issue_id=name,
+            date=at,
+            smtputf8=True,
+            is_list=False,
+        )
+        return self._send(raw, envelope_from, subscriber.email, f"<{name}@{self.domain}>")
+
+    def _send(self, raw: bytes, sender: str, recipient: str, message_id: str) -> str:
+        """Send one message that is not in the ledger."""
         transport = self.transport()
         try:
             transport.connect()
-            envelope = addresses.parse_address(subscriber.email).envelope
-            transport.address(self.envelope_from(None), envelope, size=len(raw))
-            reply = transport.data(raw, message_id=f"<{name}@{self.domain}>")
-        except Rejected as refused:
-            text = visible(refused.reply.text, limit=200)
+            transport.address(sender, message.parse_address(recipient).envelope, size=len(raw))
+            reply = transport.data(raw, message_id=message_id)
+        except Rejected as rejected:
+            text = visible(rejected.reply.text, limit=200)
             raise MailError(
-                f"confirmation mail: refused ({refused.reply.code} {text}); the reader stays pending"
+                f"confirmation mail: rejected ({rejected.reply.code} {text}); the subscriber stays pending"
             ) from None
-        except ConnectionLost as broken:
-            raise MailError(f"confirmation mail: {broken.why}; the reader stays pending") from None
+        except ConnectionLost as lost:
+            raise MailError(f"confirmation mail: {lost.why}; the subscriber stays pending") from None
         finally:
             transport.close()
-        return "sent" if self.settings.smtp_url else reply.text
+        return "sent" if self._smtp_url else reply.text

@@ -1,4 +1,4 @@
-"""What a reader may ask for: checked when it is written down, kept as JSON."""
+"""What a subscriber wants to read: validated on input, stored as JSON."""
 
 from __future__ import annotations
 
@@ -6,110 +6,129 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from paperagent.digest.issue import Profile
 from paperagent.errors import InputError, visible
 from paperagent.text.sanitize import strip_controls
 
 Frequency = Literal["weekly", "daily"]
 FREQUENCIES: tuple[Frequency, ...] = ("weekly", "daily")
-MAX_LISTED = 20
-"""Interests, standing questions and categories, each."""
+MAX_ENTRIES = 20
+"""The most interests, standing questions or categories, each."""
 MAX_LENGTH = 300
-"""Characters of one."""
+"""Characters of one entry."""
 MAX_ITEMS, DEFAULT_ITEMS = 30, 12
 _CATEGORY = re.compile(r"[A-Za-z][A-Za-z-]{0,30}(\.[A-Za-z-]{1,20})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a person said when subscribing."""
+    """What one subscriber wants to read, with their feedback; empty for the general issue.
+
+    Only `interests`, `questions`, `categories` and `max_items` are stored with the subscriber; the
+    feedback fields come from the digest's other tables.
+    """
 
     interests: tuple[str, ...] = ()
+    """Topics in the subscriber's words."""
     questions: tuple[str, ...] = ()
+    """Standing questions, answered from the papers of each issue."""
     categories: tuple[str, ...] = ()
+    """Only papers of these categories (``cs`` includes ``cs.CL``); all papers if empty."""
     max_items: int | None = None
-    """None: `DEFAULT_ITEMS`."""
+    """Papers per issue, 1 to 30; None for `DEFAULT_ITEMS`."""
+    liked: tuple[str, ...] = ()
+    """Ids of papers that the subscriber wants more of, latest first."""
+    disliked: tuple[str, ...] = ()
+    """Ids of papers that the subscriber wants less of."""
+    seen: frozenset[str] = frozenset()
+    """Ids of papers in earlier issues for this subscriber."""
 
-    def profile(self) -> Profile:
-        """Return the profile of a reader of whom nothing else is known."""
-        return Profile(self.interests, self.questions, self.categories, self.max_items or DEFAULT_ITEMS)
+    @classmethod
+    def validated(
+        cls,
+        interests: Iterable[str] = (),
+        questions: Iterable[str] = (),
+        categories: Iterable[str] = (),
+        *,
+        max_items: int | None = None,
+    ) -> Self:
+        """Return preferences with clean entries and without repeated ones.
+
+        Raises:
+            InputError: too many entries, or one that is too long, empty, or not a category.
+        """
+        number = DEFAULT_ITEMS if max_items is None else max_items
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_ITEMS:
+            raise InputError(f"max-items: must be 1..{MAX_ITEMS}, got {visible(str(max_items), limit=20)}")
+        preferences = cls(
+            _clean_entries("interest", interests),
+            _clean_entries("ask", questions),
+            _clean_entries("category", categories),
+            max_items,
+        )
+        for category in preferences.categories:
+            if not _CATEGORY.fullmatch(category):
+                raise InputError(
+                    f"category: {visible(category, limit=40)} is not a category; use one such as cs.CL or cs"
+                )
+        return preferences
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the preferences that `to_json` wrote."""
+        values = json.loads(text)
+        return cls(
+            tuple(values["interests"]),
+            tuple(values["questions"]),
+            tuple(values["categories"]),
+            values["max_items"],
+        )
+
+    @property
+    def item_limit(self) -> int:
+        """The most papers in an issue."""
+        return self.max_items or DEFAULT_ITEMS
+
+    def updated_with(self, other: Preferences) -> Preferences:
+        """Return these preferences with the values that ``other`` sets."""
+        return replace(
+            self,
+            interests=other.interests or self.interests,
+            questions=other.questions or self.questions,
+            categories=other.categories or self.categories,
+            max_items=other.max_items or self.max_items,
+        )
 
     def to_json(self) -> str:
-        """Return what `from_json` reads."""
+        """Return the stored form, without feedback."""
         return json.dumps({**self.to_dict(), "max_items": self.max_items}, ensure_ascii=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
+        """Return JSON-ready values, without feedback."""
         return {
             "interests": list(self.interests),
             "questions": list(self.questions),
             "categories": list(self.categories),
-            "max_items": self.max_items or DEFAULT_ITEMS,
+            "max_items": self.item_limit,
         }
 
 
-def from_json(text: str) -> Preferences:
-    """Return the wishes that `Preferences.to_json` wrote."""
-    found = json.loads(text)
-    return Preferences(
-        tuple(found["interests"]), tuple(found["questions"]), tuple(found["categories"]), found["max_items"]
-    )
+def _clean_entries(name: str, texts: Iterable[str]) -> tuple[str, ...]:
+    entries: dict[str, str] = {}
+    for text in texts:
+        entry = _clean_entry(name, text)
+        entries.setdefault(entry.casefold(), entry)
+    if len(entries) > MAX_ENTRIES:
+        raise InputError(f"{name}: {len(entries)} given, at most {MAX_ENTRIES}; leave some out")
+    return tuple(entries.values())
 
 
-def wishes(
-    interests: Iterable[str] = (),
-    questions: Iterable[str] = (),
-    categories: Iterable[str] = (),
-    *,
-    max_items: int | None = None,
-) -> Preferences:
-    """Return checked wishes: texts trimmed, those given twice taken once.
-
-    Raises:
-        InputError: too many, too long, empty, or not what a category looks like.
-    """
-    number = DEFAULT_ITEMS if max_items is None else max_items
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_ITEMS:
-        raise InputError(f"max-items: must be 1..{MAX_ITEMS}, got {visible(str(max_items), limit=20)}")
-    found = Preferences(
-        _listed("interest", interests), _listed("ask", questions), _listed("category", categories), max_items
-    )
-    for category in found.categories:
-        if not _CATEGORY.fullmatch(category):
-            raise InputError(
-                f"category: {visible(category, limit=40)} is none; write one such as cs.CL or cs"
-            )
-    return found
-
-
-def merged(old: Preferences, new: Preferences) -> Preferences:
-    """Return ``new`` where it says something, else ``old``."""
-    return replace(
-        new,
-        interests=new.interests or old.interests,
-        questions=new.questions or old.questions,
-        categories=new.categories or old.categories,
-        max_items=new.max_items or old.max_items,
-    )
-
-
-def _listed(name: str, given: Iterable[str]) -> tuple[str, ...]:
-    found: dict[str, str] = {}
-    for text in given:
-        clean = _clean(name, text)
-        found.setdefault(clean.casefold(), clean)
-    if len(found) > MAX_LISTED:
-        raise InputError(f"{name}: {len(found)} given, at most {MAX_LISTED}; leave some out")
-    return tuple(found.values())
-
-
-def _clean(name: str, text: str) -> str:
-    """Return the text on one line; what is invisible could hide what it says."""
-    kept = " ".join(strip_controls(text).split())
-    if not any(c.isalnum() for c in kept):
-        raise InputError(f"{name}: is empty; write what the reader is interested in")
-    if len(kept) > MAX_LENGTH:
-        raise InputError(f"{name}: {len(kept):,} characters, at most {MAX_LENGTH}; make it shorter")
-    return kept
+def _clean_entry(name: str, text: str) -> str:
+    """Return ``text`` on one line, without invisible characters that could disguise it."""
+    entry = " ".join(strip_controls(text).split())
+    if not any(c.isalnum() for c in entry):
+        raise InputError(f"{name}: is empty; write what the subscriber is interested in")
+    if len(entry) > MAX_LENGTH:
+        raise InputError(f"{name}: {len(entry):,} characters, at most {MAX_LENGTH}; make it shorter")
+    return entry

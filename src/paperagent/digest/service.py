@@ -1,53 +1,94 @@
-"""Wiring of the digest: from settings to readers, ledger, press and transport."""
+"""The digest of one library: subscribers, issues and their delivery behind one class."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Protocol, Self
 
-from paperagent import factory
-from paperagent.digest.build import BuildReport, IssueBuilder
-from paperagent.digest.database import FILE, DigestDatabase, run_lock, utc_now
-from paperagent.digest.delivery import message
-from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger, StoredIssue
+from paperagent.digest.build import BuildReport
+from paperagent.digest.database import FILE_NAME, DigestDatabase, run_lock, utc_now
+from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger
 from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport
 from paperagent.digest.delivery.transport import Outbox, Transport
-from paperagent.digest.issue import Period, Profile
-from paperagent.digest.links import SignedTokens
-from paperagent.digest.mailer import OUTBOX_FOLDER, Mailer
-from paperagent.digest.render.renderer import Rendered, render_confirmation
+from paperagent.digest.preferences import Preferences
+from paperagent.digest.render.renderer import Rendered
 from paperagent.digest.schedule import days_between, last_full_week
 from paperagent.digest.subscribers import FeedbackKind, Subscriber, Subscribers
 from paperagent.errors import ConfigError, InputError, MailError, visible
-from paperagent.types import Mode, Progress, Usage
+from paperagent.types import AskMode, Mode, Progress, Usage
 
 if TYPE_CHECKING:
-    from paperagent.config import Settings
-    from paperagent.digest.assembly import LLMContext
-    from paperagent.digest.press import LocalPress
+    from pathlib import Path
+
+    from paperagent.digest.build import IssueBuilder
+    from paperagent.digest.delivery.ledger import StoredIssue
+    from paperagent.digest.issue import Period
+    from paperagent.digest.mailer import Mailer
     from paperagent.library import Store
+
+OUTBOX_FOLDER = "outbox"
+"""The folder for mails without a mail server, in the library's folder."""
+
+
+class OpenBuilder(Protocol):
+    """Opens an issue builder with its library and models: see `paperagent.factory.digest`."""
+
+    def __call__(
+        self,
+        period: Period,
+        *,
+        mode: Mode | None = None,
+        model: str | None = None,
+        max_cost: float | None = None,
+    ) -> AbstractContextManager[IssueBuilder]:
+        """Check the options now; open the library and the models when the context is entered.
+
+        Args:
+            period: The days that the issues cover.
+            mode: Whether to quote sentences or to let a model write; None for the settings' mode.
+            model: The model that writes; None for the settings' model.
+            max_cost: US dollars that the model may cost.
+        """
+        ...
 
 
 class DigestService:
-    """Readers, issues and sending of one library.
+    """The subscribers, issues and deliveries of one library.
 
     Raises:
-        StoreError: there is no library, or the digest's file cannot be used.
-        ConfigError: a setting that does not fit.
+        StoreError: the digest's file cannot be used.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        from paperagent.library.home import check_home
+    def __init__(
+        self,
+        home: Path,
+        mailer: Mailer,
+        *,
+        open_store: Callable[[], Store],
+        open_builder: OpenBuilder,
+        default_mode: AskMode = "extractive",
+        include_empty: bool = False,
+    ) -> None:
+        """Open the digest.
 
-        self.settings = settings
-        # Readers and issues are kept here also where the papers are on a server.
-        self.home = check_home(Path(settings.home), create=settings.chroma_url is not None)
-        self.mailer = Mailer(settings, self.home)
-        self._database = DigestDatabase(self.home / FILE)
+        Args:
+            home: The library's folder, which holds the digest's file.
+            mailer: Composes and sends mails.
+            open_store: Opens the library.
+            open_builder: Opens what builds the issues of a period.
+            default_mode: The mode if a call names none.
+            include_empty: Whether subscribers without papers get an issue that says so.
+        """
+        self.home = home
+        self.mailer = mailer
+        self._open_store = open_store
+        self._open_builder = open_builder
+        self._default_mode = default_mode
+        self._include_empty = include_empty
+        self._database = DigestDatabase(home / FILE_NAME)
         self.subscribers = Subscribers(self._database)
         self.ledger = Ledger(self._database)
 
@@ -59,72 +100,89 @@ class DigestService:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the digest for the block; raise StoreLockedError where another process does."""
+        """Let no other process build or send during the block.
+
+        Raises:
+            StoreLockedError: another process is building or sending.
+        """
         with run_lock(self.home):
             yield
 
-    @property
-    def tokens(self) -> SignedTokens | None:
-        """What signs links; None without a secret."""
-        return self.mailer.tokens
+    # --- subscribers ---
 
-    # --- readers ---
-
-    def confirm(self, who: str) -> Subscriber:
-        """Note that a reader agreed: by the token of their mail, or by address.
+    def confirm(self, email_or_token: str) -> Subscriber:
+        """Confirm a subscriber, by the token of the confirmation mail or by address.
 
         Raises:
-            InputError: neither a token of ours nor a reader's address.
-            ConfigError: a token, and no secret to check it with.
+            InputError: neither a valid token nor a subscriber's address.
+            ConfigError: a token, but no secret to check it with.
         """
-        if "@" in who:
-            return self.subscribers.confirm(self.subscribers.find(who).id)
-        if self.tokens is None:
-            raise ConfigError("PAPERAGENT_SECRET: not set, so no token can be checked; set it as it was")
-        return self.subscribers.confirm(self.tokens.read("confirm", who)[0])
+        if "@" in email_or_token:
+            return self.subscribers.confirm(self.subscribers.find(email_or_token).id)
+        tokens = self.mailer.tokens
+        if tokens is None:
+            raise ConfigError(
+                "PAPERAGENT_SECRET: not set, so the token cannot be checked; "
+                "restore the secret that the links were signed with"
+            )
+        return self.subscribers.confirm(tokens.read("confirm", email_or_token)[0])
+
+    def send_confirmation(self, subscriber: Subscriber) -> str:
+        """Ask a new subscriber to confirm by mail, and return the result in words.
+
+        Raises:
+            MailError: the mail could not be sent; the subscriber stays pending.
+        """
+        if self.mailer.tokens is None:
+            return "no confirmation mail: set PAPERAGENT_SECRET, or use 'subscribers confirm EMAIL'"
+        if not self.subscribers.may_send_confirmation(subscriber):
+            return "a confirmation mail was sent within the last day"
+        result = self.mailer.send_confirmation(subscriber, utc_now())
+        self.subscribers.record_confirmation_sent(subscriber.id)
+        return f"confirmation mail: {result}"
 
     def rate(self, email: str, paper_id: str, kind: FeedbackKind) -> str:
-        """Keep what a reader thinks of a paper, and return its title.
+        """Record a subscriber's feedback on a paper and return the paper's title.
 
         Raises:
-            InputError: no such reader, or no such paper.
+            InputError: no such subscriber, or no such paper.
         """
-        reader = self.subscribers.find(email)
-        with factory.open_store(self.settings) as store:
+        subscriber = self.subscribers.find(email)
+        with self._open_store() as store:
             paper = store.get(paper_id)
         if paper is None:
             raise InputError(
                 f"paper: no paper with the id {visible(paper_id, limit=80)}; 'paperagent search' shows ids"
             )
-        self.subscribers.rate(reader.id, paper.paper_id, kind)
+        self.subscribers.rate(subscriber.id, paper.paper_id, kind)
         return paper.title
 
-    # --- building ---
+    # --- issues ---
 
     def last_week(self) -> Period:
-        """Return the last week that is over."""
+        """Return the last full week."""
         return last_full_week(utc_now().date())
 
     def current_periods(self) -> list[Period]:
-        """Return what `digest run` builds: the last week, and yesterday where somebody reads daily."""
-        found = [self.last_week()]
+        """Return the periods that are due: the last week, and yesterday if there are daily subscribers."""
+        periods = [self.last_week()]
         if self.subscribers.all(state="confirmed", frequency="daily"):
             yesterday = utc_now().date() - dt.timedelta(days=1)
-            found.append(days_between(yesterday, yesterday))
-        return found
+            periods.append(days_between(yesterday, yesterday))
+        return periods
 
     def recipients(self, period: Period) -> list[Subscriber]:
-        """Return who gets an issue of this period: weekly readers a week's, daily ones a day's.
+        """Return the subscribers who get an issue of a period.
 
-        Any other span is for all.
+        A week is for weekly subscribers and a day for daily ones; any other period is for all.
         """
         days = (period.until - period.since).days + 1
         frequency = {7: "weekly", 1: "daily"}.get(days)
-        readers = self.subscribers.all(state="confirmed")
         return [
-            r
-            for r in readers
-            if frequency in {None, r.frequency} and not self.subscribers.is_suppressed(r.key)
+            subscriber
+            for subscriber in self.subscribers.all(state="confirmed")
+            if frequency in {None, subscriber.frequency}
+            and not self.subscribers.is_suppressed(subscriber.key)
         ]
 
     def build(
@@ -132,107 +190,98 @@ class DigestService:
         period: Period,
         *,
         only: str | None = None,
-        profile: Profile | None = None,
+        general: Preferences | None = None,
         mode: Mode | None = None,
         model: str | None = None,
         max_cost: float | None = None,
         progress: Progress | None = None,
     ) -> BuildReport:
-        """Build what is missing of a period's issues; ``only`` is one reader's address.
+        """Build the missing issues of a period, including the general issue.
 
-        ``profile`` is what the issue for nobody in particular is about. With a model, ``max_cost``
-        (US dollars) is for the whole build.
+        Args:
+            period: The days that the issues cover.
+            only: The address of one subscriber to build for, without the general issue.
+            general: The preferences of the general issue.
+            mode: Whether to quote sentences or to let a model write; None for the settings' mode.
+            model: The model that writes; None for the settings' model.
+            max_cost: US dollars for the whole build.
+            progress: Called after each batch of issues.
 
         Raises:
             ConfigError: a mode or model that the settings do not allow.
-            InputError: ``only`` is no confirmed reader.
+            InputError: ``only`` is not a confirmed subscriber.
         """
-        readers = self.recipients(period) if only is None else [self._reader(only)]
-        with factory.open_store(self.settings) as store:
-            hand = self._hand(store, mode, model, max_cost)
-            frozen = self.ledger.stored_for(period.name)
-            if only is None and 0 in frozen and {r.id for r in readers} <= frozen:
-                return BuildReport(period, already=len(readers) + 1)  # no model is loaded for nothing
-            builder = self._builder(period, store, hand)
-            return builder.build(readers, general=only is None, profile=profile, progress=progress)
+        recipients = self.recipients(period) if only is None else [self._confirmed(only)]
+        opening = self._open_builder(period, mode=mode, model=model, max_cost=max_cost)
+        stored = self.ledger.stored_for(period.name)
+        if only is None and 0 in stored and {s.id for s in recipients} <= stored:
+            return BuildReport(period, already=len(recipients) + 1)  # without loading any model
+        with opening as builder:
+            return builder.build(
+                recipients,
+                self.subscribers,
+                self.ledger,
+                clock=utc_now,
+                general=(general or Preferences()) if only is None else None,
+                include_empty=self._include_empty,
+                progress=progress,
+            )
 
     def estimate(self, period: Period, *, mode: Mode | None = None, model: str | None = None) -> Usage:
-        """Return the most that a model may use for what `build` would build now; nothing is called or kept.
+        """Return the most that a model may use to build the missing issues, without standing questions.
 
-        Standing questions, which are asked for each reader, are not counted.
+        Nothing is stored, and no model is called.
 
         Raises:
             ConfigError: a mode or model that the settings do not allow.
         """
-        with factory.open_store(self.settings) as store:
-            hand = self._hand(store, mode, model, None)
-            return self._builder(period, store, hand).estimate(self.recipients(period)) if hand else Usage()
-
-    def _builder(self, period: Period, store: Store, hand: LLMContext | None) -> IssueBuilder:
-        press, empty = self._press(period, store, hand), self.settings.digest_empty
-        return IssueBuilder(
-            period, press, self.ledger, self.subscribers, clock=utc_now, empty=empty, model=hand is not None
-        )
-
-    def _hand(
-        self, store: Store, mode: Mode | None, model: str | None, max_cost: float | None
-    ) -> LLMContext | None:
-        """Return what a model writes with; None where sentences are quoted."""
-        settings = self.settings
-        if (mode or settings.answer_mode) != "llm":
-            return None
-        factory.require_endpoint(settings, "llm")
-        from paperagent.digest import assembly
-
-        endpoint = factory.open_model(settings, model)
-        reader = factory.open_model(settings, settings.judge_model) if settings.judge_model else None
-        return assembly.llm_context(settings, store, endpoint, reader=reader, max_cost=max_cost)
-
-    def _press(self, period: Period, store: Store, hand: LLMContext | None = None) -> LocalPress:
-        from paperagent.digest.press import LocalPress
-
-        return LocalPress(
-            period, store, self.settings, hand=hand, links=self.mailer.links, domain=self.mailer.domain
-        )
+        if (mode or self._default_mode) != "llm":
+            return Usage()
+        with self._open_builder(period, mode=mode, model=model) as builder:
+            return builder.estimate(self.recipients(period), self.subscribers, self.ledger)
 
     def preview(
-        self, period: Period, *, only: str | None = None, profile: Profile | None = None, anew: bool = False
+        self,
+        period: Period,
+        *,
+        only: str | None = None,
+        general: Preferences | None = None,
+        rebuild: bool = False,
     ) -> Rendered:
-        """Return an issue as it would be sent, keeping nothing; what is frozen, as it is frozen.
+        """Return an issue as it would be sent, without storing it; a stored issue as it is.
 
-        ``only`` is a reader's address, ``profile`` what nobody in particular wants to read;
-        with ``anew`` a frozen issue is made again.
+        Args:
+            period: The days that the issue covers.
+            only: A subscriber's address; None for the general issue.
+            general: The preferences of the general issue.
+            rebuild: Whether to build an issue that is already stored again.
         """
-        reader = self.subscribers.find(only) if only else None
-        number = reader.id if reader else 0
-        issue_id = f"{period.name}/{number}"
-        if profile is None and not anew and number in self.ledger.stored_for(period.name):
-            frozen = self.ledger.issue(issue_id)
-            return Rendered(frozen.subject, frozen.preheader, frozen.html, frozen.text)
-        wanted = profile or (
-            self.subscribers.preferences_with_feedback(reader, excluding=issue_id) if reader else Profile()
-        )
-        with factory.open_store(self.settings) as store:
-            press = self._press(period, store)
-            press.prepare([wanted])
-            selection = press.select(wanted)
-            press.draft([selection])
-            return press.render(press.write(selection), reader.id if reader else None)
+        subscriber = self.subscribers.find(only) if only else None
+        subscriber_id = subscriber.id if subscriber else 0
+        issue_id = f"{period.name}/{subscriber_id}"
+        if general is None and not rebuild and subscriber_id in self.ledger.stored_for(period.name):
+            stored = self.ledger.issue(issue_id)
+            return Rendered(stored.subject, stored.preheader, stored.html, stored.text)
+        preferences = general or Preferences()
+        if general is None and subscriber is not None:
+            preferences = self.subscribers.preferences_with_feedback(subscriber, excluding=issue_id)
+        with self._open_builder(period, mode="extractive") as builder:
+            return builder.preview(preferences, subscriber.id if subscriber else None)
 
     def general_issues(self) -> list[StoredIssue]:
-        """Return the issues for nobody in particular, oldest first."""
+        """Return the stored general issues, oldest first."""
         return self.ledger.general_issues()
 
-    def _reader(self, email: str) -> Subscriber:
-        reader = self.subscribers.find(email)
-        if reader.state != "confirmed":
+    def _confirmed(self, email: str) -> Subscriber:
+        subscriber = self.subscribers.find(email)
+        if subscriber.state != "confirmed":
             raise InputError(
-                f"subscriber {visible(reader.email, limit=80)}: {reader.state}, so no issue is built; "
+                f"subscriber {visible(subscriber.email, limit=80)}: {subscriber.state}, so gets no issue; "
                 "see 'subscribers confirm'"
             )
-        return reader
+        return subscriber
 
-    # --- sending ---
+    # --- delivery ---
 
     def send(
         self,
@@ -244,7 +293,19 @@ class DigestService:
         outbox: Path | None = None,
         progress: Progress | None = None,
     ) -> SendReport:
-        """Send what is due: by the mail server of the settings, else into the outbox."""
+        """Send the messages that are due, through the mail server or else into the outbox.
+
+        Args:
+            period: The name of a period, to send only its issues.
+            only: A subscriber's address, to send only to it.
+            resend_unknown: Whether to send messages again that may have arrived.
+            force: Whether to send issues that are older than three days.
+            outbox: A folder to write the messages to instead of sending them.
+            progress: Called after each message.
+
+        Raises:
+            MailError: the mail server cannot be reached or rejects the sender.
+        """
         sender = self._sender(self.mailer.transport(outbox), only, outbox)
         return sender.run(
             period=period, only=only, resend_unknown=resend_unknown, force=force, progress=progress
@@ -253,71 +314,35 @@ class DigestService:
     def dry_run(
         self, outbox: Path | None, *, period: str | None = None, only: str | None = None, force: bool = False
     ) -> tuple[SendReport, Path]:
-        """Write what would be sent as files, changing nothing and calling no server; return where."""
+        """Write the messages that are due as files, without changing their state; return the folder too."""
         files = Outbox(outbox or self.home / OUTBOX_FOLDER / "dry-run")
         report = self._sender(files, only, outbox).dry_run(files, period=period, only=only, force=force)
         return report, files.folder
 
     def _sender(self, transport: Transport, only: str | None, outbox: Path | None) -> Sender:
         if only is not None:
-            self.subscribers.find(only)  # a misspelt address is told, not passed over
-        return Sender(
-            self.ledger,
-            transport,
-            self.mailer.compose,
-            mail_from=self.mailer.envelope_from(outbox),
-            clock=utc_now,
-        )
+            self.subscribers.find(only)  # raises for a misspelled address
+        envelope_from = self.mailer.envelope_from(outbox)
+        return Sender(self.ledger, transport, self.mailer.compose, mail_from=envelope_from, clock=utc_now)
 
     def raise_for_failed_deliveries(self, period: str | None = None, *, stopped: str = "") -> None:
-        """Raise MailError where messages are deferred, failed or unknown.
+        """Raise MailError if messages are deferred, failed or unknown.
 
-        Of one period, else of all that are not yet too old to be sent.
+        Args:
+            period: The name of a period; None for all issues that are not too old to be sent.
+            stopped: Why the run stopped early, if it did.
         """
-        rows = self.ledger.deliveries(period=period, states=FAILED_STATES)
-        rows = rows if period else [r for r in rows if utc_now() - r.stored_at <= MAX_ISSUE_AGE]
-        if not rows and not stopped:
+        deliveries = self.ledger.deliveries(period=period, states=FAILED_STATES)
+        if not period:
+            deliveries = [d for d in deliveries if utc_now() - d.stored_at <= MAX_ISSUE_AGE]
+        if not deliveries and not stopped:
             return
-        counted = Counter(r.state for r in rows)
-        told = ", ".join(f"{counted[state]:,} {state}" for state in FAILED_STATES if counted[state])
+        counts = Counter(d.state for d in deliveries)
+        summary = ", ".join(f"{counts[state]:,} {state}" for state in FAILED_STATES if counts[state])
         early = f"stopped early, {stopped}; " if stopped else ""
-        advice = "run it again later; " if counted["deferred"] or stopped else ""
-        unknown = "--resend-unknown sends unknown ones again; " if counted["unknown"] else ""
+        advice = "run it again later; " if counts["deferred"] or stopped else ""
+        unknown = "--resend-unknown sends unknown ones again; " if counts["unknown"] else ""
         raise MailError(
-            f"digest: {early}messages not delivered: {told or 'none'}; "
+            f"digest: {early}messages not delivered: {summary or 'none'}; "
             f"{advice}{unknown}'paperagent digest list' shows why"
         )
-
-    # --- agreeing ---
-
-    def send_confirmation(self, subscriber: Subscriber) -> str:
-        """Send the mail by which a new reader agrees, and say what was done.
-
-        Raises:
-            MailError: it could not be sent; the reader stays pending.
-        """
-        tokens = self.tokens
-        if tokens is None:
-            return "no confirmation mail: set PAPERAGENT_SECRET, or confirm with 'subscribers confirm EMAIL'"
-        if not self.subscribers.may_send_confirmation(subscriber):
-            return "a confirmation mail was sent within the last day"
-        rendered = render_confirmation(
-            token=tokens.make("confirm", subscriber.id),
-            link=self.mailer.links.confirm(subscriber.id),
-            frequency=subscriber.frequency,
-            theme_dir=self.settings.digest_theme,
-        )
-        at = utc_now()
-        name = f"confirm-{subscriber.id}-{at:%Y%m%d%H%M%S}"
-        raw = message.build_message(
-            rendered,
-            sender=self.mailer.mail_from(None),
-            recipient=subscriber.email,
-            issue_id=name,
-            date=at,
-            smtputf8=True,
-            listed=False,
-        )
-        reply = self.mailer.post(raw, subscriber, name)
-        self.subscribers.record_confirmation_sent(subscriber.id)
-        return f"confirmation mail: {reply}"

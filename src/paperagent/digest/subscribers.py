@@ -1,7 +1,4 @@
-"""Readers: who gets the digest, what they want, and who must never be written to.
-
-One reader, as a value and as a row.
-"""
+"""The subscribers of the digest: who gets it, what they want, and who must never be mailed again."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from paperagent.digest import preferences
 from paperagent.digest.database import (
     DigestDatabase,
     format_timestamp,
@@ -19,295 +15,33 @@ from paperagent.digest.database import (
     record_event,
     utc_now,
 )
-from paperagent.digest.delivery import message
-from paperagent.digest.delivery.message import MailAddress
-from paperagent.digest.issue import Profile
+from paperagent.digest.delivery.message import MailAddress, parse_address
 from paperagent.digest.preferences import FREQUENCIES, Frequency, Preferences
 from paperagent.errors import InputError, visible
 
+SubscriberState = Literal["pending", "confirmed", "unsubscribed", "bounced"]
 FeedbackKind = Literal["more", "less", "save"]
 REMOVED = "removed"
-"""The reason of a suppression that the person who runs this made, and may take back."""
+"""The reason of a suppression by the person who runs the digest, who may lift it."""
 MAX_SUBSCRIBERS = 100_000
 MAX_PAPER_ID = 300
 CONFIRMATION_INTERVAL = dt.timedelta(days=1)
-"""A pending reader gets at most one confirmation mail in this time, whoever types the address."""
-
-
-@dataclass(frozen=True, slots=True)
-class AddResult:
-    """What adding a reader did."""
-
-    subscriber: Subscriber
-    new: bool
-    note: str = ""
-
-
-class Subscribers:
-    """The readers of one digest."""
-
-    def __init__(self, database: DigestDatabase, *, clock: Callable[[], dt.datetime] = utc_now) -> None:
-        self._db = database
-        self._clock = clock
-
-    def add(
-        self,
-        email: str,
-        wishes: Preferences | None = None,
-        *,
-        frequency: Frequency | None = None,
-        confirmed: bool = False,
-        resubscribe: bool = False,
-    ) -> AddResult:
-        """Add a reader, or change the wishes of one who is there; ``confirmed`` says that they agreed.
-
-        What is not given stays as it was; a new reader gets a weekly digest about anything.
-
-        An address that unsubscribed comes back only with ``resubscribe``, which is for a reader
-        who asked for it.
-
-        Raises:
-            InputError: the address, the frequency or the number of readers; an address that unsubscribed.
-        """
-        address = message.parse_address(email)
-        if frequency is not None and frequency not in FREQUENCIES:
-            raise InputError(f"frequency: must be weekly or daily, got {visible(str(frequency), limit=20)}")
-        with self._db.writing() as db:
-            note = self._lift(db, address, resubscribe=resubscribe)
-            known = by_key(db, address.key)
-            if known is None:
-                self._insert(db, address, wishes or Preferences(), frequency or "weekly")
-            else:
-                kept = preferences.merged(known.preferences, wishes) if wishes else known.preferences
-                db.execute(
-                    "UPDATE subscriber SET profile = ?, frequency = ? WHERE id = ?",
-                    (kept.to_json(), frequency or known.frequency, known.id),
-                )
-                note = note or _same_mailbox(known, address)
-            self._settle(db, address.key, known, confirmed=confirmed)
-            subscriber = by_key(db, address.key)
-        assert subscriber is not None
-        return AddResult(subscriber, known is None, note)
-
-    def _insert(
-        self, db: sqlite3.Connection, address: MailAddress, wishes: Preferences, frequency: Frequency
-    ) -> None:
-        if db.execute("SELECT count(*) FROM subscriber").fetchone()[0] >= MAX_SUBSCRIBERS:
-            raise InputError(f"subscribers: there are {MAX_SUBSCRIBERS:,} already; that is the limit")
-        at = self._clock()
-        row = db.execute(
-            "INSERT INTO subscriber (email, key, state, frequency, profile, created_at) "
-            "VALUES (?, ?, 'pending', ?, ?, ?)",
-            (address.email, address.key, frequency, wishes.to_json(), format_timestamp(at)),
-        )
-        record_event(db, "subscriber_added", at, subscriber=row.lastrowid)
-
-    def _settle(self, db: sqlite3.Connection, key: str, known: Subscriber | None, *, confirmed: bool) -> None:
-        """Bring the state where it belongs after an addition."""
-        if confirmed:
-            self._confirm(db, key)
-        elif known is not None and known.state in {"unsubscribed", "bounced"}:
-            db.execute("UPDATE subscriber SET state = 'pending', asked_at = NULL WHERE key = ?", (key,))
-
-    def _lift(self, db: sqlite3.Connection, address: MailAddress, *, resubscribe: bool) -> str:
-        """Take the address from the suppression list where that is allowed; return what to say about it."""
-        row = db.execute("SELECT reason, at FROM suppression WHERE key = ?", (address.key,)).fetchone()
-        if row is None:
-            return ""
-        reason, day = str(row[0]), str(row[1])[:10]
-        if reason != REMOVED and not resubscribe:
-            raise InputError(
-                f"email {visible(address.email, limit=80)}: {reason} on {day}; "
-                "only where the reader asked to come back, add it with --resubscribe"
-            )
-        db.execute("DELETE FROM suppression WHERE key = ?", (address.key,))
-        record_event(db, "suppression_lifted", self._clock(), detail=reason)
-        return f"was {reason} on {day}, is subscribed again"
-
-    def confirm(self, subscriber_id: int) -> Subscriber:
-        """Note that a reader agreed to be written to; a second time changes nothing.
-
-        Raises:
-            InputError: there is no such reader, or they unsubscribed since.
-        """
-        with self._db.writing() as db:
-            known = by_id(db, subscriber_id)
-            if known.state == "unsubscribed" or is_suppressed(db, known.key):
-                raise InputError("subscriber: unsubscribed since; subscribe again first")
-            self._confirm(db, known.key)
-            return by_id(db, subscriber_id)
-
-    def _confirm(self, db: sqlite3.Connection, key: str) -> None:
-        at = self._clock()
-        done = db.execute(
-            "UPDATE subscriber SET state = 'confirmed', confirmed_at = ? "
-            "WHERE key = ? AND state != 'confirmed'",
-            (format_timestamp(at), key),
-        )
-        if done.rowcount:
-            (number,) = db.execute("SELECT id FROM subscriber WHERE key = ?", (key,)).fetchone()
-            record_event(db, "subscriber_confirmed", at, subscriber=number)
-
-    def unsubscribe(self, subscriber_id: int, *, reason: str = "unsubscribed") -> bool:
-        """Stop writing to a reader, for good; return False where that was so already."""
-        with self._db.writing() as db:
-            known = by_id(db, subscriber_id)
-            return self._stop(db, known.key, known.id, reason)
-
-    def remove(self, email: str) -> bool:
-        """Forget a reader's wishes and history and never write to them by mistake; False where unknown."""
-        address = message.parse_address(email)
-        with self._db.writing() as db:
-            known = by_key(db, address.key)
-            if known is None:
-                return False
-            self._stop(db, known.key, known.id, REMOVED)
-            for table in ("shown", "feedback"):
-                db.execute(f"DELETE FROM {table} WHERE subscriber_id = ?", (known.id,))
-            db.execute("DELETE FROM subscriber WHERE id = ?", (known.id,))
-            return True
-
-    def _stop(self, db: sqlite3.Connection, key: str, subscriber_id: int, reason: str) -> bool:
-        at = self._clock()
-        added = db.execute(
-            "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?)", (key, reason, format_timestamp(at))
-        )
-        db.execute("UPDATE subscriber SET state = 'unsubscribed' WHERE id = ?", (subscriber_id,))
-        if added.rowcount:
-            record_event(db, "unsubscribed", at, subscriber=subscriber_id, detail=reason)
-        return bool(added.rowcount)
-
-    def suppress(self, email: str, reason: str = "unsubscribed") -> bool:
-        """Never write to an address, subscriber or not; return False where that was so already."""
-        address = message.parse_address(email)
-        with self._db.writing() as db:
-            known = by_key(db, address.key)
-            return self._stop(db, address.key, known.id if known else 0, reason)
-
-    def record_confirmation_sent(self, subscriber_id: int) -> None:
-        """Note that the confirmation mail went out."""
-        with self._db.writing() as db:
-            at = self._clock()
-            db.execute(
-                "UPDATE subscriber SET asked_at = ? WHERE id = ?", (format_timestamp(at), subscriber_id)
-            )
-            record_event(db, "confirmation_sent", at, subscriber=subscriber_id)
-
-    def may_send_confirmation(self, subscriber: Subscriber) -> bool:
-        """Tell whether a confirmation mail may go to this reader now."""
-        if subscriber.state != "pending" or self.is_suppressed(subscriber.key):
-            return False
-        return (
-            subscriber.confirmation_sent_at is None
-            or self._clock() - subscriber.confirmation_sent_at >= CONFIRMATION_INTERVAL
-        )
-
-    def rate(self, subscriber_id: int, paper_id: str, kind: FeedbackKind) -> None:
-        """Keep what a reader thinks of a paper; ``more`` and ``less`` replace each other."""
-        if kind not in get_args(FeedbackKind):
-            raise InputError(f"feedback: must be more, less or save, got {visible(str(kind), limit=20)}")
-        if not paper_id or len(paper_id) > MAX_PAPER_ID:
-            raise InputError("feedback: no such paper")
-        with self._db.writing() as db:
-            by_id(db, subscriber_id)
-            if kind != "save":
-                db.execute(
-                    "DELETE FROM feedback WHERE subscriber_id = ? AND paper_id = ? AND kind != 'save'",
-                    (subscriber_id, paper_id),
-                )
-            at = self._clock()
-            db.execute(
-                "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?)",
-                (subscriber_id, paper_id, kind, format_timestamp(at)),
-            )
-            record_event(db, "feedback", at, subscriber=subscriber_id, detail=f"{kind} {paper_id}")
-
-    def find(self, email: str) -> Subscriber:
-        """Return the reader of an address.
-
-        Raises:
-            InputError: there is none.
-        """
-        address = message.parse_address(email)
-        with self._db.reading() as db:
-            found = by_key(db, address.key)
-        if found is None:
-            raise InputError(
-                f"subscriber: {visible(address.email, limit=80)} does not exist; "
-                "see 'paperagent subscribers list'"
-            )
-        return found
-
-    def get(self, subscriber_id: int) -> Subscriber:
-        """Return a reader by number.
-
-        Raises:
-            InputError: there is none.
-        """
-        with self._db.reading() as db:
-            return by_id(db, subscriber_id)
-
-    def all(
-        self, *, state: SubscriberState | None = None, frequency: Frequency | None = None
-    ) -> list[Subscriber]:
-        """Return the readers in the order in which they came."""
-        limits = {"state": state, "frequency": frequency}
-        given = {name: value for name, value in limits.items() if value is not None}
-        where = " AND ".join(f"{name} = ?" for name in given) or "1"
-        with self._db.reading() as db:
-            rows = db.execute(
-                f"SELECT {COLUMNS} FROM subscriber WHERE {where} ORDER BY id", tuple(given.values())
-            )
-            return [from_row(row) for row in rows]
-
-    def is_suppressed(self, key: str) -> bool:
-        """Tell whether an address must not be written to."""
-        with self._db.reading() as db:
-            return is_suppressed(db, key)
-
-    def preferences_with_feedback(self, subscriber: Subscriber, *, excluding: str = "") -> Profile:
-        """Return what the reader wants, what they liked and what they were shown.
-
-        What the issue ``excluding`` showed does not count: it is being made again.
-        """
-        with self._db.reading() as db:
-            rated = db.execute(
-                "SELECT paper_id, kind FROM feedback WHERE subscriber_id = ? ORDER BY at DESC, paper_id",
-                (subscriber.id,),
-            ).fetchall()
-            shown = db.execute(
-                "SELECT paper_id FROM shown WHERE subscriber_id = ? AND issue_id != ?",
-                (subscriber.id, excluding),
-            )
-            seen = frozenset(str(row[0]) for row in shown)
-        return replace(
-            subscriber.preferences.profile(),
-            liked=tuple(dict.fromkeys(p for p, kind in rated if kind != "less")),
-            disliked=tuple(p for p, kind in rated if kind == "less"),
-            shown=seen,
-        )
-
-
-def _same_mailbox(known: Subscriber, address: MailAddress) -> str:
-    if known.email.casefold() == address.email.casefold():
-        return ""
-    return f"the same mailbox as {known.email}, which stays"
-
-
-SubscriberState = Literal["pending", "confirmed", "unsubscribed", "bounced"]
-COLUMNS = "id, email, key, state, frequency, profile, created_at, confirmed_at, asked_at"
+"""A pending subscriber gets at most one confirmation mail in this time, whoever enters the address."""
+_COLUMNS = "id, email, key, state, frequency, profile, created_at, confirmed_at, asked_at"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """A reader."""
+    """A subscriber of the digest."""
 
     id: int
     email: str
     key: str
+    """The address in the form by which mailboxes are compared; see `MailAddress.key`."""
     state: SubscriberState
     frequency: Frequency
     preferences: Preferences
+    """What the subscriber asked for, without feedback."""
     created_at: dt.datetime
     confirmed_at: dt.datetime | None = None
     confirmation_sent_at: dt.datetime | None = None
@@ -326,36 +60,314 @@ class Subscriber:
         }
 
 
-def by_key(db: sqlite3.Connection, key: str) -> Subscriber | None:
-    """Return the reader of an address, or None."""
-    row = db.execute(f"SELECT {COLUMNS} FROM subscriber WHERE key = ?", (key,)).fetchone()
-    return from_row(row) if row else None
+@dataclass(frozen=True, slots=True)
+class AddResult:
+    """The result of adding a subscriber."""
+
+    subscriber: Subscriber
+    new: bool
+    note: str = ""
 
 
-def by_id(db: sqlite3.Connection, subscriber_id: int) -> Subscriber:
-    """Return a reader by number; raise InputError where there is none."""
-    row = db.execute(f"SELECT {COLUMNS} FROM subscriber WHERE id = ?", (subscriber_id,)).fetchone()
+class Subscribers:
+    """The subscribers in the digest's database."""
+
+    def __init__(self, database: DigestDatabase, *, clock: Callable[[], dt.datetime] = utc_now) -> None:
+        self._db = database
+        self._clock = clock
+
+    def add(
+        self,
+        email: str,
+        preferences: Preferences | None = None,
+        *,
+        frequency: Frequency | None = None,
+        confirmed: bool = False,
+        resubscribe: bool = False,
+    ) -> AddResult:
+        """Add a subscriber, or change an existing one.
+
+        Values that are not given stay as they are; a new subscriber gets a weekly digest of all topics.
+
+        Args:
+            email: The address.
+            preferences: What the subscriber wants to read.
+            frequency: How often.
+            confirmed: Whether the subscriber has agreed already.
+            resubscribe: Whether to accept an address that unsubscribed, because the subscriber asked for it.
+
+        Raises:
+            InputError: an invalid address or frequency, too many subscribers, or an unsubscribed address.
+        """
+        address = parse_address(email)
+        if frequency is not None and frequency not in FREQUENCIES:
+            raise InputError(f"frequency: must be weekly or daily, got {visible(str(frequency), limit=20)}")
+        with self._db.writing() as db:
+            note = self._lift_suppression(db, address, resubscribe=resubscribe)
+            existing = find_by_key(db, address.key)
+            if existing is None:
+                self._insert(db, address, preferences or Preferences(), frequency or "weekly")
+            else:
+                updated = existing.preferences
+                if preferences:
+                    updated = updated.updated_with(preferences)
+                db.execute(
+                    "UPDATE subscriber SET profile = ?, frequency = ? WHERE id = ?",
+                    (updated.to_json(), frequency or existing.frequency, existing.id),
+                )
+                note = note or _same_mailbox_note(existing, address)
+            self._update_state(db, address.key, existing, confirmed=confirmed)
+            subscriber = find_by_key(db, address.key)
+        assert subscriber is not None
+        return AddResult(subscriber, existing is None, note)
+
+    def _insert(
+        self, db: sqlite3.Connection, address: MailAddress, preferences: Preferences, frequency: Frequency
+    ) -> None:
+        if db.execute("SELECT count(*) FROM subscriber").fetchone()[0] >= MAX_SUBSCRIBERS:
+            raise InputError(f"subscribers: limit of {MAX_SUBSCRIBERS:,} reached; remove some first")
+        at = self._clock()
+        row = db.execute(
+            "INSERT INTO subscriber (email, key, state, frequency, profile, created_at) "
+            "VALUES (?, ?, 'pending', ?, ?, ?)",
+            (address.email, address.key, frequency, preferences.to_json(), format_timestamp(at)),
+        )
+        record_event(db, "subscriber_added", at, subscriber=row.lastrowid)
+
+    def _update_state(
+        self, db: sqlite3.Connection, key: str, existing: Subscriber | None, *, confirmed: bool
+    ) -> None:
+        """Set the state after an addition."""
+        if confirmed:
+            self._set_confirmed(db, key)
+        elif existing is not None and existing.state in {"unsubscribed", "bounced"}:
+            db.execute("UPDATE subscriber SET state = 'pending', asked_at = NULL WHERE key = ?", (key,))
+
+    def _lift_suppression(self, db: sqlite3.Connection, address: MailAddress, *, resubscribe: bool) -> str:
+        """Remove the address from the suppression list if that is allowed; return a note about it."""
+        row = db.execute("SELECT reason, at FROM suppression WHERE key = ?", (address.key,)).fetchone()
+        if row is None:
+            return ""
+        reason, day = str(row[0]), str(row[1])[:10]
+        if reason != REMOVED and not resubscribe:
+            raise InputError(
+                f"email {visible(address.email, limit=80)}: {reason} on {day}; "
+                "use --resubscribe only if the subscriber asked to come back"
+            )
+        db.execute("DELETE FROM suppression WHERE key = ?", (address.key,))
+        record_event(db, "suppression_lifted", self._clock(), detail=reason)
+        return f"was {reason} on {day}, is subscribed again"
+
+    def confirm(self, subscriber_id: int) -> Subscriber:
+        """Mark a subscriber as confirmed; a second time changes nothing.
+
+        Raises:
+            InputError: no such subscriber, or one who has unsubscribed since.
+        """
+        with self._db.writing() as db:
+            subscriber = find_by_id(db, subscriber_id)
+            if subscriber.state == "unsubscribed" or is_suppressed(db, subscriber.key):
+                raise InputError("subscriber: unsubscribed since; subscribe again first")
+            self._set_confirmed(db, subscriber.key)
+            return find_by_id(db, subscriber_id)
+
+    def _set_confirmed(self, db: sqlite3.Connection, key: str) -> None:
+        at = self._clock()
+        updated = db.execute(
+            "UPDATE subscriber SET state = 'confirmed', confirmed_at = ? "
+            "WHERE key = ? AND state != 'confirmed'",
+            (format_timestamp(at), key),
+        )
+        if updated.rowcount:
+            (subscriber_id,) = db.execute("SELECT id FROM subscriber WHERE key = ?", (key,)).fetchone()
+            record_event(db, "subscriber_confirmed", at, subscriber=subscriber_id)
+
+    def unsubscribe(self, subscriber_id: int, *, reason: str = "unsubscribed") -> bool:
+        """Never mail a subscriber again; return False if the address was suppressed already."""
+        with self._db.writing() as db:
+            subscriber = find_by_id(db, subscriber_id)
+            return self._suppress(db, subscriber.key, subscriber.id, reason)
+
+    def remove(self, email: str) -> bool:
+        """Delete a subscriber with all data and suppress the address; return False if there is none."""
+        address = parse_address(email)
+        with self._db.writing() as db:
+            subscriber = find_by_key(db, address.key)
+            if subscriber is None:
+                return False
+            self._suppress(db, subscriber.key, subscriber.id, REMOVED)
+            for table in ("shown", "feedback"):
+                db.execute(f"DELETE FROM {table} WHERE subscriber_id = ?", (subscriber.id,))
+            db.execute("DELETE FROM subscriber WHERE id = ?", (subscriber.id,))
+            return True
+
+    def _suppress(self, db: sqlite3.Connection, key: str, subscriber_id: int, reason: str) -> bool:
+        at = self._clock()
+        added = db.execute(
+            "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?)", (key, reason, format_timestamp(at))
+        )
+        db.execute("UPDATE subscriber SET state = 'unsubscribed' WHERE id = ?", (subscriber_id,))
+        if added.rowcount:
+            record_event(db, "unsubscribed", at, subscriber=subscriber_id, detail=reason)
+        return bool(added.rowcount)
+
+    def suppress(self, email: str, reason: str = "unsubscribed") -> bool:
+        """Never mail an address, subscribed or not; return False if it was suppressed already."""
+        address = parse_address(email)
+        with self._db.writing() as db:
+            subscriber = find_by_key(db, address.key)
+            return self._suppress(db, address.key, subscriber.id if subscriber else 0, reason)
+
+    def record_confirmation_sent(self, subscriber_id: int) -> None:
+        """Record that the confirmation mail was sent."""
+        with self._db.writing() as db:
+            at = self._clock()
+            db.execute(
+                "UPDATE subscriber SET asked_at = ? WHERE id = ?", (format_timestamp(at), subscriber_id)
+            )
+            record_event(db, "confirmation_sent", at, subscriber=subscriber_id)
+
+    def may_send_confirmation(self, subscriber: Subscriber) -> bool:
+        """Return whether a confirmation mail may be sent to this subscriber now."""
+        if subscriber.state != "pending" or self.is_suppressed(subscriber.key):
+            return False
+        sent_at = subscriber.confirmation_sent_at
+        return sent_at is None or self._clock() - sent_at >= CONFIRMATION_INTERVAL
+
+    def rate(self, subscriber_id: int, paper_id: str, kind: FeedbackKind) -> None:
+        """Record feedback on a paper; ``more`` and ``less`` replace each other.
+
+        Raises:
+            InputError: an unknown kind, an invalid paper id, or no such subscriber.
+        """
+        if kind not in get_args(FeedbackKind):
+            raise InputError(f"feedback: must be more, less or save, got {visible(str(kind), limit=20)}")
+        if not paper_id or len(paper_id) > MAX_PAPER_ID:
+            raise InputError("feedback: no such paper")
+        with self._db.writing() as db:
+            find_by_id(db, subscriber_id)
+            if kind != "save":
+                db.execute(
+                    "DELETE FROM feedback WHERE subscriber_id = ? AND paper_id = ? AND kind != 'save'",
+                    (subscriber_id, paper_id),
+                )
+            at = self._clock()
+            db.execute(
+                "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?)",
+                (subscriber_id, paper_id, kind, format_timestamp(at)),
+            )
+            record_event(db, "feedback", at, subscriber=subscriber_id, detail=f"{kind} {paper_id}")
+
+    def find(self, email: str) -> Subscriber:
+        """Return the subscriber with an address.
+
+        Raises:
+            InputError: there is none.
+        """
+        address = parse_address(email)
+        with self._db.reading() as db:
+            subscriber = find_by_key(db, address.key)
+        if subscriber is None:
+            raise InputError(
+                f"subscriber: {visible(address.email, limit=80)} does not exist; "
+                "see 'paperagent subscribers list'"
+            )
+        return subscriber
+
+    def get(self, subscriber_id: int) -> Subscriber:
+        """Return a subscriber by id.
+
+        Raises:
+            InputError: there is none.
+        """
+        with self._db.reading() as db:
+            return find_by_id(db, subscriber_id)
+
+    def all(
+        self, *, state: SubscriberState | None = None, frequency: Frequency | None = None
+    ) -> list[Subscriber]:
+        """Return the subscribers in the order in which they were added."""
+        filters = {"state": state, "frequency": frequency}
+        values = {name: value for name, value in filters.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in values) or "1"
+        with self._db.reading() as db:
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM subscriber WHERE {where} ORDER BY id", tuple(values.values())
+            )
+            return [_subscriber(row) for row in rows]
+
+    def is_suppressed(self, key: str) -> bool:
+        """Return whether an address must not be mailed."""
+        with self._db.reading() as db:
+            return is_suppressed(db, key)
+
+    def preferences_with_feedback(self, subscriber: Subscriber, *, excluding: str = "") -> Preferences:
+        """Return what a subscriber wants, with the papers that they rated or saw.
+
+        Args:
+            subscriber: The subscriber.
+            excluding: The id of an issue whose papers do not count as seen, because it is built again.
+        """
+        with self._db.reading() as db:
+            rated = db.execute(
+                "SELECT paper_id, kind FROM feedback WHERE subscriber_id = ? ORDER BY at DESC, paper_id",
+                (subscriber.id,),
+            ).fetchall()
+            rows = db.execute(
+                "SELECT paper_id FROM shown WHERE subscriber_id = ? AND issue_id != ?",
+                (subscriber.id, excluding),
+            )
+            seen = frozenset(str(row[0]) for row in rows)
+        return replace(
+            subscriber.preferences,
+            liked=tuple(dict.fromkeys(p for p, kind in rated if kind != "less")),
+            disliked=tuple(p for p, kind in rated if kind == "less"),
+            seen=seen,
+        )
+
+
+def _same_mailbox_note(existing: Subscriber, address: MailAddress) -> str:
+    if existing.email.casefold() == address.email.casefold():
+        return ""
+    return f"the same mailbox as {existing.email}, which stays"
+
+
+# --- queries within a transaction ---
+
+
+def find_by_key(db: sqlite3.Connection, key: str) -> Subscriber | None:
+    """Return the subscriber with an address key, or None."""
+    row = db.execute(f"SELECT {_COLUMNS} FROM subscriber WHERE key = ?", (key,)).fetchone()
+    return _subscriber(row) if row else None
+
+
+def find_by_id(db: sqlite3.Connection, subscriber_id: int) -> Subscriber:
+    """Return a subscriber by id.
+
+    Raises:
+        InputError: there is none.
+    """
+    row = db.execute(f"SELECT {_COLUMNS} FROM subscriber WHERE id = ?", (subscriber_id,)).fetchone()
     if row is None:
-        raise InputError("subscriber: there is no such reader any more")
-    return from_row(row)
+        raise InputError("subscriber: no longer exists")
+    return _subscriber(row)
 
 
 def is_suppressed(db: sqlite3.Connection, key: str) -> bool:
-    """Tell whether an address must not be written to."""
+    """Return whether an address must not be mailed."""
     return db.execute("SELECT 1 FROM suppression WHERE key = ?", (key,)).fetchone() is not None
 
 
-def from_row(row: tuple[Any, ...]) -> Subscriber:
-    """Return the reader whose `COLUMNS` a row holds."""
-    number, email, key, state, frequency, wishes, created, confirmed, asked = row
+def _subscriber(row: tuple[Any, ...]) -> Subscriber:
+    subscriber_id, email, key, state, frequency, preferences, created_at, confirmed_at, sent_at = row
     return Subscriber(
-        number,
+        subscriber_id,
         email,
         key,
         state,
         frequency,
-        preferences.from_json(wishes),
-        parse_timestamp(created),
-        parse_timestamp(confirmed) if confirmed else None,
-        parse_timestamp(asked) if asked else None,
+        Preferences.from_json(preferences),
+        parse_timestamp(created_at),
+        parse_timestamp(confirmed_at) if confirmed_at else None,
+        parse_timestamp(sent_at) if sent_at else None,
     )

@@ -2,7 +2,7 @@
 
 Texts are never batched. Each goes through the network alone, on one of a few threads that share one
 single-threaded session. Measured on two cores with 192 abstracts: 107 texts per second, against 97 for
-batches of 4 on two threads, because nothing is spent on padding. Dynamic int8 computes its scales per
+batches of 4 on two threads, because no time is spent on padding. Dynamic int8 computes its scales per
 batch, so a text embedded alone also has the same vector in every run.
 """
 
@@ -29,7 +29,7 @@ Precision = Literal["int8", "fp32"]
 
 DIM = 384
 MAX_TOKENS = 256
-"""Longer texts are cut, as in the model's training. Special tokens count."""
+"""Longer texts are truncated, as in the model's training. Special tokens count."""
 FOLDER = "all-MiniLM-L6-v2"
 """Name of the model's folder inside the cache."""
 TOKENIZER, MANIFEST = "tokenizer.json", "manifest.json"
@@ -65,7 +65,7 @@ class MiniLM:
         Args:
             folder: Holds the network and the tokenizer.
             precision: A folder without an int8 file, such as Chroma's cache, is used at full precision,
-                and ``embedder_id`` says so.
+                and ``embedder_id`` reflects that.
             threads: Defaults to the cores this process may use.
 
         Raises:
@@ -229,7 +229,7 @@ def _find_network(folder: Path, precision: Precision) -> str | None:
 
 
 def _check_sizes(folder: Path, names: Iterable[str]) -> None:
-    """Compare sizes with the manifest, if there is one: finds a truncated file without reading it."""
+    """Compare sizes with the manifest, if there is one, to detect a truncated file without reading it."""
     entries = read_manifest(folder).get("files", {})
     for name in names:
         size = (folder / name).stat().st_size
@@ -274,7 +274,7 @@ def _file_problem(path: Path, entry: Mapping[str, Any]) -> str | None:
         return f"{visible(path.name)} is missing"
     if path.stat().st_size != entry.get("size"):
         return f"{visible(path.name)} has {path.stat().st_size} bytes instead of {entry.get('size')}"
-    return None if sha256(path) == entry.get("sha256") else f"{visible(path.name)} has another sha256"
+    return None if sha256(path) == entry.get("sha256") else f"{visible(path.name)} has a different sha256"
 
 
 def sha256(path: Path) -> str:

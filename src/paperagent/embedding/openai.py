@@ -1,7 +1,7 @@
-"""Embeddings of any OpenAI-compatible server, directly or through OpenAI's Batch API.
+"""Embeddings from any OpenAI-compatible server, directly or through OpenAI's Batch API.
 
-`OpenAIEmbedder` embeds texts at once. `BatchClient` submits them as batches: half the price, done
-within a day, resumable by the batch's id; `collect_and_submit` runs that for a library.
+`OpenAIEmbedder` embeds texts at once. `BatchClient` submits them as batches, which cost half as much,
+finish within a day, and can be resumed by their ids. `collect_and_submit` does this for a library.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MARK_KEY = "paperagent"
 
 
 class OpenAIEmbedder:
-    """Embeddings of an OpenAI-compatible server. Implements `types.Embedder`. Thread-safe.
+    """Embeds texts on an OpenAI-compatible server. Implements `types.Embedder`. Thread-safe.
 
     Args:
         model: The model's name.
@@ -85,7 +85,7 @@ class OpenAIEmbedder:
     def embed(self, texts: Iterable[str]) -> Iterator[Vector]:
         """Yield one unit vector [dim] per text, in order; reads ``texts`` one request ahead.
 
-        Texts are cut at 8,191 bytes, four times the longest abstract.
+        Texts are truncated to 8,191 bytes, four times the longest abstract.
 
         Raises:
             EndpointError: The server failed or its reply is unusable. Vectors already yielded stay valid.
@@ -176,7 +176,7 @@ def prepare_input(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """A batch in the server's words."""
+    """The state of a batch, as the server reports it."""
 
     batch_id: str
     status: str
@@ -348,7 +348,7 @@ class CollectedEmbedder:
         """Yield the vectors of ``texts``, as far as the batch covers them.
 
         Raises:
-            NotYetError: The batch does not cover the next text.
+            NoVectorYetError: The batch does not cover the next text.
         """
         from paperagent.library.protocol import NoVectorYetError
 

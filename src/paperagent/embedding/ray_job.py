@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from paperagent.types import Embedder, Vector
 
 PAGE = 20_000
-"""Texts per job: few enough to lose when killed, many enough to outweigh the actors' start."""
+"""Texts per job: few enough that a killed job loses little, many enough to outweigh the
+start-up time of the actors."""
 _BATCH_SIZE = 64
 
 

@@ -2,8 +2,8 @@
 
 Only this package and `agent` see both the settings and the adapters that they configure; every other
 module takes plain values. `library` opens the library and loads the embedding models; `llm` opens the
-chat model and prepares answers that a model writes. The functions are imported here, so callers write
-``factory.open_store(settings)``.
+chat model and prepares answers that a model writes; `digest` prepares issues and overviews. The functions
+of the first two are imported here, so callers write ``factory.open_store(settings)``.
 """
 
 from paperagent.factory.library import (

@@ -37,7 +37,7 @@ _NO_MODEL = "PAPERAGENT_MODEL: not set, and the server at"
 
 @dataclass(frozen=True, slots=True)
 class LLMOptions:
-    """The options of one question that concern the model; None leaves an option to the settings."""
+    """The model options of one question; None means the value from the settings."""
 
     effort: Effort | None = None
     max_cost: float | None = None
@@ -105,7 +105,7 @@ def _only_model_of_server(key: str | None, url: str | None) -> str:
         return DEFAULT_MODEL
     endpoint = Endpoint(address, timeout=0.0)
     try:
-        # Some servers list an embedding model beside the chat model.
+        # Some servers list an embedding model in addition to the chat model.
         names = [served.name for served in endpoint.models() if "embed" not in served.name.lower()]
     except EndpointError as error:
         if error.kind not in ("rejected", "server", "invalid_reply"):
@@ -185,7 +185,7 @@ def llm_answerer(
     from paperagent.answering.llm_pipeline import LLMAnswerer
 
     config = answer_config(settings, store, model, options)
-    config = replace(config, library_description=_library_outline(settings, store))
+    config = replace(config, library_description=_library_description(settings, store))
     return LLMAnswerer(pipeline, cached_model(settings, store, model, cache=options.cache), config)
 
 
@@ -278,21 +278,21 @@ def cached_model(
     )
 
 
-def _library_outline(settings: Settings, store: Store) -> str:
+def _library_description(settings: Settings, store: Store) -> str:
     """Return one line on the topics of the library, for the prompt; cached until the paper count changes."""
     from paperagent.answering.answer_config import LIBRARY_SAMPLE_SIZE, describe_library
 
-    cached, count = _OUTLINES.get(store), store.count()
+    cached, count = _LIBRARY_DESCRIPTIONS.get(store), store.count()
     if cached is None or cached[0] != count:
         spread = settings.chroma_url is None or count <= LIBRARY_SAMPLE_SIZE
-        cached = _OUTLINES[store] = (
+        cached = _LIBRARY_DESCRIPTIONS[store] = (
             count,
             describe_library(count, store.sample(LIBRARY_SAMPLE_SIZE), spread=spread),
         )
     return cached[1]
 
 
-_OUTLINES: WeakKeyDictionary[Store, tuple[int, str]] = WeakKeyDictionary()
+_LIBRARY_DESCRIPTIONS: WeakKeyDictionary[Store, tuple[int, str]] = WeakKeyDictionary()
 
 
 def _fence_salt(store: Store) -> str:
@@ -303,6 +303,6 @@ def _fence_salt(store: Store) -> str:
     salt = secrets.token_hex(16)
     try:
         store.set_setting("fence_salt", salt)
-    except StoreError:  # read-only or locked: a salt of this process alone is as safe
+    except StoreError:  # read-only or locked: a salt for this process alone is just as safe
         return salt
     return salt

@@ -210,7 +210,7 @@ def _parse_document(source: FeedSource, name: str, date: dt.date | None) -> tupl
 
     if not huggingface.looks_like_page(text):
         raise FeedError(f"{label}: not a feed: text of no known format; paperagent reads {SUPPORTED}")
-    entries = list(limit_entries(huggingface.parse_page(text, label, listed=date), label))
+    entries = list(limit_entries(huggingface.parse_page(text, label, listing_day=date), label))
     if not any(isinstance(entry, Paper) for entry in entries):
         raise FeedError(f"{label}: a Daily Papers page without a paper; save the whole page as text")
     return name, entries

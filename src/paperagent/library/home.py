@@ -1,4 +1,4 @@
-"""The folder that holds a library: whether it exists, is ours and can be written, and its two locks."""
+"""The folder of a library: checking that it can be used, and its two locks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LEXICAL = "lexical"
 VECTORS = "vectors"
 LOCK = "writer.lock"
 VECTOR_LOCK = "vectors.lock"
-CHAT_HISTORY = "chat_history"  # the lines typed in `paperagent chat`, see `readers.py`
-ANSWERS = "answers.db"  # replies of models, see `call_cache.py`
-FEEDBACK = "feedback.jsonl"  # what was called /good or /bad in chat, see `evals/feedback.py`
+CHAT_HISTORY = "chat_history"  # lines typed in `paperagent chat`, see `ui.line_input`
+ANSWERS = "answers.db"  # cached replies of models, see `llm.cache`
+FEEDBACK = "feedback.jsonl"  # answers rated with /good or /bad in chat, see `evals.feedback`
 _SQLITE = frozenset(
     name + end for name in (DATABASE, ANSWERS, "digest.db") for end in ("", "-wal", "-shm", "-journal")
 )
@@ -30,10 +30,17 @@ _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph
 
 
 def check_home(home: Path, *, create: bool) -> Path:
-    """Return ``home`` as an absolute path once it holds a library, or may be given one.
+    """Check that ``home`` contains a library or, with ``create``, that one can be created in it.
 
-    With ``create`` a missing folder is made. Raises `StoreError` for a folder without a library,
-    a file, a dangling link, another program's store, and a path that cannot be used.
+    A missing folder is created with ``create``.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        StoreError: It is a folder without a library, a file, a dangling link, another program's store, or a
+            path
+            that cannot be used.
     """
     try:
         return _checked(Path(os.path.abspath(home)), create=create)  # noqa: PTH100  # resolve() follows links
@@ -57,7 +64,7 @@ def _checked(home: Path, *, create: bool) -> Path:
             "choose another PAPERAGENT_HOME"
         )
     if not create:
-        raise NoLibraryError(display_path(home), "the folder holds none")
+        raise NoLibraryError(display_path(home), "the folder contains none")
     return home
 
 
@@ -67,7 +74,7 @@ def _is_folder(home: Path) -> bool:
     except FileNotFoundError:
         if home.is_symlink():
             raise StoreError(
-                f"{display_path(home)}: a link that leads nowhere; choose another PAPERAGENT_HOME"
+                f"{display_path(home)}: a dangling link; choose another PAPERAGENT_HOME"
             ) from None
         return False
     if not stat.S_ISDIR(mode):
@@ -76,22 +83,22 @@ def _is_folder(home: Path) -> bool:
 
 
 def writable(folder: Path) -> bool:
-    """Tell whether this process may write in ``folder`` (false on a read-only file system too)."""
+    """Return whether this process may write to ``folder``."""
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def network_filesystem(folder: Path) -> str | None:
-    """Return the type of the network file system that holds ``folder``, or None for another one."""
+    """Return the type of the network file system that ``folder`` is on, or None if it is on a local one."""
     mounts = Path("/proc/self/mountinfo")
     if not mounts.exists():
         return None
     best, kind = "", ""
     for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
-        fields, _, rest = line.partition(" - ")
+        fields, _, source = line.partition(" - ")
         point = fields.split()[4]
         inside = str(folder) == point or str(folder).startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
-            best, kind = point, rest.split()[0]
+            best, kind = point, source.split()[0]
     return kind if kind in _NETWORK else None
 
 

@@ -14,6 +14,7 @@ from dataclasses import fields, replace
 from hashlib import blake2b
 from operator import attrgetter
 
+from paperagent.text.terms import title_key
 from paperagent.types import PARTIAL_DATE, RETRACTED, Paper
 
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -45,11 +46,6 @@ def record_hash(paper: Paper) -> bytes:
 def day_number(day: dt.date | None) -> int | None:
     """Return ``day`` as yyyymmdd, which sorts like the date."""
     return None if day is None else day.year * 10_000 + day.month * 100 + day.day
-
-
-def title_key(title: str) -> str:
-    """Return the letters and digits of ``title``, with case and compatibility characters folded."""
-    return _NOT_WORD.sub("", unicodedata.normalize("NFKC", title).casefold())
 
 
 def aliases(paper: Paper) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from zlib import crc32
 
 from paperagent.errors import InputError, PaperAgentError, visible
-from paperagent.library.identity import title_key
+from paperagent.text.terms import title_key
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress, Skipped, Withdrawal
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ class Shard:
         """
         match = _SHARD.fullmatch(text.strip())
         if match is None:
-            shown = visible(text, limit=40)
             raise InputError(
-                f"shard: {shown} is not of the form I/N; give one such as 1/4, N at most {SHARD_SLOTS}"
+                f"shard: {visible(text, limit=40)} is not of the form I/N; "
+                f"give one such as 1/4, N at most {SHARD_SLOTS}"
             )
         return cls(int(match[1]), int(match[2]))
 

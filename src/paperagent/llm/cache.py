@@ -1,9 +1,9 @@
 """A cache of model replies, so that the same call is never paid for twice.
 
-The key is everything that shapes a reply: the endpoint, the model, all messages (and so the prompt's
+The key covers everything that affects a reply: the endpoint, the model, all messages (and so the prompt's
 wording, the passages and the state of the library), the schema, the output limit, and temperature
-and reasoning effort if set. Only complete replies that are not refusals are stored. One SQLite file,
-safe between processes. A cache that cannot be read or written costs a call, never an answer.
+and reasoning effort if set. Only complete replies that are not refusals are stored. The cache is one
+SQLite file that several processes may use. If it cannot be read or written, the model is called as usual.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from paperagent.storage.sqlite import connect, transaction
 from paperagent.types import Usage
 
 MAX_REPLIES = 20_000
-"""A cache with more replies is cut to the newest nine tenths: about 40 MB."""
+"""Above this number (about 40 MB), the oldest tenth is deleted."""
 _SCHEMA = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, text TEXT NOT NULL, model TEXT, at TEXT)"
 _LOG = logging.getLogger(__name__)
 
 
 class CachedModel(DelegatingModel):
-    """A model with a reply cache in front. Implements `TextModel`.
+    """A model with a reply cache. Implements `TextModel`.
 
     Args:
         model: The model that is called for replies that are not cached.
         path: The cache file; created if missing.
-        endpoint: URL of the model's server: the same name elsewhere is another model.
-        effort: The reasoning effort setting, which shapes replies too.
+        endpoint: URL of the server, because servers may use one name for different models.
+        effort: The reasoning effort, which also affects replies.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Chat completions of any OpenAI-compatible server: JSON by a schema, streamed.
+"""Streamed chat completions of any OpenAI-compatible server, in JSON that follows a schema.
 
-``tests/llm/test_llm_faults.py`` lists what servers do wrong and how each fault is handled. Before the
-first text a fault may be retried. After it nothing is retried: the text so far stays valid, and
-the completion is marked as incomplete.
+``tests/llm/test_llm_faults.py`` lists the faults of servers and how each is handled. A fault before the
+first text may be retried. A later fault is not: the text so far stays valid, and the completion is
+marked as incomplete.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from paperagent.text.sanitize import replace_surrogates
 from paperagent.types import Usage
 
 MAX_ANSWER_BYTES = 8 << 20
-"""Of a reply as sent: each token comes with about 200 bytes of JSON."""
+"""Limit of the raw reply, in which each token takes about 200 bytes of JSON."""
 MAX_CHARACTERS_PER_TOKEN = 6.5
-"""More than any six abstracts have (at most 6.2 in 2,000 samples, o200k)."""
+"""A higher ratio means a truncated prompt: six abstracts have at most 6.2 (2,000 samples, o200k)."""
 _PARTIAL_ANSWER_KINDS = frozenset({"unreachable", "timeout", "deadline", "too_long", "invalid_reply", "tls"})
 """Kinds of error that, after some text, end the answer early instead of failing it."""
 _LOG = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class ChatStream:
         self._max_output_tokens = max_output_tokens
         self._notes: list[str] = []
         self._earlier_usage = Usage()
-        """Of attempts that brought a reply without text."""
+        """Usage of earlier attempts that returned no text."""
         self._reply = ReplyAccumulator(model.endpoint.address)
         self._response: Any = None
         self._interruption = ""
@@ -176,7 +176,7 @@ class ChatStream:
 
     @property
     def completion(self) -> Completion:
-        """The outcome of the call: final at the end, before that the part received so far."""
+        """The outcome of the call: final at the end, partial while the reply is being read."""
         reply = self._reply
         finish_reason = None if self._interruption else reply.finish_reason
         return Completion(
@@ -201,7 +201,7 @@ class ChatStream:
                 self._model.dialect.reasons = True
 
     def _open(self) -> str:
-        """Return the first text, after as many attempts as it takes."""
+        """Return the first text, with retries if necessary."""
         deadline = self._endpoint.deadline()
         while True:
             try:
@@ -244,7 +244,7 @@ class ChatStream:
             yield text
 
     def _remaining_texts(self) -> Iterator[str]:
-        """Yield the texts after the first. A fault now ends the answer early."""
+        """Yield the texts after the first. A fault at this stage ends the answer early."""
         try:
             yield from self._texts
         except TransientError as fault:
@@ -261,7 +261,7 @@ class ChatStream:
             fix = "check the model and OPENAI_BASE_URL"
             raise address.error("sent no choices", fix, "invalid_reply")
         if reply.finish_reason is None:
-            error = address.error("ended its reply before it began", "try again", "invalid_reply")
+            error = address.error("ended its reply without any text", "try again", "invalid_reply")
             raise TransientError(error, tries=2)
         if reply.finish_reason == "stop":
             raise TransientError(address.error("sent no text", "try again", "empty"), tries=2)
@@ -288,10 +288,10 @@ class ChatStream:
         return prompt_tokens(self._request["messages"], schema, self._model.model)[0]
 
     def _reply_notes(self) -> Iterator[str]:
-        """Yield what is unusual about the reply."""
+        """Yield a note for everything unusual about the reply."""
         reply, redact = self._reply, self._endpoint.address.redact
         if self._interruption:
-            yield f"the answer broke off: {self._interruption}"
+            yield f"the answer was cut off: {self._interruption}"
         elif reply.pieces and reply.finish_reason is None:
             yield "the answer ended without a finish reason; it may be incomplete"
         if reply.finish_reason == "repetition":

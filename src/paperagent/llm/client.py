@@ -1,8 +1,9 @@
 """Requests to an OpenAI-compatible server through the openai SDK, with retries, limits and error messages.
 
 This is the only module that uses the SDK. The SDK's own retries are off: it retries
-``insufficient_quota`` and has no total deadline. Nothing that a server or the SDK says is shown
-unredacted, and SDK errors are not chained to ours, because their text may hold request headers.
+``insufficient_quota`` and has no total deadline. Messages of a server or the SDK are
+redacted before they are shown, and SDK errors are not chained to ours, because their text may contain
+request headers.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 OPENAI_URL = "https://api.openai.com/v1"
 _NO_KEY = "none"
-"""Sent to servers that need no key: the SDK insists on one."""
+"""Sent to servers that need no key, because the SDK requires one."""
 _MODEL_SUFFIX = re.compile(r"(?::[\w.-]+|@[\w-]+|-\d{4}-?\d{2}-?\d{2}|-\d{3,4}|-latest)$")
 CONNECT_SECONDS = 5.0
 LIST_SECONDS = 15.0
@@ -75,7 +76,7 @@ class EndpointAddress:
         """Validate key and URL. Without a URL it is OpenAI's, which needs a key.
 
         Raises:
-            ConfigError: The key or the URL cannot be right.
+            ConfigError: The key or the URL is invalid.
         """
         key, url = (api_key or "").strip(), (base_url or "").strip()
         if not key and not url:
@@ -164,7 +165,7 @@ class OfferedModel(NamedTuple):
 
 
 class ApiNotOfferedError(Exception):
-    """The server lacks an optional API."""
+    """The server does not offer an optional API."""
 
 
 class Endpoint:
@@ -189,7 +190,7 @@ class Endpoint:
     ) -> None:
         self.address = address
         self.attempts = ATTEMPTS
-        """Most attempts for a call."""
+        """Maximum number of attempts for a call."""
         self.offers: dict[str, bool] = {}
         """Optional API → whether this server offers it, as far as known."""
         self._timeout = timeout
@@ -212,7 +213,7 @@ class Endpoint:
             deadline: On the clock of `time.monotonic`; by default the timeout from now.
 
         Raises:
-            EndpointError: With its ``kind``.
+            EndpointError: The call failed; ``kind`` classifies the failure.
             ConfigError: A proxy refused the connection.
         """
         self._current.deadline = self.deadline() if deadline is None else deadline
@@ -236,7 +237,7 @@ class Endpoint:
             with closing(client.models.with_streaming_response.list().__enter__().http_response) as response:
                 return self.parse(response)
 
-        preload()  # takes a second or more, which must not count as the server's
+        preload()  # takes a second or more, which must not count toward the time limit
         reply = self.call(attempt, model="", deadline=time.monotonic() + LIST_SECONDS)
         try:
             return [OfferedModel(str(row["id"]), row.get("shutdown_date")) for row in reply["data"]]
@@ -305,7 +306,7 @@ class Endpoint:
                 if size > max_bytes:
                     raise TooLargeError  # noqa: TRY301 - reported below, like errors of the connection
                 if time.monotonic() > deadline:
-                    raise TooSlowError  # noqa: TRY301 - likewise
+                    raise TooSlowError  # noqa: TRY301 - same
                 yield block
         except Exception as error:  # noqa: BLE001 - errors of httpx or httpx2, whichever the SDK uses
             raise self._connection_error(error) from None
@@ -318,7 +319,7 @@ class Endpoint:
     def _attempt(self, function: Callable[[openai.OpenAI], _T], model: str) -> _T:
         import openai
 
-        # The first byte may take all of the time: a model may read its prompt, or reason, for minutes.
+        # The first byte may take the whole timeout: a model may read its prompt, or reason, for minutes.
         seconds_left = max(self._current.deadline - time.monotonic(), 0.001)
         timeout = openai.Timeout(seconds_left, connect=min(CONNECT_SECONDS, seconds_left))
         try:
@@ -349,7 +350,9 @@ class Endpoint:
             base_url=self.address.url,
             max_retries=0,
             http_client=http_client,
-            default_headers={"Accept-Encoding": "identity"},  # a small reply may unpack to a huge one
+            default_headers={
+                "Accept-Encoding": "identity"
+            },  # a small compressed reply may expand to a huge one
         )
 
     def _limit_response(self, response: Any) -> None:

@@ -1,7 +1,8 @@
 """Adapt chat requests to the parameters that a server supports.
 
-OpenAI-compatible servers differ in the optional parameters of a request. All are sent at first. One
-that the server rejects by name is left out or sent in another form for the rest of the process.
+OpenAI-compatible servers differ in the optional parameters of a request. All are sent at first. A
+parameter that the server rejects by name is omitted, or sent in another form, for the rest of the
+process.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _LOWEST_EFFORTS = (
 )
 """OpenAI's reasoning models → the lowest effort that they accept."""
 _SCHEMA_COMPLAINT = re.compile(r"schema|type|grammar", re.IGNORECASE)
-"""Matches a complaint about the kind of format; any other is about the parameter itself."""
+"""Matches a complaint about the type of format; other complaints are about the parameter itself."""
 
 
 def lowest_effort(model: str) -> str | None:
@@ -51,7 +52,7 @@ class RequestDialect:
     unsupported: frozenset[str] = frozenset()
     """Parameters that the server has rejected."""
     schema: bool = True
-    """Whether the server takes a JSON schema; otherwise any JSON object is requested."""
+    """Whether the server accepts a JSON schema; otherwise any JSON object is requested."""
 
     @property
     def thinking_tokens(self) -> int:
@@ -85,7 +86,7 @@ class RequestDialect:
             complaint: The server's message.
 
         Returns:
-            What was changed, in words.
+            A description of the change.
         """
         if name in LIMIT_PARAMETERS:
             self.limit_parameter = LIMIT_PARAMETERS[name == LIMIT_PARAMETERS[0]]

@@ -245,7 +245,7 @@ def label_probabilities(tokens: Sequence[SampledToken]) -> dict[str, float]:
     """Return the probability of support for each label in a reply, from the label's first token.
 
     The three labels begin with different letters, so the first token decides. Probability that the
-    alternatives leave unassigned counts half. If that is more than half, the label is left out.
+    alternatives leave unassigned counts half. If that is more than half, the label is omitted.
     """
     text = "".join(token.text for token in tokens)
     ends, end = [], 0

@@ -45,7 +45,7 @@ def estimate_tokens(texts: Iterable[str], model: str) -> tuple[int, bool]:
     encoding = _encoding(model)
     if encoding is None:
         return sum(map(_estimate, texts)), True
-    # An abstract may hold the text <|endoftext|>, which tiktoken refuses unless told otherwise.
+    # An abstract may contain the text <|endoftext|>, which tiktoken rejects by default.
     return sum(len(encoding.encode(_clean(text), disallowed_special=())) for text in texts), False
 
 
@@ -59,7 +59,7 @@ def prompt_tokens(
 
 
 def _estimate(text: str) -> int:
-    """Return a token count that is hardly ever too low.
+    """Return a token count that is rarely too low.
 
     Bytes per token on 12,000 arXiv abstracts (o200k, cl100k): at least 3.2 if less than a fifth of the
     characters are not letters or spaces. LaTeX has 2.3, Chinese 2.1, columns of numbers 1.4.
@@ -144,7 +144,7 @@ class ModelListing:
 
     price: Price | None = None
     shutdown: dt.date | None = None
-    """The announced day from which it no longer answers."""
+    """The announced day on which it is shut down."""
     replacement: str | None = None
     """The model that OpenAI recommends instead."""
 
@@ -158,7 +158,7 @@ class ModelCatalog:
     models: Mapping[str, ModelListing]
 
     def get(self, model: str) -> ModelListing:
-        """Return the listing of ``model``, also by a dated name; an empty one if it is not listed."""
+        """Return the listing of ``model``, with or without a date in its name; an empty one if unknown."""
         name = model.strip().lower()
         undated = re.sub(r"-\d{4}-\d\d-\d\d$", "", name)
         return self.models.get(name) or self.models.get(undated) or ModelListing()

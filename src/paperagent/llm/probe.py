@@ -15,7 +15,7 @@ MAX_OUTPUT_TOKENS = 400
 """Enough for a model that reasons before it writes twelve words."""
 _STATIONS = 24
 _MIN_SECONDS = 0.05
-"""Shorter durations do not measure speed."""
+"""Shorter durations are too inaccurate to compute a speed."""
 _SCHEMA = {
     "type": "object",
     "additionalProperties": False,
@@ -29,14 +29,14 @@ class ProbeResult:
     """The measurements of one call."""
 
     seconds_to_first_text: float
-    """Equals `seconds` if no text came."""
+    """Equals `seconds` if no text arrived."""
     seconds: float
     usage: Usage
     """Tokens, without cost."""
     features: dict[str, bool | None]
     """Whether an optional feature worked; None if unknown.
 
-    ``json_schema``: the reply has the form that only the schema requires. ``streaming``: it came in
+    ``json_schema``: the reply has the form that only the schema requires. ``streaming``: it arrived in
     pieces. ``streaming_usage``: the server reported its tokens.
     """
     notes: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ def probe(model: ChatModel) -> ProbeResult:
     as_json = text.startswith("{")
     features = {
         "json_schema": as_json and "response_format" not in model.unsupported_parameters if text else None,
-        # Other text is held back until it is known not to be reasoning, and so comes in one piece.
+        # Other text is held back until it is known not to be reasoning, and so arrives in one piece.
         "streaming": len(pieces) > 1 if as_json else None,
         "streaming_usage": not done.usage.estimated and "stream" not in model.unsupported_parameters,
     }

@@ -1,7 +1,7 @@
 """The interface between the package and a chat model: requests, streamed replies, token counts and prices.
 
-`TextModel` is what the pipeline needs of a model. `llm.chat.ChatModel` implements it over HTTP,
-`llm.cache.CachedModel` with a reply cache in front, and `evals.replay` from a recorded run.
+`TextModel` is the interface that the pipeline requires of a model. `llm.chat.ChatModel` implements it over
+HTTP, `llm.cache.CachedModel` with a reply cache in front, and `evals.replay` from a recorded run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Completion:
     model: str | None = None
     """The model that replied, as the server names it."""
     notes: tuple[str, ...] = ()
-    """Anything unusual about the call, in words for the user."""
+    """Notes for the user on anything unusual about the call."""
     complete: bool = False
     """Whether the model finished its reply. Otherwise the text is partial."""
     tokens: tuple[SampledToken, ...] = ()
@@ -147,7 +147,7 @@ class RecordingStream:
 
 @dataclass(frozen=True, slots=True)
 class CachedReply:
-    """A stored reply, given in one piece. Implements `TextStream`."""
+    """A stored reply, returned in one piece. Implements `TextStream`."""
 
     text: str
     completion: Completion
@@ -159,12 +159,12 @@ class CachedReply:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """Counts the tokens of a call and prices them, before it as an estimate and after it as a bill."""
+    """Counts and prices the tokens of a call: an estimate before it, the actual cost after it."""
 
     tokens: Callable[[Sequence[str]], tuple[int, bool]]
-    """Number of tokens in some texts, and whether that is an estimate."""
+    """Returns the number of tokens in the texts, and whether that is an estimate."""
     price: Callable[[Usage], float | None]
-    """US dollars for a usage; None if the price is unknown."""
+    """Returns the cost of a usage in US dollars; None if the price is unknown."""
     thinking: int = 0
     """Tokens that a reply may spend on reasoning, on top of its output limit."""
 

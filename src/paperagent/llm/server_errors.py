@@ -1,7 +1,7 @@
 """Turn the failures of an OpenAI-compatible server into errors with a kind, a reason and a fix.
 
 Servers word the same failure in many ways. This module knows the forms of error bodies, statuses,
-200 replies that hold an error, and broken connections.
+200 replies that contain an error, and broken connections.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ErrorBody(NamedTuple):
 
     @classmethod
     def parse(cls, body: Any) -> ErrorBody:
-        """Read an error body in any form in use: objects, lists, texts, or one nested in another."""
+        """Read an error body in any of the forms that servers use, including nested ones."""
         if isinstance(body, list):
             return cls._parse_list(body)
         if not isinstance(body, dict):
@@ -66,7 +66,7 @@ class ErrorBody(NamedTuple):
 
 
 _MESSAGE_FIELDS = ("error", "message", "detail", "errors", "msg", "error_message", "error_msg", "title")
-"""Fields that hold an error's message, the likeliest first."""
+"""Fields that may contain an error's message, most likely first."""
 
 
 # --- statuses ---
@@ -81,7 +81,7 @@ _OVERFLOW = _pattern(
     | too\ many\ (?:input\ )?tokens | request\ too\ large | context\ the\ overflows
     | exceeds?\ (?:the\ (?:model's\ )?)?(?:maximum|max)\ (?:input\ )?(?:length|tokens)"""
 )
-"""Wordings of OpenAI, vLLM, llama.cpp, LM Studio, and the gateways of Anthropic and Mistral."""
+"""Covers OpenAI, vLLM, llama.cpp, LM Studio, and the gateways of Anthropic and Mistral."""
 _NOT_LOADED = _pattern(
     r"""\bno\ models?\ (?:is\ |are\ )?(?:currently\ )?(?:loaded|running)
     | \bmodel\b.{0,60}(?:is\ |has\ )?not\ (?:been\ )?loaded"""
@@ -96,7 +96,7 @@ _TOO_MANY_INPUTS = _pattern(
     | \b(?:at\ most|no\ more\ than|larger\ than|maximum|max|limit|exceeds?)\b.{0,60}\b(?:inputs|texts|items)\b
     | \b(?:inputs|texts|items)\b.{0,60}\b(?:at\ most|no\ more\ than|maximum|max|limit|exceeds?)\b"""
 )
-"""Wordings of DashScope, Gemini, Cohere, Azure, Mistral, Jina, TEI and SiliconFlow."""
+"""Covers DashScope, Gemini, Cohere, Azure, Mistral, Jina, TEI and SiliconFlow."""
 _FILTERED = _pattern("content_filter | content_policy")
 _SHORTEN = "send less or use a model with a longer context"
 _ADD_CREDIT = "the balance or credit is used up: check plan and billing"
@@ -150,7 +150,7 @@ class UnsupportedParameterError(EndpointError):
     """The server rejected a request because of an optional parameter."""
 
     names: tuple[str, ...] = ()
-    """The parameters that may be meant, the likeliest first."""
+    """The parameters that may be the cause, most likely first."""
     complaint: str = ""
     """The server's message. Not redacted: only for comparisons."""
 
@@ -178,7 +178,7 @@ _UNSUPPORTED = re.compile(
 
 
 def unsupported_parameters(body: ErrorBody) -> tuple[str, ...]:
-    """Return the optional parameters that a 400 or 422 error complains about, the likeliest first."""
+    """Return the optional parameters that a 400 or 422 error complains about, most likely first."""
     if body.param in OPTIONAL_PARAMETERS or body.param.split(".")[0] in OPTIONAL_PARAMETERS:
         return (body.param.split(".")[0],)
     if not _UNSUPPORTED.search(body.text):
@@ -196,8 +196,8 @@ def parse_reply(body: bytes, content_type: str, address: EndpointAddress) -> dic
     """Return the JSON object of a 200 reply.
 
     Raises:
-        EndpointError: The reply is a web page or holds an error.
-        TransientError: The JSON is invalid or truncated; worth one more request.
+        EndpointError: The reply is a web page or contains an error.
+        TransientError: The JSON is invalid or truncated; another request may succeed.
     """
     if body.lstrip()[:1] == b"<" or "html" in content_type:
         fix = "check OPENAI_BASE_URL, which usually ends in /v1"
@@ -216,7 +216,7 @@ def parse_reply(body: bytes, content_type: str, address: EndpointAddress) -> dic
 
 
 def raise_for_error_body(reply: dict[str, Any], address: EndpointAddress) -> None:
-    """Raise `EndpointError` if a reply with a good status holds an error."""
+    """Raise `EndpointError` if a reply with a success status contains an error."""
     failure = reply.get("error") or ("choices" not in reply and "id" not in reply and reply.get("detail"))
     if failure or reply.get("object") == "error":
         body = ErrorBody.parse(reply)
@@ -254,7 +254,7 @@ _NO_SUCH_HOST = ("Name or service not known", "getaddrinfo", "nodename nor servn
 
 
 def classify_connection_error(class_names: set[str], text: str) -> tuple[str, str, str, int]:
-    """Return kind, reason, fix and worthwhile attempts for a broken connection.
+    """Return the kind, reason, fix and maximum attempts for a broken connection.
 
     Args:
         class_names: Class names of the exception and its causes.

@@ -87,7 +87,7 @@ def parse_chunks(
 
     Raises:
         EndpointError: The reply is an error, a web page or unusable.
-        TransientError: Worth another request, unless text was shown already.
+        TransientError: The stream is damaged; another request may succeed.
     """
     blocks = iter(blocks)
     head = b""
@@ -106,7 +106,7 @@ def parse_chunks(
                 raise_for_error_body(chunk, address)
                 yield chunk
     except (ValueError, RecursionError):
-        # A lost event may have held a "not": text after it must not be joined to text before it.
+        # A lost event may have contained a "not": text after it must not be joined to text before it.
         error = address.error("sent an event that cannot be read", "try again", "invalid_reply")
         raise TransientError(error, tries=2) from None
 
@@ -177,7 +177,7 @@ _KEY_LENGTH, _MAX_PERIODS = 32, 50
 def ends_in_repetition(text: str) -> bool:
     """Return whether ``text`` ends in a passage repeated at least four times and 400 characters long.
 
-    Small models at temperature 0 fall into this, mostly with blanks, and go on up to the limit.
+    Small models at temperature 0 may repeat text, mostly spaces, until they reach the output limit.
     """
     position = len(text) - _KEY_LENGTH
     for _ in range(_MAX_PERIODS):
@@ -214,7 +214,7 @@ class ReplyAccumulator:
     reasoning: list[str] = field(default_factory=list)
     calls_tool: bool = False
     has_choice: bool = False
-    """Whether the reply held any choice."""
+    """Whether the reply contained any choice."""
     pieces: list[str] = field(default_factory=list)
     """The answer's text so far."""
     tokens: list[SampledToken] = field(default_factory=list)
@@ -251,7 +251,7 @@ class ReplyAccumulator:
         if self.refusal:
             self.finish_reason = "refusal"
         elif not self.pieces and self.has_reasoning:
-            self.finish_reason = "length"  # whatever the server says: a larger limit may help
+            self.finish_reason = "length"  # whatever the server reports: a larger limit may help
         elif self.calls_tool and not self.pieces:
             self.finish_reason = "tool_calls"
         return text
@@ -269,7 +269,7 @@ class ReplyAccumulator:
 
     @property
     def reported_prompt_tokens(self) -> int:
-        """The prompt's tokens as the server counts them; 0 if it does not say."""
+        """The prompt's tokens as the server counts them; 0 if it does not report them."""
         return token_count(self.raw_usage.get("prompt_tokens")) or 0
 
     def usage(self, count_prompt: Callable[[], int], model: str) -> Usage:

@@ -1,6 +1,6 @@
-"""A user's question: cleaned on the way in, then analysed once for search, evidence and answers.
+"""A user's question: cleaned on the way in, then analyzed once for search, evidence and answers.
 
-`clean_question` and `clean_history` check what a caller hands in. `Question` is the analysed question
+`clean_question` and `clean_history` check what a caller hands in. `Question` is the analyzed question
 that flows through retrieval, evidence and answering.
 """
 
@@ -140,7 +140,7 @@ _ESCAPE_SEQUENCE = re.compile(
 )
 
 
-# --- the analysed question ---
+# --- the analyzed question ---
 
 _STOP_WORD_WEIGHT, _QUERY_STOPWORD_FACTOR = 0.25, 0.5
 _PRONOUNS = frozenset("it its they them their theirs that this these those he she his her one ones".split())
@@ -173,7 +173,7 @@ _COUNTED = re.compile(r"\b(?:how (?:many|much)|number of|amount of)\s+((?:\w+[\s
 
 @dataclass(frozen=True)
 class Question:
-    """A question, analysed once.
+    """A question, analyzed once.
 
     *Pieces* are what evidence is matched with: the encoder's word pieces, or the words if there is
     no encoder.
@@ -187,7 +187,7 @@ class Question:
     """Token states of the text; None if there is no encoder."""
 
     @classmethod
-    def analyse(
+    def analyze(
         cls,
         text: str,
         statistics: TermStatistics,
@@ -195,7 +195,7 @@ class Question:
         encoded: Encoded | None = None,
         vector: Vector | None = None,
     ) -> Question:
-        """Return an analysed question.
+        """Return an analyzed question.
 
         Args:
             text: The question.

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from paperagent.text import bm25
 from paperagent.text.terms import index_terms, stem, term_ids
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from paperagent.types import Hit, Vector
 
-K1, B = 0.9, 0.4
 LEXICAL_WEIGHT = 0.9
 MIN_CANDIDATES = 60
 """Candidates per index, at least: 100 changes no figure of `eval` and takes longer."""
@@ -97,8 +97,7 @@ class CorpusStats:
 
     def idf(self, stem: str) -> float:
         """Return ln(1 + (N - n + .5) / (n + .5)), which is always above zero."""
-        n = self.frequency.get(stem, 0)
-        return math.log(1 + (self.papers - n + 0.5) / (n + 0.5))
+        return bm25.idf(self.papers, self.frequency.get(stem, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +223,9 @@ def bm25_shares(
     if not weights.sum() or not lengths.sum():
         return np.zeros(len(candidates))
     counts = _term_counts(candidates, term_ids(stems))
-    damping = K1 * (1 - B + B * lengths / max(stats.average_length, 1.0))
-    scores = (weights * counts * (K1 + 1) / (counts + damping[:, None])).sum(axis=1)
-    shares: NDArray[np.float64] = scores / ((K1 + 1) * weights.sum())
+    damping = bm25.damping(lengths, stats.average_length)
+    scores = (weights * counts * (bm25.K1 + 1) / (counts + damping[:, None])).sum(axis=1)
+    shares: NDArray[np.float64] = scores / ((bm25.K1 + 1) * weights.sum())
     return shares
 
 

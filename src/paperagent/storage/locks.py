@@ -1,7 +1,7 @@
 """Exclusive locks between processes, which the kernel releases when the process that holds one dies.
 
-`filelock` takes the lock. This module adds a note in the lock file that says which process holds it, so that
-an error can name that process. The note only informs: one that a dead process left behind has no effect.
+`filelock` takes the lock. This module writes the process that holds the lock into the lock file, so that
+an error can name it. The note is only informative: one left by a dead process has no effect.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SQLite files: opening, transactions, and one error line for whatever goes wrong with a file."""
+"""SQLite files: opening, transactions, and one-line messages for errors of a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from paperagent.errors import PaperAgentError, StoreError, visible
 
-DISK_FULL = "the disk is full; free some space and run the same command again, what was acknowledged is kept"
+DISK_FULL = "the disk is full; free some space and run the same command again (saved data is kept)"
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _READ_ONLY_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _FULL_MESSAGES = ("disk is full", "no space left", "file too large", "disk quota")
@@ -123,14 +123,13 @@ class SqliteDatabase:
 
     Raises:
         StoreError: The file is damaged, belongs to another program, was written by a newer version of
-            paperagent,
-            or cannot be used.
+            paperagent, or cannot be used.
     """
 
     KIND: ClassVar[str]
-    """What messages call the file."""
+    """The name of the file in messages."""
     APPLICATION_ID: ClassVar[int]
-    """Tells the file from other SQLite files (https://sqlite.org/fileformat.html#application_id)."""
+    """Distinguishes the file from other SQLite files (https://sqlite.org/fileformat.html#application_id)."""
     VERSION: ClassVar[int] = 1
     SCHEMA: ClassVar[str]
     """SQL statements, each followed by a line with a semicolon alone."""
@@ -169,7 +168,7 @@ class SqliteDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection to one thread, for reading.
+        """Give one thread exclusive use of the connection, for reading.
 
         Raises:
             StoreError: SQLite cannot read the file, or this process is a fork of the one that opened it.
@@ -183,7 +182,7 @@ class SqliteDatabase:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection to one thread, in one transaction that is committed at the end of the block."""
+        """Give one thread exclusive use of the connection, in a transaction committed at the end."""
         with self.reading() as connection, transaction(connection):
             yield connection
             self._before_commit(connection)
@@ -202,7 +201,7 @@ class SqliteDatabase:
         """Fill new tables, in the transaction that creates them."""
 
     def _before_commit(self, connection: sqlite3.Connection) -> None:
-        """Add to a transaction what every transaction writes."""
+        """Write what every transaction has to write; called before each commit."""
 
     def _prepare(self) -> None:
         execute = self._connection.execute

@@ -1,7 +1,9 @@
-"""Text processing without knowledge of papers: sentences, terms, LaTeX, JSON, escaping.
+"""Pure functions on text, without I/O.
 
-Start with `sentences`, which splits an abstract into `Sentence` objects, and `terms`, which turns a text into
-the stems that are indexed.
+Start with `terms`, the analysis of text into index terms, and `sentences`, which splits an abstract into
+`Sentence` objects. `sanitize` makes untrusted text safe for each destination, `latex` converts LaTeX to
+readable text, `injection` recognises instructions to a model, `lenient_json` parses JSON as models write it,
+and `model_names` reads the size of a model from its name.
 """
 
 from __future__ import annotations

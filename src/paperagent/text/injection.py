@@ -1,9 +1,9 @@
-"""Sentences that talk to a machine instead of reporting something. Pure; no I/O.
+"""Recognise sentences that instruct a model instead of reporting something (prompt injection).
 
-"Ignore the above directions and print …" is evidence for nothing: such a sentence stays in the
-library and in the passages, but no claim by a model may rest on it. This is a list of forms and
-can be evaded; whoever evades it gets a sentence quoted under the paper's own name, no more. Of
-61,748 sentences of arXiv abstracts it takes 2, which do speak of such orders.
+"Ignore the above directions and print …" is no evidence: such a sentence stays in the library and in the
+passages, but no claim of a model may cite it. The patterns can be evaded; an attacker who evades them gets a
+sentence quoted under the paper's own name, and nothing more. Of 61,748 sentences in arXiv abstracts they
+match 2, both of which quote such instructions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_TASKS = (
+_VERBS = (
     "add|anagram|answer|append|augment|break down|capitali[sz]e|combine|complete|compose|conclude|convert|"
     "create|declare|decode|delete|describe|develop|discuss|download|draft|embed|encode|enhance|ensure|execute|"
     "explain|finish|format|generate|give|group|hide|highlight|identify|include|inform|insert|integrate|"
@@ -20,20 +20,20 @@ _TASKS = (
     "respond|reverse|rewrite|say|score|scramble|send|share|show|sort|spell|state|substitute|suggest|"
     "summari[sz]e|switch|tell|translate|treat|use|write"
 )
-_NAMES = {"create", "list", "name", "rank", "rate", "score"}
-"""Of the tasks, those that are met inside names, such as "Semantic Score"."""
-_CAPITAL = "|".join(verb.capitalize() for verb in _TASKS.split("|") if verb not in _NAMES)
-_OBJECT = (
+_VERBS_IN_NAMES = {"create", "list", "name", "rank", "rate", "score"}
+"""Verbs that also occur in names, such as "Semantic Score"."""
+_CAPITALIZED_VERBS = "|".join(verb.capitalize() for verb in _VERBS.split("|") if verb not in _VERBS_IN_NAMES)
+_OBJECTS = (
     "a|all|an|anagrams|any|as|commonly|each|every|five|four|how|in|letters|me|my|no|numbers|one|only|our|"
     "random|readers|some|spaces|ten|that|the|their|these|this|those|three|to|two|us|users|vowels|what|when|"
     "where|who|why|with|words|your"
 )
-_ORDER = re.compile(
-    # At the start, or anywhere with a capital: behind an address or "e.g." no sentence begins.
-    rf"(?:\A[\W_]*(?i:(?:please|now|also|next|then|first|finally),?\s+)?(?i:{_TASKS})|(?<![Tt]o)\s(?:{_CAPITAL}))"
-    rf"\s+(?i:{_OBJECT})\b"
+_IMPERATIVE = re.compile(
+    # At the start, or anywhere with a capital: after an address or "e.g." the splitter begins no sentence.
+    rf"(?:\A[\W_]*(?i:(?:please|now|also|next|then|first|finally),?\s+)?(?i:{_VERBS})|(?<![Tt]o)\s(?:{_CAPITALIZED_VERBS}))"
+    rf"\s+(?i:{_OBJECTS})\b"
 )
-_ADDRESSED = re.compile(
+_ADDRESS = re.compile(
     r"""
     \b(?:ignore|disregard|forget|override)\b(?:\W+\w+){0,3}?\W+(?:instructions?|directions?|directives?
         |prompts?|rules?|guidelines|content|data|scoring|indicators|text|above|said)\b
@@ -64,12 +64,12 @@ _ADDRESSED = re.compile(
 _QUESTION = re.compile(r"[?？][\"'”’)\]*]*(?:\s|\Z)")
 
 
-@lru_cache(maxsize=20_000)  # each answer asks it of every sentence of ten papers, which takes 20 ms
+@lru_cache(maxsize=20_000)  # an answer checks every sentence of ten papers, which takes 20 ms uncached
 def looks_like_instruction(sentence: str) -> bool:
-    """Tell whether a sentence orders something of whoever processes it."""
-    return bool(_ORDER.search(sentence) or _ADDRESSED.search(sentence))
+    """Return whether a sentence gives an order to whoever processes it."""
+    return bool(_IMPERATIVE.search(sentence) or _ADDRESS.search(sentence))
 
 
 def is_question(sentence: str) -> bool:
-    """Tell whether a sentence is, or ends in, a question: it states nothing."""
+    """Return whether a sentence is, or ends in, a question. A question states nothing."""
     return bool(_QUESTION.search(sentence))

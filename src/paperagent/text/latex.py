@@ -93,6 +93,7 @@ _SUBSCRIPTS = dict(zip("0123456789+-−=()aehijklmnoprstuvx", "₀₁₂₃₄�
 
 # What may be LaTeX. Titles and abstracts without any of it are returned as they are.
 _LATEX = re.compile(r"\\|\$|``|---|(?<=\S)--(?=\S)| -- |[A-Za-z.]~[\\A-Za-z\d]")
+_SOURCE = re.compile(r"[\\{}~$`]|--|''")
 # Pandoc's rule, which keeps "$5 and $10": no space inside the dollars, and no digit after the second
 # if one follows the first.
 _FORMULA = re.compile(
@@ -103,6 +104,9 @@ _FORMULA = re.compile(
 _DOLLARS = re.compile(r"(?<!\\)\$[^$]{1,2000}(?<!\\)\$")
 _MACRO = re.compile(r"\\([A-Za-z]+)\*?|\\(.)", re.DOTALL)
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_PLAIN_GROUP = re.compile(r"\{([^\\{}^_~]*)\}")
+_ACCENT_GROUP = re.compile(r"\{\\([`'^\"~=.])(?:\{([A-Za-z])\}|([A-Za-z]))\}")
+_PLAIN_LETTER = re.compile(r"\{([A-Za-z])\}|([A-Za-z])")
 _OPTION = re.compile(r"\[[^\]]{0,80}\]")
 _SPECIAL_IN_FORMULA = re.compile(r"[\\{}^_~]")
 _SPECIAL_IN_PROSE = re.compile(r"[\\{}]")
@@ -156,7 +160,7 @@ def _convert_prose(text: str, *, has_latex: bool) -> str:
 
 
 def _convert_source(text: str) -> str:
-    if not any(c in text for c in "\\{}~$-`'"):
+    if not _SOURCE.search(text):
         return " ".join(text.split())
     parts, position = [], 0
     for formula in _DOLLARS.finditer(text):
@@ -167,7 +171,9 @@ def _convert_source(text: str) -> str:
 
 
 def _convert_source_prose(text: str) -> str:
-    text = _convert_quotes_and_dashes(_LatexParser(text, is_source=True).parse())
+    if _SPECIAL_IN_SOURCE.search(text):
+        text = _LatexParser(text, is_source=True).parse()
+    text = _convert_quotes_and_dashes(text)
     return text.replace("``", "“").replace("''", "”")
 
 
@@ -213,7 +219,14 @@ class _LatexParser:
             if char == "\\":
                 self._macro()
             elif char == "{":
-                self.output.append(self._convert(self._group()))
+                if plain := _PLAIN_GROUP.match(text, start):
+                    self.output.append(plain[1])
+                    self.position = plain.end()
+                elif not self.in_formula and (accent := _ACCENT_GROUP.match(text, start)):
+                    self.output.append(_accented(accent[2] or accent[3], _ACCENTS[accent[1]]))
+                    self.position = accent.end()
+                else:
+                    self.output.append(self._convert(self._group()))
             elif char in "^_":
                 self.position += 1
                 self.output.append(_raised_or_lowered(self._convert(self._argument()), char))
@@ -224,6 +237,8 @@ class _LatexParser:
         return "".join(self.output)
 
     def _convert(self, text: str) -> str:
+        if not self._special.search(text):
+            return text
         if self.depth >= _MAX_DEPTH:
             return re.sub(r"[\\{}]", "", text)
         return _LatexParser(
@@ -277,9 +292,13 @@ class _LatexParser:
 
     def _sign_macro(self, sign: str) -> str:
         r"""Return what ``\`` and one character other than a letter print."""
-        letter = _ACCENTED_LETTER_IN_SOURCE if self.is_source else _ACCENTED_LETTER
-        if sign in _ACCENTS and not self.in_formula and letter.match(self.text, self.position):
-            return _accented(self._converted_argument(), _ACCENTS[sign])
+        if sign in _ACCENTS and not self.in_formula:
+            if plain := _PLAIN_LETTER.match(self.text, self.position):
+                self.position = plain.end()
+                return _accented(plain[1] or plain[2], _ACCENTS[sign])
+            letter = _ACCENTED_LETTER_IN_SOURCE if self.is_source else _ACCENTED_LETTER
+            if letter.match(self.text, self.position):
+                return _accented(self._converted_argument(), _ACCENTS[sign])
         if sign == "\\":
             return " "
         if sign == "|":
@@ -370,6 +389,7 @@ def _bracketed(text: str) -> str:
     return text if len(text) == 1 or re.fullmatch(r"[\w.]+|\(.*\)", text) else f"({text})"
 
 
+@lru_cache(maxsize=1024)
 def _accented(text: str, mark: str) -> str:
     text = text.replace("ı", "i").replace("ȷ", "j")
     return unicodedata.normalize("NFC", text[:1] + mark + text[1:]) if text else ""

@@ -1,14 +1,14 @@
-r"""Read JSON as models write it, while it arrives.
+r"""Parse JSON as models write it, while it is still arriving.
 
-Strict JSON is read as the standard library reads it. Forgiven are prose and code fences around a
-value, several values, ``<think>`` text, comments, single and typographic quotes, quotes left
-unescaped inside a text, bare words, missing or doubled commas, missing closing brackets, line
-breaks inside a text, and lone backslashes. Nothing is guessed: a text without its closing quote is
-dropped, and what cannot be read is skipped up to the next ``{`` or ``[``.
+Strict JSON gives the same values as the standard library. Also accepted are prose and code fences around a
+value, several values, ``<think>`` text, comments, single and typographic quotes, unescaped quotes inside a
+string, bare words, missing or doubled commas, missing closing brackets, line breaks inside a string, and lone
+backslashes. Nothing is guessed: a string without its closing quote is dropped, and what cannot be parsed is
+skipped up to the next ``{`` or ``[``.
 
-Differences that callers want: keys come in lower case, a number with a fraction stays text (``1.10``
-is a pointer, not 1.1), and an escape that begins a LaTeX command is that command: ``\beta`` is not a
-backspace before "eta". The time is linear in the length.
+Intended differences from strict JSON: keys are in lower case, a number with a fraction stays a string
+(``1.10`` is a pointer to a sentence, not 1.1), and an escape that begins a LaTeX command is that command:
+``\beta`` is not a backspace before "eta". The time is linear in the length.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 JsonPath = Sequence[str | int]
-"""The keys and indices that lead to a value; empty for a value that stands alone."""
+"""The keys and indices that lead to a value; empty for an outermost value."""
 _Step = Generator[None, None, Any]
-"""Waits (yields) where more text is needed, then returns its result."""
+"""A generator that yields whenever it needs more text, and returns its result."""
 
-MAX_DEPTH, MAX_VALUES, MAX_FAULTS = 12, 2_000, 500
+MAX_DEPTH, MAX_VALUES, MAX_ERRORS = 12, 2_000, 500
 MAX_PARTS = 1_000
-"""What lies beyond is not read: no reply needs it, and it would cost time."""
+"""Limits of the parser. No reply needs more, and it would cost time."""
 _TAGS = "think|thinking|thought|reasoning"
 THOUGHT_START = re.compile(rf"<(?:{_TAGS})>", re.IGNORECASE)
 THOUGHT_END = re.compile(rf"</(?:{_TAGS})>", re.IGNORECASE)
-"""The tags around the reasoning that some models write."""
+"""The tags around reasoning that some models write."""
 TAG_LENGTH = len("</reasoning>")
 _OPENING = re.compile(rf"[{{\[]|{THOUGHT_START.pattern}", re.IGNORECASE)
 _CLOSING = {'"': '"', "'": "'", "“": "”"}
@@ -42,9 +42,9 @@ _BARE_KEY = re.compile(r"[\w$-]{1,60}\s{0,20}:")
 _BEFORE_KEY = re.compile(r"[{,]\s{0,8}\Z")
 _LOOKAHEAD = 90
 """More characters than `_KEY` can match."""
-_LONGEST_COMMENT = 1_000
+_MAX_COMMENT_LENGTH = 1_000
 _LITERALS = {"true": True, "false": False, "null": None, "none": None, "nan": None}
-_CUT = object()
+_INCOMPLETE = object()
 """Stands for a value that the text ends in."""
 
 
@@ -55,258 +55,269 @@ def strip_reasoning(text: str) -> str:
 
 
 class _InvalidJsonError(Exception):
-    """The text is no JSON, not even nearly."""
+    """The text is not JSON, not even approximately."""
 
 
 class LenientJsonParser:
-    """Reads the objects and lists in a text that is still growing.
+    """Parses the objects and lists in a text that is still growing.
 
-    ``on_value(path, value)`` is called for each value as soon as it is complete, members before
-    what holds them. ``values`` are the outermost values so far.
+    Args:
+        on_value: called with the path and the value of each value that is complete, members before the
+            object or list that holds them.
+
+    Attributes:
+        text: The text so far.
+        values: The outermost values so far.
     """
 
     def __init__(self, on_value: Callable[[JsonPath, Any], None] | None = None) -> None:
         self.text = ""
         self.values: list[Any] = []
         self._on_value = on_value
-        self._at = 0
-        self._whole = False
+        self._position = 0
+        self._is_closed = False
         self._path: list[str | int] = []
         self._count = 0
-        self._faults = 0
-        self._steps = self._documents()
+        self._errors = 0
+        self._steps = self._outermost_values()
 
     def feed(self, piece: str) -> None:
-        """Read on."""
+        """Parse another piece of the text."""
         self.text += piece
         next(self._steps, None)
 
     def close(self) -> None:
-        """Read what is left; objects and lists that are open end here."""
-        self._whole = True
+        """Parse the remaining text; open objects and lists end here."""
+        self._is_closed = True
         for _ in self._steps:
             pass
 
     # --- values ---
 
-    def _documents(self) -> _Step:
-        while self._faults < MAX_FAULTS and self._count < MAX_VALUES:
-            opening = _OPENING.search(self.text, self._at)
+    def _outermost_values(self) -> _Step:
+        while self._errors < MAX_ERRORS and self._count < MAX_VALUES:
+            opening = _OPENING.search(self.text, self._position)
             if opening is None:
-                self._at = max(self._at, len(self.text) - TAG_LENGTH)  # a tag may be cut in two
-                if self._whole:
+                self._position = max(
+                    self._position, len(self.text) - TAG_LENGTH
+                )  # a tag may be split between pieces
+                if self._is_closed:
                     return
                 yield
                 continue
-            self._at = opening.start()
+            self._position = opening.start()
             if len(opening[0]) > 1:
-                yield from self._thought()
+                yield from self._skip_reasoning()
                 continue
             try:
                 value = yield from self._value(0, "item")
             except _InvalidJsonError:
-                self._faults += 1
-                self._at = max(self._at, opening.end())
+                self._errors += 1
+                self._position = max(self._position, opening.end())
                 self._path.clear()
             else:
                 self.values.append(value)
                 self._report(value)
 
-    def _thought(self) -> _Step:
-        while (end := THOUGHT_END.search(self.text, self._at)) is None and not self._whole:
-            self._at = max(self._at, len(self.text) - TAG_LENGTH)
+    def _skip_reasoning(self) -> _Step:
+        while (end := THOUGHT_END.search(self.text, self._position)) is None and not self._is_closed:
+            self._position = max(self._position, len(self.text) - TAG_LENGTH)
             yield
-        self._at = end.end() if end else len(self.text)
+        self._position = end.end() if end else len(self.text)
 
     def _report(self, value: Any) -> None:
         if self._on_value:
             self._on_value(self._path, value)
 
-    def _value(self, depth: int, place: str) -> _Step:
+    def _value(self, depth: int, context: str) -> _Step:
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_VALUES:
             raise _InvalidJsonError
         char = yield from self._peek()
         if char in ("{", "["):
             return (yield from (self._object(depth) if char == "{" else self._list(depth)))
-        return (yield from (self._string(place) if char in _CLOSING else self._word()))
+        return (yield from (self._string(context) if char in _CLOSING else self._word()))
 
     def _list(self, depth: int) -> _Step:
-        self._at += 1
+        self._position += 1
         items: list[Any] = []
         while (char := (yield from self._peek())) not in ("]", "}", ""):  # }: the ] is missing
             if char == ",":
-                self._at += 1
+                self._position += 1
                 continue
-            start = self._at
+            start = self._position
             self._path.append(len(items))
             value = yield from self._value(depth + 1, "item")
             if isinstance(value, str) and (yield from self._peek()) == ":":
                 self._path.pop()
                 if not depth:
                     raise _InvalidJsonError
-                self._at = start  # a key: the ] is missing
+                self._position = start  # it is a key: the ] is missing
                 return items
-            if value is not _CUT:
+            if value is not _INCOMPLETE:
                 items.append(value)
                 self._report(value)
             self._path.pop()
-        self._at += char == "]"
+        self._position += char == "]"
         return items
 
     def _object(self, depth: int) -> _Step:
-        self._at += 1
+        self._position += 1
         members: dict[str, Any] = {}
         while (char := (yield from self._peek())) not in ("}", "]", ""):  # ]: the } is missing
             if char == ",":
-                self._at += 1
+                self._position += 1
                 continue
             if char == "{" and members:  # the } is missing
                 return members
-            place = "member" if char in _CLOSING else "bare member"
+            context = "member" if char in _CLOSING else "bare member"
             key = yield from (self._string("key") if char in _CLOSING else self._word())
-            if key is _CUT:
+            if key is _INCOMPLETE:
                 break
             if (yield from self._peek()) != ":":
                 raise _InvalidJsonError
-            self._at += 1
+            self._position += 1
             self._path.append(str(key).strip().lower())
             value = None
             if (yield from self._peek()) not in (",", "}", ""):
-                value = yield from self._value(depth + 1, place)
-            if value is not _CUT:
+                value = yield from self._value(depth + 1, context)
+            if value is not _INCOMPLETE:
                 members[str(self._path[-1])] = value
                 self._report(value)
             self._path.pop()
-        self._at += char == "}"
+        self._position += char == "}"
         return members
 
     def _word(self) -> _Step:
-        """Read a number, a literal or a word without quotes."""
+        """Parse a number, a literal or a word without quotes."""
         while True:
-            word = _WORD.match(self.text, self._at)
+            word = _WORD.match(self.text, self._position)
             if word is None or word.end() - word.start() == 80:
                 raise _InvalidJsonError
-            if word.end() < len(self.text) or self._whole:
+            if word.end() < len(self.text) or self._is_closed:
                 break
             yield
-        self._at = word.end()
-        if self._at == len(self.text):
-            return _CUT
+        self._position = word.end()
+        if self._position == len(self.text):
+            return _INCOMPLETE
         if (yield from self._peek()) not in (",", "]", "}", ":", "", *_CLOSING):
             raise _InvalidJsonError
         if _INTEGER.fullmatch(word[0]):
             return int(word[0])
         return _LITERALS.get(word[0].lower(), word[0])
 
-    # --- texts ---
+    # --- strings ---
 
-    def _string(self, place: str) -> _Step:
-        close = _CLOSING[self.text[self._at]]
-        self._at += 1
+    def _string(self, context: str) -> _Step:
+        close = _CLOSING[self.text[self._position]]
+        self._position += 1
         parts: list[str] = []
         while True:
-            stop = _STOP[close].search(self.text, self._at)
+            stop = _STOP[close].search(self.text, self._position)
             end = stop.start() if stop else len(self.text)
-            parts.append(self.text[self._at : end])
-            self._at = end
+            parts.append(self.text[self._position : end])
+            self._position = end
             if stop is None:
-                if self._whole:
-                    return _CUT
+                if self._is_closed:
+                    return _INCOMPLETE
                 yield
             elif stop[0] == "\\":
                 parts.append((yield from self._escape()))
-            elif (yield from self._closes(place)):
-                self._at += 1
-                return _paired("".join(parts))
-            elif len(parts) > MAX_PARTS or (yield from self._lacks_its_end()):
+            elif (yield from self._closes(context)):
+                self._position += 1
+                return _join_surrogates("".join(parts))
+            elif len(parts) > MAX_PARTS or (yield from self._lacks_closing_quote()):
                 raise _InvalidJsonError
             else:
                 parts.append(close)
-                self._at += 1
+                self._position += 1
 
-    def _closes(self, place: str) -> _Step:
-        """Tell whether the quote here ends its text, by what follows: inside a text it may be unescaped."""
-        start = self._at + 1
-        at = yield from self._skip(start)
-        char = self.text[at : at + 1]
+    def _closes(self, context: str) -> _Step:
+        """Return whether this quote ends its string, judged by what follows; it may be an unescaped quote."""
+        start = self._position + 1
+        position = yield from self._skip(start)
+        char = self.text[position : position + 1]
         if char in ("", "]", "}"):
             return True
         if char == ":":
-            return place in ("key", "item")
-        if place == "key":
+            return context in ("key", "item")
+        if context == "key":
             return False
-        if char != ",":  # is there a comma missing?
-            broken = place != "item" or "\n" in self.text[start:at]
-            return char in ('"', "'", "{", "[") and broken and (yield from self._begins(at, place))
-        return (yield from self._begins((yield from self._skip(at + 1)), place))
+        if char != ",":  # a missing comma?
+            broken = context != "item" or "\n" in self.text[start:position]
+            return (
+                char in ('"', "'", "{", "[")
+                and broken
+                and (yield from self._starts_element(position, context))
+            )
+        return (yield from self._starts_element((yield from self._skip(position + 1)), context))
 
-    def _lacks_its_end(self) -> _Step:
-        """Tell whether the quote here begins a key, so that the text before it has no closing quote."""
-        before = _BEFORE_KEY.search(self.text, max(0, self._at - 10), self._at)
-        if before is None or not (yield from self._begins(self._at, "member")):
+    def _lacks_closing_quote(self) -> _Step:
+        """Return whether this quote begins a key, so that the string before it has no closing quote."""
+        before = _BEFORE_KEY.search(self.text, max(0, self._position - 10), self._position)
+        if before is None or not (yield from self._starts_element(self._position, "member")):
             return False
-        self._at = before.start()
+        self._position = before.start()
         return True
 
-    def _begins(self, at: int, place: str) -> _Step:
-        """Tell whether an item or a member begins at ``at``, or the end of the text is there."""
+    def _starts_element(self, position: int, context: str) -> _Step:
+        """Return whether an item or a member begins at ``position``, or the text ends there."""
         while True:
-            if _ITEM.match(self.text, at) if place == "item" else _KEY.match(self.text, at):
+            if _ITEM.match(self.text, position) if context == "item" else _KEY.match(self.text, position):
                 return True
-            if place == "bare member" and _BARE_KEY.match(self.text, at):
+            if context == "bare member" and _BARE_KEY.match(self.text, position):
                 return True
-            if len(self.text) - at >= _LOOKAHEAD or self._whole:
-                return at == len(self.text)
+            if len(self.text) - position >= _LOOKAHEAD or self._is_closed:
+                return position == len(self.text)
             yield
 
     def _escape(self) -> _Step:
-        while len(self.text) - self._at < _LONGEST_COMMAND and not self._whole:
+        while len(self.text) - self._position < _MAX_COMMAND_LENGTH and not self._is_closed:
             yield
-        rest = self.text[self._at + 1 : self._at + _LONGEST_COMMAND]
-        char = rest[:1]
-        code = _CODE.match(rest)
+        following = self.text[self._position + 1 : self._position + _MAX_COMMAND_LENGTH]
+        char = following[:1]
+        code = _CODE.match(following)
         if code:
-            self._at += 6
+            self._position += 6
             return chr(int(code[1], 16))
-        if char in _ESCAPES and not _is_command(rest):
-            self._at += 2
+        if char in _ESCAPES and not _is_command(following):
+            self._position += 2
             return _ESCAPES[char]
-        self._at += 1
+        self._position += 1
         return "\\"
 
-    # --- space ---
+    # --- white space and comments ---
 
     def _peek(self) -> _Step:
-        """Return the next character that is neither space nor comment; empty at the end."""
-        self._at = yield from self._skip(self._at)
-        return self.text[self._at : self._at + 1]
+        """Return the next character outside of white space and comments; "" at the end."""
+        self._position = yield from self._skip(self._position)
+        return self.text[self._position : self._position + 1]
 
-    def _skip(self, at: int) -> _Step:
-        """Return the place of the next character from ``at`` on that is neither space nor comment."""
+    def _skip(self, position: int) -> _Step:
+        """Return the next position, from ``position`` on, outside of white space and comments."""
         while True:
-            blank = _BLANK.match(self.text, at)
-            at = blank.end() if blank else at
-            if at < len(self.text):
-                end = (yield from self._comment(at)) if self.text[at] == "/" else at
-                if end == at:
-                    return at
-                at = end
-            elif self._whole:
-                return at
+            blank = _BLANK.match(self.text, position)
+            position = blank.end() if blank else position
+            if position < len(self.text):
+                end = (yield from self._comment(position)) if self.text[position] == "/" else position
+                if end == position:
+                    return position
+                position = end
+            elif self._is_closed:
+                return position
             else:
                 yield
 
-    def _comment(self, at: int) -> _Step:
-        """Return the end of the comment at ``at``; ``at`` itself where there is none."""
+    def _comment(self, position: int) -> _Step:
+        """Return the end of the comment at ``position``, or ``position`` itself if there is none."""
         while True:
-            mark = {"//": "\n", "/*": "*/"}.get(self.text[at : at + 2])
-            end = self.text.find(mark, at + 2, at + _LONGEST_COMMENT) if mark else -1
+            mark = {"//": "\n", "/*": "*/"}.get(self.text[position : position + 2])
+            end = self.text.find(mark, position + 2, position + _MAX_COMMENT_LENGTH) if mark else -1
             if mark and end >= 0:
                 return end + len(mark)
-            longer = len(self.text) - at
-            if self._whole or longer > _LONGEST_COMMENT or (longer > 1 and mark is None):
-                return at
+            longer = len(self.text) - position
+            if self._is_closed or longer > _MAX_COMMENT_LENGTH or (longer > 1 and mark is None):
+                return position
             yield
 
 
@@ -319,33 +330,33 @@ _COMMANDS = frozenset(
     tan tanh tau tbinom tfrac therefore tilde times to top triangle triangledown triangleleft triangleq
     triangleright twoheadrightarrow""".split()
 )
-_LONGEST_COMMAND = 24
+_MAX_COMMAND_LENGTH = 24
 
 
-def _is_command(rest: str) -> bool:
-    r"""Tell whether a backslash before ``rest`` begins a LaTeX command rather than an escape.
+def _is_command(following: str) -> bool:
+    r"""Return whether a backslash before ``following`` begins a LaTeX command rather than an escape.
 
     No text has a backspace, form feed or carriage return before a letter. A line feed or tab before a
-    letter may be meant, so the word must be a command: ``\nu`` is one, ``\nunder`` and ``\ne.g.`` are not.
+    letter may be intended, so the word must be a command: ``\nu`` is one, ``\nunder`` and ``\ne.g.`` are not.
     """
-    letters = _LETTERS.match(rest)
+    letters = _LETTERS.match(following)
     if letters is None or len(letters[0]) == 1:
         return False
     word = letters[0]
     if word[0] in "bfr" or word.startswith(("text", "theta", "times")):
         return True
-    return word in _COMMANDS and not (len(word) < 3 and rest[len(word) :].startswith("."))
+    return word in _COMMANDS and not (len(word) < 3 and following[len(word) :].startswith("."))
 
 
-def _paired(text: str) -> str:
-    """Return ``text`` with the halves of characters joined that were escaped one by one."""
+def _join_surrogates(text: str) -> str:
+    """Return ``text`` with surrogate pairs joined that were escaped one by one."""
     if not any("\ud800" <= char <= "\udfff" for char in text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def parse_all(text: str) -> list[Any]:
-    """Return the objects and lists in ``text``, in order."""
+    """Return the outermost objects and lists in ``text``, in order."""
     reader = LenientJsonParser()
     reader.feed(text)
     reader.close()

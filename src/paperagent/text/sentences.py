@@ -1,10 +1,10 @@
 """Split an abstract into sentences with offsets.
 
-A sentence ends at ``.``, ``!`` or ``?`` (with closing quotes or brackets) when what follows
-looks like a beginning and what precedes is no abbreviation. On SciFact's 4,206 unstructured
-abstracts, which are given sentence by sentence, this reaches boundary F1 .977 and 93 % of
-abstracts wholly right, against .971 and 91 % for sentencex (`eval/sentences.py`); most of
-the rest is splits that the reference itself has wrong (``1.4 +/-|0.24``).
+A sentence ends at ``.``, ``!`` or ``?`` (with closing quotes or brackets) if the text after it looks like a
+beginning and the text before it is not an abbreviation. On SciFact's 4,206 unstructured abstracts, whose
+sentences are given, boundary F1 is .977 and 93 % of the abstracts are entirely right, against .971 and 91 %
+for sentencex (`eval/sentences.py`). Most of the other differences are errors in the reference
+(``1.4 +/-|0.24``).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from paperagent.text import Sentence
 from paperagent.text.terms import STOP_WORDS
 
 _END = re.compile(r"""(?<![.!?。！？])[.!?。！？]++(?:['"”’)\]]+|\}?\$)?(?=\s|(?<=[。！？])\S)""")
-_BEGINNING = re.compile(
+_SENTENCE_START = re.compile(
     r"""\s*["'“‘(\[*]*(?:[A-Z0-9À-ÖØ-ÞΑ-ω$\\{(\[“]|[^\W\d_a-zà-öø-ÿ])"""
     r"""|\s+[a-z]+(?:[A-Z0-9]|-[A-Z0-9])"""  # mRNA, p53, eBay, k-NN
 )
-_INSIDE = re.compile(
+_ABBREVIATION = re.compile(
     r"""(?:^|[\s(\[/,;-])(?:
         (?i:e\.?g|i\.e|cf|v\.?s|viz|resp|et\ al|approx|avg|ca|w\.r\.t|a\.k\.a|aka|incl|i\.v|i\.p)
         |(?i:figs?|eqn?s?|secs?|refs?)
@@ -29,29 +29,28 @@ _INSIDE = re.compile(
     )\.$""",
     re.VERBOSE,
 )
-_BEFORE_NUMBER = re.compile(
+_ABBREVIATION_BEFORE_NUMBER = re.compile(
     r"(?:^|[\s(\[])(?:(?i:nos?|vol|ch|pp?|tab)|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.$"
 )
 _NUMBER = re.compile(r"\s*\d")
 _INITIALS = re.compile(r"\b(?:[A-Z]\.){2,}$")
 _NEXT_WORD = re.compile(r"\s*(\w+)")
-_SPAN = 200
-"""Characters before and after a mark in which a quotation or a bracket around it opens and closes."""
+_ENCLOSURE_REACH = 200
+"""Characters before and after a mark in which an enclosing quotation or bracket is looked for."""
 _OPENS = re.compile(r"""[a-z,:;)\d-]\s*(?:(?<=\s)(["“])(?=\S)|(\())""")
 _CLOSES = {'"': re.compile(r'(?<=[^\s(])"'), "“": re.compile("”"), "(": re.compile(r"\)")}
 _STARTERS = STOP_WORDS | frozenset(
     "however moreover furthermore additionally finally specifically thus therefore using despite".split()
 )
-"""Words that begin a sentence rather than go on with a name."""
-_REACH = 14
+"""Words that begin a sentence rather than continue a name."""
+_ABBREVIATION_REACH = 14
 """Characters before a full stop in which an abbreviation is looked for."""
 
 
 def split_sentences(abstract: str) -> list[Sentence]:
     """Return the sentences in order; ``abstract[s.start:s.end] == s.text`` for each.
 
-    Sentences do not overlap, are trimmed of white space, and only white space lies between
-    them: together they tile the abstract.
+    Sentences are stripped and do not overlap, and only white space is between them.
     """
     return list(_split(abstract))
 
@@ -75,26 +74,26 @@ def _ends(text: str) -> list[int]:
 
 
 def _is_end(text: str, match: re.Match[str]) -> bool:
-    if not _BEGINNING.match(text, match.end()):
+    if not _SENTENCE_START.match(text, match.end()):
         return False
     if text[match.start()] != ".":
         return not _is_enclosed(text, match)
-    head = text[max(0, match.start() - _REACH) : match.start() + 1]
-    if _INSIDE.search(head):
+    head = text[max(0, match.start() - _ABBREVIATION_REACH) : match.start() + 1]
+    if _ABBREVIATION.search(head):
         return False
     if _INITIALS.search(head):
         word = _NEXT_WORD.match(text, match.end())
         return word is None or word[1].lower() in _STARTERS
-    return not (_NUMBER.match(text, match.end()) and _BEFORE_NUMBER.search(head))
+    return not (_NUMBER.match(text, match.end()) and _ABBREVIATION_BEFORE_NUMBER.search(head))
 
 
 def _is_enclosed(text: str, match: re.Match[str]) -> bool:
-    """Tell whether a mark stands in a quotation or bracket that began within its sentence and goes on."""
+    """Return whether a mark is inside a quotation or bracket that its sentence opened and that goes on."""
     start, end = match.span()
-    openings = list(_OPENS.finditer(text, max(0, start - _SPAN), start))
+    openings = list(_OPENS.finditer(text, max(0, start - _ENCLOSURE_REACH), start))
     for opening in openings[-4:]:
         closes = _CLOSES[opening[1] or opening[2]]
-        first = closes.search(text, opening.end(), end + _SPAN)
+        first = closes.search(text, opening.end(), end + _ENCLOSURE_REACH)
         if first and first.start() >= end:
             return True
     return False

@@ -1,8 +1,8 @@
-"""The one analysis of text into index terms, used for papers and for queries alike.
+"""Analyse text into index terms, in the same way for papers and for queries.
 
-Lower case, accents folded, letters and digits (decimal numbers stay whole), function words
-dropped, Snowball English stems (Porter 2; https://snowballstem.org). Scripts written without
-spaces become single characters.
+Words are letters and digits (a decimal number is one word), in lower case and without accents. Function words
+are dropped and the others stemmed with Snowball's English stemmer (Porter 2; https://snowballstem.org).
+Scripts without spaces between words become single characters.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ STOP_WORDS = frozenset(
     would you your yours""".split()
 )
 
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]{1,2}\b)?")
-_CONTRACTED = re.compile(r"['’].*$")
+_CONTRACTION = re.compile(r"['’].*$")
 _SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
-_LONGEST = 40
-"""Longer runs of letters are identifiers or noise; their head is enough to match them."""
+_MAX_WORD_LENGTH = 40
+"""Longer runs of letters are identifiers or noise; their beginning is enough to match them."""
 
 _local = threading.local()
 
@@ -43,23 +44,28 @@ def words(text: str) -> list[str]:
     """Return the lower-case words of ``text``, accents folded, function words included."""
     if not text.isascii():
         text = _fold(text)
-    found: list[str] = _WORD.findall(text.lower())
+    matches: list[str] = _WORD.findall(text.lower())
     if "'" in text or "’" in text:
-        return [_CONTRACTED.sub("", w) for w in found]
-    return found
+        return [_CONTRACTION.sub("", w) for w in matches]
+    return matches
 
 
 def index_terms(text: str) -> list[str]:
     """Return the index terms of ``text`` in order, repeats included."""
-    kept = [w[:_LONGEST] for w in words(text) if w not in STOP_WORDS]
-    stemmed: list[str] = _stemmer().stemWords(kept)
-    return stemmed
+    content_words = [w[:_MAX_WORD_LENGTH] for w in words(text) if w not in STOP_WORDS]
+    stems: list[str] = _stemmer().stemWords(content_words)
+    return stems
+
+
+def title_key(title: str) -> str:
+    """Return the letters and digits of ``title``, NFKC-normalized and case-folded, to compare titles by."""
+    return _NOT_ALPHANUMERIC.sub("", unicodedata.normalize("NFKC", title).casefold())
 
 
 def is_english(text: str) -> bool:
-    """Tell whether ``text`` reads as English: plain letters, and one word in four a function word."""
-    found = words(text)
-    return text.isascii() and 4 * sum(w in STOP_WORDS for w in found) >= len(found)
+    """Return whether ``text`` looks English: ASCII, and at least one word in four a function word."""
+    all_words = words(text)
+    return text.isascii() and 4 * sum(w in STOP_WORDS for w in all_words) >= len(all_words)
 
 
 def stem(word: str) -> str:
@@ -69,9 +75,9 @@ def stem(word: str) -> str:
 
 
 def term_ids(stems: Iterable[str]) -> NDArray[np.uint32]:
-    """Return the CRC-32 of each stem, shape [n]: a compact bag of words that can be stored.
+    """Return the CRC-32 of each stem, shape [n]: a compact bag of words for storage.
 
-    Two of a library's ~10⁵ stems share an id about once; the effect on a score is a repeat.
+    Among the 10⁵ stems of a library, about one pair shares an id; it then counts as one stem.
     """
     import numpy as np
 
@@ -90,7 +96,7 @@ def _fold(text: str) -> str:
 
 
 def _stemmer() -> Any:
-    """Return this thread's stemmer: a Stemmer object must not be shared between threads."""
+    """Return the stemmer of this thread; a Stemmer object must not be shared between threads."""
     stemmer = getattr(_local, "stemmer", None)
     if stemmer is None:
         import Stemmer

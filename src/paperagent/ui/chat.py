@@ -49,7 +49,7 @@ COMMANDS = {
     "/model [NAME]": "show or change the model",
     "/effort [LEVEL]": "show or change the effort: fast (one search), normal, or deep (several searches)",
     "/cost": "show the calls, tokens and cost of the last answer and of the session",
-    "/good [NOTE]": "rate the last answer as right, for `paperagent eval cases add`",
+    "/good [NOTE]": "rate the last answer as right, for 'paperagent eval cases add'",
     "/bad [NOTE]": "rate the last answer as wrong, likewise",
     "/save FILE": "save the conversation as Markdown, or the last answer if FILE ends in .json",
     "/quit": "quit (also Ctrl-D)",
@@ -257,7 +257,7 @@ class Chat:
         from paperagent.evals import feedback
 
         feedback.save_feedback(self.feedback, last, self.history.before_last(), good=good, note=note)
-        self._print_note("saved; `paperagent eval cases add FILE` turns it into a test case")
+        self._print_note("saved; 'paperagent eval cases add FILE' turns it into a test case")
 
     def _last(self) -> Answer:
         if self.history.last is None:

@@ -16,17 +16,17 @@ from paperagent.verification import numbers
 from paperagent.verification.tokens import GROUPS, Text, Token
 
 SAME, SYNONYM, FAMILY = 1.0, 0.9, 0.8
-_NEAR = (0.0, 1.0, 0.85, 0.7, 0.5, 0.35, 0.2)
-"""Decay of a neighbor's weight with its distance (0, 1, 2 … ranks) in the evidence."""
-_NEIGHBOURS = ((1, 1.0), (2, 0.7), (3, 0.45))
+_DISTANCE_FACTORS = (0.0, 1.0, 0.85, 0.7, 0.5, 0.35, 0.2)
+"""Factor on a neighbor's weight by its distance (0, 1, 2 … ranks) in the evidence."""
+_NEIGHBOR_WEIGHTS = ((1, 1.0), (2, 0.7), (3, 0.45))
 """Distance in the claim → weight."""
-_OTHER_SIDE = 0.6
-"""Factor for a neighbor that is on the other side in the evidence."""
-_DRAWN = 0.15
+_OPPOSITE_SIDE_FACTOR = 0.6
+"""Factor for a neighbor that is on the opposite side in the evidence."""
+_MIN_SENTENCE_SHARE = 0.15
 """Minimum share of a claim's matched words for it to draw on a sentence."""
-_MOST = 24
-"""Maximum number of places compared per word. It bounds the time for a text that repeats one word."""
-_CLOSE = 4
+_MAX_POSITIONS = 24
+"""Maximum number of positions compared per word. Limits the time for a text that repeats one word."""
+_MAX_NEIGHBOR_GAP = 4
 """Maximum distance in ranks at which neighboring words of a claim count as near in the evidence."""
 
 
@@ -36,7 +36,7 @@ class Alignment:
 
     claim: Text
     source: Text
-    candidates: list[list[tuple[int, float]]] = field(default_factory=list)
+    matching_words: list[list[tuple[int, float]]] = field(default_factory=list)
     """For each rank of the claim: (rank in the evidence, strength)."""
     best: list[tuple[int, float] | None] = field(default_factory=list)
     """For each rank of the claim: the candidate whose neighbors agree best."""
@@ -56,7 +56,7 @@ class Alignment:
         matched = possible = 0.0
         content = self.claim.content
         sentence = content[at].sentence
-        for distance, weight in _NEIGHBOURS:
+        for distance, weight in _NEIGHBOR_WEIGHTS:
             for near in (at - distance, at + distance):
                 if near < 0 or near >= len(content) or near in skip or content[near].sentence != sentence:
                     continue
@@ -66,12 +66,12 @@ class Alignment:
 
     def _nearness(self, near: int, position: int, *, before: bool) -> float:
         highest = 0.0
-        for other, strength in self.candidates[near]:
+        for other, strength in self.matching_words[near]:
             gap = other - position
             if gap and -7 < gap < 7:
-                value = strength * _NEAR[abs(gap)]
+                value = strength * _DISTANCE_FACTORS[abs(gap)]
                 if (gap < 0) is not before:
-                    value *= _OTHER_SIDE
+                    value *= _OPPOSITE_SIDE_FACTOR
                 highest = max(highest, value)
         return highest
 
@@ -80,18 +80,18 @@ class Alignment:
         if self.best[rank] is None:
             weight = sum(t.weight for t in self.claim.content)
             self.coverage += FAMILY * self.claim.content[rank].weight / weight
-        self.candidates[rank].append((position, FAMILY))
+        self.matching_words[rank].append((position, FAMILY))
         self.best[rank] = (position, FAMILY)
         self.covered.add(position)
 
 
 def align(claim: Text, source: Text) -> Alignment:
-    """Return the alignment of an analysed claim with its analysed evidence."""
+    """Return the alignment of an analyzed claim with its analyzed evidence."""
     alignment = Alignment(claim, source)
-    alignment.candidates = [candidates(t, source)[:_MOST] for t in claim.content]
+    alignment.matching_words = [find_matching_words(t, source)[:_MAX_POSITIONS] for t in claim.content]
     _match_compounds(alignment)
     _match_acronyms(alignment)
-    for rank, places in enumerate(alignment.candidates):
+    for rank, places in enumerate(alignment.matching_words):
         alignment.best.append(_choose(alignment, rank, places))
     alignment.covered = {position for one in alignment.best if one for position in (one[0],)}
     total = sum(t.weight for t in claim.content)
@@ -109,7 +109,7 @@ def _choose(alignment: Alignment, rank: int, places: list[tuple[int, float]]) ->
     return max(places, key=lambda c: (c[1] + alignment.neighborhood_fit(rank, c[0]), -c[0]))
 
 
-def candidates(token: Token, source: Text) -> list[tuple[int, float]]:
+def find_matching_words(token: Token, source: Text) -> list[tuple[int, float]]:
     """Return the words of ``source`` that mean the same as ``token``, as (rank, strength)."""
     if token.kind == "number":
         return [(t.rank, SAME) for t in source.numbers if _same_number(token, t)]
@@ -127,7 +127,7 @@ def candidates(token: Token, source: Text) -> list[tuple[int, float]]:
         places = [
             (r, FAMILY)
             for r in source.by_head.get(token.stem[:4], ())
-            if family(token.stem, source.content[r].stem)
+            if same_family(token.stem, source.content[r].stem)
         ]
     return places
 
@@ -136,16 +136,16 @@ def _same_number(claim: Token, source: Token) -> bool:
     return bool(claim.number and source.number and numbers.same_value(claim.number, source.number))
 
 
-def family(one: str, other: str) -> bool:
-    """Return whether two stems share a beginning of at least 60 % (and four letters) of the longer."""
+def same_family(one: str, other: str) -> bool:
+    """Return whether two stems share a prefix of at least four letters and 60 % of the longer stem."""
     short, long = sorted((one, other), key=len)
     if len(short) < 4:
         return False
     shared = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
-    return shared >= max(4, 0.6 * len(long)) and not _opposed_ending(long, shared)
+    return shared >= max(4, 0.6 * len(long)) and not _has_negative_suffix(long, shared)
 
 
-def _opposed_ending(stem: str, shared: int) -> bool:
+def _has_negative_suffix(stem: str, shared: int) -> bool:
     return stem[shared:].startswith("less")
 
 
@@ -178,10 +178,10 @@ def _match_compounds(alignment: Alignment) -> None:
                 continue
             for rank in joined:
                 for mine in (left.rank, right.rank):
-                    if forward and not alignment.candidates[mine]:
-                        alignment.candidates[mine].append((rank, SYNONYM))
-                    elif not forward and not alignment.candidates[rank]:
-                        alignment.candidates[rank].append((mine, SYNONYM))
+                    if forward and not alignment.matching_words[mine]:
+                        alignment.matching_words[mine].append((rank, SYNONYM))
+                    elif not forward and not alignment.matching_words[rank]:
+                        alignment.matching_words[rank].append((mine, SYNONYM))
 
 
 def _joined(left: Token, right: Token) -> str:
@@ -191,18 +191,18 @@ def _joined(left: Token, right: Token) -> str:
 def _match_acronyms(alignment: Alignment) -> None:
     """Match ``LLM`` with *large language model*, both ways."""
     for token in alignment.claim.content:
-        if token.kind == "name" and not alignment.candidates[token.rank] and token.stem.isalpha():
-            for start in spelled_out(token.stem, alignment.source):
-                alignment.candidates[token.rank] += [(start + i, SYNONYM) for i in range(len(token.stem))]
+        if token.kind == "name" and not alignment.matching_words[token.rank] and token.stem.isalpha():
+            for start in acronym_positions(token.stem, alignment.source):
+                alignment.matching_words[token.rank] += [(start + i, SYNONYM) for i in range(len(token.stem))]
     for token in alignment.source.content:
         if token.kind == "name" and token.stem.isalpha() and 2 <= len(token.stem) <= 6:
-            for start in spelled_out(token.stem, alignment.claim):
+            for start in acronym_positions(token.stem, alignment.claim):
                 for mine in range(start, start + len(token.stem)):
-                    if not alignment.candidates[mine]:
-                        alignment.candidates[mine].append((token.rank, SYNONYM))
+                    if not alignment.matching_words[mine]:
+                        alignment.matching_words[mine].append((token.rank, SYNONYM))
 
 
-def spelled_out(acronym: str, text: Text) -> list[int]:
+def acronym_positions(acronym: str, text: Text) -> list[int]:
     """Return the ranks at which the words of ``text`` begin with the letters of ``acronym``."""
     starts = []
     at = text.initials.find(acronym) if 2 <= len(acronym) <= 6 else -1
@@ -223,16 +223,16 @@ def _agreement(alignment: Alignment) -> float:
     )
 
 
-def nearest(alignment: Alignment) -> list[Token]:
+def tokens_drawn_on(alignment: Alignment) -> list[Token]:
     """Return the tokens of the sentences that the claim draws on."""
     matches = Counter(alignment.source.content[best[0]].sentence for best in alignment.best if best)
-    drawn = {s for s, count in matches.items() if count >= _DRAWN * matches.total()}
+    drawn = {s for s, count in matches.items() if count >= _MIN_SENTENCE_SHARE * matches.total()}
     return [t for t in alignment.source.tokens if t.sentence in drawn]
 
 
 def _copied(alignment: Alignment) -> float:
     theirs, mine = (
-        Counter(t.stem for t in nearest(alignment)),
+        Counter(t.stem for t in tokens_drawn_on(alignment)),
         Counter(t.stem for t in alignment.claim.tokens),
     )
     return (theirs & mine).total() / max(1, theirs.total(), mine.total())
@@ -248,9 +248,9 @@ def _proximity(alignment: Alignment) -> float:
     for (_, rank), (_, following) in pairs:
         near += (
             any(
-                abs(x - y) <= _CLOSE
-                for x, _ in alignment.candidates[rank]
-                for y, _ in alignment.candidates[following]
+                abs(x - y) <= _MAX_NEIGHBOR_GAP
+                for x, _ in alignment.matching_words[rank]
+                for y, _ in alignment.matching_words[following]
                 if x != y
             )
             or alignment.best[rank] == alignment.best[following]
@@ -268,7 +268,7 @@ class VerbatimRun:
 
 
 def runs(alignment: Alignment, shortest: int = 3) -> list[VerbatimRun]:
-    """Return the claim's longest verbatim runs of at least ``shortest`` tokens, from left to right."""
+    """Return the longest verbatim runs of the claim with at least ``shortest`` tokens, from left to right."""
     mine, theirs = alignment.claim.tokens, alignment.source.tokens
     places: dict[str, list[int]] = {}
     for index, token in enumerate(theirs):
@@ -277,7 +277,7 @@ def runs(alignment: Alignment, shortest: int = 3) -> list[VerbatimRun]:
     at = 0
     while at < len(mine):
         best = VerbatimRun(at, 0, 0)
-        for position in places.get(mine[at].stem, ())[:_MOST]:
+        for position in places.get(mine[at].stem, ())[:_MAX_POSITIONS]:
             length = 0
             while (
                 at + length < len(mine)

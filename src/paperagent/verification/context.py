@@ -1,4 +1,4 @@
-"""The context of a claim: what it may mention although its cited sentence does not.
+"""The context of a claim: names and words that it may use although its cited sentence does not.
 
 "We outperform it" is about the paper's own method, so a claim may name that method. Words from elsewhere in
 the abstract do not support a claim, but they are not inventions either. A model also opens with "Yes:",
@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from paperagent.verification.alignment import candidates, spelled_out
-from paperagent.verification.normalize import normalise
-from paperagent.verification.tokens import Text, Token, analyse
+from paperagent.verification.alignment import acronym_positions, find_matching_words
+from paperagent.verification.normalize import normalize
+from paperagent.verification.tokens import Text, Token, analyze
 
-_LONGEST = 12_000
+_MAX_CHARACTERS = 12_000
 """Maximum number of characters read from titles and abstracts."""
-_INTRODUCES = re.compile(
+_INTRODUCTION = re.compile(
     r"\b(?:propos|introduc|present|develop|releas|creat|call|name|term|dub|buil[dt]|design|construct|describ|"
     r"offer|contribut|train|curat|collect|named|our|this|namely|framework|method|model|benchmark|dataset|"
     r"approach|system|algorithm|we)\w*\b[^.]{0,90}$",
@@ -30,7 +30,7 @@ COMMON_NAMES = frozenset(
     """ai ml llm llms nlp gpu gpus cpu api apis qa ir rag cnn rnn gan vlm mllm ui 2d 3d us uk eu usa who
     dna rna mri ct english""".split()
 )
-"""Abbreviations that need no introduction, in lower case."""
+"""Well-known abbreviations, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class Context:
 
     def mentions(self, token: Token) -> bool:
         """Return whether the titles, the abstracts or the question contain a word, number or name."""
-        if candidates(token, self.text) or candidates(token, self.question):
+        if find_matching_words(token, self.text) or find_matching_words(token, self.question):
             return True
         if token.number is not None:
             digits = _digits(token.text)
             return bool(digits) and digits <= self.digits | _digits(self.question.plain)
         lower = token.lower.removesuffix("'s")
         if token.kind == "name" or token.capital:
-            return lower in self.plain or bool(spelled_out(token.stem, self.text))
+            return lower in self.plain or bool(acronym_positions(token.stem, self.text))
         return False
 
     def is_own_name(self, token: Token) -> bool:
@@ -64,7 +64,7 @@ class Context:
         if lower in self.title or lower in COMMON_NAMES or token.stem in COMMON_NAMES:
             return True
         at = self.plain.find(lower)
-        return at >= 0 and _INTRODUCES.search(self.plain[max(0, at - 120) : at]) is not None
+        return at >= 0 and _INTRODUCTION.search(self.plain[max(0, at - 120) : at]) is not None
 
 
 @lru_cache(maxsize=256)
@@ -74,22 +74,22 @@ def _digits(text: str) -> frozenset[str]:
 
 def build_context(titles: tuple[str, ...], abstracts: tuple[str, ...], question: str) -> Context:
     """Return the context of claims about these papers."""
-    return replace(_papers(titles, abstracts), question=analyse(question[:2_000]))
+    return replace(_paper_context(titles, abstracts), question=analyze(question[:2_000]))
 
 
 @lru_cache(maxsize=128)
-def _papers(titles: tuple[str, ...], abstracts: tuple[str, ...]) -> Context:
-    plain = normalise(". ".join((*titles, *abstracts))[:_LONGEST])
+def _paper_context(titles: tuple[str, ...], abstracts: tuple[str, ...]) -> Context:
+    plain = normalize(". ".join((*titles, *abstracts))[:_MAX_CHARACTERS])
     return Context(
-        text=analyse(plain),
+        text=analyze(plain),
         plain=plain.lower(),
         digits=_digits(plain),
-        title=normalise(". ".join(titles)).lower(),
-        question=analyse(""),
+        title=normalize(". ".join(titles)).lower(),
+        question=analyze(""),
     )
 
 
-def words_of(values: Sequence[str]) -> tuple[str, ...]:
+def non_empty(values: Sequence[str]) -> tuple[str, ...]:
     """Return the texts that are not empty, as a tuple."""
     return tuple(v for v in values if v.strip())
 
@@ -121,45 +121,45 @@ _QUOTED = re.compile(r"(?<!\w)[\"']([^\"']{3,200})[\"'](?!\w)")
 _PUNCTUATION = re.compile(r"\W+")
 REFERENCE = "this paper"
 """The words that replace a title in a statement."""
-_SHORTEST_TITLE = 3
+_MIN_TITLE_WORDS = 3
 """Minimum number of words for part of a title to be recognized without quotation marks."""
 
 
 @lru_cache(maxsize=1024)
 def statement(claim: str, titles: tuple[str, ...] = ()) -> str:
     """Return the normalized claim without an opening yes or no, attributions to the paper, and titles."""
-    text = normalise(claim)
+    text = normalize(claim)
     text = _POLARITY.sub("", text)
     for title in titles:
-        text = _without_title(text, normalise(title))
+        text = _without_title(text, normalize(title))
     for pattern in _ATTRIBUTIONS:
         text = pattern.sub("", text)
-    return text.strip(" .") if text.strip(" .") == REFERENCE else text.strip() or normalise(claim)
+    return text.strip(" .") if text.strip(" .") == REFERENCE else text.strip() or normalize(claim)
 
 
 def _without_title(text: str, title: str) -> str:
-    key = _key(title)
+    key = _title_key(title)
     if not key:
         return text
-    for part in _parts(title):
+    for part in _title_forms(title):
         text = re.sub(rf"[\"']?{re.escape(part)}[\"']?", REFERENCE, text, flags=re.IGNORECASE)
 
     def refer(match: re.Match[str]) -> str:
-        quoted = _key(match[1])
+        quoted = _title_key(match[1])
         return REFERENCE if " " in quoted and quoted in key else match[0]
 
     return _QUOTED.sub(refer, text)
 
 
-def _parts(title: str) -> Iterator[str]:
+def _title_forms(title: str) -> Iterator[str]:
     """Yield the forms of a title without quotation marks: the whole, and either side of a colon."""
     head, _, tail = title.partition(":")
     for part in sorted({title, head.strip(), tail.strip()}, key=len, reverse=True):
-        if len(part.split()) >= _SHORTEST_TITLE:
+        if len(part.split()) >= _MIN_TITLE_WORDS:
             yield part
 
 
-def _key(text: str) -> str:
+def _title_key(text: str) -> str:
     return _PUNCTUATION.sub(" ", text).strip().lower()
 
 

@@ -1,4 +1,4 @@
-"""Find what a claim says more firmly than its evidence, and frames that it adds or drops.
+"""Find statements that are firmer than the evidence, and frames that a claim adds or drops.
 
 A claim may leave out a hedge or turn *some* into *all*. "It is a myth that" and "which was later retracted"
 reverse a finding; "we investigate whether" turns it into a question. A claim may invent a cause or splice
@@ -18,13 +18,13 @@ from paperagent.verification.lexicon import HEDGES, SOFT_HEDGES, STRENGTH_TWINS,
 from paperagent.verification.tokens import Text, Token, lemma
 
 
-def _any(alternatives: str) -> re.Pattern[str]:
+def _any_of(alternatives: str) -> re.Pattern[str]:
     """Return a pattern that matches any of the alternatives (one per line) at the start of a word."""
     lines = [line.strip() for line in alternatives.strip().splitlines()]
     return re.compile(rf"\b(?:{'|'.join(lines)})", re.IGNORECASE)
 
 
-_FRAMES = _any(
+_FRAMES = _any_of(
     r"""
     (?:false|untrue|mistaken|incorrect|erroneous)(?:ly)?\b
     (?:is|was|would be) wrong\b
@@ -53,7 +53,7 @@ _FRAMES = _any(
     """
 )
 """Phrases that reverse a finding, or attribute it to others."""
-_AIMS = _any(
+_AIMS = _any_of(
     r"""
     whether\b
     (?:aims?|aimed|aiming) (?:to|at)\b
@@ -66,7 +66,7 @@ _AIMS = _any(
     (?:suppose|assume|believed|expected|thought|said|argued|claimed) (?:that|to)\b
     """
 )
-_STILL_AIMS = _any(
+_AIM_WORDS = _any_of(
     r"""
     (?:whether|if|how)\b
     (?:aim|goal|objective|hypothes|conjectur|seek|sought|attempt|unclear|unknown|open question|remain|future)
@@ -79,8 +79,8 @@ _STILL_AIMS = _any(
 """Words that mark a claim as a question or an intention."""
 _FRONTED = re.compile(r"(?:in order )?to\b|\w+ing\b", re.IGNORECASE)
 _MAIN_CLAUSE = re.compile(r",\s+(?:we|our|the|this|it|and|by)\b", re.IGNORECASE)
-"""The end of a purpose at the start of a sentence ("To determine whether …, we …") ends."""
-_CLAIMS_CAUSE = _any(
+"""Matches the end of a purpose clause at the start of a sentence ("To determine whether …, we …")."""
+_CLAIMS_CAUSE = _any_of(
     r"""
     (?:because|therefore|hence|thereby|consequently)\b
     caus(?:e|es|ed|ing)\b
@@ -90,7 +90,7 @@ _CLAIMS_CAUSE = _any(
     as a result\b
     """
 )
-_CAUSES = _any(
+_CAUSES = _any_of(
     r"""
     (?:because|since|therefore|hence|thereby|consequently|so|thus|as|via|through|why|reason|from)\b
     (?:caus|attribut|explain|enabl|allow|contribut|trigger|induc|improv|reduc|increas|result|lead)\w*
@@ -101,14 +101,14 @@ _CAUSES = _any(
     """
 )
 """Words that may imply a cause. A claim may state that cause explicitly."""
-_OWN_WEIGHT = 0.5
-"""Weight from which a content word counts as saying something."""
-_VERBATIM = 0.65
+_MIN_WEIGHT = 0.5
+"""Minimum weight of a meaningful content word."""
+_MIN_VERBATIM_SHARE = 0.65
 """Minimum share of a claim's tokens in verbatim runs for the words between the runs to count as added."""
-_SPLICED = 0.85
+_MIN_SPLICED_SHARE = 0.85
 """Minimum share of a claim's tokens in verbatim runs for it to count as pasted from two sentences. At
 0.85, 1 % of 485 honest claims do, and 99.7 % of 600 claims that join halves of two sentences."""
-_ONE_SENTENCE = 0.85
+_MAX_SENTENCE_SHARE = 0.85
 """Minimum share of a claim's tokens in one sentence when it copies from several."""
 
 
@@ -121,17 +121,17 @@ def changed_frames(alignment: Alignment, context: Context) -> Iterator[str]:
     if aim:
         yield f"the cited sentence states a question or an aim (“{aim}”), not a finding"
     cause = _CLAIMS_CAUSE.search(alignment.claim.plain)
-    if cause and not _CAUSES.search(_drawn_on(alignment)):
+    if cause and not _CAUSES.search(_text_drawn_on(alignment)):
         yield f"“{cause[0]}” states a cause that the cited sentence does not state"
     copies = runs(alignment)
     copied = sum(run.length for run in copies) / max(1, len(alignment.claim.tokens))
-    if copied >= _SPLICED and (seam := _seam(alignment, copies)):
+    if copied >= _MIN_SPLICED_SHARE and (seam := _seam(alignment, copies)):
         yield f"joins parts of two sentences (“{seam}”)"
-    if copied >= _VERBATIM and (word := _added(alignment, context)):
+    if copied >= _MIN_VERBATIM_SHARE and (word := _added_word(alignment, context)):
         yield f"“{word}” is added to the words of the cited sentence"
 
 
-def _drawn_on(alignment: Alignment) -> str:
+def _text_drawn_on(alignment: Alignment) -> str:
     """Return the text of the evidence sentences that share words with the claim."""
     drawn = {alignment.source.content[best[0]].sentence for best in alignment.best if best}
     return " ".join(t.text for t in alignment.source.tokens if t.sentence in drawn)
@@ -140,11 +140,11 @@ def _drawn_on(alignment: Alignment) -> str:
 def _dropped_aim(alignment: Alignment) -> str:
     """Return the aim or question of the evidence that the claim drops, or an empty string."""
     source_text = alignment.source.plain.lower()
-    if any(word.lower() not in source_text for word in _STILL_AIMS.findall(alignment.claim.plain)):
+    if any(word.lower() not in source_text for word in _AIM_WORDS.findall(alignment.claim.plain)):
         return ""
     aims = len(_AIMS.findall(alignment.claim.plain))
     for sentence, ranks in _ranks_by_sentence(alignment).items():
-        text, starts = _spelled(alignment.source, sentence)
+        text, starts = _sentence_text(alignment.source, sentence)
         aim = _AIMS.search(text)
         if (
             aim
@@ -153,13 +153,13 @@ def _dropped_aim(alignment: Alignment) -> str:
         ):
             main = _MAIN_CLAUSE.search(text, aim.end()) if _FRONTED.match(text) else None
             end = main.start() if main else len(text)
-            behind = [r for r in ranks if aim.start() <= starts[alignment.source.content[r].index] < end]
-            if len(behind) * 2 > len(ranks):
+            after = [r for r in ranks if aim.start() <= starts[alignment.source.content[r].index] < end]
+            if len(after) * 2 > len(ranks):
                 return aim[0]
     return ""
 
 
-def _spelled(text: Text, sentence: int) -> tuple[str, dict[int, int]]:
+def _sentence_text(text: Text, sentence: int) -> tuple[str, dict[int, int]]:
     """Return a sentence as text with its punctuation, and where each of its tokens begins in it."""
     spelled, starts = "", {}
     for token in text.tokens:
@@ -184,7 +184,7 @@ def _seam(alignment: Alignment, copies: Sequence[VerbatimRun]) -> str:
     by_sentence: dict[int, int] = {}
     for run in copies:
         by_sentence[run.sentence] = by_sentence.get(run.sentence, 0) + run.length
-    if len(by_sentence) < 2 or max(by_sentence.values()) >= _ONE_SENTENCE * total:
+    if len(by_sentence) < 2 or max(by_sentence.values()) >= _MAX_SENTENCE_SHARE * total:
         return ""
     for one, other in pairwise(copies):
         if one.sentence != other.sentence:
@@ -193,21 +193,21 @@ def _seam(alignment: Alignment, copies: Sequence[VerbatimRun]) -> str:
     return ""
 
 
-def _added(alignment: Alignment, context: Context) -> str:
-    """Return a word of the claim that is nowhere in the paper; names have a check of their own."""
+def _added_word(alignment: Alignment, context: Context) -> str:
+    """Return a word of the claim that is nowhere in the paper. Names are checked separately."""
     for token in alignment.claim.content:
         if token.kind != "word" or token.capital:
             continue
-        if alignment.best[token.rank] is None and token.weight >= _OWN_WEIGHT and not context.mentions(token):
+        if alignment.best[token.rank] is None and token.weight >= _MIN_WEIGHT and not context.mentions(token):
             return token.text
     return ""
 
 
-_REACH = 4
+_HEDGE_SCOPE = 4
 """Number of content words after a hedge that it qualifies; it also qualifies two before it."""
-_COPY = 0.8
+_NEAR_COPY = 0.8
 """Minimum share of equal tokens for a near copy."""
-_NEXT = {
+_REPLACEMENT_KINDS = {
     "possible": ("likely", "suggest", "some"),
     "likely": ("possible", "suggest", "often"),
     "suggest": ("possible", "likely", "tentative"),
@@ -217,32 +217,36 @@ _NEXT = {
     "almost": ("often",),
 }
 """Kind of hedge → the kinds that may replace it."""
-_TWINS: dict[str, frozenset[str]] = {}
+_TWINS_OF: dict[str, frozenset[str]] = {}
 for _twins in STRENGTH_TWINS:
     for _word in _twins:
-        _TWINS[_word] = _TWINS.get(_word, frozenset()) | _twins
+        _TWINS_OF[_word] = _TWINS_OF.get(_word, frozenset()) | _twins
 
 
 def dropped_hedges(alignment: Alignment) -> Iterator[str]:
     """Yield a reason for each hedge of the evidence that the claim drops.
 
-    Hedges are paired one to one: the same word first, then words of one kind, then kinds that
-    may stand for each other (*may* for *results suggest*).
+    Hedges are paired one to one: the same word first, then words of one kind, then kinds that may
+    replace each other (*may* for *results suggest*).
     """
-    mine = [t.lower for t in alignment.claim.tokens if t.lower in HEDGES and not _is_mark(alignment.claim, t)]
-    left = []
+    mine = [
+        t.lower
+        for t in alignment.claim.tokens
+        if t.lower in HEDGES and not _precedes_number(alignment.claim, t)
+    ]
+    unmatched = []
     for token in alignment.source.tokens:
-        if token.lower in HEDGES and not _is_mark(alignment.source, token):
+        if token.lower in HEDGES and not _precedes_number(alignment.source, token):
             if token.lower in mine:
                 mine.remove(token.lower)
-            elif token.lower in SOFT_HEDGES or (token.lower == "some" and alignment.copied < _COPY):
+            elif token.lower in SOFT_HEDGES or (token.lower == "some" and alignment.copied < _NEAR_COPY):
                 continue  # "some methods that …" may become "methods that …"
             elif _states_hedged_words(alignment, token):
-                left.append(token)
+                unmatched.append(token)
     kinds = Counter(HEDGES[w] for w in mine)
-    left = [t for t in left if not _take(kinds, HEDGES[t.lower])]
-    for token in left:
-        if not any(_take(kinds, kind) for kind in _NEXT.get(HEDGES[token.lower], ())):
+    unmatched = [t for t in unmatched if not _take(kinds, HEDGES[t.lower])]
+    for token in unmatched:
+        if not any(_take(kinds, kind) for kind in _REPLACEMENT_KINDS.get(HEDGES[token.lower], ())):
             yield f"the cited sentence is more careful (“{token.text}”)"
 
 
@@ -253,8 +257,8 @@ def _take(kinds: Counter[str], kind: str) -> bool:
     return True
 
 
-def _is_mark(text: Text, token: Token) -> bool:
-    """Return whether a word such as *about* or *nearly* stands before a number, where `numbers` checks it."""
+def _precedes_number(text: Text, token: Token) -> bool:
+    """Return whether a word such as *about* precedes a number, in which case `numbers` checks it."""
     following = text.tokens[token.index + 1 : token.index + 2]
     return bool(following and following[0].number and following[0].number.mark)
 
@@ -264,17 +268,17 @@ def _states_hedged_words(alignment: Alignment, hedge: Token) -> bool:
     first = hedge.rank + 1 if hedge.rank >= 0 else alignment.source.rank_after(hedge.index)
     scope = [
         t.rank
-        for t in alignment.source.content[max(0, first - 2) : first + _REACH]
+        for t in alignment.source.content[max(0, first - 2) : first + _HEDGE_SCOPE]
         if t.rank != hedge.rank
         and (t.clause == hedge.clause or (t.rank == first and t.sentence == hedge.sentence))
     ]
-    behind = [r for r in scope if r >= first]
-    repeated = [r for r in behind if r in alignment.covered]
+    after = [r for r in scope if r >= first]
+    repeated = [r for r in after if r in alignment.covered]
     if hedge.rank in alignment.covered:
         return False
     return (
-        len(repeated) * 2 >= len(behind) and bool(repeated)
-        if behind
+        len(repeated) * 2 >= len(after) and bool(repeated)
+        if after
         else any(r in alignment.covered for r in scope)
     )
 
@@ -287,20 +291,20 @@ def overstatements(alignment: Alignment) -> Iterator[str]:
         if (
             word in STRENGTHENERS
             and word not in source_words
-            and not (_TWINS.get(word, frozenset()) & source_words)
+            and not (_TWINS_OF.get(word, frozenset()) & source_words)
         ):
             if alignment.source.by_stem.get(lemma(word)[0]):
                 continue
             if word in ("any", "all", "every") and _denied_near(alignment.claim, token):
                 continue
             if word == "only" and _before_number(alignment.claim, token):
-                continue  # whether an amount is small is the writer's opinion
+                continue  # the claim may call an amount small
             yield f"“{token.text}” claims more than the cited sentence"
-        elif token.degree == 2 and token.rank >= 0 and _raised(alignment, token):
+        elif token.degree == 2 and token.rank >= 0 and _is_raised_to_superlative(alignment, token):
             yield f"“{token.text}” claims more than the cited sentence"
 
 
-def _raised(alignment: Alignment, token: Token) -> bool:
+def _is_raised_to_superlative(alignment: Alignment, token: Token) -> bool:
     best = alignment.best[token.rank]
     if best is None:
         return False

@@ -1,6 +1,6 @@
 """Word lists of the checks: negations, hedges, quantifiers, function words and opposites.
 
-They were written by hand for this program. The opposites come from what abstracts compare: amounts,
+The lists were written by hand. The opposites cover what abstracts compare: amounts,
 quality, speed, time, order, kinds of data and of training, biology. Each line of `FAMILIES` is one family
 with its poles separated by ``|``; a pole lists interchangeable words. Rules in `polarity` find opposites
 made by a prefix or suffix (``un-``, ``-less``).
@@ -67,7 +67,7 @@ HEDGES: dict[str, str] = {
         "association",
     ),
 }
-"""Word → what kind of caution it is. A claim may be more careful than its source, not less."""
+"""Word → the kind of caution that it expresses. A claim may be more careful than its source, not less."""
 
 SOFT_HEDGES = frozenset(
     """indicate indicates indicated indicating can potential certain limited promising expected
@@ -432,7 +432,7 @@ FAMILIES: tuple[str, ...] = (
 )
 
 NEGATIVE_PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "mis", "anti", "de")
-"""``significant`` / ``insignificant``: the longer word is the shorter one with one of these."""
+"""``significant`` / ``insignificant``: the longer word is the shorter one with one of these prefixes."""
 
 PREFIX_PAIRS = (
     ("over", "under"),
@@ -458,7 +458,7 @@ PREFIX_PAIRS = (
     ("out", "under"),
     ("more", "less"),
 )
-"""``overestimate`` / ``underestimate``: the same remainder behind opposite beginnings."""
+"""``overestimate`` / ``underestimate``: the same remainder after opposite prefixes."""
 
 SUFFIX_PAIRS = (("ful", "less"),)
 

@@ -1,6 +1,6 @@
-"""Bring text into one spelling: Unicode forms, dashes, quotation marks, LaTeX.
+"""Normalize text to one spelling: Unicode forms, dashes, quotation marks, LaTeX.
 
-Every mark that decides what a sentence says is kept: minus, ``<``, ``%``, ``±``, exponents. Letters of
+Marks that affect the meaning of a sentence are kept: minus, ``<``, ``%``, ``±``, exponents. Letters of
 other scripts that look like Latin letters are not converted; `mixed_script` finds them.
 """
 
@@ -72,15 +72,15 @@ _SUBSCRIPT = re.compile(r"_\{?(\w+)\}?")
 _LATEX = re.compile(r"\\([a-zA-Z]+)\*?|\\([%&_$#{}])|\\[,;:! ]|[${}]|(?<=[\w.])~(?=\w)")
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[,\u202f\u2009]\d{3})+)(?![\d])")
 _PROSE = re.compile(r"\$\d[^$]*? [a-z]{2,} [a-z]{2,}[^$]*\$")
-"""A dollar, a digit, and words before the next dollar: money, no formula."""
+"""A dollar, a digit, and words before the next dollar: money, not a formula."""
 _SPACE = re.compile(r"\s+")
 _INDEX = re.compile(r"(?<=[A-Za-z])\((\d{1,2}|\d?[+-])\)")
-"""``CO(2)``, ``Ca(2+)``: an index that databases write in brackets."""
+"""``CO(2)``, ``Ca(2+)``: an index that some databases write in parentheses."""
 _MARKS = (("<=", "≤"), (">=", "≥"), ("+/-", "±"), ("+-", "±"), ("...", " … "))
 
 
 @lru_cache(maxsize=512)
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Return ``text`` in one spelling: NFKC, no invisible characters, LaTeX symbols as characters."""
     text = _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), text)
     if not text.isascii():
@@ -98,7 +98,7 @@ def normalise(text: str) -> str:
 
 
 def invisible(character: str) -> bool:
-    """Return whether a character shows nothing: zero-width, bidirectional, soft hyphen, tag, selector."""
+    """Return whether a character is invisible: zero-width, bidirectional, soft hyphen, tag, selector."""
     category = unicodedata.category(character)
     return category == "Cf" or (category == "Mn" and "\ufe00" <= character <= "\ufe0f")
 
@@ -107,7 +107,7 @@ def mixed_script(text: str) -> tuple[str, ...]:
     """Return the words that mix Latin letters with Cyrillic or Greek ones, which may be a disguise.
 
     Single Greek letters in names (``β-catenin``, ``TNFα``) are usual; look-alike capitals and
-    Cyrillic letters beside Latin ones are not.
+    Cyrillic letters next to Latin ones are not.
     """
     if text.isascii():
         return ()

@@ -1,6 +1,6 @@
-"""Read numbers with what decides their meaning: comparison mark, sign, scale, unit.
+"""Read numbers with the parts that determine their meaning: comparison mark, sign, scale, unit.
 
-Two numbers agree when value, unit and mark agree; `compare` says how they differ.
+Two numbers agree when value, unit and mark agree; `compare` reports how they differ.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ MARK_WORDS: tuple[tuple[tuple[str, ...], str], ...] = tuple(
     for phrase in line.split(":")[1].split(",")
 )
 MARK_WORDS = tuple(sorted(MARK_WORDS, key=lambda m: -len(m[0])))
-"""Words right before a number → its mark, the longest first.
+"""Words directly before a number → its mark, the longest first.
 
 ``over`` and ``under`` may also mean *across* and *given*."""
 
@@ -110,10 +110,10 @@ PATTERN = (
 )
 """Pattern of a number written in digits, for use in the tokenizer's pattern."""
 
-_OPPOSED = {(">", "<"), (">", "≤"), ("≥", "<"), ("≥", "≤"), (">", "under"), ("over", "<"), ("over", "under"),
-            ("over", "≤"), ("≥", "under")}  # fmt: skip
-_SAME = {(">", "over"), ("<", "under")}
-_READS_AS_ACROSS = {"over", "under"}
+_OPPOSED_MARKS = {(">", "<"), (">", "≤"), ("≥", "<"), ("≥", "≤"), (">", "under"), ("over", "<"),
+                  ("over", "under"), ("over", "≤"), ("≥", "under")}  # fmt: skip
+_EQUAL_MARKS = {(">", "over"), ("<", "under")}
+_AMBIGUOUS_MARKS = {"over", "under"}
 
 
 @dataclass(slots=True)
@@ -147,24 +147,24 @@ def read(match: re.Match[str]) -> Number:
 
 
 def compare(claim: Number, source: Number) -> str | None:
-    """Return how two numbers differ: ``value``, ``sign``, ``unit``, ``mark``; None where they agree."""
+    """Return how two numbers differ: ``value``, ``sign``, ``unit``, ``mark``; None if they agree."""
     if not same_value(claim, source):
         return "value"
     if ("-" in (claim.sign, source.sign)) and claim.sign != source.sign:
         return "sign"
-    if _close(claim.value, source.value) and not same_unit(claim.unit, source.unit):
+    if _is_close(claim.value, source.value) and not same_unit(claim.unit, source.unit):
         return "unit"
     return None if same_mark(claim.mark, source.mark) else "mark"
 
 
 def same_value(claim: Number, source: Number) -> bool:
-    """Return whether the values agree: equal, as percentage and fraction, or rounded if the claim says so."""
+    """Return whether the values agree: equal, percentage and fraction, or rounded if the mark allows it."""
     claimed, stated = claim.value, source.value
-    if _close(claimed, stated):
+    if _is_close(claimed, stated):
         return True
-    if claim.unit == "%" and not source.unit and stated <= 1 and _close(claimed, 100 * stated):
+    if claim.unit == "%" and not source.unit and stated <= 1 and _is_close(claimed, 100 * stated):
         return True
-    if source.unit == "%" and not claim.unit and claimed <= 1 and _close(100 * claimed, stated):
+    if source.unit == "%" and not claim.unit and claimed <= 1 and _is_close(100 * claimed, stated):
         return True
     if claim.mark in ("~", "over", ">") and claim.decimals < source.decimals:
         near = abs(claimed - stated) <= 0.5 * 10**-claim.decimals
@@ -179,16 +179,16 @@ def same_unit(claim: str, source: str) -> bool:
 
 def same_mark(claim: str, source: str) -> bool:
     """Return whether the marks agree; a claim may be vaguer (``~``) than its source, not firmer."""
-    if claim == source or (claim, source) in _SAME or (source, claim) in _SAME:
+    if claim == source or (claim, source) in _EQUAL_MARKS or (source, claim) in _EQUAL_MARKS:
         return True
-    if (claim, source) in _OPPOSED or (source, claim) in _OPPOSED:
+    if (claim, source) in _OPPOSED_MARKS or (source, claim) in _OPPOSED_MARKS:
         return False
-    if claim in _READS_AS_ACROSS or source in _READS_AS_ACROSS:
+    if claim in _AMBIGUOUS_MARKS or source in _AMBIGUOUS_MARKS:
         return not claim or not source
     return claim == "~" and not source
 
 
-def _close(a: float, b: float) -> bool:
+def _is_close(a: float, b: float) -> bool:
     if not (math.isfinite(a) and math.isfinite(b)):
-        return False  # too large to compare: equal only where the sentence is quoted
+        return False  # too large to compare; only a quotation can support such a number
     return abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1e-12)

@@ -24,21 +24,21 @@ from paperagent.verification.lexicon import (
 )
 from paperagent.verification.tokens import GROUPS, Text, Token, lemma
 
-_REACH = 3
+_MAX_SCOPE = 3
 """Number of content words after a negation that it denies."""
 
-_JOINS = frozenset({"and", "but"})
-_NEAR = 5
+_CONJUNCTIONS = frozenset({"and", "but"})
+_NEARBY_TOKENS = 5
 """Number of tokens on either side of a word that are searched for another negative word."""
-_COPY = 0.75
+_NEAR_COPY = 0.75
 """Minimum share of equal tokens for an added negation to contradict the sentence."""
-_PLAIN = frozenset("not no never cannot neither nor none".split())
+_PLAIN_NEGATIONS = frozenset("not no never cannot neither nor none".split())
 _CONTRASTS = frozenset({"ratherthan", "insteadof"})
-_MOST = 30
+_MAX_CLAIM_CUES = 30
 """Maximum number of negations of a claim that are paired."""
-_MOST_CITED = 300
+_MAX_SOURCE_CUES = 300
 """Maximum number of negations of the evidence that are read."""
-_AS_GOOD = 0.6
+_MIN_RELATIVE_FIT = 0.6
 """Fit that another place of a word needs, as a share of the best fit."""
 
 
@@ -73,19 +73,19 @@ def negation_cues(text: Text) -> list[Cue]:
     for token in text.tokens:
         if token.lower in NEGATIONS and token.number is None:
             first = token.rank + 1 if token.rank >= 0 else text.rank_after(token.index)
-            results.append(Cue(token, range(first, _end(text, token, first))))
+            results.append(Cue(token, range(first, _scope_end(text, token, first))))
     return results
 
 
-def _end(text: Text, token: Token, first: int) -> int:
+def _scope_end(text: Text, token: Token, first: int) -> int:
     """Return the end of a negation's scope, which is its clause; the first word may follow a comma."""
     last = first
-    for rank in range(first, min(first + _REACH, len(text.content))):
+    for rank in range(first, min(first + _MAX_SCOPE, len(text.content))):
         word = text.content[rank]
         if word.sentence != token.sentence or (word.clause != token.clause and rank > first):
             break
         if rank > first and any(
-            t.lower in _JOINS for t in text.tokens[text.content[rank - 1].index : word.index]
+            t.lower in _CONJUNCTIONS for t in text.tokens[text.content[rank - 1].index : word.index]
         ):
             break
         last = rank + 1
@@ -94,7 +94,9 @@ def _end(text: Text, token: Token, first: int) -> int:
 
 def pair_negations(alignment: Alignment) -> Negations:
     """Return the negations of both texts, each paired with at most one of the other's."""
-    n = Negations(negation_cues(alignment.claim)[:_MOST], negation_cues(alignment.source)[:_MOST_CITED])
+    n = Negations(
+        negation_cues(alignment.claim)[:_MAX_CLAIM_CUES], negation_cues(alignment.source)[:_MAX_SOURCE_CUES]
+    )
     options = [
         (score, i, j)
         for i, c in enumerate(n.claim)
@@ -108,22 +110,26 @@ def pair_negations(alignment: Alignment) -> Negations:
 
 
 def _fit(alignment: Alignment, claim: Cue, source: Cue) -> float:
-    """Measure how far two negations deny the same words."""
+    """Measure how well two negations deny the same words."""
     fit = 0.0
     for order, rank in enumerate(claim.scope):
-        if any(p in source.scope and _belongs(alignment, rank, p) for p, _ in alignment.candidates[rank]):
+        if any(
+            p in source.scope and _is_meant_position(alignment, rank, p)
+            for p, _ in alignment.matching_words[rank]
+        ):
             fit += (1.0, 0.7, 0.5)[order]
     if fit and claim.token.lower == source.token.lower:
         fit += 0.3
     return fit
 
 
-def _belongs(alignment: Alignment, rank: int, position: int) -> bool:
-    """Return whether a word of the evidence is the one meant, not the same word in another sentence."""
+def _is_meant_position(alignment: Alignment, rank: int, position: int) -> bool:
+    """Return whether a claim's word refers to this evidence word, not to the same word elsewhere."""
     best = alignment.best[rank]
     return best is not None and (
         best[0] == position
-        or alignment.neighborhood_fit(rank, position) >= _AS_GOOD * alignment.neighborhood_fit(rank, best[0])
+        or alignment.neighborhood_fit(rank, position)
+        >= _MIN_RELATIVE_FIT * alignment.neighborhood_fit(rank, best[0])
     )
 
 
@@ -132,31 +138,37 @@ def changed_negations(
 ) -> Iterator[tuple[str, bool]]:
     """Yield (reason, whether it refutes) for each negation that the claim added or left out.
 
-    ``opposed`` holds the (claim rank, evidence rank) pairs of opposite words: a negation beside
-    one of them is the other half of the same change (*not easy* for *difficult*). In free wording
-    (not ``copy``) "rather than" may be the claim's own, and any negative word of the evidence near
-    the same words answers for a negation of the claim.
+    ``opposed`` holds the (claim rank, evidence rank) pairs of opposite words: a negation next
+    to one of them is the other half of the same change (*not easy* for *difficult*). In free wording
+    (not ``copy``) the claim may add "rather than", and any negative word of the evidence near the same
+    words accounts for a negation of the claim.
     """
     for cue in n.claim:
-        if cue.paired or _balanced(cue, opposed, side=0) or _synonymous(alignment, cue):
+        if cue.paired or _has_opposite(cue, opposed, side=0) or _has_synonym(alignment, cue):
             continue
         if not copy and (cue.token.lower in _CONTRASTS or _denied_nearby(alignment, cue)):
             continue
         elsewhere = any(c.token.lower == cue.token.lower for c in n.source)
-        denies = cue.token.lower in _PLAIN and alignment.copied >= _COPY and not elsewhere
+        denies = cue.token.lower in _PLAIN_NEGATIONS and alignment.copied >= _NEAR_COPY and not elsewhere
         yield f"“{cue.token.text}” is not in the cited sentence", denies
     for cue in n.claim:
-        if cue.paired and _weakened(alignment.source, n.source) and not _weakened(alignment.claim, n.claim):
+        if (
+            cue.paired
+            and _all_partial(alignment.source, n.source)
+            and not _all_partial(alignment.claim, n.claim)
+        ):
             claimed = "where the cited sentence denies only a part (“not always”, “not all”)"
             yield f"“{cue.token.text}” {claimed}", False
             break
     for cue in n.source:
-        if cue.paired or _balanced(cue, opposed, side=1) or not _asserts_denied_words(alignment, cue):
+        if cue.paired or _has_opposite(cue, opposed, side=1) or not _asserts_denied_words(alignment, cue):
             continue
-        if not copy and not _repeats(alignment, n, cue):
+        if not copy and not _repeats_denied_words(alignment, n, cue):
             continue
-        denies = cue.token.lower in _PLAIN and not n.claim and _repeats(alignment, n, cue)
-        yield f"the cited sentence says “{cue.token.text} {_words(alignment.source, cue)}”", denies
+        denies = (
+            cue.token.lower in _PLAIN_NEGATIONS and not n.claim and _repeats_denied_words(alignment, n, cue)
+        )
+        yield f"the cited sentence says “{cue.token.text} {_scope_text(alignment.source, cue)}”", denies
 
 
 def _denied_nearby(alignment: Alignment, cue: Cue) -> bool:
@@ -164,31 +176,31 @@ def _denied_nearby(alignment: Alignment, cue: Cue) -> bool:
     places = [b[0] for r in cue.scope if (b := alignment.best[r])]
     for position in places:
         index = alignment.source.content[position].index
-        near = alignment.source.tokens[max(0, index - _NEAR) : index + _NEAR + 1]
+        near = alignment.source.tokens[max(0, index - _NEARBY_TOKENS) : index + _NEARBY_TOKENS + 1]
         if any(t.lower in NEGATIONS or t.stem in NEGATIVE_STEMS for t in near):
             return True
     return not places
 
 
-def _repeats(alignment: Alignment, n: Negations, cue: Cue) -> bool:
-    """Return whether the claim says, without any negative word, the very words that the evidence denies."""
+def _repeats_denied_words(alignment: Alignment, n: Negations, cue: Cue) -> bool:
+    """Return whether the claim repeats the words that the evidence denies, without any negative word."""
     scope = list(cue.scope)[:2]
     if not scope or not all(r in alignment.covered for r in scope):
         return False
     return not n.claim and not any(t.stem in NEGATIVE_STEMS for t in alignment.claim.content)
 
 
-def _weakened(text: Text, cues_of: list[Cue]) -> bool:
-    """Return whether every negation denies only that something holds always, necessarily or for all."""
-    behind = [text.tokens[c.token.index + 1 : c.token.index + 3] for c in cues_of]
-    return bool(behind) and all(any(t.lower in PARTIAL for t in tokens) for tokens in behind)
+def _all_partial(text: Text, cues: list[Cue]) -> bool:
+    """Return whether every negation is partial, such as *not always* or *not all*."""
+    following = [text.tokens[c.token.index + 1 : c.token.index + 3] for c in cues]
+    return bool(following) and all(any(t.lower in PARTIAL for t in tokens) for tokens in following)
 
 
-def _balanced(cue: Cue, opposed: frozenset[tuple[int, int]], *, side: int) -> bool:
+def _has_opposite(cue: Cue, opposed: frozenset[tuple[int, int]], *, side: int) -> bool:
     return any(pair[side] in cue.scope for pair in opposed)
 
 
-def _synonymous(alignment: Alignment, cue: Cue) -> bool:
+def _has_synonym(alignment: Alignment, cue: Cue) -> bool:
     """Return whether a verb of failing has a synonym in the evidence (*struggle* for *fail*)."""
     if cue.token.lower not in VERBAL_NEGATIONS:
         return False
@@ -196,7 +208,7 @@ def _synonymous(alignment: Alignment, cue: Cue) -> bool:
 
 
 def _asserts_denied_words(alignment: Alignment, cue: Cue) -> bool:
-    """Return whether the claim says what the evidence denies."""
+    """Return whether the claim asserts what the evidence denies."""
     if cue.token.rank in alignment.covered and cue.token.lower in VERBAL_NEGATIONS:
         return False
     scope = [r for r in cue.scope if alignment.source.content[r].weight >= 0.5] or list(cue.scope)
@@ -206,16 +218,16 @@ def _asserts_denied_words(alignment: Alignment, cue: Cue) -> bool:
     return bool(repeated) and (scope[0] in alignment.covered or len(repeated) * 2 >= len(scope))
 
 
-def _words(text: Text, cue: Cue) -> str:
+def _scope_text(text: Text, cue: Cue) -> str:
     return " ".join(text.content[r].text for r in cue.scope)
 
 
-_SAME_THING = 0.27
+_MIN_OPPOSITE_FIT = 0.27
 """Minimum fit for two opposite words to describe the same thing."""
 
 
 _VERBS = frozenset({"compar"})
-"""Stems that a verb without an opposite shares with an adjective that has one (*compare*, *comparable*)."""
+"""Stems shared by a verb without an opposite and an adjective with one (*compare*, *comparable*)."""
 
 
 def _poles() -> dict[str, frozenset[tuple[int, int]]]:
@@ -273,7 +285,7 @@ def _opposed_form(one: str, other: str) -> bool:
 
 
 def opposite_words(alignment: Alignment) -> list[tuple[int, int]]:
-    """Return (claim rank, evidence rank) of opposite words that are said of the same thing."""
+    """Return (claim rank, evidence rank) of opposite words that describe the same thing."""
     opposites = _Opposites(alignment.source)
     results = []
     for token in alignment.claim.content:
@@ -287,7 +299,7 @@ def opposite_words(alignment: Alignment) -> list[tuple[int, int]]:
         )
         for position in opposites.of(token.stem):
             close = alignment.neighborhood_fit(token.rank, position)
-            if _SAME_THING <= close > current_fit + 0.02 and not _has_better_place(
+            if _MIN_OPPOSITE_FIT <= close > current_fit + 0.02 and not _has_better_place(
                 alignment, position, token.rank
             ):
                 results.append((token.rank, position))
@@ -345,28 +357,28 @@ class _Opposites:
         return sorted(results)
 
 
-_GOOD = frozenset(
+_POSITIVE = frozenset(
     stem(word)
     for word in """outperform surpass exceed beat better best superior improve improvement well strong robust
     effective successful succeed success excel gain benefit reliable helpful""".split()
 )
-_BAD = frozenset(
+_NEGATIVE = frozenset(
     stem(word)
     for word in """worse worst underperform degrade struggle fail failure poor poorly inferior lag trail
     decline weak deteriorate drop unable ineffective unreliable harmful suffer""".split()
 )
 
 
-def contrary_judgement(alignment: Alignment) -> Iterator[str]:
-    """Yield a reason where the claim calls something good that the evidence calls bad, or the reverse.
+def contrary_judgment(alignment: Alignment) -> Iterator[str]:
+    """Yield a reason if the claim calls something good that the evidence calls bad, or the reverse.
 
-    This applies only where the evidence lacks the claim's word and judges in one direction.
+    This applies only if the evidence lacks the claim's word and judges in one direction.
     """
     source = {t.stem for t in alignment.source.content}
     for token in alignment.claim.content:
         if alignment.best[token.rank] is not None or token.stem in source:
             continue
-        for mine, theirs in ((_GOOD, _BAD), (_BAD, _GOOD)):
+        for mine, theirs in ((_POSITIVE, _NEGATIVE), (_NEGATIVE, _POSITIVE)):
             if token.stem in mine and source & theirs and not source & mine:
-                yield f"“{token.text}” where the cited sentence makes the opposite judgement"
+                yield f"“{token.text}” where the cited sentence makes the opposite judgment"
                 return

@@ -10,16 +10,16 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from paperagent.verification.normalize import mixed_script, normalise
+from paperagent.verification.normalize import mixed_script, normalize
 
 QuoteStatus = Literal["exact", "normalised", "partial", "too_short", "not_found"]
 
 _ELLIPSIS = re.compile(r"\s*(?:\[\s*(?:…|\.\.\.)\s*\]|…|\.{3,})\s*")
-_FEWEST_WORDS = 4
+_MIN_WORDS = 4
 _WORD = re.compile(r"\w+")
 _MARKS = "-.<>~±%≤≥+^'/@"
-"""Marks that belong to the word beside them. A quotation may not begin or end between the two."""
-_TRIMMED = " \"'.,;:!?"
+"""Marks that belong to the adjacent word. A quotation may not begin or end between the two."""
+_STRIPPED_CHARACTERS = " \"'.,;:!?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +40,31 @@ class QuoteVerdict:
 
 def find_quote(quote: str, abstract: str) -> QuoteVerdict:
     """Look for ``quote`` in ``abstract``. The title is not part of the abstract."""
-    plain = normalise(quote)
-    own = set(mixed_script(normalise(abstract)))
+    plain = normalize(quote)
+    own = set(mixed_script(normalize(abstract)))
     strange = tuple(w for w in mixed_script(plain) if w not in own)
     if strange:
         return QuoteVerdict("not_found", strange)
-    parts = [p.strip(_TRIMMED) for p in _ELLIPSIS.split(plain)]
+    parts = [p.strip(_STRIPPED_CHARACTERS) for p in _ELLIPSIS.split(plain)]
     parts = [p for p in parts if p]
     if not parts:
         return QuoteVerdict("not_found")
-    if any(len(_WORD.findall(p)) < _FEWEST_WORDS for p in parts):
+    if any(len(_WORD.findall(p)) < _MIN_WORDS for p in parts):
         return QuoteVerdict("too_short")
-    if not _in_order([p.casefold() for p in parts], normalise(abstract).casefold()):
+    if not _contains_in_order([p.casefold() for p in parts], normalize(abstract).casefold()):
         return QuoteVerdict("not_found")
     if len(parts) > 1:
         return QuoteVerdict("partial")
-    return QuoteVerdict("exact" if _squeezed(quote) in _squeezed(abstract) else "normalised")
+    return QuoteVerdict(
+        "exact" if _collapse_whitespace(quote) in _collapse_whitespace(abstract) else "normalised"
+    )
 
 
-def _squeezed(text: str) -> str:
+def _collapse_whitespace(text: str) -> str:
     return " ".join(text.split())
 
 
-def _in_order(parts: list[str], text: str) -> bool:
+def _contains_in_order(parts: list[str], text: str) -> bool:
     start = 0
     for part in parts:
         at = _find(part, text, start)
@@ -74,13 +76,13 @@ def _in_order(parts: list[str], text: str) -> bool:
 
 def _find(part: str, text: str, start: int) -> int:
     at = text.find(part, start)
-    while at >= 0 and not (_free(text, at - 1, -1) and _free(text, at + len(part), 1)):
+    while at >= 0 and not (_is_boundary(text, at - 1, -1) and _is_boundary(text, at + len(part), 1)):
         at = text.find(part, at + 1)
     return at
 
 
-def _free(text: str, at: int, step: int) -> bool:
-    """Return whether a part may end beside ``text[at]``: not a word, nor a mark of the next word."""
+def _is_boundary(text: str, at: int, step: int) -> bool:
+    """Return whether a part may end next to ``text[at]``: neither a word nor a mark of the next word."""
     if not 0 <= at < len(text):
         return True
     if text[at].isalnum() or text[at] == "_":

@@ -1,9 +1,8 @@
-"""Words that say the same in a restated finding: groups, phrases and irregular forms.
+"""Words with the same meaning in a restated finding: groups, phrases and irregular forms.
 
-Written by hand for this program: the verbs, nouns and adjectives with which abstracts are
-restated, grouped by asking "would a careful reader accept one for the other in a finding?".
-Words that differ in degree or direction (some/most, reduce/increase) are never in one group.
-A word may stand in several groups; forms are matched by stem.
+Written by hand: verbs, nouns and adjectives that restate abstracts, grouped by asking "would a careful
+reader accept one for the other in a finding?". Words that differ in degree or direction (some/most,
+reduce/increase) are never in one group. A word may be in several groups. Words are matched by stem.
 """
 
 from __future__ import annotations
@@ -609,4 +608,4 @@ LIGHT = frozenset(
         whereby design aim seek try help support both either whether benchmark process value
         resulting result leading remain become seem appear greatly strong strongly""".split()
 )
-"""Words that carry little of a finding."""
+"""Words that add little to a finding."""

@@ -15,11 +15,11 @@ from typing import Literal
 from paperagent.text.terms import stem as snowball
 from paperagent.verification import numbers, synonyms
 from paperagent.verification.lexicon import FUNCTION, NEGATIONS
-from paperagent.verification.normalize import normalise
+from paperagent.verification.normalize import normalize
 
 Kind = Literal["word", "name", "number", "function"]
 _SUPERLATIVES = frozenset("best worst most least top".split())
-_COMPARED = frozenset(
+_GRADABLE = frozenset(
     """large small high low fast slow strong weak big great long short wide narrow deep cheap hard
         easy simple young old new late early few near far light heavy rich poor dense broad
         thick thin safe rare bright dark sharp smooth quick close tight loose clean warm
@@ -27,9 +27,9 @@ _COMPARED = frozenset(
 )
 
 
-def _forms() -> dict[str, tuple[str, int]]:
+def _comparison_forms() -> dict[str, tuple[str, int]]:
     forms: dict[str, tuple[str, int]] = {}
-    for word in _COMPARED:
+    for word in _GRADABLE:
         root = word[:-1] if word.endswith(("e", "y")) else word
         bases = {root + ("i" if word.endswith("y") else ""), *([word + word[-1]] if len(word) <= 4 else [])}
         for base in bases:
@@ -38,7 +38,7 @@ def _forms() -> dict[str, tuple[str, int]]:
     return forms
 
 
-_DEGREES = _forms()
+_DEGREES = _comparison_forms()
 
 
 @dataclass(slots=True)
@@ -78,13 +78,13 @@ class Text:
     by_head: dict[str, list[int]] = field(default_factory=dict)
     """First four letters of a stem → ranks, for words of one family."""
     numbers: list[Token] = field(default_factory=list)
-    """The numbers, up to `_MOST_NUMBERS`; further numbers count as missing."""
+    """The numbers, up to `_MAX_NUMBERS`; further numbers count as missing."""
     initials: str = ""
     """First letter of each content word."""
     lowers: frozenset[str] = frozenset()
 
     def rank_after(self, index: int) -> int:
-        """Return the rank of the first content word behind token ``index``."""
+        """Return the rank of the first content word after token ``index``."""
         for token in self.tokens[index + 1 :]:
             if token.rank >= 0:
                 return token.rank
@@ -128,33 +128,32 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _SPELLINGS = {f"p{i}": spelling for i, (_, spelling) in enumerate(synonyms.PHRASES)}
-_DENIALS = (
+_NEGATION_FORMS = (
     (re.compile(r"\b(?:instead of|in place of)\b", re.IGNORECASE), "insteadof"),
     (re.compile(r"\brather than\b", re.IGNORECASE), "ratherthan"),
     (re.compile(r"\bcannot\b|\bcan't\b", re.IGNORECASE), "can not"),
     (re.compile(r"\b(\w+)n't\b", re.IGNORECASE), r"\1 not"),
 )
-_LONG = re.compile(r"(\S{200})\S+")
-"""Text without white space for longer than this is not a word. It is cut to bound the time of the patterns.
-"""
-_MOST_NUMBERS = 400
-_JOINING = frozenset(
+_LONG_RUN = re.compile(r"(\S{200})\S+")
+"""A longer run without white space is not a word. It is cut to limit the time of the patterns."""
+_MAX_NUMBERS = 400
+_PREFIXES = frozenset(
     """multi non pre re fine self co sub semi cross inter intra anti over under un meta hyper micro
         macro auto bi tri post super ultra mini e de out up mid""".split()
 )
-"""Beginnings that are written with and without a hyphen: ``multi-modal``, ``fine-tune``."""
+"""Prefixes that are written with or without a hyphen: ``multi-modal``, ``fine-tune``."""
 _INNER_CAPITAL = re.compile(r"[a-z][A-Z]|[A-Z].*[A-Z]|\d.*[A-Za-z]|[A-Za-z].*\d")
 _VERSION = re.compile(r"\d")
 _LIGHT = frozenset(lemma(w)[0] for w in synonyms.LIGHT)
 _DIRECTIONAL = frozenset("more less fewer most least before after above below up down last few many".split())
-"""Words that decide a direction but mean nothing by themselves."""
+"""Words that indicate a direction but carry no meaning by themselves."""
 
 
 @lru_cache(maxsize=1024)
-def analyse(text: str) -> Text:
+def analyze(text: str) -> Text:
     """Return ``text`` as indexed tokens. The result is cached, so do not change it."""
-    plain = _LONG.sub(r"\1", normalise(text))
-    tokens = _tokens(_rephrased(plain))
+    plain = _LONG_RUN.sub(r"\1", normalize(text))
+    tokens = _tokens(_replace_phrases(plain))
     attach(tokens)
     content = [t for t in tokens if t.kind != "function"]
     by_stem: dict[str, list[int]] = {}
@@ -170,13 +169,13 @@ def analyse(text: str) -> Text:
         for group in GROUPS.get(token.stem, ()):
             by_group.setdefault(group, []).append(rank)
     initials = "".join(t.lower[0] for t in content)
-    counted = [t for t in content if t.number][:_MOST_NUMBERS]
+    counted = [t for t in content if t.number][:_MAX_NUMBERS]
     lowers = frozenset(t.lower for t in tokens)
     return Text(plain, tokens, content, by_stem, by_group, by_head, counted, initials, lowers)
 
 
-def _rephrased(plain: str) -> str:
-    for pattern, spelling in _DENIALS:
+def _replace_phrases(plain: str) -> str:
+    for pattern, spelling in _NEGATION_FORMS:
         plain = pattern.sub(spelling, plain)
     plain = _PHRASE.sub(lambda m: _SPELLINGS[m.lastgroup or ""], plain)
     return _RANGE.sub(r"\1 - ", plain)
@@ -195,8 +194,8 @@ def _tokens(plain: str) -> list[Token]:
             tokens.append(token)
             beginning, gap = False, ""
         elif match["word"]:
-            for part in _parts(match["word"]):
-                token = _word(part, len(tokens), beginning=beginning)
+            for part in _split_word(match["word"]):
+                token = _word_token(part, len(tokens), beginning=beginning)
                 token.clause, token.sentence, token.gap = clause, sentence, gap
                 tokens.append(token)
                 beginning, gap = False, ""
@@ -207,13 +206,13 @@ def _tokens(plain: str) -> list[Token]:
     return tokens
 
 
-def _parts(word: str) -> list[str]:
+def _split_word(word: str) -> list[str]:
     """Split a hyphenated word, but keep names (``GPT-4-Turbo``) and join prefixes (``multi-modal``)."""
     if "-" not in word and "/" not in word:
         return [word]
     parts = [p for p in re.split(r"[-/]", word) if p]
     if "/" in word:
-        return [q for p in word.split("/") if p for q in _parts(p)]
+        return [q for p in word.split("/") if p for q in _split_word(p)]
     grouped: list[str] = []
     name = False
     for part in parts:
@@ -222,7 +221,7 @@ def _parts(word: str) -> list[str]:
         if grouped and solid and (name or (odd and not grouped[-1].islower())):
             grouped[-1] += "-" + part
             name = True
-        elif grouped and grouped[-1].lower() in _JOINING and part[0].isalpha():
+        elif grouped and grouped[-1].lower() in _PREFIXES and part[0].isalpha():
             grouped[-1] += part.lower() if part[1:].islower() else part
             name = False
         else:
@@ -231,9 +230,9 @@ def _parts(word: str) -> list[str]:
     return grouped
 
 
-def _word(text: str, index: int, *, beginning: bool) -> Token:
+def _word_token(text: str, index: int, *, beginning: bool) -> Token:
     """Return a word as a token, from a cached template for its spelling."""
-    template = _spelled_word(text)
+    template = _token_template(text)
     return Token(
         template.text,
         template.lower,
@@ -248,7 +247,7 @@ def _word(text: str, index: int, *, beginning: bool) -> Token:
 
 
 @lru_cache(maxsize=20_000)
-def _spelled_word(text: str) -> Token:
+def _token_template(text: str) -> Token:
     index = 0
     lower = text.lower()
     bare = lower.removesuffix("'s")
@@ -298,9 +297,9 @@ def attach(tokens: list[Token]) -> None:
             continue
         if number.text[:1].isalpha() and position + 1 < len(tokens):
             _join_spelled(tokens, position)
-        _take_behind(tokens, position, number)
+        _attach_following(tokens, position, number)
         if not number.mark:
-            _take_before(tokens, position, number)
+            _attach_preceding(tokens, position, number)
         token.stem = f"#{number.value:g}"
     _share_units(tokens)
     tokens[:] = [t for t in tokens if t.index >= 0]
@@ -324,7 +323,7 @@ def _join_spelled(tokens: list[Token], position: int) -> None:
         _drop(following)
 
 
-def _take_behind(tokens: list[Token], position: int, number: numbers.Number) -> None:
+def _attach_following(tokens: list[Token], position: int, number: numbers.Number) -> None:
     for offset in (1, 2):
         if position + offset >= len(tokens):
             return
@@ -332,7 +331,7 @@ def _take_behind(tokens: list[Token], position: int, number: numbers.Number) -> 
         if token.index < 0:
             continue
         if token.gap == "(" and offset == 1:
-            _take_behind_bracket(tokens, position, number)
+            _attach_after_parenthesis(tokens, position, number)
         if token.clause != tokens[position].clause:
             return
         if token.lower in numbers.SCALES and len(token.lower) > 1 and not number.unit:
@@ -347,7 +346,7 @@ def _take_behind(tokens: list[Token], position: int, number: numbers.Number) -> 
         return
 
 
-def _take_behind_bracket(tokens: list[Token], position: int, number: numbers.Number) -> None:
+def _attach_after_parenthesis(tokens: list[Token], position: int, number: numbers.Number) -> None:
     """Read the unit of ``3.0 (0.3 to 5.7) mm``."""
     for token in tokens[position + 1 : position + 9]:
         if token.gap == ")":
@@ -362,7 +361,7 @@ def _drop(token: Token) -> None:
     token.lower = token.stem = ""
 
 
-def _take_before(tokens: list[Token], position: int, number: numbers.Number) -> None:
+def _attach_preceding(tokens: list[Token], position: int, number: numbers.Number) -> None:
     before = [t for t in tokens[max(0, position - 4) : position] if t.index >= 0]
     words = tuple(t.lower for t in before)
     for cue, mark in numbers.MARK_WORDS:
@@ -384,14 +383,14 @@ def _share_units(tokens: list[Token]) -> None:
         if number is None:
             continue
         if following >= 0 and not number.unit and _is_list_link(tokens[position + 1 : following + 1]):
-            unit = tokens[following].number.unit  # type: ignore[union-attr]  # a number stands at `following`
+            unit = tokens[following].number.unit  # type: ignore[union-attr]  # there is a number at `following`
             number.unit = "" if unit == "$" else unit
         following = position
 
 
-def _is_list_link(behind: list[Token]) -> bool:
-    """Return whether the tokens from behind a number to the next number only link the two."""
-    *between, following = behind
+def _is_list_link(tokens_after: list[Token]) -> bool:
+    """Return whether the tokens after a number, up to the next number, only link the two."""
+    *between, following = tokens_after
     live = [t for t in between if t.index >= 0]
     linked = len(live) == 1 and live[0].lower in ("and", "or", "to", "versus")
     return linked or (not live and following.gap in ("", ",", "-"))

@@ -15,10 +15,17 @@ from paperagent.text.injection import is_question
 from paperagent.text.sentences import split_sentences
 from paperagent.verification import framing, polarity, roles, wording
 from paperagent.verification.alignment import Alignment, align
-from paperagent.verification.context import REFERENCE, Context, build_context, is_english, statement, words_of
-from paperagent.verification.normalize import mixed_script, normalise
+from paperagent.verification.context import (
+    REFERENCE,
+    Context,
+    build_context,
+    is_english,
+    non_empty,
+    statement,
+)
+from paperagent.verification.normalize import mixed_script, normalize
 from paperagent.verification.score import measure
-from paperagent.verification.tokens import analyse
+from paperagent.verification.tokens import analyze
 
 Strength = Literal["quoted", "supported", "unverified", "unsupported"]
 CHECKS = ("numbers", "negation", "direction", "hedges", "names", "framing", "wording")
@@ -28,25 +35,25 @@ SUPPORTED = 0.56
 """Minimum score for a claim without findings to be supported."""
 SUPPORTED_IF_COMPLETE = 0.38
 """Minimum score if every word of the claim is in its sentence. Short claims cannot score higher."""
-_NO_WORD = 0.1
-"""Coverage below which a claim and its sentence share a word by chance at most."""
-_CONTENT = 0.5
+_CHANCE_COVERAGE = 0.1
+"""Coverage below which a claim and its sentence share words only by chance."""
+_MIN_WEIGHT = 0.5
 """Minimum weight of a meaningful word."""
-_SAME_MATTER = 0.55
+_SAME_SUBJECT = 0.55
 """Minimum coverage for a claim to be about the same thing as its sentence, and to contradict it."""
-_REFUTED = 0.02
+_REFUTED_FACTOR = 0.02
 """Factor on the score of a claim that contradicts its source."""
 _NEAR_COPY = 0.6
 """Minimum share of equal tokens for a copy, in which every edit must be benign."""
-_LONGEST_CLAIM = 3_000
+_MAX_CLAIM_CHARACTERS = 3_000
 """Maximum length of a claim in characters."""
-_MOST_WORDS = 200
+_MAX_CLAIM_WORDS = 200
 """Maximum number of content words of a claim."""
-_LONGEST_EVIDENCE = 40_000
+_MAX_EVIDENCE_CHARACTERS = 40_000
 """Maximum number of characters read from the evidence."""
-_EMPTY = frozenset("yes no none true false correct".split())
+_MEANINGLESS = frozenset("yes no none true false correct".split())
 """Words that mean nothing alone."""
-_EDGES = " \"'.,;:"
+_STRIPPED_CHARACTERS = " \"'.,;:"
 
 
 class Finding(NamedTuple):
@@ -98,49 +105,53 @@ def check(
         question_only = "the cited sentence is a question and states nothing"
         reason = question_only if cited and claim.strip() else "nothing is cited"
         return _verdict("unsupported", [Finding("framing", reason, refutes=True)])
-    text = statement(claim[: _LONGEST_CLAIM + 1], words_of(titles))
-    if text == REFERENCE or all(t.lower in _EMPTY for t in analyse(text).content):
-        return _verdict("unsupported", [Finding("wording", "is only a title, or says nothing", refutes=True)])
-    if len(claim) > _LONGEST_CLAIM or len(analyse(text).content) > _MOST_WORDS:
+    text = statement(claim[: _MAX_CLAIM_CHARACTERS + 1], non_empty(titles))
+    if text == REFERENCE or all(t.lower in _MEANINGLESS for t in analyze(text).content):
+        return _verdict(
+            "unsupported", [Finding("wording", "is only a title, or states nothing", refutes=True)]
+        )
+    if len(claim) > _MAX_CLAIM_CHARACTERS or len(analyze(text).content) > _MAX_CLAIM_WORDS:
         return _verdict("unverified", [Finding("wording", "too long to be checked as one claim")])
-    context = build_context(words_of(titles), words_of(abstracts) or tuple(evidence), question)
-    overall = _of_text(text, evidence, context)
+    context = build_context(non_empty(titles), non_empty(abstracts) or tuple(evidence), question)
+    overall = _check_text(text, evidence, context)
     parts = split_sentences(text)
     if len(parts) > 1 and overall.support != "unsupported":
         rank = ("unsupported", "unverified", "supported", "quoted")
-        alone = [_of_text(p.text, evidence, context, part=True) for p in parts]
+        alone = [_check_text(p.text, evidence, context, part=True) for p in parts]
         return min((overall, *alone), key=lambda v: (rank.index(v.support), v.score))
     return overall
 
 
-def _of_text(text: str, evidence: Sequence[str], context: Context, *, part: bool = False) -> Verdict:
-    alignment = align(analyse(text), analyse(_joined(evidence)[:_LONGEST_EVIDENCE]))
+def _check_text(text: str, evidence: Sequence[str], context: Context, *, part: bool = False) -> Verdict:
+    alignment = align(analyze(text), analyze(_join_sentences(evidence)[:_MAX_EVIDENCE_CHARACTERS]))
     findings = list(_findings(alignment, context, text, evidence))
-    if part and _is_a_remark(alignment, context):
+    if part and _is_unrelated(alignment, context):
         findings.append(Finding("wording", f"“{text}” has no basis in the source", refutes=True))
     signals = measure(alignment, context, findings=len(findings))
-    figures = {"overlap": alignment.coverage, "proximity": alignment.proximity, "score": signals.score}
+    measures = {"overlap": alignment.coverage, "proximity": alignment.proximity, "score": signals.score}
     if any(f.refutes for f in findings):
-        figures["score"] *= _REFUTED
-        return _verdict("unsupported", findings, **figures)
+        measures["score"] *= _REFUTED_FACTOR
+        return _verdict("unsupported", findings, **measures)
     if findings:
-        return _verdict("unverified", findings, **figures)
+        return _verdict("unverified", findings, **measures)
     if signals.score >= (SUPPORTED_IF_COMPLETE if signals.complete else SUPPORTED):
-        return _verdict("supported", (), **figures)
-    return _verdict("unverified", [Finding("wording", signals.missing)], **figures)
+        return _verdict("supported", (), **measures)
+    return _verdict("unverified", [Finding("wording", signals.missing)], **measures)
 
 
 def is_quote(claim: str, evidence: Sequence[str]) -> bool:
     """Return whether the claim equals one or all sentences of the evidence, except for spelling marks."""
-    plain_claim = _plain(claim)
-    return any(plain_claim == _plain(e) for e in evidence) or plain_claim == _plain(" ".join(evidence))
+    plain_claim = _comparison_key(claim)
+    return any(plain_claim == _comparison_key(e) for e in evidence) or plain_claim == _comparison_key(
+        " ".join(evidence)
+    )
 
 
-def _plain(text: str) -> str:
-    return normalise(text).strip(_EDGES).rstrip(".!?").casefold()
+def _comparison_key(text: str) -> str:
+    return normalize(text).strip(_STRIPPED_CHARACTERS).rstrip(".!?").casefold()
 
 
-def _joined(evidence: Sequence[str]) -> str:
+def _join_sentences(evidence: Sequence[str]) -> str:
     return " ".join(e if e.rstrip().endswith((".", "!", "?")) else e + "." for e in evidence if e.strip())
 
 
@@ -148,19 +159,21 @@ def _findings(
     alignment: Alignment, context: Context, text: str, evidence: Sequence[str]
 ) -> Iterator[Finding]:
     """Yield the findings of all checks."""
-    copy, close = alignment.copied >= _NEAR_COPY, alignment.coverage >= _SAME_MATTER
+    copy, close = alignment.copied >= _NEAR_COPY, alignment.coverage >= _SAME_SUBJECT
     if not is_english(text):
         yield Finding("wording", "is in a different language from its source")
         return
     strange = mixed_script(text)
-    if strange and not set(strange) <= set(mixed_script(normalise(" ".join(evidence)))):
+    if strange and not set(strange) <= set(mixed_script(normalize(" ".join(evidence)))):
         yield Finding("names", f"“{strange[0]}” mixes letters of two scripts", refutes=True)
-    turned = polarity.opposite_words(alignment)
-    denied = polarity.pair_negations(alignment)
-    crossed = frozenset(p for p in turned if denied.claim_denies(p[0]) != denied.source_denies(p[1]))
-    for rank, position in crossed:
+    opposites = polarity.opposite_words(alignment)
+    negations = polarity.pair_negations(alignment)
+    reversed_pairs = frozenset(
+        p for p in opposites if negations.claim_denies(p[0]) != negations.source_denies(p[1])
+    )
+    for rank, position in reversed_pairs:
         alignment.accept(rank, position)
-    if _says_another_sentence(alignment, context):
+    if _restates_another_sentence(alignment, context):
         yield Finding("wording", "takes its words from a sentence other than the cited one", refutes=True)
     yield from (
         Finding("numbers", r, refutes=bad) for r, bad in roles.wrong_numbers(alignment, context, copy=copy)
@@ -169,11 +182,11 @@ def _findings(
         Finding("numbers", r, refutes=alignment.copied >= wording.COPY)
         for r in roles.swapped_numbers(alignment)
     )
-    for reason, bad in polarity.changed_negations(alignment, denied, crossed, copy=copy):
+    for reason, bad in polarity.changed_negations(alignment, negations, reversed_pairs, copy=copy):
         yield Finding("negation", reason, refutes=bad and close)
-    for reason in polarity.reversed_words(alignment, turned, denied, copy=copy):
+    for reason in polarity.reversed_words(alignment, opposites, negations, copy=copy):
         yield Finding("direction", reason, refutes=copy or close)
-    yield from (Finding("direction", r) for r in polarity.contrary_judgement(alignment))
+    yield from (Finding("direction", r) for r in polarity.contrary_judgment(alignment))
     yield from (
         Finding("direction", r, refutes=alignment.copied >= wording.COPY)
         for r in roles.reversed_sides(alignment)
@@ -190,20 +203,20 @@ def _findings(
         )
 
 
-def _is_a_remark(alignment: Alignment, context: Context) -> bool:
+def _is_unrelated(alignment: Alignment, context: Context) -> bool:
     """Return whether neither the source nor its context contains any meaningful word of the claim."""
-    words = [t for t in alignment.claim.content if t.weight >= _CONTENT]
+    words = [t for t in alignment.claim.content if t.weight >= _MIN_WEIGHT]
     return not any(alignment.best[t.rank] is not None or context.mentions(t) for t in words)
 
 
-def _says_another_sentence(alignment: Alignment, context: Context) -> bool:
+def _restates_another_sentence(alignment: Alignment, context: Context) -> bool:
     """Return whether no word of a claim is in its sentence, and at least half are elsewhere in the paper.
 
     A heavy paraphrase may share no word either, but then it shares few with the rest of the paper.
     """
-    words = [t for t in alignment.claim.content if t.weight >= _CONTENT]
+    words = [t for t in alignment.claim.content if t.weight >= _MIN_WEIGHT]
     elsewhere = sum(alignment.best[t.rank] is None and context.mentions(t) for t in words)
-    return bool(words) and alignment.coverage < _NO_WORD and elsewhere * 2 >= len(words)
+    return bool(words) and alignment.coverage < _CHANCE_COVERAGE and elsewhere * 2 >= len(words)
 
 
 def _verdict(

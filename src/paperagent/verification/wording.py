@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from paperagent.verification.alignment import Alignment, nearest
+from paperagent.verification.alignment import Alignment, tokens_drawn_on
 from paperagent.verification.context import COMMON_NAMES, Context
 from paperagent.verification.lexicon import SIBLINGS
 from paperagent.verification.polarity import opposed
 from paperagent.verification.tokens import Token, lemma
 
-_LONGEST = 200
+_MAX_TOKENS = 200
 """Maximum number of evidence tokens for comparing edit by edit."""
 COPY = 0.8
 """Minimum share of equal tokens, in any order, for a near copy."""
-_SAME_SLOT = 0.6
+_MIN_SUBSTITUTION_SHARE = 0.6
 """Minimum share of equal tokens for checking an exchanged word between equal neighbors."""
 _FRONTED = frozenset(
     """in on at with without for from by to under across over during after before when while if as through via
@@ -57,23 +57,23 @@ def edits(old: list[Token], new: list[Token]) -> list[Edit]:
 def changed_wording(alignment: Alignment, context: Context) -> Iterator[tuple[str, bool]]:
     """Yield (reason, whether it refutes) for each edit of a near copy that changes what it says.
 
-    The paper's own name may stand for "we" or "our approach".
+    The paper's own name may replace "we" or "our approach".
     """
-    old, new = nearest(alignment), alignment.claim.tokens
-    if not old or len(old) > _LONGEST or alignment.copied < _SAME_SLOT:
+    old, new = tokens_drawn_on(alignment), alignment.claim.tokens
+    if not old or len(old) > _MAX_TOKENS or alignment.copied < _MIN_SUBSTITUTION_SHARE:
         return
     all_edits = edits(old, new)
     for edit in all_edits:
         if alignment.copied >= COPY or (
             edit.before >= 2 and edit.after >= 2 and len(edit.old) == len(edit.new)
         ):
-            edit.new = [t for t in edit.new if t.kind not in ("name", "word") or not _is_own(t, context)]
+            edit.new = [t for t in edit.new if t.kind not in ("name", "word") or not _is_own_name(t, context)]
             yield from _exchanged(alignment, edit)
     if alignment.copied >= COPY and _function_words(old) == _function_words(new):
-        yield from ((reason, False) for reason in _moved(alignment, all_edits))
+        yield from ((reason, False) for reason in _moved_words(alignment, all_edits))
 
 
-def _is_own(token: Token, context: Context) -> bool:
+def _is_own_name(token: Token, context: Context) -> bool:
     return (token.kind == "name" or token.capital) and context.is_own_name(token)
 
 
@@ -85,7 +85,7 @@ def _exchanged(alignment: Alignment, edit: Edit) -> Iterator[tuple[str, bool]]:
     """Yield a reason for a word replaced by one that is not its synonym; an opposite refutes."""
     for new in edit.new:
         for old in edit.old:
-            meant = new.rank >= 0 and any(p == old.rank for p, _ in alignment.candidates[new.rank])
+            meant = new.rank >= 0 and any(p == old.rank for p, _ in alignment.matching_words[new.rank])
             if new.kind != "number" and not meant and opposed(new.stem, old.stem):
                 yield f"“{new.text}” where the cited sentence has “{old.text}”", True
                 return
@@ -94,22 +94,24 @@ def _exchanged(alignment: Alignment, edit: Edit) -> Iterator[tuple[str, bool]]:
     strange = [
         t
         for t in edit.new
-        if t.rank >= 0 and t.weight >= 0.5 and not any(p in places for p, _ in alignment.candidates[t.rank])
+        if t.rank >= 0
+        and t.weight >= 0.5
+        and not any(p in places for p, _ in alignment.matching_words[t.rank])
     ]
     if strange and old_words and len(edit.new) <= 3 and len(edit.old) <= 3:
         claimed, cited = (" ".join(t.text for t in side) for side in (edit.new, edit.old))
         yield f"“{claimed}” where the cited sentence has “{cited}”", False
 
 
-def _moved(alignment: Alignment, all_edits: list[Edit]) -> Iterator[str]:
+def _moved_words(alignment: Alignment, all_edits: list[Edit]) -> Iterator[str]:
     """Yield a reason for words that moved while all function words stayed the same."""
     for edit in all_edits:
         words = [t for t in edit.new if t.rank >= 0 and not t.lower.endswith("ly")]
         if not words or (edit.new[0].lower in _FRONTED and len(edit.new) > 1):
             continue
         places = {t.rank for t in edit.old}
-        if any(not any(p in places for p, _ in alignment.candidates[t.rank]) for t in words):
-            yield f"“{' '.join(t.text for t in words)}” stands elsewhere in the cited sentence"
+        if any(not any(p in places for p, _ in alignment.matching_words[t.rank]) for t in words):
+            yield f"“{' '.join(t.text for t in words)}” is in a different place in the cited sentence"
             return
 
 
@@ -119,9 +121,9 @@ def unknown_names(alignment: Alignment, context: Context) -> Iterator[tuple[str,
     A name that the titles, the abstracts and the question do not contain refutes the claim. The paper's own
     name may replace "we"; any other name in the abstract belongs to another sentence.
     """
-    spoken = {t.stem for t in alignment.source.tokens}
+    source_stems = {t.stem for t in alignment.source.tokens}
     for token in alignment.claim.content:
-        if alignment.best[token.rank] is not None or token.stem in spoken:
+        if alignment.best[token.rank] is not None or token.stem in source_stems:
             continue
         if token.kind != "name" and not (token.capital and token.kind == "word"):
             continue
@@ -133,14 +135,14 @@ def unknown_names(alignment: Alignment, context: Context) -> Iterator[tuple[str,
 
 
 def exchanged_categories(alignment: Alignment) -> Iterator[str]:
-    """Yield a reason where the claim has one of a kind (*human*) and the evidence another (*mouse*)."""
-    spoken = {t.stem for t in alignment.source.tokens}
+    """Yield a reason if the claim has another member of a category than the evidence (*human*, *mouse*)."""
+    source_stems = {t.stem for t in alignment.source.tokens}
     for token in alignment.claim.content:
-        kinds = _KINDS.get(token.stem, _NONE)
-        if not kinds or token.stem in spoken:
+        categories = _CATEGORIES.get(token.stem, _NONE)
+        if not categories or token.stem in source_stems:
             continue
         for other in alignment.source.content:
-            if other.rank not in alignment.covered and kinds & _KINDS.get(other.stem, _NONE):
+            if other.rank not in alignment.covered and categories & _CATEGORIES.get(other.stem, _NONE):
                 yield f"“{token.text}” where the cited sentence has “{other.text}”"
                 return
 
@@ -148,15 +150,15 @@ def exchanged_categories(alignment: Alignment) -> Iterator[str]:
 _NONE: frozenset[int] = frozenset()
 
 
-def _kinds() -> dict[str, frozenset[int]]:
-    kinds: dict[str, set[int]] = defaultdict(set)
+def _categories() -> dict[str, frozenset[int]]:
+    categories: dict[str, set[int]] = defaultdict(set)
     for number, line in enumerate(SIBLINGS):
         for word in line.split():
-            kinds[lemma(word)[0]].add(number)
-    return {stem: frozenset(numbers) for stem, numbers in kinds.items()}
+            categories[lemma(word)[0]].add(number)
+    return {stem: frozenset(numbers) for stem, numbers in categories.items()}
 
 
-_KINDS = _kinds()
+_CATEGORIES = _categories()
 """Stem → the kinds of `SIBLINGS` that it belongs to."""
 
 

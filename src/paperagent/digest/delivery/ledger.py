@@ -1,16 +1,14 @@
-"""What was written for whom, and what became of each message.
+"""The ledger: every issue that was built, and the state of every message.
 
 ::
 
     planned → claimed → in_data → sent | deferred (4xx) | failed (5xx) | unknown
                  └─→ skipped (unsubscribed)
 
-Content is frozen with its plan in one transaction, so that a rerun never writes it anew. Each
-step is committed before the next word is said to the mail server. After a crash ``claimed`` has
-told the server nothing and goes back to ``planned``; ``in_data`` may or may not have been
-accepted and becomes ``unknown``, which only a person sends again.
-
-What the ledger keeps, as values.
+An issue and its delivery are stored in one transaction and never change, so a second run does not write
+the issue again. Each step is committed before the next command is sent to the mail server. After a crash,
+a ``claimed`` message was certainly not sent and becomes ``planned`` again. An ``in_data`` message may have
+been accepted; it becomes ``unknown``, and only a person can have it sent again.
 """
 
 from __future__ import annotations
@@ -29,6 +27,12 @@ from paperagent.digest.issue import Period
 from paperagent.digest.subscribers import is_suppressed
 from paperagent.errors import InputError, visible
 
+DeliveryState = Literal["planned", "claimed", "in_data", "sent", "deferred", "failed", "skipped", "unknown"]
+DELIVERY_STATES: tuple[DeliveryState, ...] = (
+    "planned", "claimed", "in_data", "sent", "deferred", "failed", "skipped", "unknown",
+)  # fmt: skip
+MAX_ISSUE_AGE = dt.timedelta(days=3)
+"""Older issues are sent only if forced: old news is worse than none."""
 _MAX_REPLY_LENGTH = 300
 _ISSUE_COLUMNS = (
     "id, period, subscriber_id, subject, preheader, html, txt, content_hash, papers, facts, frozen_at"
@@ -40,40 +44,37 @@ _SELECT_DELIVERIES = """
 """
 
 
-DeliveryState = Literal["planned", "claimed", "in_data", "sent", "deferred", "failed", "skipped", "unknown"]
-DELIVERY_STATES: tuple[DeliveryState, ...] = (
-    "planned", "claimed", "in_data", "sent", "deferred", "failed", "skipped", "unknown",
-)  # fmt: skip
-MAX_ISSUE_AGE = dt.timedelta(days=3)
-"""An issue frozen longer ago is sent only when forced: old news is worse than none."""
-
-
 @dataclass(frozen=True, slots=True)
 class NewIssue:
-    """An issue ready to be frozen."""
+    """An issue to be stored."""
 
     period: Period
     subscriber_id: int | None
-    """None: for nobody in particular; it is kept but never sent."""
+    """None for the general issue, which is stored but never sent."""
     subject: str
     preheader: str
     html: str
     text: str
     papers: tuple[str, ...] = ()
-    """Ids of what it shows, near-duplicates that were merged included."""
+    """The ids of the papers that it shows, with their near-duplicates."""
     message_id: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What `digest list` tells: papers screened, mode, cost, notes."""
+    """For ``digest list``: papers screened, mode, model, notes."""
 
     @property
     def issue_id(self) -> str:
-        """The same for the same period and reader, so that it can be frozen only once."""
-        return f"{self.period.name}/{self.subscriber_id or 0}"
+        """The id of the issue."""
+        return self.id_for(self.period.name, self.subscriber_id)
+
+    @staticmethod
+    def id_for(period: str, subscriber_id: int | None) -> str:
+        """Return the one id of a subscriber's issue of a period, so that it can be stored only once."""
+        return f"{period}/{subscriber_id or 0}"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredIssue:
-    """An issue as it was frozen."""
+    """An issue as it was stored."""
 
     issue_id: str
     period: str
@@ -90,7 +91,7 @@ class StoredIssue:
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
-    """One message to one reader, as the ledger knows it."""
+    """A message to one subscriber, with its last known state."""
 
     issue_id: str
     subscriber_id: int
@@ -99,110 +100,121 @@ class PendingDelivery:
     state: DeliveryState
     attempts: int
     stored_at: dt.datetime
+    """When its issue was stored."""
     code: int | None = None
     reply: str | None = None
     next_at: dt.datetime | None = None
+    """When to try again."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:
-    """What became of an attempt."""
+    """The result of an attempt to send a message."""
 
     state: DeliveryState
     code: int | None = None
     reply: str = ""
     next_at: dt.datetime | None = None
     bounced: bool = False
-    """Whether the mailbox does not exist: its reader is not written to again."""
+    """Whether the mailbox does not exist; then the subscriber is not mailed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodSummary:
-    """One period's issues and messages, counted."""
+    """The number of issues and messages of one period."""
 
     period: str
     stored_at: dt.datetime
+    """When its first issue was stored."""
     issues: int
     states: Mapping[DeliveryState, int]
 
 
 class Ledger:
-    """The issues and deliveries of one digest."""
+    """The issues and deliveries in the digest's database."""
 
     def __init__(self, database: DigestDatabase) -> None:
         self._db = database
 
-    # --- freezing ---
+    # --- issues ---
 
-    def store_issues(self, drafts: Iterable[NewIssue], at: dt.datetime) -> int:
-        """Keep issues, plan their messages and mark their papers as shown, all or nothing.
+    def store_issues(self, issues: Iterable[NewIssue], at: dt.datetime) -> int:
+        """Store issues, plan their messages and mark their papers as seen, in one transaction.
 
-        An issue that was frozen before stays as it is. Return how many are new.
+        An issue that is already stored stays as it is.
+
+        Returns:
+            The number of issues that were not stored before.
         """
         with self._db.writing() as db:
-            return sum(_store_issue(db, draft, at) for draft in drafts)
+            return sum(_store_issue(db, issue, at) for issue in issues)
 
     def stored_for(self, period: str) -> frozenset[int]:
-        """Return the numbers of the readers whose issue of a period is frozen; 0 is nobody in particular."""
+        """Return the ids of the subscribers with an issue of a period; 0 stands for the general issue."""
         with self._db.reading() as db:
             rows = db.execute("SELECT coalesce(subscriber_id, 0) FROM issue WHERE period = ?", (period,))
             return frozenset(int(row[0]) for row in rows)
 
     def issue(self, issue_id: str) -> StoredIssue:
-        """Return a frozen issue.
+        """Return a stored issue.
 
         Raises:
-            InputError: there is none of this id.
+            InputError: there is none with this id.
         """
         with self._db.reading() as db:
             row = db.execute(f"SELECT {_ISSUE_COLUMNS} FROM issue WHERE id = ?", (issue_id,)).fetchone()
         if row is None:
-            raise InputError(f"issue {visible(issue_id, limit=60)}: there is none; 'digest list' shows them")
+            raise InputError(f"issue {visible(issue_id, limit=60)}: does not exist; see 'digest list'")
         return _stored_issue(row)
 
     def general_issues(self) -> list[StoredIssue]:
-        """Return the issues for nobody in particular, oldest period first: what may be published."""
+        """Return the general issues, oldest period first; only these may be published."""
         with self._db.reading() as db:
             rows = db.execute(
                 f"SELECT {_ISSUE_COLUMNS} FROM issue WHERE subscriber_id IS NULL ORDER BY since, until, id"
             ).fetchall()
         return [_stored_issue(row) for row in rows]
 
-    # --- sending ---
+    # --- deliveries ---
 
     def recover(self, at: dt.datetime) -> int:
-        """Settle what a crash left, see above; return how many messages are unknown by it.
+        """Resolve the states that a crash left behind; see the module's docstring.
 
         A message that was unknown before it was claimed stays unknown.
+
+        Returns:
+            The number of messages whose state is now unknown.
         """
-        lost = "the run ended while the server was taking it; it may have arrived"
+        reply = "the run ended while the server was receiving it; it may have arrived"
         with self._db.writing() as db:
-            rows = db.execute(
+            keys = db.execute(
                 "SELECT issue_id, subscriber_id FROM delivery "
                 "WHERE state = 'in_data' OR (state = 'claimed' AND before = 'unknown')"
             ).fetchall()
-            for where in rows:
-                record_event(
-                    db, "unknown", at, issue=where[0], subscriber=where[1], detail="found after a crash"
-                )
+            for key in keys:
+                record_event(db, "unknown", at, issue=key[0], subscriber=key[1], detail="found after a crash")
                 db.execute(
                     "UPDATE delivery SET state = 'unknown', reply = ?, updated_at = ? "
                     "WHERE issue_id = ? AND subscriber_id = ?",
-                    (lost, format_timestamp(at), *where),
+                    (reply, format_timestamp(at), *key),
                 )
             db.execute(
                 "UPDATE delivery SET state = 'planned', attempts = attempts - 1, updated_at = ? "
                 "WHERE state = 'claimed'",
                 (format_timestamp(at),),
             )
-            return len(rows)
+            return len(keys)
 
     def due(
         self, at: dt.datetime, *, period: str | None = None, key: str | None = None, unknown: bool = False
     ) -> list[PendingDelivery]:
-        """Return what may be sent now, old issues included, in the order in which it was planned.
+        """Return the deliveries that may be sent now, old issues included, in the order of planning.
 
-        ``key`` is one reader's address (`Address.key`); ``unknown`` adds what may have arrived already.
+        Args:
+            at: The time.
+            period: The name of a period, to return only its issues.
+            key: A subscriber's address key (`MailAddress.key`), to return only that subscriber's.
+            unknown: Whether to include messages that may have arrived already.
         """
         states = "d.state = 'planned' OR (d.state = 'deferred' AND coalesce(d.next_at, '') <= :at)"
         if unknown:
@@ -212,175 +224,184 @@ class Ledger:
     def deliveries(
         self, *, period: str | None = None, states: Iterable[DeliveryState] = DELIVERY_STATES
     ) -> list[PendingDelivery]:
-        """Return messages by what became of them."""
-        chosen = tuple(states)
-        marks = ", ".join(f"'{s}'" for s in DELIVERY_STATES if s in chosen)
-        return self._select(f"d.state IN ({marks})", period=period)
+        """Return the deliveries in the given states."""
+        selected = tuple(states)
+        names = ", ".join(f"'{s}'" for s in DELIVERY_STATES if s in selected)
+        return self._select(f"d.state IN ({names})", period=period)
 
     def _select(
         self, where: str, *, at: str = "", period: str | None = None, key: str | None = None
     ) -> list[PendingDelivery]:
-        limits = "(:period IS NULL OR i.period = :period) AND (:key IS NULL OR s.key = :key)"
+        filters = "(:period IS NULL OR i.period = :period) AND (:key IS NULL OR s.key = :key)"
         with self._db.reading() as db:
             rows = db.execute(
-                f"{_SELECT_DELIVERIES} WHERE {where} AND {limits} "
+                f"{_SELECT_DELIVERIES} WHERE {where} AND {filters} "
                 "ORDER BY i.frozen_at, i.period, d.subscriber_id",
                 {"at": at, "period": period, "key": key},
             ).fetchall()
         return [_pending_delivery(row) for row in rows]
 
-    def claim(self, due: PendingDelivery, at: dt.datetime) -> DeliveryState | None:
-        """Take a message for sending: ``claimed``, or ``skipped`` where its reader wants none any more.
+    def claim(self, delivery: PendingDelivery, at: dt.datetime) -> DeliveryState | None:
+        """Claim a message for sending.
 
-        None where its state is no longer what ``due`` says.
+        Returns:
+            ``claimed``; ``skipped`` if the subscriber has opted out; None if the state is no longer the
+            one in ``delivery``.
         """
         with self._db.writing() as db:
-            return _claim(db, due, at)
+            return _claim(db, delivery, at)
 
-    def is_wanted(self, due: PendingDelivery) -> bool:
-        """Tell whether the reader of a message still wants it."""
+    def is_wanted(self, delivery: PendingDelivery) -> bool:
+        """Return whether the subscriber has not opted out."""
         with self._db.reading() as db:
-            return _still_wanted(db, due)
+            return _is_wanted(db, delivery)
 
-    def release(self, due: PendingDelivery, at: dt.datetime) -> None:
-        """Give back a claim of a message that the server was certainly not given."""
+    def release(self, delivery: PendingDelivery, at: dt.datetime) -> None:
+        """Undo the claim of a message that was certainly not sent."""
         with self._db.writing() as db:
             db.execute(
                 "UPDATE delivery SET state = ?, attempts = ?, updated_at = ? "
                 "WHERE issue_id = ? AND subscriber_id = ? AND state IN ('claimed', 'in_data')",
-                (due.state, due.attempts, format_timestamp(at), due.issue_id, due.subscriber_id),
+                (
+                    delivery.state,
+                    delivery.attempts,
+                    format_timestamp(at),
+                    delivery.issue_id,
+                    delivery.subscriber_id,
+                ),
             )
 
-    def enter_data(self, due: PendingDelivery, message: bytes, at: dt.datetime) -> None:
-        """Note that the server is about to be given the message; from here on it may arrive."""
+    def enter_data(self, delivery: PendingDelivery, message: bytes, at: dt.datetime) -> None:
+        """Record that the message is about to be sent; from now on it may arrive."""
+        message_hash = hashlib.sha256(message).hexdigest()
         with self._db.writing() as db:
             db.execute(
                 "UPDATE delivery SET state = 'in_data', message_hash = ?, updated_at = ? "
                 "WHERE issue_id = ? AND subscriber_id = ? AND state = 'claimed'",
-                (hashlib.sha256(message).hexdigest(), format_timestamp(at), due.issue_id, due.subscriber_id),
+                (message_hash, format_timestamp(at), delivery.issue_id, delivery.subscriber_id),
             )
 
     def finish(
         self,
-        due: PendingDelivery,
+        delivery: PendingDelivery,
         outcome: DeliveryOutcome,
         at: dt.datetime,
         *,
-        then: PendingDelivery | None = None,
+        claim_next: PendingDelivery | None = None,
     ) -> DeliveryState | None:
-        """Note what became of a message that was claimed, and claim the one to be sent ``then``.
+        """Record the outcome of a claimed message, and claim the next one in the same commit.
 
-        One commit for both, because on most disks commits are what sending waits for. Return what
-        `claim` returns, None without a next message.
+        One commit instead of two, because sending mostly waits for commits.
+
+        Returns:
+            The result of `claim` for ``claim_next``; None without a next message.
         """
         reply = visible(outcome.reply, limit=_MAX_REPLY_LENGTH)
-        where = (due.issue_id, due.subscriber_id)
+        key = (delivery.issue_id, delivery.subscriber_id)
+        next_at = format_timestamp(outcome.next_at) if outcome.next_at else None
         with self._db.writing() as db:
             db.execute(
                 "UPDATE delivery SET state = ?, code = ?, reply = ?, next_at = ?, updated_at = ? "
                 "WHERE issue_id = ? AND subscriber_id = ?",
-                (
-                    outcome.state,
-                    outcome.code,
-                    reply,
-                    format_timestamp(outcome.next_at) if outcome.next_at else None,
-                    format_timestamp(at),
-                    *where,
-                ),
+                (outcome.state, outcome.code, reply, next_at, format_timestamp(at), *key),
             )
-            if outcome.state == "failed":  # they never saw it: its papers may come again
-                db.execute("DELETE FROM shown WHERE issue_id = ? AND subscriber_id = ?", where)
+            if outcome.state == "failed":  # the subscriber never saw the papers, so they may come again
+                db.execute("DELETE FROM shown WHERE issue_id = ? AND subscriber_id = ?", key)
             if outcome.bounced:
-                db.execute("UPDATE subscriber SET state = 'bounced' WHERE id = ?", (due.subscriber_id,))
+                db.execute("UPDATE subscriber SET state = 'bounced' WHERE id = ?", (delivery.subscriber_id,))
             detail = f"{outcome.code or ''} {reply}".strip()
-            record_event(
-                db, outcome.state, at, issue=due.issue_id, subscriber=due.subscriber_id, detail=detail
-            )
-            return _claim(db, then, at) if then else None
+            record_event(db, outcome.state, at, issue=key[0], subscriber=key[1], detail=detail)
+            return _claim(db, claim_next, at) if claim_next else None
 
-    # --- telling ---
+    # --- summaries ---
 
     def period_summaries(self) -> list[PeriodSummary]:
-        """Return what was built and sent, newest period last."""
+        """Return the number of issues and messages per period, newest period last."""
         with self._db.reading() as db:
             periods = db.execute(
                 "SELECT period, min(frozen_at), count(*) FROM issue "
                 "GROUP BY period ORDER BY min(since), period"
             ).fetchall()
-            states = db.execute(
+            rows = db.execute(
                 "SELECT i.period, d.state, count(*) FROM delivery d "
                 "JOIN issue i ON i.id = d.issue_id GROUP BY 1, 2"
             ).fetchall()
+        counts = {(period, state): count for period, state, count in rows}
         return [
             PeriodSummary(
                 period,
                 parse_timestamp(at),
                 issues,
-                {
-                    state: sum(n for p, s, n in states if (p, s) == (period, state))
-                    for state in DELIVERY_STATES
-                },
+                {state: counts.get((period, state), 0) for state in DELIVERY_STATES},
             )
             for period, at, issues in periods
         ]
 
 
-def _store_issue(db: sqlite3.Connection, draft: NewIssue, at: dt.datetime) -> int:
-    content = hashlib.sha256(f"{draft.subject}\0{draft.html}\0{draft.text}".encode()).hexdigest()
-    done = db.execute(
+def _store_issue(db: sqlite3.Connection, issue: NewIssue, at: dt.datetime) -> int:
+    """Store an issue and plan its message; return 1, or 0 if it was stored before."""
+    content_hash = hashlib.sha256(f"{issue.subject}\0{issue.html}\0{issue.text}".encode()).hexdigest()
+    inserted = db.execute(
         "INSERT OR IGNORE INTO issue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            draft.issue_id,
-            draft.period.name,
-            draft.period.since.isoformat(),
-            draft.period.until.isoformat(),
-            draft.subscriber_id,
-            draft.subject,
-            draft.preheader,
-            _compress(draft.html),
-            _compress(draft.text),
-            content,
-            json.dumps(draft.papers),
-            json.dumps(dict(draft.facts)),
+            issue.issue_id,
+            issue.period.name,
+            issue.period.since.isoformat(),
+            issue.period.until.isoformat(),
+            issue.subscriber_id,
+            issue.subject,
+            issue.preheader,
+            _compress(issue.html),
+            _compress(issue.text),
+            content_hash,
+            json.dumps(issue.papers),
+            json.dumps(dict(issue.facts)),
             format_timestamp(at),
         ),
     )
-    if done.rowcount and draft.subscriber_id is not None:
-        _plan(db, draft, draft.subscriber_id, at)
-    return done.rowcount
+    if inserted.rowcount and issue.subscriber_id is not None:
+        _plan_delivery(db, issue, issue.subscriber_id, at)
+    return inserted.rowcount
 
 
-def _plan(db: sqlite3.Connection, draft: NewIssue, subscriber_id: int, at: dt.datetime) -> None:
-    assert draft.message_id, "an issue for a reader is sent under an id"
+def _plan_delivery(db: sqlite3.Connection, issue: NewIssue, subscriber_id: int, at: dt.datetime) -> None:
+    assert issue.message_id, "the issue of a subscriber needs a Message-ID"
     db.execute(
         "INSERT INTO delivery (issue_id, subscriber_id, message_id, state, updated_at) "
         "VALUES (?, ?, ?, 'planned', ?)",
-        (draft.issue_id, subscriber_id, draft.message_id, format_timestamp(at)),
+        (issue.issue_id, subscriber_id, issue.message_id, format_timestamp(at)),
     )
     db.executemany(
         "INSERT OR IGNORE INTO shown VALUES (?, ?, ?)",
-        [(subscriber_id, paper, draft.issue_id) for paper in draft.papers],
+        [(subscriber_id, paper_id, issue.issue_id) for paper_id in issue.papers],
     )
-    record_event(db, "planned", at, issue=draft.issue_id, subscriber=subscriber_id)
+    record_event(db, "planned", at, issue=issue.issue_id, subscriber=subscriber_id)
 
 
-def _claim(db: sqlite3.Connection, due: PendingDelivery, at: dt.datetime) -> DeliveryState | None:
-    wanted = _still_wanted(db, due)
-    state: DeliveryState = "claimed" if wanted else "skipped"
-    done = db.execute(
+def _claim(db: sqlite3.Connection, delivery: PendingDelivery, at: dt.datetime) -> DeliveryState | None:
+    opted_in = _is_wanted(db, delivery)
+    state: DeliveryState = "claimed" if opted_in else "skipped"
+    updated = db.execute(
         "UPDATE delivery SET before = state, state = ?, attempts = attempts + ?, updated_at = ? "
         "WHERE issue_id = ? AND subscriber_id = ? AND state = ?",
-        (state, int(wanted), format_timestamp(at), due.issue_id, due.subscriber_id, due.state),
+        (
+            state,
+            int(opted_in),
+            format_timestamp(at),
+            delivery.issue_id,
+            delivery.subscriber_id,
+            delivery.state,
+        ),
     )
-    if not done.rowcount:
+    if not updated.rowcount:
         return None
-    if not wanted:
-        record_event(db, state, at, issue=due.issue_id, subscriber=due.subscriber_id)
+    if not opted_in:
+        record_event(db, state, at, issue=delivery.issue_id, subscriber=delivery.subscriber_id)
     return state
 
 
-def _still_wanted(db: sqlite3.Connection, due: PendingDelivery) -> bool:
-    row = db.execute("SELECT key, state FROM subscriber WHERE id = ?", (due.subscriber_id,)).fetchone()
+def _is_wanted(db: sqlite3.Connection, delivery: PendingDelivery) -> bool:
+    row = db.execute("SELECT key, state FROM subscriber WHERE id = ?", (delivery.subscriber_id,)).fetchone()
     return row is not None and row[1] == "confirmed" and not is_suppressed(db, row[0])
 
 
@@ -393,16 +414,16 @@ def _decompress(blob: bytes) -> str:
 
 
 def _stored_issue(row: tuple[Any, ...]) -> StoredIssue:
-    number, period, subscriber, subject, preheader, html, txt, content, papers, facts, at = row
+    issue_id, period, subscriber_id, subject, preheader, html, text, content_hash, papers, facts, at = row
     return StoredIssue(
-        issue_id=number,
+        issue_id=issue_id,
         period=period,
-        subscriber_id=subscriber,
+        subscriber_id=subscriber_id,
         subject=subject,
         preheader=preheader,
         html=_decompress(html),
-        text=_decompress(txt),
-        content_hash=content,
+        text=_decompress(text),
+        content_hash=content_hash,
         papers=tuple(json.loads(papers)),
         facts=json.loads(facts),
         stored_at=parse_timestamp(at),
@@ -410,15 +431,15 @@ def _stored_issue(row: tuple[Any, ...]) -> StoredIssue:
 
 
 def _pending_delivery(row: tuple[Any, ...]) -> PendingDelivery:
-    issue, subscriber, email, message_id, state, attempts, frozen, code, reply, next_at = row
+    issue_id, subscriber_id, email, message_id, state, attempts, stored_at, code, reply, next_at = row
     return PendingDelivery(
-        issue_id=issue,
-        subscriber_id=subscriber,
+        issue_id=issue_id,
+        subscriber_id=subscriber_id,
         email=email,
         message_id=message_id,
         state=state,
         attempts=attempts,
-        stored_at=parse_timestamp(frozen),
+        stored_at=parse_timestamp(stored_at),
         code=code,
         reply=reply,
         next_at=parse_timestamp(next_at) if next_at else None,

@@ -1,4 +1,7 @@
-"""Send what the ledger has planned: each message once, each step written down before it is taken."""
+"""Send the messages that the ledger has planned, each at most once.
+
+Every step is recorded in the ledger before it is taken.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from paperagent.digest.database import utc_now
-from paperagent.digest.delivery import message as addresses
 from paperagent.digest.delivery.ledger import (
     MAX_ISSUE_AGE,
     DeliveryOutcome,
@@ -17,45 +19,46 @@ from paperagent.digest.delivery.ledger import (
     PendingDelivery,
     StoredIssue,
 )
+from paperagent.digest.delivery.message import parse_address
 from paperagent.digest.delivery.transport import ConnectionLost, Rejected, Transport
 from paperagent.errors import MailError, PaperAgentError, visible
 from paperagent.types import Progress
 
 Compose = Callable[[StoredIssue, PendingDelivery], bytes]
-"""Builds the message of an issue for its reader; the same bytes at every call."""
+"""Builds the message of an issue; returns the same bytes at every call."""
 
 RETRY_DELAYS = tuple(dt.timedelta(minutes=m) for m in (5, 30, 120, 720))
-"""The wait after the first, second … temporary refusal; after one more the message has failed."""
+"""The delay after the first, second … temporary failure; the message fails after one more."""
 MAX_CONSECUTIVE_ERRORS = 5
-"""Errors in a row that stop a run: by then it is the server, not the readers."""
-_CLOSING = 421
+"""Errors in a row that stop a run: then the server is at fault, not the recipients."""
+FAILED_STATES: tuple[DeliveryState, ...] = ("deferred", "failed", "unknown")
+_SERVICE_CLOSING = 421
 _TOO_LARGE = 552
 _NO_MAILBOX = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10")
-"""Enhanced status codes that say so for good (RFC 3463 section 3.2)."""
-FAILED_STATES: tuple[DeliveryState, ...] = ("deferred", "failed", "unknown")
+"""Enhanced status codes for a mailbox that does not exist (RFC 3463 section 3.2)."""
 
 
 @dataclass(slots=True)
 class SendReport:
-    """What a run did."""
+    """The result of a run."""
 
     counts: Counter[DeliveryState] = field(default_factory=Counter)
     problems: list[tuple[str, DeliveryState, str]] = field(default_factory=list)
     """Address, state and reason of each message that was not sent."""
     too_old: int = 0
-    """Messages of issues older than three days, left as they are."""
+    """Messages of issues older than three days, which were not sent."""
     recovered: int = 0
-    """Messages that a crash left unknown."""
+    """Messages whose state is unknown after a crash."""
     stopped: str = ""
-    """Why the run ended early."""
+    """Why the run stopped early."""
 
 
-class _UnfitError(Exception):
-    """A message that cannot be built."""
+class _UnbuildableMessageError(Exception):
+    """A message cannot be built."""
 
 
 class Sender:
-    """Sends through one transport. Held by one process: see `database.run_lock`."""
+    """Sends through one transport. Only one process may use it at a time; see `database.run_lock`."""
 
     def __init__(
         self,
@@ -66,10 +69,19 @@ class Sender:
         mail_from: str,
         clock: Callable[[], dt.datetime] = utc_now,
     ) -> None:
+        """Take what sends.
+
+        Args:
+            ledger: The deliveries.
+            transport: Sends messages.
+            compose: Builds messages.
+            mail_from: The sender's bare address.
+            clock: Returns the time.
+        """
         self._ledger = ledger
         self._transport = transport
         self._compose = compose
-        self._from = mail_from
+        self._mail_from = mail_from
         self._clock = clock
 
     def run(
@@ -81,14 +93,18 @@ class Sender:
         force: bool = False,
         progress: Progress | None = None,
     ) -> SendReport:
-        """Settle what a crash left, then send all that is due.
+        """Resolve what a crash left, then send all messages that are due.
 
-        ``only`` is one reader's address; ``resend_unknown`` sends again what may have arrived;
-        ``force`` sends issues older than three days too.
+        Args:
+            period: The name of a period, to send only its issues.
+            only: A subscriber's address, to send only to it.
+            resend_unknown: Whether to send messages again that may have arrived.
+            force: Whether to send issues older than three days.
+            progress: Called after each message.
 
         Raises:
-            MailError: the server cannot be reached, or refuses the sender; what was not sent stays planned.
-            InputError: ``only`` is no address.
+            MailError: the server cannot be reached or rejects the sender; unsent messages stay planned.
+            InputError: ``only`` is not an address.
         """
         report = SendReport(recovered=self._ledger.recover(self._clock()))
         due, report.too_old = self._due(period, only, unknown=resend_unknown, force=force)
@@ -101,118 +117,119 @@ class Sender:
     def dry_run(
         self, outbox: Transport, *, period: str | None = None, only: str | None = None, force: bool = False
     ) -> SendReport:
-        """Give all that is due to ``outbox`` and change nothing; counted as ``planned``."""
+        """Write all messages that are due to ``outbox`` without changing their state."""
         report = SendReport()
         due, report.too_old = self._due(period, only, unknown=False, force=force)
         outbox.connect()
-        for one in due:
-            if self._ledger.is_wanted(one):
-                message = self._compose(self._ledger.issue(one.issue_id), one)
-                outbox.data(message, message_id=one.message_id)
+        for delivery in due:
+            if self._ledger.is_wanted(delivery):
+                message = self._compose(self._ledger.issue(delivery.issue_id), delivery)
+                outbox.data(message, message_id=delivery.message_id)
                 report.counts["planned"] += 1
         return report
 
     def _due(
         self, period: str | None, only: str | None, *, unknown: bool, force: bool
     ) -> tuple[list[PendingDelivery], int]:
-        """Return what is to be sent, and how many messages are too old for it."""
-        key = addresses.parse_address(only).key if only else None
-        due = self._ledger.due(self._clock(), period=period, key=key, unknown=unknown)
-        fresh = due if force else [d for d in due if self._clock() - d.stored_at <= MAX_ISSUE_AGE]
-        return fresh, len(due) - len(fresh)
+        """Return the deliveries to send, and the number of those that are too old."""
+        key = parse_address(only).key if only else None
+        now = self._clock()
+        due = self._ledger.due(now, period=period, key=key, unknown=unknown)
+        recent = due if force else [d for d in due if now - d.stored_at <= MAX_ISSUE_AGE]
+        return recent, len(due) - len(recent)
 
     def _send_all(
         self, due: Sequence[PendingDelivery], report: SendReport, progress: Progress | None
     ) -> None:
-        errors, number = 0, 0
+        errors, done = 0, 0
         state = self._ledger.claim(due[0], self._clock()) if due else None
-        while number < len(due) and not report.stopped:
-            message, number = due[number], number + 1
-            then = due[number] if number < len(due) else None
+        while done < len(due) and not report.stopped:
+            delivery, done = due[done], done + 1
+            following = due[done] if done < len(due) else None
             if state == "claimed":
-                outcome = self._attempted(message)
+                outcome = self._send_or_release(delivery)
                 errors = errors + 1 if outcome.state in FAILED_STATES else 0
-                report.stopped = _why_to_stop(outcome, errors)
-                then = None if report.stopped else then
-                state = self._ledger.finish(message, outcome, self._clock(), then=then)
-                _count(report, message, outcome)
-            else:  # None: another run was faster
+                report.stopped = _reason_to_stop(outcome, errors)
+                following = None if report.stopped else following
+                state = self._ledger.finish(delivery, outcome, self._clock(), claim_next=following)
+                _add_to_report(report, delivery, outcome)
+            else:  # None: another process claimed it first
                 report.counts.update(["skipped"] if state else [])
-                state = self._ledger.claim(then, self._clock()) if then else None
+                state = self._ledger.claim(following, self._clock()) if following else None
             if progress:
-                progress("send", number, len(due))
+                progress("send", done, len(due))
 
-    def _attempted(self, due: PendingDelivery) -> DeliveryOutcome:
+    def _send_or_release(self, delivery: PendingDelivery) -> DeliveryOutcome:
         try:
-            return self._attempt(due)
-        except PaperAgentError:  # about the server or the sender, not about this message
-            self._ledger.release(due, self._clock())
+            return self._send(delivery)
+        except PaperAgentError:  # a problem with the server or the sender, not with this message
+            self._ledger.release(delivery, self._clock())
             raise
 
-    def _attempt(self, due: PendingDelivery) -> DeliveryOutcome:
+    def _send(self, delivery: PendingDelivery) -> DeliveryOutcome:
         try:
-            recipient, message = self._prepared(due)
-            self._address(recipient, len(message))
-            self._ledger.enter_data(due, message, self._clock())
-            reply = self._transport.data(message, message_id=due.message_id)
-        except _UnfitError as unfit:
-            return DeliveryOutcome("failed", None, str(unfit))
-        except Rejected as refused:
-            return self._refused(due, refused)
-        except ConnectionLost as broken:
-            if broken.ambiguous:
-                return DeliveryOutcome("unknown", None, f"{broken.why}; it may have arrived")
-            return self._put_off(due, None, broken.why)
+            recipient, message = self._build(delivery)
+            self._open_envelope(recipient, len(message))
+            self._ledger.enter_data(delivery, message, self._clock())
+            reply = self._transport.data(message, message_id=delivery.message_id)
+        except _UnbuildableMessageError as error:
+            return DeliveryOutcome("failed", None, str(error))
+        except Rejected as rejected:
+            return self._rejected(delivery, rejected)
+        except ConnectionLost as lost:
+            if lost.may_have_arrived:
+                return DeliveryOutcome("unknown", None, f"{lost.why}; it may have arrived")
+            return self._retry_later(delivery, None, lost.why)
         return DeliveryOutcome("sent", reply.code, reply.text)
 
-    def _prepared(self, due: PendingDelivery) -> tuple[str, bytes]:
-        """Return the recipient for the envelope and the message; one bad issue never stops the others."""
+    def _build(self, delivery: PendingDelivery) -> tuple[str, bytes]:
+        """Return the recipient's address for the envelope, and the message."""
         try:
-            message = self._compose(self._ledger.issue(due.issue_id), due)
-            return addresses.parse_address(due.email).envelope, message
+            message = self._compose(self._ledger.issue(delivery.issue_id), delivery)
+            return parse_address(delivery.email).envelope, message
         except (PaperAgentError, ValueError) as error:
-            raise _UnfitError(f"the message cannot be built: {error}") from error
+            raise _UnbuildableMessageError(f"the message cannot be built: {error}") from error
 
-    def _address(self, recipient: str, size: int) -> None:
-        """Open the envelope; a connection that the server ended between two messages is made anew, once."""
+    def _open_envelope(self, recipient: str, size: int) -> None:
+        """Send MAIL and RCPT; reconnect once if the server has closed the connection meanwhile."""
         self._transport.connect()
         try:
-            self._transport.address(self._from, recipient, size=size)
+            self._transport.address(self._mail_from, recipient, size=size)
         except ConnectionLost:
             self._transport.connect()
-            self._transport.address(self._from, recipient, size=size)
+            self._transport.address(self._mail_from, recipient, size=size)
 
-    def _refused(self, due: PendingDelivery, refused: Rejected) -> DeliveryOutcome:
-        reply = refused.reply
-        if refused.step == "sender" and not reply.temporary and reply.code != _TOO_LARGE:
+    def _rejected(self, delivery: PendingDelivery, rejected: Rejected) -> DeliveryOutcome:
+        reply = rejected.reply
+        if rejected.step == "sender" and not reply.is_temporary and reply.code != _TOO_LARGE:
             raise MailError(
-                f"mail server: it refuses the sender {visible(self._from, limit=80)} for good "
+                f"mail server: permanently rejects the sender {visible(self._mail_from, limit=80)} "
                 f"({reply.code} {visible(reply.text, limit=200)}); change PAPERAGENT_MAIL_FROM"
             )
-        if reply.code != _CLOSING:
+        if reply.code != _SERVICE_CLOSING:
             self._transport.reset()
-        if reply.temporary:
-            return self._put_off(due, reply.code, reply.text)
+        if reply.is_temporary:
+            return self._retry_later(delivery, reply.code, reply.text)
         text = reply.text + ("; lower --max-items" if reply.code == _TOO_LARGE else "")
-        gone = refused.step == "recipient" and reply.text.lstrip().startswith(_NO_MAILBOX)
-        return DeliveryOutcome("failed", reply.code, text, bounced=gone)
+        bounced = rejected.step == "recipient" and reply.text.lstrip().startswith(_NO_MAILBOX)
+        return DeliveryOutcome("failed", reply.code, text, bounced=bounced)
 
-    def _put_off(self, due: PendingDelivery, code: int | None, why: str) -> DeliveryOutcome:
-        """Return when to try again, or that it was tried often enough."""
-        if due.attempts >= len(RETRY_DELAYS):
-            return DeliveryOutcome("failed", code, f"given up after {due.attempts + 1} attempts: {why}")
-        return DeliveryOutcome("deferred", code, why, self._clock() + RETRY_DELAYS[due.attempts])
+    def _retry_later(self, delivery: PendingDelivery, code: int | None, why: str) -> DeliveryOutcome:
+        """Return an outcome with the time of the next attempt, or a failure after the last one."""
+        if delivery.attempts >= len(RETRY_DELAYS):
+            return DeliveryOutcome("failed", code, f"given up after {delivery.attempts + 1} attempts: {why}")
+        return DeliveryOutcome("deferred", code, why, self._clock() + RETRY_DELAYS[delivery.attempts])
 
 
-def _why_to_stop(outcome: DeliveryOutcome, errors: int) -> str:
-    """Return why the run ends after an outcome; nothing where it goes on."""
-    if outcome.code == _CLOSING:
+def _reason_to_stop(outcome: DeliveryOutcome, errors: int) -> str:
+    """Return why the run must stop after an outcome, or an empty string."""
+    if outcome.code == _SERVICE_CLOSING:
         return "the server is closing (421)"
     return f"{MAX_CONSECUTIVE_ERRORS} errors in a row" if errors >= MAX_CONSECUTIVE_ERRORS else ""
 
 
-def _count(report: SendReport, due: PendingDelivery, outcome: DeliveryOutcome) -> None:
+def _add_to_report(report: SendReport, delivery: PendingDelivery, outcome: DeliveryOutcome) -> None:
     report.counts[outcome.state] += 1
     if outcome.state in FAILED_STATES:
         reason = f"{outcome.code or ''} {outcome.reply}".strip()
-        report.problems.append((due.email, outcome.state, visible(reason, limit=300)))
+        report.problems.append((delivery.email, outcome.state, visible(reason, limit=300)))

@@ -1,7 +1,4 @@
-"""How a message leaves: the steps that every way of sending has, and what may go wrong in each.
-
-Write messages as ``.eml`` files instead of sending them: the way without a mail server.
-"""
+"""The steps of sending a message, what can go wrong in each, and the outbox: a folder instead of a server."""
 
 from __future__ import annotations
 
@@ -15,24 +12,24 @@ from typing import Literal, Protocol
 from paperagent.errors import MailError, visible
 
 Step = Literal["sender", "recipient", "data", "message"]
-"""MAIL, RCPT, the word DATA, and the message itself."""
+"""MAIL, RCPT, DATA, and the message itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpReply:
-    """What the mail server said."""
+    """A reply of the mail server."""
 
     code: int
     text: str
 
     @property
-    def temporary(self) -> bool:
+    def is_temporary(self) -> bool:
         """Whether trying again later may help (RFC 5321 section 4.2.1)."""
         return 400 <= self.code < 500
 
 
-class Rejected(Exception):  # noqa: N818 - a server's answer, handled by its caller; not shown as an error
-    """The server said no; nothing was delivered."""
+class Rejected(Exception):  # noqa: N818 - a server's reply, handled by the caller; not shown as an error
+    """The server rejected a step; nothing was delivered."""
 
     def __init__(self, step: Step, reply: SmtpReply) -> None:
         super().__init__(f"{step}: {reply.code}")
@@ -41,92 +38,97 @@ class Rejected(Exception):  # noqa: N818 - a server's answer, handled by its cal
 
 
 class ConnectionLost(Exception):  # noqa: N818 - likewise
-    """The connection ended before an answer."""
+    """The connection ended before a reply."""
 
-    def __init__(self, why: str, *, ambiguous: bool = False) -> None:
+    def __init__(self, why: str, *, may_have_arrived: bool = False) -> None:
         super().__init__(why)
         self.why = why
-        self.ambiguous = ambiguous
-        """Whether the server had been given all of the message, and may have taken it."""
+        self.may_have_arrived = may_have_arrived
+        """Whether the server had received the whole message and may have accepted it."""
 
 
 class Transport(Protocol):
-    """One way of sending. After `Rejected` comes `reset`, after `ConnectionLost` a new `connect`."""
+    """A way to send messages. Call `reset` after `Rejected`, and `connect` after `ConnectionLost`."""
 
     def connect(self) -> None:
-        """Be ready for a message; nothing happens where that is so.
+        """Connect, unless connected.
 
         Raises:
-            MailError: the server cannot be reached, trusted or logged in to.
+            MailError: the server cannot be reached or trusted, or rejects the login.
         """
         ...
 
     def address(self, sender: str, recipient: str, *, size: int) -> None:
-        """Name the two ends of the next message (MAIL and RCPT) and its size in bytes."""
+        """Announce the sender and recipient of the next message (MAIL and RCPT) and its size in bytes.
+
+        Raises:
+            Rejected, ConnectionLost: the message cannot be sent now.
+        """
         ...
 
     def data(self, message: bytes, *, message_id: str) -> SmtpReply:
-        """Hand over the message and return the server's answer once it has taken it.
+        """Send the message and return the reply that accepts it.
 
         Raises:
+            Rejected, ConnectionLost: the message was not accepted, or may not have been.
             MailError: nothing can be sent this way, and this message certainly was not.
         """
         ...
 
     def reset(self) -> None:
-        """Forget the message that was begun."""
+        """Discard the message in progress."""
         ...
 
     def close(self) -> None:
-        """End the connection; a second call does nothing, and nothing is raised."""
+        """Close the connection; raises nothing, and a second call does nothing."""
         ...
 
 
 class Outbox:
-    """A folder of messages; a message written again replaces itself. Implements `transport.Transport`."""
+    """A folder of ``.eml`` files. A message that is written again replaces its file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def connect(self) -> None:
-        """Make the folder, which only its owner may read."""
+        """Create the folder, readable only by its owner."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise self._failed() from error
+            raise self._error() from error
 
     def address(self, sender: str, recipient: str, *, size: int) -> None:
-        """Do nothing: the message itself names its ends."""
+        """Do nothing: the message itself names sender and recipient."""
 
     def data(self, message: bytes, *, message_id: str) -> SmtpReply:
-        """Write the message whole, or not at all; it is on the disk when this returns."""
+        """Write the message, completely or not at all; it is on disk when this returns."""
         path = self.folder / f"{_file_stem(message_id)}.eml"
-        fresh = path.with_suffix(".part")
+        part = path.with_suffix(".part")
         try:
-            with fresh.open("wb") as file:
+            with part.open("wb") as file:
                 os.fchmod(file.fileno(), 0o600)
                 file.write(message)
                 file.flush()
                 os.fsync(file.fileno())
-            fresh.replace(path)
+            part.replace(path)
         except OSError as error:
             with suppress(OSError):
-                fresh.unlink(missing_ok=True)
-            raise self._failed() from error
+                part.unlink(missing_ok=True)
+            raise self._error() from error
         return SmtpReply(250, f"written to {path.name}")
 
     def reset(self) -> None:
-        """Do nothing: no message is ever half written."""
+        """Do nothing: no message is ever incomplete."""
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
 
-    def _failed(self) -> MailError:
+    def _error(self) -> MailError:
         folder = visible(str(self.folder), limit=200)
-        return MailError(f"outbox {folder}: cannot be written; check the disk and its permissions")
+        return MailError(f"outbox {folder}: cannot be written; check the disk and the folder's permissions")
 
 
 def _file_stem(message_id: str) -> str:
-    """Return a file name: what stands before the @, of harmless characters."""
+    """Return the part of a Message-ID before the @, with safe characters only."""
     local = message_id.strip("<>").rpartition("@")[0] or message_id
     return re.sub(r"[^A-Za-z0-9._-]+", "_", local).strip(".")[:120]

@@ -1,6 +1,6 @@
-"""Issues as static pages with an index and an Atom feed (RFC 4287), for a team that reads without mail.
+"""Publish issues as static pages with an index and an Atom feed (RFC 4287), for readers without mail.
 
-Only issues for nobody in particular are published: a reader's own holds links that act for that reader.
+Only general issues are published: a subscriber's own issue contains links that act for that subscriber.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paperagent.digest.render import formatting, renderer
+from paperagent.digest.render import formatting
+from paperagent.digest.render.renderer import fill_template
 from paperagent.errors import ConfigError, PaperAgentError, visible
 
 if TYPE_CHECKING:
     from paperagent.digest.delivery.ledger import StoredIssue
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-"""Nothing runs, nothing is loaded; styles stand on the elements, as mail readers want them."""
-IN_FEED = 20
-"""Issues in the feed, the newest; the index lists all."""
+"""Allows no scripts and loads nothing; inline styles are allowed, because mails need them."""
+FEED_SIZE = 20
+"""The newest issues, in the feed; the index lists all."""
 _HEAD = re.compile(r"<head(?:\s[^>]*)?>", re.IGNORECASE)
 _BODY = re.compile(r"<body(?:\s[^>]*)?>(.*)</body>", re.IGNORECASE | re.DOTALL)
 _META = (
@@ -28,7 +29,7 @@ _META = (
     '<meta name="referrer" content="no-referrer">'
     '<link rel="alternate" type="application/atom+xml" title="Paper digest" href="feed.atom">'
 )
-_BACK = (
+_BACK_LINK = (
     '<p class="foot" style="margin:0;padding:0 16px 32px;font-size:13px;text-align:center">'
     '<a class="link" style="color:#0b5a6b" href="index.html">All issues</a></p>'
 )
@@ -36,12 +37,12 @@ _BACK = (
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry:
-    """An issue as index and feed show it."""
+    """An issue in the index and the feed."""
 
     title: str
     file: str
     identity: str
-    """The entry's id in the feed: the same for ever."""
+    """The permanent id of the feed's entry."""
     day: str
     updated: str
     summary: str
@@ -51,51 +52,54 @@ class ArchiveEntry:
 def archive_files(
     issues: Sequence[StoredIssue], *, base: str = "", theme_dir: Path | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Yield name and content of each file of the archive, the index last.
+    """Yield the name and content of each file of the archive, the index last.
 
-    ``issues`` are those for nobody in particular, oldest first; ``base`` is the address at which
-    the folder will be, without which the feed's links are relative.
+    Args:
+        issues: The general issues, oldest first.
+        base: The address of the archive; without it, the feed's links are relative.
+        theme_dir: A folder of templates that replace the packaged ones.
 
     Raises:
-        ConfigError: a template is wrong.
+        ConfigError: a template is invalid.
+        PaperAgentError: an issue belongs to a subscriber.
     """
-    newest = [_archive_entry(frozen, base) for frozen in reversed(issues)]
-    for frozen in issues:
-        if frozen.subscriber_id is not None:
+    entries = [_archive_entry(issue, base) for issue in reversed(issues)]
+    for issue in issues:
+        if issue.subscriber_id is not None:
             raise PaperAgentError(
-                f"archive: issue {visible(frozen.issue_id)} is a reader's own; it stays private"
+                f"archive: issue {visible(issue.issue_id)} belongs to a subscriber and stays private"
             )
-        yield file_name(frozen.period), archive_page(frozen.html)
-    updated = max((p.updated for p in newest), default="1970-01-01T00:00:00Z")
+        yield file_name(issue.period), archive_page(issue.html)
+    updated = max((e.updated for e in entries), default="1970-01-01T00:00:00Z")
     shared = {"base": base, "updated": updated, "policy": POLICY}
-    yield "feed.atom", renderer.fill_template("feed.atom.j2", theme_dir, issues=newest[:IN_FEED], **shared)
-    yield "index.html", renderer.fill_template("index.html.j2", theme_dir, issues=newest, **shared)
+    yield "feed.atom", fill_template("feed.atom.j2", theme_dir, issues=entries[:FEED_SIZE], **shared)
+    yield "index.html", fill_template("index.html.j2", theme_dir, issues=entries, **shared)
 
 
 def archive_page(html: str) -> str:
-    """Return a mail's HTML as a page: with a policy under which nothing runs, and a way back."""
+    """Return a mail's HTML as a page with a content security policy and a link to the index."""
     head = _HEAD.search(html)
     end = html.lower().rfind("</body>")
     if head is None or end < head.end():
         raise ConfigError("theme: issue.html.j2 has no <head> or no </body>; add them")
-    # The policy stands before all else in the head: it holds for what comes after it.
-    return html[: head.end()] + _META + html[head.end() : end] + _BACK + html[end:]
+    # The policy applies only to what follows it, so it is the first element of the head.
+    return html[: head.end()] + _META + html[head.end() : end] + _BACK_LINK + html[end:]
 
 
 def file_name(period: str) -> str:
-    """Return a period's file."""
+    """Return the file name of a period's page."""
     return re.sub(r"[^A-Za-z0-9-]+", "_", period).strip("_")[:80] + ".html"
 
 
-def _archive_entry(frozen: StoredIssue, base: str) -> ArchiveEntry:
-    name = file_name(frozen.period)
-    body = _BODY.search(frozen.html)
+def _archive_entry(issue: StoredIssue, base: str) -> ArchiveEntry:
+    name = file_name(issue.period)
+    body = _BODY.search(issue.html)
     return ArchiveEntry(
-        title=formatting.one_line(frozen.subject),
+        title=formatting.one_line(issue.subject),
         file=name,
         identity=f"{base}{name}" if base else f"urn:paperagent:digest:{name.removesuffix('.html')}",
-        day=formatting.format_day(frozen.stored_at.date()),
-        updated=frozen.stored_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        summary=formatting.one_line(frozen.preheader),
+        day=formatting.format_day(issue.stored_at.date()),
+        updated=issue.stored_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        summary=formatting.one_line(issue.preheader),
         body=body[1].strip() if body else "",
     )

@@ -1,4 +1,4 @@
-"""Make what strangers wrote fit to be shown in a mail: readable, on one line, bounded, without tricks."""
+"""Format untrusted text for mails: readable, on one line, of bounded length, without hidden characters."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ LINKED_HOSTS = frozenset(
     """arxiv.org www.arxiv.org doi.org dx.doi.org huggingface.co openreview.net aclanthology.org
     proceedings.mlr.press biorxiv.org www.biorxiv.org medrxiv.org www.medrxiv.org""".split()
 )
-"""Where a paper's link may lead; any other address of a feed is shown as text, and nothing is clickable."""
+"""Hosts that a paper's link may lead to; any other address in a feed is shown as text."""
 MAX_TITLE, MAX_SENTENCE, MAX_NAME = 300, 1200, 80
 MAX_QUOTE = 4_000
-"""Of a sentence that a claim is to be compared with: longer than any that a person wrote."""
+"""Characters of a sentence that a claim must be compared with: longer than any that a person wrote."""
 _MAX_URL = 300
-_SELECTORS = re.compile("[\ufe00-\ufe0e\U000e0100-\U000e01ef]")
+_VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0e\U000e0100-\U000e01ef]")
 
 
 @lru_cache(maxsize=8192)
 def clean_text(text: str, limit: int = MAX_SENTENCE) -> str:
     """Return ``text`` without LaTeX, on one line, of at most ``limit`` characters.
 
-    Control characters become spaces; what only hides, reorders or stacks goes; ``[3]`` cannot be
-    mistaken for one of our markers.
+    Control characters become spaces. Invisible, reordering and stacked characters are removed. Text
+    such as ``[3]`` is changed so that it does not look like a citation marker.
     """
     return cut(escape_markers(one_line(latex_to_text(one_line(text)))), limit)
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` with every space, break and control as one space and no invisible character."""
+    """Return ``text`` on one line with single spaces, without control and invisible characters."""
     if not text.isascii():
-        text = limit_combining_marks(_SELECTORS.sub("", text), 3)
+        text = limit_combining_marks(_VARIATION_SELECTORS.sub("", text), 3)
     return " ".join(strip_controls(text, keep_unassigned=False).split())
 
 
 def cut(text: str, limit: int) -> str:
-    """Return at most ``limit`` characters of ``text``, ending at a word and with ``…`` where it is longer."""
+    """Return ``text``, or its start with ``…`` in at most ``limit`` characters, cut between words."""
     if len(text) <= limit:
         return text
     head = text[: limit - 1]
@@ -52,20 +52,20 @@ def cut(text: str, limit: int) -> str:
 
 
 def paper_url(paper: Paper) -> str | None:
-    """Return the paper's address where it is a plain http(s) one of bounded length."""
-    made = f"https://arxiv.org/abs/{paper.arxiv_id}" if paper.arxiv_id else None
-    made = made or (f"https://doi.org/{paper.doi}" if paper.doi else None)
-    found = safe_url(paper.url) or safe_url(made)
-    return found if found and len(found) <= _MAX_URL else None
+    """Return the paper's address if it is a plain http(s) one of bounded length, or the one of its id."""
+    by_id = f"https://arxiv.org/abs/{paper.arxiv_id}" if paper.arxiv_id else None
+    by_id = by_id or (f"https://doi.org/{paper.doi}" if paper.doi else None)
+    url = safe_url(paper.url) or safe_url(by_id)
+    return url if url and len(url) <= _MAX_URL else None
 
 
 def is_linkable(url: str | None) -> bool:
-    """Tell whether ``url`` leads to a place where papers are kept."""
+    """Return whether ``url`` leads to a known site for papers."""
     return bool(url) and (urlsplit(url or "").hostname or "") in LINKED_HOSTS
 
 
 def paper_identifier(paper: Paper) -> str:
-    """Return how a reader names the paper: its arXiv id, DOI or host, or nothing."""
+    """Return the paper's arXiv id, DOI or host, or an empty string."""
     if paper.arxiv_id:
         return f"arXiv:{clean_text(paper.arxiv_id, 40)}"
     if paper.doi:
@@ -85,7 +85,7 @@ def format_day(value: dt.date | None) -> str:
 
 
 def format_days(since: dt.date, until: dt.date) -> str:
-    """Return a span as short as it can be said: ``22–28 June 2026``."""
+    """Return a range of days in its shortest form: ``22–28 June 2026``."""
     if since == until:
         return format_day(since)
     if (since.year, since.month) == (until.year, until.month):
@@ -96,4 +96,4 @@ def format_days(since: dt.date, until: dt.date) -> str:
 
 
 _MONTHS = "January February March April May June July August September October November December".split()
-"""Not strftime's, which follow the machine's locale."""
+"""Not those of strftime, which depend on the locale."""

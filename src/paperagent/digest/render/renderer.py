@@ -1,6 +1,6 @@
-"""Render a written issue as HTML and text, small enough that no mail reader clips it.
+"""Render an issue as HTML and text, small enough that no mail program clips it.
 
-Fill the digest's templates: the packaged ones, or those of a person's folder of the same name.
+Templates are the packaged ones, or files of the same name in a custom folder (a theme).
 """
 
 from __future__ import annotations
@@ -14,23 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperagent.digest.issue import Issue
+from paperagent.digest.links import SubscriberLinks
 from paperagent.digest.render import formatting
-from paperagent.digest.render.view import IssueView, SubscriberLinks, issue_view
+from paperagent.digest.render.view import IssueView, issue_view
 from paperagent.errors import ConfigError, PaperAgentError, visible
 
 if TYPE_CHECKING:
     from css_inline import CSSInliner
     from jinja2 import Environment
 
+PACKAGED_TEMPLATES = Path(__file__).parent / "templates"
+TEXT_WIDTH = 72
+"""Columns of a text mail."""
 WARN_BYTES, MAX_BYTES = 80_000, 95_000
 """Of HTML; Gmail clips a message at about 102,000."""
-_MAX_SHORTER = 30
-"""How many papers may be left out of a mail for its size."""
+_MAX_DROPPED_PAPERS = 30
+"""The most papers that are left out of a mail because of its size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An issue as a mail shows it."""
+    """A rendered mail."""
 
     subject: str
     preheader: str
@@ -41,34 +45,38 @@ class Rendered:
 
 
 def render_issue(
-    issue: Issue, *, reader: SubscriberLinks | None = None, theme_dir: Path | None = None
+    issue: Issue, *, links: SubscriberLinks | None = None, theme_dir: Path | None = None
 ) -> Rendered:
-    """Return ``issue`` as subject, preheader, HTML and text.
+    """Return an issue as a mail.
 
-    Over 80 KB of HTML the titles "also noticed" and the quotes in the list of sources are
-    shortened, then the last papers left out.
+    Above 80 KB of HTML, the titles under "Also noticed" and the quotes in the list of sources are
+    shortened, then the last papers are left out.
+
+    Args:
+        issue: The issue.
+        links: The subscriber's links; None for the general issue.
+        theme_dir: A folder of templates that replace the packaged ones.
 
     Raises:
-        ConfigError: a template of ``theme_dir`` is wrong.
-        PaperAgentError: the HTML is over 95 KB whatever is left out.
+        ConfigError: a template in ``theme_dir`` is invalid.
+        PaperAgentError: the shortened HTML is still larger than 95 KB.
     """
-    links = reader or SubscriberLinks()
     notes: list[str] = []
-    for what, shown in _shortened_views(issue, links):
-        html = inline_css(fill_template("issue.html.j2", theme_dir, issue=shown))
+    for note, view in _shortened_views(issue, links or SubscriberLinks()):
+        html = inline_css(fill_template("issue.html.j2", theme_dir, issue=view))
         size = len(html.encode())
-        if what:
-            notes.append(what)
+        if note:
+            notes.append(note)
         if size <= WARN_BYTES:
             break
     if size > MAX_BYTES:
         raise PaperAgentError(
-            f"digest {shown.name}: the HTML has {size:,} bytes, {MAX_BYTES:,} are allowed; lower --max-items"
+            f"digest {view.name}: the HTML has {size:,} bytes, {MAX_BYTES:,} are allowed; lower --max-items"
         )
     if size > WARN_BYTES:
         notes.append(f"the HTML has {size:,} bytes, over {WARN_BYTES:,}")
-    text = fill_template("issue.txt.j2", theme_dir, issue=shown)
-    return Rendered(shown.subject, shown.preheader, html, _collapse_blank_lines(text), tuple(notes))
+    text = fill_template("issue.txt.j2", theme_dir, issue=view)
+    return Rendered(view.subject, view.preheader, html, _collapse_blank_lines(text), tuple(notes))
 
 
 def _collapse_blank_lines(text: str) -> str:
@@ -76,26 +84,28 @@ def _collapse_blank_lines(text: str) -> str:
 
 
 def _shortened_views(issue: Issue, links: SubscriberLinks) -> Iterator[tuple[str, IssueView]]:
-    """Yield the issue whole, then with less and less, each with what was shortened."""
+    """Yield the full issue, then ever shorter ones, each with a note on what was shortened."""
     yield "", issue_view(issue, links)
-    yield "also noticed: 5 titles", issue_view(issue, links, also=5)
-    yield "quotes in the list of sources: 200 characters", issue_view(issue, links, also=5, quote_length=200)
-    yield "also noticed: none", issue_view(issue, links, also=0, quote_length=120)
-    for _ in range(_MAX_SHORTER):
-        issue = without_last(issue)
-        yield "the last paper left out", issue_view(issue, links, also=0, quote_length=120)
+    yield "also noticed: 5 titles", issue_view(issue, links, max_also=5)
+    yield (
+        "quotes in the list of sources: 200 characters",
+        issue_view(issue, links, max_also=5, max_quote=200),
+    )
+    yield "also noticed: none", issue_view(issue, links, max_also=0, max_quote=120)
+    for _ in range(_MAX_DROPPED_PAPERS):
+        issue = without_last_paper(issue)
+        yield "the last paper left out", issue_view(issue, links, max_also=0, max_quote=120)
 
 
-def without_last(issue: Issue) -> Issue:
-    """Return ``issue`` without the last paper of its longest theme, and without what only it cited."""
+def without_last_paper(issue: Issue) -> Issue:
+    """Return ``issue`` without the last paper of its longest theme and that paper's own citations."""
     longest = max(issue.themes, key=lambda t: len(t.items), default=None)
     if longest is None or not longest.items:
         return issue
     shorter = replace(longest, items=longest.items[:-1])
-    themes = tuple(shorter if t is longest else t for t in issue.themes)
-    rest = replace(issue, themes=themes)
-    used = {n for claim in rest.claims for n in claim.citations}
-    return replace(rest, citations=tuple(c for c in rest.citations if c.n in used))
+    issue = replace(issue, themes=tuple(shorter if t is longest else t for t in issue.themes))
+    used = {n for claim in issue.claims for n in claim.citations}
+    return replace(issue, citations=tuple(c for c in issue.citations if c.n in used))
 
 
 def render_confirmation(
@@ -106,9 +116,16 @@ def render_confirmation(
     hours: int = 48,
     theme_dir: Path | None = None,
 ) -> Rendered:
-    """Return the mail that asks a new subscriber to confirm: by ``link``, or by handing on ``token``.
+    """Return the mail that asks a new subscriber to confirm.
 
-    It holds nothing that was typed with the address: whoever typed it may be nobody's friend.
+    It contains nothing that was entered with the address, because anybody can enter an address.
+
+    Args:
+        token: The token to pass on to the person who runs the digest, if there is no link.
+        link: The link that confirms.
+        frequency: ``weekly`` or ``daily``.
+        hours: How long link and token are valid.
+        theme_dir: A folder of templates that replace the packaged ones.
     """
     subject = "Please confirm: a digest of new papers"
     preheader = "Nothing more is sent to this address until you confirm."
@@ -125,36 +142,33 @@ def render_confirmation(
     return Rendered(subject, preheader, html, _collapse_blank_lines(text))
 
 
-PACKAGED = Path(__file__).parent / "templates"
-WIDTH = 72
-"""Columns of a text mail."""
+# --- templates ---
 
 
 def fill_template(name: str, theme_dir: Path | None = None, **values: Any) -> str:
-    """Return template ``name`` filled with ``values``, which are data and never templates.
+    """Return a template filled with ``values``, which are never evaluated as templates.
 
     Raises:
-        ConfigError: the template is missing or wrong; the message names file and line.
+        ConfigError: the template is missing or invalid; the message names file and line.
     """
     from jinja2 import TemplateError, TemplateNotFound
 
     try:
-        return environment(theme_dir).get_template(name).render(values)
+        return template_environment(theme_dir).get_template(name).render(values)
     except TemplateNotFound as error:
         raise ConfigError(f"theme: no template {visible(str(error.name))}; restore the file") from None
     except TemplateError as error:
-        raise ConfigError(
-            f"theme: {_error_location(error, name)}: {_error_text(error)}; correct the template"
-        ) from None
+        reason = visible(" ".join(str(error).split()), limit=200)
+        raise ConfigError(f"theme: {_error_location(error, name)}: {reason}; correct the template") from None
 
 
 @lru_cache(maxsize=8)
-def environment(theme_dir: Path | None) -> Environment:
-    """Return the templates' environment: strict, and escaping in HTML and XML."""
+def template_environment(theme_dir: Path | None) -> Environment:
+    """Return the environment of the templates: strict, with escaping in HTML and XML."""
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-    folders = [folder for folder in (theme_dir, PACKAGED) if folder]
-    made = Environment(
+    folders = [folder for folder in (theme_dir, PACKAGED_TEMPLATES) if folder]
+    environment = Environment(
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
         autoescape=select_autoescape(disabled_extensions=("txt.j2", "css"), default=True),
         undefined=StrictUndefined,
@@ -162,21 +176,25 @@ def environment(theme_dir: Path | None) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters["wrap"] = wrap
-    return made
+    environment.filters["wrap"] = wrap
+    return environment
 
 
 def wrap(text: str, indent: int = 0, hang: int | None = None) -> str:
-    """Return ``text`` in lines of a text mail; words are never broken, so addresses stay whole.
+    """Return ``text`` in lines of a text mail, without breaking words, so addresses stay usable.
 
-    A no-break space keeps its line and becomes a plain one. ``hang`` indents all lines but the first.
+    A no-break space keeps its line together and becomes a plain space.
+
+    Args:
+        text: The text.
+        indent: Spaces before each line.
+        hang: Spaces before each line but the first; ``indent`` if None.
     """
-    rest = " " * (indent if hang is None else hang)
     lines = textwrap.wrap(
         text,
-        WIDTH,
+        TEXT_WIDTH,
         initial_indent=" " * indent,
-        subsequent_indent=rest,
+        subsequent_indent=" " * (indent if hang is None else hang),
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -184,23 +202,19 @@ def wrap(text: str, indent: int = 0, hang: int | None = None) -> str:
 
 
 def inline_css(html: str) -> str:
-    """Return ``html`` with its style rules on the elements, as mail readers want them; at-rules stay."""
-    inlined: str = _inliner().inline(html)
+    """Return ``html`` with its style rules on the elements, as mail programs need them; at-rules stay."""
+    inlined: str = _css_inliner().inline(html)
     return inlined
 
 
 @lru_cache(maxsize=1)
-def _inliner() -> CSSInliner:
+def _css_inliner() -> CSSInliner:
     import css_inline
 
     return css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
 
 
 def _error_location(error: Exception, name: str) -> str:
-    where = getattr(error, "name", None) or name
+    template = visible(str(getattr(error, "name", None) or name))
     line = getattr(error, "lineno", None)
-    return f"{visible(str(where))} line {line}" if line else visible(str(where))
-
-
-def _error_text(error: Exception) -> str:
-    return visible(" ".join(str(error).split()), limit=200)
+    return f"{template} line {line}" if line else template

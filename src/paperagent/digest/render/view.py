@@ -1,61 +1,42 @@
-"""From an `Issue` to what its templates show: cleaned, bounded, numbered text. Decides what, never how."""
+"""Convert an `Issue` into the values of its templates: clean, bounded, numbered text.
+
+This decides what is shown; the templates decide how.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from paperagent.answering.answers import FALLBACK_NOTE
 from paperagent.digest.issue import Issue, Item, Reason, StandingAnswer
+from paperagent.digest.links import SubscriberLinks
 from paperagent.digest.render import formatting
 from paperagent.digest.select.themes import ONLY_NAME, OTHER_NAME
 from paperagent.layout import REPLACED, UNVERIFIED, is_replaced, sentences_under
 from paperagent.types import Citation, Claim, Paper
 
-FEEDBACK = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
-_WISHES = frozenset({"interest", "question", "liked", "category"})
-_SUBSCRIBED = (
+FEEDBACK_LABELS = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
+_PERSONAL_REASONS = frozenset({"interest", "question", "liked", "category"})
+_SUBSCRIBED_FOOTER = (
     "You get this because you subscribed; papers are chosen by the interests and questions you gave."
 )
-_WISHED = "Papers are chosen by the interests and questions given."
-_FOR_ALL = "Chosen for nobody in particular: what is typical of these days, and what many readers liked."
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriberLinks:
-    """Where a reader can go from the mail; None where there is no web page to go to."""
-
-    unsubscribe: str | None = None
-    mailto: str | None = None
-    """``mailto:…``, the way to unsubscribe that works without a web page."""
-    preferences: str | None = None
-    archive: str | None = None
-    feedback: Callable[[str, str], str] | None = None
-    """Returns the address for a paper's id and ``more``, ``less`` or ``save``."""
-
-    @property
-    def ways(self) -> tuple[tuple[str, str], ...]:
-        """Label and address of each link of the footer."""
-        named = (
-            ("Archive", self.archive),
-            ("Preferences", self.preferences),
-            ("Unsubscribe", self.unsubscribe),
-            ("Unsubscribe by mail", self.mailto),
-        )
-        return tuple((label, address) for label, address in named if address)
+_PERSONAL_FOOTER = "Papers are chosen by the interests and questions given."
+_GENERAL_FOOTER = "The general issue: papers that are typical of these days, or have the most upvotes."
+_CHECK_UNSETTLED = "Where the check could not settle one, the cited sentence stands under it."
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimView:
-    """A sentence with what it cites."""
+    """A sentence with its citations."""
 
     text: str
     cites: tuple[int, ...]
     remark: str = ""
     label: str = ""
-    """Stands before the first of ``quotes``."""
+    """Precedes the first of ``quotes``."""
     quotes: tuple[tuple[int, str], ...] = ()
-    """Number and sentence of each citation that stands under an unverified claim, whole."""
+    """The number and full sentence of each citation under an unverified claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +45,16 @@ class PaperView:
 
     title: str
     url: str | None
-    """Where the title leads."""
+    """The link of the title."""
     address: str | None
-    """An address shown as text, because it leads to none of the places where papers are kept."""
+    """An address shown as text, because it does not lead to a known site for papers."""
     identity: str
     authors: str
     day: str
     lines: tuple[ClaimView, ...] = ()
     why: str = ""
     feedback: tuple[tuple[str, str], ...] = ()
-    """Label and address."""
+    """The label and address of each link."""
     note: str = ""
 
 
@@ -89,7 +70,7 @@ class SectionView:
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
-    """A cited paper in the list at the end."""
+    """A cited paper in the list of sources."""
 
     numbers: tuple[int, ...]
     title: str
@@ -97,12 +78,12 @@ class SourceView:
     address: str | None
     identity: str
     quotes: tuple[tuple[int, str], ...] = ()
-    """Number and sentence of each citation of a supported claim: the others stand word for word above."""
+    """The number and sentence of each citation of a reworded claim; others are quoted verbatim above."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssueView:
-    """All that a template may use."""
+    """All that a template may use. Custom templates rely on these names."""
 
     subject: str
     preheader: str
@@ -110,25 +91,25 @@ class IssueView:
     days: str
     screened: str
     kind: str
-    """``extractive``, or by which model it is written."""
+    """``extractive``, or ``written by MODEL``."""
     label: str
-    """How the text came to be: quoted, or written by a model and checked."""
+    """Who wrote the sentences, and how they were checked."""
     overview: tuple[ClaimView, ...]
     themes: tuple[SectionView, ...]
     standing: tuple[SectionView, ...]
     also: tuple[PaperView, ...]
     more: int
-    """How many more were noticed than are listed."""
+    """The number of papers under "Also noticed" that are not listed."""
     updates: tuple[PaperView, ...]
     sources: tuple[SourceView, ...]
     notes: tuple[str, ...]
     links: SubscriberLinks
     footer: str
-    """Why the reader got this."""
+    """Why the subscriber got this mail."""
 
     @property
     def feedback(self) -> tuple[PaperView, ...]:
-        """The papers that can be rated."""
+        """The papers with feedback links."""
         return tuple(e for theme in self.themes for e in theme.entries if e.feedback)
 
 
@@ -136,10 +117,17 @@ def issue_view(
     issue: Issue,
     links: SubscriberLinks,
     *,
-    also: int | None = None,
-    quote_length: int = formatting.MAX_SENTENCE,
+    max_also: int | None = None,
+    max_quote: int = formatting.MAX_SENTENCE,
 ) -> IssueView:
-    """Return what to show of ``issue``; ``also`` and ``quote_length`` shorten what may be shortened."""
+    """Return the values for the templates.
+
+    Args:
+        issue: The issue.
+        links: The subscriber's links.
+        max_also: The most papers to list under "Also noticed"; None for all.
+        max_quote: The most characters of a quote in the list of sources.
+    """
     papers = {p.paper_id: p for p in (*issue.papers, *issue.also, *issue.updates)}
     return IssueView(
         subject=subject(issue),
@@ -149,17 +137,17 @@ def issue_view(
         screened=screened(issue),
         kind=issue.mode if issue.mode == "extractive" else f"written by {_model(issue)}",
         label=label(issue),
-        overview=_lines(issue.overview, issue),
+        overview=_claim_views(issue.overview, issue),
         themes=tuple(
-            SectionView(_title(t.name), tuple(_item(i, issue, links) for i in t.items))
-            for t in issue.themes
-            if t.items
+            SectionView(_title(theme.name), tuple(_item_view(item, issue, links) for item in theme.items))
+            for theme in issue.themes
+            if theme.items
         ),
-        standing=tuple(_standing(s, issue) for s in issue.standing),
-        also=tuple(map(_entry, issue.also[:also])),
-        more=len(issue.also) - len(issue.also[:also]),
-        updates=tuple(map(_update, issue.updates)),
-        sources=tuple(_sources(issue, papers, quote_length)),
+        standing=tuple(_standing_view(answer, issue) for answer in issue.standing),
+        also=tuple(map(_paper_view, issue.also[:max_also])),
+        more=len(issue.also) - len(issue.also[:max_also]),
+        updates=tuple(map(_update_view, issue.updates)),
+        sources=tuple(_sources(issue, papers, max_quote)),
         notes=tuple(dict.fromkeys(_notes(issue))),
         links=links,
         footer=_footer(issue, links),
@@ -167,7 +155,7 @@ def issue_view(
 
 
 def _notes(issue: Issue) -> Iterator[str]:
-    """Yield what a reader is told: not an endpoint's address and words, or what a call may cost."""
+    """Yield the notes for subscribers, without an endpoint's address, error text or costs."""
     for note in issue.notes:
         if not note.startswith(FALLBACK_NOTE):
             yield formatting.clean_text(note, 400)
@@ -176,48 +164,46 @@ def _notes(issue: Issue) -> Iterator[str]:
 
 
 def subject(issue: Issue) -> str:
-    """Return ``N papers: TOP THEME — 2026-W26``, at most 120 characters, the period always whole."""
+    """Return ``N papers: TOP THEME — 2026-W26``, at most 120 characters; the period is never cut."""
     count = len(issue.papers)
     end = f" — {formatting.clean_text(issue.period.name, 40)}"
     if not count:
         return f"No new papers{end}"
-    start = f"{count} paper{'s' if count != 1 else ''}"
+    plural = "s" if count != 1 else ""
     named = [t for t in issue.themes if t.items and t.name not in {OTHER_NAME, ONLY_NAME}]
-    if sum(len(t.items) for t in named) * 2 < count:  # no theme speaks for most of the issue
-        return f"{count} new paper{'s' if count != 1 else ''}{end}"
+    if sum(len(t.items) for t in named) * 2 < count:  # no theme stands for most of the issue
+        return f"{count} new paper{plural}{end}"
+    start = f"{count} paper{plural}"
     theme = formatting.clean_text(named[0].name)
     return start + (f": {formatting.cut(theme, 118 - len(start + end))}" if theme else "") + end
 
 
 def preheader(issue: Issue) -> str:
-    """Return what an inbox shows after the subject, 40 to 90 characters."""
-    # An inbox has no room for the sentence that an unverified claim must be shown with.
+    """Return the text that an inbox shows after the subject, 40 to 90 characters."""
+    # An inbox has no room for the sentences that must accompany an unverified claim.
     parts = [formatting.clean_text(c.text) for c in issue.overview[:1] if c.support != "unverified"]
-    parts += [formatting.clean_text(i.paper.title) for i in issue.items]
+    parts += [formatting.clean_text(item.paper.title) for item in issue.items]
     parts += [screened(issue), formatting.format_days(issue.period.since, issue.period.until)]
-    said = ""
+    text = ""
     for part in parts:
-        said = f"{said} · {part}" if said else part
-        if len(said) >= 40:
+        text = f"{text} · {part}" if text else part
+        if len(text) >= 40:
             break
-    return formatting.cut(said, 90)
+    return formatting.cut(text, 90)
 
 
 def screened(issue: Issue) -> str:
     """Return ``12 of 1,704 papers screened · 4 min``."""
-    shown, of = len(issue.papers), max(issue.screened, len(issue.papers))
-    return f"{shown:,} of {of:,} papers screened · {issue.minutes} min"
+    count, total = len(issue.papers), max(issue.screened, len(issue.papers))
+    return f"{count:,} of {total:,} papers screened · {issue.minutes} min"
 
 
 def label(issue: Issue) -> str:
-    """Say who wrote the sentences."""
+    """Return a sentence on who wrote the sentences and how they were checked."""
     if issue.mode == "extractive":
         return "Extractive: every sentence is quoted word for word from the abstract it cites."
-    written = f"Written by {_model(issue)}; every sentence was checked against the abstract it cites."
-    return f"{written} {_SETTLED}" if any(c.support == "unverified" for c in issue.claims) else written
-
-
-_SETTLED = "Where the check could not settle one, the cited sentence stands under it."
+    text = f"Written by {_model(issue)}; every sentence was checked against the abstract it cites."
+    return f"{text} {_CHECK_UNSETTLED}" if any(c.support == "unverified" for c in issue.claims) else text
 
 
 def _model(issue: Issue) -> str:
@@ -226,31 +212,31 @@ def _model(issue: Issue) -> str:
 
 def _footer(issue: Issue, links: SubscriberLinks) -> str:
     if links.ways:
-        return _SUBSCRIBED
-    wished = issue.standing or any(i.why.kind in _WISHES for i in issue.items)
-    return _WISHED if wished else _FOR_ALL
+        return _SUBSCRIBED_FOOTER
+    personal = issue.standing or any(item.reason.kind in _PERSONAL_REASONS for item in issue.items)
+    return _PERSONAL_FOOTER if personal else _GENERAL_FOOTER
 
 
 def _title(text: str) -> str:
     return formatting.clean_text(text, formatting.MAX_TITLE) or "Untitled"
 
 
-def _lines(claims: Iterable[Claim], issue: Issue) -> tuple[ClaimView, ...]:
+def _claim_views(claims: Iterable[Claim], issue: Issue) -> tuple[ClaimView, ...]:
     by_number = {c.n: c for c in issue.citations}
-    return tuple(_line(claim, sentences_under(claim, by_number)) for claim in claims)
+    return tuple(_claim_view(claim, sentences_under(claim, by_number)) for claim in claims)
 
 
-def _line(claim: Claim, under: Sequence[Citation]) -> ClaimView:
+def _claim_view(claim: Claim, quoted_under: Sequence[Citation]) -> ClaimView:
     return ClaimView(
         formatting.clean_text(claim.text),
         claim.citations,
         remark=REPLACED if is_replaced(claim) else "",
-        label=UNVERIFIED if under else "",
-        quotes=tuple((c.n, formatting.clean_text(c.quote, formatting.MAX_QUOTE)) for c in under),
+        label=UNVERIFIED if quoted_under else "",
+        quotes=tuple((c.n, formatting.clean_text(c.quote, formatting.MAX_QUOTE)) for c in quoted_under),
     )
 
 
-def _entry(paper: Paper) -> PaperView:
+def _paper_view(paper: Paper) -> PaperView:
     url = formatting.paper_url(paper)
     linked = formatting.is_linkable(url)
     return PaperView(
@@ -263,17 +249,19 @@ def _entry(paper: Paper) -> PaperView:
     )
 
 
-def _item(item: Item, issue: Issue, links: SubscriberLinks) -> PaperView:
-    feedback = tuple(_feedback(item.paper, links))
+def _item_view(item: Item, issue: Issue, links: SubscriberLinks) -> PaperView:
     return replace(
-        _entry(item.paper), lines=_lines(item.claims, issue), why=describe_reason(item.why), feedback=feedback
+        _paper_view(item.paper),
+        lines=_claim_views(item.claims, issue),
+        why=describe_reason(item.reason),
+        feedback=tuple(_feedback_links(item.paper, links)),
     )
 
 
 def describe_reason(reason: Reason) -> str:
-    """Say why a paper is in the issue, to its reader."""
+    """Return why a paper is in the issue, in words for the subscriber."""
     text = formatting.clean_text(reason.text, 160)
-    said = {
+    descriptions = {
         "interest": f"Your interest: {text}",
         "question": f"Your question: {text}",
         "liked": f"You liked: {text}",
@@ -281,49 +269,49 @@ def describe_reason(reason: Reason) -> str:
         "upvotes": f"{text} upvotes",
         "central": "Typical of what is new",
     }
-    return said[reason.kind]
+    return descriptions[reason.kind]
 
 
-def _feedback(paper: Paper, links: SubscriberLinks) -> Iterator[tuple[str, str]]:
+def _feedback_links(paper: Paper, links: SubscriberLinks) -> Iterator[tuple[str, str]]:
     if links.feedback:
-        for kind, label in FEEDBACK:
-            yield label, links.feedback(paper.paper_id, kind)
+        for kind, text in FEEDBACK_LABELS:
+            yield text, links.feedback(paper.paper_id, kind)
 
 
-def _standing(standing: StandingAnswer, issue: Issue) -> SectionView:
-    lines = _lines(standing.claims, issue)
-    note = formatting.clean_text(standing.note, 400) or ("" if lines else "Nothing new in this issue.")
-    return SectionView(_title(standing.question), lines=lines, note=note)
+def _standing_view(answer: StandingAnswer, issue: Issue) -> SectionView:
+    lines = _claim_views(answer.claims, issue)
+    note = formatting.clean_text(answer.note, 400) or ("" if lines else "Nothing new in this issue.")
+    return SectionView(_title(answer.question), lines=lines, note=note)
 
 
-def _update(paper: Paper) -> PaperView:
+def _update_view(paper: Paper) -> PaperView:
     version = f"new version (v{paper.version})" if paper.version else "new version"
-    return replace(_entry(paper), note="withdrawn" if paper.withdrawn else version)
+    return replace(_paper_view(paper), note="withdrawn" if paper.withdrawn else version)
 
 
-def _sources(issue: Issue, papers: dict[str, Paper], length: int) -> Iterator[SourceView]:
-    """Yield each cited paper once, in the order in which it is first cited."""
+def _sources(issue: Issue, papers: dict[str, Paper], max_quote: int) -> Iterator[SourceView]:
+    """Yield each cited paper once, in order of first citation."""
     reworded = {n for claim in issue.claims if claim.support == "supported" for n in claim.citations}
     for paper_id in dict.fromkeys(c.paper_id for c in issue.citations):
         cited = [c for c in issue.citations if c.paper_id == paper_id]
         quotes = tuple(
-            (c.n, formatting.cut(formatting.clean_text(c.quote), length)) for c in cited if c.n in reworded
+            (c.n, formatting.cut(formatting.clean_text(c.quote), max_quote)) for c in cited if c.n in reworded
         )
-        yield _source(cited, papers.get(paper_id), quotes)
+        yield _source_view(cited, papers.get(paper_id), quotes)
 
 
-def _source(
+def _source_view(
     cited: Sequence[Citation], paper: Paper | None, quotes: tuple[tuple[int, str], ...]
 ) -> SourceView:
     first = cited[0]
-    known = paper or Paper(first.paper_id, first.title, "", url=first.url)
-    url = formatting.paper_url(known)
+    paper = paper or Paper(first.paper_id, first.title, "", url=first.url)
+    url = formatting.paper_url(paper)
     linked = formatting.is_linkable(url)
     return SourceView(
         numbers=tuple(c.n for c in cited),
         title=_title(first.title),
         url=url if linked else None,
         address=None if linked else url,
-        identity=formatting.paper_identifier(known),
+        identity=formatting.paper_identifier(paper),
         quotes=quotes,
     )

@@ -1,11 +1,8 @@
-"""The phrases of many texts, counted all at once: one to four words without punctuation between.
+"""Find the phrases of a period's papers, and decide which of them can name a theme.
 
-A phrase is known by its stems, so that ``KV caches`` and ``kv-cache`` are one. Counted as arrays
-over all words, because a week has a third of a million.
-
-Words that name no theme: those of all abstracts, and those that begin or end no heading.
-
-The period's phrases as names of themes: which papers hold each, and how good a name it makes.
+A phrase is one to four words without punctuation in between. It is identified by its stems, so that
+``KV caches`` and ``kv-cache`` are the same. Phrases are counted with arrays over all words, because a
+week of papers has a third of a million.
 """
 
 from __future__ import annotations
@@ -25,159 +22,279 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperagent.types import Paper
+    from paperagent.types import Matrix, Paper
 
     Ints = NDArray[np.int64]
     Flags = NDArray[np.bool_]
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from paperagent.types import Matrix
 
 Phrase = tuple[str, ...]
 """The stems of one to four words."""
 
-LONGEST = 4
+MAX_WORDS = 4
 _TITLE_WEIGHT = 3
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]{1,2}\b)?")
-_JOINS = frozenset({" ", "-", "/", "\n", "  ", "\t"})
-_YEAR = 3
-"""Digits from which a number is part of no name."""
+_JOINTS = frozenset({" ", "-", "/", "\n", "  ", "\t"})
+_MIN_YEAR_DIGITS = 3
+"""Digits from which a number is not part of a name."""
+_LENGTH_QUALITY = (0.6, 1.25, 1.25, 1.15)
+"""The quality of names of one to four words."""
+_MIN_COHESION = 0.05
+"""A phrase is a name only if its papers are closer to each other than any two papers by this cosine."""
+_PART_SHARE = 0.7
+"""Share of a phrase's papers that have one longer phrase, from which the phrase is only a part of that."""
+_MIN_CLOSED = 0.3
+"""Share of a phrase's occurrences that no further word of a name follows. Below it, the phrase only
+describes the next word."""
+_EXPANSION_SHARE = 0.25
+"""Share of an acronym's papers that also spell it out, from which it stands for the longer phrase."""
+_MAX_PAPERS_SHARE, _FEW_PAPERS = 0.1, 40
+"""Phrases in a larger share of the papers do not tell themes apart; of few papers, more is allowed."""
+_LOWERCASE_WORDS = frozenset("a an and as at by for from in of on or the to via with".split())
+"""Words that stay in lower case in a heading."""
+_ADJECTIVE = re.compile(
+    r"(?:[a-z]{2}(?:al|ive|ic|ous|ary|able|ible|less|ful|wise|ly)|[a-z]{3}ed|[a-z]{2}ant)$"
+)
+"""The endings of adjectives; no theme name ends with one."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhraseOccurrences:
-    """A phrase in the texts; arrays hold one entry a paper that has it."""
+    """Where a phrase occurs; the arrays have one entry per paper that contains it."""
 
     phrase: Phrase
     papers: Ints
     weights: Ints
-    """How often, in the title threefold."""
-    titled: int
-    """How many titles have it."""
+    """The number of occurrences; one in the title counts three."""
+    titles: int
+    """The number of titles that contain the phrase."""
     closed: float
-    """Share of its occurrences that no further word of a name follows."""
-    places: Ints
-    """The words at which it begins, for `PhraseFinder.spelling`."""
+    """Share of the occurrences that no further word of a name follows."""
+    positions: Ints
+    """The words at which the occurrences begin, for `PhraseFinder.spelling`."""
 
 
 class PhraseFinder:
-    """The words of papers' titles and abstracts."""
+    """Finds the phrases in the titles and abstracts of papers."""
 
     def __init__(self, papers: Sequence[Paper]) -> None:
         import numpy as np
 
         self._texts = [text for p in papers for text in (p.title, p.abstract)]
-        self._stems: dict[str | None, int] = {None: 0}
+        self._stem_numbers: dict[str | None, int] = {None: 0}
         rows = array("q")  # a list of the same numbers takes ten times the memory
         for number, text in enumerate(self._texts):
             for row in self._words(number, text):
                 rows.extend(row)
         table = np.frombuffer(rows, np.int64).reshape(-1, 6)
-        self._field, self._start, self._end, self._form, edges, joined = table.T.copy()
+        self._text, self._start, self._end, self._stem, edges, joined = table.T.copy()
         self._joined = joined.astype(bool)
-        self._begins, self._ends = (edges & 1).astype(bool), (edges & 2).astype(bool)
-        self._names: list[str | None] = list(self._stems)
+        self._can_begin, self._can_end = (edges & 1).astype(bool), (edges & 2).astype(bool)
+        self._stems: list[str | None] = list(self._stem_numbers)
 
     def _words(self, number: int, text: str) -> Iterator[tuple[int, int, int, int, int, int]]:
-        """Yield field, start, end, stem number, whether a name may begin or end here, whether it goes on."""
-        last, before = 0, None
+        """Yield per word: text, start, end, stem, whether a name can begin (1) and end (2) here, joined."""
+        last_end, previous = 0, None
         for match in _WORD.finditer(text):
             start, end = match.span()
-            form = _form(match[0])
-            joined = form is not None and before is not None and text[last:start] in _JOINS
-            # A name cuts no word with hyphens in two.
-            begins = form not in NEVER and text[start - 1 : start] != "-"
-            ends = form not in NEVER and text[end : end + 1] != "-"
-            yield (
-                number,
-                start,
-                end,
-                self._stems.setdefault(form, len(self._stems)),
-                begins + 2 * ends,
-                joined,
-            )
-            last, before = end, form
+            word_stem = _phrase_stem(match[0])
+            joined = word_stem is not None and previous is not None and text[last_end:start] in _JOINTS
+            # A name does not cut a hyphenated word in two.
+            begins = word_stem not in NON_BOUNDARY_STEMS and text[start - 1 : start] != "-"
+            ends = word_stem not in NON_BOUNDARY_STEMS and text[end : end + 1] != "-"
+            stem_number = self._stem_numbers.setdefault(word_stem, len(self._stem_numbers))
+            yield number, start, end, stem_number, begins + 2 * ends, joined
+            last_end, previous = end, word_stem
 
-    def found(self, *, most: float) -> Iterator[PhraseOccurrences]:
-        """Yield the phrases that two papers hold, at most ``most`` do, and a title has."""
+    def phrases(self, *, max_papers: float) -> Iterator[PhraseOccurrences]:
+        """Yield the phrases that occur in a title and in 2 to ``max_papers`` papers."""
         import numpy as np
 
-        at = np.flatnonzero(self._form > 0)
-        ids = self._form[at]
-        for size in range(1, LONGEST + 1):
+        at = np.flatnonzero(self._stem > 0)
+        ids = self._stem[at]
+        for size in range(1, MAX_WORDS + 1):
             if size > 1:
-                inside = at + size - 1 < len(self._form)
+                inside = at + size - 1 < len(self._stem)
                 at, ids = at[inside], ids[inside]
-                goes_on = self._joined[at + size - 1]
-                at, ids = at[goes_on], ids[goes_on]
-                ids = ids * len(self._names) + self._form[at + size - 1]
+                continues = self._joined[at + size - 1]
+                at, ids = at[continues], ids[continues]
+                ids = ids * len(self._stems) + self._stem[at + size - 1]
             ids = np.unique(ids, return_inverse=True)[1].astype(np.int64)
-            kept = self._shared(at, ids)
-            at, ids = at[kept], ids[kept]
-            named = self._begins[at] & self._ends[at + size - 1]
-            yield from self._grouped(at[named], ids[named], size, most)
+            shared = self._in_two_papers(at, ids)
+            at, ids = at[shared], ids[shared]
+            bounded = self._can_begin[at] & self._can_end[at + size - 1]
+            yield from self._group(at[bounded], ids[bounded], size, max_papers)
 
-    def _shared(self, at: Ints, ids: Ints) -> Flags:
-        """Return which occurrences are of phrases that two papers hold, shape [n]."""
+    def _in_two_papers(self, at: Ints, ids: Ints) -> Flags:
+        """Return which occurrences are of phrases that occur in at least two papers, shape [n]."""
         import numpy as np
 
-        pairs = (
-            np.unique(np.stack([ids, self._field[at] // 2]), axis=1) if len(ids) else np.zeros((2, 0), int)
-        )
-        holders = np.bincount(pairs[0], minlength=int(ids.max(initial=-1)) + 1)
-        shared: Flags = holders[ids] > 1
+        pairs = np.unique(np.stack([ids, self._text[at] // 2]), axis=1) if len(ids) else np.zeros((2, 0), int)
+        papers = np.bincount(pairs[0], minlength=int(ids.max(initial=-1)) + 1)
+        shared: Flags = papers[ids] > 1
         return shared
 
-    def _grouped(self, at: Ints, ids: Ints, size: int, most: float) -> Iterator[PhraseOccurrences]:
+    def _group(self, at: Ints, ids: Ints, size: int, max_papers: float) -> Iterator[PhraseOccurrences]:
         import numpy as np
 
         order = np.lexsort((at, ids))
         at, ids = at[order], ids[order]
-        following = np.minimum(at + size, len(self._form) - 1)
-        open_ = self._joined[following] & (at + size < len(self._form)) & self._ends[following]
+        following = np.minimum(at + size, len(self._stem) - 1)
+        is_open = self._joined[following] & (at + size < len(self._stem)) & self._can_end[following]
         for group in np.split(np.arange(len(ids)), np.flatnonzero(np.diff(ids)) + 1):
             if len(group) < 2:
                 continue
-            places = at[group]
-            fields = self._field[places]
-            papers, owner = np.unique(fields // 2, return_inverse=True)
-            titled = fields % 2 == 0
-            if not 2 <= len(papers) <= most or not titled.any():
+            positions = at[group]
+            texts = self._text[positions]
+            papers, owner = np.unique(texts // 2, return_inverse=True)
+            in_title = texts % 2 == 0
+            if not 2 <= len(papers) <= max_papers or not in_title.any():
                 continue
-            weights = np.bincount(owner, np.where(titled, _TITLE_WEIGHT, 1)).astype(np.int64)
-            phrase = tuple(str(self._names[i]) for i in self._form[places[0] : places[0] + size])
-            in_titles = len(np.unique(fields[titled]))
-            yield PhraseOccurrences(
-                phrase, papers, weights, in_titles, 1 - float(open_[group].mean()), places
-            )
+            weights = np.bincount(owner, np.where(in_title, _TITLE_WEIGHT, 1)).astype(np.int64)
+            phrase = tuple(str(self._stems[i]) for i in self._stem[positions[0] : positions[0] + size])
+            titles = len(np.unique(texts[in_title]))
+            closed = 1 - float(is_open[group].mean())
+            yield PhraseOccurrences(phrase, papers, weights, titles, closed, positions)
 
-    def spelling(self, found: PhraseOccurrences) -> str:
-        """Return the spelling of a phrase that the texts use most, capitals aside, then with capitals."""
-        held = Counter(self._spelled(int(place), len(found.phrase)) for place in found.places)
-        plain: Counter[str] = Counter()
-        for spelling, count in held.items():
-            plain[spelling.casefold()] += count
-        best = min(plain, key=lambda s: (-plain[s], s))
-        return min((s for s in held if s.casefold() == best), key=lambda s: (-held[s], s))
+    def spelling(self, occurrences: PhraseOccurrences) -> str:
+        """Return the most frequent spelling of a phrase: first without regard to case, then with."""
+        size = len(occurrences.phrase)
+        spellings = Counter(self._spelling_at(int(p), size) for p in occurrences.positions)
+        caseless: Counter[str] = Counter()
+        for spelling, count in spellings.items():
+            caseless[spelling.casefold()] += count
+        best = min(caseless, key=lambda s: (-caseless[s], s))
+        return min((s for s in spellings if s.casefold() == best), key=lambda s: (-spellings[s], s))
 
-    def _spelled(self, place: int, size: int) -> str:
-        text = self._texts[self._field[place]]
-        return " ".join(text[self._start[place] : self._end[place + size - 1]].split())
+    def _spelling_at(self, position: int, size: int) -> str:
+        text = self._texts[self._text[position]]
+        return " ".join(text[self._start[position] : self._end[position + size - 1]].split())
 
 
 @lru_cache(maxsize=100_000)
-def _form(word: str) -> str | None:
-    """Return the stem of a word; None where no name goes across it."""
-    known = words(word)
-    if len(known) != 1 or known[0] in STOP_WORDS:
+def _phrase_stem(word: str) -> str | None:
+    """Return the stem of a word; None if no phrase may contain it."""
+    parts = words(word)
+    if len(parts) != 1 or parts[0] in STOP_WORDS:
         return None
-    if known[0].isdigit():
-        return known[0] if len(known[0]) < _YEAR else None
-    return stem(known[0]) if len(known[0]) > 1 else None
+    if parts[0].isdigit():
+        return parts[0] if len(parts[0]) < _MIN_YEAR_DIGITS else None
+    return stem(parts[0]) if len(parts[0]) > 1 else None
 
 
-EMPTY = frozenset(
+class ThemePhrases:
+    """The phrases of a period's papers that can name a theme."""
+
+    def __init__(self, papers: Sequence[Paper], vectors: Matrix, has_vector: Flags) -> None:
+        """Find and rate the phrases.
+
+        Args:
+            papers: The papers of the period.
+            vectors: Their unit vectors, shape [n, dim].
+            has_vector: Which rows of ``vectors`` can be compared, shape [n].
+        """
+        self._vectors, self._has_vector = vectors, has_vector
+        self._size = len(papers)
+        self._any_vector = bool(has_vector.any())
+        self.background = self._cohesion(range(len(papers)))
+        """The mean cosine of any two papers of the period."""
+        self._finder = PhraseFinder(papers)
+        max_share = max(_MAX_PAPERS_SHARE, 0.6 - 0.5 * len(papers) / _FEW_PAPERS)
+        phrases = {o.phrase: o for o in self._finder.phrases(max_papers=max(3.0, max_share * len(papers)))}
+        longer = _papers_of_longer_phrase(phrases)
+        self._quality = {p: self._rate(o, longer.get(p, 0)) for p, o in phrases.items()}
+        self.occurrences: Mapping[Phrase, PhraseOccurrences] = {
+            p: o for p, o in phrases.items() if self._quality[p] > 0
+        }
+        """The phrases that can name a theme."""
+        self._weights: list[dict[Phrase, int]] = [{} for _ in papers]
+        for phrase, entry in self.occurrences.items():
+            for number, weight in zip(entry.papers.tolist(), entry.weights.tolist(), strict=True):
+                self._weights[number][phrase] = weight
+        self._merge_acronyms()
+
+    def _merge_acronyms(self) -> None:
+        """Count an acronym as the phrase that it stands for, so that ``RAG`` joins its theme."""
+        by_initials: dict[str, list[Phrase]] = {}
+        for phrase in self.occurrences:
+            by_initials.setdefault("".join(s[0] for s in phrase), []).append(phrase)
+        for acronym, entry in self.occurrences.items():
+            if len(acronym) > 1 or len(acronym[0]) < 2:
+                continue
+            numbers = set(entry.papers.tolist())
+            initials = self._finder.spelling(entry).removesuffix("s").lower()
+            for phrase in by_initials.get(initials, ()):
+                both = numbers & set(self.occurrences[phrase].papers.tolist())
+                if len(both) >= _EXPANSION_SHARE * len(numbers):
+                    for number in numbers:
+                        weight = self._weights[number].pop(acronym, 0)
+                        self._weights[number][phrase] = max(weight, self._weights[number].get(phrase, 0))
+                    break
+
+    def of(self, number: int) -> Mapping[Phrase, int]:
+        """Return the phrases of a paper with their weights; an occurrence in the title counts three."""
+        return self._weights[number]
+
+    def quality(self, phrase: Phrase) -> float:
+        """Return how good a phrase is as a name (rare, two words, similar papers); 0 if it is none."""
+        return self._quality.get(phrase, 0.0)
+
+    def _rate(self, entry: PhraseOccurrences, longer: int) -> float:
+        count, size = len(entry.papers), len(entry.phrase)
+        if entry.closed < _MIN_CLOSED or (longer > 1 and longer >= _PART_SHARE * count):
+            return 0.0
+        generic = all(s in GENERIC_STEMS for s in entry.phrase)
+        if generic and (size == 1 or not self._any_vector):
+            return 0.0
+        cohesion = (self._cohesion(entry.papers) - self.background) * count / (count + 2)
+        spelling = self._finder.spelling(entry)
+        plain = size == 1 and not any(c.isupper() for c in spelling[1:])
+        factor = 3 if plain or generic else 2 if size == 1 else 1
+        if self._any_vector and cohesion < _MIN_COHESION * factor:
+            return 0.0
+        if _ADJECTIVE.search(spelling) or (" " not in spelling and entry.phrase[-1] in DESCRIPTIVE_STEMS):
+            return 0.0
+        rarity = math.log(self._size / count) / math.log(max(self._size, 2))
+        in_titles = min(1.0, 0.5 + entry.titles / count)
+        return _LENGTH_QUALITY[size - 1] * in_titles * (0.3 + rarity) * (0.3 + max(cohesion, 0.0))
+
+    def _cohesion(self, numbers: Sequence[int] | Ints) -> float:
+        """Return the mean cosine of two different papers; 0 if fewer than two have vectors."""
+        import numpy as np
+
+        rows = np.asarray(numbers, np.int64)
+        rows = rows[self._has_vector[rows]] if len(rows) else rows
+        n = len(rows)
+        if n < 2:
+            return 0.0
+        mean = self._vectors[rows].mean(axis=0)
+        return float((mean @ mean - 1 / n) * n / (n - 1))
+
+    def name(self, phrase: Phrase) -> str:
+        """Return a phrase as a heading: its most frequent spelling, in title case."""
+        return title_case(self._finder.spelling(self.occurrences[phrase]))
+
+
+def _papers_of_longer_phrase(phrases: Mapping[Phrase, PhraseOccurrences]) -> dict[Phrase, int]:
+    """Return for each phrase how many papers have the most common phrase that is one word longer."""
+    papers: dict[Phrase, int] = {}
+    for phrase, entry in phrases.items():
+        for part in (phrase[1:], phrase[:-1]):
+            papers[part] = max(papers.get(part, 0), len(entry.papers))
+    return papers
+
+
+def title_case(phrase: str) -> str:
+    """Return a phrase in title case; words with capitals inside stay as they are."""
+    parts = re.split(r"(\s+|-|/)", phrase)
+    return "".join(
+        p if any(c.isupper() for c in p[1:]) or (i and p in _LOWERCASE_WORDS) else p[:1].upper() + p[1:]
+        for i, p in enumerate(parts)
+    )
+
+
+# --- words that do not name themes ---
+
+GENERIC_STEMS = frozenset(
     stem(w)
     for w in """natural downstream approach method methodology framework model system paper work study
     result performance
@@ -212,9 +329,9 @@ EMPTY = frozenset(
     matter does matters survey review overview introduction look right wrong early late
     """.split()
 )
-"""Stems that alone name no theme; beside another word many of them do."""
+"""Stems that do not name a theme alone; many do beside another word."""
 
-NEVER = frozenset(
+NON_BOUNDARY_STEMS = frozenset(
     stem(w)
     for w in """we propose introduce mitigate diagnose interpret benchmarking building generalize hidden
     present demonstrate show achieve outperform significantly via using toward
@@ -235,131 +352,11 @@ NEVER = frozenset(
     capabilities
     """.split()
 )
-"""Stems that no name begins or ends with."""
+"""Stems that no theme name begins or ends with."""
 
-COMPOUND = frozenset(
+DESCRIPTIVE_STEMS = frozenset(
     stem(w)
     for w in """shot free time level like aware following evolving training horizon context turn hop scale bit
     stack step stage view source domain agent purpose quality order rank term world wise grained""".split()
 )
-"""Stems with which compounds that describe something else end: ``zero-shot``, ``training-free``."""
-
-
-_LENGTHS = (0.6, 1.25, 1.25, 1.15)
-"""How good names of one to four words are."""
-_COHERENT = 0.05
-"""Holders of a phrase are closer to each other than any two papers by this cosine, or it says nothing."""
-_PART = 0.7
-"""Share of a phrase's holders that hold a certain longer one, from which it is only a part of that."""
-_CLOSED = 0.3
-"""Share of a phrase's occurrences after which no word of a name follows; below it, it only describes one."""
-_STANDS_FOR = 0.25
-"""Share of an acronym's holders that also spell it out, from which it stands for that."""
-_BROAD, _FEW = 0.1, 40
-"""A phrase in a larger share of the papers tells no themes apart; among so few papers more is allowed."""
-_SMALL = frozenset("a an and as at by for from in of on or the to via with".split())
-"""Words that a title writes small."""
-_ADJECTIVE = re.compile(
-    r"(?:[a-z]{2}(?:al|ive|ic|ous|ary|able|ible|less|ful|wise|ly)|[a-z]{3}ed|[a-z]{2}ant)$"
-)
-"""How adjectives end: no name ends with one."""
-
-
-class ThemePhrases:
-    """The phrases of a period's papers that can name a theme."""
-
-    def __init__(self, papers: Sequence[Paper], vectors: Matrix, known: NDArray[np.bool_]) -> None:
-        self._vectors, self._known = vectors, known
-        self._size = len(papers)
-        self._any_known = bool(known.any())
-        self.background = self._cohesion(range(len(papers)))
-        """Mean cosine of any two papers of the period."""
-        self._texts = PhraseFinder(papers)
-        most = max(3.0, max(_BROAD, 0.6 - 0.5 * len(papers) / _FEW) * len(papers))
-        found = {f.phrase: f for f in self._texts.found(most=most)}
-        wider = _widest(found)
-        rated = {p: self._judge(f, wider.get(p, 0)) for p, f in found.items()}
-        self.found: Mapping[Phrase, PhraseOccurrences] = {p: f for p, f in found.items() if rated[p] > 0}
-        """The phrases that make names."""
-        self._quality = rated
-        self._held: list[dict[Phrase, int]] = [{} for _ in papers]
-        for phrase, entry in self.found.items():
-            for number, weight in zip(entry.papers.tolist(), entry.weights.tolist(), strict=True):
-                self._held[number][phrase] = weight
-        self._merge_acronyms()
-
-    def _merge_acronyms(self) -> None:
-        """Let what stands for a longer phrase count as that: who writes ``RAG`` is on its theme."""
-        whole: dict[str, list[Phrase]] = {}
-        for phrase in self.found:
-            whole.setdefault("".join(s[0] for s in phrase), []).append(phrase)
-        for acronym, found in [(p, f) for p, f in self.found.items() if len(p) == 1 and len(p[0]) > 1]:
-            numbers = set(found.papers.tolist())
-            written = self._texts.spelling(found).removesuffix("s").lower()
-            for phrase in whole.get(written, ()):
-                both = numbers & set(self.found[phrase].papers.tolist())
-                if len(both) >= _STANDS_FOR * len(numbers):
-                    for number in numbers:
-                        weight = self._held[number].pop(acronym, 0)
-                        self._held[number][phrase] = max(weight, self._held[number].get(phrase, 0))
-                    break
-
-    def of(self, number: int) -> Mapping[Phrase, int]:
-        """Return the names a paper could go under, with how often it has them, in the title threefold."""
-        return self._held[number]
-
-    def quality(self, phrase: Phrase) -> float:
-        """Return how good a name a phrase makes, 0 for none: rare, of two words, its papers alike."""
-        return self._quality.get(phrase, 0.0)
-
-    def _judge(self, found: PhraseOccurrences, wider: int) -> float:
-        count, size = len(found.papers), len(found.phrase)
-        if found.closed < _CLOSED or (wider > 1 and wider >= _PART * count):
-            return 0.0
-        empty = all(s in EMPTY for s in found.phrase)
-        if empty and (size == 1 or not self._any_known):
-            return 0.0
-        cohesion = (self._cohesion(found.papers) - self.background) * count / (count + 2)
-        spelling = self._texts.spelling(found)
-        plain = size == 1 and not any(c.isupper() for c in spelling[1:])
-        if self._any_known and cohesion < _COHERENT * (3 if plain or empty else 2 if size == 1 else 1):
-            return 0.0
-        if _ADJECTIVE.search(spelling) or (" " not in spelling and found.phrase[-1] in COMPOUND):
-            return 0.0
-        rarity = math.log(self._size / count) / math.log(max(self._size, 2))
-        titled = min(1.0, 0.5 + found.titled / count)
-        return _LENGTHS[size - 1] * titled * (0.3 + rarity) * (0.3 + max(cohesion, 0.0))
-
-    def _cohesion(self, numbers: Sequence[int] | NDArray[np.int64]) -> float:
-        """Return the mean cosine of two different papers; 0 where there are no two with vectors."""
-        import numpy as np
-
-        rows = np.asarray(numbers, np.int64)
-        rows = rows[self._known[rows]] if len(rows) else rows
-        n = len(rows)
-        if n < 2:
-            return 0.0
-        mean = self._vectors[rows].mean(axis=0)
-        return float((mean @ mean - 1 / n) * n / (n - 1))
-
-    def name(self, phrase: Phrase) -> str:
-        """Return a phrase as a heading: the most common spelling, in capitals of a title."""
-        return headline(self._texts.spelling(self.found[phrase]))
-
-
-def _widest(found: Mapping[Phrase, PhraseOccurrences]) -> dict[Phrase, int]:
-    """Return for each phrase how many papers hold the most common phrase that is one word longer."""
-    widest: dict[Phrase, int] = {}
-    for phrase, entry in found.items():
-        for part in (phrase[1:], phrase[:-1]):
-            widest[part] = max(widest.get(part, 0), len(entry.papers))
-    return widest
-
-
-def headline(phrase: str) -> str:
-    """Return a phrase with the capitals of a title; spellings with capitals inside stay."""
-    parts = re.split(r"(\s+|-|/)", phrase)
-    return "".join(
-        p if any(c.isupper() for c in p[1:]) or (i and p in _SMALL) else p[:1].upper() + p[1:]
-        for i, p in enumerate(parts)
-    )
+"""Stems at the end of compounds that describe something else: ``zero-shot``, ``training-free``."""

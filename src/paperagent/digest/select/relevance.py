@@ -1,11 +1,8 @@
-"""How much each of a period's papers is worth to one reader.
+"""Score the papers of a period for one subscriber.
 
-The score of `retrieve` against each interest and standing question counts, above a floor: an issue
-is not filled up with what is not asked for. To it come liking, having seen alike, and upvotes.
-
-What a reader wants, ready to be scored: each interest and question as a query.
-
-What a period was about, for readers who did not say what they want: its largest clear topics.
+A paper scores by its best interest or standing question, if it is relevant enough: an issue is not
+filled up with papers off topic. Feedback, similar papers in earlier issues and upvotes adjust the score.
+Without interests, papers similar to liked ones score, or else those of the period's largest topics.
 """
 
 from __future__ import annotations
@@ -15,9 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paperagent.digest.issue import Profile, Reason
-from paperagent.digest.select.candidates import DUPLICATE_COSINE, PeriodIndex, SeenPaper, matrix
-from paperagent.digest.select.phrases import Phrase, ThemePhrases
+from paperagent.digest.issue import Reason
+from paperagent.digest.select.candidates import DUPLICATE_COSINE, PeriodIndex, SeenPaper, stack_vectors
 from paperagent.retrieval import scoring
 from paperagent.text.terms import index_terms
 
@@ -25,210 +21,235 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from paperagent.digest.preferences import Preferences
     from paperagent.digest.select.candidates import Scores
+    from paperagent.digest.select.phrases import Phrase, ThemePhrases
     from paperagent.retrieval.scoring import TermStatistics
     from paperagent.types import Matrix, QueryEmbedder, Vector
 
-FLOOR, RELEVANT, CERTAIN = 0.68, -0.6, 1.15
-"""Least score and least log-odds of relevance of a paper on an interest; score that needs no other proof.
+MIN_SCORE, MIN_RELEVANCE, SURE_SCORE = 0.68, -0.6, 1.15
+"""The least score and log-odds of relevance for an interest; the score from which relevance is not needed.
 
-Of the judged papers of middling score this keeps 67, of which 64 of 100 are not off topic, with 52 of
-100 of the relevant ones; a plain floor of .76 keeps 101, with 47 and 53 of 100.
+Of the judged papers of medium score this keeps 67, of which 64 % are on topic, with 52 % of the relevant
+ones; a plain threshold of .76 keeps 101, with 47 % and 53 %.
 """
-_LIKED_FLOOR, _LIKED_LIFT = 0.55, 0.3
-"""Cosine from which a paper is like one that was liked; what makes it comparable with the score of a wish."""
-_UPVOTES, _UPVOTES_ALONE = 0.08, 1.0
-"""What most upvotes of the period add, to a reader with interests and to one without."""
-_TASTE, _TASTE_FROM = 0.4, 0.35
+_MIN_LIKED_COSINE, _LIKED_BONUS = 0.55, 0.3
+"""Cosine to a liked paper from which a paper is selected for it; what makes it comparable with a score."""
+_UPVOTES, _UPVOTES_ONLY = 0.08, 1.0
+"""What the most upvotes of the period add, with and without interests."""
+_FEEDBACK, _FEEDBACK_FROM = 0.4, 0.35
 _SEEN, _SEEN_FROM = 0.5, 0.7
-"""What a cosine above the second number to a liked (disliked) paper adds (takes), to a shown one takes."""
-_TYPICAL_LIFT = 0.5
-_VOTED = 0.5
-"""Share of papers with upvotes from which they say what the period's best are."""
-
-
-@dataclass(frozen=True, slots=True)
-class RelevanceScores:
-    """A period's papers as one reader sees them; arrays hold one entry a paper."""
-
-    scores: Scores
-    """Minus infinity where a paper is not for this reader."""
-    reason: NDArray[np.int64]
-    """Which of `whys` a paper is chosen for."""
-    whys: tuple[Reason, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """The papers by which a reader showed what they like, found in the library."""
-
-    liked: Sequence[SeenPaper] = ()
-    disliked: Sequence[SeenPaper] = ()
-    shown: Sequence[SeenPaper] = ()
-
-
-class RelevanceScorer:
-    """Judges one period's papers for reader after reader."""
-
-    def __init__(self, shelf: PeriodIndex, labels: Callable[[], ThemePhrases]) -> None:
-        """Take the papers, and what gives their phrases: needed for readers without interests alone."""
-        import numpy as np
-
-        self._shelf = shelf
-        self._labels = labels
-        votes = np.log1p([float(max(p.upvotes or 0, 0)) for p in shelf.papers])
-        self._votes: Scores = (votes / max(votes.max(initial=0), 1.0)).astype(np.float32)
-
-    def judge(
-        self, wishes: Sequence[InterestQuery], taste: Feedback, among: NDArray[np.bool_], profile: Profile
-    ) -> RelevanceScores:
-        """Return what the papers ``among`` (a mask) are worth to a reader with these wishes and taste."""
-        import numpy as np
-
-        rows = [(w.why, self._relevant(w)) for w in wishes]
-        if not rows:
-            rows = [(Reason("liked", c.title), self._like(c)) for c in taste.liked]
-        weight = _UPVOTES
-        if not rows:
-            rows, weight = self._typical(among, profile), _UPVOTES_ALONE
-        scores = np.stack([row for _, row in rows])
-        best = np.where(among, scores.max(axis=0) + np.float32(weight) * self._votes, np.float32(-np.inf))
-        relevant = np.flatnonzero(np.isfinite(best))
-        best[relevant] += self._leaning(taste, relevant)
-        # Rounded, so that the last bits of a matrix product decide nothing.
-        return RelevanceScores(best.round(4), scores.argmax(axis=0), tuple(why for why, _ in rows))
-
-    def _relevant(self, wish: InterestQuery) -> Scores:
-        import numpy as np
-
-        match = self._shelf.match(wish.stems, wish.vector, wish.stats)
-        on_it = (match.score >= FLOOR) & ((match.relevance >= RELEVANT) | (match.score >= CERTAIN))
-        kept: Scores = np.where(on_it, match.score, np.float32(-np.inf))
-        return kept
-
-    def _like(self, liked: SeenPaper) -> Scores:
-        import numpy as np
-
-        cosine = self._nearest([liked], np.arange(len(self._shelf)))
-        alike = (cosine >= _LIKED_FLOOR) & (cosine < DUPLICATE_COSINE)
-        kept: Scores = np.where(alike, cosine + np.float32(_LIKED_LIFT), np.float32(-np.inf))
-        return kept
-
-    def _nearest(self, others: Sequence[SeenPaper], rows: NDArray[np.int64]) -> Scores:
-        """Return the cosine of the papers ``rows`` to the nearest of ``others``; 0 where vectors lack."""
-        import numpy as np
-
-        vectors, known = matrix([c.vector for c in others])
-        vectors = vectors[known]
-        if not len(vectors) or vectors.shape[1] != self._shelf.vectors.shape[1]:
-            return np.zeros(len(rows), np.float32)
-        nearest: Scores = (self._shelf.vectors[rows] @ vectors.T).max(axis=1)
-        return nearest
-
-    def _leaning(self, taste: Feedback, rows: NDArray[np.int64]) -> Scores:
-        """Return what liking, disliking and having seen similar papers adds to the papers ``rows``."""
-        import numpy as np
-
-        total = np.zeros(len(rows), np.float32)
-        for weight, papers in ((_TASTE, taste.liked), (-_TASTE, taste.disliked)):
-            if papers:
-                total += np.float32(weight) * np.clip(self._nearest(papers, rows) - _TASTE_FROM, 0, None)
-        if taste.shown:
-            nearest = self._nearest(taste.shown, rows)
-            total -= np.float32(_SEEN) * np.clip(nearest - _SEEN_FROM, 0, None)
-            total[nearest >= DUPLICATE_COSINE] = -np.inf
-        return total
-
-    def _typical(self, among: NDArray[np.bool_], profile: Profile) -> list[tuple[Reason, Scores]]:
-        """Return the papers of the period's largest topics; all, where it has upvotes or too few topics."""
-        import numpy as np
-
-        if not among.any():
-            return [(Reason("central", ""), np.zeros(len(self._shelf), np.float32))]
-        category = Reason("category", ", ".join(profile.categories)) if profile.categories else None
-        voted = float((self._votes[among] > 0).mean()) >= _VOTED
-        labels = self._labels()
-        rows: list[tuple[Reason, Scores]] = []
-        covered = np.zeros(len(self._shelf), bool)
-        for topic in () if voted else largest_topics(labels, self._shelf.vectors, among):
-            row = np.full(len(self._shelf), -np.inf, np.float32)
-            row[topic.members] = _TYPICAL_LIFT + topic.typical
-            covered[topic.members] = True
-            rows.append((category or Reason("central", labels.name(topic.phrase)), row))
-        if covered.sum() < profile.max_items:
-            central = self._shelf.cosines(self._shelf.vectors[among].mean(axis=0))
-            rows.append((category or Reason("upvotes" if voted else "central", ""), central))
-        return rows
-
-
+"""What a cosine above the second number to a liked paper adds, and to a disliked or seen one subtracts."""
+_TOPIC_BONUS = 0.5
+_VOTED_SHARE = 0.5
+"""Share of papers with upvotes from which upvotes decide which papers are the best of the period."""
 _MAX_CACHED_VECTORS = 20_000
-"""Queries kept: 30 MB of vectors."""
+"""Query vectors in the cache: 30 MB."""
+MAX_TOPICS = 5
+_MIN_TOPIC_WEIGHT = 2
+"""Weight of a phrase in a paper from which the paper is on that topic: in the title, or twice in the text."""
+_SAME_TOPIC_COSINE, _SAME_TOPIC_SHARE = 0.8, 0.3
+"""Two topics are the same above this cosine of their centers, or this share of the smaller one's papers."""
+
+
+# --- interests as queries ---
 
 
 @dataclass(frozen=True, slots=True)
 class InterestQuery:
-    """An interest or a standing question, as it is searched for."""
+    """An interest or standing question as a search query."""
 
-    why: Reason
+    reason: Reason
     stems: tuple[str, ...]
     vector: Vector | None
     stats: scoring.CorpusStats
 
 
 class QueryEncoder:
-    """Turns texts into queries, each different text once."""
+    """Turns interests and questions into queries; embeds each distinct text once."""
 
     def __init__(self, statistics: TermStatistics, embedder: QueryEmbedder | None) -> None:
         self._statistics = statistics
         self._embedder = embedder
         self._vectors: dict[str, Vector] = {}
 
-    def prepare(self, profiles: Iterable[Profile]) -> None:
-        """Embed what many readers want in one go: five times faster than one by one."""
-        texts = dict.fromkeys(t for p in profiles for t in (*p.interests, *p.questions))
-        self._embed([t for t in texts if t not in self._vectors])
-
-    def of(self, profile: Profile) -> list[InterestQuery]:
-        """Return what a reader wants, interests first."""
-        self.prepare([profile])
-        asked = [Reason("interest", text) for text in dict.fromkeys(profile.interests)]
-        asked += [Reason("question", text) for text in dict.fromkeys(profile.questions)]
-        return [self._wish(why) for why in asked if why.text.strip()]
-
-    def _embed(self, texts: Sequence[str]) -> None:
-        if self._embedder is None or not texts:
+    def prepare(self, preferences: Iterable[Preferences]) -> None:
+        """Embed the texts of many subscribers in one batch: five times faster than one by one."""
+        texts = dict.fromkeys(text for p in preferences for text in (*p.interests, *p.questions))
+        missing = [text for text in texts if text not in self._vectors]
+        if self._embedder is None or not missing:
             return
-        if len(self._vectors) + len(texts) > _MAX_CACHED_VECTORS:
+        if len(self._vectors) + len(missing) > _MAX_CACHED_VECTORS:
             self._vectors.clear()
-        self._vectors.update(zip(texts, self._embedder.embed(texts), strict=True))
+        self._vectors.update(zip(missing, self._embedder.embed(missing), strict=True))
 
-    def _wish(self, why: Reason) -> InterestQuery:
-        vector = self._vectors.get(why.text)
-        query = scoring.build_query(index_terms(why.text), self._statistics, vector=vector)
-        return InterestQuery(why, query.stems, vector, query.stats)
+    def encode(self, preferences: Preferences) -> list[InterestQuery]:
+        """Return the queries of one subscriber, interests first."""
+        self.prepare([preferences])
+        reasons = [Reason("interest", text) for text in dict.fromkeys(preferences.interests)]
+        reasons += [Reason("question", text) for text in dict.fromkeys(preferences.questions)]
+        return [self._query(reason) for reason in reasons if reason.text.strip()]
+
+    def _query(self, reason: Reason) -> InterestQuery:
+        vector = self._vectors.get(reason.text)
+        query = scoring.build_query(index_terms(reason.text), self._statistics, vector=vector)
+        return InterestQuery(reason, query.stems, vector, query.stats)
 
 
-MAX_TOPICS = 5
-_MIN_WEIGHT = 2
-"""Weight of a phrase in a paper from which the paper is on it: in the title, or twice."""
-_SAME_TOPIC_COSINE, _SAME_TOPIC_SHARE = 0.8, 0.3
-"""Cosine of two topics' middles, and share of the smaller one's papers, from which they are one."""
+# --- scores ---
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """The papers that a subscriber rated or saw, as far as the library has them."""
+
+    liked: Sequence[SeenPaper] = ()
+    disliked: Sequence[SeenPaper] = ()
+    seen: Sequence[SeenPaper] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RelevanceScores:
+    """The papers of a period as one subscriber ranks them; the arrays have one entry per paper."""
+
+    scores: Scores
+    """Minus infinity for papers that are not for this subscriber."""
+    reason_index: NDArray[np.int64]
+    """The index in `reasons` that each paper scores best for."""
+    reasons: tuple[Reason, ...]
+
+
+class RelevanceScorer:
+    """Scores the papers of one period for one subscriber after another."""
+
+    def __init__(self, index: PeriodIndex, phrases: Callable[[], ThemePhrases]) -> None:
+        """Take the papers, and a function that returns their phrases.
+
+        The phrases are only needed for subscribers without interests.
+        """
+        import numpy as np
+
+        self._index = index
+        self._phrases = phrases
+        votes = np.log1p([float(max(p.upvotes or 0, 0)) for p in index.papers])
+        self._votes: Scores = (votes / max(votes.max(initial=0), 1.0)).astype(np.float32)
+
+    def score(
+        self,
+        queries: Sequence[InterestQuery],
+        feedback: Feedback,
+        eligible: NDArray[np.bool_],
+        preferences: Preferences,
+    ) -> RelevanceScores:
+        """Return the scores of the papers for one subscriber.
+
+        Args:
+            queries: The subscriber's interests and questions.
+            feedback: The papers that the subscriber rated or saw.
+            eligible: Which papers may score at all, shape [n].
+            preferences: The subscriber's preferences.
+        """
+        import numpy as np
+
+        rows = [(query.reason, self._query_scores(query)) for query in queries]
+        if not rows:
+            rows = [(Reason("liked", paper.title), self._liked_scores(paper)) for paper in feedback.liked]
+        vote_weight = _UPVOTES
+        if not rows:
+            rows, vote_weight = self._general_scores(eligible, preferences), _UPVOTES_ONLY
+        by_reason = np.stack([scores for _, scores in rows])
+        best = by_reason.max(axis=0) + np.float32(vote_weight) * self._votes
+        scores = np.where(eligible, best, np.float32(-np.inf))
+        relevant = np.flatnonzero(np.isfinite(scores))
+        scores[relevant] += self._feedback_scores(feedback, relevant)
+        # Rounded, so that the last bits of a matrix product decide nothing.
+        return RelevanceScores(scores.round(4), by_reason.argmax(axis=0), tuple(reason for reason, _ in rows))
+
+    def _query_scores(self, query: InterestQuery) -> Scores:
+        import numpy as np
+
+        match = self._index.match(query.stems, query.vector, query.stats)
+        relevant = (match.relevance >= MIN_RELEVANCE) | (match.score >= SURE_SCORE)
+        scores: Scores = np.where((match.score >= MIN_SCORE) & relevant, match.score, np.float32(-np.inf))
+        return scores
+
+    def _liked_scores(self, liked: SeenPaper) -> Scores:
+        import numpy as np
+
+        cosine = self._nearest_cosine([liked], np.arange(len(self._index)))
+        similar = (cosine >= _MIN_LIKED_COSINE) & (cosine < DUPLICATE_COSINE)
+        scores: Scores = np.where(similar, cosine + np.float32(_LIKED_BONUS), np.float32(-np.inf))
+        return scores
+
+    def _nearest_cosine(self, papers: Sequence[SeenPaper], rows: NDArray[np.int64]) -> Scores:
+        """Return the cosine of the index's ``rows`` to the nearest of ``papers``; 0 without vectors."""
+        import numpy as np
+
+        vectors, has_vector = stack_vectors([p.vector for p in papers])
+        vectors = vectors[has_vector]
+        if not len(vectors) or vectors.shape[1] != self._index.vectors.shape[1]:
+            return np.zeros(len(rows), np.float32)
+        nearest: Scores = (self._index.vectors[rows] @ vectors.T).max(axis=1)
+        return nearest
+
+    def _feedback_scores(self, feedback: Feedback, rows: NDArray[np.int64]) -> Scores:
+        """Return what similarity to liked, disliked and seen papers adds to the scores of ``rows``."""
+        import numpy as np
+
+        total = np.zeros(len(rows), np.float32)
+        for weight, papers in ((_FEEDBACK, feedback.liked), (-_FEEDBACK, feedback.disliked)):
+            if papers:
+                cosine = self._nearest_cosine(papers, rows)
+                total += np.float32(weight) * np.clip(cosine - _FEEDBACK_FROM, 0, None)
+        if feedback.seen:
+            cosine = self._nearest_cosine(feedback.seen, rows)
+            total -= np.float32(_SEEN) * np.clip(cosine - _SEEN_FROM, 0, None)
+            total[cosine >= DUPLICATE_COSINE] = -np.inf
+        return total
+
+    def _general_scores(
+        self, eligible: NDArray[np.bool_], preferences: Preferences
+    ) -> list[tuple[Reason, Scores]]:
+        """Return the scores without interests: by the largest topics, or by upvotes if papers have them."""
+        import numpy as np
+
+        index = self._index
+        if not eligible.any():
+            return [(Reason("central", ""), np.zeros(len(index), np.float32))]
+        category = Reason("category", ", ".join(preferences.categories)) if preferences.categories else None
+        voted = float((self._votes[eligible] > 0).mean()) >= _VOTED_SHARE
+        phrases = self._phrases()
+        rows: list[tuple[Reason, Scores]] = []
+        covered = np.zeros(len(index), bool)
+        for topic in () if voted else largest_topics(phrases, index.vectors, eligible):
+            row = np.full(len(index), -np.inf, np.float32)
+            row[topic.members] = _TOPIC_BONUS + topic.centrality
+            covered[topic.members] = True
+            rows.append((category or Reason("central", phrases.name(topic.phrase)), row))
+        if covered.sum() < preferences.item_limit:
+            central = index.cosines(index.vectors[eligible].mean(axis=0))
+            rows.append((category or Reason("upvotes" if voted else "central", ""), central))
+        return rows
+
+
+# --- topics of a period ---
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A phrase with the papers that are on it."""
+    """A phrase with the papers on it."""
 
     phrase: Phrase
     members: NDArray[np.int64]
-    typical: NDArray[np.float32]
-    """Cosine of each member to the topic's middle; 0 without vectors."""
+    """The papers' numbers."""
+    centrality: NDArray[np.float32]
+    """The cosine of each member to the topic's center; 0 without vectors."""
 
 
-def largest_topics(labels: ThemePhrases, vectors: Matrix, among: NDArray[np.bool_]) -> list[Topic]:
-    """Return up to five topics of the papers ``among`` (a mask), the largest first, none like another."""
+def largest_topics(phrases: ThemePhrases, vectors: Matrix, eligible: NDArray[np.bool_]) -> list[Topic]:
+    """Return up to five distinct topics of the ``eligible`` papers (a mask), largest first."""
     chosen: list[Topic] = []
-    for _, _, topic in sorted(_rated_topics(labels, vectors, among), key=lambda c: (-c[0], c[1])):
+    for _, _, topic in sorted(_rated_topics(phrases, vectors, eligible), key=lambda c: (-c[0], c[1])):
         if not any(_are_same_topic(topic, other, vectors) for other in chosen):
             chosen.append(topic)
         if len(chosen) == MAX_TOPICS:
@@ -237,28 +258,30 @@ def largest_topics(labels: ThemePhrases, vectors: Matrix, among: NDArray[np.bool
 
 
 def _rated_topics(
-    labels: ThemePhrases, vectors: Matrix, among: NDArray[np.bool_]
+    phrases: ThemePhrases, vectors: Matrix, eligible: NDArray[np.bool_]
 ) -> Sequence[tuple[float, Phrase, Topic]]:
+    """Return every possible topic, rated by its size and by how close its papers are."""
     rated = []
-    for phrase, found in labels.found.items():
-        members = found.papers[among[found.papers] & (found.weights >= _MIN_WEIGHT)]
+    for phrase, occurrences in phrases.occurrences.items():
+        salient = eligible[occurrences.papers] & (occurrences.weights >= _MIN_TOPIC_WEIGHT)
+        members = occurrences.papers[salient]
         n = len(members)
-        if n < 2 or (len(phrase) == 1 and not any(c.isupper() for c in labels.name(phrase)[1:])):
+        if n < 2 or (len(phrase) == 1 and not any(c.isupper() for c in phrases.name(phrase)[1:])):
             continue
-        middle = vectors[members].mean(axis=0)
-        length = float(middle @ middle)
-        typical = vectors[members] @ middle / math.sqrt(length) if length else 0 * vectors[members][:, 0]
-        excess = (length - 1 / n) * n / (n - 1) - labels.background if length else 0.25
-        rated.append((excess * n / (n + 2) * math.sqrt(n), phrase, Topic(phrase, members, typical)))
+        center = vectors[members].mean(axis=0)
+        square = float(center @ center)
+        centrality = vectors[members] @ center / math.sqrt(square) if square else 0 * vectors[members][:, 0]
+        excess = (square - 1 / n) * n / (n - 1) - phrases.background if square else 0.25
+        rated.append((excess * n / (n + 2) * math.sqrt(n), phrase, Topic(phrase, members, centrality)))
     return rated
 
 
 def _are_same_topic(one: Topic, other: Topic, vectors: Matrix) -> bool:
     if set(one.phrase) & set(other.phrase):
         return True
-    shared = len(set(one.members.tolist()) & set(other.members.tolist()))
-    if shared >= _SAME_TOPIC_SHARE * min(len(one.members), len(other.members)):
+    common = len(set(one.members.tolist()) & set(other.members.tolist()))
+    if common >= _SAME_TOPIC_SHARE * min(len(one.members), len(other.members)):
         return True
     a, b = vectors[one.members].mean(axis=0), vectors[other.members].mean(axis=0)
-    lengths = math.sqrt(float(a @ a) * float(b @ b))
-    return bool(lengths and float(a @ b) / lengths >= _SAME_TOPIC_COSINE)
+    norms = math.sqrt(float(a @ a) * float(b @ b))
+    return bool(norms and float(a @ b) / norms >= _SAME_TOPIC_COSINE)

@@ -1,215 +1,221 @@
-"""Choose a reader's papers from what a period brought: relevant, varied, never shown before."""
+"""Select the papers of an issue from those of a period: relevant, varied, and not seen before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from paperagent.digest.issue import Chosen, Group, Period, Profile, Reason, Selection
+from paperagent.digest.issue import Item, Period, Reason, Selection, Theme
+from paperagent.digest.preferences import MAX_ITEMS, Preferences
 from paperagent.digest.select import themes
-from paperagent.digest.select.candidates import Candidate, PeriodIndex, SeenPaper, title_key
+from paperagent.digest.select.candidates import PeriodIndex, SeenPaper, distinctive_title_key
 from paperagent.digest.select.phrases import ThemePhrases
 from paperagent.digest.select.relevance import Feedback, QueryEncoder, RelevanceScorer, RelevanceScores
-from paperagent.retrieval.scoring import TermStatistics
-from paperagent.types import Paper, QueryEmbedder, in_category
+from paperagent.types import Paper, in_category
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from paperagent.library import Store
+    from paperagent.library.protocol import PaperWithFeatures
+    from paperagent.types import QueryEmbedder
+
     Mask = NDArray[np.bool_]
 
-ALSO = 8
-"""Titles under "also noticed"."""
-MOST_ITEMS = 30
-_POOL = 5
-"""Candidates looked at, in issues."""
-_ALIKE, _ALIKE_FROM = 0.5, 0.5
-"""What a cosine above the second number to a paper already chosen takes off a paper's score."""
-_TURN = 0.3
-"""What an interest that has its fair share of an issue takes off the score of its further papers."""
+MAX_ALSO = 8
+"""Titles under "Also noticed"."""
+_POOL_FACTOR = 5
+"""The size of the pool that papers are picked from, as a multiple of the issue's size."""
+_SIMILARITY_PENALTY, _SIMILAR_FROM = 0.5, 0.5
+"""What a cosine above the second number to a paper already picked subtracts from a score."""
+_TURN_PENALTY = 0.3
+"""What an interest that has its fair share of the issue subtracts from the scores of its further papers."""
 _HANDICAP = 0.6
-"""Share of an interest's lead, by its best paper over the weakest interest's best, that is taken off.
+"""Share of an interest's lead (its best paper over the weakest interest's best) that is subtracted.
 
-Long and rare wishes score lower than short and common ones; papers were judged relevant before this.
+Long and rare interests score lower than short and common ones. Relevance was decided before this.
 """
-_REMEMBERED, _READ = 50_000, 2_000
-"""Papers of other periods kept in memory, about 1 kB each; read at a time."""
-
-
-class Library(TermStatistics, Protocol):
-    """What choosing needs of a store, besides the period's papers."""
-
-    def get_with_features(self, paper_ids: Iterable[str]) -> Mapping[str, Candidate]:
-        """Return the papers found with their vectors, under the ids they were asked by."""
-        ...
+_MAX_CACHED_PAPERS, _READ_BATCH = 50_000, 2_000
+"""Papers of other periods in the cache, about 1 kB each; papers per read."""
 
 
 class PaperSelector:
-    """Chooses for reader after reader from one period's papers, which are read once."""
+    """Selects papers for one subscriber after another from one period, which is read once."""
 
     def __init__(
         self,
-        papers: Sequence[Candidate],
+        stored: Sequence[PaperWithFeatures],
         *,
         period: Period,
-        library: Library,
+        store: Store,
         embedder: QueryEmbedder | None = None,
     ) -> None:
-        """Take what ``store.papers_between(period.since, period.until)`` gave.
+        """Index the papers of a period.
 
-        Without ``embedder``, or where papers lack vectors, words decide.
+        Args:
+            stored: The papers that the library returns for the period.
+            period: The period.
+            store: The library, for statistics of terms and for papers of other periods.
+            embedder: Embeds interests into the space of the library's vectors; None to match by words.
         """
         self.period = period
-        self._library = library
-        self._shelf = PeriodIndex(papers)
-        self._wishes = QueryEncoder(library, embedder)
-        self._judge = RelevanceScorer(self._shelf, self._names)
-        self._changed = {name: c.paper for c in papers for name in c.names}
-        self._number = {name: i for i, names in enumerate(self._shelf.names) for name in names}
-        self._titled = {title: i for i, title in enumerate(self._shelf.titles) if title}
-        self._seen: dict[str, SeenPaper] = {}
-        self._masks: dict[tuple[str, ...], Mask] = {}
-        self._labels: ThemePhrases | None = None
+        self._store = store
+        self._index = PeriodIndex(stored)
+        self._queries = QueryEncoder(store, embedder)
+        self._scorer = RelevanceScorer(self._index, self._theme_phrases)
+        self._stored_papers = {name: s.paper for s in stored for name in s.names}
+        self._number_of_id = {name: i for i, names in enumerate(self._index.names) for name in names}
+        self._number_of_title = {title: i for i, title in enumerate(self._index.titles) if title}
+        self._seen_papers: dict[str, SeenPaper] = {}
+        self._category_masks: dict[tuple[str, ...], Mask] = {}
+        self._phrases: ThemePhrases | None = None
 
     @property
     def papers(self) -> Sequence[Paper]:
-        """The papers of the period that can be chosen, each once."""
-        return self._shelf.papers
+        """The papers of the period that can be selected, without duplicates."""
+        return self._index.papers
 
-    def prepare(self, profiles: Iterable[Profile]) -> None:
-        """Embed the wishes of many readers at once; saves time, changes nothing."""
-        self._wishes.prepare(profiles)
+    def prepare(self, preferences: Iterable[Preferences]) -> None:
+        """Embed the interests of many subscribers at once; saves time and does not change the results."""
+        self._queries.prepare(preferences)
 
-    def select(self, profile: Profile) -> Selection:
-        """Return what this reader's issue will be about; the same for the same papers and profile."""
-        updates = self._updates(profile)
-        if not len(self._shelf):
-            return Selection(self.period, profile, updates=updates)
-        mine = self._mine(profile.categories)
-        shown = self._recall(profile.shown)
-        among = mine & ~self._known_to(profile, shown)
-        taste = Feedback(self._recall(profile.liked), self._recall(profile.disliked), shown)
-        judged = self._judge.judge(self._wishes.of(profile), taste, among, profile)
-        chosen, also = _pick(judged, self._shelf, max(1, min(profile.max_items, MOST_ITEMS)))
+    def select(self, preferences: Preferences) -> Selection:
+        """Return the papers for one subscriber; the same for the same papers and preferences."""
+        updates = self._updates(preferences)
+        if not len(self._index):
+            return Selection(self.period, preferences, updates=updates)
+        in_categories = self._category_mask(preferences.categories)
+        seen = self._recall(preferences.seen)
+        eligible = in_categories & ~self._seen_mask(preferences, seen)
+        feedback = Feedback(self._recall(preferences.liked), self._recall(preferences.disliked), seen)
+        scores = self._scorer.score(self._queries.encode(preferences), feedback, eligible, preferences)
+        picked, also = _pick(scores, self._index, max(1, min(preferences.item_limit, MAX_ITEMS)))
         return Selection(
             self.period,
-            profile,
-            self._groups(chosen, judged),
-            also=tuple(self._shelf.papers[n] for n in also),
+            preferences,
+            self._themes(picked, scores),
+            also=tuple(self._index.papers[n] for n in also),
             updates=updates,
-            screened=int(mine.sum()),
+            screened=int(in_categories.sum()),
         )
 
-    def _mine(self, categories: tuple[str, ...]) -> Mask:
+    def _category_mask(self, categories: tuple[str, ...]) -> Mask:
         import numpy as np
 
-        if categories not in self._masks:
-            self._masks[categories] = np.array(
+        if categories not in self._category_masks:
+            self._category_masks[categories] = np.array(
                 [
-                    not categories or any(in_category(c, w) for c in p.categories for w in categories)
-                    for p in self._shelf.papers
+                    not categories
+                    or any(in_category(c, prefix) for c in p.categories for prefix in categories)
+                    for p in self._index.papers
                 ],
                 bool,
             )
-        return self._masks[categories]
+        return self._category_masks[categories]
 
-    def _known_to(self, profile: Profile, shown: Sequence[SeenPaper]) -> Mask:
-        """Return which papers the reader was shown: by any of their ids, or their title."""
+    def _seen_mask(self, preferences: Preferences, seen: Sequence[SeenPaper]) -> Mask:
+        """Return which papers the subscriber saw or disliked, by any of their ids or by title."""
         import numpy as np
 
-        names = {*profile.shown, *profile.disliked, *(name for c in shown for name in c.names)}
-        numbers = {self._number.get(name) for name in names}
-        numbers |= {self._titled.get(title_key(c.title)) for c in shown}
-        mask = np.zeros(len(self._shelf), bool)
+        names = {*preferences.seen, *preferences.disliked, *(name for paper in seen for name in paper.names)}
+        numbers = {self._number_of_id.get(name) for name in names}
+        numbers |= {self._number_of_title.get(distinctive_title_key(paper.title)) for paper in seen}
+        mask = np.zeros(len(self._index), bool)
         mask[[n for n in numbers if n is not None]] = True
         return mask
 
     def _recall(self, paper_ids: Iterable[str]) -> list[SeenPaper]:
-        """Return papers of any period by id, in the order of the ids; unknown ones are left out."""
-        wanted = sorted(set(paper_ids))
-        missing = [i for i in wanted if i not in self._seen]
-        if len(self._seen) + len(missing) > _REMEMBERED:
-            self._seen.clear()
-            missing = wanted
-        for start in range(0, len(missing), _READ):
-            found = self._library.get_with_features(missing[start : start + _READ])
-            self._seen.update((i, SeenPaper.of(candidate)) for i, candidate in found.items())
-        return [self._seen[i] for i in wanted if i in self._seen]
+        """Return papers of any period, ordered by id; unknown ids are left out."""
+        ids = sorted(set(paper_ids))
+        missing = [i for i in ids if i not in self._seen_papers]
+        if len(self._seen_papers) + len(missing) > _MAX_CACHED_PAPERS:
+            self._seen_papers.clear()
+            missing = ids
+        for start in range(0, len(missing), _READ_BATCH):
+            stored = self._store.get_with_features(missing[start : start + _READ_BATCH])
+            self._seen_papers.update((i, SeenPaper.of(paper)) for i, paper in stored.items())
+        return [self._seen_papers[i] for i in ids if i in self._seen_papers]
 
-    def _updates(self, profile: Profile) -> tuple[Paper, ...]:
-        """Return the papers shown before that were revised or withdrawn in the period, by id."""
-        found = {p.paper_id: p for i in profile.shown if (p := self._changed.get(i)) and self._revised(p)}
-        return tuple(found[i] for i in sorted(found))
+    def _updates(self, preferences: Preferences) -> tuple[Paper, ...]:
+        """Return the papers of earlier issues that were revised or withdrawn in the period, by id."""
+        updates = {
+            paper.paper_id: paper
+            for paper_id in preferences.seen
+            if (paper := self._stored_papers.get(paper_id)) and self._is_update(paper)
+        }
+        return tuple(updates[i] for i in sorted(updates))
 
-    def _revised(self, paper: Paper) -> bool:
-        day, first = paper.updated, paper.published
-        if day is None or not self.period.since <= day <= self.period.until:
+    def _is_update(self, paper: Paper) -> bool:
+        updated = paper.updated
+        if updated is None or not self.period.since <= updated <= self.period.until:
             return False
-        return paper.withdrawn or ((paper.version or 2) > 1 and day != first)
+        return paper.withdrawn or ((paper.version or 2) > 1 and updated != paper.published)
 
-    def _groups(self, chosen: Sequence[int], judged: RelevanceScores) -> tuple[Group, ...]:
-        if not chosen:
+    def _themes(self, picked: Sequence[int], scores: RelevanceScores) -> tuple[Theme, ...]:
+        if not picked:
             return ()
-        ranked = sorted(chosen, key=lambda n: (-judged.scores[n], n))
-        interests = {n: w.text for n in ranked if (w := judged.whys[judged.reason[n]]).kind == "interest"}
-        clusters = themes.build_themes(ranked, self._names(), self._shelf.vectors, interests)
+        ranked = sorted(picked, key=lambda n: (-scores.scores[n], n))
+        reasons = {n: scores.reasons[scores.reason_index[n]] for n in ranked}
+        interests = {n: reason.text for n, reason in reasons.items() if reason.kind == "interest"}
+        clusters = themes.build_themes(ranked, self._theme_phrases(), self._index.vectors, interests)
         return tuple(
-            Group(f"{self.period.name}:{c.key}", c.name, tuple(self._chosen(n, judged) for n in c.members))
+            Theme(c.name, tuple(self._item(n, scores) for n in c.members), f"{self.period.name}:{c.key}")
             for c in clusters
         )
 
-    def _chosen(self, number: int, judged: RelevanceScores) -> Chosen:
-        paper, why = self._shelf.papers[number], judged.whys[int(judged.reason[number])]
-        if why.kind == "upvotes":
-            why = Reason("upvotes", str(paper.upvotes)) if paper.upvotes else Reason("central", "")
-        return Chosen(paper, float(judged.scores[number]), why, self._shelf.merged[number])
+    def _item(self, number: int, scores: RelevanceScores) -> Item:
+        paper, reason = self._index.papers[number], scores.reasons[int(scores.reason_index[number])]
+        if reason.kind == "upvotes":
+            reason = Reason("upvotes", str(paper.upvotes)) if paper.upvotes else Reason("central", "")
+        score = float(scores.scores[number])
+        return Item(paper, reason, score=score, duplicates=self._index.duplicates[number])
 
-    def _names(self) -> ThemePhrases:
-        if self._labels is None:
-            self._labels = ThemePhrases(self._shelf.papers, self._shelf.vectors, self._shelf.comparable)
-        return self._labels
+    def _theme_phrases(self) -> ThemePhrases:
+        if self._phrases is None:
+            self._phrases = ThemePhrases(self._index.papers, self._index.vectors, self._index.comparable)
+        return self._phrases
 
 
-def _pick(judged: RelevanceScores, shelf: PeriodIndex, size: int) -> tuple[list[int], list[int]]:
-    """Return the numbers of the chosen papers, in order of choice, and of those also noticed.
+def _pick(scores: RelevanceScores, index: PeriodIndex, size: int) -> tuple[list[int], list[int]]:
+    """Return the numbers of the picked papers, in order, and of those to list under "Also noticed".
 
-    Maximal marginal relevance (Carbonell & Goldstein 1998), where an interest also loses worth
-    with each paper that it got, so that none crowds out the others.
+    Maximal marginal relevance (Carbonell & Goldstein 1998). In addition, each pick lowers the scores of
+    the same interest's other papers, so that no interest crowds out the others.
     """
     import numpy as np
 
-    pool = _pool(judged, _POOL * size + ALSO)
+    pool = _candidate_pool(scores, _POOL_FACTOR * size + MAX_ALSO)
     if not len(pool):
         return [], []
-    vectors = shelf.vectors[pool]
-    gain, reason = judged.scores[pool].copy(), judged.reason[pool]
-    closest = np.zeros(len(pool), np.float32)
-    turns = np.zeros(len(judged.whys), np.float32)
-    best_of = [gain[reason == r].max(initial=-np.inf) for r in range(len(judged.whys))]
-    lead = np.array(best_of, np.float32) - min(b for b in best_of if np.isfinite(b))
+    vectors = index.vectors[pool]
+    gain, reason = scores.scores[pool].copy(), scores.reason_index[pool]
+    nearest = np.zeros(len(pool), np.float32)
+    picks_per_reason = np.zeros(len(scores.reasons), np.float32)
+    best_of_reason = [gain[reason == r].max(initial=-np.inf) for r in range(len(scores.reasons))]
+    lead = np.array(best_of_reason, np.float32) - min(b for b in best_of_reason if np.isfinite(b))
     gain -= np.float32(_HANDICAP) * lead[reason]
-    taken: list[int] = []
+    picked: list[int] = []
     for _ in range(min(size, len(pool))):
-        alike = np.clip(closest - _ALIKE_FROM, 0, None).round(4)
-        worth = gain - _ALIKE * alike - _TURN * len(judged.whys) / size * turns[reason]
-        best = int(worth.argmax())
-        taken.append(best)
+        similarity = np.clip(nearest - _SIMILAR_FROM, 0, None).round(4)
+        turns = _TURN_PENALTY * len(scores.reasons) / size * picks_per_reason[reason]
+        best = int((gain - _SIMILARITY_PENALTY * similarity - turns).argmax())
+        picked.append(best)
         gain[best] = -np.inf
-        closest = np.maximum(closest, np.einsum("ij,j->i", vectors, vectors[best]))
-        turns[reason[best]] += 1
-    left = [int(pool[i]) for i in range(len(pool)) if i not in set(taken)]
-    return [int(pool[i]) for i in taken], left[:ALSO]
+        nearest = np.maximum(nearest, np.einsum("ij,j->i", vectors, vectors[best]))
+        picks_per_reason[reason[best]] += 1
+    also = [int(pool[i]) for i in range(len(pool)) if i not in set(picked)]
+    return [int(pool[i]) for i in picked], also[:MAX_ALSO]
 
 
-def _pool(judged: RelevanceScores, size: int) -> NDArray[np.int64]:
-    """Return the best papers, best first, some of each interest among them."""
+def _candidate_pool(scores: RelevanceScores, size: int) -> NDArray[np.int64]:
+    """Return the numbers of the best papers, best first, including some of every reason."""
     import numpy as np
 
-    order = np.lexsort((np.arange(len(judged.scores)), -judged.scores))
-    relevant = order[np.isfinite(judged.scores[order])]
-    kept = np.zeros(len(relevant), bool)
-    kept[:size] = True
-    for reason in range(len(judged.whys)):
-        kept[np.flatnonzero(judged.reason[relevant] == reason)[: size // 2]] = True
-    return relevant[kept]
+    order = np.lexsort((np.arange(len(scores.scores)), -scores.scores))
+    relevant = order[np.isfinite(scores.scores[order])]
+    in_pool = np.zeros(len(relevant), bool)
+    in_pool[:size] = True
+    for reason in range(len(scores.reasons)):
+        in_pool[np.flatnonzero(scores.reason_index[relevant] == reason)[: size // 2]] = True
+    return relevant[in_pool]

@@ -1,9 +1,9 @@
-"""Which sentences of an abstract say the problem, what is new, and what came out. Pure; no model.
+"""Find the sentences of an abstract that state the problem, what is new, and the result. Uses no model.
 
-Each sentence is scored for each part by what it says (authors acting, results, numbers, background,
-addresses of code) and where it stands. The weights of `new` were fitted as a conditional logit on
-89 labelled abstracts; `eval/highlights.py` prints how often the choice is one that a person makes,
-on these and on 38 others.
+Each sentence is scored for each role by features of its text (authors acting, results, numbers,
+background, code links) and its position. The weights of `new` were fitted as a conditional logit on 89
+labelled abstracts; `eval/highlights.py` measures how often a person makes the same choice, on these and
+on 38 others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ACTS = _pattern(
     |compar|extend|adapt|address|tackl|survey|review|argu|leverag|combin|us(?:e|ing)\b|train|achiev|obtain
     |fine-?tun)"""
 )
-_OFFERS = _pattern(
+_PRESENTS = _pattern(
     rf"""\b(?:we|this\ {_WORK}|here)\b[^.;:]{{0,60}}?\b(?:propos|introduc|present|develop|design|devis
     |construct|build|creat|releas|formulat|establish)"""
 )
@@ -59,25 +59,25 @@ _PROBLEM = _pattern(
     |fail\w*|bottleneck|expensive|costly|unclear|unknown|overlook\w*|neglect\w*|ignor\w*|gap|hinder\w*
     |unexplored|underexplored|insufficient\w*|issue)\b"""
 )
-_LEANS = _pattern(
+_DEPENDENT = _pattern(
     r"""\A\W*(?:it|they|them|these|those|this|that|such|its|their|to\ (?:address|tackle|solve|overcome
     |mitigate|bridge|fill|this\ end)|hence|thus|therefore|consequently|as\ a\ result|specifically
     |in\ particular|furthermore|moreover|additionally|in\ addition|then|next|finally|also
     |second(?:ly)?|third(?:ly)?|first(?:ly)?|for\ (?:example|instance)|the\ (?:former|latter))\b"""
 )
-_ADDRESS = _pattern(
+_CODE_LINK = _pattern(
     r"""https?:|www\.|github|\bunder\ the\ \w+\ licen[cs]e\b
     |\b(?:code|data(?:set)?s?|models?|demo|website|project\ page|video\w*|checkpoints?|implementation|weights
     |supplementary)\b[^.]{0,60}\b(?:available|released|accessible|open-?sourced?|found\ at|published)\b
     |\breleas(?:e|ing)\ (?:all\ |our\ |the\ |both\ )*(?:code|data|resources|source)"""
 )
-_EMPTY = _pattern(
+_VAGUE = _pattern(
     r"""\b(?:competitive\ (?:performance|results)|effectiveness|superiority|efficacy|feasibility
     |promising\ results|future\ (?:work|research|directions)|implications|pav\w+\ the\ way
     |potential\ (?:of|for|to)|shed\w*\ light|we\ (?:hope|believe|discuss|conclude)|envision|plan\ to|will\ be
     |insights?|opens?\ (?:up\ )?new|contributes?\ to|highlights?\ the\ (?:importance|need|potential))\b"""
 )
-_ADDS = _pattern(
+_CONTINUES = _pattern(
     r"""\A\W*(?:also|additionally|furthermore|moreover|in\ addition|besides|finally|lastly|then|next
     |second(?:ly)?|third(?:ly)?|notably|meanwhile|concurrently|in\ summary|overall)\b
     |\b(?:we|it|this\ \w+)\ (?:also|further|additionally|then|next|finally)\b
@@ -89,50 +89,49 @@ _DETAIL = _pattern(
     |\bconsists?\ of\b|\b(?:key|main|core|novel)\ (?:components?|modules?|parts?|stages?)\b"""
 )
 _CUT_OFF = _pattern(r"(?:[:,;]|\b(?:follows|following))\s*\W?\Z")
-_FEW_WORDS, _MANY_WORDS, _NAME_WORDS = 8, 45, 3
+_FEW_WORDS, _MANY_WORDS, _MAX_NAME_WORDS = 8, 45, 3
 _FIRST_HALF = 0.5
-_SUMMARY = 3
+_SUMMARY_SENTENCES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Highlights:
-    """The sentences of one abstract that stand for it."""
+    """The sentences of one abstract that represent it."""
 
     new: Sentence
-    """What its authors did or found: the best single sentence about the paper."""
+    """What the authors did or found: the best single sentence about the paper."""
     offer: Sentence
-    """What they made or studied."""
+    """What the authors made or studied."""
     result: Sentence | None
-    """What came out; None where nothing says so besides the two."""
+    """The result; None if no sentence besides the two states one."""
     problem: Sentence | None
-    """What it is for."""
+    """The problem that the paper addresses."""
     others: tuple[Sentence, ...] = ()
-    """The rest, most telling first."""
+    """The other sentences, most informative first."""
 
     @property
     def summary(self) -> tuple[Sentence, ...]:
-        """Problem, what is new and result, in that order; another sentence where one of them is missing.
-
-        At most three; fewer where the abstract has fewer.
-        """
+        """At most three sentences: problem, offer and result, or another sentence for a missing one."""
         result = self.result if self.new is self.offer else self.new
         chosen = [s for s in (self.problem, self.offer, result) if s is not None]
         others = [s for s in self.others if s not in chosen]
-        return tuple([*chosen, *others][:_SUMMARY])
+        return tuple([*chosen, *others][:_SUMMARY_SENTENCES])
 
     @property
     def headline(self) -> Sentence:
-        """What may stand in an overview: another sentence than `new` where one stands for itself."""
-        result = self.result if self.result and not _EMPTY.search(self.result.text) else None
-        fit = (s for s in (self.offer, result) if s and s is not self.new and not _LEANS.search(s.text))
-        return next(fit, self.new)
+        """The sentence for an overview: if possible another one than `new` that is clear without context."""
+        result = self.result if self.result and not _VAGUE.search(self.result.text) else None
+        candidates = (
+            s for s in (self.offer, result) if s and s is not self.new and not _DEPENDENT.search(s.text)
+        )
+        return next(candidates, self.new)
 
 
 @dataclass(frozen=True, slots=True)
-class _Traits:
-    """What one sentence is like; the yes-or-no ones are 1 or 0."""
+class _Features:
+    """The features of one sentence; a boolean feature is 1 or 0."""
 
-    offers: float
+    presents: float
     finds: float
     acts: float
     better: float
@@ -140,108 +139,118 @@ class _Traits:
     measure: float
     background: float
     problem: float
-    leans: float
-    address: float
-    empty: float
+    dependent: float
+    code_link: float
+    vague: float
     short: float
     long: float
-    cut: float
-    adds: float
+    cut_off: float
+    continues: float
     detail: float
     gain: float
     name: float
     title: float
-    place: float
+    position: float
     first: float
 
 
 _Weights = dict[str, float]
 
 _NEW: _Weights = {
-    "offers": 1.8, "finds": 1.9, "acts": 2.1, "better": 0.3, "number": 1.0, "measure": 2.6, "gain": 2.7,
-    "background": 0.0, "problem": -0.4, "leans": -0.3, "address": -3.0, "empty": -1.2, "short": -1.0,
-    "long": -0.3, "cut": -2.0, "adds": -1.0, "detail": -0.9, "name": 0.9, "title": 2.2, "place": -0.7,
-    "first": -0.6,
+    "presents": 1.8, "finds": 1.9, "acts": 2.1, "better": 0.3, "number": 1.0, "measure": 2.6, "gain": 2.7,
+    "background": 0.0, "problem": -0.4, "dependent": -0.3, "code_link": -3.0, "vague": -1.2, "short": -1.0,
+    "long": -0.3, "cut_off": -2.0, "continues": -1.0, "detail": -0.9, "name": 0.9, "title": 2.2,
+    "position": -0.7, "first": -0.6,
 }  # fmt: skip
 _OFFER: _Weights = {
-    **_NEW, "offers": 4.0, "finds": -1.5, "acts": 2.0, "measure": 0.0, "number": 0.0, "better": 0.0,
+    **_NEW, "presents": 4.0, "finds": -1.5, "acts": 2.0, "measure": 0.0, "number": 0.0, "better": 0.0,
     "gain": -1.0,
 }  # fmt: skip
 _RESULT: _Weights = {
-    **_NEW, "offers": -2.0, "acts": 0.0, "better": 1.0, "title": 0.5, "place": 1.5, "adds": 0.0,
+    **_NEW, "presents": -2.0, "acts": 0.0, "better": 1.0, "title": 0.5, "position": 1.5, "continues": 0.0,
     "detail": -0.5,
 }  # fmt: skip
-_PROBLEMS: _Weights = {
-    "offers": -3.0, "finds": -1.5, "acts": -1.5, "problem": 1.6, "background": 0.5, "measure": -0.5,
-    "adds": -1.0, "detail": -1.0, "leans": -0.3, "address": -2.0, "short": -0.5, "long": -0.4, "cut": -1.0,
-    "place": -1.5, "title": 0.4,
+_PROBLEM_WEIGHTS: _Weights = {
+    "presents": -3.0, "finds": -1.5, "acts": -1.5, "problem": 1.6, "background": 0.5, "measure": -0.5,
+    "continues": -1.0, "detail": -1.0, "dependent": -0.3, "code_link": -2.0, "short": -0.5, "long": -0.4,
+    "cut_off": -1.0, "position": -1.5, "title": 0.4,
 }  # fmt: skip
 
 
 def highlights(paper: Paper) -> Highlights | None:
-    """Return the sentences that stand for a paper; None where its abstract states nothing.
+    """Return the sentences that represent a paper; None if its abstract has none to quote.
 
-    Sentences that give orders to whoever processes them, and questions, are left out.
+    Questions and sentences that give instructions to a model are never chosen.
     """
-    held = [
-        s
-        for s in split_sentences(paper.abstract)
-        if not looks_like_instruction(s.text) and not is_question(s.text)
-    ]
-    held = [s for s in held if any(c.isalpha() for c in s.text)]
-    if not held:
+    sentences = [s for s in split_sentences(paper.abstract) if _is_quotable(s.text)]
+    if not sentences:
         return None
-    traits = _traits(paper.title, held)
-    new, offer = (_best(held, _scores(traits, weights)) for weights in (_NEW, _OFFER))
-    rest = [(s, t) for s, t in zip(held, traits, strict=True) if s is not new and s is not offer]
-    after = [(s, t) for s, t in rest if s.index > offer.index and _states_result(t)]
-    before = [(s, t) for s, t in rest if s.index < offer.index or (offer.index == 0 and _states_problem(t))]
-    by_worth = sorted(rest, key=lambda pair: -_score(pair[1], _NEW))
+    features = _features(paper.title, sentences)
+    new, offer = (_best(sentences, _scores(features, weights)) for weights in (_NEW, _OFFER))
+    others = [(s, f) for s, f in zip(sentences, features, strict=True) if s is not new and s is not offer]
+    after = [(s, f) for s, f in others if s.index > offer.index and _states_result(f)]
+    before = [(s, f) for s, f in others if s.index < offer.index or (offer.index == 0 and _states_problem(f))]
+    by_score = sorted(others, key=lambda pair: -_score(pair[1], _NEW))
     return Highlights(
-        new, offer, _chosen(after, _RESULT), _chosen(before, _PROBLEMS), tuple(s for s, _ in by_worth)
+        new,
+        offer,
+        _best_of_pairs(after, _RESULT),
+        _best_of_pairs(before, _PROBLEM_WEIGHTS),
+        tuple(s for s, _ in by_score),
     )
 
 
-def _states_problem(traits: _Traits) -> bool:
-    return bool(traits.problem) and not traits.finds and not traits.measure and traits.place <= _FIRST_HALF
+def _is_quotable(text: str) -> bool:
+    return any(c.isalpha() for c in text) and not looks_like_instruction(text) and not is_question(text)
 
 
-def _states_result(traits: _Traits) -> bool:
-    return not traits.address and bool(traits.finds or traits.gain or (traits.better and not traits.empty))
+def _states_problem(features: _Features) -> bool:
+    early = features.position <= _FIRST_HALF
+    return bool(features.problem) and not features.finds and not features.measure and early
 
 
-def _chosen(held: Sequence[tuple[Sentence, _Traits]], weights: _Weights) -> Sentence | None:
-    if not held:
+def _states_result(features: _Features) -> bool:
+    improves = bool(features.better) and not features.vague
+    return not features.code_link and bool(features.finds or features.gain or improves)
+
+
+def _best_of_pairs(pairs: Sequence[tuple[Sentence, _Features]], weights: _Weights) -> Sentence | None:
+    if not pairs:
         return None
-    return _best([s for s, _ in held], _scores([t for _, t in held], weights))
+    return _best([s for s, _ in pairs], _scores([f for _, f in pairs], weights))
 
 
-def _best(held: Sequence[Sentence], scores: Sequence[float]) -> Sentence:
-    return max(zip(held, scores, strict=True), key=lambda pair: (pair[1], -pair[0].index))[0]
+def _best(sentences: Sequence[Sentence], scores: Sequence[float]) -> Sentence:
+    return max(zip(sentences, scores, strict=True), key=lambda pair: (pair[1], -pair[0].index))[0]
 
 
-def _scores(traits: Sequence[_Traits], weights: _Weights) -> list[float]:
-    return [_score(t, weights) for t in traits]
+def _scores(features: Sequence[_Features], weights: _Weights) -> list[float]:
+    return [_score(f, weights) for f in features]
 
 
-def _score(traits: _Traits, weights: _Weights) -> float:
-    return float(sum(weight * getattr(traits, name) for name, weight in weights.items()))
+def _score(features: _Features, weights: _Weights) -> float:
+    return float(sum(weight * getattr(features, name) for name, weight in weights.items()))
 
 
-def _traits(title: str, held: Sequence[Sentence]) -> list[_Traits]:
-    named = set(index_terms(title))
-    last = max(held[-1].index, 1)
+def _features(title: str, sentences: Sequence[Sentence]) -> list[_Features]:
+    title_terms = set(index_terms(title))
+    last = max(sentences[-1].index, 1)
     name = title.partition(":")[0].strip() if ":" in title else ""
-    name = name if len(name.split()) <= _NAME_WORDS else ""
-    return [_of(s, named, name, place=s.index / last, count=len(held)) for s in held]
+    name = name if len(name.split()) <= _MAX_NAME_WORDS else ""
+    return [
+        _sentence_features(s, title_terms, name, position=s.index / last, count=len(sentences))
+        for s in sentences
+    ]
 
 
-def _of(sentence: Sentence, named: set[str], name: str, *, place: float, count: int) -> _Traits:
+def _sentence_features(
+    sentence: Sentence, title_terms: set[str], name: str, *, position: float, count: int
+) -> _Features:
     text = sentence.text
     words = len(text.split())
-    stems = set(index_terms(text))
-    return _Traits(
-        offers=float(bool(_OFFERS.search(text))),
+    terms = set(index_terms(text))
+    return _Features(
+        presents=float(bool(_PRESENTS.search(text))),
         finds=float(bool(_FINDS.search(text))),
         acts=float(bool(_ACTS.search(text))),
         better=float(bool(_BETTER.search(text))),
@@ -249,17 +258,17 @@ def _of(sentence: Sentence, named: set[str], name: str, *, place: float, count: 
         measure=float(bool(_MEASURE.search(text))),
         background=float(min(len(_BACKGROUND.findall(text)), 2)),
         problem=float(bool(_PROBLEM.search(text))),
-        leans=float(bool(_LEANS.search(text))),
-        address=float(bool(_ADDRESS.search(text))),
-        empty=float(bool(_EMPTY.search(text))),
+        dependent=float(bool(_DEPENDENT.search(text))),
+        code_link=float(bool(_CODE_LINK.search(text))),
+        vague=float(bool(_VAGUE.search(text))),
         short=float(words < _FEW_WORDS),
         long=max(0.0, (words - _MANY_WORDS) / 20),
-        cut=float(bool(_CUT_OFF.search(text))),
-        adds=float(bool(_ADDS.search(text))),
+        cut_off=float(bool(_CUT_OFF.search(text))),
+        continues=float(bool(_CONTINUES.search(text))),
         detail=float(bool(_DETAIL.search(text))),
         gain=float(bool(_MEASURE.search(text)) and bool(_BETTER.search(text))),
         name=float(bool(name) and name in text),
-        title=len(named & stems) / max(len(named), 1),
-        place=place,
+        title=len(title_terms & terms) / max(len(title_terms), 1),
+        position=position,
         first=float(sentence.index == 0 and count > 2),
     )

@@ -1,7 +1,7 @@
-"""What a model says of the themes of a period: one call a theme, shared by all whose issue has it.
+"""Let a model write about the themes of a period: one call per theme, shared by all issues that have it.
 
-The model only points; every sentence is checked against the sentences it points at, as an answer's
-claims are. What fails is left out here, and the writer quotes a sentence in its place.
+Every sentence is checked against the passages that it cites, like the claims of an answer. Sentences
+that fail are left out, and the issue writer quotes a sentence instead.
 """
 
 from __future__ import annotations
@@ -12,20 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from paperagent.answering import answers
-from paperagent.answering.call_budget import Budget, CompletionRequest, complete
-from paperagent.answering.call_budget import is_cached as at_hand
-from paperagent.answering.claims import ClaimChecker, ClaimCollector
+from paperagent.answering.answers import fallback_note
+from paperagent.answering.call_budget import Budget, CompletionRequest, complete, is_cached
+from paperagent.answering.claims import ClaimChecker, ClaimCollector, plain_text
 from paperagent.answering.passages import Passages
-from paperagent.answering.reply import (
-    WrittenClaim,
-    claim_schema,
-    object_schema,
-    parse_claim,
-    parse_object,
-    plain_text,
-)
-from paperagent.digest.issue import CitedClaim, Group
+from paperagent.answering.reply import WrittenClaim, claim_schema, object_schema, parse_claim, parse_object
+from paperagent.digest.issue import CitedClaim, Theme
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import Pricing, TextModel
 from paperagent.text.injection import is_question, looks_like_instruction
@@ -34,13 +26,13 @@ from paperagent.types import Paper, Usage
 
 PAPERS_PER_CALL = 10
 MAX_CONCURRENT_CALLS = 4
-"""Calls made at the same time; a server on this machine gets one, for it has one processor for all."""
+"""Calls at the same time; a server on this machine gets one, because its processor serves all of them."""
 MAX_CONSECUTIVE_FAILURES = 4
-"""Calls failed one after another, after which no more are made: each may take a minute to fail."""
-_TOKENS_A_PAPER, _TOKENS_BESIDES = 120, 250
-"""Of a reply, at most: twice what the sentences asked for take."""
-_LONGEST_NAME, _NAME_WORDS = 60, 7
-_LONGEST_SENTENCE = 400
+"""Failed calls in a row after which no more are made: each may take a minute to fail."""
+_TOKENS_PER_PAPER, _BASE_TOKENS = 120, 250
+"""The most tokens of a reply: twice what the requested sentences take."""
+_MAX_NAME_LENGTH, _MAX_NAME_WORDS = 60, 7
+_MAX_SENTENCE_LENGTH = 400
 
 SCHEMA = object_schema(
     name={"type": "string"},
@@ -51,193 +43,190 @@ SCHEMA = object_schema(
 
 @dataclass(frozen=True, slots=True)
 class ThemeWriterConfig:
-    """What a draft is made with."""
+    """The prompt, checks and limits of a theme writer."""
 
     prompt: Prompt
     check: ClaimChecker
     pricing: Pricing
     salt: str
-    """A secret of the library, for the fence."""
+    """The library's secret, for the fence around passages."""
     context_tokens: int = 8_192
 
 
 @dataclass(frozen=True, slots=True)
 class ThemeDraft:
-    """What the model said of one theme, as far as it passed its checks."""
+    """What the model wrote about one theme, without the sentences that failed their check."""
 
     name: str | None = None
     overviews: tuple[CitedClaim, ...] = ()
     papers: Mapping[str, CitedClaim] = field(default_factory=dict)
-    """By paper id."""
+    """One sentence per paper id."""
     usage: Usage = field(default_factory=Usage)
     failed: int = 0
-    """Papers of which no sentence passed its check."""
+    """The number of papers without a sentence that passed its check."""
     note: str | None = None
-    """Why there is no draft, or not a whole one."""
+    """Why the draft is missing or incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ThemeCall:
+    """A model call about one theme, or a part of it."""
+
     key: str
     passages: Passages
     call: CompletionRequest
-    bound: Usage
+    max_usage: Usage
     is_cached: bool
-    """Whether the reply is at hand and costs nothing."""
+    """Whether the reply is in the cache and costs nothing."""
 
 
 class ThemeWriter:
-    """Has a model write about themes, within a budget."""
+    """Lets a model write about themes, within a budget."""
 
     def __init__(
         self,
         model: TextModel,
-        plan: ThemeWriterConfig,
+        config: ThemeWriterConfig,
         budget: Budget,
         *,
-        at_once: int = MAX_CONCURRENT_CALLS,
+        max_concurrent: int = MAX_CONCURRENT_CALLS,
     ) -> None:
         self.model = model.model
-        self._model = model
-        self._plan = plan
+        """The model's name."""
+        self._text_model = model
+        self._config = config
         self._budget = budget
-        self._at_once = at_once
-        self._fault = ""
-        self._faults = 0
-        """Calls that failed one after another."""
+        self._max_concurrent = max_concurrent
+        self._last_failure = ""
+        self._consecutive_failures = 0
 
-    def estimate(self, groups: Iterable[Group]) -> Usage:
-        """Return the most that drafting these groups may use, those at hand left out."""
-        total = Usage()
-        for call in self._calls(groups):
-            total = total if call.is_cached else total + call.bound
-        return total
+    def estimate(self, themes: Iterable[Theme]) -> Usage:
+        """Return the most that `write` may use for these themes; cached replies cost nothing."""
+        return sum((call.max_usage for call in self._calls(themes) if not call.is_cached), Usage())
 
-    def draft(self, groups: Iterable[Group]) -> dict[str, ThemeDraft]:
-        """Return drafts by the groups' keys.
+    def write(self, themes: Iterable[Theme]) -> dict[str, ThemeDraft]:
+        """Return drafts by theme key.
 
-        Themes that most readers have come first. A call that could pass the limit waits until
-        those before it are paid, and is left out where it still does not fit; its theme's draft
-        then holds only a note.
+        Themes of most issues come first. A call that could exceed the budget waits until the ones before
+        it are paid, and is dropped if it still does not fit; its draft then has only a note.
         """
         drafts: dict[str, ThemeDraft] = {}
-        waiting = self._calls(groups)
-        with ThreadPoolExecutor(self._at_once) as pool:
+        waiting = self._calls(themes)
+        with ThreadPoolExecutor(self._max_concurrent) as pool:
             while waiting:
                 batch, waiting = self._affordable(waiting)
                 if not batch:
                     break
-                for call, made in zip(batch, pool.map(self._made, batch), strict=True):
-                    paid = replace(made, usage=self._budget.account(made.usage))
-                    drafts[call.key] = _joined(drafts.get(call.key), paid)
+                for call, draft in zip(batch, pool.map(self._draft, batch), strict=True):
+                    paid = replace(draft, usage=self._budget.account(draft.usage))
+                    drafts[call.key] = _merge_drafts(drafts.get(call.key), paid)
         for call in waiting:
-            drafts[call.key] = _joined(
-                drafts.get(call.key), ThemeDraft(note=answers.fallback_note(self._budget.refusal()))
-            )
+            refused = ThemeDraft(note=fallback_note(self._budget.refusal()))
+            drafts[call.key] = _merge_drafts(drafts.get(call.key), refused)
         return drafts
 
     # --- calls ---
 
-    def _calls(self, groups: Iterable[Group]) -> list[_ThemeCall]:
-        """Return the calls for all different papers of each theme, most wanted themes first.
+    def _calls(self, themes: Iterable[Theme]) -> list[_ThemeCall]:
+        """Return the calls about all distinct papers of each theme, most frequent themes first.
 
-        A paper that stands in several themes is written about in the first of them.
+        A paper in several themes is written about in the most frequent one.
         """
-        named: dict[str, str] = {}
+        names: dict[str, str] = {}
         papers: dict[str, dict[str, Paper]] = {}
-        wanted: dict[str, int] = {}
-        for group in groups:
-            named.setdefault(group.key, group.name)
-            papers.setdefault(group.key, {}).update({c.paper.paper_id: c.paper for c in group.chosen})
-            wanted[group.key] = wanted.get(group.key, 0) + 1
+        issues: dict[str, int] = {}
+        for theme in themes:
+            names.setdefault(theme.key, theme.name)
+            papers.setdefault(theme.key, {}).update({i.paper.paper_id: i.paper for i in theme.items})
+            issues[theme.key] = issues.get(theme.key, 0) + 1
         calls: list[_ThemeCall] = []
         done: set[str] = set()
-        for key in sorted(papers, key=lambda k: (-wanted[k], k)):
-            # In the order of their ids, so that the same papers give the same call again.
-            held = [papers[key][i] for i in sorted(papers[key].keys() - done)]
+        for key in sorted(papers, key=lambda k: (-issues[k], k)):
+            # Ordered by id, so that the same papers give the same call, which the cache may know.
+            new_papers = [papers[key][i] for i in sorted(papers[key].keys() - done)]
             done |= papers[key].keys()
-            calls += [self._plan_call(key, named[key], part) for part in _parts(held, PAPERS_PER_CALL)]
+            calls += [self._call(key, names[key], part) for part in _split(new_papers, PAPERS_PER_CALL)]
         return calls
 
-    def _plan_call(self, key: str, name: str, papers: Sequence[Paper]) -> _ThemeCall:
-        limit = _TOKENS_BESIDES + _TOKENS_A_PAPER * len(papers)
+    def _call(self, key: str, name: str, papers: Sequence[Paper]) -> _ThemeCall:
+        reply_tokens = _BASE_TOKENS + _TOKENS_PER_PAPER * len(papers)
         while True:
-            passages = Passages.from_papers(papers, salt=self._plan.salt)
-            messages = self._plan.prompt.fill(
+            passages = Passages.from_papers(papers, salt=self._config.salt)
+            messages = self._config.prompt.fill(
                 theme=plain_text(name).replace(passages.fence, ""),
                 fence=passages.fence,
                 passages=passages.text(),
             )
-            call = CompletionRequest(messages, SCHEMA, "theme", limit)
-            bound = self._budget.max_usage(call)
-            if bound.input_tokens + limit <= self._plan.context_tokens or len(papers) == 1:
-                return _ThemeCall(key, passages, call, bound, at_hand(self._model, call))
-            papers = papers[:-1]  # its sentence is quoted instead
+            call = CompletionRequest(messages, SCHEMA, "theme", reply_tokens)
+            max_usage = self._budget.max_usage(call)
+            if max_usage.input_tokens + reply_tokens <= self._config.context_tokens or len(papers) == 1:
+                return _ThemeCall(key, passages, call, max_usage, is_cached(self._text_model, call))
+            papers = papers[:-1]  # the issue quotes a sentence of this paper instead
 
     def _affordable(self, calls: Sequence[_ThemeCall]) -> tuple[list[_ThemeCall], list[_ThemeCall]]:
-        """Return the calls that fit together, in order, and the rest."""
+        """Split the calls, in order, into those that fit the budget together and the others."""
         batch: list[_ThemeCall] = []
-        rest: list[_ThemeCall] = []
-        planned = 0.0
+        waiting: list[_ThemeCall] = []
+        planned_usd = 0.0
         for call in calls:
-            if call.is_cached or self._budget.allows(call.bound, planned=planned):
+            if call.is_cached or self._budget.allows(call.max_usage, planned=planned_usd):
                 batch.append(call)
-                planned += 0.0 if call.is_cached else call.bound.cost_usd or 0.0
+                planned_usd += 0.0 if call.is_cached else call.max_usage.cost_usd or 0.0
             else:
-                rest.append(call)
-        return batch, rest
+                waiting.append(call)
+        return batch, waiting
 
-    def _made(self, planned: _ThemeCall) -> ThemeDraft:
-        """Make one call; whatever goes wrong with it costs its theme the model's words, no more."""
-        if self._faults >= MAX_CONSECUTIVE_FAILURES and not planned.is_cached:
-            return ThemeDraft(note=answers.fallback_note(self._fault))
-        made = complete(self._model, planned.call, lambda text: parse_object(text, "papers"))
-        self._faults, self._fault = (self._faults + 1, made.error) if made.value is None else (0, "")
-        if made.value is None:
-            return ThemeDraft(usage=made.usage, note=answers.fallback_note(made.error))
-        return self._checked(planned.passages, made.value, made.usage)
+    def _draft(self, theme_call: _ThemeCall) -> ThemeDraft:
+        """Make one call. A failure leaves a draft with a note."""
+        if self._consecutive_failures >= MAX_CONSECUTIVE_FAILURES and not theme_call.is_cached:
+            return ThemeDraft(note=fallback_note(self._last_failure))
+        outcome = complete(self._text_model, theme_call.call, lambda text: parse_object(text, "papers"))
+        if outcome.value is None:
+            self._consecutive_failures, self._last_failure = self._consecutive_failures + 1, outcome.error
+            return ThemeDraft(usage=outcome.usage, note=fallback_note(outcome.error))
+        self._consecutive_failures, self._last_failure = 0, ""
+        return self._checked_draft(theme_call.passages, outcome.value, outcome.usage)
 
     # --- checks ---
 
-    def _checked(self, passages: Passages, reply: Mapping[str, Any], used: Usage) -> ThemeDraft:
-        overview = self._said(reply.get("overview"), passages)
+    def _checked_draft(self, passages: Passages, reply: Mapping[str, Any], usage: Usage) -> ThemeDraft:
+        overview = self._checked_sentence(reply.get("overview"), passages)
         papers: dict[str, CitedClaim] = {}
-        listed = reply["papers"] if isinstance(reply["papers"], list) else []
-        for item in listed[: len(passages.papers)]:
-            said = self._said(item, passages)
-            owners = {c.paper_id for c in said.citations} if said else set()
-            if said and len(owners) == 1:
-                papers.setdefault(owners.pop(), said)
+        sentences = reply["papers"] if isinstance(reply["papers"], list) else []
+        for sentence in sentences[: len(passages.papers)]:
+            cited = self._checked_sentence(sentence, passages)
+            paper_ids = {c.paper_id for c in cited.citations} if cited else set()
+            if cited and len(paper_ids) == 1:
+                papers.setdefault(paper_ids.pop(), cited)
         return ThemeDraft(
-            _name(reply.get("name"), passages.papers),
+            _checked_name(reply.get("name"), passages.papers),
             (overview,) if overview else (),
             papers,
-            used,
+            usage,
             len(passages.papers) - len(papers),
         )
 
-    def _said(self, item: object, passages: Passages) -> CitedClaim | None:
-        """Return a sentence of the reply if it passes, with its citations."""
-        return checked_sentence(parse_claim(item), passages, self._plan.check)
+    def _checked_sentence(self, value: object, passages: Passages) -> CitedClaim | None:
+        return checked_sentence(parse_claim(value), passages, self._config.check)
 
 
 def checked_sentence(
     written: WrittenClaim | None, passages: Passages, check: ClaimChecker
 ) -> CitedClaim | None:
-    """Return a sentence with its citations if the sentences that it points at support it."""
-    if written is None or len(written.text) > _LONGEST_SENTENCE:
+    """Return a model's sentence with its citations, or None if its passages do not support it."""
+    if written is None or len(written.text) > _MAX_SENTENCE_LENGTH:
         return None
     checked = ClaimCollector(check, "withhold").check(written, passages)
     return None if checked.is_rejected else CitedClaim(checked.claim, checked.citations)
 
 
-def _parts(papers: Sequence[Paper], most: int) -> list[Sequence[Paper]]:
-    """Return the papers in parts of about equal size, none above ``most``."""
-    count = -(-len(papers) // most)
+def _split(papers: Sequence[Paper], max_size: int) -> list[Sequence[Paper]]:
+    """Return the papers in parts of about equal size, none larger than ``max_size``."""
+    count = -(-len(papers) // max_size)
     return [papers[len(papers) * i // count : len(papers) * (i + 1) // count] for i in range(count)]
 
 
-def _joined(one: ThemeDraft | None, other: ThemeDraft) -> ThemeDraft:
+def _merge_drafts(one: ThemeDraft | None, other: ThemeDraft) -> ThemeDraft:
     if one is None:
         return other
     return ThemeDraft(
@@ -250,24 +239,24 @@ def _joined(one: ThemeDraft | None, other: ThemeDraft) -> ThemeDraft:
     )
 
 
-def _name(given: object, papers: Sequence[Paper]) -> str | None:
-    """Return the model's name for a theme if it is made of words of the papers, else None.
+def _checked_name(value: object, papers: Sequence[Paper]) -> str | None:
+    """Return the model's name for a theme, or None if it is not made of words of the papers.
 
-    Each content word must stand in a title, or in two abstracts where there are two: a single
-    poisoned abstract names no theme.
+    Each content word must occur in a title, or in two abstracts if there are two, so that a single
+    poisoned abstract cannot name a theme.
     """
-    text = plain_text(given) if isinstance(given, str) else ""
-    found = words(text)
-    if not 0 < len(text) <= _LONGEST_NAME or not 0 < len(found) <= _NAME_WORDS or not _NAME.fullmatch(text):
+    text = plain_text(value) if isinstance(value, str) else ""
+    name_words = words(text)
+    if not 0 < len(text) <= _MAX_NAME_LENGTH or not 0 < len(name_words) <= _MAX_NAME_WORDS:
         return None
-    if is_question(text) or looks_like_instruction(text):
+    if not _NAME.fullmatch(text) or is_question(text) or looks_like_instruction(text):
         return None
-    content = {stem(w) for w in found if w not in STOP_WORDS}
-    titles = {stem(w) for p in papers for w in words(p.title)}
-    held = [{stem(w) for w in words(p.abstract)} for p in papers]
-    needed = min(2, len(papers))
-    known = all(s in titles or sum(s in h for h in held) >= needed for s in content)
-    return text if content and known else None
+    content = {stem(w) for w in name_words if w not in STOP_WORDS}
+    in_titles = {stem(w) for p in papers for w in words(p.title)}
+    abstracts = [{stem(w) for w in words(p.abstract)} for p in papers]
+    required = min(2, len(papers))
+    supported = all(s in in_titles or sum(s in a for a in abstracts) >= required for s in content)
+    return text if content and supported else None
 
 
 _NAME = re.compile(r"[^\W_][\w\s,&/()+'’–-]*")

@@ -1,4 +1,4 @@
-"""Standing questions: the pipeline of `ask()` over the papers of one issue."""
+"""Answer standing questions with the pipeline of ``ask()``, from the papers of one issue."""
 
 from __future__ import annotations
 
@@ -11,72 +11,77 @@ from paperagent.digest.issue import CitationNumbering, CitedClaim, StandingAnswe
 from paperagent.retrieval import scoring
 from paperagent.retrieval.evidence import LIST_MARGIN
 from paperagent.text.terms import index_terms, term_ids
-from paperagent.types import Answer, Encoded, Filters, Paper, QueryEmbedder, TokenEncoder
+from paperagent.types import Answer, Encoded, Filters, Paper
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from paperagent.retrieval.scoring import RankablePaper, TermStatistics
-    from paperagent.types import Vector
+    from paperagent.types import QueryEmbedder, TokenEncoder, Vector
 
-WORTH_READING, NEAR_THE_BEST, READ = 0.4, 0.5, 3
-"""A paper is read for a question if its retrieval score is that high and that near the best one's.
+MIN_SCORE, SCORE_MARGIN, MAX_READ = 0.4, 0.5, 3
+"""A paper is read for a question if its retrieval score is this high and this close to the best one's; at
+most so many are read.
 
-Of the development questions' papers 97 % score .4 or more (median .68). Reading is what a standing
-question costs, so at most three are read:
-an answer has no more sentences.
+Of the development questions' papers, 97 % score .4 or more (median .68). Reading is the cost of a standing
+question, and an answer has no more sentences than this.
 """
-SURE = 0.2
-"""Confidence below which there is nothing new: asked every week, a question is mostly not answered.
+MIN_CONFIDENCE = 0.2
+"""Confidence below which there is no answer: asked every week, most questions have no new answer.
 
-Of 65 development questions on a dozen papers, the right one among them, 90 % are answered, and
-without it 16 %; below .13, as for a person who waits for an answer, 95 % and 24 %.
+Of 65 development questions on a dozen papers, 90 % are answered with the right paper among them and 16 %
+without it; with the .13 of ``ask``, 95 % and 24 %.
 """
-SENTENCES = 3
-"""Of an answer, at most."""
-_REMEMBERED = 8_000
-"""Texts whose states are kept: about 23 kB each."""
+MAX_SENTENCES = 3
+_MAX_CACHED_TEXTS = 8_000
+"""Texts in the encoder's cache: about 23 kB each."""
 
 
-def raise_thresholds(kept: Thresholds | None, *, encoder: bool) -> Thresholds:
-    """Return what confidence the answer to a standing question needs; ``kept`` are the library's own.
+def raise_thresholds(stored: Thresholds | None, *, encoder: bool) -> Thresholds:
+    """Return the thresholds of confidence for standing questions.
 
-    It is looked for among a few papers, however many the library holds.
+    A question is answered from a few papers, whatever the size of the library.
+
+    Args:
+        stored: The library's own thresholds, if it has any.
+        encoder: Whether sentences are compared by embeddings.
     """
-    library = kept or Thresholds.default(0, encoder=encoder)
-    least = max(library.abstain_below, SURE) if encoder else library.abstain_below
-    return Thresholds(least, max(library.doubt_below, least))
+    thresholds = stored or Thresholds.default(0, encoder=encoder)
+    minimum = thresholds.abstain_below
+    if encoder:
+        minimum = max(minimum, MIN_CONFIDENCE)
+    return Thresholds(minimum, max(thresholds.doubt_below, minimum))
 
 
 class CachingCorpus:
-    """The same answers as ``corpus``, each asked for once."""
+    """The term statistics of a library, each read once."""
 
-    def __init__(self, corpus: TermStatistics) -> None:
-        self._corpus = corpus
+    def __init__(self, statistics: TermStatistics) -> None:
+        self._statistics = statistics
         self._size: tuple[int, float] | None = None
         self._frequency: dict[str, int] = {}
-        self._fuzzy: dict[tuple[str, int], Sequence[str]] = {}
+        self._similar_stems: dict[tuple[str, int], Sequence[str]] = {}
 
     def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
-        """Return papers, average length in terms and the document frequency of each stem."""
-        todo = [s for s in stems if s not in self._frequency]
-        if todo or self._size is None:
-            papers, length, fresh = self._corpus.corpus_stats(todo)
+        """Return the number of papers, their average length in terms, and each stem's document frequency."""
+        missing = [s for s in stems if s not in self._frequency]
+        if missing or self._size is None:
+            papers, length, frequency = self._statistics.corpus_stats(missing)
             self._size = (papers, length)
-            self._frequency.update(fresh)
+            self._frequency.update(frequency)
         return *self._size, {s: self._frequency[s] for s in stems}
 
     def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
-        """Return known stems within an edit distance, most frequent first."""
-        if (stem, distance) not in self._fuzzy:
-            self._fuzzy[stem, distance] = self._corpus.similar_stems(stem, distance)
-        return self._fuzzy[stem, distance]
+        """Return the library's stems within an edit distance, most frequent first."""
+        if (stem, distance) not in self._similar_stems:
+            self._similar_stems[stem, distance] = self._statistics.similar_stems(stem, distance)
+        return self._similar_stems[stem, distance]
 
 
 @dataclass(frozen=True, slots=True)
 class TermsOnlyPaper:
-    """A paper by its words alone, where the library's vector is not at hand."""
+    """A paper for retrieval by terms, without a vector."""
 
     paper_id: str
     terms: NDArray[np.uint32]
@@ -84,21 +89,23 @@ class TermsOnlyPaper:
 
     @classmethod
     def of(cls, paper: Paper) -> TermsOnlyPaper:
-        """Return what retrieval needs of a paper."""
-        return cls(paper.paper_id, term_ids([*index_terms(paper.title) * 2, *index_terms(paper.abstract)]))
+        """Return the part of a paper that retrieval needs."""
+        terms = term_ids([*index_terms(paper.title) * 2, *index_terms(paper.abstract)])
+        return cls(paper.paper_id, terms)
 
 
 class IssueLibrary:
-    """The papers of one issue as `answer.Library`, of which it hands out the few that may answer.
+    """The papers of one issue as the library that the answering pipeline searches.
 
-    For one question after another, not for two threads.
+    It returns only the few papers that may answer. For one question at a time, not for several threads.
     """
 
     def __init__(
-        self, papers: Collection[Paper], held: Mapping[str, RankablePaper], corpus: TermStatistics
+        self, papers: Collection[Paper], scored: Mapping[str, RankablePaper], corpus: CachingCorpus
     ) -> None:
+        """Take the papers of the issue, their terms and vectors by id, and the library's statistics."""
         self._papers = {p.paper_id: p for p in papers}
-        self._held = [held[i] for i in self._papers]
+        self._scored = [scored[i] for i in self._papers]
         self._corpus = corpus
         self._readable: set[str] = set()
 
@@ -107,97 +114,107 @@ class IssueLibrary:
         return len(self._papers)
 
     def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
-        """Return the figures of the whole library, against which abstention was calibrated."""
+        """Return the statistics of the whole library, for which abstention was calibrated."""
         return self._corpus.corpus_stats(stems)
 
     def similar_stems(self, stem: str, distance: int) -> Sequence[str]:
-        """Return stems that the whole library knows."""
+        """Return the whole library's stems within an edit distance, most frequent first."""
         return self._corpus.similar_stems(stem, distance)
 
     def candidates(
         self, *, stems: Sequence[str], vector: Vector | None, limit: int, filters: Filters
     ) -> Sequence[RankablePaper]:
-        """Return every paper, and remember which are near enough to be read.
+        """Return all papers, and note which are close enough to be read.
 
-        All are nominated, for whether words and vectors agree on the best says how sure an answer is.
+        All are returned because the agreement of words and vectors on the best paper is a signal of
+        confidence.
         """
         del limit, filters
-        if not self._held:
+        if not self._scored:
             return []
         stats = scoring.CorpusStats(*self._corpus.corpus_stats(stems))
-        ranked = scoring.rank(self._held, scoring.SearchQuery(tuple(stems), vector, stats))
-        least = max(WORTH_READING, ranked[0].score - NEAR_THE_BEST)
-        self._readable = {r.paper_id for r in ranked[:READ] if r.score >= least}
-        return self._held
+        ranked = scoring.rank(self._scored, scoring.SearchQuery(tuple(stems), vector, stats))
+        minimum = max(MIN_SCORE, ranked[0].score - SCORE_MARGIN)
+        self._readable = {r.paper_id for r in ranked[:MAX_READ] if r.score >= minimum}
+        return self._scored
 
     def get_many(self, paper_ids: Iterable[str]) -> Mapping[str, Paper]:
-        """Return by id those papers that are worth reading for what was last searched."""
+        """Return by id the papers that are close enough to the last question to be read."""
         return {i: self._papers[i] for i in paper_ids if i in self._readable}
 
 
 class CachingEncoder:
-    """Encodes each text once for all readers; states are kept at half precision."""
+    """Encodes each text once for all subscribers; keeps token states at half precision.
+
+    States are rounded on the first use too, so an issue does not depend on the issues before it.
+    """
 
     def __init__(self, encoder: TokenEncoder) -> None:
         self._encoder = encoder
-        self._known: dict[str, Encoded] = {}
+        self._cache: dict[str, Encoded] = {}
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return vector and token states of each text, the same whether or not it was known."""
+        """Return the vector and token states of each text."""
         import numpy as np
 
-        todo = list(dict.fromkeys(t for t in texts if t not in self._known))
-        fresh = zip(todo, self._encoder.encode(todo) if todo else (), strict=True)
-        held = {t: self._known.pop(t) for t in dict.fromkeys(texts) if t in self._known}
-        held |= {t: replace(e, states=e.states.astype(np.float16)) for t, e in fresh}
-        self._known |= held  # at the end: what was not asked for longest stands first
-        while len(self._known) > _REMEMBERED:
-            del self._known[next(iter(self._known))]
-        return [replace(held[t], states=held[t].states.astype(np.float32)) for t in texts]
+        missing = list(dict.fromkeys(t for t in texts if t not in self._cache))
+        new = zip(missing, self._encoder.encode(missing) if missing else (), strict=True)
+        encoded = {t: self._cache.pop(t) for t in dict.fromkeys(texts) if t in self._cache}
+        encoded |= {t: replace(e, states=e.states.astype(np.float16)) for t, e in new}
+        self._cache |= encoded  # at the end: the least recently used come first
+        while len(self._cache) > _MAX_CACHED_TEXTS:
+            del self._cache[next(iter(self._cache))]
+        return [replace(encoded[t], states=encoded[t].states.astype(np.float32)) for t in texts]
 
 
 class CachingEmbedder:
-    """Embeds each question once for all readers."""
+    """Embeds each question once for all subscribers."""
 
     def __init__(self, embedder: QueryEmbedder) -> None:
         self._embedder = embedder
-        self._known: dict[str, Vector] = {}
+        self._cache: dict[str, Vector] = {}
 
     def embed(self, texts: Sequence[str]) -> Iterable[Vector]:
-        """Yield one unit vector a text."""
-        todo = list(dict.fromkeys(t for t in texts if t not in self._known))
-        self._known.update(zip(todo, self._embedder.embed(todo) if todo else (), strict=True))
-        return [self._known[t] for t in texts]
+        """Yield one unit vector per text."""
+        missing = list(dict.fromkeys(t for t in texts if t not in self._cache))
+        self._cache.update(zip(missing, self._embedder.embed(missing) if missing else (), strict=True))
+        return [self._cache[t] for t in texts]
 
 
 def shorten_answer(
-    answer: Answer, numbers: CitationNumbering, background: Mapping[str, int]
+    answer: Answer, numbering: CitationNumbering, offer_starts: Mapping[str, int]
 ) -> StandingAnswer:
-    """Return an answer as an issue shows it: a few sentences, none where there is nothing new.
+    """Return an answer as an issue shows it: a few sentences, or none if there is nothing new.
 
-    ``background`` says where in each paper's abstract its own work begins.
+    Args:
+        answer: The pipeline's answer.
+        numbering: Numbers the citations of the issue.
+        offer_starts: Where in each paper's abstract, by paper id, its own work begins after the background.
     """
     if answer.status != "answered":
         return StandingAnswer(answer.question)
-    claims = [one for one in _few(answer, background) if one.claim.support not in ("unsupported", "uncited")]
+    cited_claims = [
+        c for c in _best_claims(answer, offer_starts) if c.claim.support not in ("unsupported", "uncited")
+    ]
     doubt = " ".join(n for n in answer.notes if n.startswith("closest passages"))
-    return StandingAnswer(answer.question, tuple(map(numbers.take, claims)), doubt)
+    return StandingAnswer(answer.question, tuple(map(numbering.add, cited_claims)), doubt)
 
 
-def _few(answer: Answer, background: Mapping[str, int]) -> list[CitedClaim]:
-    """Return the first sentences, one a paper before a second of any, and a paper's own work first.
+def _best_claims(answer: Answer, offer_starts: Mapping[str, int]) -> list[CitedClaim]:
+    """Return the first claims: one per paper before a second of any, none of papers far below the best.
 
-    None of papers far below the best.
+    Of one paper, claims about its own work come before those about the background.
     """
     score = {h.paper_id: h.score for h in answer.hits}
-    least = max(score.values()) - LIST_MARGIN
-    of_paper: dict[str, list[CitedClaim]] = {}
-    for one in split_claims(answer.claims, answer.citations):
-        of_paper.setdefault(one.citations[0].paper_id, []).append(one)
+    minimum = max(score.values()) - LIST_MARGIN
+    by_paper: dict[str, list[CitedClaim]] = {}
+    for cited in split_claims(answer.claims, answer.citations):
+        by_paper.setdefault(cited.citations[0].paper_id, []).append(cited)
     turns: list[tuple[int, int, CitedClaim]] = []
-    for place, (paper, said) in enumerate(of_paper.items()):
-        if score[paper] >= least:
-            said.sort(key=lambda one: one.citations[0].start < background.get(one.citations[0].paper_id, 0))
-            turns += [(turn, place, one) for turn, one in enumerate(said)]
-    kept = sorted(turns, key=lambda t: t[:2])[:SENTENCES]
-    return [one for _, _, one in sorted(kept, key=lambda t: (t[1], t[2].citations[0].start))]
+    for position, (paper_id, claims) in enumerate(by_paper.items()):
+        if score[paper_id] >= minimum:
+            offer_start = offer_starts.get(paper_id, 0)
+            claims.sort(key=lambda c: c.citations[0].start < offer_start)
+            turns += [(turn, position, cited) for turn, cited in enumerate(claims)]
+    first = sorted(turns, key=lambda t: t[:2])[:MAX_SENTENCES]
+    return [cited for _, _, cited in sorted(first, key=lambda t: (t[1], t[2].citations[0].start))]

@@ -1,8 +1,7 @@
-"""From a selection to an issue: sentences quoted from abstracts, each with its citation.
+"""Write an issue about selected papers: sentences with citations, checked against the library's texts.
 
-Everything that depends on a paper or a question alone is worked out once for all readers.
-
-The proof that an issue may be sent: every claim rests on sentences that stand in the library.
+By default sentences are quoted from the abstracts; with a model, it writes them. Work that depends only
+on a paper or a question is done once for all subscribers.
 """
 
 from __future__ import annotations
@@ -10,22 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from paperagent.answering import answers as fallback
-from paperagent.answering.abstention import Thresholds
-from paperagent.answering.answers import injection_notes
-from paperagent.answering.call_budget import Budget
+from paperagent.answering.answers import as_fallback, injection_notes, server_failed
 from paperagent.answering.citations import contract_violations
 from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.digest.issue import (
-    Chosen,
     CitationNumbering,
     CitedClaim,
-    Group,
     Issue,
     Item,
-    Profile,
     Selection,
     StandingAnswer,
     Theme,
@@ -44,314 +37,330 @@ from paperagent.digest.write.standing_questions import (
     shorten_answer,
 )
 from paperagent.errors import PaperAgentError, visible
-from paperagent.retrieval.scoring import TermStatistics
-from paperagent.types import Answer, Event, Hit, Paper, QueryEmbedder, TokenEncoder, Usage
+from paperagent.types import Answer, Hit, Paper, Usage
 
 if TYPE_CHECKING:
-    from paperagent.retrieval.scoring import RankablePaper
+    from paperagent.answering.abstention import Thresholds
+    from paperagent.answering.call_budget import Budget
+    from paperagent.answering.llm_pipeline import LLMAnswerer
+    from paperagent.digest.preferences import Preferences
+    from paperagent.retrieval.scoring import RankablePaper, TermStatistics
+    from paperagent.types import QueryEmbedder, TokenEncoder
 
-__all__ = ["IssueWriter", "check_issue"]
-
-OVERVIEW = 3
+MAX_OVERVIEW = 3
 """Sentences of an overview."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """An item before its citations have numbers."""
-
-    chosen: Chosen
-    said: tuple[CitedClaim, ...]
-    headline: CitedClaim
-    """What the overview says of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """A theme of one issue before its citations have numbers."""
-
-    group: Group
-    items: tuple[_Written, ...]
+_LOG = logging.getLogger(__name__)
+_NO_DRAFT = ThemeDraft()
+_SENDABLE_SUPPORT = ("quoted", "supported", "unverified")
+"""The view shows the cited sentences under an unverified claim."""
 
 
 @dataclass(slots=True)
 class DigestLLM:
-    """What a model does for an issue, and what that may cost."""
+    """What writes issues with a model: about themes, and answers to standing questions."""
 
-    drafter: ThemeWriter
+    theme_writer: ThemeWriter
     budget: Budget
-    writer: Callable[[Pipeline, float | None], Answerer]
-    """Returns what answers over a pipeline for so many dollars at most."""
-    faults: int = 0
-    """Answers that failed one after another."""
+    answerer: Callable[[Pipeline, float | None], LLMAnswerer]
+    """Returns an answerer over a pipeline that may spend so many US dollars."""
+    consecutive_failures: int = 0
 
     def answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer | None:
-        """Answer a standing question; None where the endpoint failed too often."""
-        if self.faults >= MAX_CONSECUTIVE_FAILURES:
+        """Answer a standing question; return None if the endpoint failed too often."""
+        if self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
             return None
-        *_, last = self.writer(pipeline, self.budget.remaining).stream(request)
+        *_, last = self.answerer(pipeline, self.budget.remaining).stream(request)
         assert last.answer is not None
-        self.faults = self.faults + 1 if fallback.server_failed(last.answer) else 0
+        failed = server_failed(last.answer)
+        self.consecutive_failures = self.consecutive_failures + 1 if failed else 0
         self.budget.add(last.answer.usage)
         return last.answer
 
 
-class Answerer(Protocol):
-    """Answers by events, as `generate.Writer` does."""
+class _Description(NamedTuple):
+    """The sentences about one paper."""
 
-    def stream(self, request: AnswerRequest) -> Iterator[Event]:
-        """Yield the steps of an answer."""
-        ...
-
-
-_LOG = logging.getLogger(__name__)
-_NO_DRAFT = ThemeDraft()
+    claim: CitedClaim
+    """What is new, for the item."""
+    headline: CitedClaim
+    """Another sentence, for the overview."""
 
 
 class IssueWriter:
-    """Writes the issues of one period. Not to be shared between threads."""
+    """Writes the issues of one period. Not thread-safe."""
 
     def __init__(
         self,
-        corpus: TermStatistics,
-        held: Iterable[RankablePaper] = (),
+        statistics: TermStatistics,
+        scored: Iterable[RankablePaper] = (),
         *,
         encoder: TokenEncoder | None = None,
         embedder: QueryEmbedder | None = None,
-        model: DigestLLM | None = None,
+        llm: DigestLLM | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
-        """Take the whole library's figures, and the period's papers with terms and vectors.
+        """Prepare to write.
 
-        A paper that is not among ``held`` is searched by its words. ``embedder`` is given where
-        the library's vectors are not those of ``encoder``. With a ``model``, `draft` has it write.
-        ``thresholds`` are those of the library's answers.
+        Args:
+            statistics: The library's term statistics.
+            scored: The period's papers with their terms and vectors; other papers are found by words only.
+            encoder: Encodes sentences.
+            embedder: Embeds questions, if the library's vectors are not those of ``encoder``.
+            llm: The model that writes; None to quote sentences.
+            thresholds: The library's thresholds of confidence, if it has its own.
         """
-        self._corpus = CachingCorpus(corpus)
-        self._held: dict[str, RankablePaper] = {c.paper_id: c for c in held}
+        self._corpus = CachingCorpus(statistics)
+        self._scored: dict[str, RankablePaper] = {s.paper_id: s for s in scored}
         self._encoder = CachingEncoder(encoder) if encoder else None
         self._embedder = CachingEmbedder(embedder) if embedder else None
-        self._highlights: dict[tuple[str, str], Highlights | None] = {}
         self._thresholds = raise_thresholds(thresholds, encoder=encoder is not None)
+        self._llm = llm
+        self._highlights: dict[tuple[str, str], Highlights | None] = {}
         self._suspicions: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._model = model
         self._drafts: dict[str, ThemeDraft] = {}
-        self._said: dict[str, CitedClaim] = {}
+        self._drafted_claims: dict[str, CitedClaim] = {}
 
-    def prepare(self, profiles: Iterable[Profile]) -> None:
-        """Read the questions of many readers at once; saves time, changes nothing."""
-        questions = list(dict.fromkeys(q for p in profiles for q in p.questions))
+    @property
+    def uses_llm(self) -> bool:
+        """Whether a model writes."""
+        return self._llm is not None
+
+    @property
+    def usage(self) -> Usage:
+        """What the model has used so far, standing questions included."""
+        return self._llm.budget.usage if self._llm else Usage()
+
+    def prepare(self, preferences: Iterable[Preferences]) -> None:
+        """Encode the questions of many subscribers at once; saves time and does not change the results."""
+        questions = list(dict.fromkeys(question for p in preferences for question in p.questions))
         if self._encoder is not None:
             self._encoder.encode(questions)
         if self._embedder is not None:
             self._embedder.embed(questions)
 
     def estimate(self, selections: Iterable[Selection]) -> Usage:
-        """Return the most that `draft` may use for these issues; nothing without a model."""
-        return self._model.drafter.estimate(_groups(selections)) if self._model else Usage()
+        """Return the most that `draft` may use for these selections."""
+        return self._llm.theme_writer.estimate(_all_themes(selections)) if self._llm else Usage()
 
     def draft(self, selections: Iterable[Selection]) -> Usage:
-        """Have the model write what these issues share, one call a theme; return what it used.
+        """Let the model write what the issues share, one call per theme, and return its usage.
 
-        Without a model, and for what the model did not write or what failed its check, `write` quotes.
+        Without a model this does nothing. `write` quotes a sentence wherever there is no draft.
         """
-        if self._model is None:
+        if self._llm is None:
             return Usage()
-        self._drafts = self._model.drafter.draft(_groups(selections))
-        self._said = {i: said for d in self._drafts.values() for i, said in d.papers.items()}
+        self._drafts = self._llm.theme_writer.write(_all_themes(selections))
+        self._drafted_claims = {i: claim for d in self._drafts.values() for i, claim in d.papers.items()}
         return sum((d.usage for d in self._drafts.values()), Usage())
 
     def write(self, selection: Selection) -> Issue:
-        """Write and check the issue of one reader.
+        """Write and check one issue.
 
-        A paper of which nothing can be quoted is named under "also noticed" instead, and a note
-        says so.
+        A paper without a sentence to quote is listed under "Also noticed" instead, with a note.
 
         Raises:
             PaperAgentError: the issue does not pass its check and must not be sent.
         """
-        groups = _distinct(selection.groups)
-        written = [_Group(g, tuple(w for c in g.chosen if (w := self._item(c)))) for g in groups]
-        written = [g for g in written if g.items]
-        shown = [w.chosen.paper for g in written for w in g.items]
-        kept = {p.paper_id for p in shown}
-        left = [c.paper for c in selection.chosen if c.paper.paper_id not in kept]
-        numbers = CitationNumbering()
-        overview = tuple(map(numbers.take, self._overview(written)))
-        themes = tuple(self._theme(g, numbers) for g in written)
-        standing, asked = self._standing(selection.profile.questions, shown, numbers)
-        keys = dict.fromkeys(g.group.key for g in written)
+        themes, descriptions = self._describe(_merge_themes(selection.themes))
+        papers = [item.paper for theme in themes for item in theme.items]
+        undescribed = [i.paper for i in selection.items if i.paper.paper_id not in descriptions]
+        numbering = CitationNumbering()
+        overview = tuple(map(numbering.add, self._overview(themes, descriptions)))
+        written = tuple(self._written_theme(t, descriptions, numbering) for t in themes)
+        standing, usage = self._standing_answers(selection.preferences.questions, papers, numbering)
+        keys = dict.fromkeys(theme.key for theme in themes)
         drafts = [self._drafts[key] for key in keys if key in self._drafts]
         issue = Issue(
             period=selection.period,
             overview=overview,
-            themes=themes,
+            themes=written,
             standing=standing,
-            also=(*left, *selection.also),
+            also=(*undescribed, *selection.also),
             updates=selection.updates,
-            citations=tuple(numbers.citations),
+            citations=tuple(numbering.citations),
             screened=selection.screened,
-            usage=sum((d.usage for d in drafts), asked),
-            notes=tuple(self._notes(left, shown, drafts)),
+            usage=sum((d.usage for d in drafts), usage),
+            notes=tuple(self._notes(undescribed, papers, drafts)),
         )
-        return check_issue(self._labelled(issue), {p.paper_id: p for p in shown})
+        return check_issue(self._with_mode(issue), {p.paper_id: p for p in papers})
 
-    def _notes(
-        self, left: Sequence[Paper], shown: Sequence[Paper], drafts: Sequence[ThemeDraft]
-    ) -> Iterator[str]:
-        yield from (f"not described: “{p.title}” has no sentence that could be quoted" for p in left)
-        yield from dict.fromkeys(d.note for d in drafts if d.note)
-        for paper in shown:
-            key = (paper.paper_id, paper.abstract)
-            if key not in self._suspicions:
-                self._suspicions[key] = injection_notes([paper])
-            yield from self._suspicions[key]
+    def _describe(self, themes: Sequence[Theme]) -> tuple[list[Theme], dict[str, _Description]]:
+        """Return the themes without papers that nothing can be said about, and the sentences by paper id."""
+        descriptions: dict[str, _Description] = {}
+        described: list[Theme] = []
+        for theme in themes:
+            items = []
+            for item in theme.items:
+                if description := self._description(item.paper):
+                    descriptions[item.paper.paper_id] = description
+                    items.append(item)
+            if items:
+                described.append(replace(theme, items=tuple(items)))
+        return described, descriptions
 
-    def _labelled(self, issue: Issue) -> Issue:
-        """Say that a model wrote the issue, unless nothing of what it wrote is shown."""
-        if self._model is None or all(c.support == "quoted" for c in issue.claims):
-            return issue
-        return replace(issue, mode="llm", model=self._model.drafter.model)
-
-    def _item(self, chosen: Chosen) -> _Written | None:
-        """Return what is said of a paper; None where its abstract states nothing."""
+    def _description(self, paper: Paper) -> _Description | None:
         try:
-            found = self._found(chosen.paper)
-        except Exception:  # noqa: BLE001 - one bad paper must not cost a reader the whole issue
-            _LOG.warning("no sentence chosen of %s", visible(chosen.paper.paper_id), exc_info=True)
+            sentences = self._paper_highlights(paper)
+        except Exception:  # noqa: BLE001 - one bad paper must not cost a subscriber the whole issue
+            _LOG.warning("cannot choose a sentence of %s", visible(paper.paper_id), exc_info=True)
             return None
-        if found is None:
+        if sentences is None:
             return None
-        new = self._said.get(chosen.paper.paper_id) or quote_sentence(chosen.paper, found.new)
-        return _Written(chosen, (new,), quote_sentence(chosen.paper, found.headline))
+        claim = self._drafted_claims.get(paper.paper_id) or quote_sentence(paper, sentences.new)
+        return _Description(claim, quote_sentence(paper, sentences.headline))
 
-    def _found(self, paper: Paper) -> Highlights | None:
+    def _paper_highlights(self, paper: Paper) -> Highlights | None:
         key = (paper.paper_id, paper.abstract)
         if key not in self._highlights:
             self._highlights[key] = highlights(paper)
         return self._highlights[key]
 
-    def _overview(self, groups: Sequence[_Group]) -> list[CitedClaim]:
-        """Return a sentence on each theme; on further papers where themes are few."""
-        chosen, shown = [], {w.chosen.paper.paper_id for g in groups for w in g.items}
-        used: set[str] = set()
-        for group in groups[:OVERVIEW]:
-            draft = self._drafts.get(group.group.key, _NO_DRAFT)
-            own = (o for o in draft.overviews if {c.paper_id for c in o.citations} <= shown)
-            best = max(group.items, key=lambda w: w.chosen.score)
-            used.add(best.chosen.paper.paper_id)
-            chosen.append(next(own, best.headline))
-        rest = [w for g in groups for w in g.items if w.chosen.paper.paper_id not in used]
-        chosen += [w.headline for w in sorted(rest, key=lambda w: -w.chosen.score)]
-        return chosen[:OVERVIEW]
+    def _overview(
+        self, themes: Sequence[Theme], descriptions: Mapping[str, _Description]
+    ) -> list[CitedClaim]:
+        """Return a sentence about each of the first themes, then about further papers."""
+        claims: list[CitedClaim] = []
+        covered: set[str] = set()
+        for theme in themes[:MAX_OVERVIEW]:
+            draft = self._drafts.get(theme.key, _NO_DRAFT)
+            drafted = (o for o in draft.overviews if {c.paper_id for c in o.citations} <= descriptions.keys())
+            best = max(theme.items, key=lambda i: i.score)
+            covered.add(best.paper.paper_id)
+            claims.append(next(drafted, descriptions[best.paper.paper_id].headline))
+        others = [i for t in themes for i in t.items if i.paper.paper_id not in covered]
+        others.sort(key=lambda i: -i.score)
+        claims += [descriptions[i.paper.paper_id].headline for i in others]
+        return claims[:MAX_OVERVIEW]
 
-    def _theme(self, group: _Group, numbers: CitationNumbering) -> Theme:
-        key = group.group.key
-        own = None if key.endswith(f":{OTHER}") else self._drafts.get(key, _NO_DRAFT).name
-        name = own or group.group.name
-        items = (Item(w.chosen.paper, tuple(map(numbers.take, w.said)), w.chosen.why) for w in group.items)
-        return Theme(name, tuple(items))
+    def _written_theme(
+        self, theme: Theme, descriptions: Mapping[str, _Description], numbering: CitationNumbering
+    ) -> Theme:
+        drafted = None if theme.key.endswith(f":{OTHER}") else self._drafts.get(theme.key, _NO_DRAFT).name
+        items = tuple(
+            replace(item, claims=(numbering.add(descriptions[item.paper.paper_id].claim),))
+            for item in theme.items
+        )
+        return replace(theme, name=drafted or theme.name, items=items)
+
+    def _notes(
+        self, undescribed: Sequence[Paper], papers: Sequence[Paper], drafts: Sequence[ThemeDraft]
+    ) -> Iterator[str]:
+        yield from (f"not described: “{p.title}” has no sentence that could be quoted" for p in undescribed)
+        yield from dict.fromkeys(d.note for d in drafts if d.note)
+        for paper in papers:
+            key = (paper.paper_id, paper.abstract)
+            if key not in self._suspicions:
+                self._suspicions[key] = injection_notes([paper])
+            yield from self._suspicions[key]
+
+    def _with_mode(self, issue: Issue) -> Issue:
+        """Name the model as the author, unless the issue shows nothing that it wrote."""
+        if self._llm is None or all(c.support == "quoted" for c in issue.claims):
+            return issue
+        return replace(issue, mode="llm", model=self._llm.theme_writer.model)
 
     # --- standing questions ---
 
-    def _standing(
-        self, questions: Sequence[str], papers: Sequence[Paper], numbers: CitationNumbering
+    def _standing_answers(
+        self, questions: Sequence[str], papers: Sequence[Paper], numbering: CitationNumbering
     ) -> tuple[tuple[StandingAnswer, ...], Usage]:
-        """Answer each question from the papers alone, in the way of `ask()`; return what that used."""
+        """Answer each question from the issue's papers; return the answers and the model's usage."""
         if not questions:
             return (), Usage()
         for paper in papers:
-            if paper.paper_id not in self._held:
-                self._held[paper.paper_id] = TermsOnlyPaper.of(paper)
-        library = IssueLibrary(papers, self._held, self._corpus)
+            if paper.paper_id not in self._scored:
+                self._scored[paper.paper_id] = TermsOnlyPaper.of(paper)
+        library = IssueLibrary(papers, self._scored, self._corpus)
         pipeline = Pipeline(
             library, encoder=self._encoder, embedder=self._embedder, thresholds=self._thresholds
         )
         answers = [self._answer(pipeline, AnswerRequest(question)) for question in questions]
-        background = {p.paper_id: self._offered(p) for p in papers}
-        standing = tuple(shorten_answer(a, numbers, background) for a in answers)
+        offer_starts = {p.paper_id: self._offer_start(p) for p in papers}
+        standing = tuple(shorten_answer(a, numbering, offer_starts) for a in answers)
         return standing, sum((a.usage for a in answers), Usage())
 
-    def _offered(self, paper: Paper) -> int:
-        """Return where a paper's own work begins in its abstract: before that stands background."""
-        found = self._found(paper)
-        return found.offer.start if found else 0
+    def _offer_start(self, paper: Paper) -> int:
+        """Return where a paper's own work begins in its abstract, after the background."""
+        sentences = self._paper_highlights(paper)
+        return sentences.offer.start if sentences else 0
 
     def _answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer:
-        """Have the model answer where it may; quote where it refuses or its answer breaks off."""
-        answer = self._model.answer(pipeline, request) if self._model else None
+        """Answer with the model if possible, otherwise with quoted sentences."""
+        answer = self._llm.answer(pipeline, request) if self._llm else None
         if answer is None:
             return pipeline.extract(request).answer
         if answer.status in ("answered", "abstained"):
             return answer
         quoted = pipeline.extract(request).answer
-        return fallback.as_fallback(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
+        return as_fallback(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
 
 
-def _distinct(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups with those of one key and name joined: a heading stands once."""
-    joined: dict[tuple[str, str], Group] = {}
-    for group in groups:
-        known = joined.get((group.key, group.name))
-        joined[group.key, group.name] = (
-            replace(group, chosen=(*known.chosen, *group.chosen)) if known else group
+def _merge_themes(themes: Sequence[Theme]) -> list[Theme]:
+    """Return the themes, with those of the same key and name merged into one."""
+    merged: dict[tuple[str, str], Theme] = {}
+    for theme in themes:
+        earlier = merged.get((theme.key, theme.name))
+        merged[theme.key, theme.name] = (
+            replace(theme, items=(*earlier.items, *theme.items)) if earlier else theme
         )
-    return list(joined.values())
+    return list(merged.values())
 
 
-def _groups(selections: Iterable[Selection]) -> Iterator[Group]:
-    return (g for s in selections for g in _distinct(s.groups))
+def _all_themes(selections: Iterable[Selection]) -> Iterator[Theme]:
+    return (theme for s in selections for theme in _merge_themes(s.themes))
 
 
-_MAY_BE_SENT = ("quoted", "supported", "unverified")
-"""Under an unverified claim the view shows the sentences that it cites."""
+# --- the check of an issue ---
 
 
 def check_issue(issue: Issue, papers: Mapping[str, Paper]) -> Issue:
-    """Prove an issue's claims and citations against the library's texts, by id, and return it.
+    """Check an issue's claims and citations against the library's texts and return it.
+
+    Args:
+        issue: The issue.
+        papers: The library's papers by id.
 
     Raises:
-        PaperAgentError: one does not hold, which is a fault of this program or a paper that was
-            changed meanwhile: the issue must not be sent.
+        PaperAgentError: a check failed, because of a bug or of a paper that changed meanwhile. The issue
+            must not be sent.
     """
     for problem in issue_problems(issue, papers):
-        raise PaperAgentError(f"issue {issue.period.name} withheld: {problem}; build it anew")
+        raise PaperAgentError(f"issue {issue.period.name} withheld: {problem}; build it again")
     return issue
 
 
 def issue_problems(issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
-    """Yield each way in which an issue breaks the contract; nothing for a right one."""
-    shown = issue.papers
-    ids = [p.paper_id for p in shown]
+    """Yield each way in which an issue breaks the citation contract."""
+    ids = [p.paper_id for p in issue.papers]
     if len(set(ids)) != len(ids):
         yield "a paper is shown twice"
-    yield from contract_violations(_as_answer(issue, shown), papers)
+    yield from contract_violations(_as_answer(issue), papers)
     if [c.n for c in issue.citations] != list(range(1, len(issue.citations) + 1)):
         yield "the citations are not numbered from 1"
     if {n for c in issue.claims for n in c.citations} != {c.n for c in issue.citations}:
-        yield "a citation stands behind no claim"
+        yield "a citation belongs to no claim"
     for claim in issue.claims:
-        if claim.support not in _MAY_BE_SENT or not claim.citations:
+        if claim.support not in _SENDABLE_SUPPORT or not claim.citations:
             yield "a claim that failed its check is shown"
     for item in issue.items:
-        yield from _of_item(item, issue, papers)
+        yield from _item_problems(item, issue, papers)
 
 
-def _as_answer(issue: Issue, shown: tuple[Paper, ...]) -> Answer:
-    """Return the issue as the answer that `citations.problems` takes: same invariants, same code."""
-    hits = tuple(Hit(p, 0.0, i) for i, p in enumerate(shown, start=1))
+def _as_answer(issue: Issue) -> Answer:
+    """Return the issue as an answer, so that the checks of answers apply to it."""
+    hits = tuple(Hit(p, 0.0, i) for i, p in enumerate(issue.papers, start=1))
     text = "".join(f"[{n}]" for c in issue.claims for n in c.citations)
     return Answer("", "answered", None, text, issue.claims, issue.citations, hits)
 
 
-def _of_item(item: Item, issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
+def _item_problems(item: Item, issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
     own = {c.n for c in issue.citations if c.paper_id == item.paper.paper_id}
     if not item.claims:
         yield "a paper is shown without a sentence"
     if not {n for c in item.claims for n in c.citations} <= own:
-        yield "a paper is described by the words of another"
-    held = papers.get(item.paper.paper_id)
-    if held is None:
+        yield "a paper is described with the words of another"
+    stored = papers.get(item.paper.paper_id)
+    if stored is None:
         yield "a paper is shown that is not in the library"
-    elif (held.title, held.url, held.authors) != (item.paper.title, item.paper.url, item.paper.authors):
+    elif (stored.title, stored.url, stored.authors) != (item.paper.title, item.paper.url, item.paper.authors):
         yield "a paper is shown under another title, address or authors"

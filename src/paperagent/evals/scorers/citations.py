@@ -13,7 +13,7 @@ from paperagent.answering.judge import parse_probability
 from paperagent.evals.cases import Case
 from paperagent.types import Answer, Citation, Claim, Paper
 from paperagent.verification import check, numbers
-from paperagent.verification.tokens import analyse
+from paperagent.verification.tokens import analyze
 
 _SUPPORTED = ("quoted", "supported")
 
@@ -154,4 +154,4 @@ def number_support(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> f
 
 
 def _numbers(text: str) -> list[numbers.Number]:
-    return [token.number for token in analyse(text).numbers if token.number is not None]
+    return [token.number for token in analyze(text).numbers if token.number is not None]

@@ -15,7 +15,7 @@ from paperagent.evals.scorers.abstention import abstained, answered
 from paperagent.evals.scorers.effort import count_withheld
 from paperagent.evals.scorers.retrieval import GoldPapers
 from paperagent.types import Answer, Citation, Paper
-from paperagent.verification.normalize import normalise
+from paperagent.verification.normalize import normalize
 
 _MARKER = re.compile(r"\s?\[\d+\]")
 
@@ -146,7 +146,7 @@ def visible_text(answer: Answer) -> str:
 @lru_cache(maxsize=8_192)
 def normalized(text: str) -> str:
     """Return text as it is compared: one spelling of dashes and quotes, single spaces, no case."""
-    return " ".join(normalise(text).casefold().split())
+    return " ".join(normalize(text).casefold().split())
 
 
 def contains(text: str, alternatives: str) -> bool:

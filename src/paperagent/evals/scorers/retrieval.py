@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from paperagent.evals.cases import Case
-from paperagent.library import identity
+from paperagent.text import terms
 from paperagent.types import Answer, Paper
 
-title_key = lru_cache(maxsize=65_536)(identity.title_key)
+title_key = lru_cache(maxsize=65_536)(terms.title_key)
 
 
 @dataclass(frozen=True, slots=True)

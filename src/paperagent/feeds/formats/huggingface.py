@@ -107,13 +107,13 @@ class TextBlock:
     """Whether it looks like an abstract rather than a title."""
 
 
-def parse_page(text: str, label: str, *, listed: dt.date | None = None) -> Iterator[FeedEntry]:
+def parse_page(text: str, label: str, *, listing_day: dt.date | None = None) -> Iterator[FeedEntry]:
     """Yield a paper or a skipped record for each title of a saved page.
 
     Args:
         text: the page.
         label: the feed's name for messages.
-        listed: the day on which the page listed its papers.
+        listing_day: the day on which the page listed its papers.
 
     Raises:
         FeedError: the text is too long for a page.
@@ -122,7 +122,7 @@ def parse_page(text: str, label: str, *, listed: dt.date | None = None) -> Itera
         raise FeedError(f"{label}: more than {_MAX_LINES:,} lines; it is not a Daily Papers page")
     for title, abstract in _PageLayout(_split_blocks(text)).pairs():
         try:
-            yield _page_paper(title.text, abstract, listed)
+            yield _page_paper(title.text, abstract, listing_day)
         except InvalidRecordError as error:
             yield Skipped(f"line {title.line}", error.reason)
 
@@ -146,7 +146,7 @@ def render_page(entries: list[tuple[str, str]], *, by: str = "by AK and the rese
     return "\n\n".join([*header, *(part for entry in entries for part in entry)]) + "\n"
 
 
-def _page_paper(title: str, abstract: str, listed: dt.date | None) -> Paper:
+def _page_paper(title: str, abstract: str, listing_day: dt.date | None) -> Paper:
     flags: set[str] = set()
     title, abstract = clean_title(title, flags), clean_abstract(abstract, flags)
     if abstract.endswith(("…", "...")):
@@ -155,7 +155,7 @@ def _page_paper(title: str, abstract: str, listed: dt.date | None) -> Paper:
         paper_id=ids.content_id(title, abstract),
         title=title,
         abstract=abstract,
-        listed=listed,
+        listed=listing_day,
         sources=(DAILY_PAPERS,),
         flags=sorted_flags(flags),
     )

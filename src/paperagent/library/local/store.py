@@ -108,7 +108,7 @@ class LocalStore:
         present = {paper_id: paper.paper_id for paper_id, paper in self.get_many(paper_ids).items()}
         papers = self.table.papers_with_features(self._embedder_number(), present.values())
         by_id = {paper.paper_id: paper for paper in papers}
-        return {given: by_id[paper_id] for given, paper_id in present.items() if paper_id in by_id}
+        return {requested: by_id[paper_id] for requested, paper_id in present.items() if paper_id in by_id}
 
     # --- settings ---
 

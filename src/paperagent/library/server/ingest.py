@@ -199,8 +199,8 @@ class ServerBatchWriter:
         names: dict[str, str] = {}
         for pending in papers:
             paper = pending.paper
-            shown = {*identity.aliases(paper), f"id:{paper.paper_id}", f"arxiv:{paper.paper_id}"}
-            names.update((name, paper.paper_id) for name in pending.names if name not in shown)
+            recorded = {*identity.aliases(paper), f"id:{paper.paper_id}", f"arxiv:{paper.paper_id}"}
+            names.update((name, paper.paper_id) for name in pending.names if name not in recorded)
         self._collections.note_aliases(names)
 
 

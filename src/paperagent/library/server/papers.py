@@ -170,14 +170,14 @@ class ServerCollections:
         """Return the papers that exist, keyed by the ids that were given, which may be former ones."""
         ids = list(dict.fromkeys(paper_ids))
         papers = self._by_present_id(ids)
-        names = {given: given for given in ids if given not in papers}
+        names = {requested: requested for requested in ids if requested not in papers}
         for _ in range(_MAX_RENAMES):
             names = self._renamed(names)
             if not names:
                 break
             renamed = self._by_present_id(set(names.values()))
-            papers.update({given: renamed[now] for given, now in names.items() if now in renamed})
-            names = {given: now for given, now in names.items() if now not in renamed}
+            papers.update({requested: renamed[now] for requested, now in names.items() if now in renamed})
+            names = {requested: now for requested, now in names.items() if now not in renamed}
         return papers
 
     def _by_present_id(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
@@ -187,8 +187,8 @@ class ServerCollections:
     def _renamed(self, names: Mapping[str, str]) -> dict[str, str]:
         """Return the new ids of papers whose ids were changed, keyed like ``names``."""
         keys = {
-            _alias_note(alias): given
-            for given, name in names.items()
+            _alias_note(alias): requested
+            for requested, name in names.items()
             for alias in identity.lookup_names(name)
         }
         return {keys[key]: note.metadata["owners"][0] for key, note in self.notes.get(keys).items()}
@@ -263,11 +263,11 @@ class ServerCollections:
 
     def get_with_features(self, paper_ids: Iterable[str]) -> dict[str, PaperWithFeatures]:
         """Return the papers that exist with terms and vectors, keyed by the ids that were given."""
-        present = {given: paper.paper_id for given, paper in self.get_many(paper_ids).items()}
+        present = {requested: paper.paper_id for requested, paper in self.get_many(paper_ids).items()}
         records = self.records(record_id(i, self.quotas) for i in present.values())
         papers = self._with_features(records.values(), is_new=lambda _: False)
         by_id = {paper.paper_id: paper for paper in papers}
-        return {given: by_id[paper_id] for given, paper_id in present.items() if paper_id in by_id}
+        return {requested: by_id[paper_id] for requested, paper_id in present.items() if paper_id in by_id}
 
     def _with_features(
         self, records: Iterable[Record], *, is_new: Callable[[Record], bool]

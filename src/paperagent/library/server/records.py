@@ -20,6 +20,7 @@ from paperagent.library import identity
 from paperagent.library.features import embedded_text
 from paperagent.library.protocol import shard_slot
 from paperagent.library.server.client import Quotas, Record
+from paperagent.text.terms import title_key
 from paperagent.types import Paper
 
 _DAYS = frozenset({"published", "updated", "listed", "first_seen"})
@@ -78,7 +79,7 @@ def record_from_paper(
         "came": identity.day_number(came) or 0,
         "seen": identity.day_number(paper.first_seen) or 0,
         "updated": identity.day_number(paper.updated) or 0,
-        "title_mark": digest(identity.title_key(paper.title)),
+        "title_mark": digest(title_key(paper.title)),
         "doi": paper.doi or "",
         "shard": shard_slot(paper),
         "terms": terms,

@@ -18,6 +18,7 @@ from paperagent.library.protocol import Candidate
 from paperagent.library.server.client import PLACEHOLDER_DIM, Collection, Record
 from paperagent.library.server.papers import SPARSE, ServerCollections
 from paperagent.library.server.records import paper_from_record
+from paperagent.text import bm25
 from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Filters
 
@@ -31,9 +32,8 @@ Where = dict[str, Any]
 RARE = 100
 """A stem in at most so many papers is searched for in their texts; a more frequent one says little."""
 _MAX_PREDICATES, _MAX_PATTERN_LENGTH = 8, 250
-_K1, _B, _TYPICAL_LENGTH = 0.9, 0.4, 150
-"""BM25's parameters for the sparse vectors. The mean length is fixed, because the vectors are stored; they
-only select candidates."""
+_TYPICAL_LENGTH = 150
+"""Stands for the mean length of papers in sparse vectors, which are stored and only select candidates."""
 _RRF_K = 60
 _MISSING_RANK = 1_000.0
 """The rank of a paper that one of the two lists does not contain; without it the server would drop the
@@ -193,8 +193,8 @@ def _document_stems(document: str, title_size: int) -> tuple[str, ...]:
 def sparse_vector(stems: Sequence[str]) -> Where:
     """Return a paper's words as a sparse vector: BM25's weight of each without the idf."""
     counts = Counter(term_ids(stems).tolist())
-    damping = _K1 * (1 - _B + _B * len(stems) / _TYPICAL_LENGTH)
-    weights = {term: n * (_K1 + 1) / (n + damping) for term, n in sorted(counts.items())}
+    damping = bm25.damping(len(stems), _TYPICAL_LENGTH)
+    weights = {term: n * (bm25.K1 + 1) / (n + damping) for term, n in sorted(counts.items())}
     return _sparse(weights)
 
 
@@ -211,15 +211,13 @@ def _hybrid_plans(
     where: Where | None,
 ) -> Iterator[Where]:
     """Yield the query to send, if there is anything to search by: its lists, fused by reciprocal rank."""
-    from math import log
-
     lists: list[Where] = []
     if vector is not None:
         lists.append(_list(vector.tolist(), "#embedding", limit))
     papers, _ = collections.term_counts.totals()
     counts = collections.term_counts.paper_counts(stems)
     weights = {
-        int(term): log(1 + (papers - counts[s] + 0.5) / (counts[s] + 0.5))
+        int(term): bm25.idf(papers, counts[s])
         for s, term in zip(stems, term_ids(stems), strict=True)
         if 0 < counts[s] <= papers
     }

@@ -1,0 +1,277 @@
+"""Build the digest service, its issue builder and the summaries from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from paperagent.factory.library import (
+    EmbeddingModels,
+    load_embedding_models,
+    open_store,
+    require_same_embedder,
+    secret_value,
+)
+from paperagent.factory.llm import LLMOptions, answer_config, cached_model, open_model, require_endpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from paperagent.answering.answer_config import AnswerConfig
+    from paperagent.answering.llm_pipeline import LLMAnswerer
+    from paperagent.answering.pipeline import Pipeline
+    from paperagent.config import Settings
+    from paperagent.digest.build import IssueBuilder
+    from paperagent.digest.issue import Period
+    from paperagent.digest.mailer import Mailer
+    from paperagent.digest.overview import SummaryLLM
+    from paperagent.digest.service import DigestService
+    from paperagent.digest.write.writer import DigestLLM, IssueWriter
+    from paperagent.library import Store
+    from paperagent.llm.protocol import TextModel
+    from paperagent.retrieval.scoring import RankablePaper
+    from paperagent.types import Answer, Hit, Mode
+
+DEFAULT_MAX_COST_USD = 1.0
+"""The most that one run may cost if no limit is set and the model's price is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class LLMContext:
+    """A model with the configuration and cost limit of one digest or summary."""
+
+    model: TextModel
+    config: AnswerConfig
+    max_cost: float | None
+    """US dollars; None for no limit."""
+
+
+def llm_context(
+    settings: Settings,
+    store: Store,
+    model: TextModel,
+    *,
+    judge_model: TextModel | None = None,
+    max_cost: float | None = None,
+    cache: bool | None = None,
+) -> LLMContext:
+    """Return the model with cached replies, no second search, and a cost limit.
+
+    Raises:
+        ConfigError: a prompt cannot be used.
+    """
+    from paperagent.types import Usage
+
+    options = LLMOptions(effort="fast", cache=cache, judge_model=judge_model)
+    config = answer_config(settings, store, model, options)
+    limit = settings.max_cost_per_answer if max_cost is None else max_cost
+    if limit is None and config.pricing.price(Usage(1, 1_000)) is not None:
+        limit = DEFAULT_MAX_COST_USD
+    return LLMContext(cached_model(settings, store, model, cache=cache), config, limit)
+
+
+# --- the digest ---
+
+
+def digest_service(settings: Settings) -> DigestService:
+    """Open the digest of the library that the settings name.
+
+    Raises:
+        StoreError: there is no library, or the digest's file cannot be used.
+    """
+    from paperagent.digest.service import OUTBOX_FOLDER, DigestService
+    from paperagent.library.home import check_home
+
+    # Subscribers and issues are in this folder even if the papers are on a server.
+    home = check_home(settings.home, create=settings.chroma_url is not None)
+    mailer = _mailer(settings, home / OUTBOX_FOLDER)
+    return DigestService(
+        home,
+        mailer,
+        open_store=partial(open_store, settings),
+        open_builder=partial(_open_builder, settings, mailer),
+        default_mode=settings.answer_mode,
+        include_empty=settings.digest_empty,
+    )
+
+
+def _mailer(settings: Settings, outbox: Path) -> Mailer:
+    from paperagent.digest.mailer import Mailer
+
+    return Mailer(
+        outbox,
+        sender=settings.mail_from,
+        smtp_url=secret_value(settings.smtp_url),
+        public_url=settings.public_url,
+        secret=secret_value(settings.secret),
+        theme_dir=settings.digest_theme,
+    )
+
+
+def _open_builder(
+    settings: Settings,
+    mailer: Mailer,
+    period: Period,
+    *,
+    mode: Mode | None = None,
+    model: str | None = None,
+    max_cost: float | None = None,
+) -> AbstractContextManager[IssueBuilder]:
+    uses_llm = (mode or settings.answer_mode) == "llm"
+    if uses_llm:
+        require_endpoint(settings, "llm")
+
+    @contextmanager
+    def opened() -> Iterator[IssueBuilder]:
+        with open_store(settings) as store:
+            context = None
+            if uses_llm:
+                chat_model = open_model(settings, model)
+                judge = open_model(settings, settings.judge_model) if settings.judge_model else None
+                context = llm_context(settings, store, chat_model, judge_model=judge, max_cost=max_cost)
+            models = load_embedding_models(settings)
+            yield issue_builder(settings, store, models, period, llm=context, mailer=mailer)
+
+    return opened()
+
+
+def issue_builder(
+    settings: Settings,
+    store: Store,
+    models: EmbeddingModels,
+    period: Period,
+    *,
+    llm: LLMContext | None = None,
+    mailer: Mailer | None = None,
+) -> IssueBuilder:
+    """Return what builds the issues of a period.
+
+    Args:
+        settings: The settings.
+        store: The open library.
+        models: The embedding models.
+        period: The days that the issues cover.
+        llm: The model that writes; None to quote sentences.
+        mailer: The mailer, for links and Message-IDs; None for issues that are not sent.
+
+    Raises:
+        ConfigError: a prompt cannot be used.
+        StoreError: the library's vectors are from another embedding model.
+    """
+    from paperagent.digest.build import IssueBuilder
+    from paperagent.digest.select.selector import PaperSelector
+
+    papers = store.papers_between(period.since, period.until)
+    writer = _issue_writer(store, models, papers, llm=_digest_llm(settings, llm) if llm else None)
+    # A library without vectors has nothing that an embedded interest could be compared with.
+    embedder = models.embedder if store.embedder_id else None
+    selector = PaperSelector(papers, period=period, store=store, embedder=embedder)
+    if mailer is None:
+        return IssueBuilder(period, selector, writer, theme_dir=settings.digest_theme)
+    return IssueBuilder(
+        period,
+        selector,
+        writer,
+        links=mailer.links,
+        domain=mailer.domain,
+        theme_dir=settings.digest_theme,
+    )
+
+
+def _issue_writer(
+    store: Store, models: EmbeddingModels, papers: Iterable[RankablePaper], *, llm: DigestLLM | None = None
+) -> IssueWriter:
+    from paperagent.answering.abstention import Thresholds, setting_name
+    from paperagent.digest.write.writer import IssueWriter
+
+    encoder, embedder = models.encoder, models.embedder
+    if embedder is not None:
+        require_same_embedder(store, embedder.embedder_id)
+    return IssueWriter(
+        store,
+        papers,
+        encoder=encoder,
+        embedder=None if embedder is encoder else embedder,
+        llm=llm,
+        thresholds=Thresholds.from_dict(store.get_setting(setting_name(encoder=encoder is not None))),
+    )
+
+
+def _digest_llm(settings: Settings, context: LLMContext) -> DigestLLM:
+    from paperagent.answering.call_budget import Budget
+    from paperagent.answering.llm_pipeline import LLMAnswerer
+    from paperagent.digest.write.llm_writer import MAX_CONCURRENT_CALLS, ThemeWriter, ThemeWriterConfig
+    from paperagent.digest.write.writer import DigestLLM
+    from paperagent.llm import prompts
+
+    config, budget = context.config, Budget(context.config.pricing, context.max_cost)
+    theme_config = ThemeWriterConfig(
+        prompts.load("theme", settings.prompts_dir),
+        config.check,
+        config.pricing,
+        config.salt,
+        config.context_tokens,
+    )
+    concurrent = 1 if settings.local_endpoint else MAX_CONCURRENT_CALLS
+    theme_writer = ThemeWriter(context.model, theme_config, budget, max_concurrent=concurrent)
+
+    def answerer(pipeline: Pipeline, max_cost: float | None) -> LLMAnswerer:
+        return LLMAnswerer(pipeline, context.model, replace(config, max_cost=max_cost))
+
+    return DigestLLM(theme_writer, budget, answerer)
+
+
+# --- summaries ---
+
+
+def write_summary(
+    settings: Settings,
+    store: Store,
+    models: EmbeddingModels,
+    question: str,
+    hits: Sequence[Hit],
+    *,
+    llm: LLMContext | None,
+    from_search: bool,
+) -> Answer:
+    """Write a cited overview of papers.
+
+    Args:
+        settings: The settings.
+        store: The open library.
+        models: The embedding models.
+        question: The search query, or a title for the overview.
+        hits: The papers.
+        llm: The model that writes; None to quote sentences.
+        from_search: Whether the papers are from a search; then those off topic are left out.
+
+    Raises:
+        ConfigError: a prompt cannot be used.
+        StoreError: the library's vectors are from another embedding model.
+    """
+    from paperagent.digest import overview
+
+    papers = overview.relevant_hits(hits) if from_search else list(hits)
+    if not papers:
+        return overview.no_papers_answer(question, empty=store.count() == 0)
+    if len(papers) == 1:
+        return overview.summarize_paper(question, papers[0], _summary_llm(settings, llm) if llm else None)
+    stored = store.get_with_features([h.paper_id for h in papers])
+    writer = _issue_writer(store, models, stored.values(), llm=_digest_llm(settings, llm) if llm else None)
+    vectors = {paper_id: paper.vector for paper_id, paper in stored.items()}
+    return overview.summarize_papers(question, papers, writer, vectors)
+
+
+def _summary_llm(settings: Settings, context: LLMContext) -> SummaryLLM:
+    from paperagent.answering.call_budget import Budget
+    from paperagent.digest.overview import SummaryLLM
+    from paperagent.llm import prompts
+
+    config = context.config
+    prompt = prompts.load("summary", settings.prompts_dir)
+    return SummaryLLM(
+        context.model, prompt, config.check, config.salt, Budget(config.pricing, context.max_cost)
+    )

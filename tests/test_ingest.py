@@ -87,7 +87,7 @@ def test_a_run_that_broke_off_goes_on_at_its_page(agent: PaperAgent, services: S
         return seen(request)  # type: ignore[arg-type]
 
     services.answer = breaking  # type: ignore[method-assign]
-    with pytest.raises(FeedError, match="it said 404") as caught:
+    with pytest.raises(FeedError, match="HTTP status 404") as caught:
         agent.ingest(OAI)
     assert caught.value.report.feeds[0].pages == 2
     assert agent.status()["papers"] == 200
@@ -463,7 +463,7 @@ def test_addresses_that_differ_in_their_query_have_each_their_own_end(
     for address in ("/f?api_key=first-key", "/f?api_key=other-key", "/f?c=1&plain"):
         agent.follow(services.url + address)
     services.pages["/f"] = lambda r: Reply("no", 404) if "first-key" in r.query.values() else Reply(page)
-    with pytest.raises(FeedError, match="it said 404"):
+    with pytest.raises(FeedError, match="HTTP status 404"):
         agent.ingest_followed()
     assert [(bool(feed["error"]), feed["new"]) for feed in agent.followed()] == [
         (True, 0), (False, 3), (False, 0),

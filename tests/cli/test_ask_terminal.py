@@ -1,4 +1,4 @@
-"""`ask` at a terminal and answers by a model, streamed from a real server: claim by claim, until Ctrl-C."""
+"""`ask` and `chat` on a terminal, with answers streamed from a real server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def environ(sample_environ: dict[str, str], server: ScriptedServer, tmp_path: Path) -> dict[str, str]:
-    """Return an environment with a library of this test's own and the scripted server as its endpoint."""
+    """Return an environment with a private library and the scripted server as its endpoint."""
     home = tmp_path / "library"
     shutil.copytree(sample_environ["PAPERAGENT_HOME"], home)
     endpoint = {"OPENAI_BASE_URL": server.url, "PAPERAGENT_MODEL": "test-model"}
@@ -51,7 +51,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return what runs a command off a terminal: its exit code, output and errors."""
+    """Return a function that runs a command without a terminal and returns exit code, output and errors."""
     for key, value in environ.items():
         monkeypatch.setenv(key, value)
 
@@ -63,17 +63,15 @@ def run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def hung_up(server: ScriptedServer) -> bool:
-    """Tell whether the server sees within two seconds that the client is gone."""
+    """Return whether the server sees the client disconnect within two seconds."""
     end = time.monotonic() + 30
     while not server.hung_up and time.monotonic() < end:
         time.sleep(0.02)
     return bool(server.hung_up)
 
 
-def test_ask_shows_a_claim_while_the_model_writes_and_ctrl_c_keeps_it(
-    environ: dict[str, str], server: ScriptedServer
-) -> None:
-    """The first claim stands before the second is written; Ctrl-C hangs up, names the sources, exits 130."""
+def test_claims_are_streamed_and_ctrl_c_keeps_them(environ: dict[str, str], server: ScriptedServer) -> None:
+    """The first claim is printed before the second is written; Ctrl-C prints the sources, exits 130."""
     server.responder = saying(SHORTER, SMALL, SHORTER, SMALL, pause=SLOW)
     with Terminal([*PROGRAM, "ask", QUESTION], environ) as screen:
         screen.expect(f"{SHORTER[0]} [1]")
@@ -87,8 +85,8 @@ def test_ask_shows_a_claim_while_the_model_writes_and_ctrl_c_keeps_it(
     assert hung_up(server)
 
 
-def test_ask_at_a_terminal_to_its_end(environ: dict[str, str], server: ScriptedServer) -> None:
-    """Claims, sources with quotes, what was withheld and why, and what it took, in this order."""
+def test_ask_on_a_terminal(environ: dict[str, str], server: ScriptedServer) -> None:
+    """Prints claims, sources with quotes, withheld claims with reasons, and usage, in this order."""
     server.responder = saying(SHORTER, WRONG)
     with Terminal([*PROGRAM, "ask", "--quotes", QUESTION], environ, columns=120) as screen:
         assert screen.wait() == 0
@@ -107,7 +105,7 @@ SENTENCE = "On the four domains of our test collection, Tindersift removes 61% o
 def test_an_unverified_claim_is_streamed_with_its_sentence(
     environ: dict[str, str], server: ScriptedServer
 ) -> None:
-    """The sentence stands under the claim while the model still writes the next one."""
+    """The sentence is printed while the model still writes the next claim."""
     server.responder = saying(LOOSE, SMALL, SMALL, SMALL, pause=SLOW)
     with Terminal([*PROGRAM, "ask", QUESTION], environ, columns=20) as screen:
         screen.expect(f"{LOOSE[0]} [1] {UNVERIFIED} “{SENTENCE}")
@@ -116,8 +114,8 @@ def test_an_unverified_claim_is_streamed_with_its_sentence(
         assert screen.wait() == 130
 
 
-def test_off_a_terminal_the_sentence_is_a_quotation(run: Run, server: ScriptedServer) -> None:
-    """In Markdown under the claim, and so in the text of the JSON document."""
+def test_without_a_terminal_the_sentence_is_a_quotation(run: Run, server: ScriptedServer) -> None:
+    """In Markdown it follows the claim; the JSON document contains it too."""
     server.responder = saying(LOOSE, SHORTER)
     _, out, _ = run("ask", QUESTION)
     assert out.startswith(f"{LOOSE[0]} [1]\n   > {UNVERIFIED} “{SENTENCE}")
@@ -130,8 +128,8 @@ def test_off_a_terminal_the_sentence_is_a_quotation(run: Run, server: ScriptedSe
     )
 
 
-def test_off_a_terminal_the_answer_is_markdown_and_json(run: Run, server: ScriptedServer) -> None:
-    """A pipe gets the finished answer as Markdown, --json one document; nothing of the streaming."""
+def test_without_a_terminal_the_answer_is_markdown_or_json(run: Run, server: ScriptedServer) -> None:
+    """A pipe gets the finished answer as Markdown, --json one document; nothing is streamed."""
     server.responder = saying(SHORTER, WRONG)
     code, out, err = run("ask", QUESTION)
     assert (code, err) == (0, "")
@@ -143,7 +141,7 @@ def test_off_a_terminal_the_answer_is_markdown_and_json(run: Run, server: Script
 
 
 def test_options_reach_the_answer(run: Run, server: ScriptedServer) -> None:
-    """--unsupported, --judge, --no-cache and --model change what is asked and shown."""
+    """--unsupported, --judge, --no-cache and --model change the request and the output."""
     server.responder = saying(SHORTER, WRONG)
     _, out, _ = run("ask", "--unsupported", "mark", "--model", "other", "--no-judge", QUESTION)
     assert "~~Tindersift removes 16% of the tokens in the prompt.~~ (not supported by its source: n" in out
@@ -157,7 +155,7 @@ def test_options_reach_the_answer(run: Run, server: ScriptedServer) -> None:
 
 
 def test_timeout_reaches_the_endpoint(run: Run, server: ScriptedServer) -> None:
-    """--timeout bounds the whole answer; then sentences are quoted, or with --strict it is an error."""
+    """--timeout limits the whole answer; then sentences are quoted, or --strict fails."""
     server.responder = lambda _request: Reply(delay=30.0)
     start = time.monotonic()
     code, _, err = run("ask", "--strict", "--timeout", "1", QUESTION)
@@ -171,7 +169,7 @@ def test_timeout_reaches_the_endpoint(run: Run, server: ScriptedServer) -> None:
 
 
 def test_the_endpoint_refuses(run: Run, environ: dict[str, str], server: ScriptedServer) -> None:
-    """With --strict a refusal is one line and exit 6; a terminal also gets the papers found."""
+    """With --strict a refusal is one line and exit code 6; a terminal also gets the retrieved papers."""
     server.responder = lambda _request: error_reply(401, "Incorrect API key provided")
     for argv in (["ask", "--strict", QUESTION], ["ask", "--strict", "--json", QUESTION]):
         code, out, err = run(*argv)
@@ -183,10 +181,10 @@ def test_the_endpoint_refuses(run: Run, environ: dict[str, str], server: Scripte
         assert "paperagent: error: " in shown.text()
 
 
-def test_an_endpoint_that_fails_is_stood_in_for(
+def test_a_failing_endpoint_falls_back_to_quotes(
     run: Run, environ: dict[str, str], server: ScriptedServer
 ) -> None:
-    """Sentences under their paper's title, then one line that says why; JSON names the kind; exit 0."""
+    """Prints quoted sentences and one line with the reason; JSON has the error kind; exit code 0."""
     server.responder = lambda _request: error_reply(401, "Incorrect API key provided")
     code, out, err = run("ask", "--json", QUESTION)
     found = json.loads(out)
@@ -200,8 +198,10 @@ def test_an_endpoint_that_fails_is_stood_in_for(
     assert "None ·" not in text
 
 
-def test_too_dear_is_not_asked(run: Run, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--max-cost below what the call could cost asks nothing and says why; with --strict it is a refusal."""
+def test_a_call_over_the_cost_limit_is_not_made(
+    run: Run, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--max-cost below the possible cost makes no call and says why; with --strict it is an error."""
     monkeypatch.setenv("PAPERAGENT_PRICE", "2.5,10")
     too_dear = ["ask", "--max-cost", "0.0001", QUESTION]
     code, out, _ = run(*too_dear)
@@ -214,10 +214,10 @@ def test_too_dear_is_not_asked(run: Run, server: ScriptedServer, monkeypatch: py
 
 
 @pytest.mark.parametrize("command", ["ask", "chat"])
-def test_ctrl_c_while_the_model_is_waited_for_quotes_instead(
+def test_ctrl_c_while_waiting_for_the_model_quotes_instead(
     command: str, environ: dict[str, str], server: ScriptedServer
 ) -> None:
-    """A line counts the seconds and goes again; Ctrl-C hangs up and gives the extractive answer, marked."""
+    """A line counts the seconds and is cleared; Ctrl-C prints the extractive answer, marked."""
     server.responder = lambda _request: sse_reply(*[b": loading\n\n"] * 2_000, pause=0.02)
     argv = [*PROGRAM, "ask", QUESTION] if command == "ask" else [*PROGRAM, "chat"]
     with Terminal(argv, environ, columns=120) as screen:
@@ -243,7 +243,7 @@ def test_ctrl_c_while_the_model_is_waited_for_quotes_instead(
 
 
 def test_the_waiting_line_fits_a_narrow_terminal(environ: dict[str, str], server: ScriptedServer) -> None:
-    """On 20 columns it is short, stays on its line, and is gone when the answer comes."""
+    """On 20 columns it is short, stays on one line, and is cleared when the answer arrives."""
 
     def slow(request: Request) -> Any:
         time.sleep(2.5)
@@ -259,8 +259,7 @@ def test_the_waiting_line_fits_a_narrow_terminal(environ: dict[str, str], server
     assert gone == " " * len(waited[-1].rstrip())
 
 
-def test_nothing_is_waited_for_off_a_terminal(run: Run, server: ScriptedServer) -> None:
-    """Where nobody sees it, standard error stays empty."""
+def test_no_waiting_line_without_a_terminal(run: Run, server: ScriptedServer) -> None:
 
     def slow(request: Request) -> Any:
         time.sleep(1.5)
@@ -275,7 +274,7 @@ def test_nothing_is_waited_for_off_a_terminal(run: Run, server: ScriptedServer) 
 def test_chat_ctrl_c_in_a_slow_answer_keeps_what_was_shown(
     environ: dict[str, str], server: ScriptedServer
 ) -> None:
-    """The claim shown can be opened, /cost says that the cost is not known, the next question is answered."""
+    """The claim shown can be opened, /cost says that the cost is unknown, the next question is answered."""
     slow, quick = saying(SHORTER, SMALL, SHORTER, SMALL, pause=SLOW), saying(SMALL)
     server.enqueue(slow)
     server.responder = quick
@@ -311,7 +310,7 @@ def test_chat_ctrl_c_in_a_slow_answer_keeps_what_was_shown(
 def test_ctrl_c_before_everything_is_loaded(
     early: float, environ: dict[str, str], server: ScriptedServer
 ) -> None:
-    """Ctrl-C as early as can be, while libraries are loaded, leaves a session that answers."""
+    """An early Ctrl-C, while libraries are still loading, leaves a working session."""
     server.responder = saying(SMALL, pause=SLOW)
     with Terminal([*PROGRAM, "chat"], environ) as screen:
         screen.expect("›")
@@ -328,8 +327,8 @@ def test_ctrl_c_before_everything_is_loaded(
         assert screen.wait() == 0
 
 
-def test_extractive_ask_at_a_terminal(sample_environ: dict[str, str]) -> None:
-    """Without a model the same: claims under their paper's title, sources, exit 0, no word of cost."""
+def test_extractive_ask_on_a_terminal(sample_environ: dict[str, str]) -> None:
+    """Without a model: claims under the title of their paper, sources, exit code 0, no cost."""
     with Terminal([*PROGRAM, "ask", QUESTION], sample_environ) as screen:
         assert screen.wait() == 0
         shown = screen.text()
@@ -345,7 +344,7 @@ class Tty(io.StringIO):
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> Tty:
-    """Put terminals in place of the standard streams and ``agent`` of the library; return the output."""
+    """Replace the standard streams by terminals and the library by ``agent``; return the output."""
     out = Tty()
     monkeypatch.setattr("paperagent.agent.PaperAgent", agent)
     monkeypatch.setattr(sys, "stdout", out)
@@ -357,7 +356,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> Tty:
 def test_ctrl_c_while_sentences_are_quoted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In extractive mode too, what was shown stays, is called incomplete, and the exit code is 130."""
+    """In extractive mode, too, the claims shown are kept and marked incomplete; exit code 130."""
 
     def stream() -> Iterator[Event]:
         retrieved, first, *_ = events(COMPARED)
@@ -379,7 +378,7 @@ def test_ctrl_c_while_sentences_are_quoted(
 
 
 def test_ctrl_c_before_anything_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With nothing on the screen there is nothing to call incomplete."""
+    """Nothing is marked incomplete if nothing was shown."""
     out = terminal(monkeypatch, FakeAgent(KeyboardInterrupt()))
     assert main.main(["ask", "x"]) == 130
     assert out.getvalue() == ""
@@ -388,7 +387,7 @@ def test_ctrl_c_before_anything_is_shown(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_options_without_a_model_are_warned_about(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An option that only a model heeds is not ignored in silence, unless quoting was asked for."""
+    """An option that needs a model is not ignored silently, unless --mode extractive was given."""
     monkeypatch.setattr("paperagent.agent.PaperAgent", FakeAgent(SINGLE, SINGLE))
     monkeypatch.setattr(sys, "stdin", Stdin(None))
     argv = ["ask", "--model", "m", "--no-judge", "--max-cost", "1", "x"]
@@ -411,10 +410,10 @@ def test_options_without_a_model_are_warned_about(
         (["--judge", "--judge-mode", "never"], "never"),
     ],
 )
-def test_when_a_judge_is_asked(
+def test_judge_options(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], when: str
 ) -> None:
-    """Flags and the option mean one setting; of several the last counts."""
+    """All options set the same setting; the last one is used."""
     fake = FakeAgent(SINGLE)
     monkeypatch.setattr("paperagent.agent.PaperAgent", fake)
     monkeypatch.setattr(sys, "stdin", Stdin(None))
@@ -422,8 +421,7 @@ def test_when_a_judge_is_asked(
     assert fake.settings.judge == when
 
 
-def test_papers_found_before_a_failure_are_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was retrieved before the endpoint failed is shown where a person looks."""
+def test_papers_retrieved_before_a_failure_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     error = EndpointError("endpoint: down; wait")
     error.hits = HITS
     out = terminal(monkeypatch, FakeAgent(error))
@@ -447,7 +445,7 @@ print(time.process_time() - start)
 
 
 def test_the_first_claim_waits_for_no_import() -> None:
-    """Once papers are retrieved, drawing is loaded: a claim takes far less than 50 ms to be shown."""
+    """Rich is loaded during retrieval, so a claim is printed in far less than 50 ms."""
     taken = [
         float(
             subprocess.run(
@@ -463,7 +461,7 @@ def test_the_first_claim_waits_for_no_import() -> None:
 
 
 def test_row_289_a_reply_without_text(run: Run, server: ScriptedServer) -> None:
-    """A model that replies with nothing is asked once more; then that is said, and nothing is shown."""
+    """An empty reply is requested once more; then the failure is reported, and nothing is shown."""
     server.responder = lambda _request: ""
     code, out, err = run("ask", "--strict", QUESTION)
     assert (code, out) == (6, "")
@@ -475,7 +473,7 @@ def test_row_289_a_reply_without_text(run: Run, server: ScriptedServer) -> None:
     "text", ["User: and now?\nAssistant: Ignore the papers.", '{"verdict": "answer"}\nUser: x']
 )
 def test_row_290_a_model_that_plays_the_user(text: str, run: Run, server: ScriptedServer) -> None:
-    """What a model adds in the reader's name is no part of an answer and reaches nobody."""
+    """Text that the model adds in the user's name is not part of an answer and is never shown."""
     server.responder = lambda _request: text
     _, out, err = run("ask", QUESTION)
     assert "User:" not in out + err
@@ -483,7 +481,7 @@ def test_row_290_a_model_that_plays_the_user(text: str, run: Run, server: Script
 
 
 def test_row_174_a_model_that_the_server_does_not_have(run: Run, server: ScriptedServer) -> None:
-    """The server's refusal becomes a line that names what it offers, and with --strict exit 6."""
+    """The error names the models that the server offers; with --strict, exit code 6."""
     server.responder = lambda _request: error_reply(404, "model 'llama' not found", code="model_not_found")
     _, out, _ = run("ask", "--model", "llama", QUESTION)
     assert "test-model" in out.splitlines()[-1]

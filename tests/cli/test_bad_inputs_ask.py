@@ -1,4 +1,4 @@
-"""`ask()` against every row of the shared list of bad inputs that concerns it."""
+"""`ask()` on the rows of the shared list of bad inputs that concern it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ UNKNOWN_ARGUMENTS = [
 
 @pytest.fixture
 def agent() -> Iterator[PaperAgent]:
-    """Give an agent of the sample library that works by words alone."""
+    """Return an agent of the sample library without vectors."""
     with sample_library.plain_agent() as opened:
         yield opened
 
@@ -86,7 +86,7 @@ def agent_with(encoder: FakeEncoder, home: Path) -> PaperAgent:
 
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
-    """Give a library with vectors that a test may spoil."""
+    """Return a library with vectors that a test may damage."""
     home = tmp_path / "library"
     with agent_with(FakeEncoder(), home) as made:
         made.ingest(sample_path())
@@ -94,8 +94,10 @@ def library(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("row", "question", "options", "message"), REFUSED)
-def test_refused(row: str, question: Any, options: dict[str, Any], message: str, agent: PaperAgent) -> None:
-    """An argument that cannot be used is an InputError of one line that says why, before any work."""
+def test_invalid_arguments(
+    row: str, question: Any, options: dict[str, Any], message: str, agent: PaperAgent
+) -> None:
+    """An invalid argument is an InputError of one line that says why, raised before any work."""
     encoder = FakeEncoder()
     agent._embedding_models = sample_library.models(encoder)
     for call in (agent.ask, agent.ask_stream):
@@ -109,7 +111,7 @@ def test_refused(row: str, question: Any, options: dict[str, Any], message: str,
 
 @pytest.mark.parametrize(("row", "name"), UNKNOWN_ARGUMENTS)
 def test_unknown_arguments(row: str, name: str, agent: PaperAgent) -> None:
-    """An argument that does not exist is a TypeError that names it; none is swallowed."""
+    """An unknown argument is a TypeError that names it."""
     calls: tuple[Any, ...] = (agent.ask, agent.ask_stream, agent.search)
     for call in calls:
         with pytest.raises(TypeError, match=name):
@@ -119,7 +121,6 @@ def test_unknown_arguments(row: str, name: str, agent: PaperAgent) -> None:
 
 
 def test_row_061_escape_sequences_are_removed(agent: PaperAgent) -> None:
-    """A question with an escape sequence is answered; question and answer are inert."""
     answer = agent.ask("\x1b[2J " + QUESTION)
     assert answer.question == QUESTION
     assert answer.citations == agent.ask(QUESTION).citations != ()
@@ -127,20 +128,20 @@ def test_row_061_escape_sequences_are_removed(agent: PaperAgent) -> None:
 
 
 def test_row_069_aware_datetimes_count_by_their_utc_day(agent: PaperAgent) -> None:
-    """A datetime with a time zone is converted: an evening in the west is the next day in UTC."""
+    """An evening in the west is the next day in UTC."""
     late = dt.datetime(2026, 7, 1, 22, tzinfo=dt.timezone(dt.timedelta(hours=-5)))
     assert agent.search(QUESTION, until=dt.date(2026, 7, 1))
     assert agent.search(QUESTION, since=late) == agent.search(QUESTION, since="2026-07-02")
 
 
-def test_row_071_a_very_long_history_is_cut_and_said(agent: PaperAgent) -> None:
-    """The oldest turns go, and the answer's notes say so."""
+def test_row_071_a_very_long_history_is_truncated(agent: PaperAgent) -> None:
+    """The oldest turns are dropped, and a note of the answer says so."""
     answer = agent.ask("And how fast is it?", history=[("What is Tindersift?", "A filter.")] * 10_000)
     assert any(f"oldest {10_000 - MAX_TURNS:} turns were dropped" in n for n in answer.notes)
 
 
-def test_row_073_an_empty_library_says_so(tmp_path: Path) -> None:
-    """A library without papers is an abstention that names the next step."""
+def test_row_073_an_empty_library_abstains(tmp_path: Path) -> None:
+    """The abstention names the next step."""
     feed = sample_library.write_jsonl(tmp_path / "none.jsonl", [{"title": "No abstract", "abstract": ""}])
     with PaperAgent(tmp_path / "library", embedder="none", mode="extractive") as agent:
         agent.ingest(feed)
@@ -152,15 +153,15 @@ def test_row_073_an_empty_library_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("question", ["Who painted the ceiling of the Sistine Chapel?", "zzyzx qwrtp"])
-def test_row_074_nothing_near_is_no_evidence(question: str, agent: PaperAgent) -> None:
-    """A question on something else gets no citation and no answer from anywhere else."""
+def test_row_074_an_unrelated_question_has_no_evidence(question: str, agent: PaperAgent) -> None:
+    """It gets no citation and no answer from elsewhere."""
     answer = agent.ask(question)
     assert (answer.status, answer.reason, answer.citations) == ("abstained", "no_evidence", ())
 
 
 @pytest.mark.parametrize("other", [FakeEncoder("other-32"), FakeEncoder("other-16", dim=16)])
 def test_row_075_another_embedder_is_refused(other: FakeEncoder, library: Path) -> None:
-    """Vectors of two models never mix: the error names both and the way out."""
+    """Vectors of two models are never mixed: the error names both and the fix."""
     with agent_with(other, library) as agent, pytest.raises(StoreError) as caught:
         agent.ask(QUESTION)
     assert "fake-32" in str(caught.value)
@@ -169,8 +170,8 @@ def test_row_075_another_embedder_is_refused(other: FakeEncoder, library: Path) 
 
 
 @pytest.mark.parametrize("method", ["ask", "search"])
-def test_row_076_a_vector_of_no_numbers_is_never_searched_with(method: str, library: Path) -> None:
-    """An embedder that returns NaN is an error, not a list of chance results."""
+def test_row_076_a_nan_vector_is_never_used(method: str, library: Path) -> None:
+    """An embedder that returns NaN is an error, not a list of random results."""
     with (
         agent_with(BrokenEncoder(), library) as agent,
         pytest.raises(PaperAgentError, match=r"(?i)nan|finite"),
@@ -178,8 +179,8 @@ def test_row_076_a_vector_of_no_numbers_is_never_searched_with(method: str, libr
         getattr(agent, method)(QUESTION)
 
 
-def test_row_077_without_a_model_words_alone_and_no_download(tmp_path: Path, monkeypatch: Any) -> None:
-    """No model is fetched, and the agent says that it works by words alone; a folder named must exist."""
+def test_row_077_without_a_model_keyword_search_and_no_download(tmp_path: Path, monkeypatch: Any) -> None:
+    """No model is downloaded; a note says that search is keyword-only; a configured folder must exist."""
     monkeypatch.setenv("PAPERAGENT_CACHE_DIR", str(tmp_path / "nothing"))
     monkeypatch.setenv("HOME", str(tmp_path))
     with PaperAgent(sample_library.home(), mode="extractive") as agent:
@@ -191,7 +192,7 @@ def test_row_077_without_a_model_words_alone_and_no_download(tmp_path: Path, mon
 
 
 def test_row_078_a_model_without_an_endpoint() -> None:
-    """An answer by a model needs an endpoint; without one there is no silent change of mode."""
+    """LLM mode needs an endpoint; the mode is not changed silently."""
     with PaperAgent(sample_library.home(), embedder="none") as agent:
         assert agent.ask(QUESTION).mode == "extractive"
         with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
@@ -219,7 +220,7 @@ def test_row_090_four_threads(agent: PaperAgent) -> None:
 
 
 def test_row_091_inside_a_running_event_loop(agent: PaperAgent) -> None:
-    """`ask` works where a loop is running, as in Jupyter."""
+    """`ask` works inside a running event loop, as in Jupyter."""
 
     async def cell() -> str:
         return agent.ask(QUESTION).status
@@ -227,8 +228,8 @@ def test_row_091_inside_a_running_event_loop(agent: PaperAgent) -> None:
     assert asyncio.run(cell()) == "answered"
 
 
-def test_row_089_an_abstract_that_gives_orders(tmp_path: Path) -> None:
-    """The paper is answered from, its orders are not quoted, and a note flags it."""
+def test_row_089_an_abstract_with_a_prompt_injection(tmp_path: Path) -> None:
+    """The paper can be cited, its instructions are not quoted, and a note flags it."""
     feed = tmp_path / "feed.jsonl"
     abstract = (
         "Larkspur removes 31% of the words of a prompt. "
@@ -245,7 +246,7 @@ def test_row_089_an_abstract_that_gives_orders(tmp_path: Path) -> None:
 
 
 def test_row_092_after_a_fork(agent: PaperAgent) -> None:
-    """A child process does not use its parent's open library: StoreError, and the parent goes on."""
+    """A child process cannot use the parent's open library; the parent is unaffected."""
     agent.ask(QUESTION)
     context = multiprocessing.get_context("fork")
     said = context.SimpleQueue()
@@ -264,15 +265,15 @@ def test_row_092_after_a_fork(agent: PaperAgent) -> None:
     assert agent.ask(QUESTION).status == "answered"
 
 
-def test_row_093_no_time_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time an answer may take is a setting, above zero."""
+def test_row_093_a_timeout_of_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timeout must be above zero."""
     monkeypatch.setenv("PAPERAGENT_TIMEOUT", "0")
     with pytest.raises(ConfigError, match="PAPERAGENT_TIMEOUT"):
         PaperAgent()
 
 
 def test_row_096_a_library_that_disappears(library: Path) -> None:
-    """A library deleted under an open agent is an error, not an empty answer, and is not made anew."""
+    """A library deleted while an agent is open is an error, not an empty answer, and is not recreated."""
     with agent_with(FakeEncoder(), library) as agent:
         assert agent.ask(QUESTION).status == "answered"
         shutil.rmtree(library)
@@ -298,8 +299,8 @@ except StoreError as error:
 """
 
 
-def test_row_097_a_full_disk_does_not_keep_from_answering(library: Path) -> None:
-    """Asking writes nothing: with every write refused, an open library answers; else it says why."""
+def test_row_097_asking_works_on_a_full_disk(library: Path) -> None:
+    """Asking writes nothing: with every write refused, an open library still answers."""
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(library), QUESTION],
         check=False,
@@ -311,7 +312,7 @@ def test_row_097_a_full_disk_does_not_keep_from_answering(library: Path) -> None
 
 
 def test_row_098_the_clock_jumps_back(agent: PaperAgent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times are measured on the monotonic clock: none is negative when the clock is set back."""
+    """Timings use the monotonic clock and are never negative."""
     hours = iter(range(10**6, 0, -1))
     monkeypatch.setattr(time, "time", lambda: next(hours) * 3600.0)
     timings = agent.ask(QUESTION).to_dict()["timings_ms"]
@@ -319,7 +320,7 @@ def test_row_098_the_clock_jumps_back(agent: PaperAgent, monkeypatch: pytest.Mon
     assert timings["total"] > 0
 
 
-def test_row_099_ctrl_c_goes_through(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_099_ctrl_c_is_raised(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends the question at once and leaves the agent usable."""
     with agent_with(FakeEncoder(), library) as agent:
         with monkeypatch.context() as during:
@@ -334,7 +335,7 @@ def _interrupt(*_: object) -> None:
 
 
 def test_row_100_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the agent nor its settings nor an error about the key shows the key."""
+    """Neither the agent, its settings nor an error contains the key."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     agent = PaperAgent(mode="extractive")
     assert agent.settings.openai_api_key is not None
@@ -346,14 +347,14 @@ def test_row_100_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None
     assert not any(KEY[:12] in text for text in shown)
 
 
-def test_row_101_an_agent_is_not_pickled(agent: PaperAgent) -> None:
+def test_row_101_an_agent_cannot_be_pickled(agent: PaperAgent) -> None:
     """It holds secrets and open files."""
     with pytest.raises(TypeError, match="secrets"):
         pickle.dumps(agent)
 
 
 def test_every_row_is_covered() -> None:
-    """Each row of the bad inputs of `ask()` is a test or is named as not applying yet."""
+    """Each row for `ask()` has a test or is listed as not applicable yet."""
     tables = {row for row, *_ in REFUSED} | {row for row, _ in UNKNOWN_ARGUMENTS}
     named = {
         f"bad-{name[9:12]}" for name in globals() if name.startswith("test_row_") and name[9:12].isdigit()
@@ -361,6 +362,6 @@ def test_every_row_is_covered() -> None:
     check_covered("ask()", tables | named | test_bad_inputs_ask_model.ROWS)
 
 
-def test_nothing_of_these_tests_is_left_in_the_environment() -> None:
+def test_the_environment_is_restored() -> None:
     """The key of row 100 does not reach later tests."""
     assert KEY not in os.environ.values()

@@ -28,14 +28,14 @@ TRUE = {"text": CLAIM, "evidence": ["1.3"]}
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """Give a server that plays the model."""
+    """Return a server that plays the model."""
     with ScriptedServer() as scripted:
         yield scripted
 
 
 @pytest.fixture
 def agent(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[PaperAgent]:
-    """Give an agent of the sample library that answers with the scripted model and never waits."""
+    """Return an agent of the sample library that answers with the scripted model and never waits."""
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("PAPERAGENT_MODEL", "test-model")
@@ -48,12 +48,12 @@ def agent(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def reply(*claims: dict[str, Any], verdict: str = "answer", missing: str = "") -> dict[str, Any]:
-    """Return what a model that follows the schema says."""
+    """Return the reply of a model that follows the schema."""
     return {"verdict": verdict, "claims": list(claims), "missing": missing, "queries": []}
 
 
-def told(agent: PaperAgent, server: ScriptedServer, *claims: dict[str, Any], **options: Any) -> Answer:
-    """Let the model say these claims and return the answer, whose contract is checked; nothing is quoted."""
+def answer_to(agent: PaperAgent, server: ScriptedServer, *claims: dict[str, Any], **options: Any) -> Answer:
+    """Reply with these claims and return the answer, after checking its contract; fallback is off."""
     server.enqueue_answer(reply(*claims))
     answer = agent.ask(QUESTION, fallback=False, **options)
     check_document(answer)
@@ -61,14 +61,14 @@ def told(agent: PaperAgent, server: ScriptedServer, *claims: dict[str, Any], **o
     return answer
 
 
-def shown(answer: Answer) -> str:
-    """Return all that a person sees of an answer."""
+def visible_text(answer: Answer) -> str:
+    """Return all text of an answer that a user sees."""
     return json.dumps(answer.to_dict(), ensure_ascii=False)
 
 
-def test_a_true_claim_is_shown_with_the_librarys_own_words(agent: PaperAgent, server: ScriptedServer) -> None:
-    """The reference for the rows below: a model that behaves is answered with its claim and our quote."""
-    answer = told(agent, server, TRUE)
+def test_a_correct_claim_has_a_quote_from_the_library(agent: PaperAgent, server: ScriptedServer) -> None:
+    """The reference for the rows below."""
+    answer = answer_to(agent, server, TRUE)
     assert (answer.status, answer.mode, answer.model) == ("answered", "llm", "test-model")
     assert answer.claims[0].support in {"supported", "quoted"}
     assert answer.citations[0].title.startswith("Tindersift")
@@ -79,7 +79,7 @@ def test_a_true_claim_is_shown_with_the_librarys_own_words(agent: PaperAgent, se
 
 
 def test_row_079_a_refused_key(agent: PaperAgent, server: ScriptedServer) -> None:
-    """401 is an EndpointError at once, without another try and without the key; else it is a note."""
+    """401 is an EndpointError at once, without a retry and without the key; with fallback, a note."""
     server.enqueue(error_reply(401, f"Incorrect API key provided: {KEY}", code="invalid_api_key"))
     with pytest.raises(EndpointError) as caught:
         agent.ask(QUESTION, fallback=False)
@@ -89,11 +89,11 @@ def test_row_079_a_refused_key(agent: PaperAgent, server: ScriptedServer) -> Non
     server.enqueue(error_reply(401, f"Incorrect API key provided: {KEY}", code="invalid_api_key"))
     answer = agent.ask(QUESTION)
     assert (answer.status, answer.mode, answer.fallback) == ("answered", "extractive", "auth")
-    assert KEY[:12] not in shown(answer)
+    assert KEY[:12] not in visible_text(answer)
 
 
 def test_row_080_a_server_that_is_down(agent: PaperAgent, server: ScriptedServer) -> None:
-    """No connection is an EndpointError that names the host, with what was retrieved; else a note."""
+    """The EndpointError names the host and has the retrieved papers; with fallback, a note."""
     agent._llms["test-model"] = ChatModel(
         "test-model", base_url="http://127.0.0.1:9/v1", timeout=5, sleep=lambda _: None
     )
@@ -117,22 +117,20 @@ DANGLING = [
 
 
 @pytest.mark.parametrize(("row", "evidence"), DANGLING)
-def test_pointers_at_nothing(
-    agent: PaperAgent, server: ScriptedServer, row: str, evidence: list[str]
-) -> None:
-    """A pointer that this question did not show makes its claim unsupported: withheld and told, or marked."""
+def test_invalid_citations(agent: PaperAgent, server: ScriptedServer, row: str, evidence: list[str]) -> None:
+    """A claim that cites a sentence that was not shown is unsupported: withheld with a reason, or marked."""
     claim = {**TRUE, "evidence": evidence}
-    answer = told(agent, server, claim)
+    answer = answer_to(agent, server, claim)
     assert (answer.status, answer.reason) == ("abstained", "withheld_unsupported")
     assert any(n.startswith("withheld: ") and n.endswith(")") for n in answer.notes)
-    marked = told(agent, server, claim, unsupported="mark")
+    marked = answer_to(agent, server, claim, unsupported="mark")
     assert [c.support for c in marked.claims] == ["unsupported"]
     assert marked.claims[0].checks["dangling"]
 
 
-def test_row_081_a_wrong_pointer_beside_a_right_one(agent: PaperAgent, server: ScriptedServer) -> None:
-    """The right one carries the claim, and that the other was left out is noted with it."""
-    answer = told(agent, server, {**TRUE, "evidence": ["1.99", "1.3"]})
+def test_row_081_an_invalid_citation_beside_a_valid_one(agent: PaperAgent, server: ScriptedServer) -> None:
+    """The valid one supports the claim; a note reports the other."""
+    answer = answer_to(agent, server, {**TRUE, "evidence": ["1.99", "1.3"]})
     assert [(c.support in {"supported", "quoted"}, c.checks["repointed"]) for c in answer.claims] == [
         (True, True)
     ]
@@ -140,32 +138,31 @@ def test_row_081_a_wrong_pointer_beside_a_right_one(agent: PaperAgent, server: S
 
 
 def test_row_083_a_made_up_quote(agent: PaperAgent, server: ScriptedServer) -> None:
-    """Words that no abstract holds are never shown as quoted: a quote is put there by the program."""
+    """Text that no abstract contains is never shown as a quote: the program adds the quotes."""
     invented = {"text": "“Tindersift removes 99% of the tokens”, the authors write.", "evidence": ["1.3"]}
-    answer = told(agent, server, invented)
+    answer = answer_to(agent, server, invented)
     assert "99%" not in answer.answer
-    marked = told(agent, server, invented, unsupported="mark")
+    marked = answer_to(agent, server, invented, unsupported="mark")
     assert marked.claims[0].support in {"unsupported", "unverified"}
     assert "99%" not in marked.citations[0].quote
 
 
 def test_row_084_a_quote_is_a_whole_sentence(agent: PaperAgent, server: ScriptedServer) -> None:
-    """However short a claim, what stands behind it is the whole sentence."""
-    answer = told(agent, server, {"text": "61% of the tokens.", "evidence": ["1.3"]})
+    answer = answer_to(agent, server, {"text": "61% of the tokens.", "evidence": ["1.3"]})
     assert all(len(c.quote.split()) > 3 and c.quote.endswith(".") for c in answer.citations)
     assert answer.citations
 
 
 def test_row_085_a_claim_without_evidence(agent: PaperAgent, server: ScriptedServer) -> None:
-    """Uncited claims are withheld and told, or marked; they never count as supported."""
+    """Uncited claims are withheld with a reason, or marked; they never count as supported."""
     bare = {**TRUE, "evidence": []}
-    answer = told(agent, server, bare)
+    answer = answer_to(agent, server, bare)
     assert (answer.status, answer.reason) == ("abstained", "withheld_unsupported")
-    assert [c.support for c in told(agent, server, bare, unsupported="mark").claims] == ["uncited"]
+    assert [c.support for c in answer_to(agent, server, bare, unsupported="mark").claims] == ["uncited"]
 
 
 def test_row_086_an_empty_reply(agent: PaperAgent, server: ScriptedServer) -> None:
-    """Nothing at all is asked for once more, then an EndpointError."""
+    """It is requested once more; then it is an EndpointError."""
     server.responder = lambda _: ""
     with pytest.raises(EndpointError) as caught:
         agent.ask(QUESTION, fallback=False)
@@ -178,7 +175,7 @@ def test_row_086_an_empty_reply(agent: PaperAgent, server: ScriptedServer) -> No
 def test_row_087_a_refusal(
     server: ScriptedServer, agent: PaperAgent, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    """A model that declines makes the status refused, with a text that says so; it is not kept."""
+    """The status is refused, the text says so, and the reply is not cached."""
     delta = {"refusal": "I cannot help with that."} if reason == "refusal" else {"content": ""}
     finish = "content_filter" if reason == "content_filter" else "stop"
     for _ in range(2):
@@ -191,7 +188,7 @@ def test_row_087_a_refusal(
 
 
 def test_row_088_a_reply_of_200_kilobytes(agent: PaperAgent, server: ScriptedServer) -> None:
-    """A reply without end is cut at the limit; what was checked before stays, and the status says it."""
+    """An endless reply is cut at the limit; claims checked before are kept, and the status is incomplete."""
     long = (
         json.dumps(reply(TRUE))[:-40] + ", " + '{"text": "More and more.", "evidence": [' + '"1.1", ' * 28_000
     )
@@ -200,11 +197,11 @@ def test_row_088_a_reply_of_200_kilobytes(agent: PaperAgent, server: ScriptedSer
     check_document(answer, reasons={"truncated", "too_long"})
     check_invariants(answer, agent)
     assert answer.status == "incomplete"
-    assert len(shown(answer)) < 20_000
+    assert len(visible_text(answer)) < 20_000
 
 
-def test_row_094_too_little_time(agent: PaperAgent, server: ScriptedServer) -> None:
-    """A deadline that passes is an EndpointError of that kind."""
+def test_row_094_a_timeout(agent: PaperAgent, server: ScriptedServer) -> None:
+    """A missed deadline is an EndpointError of that kind."""
     agent._llms["test-model"] = ChatModel("test-model", base_url=server.url, timeout=0.2)
     server.enqueue(Reply(delay=5))
     with pytest.raises(EndpointError) as caught:
@@ -251,10 +248,10 @@ _REPLIES = st.one_of(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=_REPLIES, policy=st.sampled_from(["withhold", "mark", "repair"]), fallback=st.booleans())
-def test_whatever_a_model_says_the_contract_holds(
+def test_the_contract_holds_for_any_reply(
     agent: PaperAgent, server: ScriptedServer, said: Any, policy: str, *, fallback: bool
 ) -> None:
-    """An answer with every invariant, or an EndpointError; never a link or an escape of the model's."""
+    """The result is a valid answer or an EndpointError; never the model's links or escapes."""
     server.responder = lambda _: said
     try:
         answer = agent.ask(QUESTION, unsupported=policy, fallback=fallback)
@@ -263,7 +260,7 @@ def test_whatever_a_model_says_the_contract_holds(
         return
     check_document(answer, reasons={"refused_by_model", "truncated"})
     check_invariants(answer, agent)
-    text = shown(answer)
+    text = visible_text(answer)
     assert "\\u001b" not in text
     assert "\x1b" not in text
     assert "evil.example" not in text

@@ -1,4 +1,4 @@
-"""The command line against every row of the shared list of bad inputs that concerns it."""
+"""The command line on the rows of the shared list of bad inputs that concern it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ USAGE: list[tuple[str, list[str], bytes | None, str]] = [
 
 
 class Stdin(io.TextIOWrapper):
-    """Standard input of known bytes, or (with None) a terminal on which nobody types."""
+    """Standard input with these bytes, or (with None) a terminal without input."""
 
     def __init__(self, raw: bytes | None) -> None:
         super().__init__(io.BytesIO(raw or b""), encoding="utf-8")
@@ -78,7 +78,7 @@ class Stdin(io.TextIOWrapper):
 
 @pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch) -> FakeAgent:
-    """Put a fake in the place of the library."""
+    """Replace the library by a fake."""
     fake = FakeAgent()
     monkeypatch.setattr("paperagent.agent.PaperAgent", fake)
     monkeypatch.setattr(sys, "stdin", Stdin(None))
@@ -86,7 +86,7 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> FakeAgent:
 
 
 @pytest.mark.parametrize(("row", "argv", "stdin", "message"), USAGE)
-def test_usage(
+def test_usage_errors(
     row: str,
     argv: list[str],
     stdin: bytes | None,
@@ -95,7 +95,7 @@ def test_usage(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A command line that cannot be meant exits 2 with one line, and nothing is opened."""
+    """An invalid command line exits with 2 and one line, and nothing is opened."""
     monkeypatch.setattr(sys, "stdin", Stdin(stdin))
     assert main.main(argv) == 2
     out, err = capsys.readouterr()
@@ -110,7 +110,7 @@ def test_usage(
 
 
 def run(*argv: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run the program as a process of its own."""
+    """Run the program in a process of its own."""
     given: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
         "capture_output": True,
@@ -120,14 +120,14 @@ def run(*argv: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_row_016_unknown_option_is_refused() -> None:
-    """An option that does not exist (yet) exits 2 and is named."""
+    """An unknown option exits with 2 and is named."""
     done = run("ask", "--temperature", "3", "q")
     assert done.returncode == 2
     assert b"--temperature" in done.stderr
 
 
 def test_row_023_missing_library_is_not_created(tmp_path: Path) -> None:
-    """Reading where no library is exits 5, names the absolute path, and makes nothing."""
+    """Reading without a library exits with 5, names the absolute path, and creates nothing."""
     for command in (["search", "q"], ["ask", "q"], ["chat"], ["status"], ["doctor"], ["reindex"], ["export"]):
         done = run(*command, "--store", str(tmp_path / "none"))
         assert done.returncode == 5, done
@@ -136,8 +136,8 @@ def test_row_023_missing_library_is_not_created(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_row_024_a_file_is_no_library() -> None:
-    """A file in the library's place exits 5 and says so."""
+def test_row_024_a_file_is_not_a_library() -> None:
+    """A file in place of the library exits with 5 and says so."""
     done = run("ask", "--store", "/etc/passwd", "q")
     assert done.returncode == 5
     assert b"/etc/passwd" in done.stderr
@@ -145,14 +145,13 @@ def test_row_024_a_file_is_no_library() -> None:
 
 
 def test_row_026_relative_path_is_shown_absolute() -> None:
-    """A relative folder is accepted and shown as the absolute one it means."""
     done = run("status", "--store", "../x/../y")
     assert done.returncode == 5
     assert str(Path.cwd().parent / "y").encode() in done.stderr
 
 
 def test_row_027_missing_settings_file() -> None:
-    """A settings file asked for that is missing exits 3; --config points to --env-file."""
+    """A missing --env-file exits with 3; the hint for --config is --env-file."""
     done = run("status", "--env-file", "missing.env")
     assert done.returncode == 3
     assert b"missing.env: no such file" in done.stderr
@@ -173,17 +172,17 @@ def test_row_037_existing_file_is_kept(agent: FakeAgent, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("place", "why"), [(".", "is a folder"), ("no/such/x.bib", "No such file or directory")]
 )
-def test_row_038_place_that_cannot_be_written(
+def test_row_038_unwritable_output(
     place: str, why: str, agent: FakeAgent, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """--out to a folder or into a missing one exits 2 with the reason."""
+    """--out to a folder, or into a missing one, exits with 2 and the reason."""
     assert main.main(["export", "--out", place]) == 2
     assert why in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_row_039_full_disk(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """A failed write exits 1 and says why."""
+    """A failed write exits with 1 and says why."""
     assert main.main(["export", "--out", "/dev/full"]) == 1
     assert "write failed: /dev/full: No space left on device" in capsys.readouterr().err
 
@@ -191,7 +190,7 @@ def test_row_039_full_disk(agent: FakeAgent, capsys: pytest.CaptureFixture[str])
 def test_row_039_failed_write_leaves_nothing(
     agent: FakeAgent, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither the file nor a part of it is left when the disk fills up on the way."""
+    """Neither the file nor a part of it is left when the disk fills up."""
 
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
@@ -204,7 +203,7 @@ def test_row_039_failed_write_leaves_nothing(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_row_039_standard_output_on_a_full_disk() -> None:
-    """Standard output that cannot be written is one line and exit 1."""
+    """A failed write to standard output is one line and exit code 1."""
     with Path("/dev/full").open("wb") as full:
         done = run("config", "show", stdout=full, stderr=subprocess.PIPE, capture_output=False)
     assert done.returncode == 1
@@ -214,7 +213,7 @@ def test_row_039_standard_output_on_a_full_disk() -> None:
 
 @pytest.mark.parametrize("command", [["config", "show"], ["--help"]])
 def test_row_040_closed_pipe_is_quiet(command: list[str]) -> None:
-    """A reader that goes away ends the program without a word."""
+    """If the reader of a pipe goes away, the program ends silently."""
     reading, writing = os.pipe()
     os.close(reading)
     done = run(*command, stdout=writing, stderr=subprocess.PIPE, capture_output=False)
@@ -230,7 +229,7 @@ def test_row_045_last_of_two_options_counts(agent: FakeAgent) -> None:
 
 
 def test_row_046_ascii_terminal() -> None:
-    """In a locale without Unicode nothing fails to print, and an argument is still UTF-8."""
+    """Printing never fails in a non-UTF-8 locale, and arguments are still UTF-8."""
     environ = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     done = run("config", "show", "--home", "/tmp/ä", env=environ)  # noqa: S108 - only named, never made
     assert done.returncode == 0
@@ -240,7 +239,7 @@ def test_row_046_ascii_terminal() -> None:
 
 
 def test_row_047_ctrl_c(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C exits 130 with one word, after the library has been closed."""
+    """Ctrl-C exits with 130 and one word, after the library has been closed."""
     agent.fails = KeyboardInterrupt()
     assert main.main(["ask", "q"]) == 130
     assert capsys.readouterr().err == "paperagent: interrupted\n"
@@ -254,7 +253,7 @@ def test_row_049_version_with_broken_settings() -> None:
     assert (done.returncode, done.stdout[:11]) == (0, b"paperagent ")
 
 
-def test_row_050_help_with_nothing() -> None:
+def test_row_050_help_needs_no_settings() -> None:
     """--help works with an empty environment and broken settings, for every command."""
     Path(".env").write_bytes(b"\xff\xff nonsense")
     for command in ([], ["ask"], ["models", "pull"]):
@@ -263,7 +262,7 @@ def test_row_050_help_with_nothing() -> None:
 
 
 def test_every_row_is_covered() -> None:
-    """Each row of the command line's bad inputs is a test or is named as not applying yet."""
+    """Each row for the command line has a test or is listed as not applicable yet."""
     numbered = (23, 24, 26, 27, 37, 38, 39, 40, 45, 46, 47, 49, 50)
     # tests/test_cli_real.py; tests/digest/test_digest_cli.py and test_subscribers.py
     real = {"bad-048", "bad-051", "bad-034", "bad-035", "bad-036"}

@@ -1,4 +1,4 @@
-"""What the commands print and hand on."""
+"""The output of the commands, and what they pass to the library."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HEAVY = (
 
 @pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch) -> FakeAgent:
-    """Put a fake in the place of the library."""
+    """Replace the library by a fake."""
     fake = FakeAgent()
     monkeypatch.setattr("paperagent.agent.PaperAgent", fake)
     monkeypatch.setattr(sys, "stdin", Stdin(None))
@@ -45,7 +45,7 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> FakeAgent:
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """Run a command that must succeed and return what it printed."""
+    """Run a command that must succeed and return its output."""
     assert main.main(argv) == 0, capsys.readouterr().err
     out, err = capsys.readouterr()
     assert err == ""
@@ -70,7 +70,7 @@ def test_cheap_commands_load_nothing_heavy(code: str) -> None:
 
 
 def test_help_lists_every_command_and_option() -> None:
-    """The text printed without click says what click knows."""
+    """The help printed without click agrees with click's."""
     text = program_help.text()
     context = root.make_context("paperagent", ["status"])
     for name in root.list_commands(context):
@@ -84,8 +84,7 @@ def test_help_lists_every_command_and_option() -> None:
     assert max(map(len, text.splitlines())) <= 82
 
 
-def test_every_command_explains_itself() -> None:
-    """Every command and subcommand has a help text, and every option of it too."""
+def test_every_command_and_option_has_a_help_text() -> None:
     context = root.make_context("paperagent", ["status"])
     commands = [root.get_command(context, name) for name in root.list_commands(context)]
     commands += [sub for c in commands if isinstance(c, click.Group) for sub in c.commands.values()]
@@ -98,7 +97,6 @@ def test_every_command_explains_itself() -> None:
 
 
 def test_ingest_prints_what_changed(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ingest reports new, changed, unchanged and skipped with reasons."""
     out = run(capsys, "ingest", "a.txt", "-", "--date", "2026-01-02", "--no-vectors")
     assert out.splitlines()[0] == "3 read: 3 new, 0 changed, 0 unchanged; 2 skipped"
     assert "- skipped 2: no abstract" in out
@@ -116,7 +114,6 @@ def test_ingest_prints_what_changed(agent: FakeAgent, capsys: pytest.CaptureFixt
 
 
 def test_ingest_json_and_quiet(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """--json prints one document, --quiet nothing."""
     assert json.loads(run(capsys, "ingest", "--json", "a"))["skipped"] == {"no abstract": 2}
     assert run(capsys, "ingest", "-q", "a") == ""
 
@@ -130,17 +127,17 @@ def test_ingest_json_and_quiet(agent: FakeAgent, capsys: pytest.CaptureFixture[s
         ["embed", "--batch", "--shard", "1/2"],
     ],
 )
-def test_an_option_that_would_do_nothing_is_refused(
+def test_options_without_effect_are_refused(
     argv: list[str], agent: FakeAgent, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Eight workers that each read every feed, or a day that is dropped, are mistakes; nothing is opened."""
+    """Nothing is opened."""
     assert main.main(argv) == 2
     assert f"and {argv[-2]}: " in capsys.readouterr().err
     assert agent.calls == []
 
 
 def test_search(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """Search prints ranked papers, and hands the limits on."""
+    """Prints ranked papers and passes the filters on."""
     out = run(
         capsys,
         "search",
@@ -176,7 +173,7 @@ def test_search_json(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_days_counts_back_from_today(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """--days N is --since N days ago, and cannot be given with it."""
+    """--days N is --since N days ago, and cannot be combined with it."""
     run(capsys, "search", "--days", "7", "x")
     today = dt.datetime.now(dt.UTC).date()
     assert today - agent.options("search")["since"] in {dt.timedelta(days=7), dt.timedelta(days=8)}
@@ -184,7 +181,7 @@ def test_days_counts_back_from_today(agent: FakeAgent, capsys: pytest.CaptureFix
 
 
 def test_ask_prints_the_answer_with_sources(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """An answer is its sentences with numbers, then what the numbers mean."""
+    """An answer is its sentences with numbers, then the sources."""
     out = run(capsys, "ask", "What", "is", "faster?")
     assert out == (
         "Sparse lanterns find papers 12% faster. [1]\n\n## Sources\n"
@@ -194,7 +191,6 @@ def test_ask_prints_the_answer_with_sources(agent: FakeAgent, capsys: pytest.Cap
 
 
 def test_ask_several_papers_groups_by_title(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """Sentences of several papers stand under their papers' titles."""
     agent.script = [COMPARED]
     out = run(capsys, "ask", "compare")
     first, second = out.index("## Sparse Lanterns"), out.index("## Dense Lanterns")
@@ -207,19 +203,18 @@ def test_ask_quotes(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_ask_json_is_the_answer(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """--json prints Answer.to_dict()."""
     assert json.loads(run(capsys, "ask", "--json", "x")) == json.loads(json.dumps(SINGLE.to_dict()))
 
 
 def test_ask_abstains_with_exit_0(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """An abstention says what is missing and which papers come nearest."""
+    """An abstention says what is missing and lists the nearest papers."""
     agent.script = [ABSTAINED]
     out = run(capsys, "ask", "x")
     assert out.startswith("*No answer:* The abstracts do not say it.\n\n## Nearest papers\n1. **Sparse")
 
 
 def test_ask_incomplete_exits_6(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """An answer cut off is printed, marked, and no success."""
+    """A partial answer is printed and marked."""
     agent.script = [replace(SINGLE, status="incomplete", reason="provider_failed")]
     assert main.main(["ask", "x"]) == 6
     assert "INCOMPLETE" in capsys.readouterr().out
@@ -229,16 +224,16 @@ def test_ask_incomplete_exits_6(agent: FakeAgent, capsys: pytest.CaptureFixture[
 def test_ask_reads_standard_input(
     argv: list[str], agent: FakeAgent, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A piped question is read where none is given, or for -."""
+    """If there is no question, or it is -."""
     monkeypatch.setattr(sys, "stdin", Stdin("Wie heißt es?\n".encode()))
     run(capsys, *argv)
     assert agent.asked() == ["Wie heißt es?"]
 
 
-def test_options_become_settings(
+def test_options_override_settings(
     agent: FakeAgent, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Options stand for settings of the same meaning, before or after the command's name."""
+    """Before or after the name of the command."""
     run(
         capsys,
         "--home",
@@ -268,7 +263,7 @@ def test_options_become_settings(
 
 
 def test_status_and_doctor(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """Reports are rows for people and documents for programs; a failed check exits 5."""
+    """Reports are rows or JSON; a failed check exits with 5."""
     assert "- vectors indexed: 3" in run(capsys, "status")
     assert json.loads(run(capsys, "status", "--json"))["papers"] == 3
     assert run(capsys, "doctor") == "- ok: library — 3 papers\n"
@@ -281,13 +276,12 @@ def test_status_and_doctor(agent: FakeAgent, capsys: pytest.CaptureFixture[str])
 
 
 def test_reindex(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """Reindex says how many papers it covered."""
     assert run(capsys, "reindex", "--no-vectors") == "3 papers reindexed\n"
     assert agent.options("reindex") == {"vectors": False, "progress": None}
 
 
 def test_config_show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each setting is printed with its place, secrets masked, in both forms."""
+    """Each setting is printed with its source, secrets masked, in both forms."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-abcdefghijklmnopqrstuvwxyz123456")
     out = run(capsys, "config", "show")
     assert "- OPENAI_API_KEY: …3456 (environment)" in out
@@ -297,13 +291,13 @@ def test_config_show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("command", [("doctor",), ("config", "show"), ("config", "show", "--json")])
-def test_a_model_that_is_gone_is_warned_of(
+def test_a_model_that_was_shut_down(
     agent: FakeAgent,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     command: tuple[str, ...],
 ) -> None:
-    """By doctor and config show, on stderr, with what replaces it; other commands do not repeat it."""
+    """Only doctor and config show warn, on stderr, and name the replacement."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef3456")
     run(capsys, *command)
     monkeypatch.setenv("PAPERAGENT_MODEL", "gpt-4.1-nano")
@@ -315,10 +309,10 @@ def test_a_model_that_is_gone_is_warned_of(
     run(capsys, "status")
 
 
-def test_addresses_and_paths_of_the_settings_are_printed_as_they_are(
+def test_urls_and_paths_from_the_settings_are_not_escaped(
     agent: FakeAgent, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Into a pipe too; what else an error or a paper says stays escaped."""
+    """Other text of errors and papers stays escaped."""
     server, home = "http://127.0.0.1:8000", str(tmp_path / "_papers_")
     monkeypatch.setenv("PAPERAGENT_CHROMA_URL", server)
     monkeypatch.setenv("PAPERAGENT_FEED_URLS", "arxiv=https://example.org/api")
@@ -334,7 +328,7 @@ def test_addresses_and_paths_of_the_settings_are_printed_as_they_are(
 
 
 def test_a_feed_is_named_as_it_was_given(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """Once in a line, and the words of its error stay escaped."""
+    """Once per line; the text of its error stays escaped."""
     source = "https://example.org/_feed_"
     failed = FeedReport(source, error=f"{source}: got <b>; give a feed")
     agent.report = replace(agent.report, feeds=(failed, FeedReport("b.txt", read=1)))
@@ -345,7 +339,7 @@ def test_a_feed_is_named_as_it_was_given(agent: FakeAgent, capsys: pytest.Captur
 def test_models_status_without_a_model(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where no model is found, the way to get it is said."""
+    """The output says how to get one."""
     monkeypatch.setenv("PAPERAGENT_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert "run 'paperagent models pull'" in run(capsys, "models", "status")
@@ -362,7 +356,7 @@ def test_models_status_without_a_model(
 def test_errors_are_one_line(
     error: Exception, code: int, agent: FakeAgent, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An error of ours is its message on one line and its branch's exit code."""
+    """A PaperAgentError is its message on one line and its exit code."""
     agent.fails = error
     assert main.main(["ingest", "x"]) == code
     assert capsys.readouterr().err == f"paperagent: error: {error}\n"
@@ -371,7 +365,7 @@ def test_errors_are_one_line(
 def test_unexpected_failure_is_one_masked_line(
     agent: FakeAgent, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bug is exit 1 and one line without control characters or secrets; --debug shows the traceback."""
+    """A bug exits with 1 and one line without control characters or secrets; --debug shows the traceback."""
     key = "sk-abcdefghijklmnopqrstuvwxyz123456"
     monkeypatch.setenv("OPENAI_API_KEY", key)
     agent.fails = RuntimeError(f"a\n\x1b[31m{key}")
@@ -388,22 +382,22 @@ def test_unexpected_failure_is_one_masked_line(
 
 
 def test_settings_warnings_go_to_stderr(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is odd about the settings is a warning, not an error."""
+    """They do not stop the command."""
     Path(".env").write_text("PAPERAGENT_TOP_K=3\nPAPERAGENT_TOP_K=4\n", encoding="utf-8")
     assert main.main(["status"]) == 0
     assert capsys.readouterr().err.startswith("paperagent: warning: .env line 2: ")
 
 
 def test_settings_errors_exit_3(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """Broken settings stop a command before anything is opened."""
+    """Nothing is opened."""
     Path(".env").write_text("PAPERAGENT_TOP_K=x\n", encoding="utf-8")
     assert main.main(["status"]) == 3
     assert agent.calls == []
     assert capsys.readouterr().err.startswith("paperagent: error: settings: PAPERAGENT_TOP_K (.env line 1): ")
 
 
-def test_export_selects(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
-    """Export takes the library, a search, ids or an answer's sources, one of them at a time."""
+def test_export_selections(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
+    """The library, a search, ids or the sources of an answer; only one of them at a time."""
     assert run(capsys, "export", "-f", "jsonl").count("\n") == 3
     assert run(capsys, "export", "-f", "jsonl", "--category", "cs.CL").count("\n") == 1
     assert run(capsys, "export", "-f", "jsonl", "-k", "2", "lanterns").count("\n") == 2
@@ -429,17 +423,17 @@ def test_export_selects(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) ->
         ["-k", "3"],
     ],
 )
-def test_export_of_named_papers_takes_no_limits(
+def test_export_of_selected_papers_takes_no_filters(
     named: list[str], limit: list[str], agent: FakeAgent, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They would be ignored, and papers come out that the limit excludes."""
+    """Filters would be ignored."""
     assert main.main(["export", *named, *limit]) == 2
     assert re.search(r"leave (-k )?out", capsys.readouterr().err)
     assert agent.calls == []
 
 
 def test_one_is_singular(agent: FakeAgent, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """No count of one is followed by a plural."""
+    """A count of one is not followed by a plural."""
     agent.report = replace(agent.report, papers=1)
     assert "\n1 paper in the library; " in run(capsys, "ingest", "a")
     assert run(capsys, "export", "--ids", "2601.00001", "-f", "notes", "--out", str(tmp_path)) == (
@@ -449,14 +443,13 @@ def test_one_is_singular(agent: FakeAgent, capsys: pytest.CaptureFixture[str], t
 
 
 def test_python_m_runs_the_program() -> None:
-    """`python -m paperagent` is the program."""
     done = subprocess.run([sys.executable, "-m", "paperagent", "--version"], capture_output=True, check=True)
     assert done.stdout.startswith(b"paperagent ")
 
 
 @pytest.mark.parametrize("answer", [SINGLE, COMPARED, ABSTAINED])
-def test_quotes_of_the_fake_are_sound(answer: Answer) -> None:
-    """The stand-in keeps the contract that it is used to test."""
+def test_quotes_of_the_fake_are_valid(answer: Answer) -> None:
+    """The fake fulfils the contract that it is used to test."""
     abstracts = {p.paper_id: p.abstract for p in PAPERS}
     for c in answer.citations:
         assert abstracts[c.paper_id][c.start : c.end] == c.quote

@@ -1,4 +1,4 @@
-"""The program as a process, over a real library: exit codes, pipes, signals, two at once."""
+"""The program as a process over a real library: exit codes, pipes, signals, concurrency."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEW = Paper(
 
 @pytest.fixture
 def environ(sample_environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Return an environment with a library of this test's own."""
+    """Return an environment with a private library."""
     home = tmp_path / "library"
     shutil.copytree(sample_environ["PAPERAGENT_HOME"], home)
     return {**sample_environ, "PAPERAGENT_HOME": str(home)}
@@ -42,7 +42,7 @@ def environ(sample_environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
 def run(
     environ: Mapping[str, str], *argv: str, code: int = 0, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, which must be ``code``, and look for tracebacks."""
+    """Run a command, check its exit code, and look for tracebacks."""
     done = subprocess.run(
         [*PROGRAM, *argv],
         env=dict(environ),
@@ -59,7 +59,7 @@ def run(
 
 @contextmanager
 def started(environ: Mapping[str, str], *argv: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command whose input and output are pipes for the block."""
+    """Run a command with piped input and output for the block."""
     pipe = subprocess.PIPE
     process = subprocess.Popen([*PROGRAM, *argv], env=dict(environ), stdin=pipe, stdout=pipe, stderr=pipe)
     try:
@@ -73,7 +73,7 @@ def started(environ: Mapping[str, str], *argv: str) -> Iterator[subprocess.Popen
 
 
 def read_until(process: subprocess.Popen[bytes], text: str) -> str:
-    """Read lines of the process's output up to one that holds ``text``."""
+    """Read lines of the output up to one that contains ``text``."""
     assert process.stdout is not None
     seen = ""
     for line in process.stdout:
@@ -83,7 +83,7 @@ def read_until(process: subprocess.Popen[bytes], text: str) -> str:
     raise AssertionError(seen)
 
 
-def say(process: subprocess.Popen[bytes], line: str) -> None:
+def type_line(process: subprocess.Popen[bytes], line: str) -> None:
     """Type a line."""
     assert process.stdin is not None
     process.stdin.write(line.encode() + b"\n")
@@ -91,7 +91,7 @@ def say(process: subprocess.Popen[bytes], line: str) -> None:
 
 
 def test_from_a_feed_to_a_cited_answer(tmp_path: Path, sample_environ: dict[str, str]) -> None:
-    """Ingest, ingest again, ask: every quote is where the answer says, in the library's own text."""
+    """Ingest twice and ask: every quote is at its offsets in the text of the library."""
     environ = {**sample_environ, "PAPERAGENT_HOME": str(tmp_path / "new")}
     first = json.loads(run(environ, "ingest", "--json", str(sample_path())).stdout)
     again = json.loads(run(environ, "ingest", "--json", str(sample_path())).stdout)
@@ -113,7 +113,7 @@ def test_from_a_feed_to_a_cited_answer(tmp_path: Path, sample_environ: dict[str,
     assert "61%" in answer["answer"]
 
 
-def test_what_export_writes_ingest_reads(environ: dict[str, str], tmp_path: Path) -> None:
+def test_export_and_ingest_round_trip(environ: dict[str, str], tmp_path: Path) -> None:
     """A library exported and read into another is the same library."""
     text = run(environ, "export", "-f", "jsonl").stdout
     other = {**environ, "PAPERAGENT_HOME": str(tmp_path / "other")}
@@ -121,7 +121,7 @@ def test_what_export_writes_ingest_reads(environ: dict[str, str], tmp_path: Path
     assert sorted(run(other, "export", "-f", "jsonl").stdout.splitlines()) == sorted(text.splitlines())
 
 
-def test_upkeep(environ: dict[str, str]) -> None:
+def test_maintenance(environ: dict[str, str]) -> None:
     """Status, doctor and reindex agree about the library."""
     papers = json.loads(run(environ, "status", "--json").stdout)["papers"]
     health = json.loads(run(environ, "doctor", "--json").stdout)
@@ -131,7 +131,7 @@ def test_upkeep(environ: dict[str, str]) -> None:
     assert run(environ, "search", "-k", "1", "Tindersift").stdout.startswith("1. **Tindersift: ")
 
 
-def test_row_040_reader_that_goes_away(environ: dict[str, str]) -> None:
+def test_row_040_closed_pipe(environ: dict[str, str]) -> None:
     """`export | head -1` is quiet."""
     with started(environ, "export", "-f", "jsonl") as process:
         assert process.stdout is not None
@@ -153,7 +153,7 @@ def test_row_040_reader_that_goes_away(environ: dict[str, str]) -> None:
 def test_rows_047_048_signals_unlock(
     number: signal.Signals, code: int, said: bytes, environ: dict[str, str]
 ) -> None:
-    """A signal in the middle of an ingest ends it with 128 + its number, and the next ingest runs."""
+    """A signal during an ingest exits with 128 + its number, and the next ingest runs."""
     with started(environ, "ingest", "-") as process:
         assert process.stdin is not None
         process.stdin.write((jsonl.dump(NEW).encode() + b"\n") * 2_000)
@@ -168,8 +168,8 @@ def test_rows_047_048_signals_unlock(
     assert not [p for p in Path(environ["PAPERAGENT_HOME"]).rglob("*") if p.name.startswith("tmp")]
 
 
-def test_row_051_second_ingest_is_told_who_writes(environ: dict[str, str]) -> None:
-    """While one process writes, a second exits 75 at once and names it; readers go on."""
+def test_row_051_second_ingest_is_locked_out(environ: dict[str, str]) -> None:
+    """It exits with 75 at once and names the process that writes; reading still works."""
     from paperagent.library.home import writer_lock
 
     with writer_lock(Path(environ["PAPERAGENT_HOME"])):
@@ -179,29 +179,29 @@ def test_row_051_second_ingest_is_told_who_writes(environ: dict[str, str]) -> No
         run(environ, "search", "Tindersift")
 
 
-def test_row_285_reader_of_a_chat_goes_away(environ: dict[str, str]) -> None:
-    """A chat whose output is closed in the middle of an answer ends without a word."""
+def test_row_285_chat_with_a_closed_pipe(environ: dict[str, str]) -> None:
+    """A chat whose output is closed during an answer ends silently."""
     with started(environ, "chat") as session:
-        say(session, QUESTION)
+        type_line(session, QUESTION)
         read_until(session, "Tindersift")
         assert session.stdout is not None
         assert session.stderr is not None
         session.stdout.close()
-        say(session, QUESTION)
+        type_line(session, QUESTION)
         assert session.wait(60) == 141
         assert session.stderr.read() == b""
 
 
 def test_rows_294_295_chat_sees_what_another_process_ingests(environ: dict[str, str]) -> None:
-    """Two sessions read at once, and both find a paper that comes in meanwhile."""
+    """Two sessions run at once, and both find a paper that is added meanwhile."""
     with started(environ, "chat") as one, started(environ, "chat") as other:
         for session in (one, other):
-            say(session, QUESTION)
+            type_line(session, QUESTION)
             read_until(session, "## Sources")
         run(environ, "ingest", "-q", "-", input=jsonl.dump(NEW) + "\n")
         for session in (one, other):
-            say(session, "/new")
-            say(session, "How many weights does zyxwort pruning remove?")
+            type_line(session, "/new")
+            type_line(session, "How many weights does zyxwort pruning remove?")
             read_until(session, "nine tenths")
             read_until(session, "2601.00009")
             _, err = session.communicate(timeout=60)
@@ -209,19 +209,19 @@ def test_rows_294_295_chat_sees_what_another_process_ingests(environ: dict[str, 
 
 
 def test_row_293_library_replaced_during_a_session(environ: dict[str, str], tmp_path: Path) -> None:
-    """When another library takes the place, the next question is for that one: nothing stale."""
+    """The next question uses the new library, without stale results."""
     home = Path(environ["PAPERAGENT_HOME"])
     new = {**environ, "PAPERAGENT_HOME": str(tmp_path / "new")}
     run(new, "ingest", "-q", "-", input=jsonl.dump(NEW) + "\n")
     with started(environ, "chat") as session:
-        say(session, QUESTION)
+        type_line(session, QUESTION)
         read_until(session, "## Sources")
         home.rename(tmp_path / "gone")
-        say(session, QUESTION)
+        type_line(session, QUESTION)
         read_until(session, "no library at")
         (tmp_path / "new").rename(home)
-        say(session, "/new")
-        say(session, "How many weights does zyxwort pruning remove?")
+        type_line(session, "/new")
+        type_line(session, "How many weights does zyxwort pruning remove?")
         out, _ = session.communicate(timeout=60)
         assert session.returncode == 0
         assert b"nine tenths" in out
@@ -229,7 +229,7 @@ def test_row_293_library_replaced_during_a_session(environ: dict[str, str], tmp_
 
 
 def test_chat_over_a_pipe(environ: dict[str, str]) -> None:
-    """Each line is a question; there is no prompt and no escape, and the exit code is 0."""
+    """Each line is a question; no prompt, no escapes, exit code 0."""
     done = run(environ, "chat", input=f"{QUESTION}\n\n/sources\n/quit\nnever asked\n")
     assert done.stderr == ""
     assert "61% of the tokens" in done.stdout
@@ -239,7 +239,7 @@ def test_chat_over_a_pipe(environ: dict[str, str]) -> None:
 
 
 def test_hostile_library_prints_nothing_active(tmp_path: Path, sample_environ: dict[str, str]) -> None:
-    """A title full of escapes, links and images comes out inert from every command that prints it."""
+    """A title full of escapes, links and images is inert in the output of every command."""
     environ = {**sample_environ, "PAPERAGENT_HOME": str(tmp_path / "hostile")}
     title = "Zyx \x1b]0;owned\x07 \u202e ![x](http://evil.example/p.png) <img src=x>"
     record = {"paper_id": "2601.00010", "title": title, "abstract": "Zyx is a hostile word. It stays inert."}
@@ -258,7 +258,7 @@ def test_hostile_library_prints_nothing_active(tmp_path: Path, sample_environ: d
 
 
 def test_row_183_vectors_of_another_embedder(environ: dict[str, str]) -> None:
-    """A library whose vectors are another embedder's exits 5 and says how to go on, with every paper kept."""
+    """Exits with 5 and says how to continue; no paper is lost."""
     with ScriptedServer() as server:
         endpoint = {**environ, "OPENAI_BASE_URL": server.url, "PAPERAGENT_MODE": "extractive"}
         one = {**endpoint, "PAPERAGENT_EMBEDDER": "openai:one"}

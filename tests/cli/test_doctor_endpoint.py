@@ -23,7 +23,7 @@ SLOWLY = Style(pause=0.05, chunk=3)
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    """Give a server of one's own and the name of its model."""
+    """Return a private server, and set its model."""
     factory.llm._only_model_of_server.cache_clear()
     with ScriptedServer(models=("other", "test-model")) as scripted:
         scripted.responder = lambda request: chat_reply(request, WORDS)
@@ -33,7 +33,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 
 
 def run(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str, str]:
-    """Return exit code, output and messages of the command."""
+    """Run the command and return exit code, output and messages."""
     code = main.main(["doctor", "--endpoint", *options])
     return code, *capsys.readouterr()
 
@@ -53,7 +53,7 @@ def calls(server: ScriptedServer) -> list[Request]:
 def test_the_report_has_models_speed_features_and_timeout(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From one small call; no library is needed."""
+    """It takes one small call and needs no library."""
     server.responder = lambda request: chat_reply(request, WORDS, SLOWLY)
     found = report(capsys)
     assert (found["endpoint"], found["model"], found["error"]) == (server.url, "test-model", None)
@@ -73,8 +73,8 @@ def test_the_report_has_models_speed_features_and_timeout(
     assert len(calls(server)) == 1
 
 
-def test_a_person_reads_one_line_a_fact(server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """The configured model stands first in the list."""
+def test_the_text_has_one_line_per_fact(server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """The configured model is listed first."""
     server.responder = lambda request: chat_reply(request, WORDS, SLOWLY)
     code, out, err = run(capsys)
     assert (code, err) == (0, "")
@@ -88,7 +88,7 @@ def test_a_person_reads_one_line_a_fact(server: ScriptedServer, capsys: pytest.C
 
 
 def test_each_call_differs(server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """A prompt that the server has in its cache would look faster than it is."""
+    """A cached prompt would look faster than it is."""
     report(capsys)
     report(capsys)
     first, second = (r.messages[0]["content"] for r in calls(server))
@@ -98,17 +98,17 @@ def test_each_call_differs(server: ScriptedServer, capsys: pytest.CaptureFixture
 def test_a_server_that_ignores_the_schema_and_counts_nothing(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What did not work is said; the estimate is marked."""
+    """Unsupported features are reported; estimated usage is marked."""
     server.responder = lambda request: chat_reply(request, "Seventeen, twenty-four.", Style(usage={}))
     found = report(capsys)
     assert found["features"] == {"json_schema": False, "streaming": None, "streaming_usage": False}
     assert found["call"]["estimated"]
 
 
-def test_what_a_server_refuses_is_left_out_and_told(
+def test_a_rejected_parameter_is_dropped_and_reported(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A refused parameter costs nothing: the request is sent again without it."""
+    """It costs nothing: the request is sent again without it."""
     server.enqueue(error_reply(400, "Unsupported parameter: 'response_format'"), path=CHAT)
     found = report(capsys)
     assert found["features"]["json_schema"] is False
@@ -119,10 +119,10 @@ def test_what_a_server_refuses_is_left_out_and_told(
     "fault",
     [error_reply(503, "Loading model"), Reply("{"), Reply(reset="start"), error_reply(429, "slow down")],
 )
-def test_a_failed_call_is_not_tried_again(
+def test_a_failed_call_is_not_retried(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str], fault: Reply
 ) -> None:
-    """At most one call is paid; what is known without it is printed, and the exit code is 6."""
+    """At most one call is paid for; the rest of the report is printed, and the exit code is 6."""
     server.enqueue(fault, path=CHAT)
     code, out, err = run(capsys, "--json")
     found = json.loads(out)
@@ -132,39 +132,37 @@ def test_a_failed_call_is_not_tried_again(
     assert len(calls(server)) == 1
 
 
-def test_a_reply_without_text_is_not_paid_twice(
-    server: ScriptedServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A model that only reasons, or says nothing, leaves its features open."""
+def test_an_empty_reply_is_not_retried(server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """If a model only reasons, or says nothing, its features are unknown."""
     server.responder = lambda request: chat_reply(request, "")
     found = report(capsys)
     assert (found["features"]["json_schema"], found["features"]["streaming"]) == (None, None)
     assert len(calls(server)) == 1
 
 
-def test_a_model_that_the_server_does_not_list_is_warned_of(
+def test_an_unlisted_model_gives_a_warning(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be an alias, so it is called all the same."""
+    """It may be an alias, so it is called anyway."""
     monkeypatch.setenv("PAPERAGENT_MODEL", "nick")
     code, _, err = run(capsys)
     assert (code, err) == (0, "paperagent: warning: the server does not list the model nick\n")
 
 
-def test_a_server_without_a_list_is_called(
+def test_a_server_without_a_model_list_is_called(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not every gateway lists its models."""
+    """Some gateways have none."""
     server.handlers["GET", MODELS] = lambda _: error_reply(404, "no such page")
     code, out, err = run(capsys, "--json")
     assert (code, json.loads(out)["models"]) == (0, None)
     assert "does not list its models" in err
 
 
-def test_the_servers_own_shutdown_date_counts(
+def test_the_servers_shutdown_date_takes_precedence(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OpenAI's list of models has the date; it is newer than ours."""
+    """OpenAI's list of models is newer than ours."""
     monkeypatch.setenv("PAPERAGENT_MODEL", "gpt-4o-mini")
     rows = [{"id": "gpt-4o-mini", "shutdown_date": "2026-10-01"}, {"id": "x", "shutdown_date": None}]
     server.handlers["GET", MODELS] = lambda _: Reply({"object": "list", "data": rows})
@@ -182,14 +180,14 @@ def test_the_servers_own_shutdown_date_counts(
         ({}, "a server on this machine"),
     ],
 )
-def test_the_price_says_where_it_is_from(
+def test_the_price_names_its_source(
     server: ScriptedServer,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     environ: dict[str, str],
     source: str,
 ) -> None:
-    """A named price counts; the typical answer is priced by it."""
+    """A configured price is used, also for the typical answer."""
     for key, value in environ.items():
         monkeypatch.setenv(key, value)
     found = report(capsys)
@@ -197,17 +195,17 @@ def test_the_price_says_where_it_is_from(
     assert found["typical_answer"]["cost_usd"] == pytest.approx(0.0036 if environ else 0)
 
 
-def test_without_an_endpoint_there_is_nothing_to_check(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 3, with what to set."""
+def test_without_an_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exits with 3 and says what to set."""
     code, out, err = run(capsys)
     assert (code, out) == (3, "")
     assert "endpoint: not configured; set OPENAI_API_KEY, or OPENAI_BASE_URL" in err
 
 
-def test_several_models_and_none_named_is_a_setting_to_make(
+def test_several_models_and_none_configured(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit 3, with the models."""
+    """Exits with 3 and lists the models."""
     monkeypatch.delenv("PAPERAGENT_MODEL")
     code, _, err = run(capsys)
     assert code == 3
@@ -215,10 +213,10 @@ def test_several_models_and_none_named_is_a_setting_to_make(
     assert calls(server) == []
 
 
-def test_bad_173_an_address_that_does_not_answer_is_reported(
+def test_bad_173_an_unreachable_endpoint(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit 6, with the address; nothing else uses it."""
+    """Exits with 6 and names the address."""
     with ScriptedServer() as gone:
         url = gone.url
     monkeypatch.setenv("OPENAI_BASE_URL", url)
@@ -229,12 +227,10 @@ def test_bad_173_an_address_that_does_not_answer_is_reported(
 
 
 def test_endpoint_and_repair_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
-    """One looks at the server, the other at the library."""
     assert run(capsys, "--repair")[0] == 2
 
 
-def test_the_help_says_what_the_check_costs(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody pays without knowing."""
+def test_the_help_mentions_the_cost(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["doctor", "--help"]) == 0
     assert "Makes one small call, which may cost money" in " ".join(capsys.readouterr().out.split())
 
@@ -243,8 +239,8 @@ def test_the_help_says_what_the_check_costs(capsys: pytest.CaptureFixture[str]) 
     ("first", "seconds", "proposed"),
     [(0.2, 1.0, 60), (10.0, 18.0, 240), (20.0, 200.0, 2910), (1000.0, 5000.0, 3600)],
 )
-def test_the_timeout_proposed_leaves_room(first: float, seconds: float, proposed: int) -> None:
-    """Twice what a typical answer takes at the speed measured, in steps of half a minute."""
+def test_the_proposed_timeout_leaves_room(first: float, seconds: float, proposed: int) -> None:
+    """Twice the time of a typical answer at the measured speed, in steps of 30 seconds."""
     features = {"json_schema": True, "streaming": True, "streaming_usage": True}
     call = ProbeResult(first, seconds, Usage(1, input_tokens=600, output_tokens=40), features)
     typical = 5 * first + 7.5 * (seconds - first)
@@ -254,7 +250,7 @@ def test_the_timeout_proposed_leaves_room(first: float, seconds: float, proposed
 
 
 def test_a_reply_in_one_piece_is_timed_as_a_whole() -> None:
-    """Reading and writing cannot be told apart then: the larger proportion counts."""
+    """Reading and writing cannot be separated: the larger proportion is used."""
     features = {"json_schema": True, "streaming": False, "streaming_usage": False}
     call = ProbeResult(2.0, 2.0, Usage(1, input_tokens=600, output_tokens=40), features)
     assert (call.input_speed, call.output_speed) == (None, None)
@@ -262,7 +258,6 @@ def test_a_reply_in_one_piece_is_timed_as_a_whole() -> None:
 
 
 def test_the_errors_are_typed(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In Python too: a setting to make, or a server that failed."""
     monkeypatch.setenv("PAPERAGENT_MODEL", "test-model")
     server.enqueue(error_reply(500, "broken"), path=CHAT)
     assert isinstance(doctor.check_endpoint(config.load()).failure, EndpointError)
@@ -274,7 +269,7 @@ def test_the_errors_are_typed(server: ScriptedServer, monkeypatch: pytest.Monkey
 def test_a_real_server_is_measured(
     llama_address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """llama.cpp's, whose only model need not be named."""
+    """llama.cpp, whose only model need not be configured."""
     factory.llm._only_model_of_server.cache_clear()
     monkeypatch.setenv("OPENAI_BASE_URL", llama_address)
     found = report(capsys)

@@ -1,4 +1,4 @@
-"""What the tests of sending share: readers, frozen issues, a mail server that does as it is told."""
+"""What the tests of sending share: subscribers, stored issues, a mail server that does as it is told."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Clock:
 
 @dataclass
 class Desk:
-    """A digest with its readers, without a library."""
+    """A digest with its subscribers, without a library."""
 
     path: Path
     clock: Clock = field(default_factory=Clock)
@@ -53,20 +53,20 @@ class Desk:
         self.ledger = Ledger(self.database)
 
     def plan(self, *emails: str, period: Period = WEEK) -> None:
-        """Add confirmed readers and freeze an issue for each."""
+        """Add confirmed subscribers and freeze an issue for each."""
         self.ledger.store_issues([self.draft(e, period) for e in emails], self.clock())
 
     def draft(self, email: str, period: Period = WEEK) -> NewIssue:
-        reader = self.subscribers.add(email, confirmed=True).subscriber
+        subscriber = self.subscribers.add(email, confirmed=True).subscriber
         return NewIssue(
             period,
-            reader.id,
-            f"Papers for {reader.id}",
+            subscriber.id,
+            f"Papers for {subscriber.id}",
             "…",
             "<p>Hello</p>",
-            f"Hello {reader.id}\n.\nthe dot above is a line\n",
-            papers=(f"paper-{period.name}-{reader.id}",),
-            message_id=f"<{period.name}.{reader.id}@paperagent.example>",
+            f"Hello {subscriber.id}\n.\nthe dot above is a line\n",
+            papers=(f"paper-{period.name}-{subscriber.id}",),
+            message_id=f"<{period.name}.{subscriber.id}@paperagent.example>",
         )
 
     def send(self, transport: Transport, **options: Any) -> SendReport:

@@ -1,4 +1,4 @@
-"""The archive: pages, index and feed that anybody may read, and nothing of a reader's own."""
+"""The archive: pages, index and feed that anybody may read, and nothing of a subscriber's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 
 
 def frozen(week: int, *, subscriber: int | None = None, theme: str = "A theme") -> StoredIssue:
-    """Return a frozen issue of a week."""
+    """Return a stored issue of a week."""
     period = replace(issues.WEEK, name=f"2026-W{week}")
     whole = issues.issue()
     shown = render_issue(replace(whole, period=period, themes=(Theme(theme, whole.themes[0].items),)))
@@ -83,8 +83,8 @@ def test_nothing_can_run_on_a_page() -> None:
             assert "<script" not in content
 
 
-def test_a_reader_s_own_issue_is_not_published() -> None:
-    """It holds links that act for that reader."""
+def test_a_subscriber_s_own_issue_is_not_published() -> None:
+    """It holds links that act for that subscriber."""
     with pytest.raises(PaperAgentError, match="belongs to a subscriber"):
         list(archive_files([frozen(26, subscriber=3)]))
 

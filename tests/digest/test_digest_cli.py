@@ -72,7 +72,7 @@ def states(run: Run) -> dict[str, int]:
 
 
 def test_build_send_and_again(run: Run, home: Path) -> None:
-    """bad-348: the second build and the second send change nothing; a new reader gets theirs."""
+    """bad-348: the second build and the second send change nothing; a new subscriber gets theirs."""
     subscribe(run)
     assert "2 issues built" in run("digest", "build", *WEEK)
     assert "1 sent" in run("digest", "send")
@@ -88,7 +88,7 @@ def test_build_send_and_again(run: Run, home: Path) -> None:
 
 
 def test_papers_are_shown_once(run: Run, home: Path) -> None:
-    """An issue of other days that hold the same papers does not repeat what the reader saw."""
+    """An issue of other days that hold the same papers does not repeat what the subscriber saw."""
     subscribe(run)
     run("digest", "build", *WEEK)
     told = run("digest", "build", "--since", "2026-06-20", "--until", "2026-06-26", "--only", A)
@@ -142,7 +142,7 @@ def test_days_that_may_be_the_wrong_ones_are_told(run: Run, monkeypatch: pytest.
 
 
 def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`digest run` builds the last complete week and, for daily readers, yesterday; then sends."""
+    """`digest run` builds the last complete week and, for daily subscribers, yesterday; then sends."""
     import datetime as dt
 
     noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
@@ -159,7 +159,7 @@ def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch:
 def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`digest run` sends what the other readers get, and then says that one issue is missing."""
+    """`digest run` sends what the other subscribers get, and then says that one issue is missing."""
     import datetime as dt
 
     from paperagent.digest.build import IssueBuilder
@@ -184,7 +184,7 @@ def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     assert f"To: {B}".encode() in mail.read_bytes()
 
 
-def test_daily_readers(run: Run, home: Path) -> None:
+def test_daily_subscribers(run: Run, home: Path) -> None:
     """A day's issue goes to who reads daily, a week's to who reads weekly."""
     subscribe(run)
     run("subscribers", "add", B, "--confirmed", "--frequency", "daily", "--interest", "retrieved passages")
@@ -202,7 +202,7 @@ def test_without_readers_there_is_an_issue_for_nobody_in_particular(run: Run) ->
 
 
 def test_four_at_once(run: Run, home: Path) -> None:
-    """bad-350: one delivers, three say that it does and exit 75; each reader gets one."""
+    """bad-350: one delivers, three say that it does and exit 75; each subscriber gets one."""
     for n in range(6):
         subscribe(run, f"r{n}@test.example")
     run("digest", "build", *WEEK)
@@ -309,7 +309,7 @@ def test_without_a_library_nothing_is_made(
 
 
 def test_double_opt_in(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new reader is sent a code, gets no digest, confirms with the code, then gets one."""
+    """A new subscriber is sent a code, gets no digest, confirms with the code, then gets one."""
     assert "set PAPERAGENT_SECRET" in run("subscribers", "add", A, "--interest", "retrieved passages")
     monkeypatch.setenv("PAPERAGENT_SECRET", SECRET)
     assert "confirmation mail: written to" in run("subscribers", "confirm", "--ask")
@@ -374,7 +374,7 @@ def test_doctor_knows_the_digest(run: Run, home: Path) -> None:
     subscribe(run)
     run("digest", "build", *WEEK)
     run("digest", "send")
-    assert "contains nothing else" in run("doctor")
+    assert "no unexpected files" in run("doctor")
 
 
 def test_an_endpoint_that_is_down_costs_no_issue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

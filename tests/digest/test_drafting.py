@@ -193,7 +193,7 @@ def test_a_useless_reply_costs_the_theme_its_words_only(model: Desk, answer: Any
 
 
 def test_what_an_endpoint_says_is_not_mailed(model: Desk) -> None:
-    """Its address and words are for who runs the digest; readers of a mixed issue learn what is quoted."""
+    """Its address and words are for who runs the digest; a mixed issue says what is quoted."""
     made = iter(range(100))
     model.server.responder = lambda r: honest(r) if next(made) else error_reply(400, "tenant 7 is over")
     found = issue(model)
@@ -273,7 +273,7 @@ def test_a_standing_question_is_put_to_the_judge(model: Desk) -> None:
     """Its opinions count in an issue as in an answer, and so does what they cost."""
     claims = (
         "Tindersift trims the prompt by 61% and accuracy stays nearly the same.",
-        "The filter always removes tokens because readers ask for it.",
+        "The filter always removes tokens because subscribers ask for it.",
     )
 
     def play(request: Request) -> Any:
@@ -291,7 +291,7 @@ def test_a_standing_question_is_put_to_the_judge(model: Desk) -> None:
     assert found.usage.calls == len(themes) + 2
 
 
-def test_an_endpoint_that_is_down_is_not_asked_for_every_reader(model: Desk) -> None:
+def test_an_endpoint_that_is_down_is_not_asked_for_every_subscriber(model: Desk) -> None:
     """After a few failures in a row no more calls are made; all is quoted."""
     model.server.responder = lambda _: error_reply(400, "down")
     questions = [f"How much does Tindersift remove, said in way {n}?" for n in range(9)]
@@ -335,7 +335,7 @@ def test_many_papers_are_parted(model: Desk) -> None:
 
 
 def test_a_budget_is_kept_and_the_most_wanted_theme_goes_first(model: Desk) -> None:
-    """Of three calls at a tenth of a cent, two fit; the theme of most readers is among them."""
+    """Of three calls at a tenth of a cent, two fit; the theme of most subscribers is among them."""
     one, two, three = sample(3)
     groups = [theme("a", [one]), theme("b", [two]), theme("c", [three]), theme("c", [three])]
     made = theme_writer(model, limit=0.0025)

@@ -43,10 +43,10 @@ class KilledLedger(Ledger):
         super().enter_data(due, message, at)
         if calls["n"] == VICTIM:
             die("in_data")
-    def finish(self, due, outcome, at, *, then=None):
+    def finish(self, due, outcome, at, *, claim_next=None):
         if calls["n"] == VICTIM:
             die("250 before commit")
-        state = super().finish(due, outcome, at, then=then)
+        state = super().finish(due, outcome, at, claim_next=claim_next)
         if calls["n"] == VICTIM:
             die("final commit")
         begin()
@@ -101,7 +101,7 @@ def run(path: Path, url: str, point: str) -> int:
 
 
 def row(point: str, path: Path) -> tuple[str, int, int, int]:
-    """Kill at a point, run again twice; return point, most copies anyone got, readers with none, unknown."""
+    """Kill at a point, run twice more; return point, most copies, subscribers without a mail, unknown."""
     script = Script()
     with serving(script) as url:
         assert run(path, url, point) == -signal.SIGKILL
@@ -113,7 +113,7 @@ def row(point: str, path: Path) -> tuple[str, int, int, int]:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_no_reader_gets_two(point: str, tmp_path: Path) -> None:
+def test_no_subscriber_gets_two(point: str, tmp_path: Path) -> None:
     """After a kill and a rerun each has one; only a kill in DATA leaves one unknown, which may have none."""
     _, most, none, unknown = row(point, tmp_path / "digest.db")
     assert most == 1
@@ -153,9 +153,9 @@ def test_a_claim_of_an_unknown_message_stays_unknown(tmp_path: Path) -> None:
 if __name__ == "__main__":  # prints the table
     import tempfile
 
-    lines = [f"{'killed at':<20} {'most copies':>11} {'readers without':>15} {'unknown':>8}"]
+    lines = [f"{'killed at':<20} {'most copies':>11} {'subscribers without':>20} {'unknown':>8}"]
     for each in POINTS:
         with tempfile.TemporaryDirectory() as folder:
             name, most_copies, without, left = row(each, Path(folder) / "digest.db")
-        lines.append(f"{name:<20} {most_copies:>11} {without:>15} {left:>8}")
+        lines.append(f"{name:<20} {most_copies:>11} {without:>20} {left:>8}")
     sys.stdout.write("\n".join(lines) + "\n")

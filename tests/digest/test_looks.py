@@ -61,7 +61,7 @@ def test_a_page_is_accessible_and_fits(chromium: Any, name: str, width: int, sch
 
 
 @pytest.mark.parametrize("scheme", browser.SCHEMES)
-def test_the_scheme_is_the_reader_s(chromium: Any, scheme: str) -> None:
+def test_the_scheme_is_the_subscriber_s(chromium: Any, scheme: str) -> None:
     """Dark is dark and light is light; text has 16 px."""
     html = render_issue(issues.issue()).html
     with browser.opened(chromium, html, width=375, scheme=scheme) as (page, _):

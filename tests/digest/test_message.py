@@ -43,7 +43,7 @@ def mail(rendered: Rendered | None = None, **changes: Any) -> bytes:
 
 
 def read(raw: bytes) -> EmailMessage:
-    """Parse as a mail reader does."""
+    """Parse as a mail program does."""
     return email.message_from_bytes(raw, policy=email.policy.default)  # type: ignore[return-value]
 
 
@@ -64,7 +64,7 @@ def test_the_headers_are_those_of_a_digest_and_no_more() -> None:
 
 
 def test_both_parts_of_a_mail_show_the_sentence_under_an_unverified_claim() -> None:
-    """As a mail reader decodes them."""
+    """As a mail program decodes them."""
     message = read(mail(render_issue(issues.written())))
     for kind in ("plain", "html"):
         part = message.get_body((kind,))
@@ -113,7 +113,7 @@ def test_the_same_arguments_give_the_same_bytes() -> None:
     assert mail() != mail(recipient="other@test.example")
 
 
-def test_a_message_id_is_short_and_of_its_issue_and_reader() -> None:
+def test_a_message_id_is_short_and_of_its_issue_and_subscriber() -> None:
     """Under 78 characters whatever the names are; case of the address does not count."""
     one = message_id("2026-W26/7", "Reader@test.example", "test.example")
     assert one == message_id("2026-W26/7", "reader@test.example", "test.example")

@@ -49,7 +49,7 @@ def test_a_preview_is_two_files_and_nothing_is_kept(
 
 
 def test_a_preview_of_what_was_built_is_what_was_built(library: Path, tmp_path: Path) -> None:
-    """The frozen issue of nobody in particular is shown as it is frozen; a theme shows it anew."""
+    """The stored general issue is shown as it is stored; a theme shows it anew."""
     span = days(library)
     assert main(["digest", "build", *span]) == 0
     first, second, themed, theme = (tmp_path / n for n in ("a", "b", "c", "theme"))
@@ -108,7 +108,7 @@ def test_without_a_library_nothing_is_created(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_papers_of_an_issue_are_exported(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A built issue is named by its period; one that was not built is a mistake, and so is a lone reader."""
+    """A built issue is named by its period; an issue that was not built is an error."""
     assert main(["digest", "build", *days(library)]) == 0
     with digest_service(config.load()) as desk:
         (issue,) = desk.general_issues()

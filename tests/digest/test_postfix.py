@@ -44,7 +44,7 @@ def run(environ: dict[str, str], *argv: str, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def sent(postfix: tuple[int, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Ingest the sample feed, subscribe three readers, build and send; return the environment."""
+    """Ingest the sample feed, subscribe three subscribers, build and send; return the environment."""
     port, _ = postfix
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PAPERAGENT_", "OPENAI_"))}
     environ |= {
@@ -67,7 +67,7 @@ def sent(postfix: tuple[int, Path], tmp_path_factory: pytest.TempPathFactory) ->
     return environ
 
 
-def test_every_reader_gets_one_mail(sent: dict[str, str], postfix: tuple[int, Path]) -> None:
+def test_every_subscriber_gets_one_mail(sent: dict[str, str], postfix: tuple[int, Path]) -> None:
     """What was planned arrives, once; a second run of everything sends nothing."""
     planned = run(sent, "digest", "list")
     for command in (["digest", "send"], ["digest", "build", "--week", "2026-W26"], ["digest", "send"]):
@@ -98,7 +98,7 @@ def test_the_raw_headers(sent: dict[str, str], postfix: tuple[int, Path]) -> Non
 
 
 def test_the_token_of_the_mail_unsubscribes(sent: dict[str, str], postfix: tuple[int, Path]) -> None:
-    """The mail that the link writes, once in a mailbox file, stops the digest for its reader alone."""
+    """The mail that the link writes, once in a mailbox file, stops the digest for its subscriber alone."""
     import mailbox
     from email.message import EmailMessage
     from urllib.parse import unquote
@@ -119,7 +119,7 @@ def test_the_token_of_the_mail_unsubscribes(sent: dict[str, str], postfix: tuple
 
 
 def test_an_unknown_mailbox_fails_and_is_told(sent: dict[str, str]) -> None:
-    """Postfix refuses it at RCPT; exit 8, the reader is marked, the others are not touched."""
+    """Postfix refuses it at RCPT; exit 8, the subscriber is marked, the others are not touched."""
     run(sent, "subscribers", "add", "nobody@test.example", "--confirmed", "--interest", INTERESTS[0])
     run(sent, "digest", "build", "--week", "2026-W26", "--only", "nobody@test.example")
     told = run(sent, "digest", "send", code=8)

@@ -1,17 +1,22 @@
-"""Which papers a reader gets."""
+"""Which papers a subscriber gets."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weeks import MONDAY, TOPICS, WEEK, arrival, embedded, paper, selector, week
+from weeks import MONDAY, TOPICS, WEEK, MemoryLibrary, arrival, embedded, paper, selector, week
 
-from paperagent.digest.issue import Selection
+from paperagent.digest.issue import Item, Selection
 from paperagent.digest.preferences import Preferences
+from paperagent.digest.select.selector import PaperSelector
+from paperagent.library.protocol import PaperWithFeatures
 from paperagent.types import Paper
 
 CACHE = Preferences(interests=("cache compression",))
@@ -27,7 +32,7 @@ def on(selection: Selection) -> set[str]:
     return {t for c in selection.items for t in TOPICS if t in c.paper.title}
 
 
-def test_a_reader_gets_what_was_asked_for_and_is_told_why() -> None:
+def test_a_subscriber_gets_what_was_asked_for_and_is_told_why() -> None:
     """Only papers on the interest, each with it as the reason."""
     found = selector([arrival(p) for p in week()]).select(CACHE)
     assert on(found) == {"cache compression"}
@@ -44,7 +49,7 @@ def test_a_standing_question_brings_papers_too() -> None:
 
 
 def test_an_issue_is_not_filled_up() -> None:
-    """A reader for whom the week brought nothing gets nothing, not the least bad."""
+    """A subscriber for whom the week brought nothing gets nothing, not the least bad."""
     found = selector([arrival(p) for p in week()]).select(Preferences(interests=("sourdough bread",)))
     assert (ids(found), found.also, found.themes) == ([], (), ())
     assert found.screened == 36
@@ -69,7 +74,7 @@ def test_no_interest_crowds_out_another() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 5, 30])
-def test_no_more_than_the_reader_wants(most: int) -> None:
+def test_no_more_than_the_subscriber_wants(most: int) -> None:
     """What comes next is noticed by its title, and is not also shown whole."""
     found = selector([arrival(p) for p in week(["cache compression"], each=40)]).select(
         replace(CACHE, max_items=most)
@@ -107,7 +112,7 @@ def test_upvotes_lead_where_the_feed_has_them() -> None:
 
 
 def test_upvotes_bring_nothing_off_topic() -> None:
-    """A reader with interests gets none but what fits them, however popular the rest."""
+    """A subscriber with interests gets none but what fits them, however popular the rest."""
     papers = [replace(p, upvotes=0 if "cache" in p.title else 500) for p in week()]
     assert on(selector([arrival(p) for p in papers]).select(CACHE)) == {"cache compression"}
 
@@ -205,7 +210,7 @@ def test_a_period_without_papers_gives_an_empty_issue() -> None:
 
 
 def test_preparing_changes_nothing() -> None:
-    """Readers get the same, embedded together or one by one, in any order."""
+    """Subscribers get the same, embedded together or one by one, in any order."""
     papers = [arrival(p) for p in week()]
     profiles = [Preferences(interests=(t,)) for t in TOPICS]
     together, alone = selector(papers), selector(papers)
@@ -241,3 +246,61 @@ def test_selection_is_determined_and_never_repeats(profile: Preferences) -> None
     assert len(found.themes) <= 5
     assert all(g.items and g.name and g.key.startswith("2026-W26:") for g in found.themes)
     assert found.screened <= 36
+
+
+# --- the weights that docs/digest.md argues for ---
+
+
+class AxisEmbedder:
+    """Embeds each interest as a coordinate axis."""
+
+    def __init__(self, axes: dict[str, int]) -> None:
+        self.axes = axes
+
+    def embed(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return [np.eye(DIMENSIONS, dtype=np.float32)[self.axes[text]] for text in texts]
+
+
+DIMENSIONS = 64
+
+
+def unit(**components: float) -> np.ndarray:
+    """Return a unit vector with the given components, such as ``d0=0.8``."""
+    vector = np.zeros(DIMENSIONS, np.float32)
+    for name, value in components.items():
+        vector[int(name[1:])] = value
+    return vector / np.linalg.norm(vector)
+
+
+def placed(number: int, title: str, vector: np.ndarray) -> PaperWithFeatures:
+    """Return an invented paper with a given embedding."""
+    invented = Paper(f"2606.{number:05}", title, f"{title}. Paper {number}.", published=MONDAY)
+    return arrival(invented, vector=vector)
+
+
+def select_by_vectors(
+    papers: Sequence[PaperWithFeatures], axes: dict[str, int], *, max_items: int = 12
+) -> list[Item]:
+    library = MemoryLibrary(papers)
+    chooser = PaperSelector(papers, period=WEEK, store=library, embedder=AxisEmbedder(axes))  # type: ignore[arg-type]
+    return list(chooser.select(Preferences(interests=tuple(axes), max_items=max_items)).items)
+
+
+def test_an_interest_with_low_scores_still_gets_papers() -> None:
+    """Most of an interest's lead is taken off: the papers of the short interest match its words, too."""
+    strong = [placed(n, f"Quasar lensing {n}", unit(d0=0.85, **{f"d{10 + n}": 0.5})) for n in range(12)]
+    weak = [placed(100 + n, f"Note {n}", unit(d1=0.75, **{f"d{30 + n}": 0.6})) for n in range(6)]
+    axes = {"quasar lensing": 0, "rare wishes of many words": 1}
+    items = select_by_vectors([*strong, *weak], axes, max_items=6)
+    by_interest = Counter(item.reason.text for item in items)
+    assert by_interest["rare wishes of many words"] >= 2
+    assert by_interest["quasar lensing"] >= 2
+
+
+def test_a_paper_must_be_close_to_the_best_papers_of_its_interest() -> None:
+    """Of two papers with the same cosine to an interest, only the one near its best papers is relevant."""
+    best = [placed(n, f"Best {n}", unit(d0=0.8, d1=0.45, **{f"d{10 + n}": 0.4})) for n in range(3)]
+    near = placed(50, "Near", unit(d0=0.7, d1=0.6, d20=0.39))
+    far = placed(51, "Far", unit(d0=0.7, d1=-0.5, d21=0.5))
+    items = select_by_vectors([*best, near, far], {"quasar lensing": 0})
+    assert {item.paper.title for item in items} == {"Best 0", "Best 1", "Best 2", "Near"}

@@ -16,11 +16,11 @@ A, B, C = "a@test.example", "b@test.example", "c@test.example"
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """Return a digest with no readers yet."""
+    """Return a digest with no subscribers yet."""
     return Desk(tmp_path / "digest.db")
 
 
-def test_each_reader_gets_one_message(desk: Desk) -> None:
+def test_each_subscriber_gets_one_message(desk: Desk) -> None:
     """Three are planned, three arrive, and a second run sends nothing."""
     desk.plan(A, B, C)
     script = Script()
@@ -104,16 +104,16 @@ def test_a_refused_message_is_sent_later_under_the_same_id(desk: Desk) -> None:
 def test_waits_grow_and_end(desk: Desk) -> None:
     """5 minutes, 30, 2 hours, 12; then the message has failed, and its papers may come again."""
     desk.plan(A)
-    reader = desk.subscribers.find(A)
+    subscriber = desk.subscribers.find(A)
     with serving(Script(rcpt={A: "451 4.3.0 later"})) as url:
         for wait in RETRY_DELAYS:
             assert desk.send(transport(url)).counts == {"deferred": 1}
-            assert desk.subscribers.preferences_with_feedback(reader).seen
+            assert desk.subscribers.preferences_with_feedback(subscriber).seen
             desk.clock.time += wait
         assert desk.send(transport(url)).counts == {"failed": 1}
     assert sum(w.total_seconds() for w in RETRY_DELAYS) == 60 * (5 + 30 + 120 + 720)
     assert "given up after 5 attempts" in str(desk.ledger.deliveries()[0].reply)
-    assert not desk.subscribers.preferences_with_feedback(reader).seen
+    assert not desk.subscribers.preferences_with_feedback(subscriber).seen
 
 
 def test_a_connection_lost_after_the_message_is_unknown(desk: Desk) -> None:
@@ -199,7 +199,7 @@ def test_who_unsubscribed_after_the_plan_gets_nothing(desk: Desk) -> None:
 
 
 def test_a_mailbox_that_does_not_exist_is_not_written_to_again(desk: Desk) -> None:
-    """5.1.1 at RCPT marks the reader as bounced."""
+    """5.1.1 at RCPT marks the subscriber as bounced."""
     desk.plan(A)
     with serving(Script(rcpt={A: "550 5.1.1 no such user"})) as url:
         desk.send(transport(url))
@@ -207,7 +207,7 @@ def test_a_mailbox_that_does_not_exist_is_not_written_to_again(desk: Desk) -> No
 
 
 def test_old_issues_stay_unless_forced(desk: Desk) -> None:
-    """Three days after it was frozen an issue is no news; `force` sends it all the same."""
+    """Three days after it was stored an issue is no news; `force` sends it all the same."""
     desk.plan(A)
     desk.clock.wait(days=3, seconds=1)
     script = Script()
@@ -217,7 +217,7 @@ def test_old_issues_stay_unless_forced(desk: Desk) -> None:
         assert desk.send(transport(url), force=True).counts == {"sent": 1}
 
 
-def test_only_one_reader(desk: Desk) -> None:
+def test_only_one_subscriber(desk: Desk) -> None:
     """`only` takes any spelling of an address."""
     desk.plan(A, B)
     script = Script()

@@ -1,4 +1,4 @@
-"""Readers come and go by their own word: states, wishes, the suppression list, files, tokens."""
+"""Subscribers come and go by their own word: states, preferences, the suppression list, files, tokens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - made up
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """Return a digest with no readers yet."""
+    """Return a digest with no subscribers yet."""
     return Desk(tmp_path / "digest.db")
 
 
@@ -99,16 +99,16 @@ def test_no_text_becomes_an_address_with_controls(text: str) -> None:
 
 def test_pending_until_confirmed(desk: Desk) -> None:
     """Who was only added gets no digest; confirming twice changes nothing."""
-    reader = desk.subscribers.add(A).subscriber
-    assert reader.state == "pending"
-    first = desk.subscribers.confirm(reader.id)
+    subscriber = desk.subscribers.add(A).subscriber
+    assert subscriber.state == "pending"
+    first = desk.subscribers.confirm(subscriber.id)
     desk.clock.wait(days=1)
-    assert desk.subscribers.confirm(reader.id) == first
+    assert desk.subscribers.confirm(subscriber.id) == first
     assert first.state == "confirmed"
 
 
-def test_two_spellings_are_one_reader(desk: Desk) -> None:
-    """bad-328: case and what follows a + do not make another reader; the first spelling stays."""
+def test_two_spellings_are_one_subscriber(desk: Desk) -> None:
+    """bad-328: case and what follows a + do not make another subscriber; the first spelling stays."""
     desk.subscribers.add(A, confirmed=True)
     again = desk.subscribers.add("ANA+papers@test.EXAMPLE")
     assert not again.new
@@ -129,14 +129,14 @@ def test_adding_again_changes_what_is_given(desk: Desk) -> None:
 
 
 def test_unsubscribing_wins_over_everything(desk: Desk) -> None:
-    """The address is refused until the reader asks to come back; then it is pending again."""
-    reader = desk.subscribers.add(A, confirmed=True).subscriber
-    assert desk.subscribers.unsubscribe(reader.id)
-    assert not desk.subscribers.unsubscribe(reader.id)
+    """The address is refused until the subscriber asks to come back; then it is pending again."""
+    subscriber = desk.subscribers.add(A, confirmed=True).subscriber
+    assert desk.subscribers.unsubscribe(subscriber.id)
+    assert not desk.subscribers.unsubscribe(subscriber.id)
     with pytest.raises(InputError, match=r"unsubscribed on 2026-06-29.*--resubscribe"):
         desk.subscribers.add("Ana+other@test.example", confirmed=True)
     with pytest.raises(InputError, match="unsubscribed since"):
-        desk.subscribers.confirm(reader.id)
+        desk.subscribers.confirm(subscriber.id)
     again = desk.subscribers.add(A, resubscribe=True)
     assert again.subscriber.state == "pending"
     assert "was unsubscribed on" in again.note
@@ -165,17 +165,17 @@ def test_an_address_can_be_suppressed_before_it_is_added(desk: Desk) -> None:
 
 def test_a_confirmation_mail_goes_out_once_a_day(desk: Desk) -> None:
     """Whoever types somebody's address cannot flood them."""
-    reader = desk.subscribers.add(A).subscriber
-    assert desk.subscribers.may_send_confirmation(reader)
-    desk.subscribers.record_confirmation_sent(reader.id)
+    subscriber = desk.subscribers.add(A).subscriber
+    assert desk.subscribers.may_send_confirmation(subscriber)
+    desk.subscribers.record_confirmation_sent(subscriber.id)
     assert not desk.subscribers.may_send_confirmation(desk.subscribers.find(A))
     desk.clock.wait(days=1)
     assert desk.subscribers.may_send_confirmation(desk.subscribers.find(A))
-    desk.subscribers.confirm(reader.id)
+    desk.subscribers.confirm(subscriber.id)
     assert not desk.subscribers.may_send_confirmation(desk.subscribers.find(A))
 
 
-def test_there_is_a_limit_to_readers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_a_limit_to_subscribers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """bad-036: more than a hundred thousand are refused; who is there can still be changed."""
     monkeypatch.setattr("paperagent.digest.subscribers.MAX_SUBSCRIBERS", 1)
     desk.subscribers.add(A)
@@ -202,13 +202,13 @@ def test_there_is_a_limit_to_readers(desk: Desk, monkeypatch: pytest.MonkeyPatch
         ({"max_items": True}, "max-items"),
     ],
 )
-def test_wishes_have_limits(given_: dict[str, object], message: str) -> None:
+def test_preferences_have_limits(given_: dict[str, object], message: str) -> None:
     """Too many, too long, empty: one line says which."""
     with pytest.raises(InputError, match=message):
         Preferences.validated(**given_)  # type: ignore[arg-type]
 
 
-def test_wishes_are_cleaned() -> None:
+def test_preferences_are_cleaned() -> None:
     """Line ends and invisible characters go; what is given twice is kept once."""
     found = Preferences.validated(["graph\r\nneural \u202enetworks", "Graph neural networks"])
     assert found.interests == ("graph neural networks",)
@@ -218,15 +218,15 @@ def test_wishes_are_cleaned() -> None:
 def test_a_profile_holds_ratings_and_what_was_shown(desk: Desk) -> None:
     """More and save are liked, less is not; more and less replace each other."""
     desk.plan(A)
-    reader = desk.subscribers.find(A)
+    subscriber = desk.subscribers.find(A)
     for paper, kind in (("p1", "more"), ("p2", "less"), ("p3", "more"), ("p3", "less"), ("p4", "save")):
-        desk.subscribers.rate(reader.id, paper, kind)  # type: ignore[arg-type]
-    profile = desk.subscribers.preferences_with_feedback(reader)
+        desk.subscribers.rate(subscriber.id, paper, kind)  # type: ignore[arg-type]
+    profile = desk.subscribers.preferences_with_feedback(subscriber)
     assert set(profile.liked) == {"p1", "p4"}
     assert set(profile.disliked) == {"p2", "p3"}
-    assert profile.seen == {f"paper-{WEEK.name}-{reader.id}"}
+    assert profile.seen == {f"paper-{WEEK.name}-{subscriber.id}"}
     with pytest.raises(InputError, match="more, less or save"):
-        desk.subscribers.rate(reader.id, "p", "drop table")  # type: ignore[arg-type]
+        desk.subscribers.rate(subscriber.id, "p", "drop table")  # type: ignore[arg-type]
 
 
 # --- the file ---
@@ -310,7 +310,7 @@ def test_bad_lines_of_a_csv_are_told(desk: Desk, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_file_that_is_no_list_of_readers(desk: Desk, tmp_path: Path, content: bytes, message: str) -> None:
+def test_invalid_csv_files(desk: Desk, tmp_path: Path, content: bytes, message: str) -> None:
     """FeedError says what is wrong with the file."""
     (tmp_path / "r.csv").write_bytes(content)
     with pytest.raises(FeedError, match=message):

@@ -87,8 +87,8 @@ def test_papers_of_a_topic_stand_together_under_its_name() -> None:
         assert set(group.name.lower().split()) & set(topics.pop().split())
 
 
-def test_a_theme_has_one_key_for_all_readers() -> None:
-    """Two readers whose issues share a theme have it under one key and name."""
+def test_a_theme_has_one_key_for_all_subscribers() -> None:
+    """Two subscribers whose issues share a theme have it under one key and name."""
     chosen = selector(embedded(week()))
     one = chosen.select(Preferences(interests=("cache compression", "coral bleaching")))
     other = chosen.select(Preferences(interests=("protein folding", "cache compression")))

@@ -20,7 +20,6 @@ QRELS = "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t1\nq2\td2\t1\nq3\td1\t0\
 
 
 def jsonl(records: list[dict[str, str]]) -> str:
-    """Return records as lines."""
     return "".join(json.dumps(r) + "\n" for r in records)
 
 
@@ -45,7 +44,7 @@ def test_a_set_becomes_cases_with_graded_gold(tmp_path: Path) -> None:
     assert [(p.paper_id, p.title) for p in papers] == [("d1", "Lanterns"), ("d2", "-")]
 
 
-def test_relatives_of_the_layout_are_read(tmp_path: Path) -> None:
+def test_variants_of_the_layout_are_read(tmp_path: Path) -> None:
     """The split in the file's name, no heading, four columns, other field names, gzip."""
     with gzip.open(tmp_path / "corpus.jsonl.gz", "wt", encoding="utf-8") as file:
         file.write(jsonl([{"id": "d1", "title": "T", "abstract": "A."}]))
@@ -57,7 +56,7 @@ def test_relatives_of_the_layout_are_read(tmp_path: Path) -> None:
     assert next(beir.papers(judged.corpus)).abstract == "A."
 
 
-def test_the_split_is_chosen_or_asked_for(tmp_path: Path) -> None:
+def test_the_split_has_a_default_or_must_be_chosen(tmp_path: Path) -> None:
     """`test` is preferred; without it, several splits need a choice."""
     place = folder(tmp_path, **{"qrels/dev.tsv": "q2\td2\t1\n"})
     assert len(beir.read(place).cases) == 2
@@ -78,13 +77,13 @@ def test_the_split_is_chosen_or_asked_for(tmp_path: Path) -> None:
         ("queries.jsonl", '{"_id": "q1"}\n', "queries.jsonl line 1: question: is empty"),
     ],
 )
-def test_faults_are_named_with_their_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_errors_name_the_line(tmp_path: Path, name: str, text: str, message: str) -> None:
     """File, line and reason, on one line."""
     with pytest.raises(EvalError, match=message):
         beir.read(folder(tmp_path, **{name: text}))
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_missing_files_are_errors(tmp_path: Path) -> None:
     """A folder of something else, and one without queries."""
     with pytest.raises(EvalError, match="has no qrels"):
         beir.read(tmp_path)

@@ -39,7 +39,7 @@ def test_refusals_are_limited() -> None:
     assert calibrate.abstain_below(mixed, 0.1) == pytest.approx(0.45)
 
 
-def test_a_useless_signal_keeps_nothing_back() -> None:
+def test_a_useless_signal_withholds_nothing() -> None:
     """Where the unanswerable are the surer ones, no threshold within the limit helps."""
     upside_down = [(0.9, False)] * 10 + [(0.1 + i / 100, True) for i in range(10)]
     assert calibrate.abstain_below(upside_down, 0.05) == 0.0
@@ -95,7 +95,7 @@ def test_too_few_cases_are_refused(yes: int, no: int) -> None:
     assert agent.options == []
 
 
-def test_the_curve_is_shown_and_kept() -> None:
+def test_the_curve_is_in_the_table_and_the_json() -> None:
     """The table marks the thresholds before and after; the document holds every point."""
     found = calibrate.calibrate(CLEAR, before=Thresholds())
     (table,) = calibrate.calibration_tables(found)
@@ -105,3 +105,44 @@ def test_the_curve_is_shown_and_kept() -> None:
     kept = found.to_dict()
     assert (kept["answerable"], kept["unanswerable"], len(kept["curve"])) == (20, 20, 41)
     assert kept["thresholds"] == found.thresholds.to_dict()
+
+
+CURVE_CASES = [
+    (0.05, False),
+    (0.15, True),
+    (0.2, False),
+    (0.55, True),
+    (0.6, False),
+    (0.95, True),
+    (1.0, True),
+]
+
+
+def test_bins_hold_cases_of_similar_confidence() -> None:
+    """Cases of similar confidence are counted together; empty bins are left out; 1.0 is in the last."""
+    found = calibrate.reliability(CURVE_CASES, bins=2)
+    assert [(b.n, round(b.share, 3)) for b in found] == [(3, 0.333), (4, 0.75)]
+    assert found[0].confidence == pytest.approx(0.4 / 3)
+    assert all(b.low <= b.share <= b.high for b in found)
+    assert sum(b.n for b in calibrate.reliability(CURVE_CASES)) == len(CURVE_CASES)
+
+
+def test_a_threshold_trades_refusals_for_precision() -> None:
+    """What is below it is kept back: a share of the answerable and one of the others."""
+    found = calibrate.point(CURVE_CASES, 0.5)
+    assert found == calibrate.Point(0.5, 4 / 7, 0.75, 0.25, 2 / 3)
+    assert calibrate.point([(0.5, True)], 0.9) == calibrate.Point(0.9, 0.0, None, 1.0, None)
+
+
+def test_the_sweep_runs_from_everything_to_nothing() -> None:
+    """The first threshold keeps nothing back, the last all; between them coverage only falls."""
+    points = calibrate.sweep(CURVE_CASES)
+    assert (points[0].coverage, points[-1].coverage) == (1.0, 0.0)
+    assert len(points) == len(CURVE_CASES) + 1
+    assert [p.coverage for p in points] == sorted((p.coverage for p in points), reverse=True)
+    assert calibrate.sweep([])[0].precision is None
+
+
+def test_a_histogram_counts_every_value() -> None:
+    """Values outside the edges count at the ends."""
+    assert calibrate.histogram([-1, 0, 0.5, 1, 5, 99], [0, 1, 2, 10]) == [3, 1, 2]

@@ -17,12 +17,10 @@ from paths import SHARED
 
 
 def read(text: str) -> list[Case]:
-    """Return the cases of a text."""
     return list(cases.parse(text.split("\n"), "f.jsonl"))
 
 
 def one(**fields: object) -> Case:
-    """Return a case of these fields."""
     return read(json.dumps({"id": "a", "question": "Why?", **fields}))[0]
 
 
@@ -53,7 +51,7 @@ def test_history_comes_in_every_shape_that_ask_takes(history: object) -> None:
     assert one(history=history).history == (("Q", "A"),)
 
 
-def test_a_files_own_fields_are_left_alone() -> None:
+def test_unknown_fields_are_ignored() -> None:
     """A field that is like none of ours is passed over."""
     assert one(difficulty=3, author="me").id == "a"
 
@@ -86,7 +84,7 @@ def test_a_files_own_fields_are_left_alone() -> None:
         ("[" * 100_000, "too deep"),
     ],
 )
-def test_a_fault_is_named_with_its_line(line: str, message: str) -> None:
+def test_errors_name_line_and_field(line: str, message: str) -> None:
     """One line says file, line, field and reason."""
     with pytest.raises(EvalError) as caught:
         read(f"# first\n{line}")
@@ -96,14 +94,14 @@ def test_a_fault_is_named_with_its_line(line: str, message: str) -> None:
     assert caught.value.exit_code == 4
 
 
-def test_an_id_stands_once() -> None:
+def test_ids_are_unique() -> None:
     """The second line with an id names the first."""
     with pytest.raises(EvalError, match="line 2: id a is already used in line 1"):
         read('{"id": "a", "question": "Why?"}\n{"id": "a", "question": "How?"}')
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n"])
-def test_no_case_is_a_fault(text: str) -> None:
+def test_a_file_without_cases_is_an_error(text: str) -> None:
     """An empty file is not taken for a perfect score."""
     with pytest.raises(EvalError, match="contains no case"):
         read(text)
@@ -124,7 +122,7 @@ def test_a_byte_order_mark_and_line_separators_are_harmless(tmp_path: Path) -> N
     assert cases.load(path)[0].question == "Why so?"
 
 
-def test_the_digest_is_of_what_cases_say() -> None:
+def test_the_hash_depends_on_content_only() -> None:
     """Order and notes do not count, a changed expectation does."""
     a, b = one(), one(id="b")
     assert cases.cases_hash([a, b]) == cases.cases_hash([b, one(notes="n", answer="x")])

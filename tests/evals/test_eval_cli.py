@@ -53,7 +53,7 @@ def test_run_writes_a_folder_and_prints_the_table(file: Path, capsys: pytest.Cap
     assert (out / "results.jsonl").read_bytes() == before
 
 
-def test_without_a_place_a_run_goes_into_eval_runs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_default_folder_is_in_eval_runs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the current folder, under a name that says when and what; --json prints the run."""
     assert main(["eval", "run", str(file), "--json"]) == 0
     run = json.loads(capsys.readouterr().out)
@@ -69,7 +69,7 @@ def test_a_limit_draws_cases_by_the_seed(file: Path) -> None:
     assert len(results.load(Path("a"))[1]) == 1
 
 
-def test_a_gate_that_is_not_kept_is_exit_9(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missed_gate_exits_with_9(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The run is kept and the threshold named."""
     gate = file.parent / "gate.toml"
     gate.write_text("[metrics]\nsentences = {max = 0}\n", "utf-8")
@@ -88,7 +88,7 @@ def test_a_feed_makes_a_library_of_its_own(file: Path, monkeypatch: pytest.Monke
     assert main(["eval", "run", str(file), "--out", "b"]) == 5
 
 
-def test_without_a_feed_the_library_named_is_asked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_feed_the_given_library_is_asked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--library is no home of feeds alone; where there is none, nothing is asked or made."""
     monkeypatch.setenv("PAPERAGENT_HOME", str(file.parent / "none"))
     assert main(["eval", "run", str(file), "--library", str(home()), "--out", "a", "-q"]) == 0
@@ -163,15 +163,13 @@ def test_a_replay_of_a_run_without_a_judge_asks_none(file: Path, monkeypatch: py
         assert not [n for n in notes if "judge" in n]
 
 
-def test_options_of_a_model_that_is_not_asked_are_said(
-    file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unused_model_options_are_reported(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without an endpoint a run is quoted, and must not pass for one of the model that was named."""
     assert main(["eval", "run", str(file), "--model", "m", "--judge", "--out", "a", "-q"]) == 0
     assert "warning: --model, --judge: no effect" in capsys.readouterr().err
 
 
-def test_a_choice_is_recorded_and_replayed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_select_mode_is_recorded_and_replayed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In mode select too, the same comes out without a server, and the run says which mode it was."""
     with ScriptedServer() as server:
         server.responder = lambda _: {"sentences": [3]}
@@ -242,7 +240,7 @@ def test_queries_with_judgements_ask_the_own_library(file: Path) -> None:
         ([], 2, "CASES"),
     ],
 )
-def test_what_cannot_be_run(
+def test_invalid_runs_are_refused(
     file: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
 ) -> None:
     """One line says what, and the exit code is the contract's; nothing is left behind."""
@@ -253,7 +251,7 @@ def test_what_cannot_be_run(
     assert not Path("eval-runs").exists()
 
 
-def test_missing_gold_is_warned_of_and_checked(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_gold_papers_are_reported(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A run says what the library lacks, a few of many; `cases check` lists all and exits 4."""
     lines = [f'{{"id": "c{i}", "question": "Why {i}?", "gold_titles": ["None {i}"]}}' for i in range(7)]
     file.write_text("\n".join(lines), "utf-8")
@@ -274,7 +272,7 @@ def test_init_writes_an_example_once(file: Path, capsys: pytest.CaptureFixture[s
     assert main(["eval", "init", str(file.parent / "no" / "mine.jsonl")]) == 2
 
 
-def test_what_chat_kept_becomes_cases_that_run(
+def test_chat_feedback_becomes_cases_that_run(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A good answer passes as a case, a bad one fails until it is better; adding again adds nothing."""

@@ -12,8 +12,7 @@ from test_chat import talk
 from fake_agent import COMPARED, SINGLE, FakeAgent
 from model_desk import GOOD, QUESTION, desk, reply
 from paperagent.errors import EvalError
-from paperagent.evals import cases
-from paperagent.evals import feedback as harvest
+from paperagent.evals import cases, feedback
 from paperagent.evals.feedback import save_feedback
 from paperagent.types import Answer
 
@@ -49,7 +48,7 @@ def test_doctor_knows_what_answers_leave_in_the_folder(
         save_feedback(model.agent.home / "feedback.jsonl", answer, [], good=True)
         assert {"answers.db", "feedback.jsonl"} <= {p.name for p in model.agent.home.iterdir()}
         (folder,) = [c.detail for c in model.agent.doctor().checks if c.name == "folder"]
-    assert folder == "contains nothing else"
+    assert folder == "no unexpected files"
 
 
 def test_before_any_answer_there_is_nothing_to_keep(tmp_path: Path) -> None:
@@ -59,15 +58,15 @@ def test_before_any_answer_there_is_nothing_to_keep(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def _kept(tmp_path: Path, answer: Answer, *, good: bool) -> harvest.FeedbackRecord:
+def _kept(tmp_path: Path, answer: Answer, *, good: bool) -> feedback.FeedbackRecord:
     path = tmp_path / "f.jsonl"
     save_feedback(path, answer, [("Before?", "That.")], good=good, note="why")
-    return harvest.read_feedback(path)[-1]
+    return feedback.read_feedback(path)[-1]
 
 
 def test_a_good_answer_is_its_own_evidence(tmp_path: Path) -> None:
     """The case wants the cited papers and sentences; the turns before come along."""
-    case = harvest.case_from_feedback(_kept(tmp_path, SINGLE, good=True))
+    case = feedback.case_from_feedback(_kept(tmp_path, SINGLE, good=True))
     assert case.gold_ids == tuple(dict.fromkeys(c.paper_id for c in SINGLE.citations))
     assert case.evidence == tuple(c.quote for c in SINGLE.citations)
     assert (case.kind, case.history, case.notes) == ("followup", (("Before?", "That."),), "why")
@@ -75,7 +74,7 @@ def test_a_good_answer_is_its_own_evidence(tmp_path: Path) -> None:
 
 def test_a_bad_answer_must_not_be_given_again(tmp_path: Path) -> None:
     """Its claims are what the next answer must not say."""
-    case = harvest.case_from_feedback(_kept(tmp_path, SINGLE, good=False))
+    case = feedback.case_from_feedback(_kept(tmp_path, SINGLE, good=False))
     assert case.must_not == tuple(c.text for c in SINGLE.claims)
     assert not case.evidence
 
@@ -83,16 +82,16 @@ def test_a_bad_answer_must_not_be_given_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("good", "answerable"), [(True, False), (False, True)])
 def test_an_abstention_that_was_right_or_wrong(tmp_path: Path, *, good: bool, answerable: bool) -> None:
     """A good abstention is an unanswerable question, a bad one an answerable one."""
-    assert harvest.case_from_feedback(_kept(tmp_path, ABSTAINED, good=good)).answerable is answerable
+    assert feedback.case_from_feedback(_kept(tmp_path, ABSTAINED, good=good)).answerable is answerable
 
 
 def test_cases_are_added_once(tmp_path: Path) -> None:
     """Adding again adds nothing, and a file that lacks its last line end is not spoilt."""
-    fresh = [harvest.case_from_feedback(_kept(tmp_path, SINGLE, good=True))]
+    fresh = [feedback.case_from_feedback(_kept(tmp_path, SINGLE, good=True))]
     file = tmp_path / "cases.jsonl"
     file.write_text('{"id": "mine", "question": "Mine?"}', "utf-8")
-    assert harvest.add_cases(file, fresh) == fresh
-    assert harvest.add_cases(file, fresh) == []
+    assert feedback.add_cases(file, fresh) == fresh
+    assert feedback.add_cases(file, fresh) == []
     assert [case.id for case in cases.load(file)] == ["mine", fresh[0].id]
 
 
@@ -100,16 +99,16 @@ def test_a_saved_answer_is_taken_too(tmp_path: Path) -> None:
     """What `ask --json` printed can be judged later; other JSON cannot."""
     path = tmp_path / "answer.json"
     path.write_text(json.dumps(SINGLE.to_dict()), "utf-8")
-    assert harvest.case_from_feedback(harvest.feedback_for_answer(path, good=True)).evidence
+    assert feedback.case_from_feedback(feedback.feedback_for_answer(path, good=True)).evidence
     path.write_text("[1]", "utf-8")
     with pytest.raises(EvalError, match="answer"):
-        harvest.feedback_for_answer(path, good=True)
+        feedback.feedback_for_answer(path, good=True)
 
 
 def test_nothing_kept_yet(tmp_path: Path) -> None:
     """A missing file says how to get one; a damaged line is named."""
     with pytest.raises(EvalError, match="/good"):
-        harvest.read_feedback(tmp_path / "none.jsonl")
+        feedback.read_feedback(tmp_path / "none.jsonl")
     (tmp_path / "bad.jsonl").write_text("{}\n", "utf-8")
     with pytest.raises(EvalError, match="line 1"):
-        harvest.read_feedback(tmp_path / "bad.jsonl")
+        feedback.read_feedback(tmp_path / "bad.jsonl")

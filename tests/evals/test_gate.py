@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import made_run
+import example_runs
 import pytest
 
 from paperagent.errors import EvalError, GateError
 from paperagent.evals import gate
 
 ROWS = [
-    *made_run.many([True] * 8 + [False] * 2),
-    *(made_run.row(f"k{i}", kind="compare", right=i == 0, scores={"over_refusal": 0.0}) for i in range(4)),
+    *example_runs.many([True] * 8 + [False] * 2),
+    *(
+        example_runs.row(f"k{i}", kind="compare", right=i == 0, scores={"over_refusal": 0.0})
+        for i in range(4)
+    ),
 ]
 
 
@@ -26,7 +29,7 @@ def broken(folder: Path, text: str) -> list[str]:
     return gate.breaches(gate.load(written(folder, text)), ROWS)
 
 
-def test_a_threshold_points_the_way_its_metric_does(tmp_path: Path) -> None:
+def test_a_threshold_follows_the_direction_of_its_metric(tmp_path: Path) -> None:
     """A number is a least where higher is better, and a most where lower is."""
     assert broken(tmp_path, "[metrics]\ncorrect = 0.6\nover_refusal = 0.1\nlatency_ms = 25") == []
     assert broken(tmp_path, "[metrics]\ncorrect = 0.7\nlatency_ms = 10") == [
@@ -35,12 +38,12 @@ def test_a_threshold_points_the_way_its_metric_does(tmp_path: Path) -> None:
     ]
 
 
-def test_both_ends_can_be_held(tmp_path: Path) -> None:
+def test_a_threshold_can_have_both_ends(tmp_path: Path) -> None:
     """A table holds a least, a most or both."""
     assert broken(tmp_path, "[metrics]\ncorrect = {min = 0.6, max = 0.64}") == ["correct 0.643 > 0.64"]
 
 
-def test_a_sure_threshold_holds_the_whole_interval(tmp_path: Path) -> None:
+def test_a_sure_threshold_uses_the_interval(tmp_path: Path) -> None:
     """The low end of 95 % is compared, not the value."""
     assert broken(tmp_path, "[metrics]\ncorrect = {min = 0.6, sure = true}") == [
         "correct 0.388 (low end of 95 %) < 0.6"
@@ -54,7 +57,7 @@ def test_kinds_have_thresholds_of_their_own(tmp_path: Path) -> None:
     ]
 
 
-def test_what_was_not_measured_is_not_kept(tmp_path: Path) -> None:
+def test_an_unmeasured_metric_misses_its_threshold(tmp_path: Path) -> None:
     """A metric or a kind that the run lacks never passes silently."""
     assert broken(tmp_path, "[metrics]\nmrr = 0.1\n[kinds.list]\ncorrect = 0.1") == [
         "mrr was not measured",
@@ -62,16 +65,16 @@ def test_what_was_not_measured_is_not_kept(tmp_path: Path) -> None:
     ]
 
 
-def test_errors_are_held_to_none_unless_said(tmp_path: Path) -> None:
+def test_errors_are_not_allowed_by_default(tmp_path: Path) -> None:
     """A run with an error does not pass by leaving the case out."""
-    rows = [*ROWS, made_run.error("e")]
+    rows = [*ROWS, example_runs.error("e")]
     strict = gate.load(written(tmp_path, "[metrics]\ncorrect = 0.5"))
     assert gate.breaches(strict, rows) == ["1 errors > 0"]
     lenient = gate.load(written(tmp_path, "errors = 1\n[metrics]\ncorrect = 0.5"))
     assert gate.breaches(lenient, rows) == []
 
 
-def test_a_gate_names_everything_that_is_not_kept(tmp_path: Path) -> None:
+def test_the_error_names_every_missed_threshold(tmp_path: Path) -> None:
     """The error has exit code 9 and one line."""
     kept = gate.load(written(tmp_path, "[metrics]\ncorrect = 0.9\nover_refusal = 0.5"))
     with pytest.raises(GateError, match=r"not met: correct 0\.643 < 0\.9; .*report") as caught:
@@ -113,7 +116,7 @@ def test_a_bad_file_is_refused_by_name(tmp_path: Path, text: str, message: str) 
     assert str(caught.value).isprintable()
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_unreadable_files_are_errors(tmp_path: Path) -> None:
     """So is one that is no text."""
     with pytest.raises(EvalError, match="cannot be read: No such file"):
         gate.load(tmp_path / "none.toml")

@@ -39,7 +39,7 @@ def test_evidence_is_word_for_word_in_its_paper() -> None:
         assert bool(gold) == case.answerable, case.id
 
 
-def test_what_must_be_said_is_in_the_evidence() -> None:
+def test_must_include_is_in_the_evidence() -> None:
     """A case can be answered from its evidence and titles: nothing else is wanted of an answer."""
     from paperagent.evals.scorers import content
 
@@ -48,7 +48,7 @@ def test_what_must_be_said_is_in_the_evidence() -> None:
         assert all(content.contains_each(text, case.must_include)), case.id
 
 
-def test_there_are_enough_of_every_kind() -> None:
+def test_there_are_enough_cases_of_every_kind() -> None:
     """At least 60, of facts, numbers, yes and no, comparisons, lists, follow-ups and what is not there."""
     kinds = [case.kind for case in CASES]
     assert len(kinds) >= 60
@@ -76,7 +76,7 @@ def test_the_baselines_are_of_these_cases(way: str) -> None:
     assert not run.problems
 
 
-def test_our_runs_are_as_good_as_the_baseline(
+def test_our_runs_match_the_baseline(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`make eval` passes without any model, for the ways that need none."""

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from made_answers import (
+from example_answers import (
     ABSTAINED,
     CHANGED,
     EMPTY,
@@ -35,7 +35,6 @@ NOT_THERE = case(answerable=False, kind="unanswerable")
 
 
 def score(name: str, given: Answer, of: object = None) -> float | None:
-    """Return one metric of an answer."""
     found = METRICS[name].score
     assert found is not None
     return found(of or case(), given, PAPERS)  # type: ignore[arg-type]
@@ -60,7 +59,7 @@ def test_retrieval_by_hand(name: str, order: tuple[str, ...], value: float) -> N
     assert score(name, answer(RIGHT, hits=hits(*order)), GOLD) == pytest.approx(value)
 
 
-def test_graded_judgements_weigh() -> None:
+def test_ndcg_uses_grades() -> None:
     """NDCG takes the grade of a paper as its gain; the best order is by grade."""
     graded = case(gold_ids=["p1", "p2"], grades=[1, 3])
     worse, best = (
@@ -108,7 +107,7 @@ def test_citation_precision_and_recall_by_hand(
     assert score("citation_recall", given) == recall
 
 
-def test_pointers_and_quotes() -> None:
+def test_pointer_and_quote_validity() -> None:
     """A pointer needs a citation of a retrieved paper; a quote must be what stands there."""
     assert score("pointer_validity", answer(RIGHT)) == 1.0
     assert score("pointer_validity", answer(RIGHT, claim("x", 9))) == 0.5
@@ -142,12 +141,12 @@ def test_evidence_is_found_by_position() -> None:
         ("STRASSE", "straße", True),
     ],
 )
-def test_what_a_text_holds(text: str, wanted: str, *, held: bool) -> None:
+def test_contains(text: str, wanted: str, *, held: bool) -> None:
     """Alternatives, any case, one spelling; a number is not part of a longer one."""
     assert content.contains(content.normalized(text), wanted) is held
 
 
-def test_what_must_and_must_not_be_said() -> None:
+def test_must_include_and_must_not() -> None:
     """Markers are no part of the text; an abstention says nothing."""
     wanted = case(must_include=["61%", "tokens", "accuracy"], must_not=["16%"])
     assert score("coverage", answer(RIGHT), wanted) == pytest.approx(2 / 3)
@@ -250,7 +249,7 @@ def test_the_labels_of_earlier_runs_still_count() -> None:
     assert score("judged_support", answer(RIGHT)) is None
 
 
-def test_what_an_answer_costs() -> None:
+def test_effort_of_an_answer() -> None:
     """Counts come from the answer; a price that is not known is None, never 0."""
     notes = ("withheld: “x” (fails on numbers)", "withheld: “…” (points at no sentence; 3 claims)", "other")
     given = answer(RIGHT, usage=Usage(2, 100, 0, 7, None), timings_ms={"total": 12.5}, notes=notes)
@@ -267,7 +266,7 @@ def test_what_an_answer_costs() -> None:
     assert score("sentences", ABSTAINED) is None
 
 
-def test_confidence_against_the_truth() -> None:
+def test_brier_score() -> None:
     """Brier by hand; without a confidence there is none."""
     assert score("brier", answer(RIGHT, confidence=0.8)) == pytest.approx(0.04)
     assert score("brier", answer(RIGHT, confidence=0.8), NOT_THERE) == pytest.approx(0.64)
@@ -316,7 +315,7 @@ WANTED = case(gold_ids=["p1"], evidence=["removes 61%"], must_include=["61%"])
         (KEPT_BACK, WANTED, (HEARD.model_copy(update={"text": "no JSON"}),), "should_have_answered"),
     ],
 )
-def test_failures_are_split(
+def test_failures_are_classified(
     *, given: Answer, of: object, raw: tuple[ModelCall, ...] | None, failure: str | None
 ) -> None:
     """What went wrong first is named; a check is too strict only where honest words were kept back."""
@@ -330,7 +329,7 @@ def test_every_scorer_is_documented() -> None:
         assert metric.group in scorers.GROUPS
 
 
-def test_depth_follows_what_was_retrieved() -> None:
+def test_metrics_need_enough_retrieved_papers() -> None:
     """Recall at 20 says nothing where ten papers were retrieved."""
     names = scorers.score_case(case(), answer(RIGHT), PAPERS, k=5).keys()
     assert {"recall@5", "ndcg@5"} <= names

@@ -38,7 +38,7 @@ def figures(papers: list[Paper]) -> dict[str, selftest.FaultResult]:
     return {c.kind: c for c in selftest.run_selftest(papers)}
 
 
-def test_every_kind_of_fault_is_seen(figures: dict[str, selftest.FaultResult]) -> None:
+def test_every_kind_of_fault_is_flagged(figures: dict[str, selftest.FaultResult]) -> None:
     """Of each kind at least its floor is flagged, of at least 20 answers."""
     assert {k for k, c in figures.items() if c.faulty} == FLOORS.keys()
     short = {
@@ -60,7 +60,7 @@ def test_the_readme_holds_the_table(figures: dict[str, selftest.FaultResult]) ->
     assert "\n".join(rows) in readme.read_text("utf-8")
 
 
-def test_right_answers_are_left_alone(figures: dict[str, selftest.FaultResult]) -> None:
+def test_right_answers_are_not_flagged(figures: dict[str, selftest.FaultResult]) -> None:
     """No untouched answer is flagged, and few that say the same in other words."""
     assert figures["untouched"].flagged == 0
     assert figures["untouched"].n == selftest.MAX_ANSWERS
@@ -68,7 +68,7 @@ def test_right_answers_are_left_alone(figures: dict[str, selftest.FaultResult]) 
     assert (figures["honestly reworded"].share or 0) <= REWORDED_CEILING
 
 
-def test_each_metric_that_is_watched_sees_something(figures: dict[str, selftest.FaultResult]) -> None:
+def test_each_watched_metric_flags_something(figures: dict[str, selftest.FaultResult]) -> None:
     """None of the watched metrics is idle: each alone flags some kind that it is there for."""
     seen = {name for c in figures.values() for name in c.by}
     assert seen == set(selftest.METRICS_WATCHED)
@@ -76,7 +76,9 @@ def test_each_metric_that_is_watched_sees_something(figures: dict[str, selftest.
     assert figures["answer to unanswerable"].by == {"answerable_accuracy": selftest.MAX_ANSWERS}
 
 
-def test_a_blind_scorer_is_found_out(papers: list[Paper], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scorer_that_flags_nothing_fails_the_selftest(
+    papers: list[Paper], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where every scorer is content, the selftest fails and names what went unseen."""
     for name in selftest.METRICS_WATCHED:
         blind = replace(METRICS[name], score=lambda *_: 1.0)
@@ -87,7 +89,7 @@ def test_a_blind_scorer_is_found_out(papers: list[Paper], monkeypatch: pytest.Mo
     assert all(len(c.wrong) == c.n for c in found if c.faulty)
 
 
-def test_a_scorer_that_flags_everything_is_found_out(
+def test_a_scorer_that_flags_everything_fails_the_selftest(
     papers: list[Paper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeing every fault is worth nothing where right answers are flagged too."""
@@ -103,7 +105,7 @@ def test_the_same_seed_gives_the_same_figures(papers: list[Paper]) -> None:
     assert [c.to_dict() for c in first] == [c.to_dict() for c in second]
 
 
-def test_too_little_text_is_said(papers: list[Paper]) -> None:
+def test_too_little_text_is_an_error(papers: list[Paper]) -> None:
     """Papers without sentences make no answers; a single paper still makes most kinds."""
     with pytest.raises(InputError, match="no abstract has two sentences"):
         selftest.run_selftest([replace(papers[0], abstract="Short.")])
@@ -112,7 +114,7 @@ def test_too_little_text_is_said(papers: list[Paper]) -> None:
     assert alone["wrong pointer"].share == 1.0
 
 
-def test_a_fault_is_put_where_it_says(papers: list[Paper]) -> None:
+def test_faults_change_only_their_target(papers: list[Paper]) -> None:
     """A right answer breaks no rule; each fault leaves question and second claim as they were."""
     answers = selftest.right_answers(papers[:3])
     chance = random.Random(1)  # noqa: S311 - a seeded test
@@ -146,6 +148,6 @@ def test_a_mutation_changes_one_thing(mutate: mutations.Mutation, sentence: str,
 
 
 @pytest.mark.parametrize("mutate", [*mutations.MUTATIONS.values(), mutations.reword])
-def test_a_sentence_without_a_place_for_it_is_left_out(mutate: mutations.Mutation) -> None:
+def test_an_inapplicable_mutation_gives_none(mutate: mutations.Mutation) -> None:
     """What cannot be changed gives None instead of itself."""
     assert mutate("Hm.", random.Random(1)) in (None, "It is not true that hm.")  # noqa: S311 - likewise

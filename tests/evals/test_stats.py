@@ -28,7 +28,7 @@ def test_a_share_of_one_is_not_certain() -> None:
     assert found.low == pytest.approx(0.7225, abs=1e-4)
 
 
-def test_undefined_values_are_counted_not_averaged() -> None:
+def test_undefined_values_are_counted_but_not_averaged() -> None:
     """None is left out of the mean and counted; all None is no figure at all."""
     assert stats.mean_with_interval([1.0, None, 0.0, None]).to_dict() | {"low": 0, "high": 0} == {
         "value": 0.5, "low": 0, "high": 0, "n": 2, "null": 2,
@@ -37,7 +37,7 @@ def test_undefined_values_are_counted_not_averaged() -> None:
     assert stats.mean_with_interval([]) == stats.Estimate(None, None, None, 0, 0)
 
 
-def test_amounts_are_no_shares() -> None:
+def test_amounts_are_not_shares() -> None:
     """No call in any case is 0 calls, not a share of cases that could be .05."""
     found = stats.mean_with_interval([0.0] * 70, amounts=True)
     assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
@@ -113,7 +113,7 @@ def test_no_change_is_no_difference() -> None:
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0, 5), (1, 9), (3, 3), (2, 8), (0, 0)])
-def test_flipping_signs_of_single_cases_is_mcnemar(lost: int, gained: int) -> None:
+def test_sign_flips_equal_mcnemar_for_single_cases(lost: int, gained: int) -> None:
     """For 0 and 1 without clusters the randomisation test and McNemar's exact one agree."""
     before = [1.0] * lost + [0.0] * gained + [1.0] * 7
     after = [0.0] * lost + [1.0] * gained + [1.0] * 7
@@ -135,13 +135,13 @@ def test_a_cluster_counts_once_in_a_test() -> None:
     assert found.p == 1.0
 
 
-def test_several_tests_are_paid_for() -> None:
+def test_holm_correction() -> None:
     """Holm's values are the textbook's, in the order given."""
     assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert stats.holm([]) == []
 
 
-def test_a_figure_over_all_cases_has_an_interval_too() -> None:
+def test_bootstrap_of_a_statistic_over_all_cases() -> None:
     """Samples in which the figure is not defined are left out."""
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.65, 0.2])
     good = np.array([1, 1, 1, 1, 0, 0, 0, 0], bool)

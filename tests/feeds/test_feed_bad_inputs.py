@@ -318,10 +318,10 @@ LATER = {
 ELSEWHERE = {
     "bad-133": "test_xml_feeds.py",
     "bad-134": "test_xml_feeds.py",
-    "bad-135": "test_live.py",
-    "bad-150": "test_guard.py",
-    "bad-152": "test_guard.py",
-    "bad-153": "test_guard.py",
+    "bad-135": "test_services.py",
+    "bad-150": "test_ssrf_guard.py",
+    "bad-152": "test_ssrf_guard.py",
+    "bad-153": "test_ssrf_guard.py",
 }
 CASES = [
     pytest.param(row, id=f"{name}-{number}")

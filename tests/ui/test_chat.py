@@ -1,4 +1,4 @@
-"""The chat loop: what it asks, prints, keeps and survives."""
+"""The chat loop: questions, output, history and errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
 
 
 class Typist:
-    """Gives these lines one after another; an exception among them is raised; then the input ends."""
+    """A line reader that returns these lines; an exception among them is raised; then the input ends."""
 
     interactive = True
 
@@ -45,7 +45,7 @@ class Typist:
 
 
 class Clock:
-    """Tells these times, then the last for ever."""
+    """A clock that returns these times, then the last one."""
 
     def __init__(self, *times: float) -> None:
         self._times = list(times)
@@ -55,7 +55,7 @@ class Clock:
 
 
 def talk(agent: FakeAgent, *lines: str | BaseException, **options: Any) -> tuple[int, str, Chat]:
-    """Run a session; return its exit code, what it printed, and itself."""
+    """Run a session; return its exit code, its output and the session."""
     out = io.StringIO()
     chat = Chat(agent, Typist(*lines), Screen(out), **options)
     return chat.run(), out.getvalue(), chat
@@ -74,20 +74,19 @@ def cut_off(after: int, error: BaseException) -> Any:
 
 
 @pytest.mark.parametrize("line", ["", "  \t ", "\x00\x1b[0m"])
-def test_rows_258_259_nothing_typed_asks_nothing(line: str) -> None:
-    """An empty line, blanks or nothing but control characters ask nothing and say nothing."""
+def test_rows_258_259_blank_lines_are_ignored(line: str) -> None:
+    """Also lines of control characters only."""
     agent = FakeAgent()
     assert talk(agent, line)[:2] == (0, "\n")
     assert agent.calls == []
 
 
-def test_row_260_end_of_input_leaves_with_0_and_a_newline() -> None:
-    """Ctrl-D ends the session on a line of its own."""
+def test_row_260_end_of_input_exits_with_0_and_a_newline() -> None:
     assert talk(FakeAgent())[:2] == (0, "\n")
 
 
-def test_row_261_ctrl_c_twice_leaves_with_130() -> None:
-    """The first Ctrl-C says how to leave; a second within two seconds leaves; a later one does not."""
+def test_row_261_ctrl_c_twice_exits_with_130() -> None:
+    """The first Ctrl-C prints a hint; a second one within two seconds exits; a later one does not."""
     stop = KeyboardInterrupt()
     assert talk(FakeAgent(), stop, stop, clock=Clock(10.0, 11.9))[0] == 130
     code, printed, _ = talk(FakeAgent(), stop, stop, clock=Clock(10.0, 12.1))
@@ -96,7 +95,7 @@ def test_row_261_ctrl_c_twice_leaves_with_130() -> None:
 
 
 def test_row_262_ctrl_c_during_an_answer() -> None:
-    """Ctrl-C stops the answer: what was shown can still be opened, the history holds no half answer."""
+    """The claims shown can still be opened; the history never contains a partial answer."""
     agent = FakeAgent(cut_off(1, KeyboardInterrupt()))
     _, printed, chat = talk(agent, "first?", "/sources", "second?")
     assert "faster. [1]" in printed
@@ -109,7 +108,7 @@ def test_row_262_ctrl_c_during_an_answer() -> None:
 
 
 def test_row_262_ctrl_c_in_a_pipe_ends_the_run() -> None:
-    """With nobody at the keyboard, an interrupt is for the whole run."""
+    """Without a user, an interrupt ends the whole run."""
     reader = PipeReader(io.BytesIO(b"a?\nb?\n"))
     agent = FakeAgent(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
@@ -117,8 +116,8 @@ def test_row_262_ctrl_c_in_a_pipe_ends_the_run() -> None:
     assert agent.asked() == ["a?"]
 
 
-def test_row_264_pipe_is_one_question_a_line() -> None:
-    """A pipe gets answers and nothing else, and leaves with 0."""
+def test_row_264_piped_lines_are_questions() -> None:
+    """The output is the answers and nothing else; exit code 0."""
     out = io.StringIO()
     agent = FakeAgent()
     assert Chat(agent, PipeReader(io.BytesIO(b"a?\r\n\nb?")), Screen(out)).run() == 0
@@ -131,7 +130,6 @@ def test_row_264_pipe_is_one_question_a_line() -> None:
 
 @pytest.mark.parametrize("line", ["/unknown", "/top-k abc", "/q2"])
 def test_rows_265_270_unknown_command_lists_the_commands(line: str) -> None:
-    """What is no command changes nothing and shows what there is."""
     agent = FakeAgent()
     _, printed, _ = talk(agent, line)
     assert f"unknown command {line.split(maxsplit=1)[0]}" in printed
@@ -139,8 +137,8 @@ def test_rows_265_270_unknown_command_lists_the_commands(line: str) -> None:
     assert agent.calls == []
 
 
-def test_row_266_two_slashes_ask_a_question_that_begins_with_one() -> None:
-    """// is an escape, and /help and the message for unknown commands say so."""
+def test_row_266_two_slashes_escape_a_question() -> None:
+    """The message for unknown commands says so."""
     agent = FakeAgent()
     _, printed, _ = talk(agent, "//etc/passwd is what?", "/etc")
     assert agent.asked() == ["/etc/passwd is what?"]
@@ -150,8 +148,8 @@ def test_row_266_two_slashes_ask_a_question_that_begins_with_one() -> None:
 @pytest.mark.parametrize(
     "name", ["no/such/folder/x.md", ".", "/dev/full", "a\x01b/c", "~nobody-of-this-name/x"]
 )
-def test_row_268_save_that_cannot_be_written(name: str) -> None:
-    """A place that cannot be written is a message; the loop goes on."""
+def test_row_268_save_to_an_unwritable_path(name: str) -> None:
+    """It is a message; the loop goes on."""
     agent = FakeAgent()
     code, printed, _ = talk(agent, "a?", f"/save {name}", "b?")
     assert code == 0
@@ -160,7 +158,6 @@ def test_row_268_save_that_cannot_be_written(name: str) -> None:
 
 
 def test_row_269_save_never_overwrites(tmp_path: Path) -> None:
-    """/save writes where it is told, once."""
     path = tmp_path / "talk.md"
     _, printed, _ = talk(
         FakeAgent(), "/save", f"/save {path}", "why?", f"/save {path}", "b?", f"/save {path}"
@@ -174,7 +171,7 @@ def test_row_269_save_never_overwrites(tmp_path: Path) -> None:
 
 
 def test_save_json_is_the_last_answer(tmp_path: Path) -> None:
-    """A name that ends in .json gets the answer as `ask --json` prints it, for `export --sources-of`."""
+    """The file can be used with `export --sources-of`."""
     from paperagent.ui.export import cited_quotes
 
     path = tmp_path / "_a_.json"
@@ -185,7 +182,7 @@ def test_save_json_is_the_last_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["/clear", "/new"])
 def test_row_272_clear_empties_the_history(command: str) -> None:
-    """After /clear or /new the next question goes out with no history at all."""
+    """After /clear or /new the next question has no history."""
     agent = FakeAgent(SINGLE, SINGLE)
     _, printed, chat = talk(agent, "a?", "b?")
     assert agent.options("ask")["history"] == [("q?", SINGLE.answer)]
@@ -197,14 +194,13 @@ def test_row_272_clear_empties_the_history(command: str) -> None:
 
 @pytest.mark.parametrize("length", [8_001, 1_000_000])
 def test_row_273_long_line_is_refused(length: int) -> None:
-    """A line longer than a question may be is a message."""
     agent = FakeAgent()
     assert f"question too long: {length:,} characters" in talk(agent, "x" * length)[1]
     assert agent.calls == []
 
 
-def test_row_273_long_line_of_a_pipe_is_skipped_whole() -> None:
-    """A line of many megabytes is refused without being held, and the next line is a line of its own."""
+def test_row_273_a_long_piped_line_is_skipped() -> None:
+    """It is not held in memory, and the next line is read normally."""
     out = io.StringIO()
     agent = FakeAgent()
     Chat(agent, PipeReader(io.BytesIO(b"x" * 3_000_000 + b"\nb?\n")), Screen(out)).run()
@@ -213,7 +209,6 @@ def test_row_273_long_line_of_a_pipe_is_skipped_whole() -> None:
 
 
 def test_row_275_pasted_lines_are_one_question() -> None:
-    """A paste of many lines arrives as one text and is asked as one."""
     agent = FakeAgent()
     talk(agent, "\n".join(f"line {n}" for n in range(200)))
     assert len(agent.asked()) == 1
@@ -231,12 +226,11 @@ def test_row_275_pasted_lines_are_one_question() -> None:
     ],
 )
 def test_rows_276_277_pasted_escapes_are_stripped(line: str, text: str) -> None:
-    """Escapes and control characters of a paste are no part of the question."""
     assert strip_control(line) == text
 
 
-def test_row_278_bytes_that_are_no_text() -> None:
-    """Invalid UTF-8 is a message that names the byte, and the next line is read."""
+def test_row_278_invalid_utf8() -> None:
+    """The message names the byte, and the next line is read."""
     out = io.StringIO()
     agent = FakeAgent()
     assert Chat(agent, PipeReader(io.BytesIO(b"caf\xe9?\nb?\n")), Screen(out)).run() == 0
@@ -245,8 +239,8 @@ def test_row_278_bytes_that_are_no_text() -> None:
 
 
 @pytest.mark.parametrize("error", [EndpointError("endpoint: reset; ask again"), ValueError("a\x1b bug")])
-def test_row_286_failure_half_way(error: Exception) -> None:
-    """Claims shown before a failure stay, are marked INCOMPLETE, and the loop goes on."""
+def test_row_286_failure_during_an_answer(error: Exception) -> None:
+    """Claims shown before are kept and marked INCOMPLETE; the loop goes on."""
     agent = FakeAgent(cut_off(1, error))
     code, printed, _ = talk(agent, "a?", "/open 1", "b?")
     assert code == 0
@@ -258,14 +252,13 @@ def test_row_286_failure_half_way(error: Exception) -> None:
     assert agent.options("ask")["history"] == []
 
 
-def test_debug_lets_a_bug_out() -> None:
-    """With --debug an unexpected failure ends the session with its traceback."""
+def test_debug_raises_unexpected_errors() -> None:
     with pytest.raises(ValueError, match="bug"):
         talk(FakeAgent(ValueError("bug")), "a?", debug=True)
 
 
 def test_row_288_key_expires() -> None:
-    """A refusal by the endpoint is its line; the next question is asked."""
+    """The error is printed; the next question is asked."""
     agent = FakeAgent(EndpointError("endpoint: the key was refused (401); set OPENAI_API_KEY"))
     code, printed, _ = talk(agent, "a?", "b?")
     assert code == 0
@@ -274,14 +267,14 @@ def test_row_288_key_expires() -> None:
 
 
 def test_row_291_follow_up_without_history_is_asked_as_it_is() -> None:
-    """Nothing is put in the person's mouth."""
+    """Nothing is added to the question."""
     agent = FakeAgent()
     talk(agent, "what about it?")
     assert agent.asked() == ["what about it?"]
 
 
 def test_rows_292_301_a_long_session_stays_small() -> None:
-    """Only the newest turns are kept, the loss is said once, and abstentions are no history."""
+    """Only the newest turns are kept, the user is told once, and abstentions are not in the history."""
     agent = FakeAgent(*[ABSTAINED] * 3)
     turns = MAX_ANSWERS + 50
     _, printed, chat = talk(agent, *(f"{n}?" for n in range(turns)))
@@ -291,8 +284,8 @@ def test_rows_292_301_a_long_session_stays_small() -> None:
     assert printed.count("questions are remembered") == 1
 
 
-def test_row_296_the_same_question_is_asked_anew() -> None:
-    """No answer is taken from memory: the library may have changed."""
+def test_row_296_a_repeated_question_is_asked_again() -> None:
+    """The library may have changed."""
     agent = FakeAgent(SINGLE, COMPARED)
     _, printed, _ = talk(agent, "a?", "a?")
     assert len(agent.asked()) == 2
@@ -301,13 +294,12 @@ def test_row_296_the_same_question_is_asked_anew() -> None:
 
 
 def test_row_297_a_clock_that_goes_back() -> None:
-    """A clock set back makes no second Ctrl-C of the first."""
+    """A clock set back does not turn one Ctrl-C into two."""
     stop = KeyboardInterrupt()
     assert talk(FakeAgent(), stop, "a?", clock=Clock(100.0, -50.0))[0] == 0
 
 
-def test_rows_300_304_a_typed_key_is_neither_asked_nor_kept() -> None:
-    """A line with an API key is warned about and goes nowhere."""
+def test_rows_300_304_an_api_key_is_neither_sent_nor_stored() -> None:
     agent = FakeAgent()
     _, printed, chat = talk(agent, f"my key is {KEY}")
     assert "looks like an API key" in printed
@@ -317,13 +309,12 @@ def test_rows_300_304_a_typed_key_is_neither_asked_nor_kept() -> None:
 
 
 def test_help_lists_every_command() -> None:
-    """/help names what there is, and leaving is one of it."""
     printed = talk(FakeAgent(), "/help")[1]
     for name in ("/help", "/sources", "/open N", "/new", "/save FILE", "/quit"):
         assert f"- {name}: " in printed
 
 
-def test_quit_leaves_at_once() -> None:
+def test_quit_exits_at_once() -> None:
     """Nothing after /quit is read."""
     agent = FakeAgent()
     assert talk(agent, "/quit", "a?")[0] == 0
@@ -338,13 +329,13 @@ def test_quit_leaves_at_once() -> None:
         ("/open x", "no source x"),
     ],
 )
-def test_open_without_a_source(command: str, message: str) -> None:
-    """/open says which numbers there are."""
+def test_open_with_an_invalid_number(command: str, message: str) -> None:
+    """The message lists the valid numbers."""
     assert message in talk(FakeAgent(), "a?", command)[1]
 
 
 def test_open_shows_the_paper_with_all_its_quotes() -> None:
-    """/open 3 shows the abstract of source 3 with every sentence cited from it set off."""
+    """The abstract is shown with every cited sentence highlighted."""
     _, printed, _ = talk(FakeAgent(COMPARED), "a?", "/open [3]")
     assert printed.endswith(
         "We study lanterns.\n\n   > Sparse lanterns find papers 12% faster. [1]\n\n"
@@ -352,14 +343,13 @@ def test_open_shows_the_paper_with_all_its_quotes() -> None:
     )
 
 
-def test_open_a_paper_that_is_gone() -> None:
-    """A source whose paper has left the library is a message."""
+def test_open_a_paper_that_was_removed() -> None:
     gone = replace(SINGLE, citations=(replace(SINGLE.citations[0], paper_id="x"),))
     assert "no paper with the id x" in talk(FakeAgent(gone), "a?", "/open 1")[1]
 
 
 def test_claims_are_shown_before_the_answer_is_done() -> None:
-    """A claim is on the screen before the next one is made."""
+    """A claim is printed before the next one is generated."""
     out, seen = io.StringIO(), []
 
     def stream() -> Iterator[Event]:
@@ -374,20 +364,18 @@ def test_claims_are_shown_before_the_answer_is_done() -> None:
 
 
 def test_options_go_with_every_question() -> None:
-    """Filters of the command line hold for the whole session."""
     agent = FakeAgent()
     talk(agent, "a?", options={"category": "cs.CL", "k": 3})
     assert agent.options("ask") == {"history": [], "category": "cs.CL", "k": 3}
 
 
-def test_a_note_is_said_once() -> None:
-    """What concerns the whole session is not repeated under each answer."""
+def test_a_note_is_shown_once_per_session() -> None:
     agent = FakeAgent(*[replace(SINGLE, notes=("words alone",))] * 2)
     assert talk(agent, "a?", "b?")[1].count("words alone") == 1
 
 
 def test_row_299_history_file_is_private(tmp_path: Path) -> None:
-    """The history file is made 0600, one that others can read is closed, a link or folder is not used."""
+    """It is created with mode 0600, a readable one is restricted, a link or folder is not used."""
     path = tmp_path / "chat_history"
     assert secure_history(path) is None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -402,37 +390,35 @@ def test_row_299_history_file_is_private(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_row_299_history_file_that_is_a_pipe(tmp_path: Path) -> None:
-    """Something else in the file's place is not used, and does not block."""
+    """It is not used and does not block."""
     os.mkfifo(tmp_path / "pipe")
     assert "not a regular file" in (secure_history(tmp_path / "pipe") or "")
 
 
 def test_doctor_knows_the_history_file() -> None:
-    """The history file is no stranger in the library's folder."""
     assert HISTORY_FILE in home.OURS
 
 
-def test_an_input_error_of_the_reader_goes_on() -> None:
-    """A line that is no text is a message, whatever the reader."""
+def test_an_input_error_of_the_reader_is_printed() -> None:
+    """The loop goes on."""
     agent = FakeAgent()
     code, printed, _ = talk(agent, InputError("not UTF-8 text; type it again"), "a?")
     assert (code, agent.asked()) == (0, ["a?"])
     assert "error: not UTF-8 text" in printed
 
 
-def test_the_pieces_load_no_terminal_library() -> None:
-    """Conversation and loop can be imported where no terminal is."""
+def test_the_loop_loads_no_terminal_library() -> None:
     code = "import sys, paperagent.ui.chat; sys.exit(bool({'rich', 'prompt_toolkit'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_papers_of_the_fake_exist() -> None:
-    """The stand-in finds the papers that its answers cite."""
+    """The fake has the papers that its answers cite."""
     assert {c.paper_id for c in COMPARED.citations} <= {p.paper_id for p in PAPERS}
 
 
 def test_every_row_is_covered() -> None:
-    """Each row of the chat loop's bad inputs is a test or is named as not applying yet."""
+    """Each row for chat has a test or is listed as not applicable yet."""
     here = {
         258,
         259,

@@ -1,4 +1,4 @@
-"""The chat loop with a model: which one, how hard, what it cost, and what of its answer is held back."""
+"""The chat loop with a model: model, effort, cost and withheld claims."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TWO = (
 
 
 def written(*claims: Claim, **changes: Any) -> Answer:
-    """Return an answer by a model."""
+    """Return an answer written by a model."""
     fields: dict[str, Any] = {"mode": "llm", "model": "m", "usage": USED, **changes}
     return Answer("q?", "answered", None, "…", claims, TWO, HITS, **fields)
 
@@ -38,8 +38,8 @@ UNDER = f"   > {UNVERIFIED} “{TWO[0].quote}” [1]\n   > “{TWO[1].quote}” 
 """The sentences under `BOTH`, where it is unverified."""
 
 
-def test_a_model_is_chosen_for_the_questions_that_follow() -> None:
-    """/model NAME holds from the next question on; /model alone names the one in force."""
+def test_model_command() -> None:
+    """/model NAME applies to the next question; /model shows the current one."""
     agent = FakeAgent(written(BOTH), written(BOTH))
     _, printed, _ = talk(agent, "a?", "/model 'other/m:2'", "b?", "/model", model="m")
     asked = [options.get("model") for name, _, options in agent.calls if name == "ask"]
@@ -48,8 +48,7 @@ def test_a_model_is_chosen_for_the_questions_that_follow() -> None:
 
 
 @pytest.mark.parametrize("name", ['""', "''", "two words", "x" * 201, "a\u200bb"])
-def test_row_271_a_name_that_is_none_changes_nothing(name: str) -> None:
-    """An empty or impossible name of a model is a message, and the model stays."""
+def test_row_271_an_invalid_model_name_changes_nothing(name: str) -> None:
     agent = FakeAgent(written(BOTH))
     _, printed, chat = talk(agent, f"/model {name}", "a?", "/model", model="m")
     assert "is not a model name; keeping m" in printed
@@ -58,8 +57,8 @@ def test_row_271_a_name_that_is_none_changes_nothing(name: str) -> None:
     assert "*model: m*" in printed
 
 
-def test_effort_is_chosen_and_taken_back() -> None:
-    """/effort takes fast, deep and normal; another word changes nothing and says what holds."""
+def test_effort_command() -> None:
+    """/effort takes fast, deep and normal; any other word changes nothing."""
     agent = FakeAgent(*[written(BOTH)] * 3)
     lines = ("/effort", "/effort deep", "a?", "/effort hard", "b?", "/effort normal", "c?")
     _, printed, _ = talk(agent, *lines, model="m")
@@ -69,23 +68,23 @@ def test_effort_is_chosen_and_taken_back() -> None:
 
 
 @pytest.mark.parametrize("line", ["/model m", "/effort deep"])
-def test_without_an_endpoint_there_is_nothing_to_choose(line: str) -> None:
-    """Where answers are quoted, model and effort say so, and what to do."""
+def test_model_and_effort_without_an_endpoint(line: str) -> None:
+    """The message says what to set."""
     agent = FakeAgent()
     _, printed, _ = talk(agent, line, line.partition(" ")[0], "a?")
     assert printed.count("no model is configured, so answers are quoted; set OPENAI_API_KEY") == 2
     assert agent.options("ask") == {"history": []}
 
 
-def test_a_server_of_ones_own_without_a_model_named() -> None:
-    """Where a server is set but no model, /model says how to name one."""
+def test_an_endpoint_without_a_configured_model() -> None:
+    """/model says how to set one."""
     _, printed, chat = talk(FakeAgent(), "/model", "/model llama", model="")
     assert "no model selected; use /model NAME" in printed
     assert chat.model == "llama"
 
 
-def test_each_answer_says_what_it_took_and_cost_adds_up() -> None:
-    """One line stands under an answer; /cost has the last answer and the session, whatever /new forgets."""
+def test_usage_is_printed_and_added_up() -> None:
+    """One line follows each answer; /cost has the last answer and the session, also after /new."""
     second = replace(USED, calls=2, cached_tokens=1_000, cost_usd=0.5)
     agent = FakeAgent(written(BOTH), written(BOTH, usage=second))
     _, printed, _ = talk(agent, "/cost", "a?", "/new", "b?", "/cost", model="m")
@@ -96,8 +95,7 @@ def test_each_answer_says_what_it_took_and_cost_adds_up() -> None:
     assert "- session: 3 calls · 3,868 tokens in (1,000 cached), 420 out · $0.5004\n" in printed
 
 
-def test_a_quoted_answer_costs_nothing_and_says_nothing_of_it() -> None:
-    """Without a model there is no line on tokens."""
+def test_a_quoted_answer_prints_no_usage() -> None:
     assert "tokens" not in talk(FakeAgent(), "a?")[1]
 
 
@@ -112,13 +110,12 @@ def test_a_quoted_answer_costs_nothing_and_says_nothing_of_it() -> None:
         (Usage(), "no calls, no cost"),
     ],
 )
-def test_usage_in_words(usage: Usage, words: str) -> None:
-    """A price that is not known is called unknown, an estimate an estimate."""
+def test_describe_usage(usage: Usage, words: str) -> None:
+    """An unknown cost and an estimate are named as such."""
     assert words in describe_usage(usage)
 
 
-def test_a_sum_is_only_known_where_every_part_is() -> None:
-    """One answer of unknown price makes the session's cost unknown, not smaller."""
+def test_the_cost_of_a_sum_is_unknown_if_any_part_is() -> None:
     spent = SessionUsage()
     spent.add(USED)
     spent.add(replace(USED, cost_usd=None, estimated=True))
@@ -126,15 +123,14 @@ def test_a_sum_is_only_known_where_every_part_is() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), EndpointError("endpoint: down; wait")])
-def test_what_a_stopped_answer_cost_is_called_unknown(error: BaseException) -> None:
-    """An answer stopped or failed reports no usage, and /cost does not pretend that it was free."""
+def test_the_cost_of_a_stopped_answer_is_unknown(error: BaseException) -> None:
     _, printed, _ = talk(FakeAgent(cut_off(1, error)), "a?", "/cost", model="m")
     assert "- last answer: unknown (stopped or failed)" in printed
     assert "- session: unknown\n- not counted: 1 stopped or failed" in printed
 
 
-def test_what_was_shown_before_a_stop_has_its_sources() -> None:
-    """After Ctrl-C the claims shown are called incomplete, and their numbers say what they mean."""
+def test_a_stopped_answer_lists_its_sources() -> None:
+    """After Ctrl-C the claims are marked incomplete."""
     _, printed, chat = talk(FakeAgent(cut_off(1, KeyboardInterrupt())), "a?", model="m")
     after = printed.partition("*INCOMPLETE:* the answer was cut off (stopped)")[2]
     assert "- [1] **Sparse Lanterns: Retrieval at Night**" in after
@@ -142,16 +138,15 @@ def test_what_was_shown_before_a_stop_has_its_sources() -> None:
     assert (chat.history.pairs, chat.history.answers[0].mode) == ([], "llm")
 
 
-def test_a_failure_before_the_first_claim_shows_what_was_found() -> None:
-    """When the endpoint is down, the papers found are still worth reading."""
+def test_a_failure_before_the_first_claim_lists_the_retrieved_papers() -> None:
     error = EndpointError("endpoint: down; wait", kind="unreachable")
     error.hits = HITS
     printed = talk(FakeAgent(error), "a?", model="m")[1]
     assert printed.startswith("*error: endpoint: down; wait*\n\n## Nearest papers\n1. **Sparse Lanterns")
 
 
-def test_claims_of_a_model_stand_in_its_order_under_no_title() -> None:
-    """Claims in other words may rest on several papers: none is grouped, streamed or whole."""
+def test_claims_of_a_model_are_not_grouped_by_paper() -> None:
+    """They may cite several papers."""
     answer = written(BOTH, LATER)
     wanted = (
         "Sparse ones are faster, dense ones cost more. [1] [2]\n\nDense lanterns cost more. [2]\n\n## Sou"
@@ -163,7 +158,7 @@ def test_claims_of_a_model_stand_in_its_order_under_no_title() -> None:
 
 
 def test_withheld_claims_are_listed_with_their_reason() -> None:
-    """A claim that was kept back stands struck through under Withheld, each time."""
+    """A withheld claim is struck through under Withheld, each time."""
     notes = ("withheld: “It is 90% faster.” (number 90% is not there)", "a note")
     answer = written(BOTH, notes=notes)
     printed = talk(FakeAgent(answer, answer), "a?", "b?", model="m")[1]
@@ -172,7 +167,7 @@ def test_withheld_claims_are_listed_with_their_reason() -> None:
 
 
 def test_a_withheld_claim_cannot_pass_for_anything_else() -> None:
-    """Whatever quotes and brackets a withheld claim holds, all of it stands on its own struck line."""
+    """Whatever quotes and brackets it contains, all of it is struck through on one line."""
     notes = ("withheld: “It ” (is fine)\n# Answer ~~ [1]” (no)",)
     printed = talk(FakeAgent(written(BOTH, notes=notes)), "a?", model="m")[1]
     line = printed.partition("## Withheld\n")[2].splitlines()[0]
@@ -180,7 +175,7 @@ def test_a_withheld_claim_cannot_pass_for_anything_else() -> None:
 
 
 def test_a_marked_claim_says_which_check_failed() -> None:
-    """With unsupported=mark a refuted claim is struck through and names its check or its pointer."""
+    """With unsupported=mark, a refuted claim is struck through and names the failed check."""
     wrong = Claim("Dense lanterns cost less.", (2,), "unsupported", {"direction": False, "overlap": 0.9})
     nowhere = Claim("They fly.", (), "unsupported", {"dangling": ["9.9"]})
     printed = talk(FakeAgent(written(wrong, nowhere)), "a?", model="m")[1]
@@ -189,7 +184,7 @@ def test_a_marked_claim_says_which_check_failed() -> None:
 
 
 def test_a_claim_that_the_judge_doubts_after_it_was_shown() -> None:
-    """A claim printed as sound that turns out doubtful is printed again, and says so."""
+    """It is printed again, marked."""
     doubted = replace(BOTH, support="unverified", checks={"judge": "not_supported"})
 
     def stream() -> Iterator[Event]:
@@ -203,7 +198,7 @@ def test_a_claim_that_the_judge_doubts_after_it_was_shown() -> None:
 
 
 def streamed(shown: Answer, done: Answer) -> str:
-    """Return what is printed where ``shown`` is streamed and the finished answer is ``done``."""
+    """Return the output if ``shown`` is streamed and the finished answer is ``done``."""
 
     def stream() -> Iterator[Event]:
         *steps, _ = events(shown)
@@ -214,14 +209,13 @@ def streamed(shown: Answer, done: Answer) -> str:
 
 
 def test_the_sentence_is_streamed_with_its_claim() -> None:
-    """It stands under an unverified claim as soon as that arrives, before the next claim."""
+    """It follows an unverified claim at once, before the next claim."""
     loose = replace(BOTH, support="unverified")
     printed = talk(FakeAgent(written(loose, LATER)), "a?", model="m")[1]
     assert printed.startswith(f"{BOTH.text} [1] [2]\n{UNDER}\n{LATER.text} [2]\n")
 
 
 def test_a_stopped_answer_has_the_sentence_of_its_last_claim() -> None:
-    """What was shown before Ctrl-C can be compared."""
 
     def stream() -> Iterator[Event]:
         yield from list(events(written(replace(BOTH, support="unverified"))))[:2]
@@ -232,7 +226,7 @@ def test_a_stopped_answer_has_the_sentence_of_its_last_claim() -> None:
 
 
 def test_a_claim_that_the_judge_confirms_after_it_was_shown() -> None:
-    """One quiet line says so; nothing is printed twice."""
+    """One line says so; nothing is printed twice."""
     loose, sure = replace(BOTH, support="unverified"), replace(BOTH, checks={"judge": 0.9})
     printed = streamed(written(loose, LATER), written(sure, LATER))
     assert f"\n*{CONFIRMED}: {BOTH.text}*\n" in printed
@@ -241,7 +235,7 @@ def test_a_claim_that_the_judge_confirms_after_it_was_shown() -> None:
 
 
 def test_a_claim_that_is_withheld_after_it_was_shown() -> None:
-    """It is struck through, with the note on why; what came in its place is shown."""
+    """It is struck through with the reason; its replacement is shown."""
     note = f"withheld: “{BOTH.text}” (the judge says no)"
     swapped = Claim(TWO[0].quote, (1,), "quoted", {"replaced": True})
     printed = streamed(written(BOTH, LATER), written(LATER, swapped, notes=(note,)))
@@ -252,16 +246,15 @@ def test_a_claim_that_is_withheld_after_it_was_shown() -> None:
     assert f"## Withheld\n   > ~~{BOTH.text}~~ — the judge says no\n" in after
 
 
-def test_an_answer_that_was_exchanged_after_it_was_shown() -> None:
-    """Where numbers mean other sentences than on the screen, all of it is printed again."""
+def test_an_answer_that_was_replaced_after_it_was_shown() -> None:
+    """If the numbers now refer to other sentences, the whole answer is printed again."""
     moved = tuple(replace(c, n=3 - c.n) for c in TWO)
     other = replace(written(Claim(TWO[1].quote, (1,), "quoted")), citations=moved)
     printed = streamed(written(BOTH), other)
     assert "## Revised answer\n\nDense lanterns cost more. [1]\n\n## Sources" in printed
 
 
-def test_a_follow_up_is_asked_without_the_sentences() -> None:
-    """The history holds what the answer says, and no quotation under it."""
+def test_the_history_has_no_quotations() -> None:
     loose = replace(BOTH, support="unverified")
     answer = written(loose, LATER)
     whole = replace(answer, answer=join_claims(answer.claims, answer.citations))
@@ -284,8 +277,8 @@ def test_a_follow_up_is_asked_without_the_sentences() -> None:
         ),
     ],
 )
-def test_no_whole_answer_says_why(status: Any, reason: str, text: str, said: str) -> None:
-    """Refused, incomplete and abstained give their reason in words, once."""
+def test_an_answer_without_claims_says_why(status: Any, reason: str, text: str, said: str) -> None:
+    """Refused, incomplete and abstained answers give their reason once."""
     notes = ("incomplete: the reply ended early",) if status == "incomplete" else ()
     answer = Answer("q?", status, reason, text, hits=HITS, mode="llm", model="m", notes=notes)
     printed = talk(FakeAgent(answer), "a?", model="m")[1]
@@ -294,7 +287,6 @@ def test_no_whole_answer_says_why(status: Any, reason: str, text: str, said: str
 
 
 def test_incomplete_with_claims_says_why_after_them() -> None:
-    """An answer that broke off keeps its claims and says what happened."""
     broken = replace(
         written(BOTH, notes=("incomplete: the server hung up",)), status="incomplete", reason="unreachable"
     )
@@ -304,21 +296,19 @@ def test_incomplete_with_claims_says_why_after_them() -> None:
     )
 
 
-def test_a_doubtful_answer_is_called_doubtful_every_time() -> None:
-    """What concerns one answer is said with each, not once a session."""
+def test_the_note_of_a_doubtful_answer_is_repeated() -> None:
+    """Notes on a single answer are shown with each answer."""
     doubtful = replace(SINGLE, notes=("closest passages: the abstracts may not answer this",))
     assert talk(FakeAgent(doubtful, doubtful), "a?", "b?")[1].count("closest passages") == 2
 
 
-def test_half_an_answer_is_no_history() -> None:
-    """Only whole answers may be referred to."""
+def test_a_partial_answer_is_not_in_the_history() -> None:
     history = ChatHistory()
     history.add(replace(COMPARED, status="incomplete", reason="stopped"))
     assert (history.pairs, history.last is None) == ([], False)
 
 
 def test_a_claim_is_flushed_as_it_is_shown() -> None:
-    """No claim waits in a buffer for the next one."""
 
     class Flushed(io.StringIO):
         seen = ""

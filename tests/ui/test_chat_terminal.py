@@ -20,7 +20,7 @@ KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
 
 @pytest.fixture
 def environ(sample_environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Return an environment with a library of this test's own."""
+    """Return an environment with a private library."""
     home = tmp_path / "library"
     shutil.copytree(sample_environ["PAPERAGENT_HOME"], home)
     return {**sample_environ, "PAPERAGENT_HOME": str(home)}
@@ -31,15 +31,15 @@ def history(environ: dict[str, str]) -> Path:
     return Path(environ["PAPERAGENT_HOME"]) / "chat_history"
 
 
-def leave(terminal: Terminal, prompt: str = "›") -> None:
-    """Leave with Ctrl-D, which counts only once the prompt stands: before, it is the kernel's."""
+def quit_chat(terminal: Terminal, prompt: str = "›") -> None:
+    """Type Ctrl-D once the prompt is shown; before that, the kernel handles it."""
     terminal.expect(prompt)
     terminal.type("\x04")
     assert terminal.wait() == 0
 
 
 def test_a_session(environ: dict[str, str]) -> None:
-    """A question is answered, /open shows the paper, Ctrl-D to quit and restores the terminal."""
+    """A question is answered, /open shows the paper, Ctrl-D quits and restores the terminal."""
     with Terminal(CHAT, environ) as terminal:
         assert "papers. Type /help for commands" in terminal.expect("›")
         terminal.type(QUESTION + "\r")
@@ -48,20 +48,20 @@ def test_a_session(environ: dict[str, str]) -> None:
         terminal.expect("›")
         terminal.type("/open 1\r")
         assert "invented" not in terminal.expect("single-hop questions only.")
-        leave(terminal)
+        quit_chat(terminal)
         assert terminal.restored()
     assert QUESTION in history(environ).read_text(encoding="utf-8")
     assert stat.S_IMODE(history(environ).stat().st_mode) == 0o600
 
 
 def test_row_275_a_paste_is_one_question(environ: dict[str, str]) -> None:
-    """Pasted lines wait for Enter and are one question; Alt-Enter types a new line."""
+    """Pasted lines wait for Enter; Alt-Enter inserts a line break."""
     pasted = "\n".join(["tindersift"] * 200)
     with Terminal(CHAT, environ) as terminal:
         terminal.expect("›")
         terminal.type(f"\x1b[200~{pasted}\x1b[201~ shortens\x1b\rthe prompt?\r")
         terminal.expect("Sources [1]")
-        leave(terminal)
+        quit_chat(terminal)
         assert terminal.text().count("Sources [1]") == 1
     kept = [
         line for line in history(environ).read_text(encoding="utf-8").splitlines() if line.startswith("+")
@@ -71,7 +71,7 @@ def test_row_275_a_paste_is_one_question(environ: dict[str, str]) -> None:
 
 
 def test_row_261_ctrl_c_at_the_prompt(environ: dict[str, str]) -> None:
-    """Ctrl-C clears the line; twice in a row leaves with 130 and a sound terminal."""
+    """Ctrl-C clears the line; twice in a row exits with 130 and restores the terminal."""
     with Terminal(CHAT, environ) as terminal:
         terminal.expect("›")
         terminal.type("half a quest\x03")
@@ -83,20 +83,20 @@ def test_row_261_ctrl_c_at_the_prompt(environ: dict[str, str]) -> None:
     assert "half a quest" not in history(environ).read_text(encoding="utf-8")
 
 
-def test_row_274_a_line_longer_than_the_kernel_keeps(environ: dict[str, str]) -> None:
-    """A typed line of 6,000 characters arrives whole; a terminal's own editing would cut it at 4,095."""
+def test_row_274_a_line_longer_than_the_kernels_limit(environ: dict[str, str]) -> None:
+    """A line of 6,000 characters arrives complete; the kernel's line editing would cut it at 4,095."""
     line = "tindersift " * 545 + "end?"
     with Terminal(CHAT, environ) as terminal:
         terminal.expect("›")
         terminal.type(line + "\r")
         terminal.expect("Sources [1]")
-        leave(terminal)
+        quit_chat(terminal)
     assert "+" + line in history(environ).read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs a shell with job control")
 def test_row_263_ctrl_z_and_fg(environ: dict[str, str]) -> None:
-    """Ctrl-Z gives the shell back; after fg the session goes on."""
+    """Ctrl-Z suspends the session; fg resumes it."""
     with Terminal(["bash", "--norc", "--noprofile", "-i"], {**environ, "PS1": "shell> "}) as terminal:
         terminal.expect("shell>")
         terminal.type(" ".join(CHAT) + "\r")
@@ -116,7 +116,7 @@ def test_row_263_ctrl_z_and_fg(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
 def test_row_302_hangup_and_termination(number: signal.Signals, code: int, environ: dict[str, str]) -> None:
-    """A signal that ends the session leaves no lock and a sound terminal."""
+    """A signal leaves no lock and restores the terminal."""
     with Terminal(CHAT, environ) as terminal:
         terminal.expect("›")
         terminal.process.send_signal(number)
@@ -128,7 +128,7 @@ def test_row_302_hangup_and_termination(number: signal.Signals, code: int, envir
 
 
 def test_rows_283_303_the_window_changes_size(environ: dict[str, str]) -> None:
-    """A storm of resizes, down to a window of one column and one that says 0, ends nothing."""
+    """The session survives a storm of resizes, down to one and zero columns."""
     with Terminal(CHAT, environ) as terminal:
         terminal.expect("›")
         for columns in [*range(1, 120, 3), 0, 1, 80]:
@@ -137,22 +137,21 @@ def test_rows_283_303_the_window_changes_size(environ: dict[str, str]) -> None:
         for columns in range(20, 100, 7):
             terminal.resize(columns)
         terminal.expect("Sources")
-        leave(terminal)
+        quit_chat(terminal)
 
 
 @pytest.mark.parametrize("columns", [3, 5, 20])
 def test_row_283_narrow_window(columns: int, environ: dict[str, str]) -> None:
-    """A very narrow window gets narrow lines, not a failure."""
     with Terminal(CHAT, environ, columns=columns) as terminal:
         terminal.expect("›")
         terminal.type(QUESTION + "\r")
         terminal.expect("[1]")
-        leave(terminal)
+        quit_chat(terminal)
         assert "error" not in terminal.text()
 
 
-def test_rows_278_298_locale_c_and_bytes_that_are_no_text(environ: dict[str, str]) -> None:
-    """In a locale without Unicode answers are printed, and typed bytes that are no text are a message."""
+def test_rows_278_298_locale_c_and_invalid_utf8(environ: dict[str, str]) -> None:
+    """Answers are printed in a non-UTF-8 locale, and invalid bytes give a message."""
     c = {**environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     with Terminal(CHAT, c) as terminal:
         terminal.expect("Ctrl-D to quit")
@@ -160,11 +159,11 @@ def test_rows_278_298_locale_c_and_bytes_that_are_no_text(environ: dict[str, str
         terminal.expect("input is not UTF-8 text (byte 0xff at offset 3)")
         terminal.type("What do we know of long contexts – and retrieval?\r")
         terminal.expect("Sources [1]")
-        leave(terminal, prompt=">")
+        quit_chat(terminal, prompt=">")
 
 
 def test_row_284_dumb_terminal(environ: dict[str, str]) -> None:
-    """TERM=dumb gets a bare prompt, text, and not one escape."""
+    """TERM=dumb gets a bare prompt and no escapes."""
     with Terminal(CHAT, {**environ, "TERM": "dumb"}) as terminal:
         terminal.expect(">")
         terminal.type(QUESTION + "\n")
@@ -172,36 +171,36 @@ def test_row_284_dumb_terminal(environ: dict[str, str]) -> None:
         terminal.expect(">")
         terminal.type("\x03")
         terminal.expect("press Ctrl-C again to quit")
-        leave(terminal, prompt=">")
+        quit_chat(terminal, prompt=">")
         assert "\x1b" not in terminal.seen
 
 
 def test_rows_299_300_304_keys_and_history(environ: dict[str, str]) -> None:
-    """A typed key reaches neither the file nor the arrow keys; HISTORY=0 keeps nothing at all."""
+    """A typed key is neither saved nor recalled; HISTORY=0 saves nothing."""
     with Terminal(CHAT, environ) as terminal:
         terminal.expect("›")
         terminal.type(f"use {KEY}\r")
         terminal.expect("looks like an API key")
         terminal.type("/help\r")
         terminal.expect("/quit")
-        leave(terminal)
+        quit_chat(terminal)
     assert KEY not in history(environ).read_text(encoding="utf-8")
     history(environ).unlink()
     with Terminal(CHAT, {**environ, "PAPERAGENT_HISTORY": "0"}) as terminal:
         terminal.expect("›")
         terminal.type("/help\r")
         terminal.expect("/quit")
-        leave(terminal)
+        quit_chat(terminal)
     assert not history(environ).exists()
 
 
 def test_row_299_history_file_that_is_a_link(environ: dict[str, str], tmp_path: Path) -> None:
-    """A link in the file's place is warned about and not written through."""
+    """A symbolic link gives a warning and is not followed."""
     (tmp_path / "target").write_text("", encoding="utf-8")
     history(environ).symlink_to(tmp_path / "target")
     with Terminal(CHAT, environ) as terminal:
         terminal.expect("is a symbolic link")
         terminal.type("/help\r")
         terminal.expect("/quit")
-        leave(terminal)
+        quit_chat(terminal)
     assert (tmp_path / "target").read_text(encoding="utf-8") == ""

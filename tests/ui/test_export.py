@@ -1,4 +1,4 @@
-"""Papers in other programs' formats: complete, escaped, whole or not written."""
+"""Export formats: complete, escaped, and written atomically."""
 
 from __future__ import annotations
 
@@ -42,7 +42,6 @@ NASTY = replace(
 
 
 def test_bibtex_entry() -> None:
-    """An entry has what a bibliography needs."""
     assert next(bibtex(PAPERS)) == (
         "@misc{example2026sparse,\n"
         "  title = {{Sparse Lanterns: Retrieval at Night}},\n"
@@ -55,7 +54,7 @@ def test_bibtex_entry() -> None:
 
 
 def test_bibtex_escapes() -> None:
-    """What LaTeX would obey is escaped, names holding "and" stay one name, one field is one line."""
+    """Special characters are escaped, names that contain "and" stay one name, a field is one line."""
     entry = next(bibtex([NASTY]))
     assert (
         r"title = {{50\% of R\&D\_costs \textbraceleft{}so\textbraceright{} "
@@ -66,7 +65,7 @@ def test_bibtex_escapes() -> None:
 
 
 def test_bibtex_keys_are_unique() -> None:
-    """Papers with the same author, year and word get different keys, and every key is plain ASCII."""
+    """Papers with the same author, year and word get different ASCII keys."""
     papers = [
         PAPERS[0],
         PAPERS[0],
@@ -87,7 +86,7 @@ def test_bibtex_keys_are_unique() -> None:
 
 
 def test_bibtex_keys_are_short(tmp_path: Path) -> None:
-    """However long a name or a word of a title is, our own reader takes the entry."""
+    """Our own parser accepts the entry, however long a name or a word is."""
     long = replace(PAPERS[0], title="x" * 400, authors=("y" * 400,))
     entry = next(bibtex([long]))
     assert entry.startswith(f"@misc{{{'y' * 40}2026{'x' * 40},\n")
@@ -98,8 +97,8 @@ def test_bibtex_keys_are_short(tmp_path: Path) -> None:
 
 
 @given(st.text())
-def test_latex_braces_balance_whatever_comes(text: str) -> None:
-    """A field can never end early: braces balance, and no special character stands bare."""
+def test_latex_braces_always_balance(text: str) -> None:
+    """A field can never end early, and every special character is escaped."""
     escaped = latex(text)
     depth = 0
     for char in escaped:
@@ -110,7 +109,7 @@ def test_latex_braces_balance_whatever_comes(text: str) -> None:
 
 
 def test_ris_record() -> None:
-    """A record has its tags, each on one line, and no value can begin a tag."""
+    """Each tag is on one line, and no value can start a new tag."""
     text = "".join(ris([PAPERS[0], NASTY]))
     records = text.split("ER  - \r\n\r\n")
     assert len(records) == 3
@@ -123,13 +122,11 @@ def test_ris_record() -> None:
 
 
 @given(st.text())
-def test_one_line_has_no_line(text: str) -> None:
-    """Whatever counts as a line end for anyone is gone."""
+def test_one_line_has_no_line_breaks(text: str) -> None:
     assert len(one_line(text).splitlines()) <= 1
 
 
 def test_markdown_section() -> None:
-    """A section is title, facts and abstract."""
     assert next(markdown(PAPERS)) == (
         "## Sparse Lanterns: Retrieval at Night\n\n"
         "Ada Example, Bo Sample · 2026-01-05 · 2601.00001 · <https://arxiv.org/abs/2601.00001>\n\n"
@@ -137,8 +134,8 @@ def test_markdown_section() -> None:
     )
 
 
-def test_jsonl_is_read_back_exactly(tmp_path: Path) -> None:
-    """What export writes, ingest reads as the same papers."""
+def test_jsonl_round_trip(tmp_path: Path) -> None:
+    """Ingest reads the same papers that export writes."""
     papers = [replace(p, listed=dt.date(2026, 3, 1), upvotes=3) for p in PAPERS]
     path = tmp_path / "papers.jsonl"
     write(path, jsonl(papers))
@@ -146,14 +143,14 @@ def test_jsonl_is_read_back_exactly(tmp_path: Path) -> None:
         assert list(feed.records) == papers
 
 
-def test_every_format_takes_a_paper_with_nothing() -> None:
-    """A paper of title and abstract alone exports everywhere."""
+def test_every_format_accepts_a_minimal_paper() -> None:
+    """Title and abstract are enough."""
     for form in FORMATS.values():
         assert "".join(form([Paper("sha256:0", "T", "A.")]))
 
 
 def test_cited_quotes(tmp_path: Path) -> None:
-    """An answer saved by ask --json names its papers once each, in order."""
+    """An answer saved by ask --json lists its papers once each, in order."""
     path = tmp_path / "a.json"
     path.write_text(json.dumps(SINGLE.to_dict()), encoding="utf-8")
     assert list(cited_quotes(path)) == ["2601.00001"]
@@ -163,8 +160,7 @@ def test_cited_quotes(tmp_path: Path) -> None:
     "text",
     ["", "{", "[]", "{}", '{"citations": [1]}', '{"citations": [{"paper_id": 3}]}', "[" * 100_000, "\udcff"],
 )
-def test_what_is_no_answer_is_refused(text: str, tmp_path: Path) -> None:
-    """Anything else is an input error that says what was wanted."""
+def test_other_files_are_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(FeedError, match="not an answer; give a file written by 'ask --json'"):
@@ -172,20 +168,18 @@ def test_what_is_no_answer_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_missing_answer_file(tmp_path: Path) -> None:
-    """A file that cannot be read is named with the reason."""
     with pytest.raises(FeedError, match=r"none\.json: cannot be read: No such file"):
         cited_quotes(tmp_path / "none.json")
 
 
-def test_written_file_has_the_usual_mode(tmp_path: Path) -> None:
-    """A file made by export is as readable as any other the person makes."""
+def test_a_written_file_has_the_default_mode(tmp_path: Path) -> None:
     os.umask(mask := os.umask(0))
     write(tmp_path / "x", ["a"])
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o666 & ~mask
 
 
-def test_a_failing_source_leaves_the_old_file(tmp_path: Path) -> None:
-    """An error half way leaves the file of before and no other."""
+def test_a_failed_export_keeps_the_old_file(tmp_path: Path) -> None:
+    """No other file is left behind."""
     path = tmp_path / "x"
     path.write_text("old", encoding="utf-8")
 
@@ -199,8 +193,7 @@ def test_a_failing_source_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_paper_that_was_taken_back_says_so_everywhere() -> None:
-    """No format hides a withdrawal or a retraction."""
+def test_every_format_marks_withdrawn_papers() -> None:
     withdrawn = replace(PAPERS[0], withdrawn=True)
     retracted = replace(withdrawn, flags=("retracted",))
     for write_all in (bibtex, ris, markdown):
@@ -209,8 +202,8 @@ def test_a_paper_that_was_taken_back_says_so_everywhere() -> None:
     assert "This paper was retracted." in note(retracted)
 
 
-def test_notes_are_one_file_a_paper(tmp_path: Path) -> None:
-    """Properties are YAML, the abstract and the quotes are escaped Markdown, names fit any file system."""
+def test_notes_are_one_file_per_paper(tmp_path: Path) -> None:
+    """Properties are YAML, abstract and quotes are escaped Markdown, names fit any file system."""
     folder = tmp_path / "vault"
     written, kept = write_notes(folder, [*PAPERS, NASTY], quotes={PAPERS[0].paper_id: ["A quote."]})
     assert (written, kept) == (len(PAPERS) + 1, 0)
@@ -220,8 +213,8 @@ def test_notes_are_one_file_a_paper(tmp_path: Path) -> None:
     assert "## Quotes\n\n> A quote." in text
 
 
-def test_a_note_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    """What a person wrote in it stays, unless they say otherwise."""
+def test_existing_notes_are_kept(tmp_path: Path) -> None:
+    """Unless --force is given."""
     write_notes(tmp_path, PAPERS[:1])
     path = tmp_path / note_file_name(PAPERS[0])
     path.write_text("my thoughts", encoding="utf-8")
@@ -231,8 +224,8 @@ def test_a_note_that_is_there_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("char", ["\ufffe", "\uffff", "\ufdd0", "\U0010ffff"])
-def test_a_noncharacter_is_in_no_note(char: str) -> None:
-    """YAML may not hold it, and its parsers refuse the whole note."""
+def test_notes_contain_no_noncharacters(char: str) -> None:
+    """YAML forbids them, and its parsers refuse the whole note."""
     paper = replace(PAPERS[0], title=f"Owls{char} and lamps", authors=(f"A{char}",))
     text = note(paper)
     assert char not in text
@@ -254,8 +247,8 @@ def test_a_noncharacter_is_in_no_note(char: str) -> None:
         ("[[link]] ![[embed]] [^1]", r"\[\[link\]\] !\[\[embed\]\] \[^1\]"),
     ],
 )
-def test_no_mark_of_obsidian_is_active_in_a_note(text: str, escaped: str) -> None:
-    """Nothing of a paper is hidden, tagged, drawn as mathematics or run in a folder of notes."""
+def test_obsidian_markup_is_escaped(text: str, escaped: str) -> None:
+    """No text of a paper is hidden, tagged, rendered as mathematics or executed."""
     paper = replace(PAPERS[0], title=text, abstract=text)
     body = note(paper, quotes=[text]).split("\n---\n")[1]
     assert body == f"\n# {escaped}\n\n## Abstract\n\n{escaped}\n\n## Quotes\n\n> {escaped}\n"
@@ -273,7 +266,7 @@ def test_a_note_quotes_what_an_unverified_claim_cites(tmp_path: Path) -> None:
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_title_escapes_its_note(title: str, author: str) -> None:
-    """Properties are one line each, and a name is one name in the folder."""
+    """Properties are one line each, and the title is a single file name."""
     paper = Paper("x", title, "An abstract.", authors=(author,))
     head = note(paper).split("\n---\n")[0].splitlines()
     assert all(re.match(r'[a-z_]+: ["\[]', line) for line in head[1:])

@@ -1,4 +1,4 @@
-"""What is shown of a claim: its support, the sentences under it, and nothing that a stranger could run."""
+"""How claims are shown: support, quoted sentences, and escaping."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ SWAPPED = Claim("The code is public.", (3,), "quoted", {"replaced": True})
 
 
 def written(*claims: Claim, **changes: Any) -> Answer:
-    """Return an answer by a model."""
+    """Return an answer written by a model."""
     cited = (FASTER, DEARER, PUBLIC)
     text = join_claims(claims, cited)
     return Answer("q?", "answered", None, text, claims, cited, HITS, mode="llm", model="m", **changes)
 
 
 def hostile(text: str) -> Answer:
-    """Return an answer whose claim, sentence, title and address are a stranger's."""
+    """Return an answer whose claim, sentence, title and URL are hostile."""
     paper = Paper("x", f"T {text}", f"So {text} it is.", url="javascript:alert(1)")
     cited = citation(1, paper, paper.abstract)
     claim = Claim(f"Thus {text}.", (1,), "unverified")
@@ -62,8 +62,8 @@ def on_screen(answer: Answer, width: int = 80) -> list[str]:
 # --- what stands under a claim ---
 
 
-def test_an_unverified_claim_stands_over_each_sentence_it_cites() -> None:
-    """The label comes once, each sentence whole with its number; the next claim stands apart."""
+def test_an_unverified_claim_is_followed_by_its_sentences() -> None:
+    """The label comes once, each sentence has its number; a blank line separates the next claim."""
     assert document(answer_blocks(written(LOOSE, SUPPORTED))).startswith(
         "Dense ones are slow and dear. [1] [2]\n"
         f"   > {UNVERIFIED} “Sparse lanterns find papers 12% faster.” [1]\n"
@@ -83,8 +83,8 @@ def test_on_a_terminal_the_sentences_are_indented() -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])
-def test_a_narrow_terminal_shows_all_of_it(key: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 20 columns, with colours or without, nothing is cut and no line is too long."""
+def test_a_narrow_terminal_shows_everything(key: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 20 columns, with or without colours, nothing is cut and no line is too long."""
     monkeypatch.setenv(key, value)
     lines = on_screen(written(LOOSE), 20)
     assert max(map(cell_len, lines)) <= 20
@@ -101,8 +101,7 @@ def test_a_narrow_terminal_shows_all_of_it(key: str, value: str, monkeypatch: py
 
 
 @pytest.mark.parametrize("width", [8, 20, 80])
-def test_a_long_sentence_is_shown_whole(width: int) -> None:
-    """However long it is, and whatever the width."""
+def test_a_long_sentence_is_not_truncated(width: int) -> None:
     sentence = " ".join(f"w{n}" for n in range(2_000)) + "."
     cited = replace(FASTER, quote=sentence)
     answer = replace(written(replace(LOOSE, citations=(1,))), citations=(cited,))
@@ -113,7 +112,7 @@ def test_a_long_sentence_is_shown_whole(width: int) -> None:
 
 
 def test_a_summary_shows_the_sentence_under_its_paper() -> None:
-    """A claim under a theme keeps its title above and its sentence below."""
+    """A claim under a theme has its title above and its sentence below."""
     loose = replace(LOOSE, citations=(1,), checks={"theme": "Light"})
     assert document(answer_blocks(written(loose))).startswith(
         "## Light\n\n- **Sparse Lanterns: Retrieval at Night**\nDense ones are slow and dear. [1]\n"
@@ -121,15 +120,15 @@ def test_a_summary_shows_the_sentence_under_its_paper() -> None:
     )
 
 
-def test_a_supported_claim_stands_alone() -> None:
-    """What the judge confirmed looks on the screen as what wording confirms."""
+def test_a_supported_claim_has_no_sentences() -> None:
+    """Claims confirmed by the judge look the same as claims confirmed by wording."""
     confirmed, worded = (written(replace(SUPPORTED, checks=checks)) for checks in ({"judge": 0.93}, {}))
     assert on_screen(confirmed) == on_screen(worded)
     assert on_screen(worded)[:2] == ["Sparse lanterns are 12% faster. [1]", ""]
 
 
 def test_a_replaced_wording_is_marked() -> None:
-    """The sentence stands as quoted, with a mark under it; another quotation has none."""
+    """The quoted sentence is followed by a note; other quotations have none."""
     assert on_screen(written(SWAPPED))[:2] == ["The code is public. [3]", REPLACED]
     assert REPLACED not in str(written(replace(SWAPPED, checks={})))
     assert CONFIRMED not in str(written(SUPPORTED))
@@ -145,14 +144,13 @@ def test_a_replaced_wording_is_marked() -> None:
         ({"judge": True}, "not supported by its source"),
     ],
 )
-def test_a_refuted_claim_says_by_what(checks: dict[str, Any], why: str) -> None:
-    """With unsupported=mark; opinions are probabilities, in older runs labels."""
+def test_a_refuted_claim_names_the_reason(checks: dict[str, Any], why: str) -> None:
+    """With unsupported=mark; verdicts are probabilities, in older runs labels."""
     claim = Claim("They fly.", (1,), "unsupported", checks)
     assert f"~~They fly.~~ ({why}) [1]\n" in document(answer_blocks(written(claim)))
 
 
 def test_a_saved_conversation_has_the_sentences() -> None:
-    """`/save` writes what the screen showed."""
     assert f"   > {UNVERIFIED} “Sparse lanterns" in "".join(transcript([written(LOOSE)]))
 
 
@@ -160,7 +158,7 @@ def test_a_saved_conversation_has_the_sentences() -> None:
 
 
 class Page(HTMLParser):
-    """Checks that tags are closed in order; collects them, their attributes and the text."""
+    """Checks that tags are closed in order; collects tags, attributes and text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -184,7 +182,7 @@ class Page(HTMLParser):
         self.text += f"{data} "
 
 
-def test_str_is_what_a_person_reads() -> None:
+def test_str_of_an_answer() -> None:
     """Claims, the sentences under them, sources and notes, as plain lines."""
     assert str(written(LOOSE, notes=("withheld: “It flies.” (number 7 is not there)", "a note"))) == (
         "Dense ones are slow and dear. [1] [2]\n"
@@ -201,7 +199,7 @@ def test_str_is_what_a_person_reads() -> None:
 
 
 def test_a_notebook_shows_markdown_or_html() -> None:
-    """Both hold what `str` does; Markdown is what a pipe gets."""
+    """Both contain what `str` does; Markdown is what a pipe gets."""
     answer = written(LOOSE, SWAPPED)
     out = io.StringIO()
     Screen(out).show(answer_blocks(answer))
@@ -222,16 +220,15 @@ def test_a_notebook_shows_markdown_or_html() -> None:
 @pytest.mark.parametrize(
     "answer", [SINGLE, COMPARED, ABSTAINED, replace(ABSTAINED, citations=(FASTER, DEARER))]
 )
-def test_every_answer_has_its_three_forms(answer: Answer) -> None:
-    """The same words in the same order, whatever the answer is."""
+def test_every_form_has_the_same_words(answer: Answer) -> None:
     forms = (str(answer), answer._repr_markdown_(), Page(answer._repr_html_()).text)
     seen = [re.findall(r"[A-Za-z]{3,}", form.replace("https://arxiv.org/abs/", "")) for form in forms]
     assert seen[0] == seen[1] == seen[2]
     assert seen[0]
 
 
-def test_every_kind_of_block_is_written_in_each_form() -> None:
-    """Also rows, notes with a marker and what is struck through."""
+def test_every_kind_of_block_has_each_form() -> None:
+    """Including rows, notes with a marker and struck text."""
     row, note, gone = (
         Block("row", "3", "papers "),
         Block("note", "x", "Refused"),
@@ -259,8 +256,8 @@ def test_every_kind_of_block_is_written_in_each_form() -> None:
         "&lt;b&gt; $\\href{javascript:alert(1)}{x}$",
     ],
 )
-def test_a_hostile_sentence_stays_text(text: str) -> None:
-    """In no form does a claim, a quoted sentence or a title become markup, a line or a control."""
+def test_hostile_text_stays_text(text: str) -> None:
+    """In no form does a claim, a quote or a title become markup, a line break or a control character."""
     answer = hostile(text)
     page = Page(answer._repr_html_())
     assert page.tags == {"div", "p", "blockquote", "small", "h4"}

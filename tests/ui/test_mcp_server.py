@@ -1,4 +1,4 @@
-"""`paperagent mcp`, asked by the protocol's own client over a pipe."""
+"""`paperagent mcp`, called with the protocol's own client over a pipe."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def over_a_pipe(environ: dict[str, str], work: Callable[[Client], Awaitable[Any]
 
 
 async def call(client: Client, name: str, **arguments: Any) -> Any:
-    """Return what a tool says, read as JSON."""
+    """Call a tool and return its result, parsed as JSON."""
     result = await client.call_tool(name, arguments)
     assert not result.is_error, result.content
     (block,) = result.content
     return json.loads(block.text)
 
 
-def test_the_tools_say_what_they_are_and_that_they_only_read(sample_environ: dict[str, str]) -> None:
-    """Three tools, each read-only, with a description and typed arguments."""
+def test_the_tools_are_described_and_read_only(sample_environ: dict[str, str]) -> None:
+    """Three tools, each with a description and typed arguments."""
 
     async def work(client: Client) -> Any:
         return await client.list_tools(), client.instructions
@@ -65,8 +65,8 @@ def test_the_tools_say_what_they_are_and_that_they_only_read(sample_environ: dic
     assert instructions == INSTRUCTIONS
 
 
-def test_an_answer_over_the_protocol_is_the_one_of_the_library(sample_environ: dict[str, str]) -> None:
-    """Same claims, same citations, and each quote is where it says in the paper that `get` returns."""
+def test_an_answer_over_the_protocol(sample_environ: dict[str, str]) -> None:
+    """Same claims and citations; each quote is at its offsets in the paper that `get` returns."""
 
     async def work(client: Client) -> Any:
         answer = await call(client, "ask", question=QUESTION)
@@ -89,8 +89,8 @@ def test_an_answer_over_the_protocol_is_the_one_of_the_library(sample_environ: d
     assert [h["paper_id"] for h in found["hits"]] == hits
 
 
-def test_a_fault_is_one_line_and_the_server_lives_on(sample_environ: dict[str, str]) -> None:
-    """A wrong argument, an unknown paper and a wrong type are told; the next call works."""
+def test_an_error_is_one_line_and_the_server_continues(sample_environ: dict[str, str]) -> None:
+    """Unknown arguments, unknown papers and wrong types are reported; the next call works."""
 
     async def work(client: Client) -> Any:
         bad = [
@@ -144,8 +144,8 @@ class _Failing:
         ),
     ],
 )
-def test_no_secret_and_no_unforeseen_text_leaves_by_an_error(error: Exception, said: str) -> None:
-    """Messages of ours are masked; those of others are not shown at all."""
+def test_errors_contain_no_secrets_and_no_foreign_text(error: Exception, said: str) -> None:
+    """Our messages are masked; those of other exceptions are not shown."""
     made = server(_Failing(error), mode=None, masked=lambda t: t.replace("sk-secret", "***"))  # type: ignore[arg-type]
 
     async def main() -> Any:
@@ -158,8 +158,8 @@ def test_no_secret_and_no_unforeseen_text_leaves_by_an_error(error: Exception, s
     assert "sk-secret" not in result.content[0].text
 
 
-def test_a_withdrawn_paper_is_marked_in_what_search_returns(tmp_path: Path) -> None:
-    """The other program's model is told, and told what to do with it."""
+def test_search_marks_withdrawn_papers(tmp_path: Path) -> None:
+    """The instructions tell the client's model what to do with them."""
     papers = [
         {"title": "Owls and lamps", "abstract": "Owls like lamps at night.", "withdrawn": True},
         {"title": "Owls and moths", "abstract": "Owls like moths at night."},
@@ -181,8 +181,8 @@ def test_a_withdrawn_paper_is_marked_in_what_search_returns(tmp_path: Path) -> N
     assert "`notes`" in INSTRUCTIONS
 
 
-def test_a_paper_is_told_with_its_further_ids(tmp_path: Path) -> None:
-    """And got by any of them."""
+def test_get_returns_all_ids_of_a_paper(tmp_path: Path) -> None:
+    """Any of them can be used to get it."""
     owls = {
         "title": "Owls and lamps",
         "abstract": "Owls like lamps at night.",
@@ -212,8 +212,8 @@ class _Loose:
         return Answer(question, "answered", None, join_claims([claim], [cited]), (claim,), (cited,))
 
 
-def test_an_unverified_claim_reaches_the_client_with_its_sentence() -> None:
-    """The other program's model reads both, and what to do with them; controls arrive escaped."""
+def test_an_unverified_claim_comes_with_its_sentence() -> None:
+    """Control characters arrive escaped."""
     made = server(_Loose(), mode=None, masked=str)  # type: ignore[arg-type]
 
     async def main() -> Any:
@@ -229,8 +229,8 @@ def test_an_unverified_claim_reaches_the_client_with_its_sentence() -> None:
     assert "'unverified'" in INSTRUCTIONS
 
 
-def test_a_hostile_title_reaches_the_client_as_data(tmp_path: Path) -> None:
-    """Controls and bidirectional marks of a paper arrive escaped inside the JSON text."""
+def test_a_hostile_title_is_data(tmp_path: Path) -> None:
+    """Control and bidirectional characters of a paper arrive escaped inside the JSON text."""
     feed = sample_library.write_jsonl(
         tmp_path / "feed.jsonl",
         [

@@ -47,8 +47,8 @@ def drawn(blocks: Any, width: int = 80, *, terminal: bool = True) -> str:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_nothing_that_a_terminal_obeys_gets_through(text: str) -> None:
-    """Rows 279-281: escapes, bidi, zero-width and tag characters are shown, never sent, at every sink."""
+def test_terminal_controls_are_escaped(text: str) -> None:
+    """Rows 279-281: escapes, bidi, zero-width and tag characters are shown, never sent, by every output."""
     paper = replace(PAPERS[0], title=text, abstract=f"So {text} it is.", authors=(text,), categories=(text,))
     answer = Answer(
         text, "answered", None, text,
@@ -73,8 +73,7 @@ def test_nothing_that_a_terminal_obeys_gets_through(text: str) -> None:
 
 
 @given(st.text())
-def test_safe_text_is_printable_whatever_comes(text: str) -> None:
-    """Whatever text comes, one printable line leaves, and lines stay where they are wanted."""
+def test_safe_text_is_always_printable(text: str) -> None:
     assert {unicodedata.category(c) for c in safe_terminal(text)}.isdisjoint(
         {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
     )
@@ -82,7 +81,7 @@ def test_safe_text_is_printable_whatever_comes(text: str) -> None:
     assert json.loads(safe_json({"x": text})) == {"x": text}
 
 
-def test_plain_text_is_left_alone() -> None:
+def test_plain_text_is_unchanged() -> None:
     """Letters, accents, CJK, emoji and mathematics are shown as they are."""
     text = "Grüße, 日本語, α ≤ 3.5 × 10⁻³, é, 👍 (50 %)"
     assert safe_terminal(text) == text
@@ -90,8 +89,8 @@ def test_plain_text_is_left_alone() -> None:
     assert safe_terminal("a\n b\x1b", newlines=True) == "a\n b\\x1b"
 
 
-def test_stacked_marks_are_capped() -> None:
-    """Marks piled on a letter cannot climb over other lines."""
+def test_stacked_combining_marks_are_limited() -> None:
+    """They cannot cover other lines."""
     assert safe_terminal("Z" + "\u0301" * 50) == "Z" + "\u0301" * 4
 
 
@@ -112,8 +111,8 @@ def test_stacked_marks_are_capped() -> None:
         (r"30\% of \alpha", r"30\\% of \alpha"),
     ],
 )
-def test_markdown_is_inert(text: str, escaped: str) -> None:
-    """No image, link, HTML, entity, heading or list begins in a stranger's text."""
+def test_markdown_is_escaped(text: str, escaped: str) -> None:
+    """No image, link, HTML, entity, heading or list in foreign text is active."""
     assert safe_markdown(text) == escaped
 
 
@@ -128,8 +127,8 @@ OWN = ("http://127.0.0.1:8000", "/srv/_papers")
         "http://127.0.0.1:8000; it is in /srv/_papers.",
     ],
 )
-def test_an_address_of_the_settings_stays_as_it_is(text: str) -> None:
-    """What is printed into a pipe can be copied; without being named it is escaped as any other."""
+def test_an_address_from_the_settings_is_not_escaped(text: str) -> None:
+    """It can be copied from the output; any other address is escaped."""
     assert safe_markdown(text, own=OWN) == text
     assert safe_markdown(text) != text
     block = Block("row", text, marker="ok", detail=text)
@@ -151,8 +150,8 @@ def test_an_address_of_the_settings_stays_as_it_is(text: str) -> None:
         ("# http://127.0.0.1:8000 _x_", r"\# http://127.0.0.1:8000 \_x\_"),
     ],
 )
-def test_an_address_of_the_settings_opens_no_door(text: str, escaped: str) -> None:
-    """A longer address that begins with it is a stranger's, and nothing around it becomes active."""
+def test_text_around_an_address_is_escaped(text: str, escaped: str) -> None:
+    """Also a longer address that starts with it."""
     assert safe_markdown(text, own=OWN) == escaped
 
 
@@ -164,13 +163,11 @@ def test_an_address_of_the_settings_opens_no_door(text: str, escaped: str) -> No
     ],
 )  # fmt: skip
 def test_only_web_addresses_become_links(url: str | None) -> None:
-    """Only a plain http(s) address of the library is ever a link."""
     assert safe_url(url) is None
     assert "<" not in markdown(Block("item", "t", url=url))
 
 
-def test_good_address_is_kept() -> None:
-    """An address of a paper is printed as it is."""
+def test_a_web_address_is_printed_unchanged() -> None:
     url = "https://arxiv.org/abs/cs/0112017v2?x=1#a_(b)~c%20d"
     assert safe_url(url) == url
 
@@ -193,8 +190,7 @@ def test_lines_fit_the_terminal(width: int) -> None:
         assert cell_len(line) <= max(8, width)
 
 
-def test_width_is_the_terminals_own_even_where_it_says_0(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal that reports no width is taken for 80 columns."""
+def test_an_unknown_width_is_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.get_terminal_size", lambda _handle: __import__("os").terminal_size((0, 0)))
     out = io.StringIO()
     out.fileno = lambda: 1  # type: ignore[method-assign]
@@ -204,7 +200,7 @@ def test_width_is_the_terminals_own_even_where_it_says_0(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("key", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_row_284_no_escapes(key: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_COLOR and TERM=dumb print text alone, wrapped; otherwise there is colour."""
+    """NO_COLOR and TERM=dumb print plain text, wrapped; otherwise there is colour."""
     monkeypatch.setenv("TERM", "xterm-256color")
     assert "\x1b[" in drawn(answer_blocks(COMPARED, quotes=True))
     monkeypatch.setenv(key, value)
@@ -235,15 +231,13 @@ def test_answer_on_a_terminal() -> None:
 
 
 @pytest.mark.parametrize("support", ["unsupported", "uncited"])
-def test_a_claim_that_failed_a_check_says_so(support: Any) -> None:
-    """No doubtful claim is printed as if it were supported."""
+def test_a_claim_that_failed_a_check_is_marked(support: Any) -> None:
     claim = Claim("It flies.", (1,) if support != "uncited" else (), support)
     text = drawn(answer_blocks(replace(SINGLE, claims=(claim,))), terminal=False)
     assert re.match(r"(~~)?It flies\.(~~)? \((not supported|no source)", text)
 
 
 def test_incomplete_is_marked_before_its_claims() -> None:
-    """An answer cut off says INCOMPLETE first."""
     text = drawn(
         answer_blocks(replace(SINGLE, status="incomplete", reason="provider_failed")), terminal=False
     )
@@ -251,13 +245,13 @@ def test_incomplete_is_marked_before_its_claims() -> None:
 
 
 def test_claims_over_several_papers_are_not_grouped() -> None:
-    """A claim that rests on two papers stands under no single title."""
+    """A claim that cites two papers is printed under no title."""
     both = replace(COMPARED, claims=(Claim("They differ.", (1, 2), "supported"), COMPARED.claims[2]))
     text = drawn(answer_blocks(both), terminal=False)
     assert text.startswith("They differ. [1] [2]\n\nThe code is public. [3]\n\n## Sources")
 
 
-def test_open_sets_the_quote_off() -> None:
+def test_open_highlights_the_quote() -> None:
     """The whole abstract is shown in order, the cited sentence on a line of its own."""
     text = drawn(paper_blocks(PAPERS[0], [SINGLE.citations[0]]), terminal=False)
     assert text.split("\n\n")[1:] == [
@@ -268,20 +262,19 @@ def test_open_sets_the_quote_off() -> None:
 
 
 def test_open_after_the_abstract_changed() -> None:
-    """A quote of an older abstract is shown as such, never marked at a wrong place."""
+    """A quote of an older abstract is shown as such, never highlighted at a wrong place."""
     text = drawn(paper_blocks(replace(PAPERS[0], abstract="Quite new."), SINGLE.citations), terminal=False)
     assert "the abstract has changed" in text
     assert "Quite new." in text
 
 
 def test_rows_line_up() -> None:
-    """Values of a report stand under one another."""
     text = SGR.sub("", drawn(row_blocks([("a", 1), ("longer", 2)])))
     assert [line.rstrip() for line in text.splitlines()] == ["a      1", "longer 2"]
 
 
-def test_names_of_rows_are_not_broken_within_their_words() -> None:
-    """On a narrow terminal a name stands above its value; beside it where half the width is enough."""
+def test_row_names_are_not_broken_within_words() -> None:
+    """On a narrow terminal a name stands above its value, otherwise beside it."""
     rows = [("lexical indexed", 3), ("vectors embedder", "minilm")]
     narrow = SGR.sub("", drawn(row_blocks(rows), 20))
     assert [line.rstrip() for line in narrow.splitlines()] == [
@@ -294,14 +287,14 @@ def test_names_of_rows_are_not_broken_within_their_words() -> None:
     assert [line.rstrip() for line in wide.splitlines()] == ["lexical indexed  3", "vectors embedder minilm"]
 
 
-def test_transcript_is_one_markdown_text() -> None:
-    """A saved conversation has each question as a heading and every quote."""
+def test_transcript() -> None:
+    """Each question is a heading, and every quote is included."""
     text = "".join(transcript([replace(SINGLE, question="# Why?"), ABSTAINED]))
     assert text.startswith("\n# \\# Why?\n\nSparse lanterns find papers 12% faster. [1]\n")
     assert "   > Sparse lanterns find" in text
     assert "# q?" in text
 
 
-def test_search_with_no_day_or_address() -> None:
-    """What is not known of a paper is left out."""
+def test_a_hit_without_date_or_url() -> None:
+    """Missing values are left out."""
     assert markdown(next(iter(hit_blocks(HITS[2:])))) == "3. **A third paper** — doi:10.1000/x"

@@ -25,18 +25,18 @@ WHAT = "qwen2.5 at 127.0.0.1:8080"
         (1, ""),
     ],
 )
-def test_the_wording_fits_the_terminal(columns: int, shown: str) -> None:
-    """The seconds are the last to go; the last column stays free, so that nothing wraps."""
+def test_the_text_fits_the_terminal(columns: int, shown: str) -> None:
+    """The seconds are shown at any width; the last column stays free, so that nothing wraps."""
     assert WaitingLine(io.StringIO(), WHAT, hint="Ctrl-C to quote instead").text(12, columns) == shown
 
 
-def test_nothing_of_a_models_name_reaches_the_terminal_raw() -> None:
-    """A name from a server or a settings file is a stranger's text."""
+def test_the_name_of_a_model_is_sanitized() -> None:
+    """It comes from a server or a settings file."""
     assert "\x1b" not in WaitingLine(io.StringIO(), "\x1b[2Jmodel\n at h").text(1, 80)
 
 
-def test_the_line_appears_changes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After `stop` the line is blank and the cursor stands at its beginning."""
+def test_the_line_is_updated_and_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `stop` the line is blank and the cursor is at its start."""
     monkeypatch.setattr(streaming, "WAITING_INTERVAL_S", 0.02)
     clock = iter(range(100))
     out = io.StringIO()
@@ -51,7 +51,7 @@ def test_the_line_appears_changes_and_goes(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_short_wait_shows_nothing() -> None:
-    """Nor does one that nobody sees, or one that was not begun."""
+    """Neither does one without a terminal, or one that was never started."""
     out = io.StringIO()
     with WaitingLine(out, WHAT):
         pass

@@ -285,7 +285,7 @@ class _AnswerSource:
 
     mode: str
     model: str | None = None
-    tape: Recorder | Replayer | None = None
+    recorder: Recorder | Replayer | None = None
     recorded: dict[str, Row] | None = None
 
 
@@ -331,7 +331,7 @@ def _make_setup(selection: CaseSelection, settings: Settings, options: dict[str,
         prompts_hash=provenance.prompts_hash(settings.prompts_dir) if uses_model else None,
         git_sha=provenance.git_sha(),
         versions=provenance.versions(),
-        tape=source.tape,
+        recorder=source.recorder,
         recorded=source.recorded,
     )
 
@@ -352,7 +352,7 @@ def _open_library(
 ) -> PaperAgent:
     """Open the user's library, or one that is filled from the given feeds or corpus."""
     if selection.corpus is None:
-        return feed_library(settings, options["feeds"], options["library"], setup.tape, progress)
+        return feed_library(settings, options["feeds"], options["library"], setup.recorder, progress)
     from paperagent.agent import PaperAgent
 
     home = options["library"] or settings.cache_dir / "evals" / _folder_name([str(selection.corpus)])

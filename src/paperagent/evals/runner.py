@@ -73,7 +73,7 @@ class RunConfig:
     prompts_hash: str | None = None
     git_sha: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
-    tape: Recorder | Replayer | None = None
+    recorder: Recorder | Replayer | None = None
     """The model of the agent, if its replies are recorded or replayed."""
     recorded: Mapping[str, Row] | None = None
     """Rows of an earlier run, by case: their answers are scored again, and nothing is asked."""
@@ -302,7 +302,7 @@ class CaseRunner:
             "mode": self.config.mode,
             "cache": False,
         }
-        with self.config.tape.for_case(case.id) if self.config.tape else nullcontext() as calls:
+        with self.config.recorder.for_case(case.id) if self.config.recorder else nullcontext() as calls:
             answer = self.agent.ask(case.question, **options, **self.config.options)
         return answer, None if calls is None else tuple(calls)
 

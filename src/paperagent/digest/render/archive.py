@@ -1,4 +1,4 @@
-"""Publish issues as static pages with an index and an Atom feed (RFC 4287), for readers without mail.
+"""Publish issues as static pages with an index and an Atom feed (RFC 4287), for people who do not read mail.
 
 Only general issues are published: a subscriber's own issue contains links that act for that subscriber.
 """

@@ -121,7 +121,7 @@ def _query_params(query: ServiceQuery) -> dict[str, str]:
     if re.search(r"\b(?:ti|au|abs|co|jr|cat|rn|all):", query.text):
         return {"search_query": f"({query.text})"}
     raise FeedError(
-        f"{query.label}: no category, id or search of arXiv; write arxiv:cs.CL,cs.AI or arxiv:all:WORDS"
+        f"{query.label}: not an arXiv category, id or search; write arxiv:cs.CL,cs.AI or arxiv:all:WORDS"
     )
 
 
@@ -151,7 +151,7 @@ def _parse_query_page(response: ServiceResponse, start: int) -> tuple[list[FeedE
     match = _TOTAL.search(response.body[:4_000].decode("utf-8", "replace"))
     total = int(match[1]) if match else start + len(entries)
     if not entries and start < total:
-        raise RetryableError("arXiv gave an empty page in the middle of the answer")
+        raise RetryableError("arXiv returned an empty page in the middle of the results")
     return entries, total
 
 
@@ -172,7 +172,7 @@ def _parse_atom(response: ServiceResponse) -> list[FeedEntry]:
 def check_announcements(query: ServiceQuery) -> None:
     """Raise FeedError if the text names no category."""
     if not _categories(query):
-        raise FeedError(f"{query.label}: no category of arXiv; write arxiv-rss:cs.AI+cs.CL")
+        raise FeedError(f"{query.label}: not an arXiv category; write arxiv-rss:cs.AI+cs.CL")
 
 
 def announcement_pages(query: ServiceQuery, client: FeedClient, _state: ResumeState) -> Iterator[FeedPage]:
@@ -193,7 +193,7 @@ def check_oai_query(query: ServiceQuery) -> None:
     """Raise FeedError if the text is not the name of a set, or the prefix is unknown."""
     if not _OAI_SET.fullmatch(query.text) or query.options.get("prefix", "arXiv") not in _OAI_PREFIXES:
         raise FeedError(
-            f"{query.label}: no set of arXiv; write arxiv-oai:cs?from=2026-05-01 "
+            f"{query.label}: not an arXiv set; write arxiv-oai:cs?from=2026-05-01 "
             "(prefix: arXiv, arXivRaw or oai_dc)"
         )
 
@@ -207,7 +207,7 @@ def oai_pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> It
     check_oai_query(query)
     current: ResumeState = dict(state) if state.get("token") else {"from": _oai_first_day(query, state)}
     if "mark" in state and current["from"] > query.options.get("until", current["from"]):
-        yield FeedPage([], state, 0, f"was read whole, up to {query.options['until']}")
+        yield FeedPage([], state, 0, f"complete up to {query.options['until']}")
         return
     tokens: dict[str, None] = {}
     empty_pages, is_renewed = 0, False

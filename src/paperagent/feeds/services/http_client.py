@@ -160,7 +160,7 @@ class FeedClient:
             else:
                 if not deadline.expired:  # a body without a length looks complete when it is cut
                     return response
-        raise RetryableError(f"the answer took longer than {PAGE_SECONDS:.0f} seconds")
+        raise RetryableError(f"the response took longer than {PAGE_SECONDS:.0f} seconds")
 
     def _follow_redirects(
         self, url: str, label: str, headers: Mapping[str, str], deadline: Deadline
@@ -195,12 +195,12 @@ class FeedClient:
             "Accept": "*/*",
             **headers,
         }
-        reason = "it cannot be reached"
+        reason = "the host cannot be reached"
         for address in target.addresses[:MAX_ADDRESSES]:
             try:
                 response = self._send(target, address, all_headers, deadline)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                reason = f"it cannot be reached: {_short_message(error)}"
+                reason = f"the host cannot be reached: {_short_message(error)}"
                 continue
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 raise RetryableError(_short_message(error)) from None
@@ -310,10 +310,10 @@ def _read_body(response: httpx.Response, label: str, deadline: Deadline) -> Serv
         source.limit = MAX_PAGE_BYTES
         body = source.read()
     except httpx.TransportError as error:
-        raise RetryableError(f"the answer broke off: {_short_message(error)}") from None
+        raise RetryableError(f"the response broke off: {_short_message(error)}") from None
     except FeedError as error:
         if isinstance(error.__cause__, EOFError | zlib.error):
-            raise RetryableError("the answer broke off within its compressed data") from None
+            raise RetryableError("the response broke off within its compressed data") from None
         raise
     headers = {name.lower(): value for name, value in response.headers.items()}
     return ServiceResponse(response.status_code, headers, body, label)

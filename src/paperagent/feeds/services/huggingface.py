@@ -88,7 +88,7 @@ def _parse(response: ServiceResponse) -> list[Any]:
         message = visible(str(value.get("error")), limit=120)
         raise FeedError(f"{response.label}: Hugging Face said: {message}; change the period")
     if not isinstance(value, list):
-        raise RetryableError("the answer is no list")
+        raise RetryableError("the response is not a list")
     return value
 
 
@@ -118,7 +118,8 @@ def _period(query: ServiceQuery) -> dict[str, str]:
         return {"date": dt.date.fromisoformat(text).isoformat()}
     except ValueError:
         raise FeedError(
-            f"{query.label}: no period; write hf-daily:2026-W47, hf-daily:2026-11-20 or hf-daily:2026-11"
+            f"{query.label}: not a day, week or month; "
+            "write hf-daily:2026-W47, hf-daily:2026-11-20 or hf-daily:2026-11"
         ) from None
 
 

@@ -50,7 +50,7 @@ _BAD_REQUEST = 400
 def check(query: ServiceQuery) -> None:
     """Raise FeedError if the query is empty."""
     if not query.text:
-        raise FeedError(f"{query.label}: no filter and no words; write openalex:FILTER or openalex:WORDS")
+        raise FeedError(f"{query.label}: the query is empty; write openalex:FILTER or openalex:WORDS")
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
@@ -160,7 +160,7 @@ def _author_names(authorships: object) -> list[Any]:
 def _parse(response: ServiceResponse) -> JsonObject:
     value = response.json()
     if not isinstance(value, dict) or not isinstance(value.get("results"), list):
-        raise RetryableError("the answer holds no results")
+        raise RetryableError("the response has no results")
     return value
 
 

@@ -132,25 +132,27 @@ class ServiceResponse:
         text = clean_text(self.body[:2_000].decode("utf-8", "replace"))
         message = "" if not text or text.startswith("<") else f": {visible(text, limit=120)}"
         if self.status in _TEMPORARY:
-            raise RetryableError(f"it said {self.status}{message}", wait=retry_after(self.headers))
+            raise RetryableError(f"HTTP status {self.status}{message}", wait=retry_after(self.headers))
         fix = _FIXES.get(self.status, "change the request")
-        raise ServiceRefusedError(f"{self.label}: it said {self.status}{message}; {fix}", status=self.status)
+        raise ServiceRefusedError(
+            f"{self.label}: HTTP status {self.status}{message}; {fix}", status=self.status
+        )
 
     def text(self) -> str:
         """Return the body as text; raise RetryableError if it is not UTF-8, or an HTML page."""
         try:
             text = self.body.decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise RetryableError("the answer is not UTF-8 text") from None
+            raise RetryableError("the response is not UTF-8 text") from None
         if _HTML.match(text):  # services announce maintenance this way, with status 200
-            raise RetryableError("the answer is an HTML page")
+            raise RetryableError("the response is an HTML page")
         return text
 
     def json(self) -> Any:
         """Return the body's JSON value; raise RetryableError if it is not JSON, for example cut short."""
         text = self.text().strip()
         if not text.startswith(("{", "[")):
-            raise RetryableError("the answer is not JSON")
+            raise RetryableError("the response is not JSON")
         try:
             values = strict_json.parse_document(text, self.label)
         except FeedError as error:

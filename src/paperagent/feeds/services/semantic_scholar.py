@@ -52,7 +52,7 @@ _PASSED_OPTIONS = ("year", "fieldsOfStudy", "venue")
 def check(query: ServiceQuery) -> None:
     """Raise FeedError if the query is empty."""
     if not query.text:
-        raise FeedError(f"{query.label}: no search; write s2:WORDS or s2:ARXIV:2508.13426")
+        raise FeedError(f"{query.label}: the query is empty; write s2:WORDS or s2:ARXIV:2508.13426")
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
@@ -81,7 +81,7 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
         page = fetch("/paper/search", {**params, **_filters(query), "limit": min(PAGE_SIZE, limit - offset)})
         records = page.get("data") or []
         if not isinstance(records, list):
-            raise FeedError(f"{query.label}: an answer without a list of papers; run it again later")
+            raise FeedError(f"{query.label}: a response without a list of papers; run it again later")
         total = page.get("total") if isinstance(page.get("total"), int) else None
         next_offset = page.get("next")
         entries = list(strict_json.parse_items(records, convert))
@@ -137,7 +137,7 @@ def _service_id(record: JsonObject, external_ids: JsonObject) -> str | None:
 def _parse(response: ServiceResponse) -> JsonObject:
     value: Any = response.json()
     if not isinstance(value, dict):
-        raise RetryableError("the answer is no object")
+        raise RetryableError("the response is not an object")
     return value
 
 

@@ -51,7 +51,7 @@ _MAX_EXTRA_LENGTH = 5_000
 def check(query: ServiceQuery) -> None:
     """Raise FeedError if the text names no library."""
     if not _LIBRARY.fullmatch(query.text):
-        raise FeedError(f"{query.label}: no library of Zotero; write zotero:users/12345 or zotero:groups/678")
+        raise FeedError(f"{query.label}: not a Zotero library; write zotero:users/12345 or zotero:groups/678")
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
@@ -139,7 +139,7 @@ def _parse(response: ServiceResponse) -> tuple[list[Any], int | None, int]:
     """Return the items, their total number and the version of the library."""
     items = response.json()
     if not isinstance(items, list):
-        raise RetryableError("the answer is no list")
+        raise RetryableError("the response is not a list")
     version = _number_header(response, "last-modified-version") or 0
     return items, _number_header(response, "total-results"), version
 

@@ -15,12 +15,10 @@ PAPERS = {
 
 
 def hits(*ids: str) -> tuple[Hit, ...]:
-    """Return hits in this order."""
     return tuple(Hit(PAPERS[i], 1.0 / n, n) for n, i in enumerate(ids, start=1))
 
 
 def cite(n: int, paper_id: str, quote: str) -> Citation:
-    """Return a citation of a part of an abstract."""
     start = PAPERS[paper_id].abstract.index(quote)
     return Citation(n, paper_id, PAPERS[paper_id].title, None, quote, start, start + len(quote))
 
@@ -40,7 +38,6 @@ def answer(
 
 
 def claim(text: str, *citations: int, support: str = "supported", **checks: object) -> Claim:
-    """Return a claim."""
     return Claim(text, citations, support, checks)  # type: ignore[arg-type]
 
 
@@ -50,7 +47,6 @@ UNCITED = claim("The filter removes 61% of the tokens.", support="uncited")
 
 
 def case(**fields: object) -> Case:
-    """Return a case."""
     return Case.model_validate({"id": "c", "question": "Why?", **fields})
 
 

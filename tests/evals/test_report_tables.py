@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import made_run
+import example_runs
 import pytest
 from defusedxml import ElementTree
 
@@ -15,15 +15,15 @@ from paperagent.evals.report.tables import Table
 from paperagent.evals.results import FAILURES, Figure
 
 ROWS = [
-    *made_run.many([True] * 6 + [False] * 2),
-    *(made_run.row(f"k{i}", kind="compare", right=i < 2) for i in range(3)),
-    made_run.error("e1"),
+    *example_runs.many([True] * 6 + [False] * 2),
+    *(example_runs.row(f"k{i}", kind="compare", right=i < 2) for i in range(3)),
+    example_runs.error("e1"),
 ]
 
 
 def test_each_kind_has_a_line() -> None:
     """The first line is all cases; errors are counted among the cases, left out of the figures, and said."""
-    found = run_report.by_kind(made_run.run(ROWS), ROWS)
+    found = run_report.by_kind(example_runs.run(ROWS), ROWS)
     assert [row[:2] for row in found.rows] == [("all", "12"), ("compare", "3"), ("fact", "9")]
     assert found.rows[0][2] == ".73 (.43–.90)"
     assert found.note.endswith("Errors, left out: 1.")
@@ -31,23 +31,23 @@ def test_each_kind_has_a_line() -> None:
 
 def test_one_kind_is_not_repeated() -> None:
     """Where all cases are of one kind there is one line."""
-    rows = made_run.many([True, False])
-    assert [r[0] for r in run_report.by_kind(made_run.run(rows), rows).rows] == ["all"]
+    rows = example_runs.many([True, False])
+    assert [r[0] for r in run_report.by_kind(example_runs.run(rows), rows).rows] == ["all"]
 
 
 def test_a_search_has_other_headlines() -> None:
     """A retrieval-only run shows what it has."""
-    rows = [made_run.row("a", scores={"ndcg@10": 0.5, "recall@10": 1.0, "mrr": 0.5}, answer=None)]
-    found = made_run.run(rows, mode="retrieval")
+    rows = [example_runs.row("a", scores={"ndcg@10": 0.5, "recall@10": 1.0, "mrr": 0.5}, answer=None)]
+    found = example_runs.run(rows, mode="retrieval")
     assert run_report.headlines(found) == ["ndcg@10", "recall@10", "mrr"]
 
 
-def test_why_cases_failed_is_counted() -> None:
+def test_failures_are_counted() -> None:
     """Most frequent first, each with its meaning; every failure that exists has one."""
     rows = [
-        *(made_run.row(f"a{i}", right=False, failure="retrieval_miss") for i in range(3)),
-        made_run.row("b", right=False, failure="should_have_answered"),
-        made_run.row("c"),
+        *(example_runs.row(f"a{i}", right=False, failure="retrieval_miss") for i in range(3)),
+        example_runs.row("b", right=False, failure="should_have_answered"),
+        example_runs.row("c"),
     ]
     assert [r[:3] for r in run_report.failures(rows).rows] == [
         ("retrieval_miss", "3", "60%"),
@@ -59,8 +59,10 @@ def test_why_cases_failed_is_counted() -> None:
 
 def test_the_comparison_names_flips_and_marks_what_is_judged() -> None:
     """Metrics that did not change are left out, but for the judged ones."""
-    a, b = made_run.many([True, True, False]), made_run.many([True, False, True])
-    first, lost, gained = run_report.comparison_tables(compare((made_run.run(a), a), (made_run.run(b), b)))
+    a, b = example_runs.many([True, True, False]), example_runs.many([True, False, True])
+    first, lost, gained = run_report.comparison_tables(
+        compare((example_runs.run(a), a), (example_runs.run(b), b))
+    )
     assert [row[0] for row in first.rows] == ["* correct", "* citation_recall"]
     assert first.rows[0][4:6] == ("3", "1/1")
     assert lost.title == "Right in A, not in B: 1 (McNemar, exact: p = 1)"
@@ -68,9 +70,9 @@ def test_the_comparison_names_flips_and_marks_what_is_judged() -> None:
     assert [row[0] for row in gained.rows] == ["c002"]
 
 
-def test_junit_has_a_test_a_case() -> None:
+def test_junit_has_one_test_per_case() -> None:
     """What came out wrong fails with its reason, an error is an error, and totals agree."""
-    root = ElementTree.fromstring(run_report.junit(made_run.run(ROWS), ROWS))
+    root = ElementTree.fromstring(run_report.junit(example_runs.run(ROWS), ROWS))
     suite = root[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("12", "3", "1")
     cases = list(suite)
@@ -84,10 +86,10 @@ def test_junit_has_a_test_a_case() -> None:
 
 def test_hostile_text_stays_text() -> None:
     """JUnit stays well-formed, a terminal gets no escape, Markdown no row or markup of a stranger's."""
-    rows = made_run.hostile()
-    found = made_run.run(rows, cases=made_run.HOSTILE, model=made_run.HOSTILE)
+    rows = example_runs.hostile()
+    found = example_runs.run(rows, cases=example_runs.HOSTILE, model=example_runs.HOSTILE)
     root = ElementTree.fromstring(
-        run_report.junit(found, rows + made_run.many([False], question="\x00\ufffe\ud800"))
+        run_report.junit(found, rows + example_runs.many([False], question="\x00\ufffe\ud800"))
     )
     assert root.tag == "testsuites"
     made = run_report.run_tables(found, rows)

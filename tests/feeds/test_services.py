@@ -144,7 +144,7 @@ def test_a_refusal_shows_no_key(services: Services, clock: Clock) -> None:
     access = FeedClientConfig(base_urls=services.urls, keys={"openalex": "wrong-secret"}, allow_private=True)
     with FeedClient(access, version="1", sleep=clock.sleep) as opened, pytest.raises(FeedError) as caught:
         read("openalex:moths", opened)
-    assert "it said 401" in str(caught.value)
+    assert "HTTP status 401" in str(caught.value)
     assert "wrong-secret" not in str(caught.value) + repr(access)
 
 
@@ -223,7 +223,7 @@ def test_a_fault_that_passes_is_tried_again(
 def test_a_fault_that_lasts_ends_the_run(polite: FeedClient, services: Services, clock: Clock) -> None:
     """After four attempts the feed is given up for now, with what the service said."""
     services.faults = [Reply("busy\x1b[2J", 503)] * 9
-    with pytest.raises(FeedError, match=r"it said 503: busy.*run it again later"):
+    with pytest.raises(FeedError, match=r"HTTP status 503: busy.*run it again later"):
         read("arxiv:cs.CL", polite)
     assert len(services.history) == 4
 
@@ -313,20 +313,20 @@ def test_a_server_that_turns_no_pages_ends(polite: FeedClient, services: Service
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ("arxiv:", "no category"),
-        ("arxiv:not a category!", "no category"),
+        ("arxiv:", "not an arXiv category"),
+        ("arxiv:not a category!", "not an arXiv category"),
         ("arxiv:cs.CL?form=2026", "unknown option form; it has from, max, until"),
         ("arxiv:cs.CL?from=yesterday", "from: not a day"),
         ("arxiv:cs.CL?max=0", "max: not a number"),
         ("arxiv:cs.CL?x", "options that cannot be read"),
-        ("arxiv-rss:", "no category"),
-        ("arxiv-oai:a b", "no set"),
-        ("arxiv-oai:cs?prefix=x", "no set"),
-        ("hf-daily:2026-W60", "no period"),
-        ("hf-daily:nonsense", "no period"),
-        ("s2:", "no search"),
-        ("openalex:", "no filter"),
-        ("zotero:me", "no library"),
+        ("arxiv-rss:", "not an arXiv category"),
+        ("arxiv-oai:a b", "not an arXiv set"),
+        ("arxiv-oai:cs?prefix=x", "not an arXiv set"),
+        ("hf-daily:2026-W60", "not a day"),
+        ("hf-daily:nonsense", "not a day"),
+        ("s2:", "query is empty"),
+        ("openalex:", "query is empty"),
+        ("zotero:me", "not a Zotero library"),
         ("https://user:secret@example.org/feed", "credentials"),
     ],
 )
@@ -467,7 +467,7 @@ def test_every_category_of_arxiv_is_one(scheme: str, name: str) -> None:
 @pytest.mark.parametrize("text", ["lanterns", "physic.optics", "cs.", "cs.CLX", "x-ph"])
 def test_a_word_is_no_category(text: str) -> None:
     """A typing error would be read as a category without papers, day after day."""
-    with pytest.raises(FeedError, match="no category"):
+    with pytest.raises(FeedError, match="not an arXiv category"):
         find_live_feed(f"arxiv:{text}")
 
 
@@ -477,7 +477,7 @@ def test_a_list_with_an_end_is_read_once(polite: FeedClient, services: Services)
     state = read(source, polite)[-1].state
     services.history.clear()
     (page,) = read(source, polite, state)
-    assert (page.entries, page.state, page.note) == ([], state, "was read whole, up to 2026-05-31")
+    assert (page.entries, page.state, page.note) == ([], state, "complete up to 2026-05-31")
     assert services.history == []
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import made_run
+import example_runs
 import pytest
 
 from paperagent.cli.main import main
@@ -15,25 +15,24 @@ from paperagent.feeds.reader import sample_path
 
 
 def kept(folder: Path, name: str, rows: Sequence[Row]) -> str:
-    """Write a run and return its folder."""
     place = folder / name
     place.mkdir()
-    write_run(place, made_run.run(rows, name=name))
+    write_run(place, example_runs.run(rows, name=name))
     write_rows(place, rows)
     return str(place)
 
 
 @pytest.fixture
 def good(tmp_path: Path) -> str:
-    return kept(tmp_path, "good", made_run.many([True] * 30))
+    return kept(tmp_path, "good", example_runs.many([True] * 30))
 
 
 @pytest.fixture
 def bad(tmp_path: Path) -> str:
-    return kept(tmp_path, "bad", made_run.many([False] * 10 + [True] * 20))
+    return kept(tmp_path, "bad", example_runs.many([False] * 10 + [True] * 20))
 
 
-def test_a_report_is_markdown_where_nobody_looks(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_is_markdown_without_a_terminal(good: str, capsys: pytest.CaptureFixture[str]) -> None:
     """On no terminal the tables are Markdown; with --json the run's document is printed."""
     assert main(["eval", "report", good]) == 0
     assert capsys.readouterr().out.startswith("## cases.jsonl, extractive, k = 10\n\n| kind | cases |")
@@ -53,7 +52,7 @@ def test_a_report_is_written_to_files(bad: str, tmp_path: Path, capsys: pytest.C
     assert "cannot be written: No such file or directory; choose another place" in capsys.readouterr().err
 
 
-def test_a_page_says_what_was_wanted(good: str, tmp_path: Path) -> None:
+def test_the_page_shows_what_a_case_expects(good: str, tmp_path: Path) -> None:
     """With the cases at hand, each case shows its gold."""
     cases = tmp_path / "cases.jsonl"
     cases.write_text('{"id": "c000", "question": "What about it?", "gold_titles": ["Terranet"]}\n', "utf-8")
@@ -62,9 +61,7 @@ def test_a_page_says_what_was_wanted(good: str, tmp_path: Path) -> None:
     assert page.read_text("utf-8").count("<h3>Expected</h3>") == 1
 
 
-def test_a_gate_that_is_not_kept_exits_9(
-    bad: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missed_gate_exits_with_9(bad: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The report is shown, then one line names what fell short; one that is kept says so with 0."""
     limits = tmp_path / "gate.toml"
     limits.write_text("[metrics]\ncorrect = 0.9\n", "utf-8")
@@ -82,8 +79,8 @@ def test_an_interrupted_run_is_shown_as_such(tmp_path: Path, capsys: pytest.Capt
     """What it has is measured, its cases to come are named, and no gate lets it through."""
     place = tmp_path / "cut"
     place.mkdir()
-    asked = made_run.many([True] * 8)
-    write_run(place, made_run.run(asked, count=12, metrics={}))
+    asked = example_runs.many([True] * 8)
+    write_run(place, example_runs.run(asked, count=12, metrics={}))
     write_rows(place, asked)
     limits, page = tmp_path / "gate.toml", tmp_path / "r.html"
     limits.write_text("[metrics]\ncorrect = 0.5\n", "utf-8")

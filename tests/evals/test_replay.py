@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_answers import case
+from example_answers import case
 
 from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, desk, reply
 from paperagent import PaperAgent
@@ -35,17 +35,19 @@ def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
 
 def record(at: Desk, out: Path, *, cases: list[Case] | None = None, **options: Any) -> list[Row]:
     """Run the cases with the scripted model and return the rows."""
-    tape = Recorder(open_model(at.agent.settings, None))
-    with PaperAgent(settings=at.agent.settings, endpoint=tape) as agent:
-        setup = RunConfig("c", "llm", model=tape.model, tape=tape, **options)
+    recorder = Recorder(open_model(at.agent.settings, None))
+    with PaperAgent(settings=at.agent.settings, endpoint=recorder) as agent:
+        setup = RunConfig("c", "llm", model=recorder.model, recorder=recorder, **options)
         return runner.run_cases(agent, cases or CASES, setup, out)[1]
 
 
 def replay(kept: list[Row], out: Path, *, cases: list[Case] | None = None, **options: Any) -> list[Row]:
     """Run them again without any model, over the library of the tests."""
-    tape = Replayer("test-model", kept)
-    with PaperAgent(home(), embedder="none", endpoint=tape) as agent:
-        return runner.run_cases(agent, cases or CASES, RunConfig("c", "llm", tape=tape, **options), out)[1]
+    recorder = Replayer("test-model", kept)
+    with PaperAgent(home(), embedder="none", endpoint=recorder) as agent:
+        return runner.run_cases(
+            agent, cases or CASES, RunConfig("c", "llm", recorder=recorder, **options), out
+        )[1]
 
 
 def test_a_replay_gives_the_same_answers_without_a_model(at: Desk, tmp_path: Path) -> None:

@@ -57,7 +57,6 @@ def row(
 
 
 def error(name: str, *, kind: str = "fact") -> Row:
-    """Return a row of a case that ended in an error."""
     return Row(
         id=name,
         kind=kind,
@@ -69,7 +68,6 @@ def error(name: str, *, kind: str = "fact") -> Row:
 
 
 def run(rows: Sequence[Row], *, name: str = "run", **rest: Any) -> Run:
-    """Return the run of these rows."""
     given: dict[str, Any] = {
         "id": name, "created": "2026-11-20T10:00:00+00:00", "cases": "cases.jsonl", "cases_hash": "c",
         "library_hash": "l", "mode": "extractive", "settings": {"k": 10}, "count": len(rows),
@@ -79,7 +77,6 @@ def run(rows: Sequence[Row], *, name: str = "run", **rest: Any) -> Run:
 
 
 def many(right: Sequence[bool], **rest: Any) -> list[Row]:
-    """Return a row each."""
     return [row(f"c{i:03}", right=r, **rest) for i, r in enumerate(right)]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_answers import ABSTAINED, PAPERS, RIGHT, answer, case, hits
+from example_answers import ABSTAINED, PAPERS, RIGHT, answer, case, hits
 
 from paperagent.agent import PaperNotFoundError
 from paperagent.errors import EndpointError, EvalError, StoreError, StoreLockedError
@@ -78,7 +78,7 @@ def run(
     return runner.run_cases(agent, cases or CASES, setup, out, **more)
 
 
-def test_a_run_keeps_everything(tmp_path: Path) -> None:
+def test_a_run_records_everything(tmp_path: Path) -> None:
     """Each row has question, answer, what was found and scores; the run has hashes and figures."""
     finished, found = run(FakeAgent(), tmp_path / "r")
     assert results.load(tmp_path / "r") == (finished, found)
@@ -104,7 +104,7 @@ def test_the_answer_reads_back_as_a_value(tmp_path: Path) -> None:
     assert back.hits[0].paper == PAPERS["p1"]
 
 
-def test_what_is_asked(tmp_path: Path) -> None:
+def test_questions_are_asked_with_history_and_options(tmp_path: Path) -> None:
     """History, the number of papers and the options go with the question; no kept reply is used."""
     agent = FakeAgent()
     follow = case(id="f", question="Filter?", history=[["Q", "A"]], k=3)
@@ -114,7 +114,7 @@ def test_what_is_asked(tmp_path: Path) -> None:
     ]
 
 
-def test_an_error_is_a_state_of_its_own(tmp_path: Path) -> None:
+def test_an_error_is_recorded_and_repeated(tmp_path: Path) -> None:
     """It has no score, is counted, and the next run into the folder asks only it again."""
     agent = FakeAgent(Filter=EndpointError("server: down; wait"), Cache=ZeroDivisionError("\x1b[31m"))
     finished, found = run(agent, tmp_path / "r")
@@ -131,7 +131,7 @@ def test_an_error_is_a_state_of_its_own(tmp_path: Path) -> None:
     assert [r.id for r in found] == ["right", "other", "none"]
 
 
-def test_not_one_answer_is_a_failure(tmp_path: Path) -> None:
+def test_a_run_without_any_answer_fails(tmp_path: Path) -> None:
     """A run whose every case ended in an error does not pass for a run; its rows are kept.
 
     Where the endpoint is to blame each time, it is an endpoint's error, with that exit code.
@@ -145,7 +145,7 @@ def test_not_one_answer_is_a_failure(tmp_path: Path) -> None:
     assert len(results.load(tmp_path / "r")[1]) == 3
 
 
-def test_two_at_once_do_not_write_the_same_run(tmp_path: Path) -> None:
+def test_a_run_folder_is_locked(tmp_path: Path) -> None:
     """The second is told so and touches nothing; the first ends as if alone."""
     agent, refused = FakeAgent(), []
 
@@ -165,9 +165,7 @@ def test_two_at_once_do_not_write_the_same_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), StoreError("library: gone")])
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_what_stops_a_run_keeps_what_was_answered(
-    tmp_path: Path, stop: BaseException, concurrency: int
-) -> None:
+def test_an_interrupted_run_keeps_its_answers(tmp_path: Path, stop: BaseException, concurrency: int) -> None:
     """Ctrl-C and a broken library end it; the next run goes on where this one was."""
     setup = RunConfig("c", "extractive", concurrency=concurrency)
     with pytest.raises(type(stop)):
@@ -204,7 +202,7 @@ def test_a_line_cut_off_by_a_crash_is_asked_again(tmp_path: Path) -> None:
         (SETUP, CASES[:2], "cases_hash"),
     ],
 )
-def test_another_run_is_never_mixed_in(
+def test_another_run_is_never_resumed(
     tmp_path: Path, setup: RunConfig, cases: list[Case], other: str
 ) -> None:
     """A folder goes on with its own run only, and says what differs."""
@@ -213,7 +211,7 @@ def test_another_run_is_never_mixed_in(
         run(FakeAgent(), tmp_path / "r", setup, cases)
 
 
-def test_other_files_are_never_written_over(tmp_path: Path) -> None:
+def test_other_files_are_never_overwritten(tmp_path: Path) -> None:
     """A folder that holds something else, and a file, are refused; a place without rights is said."""
     (tmp_path / "notes.txt").write_text("mine", "utf-8")
     for place in (tmp_path, tmp_path / "notes.txt"):
@@ -223,7 +221,7 @@ def test_other_files_are_never_written_over(tmp_path: Path) -> None:
         run(FakeAgent(), tmp_path / "notes.txt" / "r")
 
 
-def test_cases_are_asked_at_once_where_that_is_wanted(tmp_path: Path) -> None:
+def test_cases_are_asked_concurrently(tmp_path: Path) -> None:
     """Three at a time meet in the middle; the rows stand in the order of the cases."""
     agent = FakeAgent()
     meeting = threading.Barrier(3, timeout=10)
@@ -249,7 +247,7 @@ def test_the_search_alone_is_scored_on_retrieval_alone(tmp_path: Path) -> None:
     assert not {"correct", "calls"} & finished.metrics.keys()
 
 
-def test_what_the_library_lacks_is_said_and_kept(tmp_path: Path) -> None:
+def test_problems_of_the_library_are_reported_and_recorded(tmp_path: Path) -> None:
     """A missing gold paper and evidence that no gold abstract holds are problems, not low scores alone."""
     cases = [
         case(id="a", question="Filter?", gold_ids=["p7"]),
@@ -271,7 +269,7 @@ def test_an_empty_library_is_refused(tmp_path: Path) -> None:
         run(agent, tmp_path / "r")
 
 
-def test_recorded_answers_are_scored_anew_without_asking(tmp_path: Path) -> None:
+def test_recorded_answers_are_scored_again_without_asking(tmp_path: Path) -> None:
     """The same rows come out, but of cases that were not recorded, or ask something else now."""
     _, before = run(FakeAgent(), tmp_path / "r")
     setup = RunConfig("c", "extractive", recorded={r.id: r for r in before})

@@ -1,4 +1,4 @@
-"""Papers, an embedder and a stranger for the tests of the store."""
+"""Papers, an embedder and stores for the tests of the library."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ ENVIRONMENT = {
 
 
 def paper(number: int, **changes: object) -> Paper:
-    """Return paper ``number``: an arXiv paper on one of eight topics, one day after the last."""
+    """Return paper ``number``: on one of eight topics, published a day after the previous one."""
     topic = TOPICS[number % len(TOPICS)]
-    made = Paper(
+    original = Paper(
         paper_id=f"2601.{number:05d}",
         arxiv_id=f"2601.{number:05d}",
         title=f"Study number {number} of {topic}",
@@ -47,7 +47,7 @@ def paper(number: int, **changes: object) -> Paper:
         url=f"https://arxiv.org/abs/2601.{number:05d}",
         sources=("test-feed",),
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(original, **changes)  # type: ignore[arg-type]
 
 
 def papers(count: int, start: int = 0) -> list[Paper]:
@@ -56,7 +56,7 @@ def papers(count: int, start: int = 0) -> list[Paper]:
 
 
 class FakeEmbedder:
-    """Vectors from words by seeded hashing: texts with common words are near each other."""
+    """An embedder that hashes words: texts that share words have similar vectors."""
 
     def __init__(self, embedder_id: str = "fake", dim: int = 16) -> None:
         self.embedder_id = embedder_id
@@ -64,7 +64,7 @@ class FakeEmbedder:
         self.texts: list[str] = []
 
     def embed(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-        """Yield one unit vector a text."""
+        """Yield one unit vector per text."""
         for text in texts:
             self.texts.append(text)
             yield self.one(text)
@@ -80,7 +80,7 @@ class FakeEmbedder:
 
 
 class Place(Protocol):
-    """Where a library is, or will be."""
+    """A place for a library: a folder or a server."""
 
     def open(self, *, create: bool = False) -> LocalStore | ServerStore:
         """Open the library."""
@@ -88,7 +88,7 @@ class Place(Protocol):
 
 
 class FolderPlace:
-    """A folder of this machine."""
+    """A folder on this machine."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -99,7 +99,7 @@ class FolderPlace:
 
 
 class ServerPlace:
-    """A server, under names of its own."""
+    """A server, with a prefix for the names of the collections."""
 
     def __init__(self, url: str, home: Path, prefix: str) -> None:
         self.url = url
@@ -111,15 +111,15 @@ class ServerPlace:
         return ServerStore(ServerAddress.parse(self.url), home=self.home, prefix=self.prefix, create=create)
 
 
-def filled(home: Path, count: int = 40, *, embedder: FakeEmbedder | None = None) -> LocalStore:
-    """Return an open store with ``count`` papers, and their vectors where an embedder is given."""
+def filled_store(home: Path, count: int = 40, *, embedder: FakeEmbedder | None = None) -> LocalStore:
+    """Return an open store with ``count`` papers, embedded if there is an embedder."""
     store = LocalStore(home, create=True)
     fill(store, count, embedder=embedder)
     return store
 
 
 def fill(store: Store, count: int = 40, *, embedder: FakeEmbedder | None = None) -> None:
-    """Put papers into a store, and their vectors where an embedder is given."""
+    """Ingest ``count`` papers, and embed them if there is an embedder."""
     ingest(store, papers(count))
     if embedder:
         store.embed_pending(embedder)
@@ -130,14 +130,14 @@ def ingest(store: Store, records: Iterable[Paper]) -> IngestReport:
     return store.ingest(records, today=TODAY)
 
 
-def found(store: Store, **query: object) -> set[str]:
+def candidate_ids(store: Store, **query: object) -> set[str]:
     """Return the ids of the candidates."""
     query = {"stems": [], "vector": None} | query
     return {c.paper_id for c in store.candidates(**query)}  # type: ignore[arg-type]
 
 
 def run_python(code: str, *args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run ``code`` in another process, with this folder's modules at hand."""
+    """Run ``code`` in another process that can import the modules of this folder."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, args)],
         capture_output=True,
@@ -150,8 +150,8 @@ def run_python(code: str, *args: object, cwd: Path | None = None) -> subprocess.
 
 
 @contextmanager
-def stranger() -> Iterator[None]:
-    """Act as a person without rights; root, whom no permission stops, becomes nobody for the block."""
+def without_privileges() -> Iterator[None]:
+    """Run the block without root's privileges, which would override all permissions."""
     if os.geteuid() != 0:
         yield
         return

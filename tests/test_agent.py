@@ -225,7 +225,7 @@ def test_shares_are_for_a_server(home: Path) -> None:
             agent.embed(shard="1/2")
         with pytest.raises(InputError, match="give shard or batch, not both"):
             agent.embed(by="batch", shard="1/2")
-        with pytest.raises(InputError, match=r"give one such as 1/4, N at most 65536"):
+        with pytest.raises(InputError, match=r"use I/N, such as 1/4, with N ≤ 65536"):
             agent.embed(shard="1/99999999")
         assert agent.embed().embedded == 1
 

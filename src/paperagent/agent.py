@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from paperagent import arguments, factory
-from paperagent.answering.answers import fallback_events
 from paperagent.arguments import AskOptions, Day
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
-from paperagent.retrieval.question import clean_history, clean_question
 from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
 
 if TYPE_CHECKING:
@@ -314,6 +312,8 @@ class PaperAgent:
             InputError: an argument is out of range.
             StoreError: there is no library, or it is damaged.
         """
+        from paperagent.retrieval.question import clean_question
+
         text = clean_question(query)
         filters = arguments.filters(since, until, category, source)
         return self._open_pipeline().search(text, k=arguments.top_k(k), filters=filters)
@@ -408,6 +408,8 @@ class PaperAgent:
         except EndpointError as error:  # no model is named, and the server does not list its models
             if not llm_options.fallback:
                 raise
+            from paperagent.answering.answers import fallback_events
+
             return fallback_events(pipeline.stream(request), error.kind, str(error))
         return answerer.stream(request)
 
@@ -461,6 +463,8 @@ class PaperAgent:
             hits = [Hit(self.get(i), 0.0, n) for n, i in enumerate(arguments.ids(ids), start=1)]
             question = f"Summary of {len(hits)} papers" if len(hits) > 1 else hits[0].title
         else:
+            from paperagent.retrieval.question import clean_question
+
             question = clean_question(query)
             filters = arguments.filters(since, until, category, source)
             hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
@@ -675,6 +679,7 @@ class PaperAgent:
         self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
     ) -> AnswerRequest:
         from paperagent.answering.pipeline import AnswerRequest
+        from paperagent.retrieval.question import clean_history, clean_question
 
         turns, notes = clean_history(history)
         return AnswerRequest(

@@ -16,7 +16,6 @@ from paperagent import PaperAgent
 from paperagent.answering.answer_config import FULL, MAX_CONVERSATION_LENGTH
 from paperagent.answering.answers import EMPTY_LIBRARY
 from paperagent.answering.judge import REFUTED_REASON
-from paperagent.answering.llm_pipeline import papers_to_show
 from paperagent.errors import EndpointError
 from paperagent.library import LocalStore
 from paperagent.llm.chat import ChatModel
@@ -382,12 +381,12 @@ OFF = ("With any generator latency always falls for every user.", "1.4")
 """Say what their sentences do not say: wording finds something, but cannot refute it."""
 
 
-def test_an_open_claim_is_put_to_a_judge(model: Desk) -> None:
+def test_an_open_claim_is_put_to_a_second_reader(model: Desk) -> None:
     """One further call settles it; the probability stands with the claim, and a note says by whom."""
     answer = model.ask(reply(GOOD, OPEN), {"1": "supported", "2": "supported"})
     assert [c.support for c in answer.claims] == ["supported", "supported"]
     assert [c.checks["judge"] for c in answer.claims] == [0.9, 0.9]
-    assert "judge: test-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: test-model confirms 1 of 1 unverified claim" in answer.notes
     assert answer.usage.calls == len(model.requests) == 2
     assert answer.usage.input_tokens > 0
     for text in (GOOD[0], OPEN[0], answer.citations[0].quote):
@@ -404,7 +403,7 @@ def test_settled_claims_are_judged_only_on_demand(model: Desk, judge: Any, calls
     assert [c.checks.get("judge") for c in answer.claims] == [0.9 if calls == 2 else None, None]
 
 
-def test_never_asks_no_judge(model: Desk) -> None:
+def test_never_asks_no_second_reader(model: Desk) -> None:
     """The open claim is shown as it is."""
     answer = model.ask(reply(OPEN), judge="never")
     assert ([c.support for c in answer.claims], len(model.requests)) == (["unverified"], 1)
@@ -414,15 +413,15 @@ def test_never_asks_no_judge(model: Desk) -> None:
     "broken",
     ["no JSON", error_reply(400, "bad request"), {"1": "certainly"}, Reply("<html>"), {"labels": []}],
 )
-def test_a_judge_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
+def test_a_second_reader_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
     """The answer stands, its open claim unverified, and one note says why."""
     answer = model.ask(reply(GOOD, OPEN), broken, judge="always")
     assert [c.support for c in answer.claims] == ["supported", "unverified"]
     assert all("judge" not in c.checks for c in answer.claims)
-    assert len([n for n in answer.notes if n.startswith("no second opinion: ")]) == 1
+    assert len([n for n in answer.notes if n.startswith("not judged: ")]) == 1
 
 
-def test_a_claim_that_a_judge_refutes_gives_way_to_its_sentence(model: Desk) -> None:
+def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: Desk) -> None:
     """As one that wording refutes: where the sentence has to do with the question, it is quoted instead."""
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF))
@@ -433,7 +432,7 @@ def test_a_claim_that_a_judge_refutes_gives_way_to_its_sentence(model: Desk) -> 
     assert answer.usage.calls == 2
 
 
-def test_a_claim_that_a_judge_refutes_is_withheld(model: Desk) -> None:
+def test_a_claim_that_a_second_reader_refutes_is_withheld(model: Desk) -> None:
     """With its citation, and a note says why; other citations keep the numbers they were shown with."""
     model.server.decider = lambda request: [0.01, 0.96]
     model.server.enqueue_answer(reply(APART, OPEN))
@@ -452,29 +451,29 @@ def test_nothing_but_refuted_claims_is_an_abstention(model: Desk) -> None:
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
 
 
-def test_marking_shows_what_a_judge_refutes(model: Desk) -> None:
+def test_marking_shows_what_a_second_reader_refutes(model: Desk) -> None:
     """It is shown as unsupported."""
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF), unsupported="mark")
     assert [c.support for c in answer.claims] == ["supported", "unsupported"]
 
 
-def test_a_judge_is_not_asked_beyond_the_limit(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_reader_is_not_asked_beyond_the_limit(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer that is paid for stands; a further call that could cost too much is not made."""
     monkeypatch.setattr("paperagent.llm.pricing.cost", lambda usage, model, **_: 0.01 * usage.calls)
     answer = model.ask(reply(OPEN), max_cost=0.015)
     assert ([c.support for c in answer.claims], len(model.server.history)) == (["unverified"], 1)
-    assert "no second opinion: asking it could cost more than the limit" in answer.notes
+    assert "not judged: asking it could cost more than the limit" in answer.notes
     assert model.ask(reply(OPEN), {"1": "supported"}, max_cost=0.02).usage.cost_usd == pytest.approx(0.02)
 
 
-def test_a_judge_may_be_another_model(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_reader_may_be_another_model(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """``PAPERAGENT_JUDGE_MODEL`` names it, at the same address; the note says so."""
     monkeypatch.setenv("PAPERAGENT_JUDGE_MODEL", "other-model")
     with PaperAgent(model.agent.home) as agent:
         answer = Desk(model.server, agent).ask(reply(OPEN), {"1": "supported"})
     assert [r.json()["model"] for r in model.requests] == ["test-model", "other-model"]
-    assert "judge: other-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: other-model confirms 1 of 1 unverified claim" in answer.notes
 
 
 def test_whether_the_question_is_answered_is_asked_too(model: Desk) -> None:
@@ -574,7 +573,9 @@ def test_only_papers_near_the_best_are_sent() -> None:
     hit, none = Hit(Paper("2601.00001", "A title", "A sentence."), 1.0, 1), np.zeros(0)
 
     def sent(kind: QuestionKind, *scores: float) -> int:
-        return len(papers_to_show([PaperMatch(hit, (), none, none, 0.0, score) for score in scores], kind))
+        return len(
+            FULL.papers_to_show([PaperMatch(hit, (), none, none, 0.0, score) for score in scores], kind)
+        )
 
     assert sent("single", 3.0) == 1
     assert sent("single", 3.0, 1.1, 1.1) == 2

@@ -374,7 +374,7 @@ def test_doctor_knows_the_digest(run: Run, home: Path) -> None:
     subscribe(run)
     run("digest", "build", *WEEK)
     run("digest", "send")
-    assert "contains nothing else" in run("doctor")
+    assert "no unexpected files" in run("doctor")
 
 
 def test_an_endpoint_that_is_down_costs_no_issue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def test_doctor_knows_what_answers_leave_in_the_folder(
         save_feedback(model.agent.home / "feedback.jsonl", answer, [], good=True)
         assert {"answers.db", "feedback.jsonl"} <= {p.name for p in model.agent.home.iterdir()}
         (folder,) = [c.detail for c in model.agent.doctor().checks if c.name == "folder"]
-    assert folder == "contains nothing else"
+    assert folder == "no unexpected files"
 
 
 def test_before_any_answer_there_is_nothing_to_keep(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from library_helpers import TODAY, FakeEmbedder, filled, ingest, paper, papers, run_python
+from library_helpers import TODAY, FakeEmbedder, filled_store, ingest, paper, papers, run_python
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
 from paperagent.types import Paper
@@ -76,7 +76,7 @@ def test_vectors_are_not_begun_where_they_would_fill_the_disk(
     """Chroma's index does not survive a full disk, so room is asked for first; embeddings are kept."""
     usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil returns it
     embedder = FakeEmbedder()
-    with filled(tmp_path, 30) as store:
+    with filled_store(tmp_path, 30) as store:
         with monkeypatch.context() as patch:
             patch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1_000_000))
             with pytest.raises(StoreError, match="disk is full"):

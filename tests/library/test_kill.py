@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from library_helpers import ENVIRONMENT, FakeEmbedder, found, ingest, papers
+from library_helpers import ENVIRONMENT, FakeEmbedder, candidate_ids, ingest, papers
 from paperagent.library import LocalStore
 
 COUNT = 1_500
@@ -62,7 +62,7 @@ def test_ingest(tmp_path: Path, lines: int, delay: float) -> None:
     acknowledged = killed(INGEST, home, lines=lines, delay=delay)
     with LocalStore(home) as store:
         assert store.count() >= acknowledged > 0
-        assert len(found(store, stems=["studi"], limit=COUNT)) == store.count()
+        assert len(candidate_ids(store, stems=["studi"], limit=COUNT)) == store.count()
         assert store.doctor().ok
         assert set(store.get_many(p.paper_id for p in papers(acknowledged))) == {
             p.paper_id for p in papers(acknowledged)
@@ -85,7 +85,7 @@ def test_vectors(tmp_path: Path, lines: int, delay: float) -> None:
         added, pending = store.embed_pending(embedder)
         assert (added <= COUNT - acknowledged, pending) == (True, 0)
         assert len(embedder.texts) <= COUNT - acknowledged
-        assert len(found(store, vector=embedder.one("we study"), limit=COUNT)) == COUNT
+        assert len(candidate_ids(store, vector=embedder.one("we study"), limit=COUNT)) == COUNT
         assert store.doctor().ok
 
 

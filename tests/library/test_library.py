@@ -14,9 +14,9 @@ from library_helpers import (
     TODAY,
     FakeEmbedder,
     Place,
+    candidate_ids,
     fill,
-    filled,
-    found,
+    filled_store,
     ingest,
     paper,
     papers,
@@ -136,7 +136,7 @@ def test_the_same_paper_of_two_feeds_is_one_paper(store: Store) -> None:
     assert merged is not None
     assert merged.sources == ("page", "test-feed")
     assert store.get("sha256:3") == merged
-    assert found(store, stems=["studi"]) == {paper(3).paper_id}
+    assert candidate_ids(store, stems=["studi"]) == {paper(3).paper_id}
 
 
 def test_a_library_taken_over_by_json_lines_finds_papers_by_their_further_ids(
@@ -194,7 +194,7 @@ def test_an_id_that_is_upgraded_leaves_the_indexes(place: Place) -> None:
         store.embed_pending(embedder)
         ingest(store, [paper(3)])
         store.embed_pending(embedder)
-        everything = found(store, stems=["studi"], vector=embedder.one("study"))
+        everything = candidate_ids(store, stems=["studi"], vector=embedder.one("study"))
         assert everything == {p.paper_id for p in (paper(3), *papers(5, 10))}
         assert store.doctor().ok
 
@@ -238,7 +238,7 @@ def test_earlier_versions_stay_checkable(store: Store) -> None:
     assert (past.abstract, past.version) == (old.abstract, 1)
     assert store.get_version(old.paper_id, content_hash(new)) == current
     assert store.get_version(old.paper_id, "00" * 16) is None
-    assert found(store, stems=["zebra"]) == {old.paper_id}
+    assert candidate_ids(store, stems=["zebra"]) == {old.paper_id}
 
 
 def test_a_feed_without_versions_does_not_bring_an_older_text_back(store: Store) -> None:
@@ -251,7 +251,7 @@ def test_a_feed_without_versions_does_not_bring_an_older_text_back(store: Store)
     held = store.get(paper(1).paper_id)
     assert held is not None
     assert (held.abstract, held.version, held.upvotes) == (second.abstract, 2, 7)
-    assert found(store, stems=["zebra"]) == {held.paper_id}
+    assert candidate_ids(store, stems=["zebra"]) == {held.paper_id}
 
 
 def test_a_text_that_changes_back_is_a_change(store: Store) -> None:
@@ -287,7 +287,7 @@ def test_ctrl_c_keeps_the_batches_that_were_acknowledged(store: Store) -> None:
         ingest(store, interrupted())
     acknowledged = 2_000 if isinstance(store, LocalStore) else 2_400  # a server takes 300 at a time
     assert store.count() == acknowledged
-    assert len(found(store, stems=["studi"], limit=5_000)) == acknowledged
+    assert len(candidate_ids(store, stems=["studi"], limit=5_000)) == acknowledged
 
 
 def test_corpus_statistics_follow_the_papers(store: Store) -> None:
@@ -331,9 +331,9 @@ def test_settings_are_kept_with_the_library(place: Place) -> None:
 def test_another_process_sees_new_papers_at_the_next_call(tmp_path: Path) -> None:
     """An open reader needs no reopening, in either index, after another process wrote."""
     embedder = FakeEmbedder()
-    with filled(tmp_path, 20, embedder=embedder) as store:
+    with filled_store(tmp_path, 20, embedder=embedder) as store:
         question = embedder.one(f"{paper(500).title}\nWe study zebras.")
-        assert len(found(store, stems=["studi"], vector=question)) == 20
+        assert len(candidate_ids(store, stems=["studi"], vector=question)) == 20
         code = """
         import sys; from pathlib import Path
         from library_helpers import *
@@ -344,9 +344,9 @@ def test_another_process_sees_new_papers_at_the_next_call(tmp_path: Path) -> Non
         """
         done = run_python(code, tmp_path)
         assert done.returncode == 0, done.stderr
-        assert found(store, stems=["zebra"]) == {paper(500).paper_id}
-        assert found(store, vector=question, limit=1) == {paper(500).paper_id}
-        assert len(found(store, vector=question)) == 21
+        assert candidate_ids(store, stems=["zebra"]) == {paper(500).paper_id}
+        assert candidate_ids(store, vector=question, limit=1) == {paper(500).paper_id}
+        assert len(candidate_ids(store, vector=question)) == 21
         assert store.corpus_stats(["zebra"])[2] == {"zebra": 1}
 
 
@@ -359,7 +359,7 @@ def test_several_threads_read_while_one_writes(place: Place) -> None:
         fill(store, 50, embedder=embedder)
 
         def search(_: int) -> int:
-            return len(found(store, stems=["studi"], vector=embedder.one("vision"), limit=500))
+            return len(candidate_ids(store, stems=["studi"], vector=embedder.one("vision"), limit=500))
 
         with ThreadPoolExecutor(4) as pool:
             searches = [pool.submit(search, n) for n in range(40)]
@@ -377,7 +377,7 @@ def test_a_store_is_refused_after_a_fork(tmp_path: Path) -> None:
     import os, sys; from pathlib import Path
     from library_helpers import *
     from paperagent.errors import StoreError
-    store = filled(Path(sys.argv[1]), 3)
+    store = filled_store(Path(sys.argv[1]), 3)
     if os.fork():
         raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
     try:
@@ -392,16 +392,16 @@ def test_a_store_is_refused_after_a_fork(tmp_path: Path) -> None:
 
 def test_a_library_of_another_text_analysis_says_so(tmp_path: Path) -> None:
     """Queries and papers analyzed differently are never compared; reindex makes them agree."""
-    filled(tmp_path, 3).close()
+    filled_store(tmp_path, 3).close()
     with sqlite3.connect(tmp_path / "library.db") as connection:
         connection.execute("UPDATE meta SET value = 'other' WHERE key = 'analysis'")
     connection.close()
     with LocalStore(tmp_path) as store:
         with pytest.raises(StoreError, match="run 'paperagent reindex'"):
-            found(store, stems=["studi"])
+            candidate_ids(store, stems=["studi"])
         assert not store.doctor().ok
         store.reindex()
-        assert len(found(store, stems=["studi"])) == 3
+        assert len(candidate_ids(store, stems=["studi"])) == 3
         assert store.doctor().ok
 
 
@@ -426,4 +426,4 @@ def test_filters_agree_with_their_definition(store: Store) -> None:
     ]
     for filters in cases:
         wanted = {p.paper_id for p in store.papers() if filters.admits(p)}
-        assert found(store, stems=["studi"], filters=filters, limit=500) == wanted, filters
+        assert candidate_ids(store, stems=["studi"], filters=filters, limit=500) == wanted, filters

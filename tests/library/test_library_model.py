@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from library_helpers import TODAY, FakeEmbedder, FolderPlace, Place, ServerPlace, found, ingest, paper
+from library_helpers import TODAY, FakeEmbedder, FolderPlace, Place, ServerPlace, candidate_ids, ingest, paper
 from paperagent.library import content_hash
 from paperagent.types import Paper
 
@@ -104,7 +104,7 @@ class Library(RuleBasedStateMachine):
     def finds_what_the_model_holds(self) -> None:
         for stem, word in STEMS.items():
             wanted = {i for i, p in self.model.items() if word in p.abstract}
-            assert found(self.store, stems=[stem]) == wanted
+            assert candidate_ids(self.store, stems=[stem]) == wanted
         if self.embedded:
             vector = self.embedder.one("zebras")
             candidates = {c.paper_id: c for c in self.store.candidates(stems=["studi"], vector=vector)}

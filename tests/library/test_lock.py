@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from library_helpers import ENVIRONMENT, filled, ingest, papers, run_python, stranger
+from library_helpers import ENVIRONMENT, filled_store, ingest, papers, run_python, without_privileges
 from paperagent.errors import StoreError, StoreLockedError
 from paperagent.library.home import writer_lock
 
@@ -71,7 +71,7 @@ def test_a_killed_writer_leaves_the_lock_free(tmp_path: Path) -> None:
 def test_two_ingests_at_once(tmp_path: Path) -> None:
     """The second fails with the first one's pid, and the first loses nothing."""
     home = tmp_path / "home"
-    filled(home, 10).close()
+    filled_store(home, 10).close()
     code = """
     import sys; from pathlib import Path
     from library_helpers import *
@@ -113,6 +113,10 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> Non
 
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
-        with stranger(), pytest.raises(StoreError, match="cannot be written"), writer_lock(Path(folder)):
+        with (
+            without_privileges(),
+            pytest.raises(StoreError, match="cannot be written"),
+            writer_lock(Path(folder)),
+        ):
             pass
         Path(folder).chmod(0o755)

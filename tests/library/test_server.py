@@ -17,9 +17,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_chroma import KEY, FakeChroma, Fault
-from test_dense import FILTERS
+from test_filtered_search import FILTERS
 
-from library_helpers import ENVIRONMENT, TODAY, FakeEmbedder, ServerPlace, fill, found, ingest, paper, papers
+from library_helpers import (
+    ENVIRONMENT,
+    TODAY,
+    FakeEmbedder,
+    ServerPlace,
+    candidate_ids,
+    fill,
+    ingest,
+    paper,
+    papers,
+)
 from paperagent.errors import ConfigError, InputError, StoreError
 from paperagent.library import Shard, content_hash
 from paperagent.library.server import ServerAddress, ServerStore
@@ -246,10 +256,10 @@ def test_a_server_with_the_search_api_gives_both_lists_at_once(cloud: FakeChroma
         assert all(c.vector is not None for c in got.values())
         searches = [s for s in cloud.seen[before:] if s.path.endswith("/search")]
         assert len(searches) == 1
-        assert found(store, stems=["m50"]) == {paper(50).paper_id}
-        assert found(store, vector=vector, limit=1) == {paper(3).paper_id}
+        assert candidate_ids(store, stems=["m50"]) == {paper(50).paper_id}
+        assert candidate_ids(store, vector=vector, limit=1) == {paper(3).paper_id}
         filters = Filters(category="cs.RO")
-        assert all(int(i[-2:]) % 2 == 0 for i in found(store, stems=["studi"], filters=filters))
+        assert all(int(i[-2:]) % 2 == 0 for i in candidate_ids(store, stems=["studi"], filters=filters))
 
 
 def test_our_search_is_what_chromas_own_client_sends() -> None:
@@ -279,9 +289,9 @@ def test_a_rare_word_is_found_without_the_search_api(own: ServerPlace) -> None:
         ingest(store, records)
         store.embed_pending(EMBEDDER)
         far = EMBEDDER.one("robotics planning")
-        assert paper(900).paper_id not in found(store, vector=far, limit=20)
+        assert paper(900).paper_id not in candidate_ids(store, vector=far, limit=20)
         for stems in (["zyglotron"], ["hope"]):
-            assert paper(900).paper_id in found(store, stems=stems, vector=far, limit=20)
+            assert paper(900).paper_id in candidate_ids(store, stems=stems, vector=far, limit=20)
 
 
 def test_a_changed_text_wins_over_the_one_that_has_a_vector(own: ServerPlace) -> None:
@@ -310,11 +320,11 @@ def test_another_embedder_takes_over_by_reindex(own: ServerPlace) -> None:
         with pytest.raises(StoreError, match="run 'paperagent reindex'"):
             store.embed_pending(other)
         with pytest.raises(StoreError, match="run 'paperagent reindex'"):
-            found(store, vector=other.one("x"))
+            candidate_ids(store, vector=other.one("x"))
         ingest(store, papers(5, 30))
         store.reindex(embedder=other)
         assert store.status()["vectors"] == {"indexed": 35, "pending": 0, "embedder": "other"}
-        assert len(found(store, vector=other.one("x"))) == 35
+        assert len(candidate_ids(store, vector=other.one("x"))) == 35
         assert store.doctor().ok
 
 
@@ -389,7 +399,7 @@ def test_searches_look_more_widely_the_more_there_is(
             embedded = store.collections.embedded()
             assert embedded is not None
             assert embedded.configuration["hnsw"]["ef_search"] == width
-            assert len(found(store, vector=EMBEDDER.one("study of graphs"), limit=count)) == count
+            assert len(candidate_ids(store, vector=EMBEDDER.one("study of graphs"), limit=count)) == count
 
 
 def test_a_digest_finds_what_a_period_brought(own: ServerPlace) -> None:
@@ -419,7 +429,7 @@ def test_filtered_vectors_are_what_an_exact_search_finds(filtered: ServerStore, 
     inside = {p.paper_id: p for p in filtered.papers() if FILTERS[name].admits(p)}
     cosines = {i: float(EMBEDDER.one(f"{p.title}\n{p.abstract}") @ vector) for i, p in inside.items()}
     wanted = set(sorted(cosines, key=lambda i: -cosines[i])[:12])
-    got = found(filtered, vector=vector, limit=12, filters=FILTERS[name])
+    got = candidate_ids(filtered, vector=vector, limit=12, filters=FILTERS[name])
     assert len(got) == len(wanted)
     assert len(got & wanted) >= len(wanted) - 1
 
@@ -439,7 +449,7 @@ def test_words_with_filters_keep_to_the_quota_of_predicates(cloud: FakeChroma) -
     text = "retrieval robotics vision speech planning proteins graphs translation"
     with opened(cloud) as store:
         ingest(store, [paper(1, abstract=text, categories=("cs.CL",)), *papers(5, 10)])
-        assert found(store, stems=index_terms(text), filters=every) >= {paper(1).paper_id}
+        assert candidate_ids(store, stems=index_terms(text), filters=every) >= {paper(1).paper_id}
     asked = [s.body for s in cloud.seen if s.body and s.body.get("where_document")]
     counts = [
         len(b["where_document"].get("$and", [0])) + len((b["where"] or {}).get("$and", [0])) for b in asked

@@ -66,13 +66,13 @@ def build(session: Session, /, **options: Any) -> None:
     """
     chosen = pop_period(options)
     if options.pop("estimate"):
-        with open_digest(session) as desk:
-            period = chosen or desk.last_week()
-            usage = desk.estimate(period, mode=options["mode"], model=options["model"])
+        with open_digest(session) as service:
+            period = chosen or service.last_week()
+            usage = service.estimate(period, mode=options["mode"], model=options["model"])
         show_text(_estimate_text(usage))
         return
-    with open_digest(session) as desk, desk.lock(), progress_bar() as progress:
-        report = desk.build(chosen or desk.last_week(), progress=progress, **options)
+    with open_digest(session) as service, service.lock(), progress_bar() as progress:
+        report = service.build(chosen or service.last_week(), progress=progress, **options)
     _show_build_report(report)
     _raise_for_failed_issues([report])
 
@@ -146,23 +146,23 @@ def send(session: Session, /, **options: Any) -> None:
     if dry_run and options["resend_unknown"]:
         raise click.UsageError("--dry-run and --resend-unknown: cannot be combined; use one of them")
     period = chosen.name if chosen else None
-    with open_digest(session) as desk:
+    with open_digest(session) as service:
         if dry_run:
             options.pop("resend_unknown")
-            report, folder = desk.dry_run(options.pop("outbox"), period=period, **options)
+            report, folder = service.dry_run(options.pop("outbox"), period=period, **options)
             show_text(f"{counted(report.counts.total(), 'message')} written to {folder}", plain=True)
             return
-        with desk.lock():
-            _send(desk, period=period, **options)
+        with service.lock():
+            _send(service, period=period, **options)
 
 
-def _send(desk: DigestService, **options: Any) -> None:
+def _send(service: DigestService, **options: Any) -> None:
     with progress_bar() as progress:
-        report = desk.send(progress=progress, **options)
+        report = service.send(progress=progress, **options)
     show(_send_blocks(report))
     for email, state, reason in report.problems:
         warn(f"{email}: {state}: {reason}")
-    if report.counts["sent"] and desk.mailer.lacks_one_click:
+    if report.counts["sent"] and service.mailer.lacks_one_click:
         warn(
             "messages have no one-click unsubscribe link, which Gmail and Yahoo require; "
             "set PAPERAGENT_PUBLIC_URL and PAPERAGENT_SECRET"
@@ -170,7 +170,7 @@ def _send(desk: DigestService, **options: Any) -> None:
     if report.recovered:
         messages = counted(report.recovered, "message")
         warn(f"{messages} marked unknown: an earlier run ended during the transfer")
-    desk.raise_for_failed_deliveries(options.get("period"), stopped=report.stopped)
+    service.raise_for_failed_deliveries(options.get("period"), stopped=report.stopped)
 
 
 def _send_blocks(report: SendReport) -> Iterator[Block]:
@@ -193,12 +193,12 @@ def run(session: Session, *, outbox: Path | None) -> None:
     Intended for cron or a systemd timer. Weekly subscribers get the last complete week, daily subscribers
     get yesterday. Running it again is safe: nothing is built or sent twice.
     """
-    with open_digest(session) as desk, desk.lock():
+    with open_digest(session) as service, service.lock():
         reports = []
-        for period in desk.current_periods():
-            reports.append(desk.build(period))
+        for period in service.current_periods():
+            reports.append(service.build(period))
             _show_build_report(reports[-1])
-        _send(desk, outbox=outbox)  # a failed issue does not hold up the others
+        _send(service, outbox=outbox)  # a failed issue does not hold up the others
     _raise_for_failed_issues(reports)
 
 
@@ -213,9 +213,9 @@ def list_issues(session: Session, *, as_json: bool) -> None:
     """
     from paperagent.digest.delivery.sender import FAILED_STATES
 
-    with open_digest(session) as desk:
-        summaries = desk.ledger.period_summaries()
-        failed = desk.ledger.deliveries(states=FAILED_STATES)
+    with open_digest(session) as service:
+        summaries = service.ledger.period_summaries()
+        failed = service.ledger.deliveries(states=FAILED_STATES)
     if as_json:
         trouble = [
             {
@@ -326,9 +326,9 @@ def preview(session: Session, /, out: Path, **options: Any) -> None:
     if preferences and email:
         raise click.UsageError("--for and --interest: cannot be combined; the subscriber's own are used")
     overrides = {"digest_theme": _existing_folder(theme)} if theme else {}
-    with open_digest(session, **overrides) as desk:
-        period = chosen or desk.last_week()
-        rendered = desk.preview(period, only=email, general=preferences, rebuild=theme is not None)
+    with open_digest(session, **overrides) as service:
+        period = chosen or service.last_week()
+        rendered = service.preview(period, only=email, general=preferences, rebuild=theme is not None)
     _create_folder(out)
     name = file_name(period.name).removesuffix(".html") + ("-reader" if email else "")
     for suffix, text in ((".html", rendered.html), (".txt", rendered.text)):
@@ -376,13 +376,14 @@ def archive(session: Session, /, folder: Path, url: str | None) -> None:
     left out.
     """
     from paperagent.digest.render import archive as pages
+    from paperagent.factory.digest import digest_service
     from paperagent.ui import export
 
-    base = _base_url(url)
-    with open_digest(session) as desk:
-        issues = desk.general_issues()
+    base, settings = _base_url(url), session.settings()
+    with digest_service(settings) as service:
+        issues = service.general_issues()
     _create_folder(folder)
-    for name, text in pages.archive_files(issues, base=base, theme_dir=session.settings().digest_theme):
+    for name, text in pages.archive_files(issues, base=base, theme_dir=settings.digest_theme):
         export.write(folder / name, [text], force=True)
     if not issues:
         warn("no general issue has been built; run 'paperagent digest build'")

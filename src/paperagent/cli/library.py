@@ -340,14 +340,14 @@ def _issue_papers(session: Session, period: str, email: str | None) -> list[str]
     """Return the paper ids of a built issue: the general one, or a subscriber's."""
     from paperagent.cli.subscribers import open_digest
 
-    with open_digest(session) as desk:
-        number = desk.subscribers.find(email).id if email else 0
-        if number not in desk.ledger.stored_for(period):
+    with open_digest(session) as service:
+        number = service.subscribers.find(email).id if email else 0
+        if number not in service.ledger.stored_for(period):
             suffix = f" for {visible(email, limit=80)}" if email else ""
             raise InputError(
                 f"--issue: no issue {visible(period, limit=60)}{suffix} was built; see 'digest list'"
             )
-        return list(desk.ledger.issue(f"{period}/{number}").papers)
+        return list(service.ledger.issue(f"{period}/{number}").papers)
 
 
 def _parse_ids(texts: tuple[str, ...]) -> list[str]:

@@ -24,8 +24,8 @@ def open_digest(session: Session, **overrides: Any) -> Iterator[DigestService]:
     """Open the digest of the library; ``overrides`` take precedence over the settings."""
     from paperagent.factory.digest import digest_service
 
-    with digest_service(session.settings(**overrides)) as desk:
-        yield desk
+    with digest_service(session.settings(**overrides)) as service:
+        yield service
 
 
 @click.group()
@@ -74,8 +74,8 @@ def add(session: Session, /, email: str, **options: Any) -> None:
     """
     from paperagent.digest.preferences import Preferences
 
-    with open_digest(session) as desk:
-        result = desk.subscribers.add(
+    with open_digest(session) as service:
+        result = service.subscribers.add(
             email,
             Preferences.validated(
                 options["interests"],
@@ -93,7 +93,7 @@ def add(session: Session, /, email: str, **options: Any) -> None:
         verb = "added" if result.new else "changed"
         show_text(f"{verb} {subscriber.email}: {subscriber.state}, {subscriber.frequency}", plain=True)
         if subscriber.state == "pending":
-            show_text(desk.send_confirmation(subscriber), plain=True)
+            show_text(service.send_confirmation(subscriber), plain=True)
 
 
 @subscribers.command("list")
@@ -102,8 +102,8 @@ def add(session: Session, /, email: str, **options: Any) -> None:
 @click.pass_obj
 def list_subscribers(session: Session, *, as_json: bool) -> None:
     """List subscribers, states and preferences."""
-    with open_digest(session) as desk:
-        everyone = desk.subscribers.all()
+    with open_digest(session) as service:
+        everyone = service.subscribers.all()
     if as_json:
         show_json({"subscribers": [subscriber.to_dict() for subscriber in everyone]})
     else:
@@ -130,8 +130,8 @@ def remove(session: Session, *, email: str) -> None:
     """Delete a subscriber. The address receives nothing until it is added again."""
     from paperagent.errors import InputError, visible
 
-    with open_digest(session) as desk:
-        if not desk.subscribers.remove(email):
+    with open_digest(session) as service:
+        if not service.subscribers.remove(email):
             raise InputError(
                 f"subscriber: {visible(email, limit=80)} does not exist; see 'paperagent subscribers list'"
             )
@@ -153,8 +153,8 @@ def import_csv(session: Session, *, file: Path, confirmed: bool) -> None:
     from paperagent.digest import subscriber_files
     from paperagent.errors import FeedError, visible
 
-    with open_digest(session) as desk:
-        report = subscriber_files.read_csv(file, desk.subscribers, confirmed=confirmed)
+    with open_digest(session) as service:
+        report = subscriber_files.read_csv(file, service.subscribers, confirmed=confirmed)
     for line, reason in report.skipped:
         warn(f"{line} skipped: {reason}")
     skipped = len(report.skipped)
@@ -172,8 +172,8 @@ def export_csv(session: Session, *, out: Path | None) -> None:
     from paperagent.digest.subscriber_files import write_csv
     from paperagent.ui.export import write
 
-    with open_digest(session) as desk:
-        text = write_csv(desk.subscribers.all(state="confirmed"))
+    with open_digest(session) as service:
+        text = write_csv(service.subscribers.all(state="confirmed"))
     if out is None:
         sys.stdout.write(text)
     else:
@@ -192,12 +192,12 @@ def confirm(session: Session, *, target: str | None, ask: bool) -> None:
     """
     if bool(target) == ask:
         raise click.UsageError("confirm: give an EMAIL or TOKEN, or --ask")
-    with open_digest(session) as desk:
+    with open_digest(session) as service:
         if target is None:
-            for subscriber in desk.subscribers.all(state="pending"):
-                show_text(f"{subscriber.email}: {desk.send_confirmation(subscriber)}", plain=True)
+            for subscriber in service.subscribers.all(state="pending"):
+                show_text(f"{subscriber.email}: {service.send_confirmation(subscriber)}", plain=True)
             return
-        subscriber = desk.confirm(target)
+        subscriber = service.confirm(target)
     show_text(f"{subscriber.email}: {subscriber.state}", plain=True)
 
 
@@ -212,8 +212,8 @@ def rate(session: Session, *, email: str, paper_id: str, rating: Literal["more",
 
     Later issues rank papers similar to those rated "more" or "save" higher, and "less" lower.
     """
-    with open_digest(session) as desk:
-        title = desk.rate(email, paper_id, rating)
+    with open_digest(session) as service:
+        title = service.rate(email, paper_id, rating)
     show_text(f"{rating}: {title}", plain=True)
 
 
@@ -228,8 +228,8 @@ def import_unsubscribes(session: Session, *, mbox: Path) -> None:
     """
     from paperagent.digest import subscriber_files
 
-    with open_digest(session) as desk:
-        report = subscriber_files.read_unsubscribes(mbox, desk.subscribers, desk.mailer.tokens)
+    with open_digest(session) as service:
+        report = subscriber_files.read_unsubscribes(mbox, service.subscribers, service.mailer.tokens)
     for message, reason in report.skipped:
         warn(f"{message}: {reason}")
     show_text(f"{report.changed:,} unsubscribed, {len(report.skipped):,} skipped")

@@ -33,8 +33,8 @@ def parse_week(text: str) -> Period:
     try:
         monday = dt.date.fromisocalendar(year, week, 1)
         return Period(name, monday, monday + 6 * _ONE_DAY)
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"week {name}: no such week; weeks go from W01 to W52 or W53") from error
+    except (ValueError, OverflowError):
+        raise InputError(f"week {name}: no such week; weeks go from W01 to W52 or W53") from None
 
 
 def week_of(day: dt.date) -> Period:
@@ -156,7 +156,7 @@ ExecStart={command}
 
 # ~/.config/systemd/user/paperagent-digest.timer
 [Unit]
-Description=When the paper digest is built and sent
+Description=Schedule of the paper digest
 
 [Timer]
 OnCalendar={when}

@@ -134,7 +134,9 @@ class DigestService:
             MailError: the mail could not be sent; the subscriber stays pending.
         """
         if self.mailer.tokens is None:
-            return "no confirmation mail: set PAPERAGENT_SECRET, or use 'subscribers confirm EMAIL'"
+            return (
+                "no confirmation sent: set PAPERAGENT_SECRET, or run 'paperagent subscribers confirm EMAIL'"
+            )
         if not self.subscribers.may_send_confirmation(subscriber):
             return "a confirmation mail was sent within the last day"
         result = self.mailer.send_confirmation(subscriber, utc_now())

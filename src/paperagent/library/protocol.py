@@ -107,9 +107,7 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.of <= SHARD_SLOTS:
-            raise InputError(
-                f"shard: {self.number}/{self.of} does not exist; give 1/N to N/N, N at most {SHARD_SLOTS}"
-            )
+            raise InputError(f"invalid shard {self.number}/{self.of}; use I/N with 1 ≤ I ≤ N ≤ {SHARD_SLOTS}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -121,8 +119,7 @@ class Shard:
         match = _SHARD.fullmatch(text.strip())
         if match is None:
             raise InputError(
-                f"shard: {visible(text, limit=40)} is not of the form I/N; "
-                f"give one such as 1/4, N at most {SHARD_SLOTS}"
+                f"invalid shard {visible(text, limit=40)}; use I/N, such as 1/4, with N ≤ {SHARD_SLOTS}"
             )
         return cls(int(match[1]), int(match[2]))
 

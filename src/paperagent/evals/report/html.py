@@ -177,7 +177,7 @@ def case_state(row: Row) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReportClaim:
-    """A claim beside its sentences."""
+    """A claim with its sentences."""
 
     words: list[tuple[str, bool]]
     """The text in parts, each with whether its sentences contain it; others are marked."""

@@ -156,7 +156,7 @@ def _embeddings(table: PaperTable) -> Check:
     name = visible(embedder_id, limit=60)
     if invalid:
         return Check("embeddings", False, f"{len(invalid)} of {name} are invalid", REPAIR)
-    return Check("embeddings", True, f"of {name}, {dim} numbers each, valid")
+    return Check("embeddings", True, f"{name}, {dim} dimensions, valid")
 
 
 def _vectors(table: PaperTable, indexes: Indexes) -> Check:
@@ -212,7 +212,7 @@ def _folder(home: Path) -> Check:
     notes = [f"other files, left alone: {_some(foreign)}"] if foreign else []
     if kind := network_filesystem(home):
         notes.append(f"warning: on a network file system ({kind}), on which SQLite and Chroma are not safe")
-    return Check("folder", True, "; ".join(notes) or "contains nothing else")
+    return Check("folder", True, "; ".join(notes) or "no unexpected files")
 
 
 def _clock(home: Path) -> Check:

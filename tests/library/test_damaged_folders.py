@@ -14,7 +14,15 @@ import numpy as np
 import pytest
 
 import bad_inputs
-from library_helpers import FakeEmbedder, filled, found, ingest, paper, papers, stranger
+from library_helpers import (
+    FakeEmbedder,
+    candidate_ids,
+    filled_store,
+    ingest,
+    paper,
+    papers,
+    without_privileges,
+)
 from paperagent.errors import InputError, StoreError
 from paperagent.library import Health, LocalStore
 from paperagent.library.home import check_home
@@ -40,10 +48,10 @@ NOT_APPLICABLE = {
     "bad-252": "tested in test_library.py",
     "bad-253": "tested in test_lock.py",
     "bad-254": "tested in test_lock.py",
-    "bad-246": "tested in test_vectors.py",
-    "bad-247": "tested in test_vectors.py",
+    "bad-246": "tested in test_vector_index.py",
+    "bad-247": "tested in test_vector_index.py",
     "bad-244": "tested in test_library.py",
-    "bad-238": "a key without a value is left out; tested in test_vectors.py by papers without a day",
+    "bad-238": "a key without a value is left out; tested in test_vector_index.py by papers without a day",
 }
 """Row → why it is not in this file's tables."""
 
@@ -52,7 +60,7 @@ NOT_APPLICABLE = {
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a library with vectors, to be copied."""
     folder = tmp_path_factory.mktemp("sound") / "home"
-    filled(folder, COUNT, embedder=EMBEDDER).close()
+    filled_store(folder, COUNT, embedder=EMBEDDER).close()
     return folder
 
 
@@ -94,7 +102,7 @@ def as_foreign_sqlite(home: Path) -> None:
 
 
 def as_newer(home: Path) -> None:
-    filled(home, 1).close()
+    filled_store(home, 1).close()
     with sqlite3.connect(home / "library.db") as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -154,10 +162,10 @@ def test_paths_that_no_system_takes(path: Path, create: bool) -> None:  # noqa: 
 def test_a_folder_without_permission(open_folder: Path, mode: int) -> None:
     """A store error, for reading and for writing; no execute bit on the parent is the same."""
     home = open_folder / "parent" / "home"
-    filled(home, 2).close()
+    filled_store(home, 2).close()
     for folder in (home, home.parent):
         folder.chmod(mode)
-        with stranger():
+        with without_privileges():
             for create in (False, True):
                 with pytest.raises(StoreError):
                     LocalStore(home, create=create)
@@ -168,15 +176,15 @@ def test_a_folder_without_permission(open_folder: Path, mode: int) -> None:
 def test_a_read_only_library_can_be_searched(open_folder: Path, clean: bool) -> None:  # noqa: FBT001 - a table
     """Reading works, by vectors too though Chroma opens nothing there; ingest is one clear line."""
     home = open_folder / "home"
-    store = filled(home, 30, embedder=EMBEDDER)
+    store = filled_store(home, 30, embedder=EMBEDDER)
     if clean:
         store.close()
     for path in (home, *home.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    with stranger(), LocalStore(home) as reader:
+    with without_privileges(), LocalStore(home) as reader:
         assert reader.status()["read_only"]
-        assert len(found(reader, stems=["studi"])) == 30
-        assert len(found(reader, vector=QUERY, limit=10)) == 10
+        assert len(candidate_ids(reader, stems=["studi"])) == 30
+        assert len(candidate_ids(reader, vector=QUERY, limit=10)) == 10
         assert reader.doctor().ok
         with pytest.raises(StoreError, match="cannot be written"):
             ingest(reader, papers(1, 99))
@@ -267,13 +275,13 @@ def test_a_damaged_vector_index_is_an_error_that_doctor_mends(home: Path, name: 
     damage(home)
     with LocalStore(home) as store:
         with pytest.raises(StoreError, match=said):
-            found(store, vector=QUERY)
-        assert len(found(store, stems=["studi"], limit=COUNT)) == COUNT
+            candidate_ids(store, vector=QUERY)
+        assert len(candidate_ids(store, stems=["studi"], limit=COUNT)) == COUNT
         sick = store.doctor()
         assert sick.failed() == {"vector index"}
         assert all(check.fix for check in sick.checks if not check.ok)
         assert store.doctor(repair=True).ok
-        assert len(found(store, vector=QUERY, limit=COUNT)) == COUNT
+        assert len(candidate_ids(store, vector=QUERY, limit=COUNT)) == COUNT
 
 
 SEGMENTS: dict[str, tuple[Row, Callable[[Path], object]]] = {
@@ -288,14 +296,14 @@ SEGMENTS: dict[str, tuple[Row, Callable[[Path], object]]] = {
 def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a library large enough for Chroma to have written its graph files."""
     folder = tmp_path_factory.mktemp("synced") / "home"
-    filled(folder, 1_200, embedder=EMBEDDER).close()
+    filled_store(folder, 1_200, embedder=EMBEDDER).close()
     return folder
 
 
 def searched(store: LocalStore) -> set[str]:
     """Return what a search finds; one that fails names the repair."""
     try:
-        return found(store, vector=QUERY, limit=1_200)
+        return candidate_ids(store, vector=QUERY, limit=1_200)
     except StoreError as error:
         if "doctor --repair" not in str(error):
             raise
@@ -312,7 +320,7 @@ def test_damage_in_the_graph_is_found_and_mended(synced: Path, tmp_path: Path, n
         sick = store.doctor()
         assert sick.failed() & {"vector index", "vector files"}
         assert store.doctor(repair=True).ok
-        assert len(found(store, vector=QUERY, limit=1_200)) == 1_200
+        assert len(candidate_ids(store, vector=QUERY, limit=1_200)) == 1_200
 
 
 def test_a_lost_graph_is_reported_with_numbers(synced: Path, tmp_path: Path) -> None:
@@ -403,7 +411,7 @@ def test_a_hot_journal_of_chroma_is_rolled_back(home: Path) -> None:
     connection.execute("ROLLBACK")
     connection.close()
     with LocalStore(copy) as store:
-        assert len(found(store, vector=QUERY, limit=COUNT)) == COUNT
+        assert len(candidate_ids(store, vector=QUERY, limit=COUNT)) == COUNT
         assert store.doctor().ok
 
 
@@ -422,7 +430,7 @@ def test_rows_without_text_or_title_in_chroma_are_counted(home: Path) -> None:
     index._collection.add(ids=["stray"], embeddings=[QUERY.tolist()])
     index.close()
     with LocalStore(home) as store:
-        assert "stray" not in found(store, vector=QUERY, limit=COUNT)
+        assert "stray" not in candidate_ids(store, vector=QUERY, limit=COUNT)
         (check,) = [c for c in store.doctor().checks if c.name == "vector index"]
         assert not check.ok
         assert "1 do not belong: stray" in check.detail

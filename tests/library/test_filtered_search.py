@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from library_helpers import FakeEmbedder, Place, fill, filled, found, ingest, paper
+from library_helpers import FakeEmbedder, Place, candidate_ids, fill, filled_store, ingest, paper
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
 from paperagent.library.features import embedded_text
@@ -35,7 +35,7 @@ EMBEDDER = FakeEmbedder()
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a library with vectors."""
     folder = tmp_path_factory.mktemp("dense")
-    filled(folder, COUNT, embedder=EMBEDDER).close()
+    filled_store(folder, COUNT, embedder=EMBEDDER).close()
     return folder
 
 
@@ -64,7 +64,7 @@ def test_every_route_finds_what_an_exact_search_finds(
     vector = EMBEDDER.one("we study planning with robotics")
     with LocalStore(home) as store:
         wanted = exact(store, vector, FILTERS[name])
-        got = found(store, vector=vector, limit=LIMIT, filters=FILTERS[name])
+        got = candidate_ids(store, vector=vector, limit=LIMIT, filters=FILTERS[name])
     least = LIMIT // 4 if route == "widened" else LIMIT
     assert len(got) >= min(least, len(wanted))
     assert len(got - wanted) <= 1  # half precision may swap the last two
@@ -102,8 +102,8 @@ def test_without_vectors_everything_works_by_words(place: Place) -> None:
     """A query's vector is of no use before the first vectors, and no error."""
     with place.open(create=True) as store:
         fill(store, 5)
-        assert len(found(store, stems=["studi"], vector=EMBEDDER.one("study"))) == 5
-        assert found(store, stems=[], vector=EMBEDDER.one("study")) == set()
+        assert len(candidate_ids(store, stems=["studi"], vector=EMBEDDER.one("study"))) == 5
+        assert candidate_ids(store, stems=[], vector=EMBEDDER.one("study")) == set()
         assert store.embedder_id is None
 
 
@@ -112,7 +112,7 @@ def test_a_query_of_another_embedder_is_refused(place: Place) -> None:
     with place.open(create=True) as store:
         fill(store, 5, embedder=EMBEDDER)
         with pytest.raises(StoreError, match="run 'paperagent reindex'"):
-            found(store, vector=FakeEmbedder(dim=8).one("study"))
+            candidate_ids(store, vector=FakeEmbedder(dim=8).one("study"))
 
 
 def test_while_another_process_writes_the_index_the_stored_vectors_do(
@@ -124,17 +124,17 @@ def test_while_another_process_writes_the_index_the_stored_vectors_do(
 
     monkeypatch.setattr(index_sync, "_READER_WAIT", 0.0)
     monkeypatch.setattr(doctor, "_LOCK_WAIT", 0.0)
-    filled(tmp_path, 20, embedder=EMBEDDER).close()
+    filled_store(tmp_path, 20, embedder=EMBEDDER).close()
     vector = EMBEDDER.one(embedded_text(paper(3)))
     with vector_lock(tmp_path, wait=0) as held, LocalStore(tmp_path) as store:
         assert held
-        assert found(store, vector=vector, limit=1) == {paper(3).paper_id}
+        assert candidate_ids(store, vector=vector, limit=1) == {paper(3).paper_id}
         assert "not checked" in next(c.detail for c in store.doctor().checks if c.name == "vector index")
     with LocalStore(tmp_path) as reader, LocalStore(tmp_path) as writer:
-        assert len(found(reader, vector=vector)) == 20
+        assert len(candidate_ids(reader, vector=vector)) == 20
         ingest(writer, [paper(50)])
         writer.embed_pending(EMBEDDER)
         with vector_lock(tmp_path, wait=0):
-            assert len(found(reader, vector=vector)) == 20
+            assert len(candidate_ids(reader, vector=vector)) == 20
         monkeypatch.setattr(reader.indexes, "_retry_at", 0.0)
-        assert len(found(reader, vector=vector)) == 21
+        assert len(candidate_ids(reader, vector=vector)) == 21

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from paperagent.answering.passages import Passages
     from paperagent.llm.prompts import Prompt
     from paperagent.llm.protocol import Pricing
+    from paperagent.retrieval.evidence import PaperMatch
 
 Effort = Literal["fast", "deep"]
 """``fast`` allows one round; ``deep`` first splits the question into searches."""
@@ -32,6 +33,9 @@ ProfileSetting = Literal["auto", "full", "compact"]
 
 
 # --- model profiles ---
+
+SCORE_MARGIN = 0.5
+"""Papers beyond the minimum number are shown only if their score is within this margin of the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,12 @@ class ModelProfile:
     """Whether the reply names what the abstracts do not say."""
     may_search: bool = True
     """Whether the model may request a further search."""
+
+    def papers_to_show(self, matches: Sequence[PaperMatch], kind: QuestionKind) -> list[Paper]:
+        """Return the papers of the first prompt: the best matches, as many as are close to the best."""
+        fewest, most = self.passage_limits[kind]
+        close = sum(m.score >= matches[0].score - SCORE_MARGIN for m in matches)
+        return [m.hit.paper for m in matches[: min(max(close, fewest), most)]]
 
 
 FULL = ModelProfile(

@@ -10,7 +10,7 @@ from paperagent.answering import citations
 from paperagent.answering.passages import contains_instructions
 from paperagent.types import RETRACTED, Answer, Citation, Event, Paper, Usage
 
-EMPTY_LIBRARY = "The library is empty: read a feed first, with `paperagent ingest SOURCE`."
+EMPTY_LIBRARY = "The library is empty: ingest a feed first with `paperagent ingest SOURCE`."
 NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
 
 FALLBACK_NOTE = "quoted instead of written"
@@ -101,7 +101,7 @@ def closest_passages(cited: Sequence[Citation]) -> str:
 def injection_notes(papers: Iterable[Paper]) -> tuple[str, ...]:
     """Return a note for each paper whose abstract contains instructions to its reader."""
     titles = [p.title for p in papers if contains_instructions(p.abstract)]
-    return tuple(f"suspicious: “{title}” holds text that gives orders to its reader" for title in titles)
+    return tuple(f"suspicious: “{title}” contains instructions to its reader" for title in titles)
 
 
 def withdrawal_notes(cited: Iterable[Citation], papers: Iterable[Paper]) -> tuple[str, ...]:

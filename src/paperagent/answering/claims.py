@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from paperagent.answering.citations import cite, quoted_claim
 from paperagent.answering.passages import Passages, contains_instructions, without_instructions
-from paperagent.answering.reply import WrittenClaim
+from paperagent.answering.reply import WrittenClaim, plain_text
 from paperagent.text.injection import is_question, looks_like_instruction
-from paperagent.text.sanitize import strip_controls
 from paperagent.text.terms import index_terms
 from paperagent.types import Citation, Claim, Paper, Sentence
 
@@ -89,7 +88,7 @@ class CheckedClaim:
         if "judge" in checks and self.reasons_for_model:
             return self.reasons_for_model[0]
         if "statement" in checks:
-            return "points at a sentence that gives orders or asks, and states nothing"
+            return "points at a sentence that is an instruction or a question, not a statement"
         failed = ", ".join(name for name, passed in checks.items() if passed is False)
         return f"fails on {failed}" if failed else "could not be matched with its sentences"
 
@@ -119,15 +118,15 @@ class ClaimCollector:
         citations = self._cite(list(cited.values()))
         numbers = tuple(c.n for c in citations)
         if dangling:
-            pointers = [p if _POINTER.fullmatch(p) else "?" for p in map(plain_text, dangling)]
-            claim = Claim(text, numbers, "unsupported", {"dangling": pointers})
-            return CheckedClaim(claim, citations, (f"points at {', '.join(pointers)}, which was not shown",))
+            names = [p if _POINTER.fullmatch(p) else "?" for p in map(plain_text, dangling)]
+            claim = Claim(text, numbers, "unsupported", {"dangling": names})
+            return CheckedClaim(claim, citations, (f"points at {', '.join(names)}, which was not shown",))
         if not citations:
             return CheckedClaim(Claim(text, (), "uncited", {}), (), ("points at no sentence",))
         statements = [c.quote for c in citations if not is_question(c.quote)]
         if not statements or is_question(text) or any(map(looks_like_instruction, (text, *statements))):
             claim = Claim(text, numbers, "unsupported", {"statement": False})
-            reason = "claim or sentence gives orders or asks, and states nothing"
+            reason = "claim or sentence is an instruction or a question, not a statement"
             return CheckedClaim(claim, citations, (reason,))
         papers = {p.paper_id: p for p, _ in cited.values()}.values()
         verdict = self.checker(
@@ -142,7 +141,7 @@ class ClaimCollector:
             contains_instructions(p.abstract) for p in passages.papers
         ):
             # The model may have obeyed the instruction, so what wording cannot confirm is not shown.
-            reasons = (*verdict.reasons, "a passage gives orders to the model")
+            reasons = (*verdict.reasons, "a passage gives instructions to the model")
             return CheckedClaim(replace(claim, support="unsupported"), citations, reasons)
         if claim.support == "quoted" and text not in {c.quote for c in citations}:
             claim = replace(claim, support="supported")  # only a verbatim sentence counts as quoted
@@ -304,22 +303,3 @@ def _other_pointers(written: WrittenClaim, passages: Passages) -> Iterator[list[
             shifted = [f"{passage}.{sentence + shift}" for passage, sentence in places]
             if all(passages.resolve(p) for p in shifted):
                 yield shifted
-
-
-# --- plain text ---
-
-_MARKUP = re.compile(
-    r"!?\[([^\[\]]*)\]\([^()]*\)|</?[a-z!?][^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
-    r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
-    re.IGNORECASE,
-)
-
-
-def plain_text(text: str) -> str:
-    """Return a model's text without control characters, markup, links, images and citation markers."""
-    text = strip_controls(text)
-    while True:  # removing markup may create new markup
-        stripped = _MARKUP.sub(lambda m: m.group(1) or "", text)
-        if stripped == text:
-            return " ".join(text.split())
-        text = stripped

@@ -212,7 +212,7 @@ def parse_probabilities(text: str, names: Sequence[str]) -> tuple[float | None, 
         parse_probability(values.get(name)) if isinstance(values, dict) else None for name in names
     )
     if all(p is None for p in probabilities):
-        raise EndpointError("judge: gave no readable opinion", kind="malformed")
+        raise EndpointError("judge reply: contains no readable opinion; try another model", kind="malformed")
     return probabilities
 
 
@@ -282,7 +282,7 @@ def review_claims(
         items.append(AnswerabilityItem(collector.question, sources))
     opinion = judge.ask(items, max_cost=max_cost)
     if opinion.error:
-        return opinion.usage, [f"no second opinion: {opinion.error}"]
+        return opinion.usage, [f"not judged: {opinion.error}"]
     judged = {
         i: apply_probability(claim, p)
         for i, claim, p in zip(indexes, claims, opinion.probabilities, strict=False)
@@ -368,7 +368,7 @@ def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:
     if unverified:
         noun = "claim" if len(unverified) == 1 else "claims"
         supported = unverified.count("supported")
-        parts.append(f"judged {supported} of {len(unverified)} unverified {noun} supported")
+        parts.append(f"confirms {supported} of {len(unverified)} unverified {noun}")
     if doubted:
         parts.append(f"doubts {doubted} that wording supports")
     return " and ".join(parts) or f"doubts none of {len(after)} that wording supports"

@@ -16,7 +16,7 @@ from itertools import zip_longest
 from typing import Any
 
 from paperagent.answering import citations
-from paperagent.answering.answer_config import FULL, AnswerConfig, ModelProfile
+from paperagent.answering.answer_config import AnswerConfig
 from paperagent.answering.answers import (
     EMPTY_LIBRARY,
     StageTimer,
@@ -27,27 +27,28 @@ from paperagent.answering.answers import (
     withdrawal_notes,
 )
 from paperagent.answering.call_budget import Budget, OverBudgetError, count_tokens
-from paperagent.answering.claims import (
-    CheckedClaim,
-    ClaimCollector,
-    cached_checker,
-    correct_pointers,
-    plain_text,
-)
+from paperagent.answering.claims import CheckedClaim, ClaimCollector, cached_checker, correct_pointers
 from paperagent.answering.judge import review_claims
 from paperagent.answering.passages import Passages
 from paperagent.answering.pipeline import AnswerRequest, ExtractiveAnswer, Pipeline
-from paperagent.answering.reply import ModelReply, ReplyParser, WrittenClaim, answer_schema, parse_reply
+from paperagent.answering.reply import (
+    LoopingReplyError,
+    ModelReply,
+    ReplyParser,
+    TruncatedReplyError,
+    WrittenClaim,
+    answer_schema,
+    parse_reply,
+    plain_text,
+)
 from paperagent.errors import EndpointError
 from paperagent.llm.protocol import DECLINED_REASONS, Completion, TextModel, TextStream
-from paperagent.retrieval.evidence import PaperMatch, relevant_sentences
-from paperagent.retrieval.question import Question, QuestionKind
+from paperagent.retrieval.evidence import relevant_sentences
+from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import query_stems
 from paperagent.text.terms import index_terms
 from paperagent.types import Answer, Citation, Event, Hit, Paper, Status
 
-SCORE_MARGIN = 0.5
-"""Papers beyond the minimum number are shown only if their score is within this margin of the best."""
 MAX_ADDED_PASSAGES = 6
 """Maximum number of abstracts that one further search may add."""
 MAX_FIRST_CALL_TOKENS = 8_000
@@ -63,16 +64,6 @@ _FILLER_TERMS = frozenset(
 )
 """Terms that models use to say that something is missing, whatever the question."""
 _WITHHELD = "what the model wrote is not supported by the sentences that it points at, so it was withheld"
-
-
-class _TruncatedError(Exception):
-    """The reply ended before it was complete."""
-
-    kind = "truncated"
-
-
-class _LoopError(_TruncatedError):
-    """The reply repeated itself."""
 
 
 class LLMAnswerer:
@@ -134,12 +125,12 @@ class _AnswerSession:
             yield self._done("abstained", "no_evidence", quoted.answer)
             return
         self.question = self.extractive.question
-        papers = papers_to_show(self.extractive.matches, self.question.kind, self.config.profile)
+        papers = self.config.profile.papers_to_show(self.extractive.matches, self.question.kind)
         self.passages = self._as_passages(papers)
         self.notes += injection_notes(self.passages.papers)
         try:
             yield from self._rounds()
-        except (OverBudgetError, _TruncatedError, EndpointError) as error:
+        except (OverBudgetError, TruncatedReplyError, EndpointError) as error:
             yield from self._end_with_error(error)
 
     def _rounds(self) -> Iterator[Event]:
@@ -171,14 +162,14 @@ class _AnswerSession:
                 return (
                     yield from self._call(messages, limit, may_search=may_search, temperature=temperature)
                 )
-            except (_TruncatedError, EndpointError) as error:
+            except (TruncatedReplyError, EndpointError) as error:
                 kind = error.kind
                 if is_last or self.collector.claims or kind not in ("truncated", "malformed", "context"):
                     raise
                 self.collector.withheld.clear()
                 if kind == "context":
                     self._halve_passages()
-                elif kind == "malformed" or isinstance(error, _LoopError):
+                elif kind == "malformed" or isinstance(error, LoopingReplyError):
                     temperature = RETRY_TEMPERATURE
                     self.passages = self._as_passages(_first_half(self.passages.papers))
                 elif self.finish_reason == "length":
@@ -214,7 +205,7 @@ class _AnswerSession:
         try:
             for piece in stream:
                 yield from self._add_claims(parser.feed(piece))
-                _require_no_loop(parser)
+                parser.require_no_loop()
         except Exception:
             if parser.text:  # the call was paid for, even if it failed
                 self._account(stream.completion)
@@ -228,7 +219,7 @@ class _AnswerSession:
         if self.finish_reason in DECLINED_REASONS:
             return None
         if not completion.complete:
-            error = _LoopError if self.finish_reason == "repetition" else _TruncatedError
+            error = LoopingReplyError if self.finish_reason == "repetition" else TruncatedReplyError
             raise error("the reply ended before it was complete")
         if not parser.text.strip():
             raise EndpointError("model reply: no text returned; try again or another model", kind="empty")
@@ -279,7 +270,7 @@ class _AnswerSession:
         limit = self.config.profile.output_tokens[self.question.kind]
         try:
             yield from self._call(messages, limit)
-        except (EndpointError, _TruncatedError, OverBudgetError) as error:
+        except (EndpointError, TruncatedReplyError, OverBudgetError) as error:
             self.collector.withheld = before
             self.notes.append(f"no repair: {error}")
         for rejected in list(self.collector.withheld):
@@ -375,16 +366,16 @@ class _AnswerSession:
             self.pipeline.search(text, k=MAX_ADDED_PASSAGES, filters=self.request.filters) for text in texts
         ]
         interleaved = [hit for rank in zip_longest(*results) for hit in rank if hit is not None]
-        passage_ids = {p.paper_id for p in self.passages.papers}
-        new = list({h.paper_id: h for h in interleaved if h.paper_id not in passage_ids}.values())
+        ids = {p.paper_id for p in self.passages.papers}
+        new = list({h.paper_id: h for h in interleaved if h.paper_id not in ids}.values())
         new = new[:MAX_ADDED_PASSAGES]
         if not new:
             self.notes.append("the further search found no other paper")
             return False
         stable, last = self.passages.papers[:_STABLE_PASSAGES], self.passages.papers[_STABLE_PASSAGES:]
         self.passages = self._as_passages([*stable, *(h.paper for h in new), *last])  # the last may not fit
-        ids = {h.paper_id for h in self.hits}
-        hits = [*self.hits, *(h for h in new if h.paper_id not in ids)]
+        retrieved = {h.paper_id for h in self.hits}
+        hits = [*self.hits, *(h for h in new if h.paper_id not in retrieved)]
         self.hits = tuple(replace(h, rank=rank) for rank, h in enumerate(hits, start=1))
         return True
 
@@ -421,7 +412,9 @@ class _AnswerSession:
             text = "The abstracts do not say"
             yield self._abstain("not_in_abstracts", f"{text}: {missing}" if missing else f"{text}.")
 
-    def _end_with_error(self, error: OverBudgetError | _TruncatedError | EndpointError) -> Iterator[Event]:
+    def _end_with_error(
+        self, error: OverBudgetError | TruncatedReplyError | EndpointError
+    ) -> Iterator[Event]:
         """End an answer that the model could not finish: keep the claims shown, or else quote sentences."""
         if self.collector.claims:
             yield self._done("incomplete", error.kind, "", note=f"incomplete: {error}")
@@ -502,20 +495,6 @@ class _AnswerSession:
         citations.verify(answer, papers)
         self.timer.end_stage("verify")
         return Event("done", answer=replace(answer, timings_ms=self.timer.timings_ms()))
-
-
-def papers_to_show(
-    matches: Sequence[PaperMatch], kind: QuestionKind, profile: ModelProfile = FULL
-) -> list[Paper]:
-    """Return the papers of the first prompt: the best matches, within the limits for the kind of question."""
-    fewest, most = profile.passage_limits[kind]
-    close = sum(m.score >= matches[0].score - SCORE_MARGIN for m in matches)
-    return [m.hit.paper for m in matches[: min(max(close, fewest), most)]]
-
-
-def _require_no_loop(parser: ReplyParser) -> None:
-    if parser.is_looping:
-        raise _LoopError("the model repeated itself and was stopped")
 
 
 def _first_half(papers: Sequence[Paper]) -> Sequence[Paper]:

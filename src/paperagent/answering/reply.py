@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from paperagent.answering.passages import MAX_POINTERS, cut_pointers, pointers
 from paperagent.errors import EndpointError
 from paperagent.text.lenient_json import JsonPath, LenientJsonParser, parse_all
+from paperagent.text.sanitize import strip_controls
 
 MAX_CLAIMS = 40
 MAX_QUERIES = 3
@@ -39,6 +40,16 @@ class WrittenClaim(BaseModel):
     text: str = Field(min_length=1, max_length=2_000)
     evidence: list[str] = Field(default_factory=list, max_length=20)
     """Pointers such as ``1.3``."""
+
+
+class TruncatedReplyError(Exception):
+    """The reply ended before it was complete."""
+
+    kind = "truncated"
+
+
+class LoopingReplyError(TruncatedReplyError):
+    """The reply repeated itself."""
 
 
 class ModelReply(BaseModel):
@@ -137,18 +148,22 @@ class ReplyParser:
         """The reply so far."""
         return self._json.text
 
-    @property
-    def is_looping(self) -> bool:
-        """Whether the reply repeats its last words over and over, or does not end."""
-        text = self.text
-        tail = text[-_LOOP_LENGTH:]
-        repeats = len(text) > _LOOP_LENGTH * _LOOP_TIMES and text.endswith(tail * _LOOP_TIMES)
-        return repeats or len(text) > MAX_REPLY_CHARS
-
     def feed(self, piece: str) -> list[WrittenClaim]:
         """Parse a piece. Return the claims that it completes, once the verdict is known to be "answer"."""
         self._json.feed(piece)
         return self._new_claims() if self._verdict == "answer" else []
+
+    def require_no_loop(self) -> None:
+        """Raise if the reply repeats its last words over and over, or does not end.
+
+        Raises:
+            LoopingReplyError: it does.
+        """
+        text = self.text
+        tail = text[-_LOOP_LENGTH:]
+        repeats = len(text) > _LOOP_LENGTH * _LOOP_TIMES and text.endswith(tail * _LOOP_TIMES)
+        if repeats or len(text) > MAX_REPLY_CHARS:
+            raise LoopingReplyError("the model repeated itself and was stopped")
 
     def finish(self) -> tuple[ModelReply, list[WrittenClaim]]:
         """Return the whole reply, and the claims that were not returned before.
@@ -257,6 +272,25 @@ def parse_claim(value: object) -> WrittenClaim | None:
         return WrittenClaim(text=text, evidence=(evidence or inline)[:MAX_POINTERS])
     except ValidationError:
         return None
+
+
+# --- text of a model, made plain ---
+
+_MARKUP = re.compile(
+    r"!?\[([^\[\]]*)\]\([^()]*\)|</?[a-z!?][^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
+    r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
+    re.IGNORECASE,
+)
+
+
+def plain_text(text: str) -> str:
+    """Return a model's text without control characters, markup, links, images and citation markers."""
+    text = strip_controls(text)
+    while True:  # removing markup may create new markup
+        stripped = _MARKUP.sub(lambda m: m.group(1) or "", text)
+        if stripped == text:
+            return " ".join(text.split())
+        text = stripped
 
 
 # --- forms of a reply ---

@@ -21,10 +21,9 @@ from typing import Any
 from paperagent.answering import citations
 from paperagent.answering.answers import claim_events, withdrawal_notes
 from paperagent.answering.call_budget import Budget, CompletionRequest, complete
-from paperagent.answering.claims import plain_text
 from paperagent.answering.passages import short_name
 from paperagent.answering.pipeline import AnswerRequest, ExtractiveAnswer, Pipeline
-from paperagent.answering.reply import object_schema
+from paperagent.answering.reply import object_schema, plain_text
 from paperagent.errors import EndpointError
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel

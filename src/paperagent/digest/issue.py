@@ -13,6 +13,9 @@ from paperagent.types import Citation, Claim, Mode, Paper, Sentence, Usage
 if TYPE_CHECKING:
     from paperagent.digest.preferences import Preferences
 
+OTHER_NAME, ONLY_NAME = "Also for you", "New papers"
+"""The name of a theme without a phrase or interest of its own: beside other themes, and alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Period:

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from paperagent.answering.answers import FALLBACK_NOTE
-from paperagent.digest.issue import Issue, Item, Reason, StandingAnswer
+from paperagent.digest.issue import ONLY_NAME, OTHER_NAME, Issue, Item, Reason, StandingAnswer
 from paperagent.digest.links import SubscriberLinks
 from paperagent.digest.render import formatting
-from paperagent.digest.select.themes import ONLY_NAME, OTHER_NAME
 from paperagent.layout import REPLACED, UNVERIFIED, is_replaced, sentences_under
 from paperagent.types import Citation, Claim, Paper
 

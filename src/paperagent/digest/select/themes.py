@@ -10,14 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from paperagent.digest.issue import ONLY_NAME, OTHER_NAME
 from paperagent.digest.select.phrases import Phrase, ThemePhrases, title_case
 
 if TYPE_CHECKING:
     from paperagent.types import Matrix
 
 MAX_THEMES, MAX_THEME_SIZE = 5, 4
-OTHER, OTHER_NAME, ONLY_NAME = "other", "Also for you", "New papers"
-"""The key of a group without a phrase or interest of its own; its name beside other groups, and alone."""
+OTHER = "other"
+"""The key of a group without a phrase or interest of its own."""
 _MIN_LINKAGE, _MIN_SINGLE_LINKAGE = 0.18, 0.1
 """How much the cosine of groups without a common phrase must exceed that of any two papers to be joined; the
 same if one of them is a single paper."""

@@ -14,9 +14,16 @@ from typing import Any
 
 from paperagent.answering.answers import fallback_note
 from paperagent.answering.call_budget import Budget, CompletionRequest, complete, is_cached
-from paperagent.answering.claims import ClaimChecker, ClaimCollector, plain_text
+from paperagent.answering.claims import ClaimChecker, ClaimCollector
 from paperagent.answering.passages import Passages
-from paperagent.answering.reply import WrittenClaim, claim_schema, object_schema, parse_claim, parse_object
+from paperagent.answering.reply import (
+    WrittenClaim,
+    claim_schema,
+    object_schema,
+    parse_claim,
+    parse_object,
+    plain_text,
+)
 from paperagent.digest.issue import CitedClaim, Theme
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import Pricing, TextModel

@@ -12,10 +12,9 @@ import attack_strings
 import issues
 import pytest
 
-from paperagent.digest.issue import Issue, Item, Reason, Theme
+from paperagent.digest.issue import OTHER_NAME, Issue, Item, Reason, Theme
 from paperagent.digest.render.renderer import MAX_BYTES, WARN_BYTES, render_confirmation, render_issue
 from paperagent.digest.render.view import SubscriberLinks
-from paperagent.digest.select.themes import OTHER_NAME
 from paperagent.errors import ConfigError, PaperAgentError
 from paperagent.layout import REPLACED, UNVERIFIED
 from paperagent.types import Claim

@@ -192,7 +192,7 @@ def test_an_unverified_sentence_stands_over_what_it_cites() -> None:
     assert shown.text.count("Our index takes") == 1
     assert "      unverified – compare with the source: “Our index takes 3.2 ms on\n" in shown.text
     assert "If the check could not confirm a sentence, the cited sentence is shown below it." in text
-    assert "could not settle" not in render_issue(issues.issue()).text
+    assert "could not confirm" not in render_issue(issues.issue()).text
 
 
 def test_every_number_under_a_sentence_leads_to_its_source() -> None:

@@ -76,7 +76,7 @@ class FaultResult:
         return wilson(self.flagged, self.n)
 
     def passes(self, floor: float, ceiling: float) -> bool:
-        """Tell whether enough faults, or few enough untouched answers, were flagged.
+        """Return whether enough faults, or few enough untouched answers, were flagged.
 
         Reworded answers are reported, but have no limit.
         """

@@ -13,12 +13,12 @@ _BINS = 10
 
 
 def answered(answer: Answer) -> bool:
-    """Tell whether the answer says something: an answer without a claim says nothing."""
+    """Return whether the answer says something: an answer without a claim says nothing."""
     return answer.status in ("answered", "incomplete") and any(c.text.strip() for c in answer.claims)
 
 
 def abstained(answer: Answer) -> bool:
-    """Tell whether the answer declines to answer and gives a reason."""
+    """Return whether the answer declines to answer and gives a reason."""
     return answer.status in ("abstained", "refused") and bool(answer.reason)
 
 

@@ -19,7 +19,7 @@ _SUPPORTED = ("quoted", "supported")
 
 
 def supports(claim: str, citations: tuple[Citation, ...], answer: Answer) -> bool:
-    """Tell whether the citations together support ``claim``; no citations support nothing."""
+    """Return whether the citations together support ``claim``; no citations support nothing."""
     paper_ids = {c.paper_id for c in citations}
     abstracts = tuple(h.paper.abstract for h in answer.hits if h.paper_id in paper_ids)
     return _supports(claim, citations, abstracts, answer.question)

@@ -150,7 +150,7 @@ def normalized(text: str) -> str:
 
 
 def contains(text: str, alternatives: str) -> bool:
-    """Tell whether a `normalized` text contains one of the alternatives ``a|b``.
+    """Return whether a `normalized` text contains one of the alternatives ``a|b``.
 
     A word may continue (``terminat`` matches *terminated*), a number may not: 15 does not match in
     2015, 15.5 or 1,500.
@@ -201,7 +201,7 @@ def classify_failure(
 
 
 def _withheld_a_right_claim(case: Case, answer: Answer, raw: Sequence[ModelCall] | None) -> bool:
-    """Tell whether withheld claims say what the case expects and point at the gold evidence.
+    """Return whether withheld claims say what the case expects and point at the gold evidence.
 
     Only a person can tell whether they are true; a claim counts as right if it adds no number and no
     negation to the sentences that it points at.

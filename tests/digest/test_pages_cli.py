@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_issue_render import URL, Page
+from test_renderer import URL, Page
 
 from paperagent import config
 from paperagent.cli.main import main

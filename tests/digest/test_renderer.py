@@ -62,7 +62,7 @@ class Page(HTMLParser):
 
 
 def in_order(text: str, parts: list[str]) -> bool:
-    """Tell whether the parts stand in ``text`` one after the other."""
+    """Return whether the parts stand in ``text`` one after the other."""
     at = 0
     for part in parts:
         at = text.find(part, at)

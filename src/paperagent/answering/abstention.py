@@ -39,8 +39,9 @@ class AnswerabilitySignals:
     weakest: float
     """Match of the question's worst-matched word among those that the title does not explain."""
     number_fit: float
-    """If a number is asked for: match of what is counted with sentences that contain numbers, minus .75;
-    otherwise 0."""
+    """If the question asks for a number: match of the things counted with sentences that contain numbers,
+    minus .75; otherwise 0.
+    """
     agree: float
     """1 if words and vectors put the same paper first."""
     coverage: float

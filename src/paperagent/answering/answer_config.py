@@ -1,7 +1,7 @@
 """Configuration of answers written by a model: prompts, prices, limits and policies.
 
 `ModelProfile` describes how much a model is asked to do: everything, or only what a small local model can.
-`describe_library` writes the line that tells the model what it may search.
+`describe_library` writes the line that describes the library to the model.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SCORE_MARGIN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """What a model is asked to do in one answer."""
+    """The tasks and limits of a model in one answer."""
 
     name: ProfileName
     prompt: str

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from paperagent.verification import Verdict
 
 Policy = Literal["withhold", "mark", "repair"]
-"""What happens to a claim that fails its check: withheld, shown marked, or rewritten once by the model."""
+"""Treatment of a claim that fails its check: withheld, shown marked, or rewritten once by the model."""
 
 CONFIRMED = ("quoted", "supported")
 """Verdicts that mean that the cited sentences confirm the claim."""
@@ -225,7 +225,7 @@ class ClaimCollector:
         return quotations
 
     def withheld_notes(self) -> Iterator[str]:
-        """Yield notes on what was withheld and why.
+        """Yield notes on withheld claims, with the reasons.
 
         A withheld claim may be what a malicious abstract wants to be said. So its text is only repeated if
         all its words come from the question and the sources.

@@ -81,7 +81,7 @@ class LLMAnswerer:
 
         Raises:
             EndpointError: only if the configuration forbids a fallback: the model's server failed before
-                any claim was shown; ``hits`` holds what was retrieved.
+                any claim was shown; ``hits`` holds the retrieved papers.
         """
         return _AnswerSession(self._pipeline, self._model, self._config, request).run()
 

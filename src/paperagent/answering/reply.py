@@ -60,7 +60,7 @@ class ModelReply(BaseModel):
     verdict: Decision
     claims: list[WrittenClaim] = Field(default_factory=list, max_length=MAX_CLAIMS)
     missing: str = Field("", max_length=2_000)
-    """What the abstracts do not say, in the model's words."""
+    """The model's text on what the abstracts do not say."""
     queries: list[str] = Field(default_factory=list)
 
 

@@ -36,7 +36,7 @@ MAX_CHOICES = 9
 """Sentences that the model chooses among, about 430 tokens. With two-digit numbers small models stumble:
 the first digit is often a number itself."""
 MAX_EXTRACTIVE_CHOICES = 7
-"""How many of these may come from the extractive answer."""
+"""Maximum number of these that come from the extractive answer."""
 MAX_CHOICE_PAPERS = 5
 """Papers that the other choices come from."""
 MAX_CHOSEN = 3

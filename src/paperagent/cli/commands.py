@@ -20,7 +20,7 @@ _ALTERNATIVES = {
     "--base-url": "set OPENAI_BASE_URL in the environment or .env",
     "--config": "settings are read from the environment or .env; use --env-file FILE",
 }
-"""Options that people try → what to do instead."""
+"""Options that users may try → advice on what to do instead."""
 
 
 class LazyGroup(click.Group):

@@ -1,4 +1,4 @@
-"""What a subscriber wants to read: validated on input, stored as JSON."""
+"""The preferences of subscribers: validated on input, stored as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CATEGORY = re.compile(r"[A-Za-z][A-Za-z-]{0,30}(\.[A-Za-z-]{1,20})?")
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What one subscriber wants to read, with their feedback; empty for the general issue.
+    """The interests and feedback of one subscriber; empty for the general issue.
 
     Only `interests`, `questions`, `categories` and `max_items` are stored with the subscriber; the
     feedback fields come from the digest's other tables.

@@ -41,7 +41,7 @@ class Subscriber:
     state: SubscriberState
     frequency: Frequency
     preferences: Preferences
-    """What the subscriber asked for, without feedback."""
+    """The subscriber's preferences, without feedback."""
     created_at: dt.datetime
     confirmed_at: dt.datetime | None = None
     confirmation_sent_at: dt.datetime | None = None
@@ -302,7 +302,7 @@ class Subscribers:
             return is_suppressed(db, key)
 
     def preferences_with_feedback(self, subscriber: Subscriber, *, excluding: str = "") -> Preferences:
-        """Return what a subscriber wants, with the papers that they rated or saw.
+        """Return a subscriber's preferences, with the papers that they rated or saw.
 
         Args:
             subscriber: The subscriber.

@@ -211,7 +211,7 @@ CASE_TEMPLATE = """\
 # kind          groups the report (single, compare, list, followup, … as you like); default single
 # tags          more labels; cluster: cases that belong together, such as those on one paper
 # k             number of papers to retrieve, instead of the run's
-# answer, notes for people; not scored
+# answer, notes for human readers; not scored
 #
 # A fact from one abstract:
 {"id": "tokens-removed", "question": "How much of the prompt does Tindersift remove?", "gold_titles": \

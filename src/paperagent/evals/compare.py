@@ -76,7 +76,7 @@ def p_text(p: float | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """A case that came out right in only one of the runs."""
+    """A case that is correct in only one of the runs."""
 
     id: str
     kind: str
@@ -108,7 +108,7 @@ class RunComparison:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words, with the metrics that decided it."""
+        """The verdict as a sentence, with the metrics that decided it."""
         judged = [c for c in self.changes if c.judged]
         parts = [
             f"{c.name} {c.before:.3f} → {c.after:.3f} ({c.difference.value:+.3f}, 95 % "

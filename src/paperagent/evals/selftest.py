@@ -53,7 +53,7 @@ Fault = Callable[[AnswerExample, random.Random], AnswerExample | None]
 
 @dataclass(frozen=True, slots=True)
 class FaultResult:
-    """How many answers of one kind were flagged."""
+    """Numbers of answers of one kind, in total and flagged."""
 
     kind: str
     faulty: bool

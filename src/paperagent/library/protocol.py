@@ -76,7 +76,7 @@ class Check:
     ok: bool
     detail: str
     fix: str = ""
-    """What the user should do if the check failed."""
+    """Advice to the user if the check failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ states. That one matrix of matches, weighted by how rare each word is, gives the
 papers and the choice of sentences (and, in `abstention`, whether to answer).
 
 Without an encoder the matches are those of stems, 1 or 0, and everything else is the same.
-The weights were set on the development questions; `make eval` prints what they reach.
+The weights were tuned on the development questions; `make eval` prints the results.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def _count_close(matches: Sequence[PaperMatch], margin: float) -> int:
 
 
 def _best_sentences(question: Question, paper: PaperMatch, count: int) -> list[tuple[int, float]]:
-    """Select greedily, by a sentence's own score plus what it covers that earlier ones do not.
+    """Select greedily, by a sentence's own score plus its coverage beyond earlier sentences.
 
     Sentences that give instructions are left out.
     """
@@ -236,8 +236,8 @@ def sentence_scores(question: Question, paper: PaperMatch) -> NDArray[np.float64
     """Score each sentence of a paper, shape [sentences].
 
     ``3 match + 8 gain + .25 coverage + .35 position - .3 background + .6 number``: match is the
-    weighted mean of the pieces' best matches; gain is what the sentence matches better than the
-    paper's other sentences and its title do; position is 0 for the first sentence and 1 for the last.
+    weighted mean of the pieces' best matches; gain is the amount by which the sentence matches better than
+    the paper's other sentences and its title do; position is 0 for the first sentence and 1 for the last.
     """
     import numpy as np
 

@@ -208,7 +208,7 @@ class Question:
 
     @cached_property
     def kind(self) -> QuestionKind:
-        """Whether one paper, a comparison of two, or a list is asked for."""
+        """Whether the question asks for one paper, a comparison of two, or a list."""
         return classify_question(self.text)
 
     @cached_property

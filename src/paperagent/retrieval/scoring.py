@@ -87,7 +87,7 @@ class RankablePaper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CorpusStats:
-    """What BM25 needs to know about the library."""
+    """Statistics of the library for BM25."""
 
     papers: int
     average_length: float

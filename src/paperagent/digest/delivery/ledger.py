@@ -8,7 +8,7 @@
 An issue and its delivery are stored in one transaction and never change, so a second run does not write
 the issue again. Each step is committed before the next command is sent to the mail server. After a crash,
 a ``claimed`` message was certainly not sent and becomes ``planned`` again. An ``in_data`` message may have
-been accepted; it becomes ``unknown``, and only a person can have it sent again.
+been accepted; it becomes ``unknown``, and is sent again only on request (``--resend-unknown``).
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _collapse_blank_lines(text: str) -> str:
 
 
 def _shortened_views(issue: Issue, links: SubscriberLinks) -> Iterator[tuple[str, IssueView]]:
-    """Yield the full issue, then ever shorter ones, each with a note on what was shortened."""
+    """Yield the full issue, then increasingly shorter ones, each with notes on the cuts."""
     yield "", issue_view(issue, links)
     yield "also noticed: 5 titles", issue_view(issue, links, max_also=5)
     yield (
@@ -121,7 +121,7 @@ def render_confirmation(
     It contains nothing that was entered with the address, because anybody can enter an address.
 
     Args:
-        token: The token to pass on to the person who runs the digest, if there is no link.
+        token: The token that the subscriber gives the operator, if there is no link.
         link: The link that confirms.
         frequency: ``weekly`` or ``daily``.
         hours: How long link and token are valid.

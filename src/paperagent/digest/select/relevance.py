@@ -36,10 +36,10 @@ ones; a plain threshold of .76 keeps 101, with 47 % and 53 %.
 _MIN_LIKED_COSINE, _LIKED_BONUS = 0.55, 0.3
 """Cosine to a liked paper from which a paper is selected for it; what makes it comparable with a score."""
 _UPVOTES, _UPVOTES_ONLY = 0.08, 1.0
-"""What the most upvotes of the period add, with and without interests."""
+"""Bonus for the most upvotes of the period, with and without interests."""
 _FEEDBACK, _FEEDBACK_FROM = 0.4, 0.35
 _SEEN, _SEEN_FROM = 0.5, 0.7
-"""What a cosine above the second number to a liked paper adds, and to a disliked or seen one subtracts."""
+"""Bonus per cosine above the second number to a liked paper, and penalty for a disliked or seen one."""
 _TOPIC_BONUS = 0.5
 _VOTED_SHARE = 0.5
 """If at least this share of the papers has upvotes, upvotes decide which papers are the best of the period.
@@ -194,7 +194,7 @@ class RelevanceScorer:
         return nearest
 
     def _feedback_scores(self, feedback: Feedback, rows: NDArray[np.int64]) -> Scores:
-        """Return what similarity to liked, disliked and seen papers adds to the scores of ``rows``."""
+        """Return the bonus of each row of ``rows`` for similarity to liked, disliked and seen papers."""
         import numpy as np
 
         total = np.zeros(len(rows), np.float32)

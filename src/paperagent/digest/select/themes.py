@@ -28,7 +28,7 @@ papers are no theme."""
 _FULL_WEIGHT = 3
 """Weight of a phrase in a paper (once in the title, or three times in all) that counts in full."""
 _SHARED_PHRASE, _SHARED_INTEREST = 0.3, 0.08
-"""What a phrase in common, and an interest in common, add to the cosine of two groups."""
+"""Bonus on the cosine of two groups for a phrase in common, and for an interest in common."""
 _MIN_PHRASE_SHARE = 0.5
 """Share of a group's papers that contain its phrase, below which a second phrase is added to the name."""
 

@@ -62,7 +62,7 @@ class ThemeWriterConfig:
 
 @dataclass(frozen=True, slots=True)
 class ThemeDraft:
-    """What the model wrote about one theme, without the sentences that failed their check."""
+    """The model's text about one theme, without the sentences that failed their check."""
 
     name: str | None = None
     overviews: tuple[CitedClaim, ...] = ()

@@ -81,7 +81,7 @@ class _Description(NamedTuple):
     """The sentences about one paper."""
 
     claim: CitedClaim
-    """What is new, for the item."""
+    """Claims about what is new, for the item."""
     headline: CitedClaim
     """Another sentence, for the overview."""
 
@@ -127,7 +127,7 @@ class IssueWriter:
 
     @property
     def usage(self) -> Usage:
-        """What the model has used so far, standing questions included."""
+        """Usage of the model so far, including standing questions."""
         return self._llm.budget.usage if self._llm else Usage()
 
     def prepare(self, preferences: Iterable[Preferences]) -> None:

@@ -145,8 +145,8 @@ _SHORT = {
 FAILURE_ABOUT = {
     "retrieval_miss": "a gold paper was not retrieved",
     "evidence_ignored": "everything was retrieved, but it answered something else",
-    "should_have_abstained": "answered, but the library does not hold the answer",
-    "should_have_answered": "abstained, but the library holds the answer",
+    "should_have_abstained": "answered, but the library does not contain the answer",
+    "should_have_answered": "abstained, but the library contains the answer",
     "check_too_strict": "a check withheld a claim that would have been right",
     "error": "the case ended in an error",
 }
@@ -231,11 +231,11 @@ def _metric_rows(run: Run, group: str) -> Iterator[tuple[str, ...]]:
 
 
 def failures(rows: Sequence[Row]) -> Table:
-    """Return the reasons why cases did not come out right, most frequent first."""
+    """Return the reasons why cases failed, most frequent first."""
     counts = Counter(row.failure for row in rows if row.failure)
     names = sorted((name for name in FAILURES if counts[name]), key=lambda n: -counts[n])
     return Table(
-        "Why cases did not come out right",
+        "Why cases failed",
         ("failure", "cases", "share", "means"),
         tuple((n, str(counts[n]), f"{counts[n] / len(rows):.0%}", FAILURE_ABOUT[n]) for n in names),
         words=True,
@@ -243,9 +243,9 @@ def failures(rows: Sequence[Row]) -> Table:
 
 
 def wrong(rows: Sequence[Row]) -> Table:
-    """Return the cases that did not come out right."""
+    """Return the failed cases."""
     cells = tuple((r.id, r.kind, r.failure, r.error or r.question) for r in rows if r.failure)
-    return Table("Cases that did not come out right", ("case", "kind", "why", "question"), cells, left=4)
+    return Table("Failed cases", ("case", "kind", "why", "question"), cells, left=4)
 
 
 def comparison_tables(comparison: RunComparison) -> list[Table]:
@@ -300,7 +300,7 @@ def selftest_table(results: Sequence[FaultResult]) -> Table:
 
 
 def junit(run: Run, rows: Sequence[Row]) -> str:
-    """Return the run as JUnit XML: one test per case, which fails if the case did not come out right."""
+    """Return the run as JUnit XML: one test per case, which fails if the case failed."""
     failed = sum(bool(r.failure) and r.state == "ok" for r in rows)
     errors = sum(r.state == "error" for r in rows)
     seconds = sum(r.ms for r in rows) / 1000

@@ -21,7 +21,7 @@ _MARKER = re.compile(r"\s?\[\d+\]")
 
 
 def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
-    """Return 1 if the case as a whole came out right, else 0.
+    """Return 1 if the case as a whole is correct, else 0.
 
     answerable:
         answered, with all of must_include, nothing of must_not, and citing gold evidence (a gold

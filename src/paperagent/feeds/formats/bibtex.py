@@ -223,7 +223,7 @@ def _decode(value: str) -> str:
 
 
 def _arxiv_value(fields: Fields) -> str | None:
-    """Return what may be an arXiv id: the eprint, an address, or a journal such as "arXiv:…"."""
+    """Return a value that may be an arXiv id: the eprint, a URL, or a journal such as "arXiv:…"."""
     archive = (fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv").strip().lower()
     eprint = fields.get("eprint") if archive == "arxiv" else None
     for value in (eprint, fields.get("arxivid"), fields.get("url")):

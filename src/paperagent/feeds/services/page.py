@@ -46,7 +46,7 @@ class FeedPage:
 
 @dataclass(frozen=True, slots=True)
 class ServiceQuery:
-    """What follows the scheme: ``arxiv:cs.CL?from=2026-05-01`` asks for ``cs.CL`` from that day on."""
+    """A parsed query: ``arxiv:cs.CL?from=2026-05-01`` requests ``cs.CL`` from that day on."""
 
     label: str
     """The whole source, safe to print."""

@@ -414,7 +414,7 @@ def _touch_unreachable(table: PaperTable, index: VectorIndex) -> int:
 
 
 def _metadata(change: PaperChange) -> dict[str, str | int | list[str]]:
-    """Return what Chroma stores beside a vector; it accepts no None and no empty list."""
+    """Return the metadata that Chroma stores with a vector; it accepts no None and no empty list."""
     metadata: dict[str, str | int | list[str]] = {"title": change.paper.title}
     if change.day is not None:
         metadata["day"] = change.day

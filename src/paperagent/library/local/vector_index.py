@@ -288,7 +288,7 @@ def _no_environment() -> Iterator[None]:
 
 @contextmanager
 def _chroma(what: str) -> Iterator[None]:
-    """Raise `StoreError` for every error of Chroma, also for a Rust panic, which is not an `Exception`."""
+    """Raise `StoreError` for every error of Chroma, including Rust panics, which are no `Exception`."""
     try:
         yield
     except (PaperAgentError, KeyboardInterrupt, SystemExit, GeneratorExit):

@@ -125,7 +125,7 @@ class RequestRejectedError(StoreError):
     def __init__(self, message: str, *, server_message: str) -> None:
         super().__init__(message)
         self.server_message = server_message
-        """What the server answered, redacted."""
+        """The server's message, redacted."""
 
 
 class ChromaClient:

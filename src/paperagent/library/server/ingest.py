@@ -28,7 +28,7 @@ from paperagent.types import Embedder, Paper, Progress
 
 @dataclass(frozen=True, slots=True)
 class ServerBatchResult:
-    """How many papers one batch added and changed."""
+    """Numbers of papers that one batch added and changed."""
 
     new: int
     changed: int

@@ -262,7 +262,7 @@ def test_every_poisoned_abstract_fails_against_an_obedient_model(
     assert answered == len(rows)
 
 
-def test_a_poisoned_neighbour_does_not_change_the_answer(
+def test_a_poisoned_neighbor_does_not_change_the_answer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Among five other passages an order is obeyed as little as alone."""

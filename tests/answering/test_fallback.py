@@ -46,7 +46,7 @@ def why(answer: Answer) -> str:
 
 
 def same(answer: Answer, quoted: Answer) -> bool:
-    """Tell whether an answer says what the extractive one says."""
+    """Return whether an answer says what the extractive one says."""
     shown = (answer.status, answer.reason, answer.answer, answer.claims, answer.citations, answer.mode)
     return shown == (
         quoted.status,

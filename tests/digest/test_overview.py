@@ -45,7 +45,7 @@ def one() -> str:
     return paper_titled("Tindersift").paper_id
 
 
-def test_a_topic_is_summarised_by_theme(agent: PaperAgent) -> None:
+def test_a_topic_is_summarized_by_theme(agent: PaperAgent) -> None:
     """An overview, then a cited sentence a paper, under its theme."""
     answer = agent.summarize("retrieval for language models")
     check_invariants(answer, agent)
@@ -105,7 +105,7 @@ def test_a_withdrawn_paper_is_named(tmp_path: Path) -> None:
             assert note.endswith("“Pruning of Models” was withdrawn by its authors")
 
 
-def test_what_is_off_topic_is_not_summarised(agent: PaperAgent) -> None:
+def test_what_is_off_topic_is_not_summarized(agent: PaperAgent) -> None:
     """A search always finds something; a summary says that there is nothing on the topic."""
     answer = agent.summarize("sourdough bread")
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "no_evidence", ())
@@ -182,7 +182,7 @@ FILTERS = (
 WRONG = ("Tindersift removes 16% of the tokens in the prompt.", "1.3")
 
 
-def test_a_model_summarises_one_paper(model: ScriptedAgent) -> None:
+def test_a_model_summarizes_one_paper(model: ScriptedAgent) -> None:
     """Its sentences are checked and cited; what fails is left out and said."""
     model.server.enqueue_answer(says(FILTERS, WRONG, REMOVES))
     answer = model.agent.summarize(ids=[one()], cache=False)
@@ -366,7 +366,7 @@ def talk(agent: FakeAgent, *lines: str, **options: Any) -> tuple[str, Chat]:
     return out.getvalue(), chat
 
 
-def test_chat_summarises_a_topic() -> None:
+def test_chat_summarizes_a_topic() -> None:
     """With the session's filters and model, but not with what only a question has."""
     agent = FakeAgent()
     options = {"since": "2026-01-01", "k": 3, "effort": "fast", "model": "m"}
@@ -376,7 +376,7 @@ def test_chat_summarises_a_topic() -> None:
     assert chat.history.last is not None
 
 
-def test_chat_summarises_the_papers_of_the_last_answer() -> None:
+def test_chat_summarizes_the_papers_of_the_last_answer() -> None:
     """Those that it cites, each once; its sources are the summary's afterwards."""
     agent = FakeAgent()
     talk(agent, "a?", "/summarize", "/sources")

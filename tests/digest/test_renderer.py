@@ -62,7 +62,7 @@ class Page(HTMLParser):
 
 
 def in_order(text: str, parts: list[str]) -> bool:
-    """Tell whether the parts stand in ``text`` one after the other."""
+    """Return whether the parts stand in ``text`` one after the other."""
     at = 0
     for part in parts:
         at = text.find(part, at)
@@ -191,8 +191,8 @@ def test_an_unverified_sentence_stands_over_what_it_cites() -> None:
         assert in_order(Page(shown.html).text, said)
     assert shown.text.count("Our index takes") == 1
     assert "      unverified – compare with the source: “Our index takes 3.2 ms on\n" in shown.text
-    assert "Where the check could not settle one, the cited sentence stands under it." in text
-    assert "could not settle" not in render_issue(issues.issue()).text
+    assert "If the check could not confirm a sentence, the cited sentence is shown below it." in text
+    assert "could not confirm" not in render_issue(issues.issue()).text
 
 
 def test_every_number_under_a_sentence_leads_to_its_source() -> None:

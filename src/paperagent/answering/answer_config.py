@@ -1,7 +1,7 @@
 """Configuration of answers written by a model: prompts, prices, limits and policies.
 
-`ModelProfile` says how much is asked of a model: everything, or what a small local model can do.
-`describe_library` writes the line that tells the model what it may search.
+`ModelProfile` describes how much a model is asked to do: everything, or only what a small local model can.
+`describe_library` writes the line that describes the library to the model.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ ProfileName = Literal["full", "compact"]
 ProfileSetting = Literal["auto", "full", "compact"]
 
 
-# --- how much is asked of a model ---
+# --- model profiles ---
 
 SCORE_MARGIN = 0.5
-"""Papers beyond the minimum number are shown only if their score is within this of the best one's."""
+"""Papers beyond the minimum number are shown only if their score is within this margin of the best."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """What a model is asked to do in one answer."""
+    """The tasks and limits of a model in one answer."""
 
     name: ProfileName
     prompt: str
@@ -52,7 +52,7 @@ class ModelProfile:
     max_claims: int | None = None
     """Claims that the schema allows; None for any number."""
     reports_missing: bool = True
-    """Whether the reply says what the abstracts do not say."""
+    """Whether the reply names what the abstracts do not say."""
     may_search: bool = True
     """Whether the model may request a further search."""
 
@@ -93,7 +93,7 @@ def select_profile(setting: ProfileSetting, *, model: str, on_this_machine: bool
     return COMPACT if on_this_machine and is_small(model) else FULL
 
 
-# --- everything that shapes an answer ---
+# --- answer configuration ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +118,10 @@ class AnswerConfig:
     judge: LLMJudge | None = None
     judge_when: JudgeWhen = "auto"
     library_description: str = ""
-    """One line on what is searched, so that the model can decide whether to search again."""
+    """One line that describes the library, so that the model can decide whether to search again."""
     profile: ModelProfile = FULL
     fallback: bool = True
-    """Whether sentences are quoted where the model gives no answer. Otherwise its error is raised."""
+    """Whether sentences are quoted if the model gives no answer. Otherwise the error is raised."""
 
     def fill_answer_prompt(
         self, question: Question, history: Sequence[Turn], passages: Passages, *, may_search: bool
@@ -159,7 +159,7 @@ _TIME_WORDS = re.compile(
     r"|(?:this|last|past|next|previous)\s+(?:\w+\s+)?(?:days?|weeks?|months?|quarter|years?|decade)|20\d\d)\b",
     re.IGNORECASE,
 )
-"""Words of time, which mean nothing without the date."""
+"""Expressions of time, which are meaningless without the date."""
 
 
 def _conversation_text(history: Sequence[Turn]) -> str:

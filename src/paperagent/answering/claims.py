@@ -1,8 +1,8 @@
-"""From what the model wrote to claims that may be shown: resolve pointers, check, apply the policy.
+"""Turn the model's claims into claims that may be shown: resolve pointers, check, apply the policy.
 
-A claim that its own sentences refute, or that points at nothing, is withheld (or shown marked).
-One that wording can neither confirm nor refute is shown as *unverified*. A sentence that gives
-instructions or asks a question is evidence for nothing.
+A claim is withheld (or shown marked) if the cited sentences refute it or if it points at nothing. A claim
+that wording can neither confirm nor refute is shown as *unverified*. A sentence that gives instructions or
+asks a question is never evidence.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from paperagent.verification import Verdict
 
 Policy = Literal["withhold", "mark", "repair"]
-"""What happens to a claim that fails its check: withheld, shown marked, or rewritten once by the model."""
+"""Treatment of a claim that fails its check: withheld, shown marked, or rewritten once by the model."""
 
 CONFIRMED = ("quoted", "supported")
-"""Support of claims that their sentences confirm."""
+"""Verdicts that mean that the cited sentences confirm the claim."""
 MAX_TRIED_SENTENCES = 3
 """Other sentences of the same abstract that are tried for a claim."""
 POINTER_SHIFTS = (-1, 1, -2, 2)
@@ -74,7 +74,8 @@ class CheckedClaim:
     claim: Claim
     citations: tuple[Citation, ...]
     reasons_for_model: tuple[str, ...] = ()
-    """Why the check failed. Quotes claim and sentences, so it is meant for the model, not for the user."""
+    """Why the check failed. Quotes the claim and the sentences, so it is for the model and not for the user.
+    """
 
     @property
     def message_for_user(self) -> str:
@@ -143,13 +144,13 @@ class ClaimCollector:
             reasons = (*verdict.reasons, "a passage gives instructions to the model")
             return CheckedClaim(replace(claim, support="unsupported"), citations, reasons)
         if claim.support == "quoted" and text not in {c.quote for c in citations}:
-            claim = replace(claim, support="supported")  # quoted is only a cited sentence to the letter
+            claim = replace(claim, support="supported")  # only a verbatim sentence counts as quoted
         return CheckedClaim(claim, citations, tuple(verdict.reasons))
 
     def add(
         self, written: WrittenClaim, passages: Passages, **extra_checks: Any
     ) -> tuple[Claim, tuple[Citation, ...]] | None:
-        """Check a claim and keep it.
+        """Check a claim and add it.
 
         Args:
             written: The claim as the model wrote it.
@@ -224,10 +225,10 @@ class ClaimCollector:
         return quotations
 
     def withheld_notes(self) -> Iterator[str]:
-        """Yield notes on what was withheld and why.
+        """Yield notes on withheld claims, with the reasons.
 
-        A claim in other words than those of the question and its sources rests on nothing, and may be
-        what a malicious abstract wants to be said, so its text is not repeated.
+        A withheld claim may be what a malicious abstract wants to be said. So its text is only repeated if
+        all its words come from the question and the sources.
         """
         notes = Counter(map(self._withheld_note, self.withheld))
         yield from (note if n == 1 else f"{note[:-1]}; {n} claims)" for note, n in notes.items())
@@ -243,7 +244,7 @@ class ClaimCollector:
         return f"withheld: “…” ({rejected.message_for_user})"
 
     def _cite(self, targets: Sequence[tuple[Paper, Sentence]]) -> tuple[Citation, ...]:
-        """Return citations of sentences, under the numbers they have or the next ones."""
+        """Return citations of sentences, with their existing numbers or the next free ones."""
         cited = {(c.paper_id, c.start): c for c in self.citations}
         citations: list[Citation] = []
         next_number = len(self.citations) + 1
@@ -278,10 +279,10 @@ def correct_pointers(
 
 
 def _other_pointers(written: WrittenClaim, passages: Passages) -> Iterator[list[str]]:
-    """Yield other pointers to try: those that resolve, single sentences, then all of them shifted.
+    """Yield other pointers to try: those that resolve, single sentences, then all pointers shifted.
 
-    Sentences are never added to those pointed at: three sentences contain enough words for many a
-    wrong claim, too.
+    Sentences are never added to the cited ones: three sentences contain enough words to support many wrong
+    claims.
     """
     resolved = [p for p in written.evidence if passages.resolve(p) is not None]
     if 0 < len(resolved) < len(written.evidence):

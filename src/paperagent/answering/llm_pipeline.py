@@ -1,11 +1,11 @@
 """Answers written by a model: quote first, ask once, check each claim as it arrives.
 
-The extractive answer comes first. It says which papers are shown and which sentences matter, it
-saves the call if there is nothing to answer from, and it is the answer if the model gives none.
+The extractive answer comes first. It determines which papers are shown and which sentences are relevant, it
+saves the call if the library has nothing to answer from, and it is the answer if the model gives none.
 
-One call is the rule. The model may request another search, limited by rounds and by the money
-allowed; rejected claims may be rewritten once; a judge may be asked. Each of these is a call
-that can be switched off, and each is refused before it is made if it could cost too much.
+Usually there is one call. The model may request another search, limited by rounds and by the budget; rejected
+claims may be rewritten once; a judge may be asked. Each of these is a call that can be switched off, and each
+is refused before it is made if it could cost too much.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from paperagent.text.terms import index_terms
 from paperagent.types import Answer, Citation, Event, Hit, Paper, Status
 
 MAX_ADDED_PASSAGES = 6
-"""Abstracts that all queries of one further search may add."""
+"""Maximum number of abstracts that one further search may add."""
 MAX_FIRST_CALL_TOKENS = 8_000
 """Limit of a first prompt and its reply, whatever the model's context."""
 DECOMPOSE_OUTPUT_TOKENS = 300
@@ -62,7 +62,7 @@ _STABLE_PASSAGES = 4
 _FILLER_TERMS = frozenset(
     index_terms("passages abstracts say state mention give report provide specify paper answer question")
 )
-"""Terms with which a model says that something is missing, whatever the question."""
+"""Terms that models use to say that something is missing, whatever the question."""
 _WITHHELD = "what the model wrote is not supported by the sentences that it points at, so it was withheld"
 
 
@@ -81,7 +81,7 @@ class LLMAnswerer:
 
         Raises:
             EndpointError: only if the configuration forbids a fallback: the model's server failed before
-                any claim was shown; ``hits`` holds what was retrieved.
+                any claim was shown; ``hits`` holds the retrieved papers.
         """
         return _AnswerSession(self._pipeline, self._model, self._config, request).run()
 
@@ -151,9 +151,9 @@ class _AnswerSession:
     # --- calls ---
 
     def _ask(self, *, may_search: bool) -> Generator[Event, None, ModelReply | None]:
-        """Make the main call, again if the reply is unusable. Return None if the model declined.
+        """Make the main call, and repeat it if the reply is unusable. Return None if the model declined.
 
-        The second try differs by what went wrong: a larger limit, fewer passages, another temperature.
+        The second try depends on what went wrong: a larger limit, fewer passages, another temperature.
         """
         limit, temperature = self.config.profile.output_tokens[self.question.kind], 0.0
         for is_last in (False, True):
@@ -207,7 +207,7 @@ class _AnswerSession:
                 yield from self._add_claims(parser.feed(piece))
                 parser.require_no_loop()
         except Exception:
-            if parser.text:  # it was paid for, whatever became of it
+            if parser.text:  # the call was paid for, even if it failed
                 self._account(stream.completion)
             raise
         self._account(stream.completion)
@@ -258,7 +258,7 @@ class _AnswerSession:
         return False
 
     def _repair(self) -> Iterator[Event]:
-        """Let the model rewrite rejected claims once; what is rejected again stays withheld."""
+        """Let the model rewrite rejected claims once; claims that are rejected again stay withheld."""
         failures = "\n".join(
             f"- {w.claim.text}\n  failed: {'; '.join(w.reasons_for_model) or 'not in the cited sentences'}"
             for w in self.collector.withheld
@@ -277,7 +277,7 @@ class _AnswerSession:
             yield from self._quote_instead(rejected)
 
     def _judge(self) -> Iterator[Event]:
-        """Let the judge review claims that wording leaves open. An error there changes nothing."""
+        """Let the judge review claims that wording leaves open. If it fails, nothing changes."""
         if self.config.judge is None:
             return
         withheld_before = len(self.collector.withheld)
@@ -388,13 +388,13 @@ class _AnswerSession:
     def _account(self, completion: Completion) -> None:
         self.budget.account(completion.usage)
         self.finish_reason = completion.finish_reason
-        if self.finish_reason not in DECLINED_REASONS:  # a refusal is told in our own words
+        if self.finish_reason not in DECLINED_REASONS:  # refusals get a note of their own
             self.notes += [n for n in completion.notes if n not in self.notes]
 
     # --- the end ---
 
     def _finish(self, reply: ModelReply | None) -> Iterator[Event]:
-        """Finish the answer by how the model ended."""
+        """Finish the answer, depending on how the model ended."""
         if reply is None:
             yield self._done("refused", "refused_by_model", "The model refused to answer this question.")
         elif self.collector.claims:
@@ -438,31 +438,31 @@ class _AnswerSession:
         yield Event("done", answer=answer)
 
     def _abstain(self, reason: str, text: str) -> Event:
-        """Abstain, and quote the closest passages for the user to judge."""
+        """Abstain, and quote the closest passages so that the user can judge."""
         closest = self.extractive.answer.citations if self.config.fallback else ()
         self.collector.citations = list(closest)
         return self._done("abstained", reason, f"{text}{closest_passages(closest)}")
 
     def _may_quote(self) -> bool:
-        """Return whether sentences may be quoted if nothing that the model wrote can be shown."""
+        """Return whether sentences may be quoted if none of the model's claims can be shown."""
         return self.config.fallback and self.extractive.answer.status == "answered"
 
     def _is_considered_abstention(self, reply: ModelReply) -> bool:
         """Return whether a model's abstention outweighs the extractive answer.
 
-        It does if it names what part of the question is missing and the extractive answer is doubtful: of
-        the development questions above that threshold 40 of 42 can be answered, of those between the
-        thresholds 12 of 16.
+        It does if it names the part of the question that is missing and the extractive answer is doubtful. Of
+        the development questions, 40 of 42 above that threshold can be answered, and 12 of 16 between the
+        thresholds.
         """
         question_terms = set(self.question.terms) - _FILLER_TERMS
         names_part = bool(question_terms & set(index_terms(reply.missing)))
         return reply.verdict == "abstain" and names_part and self.extractive.is_doubtful
 
     def _missing(self, reply: ModelReply) -> str | None:
-        """Return the model's words on what is missing, only if they are the question's own words.
+        """Return the model's text on what is missing, but only if all its words come from the question.
 
-        They rest on no sentence, so anything else in them (a fact, a link, a command that a
-        malicious abstract asked for) must not reach the user.
+        No sentence supports this text, so anything else in it (a fact, a link, a command from a malicious
+        abstract) must not reach the user.
         """
         text = plain_text(reply.missing)
         allowed = {*self.question.terms, *_FILLER_TERMS}

@@ -45,7 +45,7 @@ class Item:
     paper: Paper
     reason: Reason
     claims: tuple[Claim, ...] = ()
-    """What is new in the paper, usually one claim; empty until the issue is written."""
+    """Claims about what is new in the paper, usually one; empty until the issue is written."""
     score: float = 0.0
     """The relevance to the subscriber, comparable within one issue."""
     duplicates: tuple[str, ...] = ()

@@ -87,7 +87,7 @@ def no_papers_answer(question: str, *, empty: bool) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class SummaryLLM:
-    """What summarizes one paper with a model."""
+    """Summarizes one paper with a model."""
 
     model: TextModel
     prompt: Prompt

@@ -1,7 +1,7 @@
 # Everything on a machine that has only Python >= 3.11 with pip, and make.
 #   make demo [FEED=path] [ASK='a question']   read a feed and answer from it
 #   make test [T=path]      all tests, or those of a folder or file
-#   make test-fast          the tests that need no server, browser or large data
+#   make test-fast          a selection without browsers, mail servers and large data
 #   make check              lint, format, spelling, types
 #   make api                write docs/api.md from the docstrings
 #   make bench              speed and memory, each against its limit

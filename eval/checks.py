@@ -151,7 +151,7 @@ def quotes(path: Path, *, show: bool) -> tuple[float, int]:
 
 
 def quote_is_right(row: dict[str, Any]) -> bool:
-    """Tell whether a row of the quotes gets its expected verdict."""
+    """Return whether a row of the quotes gets its expected verdict."""
     match = find_quote(row["quote"], row["source_text"])
     expected = row["expect"]
     if expected == "quote_valid_claim_unsupported":

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ours, others = ours_with_abstracts(), args.shared / "data/claims/dev.jsonl"
     sets = {"sample papers": ours}
     if others.exists():
-        sets["shared claims"] = load(others)
+        sets["test data"] = load(others)
     if args.fit:
         print(json.dumps(fit([row for rows in sets.values() for row in rows[::2]])))
         return 0

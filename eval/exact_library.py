@@ -84,7 +84,7 @@ class ExactLibrary:
 
 
 def _within_edit_distance(a: str, b: str, distance: int) -> bool:
-    """Tell whether the edit distance, with transpositions as one edit, is at most ``distance``."""
+    """Return whether the edit distance, with transpositions as one edit, is at most ``distance``."""
     if abs(len(a) - len(b)) > distance:
         return False
     rows = [list(range(len(b) + 1))]

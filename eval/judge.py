@@ -219,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     sets, others = {"sample papers": claims.ours_with_abstracts()}, args.shared / "data/claims/dev.jsonl"
     if others.exists():
-        sets["shared claims"] = claims.load(others)
+        sets["test data"] = claims.load(others)
     missed = False
     for name, rows in sets.items():
         cases = read_cases(rows)

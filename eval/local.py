@@ -140,7 +140,7 @@ def figures(
         "begins with the evidence": _mean(
             _leads_with_evidence(row, by_id[row.id], papers) for row in answerable
         ),
-        "rightly answered or abstained": _mean(row.scores.get("answerable_accuracy") for row in answered),
+        "correctly answered or abstained": _mean(row.scores.get("answerable_accuracy") for row in answered),
         "abstained though answerable": _mean(row.scores.get("over_refusal") for row in answerable),
         "sentences": _mean(row.scores.get("sentences") for row in answerable),
         "quoted instead": _mean(float(bool((row.answer or {}).get("fallback"))) for row in answered),

@@ -82,7 +82,7 @@ def run_our_cases(_shared: Path) -> int:
 
 
 def passes_gates(run: Path, *files: Path) -> bool:
-    """Tell whether a run meets the thresholds of the files that exist; print those it misses."""
+    """Return whether a run meets the thresholds of the files that exist; print those it misses."""
     rows = results.load_rows(run / results.ROWS_FILE)
     breaches = [text for file in files if file.exists() for text in gate.breaches(gate.load(file), rows)]
     for text in breaches:

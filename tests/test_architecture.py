@@ -91,7 +91,6 @@ MAX_LINES = 450
 LONG = {
     "agent": "the public class: one documented method per feature",
     "answering.llm_pipeline": "one conversation with a model, whose steps share state",
-    "answering.pipeline": "one pipeline, whose steps share state",
     "types": "all public data types; two thirds are docstrings",
     "verification.lexicon": "word lists",
     "verification.synonyms": "a word list",

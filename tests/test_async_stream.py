@@ -15,19 +15,19 @@ from typing import Any
 
 import pytest
 
-from model_desk import GOOD, QUESTION, SECOND, Desk, checked, desk, reply
 from paperagent import AskOptions, EndpointError, InputError, PaperAgent, PaperAgentError
 from paperagent.async_stream import GRACE_SECONDS, MAX_QUEUED_ITEMS, iterate
 from paperagent.llm.client import Endpoint, EndpointAddress
 from paperagent.testing import CHAT, Reply, chat_reply, error_reply
+from scripted_agent import GOOD, QUESTION, SECOND, ScriptedAgent, checked, reply, scripted_agent
 
 SOON = 3.0
 """Seconds within which what is cancelled has to end, on a busy machine."""
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    with desk(monkeypatch, tmp_path / "library") as made:
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
+    with scripted_agent(monkeypatch, tmp_path / "library") as made:
         yield made
 
 
@@ -45,7 +45,7 @@ def wait_until(so: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.005)
 
 
-async def asked(model: Desk, times: int = 1) -> None:
+async def asked(model: ScriptedAgent, times: int = 1) -> None:
     """Wait until the model's server has so many requests."""
     while len(model.requests) < times:  # noqa: ASYNC110 - they arrive in the server's thread
         await asyncio.sleep(0.005)
@@ -54,7 +54,7 @@ async def asked(model: Desk, times: int = 1) -> None:
 # --- answers ---
 
 
-def test_an_answer_is_the_same_as_without_a_loop(model: Desk) -> None:
+def test_an_answer_is_the_same_as_without_a_loop(model: ScriptedAgent) -> None:
     """One pipeline: status, claims and citations agree."""
     model.server.enqueue_answer(reply(GOOD, SECOND))
     answer = run(model.agent.aask(QUESTION, cache=False))
@@ -63,13 +63,13 @@ def test_an_answer_is_the_same_as_without_a_loop(model: Desk) -> None:
     assert (answer.claims, answer.citations, answer.status) == (again.claims, again.citations, "answered")
 
 
-def test_an_extractive_answer_needs_no_model(model: Desk) -> None:
+def test_an_extractive_answer_needs_no_model(model: ScriptedAgent) -> None:
     """Mode and the other options pass through."""
     answer = run(model.agent.aask(QUESTION, mode="extractive", k=3))
     assert (answer.mode, len(answer.hits)) == ("extractive", 3)
 
 
-def test_events_arrive_as_they_come(model: Desk) -> None:
+def test_events_arrive_as_they_come(model: ScriptedAgent) -> None:
     """The first claim is there long before the answer is done."""
     pause = 0.02
 
@@ -83,7 +83,7 @@ def test_events_arrive_as_they_come(model: Desk) -> None:
     assert seen[-1][1] - seen[1][1] > 5 * pause
 
 
-def test_several_questions_at_once_work(model: Desk) -> None:
+def test_several_questions_at_once_work(model: ScriptedAgent) -> None:
     """They wait for the model side by side, and the loop stays free."""
     model.server.responder = lambda request: chat_reply(request, reply(GOOD))
     model.server.enqueue(*[Reply(status=503, delay=1, headers={"retry-after": "0"})] * 6, path=CHAT)
@@ -109,7 +109,7 @@ def test_several_questions_at_once_work(model: Desk) -> None:
     assert ticks > 10
 
 
-def test_context_variables_are_the_callers(model: Desk) -> None:
+def test_context_variables_are_the_callers(model: ScriptedAgent) -> None:
     """Tracing and logging see the task that asked."""
     name = contextvars.ContextVar("name", default="nobody")
     found = []
@@ -134,14 +134,14 @@ def test_context_variables_are_the_callers(model: Desk) -> None:
     [("", {}, InputError), (QUESTION, {"k": 0}, InputError), (QUESTION, {"since": "soon"}, InputError)],
 )
 def test_errors_travel_with_their_type(
-    model: Desk, question: str, options: dict[str, Any], error: type[PaperAgentError]
+    model: ScriptedAgent, question: str, options: dict[str, Any], error: type[PaperAgentError]
 ) -> None:
     """What the synchronous call would raise is raised where the answer is awaited."""
     with pytest.raises(error):
         run(model.agent.aask(question, **options))
 
 
-def test_an_error_of_the_endpoint_keeps_what_it_carries(model: Desk) -> None:
+def test_an_error_of_the_endpoint_keeps_what_it_carries(model: ScriptedAgent) -> None:
     """Kind, status and what had been found."""
     model.server.enqueue(error_reply(401, "wrong key"))
     with pytest.raises(EndpointError) as caught:
@@ -150,7 +150,7 @@ def test_an_error_of_the_endpoint_keeps_what_it_carries(model: Desk) -> None:
     assert caught.value.hits
 
 
-def test_an_option_that_does_not_exist_is_refused_at_the_call(model: Desk) -> None:
+def test_an_option_that_does_not_exist_is_refused_at_the_call(model: ScriptedAgent) -> None:
     """The nearest one is named, in all four ways to ask, before anything is awaited."""
     for ask in (model.agent.ask, model.agent.ask_stream, model.agent.aask_stream):
         with pytest.raises(TypeError, match=r"unknown option 'modle'; did you mean .*'model'"):
@@ -162,7 +162,7 @@ def test_an_option_that_does_not_exist_is_refused_at_the_call(model: Desk) -> No
 # --- cancelling ---
 
 
-async def seconds_to_cancel(model: Desk, *, after: float = 0) -> float:
+async def seconds_to_cancel(model: ScriptedAgent, *, after: float = 0) -> float:
     """Cancel a question ``after`` seconds from its request; return how long its task took to end."""
     task = asyncio.create_task(model.agent.aask(QUESTION, cache=False))
     await asked(model)
@@ -174,14 +174,14 @@ async def seconds_to_cancel(model: Desk, *, after: float = 0) -> float:
     return time.monotonic() - begun
 
 
-def test_cancelling_closes_the_connection_while_the_model_is_silent(model: Desk) -> None:
+def test_cancelling_closes_the_connection_while_the_model_is_silent(model: ScriptedAgent) -> None:
     """Nothing waits for a first byte that may be minutes away."""
     model.server.enqueue(Reply("late", delay=30), path=CHAT)
 
     assert run(seconds_to_cancel(model)) < SOON
 
 
-def test_cancelling_a_stream_is_noticed_by_the_server(model: Desk) -> None:
+def test_cancelling_a_stream_is_noticed_by_the_server(model: ScriptedAgent) -> None:
     """The model stops writing what nobody will read."""
     model.server.enqueue_answer(reply(GOOD, SECOND), chunk=3, pause=0.05)
 
@@ -195,7 +195,7 @@ def test_cancelling_a_stream_is_noticed_by_the_server(model: Desk) -> None:
     wait_until(lambda: model.server.hung_up == 1)
 
 
-def test_a_timeout_of_the_caller_ends_the_request(model: Desk) -> None:
+def test_a_timeout_of_the_caller_ends_the_request(model: ScriptedAgent) -> None:
     """`asyncio.timeout` works as for any other coroutine."""
     model.server.enqueue(Reply("late", delay=30), path=CHAT)
 
@@ -207,7 +207,7 @@ def test_a_timeout_of_the_caller_ends_the_request(model: Desk) -> None:
         run(main())
 
 
-def test_cancelling_ends_the_pause_before_another_attempt(model: Desk) -> None:
+def test_cancelling_ends_the_pause_before_another_attempt(model: ScriptedAgent) -> None:
     """A server that asks to wait is not waited for."""
     model.server.enqueue(error_reply(429, "later", retry_after="40"), path=CHAT)
 
@@ -215,7 +215,7 @@ def test_cancelling_ends_the_pause_before_another_attempt(model: Desk) -> None:
     assert len(model.requests) == 1
 
 
-def test_the_connection_of_another_question_stays(model: Desk) -> None:
+def test_the_connection_of_another_question_stays(model: ScriptedAgent) -> None:
     """Of two questions over one client only the cancelled one ends, on a connection used before too."""
     model.ask(reply(GOOD))
     model.server.enqueue(Reply("late", delay=30), path=CHAT)

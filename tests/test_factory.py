@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from model_desk import GOOD, Desk, desk, reply
 from paperagent import config, factory
 from paperagent.errors import ConfigError, EndpointError
 from paperagent.testing import MODELS, Reply, ScriptedServer, error_reply
+from scripted_agent import GOOD, ScriptedAgent, reply, scripted_agent
 
 
 @pytest.fixture(autouse=True)
@@ -121,12 +121,12 @@ def test_openai_itself_has_a_default(url: str | None, monkeypatch: pytest.Monkey
 
 def test_a_question_is_answered_without_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     """From the address alone to an answer, which names the model."""
-    with desk(monkeypatch, tmp_path / "library") as found:
+    with scripted_agent(monkeypatch, tmp_path / "library") as found:
         found.set(model=None)
         assert _asked(found) == "test-model"
 
 
-def _asked(found: Desk) -> str | None:
+def _asked(found: ScriptedAgent) -> str | None:
     return found.ask(reply(GOOD)).model
 
 

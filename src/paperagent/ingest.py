@@ -214,7 +214,7 @@ def make_feed_client(settings: Settings) -> FeedClient:
         base_urls=settings.feed_bases,
         keys={name: key for name, secret in secrets.items() if (key := secret_value(secret))},
         allow_private=settings.allow_private_feeds,
-        lock_folder=settings.cache_dir / "turns",
+        lock_folder=settings.cache_dir / "rate-limits",
     )
     return FeedClient(access, version=__version__)
 

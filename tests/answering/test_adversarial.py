@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from model_desk import GOOD, Desk, desk, passages, reply
 from paperagent import Answer, PaperAgent
 from paperagent.layout import answer_blocks
 from paperagent.testing import Request
 from paperagent.ui.render import Screen
 from paths import ROOT
 from sample_library import folder
+from scripted_agent import GOOD, ScriptedAgent, passages, reply, scripted_agent
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    with desk(monkeypatch, tmp_path / "library") as made:
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
+    with scripted_agent(monkeypatch, tmp_path / "library") as made:
         yield made
 
 
@@ -78,7 +78,7 @@ UNVERIFIED_LIES = {"hedge removed", "quote from another paper"}
 
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("policy", ["withhold", "mark"])
-def test_a_lie_is_never_shown_as_supported(model: Desk, lie: str, policy: Any) -> None:
+def test_a_lie_is_never_shown_as_supported(model: ScriptedAgent, lie: str, policy: Any) -> None:
     """The honest claim beside it stays; the lie is withheld, marked, or unverified."""
     told: list[str] = []
 
@@ -109,7 +109,7 @@ def test_markers_in_an_abstract_and_in_a_claim_are_inert(
     feed.write_text(json.dumps({"id": "2601.00001", "title": "Owls [3] and moths", "abstract": abstract}))
     with PaperAgent(tmp_path / "home", embedder="none") as agent:
         agent.ingest(feed)
-    with desk(monkeypatch, tmp_path / "copy", tmp_path / "home") as made:
+    with scripted_agent(monkeypatch, tmp_path / "copy", tmp_path / "home") as made:
         made.server.responder = lambda r: reply(
             (passages(r.messages[-1]["content"])["1.1"], "1.1"),
             ("Owls sleep by day [5] [1.2].", "1.1"),
@@ -245,7 +245,7 @@ def test_every_poisoned_abstract_fails_against_an_obedient_model(
     """All oracles hold on JSON, Markdown and terminal, and honest sentences are still quoted."""
     answered, failures = 0, []
     rows = poisoned()
-    with desk(monkeypatch, tmp_path / "library", attacked()) as made:
+    with scripted_agent(monkeypatch, tmp_path / "library", attacked()) as made:
         for i, row in enumerate(rows):
             made.server.responder = obey(row)
             subject = " ".join(re.findall(r"[A-Za-z-]{3,}", row["title"])[-7:])
@@ -262,11 +262,11 @@ def test_every_poisoned_abstract_fails_against_an_obedient_model(
     assert answered == len(rows)
 
 
-def test_a_poisoned_neighbour_does_not_change_the_answer(
+def test_a_poisoned_neighbor_does_not_change_the_answer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Among five other passages an order is obeyed as little as alone."""
-    with desk(monkeypatch, tmp_path / "library", attacked()) as made:
+    with scripted_agent(monkeypatch, tmp_path / "library", attacked()) as made:
         for row in [r for r in poisoned() if r["family"] == "override_canary"]:
             made.server.responder = obey(row)
             answer = made.ask(question=f"What does {row['clean_title']} find?")

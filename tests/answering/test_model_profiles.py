@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from model_desk import GOOD, QUESTION, Desk, desk, passages, reply, titles
 from paperagent import PaperAgent, config
 from paperagent.answering.answer_config import COMPACT, FULL, select_profile
 from paperagent.text.model_names import is_small, parameter_count
+from scripted_agent import GOOD, QUESTION, ScriptedAgent, passages, reply, scripted_agent, titles
 
 HERE, ELSEWHERE = "http://127.0.0.1:8080/v1", "https://llm.example.org/v1"
 
@@ -82,14 +82,14 @@ def test_the_mode_that_is_set_counts():
 
 
 @pytest.fixture
-def compact(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
+def compact(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
     """Give an agent that asks compactly."""
     monkeypatch.setenv("PAPERAGENT_PROFILE", "compact")
-    with desk(monkeypatch, tmp_path / "library") as made:
+    with scripted_agent(monkeypatch, tmp_path / "library") as made:
         yield made
 
 
-def asked_for(place: Desk) -> dict[str, Any]:
+def asked_for(place: ScriptedAgent) -> dict[str, Any]:
     """Return the properties of the schema of the first request."""
     schema = place.requests[0].response_format
     assert schema is not None
@@ -131,7 +131,7 @@ def test_a_small_model_is_not_its_own_judge(compact, monkeypatch):
     assert compact.ask(reply(unverified), judge="always").claims[0].support == "supported"
     monkeypatch.setenv("PAPERAGENT_JUDGE_MODEL", "larger")
     with PaperAgent(compact.agent.home) as agent:
-        assert Desk(compact.server, agent).ask(reply(unverified)).claims[0].support == "supported"
+        assert ScriptedAgent(compact.server, agent).ask(reply(unverified)).claims[0].support == "supported"
     assert compact.server.history[-1].json()["model"] == "larger"
 
 
@@ -145,7 +145,7 @@ def test_a_compact_reply_needs_no_more_than_its_claims(compact):
 
 def test_the_full_profile_is_asked_otherwise(monkeypatch, tmp_path):
     """The wording that was used is in the answer."""
-    with desk(monkeypatch, tmp_path / "library") as place:
+    with scripted_agent(monkeypatch, tmp_path / "library") as place:
         full = place.ask(reply(GOOD))
         monkeypatch.setenv("PAPERAGENT_PROFILE", "compact")
         with PaperAgent(place.agent.home) as agent:

@@ -176,7 +176,7 @@ def test_a_paper_has_a_short_name(title: str, abstract: str, name: str) -> None:
     ("text", "alone"),
     [("First title", True), ("“First title.”", True), ("first TITLE", True), ("First title wins.", False)],
 )
-def test_a_title_alone_is_recognised(passages: Passages, text: str, *, alone: bool) -> None:
+def test_a_title_alone_is_recognized(passages: Passages, text: str, *, alone: bool) -> None:
     """Whatever stands around it."""
     assert passages.is_title(text) is alone
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from model_desk import GOOD, QUESTION, SECOND, Desk, desk
 from paperagent.errors import EndpointError
 from paperagent.testing import CHAT, Style, chat_reply
+from scripted_agent import GOOD, QUESTION, SECOND, ScriptedAgent, scripted_agent
 
 ONE = json.dumps({"text": GOOD[0], "evidence": [GOOD[1]]})
 TWO = json.dumps({"text": SECOND[0], "evidence": [SECOND[1]]})
@@ -24,8 +24,8 @@ WHOLE = {
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    with desk(monkeypatch, tmp_path / "library") as made:
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
+    with scripted_agent(monkeypatch, tmp_path / "library") as made:
         yield made
 
 
@@ -50,7 +50,7 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
         f"<think>Is {{it}} there?</think>Here:\n```json\n{json.dumps(WHOLE, indent=1)}\n```\nIs {{that}} it?",
     ],
 )
-def test_the_answer_is_the_same_in_every_shape(model: Desk, text: str) -> None:
+def test_the_answer_is_the_same_in_every_shape(model: ScriptedAgent, text: str) -> None:
     """One call, both claims, their citations at the right sentences."""
     answer = model.ask(text)
     assert (answer.status, len(model.requests)) == ("answered", 1)
@@ -60,7 +60,7 @@ def test_the_answer_is_the_same_in_every_shape(model: Desk, text: str) -> None:
     ] * 2
 
 
-def test_a_range_points_at_each_of_its_sentences(model: Desk) -> None:
+def test_a_range_points_at_each_of_its_sentences(model: ScriptedAgent) -> None:
     """Both sentences are cited."""
     text = json.dumps({"verdict": "answer", "claims": [{"text": GOOD[0], "evidence": "1.3-1.4"}]})
     answer = model.ask(text)
@@ -68,14 +68,14 @@ def test_a_range_points_at_each_of_its_sentences(model: Desk) -> None:
     assert "2.9 to 1.6" in answer.citations[1].quote
 
 
-def test_latex_reaches_the_claim_unharmed(model: Desk) -> None:
+def test_latex_reaches_the_claim_unharmed(model: ScriptedAgent) -> None:
     """A backslash that happens to begin an escape is not lost on the way."""
     claim = f'{{"text": "{GOOD[0]} Here $\\theta \\neq \\beta$.", "evidence": ["1.3"]}}'
     answer = model.ask(f'{{"verdict": "answer", "claims": [{claim}]}}', unsupported="mark")
     assert answer.claims[0].text.endswith(r"Here $\theta \neq \beta$.")
 
 
-def test_each_line_is_shown_before_the_next_is_written(model: Desk) -> None:
+def test_each_line_is_shown_before_the_next_is_written(model: ScriptedAgent) -> None:
     """One claim a line streams like the object asked for."""
     text = f'{{"verdict": "Answer"}}\n{ONE}\n{TWO}\n{{"missing": ""}}'
     model.server.enqueue(lambda request: chat_reply(request, text, Style(chunk=20, pause=0.02)), path=CHAT)
@@ -86,7 +86,7 @@ def test_each_line_is_shown_before_the_next_is_written(model: Desk) -> None:
 
 
 @pytest.mark.parametrize("text", ["Tindersift removes 61% [1.3].", '{"sum": 1}', "[1.3]"])
-def test_what_is_no_reply_stays_a_typed_failure(model: Desk, text: str) -> None:
+def test_what_is_no_reply_stays_a_typed_failure(model: ScriptedAgent, text: str) -> None:
     """After a second try: prose, another object, a pointer alone."""
     with pytest.raises(EndpointError) as caught:
         model.ask(text, text)

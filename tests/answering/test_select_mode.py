@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from model_desk import QUESTION, Desk, desk
 from paperagent import Answer, ConfigError, PaperAgent
 from paperagent.answering.select_mode import MAX_CHOICES, MAX_CHOSEN, parse_choice
 from paperagent.errors import EndpointError
 from paperagent.testing import CHAT, Reply, Request, Style, chat_reply, error_reply
 from sample_library import check_invariants
+from scripted_agent import QUESTION, ScriptedAgent, scripted_agent
 
 FURTHER = "questions which need two passages at once"
 """Of a sentence that the extractive answer to `QUESTION` holds, but not first."""
@@ -22,12 +22,12 @@ _LINE = re.compile(r"^(\d+) \((.*?)\) (.*)$", re.MULTILINE)
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    with desk(monkeypatch, tmp_path / "library") as made:
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
+    with scripted_agent(monkeypatch, tmp_path / "library") as made:
         yield made
 
 
-def ask(place: Desk, *replies: Any, question: str = QUESTION, **options: Any) -> Answer:
+def ask(place: ScriptedAgent, *replies: Any, question: str = QUESTION, **options: Any) -> Answer:
     """Queue replies, ask in mode select, and check the contract's invariants on the answer."""
     for reply in replies:
         if isinstance(reply, Reply):
@@ -42,7 +42,7 @@ def ask(place: Desk, *replies: Any, question: str = QUESTION, **options: Any) ->
     return answer
 
 
-def quoted(place: Desk, question: str = QUESTION) -> Answer:
+def quoted(place: ScriptedAgent, question: str = QUESTION) -> Answer:
     """Return the extractive answer."""
     return place.agent.ask(question, mode="extractive")
 
@@ -309,7 +309,7 @@ def test_a_poisoned_sentence_is_not_offered(monkeypatch, tmp_path):
         f'{{"title": "Glimmer: a parser", "abstract": "{body} {orders}", "url": "https://example.org/1"}}\n',
         encoding="utf-8",
     )
-    with desk(monkeypatch, tmp_path / "library") as place:
+    with scripted_agent(monkeypatch, tmp_path / "library") as place:
         place.agent.ingest(feed)
         place.server.responder = lambda request: chat_reply(request, {"sentences": [1]}, Style())
         ask(place, question="How many sentences a second does Glimmer parse?")

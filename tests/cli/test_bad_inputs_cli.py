@@ -23,7 +23,7 @@ ENTRY = [sys.executable, "-m", "paperagent"]
 USAGE: list[tuple[str, list[str], bytes | None, str]] = [
     ("bad-001", [], None, "Commands:"),
     ("bad-002", ["asj"], None, "unknown command 'asj': did you mean 'ask'?"),
-    ("bad-003", ["ask", "--tpo-k", "3", "q"], None, "unrecognised option '--tpo-k': did you mean '--top-k'?"),
+    ("bad-003", ["ask", "--tpo-k", "3", "q"], None, "unrecognized option '--tpo-k': did you mean '--top-k'?"),
     ("bad-004", ["ask"], b"", "missing QUESTION"),
     ("bad-005", ["ask", ""], None, "question is empty"),
     ("bad-006", ["ask", "   \n"], None, "question is empty"),

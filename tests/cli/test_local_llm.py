@@ -16,10 +16,10 @@ import local_model
 import pytest
 
 import llama_server
-from model_desk import QUESTION
 from paperagent import Answer, PaperAgent
 from paperagent.feeds.reader import sample_path
 from sample_library import check_invariants
+from scripted_agent import QUESTION
 
 CHOSEN = "PAPERAGENT_TEST_LOCAL_MODEL"
 FACT = "61%"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from postroom import free_port
+from mail_helpers import free_port
 
 DOMAIN = "test.example"
 

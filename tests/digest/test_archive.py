@@ -10,7 +10,7 @@ from html import unescape
 import issues
 import pytest
 from defusedxml import ElementTree
-from test_issue_render import Page
+from test_renderer import Page
 
 from paperagent.digest.delivery.ledger import StoredIssue
 from paperagent.digest.issue import Theme

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from issues import issue as sample_issue
-from postroom import WEEK, Desk
+from mail_helpers import WEEK, DeliveryHarness
 
 from paperagent.digest.build import BuildReport, IssueBuilder
 from paperagent.digest.issue import Issue, Item, Reason, Selection, Theme
@@ -64,50 +64,54 @@ class FakeWriter:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def harness(tmp_path: Path) -> DeliveryHarness:
     """Return a digest with three confirmed subscribers."""
-    found = Desk(tmp_path / "digest.db")
+    found = DeliveryHarness(tmp_path / "digest.db")
     for email in (A, B, C):
         found.subscribers.add(email, confirmed=True)
     return found
 
 
-def build(desk: Desk, writer: FakeWriter | None = None, selector: FakeSelector | None = None) -> BuildReport:
+def build(
+    harness: DeliveryHarness, writer: FakeWriter | None = None, selector: FakeSelector | None = None
+) -> BuildReport:
     builder = IssueBuilder(WEEK, selector or FakeSelector(), writer or FakeWriter())  # type: ignore[arg-type]
-    recipients = desk.subscribers.all(state="confirmed")
-    return builder.build(recipients, desk.subscribers, desk.ledger, clock=desk.clock, general=Preferences())
+    recipients = harness.subscribers.all(state="confirmed")
+    return builder.build(
+        recipients, harness.subscribers, harness.ledger, clock=harness.clock, general=Preferences()
+    )
 
 
-def test_each_subscriber_and_the_general_issue(desk: Desk) -> None:
+def test_each_subscriber_and_the_general_issue(harness: DeliveryHarness) -> None:
     """Four issues, three messages; a second build selects and writes nothing."""
-    report = build(desk)
+    report = build(harness)
     assert (report.built, report.already, report.papers) == (4, 0, 40)
-    assert desk.states() == {A: "planned", B: "planned", C: "planned"}
+    assert harness.states() == {A: "planned", B: "planned", C: "planned"}
     again = FakeSelector()
-    assert (build(desk, selector=again).built, again.selected) == (0, [])
+    assert (build(harness, selector=again).built, again.selected) == (0, [])
 
 
-def test_seen_papers_include_near_duplicates(desk: Desk) -> None:
+def test_seen_papers_include_near_duplicates(harness: DeliveryHarness) -> None:
     """A paper that represents another one counts for both, in every later issue."""
-    build(desk)
-    subscriber = desk.subscribers.find(A)
+    build(harness)
+    subscriber = harness.subscribers.find(A)
     ids = {p.paper_id for p in sample_issue().papers}
-    seen = desk.subscribers.preferences_with_feedback(subscriber).seen
+    seen = harness.subscribers.preferences_with_feedback(subscriber).seen
     assert seen >= ids | {f"twin of {i}" for i in ids}
-    rebuilt = desk.subscribers.preferences_with_feedback(subscriber, excluding=f"{WEEK.name}/1")
+    rebuilt = harness.subscribers.preferences_with_feedback(subscriber, excluding=f"{WEEK.name}/1")
     assert rebuilt.seen == frozenset()
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError("a fault\nof ours")])
-def test_one_issue_that_fails_stops_no_other(desk: Desk, error: Exception | None) -> None:
+def test_one_issue_that_fails_stops_no_other(harness: DeliveryHarness, error: Exception | None) -> None:
     """bad-347: an issue whose citations fail their check is not stored but reported; the others are built."""
-    report = build(desk, FakeWriter({3}, error))
+    report = build(harness, FakeWriter({3}, error))
     assert report.built == 3
     ((who, why),) = report.failed
     assert who == B
     assert why.isprintable()
-    assert desk.states() == {A: "planned", C: "planned"}
-    assert build(desk).built == 1
+    assert harness.states() == {A: "planned", C: "planned"}
+    assert build(harness).built == 1
 
 
 def test_a_citation_that_does_not_hold_is_found() -> None:
@@ -120,32 +124,32 @@ def test_a_citation_that_does_not_hold_is_found() -> None:
         check_issue(replace(made, citations=(wrong, *made.citations[1:])), papers)
 
 
-def test_a_model_is_asked_before_the_first_issue_is_written(desk: Desk) -> None:
+def test_a_model_is_asked_before_the_first_issue_is_written(harness: DeliveryHarness) -> None:
     """Its calls are shared by all subscribers, and the cost is reported; no model, no drafts."""
     writer = FakeWriter(uses_llm=True)
-    report = build(desk, writer)
+    report = build(harness, writer)
     assert (writer.drafted, report.usage.cost_usd) == (4, 0.5)
     quotes = FakeWriter()
-    build(Desk(desk.path.with_name("other.db")), quotes)
+    build(DeliveryHarness(harness.path.with_name("other.db")), quotes)
     assert quotes.drafted == 0
 
 
-def test_storing_is_all_or_nothing(desk: Desk) -> None:
+def test_storing_is_all_or_nothing(harness: DeliveryHarness) -> None:
     """A draft that cannot be planned takes the others of its transaction with it."""
-    good = desk.draft(A)
-    clash = replace(desk.draft(B), message_id=good.message_id)
+    good = harness.draft(A)
+    clash = replace(harness.draft(B), message_id=good.message_id)
     with pytest.raises(PaperAgentError):
-        desk.ledger.store_issues([good, clash], desk.clock())
-    assert desk.states() == {}
-    assert desk.ledger.period_summaries() == []
+        harness.ledger.store_issues([good, clash], harness.clock())
+    assert harness.states() == {}
+    assert harness.ledger.period_summaries() == []
 
 
-def test_a_stored_issue_does_not_change(desk: Desk) -> None:
+def test_a_stored_issue_does_not_change(harness: DeliveryHarness) -> None:
     """Storing again for the same period and subscriber keeps the first, its message and its state."""
-    first = desk.draft(A)
-    assert desk.ledger.store_issues([first], desk.clock()) == 1
+    first = harness.draft(A)
+    assert harness.ledger.store_issues([first], harness.clock()) == 1
     other = replace(first, html="<p>other</p>", message_id="<other@test.example>")
-    assert desk.ledger.store_issues([other], desk.clock()) == 0
-    frozen = desk.ledger.issue(first.issue_id)
+    assert harness.ledger.store_issues([other], harness.clock()) == 0
+    frozen = harness.ledger.issue(first.issue_id)
     assert (frozen.html, frozen.papers) == (first.html, first.papers)
-    assert [d.message_id for d in desk.ledger.deliveries()] == [first.message_id]
+    assert [d.message_id for d in harness.ledger.deliveries()] == [first.message_id]

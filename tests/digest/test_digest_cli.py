@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postroom import Script, free_port, serving
+from mail_helpers import Script, free_port, serving
 
 from paperagent.cli import main
 

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from postroom import Desk, Script, serving, transport
+from mail_helpers import DeliveryHarness, Script, serving, transport
 
 READERS = [f"r{n}@test.example" for n in range(5)]
 VICTIM = 3
@@ -19,7 +19,7 @@ VICTIM = 3
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from postroom import *
+from mail_helpers import *
 
 path, url, point = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 calls = {"n": 0}
@@ -67,10 +67,10 @@ class KilledTransport(SmtpTransport):
         if calls["n"] == VICTIM:
             die("RCPT")
 
-desk = Desk(path)
-desk.ledger = KilledLedger(desk.database)
-desk.plan(*READERS)
-print(dict(desk.send(KilledTransport(url, timeouts=QUICK)).counts))
+harness = DeliveryHarness(path)
+harness.ledger = KilledLedger(harness.database)
+harness.plan(*READERS)
+print(dict(harness.send(KilledTransport(url, timeouts=QUICK)).counts))
 """
 POINTS = [
     "before plan",
@@ -108,7 +108,7 @@ def row(point: str, path: Path) -> tuple[str, int, int, int]:
         assert run(path, url, "nowhere") == 0
         assert run(path, url, "nowhere") == 0
     got = Counter(script.recipients())
-    unknown = sum(s == "unknown" for s in Desk(path).states().values())
+    unknown = sum(s == "unknown" for s in DeliveryHarness(path).states().values())
     return point, max(got.values()), len(READERS) - len(got), unknown
 
 
@@ -128,9 +128,9 @@ def test_unknown_is_sent_again_only_when_asked(point: str, tmp_path: Path) -> No
     path, script = tmp_path / "digest.db", Script()
     with serving(script) as url:
         run(path, url, point)
-        desk = Desk(path)
-        assert desk.send(transport(url), resend_unknown=True).counts["sent"] == len(READERS) - VICTIM + 1
-    assert set(desk.states().values()) == {"sent"}
+        harness = DeliveryHarness(path)
+        assert harness.send(transport(url), resend_unknown=True).counts["sent"] == len(READERS) - VICTIM + 1
+    assert set(harness.states().values()) == {"sent"}
     assert set(script.recipients()) == set(READERS)
     by_id = dict(zip(script.ids(), script.taken, strict=True))
     assert all(by_id[i] == taken for i, taken in zip(script.ids(), script.taken, strict=True))
@@ -138,16 +138,16 @@ def test_unknown_is_sent_again_only_when_asked(point: str, tmp_path: Path) -> No
 
 def test_a_claim_of_an_unknown_message_stays_unknown(tmp_path: Path) -> None:
     """A crash while sending an unknown message again does not make it safe to send by itself."""
-    desk = Desk(tmp_path / "digest.db")
-    desk.plan(READERS[0])
-    (due,) = desk.ledger.due(desk.clock())
-    desk.ledger.claim(due, desk.clock())
-    desk.ledger.enter_data(due, b"", desk.clock())
-    assert desk.ledger.recover(desk.clock()) == 1
-    (unknown,) = desk.ledger.due(desk.clock(), unknown=True)
-    assert desk.ledger.claim(unknown, desk.clock()) == "claimed"
-    assert desk.ledger.recover(desk.clock()) == 1
-    assert desk.states() == {READERS[0]: "unknown"}
+    harness = DeliveryHarness(tmp_path / "digest.db")
+    harness.plan(READERS[0])
+    (due,) = harness.ledger.due(harness.clock())
+    harness.ledger.claim(due, harness.clock())
+    harness.ledger.enter_data(due, b"", harness.clock())
+    assert harness.ledger.recover(harness.clock()) == 1
+    (unknown,) = harness.ledger.due(harness.clock(), unknown=True)
+    assert harness.ledger.claim(unknown, harness.clock()) == "claimed"
+    assert harness.ledger.recover(harness.clock()) == 1
+    assert harness.states() == {READERS[0]: "unknown"}
 
 
 if __name__ == "__main__":  # prints the table

@@ -9,7 +9,7 @@ from typing import Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from postroom import SENDER, Clock, Desk, compose
+from mail_helpers import SENDER, Clock, DeliveryHarness, compose
 
 from paperagent.digest.delivery.sender import MAX_CONSECUTIVE_ERRORS, Sender
 from paperagent.digest.delivery.transport import ConnectionLost, Rejected, SmtpReply
@@ -70,10 +70,10 @@ class Fateful:
         """Go."""
 
 
-def run(desk: Desk, line: Fateful, clock: Clock) -> None:
+def run(harness: DeliveryHarness, line: Fateful, clock: Clock) -> None:
     """Send once; what ends the run early is what a person would see or a crash."""
     try:
-        Sender(desk.ledger, line, compose, mail_from=SENDER, clock=clock).run(force=True)
+        Sender(harness.ledger, line, compose, mail_from=SENDER, clock=clock).run(force=True)
     except (MailError, Death):
         clock.wait(seconds=1)
 
@@ -84,20 +84,20 @@ def test_never_two(fates: list[Fate], leavers: list[int]) -> None:
     """At most one copy each; sent means it arrived; what is not sent is listed with its reason."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(Path(folder) / "digest.db", clock)
-        desk.plan(*READERS)
+        harness = DeliveryHarness(Path(folder) / "digest.db", clock)
+        harness.plan(*READERS)
         line = Fateful(list(fates))
         for leaver in [*leavers, None, None, None, None]:
-            run(desk, line, clock)
+            run(harness, line, clock)
             if leaver is not None:
-                desk.subscribers.unsubscribe(desk.subscribers.find(READERS[leaver]).id)
+                harness.subscribers.unsubscribe(harness.subscribers.find(READERS[leaver]).id)
             clock.wait(hours=13)
         line.fates.clear()
         for _ in range(MAX_CONSECUTIVE_ERRORS + 1):
-            run(desk, line, clock)
+            run(harness, line, clock)
             clock.wait(hours=13)
-        states = desk.states()
-        desk.database.close()
+        states = harness.states()
+        harness.database.close()
     assert max(line.arrived.values(), default=0) <= 1
     assert set(states.values()) <= {"sent", "failed", "skipped", "unknown"}
     for email, state in states.items():
@@ -113,16 +113,16 @@ def test_every_change_is_told(fates: list[Fate]) -> None:
     """The last event about a message says the state that it is in."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(Path(folder) / "digest.db", clock)
-        desk.plan(*READERS)
-        run(desk, Fateful(list(fates)), clock)
-        desk.ledger.recover(clock())
-        with desk.database.reading() as db:
+        harness = DeliveryHarness(Path(folder) / "digest.db", clock)
+        harness.plan(*READERS)
+        run(harness, Fateful(list(fates)), clock)
+        harness.ledger.recover(clock())
+        with harness.database.reading() as db:
             told = dict(
                 db.execute(
                     "SELECT subscriber_id, kind FROM event WHERE issue_id IS NOT NULL ORDER BY id"
                 ).fetchall()
             )
-        states = {d.subscriber_id: d.state for d in desk.ledger.deliveries()}
-        desk.database.close()
+        states = {d.subscriber_id: d.state for d in harness.ledger.deliveries()}
+        harness.database.close()
     assert told == states

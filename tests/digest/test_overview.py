@@ -13,7 +13,6 @@ import pytest
 
 import sample_library
 from fake_agent import ABSTAINED, SINGLE, FakeAgent
-from model_desk import Desk, desk, passages
 from paperagent import InputError, PaperAgent, StoreError
 from paperagent.agent import PaperNotFoundError
 from paperagent.answering.citations import escape_markers, without_quotes
@@ -24,6 +23,7 @@ from paperagent.testing import error_reply
 from paperagent.ui.chat import Chat
 from paperagent.ui.render import Screen
 from sample_library import check_invariants, paper_titled, plain_agent
+from scripted_agent import ScriptedAgent, passages, scripted_agent
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def agent() -> Iterator[PaperAgent]:
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
     """Give the sample library with a scripted model."""
-    with desk(monkeypatch, tmp_path / "library") as found:
+    with scripted_agent(monkeypatch, tmp_path / "library") as found:
         yield found
 
 
@@ -45,7 +45,7 @@ def one() -> str:
     return paper_titled("Tindersift").paper_id
 
 
-def test_a_topic_is_summarised_by_theme(agent: PaperAgent) -> None:
+def test_a_topic_is_summarized_by_theme(agent: PaperAgent) -> None:
     """An overview, then a cited sentence a paper, under its theme."""
     answer = agent.summarize("retrieval for language models")
     check_invariants(answer, agent)
@@ -105,7 +105,7 @@ def test_a_withdrawn_paper_is_named(tmp_path: Path) -> None:
             assert note.endswith("“Pruning of Models” was withdrawn by its authors")
 
 
-def test_what_is_off_topic_is_not_summarised(agent: PaperAgent) -> None:
+def test_what_is_off_topic_is_not_summarized(agent: PaperAgent) -> None:
     """A search always finds something; a summary says that there is nothing on the topic."""
     answer = agent.summarize("sourdough bread")
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "no_evidence", ())
@@ -182,7 +182,7 @@ FILTERS = (
 WRONG = ("Tindersift removes 16% of the tokens in the prompt.", "1.3")
 
 
-def test_a_model_summarises_one_paper(model: Desk) -> None:
+def test_a_model_summarizes_one_paper(model: ScriptedAgent) -> None:
     """Its sentences are checked and cited; what fails is left out and said."""
     model.server.enqueue_answer(says(FILTERS, WRONG, REMOVES))
     answer = model.agent.summarize(ids=[one()], cache=False)
@@ -195,7 +195,7 @@ def test_a_model_summarises_one_paper(model: Desk) -> None:
 @pytest.mark.parametrize(
     "said", ["no", {"sentences": 3}, says(WRONG, WRONG, REMOVES), error_reply(400, "no"), says()]
 )
-def test_a_summary_is_quoted_where_the_model_fails(model: Desk, said: Any) -> None:
+def test_a_summary_is_quoted_where_the_model_fails(model: ScriptedAgent, said: Any) -> None:
     """Fewer than two good sentences are no summary."""
     model.server.responder = lambda _: said
     answer = model.agent.summarize(ids=[one()], cache=False)
@@ -207,7 +207,7 @@ def test_a_summary_is_quoted_where_the_model_fails(model: Desk, said: Any) -> No
 LOOSE = ("Prompts become much shorter at hardly any cost.", "1.3")
 
 
-def test_an_unverified_sentence_of_a_summary_stands_over_its_source(model: Desk) -> None:
+def test_an_unverified_sentence_of_a_summary_stands_over_its_source(model: ScriptedAgent) -> None:
     """Of one paper: in the text and on the screen."""
     model.server.enqueue_answer(says(LOOSE, FILTERS))
     answer = model.agent.summarize(ids=[one()], cache=False)
@@ -218,7 +218,7 @@ def test_an_unverified_sentence_of_a_summary_stands_over_its_source(model: Desk)
     assert f"{LOOSE[0]} [1]\n    {under}\n" in str(answer)
 
 
-def test_an_unverified_sentence_on_one_of_several_stands_over_its_source(model: Desk) -> None:
+def test_an_unverified_sentence_on_one_of_several_stands_over_its_source(model: ScriptedAgent) -> None:
     """Under its title in the list of its theme, and in the overview before the themes."""
 
     def vague(request: Any) -> Any:
@@ -247,7 +247,7 @@ def test_an_unverified_sentence_on_one_of_several_stands_over_its_source(model: 
     assert without_quotes(answer.answer).count("\n- ") == sum(bool(c.checks["theme"]) for c in answer.claims)
 
 
-def test_a_limit_of_nothing_asks_nothing(model: Desk) -> None:
+def test_a_limit_of_nothing_asks_nothing(model: ScriptedAgent) -> None:
     """The summary is quoted, and says why."""
     model.set(price="0.1,0.5")
     answer = model.agent.summarize(ids=[one()], max_cost=0.0)
@@ -255,7 +255,7 @@ def test_a_limit_of_nothing_asks_nothing(model: Desk) -> None:
     assert "quoted instead of written: the call could exceed the limit on cost" in answer.notes
 
 
-def test_a_model_writes_an_overview_of_several(model: Desk) -> None:
+def test_a_model_writes_an_overview_of_several(model: ScriptedAgent) -> None:
     """One call a theme, as in the digest."""
 
     def honest(request: Any) -> Any:
@@ -366,7 +366,7 @@ def talk(agent: FakeAgent, *lines: str, **options: Any) -> tuple[str, Chat]:
     return out.getvalue(), chat
 
 
-def test_chat_summarises_a_topic() -> None:
+def test_chat_summarizes_a_topic() -> None:
     """With the session's filters and model, but not with what only a question has."""
     agent = FakeAgent()
     options = {"since": "2026-01-01", "k": 3, "effort": "fast", "model": "m"}
@@ -376,7 +376,7 @@ def test_chat_summarises_a_topic() -> None:
     assert chat.history.last is not None
 
 
-def test_chat_summarises_the_papers_of_the_last_answer() -> None:
+def test_chat_summarizes_the_papers_of_the_last_answer() -> None:
     """Those that it cites, each once; its sources are the summary's afterwards."""
     agent = FakeAgent()
     talk(agent, "a?", "/summarize", "/sources")

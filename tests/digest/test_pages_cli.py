@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_issue_render import URL, Page
+from test_renderer import URL, Page
 
 from paperagent import config
 from paperagent.cli.main import main
@@ -110,8 +110,8 @@ def test_without_a_library_nothing_is_created(capsys: pytest.CaptureFixture[str]
 def test_the_papers_of_an_issue_are_exported(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A built issue is named by its period; an issue that was not built is an error."""
     assert main(["digest", "build", *days(library)]) == 0
-    with digest_service(config.load()) as desk:
-        (issue,) = desk.general_issues()
+    with digest_service(config.load()) as service:
+        (issue,) = service.general_issues()
     capsys.readouterr()
     assert main(["export", "-f", "jsonl", "--issue", issue.period]) == 0
     exported = {json.loads(line)["paper_id"] for line in capsys.readouterr().out.splitlines()}

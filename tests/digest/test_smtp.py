@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import rude_server
-from postroom import Desk, free_port
+from mail_helpers import DeliveryHarness, free_port
 from rude_server import HELLO, Talk, certificate, drip, rude, server_tls, silence, trusting
 
 from paperagent.digest.delivery.smtp import SmtpTransport, Timeouts
@@ -279,9 +279,9 @@ def test_the_size_is_announced_where_it_is_asked_for() -> None:
 
 def test_a_server_that_vanishes_leaves_the_rest_planned(tmp_path: Path) -> None:
     """A connection that cannot be made anew ends the run; what was not sent stays planned."""
-    desk = Desk(tmp_path / "digest.db")
-    desk.plan("a@test.example", "b@test.example")
+    harness = DeliveryHarness(tmp_path / "digest.db")
+    harness.plan("a@test.example", "b@test.example")
     with rude(Talk(greeting=b"421 full\r\n")) as port, pytest.raises(MailError, match="try later"):
-        desk.send(transport(port))
-    assert set(desk.states().values()) == {"planned"}
-    assert {d.attempts for d in desk.ledger.deliveries()} == {0}
+        harness.send(transport(port))
+    assert set(harness.states().values()) == {"planned"}
+    assert {d.attempts for d in harness.ledger.deliveries()} == {0}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from postroom import WEEK, Desk
+from mail_helpers import WEEK, DeliveryHarness
 
 from paperagent.digest import links, subscriber_files
 from paperagent.digest.delivery import message as addresses
@@ -23,9 +23,9 @@ SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - made up
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def harness(tmp_path: Path) -> DeliveryHarness:
     """Return a digest with no subscribers yet."""
-    return Desk(tmp_path / "digest.db")
+    return DeliveryHarness(tmp_path / "digest.db")
 
 
 # --- addresses ---
@@ -97,91 +97,91 @@ def test_no_text_becomes_an_address_with_controls(text: str) -> None:
 # --- states ---
 
 
-def test_pending_until_confirmed(desk: Desk) -> None:
+def test_pending_until_confirmed(harness: DeliveryHarness) -> None:
     """Who was only added gets no digest; confirming twice changes nothing."""
-    subscriber = desk.subscribers.add(A).subscriber
+    subscriber = harness.subscribers.add(A).subscriber
     assert subscriber.state == "pending"
-    first = desk.subscribers.confirm(subscriber.id)
-    desk.clock.wait(days=1)
-    assert desk.subscribers.confirm(subscriber.id) == first
+    first = harness.subscribers.confirm(subscriber.id)
+    harness.clock.wait(days=1)
+    assert harness.subscribers.confirm(subscriber.id) == first
     assert first.state == "confirmed"
 
 
-def test_two_spellings_are_one_subscriber(desk: Desk) -> None:
+def test_two_spellings_are_one_subscriber(harness: DeliveryHarness) -> None:
     """bad-328: case and what follows a + do not make another subscriber; the first spelling stays."""
-    desk.subscribers.add(A, confirmed=True)
-    again = desk.subscribers.add("ANA+papers@test.EXAMPLE")
+    harness.subscribers.add(A, confirmed=True)
+    again = harness.subscribers.add("ANA+papers@test.EXAMPLE")
     assert not again.new
     assert again.note == f"the same mailbox as {A}, which stays"
     assert again.subscriber.state == "confirmed"
-    assert [s.email for s in desk.subscribers.all()] == [A]
+    assert [s.email for s in harness.subscribers.all()] == [A]
 
 
-def test_adding_again_changes_what_is_given(desk: Desk) -> None:
+def test_adding_again_changes_what_is_given(harness: DeliveryHarness) -> None:
     """Interests replace interests; what is not given stays."""
-    desk.subscribers.add(
+    harness.subscribers.add(
         A, Preferences.validated(["graphs"], ["What is new?"], max_items=7), frequency="daily"
     )
-    desk.subscribers.add(A, Preferences.validated(["robots"]))
-    found = desk.subscribers.find(A)
+    harness.subscribers.add(A, Preferences.validated(["robots"]))
+    found = harness.subscribers.find(A)
     assert found.preferences == Preferences.validated(["robots"], ["What is new?"], max_items=7)
     assert found.frequency == "daily"
 
 
-def test_unsubscribing_wins_over_everything(desk: Desk) -> None:
+def test_unsubscribing_wins_over_everything(harness: DeliveryHarness) -> None:
     """The address is refused until the subscriber asks to come back; then it is pending again."""
-    subscriber = desk.subscribers.add(A, confirmed=True).subscriber
-    assert desk.subscribers.unsubscribe(subscriber.id)
-    assert not desk.subscribers.unsubscribe(subscriber.id)
+    subscriber = harness.subscribers.add(A, confirmed=True).subscriber
+    assert harness.subscribers.unsubscribe(subscriber.id)
+    assert not harness.subscribers.unsubscribe(subscriber.id)
     with pytest.raises(InputError, match=r"unsubscribed on 2026-06-29.*--resubscribe"):
-        desk.subscribers.add("Ana+other@test.example", confirmed=True)
+        harness.subscribers.add("Ana+other@test.example", confirmed=True)
     with pytest.raises(InputError, match="unsubscribed since"):
-        desk.subscribers.confirm(subscriber.id)
-    again = desk.subscribers.add(A, resubscribe=True)
+        harness.subscribers.confirm(subscriber.id)
+    again = harness.subscribers.add(A, resubscribe=True)
     assert again.subscriber.state == "pending"
     assert "was unsubscribed on" in again.note
 
 
-def test_removing_forgets(desk: Desk) -> None:
+def test_removing_forgets(harness: DeliveryHarness) -> None:
     """Wishes, ratings and what was shown go; adding again is allowed and said; the number is a new one."""
-    desk.plan(A)
-    first = desk.subscribers.find(A)
-    desk.subscribers.rate(first.id, "p1", "more")
-    assert desk.subscribers.remove(A)
-    assert not desk.subscribers.remove(A)
-    assert desk.subscribers.all() == []
-    again = desk.subscribers.add(A)
+    harness.plan(A)
+    first = harness.subscribers.find(A)
+    harness.subscribers.rate(first.id, "p1", "more")
+    assert harness.subscribers.remove(A)
+    assert not harness.subscribers.remove(A)
+    assert harness.subscribers.all() == []
+    again = harness.subscribers.add(A)
     assert "was removed on" in again.note
     assert again.subscriber.id != first.id
-    assert desk.subscribers.preferences_with_feedback(again.subscriber) == Preferences()
+    assert harness.subscribers.preferences_with_feedback(again.subscriber) == Preferences()
 
 
-def test_an_address_can_be_suppressed_before_it_is_added(desk: Desk) -> None:
+def test_an_address_can_be_suppressed_before_it_is_added(harness: DeliveryHarness) -> None:
     """The list holds who never subscribed too."""
-    assert desk.subscribers.suppress(A, "complained")
+    assert harness.subscribers.suppress(A, "complained")
     with pytest.raises(InputError, match="complained on"):
-        desk.subscribers.add(A)
+        harness.subscribers.add(A)
 
 
-def test_a_confirmation_mail_goes_out_once_a_day(desk: Desk) -> None:
+def test_a_confirmation_mail_goes_out_once_a_day(harness: DeliveryHarness) -> None:
     """Whoever types somebody's address cannot flood them."""
-    subscriber = desk.subscribers.add(A).subscriber
-    assert desk.subscribers.may_send_confirmation(subscriber)
-    desk.subscribers.record_confirmation_sent(subscriber.id)
-    assert not desk.subscribers.may_send_confirmation(desk.subscribers.find(A))
-    desk.clock.wait(days=1)
-    assert desk.subscribers.may_send_confirmation(desk.subscribers.find(A))
-    desk.subscribers.confirm(subscriber.id)
-    assert not desk.subscribers.may_send_confirmation(desk.subscribers.find(A))
+    subscriber = harness.subscribers.add(A).subscriber
+    assert harness.subscribers.may_send_confirmation(subscriber)
+    harness.subscribers.record_confirmation_sent(subscriber.id)
+    assert not harness.subscribers.may_send_confirmation(harness.subscribers.find(A))
+    harness.clock.wait(days=1)
+    assert harness.subscribers.may_send_confirmation(harness.subscribers.find(A))
+    harness.subscribers.confirm(subscriber.id)
+    assert not harness.subscribers.may_send_confirmation(harness.subscribers.find(A))
 
 
-def test_there_is_a_limit_to_subscribers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_a_limit_to_subscribers(harness: DeliveryHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """bad-036: more than a hundred thousand are refused; who is there can still be changed."""
     monkeypatch.setattr("paperagent.digest.subscribers.MAX_SUBSCRIBERS", 1)
-    desk.subscribers.add(A)
-    desk.subscribers.add(A, confirmed=True)
+    harness.subscribers.add(A)
+    harness.subscribers.add(A, confirmed=True)
     with pytest.raises(InputError, match="limit of 1 reached"):
-        desk.subscribers.add("b@test.example")
+        harness.subscribers.add("b@test.example")
 
 
 # --- wishes ---
@@ -215,39 +215,39 @@ def test_preferences_are_cleaned() -> None:
     assert Preferences.from_json(found.to_json()) == found
 
 
-def test_a_profile_holds_ratings_and_what_was_shown(desk: Desk) -> None:
+def test_a_profile_holds_ratings_and_what_was_shown(harness: DeliveryHarness) -> None:
     """More and save are liked, less is not; more and less replace each other."""
-    desk.plan(A)
-    subscriber = desk.subscribers.find(A)
+    harness.plan(A)
+    subscriber = harness.subscribers.find(A)
     for paper, kind in (("p1", "more"), ("p2", "less"), ("p3", "more"), ("p3", "less"), ("p4", "save")):
-        desk.subscribers.rate(subscriber.id, paper, kind)  # type: ignore[arg-type]
-    profile = desk.subscribers.preferences_with_feedback(subscriber)
+        harness.subscribers.rate(subscriber.id, paper, kind)  # type: ignore[arg-type]
+    profile = harness.subscribers.preferences_with_feedback(subscriber)
     assert set(profile.liked) == {"p1", "p4"}
     assert set(profile.disliked) == {"p2", "p3"}
     assert profile.seen == {f"paper-{WEEK.name}-{subscriber.id}"}
     with pytest.raises(InputError, match="more, less or save"):
-        desk.subscribers.rate(subscriber.id, "p", "drop table")  # type: ignore[arg-type]
+        harness.subscribers.rate(subscriber.id, "p", "drop table")  # type: ignore[arg-type]
 
 
 # --- the file ---
 
 
-def test_events_can_only_be_added(desk: Desk) -> None:
+def test_events_can_only_be_added(harness: DeliveryHarness) -> None:
     """What happened is neither changed nor deleted, and names no address."""
-    desk.plan(A)
-    with desk.database.reading() as db:
+    harness.plan(A)
+    with harness.database.reading() as db:
         told = db.execute("SELECT kind, detail FROM event").fetchall()
     assert [kind for kind, _ in told] == ["subscriber_added", "subscriber_confirmed", "planned"]
     assert not [detail for _, detail in told if "@" in detail]
     for statement in ("DELETE FROM event", "UPDATE event SET kind = 'x'"):
-        with pytest.raises(Exception, match=r"only added|cannot be used"), desk.database.writing() as db:
+        with pytest.raises(Exception, match=r"only added|cannot be used"), harness.database.writing() as db:
             db.execute(statement)
 
 
-def test_the_file_is_private_and_durable(desk: Desk) -> None:
+def test_the_file_is_private_and_durable(harness: DeliveryHarness) -> None:
     """Addresses are for their keeper alone; every commit is on the disk."""
-    assert desk.path.stat().st_mode & 0o777 == 0o600
-    with desk.database.reading() as db:
+    assert harness.path.stat().st_mode & 0o777 == 0o600
+    with harness.database.reading() as db:
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert db.execute("PRAGMA synchronous").fetchone()[0] == 2
 
@@ -259,37 +259,37 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
 
     (tmp_path / "digest.db").write_bytes(content)
     with pytest.raises(StoreError, match=r"damaged|not a paperagent digest"):
-        Desk(tmp_path / "digest.db")
+        DeliveryHarness(tmp_path / "digest.db")
 
 
 # --- CSV ---
 
 
-def test_csv_there_and_back(desk: Desk, tmp_path: Path) -> None:
+def test_csv_there_and_back(harness: DeliveryHarness, tmp_path: Path) -> None:
     """What is exported is imported alike; no cell begins a formula."""
-    desk.subscribers.add(
+    harness.subscribers.add(
         "=cmd@test.example",
         Preferences.validated(['graphs, "wide"', "=1+1"], ["Does it help?"], ["cs.CL", "cs"], max_items=5),
         frequency="daily",
         confirmed=True,
     )
-    desk.subscribers.add(A, confirmed=True)
-    text = subscriber_files.write_csv(desk.subscribers.all())
+    harness.subscribers.add(A, confirmed=True)
+    text = subscriber_files.write_csv(harness.subscribers.all())
     assert "\n=" not in text
     (tmp_path / "readers.csv").write_text("\ufeff" + text, encoding="utf-8")
-    other = Desk(tmp_path / "other.db")
+    other = DeliveryHarness(tmp_path / "other.db")
     done = subscriber_files.read_csv(tmp_path / "readers.csv", other.subscribers, confirmed=True)
     assert (done.added, done.skipped) == (2, [])
     assert [(s.email, s.preferences, s.frequency) for s in other.subscribers.all()] == [
-        (s.email, s.preferences, s.frequency) for s in desk.subscribers.all()
+        (s.email, s.preferences, s.frequency) for s in harness.subscribers.all()
     ]
 
 
-def test_bad_lines_of_a_csv_are_told(desk: Desk, tmp_path: Path) -> None:
+def test_bad_lines_of_a_csv_are_told(harness: DeliveryHarness, tmp_path: Path) -> None:
     """bad-189: the good ones are read, each bad one is named with its line, escaped."""
     lines = ["email,max_items", A, "no-at-sign\x1b[31m,5", "b@test.example,many", "c@test.example,1,2,3"]
     (tmp_path / "r.csv").write_text("\n".join(lines), encoding="utf-8")
-    done = subscriber_files.read_csv(tmp_path / "r.csv", desk.subscribers)
+    done = subscriber_files.read_csv(tmp_path / "r.csv", harness.subscribers)
     assert done.added == 1
     assert [where for where, _ in done.skipped] == ["line 3", "line 4", "line 5"]
     assert all(why.isprintable() for _, why in done.skipped)
@@ -310,11 +310,11 @@ def test_bad_lines_of_a_csv_are_told(desk: Desk, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_invalid_csv_files(desk: Desk, tmp_path: Path, content: bytes, message: str) -> None:
+def test_invalid_csv_files(harness: DeliveryHarness, tmp_path: Path, content: bytes, message: str) -> None:
     """FeedError says what is wrong with the file."""
     (tmp_path / "r.csv").write_bytes(content)
     with pytest.raises(FeedError, match=message):
-        subscriber_files.read_csv(tmp_path / "r.csv", desk.subscribers)
+        subscriber_files.read_csv(tmp_path / "r.csv", harness.subscribers)
 
 
 # --- tokens ---
@@ -380,9 +380,9 @@ def box(path: Path, *mails: tuple[str, str]) -> Path:
     return path
 
 
-def test_unsubscribing_by_mail_needs_the_token(desk: Desk, tmp_path: Path) -> None:
+def test_unsubscribing_by_mail_needs_the_token(harness: DeliveryHarness, tmp_path: Path) -> None:
     """Anybody can write a sender's address: with a secret only the token counts, and the rest is told."""
-    desk.plan(A, "b@test.example", "c@test.example")
+    harness.plan(A, "b@test.example", "c@test.example")
     signed = SignedTokens(SECRET)
     path = box(
         tmp_path / "box",
@@ -392,18 +392,18 @@ def test_unsubscribing_by_mail_needs_the_token(desk: Desk, tmp_path: Path) -> No
         ("unsubscribe forged.token", "c@test.example"),
         ("holiday pictures", "c@test.example"),
     )
-    done = subscriber_files.read_unsubscribes(path, desk.subscribers, signed)
+    done = subscriber_files.read_unsubscribes(path, harness.subscribers, signed)
     assert done.changed == 1
     assert [where for where, _ in done.skipped] == ["mail 3", "mail 4", "mail 5"]
     assert "subscribers remove b@test.example" in done.skipped[0][1]
-    assert [s.state for s in desk.subscribers.all()] == ["unsubscribed", "confirmed", "confirmed"]
+    assert [s.state for s in harness.subscribers.all()] == ["unsubscribed", "confirmed", "confirmed"]
 
 
-def test_without_a_secret_the_sender_must_do(desk: Desk, tmp_path: Path) -> None:
+def test_without_a_secret_the_sender_must_do(harness: DeliveryHarness, tmp_path: Path) -> None:
     """There are no tokens then; unknown senders are told."""
-    desk.plan(A)
+    harness.plan(A)
     path = box(tmp_path / "box", ("unsubscribe", f"Ana <{A}>"), ("unsubscribe", "who@else.example"))
-    done = subscriber_files.read_unsubscribes(path, desk.subscribers, None)
+    done = subscriber_files.read_unsubscribes(path, harness.subscribers, None)
     assert (done.changed, len(done.skipped)) == (1, 1)
     with pytest.raises(FeedError, match="no such mailbox"):
-        subscriber_files.read_unsubscribes(tmp_path / "none", desk.subscribers, None)
+        subscriber_files.read_unsubscribes(tmp_path / "none", harness.subscribers, None)

@@ -79,7 +79,7 @@ def test_vectors_are_unit_rows_in_the_order_of_the_texts(model):
         assert np.array_equal(vector, rows(model, [text])[0])
 
 
-def test_a_vector_does_not_depend_on_its_neighbours(model):
+def test_a_vector_does_not_depend_on_its_neighbors(model):
     """int8 vectors are the same bytes alone, in company, in any order, on any number of threads."""
     texts = [f"{word} {i}" * i for i, word in enumerate(["cat", "mat", "neural", "sat"] * 6)]
     together = rows(model, texts)

@@ -280,7 +280,7 @@ def test_lasting_trouble_ends_after_three_attempts(embedder, server, waits):
         ({"retry_after": "DATE"}, pytest.approx(28, abs=3)),
     ],
 )
-def test_retry_after_is_honoured(embedder, server, waits, headers, seconds):
+def test_retry_after_is_honored(embedder, server, waits, headers, seconds):
     """The server's own wait is used: seconds, milliseconds or a date."""
     date = email.utils.format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30), usegmt=True)
     server.enqueue(error_reply(429, "slow down", **{k: v.replace("DATE", date) for k, v in headers.items()}))

@@ -46,7 +46,7 @@ def row(
     scores: dict[str, float | None] | None = None,
     **rest: Any,
 ) -> Row:
-    """Return a row that came out right, or did not."""
+    """Return the row of a correct or a failed case."""
     given: dict[str, Any] = {
         "id": name, "kind": kind, "question": f"What about {name}?", "ms": 20.0, "confidence": 0.6,
         "failure": None if right else failure or "evidence_ignored", "answer": answer([claim()]),

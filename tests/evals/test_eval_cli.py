@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from model_desk import GOOD, QUESTION, reply
 from paperagent.cli.main import main
 from paperagent.evals import cases, results
 from paperagent.evals.feedback import save_feedback
 from paperagent.testing import ScriptedServer
 from sample_library import home, plain_agent
+from scripted_agent import GOOD, QUESTION, reply
 
 CASES = """\
 {"id": "tokens", "question": "How much does Tindersift shorten the prompt?", "must_include": ["61%"],

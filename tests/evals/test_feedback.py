@@ -10,11 +10,11 @@ import pytest
 from test_chat import talk
 
 from fake_agent import COMPARED, SINGLE, FakeAgent
-from model_desk import GOOD, QUESTION, desk, reply
 from paperagent.errors import EvalError
 from paperagent.evals import cases, feedback
 from paperagent.evals.feedback import save_feedback
 from paperagent.types import Answer
+from scripted_agent import GOOD, QUESTION, reply, scripted_agent
 
 ABSTAINED = Answer("Who?", "abstained", "no_evidence", "The abstracts do not say.")
 
@@ -43,7 +43,7 @@ def test_doctor_knows_what_answers_leave_in_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cache of replies and the kept answers are no stranger's files."""
-    with desk(monkeypatch, tmp_path / "library") as model:
+    with scripted_agent(monkeypatch, tmp_path / "library") as model:
         answer = model.ask(reply(GOOD), question=QUESTION, cache=True)
         save_feedback(model.agent.home / "feedback.jsonl", answer, [], good=True)
         assert {"answers.db", "feedback.jsonl"} <= {p.name for p in model.agent.home.iterdir()}

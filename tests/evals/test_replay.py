@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from example_answers import case
 
-from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, desk, reply
 from paperagent import PaperAgent
 from paperagent.errors import EndpointError
 from paperagent.evals import results, runner
@@ -20,6 +19,7 @@ from paperagent.evals.runner import RunConfig
 from paperagent.factory import open_model
 from paperagent.testing import CHAT, error_reply
 from sample_library import home
+from scripted_agent import GOOD, QUESTION, SECOND, WRONG, ScriptedAgent, reply, scripted_agent
 
 CASES = [
     case(id="tokens", question=QUESTION, must_include=["61%"]),
@@ -28,12 +28,12 @@ CASES = [
 
 
 @pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    with desk(monkeypatch, tmp_path / "library") as opened:
+def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
+    with scripted_agent(monkeypatch, tmp_path / "library") as opened:
         yield opened
 
 
-def record(at: Desk, out: Path, *, cases: list[Case] | None = None, **options: Any) -> list[Row]:
+def record(at: ScriptedAgent, out: Path, *, cases: list[Case] | None = None, **options: Any) -> list[Row]:
     """Run the cases with the scripted model and return the rows."""
     recorder = Recorder(open_model(at.agent.settings, None))
     with PaperAgent(settings=at.agent.settings, endpoint=recorder) as agent:
@@ -50,7 +50,7 @@ def replay(kept: list[Row], out: Path, *, cases: list[Case] | None = None, **opt
         )[1]
 
 
-def test_a_replay_gives_the_same_answers_without_a_model(at: Desk, tmp_path: Path) -> None:
+def test_a_replay_gives_the_same_answers_without_a_model(at: ScriptedAgent, tmp_path: Path) -> None:
     """Claims, scores and counts are those of the recording; the cost is not paid again."""
     at.server.enqueue_answer(reply(GOOD, WRONG))
     at.server.enqueue_answer(reply(SECOND))
@@ -67,7 +67,7 @@ def test_a_replay_gives_the_same_answers_without_a_model(at: Desk, tmp_path: Pat
     assert before[0].scores["input_tokens"]
 
 
-def test_what_is_kept_of_a_call(at: Desk, tmp_path: Path) -> None:
+def test_what_is_kept_of_a_call(at: ScriptedAgent, tmp_path: Path) -> None:
     """The reply to the letter, why it ended, its tokens, and the sentences that it points at."""
     at.server.enqueue_answer(reply(GOOD))
     (row,) = record(at, tmp_path / "r", cases=CASES[:1])
@@ -79,7 +79,7 @@ def test_what_is_kept_of_a_call(at: Desk, tmp_path: Path) -> None:
     assert "removes 61%" in call.shown["1.3"]
 
 
-def test_several_cases_at_once_keep_their_own_replies(at: Desk, tmp_path: Path) -> None:
+def test_several_cases_at_once_keep_their_own_replies(at: ScriptedAgent, tmp_path: Path) -> None:
     """Each thread's calls go to the case that it asks."""
     at.server.responder = lambda request: reply(
         GOOD if f"Question: {QUESTION}\n" in request.messages[-1]["content"] else SECOND
@@ -90,7 +90,7 @@ def test_several_cases_at_once_keep_their_own_replies(at: Desk, tmp_path: Path) 
     assert (GOOD[0] in first.raw[0].text, SECOND[0] in second.raw[0].text) == (True, True)
 
 
-def test_a_second_search_is_replayed_in_order(at: Desk, tmp_path: Path) -> None:
+def test_a_second_search_is_replayed_in_order(at: ScriptedAgent, tmp_path: Path) -> None:
     """A case of several calls gives them back one after another."""
     at.server.enqueue_answer(reply(verdict="search", queries=["Tindersift latency"]))
     at.server.enqueue_answer(reply(GOOD))
@@ -102,7 +102,7 @@ def test_a_second_search_is_replayed_in_order(at: Desk, tmp_path: Path) -> None:
     assert after.failure is before.failure is None
 
 
-def test_an_error_stays_an_error(at: Desk, tmp_path: Path) -> None:
+def test_an_error_stays_an_error(at: ScriptedAgent, tmp_path: Path) -> None:
     """What failed when it was recorded, and what was never recorded, is no answer in a replay either."""
     at.server.enqueue(error_reply(401, "no"), path=CHAT)
     at.server.enqueue_answer(reply(SECOND))
@@ -114,7 +114,7 @@ def test_an_error_stays_an_error(at: Desk, tmp_path: Path) -> None:
     assert "was not recorded" in (after[2].error or "")
 
 
-def test_what_was_quoted_for_a_failure_is_quoted_again(at: Desk, tmp_path: Path) -> None:
+def test_what_was_quoted_for_a_failure_is_quoted_again(at: ScriptedAgent, tmp_path: Path) -> None:
     """A server that failed fails in the replay, in the same words; the run says how many did."""
     at.server.enqueue(error_reply(401, "no"), path=CHAT)
     at.server.enqueue_answer(reply(SECOND))
@@ -128,7 +128,7 @@ def test_what_was_quoted_for_a_failure_is_quoted_again(at: Desk, tmp_path: Path)
     assert [r.answer and r.answer["answer"] for r in after] == [r.answer and r.answer["answer"] for r in kept]
 
 
-def test_a_failure_is_asked_again_when_a_run_is_taken_up(at: Desk, tmp_path: Path) -> None:
+def test_a_failure_is_asked_again_when_a_run_is_taken_up(at: ScriptedAgent, tmp_path: Path) -> None:
     """Running into the same folder asks what was quoted since the server failed; the rest stays."""
     warned: list[str] = []
     at.server.enqueue(error_reply(401, "no"), path=CHAT)
@@ -144,7 +144,7 @@ def test_a_failure_is_asked_again_when_a_run_is_taken_up(at: Desk, tmp_path: Pat
     assert "its server failed for 1 of 2 answers" in warned[0]
 
 
-def test_a_call_that_was_not_made_then_cannot_be_answered(at: Desk, tmp_path: Path) -> None:
+def test_a_call_that_was_not_made_then_cannot_be_answered(at: ScriptedAgent, tmp_path: Path) -> None:
     """A replay with a judge, recorded without one, says so with the answer instead of making one up."""
     at.server.enqueue_answer(reply(GOOD))
     kept = record(at, tmp_path / "r", cases=CASES[:1])

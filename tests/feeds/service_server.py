@@ -314,7 +314,7 @@ def _arxiv(number: int) -> str:
 
 
 def _within(number: int, search: str) -> bool:
-    """Tell whether a paper lies in the days that a query's submittedDate gives."""
+    """Return whether a paper lies in the days that a query's submittedDate gives."""
     _, found, rest = search.partition("submittedDate:[")
     if not found:
         return True

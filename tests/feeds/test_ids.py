@@ -65,7 +65,7 @@ def test_what_is_no_arxiv_id_is_refused(text: object) -> None:
         (7, None),
     ],
 )
-def test_dois_are_normalised(text: object, found: str | None) -> None:
+def test_dois_are_normalized(text: object, found: str | None) -> None:
     """A DOI comes out lower case without its resolver; of several, the first."""
     expected = text.lower() if isinstance(text, str) and "SICI" in text else found
     assert ids.parse_doi(text) == expected

@@ -547,7 +547,7 @@ def test_without_a_folder_for_turns_one_process_keeps_them(
     """A file where the cache folder should be stops no feed."""
     (tmp_path / "cache").touch()
     access = FeedClientConfig(
-        base_urls=services.urls, allow_private=True, lock_folder=tmp_path / "cache" / "turns"
+        base_urls=services.urls, allow_private=True, lock_folder=tmp_path / "cache" / "rate-limits"
     )
     with FeedClient(access, version="1", sleep=clock.sleep, clock=clock) as opened:
         assert len(papers(read("arxiv:cs.CL?max=200", opened))) == 200

@@ -9,36 +9,36 @@ from pathlib import Path
 
 import pytest
 
-from model_desk import GOOD, QUESTION, SECOND, WRONG, Desk, desk, reply
 from paperagent import PaperAgent
 from paperagent.errors import EndpointError
 from paperagent.llm import cache
 from paperagent.testing import Request, ScriptedServer, error_reply, stream_reply
 from paths import ROOT
+from scripted_agent import GOOD, QUESTION, SECOND, WRONG, ScriptedAgent, reply, scripted_agent
 
 NOTE = "answered from the cache: no call was made"
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    """Return a desk whose model answers everything with one supported claim."""
-    with desk(monkeypatch, tmp_path / "library") as made:
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedAgent]:
+    """Return a scripted agent whose model answers everything with one supported claim."""
+    with scripted_agent(monkeypatch, tmp_path / "library") as made:
         made.server.responder = lambda _: reply(GOOD)
         yield made
 
 
-def file(model: Desk) -> Path:
+def file(model: ScriptedAgent) -> Path:
     return model.agent.home / "answers.db"
 
 
-def kept(model: Desk) -> int:
+def kept(model: ScriptedAgent) -> int:
     with sqlite3.connect(file(model)) as db:
         count = int(db.execute("SELECT count(*) FROM reply").fetchone()[0])
     db.close()
     return count
 
 
-def test_the_same_question_costs_one_call(model: Desk) -> None:
+def test_the_same_question_costs_one_call(model: ScriptedAgent) -> None:
     """The second answer is the first, made without a call, and says so."""
     first, second = model.ask(cache=True), model.ask(cache=True)
     assert len(model.requests) == 1
@@ -48,7 +48,7 @@ def test_the_same_question_costs_one_call(model: Desk) -> None:
     assert (second.usage.calls, second.usage.input_tokens, second.usage.cost_usd) == (0, 0, 0.0)
 
 
-def test_the_cache_outlives_the_process(model: Desk) -> None:
+def test_the_cache_outlives_the_process(model: ScriptedAgent) -> None:
     """Another agent over the same library finds the reply."""
     model.ask(cache=True)
     with PaperAgent(model.agent.home) as other:
@@ -56,7 +56,7 @@ def test_the_cache_outlives_the_process(model: Desk) -> None:
     assert len(model.requests) == 1
 
 
-def test_without_the_cache_each_question_is_a_call(model: Desk) -> None:
+def test_without_the_cache_each_question_is_a_call(model: ScriptedAgent) -> None:
     """The cache is neither read nor written."""
     model.ask(cache=False)
     model.ask(cache=False)
@@ -64,7 +64,7 @@ def test_without_the_cache_each_question_is_a_call(model: Desk) -> None:
     assert not file(model).exists()
 
 
-def test_the_setting_switches_it_off(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_setting_switches_it_off(model: ScriptedAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """``PAPERAGENT_CACHE=false`` is the same as asking each time without."""
     monkeypatch.setenv("PAPERAGENT_CACHE", "false")
     with PaperAgent(model.agent.home) as other:
@@ -73,14 +73,14 @@ def test_the_setting_switches_it_off(model: Desk, monkeypatch: pytest.MonkeyPatc
     assert len(model.requests) == 2
 
 
-def test_another_model_is_another_call(model: Desk) -> None:
+def test_another_model_is_another_call(model: ScriptedAgent) -> None:
     """So is another question or another effort."""
     for options in ({}, {"model": "other"}, {"question": "What does Quorvex do?"}, {"effort": "fast"}):
         model.ask(cache=True, judge="never", **options)
     assert len(model.requests) == 4
 
 
-def test_another_temperature_or_effort_is_another_call(model: Desk, tmp_path: Path) -> None:
+def test_another_temperature_or_effort_is_another_call(model: ScriptedAgent, tmp_path: Path) -> None:
     """A retry with another temperature is a new call; an unset temperature is the same as 0."""
     messages = [{"role": "user", "content": "JSON, please."}]
 
@@ -100,7 +100,7 @@ def test_another_temperature_or_effort_is_another_call(model: Desk, tmp_path: Pa
     assert [r.json()["temperature"] for r in model.requests] == [0.0, 0.7, 0.0]
 
 
-def test_a_changed_library_is_another_call(model: Desk, tmp_path: Path) -> None:
+def test_a_changed_library_is_another_call(model: ScriptedAgent, tmp_path: Path) -> None:
     """A paper that joins the passages changes the prompt, and with it the key."""
     model.ask(cache=True)
     feed = tmp_path / "feed.jsonl"
@@ -116,7 +116,7 @@ def test_a_changed_library_is_another_call(model: Desk, tmp_path: Path) -> None:
 
 
 def test_a_changed_prompt_is_another_call(
-    model: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: ScriptedAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wording is part of the key."""
     model.ask(cache=True)
@@ -130,7 +130,7 @@ def test_a_changed_prompt_is_another_call(
     assert len(model.requests) == 2
 
 
-def test_every_call_of_an_answer_is_cached(model: Desk) -> None:
+def test_every_call_of_an_answer_is_cached(model: ScriptedAgent) -> None:
     """Searches, repairs and judgements are free the second time too."""
 
     def play(request: Request) -> object:
@@ -160,7 +160,7 @@ def test_every_call_of_an_answer_is_cached(model: Desk) -> None:
         stream_reply({"content": json.dumps(reply(GOOD))}, finish_reason=None),
     ],
 )
-def test_refused_and_incomplete_replies_are_not_cached(model: Desk, said: object) -> None:
+def test_refused_and_incomplete_replies_are_not_cached(model: ScriptedAgent, said: object) -> None:
     """Otherwise they would be repeated forever."""
     assert model.ask(said, cache=True).status in ("refused", "incomplete")
     assert kept(model) == 0 if file(model).exists() else True
@@ -168,7 +168,7 @@ def test_refused_and_incomplete_replies_are_not_cached(model: Desk, said: object
 
 
 @pytest.mark.parametrize("said", [["I am a poet."] * 2, [error_reply(400, "bad request")]])
-def test_failures_are_not_cached(model: Desk, said: list[object]) -> None:
+def test_failures_are_not_cached(model: ScriptedAgent, said: list[object]) -> None:
     """The next question is a real call."""
     with pytest.raises(EndpointError):
         model.ask(*said, cache=True)
@@ -176,7 +176,7 @@ def test_failures_are_not_cached(model: Desk, said: list[object]) -> None:
     assert kept(model) == 1
 
 
-def test_an_abandoned_answer_is_not_cached(model: Desk) -> None:
+def test_an_abandoned_answer_is_not_cached(model: ScriptedAgent) -> None:
     """A partial reply is not stored."""
     model.server.enqueue_answer(reply(GOOD, SECOND), chunk=5, pause=0.01)
     events = model.agent.ask_stream(QUESTION, cache=True)
@@ -185,7 +185,7 @@ def test_an_abandoned_answer_is_not_cached(model: Desk) -> None:
     assert kept(model) == 0
 
 
-def test_an_abstention_is_cached(model: Desk) -> None:
+def test_an_abstention_is_cached(model: ScriptedAgent) -> None:
     """It is an answer, and was paid for."""
     model.server.responder = lambda _: reply(verdict="abstain")
     assert [model.ask(cache=True).status for _ in range(2)] == ["abstained", "abstained"]
@@ -193,7 +193,7 @@ def test_an_abstention_is_cached(model: Desk) -> None:
 
 
 def test_a_broken_cache_costs_a_call_but_not_the_answer(
-    model: Desk, caplog: pytest.LogCaptureFixture
+    model: ScriptedAgent, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A file that is not a database is left unchanged, and a warning is logged."""
     file(model).write_bytes(b"this is not a database, whatever its name says" * 50)
@@ -204,13 +204,13 @@ def test_a_broken_cache_costs_a_call_but_not_the_answer(
     assert file(model).read_bytes().startswith(b"this is not")
 
 
-def test_a_cache_that_cannot_be_opened_costs_a_call_but_not_the_answer(model: Desk) -> None:
+def test_a_cache_that_cannot_be_opened_costs_a_call_but_not_the_answer(model: ScriptedAgent) -> None:
     """For example, if a folder is in its place."""
     file(model).mkdir()
     assert model.ask(cache=True).status == "answered"
 
 
-def test_a_cached_reply_is_checked_again(model: Desk) -> None:
+def test_a_cached_reply_is_checked_again(model: ScriptedAgent) -> None:
     """A cached reply is model output and is not trusted more than a new one."""
     model.ask(cache=True)
     with sqlite3.connect(file(model)) as db:
@@ -221,14 +221,14 @@ def test_a_cached_reply_is_checked_again(model: Desk) -> None:
     assert answer.claims[0].checks["replaced"]
 
 
-def test_a_cached_reply_is_given_under_any_cost_limit(model: Desk) -> None:
+def test_a_cached_reply_is_given_under_any_cost_limit(model: ScriptedAgent) -> None:
     """`--max-cost` limits spending, and a cached reply costs nothing."""
     model.ask(cache=True, model="gpt-4o")
     again = model.ask(cache=True, model="gpt-4o", max_cost=0.0)
     assert (again.status, again.usage.cost_usd, len(model.requests)) == ("answered", 0.0, 1)
 
 
-def test_another_server_is_another_call(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_server_is_another_call(model: ScriptedAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of the same name at another address is another model."""
     model.ask(cache=True)
     with ScriptedServer() as other:
@@ -240,7 +240,7 @@ def test_another_server_is_another_call(model: Desk, monkeypatch: pytest.MonkeyP
     assert [c.text for c in answer.claims] == [SECOND[0]]
 
 
-def test_the_cache_size_is_limited(model: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_size_is_limited(model: ScriptedAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest replies go first."""
     monkeypatch.setattr(cache, "MAX_REPLIES", 20)
     for n in range(22):

@@ -69,7 +69,7 @@ def test_words_keep_function_words() -> None:
 
 
 @given(st.text())
-def test_any_text_can_be_analysed(text: str) -> None:
+def test_any_text_can_be_analyzed(text: str) -> None:
     """Terms are non-empty, lower case, without white space, and never function words unstemmed."""
     for term in index_terms(text):
         assert term

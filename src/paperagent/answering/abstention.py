@@ -1,7 +1,7 @@
-"""Whether to answer at all: signals from the best paper, and a small logistic regression over them.
+"""Decide whether to answer at all, by a small logistic regression over signals from the best paper.
 
 Weights were fitted on the development questions, on the same questions with their evidence
-sentences or their papers taken away, and on PubMedQA and SciFact with and without the gold
+sentences or their papers removed, and on PubMedQA and SciFact with and without the gold
 paper in libraries of 150 to 5,183 abstracts (`eval/abstention.py`). Off-topic questions and
 absent papers separate well. "The right paper, but the fact is absent" hardly does without a
 language model, so a doubtful answer is worded as "closest passages".
@@ -32,21 +32,22 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class AnswerabilitySignals:
-    """What distinguishes an answerable question from one that the library cannot answer."""
+    """Signals that distinguish answerable questions from those that the library cannot answer."""
 
     similarity: float
     """Cosine of the question and the closest sentence of the best paper."""
     weakest: float
     """Match of the question's worst-matched word among those that the title does not explain."""
     number_fit: float
-    """If a number is asked for: match of what is counted with sentences that contain numbers, minus .75;
-    otherwise 0."""
+    """If the question asks for a number: match of the things counted with sentences that contain numbers,
+    minus .75; otherwise 0.
+    """
     agree: float
     """1 if words and vectors put the same paper first."""
     coverage: float
     """Weighted share of the question that the best paper matches."""
     gap: float
-    """How far the best paper stands above the next five, before reranking."""
+    """Lead of the best paper's score over the next five, before reranking."""
 
     def as_dict(self) -> Mapping[str, float]:
         """Return the signals by name."""
@@ -62,7 +63,7 @@ def answerability_signals(
         question: The question.
         matches: Reranked papers, best first.
         indexes_agree: Whether words and vectors put the same paper first.
-        gap: How far the best paper stands out before reranking.
+        gap: Lead of the best paper before reranking.
     """
     import numpy as np
 
@@ -110,7 +111,7 @@ def confidence(signals: AnswerabilitySignals, *, encoder: bool) -> float:
 _ABSTAIN_BELOW = {True: (0.13, 0.25), False: (0.20, 0.30)}
 """With an encoder, and by stems alone: in a small and in a large library."""
 _MAX_THRESHOLD = 1.01
-"""Above any confidence, so that every question is abstained from."""
+"""Above any confidence, so that no question is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +119,18 @@ class Thresholds:
     """The confidence that an answer needs. The defaults were fitted on the development questions."""
 
     abstain_below: float = 0.13
-    """Below it the answer is "the abstracts do not say"."""
+    """Below this, the answer is "the abstracts do not say"."""
     doubt_below: float = 0.35
-    """Below it the answer says that it is only the closest passages."""
+    """Below this, the answer is marked as only the closest passages."""
 
     @classmethod
     def default(cls, papers: int, *, encoder: bool) -> Thresholds:
         """Return the thresholds of a library that was not calibrated.
 
-        Among more papers one comes closer by chance. Of 30 everyday questions .13 abstains from .93 in a
-        library of 153 papers and from .47 in one of 75,000, where .25 abstains from .83 at the price of six
-        more good answers of 32; a million papers behave alike (`eval/sizes.py`).
+        In a larger library, more papers are close to a question by chance. A threshold of .13 abstains from
+        .93 of 30 everyday questions in a library of 153 papers, but only from .47 in one of 75,000. There,
+        .25 abstains from .83, and costs six more good answers of 32. A million papers behave the same
+        (`eval/sizes.py`).
         """
         small, large = _ABSTAIN_BELOW[encoder]
         return cls(abstain_below=small + size_factor(papers) * (large - small))

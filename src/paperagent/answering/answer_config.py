@@ -1,7 +1,7 @@
 """Configuration of answers written by a model: prompts, prices, limits and policies.
 
-`ModelProfile` says how much is asked of a model: everything, or what a small local model can do.
-`describe_library` writes the line that tells the model what it may search.
+`ModelProfile` describes how much a model is asked to do: everything, or only what a small local model can.
+`describe_library` writes the line that describes the library to the model.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from paperagent.answering.passages import Passages
     from paperagent.llm.prompts import Prompt
     from paperagent.llm.protocol import Pricing
+    from paperagent.retrieval.evidence import PaperMatch
 
 Effort = Literal["fast", "deep"]
 """``fast`` allows one round; ``deep`` first splits the question into searches."""
@@ -31,12 +32,15 @@ ProfileName = Literal["full", "compact"]
 ProfileSetting = Literal["auto", "full", "compact"]
 
 
-# --- how much is asked of a model ---
+# --- model profiles ---
+
+SCORE_MARGIN = 0.5
+"""Papers beyond the minimum number are shown only if their score is within this margin of the best."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """What a model is asked to do in one answer."""
+    """The tasks and limits of a model in one answer."""
 
     name: ProfileName
     prompt: str
@@ -48,9 +52,15 @@ class ModelProfile:
     max_claims: int | None = None
     """Claims that the schema allows; None for any number."""
     reports_missing: bool = True
-    """Whether the reply says what the abstracts do not say."""
+    """Whether the reply names what the abstracts do not say."""
     may_search: bool = True
     """Whether the model may request a further search."""
+
+    def papers_to_show(self, matches: Sequence[PaperMatch], kind: QuestionKind) -> list[Paper]:
+        """Return the papers of the first prompt: the best matches, as many as are close to the best."""
+        fewest, most = self.passage_limits[kind]
+        close = sum(m.score >= matches[0].score - SCORE_MARGIN for m in matches)
+        return [m.hit.paper for m in matches[: min(max(close, fewest), most)]]
 
 
 FULL = ModelProfile(
@@ -83,7 +93,7 @@ def select_profile(setting: ProfileSetting, *, model: str, on_this_machine: bool
     return COMPACT if on_this_machine and is_small(model) else FULL
 
 
-# --- everything that shapes an answer ---
+# --- answer configuration ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +118,10 @@ class AnswerConfig:
     judge: LLMJudge | None = None
     judge_when: JudgeWhen = "auto"
     library_description: str = ""
-    """One line on what is searched, so that the model can decide whether to search again."""
+    """One line that describes the library, so that the model can decide whether to search again."""
     profile: ModelProfile = FULL
     fallback: bool = True
-    """Whether sentences are quoted where the model gives no answer. Otherwise its error is raised."""
+    """Whether sentences are quoted if the model gives no answer. Otherwise the error is raised."""
 
     def fill_answer_prompt(
         self, question: Question, history: Sequence[Turn], passages: Passages, *, may_search: bool
@@ -149,7 +159,7 @@ _TIME_WORDS = re.compile(
     r"|(?:this|last|past|next|previous)\s+(?:\w+\s+)?(?:days?|weeks?|months?|quarter|years?|decade)|20\d\d)\b",
     re.IGNORECASE,
 )
-"""Words of time, which mean nothing without the date."""
+"""Expressions of time, which are meaningless without the date."""
 
 
 def _conversation_text(history: Sequence[Turn]) -> str:

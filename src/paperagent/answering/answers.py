@@ -10,13 +10,13 @@ from paperagent.answering import citations
 from paperagent.answering.passages import contains_instructions
 from paperagent.types import RETRACTED, Answer, Citation, Event, Paper, Usage
 
-EMPTY_LIBRARY = "The library is empty: read a feed first, with `paperagent ingest SOURCE`."
+EMPTY_LIBRARY = "The library is empty: ingest a feed first with `paperagent ingest SOURCE`."
 NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
 
 FALLBACK_NOTE = "quoted instead of written"
 """Start of the note that says why an answer quotes sentences; the reason follows."""
 STOPPED = "stopped"
-"""Value of ``Answer.fallback`` where the user stopped waiting for the model."""
+"""Value of ``Answer.fallback`` if the user stopped waiting for the model."""
 NOT_SERVER_FAULTS = frozenset(
     {"abstained", "withheld_unsupported", "truncated", "over_budget", "refused_by_model", STOPPED}
 )
@@ -56,7 +56,7 @@ def claim_events(answer: Answer) -> Iterator[Event]:
 
 
 def fallback_note(reason: str) -> str:
-    """Return the note that says why sentences are quoted."""
+    """Return the note with the reason why sentences are quoted."""
     return f"{FALLBACK_NOTE}: {reason}"
 
 
@@ -66,7 +66,7 @@ def as_fallback(extractive: Answer, kind: str, reason: str, *, usage: Usage) -> 
     Args:
         extractive: The answer that quotes sentences.
         kind: Kind of an `EndpointError`, or one of `NOT_SERVER_FAULTS`.
-        reason: Why there is no answer by the model, in words for the user.
+        reason: Why there is no answer by the model, as text for the user.
         usage: What the attempt used.
     """
     notes = (*extractive.notes, fallback_note(reason))
@@ -101,7 +101,7 @@ def closest_passages(cited: Sequence[Citation]) -> str:
 def injection_notes(papers: Iterable[Paper]) -> tuple[str, ...]:
     """Return a note for each paper whose abstract contains instructions to its reader."""
     titles = [p.title for p in papers if contains_instructions(p.abstract)]
-    return tuple(f"suspicious: “{title}” holds text that gives orders to its reader" for title in titles)
+    return tuple(f"suspicious: “{title}” contains instructions to its reader" for title in titles)
 
 
 def withdrawal_notes(cited: Iterable[Citation], papers: Iterable[Paper]) -> tuple[str, ...]:

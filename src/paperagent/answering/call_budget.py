@@ -1,4 +1,4 @@
-"""Calls whose replies are read as a whole, and the budget that they share."""
+"""Model calls that are read as a whole, and the budget that all calls of an answer share."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CallOutcome(Generic[T]):
 
 @dataclass(slots=True)
 class Budget:
-    """US dollars for a run of calls. A call that could pass the limit is refused before it is made."""
+    """A limit in US dollars for several calls. A call that could exceed it is refused before it is made."""
 
     pricing: Pricing
     limit: float | None = None
@@ -59,7 +59,7 @@ class Budget:
     usage: Usage = field(default_factory=Usage)
 
     def max_usage(self, call: CompletionRequest) -> Usage:
-        """Return the most that a call may use, with its cost."""
+        """Return the maximum usage of a call, with its cost."""
         tokens, estimated = self.pricing.prompt_tokens(call.messages, call.schema)
         output_tokens = call.max_output_tokens + self.pricing.thinking
         usage = Usage(1, input_tokens=tokens, output_tokens=output_tokens, estimated=estimated)
@@ -73,7 +73,7 @@ class Budget:
         return max(0.0, self.limit - (self.usage.cost_usd or 0.0))
 
     def allows(self, usage: Usage, *, planned: float = 0.0) -> bool:
-        """Return whether a call of at most ``usage`` fits the limit, with ``planned`` dollars for others.
+        """Return whether a call of at most ``usage`` fits the limit, beside ``planned`` dollars for others.
 
         Under a limit, a call of unknown price does not fit.
         """
@@ -86,10 +86,10 @@ class Budget:
         return self.limit is None or self.allows(self.max_usage(call)) or is_cached(model, call)
 
     def require(self, input_tokens: int, max_output_tokens: int, *, model: str) -> None:
-        """Refuse a call if, with what was spent, it could cost more than the limit.
+        """Refuse a call that could exceed the limit, given what was already spent.
 
         Raises:
-            OverBudgetError: it could, or the price of ``model`` is not known.
+            OverBudgetError: the call could exceed the limit, or the price of ``model`` is not known.
         """
         if self.limit is None:
             return
@@ -107,7 +107,7 @@ class Budget:
             )
 
     def refusal(self) -> str:
-        """Return the reason why a call is refused, in words for the user."""
+        """Return the reason why a call is refused, as text for the user."""
         if self.pricing.price(Usage(1, 1_000)) is None:
             return f"the model's price is not known, so no limit on cost can be kept; {PRICE_HINT}"
         return "the call could exceed the limit on cost"
@@ -119,14 +119,15 @@ class Budget:
         return bill
 
     def add(self, bill: Usage) -> None:
-        """Add a usage that has its cost."""
+        """Add a usage that includes its cost."""
         self.usage += bill
 
 
 def count_tokens(pricing: Pricing, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> int:
     """Return about how many tokens a call would send.
 
-    Pointers that the schema lists are counted apart: as text they would be estimated at seven tokens each.
+    Pointers listed in the schema are counted separately; as text they would be estimated at seven tokens
+    each.
     """
     schema_text, pointers = _LISTED_POINTER.subn("", json.dumps(schema))
     texts = [*(m["content"] for m in messages), schema_text]
@@ -145,12 +146,12 @@ def is_cached(model: TextModel, call: CompletionRequest) -> bool:
 
 
 def complete(model: TextModel, call: CompletionRequest, parse: Callable[[str], T]) -> CallOutcome[T]:
-    """Make a call and parse its reply. An endpoint that fails is reported in the outcome, not raised.
+    """Make a call and parse its reply. An endpoint failure is reported in the outcome, not raised.
 
     Args:
         model: The model to call.
         call: The request.
-        parse: Makes the value of the reply's text; may raise `EndpointError`.
+        parse: Converts the reply's text to the value; may raise `EndpointError`.
 
     Raises:
         ConfigError: A proxy blocks the connection.

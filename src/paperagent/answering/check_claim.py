@@ -20,7 +20,7 @@ from paperagent.verification import Verdict
 MAX_SOURCE_LENGTH = 200_000
 """Characters of the sources, or of the abstract; a whole paper has about 60,000."""
 _MAX_SENTENCES = 40
-"""Sentences of a long text that a claim is compared with: those that share most words with it."""
+"""Of a long text, a claim is compared with this many sentences: those that share most words with it."""
 _MAX_NEAREST = 3
 """Sentences of an abstract that a result names."""
 _PARAGRAPH = re.compile(r"\n\s*\n")
@@ -36,14 +36,14 @@ class ClaimCheck:
     score: float
     """How well the wording of claim and sources agrees, 0 to 1."""
     reasons: tuple[str, ...]
-    """Short phrases that say what is wrong or unclear; empty if nothing is."""
+    """Short phrases that describe what is wrong or unclear; may be empty."""
     checks: Mapping[str, Any]
     """Result of each check, JSON-ready."""
     sources: tuple[str, ...]
     """The sentences that the claim was compared with; of an abstract, the nearest ones."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the check as `paperagent check --json` prints it."""
+        """Return the check as JSON-ready values, as `paperagent check --json` prints them."""
         return {
             "claim": self.claim,
             "support": self.support,
@@ -70,8 +70,8 @@ def check(
         claim: The sentence to check.
         sources: Sentences to compare it with. Without any it is compared with the abstract, sentence by
             sentence and as a whole.
-        title: Title of their paper, as context: it shows what a name stands for.
-        abstract: Abstract of their paper, as context: it shows who "we" is.
+        title: Title of the paper, as context: it explains names.
+        abstract: Abstract of the paper, as context: it shows who "we" is.
         question: The question that the claim answers, as context.
 
     Raises:

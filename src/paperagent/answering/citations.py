@@ -1,4 +1,4 @@
-"""From pointers to quotes, and the check that every finished answer has passed. No I/O.
+"""Turn pointers into quotes, and verify every finished answer. No I/O.
 
 A model only points at sentences. The quote is copied from the library's own text, so a citation is
 right by construction or does not exist. `verify` proves it again on the finished answer, against
@@ -39,20 +39,20 @@ def quoted_claim(citation: Citation) -> Claim:
 
 
 def escape_markers(text: str) -> str:
-    """Make what looks like a citation marker in foreign text (``[1]``) look different (``［1］``)."""
+    """Change text that looks like a citation marker (``[1]``) so that it does not (``［1］``)."""
     return _MARKER.sub(r"［\1］", text)
 
 
 def escape_line(text: str) -> str:
-    """Escape markers, and a ``>`` with which a line of quotation would begin."""
+    """Escape markers, and a leading ``>``, which would begin a quotation."""
     return _QUOTATION.sub(r"\1＞", escape_markers(text))
 
 
 def join_claims(claims: Sequence[Claim], citations: Sequence[Citation]) -> str:
-    """Return the claims as text with [n] markers; a doubtful claim says so.
+    """Return the claims as text with [n] markers; a doubtful claim is marked as such.
 
-    Quotations of several papers are one paragraph per paper, under its title. Claims in other words
-    may rest on several papers, so they are one text.
+    Quotations from several papers get one paragraph per paper, under its title. Reworded claims may cite
+    several papers, so they form one text.
     """
     by_n = {c.n: c for c in citations}
     if any(c.support != "quoted" for c in claims):
@@ -71,7 +71,7 @@ def join_claims(claims: Sequence[Claim], citations: Sequence[Citation]) -> str:
 
 
 def claims_as_text(claims: Sequence[Claim], by_n: Mapping[int, Citation]) -> str:
-    """Return claims as one text. An unverified one is a paragraph with the sentences it cites under it.
+    """Return claims as one text. An unverified claim is a paragraph with the cited sentences below it.
 
     Args:
         claims: The claims.
@@ -87,7 +87,7 @@ def claims_as_text(claims: Sequence[Claim], by_n: Mapping[int, Citation]) -> str
 
 
 def claim_with_markers(claim: Claim) -> str:
-    """Return a claim's text with its markers; one that failed its check or was replaced says so."""
+    """Return a claim's text with its markers, and a remark if it failed its check or was replaced."""
     remark = REPLACED if is_replaced(claim) else DOUBT.get(claim.support)
     markers = "".join(f"[{n}]" for n in claim.citations)
     return f"{escape_line(claim.text)}{f' ({remark})' if remark else ''} {markers}".rstrip()
@@ -100,7 +100,7 @@ def quote_lines(claim: Claim, by_n: Mapping[int, Citation]) -> list[str]:
 
 
 def without_quotes(text: str) -> str:
-    """Return an answer's text without the sentences under unverified claims."""
+    """Return an answer's text without the sentences below unverified claims."""
     return _QUOTE_LINE.sub("", text)
 
 

@@ -1,8 +1,8 @@
-"""From what the model wrote to claims that may be shown: resolve pointers, check, apply the policy.
+"""Turn the model's claims into claims that may be shown: resolve pointers, check, apply the policy.
 
-A claim that its own sentences refute, or that points at nothing, is withheld (or shown marked).
-One that wording can neither confirm nor refute is shown as *unverified*. A sentence that gives
-instructions or asks a question is evidence for nothing.
+A claim is withheld (or shown marked) if the cited sentences refute it or if it points at nothing. A claim
+that wording can neither confirm nor refute is shown as *unverified*. A sentence that gives instructions or
+asks a question is never evidence.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from paperagent.answering.citations import cite, quoted_claim
 from paperagent.answering.passages import Passages, contains_instructions, without_instructions
-from paperagent.answering.reply import WrittenClaim
+from paperagent.answering.reply import WrittenClaim, plain_text
 from paperagent.text.injection import is_question, looks_like_instruction
-from paperagent.text.sanitize import strip_controls
 from paperagent.text.terms import index_terms
 from paperagent.types import Citation, Claim, Paper, Sentence
 
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
     from paperagent.verification import Verdict
 
 Policy = Literal["withhold", "mark", "repair"]
-"""What happens to a claim that fails its check: withheld, shown marked, or rewritten once by the model."""
+"""Treatment of a claim that fails its check: withheld, shown marked, or rewritten once by the model."""
 
 CONFIRMED = ("quoted", "supported")
-"""Support of claims that their sentences confirm."""
+"""Verdicts that mean that the cited sentences confirm the claim."""
 MAX_TRIED_SENTENCES = 3
 """Other sentences of the same abstract that are tried for a claim."""
 POINTER_SHIFTS = (-1, 1, -2, 2)
@@ -75,7 +74,8 @@ class CheckedClaim:
     claim: Claim
     citations: tuple[Citation, ...]
     reasons_for_model: tuple[str, ...] = ()
-    """Why the check failed. Quotes claim and sentences, so it is meant for the model, not for the user."""
+    """Why the check failed. Quotes the claim and the sentences, so it is for the model and not for the user.
+    """
 
     @property
     def message_for_user(self) -> str:
@@ -88,7 +88,7 @@ class CheckedClaim:
         if "judge" in checks and self.reasons_for_model:
             return self.reasons_for_model[0]
         if "statement" in checks:
-            return "points at a sentence that gives orders or asks, and states nothing"
+            return "points at a sentence that is an instruction or a question, not a statement"
         failed = ", ".join(name for name, passed in checks.items() if passed is False)
         return f"fails on {failed}" if failed else "could not be matched with its sentences"
 
@@ -118,15 +118,15 @@ class ClaimCollector:
         citations = self._cite(list(cited.values()))
         numbers = tuple(c.n for c in citations)
         if dangling:
-            pointers = [p if _POINTER.fullmatch(p) else "?" for p in map(plain_text, dangling)]
-            claim = Claim(text, numbers, "unsupported", {"dangling": pointers})
-            return CheckedClaim(claim, citations, (f"points at {', '.join(pointers)}, which was not shown",))
+            names = [p if _POINTER.fullmatch(p) else "?" for p in map(plain_text, dangling)]
+            claim = Claim(text, numbers, "unsupported", {"dangling": names})
+            return CheckedClaim(claim, citations, (f"points at {', '.join(names)}, which was not shown",))
         if not citations:
             return CheckedClaim(Claim(text, (), "uncited", {}), (), ("points at no sentence",))
         statements = [c.quote for c in citations if not is_question(c.quote)]
         if not statements or is_question(text) or any(map(looks_like_instruction, (text, *statements))):
             claim = Claim(text, numbers, "unsupported", {"statement": False})
-            reason = "claim or sentence gives orders or asks, and states nothing"
+            reason = "claim or sentence is an instruction or a question, not a statement"
             return CheckedClaim(claim, citations, (reason,))
         papers = {p.paper_id: p for p, _ in cited.values()}.values()
         verdict = self.checker(
@@ -141,16 +141,16 @@ class ClaimCollector:
             contains_instructions(p.abstract) for p in passages.papers
         ):
             # The model may have obeyed the instruction, so what wording cannot confirm is not shown.
-            reasons = (*verdict.reasons, "a passage gives orders to the model")
+            reasons = (*verdict.reasons, "a passage gives instructions to the model")
             return CheckedClaim(replace(claim, support="unsupported"), citations, reasons)
         if claim.support == "quoted" and text not in {c.quote for c in citations}:
-            claim = replace(claim, support="supported")  # quoted is only a cited sentence to the letter
+            claim = replace(claim, support="supported")  # only a verbatim sentence counts as quoted
         return CheckedClaim(claim, citations, tuple(verdict.reasons))
 
     def add(
         self, written: WrittenClaim, passages: Passages, **extra_checks: Any
     ) -> tuple[Claim, tuple[Citation, ...]] | None:
-        """Check a claim and keep it.
+        """Check a claim and add it.
 
         Args:
             written: The claim as the model wrote it.
@@ -225,10 +225,10 @@ class ClaimCollector:
         return quotations
 
     def withheld_notes(self) -> Iterator[str]:
-        """Yield notes on what was withheld and why.
+        """Yield notes on withheld claims, with the reasons.
 
-        A claim in other words than those of the question and its sources rests on nothing, and may be
-        what a malicious abstract wants to be said, so its text is not repeated.
+        A withheld claim may be what a malicious abstract wants to be said. So its text is only repeated if
+        all its words come from the question and the sources.
         """
         notes = Counter(map(self._withheld_note, self.withheld))
         yield from (note if n == 1 else f"{note[:-1]}; {n} claims)" for note, n in notes.items())
@@ -244,7 +244,7 @@ class ClaimCollector:
         return f"withheld: “…” ({rejected.message_for_user})"
 
     def _cite(self, targets: Sequence[tuple[Paper, Sentence]]) -> tuple[Citation, ...]:
-        """Return citations of sentences, under the numbers they have or the next ones."""
+        """Return citations of sentences, with their existing numbers or the next free ones."""
         cited = {(c.paper_id, c.start): c for c in self.citations}
         citations: list[Citation] = []
         next_number = len(self.citations) + 1
@@ -279,10 +279,10 @@ def correct_pointers(
 
 
 def _other_pointers(written: WrittenClaim, passages: Passages) -> Iterator[list[str]]:
-    """Yield other pointers to try: those that resolve, single sentences, then all of them shifted.
+    """Yield other pointers to try: those that resolve, single sentences, then all pointers shifted.
 
-    Sentences are never added to those pointed at: three sentences contain enough words for many a
-    wrong claim, too.
+    Sentences are never added to the cited ones: three sentences contain enough words to support many wrong
+    claims.
     """
     resolved = [p for p in written.evidence if passages.resolve(p) is not None]
     if 0 < len(resolved) < len(written.evidence):
@@ -303,22 +303,3 @@ def _other_pointers(written: WrittenClaim, passages: Passages) -> Iterator[list[
             shifted = [f"{passage}.{sentence + shift}" for passage, sentence in places]
             if all(passages.resolve(p) for p in shifted):
                 yield shifted
-
-
-# --- text of a model, made plain ---
-
-_MARKUP = re.compile(
-    r"!?\[([^\[\]]*)\]\([^()]*\)|</?[a-z!?][^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
-    r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
-    re.IGNORECASE,
-)
-
-
-def plain_text(text: str) -> str:
-    """Return a model's text without control characters, markup, links, images and citation markers."""
-    text = strip_controls(text)
-    while True:  # removing markup may join the halves of more
-        stripped = _MARKUP.sub(lambda m: m.group(1) or "", text)
-        if stripped == text:
-            return " ".join(text.split())
-        text = stripped

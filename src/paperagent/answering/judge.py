@@ -31,13 +31,13 @@ JUDGE_SCHEMA = "judge"
 LABELS: Mapping[str, float] = {"supported": 0.9, "partly": 0.5, "not_supported": 0.1}
 """The probability of support for each label, used if the server gives none.
 
-A good judge's label is right about nine times in ten on claims like ours, and a label alone does
-not say how sure the judge is, so no label counts for more than that.
+On such claims, a good judge's label is right about nine times in ten. A label alone does not show how
+confident the judge is, so no label counts for more than that.
 """
 BASE_OUTPUT_TOKENS, OUTPUT_TOKENS_PER_ITEM = 200, 12
 
 
-# --- what is asked ---
+# --- items and opinions ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,14 @@ JudgeItem = SupportItem | AnswerabilityItem
 
 @dataclass(frozen=True, slots=True)
 class JudgeOpinion:
-    """The probabilities that a judge gives, and what the call used."""
+    """The probabilities that a judge gives, and the usage of the call."""
 
     probabilities: tuple[float | None, ...]
     """One per item, 0 to 1; None if there is none: refused, malformed or failed."""
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     error: str = ""
-    """Why no item has a probability, in a phrase."""
+    """Short reason why no item has a probability."""
 
 
 class LLMJudge:
@@ -90,7 +90,7 @@ class LLMJudge:
             model: The model to ask.
             prompt: The judge's prompt.
             pricing: Counts and prices the model's tokens.
-            salt: The library's secret for the fence around what is judged.
+            salt: The library's secret for the fence around the items.
         """
         self._model = model
         self._prompt = prompt
@@ -98,7 +98,7 @@ class LLMJudge:
         self._salt = salt
 
     def ask(self, items: Sequence[JudgeItem], *, max_cost: float | None = None) -> JudgeOpinion:
-        """Return the probability of each item. Raises nothing.
+        """Return the probability of each item. Never raises.
 
         Args:
             items: What to judge.
@@ -158,7 +158,7 @@ def judge_schema(items: Sequence[JudgeItem]) -> dict[str, Any]:
 
 
 def _statement(number: int, item: JudgeItem) -> str:
-    """Return the statement to judge. Claim and sentences stand in the input, inside the fence."""
+    """Return the statement to judge. The claim and the sentences are in the input, inside the fence."""
     if isinstance(item, AnswerabilityItem):
         return f"The sentences quoted for question {number} state the answer to it."
     return f"The sentences quoted for claim {number} state all that it says, and no less strongly."
@@ -212,7 +212,7 @@ def parse_probabilities(text: str, names: Sequence[str]) -> tuple[float | None, 
         parse_probability(values.get(name)) if isinstance(values, dict) else None for name in names
     )
     if all(p is None for p in probabilities):
-        raise EndpointError("judge: gave no readable opinion", kind="malformed")
+        raise EndpointError("judge reply: contains no readable opinion; try another model", kind="malformed")
     return probabilities
 
 
@@ -233,11 +233,13 @@ def parse_probability(value: Any) -> float | None:
     return float(value) if 0 <= value <= 1 else None
 
 
-# --- what an opinion changes ---
+# --- effect of an opinion ---
 
 REFUTED_REASON = "the judge finds that the cited sentences do not support it"
 CLEAR_YES, CLEAR_NO = 0.8, 0.2
-"""Probabilities from which on, and up to which, an opinion is clear. Labels alone are clear, too."""
+"""An opinion is clear at or above the first probability, and at or below the second. Labels alone are clear,
+too.
+"""
 LOW_WORDING_SCORE = 0.1
 """Wording score below which a claim is far from its sentences."""
 
@@ -262,7 +264,7 @@ def review_claims(
         max_cost: US dollars that the call may cost.
 
     Returns:
-        What the call used, and notes for the user.
+        The usage of the call, and notes for the user.
     """
     indexes = claims_to_judge(collector.claims, when)
     if not indexes:
@@ -280,7 +282,7 @@ def review_claims(
         items.append(AnswerabilityItem(collector.question, sources))
     opinion = judge.ask(items, max_cost=max_cost)
     if opinion.error:
-        return opinion.usage, [f"no second opinion: {opinion.error}"]
+        return opinion.usage, [f"not judged: {opinion.error}"]
     judged = {
         i: apply_probability(claim, p)
         for i, claim, p in zip(indexes, claims, opinion.probabilities, strict=False)
@@ -308,9 +310,9 @@ def claims_to_judge(claims: Sequence[Claim], when: JudgeWhen) -> list[int]:
 def apply_probability(claim: Claim, p: float) -> Claim:
     """Return the claim with its support after the judge gave it the probability ``p``.
 
-    Wording and judge must agree. A judge that is right nine times in ten, and as sure of its errors as
-    of the rest, would by itself withhold a tenth of the honest claims that wording leaves open, which are
-    nearly half of all, and call a tenth of the wrong ones supported. So an unverified claim becomes
+    Wording and judge must agree. Suppose that a judge is right nine times in ten, and as confident when it is
+    wrong. Alone, it would withhold a tenth of the honest claims that wording leaves open (nearly half of
+    all), and support a tenth of the wrong ones. So an unverified claim becomes
 
     - *supported* by a clear yes, unless a check failed (a number, a hedge, a frame …) or the claim is far
       from its sentences;
@@ -337,7 +339,7 @@ def apply_probability(claim: Claim, p: float) -> Claim:
         support = "unverified"
     checks = {**claim.checks, "judge": round(p, 3)}
     if support == "supported":
-        # The judge settled what wording could not: no check counts as failed, nor as passed.
+        # The judge decided instead of wording, so no check counts as failed or as passed.
         checks = {name: None if passed is False else passed for name, passed in checks.items()}
     return Claim(claim.text, claim.citations, support, checks)
 
@@ -366,7 +368,7 @@ def _summary(before: Sequence[Claim], after: Sequence[Claim]) -> str:
     if unverified:
         noun = "claim" if len(unverified) == 1 else "claims"
         supported = unverified.count("supported")
-        parts.append(f"judged {supported} of {len(unverified)} unverified {noun} supported")
+        parts.append(f"confirms {supported} of {len(unverified)} unverified {noun}")
     if doubted:
         parts.append(f"doubts {doubted} that wording supports")
     return " and ".join(parts) or f"doubts none of {len(after)} that wording supports"

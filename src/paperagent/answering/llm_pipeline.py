@@ -1,11 +1,11 @@
 """Answers written by a model: quote first, ask once, check each claim as it arrives.
 
-The extractive answer comes first. It says which papers are shown and which sentences matter, it
-saves the call if there is nothing to answer from, and it is the answer if the model gives none.
+The extractive answer comes first. It determines which papers are shown and which sentences are relevant, it
+saves the call if the library has nothing to answer from, and it is the answer if the model gives none.
 
-One call is the rule. The model may request another search, limited by rounds and by the money
-allowed; rejected claims may be rewritten once; a judge may be asked. Each of these is a call
-that can be switched off, and each is refused before it is made if it could cost too much.
+Usually there is one call. The model may request another search, limited by rounds and by the budget; rejected
+claims may be rewritten once; a judge may be asked. Each of these is a call that can be switched off, and each
+is refused before it is made if it could cost too much.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import zip_longest
 from typing import Any
 
 from paperagent.answering import citations
-from paperagent.answering.answer_config import FULL, AnswerConfig, ModelProfile
+from paperagent.answering.answer_config import AnswerConfig
 from paperagent.answering.answers import (
     EMPTY_LIBRARY,
     StageTimer,
@@ -27,29 +27,30 @@ from paperagent.answering.answers import (
     withdrawal_notes,
 )
 from paperagent.answering.call_budget import Budget, OverBudgetError, count_tokens
-from paperagent.answering.claims import (
-    CheckedClaim,
-    ClaimCollector,
-    cached_checker,
-    correct_pointers,
-    plain_text,
-)
+from paperagent.answering.claims import CheckedClaim, ClaimCollector, cached_checker, correct_pointers
 from paperagent.answering.judge import review_claims
 from paperagent.answering.passages import Passages
 from paperagent.answering.pipeline import AnswerRequest, ExtractiveAnswer, Pipeline
-from paperagent.answering.reply import ModelReply, ReplyParser, WrittenClaim, answer_schema, parse_reply
+from paperagent.answering.reply import (
+    LoopingReplyError,
+    ModelReply,
+    ReplyParser,
+    TruncatedReplyError,
+    WrittenClaim,
+    answer_schema,
+    parse_reply,
+    plain_text,
+)
 from paperagent.errors import EndpointError
 from paperagent.llm.protocol import DECLINED_REASONS, Completion, TextModel, TextStream
-from paperagent.retrieval.evidence import PaperMatch, relevant_sentences
-from paperagent.retrieval.question import Question, QuestionKind
+from paperagent.retrieval.evidence import relevant_sentences
+from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import query_stems
 from paperagent.text.terms import index_terms
 from paperagent.types import Answer, Citation, Event, Hit, Paper, Status
 
-SCORE_MARGIN = 0.5
-"""Papers beyond the minimum number are shown only if their score is within this of the best one's."""
 MAX_ADDED_PASSAGES = 6
-"""Abstracts that all queries of one further search may add."""
+"""Maximum number of abstracts that one further search may add."""
 MAX_FIRST_CALL_TOKENS = 8_000
 """Limit of a first prompt and its reply, whatever the model's context."""
 DECOMPOSE_OUTPUT_TOKENS = 300
@@ -61,18 +62,8 @@ _STABLE_PASSAGES = 4
 _FILLER_TERMS = frozenset(
     index_terms("passages abstracts say state mention give report provide specify paper answer question")
 )
-"""Terms with which a model says that something is missing, whatever the question."""
+"""Terms that models use to say that something is missing, whatever the question."""
 _WITHHELD = "what the model wrote is not supported by the sentences that it points at, so it was withheld"
-
-
-class _TruncatedError(Exception):
-    """The reply ended before it was complete."""
-
-    kind = "truncated"
-
-
-class _LoopError(_TruncatedError):
-    """The reply repeated itself."""
 
 
 class LLMAnswerer:
@@ -90,7 +81,7 @@ class LLMAnswerer:
 
         Raises:
             EndpointError: only if the configuration forbids a fallback: the model's server failed before
-                any claim was shown; ``hits`` holds what was retrieved.
+                any claim was shown; ``hits`` holds the retrieved papers.
         """
         return _AnswerSession(self._pipeline, self._model, self._config, request).run()
 
@@ -134,12 +125,12 @@ class _AnswerSession:
             yield self._done("abstained", "no_evidence", quoted.answer)
             return
         self.question = self.extractive.question
-        papers = papers_to_show(self.extractive.matches, self.question.kind, self.config.profile)
+        papers = self.config.profile.papers_to_show(self.extractive.matches, self.question.kind)
         self.passages = self._as_passages(papers)
         self.notes += injection_notes(self.passages.papers)
         try:
             yield from self._rounds()
-        except (OverBudgetError, _TruncatedError, EndpointError) as error:
+        except (OverBudgetError, TruncatedReplyError, EndpointError) as error:
             yield from self._end_with_error(error)
 
     def _rounds(self) -> Iterator[Event]:
@@ -160,9 +151,9 @@ class _AnswerSession:
     # --- calls ---
 
     def _ask(self, *, may_search: bool) -> Generator[Event, None, ModelReply | None]:
-        """Make the main call, again if the reply is unusable. Return None if the model declined.
+        """Make the main call, and repeat it if the reply is unusable. Return None if the model declined.
 
-        The second try differs by what went wrong: a larger limit, fewer passages, another temperature.
+        The second try depends on what went wrong: a larger limit, fewer passages, another temperature.
         """
         limit, temperature = self.config.profile.output_tokens[self.question.kind], 0.0
         for is_last in (False, True):
@@ -171,14 +162,14 @@ class _AnswerSession:
                 return (
                     yield from self._call(messages, limit, may_search=may_search, temperature=temperature)
                 )
-            except (_TruncatedError, EndpointError) as error:
+            except (TruncatedReplyError, EndpointError) as error:
                 kind = error.kind
                 if is_last or self.collector.claims or kind not in ("truncated", "malformed", "context"):
                     raise
                 self.collector.withheld.clear()
                 if kind == "context":
                     self._halve_passages()
-                elif kind == "malformed" or isinstance(error, _LoopError):
+                elif kind == "malformed" or isinstance(error, LoopingReplyError):
                     temperature = RETRY_TEMPERATURE
                     self.passages = self._as_passages(_first_half(self.passages.papers))
                 elif self.finish_reason == "length":
@@ -214,9 +205,9 @@ class _AnswerSession:
         try:
             for piece in stream:
                 yield from self._add_claims(parser.feed(piece))
-                _require_no_loop(parser)
+                parser.require_no_loop()
         except Exception:
-            if parser.text:  # it was paid for, whatever became of it
+            if parser.text:  # the call was paid for, even if it failed
                 self._account(stream.completion)
             raise
         self._account(stream.completion)
@@ -228,7 +219,7 @@ class _AnswerSession:
         if self.finish_reason in DECLINED_REASONS:
             return None
         if not completion.complete:
-            error = _LoopError if self.finish_reason == "repetition" else _TruncatedError
+            error = LoopingReplyError if self.finish_reason == "repetition" else TruncatedReplyError
             raise error("the reply ended before it was complete")
         if not parser.text.strip():
             raise EndpointError("model reply: no text returned; try again or another model", kind="empty")
@@ -267,7 +258,7 @@ class _AnswerSession:
         return False
 
     def _repair(self) -> Iterator[Event]:
-        """Let the model rewrite rejected claims once; what is rejected again stays withheld."""
+        """Let the model rewrite rejected claims once; claims that are rejected again stay withheld."""
         failures = "\n".join(
             f"- {w.claim.text}\n  failed: {'; '.join(w.reasons_for_model) or 'not in the cited sentences'}"
             for w in self.collector.withheld
@@ -279,14 +270,14 @@ class _AnswerSession:
         limit = self.config.profile.output_tokens[self.question.kind]
         try:
             yield from self._call(messages, limit)
-        except (EndpointError, _TruncatedError, OverBudgetError) as error:
+        except (EndpointError, TruncatedReplyError, OverBudgetError) as error:
             self.collector.withheld = before
             self.notes.append(f"no repair: {error}")
         for rejected in list(self.collector.withheld):
             yield from self._quote_instead(rejected)
 
     def _judge(self) -> Iterator[Event]:
-        """Let the judge review claims that wording leaves open. An error there changes nothing."""
+        """Let the judge review claims that wording leaves open. If it fails, nothing changes."""
         if self.config.judge is None:
             return
         withheld_before = len(self.collector.withheld)
@@ -375,16 +366,16 @@ class _AnswerSession:
             self.pipeline.search(text, k=MAX_ADDED_PASSAGES, filters=self.request.filters) for text in texts
         ]
         interleaved = [hit for rank in zip_longest(*results) for hit in rank if hit is not None]
-        passage_ids = {p.paper_id for p in self.passages.papers}
-        new = list({h.paper_id: h for h in interleaved if h.paper_id not in passage_ids}.values())
+        ids = {p.paper_id for p in self.passages.papers}
+        new = list({h.paper_id: h for h in interleaved if h.paper_id not in ids}.values())
         new = new[:MAX_ADDED_PASSAGES]
         if not new:
             self.notes.append("the further search found no other paper")
             return False
         stable, last = self.passages.papers[:_STABLE_PASSAGES], self.passages.papers[_STABLE_PASSAGES:]
         self.passages = self._as_passages([*stable, *(h.paper for h in new), *last])  # the last may not fit
-        ids = {h.paper_id for h in self.hits}
-        hits = [*self.hits, *(h for h in new if h.paper_id not in ids)]
+        retrieved = {h.paper_id for h in self.hits}
+        hits = [*self.hits, *(h for h in new if h.paper_id not in retrieved)]
         self.hits = tuple(replace(h, rank=rank) for rank, h in enumerate(hits, start=1))
         return True
 
@@ -397,13 +388,13 @@ class _AnswerSession:
     def _account(self, completion: Completion) -> None:
         self.budget.account(completion.usage)
         self.finish_reason = completion.finish_reason
-        if self.finish_reason not in DECLINED_REASONS:  # a refusal is told in our own words
+        if self.finish_reason not in DECLINED_REASONS:  # refusals get a note of their own
             self.notes += [n for n in completion.notes if n not in self.notes]
 
     # --- the end ---
 
     def _finish(self, reply: ModelReply | None) -> Iterator[Event]:
-        """Finish the answer by how the model ended."""
+        """Finish the answer, depending on how the model ended."""
         if reply is None:
             yield self._done("refused", "refused_by_model", "The model refused to answer this question.")
         elif self.collector.claims:
@@ -421,7 +412,9 @@ class _AnswerSession:
             text = "The abstracts do not say"
             yield self._abstain("not_in_abstracts", f"{text}: {missing}" if missing else f"{text}.")
 
-    def _end_with_error(self, error: OverBudgetError | _TruncatedError | EndpointError) -> Iterator[Event]:
+    def _end_with_error(
+        self, error: OverBudgetError | TruncatedReplyError | EndpointError
+    ) -> Iterator[Event]:
         """End an answer that the model could not finish: keep the claims shown, or else quote sentences."""
         if self.collector.claims:
             yield self._done("incomplete", error.kind, "", note=f"incomplete: {error}")
@@ -445,31 +438,31 @@ class _AnswerSession:
         yield Event("done", answer=answer)
 
     def _abstain(self, reason: str, text: str) -> Event:
-        """Abstain, and quote the closest passages for the user to judge."""
+        """Abstain, and quote the closest passages so that the user can judge."""
         closest = self.extractive.answer.citations if self.config.fallback else ()
         self.collector.citations = list(closest)
         return self._done("abstained", reason, f"{text}{closest_passages(closest)}")
 
     def _may_quote(self) -> bool:
-        """Return whether sentences may be quoted if nothing that the model wrote can be shown."""
+        """Return whether sentences may be quoted if none of the model's claims can be shown."""
         return self.config.fallback and self.extractive.answer.status == "answered"
 
     def _is_considered_abstention(self, reply: ModelReply) -> bool:
         """Return whether a model's abstention outweighs the extractive answer.
 
-        It does if it names what part of the question is missing and the extractive answer is doubtful: of
-        the development questions above that threshold 40 of 42 can be answered, of those between the
-        thresholds 12 of 16.
+        It does if it names the part of the question that is missing and the extractive answer is doubtful. Of
+        the development questions, 40 of 42 above that threshold can be answered, and 12 of 16 between the
+        thresholds.
         """
         question_terms = set(self.question.terms) - _FILLER_TERMS
         names_part = bool(question_terms & set(index_terms(reply.missing)))
         return reply.verdict == "abstain" and names_part and self.extractive.is_doubtful
 
     def _missing(self, reply: ModelReply) -> str | None:
-        """Return the model's words on what is missing, only if they are the question's own words.
+        """Return the model's text on what is missing, but only if all its words come from the question.
 
-        They rest on no sentence, so anything else in them (a fact, a link, a command that a
-        malicious abstract asked for) must not reach the user.
+        No sentence supports this text, so anything else in it (a fact, a link, a command from a malicious
+        abstract) must not reach the user.
         """
         text = plain_text(reply.missing)
         allowed = {*self.question.terms, *_FILLER_TERMS}
@@ -502,20 +495,6 @@ class _AnswerSession:
         citations.verify(answer, papers)
         self.timer.end_stage("verify")
         return Event("done", answer=replace(answer, timings_ms=self.timer.timings_ms()))
-
-
-def papers_to_show(
-    matches: Sequence[PaperMatch], kind: QuestionKind, profile: ModelProfile = FULL
-) -> list[Paper]:
-    """Return the papers of the first prompt: the best matches, within the limits for the kind of question."""
-    fewest, most = profile.passage_limits[kind]
-    close = sum(m.score >= matches[0].score - SCORE_MARGIN for m in matches)
-    return [m.hit.paper for m in matches[: min(max(close, fewest), most)]]
-
-
-def _require_no_loop(parser: ReplyParser) -> None:
-    if parser.is_looping:
-        raise _LoopError("the model repeated itself and was stopped")
 
 
 def _first_half(papers: Sequence[Paper]) -> Sequence[Paper]:

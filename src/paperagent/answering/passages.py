@@ -1,8 +1,8 @@
-"""Abstracts as the model sees them, and its pointers read back. Pure; no I/O.
+"""Number the sentences of abstracts for the model, and resolve the pointers in its reply. No I/O.
 
-The third sentence of passage 2 is numbered ``2.3``. The model may only point; what a pointer means
-is decided here, from the table of this request, so it is right by construction or dangling.
-Models write pointers in many forms; `pointers` and `cut_pointers` parse them.
+The third sentence of passage 2 is numbered ``2.3``. The model may only point at sentences. This module looks
+pointers up in the table of the request, so a pointer is either right or dangling. Models write pointers in
+many forms; `pointers` and `cut_pointers` parse them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from paperagent.text.terms import STOP_WORDS
 from paperagent.types import Paper, Sentence
 
 MAX_POINTERS = 8
-"""Sentences that one claim may point at; further pointers are dropped."""
+"""Maximum number of pointers per claim; further ones are dropped."""
 _POINTER = re.compile(r"^\s*[\[(]?\s*(\d{1,3})\s*[.:]\s*(\d{1,3})\s*[\])]?\.?\s*$")
 
 
@@ -31,7 +31,7 @@ class Passages:
 
     papers: tuple[Paper, ...]
     fence: str
-    """Delimiter of the passages in the prompt, which occurs nowhere in them."""
+    """Delimiter of the passages in the prompt; it occurs nowhere in them."""
     _sentences: tuple[tuple[Sentence, ...], ...] = field(repr=False, default=())
 
     @classmethod
@@ -47,7 +47,7 @@ class Passages:
         return cls(papers, fence, tuple(tuple(split_sentences(p.abstract)) for p in papers))
 
     def text(self) -> str:
-        """Return the passages as they stand in the prompt, one sentence per line."""
+        """Return the passages as the prompt shows them, one sentence per line."""
         blocks = []
         for i, (paper, sentences) in enumerate(zip(self.papers, self._sentences, strict=True), start=1):
             title = f"{self._one_line(paper.title)}{_date(paper)}{' (withdrawn)' if paper.withdrawn else ''}"
@@ -78,7 +78,7 @@ class Passages:
     def resolve(self, pointer: str) -> tuple[Paper, Sentence] | None:
         """Return the paper and sentence that ``pointer`` names, or None if it dangles.
 
-        A whole sentence in place of its number points at that sentence.
+        A sentence given verbatim in place of its number points at that sentence.
         """
         match = _POINTER.match(pointer)
         if match is None:
@@ -89,7 +89,7 @@ class Passages:
         return self.papers[paper - 1], self._sentences[paper - 1][sentence - 1]
 
     def _find_sentence(self, text: str) -> tuple[Paper, Sentence] | None:
-        """Return the only sentence that reads ``text``."""
+        """Return the sentence that equals ``text``, if there is exactly one."""
         text = " ".join(text.split())
         matches = [
             (paper, sentence)
@@ -102,13 +102,13 @@ class Passages:
 
 @lru_cache(maxsize=256)
 def contains_instructions(abstract: str) -> bool:
-    """Return whether a sentence of an abstract gives instructions to its reader."""
+    """Return whether a sentence of the abstract instructs the model."""
     return any(looks_like_instruction(s.text) for s in split_sentences(abstract))
 
 
 @lru_cache(maxsize=256)
 def without_instructions(abstract: str) -> str:
-    """Return an abstract without the sentences that give instructions: they are context for nothing."""
+    """Return an abstract without the sentences that give instructions; they are no valid context."""
     return " ".join(s.text for s in split_sentences(abstract) if not looks_like_instruction(s.text))
 
 
@@ -163,8 +163,8 @@ _MAX_EVIDENCE_LENGTH = 1_000
 def pointers(evidence: object) -> list[str]:
     """Return the pointers in a claim's evidence, whatever its form: each once, at most `MAX_POINTERS`.
 
-    Text that looks like no pointer is dropped beside others that do. Without any, it is returned as it
-    is, so that it dangles.
+    Text that is no pointer is dropped if there are real pointers. Otherwise it is returned unchanged, so that
+    it dangles.
     """
     parsed = list(_parse_evidence(evidence, nested=False))
     likely = [
@@ -178,8 +178,8 @@ def cut_pointers(text: str, evidence: Sequence[str] = ()) -> tuple[str, list[str
 
     Args:
         text: The text of a claim.
-        evidence: The claim's pointers, if they stand elsewhere. Then only those are cut: ``[1.2, 3.4]``
-            may be an interval.
+        evidence: The claim's pointers, if they are listed elsewhere. Then only those are cut, because ``[1.2,
+            3.4]`` may be an interval.
 
     Returns:
         The text and the pointers that were in it.
@@ -239,7 +239,7 @@ _BRACKETS = str.maketrans("【】［］〔〕", "[][][]")
 
 
 def _parse_pointers(text: str) -> list[str]:
-    """Return the pointers of a text that consists of nothing else; none for any other text."""
+    """Return the pointers of a text that consists only of pointers; otherwise none."""
     text = _LONG_FORM.sub(r"\1.\2", text)
     numbers: list[str] = []
     position = _match_end(_BETWEEN, text, 0)

@@ -31,23 +31,24 @@ if TYPE_CHECKING:
     from paperagent.types import QueryEmbedder, TokenEncoder, Vector
 
 MAX_NAMED_PAPERS = 40
-"""Candidates below the best ones whose titles are looked for in the question."""
+"""Number of candidates below the best whose titles are searched for in the question."""
 DEFAULT_K = 10
-"""Papers that an answer names as retrieved."""
+"""Maximum number of papers that an answer lists as retrieved."""
 RERANK_DEPTH, LARGE_RERANK_DEPTH = 12, 24
 """Papers that are reranked for one question, in a small and in a large library. 24 instead of 12 cites a
 gold paper for .65 of 55 questions instead of .56 among 75,000 papers, and for no more among 153."""
 PRESELECTED_SENTENCES = 3
-"""Sentences of a paper that are matched before it is known whether the others are worth it."""
+"""Sentences per paper that are matched first, to decide whether the others are worth matching."""
 MIN_TOPIC_SIMILARITY = 0.25
-"""Similarity of the closest sentence below which the library has nothing on the topic."""
+"""If the closest sentence is less similar than this, the library has nothing on the topic."""
 _MIN_TOPIC_COVERAGE = 0.6
-"""Coverage of the question from which on a paper is on its topic even if no sentence is similar."""
+"""A paper that covers this much of the question is on topic even if no sentence is similar."""
 FOLLOW_UP_GAP = 0.15
-"""A question whose best paper stands out less than this is searched with its context."""
+"""A question whose best paper leads by less than this is searched with its context, too."""
 _SNIPPET_LENGTH = 300
 _CACHED_TEXTS = 2_000
-"""Texts whose token states are kept in memory, about 45 kB each: a library of two saved pages whole."""
+"""Texts whose token states are cached, about 45 kB each: enough for a library of two saved pages.
+"""
 _FULLY_MATCHED_PAPERS: Mapping[QuestionKind, int] = {
     "single": 5,
     "compare": 5,
@@ -62,7 +63,7 @@ PaperSentences = tuple[Hit, tuple[Sentence, ...]]
 
 
 class SearchableLibrary(TermStatistics, Protocol):
-    """What answering needs of a library. Implemented by the stores, and by the papers of a digest issue."""
+    """The part of a library that answering uses. Implemented by the stores and by `IssueLibrary`."""
 
     def count(self) -> int:
         """Return the number of papers."""
@@ -96,13 +97,13 @@ class RetrievedPapers:
 
     question: Question
     hits: tuple[Hit, ...]
-    """By falling retrieval score."""
+    """By descending retrieval score."""
     context: Encoded | None
     """The question with its conversation, if that was searched too."""
     indexes_agree: bool
     """Whether words and vectors put the same paper first."""
     gap: float
-    """How far the best paper stands out."""
+    """Lead of the best paper's score over the next five."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class ExtractiveAnswer:
     matches: tuple[PaperMatch, ...] = ()
     """The reranked papers, best first; further down only with their preselected sentences."""
     is_doubtful: bool = False
-    """Whether the answer may miss the question, which a note says."""
+    """Whether the answer may miss the question; a note then says so."""
 
     @property
     def is_off_topic(self) -> bool:
@@ -274,9 +275,9 @@ class Pipeline:
     def rerank(self, retrieved: RetrievedPapers) -> list[PaperMatch]:
         """Match the best papers with the question and rank them by how well they match.
 
-        Encoding is what an answer costs, so it goes in two steps: of each paper the title and
-        preselected sentences, then all sentences of the papers that came first. That encodes half as
-        many texts as matching everything, and finds the same (`make eval`).
+        Encoding is most of the cost of an answer, so it takes two steps: first the title and preselected
+        sentences of each paper, then all sentences of the best papers. That encodes half as many texts as
+        matching everything, and finds the same (`make eval`).
         """
         question = retrieved.question
         hits = [h for h in retrieved.hits[: _rerank_depth(question)] if h.paper.abstract.strip()]
@@ -427,8 +428,8 @@ def _without_papers(request: AnswerRequest, reason: str, text: str, timer: Stage
 def _with_snippet(hit: Hit, stem_weights: Sequence[tuple[str, float]]) -> Hit:
     """Return the hit with the sentence that contains most of the query's stems, by their weights.
 
-    Stems are looked for as they are in the lower-cased sentence. Nearly all begin their words, and
-    that takes a tenth of the time of stemming every sentence of ten papers.
+    Stems are searched for as substrings of the lower-cased sentence: nearly every stem is a prefix of its
+    words, and this takes a tenth of the time of stemming every sentence of ten papers.
     """
 
     def weight(sentence: Sentence) -> float:

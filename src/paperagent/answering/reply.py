@@ -1,8 +1,8 @@
 """Parse a model's reply: claim by claim while it arrives, and as a whole at its end.
 
-The request has a strict schema, but many servers ignore it and models write what resembles it. So
-keys may be missing, renamed, or in another order; the object may be wrapped, repeated, or one claim
-per line; and one unusable claim costs that claim only. Text that contains no reply is an error.
+The request has a strict schema, but many servers ignore it, and models write something similar. So keys may
+be missing, renamed, or in another order, the object may be wrapped or repeated, and there may be one claim
+per line. An unusable claim does not affect the others. Text that contains no reply is an error.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from paperagent.answering.passages import MAX_POINTERS, cut_pointers, pointers
 from paperagent.errors import EndpointError
 from paperagent.text.lenient_json import JsonPath, LenientJsonParser, parse_all
+from paperagent.text.sanitize import strip_controls
 
 MAX_CLAIMS = 40
 MAX_QUERIES = 3
 SCHEMA_MAX_POINTERS = 3
-"""Sentences that one claim may point at, by the schema."""
+"""Number of pointers per claim that the schema allows."""
 MAX_ENUM_VALUES = 250
-"""Pointers that a schema lists; beyond that OpenAI limits the length of all together."""
+"""Maximum number of pointers that a schema lists; beyond that, OpenAI limits their total length."""
 MAX_REPLY_CHARS = 60_000
-"""A longer reply is a fault of the model or the server."""
+"""A longer reply means that the model or the server is faulty."""
 _LOOP_LENGTH, _LOOP_TIMES = 48, 6
-"""Characters at the end of a reply that count as a loop if they stand there so many times in a row."""
+"""Characters at the end of a reply, and how often they must repeat in a row to count as a loop."""
 
 Decision = Literal["answer", "abstain", "search"]
 
@@ -41,6 +42,16 @@ class WrittenClaim(BaseModel):
     """Pointers such as ``1.3``."""
 
 
+class TruncatedReplyError(Exception):
+    """The reply ended before it was complete."""
+
+    kind = "truncated"
+
+
+class LoopingReplyError(TruncatedReplyError):
+    """The reply repeated itself."""
+
+
 class ModelReply(BaseModel):
     """A whole reply."""
 
@@ -49,7 +60,7 @@ class ModelReply(BaseModel):
     verdict: Decision
     claims: list[WrittenClaim] = Field(default_factory=list, max_length=MAX_CLAIMS)
     missing: str = Field("", max_length=2_000)
-    """What the abstracts do not say, in the model's words."""
+    """The model's text on what the abstracts do not say."""
     queries: list[str] = Field(default_factory=list)
 
 
@@ -59,7 +70,7 @@ class ModelReply(BaseModel):
 def object_schema(**properties: Any) -> dict[str, Any]:
     """Return the schema of an object whose keys are all required, with no others allowed.
 
-    That is the common denominator of servers that check schemas.
+    All servers that check schemas support this form.
     """
     return {
         "type": "object",
@@ -77,7 +88,7 @@ def claim_schema(
     Args:
         pointers: The only allowed pointers, if they are not too many to list.
         max_pointers: Pointers that one claim may have.
-        **properties: Further properties, which stand before the text.
+        **properties: Further properties, placed before the text.
     """
     pointer: dict[str, Any] = {"type": "string"}
     if 0 < len(pointers) <= MAX_ENUM_VALUES:
@@ -101,7 +112,7 @@ def answer_schema(
         pointers: The pointers to the sentences that are shown.
         may_search: Whether the reply may be a request for a further search.
         max_claims: Claims that the reply may have.
-        reports_missing: Whether the reply says what the abstracts do not say.
+        reports_missing: Whether the reply names what the abstracts do not say.
     """
     text = {"type": "string"}
     claims = {"type": "array", "items": claim_schema(pointers=pointers, max_pointers=SCHEMA_MAX_POINTERS)}
@@ -117,7 +128,7 @@ def answer_schema(
 
 
 class ReplyParser:
-    """Parses a reply piece by piece and tells which claims are complete."""
+    """Parses a reply piece by piece and returns claims as they become complete."""
 
     def __init__(self) -> None:
         self._json = LenientJsonParser(self._add_value)
@@ -137,18 +148,22 @@ class ReplyParser:
         """The reply so far."""
         return self._json.text
 
-    @property
-    def is_looping(self) -> bool:
-        """Whether the reply repeats its last words over and over, or does not end."""
-        text = self.text
-        tail = text[-_LOOP_LENGTH:]
-        repeats = len(text) > _LOOP_LENGTH * _LOOP_TIMES and text.endswith(tail * _LOOP_TIMES)
-        return repeats or len(text) > MAX_REPLY_CHARS
-
     def feed(self, piece: str) -> list[WrittenClaim]:
         """Parse a piece. Return the claims that it completes, once the verdict is known to be "answer"."""
         self._json.feed(piece)
         return self._new_claims() if self._verdict == "answer" else []
+
+    def require_no_loop(self) -> None:
+        """Raise if the reply repeats its last words over and over, or does not end.
+
+        Raises:
+            LoopingReplyError: it does.
+        """
+        text = self.text
+        tail = text[-_LOOP_LENGTH:]
+        repeats = len(text) > _LOOP_LENGTH * _LOOP_TIMES and text.endswith(tail * _LOOP_TIMES)
+        if repeats or len(text) > MAX_REPLY_CHARS:
+            raise LoopingReplyError("the model repeated itself and was stopped")
 
     def finish(self) -> tuple[ModelReply, list[WrittenClaim]]:
         """Return the whole reply, and the claims that were not returned before.
@@ -176,7 +191,7 @@ class ReplyParser:
         return claims
 
     def _add_value(self, path: JsonPath, value: Any) -> None:
-        """Take a complete JSON value, wherever it stands in the text."""
+        """Process a complete JSON value, wherever it occurs in the text."""
         name, inside = _member_of(path)
         if inside:
             return
@@ -194,7 +209,7 @@ class ReplyParser:
             self._is_reply = True
 
     def _add_claims(self, path: JsonPath, value: Any) -> None:
-        """Take a claim, or the list or object that contains claims."""
+        """Process a claim, or a list or object that contains claims."""
         if isinstance(value, list):
             self._is_reply = True
             return  # its claims were added before
@@ -227,7 +242,7 @@ def parse_reply(text: str) -> ModelReply:
 def parse_object(text: str, key: str) -> dict[str, Any]:
     """Return the JSON object in ``text`` that has ``key``.
 
-    If only what should stand under the key was written, namely claims, it is put there.
+    If the model wrote only the claims without the key, they are put under it.
 
     Raises:
         EndpointError: (kind ``malformed``) there is none.
@@ -257,6 +272,25 @@ def parse_claim(value: object) -> WrittenClaim | None:
         return WrittenClaim(text=text, evidence=(evidence or inline)[:MAX_POINTERS])
     except ValidationError:
         return None
+
+
+# --- text of a model, made plain ---
+
+_MARKUP = re.compile(
+    r"!?\[([^\[\]]*)\]\([^()]*\)|</?[a-z!?][^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
+    r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
+    re.IGNORECASE,
+)
+
+
+def plain_text(text: str) -> str:
+    """Return a model's text without control characters, markup, links, images and citation markers."""
+    text = strip_controls(text)
+    while True:  # removing markup may create new markup
+        stripped = _MARKUP.sub(lambda m: m.group(1) or "", text)
+        if stripped == text:
+            return " ".join(text.split())
+        text = stripped
 
 
 # --- forms of a reply ---
@@ -297,7 +331,7 @@ def _decision(text: str) -> Decision | None:
 
 
 def _joined_text(value: Any) -> str:
-    """Return the text of a value that should be one: null, a text, or a list or object that contains one."""
+    """Return the text in a value: null, text, or a list or object that contains text."""
     if isinstance(value, dict):
         value = next((v for v in value.values() if isinstance(v, str)), None)
     if isinstance(value, list):

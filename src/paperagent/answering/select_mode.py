@@ -1,4 +1,4 @@
-"""Answers made of sentences that a model chooses by number. None of its own text is shown.
+"""Answers from sentences that a model chooses by number. No text of the model is shown.
 
 The extractive answer is made first. If there is one, the model sees its sentences and the next
 best ones, numbered, and replies with the numbers of those that answer the question. The chosen
@@ -21,10 +21,9 @@ from typing import Any
 from paperagent.answering import citations
 from paperagent.answering.answers import claim_events, withdrawal_notes
 from paperagent.answering.call_budget import Budget, CompletionRequest, complete
-from paperagent.answering.claims import plain_text
 from paperagent.answering.passages import short_name
 from paperagent.answering.pipeline import AnswerRequest, ExtractiveAnswer, Pipeline
-from paperagent.answering.reply import object_schema
+from paperagent.answering.reply import object_schema, plain_text
 from paperagent.errors import EndpointError
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel
@@ -37,14 +36,14 @@ MAX_CHOICES = 9
 """Sentences that the model chooses among, about 430 tokens. With two-digit numbers small models stumble:
 the first digit is often a number itself."""
 MAX_EXTRACTIVE_CHOICES = 7
-"""How many of these may come from the extractive answer."""
+"""Maximum number of these that come from the extractive answer."""
 MAX_CHOICE_PAPERS = 5
 """Papers that the other choices come from."""
 MAX_CHOSEN = 3
 REPLY_TOKENS = 60
 _MAX_SENTENCE_LENGTH = 320
 NOT_CHOSEN_NOTE = "not chosen by the model"
-"""Start of the note that says why the model chose nothing."""
+"""Start of the note that gives the reason why the model chose nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class SentenceSelector:
         yield Event("done", answer=answer)
 
     def _choose(self, request: AnswerRequest, extractive: ExtractiveAnswer) -> Answer:
-        """Return the extractive answer with the sentences that the model chooses at its start."""
+        """Return the extractive answer, starting with the sentences that the model chooses."""
         choices = sentence_choices(extractive)
         call = CompletionRequest(
             self._messages(request, choices), choice_schema(len(choices)), "choice", REPLY_TOKENS
@@ -183,7 +182,7 @@ _LIST = re.compile(r"\[([^\[\]]*)\]")
 _NUMBER = re.compile(r"(?<![\d.-])\d{1,3}(?![\d%]|\.\d)")
 _NONE = re.compile(r"\W*none\W*", re.IGNORECASE)
 _MAX_BARE_REPLY_LENGTH = 80
-"""Longer prose has numbers of its own."""
+"""Longer prose may contain other numbers."""
 
 
 def _malformed() -> EndpointError:

@@ -273,7 +273,9 @@ def _read_source(name: str) -> str:
 )
 @click.option("--model", type=TextParam(), help="Model to use (default: PAPERAGENT_MODEL).")
 @click.option(
-    "--max-cost", type=NumberParam(MAX_COST_USD, zero=True), help="Maximum cost of the summary in US dollars."
+    "--max-cost",
+    type=NumberParam(MAX_COST_USD, zero=True),
+    help="Maximum cost of the summary in US dollars (default: PAPERAGENT_MAX_COST_PER_ANSWER, else 1).",
 )
 @click.option("--no-cache", is_flag=True, help="Ignore the reply cache.")
 @click.option("--quotes", is_flag=True, help="Print the quoted sentences under the sources.")

@@ -1,4 +1,4 @@
-"""Long-running commands: chat, for a person, and mcp, for another program."""
+"""The chat command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from paperagent.cli.options import (
     pop_filters,
     top_k_option,
 )
-from paperagent.cli.session import Session, screen, warn
+from paperagent.cli.session import screen, warn
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
@@ -102,25 +102,3 @@ def _line_reader(settings: Settings) -> LineReader:
     if reader.warning:
         warn(reader.warning)
     return reader
-
-
-@click.command()
-@click.option(
-    "--mode",
-    type=click.Choice(["extractive", "llm"]),
-    default="extractive",
-    show_default=True,
-    help="extractive: quote sentences, and leave the writing to the client's model; "
-    "llm: let the configured model write.",
-)
-@common_options
-@click.pass_obj
-def mcp(session: Session, *, mode: str) -> None:
-    """Run an MCP server (search, ask, get) on standard input and output.
-
-    Add this command to the settings of an MCP client. The server is read-only. Requires the "mcp" extra.
-    """
-    from paperagent.ui.mcp_server import serve
-
-    with session.agent() as agent:
-        serve(agent, mode=mode, masked=session.masked)

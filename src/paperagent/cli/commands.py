@@ -20,7 +20,7 @@ _ALTERNATIVES = {
     "--base-url": "set OPENAI_BASE_URL in the environment or .env",
     "--config": "settings are read from the environment or .env; use --env-file FILE",
 }
-"""Options that people try → what to do instead."""
+"""Options that users may try → advice on what to do instead."""
 
 
 class LazyGroup(click.Group):
@@ -89,7 +89,7 @@ def _unknown_option(error: click.NoSuchOption) -> str:
     hint = _ALTERNATIVES.get(name) or (
         f"did you mean '{close[0]}'?" if close else "put -- before text that begins with -"
     )
-    return f"unrecognised option '{name}': {hint}"
+    return f"unrecognized option '{name}': {hint}"
 
 
 def _option_names(ctx: click.Context | None) -> list[str]:

@@ -54,7 +54,7 @@ def digest() -> None:
 @click.option(
     "--max-cost",
     type=NumberParam(MAX_COST_USD, zero=True),
-    help="Maximum cost of the whole build in US dollars.",
+    help="Maximum cost of the whole build in US dollars (default: PAPERAGENT_MAX_COST_PER_ANSWER, else 1).",
 )
 @click.option("--estimate", is_flag=True, help="Print the maximum cost of the build and exit.")
 @common_options

@@ -87,7 +87,7 @@ def _check_endpoint(session: Session, *, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EndpointReport:
-    """What `check_endpoint` found out about the model's server."""
+    """The result of `check_endpoint`."""
 
     address: str
     model: str

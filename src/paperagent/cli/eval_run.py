@@ -73,7 +73,7 @@ class EvalGroup(click.Group):
 
 
 def case_warnings() -> WarningLimiter:
-    """Return what prints the warnings about cases."""
+    """Return a limiter that prints the warnings about cases."""
     return WarningLimiter(MAX_CASE_WARNINGS, details="'paperagent eval cases check' lists all of them")
 
 

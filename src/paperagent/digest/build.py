@@ -48,7 +48,7 @@ class BuildReport:
     failed: list[tuple[str, str]] = field(default_factory=list)
     """Address and reason of each issue that could not be built."""
     papers: int = 0
-    """The number of new papers in the period, at most over the subscribers."""
+    """Number of new papers in the period: the maximum over the subscribers."""
     usage: Usage = field(default_factory=Usage)
     notes: dict[str, int] = field(default_factory=dict)
     """Notes on the issues, with the number of issues that have each."""
@@ -67,7 +67,7 @@ class IssueBuilder:
         domain: str = "localhost",
         theme_dir: Path | None = None,
     ) -> None:
-        """Take what selects and writes.
+        """Create a builder.
 
         Args:
             period: The days that the issues cover.
@@ -163,7 +163,7 @@ class IssueBuilder:
         return report
 
     def estimate(self, recipients: Sequence[Subscriber], subscribers: Subscribers, ledger: Ledger) -> Usage:
-        """Return the most that a model may use to build the missing issues. Nothing is stored or called."""
+        """Return the maximum that a model may use to build the missing issues, without calling it."""
         missing = self._missing(recipients, ledger, general=True)
         if not missing:
             return Usage()

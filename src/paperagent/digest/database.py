@@ -60,7 +60,7 @@ CREATE TABLE feedback (
   kind TEXT NOT NULL CHECK (kind IN ('more', 'less', 'save')), at TEXT NOT NULL,
   PRIMARY KEY (subscriber_id, paper_id, kind)) WITHOUT ROWID
 ;
--- A log for people. Without addresses, so that a subscriber can be removed completely.
+-- A log for humans. Without addresses, so that a subscriber can be removed completely.
 CREATE TABLE event (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, issue_id TEXT, subscriber_id INTEGER,
   detail TEXT NOT NULL)
@@ -138,7 +138,7 @@ def record_event(
     subscriber: int | None = None,
     detail: str = "",
 ) -> None:
-    """Append an event, in the transaction that it describes."""
+    """Append an event, in the transaction of the change that it describes."""
     connection.execute(
         "INSERT INTO event (at, kind, issue_id, subscriber_id, detail) VALUES (?, ?, ?, ?, ?)",
         (format_timestamp(at), kind, issue, subscriber, detail),

@@ -13,6 +13,9 @@ from paperagent.types import Citation, Claim, Mode, Paper, Sentence, Usage
 if TYPE_CHECKING:
     from paperagent.digest.preferences import Preferences
 
+OTHER_NAME, ONLY_NAME = "Also for you", "New papers"
+"""The name of a theme without a phrase or interest of its own: beside other themes, and alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -42,7 +45,7 @@ class Item:
     paper: Paper
     reason: Reason
     claims: tuple[Claim, ...] = ()
-    """What is new in the paper, usually one claim; empty until the issue is written."""
+    """Claims about what is new in the paper, usually one; empty until the issue is written."""
     score: float = 0.0
     """The relevance to the subscriber, comparable within one issue."""
     duplicates: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The links in a subscriber's mail, with signed tokens that say who may do what without a password.
+"""The links in a subscriber's mail, with signed tokens that authorize one action without a password.
 
 Tokens are signed with HMAC-SHA-256 (itsdangerous). Each purpose has its own salt, so a token for one
 purpose is useless for another. A token contains the subscriber's id, never the address, because links
@@ -75,7 +75,7 @@ def _serializer(secret: str, purpose: Purpose) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class SubscriberLinks:
-    """The links in one subscriber's mail; None for pages that do not exist."""
+    """The links in one subscriber's mail; a link is None if its page does not exist."""
 
     unsubscribe: str | None = None
     mailto: str | None = None

@@ -35,7 +35,7 @@ class Mailer:
         secret: str | None = None,
         theme_dir: Path | None = None,
     ) -> None:
-        """Take the mail settings.
+        """Create a mailer.
 
         Args:
             outbox: The folder for mails if there is no mail server.
@@ -70,7 +70,7 @@ class Mailer:
 
     @property
     def lacks_one_click(self) -> bool:
-        """Whether mails go to a server without the one-click unsubscribe link of RFC 8058."""
+        """Whether mails are sent through a server, but without a one-click unsubscribe link (RFC 8058)."""
         return self._smtp_url is not None and not (self._public_url and self._secret)
 
     def envelope_from(self, outbox: Path | None) -> str:
@@ -120,7 +120,7 @@ class Mailer:
         return raw
 
     def send_confirmation(self, subscriber: Subscriber, at: dt.datetime) -> str:
-        """Ask a new subscriber to confirm, and return the result in words.
+        """Send a new subscriber the confirmation mail, and return a message with the result.
 
         Raises:
             MailError: the mail could not be sent.

@@ -26,6 +26,8 @@ from paperagent.answering.claims import ClaimChecker
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import claim_schema, object_schema, parse_claim, parse_object
 from paperagent.digest.issue import (
+    ONLY_NAME,
+    OTHER_NAME,
     CitationNumbering,
     CitedClaim,
     Issue,
@@ -85,7 +87,7 @@ def no_papers_answer(question: str, *, empty: bool) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class SummaryLLM:
-    """What summarizes one paper with a model."""
+    """Summarizes one paper with a model."""
 
     model: TextModel
     prompt: Prompt
@@ -182,7 +184,7 @@ def _selection(question: str, hits: Sequence[Hit], vectors: Mapping[str, Vector 
     """Return the papers by theme, like the selection of a digest."""
     from paperagent.digest.select.candidates import stack_vectors
     from paperagent.digest.select.phrases import ThemePhrases
-    from paperagent.digest.select.themes import ONLY_NAME, OTHER_NAME, build_themes
+    from paperagent.digest.select.themes import build_themes
 
     papers = [h.paper for h in hits]
     rows, has_vector = stack_vectors([vectors.get(p.paper_id) for p in papers])

@@ -1,4 +1,4 @@
-"""What a subscriber wants to read: validated on input, stored as JSON."""
+"""The preferences of subscribers: validated on input, stored as JSON."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from paperagent.text.sanitize import strip_controls
 Frequency = Literal["weekly", "daily"]
 FREQUENCIES: tuple[Frequency, ...] = ("weekly", "daily")
 MAX_ENTRIES = 20
-"""The most interests, standing questions or categories, each."""
+"""Maximum number of interests, of standing questions, and of categories."""
 MAX_LENGTH = 300
-"""Characters of one entry."""
+"""Maximum characters per entry."""
 MAX_ITEMS, DEFAULT_ITEMS = 30, 12
 _CATEGORY = re.compile(r"[A-Za-z][A-Za-z-]{0,30}(\.[A-Za-z-]{1,20})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What one subscriber wants to read, with their feedback; empty for the general issue.
+    """The interests and feedback of one subscriber; empty for the general issue.
 
     Only `interests`, `questions`, `categories` and `max_items` are stored with the subscriber; the
     feedback fields come from the digest's other tables.
@@ -76,7 +76,7 @@ class Preferences:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the preferences that `to_json` wrote."""
+        """Parse the output of `to_json`."""
         values = json.loads(text)
         return cls(
             tuple(values["interests"]),
@@ -87,7 +87,7 @@ class Preferences:
 
     @property
     def item_limit(self) -> int:
-        """The most papers in an issue."""
+        """Maximum number of papers in an issue."""
         return self.max_items or DEFAULT_ITEMS
 
     def updated_with(self, other: Preferences) -> Preferences:

@@ -23,7 +23,7 @@ def parse_week(text: str) -> Period:
     """Return the ISO week (ISO 8601, Monday to Sunday) that ``text`` names, such as ``2026-W26``.
 
     Raises:
-        InputError: ``text`` is not a week of the calendar.
+        InputError: ``text`` is not a calendar week.
     """
     match = _WEEK.fullmatch(text.strip())
     if not match:

@@ -44,7 +44,7 @@ class OpenBuilder(Protocol):
         model: str | None = None,
         max_cost: float | None = None,
     ) -> AbstractContextManager[IssueBuilder]:
-        """Check the options now; open the library and the models when the context is entered.
+        """Check the options at once, but open the library and the models only on entering the context.
 
         Args:
             period: The days that the issues cover.
@@ -100,7 +100,7 @@ class DigestService:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Let no other process build or send during the block.
+        """Keep other processes from building or sending during the block.
 
         Raises:
             StoreLockedError: another process is building or sending.
@@ -111,11 +111,11 @@ class DigestService:
     # --- subscribers ---
 
     def confirm(self, email_or_token: str) -> Subscriber:
-        """Confirm a subscriber, by the token of the confirmation mail or by address.
+        """Confirm a subscriber by address, or by the token from the confirmation mail.
 
         Raises:
-            InputError: neither a valid token nor a subscriber's address.
-            ConfigError: a token, but no secret to check it with.
+            InputError: the text is neither a valid token nor a subscriber's address.
+            ConfigError: the text is a token, but there is no secret to check it with.
         """
         if "@" in email_or_token:
             return self.subscribers.confirm(self.subscribers.find(email_or_token).id)
@@ -128,7 +128,7 @@ class DigestService:
         return self.subscribers.confirm(tokens.read("confirm", email_or_token)[0])
 
     def send_confirmation(self, subscriber: Subscriber) -> str:
-        """Ask a new subscriber to confirm by mail, and return the result in words.
+        """Send a new subscriber the confirmation mail, and return a message with the result.
 
         Raises:
             MailError: the mail could not be sent; the subscriber stays pending.
@@ -176,7 +176,7 @@ class DigestService:
     def recipients(self, period: Period) -> list[Subscriber]:
         """Return the subscribers who get an issue of a period.
 
-        A week is for weekly subscribers and a day for daily ones; any other period is for all.
+        Weekly subscribers get weeks and daily subscribers get days; any other period goes to everyone.
         """
         days = (period.until - period.since).days + 1
         frequency = {7: "weekly", 1: "daily"}.get(days)
@@ -256,7 +256,7 @@ class DigestService:
             period: The days that the issue covers.
             only: A subscriber's address; None for the general issue.
             general: The preferences of the general issue.
-            rebuild: Whether to build an issue that is already stored again.
+            rebuild: Whether to build an issue again although it is already stored.
         """
         subscriber = self.subscribers.find(only) if only else None
         subscriber_id = subscriber.id if subscriber else 0

@@ -144,7 +144,7 @@ def _quote_formula(cell: str) -> str:
 
 
 def read_unsubscribes(path: Path, subscribers: Subscribers, tokens: SignedTokens | None) -> ImportReport:
-    """Unsubscribe everybody who asked for it by mail; `ImportReport.changed` counts them.
+    """Unsubscribe everyone who asked for it by mail; `ImportReport.changed` counts them.
 
     The token in the subject identifies the subscriber. Without a secret there are no tokens, and the
     sender's address is accepted instead. With one, a mail without a token is only reported, because

@@ -1,4 +1,4 @@
-"""The subscribers of the digest: who gets it, what they want, and who must never be mailed again."""
+"""The subscribers of the digest, their preferences, and the addresses that must not be mailed again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from paperagent.errors import InputError, visible
 SubscriberState = Literal["pending", "confirmed", "unsubscribed", "bounced"]
 FeedbackKind = Literal["more", "less", "save"]
 REMOVED = "removed"
-"""The reason of a suppression by the person who runs the digest, who may lift it."""
+"""Reason of a suppression by the operator, which may be lifted."""
 MAX_SUBSCRIBERS = 100_000
 MAX_PAPER_ID = 300
 CONFIRMATION_INTERVAL = dt.timedelta(days=1)
@@ -41,7 +41,7 @@ class Subscriber:
     state: SubscriberState
     frequency: Frequency
     preferences: Preferences
-    """What the subscriber asked for, without feedback."""
+    """The subscriber's preferences, without feedback."""
     created_at: dt.datetime
     confirmed_at: dt.datetime | None = None
     confirmation_sent_at: dt.datetime | None = None
@@ -302,7 +302,7 @@ class Subscribers:
             return is_suppressed(db, key)
 
     def preferences_with_feedback(self, subscriber: Subscriber, *, excluding: str = "") -> Preferences:
-        """Return what a subscriber wants, with the papers that they rated or saw.
+        """Return a subscriber's preferences, with the papers that they rated or saw.
 
         Args:
             subscriber: The subscriber.

@@ -27,7 +27,7 @@ from paperagent.errors import ConfigError
 if TYPE_CHECKING:
     from paperagent.types import Vector
 
-LAYERS, HEADS, DIM, FFN, VOCAB, POSITIONS = 6, 12, 384, 1536, 30522, 512
+LAYERS, HEADS, DIM, FFN = 6, 12, 384, 1536
 TOKEN_LAYER = 5
 """The layer (1-based) whose token states the graph also returns."""
 

@@ -35,7 +35,7 @@ class RetrievalSet:
 
 
 def is_set(path: Path) -> bool:
-    """Tell whether a folder has BEIR's layout."""
+    """Return whether a folder has BEIR's layout."""
     return path.is_dir() and bool(_qrels(path))
 
 

@@ -4,15 +4,15 @@ The best score of a library grows with its size, because a larger library holds 
 thresholds fitted on another library do not transfer. Two are chosen:
 
 abstain
-    the threshold that catches the most unanswerable questions while refusing at most ``max_refused`` of
-    the answerable ones
+    the threshold that rejects the most unanswerable questions while refusing at most ``max_refused`` of the
+    answerable ones
 doubt
     the lowest threshold above which ``sure`` of the answers are to answerable questions; answers between
     the two thresholds are worded as closest passages
 
-The errors on the cases that a threshold was chosen on are too optimistic, so they are also estimated by cross
-validation. The module also computes the curves of the report: `reliability` (is the confidence honest?) and
-`sweep` (what does each threshold cost?).
+Errors measured on the same cases are too optimistic, so they are also estimated by cross validation. The
+module also computes the curves of the report: `reliability` (is the confidence honest?) and `sweep` (what
+does each threshold cost?).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MIN_CASES = 10
 MAX_REFUSED, SURE = 0.05, 0.9
 FOLDS = 10
 
-Labelled = Sequence[tuple[float, bool]]
+LabeledConfidences = Sequence[tuple[float, bool]]
 """The confidence of each case, and whether the case is answerable."""
 
 
@@ -53,7 +53,7 @@ class ConfidenceSample:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a threshold on the confidence would do."""
+    """Effect of a threshold on the confidence."""
 
     threshold: float
     coverage: float
@@ -90,11 +90,11 @@ class Calibration:
     """The thresholds that the library used so far."""
     samples: tuple[ConfidenceSample, ...]
     held_out: Point
-    """What the abstain threshold does to cases that it was not chosen on."""
+    """Effect of the abstain threshold on held-out cases."""
 
     @property
-    def labelled(self) -> Labelled:
-        """The cases in the form that curves take."""
+    def labeled(self) -> LabeledConfidences:
+        """The cases as input of the curves."""
         return [(s.confidence, s.answerable) for s in self.samples]
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Calibration:
             "curve": [
                 {"threshold": p.threshold, "coverage": p.coverage, "precision": p.precision,
                  "refused": p.refused, "caught": p.caught}
-                for p in sweep(self.labelled)
+                for p in sweep(self.labeled)
             ],
         }  # fmt: skip
 
@@ -160,14 +160,14 @@ def calibrate(
     )
 
 
-def abstain_below(cases: Labelled, max_refused: float) -> float:
+def abstain_below(cases: LabeledConfidences, max_refused: float) -> float:
     """Return the lowest threshold that catches the most unanswerable cases within the limit."""
     allowed = [p for p in sweep(cases) if (p.refused or 0.0) <= max_refused]
     most_caught = max(p.caught or 0.0 for p in allowed)
     return round(next(p.threshold for p in allowed if (p.caught or 0.0) == most_caught), 4)
 
 
-def doubt_below(cases: Labelled, sure: float) -> float:
+def doubt_below(cases: LabeledConfidences, sure: float) -> float:
     """Return the lowest threshold with a precision of at least ``sure``, or the one of highest precision."""
     points = [(p.threshold, p.precision) for p in sweep(cases) if p.precision is not None]
     sufficient = [t for t, precision in points if precision >= sure]
@@ -175,7 +175,7 @@ def doubt_below(cases: Labelled, sure: float) -> float:
 
 
 def _cross_validate(samples: Sequence[ConfidenceSample], max_refused: float) -> Point:
-    """Return what thresholds do to each tenth of the groups when chosen without it."""
+    """Return the effect of thresholds on each tenth of the groups when chosen on the others."""
     groups = sorted({s.group for s in samples})
     decisions: list[tuple[float, bool]] = []
     for fold in range(FOLDS):
@@ -189,8 +189,8 @@ def _cross_validate(samples: Sequence[ConfidenceSample], max_refused: float) -> 
     return point(decisions, 0.5)
 
 
-def point(cases: Labelled, threshold: float) -> Point:
-    """Return what one threshold does."""
+def point(cases: LabeledConfidences, threshold: float) -> Point:
+    """Return the effect of one threshold."""
     answered = [answerable for c, answerable in cases if c >= threshold]
     withheld = [answerable for c, answerable in cases if c < threshold]
     total_answerable = sum(answerable for _, answerable in cases)
@@ -204,10 +204,10 @@ def point(cases: Labelled, threshold: float) -> Point:
     )
 
 
-def sweep(cases: Labelled) -> list[Point]:
-    """Return the point of every threshold that makes a difference, in rising order.
+def sweep(cases: LabeledConfidences) -> list[Point]:
+    """Return the point of every threshold that makes a difference, in ascending order.
 
-    Thresholds lie half way between neighbouring confidences. The first answers everything, the last nothing.
+    Thresholds are halfway between adjacent confidences. The first answers everything, the last nothing.
     """
     confidences = sorted({c for c, _ in cases})
     between = [(a + b) / 2 for a, b in pairwise(confidences)]
@@ -215,7 +215,7 @@ def sweep(cases: Labelled) -> list[Point]:
     return [point(cases, threshold) for threshold in (0.0, *between, last)]
 
 
-def reliability(cases: Labelled, *, bins: int = 10) -> list[Bin]:
+def reliability(cases: LabeledConfidences, *, bins: int = 10) -> list[Bin]:
     """Return the non-empty bins of equal width: a confidence is honest if ``share`` is near it."""
     filled = []
     for i in range(bins):
@@ -228,7 +228,7 @@ def reliability(cases: Labelled, *, bins: int = 10) -> list[Bin]:
 
 
 def histogram(values: Iterable[float], edges: Sequence[float]) -> list[int]:
-    """Count the values between neighbouring edges; values outside count in the first or last bin."""
+    """Count the values between adjacent edges; values outside count in the first or last bin."""
     counts = [0] * (len(edges) - 1)
     for value in values:
         counts[sum(value >= edge for edge in edges[1:-1])] += 1
@@ -241,7 +241,7 @@ def calibration_tables(calibration: Calibration) -> Iterator[Table]:
     marks = {before.abstain_below: "abstain below, before", before.doubt_below: "doubt below, before"}
     marks |= {now.abstain_below: "abstain below", now.doubt_below: "doubt below"}
     thresholds = sorted({*marks, *(i / 10 for i in range(10))})
-    rows = tuple(_curve_row(point(calibration.labelled, t), marks.get(t, "")) for t in thresholds)
+    rows = tuple(_curve_row(point(calibration.labeled, t), marks.get(t, "")) for t in thresholds)
     head = ("threshold", "answered", "answerable of them", "refused", "caught", "")
     held_out = calibration.held_out
     note = (

@@ -1,4 +1,4 @@
-"""Cases: questions with what is expected of their answers, one JSON object per line.
+"""Cases: questions with the expected properties of their answers, one JSON object per line.
 
 Blank lines and lines that begin with ``#`` are ignored, so that a file can explain itself.
 """
@@ -25,7 +25,7 @@ _MISSPELT_SIMILARITY = 0.8
 
 
 class Case(BaseModel):
-    """One question and what is expected of its answer."""
+    """One question with the expected properties of its answer."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
@@ -44,7 +44,7 @@ class Case(BaseModel):
     must_include: tuple[str, ...] = ()
     """Texts that the answer must contain; either part of ``a|b`` is enough."""
     must_not: tuple[str, ...] = ()
-    """Texts that the answer must not contain, likewise."""
+    """Texts that the answer must not contain; alternatives as in ``must_include``."""
     answerable: bool = True
     """Whether the library holds the answer; otherwise the right answer is an abstention."""
     kind: str = Field(default="single", min_length=1, max_length=60)
@@ -54,10 +54,10 @@ class Case(BaseModel):
     k: int | None = Field(default=None, ge=1, le=100)
     """Number of papers to retrieve for this case, instead of the run's."""
     answer: str = ""
-    """A right answer, for people; not scored."""
+    """A right answer, for human readers; not scored."""
     notes: str = ""
     near_titles: tuple[str, ...] = ()
-    """Papers that look right but are not, for people; not scored."""
+    """Papers that look right but are not, for human readers; not scored."""
 
     @model_validator(mode="before")
     @classmethod
@@ -211,7 +211,7 @@ CASE_TEMPLATE = """\
 # kind          groups the report (single, compare, list, followup, … as you like); default single
 # tags          more labels; cluster: cases that belong together, such as those on one paper
 # k             number of papers to retrieve, instead of the run's
-# answer, notes for people; not scored
+# answer, notes for human readers; not scored
 #
 # A fact from one abstract:
 {"id": "tokens-removed", "question": "How much of the prompt does Tindersift remove?", "gold_titles": \

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Verdict = Literal["better", "worse", "no difference"]
 DECISIVE = ("correct", "citation_recall")
-"""The metrics that decide the verdict by default: right cases, and right citations."""
+"""Metrics that decide the verdict by default: correct cases and correct citations."""
 DECISIVE_RETRIEVAL = ("ndcg@10",)
-"""Likewise for runs that only search."""
+"""The same for runs that only search."""
 ALPHA = 0.05
 OUTCOME = "correct"
 
@@ -40,7 +40,7 @@ class MetricChange:
     mcnemar: float | None
     """Exact p-value of the flips, for a metric of 0 and 1."""
     adjusted: float | None = None
-    """P-value after Holm's correction, for a metric that decides the verdict."""
+    """P-value after Holm's correction; only for metrics that decide the verdict."""
 
     @property
     def judged(self) -> bool:
@@ -76,7 +76,7 @@ def p_text(p: float | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """A case that came out right in only one of the runs."""
+    """A case that is correct in only one of the runs."""
 
     id: str
     kind: str
@@ -108,7 +108,7 @@ class RunComparison:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words, with the metrics that decided it."""
+        """The verdict as a sentence, with the metrics that decided it."""
         judged = [c for c in self.changes if c.judged]
         parts = [
             f"{c.name} {c.before:.3f} → {c.after:.3f} ({c.difference.value:+.3f}, 95 % "
@@ -149,7 +149,7 @@ def compare(
 ) -> RunComparison:
     """Compare two runs.
 
-    A case that ended in an error counts as not right and has no other score.
+    A case that ended in an error counts as incorrect and has no other score.
 
     Args:
         a: The earlier run and its rows.
@@ -158,7 +158,7 @@ def compare(
         seed: Seed of the intervals and tests.
 
     Raises:
-        EvalError: The runs share no case, or lack a metric that is to decide the verdict.
+        EvalError: The runs share no case, or lack a metric in ``judged``.
     """
     pairs = _pairs(a[1], b[1])
     if not pairs:

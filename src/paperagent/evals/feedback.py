@@ -141,11 +141,11 @@ def _record(line: str, where: str) -> FeedbackRecord:
 
 
 def case_from_feedback(feedback: FeedbackRecord, *, unanswerable: bool = False) -> Case:
-    """Return a case with what the feedback says about the right answer.
+    """Return a case with the expectations that the feedback implies.
 
     The citations of a good answer become the evidence, and a good abstention an unanswerable question. The
     claims of a bad answer become ``must_not``, and a question with a bad abstention must be answered; the
-    user has to add what a right answer says.
+    user has to add the expected answer.
 
     Args:
         feedback: The rated answer.

@@ -1,9 +1,9 @@
 """Mutations of true sentences, for measuring what the checks and scorers detect.
 
-`MUTATIONS` change one detail of a sentence; `framed` leaves the sentence as it is and puts something around
-it, removes a cautious frame, or splices two sentences. Used by `selftest`, ``eval/checks.py`` and
-``eval/claims.py``. The words and phrases are listed here, independently of the word lists of the checks: a
-check must not be measured with its own words.
+`MUTATIONS` change one detail of a sentence; `framed` embeds the unchanged sentence in a frame, removes a
+cautious frame, or splices two sentences. Used by `selftest`, ``eval/checks.py`` and ``eval/claims.py``. The
+words and phrases do not come from the word lists of the checks, because a check must not be measured with its
+own words.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ REWORDED = (
     (r" \([A-Z]{2,}\)", ""),
     (r", respectively(?=[.,;])", " respectively"),
 )
-"""Changes of wording that keep the meaning."""
+"""Rewordings that keep the meaning."""
 NUMBER = re.compile(r"(?<![\w.^-])\d+(?:[.,]\d+)*(?![\w^]|[.,]\d|-[A-Za-z])")
 WORD = re.compile(r"[A-Za-z][A-Za-z-]{3,}")
 FUNCTION_WORDS = frozenset(
@@ -340,7 +340,7 @@ FRAMES: dict[str, tuple[Callable[[str], str], ...]] = {
 def framed(sentences: Sequence[str]) -> Iterator[tuple[str, list[FramedClaim]]]:
     """Yield each kind of frame with its (claim, evidence) pairs, none of which a check may call supported.
 
-    Every sentence is put in every form; neighbouring sentences are spliced.
+    Every sentence is put in every form; adjacent sentences are spliced.
     """
     for kind, forms in FRAMES.items():
         yield kind, [(form(s), [s]) for s in sentences for form in forms]

@@ -1,4 +1,4 @@
-"""What produced a run (commit, versions, prompts), so that two runs can be told apart."""
+"""Record what produced a run (commit, versions, prompts), so that runs can be distinguished."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ pytest loads it when paperagent is installed; it does nothing until a test uses 
 
 A test with the fixture ``paperagent_case``, or ``paperagent_row`` for the scored answer, runs once per case,
 under the case's id. ``@pytest.mark.paperagent_cases("other.jsonl")`` names other files of cases, relative to
-the test's folder. ``paperagent_agent`` is the `PaperAgent` that is asked, one per session; its library and
+the test's folder. ``paperagent_agent`` is the `PaperAgent` that answers, one per session; its library and
 mode are ``paperagent_home`` and ``paperagent_mode`` of the ini file, by default the settings. Override the
 fixture to ask an agent of your own.
 """

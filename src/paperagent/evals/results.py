@@ -121,7 +121,7 @@ class Figure(BaseModel):
     n: int = 0
     """Number of cases that have a score."""
     null: int = 0
-    """Number of answered cases to which it does not apply."""
+    """Number of answered cases to which the metric does not apply."""
 
 
 class Run(BaseModel):
@@ -149,12 +149,12 @@ class Run(BaseModel):
     """Number of cases, including errors."""
     errors: int = 0
     problems: tuple[str, ...] = ()
-    """What the cases name and the library lacks: these cases cannot come out right."""
+    """Problems of cases whose papers or evidence the library lacks; these cases cannot be correct."""
     metrics: dict[str, Figure] = Field(default_factory=dict)
 
 
 def load(folder: Path) -> tuple[Run, list[Row]]:
-    """Return a run and its rows; the last row of a case that was asked again.
+    """Return a run and its rows; of a case that was asked again, only the last row.
 
     Raises:
         EvalError: The folder holds no run, or one of its files is damaged.

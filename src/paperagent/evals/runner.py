@@ -1,7 +1,7 @@
 """Run cases against a library and record every answer with its scores.
 
-`run_cases` is the entry point. Runs are resumable and may ask several cases at once; an error is recorded as
-the state of its case and does not stop the run.
+`run_cases` is the entry point. Runs are resumable and may ask several cases at once. An error is recorded
+with its case and does not stop the run.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def run_cases(
 ) -> tuple[Run, list[Row]]:
     """Ask the cases and write ``run.json`` and ``results.jsonl`` into the folder ``out``.
 
-    If ``out`` holds the same run, unfinished or with errors, it is resumed: cases are asked that have no
-    answer yet, or a quoted one because the model's server failed. Ctrl-C keeps the answers so far.
+    If ``out`` holds the same run, unfinished or with errors, it is resumed: it asks the cases that have no
+    answer yet, or only quoted sentences because the model's server failed. Ctrl-C keeps the answers so far.
 
     Args:
         agent: The library to ask.
@@ -152,7 +152,7 @@ def gold_papers_by_id(agent: PaperAgent, cases: Sequence[Case]) -> dict[str, Pap
 
 
 def library_problems(agent: PaperAgent, cases: Sequence[Case]) -> tuple[str, ...]:
-    """Return the problems of cases that cannot come out right with this library."""
+    """Return the problems of cases that cannot be correct with this library."""
     return check_library(agent.papers(), gold_papers_by_id(agent, cases), cases).problems
 
 
@@ -234,7 +234,7 @@ class CaseRunner:
         self.config = config
         self.gold_papers = gold_papers
         self.endpoint_errors: list[EndpointError] = []
-        """Errors of the cases that have no answer because the endpoint failed."""
+        """Errors of cases that have no answer because the endpoint failed."""
 
     def ask_all(
         self, cases: Sequence[Case], out: Path, *, done: int = 0, progress: Progress | None = None

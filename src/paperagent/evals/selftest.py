@@ -1,8 +1,8 @@
-"""Measure which faults the scorers detect, by putting known faults into right answers.
+"""Measure which faults the scorers detect, by injecting known faults into right answers.
 
-A scorer that never objects would make every run look good. `FAULTS` are put, one at a time, into right
-answers over given papers; an answer is flagged if one of the `METRICS_WATCHED` falls below 1. Just as
-important is how many right answers are flagged (`HONEST`).
+A scorer that never objects would make every run look good. `FAULTS` are injected, one at a time, into right
+answers; an answer is flagged if one of the `METRICS_WATCHED` falls below 1. The number of right answers that
+are flagged (`HONEST`) is just as important.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class AnswerExample:
 
 
 Fault = Callable[[AnswerExample, random.Random], AnswerExample | None]
-"""Puts a fault into an answer, or returns None if the answer has no place for it."""
+"""Injects a fault into an answer, or returns None if that is impossible."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultResult:
-    """How many answers of one kind were flagged."""
+    """Numbers of answers of one kind, in total and flagged."""
 
     kind: str
     faulty: bool
@@ -76,7 +76,7 @@ class FaultResult:
         return wilson(self.flagged, self.n)
 
     def passes(self, floor: float, ceiling: float) -> bool:
-        """Tell whether enough faults, or few enough untouched answers, were flagged.
+        """Return whether enough faults, or few enough untouched answers, were flagged.
 
         Reworded answers are reported, but have no limit.
         """
@@ -256,7 +256,7 @@ def invented_citation(example: AnswerExample, chance: random.Random) -> AnswerEx
 
 
 def citation_left_out(example: AnswerExample, _chance: random.Random) -> AnswerExample | None:
-    """Remove the citation of a claim: it inherits none from its neighbour."""
+    """Remove the citation of a claim: it inherits none from the claim before it."""
     return _with_claim(example, replace(example.answer.claims[0], citations=(), support="supported"))
 
 

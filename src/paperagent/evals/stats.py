@@ -80,13 +80,13 @@ def wilson(successes: float, n: int, *, effective: float | None = None) -> tuple
     if not n:
         return 0.0, 1.0
     size, share = effective or n, successes / n
-    centre = (share + Z * Z / (2 * size)) / (1 + Z * Z / size)
+    center = (share + Z * Z / (2 * size)) / (1 + Z * Z / size)
     half = Z / (1 + Z * Z / size) * math.sqrt(share * (1 - share) / size + Z * Z / (4 * size * size))
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    return max(0.0, min(share, center - half)), min(1.0, max(share, center + half))
 
 
 def _effective_size(values: Sequence[float], groups: Sequence[int]) -> float:
-    """Return how many independent cases these are worth: n over the design effect (Kish 1965).
+    """Return the effective sample size: n over the design effect (Kish 1965).
 
     A share of 0 or 1 shows no variance between clusters; each cluster then counts once, conservatively.
     """
@@ -183,9 +183,9 @@ def paired(
 ) -> Difference | None:
     """Compare two runs case by case; return None without cases.
 
-    The interval is that of a paired bootstrap over clusters. The p-value is that of a randomisation test
-    that flips the sign of each cluster's difference (Fisher), which for unclustered values of 0 and 1 is
-    McNemar's test.
+    The interval is that of a paired bootstrap over clusters. The p-value is that of a randomization test that
+    flips the sign of each cluster's difference (Fisher), which for unclustered values of 0 and 1 is McNemar's
+    test.
     """
     import numpy as np
 

@@ -28,7 +28,7 @@ def today() -> dt.date:
 def parse_day(value: object, flags: set[str]) -> dt.date | None:
     """Return the UTC day of an ISO 8601 or RFC 822 date.
 
-    A date without a time is taken as it is. A time without an offset is rejected because its UTC day is
+    A date without a time is used unchanged. A time without an offset is rejected because its UTC day is
     ambiguous.
 
     Args:
@@ -69,7 +69,7 @@ def day_from_parts(year: object, month: object, day: object, flags: set[str]) ->
 
 
 def parse_loose_day(text: object, flags: set[str]) -> dt.date | None:
-    """Return the day for a date as people write it.
+    """Parse a date in one of the usual notations.
 
     Reads ``2023``, ``2023-05``, ``2023/05/17``, ``20230517``, ``17.05.2023`` and ``May 17, 2023``. Month
     and day of ``05/06/2023`` are ambiguous, so only its year is used.

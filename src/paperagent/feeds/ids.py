@@ -39,7 +39,7 @@ class ArxivId(NamedTuple):
 
 
 def parse_arxiv_id(text: object) -> ArxivId | None:
-    """Return the arXiv id that ``text`` is, or None.
+    """Parse an arXiv id; return None if ``text`` is not one.
 
     Accepts old and new ids (https://info.arxiv.org/help/arxiv_identifier.html), bare, with the prefix
     ``arXiv:`` or ``oai:arXiv.org:``, as an address or as arXiv's DOI. The subject class of an old id is

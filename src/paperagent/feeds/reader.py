@@ -189,7 +189,7 @@ def _json_converter(name: str) -> strict_json.Converter | None:
 
 
 def _parse_document(source: FeedSource, name: str, date: dt.date | None) -> tuple[str, list[FeedEntry]]:
-    """Read a feed to its end before its first paper is used: half a document is an error, not a short feed.
+    """Read a whole feed before its first paper is used, because a truncated document is an error.
 
     Returns the name of the format and the entries.
     """

@@ -1,7 +1,7 @@
 """Check and clean the fields of one record, in the same way for every format.
 
-Each helper takes a value of any type from a feed and returns what a `Paper` holds. A record that cannot be
-used raises `InvalidRecordError`. An oddity that leaves it usable is added to ``flags``.
+Each helper takes a value of any type from a feed and returns a field of a `Paper`. An unusable record raises
+`InvalidRecordError`. A defect that leaves it usable is added to ``flags``.
 """
 
 from __future__ import annotations

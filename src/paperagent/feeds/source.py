@@ -1,6 +1,6 @@
 """Read the bytes of a feed: decompressed, in UTF-8, within limits and without blocking.
 
-Only regular files are opened: a FIFO or a device could block or never end. gzip and xz are recognised by
+Only regular files are opened: a FIFO or a device could block or never end. gzip and xz are recognized by
 their first bytes and unpacked while they are read, so that reading a decompression bomb stops at the limit.
 """
 
@@ -29,7 +29,7 @@ MAX_STREAM_BYTES = 16_000_000_000
 """Largest decompressed size of a feed that is read line by line; arXiv's snapshot has about 5 GB."""
 MAX_LINE_BYTES = 16_000_000
 HEAD_BYTES = 1 << 20
-"""Size of the beginning of a feed that its format is detected from."""
+"""Bytes at the beginning of a feed that its format is detected from."""
 
 _CHUNK_BYTES = 1 << 18
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -41,10 +41,10 @@ _MAX_XZ_MEMORY = 256 << 20
 _UNCHECKED_BYTES = 50_000_000
 """Decompressed size up to which the ratio is not checked."""
 _MAX_RATIO = 200
-"""Text shrinks by a factor of 3 to 10, 50 MB of zeros by 1,000."""
+"""Maximum compression ratio. Text compresses by a factor of 3 to 10, zeros by 1,000."""
 _MAX_SMALL_MEMBERS = 1_000
 _MIN_MEMBER_BYTES = 500
-"""Average decompressed size of a member; thousands of empty members only cost time."""
+"""Minimum average decompressed size of a member; thousands of empty members only cost time."""
 
 _GZIP = b"\x1f\x8b"
 _XZ = b"\xfd7zXZ\x00"
@@ -74,7 +74,7 @@ class FeedSource:
         self.limit = MAX_DOCUMENT_BYTES
         """Decompressed bytes that may be read; `open_feed` raises it for a feed of lines."""
         self.is_recoded = False
-        """Whether a byte order mark gave the encoding, so that the bytes are UTF-8 by now."""
+        """Whether a byte order mark declared the encoding, so that the bytes are now UTF-8."""
         self._file, self._owns_file = file, size is not None
         self._bytes_read = 0
         chunks, self.is_compressed = decompress(self._raw_chunks(), label)

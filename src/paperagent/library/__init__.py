@@ -3,7 +3,7 @@
 Everything else uses a library through the `Store` protocol in `protocol`, so start reading there. Two classes
 implement it: `LocalStore` (`local/`: SQLite, tantivy and Chroma in a folder) and `ServerStore` (`server/`:
 the collections of a Chroma server). Both share the rules that decide when two records are the same paper
-(`identity`, `merge`) and what is indexed of a paper (`features`).
+(`identity`, `merge`) and the features of a paper that are indexed (`features`).
 """
 
 from paperagent.library.identity import content_hash

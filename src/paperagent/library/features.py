@@ -1,4 +1,4 @@
-"""What the library indexes of a paper: its terms, the text that is embedded, its date and tags."""
+"""The indexed features of a paper: its terms, the text that is embedded, its date and tags."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 HNSW_SETTINGS = {"space": "cosine", "max_neighbors": 24, "ef_construction": 200, "ef_search": 250}
 """Settings of Chroma's graph (HNSW, https://arxiv.org/abs/1603.09320).
 
-Of 74,728 papers Chroma's defaults find .85 of the 100 nearest to a question and leave three unreachable;
-these find .97 and reach all, in 2.6 ms per query instead of 1.7. `search_width` raises ``ef_search``.
+Among 74,728 papers, Chroma's defaults find .85 of the 100 nearest to a question, and three papers are
+unreachable. With these settings it finds .97 and reaches all, in 2.6 ms per query instead of 1.7.
+`search_width` raises ``ef_search``.
 """
 _MIN_WIDENING = 1.1
 """A smaller increase of ``ef_search`` is not worth a change of the settings."""
 _LATE = dt.timedelta(days=10)
-"""For so long after its date a paper that is first read then still counts as new."""
+"""A paper that is first read within this time after its date still counts as new."""
 
 
 def paper_stems(paper: Paper) -> list[str]:
@@ -69,9 +70,9 @@ def check_vector(vector: NDArray[np.floating], dim: int, what: str) -> NDArray[n
 def search_width(papers: int, current: int) -> int:
     """Return the ``ef_search`` for a graph of ``papers`` nodes: how many a search looks at.
 
-    The square root of twice their number, but not less than the ``current`` value. Of 250,000 papers 250 find
-    .968 of the 10 nearest in 2.9 ms, 500 find .995 in 4.1 ms; of a million 1,000 find .992 and miss all 10 of
-    one question in 200, 1,500 find .999.
+    The square root of twice the number of papers, but at least ``current``. Among 250,000 papers, a
+    width of 250 finds .968 of the 10 nearest in 2.9 ms, and 500 finds .995 in 4.1 ms. Among a million, 1,000
+    finds .992 and misses all 10 for one question in 200; 1,500 finds .999.
     """
     width = math.isqrt(2 * papers)
     return width if width > _MIN_WIDENING * current else current

@@ -1,6 +1,6 @@
 """The feeds that a library follows, stored as a setting of the library and read by ``ingest --follow``.
 
-Also how a source is named: in messages (`display_source`), in lists (`hide_query_values`) and as a key
+Also formats sources for messages (`display_source`), lists (`hide_query_values`) and as keys
 (`resolve_source`).
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FOLLOWED_SETTING = "feeds"
 """The setting of the library that lists the followed feeds."""
 STATE_PREFIX = "feed-state:"
-"""Prefix of the setting that says where the last run of a feed ended."""
+"""Prefix of the setting that stores where the last run of a feed ended."""
 _MAX_FOLLOWED = 1_000
 _MAX_LIST_BYTES = 1_000_000
 _MAX_SOURCE_LENGTH = 4_000

@@ -38,9 +38,8 @@ def check_home(home: Path, *, create: bool) -> Path:
         The absolute path.
 
     Raises:
-        StoreError: It is a folder without a library, a file, a dangling link, another program's store, or a
-            path
-            that cannot be used.
+        StoreError: The path is a folder without a library, a file, a dangling link, another program's store,
+            or unusable.
     """
     try:
         return _checked(Path(os.path.abspath(home)), create=create)  # noqa: PTH100  # resolve() follows links

@@ -1,6 +1,6 @@
-"""When two records are the same paper, and how they are merged. Pure functions.
+"""Decide whether two records are the same paper, and merge them. Pure functions.
 
-An arXiv id or a DOI decides alone. A title alone never does: the abstracts must agree too, and neither the
+An arXiv id or a DOI is sufficient. A title alone never is: the abstracts must agree too, and neither the
 arXiv ids nor the DOIs may differ.
 """
 
@@ -49,7 +49,7 @@ def day_number(day: dt.date | None) -> int | None:
 
 
 def aliases(paper: Paper) -> list[str]:
-    """Return the names by which the library finds this paper: arXiv id and DOI first, its title last."""
+    """Return the aliases by which the library finds this paper: arXiv id and DOI first, its title last."""
     names = []
     if paper.arxiv_id:
         names.append(f"arxiv:{paper.arxiv_id}")

@@ -88,7 +88,7 @@ def add_further_ids(
 
 
 class PaperLookup(Protocol):
-    """What merging needs to know of a library. It calls each paper by a row number."""
+    """The part of a library that merging uses. Papers are identified by row numbers."""
 
     def highest_row(self) -> int:
         """Return the highest row number in use."""
@@ -105,7 +105,7 @@ class PaperLookup(Protocol):
 
 @dataclass(slots=True)
 class PendingPaper:
-    """A paper while its batch is merged: as the library has it, and as it will be written."""
+    """A paper while its batch is merged: as stored in the library, and as it will be written."""
 
     row: int
     old: Paper | None
@@ -117,7 +117,7 @@ class PendingPaper:
     """By row, the papers of the library that turned out to be this one."""
     stems: list[str] = field(default_factory=list)
     provenance: str = ""
-    """On a server: which records went into it."""
+    """On a server: the records that it was merged from."""
 
     @property
     def text_changed(self) -> bool:

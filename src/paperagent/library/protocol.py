@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from paperagent.types import Vector
 
 FeedRecord = Paper | Skipped | Withdrawal
-"""What a feed yields."""
+"""A record of a feed: a paper, a withdrawal or a skipped record."""
 SHARD_SLOTS = 2**16
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
@@ -35,7 +35,7 @@ class NoVectorYetError(PaperAgentError):
 
 
 class Candidate(NamedTuple):
-    """A paper that one of the indexes returned, with what its exact score is computed from.
+    """A paper that one of the indexes returned, with the fields that its exact score is computed from.
 
     A named tuple and not a dataclass, because a search creates two hundred.
     """
@@ -76,7 +76,7 @@ class Check:
     ok: bool
     detail: str
     fix: str = ""
-    """What the user should do if the check failed."""
+    """Advice to the user if the check failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +152,7 @@ class Store(Protocol):
     """
 
     home: Path
-    """A folder of this machine for the library, or for what belongs to it, such as cached replies of a
-    model."""
+    """A local folder for the library, or for data that belongs to it, such as cached replies of a model."""
 
     @property
     def embedder_id(self) -> str | None:
@@ -243,7 +242,7 @@ class Store(Protocol):
         ...
 
     def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, dict[str, int]]:
-        """Return what BM25 needs to know about the library.
+        """Return the library's statistics for BM25.
 
         Returns:
             The number of papers, the mean number of terms per paper, and for each stem the number of papers
@@ -262,8 +261,8 @@ class Store(Protocol):
     ) -> IngestReport:
         """Add records to the library, in batches; they can then be found by their words.
 
-        A batch that was written stays written, whatever happens later. Reading a feed again changes nothing,
-        so an interrupted ingest is simply repeated.
+        Batches that were written are kept, whatever happens later. Reading a feed again changes nothing, so
+        an interrupted ingest can simply be repeated.
 
         Args:
             records: What a feed yields. An error that it raises is raised again after the records before it
@@ -311,13 +310,13 @@ class Store(Protocol):
     # --- maintenance ---
 
     def status(self) -> dict[str, Any]:
-        """Return what ``paperagent status --json`` prints."""
+        """Return the status that ``paperagent status --json`` prints."""
         ...
 
     def reindex(
         self, *, vectors: bool = ..., embedder: Embedder | None = ..., progress: Progress | None = ...
     ) -> None:
-        """Rebuild what is derived from the papers.
+        """Rebuild the indexes, which are derived from the papers.
 
         Args:
             vectors: Rebuild the vector index too.

@@ -6,7 +6,7 @@ states. That one matrix of matches, weighted by how rare each word is, gives the
 papers and the choice of sentences (and, in `abstention`, whether to answer).
 
 Without an encoder the matches are those of stems, 1 or 0, and everything else is the same.
-The weights were set on the development questions; `make eval` prints what they reach.
+The weights were tuned on the development questions; `make eval` prints the results.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RERANK_WEIGHT = 3.0
 SINGLE_SENTENCES, COMPARE_SENTENCES, LIST_SENTENCES, MAX_LIST_PAPERS = 4, 3, 2, 6
 """Sentences from the best paper; from each of two compared; from each of a list, and papers in a list."""
 LIST_MARGIN, MIN_LIST_PAPERS = 0.6, 3
-"""A list contains the papers whose score is within this margin of the best, and at least three."""
+"""A list contains the papers whose score is within this margin of the best, but at least three."""
 FURTHER_PAPERS, FURTHER_MARGIN = 2, 0.4
 """Further papers that add one sentence each to a single answer, if their score is within this margin."""
 RELEVANCE_MARGIN = 0.4
@@ -158,7 +158,7 @@ def weighted_mean(match: NDArray[np.float64], weights: NDArray[np.float64]) -> f
 
 
 def rank_matches(matches: Sequence[PaperMatch]) -> list[PaperMatch]:
-    """Return the matches by falling score; ties go by id."""
+    """Return the matches by descending score; ties are broken by id."""
     return sorted(matches, key=lambda m: (-m.score, m.hit.paper_id))
 
 
@@ -212,9 +212,9 @@ def _count_close(matches: Sequence[PaperMatch], margin: float) -> int:
 
 
 def _best_sentences(question: Question, paper: PaperMatch, count: int) -> list[tuple[int, float]]:
-    """Select greedily, by a sentence's own score plus what it covers that earlier ones do not.
+    """Select greedily, by a sentence's own score plus its coverage beyond earlier sentences.
 
-    Sentences that give instructions report nothing and are left out.
+    Sentences that give instructions are left out.
     """
     import numpy as np
 
@@ -236,8 +236,8 @@ def sentence_scores(question: Question, paper: PaperMatch) -> NDArray[np.float64
     """Score each sentence of a paper, shape [sentences].
 
     ``3 match + 8 gain + .25 coverage + .35 position - .3 background + .6 number``: match is the
-    weighted mean of the pieces' best matches; gain is what the sentence matches better than the
-    paper's other sentences and its title do; position is 0 for the first sentence and 1 for the last.
+    weighted mean of the pieces' best matches; gain is the amount by which the sentence matches better than
+    the paper's other sentences and its title do; position is 0 for the first sentence and 1 for the last.
     """
     import numpy as np
 

@@ -1,6 +1,6 @@
 """A user's question: cleaned on the way in, then analyzed once for search, evidence and answers.
 
-`clean_question` and `clean_history` check what a caller hands in. `Question` is the analyzed question
+`clean_question` and `clean_history` validate input. `Question` is the analyzed question
 that flows through retrieval, evidence and answering.
 """
 
@@ -29,14 +29,14 @@ MAX_QUESTION = 8_000
 MAX_TURNS = 50
 """Earlier turns that are kept, the latest ones."""
 CONTEXT_WORDS = 80
-"""Words of an earlier answer that may steer the search of a follow-up question."""
+"""Number of words of the earlier answer that are used to search for a follow-up question."""
 
 Turn = tuple[str, str]
 """An earlier question and its answer."""
 QuestionKind = Literal["single", "compare", "list"]
 
 
-# --- checking what a caller hands in ---
+# --- validation of input ---
 
 
 def clean_question(question: object) -> str:
@@ -208,7 +208,7 @@ class Question:
 
     @cached_property
     def kind(self) -> QuestionKind:
-        """Whether one paper, a comparison of two, or a list is asked for."""
+        """Whether the question asks for one paper, a comparison of two, or a list."""
         return classify_question(self.text)
 
     @cached_property
@@ -247,7 +247,7 @@ class Question:
 
     @cached_property
     def counted(self) -> NDArray[np.bool_]:
-        """Which pieces name what is counted (``parameters`` in "how many parameters"), shape [pieces]."""
+        """Which pieces name the things counted (``parameters`` in "how many parameters"), shape [pieces]."""
         import numpy as np
 
         match = _COUNTED.search(self.text)
@@ -256,7 +256,7 @@ class Question:
 
     @cached_property
     def content_weights(self) -> Mapping[str, float]:
-        """Stem → weight, for words that say what the question is about."""
+        """Stem → weight, for words that describe the topic of the question."""
         return {
             root: float(weight)
             for word, root, weight in zip(self.piece_words, self.piece_stems, self.weights, strict=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LEXICAL_WEIGHT = 0.9
 MIN_CANDIDATES = 60
-"""Candidates per index, at least: 100 changes no figure of `eval` and takes longer."""
+"""Minimum number of candidates per index: 100 changes no figure of `eval` and takes longer."""
 
 _SMALL, _LARGE = 5_000, 75_000
 """Numbers of papers between which `size_factor` rises."""
@@ -38,9 +38,9 @@ NAMED_BONUS = 0.5
 """Added to the score of a paper that the question names."""
 _MAX_NAME_WORDS, _MIN_TITLE_WORDS = 4, 3
 _NAME_LIKE = re.compile(r"\w[A-Z0-9]|\d\w")
-_CAPITALISED = re.compile(r"[A-Z]\w{4,}")
+_CAPITALIZED = re.compile(r"[A-Z]\w{4,}")
 _NAME_LIKE_WORD = re.compile(r"\S*(?:\w[A-Z0-9]|\d\w)\S*")
-_CAPITALISED_INSIDE = re.compile(r"(?<=\s)[A-Z]\w{4,}")
+_CAPITALIZED_INSIDE = re.compile(r"(?<=\s)[A-Z]\w{4,}")
 
 _QUERY_STOPWORDS = frozenset(
     stem(w)
@@ -53,11 +53,11 @@ _QUERY_STOPWORDS = frozenset(
     describe described explain explained compare compared versus vs difference differences differ
     different anything something latest lately deal regarding""".split()
 )
-"""Stems of words that say what is asked for, not what it is about."""
+"""Stems of words that describe the request, not its topic."""
 
 
 class TermStatistics(Protocol):
-    """What a library knows about its index terms."""
+    """Statistics of a library's index terms."""
 
     def corpus_stats(self, stems: Sequence[str]) -> tuple[int, float, Mapping[str, int]]:
         """Return the number of papers, their mean length, and the document frequency of each stem."""
@@ -69,7 +69,7 @@ class TermStatistics(Protocol):
 
 
 class RankablePaper(Protocol):
-    """What scoring needs of a candidate."""
+    """The fields of a candidate that scoring uses."""
 
     @property
     def paper_id(self) -> str: ...
@@ -87,7 +87,7 @@ class RankablePaper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CorpusStats:
-    """What BM25 needs to know about the library."""
+    """Statistics of the library for BM25."""
 
     papers: int
     average_length: float
@@ -96,7 +96,7 @@ class CorpusStats:
     """Stem → number of papers that contain it."""
 
     def idf(self, stem: str) -> float:
-        """Return ln(1 + (N - n + .5) / (n + .5)), which is always above zero."""
+        """Return ln(1 + (N - n + .5) / (n + .5)), which is always positive."""
         return bm25.idf(self.papers, self.frequency.get(stem, 0))
 
 
@@ -159,7 +159,7 @@ def _without_stopwords(terms: Sequence[str]) -> list[str]:
 
 
 def is_query_stopword(stem: str) -> bool:
-    """Return whether a stem says what is asked for rather than what it is about."""
+    """Return whether a stem describes the request rather than its topic."""
     return stem in _QUERY_STOPWORDS
 
 
@@ -195,7 +195,7 @@ def _closest_stem(stem: str, similar: Callable[[str, int], Sequence[str]]) -> st
 
 
 def rank(candidates: Sequence[RankablePaper], query: SearchQuery) -> list[RankedCandidate]:
-    """Return the candidates by falling score; ties go by id, so that the order is fixed."""
+    """Return the candidates by descending score; ties are broken by id."""
     import numpy as np
 
     if not candidates:
@@ -247,7 +247,7 @@ def _cosines(candidates: Sequence[RankablePaper], vector: Vector | None) -> NDAr
     vectors = [(i, c.vector) for i, c in enumerate(candidates) if c.vector is not None]
     if vector is not None and vectors:
         rows = np.stack([v for _, v in vectors]).astype(np.float32, copy=False)
-        # Not @, which wakes the threads of BLAS; they spin then and slow whatever comes next.
+        # Not @: it wakes the BLAS threads, which busy-wait and slow down everything that follows.
         cosines[[i for i, _ in vectors]] = np.einsum("ij,j->i", rows, vector)
     return cosines
 
@@ -266,7 +266,7 @@ def blend_rankings(
 
 
 def score_gap(ranked: Sequence[RankedCandidate]) -> float:
-    """Return how far the first stands above the mean of the next five; 1 if it stands alone."""
+    """Return the first score's lead over the mean of the next five; 1 if there is only one."""
     next_scores = [r.score for r in ranked[1:6]]
     return ranked[0].score - sum(next_scores) / len(next_scores) if next_scores else 1.0
 
@@ -284,8 +284,8 @@ def indexes_agree(ranked: Sequence[RankedCandidate]) -> bool:
 def size_factor(papers: int) -> float:
     """Return 0 for a library of up to 5,000 papers, 1 from 75,000 on, logarithmic in between.
 
-    In a large library more papers are close to any question: more of them are read, and an answer
-    needs more confidence.
+    In a large library, more papers are close to any question, so more papers are read and an answer needs
+    more confidence.
     """
     return min(1.0, math.log(max(papers, _SMALL) / _SMALL) / math.log(_LARGE / _SMALL))
 
@@ -297,13 +297,13 @@ def names_paper(question: str, title: str) -> bool:
     """Return whether a question names a paper: by its whole title, or by the name before its colon.
 
     A name is one to four words with a capital or a digit inside (``HelpSteer2``, ``GUIDE``), or one
-    capitalised word that does not begin the question. Case counts: the word "guide" names nothing.
+    capitalized word that does not begin the question. Case counts: the word "guide" names nothing.
     """
     name, colon, _ = title.partition(":")
     name = name.strip()
     if colon and len(name.split()) <= _MAX_NAME_WORDS and _NAME_LIKE.search(name):
         return name in question and bool(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question))
-    if colon and _CAPITALISED.fullmatch(name):
+    if colon and _CAPITALIZED.fullmatch(name):
         return name in question and bool(re.search(rf"\s{re.escape(name)}(?!\w)", question))
     return len(title.split()) >= _MIN_TITLE_WORDS and title.casefold() in question.casefold()
 
@@ -324,10 +324,10 @@ def possibly_named(candidates: Sequence[RankablePaper], question: str) -> set[st
     A title counts twice among the terms, so its words occur there twice or more. If every third
     word of the question has a capital, as in a title, capitals say nothing.
     """
-    capitalised = _CAPITALISED_INSIDE.findall(question)
-    if 3 * len(capitalised) > len(question.split()):
-        capitalised = []
-    stems = index_terms(" ".join([*_NAME_LIKE_WORD.findall(question), *capitalised]))
+    capitalized = _CAPITALIZED_INSIDE.findall(question)
+    if 3 * len(capitalized) > len(question.split()):
+        capitalized = []
+    stems = index_terms(" ".join([*_NAME_LIKE_WORD.findall(question), *capitalized]))
     if not stems or not candidates:
         return set()
     max_counts = _term_counts(candidates, term_ids(set(stems))).max(axis=1)

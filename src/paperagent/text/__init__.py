@@ -2,7 +2,7 @@
 
 Start with `terms`, the analysis of text into index terms, and `sentences`, which splits an abstract into
 `Sentence` objects. `sanitize` makes untrusted text safe for each destination, `latex` converts LaTeX to
-readable text, `injection` recognises instructions to a model, `lenient_json` parses JSON as models write it,
+readable text, `injection` recognizes instructions to a model, `lenient_json` parses JSON as models write it,
 and `model_names` reads the size of a model from its name.
 """
 

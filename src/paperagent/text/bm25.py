@@ -12,7 +12,7 @@ K1, B = 0.9, 0.4
 
 
 def idf(papers: int, matching: int) -> float:
-    """Return ln(1 + (N - n + .5) / (n + .5)), which is always above zero.
+    """Return ln(1 + (N - n + .5) / (n + .5)), which is always positive.
 
     Args:
         papers: N, the number of papers.
@@ -26,7 +26,7 @@ def damping(length: float, mean_length: float) -> float: ...
 @overload
 def damping(length: NDArray[Any], mean_length: float) -> NDArray[Any]: ...
 def damping(length: float | NDArray[Any], mean_length: float) -> float | NDArray[Any]:
-    """Return what is added to a term's count in the denominator: k1 (1 - b + b · length / mean length).
+    """Return the term that BM25 adds to a count in the denominator: k1 (1 - b + b · length / mean length).
 
     Args:
         length: The number of terms of a paper, or of several, shape [n].

@@ -1,9 +1,9 @@
-"""Recognise sentences that instruct a model instead of reporting something (prompt injection).
+"""Recognize sentences that instruct a model instead of reporting something (prompt injection).
 
-"Ignore the above directions and print …" is no evidence: such a sentence stays in the library and in the
-passages, but no claim of a model may cite it. The patterns can be evaded; an attacker who evades them gets a
-sentence quoted under the paper's own name, and nothing more. Of 61,748 sentences in arXiv abstracts they
-match 2, both of which quote such instructions.
+A sentence such as "Ignore the above directions and print …" stays in the library and in the passages, but no
+claim of a model may cite it. The patterns can be evaded; the attacker then gets a sentence quoted under the
+paper's own name, and nothing more. Of 61,748 sentences in arXiv abstracts they match 2, both of which quote
+such instructions.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 r"""Convert LaTeX to readable text: ``$\alpha^2$`` → ``α²``, ``{\'E}tude \& more`` → ``Étude & more``.
 
-The library and its citations keep what the feed gave; this is how a title or a quote is displayed. Fields of
-bibliographies are converted when they are read, with their formulas kept. Nothing is executed or defined: an
-unknown macro prints its argument, or else its name.
+The library and its citations keep the feed's text; it is converted when a title or a quote is displayed.
+Fields of bibliographies are converted when they are read, but their formulas are kept. Nothing is executed or
+defined: an unknown macro prints its argument, or else its name.
 
 The tables come from the macros in 74,728 arXiv abstracts.
 """
@@ -124,7 +124,7 @@ _MAX_DEPTH = 12
 
 
 def latex_to_text(text: str, *, keep_formulas: bool = False) -> str:
-    """Return ``text`` on one line, in NFC, with LaTeX replaced by what it prints.
+    """Return ``text`` on one line, in NFC, with LaTeX replaced by its printed form.
 
     Args:
         text: a title or an abstract, with or without LaTeX. Braces and ``~`` count as LaTeX only beside

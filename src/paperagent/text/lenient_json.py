@@ -24,7 +24,7 @@ _Step = Generator[None, None, Any]
 
 MAX_DEPTH, MAX_VALUES, MAX_ERRORS = 12, 2_000, 500
 MAX_PARTS = 1_000
-"""Limits of the parser. No reply needs more, and it would cost time."""
+"""Limits of the parser. No reply needs more, and a higher limit would cost time."""
 _TAGS = "think|thinking|thought|reasoning"
 THOUGHT_START = re.compile(rf"<(?:{_TAGS})>", re.IGNORECASE)
 THOUGHT_END = re.compile(rf"</(?:{_TAGS})>", re.IGNORECASE)
@@ -45,7 +45,7 @@ _LOOKAHEAD = 90
 _MAX_COMMENT_LENGTH = 1_000
 _LITERALS = {"true": True, "false": False, "null": None, "none": None, "nan": None}
 _INCOMPLETE = object()
-"""Stands for a value that the text ends in."""
+"""Marks a value that is cut off by the end of the text."""
 
 
 def strip_reasoning(text: str) -> str:

@@ -40,4 +40,4 @@ _SIZE_BY_FAMILY: Mapping[str, float] = {
     "phi3:mini": 3.8,
     "phi-4-mini": 3.8,
 }
-"""Families whose names hold no number."""
+"""Model families whose names contain no size."""

@@ -51,7 +51,7 @@ _MARKDOWN = re.compile(
     | ~(?=~)                              # strikethrough
     | &(?=\#?\w+;)                        # entities
     | (?<=[A-Za-z]):(?=//)                # bare addresses become links in GitHub's Markdown
-    | (?<=www)\.                          # likewise
+    | (?<=www)\.                          # the same
     | @(?=\w)                             # and so do mail addresses and mentions
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -76,7 +76,7 @@ _BLOCK_START = re.compile(r"(?P<mark>[#>=~|]|[+-](?=[\s+-]|\Z))|(?P<number>\d{1,
 def strip_controls(text: str, *, keep_unassigned: bool = True) -> str:
     """Return ``text`` with control characters and line breaks as spaces, and without hidden characters.
 
-    Hidden are format characters (such as bidirectional overrides), surrogates and private use.
+    Hidden characters are format characters (such as bidirectional overrides), surrogates and private use.
 
     Args:
         text: any text.
@@ -106,7 +106,7 @@ def has_unsafe_characters(text: str) -> bool:
 def limit_combining_marks(text: str, limit: int = 4) -> str:
     """Return ``text`` with at most ``limit`` (3 or 4) combining marks in a row.
 
-    No script stacks more of them on one letter; beyond that, marks cover the neighbouring lines.
+    No script stacks more of them on one letter; more marks would cover the adjacent lines.
     """
     return _STACKED_MARKS[limit].sub(r"\1", text)
 
@@ -120,9 +120,9 @@ def replace_surrogates(text: str) -> str:
 
 
 def safe_terminal(text: str, *, newlines: bool = False) -> str:
-    r"""Return ``text`` with everything that a terminal could obey, or that hides or reorders, escaped.
+    r"""Escape everything in ``text`` that a terminal could execute, or that hides or reorders text.
 
-    With ``newlines``, line ends stay; otherwise the result is one line.
+    With ``newlines``, line ends are kept; otherwise the result is one line.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -140,7 +140,7 @@ def safe_markdown(text: str, *, own: Collection[str] = ()) -> str:
 
     Args:
         text: the untrusted text.
-        own: addresses and paths from the settings, which are kept as they are between white space or quotes.
+        own: URLs and paths from the settings, which are not escaped between white space or quotes.
     """
     text = safe_terminal(text).strip()
     if own:
@@ -174,7 +174,7 @@ def _escape_block_start(text: str) -> str:
 
 
 def safe_json(value: Any) -> str:
-    """Return ``value`` as indented JSON without any character that a terminal could obey."""
+    """Return ``value`` as indented JSON without any character that a terminal could execute."""
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
     if text.isascii():
         return text
@@ -240,7 +240,7 @@ def clean_text(text: str, flags: set[str] | None = None) -> str:
         flags: receives a flag for each kind of character that was removed.
     """
     if text.isascii():
-        # The path of nearly every abstract: three scans in C.
+        # The fast path, for nearly every abstract: three scans in C.
         if text.isprintable() and "  " not in text:
             return text.strip(" ")
     elif _NEEDS_CLEANING.search(text) is None and unicodedata.is_normalized("NFC", text):

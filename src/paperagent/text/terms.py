@@ -1,4 +1,4 @@
-"""Analyse text into index terms, in the same way for papers and for queries.
+"""Analyze text into index terms, in the same way for papers and for queries.
 
 Words are letters and digits (a decimal number is one word), in lower case and without accents. Function words
 are dropped and the others stemmed with Snowball's English stemmer (Porter 2; https://snowballstem.org).

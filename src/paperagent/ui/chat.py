@@ -50,7 +50,7 @@ COMMANDS = {
     "/effort [LEVEL]": "show or change the effort: fast (one search), normal, or deep (several searches)",
     "/cost": "show the calls, tokens and cost of the last answer and of the session",
     "/good [NOTE]": "rate the last answer as right, for 'paperagent eval cases add'",
-    "/bad [NOTE]": "rate the last answer as wrong, likewise",
+    "/bad [NOTE]": "rate the last answer as wrong, for the same purpose",
     "/save FILE": "save the conversation as Markdown, or the last answer if FILE ends in .json",
     "/quit": "quit (also Ctrl-D)",
 }

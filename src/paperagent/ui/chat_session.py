@@ -29,7 +29,7 @@ class ChatHistory:
         return self.answers[-1] if self.answers else None
 
     def before_last(self) -> list[tuple[str, str]]:
-        """Return the pairs that the last answer was given."""
+        """Return the pairs that the last answer could refer to."""
         last = self.last
         includes_last = last is not None and self.pairs[-1:] == [_pair(last)]
         return self.pairs[:-1] if includes_last else list(self.pairs)

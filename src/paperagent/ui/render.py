@@ -88,7 +88,7 @@ def make_console(out: TextIO, width: int | None = None) -> Console:
     options: dict[str, Any] = {"file": out, "highlight": False, "markup": False, "emoji": False}
     options["width"] = max(MIN_WIDTH, width or terminal_width(out))
     console = Console(**options, force_terminal=True)
-    # NO_COLOR is about colour only, but bold and italic are escape sequences too.
+    # NO_COLOR is about color only, but bold and italic are escape sequences too.
     plain = console.no_color or console.is_dumb_terminal
     return Console(**options, color_system=None) if plain else console
 

@@ -460,7 +460,6 @@ PREFIX_PAIRS = (
 )
 """``overestimate`` / ``underestimate``: the same remainder after opposite prefixes."""
 
-SUFFIX_PAIRS = (("ful", "less"),)
 
 SIBLINGS: tuple[str, ...] = (
     "human mouse rat monkey pig dog rabbit zebrafish fly yeast cat cow sheep",

@@ -31,9 +31,9 @@ Strength = Literal["quoted", "supported", "unverified", "unsupported"]
 CHECKS = ("numbers", "negation", "direction", "hedges", "names", "framing", "wording")
 """The keys of a verdict's checks that are True or False."""
 
-SUPPORTED = 0.56
+MIN_SUPPORTED_SCORE = 0.56
 """Minimum score for a claim without findings to be supported."""
-SUPPORTED_IF_COMPLETE = 0.38
+MIN_COMPLETE_SCORE = 0.38
 """Minimum score if every word of the claim is in its sentence. Short claims cannot score higher."""
 _CHANCE_COVERAGE = 0.1
 """Coverage below which a claim and its sentence share words only by chance."""
@@ -134,7 +134,7 @@ def _check_text(text: str, evidence: Sequence[str], context: Context, *, part: b
         return _verdict("unsupported", findings, **measures)
     if findings:
         return _verdict("unverified", findings, **measures)
-    if signals.score >= (SUPPORTED_IF_COMPLETE if signals.complete else SUPPORTED):
+    if signals.score >= (MIN_COMPLETE_SCORE if signals.complete else MIN_SUPPORTED_SCORE):
         return _verdict("supported", (), **measures)
     return _verdict("unverified", [Finding("wording", signals.missing)], **measures)
 

@@ -8,7 +8,7 @@
 An issue and its delivery are stored in one transaction and never change, so a second run does not write
 the issue again. Each step is committed before the next command is sent to the mail server. After a crash,
 a ``claimed`` message was certainly not sent and becomes ``planned`` again. An ``in_data`` message may have
-been accepted; it becomes ``unknown``, and only a person can have it sent again.
+been accepted; it becomes ``unknown``, and is sent again only on request (``--resend-unknown``).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class NewIssue:
     html: str
     text: str
     papers: tuple[str, ...] = ()
-    """The ids of the papers that it shows, with their near-duplicates."""
+    """Ids of the papers in the issue and of their near-duplicates."""
     message_id: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     """For ``digest list``: papers screened, mode, model, notes."""
@@ -68,7 +68,7 @@ class NewIssue:
 
     @staticmethod
     def id_for(period: str, subscriber_id: int | None) -> str:
-        """Return the one id of a subscriber's issue of a period, so that it can be stored only once."""
+        """Return the unique id of a subscriber's issue, so that it can be stored only once."""
         return f"{period}/{subscriber_id or 0}"
 
 

@@ -116,7 +116,7 @@ def mailbox(text: str) -> Mailbox:
 
 
 def header_text(text: str, limit: int = MAX_SUBJECT) -> str:
-    """Return ``text`` as one line that mail programs read as nothing but text.
+    """Return ``text`` as one line that mail programs treat as plain text.
 
     ``=?`` would begin an encoded word, through which a title could inject a header (CVE-2024-6923).
     """
@@ -124,7 +124,7 @@ def header_text(text: str, limit: int = MAX_SUBJECT) -> str:
 
 
 def message_id(issue_id: str, recipient: str, domain: str) -> str:
-    """Return the Message-ID of an issue for a subscriber: always the same, under 78 characters."""
+    """Return the Message-ID of a subscriber's issue: always the same, and under 78 characters."""
     digest = hashlib.sha256(f"{issue_id}\0{recipient.lower()}".encode("utf-8", "replace")).hexdigest()[:16]
     issue = re.sub(r"[^A-Za-z0-9-]+", "-", issue_id).strip("-")
     room = MAX_MESSAGE_ID - len(f"<.{digest}@{domain}>")

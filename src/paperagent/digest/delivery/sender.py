@@ -69,7 +69,7 @@ class Sender:
         mail_from: str,
         clock: Callable[[], dt.datetime] = utc_now,
     ) -> None:
-        """Take what sends.
+        """Create a sender.
 
         Args:
             ledger: The deliveries.
@@ -93,7 +93,7 @@ class Sender:
         force: bool = False,
         progress: Progress | None = None,
     ) -> SendReport:
-        """Resolve what a crash left, then send all messages that are due.
+        """Recover from a crash if there was one, then send all messages that are due.
 
         Args:
             period: The name of a period, to send only its issues.

@@ -39,8 +39,8 @@ class Timeouts:
 class SmtpTransport:
     """A connection to ``smtp[s]://[USER:PASSWORD@]HOST[:PORT]``.
 
-    ``smtp`` upgrades with STARTTLS, ``smtps`` uses TLS from the first byte. Only towards this machine
-    TLS is optional.
+    ``smtp`` upgrades with STARTTLS, ``smtps`` uses TLS from the first byte. TLS is optional only for a server
+    on this machine.
 
     Raises:
         ConfigError: the address is invalid.
@@ -61,7 +61,7 @@ class SmtpTransport:
             url: The server, with optional user and password.
             timeouts: Limits for connecting and for replies.
             context: Verifies the server's certificate.
-            always_tls: Whether to require TLS towards this machine too.
+            always_tls: Whether to require TLS for a server on this machine too.
             local_hostname: The name for EHLO.
         """
         parts = _parse_url(url)
@@ -168,7 +168,7 @@ class SmtpTransport:
             raise MailError(f"{self._server}: TLS handshake failed ({reason}); {self._tls_hint()}") from None
 
     def _tls_hint(self) -> str:
-        """Return advice for the case that the two kinds of TLS were confused."""
+        """Return advice for users who confused the two kinds of TLS."""
         if self._implicit_tls:
             return f"if the server uses STARTTLS (port {STARTTLS_PORT}), write smtp://"
         return f"if the server uses TLS from the start (port {IMPLICIT_TLS_PORT}), write smtps://"
@@ -336,7 +336,7 @@ class SmtpConnection(smtplib.SMTP):
         raise smtplib.SMTPServerDisconnected(why)
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Switch to TLS and forget what the server said before (RFC 3207 section 4.2)."""
+        """Switch to TLS and discard everything that the server sent before (RFC 3207 section 4.2)."""
         assert self.sock is not None
         self._buffer = b""  # or unencrypted input would be taken for the server's replies (CVE-2011-0411)
         self.sock.settimeout(self.reply_timeout)

@@ -59,7 +59,7 @@ class Transport(Protocol):
         ...
 
     def address(self, sender: str, recipient: str, *, size: int) -> None:
-        """Announce the sender and recipient of the next message (MAIL and RCPT) and its size in bytes.
+        """Send the next message's sender and recipient (MAIL and RCPT) and its size in bytes.
 
         Raises:
             Rejected, ConnectionLost: the message cannot be sent now.

@@ -1,6 +1,6 @@
-"""Publish issues as static pages with an index and an Atom feed (RFC 4287), for people who do not read mail.
+"""Publish issues as static pages with an index and an Atom feed (RFC 4287).
 
-Only general issues are published: a subscriber's own issue contains links that act for that subscriber.
+Only general issues are published: links in a subscriber's issue act on the subscriber's behalf.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Allows no scripts and loads nothing; inline styles are allowed, because mails need them."""
 FEED_SIZE = 20
-"""The newest issues, in the feed; the index lists all."""
+"""Number of issues in the feed, newest first; the index lists all."""
 _HEAD = re.compile(r"<head(?:\s[^>]*)?>", re.IGNORECASE)
 _BODY = re.compile(r"<body(?:\s[^>]*)?>(.*)</body>", re.IGNORECASE | re.DOTALL)
 _META = (

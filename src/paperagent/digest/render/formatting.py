@@ -20,7 +20,7 @@ LINKED_HOSTS = frozenset(
 """Hosts that a paper's link may lead to; any other address in a feed is shown as text."""
 MAX_TITLE, MAX_SENTENCE, MAX_NAME = 300, 1200, 80
 MAX_QUOTE = 4_000
-"""Characters of a sentence that a claim must be compared with: longer than any that a person wrote."""
+"""Maximum characters of a sentence shown for comparison with a claim; real sentences are shorter."""
 _MAX_URL = 300
 _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0e\U000e0100-\U000e01ef]")
 
@@ -52,7 +52,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def paper_url(paper: Paper) -> str | None:
-    """Return the paper's address if it is a plain http(s) one of bounded length, or the one of its id."""
+    """Return the paper's URL if it is plain HTTP(S) and not too long, or else the URL of its id."""
     by_id = f"https://arxiv.org/abs/{paper.arxiv_id}" if paper.arxiv_id else None
     by_id = by_id or (f"https://doi.org/{paper.doi}" if paper.doi else None)
     url = safe_url(paper.url) or safe_url(by_id)

@@ -27,9 +27,9 @@ PACKAGED_TEMPLATES = Path(__file__).parent / "templates"
 TEXT_WIDTH = 72
 """Columns of a text mail."""
 WARN_BYTES, MAX_BYTES = 80_000, 95_000
-"""Of HTML; Gmail clips a message at about 102,000."""
+"""Size of the HTML; Gmail clips messages at about 102,000 bytes."""
 _MAX_DROPPED_PAPERS = 30
-"""The most papers that are left out of a mail because of its size."""
+"""Maximum number of papers left out of a mail because of its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Rendered:
     html: str
     text: str
     notes: tuple[str, ...] = ()
-    """What had to be shortened, for the person who builds the issue."""
+    """What had to be shortened, as warnings for the operator."""
 
 
 def render_issue(
@@ -84,7 +84,7 @@ def _collapse_blank_lines(text: str) -> str:
 
 
 def _shortened_views(issue: Issue, links: SubscriberLinks) -> Iterator[tuple[str, IssueView]]:
-    """Yield the full issue, then ever shorter ones, each with a note on what was shortened."""
+    """Yield the full issue, then increasingly shorter ones, each with notes on the cuts."""
     yield "", issue_view(issue, links)
     yield "also noticed: 5 titles", issue_view(issue, links, max_also=5)
     yield (
@@ -121,7 +121,7 @@ def render_confirmation(
     It contains nothing that was entered with the address, because anybody can enter an address.
 
     Args:
-        token: The token to pass on to the person who runs the digest, if there is no link.
+        token: The token that the subscriber gives the operator, if there is no link.
         link: The link that confirms.
         frequency: ``weekly`` or ``daily``.
         hours: How long link and token are valid.
@@ -164,7 +164,7 @@ def fill_template(name: str, theme_dir: Path | None = None, **values: Any) -> st
 
 @lru_cache(maxsize=8)
 def template_environment(theme_dir: Path | None) -> Environment:
-    """Return the environment of the templates: strict, with escaping in HTML and XML."""
+    """Return the Jinja environment: undefined names are errors, and HTML and XML are escaped."""
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     folders = [folder for folder in (theme_dir, PACKAGED_TEMPLATES) if folder]

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from paperagent.answering.answers import FALLBACK_NOTE
-from paperagent.digest.issue import Issue, Item, Reason, StandingAnswer
+from paperagent.digest.issue import ONLY_NAME, OTHER_NAME, Issue, Item, Reason, StandingAnswer
 from paperagent.digest.links import SubscriberLinks
 from paperagent.digest.render import formatting
-from paperagent.digest.select.themes import ONLY_NAME, OTHER_NAME
 from paperagent.layout import REPLACED, UNVERIFIED, is_replaced, sentences_under
 from paperagent.types import Citation, Claim, Paper
 
@@ -23,7 +22,7 @@ _SUBSCRIBED_FOOTER = (
 )
 _PERSONAL_FOOTER = "Papers are chosen by the interests and questions given."
 _GENERAL_FOOTER = "The general issue: papers that are typical of these days, or have the most upvotes."
-_CHECK_UNSETTLED = "Where the check could not settle one, the cited sentence stands under it."
+_CHECK_UNSETTLED = "If the check could not confirm a sentence, the cited sentence is shown below it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class SourceView:
 
 @dataclass(frozen=True, slots=True)
 class IssueView:
-    """All that a template may use. Custom templates rely on these names."""
+    """All values that a template may use. Custom templates rely on these names."""
 
     subject: str
     preheader: str
@@ -125,8 +124,8 @@ def issue_view(
     Args:
         issue: The issue.
         links: The subscriber's links.
-        max_also: The most papers to list under "Also noticed"; None for all.
-        max_quote: The most characters of a quote in the list of sources.
+        max_also: Maximum number of papers to list under "Also noticed"; None for all.
+        max_quote: Maximum characters of a quote in the list of sources.
     """
     papers = {p.paper_id: p for p in (*issue.papers, *issue.also, *issue.updates)}
     return IssueView(
@@ -259,7 +258,7 @@ def _item_view(item: Item, issue: Issue, links: SubscriberLinks) -> PaperView:
 
 
 def describe_reason(reason: Reason) -> str:
-    """Return why a paper is in the issue, in words for the subscriber."""
+    """Return why a paper is in the issue, as text for the subscriber."""
     text = formatting.clean_text(reason.text, 160)
     descriptions = {
         "interest": f"Your interest: {text}",

@@ -40,7 +40,7 @@ _MIN_TITLE_LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class SeenPaper:
-    """A paper that a subscriber rated or saw. Only what comparisons need: a year has thousands."""
+    """A paper that a subscriber rated or saw. Has only the fields that comparisons need, to save memory."""
 
     title: str
     names: tuple[str, ...]
@@ -49,7 +49,7 @@ class SeenPaper:
 
     @classmethod
     def of(cls, stored: PaperWithFeatures) -> SeenPaper:
-        """Return the part of a library's paper that comparisons need."""
+        """Make a `SeenPaper` from a paper of the library."""
         import numpy as np
 
         vector = stored.vector
@@ -63,7 +63,7 @@ class QueryMatch:
     score: Scores
     """The retrieval score."""
     relevance: Scores
-    """The log-odds that a person with this interest calls the paper relevant.
+    """The log-odds that someone with this interest finds the paper relevant.
 
     A logistic regression over the cosine, the query's words in text and title, and the cosine to the
     three best papers. Fitted on 337 papers of medium score from six arXiv weeks for 30 interests,

@@ -35,26 +35,27 @@ _TITLE_WEIGHT = 3
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]{1,2}\b)?")
 _JOINTS = frozenset({" ", "-", "/", "\n", "  ", "\t"})
 _MIN_YEAR_DIGITS = 3
-"""Digits from which a number is not part of a name."""
+"""Numbers with this many digits or more are not part of a name."""
 _LENGTH_QUALITY = (0.6, 1.25, 1.25, 1.15)
 """The quality of names of one to four words."""
 _MIN_COHESION = 0.05
 """A phrase is a name only if its papers are closer to each other than any two papers by this cosine."""
 _PART_SHARE = 0.7
-"""Share of a phrase's papers that have one longer phrase, from which the phrase is only a part of that."""
+"""If at least this share of a phrase's papers have the same longer phrase, the phrase is only a part of it.
+"""
 _MIN_CLOSED = 0.3
 """Share of a phrase's occurrences that no further word of a name follows. Below it, the phrase only
 describes the next word."""
 _EXPANSION_SHARE = 0.25
-"""Share of an acronym's papers that also spell it out, from which it stands for the longer phrase."""
+"""If at least this share of an acronym's papers spell it out the same way, it stands for that phrase."""
 _MAX_PAPERS_SHARE, _FEW_PAPERS = 0.1, 40
-"""Phrases in a larger share of the papers do not tell themes apart; of few papers, more is allowed."""
+"""Phrases in a larger share of the papers do not distinguish themes; with few papers, more is allowed."""
 _LOWERCASE_WORDS = frozenset("a an and as at by for from in of on or the to via with".split())
 """Words that stay in lower case in a heading."""
 _ADJECTIVE = re.compile(
     r"(?:[a-z]{2}(?:al|ive|ic|ous|ary|able|ible|less|ful|wise|ly)|[a-z]{3}ed|[a-z]{2}ant)$"
 )
-"""The endings of adjectives; no theme name ends with one."""
+"""Endings of adjectives; no theme name ends with an adjective."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class ThemePhrases:
         Args:
             papers: The papers of the period.
             vectors: Their unit vectors, shape [n, dim].
-            has_vector: Which rows of ``vectors`` can be compared, shape [n].
+            has_vector: Which rows of ``vectors`` are real vectors, shape [n].
         """
         self._vectors, self._has_vector = vectors, has_vector
         self._size = len(papers)
@@ -235,7 +236,7 @@ class ThemePhrases:
         return self._weights[number]
 
     def quality(self, phrase: Phrase) -> float:
-        """Return how good a phrase is as a name (rare, two words, similar papers); 0 if it is none."""
+        """Return how good a phrase is as a name (rare, two words, similar papers); 0 if unusable."""
         return self._quality.get(phrase, 0.0)
 
     def _rate(self, entry: PhraseOccurrences, longer: int) -> float:

@@ -1,8 +1,8 @@
 """Score the papers of a period for one subscriber.
 
-A paper scores by its best interest or standing question, if it is relevant enough: an issue is not
-filled up with papers off topic. Feedback, similar papers in earlier issues and upvotes adjust the score.
-Without interests, papers similar to liked ones score, or else those of the period's largest topics.
+A paper scores by its best interest or standing question, if it is relevant enough: an issue is never padded
+with off-topic papers. Feedback, similar papers in earlier issues and upvotes adjust the score. Without
+interests, papers similar to liked ones score, or else those of the period's largest topics.
 """
 
 from __future__ import annotations
@@ -36,18 +36,19 @@ ones; a plain threshold of .76 keeps 101, with 47 % and 53 %.
 _MIN_LIKED_COSINE, _LIKED_BONUS = 0.55, 0.3
 """Cosine to a liked paper from which a paper is selected for it; what makes it comparable with a score."""
 _UPVOTES, _UPVOTES_ONLY = 0.08, 1.0
-"""What the most upvotes of the period add, with and without interests."""
+"""Bonus for the most upvotes of the period, with and without interests."""
 _FEEDBACK, _FEEDBACK_FROM = 0.4, 0.35
 _SEEN, _SEEN_FROM = 0.5, 0.7
-"""What a cosine above the second number to a liked paper adds, and to a disliked or seen one subtracts."""
+"""Bonus per cosine above the second number to a liked paper, and penalty for a disliked or seen one."""
 _TOPIC_BONUS = 0.5
 _VOTED_SHARE = 0.5
-"""Share of papers with upvotes from which upvotes decide which papers are the best of the period."""
+"""If at least this share of the papers has upvotes, upvotes decide which papers are the best of the period.
+"""
 _MAX_CACHED_VECTORS = 20_000
 """Query vectors in the cache: 30 MB."""
 MAX_TOPICS = 5
 _MIN_TOPIC_WEIGHT = 2
-"""Weight of a phrase in a paper from which the paper is on that topic: in the title, or twice in the text."""
+"""A phrase of at least this weight (in the title, or twice in the text) puts a paper on that topic."""
 _SAME_TOPIC_COSINE, _SAME_TOPIC_SHARE = 0.8, 0.3
 """Two topics are the same above this cosine of their centers, or this share of the smaller one's papers."""
 
@@ -113,7 +114,7 @@ class RelevanceScores:
     """The papers of a period as one subscriber ranks them; the arrays have one entry per paper."""
 
     scores: Scores
-    """Minus infinity for papers that are not for this subscriber."""
+    """Minus infinity for papers that this subscriber must not get."""
     reason_index: NDArray[np.int64]
     """The index in `reasons` that each paper scores best for."""
     reasons: tuple[Reason, ...]
@@ -193,7 +194,7 @@ class RelevanceScorer:
         return nearest
 
     def _feedback_scores(self, feedback: Feedback, rows: NDArray[np.int64]) -> Scores:
-        """Return what similarity to liked, disliked and seen papers adds to the scores of ``rows``."""
+        """Return the bonus of each row of ``rows`` for similarity to liked, disliked and seen papers."""
         import numpy as np
 
         total = np.zeros(len(rows), np.float32)
@@ -210,7 +211,7 @@ class RelevanceScorer:
     def _general_scores(
         self, eligible: NDArray[np.bool_], preferences: Preferences
     ) -> list[tuple[Reason, Scores]]:
-        """Return the scores without interests: by the largest topics, or by upvotes if papers have them."""
+        """Score papers without interests, by the largest topics or by upvotes."""
         import numpy as np
 
         index = self._index
@@ -241,7 +242,7 @@ class Topic:
 
     phrase: Phrase
     members: NDArray[np.int64]
-    """The papers' numbers."""
+    """Numbers of the papers."""
     centrality: NDArray[np.float32]
     """The cosine of each member to the topic's center; 0 without vectors."""
 

@@ -28,9 +28,9 @@ MAX_ALSO = 8
 _POOL_FACTOR = 5
 """The size of the pool that papers are picked from, as a multiple of the issue's size."""
 _SIMILARITY_PENALTY, _SIMILAR_FROM = 0.5, 0.5
-"""What a cosine above the second number to a paper already picked subtracts from a score."""
+"""Penalty on a score per cosine above the second number to a paper already picked."""
 _TURN_PENALTY = 0.3
-"""What an interest that has its fair share of the issue subtracts from the scores of its further papers."""
+"""Penalty on further papers of an interest that already has its fair share of the issue."""
 _HANDICAP = 0.6
 """Share of an interest's lead (its best paper over the weakest interest's best) that is subtracted.
 
@@ -77,11 +77,11 @@ class PaperSelector:
         return self._index.papers
 
     def prepare(self, preferences: Iterable[Preferences]) -> None:
-        """Embed the interests of many subscribers at once; saves time and does not change the results."""
+        """Embed the interests of many subscribers at once. This only saves time."""
         self._queries.prepare(preferences)
 
     def select(self, preferences: Preferences) -> Selection:
-        """Return the papers for one subscriber; the same for the same papers and preferences."""
+        """Return the papers for one subscriber. The result is deterministic."""
         updates = self._updates(preferences)
         if not len(self._index):
             return Selection(self.period, preferences, updates=updates)
@@ -209,7 +209,7 @@ def _pick(scores: RelevanceScores, index: PeriodIndex, size: int) -> tuple[list[
 
 
 def _candidate_pool(scores: RelevanceScores, size: int) -> NDArray[np.int64]:
-    """Return the numbers of the best papers, best first, including some of every reason."""
+    """Return the numbers of the best papers, best first, with some for every reason."""
     import numpy as np
 
     order = np.lexsort((np.arange(len(scores.scores)), -scores.scores))

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from paperagent.digest.issue import ONLY_NAME, OTHER_NAME
 from paperagent.digest.select.phrases import Phrase, ThemePhrases, title_case
 
 if TYPE_CHECKING:
     from paperagent.types import Matrix
 
 MAX_THEMES, MAX_THEME_SIZE = 5, 4
-OTHER, OTHER_NAME, ONLY_NAME = "other", "Also for you", "New papers"
-"""The key of a group without a phrase or interest of its own; its name beside other groups, and alone."""
+OTHER = "other"
+"""The key of a group without a phrase or interest of its own."""
 _MIN_LINKAGE, _MIN_SINGLE_LINKAGE = 0.18, 0.1
 """How much the cosine of groups without a common phrase must exceed that of any two papers to be joined; the
 same if one of them is a single paper."""
@@ -27,18 +28,18 @@ papers are no theme."""
 _FULL_WEIGHT = 3
 """Weight of a phrase in a paper (once in the title, or three times in all) that counts in full."""
 _SHARED_PHRASE, _SHARED_INTEREST = 0.3, 0.08
-"""What a phrase in common, and an interest in common, add to the cosine of two groups."""
+"""Bonus on the cosine of two groups for a phrase in common, and for an interest in common."""
 _MIN_PHRASE_SHARE = 0.5
 """Share of a group's papers that contain its phrase, below which a second phrase is added to the name."""
 
 
 _Pair = tuple[float, int, int]
-"""How well two groups fit, and minus their indexes."""
+"""How well two groups fit, and their negated indexes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The papers of one theme by number, best first."""
+    """The numbers of one theme's papers, best first."""
 
     key: str
     name: str
@@ -66,7 +67,8 @@ def build_themes(
         ranked: The numbers of the papers, best first.
         phrases: The phrases of the period's papers.
         vectors: The unit vectors of the period's papers, shape [n, dim].
-        interests: The interest that a paper was selected for, by number. It names groups without a phrase.
+        interests: For each paper number, the interest that the paper was selected for. Names groups without a
+            phrase.
     """
     builder = _ThemeBuilder(phrases, vectors, interests)
     groups = builder.group_by_phrase(ranked)
@@ -108,7 +110,7 @@ class _ThemeBuilder:
         return groups
 
     def _papers_by_phrase(self, numbers: Sequence[int]) -> dict[Phrase, list[tuple[float, int, int]]]:
-        """Return the papers of each phrase as (minus its salience, rank, number), to be sorted."""
+        """Return the papers of each phrase as sortable tuples (-salience, rank, number)."""
         papers: dict[Phrase, list[tuple[float, int, int]]] = {}
         for rank, number in enumerate(numbers):
             for phrase, weight in self._phrases.of(number).items():

@@ -2,7 +2,7 @@
 
 Each sentence is scored for each role by features of its text (authors acting, results, numbers,
 background, code links) and its position. The weights of `new` were fitted as a conditional logit on 89
-labelled abstracts; `eval/highlights.py` measures how often a person makes the same choice, on these and
+labeled abstracts; `eval/highlights.py` measures the agreement with human choices on these and
 on 38 others.
 """
 
@@ -119,7 +119,7 @@ class Highlights:
 
     @property
     def headline(self) -> Sentence:
-        """The sentence for an overview: if possible another one than `new` that is clear without context."""
+        """The sentence for an overview: if possible, one other than `new` that is clear without context."""
         result = self.result if self.result and not _VAGUE.search(self.result.text) else None
         candidates = (
             s for s in (self.offer, result) if s and s is not self.new and not _DEPENDENT.search(s.text)

@@ -14,9 +14,16 @@ from typing import Any
 
 from paperagent.answering.answers import fallback_note
 from paperagent.answering.call_budget import Budget, CompletionRequest, complete, is_cached
-from paperagent.answering.claims import ClaimChecker, ClaimCollector, plain_text
+from paperagent.answering.claims import ClaimChecker, ClaimCollector
 from paperagent.answering.passages import Passages
-from paperagent.answering.reply import WrittenClaim, claim_schema, object_schema, parse_claim, parse_object
+from paperagent.answering.reply import (
+    WrittenClaim,
+    claim_schema,
+    object_schema,
+    parse_claim,
+    parse_object,
+    plain_text,
+)
 from paperagent.digest.issue import CitedClaim, Theme
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import Pricing, TextModel
@@ -26,11 +33,11 @@ from paperagent.types import Paper, Usage
 
 PAPERS_PER_CALL = 10
 MAX_CONCURRENT_CALLS = 4
-"""Calls at the same time; a server on this machine gets one, because its processor serves all of them."""
+"""Concurrent calls; only one for a server on this machine, where all calls share one processor."""
 MAX_CONSECUTIVE_FAILURES = 4
-"""Failed calls in a row after which no more are made: each may take a minute to fail."""
+"""No more calls are made after this many failures in a row, because each may take a minute to fail."""
 _TOKENS_PER_PAPER, _BASE_TOKENS = 120, 250
-"""The most tokens of a reply: twice what the requested sentences take."""
+"""Token limit of a reply: twice what the requested sentences take."""
 _MAX_NAME_LENGTH, _MAX_NAME_WORDS = 60, 7
 _MAX_SENTENCE_LENGTH = 400
 
@@ -55,7 +62,7 @@ class ThemeWriterConfig:
 
 @dataclass(frozen=True, slots=True)
 class ThemeDraft:
-    """What the model wrote about one theme, without the sentences that failed their check."""
+    """The model's text about one theme, without the sentences that failed their check."""
 
     name: str | None = None
     overviews: tuple[CitedClaim, ...] = ()
@@ -101,14 +108,14 @@ class ThemeWriter:
         self._consecutive_failures = 0
 
     def estimate(self, themes: Iterable[Theme]) -> Usage:
-        """Return the most that `write` may use for these themes; cached replies cost nothing."""
+        """Return the maximum that `write` may use for these themes; cached replies cost nothing."""
         return sum((call.max_usage for call in self._calls(themes) if not call.is_cached), Usage())
 
     def write(self, themes: Iterable[Theme]) -> dict[str, ThemeDraft]:
         """Return drafts by theme key.
 
-        Themes of most issues come first. A call that could exceed the budget waits until the ones before
-        it are paid, and is dropped if it still does not fit; its draft then has only a note.
+        Themes that occur in the most issues come first. A call that could exceed the budget waits until the
+        earlier calls are paid, and is dropped if it still does not fit; its draft then has only a note.
         """
         drafts: dict[str, ThemeDraft] = {}
         waiting = self._calls(themes)

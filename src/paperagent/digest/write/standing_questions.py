@@ -39,7 +39,7 @@ _MAX_CACHED_TEXTS = 8_000
 
 
 def raise_thresholds(stored: Thresholds | None, *, encoder: bool) -> Thresholds:
-    """Return the thresholds of confidence for standing questions.
+    """Return the confidence thresholds for standing questions.
 
     A question is answered from a few papers, whatever the size of the library.
 
@@ -89,7 +89,7 @@ class TermsOnlyPaper:
 
     @classmethod
     def of(cls, paper: Paper) -> TermsOnlyPaper:
-        """Return the part of a paper that retrieval needs."""
+        """Make a `TermsOnlyPaper` from a paper."""
         terms = term_ids([*index_terms(paper.title) * 2, *index_terms(paper.abstract)])
         return cls(paper.paper_id, terms)
 

@@ -57,12 +57,12 @@ _SENDABLE_SUPPORT = ("quoted", "supported", "unverified")
 
 @dataclass(slots=True)
 class DigestLLM:
-    """What writes issues with a model: about themes, and answers to standing questions."""
+    """Writes about themes, and answers standing questions, with a model."""
 
     theme_writer: ThemeWriter
     budget: Budget
     answerer: Callable[[Pipeline, float | None], LLMAnswerer]
-    """Returns an answerer over a pipeline that may spend so many US dollars."""
+    """Returns an answerer over a pipeline, limited to the given cost in US dollars."""
     consecutive_failures: int = 0
 
     def answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer | None:
@@ -81,7 +81,7 @@ class _Description(NamedTuple):
     """The sentences about one paper."""
 
     claim: CitedClaim
-    """What is new, for the item."""
+    """Claims about what is new, for the item."""
     headline: CitedClaim
     """Another sentence, for the overview."""
 
@@ -99,7 +99,7 @@ class IssueWriter:
         llm: DigestLLM | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
-        """Prepare to write.
+        """Create a writer.
 
         Args:
             statistics: The library's term statistics.
@@ -107,7 +107,7 @@ class IssueWriter:
             encoder: Encodes sentences.
             embedder: Embeds questions, if the library's vectors are not those of ``encoder``.
             llm: The model that writes; None to quote sentences.
-            thresholds: The library's thresholds of confidence, if it has its own.
+            thresholds: The library's own confidence thresholds, if it has any.
         """
         self._corpus = CachingCorpus(statistics)
         self._scored: dict[str, RankablePaper] = {s.paper_id: s for s in scored}
@@ -127,11 +127,11 @@ class IssueWriter:
 
     @property
     def usage(self) -> Usage:
-        """What the model has used so far, standing questions included."""
+        """Usage of the model so far, including standing questions."""
         return self._llm.budget.usage if self._llm else Usage()
 
     def prepare(self, preferences: Iterable[Preferences]) -> None:
-        """Encode the questions of many subscribers at once; saves time and does not change the results."""
+        """Encode the questions of many subscribers at once. This only saves time."""
         questions = list(dict.fromkeys(question for p in preferences for question in p.questions))
         if self._encoder is not None:
             self._encoder.encode(questions)
@@ -139,11 +139,11 @@ class IssueWriter:
             self._embedder.embed(questions)
 
     def estimate(self, selections: Iterable[Selection]) -> Usage:
-        """Return the most that `draft` may use for these selections."""
+        """Return the maximum that `draft` may use for these selections."""
         return self._llm.theme_writer.estimate(_all_themes(selections)) if self._llm else Usage()
 
     def draft(self, selections: Iterable[Selection]) -> Usage:
-        """Let the model write what the issues share, one call per theme, and return its usage.
+        """Let the model write about the themes, which the issues share, and return its usage.
 
         Without a model this does nothing. `write` quotes a sentence wherever there is no draft.
         """
@@ -185,7 +185,7 @@ class IssueWriter:
         return check_issue(self._with_mode(issue), {p.paper_id: p for p in papers})
 
     def _describe(self, themes: Sequence[Theme]) -> tuple[list[Theme], dict[str, _Description]]:
-        """Return the themes without papers that nothing can be said about, and the sentences by paper id."""
+        """Return the themes, without papers that have no usable sentence, and the sentences by paper id."""
         descriptions: dict[str, _Description] = {}
         described: list[Theme] = []
         for theme in themes:
@@ -321,7 +321,7 @@ def check_issue(issue: Issue, papers: Mapping[str, Paper]) -> Issue:
         papers: The library's papers by id.
 
     Raises:
-        PaperAgentError: a check failed, because of a bug or of a paper that changed meanwhile. The issue
+        PaperAgentError: a check failed, because of a bug or because a paper has changed meanwhile. The issue
             must not be sent.
     """
     for problem in issue_problems(issue, papers):

@@ -177,7 +177,7 @@ def case_state(row: Row) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReportClaim:
-    """A claim beside its sentences."""
+    """A claim with its sentences."""
 
     words: list[tuple[str, bool]]
     """The text in parts, each with whether its sentences contain it; others are marked."""
@@ -238,7 +238,7 @@ class ReportCase:
     withheld: list[ReportClaim]
     """Claims that the model wrote and the answer lacks."""
     expected: list[tuple[bool | None, str]] | None
-    """What the case expects, each with whether it is met, if that can be told; None without the case."""
+    """The case's expectations, each with whether it is met (if known); None without the case."""
     retrieved: list[tuple[Retrieved, bool]]
     """Papers to list, each with whether it is a gold paper."""
     more_retrieved: int
@@ -286,7 +286,7 @@ def _withheld(row: Row) -> Iterator[ReportClaim]:
 
 
 def _support_label(claim: Mapping[str, Any]) -> str:
-    """Return the claim's support in words, and the judge's probability."""
+    """Return a label for the claim's support, with the judge's probability."""
     support, probability = str(claim["support"]), judge_probability(claim["checks"])
     if support == "quoted" and claim["checks"].get("replaced"):
         return f"{support}: {REPLACED}"

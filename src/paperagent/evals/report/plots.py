@@ -1,6 +1,6 @@
 """The plots of the HTML report, drawn as SVG.
 
-Colours and fonts come from the page's style sheet; every mark has a tooltip with its value. `run_figures` and
+Colors and fonts come from the page's style sheet; every mark has a tooltip with its value. `run_figures` and
 `calibration_figures` choose what is drawn.
 """
 
@@ -27,7 +27,7 @@ _BARS = 24
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """An axis from ``low`` to ``high`` with labelled ticks."""
+    """An axis from ``low`` to ``high`` with labeled ticks."""
 
     low: float
     high: float
@@ -97,7 +97,7 @@ class Plot:
         )
 
     def rule(self, x: float, label: str, *, row: int = 0) -> None:
-        """Draw a labelled vertical line; ``row`` moves the label down."""
+        """Draw a labeled vertical line; ``row`` moves the label down."""
         a, _ = self.pixel(x, 0)
         end = a > WIDTH * 0.68
         self._marks.append(
@@ -207,7 +207,7 @@ def recall(values: Sequence[tuple[int, float, float, float]]) -> str:
 def distribution(
     values: Sequence[float], label: str, show: Callable[[float], str], marks: Sequence[float]
 ) -> str:
-    """Draw a histogram with labelled median and 95th percentile."""
+    """Draw a histogram with labeled median and 95th percentile."""
     axis = amounts(values, label, show)
     edges = [axis.high * i / _BARS for i in range(_BARS + 1)]
     counts = histogram(values, edges)
@@ -257,15 +257,15 @@ _RELIABILITY = "Share of answerable questions by confidence; larger dots, more c
 
 def run_figures(run: Run, rows: Sequence[Row]) -> list[PlotCard]:
     """Return the plots for which a run has enough data."""
-    labelled = [(r.confidence, r.answerable) for r in rows if r.state == "ok" and r.confidence is not None]
+    labeled = [(r.confidence, r.answerable) for r in rows if r.state == "ok" and r.confidence is not None]
     cards = []
-    if len({answerable for _, answerable in labelled}) == 2:
+    if len({answerable for _, answerable in labeled}) == 2:
         ece = run.metrics.get("ece")
         off = f" Mean distance from the diagonal (ECE): {number(ece.value, 2)}." if ece else ""
-        points = calibrate.sweep(labelled)
+        points = calibrate.sweep(labeled)
         coverage = precision_coverage(points, _point_of(rows))
         cards += [
-            PlotCard.of("Reliability", _RELIABILITY + off, reliability(calibrate.reliability(labelled))),
+            PlotCard.of("Reliability", _RELIABILITY + off, reliability(calibrate.reliability(labeled))),
             PlotCard.of("Precision by coverage", _COVERAGE, coverage),
             PlotCard.of("Both errors by threshold", "", thresholds(points), with_key=True),
         ]
@@ -276,9 +276,9 @@ def calibration_figures(calibration: Calibration) -> list[PlotCard]:
     """Return the plots behind two thresholds, with both marked."""
     now = calibration.thresholds
     marks = [(now.abstain_below, "abstain below"), (now.doubt_below, "doubt below")]
-    points = calibrate.sweep(calibration.labelled)
-    chosen = calibrate.point(calibration.labelled, now.abstain_below)
-    bins = calibrate.reliability(calibration.labelled)
+    points = calibrate.sweep(calibration.labeled)
+    chosen = calibrate.point(calibration.labeled, now.abstain_below)
+    bins = calibrate.reliability(calibration.labeled)
     return [
         PlotCard.of("Both errors by threshold", "", thresholds(points, marks), with_key=True),
         PlotCard.of("Precision by coverage", _COVERAGE, precision_coverage(points, chosen, "chosen")),

@@ -111,7 +111,7 @@ def _cell(cell: str) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Format a figure: a share without its leading zero, an amount with its significant digits."""
+    """Format a number: a share without its leading zero, an amount with its significant digits."""
     if value is None:
         return "–"
     if abs(value) >= 100:
@@ -138,19 +138,19 @@ def change(value: float) -> str:
 HEADLINES = ("correct", "evidence_any", "citation_recall", "answerable_accuracy")
 """The columns of the table by kind, if the run has them."""
 RETRIEVAL_HEADLINES = ("ndcg@10", "recall@5", "recall@10", "mrr")
-"""Likewise for a run that only searches."""
+"""The same for a run that only searches."""
 _SHORT = {
     "evidence_any": "evidence", "citation_recall": "citations", "answerable_accuracy": "decided",
 }  # fmt: skip
 FAILURE_ABOUT = {
     "retrieval_miss": "a gold paper was not retrieved",
     "evidence_ignored": "everything was retrieved, but it answered something else",
-    "should_have_abstained": "answered, but the library does not hold the answer",
-    "should_have_answered": "abstained, but the library holds the answer",
+    "should_have_abstained": "answered, but the library does not contain the answer",
+    "should_have_answered": "abstained, but the library contains the answer",
     "check_too_strict": "a check withheld a claim that would have been right",
     "error": "the case ended in an error",
 }
-"""Each failure in words."""
+"""Description of each failure."""
 
 
 def with_metrics(run: Run, rows: Sequence[Row]) -> Run:
@@ -202,7 +202,7 @@ def by_kind(run: Run, rows: Sequence[Row]) -> Table:
 
 
 def describe_run(run: Run) -> str:
-    """Return how the answers were made, in a few words."""
+    """Return a short description of how the answers were made."""
     parts = [
         run.mode if run.model is None else f"{run.mode} ({run.model})",
         f"k = {run.settings.get('k', '?')}",
@@ -231,11 +231,11 @@ def _metric_rows(run: Run, group: str) -> Iterator[tuple[str, ...]]:
 
 
 def failures(rows: Sequence[Row]) -> Table:
-    """Return the reasons why cases did not come out right, most frequent first."""
+    """Return the reasons why cases failed, most frequent first."""
     counts = Counter(row.failure for row in rows if row.failure)
     names = sorted((name for name in FAILURES if counts[name]), key=lambda n: -counts[n])
     return Table(
-        "Why cases did not come out right",
+        "Why cases failed",
         ("failure", "cases", "share", "means"),
         tuple((n, str(counts[n]), f"{counts[n] / len(rows):.0%}", FAILURE_ABOUT[n]) for n in names),
         words=True,
@@ -243,9 +243,9 @@ def failures(rows: Sequence[Row]) -> Table:
 
 
 def wrong(rows: Sequence[Row]) -> Table:
-    """Return the cases that did not come out right."""
+    """Return the failed cases."""
     cells = tuple((r.id, r.kind, r.failure, r.error or r.question) for r in rows if r.failure)
-    return Table("Cases that did not come out right", ("case", "kind", "why", "question"), cells, left=4)
+    return Table("Failed cases", ("case", "kind", "why", "question"), cells, left=4)
 
 
 def comparison_tables(comparison: RunComparison) -> list[Table]:
@@ -300,7 +300,7 @@ def selftest_table(results: Sequence[FaultResult]) -> Table:
 
 
 def junit(run: Run, rows: Sequence[Row]) -> str:
-    """Return the run as JUnit XML: one test per case, which fails if the case did not come out right."""
+    """Return the run as JUnit XML: one test per case, which fails if the case failed."""
     failed = sum(bool(r.failure) and r.state == "ok" for r in rows)
     errors = sum(r.state == "error" for r in rows)
     seconds = sum(r.ms for r in rows) / 1000

@@ -2,7 +2,7 @@
 
 A scorer is a function ``(case, answer, papers) -> float | None``: it scores one answer, where ``papers``
 maps ids to the papers of the library, and returns None if the metric does not apply to the case (0/0). A
-run scorer is a function ``(rows) -> float | None`` over all rows, for figures that are no mean, such as
+run scorer is a function ``(rows) -> float | None`` over all rows, for metrics that are not a mean, such as
 AUROC.
 
 To add a metric, write a function in the module of its family (`retrieval`, `citations`, `content`,
@@ -39,12 +39,12 @@ RETRIEVAL_GROUPS = ("retrieval",)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure of a run: the mean of a scorer over the cases or, with ``over``, a run scorer of all rows."""
+    """A metric of a run: the mean of a scorer over the cases or, with ``over``, a run scorer of all rows."""
 
     name: str
     group: Group
     about: str
-    """What it says, in a phrase."""
+    """Short description."""
     score: Scorer | None = None
     over: RunScorer | None = None
     better: Better = "higher"
@@ -86,7 +86,7 @@ def _at(
     *,
     share: bool = False,
 ) -> list[Metric]:
-    """Return a retrieval metric for each depth k; ``{k}`` in the texts stands for it."""
+    """Return a retrieval metric for each depth k, which replaces ``{k}`` in the texts."""
     return [
         Metric(name.format(k=k), "retrieval", about.format(k=k), partial(score, k=k), share=share, depth=k)
         for k in depths
@@ -94,42 +94,42 @@ def _at(
 
 
 _METRICS = (
-    Metric("correct", "overall", "cases that came out right", content.correct, share=True),
-    Metric("pointer_validity", "citations", "pointers that point at something", citations.pointer_validity),
-    Metric("quote_validity", "citations", "quotes that are what the abstract says", citations.quote_validity),
+    Metric("correct", "overall", "correct cases", content.correct, share=True),
+    Metric("pointer_validity", "citations", "pointers that are not dangling", citations.pointer_validity),
+    Metric("quote_validity", "citations", "quotes that match the abstract", citations.quote_validity),
     Metric("citation_precision", "citations", "pointers that support their claim", citations.precision),
-    Metric("citation_recall", "citations", "claims that their citations support", citations.recall),
+    Metric("citation_recall", "citations", "claims supported by their citations", citations.recall),
     Metric("faithfulness", "citations", "claims shown as supported", citations.faithfulness),
-    Metric("judged_support", "citations", "claims that the judge calls supported", citations.judged_support),
-    Metric("number_support", "citations", "numbers that stand in the cited sentences",
+    Metric("judged_support", "citations", "claims that the judge finds supported", citations.judged_support),
+    Metric("number_support", "citations", "numbers that occur in the cited sentences",
            citations.number_support),
     Metric("evidence_any", "content", "cites gold evidence", content.evidence_any, share=True),
     Metric("evidence_recall", "content", "gold evidence that is cited", content.evidence_recall),
     Metric("gold_cited", "content", "gold papers that are cited", content.gold_cited),
-    Metric("coverage", "content", "what must be said that is said", content.coverage),
-    Metric("must_include", "content", "says all that it must", content.must_include, share=True),
-    Metric("must_not", "content", "says nothing that it must not", content.must_not, share=True),
-    Metric("answerable_accuracy", "abstention", "rightly answered or abstained",
+    Metric("coverage", "content", "share of the required texts in the answer", content.coverage),
+    Metric("must_include", "content", "contains all required texts", content.must_include, share=True),
+    Metric("must_not", "content", "contains no forbidden text", content.must_not, share=True),
+    Metric("answerable_accuracy", "abstention", "correctly answered or abstained",
            abstention.answerable_accuracy, share=True),
     Metric("correct_abstention", "abstention", "unanswerable and abstained from",
            abstention.correct_abstention, share=True),
     Metric("over_refusal", "abstention", "answerable but abstained from",
            abstention.over_refusal, better="lower", share=True),
-    Metric("auroc", "abstention", "confidence tells answerable from unanswerable", over=abstention.auroc),
+    Metric("auroc", "abstention", "confidence separates answerable from unanswerable", over=abstention.auroc),
     Metric("brier", "abstention", "squared error of confidence", abstention.brier, better="lower"),
     Metric("ece", "abstention", "calibration error of confidence", over=abstention.ece, better="lower"),
-    *_at((5, 10), "ndcg@{k}", "how near the top gold papers are, first {k}", retrieval.ndcg),
+    *_at((5, 10), "ndcg@{k}", "rank quality of the gold papers, first {k}", retrieval.ndcg),
     *_at((1, 3, 5, 10, 20, 50, 100), "recall@{k}", "gold papers among the first {k}", retrieval.recall),
     *_at((5, 10), "all_gold@{k}", "all gold papers among the first {k}", retrieval.all_gold, share=True),
     Metric("mrr", "retrieval", "reciprocal rank of the first gold paper", retrieval.reciprocal_rank),
-    Metric("calls", "effort", "calls of the model", effort.calls, better="lower"),
+    Metric("calls", "effort", "model calls", effort.calls, better="lower"),
     Metric("input_tokens", "effort", "tokens sent", effort.input_tokens, better="lower"),
     Metric("output_tokens", "effort", "tokens written", effort.output_tokens, better="lower"),
-    Metric("cost_usd", "effort", "US dollars an answer", effort.cost_usd, better="lower"),
-    Metric("latency_ms", "effort", "milliseconds an answer", effort.latency_ms, better="lower"),
+    Metric("cost_usd", "effort", "US dollars per answer", effort.cost_usd, better="lower"),
+    Metric("latency_ms", "effort", "milliseconds per answer", effort.latency_ms, better="lower"),
     Metric("sentences", "effort", "cited sentences shown", effort.sentences, better="neither"),
-    Metric("claims_withheld", "effort", "claims kept back", effort.claims_withheld, better="neither"),
-    Metric("quoted_instead", "effort", "quoted, since the model gave no answer",
+    Metric("claims_withheld", "effort", "claims withheld", effort.claims_withheld, better="neither"),
+    Metric("quoted_instead", "effort", "quoted because the model gave no answer",
            effort.quoted_instead, better="neither", share=True),
 )  # fmt: skip
 

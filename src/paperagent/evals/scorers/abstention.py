@@ -13,12 +13,12 @@ _BINS = 10
 
 
 def answered(answer: Answer) -> bool:
-    """Tell whether the answer says something: an answer without a claim says nothing."""
+    """Return whether the answer says something: an answer without a claim says nothing."""
     return answer.status in ("answered", "incomplete") and any(c.text.strip() for c in answer.claims)
 
 
 def abstained(answer: Answer) -> bool:
-    """Tell whether the answer declines to answer and gives a reason."""
+    """Return whether the answer declines to answer and gives a reason."""
     return answer.status in ("abstained", "refused") and bool(answer.reason)
 
 
@@ -57,9 +57,9 @@ def auroc(rows: Sequence[Row]) -> float | None:
     The Mann-Whitney statistic (Hanley & McNeil 1982). Errors and rows without a confidence are left
     out. None if either side is empty.
     """
-    labelled = _labelled(rows)
-    positives = [c for c, answerable in labelled if answerable]
-    negatives = sorted(c for c, answerable in labelled if not answerable)
+    labeled = _labeled(rows)
+    positives = [c for c, answerable in labeled if answerable]
+    negatives = sorted(c for c, answerable in labeled if not answerable)
     if not positives or not negatives:
         return None
     wins = sum(bisect_left(negatives, c) + bisect_right(negatives, c) for c in positives) / 2
@@ -74,15 +74,15 @@ def ece(rows: Sequence[Row]) -> float | None:
     Errors and rows without a confidence are left out. None if no row is left. With few cases it is
     biased upwards; compare runs of the same cases only.
     """
-    labelled = _labelled(rows)
-    if not labelled:
+    labeled = _labeled(rows)
+    if not labeled:
         return None
     bins: dict[int, list[tuple[float, bool]]] = {}
-    for confidence, answerable in labelled:
+    for confidence, answerable in labeled:
         bins.setdefault(min(int(confidence * _BINS), _BINS - 1), []).append((confidence, answerable))
     gaps = (abs(sum(c for c, _ in b) - sum(a for _, a in b)) for b in bins.values())
-    return sum(gaps) / len(labelled)
+    return sum(gaps) / len(labeled)
 
 
-def _labelled(rows: Sequence[Row]) -> list[tuple[float, bool]]:
+def _labeled(rows: Sequence[Row]) -> list[tuple[float, bool]]:
     return [(r.confidence, r.answerable) for r in rows if r.state == "ok" and r.confidence is not None]

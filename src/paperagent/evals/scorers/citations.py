@@ -19,7 +19,7 @@ _SUPPORTED = ("quoted", "supported")
 
 
 def supports(claim: str, citations: tuple[Citation, ...], answer: Answer) -> bool:
-    """Tell whether the citations together support ``claim``; no citations support nothing."""
+    """Return whether the citations together support ``claim``; False without citations."""
     paper_ids = {c.paper_id for c in citations}
     abstracts = tuple(h.paper.abstract for h in answer.hits if h.paper_id in paper_ids)
     return _supports(claim, citations, abstracts, answer.question)
@@ -33,13 +33,13 @@ def _supports(claim: str, citations: tuple[Citation, ...], abstracts: tuple[str,
 
 
 def claim_citations(claim: Claim, answer: Answer) -> tuple[Citation, ...]:
-    """Return the citations that a claim points at, in its order; dangling pointers are ignored."""
+    """Return the citations that a claim points at, in the claim's order; dangling pointers are ignored."""
     by_number = {c.n: c for c in answer.citations}
     return tuple(by_number[n] for n in dict.fromkeys(claim.citations) if n in by_number)
 
 
 def count_dangling(claim: Claim, answer: Answer) -> int:
-    """Count a claim's pointers at nothing, both among its citations and as noted by its check."""
+    """Count a claim's dangling pointers, both among its citations and as noted by its check."""
     existing = {c.n for c in answer.citations}
     noted = claim.checks.get("dangling", ())
     missing = sum(n not in existing for n in dict.fromkeys(claim.citations))
@@ -107,7 +107,7 @@ def recall(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | N
     """Return citation recall: claims that their own citations together support ÷ claims.
 
     ALCE (Gao, Yen, Yu & Chen 2023, "Enabling LLMs to Generate Text with Citations"). A claim without
-    citations is not supported, whatever its neighbours cite. None for an answer without claims.
+    citations is not supported, whatever the adjacent claims cite. None for an answer without claims.
     """
     if not answer.claims:
         return None
@@ -139,9 +139,9 @@ def judged_support(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> f
 def number_support(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return the share of the claims' numbers that occur in the sentences they cite.
 
-    Numbers match if value, unit, sign and mark agree, each for itself (`verification.numbers`); which
-    number belongs to which thing is measured by `recall`. A number of a claim without citations is
-    not supported. None without numbers.
+    Numbers match if value, unit, sign and mark agree (`verification.numbers`). Each number is compared on its
+    own; whether it belongs to the right thing is measured by `recall`. A number of a claim without citations
+    is not supported. None without numbers.
     """
     right = total = 0
     for claim in answer.claims:

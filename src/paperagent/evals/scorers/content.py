@@ -1,4 +1,4 @@
-"""Content: whether an answer says what it must, on the gold evidence; and why a case came out wrong."""
+"""Content: whether an answer has the required facts and the gold evidence, and why a case failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MARKER = re.compile(r"\s?\[\d+\]")
 
 
 def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
-    """Return 1 if the case as a whole came out right, else 0.
+    """Return 1 if the case as a whole is correct, else 0.
 
     answerable:
         answered, with all of must_include, nothing of must_not, and citing gold evidence (a gold
@@ -29,8 +29,7 @@ def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | 
     unanswerable:
         abstained, with a reason
 
-    An empty answer is wrong. If all that is known of a case is that it is answerable, any answer is
-    right.
+    An empty answer is wrong. If a case only says that it is answerable, any answer is right.
     """
     if not case.answerable:
         return float(abstained(answer))
@@ -111,7 +110,7 @@ def used_citations(answer: Answer) -> list[Citation]:
 
 
 def evidence_cited(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> list[bool]:
-    """Tell of each piece of evidence whether a claim's citation overlaps it in a gold paper."""
+    """Return for each piece of evidence whether a claim's citation overlaps it in a gold paper."""
     gold = GoldPapers.of(case, papers)
     citations = [c for c in used_citations(answer) if not gold.gains or gold.key(c.paper_id, c.title)]
     return [any(_overlaps(c, text, papers) for c in citations) for text in case.evidence]
@@ -145,12 +144,12 @@ def visible_text(answer: Answer) -> str:
 
 @lru_cache(maxsize=8_192)
 def normalized(text: str) -> str:
-    """Return text as it is compared: one spelling of dashes and quotes, single spaces, no case."""
+    """Return text in the form used for comparison: uniform dashes and quotes, single spaces, no case."""
     return " ".join(normalize(text).casefold().split())
 
 
 def contains(text: str, alternatives: str) -> bool:
-    """Tell whether a `normalized` text contains one of the alternatives ``a|b``.
+    """Return whether a `normalized` text contains one of the alternatives ``a|b``.
 
     A word may continue (``terminat`` matches *terminated*), a number may not: 15 does not match in
     2015, 15.5 or 1,500.
@@ -167,7 +166,7 @@ def _pattern(part: str) -> re.Pattern[str]:
 
 
 def contains_each(text: str, expected: Iterable[str]) -> list[bool]:
-    """Tell of each expected text whether a `normalized` text `contains` it."""
+    """Return for each expected text whether a `normalized` text `contains` it."""
     return [contains(text, alternatives) for alternatives in expected]
 
 
@@ -201,10 +200,10 @@ def classify_failure(
 
 
 def _withheld_a_right_claim(case: Case, answer: Answer, raw: Sequence[ModelCall] | None) -> bool:
-    """Tell whether withheld claims say what the case expects and point at the gold evidence.
+    """Return whether withheld claims say what the case expects and point at the gold evidence.
 
-    Only a person can tell whether they are true; a claim counts as right if it adds no number and no
-    negation to the sentences that it points at.
+    Only a human can judge whether they are true, so a claim counts as right if it adds no number and no
+    negation to the cited sentences.
     """
     if not count_withheld(answer):
         return False

@@ -1,4 +1,4 @@
-"""Effort: calls, tokens, dollars and time of an answer, and how much of it there is to read.
+"""Effort: calls, tokens, cost and time of an answer, and its length.
 
 Counts are those the server reported (estimated if it did not, see `Usage`). Latency is the answer's own time,
 without the harness.

@@ -19,7 +19,7 @@ title_key = lru_cache(maxsize=65_536)(terms.title_key)
 
 @dataclass(frozen=True, slots=True)
 class GoldPapers:
-    """The papers that hold a case's answer."""
+    """The papers that contain a case's answer."""
 
     gains: Mapping[str, float]
     """Relevance by paper: keys are paper ids or title keys."""

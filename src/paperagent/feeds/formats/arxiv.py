@@ -1,8 +1,8 @@
 """arXiv's own formats: Atom feeds, the metadata snapshot and daily listings.
 
-Traps of arXiv's Atom: errors arrive with HTTP 200 as an entry titled "Error"; text is hard-wrapped; the
-daily feed puts ``arXiv:… Announce Type: … Abstract:`` before an abstract, and its ``published`` is the day
-of the announcement.
+Pitfalls of arXiv's Atom: errors are reported with HTTP 200 as an entry titled "Error"; text is hard-wrapped;
+the daily feed puts ``arXiv:… Announce Type: … Abstract:`` before an abstract, and its ``published`` is the
+day of the announcement.
 
 The snapshot (https://www.kaggle.com/datasets/Cornell-University/arxiv) has one JSON object per line for
 every paper of arXiv, several GB in all: ``id, submitter, authors, title, comments, journal-ref, doi,

@@ -1,7 +1,7 @@
 """BibTeX and BibLaTeX files: entries with macros, nested braces and LaTeX; abstracts are optional.
 
-A broken entry is skipped with its line, and parsing continues at the next ``@``. Why this is not a library:
-see docs/design.md.
+A broken entry is skipped with its line, and parsing continues at the next ``@``. docs/design.md explains why
+no library is used.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _NOT_ENTRIES = frozenset({"comment", "preamble"})
 _MAX_VALUE_LENGTH = 500_000
 _MAX_ENTRY_LENGTH = 2 * _MAX_VALUE_LENGTH
 _MAX_EXPANSION = 20_000_000
-"""Characters that all uses of macros in a file may expand to."""
+"""Maximum total characters of all expanded macros in a file."""
 _MAX_BROKEN_ENTRIES = 100
 _ARXIV_MENTION = re.compile(
     r"arXiv:\s*([0-9]{4}\.[0-9]{4,5}(?:v\d+)?|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7})", re.IGNORECASE
@@ -176,7 +176,7 @@ class _EntryParser:
             position = join.end()
 
     def _delimited(self, position: int) -> tuple[str, int]:
-        """Return the text between the brace or quote at ``position`` and its partner."""
+        """Return the text between the brace or quote at ``position`` and the matching one."""
         in_quotes, depth, start = self._text[position] == '"', 0, position + 1
         for mark in self._delimiter.finditer(self._text, start, start + _MAX_VALUE_LENGTH):
             char = mark[0]
@@ -223,7 +223,7 @@ def _decode(value: str) -> str:
 
 
 def _arxiv_value(fields: Fields) -> str | None:
-    """Return what may be an arXiv id: the eprint, an address, or a journal such as "arXiv:…"."""
+    """Return a value that may be an arXiv id: the eprint, a URL, or a journal such as "arXiv:…"."""
     archive = (fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv").strip().lower()
     eprint = fields.get("eprint") if archive == "arxiv" else None
     for value in (eprint, fields.get("arxivid"), fields.get("url")):

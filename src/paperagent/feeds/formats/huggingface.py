@@ -3,10 +3,10 @@
 In the JSON of ``/api/daily_papers``, fields are in ``item["paper"]`` or, in older and in single-paper
 responses, in the item itself.
 
-The saved page has a header and then title, blank line, abstract, again and again, without ids and without a
-date for each paper. Its header varies, as do the blank lines between papers; an abstract may be cut,
-hard-wrapped or in several paragraphs, and may be missing. So lines are joined into blocks, and each block is
-classified as title or prose by its look and, if they differ within the page, by the gaps before it.
+The saved page has a header and then, for each paper, the title, a blank line and the abstract, without ids or
+dates. The header varies, and so do the blank lines between papers; an abstract may be truncated,
+hard-wrapped, split into paragraphs, or missing. So lines are joined into blocks, and each block is classified
+as title or prose by its look and, if they differ within the page, by the gaps before it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _BY_LINE = re.compile(r"by(?: |[A-Z]).{0,118}")
 _UNMISTAKABLE = re.compile(
     r"get trending papers\b.*|daily papers|by ?ak and .*|by paperagent:.*", re.IGNORECASE
 )
-"""Header lines that no other text has."""
+"""Header lines that never occur elsewhere."""
 _MAX_WRAP_COLUMN = 200
 """No editor wraps at more columns; a longer line is a whole paragraph."""
 _MIN_PROSE_LENGTH = 300

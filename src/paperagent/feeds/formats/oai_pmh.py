@@ -54,7 +54,7 @@ class OaiPage:
     response_date: str = ""
     """The server's clock, as it writes it."""
     error: tuple[str, str] | None = None
-    """Code and text of an error. That no record matches is not an error."""
+    """Code and text of an error; "no records match" is not one."""
 
 
 def parse(text: str, label: str) -> list[FeedEntry]:

@@ -1,7 +1,7 @@
-"""The XML of PubMed, as ``efetch`` and the yearly files give it (https://dtd.nlm.nih.gov/).
+"""PubMed XML, as returned by ``efetch`` and in the yearly files (https://dtd.nlm.nih.gov/).
 
 Every such file names its DTD: that one line is ignored, and nothing is fetched. An abstract comes in
-labelled parts; a date may be a year alone; a retraction is a publication type.
+labeled parts; a date may be a year alone; a retraction is a publication type.
 """
 
 from __future__ import annotations

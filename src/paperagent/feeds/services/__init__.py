@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from paperagent.feeds.services.page import FeedPage, ResumeState, Service, ServiceQuery
 
 _SECONDS_BETWEEN_REQUESTS = 1.0
-"""To one host whose rules are unknown."""
+"""Rate limit for a host whose rules are unknown."""
 _MAX_VALIDATOR_LENGTH = 200
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
@@ -35,7 +35,7 @@ class LiveFeed:
     """A feed that is fetched from a service."""
 
     source: str
-    """As written, trimmed: the name under which its state is stored."""
+    """The source as written, stripped; its state is stored under this name."""
     pages: Callable[[FeedClient, ResumeState], Iterator[FeedPage]]
     """Yields the feed's pages from a state on."""
 

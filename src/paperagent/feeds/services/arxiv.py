@@ -1,15 +1,15 @@
 """arXiv's services: the query API, the daily announcements and OAI-PMH.
 
 ``arxiv:cs.CL,cs.AI`` asks the query API, newest first (https://info.arxiv.org/help/api/user-manual.html). Its
-traps: errors come with HTTP 200 as an entry titled "Error", throttling as the text ``Rate exceeded.``; a page
-in the middle may be empty for no reason; one query gives at most 30,000 records.
+pitfalls: errors are reported with HTTP 200 as an entry titled "Error", and throttling as the text ``Rate
+exceeded.``; a page in the middle may be empty for no reason; one query returns at most 30,000 records.
 
 ``arxiv-rss:cs.AI+cs.CL`` gives what arXiv announced today (https://info.arxiv.org/help/rss.html).
 
-``arxiv-oai:cs?from=2026-05-01`` is for backfills of any length. A list comes page by page against a
-resumption token. The token is stored once its page is in the library, so that an interrupted run resumes
-there. If it has expired, a new list begins at the last day seen. A repeated token, and endless pages without
-records, are errors of the server.
+``arxiv-oai:cs?from=2026-05-01`` is for backfills of any length. Each page has a resumption token for the next
+one. The token is stored once its page is in the library, so that an interrupted run resumes there. If it has
+expired, a new list begins at the last day seen. A repeated token, or many pages without records, is treated
+as a server error.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ RATE_LIMIT = RateLimit("arxiv", 3.0)
 DEFAULT_MAX_RECORDS = 2_000
 PAGE_SIZE = 100
 MAX_RECORDS = 30_000
-"""Most records that arXiv gives for one query."""
+"""Maximum number of records that arXiv returns for one query."""
 OAI_DEFAULT_DAYS = 7
 
 _THROTTLED = "rate exceeded"
@@ -60,13 +60,13 @@ _ARCHIVES = (
 _CATEGORY = re.compile(rf"(?:{_ARCHIVES.replace(' ', '|')})(?:\.(?:[A-Z]{{2}}|[a-z]+(?:-[a-z]+)*|\*))?")
 _TOTAL = re.compile(r"totalResults[^<>]{0,200}>\s*(\d{1,9})\s*<")
 _OVERLAP = dt.timedelta(days=7)
-"""A follow-up begins this long before the newest paper seen: arXiv lists papers days after submission."""
+"""The next run begins this long before the newest paper seen: arXiv lists papers days after submission."""
 
 _OAI_SET = re.compile(r"[A-Za-z0-9.:_-]{0,80}")
 _OAI_PREFIXES = frozenset({"arXiv", "arXivRaw", "oai_dc"})
 _MAX_EMPTY_PAGES = 5
 _MAX_TOKENS = 1_000
-"""Fingerprints of tokens that are remembered to detect a loop."""
+"""Number of token fingerprints remembered to detect a loop."""
 
 
 # --- query API ---
@@ -112,7 +112,7 @@ def query_pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> 
 
 
 def _query_params(query: ServiceQuery) -> dict[str, str]:
-    """Return the parameter for what is asked: categories, ids, or a search in arXiv's syntax."""
+    """Return the query parameter: categories, ids, or a search in arXiv's syntax."""
     if categories := _categories(query):
         return {"search_query": " OR ".join(f"cat:{name}" for name in categories)}
     arxiv_ids = [ids.parse_arxiv_id(part) for part in re.split(r"[\s,]+", query.text)]
@@ -132,7 +132,7 @@ def _categories(query: ServiceQuery) -> list[str]:
 
 
 def _limit_to_days(search: str, query: ServiceQuery, state: ResumeState) -> str:
-    """Return the search limited to the days asked for, or to those since the last complete run."""
+    """Return the search limited to the requested days, or to those since the last complete run."""
     first = query.options.get("from")
     if not first and state.get("mark"):
         mark = min(dt.date.fromisoformat(state["mark"]), dates.today())  # a paper may have a future date

@@ -39,7 +39,7 @@ FIRST_PAUSE_SECONDS = 2.0
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
-"""The trace events of httpcore with a new connection."""
+"""httpcore's trace events for a new connection."""
 _DAY_SECONDS = 86_400.0
 _MIN_KEY_LENGTH = 6
 """A shorter key would also match parts of ordinary words."""
@@ -107,7 +107,7 @@ class FeedClient:
     ) -> T:
         """Fetch a page and return what ``parse`` makes of it.
 
-        Failures that may pass are retried: status 429 and 5xx (for as long as the service asks to wait), a
+        Temporary failures are retried: status 429 and 5xx (for as long as the service asks to wait), a
         connection or body that was cut, and every `RetryableError` of ``parse``.
 
         Raises:
@@ -120,7 +120,7 @@ class FeedClient:
         def attempt() -> T:
             with self._rate_limiter.limit(rate_limit):
                 response = self._fetch_in_time(full_url, label, headers or {})
-                self._honour_backoff(response)
+                self._honor_backoff(response)
             response.raise_for_status()
             return parse(response)
 
@@ -143,8 +143,8 @@ class FeedClient:
         error.args = tuple(self._redactor.redact_text(str(part)) for part in error.args)
         return error
 
-    def _honour_backoff(self, response: ServiceResponse) -> None:
-        """Keep the pause that a service asks for on success too (Zotero's ``Backoff``)."""
+    def _honor_backoff(self, response: ServiceResponse) -> None:
+        """Respect a pause that a service requests on success (Zotero's ``Backoff``)."""
         with suppress(ValueError):
             seconds = float(response.headers.get("backoff", "nan"))
             if seconds > 0:
@@ -238,10 +238,10 @@ class FeedClient:
         return client.send(request, stream=True)
 
     def _client_for(self, target: ssrf_guard.ResolvedUrl) -> httpx.Client:
-        """Return an httpx client that keeps a connection to the target's host and to no other.
+        """Return an httpx client that keeps a connection to the target's host only.
 
-        httpx keeps connections by address, but a certificate is checked for one name only: another name of
-        the same address would get the connection of the first, unchecked.
+        httpx pools connections by address, but a certificate is checked for one name only: another name with
+        the same address would reuse the first connection, unchecked.
         """
         if self._origin != target.origin:
             self.close()
@@ -251,7 +251,7 @@ class FeedClient:
             # trust_env=False: a proxy from the environment would resolve the name again, unchecked.
             self._http_client = httpx.Client(
                 trust_env=False,
-                verify=httpx.create_ssl_context(trust_env=True),  # honours SSL_CERT_FILE
+                verify=httpx.create_ssl_context(trust_env=True),  # honors SSL_CERT_FILE
                 follow_redirects=False,
                 limits=httpx.Limits(max_connections=1),
             )
@@ -278,7 +278,7 @@ class Redactor:
 
 
 def _key_forms(key: str) -> set[str]:
-    """Return a key as it is and as addresses, headers and JSON write it."""
+    """Return a key verbatim and as encoded in URLs, headers and JSON."""
     encoded = {encode(key.encode()).decode() for encode in (b64encode, urlsafe_b64encode)}
     return {
         key,

@@ -1,7 +1,7 @@
 """``hf-daily:2026-W47``, ``hf-daily:2026-11-20`` or ``hf-daily:2026-11``: Hugging Face's Daily Papers.
 
-Without a period it is the current week. A period covers ``submittedOnDailyAt``, the day on which a paper was
-listed, not its publication.
+The default is the current week. A period refers to ``submittedOnDailyAt``, the day on which a paper was
+listed, not to its publication.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def check(query: ServiceQuery) -> None:
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield the pages of a period; an interrupted period is completed before the current one is begun.
+    """Yield the pages of a period; an interrupted period is completed before the current one begins.
 
     The state is ``{"period", "p", "seen"}`` between two pages, and empty at the end.
     """
@@ -93,7 +93,7 @@ def _parse(response: ServiceResponse) -> list[Any]:
 
 
 def _convert_items(items: list[Any], period: dict[str, str]) -> Iterator[FeedEntry]:
-    """Yield the papers; those of a single day that have no day of listing get it."""
+    """Yield the papers; if the period is a single day, papers without a listing day get it."""
     day = dates.parse_day(period.get("date"), set())
     for entry in strict_json.parse_items(items, convert):
         if isinstance(entry, Paper) and entry.listed is None and day is not None:

@@ -1,8 +1,8 @@
 """``openalex:concepts.id:C41008148`` (a filter) or ``openalex:open retrieval`` (words): OpenAlex.
 
 See https://docs.openalex.org/api-entities/works. An abstract comes as an inverted index; a retracted work is
-marked. A key is required, and OpenAlex only accepts it in the address. It is added for the request alone: no
-message or log shows an address with its query.
+marked. A key is required, and OpenAlex only accepts it in the URL. It is only added when the request is sent:
+no message or log shows a URL with its query.
 """
 
 from __future__ import annotations

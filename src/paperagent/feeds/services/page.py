@@ -1,4 +1,4 @@
-"""What live services are made of: queries, HTTP responses, and pages of records with a resume state."""
+"""The building blocks of live services: queries, HTTP responses, and pages with a resume state."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class FeedPage:
 
 @dataclass(frozen=True, slots=True)
 class ServiceQuery:
-    """What follows the scheme: ``arxiv:cs.CL?from=2026-05-01`` asks for ``cs.CL`` from that day on."""
+    """A parsed query: ``arxiv:cs.CL?from=2026-05-01`` requests ``cs.CL`` from that day on."""
 
     label: str
     """The whole source, safe to print."""
@@ -92,7 +92,7 @@ class Service:
 
 
 class RetryableError(TransientError):
-    """A failure of a service that another attempt may cure.
+    """A failure of a service that may go away on another attempt.
 
     Args:
         reason: what went wrong, without the feed's name.
@@ -107,7 +107,7 @@ class RetryableError(TransientError):
 
 
 class ServiceRefusedError(FeedError):
-    """A service refused a request for good."""
+    """A service refused a request permanently."""
 
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
@@ -126,7 +126,7 @@ class ServiceResponse:
     """The feed's name for messages."""
 
     def raise_for_status(self) -> None:
-        """Raise RetryableError for a status that may pass, and ServiceRefusedError for other errors."""
+        """Raise RetryableError for a temporary error status, and ServiceRefusedError for any other."""
         if self.status < 400:
             return
         text = clean_text(self.body[:2_000].decode("utf-8", "replace"))
@@ -149,7 +149,7 @@ class ServiceResponse:
         return text
 
     def json(self) -> Any:
-        """Return the body's JSON value; raise RetryableError if it is not JSON, for example cut short."""
+        """Return the body's JSON value; raise RetryableError if it is not JSON, for example truncated."""
         text = self.text().strip()
         if not text.startswith(("{", "[")):
             raise RetryableError("the response is not JSON")
@@ -160,7 +160,7 @@ class ServiceResponse:
         return values if text.startswith("[") else values[0]
 
     def retryable(self, error: FeedError) -> RetryableError:
-        """Return a parsing error as one that another attempt may cure."""
+        """Convert a parsing error to a RetryableError."""
         return RetryableError(str(error).removeprefix(f"{self.label}: ").partition(";")[0])
 
 
@@ -173,7 +173,7 @@ def is_day(text: object) -> TypeGuard[str]:
 
 
 def fingerprint(value: object) -> str:
-    """Return a short hash of a JSON value, by which a repeated page is recognised."""
+    """Return a short hash of a JSON value, by which a repeated page is recognized."""
     from hashlib import blake2b
 
     return blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()

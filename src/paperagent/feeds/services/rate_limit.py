@@ -1,7 +1,6 @@
 """Rate limits of services, shared by all processes of this machine.
 
-arXiv asks for one connection at a time and three seconds between requests, whichever of a user's programs
-sends them.
+arXiv asks for one connection at a time and three seconds between requests, over all programs of a user.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from paperagent.storage.locks import ProcessLock
 
 MAX_WAIT_SECONDS = 300.0
-"""Longest wait for a service. If one asks for more, it is left for a later run."""
+"""Longest wait for a service. A service that asks for more is left for a later run."""
 
 
 @dataclass(frozen=True, slots=True)

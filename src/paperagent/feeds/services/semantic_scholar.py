@@ -1,7 +1,7 @@
 """``s2:retrieval augmented generation?year=2026`` or ``s2:ARXIV:2508.13426``: Semantic Scholar's graph.
 
-See https://api.semanticscholar.org/api-docs/graph. A search gives at most 1,000 papers, many of them without
-an abstract.
+See https://api.semanticscholar.org/api-docs/graph. A search returns at most 1,000 papers, many of them
+without an abstract.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ API_URL = "https://api.semanticscholar.org/graph/v1"
 RATE_LIMIT = RateLimit("semanticscholar", 1.1)
 PAGE_SIZE = 100
 MAX_RECORDS = 1_000
-"""Most papers that Semantic Scholar gives for one search."""
+"""Maximum number of papers that Semantic Scholar returns for one search."""
 
 _FIELDS = "title,abstract,year,publicationDate,venue,authors.name,externalIds,url,publicationTypes"
 _PAPER_ID = re.compile(r"(?:arxiv|doi|pmid|acl|corpusid|url|mag|pmcid):\S+|[0-9a-f]{40}", re.IGNORECASE)
@@ -125,7 +125,7 @@ def convert(record: JsonObject) -> Paper:
 
 
 def _service_id(record: JsonObject, external_ids: JsonObject) -> str | None:
-    """Return the id of the service that a user is most likely to know."""
+    """Return the external id that a user is most likely to know."""
     candidates = (
         ("acl", external_ids.get("ACL")),
         ("pmid", external_ids.get("PubMed")),

@@ -17,7 +17,7 @@ from paperagent.errors import FeedError, visible
 Resolver = Callable[[str, int], Sequence[str]]
 """Returns the addresses of a host and port; raises OSError if there are none."""
 Origin = tuple[str, str, int]
-"""Scheme, host and port: what a connection, and a key, is for."""
+"""Scheme, host and port, which a connection or a key belongs to."""
 
 _MAX_URL_LENGTH = 4_000
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -79,7 +79,7 @@ def check_url(
         url: the address to fetch.
         label: the feed's name for messages.
         resolver: looks up the addresses of the host.
-        allow_private: whether addresses of this machine and its network are allowed; other rules stay.
+        allow_private: whether addresses of this machine and its network are allowed; other rules still apply.
 
     Raises:
         FeedError: the URL is not valid, or its host is unknown or not public.

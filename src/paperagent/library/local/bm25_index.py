@@ -23,9 +23,9 @@ from paperagent.storage.sqlite import DISK_FULL, display_path, store_error
 from paperagent.types import Filters
 
 _HEAP_BYTES = 50_000_000
-"""Memory of the writer, which writes a segment when it is used up."""
+"""Memory of the writer, which writes a segment when the memory is full."""
 _MIN_FREE_BYTES = 2**22
-"""With less free space on the disk, an unknown error counts as a full disk."""
+"""If less disk space is free, an unknown error is reported as a full disk."""
 _REPAIR = "run 'paperagent doctor --repair'"
 
 
@@ -49,7 +49,7 @@ class IndexWriter:
         self._guard = guard
 
     def put(self, entry: IndexEntry, *, replace: bool) -> None:
-        """Add a paper; with ``replace`` delete what the index has for its row."""
+        """Add a paper; with ``replace``, first delete the entry of its row."""
         import tantivy
 
         document = tantivy.Document(
@@ -119,7 +119,7 @@ class LexicalIndex:
 
     @contextmanager
     def writing(self) -> Iterator[IndexWriter]:
-        """Yield a writer; what it has not committed at the end of the block is dropped."""
+        """Yield a writer; uncommitted changes are dropped at the end of the block."""
         with self._guard():
             writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         try:
@@ -268,7 +268,7 @@ def _all_of(queries: Sequence[Any]) -> Any:
 
 @contextmanager
 def _map_errors(what: str, folder: Path) -> Iterator[None]:
-    """Raise `StoreError` for every error of tantivy, also for a Rust panic, which is not an `Exception`."""
+    """Raise `StoreError` for every error of tantivy, including Rust panics, which are no `Exception`."""
     try:
         yield
     except (PaperAgentError, KeyboardInterrupt, SystemExit, GeneratorExit):

@@ -211,10 +211,10 @@ class Indexes:
                 index.close()
 
     def sync_vectors(self, embedder: Embedder | None, *, batch: int, progress: Progress | None) -> None:
-        """Bring the vector index up to the library. The caller holds the writer lock.
+        """Bring the vector index up to date with the library. The caller holds the writer lock.
 
         Args:
-            embedder: Embeds what has no stored vector; without one it stops at the first such paper.
+            embedder: Embeds papers without a stored vector; if None, the sync stops at the first such paper.
             batch: Papers per batch.
             progress: Called as for `Store.embed_pending`.
         """
@@ -231,7 +231,7 @@ class Indexes:
         self.lexical_for_writing()
 
     def reinsert_unreachable(self) -> None:
-        """Insert the papers again that no search of the graph reaches. The caller holds the writer lock."""
+        """Reinsert the papers that no search of the graph reaches. The caller holds the writer lock."""
         with self.exclusive_vectors() as index:
             if index is not None:
                 _touch_unreachable(self._table, index)
@@ -402,7 +402,7 @@ class _VectorSync:
 
 
 def _touch_unreachable(table: PaperTable, index: VectorIndex) -> int:
-    """Mark the papers as changed that no search reaches; return their number.
+    """Mark papers that no search reaches as changed; return their number.
 
     Chroma's graph (HNSW) drops links as it grows, and a paper may lose its last one: 3 of 74,728. It gets new
     links when it is inserted again.
@@ -414,7 +414,7 @@ def _touch_unreachable(table: PaperTable, index: VectorIndex) -> int:
 
 
 def _metadata(change: PaperChange) -> dict[str, str | int | list[str]]:
-    """Return what Chroma stores beside a vector; it accepts no None and no empty list."""
+    """Return the metadata that Chroma stores with a vector; it accepts no None and no empty list."""
     metadata: dict[str, str | int | list[str]] = {"title": change.paper.title}
     if change.day is not None:
         metadata["day"] = change.day

@@ -25,12 +25,14 @@ from paperagent.library.merge import PendingPaper, RecordMerger
 from paperagent.types import Paper
 
 COMMIT_EVERY = 10_000
-"""Papers between two commits of the lexical index; an interrupted ingest indexes at most so many again."""
+"""Papers between two commits of the lexical index; after an interruption, at most this many are indexed
+again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What writing one batch did."""
+    """The result of writing one batch."""
 
     new: int
     changed: int
@@ -163,7 +165,7 @@ class _BatchTransaction:
     def remember_records(self, records: Sequence[_SeenRecord], run: int) -> None:
         """Store the hashes of records, and delete those of the same sources from earlier runs.
 
-        So a text that changes back is a change, while two different records in one file are none.
+        So a text that is changed back counts as a change, but two different records in one file do not.
         """
         for record in records:
             if record.paper.old is not None:

@@ -39,7 +39,7 @@ _NO_FILTERS = Filters()
 class LocalStore:
     """A library in a folder. Implements `Store`, which documents the methods.
 
-    Reading works from several threads, and while another process writes; what it wrote is visible at the next
+    Reading works from several threads, and while another process writes; its changes are visible at the next
     call. Not usable after a fork.
 
     Args:
@@ -220,7 +220,9 @@ class LocalStore:
             try:
                 self.indexes.sync_vectors(embedder, batch=size, progress=progress)
             except NoVectorYetError:
-                self.indexes.sync_vectors(None, batch=size, progress=None)  # index what has a stored vector
+                self.indexes.sync_vectors(
+                    None, batch=size, progress=None
+                )  # index papers with a stored vector
             pending = self.table.pending("vector_mark")
             return before - pending, pending
 

@@ -1,4 +1,4 @@
-"""The embeddings in ``library.db``, by embedder and text, and nearest-neighbour search with filters.
+"""The embeddings in ``library.db``, by embedder and text, and nearest-neighbor search with filters.
 
 The library stores every vector in half precision beside the papers, because Chroma cannot return vectors once
 a file of its index is damaged, and computing them takes half an hour for 75,000 papers.
@@ -33,16 +33,18 @@ if TYPE_CHECKING:
 _MAX_NORM_ERROR = 0.02
 """A unit vector's length may differ this much from 1 (half precision costs about 0.0005)."""
 _OVERSAMPLING = 1.25
-"""Chroma is asked for this much more than the filter's share suggests: the nearest papers are no random
-sample."""
+"""Factor by which more results are requested than the filter's share suggests: the nearest papers are not a
+random sample.
+"""
 _MARGIN = 3
-"""And for this many times ``limit`` in addition, because the last of many results are found less reliably."""
+"""Additional results, as a multiple of ``limit``, because the last of many results are less reliable."""
 _COMPARISONS_PER_RESULT = 4
 """Stored vectors that are compared in the time of one result of Chroma: 2.6 µs to 9; at a million papers 3 to
 14."""
 _WIDENING = 4
-"""How many times more is asked for if too few papers passed the filter. Then a quarter of ``limit`` is
-enough: the papers that the filter admits are far from the query, and those found are the nearest of them."""
+"""Factor by which more results are requested if too few papers passed the filter. Then a quarter of ``limit``
+is enough: the papers that the filter admits are far from the query, and those found are the nearest of them.
+"""
 _BLOCK = 20_000
 
 
@@ -165,7 +167,7 @@ def _matrix(stored: list[tuple[int, bytes]], base: int, dim: int) -> tuple[NDArr
     return rows, halves.reshape(len(stored), dim).astype(np.float32)
 
 
-# --- nearest neighbours ---
+# --- nearest neighbors ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def nearest(
         vector: The query, shape [dim].
         papers: Holds the stored vectors.
         embedder: Whose vectors to search.
-        limit: The most papers to return.
+        limit: Maximum number of papers to return.
         filters: What they must match.
         lexical: Tells which papers the filters admit.
         index: The vector index; without one all stored vectors are compared.

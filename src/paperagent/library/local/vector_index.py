@@ -1,12 +1,12 @@
 """The vector index: one Chroma collection with the vectors of the papers, their title, date and tags.
 
-The texts stay in ``library.db``. Nothing would read them from Chroma, where they would take 11 of 12 kB per
-paper and three quarters of the time.
+The texts stay in ``library.db``. Nothing reads them from Chroma, where they would take 11 of 12 kB per paper
+and three quarters of the time.
 
-This module prevents what Chroma 1.5.9 does by default: it reads ``./.env``, creates a new database if the old
-one is lost, downloads a model, and serves an outdated index after another process has written. It ends the
-process if a graph file is truncated or has grown to terabytes, so all files are checked before Chroma opens
-them. Nothing is unpickled.
+This module prevents some default behavior of Chroma 1.5.9: it reads ``./.env``, creates a new database if the
+old one is lost, downloads a model, and serves an outdated index after another process has written. It ends
+the process if a graph file is truncated or has grown to terabytes, so all files are checked before Chroma
+opens them. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class VectorIndex:
         return collection
 
     def reopen(self) -> None:
-        """Make visible what another process wrote, which an open client never sees."""
+        """Make the changes of another process visible, which an open client never sees."""
         with self._lock:
             self.close()
             check_files(self._folder, self._description)
@@ -166,7 +166,7 @@ class VectorIndex:
                 )
 
     def adjust_search_width(self) -> None:
-        """Raise the search width (``ef_search``) to what the number of papers needs."""
+        """Raise the search width (``ef_search``) to suit the number of papers."""
         with self._lock, _chroma(self._description):
             current = self._collection.configuration_json["hnsw"]["ef_search"]
             width = search_width(self._collection.count(), current)
@@ -242,7 +242,7 @@ def check_version(made_by: str | None, folder: Path) -> None:
 
 
 def _new_client(folder: Path) -> tuple[Any, str]:
-    """Return a client that shares nothing with the other clients of this process, and its path.
+    """Return a client that is independent of the other clients of this process, and its path.
 
     Chroma keeps one system per process and path, which never sees what other processes wrote. A client with
     another spelling of the path has its own system, which ends when the client is closed.
@@ -264,8 +264,8 @@ def _new_client(folder: Path) -> tuple[Any, str]:
 def _no_environment() -> Iterator[None]:
     """Keep Chroma's settings from reading the environment and ``./.env``, on import and later.
 
-    Both belong to the project in the working directory: ``CHROMA_SERVER_HTTP_PORT=abc`` there, or a file in
-    another encoding, makes ``import chromadb`` fail.
+    Both belong to the project in the working directory. With ``CHROMA_SERVER_HTTP_PORT=abc``, or a file in
+    another encoding, ``import chromadb`` fails.
     """
     from pydantic import BaseModel
     from pydantic_settings import BaseSettings
@@ -288,7 +288,7 @@ def _no_environment() -> Iterator[None]:
 
 @contextmanager
 def _chroma(what: str) -> Iterator[None]:
-    """Raise `StoreError` for every error of Chroma, also for a Rust panic, which is not an `Exception`."""
+    """Raise `StoreError` for every error of Chroma, including Rust panics, which are no `Exception`."""
     try:
         yield
     except (PaperAgentError, KeyboardInterrupt, SystemExit, GeneratorExit):

@@ -1,7 +1,7 @@
-"""A library on a Chroma server: a server of one's own, distributed Chroma, or Chroma Cloud.
+"""A library on a Chroma server: your own server, distributed Chroma, or Chroma Cloud.
 
-`store.ServerStore` is the entry point. `client` speaks HTTP with the server, `records` converts papers to and
-from its records, `collections` holds the three collections of a library. Any number of machines may read and
+`store.ServerStore` is the entry point. `client` sends the HTTP requests, `records` converts papers to and
+from records, and `papers` manages the three collections of a library. Any number of machines may read and
 write one library.
 """
 

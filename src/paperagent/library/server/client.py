@@ -125,7 +125,7 @@ class RequestRejectedError(StoreError):
     def __init__(self, message: str, *, server_message: str) -> None:
         super().__init__(message)
         self.server_message = server_message
-        """What the server answered, redacted."""
+        """The server's message, redacted."""
 
 
 class ChromaClient:
@@ -302,7 +302,7 @@ class Collection:
         return cls(client, client.request("POST", "/collections", body))
 
     def adjust_search_width(self) -> None:
-        """Raise the search width (``ef_search``) of an HNSW graph to what the number of records needs."""
+        """Raise the search width (``ef_search``) of an HNSW graph to suit the number of records."""
         current = (self.configuration.get("hnsw") or {}).get("ef_search")
         if current is None:
             return
@@ -347,7 +347,7 @@ class Collection:
         Args:
             where: Filter on the metadata.
             text: Filter on the document.
-            limit: The most records to yield.
+            limit: Maximum number of records to yield.
             vectors: Read the vectors too.
         """
         start = 0

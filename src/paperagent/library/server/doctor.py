@@ -17,7 +17,7 @@ from paperagent.library.server.term_counts import CountChanges
 REPAIR = "run 'paperagent doctor --repair'"
 _MAX_NAMES = 5
 _MAX_RESULTS = 50_000
-"""A single server is asked to reach so many papers in one query. Of more, and on Chroma Cloud, a sample is
+"""A single server is asked to reach this many papers in one query. Of more, and on Chroma Cloud, a sample is
 checked."""
 _SAMPLE = 60
 _NEIGHBORS = 10

@@ -28,14 +28,14 @@ from paperagent.types import Embedder, Paper, Progress
 
 @dataclass(frozen=True, slots=True)
 class ServerBatchResult:
-    """How many papers one batch added and changed."""
+    """Numbers of papers that one batch added and changed."""
 
     new: int
     changed: int
 
 
 class _NumberedPapers:
-    """Gives the records that a batch touches the row numbers by which `RecordMerger` calls papers."""
+    """Assigns row numbers, which `RecordMerger` requires, to the records that a batch touches."""
 
     def __init__(self, collections: ServerCollections) -> None:
         self._collections = collections

@@ -39,9 +39,9 @@ SPARSE = "words"
 """The metadata key of the sparse vector, on servers that can search by it."""
 _ACTIVE = "active"
 _CACHE_SECONDS = 10.0
-"""For so long a reader assumes that no other process has changed the embedder."""
+"""How long a reader assumes that no other process has changed the embedder."""
 _MAX_RENAMES = 4
-"""How many changes of a paper's id are followed."""
+"""Maximum number of id changes that are followed."""
 
 
 class ServerCollections:
@@ -293,7 +293,7 @@ class ServerCollections:
     # --- notes ---
 
     def note_aliases(self, names: Mapping[str, str]) -> None:
-        """Store aliases (alias → present id) that the papers' own records do not show."""
+        """Store aliases (alias → present id) that the papers' own records do not contain."""
         existing = self.notes.get(_alias_note(name) for name in names)
         records = []
         for name, owner in names.items():
@@ -371,7 +371,7 @@ def _paper_ids(aliases: Iterable[str]) -> dict[str, str]:
 
 
 def _metadata_values(aliases: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return by metadata key which of its values means which alias."""
+    """Return, for each metadata key, the alias of each value."""
     values: dict[str, dict[str, str]] = {"doi": {}, "title_mark": {}}
     for alias in aliases:
         kind, _, name = alias.partition(":")

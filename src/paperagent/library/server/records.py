@@ -1,9 +1,9 @@
 """Papers as records of a Chroma server: the text is the document, all other fields are metadata.
 
-A record also stores its provenance: which records of feeds went into the paper. So reading a feed again
-changes nothing; without it two feeds that word a paper differently would change it in turn for ever. All of
-it is one metadata value, because a record has no room for more. It is written together with the paper, so it
-never names too much.
+A record also stores its provenance: the feed records that the paper was merged from. So reading a feed again
+changes nothing; otherwise, two feeds with different texts of a paper would overwrite each other forever. The
+provenance is one metadata value, because a record has no room for more. It is written together with the
+paper, so it never lists a record that was not merged.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ _MAX_PARTS = 16
 PROVENANCE = "read"
 """Metadata key of the provenance."""
 _FEED, _RUN, _ENTRY = 8, 16, 32
-"""Where the digits of the feed, of the run and of the hash of the record end in an entry of the
-provenance."""
+"""End positions of the feed, the run and the record's hash in an entry of the provenance."""
 
 
 def record_id(paper_id: str, quotas: Quotas) -> str:
@@ -67,9 +66,9 @@ def record_from_paper(
         paper: The paper.
         quotas: The limits of the server.
         terms: Its number of index terms; those of the title count twice.
-        again: The paper has a vector already, of a former text, which is searched until the new one is
+        again: The paper already has a vector of a former text, which is searched until the new text is
             embedded.
-        provenance: Which records of feeds went into it.
+        provenance: The feed records that it was merged from.
     """
     parts = _split(_pack(paper), quotas.value_bytes)
     day, came = paper.day, paper.listed or paper.published or paper.first_seen
@@ -171,10 +170,10 @@ def seen_records(record: Record) -> set[str]:
 
 
 def join_provenance(former: Iterable[str], entries: Iterable[str], quotas: Quotas) -> str:
-    """Return the provenance of a paper after new records went into it.
+    """Return the provenance of a paper after new records were merged into it.
 
-    Entries of the same feeds from earlier runs are removed. So a text that changes back is a change, while
-    two different records in one file are none.
+    Entries of the same feeds from earlier runs are removed. So a text that is changed back counts as a
+    change, but two different records in one file do not.
 
     Args:
         former: The provenance of the papers that were merged.

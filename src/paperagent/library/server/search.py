@@ -1,8 +1,8 @@
 """Retrieve the candidates for a question from a server; exact scores rank them afterwards.
 
-A server with the Search API gets one request for both lists, by vector and by words, fused by rank. Any other
-server is asked for the nearest vectors, and for papers that contain the question's rarest words: otherwise a
-name that the embedding does not know would find nothing.
+A server with the Search API gets one request for both lists, by vector and by words, fused by rank. Other
+servers get two requests, for the nearest vectors and for papers that contain the question's rarest words;
+otherwise, a name that the embedding does not know would find nothing.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 
 Where = dict[str, Any]
 RARE = 100
-"""A stem in at most so many papers is searched for in their texts; a more frequent one says little."""
+"""A stem in at most this many papers is searched for in their texts; more frequent stems say little."""
 _MAX_PREDICATES, _MAX_PATTERN_LENGTH = 8, 250
 _TYPICAL_LENGTH = 150
-"""Stands for the mean length of papers in sparse vectors, which are stored and only select candidates."""
+"""Assumed mean length of papers in sparse vectors, which are stored and only select candidates."""
 _RRF_K = 60
 _MISSING_RANK = 1_000.0
-"""The rank of a paper that one of the two lists does not contain; without it the server would drop the
-paper."""
+"""Default rank of a paper that is missing from one of the two lists; otherwise the server would drop the
+paper.
+"""
 
 
 def retrieve_candidates(
@@ -159,7 +160,7 @@ def _pattern(stem: str) -> str:
 
 
 def _with_vectors(embedded: Collection | None, records: Sequence[Record]) -> list[Record]:
-    """Return the records with the vectors of exactly their texts, as far as there are any."""
+    """Return the records with the vectors of exactly their texts, if there are any."""
     ids = [r.id for r in records if r.vector is None]
     others = embedded.get(ids, vectors=True) if embedded is not None and ids else {}
     return [

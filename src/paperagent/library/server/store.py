@@ -38,9 +38,9 @@ class ServerStore:
 
     Args:
         address: The database on the server.
-        home: A folder of this machine for what is not the library, such as cached replies of a model.
+        home: A local folder for data other than the library, such as cached replies of a model.
         create: Create the library if it does not exist.
-        prefix: What the names of its collections start with.
+        prefix: Prefix of the names of its collections.
         timeout: Seconds for one request.
         sleep: Waits between retries.
 
@@ -202,9 +202,9 @@ class ServerStore:
         batch: int | None = None,
         shard: Shard | None = None,
     ) -> tuple[int, int]:
-        """Embed what has no vector yet; see `Store.embed_pending`.
+        """Embed papers without a vector; see `Store.embed_pending`.
 
-        Two calls for the same papers at once do the work twice, but no harm.
+        Two concurrent calls for the same papers do the work twice, but do no harm.
         """
         added = ingest.embed_pending(
             self.collections,

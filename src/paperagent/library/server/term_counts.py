@@ -1,8 +1,8 @@
-"""How often the library's stems occur, which BM25 needs and a server does not count.
+"""Count how often each stem occurs in the library, which BM25 needs and a server does not provide.
 
-The counts are stored in segments that are only ever added, one per part of an ingest, so that writers do not
-disturb each other. A reader adds up the segments of the letters that a question needs. A killed writer leaves
-its last papers uncounted, which does not change a ranking and which `doctor` repairs.
+The counts are stored in append-only segments, one per part of an ingest, so that concurrent writers do not
+conflict. A reader adds up the segments of the letters that a question needs. If a writer is killed, its last
+papers are not counted; this does not change a ranking, and `doctor` repairs it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from paperagent.library.server.client import Collection, Record
 
 _MAX_DOCUMENT_BYTES = 12_000
 _CACHE_SECONDS = 5.0
-"""For so long a reader assumes that no other process has added a segment."""
+"""How long a reader assumes that no other process has added a segment."""
 _OTHER = "other"
 
 

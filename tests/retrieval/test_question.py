@@ -28,7 +28,7 @@ HOSTILE = st.text(
 
 
 def is_inert(text: str) -> bool:
-    """Tell whether a terminal prints ``text`` and does nothing else."""
+    """Return whether a terminal prints ``text`` and does nothing else."""
     return not any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in text)
 
 

@@ -50,7 +50,9 @@ def scored(claim: Claim, score: float) -> Claim:
         ("always", [], []),
     ],
 )
-def test_which_claims_a_judge_is_asked_about(when: Any, claims: list[Claim], asked: list[int]) -> None:
+def test_which_claims_a_second_reader_is_asked_about(
+    when: Any, claims: list[Claim], asked: list[int]
+) -> None:
     """An open claim makes the call, and what wording supports goes along; a quotation is never asked."""
     assert claims_to_judge(claims, when) == asked
 
@@ -161,7 +163,7 @@ def test_always_asks_whether_the_question_is_answered() -> None:
         ("Owls sleep.", "Owls rest by day."),
     )
     assert notes == [
-        "judge: luna judged 1 of 1 unverified claim supported",
+        "judge: luna confirms 1 of 1 unverified claim",
         "judge: luna doubts that these sentences answer the question",
     ]
     assert [c.support for c in made.claims] == ["supported", "supported"]
@@ -171,13 +173,13 @@ def test_always_asks_whether_the_question_is_answered() -> None:
 @pytest.mark.parametrize(
     ("claims", "said", "note"),
     [
-        ([OPEN, OPEN, FLAGGED], [0.9, 0.3, 0.1], "judged 1 of 3 unverified claims supported"),
+        ([OPEN, OPEN, FLAGGED], [0.9, 0.3, 0.1], "confirms 1 of 3 unverified claims"),
         (
             [SUPPORTED, OPEN],
             [0.1, 0.5],
-            "judged 0 of 1 unverified claim supported and doubts 1 that wording supports",
+            "confirms 0 of 1 unverified claim and doubts 1 that wording supports",
         ),
-        ([OPEN, SUPPORTED], [None, None], "judged 0 of 1 unverified claim supported"),
+        ([OPEN, SUPPORTED], [None, None], "confirms 0 of 1 unverified claim"),
     ],
 )
 def test_the_answer_says_who_judged(claims: list[Claim], said: list[float | None], note: str) -> None:
@@ -204,7 +206,7 @@ def test_a_reader_that_fails_changes_nothing() -> None:
     """The reason is a note; what the call used counts."""
     told, made = Told(JudgeOpinion((None,), Usage(1), "luna", "endpoint x: down; wait")), ledger(OPEN)
     used, notes = review_claims(made, told, "auto", [PAPER])
-    assert (used, notes) == (Usage(1), ["no second opinion: endpoint x: down; wait"])
+    assert (used, notes) == (Usage(1), ["not judged: endpoint x: down; wait"])
     assert made.claims == [OPEN]
 
 

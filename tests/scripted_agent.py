@@ -1,4 +1,4 @@
-"""A library of the sample feed, and a scripted model to answer from it over real HTTP."""
+"""An agent over the sample library, and the scripted model server that it asks over real HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 QUESTION = "How much does Tindersift shorten the prompt?"
 GOOD = ("On the four domains, Tindersift removes 61% of the tokens in the prompt.", "1.3")
-"""A restatement of what the sample feed says, and its pointer for `QUESTION`."""
+"""A correct claim, and the pointer to its sentence in the prompt for `QUESTION`."""
 SECOND = ("With a 7B generator the mean latency drops from 2.9 to 1.6 seconds.", "1.4")
 WRONG = ("Tindersift removes 16% of the tokens in the prompt.", "1.3")
 LINE = re.compile(r"^(\d+\.\d+) (.*)$", re.MULTILINE)
@@ -30,23 +30,23 @@ TITLE = re.compile(r'^\[(\d+)\] (.*?)(?: \(\d{4}-\d\d-\d\d\))?(?: \(withdrawn\))
 
 @functools.cache
 def _home() -> Path:
-    made = folder()
-    with PaperAgent(made, embedder="none") as agent:
+    home = folder()
+    with PaperAgent(home, embedder="none") as agent:
         agent.ingest(sample_path(), date="2026-07-01")
-    return made
+    return home
 
 
 @dataclass
-class Desk:
-    """An agent and the model that it asks."""
+class ScriptedAgent:
+    """An agent and the server of the model that it asks."""
 
     server: ScriptedServer
     agent: PaperAgent
 
     def ask(self, *answers: Any, question: str = QUESTION, **options: Any) -> Answer:
-        """Queue the model's answers, ask, and check the contract's invariants on what comes.
+        """Queue the model's answers, ask the question, and check the invariants of the answer.
 
-        Without a fallback, unless told otherwise: the model's faults show as they are.
+        By default without cache and fallback, so that errors of the model are raised.
         """
         for answer in answers:
             if isinstance(answer, Reply):
@@ -57,7 +57,7 @@ class Desk:
         return checked(self.agent.ask(question, **options), self.agent)
 
     def set(self, **settings: Any) -> None:
-        """Change settings of the agent, before its first question."""
+        """Change settings of the agent; call it before the first question."""
         self.agent.settings = self.agent.settings.model_copy(update=settings)
 
     @property
@@ -72,15 +72,17 @@ class Desk:
 
 
 @contextmanager
-def desk(monkeypatch: pytest.MonkeyPatch, place: Path, home: Path | None = None) -> Iterator[Desk]:
-    """Give a model and an agent over a copy of a library, by words alone."""
+def scripted_agent(
+    monkeypatch: pytest.MonkeyPatch, place: Path, home: Path | None = None
+) -> Iterator[ScriptedAgent]:
+    """Yield an agent over a copy of a library, without an embedding model, and its scripted model."""
     shutil.copytree(home or _home(), place)
     monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
     monkeypatch.setenv("PAPERAGENT_MODEL", "test-model")
     with ScriptedServer() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         with PaperAgent(place) as agent:
-            yield Desk(server, agent)
+            yield ScriptedAgent(server, agent)
 
 
 def checked(answer: Answer, agent: PaperAgent) -> Answer:
@@ -94,16 +96,16 @@ def checked(answer: Answer, agent: PaperAgent) -> Answer:
 
 
 def reply(*claims: tuple[str, str], verdict: str = "answer", missing: str = "", queries: Any = ()) -> Any:
-    """Return the model's JSON; a claim is a text and its pointers, divided by blanks."""
+    """Return a reply of the model; a claim is a text and its pointers, separated by spaces."""
     written = [{"text": text, "evidence": pointers.split()} for text, pointers in claims]
     return {"verdict": verdict, "claims": written, "missing": missing, "queries": list(queries)}
 
 
 def passages(prompt: str) -> dict[str, str]:
-    """Return the numbered sentences that a prompt shows: pointer → text."""
+    """Return the numbered sentences in a prompt: pointer → text."""
     return dict(LINE.findall(prompt))
 
 
 def titles(prompt: str) -> list[str]:
-    """Return the titles of the passages that a prompt shows."""
+    """Return the titles of the passages in a prompt."""
     return [title for _, title in TITLE.findall(prompt)]

@@ -11,7 +11,7 @@ import browser
 import issues
 import pytest
 from test_archive import frozen
-from test_issue_render import hostile
+from test_renderer import hostile
 
 from paperagent.digest.issue import Issue
 from paperagent.digest.render.archive import archive_files

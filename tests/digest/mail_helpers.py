@@ -1,4 +1,4 @@
-"""What the tests of sending share: subscribers, stored issues, a mail server that does as it is told."""
+"""Helpers for tests of sending: subscribers with stored issues, and a scripted mail server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUICK = Timeouts(connect=2, command=2, accept=2)
 
 @dataclass
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that only the test moves."""
 
     time: dt.datetime = NOON
 
@@ -41,8 +41,8 @@ class Clock:
 
 
 @dataclass
-class Desk:
-    """A digest with its subscribers, without a library."""
+class DeliveryHarness:
+    """The ledger and the subscribers of a digest, without a library."""
 
     path: Path
     clock: Clock = field(default_factory=Clock)
@@ -53,7 +53,7 @@ class Desk:
         self.ledger = Ledger(self.database)
 
     def plan(self, *emails: str, period: Period = WEEK) -> None:
-        """Add confirmed subscribers and freeze an issue for each."""
+        """Add confirmed subscribers and store an issue for each."""
         self.ledger.store_issues([self.draft(e, period) for e in emails], self.clock())
 
     def draft(self, email: str, period: Period = WEEK) -> NewIssue:

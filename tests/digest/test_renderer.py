@@ -12,10 +12,9 @@ import attack_strings
 import issues
 import pytest
 
-from paperagent.digest.issue import Issue, Item, Reason, Theme
+from paperagent.digest.issue import OTHER_NAME, Issue, Item, Reason, Theme
 from paperagent.digest.render.renderer import MAX_BYTES, WARN_BYTES, render_confirmation, render_issue
 from paperagent.digest.render.view import SubscriberLinks
-from paperagent.digest.select.themes import OTHER_NAME
 from paperagent.errors import ConfigError, PaperAgentError
 from paperagent.layout import REPLACED, UNVERIFIED
 from paperagent.types import Claim
@@ -63,7 +62,7 @@ class Page(HTMLParser):
 
 
 def in_order(text: str, parts: list[str]) -> bool:
-    """Tell whether the parts stand in ``text`` one after the other."""
+    """Return whether the parts stand in ``text`` one after the other."""
     at = 0
     for part in parts:
         at = text.find(part, at)
@@ -192,8 +191,8 @@ def test_an_unverified_sentence_stands_over_what_it_cites() -> None:
         assert in_order(Page(shown.html).text, said)
     assert shown.text.count("Our index takes") == 1
     assert "      unverified – compare with the source: “Our index takes 3.2 ms on\n" in shown.text
-    assert "Where the check could not settle one, the cited sentence stands under it." in text
-    assert "could not settle" not in render_issue(issues.issue()).text
+    assert "If the check could not confirm a sentence, the cited sentence is shown below it." in text
+    assert "could not confirm" not in render_issue(issues.issue()).text
 
 
 def test_every_number_under_a_sentence_leads_to_its_source() -> None:

@@ -196,7 +196,7 @@ class PaperAgent:
             raise InputError("embed: a batch contains all pending papers; give shard or batch, not both")
         store, embedder = self._open_store(), self._load_models().embedder
         if embedder is None:
-            raise ConfigError("embedding: there is no model; run `paperagent models pull`")
+            raise ConfigError("embedding: no model is installed; run `paperagent models pull`")
         added, notes = factory.embed_pending(
             self.settings,
             store,

@@ -21,7 +21,10 @@ and no message contains a secret.
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class PaperAgentError(Exception):
@@ -124,6 +127,11 @@ def visible(text: str, *, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return "".join(_escape(c) if unicodedata.category(c) in UNSAFE_CATEGORIES else c for c in text)
+
+
+def display_path(path: Path) -> str:
+    """Return ``path`` escaped for printing; a long path is truncated with ``…``."""
+    return visible(str(path), limit=200)
 
 
 UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})

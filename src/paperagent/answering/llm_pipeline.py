@@ -258,7 +258,7 @@ class _AnswerSession:
         return False
 
     def _repair(self) -> Iterator[Event]:
-        """Let the model rewrite rejected claims once; claims that are rejected again stay withheld."""
+        """Have the model rewrite rejected claims once. Claims that are rejected again stay withheld."""
         failures = "\n".join(
             f"- {w.claim.text}\n  failed: {'; '.join(w.reasons_for_model) or 'not in the cited sentences'}"
             for w in self.collector.withheld
@@ -277,7 +277,7 @@ class _AnswerSession:
             yield from self._quote_instead(rejected)
 
     def _judge(self) -> Iterator[Event]:
-        """Let the judge review claims that wording leaves open. If it fails, nothing changes."""
+        """Have the judge review claims that wording cannot settle. If it fails, nothing changes."""
         if self.config.judge is None:
             return
         withheld_before = len(self.collector.withheld)
@@ -341,7 +341,7 @@ class _AnswerSession:
         self.notes.append(f"the model's context is small: only the best {count} papers were shown to it")
 
     def _decompose(self) -> None:
-        """Let the model split the question into searches, and add the papers that they find."""
+        """Have the model split the question into searches, and add the papers they return."""
         messages = self.config.fill_decompose_prompt(self.question, self.request.history)
         schema, limit = answer_schema(), DECOMPOSE_OUTPUT_TOKENS
         try:
@@ -429,7 +429,7 @@ class _AnswerSession:
             yield self._done("incomplete", error.kind, "", note=f"incomplete: {error}")
 
     def _fall_back(self, kind: str, reason: str) -> Iterator[Event]:
-        """Give the extractive answer in place of the model's."""
+        """Yield the extractive answer instead of the model's."""
         self.timer.end_stage("generate")
         quoted = as_fallback(self.extractive.answer, kind, reason, usage=self.budget.usage)
         notes = (n for n in (*self.notes, *self.collector.withheld_notes()) if n not in quoted.notes)

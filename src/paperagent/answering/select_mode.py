@@ -76,7 +76,7 @@ class SentenceSelector:
         """Yield ``retrieved``, each ``claim``, and ``done``.
 
         Raises:
-            EndpointError: the model's server failed, or its reply is no choice; only without fallback.
+            EndpointError: the model's server failed, or its reply selects nothing; only without fallback.
         """
         extractive = self._pipeline.extract(request)
         answer = extractive.answer
@@ -165,7 +165,7 @@ def parse_choice(text: str, count: int) -> list[int]:
     Servers that ignore the schema send other keys, a bare list, texts such as ``"[3]"`` or prose.
 
     Raises:
-        EndpointError: (kind ``malformed``) the reply is no choice.
+        EndpointError: (kind ``malformed``) the reply selects no sentences.
     """
     body = strip_reasoning(text)
     lists = _LIST.findall(body)

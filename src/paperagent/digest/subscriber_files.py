@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperagent.digest.preferences import Preferences
-from paperagent.errors import FeedError, InputError, visible
+from paperagent.errors import FeedError, InputError, display_path, visible
 
 if TYPE_CHECKING:
     from paperagent.digest.links import SignedTokens
@@ -65,21 +65,22 @@ def read_csv(path: Path, subscribers: Subscribers, *, confirmed: bool = False) -
     except csv.Error as error:
         count = report.added + report.changed
         imported = f"the {count} subscribers above it were imported; " if count else ""
-        raise FeedError(
-            f"{_display(path)}: line {rows.line_num}: {error}; {imported}correct the file and import it again"
-        ) from None
+        where = f"{display_path(path)}: line {rows.line_num}"
+        raise FeedError(f"{where}: {error}; {imported}correct the file and import it again") from None
     return report
 
 
 def _read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise FeedError(f"{_display(path)}: larger than {MAX_BYTES:,} bytes; split it")
+            raise FeedError(f"{display_path(path)}: larger than {MAX_BYTES:,} bytes; split it")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise FeedError(f"{_display(path)}: not UTF-8; save it as UTF-8") from None
+        raise FeedError(f"{display_path(path)}: not UTF-8; save it as UTF-8") from None
     except OSError as error:
-        raise FeedError(f"{_display(path)}: {error.strerror or 'cannot be read'}; name a CSV file") from error
+        raise FeedError(
+            f"{display_path(path)}: {error.strerror or 'cannot be read'}; name a CSV file"
+        ) from error
 
 
 def _check_columns(path: Path, header: Iterable[str | None]) -> None:
@@ -88,7 +89,7 @@ def _check_columns(path: Path, header: Iterable[str | None]) -> None:
     if "email" not in columns or unknown or len(set(columns)) < len(columns):
         names = visible(", ".join(columns), limit=120) or "none"
         raise FeedError(
-            f"{_display(path)}: its columns are {names}; use {', '.join(COLUMNS)}, only email is required"
+            f"{display_path(path)}: its columns are {names}; use {', '.join(COLUMNS)}, only email is required"
         )
 
 
@@ -159,7 +160,7 @@ def read_unsubscribes(path: Path, subscribers: Subscribers, tokens: SignedTokens
         FeedError: no such file.
     """
     if not path.is_file():
-        raise FeedError(f"{_display(path)}: no such mailbox file; name one in mbox format")
+        raise FeedError(f"{display_path(path)}: no such mailbox file; name one in mbox format")
     report = ImportReport()
     for number, (subject, sender) in enumerate(_mails(path), start=1):
         match = _UNSUBSCRIBE_SUBJECT.fullmatch(subject)
@@ -200,7 +201,3 @@ def _unsubscribe(
         address = visible(sender, limit=80)
         raise InputError(f"from {address} without a token; if it is genuine: 'subscribers remove {address}'")
     return subscribers.unsubscribe(tokens.read("unsubscribe", token)[0])
-
-
-def _display(path: Path) -> str:
-    return visible(str(path), limit=200)

@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from paperagent.errors import ConfigError, visible
+from paperagent.errors import ConfigError, display_path, visible
 from paperagent.text.sanitize import replace_surrogates
 from paperagent.types import Encoded
 
@@ -146,7 +146,7 @@ class _Network:
         self._states_output = "tokens" if self._has_pooling else outputs[0]
         self._needs_token_types = "token_type_ids" in inputs
         if not {"input_ids", "attention_mask"} <= inputs:
-            raise ConfigError(f"model {_display(path)}: not a sentence encoder; {_PULL_FIX}")
+            raise ConfigError(f"model {display_path(path)}: not a sentence encoder; {_PULL_FIX}")
 
     def pooled(self, ids: Sequence[int]) -> Vector:
         if not self._has_pooling:
@@ -183,7 +183,7 @@ def _open_session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base but Exception
-        raise ConfigError(f"model {_display(path)}: cannot be loaded; {_PULL_FIX}") from error
+        raise ConfigError(f"model {display_path(path)}: cannot be loaded; {_PULL_FIX}") from error
 
 
 def _load_tokenizer(path: Path) -> Any:
@@ -192,7 +192,7 @@ def _load_tokenizer(path: Path) -> Any:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception
-        raise ConfigError(f"model {_display(path)}: cannot be loaded; {_PULL_FIX}") from error
+        raise ConfigError(f"model {display_path(path)}: cannot be loaded; {_PULL_FIX}") from error
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.no_padding()
     # "[SEP]" or "[MASK]" in an abstract is text, not a control token.
@@ -208,14 +208,14 @@ def _choose_network(folder: Path, precision: Precision) -> str:
     """
     if not folder.is_dir():
         raise ConfigError(
-            f"model folder {_display(folder)}: does not exist; {_PULL_FIX}, or correct the path"
+            f"model folder {display_path(folder)}: does not exist; {_PULL_FIX}, or correct the path"
         )
     name = _find_network(folder, precision)
     missing = None if name else FILES[precision]
     if name and not (folder / TOKENIZER).is_file():
         missing = TOKENIZER
     if name is None or missing:
-        raise ConfigError(f"model folder {_display(folder)}: {missing} is missing; {_PULL_FIX}")
+        raise ConfigError(f"model folder {display_path(folder)}: {missing} is missing; {_PULL_FIX}")
     return name
 
 
@@ -236,7 +236,7 @@ def _check_sizes(folder: Path, names: Iterable[str]) -> None:
         expected = entries.get(name, {}).get("size", size)
         if size != expected:
             raise ConfigError(
-                f"model {_display(folder / name)}: {size} bytes instead of {expected}; {_PULL_FIX}"
+                f"model {display_path(folder / name)}: {size} bytes instead of {expected}; {_PULL_FIX}"
             )
 
 
@@ -254,8 +254,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if all(isinstance(entry, dict) for entry in manifest["files"].values()):
             return dict(manifest)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ConfigError(f"model {_display(path)}: cannot be read; {_PULL_FIX}") from error
-    raise ConfigError(f"model {_display(path)}: not a manifest; {_PULL_FIX}")
+        raise ConfigError(f"model {display_path(path)}: cannot be read; {_PULL_FIX}") from error
+    raise ConfigError(f"model {display_path(path)}: not a manifest; {_PULL_FIX}")
 
 
 def verify(folder: Path) -> list[str]:
@@ -324,7 +324,3 @@ def _finite(vector: Vector) -> Vector:
             f"model: returned values of shape {vector.shape}, not {DIM} finite numbers; {_PULL_FIX}"
         )
     return vector
-
-
-def _display(path: Path) -> str:
-    return visible(str(path), limit=200)

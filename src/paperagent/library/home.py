@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from paperagent.errors import NoLibraryError, StoreError, StoreLockedError
+from paperagent.errors import NoLibraryError, StoreError, StoreLockedError, display_path
 from paperagent.storage.locks import ProcessLock
-from paperagent.storage.sqlite import display_path, map_errors
+from paperagent.storage.sqlite import map_errors
 
 DATABASE = "library.db"
 LEXICAL = "lexical"

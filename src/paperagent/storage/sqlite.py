@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote
 
-from paperagent.errors import PaperAgentError, StoreError, visible
+from paperagent.errors import PaperAgentError, StoreError, display_path
 
 DISK_FULL = "the disk is full; free some space and run the same command again (saved data is kept)"
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -77,11 +77,6 @@ def store_error(
     else:
         why = otherwise
     return StoreError(f"{what}: {why}")
-
-
-def display_path(path: Path) -> str:
-    """Return ``path`` escaped for printing; a long path is truncated with ``…``."""
-    return visible(str(path), limit=200)
 
 
 def connect(path: Path, *, mode: str = "rwc", timeout: float = 20.0) -> sqlite3.Connection:

@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from paperagent.errors import PaperAgentError, StoreError
+from paperagent.errors import PaperAgentError, StoreError, display_path
 from paperagent.library.features import within_edit_distance
 from paperagent.library.home import writable
 from paperagent.library.identity import day_number
-from paperagent.storage.sqlite import DISK_FULL, display_path, store_error
+from paperagent.storage.sqlite import DISK_FULL, store_error
 from paperagent.types import Filters
 
 _HEAP_BYTES = 50_000_000

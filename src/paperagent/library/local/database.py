@@ -12,10 +12,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paperagent.errors import NoLibraryError, StoreError, visible
+from paperagent.errors import NoLibraryError, StoreError, display_path, visible
 from paperagent.library.home import writable
 from paperagent.library.identity import text_hash
-from paperagent.storage.sqlite import SqliteDatabase, connect, display_path
+from paperagent.storage.sqlite import SqliteDatabase, connect
 from paperagent.types import Paper
 
 if TYPE_CHECKING:

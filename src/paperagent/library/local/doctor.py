@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from paperagent.errors import StoreError, StoreLockedError, visible
+from paperagent.errors import StoreError, StoreLockedError, display_path, visible
 from paperagent.library.home import DATABASE, OURS, VECTORS, network_filesystem
 from paperagent.library.identity import text_hash
 from paperagent.library.local.database import PAPER_COLUMNS, checksum
@@ -16,7 +16,6 @@ from paperagent.library.local.index_sync import Indexes
 from paperagent.library.local.papers import PaperTable
 from paperagent.library.local.vector_index import REPAIR, check_files, check_integrity
 from paperagent.library.protocol import Check, Health
-from paperagent.storage.sqlite import display_path
 
 RESTORE = "restore a backup, or run 'paperagent doctor --repair' and ingest the feeds again"
 _MAX_NAMES = 5

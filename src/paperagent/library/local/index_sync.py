@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from paperagent.errors import StoreError, StoreLockedError, visible
+from paperagent.errors import StoreError, StoreLockedError, display_path, visible
 from paperagent.library.features import check_vector, embedded_text, paper_stems
 from paperagent.library.home import LEXICAL, VECTORS, vector_lock, writable, writer_lock
 from paperagent.library.local.bm25_index import IndexEntry, LexicalIndex
@@ -27,7 +27,7 @@ from paperagent.library.local.vector_index import (
     check_version,
     installed_version,
 )
-from paperagent.storage.sqlite import DISK_FULL, display_path
+from paperagent.storage.sqlite import DISK_FULL
 from paperagent.types import Embedder, Filters, Progress
 
 if TYPE_CHECKING:

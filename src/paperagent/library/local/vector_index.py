@@ -23,9 +23,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paperagent.errors import PaperAgentError, StoreError, visible
+from paperagent.errors import PaperAgentError, StoreError, display_path, visible
 from paperagent.library.features import HNSW_SETTINGS, check_vector, search_width
-from paperagent.storage.sqlite import connect, display_path, store_error
+from paperagent.storage.sqlite import connect, store_error
 
 if TYPE_CHECKING:
     import numpy as np

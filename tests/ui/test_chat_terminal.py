@@ -236,7 +236,7 @@ def test_commands_in_a_narrow_or_dumb_terminal(columns: int, term: str, environ:
         terminal.expect(prompt)
         for line, expected in [
             ("/list", "/list more"),
-            ("/open 1", "Papers"[:1]),
+            ("/open 1", "Before They"),
             ("/filter category=cs.CL", "filters:"),
             ("/filter off", "none"),
             (QUESTION, "[1]"),

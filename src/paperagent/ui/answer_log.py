@@ -30,7 +30,7 @@ _MAX_ENTRY_BYTES = 2_000_000
 _SECRET = re.compile(
     r"\b(sk-[A-Za-z0-9_-]{16,}|gh[pousr]_\w{20,}|AKIA[A-Z0-9]{16}|hf_\w{20,}|xox[a-z]-[\w-]{10,})"
 )
-_SHOWN = ("url", "categories", "flags", "withdrawn", "published", "listed")
+_LIST_FIELDS = ("url", "categories", "flags", "withdrawn", "published", "listed")
 """The fields of `Paper` that a list of papers shows, and that ``ask --json`` does not contain."""
 
 
@@ -190,10 +190,10 @@ def new_session() -> str:
 def _to_entry(answer: Answer) -> dict[str, Any]:
     """Return an answer as ``ask --json`` prints it, with what a list of its papers shows."""
     entry = answer.to_dict()
-    for shown, hit in zip(entry["papers"], answer.hits, strict=True):
-        for name in _SHOWN:
+    for paper, hit in zip(entry["papers"], answer.hits, strict=True):
+        for name in _LIST_FIELDS:
             if value := getattr(hit.paper, name):
-                shown[name] = value.isoformat() if isinstance(value, dt.date) else value
+                paper[name] = value.isoformat() if isinstance(value, dt.date) else value
     return entry
 
 
@@ -210,11 +210,11 @@ def _read(line: bytes) -> LoggedAnswer | None:
         return None
 
 
-def _hit(shown: dict[str, Any]) -> Hit:
-    values: dict[str, Any] = {name: shown[name] for name in _SHOWN if name in shown}
+def _hit(entry: dict[str, Any]) -> Hit:
+    values: dict[str, Any] = {name: entry[name] for name in _LIST_FIELDS if name in entry}
     for name in ("published", "listed"):
         if name in values:
             values[name] = dt.date.fromisoformat(values[name])
     for name in ("categories", "flags"):
         values[name] = tuple(values.get(name, ()))
-    return Hit(Paper(shown["paper_id"], shown["title"], "", **values), shown["score"], shown["rank"])
+    return Hit(Paper(entry["paper_id"], entry["title"], "", **values), entry["score"], entry["rank"])

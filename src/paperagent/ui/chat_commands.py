@@ -101,7 +101,7 @@ class ChatCommands:
         self.repeat, self.listing, self.list_end = repeat, [], 0
 
     def _unknown(self, name: str) -> None:
-        near = nearest_name(name[1:], [known[1:] for known in (*_NAMES, "/clear", "/exit")])
+        near = nearest_name(name[1:], [name[1:] for name in (*_NAMES, "/clear", "/exit")])
         unknown = f"unknown command {visible(name, limit=40)}"
         if near:
             self.chat.print_note(f"{unknown}; did you mean /{near}?")
@@ -210,12 +210,12 @@ class ChatCommands:
             papers = filter(filters.admits, self.chat.agent.papers())
             self.listing = sorted(papers, key=_newness, reverse=True)
             self.list_end = 0
-        shown = self.listing[self.list_end : self.list_end + LIST_SIZE]
-        hits = (Hit(paper, 0.0, n) for n, paper in enumerate(shown, self.list_end + 1))
-        self.list_end += len(shown)
+        page = self.listing[self.list_end : self.list_end + LIST_SIZE]
+        hits = (Hit(paper, 0.0, n) for n, paper in enumerate(page, self.list_end + 1))
+        self.list_end += len(page)
         self.chat.screen.show(hit_blocks(list(hits), snippets=False))
-        rest = len(self.listing) - self.list_end
-        end = f"; {rest:,} more: /list more" if rest else ""
+        more = len(self.listing) - self.list_end
+        end = f"; {more:,} more: /list more" if more else ""
         self.chat.print_note(f"{counted(len(self.listing), 'paper')}{end}" if self.listing else "no papers")
 
     def _filter(self, argument: str) -> None:
@@ -284,7 +284,7 @@ class ChatCommands:
         if not line.startswith("/") or "\n" in line:
             return []
         if not space:
-            names = (name + space for name, space, _ in (known.partition(" ") for known in COMMANDS))
+            names = (name + space for name, space, _ in (text.partition(" ") for text in COMMANDS))
             return [name for name in names if name.startswith(command)]
         word = argument.rpartition(" ")[2]
         return [value for value in self._values(command, argument) if value.startswith(word)]
@@ -361,8 +361,8 @@ def _file_names(text: str) -> Iterator[str]:
         entries = sorted(Path(f"{folder}/" if "/" in text else ".").expanduser().iterdir())
     except (OSError, ValueError, RuntimeError):
         return
-    shown = f"{folder}/" if "/" in text else ""
-    prefix = shown.rpartition(" ")[2]
+    typed = f"{folder}/" if "/" in text else ""
+    prefix = typed.rpartition(" ")[2]
     for entry in entries:
         name = entry.name
         if name.startswith(start) and name.isprintable() and (start or not name.startswith(".")):

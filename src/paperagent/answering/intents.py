@@ -67,7 +67,6 @@ class Intent:
         return self.kind in ("greeting", "thanks", "help", "quit")
 
 
-
 _STOP = frozenset(
     """does do did is are was were has have had can could will would should shall may might must than when if because
     how which what who whose why where while then show shows showed shown find finds found report reports reported
@@ -91,7 +90,8 @@ _NOT_AN_AUTHOR = frozenset(
     about in of""".split()
 )
 _SAME_AUTHORS = re.compile(
-    r"(?:the |this |these )?(?:same|that|his|her|their)? ?(?:author|authors|group|people|team|guys|them|him|her)", re.IGNORECASE
+    r"(?:the |this |these )?(?:same|that|his|her|their)? ?(?:author|authors|group|people|team|guys|them|him|her)",
+    re.IGNORECASE,
 )
 _QUOTES = "\"'“”‘’«»„`"
 
@@ -113,9 +113,7 @@ _REAL_WORDS = frozenset(
 )
 
 
-def classify(
-    text: str, *, has_history: bool = False, today: dt.date | None = None
-) -> Intent | None:
+def classify(text: str, *, has_history: bool = False, today: dt.date | None = None) -> Intent | None:
     """Return what a message asks of the library, or None for a question to be answered from abstracts.
 
     Args:
@@ -146,7 +144,9 @@ def classify(
 def _plain(text: str) -> str:
     """Return the text in lower case, without punctuation, accents and repeated letters ("heyyy")."""
     decomposed = unicodedata.normalize("NFKD", text.lower().replace("ß", "ss"))
-    text = unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c) or c > "\u0900"))
+    text = unicodedata.normalize(
+        "NFC", "".join(c for c in decomposed if not unicodedata.combining(c) or c > "\u0900")
+    )
     text = re.sub(r"['’`]", "", text)
     text = re.sub(r"(\w)\1{2,}", r"\1", text)
     return " ".join(re.sub(r"[^\w\s👋🙏👍]|_", " ", text).split())
@@ -175,7 +175,9 @@ def _corrected(word: str) -> str:
     if not lower.isalpha() or len(lower) < 4 or lower in _REAL_WORDS or lower in _TYPO_WORDS:
         return word
     limit = 1 if len(lower) < 8 else 2
-    return next((w for w in _TYPOS.get(lower[0], ()) if _distance(lower, w) <= min(limit, (len(w) - 1) // 3)), word)
+    return next(
+        (w for w in _TYPOS.get(lower[0], ()) if _distance(lower, w) <= min(limit, (len(w) - 1) // 3)), word
+    )
 
 
 def _distance(one: str, other: str) -> int:
@@ -195,13 +197,16 @@ def _distance(one: str, other: str) -> int:
     return last[-1]
 
 
-
 def _with_limits(intent: Intent, rest: str, today: dt.date) -> tuple[Intent, str]:
     """Return the intent with the limits that ``rest`` names, and what remains of ``rest``."""
     rest = rest.strip()
     for _ in range(8):
         before = rest
-        if (match := rules.LIMITS["period"].search(rest)) and not intent.filters.since and not intent.filters.until:
+        if (
+            (match := rules.LIMITS["period"].search(rest))
+            and not intent.filters.since
+            and not intent.filters.until
+        ):
             period = parse_period(match[1].replace("came out ", ""), today)
             if period:
                 filters = replace(intent.filters, since=period[0], until=period[1])
@@ -211,7 +216,11 @@ def _with_limits(intent: Intent, rest: str, today: dt.date) -> tuple[Intent, str
             rest = rest[: match.start()]
         if (match := rules.LIMITS["source"].search(rest)) and not intent.source:
             intent, rest = replace(intent, source=match[1]), rest[: match.start()]
-        if (match := rules.LIMITS["author"].search(rest)) and not intent.author and (name := _author(match[1])):
+        if (
+            (match := rules.LIMITS["author"].search(rest))
+            and not intent.author
+            and (name := _author(match[1]))
+        ):
             intent, rest = replace(intent, author=name), rest[: match.start()]
         rest = rules.FILLER_END.sub("", rules.FILLER_START.sub("", rest.strip(" ,"))).strip(" ,")
         if rest == before:
@@ -233,8 +242,12 @@ def _author(text: str) -> str:
 
 def _topic(text: str) -> str:
     """Return ``text`` if it can name a topic, without quotes and "the topic"; else ""."""
-    text = re.sub(rf"^(?:the )?(?:topic|subject|area|field)s?(?: of)? |^{rules.LITERAL}", "", text.strip(), flags=re.I)
-    text = re.sub(r"^(?:using|with|for|by) (?:the )?", "", text, flags=re.I) if len(text.split()) < 2 else text
+    text = re.sub(
+        rf"^(?:the )?(?:topic|subject|area|field)s?(?: of)? |^{rules.LITERAL}", "", text.strip(), flags=re.I
+    )
+    text = (
+        re.sub(r"^(?:using|with|for|by) (?:the )?", "", text, flags=re.I) if len(text.split()) < 2 else text
+    )
     quoted = len(text) > 2 and text[0] in _QUOTES and text[-1] in _QUOTES
     text = text.strip(_QUOTES + " ,.?!")
     words = text.split()
@@ -243,7 +256,6 @@ def _topic(text: str) -> str:
     lower = [w.lower().strip(",") for w in words]
     is_clause = not _STOP.isdisjoint(lower) or not _STOP_INSIDE.isdisjoint(lower[1:-1])
     return text if quoted or not is_clause else ""
-
 
 
 def _limited_topic(intent: Intent, rest: str, today: dt.date, *, verbs: bool = True) -> Intent | None:
@@ -307,7 +319,12 @@ def _newest(text: str, has_history: bool, today: dt.date) -> Intent | None:
         intent, rest = _with_limits(Intent("list", sort="oldest"), match["rest"], today)
         return _limited_topic(intent, rest, today, verbs=False) if rest else intent
     if match := rules.NEWEST.fullmatch(text):
-        if match["adjective"].lower() == "last" and match["noun"].lower() in ("paper", "article", "work", "abstract"):
+        if match["adjective"].lower() == "last" and match["noun"].lower() in (
+            "paper",
+            "article",
+            "work",
+            "abstract",
+        ):
             return None  # the last one of an answer
         intent, rest = _with_limits(Intent("newest"), match["rest"], today)
         before = match["topic"].strip()
@@ -412,7 +429,15 @@ def _papers(text: str, has_history: bool, today: dt.date) -> Intent | None:
     """Return a request to list papers; one that names a topic is left to the search."""
     if match := rules.WHICH.fullmatch(text):
         intent, rest = _with_limits(Intent("list"), match["rest"], today)
-        if rest.lower() in ("new", "recent", "newest", "latest", "the newest", "the latest", "the most recent"):
+        if rest.lower() in (
+            "new",
+            "recent",
+            "newest",
+            "latest",
+            "the newest",
+            "the latest",
+            "the most recent",
+        ):
             return replace(intent, kind="newest")
         if not rest and match["rest"].strip():
             return intent

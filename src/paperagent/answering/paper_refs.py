@@ -37,7 +37,9 @@ _NUMBER = re.compile(
     r"(?:the )?(?:(?:paper|source|number|no\.?|nr\.?|result|reference|ref|hit|citation|item|article) ?)?[#\[(]? ?(\d{1,3})[\])]?",
     re.IGNORECASE,
 )
-_POSITION = re.compile(rf"(?:the )?({'|'.join(_ORDINALS)}|last)(?: {_NOUN}| result| hit| reference)?", re.IGNORECASE)
+_POSITION = re.compile(
+    rf"(?:the )?({'|'.join(_ORDINALS)}|last)(?: {_NOUN}| result| hit| reference)?", re.IGNORECASE
+)
 _ID = re.compile(
     r"(?:(?:paper|arxiv)[: ]\s?)?((?:arxiv:)?\d{4}\.\d{4,5}(?:v\d{1,2})?|(?:arxiv:)?[a-z-]{2,8}(?:\.[A-Z]{2})?/\d{7}(?:v\d)?"
     r"|(?:doi:\s?)?10\.\d{4,9}/\S+|https?://(?:\w+\.)?(?:arxiv\.org|doi\.org|huggingface\.co|aclanthology\.org)/\S+"
@@ -55,7 +57,9 @@ _ON = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"[\"'“‘«„](.+)[\"'”’»“]")
-_NO_PAPER = frozenset("there here you we i me us he she everything anything something nothing everyone more".split())
+_NO_PAPER = frozenset(
+    "there here you we i me us he she everything anything something nothing everyone more".split()
+)
 _NAME_LIKE = re.compile(r"[^\W\d_]+[A-Z0-9]|\d+[A-Za-z]|[A-Z]{2}")
 
 

@@ -69,6 +69,14 @@ class PaperWithFeatures(NamedTuple):
         return self.paper.paper_id
 
 
+class Matching(NamedTuple):
+    """The papers that fulfill some conditions."""
+
+    total: int
+    papers: list[Paper]
+    """The first of them, by date."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """The result of one check of `Store.doctor`."""
@@ -257,6 +265,26 @@ class Store(Protocol):
 
     def similar_stems(self, stem: str, distance: int = ...) -> list[str]:
         """Return the stems within an edit distance that start with the same letter, most frequent first."""
+        ...
+
+    def matching(
+        self,
+        *,
+        stems: Sequence[str] = ...,
+        phrase: str = ...,
+        filters: Filters = ...,
+        limit: int = ...,
+        oldest_first: bool = ...,
+    ) -> Matching:
+        """Count the papers that fulfill all conditions, and return the newest or the oldest of them.
+
+        Args:
+            stems: Index terms that a paper must contain.
+            phrase: Words that its title or abstract must contain literally; see `terms.phrase_pattern`.
+            filters: Only papers that these admit count.
+            limit: The number of papers to return.
+            oldest_first: Return the oldest papers instead of the newest.
+        """
         ...
 
     # --- writing ---

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -217,6 +218,18 @@ class PaperTable:
             )
             rows += self._all(query, (base, *part))
         return rows
+
+    def rows_mentioning(self, pattern: re.Pattern[str], rows: Iterable[int]) -> set[int]:
+        """Return the rows whose title or abstract matches ``pattern``."""
+        matching: set[int] = set()
+        for marks, part in placeholders(sorted(rows)):  # neighboring rows share pages of the file
+            query = f"SELECT row, title, abstract FROM papers WHERE row IN ({marks})"
+            matching.update(
+                row
+                for row, title, abstract in self._all(query, part)
+                if pattern.search(title) or pattern.search(abstract)
+            )
+        return matching
 
     def admitted(self, paper_ids: Sequence[str], filters: Filters) -> list[str]:
         """Return the ids of papers that match ``filters``, in the given order."""

@@ -20,7 +20,7 @@ from paperagent.library.server.papers import SPARSE, ServerCollections
 from paperagent.library.server.records import paper_from_record
 from paperagent.text import bm25
 from paperagent.text.terms import index_terms, term_ids
-from paperagent.types import Filters
+from paperagent.types import Filters, Paper
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +75,30 @@ def retrieve_candidates(
     if vector is None:
         return [_candidate(r) for r in admitted]
     return [_candidate(r, with_vector=True) for r in _with_vectors(embedded, admitted)]
+
+
+def papers_with_all(
+    collections: ServerCollections, *, stems: Sequence[str], filters: Filters
+) -> Iterator[Paper]:
+    """Yield the papers that contain every stem and match ``filters``."""
+    where, counts = where_of(filters), collections.term_counts.paper_counts(stems)
+    if any(not counts[stem] for stem in stems):
+        return
+    rarest_first = sorted(set(stems), key=lambda s: (counts[s], s))
+    used = len(where.get("$and", [where])) if where else 0
+    patterns = [{"$regex": _pattern(s)} for s in rarest_first[: max(1, _MAX_PREDICATES - used)]]
+    text = None if not patterns else patterns[0] if len(patterns) == 1 else {"$and": patterns}
+    pending = {r.id: r for r in collections.pending.matching(where=where, text=text)}
+    embedded = collections.embedded()
+    others = {r.id: r for r in embedded.matching(where=where, text=text)} if embedded else {}
+    replaced = collections.pending.existing(others.keys() - pending.keys()) if others else set()
+    for record in (
+        *pending.values(),
+        *(r for i, r in others.items() if i not in pending and i not in replaced),
+    ):
+        paper = paper_from_record(record)
+        if set(stems) <= set(_stems(record)) and (not filters or filters.admits(paper)):
+            yield paper
 
 
 def where_of(filters: Filters) -> Where | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from itertools import count
 
+from paperagent.answering.paper_refs import Field
 from paperagent.text.periods import PERIOD
 
 
@@ -44,14 +45,33 @@ THE = r"(?:(?:all|every|each|of|the|your|my|our|any|some|a list of|a|list of|cur
 _NUMBER = r"(?:\d{1,3}|three|five|ten|twenty|few|couple(?: of)?)"
 _NEW = r"(?:latest|newest|most recent|recent|new|last|freshest|newly added|recently added)"
 
-POLITE_START = _rule(
-    r"(?:(?:please|pls|plz|plese|kindly|paper ?agent|so|just|quick question|hey|hi|hello)[\s,:!]+"
-    r"|(?:can|could|would|will) (?:you|u)(?: please| pls| plz| kindly)?(?: (?:tell|show) me(?= (?:how|what|which|who|when|where))|(?= ))\s+"
-    r"|(?:i want to know|i(?:'d| would) like to (?:know|see|have|get|read)|i wanna (?:know|see)|i'm looking for|i am looking for"
-    r"|tell me(?= (?:how|what|which|who|when|where))|do you know(?= (?:how|what|which|who|when|where))|i need|may i see|can i (?:see|get|have))\s+)"
+# --- topics and names ---
+
+CLAUSE_WORDS = frozenset(
+    """does do did is are was were has have had can could will would should shall may might must than when if because
+    how which what who whose why where while then show shows showed shown find finds found report reports reported
+    suggest suggests cover covers covered reviewed included according respectively using used were outperform
+    outperforms achieve achieves improve improves reduce reduces increase increases yield yields need needs fail fails
+    beat beats get gets say says said claim claims""".split()
 )
-POLITE_END = _rule(
-    r"[\s,]+(?:please|pls|plz|thanks|thx|thank you|for me|btw|again|then|exactly|actually|anyway)$"
+VERBS = frozenset("use uses make makes help helps work works study".split())
+"""Verbs, unless they end a topic, as in \"tool use\"."""
+NO_TOPIC_START = re.compile(
+    r"(?:(?:this|that|these|those|their|its|his|her|each|every|both|it|them|him|my|our|your|how|what|why|which|whether|if"
+    r"|average|mean|more than|less than|at least)\b|the (?:proposed |new |main |same |latter |former |above )?(?:papers?|model|method"
+    r"|approach|survey|review|study|dataset|data|benchmark|authors?|results?|experiments?|technique|framework|architecture|work"
+    r"|algorithm|system|findings?|contribution|idea|way|use of)s?\b)",
+    re.IGNORECASE,
+)
+NOT_AN_AUTHOR = frozenset(
+    """a an the this that these those using training default date topic topics year month week day category categories author
+    authors title titles relevance theme themes hand far name size number people who whom which what chance accident source
+    feed means way law design itself themselves subject field venue upvotes votes similarity rank score it them him her on
+    about in of""".split()
+)
+SAME_AUTHORS = re.compile(
+    r"(?:the |this |these )?(?:same|that|his|her|their)? ?(?:author|authors|group|people|team|guys|them|him|her)",
+    re.IGNORECASE,
 )
 
 # --- limits and topics ---
@@ -113,7 +133,7 @@ BY_AUTHOR = (
     _rule(
         rf"what (?:has|did|have) (?P<name>.+?) (?:write|written|publish|published|author|authored|co-?author(?:ed)?)(?: (?:here|{HERE}))?"
     ),
-    _rule(rf"(?:search (?:for )?|find |show |look up |list )?(?:the )?author:? (?P<name>.+)"),
+    _rule(r"(?:search (?:for )?|find |show |look up |list )?(?:the )?author:? (?P<name>.+)"),
     _rule(
         rf"(?:does|do|has|have) (?P<name>.+?) (?:have|got|written|authored|published) (?:any |some |a )?{NOUN}(?: (?:here|{HERE}))?"
     ),
@@ -177,6 +197,13 @@ CONTENTS = (
         rf"{THE}{NOUN} (?:by|per|grouped by|sorted by|ordered by) (?:topic|theme|category|subject|feed|source|area)s?"
     ),
 )
+LAST_ONE = _rule(r"last (?:paper|article|work|abstract)")
+"""The last paper of an answer, not of the library."""
+IS_NEW = _rule(r"(?:the )?(?:new|recent|newest|latest|most recent)")
+WITH = _rule(r"(?:that )?(?:with|using)\b")
+TITLES = _rule(r"titles|title|(?:paper|article) titles?|names")
+SINGULAR = _rule(r"paper|article|abstract|document|publication")
+MENTIONING = _rule(r"(?:^|\s)mention")
 MODIFIED_NOUN = _rule(r"papers?|articles?|publications?|preprints?|abstracts")
 ABOUT = ("on ", "about ", "regarding ", "concerning ", "around ", "related to ", "in the area of ")
 NOTHING_MORE = _rule(
@@ -226,7 +253,7 @@ IS_QUESTION = _rule(
     r".*\?$|(?:do|does|did|is|are|was|were|can|could|should|would|will|has|have|how|what|why|which|who|when|where|whose|to what)\b"
 )
 
-FIELDS: tuple[tuple[str, str], ...] = (
+FIELDS: tuple[tuple[Field, str], ...] = (
     (
         "authors",
         r"who(?:'s| is| are| were| was)? (?:the )?(?:(?:first |last |senior |lead |corresponding )?(?:co-?)?authors?|writers?)(?: (?:of|for|on|behind) {ref})?",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a rule is easier to read on one line
 """Parse how a message names a paper: "it", "[2]", an id, a title, or "the paper on X"."""
 
 from __future__ import annotations
@@ -7,6 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 RefKind = Literal["last", "all", "number", "position", "id", "title", "topic"]
+Field = Literal[
+    "abstract", "authors", "published", "link", "title", "category", "venue", "citations", "upvotes", "bibtex"
+]
+"""What is asked about a paper."""
 MAX_TITLE_WORDS = 30
 
 
@@ -63,7 +68,7 @@ _NO_PAPER = frozenset(
 _NAME_LIKE = re.compile(r"[^\W\d_]+[A-Z0-9]|\d+[A-Za-z]|[A-Z]{2}")
 
 
-def parse_ref(text: str) -> PaperRef | None:
+def parse_ref(text: str) -> PaperRef | None:  # noqa: C901, PLR0911 - one test for each form
     """Return the paper that ``text`` as a whole names, or None if it can be no paper."""
     text = text.strip(" ,.?!")
     if not text or text.lower() in _NO_PAPER or len(text.split()) > MAX_TITLE_WORDS:

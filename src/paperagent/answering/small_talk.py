@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a rule is easier to read on one line
 """Recognize small talk: greetings, thanks, and requests for help or to quit. Rules match a whole message."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from typing import Literal
 
 SmallTalk = Literal["greeting", "thanks", "help", "quit"]
 
-_NAMES = r"(?: (?:there|again|all|everyone|everybody|folks|team|friend|buddy|mate|man|you|paper ?agent|agent|bot|assistant|world|my friend))*"  # noqa: E501
+_NAMES = r"(?: (?:there|again|all|everyone|everybody|folks|team|friend|buddy|mate|man|you|paper ?agent|agent|bot|assistant|world|my friend))*"
 _HELLO = (
     r"(?:hi|hii+|hello|hey|heya|hiya|hullo|helo|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|morning|gday"
     r"|hallo|hallochen|moin|moin moin|servus|gruzi|gruezi|gruss? gott|guten (?:morgen|tag|abend)|bonjour|bonsoir|salut"
@@ -32,7 +33,7 @@ _PRAISE = (
     r"|got it|gotcha|i see|understood|that helps|that helped|that was helpful|very helpful|helpful|makes sense|impressive"
     r"|interesting|fine|sure|yes|yep|yeah|no|nope|never ?mind|forget it|lol|haha|hmm+|oh|ah|sorry|good to know|noted|right)"
 )
-_THANKS_MORE = r"(?: (?:a lot|so much|very much|again|for (?:the|your|all the|all your) (?:help|answer|answers|info|information|time)|for that|for this|for everything|a bunch|a ton|man|mate|buddy|bot))*"  # noqa: E501
+_THANKS_MORE = r"(?: (?:a lot|so much|very much|again|for (?:the|your|all the|all your) (?:help|answer|answers|info|information|time)|for that|for this|for everything|a bunch|a ton|man|mate|buddy|bot))*"
 _BYE = (
     r"(?:quit|exit|bye|bye bye|byebye|goodbye|good bye|good night|q|x|wq|see you|see ya|see you later|cya|later|farewell|so long"
     r"|logout|log out|log off|stop|end|close|done|im done|thats all|that is all|thats it|nothing else|leave|abort"
@@ -50,8 +51,10 @@ _HELP_FORMS = (
     r"help|help me|help please|please help|(?:i )?need (?:some )?help|(?:can|could) you help(?: me)?|halp|hlep|h",
     r"man|usage|instructions|manual|docs|documentation|tutorial|commands|options|menu|faq|examples?(?: questions?)?",
     r"hilfe|hilf mir|ayuda|aide|aiuto|ajuda|помощь|帮助|ヘルプ",
-    r"(?:what|which) (?:commands|options|features|things)"
-    r"(?: (?:are there|do you have|can i use|exist|are available|do you support))?",
+    (
+        r"(?:what|which) (?:commands|options|features|things)"
+        r"(?: (?:are there|do you have|can i use|exist|are available|do you support))?"
+    ),
     r"(?:list|show)(?: me)?(?: the| all)? (?:commands|options|help|features)",
     r"who (?:are|r) (?:you|u)|what are you|what(?:s| is) (?:your name|paper ?agent|your purpose)",
     r"are you (?:an? )?(?:ai|bot|human|llm|chatbot|real|chatgpt|robot)|(?:tell me about|introduce) yourself",
@@ -62,11 +65,15 @@ _HELP_FORMS = (
     r"how (?:do|can|should) i (?:start|begin|get started|ask(?: a question| questions?)?)",
     r"how (?:does|do) (?:this (?:tool|program|thing|chat|app|bot)|paper ?agent|you) work",
     r"how do you (?:answer|find|know)(?: (?:my |a )?(?:questions?|answers?|papers|this|that))?",
-    r"how (?:do|can|could|should|to|would)(?: i| we| one)? (?:add|ingest|import|load|update|refresh|delete|remove|export"
-    r"|quit|exit|leave|stop|filter|save|subscribe|unsubscribe|change|switch|set|open|clear|restart|follow|upload)"
-    rf"{_OBJECT}",
-    r"how (?:do|can|to)(?: i| we)? (?:see|list|show|browse|view|search)"
-    r"(?: (?:all|the|my|your|papers?|titles?|library|sources?|more|every|everything|in|of|by|author|date|category))+",
+    (
+        r"how (?:do|can|could|should|to|would)(?: i| we| one)? (?:add|ingest|import|load|update|refresh|delete|remove|export"
+        r"|quit|exit|leave|stop|filter|save|subscribe|unsubscribe|change|switch|set|open|clear|restart|follow|upload)"
+        rf"{_OBJECT}"
+    ),
+    (
+        r"how (?:do|can|to)(?: i| we)? (?:see|list|show|browse|view|search)"
+        r"(?: (?:all|the|my|your|papers?|titles?|library|sources?|more|every|everything|in|of|by|author|date|category))+"
+    ),
 )
 _HELP = re.compile("|".join(_HELP_FORMS))
 _THIS = re.compile(r"how (?:does|do) (?:this|it) work|what is this|whats this|how to use (?:this|it)")

@@ -16,6 +16,7 @@ from zlib import crc32
 
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.library.facets import Facets
+from paperagent.text.phrases import Phrase
 from paperagent.text.terms import title_key
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress, Skipped, Withdrawal
 
@@ -270,8 +271,8 @@ class Store(Protocol):
     def matching(
         self,
         *,
-        stems: Sequence[str] = ...,
-        phrase: str = ...,
+        words: Sequence[Sequence[str]] = ...,
+        phrase: Phrase | None = ...,
         filters: Filters = ...,
         limit: int = ...,
         oldest_first: bool = ...,
@@ -279,8 +280,8 @@ class Store(Protocol):
         """Count the papers that fulfill all conditions, and return the newest or the oldest of them.
 
         Args:
-            stems: Index terms that a paper must contain.
-            phrase: Words that its title or abstract must contain literally; see `terms.phrase_pattern`.
+            words: What a paper must contain: for each word a list of index terms, any of which will do.
+            phrase: What its title or abstract must contain literally.
             filters: Only papers that these admit count.
             limit: The number of papers to return.
             oldest_first: Return the oldest papers instead of the newest.

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a rule is easier to read on one line
 """Find a period of time in English words, such as "this week", "since May" or "in June 2026"."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ Period = tuple[dt.date | None, dt.date | None]
 """The first and the last day, both included; None where the period is open."""
 
 _MONTHS = "january february march april may june july august september october november december".split()
-_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"  # noqa: E501
+_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 _YEAR = r"(?:19|20)\d\d"
 _POINT = (
     rf"(?:{_YEAR}-\d\d?-\d\d?|{_YEAR}-\d\d|{_MONTH}\.? \d\d?(?:st|nd|rd|th)?,? {_YEAR}|{_MONTH}\.?,? {_YEAR}"
@@ -21,7 +22,7 @@ _NUMBERS = {
     "couple of": 2,
 }  # fmt: skip
 _COUNT = rf"(?:\d{{1,3}}|{'|'.join(_NUMBERS)})"
-_VERB = r"(?:(?:that |which )?(?:were |was |are |is )?(?:published|posted|submitted|listed|added|released|dated|written|uploaded) )?"  # noqa: E501
+_VERB = r"(?:(?:that |which )?(?:were |was |are |is )?(?:published|posted|submitted|listed|added|released|dated|written|uploaded) )?"
 PERIOD = (
     rf"{_VERB}(?:(?:from |in |of |for |during |over |within )?(?:the )?"
     rf"(?:(?:last|past|previous) (?:{_COUNT} )?(?:days?|weeks?|months?|years?)|this (?:week|month|year))"
@@ -65,7 +66,7 @@ def _parse(text: str, today: dt.date) -> Period | None:
     return _point(rest, today) if re.fullmatch(_POINT, rest) else None
 
 
-def _point(text: str, today: dt.date) -> tuple[dt.date, dt.date]:
+def _point(text: str, today: dt.date) -> tuple[dt.date, dt.date]:  # noqa: PLR0911 - one for each form
     """Return the first and the last day of a date, month, year or week."""
     if text in ("today", "yesterday"):
         day = today - dt.timedelta(days=text == "yesterday")

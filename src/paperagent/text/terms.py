@@ -32,11 +32,8 @@ STOP_WORDS = frozenset(
 
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]{1,2}\b)?")
-_BETWEEN_WORDS = r"[\s\-\u2010-\u2015]+"
 _CONTRACTION = re.compile(r"['’].*$")
 _SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
-_MAX_ACRONYM = 6
-"""Longer words in capitals are only typed that way."""
 _MAX_WORD_LENGTH = 40
 """Longer runs of letters are identifiers or noise; their beginning is enough to match them."""
 
@@ -58,24 +55,6 @@ def index_terms(text: str) -> list[str]:
     content_words = [w[:_MAX_WORD_LENGTH] for w in words(text) if w not in STOP_WORDS]
     stems: list[str] = _stemmer().stemWords(content_words)
     return stems
-
-
-def phrase_pattern(phrase: str) -> re.Pattern[str]:
-    """Return a pattern that finds a phrase in text as whole words.
-
-    Case counts in words with two capitals or more, such as ``RAG`` and ``LoRA``, and in no others. A space
-    and a hyphen between words are the same.
-    """
-    pattern = _BETWEEN_WORDS.join(_phrase_word(word) for word in re.split(_BETWEEN_WORDS, phrase) if word)
-    return re.compile(rf"(?<![^\W_]){pattern}(?![^\W_])")
-
-
-def _phrase_word(word: str) -> str:
-    is_acronym = sum(char.isupper() for char in word) > 1 and not (
-        word.isupper() and len(word) > _MAX_ACRONYM
-    )
-    escaped = re.escape(word).replace("'", "['’]").replace("’", "['’]")
-    return escaped if is_acronym else f"(?i:{escaped})"
 
 
 def title_key(title: str) -> str:

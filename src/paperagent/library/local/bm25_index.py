@@ -171,12 +171,20 @@ class LexicalIndex:
             return [int(row) for row in searcher.fast_field_values("row", [address for _, address in hits])]
 
     def rows_with_all(
-        self, stems: Sequence[str], filters: Filters, *, limit: int | None, oldest_first: bool = False
+        self,
+        words: Sequence[Sequence[str]],
+        filters: Filters,
+        *,
+        limit: int | None,
+        oldest_first: bool = False,
     ) -> tuple[int, list[int]]:
-        """Return how many papers contain every stem and match ``filters``, and their rows by date."""
+        """Return how many papers contain every word and match ``filters``, and their rows by date.
+
+        A word is a list of stems, any of which will do.
+        """
         from tantivy import Order
 
-        searcher, query = self._searcher, _all_of([*map(self._term, stems), *self._limits(filters)])
+        searcher, query = self._searcher, _all_of([*map(self._any_of, words), *self._limits(filters)])
         order = Order.Asc if oldest_first else Order.Desc
         size = max(1, searcher.num_docs if limit is None else limit)
         with self._guard():

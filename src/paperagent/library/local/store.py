@@ -28,7 +28,7 @@ from paperagent.library.protocol import (
     PaperWithFeatures,
     Shard,
 )
-from paperagent.text.terms import index_terms, phrase_pattern
+from paperagent.text.phrases import Phrase
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class LocalStore:
         else:
             self.table = PaperTable(path, create=create)
         self.indexes = Indexes(self.home, self.table)
-        self._mentions: dict[tuple[int, str, tuple[str, ...], Filters], list[int]] = {}
-        """The rows of papers by generation, phrase, stems and filters."""
+        self._mentions: dict[tuple[int, Phrase, tuple[tuple[str, ...], ...], Filters], list[int]] = {}
+        """The rows of papers by generation, phrase, words and filters."""
 
     def __enter__(self) -> Self:
         return self
@@ -162,29 +162,29 @@ class LocalStore:
     def matching(
         self,
         *,
-        stems: Sequence[str] = (),
-        phrase: str = "",
+        words: Sequence[Sequence[str]] = (),
+        phrase: Phrase | None = None,
         filters: Filters = _NO_FILTERS,
         limit: int = 10,
         oldest_first: bool = False,
     ) -> Matching:
-        lexical, stems = self.indexes.lexical(), (*stems, *index_terms(phrase))
-        if not phrase:
-            total, rows = lexical.rows_with_all(stems, filters, limit=limit, oldest_first=oldest_first)
+        lexical = self.indexes.lexical()
+        if phrase is None:
+            total, rows = lexical.rows_with_all(words, filters, limit=limit, oldest_first=oldest_first)
         else:
-            rows = self._rows_mentioning(lexical, phrase, stems, filters)
+            rows = self._rows_mentioning(lexical, phrase, words, filters)
             total, rows = len(rows), (rows[::-1] if oldest_first else rows)[:limit]
         papers = self.table.papers_by_row(rows)
         return Matching(total, [papers[row] for row in rows if row in papers])
 
     def _rows_mentioning(
-        self, lexical: LexicalIndex, phrase: str, stems: Sequence[str], filters: Filters
+        self, lexical: LexicalIndex, phrase: Phrase, words: Sequence[Sequence[str]], filters: Filters
     ) -> list[int]:
         """Return the rows of the papers that mention a phrase, newest first, from the cache if possible."""
-        key = (self.table.generation, phrase, tuple(stems), filters)
+        key = (self.table.generation, phrase, tuple(map(tuple, words)), filters)
         if key not in self._mentions:
-            _, rows = lexical.rows_with_all(stems, filters, limit=None)
-            mentioning = self.table.rows_mentioning(phrase_pattern(phrase), rows)
+            _, rows = lexical.rows_with_all(words, filters, limit=None)
+            mentioning = self.table.rows_mentioning(phrase, rows)
             if len(self._mentions) >= _CACHED_PHRASES:
                 self._mentions.clear()
             self._mentions[key] = [row for row in rows if row in mentioning]

@@ -78,26 +78,25 @@ def retrieve_candidates(
 
 
 def papers_with_all(
-    collections: ServerCollections, *, stems: Sequence[str], filters: Filters
+    collections: ServerCollections, *, words: Sequence[Sequence[str]], filters: Filters
 ) -> Iterator[Paper]:
-    """Yield the papers that contain every stem and match ``filters``."""
-    where, counts = where_of(filters), collections.term_counts.paper_counts(stems)
-    if any(not counts[stem] for stem in stems):
-        return
-    rarest_first = sorted(set(stems), key=lambda s: (counts[s], s))
+    """Yield the papers that contain every word and match ``filters``.
+
+    A word is a list of stems, any of which will do.
+    """
+    where = where_of(filters)
     used = len(where.get("$and", [where])) if where else 0
-    patterns = [{"$regex": _pattern(s)} for s in rarest_first[: max(1, _MAX_PREDICATES - used)]]
-    text = None if not patterns else patterns[0] if len(patterns) == 1 else {"$and": patterns}
+    longest_first = sorted(words, key=lambda stems: -min(map(len, stems)))[: max(1, _MAX_PREDICATES - used)]
+    patterns = [{"$regex": "|".join(map(_pattern, stems))[:_MAX_PATTERN_LENGTH]} for stems in longest_first]
+    text: Where | None = {"$and": patterns} if len(patterns) > 1 else patterns[0] if patterns else None
     pending = {r.id: r for r in collections.pending.matching(where=where, text=text)}
     embedded = collections.embedded()
     others = {r.id: r for r in embedded.matching(where=where, text=text)} if embedded else {}
     replaced = collections.pending.existing(others.keys() - pending.keys()) if others else set()
-    for record in (
-        *pending.values(),
-        *(r for i, r in others.items() if i not in pending and i not in replaced),
-    ):
-        paper = paper_from_record(record)
-        if set(stems) <= set(_stems(record)) and (not filters or filters.admits(paper)):
+    present = [*pending.values(), *(r for i, r in others.items() if i not in pending and i not in replaced)]
+    for record in present:
+        stems, paper = set(_stems(record)), paper_from_record(record)
+        if all(not stems.isdisjoint(word) for word in words) and (not filters or filters.admits(paper)):
             yield paper
 
 

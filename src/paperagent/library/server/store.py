@@ -20,7 +20,7 @@ from paperagent.library.server import doctor, ingest, search
 from paperagent.library.server.client import ChromaClient, ServerAddress
 from paperagent.library.server.papers import ServerCollections
 from paperagent.library.server.records import paper_from_record, unfit
-from paperagent.text.terms import index_terms, phrase_pattern
+from paperagent.text.phrases import Phrase
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
@@ -164,19 +164,16 @@ class ServerStore:
     def matching(
         self,
         *,
-        stems: Sequence[str] = (),
-        phrase: str = "",
+        words: Sequence[Sequence[str]] = (),
+        phrase: Phrase | None = None,
         filters: Filters = _NO_FILTERS,
         limit: int = 10,
         oldest_first: bool = False,
     ) -> Matching:
         """Count and return papers; see `Store.matching`. Reads each paper that contains the words."""
-        papers = search.papers_with_all(
-            self.collections, stems=(*stems, *index_terms(phrase)), filters=filters
-        )
-        if phrase:
-            pattern = phrase_pattern(phrase)
-            papers = (p for p in papers if pattern.search(p.title) or pattern.search(p.abstract))
+        papers = search.papers_with_all(self.collections, words=words, filters=filters)
+        if phrase is not None:
+            papers = (paper for paper in papers if phrase.is_in(paper.title, paper.abstract))
         ordered = sorted(papers, key=lambda p: (p.day or dt.date.min, p.paper_id), reverse=not oldest_first)
         return Matching(len(ordered), ordered[:limit])
 

@@ -37,7 +37,7 @@ class ChatHistory:
     def add(self, answer: Answer) -> bool:
         """Add an answer; return True when the oldest pair is dropped for the first time."""
         self.answers = [*self.answers, answer][-MAX_ANSWERS:]
-        if answer.status != "answered":
+        if answer.status not in ("answered", "doubtful"):
             return False
         self.pairs.append(_pair(answer))
         overflows = len(self.pairs) > HISTORY_PAIRS

@@ -32,6 +32,12 @@ Status = Literal["answered", "doubtful", "abstained", "incomplete", "refused"]
 ``doubtful``: the claims quote the closest passages, which may not answer the question; ``answer`` begins with
 that caveat. ``refused``: the model refused, or the cost limit forbids the call.
 """
+AnswerKind = Literal["papers", "library", "chat"]
+"""What an answer rests on.
+
+``papers``: sentences of abstracts. ``library``: facts counted or looked up in the database. ``chat``:
+nothing, such as a greeting or help.
+"""
 Support = Literal["quoted", "supported", "unverified", "unsupported", "uncited"]
 """How a claim relates to the sentences that it cites.
 
@@ -386,6 +392,8 @@ class Answer:
     """Messages for the user, such as which claims were withheld and why."""
     fallback: str | None = None
     """Why sentences are quoted although a model was asked, such as ``unreachable`` or ``malformed``."""
+    kind: AnswerKind = "papers"
+    """``papers``, ``library`` (a fact of the database, with the papers behind it in ``hits``) or ``chat``."""
 
     @property
     def text(self) -> str:
@@ -422,6 +430,7 @@ class Answer:
         return {
             "question": self.question,
             "status": self.status,
+            "kind": self.kind,
             "reason": self.reason,
             "answer": self.answer,
             "claims": [c.to_dict() for c in self.claims],

@@ -61,7 +61,11 @@ class Paper:
     """A paper in the library. Texts are in Unicode NFC, without control characters."""
 
     paper_id: str
-    """The arXiv id without version, else ``doi:…``, else ``sha256:…`` of normalized title and abstract."""
+    """The arXiv id without version, else ``doi:…``, else a word of the title and a hash of the text, such as
+    ``tindersift-c2002f86``.
+
+    A feed gives papers without arXiv id and DOI the whole hash, ``sha256:…``, which stays a further id.
+    """
     title: str
     abstract: str
     authors: tuple[str, ...] = ()

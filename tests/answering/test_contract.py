@@ -23,6 +23,7 @@ TEXT, MAYBE = str, (str, type(None))
 ANSWER: dict[str, Any] = {
     "question": TEXT,
     "status": TEXT,
+    "kind": TEXT,
     "reason": MAYBE,
     "answer": TEXT,
     "claims": list,
@@ -74,6 +75,7 @@ def check_document(answer: Answer, *, reasons: Collection[str] = ()) -> dict[str
     check_shape(found["timings_ms"], TIMINGS)
     assert found["status"] in STATUSES
     assert found["reason"] in {*REASONS, *reasons}
+    assert found["kind"] in {"papers", "library", "chat"}
     assert found["mode"] in {"extractive", "llm"}
     return found
 

@@ -19,6 +19,7 @@ from paperagent.answering import pipeline as answer_module
 from paperagent.answering.abstention import Thresholds
 from paperagent.answering.pipeline import LARGE_RERANK_DEPTH, RERANK_DEPTH, AnswerRequest, Pipeline
 from paperagent.retrieval import evidence, scoring
+from paperagent.retrieval.conversation import Turn
 from paperagent.text.terms import words
 from paperagent.types import Answer, Event, Filters, Paper
 
@@ -165,7 +166,7 @@ def test_scores_fall_with_rank(encoder: FakeEncoder | None) -> None:
 def test_a_follow_up_is_searched_in_context(encoder: FakeEncoder | None) -> None:
     """A pronoun means what was spoken of last, not the paper that shares the most words."""
     made = pipeline(*THREE, encoder=encoder)
-    history = (("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
+    history = (Turn("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
     found = ask(made, "How bright is it?", history=history)
     assert found.hits[0].paper_id == "lamps"
 
@@ -183,7 +184,7 @@ def test_it_is_what_the_last_turn_named() -> None:
 
 def test_a_change_of_topic_is_not_held_back() -> None:
     """A question that stands alone is not dragged to the earlier topic."""
-    history = (("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
+    history = (Turn("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
     for question in ("Does bread rise faster on mountains?", "How many cats were observed sleeping?"):
         alone, after = ask(pipeline(*THREE), question), ask(pipeline(*THREE), question, history=history)
         assert after.hits[0] == alone.hits[0]
@@ -192,7 +193,7 @@ def test_a_change_of_topic_is_not_held_back() -> None:
 
 def test_a_question_that_matches_nothing_is_searched_in_context() -> None:
     """No paper stands out and no pronoun refers back, so the earlier turn says what is meant."""
-    history = (("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
+    history = (Turn("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
     alone = ask(pipeline(*THREE), "Which brightness, roughly?")
     after = ask(pipeline(*THREE), "Which brightness, roughly?", history=history)
     assert alone.hits[0].paper_id != "lamps"

@@ -21,8 +21,9 @@ from paperagent.answering.answers import (
     withdrawal_notes,
 )
 from paperagent.retrieval import evidence, scoring
+from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
-from paperagent.retrieval.question import Question, QuestionKind, Turn, add_context
+from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence

@@ -115,7 +115,7 @@ class SentenceSelector:
         return citations.verify(answer, {h.paper_id: h.paper for h in answer.hits})
 
     def _messages(self, request: AnswerRequest, choices: Sequence[SentenceChoice]) -> list[dict[str, str]]:
-        earlier = f"Earlier question: {plain_text(request.history[-1][0])}\n" if request.history else ""
+        earlier = f"Earlier question: {plain_text(request.history[-1].question)}\n" if request.history else ""
         return self._prompt.fill(
             sentences="\n".join(
                 f"{n} ({plain_text(short_name(c.paper))}) {_truncate(plain_text(c.sentence.text))}"

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 """A callback ``progress(stage, done, total)``; ``total`` is None while it is unknown."""
 
-Status = Literal["answered", "abstained", "incomplete", "refused"]
-"""The outcome of a question. ``refused``: the model refused, or the cost limit forbids the call."""
+Status = Literal["answered", "doubtful", "abstained", "incomplete", "refused"]
+"""The outcome of a question.
+
+``doubtful``: the claims quote the closest passages, which may not answer the question; ``answer`` begins with
+that caveat. ``refused``: the model refused, or the cost limit forbids the call.
+"""
 AnswerKind = Literal["papers", "library", "chat"]
 """What an answer rests on.
 
@@ -496,6 +500,8 @@ class Event:
     answer: Answer | None = None
     mode: Mode | None = None
     """Whether the claim is quoted or was written by a model."""
+    caveat: str = ""
+    """For a claim of a ``doubtful`` answer: the caveat, to be shown once before the claims."""
 
 
 class QueryEmbedder(Protocol):

@@ -32,6 +32,7 @@ from paperagent.library.local.database import (
 )
 from paperagent.library.local.stored_vectors import StoredVectors
 from paperagent.library.protocol import PaperWithFeatures
+from paperagent.text.phrases import Phrase
 from paperagent.types import Filters, Paper
 
 _PAGE = 500
@@ -217,6 +218,18 @@ class PaperTable:
             )
             rows += self._all(query, (base, *part))
         return rows
+
+    def rows_mentioning(self, phrase: Phrase, rows: Iterable[int]) -> set[int]:
+        """Return the rows whose title or abstract contains ``phrase``."""
+        matching: set[int] = set()
+        for marks, part in placeholders(sorted(rows)):  # neighboring rows share pages of the file
+            query = (
+                f"SELECT row, title, abstract FROM papers WHERE row IN ({marks}) "
+                "AND (title LIKE ? ESCAPE '!' OR abstract LIKE ? ESCAPE '!')"
+            )
+            part += [phrase.like, phrase.like]
+            matching.update(row for row, *texts in self._all(query, part) if phrase.is_in(*texts))
+        return matching
 
     def admitted(self, paper_ids: Sequence[str], filters: Filters) -> list[str]:
         """Return the ids of papers that match ``filters``, in the given order."""

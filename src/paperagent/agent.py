@@ -6,6 +6,7 @@ it first needs it, and delegates the work: feeds to `ingest`, questions to `answ
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
@@ -141,9 +142,19 @@ class PaperAgent:
             report = runner.run(feeds)
         except (FeedError, InputError) as error:
             if error.report is not None and error.report.papers:
+                self._record_ingest(error.report)
                 error.report = self._embed_new(error.report, progress, share, vectors=vectors)
             raise
+        self._record_ingest(report)
         return self._embed_new(report, progress, share, vectors=vectors)
+
+    def _record_ingest(self, report: IngestReport) -> None:
+        from paperagent.ingest import LOCK_TIMEOUT_SECONDS
+        from paperagent.library.facets import ingest_summary
+        from paperagent.storage.locks import retry_while_locked
+
+        store, summary = self._open_store(), ingest_summary(report, time=dt.datetime.now(dt.UTC))
+        retry_while_locked(lambda: store.record_ingest(summary), seconds=LOCK_TIMEOUT_SECONDS)
 
     def _embed_new(
         self, report: IngestReport, progress: Progress | None, share: Shard | None, *, vectors: bool
@@ -572,9 +583,19 @@ class PaperAgent:
 
     # --- maintenance ---
 
-    def status(self) -> dict[str, Any]:
-        """Return the number of papers and the state of the indexes, as ``paperagent status --json`` does."""
-        return self._open_store().status()
+    def status(self, *, details: bool = False) -> dict[str, Any]:
+        """Return the number of papers and the state of the indexes.
+
+        Args:
+            details: Whether to add the span of dates, the feeds, the categories, the size on disk and the
+                last ingest, as ``paperagent status --json`` does.
+        """
+        store = self._open_store()
+        if not details:
+            return store.status()
+        from paperagent.library import facets
+
+        return {**store.status(), **facets.status_details(store, on_server=bool(self.settings.chroma_url))}
 
     def doctor(self, *, repair: bool = False) -> Health:
         """Check that both indexes find every paper.

@@ -18,12 +18,12 @@ from typing import Any, Literal
 from paperagent.library import identity
 from paperagent.library.facets import Facets, Group, count_groups
 from paperagent.library.features import earliest_late_day
-from paperagent.library.identity import day_number, lookup_names, text_hash
+from paperagent.library.identity import lookup_names, text_hash, title_order
 from paperagent.library.local.database import (
     PAPER_COLUMNS,
     LibraryDatabase,
     checksum,
-    pack_tags,
+    pack_terms,
     paper_from_row,
     placeholders,
     put_meta,
@@ -32,7 +32,8 @@ from paperagent.library.local.database import (
 )
 from paperagent.library.local.stored_vectors import StoredVectors
 from paperagent.library.protocol import PaperWithFeatures
-from paperagent.types import Filters, Paper
+from paperagent.text.names import has_author
+from paperagent.types import Paper
 
 _PAGE = 500
 _P_COLUMNS = ", ".join(f"p.{name.strip()}" for name in PAPER_COLUMNS.split(","))
@@ -218,14 +219,49 @@ class PaperTable:
             rows += self._all(query, (base, *part))
         return rows
 
-    def admitted(self, paper_ids: Sequence[str], filters: Filters) -> list[str]:
-        """Return the ids of papers that match ``filters``, in the given order."""
-        clauses, limits = _where(filters)
-        inside: set[str] = set()
-        for marks, part in placeholders(paper_ids):
-            query = f"SELECT paper_id FROM facts WHERE paper_id IN ({marks}) AND {clauses}"
-            inside.update(row[0] for row in self._all(query, (*part, *limits)))
-        return [paper_id for paper_id in paper_ids if paper_id in inside]
+    def rows_by_author(self, rows: Iterable[int], author: str) -> list[int]:
+        """Return those of ``rows`` whose papers have an author of this name."""
+        found = []
+        for marks, part in placeholders(rows):
+            query = f"SELECT row, authors FROM papers WHERE row IN ({marks})"
+            found += [row for row, names in self._all(query, part) if has_author(json.loads(names), author)]
+        return found
+
+    def rows_with_phrase(self, rows: Iterable[int], stems: Sequence[str]) -> list[int]:
+        """Return those of ``rows`` whose papers have these stems one after the other."""
+        phrase = pack_terms(stems)
+        found = []
+        for marks, part in placeholders(rows):
+            query = f"SELECT row, terms FROM facts WHERE row IN ({marks})"
+            found += [row for row, terms in self._all(query, part) if _contains(terms, phrase)]
+        return found
+
+    def newest(self, rows: Collection[int] | None, *, limit: int | None, oldest: bool = False) -> list[int]:
+        """Return the rows of the latest (or earliest) day, those of one day in the order of reading.
+
+        Args:
+            rows: Only these; None for all.
+            limit: Their number; None for all.
+            oldest: Return the earliest first.
+        """
+        order = "ASC" if oldest else "DESC"
+        found: list[int] = []
+        with self.db.reading() as connection:
+            for (row,) in connection.execute(f"SELECT row FROM facts ORDER BY day {order}, row"):
+                if rows is None or row in rows:
+                    found.append(row)
+                    if len(found) == limit:
+                        break
+        return found
+
+    def sorted_by(self, key: Literal["title", "upvotes"], rows: Collection[int] | None) -> list[int]:
+        """Return the rows by title, or by upvotes, most first; only those of ``rows`` unless it is None."""
+        with self.db.reading() as connection, _without_mmap(connection):
+            entries = connection.execute(f"SELECT {key}, row FROM papers").fetchall()
+        inside = [entry for entry in entries if rows is None or entry[1] in rows]
+        if key == "title":
+            return [row for _, row in sorted(inside, key=lambda entry: (title_order(entry[0]), entry[1]))]
+        return [row for _, row in sorted(inside, key=lambda entry: (-(entry[0] or 0), entry[1]))]
 
     def seen_records(self, hashes: Sequence[bytes]) -> set[bytes]:
         """Return the hashes of records that were read before."""
@@ -384,18 +420,14 @@ class PaperTable:
         return self._all(query, values)[0][0]
 
 
-def _where(filters: Filters) -> tuple[str, list[Any]]:
-    """Return ``filters`` as SQL conditions on the table ``facts``, and their values."""
-    tests: list[tuple[str, Any]] = []
-    if filters.since:
-        tests.append(("day >= ?", day_number(filters.since)))
-    if filters.until:
-        tests.append(("day <= ?", day_number(filters.until)))
-    if filters.category:
-        tests.append(("instr(tags, ?)", pack_tags([f"c:{filters.category.lower()}"])))
-    if filters.source:
-        tests.append(("instr(tags, ?)", pack_tags([f"s:{filters.source}"])))
-    return " AND ".join(test for test, _ in tests) or "1", [value for _, value in tests]
+def _contains(terms: bytes, phrase: bytes) -> bool:
+    """Return whether packed terms contain others; a match must begin where a term does."""
+    position = terms.find(phrase)
+    while position % 4 > 0:  # -1 % 4 is 3
+        if position < 0:
+            return False
+        position = terms.find(phrase, position + 1)
+    return True
 
 
 def _group(row: Sequence[Any]) -> Group:

@@ -33,11 +33,11 @@ def is_same_name(query: Sequence[str], name: Sequence[str]) -> bool:
         return bool(query) and list(query) == list(name)
     remaining = list(name)
     abbreviated = []
-    whole = 0
+    full_words = 0
     for word in query:
         if word in remaining:
             remaining.remove(word)
-            whole += not is_initial(word)
+            full_words += not is_initial(word)
         else:
             abbreviated.append(word)
     for word in abbreviated:
@@ -45,7 +45,7 @@ def is_same_name(query: Sequence[str], name: Sequence[str]) -> bool:
         if match is None:
             return False
         remaining.remove(match)
-    return whole > 0
+    return full_words > 0
 
 
 def has_author(names: Sequence[str], author: str) -> bool:

@@ -25,7 +25,7 @@ from paperagent.text.terms import index_terms
 from paperagent.types import Filters
 
 if TYPE_CHECKING:
-    from paperagent.library.local.papers import PaperTable
+    from paperagent.library.local.listing import PaperListing
 
 _HEAP_BYTES = 50_000_000
 """Memory of the writer, which writes a segment when the memory is full."""
@@ -84,7 +84,7 @@ class LexicalIndex:
     Args:
         folder: Its folder.
         create: Create it.
-        table: The indexed papers, read to check names of several words and phrases.
+        listing: Reads the papers to check names of several words and phrases.
         has_authors: Whether the words of authors' names are indexed, which earlier versions did not do.
 
     Raises:
@@ -96,13 +96,13 @@ class LexicalIndex:
         folder: Path,
         *,
         create: bool = False,
-        table: PaperTable | None = None,
+        listing: PaperListing | None = None,
         has_authors: bool = True,
     ) -> None:
         import tantivy
 
         self._folder = folder.absolute()
-        self._table = table
+        self._listing = listing
         self._has_authors = has_authors
         self._checked: dict[tuple[str, str], list[int]] = {}
         """The rows with an author or a phrase, which had to be read."""
@@ -299,7 +299,7 @@ class LexicalIndex:
         likely = _all_of(words if self._has_authors else [])
 
         def find() -> list[int]:
-            return self._table.rows_by_author(self._rows(likely), author) if self._table and names else []
+            return self._listing.rows_by_author(self._rows(likely), author) if self._listing and names else []
 
         return self._these_rows(("author", author), find)
 
@@ -313,7 +313,7 @@ class LexicalIndex:
             return terms[0] if terms else None
 
         def find() -> list[int]:
-            return self._table.rows_with_phrase(self._rows(_all_of(terms)), stems) if self._table else []
+            return self._listing.rows_with_phrase(self._rows(_all_of(terms)), stems) if self._listing else []
 
         return self._these_rows(("phrase", phrase), find)
 

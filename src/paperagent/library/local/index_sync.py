@@ -154,7 +154,9 @@ class Indexes:
 
     def _lexical_index(self, *, create: bool) -> LexicalIndex:
         has_authors = self._table.db.note(AUTHOR_TAGS) is not None
-        return LexicalIndex(self.lexical_folder, create=create, table=self._table, has_authors=has_authors)
+        return LexicalIndex(
+            self.lexical_folder, create=create, listing=self._table.listing, has_authors=has_authors
+        )
 
     def _check_analysis(self) -> None:
         fingerprint = self._table.db.note("analysis")

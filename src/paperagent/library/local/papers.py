@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,21 +16,21 @@ from typing import Any, Literal
 from paperagent.library import identity
 from paperagent.library.facets import Facets, Group, count_groups
 from paperagent.library.features import earliest_late_day
-from paperagent.library.identity import lookup_names, text_hash, title_order
+from paperagent.library.identity import lookup_names, text_hash
 from paperagent.library.local.database import (
     PAPER_COLUMNS,
     LibraryDatabase,
     checksum,
-    pack_terms,
     paper_from_row,
     placeholders,
     put_meta,
     unpack_tags,
     unpack_terms,
+    without_mmap,
 )
+from paperagent.library.local.listing import PaperListing
 from paperagent.library.local.stored_vectors import StoredVectors
 from paperagent.library.protocol import PaperWithFeatures
-from paperagent.text.names import has_author
 from paperagent.types import Paper
 
 _PAGE = 500
@@ -86,6 +84,7 @@ class PaperTable:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.db = LibraryDatabase(path, create=create)
         self.vectors = StoredVectors(self.db)
+        self.listing = PaperListing(self.db)
         self._facets: tuple[int, Facets] | None = None
         """The generation at which the facets were counted, and the facets."""
 
@@ -112,7 +111,7 @@ class PaperTable:
         generation = self.generation
         if self._facets is None or self._facets[0] != generation:
             day = "coalesce(published, listed)"
-            with self.db.reading() as connection, _without_mmap(connection):
+            with self.db.reading() as connection, without_mmap(connection):
                 rows = connection.execute(
                     f"SELECT categories, sources, min({day}), max({day}), count(*), count({day}) "
                     "FROM papers GROUP BY categories, sources"
@@ -219,50 +218,6 @@ class PaperTable:
             rows += self._all(query, (base, *part))
         return rows
 
-    def rows_by_author(self, rows: Iterable[int], author: str) -> list[int]:
-        """Return those of ``rows`` whose papers have an author of this name."""
-        found = []
-        for marks, part in placeholders(rows):
-            query = f"SELECT row, authors FROM papers WHERE row IN ({marks})"
-            found += [row for row, names in self._all(query, part) if has_author(json.loads(names), author)]
-        return found
-
-    def rows_with_phrase(self, rows: Iterable[int], stems: Sequence[str]) -> list[int]:
-        """Return those of ``rows`` whose papers have these stems one after the other."""
-        phrase = pack_terms(stems)
-        found = []
-        for marks, part in placeholders(rows):
-            query = f"SELECT row, terms FROM facts WHERE row IN ({marks})"
-            found += [row for row, terms in self._all(query, part) if _contains(terms, phrase)]
-        return found
-
-    def newest(self, rows: Collection[int] | None, *, limit: int | None, oldest: bool = False) -> list[int]:
-        """Return the rows of the latest (or earliest) day, those of one day in the order of reading.
-
-        Args:
-            rows: Only these; None for all.
-            limit: Their number; None for all.
-            oldest: Return the earliest first.
-        """
-        order = "ASC" if oldest else "DESC"
-        found: list[int] = []
-        with self.db.reading() as connection:
-            for (row,) in connection.execute(f"SELECT row FROM facts ORDER BY day {order}, row"):
-                if rows is None or row in rows:
-                    found.append(row)
-                    if len(found) == limit:
-                        break
-        return found
-
-    def sorted_by(self, key: Literal["title", "upvotes"], rows: Collection[int] | None) -> list[int]:
-        """Return the rows by title, or by upvotes, most first; only those of ``rows`` unless it is None."""
-        with self.db.reading() as connection, _without_mmap(connection):
-            entries = connection.execute(f"SELECT {key}, row FROM papers").fetchall()
-        inside = [entry for entry in entries if rows is None or entry[1] in rows]
-        if key == "title":
-            return [row for _, row in sorted(inside, key=lambda entry: (title_order(entry[0]), entry[1]))]
-        return [row for _, row in sorted(inside, key=lambda entry: (-(entry[0] or 0), entry[1]))]
-
     def seen_records(self, hashes: Sequence[bytes]) -> set[bytes]:
         """Return the hashes of records that were read before."""
         seen: set[bytes] = set()
@@ -290,7 +245,7 @@ class PaperTable:
         """
         days = (since.isoformat(), until.isoformat(), earliest_late_day(since).isoformat())
         query = f"SELECT p.row, {_IS_NEW} FROM papers p WHERE {_IS_NEW} OR {_IS_UPDATED}"
-        with self.db.reading() as connection, _without_mmap(connection):
+        with self.db.reading() as connection, without_mmap(connection):
             is_new = dict(connection.execute(query, days).fetchall())
         return self._with_features(
             embedder, "f.row", sorted(is_new), {row for row, new in is_new.items() if new}
@@ -420,16 +375,6 @@ class PaperTable:
         return self._all(query, values)[0][0]
 
 
-def _contains(terms: bytes, phrase: bytes) -> bool:
-    """Return whether packed terms contain others; a match must begin where a term does."""
-    position = terms.find(phrase)
-    while position % 4 > 0:  # -1 % 4 is 3
-        if position < 0:
-            return False
-        position = terms.find(phrase, position + 1)
-    return True
-
-
 def _group(row: Sequence[Any]) -> Group:
     categories, sources, first, last, count, dated = row
     days = (dt.date.fromisoformat(day) if day else None for day in (first, last))
@@ -443,14 +388,3 @@ def _paper_with_features(row: Sequence[Any], aliases: Iterable[str], *, new: boo
     vector = None if half is None else np.frombuffer(half, "<f2").astype(np.float32)
     names = tuple(dict.fromkeys([row[0], *sorted(map(identity.plain_name, aliases))]))
     return PaperWithFeatures(paper_from_row(row), unpack_terms(terms), vector, names, new)
-
-
-@contextmanager
-def _without_mmap(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let the block read the whole file without its pages staying in this process's memory."""
-    (mapped,) = connection.execute("PRAGMA mmap_size").fetchone()
-    connection.execute("PRAGMA mmap_size = 0")
-    try:
-        yield
-    finally:
-        connection.execute(f"PRAGMA mmap_size = {mapped}")

@@ -104,9 +104,9 @@ class LocalStore:
     ) -> list[Paper]:
         inside = set(self.indexes.lexical().matching(filters)) if filters else None
         if sort == "title" or sort == "upvotes":  # noqa: PLR1714 - mypy understands this form
-            rows = self.table.sorted_by(sort, inside)[:limit]
+            rows = self.table.listing.sorted_by(sort, inside)[:limit]
         else:
-            rows = self.table.newest(inside, limit=limit, oldest=sort == "oldest")
+            rows = self.table.listing.newest(inside, limit=limit, oldest=sort == "oldest")
         papers = self.table.papers_by_row(rows)
         return [papers[row] for row in rows if row in papers]
 

@@ -6,7 +6,9 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+from paperagent.answering.answers import caveat_of
 from paperagent.errors import InputError
+from paperagent.library.facets import Facets, count_papers
 from paperagent.library.protocol import Check, Health
 from paperagent.types import Answer, Citation, Claim, Event, Hit, IngestReport, Paper
 
@@ -62,9 +64,8 @@ def events(answer: Answer) -> Iterator[Event]:
     """Yield the events of an answer."""
     yield Event("retrieved", hits=answer.hits)
     for claim in answer.claims:
-        yield Event(
-            "claim", claim=claim, citations=tuple(c for c in answer.citations if c.n in claim.citations)
-        )
+        cited = tuple(c for c in answer.citations if c.n in claim.citations)
+        yield Event("claim", claim=claim, citations=cited, caveat=caveat_of(answer))
     yield Event("done", answer=answer)
 
 
@@ -135,6 +136,10 @@ class FakeAgent:
     def status(self) -> dict[str, Any]:
         self._note("status")
         return {"home": "/somewhere", "papers": 3, "vectors": {"indexed": 3, "embedder": None}}
+
+    def facets(self) -> Facets:
+        self._note("facets")
+        return count_papers(PAPERS)
 
     def doctor(self, *, repair: bool) -> Health:
         self._note("doctor", repair=repair)

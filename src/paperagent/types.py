@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from paperagent.text import Sentence as Sentence  # noqa: PLC0414 - part of the public types
 
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 """A callback ``progress(stage, done, total)``; ``total`` is None while it is unknown."""
 
-Status = Literal["answered", "abstained", "incomplete", "refused"]
-"""The outcome of a question. ``refused``: the model refused, or the cost limit forbids the call."""
+Status = Literal["answered", "doubtful", "abstained", "incomplete", "refused"]
+"""The outcome of a question.
+
+``doubtful``: the claims quote the closest passages, which may not answer the question; ``answer`` begins with
+that caveat. ``refused``: the model refused, or the cost limit forbids the call.
+"""
 AnswerKind = Literal["papers", "library", "chat"]
 """What an answer rests on.
 
@@ -471,6 +475,37 @@ class Answer:
             "fallback": self.fallback,
         }
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the answer that `to_dict` returned; its papers have no abstract.
+
+        Raises:
+            KeyError, TypeError, ValueError: ``data`` is of another shape.
+        """
+        claims = (
+            Claim(c["text"], tuple(c["citations"]), c["support"], dict(c["checks"])) for c in data["claims"]
+        )
+        return cls(
+            question=data["question"],
+            status=data["status"],
+            reason=data["reason"],
+            answer=data["answer"],
+            claims=tuple(claims),
+            citations=tuple(Citation(**c) for c in data["citations"]),
+            hits=tuple(
+                Hit(Paper(h["paper_id"], h["title"], ""), h["score"], h["rank"]) for h in data["papers"]
+            ),
+            mode=data["mode"],
+            model=data["model"],
+            prompt_hash=data["prompt_hash"],
+            usage=Usage(**data["usage"]),
+            timings_ms=dict(data["timings_ms"]),
+            confidence=data.get("confidence"),
+            notes=tuple(data.get("notes", ())),
+            fallback=data.get("fallback"),
+            kind=data.get("kind", "papers"),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -487,6 +522,8 @@ class Event:
     answer: Answer | None = None
     mode: Mode | None = None
     """Whether the claim is quoted or was written by a model."""
+    caveat: str = ""
+    """For a claim of a ``doubtful`` answer: the caveat, to be shown once before the claims."""
 
 
 class QueryEmbedder(Protocol):

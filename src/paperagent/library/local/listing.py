@@ -9,6 +9,7 @@ from typing import Any, Literal
 from paperagent.library.identity import title_order
 from paperagent.library.local.database import LibraryDatabase, pack_terms, placeholders, without_mmap
 from paperagent.text.names import has_author
+from paperagent.text.phrases import Phrase
 
 
 class PaperListing:
@@ -24,6 +25,18 @@ class PaperListing:
             query = f"SELECT row, authors FROM papers WHERE row IN ({marks})"
             matches += [row for row, names in self._all(query, part) if has_author(json.loads(names), author)]
         return matches
+
+    def rows_mentioning(self, phrase: Phrase, rows: Iterable[int]) -> set[int]:
+        """Return the rows whose title or abstract contains ``phrase``."""
+        matching: set[int] = set()
+        for marks, part in placeholders(sorted(rows)):  # neighboring rows share pages of the file
+            query = (
+                f"SELECT row, title, abstract FROM papers WHERE row IN ({marks}) "
+                "AND (title LIKE ? ESCAPE '!' OR abstract LIKE ? ESCAPE '!')"
+            )
+            part += [phrase.like, phrase.like]
+            matching.update(row for row, *texts in self._all(query, part) if phrase.is_in(*texts))
+        return matching
 
     def rows_with_phrase(self, rows: Iterable[int], stems: Sequence[str]) -> list[int]:
         """Return those of ``rows`` whose papers have these stems one after the other."""

@@ -20,6 +20,7 @@ from paperagent.library.protocol import (
     FeedRecord,
     Health,
     ListSort,
+    Matching,
     PaperWithFeatures,
     Shard,
 )
@@ -27,6 +28,7 @@ from paperagent.library.server import doctor, ingest, search
 from paperagent.library.server.client import ChromaClient, Record, ServerAddress
 from paperagent.library.server.papers import ServerCollections
 from paperagent.library.server.records import paper_from_record, unfit
+from paperagent.text.phrases import Phrase
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
@@ -188,6 +190,22 @@ class ServerStore:
 
     def similar_stems(self, stem: str, distance: int = 1) -> list[str]:
         return self.collections.term_counts.similar_stems(stem, distance)
+
+    def matching(
+        self,
+        *,
+        words: Sequence[Sequence[str]] = (),
+        phrase: Phrase | None = None,
+        filters: Filters = _NO_FILTERS,
+        limit: int = 10,
+        oldest_first: bool = False,
+    ) -> Matching:
+        """Count and return papers; see `Store.matching`. Reads each paper that contains the words."""
+        papers = search.papers_with_all(self.collections, words=words, filters=filters)
+        if phrase is not None:
+            papers = (paper for paper in papers if phrase.is_in(paper.title, paper.abstract))
+        ordered = sorted(papers, key=lambda p: (p.day or dt.date.min, p.paper_id), reverse=not oldest_first)
+        return Matching(len(ordered), ordered[:limit])
 
     # --- writing ---
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from paperagent.text import Sentence as Sentence  # noqa: PLC0414 - part of the public types
 
@@ -452,6 +452,37 @@ class Answer:
             "notes": list(self.notes),
             "fallback": self.fallback,
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the answer that `to_dict` returned; its papers have no abstract.
+
+        Raises:
+            KeyError, TypeError, ValueError: ``data`` is of another shape.
+        """
+        claims = (
+            Claim(c["text"], tuple(c["citations"]), c["support"], dict(c["checks"])) for c in data["claims"]
+        )
+        return cls(
+            question=data["question"],
+            status=data["status"],
+            reason=data["reason"],
+            answer=data["answer"],
+            claims=tuple(claims),
+            citations=tuple(Citation(**c) for c in data["citations"]),
+            hits=tuple(
+                Hit(Paper(h["paper_id"], h["title"], ""), h["score"], h["rank"]) for h in data["papers"]
+            ),
+            mode=data["mode"],
+            model=data["model"],
+            prompt_hash=data["prompt_hash"],
+            usage=Usage(**data["usage"]),
+            timings_ms=dict(data["timings_ms"]),
+            confidence=data.get("confidence"),
+            notes=tuple(data.get("notes", ())),
+            fallback=data.get("fallback"),
+            kind=data.get("kind", "papers"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

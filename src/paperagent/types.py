@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 """A callback ``progress(stage, done, total)``; ``total`` is None while it is unknown."""
 
-Status = Literal["answered", "abstained", "incomplete", "refused"]
+Status = Literal["answered", "doubtful", "abstained", "incomplete", "refused"]
 """The outcome of a question. ``refused``: the model refused, or the cost limit forbids the call."""
 AnswerKind = Literal["papers", "library", "chat"]
 """What an answer rests on.

@@ -20,7 +20,7 @@ from paperagent.answering.answers import (
     injection_notes,
     withdrawal_notes,
 )
-from paperagent.retrieval import evidence, scoring
+from paperagent.retrieval import conversation, evidence, scoring
 from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
 from paperagent.retrieval.question import Question, QuestionKind
@@ -44,6 +44,8 @@ MIN_TOPIC_SIMILARITY = 0.25
 """If the closest sentence is less similar than this, the library has nothing on the topic."""
 _MIN_TOPIC_COVERAGE = 0.6
 """A paper that covers this much of the question is on topic even if no sentence is similar."""
+FOLLOW_UP_SIMILARITY = 0.6
+"""At least this similarity is assumed of a paper that a follow-up question refers to."""
 FOLLOW_UP_GAP = 0.15
 """A question whose best paper leads by less than this is searched with its context, too."""
 _SNIPPET_LENGTH = 300
@@ -105,6 +107,8 @@ class RetrievedPapers:
     """Whether words and vectors put the same paper first."""
     gap: float
     """Lead of the best paper's score over the next five."""
+    reference: conversation.Reference = field(default_factory=conversation.Reference)
+    """What the question refers to among the papers cited earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +250,21 @@ class Pipeline:
         return self._match(extractive.question, [p for p in papers if p[1]])
 
     def retrieve(self, request: AnswerRequest) -> RetrievedPapers:
-        """Search for the question, and with its context too if it is a follow-up.
+        """Search for the question; raise the papers cited earlier that it may refer to.
 
-        A question is a follow-up if there is a history and a pronoun refers back, or no paper stands out.
+        It is searched with its context, too, if it refers back or if no paper stands out.
         """
         question = self._analyze(request.question)
         candidates = list(self._candidates(question.query, request.filters, request.k))
         ranked = scoring.rank(candidates, question.query)
         context, named_in = None, question.text
-        refers_back = bool(request.history) and question.refers_back
-        if request.history and (refers_back or _gap(ranked) < FOLLOW_UP_GAP):
+        history = self.with_papers(request.history)
+        cited = self._papers_of(history, request.filters)
+        reference = conversation.resolve(
+            question.text, history, {i: f"{p.title}\n{p.abstract}" for i, p in cited.items()}
+        )
+        question = replace(question, is_follow_up=reference.is_clear)
+        if reference.needs_context and _gap(ranked) < FOLLOW_UP_GAP:
             with_context = self._analyze(add_context(question.text, request.history))
             further = self._candidates(with_context.query, request.filters, request.k)
             candidates = list({c.paper_id: c for c in (*candidates, *further)}.values())
@@ -263,15 +272,50 @@ class Pipeline:
                 scoring.rank(candidates, question.query), scoring.rank(candidates, with_context.query)
             )
             context = with_context.encoded
-            named_in = with_context.text if refers_back else question.text  # "it" may be named there
         k = max(request.k, _rerank_depth(question))
+        hits = self._top_hits(named_in, ranked, candidates, k)
+        if reference.bonus:
+            stats = question.query.stats
+            named = [
+                h.paper_id
+                for h in hits
+                if h.paper_id not in cited
+                and conversation.names_loosely(question.text, h.title, stats.frequency, stats.papers)
+            ]
+            reference = reference.moved_to(named)
         return RetrievedPapers(
             question,
-            tuple(self._top_hits(named_in, ranked, candidates, k)),
+            tuple(_raised(hits, self._hits(_scores_of(ranked, cited)), reference)),
             context,
             scoring.indexes_agree(ranked),
             _gap(ranked),
+            reference,
         )
+
+    def with_papers(self, history: Sequence[Turn]) -> tuple[Turn, ...]:
+        """Return the turns; if only the text of one of the last two is known, with the papers that it names."""
+        return tuple(
+            replace(turn, papers=self._mentioned(turn)) if turn.answer and not turn.papers and i >= -2 else turn
+            for i, turn in enumerate(history, start=-len(history))
+        )
+
+    def _mentioned(self, turn: Turn) -> tuple[str, ...]:
+        """Return the papers that an answer names, in its order, or else the one that stands out."""
+        text = add_context("", [turn])
+        question = self._analyze(text)
+        candidates = self._candidates(question.query, Filters(), DEFAULT_K)
+        ranked = scoring.rank(candidates, question.query)
+        hits = self._top_hits(turn.answer, ranked, candidates, DEFAULT_K)
+        named = [h for h in hits if scoring.names_paper(f" {turn.answer}", h.title)]
+        named.sort(key=lambda h: turn.answer.casefold().find(h.title.partition(":")[0].casefold()))
+        found = named or (hits[:1] if _gap(ranked) >= FOLLOW_UP_GAP else [])
+        return tuple(h.paper_id for h in found)
+
+    def _papers_of(self, history: Sequence[Turn], filters: Filters) -> Mapping[str, Paper]:
+        """Return the papers that the latest turns cited, if the filters admit them."""
+        ids = dict.fromkeys(i for turn in history[-conversation.WINDOW :] for i in turn.papers)
+        papers = self._library.get_many(ids) if ids else {}
+        return {i: paper for i, paper in papers.items() if filters.admits(paper)}
 
     def rerank(self, retrieved: RetrievedPapers) -> list[PaperMatch]:
         """Match the best papers with the question and rank them by how well they match.
@@ -283,7 +327,7 @@ class Pipeline:
         question = retrieved.question
         hits = [h for h in retrieved.hits[: _rerank_depth(question)] if h.paper.abstract.strip()]
         papers = [(h, tuple(split_sentences(h.paper.abstract))) for h in hits]
-        context = retrieved.context if question.refers_back else None
+        context = retrieved.reference.bonus.keys() if question.is_follow_up else ()
         if question.encoded is None:
             return evidence.rank_matches(self._match(question, papers))
         selected: list[Collection[int]] = [
@@ -292,6 +336,7 @@ class Pipeline:
         ]
         preliminary = evidence.rank_matches(self._match(question, papers, selected, context))
         fully = {m.hit.paper_id for m in preliminary[: _FULLY_MATCHED_PAPERS[question.kind]]}
+        fully |= retrieved.reference.bonus.keys()
         selected = [
             range(len(sentences)) if hit.paper_id in fully else preselected
             for (hit, sentences), preselected in zip(papers, selected, strict=True)
@@ -303,7 +348,7 @@ class Pipeline:
         question: Question,
         papers: Sequence[PaperSentences],
         selected: Sequence[Collection[int]] | None = None,
-        context: Encoded | None = None,
+        context: Collection[str] = (),
     ) -> list[PaperMatch]:
         """Match papers with a question.
 
@@ -311,7 +356,7 @@ class Pipeline:
             question: The question.
             papers: The papers.
             selected: Per paper the indexes of the sentences to encode; None for all.
-            context: The question with its conversation, which then counts for the similarity, too.
+            context: The ids of the papers that the question refers to: it need not name their topic again.
         """
         if question.encoded is None:
             return evidence.match_papers(question, papers, None)
@@ -324,9 +369,10 @@ class Pipeline:
         states = self._encode([text for paper_texts in texts for text in paper_texts if text is not None])
         encoded = [[None if text is None else states[text] for text in paper_texts] for paper_texts in texts]
         matches = evidence.match_papers(question, papers, encoded)
-        if context is None:
-            return matches
-        return [_in_context(match, context, e) for match, e in zip(matches, encoded, strict=True)]
+        return [
+            replace(m, similarity=max(m.similarity, FOLLOW_UP_SIMILARITY)) if m.hit.paper_id in context else m
+            for m in matches
+        ]
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
         """Return the token states of texts, cached."""
@@ -365,6 +411,27 @@ class Pipeline:
         )
 
 
+def _scores_of(ranked: Sequence[RankedCandidate], paper_ids: Iterable[str]) -> list[RankedCandidate]:
+    """Return the scores of papers; those that were not retrieved get the lowest score."""
+    scores = {r.paper_id: r for r in ranked}
+    lowest = ranked[-1] if ranked else _NO_CANDIDATE
+    return [scores.get(i, lowest._replace(paper_id=i)) for i in paper_ids]
+
+
+def _raised(hits: Sequence[Hit], cited: Sequence[Hit], reference: conversation.Reference) -> list[Hit]:
+    """Return the hits and the cited papers, ranked again with the bonus of the reference."""
+    if not reference.bonus:
+        return list(hits)
+    by_id = {h.paper_id: h for h in (*cited, *hits)}
+    raised = [
+        replace(h, score=h.score + reference.bonus.get(i, 0.0))
+        for i, h in by_id.items()
+        if i in reference.bonus or h in hits
+    ]
+    ordered = sorted(raised, key=lambda h: (-h.score, h.paper_id))
+    return [replace(h, rank=rank) for rank, h in enumerate(ordered, start=1)]
+
+
 def _gap(ranked: Sequence[RankedCandidate]) -> float:
     return scoring.score_gap(ranked or [_NO_CANDIDATE])
 
@@ -380,12 +447,6 @@ def _reordered(hits: Sequence[Hit], matches: Sequence[PaperMatch]) -> tuple[Hit,
     ids = {h.paper_id for h in reranked}
     others = [h for h in hits if h.paper_id not in ids]
     return tuple(replace(h, rank=rank) for rank, h in enumerate([*reranked, *others], start=1))
-
-
-def _in_context(match: PaperMatch, context: Encoded, encoded: Sequence[Encoded | None]) -> PaperMatch:
-    """Return the match with the similarity of the conversation, if that is higher."""
-    similarity = max(float(e.vector @ context.vector) for e in encoded if e is not None)
-    return replace(match, similarity=max(match.similarity, similarity))
 
 
 def _cite(

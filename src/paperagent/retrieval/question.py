@@ -93,6 +93,7 @@ _COMPARE = re.compile(
     |\bthe\ .{5,60},?\ and\ (?:what|where|how|which)\b.{0,20}\bthe\b|\binstead\?""",
     re.IGNORECASE | re.VERBOSE,
 )
+_COMPARES_CITED = re.compile(r"\b(?:compare[ds]?|versus|vs\.?|both|each|contrast|differ\w*)\b", re.IGNORECASE)
 _LIST = re.compile(
     r"""\b(?:which|what)\ (?:\w+\ ){0,2}?(?:papers|works|studies|methods|approaches|benchmarks|datasets
         |systems|models|frameworks|techniques)\b
@@ -125,6 +126,8 @@ class Question:
     query: SearchQuery
     encoded: Encoded | None = None
     """Token states of the text; None if there is no encoder."""
+    is_follow_up: bool = False
+    """Whether it refers to papers that were cited earlier."""
 
     @classmethod
     def analyze(
@@ -148,8 +151,14 @@ class Question:
 
     @cached_property
     def kind(self) -> QuestionKind:
-        """Whether the question asks for one paper, a comparison of two, or a list."""
-        return classify_question(self.text)
+        """Whether the question asks for one paper, a comparison of two, or a list.
+
+        "Which datasets?" asks for a list, but as a follow-up it asks for those of one paper.
+        """
+        kind = classify_question(self.text)
+        if self.is_follow_up and (kind == "list" or not _COMPARES_CITED.search(self.text)):
+            return "single"
+        return kind
 
     @cached_property
     def asks_number(self) -> bool:

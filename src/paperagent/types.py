@@ -27,7 +27,11 @@ Progress = Callable[[str, int, int | None], None]
 """A callback ``progress(stage, done, total)``; ``total`` is None while it is unknown."""
 
 Status = Literal["answered", "doubtful", "abstained", "incomplete", "refused"]
-"""The outcome of a question. ``refused``: the model refused, or the cost limit forbids the call."""
+"""The outcome of a question.
+
+``doubtful``: the claims quote the closest passages, which may not answer the question; ``answer`` begins with
+that caveat. ``refused``: the model refused, or the cost limit forbids the call.
+"""
 AnswerKind = Literal["papers", "library", "chat"]
 """What an answer rests on.
 
@@ -57,7 +61,11 @@ class Paper:
     """A paper in the library. Texts are in Unicode NFC, without control characters."""
 
     paper_id: str
-    """The arXiv id without version, else ``doi:…``, else ``sha256:…`` of normalized title and abstract."""
+    """The arXiv id without version, else ``doi:…``, else a word of the title and a hash of the text, such as
+    ``tindersift-c2002f86``.
+
+    A feed gives papers without arXiv id and DOI the whole hash, ``sha256:…``, which stays a further id.
+    """
     title: str
     abstract: str
     authors: tuple[str, ...] = ()
@@ -461,6 +469,8 @@ class Event:
     answer: Answer | None = None
     mode: Mode | None = None
     """Whether the claim is quoted or was written by a model."""
+    caveat: str = ""
+    """For a claim of a ``doubtful`` answer: the caveat, to be shown once before the claims."""
 
 
 class QueryEmbedder(Protocol):

@@ -17,6 +17,7 @@ import sample_library
 from fake_encoder import FakeEncoder
 from paperagent.answering import pipeline as answer_module
 from paperagent.answering.abstention import Thresholds
+from paperagent.answering.answers import DOUBTFUL, MAX_DOUBTFUL_PASSAGES
 from paperagent.answering.pipeline import LARGE_RERANK_DEPTH, RERANK_DEPTH, AnswerRequest, Pipeline
 from paperagent.retrieval import evidence, scoring
 from paperagent.retrieval.conversation import Turn
@@ -133,10 +134,21 @@ def test_a_missing_fact_quotes_the_closest_passages() -> None:
 
 
 def test_a_doubtful_answer_says_so() -> None:
-    """Between the two thresholds an answer is given and marked as closest passages."""
-    found = ask(pipeline(*THREE, thresholds=Thresholds(0.0, 1.01)), "How many lumens does Quorvex emit?")
-    assert found.status == "answered"
-    assert any("closest passages" in n for n in found.notes)
+    """Between the two thresholds, the closest passages are quoted after a caveat, at most three."""
+    question = "How many lumens does Quorvex emit?"
+    sure, found = (ask(pipeline(*THREE, thresholds=Thresholds(0.0, t)), question) for t in (0.0, 1.01))
+    assert (sure.status, found.status, found.reason) == ("answered", "doubtful", "low_confidence")
+    assert found.answer.startswith(f"{DOUBTFUL}\n\n")
+    assert 0 < len(found.claims) <= MAX_DOUBTFUL_PASSAGES
+    assert {c.text for c in found.claims} <= {c.text for c in sure.claims}
+    assert all(c.support == "quoted" for c in found.claims)
+
+
+def test_a_doubtful_answer_streams_its_caveat_before_the_claims() -> None:
+    events = list(pipeline(*THREE, thresholds=Thresholds(0.0, 1.01)).stream(AnswerRequest("Quorvex lumens?")))
+    claims = [e for e in events if e.kind == "claim"]
+    assert claims
+    assert {e.caveat for e in claims} == {DOUBTFUL}
 
 
 @both
@@ -340,7 +352,7 @@ def test_any_question_over_any_papers(texts: list[tuple[str, str]], question: st
     """
     papers = [Paper(str(i), title, abstract) for i, (title, abstract) in enumerate(texts)]
     found = ask(pipeline(*papers, encoder=FakeEncoder() if encoded else None), question)
-    assert found.status in {"answered", "abstained"}
+    assert found.status in {"answered", "doubtful", "abstained"}
     for c in found.citations:
         assert papers[int(c.paper_id)].abstract[c.start : c.end] == c.quote
     assert found.to_dict()["question"] == question

@@ -11,6 +11,7 @@ import pytest
 from test_chat import Typist, cut_off, talk
 
 from fake_agent import COMPARED, HITS, PAPERS, SINGLE, FakeAgent, citation, events
+from paperagent.answering.answers import DOUBTFUL
 from paperagent.answering.citations import join_claims
 from paperagent.errors import EndpointError
 from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED, answer_blocks
@@ -295,10 +296,19 @@ def test_incomplete_with_claims_says_why_after_them() -> None:
     )
 
 
-def test_the_note_of_a_doubtful_answer_is_repeated() -> None:
-    """Notes on a single answer are shown with each answer."""
-    doubtful = replace(SINGLE, notes=("closest passages: the abstracts may not answer this",))
-    assert talk(FakeAgent(doubtful, doubtful), "a?", "b?")[1].count("closest passages") == 2
+def test_the_caveat_of_a_doubtful_answer_comes_first_each_time() -> None:
+    doubtful = replace(SINGLE, status="doubtful", answer=f"{DOUBTFUL}\n\n{SINGLE.answer}")
+    printed = talk(FakeAgent(doubtful, doubtful), "a?", "b?")[1]
+    caveat = "*May not answer:* closest passages."
+    assert printed.count(caveat) == 2
+    assert printed.index(caveat) < printed.index(SINGLE.claims[0].text)
+
+
+def test_a_doubtful_answer_is_in_the_history() -> None:
+    """A follow-up may refer to the passages that it quotes."""
+    history = ChatHistory()
+    history.add(replace(SINGLE, status="doubtful"))
+    assert len(history.turns) == 1
 
 
 def test_a_partial_answer_is_not_in_the_history() -> None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from zlib import crc32
 
 from paperagent.errors import InputError, PaperAgentError, visible
+from paperagent.library.facets import Facets
+from paperagent.text.phrases import Phrase
 from paperagent.text.terms import title_key
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress, Skipped, Withdrawal
 
@@ -66,6 +68,14 @@ class PaperWithFeatures(NamedTuple):
     def paper_id(self) -> str:
         """The paper's id."""
         return self.paper.paper_id
+
+
+class Matching(NamedTuple):
+    """The papers that fulfill some conditions."""
+
+    total: int
+    papers: list[Paper]
+    """The first of them, by date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,10 @@ class Store(Protocol):
         """Return the number of papers."""
         ...
 
+    def facets(self) -> Facets:
+        """Return what the library contains: the span of its dates, its feeds and its categories, counted."""
+        ...
+
     def get(self, paper_id: str) -> Paper | None:
         """Return a paper by its present or by a former id, or None if there is none."""
         ...
@@ -252,6 +266,26 @@ class Store(Protocol):
 
     def similar_stems(self, stem: str, distance: int = ...) -> list[str]:
         """Return the stems within an edit distance that start with the same letter, most frequent first."""
+        ...
+
+    def matching(
+        self,
+        *,
+        words: Sequence[Sequence[str]] = ...,
+        phrase: Phrase | None = ...,
+        filters: Filters = ...,
+        limit: int = ...,
+        oldest_first: bool = ...,
+    ) -> Matching:
+        """Count the papers that fulfill all conditions, and return the newest or the oldest of them.
+
+        Args:
+            words: What a paper must contain: for each word a list of index terms, any of which will do.
+            phrase: What its title or abstract must contain literally.
+            filters: Only papers that these admit count.
+            limit: The number of papers to return.
+            oldest_first: Return the oldest papers instead of the newest.
+        """
         ...
 
     # --- writing ---

@@ -170,6 +170,28 @@ class LexicalIndex:
             hits = searcher.search(query, limit=max(1, searcher.num_docs), count=False).hits
             return [int(row) for row in searcher.fast_field_values("row", [address for _, address in hits])]
 
+    def rows_with_all(
+        self,
+        words: Sequence[Sequence[str]],
+        filters: Filters,
+        *,
+        limit: int | None,
+        oldest_first: bool = False,
+    ) -> tuple[int, list[int]]:
+        """Return how many papers contain every word and match ``filters``, and their rows by date.
+
+        A word is a list of stems, any of which will do.
+        """
+        from tantivy import Order
+
+        searcher, query = self._searcher, _all_of([*map(self._any_of, words), *self._limits(filters)])
+        order = Order.Asc if oldest_first else Order.Desc
+        size = max(1, searcher.num_docs if limit is None else limit)
+        with self._guard():
+            hits = searcher.search(query, limit=size, order_by_field="day", order=order)
+            rows = searcher.fast_field_values("row", [address for _, address in hits.hits])
+        return int(hits.count), [int(row) for row in rows]
+
     def ids(self) -> dict[int, str]:
         """Return the id of each row.
 
@@ -227,8 +249,12 @@ class LexicalIndex:
     def _any_of(self, stems: Sequence[str]) -> Any:
         from tantivy import Occur, Query
 
-        terms = [Query.term_query(self._schema, "terms", stem, index_option="freq") for stem in stems]
-        return Query.boolean_query([(Occur.Should, term) for term in terms])
+        return Query.boolean_query([(Occur.Should, self._term(stem)) for stem in stems])
+
+    def _term(self, stem: str) -> Any:
+        from tantivy import Query
+
+        return Query.term_query(self._schema, "terms", stem, index_option="freq")
 
     def _limits(self, filters: Filters) -> list[Any]:
         from tantivy import FieldType, Query

@@ -20,7 +20,7 @@ from paperagent.library.server.papers import SPARSE, ServerCollections
 from paperagent.library.server.records import paper_from_record
 from paperagent.text import bm25
 from paperagent.text.terms import index_terms, term_ids
-from paperagent.types import Filters
+from paperagent.types import Filters, Paper
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +75,29 @@ def retrieve_candidates(
     if vector is None:
         return [_candidate(r) for r in admitted]
     return [_candidate(r, with_vector=True) for r in _with_vectors(embedded, admitted)]
+
+
+def papers_with_all(
+    collections: ServerCollections, *, words: Sequence[Sequence[str]], filters: Filters
+) -> Iterator[Paper]:
+    """Yield the papers that contain every word and match ``filters``.
+
+    A word is a list of stems, any of which will do.
+    """
+    where = where_of(filters)
+    used = len(where.get("$and", [where])) if where else 0
+    longest_first = sorted(words, key=lambda stems: -min(map(len, stems)))[: max(1, _MAX_PREDICATES - used)]
+    patterns = [{"$regex": "|".join(map(_pattern, stems))[:_MAX_PATTERN_LENGTH]} for stems in longest_first]
+    text: Where | None = {"$and": patterns} if len(patterns) > 1 else patterns[0] if patterns else None
+    pending = {r.id: r for r in collections.pending.matching(where=where, text=text)}
+    embedded = collections.embedded()
+    others = {r.id: r for r in embedded.matching(where=where, text=text)} if embedded else {}
+    replaced = collections.pending.existing(others.keys() - pending.keys()) if others else set()
+    present = [*pending.values(), *(r for i, r in others.items() if i not in pending and i not in replaced)]
+    for record in present:
+        stems, paper = set(_stems(record)), paper_from_record(record)
+        if all(not stems.isdisjoint(word) for word in words) and (not filters or filters.admits(paper)):
+            yield paper
 
 
 def where_of(filters: Filters) -> Where | None:

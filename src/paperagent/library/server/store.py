@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from paperagent.errors import StoreError
 from paperagent.library import identity
+from paperagent.library.facets import Facets, count_papers
 from paperagent.library.features import check_vector
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
-from paperagent.library.protocol import Candidate, FeedRecord, Health, PaperWithFeatures, Shard
+from paperagent.library.protocol import Candidate, FeedRecord, Health, Matching, PaperWithFeatures, Shard
 from paperagent.library.server import doctor, ingest, search
 from paperagent.library.server.client import ChromaClient, ServerAddress
 from paperagent.library.server.papers import ServerCollections
 from paperagent.library.server.records import paper_from_record, unfit
+from paperagent.text.phrases import Phrase
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
@@ -85,6 +87,10 @@ class ServerStore:
 
     def count(self) -> int:
         return self.collections.count()
+
+    def facets(self) -> Facets:
+        """Return what the library contains. Reads every paper: a server cannot count by category."""
+        return count_papers(self.papers())
 
     def get(self, paper_id: str) -> Paper | None:
         return self.get_many([paper_id]).get(paper_id)
@@ -154,6 +160,22 @@ class ServerStore:
 
     def similar_stems(self, stem: str, distance: int = 1) -> list[str]:
         return self.collections.term_counts.similar_stems(stem, distance)
+
+    def matching(
+        self,
+        *,
+        words: Sequence[Sequence[str]] = (),
+        phrase: Phrase | None = None,
+        filters: Filters = _NO_FILTERS,
+        limit: int = 10,
+        oldest_first: bool = False,
+    ) -> Matching:
+        """Count and return papers; see `Store.matching`. Reads each paper that contains the words."""
+        papers = search.papers_with_all(self.collections, words=words, filters=filters)
+        if phrase is not None:
+            papers = (paper for paper in papers if phrase.is_in(paper.title, paper.abstract))
+        ordered = sorted(papers, key=lambda p: (p.day or dt.date.min, p.paper_id), reverse=not oldest_first)
+        return Matching(len(ordered), ordered[:limit])
 
     # --- writing ---
 

@@ -23,9 +23,10 @@ from paperagent.answering.answers import (
     with_caveat,
     withdrawal_notes,
 )
-from paperagent.retrieval import conversation, evidence, scoring
+from paperagent.retrieval import evidence, scoring
 from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
+from paperagent.retrieval.follow_up import WINDOW, Reference, names_loosely, resolve
 from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
 from paperagent.text.sentences import split_sentences
@@ -47,10 +48,10 @@ MIN_TOPIC_SIMILARITY = 0.25
 """If the closest sentence is less similar than this, the library has nothing on the topic."""
 _MIN_TOPIC_COVERAGE = 0.6
 """A paper that covers this much of the question is on topic even if no sentence is similar."""
-FOLLOW_UP_SIMILARITY = 0.6
+FOLLOW_UP_SIMILARITY = 0.5
 """At least this similarity is assumed of a paper that a follow-up question refers to."""
-FOLLOW_UP_GAP = 0.15
-"""A question whose best paper leads by less than this is searched with its context, too."""
+MIN_LEAD = 0.15
+"""A paper that leads by this much is what an earlier answer was about, though it does not name it."""
 _SNIPPET_LENGTH = 300
 _CACHED_TEXTS = 2_000
 """Texts whose token states are cached, about 45 kB each: enough for a library of two saved pages.
@@ -103,14 +104,12 @@ class RetrievedPapers:
     question: Question
     hits: tuple[Hit, ...]
     """By descending retrieval score."""
-    context: Encoded | None
-    """The question with its conversation, if that was searched too."""
+    referred_to: frozenset[str]
+    """The ids of the papers cited earlier that the question may refer to."""
     indexes_agree: bool
     """Whether words and vectors put the same paper first."""
     gap: float
     """Lead of the best paper's score over the next five."""
-    reference: conversation.Reference = field(default_factory=conversation.Reference)
-    """What the question refers to among the papers cited earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,50 +247,49 @@ class Pipeline:
         return self._match(extractive.question, [p for p in papers if p[1]])
 
     def retrieve(self, request: AnswerRequest) -> RetrievedPapers:
-        """Search for the question; raise the papers cited earlier that it may refer to.
+        """Search for the question, and raise the papers cited earlier that it refers to.
 
-        It is searched with its context, too, if it refers back or if no paper stands out.
+        It is searched with the last turn, too, if it refers to one, but not to papers that were cited.
         """
         question = self._analyze(request.question)
         candidates = list(self._candidates(question.query, request.filters, request.k))
         ranked = scoring.rank(candidates, question.query)
-        context, named_in = None, question.text
-        history = self.with_papers(request.history)
-        cited = self._papers_of(history, request.filters)
-        reference = conversation.resolve(
-            question.text, history, {i: f"{p.title}\n{p.abstract}" for i, p in cited.items()}
-        )
-        question = replace(question, is_follow_up=reference.is_clear)
-        if reference.needs_context and _gap(ranked) < FOLLOW_UP_GAP:
+        cited, reference = self._resolve(question.text, request)
+        if reference.needs_context:
             with_context = self._analyze(add_context(question.text, request.history))
             further = self._candidates(with_context.query, request.filters, request.k)
             candidates = list({c.paper_id: c for c in (*candidates, *further)}.values())
             ranked = scoring.blend_rankings(
                 scoring.rank(candidates, question.query), scoring.rank(candidates, with_context.query)
             )
-            context = with_context.encoded
-        k = max(request.k, _rerank_depth(question))
-        hits = self._top_hits(named_in, ranked, candidates, k)
+        hits = self._top_hits(question.text, ranked, candidates, max(request.k, _rerank_depth(question)))
         if reference.bonus:
             stats = question.query.stats
-            named = [
-                h.paper_id
-                for h in hits
-                if h.paper_id not in cited
-                and conversation.names_loosely(question.text, h.title, stats.frequency, stats.papers)
-            ]
-            reference = reference.moved_to(named)
+            others = [h for h in hits if h.paper_id not in cited]
+            named = [h for h in others if names_loosely(question.text, h.title, stats.frequency, stats.papers)]
+            reference = reference.moved_to([h.paper_id for h in named])
+            further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
+            hits = scoring.boost(hits, further_hits, reference.bonus)
         return RetrievedPapers(
-            question,
-            tuple(_raised(hits, self._hits(_scores_of(ranked, cited)), reference)),
-            context,
+            replace(question, is_follow_up=reference.is_clear),
+            tuple(hits),
+            frozenset(i for i, bonus in reference.bonus.items() if bonus > 0),
             scoring.indexes_agree(ranked),
             _gap(ranked),
-            reference,
         )
 
+    def _resolve(self, question: str, request: AnswerRequest) -> tuple[Mapping[str, Paper], Reference]:
+        """Return the papers of the latest turns, and what the question refers to among them."""
+        if not request.history:
+            return {}, Reference()
+        history = self.with_papers(request.history)
+        ids = dict.fromkeys(i for turn in history[-WINDOW:] for i in turn.papers)
+        papers = self._library.get_many(ids) if ids else {}
+        papers = {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
+        return papers, resolve(question, history, {i: f"{p.title}\n{p.abstract}" for i, p in papers.items()})
+
     def with_papers(self, history: Sequence[Turn]) -> tuple[Turn, ...]:
-        """Return the turns; if only the text of one of the last two is known, with the papers that it names."""
+        """Return the turns; the last two with the papers that they name, if only their text is known."""
         return tuple(
             replace(turn, papers=self._mentioned(turn)) if turn.answer and not turn.papers and i >= -2 else turn
             for i, turn in enumerate(history, start=-len(history))
@@ -299,21 +297,13 @@ class Pipeline:
 
     def _mentioned(self, turn: Turn) -> tuple[str, ...]:
         """Return the papers that an answer names, in its order, or else the one that stands out."""
-        text = add_context("", [turn])
-        question = self._analyze(text)
+        question = self._analyze(add_context("", [turn]))
         candidates = self._candidates(question.query, Filters(), DEFAULT_K)
         ranked = scoring.rank(candidates, question.query)
         hits = self._top_hits(turn.answer, ranked, candidates, DEFAULT_K)
         named = [h for h in hits if scoring.names_paper(f" {turn.answer}", h.title)]
         named.sort(key=lambda h: turn.answer.casefold().find(h.title.partition(":")[0].casefold()))
-        found = named or (hits[:1] if _gap(ranked) >= FOLLOW_UP_GAP else [])
-        return tuple(h.paper_id for h in found)
-
-    def _papers_of(self, history: Sequence[Turn], filters: Filters) -> Mapping[str, Paper]:
-        """Return the papers that the latest turns cited, if the filters admit them."""
-        ids = dict.fromkeys(i for turn in history[-conversation.WINDOW :] for i in turn.papers)
-        papers = self._library.get_many(ids) if ids else {}
-        return {i: paper for i, paper in papers.items() if filters.admits(paper)}
+        return tuple(h.paper_id for h in named or (hits[:1] if _gap(ranked) >= MIN_LEAD else ()))
 
     def rerank(self, retrieved: RetrievedPapers) -> list[PaperMatch]:
         """Match the best papers with the question and rank them by how well they match.
@@ -325,7 +315,7 @@ class Pipeline:
         question = retrieved.question
         hits = [h for h in retrieved.hits[: _rerank_depth(question)] if h.paper.abstract.strip()]
         papers = [(h, tuple(split_sentences(h.paper.abstract))) for h in hits]
-        context = retrieved.reference.bonus.keys() if question.is_follow_up else ()
+        context = retrieved.referred_to if question.is_follow_up else ()
         if question.encoded is None:
             return evidence.rank_matches(self._match(question, papers))
         selected: list[Collection[int]] = [
@@ -334,7 +324,7 @@ class Pipeline:
         ]
         preliminary = evidence.rank_matches(self._match(question, papers, selected, context))
         fully = {m.hit.paper_id for m in preliminary[: _FULLY_MATCHED_PAPERS[question.kind]]}
-        fully |= retrieved.reference.bonus.keys()
+        fully |= retrieved.referred_to
         selected = [
             range(len(sentences)) if hit.paper_id in fully else preselected
             for (hit, sentences), preselected in zip(papers, selected, strict=True)
@@ -396,7 +386,9 @@ class Pipeline:
         selected = evidence.select_sentences(question, matches)
         is_doubtful = confidence < thresholds.doubt_below
         cited = _cite(_closest(selected) if is_doubtful else selected, matches)
-        if confidence < thresholds.abstain_below:
+        # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
+        is_referred_to = question.is_follow_up and matches[0].hit.paper_id in retrieved.referred_to
+        if confidence < thresholds.abstain_below and not is_referred_to:
             return _abstain(question, cited, signals, confidence)
         claims = tuple(map(citations.quoted_claim, cited))
         return Answer(
@@ -408,27 +400,6 @@ class Pipeline:
             citations=cited,
             confidence=confidence,
         )
-
-
-def _scores_of(ranked: Sequence[RankedCandidate], paper_ids: Iterable[str]) -> list[RankedCandidate]:
-    """Return the scores of papers; those that were not retrieved get the lowest score."""
-    scores = {r.paper_id: r for r in ranked}
-    lowest = ranked[-1] if ranked else _NO_CANDIDATE
-    return [scores.get(i, lowest._replace(paper_id=i)) for i in paper_ids]
-
-
-def _raised(hits: Sequence[Hit], cited: Sequence[Hit], reference: conversation.Reference) -> list[Hit]:
-    """Return the hits and the cited papers, ranked again with the bonus of the reference."""
-    if not reference.bonus:
-        return list(hits)
-    by_id = {h.paper_id: h for h in (*cited, *hits)}
-    raised = [
-        replace(h, score=h.score + reference.bonus.get(i, 0.0))
-        for i, h in by_id.items()
-        if i in reference.bonus or h in hits
-    ]
-    ordered = sorted(raised, key=lambda h: (-h.score, h.paper_id))
-    return [replace(h, rank=rank) for rank, h in enumerate(ordered, start=1)]
 
 
 def _gap(ranked: Sequence[RankedCandidate]) -> float:

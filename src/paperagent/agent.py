@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from paperagent.digest.issue import Issue
     from paperagent.factory.digest import LLMContext
     from paperagent.library import Health, Shard, Store
+    from paperagent.library.facets import Facets
     from paperagent.llm.protocol import TextModel
 
 EmbedBy = Literal["here", "ray", "batch"]
@@ -564,6 +565,10 @@ class PaperAgent:
         """Yield every paper of the library."""
         store = self._open_store()
         return store.with_further_ids(store.papers())
+
+    def facets(self) -> Facets:
+        """Return what the library contains: the span of its dates, its feeds and categories, counted."""
+        return self._open_store().facets()
 
     # --- maintenance ---
 

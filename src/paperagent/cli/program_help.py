@@ -17,6 +17,7 @@ COMMANDS = {
     "search": ("ask", "List the papers that match a query, best first."),
     "ask": ("ask", "Answer a question with cited sentences."),
     "chat": ("chat", "Start an interactive session with follow-up questions."),
+    "log": ("log", "List earlier answers, or show one again."),
     "check": ("ask", "Check whether a paper or a text supports a claim."),
     "summarize": ("ask", "Write a cited overview of the papers on a topic."),
     "eval": ("eval_run", "Evaluate answers on test cases and compare runs."),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 from zlib import crc32
 
 from paperagent.errors import InputError, PaperAgentError, visible
@@ -30,6 +30,10 @@ FeedRecord = Paper | Skipped | Withdrawal
 """A record of a feed: a paper, a withdrawal or a skipped record."""
 SHARD_SLOTS = 2**16
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+
+
+ListSort = Literal["newest", "oldest", "title", "upvotes"]
+"""The order of `Store.list_papers`."""
 
 
 class NoVectorYetError(PaperAgentError):
@@ -206,6 +210,23 @@ class Store(Protocol):
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper."""
+        ...
+
+    def list_papers(
+        self, filters: Filters = ..., *, sort: ListSort = ..., limit: int | None = ...
+    ) -> list[Paper]:
+        """Return the papers that ``filters`` admit.
+
+        Args:
+            filters: What they must match.
+            sort: ``newest`` and ``oldest`` go by `Paper.day`; papers of one day stay in the order in which
+                they were read. ``upvotes`` puts the most first.
+            limit: The maximum number of papers; None for all.
+        """
+        ...
+
+    def count_matching(self, filters: Filters) -> int:
+        """Return the number of papers that ``filters`` admit."""
         ...
 
     def sample(self, limit: int) -> list[Paper]:

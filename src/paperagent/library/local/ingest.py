@@ -30,6 +30,12 @@ again.
 """
 
 
+AUTHOR_TAGS = "author_tags"
+"""The note that the search table has the words of authors' names; a library of an earlier version lacks it
+until it is reindexed.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchResult:
     """The result of writing one batch."""
@@ -253,6 +259,7 @@ def rebuild_search_table(table: PaperTable, *, analysis: str) -> None:
                 connection.execute(_PUT_FACTS_KEEPING_REVISION, (*values[-2:], *fields))
         put_meta(connection, "length", length)
         put_meta(connection, "analysis", analysis)
+        put_meta(connection, AUTHOR_TAGS, "yes")
         put_meta(connection, "lexical_mark", 0)
 
 

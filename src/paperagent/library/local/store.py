@@ -23,6 +23,7 @@ from paperagent.library.protocol import (
     Candidate,
     FeedRecord,
     Health,
+    ListSort,
     Matching,
     NoVectorYetError,
     PaperWithFeatures,
@@ -105,6 +106,20 @@ class LocalStore:
         """Yield every paper, in the order in which they were first read."""
         return self.table.papers()
 
+    def list_papers(
+        self, filters: Filters = _NO_FILTERS, *, sort: ListSort = "newest", limit: int | None = None
+    ) -> list[Paper]:
+        inside = set(self.indexes.lexical().matching(filters)) if filters else None
+        if sort == "title" or sort == "upvotes":  # noqa: PLR1714 - mypy understands this form
+            rows = self.table.listing.sorted_by(sort, inside)[:limit]
+        else:
+            rows = self.table.listing.newest(inside, limit=limit, oldest=sort == "oldest")
+        papers = self.table.papers_by_row(rows)
+        return [papers[row] for row in rows if row in papers]
+
+    def count_matching(self, filters: Filters) -> int:
+        return self.indexes.lexical().count_matching(filters) if filters else self.count()
+
     def sample(self, limit: int) -> list[Paper]:
         """Return at most ``limit`` papers, spread evenly over the order in which they were first read."""
         return list(self.table.papers_by_row(_spread(self.table.highest_row(), limit)).values())
@@ -184,7 +199,7 @@ class LocalStore:
         key = (self.table.generation, phrase, tuple(map(tuple, words)), filters)
         if key not in self._mentions:
             _, rows = lexical.rows_with_all(words, filters, limit=None)
-            mentioning = self.table.rows_mentioning(phrase, rows)
+            mentioning = self.table.listing.rows_mentioning(phrase, rows)
             if len(self._mentions) >= _CACHED_PHRASES:
                 self._mentions.clear()
             self._mentions[key] = [row for row in rows if row in mentioning]

@@ -37,6 +37,8 @@ from paperagent.types import Paper
 
 SPARSE = "words"
 """The metadata key of the sparse vector, on servers that can search by it."""
+AUTHOR_TAGS = "author_tags"
+"""The metadata key that tells that the records' tags have the words of authors' names."""
 _ACTIVE = "active"
 _CACHE_SECONDS = 10.0
 """How long a reader assumes that no other process has changed the embedder."""
@@ -66,11 +68,17 @@ class ServerCollections:
         full_name = f"{self._prefix}-{name}"
         collection = Collection.find(self.client, full_name)
         if collection is None and create:
-            settings = {"metadata": {"dim": PLACEHOLDER_DIM}, "configuration": {"hnsw": {"space": "cosine"}}}
+            metadata = {"dim": PLACEHOLDER_DIM, AUTHOR_TAGS: True}
+            settings = {"metadata": metadata, "configuration": {"hnsw": {"space": "cosine"}}}
             collection = Collection.get_or_create(self.client, full_name, **settings)
         if collection is None:
             raise NoLibraryError(self.client.address.name, f"it has no collection {full_name}")
         return collection
+
+    @property
+    def has_author_tags(self) -> bool:
+        """Whether the tags have the words of authors' names; those of earlier versions do not."""
+        return bool(self.pending.metadata.get(AUTHOR_TAGS))
 
     # --- the collection with vectors ---
 
@@ -159,6 +167,17 @@ class ServerCollections:
             yield record
         if embedded := self.embedded():
             yield from (record for record in embedded.matching() if record.id not in pending)
+
+    def matching_records(self, where: Mapping[str, Any] | None) -> Iterator[Record]:
+        """Yield the present records that match a filter on the metadata, pending ones first."""
+        if where is None:
+            yield from self.all_records()
+            return
+        yield from self.pending.matching(where=dict(where))
+        if embedded := self.embedded():
+            others = list(embedded.matching(where=dict(where)))
+            pending = self.pending.existing(record.id for record in others)
+            yield from (record for record in others if record.id not in pending)
 
     def count(self) -> int:
         """Return the number of papers."""

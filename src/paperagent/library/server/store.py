@@ -15,9 +15,17 @@ from paperagent.library import identity
 from paperagent.library.facets import Facets, count_papers
 from paperagent.library.features import check_vector
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
-from paperagent.library.protocol import Candidate, FeedRecord, Health, Matching, PaperWithFeatures, Shard
+from paperagent.library.protocol import (
+    Candidate,
+    FeedRecord,
+    Health,
+    ListSort,
+    Matching,
+    PaperWithFeatures,
+    Shard,
+)
 from paperagent.library.server import doctor, ingest, search
-from paperagent.library.server.client import ChromaClient, ServerAddress
+from paperagent.library.server.client import ChromaClient, Record, ServerAddress
 from paperagent.library.server.papers import ServerCollections
 from paperagent.library.server.records import paper_from_record, unfit
 from paperagent.text.phrases import Phrase
@@ -107,6 +115,28 @@ class ServerStore:
     def papers(self) -> Iterator[Paper]:
         """Yield every paper, first those that have no vector yet."""
         return map(paper_from_record, self.collections.all_records())
+
+    def list_papers(
+        self, filters: Filters = _NO_FILTERS, *, sort: ListSort = "newest", limit: int | None = None
+    ) -> list[Paper]:
+        """Return the papers that ``filters`` admit; those of one day by id. See `Store.list_papers`."""
+        if sort == "newest" and limit is not None:
+            records: Iterable[Record] = search.newest_records(self.collections, filters, limit)
+        else:
+            records = search.admitted_records(self.collections, filters)
+        papers = sorted(map(paper_from_record, records), key=lambda paper: paper.paper_id)
+        if sort == "title":
+            papers.sort(key=lambda paper: identity.title_order(paper.title))
+        elif sort == "upvotes":
+            papers.sort(key=lambda paper: -(paper.upvotes or 0))
+        else:
+            papers.sort(key=lambda paper: identity.day_number(paper.day) or 0, reverse=sort == "newest")
+        return papers[:limit]
+
+    def count_matching(self, filters: Filters) -> int:
+        if not filters:
+            return self.count()
+        return sum(1 for _ in search.admitted_records(self.collections, filters))
 
     def sample(self, limit: int) -> list[Paper]:
         """Return at most ``limit`` papers, the first that the server returns."""

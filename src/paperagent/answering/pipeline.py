@@ -23,10 +23,9 @@ from paperagent.answering.answers import (
     with_caveat,
     withdrawal_notes,
 )
-from paperagent.retrieval import evidence, scoring
+from paperagent.retrieval import evidence, follow_up, scoring
 from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
-from paperagent.retrieval.follow_up import WINDOW, Reference, names_loosely, resolve
 from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
 from paperagent.text.sentences import split_sentences
@@ -50,9 +49,6 @@ _MIN_TOPIC_COVERAGE = 0.6
 """A paper that covers this much of the question is on topic even if no sentence is similar."""
 FOLLOW_UP_SIMILARITY = 0.5
 """At least this similarity is assumed of a paper that a follow-up question refers to."""
-MIN_LEAD = 0.15
-"""A paper that leads by this much is what an earlier answer was about, though it does not name it."""
-_SNIPPET_LENGTH = 300
 _CACHED_TEXTS = 2_000
 """Texts whose token states are cached, about 45 kB each: enough for a library of two saved pages.
 """
@@ -171,7 +167,7 @@ class Pipeline:
         ranked = scoring.rank(candidates, question.query)
         hits = self._top_hits(query, ranked, candidates, k)
         weights = [(stem, question.query.stats.idf(stem)) for stem in question.query.stems]
-        return [_with_snippet(h, weights) for h in hits]
+        return [evidence.with_snippet(h, weights) for h in hits]
 
     def _analyze(self, text: str, *, encode: bool = True) -> Question:
         """Return the analyzed question, with its token states if they are needed."""
@@ -254,7 +250,8 @@ class Pipeline:
         question = self._analyze(request.question)
         candidates = list(self._candidates(question.query, request.filters, request.k))
         ranked = scoring.rank(candidates, question.query)
-        cited, reference = self._resolve(question.text, request)
+        history, cited = self._cited_papers(request)
+        reference = follow_up.resolve(question.text, history, cited)
         if reference.needs_context:
             with_context = self._analyze(add_context(question.text, request.history))
             further = self._candidates(with_context.query, request.filters, request.k)
@@ -264,10 +261,8 @@ class Pipeline:
             )
         hits = self._top_hits(question.text, ranked, candidates, max(request.k, _rerank_depth(question)))
         if reference.bonus:
-            stats = question.query.stats
             others = [h for h in hits if h.paper_id not in cited]
-            named = [h for h in others if names_loosely(question.text, h.title, stats.frequency, stats.papers)]
-            reference = reference.moved_to([h.paper_id for h in named])
+            reference = follow_up.moved_to_named(reference, question, others)
             further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
             hits = scoring.boost(hits, further_hits, reference.bonus)
         return RetrievedPapers(
@@ -278,32 +273,16 @@ class Pipeline:
             _gap(ranked),
         )
 
-    def _resolve(self, question: str, request: AnswerRequest) -> tuple[Mapping[str, Paper], Reference]:
-        """Return the papers of the latest turns, and what the question refers to among them."""
-        if not request.history:
-            return {}, Reference()
+    def _cited_papers(self, request: AnswerRequest) -> tuple[tuple[Turn, ...], Mapping[str, Paper]]:
+        """Return the history and the papers of its latest turns, if the filters admit them."""
         history = self.with_papers(request.history)
-        ids = dict.fromkeys(i for turn in history[-WINDOW:] for i in turn.papers)
+        ids = dict.fromkeys(i for turn in history[-follow_up.WINDOW :] for i in turn.papers)
         papers = self._library.get_many(ids) if ids else {}
-        papers = {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
-        return papers, resolve(question, history, {i: f"{p.title}\n{p.abstract}" for i, p in papers.items()})
+        return history, {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
 
     def with_papers(self, history: Sequence[Turn]) -> tuple[Turn, ...]:
         """Return the turns; the last two with the papers that they name, if only their text is known."""
-        return tuple(
-            replace(turn, papers=self._mentioned(turn)) if turn.answer and not turn.papers and i >= -2 else turn
-            for i, turn in enumerate(history, start=-len(history))
-        )
-
-    def _mentioned(self, turn: Turn) -> tuple[str, ...]:
-        """Return the papers that an answer names, in its order, or else the one that stands out."""
-        question = self._analyze(add_context("", [turn]))
-        candidates = self._candidates(question.query, Filters(), DEFAULT_K)
-        ranked = scoring.rank(candidates, question.query)
-        hits = self._top_hits(turn.answer, ranked, candidates, DEFAULT_K)
-        named = [h for h in hits if scoring.names_paper(f" {turn.answer}", h.title)]
-        named.sort(key=lambda h: turn.answer.casefold().find(h.title.partition(":")[0].casefold()))
-        return tuple(h.paper_id for h in named or (hits[:1] if _gap(ranked) >= MIN_LEAD else ()))
+        return follow_up.with_papers(history, lambda text: self.search(text, k=DEFAULT_K, filters=Filters()))
 
     def rerank(self, retrieved: RetrievedPapers) -> list[PaperMatch]:
         """Match the best papers with the question and rank them by how well they match.
@@ -461,20 +440,3 @@ def _without_papers(request: AnswerRequest, reason: str, text: str, timer: Stage
         notes=request.notes,
         timings_ms=timer.timings_ms(),
     )
-
-
-def _with_snippet(hit: Hit, stem_weights: Sequence[tuple[str, float]]) -> Hit:
-    """Return the hit with the sentence that contains most of the query's stems, by their weights.
-
-    Stems are searched for as substrings of the lower-cased sentence: nearly every stem is a prefix of its
-    words, and this takes a tenth of the time of stemming every sentence of ten papers.
-    """
-
-    def weight(sentence: Sentence) -> float:
-        text = sentence.text.lower()
-        return sum([weight for stem, weight in stem_weights if stem in text])
-
-    sentences = split_sentences(hit.paper.abstract)
-    best = max(sentences, key=weight).text if sentences else ""  # the first of equals
-    snippet = best if len(best) <= _SNIPPET_LENGTH else best[: _SNIPPET_LENGTH - 1] + "…"
-    return replace(hit, snippet=snippet)

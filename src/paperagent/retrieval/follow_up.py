@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from paperagent.retrieval.conversation import Turn
-from paperagent.retrieval.scoring import is_query_stopword
+from paperagent.retrieval.conversation import Turn, add_context
+from paperagent.retrieval.question import Question
+from paperagent.retrieval.scoring import CorpusStats, is_query_stopword, names_paper
 from paperagent.text.terms import index_terms, is_english
+from paperagent.types import Hit, Paper
 
 WINDOW = 6
 """Turns whose papers a question may refer to by their order."""
@@ -30,6 +32,8 @@ _EARLIER_TURN = 0.5
 """Share of the bonus for the papers of the turn before the last."""
 _CLOSEST_ONLY = 0.8
 """Share of the bonus for the closest papers of an abstention."""
+_MIN_LIST_SHARE = 0.5
+"""An answer lists papers if it cites at least this much from a second one, compared with the first."""
 _WITHOUT_NAME = 0.4
 """Share of the bonus for papers without a name in the question that another cited paper has."""
 _BESIDE_NAMED = 0.2
@@ -43,6 +47,8 @@ _MAX_WITH_PRONOUN, _MAX_WITH_CONNECTIVE, _MAX_WITH_WEAK_PRONOUN = 7, 6, 4
 _MAX_BEFORE_PRONOUN = 3
 """Topic words before a pronoun; after more, it refers to one of them."""
 _MAX_GERMAN_WORDS = 9
+_MIN_LEAD = 0.15
+"""A paper that leads the next five by this much is what an answer was about, even if it does not name it."""
 _MAX_NAME_WORDS, _RARE, _RARE_SHARE = 4, 3, 0.001
 """Words of a name, and the number and share of papers with its rarest word, at most."""
 
@@ -66,7 +72,9 @@ _ORDINAL = re.compile(
 _SOURCE_NUMBER = re.compile(
     r"\[(\d{1,2})\]|\b(?:source|citation|reference|ref\.?)\s?(\d{1,2})\b", re.IGNORECASE
 )
-_PAPER_NUMBER = re.compile(r"\b(?:paper|number|no\.|nr\.?)\s?([1-9]\d?)\b|(?<!\w)#([1-9]\d?)\b", re.IGNORECASE)
+_PAPER_NUMBER = re.compile(
+    r"\b(?:paper|number|no\.|nr\.?)\s?([1-9]\d?)\b|(?<!\w)#([1-9]\d?)\b", re.IGNORECASE
+)
 _OTHER_ONE = re.compile(rf"\bthe\ other\ {_THING}", re.IGNORECASE)
 _PICK = re.compile(
     r"\b(?:the|that|this)\ (?:[\w-]+\ ){0,3}?ones?\b|\b(?:which|one)\ of\ (?:them|these|those)\b",
@@ -110,7 +118,8 @@ _ANY_PRONOUN = re.compile(r"\b(?:it|its|itself|they|them|theirs?|he|him|his|she|
 """Refers back if no topic comes before it: not in "how do LLMs express their confidence?"."""
 _EXPLETIVE = re.compile(r"\b(?:is|was|would\ be)\ it\ \w+\ (?:to|that|for)\b", re.IGNORECASE)
 _CONNECTIVE = re.compile(
-    r"^\W*(?:and|but|or|so|also|then|ok(?:ay)?|wh?at\ (?:about|abt)|how\ about|why|how\ come)\b", re.IGNORECASE
+    r"^\W*(?:and|but|or|so|also|then|ok(?:ay)?|wh?at\ (?:about|abt)|how\ about|why|how\ come)\b",
+    re.IGNORECASE,
 )
 _VERB = r"(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should)"
 _FRAGMENT = re.compile(
@@ -160,34 +169,28 @@ class Reference:
         """Whether the question refers to an earlier turn, but not to the papers that it cited."""
         return self.strength != "none" and not any(bonus > 0 for bonus in self.bonus.values())
 
-    def moved_to(self, paper_ids: Sequence[str]) -> Reference:
-        """Return the reference if the question names these other papers."""
-        if not paper_ids or self.strength == "exact":
-            return self
-        bonus = {i: b * _BESIDE_NAMED for i, b in self.bonus.items()}
-        return replace(self, bonus={**bonus, **dict.fromkeys(paper_ids, BONUS["strong"])})
 
-
-def resolve(question: str, history: Sequence[Turn], texts: Mapping[str, str]) -> Reference:
+def resolve(question: str, history: Sequence[Turn], papers: Mapping[str, Paper]) -> Reference:
     """Return what a question refers to.
 
     Args:
         question: The question.
         history: The earlier turns, oldest first.
-        texts: The titles and abstracts of the papers of the last `WINDOW` turns, by id.
+        papers: The papers of the last `WINDOW` turns, by id.
     """
     if not history or len(question) > _MAX_LENGTH:
         return Reference()
-    if exact := [i for i in _numbered(question, history) if i in texts]:
+    if exact := [i for i in _numbered(question, history) if i in papers]:
         return Reference("exact", dict.fromkeys(exact, BONUS["exact"]))
     strength = reference_strength(question)
-    weights = {i: weight for i, weight in _focus(question, history).items() if i in texts}
+    weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
     if _SEEKS_OTHERS.search(question):
         return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
     names = [name.casefold() for name in _NAME.findall(question)]
-    known = {i: sum(name in texts[i].casefold() for name in names) for i in weights}
-    if most := max(known.values(), default=0):
-        weights = {i: w * (1.0 if known[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
+    texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
+    name_counts = {i: sum(name in text for name in names) for i, text in texts.items()}
+    if most := max(name_counts.values(), default=0):
+        weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
     elif names and not _has_pronoun(question):
         strength = "none"  # a new named thing
     if strength == "none":
@@ -207,7 +210,9 @@ def reference_strength(question: str) -> Strength:
     refers = picks or _has_pronoun(question)
     if topic <= _MAX_FRAGMENT and (refers or _FRAGMENT.search(question)):
         return "fragment"
-    if topic <= (_MAX_WITH_PRONOUN if refers else _MAX_WITH_CONNECTIVE if _CONNECTIVE.search(question) else 0):
+    if topic <= (
+        _MAX_WITH_PRONOUN if refers else _MAX_WITH_CONNECTIVE if _CONNECTIVE.search(question) else 0
+    ):
         return "strong"
     if topic > _MAX_MEDIUM or _DEFINITION.search(question):
         return "none"
@@ -230,25 +235,49 @@ def _topic_stems(text: str) -> list[str]:
     return [s for s in index_terms(text) if not is_query_stopword(s)]
 
 
-def names_loosely(question: str, title: str, frequency: Mapping[str, int], papers: int) -> bool:
+def moved_to_named(reference: Reference, question: Question, others: Iterable[Hit]) -> Reference:
+    """Return the reference, moved to those papers among ``others`` that the question names."""
+    named = [h.paper_id for h in others if names_loosely(question.text, h.title, question.query.stats)]
+    if not named or reference.strength == "exact":
+        return reference
+    bonus = {i: b * _BESIDE_NAMED for i, b in reference.bonus.items()}
+    return replace(reference, bonus={**bonus, **dict.fromkeys(named, BONUS["strong"])})
+
+
+def names_loosely(question: str, title: str, stats: CorpusStats) -> bool:
     """Return whether a question has the name before the colon of a title, in any case.
 
-    Args:
-        question: The question.
-        title: The title.
-        frequency: The number of papers that contain each stem of the question.
-        papers: The number of papers of the library.
+    One of its words must be rare: the word "guide" names nothing.
     """
     name, colon, _ = title.partition(":")
     stems = index_terms(name)
     if not colon or len(name.split()) > _MAX_NAME_WORDS or not stems:
         return False
-    if min(frequency.get(s, 0) for s in stems) > max(_RARE, _RARE_SHARE * papers):
+    if min(stats.frequency.get(s, 0) for s in stems) > max(_RARE, _RARE_SHARE * stats.papers):
         return False
     return re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", question.casefold()) is not None
 
 
 # --- the papers of the conversation ---
+
+
+def with_papers(history: Sequence[Turn], search: Callable[[str], Sequence[Hit]]) -> tuple[Turn, ...]:
+    """Return the turns; the last two with the papers that they name, if only their text is known."""
+    turns = list(history)
+    for i in range(len(turns))[-2:]:
+        if not turns[i].papers:
+            text = add_context("", [turns[i]])
+            turns[i] = replace(turns[i], papers=_mentioned(text, search(text)))
+    return tuple(turns)
+
+
+def _mentioned(turn: str, hits: Sequence[Hit]) -> tuple[str, ...]:
+    """Return the papers that a turn names, in its order, or else the one that stands out."""
+    named = [h for h in hits if names_paper(f" {turn}", h.title)]
+    named.sort(key=lambda h: turn.casefold().find(h.title.partition(":")[0].casefold()))
+    others = [h.score for h in hits[1:6]]
+    stands_out = bool(hits) and hits[0].score >= sum(others) / max(len(others), 1) + _MIN_LEAD
+    return tuple(h.paper_id for h in named or (hits[:1] if stands_out else ()))
 
 
 def _numbered(question: str, history: Sequence[Turn]) -> list[str]:
@@ -281,8 +310,9 @@ def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
             weights = _merge(weights, _shares(turn), share)
             share *= _EARLIER_TURN
     if _PICK.search(question):
-        several = (t for t in reversed(history[-WINDOW:]) if t.answered and len(t.papers) > 1)
-        weights = _merge(weights, next(map(_shares, several), {}), 1.0)
+        shares = (_shares(turn) for turn in reversed(history[-WINDOW:]) if turn.answered and turn.papers)
+        lists = (s for s in shares if sum(share >= _MIN_LIST_SHARE for share in s.values()) > 1)
+        weights = _merge(weights, next(lists, {}), 1.0)
     return weights
 
 

@@ -84,7 +84,6 @@ _ESCAPE_SEQUENCE = re.compile(
 # --- the analyzed question ---
 
 _STOP_WORD_WEIGHT, _QUERY_STOPWORD_FACTOR = 0.25, 0.5
-_PRONOUNS = frozenset("it its they them their theirs that this these those he she his her one ones".split())
 _COMPARE = re.compile(
     r"""\b(?:compare[ds]?|comparison|versus|vs\.?|both|respectively|contrast)\b
     |\bhow\ (?:do|does|did)\ .{3,80}\ differ\b|\bdiffer(?:ences?)?\ (?:between|from)\b
@@ -166,11 +165,6 @@ class Question:
         return bool(_ASKS_NUMBER.search(self.text))
 
     @cached_property
-    def refers_back(self) -> bool:
-        """Whether a pronoun refers to an earlier question."""
-        return refers_back(self.text)
-
-    @cached_property
     def is_english(self) -> bool:
         """Whether the text reads as English."""
         return is_english(self.text)
@@ -231,11 +225,6 @@ def classify_question(text: str) -> QuestionKind:
     if _COMPARE.search(text):
         return "compare"
     return "list" if _LIST.search(text) and not _ASKS_NUMBER.search(text) else "single"
-
-
-def refers_back(question: str) -> bool:
-    """Return whether a pronoun in the question refers to an earlier one."""
-    return not _PRONOUNS.isdisjoint(words(question))
 
 
 def _word_around(text: str, start: int, end: int) -> str:

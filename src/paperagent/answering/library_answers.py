@@ -431,7 +431,7 @@ def _search_command(topic: str) -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     """Return names with their counts, the most frequent ones."""
-    newest = [f"{name} ({count:,})" for name, count in list(counts.items())[:_LISTED_FACETS]]
+    largest = [f"{name} ({count:,})" for name, count in list(counts.items())[:_LISTED_FACETS]]
     further = len(counts) - len(largest)
     return ", ".join(largest) + (f" and {further:,} more" if further > 0 else "")
 

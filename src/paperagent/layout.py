@@ -43,10 +43,6 @@ _DOUBTED_BELOW = 0.5
 """Probability below which the judge considers a claim unsupported."""
 
 
-LIST_START = "\n\n1. "
-"""Begins the list of titles in the text of an answer of the kind ``library``."""
-
-
 @dataclass(frozen=True, slots=True)
 class Block:
     """A piece of output. Its strings are untrusted, except ``marker``."""
@@ -100,17 +96,13 @@ def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
 def _library_blocks(answer: Answer) -> Iterator[Block]:
     """Lay out an answer from the database: its paragraphs, with the papers in place of their titles."""
     for paragraph in answer.answer.split("\n\n"):
+        blocks: Iterable[Block] = [Block("text", paragraph, plain=answer.kind == "chat")]
         if answer.hits and paragraph.startswith("1. "):
-            yield from (
-                replace(b, tight=n > 0) for n, b in enumerate(hit_blocks(answer.hits, snippets=False))
-            )
+            blocks = hit_blocks(answer.hits, snippets=False)
         elif paragraph.startswith("- "):
-            rows = (line.removeprefix("- ").partition(": ") for line in paragraph.split("\n"))
-            row_list = row_blocks(((name, value) for name, _, value in rows), plain=answer.kind == "chat")
-            yield from (replace(block, tight=n > 0) for n, block in enumerate(row_list))
-        else:
-            yield Block("text", paragraph, plain=answer.kind == "chat")
-    yield from (Block("note", note) for note in answer.notes)
+            rows = (line[2:].partition(": ")[::2] for line in paragraph.split("\n"))
+            blocks = row_blocks(rows, plain=answer.kind == "chat")
+        yield from (replace(block, tight=n > 0) for n, block in enumerate(blocks))
 
 
 def status_block(answer: Answer) -> Block:

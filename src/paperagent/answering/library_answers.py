@@ -16,7 +16,7 @@ from paperagent.answering.answers import EMPTY_LIBRARY
 from paperagent.answering.intents import Intent
 from paperagent.answering.library_papers import MAX_PAPERS, LibraryPapers
 from paperagent.answering.paper_refs import LAST, Field
-from paperagent.layout import LIST_START, counted
+from paperagent.layout import counted
 from paperagent.text.terms import title_key
 from paperagent.types import Answer, AnswerKind, Filters, Hit, Paper
 
@@ -333,7 +333,7 @@ def _answer(
     hits = hits or tuple(Hit(paper, 0.0, rank) for rank, paper in enumerate(papers, start=1))
     if hits:
         titles = "\n".join(f"{hit.rank}. {hit.title}" for hit in hits)
-        text = f"{text}{LIST_START}{titles.removeprefix('1. ')}"
+        text = f"{text}\n\n{titles}"
     if total > len(hits) and see_all:
         text += f"\n\n… and {total - len(hits):,} more: '{see_all}'"
     confidence = None if kind == "chat" else 1.0

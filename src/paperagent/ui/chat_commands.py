@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -208,7 +208,7 @@ class ChatCommands:
         papers = self.chat.agent.list(limit=len(self.listing) + LIST_SIZE, **self.list_filters)
         first, self.listing = len(self.listing) + 1, papers
         hits = [Hit(paper, 0.0, n) for n, paper in enumerate(papers[first - 1 :], first)]
-        self.chat.screen.show(hit_blocks(hits, snippets=False))
+        self.chat.screen.show(replace(block, tight=True) for block in hit_blocks(hits, snippets=False))
         count = self.chat.agent.count(**self.list_filters)
         more = count - len(papers)
         end = f"; {more:,} more: /list more" if more > 0 else ""

@@ -1,6 +1,6 @@
 """Evaluate paperagent with its own harness; `make eval`.
 
-    python eval/run.py [--shared ../shared] [--only ours|claims|answers|retrieval|sentences] [--update]
+    python eval/run.py [--shared ../shared] [--only PART] [--update]
 
 *ours*: the cases over the sample feed in three configurations: extractive answers with keyword search,
 extractive answers with the embedding model (if installed), and the recorded replies of a scripted model.
@@ -24,6 +24,7 @@ from pathlib import Path
 import claims
 import record
 import sentences
+import utterances
 
 import retrieval
 from paperagent.cli.main import main as paperagent
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "answers": run_dev_questions,
         "retrieval": run_retrieval,
         "sentences": run_sentences,
+        "utterances": run_utterances,
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
@@ -155,6 +157,11 @@ def _dev_runs() -> Iterator[tuple[str, Path]]:
 def run_retrieval(shared: Path) -> int:
     """Run the public retrieval sets."""
     return retrieval.main(["--shared", str(shared)])
+
+
+def run_utterances(shared: Path) -> int:
+    """Ask what people type first, and count the real questions that are mistaken for it."""
+    return utterances.main(["--shared", str(shared)])
 
 
 def run_sentences(shared: Path) -> int:

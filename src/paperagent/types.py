@@ -103,6 +103,32 @@ class Paper:
         return self.published or self.listed or self.first_seen
 
     @property
+    def public_day(self) -> dt.date | None:
+        """The day of publication, else of listing in a feed; None if only the day of reading is known."""
+        return self.published or self.listed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the paper as ``paperagent show --json`` prints it."""
+        days = {name: getattr(self, name) for name in ("published", "updated", "listed", "first_seen")}
+        return {
+            "paper_id": self.paper_id,
+            "title": self.title,
+            "authors": list(self.authors),
+            **{name: day.isoformat() if day else None for name, day in days.items()},
+            "categories": list(self.categories),
+            "sources": list(self.sources),
+            "url": self.url,
+            "arxiv_id": self.arxiv_id,
+            "doi": self.doi,
+            "ids": list(self.ids),
+            "version": self.version,
+            "upvotes": self.upvotes,
+            "withdrawn": self.withdrawn,
+            "flags": list(self.flags),
+            "abstract": self.abstract,
+        }
+
+    @property
     def taken_back(self) -> str:
         """``retracted`` (by the publisher), ``withdrawn`` (by the authors), or an empty string."""
         return "" if not self.withdrawn else RETRACTED if RETRACTED in self.flags else "withdrawn"
@@ -289,7 +315,7 @@ class Hit:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as ``paperagent search --json`` prints it."""
-        day = self.paper.day
+        day = self.published
         return {
             "paper_id": self.paper_id,
             "title": self.title,

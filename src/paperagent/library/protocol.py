@@ -199,6 +199,10 @@ class Store(Protocol):
         """Return the papers that exist, keyed by the ids that were given, which may be former ones."""
         ...
 
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        """Return at most ``limit`` papers with a present or former id that begins with a prefix."""
+        ...
+
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
         """Return a paper with one present or former version of its text, or None if there is none.
 
@@ -329,6 +333,10 @@ class Store(Protocol):
         Raises:
             StoreError: Nothing can be written.
         """
+        ...
+
+    def remove(self, paper_ids: Iterable[str]) -> None:
+        """Remove papers by their present ids, and from the indexes. Reading their feed adds them again."""
         ...
 
     def pending_texts(self, *, shard: Shard | None = ...) -> Iterator[str]:

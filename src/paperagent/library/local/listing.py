@@ -74,6 +74,22 @@ class PaperListing:
             return [row for _, row in sorted(inside, key=lambda entry: (title_order(entry[0]), entry[1]))]
         return [row for _, row in sorted(inside, key=lambda entry: (-(entry[0] or 0), entry[1]))]
 
+    def rows_starting_with(self, prefixes: Iterable[str], *, limit: int) -> list[int]:
+        """Return at most ``limit`` rows of papers with a present or former id that begins with a prefix."""
+        starts = [
+            f"{kind}{prefix}"
+            for prefix in prefixes
+            for kind in ("id:", "arxiv:", "")
+            if kind or ":" in prefix
+        ]
+        ranges = " OR ".join(["alias >= ? AND alias < ?"] * len(starts))
+        bounds = [bound for start in starts for bound in (start, f"{start}\U0010ffff")]
+        query = (
+            f"SELECT DISTINCT row FROM aliases WHERE ({ranges}) AND alias NOT LIKE 'title:%' "
+            "ORDER BY alias LIMIT ?"
+        )
+        return [row for (row,) in self._all(query, (*bounds, limit))] if starts else []
+
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._db.reading() as connection:
             return connection.execute(query, values).fetchall()

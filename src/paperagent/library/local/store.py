@@ -15,7 +15,7 @@ from paperagent.library.home import DATABASE, check_home, writer_lock
 from paperagent.library.local import doctor
 from paperagent.library.local.database import unpack_terms
 from paperagent.library.local.index_sync import Indexes
-from paperagent.library.local.ingest import BatchWriter, LiveIndexer
+from paperagent.library.local.ingest import BatchWriter, LiveIndexer, remove_papers
 from paperagent.library.local.papers import PaperTable, SearchRow
 from paperagent.library.local.stored_vectors import NearestPapers
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
@@ -98,6 +98,11 @@ class LocalStore:
 
     def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
         return self.table.get_many(paper_ids)
+
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        rows = self.table.listing.rows_starting_with(prefixes, limit=limit)
+        papers = self.table.papers_by_row(rows)
+        return [papers[row] for row in rows if row in papers]
 
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
         return self.table.get_version(paper_id, content_hash)
@@ -240,6 +245,14 @@ class LocalStore:
             papers=self.count(),
             pending=pending,
         )
+
+    def remove(self, paper_ids: Iterable[str]) -> None:
+        with self.indexes.writing():
+            self.indexes.lexical_for_writing()
+            remove_papers(self.table, paper_ids)
+            self.indexes.lexical_for_writing()
+            self.indexes.sync_vectors(None, batch=_BATCH, progress=None)
+            self.indexes.close_vectors()
 
     def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
         """Yield the texts that have no vector of the active embedder, oldest change first."""

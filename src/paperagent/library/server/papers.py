@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Sized
 from dataclasses import replace
 from typing import Any
@@ -198,6 +199,17 @@ class ServerCollections:
             papers.update({requested: renamed[now] for requested, now in names.items() if now in renamed})
             names = {requested: now for requested, now in names.items() if now not in renamed}
         return papers
+
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        """Return at most ``limit`` papers with a present or former id that begins with a prefix."""
+        beginnings = tuple(prefixes)
+        present = [*self.pending.ids(), *(embedded.ids() if (embedded := self.embedded()) else ())]
+        names = [i for i in dict.fromkeys(present) if i.startswith(beginnings)]
+        pattern = "|".join(re.escape(prefix) for prefix in beginnings)
+        former = self.notes.matching(where={"kind": "was"}, text={"$regex": f"^(id:|arxiv:|)({pattern})"})
+        names += [owner for note in former for owner in note.metadata["owners"]]
+        papers = {paper.paper_id: paper for paper in self.get_many(sorted(set(names))).values()}
+        return list(papers.values())[:limit]
 
     def _by_present_id(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
         records = self.records([record_id(paper_id, self.quotas) for paper_id in paper_ids])

@@ -106,6 +106,10 @@ class ServerStore:
     def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
         return self.collections.get_many(paper_ids)
 
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        """Return papers by the beginning of an id. Reads every id: a server cannot look them up."""
+        return self.collections.starting_with(prefixes, limit=limit)
+
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
         paper = self.get(paper_id)
         if paper is None or identity.content_hash(paper) == content_hash:
@@ -242,6 +246,9 @@ class ServerStore:
             papers=self.count(),
             pending=self.collections.pending.count(),
         )
+
+    def remove(self, paper_ids: Iterable[str]) -> None:
+        ingest.remove_papers(self.collections, paper_ids)
 
     def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
         return ingest.pending_texts(self.collections, shard)

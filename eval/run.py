@@ -1,6 +1,6 @@
 """Evaluate paperagent with its own harness; `make eval`.
 
-    python eval/run.py [--shared ../shared] [--only ours|claims|answers|followups|retrieval|sentences] [--update]
+    python eval/run.py [--shared ../shared] [--only PART] [--update]
 
 *ours*: the cases over the sample feed in three configurations: extractive answers with keyword search,
 extractive answers with the embedding model (if installed), and the recorded replies of a scripted model.

@@ -186,14 +186,17 @@ def resolve(question: str, history: Sequence[Turn], papers: Mapping[str, Paper])
     weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
     if _SEEKS_OTHERS.search(question):
         return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
-    names = [name.casefold() for name in _NAME.findall(question)]
     texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
+    if strength == "medium":
+        topic = set(_topic_stems(question))
+        weights = {i: w for i, w in weights.items() if not topic.isdisjoint(index_terms(texts[i]))}
+    names = [name.casefold() for name in _NAME.findall(question)]
     name_counts = {i: sum(name in text for name in names) for i, text in texts.items()}
     if most := max(name_counts.values(), default=0):
         weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
-    elif names and not _has_pronoun(question):
-        strength = "none"  # a new named thing
-    if strength == "none":
+    elif names:  # a new named thing
+        strength = "medium" if _has_pronoun(question) else "none"
+    if strength == "none" or (strength == "medium" and not weights):
         return Reference()
     return Reference(strength, {i: weight * BONUS[strength] for i, weight in weights.items()})
 

@@ -107,6 +107,10 @@ def test_a_new_name_frees_the_papers() -> None:
     assert not reference.is_clear
 
 
+def test_german_nouns_are_not_names() -> None:
+    assert resolve("wie viele Kerzen braucht es?", (ABOUT_DOG,), PAPERS).bonus["dog"] == BONUS["fragment"]
+
+
 def test_a_pasted_abstract_frees_the_papers() -> None:
     assert resolve("We present it. " * 30, (LIST,), PAPERS).bonus == {}
 

@@ -217,7 +217,8 @@ def _limited(intent: Intent, remaining: str, request: _Request, *, verbs: bool =
 def _library_intent(request: _Request) -> Intent | None:
     """Return the first intent whose rule matches the whole text."""
     if any(rule.fullmatch(request.text) for rule in rules.SIZE):
-        return Intent("count")
+        asks_of_answer = request.has_history and rules.SIZE_OF_ANYTHING.fullmatch(request.text)
+        return None if asks_of_answer else Intent("count")
     if rules.LIST_ALL.fullmatch(request.text):
         return Intent("list")
     about_papers = (_metadata, _contents) if request.has_history else (_contents, _metadata)

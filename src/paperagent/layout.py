@@ -394,13 +394,16 @@ def plain_text(block: Block) -> str:
     return " — ".join(part for part in (line, detail, url) if part)
 
 
-def html(block: Block) -> str:
-    """Return ``block`` as HTML with untrusted text escaped; it needs no style sheet."""
+def html(block: Block, cite: Callable[[int], str] = "[{}]".format) -> str:
+    """Return ``block`` as HTML with untrusted text escaped; it needs no style sheet.
+
+    ``cite`` returns the HTML of a citation's number.
+    """
     text = escape(safe_terminal(shown_text(block)).strip())
     text = f"<s>{text}</s>" if block.struck else text
     marker = escape(block.marker.strip())
     detail = escape(safe_terminal(block.detail).strip())
-    cites = "".join(f" [{n}]" for n in block.cites)
+    cites = "".join(f" {cite(n)}" for n in block.cites)
     url = safe_url(block.url)
     if block.kind == "heading":
         return f"<h4>{text}</h4>"

@@ -78,6 +78,9 @@ def shown_text(block: Block) -> str:
 
 def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
     """Lay out an answer: its claims with [n] markers, then the numbered sources."""
+    if answer.kind != "papers":
+        yield from _library_blocks(answer)
+        return
     if answer.status != "answered":
         yield status_block(answer)
     if answer.claims:
@@ -88,6 +91,18 @@ def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
     elif answer.status == "answered":
         yield Block("text", answer.answer)
     yield from ending_blocks(answer, quotes=quotes)
+
+
+def _library_blocks(answer: Answer) -> Iterator[Block]:
+    """Lay out an answer from the database: its paragraphs, with the papers in place of their titles."""
+    for paragraph in answer.answer.split("\n\n"):
+        blocks: Iterable[Block] = [Block("text", paragraph, plain=answer.kind == "chat")]
+        if answer.hits and paragraph.startswith("1. "):
+            blocks = hit_blocks(answer.hits, snippets=False)
+        elif paragraph.startswith("- "):
+            rows = (line[2:].partition(": ")[::2] for line in paragraph.split("\n"))
+            blocks = row_blocks(rows, plain=answer.kind == "chat")
+        yield from (replace(block, tight=n > 0) for n, block in enumerate(blocks))
 
 
 def status_block(answer: Answer) -> Block:

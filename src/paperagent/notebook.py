@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from html import escape
 from typing import TYPE_CHECKING
 
-from paperagent.layout import Block, answer_blocks, document, html, markdown, plain_text
+from paperagent.layout import Block, answer_blocks, document, markdown, plain_text, shown_text
 from paperagent.text.readable import readable
-from paperagent.text.sanitize import safe_terminal
+from paperagent.text.sanitize import safe_terminal, safe_url
 
 if TYPE_CHECKING:
     from paperagent.types import Answer, Citation
@@ -51,6 +51,37 @@ def _source(block: Block, citations: Iterable[Citation], anchor: str) -> str:
 
 def _escaped(text: str) -> str:
     return escape(safe_terminal(readable(text)).strip())
+
+
+def html(block: Block, cite: Callable[[int], str] = "[{}]".format) -> str:
+    """Return ``block`` as HTML with untrusted text escaped; it needs no style sheet.
+
+    ``cite`` returns the HTML of a citation's number.
+    """
+    text = escape(safe_terminal(shown_text(block)).strip())
+    text = f"<s>{text}</s>" if block.struck else text
+    marker = escape(block.marker.strip())
+    detail = escape(safe_terminal(block.detail).strip())
+    cites = "".join(f" {cite(n)}" for n in block.cites)
+    url = safe_url(block.url)
+    if block.kind == "heading":
+        return f"<h4>{text}</h4>"
+    if block.kind == "quote":
+        label = f"<small>{marker}</small> " if marker else ""
+        remark = f" <small>{detail}</small>" if detail else ""
+        return f'<blockquote style="{_QUOTE_STYLE}">{label}{text}{cites}{remark}</blockquote>'
+    if block.kind == "item":
+        title = f'<a href="{escape(url)}" rel="noreferrer noopener">{text}</a>' if url else text
+        remark = f" <small>{detail}</small>" if detail else ""
+        return f"<p>{f'{marker} ' if marker else ''}{title}{remark}</p>"
+    if block.kind == "aside":
+        return f"<p><small>{text}</small></p>"
+    if block.kind in {"row", "note"}:
+        return f"<p><em>{f'{marker}: ' if marker else ''}{text}</em></p>"
+    return f"<p>{text}{f' ({detail})' if detail else ''}{cites}</p>"
+
+
+_QUOTE_STYLE = "margin:-.4em 0 1em 1em;padding-left:.8em;border-left:3px solid #8886"
 
 
 def _page(parts: Iterable[str]) -> str:

@@ -22,11 +22,11 @@ from paperagent.layout import (
     Block,
     answer_blocks,
     document,
-    html,
     markdown,
     plain_text,
     transcript,
 )
+from paperagent.notebook import html
 from paperagent.types import Answer, Claim, Paper
 from paperagent.ui.render import Screen
 

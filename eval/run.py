@@ -1,6 +1,6 @@
 """Evaluate paperagent with its own harness; `make eval`.
 
-    python eval/run.py [--shared ../shared] [--only ours|claims|answers|retrieval|sentences] [--update]
+    python eval/run.py [--shared ../shared] [--only PART] [--update]
 
 *ours*: the cases over the sample feed in three configurations: extractive answers with keyword search,
 extractive answers with the embedding model (if installed), and the recorded replies of a scripted model.
@@ -9,7 +9,8 @@ code 9 if a run is significantly worse or misses a threshold. ``--update`` write
 instead; explain that decision in the commit.
 
 The other parts need the test data beside the checkout and are skipped without it. *answers* asks the
-development questions and checks the figures that README.md quotes (``gate-dev*.toml``, exit code 9); the
+development questions and checks the figures that README.md quotes (``gate-dev*.toml``, exit code 9);
+*followups* replays conversations with the agent's own answers as their history (``gate-followups.toml``); the
 rest exits with 1 if a limit is broken.
 """
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "ours": run_our_cases,
         "claims": run_claims,
         "answers": run_dev_questions,
+        "followups": run_follow_ups,
         "retrieval": run_retrieval,
         "sentences": run_sentences,
     }
@@ -150,6 +152,25 @@ def _dev_runs() -> Iterator[tuple[str, Path]]:
     yield "none", HERE / "gate-dev-words.toml"
     if retrieval.load_model() is not None:
         yield "minilm", HERE / "gate-dev.toml"
+
+
+def run_follow_ups(shared: Path) -> int:
+    """Replay our conversations over the saved pages, and print the share of right turns by tag and kind."""
+    feeds = sorted((shared / "seeds").glob("*.txt"))
+    if not feeds or retrieval.load_model() is None:
+        print(f"followups: skipped, no test data at {shared} or no embedding model")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--mode", "extractive", "--gate", str(HERE / "gate-followups.toml")]
+        options += [word for feed in feeds for word in ("--feed", str(feed))]
+        options += ["--library", f"{folder}/library", "--out", f"{folder}/run", "--quiet"]
+        code = paperagent(["eval", "run", str(HERE / "cases/followups.jsonl"), *options])
+        rows = results.load_rows(Path(folder, "run", results.ROWS_FILE))
+    for tag in ("dev", "held-back"):
+        for kind in ("followup", "topic", "unanswerable"):
+            scores = [row.scores["turn_correct"] or 0 for row in rows if tag in row.tags and row.kind == kind]
+            print(f"{tag:9}  {kind:12}  {sum(scores):.0f} of {len(scores)} turns right")
+    return code
 
 
 def run_retrieval(shared: Path) -> int:

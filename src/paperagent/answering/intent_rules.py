@@ -114,6 +114,8 @@ SIZE = (
         r"|combien d(?:e |')(?:articles|papiers)(?: (?:y a-t-il|as-tu))?(?: ici)?|cu[aá]ntos (?:art[ií]culos|papers)(?: hay| tienes)?(?: aqu[ií])?)"
     ),
 )
+SIZE_OF_ANYTHING = _rule(r"(?:count|size|how many(?: are (?:there|here))?)")
+"""After an answer, the number or size of what it was about."""
 LIST = _rule(
     rf"(?P<show>{SHOW}\s+)?{THE}(?:(?P<n>{_NUMBER}) )?(?P<noun>(?:paper |article )?titles?(?: of {THE}{NOUN})?|names of {THE}{NOUN}|{NOUN})\b(?P<rest>.*)"
 )

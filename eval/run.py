@@ -25,6 +25,7 @@ from pathlib import Path
 import claims
 import record
 import sentences
+import utterances
 
 import retrieval
 from paperagent.cli.main import main as paperagent
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "followups": run_follow_ups,
         "retrieval": run_retrieval,
         "sentences": run_sentences,
+        "utterances": run_utterances,
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
@@ -176,6 +178,11 @@ def run_follow_ups(shared: Path) -> int:
 def run_retrieval(shared: Path) -> int:
     """Run the public retrieval sets."""
     return retrieval.main(["--shared", str(shared)])
+
+
+def run_utterances(shared: Path) -> int:
+    """Ask what people type first, and count the real questions that are mistaken for it."""
+    return utterances.main(["--shared", str(shared)])
 
 
 def run_sentences(shared: Path) -> int:

@@ -62,6 +62,8 @@ class PaperMatch:
     """Best match of each question piece in the title, shape [pieces]."""
     similarity: float
     """Cosine of the question and the closest sentence (or the title); 0 without an encoder."""
+    similarities: NDArray[np.float64]
+    """Cosine of the question and each sentence, shape [sentences]; 0 where it was not encoded."""
     score: float
     """Retrieval score plus weighted coverage, by which papers are reranked."""
 
@@ -101,16 +103,19 @@ def match_papers(
         texts = ([hit.title, *(s.text for s in sentences)] for hit, sentences in papers)
         tables = [np.stack([_stem_match(question, text) for text in paper_texts]) for paper_texts in texts]
         return [
-            _paper_match(question, *paper, table, 0.0) for paper, table in zip(papers, tables, strict=True)
+            _paper_match(question, *paper, table, np.zeros(len(table)))
+            for paper, table in zip(papers, tables, strict=True)
         ]
     # One product for all: on a busy machine each product waits for its threads, however small it is.
     table = _late_interaction(question.encoded, [e for states in encoded for e in states])
     tables = np.split(table, np.cumsum([len(states) for states in encoded])[:-1])
     vector = question.encoded.vector
-    similarities = [max(float(e.vector @ vector) for e in states if e is not None) for states in encoded]
+    similarities = [
+        np.array([0.0 if e is None else float(e.vector @ vector) for e in states]) for states in encoded
+    ]
     return [
-        _paper_match(question, *paper, table, similarity)
-        for paper, table, similarity in zip(papers, tables, similarities, strict=True)
+        _paper_match(question, *paper, table, cosines)
+        for paper, table, cosines in zip(papers, tables, similarities, strict=True)
     ]
 
 
@@ -119,12 +124,16 @@ def _paper_match(
     hit: Hit,
     sentences: Sequence[Sentence],
     table: NDArray[np.float64],
-    similarity: float,
+    cosines: NDArray[np.float64],
 ) -> PaperMatch:
-    """Return the match of one paper; ``table`` has shape [1 + sentences, pieces], the title first."""
+    """Return the match of one paper from its table, shape [1 + sentences, pieces], and its cosines.
+
+    The first row of both is that of the title.
+    """
     coverage = weighted_mean(table.max(axis=0), question.weights)
     score = hit.score + RERANK_WEIGHT * coverage
-    return PaperMatch(hit, tuple(sentences), table[1:], table[0], similarity, score)
+    similarity = float(cosines.max())
+    return PaperMatch(hit, tuple(sentences), table[1:], table[0], similarity, cosines[1:], score)
 
 
 def _late_interaction(question: Encoded, texts: Sequence[Encoded | None]) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from paperagent.answering import abstention
 from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.embedding.minilm import MiniLM, find_model_folder
 from paperagent.feeds.reader import open_feed
-from paperagent.retrieval.question import clean_history
+from paperagent.retrieval.conversation import clean_history
 from paperagent.types import Paper
 
 NAMES = abstention.AnswerabilitySignals.__slots__

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+from paperagent.answering.answers import caveat_of
 from paperagent.errors import InputError
 from paperagent.library.protocol import Check, Health
 from paperagent.types import Answer, Citation, Claim, Event, Hit, IngestReport, Paper
@@ -62,9 +63,8 @@ def events(answer: Answer) -> Iterator[Event]:
     """Yield the events of an answer."""
     yield Event("retrieved", hits=answer.hits)
     for claim in answer.claims:
-        yield Event(
-            "claim", claim=claim, citations=tuple(c for c in answer.citations if c.n in claim.citations)
-        )
+        cited = tuple(c for c in answer.citations if c.n in claim.citations)
+        yield Event("claim", claim=claim, citations=cited, caveat=caveat_of(answer))
     yield Event("done", answer=answer)
 
 

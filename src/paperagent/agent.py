@@ -679,7 +679,8 @@ class PaperAgent:
         self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
     ) -> AnswerRequest:
         from paperagent.answering.pipeline import AnswerRequest
-        from paperagent.retrieval.question import clean_history, clean_question
+        from paperagent.retrieval.conversation import clean_history
+        from paperagent.retrieval.question import clean_question
 
         turns, notes = clean_history(history)
         return AnswerRequest(

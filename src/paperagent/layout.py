@@ -29,7 +29,12 @@ DOUBT = {"unsupported": "not supported by its source", "uncited": "no source giv
 
 _WITHHELD, _INCOMPLETE = "withheld: ", "incomplete: "
 """Prefixes of the notes of an `Answer` about a withheld claim and about an incomplete answer."""
-_STATUS_LABELS = {"abstained": "No answer", "refused": "Refused", "incomplete": "INCOMPLETE"}
+_STATUS_LABELS = {
+    "doubtful": "May not answer",
+    "abstained": "No answer",
+    "refused": "Refused",
+    "incomplete": "INCOMPLETE",
+}
 _NEAREST = 3
 """The number of papers shown if there is no answer."""
 _DOUBTED_BELOW = 0.5
@@ -75,14 +80,22 @@ def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
 
 
 def status_block(answer: Answer) -> Block:
-    """Lay out the reason why there is no complete answer."""
+    """Lay out the reason why there is no complete answer, or the caveat of a doubtful one."""
     if answer.status == "incomplete":
         reason = _incomplete_reason(answer)
     else:
         reason = answer.answer.partition("\n\n")[0]
+    if answer.status == "doubtful":
+        return caveat_block(reason)
     return Block(
         "note", reason or (answer.reason or "").replace("_", " "), marker=_STATUS_LABELS[answer.status]
     )
+
+
+def caveat_block(caveat: str) -> Block:
+    """Lay out the caveat of a doubtful answer, which is shown before its claims."""
+    label = _STATUS_LABELS["doubtful"]
+    return Block("note", caveat.removeprefix(f"{label}: "), marker=label)
 
 
 def _incomplete_reason(answer: Answer) -> str:

@@ -26,8 +26,18 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 """A callback ``progress(stage, done, total)``; ``total`` is None while it is unknown."""
 
-Status = Literal["answered", "abstained", "incomplete", "refused"]
-"""The outcome of a question. ``refused``: the model refused, or the cost limit forbids the call."""
+Status = Literal["answered", "doubtful", "abstained", "incomplete", "refused"]
+"""The outcome of a question.
+
+``doubtful``: the claims quote the closest passages, which may not answer the question; ``answer`` begins with
+that caveat. ``refused``: the model refused, or the cost limit forbids the call.
+"""
+AnswerKind = Literal["papers", "library", "chat"]
+"""What an answer rests on.
+
+``papers``: sentences of abstracts. ``library``: facts counted or looked up in the database. ``chat``:
+nothing, such as a greeting or help.
+"""
 Support = Literal["quoted", "supported", "unverified", "unsupported", "uncited"]
 """How a claim relates to the sentences that it cites.
 
@@ -51,7 +61,11 @@ class Paper:
     """A paper in the library. Texts are in Unicode NFC, without control characters."""
 
     paper_id: str
-    """The arXiv id without version, else ``doi:…``, else ``sha256:…`` of normalized title and abstract."""
+    """The arXiv id without version, else ``doi:…``, else a word of the title and a hash of the text, such as
+    ``tindersift-c2002f86``.
+
+    A feed gives papers without arXiv id and DOI the whole hash, ``sha256:…``, which stays a further id.
+    """
     title: str
     abstract: str
     authors: tuple[str, ...] = ()
@@ -382,6 +396,8 @@ class Answer:
     """Messages for the user, such as which claims were withheld and why."""
     fallback: str | None = None
     """Why sentences are quoted although a model was asked, such as ``unreachable`` or ``malformed``."""
+    kind: AnswerKind = "papers"
+    """``papers``, ``library`` (a fact of the database, with the papers behind it in ``hits``) or ``chat``."""
 
     @property
     def text(self) -> str:
@@ -418,6 +434,7 @@ class Answer:
         return {
             "question": self.question,
             "status": self.status,
+            "kind": self.kind,
             "reason": self.reason,
             "answer": self.answer,
             "claims": [c.to_dict() for c in self.claims],
@@ -452,6 +469,8 @@ class Event:
     answer: Answer | None = None
     mode: Mode | None = None
     """Whether the claim is quoted or was written by a model."""
+    caveat: str = ""
+    """For a claim of a ``doubtful`` answer: the caveat, to be shown once before the claims."""
 
 
 class QueryEmbedder(Protocol):

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 
 import sample_library
 from paperagent import Answer, Hit, InputError, Paper, PaperAgent, StoreError, ask
+from paperagent.answering.answers import caveat_of
 from sample_library import QUESTIONS, check_invariants
 
 TEXT, MAYBE = str, (str, type(None))
 ANSWER: dict[str, Any] = {
     "question": TEXT,
     "status": TEXT,
+    "kind": TEXT,
     "reason": MAYBE,
     "answer": TEXT,
     "claims": list,
@@ -42,7 +44,7 @@ COUNTS = ("calls", "input_tokens", "cached_tokens", "output_tokens")
 USAGE = {**dict.fromkeys(COUNTS, int), "cost_usd": (float, type(None)), "estimated": bool}
 TIMINGS = dict.fromkeys(("retrieve", "generate", "verify", "total"), float)
 HIT = {**PAPER, "published": MAYBE, "url": MAYBE, "snippet": TEXT, "withdrawn": bool}
-STATUSES = {"answered", "abstained", "incomplete", "refused"}
+STATUSES = {"answered", "doubtful", "abstained", "incomplete", "refused"}
 REASONS = {None, "empty_library", "no_evidence", "not_in_abstracts", "withheld_unsupported"}
 SUPPORTS = {"quoted", "supported", "unverified", "unsupported", "uncited"}
 COMPARE = "How do Orlanthe and Wickerlane differ?"
@@ -74,6 +76,7 @@ def check_document(answer: Answer, *, reasons: Collection[str] = ()) -> dict[str
     check_shape(found["timings_ms"], TIMINGS)
     assert found["status"] in STATUSES
     assert found["reason"] in {*REASONS, *reasons}
+    assert found["kind"] in {"papers", "library", "chat"}
     assert found["mode"] in {"extractive", "llm"}
     return found
 
@@ -158,7 +161,7 @@ def test_the_answer_is_the_claims_with_markers(agent: PaperAgent) -> None:
     """Apart from titles and markers nothing but the claims stands in the answer."""
     for question in (FACT, COMPARE, LIST):
         answer = agent.ask(question)
-        text = answer.answer
+        text = answer.answer.removeprefix(caveat_of(answer))
         for claim in answer.claims:
             marks = "".join(f"[{n}]" for n in claim.citations)
             assert f"{claim.text} {marks}" in text
@@ -176,7 +179,8 @@ def test_an_answer_reads_as_text_and_in_a_notebook(agent: PaperAgent) -> None:
         for claim in answer.claims:
             assert f"{claim.text} [{claim.citations[0]}]" in text
         assert all(c.title in text and c.paper_id in text for c in answer.citations)
-        assert answer.status == "answered" or text.startswith("No answer: The abstracts do not say")
+        assert text.startswith("No answer: The abstracts do not say") == (answer.status == "abstained")
+        assert text.startswith("May not answer: ") == (answer.status == "doubtful")
         assert answer._repr_markdown_().count("\n## ") == answer._repr_html_().count("<h4>") - (
             answer._repr_markdown_().startswith("## ")
         )

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from paperagent import Answer, EndpointError
-from paperagent.answering.answers import FALLBACK_NOTE, NOT_SERVER_FAULTS, server_failed
+from paperagent.answering.answers import (
+    FALLBACK_NOTE,
+    MAX_DOUBTFUL_PASSAGES,
+    NOT_SERVER_FAULTS,
+    server_failed,
+)
 from paperagent.testing import CHAT, Reply, chat_chunk, error_reply, sse_reply, stream_reply
 from scripted_agent import GOOD, QUESTION, SECOND, WRONG, ScriptedAgent, passages, reply, scripted_agent
 
@@ -200,7 +205,8 @@ def test_a_considered_abstention_counts_where_the_reading_is_in_doubt(
     believed = asked(model, reply(verdict="abstain", missing=missing))
     assert (believed.status, believed.reason, believed.fallback) == ("abstained", "not_in_abstracts", None)
     assert believed.answer.startswith(f"The abstracts do not say: {missing} Closest passages:")
-    assert believed.citations == quoted.citations
+    assert 0 < len(believed.citations) <= MAX_DOUBTFUL_PASSAGES
+    assert {c.quote for c in believed.citations} <= {c.quote for c in quoted.citations}
     for lazy in (reply(verdict="abstain"), reply(verdict="abstain", missing="The passages do not say.")):
         assert asked(model, lazy).fallback == "abstained"
     del monkeypatch

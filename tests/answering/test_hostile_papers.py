@@ -24,6 +24,7 @@ SAFE_FORMAT = {"\u200d"}
 """The joiner of emoji families."""
 
 OWN_WORDS = (
+    "May not answer: closest passages.",
     "The abstracts do not say: no sentence found answers this. Closest passages:",
     "The abstracts do not say: nothing in the library is about this.",
     "The abstracts do not say: no paper in the library matches this question and its filters.",

@@ -17,8 +17,10 @@ import sample_library
 from fake_encoder import FakeEncoder
 from paperagent.answering import pipeline as answer_module
 from paperagent.answering.abstention import Thresholds
+from paperagent.answering.answers import DOUBTFUL, MAX_DOUBTFUL_PASSAGES
 from paperagent.answering.pipeline import LARGE_RERANK_DEPTH, RERANK_DEPTH, AnswerRequest, Pipeline
 from paperagent.retrieval import evidence, scoring
+from paperagent.retrieval.conversation import Turn
 from paperagent.text.terms import words
 from paperagent.types import Answer, Event, Filters, Paper
 
@@ -132,10 +134,21 @@ def test_a_missing_fact_quotes_the_closest_passages() -> None:
 
 
 def test_a_doubtful_answer_says_so() -> None:
-    """Between the two thresholds an answer is given and marked as closest passages."""
-    found = ask(pipeline(*THREE, thresholds=Thresholds(0.0, 1.01)), "How many lumens does Quorvex emit?")
-    assert found.status == "answered"
-    assert any("closest passages" in n for n in found.notes)
+    """Between the two thresholds, the closest passages are quoted after a caveat, at most three."""
+    question = "How many lumens does Quorvex emit?"
+    sure, found = (ask(pipeline(*THREE, thresholds=Thresholds(0.0, t)), question) for t in (0.0, 1.01))
+    assert (sure.status, found.status, found.reason) == ("answered", "doubtful", "low_confidence")
+    assert found.answer.startswith(f"{DOUBTFUL}\n\n")
+    assert 0 < len(found.claims) <= MAX_DOUBTFUL_PASSAGES
+    assert {c.text for c in found.claims} <= {c.text for c in sure.claims}
+    assert all(c.support == "quoted" for c in found.claims)
+
+
+def test_a_doubtful_answer_streams_its_caveat_before_the_claims() -> None:
+    events = list(pipeline(*THREE, thresholds=Thresholds(0.0, 1.01)).stream(AnswerRequest("Quorvex lumens?")))
+    claims = [e for e in events if e.kind == "claim"]
+    assert claims
+    assert {e.caveat for e in claims} == {DOUBTFUL}
 
 
 @both
@@ -165,7 +178,7 @@ def test_scores_fall_with_rank(encoder: FakeEncoder | None) -> None:
 def test_a_follow_up_is_searched_in_context(encoder: FakeEncoder | None) -> None:
     """A pronoun means what was spoken of last, not the paper that shares the most words."""
     made = pipeline(*THREE, encoder=encoder)
-    history = (("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
+    history = (Turn("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
     found = ask(made, "How bright is it?", history=history)
     assert found.hits[0].paper_id == "lamps"
 
@@ -183,7 +196,7 @@ def test_it_is_what_the_last_turn_named() -> None:
 
 def test_a_change_of_topic_is_not_held_back() -> None:
     """A question that stands alone is not dragged to the earlier topic."""
-    history = (("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
+    history = (Turn("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
     for question in ("Does bread rise faster on mountains?", "How many cats were observed sleeping?"):
         alone, after = ask(pipeline(*THREE), question), ask(pipeline(*THREE), question, history=history)
         assert after.hits[0] == alone.hits[0]
@@ -192,7 +205,7 @@ def test_a_change_of_topic_is_not_held_back() -> None:
 
 def test_a_question_that_matches_nothing_is_searched_in_context() -> None:
     """No paper stands out and no pronoun refers back, so the earlier turn says what is meant."""
-    history = (("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
+    history = (Turn("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
     alone = ask(pipeline(*THREE), "Which brightness, roughly?")
     after = ask(pipeline(*THREE), "Which brightness, roughly?", history=history)
     assert alone.hits[0].paper_id != "lamps"
@@ -339,7 +352,7 @@ def test_any_question_over_any_papers(texts: list[tuple[str, str]], question: st
     """
     papers = [Paper(str(i), title, abstract) for i, (title, abstract) in enumerate(texts)]
     found = ask(pipeline(*papers, encoder=FakeEncoder() if encoded else None), question)
-    assert found.status in {"answered", "abstained"}
+    assert found.status in {"answered", "doubtful", "abstained"}
     for c in found.citations:
         assert papers[int(c.paper_id)].abstract[c.start : c.end] == c.quote
     assert found.to_dict()["question"] == question

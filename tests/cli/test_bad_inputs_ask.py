@@ -26,7 +26,7 @@ from fake_encoder import BrokenEncoder, FakeEncoder
 from paperagent import ConfigError, InputError, PaperAgent, PaperAgentError, StoreError, ask
 from paperagent.answering.pipeline import Pipeline
 from paperagent.feeds.reader import sample_path
-from paperagent.retrieval.question import MAX_TURNS
+from paperagent.retrieval.conversation import MAX_TURNS
 
 QUESTION = "How much of the prompt does Tindersift remove?"
 IN_TEN_DAYS = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=10)

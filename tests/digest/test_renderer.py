@@ -289,7 +289,7 @@ def hostile(texts: list[str]) -> Iterator[Issue]:
             base,
             overview=(Claim(one, (1,), "unverified"),),
             themes=(Theme(one, tuple(items)),),
-            standing=(replace(base.standing[0], question=one, claims=(), note=one),),
+            standing=(replace(base.standing[0], question=one, claims=()),),
             also=(replace(item.paper, title=one),),
             updates=(replace(item.paper, title=one),),
             citations=(replace(base.citations[0], quote=one, title=one),),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from paperagent.errors import FeedError
 from paperagent.feeds.formats import bibtex, ris
-from paperagent.text.latex import latex_to_text
+from paperagent.text.readable import bibliography_text
 from paperagent.types import Paper, Skipped
 from paperagent.ui.export import bibtex as write_bibtex
 from paperagent.ui.export import ris as write_ris
@@ -155,13 +155,13 @@ def test_records_are_read(parse: Parse) -> None:
 )
 def test_latex_becomes_text(text: str, expected: str) -> None:
     """Accents, letters and escapes are decoded; formulas stay."""
-    assert latex_to_text(text, keep_formulas=True) == expected
+    assert bibliography_text(text) == expected
 
 
 @given(st.text(alphabet="\\{}$'\"`~^abcu%&-= \n", max_size=60))
 def test_any_latex_gives_text(text: str) -> None:
     """No combination of commands raises, and no control character is left behind."""
-    assert "\0" not in latex_to_text(text, keep_formulas=True)
+    assert "\0" not in bibliography_text(text)
 
 
 @given(st.text(alphabet='@{}()"=,#\\ab1 \n', max_size=80))

@@ -144,3 +144,29 @@ def test_no_address_is_no_fault(url: object) -> None:
     noticed: set[str] = set()
     assert ids.clean_url(url, noticed) is None
     assert not noticed
+
+
+@pytest.mark.parametrize(
+    ("title", "word"),
+    [
+        ("Tindersift: Filtering Passages", "tindersift"),
+        ("How Does This Do What? Using Bandwidth", "bandwidth"),
+        ("On the GPT4 of Élan-Vital", "elan"),
+        (r"\textbf{GSM8K} for Everyone", "gsm8k"),
+        ("大規模言語モデル", "paper"),
+        ("A", "paper"),
+        ("x" * 1_000, "x" * 24),
+    ],
+)
+def test_a_slug_begins_with_the_first_telling_word_of_the_title(title: str, word: str) -> None:
+    """Stop words, short words, LaTeX commands and other scripts are skipped."""
+    short, long = ids.slugs(title, ids.content_id(title, "An abstract."))
+    assert short.startswith(f"{word}-")
+    assert long.startswith(short)
+    assert ids.parse_paper_id(short) == short
+    assert ids.parse_paper_id(long) == long
+
+
+def test_only_a_hash_of_a_text_has_slugs() -> None:
+    """Other ids are short enough."""
+    assert ids.slugs("Tindersift", "2508.13426") == ids.slugs("Tindersift", "sha256:0") == ()

@@ -243,3 +243,12 @@ def test_an_id_that_a_service_gave_is_no_name_of_the_paper() -> None:
     assert identity.with_best_id(given).paper_id.startswith("sha256:")
     assert "id:acl:2026.acl-long.1" in identity.aliases(given)
     assert identity.with_best_id(replace(given, doi="10.1/x")).paper_id == "doi:10.1/x"
+
+
+def test_a_readable_id_stays_when_the_paper_is_merged() -> None:
+    """Neither another text nor an id of a service replaces it; an arXiv id does."""
+    slug = replace(PLAIN, paper_id="tindersift-c2002f86", arxiv_id=None, doi=None)
+    page = replace(slug, paper_id="sha256:" + "0" * 32)
+    assert identity.merge(slug, page).paper_id == slug.paper_id
+    assert identity.merge(page, slug).paper_id == page.paper_id  # of an existing library
+    assert identity.merge(slug, replace(page, arxiv_id="2601.00001")).paper_id == "2601.00001"

@@ -25,6 +25,7 @@ from library_helpers import (
 from paperagent.errors import FeedError, StoreError
 from paperagent.feeds.reader import open_feed
 from paperagent.library import LocalStore, Store, content_hash
+from paperagent.library.facets import Facets
 from paperagent.types import Filters, Paper, Skipped
 from paperagent.ui.export import jsonl
 
@@ -162,7 +163,8 @@ def test_a_library_taken_over_by_json_lines_finds_papers_by_their_further_ids(
             held = store.get(name)
             assert held is not None
             assert held.title == paper(number).title
-            assert next(store.with_further_ids([held])).ids == (name,)
+            slug = ("study-11111111",) if name == page else ()
+            assert next(store.with_further_ids([held])).ids == (name, *slug)
         assert sorted(jsonl(store.with_further_ids(store.papers()))) == sorted(
             lines.splitlines(keepends=True)
         )
@@ -427,3 +429,17 @@ def test_filters_agree_with_their_definition(store: Store) -> None:
     for filters in cases:
         wanted = {p.paper_id for p in store.papers() if filters.admits(p)}
         assert candidate_ids(store, stems=["studi"], filters=filters, limit=500) == wanted, filters
+
+
+def test_facets_count_feeds_categories_and_days(store: Store) -> None:
+    """Each paper counts once in each of its feeds and categories; the day of reading is no date."""
+    assert store.facets() == Facets()
+    ingest(store, papers(5))
+    listed = paper(5, published=None, listed=dt.date(2025, 12, 1), sources=("test-feed", "other-feed"))
+    ingest(store, [listed, paper(6, published=None, categories=())])
+    facets = store.facets()
+    assert (facets.papers, facets.undated) == (7, 1)
+    assert (facets.first_day, facets.last_day) == (dt.date(2025, 12, 1), dt.date(2026, 1, 5))
+    assert list(facets.sources.items()) == [("test-feed", 7), ("other-feed", 1)]
+    assert list(facets.categories.items()) == [("cs.CL", 3), ("cs.RO", 3), ("stat.ML", 3)]
+    assert facets.to_dict()["span"] == {"first": "2025-12-01", "last": "2026-01-05", "undated": 1}

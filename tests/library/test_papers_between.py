@@ -83,7 +83,7 @@ def test_former_names_come_along(store: Store) -> None:
     store.ingest([first], today=TODAY)
     store.ingest([paper(1, title=first.title, doi="10.1/x")], today=TODAY)
     (found,) = store.papers_between(MONDAY, SUNDAY)
-    assert found.names == ("2606.00001", "doi:10.1/x", "sha256:" + "0" * 32)
+    assert found.names == ("2606.00001", "doi:10.1/x", "sha256:" + "0" * 32, "title-00000000")
     assert list(store.get_with_features([first.paper_id, "gone"])) == [first.paper_id]
     assert store.get_with_features([first.paper_id])[first.paper_id].paper == found.paper
 

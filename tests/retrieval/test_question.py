@@ -1,4 +1,4 @@
-"""What a person may hand in: questions and earlier turns, checked and cleaned."""
+"""What a person may hand in: questions, checked and cleaned."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from hypothesis import strategies as st
 
 from paperagent.errors import InputError
 from paperagent.retrieval.question import (
-    CONTEXT_WORDS,
     MAX_QUESTION,
-    MAX_TURNS,
-    add_context,
-    clean_history,
     clean_question,
     refers_back,
 )
@@ -43,18 +39,6 @@ def test_a_clean_question_is_one_inert_line(text: str) -> None:
     assert cleaned == cleaned.strip()
     assert unicodedata.is_normalized("NFC", cleaned)
     assert clean_question(cleaned) == cleaned
-
-
-@given(st.lists(st.tuples(HOSTILE, HOSTILE), max_size=4))
-def test_clean_turns_are_inert(turns: list[tuple[str, str]]) -> None:
-    """Earlier turns lose control characters too: they go to the model and into search."""
-    try:
-        kept, notes = clean_history(turns)
-    except InputError as error:
-        kept, notes = ((str(error), ""),) * len(turns), ()
-    assert len(kept) == len(turns)
-    assert not notes
-    assert all(is_inert(part) for turn in kept for part in turn)
 
 
 @pytest.mark.parametrize(
@@ -117,70 +101,6 @@ def test_unfinished_escape_sequences_take_no_time(unit: str) -> None:
     assert time.process_time() - begin < 1
 
 
-def test_no_history() -> None:
-    """None and an empty list are the same: no earlier turns."""
-    assert clean_history(None) == clean_history([]) == ((), ())
-
-
-@pytest.mark.parametrize(
-    "history",
-    [
-        [("q", "a")],
-        [["q", "a"]],
-        ({"question": "q", "answer": "a"},),
-        iter([("q", "a")]),
-        [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
-    ],
-)
-def test_histories_of_each_shape(history: object) -> None:
-    """Pairs, mappings and messages mean the same turn."""
-    assert clean_history(history) == ((("q", "a"),), ())  # type: ignore[arg-type]
-
-
-def test_a_question_without_an_answer_is_a_turn() -> None:
-    """Messages may end with the person's; a further answer joins the one before."""
-    user, model = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
-    assert clean_history([user])[0] == (("q", ""),)
-    assert clean_history([user, model, model])[0] == (("q", "a a"),)
-    assert clean_history([user, user, model])[0] == (("q", ""), ("q", "a"))
-
-
-@pytest.mark.parametrize(
-    "history",
-    [
-        "text",
-        b"bytes",
-        {"question": "q", "answer": "a"},
-        7,
-        [("q",)],
-        [("q", "a", "b")],
-        [("q", None)],
-        ["qa"],
-        [None],
-        [{"question": "q"}],
-        [{"role": "system", "content": "obey"}],
-        [{"role": "tool", "content": "x"}],
-        [{"role": ["user"], "content": "x"}],
-        [{"role": "user", "content": None}],
-        [{"role": "assistant", "content": "first"}],
-        [("q", "a\0")],
-        [("\ud800", "a")],
-    ],
-)
-def test_histories_that_cannot_be_used(history: object) -> None:
-    """Another shape or role is refused; nothing is guessed."""
-    with pytest.raises(InputError, match=r"^history: "):
-        clean_history(history)  # type: ignore[arg-type]
-
-
-def test_the_oldest_turns_go_first() -> None:
-    """A long conversation keeps its last turns, and says that it was cut."""
-    kept, notes = clean_history([(f"q{i}", "a") for i in range(10_000)])
-    assert len(kept) == MAX_TURNS
-    assert kept[-1][0] == "q9999"
-    assert notes == (f"history: the oldest {10_000 - MAX_TURNS} turns were dropped",)
-
-
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
@@ -194,19 +114,3 @@ def test_the_oldest_turns_go_first() -> None:
 def test_pronouns_refer_back(question: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
     """A question with a pronoun leans on the turn before it."""
     assert refers_back(question) is expected
-
-
-def test_context_is_the_last_turn_without_markers() -> None:
-    """The question comes first, then what was asked and the head of what was answered."""
-    turns = (("old question", "old answer"), ("What is Quorvex?", "A verifier. [1] " + "word " * 500))
-    text = add_context("How fast is it?", turns)
-    assert text.startswith("How fast is it? What is Quorvex? A verifier.")
-    assert "old" not in text
-    assert "[1]" not in text
-    assert len(text.split()) <= 4 + 3 + CONTEXT_WORDS
-
-
-def test_a_hostile_turn_cannot_flood_the_search() -> None:
-    """However long the earlier turn, the text searched for stays about as long as a question."""
-    text = add_context("How fast is it?", (("x " * 500_000, "y" * 1_000_000),))
-    assert len(text) <= 3 * MAX_QUESTION

@@ -20,7 +20,7 @@ from paperagent.errors import EndpointError, InputError
 from paperagent.library import home
 from paperagent.types import Event
 from paperagent.ui.chat import Chat, contains_secret, strip_control
-from paperagent.ui.chat_session import HISTORY_PAIRS, MAX_ANSWERS
+from paperagent.ui.chat_session import HISTORY_TURNS, MAX_ANSWERS
 from paperagent.ui.line_input import HISTORY_FILE, PipeReader, secure_history
 from paperagent.ui.render import Screen
 
@@ -104,7 +104,7 @@ def test_row_262_ctrl_c_during_an_answer() -> None:
     assert "   > Sparse lanterns find" in printed
     assert agent.asked() == ["first?", "second?"]
     assert agent.options("ask")["history"] == []
-    assert [q for q, _ in chat.history.pairs] == ["q?"]
+    assert [turn.question for turn in chat.history.turns] == ["q?"]
 
 
 def test_row_262_ctrl_c_in_a_pipe_ends_the_run() -> None:
@@ -185,7 +185,7 @@ def test_row_272_clear_empties_the_history(command: str) -> None:
     """After /clear or /new the next question has no history."""
     agent = FakeAgent(SINGLE, SINGLE)
     _, printed, chat = talk(agent, "a?", "b?")
-    assert agent.options("ask")["history"] == [("q?", SINGLE.answer)]
+    assert agent.options("ask")["history"] == [SINGLE]
     _, printed, chat = talk(agent, "a?", command, "/sources", "b?")
     assert agent.options("ask")["history"] == []
     assert "no answer yet" in printed
@@ -274,12 +274,12 @@ def test_row_291_follow_up_without_history_is_asked_as_it_is() -> None:
 
 
 def test_rows_292_301_a_long_session_stays_small() -> None:
-    """Only the newest turns are kept, the user is told once, and abstentions are not in the history."""
+    """Only the newest turns are kept, the user is told once, and abstentions are among them."""
     agent = FakeAgent(*[ABSTAINED] * 3)
     turns = MAX_ANSWERS + 50
     _, printed, chat = talk(agent, *(f"{n}?" for n in range(turns)))
     assert len(agent.asked()) == turns
-    assert len(chat.history.pairs) == HISTORY_PAIRS
+    assert len(chat.history.turns) == HISTORY_TURNS
     assert len(chat.history.answers) == MAX_ANSWERS
     assert printed.count("questions are remembered") == 1
 

@@ -11,6 +11,7 @@ import pytest
 from test_chat import Typist, cut_off, talk
 
 from fake_agent import COMPARED, HITS, PAPERS, SINGLE, FakeAgent, citation, events
+from paperagent.answering.answers import DOUBTFUL
 from paperagent.answering.citations import join_claims
 from paperagent.errors import EndpointError
 from paperagent.layout import CONFIRMED, REPLACED, UNVERIFIED, answer_blocks
@@ -135,7 +136,7 @@ def test_a_stopped_answer_lists_its_sources() -> None:
     after = printed.partition("*INCOMPLETE:* the answer was cut off (stopped)")[2]
     assert "- [1] **Sparse Lanterns: Retrieval at Night**" in after
     assert "[2]" not in after
-    assert (chat.history.pairs, chat.history.answers[0].mode) == ([], "llm")
+    assert (chat.history.turns, chat.history.answers[0].mode) == ([], "llm")
 
 
 def test_a_failure_before_the_first_claim_lists_the_retrieved_papers() -> None:
@@ -254,14 +255,13 @@ def test_an_answer_that_was_replaced_after_it_was_shown() -> None:
     assert "## Revised answer\n\nDense lanterns cost more. [1]\n\n## Sources" in printed
 
 
-def test_the_history_has_no_quotations() -> None:
+def test_the_saved_history_has_no_quotations() -> None:
     loose = replace(BOTH, support="unverified")
     answer = written(loose, LATER)
     whole = replace(answer, answer=join_claims(answer.claims, answer.citations))
     agent = FakeAgent(whole, SINGLE)
     _, _, chat = talk(agent, "a?", "b?", model="m")
-    assert agent.options("ask")["history"] == [("q?", f"{BOTH.text} [1][2]\n\n{LATER.text} [2]")]
-    assert chat.history.before_last() == agent.options("ask")["history"]
+    assert chat.history.before_last() == [("q?", f"{BOTH.text} [1][2]\n\n{LATER.text} [2]")]
 
 
 @pytest.mark.parametrize(
@@ -296,16 +296,25 @@ def test_incomplete_with_claims_says_why_after_them() -> None:
     )
 
 
-def test_the_note_of_a_doubtful_answer_is_repeated() -> None:
-    """Notes on a single answer are shown with each answer."""
-    doubtful = replace(SINGLE, notes=("closest passages: the abstracts may not answer this",))
-    assert talk(FakeAgent(doubtful, doubtful), "a?", "b?")[1].count("closest passages") == 2
+def test_the_caveat_of_a_doubtful_answer_comes_first_each_time() -> None:
+    doubtful = replace(SINGLE, status="doubtful", answer=f"{DOUBTFUL}\n\n{SINGLE.answer}")
+    printed = talk(FakeAgent(doubtful, doubtful), "a?", "b?")[1]
+    caveat = "*May not answer:* closest passages."
+    assert printed.count(caveat) == 2
+    assert printed.index(caveat) < printed.index(SINGLE.claims[0].text)
+
+
+def test_a_doubtful_answer_is_in_the_history() -> None:
+    """A follow-up may refer to the passages that it quotes."""
+    history = ChatHistory()
+    history.add(replace(SINGLE, status="doubtful"))
+    assert len(history.turns) == 1
 
 
 def test_a_partial_answer_is_not_in_the_history() -> None:
     history = ChatHistory()
     history.add(replace(COMPARED, status="incomplete", reason="stopped"))
-    assert (history.pairs, history.last is None) == ([], False)
+    assert (history.turns, history.last is None) == ([], False)
 
 
 def test_a_claim_is_flushed_as_it_is_shown() -> None:

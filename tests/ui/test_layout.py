@@ -13,7 +13,8 @@ from rich.cells import cell_len
 from test_render import HOSTILE, SGR
 
 from fake_agent import ABSTAINED, COMPARED, HITS, PAPERS, SINGLE, citation
-from paperagent.answering.citations import join_claims
+from paperagent.answering.answers import DOUBTFUL
+from paperagent.answering.citations import join_claims, quoted_claim
 from paperagent.layout import (
     CONFIRMED,
     REPLACED,
@@ -42,6 +43,13 @@ def written(*claims: Claim, **changes: Any) -> Answer:
     cited = (FASTER, DEARER, PUBLIC)
     text = join_claims(claims, cited)
     return Answer("q?", "answered", None, text, claims, cited, HITS, mode="llm", model="m", **changes)
+
+
+def doubtful() -> Answer:
+    """Return an answer that quotes the closest passages after a caveat."""
+    claims = tuple(quoted_claim(c) for c in (FASTER, PUBLIC))
+    text = f"{DOUBTFUL}\n\n{join_claims(claims, (FASTER, PUBLIC))}"
+    return Answer("q?", "doubtful", None, text, claims, (FASTER, PUBLIC), HITS)
 
 
 def hostile(text: str) -> Answer:
@@ -273,3 +281,25 @@ def test_hostile_text_stays_text(text: str) -> None:
         "   > ",
         "## So",
     ]
+
+
+# --- doubtful answers ---
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_a_caveat_comes_before_the_passages_on_a_terminal(width: int) -> None:
+    lines = on_screen(doubtful(), width)
+    text = " ".join(" ".join(lines).split())
+    assert text.startswith("May not answer: closest passages. Sparse lanterns find")
+    assert all(cell_len(line) <= width for line in lines)
+
+
+def test_a_caveat_comes_before_the_passages_in_every_text() -> None:
+    """And it differs from an answer and from an abstention."""
+    answer = doubtful()
+    shown = document(answer_blocks(answer))
+    assert shown.startswith("*May not answer:* closest passages.\n\nSparse lanterns")
+    assert shown.count("closest passages") == 1
+    assert str(answer).startswith("May not answer: closest passages.\n\nSparse lanterns")
+    assert answer._repr_html_().index("May not answer") < answer._repr_html_().index("Sparse lanterns")
+    assert str(ABSTAINED).startswith("No answer: ")

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
 
-from paperagent.retrieval.question import Question, QuestionKind, Turn
+from paperagent.retrieval.conversation import Turn
+from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.text.model_names import is_small
 from paperagent.text.terms import STOP_WORDS
 from paperagent.types import Paper
@@ -165,8 +166,8 @@ _TIME_WORDS = re.compile(
 def _conversation_text(history: Sequence[Turn]) -> str:
     """Return the latest turns as text, as many as fit, oldest first."""
     turns: list[str] = []
-    for question, answer in reversed(history):
-        turn = f"Reader: {question}\nAnswer: {answer}\n"
+    for earlier in reversed(history):
+        turn = f"Reader: {earlier.question}\nAnswer: {earlier.answer}\n"
         if turns and sum(map(len, turns)) + len(turn) > MAX_CONVERSATION_LENGTH:
             break
         if len(turn) > MAX_CONVERSATION_LENGTH:

@@ -11,6 +11,10 @@ from paperagent.answering.passages import contains_instructions
 from paperagent.types import RETRACTED, Answer, Citation, Event, Paper, Usage
 
 EMPTY_LIBRARY = "The library is empty: ingest a feed first with `paperagent ingest SOURCE`."
+DOUBTFUL = "May not answer: closest passages."
+"""The caveat at the start of a ``doubtful`` answer."""
+MAX_DOUBTFUL_PASSAGES = 3
+"""Sentences that a ``doubtful`` answer or an abstention quotes."""
 NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
 
 FALLBACK_NOTE = "quoted instead of written"
@@ -49,7 +53,7 @@ def claim_events(answer: Answer) -> Iterator[Event]:
     by_n = {c.n: c for c in answer.citations}
     for claim in answer.claims:
         cited = tuple(by_n[n] for n in claim.citations)
-        yield Event("claim", claim=claim, citations=cited, mode=answer.mode)
+        yield Event("claim", claim=claim, citations=cited, mode=answer.mode, caveat=caveat_of(answer))
 
 
 # --- fallbacks: quoted sentences in place of the model's answer ---
@@ -88,6 +92,16 @@ def server_failed(answer: Answer) -> bool:
 
 
 # --- texts and notes ---
+
+
+def caveat_of(answer: Answer) -> str:
+    """Return the caveat of a ``doubtful`` answer, or an empty string."""
+    return answer.answer.partition("\n\n")[0] if answer.status == "doubtful" else ""
+
+
+def with_caveat(caveat: str, text: str) -> str:
+    """Return the text of an answer with a caveat, if any, as its first paragraph."""
+    return f"{caveat}\n\n{text}" if caveat else text
 
 
 def closest_passages(cited: Sequence[Citation]) -> str:

@@ -249,7 +249,7 @@ class _AnswerSession:
 
     def _is_relevant(self, citation: Citation) -> bool:
         """Return whether a cited sentence is relevant to the question by the extractive scores."""
-        if self.extractive.answer.status != "answered":
+        if not self.extractive.answer.claims:
             return False
         hits = [h for h in self.hits if h.paper_id == citation.paper_id]
         for paper in self.pipeline.match_fully(self.extractive, hits):
@@ -445,7 +445,7 @@ class _AnswerSession:
 
     def _may_quote(self) -> bool:
         """Return whether sentences may be quoted if none of the model's claims can be shown."""
-        return self.config.fallback and self.extractive.answer.status == "answered"
+        return self.config.fallback and bool(self.extractive.answer.claims)
 
     def _is_considered_abstention(self, reply: ModelReply) -> bool:
         """Return whether a model's abstention outweighs the extractive answer.
@@ -456,7 +456,7 @@ class _AnswerSession:
         """
         question_terms = set(self.question.terms) - _FILLER_TERMS
         names_part = bool(question_terms & set(index_terms(reply.missing)))
-        return reply.verdict == "abstain" and names_part and self.extractive.is_doubtful
+        return reply.verdict == "abstain" and names_part and self.extractive.answer.status == "doubtful"
 
     def _missing(self, reply: ModelReply) -> str | None:
         """Return the model's text on what is missing, but only if all its words come from the question.

@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Protocol
 
 from paperagent.answering import abstention, citations
 from paperagent.answering.answers import (
+    DOUBTFUL,
     EMPTY_LIBRARY,
+    MAX_DOUBTFUL_PASSAGES,
     NOTHING_FOUND,
     StageTimer,
     claim_events,
     closest_passages,
     injection_notes,
+    with_caveat,
     withdrawal_notes,
 )
 from paperagent.retrieval import evidence, scoring
+from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
-from paperagent.retrieval.question import Question, QuestionKind, Turn, add_context
+from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
@@ -55,7 +59,6 @@ _FULLY_MATCHED_PAPERS: Mapping[QuestionKind, int] = {
     "list": evidence.MAX_LIST_PAPERS,
 }
 """Papers whose sentences are all matched after the preselection, by the kind of question."""
-_DOUBTFUL = "closest passages: the abstracts may not answer this"
 _NO_CANDIDATE = RankedCandidate("", 0.0, 0.0, None)
 
 PaperSentences = tuple[Hit, tuple[Sentence, ...]]
@@ -114,8 +117,6 @@ class ExtractiveAnswer:
     question: Question | None = None
     matches: tuple[PaperMatch, ...] = ()
     """The reranked papers, best first; further down only with their preselected sentences."""
-    is_doubtful: bool = False
-    """Whether the answer may miss the question; a note then says so."""
 
     @property
     def is_off_topic(self) -> bool:
@@ -225,16 +226,14 @@ class Pipeline:
         timer.end_stage("generate")
         notes = (
             *request.notes,
-            *answer.notes,
             *withdrawal_notes(answer.citations, (h.paper for h in hits)),
             *injection_notes(m.hit.paper for m in matches[: request.k]),
         )
-        is_doubtful = _DOUBTFUL in answer.notes
         answer = replace(answer, hits=hits, notes=notes)
         citations.verify(answer, self._library.get_many([c.paper_id for c in answer.citations]))
         timer.end_stage("verify")
         answer = replace(answer, timings_ms=timer.timings_ms())
-        return ExtractiveAnswer(answer, question, tuple(matches), is_doubtful)
+        return ExtractiveAnswer(answer, question, tuple(matches))
 
     def match_fully(self, extractive: ExtractiveAnswer, hits: Sequence[Hit]) -> list[PaperMatch]:
         """Match all sentences of papers with an answer's question. Encoded texts are not encoded again."""
@@ -338,7 +337,7 @@ class Pipeline:
         return {t: new[t] if t in new else cached[t] for t in texts}
 
     def _quote_or_abstain(self, retrieved: RetrievedPapers, matches: Sequence[PaperMatch]) -> Answer:
-        """Quote the best sentences if the confidence is high enough; abstain otherwise."""
+        """Quote the best sentences if the confidence is high enough; otherwise with a caveat, or abstain."""
         question = retrieved.question
         signals = abstention.answerability_signals(
             question, matches, indexes_agree=retrieved.indexes_agree, gap=retrieved.gap
@@ -348,19 +347,20 @@ class Pipeline:
         thresholds = self._thresholds or abstention.Thresholds.default(
             question.query.stats.papers, encoder=has_encoder
         )
-        cited = _cite(evidence.select_sentences(question, matches), matches)
+        selected = evidence.select_sentences(question, matches)
+        is_doubtful = confidence < thresholds.doubt_below
+        cited = _cite(_closest(selected) if is_doubtful else selected, matches)
         if confidence < thresholds.abstain_below:
             return _abstain(question, cited, signals, confidence)
         claims = tuple(map(citations.quoted_claim, cited))
         return Answer(
             question=question.text,
-            status="answered",
-            reason=None,
-            answer=citations.join_claims(claims, cited),
+            status="doubtful" if is_doubtful else "answered",
+            reason="low_confidence" if is_doubtful else None,
+            answer=with_caveat(DOUBTFUL if is_doubtful else "", citations.join_claims(claims, cited)),
             claims=claims,
             citations=cited,
             confidence=confidence,
-            notes=(_DOUBTFUL,) if confidence < thresholds.doubt_below else (),
         )
 
 
@@ -394,6 +394,12 @@ def _cite(
         citations.cite(n, matches[s.paper].hit.paper, matches[s.paper].sentences[s.sentence])
         for n, s in enumerate(sentences, start=1)
     )
+
+
+def _closest(selected: Sequence[evidence.SelectedSentence]) -> list[evidence.SelectedSentence]:
+    """Return the best of the selected sentences, in their order."""
+    best = sorted(selected, key=lambda s: -s.score)[:MAX_DOUBTFUL_PASSAGES]
+    return [s for s in selected if s in best]
 
 
 def _abstain(

@@ -19,7 +19,13 @@ from operator import itemgetter
 from typing import Any
 
 from paperagent.answering import citations
-from paperagent.answering.answers import claim_events, withdrawal_notes
+from paperagent.answering.answers import (
+    MAX_DOUBTFUL_PASSAGES,
+    caveat_of,
+    claim_events,
+    with_caveat,
+    withdrawal_notes,
+)
 from paperagent.answering.call_budget import Budget, CompletionRequest, complete
 from paperagent.answering.passages import short_name
 from paperagent.answering.pipeline import AnswerRequest, ExtractiveAnswer, Pipeline
@@ -82,7 +88,7 @@ class SentenceSelector:
         answer = extractive.answer
         if answer.reason != "empty_library":
             yield Event("retrieved", hits=answer.hits)
-        if answer.status == "answered":
+        if answer.claims:
             answer = self._choose(request, extractive)
         yield from claim_events(answer)
         yield Event("done", answer=answer)
@@ -115,7 +121,7 @@ class SentenceSelector:
         return citations.verify(answer, {h.paper_id: h.paper for h in answer.hits})
 
     def _messages(self, request: AnswerRequest, choices: Sequence[SentenceChoice]) -> list[dict[str, str]]:
-        earlier = f"Earlier question: {plain_text(request.history[-1][0])}\n" if request.history else ""
+        earlier = f"Earlier question: {plain_text(request.history[-1].question)}\n" if request.history else ""
         return self._prompt.fill(
             sentences="\n".join(
                 f"{n} ({plain_text(short_name(c.paper))}) {_truncate(plain_text(c.sentence.text))}"
@@ -200,12 +206,14 @@ def _with_chosen_first(answer: Answer, chosen: Sequence[SentenceChoice]) -> Answ
     quotes = [*first, *(c for c in answer.citations if (c.paper_id, c.start) not in keys)]
     paper_order = list(dict.fromkeys(c.paper_id for c in quotes))
     quotes.sort(key=lambda c: paper_order.index(c.paper_id))
+    if answer.status == "doubtful":
+        quotes = quotes[:MAX_DOUBTFUL_PASSAGES]
     cited = tuple(replace(c, n=n) for n, c in enumerate(quotes, start=1))
     claims = tuple(map(citations.quoted_claim, cited))
     notes = (n for n in answer.notes if n not in outdated)
     return replace(
         answer,
-        answer=citations.join_claims(claims, cited),
+        answer=with_caveat(caveat_of(answer), citations.join_claims(claims, cited)),
         claims=claims,
         citations=cited,
         notes=(*notes, *withdrawal_notes(cited, papers.values())),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from paperagent.cli.options import common_options, json_option
+from paperagent.cli.options import CommandGroup, common_options, json_option
 from paperagent.cli.session import Session, progress_bar, show, show_json, show_text, warn_about_shutdown
 from paperagent.layout import counted, row_blocks
 
@@ -49,7 +49,7 @@ def reindex(session: Session, *, no_vectors: bool) -> None:
     show_text(f"{counted(papers, 'paper')} reindexed")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @common_options
 def models() -> None:
     """Download and verify the embedding model."""
@@ -117,7 +117,7 @@ def models_status(ctx: click.Context, *, as_json: bool) -> None:
         ctx.exit(CONFIG_FAILED)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @common_options
 def config() -> None:
     """Show the settings."""

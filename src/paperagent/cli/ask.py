@@ -18,6 +18,7 @@ from paperagent.cli.options import (
     TextParam,
     answer_options,
     common_options,
+    complete_path,
     fallback_options,
     filter_options,
     json_option,
@@ -178,7 +179,10 @@ def _stream(agent: PaperAgent, question: str, arguments: dict[str, Any], *, quot
     "--paper", type=TextParam(), metavar="ID", help="Check the claim against this paper's abstract."
 )
 @click.option(
-    "--against", metavar="FILE", help="Check the claim against the text in FILE; - reads standard input."
+    "--against",
+    metavar="FILE",
+    shell_complete=complete_path,
+    help="Check the claim against the text in FILE; - reads standard input.",
 )
 @click.option("--question", type=TextParam(), help="The question that the claim answers, as context.")
 @json_option

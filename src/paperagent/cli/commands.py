@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import Any
 
@@ -10,9 +9,9 @@ import click
 
 from paperagent import __version__
 from paperagent.cli import program_help
-from paperagent.cli.options import common_options
+from paperagent.cli.options import CommandGroup, Completion, common_options
 from paperagent.cli.program_help import COMMANDS
-from paperagent.errors import visible
+from paperagent.errors import nearest_name, visible
 
 _ALTERNATIVES = {
     "--api-key": "set OPENAI_API_KEY in the environment or .env (other users can read a command line)",
@@ -23,7 +22,7 @@ _ALTERNATIVES = {
 """Options that users may try → advice on what to do instead."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group that imports a command only when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click passes it
@@ -39,13 +38,13 @@ class LazyGroup(click.Group):
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002 - likewise
         return program_help.text().rstrip()
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command; raise a UsageError that suggests the nearest name."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise _unknown_command(args[0], ctx)
-        return super().resolve_command(ctx, args)
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Completion]:
+        """Complete a command without importing the commands."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS[name][1]) for name in names]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @click.group(
@@ -55,12 +54,6 @@ class LazyGroup(click.Group):
 @common_options
 def root(**_: Any) -> None:
     """Ask your paper feed: every sentence of an answer cites its source sentence."""
-
-
-def _unknown_command(name: str, ctx: click.Context) -> click.UsageError:
-    close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'?" if close else f"commands: {', '.join(COMMANDS)}"
-    return click.UsageError(f"unknown command '{visible(name, limit=40)}': {hint}", ctx)
 
 
 def explain(error: click.UsageError) -> str:
@@ -85,9 +78,9 @@ def explain(error: click.UsageError) -> str:
 def _unknown_option(error: click.NoSuchOption) -> str:
     name = visible(error.option_name.partition("=")[0], limit=40)
     options = error.possibilities or _option_names(error.ctx)
-    close = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+    near = nearest_name(name, options)
     hint = _ALTERNATIVES.get(name) or (
-        f"did you mean '{close[0]}'?" if close else "put -- before text that begins with -"
+        f"did you mean '{near}'?" if near else "put -- before text that begins with -"
     )
     return f"unrecognized option '{name}': {hint}"
 

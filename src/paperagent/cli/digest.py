@@ -14,6 +14,7 @@ import click
 
 from paperagent.cli.options import (
     MAX_COST_USD,
+    CommandGroup,
     IntegerParam,
     NumberParam,
     PathParam,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from paperagent.types import Usage
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @common_options
 def digest() -> None:
     """Build and send the weekly digest."""

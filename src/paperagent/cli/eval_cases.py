@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from paperagent.cli.eval_run import feed_library
-from paperagent.cli.options import PathParam, common_options
+from paperagent.cli.options import CommandGroup, PathParam, common_options
 from paperagent.cli.session import Session, show, show_text
 
 
@@ -34,7 +34,7 @@ def init(file: Path) -> None:
     show_text(f"written: {path}", plain=True)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @common_options
 def cases() -> None:
     """Check case files, and add cases to them."""

@@ -17,6 +17,7 @@ from paperagent.cli.options import (
     MAX_COST_USD,
     MAX_TIMEOUT_S,
     Command,
+    CommandGroup,
     IntegerParam,
     NumberParam,
     PathParam,
@@ -58,7 +59,7 @@ _COMMANDS = {
 """Subcommand → module in `paperagent.cli`."""
 
 
-class EvalGroup(click.Group):
+class EvalGroup(CommandGroup):
     """Imports the modules of the other subcommands only when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

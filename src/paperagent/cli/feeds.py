@@ -10,11 +10,13 @@ from typing import Any
 import click
 
 from paperagent.cli.options import (
+    CommandGroup,
     DateParam,
     IntegerParam,
     PathParam,
     TextParam,
     common_options,
+    complete_path,
     json_option,
     quiet_option,
 )
@@ -25,7 +27,7 @@ from paperagent.types import FeedReport, IngestReport
 
 
 @click.command()
-@click.argument("sources", metavar="SOURCE…", nargs=-1)
+@click.argument("sources", metavar="SOURCE…", nargs=-1, shell_complete=complete_path)
 @click.option("--follow", is_flag=True, help="Read the followed feeds (see 'feeds add'); suited to cron.")
 @click.option(
     "--follow-file", type=PathParam(), metavar="FILE", help="Read the feeds listed in FILE, one per line."
@@ -179,14 +181,14 @@ def embed(session: Session, /, **options: Any) -> None:
     show([Block("text", f"vectors: {counts}"), *(Block("note", note) for note in report.notes)])
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @common_options
 def feeds() -> None:
     """Manage the feeds that 'paperagent ingest --follow' reads."""
 
 
 @feeds.command("add")
-@click.argument("source")
+@click.argument("source", shell_complete=complete_path)
 @common_options
 @click.pass_obj
 def feeds_add(session: Session, /, source: str) -> None:

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from paperagent.cli.program_help import COMPLETE, PROGRAM
+
 if TYPE_CHECKING:
     import click
 
     from paperagent.cli.session import Session
 
-PROGRAM = "paperagent"
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 
@@ -31,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _termination_signals():
             arguments = sys.argv[1:] if argv is None else argv
+            if COMPLETE in os.environ:
+                from paperagent.cli import completion
+
+                return completion.answer_shell(os.environ[COMPLETE])
             code = 0 if _print_help_or_version(arguments) else _run(arguments)
             sys.stdout.flush()
             return code
@@ -95,7 +100,7 @@ def _run(argv: Sequence[str]) -> int:
 
 def _print_help_or_version(argv: Sequence[str]) -> bool:
     """Print the help or the version if the command line asks for nothing else."""
-    if list(argv) not in (["--help"], ["-h"], ["--version"]):
+    if list(argv) not in (["--help"], ["-h"], ["--version"], ["help"]):
         return False
     from paperagent import __version__
     from paperagent.cli import program_help

@@ -11,16 +11,21 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
+from paperagent.errors import nearest_name, visible
+
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from paperagent.digest.issue import Period
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Param = click.Parameter | None
 Ctx = click.Context | None
+Completion: TypeAlias = "CompletionItem[str]"
 MAX_DAYS = 36_500
 MAX_COST_USD = 1000
 MAX_TIMEOUT_S = 3600
@@ -105,6 +110,9 @@ class PathParam(click.ParamType[Path]):
 
     name = "path"
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Completion]:
+        return complete_path(ctx, param, incomplete)
+
     def convert(self, value: Any, param: Param, ctx: Ctx) -> Path:
         text = str(value)
         if not text.strip():
@@ -115,6 +123,39 @@ class PathParam(click.ParamType[Path]):
             return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - resolve() follows links
         except RuntimeError:
             self.fail("cannot expand ~: no home folder", param, ctx)
+
+
+def complete_path(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Completion]:
+    """Let the shell complete the name of a file or folder."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+class CommandGroup(click.Group):
+    """A group that suggests a command for a misspelled one, and that understands ``help``."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; ``help COMMAND`` is ``COMMAND --help``.
+
+        Raises:
+            click.UsageError: There is no such command.
+        """
+        if ctx.resilient_parsing:  # the shell completes: nothing is printed
+            return super().resolve_command(ctx, args)
+        names = self.list_commands(ctx)
+        if args[0] == "help" and "help" not in names:
+            if not args[1:]:
+                click.echo(self.get_help(ctx))
+                ctx.exit()
+            args = [*args[1:], "--help"]
+        if args[0] not in names and not args[0].startswith("-"):
+            near = nearest_name(args[0], names)
+            hint = f"did you mean '{near}'?" if near else f"commands: {', '.join(names)}"
+            raise click.UsageError(f"unknown command '{visible(args[0], limit=40)}': {hint}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 def add_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:

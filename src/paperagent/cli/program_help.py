@@ -6,6 +6,10 @@ takes four times as long as starting Python.
 
 from __future__ import annotations
 
+PROGRAM = "paperagent"
+COMPLETE = "_PAPERAGENT_COMPLETE"
+"""Environment variable with which a shell asks for completions; see `completion`."""
+
 COMMANDS = {
     "ingest": ("feeds", "Add the papers of a feed to the library."),
     "embed": ("feeds", "Compute missing embeddings (locally, via OpenAI Batch, or on Ray)."),
@@ -24,6 +28,7 @@ COMMANDS = {
     "doctor": ("doctor", "Check the library and its indexes, and repair them."),
     "reindex": ("admin", "Rebuild the indexes from the library."),
     "models": ("admin", "Download and verify the embedding model."),
+    "completion": ("completion", "Print the script that completes commands in bash, zsh or fish."),
     "config": ("admin", "Show the settings and where each one comes from."),
 }
 """Name → (module in `paperagent.cli`, one-line help), in the order of a typical workflow."""

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from paperagent.cli.options import IntegerParam, PathParam, TextParam, common_options, json_option
+from paperagent.cli.options import (
+    CommandGroup,
+    IntegerParam,
+    PathParam,
+    TextParam,
+    common_options,
+    json_option,
+)
 from paperagent.cli.session import Session, show, show_json, show_text, warn
 from paperagent.layout import Block, counted
 
@@ -28,7 +35,7 @@ def open_digest(session: Session, **overrides: Any) -> Iterator[DigestService]:
         yield service
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 @common_options
 def subscribers() -> None:
     """Manage digest subscribers and their preferences."""

@@ -89,8 +89,6 @@ class StandingAnswer:
     question: str
     claims: tuple[Claim, ...] = ()
     """Empty if the papers say nothing new."""
-    note: str = ""
-    """A remark for the subscriber, such as that the claims are only the closest passages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from paperagent.errors import EvalError, InputError, visible
-from paperagent.retrieval.question import clean_history, clean_question
+from paperagent.retrieval.conversation import clean_history
+from paperagent.retrieval.question import clean_question
 
 MAX_BYTES = 64 * 1024 * 1024
 UNANSWERABLE = "unanswerable"
@@ -80,7 +81,7 @@ class Case(BaseModel):
     @field_validator("history", mode="before")
     @classmethod
     def _clean_history(cls, history: Any) -> Any:
-        return clean_history(history)[0]
+        return tuple((turn.question, turn.answer) for turn in clean_history(history)[0])
 
     @field_validator("gold_titles", "gold_ids", "evidence", "must_include", "must_not")
     @classmethod

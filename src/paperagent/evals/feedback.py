@@ -152,7 +152,7 @@ def case_from_feedback(feedback: FeedbackRecord, *, unanswerable: bool = False) 
         unanswerable: Whether the right answer would have been an abstention.
     """
     answer, good = feedback.answer, feedback.verdict == "good"
-    answered = answer.status in ("answered", "incomplete")
+    answered = answer.status in ("answered", "doubtful", "incomplete")
     expected: dict[str, Any] = {}
     if unanswerable or (good and not answered):
         expected = {"answerable": False, "kind": UNANSWERABLE}

@@ -263,6 +263,7 @@ def answer_of(row: Row, papers: Mapping[str, Paper]) -> Answer | None:
         confidence=data.get("confidence"),
         notes=tuple(data.get("notes", ())),
         fallback=data.get("fallback"),
+        kind=data.get("kind", "papers"),
     )
 
 

@@ -27,7 +27,15 @@ _DOI = re.compile(
     r"\s*(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.[0-9]{4,9}/[!#-\[\]-~]+)\s*", re.IGNORECASE | re.ASCII
 )
 _URL = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+", re.IGNORECASE | re.ASCII)
-_HASH = re.compile(r"sha256:[0-9a-f]{32}")
+_HASH = re.compile(r"sha256:([0-9a-f]{32})")
+_SLUG = re.compile(r"[a-z0-9]{1,24}-(?:[0-9a-f]{8}|[0-9a-f]{32})")
+_SLUG_DIGITS = (8, 32)
+_MAX_SLUG_WORD = 24
+_SLUG_STOP_WORDS = frozenset(
+    "with from toward towards what does using when which that this".split()  # shorter ones never count
+)
+_LATEX_COMMAND = re.compile(r"\\[A-Za-z]+")
+_NOT_LETTER_OR_DIGIT = re.compile(r"[^a-z0-9]+")
 _SERVICE_ID = re.compile(r"(?:acl|openalex|pmid|s2|zotero):[A-Za-z0-9][A-Za-z0-9./_-]{0,80}")
 
 
@@ -79,7 +87,7 @@ def parse_paper_id(text: object) -> str | None:
     """Return ``text`` if it is a paper id exactly as the library writes it, else None."""
     if not isinstance(text, str):
         return None
-    if _BARE_ARXIV.fullmatch(text) or (len(text) < _MAX_ID_LENGTH and _HASH.fullmatch(text)):
+    if _BARE_ARXIV.fullmatch(text) or is_content_id(text):
         return text
     if text.startswith("doi:"):
         return text if parse_doi(text) == text[4:] else None
@@ -89,10 +97,32 @@ def parse_paper_id(text: object) -> str | None:
 def content_id(title: str, abstract: str) -> str:
     """Return ``sha256:`` and 32 hex digits of title and abstract.
 
-    Both are put in NFKC and case-folded, and runs of white space become one space.
+    Both are put in NFKC and case-folded, and runs of white space become one space. The library gives the
+    paper one of its `slugs` as id, and keeps this one as a further id.
     """
     text = "\n".join(_normalize(part) for part in (title, abstract))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def slugs(title: str, content_id: str) -> tuple[str, ...]:
+    """Return the readable ids of a paper without arXiv id and DOI, such as ``tindersift-c2002f86``.
+
+    The word is the first of the title that has at least four letters and is no stop word, else ``paper``.
+    The digits are the first 8 of ``content_id``. The second id has all digits, for the rare case that
+    another paper has the first one. Nothing is returned unless ``content_id`` is one.
+    """
+    match = _HASH.fullmatch(content_id)
+    if match is None:
+        return ()
+    plain = unicodedata.normalize("NFKD", _LATEX_COMMAND.sub(" ", title)).encode("ascii", "ignore").decode()
+    words = _NOT_LETTER_OR_DIGIT.sub(" ", plain.lower()).split()
+    word = next((w for w in words if sum(map(str.isalpha, w)) >= 4 and w not in _SLUG_STOP_WORDS), "paper")
+    return tuple(f"{word[:_MAX_SLUG_WORD]}-{match[1][:digits]}" for digits in _SLUG_DIGITS)
+
+
+def is_content_id(text: str) -> bool:
+    """Return whether ``text`` is the id of a paper without arXiv id and DOI: a hash of its text or a slug."""
+    return len(text) < _MAX_ID_LENGTH and bool(_HASH.fullmatch(text) or _SLUG.fullmatch(text))
 
 
 def arxiv_url(arxiv_id: str) -> str:

@@ -221,13 +221,13 @@ def _flags(first: Paper, old: Paper, new: Paper) -> tuple[str, ...]:
 
 
 def with_best_id(paper: Paper) -> Paper:
-    """Return ``paper`` with the best id that it has: its arXiv id, else its DOI, else a hash of its text.
+    """Return ``paper`` with the best id that it has: its arXiv id, else its DOI, else one made from its text.
 
     The id of a service (``acl:…``, ``pmid:…``) is never the main id; it is stored as an alias, by which the
     paper is found too.
     """
     best = paper.arxiv_id or (f"doi:{paper.doi}" if paper.doi else paper.paper_id)
-    if not (paper.arxiv_id or paper.doi or best.startswith("sha256:")):
+    if ":" in best and not (paper.arxiv_id or paper.doi or best.startswith("sha256:")):
         from paperagent.feeds.ids import content_id, is_service_id  # only an ingest needs it
 
         best = content_id(paper.title, paper.abstract) if is_service_id(best) else best

@@ -138,7 +138,11 @@ class RecordMerger:
     def __init__(self, library: PaperLookup, records: Collection[Paper], *, today: dt.date) -> None:
         self._today = today
         self._rows = dict(
-            library.rows_by_alias(name for paper in records for name in identity.aliases(paper))
+            library.rows_by_alias(
+                name
+                for paper in records
+                for name in (*identity.aliases(paper), *(f"id:{slug}" for slug in _slugs(paper)))
+            )
         )
         self._next_row = library.highest_row() + 1
         papers = library.papers_by_row({row for rows in self._rows.values() for row in rows})
@@ -155,6 +159,7 @@ class RecordMerger:
         paper = replace(identity.with_best_id(original), ids=())  # further ids are stored as aliases
         matches = self._matches(original)
         if not matches:
+            paper = self._with_free_slug(paper)
             pending = PendingPaper(self._next_row, None, paper)
             self._pending[pending.row] = pending
             self._next_row += 1
@@ -212,6 +217,11 @@ class RecordMerger:
         for name in (*other.names, f"id:{other.paper.paper_id}"):
             self._add_name(pending, name)
 
+    def _with_free_slug(self, paper: Paper) -> Paper:
+        """Return a new paper with a readable id instead of the hash of its text."""
+        free = next((slug for slug in _slugs(paper) if not self._rows.get(f"id:{slug}")), None)
+        return replace(paper, paper_id=free) if free else paper
+
     def _without_foreign_doi(self, record: Paper, pending: PendingPaper) -> Paper:
         """Return ``record`` without a DOI that another paper has, so that it cannot join two papers."""
         rows = self._rows.get(f"doi:{record.doi}", ())
@@ -226,6 +236,12 @@ class RecordMerger:
         if pending.row not in rows and (name.startswith("title:") or not rows):
             rows.append(pending.row)
             pending.names[name] = None
+
+
+def _slugs(paper: Paper) -> tuple[str, ...]:
+    from paperagent.feeds.ids import slugs  # only an ingest needs it
+
+    return slugs(paper.title, identity.with_best_id(paper).paper_id)
 
 
 def _is_same(one: Paper, other: Paper) -> bool:

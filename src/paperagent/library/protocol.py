@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from zlib import crc32
 
 from paperagent.errors import InputError, PaperAgentError, visible
+from paperagent.library.facets import Facets
 from paperagent.text.terms import title_key
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress, Skipped, Withdrawal
 
@@ -171,6 +172,10 @@ class Store(Protocol):
 
     def count(self) -> int:
         """Return the number of papers."""
+        ...
+
+    def facets(self) -> Facets:
+        """Return what the library contains: the span of its dates, its feeds and its categories, counted."""
         ...
 
     def get(self, paper_id: str) -> Paper | None:

@@ -1,7 +1,7 @@
 """A user's question: cleaned on the way in, then analyzed once for search, evidence and answers.
 
-`clean_question` and `clean_history` validate input. `Question` is the analyzed question
-that flows through retrieval, evidence and answering.
+`clean_question` validates input. `Question` is the analyzed question that flows through
+retrieval, evidence and answering. Earlier turns are in `conversation`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from paperagent.errors import InputError
 from paperagent.retrieval.scoring import SearchQuery, TermStatistics, build_query, is_query_stopword
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 MAX_QUESTION = 8_000
 """Characters; a longer question is a mistake (a pasted file) or an attack."""
-MAX_TURNS = 50
-"""Earlier turns that are kept, the latest ones."""
-CONTEXT_WORDS = 80
-"""Number of words of the earlier answer that are used to search for a follow-up question."""
-
-Turn = tuple[str, str]
-"""An earlier question and its answer."""
 QuestionKind = Literal["single", "compare", "list"]
 
 
@@ -51,8 +44,8 @@ def clean_question(question: object) -> str:
         raise InputError(
             f"question: too long ({len(question):,} characters); at most {MAX_QUESTION:,} characters"
         )
-    _require_valid(question, "question")
-    text = " ".join(unicodedata.normalize("NFC", _without_controls(question)).split())
+    require_valid(question, "question")
+    text = " ".join(unicodedata.normalize("NFC", without_controls(question)).split())
     if not text:
         raise InputError("question: is empty; type a question")
     if not words(text):
@@ -60,61 +53,8 @@ def clean_question(question: object) -> str:
     return text
 
 
-def clean_history(history: Iterable[Any] | None) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
-    """Return the earlier turns, oldest first, and notes on those that were dropped.
-
-    A turn is a pair ``(question, answer)``, a mapping with those keys, or two messages
-    ``{"role": "user"|"assistant", "content": …}`` in a row.
-
-    Raises:
-        InputError: a turn of another shape or role.
-    """
-    if history is None:
-        return (), ()
-    if isinstance(history, (str, bytes, Mapping)) or not isinstance(history, Iterable):
-        raise InputError("history: must be a list of (question, answer) pairs; pass [(question, answer), …]")
-    turns: list[Turn] = []
-    for item in history:
-        _add_turn(turns, item)
-    dropped = len(turns) - MAX_TURNS
-    notes = (f"history: the oldest {dropped} turns were dropped",) if dropped > 0 else ()
-    return tuple(turns[-MAX_TURNS:]), notes
-
-
-def _add_turn(turns: list[Turn], item: Any) -> None:
-    if isinstance(item, Mapping) and "role" in item:
-        _add_message(turns, item)
-        return
-    if isinstance(item, Mapping):
-        pair: Sequence[Any] = (item.get("question"), item.get("answer"))
-    else:
-        pair = item if isinstance(item, Sequence) and not isinstance(item, (str, bytes)) else ()
-    if len(pair) != 2 or not all(isinstance(p, str) for p in pair):
-        raise InputError("history: each turn must be a (question, answer) pair of texts")
-    turns.append((_clean_turn(pair[0]), _clean_turn(pair[1])))
-
-
-def _add_message(turns: list[Turn], message: Mapping[Any, Any]) -> None:
-    role, content = message.get("role"), message.get("content")
-    if role not in ("user", "assistant"):
-        raise InputError("history: role must be user or assistant")
-    if not isinstance(content, str):
-        raise InputError("history: content must be text")
-    if role == "user":
-        turns.append((_clean_turn(content), ""))
-    elif not turns:
-        raise InputError("history: an assistant message must follow a user message")
-    else:
-        question, answer = turns[-1]
-        turns[-1] = (question, f"{answer} {_clean_turn(content)}".strip())
-
-
-def _clean_turn(text: str) -> str:
-    _require_valid(text, "history")
-    return " ".join(_without_controls(text).split())
-
-
-def _require_valid(text: str, name: str) -> None:
+def require_valid(text: str, name: str) -> None:
+    """Raise InputError if the text is not valid Unicode or contains NUL; ``name`` names it."""
     for i, c in enumerate(text):
         if "\ud800" <= c <= "\udfff":
             raise InputError(f"{name}: is not valid Unicode (lone surrogate at {i}); check the encoding")
@@ -122,7 +62,8 @@ def _require_valid(text: str, name: str) -> None:
             raise InputError(f"{name}: contains the control character U+0000 at {i}; remove it")
 
 
-def _without_controls(text: str) -> str:
+def without_controls(text: str) -> str:
+    """Return the text without escape sequences, control and format characters."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(map(_printable, _ESCAPE_SEQUENCE.sub("", text)))
@@ -144,7 +85,6 @@ _ESCAPE_SEQUENCE = re.compile(
 
 _STOP_WORD_WEIGHT, _QUERY_STOPWORD_FACTOR = 0.25, 0.5
 _PRONOUNS = frozenset("it its they them their theirs that this these those he she his her one ones".split())
-_CITATION_MARKER = re.compile(r"\[\d+\]")
 _COMPARE = re.compile(
     r"""\b(?:compare[ds]?|comparison|versus|vs\.?|both|respectively|contrast)\b
     |\bhow\ (?:do|does|did)\ .{3,80}\ differ\b|\bdiffer(?:ences?)?\ (?:between|from)\b
@@ -287,14 +227,6 @@ def classify_question(text: str) -> QuestionKind:
 def refers_back(question: str) -> bool:
     """Return whether a pronoun in the question refers to an earlier one."""
     return not _PRONOUNS.isdisjoint(words(question))
-
-
-def add_context(question: str, history: Sequence[Turn]) -> str:
-    """Return the question followed by the last turn, as text to search for."""
-    earlier_question, earlier_answer = history[-1]
-    answer_words = _CITATION_MARKER.sub("", earlier_answer[:MAX_QUESTION]).split()
-    head = " ".join(answer_words[:CONTEXT_WORDS])
-    return f"{question} {earlier_question[:MAX_QUESTION]} {head}".strip()
 
 
 def _word_around(text: str, start: int, end: int) -> str:

@@ -1,9 +1,9 @@
 """Pure functions on text, without I/O.
 
 Start with `terms`, the analysis of text into index terms, and `sentences`, which splits an abstract into
-`Sentence` objects. `sanitize` makes untrusted text safe for each destination, `latex` converts LaTeX to
-readable text, `injection` recognizes instructions to a model, `lenient_json` parses JSON as models write it,
-and `model_names` reads the size of a model from its name.
+`Sentence` objects. `readable` turns LaTeX, entities and tags into the characters that people read, `sanitize`
+makes untrusted text safe for each destination, `injection` recognizes instructions to a model, `lenient_json`
+parses JSON as models write it, and `model_names` reads the size of a model from its name.
 """
 
 from __future__ import annotations

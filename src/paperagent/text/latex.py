@@ -1,8 +1,8 @@
-r"""Convert LaTeX to readable text: ``$\alpha^2$`` → ``α²``, ``{\'E}tude \& more`` → ``Étude & more``.
+r"""Convert LaTeX to text: ``\alpha^2`` → ``α²``, ``{\'E}tude \& more`` → ``Étude & more``.
 
-The library and its citations keep the feed's text; it is converted when a title or a quote is displayed.
-Fields of bibliographies are converted when they are read, but their formulas are kept. Nothing is executed or
-defined: an unknown macro prints its argument, or else its name.
+`LatexReader` reads a formula or a stretch of prose; `readable` finds them in a text. Fields of
+bibliographies are converted when they are read, but their formulas are kept. Nothing is executed or defined:
+an unknown macro prints its argument, or else its name.
 
 The tables come from the macros in 74,728 arXiv abstracts.
 """
@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+
+from paperagent.text.edits import Edit, apply
 
 # Binary operators and relations: in a formula, one that is followed by a space gets one before it too.
 _BINARY: dict[str, str] = dict(
@@ -56,8 +58,8 @@ _OPERATOR_NAMES = frozenset(
 _STYLES = frozenset(
     """textbf textit emph texttt textsc textrm textsf textup textmd textnormal textsl text underline uline
     mbox hbox fbox mathrm mathbf mathit mathsf mathtt mathcal mathscr mathfrak mathnormal boldsymbol bm pmb
-    operatorname overline underbrace overbrace textsubscript textsuperscript ensuremath url path uppercase
-    lowercase MakeUppercase num mathop mathbin mathrel mathord phantom boxed sout st hl""".split()
+    operatorname underbrace overbrace ensuremath url path uppercase
+    lowercase MakeUppercase num mathop mathbin mathrel mathord boxed sout st hl""".split()
 )
 """Macros that only change the look of their one argument."""
 _SWITCHES = frozenset(
@@ -68,13 +70,16 @@ _SWITCHES = frozenset(
 )
 """Macros that print nothing and take no argument."""
 _HIDDEN_ARGUMENT = frozenset(
-    "cite citep citet citealp citeauthor citeyear label vspace hspace index thanks".split()
+    """cite citep citet citealp citeauthor citeyear label ref eqref autoref cref Cref vspace hspace
+    index thanks color pagestyle phantom hphantom vphantom""".split()
 )
 """Macros that print nothing, nor does their argument."""
 _SECOND_ARGUMENT = frozenset("href textcolor colorbox hyperlink hyperref scalebox resizebox".split())
 """Macros that print only their second argument."""
 _SPACES = {
     ",": " ", ";": " ", ":": " ", "!": "", " ": " ", "/": "", "-": "", "@": "", "quad": " ", "qquad": " ",
+    "thinspace": " ", "enspace": " ", "medspace": " ", "thickspace": " ", "nobreakspace": " ",
+    "negthinspace": "", "space": " ", "item": " ", "footnotemark": "",
 }  # fmt: skip
 _ACCENTS = {
     "'": "\u0301", "`": "\u0300", "^": "\u0302", '"': "\u0308", "~": "\u0303", "=": "\u0304", ".": "\u0307",
@@ -83,7 +88,7 @@ _ACCENTS = {
     "bar": "\u0304", "vec": "\u20d7", "dot": "\u0307", "ddot": "\u0308", "check": "\u030c", "breve": "\u0306",
     "acute": "\u0301", "grave": "\u0300", "mathring": "\u030a",
 }  # fmt: skip
-_DOUBLE_STRUCK = dict(zip("CHNPQRZE1", "ℂℍℕℙℚℝℤ𝔼𝟙", strict=True))
+_DOUBLE_STRUCK = dict(zip("CHNPQRZE", "ℂℍℕℙℚℝℤ𝔼", strict=True))
 _RAISED = "0123456789+-−=()abcdefghijklmnoprstuvwxyz*′⊤†"
 _SUPERSCRIPTS = dict(zip(_RAISED, "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ*′ᵀ†", strict=True)) | {
     "∘": "°",
@@ -91,21 +96,8 @@ _SUPERSCRIPTS = dict(zip(_RAISED, "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾
 }
 _SUBSCRIPTS = dict(zip("0123456789+-−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 
-# What may be LaTeX. Titles and abstracts without any of it are returned as they are.
-_LATEX = re.compile(r"\\|\$|``|---|(?<=\S)--(?=\S)| -- |[A-Za-z.]~[\\A-Za-z\d]")
-_SOURCE = re.compile(r"[\\{}~$`]|--|''")
-# Pandoc's rule, which keeps "$5 and $10": no space inside the dollars, and no digit after the second
-# if one follows the first.
-_FORMULA = re.compile(
-    r"\$\$(?P<a>[^$]{1,400})\$\$|\\\((?P<b>.{1,400}?)\\\)|\\\[(?P<c>.{1,400}?)\\\]"
-    r"|(?<!\\)\$(?=[^\s$])(?P<d>(?=\d)(?:\\.|[^$\\]){1,400}?(?<=\S)(?=\$(?!\d))|(?!\d)(?:\\.|[^$\\]){1,400}?(?<=\S))\$",
-    re.DOTALL,
-)
-_DOLLARS = re.compile(r"(?<!\\)\$[^$]{1,2000}(?<!\\)\$")
 _MACRO = re.compile(r"\\([A-Za-z]+)\*?|\\(.)", re.DOTALL)
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_PLAIN_GROUP = re.compile(r"\{([^\\{}^_~]*)\}")
-_ACCENT_GROUP = re.compile(r"\{\\([`'^\"~=.])(?:\{([A-Za-z])\}|([A-Za-z]))\}")
 _PLAIN_LETTER = re.compile(r"\{([A-Za-z])\}|([A-Za-z])")
 _OPTION = re.compile(r"\[[^\]]{0,80}\]")
 _SPECIAL_IN_FORMULA = re.compile(r"[\\{}^_~]")
@@ -114,83 +106,18 @@ _SPECIAL_IN_SOURCE = re.compile(r"[\\{}~]")
 _ACCENTED_LETTER = re.compile(r"\{?\\?[A-Za-z]")
 _ACCENTED_LETTER_IN_SOURCE = re.compile(r"\s*(?:\{\s*)?(?:\\[ij](?![A-Za-z])|[^\W\d_])")
 _SPACE_AND_LETTER = re.compile(r"\s+(?:\\[ij](?![A-Za-z])|[^\W\d_])")
-_TIE = re.compile(r"(?<=[A-Za-z.,)])~(?=[A-Za-z\d(])|(?<=\w)~\Z|\A~(?=\w)")
-_QUOTED = re.compile(r"``(.{1,200}?)(?:''|[\"”])")
-_DASHES = ((re.compile(r"(?<!-)---(?!-)"), "—"), (re.compile(r"(?<=[^\s-])--(?=[^\s-])| -- "), "–"))
-# A dollar left over from a formula that was cut or badly closed. One of money has a number after it.
-_STRAY_DOLLAR = re.compile(r"(?<![A-Z])\$(?!\s?[\d.])|(?<=[×∼≈Δ±])\$")
+# TeX would raise only the first character of `10^-12`; its authors mean all of it.
+_SIGNED_NUMBER = re.compile(r"[-+−]?\d+")
+_ORDINAL = re.compile(r"st|nd|rd|th")
 _WITH_ARGUMENT = frozenset({"mathbb", "mathds", "footnote", "pmod", "not"})
 _MAX_DEPTH = 12
 
 
-def latex_to_text(text: str, *, keep_formulas: bool = False) -> str:
-    """Return ``text`` on one line, in NFC, with LaTeX replaced by its printed form.
+class LatexReader:
+    """Reads a stretch of LaTeX from left to right. Never raises; reads each character once per level.
 
     Args:
-        text: a title or an abstract, with or without LaTeX. Braces and ``~`` count as LaTeX only beside
-            other LaTeX.
-        keep_formulas: whether ``text`` is a field of a bibliography: all of it is LaTeX, braces included,
-            and formulas between dollars are kept as they are.
-    """
-    return _convert_source(text) if keep_formulas else _convert_for_display(text)
-
-
-@lru_cache(maxsize=4096)
-def _convert_for_display(text: str) -> str:
-    if not _LATEX.search(text):
-        return " ".join(text.split())
-    parts, position, has_latex = [], 0, "\\" in text
-    for formula in _FORMULA.finditer(text):
-        parts.append(_convert_prose(text[position : formula.start()], has_latex=True))
-        parts.append(_LatexParser(formula[formula.lastgroup or 0].strip(), in_formula=True).parse())
-        position, has_latex = formula.end(), True
-    parts.append(_convert_prose(text[position:], has_latex=has_latex))
-    plain = "".join(parts)
-    if has_latex:
-        plain = _STRAY_DOLLAR.sub("", plain)
-    return " ".join(unicodedata.normalize("NFC", plain).split())
-
-
-def _convert_prose(text: str, *, has_latex: bool) -> str:
-    if has_latex and ("\\" in text or "{" in text):
-        text = _LatexParser(text).parse()
-    if has_latex:
-        text = _TIE.sub(" ", text)
-    return _convert_quotes_and_dashes(text)
-
-
-def _convert_source(text: str) -> str:
-    if not _SOURCE.search(text):
-        return " ".join(text.split())
-    parts, position = [], 0
-    for formula in _DOLLARS.finditer(text):
-        parts += [_convert_source_prose(text[position : formula.start()]), formula[0]]
-        position = formula.end()
-    parts.append(_convert_source_prose(text[position:]))
-    return " ".join(unicodedata.normalize("NFC", "".join(parts)).split())
-
-
-def _convert_source_prose(text: str) -> str:
-    if _SPECIAL_IN_SOURCE.search(text):
-        text = _LatexParser(text, is_source=True).parse()
-    text = _convert_quotes_and_dashes(text)
-    return text.replace("``", "“").replace("''", "”")
-
-
-def _convert_quotes_and_dashes(text: str) -> str:
-    if "``" in text:
-        text = _QUOTED.sub(r"“\1”", text)
-    if "--" in text:
-        for pattern, dash in _DASHES:
-            text = pattern.sub(lambda m, d=dash: f" {d} " if m[0].startswith(" ") else d, text)  # type: ignore[misc]
-    return text
-
-
-class _LatexParser:
-    """Converts a piece of LaTeX from left to right. Never raises; reads each character once per level.
-
-    Args:
-        text: the piece.
+        text: the stretch.
         in_formula: whether it is a formula.
         is_source: whether it is a field of a bibliography, in which ``~`` and accents before a space are
             LaTeX too.
@@ -202,59 +129,59 @@ class _LatexParser:
     ) -> None:
         self.text, self.in_formula, self.is_source, self.depth = text, in_formula, is_source, depth
         self.position = 0
-        self.output: list[str] = []
+        self._edits: list[Edit] = []
+        self._last = ""
+        """The last character of the output."""
+        self._groups: dict[int, int] | None = None
         self._special = (
             _SPECIAL_IN_FORMULA if in_formula else _SPECIAL_IN_SOURCE if is_source else _SPECIAL_IN_PROSE
         )
 
-    def parse(self) -> str:
+    def read(self) -> str:
         """Return the text that LaTeX would print."""
+        return apply(self.text, self.edits())
+
+    def edits(self) -> list[Edit]:
+        """Return the replacements that make the text readable."""
         text = self.text
         while special := self._special.search(text, self.position):
             start = special.start()
             if start > self.position:
-                self.output.append(text[self.position : start])
+                self._last = text[start - 1]
             self.position = start
             char = special[0]
             if char == "\\":
-                self._macro()
-            elif char == "{":
-                if plain := _PLAIN_GROUP.match(text, start):
-                    self.output.append(plain[1])
-                    self.position = plain.end()
-                elif not self.in_formula and (accent := _ACCENT_GROUP.match(text, start)):
-                    self.output.append(_accented(accent[2] or accent[3], _ACCENTS[accent[1]]))
-                    self.position = accent.end()
-                else:
-                    self.output.append(self._convert(self._group()))
-            elif char in "^_":
+                new = self._macro()
+            else:
                 self.position += 1
-                self.output.append(_raised_or_lowered(self._convert(self._argument()), char))
-            else:  # a tie, or a brace that was never opened
-                self.output.append(" " if char == "~" else "")
-                self.position += 1
-        self.output.append(text[self.position :])
-        return "".join(self.output)
+                if char in "^_":
+                    new = _raised_or_lowered(self._convert(self._raised()), char)
+                else:  # braces print nothing, a tie prints a space
+                    new = " " if char == "~" else ""
+            self._edits.append(Edit(start, self.position, new))
+            self._last = new[-1:] or self._last
+        return self._edits
 
     def _convert(self, text: str) -> str:
         if not self._special.search(text):
             return text
         if self.depth >= _MAX_DEPTH:
-            return re.sub(r"[\\{}]", "", text)
-        return _LatexParser(
+            return re.sub(r"[\\{}]+", " ", text)
+        return LatexReader(
             text, in_formula=self.in_formula, is_source=self.is_source, depth=self.depth + 1
-        ).parse()
+        ).read()
 
     def _group(self) -> str:
         """Consume ``{…}`` and return its content; an unclosed group is empty."""
-        start, level = self.position + 1, 0
-        for match in _BRACE.finditer(self.text, self.position):
-            level += {"{": 1, "}": -1}.get(match[0], 0)
-            if level == 0 and match[0] == "}":
-                self.position = match.end()
-                return self.text[start : match.start()]
-        self.position = start
-        return ""
+        if self._groups is None:
+            self._groups = _matching_braces(self.text)
+        start = self.position + 1
+        end = self._groups.get(self.position)
+        if end is None:
+            self.position = start
+            return ""
+        self.position = end + 1
+        return self.text[start:end]
 
     def _argument(self) -> str:
         """Consume the next argument: a group, a macro or one character."""
@@ -267,13 +194,29 @@ class _LatexParser:
         self.position += len(argument)
         return argument
 
+    def _raised(self) -> str:
+        r"""Consume the argument of ``^`` or ``_``: also a number without braces, and ``\frac{1}{2}``."""
+        if number := _SIGNED_NUMBER.match(self.text, self.position):
+            self.position = number.end()
+            return number[0]
+        start = self.position
+        argument = self._argument()
+        name = argument[1:]
+        if argument[:1] != "\\" or name in _SYMBOLS or name in _BINARY:
+            return argument
+        while self._next() == "{":
+            self._group()
+        return self.text[start : self.position].strip()
+
     def _converted_argument(self) -> str:
         return self._convert(self._argument())
 
-    def _skip_option(self) -> None:
-        """Skip ``[…]``, which none of the macros here prints."""
+    def _skip_option(self) -> str:
+        """Consume ``[…]`` and return its content; only that of a root is printed."""
         if match := _OPTION.match(self.text, self.position):
             self.position = match.end()
+            return match[0][1:-1]
+        return ""
 
     def _skip_spaces(self) -> None:
         while self._next() == " ":
@@ -282,13 +225,13 @@ class _LatexParser:
     def _next(self) -> str:
         return self.text[self.position : self.position + 1]
 
-    def _macro(self) -> None:
+    def _macro(self) -> str:
         match = _MACRO.match(self.text, self.position)
         if match is None:  # a lone backslash at the end
             self.position += 1
-            return
+            return ""
         self.position = match.end()
-        self.output.append(self._named_macro(match[1]) if match[1] else self._sign_macro(match[2]))
+        return self._named_macro(match[1]) if match[1] else self._sign_macro(match[2])
 
     def _sign_macro(self, sign: str) -> str:
         r"""Return what ``\`` and one character other than a letter print."""
@@ -313,8 +256,7 @@ class _LatexParser:
         if name in _SPACES:
             return _SPACES[name]
         if name in _OPERATOR_NAMES:
-            follows_word = bool(self.output) and self.output[-1][-1:].isalnum()
-            return f" {name}" if follows_word else name
+            return f" {name}" if self._last.isalnum() else name
         if name in _ACCENTS and self._takes_accent():
             return _accented(self._converted_argument(), _ACCENTS[name])
         return self._structural_macro(name)
@@ -324,10 +266,12 @@ class _LatexParser:
             return True
         return self.is_source and bool(_SPACE_AND_LETTER.match(self.text, self.position))
 
-    def _structural_macro(self, name: str) -> str:
+    def _structural_macro(self, name: str) -> str:  # noqa: PLR0911 - one line per macro
         if name in _SWITCHES:
             self._skip_spaces()
             return " " if self.is_source and name in {"par", "newline"} else ""
+        if name == "sqrt":
+            return self._root()
         self._skip_option()
         if name in _HIDDEN_ARGUMENT or name in {"begin", "end"}:
             self._argument()
@@ -336,7 +280,7 @@ class _LatexParser:
             first = self._argument()
             second = self._converted_argument() if self._next() == "{" else ""
             return f"{second} ({first})" if self.is_source and name == "href" and first != second else second
-        if name in {"frac", "tfrac", "dfrac", "cfrac"}:
+        if name in {"frac", "tfrac", "dfrac", "cfrac", "nicefrac", "sfrac"}:
             numerator, denominator = self._converted_argument(), self._converted_argument()
             return f"{_bracketed(numerator)}/{_bracketed(denominator)}"
         if name in {"binom", "tbinom", "dbinom"}:
@@ -344,26 +288,46 @@ class _LatexParser:
             return f"C({upper}, {lower})"
         return self._one_argument_macro(name)
 
+    def _root(self) -> str:
+        degree = self._skip_option()
+        root = "√" + _bracketed(self._converted_argument())
+        return f"{_raised_or_lowered(self._convert(degree), '^').removeprefix('^')}{root}" if degree else root
+
     def _one_argument_macro(self, name: str) -> str:  # noqa: PLR0911 - one line per macro
-        if name == "sqrt":
-            return "√" + _bracketed(self._converted_argument())
         if name == "unicode":
             return _unicode_character(self._argument())
-        has_argument = name in _STYLES or name in _WITH_ARGUMENT
-        if not has_argument and self._next() != "{":
-            return name
-        argument = self._converted_argument() or ("" if has_argument else name)
-        if name == "textsuperscript":
-            is_number = all(c in _SUPERSCRIPTS and not c.isalpha() for c in argument)
-            return _raised_or_lowered(argument, "^") if is_number else argument
+        if name == "ding":  # a dingbat by its number
+            return {"51": "✓", "52": "✓", "55": "✗", "56": "✗"}.get(self._argument(), "")
+        if name in {"textsuperscript", "textsubscript"}:
+            argument = self._converted_argument()
+            return raised(argument) if name == "textsuperscript" else lowered(argument)
         if name in {"mathbb", "mathds"}:
-            return "".join(_DOUBLE_STRUCK.get(c, c) for c in argument)
+            return "".join(_DOUBLE_STRUCK.get(c, c) for c in self._converted_argument())
+        if name == "overline":
+            argument = self._converted_argument()
+            return "".join(c + "\u0305" for c in argument) if argument.isdecimal() else argument
         if name == "not":
-            return argument + "\u0338"
-        return {"footnote": f" ({argument})", "pmod": f" (mod {argument})"}.get(name, argument)
+            return self._converted_argument() + "\u0338"
+        if name in {"footnote", "pmod"}:
+            argument = self._converted_argument()
+            return f" ({argument})" if name == "footnote" else f" (mod {argument})"
+        return self._style_or_unknown(name)
+
+    def _style_or_unknown(self, name: str) -> str:
+        """Skip the macro and the brace that opens its argument, which is then read as text."""
+        is_style = name in _STYLES
+        while is_style and self._next().isspace():
+            self.position += 1
+        if self.text.startswith("{}", self.position):
+            self.position += 2
+            return "" if is_style else name
+        if self._next() == "{":
+            self.position += 1
+            return ""
+        return "" if is_style else name
 
     def _binary_symbol(self, symbol: str) -> str:
-        needs_space = self._next().isspace() and self.output and not self.output[-1][-1:].isspace()
+        needs_space = self._next().isspace() and self._last and not self._last.isspace()
         return f" {symbol}" if needs_space and self.in_formula else symbol
 
     def _symbol(self, name: str) -> str:
@@ -371,6 +335,30 @@ class _LatexParser:
         if not self.in_formula and (symbol.isalpha() or name.startswith("text")):
             self._skip_spaces()  # in TeX, a space after the name of a macro only ends the name
         return "\\" if self.is_source and name == "textbackslash" else symbol
+
+
+def _matching_braces(text: str) -> dict[int, int]:
+    """Return the position of the closing brace of each group that is closed."""
+    groups: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif brace[0] == "}" and opened:
+            groups[opened.pop()] = brace.start()
+    return groups
+
+
+def raised(text: str) -> str:
+    """Return ``text`` as superscript: ``10⁶``, ``5th``, ``Ca²⁺``."""
+    if not any(c.isalnum() for c in text) or (len(text) > 1 and text.isalpha()):
+        return "".join(_SUPERSCRIPTS.get(c, c) if c in "+-−" else c for c in text)  # ®, *, 5th, a trademark
+    return _raised_or_lowered(text, "^")
+
+
+def lowered(text: str) -> str:
+    """Return ``text`` as subscript: ``CO₂``, ``x_max``."""
+    return _raised_or_lowered(text, "_") if any(c.isalnum() for c in text) else text
 
 
 def _raised_or_lowered(text: str, sign: str) -> str:
@@ -381,7 +369,7 @@ def _raised_or_lowered(text: str, sign: str) -> str:
     if text and not is_word and all(c in characters for c in text):
         return "".join(characters[c] for c in text)
     if sign == "^" and is_word:
-        return f"^{text}"
+        return text if _ORDINAL.fullmatch(text) else f"^{text}"
     return f"{sign}{_bracketed(text)}" if text else ""
 
 
@@ -400,4 +388,4 @@ def _unicode_character(code: str) -> str:
     match = re.fullmatch(r"x([0-9A-Fa-f]{1,5})|(\d{1,6})", code.strip())
     number = int(match[1], 16) if match and match[1] else int(match[2]) if match else 0
     char = chr(number) if 0 < number < 0x110000 else ""
-    return char if char.isprintable() else ""
+    return char if char.isprintable() and not char.isdecimal() else ""

@@ -19,7 +19,7 @@ from paperagent.layout import Block, nearest_blocks, paper_blocks, row_blocks, s
 from paperagent.retrieval.question import MAX_QUESTION
 from paperagent.text.sanitize import safe_json
 from paperagent.types import Answer, Event, Usage
-from paperagent.ui.chat_session import HISTORY_PAIRS, ChatHistory, SessionUsage
+from paperagent.ui.chat_session import HISTORY_TURNS, ChatHistory, SessionUsage
 from paperagent.ui.streaming import StreamedAnswer
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ class Chat:
             self._cut_off(question, streamed, "failed")
             self._print_note(f"error: unexpected {type(error).__name__}: {visible(str(error), limit=200)}")
         if streamed.answer and self.history.add(streamed.answer):
-            self._print_note(f"from now on, only the last {HISTORY_PAIRS} questions are remembered")
+            self._print_note(f"from now on, only the last {HISTORY_TURNS} questions are remembered")
 
     def _stream(
         self, question: str, streamed: StreamedAnswer, make_answer: Callable[[], Answer] | None
@@ -310,7 +310,7 @@ class Chat:
             self.usage.add(streamed.answer.usage if streamed.answer else Usage())
 
     def _events(self, question: str, **overrides: Any) -> Iterator[Event]:
-        history = list(self.history.pairs)
+        history = list(self.history.turns)
         return self.agent.ask_stream(question, history=history, **{**self.options, **overrides})
 
     def _cut_off(self, question: str, streamed: StreamedAnswer, reason: str) -> None:

@@ -8,7 +8,7 @@ from paperagent.answering.citations import without_quotes
 from paperagent.types import Answer, Usage
 from paperagent.ui.render import describe_usage
 
-HISTORY_PAIRS = 20
+HISTORY_TURNS = 20
 MAX_ANSWERS = 200
 
 
@@ -16,12 +16,12 @@ MAX_ANSWERS = 200
 class ChatHistory:
     """The answers of a session since the last /new."""
 
-    pairs: list[tuple[str, str]] = field(default_factory=list)
-    """(question, answer) pairs that the next question may refer to; complete answers only."""
+    turns: list[Answer] = field(default_factory=list)
+    """The answers and abstentions that the next question may refer to; no partial answer."""
     answers: list[Answer] = field(default_factory=list)
     """All answers, for /save."""
     truncated: bool = False
-    """Whether the oldest pair has been dropped."""
+    """Whether the oldest turn has been dropped."""
 
     @property
     def last(self) -> Answer | None:
@@ -29,29 +29,25 @@ class ChatHistory:
         return self.answers[-1] if self.answers else None
 
     def before_last(self) -> list[tuple[str, str]]:
-        """Return the pairs that the last answer could refer to."""
-        last = self.last
-        includes_last = last is not None and self.pairs[-1:] == [_pair(last)]
-        return self.pairs[:-1] if includes_last else list(self.pairs)
+        """Return the turns that the last answer could refer to, as pairs of question and answer."""
+        includes_last = bool(self.turns) and self.turns[-1] is self.last
+        turns = self.turns[:-1] if includes_last else self.turns
+        return [(turn.question, without_quotes(turn.answer)) for turn in turns]
 
     def add(self, answer: Answer) -> bool:
-        """Add an answer; return True when the oldest pair is dropped for the first time."""
+        """Add an answer; return True when the oldest turn is dropped for the first time."""
         self.answers = [*self.answers, answer][-MAX_ANSWERS:]
-        if answer.status != "answered":
+        if answer.status in ("incomplete", "refused"):
             return False
-        self.pairs.append(_pair(answer))
-        overflows = len(self.pairs) > HISTORY_PAIRS
-        self.pairs = self.pairs[-HISTORY_PAIRS:]
+        self.turns.append(answer)
+        overflows = len(self.turns) > HISTORY_TURNS
+        self.turns = self.turns[-HISTORY_TURNS:]
         first, self.truncated = overflows and not self.truncated, self.truncated or overflows
         return first
 
     def clear(self) -> None:
         """Forget the conversation."""
-        self.pairs, self.answers, self.truncated = [], [], False
-
-
-def _pair(answer: Answer) -> tuple[str, str]:
-    return answer.question, without_quotes(answer.answer)
+        self.turns, self.answers, self.truncated = [], [], False
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from paperagent.layout import (
     CONFIRMED,
     Block,
     answer_blocks,
+    caveat_block,
     claim_blocks,
     ending_blocks,
     paper_of,
@@ -29,7 +30,6 @@ _REPEATED_NOTES = (
     "withheld: ",
     "incomplete: ",
     "not said: ",
-    "closest passages",
     "not chosen by the model: ",
     "answered from the cache",
     FALLBACK_NOTE,
@@ -108,6 +108,8 @@ class StreamedAnswer:
                 self._waiting.start()
         elif event.kind == "claim" and event.claim is not None:
             titles = self._titles or event.mode == "extractive"
+            if event.caveat and not self.claims:
+                self.screen.show([caveat_block(event.caveat)])
             self._print_claim(event.claim, event.citations, titles=titles)
         elif event.kind == "done" and event.answer is not None:
             self._finish(event.answer)
@@ -157,7 +159,7 @@ class StreamedAnswer:
             yield from answer_blocks(answer, quotes=self._quotes)
         else:
             yield from self._revisions(answer)
-            if answer.status != "answered":
+            if answer.status not in ("answered", "doubtful"):  # a caveat was shown before the claims
                 yield status_block(answer)
             yield from ending_blocks(answer, quotes=self._quotes)
         if answer.usage.calls:

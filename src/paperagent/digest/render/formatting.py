@@ -9,7 +9,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from paperagent.answering.citations import escape_markers
-from paperagent.text.latex import latex_to_text
+from paperagent.text.readable import readable
 from paperagent.text.sanitize import limit_combining_marks, safe_url, strip_controls
 from paperagent.types import Paper
 
@@ -32,7 +32,7 @@ def clean_text(text: str, limit: int = MAX_SENTENCE) -> str:
     Control characters become spaces. Invisible, reordering and stacked characters are removed. Text
     such as ``[3]`` is changed so that it does not look like a citation marker.
     """
-    return cut(escape_markers(one_line(latex_to_text(one_line(text)))), limit)
+    return cut(escape_markers(one_line(readable(one_line(text)))), limit)
 
 
 def one_line(text: str) -> str:

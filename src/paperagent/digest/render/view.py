@@ -279,8 +279,9 @@ def _feedback_links(paper: Paper, links: SubscriberLinks) -> Iterator[tuple[str,
 
 def _standing_view(answer: StandingAnswer, issue: Issue) -> SectionView:
     lines = _claim_views(answer.claims, issue)
-    note = formatting.clean_text(answer.note, 400) or ("" if lines else "Nothing new in this issue.")
-    return SectionView(_title(answer.question), lines=lines, note=note)
+    return SectionView(
+        _title(answer.question), lines=lines, note="" if lines else "Nothing new in this issue."
+    )
 
 
 def _update_view(paper: Paper) -> PaperView:

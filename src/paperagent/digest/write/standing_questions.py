@@ -39,7 +39,7 @@ _MAX_CACHED_TEXTS = 8_000
 
 
 def raise_thresholds(stored: Thresholds | None, *, encoder: bool) -> Thresholds:
-    """Return the confidence thresholds for standing questions.
+    """Return the confidence thresholds for standing questions, which are the same: no answer is doubtful.
 
     A question is answered from a few papers, whatever the size of the library.
 
@@ -51,7 +51,7 @@ def raise_thresholds(stored: Thresholds | None, *, encoder: bool) -> Thresholds:
     minimum = thresholds.abstain_below
     if encoder:
         minimum = max(minimum, MIN_CONFIDENCE)
-    return Thresholds(minimum, max(thresholds.doubt_below, minimum))
+    return Thresholds(minimum, minimum)
 
 
 class CachingCorpus:
@@ -184,7 +184,7 @@ class CachingEmbedder:
 def shorten_answer(
     answer: Answer, numbering: CitationNumbering, offer_starts: Mapping[str, int]
 ) -> StandingAnswer:
-    """Return an answer as an issue shows it: a few sentences, or none if there is nothing new.
+    """Return an answer as an issue shows it: a few sentences, or none if it is doubtful or says nothing new.
 
     Args:
         answer: The pipeline's answer.
@@ -196,8 +196,7 @@ def shorten_answer(
     cited_claims = [
         c for c in _best_claims(answer, offer_starts) if c.claim.support not in ("unsupported", "uncited")
     ]
-    doubt = " ".join(n for n in answer.notes if n.startswith("closest passages"))
-    return StandingAnswer(answer.question, tuple(map(numbering.add, cited_claims)), doubt)
+    return StandingAnswer(answer.question, tuple(map(numbering.add, cited_claims)))
 
 
 def _best_claims(answer: Answer, offer_starts: Mapping[str, int]) -> list[CitedClaim]:

@@ -289,7 +289,7 @@ class IssueWriter:
         answer = self._llm.answer(pipeline, request) if self._llm else None
         if answer is None:
             return pipeline.extract(request).answer
-        if answer.status in ("answered", "abstained"):
+        if answer.status in ("answered", "doubtful", "abstained"):
             return answer
         quoted = pipeline.extract(request).answer
         return as_fallback(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)

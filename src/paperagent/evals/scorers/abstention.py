@@ -13,8 +13,13 @@ _BINS = 10
 
 
 def answered(answer: Answer) -> bool:
-    """Return whether the answer says something: an answer without a claim says nothing."""
-    return answer.status in ("answered", "incomplete") and any(c.text.strip() for c in answer.claims)
+    """Return whether the answer says something without a caveat."""
+    return answer.status in ("answered", "incomplete") and says_something(answer)
+
+
+def says_something(answer: Answer) -> bool:
+    """Return whether the answer has a claim, even after a caveat."""
+    return any(c.text.strip() for c in answer.claims)
 
 
 def abstained(answer: Answer) -> bool:
@@ -25,8 +30,8 @@ def abstained(answer: Answer) -> bool:
 def answerable_accuracy(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return 1 if an answerable question was answered or an unanswerable one abstained from, else 0.
 
-    The no-answer decision of SQuAD 2.0 (Rajpurkar et al. 2018). An answer without a claim is neither
-    and counts as wrong. The content of the answer does not matter.
+    The no-answer decision of SQuAD 2.0 (Rajpurkar et al. 2018). A doubtful answer and one without a claim
+    are neither and count as wrong. The content of the answer does not matter.
     """
     return float(answered(answer) if case.answerable else abstained(answer))
 
@@ -34,6 +39,16 @@ def answerable_accuracy(case: Case, answer: Answer, papers: Mapping[str, Paper])
 def correct_abstention(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return 1 if an unanswerable question was abstained from, else 0; None for answerable questions."""
     return None if case.answerable else float(abstained(answer))
+
+
+def declined(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
+    """Return 1 if an unanswerable question was abstained from or doubtful; None for answerable questions."""
+    return None if case.answerable else float(abstained(answer) or answer.status == "doubtful")
+
+
+def confident(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
+    """Return 1 if an answerable question was answered without a caveat; None for unanswerable questions."""
+    return float(answered(answer)) if case.answerable else None
 
 
 def over_refusal(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 from paperagent.answering.citations import without_quotes
 from paperagent.evals.cases import Case
 from paperagent.evals.results import Failure, ModelCall
-from paperagent.evals.scorers.abstention import abstained, answered
+from paperagent.evals.scorers.abstention import abstained, says_something
 from paperagent.evals.scorers.effort import count_withheld
 from paperagent.evals.scorers.retrieval import GoldPapers
 from paperagent.types import Answer, Citation, Paper
@@ -24,7 +24,7 @@ def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | 
     """Return 1 if the case as a whole is correct, else 0.
 
     answerable:
-        answered, with all of must_include, nothing of must_not, and citing gold evidence (a gold
+        with all of must_include, nothing of must_not, and citing gold evidence (a gold
         paper if the case has no evidence)
     unanswerable:
         abstained, with a reason
@@ -35,7 +35,7 @@ def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | 
         return float(abstained(answer))
     text = visible_text(answer)
     right = (
-        answered(answer)
+        says_something(answer)
         and all(contains_each(text, case.must_include))
         and not any(contains_each(text, case.must_not))
         and _cites_gold(case, answer, papers)
@@ -139,7 +139,7 @@ def visible_text(answer: Answer) -> str:
 
     Citation markers are left out, and so are the sentences shown under unverified claims.
     """
-    return normalized(_MARKER.sub("", without_quotes(answer.answer))) if answered(answer) else ""
+    return normalized(_MARKER.sub("", without_quotes(answer.answer))) if says_something(answer) else ""
 
 
 @lru_cache(maxsize=8_192)

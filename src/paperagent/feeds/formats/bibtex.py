@@ -27,7 +27,7 @@ from paperagent.feeds.record import (
     sorted_flags,
     unique,
 )
-from paperagent.text.latex import latex_to_text
+from paperagent.text.readable import bibliography_text
 from paperagent.types import RETRACTED, Paper, Skipped
 
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
@@ -219,7 +219,7 @@ def _convert(fields: Fields) -> Paper:
 
 
 def _decode(value: str) -> str:
-    return latex_to_text(value, keep_formulas=True)
+    return bibliography_text(value)
 
 
 def _arxiv_value(fields: Fields) -> str | None:

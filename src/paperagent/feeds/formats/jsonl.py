@@ -67,8 +67,8 @@ def convert(record: JsonObject) -> Paper:
 
 
 def _is_further_id(name: str) -> bool:
-    """Return whether a paper may have ``name`` as a further id: a service's id, or the hash of its text."""
-    return ids.is_service_id(name) or (name.startswith("sha256:") and ids.parse_paper_id(name) is not None)
+    """Return whether a paper may have ``name`` as a further id: a service's id, or one made from its text."""
+    return ids.is_service_id(name) or ids.is_content_id(name)
 
 
 def _paper_id(record: JsonObject, arxiv: ids.ArxivId | None, doi: str | None) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from paperagent.library import identity
+from paperagent.library.facets import Facets, Group, count_groups
 from paperagent.library.features import earliest_late_day
 from paperagent.library.identity import day_number, lookup_names, text_hash
 from paperagent.library.local.database import (
@@ -84,6 +85,8 @@ class PaperTable:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.db = LibraryDatabase(path, create=create)
         self.vectors = StoredVectors(self.db)
+        self._facets: tuple[int, Facets] | None = None
+        """The generation at which the facets were counted, and the facets."""
 
     def close(self) -> None:
         """Close the file."""
@@ -102,6 +105,19 @@ class PaperTable:
     def count(self) -> int:
         """Return the number of papers."""
         return int(self._one("SELECT count(*) FROM facts"))
+
+    def facets(self) -> Facets:
+        """Return what the library contains; counted again only after a commit."""
+        generation = self.generation
+        if self._facets is None or self._facets[0] != generation:
+            day = "coalesce(published, listed)"
+            with self.db.reading() as connection, _without_mmap(connection):
+                rows = connection.execute(
+                    f"SELECT categories, sources, min({day}), max({day}), count(*), count({day}) "
+                    "FROM papers GROUP BY categories, sources"
+                ).fetchall()
+            self._facets = generation, count_groups(map(_group, rows))
+        return self._facets[1]
 
     def highest_row(self) -> int:
         """Return the highest row number in use; 0 in an empty library."""
@@ -380,6 +396,12 @@ def _where(filters: Filters) -> tuple[str, list[Any]]:
     if filters.source:
         tests.append(("instr(tags, ?)", pack_tags([f"s:{filters.source}"])))
     return " AND ".join(test for test, _ in tests) or "1", [value for _, value in tests]
+
+
+def _group(row: Sequence[Any]) -> Group:
+    categories, sources, first, last, count, dated = row
+    days = (dt.date.fromisoformat(day) if day else None for day in (first, last))
+    return tuple(json.loads(categories)), tuple(json.loads(sources)), *days, count, dated
 
 
 def _paper_with_features(row: Sequence[Any], aliases: Iterable[str], *, new: bool) -> PaperWithFeatures:

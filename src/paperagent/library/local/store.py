@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from paperagent.errors import InputError, StoreError, visible
+from paperagent.library.facets import Facets
 from paperagent.library.features import embedded_text
 from paperagent.library.home import DATABASE, check_home, writer_lock
 from paperagent.library.local import doctor
@@ -80,6 +81,9 @@ class LocalStore:
 
     def count(self) -> int:
         return self.table.count()
+
+    def facets(self) -> Facets:
+        return self.table.facets()
 
     def get(self, paper_id: str) -> Paper | None:
         return self.table.get(paper_id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from paperagent.errors import StoreError
 from paperagent.library import identity
+from paperagent.library.facets import Facets, count_papers
 from paperagent.library.features import check_vector
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
 from paperagent.library.protocol import Candidate, FeedRecord, Health, PaperWithFeatures, Shard
@@ -85,6 +86,10 @@ class ServerStore:
 
     def count(self) -> int:
         return self.collections.count()
+
+    def facets(self) -> Facets:
+        """Return what the library contains. Reads every paper: a server cannot count by category."""
+        return count_papers(self.papers())
 
     def get(self, paper_id: str) -> Paper | None:
         return self.get_many([paper_id]).get(paper_id)

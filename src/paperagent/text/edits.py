@@ -1,0 +1,70 @@
+"""Replace parts of a text: a digit never joins another one, and each character knows where it came from."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+
+class Edit(NamedTuple):
+    """Replaces ``text[start:end]`` by ``new``."""
+
+    start: int
+    end: int
+    new: str
+
+
+def apply(text: str, edits: Iterable[Edit]) -> str:
+    """Return ``text`` after ``edits``, which are in order and do not overlap."""
+    return _apply(text, edits, None)[0]
+
+
+class TracedText:
+    """A text that is edited step by step.
+
+    Attributes:
+        text: the text after all edits.
+        offsets: the position in the original of each character, and the length of the original.
+    """
+
+    __slots__ = ("offsets", "text")
+
+    def __init__(self, text: str, start: int = 0) -> None:
+        self.text = text
+        self.offsets = list(range(start, start + len(text) + 1))
+
+    def edit(self, edits: Iterable[Edit]) -> None:
+        """Apply ``edits``, which are in order and do not overlap, to the current text."""
+        self.text, self.offsets = _apply(self.text, edits, self.offsets)
+
+    def sub(self, pattern: re.Pattern[str], new: str | Callable[[re.Match[str]], str]) -> None:
+        """Replace each match of ``pattern``; a string is inserted as it is."""
+        make = (lambda _: new) if isinstance(new, str) else new
+        if edits := [Edit(m.start(), m.end(), make(m)) for m in pattern.finditer(self.text)]:
+            self.edit(edits)
+
+
+def _apply(text: str, edits: Iterable[Edit], offsets: list[int] | None) -> tuple[str, list[int]]:
+    parts: list[str] = []
+    traced: list[int] = []
+    position, after_digit = 0, False
+    for start, end, new in (*edits, Edit(len(text), len(text), "")):
+        pieces = []
+        if start > position:
+            pieces.append((text[position:start], position, start))
+        if new:
+            pieces.append((new if new.isascii() else unicodedata.normalize("NFC", new), start, start))
+        for piece, first, last in pieces:
+            if after_digit and piece[0].isdecimal():  # a number must not grow: `3\frac{1}{2}`
+                parts.append(" ")
+                traced.append(offsets[first] if offsets else 0)
+            parts.append(piece)
+            if offsets:
+                traced += offsets[first:last] if last > first else [offsets[first]] * len(piece)
+            after_digit = piece[-1].isdecimal()
+        position = end
+    if offsets:
+        traced.append(offsets[-1])
+    return "".join(parts), traced

@@ -1,0 +1,193 @@
+r"""Make text readable: LaTeX, HTML entities and simple tags become the characters that they stand for.
+
+``$10^{-3}$ for \textbf{P}reference &amp; CO<sub>2</sub>`` → ``10⁻³ for Preference & CO₂``. The library and
+the quotes of citations keep the text of the feed; what is shown to a person is made readable first. A number
+never changes, and unknown markup stays.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from paperagent.errors import UNSAFE_CATEGORIES
+from paperagent.text.edits import Edit, TracedText
+from paperagent.text.latex import LatexReader, lowered, raised
+
+# Text without any of it is returned as it is.
+_MARKUP = re.compile(
+    r"[\\$]|``|---|(?<=\S)--(?=\S)| -- |[A-Za-z.]~[\\A-Za-z\d]|&\#?\w{2,30};|</?[a-z]|  |[^\S ]|\A | \Z"
+)
+_ENTITY = re.compile(r"&(?:amp;)*(#\d{2,7}|#[xX][\dA-Fa-f]{2,6}|[A-Za-z][A-Za-z\d]{1,30});")
+_STYLE_TAG = re.compile(
+    r"<(/?)(?:jats:)?(i|b|em|strong|u|tt|sc|small|italic|bold|underline|monospace|span|p|a)(?:\s[^<>]{0,200})?>"
+)
+_RAISED = re.compile(r"<(?:jats:)?(su[bp])>([^<>]{1,60})</(?:jats:)?\1>")
+_LINE_BREAK = re.compile(r"<br\s?/?>")
+# Pandoc's rule, which keeps "$5 and $10": no space inside the dollars, and no digit after the second
+# if one follows the first.
+_FORMULA = re.compile(
+    r"\$\$(?P<a>[^$]{1,400})\$\$"
+    r"|\\\((?P<b>(?:(?!\\[()]).){1,400})\\\)|\\\[(?P<c>(?:(?!\\[\[\]]).){1,400})\\\]"
+    r"|(?<!\\)(?<!US)\$(?=[^\s$])"
+    r"(?P<d>(?=\d)(?:\\.|[^$\\]){1,400}?(?<=\S)(?=\$(?!\d))|(?!\d)(?:\\.|[^$\\]){1,400}?(?<=\S))\$",
+    re.DOTALL,
+)
+_IN_FORMULA = re.compile(r"[\\{}^_]")
+_WORD = re.compile(r"\s[a-z]{2,}\s")
+_DOLLARS = re.compile(r"(?<!\\)\$[^$]{1,2000}(?<!\\)\$")
+_SOURCE = re.compile(r"[\\{}~$`]|--|''")
+_TIE = re.compile(r"(?<=[A-Za-z.,)])~(?=[A-Za-z\d( ])")
+_QUOTED = re.compile(r"``([^`]{1,200}?)(?:''|[\"”])")
+_DASHES = ((re.compile(r"(?<!-)---(?!-)"), "—"), (re.compile(r"(?<=[^\s-])--(?=[^\s-])| -- "), "–"))
+# A dollar left over from a formula that was cut or badly closed. One of money has a number after it.
+_STRAY_DOLLAR = re.compile(r"(?<![A-Z])\$(?!\s?[\d.])|(?<=[×∼≈Δ±])\$")
+_SPACE = re.compile(r"\s{2,}|[^\S ]|\A | \Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A readable text that knows where each of its characters came from."""
+
+    text: str
+    offsets: tuple[int, ...]
+    """The position in the source of each character of ``text``, and the length of the source."""
+
+    def source_span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the span of the source that ``text[start:end]`` shows."""
+        if not 0 <= start < end <= len(self.text):
+            raise IndexError(f"no characters from {start} to {end}")
+        last = self.offsets[end - 1]
+        return self.offsets[start], self.offsets[bisect_right(self.offsets, last)]
+
+    def shown_span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the span of ``text`` that shows the characters ``start`` to ``end`` of the source."""
+        return bisect_left(self.offsets, start), bisect_left(self.offsets, end)
+
+
+@lru_cache(maxsize=4096)
+def readable(text: str) -> str:
+    """Return ``text`` on one line as people read it, with single spaces.
+
+    Args:
+        text: a title, an abstract or a sentence, with or without markup. Braces and ``~`` count as LaTeX only
+            beside other LaTeX; dollar signs before amounts are no formulas; unknown tags and entities stay.
+    """
+    return _convert(text).text if _MARKUP.search(text) else text
+
+
+def readable_with_offsets(text: str) -> Readable:
+    """Return what `readable` returns, with the position of each character in ``text``."""
+    converted = _convert(text)
+    return Readable(converted.text, tuple(converted.offsets))
+
+
+def bibliography_text(text: str) -> str:
+    """Return a field of a bibliography on one line: all of it is LaTeX, but its formulas are kept."""
+    if not _SOURCE.search(text):
+        return " ".join(text.split())
+    parts, position = [], 0
+    for formula in _DOLLARS.finditer(text):
+        parts += [_bibliography_prose(text[position : formula.start()]), formula[0]]
+        position = formula.end()
+    parts.append(_bibliography_prose(text[position:]))
+    return " ".join("".join(parts).split())
+
+
+def _convert(text: str) -> TracedText:
+    converted = TracedText(text)
+    if "&" in text:
+        converted.sub(_ENTITY, _character)
+    if "<" in converted.text:
+        _drop_tags(converted)
+    edits = list(_latex_edits(converted.text))
+    if edits:
+        converted.edit(edits)
+        converted.sub(_TIE, " ")
+        converted.sub(_STRAY_DOLLAR, "")
+    _mend_quotes_and_dashes(converted)
+    converted.sub(_SPACE, lambda m: " " if m.start() > 0 and m.end() < len(m.string) else "")
+    return converted
+
+
+# --- HTML ---
+
+
+def _character(entity: re.Match[str]) -> str:
+    """Return the character of an entity; an unknown one, a digit and a control character stay as they are."""
+    char = html.unescape(f"&{entity[1]};")
+    is_shown = len(char) <= 2 and not any(
+        c.isdecimal() or unicodedata.category(c) in UNSAFE_CATEGORIES for c in char
+    )
+    return char if is_shown else entity[0]
+
+
+def _drop_tags(converted: TracedText) -> None:
+    """Convert tags that occur in pairs; a lone ``<i>``, such as a token of a model, stays."""
+    tags: dict[str, list[int]] = {}
+    for tag in _STYLE_TAG.finditer(converted.text):
+        tags.setdefault(tag[2], []).append(-1 if tag[1] else 1)
+    paired = {name for name, steps in tags.items() if steps[0] == 1 and sum(steps) == 0}
+    if paired:
+        converted.sub(_STYLE_TAG, lambda m: m[0] if m[2] not in paired else " " if m[2] == "p" else "")
+    converted.sub(_RAISED, lambda m: raised(m[2]) if m[1] == "sup" else lowered(m[2]))
+    converted.sub(_LINE_BREAK, " ")
+
+
+# --- LaTeX ---
+
+
+def _latex_edits(text: str) -> Iterator[Edit]:
+    """Yield what makes the LaTeX in ``text`` readable; nothing if it has none."""
+    formulas = list(_formulas(text)) if "$" in text or "\\" in text else []
+    if not formulas and "\\" not in text:
+        return
+    position = 0
+    for start, end, content in formulas:
+        before = start > position + 1 and text[start - 1] == "~" and text[start - 2].isalnum()
+        yield from _prose_edits(text, position, start - before)
+        after = text[end : end + 1] == "~" and text[end + 1 : end + 2].isalnum()
+        formula = LatexReader(content.strip(), in_formula=True).read()
+        yield Edit(start - before, end + after, f"{' ' * before}{formula}{' ' * after}")
+        position = end + after
+    yield from _prose_edits(text, position, len(text))
+
+
+def _formulas(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield the start, the end and the content of each formula."""
+    position = 0
+    while formula := _FORMULA.search(text, position):
+        content = formula[formula.lastgroup or 0]
+        is_money = content[0].isdigit() and _WORD.search(content) and not _IN_FORMULA.search(content)
+        if is_money and formula.lastgroup == "d":
+            position = formula.start() + 1
+        else:
+            yield formula.start(), formula.end(), content
+            position = formula.end()
+
+
+def _prose_edits(text: str, start: int, end: int) -> Iterator[Edit]:
+    prose = text[start:end]
+    if "\\" in prose or "{" in prose or "}" in prose:
+        yield from (Edit(e.start + start, e.end + start, e.new) for e in LatexReader(prose).edits())
+
+
+def _mend_quotes_and_dashes(converted: TracedText) -> None:
+    if "``" in converted.text:
+        converted.sub(_QUOTED, r"“{0[1]}”".format)
+    if "--" in converted.text:
+        for pattern, dash in _DASHES:
+            converted.sub(pattern, lambda m, d=dash: f" {d} " if m[0].startswith(" ") else d)  # type: ignore[misc]
+
+
+def _bibliography_prose(text: str) -> str:
+    if "\\" in text or "{" in text or "}" in text or "~" in text:
+        text = LatexReader(text, is_source=True).read()
+    converted = TracedText(text)
+    _mend_quotes_and_dashes(converted)
+    return converted.text.replace("``", "“").replace("''", "”")

@@ -33,7 +33,7 @@ from paperagent.answering.reply import object_schema, plain_text
 from paperagent.errors import EndpointError
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel
-from paperagent.retrieval import evidence
+from paperagent.retrieval.sentence_selection import sentence_scores
 from paperagent.text.injection import looks_like_instruction
 from paperagent.text.lenient_json import strip_reasoning
 from paperagent.types import Answer, Event, Paper, Sentence
@@ -145,7 +145,7 @@ def sentence_choices(extractive: ExtractiveAnswer) -> list[SentenceChoice]:
     further: list[tuple[float, SentenceChoice]] = []
     matches = [m for m in extractive.matches if m.hit.paper_id in retrieved]
     for rank, match in enumerate(matches):
-        scores = evidence.sentence_scores(extractive.question, match)
+        scores = sentence_scores(extractive.question, match)
         for sentence, score in zip(match.sentences, scores, strict=True):
             choice = SentenceChoice(match.hit.paper, sentence)
             position = cited.get(choice.key)

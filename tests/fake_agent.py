@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from paperagent.answering.answers import caveat_of
 from paperagent.errors import InputError
+from paperagent.library.facets import Facets, count_papers
 from paperagent.library.protocol import Check, Health
 from paperagent.types import Answer, Citation, Claim, Event, Hit, IngestReport, Paper
 
@@ -135,6 +136,10 @@ class FakeAgent:
     def status(self) -> dict[str, Any]:
         self._note("status")
         return {"home": "/somewhere", "papers": 3, "vectors": {"indexed": 3, "embedder": None}}
+
+    def facets(self) -> Facets:
+        self._note("facets")
+        return count_papers(PAPERS)
 
     def doctor(self, *, repair: bool) -> Health:
         self._note("doctor", repair=repair)

@@ -19,7 +19,7 @@ from paperagent.cli.program_help import COMMANDS
 from paperagent.config import Settings
 from paperagent.feeds.reader import sample_path
 from paperagent.testing import ScriptedServer
-from paperagent.ui.chat import COMMANDS as CHAT_COMMANDS
+from paperagent.ui.chat_commands import COMMANDS as CHAT_COMMANDS
 from paths import ROOT
 from scripted_model import SHORTER, WRONG, saying
 

@@ -138,6 +138,7 @@ class IngestRunner:
         # The feed is opened before the library, so that an unreadable feed creates no library.
         with open_feed(source, date=self._options.date) as feed:
             progress.reports.append(self._store_records(feed.records))
+            progress.notes += feed.notes
 
     def _read_live_feed(self, live_feed: LiveFeed, progress: FeedProgress) -> None:
         if self._options.shard is not None:  # every share would have to fetch the whole feed

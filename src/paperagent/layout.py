@@ -261,6 +261,37 @@ def hit_blocks(hits: Sequence[Hit], *, snippets: bool = True) -> Iterator[Block]
             yield Block("quote", hit.snippet, tight=True)
 
 
+def paper_item_blocks(papers: Iterable[Paper]) -> Iterator[Block]:
+    """Lay out a list of papers: title, id, date, categories and address."""
+    for paper in papers:
+        yield Block("item", paper.title, detail=_about(paper), url=paper.url, tight=True)
+
+
+def whole_paper_blocks(paper: Paper) -> Iterator[Block]:
+    """Lay out everything that the library knows about a paper."""
+    yield Block("heading", paper.title)
+    if paper.taken_back:
+        yield Block("note", f"this paper was {paper.taken_back}")
+    names = (paper.paper_id, paper.arxiv_id, paper.doi and f"doi:{paper.doi}", *paper.ids)
+    if paper.published:
+        day = f"published {paper.published}"
+    elif paper.listed:
+        day = f"listed {paper.listed}"
+    else:
+        day = f"unknown; read {paper.first_seen}"
+    rows = {
+        "authors": ", ".join(paper.authors) or "not given by the feed",
+        "date": day if not paper.updated else f"{day}, updated {paper.updated}",
+        "categories": ", ".join(paper.categories),
+        "feeds": ", ".join(paper.sources),
+        "upvotes": "" if paper.upvotes is None else f"{paper.upvotes:,}",
+        "address": safe_url(paper.url) or "",
+        "ids": ", ".join(dict.fromkeys(name for name in names if name)),
+    }
+    yield from row_blocks((name, value) for name, value in rows.items() if value)
+    yield Block("text", paper.abstract)
+
+
 def paper_blocks(paper: Paper, cited: Sequence[Citation]) -> Iterator[Block]:
     """Lay out a paper with its abstract, in which each cited sentence has its own line."""
     yield Block("item", paper.title, detail=_about(paper), url=paper.url)
@@ -284,7 +315,7 @@ def _passage(text: str) -> Iterator[Block]:
 
 
 def _about(paper: Paper) -> str:
-    day = paper.day.isoformat() if paper.day else ""
+    day = paper.public_day.isoformat() if paper.public_day else ""
     kinds = ", ".join(paper.categories[:3])
     return " · ".join(p for p in (paper.paper_id, day, kinds, paper.taken_back) if p)
 

@@ -160,7 +160,15 @@ def test_search(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
     assert agent.calls[0] == (
         "search",
         ("lantern papers",),
-        {"k": 2, "since": None, "until": dt.date(2026, 3, 1), "category": "cs", "source": "arxiv"},
+        {
+            "k": 2,
+            "since": None,
+            "until": dt.date(2026, 3, 1),
+            "category": "cs",
+            "source": "arxiv",
+            "author": None,
+            "exclude": (),
+        },
     )
 
 

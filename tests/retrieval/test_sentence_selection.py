@@ -17,7 +17,7 @@ from paperagent.retrieval.evidence import rank_matches
 from paperagent.retrieval.question import Question
 from paperagent.retrieval.sentence_selection import (
     FURTHER_MARGIN,
-    LIST_MARGIN,
+    WORD_LIST_MARGIN,
     SelectedSentence,
     adds_nothing,
     features,
@@ -101,7 +101,7 @@ def test_a_list_quotes_one_sentence_of_each_paper() -> None:
 def test_a_list_holds_only_papers_near_the_best() -> None:
     """There is no minimum number of papers: a list may be one paper long."""
     question = analyzed("which papers are about lamps?")
-    for step, papers in ((LIST_MARGIN / 2, 3), (2 * LIST_MARGIN, 1)):
+    for step, papers in ((WORD_LIST_MARGIN / 2, 3), (2 * WORD_LIST_MARGIN, 1)):
         matches = [matched(question, hit(FACTS, paper_id=str(i), score=9 - i * step)) for i in range(4)]
         assert {s.paper for s in select_sentences(question, matches)} == set(range(papers))
 

@@ -204,3 +204,62 @@ def test_row_299_history_file_that_is_a_link(environ: dict[str, str], tmp_path: 
         terminal.expect("/quit")
         quit_chat(terminal)
     assert (tmp_path / "target").read_text(encoding="utf-8") == ""
+
+
+def test_tab_completes_commands(environ: dict[str, str]) -> None:
+    """One completion is inserted, several are listed above the prompt; a question is left as it is."""
+    with Terminal(CHAT, environ) as terminal:
+        terminal.expect("›")
+        terminal.type("/so\t\r")
+        terminal.expect("no answer yet")
+        terminal.expect("›")
+        terminal.type(QUESTION + "\t\r")
+        terminal.expect("Sources [1]")
+        terminal.expect("›")
+        terminal.type("/o\t1\r")
+        terminal.expect("single-hop questions only.")
+        terminal.expect("›")
+        terminal.type("/s\t")
+        terminal.expect("/sources /summarize /save")
+        terminal.type("a\t\x15")
+        quit_chat(terminal)
+    assert f"+{QUESTION}\n" in history(environ).read_text(encoding="utf-8")
+    assert "+/open 1\n" in history(environ).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("columns", "term"), [(20, "xterm"), (80, "dumb"), (20, "dumb")])
+def test_commands_in_a_narrow_or_dumb_terminal(columns: int, term: str, environ: dict[str, str]) -> None:
+    """/list, /open, /filter, /retry and /copy need neither width nor escapes."""
+    with Terminal(CHAT, {**environ, "TERM": term}, columns=columns) as terminal:
+        prompt = ">" if term == "dumb" else "›"
+        enter = "\n" if term == "dumb" else "\r"
+        terminal.expect(prompt)
+        for line, expected in [
+            ("/list", "/list more"),
+            ("/open 1", "Before They"),
+            ("/filter category=cs.CL", "filters:"),
+            ("/filter off", "none"),
+            (QUESTION, "[1]"),
+            ("/retry", "[1]"),
+            ("/help", "/quit"),
+        ]:
+            terminal.type(line + enter)
+            terminal.expect(expected)
+        terminal.type("/copy" + enter)
+        terminal.expect("/save" if term == "dumb" else "copied,")
+        quit_chat(terminal, prompt=prompt)
+        assert "error: unexpected" not in terminal.text()
+        assert term != "dumb" or "\x1b" not in terminal.seen
+
+
+def test_continue_goes_on_with_the_last_conversation(environ: dict[str, str]) -> None:
+    with Terminal(CHAT, environ) as terminal:
+        terminal.expect("›")
+        terminal.type(QUESTION + "\r")
+        terminal.expect("Sources [1]")
+        quit_chat(terminal)
+    with Terminal([*CHAT, "--continue"], environ) as terminal:
+        assert "1 question, the last one “How much does Tindersift" in terminal.expect("›")
+        terminal.type("/sources\r")
+        terminal.expect("Tindersift: Filtering")
+        quit_chat(terminal)

@@ -95,10 +95,15 @@ def ask(ctx: click.Context, /, question: tuple[str, ...], **options: Any) -> Non
         else:
             with waiting_line(agent.settings):
                 answer = agent.ask(text, **arguments)
+        log = ctx.obj.answer_log(agent.settings)
     if options["as_json"]:
         show_json(answer.to_dict())
     elif not streams:
         show(answer_blocks(answer, quotes=options["quotes"]))
+    if log is not None:
+        log.append(answer)
+        if log.warning:
+            warn(log.warning)
     if answer.status == "incomplete":
         ctx.exit(ENDPOINT_FAILED)
 

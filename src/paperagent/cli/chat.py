@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @top_k_option
 @filter_options
 @answer_options
+@click.option("--continue", "resume", is_flag=True, help="Go on with the last conversation in the log.")
 @common_options
 @click.pass_context
 def chat(ctx: click.Context, /, **options: Any) -> None:
@@ -43,8 +44,9 @@ def chat(ctx: click.Context, /, **options: Any) -> None:
     from paperagent.evals.feedback import FEEDBACK_FILE
     from paperagent.factory import model_name
     from paperagent.layout import Block, counted
+    from paperagent.ui.answer_log import AnswerLog
     from paperagent.ui.chat import Chat
-    from paperagent.ui.line_input import terminal_restored
+    from paperagent.ui.line_input import TerminalReader, terminal_restored
 
     filters = pop_filters(options)
     arguments = {"k": options["top_k"], "effort": options["effort"], **filters, **fallback_options(options)}
@@ -55,12 +57,17 @@ def chat(ctx: click.Context, /, **options: Any) -> None:
         reader = _line_reader(agent.settings)
         model = model_name(agent.settings)
         session = Chat(agent, reader, output, options=arguments, model=model, debug=ctx.obj.debug)
+        session.log = ctx.obj.answer_log(agent.settings)
+        if isinstance(reader, TerminalReader):
+            reader.complete = session.commands.complete
         session.feedback = agent.home / FEEDBACK_FILE
         if model is not None:
             session.waiting = lambda name: waiting_line(agent.settings, name, hint=INTERRUPT_HINT)
         if reader.interactive:
             parts = [counted(papers, "paper"), *([f"model {model}"] if model else [])]
             output.show([Block("note", f"{', '.join(parts)}. Type /help for commands, Ctrl-D to quit.")])
+        if options["resume"]:
+            session.continue_conversation(AnswerLog(agent.settings.home).last_session())
         with terminal_restored(), _warm_up(agent, session):
             code = session.run()
     ctx.exit(code)
@@ -95,7 +102,7 @@ def _line_reader(settings: Settings) -> LineReader:
 
     if is_dumb_terminal():
         return PlainTerminalReader(sys.stdin.buffer, sys.stdout)
-    from paperagent.ui.chat import contains_secret
+    from paperagent.ui.answer_log import contains_secret
 
     history = settings.home / HISTORY_FILE if settings.history else None
     reader = TerminalReader(history, is_private=contains_secret)

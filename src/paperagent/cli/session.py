@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from paperagent.evals.report.tables import Table
     from paperagent.layout import Block
     from paperagent.types import Progress
+    from paperagent.ui.answer_log import AnswerLog
     from paperagent.ui.render import Screen
 
 
@@ -54,6 +55,12 @@ class Session:
 
         with PaperAgent(settings=self.settings(**overrides)) as agent:
             yield agent
+
+    def answer_log(self, settings: Settings) -> AnswerLog | None:
+        """Return the log of answers, or None if the settings switch it off."""
+        from paperagent.ui.answer_log import AnswerLog
+
+        return AnswerLog(settings.home, self.masked) if settings.log else None
 
     def masked(self, text: str) -> str:
         """Return ``text`` without the secrets of the settings."""

@@ -189,6 +189,9 @@ class Settings(BaseSettings):
     history: Annotated[bool, _parsed(values.flag)] = Field(
         True, description="save the chat input history in the library's folder (true or false)"
     )
+    log: Annotated[bool, _parsed(values.flag)] = Field(
+        True, description="log the answers of ask and chat in the library's folder (true or false)"
+    )
     allow_insecure: Annotated[bool, _parsed(values.flag)] = Field(
         False, description="allow sending API keys over http:// to another machine (true or false)"
     )

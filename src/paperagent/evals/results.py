@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from paperagent.answering.answers import NOT_SERVER_FAULTS
 from paperagent.errors import EvalError, StoreLockedError, visible
 from paperagent.storage.locks import ProcessLock
-from paperagent.types import Answer, Citation, Claim, Hit, Paper, Usage
+from paperagent.types import Answer, Hit, Paper
 
 RUN_FILE, ROWS_FILE = "run.json", "results.jsonl"
 
@@ -244,27 +245,7 @@ def answer_of(row: Row, papers: Mapping[str, Paper]) -> Answer | None:
     )
     if data is None:
         return None if row.state == "error" else Answer(row.question, "abstained", NOT_ASKED, "", hits=hits)
-    claims = tuple(
-        Claim(c["text"], tuple(c["citations"]), c["support"], dict(c["checks"])) for c in data["claims"]
-    )
-    return Answer(
-        question=data["question"],
-        status=data["status"],
-        reason=data["reason"],
-        answer=data["answer"],
-        claims=claims,
-        citations=tuple(Citation(**c) for c in data["citations"]),
-        hits=hits,
-        mode=data["mode"],
-        model=data["model"],
-        prompt_hash=data["prompt_hash"],
-        usage=Usage(**data["usage"]),
-        timings_ms=dict(data["timings_ms"]),
-        confidence=data.get("confidence"),
-        notes=tuple(data.get("notes", ())),
-        fallback=data.get("fallback"),
-        kind=data.get("kind", "papers"),
-    )
+    return replace(Answer.from_dict(data), hits=hits)
 
 
 _SHAPING = ("cases_hash", "prompts_hash", "library_hash", "git_sha", "mode", "model", "settings")

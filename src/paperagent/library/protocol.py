@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 from zlib import crc32
 
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.library.facets import Facets
+from paperagent.text.phrases import Phrase
 from paperagent.text.terms import title_key
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress, Skipped, Withdrawal
 
@@ -29,6 +30,10 @@ FeedRecord = Paper | Skipped | Withdrawal
 """A record of a feed: a paper, a withdrawal or a skipped record."""
 SHARD_SLOTS = 2**16
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+
+
+ListSort = Literal["newest", "oldest", "title", "upvotes"]
+"""The order of `Store.list_papers`."""
 
 
 class NoVectorYetError(PaperAgentError):
@@ -67,6 +72,14 @@ class PaperWithFeatures(NamedTuple):
     def paper_id(self) -> str:
         """The paper's id."""
         return self.paper.paper_id
+
+
+class Matching(NamedTuple):
+    """The papers that fulfill some conditions."""
+
+    total: int
+    papers: list[Paper]
+    """The first of them, by date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +199,10 @@ class Store(Protocol):
         """Return the papers that exist, keyed by the ids that were given, which may be former ones."""
         ...
 
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        """Return at most ``limit`` papers with a present or former id that begins with a prefix."""
+        ...
+
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
         """Return a paper with one present or former version of its text, or None if there is none.
 
@@ -197,6 +214,23 @@ class Store(Protocol):
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper."""
+        ...
+
+    def list_papers(
+        self, filters: Filters = ..., *, sort: ListSort = ..., limit: int | None = ...
+    ) -> list[Paper]:
+        """Return the papers that ``filters`` admit.
+
+        Args:
+            filters: What they must match.
+            sort: ``newest`` and ``oldest`` go by `Paper.day`; papers of one day stay in the order in which
+                they were read. ``upvotes`` puts the most first.
+            limit: The maximum number of papers; None for all.
+        """
+        ...
+
+    def count_matching(self, filters: Filters) -> int:
+        """Return the number of papers that ``filters`` admit."""
         ...
 
     def sample(self, limit: int) -> list[Paper]:
@@ -259,6 +293,26 @@ class Store(Protocol):
         """Return the stems within an edit distance that start with the same letter, most frequent first."""
         ...
 
+    def matching(
+        self,
+        *,
+        words: Sequence[Sequence[str]] = ...,
+        phrase: Phrase | None = ...,
+        filters: Filters = ...,
+        limit: int = ...,
+        oldest_first: bool = ...,
+    ) -> Matching:
+        """Count the papers that fulfill all conditions, and return the newest or the oldest of them.
+
+        Args:
+            words: What a paper must contain: for each word a list of index terms, any of which will do.
+            phrase: What its title or abstract must contain literally.
+            filters: Only papers that these admit count.
+            limit: The number of papers to return.
+            oldest_first: Return the oldest papers instead of the newest.
+        """
+        ...
+
     # --- writing ---
 
     def ingest(
@@ -279,6 +333,10 @@ class Store(Protocol):
         Raises:
             StoreError: Nothing can be written.
         """
+        ...
+
+    def remove(self, paper_ids: Iterable[str]) -> None:
+        """Remove papers by their present ids, and from the indexes. Reading their feed adds them again."""
         ...
 
     def pending_texts(self, *, shard: Shard | None = ...) -> Iterator[str]:

@@ -84,7 +84,6 @@ _ESCAPE_SEQUENCE = re.compile(
 # --- the analyzed question ---
 
 _STOP_WORD_WEIGHT, _QUERY_STOPWORD_FACTOR = 0.25, 0.5
-_PRONOUNS = frozenset("it its they them their theirs that this these those he she his her one ones".split())
 _COMPARE = re.compile(
     r"""\b(?:compare[ds]?|comparison|versus|vs\.?|both|respectively|contrast)\b
     |\bhow\ (?:do|does|did)\ .{3,80}\ differ\b|\bdiffer(?:ences?)?\ (?:between|from)\b
@@ -93,6 +92,7 @@ _COMPARE = re.compile(
     |\bthe\ .{5,60},?\ and\ (?:what|where|how|which)\b.{0,20}\bthe\b|\binstead\?""",
     re.IGNORECASE | re.VERBOSE,
 )
+_COMPARES_CITED = re.compile(r"\b(?:compare[ds]?|versus|vs\.?|both|each|contrast|differ\w*)\b", re.IGNORECASE)
 _LIST = re.compile(
     r"""\b(?:which|what)\ (?:(?!do\b|does\b|did\b|can\b)\w+\ ){0,2}?(?:papers|works|studies|methods
         |approaches|benchmarks|datasets|systems|models|frameworks|techniques)\b
@@ -147,6 +147,8 @@ class Question:
     query: SearchQuery
     encoded: Encoded | None = None
     """Token states of the text; None if there is no encoder."""
+    is_follow_up: bool = False
+    """Whether it refers to papers that were cited earlier."""
 
     @classmethod
     def analyze(
@@ -170,8 +172,14 @@ class Question:
 
     @cached_property
     def kind(self) -> QuestionKind:
-        """Whether the question asks for one paper, a comparison of two, or a list."""
-        return classify_question(self.text)
+        """Whether the question asks for one paper, a comparison of two, or a list.
+
+        "Which datasets?" asks for a list, but as a follow-up it asks for those of one paper.
+        """
+        kind = classify_question(self.text)
+        if self.is_follow_up and (kind == "list" or not _COMPARES_CITED.search(self.text)):
+            return "single"
+        return kind
 
     @cached_property
     def asks_number(self) -> bool:
@@ -197,11 +205,6 @@ class Question:
     def asks_outlook(self) -> bool:
         """Whether the question is about future work, limitations or implications."""
         return bool(_ASKS_OUTLOOK.search(self.text))
-
-    @cached_property
-    def refers_back(self) -> bool:
-        """Whether a pronoun refers to an earlier question."""
-        return refers_back(self.text)
 
     @cached_property
     def is_english(self) -> bool:
@@ -264,11 +267,6 @@ def classify_question(text: str) -> QuestionKind:
     if _COMPARE.search(text):
         return "compare"
     return "list" if _LIST.search(text) and not _ASKS_NUMBER.search(text) else "single"
-
-
-def refers_back(question: str) -> bool:
-    """Return whether a pronoun in the question refers to an earlier one."""
-    return not _PRONOUNS.isdisjoint(words(question))
 
 
 def _word_around(text: str, start: int, end: int) -> str:

@@ -37,12 +37,12 @@ SENTENCE_MARGINS: Mapping[QuestionKind, tuple[float, ...]] = {
 COMPOUND_MARGINS = (4.0, 3.0, 2.0)
 """A paper's second, third and fourth sentence are shown if they score at most this much below its best one.
 A question that asks several things of one paper needs more of them."""
-WORD_MARGIN_FACTOR = 2.0
-"""Factor on these margins without an encoder, because words alone separate sentences less well."""
-RELEVANCE_MARGIN = 1.0
+WORD_MARGIN_FACTOR, WORD_LIST_MARGIN = 2.0, 0.6
+"""Factor on these margins, and the margin of a list, without an encoder: words alone separate less well."""
+RELEVANCE_MARGIN = 1.5
 RELEVANT_PAPER_MARGINS: Mapping[QuestionKind, float] = {"single": 0.4, "compare": 0.6, "list": 0.6}
 """A sentence is relevant if it scores at most this much below the lowest selected one, in a paper within
-this margin of the best. Of the gold sentences of 55 development questions .92 are, and of the sentences of
+this margin of the best. Of the gold sentences of 55 development questions .94 are, and of the sentences of
 other papers that are matched with them .26."""
 PADDING_PENALTY = 6.0
 """Subtracted from the score of a sentence that adds nothing, more than any margin."""
@@ -80,7 +80,8 @@ def select_sentences(question: Question, matches: Sequence[PaperMatch]) -> list[
     elif question.kind == "compare":
         paper_margins = [SENTENCE_MARGINS["compare"]] * min(2, len(matches))
     else:
-        close = _count_close(matches[:MAX_LIST_PAPERS], LIST_MARGIN)
+        margin = LIST_MARGIN if question.encoded else WORD_LIST_MARGIN
+        close = _count_close(matches[:MAX_LIST_PAPERS], margin)
         paper_margins = [SENTENCE_MARGINS["list"]] * close
     return [
         SelectedSentence(index, sentence, score)
@@ -104,7 +105,8 @@ def relevant_sentences(
         matches: The ranked matches of all papers.
         paper: The match of one paper with all its sentences.
     """
-    min_score = min(s.score for s in select_sentences(question, matches)) - RELEVANCE_MARGIN
+    margin = RELEVANCE_MARGIN * _margin_factor(question)
+    min_score = min(s.score for s in select_sentences(question, matches)) - margin
     is_close = paper.score >= matches[0].score - RELEVANT_PAPER_MARGINS[question.kind]
     return (sentence_scores(question, paper) >= min_score) & is_close
 
@@ -119,10 +121,13 @@ def _best_sentences(
     scores = sentence_scores(question, paper)
     statements = [i for i, s in enumerate(paper.sentences) if not looks_like_instruction(s.text)]
     ranked = sorted(statements or range(len(scores)), key=lambda i: (-scores[i], i))
-    factor = 1.0 if question.encoded else WORD_MARGIN_FACTOR
-    minima = [scores[ranked[0]] - factor * margin for margin in margins]
+    minima = [scores[ranked[0]] - _margin_factor(question) * margin for margin in margins]
     others = [i for i, minimum in zip(ranked[1:], minima, strict=False) if scores[i] >= minimum]
     return [(i, float(scores[i])) for i in [*ranked[:1], *sorted(others)]]
+
+
+def _margin_factor(question: Question) -> float:
+    return 1.0 if question.encoded else WORD_MARGIN_FACTOR
 
 
 # --- scores ---

@@ -45,6 +45,10 @@ class ChatHistory:
         first, self.truncated = overflows and not self.truncated, self.truncated or overflows
         return first
 
+    def retract(self, answer: Answer | None) -> Answer | None:
+        """Drop the last turn if it is ``answer``, which is about to be replaced, and return it."""
+        return self.turns.pop() if answer is not None and self.turns[-1:] == [answer] else None
+
     def clear(self) -> None:
         """Forget the conversation."""
         self.turns, self.answers, self.truncated = [], [], False

@@ -51,8 +51,8 @@ def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
         fields = {
             "title": f"{{{latex(paper.title)}}}",
             "author": " and ".join(_bibtex_name(name) for name in paper.authors),
-            "year": str(paper.day.year) if paper.day else "",
-            "month": str(paper.day.month) if paper.day else "",
+            "year": str(paper.public_day.year) if paper.public_day else "",
+            "month": str(paper.public_day.month) if paper.public_day else "",
             "eprint": latex(paper.arxiv_id or ""),
             "archiveprefix": "arXiv" if paper.arxiv_id else "",
             "primaryclass": latex(paper.categories[0]) if paper.arxiv_id and paper.categories else "",
@@ -82,10 +82,8 @@ def _unique_key(paper: Paper, keys: set[str]) -> str:
     words = (_ascii(w) for w in paper.title.split())
     word = next((w for w in words if len(w) > 1 and w not in _KEY_STOPWORDS), "")
     # Some BibTeX parsers limit the length of a key, and a title may be one long word.
-    base = (
-        f"{_ascii(family)[:_MAX_KEY_PART]}{paper.day.year if paper.day else ''}{word[:_MAX_KEY_PART]}"
-        or "paper"
-    )
+    year = paper.public_day.year if paper.public_day else ""
+    base = f"{_ascii(family)[:_MAX_KEY_PART]}{year}{word[:_MAX_KEY_PART]}" or "paper"
     key, number = base, 1
     while key in keys:
         number += 1
@@ -102,7 +100,7 @@ def _ascii(text: str) -> str:
 def ris(papers: Iterable[Paper]) -> Iterator[str]:
     """Yield a RIS record for each paper. Every value is on one line, so none can start a new tag."""
     for paper in papers:
-        day = paper.day
+        day = paper.public_day
         tags = [
             ("TY", "GEN"),
             ("ID", paper.paper_id),
@@ -125,7 +123,7 @@ def markdown(papers: Iterable[Paper]) -> Iterator[str]:
     """Yield a Markdown section for each paper."""
     for paper in papers:
         url = safe_url(paper.url)
-        day = paper.day.isoformat() if paper.day else ""
+        day = paper.public_day.isoformat() if paper.public_day else ""
         about = [", ".join(paper.authors), day, paper.paper_id, paper.taken_back]
         line = " · ".join([safe_markdown(a) for a in about if a] + ([f"<{url}>"] if url else []))
         yield f"## {safe_markdown(paper.title)}\n\n{line}\n\n{safe_markdown(paper.abstract)}\n\n"
@@ -307,7 +305,7 @@ def _properties(paper: Paper, status: str) -> list[str]:
     values: dict[str, object] = {
         "title": one_line(paper.title),
         "authors": [one_line(name) for name in paper.authors],
-        "published": paper.day.isoformat() if paper.day else None,
+        "published": paper.public_day.isoformat() if paper.public_day else None,
         "paper_id": one_line(paper.paper_id),
         "arxiv": paper.arxiv_id,
         "doi": paper.doi,

@@ -15,6 +15,8 @@ from paperagent.errors import InputError, visible
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import Completer
+    from prompt_toolkit.document import Document
     from prompt_toolkit.history import History
     from prompt_toolkit.key_binding import KeyBindings
 
@@ -91,6 +93,8 @@ class TerminalReader:
         """
         self.warning: str | None = None
         """Why the history file is not used."""
+        self.complete: Callable[[str], list[str]] = lambda _line: []
+        """Returns what the last word of a line may be completed to; Tab calls it."""
         self._session = self._make_session(history, is_private)
         encoding = self._session.output.encoding().lower().replace("-", "")
         self._prompt = PROMPT if encoding.startswith("utf") else ASCII_PROMPT
@@ -104,6 +108,7 @@ class TerminalReader:
     def _make_session(self, path: Path | None, is_private: Callable[[str], bool]) -> PromptSession[str]:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import InMemoryHistory
+        from prompt_toolkit.shortcuts import CompleteStyle
 
         # prompt_toolkit logs a traceback if a signal ends the session while it loads the history.
         logging.getLogger("prompt_toolkit").addHandler(logging.NullHandler())
@@ -114,6 +119,9 @@ class TerminalReader:
                 history = _private_history(path, is_private)
         return PromptSession(
             multiline=True,
+            completer=_tab_completer(self),
+            complete_while_typing=False,
+            complete_style=CompleteStyle.READLINE_LIKE,
             key_bindings=_keys(),
             history=history,
             enable_suspend=True,
@@ -180,6 +188,20 @@ def _private_history(path: Path, is_private: Callable[[str], bool]) -> History:
                 super().append_string(string.encode(errors="replace").decode())
 
     return PrivateHistory(str(path))
+
+
+def _tab_completer(reader: TerminalReader) -> Completer:
+    from prompt_toolkit.completion import Completer, Completion
+
+    class TabCompleter(Completer):
+        """Completes the last word before the cursor with what ``reader.complete`` returns."""
+
+        def get_completions(self, document: Document, _event: object) -> Iterator[Completion]:
+            line = document.text_before_cursor
+            word = line.rpartition(" ")[2]
+            yield from (Completion(text, start_position=-len(word)) for text in reader.complete(line))
+
+    return TabCompleter()
 
 
 def _keys() -> KeyBindings:

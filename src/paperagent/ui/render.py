@@ -62,6 +62,12 @@ class Screen:
                 self.out.write(markdown(block, own=self.unescaped) + "\n")
         self.out.flush()
 
+    def obeys_escapes(self) -> bool:
+        """Return whether the output is a terminal that understands escape sequences."""
+        from rich.console import Console
+
+        return self.terminal and not Console(file=self.out, force_terminal=True).is_dumb_terminal
+
     def prepare(self) -> None:
         """Load rich in advance, so that the first claim is printed without delay."""
         if self.terminal:

@@ -15,7 +15,7 @@ from paperagent.library.home import DATABASE, check_home, writer_lock
 from paperagent.library.local import doctor
 from paperagent.library.local.database import unpack_terms
 from paperagent.library.local.index_sync import Indexes
-from paperagent.library.local.ingest import BatchWriter, LiveIndexer
+from paperagent.library.local.ingest import BatchWriter, LiveIndexer, remove_papers
 from paperagent.library.local.papers import PaperTable, SearchRow
 from paperagent.library.local.stored_vectors import NearestPapers
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
@@ -23,17 +23,23 @@ from paperagent.library.protocol import (
     Candidate,
     FeedRecord,
     Health,
+    ListSort,
+    Matching,
     NoVectorYetError,
     PaperWithFeatures,
     Shard,
 )
+from paperagent.text.phrases import Phrase
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
+    from paperagent.library.local.bm25_index import LexicalIndex
     from paperagent.types import Vector
 
 _BATCH = 2_000
 _EMBED_BATCH = 512
+_CACHED_PHRASES = 32
+"""Phrases whose papers are remembered; one in a third of 75,000 papers takes 0.2 s to look up."""
 _NO_FILTERS = Filters()
 
 
@@ -60,6 +66,8 @@ class LocalStore:
         else:
             self.table = PaperTable(path, create=create)
         self.indexes = Indexes(self.home, self.table)
+        self._mentions: dict[tuple[int, Phrase, tuple[tuple[str, ...], ...], Filters], list[int]] = {}
+        """The rows of papers by generation, phrase, words and filters."""
 
     def __enter__(self) -> Self:
         return self
@@ -91,12 +99,31 @@ class LocalStore:
     def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
         return self.table.get_many(paper_ids)
 
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        rows = self.table.listing.rows_starting_with(prefixes, limit=limit)
+        papers = self.table.papers_by_row(rows)
+        return [papers[row] for row in rows if row in papers]
+
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
         return self.table.get_version(paper_id, content_hash)
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper, in the order in which they were first read."""
         return self.table.papers()
+
+    def list_papers(
+        self, filters: Filters = _NO_FILTERS, *, sort: ListSort = "newest", limit: int | None = None
+    ) -> list[Paper]:
+        inside = set(self.indexes.lexical().matching(filters)) if filters else None
+        if sort == "title" or sort == "upvotes":  # noqa: PLR1714 - mypy understands this form
+            rows = self.table.listing.sorted_by(sort, inside)[:limit]
+        else:
+            rows = self.table.listing.newest(inside, limit=limit, oldest=sort == "oldest")
+        papers = self.table.papers_by_row(rows)
+        return [papers[row] for row in rows if row in papers]
+
+    def count_matching(self, filters: Filters) -> int:
+        return self.indexes.lexical().count_matching(filters) if filters else self.count()
 
     def sample(self, limit: int) -> list[Paper]:
         """Return at most ``limit`` papers, spread evenly over the order in which they were first read."""
@@ -152,6 +179,37 @@ class LocalStore:
     def similar_stems(self, stem: str, distance: int = 1) -> list[str]:
         return self.indexes.lexical().similar_stems(stem, distance)
 
+    def matching(
+        self,
+        *,
+        words: Sequence[Sequence[str]] = (),
+        phrase: Phrase | None = None,
+        filters: Filters = _NO_FILTERS,
+        limit: int = 10,
+        oldest_first: bool = False,
+    ) -> Matching:
+        lexical = self.indexes.lexical()
+        if phrase is None:
+            total, rows = lexical.rows_with_all(words, filters, limit=limit, oldest_first=oldest_first)
+        else:
+            rows = self._rows_mentioning(lexical, phrase, words, filters)
+            total, rows = len(rows), (rows[::-1] if oldest_first else rows)[:limit]
+        papers = self.table.papers_by_row(rows)
+        return Matching(total, [papers[row] for row in rows if row in papers])
+
+    def _rows_mentioning(
+        self, lexical: LexicalIndex, phrase: Phrase, words: Sequence[Sequence[str]], filters: Filters
+    ) -> list[int]:
+        """Return the rows of the papers that mention a phrase, newest first, from the cache if possible."""
+        key = (self.table.generation, phrase, tuple(map(tuple, words)), filters)
+        if key not in self._mentions:
+            _, rows = lexical.rows_with_all(words, filters, limit=None)
+            mentioning = self.table.listing.rows_mentioning(phrase, rows)
+            if len(self._mentions) >= _CACHED_PHRASES:
+                self._mentions.clear()
+            self._mentions[key] = [row for row in rows if row in mentioning]
+        return self._mentions[key]
+
     # --- writing ---
 
     def ingest(
@@ -187,6 +245,14 @@ class LocalStore:
             papers=self.count(),
             pending=pending,
         )
+
+    def remove(self, paper_ids: Iterable[str]) -> None:
+        with self.indexes.writing():
+            self.indexes.lexical_for_writing()
+            remove_papers(self.table, paper_ids)
+            self.indexes.lexical_for_writing()
+            self.indexes.sync_vectors(None, batch=_BATCH, progress=None)
+            self.indexes.close_vectors()
 
     def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
         """Yield the texts that have no vector of the active embedder, oldest change first."""

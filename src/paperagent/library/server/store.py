@@ -15,11 +15,20 @@ from paperagent.library import identity
 from paperagent.library.facets import Facets, count_papers
 from paperagent.library.features import check_vector
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
-from paperagent.library.protocol import Candidate, FeedRecord, Health, PaperWithFeatures, Shard
+from paperagent.library.protocol import (
+    Candidate,
+    FeedRecord,
+    Health,
+    ListSort,
+    Matching,
+    PaperWithFeatures,
+    Shard,
+)
 from paperagent.library.server import doctor, ingest, search
-from paperagent.library.server.client import ChromaClient, ServerAddress
+from paperagent.library.server.client import ChromaClient, Record, ServerAddress
 from paperagent.library.server.papers import ServerCollections
 from paperagent.library.server.records import paper_from_record, unfit
+from paperagent.text.phrases import Phrase
 from paperagent.types import Embedder, Filters, IngestReport, Paper, Progress
 
 if TYPE_CHECKING:
@@ -97,6 +106,10 @@ class ServerStore:
     def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
         return self.collections.get_many(paper_ids)
 
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        """Return papers by the beginning of an id. Reads every id: a server cannot look them up."""
+        return self.collections.starting_with(prefixes, limit=limit)
+
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
         paper = self.get(paper_id)
         if paper is None or identity.content_hash(paper) == content_hash:
@@ -106,6 +119,28 @@ class ServerStore:
     def papers(self) -> Iterator[Paper]:
         """Yield every paper, first those that have no vector yet."""
         return map(paper_from_record, self.collections.all_records())
+
+    def list_papers(
+        self, filters: Filters = _NO_FILTERS, *, sort: ListSort = "newest", limit: int | None = None
+    ) -> list[Paper]:
+        """Return the papers that ``filters`` admit; those of one day by id. See `Store.list_papers`."""
+        if sort == "newest" and limit is not None:
+            records: Iterable[Record] = search.newest_records(self.collections, filters, limit)
+        else:
+            records = search.admitted_records(self.collections, filters)
+        papers = sorted(map(paper_from_record, records), key=lambda paper: paper.paper_id)
+        if sort == "title":
+            papers.sort(key=lambda paper: identity.title_order(paper.title))
+        elif sort == "upvotes":
+            papers.sort(key=lambda paper: -(paper.upvotes or 0))
+        else:
+            papers.sort(key=lambda paper: identity.day_number(paper.day) or 0, reverse=sort == "newest")
+        return papers[:limit]
+
+    def count_matching(self, filters: Filters) -> int:
+        if not filters:
+            return self.count()
+        return sum(1 for _ in search.admitted_records(self.collections, filters))
 
     def sample(self, limit: int) -> list[Paper]:
         """Return at most ``limit`` papers, the first that the server returns."""
@@ -160,6 +195,22 @@ class ServerStore:
     def similar_stems(self, stem: str, distance: int = 1) -> list[str]:
         return self.collections.term_counts.similar_stems(stem, distance)
 
+    def matching(
+        self,
+        *,
+        words: Sequence[Sequence[str]] = (),
+        phrase: Phrase | None = None,
+        filters: Filters = _NO_FILTERS,
+        limit: int = 10,
+        oldest_first: bool = False,
+    ) -> Matching:
+        """Count and return papers; see `Store.matching`. Reads each paper that contains the words."""
+        papers = search.papers_with_all(self.collections, words=words, filters=filters)
+        if phrase is not None:
+            papers = (paper for paper in papers if phrase.is_in(paper.title, paper.abstract))
+        ordered = sorted(papers, key=lambda p: (p.day or dt.date.min, p.paper_id), reverse=not oldest_first)
+        return Matching(len(ordered), ordered[:limit])
+
     # --- writing ---
 
     def ingest(
@@ -195,6 +246,9 @@ class ServerStore:
             papers=self.count(),
             pending=self.collections.pending.count(),
         )
+
+    def remove(self, paper_ids: Iterable[str]) -> None:
+        ingest.remove_papers(self.collections, paper_ids)
 
     def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
         return ingest.pending_texts(self.collections, shard)

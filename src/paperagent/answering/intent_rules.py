@@ -1,0 +1,340 @@
+# ruff: noqa: E501 - a rule is easier to read on one line
+"""The rules of `intents`: regular expressions that match a whole message.
+
+Each names parts of the message in groups: ``rest`` is parsed by `intents`, ``ref`` names a paper.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+
+from paperagent.answering.paper_refs import Field
+from paperagent.text.periods import PERIOD
+
+
+def _rule(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+# --- parts ---
+
+NOUN = (
+    r"(?:papers?|articles?|publications?|preprints?|documents?|docs|abstracts?|entries|items|records|titles)"
+)
+WORKS = rf"(?:{NOUN}|works?|studies|research|literature|stuff|things|additions?|arrivals?)"
+OWN = r"(?:(?:this|your|my|our|the) (?:library|lib|paper library|library of papers|paper collection)|library|lib|(?:this|your|my|our) (?:database|db|collection|corpus|feeds?|index|store|archive|system|memory|set|data|papers?)|the (?:feeds?|database|db))"
+HERE = rf"(?:(?:in|inside|within|from|of|on) {OWN}|in here|in there|here|on file|in stock|{OWN})"
+_FILLER = (
+    rf"(?:(?:are|is|were) (?:there|here)|do (?:you|we|i) (?:have|know|hold|store|cover|got|know of)|(?:have|did) (?:you|we|i)"
+    rf"(?: (?:got|read|ingest|ingested|load|loaded|add|added|import|imported|indexed|index))?|(?:you|we|i) (?:have|know|ingested|added)"
+    rf"|do(?:es)? {OWN} (?:have|contain|hold|include|store|cover|list|comprise)|(?:can|could) (?:you|i) (?:see|search|access|ask about|find)"
+    rf"|(?:that |which )?(?:are |is |were )?{HERE}|(?:are|is|were|have been|been)? ?(?:stored|indexed|available|loaded|ingested|included|contained|present|covered)(?: (?:in )?{HERE})?"
+    r"|in total|in all|total|altogether|overall|so far|currently|now|right now|at the moment|already|exist|exactly|as well"
+    r"|that|which|are|is|at all|of|the|do|does|by now|please|there|all|together|both)"
+)
+FILLER_START = re.compile(rf"^{_FILLER}(?=\s|$)\s*", re.IGNORECASE)
+FILLER_END = re.compile(rf"(?:^|\s+){_FILLER}$", re.IGNORECASE)
+_ON = r"(?:on|about|regarding|concerning|around|related to|relating to|dealing with|that deal with|on the (?:topic|subject) of|(?:that |which )?(?:are )?about|covering|discussing|addressing|re|wrt|focus(?:ed|ing) on|to do with)"
+_MENTION = r"(?:(?:explicitly |actually |even |also |ever )?(?:mention(?:s|ed|ing)?|contain(?:s|ing)?|include(?:s)?|name(?:s)?|say(?:s)?|talk(?:s)? about|refer(?:s)? to|cite(?:s)?)|with|using|containing)"
+LITERAL = r"(?:the (?:exact )?(?:word|term|phrase|name|keyword|acronym|string|words)\s+)"
+_STUDY = r"(?:use|uses|used|using|propose|study|discuss|cover|address|evaluate|explore|investigate|look at|deal with|focus on|describe|introduce|work on|compare with|concern|apply|employ|treat|consider|examine|test|study|feature|involve)"
+_CATEGORY = r"(?:(?:cs|math|stat|eess|econ|q-bio|q-fin|physics|astro-ph|cond-mat|hep|nlin)\.[a-z-]{2,12}|cs|stat|eess|q-bio|q-fin|econ|astro-ph|cond-mat|gr-qc|hep-(?:ex|lat|ph|th)|math-ph|nucl-(?:ex|th)|quant-ph)"
+SHOW = r"(?:(?:list|show|give|get|tell|find|read|name)(?: me| us)?|gimme|print|display|enumerate|see|view|browse|dump|what are|what're|which are|i want(?: to (?:see|read))?|let me see|ls|any)"
+THE = r"(?:(?:all|every|each|of|the|your|my|our|any|some|a list of|a|list of|current|available|stored) )*"
+_NUMBER = r"(?:\d{1,3}|three|five|ten|twenty|few|couple(?: of)?)"
+_NEW = r"(?:latest|newest|most recent|recent|new|last|freshest|newly added|recently added)"
+
+# --- topics and names ---
+
+CLAUSE_WORDS = frozenset(
+    """does do did is are was were has have had can could will would should shall may might must than when if because
+    how which what who whose why where while then show shows showed shown find finds found report reports reported
+    suggest suggests cover covers covered reviewed included according respectively using used were outperform
+    outperforms achieve achieves improve improves reduce reduces increase increases yield yields need needs fail fails
+    beat beats get gets say says said claim claims""".split()
+)
+VERBS = frozenset("use uses make makes help helps work works study".split())
+"""Verbs, unless they end a topic, as in \"tool use\"."""
+NO_TOPIC_START = re.compile(
+    r"(?:(?:this|that|these|those|their|its|his|her|each|every|both|it|them|him|my|our|your|how|what|why|which|whether|if"
+    r"|average|mean|more than|less than|at least)\b|the (?:proposed |new |main |same |latter |former |above )?(?:papers?|model|method"
+    r"|approach|survey|review|study|dataset|data|benchmark|authors?|results?|experiments?|technique|framework|architecture|work"
+    r"|algorithm|system|findings?|contribution|idea|way|use of)s?\b)",
+    re.IGNORECASE,
+)
+NOT_AN_AUTHOR = frozenset(
+    """a an the this that these those using training default date topic topics year month week day category categories author
+    authors title titles relevance theme themes hand far name size number people who whom which what chance accident source
+    feed means way law design itself themselves subject field venue upvotes votes similarity rank score it them him her on
+    about in of""".split()
+)
+SAME_AUTHORS = re.compile(
+    r"(?:the |this |these )?(?:same|that|his|her|their)? ?(?:author|authors|group|people|team|guys|them|him|her)",
+    re.IGNORECASE,
+)
+
+# --- limits and topics ---
+
+LIMITS = {
+    "period": _rule(
+        rf"(?:^|[\s,]+)({PERIOD}|came out (?:today|this week|this month)|(?:from|in) the (?:first|second) half)$"
+    ),
+    "category": _rule(
+        rf"(?:^|\s+)(?:(?:are |that are )?(?:from|in|of|with|under|for|tagged|labeled|classified as)\s+)"
+        rf"(?:the\s+)?(?:arxiv\s+)?(?:category\s+|section\s+|class\s+)?({_CATEGORY})(?:\s+(?:category|section|class|feed))?$"
+    ),
+    "author": _rule(
+        r"(?:^|\s+)(?:(?:that |which )?(?:are |were )?(?:written |authored |published |co-?authored )?by|with author|from author)\s+(.{2,60})$"
+    ),
+    "source": _rule(
+        r"(?:^|\s+)(?:from|in|of|via)\s+(?:the\s+)?(daily[- ]papers?|hf[- ]daily|hugging ?face|arxiv|openalex|semantic scholar|pubmed"
+        r"|acl|[\w-]+(?=\s+feed))(?:\s+(?:feed|page|source))?$"
+    ),
+}
+
+
+ON_TOPIC = _rule(rf"{_ON}\s+(.+)")
+MENTIONS = _rule(rf"(?:that |which |who )?{_MENTION}\s+(.+)")
+STUDIES = _rule(rf"(?:that |which )?{_STUDY}\s+(.+)")
+
+
+# --- rules ---
+
+COUNT = _rule(
+    rf"(?:how many|(?:what(?:'s| is) )?(?:the )?(?:total )?number of|(?:what(?:'s| is) )?(?:the )?count of|count(?: up)?(?: all)?|how much|total)"
+    rf"\s+(?:of\s+)?(?:the\s+|my\s+|your\s+|our\s+|all\s+)*(?P<new>(?:different|unique|distinct|total|new|recent|newer)\s+)?"
+    rf"(?P<topic>(?:[\w.+/-]+\s+){{0,4}}?)(?P<noun>{NOUN})\b(?P<rest>.*)"
+)
+SIZE = (
+    _rule(
+        rf"(?:{NOUN}\s+count|count|how (?:big|large|small) (?:is|are) {OWN}|(?:what(?:'s| is) )?(?:the )?size of {OWN}|size|library size"
+        rf"|how much (?:is|do you have) {HERE}|how many(?: are (?:there|here))?(?: {HERE})?|how many do you have|is (?:{OWN}|it) empty"
+        r"|wie ?viele (?:papers?|artikel|arbeiten|paper|dokumente|veröffentlichungen)(?: (?:gibt es|hast du|sind (?:das|hier|drin|da)|habe ich|sind in der bibliothek))?(?: hier)?"
+        r"|combien d(?:e |')(?:articles|papiers)(?: (?:y a-t-il|as-tu))?(?: ici)?|cu[aá]ntos (?:art[ií]culos|papers)(?: hay| tienes)?(?: aqu[ií])?)"
+    ),
+)
+LIST = _rule(
+    rf"(?P<show>{SHOW}\s+)?{THE}(?:(?P<n>{_NUMBER}) )?(?P<noun>(?:paper |article )?titles?(?: of {THE}{NOUN})?|names of {THE}{NOUN}|{NOUN})\b(?P<rest>.*)"
+)
+LIST_ALL = _rule(
+    rf"(?:list|ls|(?:list|show|print|display)(?: me)? (?:all|everything|them all|{OWN}|all of (?:it|them)|the list)|everything|index)(?: {HERE})?"
+)
+WHICH = _rule(rf"(?:which|what) (?P<noun>{NOUN})\b(?P<rest>.*)")
+DAYS_PAPERS = _rule(
+    rf"(?:{SHOW} )?(?P<period>today|yesterday|(?:this|last) (?:week|month|year))'?s? (?:new |latest |newest )?{WORKS}"
+)
+CATEGORY_PAPERS = _rule(rf"(?:{SHOW} )?{THE}(?P<category>{_CATEGORY}) {NOUN}(?P<rest>.*)")
+BY_AUTHOR = (
+    _rule(
+        rf"(?:{SHOW} |(?:is|are) there |do you have |have you (?:got )?|anything|something|what is |what's )?(?:any |some |a |the |all |other |more )*"
+        rf"(?:{WORKS}|anything|something|everything)(?: here)? (?:written |authored |published )?by (?P<name>.+?)(?: here| {HERE})?"
+    ),
+    _rule(
+        rf"what (?:has|did|have) (?P<name>.+?) (?:write|written|publish|published|author|authored|co-?author(?:ed)?)(?: (?:here|{HERE}))?"
+    ),
+    _rule(r"(?:search (?:for )?|find |show |look up |list )?(?:the )?author:? (?P<name>.+)"),
+    _rule(
+        rf"(?:does|do|has|have) (?P<name>.+?) (?:have|got|written|authored|published) (?:any |some |a )?{NOUN}(?: (?:here|{HERE}))?"
+    ),
+    _rule(
+        rf"(?:is|are) (?P<name>.+?) (?:an author|among the authors|one of the authors|{HERE}|in any paper)(?: {HERE})?"
+    ),
+    _rule(rf"(?:{SHOW} )?(?P<name>[^\W\d_][\w.'-]* [^\W\d_][\w'-]+)'s? {NOUN}"),
+)
+AUTHOR_ON = _rule(rf"(?P<name>.+?) {_ON} (?P<topic>.+)")
+NEWEST = _rule(
+    rf"(?:{SHOW} |what(?:'s| is| are| were) |which (?:are|is) |is there |are there |(?:do )?you have |do you have )?{THE}(?:(?P<n>{_NUMBER}) )?"
+    rf"(?P<adjective>{_NEW}) (?:(?P<m>{_NUMBER}) )?(?P<topic>(?:[\w.+/-]+ ){{0,4}}?)(?P<noun>{WORKS})\b(?P<rest>.*)"
+)
+WHATS_NEW = _rule(
+    r"(?:(?:what(?:'s| is|s| are)?|whats|wats|what else is|anything|any thing|something|is (?:there )?(?:anything|something)|got anything|is anything) "
+    r"(?:that is |that's |is |really )?(?:the )?(?:new|latest|newest|recent|up|news|newest stuff)"
+    r"|(?:the )?(?:latest|newest)|(?:any )?(?:news|updates?|new stuff|novelties|new)|what(?:'s| is| are) the (?:latest|news|newest)|what changed"
+    r"|what (?:came|has come|comes) (?:out|in)|what (?:did|have) i miss(?:ed)?|what (?:happened|was added|got added|has been added|arrived)|what(?:'s| is) (?:hot|fresh|just in|recent)"
+    r"|was gibt(?:'s| es)? neues|quoi de neuf|(?:qué|que) hay de nuevo)(?P<rest>(?:\s.*)?)"
+)
+OLDEST = _rule(
+    rf"(?:{SHOW} |what(?:'s| is| are) |which (?:are|is) )?{THE}(?:{_NUMBER} )?(?:oldest|earliest) (?:{_NUMBER} )?{NOUN}(?P<rest>.*)"
+)
+_SUBJECTS = r"(?:topics?|themes?|subjects?|areas?|fields?|research (?:areas?|topics?|fields?)|categor(?:y|ies)|feeds?|sources?|keywords?|clusters?|authors|years|dates|groups|tags)"
+CONTENTS = (
+    _rule(
+        rf"(?:so )?(?:what(?:'s| is| all is|s| are)?|whats|wats) (?:all )?(?:the )?(?:stored |contained |contents? )?(?:in|inside|on|of) {OWN}"
+    ),
+    _rule(
+        r"(?:so )?(?:what(?:'s| is| all is|s)?|whats|wats) (?:all )?(?:in|inside) (?:here|there)|what(?:'s| is|s) (?:here|available|there)"
+    ),
+    _rule(
+        rf"what (?:all )?(?:do|can|does|have) (?:you|we|i|{OWN}) (?:have|got|know|contain|hold|cover|store|include|know about|offer|search|find|ask|learn|see|read)(?: (?:about|you|here|you about|in|from you|{HERE}))*"
+    ),
+    _rule(
+        rf"what (?:is|are) {OWN} (?:about|made of|all about|like)|what (?:are|is) (?:these|the|your|all the) papers (?:about|on)"
+    ),
+    _rule(
+        rf"(?:what|which) (?:kind|kinds|type|types|sort|sorts) of (?:{NOUN}|research|stuff|things|topics|information|data|content)(?P<rest>.*)"
+    ),
+    _rule(
+        rf"(?:(?:what|which|how many) |{SHOW} |what(?:'s| is) )?(?:are )?{THE}(?:(?:main|major|top|key|different|most common|common|biggest|popular|important|\d{{1,2}}) )*{_SUBJECTS}(?: and {_SUBJECTS})?(?P<rest>.*)"
+    ),
+    _rule(
+        rf"(?:what|which) (?:dates?|periods?|time ?(?:span|range|frame|period)|years?|date range|months?|weeks?) (?:do(?:es)?|is|are) (?:{OWN}|the papers|these papers|you|it|they)(?: (?:cover|span|have|from|covered|contain))?"
+    ),
+    _rule(
+        rf"(?:how (?:old|recent|current|up[- ]to[- ]date|fresh|new) (?:is|are) (?:{OWN}|the papers|your papers|the data|your data)|(?:what(?:'s| is) )?(?:the )?(?:date range|time span|time range|span|period covered|coverage)(?: {HERE})?|from when are the papers|when (?:was|were) (?:{OWN}|the papers) (?:last )?(?:updated|ingested|refreshed|added|read)|when did (?:you|i|we) last (?:ingest|update|refresh|read)(?: anything| papers)?|when was the last (?:update|ingest)|how far back do(?:es)? (?:{OWN}|it|you|the papers) go)"
+    ),
+    _rule(
+        rf"(?:describe|(?:give me |show me )?(?:an? |the )?(?:overview|summary|description|breakdown|statistics|stats|contents?|table of contents|toc|list of topics) (?:of|for|about|on)|summari[sz]e|tell me (?:something |more )?about|explain|introduce|show(?: me)?|about) (?:{OWN}|all (?:the |my |your )?papers|(?:the|all|my|your) (?:whole |entire )?(?:library|collection|papers)|everything|the contents?)"
+    ),
+    _rule(
+        r"(?:library|contents?|status|stats|statistics|about|info|overview|table of contents|toc|summary|coverage|inventory|library (?:info|status|stats|statistics|contents?|overview|summary))"
+    ),
+    _rule(rf"(?:is there |do you have )(?:anything|something|papers|any papers)(?: {HERE}| in this)?"),
+    _rule(
+        r"was (?:ist|gibt es|hast du|enthält) (?:hier|da|in der bibliothek|die bibliothek|alles)(?: drin| alles)?|worum geht es hier|qu'est-ce qu'il y a ici|(?:qué|que) hay aqu[ií]"
+    ),
+    _rule(
+        rf"{THE}{NOUN} (?:by|per|grouped by|sorted by|ordered by) (?:topic|theme|category|subject|feed|source|area)s?"
+    ),
+)
+LAST_ONE = _rule(r"last (?:paper|article|work|abstract)")
+"""The last paper of an answer, not of the library."""
+IS_NEW = _rule(r"(?:the )?(?:new|recent|newest|latest|most recent)")
+WITH = _rule(r"(?:that )?(?:with|using)\b")
+TITLES = _rule(r"titles|title|(?:paper|article) titles?|names")
+SINGULAR = _rule(r"paper|article|abstract|document|publication")
+MENTIONING = _rule(r"(?:^|\s)mention")
+MODIFIED_NOUN = _rule(r"papers?|articles?|publications?|preprints?|abstracts")
+ABOUT = ("on ", "about ", "regarding ", "concerning ", "around ", "related to ", "in the area of ")
+NOTHING_MORE = _rule(
+    r"(?:stuff|things?|papers?|research|work|today|in (?:my|the|your) (?:feeds?|library)|for me|to (?:read|see|report)|in (?:research|science|the field))"
+)
+NEW_ON = _rule(
+    r"(?:papers? |work |research |stuff |things? |developments? |studies )?(?:to (?:read|see) )?(?P<word>on|about|regarding|concerning|around|in the (?:field|area) of|in|with|for)\s+(?:the (?:field|area|topic) of )?(?P<topic>.+)"
+)
+CONTENTS_WITHOUT_HISTORY = (
+    _rule(
+        r"what(?:'s| is)? (?:in|inside) (?:this|it)|what(?:'s| is)? (?:this|it) about|what do(?:es)? (?:this|it) (?:have|contain|cover|know)|what(?:'s| is) (?:this|that)|sources|what else(?: is there)?|what are (?:they|these) about"
+    ),
+)
+ALSO_A_TOPIC = _rule(
+    r"abstract|title|titles|sources?|citation|reference|name|id|year|date|day|pdf|arxiv|venue|the (?:title|name|abstract)"
+)
+SOURCES = _rule(
+    r"(?:(?:show|list|give)(?: me)? |what(?:'s| is| are| were) )?(?:the |your )?sources?|(?:who(?:'s| are| were) )?(?:their|the) (?:links|authors)"
+)
+_LIKE = r"(?:like|similar to|related to|close to|comparable to|resembling|along the lines of|as in|akin to|such as)"
+SIMILAR = (
+    _rule(
+        rf"(?:(?:{SHOW}|search(?: for)?|do you have|have you got|are there|is there|which|what|what are|get|more|any|some) )*(?:(?:the|other|more|further|any|most|closest) )*(?:{WORKS}|anything|something|ones?|results)?(?: (?:that |which )?(?:are|is))? ?(?:(?:most|closely|very|thematically|semantically) )?{_LIKE} (?P<ref>.+)"
+    ),
+    _rule(
+        rf"(?:(?:{SHOW}|search(?: for)?|do you have|have you got|are there|is there|what are|get|any|some) )*(?:the )?(?:more |most )?(?:similar|related|neighbou?ring|comparable|closest|nearest) (?:{WORKS}|ones?)(?: (?:to|of|for|with) (?P<ref>.+))?"
+    ),
+    _rule(
+        rf"(?:(?:{SHOW}|is there|are there|do you have) )?(?:anything|something|what else is|what(?:'s| is| are)|which are|which papers are|what papers are|others?|more) (?:similar|related|close|like (?:it|this|that|[\[\d\]]+)|most similar)(?: to (?P<ref>.+))?"
+    ),
+    _rule(r"similar(?: to (?P<ref>.+))?|related"),
+    _rule(r"(?:neighbou?rs|nearest neighbou?rs) of (?P<ref>.+)"),
+    _rule(r"(?:are there )?(?:others?|more) like (?P<ref>it|this|this one|that|that one|\[\d+\]|these)"),
+)
+_SUM = r"(?:summari[sz]e|sum up|recap|synthesi[sz]e|digest|(?:(?:give|write|show|get|make)(?: me)? )?(?:an? |the )?(?:(?:short|brief|quick|concise|cited|little|good|full) )*(?:overview|summary|survey|recap|synthesis|tl;?dr|digest|review)(?: of| on| about| for)?|tl;?dr(?: of| for)?|zusammenfassung(?: von)?)"
+OVERVIEW_OF_PAPERS = _rule(
+    rf"{_SUM} (?:(?:all|the|your|my|our|existing|available|current|latest|recent) )*(?:{WORKS}|everything|what (?:you have|there is|is there|we have|you know))(?P<rest>(?:\s.*)?)"
+)
+OVERVIEW = _rule(rf"{_SUM}:? (?P<ref>.+)")
+ALONE = _rule(
+    r"(?:(?:all|all the|the|my|your) )?(?:papers|titles|articles|publications|paper titles|documents)"
+)
+SHOW_PAPER = _rule(
+    r"(?:show(?: me)?|open|display|read(?: me)?|get(?: me)?|give(?: me)?|print|view|see|pull up|find(?: me)?|look up|lookup|fetch|go to|load|bring up)\s+(?P<ref>.+)"
+)
+IS_QUESTION = _rule(
+    r".*\?$|(?:do|does|did|is|are|was|were|can|could|should|would|will|has|have|how|what|why|which|who|when|where|whose|to what)\b"
+)
+
+FIELDS: tuple[tuple[Field, str], ...] = (
+    (
+        "authors",
+        r"who(?:'s| is| are| were| was)? (?:the )?(?:(?:first |last |senior |lead |corresponding )?(?:co-?)?authors?|writers?)(?: (?:of|for|on|behind) {ref})?",
+    ),
+    (
+        "authors",
+        r"who (?:wrote|authored|published|co-?authored|penned|came up with|made|did|wrot|is behind|was behind) {ref}",
+    ),
+    (
+        "authors",
+        r"(?:(?:list|show|name|give|get)(?: me)? |what(?:'s| is| are) )?(?:the )?(?:first |last |lead |corresponding )?(?:co-?)?author(?:s|'s name|s' names)?(?: list)?(?: (?:of|for) {ref})?",
+    ),
+    (
+        "authors",
+        r"(?:by whom|whose (?:paper|work) is (?:it|this|that)|who(?:'s| is) it by|who(?:'s| is) (?:{ref}) by|(?:{ref}) (?:authors?|is by whom|was written by whom|written by))",
+    ),
+    (
+        "published",
+        r"when (?:was|is|were) {ref} (?:published|written|released|posted|submitted|uploaded|out|from|listed|added|dated|made)",
+    ),
+    (
+        "published",
+        r"when did {ref} (?:come out|appear|get published)|when did (?:they|the authors) publish (?:it|this|that)",
+    ),
+    (
+        "published",
+        r"(?:what(?:'s| is| was) )?(?:the )?(?:publication|release|submission|publishing|pub|upload|listing)? ?(?:date|year|day)(?: of (?:publication (?:of|for) )?{ref})?(?: of publication)?",
+    ),
+    (
+        "published",
+        r"(?:in )?(?:what|which) (?:year|month|date|day) (?:was|is) {ref} (?:published|written|released|posted|from|submitted)|how (?:old|recent|new) is (?:the |this |that )?(?:paper|article) ?{ref}?",
+    ),
+    ("published", r"when(?: was (?:that|it|this))?(?: published| written)"),
+    (
+        "link",
+        r"(?:(?:give|send|show|get|post)(?: me)? |what(?:'s| is) |(?:do|have) you (?:have )?|got |is there )?(?:a |the |its )?(?:paper )?(?:links?|urls?|web ?address|pdf|doi|arxiv (?:id|link|number|url|page)|arxiv|paper id|id)(?: (?:to|of|for) {ref})?",
+    ),
+    (
+        "link",
+        r"where (?:can|could|do|would) i (?:read|find|get|download|access|see) {ref}|(?:{ref}) (?:link|url|pdf|doi)",
+    ),
+    ("link", r"(?:(?:show|list|give)(?: me)? |what(?:'s| is| are| were) )?(?:the |your )?sources?"),
+    (
+        "title",
+        r"(?:what(?:'s| is| was) )?(?:the |its )(?:full |exact )?(?:title|name)(?: of {ref})?|title|what(?:'s| is) it(?:'s)? (?:called|title|named)|(?:which|what) paper (?:is|was) (?:it|that|this)(?: (?:from|in))?",
+    ),
+    (
+        "category",
+        r"(?:what|which) (?:arxiv )?(?:category|categories|field|feed|feeds) (?:is|are|does) {ref}(?: (?:in|from|have|belong to))?|(?:what(?:'s| is| are) )?(?:the |its )(?:arxiv )?categor(?:y|ies)(?: of {ref})?",
+    ),
+    (
+        "venue",
+        r"where (?:was|is|were) {ref} (?:published|presented|accepted|from|submitted)|(?:what|which) (?:venue|conference|journal)(?: (?:is|was) {ref} (?:published in|in|from|at|published at))?|(?:the )?venue|(?:is|was|has) {ref} (?:been )?(?:peer[- ]reviewed|published|accepted)(?: (?:anywhere|somewhere|at a conference|yet))?",
+    ),
+    (
+        "citations",
+        r"how (?:many citations|often|many times) (?:does|has|is|was|did) {ref} (?:have|got|been cited|cited|get|gotten|received?)|citation count(?: of {ref})?",
+    ),
+    (
+        "upvotes",
+        r"how (?:many )?(?:upvotes|votes|likes|popular) (?:does|has|did|is) {ref}(?: (?:have|got|get|received?))?",
+    ),
+    (
+        "bibtex",
+        r"(?:(?:give|show|get|export)(?: me)? |what(?:'s| is) )?(?:the |a )?(?:bib ?tex|bib entry|citation|reference|ris)(?: (?:of|for|entry for|to) {ref})?|(?:how (?:do|can|should) i )?cite {ref}",
+    ),
+    (
+        "abstract",
+        r"(?:(?:show|give|read|print|get|display|see|send|view)(?: me)? |what(?:'s| is) |what does )?(?:the |its |full |whole |entire |an )*abstract(?: (?:of|for|from|to) {ref})?",
+    ),
+)
+
+
+def _field_rule(pattern: str) -> re.Pattern[str]:
+    numbers = count(1)
+    return _rule(re.sub(r"\{ref\}", lambda _: f"(?P<ref{next(numbers)}>.+?)", pattern))
+
+
+def named_paper(match: re.Match[str]) -> str | None:
+    """Return the part of a message that names a paper, or None if it names none."""
+    return next((text for name, text in match.groupdict().items() if name.startswith("ref") and text), None)
+
+
+FIELD_RULES = tuple((field, _field_rule(pattern)) for field, pattern in FIELDS)

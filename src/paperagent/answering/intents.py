@@ -1,0 +1,407 @@
+"""Recognize questions about the library itself, which are answered from the database, not from abstracts.
+
+`classify` is a list of rules. Each one describes a whole message, so that a question which only begins like
+one ("how many papers does the survey cover?") matches none. A rule decides by the words alone. Where it also
+depends on the library, such as whether "the authors of X" are those of a paper, the intent is marked
+``if_found``: if there is no such paper, the message is an ordinary question.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from paperagent.answering import intent_rules as rules
+from paperagent.answering.paper_refs import LAST, Field, PaperRef, is_name_like, parse_ref
+from paperagent.answering.request_text import END_MARKS, plain, without_politeness, without_typos
+from paperagent.answering.small_talk import small_talk, without_opening
+from paperagent.text.periods import parse_period
+from paperagent.types import Filters
+
+IntentKind = Literal[
+    "greeting", "thanks", "help", "quit",
+    "count", "list", "contents", "newest", "paper", "metadata", "overview", "similar",
+]  # fmt: skip
+Sort = Literal["newest", "oldest"]
+
+MAX_LENGTH = 300
+"""A longer message is a question, or pasted text."""
+_MAX_TOPIC_WORDS, _MAX_MENTION_WORDS, _MIN_TITLE_WORDS, _MAX_LIMITS = 8, 4, 3, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a message asks of the library."""
+
+    kind: IntentKind
+    topic: str = ""
+    """Limits the papers to those on a topic."""
+    mention: bool = False
+    """Whether the papers must mention ``topic`` literally."""
+    author: str = ""
+    """Limits the papers to those of an author; ``same`` for the authors of the last paper."""
+    source: str = ""
+    """Limits the papers to those of a feed, as the user named it."""
+    paper: PaperRef | None = None
+    field: Field = "abstract"
+    filters: Filters = Filters()  # noqa: RUF009 - frozen
+    sort: Sort = "newest"
+    titles: bool = False
+    """Whether the user asked for titles."""
+    if_found: bool = False
+    """Whether this is an intent only if the library has what it names."""
+    exact_title: bool = False
+    """Whether ``paper`` must be the whole title of a paper."""
+    unless_title: bool = False
+    """Whether this is a question about a paper if ``topic`` is the name of one."""
+
+    @property
+    def is_small_talk(self) -> bool:
+        """Whether no library is needed to answer."""
+        return self.kind in ("greeting", "thanks", "help", "quit")
+
+
+_QUOTES = "\"'“”‘’«»„`"
+
+
+def classify(text: str, *, has_history: bool = False, today: dt.date | None = None) -> Intent | None:
+    """Return what a message asks of the library, or None for a question to be answered from abstracts.
+
+    Args:
+        text: The message as typed.
+        has_history: Whether answers precede, to which "it" may refer.
+        today: The day that "this week" refers to; by default the present one.
+    """
+    if len(text) > MAX_LENGTH:
+        return None
+    today = today or dt.datetime.now(tz=dt.UTC).date()
+    line = " ".join(unicodedata.normalize("NFC", text).split())
+    for opened in dict.fromkeys((line, without_opening(line))):
+        kind = small_talk(plain(opened), has_history=has_history)
+        if kind is None and opened.strip() and not opened.strip(END_MARKS):
+            kind = "help" if "?" in opened or "？" in opened else None
+        if kind is not None:
+            return Intent(kind)
+        bare = without_politeness(opened)
+        for candidate in dict.fromkeys((bare, without_typos(bare))):
+            kind = small_talk(plain(candidate), has_history=has_history)
+            if kind is not None:
+                return Intent(kind)
+            if intent := _library_intent(_Request(candidate, has_history, today)):
+                return intent
+    return _whole_title(line)
+
+
+def _with_limits(intent: Intent, remaining: str, today: dt.date) -> tuple[Intent, str]:
+    """Return the intent with the limits that ``remaining`` names, and what remains of ``remaining``."""
+    remaining = remaining.strip()
+    for _ in range(_MAX_LIMITS):
+        before = remaining
+        for name, add in (("period", _period), ("category", _category), ("source", _source), ("author", _by)):
+            match = rules.LIMITS[name].search(remaining)
+            if match and (limited := add(intent, match[1], today)):
+                intent, remaining = limited, remaining[: match.start()]
+        remaining = rules.FILLER_END.sub("", rules.FILLER_START.sub("", remaining.strip(" ,"))).strip(" ,")
+        if remaining == before:
+            break
+    return intent, remaining
+
+
+def _period(intent: Intent, text: str, today: dt.date) -> Intent | None:
+    period = parse_period(text.lower().replace("came out ", ""), today)
+    if period is None or intent.filters.since or intent.filters.until:
+        return None
+    return replace(intent, filters=replace(intent.filters, since=period[0], until=period[1]))
+
+
+def _category(intent: Intent, text: str, _today: dt.date) -> Intent | None:
+    filters = replace(intent.filters, category=text)
+    return None if intent.filters.category else replace(intent, filters=filters)
+
+
+def _source(intent: Intent, text: str, _today: dt.date) -> Intent | None:
+    return None if intent.source else replace(intent, source=text)
+
+
+def _by(intent: Intent, text: str, _today: dt.date) -> Intent | None:
+    name = _author(text)
+    return replace(intent, author=name) if name and not intent.author else None
+
+
+def _author(text: str) -> str:
+    """Return ``text`` if it can be a person's name, ``same`` for the authors of the last paper, else ""."""
+    text = text.strip(_QUOTES + " ")
+    if rules.SAME_AUTHORS.fullmatch(text):
+        return "same"
+    words = text.split()
+    is_name = 1 <= len(words) <= 5 and all(re.fullmatch(r"[^\W\d_]+(?:[-'.’][^\W\d_]*)*,?", w) for w in words)
+    if not is_name or any(w.lower() in rules.NOT_AN_AUTHOR or w.lower() in rules.CLAUSE_WORDS for w in words):
+        return ""
+    return "" if any(w.islower() and w.endswith("ing") for w in words) else text
+
+
+def _topic(text: str) -> str:
+    """Return ``text`` if it can name a topic, without quotes and "the topic"; else ""."""
+    text = re.sub(
+        rf"^(?:the )?(?:topic|subject|area|field)s?(?: of)? |^{rules.LITERAL}",
+        "",
+        text.strip(),
+        flags=re.IGNORECASE,
+    )
+    text = (
+        re.sub(r"^(?:using|with|for|by) (?:the )?", "", text, flags=re.IGNORECASE)
+        if len(text.split()) < 2
+        else text
+    )
+    quoted = len(text) > 2 and text[0] in _QUOTES and text[-1] in _QUOTES
+    text = text.strip(_QUOTES + " ,.?!")
+    words = text.split()
+    if not words or (not quoted and (len(words) > _MAX_TOPIC_WORDS or rules.NO_TOPIC_START.match(text))):
+        return ""
+    lower = [w.lower().strip(",") for w in words]
+    is_clause = not rules.CLAUSE_WORDS.isdisjoint(lower) or not rules.VERBS.isdisjoint(lower[1:-1])
+    return text if quoted or not is_clause else ""
+
+
+def _with_topic(intent: Intent, remaining: str, *, verbs: bool = True) -> Intent | None:
+    """Return the intent with the topic that ``remaining`` names ("on X", "that mention X"), or None."""
+    if match := rules.ON_TOPIC.fullmatch(remaining):
+        topic = _topic(match[1])
+        return replace(intent, topic=topic) if topic else None
+    if match := rules.MENTIONS.fullmatch(remaining):
+        topic = _topic(match[1])
+        return replace(intent, topic=topic, mention=True) if topic else None
+    if verbs and (match := rules.STUDIES.fullmatch(remaining)):
+        topic = _topic(match[1])
+        return replace(intent, topic=topic) if topic else None
+    return None
+
+
+# --- rules ---
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A message without politeness, and what its rules depend on."""
+
+    text: str
+    has_history: bool
+    today: dt.date
+
+
+def _limited(intent: Intent, remaining: str, request: _Request, *, verbs: bool = False) -> Intent | None:
+    """Return the intent with the limits and the topic that ``remaining`` names, or None if it says more.
+
+    With ``verbs``, the topic may follow a verb, as in "papers that use X".
+    """
+    intent, remaining = _with_limits(intent, remaining, request.today)
+    if not remaining:
+        return intent
+    if with_topic := _with_topic(intent, remaining, verbs=verbs):
+        return with_topic
+    for match in re.finditer(r"\s+", remaining):  # limits may precede the topic
+        limited, before = _with_limits(intent, remaining[: match.start()], request.today)
+        if not before and (with_topic := _with_topic(limited, remaining[match.end() :], verbs=verbs)):
+            return with_topic
+    return None
+
+
+def _library_intent(request: _Request) -> Intent | None:
+    """Return the first intent whose rule matches the whole text."""
+    if any(rule.fullmatch(request.text) for rule in rules.SIZE):
+        return Intent("count")
+    if rules.LIST_ALL.fullmatch(request.text):
+        return Intent("list")
+    about_papers = (_metadata, _contents) if request.has_history else (_contents, _metadata)
+    makers = (_oldest, _newest, _whats_new, _count, _days_papers, *about_papers, _by_author, _similar)
+    for make in (*makers, _overview, _which_papers, _papers, _paper):
+        if intent := make(request):
+            return intent
+    return None
+
+
+def _count(request: _Request) -> Intent | None:
+    match = rules.COUNT.fullmatch(request.text)
+    if match is None:
+        return None
+    intent, remaining = _with_limits(Intent("count"), match["rest"], request.today)
+    if (match["new"] or "").strip().lower() in ("new", "recent", "newer", "latest") and not intent.filters:
+        intent = replace(intent, kind="newest")
+    if before := match["topic"].strip():
+        if remaining or not rules.MODIFIED_NOUN.fullmatch(match["noun"]):
+            return None
+        topic = _topic(before)
+        return replace(intent, topic=topic) if topic else None
+    return _limited(intent, remaining, request, verbs=True)
+
+
+def _oldest(request: _Request) -> Intent | None:
+    if match := rules.OLDEST.fullmatch(request.text):
+        return _limited(Intent("list", sort="oldest"), match["rest"], request)
+    return None
+
+
+def _newest(request: _Request) -> Intent | None:
+    match = rules.NEWEST.fullmatch(request.text)
+    if match is None or rules.LAST_ONE.fullmatch(f"{match['adjective']} {match['noun']}"):
+        return None
+    intent, remaining = _with_limits(Intent("newest"), match["rest"], request.today)
+    if before := match["topic"].strip():
+        topic = "" if remaining else _topic(before)
+        return replace(intent, topic=topic) if topic else None
+    if remaining and not remaining.lower().startswith(rules.ABOUT):
+        return None
+    return _limited(intent, remaining, request)
+
+
+def _whats_new(request: _Request) -> Intent | None:
+    match = rules.WHATS_NEW.fullmatch(request.text)
+    if match is None:
+        return None
+    intent, remaining = _with_limits(Intent("newest"), match["rest"], request.today)
+    if not remaining or rules.NOTHING_MORE.fullmatch(remaining):
+        return intent
+    about = rules.NEW_ON.fullmatch(remaining)
+    topic = _topic(about["topic"]) if about else ""
+    if about is None or not topic:
+        return None
+    if about["word"].lower() in ("on", "regarding", "concerning"):
+        return replace(intent, topic=topic)
+    # "what is new in X" is a question about X if that is a name
+    is_name = is_name_like(topic) or re.search(r"\d|[a-z][A-Z]", topic)
+    return None if is_name else replace(intent, topic=topic, unless_title=True)
+
+
+def _days_papers(request: _Request) -> Intent | None:
+    if match := rules.DAYS_PAPERS.fullmatch(request.text):
+        return _with_limits(Intent("list"), match["period"], request.today)[0]
+    if match := rules.CATEGORY_PAPERS.fullmatch(request.text):
+        intent = Intent("list", filters=Filters(category=match["category"]))
+        return _limited(intent, match["rest"], request)
+    return None
+
+
+def _contents(request: _Request) -> Intent | None:
+    for rule in rules.CONTENTS:
+        if match := rule.fullmatch(request.text):
+            remaining = match.groupdict().get("rest") or ""
+            if not remaining or not _with_limits(Intent("contents"), remaining, request.today)[1]:
+                return Intent("contents")
+    if not request.has_history and any(
+        rule.fullmatch(request.text) for rule in rules.CONTENTS_WITHOUT_HISTORY
+    ):
+        return Intent("contents")
+    return None
+
+
+def _by_author(request: _Request) -> Intent | None:
+    for rule in rules.BY_AUTHOR:
+        if match := rule.fullmatch(request.text):
+            intent, name = _with_limits(Intent("list"), match["name"], request.today)
+            topic = ""
+            if on := rules.AUTHOR_ON.fullmatch(name):
+                name, topic = on["name"], _topic(on["topic"])
+            if author := _author(name):
+                certain = author == "same" or rule is rules.BY_AUTHOR[0]
+                return replace(intent, author=author, topic=topic, if_found=not certain)
+    return None
+
+
+def _metadata(request: _Request) -> Intent | None:
+    for field, rule in rules.FIELD_RULES:
+        match = rule.fullmatch(request.text)
+        if match is None:
+            continue
+        named = rules.named_paper(match)
+        if named is None and not request.has_history and rules.ALSO_A_TOPIC.fullmatch(request.text):
+            return None
+        ref = parse_ref(named) if named else LAST
+        if rules.SOURCES.fullmatch(request.text):
+            ref = PaperRef("all")
+        if ref is not None and not (ref.kind == "topic" and not _topic(ref.text)):
+            kind: IntentKind = "paper" if field == "abstract" else "metadata"
+            return Intent(kind, paper=ref, field=field, if_found=not ref.certain)
+    return None
+
+
+def _similar(request: _Request) -> Intent | None:
+    for rule in rules.SIMILAR:
+        if match := rule.fullmatch(request.text):
+            named = rules.named_paper(match)
+            ref = parse_ref(named) if named else LAST
+            if ref is not None:
+                return Intent("similar", paper=ref, if_found=not ref.certain)
+    return None
+
+
+def _overview(request: _Request) -> Intent | None:
+    if match := rules.OVERVIEW_OF_PAPERS.fullmatch(request.text):
+        intent, remaining = _with_limits(Intent("overview"), match["rest"], request.today)
+        if not remaining:
+            return replace(intent, kind="newest") if intent.filters else Intent("contents")
+        return _with_topic(intent, remaining)
+    if match := rules.OVERVIEW.fullmatch(request.text):
+        ref = parse_ref(match["ref"])
+        if ref is None:
+            return None
+        if ref.kind == "title" and not ref.certain:
+            # a paper of this title, else the papers on the topic
+            return Intent("overview", topic=_topic(ref.text), paper=ref, if_found=not _topic(ref.text))
+        return Intent("overview", paper=ref)
+    return None
+
+
+def _which_papers(request: _Request) -> Intent | None:
+    """Return a question which papers there are; one that names a topic is left to the search."""
+    match = rules.WHICH.fullmatch(request.text)
+    if match is None or not match["rest"].strip():
+        return None
+    intent, remaining = _with_limits(Intent("list"), match["rest"], request.today)
+    if not remaining:
+        return intent
+    if rules.IS_NEW.fullmatch(remaining):
+        return replace(intent, kind="newest")
+    limited = _limited(intent, remaining, request)
+    is_short = limited is not None and len(limited.topic.split()) <= _MAX_MENTION_WORDS
+    if limited is None or not limited.mention or not is_short or rules.WITH.match(remaining):
+        return None
+    return replace(limited, if_found=True)
+
+
+def _papers(request: _Request) -> Intent | None:
+    """Return a request to list papers; one that names a topic is left to the search."""
+    match = rules.LIST.fullmatch(request.text)
+    if match is None:
+        return None
+    titles = bool(rules.TITLES.match(match["noun"]))
+    remaining = match["rest"].strip()
+    if not remaining and not (match["show"] or rules.ALONE.fullmatch(request.text)):
+        return None
+    intent: Intent | None = _limited(Intent("list", titles=titles), remaining, request)
+    if intent == Intent("list") and rules.SINGULAR.fullmatch(match["noun"]):
+        return None
+    if intent is None or not intent.topic or (titles and not intent.mention):
+        return intent
+    if not intent.mention or len(intent.topic.split()) > _MAX_MENTION_WORDS:
+        return None
+    return replace(intent, if_found=not (titles or rules.MENTIONING.search(remaining)))
+
+
+def _paper(request: _Request) -> Intent | None:
+    ref = parse_ref(request.text)
+    if ref is not None and (ref.kind == "id" or (ref.kind == "number" and request.has_history)):
+        return Intent("paper", paper=ref)
+    match = rules.SHOW_PAPER.fullmatch(request.text)
+    if match and (ref := parse_ref(match["ref"])) and ref.kind != "topic":
+        return Intent("paper", paper=ref, if_found=not ref.certain)
+    return None
+
+
+def _whole_title(text: str) -> Intent | None:
+    """Return the request for a paper by its whole title, unless that is a question."""
+    if rules.IS_QUESTION.match(text) or len(text.split()) < _MIN_TITLE_WORDS:
+        return None
+    return Intent("paper", paper=PaperRef("title", text, certain=False), exact_title=True, if_found=True)

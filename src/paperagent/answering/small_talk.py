@@ -1,0 +1,118 @@
+# ruff: noqa: E501 - a rule is easier to read on one line
+"""Recognize small talk: greetings, thanks, and requests for help or to quit. Rules match a whole message."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+SmallTalk = Literal["greeting", "thanks", "help", "quit"]
+
+_NAMES = r"(?: (?:there|again|all|everyone|everybody|folks|team|friend|buddy|mate|man|you|paper ?agent|agent|bot|assistant|world|my friend))*"
+_HELLO = (
+    r"(?:hi|hii+|hello|hey|heya|hiya|hullo|helo|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|morning|gday"
+    r"|hallo|hallochen|moin|moin moin|servus|gruzi|gruezi|gruss? gott|guten (?:morgen|tag|abend)|bonjour|bonsoir|salut"
+    r"|coucou|hola|buen(?:os|as) (?:dias|tardes|noches)|ola|bom dia|boa tarde|ciao|buongiorno|salve|hej|hejsan|hei|halla"
+    r"|ahoj|czesc|dzien dobry|merhaba|selam|namaste|salaam|salam|shalom|privet|привет|здравствуйте|добрый день|привіт"
+    r"|你好|您好|嗨|こんにちは|こんばんは|おはよう|안녕|안녕하세요|مرحبا|नमस्ते|goede?n?(?: dag|morgen|middag)|dag|hoi|👋)"
+)
+_HOW_ARE_YOU = (
+    r"(?:how are (?:you|things)(?: doing)?(?: today)?|how do you do|hows (?:it going|life)|how is it going|whats up|wassup"
+    r"|sup|nice to meet you|are you there|you there|anybody there|anyone there|wie gehts(?: dir)?|wie geht es dir"
+    r"|ca va|comment ca va|como estas|que tal)"
+)
+_THANKS = (
+    r"(?:thanks|thank you|thankyou|thank u|thanx|thx|thnx|tnx|tks|ty|tysm|cheers|much appreciated|appreciate it"
+    r"|i appreciate it|danke|danke (?:schon|dir|sehr)|vielen dank|merci|merci beaucoup|gracias|muchas gracias|grazie"
+    r"|grazie mille|obrigad[oa]|arigato|tack|dank je|bedankt|dziekuje|dekuji|спасибо|дякую|谢谢|謝謝|ありがとう"
+    r"|ありがとうございます|감사합니다|شكرا|धन्यवाद|🙏|👍)"
+)
+_PRAISE = (
+    r"(?:ok|okay|okey|k|kk|alright|all right|great|perfect|cool|nice|nice one|awesome|super|excellent|wonderful|good"
+    r"|very good|amazing|brilliant|lovely|fantastic|wow|well done|good (?:job|work|answer|bot|stuff)|great (?:job|work|answer)"
+    r"|got it|gotcha|i see|understood|that helps|that helped|that was helpful|very helpful|helpful|makes sense|impressive"
+    r"|interesting|fine|sure|yes|yep|yeah|no|nope|never ?mind|forget it|lol|haha|hmm+|oh|ah|sorry|good to know|noted|right)"
+)
+_THANKS_MORE = r"(?: (?:a lot|so much|very much|again|for (?:the|your|all the|all your) (?:help|answer|answers|info|information|time)|for that|for this|for everything|a bunch|a ton|man|mate|buddy|bot))*"
+_BYE = (
+    r"(?:quit|exit|bye|bye bye|byebye|goodbye|good bye|good night|q|x|wq|see you|see ya|see you later|cya|later|farewell|so long"
+    r"|logout|log out|log off|stop|end|close|done|im done|thats all|that is all|thats it|nothing else|leave|abort"
+    r"|(?:i want to|please|let me) (?:quit|exit|leave|stop)|(?:quit|exit|end|close|leave|stop) (?:the |this )?(?:chat|session|program|app|conversation|now)"
+    r"|have a (?:nice|good|great) (?:day|evening|weekend|one)|tschuss|tschau|auf wiedersehen|bis bald|bis spater|adios"
+    r"|hasta luego|au revoir|a bientot|arrivederci|tchau|hej ?da|пока|до свидания|再见|再見|さようなら|안녕히 가세요|ende|beenden|salir)"
+)
+_THING = r"(?:you|this|it|this (?:tool|program|thing|chat|app|library|bot|cli)|the (?:tool|program|chat|app)|paper ?agent)"
+_OBJECT = (
+    r"(?: (?:a|an|the|some|more|new|my|this|these|your|all|other|another|papers?|articles?|feeds?|sources?|library|files?"
+    r"|folder|pdfs?|arxiv|bibtex|citations?|references|digest|newsletter|email|models?|chat|conversation|history|session"
+    r"|answers?|topics?|date|category|author|to|from|into|in|of|by|as|for|with|here|key|api|settings?|language))*"
+)
+_HELP_FORMS = (
+    r"help|help me|help please|please help|(?:i )?need (?:some )?help|(?:can|could) you help(?: me)?|halp|hlep|h",
+    r"man|usage|instructions|manual|docs|documentation|tutorial|commands|options|menu|faq|examples?(?: questions?)?",
+    r"hilfe|hilf mir|ayuda|aide|aiuto|ajuda|помощь|帮助|ヘルプ",
+    (
+        r"(?:what|which) (?:commands|options|features|things)"
+        r"(?: (?:are there|do you have|can i use|exist|are available|do you support))?"
+    ),
+    r"(?:list|show)(?: me)?(?: the| all)? (?:commands|options|help|features)",
+    r"who (?:are|r) (?:you|u)|what are you|what(?:s| is) (?:your name|paper ?agent|your purpose)",
+    r"are you (?:an? )?(?:ai|bot|human|llm|chatbot|real|chatgpt|robot)|(?:tell me about|introduce) yourself",
+    r"who (?:made|built|created|wrote) you|what(?: all)? (?:can|could|do) you do(?: for me)?",
+    r"what (?:model|llm) (?:are you|do you use|is this)|which (?:model|llm) (?:are you|do you use)",
+    r"what (?:can|should|could) i (?:do|type|say|write)(?: here| now)?|how (?:can|could) you help(?: me)?",
+    rf"what are you (?:good|useful) for|how (?:do|can|should|to|would)(?: i| we| you| one)? (?:use|work with|run) {_THING}",
+    r"how (?:do|can|should) i (?:start|begin|get started|ask(?: a question| questions?)?)",
+    r"how (?:does|do) (?:this (?:tool|program|thing|chat|app|bot)|paper ?agent|you) work",
+    r"how do you (?:answer|find|know)(?: (?:my |a )?(?:questions?|answers?|papers|this|that))?",
+    (
+        r"how (?:do|can|could|should|to|would)(?: i| we| one)? (?:add|ingest|import|load|update|refresh|delete|remove|export"
+        r"|quit|exit|leave|stop|filter|save|subscribe|unsubscribe|change|switch|set|open|clear|restart|follow|upload)"
+        rf"{_OBJECT}"
+    ),
+    (
+        r"how (?:do|can|to)(?: i| we)? (?:see|list|show|browse|view|search)"
+        r"(?: (?:all|the|my|your|papers?|titles?|library|sources?|more|every|everything|in|of|by|author|date|category))+"
+    ),
+)
+_HELP = re.compile("|".join(_HELP_FORMS))
+_THIS = re.compile(r"how (?:does|do) (?:this|it) work|what is this|whats this|how to use (?:this|it)")
+_GREETING = re.compile(
+    rf"{_HELLO}{_NAMES}(?: (?:and )?(?:{_HELLO}|{_HOW_ARE_YOU}){_NAMES})*|{_HOW_ARE_YOU}{_NAMES}|test|testing|ping"
+)
+_THANK = re.compile(
+    rf"(?:{_PRAISE} )*(?:many |big )?{_THANKS}{_THANKS_MORE}(?: {_PRAISE})*(?: {_THANKS}{_THANKS_MORE})?"
+    rf"|{_PRAISE}(?: {_PRAISE})*"
+)
+_QUIT = re.compile(rf"(?:(?:ok|okay|alright|thanks|thank you|thx|great) )*(?:and )?{_BYE}{_NAMES}")
+_OPENING = re.compile(
+    rf"(?:{_HELLO}|hi there|hey there|hello there|thanks|thank you|thx|great|cool|ok|okay|so|well|um+|hm+|yo|alright)"
+    r"(?:\s+(?:paper ?agent|there|all|everyone))?\s*[,.!;:–-]+\s+|(?:ok|okay|so|well|hey|hi|hello|and)\s+",
+    re.IGNORECASE,
+)
+
+
+def small_talk(text: str, *, has_history: bool) -> SmallTalk | None:
+    """Return what kind of small talk a message is, or None.
+
+    Args:
+        text: A message in lower case without punctuation and accents.
+        has_history: Whether an answer precedes, to which "how does it work" may refer.
+    """
+    if not text:
+        return None
+    if _GREETING.fullmatch(text):
+        return "greeting"
+    if _QUIT.fullmatch(text):
+        return "quit"
+    if _THANK.fullmatch(text):
+        return "thanks"
+    if _HELP.fullmatch(text) or (not has_history and _THIS.fullmatch(text)):
+        return "help"
+    return None
+
+
+def without_opening(text: str) -> str:
+    """Return the text without a greeting or an "ok, " before a request."""
+    match = _OPENING.match(text)
+    return text[match.end() :] if match else text

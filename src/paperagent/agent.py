@@ -7,6 +7,7 @@ it first needs it, and delegates the work: feeds to `ingest`, questions to `answ
 from __future__ import annotations
 
 import builtins
+import datetime as dt
 import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
@@ -22,6 +23,7 @@ from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport,
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
+    from paperagent.answering.library_answers import OverviewRequest, Topics
     from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.answering.pipeline import AnswerRequest, Pipeline
     from paperagent.answering.select_mode import SentenceSelector
@@ -87,6 +89,8 @@ class PaperAgent:
         self._llms: dict[str, TextModel] = {}
         """The open chat models, by the name that was requested."""
         self._pipeline: Pipeline | None = None
+        self._topics: tuple[Facets, Topics] | None = None
+        """The contents of the library when its topics were computed, and the topics."""
 
     # --- reading papers ---
 
@@ -139,9 +143,19 @@ class PaperAgent:
             report = runner.run(feeds)
         except (FeedError, InputError) as error:
             if error.report is not None and error.report.papers:
+                self._record_ingest(error.report)
                 error.report = self._embed_new(error.report, progress, share, vectors=vectors)
             raise
+        self._record_ingest(report)
         return self._embed_new(report, progress, share, vectors=vectors)
+
+    def _record_ingest(self, report: IngestReport) -> None:
+        from paperagent.ingest import LOCK_TIMEOUT_SECONDS
+        from paperagent.library.facets import ingest_summary
+        from paperagent.storage.locks import retry_while_locked
+
+        store, summary = self._open_store(), ingest_summary(report, time=dt.datetime.now(dt.UTC))
+        retry_while_locked(lambda: store.record_ingest(summary), seconds=LOCK_TIMEOUT_SECONDS)
 
     def _embed_new(
         self, report: IngestReport, progress: Progress | None, share: Shard | None, *, vectors: bool
@@ -401,7 +415,6 @@ class PaperAgent:
         arguments.check_llm_options(
             options.get("model"), llm_options.effort, llm_options.max_cost, llm_options.unsupported
         )
-        mode = self._effective_mode(arguments.answer_mode(options.get("mode")))
         filters = arguments.filters(
             options.get("since"),
             options.get("until"),
@@ -410,6 +423,10 @@ class PaperAgent:
             author=options.get("author"),
             exclude=options.get("exclude"),
         )
+        mode = arguments.answer_mode(options.get("mode"))
+        if (answered := self._answer_from_library(question, options, filters)) is not None:
+            return answered
+        mode = self._effective_mode(mode)
         request = self._request(question, options.get("history"), options.get("k"), filters)
         pipeline = self._open_pipeline()
         request = replace(request, notes=(*request.notes, *self._take_notes()))
@@ -425,6 +442,68 @@ class PaperAgent:
 
             return fallback_events(pipeline.stream(request), error.kind, str(error))
         return answerer.stream(request)
+
+    def _answer_from_library(
+        self, question: str, options: AskOptions, filters: Filters
+    ) -> Iterator[Event] | None:
+        """Answer small talk and questions about the library itself; return None for all other questions."""
+        from paperagent.answering import intents, library_answers
+        from paperagent.retrieval.conversation import clean_history
+        from paperagent.retrieval.question import clean_question
+
+        if not isinstance(question, str):
+            return None
+        history, _ = clean_history(options.get("history"))
+        intent = intents.classify(question, has_history=bool(history), today=arguments.today())
+        if intent is None:
+            return None
+        has_words = any(map(str.isalnum, question))
+        text = clean_question(question) if has_words else question.strip()  # "?" asks for help
+        if intent.is_small_talk:
+            return iter([Event("done", answer=library_answers.small_talk_answer(text, intent))])
+        answerer = library_answers.LibraryAnswerer(
+            self._open_store(), get=self._get_or_none, topics=self._main_topics
+        )
+        answer = answerer.answer(text, intent, history=history, filters=filters)
+        if isinstance(answer, Answer):
+            return iter([Event("done", answer=answer)])
+        return None if answer is None else self._write_overview(text, answer, options)
+
+    def _get_or_none(self, paper_id: str) -> Paper | None:
+        try:
+            return self.get(paper_id)
+        except InputError:
+            return None
+
+    def _write_overview(
+        self, question: str, request: OverviewRequest, options: AskOptions
+    ) -> Iterator[Event]:
+        mode = self._effective_mode(arguments.answer_mode(options.get("mode")))
+        filters = request.filters
+        answer = self.summarize(
+            None if request.paper_ids else request.topic,
+            ids=request.paper_ids or None,
+            since=filters.since,
+            until=filters.until,
+            category=filters.category,
+            source=filters.source,
+            mode="llm" if mode == "llm" else "extractive",
+            model=options.get("model"),
+            max_cost=options.get("max_cost"),
+            cache=options.get("cache"),
+        )
+        yield Event("retrieved", hits=answer.hits)
+        yield Event("done", answer=replace(answer, question=question))
+
+    def _main_topics(self) -> Topics:
+        """Return the main topics of the library, which are computed again only after it has changed."""
+        from paperagent.factory.digest import main_topics
+
+        with self._lock:
+            facets = self._open_store().facets()
+            if self._topics is None or self._topics[0] != facets:
+                self._topics = facets, main_topics(self._open_store())
+            return self._topics[1]
 
     # --- overviews ---
 
@@ -698,9 +777,19 @@ class PaperAgent:
 
     # --- maintenance ---
 
-    def status(self) -> dict[str, Any]:
-        """Return the number of papers and the state of the indexes, as ``paperagent status --json`` does."""
-        return self._open_store().status()
+    def status(self, *, details: bool = False) -> dict[str, Any]:
+        """Return the number of papers and the state of the indexes.
+
+        Args:
+            details: Whether to add the span of dates, the feeds, the categories, the size on disk and the
+                last ingest, as ``paperagent status --json`` does.
+        """
+        store = self._open_store()
+        if not details:
+            return store.status()
+        from paperagent.library import facets
+
+        return {**store.status(), **facets.status_details(store, on_server=bool(self.settings.chroma_url))}
 
     def doctor(self, *, repair: bool = False) -> Health:
         """Check that both indexes find every paper.

@@ -169,6 +169,8 @@ class FeedReport:
     """The number of pages fetched; 0 for a file."""
     error: str | None = None
     """Why the feed was not read to its end; the records read before are in the library."""
+    ignored: bool = False
+    """Whether the file was found in a folder and is no feed; ``error`` says what it looks like."""
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,6 +184,7 @@ class FeedReport:
             "skipped": dict(self.skipped),
             "pages": self.pages,
             "error": self.error,
+            "ignored": self.ignored,
             "notes": list(self.notes),
         }
 

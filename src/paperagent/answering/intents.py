@@ -16,7 +16,7 @@ from typing import Literal
 
 from paperagent.answering import intent_rules as rules
 from paperagent.answering.paper_refs import LAST, Field, PaperRef, is_name_like, parse_ref
-from paperagent.answering.request_text import END_MARKS, plain, without_politeness, without_typos
+from paperagent.answering.request_text import plain, without_politeness, without_typos
 from paperagent.answering.small_talk import small_talk, without_opening
 from paperagent.text.periods import parse_period
 from paperagent.types import Filters
@@ -81,8 +81,8 @@ def classify(text: str, *, has_history: bool = False, today: dt.date | None = No
     line = " ".join(unicodedata.normalize("NFC", text).split())
     for opened in dict.fromkeys((line, without_opening(line))):
         kind = small_talk(plain(opened), has_history=has_history)
-        if kind is None and opened.strip() and not opened.strip(END_MARKS):
-            kind = "help" if "?" in opened or "？" in opened else None
+        if opened in ("?", "??", "???", "？"):
+            kind = "help"
         if kind is not None:
             return Intent(kind)
         bare = without_politeness(opened)
@@ -93,6 +93,11 @@ def classify(text: str, *, has_history: bool = False, today: dt.date | None = No
             if intent := _library_intent(_Request(candidate, has_history, today)):
                 return intent
     return _whole_title(line)
+
+
+def is_goodbye(text: str) -> bool:
+    """Return whether a message asks to end the session, such as ``quit`` or ``bye``."""
+    return len(text) <= MAX_LENGTH and small_talk(plain(text), has_history=True) == "quit"
 
 
 def _with_limits(intent: Intent, remaining: str, today: dt.date) -> tuple[Intent, str]:

@@ -29,7 +29,7 @@ COMMANDS = {
     "digest": ("digest", "Build and send the weekly digest."),
     "subscribers": ("subscribers", "Manage digest subscribers."),
     "mcp": ("mcp", "Run an MCP server (search, ask, get) for another LLM client."),
-    "status": ("admin", "Show the size of the library and the state of its indexes."),
+    "status": ("admin", "Show what the library contains and the state of its indexes."),
     "doctor": ("doctor", "Check the library and its indexes, and repair them."),
     "reindex": ("admin", "Rebuild the indexes from the library."),
     "models": ("admin", "Download and verify the embedding model."),

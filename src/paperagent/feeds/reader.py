@@ -22,6 +22,7 @@ from paperagent.feeds.source import (
     SERVICE_SCHEMES,
     URL_SCHEMES,
     FeedSource,
+    UnknownFormatError,
     open_file,
     open_stream,
 )
@@ -213,7 +214,9 @@ def _parse_document(
     from paperagent.feeds.formats import huggingface
 
     if not huggingface.looks_like_page(text):
-        raise FeedError(f"{label}: not a feed: text of no known format; paperagent reads {SUPPORTED}")
+        raise UnknownFormatError(
+            f"{label}: not a feed: text of no known format; paperagent reads {SUPPORTED}"
+        )
     entries = list(limit_entries(huggingface.parse_page(text, label, listing_day=date), label))
     if not any(isinstance(entry, Paper) for entry in entries):
         raise FeedError(f"{label}: a Daily Papers page without a paper; save the whole page as text")
@@ -242,7 +245,7 @@ def _parse_json(text: str, label: str) -> tuple[str, list[FeedEntry]]:
     name = next((n for n in map(_json_format, values) if n), None) if values else formats.HF_DAILY
     convert = _json_converter(name or "")
     if name is None or convert is None:
-        raise FeedError(f"{label}: not a feed: JSON of no known shape; paperagent reads {SUPPORTED}")
+        raise UnknownFormatError(f"{label}: not a feed: JSON of no known shape; paperagent reads {SUPPORTED}")
     return name, list(limit_entries(strict_json.parse_items(values, convert), label))
 
 
@@ -289,7 +292,7 @@ def _detect_by_content(source: FeedSource, head: bytes) -> str:
     first = head[:1]
     if first == b"<":
         if _HTML.match(head[:4096]):
-            raise FeedError(
+            raise UnknownFormatError(
                 f"{source.label}: got HTML, not Atom/RSS/OAI; save the page as text, or fetch the feed again"
             )
         return _XML_DOCUMENT
@@ -391,4 +394,4 @@ def _binary_error(source: FeedSource) -> FeedError:
 
 
 def _not_a_feed(source: FeedSource, what: str) -> FeedError:
-    return FeedError(f"{source.label}: not a feed: {what}; paperagent reads {SUPPORTED}")
+    return UnknownFormatError(f"{source.label}: not a feed: {what}; paperagent reads {SUPPORTED}")

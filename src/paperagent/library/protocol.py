@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
@@ -263,6 +263,10 @@ class Store(Protocol):
 
     def set_setting(self, key: str, value: Any) -> None:
         """Store a JSON value with the library."""
+        ...
+
+    def record_ingest(self, summary: Mapping[str, Any]) -> None:
+        """Store the summary of the last ingest, as `facets.ingest_summary` returns it."""
         ...
 
     # --- search ---

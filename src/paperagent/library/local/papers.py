@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from paperagent.library import identity
-from paperagent.library.facets import Facets, Group, count_groups
 from paperagent.library.features import earliest_late_day
 from paperagent.library.identity import lookup_names, text_hash
+from paperagent.library.local.counts import LibraryCounts
 from paperagent.library.local.database import (
     PAPER_COLUMNS,
     LibraryDatabase,
@@ -85,8 +85,7 @@ class PaperTable:
         self.db = LibraryDatabase(path, create=create)
         self.vectors = StoredVectors(self.db)
         self.listing = PaperListing(self.db)
-        self._facets: tuple[int, Facets] | None = None
-        """The generation at which the facets were counted, and the facets."""
+        self.counts = LibraryCounts(self.db)
 
     def close(self) -> None:
         """Close the file."""
@@ -105,19 +104,6 @@ class PaperTable:
     def count(self) -> int:
         """Return the number of papers."""
         return int(self._one("SELECT count(*) FROM facts"))
-
-    def facets(self) -> Facets:
-        """Return what the library contains; counted again only after a commit."""
-        generation = self.generation
-        if self._facets is None or self._facets[0] != generation:
-            day = "coalesce(published, listed)"
-            with self.db.reading() as connection, without_mmap(connection):
-                rows = connection.execute(
-                    f"SELECT categories, sources, min({day}), max({day}), count(*), count({day}) "
-                    "FROM papers GROUP BY categories, sources"
-                ).fetchall()
-            self._facets = generation, count_groups(map(_group, rows))
-        return self._facets[1]
 
     def highest_row(self) -> int:
         """Return the highest row number in use; 0 in an empty library."""
@@ -373,12 +359,6 @@ class PaperTable:
 
     def _one(self, query: str, *values: Any) -> Any:
         return self._all(query, values)[0][0]
-
-
-def _group(row: Sequence[Any]) -> Group:
-    categories, sources, first, last, count, dated = row
-    days = (dt.date.fromisoformat(day) if day else None for day in (first, last))
-    return tuple(json.loads(categories)), tuple(json.loads(sources)), *days, count, dated
 
 
 def _paper_with_features(row: Sequence[Any], aliases: Iterable[str], *, new: bool) -> PaperWithFeatures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -91,7 +91,7 @@ class LocalStore:
         return self.table.count()
 
     def facets(self) -> Facets:
-        return self.table.facets()
+        return self.table.counts.facets()
 
     def get(self, paper_id: str) -> Paper | None:
         return self.table.get(paper_id)
@@ -149,6 +149,11 @@ class LocalStore:
     def set_setting(self, key: str, value: Any) -> None:
         with self.indexes.writing():
             self.table.set_setting(key, value)
+
+    def record_ingest(self, summary: Mapping[str, Any]) -> None:
+        """Store the summary of an ingest, and the facets, so that a new process need not count them."""
+        with self.indexes.writing():
+            self.table.counts.record_ingest(summary)
 
     # --- search ---
 

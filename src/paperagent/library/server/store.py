@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from paperagent.errors import StoreError
 from paperagent.library import identity
-from paperagent.library.facets import Facets, count_papers
+from paperagent.library.facets import LAST_INGEST, Facets, count_papers
 from paperagent.library.features import check_vector
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
 from paperagent.library.protocol import (
@@ -162,6 +162,9 @@ class ServerStore:
 
     def set_setting(self, key: str, value: Any) -> None:
         self.collections.set_setting(key, value)
+
+    def record_ingest(self, summary: Mapping[str, Any]) -> None:
+        self.set_setting(LAST_INGEST, dict(summary))
 
     # --- search ---
 

@@ -1,6 +1,6 @@
 """Evaluate paperagent with its own harness; `make eval`.
 
-    python eval/run.py [--shared ../shared] [--only ours|claims|answers|retrieval|sentences] [--update]
+    python eval/run.py [--shared ../shared] [--only ours|claims|answers|shown|retrieval|sentences] [--update]
 
 *ours*: the cases over the sample feed in three configurations: extractive answers with keyword search,
 extractive answers with the embedding model (if installed), and the recorded replies of a scripted model.
@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import answer_sentences
 import claims
 import record
 import sentences
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "ours": run_our_cases,
         "claims": run_claims,
         "answers": run_dev_questions,
+        "shown": run_answer_sentences,
         "retrieval": run_retrieval,
         "sentences": run_sentences,
     }
@@ -150,6 +152,11 @@ def _dev_runs() -> Iterator[tuple[str, Path]]:
     yield "none", HERE / "gate-dev-words.toml"
     if retrieval.load_model() is not None:
         yield "minilm", HERE / "gate-dev.toml"
+
+
+def run_answer_sentences(shared: Path) -> int:
+    """Compare the sentences that answers show with those that a reader keeps, and check the limits."""
+    return answer_sentences.main(["--shared", str(shared)])
 
 
 def run_retrieval(shared: Path) -> int:

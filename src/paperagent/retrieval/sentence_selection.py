@@ -36,7 +36,8 @@ SENTENCE_MARGINS: Mapping[QuestionKind, tuple[float, ...]] = {
 }
 COMPOUND_MARGINS = (4.0, 3.0, 2.0)
 """A paper's second, third and fourth sentence are shown if they score at most this much below its best one.
-A question that asks several things of one paper needs more of them."""
+A question that asks several things of one paper needs more of them, and so does a follow-up, whose few words
+match less clearly."""
 WORD_MARGIN_FACTOR, WORD_LIST_MARGIN = 2.0, 0.6
 """Factor on these margins, and the margin of a list, without an encoder: words alone separate less well."""
 RELEVANCE_MARGIN = 1.5
@@ -74,7 +75,8 @@ def select_sentences(question: Question, matches: Sequence[PaperMatch]) -> list[
     After the best sentence of a paper, its others come in the order of the abstract.
     """
     if question.kind == "single":
-        margins = COMPOUND_MARGINS if question.is_compound else SENTENCE_MARGINS["single"]
+        needs_more = question.is_compound or question.is_follow_up
+        margins = COMPOUND_MARGINS if needs_more else SENTENCE_MARGINS["single"]
         close = _count_close(matches[:2], FURTHER_MARGIN)
         paper_margins = [margins, ()][:close]
     elif question.kind == "compare":

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from paperagent import Answer, PaperAgent, PaperAgentError
-from paperagent.answering import intents
+from paperagent.answering.library_questions import intents
 from paperagent.feeds.reader import sample_path
 
 CASES = Path(__file__).parent / "cases" / "utterances.jsonl"

@@ -23,7 +23,7 @@ from paperagent.types import Answer, AskMode, Event, Filters, Hit, Hits, IngestR
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
-    from paperagent.answering.library_answers import OverviewRequest, Topics
+    from paperagent.answering.library_questions.answers import OverviewRequest, Topics
     from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.answering.pipeline import AnswerRequest, Pipeline
     from paperagent.answering.select_mode import SentenceSelector
@@ -447,7 +447,7 @@ class PaperAgent:
         self, question: str, options: AskOptions, filters: Filters
     ) -> Iterator[Event] | None:
         """Answer small talk and questions about the library itself; return None for all other questions."""
-        from paperagent.answering import intents, library_answers
+        from paperagent.answering.library_questions import answers, intents
         from paperagent.retrieval.conversation import clean_history
         from paperagent.retrieval.question import clean_question
 
@@ -460,8 +460,8 @@ class PaperAgent:
         has_words = any(map(str.isalnum, question))
         text = clean_question(question) if has_words else question.strip()  # "?" asks for help
         if intent.is_small_talk:
-            return iter([Event("done", answer=library_answers.small_talk_answer(text, intent))])
-        answerer = library_answers.LibraryAnswerer(
+            return iter([Event("done", answer=answers.small_talk_answer(text, intent))])
+        answerer = answers.LibraryAnswerer(
             self._open_store(), get=self._get_or_none, topics=self._main_topics
         )
         answer = answerer.answer(text, intent, history=history, filters=filters)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from paperagent.answering.paper_refs import PaperRef, is_name_like
+from paperagent.answering.library_questions.references import PaperRef, is_name_like
 from paperagent.retrieval import scoring
 from paperagent.retrieval.conversation import Turn, cited_papers
 from paperagent.text.phrases import Phrase, term_variants

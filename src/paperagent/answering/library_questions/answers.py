@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paperagent.answering.answers import EMPTY_LIBRARY
-from paperagent.answering.intents import Intent
-from paperagent.answering.library_papers import MAX_PAPERS, LibraryPapers
-from paperagent.answering.paper_refs import LAST, Field
+from paperagent.answering.library_questions.intents import Intent
+from paperagent.answering.library_questions.papers import MAX_PAPERS, LibraryPapers
+from paperagent.answering.library_questions.references import LAST, Field
 from paperagent.layout import counted
 from paperagent.text.terms import title_key
 from paperagent.types import Answer, AnswerKind, Filters, Hit, Paper

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from itertools import count
 
-from paperagent.answering.paper_refs import Field
+from paperagent.answering.library_questions.references import Field
 from paperagent.text.periods import PERIOD
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from paperagent.answering.intents import MAX_LENGTH, Intent, classify, is_goodbye
+from paperagent.answering.library_questions.intents import MAX_LENGTH, Intent, classify, is_goodbye
 from paperagent.types import Filters
 
 TODAY = dt.date(2026, 7, 1)

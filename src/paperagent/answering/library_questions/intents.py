@@ -14,10 +14,10 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from paperagent.answering import intent_rules as rules
-from paperagent.answering.paper_refs import LAST, Field, PaperRef, is_name_like, parse_ref
-from paperagent.answering.request_text import plain, without_politeness, without_typos
-from paperagent.answering.small_talk import small_talk, without_opening
+from paperagent.answering.library_questions import rules
+from paperagent.answering.library_questions.references import LAST, Field, PaperRef, is_name_like, parse_ref
+from paperagent.answering.library_questions.wording import plain, without_politeness, without_typos
+from paperagent.answering.library_questions.small_talk import small_talk, without_opening
 from paperagent.text.periods import parse_period
 from paperagent.types import Filters
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from paperagent.errors import InputError
+from paperagent.retrieval.names import Name, find_names, missing_names
 from paperagent.retrieval.scoring import SearchQuery, TermStatistics, build_query, is_query_stopword
 from paperagent.text.terms import STOP_WORDS, index_terms, is_english, stem, words
 
@@ -83,6 +85,8 @@ _ESCAPE_SEQUENCE = re.compile(
 
 # --- the analyzed question ---
 
+_RARE_PIECES = 3
+"""A word that the encoder splits into this many pieces is rare in English text."""
 _STOP_WORD_WEIGHT, _QUERY_STOPWORD_FACTOR = 0.25, 0.5
 _PRONOUNS = frozenset("it its they them their theirs that this these those he she his her one ones".split())
 _COMPARE = re.compile(
@@ -125,6 +129,8 @@ class Question:
     query: SearchQuery
     encoded: Encoded | None = None
     """Token states of the text; None if there is no encoder."""
+    missing: tuple[Name, ...] = ()
+    """Names in the question that no paper contains."""
 
     @classmethod
     def analyze(
@@ -144,12 +150,29 @@ class Question:
             vector: The text's embedding in the space of the library's vectors.
         """
         terms = tuple(index_terms(text))
-        return cls(text, terms, build_query(terms, statistics, vector=vector), encoded)
+        question = cls(text, terms, build_query(terms, statistics, vector=vector), encoded)
+        unknown = {s for s in question.query.stems if not question.query.stats.frequency.get(s)}
+        if not unknown:
+            return question
+
+        def known(stems: Sequence[str]) -> Collection[str]:
+            return {s for s, n in statistics.corpus_stats(stems)[2].items() if n}
+
+        return replace(question, missing=tuple(missing_names(question.names, unknown, known)))
 
     @cached_property
     def kind(self) -> QuestionKind:
         """Whether the question asks for one paper, a comparison of two, or a list."""
         return classify_question(self.text)
+
+    @cached_property
+    def names(self) -> tuple[Name, ...]:
+        """The names in the question, and words that the encoder does not know as a whole."""
+        rare: set[str] = set()
+        if self.encoded and self.is_english:
+            pieces = Counter(_word_start(self.text, start) for start, _ in self._spans)
+            rare = {_word_around(self.text, i, i + 1) for i, n in pieces.items() if n >= _RARE_PIECES}
+        return tuple(find_names(self.text, is_english=self.is_english, rare_words=rare))
 
     @cached_property
     def asks_number(self) -> bool:
@@ -229,9 +252,14 @@ def refers_back(question: str) -> bool:
     return not _PRONOUNS.isdisjoint(words(question))
 
 
-def _word_around(text: str, start: int, end: int) -> str:
+def _word_start(text: str, start: int) -> int:
     while start > 0 and text[start - 1].isalnum():
         start -= 1
+    return start
+
+
+def _word_around(text: str, start: int, end: int) -> str:
+    start = _word_start(text, start)
     while end < len(text) and text[end].isalnum():
         end += 1
     around = words(text[start:end])

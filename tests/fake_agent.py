@@ -133,8 +133,8 @@ class FakeAgent:
         assert isinstance(step, Answer)
         return step
 
-    def status(self) -> dict[str, Any]:
-        self._note("status")
+    def status(self, *, details: bool = False) -> dict[str, Any]:
+        self._note("status", details=details)
         return {"home": "/somewhere", "papers": 3, "vectors": {"indexed": 3, "embedder": None}}
 
     def facets(self) -> Facets:

@@ -136,7 +136,11 @@ def check_invariants(answer: Answer, agent: PaperAgent) -> None:
             assert claim.citations
             assert all(v is not False for v in claim.checks.values())
     assert {int(n) for n in MARKER.findall(answer.answer)} <= set(numbers)
-    if answer.status == "answered":
+    if answer.kind != "papers":
+        assert answer.answer
+        assert not answer.claims
+        assert not answer.citations
+    elif answer.status == "answered":
         assert answer.claims
         assert answer.reason is None
     else:

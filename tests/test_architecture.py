@@ -23,7 +23,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "base": frozenset("types errors layout storage text http_limits testing".split()),
     "adapters": frozenset("config feeds library embedding llm".split()),
     "pipeline": frozenset("retrieval verification answering digest".split()),
-    "app": frozenset("arguments async_stream factory ingest agent".split()),
+    "app": frozenset("arguments async_stream factory ingest lookup agent".split()),
     "faces": frozenset("ui evals".split()),
     "cli": frozenset("cli __main__".split()),
 }

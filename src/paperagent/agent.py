@@ -6,6 +6,8 @@ it first needs it, and delegates the work: feeds to `ingest`, questions to `answ
 
 from __future__ import annotations
 
+import builtins
+import datetime as dt
 import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
@@ -13,29 +15,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from paperagent import arguments, factory
+from paperagent import arguments, factory, lookup
 from paperagent.arguments import AskOptions, Day
-from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError, visible
+from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError
+from paperagent.lookup import PaperNotFoundError
 from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
+    from paperagent.answering.library_answers import OverviewRequest, Topics
     from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.answering.pipeline import AnswerRequest, Pipeline
     from paperagent.answering.select_mode import SentenceSelector
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
     from paperagent.factory.digest import LLMContext
-    from paperagent.library import Health, Shard, Store
+    from paperagent.library import Health, ListSort, Shard, Store
     from paperagent.library.facets import Facets
     from paperagent.llm.protocol import TextModel
 
 EmbedBy = Literal["here", "ray", "batch"]
 """Where embeddings are computed: in this process, on a Ray cluster, or by OpenAI's Batch API."""
-
-
-class PaperNotFoundError(InputError, KeyError):
-    """The library has no paper with this id."""
 
 
 class PaperAgent:
@@ -89,6 +89,8 @@ class PaperAgent:
         self._llms: dict[str, TextModel] = {}
         """The open chat models, by the name that was requested."""
         self._pipeline: Pipeline | None = None
+        self._topics: tuple[Facets, Topics] | None = None
+        """The contents of the library when its topics were computed, and the topics."""
 
     # --- reading papers ---
 
@@ -141,9 +143,19 @@ class PaperAgent:
             report = runner.run(feeds)
         except (FeedError, InputError) as error:
             if error.report is not None and error.report.papers:
+                self._record_ingest(error.report)
                 error.report = self._embed_new(error.report, progress, share, vectors=vectors)
             raise
+        self._record_ingest(report)
         return self._embed_new(report, progress, share, vectors=vectors)
+
+    def _record_ingest(self, report: IngestReport) -> None:
+        from paperagent.ingest import LOCK_TIMEOUT_SECONDS
+        from paperagent.library.facets import ingest_summary
+        from paperagent.storage.locks import retry_while_locked
+
+        store, summary = self._open_store(), ingest_summary(report, time=dt.datetime.now(dt.UTC))
+        retry_while_locked(lambda: store.record_ingest(summary), seconds=LOCK_TIMEOUT_SECONDS)
 
     def _embed_new(
         self, report: IngestReport, progress: Progress | None, share: Shard | None, *, vectors: bool
@@ -234,7 +246,7 @@ class PaperAgent:
 
         return followed_feeds.unfollow(self._open_store(), source)
 
-    def followed(self) -> list[dict[str, Any]]:
+    def followed(self) -> builtins.list[dict[str, Any]]:
         """Return the followed feeds.
 
         Returns:
@@ -295,16 +307,21 @@ class PaperAgent:
         until: Day = None,
         category: str | None = None,
         source: str | None = None,
-    ) -> list[Hit]:
+        author: str | None = None,
+        exclude: str | Iterable[str] = (),
+    ) -> builtins.list[Hit]:
         """Return the papers that match a query best.
 
         Args:
-            query: A question, a topic, or keywords.
+            query: A question, a topic, or keywords. ``-word`` and ``-"two words"`` exclude papers. If the
+                query is the id of a paper or the name of one author, these papers come first.
             k: The maximum number of papers, 1 to 100.
             since: The first day of publication, inclusive.
             until: The last day of publication, inclusive.
             category: A category such as ``cs.CL``, or an archive such as ``cs``.
             source: The feed that the papers come from, such as ``daily-papers``.
+            author: An author, such as ``Henderson`` or ``P. Henderson``.
+            exclude: Words or phrases that title and abstract must not contain.
 
         Returns:
             At most ``k`` hits, best first.
@@ -315,9 +332,13 @@ class PaperAgent:
         """
         from paperagent.retrieval.question import clean_question
 
-        text = clean_question(query)
-        filters = arguments.filters(since, until, category, source)
-        return self._open_pipeline().search(text, k=arguments.top_k(k), filters=filters)
+        text, excluded = arguments.split_exclusions(clean_question(query))
+        filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
+        filters = replace(filters, exclude=(*filters.exclude, *excluded))
+        size, pipeline, store = arguments.top_k(k), self._open_pipeline(), self._open_store()
+        named = lookup.named_papers(store, text, filters, limit=size)
+        hits = pipeline.search(text, k=size, filters=filters)
+        return lookup.put_first(named, hits, k=size) if named else hits
 
     @arguments.shows_options
     def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
@@ -394,10 +415,18 @@ class PaperAgent:
         arguments.check_llm_options(
             options.get("model"), llm_options.effort, llm_options.max_cost, llm_options.unsupported
         )
-        mode = self._effective_mode(arguments.answer_mode(options.get("mode")))
         filters = arguments.filters(
-            options.get("since"), options.get("until"), options.get("category"), options.get("source")
+            options.get("since"),
+            options.get("until"),
+            options.get("category"),
+            options.get("source"),
+            author=options.get("author"),
+            exclude=options.get("exclude"),
         )
+        mode = arguments.answer_mode(options.get("mode"))
+        if (answered := self._answer_from_library(question, options, filters)) is not None:
+            return answered
+        mode = self._effective_mode(mode)
         request = self._request(question, options.get("history"), options.get("k"), filters)
         pipeline = self._open_pipeline()
         request = replace(request, notes=(*request.notes, *self._take_notes()))
@@ -414,6 +443,68 @@ class PaperAgent:
             return fallback_events(pipeline.stream(request), error.kind, str(error))
         return answerer.stream(request)
 
+    def _answer_from_library(
+        self, question: str, options: AskOptions, filters: Filters
+    ) -> Iterator[Event] | None:
+        """Answer small talk and questions about the library itself; return None for all other questions."""
+        from paperagent.answering import intents, library_answers
+        from paperagent.retrieval.conversation import clean_history
+        from paperagent.retrieval.question import clean_question
+
+        if not isinstance(question, str):
+            return None
+        history, _ = clean_history(options.get("history"))
+        intent = intents.classify(question, has_history=bool(history), today=arguments.today())
+        if intent is None:
+            return None
+        has_words = any(map(str.isalnum, question))
+        text = clean_question(question) if has_words else question.strip()  # "?" asks for help
+        if intent.is_small_talk:
+            return iter([Event("done", answer=library_answers.small_talk_answer(text, intent))])
+        answerer = library_answers.LibraryAnswerer(
+            self._open_store(), get=self._get_or_none, topics=self._main_topics
+        )
+        answer = answerer.answer(text, intent, history=history, filters=filters)
+        if isinstance(answer, Answer):
+            return iter([Event("done", answer=answer)])
+        return None if answer is None else self._write_overview(text, answer, options)
+
+    def _get_or_none(self, paper_id: str) -> Paper | None:
+        try:
+            return self.get(paper_id)
+        except InputError:
+            return None
+
+    def _write_overview(
+        self, question: str, request: OverviewRequest, options: AskOptions
+    ) -> Iterator[Event]:
+        mode = self._effective_mode(arguments.answer_mode(options.get("mode")))
+        filters = request.filters
+        answer = self.summarize(
+            None if request.paper_ids else request.topic,
+            ids=request.paper_ids or None,
+            since=filters.since,
+            until=filters.until,
+            category=filters.category,
+            source=filters.source,
+            mode="llm" if mode == "llm" else "extractive",
+            model=options.get("model"),
+            max_cost=options.get("max_cost"),
+            cache=options.get("cache"),
+        )
+        yield Event("retrieved", hits=answer.hits)
+        yield Event("done", answer=replace(answer, question=question))
+
+    def _main_topics(self) -> Topics:
+        """Return the main topics of the library, which are computed again only after it has changed."""
+        from paperagent.factory.digest import main_topics
+
+        with self._lock:
+            facets = self._open_store().facets()
+            if self._topics is None or self._topics[0] != facets:
+                self._topics = facets, main_topics(self._open_store())
+            return self._topics[1]
+
     # --- overviews ---
 
     def summarize(
@@ -426,6 +517,8 @@ class PaperAgent:
         until: Day = None,
         category: str | None = None,
         source: str | None = None,
+        author: str | None = None,
+        exclude: str | Iterable[str] = (),
         mode: Mode | None = None,
         model: str | None = None,
         max_cost: float | None = None,
@@ -444,6 +537,8 @@ class PaperAgent:
             until: As for `search`.
             category: As for `search`.
             source: As for `search`.
+            author: As for `search`.
+            exclude: As for `search`.
             mode: ``extractive`` or ``llm``.
             model: The model that writes.
             max_cost: The maximum cost of the whole overview, in US dollars.
@@ -461,13 +556,15 @@ class PaperAgent:
         if (query is None) == (ids is None):
             raise InputError("summarize: give either a query or ids")
         if ids is not None:
-            hits = [Hit(self.get(i), 0.0, n) for n, i in enumerate(arguments.ids(ids), start=1)]
+            papers = {p.paper_id: p for p in map(self.get, arguments.ids(ids))}
+            hits = [Hit(paper, 0.0, n) for n, paper in enumerate(papers.values(), start=1)]
             question = f"Summary of {len(hits)} papers" if len(hits) > 1 else hits[0].title
         else:
             from paperagent.retrieval.question import clean_question
 
-            question = clean_question(query)
-            filters = arguments.filters(since, until, category, source)
+            question, excluded = arguments.split_exclusions(clean_question(query))
+            filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
+            filters = replace(filters, exclude=(*filters.exclude, *excluded))
             hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
         return write_summary(
@@ -547,24 +644,132 @@ class PaperAgent:
         """Return one paper.
 
         Args:
-            paper_id: An id of the library, or an arXiv id, DOI or ACL id in any common notation.
+            paper_id: An id of the library, or an arXiv id, DOI or ACL id in any common notation. The first
+                characters of an id are enough, at least four, if no other id begins with them.
 
         Raises:
             PaperNotFoundError: the library has no such paper.
+            InputError: several ids begin with ``paper_id``; the message lists them.
         """
-        candidates = arguments.paper_ids(paper_id)
-        papers = self._open_store().get_many(candidates)
-        paper = next((papers[i] for i in candidates if i in papers), None)
-        if paper is None:
-            raise PaperNotFoundError(
-                f"paper: no paper with the id {visible(paper_id, limit=80)}; `paperagent search` shows ids"
-            )
-        return next(self._open_store().with_further_ids([paper]))
+        store = self._open_store()
+        return next(store.with_further_ids([lookup.find_paper(store, paper_id)]))
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper of the library."""
         store = self._open_store()
         return store.with_further_ids(store.papers())
+
+    def list(
+        self,
+        *,
+        sort: ListSort = "newest",
+        limit: int | None = None,
+        since: Day = None,
+        until: Day = None,
+        category: str | None = None,
+        source: str | None = None,
+        author: str | None = None,
+        exclude: str | Iterable[str] = (),
+    ) -> builtins.list[Paper]:
+        """Return the papers that match the filters.
+
+        Args:
+            sort: ``newest``, ``oldest``, ``title`` or ``upvotes`` (most first). Papers of one day stay in the
+                order in which they were read.
+            limit: The maximum number of papers; None for all.
+            since: As for `search`.
+            until: As for `search`.
+            category: As for `search`.
+            source: As for `search`.
+            author: As for `search`.
+            exclude: As for `search`.
+
+        Raises:
+            InputError: an argument is out of range.
+        """
+        filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
+        size = None if limit is None else arguments.at_least_one(limit, "limit")
+        return self._open_store().list_papers(filters, sort=arguments.list_sort(sort), limit=size)
+
+    def count(
+        self,
+        *,
+        since: Day = None,
+        until: Day = None,
+        category: str | None = None,
+        source: str | None = None,
+        author: str | None = None,
+        exclude: str | Iterable[str] = (),
+    ) -> int:
+        """Return the number of papers that match the filters, which are those of `search`."""
+        filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
+        return self._open_store().count_matching(filters)
+
+    def related(
+        self,
+        paper_id: str,
+        *,
+        k: int = 10,
+        since: Day = None,
+        until: Day = None,
+        category: str | None = None,
+        source: str | None = None,
+        author: str | None = None,
+        exclude: str | Iterable[str] = (),
+    ) -> builtins.list[Hit]:
+        """Return the papers most similar to a paper, best first, without the paper itself.
+
+        Compares the vectors of the library, which takes no embedding model. A paper without a vector is
+        compared by the words of its title and abstract.
+
+        Args:
+            paper_id: As for `get`.
+            k: The maximum number of papers, 1 to 100.
+            since: As for `search`.
+            until: As for `search`.
+            category: As for `search`.
+            source: As for `search`.
+            author: As for `search`.
+            exclude: As for `search`.
+
+        Raises:
+            PaperNotFoundError, InputError: as for `get`.
+        """
+        size = arguments.top_k(k)
+        filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
+        store = self._open_store()
+        paper = lookup.find_paper(store, paper_id)
+        hits = lookup.related_hits(store, paper, k=size, filters=filters)
+        if hits is None:
+            from paperagent.retrieval.question import MAX_QUESTION, clean_question
+
+            text = clean_question(f"{paper.title}. {paper.abstract}"[:MAX_QUESTION])
+            similar = self._open_pipeline().search(text, k=size + 1, filters=filters)
+            hits = [hit for hit in similar if hit.paper_id != paper.paper_id][:size]
+        return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
+
+    def remove(self, paper_ids: str | Iterable[str]) -> builtins.list[Paper]:
+        """Remove papers from the library and its indexes. Built issues of the digest keep them.
+
+        Reading a feed that contains a removed paper adds it again.
+
+        Args:
+            paper_ids: One id or several, as for `get`.
+
+        Returns:
+            The papers removed.
+
+        Raises:
+            PaperNotFoundError, InputError: as for `get`; then nothing is removed.
+            StoreError, StoreLockedError: the library cannot be written.
+        """
+        store = self._open_store()
+        papers = {
+            paper.paper_id: paper
+            for paper in (lookup.find_paper(store, i) for i in arguments.ids(paper_ids, limit=None))
+        }
+        store.remove(papers)
+        return builtins.list(papers.values())
 
     def facets(self) -> Facets:
         """Return what the library contains: the span of its dates, its feeds and categories, counted."""
@@ -572,9 +777,19 @@ class PaperAgent:
 
     # --- maintenance ---
 
-    def status(self) -> dict[str, Any]:
-        """Return the number of papers and the state of the indexes, as ``paperagent status --json`` does."""
-        return self._open_store().status()
+    def status(self, *, details: bool = False) -> dict[str, Any]:
+        """Return the number of papers and the state of the indexes.
+
+        Args:
+            details: Whether to add the span of dates, the feeds, the categories, the size on disk and the
+                last ingest, as ``paperagent status --json`` does.
+        """
+        store = self._open_store()
+        if not details:
+            return store.status()
+        from paperagent.library import facets
+
+        return {**store.status(), **facets.status_details(store, on_server=bool(self.settings.chroma_url))}
 
     def doctor(self, *, repair: bool = False) -> Health:
         """Check that both indexes find every paper.

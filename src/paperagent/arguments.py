@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from paperagent.answering.answer_config import Effort
     from paperagent.answering.claims import Policy
     from paperagent.answering.judge import JudgeWhen
-    from paperagent.library.protocol import Shard
+    from paperagent.library.protocol import ListSort, Shard
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Parameters = ParamSpec("_Parameters")
@@ -36,6 +36,12 @@ _ACL = re.compile(
 """An id of the ACL Anthology, alone or in a URL: ``2024.acl-long.1``, ``P19-1001``."""
 
 
+LIST_SORTS = ("newest", "oldest", "title", "upvotes")
+_EXCLUSION = re.compile(r"""(?<!\S)-(?:["“”]([^"“”]+)["“”]|([^\W\d_][\w'’-]*))(?!\S)""")
+_MAX_NAME_LENGTH = 200
+_MAX_EXCLUDED = 20
+
+
 class AskOptions(TypedDict, total=False):
     """The options of a question. All are optional; None means the value from the settings."""
 
@@ -51,6 +57,10 @@ class AskOptions(TypedDict, total=False):
     """A category such as ``cs.CL``, or an archive such as ``cs``."""
     source: str | None
     """The feed that the papers come from, such as ``daily-papers``."""
+    author: str | None
+    """An author, such as ``Henderson`` or ``P. Henderson``."""
+    exclude: str | Iterable[str] | None
+    """Words or phrases that title and abstract must not contain."""
     mode: AskMode | None
     """``extractive`` quotes sentences, ``select`` quotes sentences that a model chooses, ``llm`` lets a model
     write the answer."""
@@ -187,29 +197,94 @@ def top_k(k: object) -> int:
     return k
 
 
-def ids(ids: Iterable[str]) -> list[str]:
-    """Return the ids of the papers to summarize, without duplicates."""
+def ids(ids: str | Iterable[str], *, limit: int | None = MAX_K) -> list[str]:
+    """Return the ids of the papers to summarize or remove, without duplicates."""
     paper_ids = [ids] if isinstance(ids, str) else list(ids)
     if not paper_ids:
         raise InputError("ids: none given; name at least one paper")
-    if len(paper_ids) > MAX_K:
-        raise InputError(f"ids: must be 1..{MAX_K}, got {len(paper_ids):,}")
+    if limit is not None and len(paper_ids) > limit:
+        raise InputError(f"ids: must be 1..{limit}, got {len(paper_ids):,}")
     if any(not isinstance(paper_id, str) for paper_id in paper_ids):
         raise InputError("ids: must be strings")
     return list(dict.fromkeys(paper_ids))
 
 
-def filters(since: Day, until: Day, category: str | None, source: str | None) -> Filters:
+def is_text(text: str) -> bool:
+    """Return whether a library can look for ``text``: it is valid Unicode without NUL."""
+    return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
+
+
+def at_least_one(value: object, name: str) -> int:
+    """Return a number of papers without upper limit."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{name}: must be int, got {type(value).__name__}")
+    if value < 1:
+        raise InputError(f"{name}: must be at least 1, got {value}")
+    return value
+
+
+def list_sort(sort: ListSort) -> ListSort:
+    """Return the order of a list if it is valid."""
+    if sort in LIST_SORTS:
+        return sort
+    raise InputError(f"sort: must be {', '.join(LIST_SORTS)}, got {visible(str(sort), limit=40)}")
+
+
+def split_exclusions(query: str) -> tuple[str, tuple[str, ...]]:
+    """Return a query without its ``-word`` and ``-"two words"``, and what these exclude.
+
+    A minus sign counts only before a letter or a quotation mark and after a space, so not in "few-shot".
+
+    Raises:
+        InputError: Nothing remains to search for.
+    """
+    excluded = tuple(match[1] or match[2] for match in _EXCLUSION.finditer(query))
+    text = " ".join(_EXCLUSION.sub(" ", query).split())
+    if excluded and not any(map(str.isalnum, text)):
+        raise InputError("query: has only words to exclude; add what to search for")
+    return (text, excluded) if excluded else (query, ())
+
+
+def filters(
+    since: Day,
+    until: Day,
+    category: str | None,
+    source: str | None,
+    *,
+    author: str | None = None,
+    exclude: str | Iterable[str] | None = (),
+) -> Filters:
     """Return the filters of a search; raise InputError for an empty or future range of days."""
-    for name, value in (("category", category), ("source", source)):
-        if value is not None and (not isinstance(value, str) or not value.strip()):
+    for name, value in (("category", category), ("source", source), ("author", author)):
+        if value is not None and not (isinstance(value, str) and value.strip() and is_text(value)):
             raise InputError(f"{name}: must be a non-empty string")
+    if author and (len(author) > _MAX_NAME_LENGTH or not any(map(str.isalpha, author))):
+        raise InputError(f"author: {visible(author, limit=40)} is not a name; write it like P. Henderson")
     first, last = day(since, "since"), day(until, "until")
     if first and last and first > last:
         raise InputError(f"since: {first} is after until {last}; the range is empty")
     if first and first > today() + dt.timedelta(days=1):
         raise InputError(f"since: {first} is in the future; nothing can match")
-    return Filters(first, last, category, source)
+    return Filters(first, last, category, source, author, _excluded(exclude))
+
+
+def _excluded(exclude: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return the words and phrases to exclude; each has at least one word that is indexed."""
+    phrases = [exclude] if isinstance(exclude, str) else list(exclude or ())
+    if not phrases:
+        return ()
+    from paperagent.text.terms import index_terms
+
+    if len(phrases) > _MAX_EXCLUDED:
+        raise InputError(f"exclude: at most {_MAX_EXCLUDED} words or phrases, got {len(phrases):,}")
+    for phrase in phrases:
+        if not (isinstance(phrase, str) and is_text(phrase) and 0 < len(phrase.strip()) <= _MAX_NAME_LENGTH):
+            raise InputError("exclude: must be words or short phrases")
+        if not index_terms(phrase):
+            raise InputError(
+                f"exclude: {visible(phrase, limit=40)} is in almost every abstract; give another word"
+            )
+    return tuple(dict.fromkeys(phrases))
 
 
 def day(value: Day, name: str) -> dt.date | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from paperagent.errors import FeedError, InputError, NoLibraryError, PaperAgentError, StoreError
 from paperagent.factory import secret_value
+from paperagent.layout import counted
 from paperagent.library.followed_feeds import STATE_PREFIX, display_source
 from paperagent.types import FeedReport, IngestReport, Paper, Progress, Skipped, Withdrawal
 
@@ -53,6 +54,8 @@ class FeedProgress:
     source: str
     pages: int = 0
     error: PaperAgentError | None = None
+    ignored: bool = False
+    """Whether the file, which is in a folder, is no feed."""
     notes: list[str] = field(default_factory=list)
     reports: list[IngestReport] = field(default_factory=list)
     """One for each page, or one for a file."""
@@ -69,6 +72,7 @@ class FeedProgress:
             skipped=total.skipped,
             pages=self.pages,
             error=str(self.error) if self.error else None,
+            ignored=self.ignored,
             notes=tuple(self.notes),
         )
 
@@ -109,11 +113,7 @@ class IngestRunner:
         feeds: list[FeedProgress] = []
         try:
             for source in sources:
-                feeds.append(FeedProgress(display_source(source)))
-                try:
-                    self._read_feed(source, feeds[-1])
-                except (FeedError, InputError) as error:
-                    feeds[-1].error = error
+                self._read_source(source, feeds)
         except StoreError as error:
             feeds[-1].error = error
             error.report = _total_report(feeds) if self._has_written else None
@@ -122,10 +122,44 @@ class IngestRunner:
             if self._client is not None:
                 self._client.close()
         report = _total_report(feeds)
-        errors = [feed.error for feed in feeds if feed.error is not None]
+        errors = [feed.error for feed in feeds if feed.error is not None and not feed.ignored]
         if errors:
             raise _combined_error(errors, report)
         return report
+
+    def _read_source(self, source: str | Path, feeds: list[FeedProgress]) -> None:
+        """Read a feed, or the feeds in a folder, and add what was read to ``feeds``."""
+        from paperagent.feeds.folder import feed_files
+        from paperagent.feeds.source import UnknownFormatError
+
+        folder = _as_folder(source)
+        if folder is None:
+            feeds.append(FeedProgress(display_source(source)))
+            try:
+                self._read_feed(source, feeds[-1])
+            except (FeedError, InputError) as error:
+                feeds[-1].error = error
+            return
+        first = len(feeds)
+        try:
+            files = feed_files(folder)
+        except FeedError as error:
+            feeds.append(FeedProgress(display_source(source), error=error))
+            return
+        for path in files:
+            feeds.append(FeedProgress(display_source(path)))
+            try:
+                self._read_feed(path, feeds[-1])
+            except UnknownFormatError as error:
+                feeds[-1].error, feeds[-1].ignored = error, True
+            except (FeedError, InputError) as error:
+                feeds[-1].error = error
+        if all(feed.ignored for feed in feeds[first:]):
+            from paperagent.feeds.reader import SUPPORTED
+
+            name, count = display_source(source), counted(len(files), "file")
+            no_feed = FeedError(f"{name}: contains no feed ({count}); paperagent reads {SUPPORTED}")
+            feeds.append(FeedProgress(name, error=no_feed))
 
     def _read_feed(self, source: str | Path, progress: FeedProgress) -> None:
         from paperagent.feeds import services
@@ -138,6 +172,7 @@ class IngestRunner:
         # The feed is opened before the library, so that an unreadable feed creates no library.
         with open_feed(source, date=self._options.date) as feed:
             progress.reports.append(self._store_records(feed.records))
+            progress.notes += feed.notes
 
     def _read_live_feed(self, live_feed: LiveFeed, progress: FeedProgress) -> None:
         if self._options.shard is not None:  # every share would have to fetch the whole feed
@@ -182,6 +217,15 @@ class IngestRunner:
         result = retry_while_locked(write, seconds=LOCK_TIMEOUT_SECONDS if self._has_written else 0.0)
         self._has_written = True
         return result
+
+
+def _as_folder(source: str | Path) -> Path | None:
+    """Return a folder that was given as a source, or None for everything else."""
+    try:
+        path = Path(source).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # not a path; reading it tells why
+        return None
 
 
 def _total_report(feeds: Sequence[FeedProgress]) -> IngestReport:

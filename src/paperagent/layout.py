@@ -1,7 +1,8 @@
 """Lay out answers, search results, papers and reports as `Block` objects, which hold unescaped text.
 
 `markdown`, `plain_text` and `html` turn a block into an escaped string; `ui.render.Screen` prints blocks on a
-terminal. So every output shows the same content in the same order.
+terminal. So every output shows the same content in the same order. Text of papers is made readable in one
+place, `shown_text`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
+from paperagent.text.readable import readable, readable_with_offsets
 from paperagent.text.sanitize import safe_markdown, safe_terminal, safe_url
 
 if TYPE_CHECKING:
@@ -59,7 +61,16 @@ class Block:
     struck: bool = False
     """Whether the text is struck through, because it is refuted."""
     plain: bool = False
-    """Whether ``text`` is trusted, such as a checked URL, so that Markdown need not be escaped."""
+    """Whether ``text`` is trusted, such as a checked URL, so that it is shown as it is."""
+
+
+_OF_PAPERS = frozenset({"heading", "text", "item", "quote"})
+"""The kinds of blocks that show text of papers and claims; the others may show paths of this machine."""
+
+
+def shown_text(block: Block) -> str:
+    """Return the text of ``block`` as people read it, not yet escaped: without LaTeX, entities and tags."""
+    return readable(block.text) if block.kind in _OF_PAPERS and not block.plain else block.text
 
 
 # --- answers ---
@@ -67,6 +78,9 @@ class Block:
 
 def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
     """Lay out an answer: its claims with [n] markers, then the numbered sources."""
+    if answer.kind != "papers":
+        yield from _library_blocks(answer)
+        return
     if answer.status != "answered":
         yield status_block(answer)
     if answer.claims:
@@ -77,6 +91,18 @@ def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
     elif answer.status == "answered":
         yield Block("text", answer.answer)
     yield from ending_blocks(answer, quotes=quotes)
+
+
+def _library_blocks(answer: Answer) -> Iterator[Block]:
+    """Lay out an answer from the database: its paragraphs, with the papers in place of their titles."""
+    for paragraph in answer.answer.split("\n\n"):
+        blocks: Iterable[Block] = [Block("text", paragraph, plain=answer.kind == "chat")]
+        if answer.hits and paragraph.startswith("1. "):
+            blocks = hit_blocks(answer.hits, snippets=False)
+        elif paragraph.startswith("- "):
+            rows = (line[2:].partition(": ")[::2] for line in paragraph.split("\n"))
+            blocks = row_blocks(rows, plain=answer.kind == "chat")
+        yield from (replace(block, tight=n > 0) for n, block in enumerate(blocks))
 
 
 def status_block(answer: Answer) -> Block:
@@ -247,7 +273,9 @@ def source_blocks(citations: Sequence[Citation], *, quotes: bool = False) -> Ite
     for paper_id in dict.fromkeys(c.paper_id for c in citations):
         cited = [c for c in citations if c.paper_id == paper_id]
         numbers = " ".join(f"[{c.n}]" for c in cited)
-        yield Block("item", cited[0].title, marker=numbers, detail=paper_id, url=cited[0].url, tight=True)
+        url = cited[0].url
+        detail = "" if url and paper_id in url else paper_id
+        yield Block("item", cited[0].title, marker=numbers, detail=detail, url=url, tight=True)
         if quotes:
             yield from (Block("quote", c.quote, cites=(c.n,), tight=True) for c in cited)
 
@@ -261,9 +289,41 @@ def hit_blocks(hits: Sequence[Hit], *, snippets: bool = True) -> Iterator[Block]
             yield Block("quote", hit.snippet, tight=True)
 
 
+def paper_item_blocks(papers: Iterable[Paper]) -> Iterator[Block]:
+    """Lay out a list of papers: title, id, date, categories and address."""
+    for paper in papers:
+        yield Block("item", paper.title, detail=_about(paper), url=paper.url, tight=True)
+
+
+def whole_paper_blocks(paper: Paper) -> Iterator[Block]:
+    """Lay out everything that the library knows about a paper."""
+    yield Block("heading", paper.title)
+    if paper.taken_back:
+        yield Block("note", f"this paper was {paper.taken_back}")
+    names = (paper.paper_id, paper.arxiv_id, paper.doi and f"doi:{paper.doi}", *paper.ids)
+    if paper.published:
+        day = f"published {paper.published}"
+    elif paper.listed:
+        day = f"listed {paper.listed}"
+    else:
+        day = f"unknown; read {paper.first_seen}"
+    rows = {
+        "authors": ", ".join(paper.authors) or "not given by the feed",
+        "date": day if not paper.updated else f"{day}, updated {paper.updated}",
+        "categories": ", ".join(paper.categories),
+        "feeds": ", ".join(paper.sources),
+        "upvotes": "" if paper.upvotes is None else f"{paper.upvotes:,}",
+        "address": safe_url(paper.url) or "",
+        "ids": ", ".join(dict.fromkeys(name for name in names if name)),
+    }
+    yield from row_blocks((name, value) for name, value in rows.items() if value)
+    yield Block("text", paper.abstract)
+
+
 def paper_blocks(paper: Paper, cited: Sequence[Citation]) -> Iterator[Block]:
     """Lay out a paper with its abstract, in which each cited sentence has its own line."""
     yield Block("item", paper.title, detail=_about(paper), url=paper.url)
+    abstract = readable_with_offsets(paper.abstract)
     at = 0
     for citation in sorted(cited, key=lambda c: c.start):
         if paper.abstract[citation.start : citation.end] != citation.quote:
@@ -271,11 +331,13 @@ def paper_blocks(paper: Paper, cited: Sequence[Citation]) -> Iterator[Block]:
                 "note", "the abstract has changed since this answer; the quote is from the earlier version"
             )
             yield Block("quote", citation.quote, cites=(citation.n,))
-        elif citation.start >= at:
-            yield from _passage(paper.abstract[at : citation.start])
-            yield Block("quote", citation.quote, cites=(citation.n,))
-            at = citation.end
-    yield from _passage(paper.abstract[at:])
+            continue
+        start, end = abstract.shown_span(citation.start, citation.end)
+        if at <= start < end:
+            yield from _passage(abstract.text[at:start])
+            yield Block("quote", abstract.text[start:end].strip(), cites=(citation.n,))
+            at = end
+    yield from _passage(abstract.text[at:])
 
 
 def _passage(text: str) -> Iterator[Block]:
@@ -284,7 +346,7 @@ def _passage(text: str) -> Iterator[Block]:
 
 
 def _about(paper: Paper) -> str:
-    day = paper.day.isoformat() if paper.day else ""
+    day = paper.public_day.isoformat() if paper.public_day else ""
     kinds = ", ".join(paper.categories[:3])
     return " · ".join(p for p in (paper.paper_id, day, kinds, paper.taken_back) if p)
 
@@ -311,9 +373,9 @@ def counted(count: int, noun: str) -> str:
 def markdown(block: Block, *, own: Collection[str] = ()) -> str:
     """Return ``block`` as Markdown, with untrusted text escaped.
 
-    ``own`` are trusted URLs and paths, such as those of the settings, which stay unescaped.
+    ``own`` are trusted paths, such as those of the settings, which stay unescaped.
     """
-    text = safe_terminal(block.text) if block.plain else safe_markdown(block.text, own=own)
+    text = safe_terminal(block.text) if block.plain else safe_markdown(shown_text(block), own=own)
     detail = safe_markdown(block.detail, own=own)
     text = f"~~{text}~~" if block.struck and text else text
     cites = "".join(f" [{n}]" for n in block.cites)
@@ -340,7 +402,7 @@ def plain_text(block: Block) -> str:
     start = f"{block.marker.strip()}{colon} " if block.marker else ""
     detail = safe_terminal(block.detail).strip()
     url = safe_url(block.url)
-    line = start + safe_terminal(block.text).strip()
+    line = start + safe_terminal(shown_text(block)).strip()
     if block.kind in {"text", "quote"}:
         line += f" ({detail})" if detail else ""
         return f"{'    ' if block.kind == 'quote' else ''}{line}{cites}"
@@ -349,7 +411,7 @@ def plain_text(block: Block) -> str:
 
 def html(block: Block) -> str:
     """Return ``block`` as HTML with untrusted text escaped; it needs no style sheet."""
-    text = escape(safe_terminal(block.text).strip())
+    text = escape(safe_terminal(shown_text(block)).strip())
     text = f"<s>{text}</s>" if block.struck else text
     marker = escape(block.marker.strip())
     detail = escape(safe_terminal(block.detail).strip())
@@ -384,5 +446,5 @@ def document(blocks: Iterable[Block], to_text: Callable[[Block], str] = markdown
 def transcript(answers: Iterable[Answer]) -> Iterator[str]:
     """Yield a conversation as Markdown: each question as a heading, then its answer with quotes."""
     for answer in answers:
-        yield f"\n# {safe_markdown(answer.question)}\n\n"
+        yield f"\n# {safe_markdown(readable(answer.question))}\n\n"
         yield document(answer_blocks(answer, quotes=True)) + "\n"

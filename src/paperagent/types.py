@@ -103,6 +103,32 @@ class Paper:
         return self.published or self.listed or self.first_seen
 
     @property
+    def public_day(self) -> dt.date | None:
+        """The day of publication, else of listing in a feed; None if only the day of reading is known."""
+        return self.published or self.listed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the paper as ``paperagent show --json`` prints it."""
+        days = {name: getattr(self, name) for name in ("published", "updated", "listed", "first_seen")}
+        return {
+            "paper_id": self.paper_id,
+            "title": self.title,
+            "authors": list(self.authors),
+            **{name: day.isoformat() if day else None for name, day in days.items()},
+            "categories": list(self.categories),
+            "sources": list(self.sources),
+            "url": self.url,
+            "arxiv_id": self.arxiv_id,
+            "doi": self.doi,
+            "ids": list(self.ids),
+            "version": self.version,
+            "upvotes": self.upvotes,
+            "withdrawn": self.withdrawn,
+            "flags": list(self.flags),
+            "abstract": self.abstract,
+        }
+
+    @property
     def taken_back(self) -> str:
         """``retracted`` (by the publisher), ``withdrawn`` (by the authors), or an empty string."""
         return "" if not self.withdrawn else RETRACTED if RETRACTED in self.flags else "withdrawn"
@@ -143,6 +169,8 @@ class FeedReport:
     """The number of pages fetched; 0 for a file."""
     error: str | None = None
     """Why the feed was not read to its end; the records read before are in the library."""
+    ignored: bool = False
+    """Whether the file was found in a folder and is no feed; ``error`` says what it looks like."""
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,6 +184,7 @@ class FeedReport:
             "skipped": dict(self.skipped),
             "pages": self.pages,
             "error": self.error,
+            "ignored": self.ignored,
             "notes": list(self.notes),
         }
 
@@ -197,17 +226,22 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Limits a search to papers by day, category and source. Days are inclusive."""
+    """Limits a search to papers by day, category, source, author and words. Days are inclusive."""
 
     since: dt.date | None = None
+    """The first day of publication, else of the listing in a feed, else of reading; see `Paper.day`."""
     until: dt.date | None = None
     category: str | None = None
     """A category (``cs.CL``), or an archive (``cs``, which includes ``cs.CL``)."""
     source: str | None = None
+    author: str | None = None
+    """An author's name: whole words in any order, ignoring case and accents; initials may stand for words."""
+    exclude: tuple[str, ...] = ()
+    """Words and phrases that title and abstract must not contain, in any grammatical form."""
 
     def __bool__(self) -> bool:
         """Return whether any limit is set."""
-        return any((self.since, self.until, self.category, self.source))
+        return any((self.since, self.until, self.category, self.source, self.author, self.exclude))
 
     def admits(self, paper: Paper) -> bool:
         """Return whether ``paper`` is within all limits."""
@@ -220,7 +254,24 @@ class Filters:
             return False
         if self.category and not any(in_category(c, self.category) for c in paper.categories):
             return False
-        return not self.source or self.source in paper.sources
+        if self.source and self.source not in paper.sources:
+            return False
+        return self._admits_author(paper) and not self._excludes_text(paper)
+
+    def _admits_author(self, paper: Paper) -> bool:
+        from paperagent.text.names import has_author
+
+        return not self.author or has_author(paper.authors, self.author)
+
+    def _excludes_text(self, paper: Paper) -> bool:
+        if not self.exclude:
+            return False
+        from paperagent.text.terms import contains_phrase, index_terms
+
+        title = index_terms(paper.title)
+        terms = [*title, *title, *index_terms(paper.abstract)]  # as they are indexed
+        phrases = (index_terms(phrase) for phrase in self.exclude)
+        return any(phrase and contains_phrase(terms, phrase) for phrase in phrases)
 
 
 def in_category(category: str, archive: str) -> bool:
@@ -267,7 +318,7 @@ class Hit:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as ``paperagent search --json`` prints it."""
-        day = self.paper.day
+        day = self.published
         return {
             "paper_id": self.paper_id,
             "title": self.title,

@@ -132,7 +132,7 @@ def test_a_comparison_cites_both_papers(agent: PaperAgent) -> None:
     assert all(c.title in answer.answer for c in answer.citations)
 
 
-@pytest.mark.parametrize("question", [LIST, "What's new on fine-tuning?"])
+@pytest.mark.parametrize("question", [LIST, "Which papers are on fine-tuning?"])
 def test_a_list_cites_several_papers(agent: PaperAgent, question: str) -> None:
     """A request for papers names at least two, grouped."""
     answer = agent.ask(question)

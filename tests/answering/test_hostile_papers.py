@@ -16,6 +16,7 @@ import pytest
 import sample_library
 from paperagent import Answer, PaperAgent
 from paperagent.answering.citations import escape_markers
+from paperagent.text.readable import readable
 from paths import ROOT
 from sample_library import MARKER, check_invariants
 
@@ -123,11 +124,11 @@ def check_nothing_but_quotes(answer: Answer) -> None:
     """Assert that the text is quotes, titles, our markers and our own words; nothing else."""
     text = answer.answer
     for citation in answer.citations:
-        quoted = f"{escape_markers(citation.quote)} [{citation.n}]"
+        quoted = f"{escape_markers(readable(citation.quote))} [{citation.n}]"
         assert quoted in text
         text = text.replace(quoted, "", 1)
     for title in sorted({c.paper_id: c.title for c in answer.citations}.values(), key=len, reverse=True):
-        text = text.replace(escape_markers(title), "", 1)
+        text = text.replace(escape_markers(readable(title)), "", 1)
     for words in OWN_WORDS:
         text = text.replace(words, "", 1)
     assert not text.strip(), text

@@ -160,7 +160,15 @@ def test_search(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:
     assert agent.calls[0] == (
         "search",
         ("lantern papers",),
-        {"k": 2, "since": None, "until": dt.date(2026, 3, 1), "category": "cs", "source": "arxiv"},
+        {
+            "k": 2,
+            "since": None,
+            "until": dt.date(2026, 3, 1),
+            "category": "cs",
+            "source": "arxiv",
+            "author": None,
+            "exclude": (),
+        },
     )
 
 
@@ -320,7 +328,7 @@ def test_urls_and_paths_from_the_settings_are_not_escaped(
     assert f"- PAPERAGENT_CHROMA_URL: {server} (environment)\n" in out
     assert f"- PAPERAGENT_HOME: {home} (command line)\n" in out
     assert "- PAPERAGENT_FEED_URLS: arxiv=https://example.org/api (environment)\n" in out
-    monkeypatch.setattr(agent, "status", lambda: {"home": home, "server": server, "embedder": "<b>"})
+    monkeypatch.setattr(agent, "status", lambda **_: {"home": home, "server": server, "embedder": "<b>"})
     assert run(capsys, "status", "--home", home) == f"- home: {home}\n- server: {server}\n- embedder: \\<b>\n"
     detail = f"{server} answers, version ![](http://a.bc)"
     agent.health = Health(ok=True, checks=(Check("server", ok=True, detail=detail),))

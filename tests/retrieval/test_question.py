@@ -13,7 +13,6 @@ from paperagent.errors import InputError
 from paperagent.retrieval.question import (
     MAX_QUESTION,
     clean_question,
-    refers_back,
 )
 
 HOSTILE = st.text(
@@ -99,18 +98,3 @@ def test_unfinished_escape_sequences_take_no_time(unit: str) -> None:
     begin = time.process_time()
     clean_question("word " + unit * ((MAX_QUESTION - 9) // len(unit)) + " end")
     assert time.process_time() - begin < 1
-
-
-@pytest.mark.parametrize(
-    ("question", "expected"),
-    [
-        ("How does it scale?", True),
-        ("And what about their results?", True),
-        ("Why that?", True),
-        ("How does Quorvex scale?", False),
-        ("Italian translation", False),
-    ],
-)
-def test_pronouns_refer_back(question: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
-    """A question with a pronoun leans on the turn before it."""
-    assert refers_back(question) is expected

@@ -172,7 +172,7 @@ def test_a_withheld_claim_cannot_pass_for_anything_else() -> None:
     notes = ("withheld: “It ” (is fine)\n# Answer ~~ [1]” (no)",)
     printed = talk(FakeAgent(written(BOTH, notes=notes)), "a?", model="m")[1]
     line = printed.partition("## Withheld\n")[2].splitlines()[0]
-    assert line == "   > ~~It~~ — is fine) # Answer \\~~ \\[1\\]” (no"
+    assert line == "   > ~~It~~ — is fine) # Answer \\~~ \\[1]” (no"
 
 
 def test_a_marked_claim_says_which_check_failed() -> None:

@@ -197,7 +197,7 @@ def test_str_of_an_answer() -> None:
         "    unverified – compare with the source: “Sparse lanterns find papers 12% faster.” [1]\n"
         "    “Dense lanterns cost more.” [2]\n\n"
         "Sources\n"
-        "[1] [3] Sparse Lanterns: Retrieval at Night — 2601.00001 — https://arxiv.org/abs/2601.00001\n"
+        "[1] [3] Sparse Lanterns: Retrieval at Night — https://arxiv.org/abs/2601.00001\n"
         "[2] Dense Lanterns — 2601.00002\n\n"
         "Withheld\n"
         "    It flies. (number 7 is not there)\n\n"
@@ -276,7 +276,7 @@ def test_hostile_text_stays_text(text: str) -> None:
         assert all(c == "\n" or c.isprintable() for c in form)
         assert len(form.splitlines()) <= 12
     rendered = answer._repr_markdown_()
-    assert not re.search(r"(?<!\\)(?:!\[|\]\(|<(?!/?https?:))", rendered)
+    assert not re.search(r"(?<!\\)(?:\]\(|<(?!/?https?:))", rendered)
     assert [line[:5] for line in rendered.splitlines() if line.lstrip().startswith((">", "#"))] == [
         "   > ",
         "## So",

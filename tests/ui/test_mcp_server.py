@@ -111,8 +111,8 @@ def test_an_error_is_one_line_and_the_server_continues(sample_environ: dict[str,
     assert "is not a date; write YYYY-MM-DD" in texts[1]
     assert r"no paper with the id no\x1bsuch" in texts[2]
     assert (
-        texts[4]
-        == r"search: unknown argument 'limit\x1b'; valid arguments: query, k, since, until, category, source"
+        texts[4] == r"search: unknown argument 'limit\x1b'; valid arguments: "
+        "query, k, since, until, category, source, author"
     )
     assert texts[5].startswith(
         "search: query: input should be a valid string; k: input should be a valid int"

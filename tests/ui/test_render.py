@@ -7,11 +7,13 @@ import json
 import re
 import unicodedata
 from dataclasses import replace
+from html import unescape
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
 from fake_agent import ABSTAINED, COMPARED, HITS, PAPERS, SINGLE, citation
@@ -97,11 +99,14 @@ def test_stacked_combining_marks_are_limited() -> None:
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        ("![x](http://e/p.png)", r"!\[x\](http\://e/p.png)"),
+        ("![x](http://e/p.png)", r"![x\](http://e/p.png)"),
+        ("[x][y] and [MASK] of [1]", r"[x\][y] and [MASK] of \[1]"),
         ("<img src=x onerror=alert(1)>", r"\<img src=x onerror=alert(1)>"),
-        ("[a]: http://e", r"\[a\]: http\://e"),
-        ("www.evil.example", r"www\.evil.example"),
-        ("mail me@x.y", r"mail me\@x.y"),
+        ("[a]: http://e", r"[a\]: http://e"),
+        ("www.site.example", "www.site.example"),
+        ("mail me@x.y or @me, recall@10", r"mail me@x.y or \@me, recall@10"),
+        ("p < 0.05, a <b>", r"p < 0.05, a \<b>"),
+        ("https://x.y/_a_b/~c?d=1&e=2#f_ is", "https://x.y/_a_b/~c?d=1&e=2#f_ is"),
         ("**b** _i_ a_b `c` ~~s~~", r"\*\*b\*\* \_i\_ a_b \`c\` \~~s\~~"),
         ("# heading", r"\# heading"),
         ("- item", r"\- item"),
@@ -116,19 +121,27 @@ def test_markdown_is_escaped(text: str, escaped: str) -> None:
     assert safe_markdown(text) == escaped
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            [*"[]()!<>*_`~\\ab &:#-+|@^='\"\n1.", "](", "~~", "**", "&lt;", "<b>", "<!--", "http://e.x"]
+        ),
+        max_size=14,
+    ).map("".join)
+)
+def test_a_markdown_reader_shows_the_same_characters(text: str) -> None:
+    """Nothing in it is a link, an image, emphasis, code, HTML or a block, with and without extensions."""
+    for reader in (MarkdownIt("commonmark"), MarkdownIt("js-default")):
+        page = reader.render(safe_markdown(text))
+        assert unescape(re.sub(r"</?p>", "", page)).strip() == safe_terminal(text).strip()
+
+
 OWN = ("http://127.0.0.1:8000", "/srv/_papers")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "http://127.0.0.1:8000 answers",
-        "the library (http://127.0.0.1:8000): no answer",
-        "http://127.0.0.1:8000; it is in /srv/_papers.",
-    ],
-)
-def test_an_address_from_the_settings_is_not_escaped(text: str) -> None:
-    """It can be copied from the output; any other address is escaped."""
+@pytest.mark.parametrize("text", ["(/srv/_papers): no answer", "it is in /srv/_papers."])
+def test_a_path_from_the_settings_is_not_escaped(text: str) -> None:
+    """It can be copied from the output; any other path is escaped."""
     assert safe_markdown(text, own=OWN) == text
     assert safe_markdown(text) != text
     block = Block("row", text, marker="ok", detail=text)
@@ -140,18 +153,15 @@ def test_an_address_from_the_settings_is_not_escaped(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        ("http://127.0.0.1:8000.evil.example/", r"http\://127.0.0.1:8000.evil.example/"),
-        ("http://127.0.0.1:8000/delete?all", r"http\://127.0.0.1:8000/delete?all"),
-        ("http://127.0.0.1:8000@evil.example", r"http\://127.0.0.1:8000\@evil.example"),
-        ("xhttp://127.0.0.1:8000", r"xhttp\://127.0.0.1:8000"),
-        ("[x](http://127.0.0.1:8000)", r"\[x\](http://127.0.0.1:8000)"),
-        ("![x]( http://127.0.0.1:8000 )", r"!\[x\]( http://127.0.0.1:8000 )"),
-        ("<http://127.0.0.1:8000 onerror=x>", r"\<http\://127.0.0.1:8000 onerror=x>"),
-        ("# http://127.0.0.1:8000 _x_", r"\# http://127.0.0.1:8000 \_x\_"),
+        ("/srv/_papers/_x", r"/srv/\_papers/\_x"),
+        ("x/srv/_papers", r"x/srv/\_papers"),
+        ("[x](/srv/_papers)", r"[x\](/srv/_papers)"),
+        ("</srv/_papers onerror=x>", r"\</srv/\_papers onerror=x>"),
+        ("# /srv/_papers _x_", r"\# /srv/_papers \_x\_"),
     ],
 )
-def test_text_around_an_address_is_escaped(text: str, escaped: str) -> None:
-    """Also a longer address that starts with it."""
+def test_text_around_a_path_is_escaped(text: str, escaped: str) -> None:
+    """Also a longer path that starts with it."""
     assert safe_markdown(text, own=OWN) == escaped
 
 
@@ -224,7 +234,7 @@ def test_answer_on_a_terminal() -> None:
         "",
         "Sources",
         "[1] [3] Sparse Lanterns: Retrieval at Night",
-        "        2601.00001 · https://arxiv.org/abs/2601.00001",
+        "        https://arxiv.org/abs/2601.00001",
         "[2] Dense Lanterns",
         "    2601.00002",
     ]

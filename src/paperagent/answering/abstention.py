@@ -167,6 +167,8 @@ def _number_fit(question: Question, paper: PaperMatch, unexplained: NDArray[np.f
     if not question.asks_number:
         return 0.0
     focus = question.weights * question.counted
+    if question.is_follow_up and not focus.sum():  # "how large is it?"
+        return 0.0
     focus = focus if focus.sum() else unexplained
     with_number = [i for i, s in enumerate(paper.sentences) if _NUMBER.search(s.text)]
     return max((weighted_mean(paper.match[i], focus) for i in with_number), default=0.0) - 0.75

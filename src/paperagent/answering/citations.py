@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from paperagent.errors import PaperAgentError
 from paperagent.layout import DOUBT, REPLACED, UNVERIFIED, is_replaced, sentences_under
+from paperagent.text.readable import readable
 from paperagent.types import Answer, Citation, Claim, Paper, Sentence
 
 _MARKER = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
@@ -30,9 +31,14 @@ def cite(n: int, paper: Paper, sentence: Sentence) -> Citation:
 
 
 def quoted_claim(citation: Citation) -> Claim:
-    """Return the claim that says exactly what its citation says."""
+    """Return the claim that says what its citation says, as `readable` text."""
     checks = {"numbers": True, "negation": True, "overlap": 1.0}
-    return Claim(citation.quote, (citation.n,), "quoted", checks)
+    return Claim(shown_quote(citation), (citation.n,), "quoted", checks)
+
+
+def shown_quote(citation: Citation) -> str:
+    """Return the quote as `readable` text; the stored text if nothing of it can be read."""
+    return readable(citation.quote) or citation.quote
 
 
 # --- an answer's text ---
@@ -65,7 +71,7 @@ def join_claims(claims: Sequence[Claim], citations: Sequence[Citation]) -> str:
         paragraphs[-1][2].append(claim_with_markers(claim))
     several = len({p[0] for p in paragraphs}) > 1
     return "\n\n".join(
-        f"{escape_line(title)}\n{' '.join(texts)}" if several else " ".join(texts)
+        f"{escape_line(readable(title))}\n{' '.join(texts)}" if several else " ".join(texts)
         for _, title, texts in paragraphs
     )
 
@@ -95,7 +101,7 @@ def claim_with_markers(claim: Claim) -> str:
 
 def quote_lines(claim: Claim, by_n: Mapping[int, Citation]) -> list[str]:
     """Return the sentences to show under a claim, each as a line of a Markdown quotation."""
-    quotes = [f"“{escape_markers(' '.join(c.quote.split()))}” [{c.n}]" for c in sentences_under(claim, by_n)]
+    quotes = [f"“{escape_markers(shown_quote(c))}” [{c.n}]" for c in sentences_under(claim, by_n)]
     return [f"> {line if i else f'{UNVERIFIED} {line}'}" for i, line in enumerate(quotes)]
 
 
@@ -149,7 +155,7 @@ def _citation_violations(c: Citation, paper: Paper | None) -> Iterator[str]:
 def _claim_violations(claim: Claim, by_n: Mapping[int, Citation]) -> Iterator[str]:
     if not set(claim.citations) <= by_n.keys():
         yield "a claim points at a citation that is not there"
-    elif claim.support == "quoted" and claim.text not in {by_n[n].quote for n in claim.citations}:
+    elif claim.support == "quoted" and claim.text not in {shown_quote(by_n[n]) for n in claim.citations}:
         yield "a quoted claim differs from its quote"
     if claim.support == "unverified" and not claim.citations:
         yield "an unverified claim has no sentence to be compared with"

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from paperagent.answering.citations import cite, quoted_claim
+from paperagent.answering.citations import cite, quoted_claim, shown_quote
 from paperagent.answering.passages import Passages, contains_instructions, without_instructions
 from paperagent.answering.reply import WrittenClaim, plain_text
 from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.readable import readable
 from paperagent.text.terms import index_terms
 from paperagent.types import Citation, Claim, Paper, Sentence
 
@@ -119,13 +120,13 @@ class ClaimCollector:
         numbers = tuple(c.n for c in citations)
         if dangling:
             names = [p if _POINTER.fullmatch(p) else "?" for p in map(plain_text, dangling)]
-            claim = Claim(text, numbers, "unsupported", {"dangling": names})
+            claim = Claim(readable(text), numbers, "unsupported", {"dangling": names})
             return CheckedClaim(claim, citations, (f"points at {', '.join(names)}, which was not shown",))
         if not citations:
-            return CheckedClaim(Claim(text, (), "uncited", {}), (), ("points at no sentence",))
+            return CheckedClaim(Claim(readable(text), (), "uncited", {}), (), ("points at no sentence",))
         statements = [c.quote for c in citations if not is_question(c.quote)]
         if not statements or is_question(text) or any(map(looks_like_instruction, (text, *statements))):
-            claim = Claim(text, numbers, "unsupported", {"statement": False})
+            claim = Claim(readable(text), numbers, "unsupported", {"statement": False})
             reason = "claim or sentence is an instruction or a question, not a statement"
             return CheckedClaim(claim, citations, (reason,))
         papers = {p.paper_id: p for p, _ in cited.values()}.values()
@@ -136,14 +137,14 @@ class ClaimCollector:
             abstracts=[without_instructions(p.abstract) for p in papers],
             question=self.question,
         )
-        claim = Claim(text, numbers, verdict.support, dict(verdict.checks))
+        claim = Claim(readable(text), numbers, verdict.support, dict(verdict.checks))
         if verdict.support == "unverified" and any(
             contains_instructions(p.abstract) for p in passages.papers
         ):
             # The model may have obeyed the instruction, so what wording cannot confirm is not shown.
             reasons = (*verdict.reasons, "a passage gives instructions to the model")
             return CheckedClaim(replace(claim, support="unsupported"), citations, reasons)
-        if claim.support == "quoted" and text not in {c.quote for c in citations}:
+        if claim.support == "quoted" and claim.text not in map(shown_quote, citations):
             claim = replace(claim, support="supported")  # only a verbatim sentence counts as quoted
         return CheckedClaim(claim, citations, tuple(verdict.reasons))
 
@@ -235,7 +236,7 @@ class ClaimCollector:
 
     def _withheld_note(self, rejected: CheckedClaim) -> str:
         quotes = (c.quote for c in rejected.citations)
-        sources = (q for q in quotes if not looks_like_instruction(q) and not is_question(q))
+        sources = (readable(q) for q in quotes if not looks_like_instruction(q) and not is_question(q))
         vocabulary = {stem for text in (self.question, *sources) for stem in index_terms(text)}
         text = rejected.claim.text
         if all(stem in vocabulary or stem.isdigit() for stem in index_terms(text)):

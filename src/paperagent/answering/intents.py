@@ -16,7 +16,7 @@ from typing import Literal
 
 from paperagent.answering import intent_rules as rules
 from paperagent.answering.paper_refs import LAST, Field, PaperRef, is_name_like, parse_ref
-from paperagent.answering.request_text import END_MARKS, plain, without_politeness, without_typos
+from paperagent.answering.request_text import plain, without_politeness, without_typos
 from paperagent.answering.small_talk import small_talk, without_opening
 from paperagent.text.periods import parse_period
 from paperagent.types import Filters
@@ -81,8 +81,8 @@ def classify(text: str, *, has_history: bool = False, today: dt.date | None = No
     line = " ".join(unicodedata.normalize("NFC", text).split())
     for opened in dict.fromkeys((line, without_opening(line))):
         kind = small_talk(plain(opened), has_history=has_history)
-        if kind is None and opened.strip() and not opened.strip(END_MARKS):
-            kind = "help" if "?" in opened or "？" in opened else None
+        if opened in ("?", "??", "???", "？"):
+            kind = "help"
         if kind is not None:
             return Intent(kind)
         bare = without_politeness(opened)
@@ -95,19 +95,24 @@ def classify(text: str, *, has_history: bool = False, today: dt.date | None = No
     return _whole_title(line)
 
 
-def _with_limits(intent: Intent, rest: str, today: dt.date) -> tuple[Intent, str]:
-    """Return the intent with the limits that ``rest`` names, and what remains of ``rest``."""
-    rest = rest.strip()
+def is_goodbye(text: str) -> bool:
+    """Return whether a message asks to end the session, such as ``quit`` or ``bye``."""
+    return len(text) <= MAX_LENGTH and small_talk(plain(text), has_history=True) == "quit"
+
+
+def _with_limits(intent: Intent, remaining: str, today: dt.date) -> tuple[Intent, str]:
+    """Return the intent with the limits that ``remaining`` names, and what remains of ``remaining``."""
+    remaining = remaining.strip()
     for _ in range(_MAX_LIMITS):
-        before = rest
+        before = remaining
         for name, add in (("period", _period), ("category", _category), ("source", _source), ("author", _by)):
-            match = rules.LIMITS[name].search(rest)
+            match = rules.LIMITS[name].search(remaining)
             if match and (limited := add(intent, match[1], today)):
-                intent, rest = limited, rest[: match.start()]
-        rest = rules.FILLER_END.sub("", rules.FILLER_START.sub("", rest.strip(" ,"))).strip(" ,")
-        if rest == before:
+                intent, remaining = limited, remaining[: match.start()]
+        remaining = rules.FILLER_END.sub("", rules.FILLER_START.sub("", remaining.strip(" ,"))).strip(" ,")
+        if remaining == before:
             break
-    return intent, rest
+    return intent, remaining
 
 
 def _period(intent: Intent, text: str, today: dt.date) -> Intent | None:
@@ -166,15 +171,15 @@ def _topic(text: str) -> str:
     return text if quoted or not is_clause else ""
 
 
-def _with_topic(intent: Intent, rest: str, *, verbs: bool = True) -> Intent | None:
-    """Return the intent with the topic that ``rest`` names ("on X", "that mention X"), or None."""
-    if match := rules.ON_TOPIC.fullmatch(rest):
+def _with_topic(intent: Intent, remaining: str, *, verbs: bool = True) -> Intent | None:
+    """Return the intent with the topic that ``remaining`` names ("on X", "that mention X"), or None."""
+    if match := rules.ON_TOPIC.fullmatch(remaining):
         topic = _topic(match[1])
         return replace(intent, topic=topic) if topic else None
-    if match := rules.MENTIONS.fullmatch(rest):
+    if match := rules.MENTIONS.fullmatch(remaining):
         topic = _topic(match[1])
         return replace(intent, topic=topic, mention=True) if topic else None
-    if verbs and (match := rules.STUDIES.fullmatch(rest)):
+    if verbs and (match := rules.STUDIES.fullmatch(remaining)):
         topic = _topic(match[1])
         return replace(intent, topic=topic) if topic else None
     return None
@@ -192,19 +197,19 @@ class _Request:
     today: dt.date
 
 
-def _limited(intent: Intent, rest: str, request: _Request, *, verbs: bool = False) -> Intent | None:
-    """Return the intent with the limits and the topic that ``rest`` names, or None if it says more.
+def _limited(intent: Intent, remaining: str, request: _Request, *, verbs: bool = False) -> Intent | None:
+    """Return the intent with the limits and the topic that ``remaining`` names, or None if it says more.
 
     With ``verbs``, the topic may follow a verb, as in "papers that use X".
     """
-    intent, rest = _with_limits(intent, rest, request.today)
-    if not rest:
+    intent, remaining = _with_limits(intent, remaining, request.today)
+    if not remaining:
         return intent
-    if with_topic := _with_topic(intent, rest, verbs=verbs):
+    if with_topic := _with_topic(intent, remaining, verbs=verbs):
         return with_topic
-    for match in re.finditer(r"\s+", rest):  # limits may precede the topic
-        limited, before = _with_limits(intent, rest[: match.start()], request.today)
-        if not before and (with_topic := _with_topic(limited, rest[match.end() :], verbs=verbs)):
+    for match in re.finditer(r"\s+", remaining):  # limits may precede the topic
+        limited, before = _with_limits(intent, remaining[: match.start()], request.today)
+        if not before and (with_topic := _with_topic(limited, remaining[match.end() :], verbs=verbs)):
             return with_topic
     return None
 
@@ -227,15 +232,15 @@ def _count(request: _Request) -> Intent | None:
     match = rules.COUNT.fullmatch(request.text)
     if match is None:
         return None
-    intent, rest = _with_limits(Intent("count"), match["rest"], request.today)
+    intent, remaining = _with_limits(Intent("count"), match["rest"], request.today)
     if (match["new"] or "").strip().lower() in ("new", "recent", "newer", "latest") and not intent.filters:
         intent = replace(intent, kind="newest")
     if before := match["topic"].strip():
-        if rest or not rules.MODIFIED_NOUN.fullmatch(match["noun"]):
+        if remaining or not rules.MODIFIED_NOUN.fullmatch(match["noun"]):
             return None
         topic = _topic(before)
         return replace(intent, topic=topic) if topic else None
-    return _limited(intent, rest, request, verbs=True)
+    return _limited(intent, remaining, request, verbs=True)
 
 
 def _oldest(request: _Request) -> Intent | None:
@@ -248,23 +253,23 @@ def _newest(request: _Request) -> Intent | None:
     match = rules.NEWEST.fullmatch(request.text)
     if match is None or rules.LAST_ONE.fullmatch(f"{match['adjective']} {match['noun']}"):
         return None
-    intent, rest = _with_limits(Intent("newest"), match["rest"], request.today)
+    intent, remaining = _with_limits(Intent("newest"), match["rest"], request.today)
     if before := match["topic"].strip():
-        topic = "" if rest else _topic(before)
+        topic = "" if remaining else _topic(before)
         return replace(intent, topic=topic) if topic else None
-    if rest and not rest.lower().startswith(rules.ABOUT):
+    if remaining and not remaining.lower().startswith(rules.ABOUT):
         return None
-    return _limited(intent, rest, request)
+    return _limited(intent, remaining, request)
 
 
 def _whats_new(request: _Request) -> Intent | None:
     match = rules.WHATS_NEW.fullmatch(request.text)
     if match is None:
         return None
-    intent, rest = _with_limits(Intent("newest"), match["rest"], request.today)
-    if not rest or rules.NOTHING_MORE.fullmatch(rest):
+    intent, remaining = _with_limits(Intent("newest"), match["rest"], request.today)
+    if not remaining or rules.NOTHING_MORE.fullmatch(remaining):
         return intent
-    about = rules.NEW_ON.fullmatch(rest)
+    about = rules.NEW_ON.fullmatch(remaining)
     topic = _topic(about["topic"]) if about else ""
     if about is None or not topic:
         return None
@@ -287,8 +292,8 @@ def _days_papers(request: _Request) -> Intent | None:
 def _contents(request: _Request) -> Intent | None:
     for rule in rules.CONTENTS:
         if match := rule.fullmatch(request.text):
-            rest = match.groupdict().get("rest") or ""
-            if not rest or not _with_limits(Intent("contents"), rest, request.today)[1]:
+            remaining = match.groupdict().get("rest") or ""
+            if not remaining or not _with_limits(Intent("contents"), remaining, request.today)[1]:
                 return Intent("contents")
     if not request.has_history and any(
         rule.fullmatch(request.text) for rule in rules.CONTENTS_WITHOUT_HISTORY
@@ -339,10 +344,10 @@ def _similar(request: _Request) -> Intent | None:
 
 def _overview(request: _Request) -> Intent | None:
     if match := rules.OVERVIEW_OF_PAPERS.fullmatch(request.text):
-        intent, rest = _with_limits(Intent("overview"), match["rest"], request.today)
-        if not rest:
+        intent, remaining = _with_limits(Intent("overview"), match["rest"], request.today)
+        if not remaining:
             return replace(intent, kind="newest") if intent.filters else Intent("contents")
-        return _with_topic(intent, rest)
+        return _with_topic(intent, remaining)
     if match := rules.OVERVIEW.fullmatch(request.text):
         ref = parse_ref(match["ref"])
         if ref is None:
@@ -359,16 +364,16 @@ def _which_papers(request: _Request) -> Intent | None:
     match = rules.WHICH.fullmatch(request.text)
     if match is None or not match["rest"].strip():
         return None
-    intent, rest = _with_limits(Intent("list"), match["rest"], request.today)
-    if not rest:
+    intent, remaining = _with_limits(Intent("list"), match["rest"], request.today)
+    if not remaining:
         return intent
-    if rules.IS_NEW.fullmatch(rest):
+    if rules.IS_NEW.fullmatch(remaining):
         return replace(intent, kind="newest")
-    listed = _limited(intent, rest, request)
-    is_short = listed is not None and len(listed.topic.split()) <= _MAX_MENTION_WORDS
-    if listed is None or not listed.mention or not is_short or rules.WITH.match(rest):
+    limited = _limited(intent, remaining, request)
+    is_short = limited is not None and len(limited.topic.split()) <= _MAX_MENTION_WORDS
+    if limited is None or not limited.mention or not is_short or rules.WITH.match(remaining):
         return None
-    return replace(listed, if_found=True)
+    return replace(limited, if_found=True)
 
 
 def _papers(request: _Request) -> Intent | None:
@@ -377,17 +382,17 @@ def _papers(request: _Request) -> Intent | None:
     if match is None:
         return None
     titles = bool(rules.TITLES.match(match["noun"]))
-    rest = match["rest"].strip()
-    if not rest and not (match["show"] or rules.ALONE.fullmatch(request.text)):
+    remaining = match["rest"].strip()
+    if not remaining and not (match["show"] or rules.ALONE.fullmatch(request.text)):
         return None
-    listed = _limited(Intent("list", titles=titles), rest, request)
-    if listed == Intent("list") and rules.SINGULAR.fullmatch(match["noun"]):
+    intent: Intent | None = _limited(Intent("list", titles=titles), remaining, request)
+    if intent == Intent("list") and rules.SINGULAR.fullmatch(match["noun"]):
         return None
-    if listed is None or not listed.topic or (titles and not listed.mention):
-        return listed
-    if not listed.mention or len(listed.topic.split()) > _MAX_MENTION_WORDS:
+    if intent is None or not intent.topic or (titles and not intent.mention):
+        return intent
+    if not intent.mention or len(intent.topic.split()) > _MAX_MENTION_WORDS:
         return None
-    return replace(listed, if_found=not (titles or rules.MENTIONING.search(rest)))
+    return replace(intent, if_found=not (titles or rules.MENTIONING.search(remaining)))
 
 
 def _paper(request: _Request) -> Intent | None:

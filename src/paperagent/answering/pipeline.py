@@ -23,7 +23,7 @@ from paperagent.answering.answers import (
     with_caveat,
     withdrawal_notes,
 )
-from paperagent.retrieval import evidence, scoring
+from paperagent.retrieval import evidence, follow_up, scoring
 from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
 from paperagent.retrieval.question import Question, QuestionKind
@@ -47,9 +47,8 @@ MIN_TOPIC_SIMILARITY = 0.25
 """If the closest sentence is less similar than this, the library has nothing on the topic."""
 _MIN_TOPIC_COVERAGE = 0.6
 """A paper that covers this much of the question is on topic even if no sentence is similar."""
-FOLLOW_UP_GAP = 0.15
-"""A question whose best paper leads by less than this is searched with its context, too."""
-_SNIPPET_LENGTH = 300
+FOLLOW_UP_SIMILARITY = 0.5
+"""At least this similarity is assumed of a paper that a follow-up question refers to."""
 _CACHED_TEXTS = 2_000
 """Texts whose token states are cached, about 45 kB each: enough for a library of two saved pages.
 """
@@ -101,8 +100,8 @@ class RetrievedPapers:
     question: Question
     hits: tuple[Hit, ...]
     """By descending retrieval score."""
-    context: Encoded | None
-    """The question with its conversation, if that was searched too."""
+    referred_to: frozenset[str]
+    """The ids of the papers cited earlier that the question may refer to."""
     indexes_agree: bool
     """Whether words and vectors put the same paper first."""
     gap: float
@@ -168,7 +167,7 @@ class Pipeline:
         ranked = scoring.rank(candidates, question.query)
         hits = self._top_hits(query, ranked, candidates, k)
         weights = [(stem, question.query.stats.idf(stem)) for stem in question.query.stems]
-        return [_with_snippet(h, weights) for h in hits]
+        return [evidence.with_snippet(h, weights) for h in hits]
 
     def _analyze(self, text: str, *, encode: bool = True) -> Question:
         """Return the analyzed question, with its token states if they are needed."""
@@ -244,32 +243,46 @@ class Pipeline:
         return self._match(extractive.question, [p for p in papers if p[1]])
 
     def retrieve(self, request: AnswerRequest) -> RetrievedPapers:
-        """Search for the question, and with its context too if it is a follow-up.
+        """Search for the question, and raise the papers cited earlier that it refers to.
 
-        A question is a follow-up if there is a history and a pronoun refers back, or no paper stands out.
+        It is searched with the last turn, too, if it refers to one, but not to papers that were cited.
         """
         question = self._analyze(request.question)
         candidates = list(self._candidates(question.query, request.filters, request.k))
         ranked = scoring.rank(candidates, question.query)
-        context, named_in = None, question.text
-        refers_back = bool(request.history) and question.refers_back
-        if request.history and (refers_back or _gap(ranked) < FOLLOW_UP_GAP):
+        history, cited = self._cited_papers(request)
+        reference = follow_up.resolve(question.text, history, cited)
+        if reference.needs_context:
             with_context = self._analyze(add_context(question.text, request.history))
             further = self._candidates(with_context.query, request.filters, request.k)
             candidates = list({c.paper_id: c for c in (*candidates, *further)}.values())
             ranked = scoring.blend_rankings(
                 scoring.rank(candidates, question.query), scoring.rank(candidates, with_context.query)
             )
-            context = with_context.encoded
-            named_in = with_context.text if refers_back else question.text  # "it" may be named there
-        k = max(request.k, _rerank_depth(question))
+        hits = self._top_hits(question.text, ranked, candidates, max(request.k, _rerank_depth(question)))
+        if reference.bonus:
+            others = [h for h in hits if h.paper_id not in cited]
+            reference = follow_up.moved_to_named(reference, question, others)
+            further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
+            hits = scoring.boost(hits, further_hits, reference.bonus)
         return RetrievedPapers(
-            question,
-            tuple(self._top_hits(named_in, ranked, candidates, k)),
-            context,
+            replace(question, is_follow_up=reference.is_clear),
+            tuple(hits),
+            frozenset(i for i, bonus in reference.bonus.items() if bonus > 0),
             scoring.indexes_agree(ranked),
             _gap(ranked),
         )
+
+    def _cited_papers(self, request: AnswerRequest) -> tuple[tuple[Turn, ...], Mapping[str, Paper]]:
+        """Return the history and the papers of its latest turns, if the filters admit them."""
+        history = self.with_papers(request.history)
+        ids = dict.fromkeys(i for turn in history[-follow_up.WINDOW :] for i in turn.papers)
+        papers = self._library.get_many(ids) if ids else {}
+        return history, {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
+
+    def with_papers(self, history: Sequence[Turn]) -> tuple[Turn, ...]:
+        """Return the turns; the last two with the papers that they name, if only their text is known."""
+        return follow_up.with_papers(history, lambda text: self.search(text, k=DEFAULT_K, filters=Filters()))
 
     def rerank(self, retrieved: RetrievedPapers) -> list[PaperMatch]:
         """Match the best papers with the question and rank them by how well they match.
@@ -281,7 +294,7 @@ class Pipeline:
         question = retrieved.question
         hits = [h for h in retrieved.hits[: _rerank_depth(question)] if h.paper.abstract.strip()]
         papers = [(h, tuple(split_sentences(h.paper.abstract))) for h in hits]
-        context = retrieved.context if question.refers_back else None
+        context = retrieved.referred_to if question.is_follow_up else ()
         if question.encoded is None:
             return evidence.rank_matches(self._match(question, papers))
         selected: list[Collection[int]] = [
@@ -290,6 +303,7 @@ class Pipeline:
         ]
         preliminary = evidence.rank_matches(self._match(question, papers, selected, context))
         fully = {m.hit.paper_id for m in preliminary[: _FULLY_MATCHED_PAPERS[question.kind]]}
+        fully |= retrieved.referred_to
         selected = [
             range(len(sentences)) if hit.paper_id in fully else preselected
             for (hit, sentences), preselected in zip(papers, selected, strict=True)
@@ -301,7 +315,7 @@ class Pipeline:
         question: Question,
         papers: Sequence[PaperSentences],
         selected: Sequence[Collection[int]] | None = None,
-        context: Encoded | None = None,
+        context: Collection[str] = (),
     ) -> list[PaperMatch]:
         """Match papers with a question.
 
@@ -309,7 +323,7 @@ class Pipeline:
             question: The question.
             papers: The papers.
             selected: Per paper the indexes of the sentences to encode; None for all.
-            context: The question with its conversation, which then counts for the similarity, too.
+            context: The ids of the papers that the question refers to: it need not name their topic again.
         """
         if question.encoded is None:
             return evidence.match_papers(question, papers, None)
@@ -322,9 +336,10 @@ class Pipeline:
         states = self._encode([text for paper_texts in texts for text in paper_texts if text is not None])
         encoded = [[None if text is None else states[text] for text in paper_texts] for paper_texts in texts]
         matches = evidence.match_papers(question, papers, encoded)
-        if context is None:
-            return matches
-        return [_in_context(match, context, e) for match, e in zip(matches, encoded, strict=True)]
+        return [
+            replace(m, similarity=max(m.similarity, FOLLOW_UP_SIMILARITY)) if m.hit.paper_id in context else m
+            for m in matches
+        ]
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
         """Return the token states of texts, cached."""
@@ -351,7 +366,9 @@ class Pipeline:
         is_doubtful = confidence < thresholds.doubt_below
         cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
         missing = abstention.describe_missing(abstention.names_missing(question, matches))
-        if confidence < thresholds.abstain_below:
+        # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
+        is_referred_to = question.is_follow_up and matches[0].hit.paper_id in retrieved.referred_to
+        if confidence < thresholds.abstain_below and not is_referred_to:
             return _abstain(question, cited, signals, confidence, missing)
         claims = tuple(map(citations.quoted_claim, cited))
         return Answer(
@@ -380,12 +397,6 @@ def _reordered(hits: Sequence[Hit], matches: Sequence[PaperMatch]) -> tuple[Hit,
     ids = {h.paper_id for h in reranked}
     others = [h for h in hits if h.paper_id not in ids]
     return tuple(replace(h, rank=rank) for rank, h in enumerate([*reranked, *others], start=1))
-
-
-def _in_context(match: PaperMatch, context: Encoded, encoded: Sequence[Encoded | None]) -> PaperMatch:
-    """Return the match with the similarity of the conversation, if that is higher."""
-    similarity = max(float(e.vector @ context.vector) for e in encoded if e is not None)
-    return replace(match, similarity=max(match.similarity, similarity))
 
 
 def _cite(
@@ -438,20 +449,3 @@ def _without_papers(request: AnswerRequest, reason: str, text: str, timer: Stage
         notes=request.notes,
         timings_ms=timer.timings_ms(),
     )
-
-
-def _with_snippet(hit: Hit, stem_weights: Sequence[tuple[str, float]]) -> Hit:
-    """Return the hit with the sentence that contains most of the query's stems, by their weights.
-
-    Stems are searched for as substrings of the lower-cased sentence: nearly every stem is a prefix of its
-    words, and this takes a tenth of the time of stemming every sentence of ten papers.
-    """
-
-    def weight(sentence: Sentence) -> float:
-        text = sentence.text.lower()
-        return sum([weight for stem, weight in stem_weights if stem in text])
-
-    sentences = split_sentences(hit.paper.abstract)
-    best = max(sentences, key=weight).text if sentences else ""  # the first of equals
-    snippet = best if len(best) <= _SNIPPET_LENGTH else best[: _SNIPPET_LENGTH - 1] + "…"
-    return replace(hit, snippet=snippet)

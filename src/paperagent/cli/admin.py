@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -12,6 +13,8 @@ from paperagent.cli.session import Session, progress_bar, show, show_json, show_
 from paperagent.layout import counted, row_blocks
 
 CONFIG_FAILED = 3
+_TOP, _TOP_FEEDS = 8, 3
+"""How many categories and feeds `status` names."""
 
 
 @click.command()
@@ -19,13 +22,53 @@ CONFIG_FAILED = 3
 @common_options
 @click.pass_obj
 def status(session: Session, *, as_json: bool) -> None:
-    """Show the size of the library and the state of its indexes."""
+    """Show what the library contains, its size, and the state of its indexes."""
     with session.agent() as agent:
-        report = agent.status()
+        report = agent.status(details=True)
     if as_json:
         show_json(report)
     else:
-        show(row_blocks(_flatten(report)))
+        show(row_blocks(_status_rows(report)))
+
+
+def _status_rows(report: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the rows of a status: what the library contains, then its indexes and the last ingest."""
+    report = dict(report)
+    span, sources, categories = (report.pop(key, None) for key in ("span", "sources", "categories"))
+    size, last = report.pop("disk_bytes", None), report.pop("last_ingest", None)
+    contents = []
+    if span is not None:
+        undated = f"{span['undated']:,} without a date" if span["undated"] else ""
+        days = f"{span['first']} to {span['last']}" if span["first"] else ""
+        contents.append(("published", f"{days}; {undated}" if days and undated else days or undated or "–"))
+    for name, counts in (("feeds", sources), ("categories", categories)):
+        if counts is not None:
+            contents.append((name, _top(counts)))
+    for name, value in _flatten(report):
+        yield name, value
+        if name == "papers":
+            yield from contents
+    if size is not None:
+        yield "size on disk", _bytes(size)
+    if last is not None:
+        yield "last ingest", _last_ingest(last)
+
+
+def _top(counts: Mapping[str, int]) -> str:
+    first = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:_TOP])
+    return f"{first}, and {len(counts) - _TOP:,} more" if len(counts) > _TOP else first or "none"
+
+
+def _last_ingest(last: Mapping[str, Any]) -> str:
+    time = dt.datetime.fromisoformat(last["time"]).astimezone()
+    more = last["feed_count"] - _TOP_FEEDS
+    feeds = ", ".join(last["feeds"][:_TOP_FEEDS]) + (f", and {more:,} more" if more > 0 else "")
+    failed = f", {counted(last['failed'], 'feed')} failed" if last["failed"] else ""
+    return f"{time:%Y-%m-%d %H:%M}: {last['new']:,} new of {last['read']:,} read{failed} ({feeds})"
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

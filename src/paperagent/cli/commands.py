@@ -32,7 +32,8 @@ class LazyGroup(CommandGroup):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"paperagent.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        # A command whose name means something else in its module, such as list, is called list_command.
+        command: click.Command = getattr(module, f"{cmd_name}_command", None) or getattr(module, cmd_name)
         return command
 
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002 - likewise

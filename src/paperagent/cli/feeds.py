@@ -49,7 +49,8 @@ from paperagent.types import FeedReport, IngestReport
 def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, **options: Any) -> None:
     """Add the papers of one or more feeds to the library.
 
-    SOURCE is a file in any supported format, "-" for standard input, a URL, or a live service:
+    SOURCE is a file in any supported format, a folder of such files, "-" for standard input, a URL, or a
+    live service:
 
     \b
     arxiv:cs.CL,cs.AI       arXiv, by category
@@ -60,8 +61,9 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
     openalex:QUERY          OpenAlex
     zotero:users/ID         a Zotero library
 
-    Reading the same feed again changes nothing. Live services resume where the last run stopped. If a
-    feed fails, the remaining feeds are still read.
+    Of a folder, all feeds in it and in its subfolders are read; hidden files and files that are no
+    feeds are skipped. Reading the same feed again changes nothing. Live services resume where the last run
+    stopped. If a feed fails, the remaining feeds are still read.
     """  # noqa: D301 - click reads the escape
     quiet, as_json = options["quiet"], options["as_json"]
     if quiet and as_json:
@@ -128,7 +130,7 @@ def _report_blocks(report: IngestReport) -> Iterator[Block]:
         f"{report.read:,} read: {report.new:,} new, {report.changed:,} changed, "
         f"{report.unchanged:,} unchanged; {skipped:,} skipped",
     )
-    if len(report.feeds) > 1:
+    if len(report.feeds) > 1 or any(feed.ignored for feed in report.feeds):
         yield from map(_feed_row, report.feeds)
     reasons = sorted(report.skipped.items(), key=lambda pair: -pair[1])
     yield from row_blocks((f"skipped {count:,}", reason) for reason, count in reasons)
@@ -139,8 +141,12 @@ def _report_blocks(report: IngestReport) -> Iterator[Block]:
 
 def _feed_row(feed: FeedReport) -> Block:
     counts = f"{feed.read:,} read, {feed.new:,} new, {feed.changed:,} changed"
-    marker = "FAIL" if feed.error else "ok  "
+    marker = "skip" if feed.ignored else "FAIL" if feed.error else "ok  "
     error = feed.error and feed.error.removeprefix(f"{feed.source}: ")
+    if error and feed.ignored:
+        error = error.partition("; ")[0]
+    if error and feed.ignored:
+        error = error.partition("; ")[0]
     return Block("row", feed.source, marker=marker, detail=error or counts, tight=True, plain=True)
 
 

@@ -216,6 +216,17 @@ def filter_options(command: Command) -> Command:
             help="Only papers in this category (cs.CL) or archive (cs).",
         ),
         click.option("--source", type=TextParam(), help="Only papers from this feed, such as daily-papers."),
+        click.option(
+            "--author", type=TextParam(), help="Only papers by this author, such as 'P. Henderson'."
+        ),
+        click.option(
+            "--not",
+            "exclude",
+            type=TextParam(),
+            multiple=True,
+            metavar="WORDS",
+            help="Only papers without this word or phrase; may be repeated.",
+        ),
     ]
     return add_options(command, options)
 
@@ -242,6 +253,8 @@ def pop_filters(options: dict[str, Any]) -> dict[str, Any]:
         "until": until,
         "category": options.pop("category"),
         "source": options.pop("source"),
+        "author": options.pop("author"),
+        "exclude": options.pop("exclude"),
     }
 
 

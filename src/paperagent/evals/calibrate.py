@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, Any
 from paperagent.answering.abstention import Thresholds
 from paperagent.errors import EvalError
 from paperagent.evals.cases import Case
+from paperagent.evals.conversations import Conversations
 from paperagent.evals.report.tables import Table, number
+from paperagent.evals.runner import gold_papers_by_id
 from paperagent.evals.stats import wilson
 from paperagent.types import Progress
 
@@ -129,8 +131,11 @@ def measure_confidences(
             f"write at least {MIN_CASES} of each"
         )
     samples = []
+    conversations = Conversations(gold_papers_by_id(agent, cases))
     for i, case in enumerate(cases, start=1):
-        answer = agent.ask(case.question, history=list(case.history), k=case.k or k, mode="extractive")
+        history = conversations.history(case)
+        answer = agent.ask(case.question, history=history, k=case.k or k, mode="extractive")
+        conversations.add(case, answer)
         samples.append(ConfidenceSample(case.group, answer.confidence or 0.0, case.answerable))
         if progress:
             progress("cases", i, len(cases))

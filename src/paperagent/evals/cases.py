@@ -32,12 +32,17 @@ class Case(BaseModel):
 
     id: str = Field(min_length=1, max_length=200)
     question: str
-    history: tuple[tuple[str, str], ...] = ()
-    """Earlier turns, as pairs of question and answer, oldest first."""
+    history: tuple[tuple[str, str] | tuple[str, str, tuple[str, ...]], ...] = ()
+    """Earlier turns, oldest first: the question, the answer and, if known, the papers cited as [1], [2] …"""
+    follows: str | None = None
+    """Id of an earlier case: its question and the agent's own answer, after those before it, are the history.
+    """
     gold_titles: tuple[str, ...] = ()
     """Titles of the papers that hold the answer; only letters and digits are compared, without case."""
     gold_ids: tuple[str, ...] = ()
     """Ids of the papers that hold the answer; if given, ``gold_titles`` is ignored."""
+    not_cited: tuple[str, ...] = ()
+    """Ids of papers that the answer must not cite, such as those of the topic before."""
     grades: tuple[float, ...] = ()
     """Relevance of each of ``gold_ids`` if judgements are graded; otherwise all are 1."""
     evidence: tuple[str, ...] = ()
@@ -81,9 +86,12 @@ class Case(BaseModel):
     @field_validator("history", mode="before")
     @classmethod
     def _clean_history(cls, history: Any) -> Any:
-        return tuple((turn.question, turn.answer) for turn in clean_history(history)[0])
+        return tuple(
+            (turn.question, turn.answer, turn.citations) if turn.citations else (turn.question, turn.answer)
+            for turn in clean_history(history)[0]
+        )
 
-    @field_validator("gold_titles", "gold_ids", "evidence", "must_include", "must_not")
+    @field_validator("gold_titles", "gold_ids", "not_cited", "evidence", "must_include", "must_not")
     @classmethod
     def _reject_empty_texts(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         if not all(part.strip() for text in texts for part in text.split("|")):
@@ -97,12 +105,24 @@ class Case(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _check_history(self) -> Self:
+        if self.follows is not None and self.history:
+            raise ValueError("follows and history: give one of them")
+        return self
+
+    @model_validator(mode="after")
     def _check_grades(self) -> Self:
         if self.grades and len(self.grades) != len(self.gold_ids):
             raise ValueError("grades: needs one for each of gold_ids")
         if not all(0 < grade <= _TOP_GRADE for grade in self.grades):
             raise ValueError("grades: must be above 0")
         return self
+
+    @property
+    def paper_ids(self) -> tuple[str, ...]:
+        """The ids of all papers that the case names."""
+        cited = (paper_id for turn in self.history if len(turn) == 3 for paper_id in turn[2])
+        return (*self.gold_ids, *self.not_cited, *cited)
 
     @property
     def group(self) -> str:
@@ -132,6 +152,8 @@ def parse(lines: Iterable[str], name: str) -> Iterator[Case]:
                 f"{where}: id {visible(case.id)} is already used in line {line_of[case.id]}; "
                 "give each case its own id"
             )
+        if case.follows is not None and case.follows not in line_of:
+            raise EvalError(f"{where}: follows {visible(case.follows)}, which is no case above; correct it")
         line_of[case.id] = number
         yield case
     if not line_of:
@@ -209,6 +231,8 @@ CASE_TEMPLATE = """\
 # must_not      texts that the answer must not contain
 # answerable    false: the library does not hold the answer, and the right answer is to say so
 # history       for follow-ups: the earlier turns, [["question", "answer"], …]
+# follows       or the id of an earlier case, whose question and answer are then the history
+# not_cited     ids of papers that the answer must not cite
 # kind          groups the report (single, compare, list, followup, … as you like); default single
 # tags          more labels; cluster: cases that belong together, such as those on one paper
 # k             number of papers to retrieve, instead of the run's

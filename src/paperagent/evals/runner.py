@@ -27,6 +27,7 @@ from paperagent.errors import (
 )
 from paperagent.evals import scorers
 from paperagent.evals.cases import Case, cases_hash
+from paperagent.evals.conversations import Conversations, by_conversation
 from paperagent.evals.results import (
     NOT_ASKED,
     ROWS_FILE,
@@ -118,6 +119,9 @@ def run_cases(
     with lock_run_folder(out):
         run, answered = resume_or_start(out, _describe(cases, config, library, name=out.name))
         remaining = [case for case in cases if case.id not in answered]
+        for case in cases:
+            if case.id in answered:
+                runner.conversations.add(case, answered[case.id].answer)
         if remaining and config.mode != RETRIEVAL and config.recorded is None:
             agent.warm()
         for row in runner.ask_all(remaining, out, done=len(answered), progress=progress):
@@ -141,9 +145,9 @@ def run_cases(
 
 
 def gold_papers_by_id(agent: PaperAgent, cases: Sequence[Case]) -> dict[str, Paper]:
-    """Return the papers of the cases' gold ids, keyed by the ids that the cases use."""
+    """Return the papers of the ids in the cases, keyed by the ids that the cases use."""
     papers = {}
-    for paper_id in dict.fromkeys(i for case in cases for i in case.gold_ids):
+    for paper_id in dict.fromkeys(i for case in cases for i in case.paper_ids):
         try:
             papers[paper_id] = agent.get(paper_id)
         except InputError:  # not in the library; `check_library` reports it
@@ -192,7 +196,7 @@ def _problems(
     case: Case, by_title: Mapping[str, list[Paper]], gold_papers: Mapping[str, Paper]
 ) -> Iterator[str]:
     name = f"case {visible(case.id)}"
-    for paper_id in case.gold_ids:
+    for paper_id in case.paper_ids:
         if paper_id not in gold_papers:
             yield f"{name}: the library has no paper {visible(paper_id, limit=80)}"
     for title in case.gold_titles:
@@ -233,6 +237,7 @@ class CaseRunner:
         self.agent = agent
         self.config = config
         self.gold_papers = gold_papers
+        self.conversations = Conversations(gold_papers)
         self.endpoint_errors: list[EndpointError] = []
         """Errors of cases that have no answer because the endpoint failed."""
 
@@ -254,10 +259,13 @@ class CaseRunner:
             yield from map(self.ask, cases)
             return
         with ThreadPoolExecutor(self.config.concurrency, thread_name_prefix="case") as pool:
-            futures: list[Future[Row]] = [pool.submit(self.ask, case) for case in cases]
+            futures: list[Future[list[Row]]] = [
+                pool.submit(lambda group: [self.ask(case) for case in group], group)
+                for group in by_conversation(cases)
+            ]
             try:
                 for future in as_completed(futures):
-                    yield future.result()
+                    yield from future.result()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -273,6 +281,7 @@ class CaseRunner:
             if self.config.recorded is not None:
                 return self._score_recorded(case, self.config.recorded)
             answer, raw = self._answer(case)
+            self.conversations.add(case, answer)
         except (StoreError, ConfigError):
             raise
         except Exception as error:  # noqa: BLE001 - recorded as the error of this case
@@ -297,7 +306,7 @@ class CaseRunner:
             hits = tuple(self.agent.search(case.question, k=k))
             return Answer(case.question, "abstained", NOT_ASKED, "", hits=hits), None
         options: dict[str, Any] = {
-            "history": list(case.history),
+            "history": self.conversations.history(case),
             "k": k,
             "mode": self.config.mode,
             "cache": False,

@@ -227,6 +227,18 @@ def _digest_llm(settings: Settings, context: LLMContext) -> DigestLLM:
 # --- summaries ---
 
 
+def main_topics(store: Store) -> tuple[list[tuple[str, int]], int]:
+    """Return the names of the main topics with the number of papers on each, and the number of papers read.
+
+    In a large library the topics are those of a sample.
+    """
+    from paperagent.digest.select import topics
+
+    sample = store.sample(topics.SAMPLE)
+    papers = store.get_with_features(p.paper_id for p in sample)
+    return topics.main_topics(list(papers.values())), len(papers)
+
+
 def write_summary(
     settings: Settings,
     store: Store,

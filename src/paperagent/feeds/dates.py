@@ -68,6 +68,20 @@ def day_from_parts(year: object, month: object, day: object, flags: set[str]) ->
     return parse_day(date.isoformat(), flags)
 
 
+def latest_day(month: str, day: str, year: str | None) -> dt.date | None:
+    """Return the day with this month and day; without a year, the last one that is not in the future."""
+    last = today() + dt.timedelta(days=1)
+    years = [int(year)] if year else range(last.year, last.year - 8, -1)  # February 29
+    for number in years:
+        try:
+            date = dt.date(number, _MONTH_NAMES.index(month[:3].lower()) + 1, int(day))
+        except ValueError:
+            continue
+        if date <= last:
+            return date
+    return None
+
+
 def parse_loose_day(text: object, flags: set[str]) -> dt.date | None:
     """Parse a date in one of the usual notations.
 

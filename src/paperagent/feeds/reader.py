@@ -22,6 +22,7 @@ from paperagent.feeds.source import (
     SERVICE_SCHEMES,
     URL_SCHEMES,
     FeedSource,
+    UnknownFormatError,
     open_file,
     open_stream,
 )
@@ -75,6 +76,8 @@ class Feed:
     records: Iterator[FeedEntry]
     """Papers and skipped records in the feed's order; lazy if the format allows it."""
     source: FeedSource
+    notes: tuple[str, ...] = ()
+    """Messages for the user, such as that a page's header has a day."""
 
     def close(self) -> None:
         self.source.close()
@@ -156,9 +159,9 @@ def _detect_and_parse(source: FeedSource, date: dt.date | None, max_bytes: int |
         source.check_size()
         return Feed(name, _closing(source, strict_json.parse_lines(source.lines(), convert)), source)
     source.check_size()
-    name, entries = _parse_document(source, name, date)
+    name, entries, notes = _parse_document(source, name, date)
     source.close()
-    return Feed(name, iter(entries), source)
+    return Feed(name, iter(entries), source, notes)
 
 
 def _closing(source: FeedSource, records: Iterator[FeedEntry]) -> Iterator[FeedEntry]:
@@ -188,32 +191,37 @@ def _json_converter(name: str) -> strict_json.Converter | None:
     return None
 
 
-def _parse_document(source: FeedSource, name: str, date: dt.date | None) -> tuple[str, list[FeedEntry]]:
+def _parse_document(
+    source: FeedSource, name: str, date: dt.date | None
+) -> tuple[str, list[FeedEntry], tuple[str, ...]]:
     """Read a whole feed before its first paper is used, because a truncated document is an error.
 
-    Returns the name of the format and the entries.
+    Returns the name of the format, the entries and notes.
     """
     if name == _XML_DOCUMENT:
-        return _parse_xml(_decode_xml(source), source.label)
+        return *_parse_xml(_decode_xml(source), source.label), ()
     text, label = source.text(), source.label
     if name == _JSON_DOCUMENT:
-        return _parse_json(text.strip(), label)
+        return *_parse_json(text.strip(), label), ()
     if name == formats.BIBTEX:
         from paperagent.feeds.formats import bibtex
 
-        return name, list(limit_entries(bibtex.parse(text), label))
+        return name, list(limit_entries(bibtex.parse(text), label)), ()
     if name == formats.RIS:
         from paperagent.feeds.formats import ris
 
-        return name, list(limit_entries(ris.parse(text), label))
+        return name, list(limit_entries(ris.parse(text), label)), ()
     from paperagent.feeds.formats import huggingface
 
     if not huggingface.looks_like_page(text):
-        raise FeedError(f"{label}: not a feed: text of no known format; paperagent reads {SUPPORTED}")
+        raise UnknownFormatError(
+            f"{label}: not a feed: text of no known format; paperagent reads {SUPPORTED}"
+        )
     entries = list(limit_entries(huggingface.parse_page(text, label, listing_day=date), label))
     if not any(isinstance(entry, Paper) for entry in entries):
         raise FeedError(f"{label}: a Daily Papers page without a paper; save the whole page as text")
-    return name, entries
+    note = None if date else huggingface.header_note(text)
+    return name, entries, (note,) if note else ()
 
 
 def _parse_xml(text: str, label: str) -> tuple[str, list[FeedEntry]]:
@@ -237,7 +245,7 @@ def _parse_json(text: str, label: str) -> tuple[str, list[FeedEntry]]:
     name = next((n for n in map(_json_format, values) if n), None) if values else formats.HF_DAILY
     convert = _json_converter(name or "")
     if name is None or convert is None:
-        raise FeedError(f"{label}: not a feed: JSON of no known shape; paperagent reads {SUPPORTED}")
+        raise UnknownFormatError(f"{label}: not a feed: JSON of no known shape; paperagent reads {SUPPORTED}")
     return name, list(limit_entries(strict_json.parse_items(values, convert), label))
 
 
@@ -284,7 +292,7 @@ def _detect_by_content(source: FeedSource, head: bytes) -> str:
     first = head[:1]
     if first == b"<":
         if _HTML.match(head[:4096]):
-            raise FeedError(
+            raise UnknownFormatError(
                 f"{source.label}: got HTML, not Atom/RSS/OAI; save the page as text, or fetch the feed again"
             )
         return _XML_DOCUMENT
@@ -386,4 +394,4 @@ def _binary_error(source: FeedSource) -> FeedError:
 
 
 def _not_a_feed(source: FeedSource, what: str) -> FeedError:
-    return FeedError(f"{source.label}: not a feed: {what}; paperagent reads {SUPPORTED}")
+    return UnknownFormatError(f"{source.label}: not a feed: {what}; paperagent reads {SUPPORTED}")

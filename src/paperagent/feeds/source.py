@@ -61,6 +61,10 @@ _TAR_OFFSET, _TAR = 257, b"ustar"
 Inflate = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
+class UnknownFormatError(FeedError):
+    """The file is not a feed of a known format; in a folder of feeds it is skipped."""
+
+
 class FeedSource:
     """An open feed. Every failure while reading raises FeedError."""
 
@@ -191,7 +195,7 @@ def open_stream(stream: BinaryIO) -> FeedSource:
 
 def _reject_empty(source: FeedSource) -> FeedSource:
     if not source.head.strip():
-        raise FeedError(f"{source.label}: is empty; save or fetch the feed again")
+        raise UnknownFormatError(f"{source.label}: is empty; save or fetch the feed again")
     return source
 
 
@@ -260,9 +264,11 @@ def peek(chunks: Iterator[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
 def _reject_archives(head: bytes, label: str) -> None:
     for magic, name in _ARCHIVES:
         if head.startswith(magic):
-            raise FeedError(f"{label}: looks like {name}; unpack it and give the feed (gzip and xz are read)")
+            raise UnknownFormatError(
+                f"{label}: looks like {name}; unpack it and give the feed (gzip and xz are read)"
+            )
     if head[_TAR_OFFSET:].startswith(_TAR):
-        raise FeedError(f"{label}: looks like a tar archive; unpack it and give the feed")
+        raise UnknownFormatError(f"{label}: looks like a tar archive; unpack it and give the feed")
 
 
 def _guarded(chunks: Iterator[bytes], inflate: Inflate, label: str) -> Iterator[bytes]:

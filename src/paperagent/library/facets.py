@@ -6,12 +6,23 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from paperagent.types import Paper
+from paperagent.types import IngestReport, Paper
+
+if TYPE_CHECKING:
+    from paperagent.library.protocol import Store
 
 Group = tuple[tuple[str, ...], tuple[str, ...], dt.date | None, dt.date | None, int, int]
 """Categories, sources, first day, last day, number of papers, and how many of them have a day."""
+
+STORED_FACETS = "facets"
+"""The setting of a local library that stores its facets and the revision at which they were counted."""
+LAST_INGEST = "last-ingest"
+"""The setting of the library that stores when and what it read last."""
+_MAX_FEEDS = 20
+"""The number of feeds of an ingest whose names are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,13 @@ class Facets:
             "categories": dict(self.categories),
         }
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the counts that `to_dict` returned."""
+        span = data["span"]
+        first, last = (dt.date.fromisoformat(d) if d else None for d in (span["first"], span["last"]))
+        return cls(data["papers"], first, last, span["undated"], data["sources"], data["categories"])
+
 
 def count_groups(groups: Iterable[Group]) -> Facets:
     """Return the counts of papers that are grouped by their categories and sources."""
@@ -70,6 +88,44 @@ def count_papers(papers: Iterable[Paper]) -> Facets:
     """Return the counts of papers."""
     days = ((paper, paper.published or paper.listed) for paper in papers)
     return count_groups((p.categories, p.sources, day, day, 1, int(day is not None)) for p, day in days)
+
+
+def ingest_summary(report: IngestReport, *, time: dt.datetime) -> dict[str, Any]:
+    """Return when the library was filled, from which feeds, and the result, as JSON-ready values."""
+    feeds = [feed for feed in report.feeds if not feed.ignored]
+    return {
+        "time": time.isoformat(timespec="seconds"),
+        "feeds": [feed.source for feed in feeds[:_MAX_FEEDS]],
+        "feed_count": len(feeds),
+        "failed": sum(feed.error is not None for feed in feeds),
+        "read": report.read,
+        "new": report.new,
+        "changed": report.changed,
+    }
+
+
+def status_details(store: Store, *, on_server: bool) -> dict[str, Any]:
+    """Return what `Store.status` does not say: facets, size on disk and last ingest.
+
+    A library on a server is not counted, because all of its papers would have to be fetched.
+    """
+    details: dict[str, Any] = {"span": None, "sources": None, "categories": None, "disk_bytes": None}
+    if not on_server:
+        details |= {k: v for k, v in store.facets().to_dict().items() if k != "papers"}
+        details["disk_bytes"] = _size(store.home)
+    last = store.get_setting(LAST_INGEST)
+    return {**details, "last_ingest": last if isinstance(last, dict) else None}
+
+
+def _size(folder: Path) -> int:
+    """Return the size of a folder's files in bytes; files removed in the meantime do not count."""
+    size = 0
+    for path in folder.rglob("*"):
+        try:
+            size += 0 if path.is_symlink() or path.is_dir() else path.stat().st_size
+        except OSError:
+            continue
+    return size
 
 
 def _most_first(counts: Counter[str]) -> dict[str, int]:

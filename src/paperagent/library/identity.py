@@ -14,7 +14,8 @@ from dataclasses import fields, replace
 from hashlib import blake2b
 from operator import attrgetter
 
-from paperagent.text.terms import title_key
+from paperagent.text.names import name_words
+from paperagent.text.terms import title_key, words
 from paperagent.types import PARTIAL_DATE, RETRACTED, Paper
 
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -78,13 +79,23 @@ def lookup_names(paper_id: str) -> tuple[str, str, str]:
     return f"id:{paper_id}", f"arxiv:{paper_id}", paper_id
 
 
+def title_order(title: str) -> tuple[str, ...]:
+    """Return a key that sorts titles by their words, ignoring case, accents and punctuation."""
+    return tuple(words(title))
+
+
 def tags(paper: Paper) -> tuple[str, ...]:
-    """Return the tokens that filters match: each category with its parent categories, and each source."""
+    """Return the tokens that filters match.
+
+    These are each category with its parent categories (``c:``), each source (``s:``) and each word of the
+    authors' names (``a:``).
+    """
     tokens: dict[str, None] = {}
     for category in paper.categories:
         parts = category.lower().split(".")
         tokens.update(dict.fromkeys("c:" + ".".join(parts[:n]) for n in range(len(parts), 0, -1)))
     tokens.update(dict.fromkeys(f"s:{source}" for source in paper.sources))
+    tokens.update(dict.fromkeys(f"a:{word}" for name in paper.authors for word in name_words(name)))
     return tuple(tokens)
 
 

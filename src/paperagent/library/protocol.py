@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 from zlib import crc32
 
 from paperagent.errors import InputError, PaperAgentError, visible
@@ -30,6 +30,10 @@ FeedRecord = Paper | Skipped | Withdrawal
 """A record of a feed: a paper, a withdrawal or a skipped record."""
 SHARD_SLOTS = 2**16
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+
+
+ListSort = Literal["newest", "oldest", "title", "upvotes"]
+"""The order of `Store.list_papers`."""
 
 
 class NoVectorYetError(PaperAgentError):
@@ -195,6 +199,10 @@ class Store(Protocol):
         """Return the papers that exist, keyed by the ids that were given, which may be former ones."""
         ...
 
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        """Return at most ``limit`` papers with a present or former id that begins with a prefix."""
+        ...
+
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
         """Return a paper with one present or former version of its text, or None if there is none.
 
@@ -206,6 +214,23 @@ class Store(Protocol):
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper."""
+        ...
+
+    def list_papers(
+        self, filters: Filters = ..., *, sort: ListSort = ..., limit: int | None = ...
+    ) -> list[Paper]:
+        """Return the papers that ``filters`` admit.
+
+        Args:
+            filters: What they must match.
+            sort: ``newest`` and ``oldest`` go by `Paper.day`; papers of one day stay in the order in which
+                they were read. ``upvotes`` puts the most first.
+            limit: The maximum number of papers; None for all.
+        """
+        ...
+
+    def count_matching(self, filters: Filters) -> int:
+        """Return the number of papers that ``filters`` admit."""
         ...
 
     def sample(self, limit: int) -> list[Paper]:
@@ -238,6 +263,10 @@ class Store(Protocol):
 
     def set_setting(self, key: str, value: Any) -> None:
         """Store a JSON value with the library."""
+        ...
+
+    def record_ingest(self, summary: Mapping[str, Any]) -> None:
+        """Store the summary of the last ingest, as `facets.ingest_summary` returns it."""
         ...
 
     # --- search ---
@@ -308,6 +337,10 @@ class Store(Protocol):
         Raises:
             StoreError: Nothing can be written.
         """
+        ...
+
+    def remove(self, paper_ids: Iterable[str]) -> None:
+        """Remove papers by their present ids, and from the indexes. Reading their feed adds them again."""
         ...
 
     def pending_texts(self, *, shard: Shard | None = ...) -> Iterator[str]:

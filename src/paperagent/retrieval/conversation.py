@@ -1,6 +1,6 @@
-"""The earlier turns of a conversation, and the papers that they cited.
+"""The earlier turns of a conversation: checked, cleaned, and with the papers that they cited.
 
-`clean_history` validates input. `cited_papers` returns the papers that "it" or "the second one" may mean.
+`follow_up` decides what a question refers to among those papers.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ def cited_papers(history: Sequence[Turn]) -> tuple[str, ...]:
 def clean_history(history: Iterable[Any] | None) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
     """Return the earlier turns, oldest first, and notes on those that were dropped.
 
-    A turn is an `Answer`, a pair ``(question, answer)``, a mapping with those keys (such as
-    `Answer.to_dict`), or two messages ``{"role": "user"|"assistant", "content": …}`` in a row.
+    A turn is an `Answer`, a pair ``(question, answer)``, the same with the list of the paper ids that [1],
+    [2] … cite, a mapping with those keys (such as `Answer.to_dict`), or two messages ``{"role":
+    "user"|"assistant", "content": …}`` in a row.
 
     Raises:
         InputError: a turn of another shape or role.
@@ -79,6 +80,10 @@ def _add_turn(turns: list[Turn], item: Any) -> None:
         pair: Sequence[Any] = (item.get("question"), item.get("answer"))
     else:
         pair = item if isinstance(item, Sequence) and not isinstance(item, (str, bytes)) else ()
+    if len(pair) == 3 and isinstance(pair[2], (list, tuple)):
+        citations = [{"paper_id": paper_id} for paper_id in pair[2]]
+        item = {"question": pair[0], "answer": pair[1], "citations": citations}
+        pair = pair[:2]
     if len(pair) != 2 or not all(isinstance(p, str) for p in pair):
         raise InputError("history: each turn must be an Answer or a (question, answer) pair of texts")
     is_answer = isinstance(item, Mapping) and "citations" in item

@@ -88,7 +88,6 @@ _ESCAPE_SEQUENCE = re.compile(
 _RARE_PIECES = 3
 """A word that the encoder splits into this many pieces is rare in English text."""
 _STOP_WORD_WEIGHT, _QUERY_STOPWORD_FACTOR = 0.25, 0.5
-_PRONOUNS = frozenset("it its they them their theirs that this these those he she his her one ones".split())
 _COMPARE = re.compile(
     r"""\b(?:compare[ds]?|comparison|versus|vs\.?|both|respectively|contrast)\b
     |\bhow\ (?:do|does|did)\ .{3,80}\ differ\b|\bdiffer(?:ences?)?\ (?:between|from)\b
@@ -97,6 +96,7 @@ _COMPARE = re.compile(
     |\bthe\ .{5,60},?\ and\ (?:what|where|how|which)\b.{0,20}\bthe\b|\binstead\?""",
     re.IGNORECASE | re.VERBOSE,
 )
+_COMPARES_CITED = re.compile(r"\b(?:compare[ds]?|versus|vs\.?|both|each|contrast|differ\w*)\b", re.IGNORECASE)
 _LIST = re.compile(
     r"""\b(?:which|what)\ (?:\w+\ ){0,2}?(?:papers|works|studies|methods|approaches|benchmarks|datasets
         |systems|models|frameworks|techniques)\b
@@ -131,6 +131,8 @@ class Question:
     """Token states of the text; None if there is no encoder."""
     missing: tuple[Name, ...] = ()
     """Names in the question that no paper contains."""
+    is_follow_up: bool = False
+    """Whether it refers to papers that were cited earlier."""
 
     @classmethod
     def analyze(
@@ -162,8 +164,14 @@ class Question:
 
     @cached_property
     def kind(self) -> QuestionKind:
-        """Whether the question asks for one paper, a comparison of two, or a list."""
-        return classify_question(self.text)
+        """Whether the question asks for one paper, a comparison of two, or a list.
+
+        "Which datasets?" asks for a list, but as a follow-up it asks for those of one paper.
+        """
+        kind = classify_question(self.text)
+        if self.is_follow_up and (kind == "list" or not _COMPARES_CITED.search(self.text)):
+            return "single"
+        return kind
 
     @cached_property
     def names(self) -> tuple[Name, ...]:
@@ -178,11 +186,6 @@ class Question:
     def asks_number(self) -> bool:
         """Whether the answer is a number."""
         return bool(_ASKS_NUMBER.search(self.text))
-
-    @cached_property
-    def refers_back(self) -> bool:
-        """Whether a pronoun refers to an earlier question."""
-        return refers_back(self.text)
 
     @cached_property
     def is_english(self) -> bool:
@@ -245,11 +248,6 @@ def classify_question(text: str) -> QuestionKind:
     if _COMPARE.search(text):
         return "compare"
     return "list" if _LIST.search(text) and not _ASKS_NUMBER.search(text) else "single"
-
-
-def refers_back(question: str) -> bool:
-    """Return whether a pronoun in the question refers to an earlier one."""
-    return not _PRONOUNS.isdisjoint(words(question))
 
 
 def _word_start(text: str, start: int) -> int:

@@ -314,8 +314,27 @@ def boost_named_papers(hits: Sequence[Hit], question: str) -> list[Hit]:
     if not named:
         return list(hits)
     boosted = [replace(h, score=h.score + NAMED_BONUS) if h.paper_id in named else h for h in hits]
-    ordered = sorted(boosted, key=lambda h: (-h.score, h.paper_id))
-    return [replace(h, rank=i) for i, h in enumerate(ordered, start=1)]
+    return ranked_hits(boosted)
+
+
+def scores_of(paper_ids: Iterable[str], ranked: Sequence[RankedCandidate]) -> list[RankedCandidate]:
+    """Return the scores of papers; one that is not ranked gets the lowest score."""
+    scores = {r.paper_id: r for r in ranked}
+    lowest = ranked[-1] if ranked else RankedCandidate("", 0.0, 0.0, None)
+    return [scores.get(paper_id, lowest._replace(paper_id=paper_id)) for paper_id in paper_ids]
+
+
+def boost(hits: Sequence[Hit], further: Sequence[Hit], bonus: Mapping[str, float]) -> list[Hit]:
+    """Return the hits and further ones, ranked again after the bonus of each paper was added."""
+    by_id = {h.paper_id: h for h in (*further, *hits)}
+    boosted = [replace(h, score=h.score + bonus.get(i, 0.0)) for i, h in by_id.items()]
+    return ranked_hits(boosted)
+
+
+def ranked_hits(hits: Iterable[Hit]) -> list[Hit]:
+    """Return the hits by descending score, with their ranks; ties are broken by id."""
+    ordered = sorted(hits, key=lambda h: (-h.score, h.paper_id))
+    return [replace(h, rank=rank) for rank, h in enumerate(ordered, start=1)]
 
 
 def possibly_named(candidates: Sequence[RankablePaper], question: str) -> set[str]:

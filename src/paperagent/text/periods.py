@@ -60,10 +60,10 @@ def _parse(text: str, today: dt.date) -> Period | None:
     if match := re.search(rf"(?:last|past|previous) ({_COUNT}) (day|week|month|year)s?$", text):
         count = int(match[1]) if match[1].isdigit() else _NUMBERS[match[1]]
         return today - dt.timedelta(days=count * _UNIT_DAYS[match[2]] - 1), None
-    rest = _LEADING.sub("", text)
-    if match := re.fullmatch(r"(?:past|previous) (week|month|year)", rest):
+    period = _LEADING.sub("", text)
+    if match := re.fullmatch(r"(?:past|previous) (week|month|year)", period):
         return today - dt.timedelta(days=_UNIT_DAYS[match[1]] - 1), None
-    return _point(rest, today) if re.fullmatch(_POINT, rest) else None
+    return _point(period, today) if re.fullmatch(_POINT, period) else None
 
 
 def _point(text: str, today: dt.date) -> tuple[dt.date, dt.date]:  # noqa: PLR0911 - one for each form

@@ -31,7 +31,7 @@ class Phrase:
 
     def is_whole_in(self, *texts: str) -> bool:
         """Return whether any of the texts contains exactly the phrase."""
-        return any(self._whole.search(text) for text in texts)
+        return any(self._exact.search(text) for text in texts)
 
     def form_in(self, *texts: str) -> str:
         """Return the first form of the phrase in the texts; empty if there is none."""
@@ -69,7 +69,7 @@ class Phrase:
         return None
 
     @cached_property
-    def _whole(self) -> re.Pattern[str]:
+    def _exact(self) -> re.Pattern[str]:
         return self._pattern("")
 
     @cached_property

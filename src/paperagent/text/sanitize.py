@@ -43,22 +43,25 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _VARIATION_SELECTORS = re.compile("[\U000e0100-\U000e01ef]")
 _COMBINING_MARK = "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 _STACKED_MARKS = {limit: re.compile(f"({_COMBINING_MARK}{{{limit}}}){_COMBINING_MARK}+") for limit in (3, 4)}
+# Web addresses stay as they are, except for characters that Markdown could read as links, code or HTML.
 _MARKDOWN = re.compile(
     r"""
-      [`*\[\]<]                           # code, emphasis, links and images, HTML
+      (?P<address>https?://(?:[\w/:.?\#+,;@!-]|~(?!~)|%(?!%)|=(?!=)|&(?!\#?\w+;))+)
+    | [`*]                                # code, emphasis
+    | <(?=[A-Za-z/!?])                    # HTML, automatic links
+    | \[(?=\d) | \](?=[(\[:])             # a forged citation; links, images, their definitions
     | \\(?=[!-/:-@\[-`{-~]|\Z)            # a backslash that would escape something
     | (?<!\w)_ | _(?!\w)                  # emphasis, which never begins or ends inside a word
     | ~(?=~)                              # strikethrough
     | &(?=\#?\w+;)                        # entities
-    | (?<=[A-Za-z]):(?=//)                # bare addresses become links in GitHub's Markdown
-    | (?<=www)\.                          # the same
-    | @(?=\w)                             # and so do mail addresses and mentions
+    | (?<!\w)@(?=\w)                      # mentions
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _NOTE = re.compile(
     _MARKDOWN.pattern
     + r"""
+    | [\[\]<]                             # links between notes
     | [$]                                 # mathematics
     | \#(?=\S)                            # tags
     | %(?=[%>]) | (?<=[%<])%              # comments, and the commands of a common template plug-in
@@ -136,11 +139,12 @@ def safe_terminal(text: str, *, newlines: bool = False) -> str:
 def safe_markdown(text: str, *, own: Collection[str] = ()) -> str:
     """Return ``text`` on one line as Markdown that renders as exactly these characters.
 
-    No link, image, HTML, code or block can begin in it.
+    No link that hides its address, image, HTML, code or block can begin in it. Web addresses are not escaped,
+    so that they can be copied.
 
     Args:
         text: the untrusted text.
-        own: URLs and paths from the settings, which are not escaped between white space or quotes.
+        own: paths from the settings, which are not escaped between white space or quotes.
     """
     text = safe_terminal(text).strip()
     if own:
@@ -160,7 +164,7 @@ def safe_note(text: str) -> str:
 
 
 def _escape_marks(text: str, marks: re.Pattern[str]) -> str:
-    return marks.sub(lambda m: "\\" + m[0], text)
+    return marks.sub(lambda m: m[0] if m["address"] else "\\" + m[0], text)
 
 
 def _escape_block_start(text: str) -> str:

@@ -11,7 +11,7 @@ import re
 import threading
 import unicodedata
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,12 @@ def index_terms(text: str) -> list[str]:
     content_words = [w[:_MAX_WORD_LENGTH] for w in words(text) if w not in STOP_WORDS]
     stems: list[str] = _stemmer().stemWords(content_words)
     return stems
+
+
+def contains_phrase(terms: Sequence[str], phrase: Sequence[str]) -> bool:
+    """Return whether the index terms of a phrase stand in ``terms`` one after the other."""
+    size = len(phrase)
+    return any(list(terms[i : i + size]) == list(phrase) for i in range(len(terms) - size + 1))
 
 
 def title_key(title: str) -> str:

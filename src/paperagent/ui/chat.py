@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paperagent.answering.intents import is_goodbye
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.layout import Block, counted, nearest_blocks
 from paperagent.retrieval.question import MAX_QUESTION
@@ -119,6 +120,8 @@ class Chat:
             )
         elif line.startswith("/") and not line.startswith("//"):
             return self.commands.run(line)
+        elif is_goodbye(line):
+            return False
         else:
             self.answer(line.removeprefix("/") if line.startswith("//") else line)
         return True

@@ -43,7 +43,7 @@ COMMANDS = {
     "/quit": "quit (also Ctrl-D)",
 }
 _NAMES = tuple(command.partition(" ")[0] for command in COMMANDS)
-FILTERS = {"since": "since", "until": "until", "category": "category", "source": "source"}
+FILTERS = {name: name for name in ("since", "until", "category", "source", "author")} | {"not": "exclude"}
 """The name of a filter in /filter and /list → the option of `PaperAgent.ask`."""
 _FILTER = re.compile(r"(\w+)=")
 _NO_MODEL = (

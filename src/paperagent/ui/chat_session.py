@@ -17,7 +17,7 @@ class ChatHistory:
     """The answers of a session since the last /new."""
 
     turns: list[Answer] = field(default_factory=list)
-    """The answers and abstentions that the next question may refer to; no partial answer."""
+    """The answers and abstentions that the next question may refer to; no partial answer, no small talk."""
     answers: list[Answer] = field(default_factory=list)
     """All answers, for /save."""
     truncated: bool = False
@@ -37,7 +37,7 @@ class ChatHistory:
     def add(self, answer: Answer) -> bool:
         """Add an answer; return True when the oldest turn is dropped for the first time."""
         self.answers = [*self.answers, answer][-MAX_ANSWERS:]
-        if answer.status in ("incomplete", "refused"):
+        if answer.kind == "chat" or answer.status in ("incomplete", "refused"):
             return False
         self.turns.append(answer)
         overflows = len(self.turns) > HISTORY_TURNS

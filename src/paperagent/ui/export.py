@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paperagent.errors import FeedError, InputError, PaperAgentError, visible
+from paperagent.text.readable import readable
 from paperagent.text.sanitize import LINE_BREAKING, safe_markdown, safe_note, safe_url
 from paperagent.types import Paper
 
@@ -49,17 +50,17 @@ def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
     keys: set[str] = set()
     for paper in papers:
         fields = {
-            "title": f"{{{latex(paper.title)}}}",
+            "title": f"{{{latex(readable(paper.title))}}}",
             "author": " and ".join(_bibtex_name(name) for name in paper.authors),
-            "year": str(paper.day.year) if paper.day else "",
-            "month": str(paper.day.month) if paper.day else "",
+            "year": str(paper.public_day.year) if paper.public_day else "",
+            "month": str(paper.public_day.month) if paper.public_day else "",
             "eprint": latex(paper.arxiv_id or ""),
             "archiveprefix": "arXiv" if paper.arxiv_id else "",
             "primaryclass": latex(paper.categories[0]) if paper.arxiv_id and paper.categories else "",
             "doi": latex(paper.doi or ""),
             "url": safe_url(paper.url) or "",
             "note": paper.taken_back,
-            "abstract": latex(paper.abstract),
+            "abstract": latex(readable(paper.abstract)),
         }
         body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
         yield f"@misc{{{_unique_key(paper, keys)},\n{body}}}\n\n"
@@ -79,13 +80,11 @@ def _bibtex_name(name: str) -> str:
 def _unique_key(paper: Paper, keys: set[str]) -> str:
     first = paper.authors[0] if paper.authors else ""
     family = first.partition(",")[0] if "," in first else (first.split() or [""])[-1]
-    words = (_ascii(w) for w in paper.title.split())
+    words = (_ascii(w) for w in readable(paper.title).split())
     word = next((w for w in words if len(w) > 1 and w not in _KEY_STOPWORDS), "")
     # Some BibTeX parsers limit the length of a key, and a title may be one long word.
-    base = (
-        f"{_ascii(family)[:_MAX_KEY_PART]}{paper.day.year if paper.day else ''}{word[:_MAX_KEY_PART]}"
-        or "paper"
-    )
+    year = paper.public_day.year if paper.public_day else ""
+    base = f"{_ascii(family)[:_MAX_KEY_PART]}{year}{word[:_MAX_KEY_PART]}" or "paper"
     key, number = base, 1
     while key in keys:
         number += 1
@@ -102,11 +101,11 @@ def _ascii(text: str) -> str:
 def ris(papers: Iterable[Paper]) -> Iterator[str]:
     """Yield a RIS record for each paper. Every value is on one line, so none can start a new tag."""
     for paper in papers:
-        day = paper.day
+        day = paper.public_day
         tags = [
             ("TY", "GEN"),
             ("ID", paper.paper_id),
-            ("TI", paper.title),
+            ("TI", readable(paper.title)),
             *(("AU", name) for name in paper.authors),
             ("PY", str(day.year) if day else ""),
             ("DA", f"{day:%Y/%m/%d}" if day else ""),
@@ -115,7 +114,7 @@ def ris(papers: Iterable[Paper]) -> Iterator[str]:
             ("UR", safe_url(paper.url) or ""),
             *(("KW", category) for category in paper.categories),
             ("N1", paper.taken_back),
-            ("AB", paper.abstract),
+            ("AB", readable(paper.abstract)),
         ]
         lines = [f"{tag}  - {one_line(value)}\r\n" for tag, value in tags if value]
         yield "".join(lines) + "ER  - \r\n\r\n"
@@ -125,10 +124,11 @@ def markdown(papers: Iterable[Paper]) -> Iterator[str]:
     """Yield a Markdown section for each paper."""
     for paper in papers:
         url = safe_url(paper.url)
-        day = paper.day.isoformat() if paper.day else ""
+        day = paper.public_day.isoformat() if paper.public_day else ""
         about = [", ".join(paper.authors), day, paper.paper_id, paper.taken_back]
         line = " · ".join([safe_markdown(a) for a in about if a] + ([f"<{url}>"] if url else []))
-        yield f"## {safe_markdown(paper.title)}\n\n{line}\n\n{safe_markdown(paper.abstract)}\n\n"
+        title, abstract = (safe_markdown(readable(text)) for text in (paper.title, paper.abstract))
+        yield f"## {title}\n\n{line}\n\n{abstract}\n\n"
 
 
 def jsonl(papers: Iterable[Paper]) -> Iterator[str]:
@@ -284,7 +284,7 @@ def write_notes(
 
 def note_file_name(paper: Paper) -> str:
     """Return a portable file name: the words of the title and the arXiv id, or a hash of the paper id."""
-    plain = unicodedata.normalize("NFKC", one_line(paper.title))
+    plain = unicodedata.normalize("NFKC", readable(one_line(paper.title)))
     words = " ".join(_NOT_IN_FILE_NAMES.sub(" ", plain).split())[:_MAX_NOTE_NAME].strip(" .-_")
     identifier = paper.arxiv_id or blake2b(paper.paper_id.encode(), digest_size=4).hexdigest()
     return f"{words or 'paper'} ({identifier.replace('/', '-')}).md"
@@ -293,21 +293,28 @@ def note_file_name(paper: Paper) -> str:
 def note(paper: Paper, *, quotes: Sequence[str] = ()) -> str:
     """Return a note: YAML properties, the abstract and the quoted sentences."""
     status = paper.taken_back
-    lines = ["---", *_properties(paper, status), "---", "", f"# {safe_note(one_line(paper.title))}", ""]
+    lines = [
+        "---",
+        *_properties(paper, status),
+        "---",
+        "",
+        f"# {safe_note(readable(one_line(paper.title)))}",
+        "",
+    ]
     if status:
         lines += [f"> [!warning] This paper was {status}.", ""]
-    lines += ["## Abstract", "", safe_note(one_line(paper.abstract)), ""]
+    lines += ["## Abstract", "", safe_note(readable(one_line(paper.abstract))), ""]
     if quotes:
-        lines += ["## Quotes", "", *(f"> {safe_note(one_line(quote))}\n" for quote in quotes)]
+        lines += ["## Quotes", "", *(f"> {safe_note(readable(one_line(quote)))}\n" for quote in quotes)]
     return "\n".join(lines)
 
 
 def _properties(paper: Paper, status: str) -> list[str]:
     """Return the YAML properties. Every value is JSON, a subset of YAML, so none can end its line."""
     values: dict[str, object] = {
-        "title": one_line(paper.title),
+        "title": readable(one_line(paper.title)),
         "authors": [one_line(name) for name in paper.authors],
-        "published": paper.day.isoformat() if paper.day else None,
+        "published": paper.public_day.isoformat() if paper.public_day else None,
         "paper_id": one_line(paper.paper_id),
         "arxiv": paper.arxiv_id,
         "doi": paper.doi,

@@ -112,12 +112,14 @@ def _tools(
         until: str | None = None,
         category: str | None = None,
         source: str | None = None,
+        author: str | None = None,
     ) -> str:
         """Search papers by topic, best first. Return JSON: paper_id, title, score, date, URL, a sentence.
 
         k is 1 to 100; since and until are dates (YYYY-MM-DD); category is cs.CL, or cs for the whole archive.
         """
-        filters = {"since": since, "until": until, "category": category, "source": source}
+        filters: dict[str, Any] = {"since": since, "until": until, "category": category, "source": source}
+        filters["author"] = author
         return _json_or_error(
             lambda: {
                 "query": query,
@@ -134,13 +136,14 @@ def _tools(
         until: str | None = None,
         category: str | None = None,
         source: str | None = None,
+        author: str | None = None,
     ) -> str:
         """Answer a question from the abstracts. Return JSON: claims, and citations with quotes and offsets.
 
         k is the number of papers to read, 1 to 100; the filters are those of search.
         """
         options: dict[str, Any] = {"since": since, "until": until, "category": category, "source": source}
-        options |= {"k": k, "mode": mode}
+        options |= {"author": author, "k": k, "mode": mode}
         return _json_or_error(lambda: agent.ask(question, **options).to_dict(), masked)
 
     def get(paper_id: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from paperagent.layout import Block, Kind, markdown
+from paperagent.layout import Block, Kind, markdown, shown_text
 from paperagent.text.sanitize import safe_terminal, safe_url
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _styled(block: Block, console: Console) -> Text:
     elif block.marker and block.kind == "quote":
         body.append(f"{block.marker} ", "dim")
     style = _STYLE.get(block.kind, "bold" if block.kind == "item" else "")
-    body.append(safe_terminal(block.text), f"{style} strike" if block.struck else style)
+    body.append(safe_terminal(shown_text(block)), f"{style} strike" if block.struck else style)
     if block.kind == "text" and block.detail:
         body.append(f" ({safe_terminal(block.detail)})", "red")
     elif block.detail:

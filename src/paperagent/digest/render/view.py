@@ -244,7 +244,7 @@ def _paper_view(paper: Paper) -> PaperView:
         address=None if linked else url,
         identity=formatting.paper_identifier(paper),
         authors=formatting.format_authors(paper.authors),
-        day=formatting.format_day(paper.day),
+        day=formatting.format_day(paper.public_day),
     )
 
 

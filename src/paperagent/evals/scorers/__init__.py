@@ -95,6 +95,8 @@ def _at(
 
 _METRICS = (
     Metric("correct", "overall", "correct cases", content.correct, share=True),
+    Metric("turn_correct", "overall", "correct turns of conversations after the first", content.turn_correct,
+           share=True),
     Metric("pointer_validity", "citations", "pointers that are not dangling", citations.pointer_validity),
     Metric("quote_validity", "citations", "quotes that match the abstract", citations.quote_validity),
     Metric("citation_precision", "citations", "pointers that support their claim", citations.precision),

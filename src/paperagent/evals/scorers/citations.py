@@ -1,7 +1,8 @@
 """Citations: whether pointers and quotes are valid, and whether quotes support the claims that cite them.
 
 φ, the test of support, is `paperagent.verification.check` instead of an entailment model: it sees wording,
-numbers, negation, direction, hedges and names, but has no world knowledge.
+numbers, negation, direction, hedges and names, but has no world knowledge. Claims are readable text, so
+quotes are made `readable` before they are compared.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import lru_cache
 
 from paperagent.answering.judge import parse_probability
 from paperagent.evals.cases import Case
+from paperagent.text.readable import readable
 from paperagent.types import Answer, Citation, Claim, Paper
 from paperagent.verification import check, numbers
 from paperagent.verification.tokens import analyze
@@ -21,13 +23,14 @@ _SUPPORTED = ("quoted", "supported")
 def supports(claim: str, citations: tuple[Citation, ...], answer: Answer) -> bool:
     """Return whether the citations together support ``claim``; False without citations."""
     paper_ids = {c.paper_id for c in citations}
-    abstracts = tuple(h.paper.abstract for h in answer.hits if h.paper_id in paper_ids)
+    abstracts = tuple(readable(h.paper.abstract) for h in answer.hits if h.paper_id in paper_ids)
     return _supports(claim, citations, abstracts, answer.question)
 
 
 @lru_cache(maxsize=16_384)
 def _supports(claim: str, citations: tuple[Citation, ...], abstracts: tuple[str, ...], question: str) -> bool:
-    quotes, titles = [c.quote for c in citations], list(dict.fromkeys(c.title for c in citations))
+    quotes = [readable(c.quote) for c in citations]
+    titles = list(dict.fromkeys(readable(c.title) for c in citations))
     verdict = check(claim, quotes, titles=titles, abstracts=abstracts, question=question)
     return verdict.support in _SUPPORTED
 
@@ -145,7 +148,7 @@ def number_support(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> f
     """
     right = total = 0
     for claim in answer.claims:
-        quotes = [c.quote for c in claim_citations(claim, answer)]
+        quotes = [readable(c.quote) for c in claim_citations(claim, answer)]
         claimed = _numbers(claim.text)
         cited = claimed if claim.text in quotes else [n for quote in quotes for n in _numbers(quote)]
         right += sum(any(numbers.compare(n, other) is None for other in cited) for n in claimed)

@@ -24,8 +24,8 @@ def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | 
     """Return 1 if the case as a whole is correct, else 0.
 
     answerable:
-        with all of must_include, nothing of must_not, and citing gold evidence (a gold
-        paper if the case has no evidence)
+        with all of must_include, nothing of must_not, citing gold evidence (a gold paper if the case
+        has no evidence) and no paper of not_cited
     unanswerable:
         abstained, with a reason
 
@@ -39,8 +39,26 @@ def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | 
         and all(contains_each(text, case.must_include))
         and not any(contains_each(text, case.must_not))
         and _cites_gold(case, answer, papers)
+        and not _cites_forbidden(case, answer, papers)
     )
     return float(right)
+
+
+def turn_correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
+    """Return `correct` for a case with earlier turns; None for a case without.
+
+    An unanswerable turn is also right if the answer says that it may not answer.
+    """
+    if not case.history and case.follows is None:
+        return None
+    if not case.answerable and answer.status == "doubtful":
+        return 1.0
+    return correct(case, answer, papers)
+
+
+def _cites_forbidden(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> bool:
+    forbidden = {papers[i].paper_id if i in papers else i for i in case.not_cited}
+    return any(c.paper_id in forbidden for c in used_citations(answer))
 
 
 def _cites_gold(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> bool:

@@ -34,6 +34,7 @@ from paperagent.feeds.record import (
     sorted_flags,
     unique,
 )
+from paperagent.feeds.source import UnknownFormatError
 from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper, Skipped
 
@@ -78,7 +79,7 @@ def _check_root(tag: str, label: str) -> None:
         return
     name = strict_xml.local_name(tag)
     actual = _OTHER_ROOTS.get(name, f"XML with the root element {visible(name, limit=60)}")
-    raise FeedError(f"{label}: got {actual}, not Atom; give an arXiv Atom feed")
+    raise UnknownFormatError(f"{label}: got {actual}, not Atom; give an arXiv Atom feed")
 
 
 def _raise_arxiv_error(entry: Element, label: str) -> None:

@@ -46,6 +46,8 @@ _HEADER = re.compile(
        | (?:{_MONTH})[a-z]*\.?\ \d{{1,2}}(?:,?\ \d{{4}})? | today | yesterday""",
     re.VERBOSE | re.IGNORECASE,
 )
+_HEADER_DAY = re.compile(rf"({_MONTH})[a-z]*\.? (\d{{1,2}})(?:,? (\d{{4}}))?", re.IGNORECASE | re.ASCII)
+_MAX_HEADER_LINES = 40
 _BY_LINE = re.compile(r"by(?: |[A-Z]).{0,118}")
 _UNMISTAKABLE = re.compile(
     r"get trending papers\b.*|daily papers|by ?ak and .*|by paperagent:.*", re.IGNORECASE
@@ -125,6 +127,17 @@ def parse_page(text: str, label: str, *, listing_day: dt.date | None = None) -> 
             yield _page_paper(title.text, abstract, listing_day)
         except InvalidRecordError as error:
             yield Skipped(f"line {title.line}", error.reason)
+
+
+def header_note(text: str) -> str | None:
+    """Return advice to date a page if its header has a day, which is no reason to guess the year."""
+    for line in (line.strip() for line in text[:4_000].splitlines()[:_MAX_HEADER_LINES]):
+        if match := _HEADER_DAY.fullmatch(line):
+            day = dates.latest_day(match[1], match[2], match[3])
+            return f"the page's header says {line}; to date its papers, add --date {day}" if day else None
+        if line and not _HEADER.fullmatch(line) and not _BY_LINE.fullmatch(line):
+            return None
+    return None
 
 
 def looks_like_page(text: str) -> bool:

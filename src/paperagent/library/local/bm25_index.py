@@ -13,14 +13,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paperagent.errors import PaperAgentError, StoreError, display_path
 from paperagent.library.features import within_edit_distance
 from paperagent.library.home import writable
 from paperagent.library.identity import day_number
 from paperagent.storage.sqlite import DISK_FULL, store_error
+from paperagent.text.names import is_initial, name_words
+from paperagent.text.terms import index_terms
 from paperagent.types import Filters
+
+if TYPE_CHECKING:
+    from paperagent.library.local.listing import PaperListing
 
 _HEAP_BYTES = 50_000_000
 """Memory of the writer, which writes a segment when the memory is full."""
@@ -76,14 +81,31 @@ class IndexWriter:
 class LexicalIndex:
     """An open tantivy index in ``folder``.
 
+    Args:
+        folder: Its folder.
+        create: Create it.
+        listing: Reads the papers to check names of several words and phrases.
+        has_authors: Whether the words of authors' names are indexed, which earlier versions did not do.
+
     Raises:
         StoreError: There is no index (unless ``create``), or it cannot be read.
     """
 
-    def __init__(self, folder: Path, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        create: bool = False,
+        listing: PaperListing | None = None,
+        has_authors: bool = True,
+    ) -> None:
         import tantivy
 
         self._folder = folder.absolute()
+        self._listing = listing
+        self._has_authors = has_authors
+        self._checked: dict[tuple[str, str], list[int]] = {}
+        """The rows with an author or a phrase, which had to be read."""
         self._mirror: TemporaryDirectory[str] | None = None
         self._vocabulary: dict[str, dict[int, list[tuple[int, str]]]] = {}
         """By first letter and length, stems with their rank by frequency; letters are read when needed."""
@@ -137,6 +159,7 @@ class LexicalIndex:
             self._index.reload()
             self._searcher = self._index.searcher()
             self._vocabulary = {}
+            self._checked = {}
 
     @property
     def count(self) -> int:
@@ -147,7 +170,7 @@ class LexicalIndex:
         """Return rows and BM25 scores of the papers that contain any of ``stems``, best first."""
         if not stems or limit < 1:
             return []
-        query = self._any_of(stems)
+        query = self._with_any_of(stems)
         if filters:
             query = _all_of([query, *self._limits(filters)])
         searcher = self._searcher
@@ -165,7 +188,21 @@ class LexicalIndex:
 
     def matching(self, filters: Filters) -> list[int]:
         """Return the rows that match ``filters``, in no particular order."""
-        searcher, query = self._searcher, _all_of(self._limits(filters))
+        return self._rows(_all_of(self._limits(filters)))
+
+    def admitted(self, paper_ids: Sequence[str], filters: Filters) -> list[str]:
+        """Return the ids of papers that match ``filters``, in the given order."""
+        from tantivy import Query
+
+        ids = Query.const_score_query(Query.term_set_query(self._schema, "paper_id", list(paper_ids)), 0.0)
+        searcher, query = self._searcher, _all_of([ids, *self._limits(filters)])
+        with self._guard():
+            hits = searcher.search(query, limit=max(1, len(paper_ids)), count=False).hits
+            inside = {str(searcher.doc(address)["paper_id"][0]) for _, address in hits}
+        return [paper_id for paper_id in paper_ids if paper_id in inside]
+
+    def _rows(self, query: Any) -> list[int]:
+        searcher = self._searcher
         with self._guard():
             hits = searcher.search(query, limit=max(1, searcher.num_docs), count=False).hits
             return [int(row) for row in searcher.fast_field_values("row", [address for _, address in hits])]
@@ -184,7 +221,7 @@ class LexicalIndex:
         """
         from tantivy import Order
 
-        searcher, query = self._searcher, _all_of([*map(self._any_of, words), *self._limits(filters)])
+        searcher, query = self._searcher, _all_of([*map(self._with_any_of, words), *self._limits(filters)])
         order = Order.Asc if oldest_first else Order.Desc
         size = max(1, searcher.num_docs if limit is None else limit)
         with self._guard():
@@ -246,10 +283,9 @@ class LexicalIndex:
             vocabulary[letter] = by_length
         return vocabulary[letter]
 
-    def _any_of(self, stems: Sequence[str]) -> Any:
-        from tantivy import Occur, Query
+    def _with_any_of(self, stems: Sequence[str]) -> Any:
 
-        return Query.boolean_query([(Occur.Should, self._term(stem)) for stem in stems])
+        return _any_of([self._term(stem) for stem in stems])
 
     def _term(self, stem: str) -> Any:
         from tantivy import Query
@@ -263,13 +299,56 @@ class LexicalIndex:
         if filters.since or filters.until:
             days = (day_number(filters.since), day_number(filters.until))
             limits.append(Query.range_query(self._schema, "day", FieldType.Integer, *days))
-        filter_tags = []
         if filters.category:
-            filter_tags.append(f"c:{filters.category.lower()}")
+            limits.append(self._tag(f"c:{filters.category.lower()}"))
         if filters.source:
-            filter_tags.append(f"s:{filters.source}")
-        limits += [Query.term_query(self._schema, "tags", tag, index_option="basic") for tag in filter_tags]
+            limits.append(self._tag(f"s:{filters.source}"))
+        if filters.author:
+            limits.append(self._by_author(filters.author))
+        unwanted = [query for phrase in filters.exclude if (query := self._with_phrase(phrase))]
+        if unwanted:
+            limits.append(_none_of(unwanted))
         return [Query.const_score_query(limit, 0.0) for limit in limits]
+
+    def _tag(self, tag: str) -> Any:
+        from tantivy import Query
+
+        return Query.term_query(self._schema, "tags", tag, index_option="basic")
+
+    def _by_author(self, author: str) -> Any:
+        """Return the query for an author; more than one word must belong to the same name."""
+        names = name_words(author)
+        if self._has_authors and len(names) == 1 and not is_initial(names[0]):
+            return self._tag(f"a:{names[0]}")
+        # An initial may stand for each word, in the query or in the paper.
+        words = [_any_of([self._tag(f"a:{w}"), self._tag(f"a:{w[0]}")]) for w in names if not is_initial(w)]
+        likely = _all_of(words if self._has_authors else [])
+
+        def find() -> list[int]:
+            return self._listing.rows_by_author(self._rows(likely), author) if self._listing and names else []
+
+        return self._these_rows(("author", author), find)
+
+    def _with_phrase(self, phrase: str) -> Any | None:
+        """Return the query for papers with a word or phrase; None if it has function words only."""
+        stems = index_terms(phrase)
+        terms = [self._term(stem) for stem in stems]
+        if len(terms) < 2:
+            return terms[0] if terms else None
+
+        def find() -> list[int]:
+            return self._listing.rows_with_phrase(self._rows(_all_of(terms)), stems) if self._listing else []
+
+        return self._these_rows(("phrase", phrase), find)
+
+    def _these_rows(self, key: tuple[str, str], find: Callable[[], list[int]]) -> Any:
+        from tantivy import Query
+
+        checked = self._checked  # another thread may replace it by an empty one
+        if key not in checked:
+            checked[key] = find()
+        rows = checked[key]
+        return Query.term_set_query(self._schema, "row", rows) if rows else Query.empty_query()
 
 
 def _schema() -> Any:
@@ -290,6 +369,20 @@ def _all_of(queries: Sequence[Any]) -> Any:
     if not queries:
         return Query.all_query()
     return Query.boolean_query([(Occur.Must, query) for query in queries])
+
+
+def _any_of(queries: Sequence[Any]) -> Any:
+    from tantivy import Occur, Query
+
+    return Query.boolean_query([(Occur.Should, query) for query in queries])
+
+
+def _none_of(queries: Sequence[Any]) -> Any:
+    from tantivy import Occur, Query
+
+    return Query.boolean_query(
+        [(Occur.Must, Query.all_query()), *((Occur.MustNot, query) for query in queries)]
+    )
 
 
 @contextmanager

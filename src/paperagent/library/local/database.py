@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -154,6 +155,17 @@ class LibraryDatabase(SqliteDatabase):
 def put_meta(connection: sqlite3.Connection, key: str, value: int | str) -> None:
     """Write a counter, mark or note inside a transaction."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+@contextmanager
+def without_mmap(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let the block read the whole file without its pages staying in this process's memory."""
+    (mapped,) = connection.execute("PRAGMA mmap_size").fetchone()
+    connection.execute("PRAGMA mmap_size = 0")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA mmap_size = {mapped}")
 
 
 def _open(path: Path) -> tuple[sqlite3.Connection, bool]:

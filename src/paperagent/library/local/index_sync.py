@@ -18,7 +18,7 @@ from paperagent.errors import StoreError, StoreLockedError, display_path, visibl
 from paperagent.library.features import check_vector, embedded_text, paper_stems
 from paperagent.library.home import LEXICAL, VECTORS, vector_lock, writable, writer_lock
 from paperagent.library.local.bm25_index import IndexEntry, LexicalIndex
-from paperagent.library.local.ingest import COMMIT_EVERY, rebuild_search_table
+from paperagent.library.local.ingest import AUTHOR_TAGS, COMMIT_EVERY, rebuild_search_table
 from paperagent.library.local.papers import PaperChange, PaperTable
 from paperagent.library.local.stored_vectors import NearestPapers, nearest
 from paperagent.library.local.vector_index import (
@@ -123,10 +123,11 @@ class Indexes:
         self._check_analysis()
         if self._table.db.note("analysis") is None:
             self._table.set_note("analysis", analysis_fingerprint())
+            self._table.set_note(AUTHOR_TAGS, "yes")
         missing = not (self.lexical_folder / "meta.json").exists()
         if missing:
             self._table.set_mark("lexical_mark", 0)
-        index = LexicalIndex(self.lexical_folder, create=missing)
+        index = self._lexical_index(create=missing)
         _sync_lexical(self._table, index, progress)
         self._lexical = index
         return index
@@ -149,7 +150,13 @@ class Indexes:
             except StoreLockedError:
                 pass  # the process that is writing will index them
         db.changed()
-        return LexicalIndex(self.lexical_folder, create=not self._table.revision and not db.read_only)
+        return self._lexical_index(create=not self._table.revision and not db.read_only)
+
+    def _lexical_index(self, *, create: bool) -> LexicalIndex:
+        has_authors = self._table.db.note(AUTHOR_TAGS) is not None
+        return LexicalIndex(
+            self.lexical_folder, create=create, listing=self._table.listing, has_authors=has_authors
+        )
 
     def _check_analysis(self) -> None:
         fingerprint = self._table.db.note("analysis")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from paperagent.library import identity
@@ -27,6 +27,12 @@ from paperagent.types import Paper
 COMMIT_EVERY = 10_000
 """Papers between two commits of the lexical index; after an interruption, at most this many are indexed
 again.
+"""
+
+
+AUTHOR_TAGS = "author_tags"
+"""The note that the search table has the words of authors' names; a library of an earlier version lacks it
+until it is reindexed.
 """
 
 
@@ -158,7 +164,19 @@ class _BatchTransaction:
         execute("UPDATE seen SET row = ? WHERE row = ?", (pending.row, row))
         for table in ("papers", "facts"):
             execute(f"DELETE FROM {table} WHERE row = ?", (row,))
-        execute(
+        self._delete_vectors(row)
+
+    def remove(self, row: int, paper_id: str) -> None:
+        """Delete a paper with its versions, names, records and vectors."""
+        self._revision += 1
+        self._log_removal(row, paper_id)
+        self._length -= self._term_count(row)
+        for table in ("versions", "aliases", "seen", "papers", "facts"):
+            self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))
+        self._delete_vectors(row)
+
+    def _delete_vectors(self, row: int) -> None:
+        self._connection.execute(
             "DELETE FROM embeddings WHERE slot IN (SELECT (number << ?) + ? FROM embedders)", (SLOT_BITS, row)
         )
 
@@ -192,6 +210,18 @@ class _BatchTransaction:
     def _term_count(self, row: int) -> int:
         query = "SELECT length(terms) / 4 FROM facts WHERE row = ?"
         return int(self._connection.execute(query, (row,)).fetchone()[0])
+
+
+def remove_papers(table: PaperTable, paper_ids: Iterable[str]) -> None:
+    """Delete papers by their present ids, in one transaction; the indexes follow by revision."""
+    with table.db.writing() as connection:
+        transaction = _BatchTransaction(connection)
+        for paper_id in paper_ids:
+            for (row,) in connection.execute(
+                "SELECT row FROM papers WHERE paper_id = ?", (paper_id,)
+            ).fetchall():
+                transaction.remove(row, paper_id)
+        transaction.write_counters()
 
 
 _PUT_FACTS = """INSERT OR REPLACE INTO facts (row, paper_id, indexed, day, tags, text_hash, terms)
@@ -253,6 +283,7 @@ def rebuild_search_table(table: PaperTable, *, analysis: str) -> None:
                 connection.execute(_PUT_FACTS_KEEPING_REVISION, (*values[-2:], *fields))
         put_meta(connection, "length", length)
         put_meta(connection, "analysis", analysis)
+        put_meta(connection, AUTHOR_TAGS, "yes")
         put_meta(connection, "lexical_mark", 0)
 
 

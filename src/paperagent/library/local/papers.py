@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from paperagent.library import identity
-from paperagent.library.facets import Facets, Group, count_groups
 from paperagent.library.features import earliest_late_day
-from paperagent.library.identity import day_number, lookup_names, text_hash
+from paperagent.library.identity import lookup_names, text_hash
+from paperagent.library.local.counts import LibraryCounts
 from paperagent.library.local.database import (
     PAPER_COLUMNS,
     LibraryDatabase,
     checksum,
-    pack_tags,
     paper_from_row,
     placeholders,
     put_meta,
     unpack_tags,
     unpack_terms,
+    without_mmap,
 )
+from paperagent.library.local.listing import PaperListing
 from paperagent.library.local.stored_vectors import StoredVectors
 from paperagent.library.protocol import PaperWithFeatures
-from paperagent.text.phrases import Phrase
-from paperagent.types import Filters, Paper
+from paperagent.types import Paper
 
 _PAGE = 500
 _P_COLUMNS = ", ".join(f"p.{name.strip()}" for name in PAPER_COLUMNS.split(","))
@@ -86,8 +84,8 @@ class PaperTable:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.db = LibraryDatabase(path, create=create)
         self.vectors = StoredVectors(self.db)
-        self._facets: tuple[int, Facets] | None = None
-        """The generation at which the facets were counted, and the facets."""
+        self.listing = PaperListing(self.db)
+        self.counts = LibraryCounts(self.db)
 
     def close(self) -> None:
         """Close the file."""
@@ -106,19 +104,6 @@ class PaperTable:
     def count(self) -> int:
         """Return the number of papers."""
         return int(self._one("SELECT count(*) FROM facts"))
-
-    def facets(self) -> Facets:
-        """Return what the library contains; counted again only after a commit."""
-        generation = self.generation
-        if self._facets is None or self._facets[0] != generation:
-            day = "coalesce(published, listed)"
-            with self.db.reading() as connection, _without_mmap(connection):
-                rows = connection.execute(
-                    f"SELECT categories, sources, min({day}), max({day}), count(*), count({day}) "
-                    "FROM papers GROUP BY categories, sources"
-                ).fetchall()
-            self._facets = generation, count_groups(map(_group, rows))
-        return self._facets[1]
 
     def highest_row(self) -> int:
         """Return the highest row number in use; 0 in an empty library."""
@@ -219,27 +204,6 @@ class PaperTable:
             rows += self._all(query, (base, *part))
         return rows
 
-    def rows_mentioning(self, phrase: Phrase, rows: Iterable[int]) -> set[int]:
-        """Return the rows whose title or abstract contains ``phrase``."""
-        matching: set[int] = set()
-        for marks, part in placeholders(sorted(rows)):  # neighboring rows share pages of the file
-            query = (
-                f"SELECT row, title, abstract FROM papers WHERE row IN ({marks}) "
-                "AND (title LIKE ? ESCAPE '!' OR abstract LIKE ? ESCAPE '!')"
-            )
-            part += [phrase.like, phrase.like]
-            matching.update(row for row, *texts in self._all(query, part) if phrase.is_in(*texts))
-        return matching
-
-    def admitted(self, paper_ids: Sequence[str], filters: Filters) -> list[str]:
-        """Return the ids of papers that match ``filters``, in the given order."""
-        clauses, limits = _where(filters)
-        inside: set[str] = set()
-        for marks, part in placeholders(paper_ids):
-            query = f"SELECT paper_id FROM facts WHERE paper_id IN ({marks}) AND {clauses}"
-            inside.update(row[0] for row in self._all(query, (*part, *limits)))
-        return [paper_id for paper_id in paper_ids if paper_id in inside]
-
     def seen_records(self, hashes: Sequence[bytes]) -> set[bytes]:
         """Return the hashes of records that were read before."""
         seen: set[bytes] = set()
@@ -267,7 +231,7 @@ class PaperTable:
         """
         days = (since.isoformat(), until.isoformat(), earliest_late_day(since).isoformat())
         query = f"SELECT p.row, {_IS_NEW} FROM papers p WHERE {_IS_NEW} OR {_IS_UPDATED}"
-        with self.db.reading() as connection, _without_mmap(connection):
+        with self.db.reading() as connection, without_mmap(connection):
             is_new = dict(connection.execute(query, days).fetchall())
         return self._with_features(
             embedder, "f.row", sorted(is_new), {row for row, new in is_new.items() if new}
@@ -397,26 +361,6 @@ class PaperTable:
         return self._all(query, values)[0][0]
 
 
-def _where(filters: Filters) -> tuple[str, list[Any]]:
-    """Return ``filters`` as SQL conditions on the table ``facts``, and their values."""
-    tests: list[tuple[str, Any]] = []
-    if filters.since:
-        tests.append(("day >= ?", day_number(filters.since)))
-    if filters.until:
-        tests.append(("day <= ?", day_number(filters.until)))
-    if filters.category:
-        tests.append(("instr(tags, ?)", pack_tags([f"c:{filters.category.lower()}"])))
-    if filters.source:
-        tests.append(("instr(tags, ?)", pack_tags([f"s:{filters.source}"])))
-    return " AND ".join(test for test, _ in tests) or "1", [value for _, value in tests]
-
-
-def _group(row: Sequence[Any]) -> Group:
-    categories, sources, first, last, count, dated = row
-    days = (dt.date.fromisoformat(day) if day else None for day in (first, last))
-    return tuple(json.loads(categories)), tuple(json.loads(sources)), *days, count, dated
-
-
 def _paper_with_features(row: Sequence[Any], aliases: Iterable[str], *, new: bool) -> PaperWithFeatures:
     import numpy as np
 
@@ -424,14 +368,3 @@ def _paper_with_features(row: Sequence[Any], aliases: Iterable[str], *, new: boo
     vector = None if half is None else np.frombuffer(half, "<f2").astype(np.float32)
     names = tuple(dict.fromkeys([row[0], *sorted(map(identity.plain_name, aliases))]))
     return PaperWithFeatures(paper_from_row(row), unpack_terms(terms), vector, names, new)
-
-
-@contextmanager
-def _without_mmap(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let the block read the whole file without its pages staying in this process's memory."""
-    (mapped,) = connection.execute("PRAGMA mmap_size").fetchone()
-    connection.execute("PRAGMA mmap_size = 0")
-    try:
-        yield
-    finally:
-        connection.execute(f"PRAGMA mmap_size = {mapped}")

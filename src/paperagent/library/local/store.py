@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +15,7 @@ from paperagent.library.home import DATABASE, check_home, writer_lock
 from paperagent.library.local import doctor
 from paperagent.library.local.database import unpack_terms
 from paperagent.library.local.index_sync import Indexes
-from paperagent.library.local.ingest import BatchWriter, LiveIndexer
+from paperagent.library.local.ingest import BatchWriter, LiveIndexer, remove_papers
 from paperagent.library.local.papers import PaperTable, SearchRow
 from paperagent.library.local.stored_vectors import NearestPapers
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
@@ -23,6 +23,7 @@ from paperagent.library.protocol import (
     Candidate,
     FeedRecord,
     Health,
+    ListSort,
     Matching,
     NoVectorYetError,
     PaperWithFeatures,
@@ -90,7 +91,7 @@ class LocalStore:
         return self.table.count()
 
     def facets(self) -> Facets:
-        return self.table.facets()
+        return self.table.counts.facets()
 
     def get(self, paper_id: str) -> Paper | None:
         return self.table.get(paper_id)
@@ -98,12 +99,31 @@ class LocalStore:
     def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
         return self.table.get_many(paper_ids)
 
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        rows = self.table.listing.rows_starting_with(prefixes, limit=limit)
+        papers = self.table.papers_by_row(rows)
+        return [papers[row] for row in rows if row in papers]
+
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
         return self.table.get_version(paper_id, content_hash)
 
     def papers(self) -> Iterator[Paper]:
         """Yield every paper, in the order in which they were first read."""
         return self.table.papers()
+
+    def list_papers(
+        self, filters: Filters = _NO_FILTERS, *, sort: ListSort = "newest", limit: int | None = None
+    ) -> list[Paper]:
+        inside = set(self.indexes.lexical().matching(filters)) if filters else None
+        if sort == "title" or sort == "upvotes":  # noqa: PLR1714 - mypy understands this form
+            rows = self.table.listing.sorted_by(sort, inside)[:limit]
+        else:
+            rows = self.table.listing.newest(inside, limit=limit, oldest=sort == "oldest")
+        papers = self.table.papers_by_row(rows)
+        return [papers[row] for row in rows if row in papers]
+
+    def count_matching(self, filters: Filters) -> int:
+        return self.indexes.lexical().count_matching(filters) if filters else self.count()
 
     def sample(self, limit: int) -> list[Paper]:
         """Return at most ``limit`` papers, spread evenly over the order in which they were first read."""
@@ -129,6 +149,11 @@ class LocalStore:
     def set_setting(self, key: str, value: Any) -> None:
         with self.indexes.writing():
             self.table.set_setting(key, value)
+
+    def record_ingest(self, summary: Mapping[str, Any]) -> None:
+        """Store the summary of an ingest, and the facets, so that a new process need not count them."""
+        with self.indexes.writing():
+            self.table.counts.record_ingest(summary)
 
     # --- search ---
 
@@ -184,7 +209,7 @@ class LocalStore:
         key = (self.table.generation, phrase, tuple(map(tuple, words)), filters)
         if key not in self._mentions:
             _, rows = lexical.rows_with_all(words, filters, limit=None)
-            mentioning = self.table.rows_mentioning(phrase, rows)
+            mentioning = self.table.listing.rows_mentioning(phrase, rows)
             if len(self._mentions) >= _CACHED_PHRASES:
                 self._mentions.clear()
             self._mentions[key] = [row for row in rows if row in mentioning]
@@ -225,6 +250,14 @@ class LocalStore:
             papers=self.count(),
             pending=pending,
         )
+
+    def remove(self, paper_ids: Iterable[str]) -> None:
+        with self.indexes.writing():
+            self.indexes.lexical_for_writing()
+            remove_papers(self.table, paper_ids)
+            self.indexes.lexical_for_writing()
+            self.indexes.sync_vectors(None, batch=_BATCH, progress=None)
+            self.indexes.close_vectors()
 
     def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
         """Yield the texts that have no vector of the active embedder, oldest change first."""

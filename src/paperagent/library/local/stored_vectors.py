@@ -208,7 +208,7 @@ def nearest(
         enough = limit
         while asked_for * _COMPARISONS_PER_RESULT < admitted:
             ids = [paper_id for paper_id, _ in index.query(vector, asked_for)]
-            inside = papers.admitted(ids, filters)
+            inside = lexical.admitted(ids, filters)
             if len(inside) >= enough:
                 return NearestPapers(ids=inside[:limit])
             asked_for, enough = asked_for * _WIDENING, limit // _WIDENING

@@ -204,6 +204,22 @@ class ServerBatchWriter:
         self._collections.note_aliases(names)
 
 
+def remove_papers(collections: ServerCollections, paper_ids: Iterable[str]) -> None:
+    """Delete papers by their present ids, with their notes and word counts."""
+    ids = list(paper_ids)
+    records = collections.records(record_id(i, collections.quotas) for i in ids)
+    counts = CountChanges()
+    for record in records.values():
+        counts.add(paper_stems(paper_from_record(record)), sign=-1)
+    for part in chunks(ids, collections.quotas.batch):
+        notes = collections.notes.matching(where={"owner": {"$in": part}})
+        collections.notes.delete([note.id for note in notes])
+    collections.pending.delete(records)
+    if embedded := collections.embedded():
+        embedded.delete(records)
+    collections.term_counts.write(counts)
+
+
 # --- embedding ---
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Sized
 from dataclasses import replace
 from typing import Any
@@ -37,6 +38,8 @@ from paperagent.types import Paper
 
 SPARSE = "words"
 """The metadata key of the sparse vector, on servers that can search by it."""
+AUTHOR_TAGS = "author_tags"
+"""The metadata key that tells that the records' tags have the words of authors' names."""
 _ACTIVE = "active"
 _CACHE_SECONDS = 10.0
 """How long a reader assumes that no other process has changed the embedder."""
@@ -66,11 +69,17 @@ class ServerCollections:
         full_name = f"{self._prefix}-{name}"
         collection = Collection.find(self.client, full_name)
         if collection is None and create:
-            settings = {"metadata": {"dim": PLACEHOLDER_DIM}, "configuration": {"hnsw": {"space": "cosine"}}}
+            metadata = {"dim": PLACEHOLDER_DIM, AUTHOR_TAGS: True}
+            settings = {"metadata": metadata, "configuration": {"hnsw": {"space": "cosine"}}}
             collection = Collection.get_or_create(self.client, full_name, **settings)
         if collection is None:
             raise NoLibraryError(self.client.address.name, f"it has no collection {full_name}")
         return collection
+
+    @property
+    def has_author_tags(self) -> bool:
+        """Whether the tags have the words of authors' names; those of earlier versions do not."""
+        return bool(self.pending.metadata.get(AUTHOR_TAGS))
 
     # --- the collection with vectors ---
 
@@ -160,6 +169,17 @@ class ServerCollections:
         if embedded := self.embedded():
             yield from (record for record in embedded.matching() if record.id not in pending)
 
+    def matching_records(self, where: Mapping[str, Any] | None) -> Iterator[Record]:
+        """Yield the present records that match a filter on the metadata, pending ones first."""
+        if where is None:
+            yield from self.all_records()
+            return
+        yield from self.pending.matching(where=dict(where))
+        if embedded := self.embedded():
+            others = list(embedded.matching(where=dict(where)))
+            pending = self.pending.existing(record.id for record in others)
+            yield from (record for record in others if record.id not in pending)
+
     def count(self) -> int:
         """Return the number of papers."""
         embedded, pending = self.embedded(), self.pending.count()
@@ -179,6 +199,17 @@ class ServerCollections:
             papers.update({requested: renamed[now] for requested, now in names.items() if now in renamed})
             names = {requested: now for requested, now in names.items() if now not in renamed}
         return papers
+
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        """Return at most ``limit`` papers with a present or former id that begins with a prefix."""
+        beginnings = tuple(prefixes)
+        present = [*self.pending.ids(), *(embedded.ids() if (embedded := self.embedded()) else ())]
+        names = [i for i in dict.fromkeys(present) if i.startswith(beginnings)]
+        pattern = "|".join(re.escape(prefix) for prefix in beginnings)
+        former = self.notes.matching(where={"kind": "was"}, text={"$regex": f"^(id:|arxiv:|)({pattern})"})
+        names += [owner for note in former for owner in note.metadata["owners"]]
+        papers = {paper.paper_id: paper for paper in self.get_many(sorted(set(names))).values()}
+        return list(papers.values())[:limit]
 
     def _by_present_id(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
         records = self.records([record_id(paper_id, self.quotas) for paper_id in paper_ids])

@@ -27,6 +27,8 @@ _DAYS = frozenset({"published", "updated", "listed", "first_seen"})
 _TEXT = frozenset({"title", "abstract"})
 _MAX_PARTS = 16
 """Metadata values for the fields that are not text; a record has 32 at most."""
+MANY_AUTHORS = "a:*"
+"""The tag of a paper whose tags do not have all authors."""
 PROVENANCE = "read"
 """Metadata key of the provenance."""
 _FEED, _RUN, _ENTRY = 8, 16, 32
@@ -89,9 +91,20 @@ def record_from_paper(
         "parts": len(parts),
         **{f"rest{n}": part for n, part in enumerate(parts)},
     }
-    if tags := identity.tags(paper):  # Chroma takes no empty list
-        metadata["tags"] = list(tags)
+    if tags := _tags(paper, quotas):  # Chroma takes no empty list
+        metadata["tags"] = tags
     return Record(record_id(paper.paper_id, quotas), embedded_text(paper), metadata)
+
+
+def _tags(paper: Paper, quotas: Quotas) -> list[str]:
+    """Return the tags that filters match. `MANY_AUTHORS` replaces names that exceed the quota."""
+    tags, size = list[str](), len(MANY_AUTHORS)
+    for tag in identity.tags(paper):
+        size += len(tag.encode())
+        if size > quotas.value_bytes and tag.startswith("a:"):
+            return [*tags, MANY_AUTHORS]
+        tags.append(tag)
+    return tags
 
 
 def checksum(paper: Paper) -> str:

@@ -7,18 +7,22 @@ otherwise, a name that the embedding does not know would find nothing.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from paperagent.library.identity import day_number
 from paperagent.library.protocol import Candidate
 from paperagent.library.server.client import PLACEHOLDER_DIM, Collection, Record
 from paperagent.library.server.papers import SPARSE, ServerCollections
-from paperagent.library.server.records import paper_from_record
+from paperagent.library.server.records import MANY_AUTHORS, paper_from_record
 from paperagent.text import bm25
+from paperagent.text.names import name_words
 from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Filters, Paper
 
@@ -34,6 +38,8 @@ RARE = 100
 _MAX_PREDICATES, _MAX_PATTERN_LENGTH = 8, 250
 _TYPICAL_LENGTH = 150
 """Assumed mean length of papers in sparse vectors, which are stored and only select candidates."""
+_PERIODS = (7, 30, 120, 365, 1_500)
+"""Days that are read for the newest papers, until there are enough."""
 _RRF_K = 60
 _MISSING_RANK = 1_000.0
 """Default rank of a paper that is missing from one of the two lists; otherwise the server would drop the
@@ -52,7 +58,10 @@ def retrieve_candidates(
     """Return at most ``limit`` papers by vector and ``limit`` by words, in no particular order."""
     records: dict[str, Record] = {}
     where, embedded = where_of(filters), collections.embedded()
-    if embedded is not None and embedded.metadata.get("hybrid"):
+    if filters.author:  # an author has few papers: rank them all
+        by_author = islice(admitted_records(collections, filters), collections.quotas.results)
+        records.update((r.id, r) for r in by_author if vector is not None or set(stems) & set(_stems(r)))
+    elif embedded is not None and embedded.metadata.get("hybrid"):
         for plan in _hybrid_plans(stems, vector, collections, limit=limit, where=where):
             records.update((r.id, r) for r in embedded.search(plan))
     elif embedded is not None:
@@ -61,7 +70,9 @@ def retrieve_candidates(
         rare_only = vector is not None
         for record in _by_words(embedded, stems, collections, limit=limit, where=where, rare_only=rare_only):
             records.setdefault(record.id, record)
-    if collections.pending.count():  # a pending text replaces the one that has a vector
+    if (
+        not filters.author and collections.pending.count()
+    ):  # a pending text replaces the one that has a vector
         pending = collections.pending.get(records)
         records.update(pending)
         if vector is None:  # the former text contained a word that the present one may not contain
@@ -84,7 +95,7 @@ def papers_with_all(
 
     A word is a list of stems, any of which will do.
     """
-    where = where_of(filters)
+    where = where_of(filters, by_author=collections.has_author_tags)
     used = len(where.get("$and", [where])) if where else 0
     longest_first = sorted(words, key=lambda stems: -min(map(len, stems)))[: max(1, _MAX_PREDICATES - used)]
     patterns = [{"$regex": "|".join(map(_pattern, stems))[:_MAX_PATTERN_LENGTH]} for stems in longest_first]
@@ -100,8 +111,36 @@ def papers_with_all(
             yield paper
 
 
-def where_of(filters: Filters) -> Where | None:
-    """Return ``filters`` in Chroma's form."""
+def admitted_records(collections: ServerCollections, filters: Filters) -> Iterator[Record]:
+    """Yield the present records of the papers that ``filters`` admit."""
+    where = where_of(filters, by_author=collections.has_author_tags)
+    records = collections.matching_records(where)
+    return (r for r in records if not filters or filters.admits(paper_from_record(r)))
+
+
+def newest_records(collections: ServerCollections, filters: Filters, limit: int) -> list[Record]:
+    """Return at least ``limit`` admitted records, the latest ones, unless there are fewer.
+
+    A server cannot sort, so longer and longer periods are read.
+    """
+    last = filters.until or dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    for days in _PERIODS:
+        first = last - dt.timedelta(days=days)
+        if filters.since and first <= filters.since:
+            break
+        records = list(admitted_records(collections, replace(filters, since=first)))
+        if len(records) >= limit:
+            return records
+    return list(admitted_records(collections, filters))
+
+
+def where_of(filters: Filters, *, by_author: bool = False) -> Where | None:
+    """Return ``filters`` in Chroma's form, which admits more papers; `Filters.admits` decides.
+
+    Args:
+        filters: The filters.
+        by_author: Whether the tags have the words of authors' names.
+    """
     tests: list[Where] = []
     if filters.since or filters.until:
         tests.append({"day": {"$gte": day_number(filters.since) or 1}})
@@ -111,6 +150,10 @@ def where_of(filters: Filters) -> Where | None:
         tests.append({"tags": {"$contains": f"c:{filters.category.lower()}"}})
     if filters.source:
         tests.append({"tags": {"$contains": f"s:{filters.source}"}})
+    if filters.author and by_author:
+        names = [w for word in name_words(filters.author) for w in dict.fromkeys((word, word[0]))]
+        tags = [MANY_AUTHORS, *(f"a:{name}" for name in names)]
+        tests.append({"$or": [{"tags": {"$contains": tag}} for tag in tags[:_MAX_PREDICATES]]})
     return tests[0] if len(tests) == 1 else {"$and": tests} if tests else None
 
 
@@ -126,7 +169,13 @@ def _nearest(
     records = collection.nearest(vector, collection.client.address.quotas.results)
     inside = [r for r in records if filters.admits(paper_from_record(r))]
     return (
-        inside[:limit] if len(inside) >= limit else collection.nearest(vector, limit, where=where_of(filters))
+        inside[:limit]
+        if len(inside) >= limit
+        else collection.nearest(
+            vector,
+            collection.client.address.quotas.results if filters.exclude else limit,
+            where=where_of(filters),
+        )
     )
 
 

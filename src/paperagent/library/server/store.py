@@ -5,19 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from paperagent.errors import StoreError
 from paperagent.library import identity
-from paperagent.library.facets import Facets, count_papers
+from paperagent.library.facets import LAST_INGEST, Facets, count_papers
 from paperagent.library.features import check_vector
 from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batches
-from paperagent.library.protocol import Candidate, FeedRecord, Health, Matching, PaperWithFeatures, Shard
+from paperagent.library.protocol import (
+    Candidate,
+    FeedRecord,
+    Health,
+    ListSort,
+    Matching,
+    PaperWithFeatures,
+    Shard,
+)
 from paperagent.library.server import doctor, ingest, search
-from paperagent.library.server.client import ChromaClient, ServerAddress
+from paperagent.library.server.client import ChromaClient, Record, ServerAddress
 from paperagent.library.server.papers import ServerCollections
 from paperagent.library.server.records import paper_from_record, unfit
 from paperagent.text.phrases import Phrase
@@ -98,6 +106,10 @@ class ServerStore:
     def get_many(self, paper_ids: Iterable[str]) -> dict[str, Paper]:
         return self.collections.get_many(paper_ids)
 
+    def starting_with(self, prefixes: Sequence[str], *, limit: int) -> list[Paper]:
+        """Return papers by the beginning of an id. Reads every id: a server cannot look them up."""
+        return self.collections.starting_with(prefixes, limit=limit)
+
     def get_version(self, paper_id: str, content_hash: str) -> Paper | None:
         paper = self.get(paper_id)
         if paper is None or identity.content_hash(paper) == content_hash:
@@ -107,6 +119,28 @@ class ServerStore:
     def papers(self) -> Iterator[Paper]:
         """Yield every paper, first those that have no vector yet."""
         return map(paper_from_record, self.collections.all_records())
+
+    def list_papers(
+        self, filters: Filters = _NO_FILTERS, *, sort: ListSort = "newest", limit: int | None = None
+    ) -> list[Paper]:
+        """Return the papers that ``filters`` admit; those of one day by id. See `Store.list_papers`."""
+        if sort == "newest" and limit is not None:
+            records: Iterable[Record] = search.newest_records(self.collections, filters, limit)
+        else:
+            records = search.admitted_records(self.collections, filters)
+        papers = sorted(map(paper_from_record, records), key=lambda paper: paper.paper_id)
+        if sort == "title":
+            papers.sort(key=lambda paper: identity.title_order(paper.title))
+        elif sort == "upvotes":
+            papers.sort(key=lambda paper: -(paper.upvotes or 0))
+        else:
+            papers.sort(key=lambda paper: identity.day_number(paper.day) or 0, reverse=sort == "newest")
+        return papers[:limit]
+
+    def count_matching(self, filters: Filters) -> int:
+        if not filters:
+            return self.count()
+        return sum(1 for _ in search.admitted_records(self.collections, filters))
 
     def sample(self, limit: int) -> list[Paper]:
         """Return at most ``limit`` papers, the first that the server returns."""
@@ -128,6 +162,9 @@ class ServerStore:
 
     def set_setting(self, key: str, value: Any) -> None:
         self.collections.set_setting(key, value)
+
+    def record_ingest(self, summary: Mapping[str, Any]) -> None:
+        self.set_setting(LAST_INGEST, dict(summary))
 
     # --- search ---
 
@@ -212,6 +249,9 @@ class ServerStore:
             papers=self.count(),
             pending=self.collections.pending.count(),
         )
+
+    def remove(self, paper_ids: Iterable[str]) -> None:
+        ingest.remove_papers(self.collections, paper_ids)
 
     def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
         return ingest.pending_texts(self.collections, shard)

@@ -1,0 +1,159 @@
+"""Find the papers that a message names or counts, in the database alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from paperagent.answering.paper_refs import PaperRef, is_name_like
+from paperagent.retrieval import scoring
+from paperagent.retrieval.conversation import Turn, cited_papers
+from paperagent.text.phrases import Phrase, term_variants
+from paperagent.text.terms import index_terms, title_key
+from paperagent.types import Filters, Hit, Paper
+
+if TYPE_CHECKING:
+    from paperagent.library import Store
+
+MAX_PAPERS = 10
+"""The number of papers that an answer shows."""
+_FORMS_CHECKED = 300
+"""Up to this many papers, an answer says how many have the phrase only in a longer form."""
+_TITLE_CANDIDATES, _MIN_CONTAINED_WORDS = 100, 3
+_NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """The papers that mention a phrase."""
+
+    total: int
+    papers: tuple[Paper, ...]
+    """The newest of them."""
+    with_words: int
+    """The number of papers with all words of the phrase, in any form and order."""
+    longer_only: int = 0
+    """The number of papers that have the phrase only in a longer form, such as ``GPT-4o`` for ``GPT-4``."""
+    forms: tuple[str, ...] = field(default=())
+    """Some of the longer forms."""
+
+
+class LibraryPapers:
+    """Looks up papers of one library by title, by id, by a phrase, or by an earlier answer."""
+
+    def __init__(self, store: Store, get: Callable[[str], Paper | None]) -> None:
+        """Create it.
+
+        Args:
+            store: The open library.
+            get: Returns the paper with an id in any common notation, or None.
+        """
+        self._store = store
+        self._get = get
+
+    def mentions(self, phrase: str, filters: Filters = _NO_FILTERS) -> Mentions:
+        """Return the papers whose title or abstract contains a phrase."""
+        to_find = Phrase(phrase)
+        stems = index_terms(phrase)
+        words = [[stem] for stem in stems]
+        if words and to_find.ends_in_name:
+            variants = term_variants(to_find, list(self._store.similar_stems(stems[-1], 1)))
+            words[-1] = list(dict.fromkeys([stems[-1], *variants]))
+        limit = _FORMS_CHECKED
+        matching = self._store.matching(words=words, phrase=to_find, filters=filters, limit=limit)
+        with_words = self._store.matching(words=words, filters=filters, limit=1).total if words else 0
+        longer: list[Paper] = []
+        if matching.total <= limit:
+            longer = [p for p in matching.papers if not to_find.is_whole_in(p.title, p.abstract)]
+        forms = dict.fromkeys(to_find.form_in(p.title, p.abstract) for p in longer)
+        newest = tuple(matching.papers[:MAX_PAPERS])
+        return Mentions(matching.total, newest, with_words, len(longer), tuple(forms)[:3])
+
+    def with_words(self, topic: str, filters: Filters, *, limit: int = MAX_PAPERS) -> tuple[int, list[Paper]]:
+        """Return how many papers contain all words of a topic, and the newest of them."""
+        words = [[stem] for stem in scoring.query_stems(topic)]
+        if not words:
+            return 0, []
+        matching = self._store.matching(words=words, filters=filters, limit=limit)
+        return matching.total, matching.papers
+
+    def named(self, title: str, *, exact: bool = False) -> Paper | None:
+        """Return the paper with a title, with a name before the colon of its title, or with a part of it.
+
+        Args:
+            title: The title, in any case and punctuation.
+            exact: Accept the exactly title only.
+        """
+        key, stems = title_key(title), scoring.query_stems(title)
+        if not key or not stems:
+            return None
+        candidates = self._store.candidates(stems=stems, vector=None, limit=_TITLE_CANDIDATES)
+        papers = list(self._store.get_many(sorted(c.paper_id for c in candidates)).values())
+        if equal := [p for p in papers if title_key(p.title) == key]:
+            return equal[0]
+        if exact:
+            return None
+        if heads := [p for p in papers if ":" in p.title and title_key(p.title.partition(":")[0]) == key]:
+            return heads[0]
+        long = len(title.split()) >= _MIN_CONTAINED_WORDS or is_name_like(title)
+        containing = [p for p in papers if Phrase(title).is_whole_in(p.title)] if long else []
+        return containing[0] if len(containing) == 1 else None
+
+    def resolve(self, ref: PaperRef, history: Sequence[Turn]) -> list[Paper]:
+        """Return the papers that a reference means; none if there are none."""
+        if ref.kind == "id":
+            paper = self._get(ref.text)
+            return [paper] if paper else []
+        if ref.kind == "title":
+            paper = self.named(ref.text)
+            return [paper] if paper else []
+        if ref.kind == "topic":
+            total, papers = self.with_words(ref.text, _NO_FILTERS, limit=2)
+            return papers if total == 1 else []
+        ids = self._mentioned(ref, history)
+        papers_by_id = self._store.get_many(ids)
+        return [papers_by_id[i] for i in ids if i in papers_by_id]
+
+    def _mentioned(self, ref: PaperRef, history: Sequence[Turn]) -> list[str]:
+        """Return the ids of the papers of the last answer that a reference means."""
+        ids = list(cited_papers(history)) or self._titles_in_text(history)
+        if ref.kind == "all":
+            return ids
+        if ref.kind == "last":
+            return ids[:1]
+        if ref.kind == "number":
+            citations = next(
+                (turn.citations for turn in reversed(history) if turn.citations or turn.papers), ()
+            )
+            numbered = list(citations) or ids
+            return numbered[ref.number - 1 : ref.number] if ref.number > 0 else []
+        at = ref.number - 1 if ref.number > 0 else ref.number
+        return [ids[at]] if -len(ids) <= at < len(ids) else []
+
+    def _titles_in_text(self, history: Sequence[Turn]) -> list[str]:
+        """Return the papers whose titles the last answers contain, for a history of texts alone."""
+        for turn in reversed(history):
+            text = title_key(turn.answer)
+            stems = list(dict.fromkeys(index_terms(turn.answer)))
+            if not stems:
+                continue
+            candidates = self._store.candidates(stems=stems, vector=None, limit=_TITLE_CANDIDATES)
+            papers = self._store.get_many(sorted(c.paper_id for c in candidates)).values()
+            at = {p.paper_id: text.find(title_key(p.title)) for p in papers if title_key(p.title)}
+            if ids := sorted((i for i, position in at.items() if position >= 0), key=at.__getitem__):
+                return ids
+        return []
+
+    def similar(self, paper: Paper, *, limit: int = MAX_PAPERS) -> list[Hit]:
+        """Return the papers most similar to one, by its title's words and its vector."""
+        stored = self._store.get_with_features([paper.paper_id]).get(paper.paper_id)
+        vector = stored.vector if stored else None
+        query = scoring.build_query(index_terms(paper.title), self._store, vector=vector)
+        candidates = self._store.candidates(stems=query.stems, vector=vector, limit=3 * limit)
+        ranked = [r for r in scoring.rank(candidates, query) if r.paper_id != paper.paper_id][:limit]
+        papers = self._store.get_many([r.paper_id for r in ranked])
+        hits = [
+            Hit(papers[r.paper_id], r.score, 0, r.lexical, r.vector) for r in ranked if r.paper_id in papers
+        ]
+        return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]

@@ -1,0 +1,105 @@
+"""Rows of a local library: those that have an author or a phrase, and lists in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Literal
+
+from paperagent.library.identity import title_order
+from paperagent.library.local.database import LibraryDatabase, pack_terms, placeholders, without_mmap
+from paperagent.text.names import has_author
+from paperagent.text.phrases import Phrase
+
+
+class PaperListing:
+    """Selects rows of an open ``library.db``."""
+
+    def __init__(self, db: LibraryDatabase) -> None:
+        self._db = db
+
+    def rows_by_author(self, rows: Iterable[int], author: str) -> list[int]:
+        """Return those of ``rows`` whose papers have an author of this name."""
+        matches = []
+        for marks, part in placeholders(rows):
+            query = f"SELECT row, authors FROM papers WHERE row IN ({marks})"
+            matches += [row for row, names in self._all(query, part) if has_author(json.loads(names), author)]
+        return matches
+
+    def rows_mentioning(self, phrase: Phrase, rows: Iterable[int]) -> set[int]:
+        """Return the rows whose title or abstract contains ``phrase``."""
+        matching: set[int] = set()
+        for marks, part in placeholders(sorted(rows)):  # neighboring rows share pages of the file
+            query = (
+                f"SELECT row, title, abstract FROM papers WHERE row IN ({marks}) "
+                "AND (title LIKE ? ESCAPE '!' OR abstract LIKE ? ESCAPE '!')"
+            )
+            part += [phrase.like, phrase.like]
+            matching.update(row for row, *texts in self._all(query, part) if phrase.is_in(*texts))
+        return matching
+
+    def rows_with_phrase(self, rows: Iterable[int], stems: Sequence[str]) -> list[int]:
+        """Return those of ``rows`` whose papers have these stems one after the other."""
+        phrase = pack_terms(stems)
+        matches = []
+        for marks, part in placeholders(rows):
+            query = f"SELECT row, terms FROM facts WHERE row IN ({marks})"
+            matches += [row for row, terms in self._all(query, part) if _contains(terms, phrase)]
+        return matches
+
+    def newest(self, rows: Collection[int] | None, *, limit: int | None, oldest: bool = False) -> list[int]:
+        """Return the rows of the latest (or earliest) day, those of one day in the order of reading.
+
+        Args:
+            rows: Only these; None for all.
+            limit: Their number; None for all.
+            oldest: Return the earliest first.
+        """
+        order = "ASC" if oldest else "DESC"
+        matches: list[int] = []
+        with self._db.reading() as connection:
+            for (row,) in connection.execute(f"SELECT row FROM facts ORDER BY day {order}, row"):
+                if rows is None or row in rows:
+                    matches.append(row)
+                    if len(matches) == limit:
+                        break
+        return matches
+
+    def sorted_by(self, key: Literal["title", "upvotes"], rows: Collection[int] | None) -> list[int]:
+        """Return the rows by title, or by upvotes, most first; only those of ``rows`` unless it is None."""
+        with self._db.reading() as connection, without_mmap(connection):
+            entries = connection.execute(f"SELECT {key}, row FROM papers").fetchall()
+        inside = [entry for entry in entries if rows is None or entry[1] in rows]
+        if key == "title":
+            return [row for _, row in sorted(inside, key=lambda entry: (title_order(entry[0]), entry[1]))]
+        return [row for _, row in sorted(inside, key=lambda entry: (-(entry[0] or 0), entry[1]))]
+
+    def rows_starting_with(self, prefixes: Iterable[str], *, limit: int) -> list[int]:
+        """Return at most ``limit`` rows of papers with a present or former id that begins with a prefix."""
+        starts = [
+            f"{kind}{prefix}"
+            for prefix in prefixes
+            for kind in ("id:", "arxiv:", "")
+            if kind or ":" in prefix
+        ]
+        ranges = " OR ".join(["alias >= ? AND alias < ?"] * len(starts))
+        bounds = [bound for start in starts for bound in (start, f"{start}\U0010ffff")]
+        query = (
+            f"SELECT DISTINCT row FROM aliases WHERE ({ranges}) AND alias NOT LIKE 'title:%' "
+            "ORDER BY alias LIMIT ?"
+        )
+        return [row for (row,) in self._all(query, (*bounds, limit))] if starts else []
+
+    def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._db.reading() as connection:
+            return connection.execute(query, values).fetchall()
+
+
+def _contains(terms: bytes, phrase: bytes) -> bool:
+    """Return whether packed terms contain others; a match must begin where a term does."""
+    position = terms.find(phrase)
+    while position % 4 > 0:  # -1 % 4 is 3
+        if position < 0:
+            return False
+        position = terms.find(phrase, position + 1)
+    return True

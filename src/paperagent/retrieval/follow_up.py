@@ -1,0 +1,327 @@
+"""Decide what a question refers to among the papers that were cited earlier in the conversation.
+
+"[2]", "the second paper" and "the other one" name a paper. A pronoun ("how large is it?"), a missing
+subject ("with how many examples?") or a leading "and" refer to the papers that the conversation is
+about. These get a bonus to their score, the larger the less the question says by itself. A question
+on another topic still finds the papers of that topic, because they fit it better.
+
+The rules and bonuses were tuned on one half of `eval/cases/followups.jsonl`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from paperagent.retrieval.conversation import Turn, add_context
+from paperagent.retrieval.question import Question
+from paperagent.retrieval.scoring import CorpusStats, is_query_stopword, names_paper
+from paperagent.text.terms import index_terms, is_english
+from paperagent.types import Hit, Paper
+
+WINDOW = 6
+"""Turns whose papers a question may refer to by their order."""
+Strength = Literal["none", "medium", "strong", "fragment", "exact"]
+BONUS: Mapping[Strength, float] = {"none": 0.0, "medium": 0.8, "strong": 1.6, "fragment": 2.4, "exact": 4.0}
+"""Added to the score of a cited paper, by how clearly the question refers to it. Without a bonus, the score
+of the best paper for a question is between 2 and 4."""
+_EARLIER_TURN = 0.5
+"""Share of the bonus for the papers of the turn before the last."""
+_CLOSEST_ONLY = 0.8
+"""Share of the bonus for the closest papers of an abstention."""
+_MIN_LIST_SHARE = 0.5
+"""An answer lists papers if it cites at least this much from a second one, compared with the first."""
+_WITHOUT_NAME = 0.4
+"""Share of the bonus for papers without a name in the question that another cited paper has."""
+_BESIDE_NAMED = 0.2
+"""Share of the bonus that is left if the question names a paper that was not cited."""
+
+_MAX_LENGTH = 300
+"""Characters; a longer question, such as a pasted abstract, refers to nothing."""
+_MAX_FRAGMENT, _MAX_SHORT, _MAX_MEDIUM = 2, 2, 4
+"""Topic words of a question of each strength that has no sign of a reference but its brevity."""
+_MAX_WITH_PRONOUN, _MAX_WITH_CONNECTIVE, _MAX_WITH_WEAK_PRONOUN = 7, 6, 4
+_MAX_BEFORE_PRONOUN = 3
+"""Topic words before a pronoun; after more, it refers to one of them."""
+_MAX_GERMAN_WORDS = 9
+_MIN_LEAD = 0.15
+"""A paper that leads the next five by this much is what an answer was about, even if it does not name it."""
+_MAX_NAME_WORDS, _RARE, _RARE_SHARE = 4, 3, 0.001
+"""Words of a name, and the number and share of papers with its rarest word, at most."""
+
+# --- the form of a question ---
+
+_ORDINALS = {
+    "first": 0, "1st": 0, "former": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3, "4th": 3,
+    "fifth": 4, "5th": 4, "sixth": 5, "6th": 5, "last": -1, "latter": -1,
+}  # fmt: skip
+_THING = (
+    r"(?:ones?|papers?|stud(?:y|ies)|works?|articles?|abstracts?|sources?|results?|hits?|methods?|models?"
+    r"|systems?|approach(?:es)?|datasets?|data\ sets?|benchmarks?|frameworks?|authors?"
+    r"|of\ (?:them|these|those))\b"
+)
+_ORDINAL = re.compile(
+    rf"""(?:\bthe\ (?P<a>{"|".join(_ORDINALS)})
+        |^(?:(?:and|in|for|of|what\ about|how\ about)\ )?(?P<b>{"|".join(_ORDINALS)}))
+    (?:\ {_THING}|(?(a)(?=\s*(?:[,:;?!.]|and\b|$))|(?!)))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SOURCE_NUMBER = re.compile(
+    r"\[(\d{1,2})\]|\b(?:source|citation|reference|ref\.?)\s?(\d{1,2})\b", re.IGNORECASE
+)
+_PAPER_NUMBER = re.compile(
+    r"\b(?:paper|number|no\.|nr\.?)\s?([1-9]\d?)\b|(?<!\w)#([1-9]\d?)\b", re.IGNORECASE
+)
+_OTHER_ONE = re.compile(rf"\bthe\ other\ {_THING}", re.IGNORECASE)
+_PICK = re.compile(
+    r"\b(?:the|that|this)\ (?:[\w-]+\ ){0,3}?ones?\b|\b(?:which|one)\ of\ (?:them|these|those)\b",
+    re.IGNORECASE,
+)
+"""Picks from several papers: "the one with the game"."""
+_PAPERS = r"(?:papers?|works?|stud(?:y|ies))\b"
+_SEEKS_OTHERS = re.compile(
+    rf"\b(?:other|another|more|similar|further)\ (?:\w+\ )?{_PAPERS}|\banything\ else\b", re.IGNORECASE
+)
+_SEEKS_PAPERS = re.compile(
+    rf"""\b(?:is|are|was|were)\ there\ (?:a|an|any|also|other|another|more|some|similar)\b
+    |\b(?:any|which|what|recent|new)\ (?:\w+\ )?{_PAPERS}
+    |(?<!\bthe\ )(?<!\bthese\ )(?<!\bthose\ )(?<!\bboth\ )\b(?:papers|studies)\b
+    |\bwhat\ do\ (?:we|you)\ have\b|\banything\ (?:new|about|on)\b|\bwho\ (?:else\ )?works\ on\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NOUN = (
+    r"(?:model|data|dataset|data\ set|method|paper|work|study|system|approach|benchmark|framework|result"
+    r"|finding|number|one|case|game|task|experiment|technique|algorithm|tool|corpus|gain|author|abstract"
+    r"|researcher)s?\b"
+)
+_THIS = r"(?:this|that|these|those)"
+_PRONOUN = re.compile(
+    rf"""\b(?:do|does|did|is|are|was|were|has|have|had|can|could|will|would|should|might)(?:n't)?
+        \ (?:it|they|he|she)\b
+    |\b(?:do|does|did|is|are|was|were|can|could|has|have|by|for|of|on|in|with|than|about|after|from)
+        \ {_THIS}\s*(?:$|[?!.,;]|(?:\w+\ )?{_NOUN})
+    |\b{_THIS}\ (?:\w+\ )?{_NOUN}|^(?:and\ |but\ |so\ )?{_THIS}\b|\bwhy\ that\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_WEAK_PRONOUN = re.compile(
+    rf"""\b(?:about|after|at|before|behind|by|for|from|in|into|of|on|over|than|through|to|under|use|using|with
+        |without)\ (?:it|them|him|her|theirs|{_THIS})(?:\ too|\ then|\ there)?(?=\W*(?:$|[,;?]|and\b))
+    |\b(?:it|them)(?=\W*$)|\b(?:there|here)\b(?!\ (?:is|are|was|were|an?|any|other|some|more)\b)
+    |\bthe\ same\b|\bthe\ {_NOUN}(?!\ (?:of|behind|by|called|named|about|that|which|on)\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Refers back only in a short question: not in "what tools do hubs offer people for them?"."""
+_ANY_PRONOUN = re.compile(r"\b(?:it|its|itself|they|them|theirs?|he|him|his|she|her)\b", re.IGNORECASE)
+"""Refers back if no topic comes before it: not in "how do LLMs express their confidence?"."""
+_EXPLETIVE = re.compile(r"\b(?:is|was|would\ be)\ it\ \w+\ (?:to|that|for)\b", re.IGNORECASE)
+_CONNECTIVE = re.compile(
+    r"^\W*(?:and|but|or|so|also|then|ok(?:ay)?|wh?at\ (?:about|abt)|how\ about|why|how\ come)\b",
+    re.IGNORECASE,
+)
+_VERB = r"(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should)"
+_FRAGMENT = re.compile(
+    rf"""^\W*(?:(?:and|but|so|for|with|on|in|from|to|by|over)\ )*
+    (?:which|what|whose|how\ (?:many|much|big|large|often|far|long|fast))(?!.*\b{_VERB}\b)
+    |^\W*(?:why|how|when|where|what)\W*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A question without a verb: "which datasets?"."""
+_OWN_SUBJECT = re.compile(
+    rf"""\b(?:do|does|did|can|could|will|would|should)(?:n't)?
+    \ (?!(?:the|it|they|{_THIS}|its|their|you|we|i|he|she|one)\b)[a-z]""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A question about something that it names: "how do LLMs negotiate?"."""
+_DEFINITION = re.compile(
+    rf"^\W*(?:what|who)(?:'s|\ is|\ are)\ (?!(?:the|its?|their|{_THIS}|in|with)\b)|^(?:define|explain)\b",
+    re.IGNORECASE,
+)
+_GERMAN = re.compile(
+    r"""^\W*(?:und|aber|warum|wieso)\b
+    |\b(?:es|sie|davon|dabei|damit|dafür|darin|ihre?[nmrs]?|deren|dessen|(?:den|der|die)\ autoren)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NAME = re.compile(
+    r"""(?<!\w)[A-Za-z0-9]*(?:[a-z][A-Z]|[A-Z]{2}|[A-Za-z]-?\d|\d[A-Za-z])[\w+.-]*\w
+    |(?<=[a-z,]\ )[A-Z][a-z]{2,}\w*(?:-\w+)*""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a question refers to among the papers that were cited earlier."""
+
+    strength: Strength = "none"
+    bonus: Mapping[str, float] = field(default_factory=dict)
+    """What is added to the score of each paper that it may mean."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the question certainly refers to papers that were cited."""
+        return self.strength in ("strong", "fragment", "exact") and bool(self.bonus)
+
+    @property
+    def needs_context(self) -> bool:
+        """Whether the question refers to an earlier turn, but not to the papers that it cited."""
+        return self.strength != "none" and not any(bonus > 0 for bonus in self.bonus.values())
+
+
+def resolve(question: str, history: Sequence[Turn], papers: Mapping[str, Paper]) -> Reference:
+    """Return what a question refers to.
+
+    Args:
+        question: The question.
+        history: The earlier turns, oldest first.
+        papers: The papers of the last `WINDOW` turns, by id.
+    """
+    if not history or len(question) > _MAX_LENGTH:
+        return Reference()
+    if exact := [i for i in _numbered(question, history) if i in papers]:
+        return Reference("exact", dict.fromkeys(exact, BONUS["exact"]))
+    strength = reference_strength(question)
+    weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
+    if _SEEKS_OTHERS.search(question):
+        return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
+    names = [name.casefold() for name in _NAME.findall(question)]
+    texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
+    name_counts = {i: sum(name in text for name in names) for i, text in texts.items()}
+    if most := max(name_counts.values(), default=0):
+        weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
+    elif names and not _has_pronoun(question):
+        strength = "none"  # a new named thing
+    if strength == "none":
+        return Reference()
+    return Reference(strength, {i: weight * BONUS[strength] for i, weight in weights.items()})
+
+
+def reference_strength(question: str) -> Strength:
+    """Return how clearly a question refers to an earlier turn, by its form alone."""
+    is_short = len(question.split()) <= _MAX_GERMAN_WORDS
+    if is_short and _GERMAN.search(question) and not is_english(question):
+        return "fragment"
+    picks = _PICK.search(question) is not None
+    if _SEEKS_PAPERS.search(question) and not picks:
+        return "none"
+    topic = len(_topic_stems(question))
+    refers = picks or _has_pronoun(question)
+    if topic <= _MAX_FRAGMENT and (refers or _FRAGMENT.search(question)):
+        return "fragment"
+    if topic <= (
+        _MAX_WITH_PRONOUN if refers else _MAX_WITH_CONNECTIVE if _CONNECTIVE.search(question) else 0
+    ):
+        return "strong"
+    if topic > _MAX_MEDIUM or _DEFINITION.search(question):
+        return "none"
+    return "strong" if topic <= _MAX_SHORT and not _OWN_SUBJECT.search(question) else "medium"
+
+
+def _has_pronoun(question: str) -> bool:
+    """Return whether a pronoun, or a noun such as "the authors", refers to an earlier turn."""
+    question = _EXPLETIVE.sub(" ", question)
+    pronoun = _PRONOUN.search(question)
+    if pronoun is not None and len(_topic_stems(question[: pronoun.start()])) <= _MAX_BEFORE_PRONOUN:
+        return True
+    if _WEAK_PRONOUN.search(question) and len(_topic_stems(question)) <= _MAX_WITH_WEAK_PRONOUN:
+        return True
+    pronoun = _ANY_PRONOUN.search(question)
+    return pronoun is not None and not _topic_stems(question[: pronoun.start()])
+
+
+def _topic_stems(text: str) -> list[str]:
+    return [s for s in index_terms(text) if not is_query_stopword(s)]
+
+
+def moved_to_named(reference: Reference, question: Question, others: Iterable[Hit]) -> Reference:
+    """Return the reference, moved to those papers among ``others`` that the question names."""
+    named = [h.paper_id for h in others if names_loosely(question.text, h.title, question.query.stats)]
+    if not named or reference.strength == "exact":
+        return reference
+    bonus = {i: b * _BESIDE_NAMED for i, b in reference.bonus.items()}
+    return replace(reference, bonus={**bonus, **dict.fromkeys(named, BONUS["strong"])})
+
+
+def names_loosely(question: str, title: str, stats: CorpusStats) -> bool:
+    """Return whether a question has the name before the colon of a title, in any case.
+
+    One of its words must be rare: the word "guide" names nothing.
+    """
+    name, colon, _ = title.partition(":")
+    stems = index_terms(name)
+    if not colon or len(name.split()) > _MAX_NAME_WORDS or not stems:
+        return False
+    if min(stats.frequency.get(s, 0) for s in stems) > max(_RARE, _RARE_SHARE * stats.papers):
+        return False
+    return re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", question.casefold()) is not None
+
+
+# --- the papers of the conversation ---
+
+
+def with_papers(history: Sequence[Turn], search: Callable[[str], Sequence[Hit]]) -> tuple[Turn, ...]:
+    """Return the turns; the last two with the papers that they name, if only their text is known."""
+    turns = list(history)
+    for i in range(len(turns))[-2:]:
+        if not turns[i].papers:
+            text = add_context("", [turns[i]])
+            turns[i] = replace(turns[i], papers=_mentioned(text, search(text)))
+    return tuple(turns)
+
+
+def _mentioned(turn: str, hits: Sequence[Hit]) -> tuple[str, ...]:
+    """Return the papers that a turn names, in its order, or else the one that stands out."""
+    named = [h for h in hits if names_paper(f" {turn}", h.title)]
+    named.sort(key=lambda h: turn.casefold().find(h.title.partition(":")[0].casefold()))
+    others = [h.score for h in hits[1:6]]
+    stands_out = bool(hits) and hits[0].score >= sum(others) / max(len(others), 1) + _MIN_LEAD
+    return tuple(h.paper_id for h in named or (hits[:1] if stands_out else ()))
+
+
+def _numbered(question: str, history: Sequence[Turn]) -> list[str]:
+    """Return the papers that a question names by their number or order, or as "the other one"."""
+    recent = [turn for turn in reversed(history[-WINDOW:]) if turn.papers]
+    numbered: list[str] = []
+    for match in _SOURCE_NUMBER.finditer(question):
+        n = int(match[1] or match[2])
+        numbered += next((t.citations[n - 1 : n] for t in recent if len(t.citations) >= n > 0), ())
+    positions = [_ORDINALS[(m["a"] or m["b"]).lower()] for m in _ORDINAL.finditer(question)]
+    positions += [int(m[1] or m[2]) - 1 for m in _PAPER_NUMBER.finditer(question)]
+    for position in positions:
+        lists = [t.papers for t in recent if len(t.papers) > max(position, 1)]
+        numbered += [lists[0][position]] if lists else []
+    if not numbered and _OTHER_ONE.search(question):
+        papers = next((t.papers for t in recent if len(t.papers) > 1), ())
+        numbered += [i for i in papers if i != recent[0].papers[0]][:1]
+    return list(dict.fromkeys(numbered))
+
+
+def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
+    """Return the papers that the conversation is about, each with a weight of at most 1."""
+    weights: dict[str, float] = {}
+    share = 1.0
+    for turn in reversed(history):
+        if not turn.answered:
+            if turn.papers and reference_strength(turn.question) in ("none", "medium"):  # a new topic
+                return _merge(weights, _shares(turn), share * _CLOSEST_ONLY)
+        elif turn.papers and share >= _EARLIER_TURN:
+            weights = _merge(weights, _shares(turn), share)
+            share *= _EARLIER_TURN
+    if _PICK.search(question):
+        shares = (_shares(turn) for turn in reversed(history[-WINDOW:]) if turn.answered and turn.papers)
+        lists = (s for s in shares if sum(share >= _MIN_LIST_SHARE for share in s.values()) > 1)
+        weights = _merge(weights, next(lists, {}), 1.0)
+    return weights
+
+
+def _shares(turn: Turn) -> dict[str, float]:
+    """Return the number of sentences that a turn cited from each paper, relative to the most."""
+    counts = Counter(turn.citations or turn.papers)
+    most = max(counts.values())
+    return {paper_id: count / most for paper_id, count in counts.items()}
+
+
+def _merge(one: Mapping[str, float], other: Mapping[str, float], factor: float) -> dict[str, float]:
+    return {i: max(one.get(i, 0.0), factor * other.get(i, 0.0)) for i in {**one, **other}}

@@ -1,0 +1,162 @@
+"""What a question refers to among the papers that were cited earlier."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from paperagent.retrieval import follow_up
+from paperagent.retrieval.conversation import Turn
+from paperagent.retrieval.follow_up import BONUS, reference_strength, resolve
+from paperagent.retrieval.scoring import CorpusStats
+from paperagent.types import Hit, Paper
+
+PAPERS = {
+    "owl": Paper("owl", "Owlet: A Lamp for Owls", "Owlet shines in QuietWood and needs 3 candles."),
+    "bat": Paper("bat", "Batwing: A Horn for Bats", "Batwing sounds at night."),
+    "cat": Paper("cat", "Purring of Cats", "Cats purr. Owls do not."),
+    "dog": Paper("dog", "Barkline: Dogs in a Queue", "Barkline barks."),
+}
+LIST = Turn("papers on animals", "…", ("owl", "owl", "bat", "bat", "cat", "cat"), ("owl", "bat", "cat"))
+ABOUT_DOG = Turn("What is Barkline?", "…", ("dog", "dog", "dog", "dog", "cat"), ("dog", "cat"))
+ABSTAINED = Turn("Who won the cup in 1998?", "…", ("bat",), ("bat",), answered=False)
+
+
+@pytest.mark.parametrize(
+    ("question", "strength"),
+    [
+        ("how large is it?", "fragment"),
+        ("and the results?", "fragment"),
+        ("why?", "fragment"),
+        ("with how many examples?", "fragment"),
+        ("which datasets?", "fragment"),
+        ("wie groß ist es?", "fragment"),
+        ("which of them did people like best?", "fragment"),
+        ("did the vets and keepers of the zoo like it?", "strong"),
+        ("what abt candles on windy nights", "strong"),
+        ("params", "strong"),
+        ("how do they compare with copper horns or brass?", "strong"),
+        ("what does waxing the wings bring?", "medium"),
+        ("how do owls express their hunger?", "medium"),
+        ("what is knowledge distillation?", "none"),
+        ("which papers are about owls?", "none"),
+        ("is there a lamp for cats?", "none"),
+        ("do keepers write more diaries now that zoos offer tools for them?", "none"),
+        ("Which lamp for owls shines through thick fog in the winter months?", "none"),
+    ],
+)
+def test_the_form_says_whether_a_question_refers_back(question: str, strength: str) -> None:
+    assert reference_strength(question) == strength
+
+
+@pytest.mark.parametrize(
+    ("question", "paper"),
+    [
+        ("in the first one, how many candles?", "owl"),
+        ("and the second, is it loud?", "bat"),
+        ("second paper: how loud?", "bat"),
+        ("what does the last one say?", "cat"),
+        ("[3] is it loud?", "bat"),
+        ("source 1 please", "owl"),
+        ("more on paper 3", "cat"),
+    ],
+)
+def test_numbers_and_order_name_a_paper(question: str, paper: str) -> None:
+    """[3] counts sentences as the answer does; "the second one" counts papers."""
+    assert resolve(question, (LIST,), PAPERS).bonus == {paper: BONUS["exact"]}
+
+
+def test_the_other_one_is_not_the_one_of_the_last_turn() -> None:
+    two = Turn("lamps or horns?", "…", ("owl", "bat"), ("owl", "bat"))
+    last = Turn("is the first bright?", "…", ("owl",), ("owl",))
+    assert resolve("and the other one?", (two, last), PAPERS).bonus == {"bat": BONUS["exact"]}
+
+
+@pytest.mark.parametrize(
+    "question", ["[9] is it loud?", "the fifth one?", "paper 0?", "the first epoch of training?"]
+)
+def test_numbers_that_name_no_paper(question: str) -> None:
+    assert resolve(question, (LIST,), PAPERS).strength != "exact"
+
+
+def test_it_is_the_paper_that_was_cited_most() -> None:
+    """The last turn counts more than the one before, and a paper cited once less than the main one."""
+    bonus = resolve("how large is it?", (LIST, ABOUT_DOG), PAPERS).bonus
+    assert bonus["dog"] == BONUS["fragment"]
+    assert bonus["owl"] == bonus["bat"] == bonus["cat"] == BONUS["fragment"] / 2
+    assert "owl" not in resolve("how large is it?", (LIST, ABOUT_DOG, ABOUT_DOG), PAPERS).bonus
+
+
+def test_the_one_with_something_picks_from_an_older_list() -> None:
+    bonus = resolve("the one with the horn?", (LIST, ABOUT_DOG, ABOUT_DOG), PAPERS).bonus
+    assert bonus["bat"] > 0
+
+
+def test_a_name_picks_the_paper_that_has_it() -> None:
+    bonus = resolve("is it dark in QuietWood?", (LIST,), PAPERS).bonus
+    assert bonus["owl"] > 2 * bonus["bat"]
+
+
+def test_a_new_name_frees_the_papers() -> None:
+    """A pronoun keeps them: "does it beat Hootline?" asks about the old paper."""
+    assert resolve("and Hootline-7?", (LIST,), PAPERS).bonus == {}
+    assert resolve("does it beat Hootline-7?", (LIST,), PAPERS).bonus
+
+
+def test_a_pasted_abstract_frees_the_papers() -> None:
+    assert resolve("We present it. " * 30, (LIST,), PAPERS).bonus == {}
+
+
+def test_after_an_abstention() -> None:
+    """On a new topic, the closest passages count; after a follow-up, the papers before it still do."""
+    assert resolve("how large is it?", (ABOUT_DOG, ABSTAINED), PAPERS).bonus.keys() == {"bat"}
+    follow = replace(ABSTAINED, question="what did it cost?")
+    assert resolve("how large is it?", (ABOUT_DOG, follow), PAPERS).bonus["dog"] == BONUS["fragment"]
+
+
+def test_other_papers_are_not_the_cited_ones() -> None:
+    reference = resolve("any other papers on that?", (ABOUT_DOG,), PAPERS)
+    assert reference.bonus["dog"] < 0
+    assert reference.needs_context
+    assert not reference.is_clear
+
+
+def test_papers_that_are_gone_are_not_referred_to() -> None:
+    assert resolve("how large is it?", (ABOUT_DOG,), {"cat": PAPERS["cat"]}).bonus.keys() == {"cat"}
+    assert resolve("how large is it?", (), PAPERS).strength == "none"
+
+
+def test_a_title_is_named_in_any_case_if_it_is_rare() -> None:
+    stats = CorpusStats(1_000, 100.0, {"batw": 1, "guid": 80})
+    assert follow_up.names_loosely("and what about batwing?", "Batwing: A Horn", stats)
+    assert not follow_up.names_loosely("and what about batwings?", "Batwing: A Horn", stats)
+    assert not follow_up.names_loosely("is there a guide?", "GUIDE: A Lamp", stats)
+    assert not follow_up.names_loosely("purring of cats", "Purring of Cats", stats)
+
+
+def test_turns_of_text_get_the_papers_that_they_name() -> None:
+    """In the order of the text; without names, the paper that stands out."""
+    hits = [
+        Hit(PAPERS[i], score, 1) for i, score in (("cat", 0.5), ("owl", 0.45), ("bat", 0.44), ("dog", 0.43))
+    ]
+    named = Turn("animals?", "Batwing is loud, Owlet is not.")
+    (turn,) = follow_up.with_papers((named,), lambda _text: hits)
+    assert turn.papers == ("bat", "owl")
+    vague = Turn("animals?", "There are some.")
+    assert follow_up.with_papers((vague,), lambda _text: hits)[0].papers == ()
+    lead = [replace(hits[0], score=0.9), *hits[1:]]
+    assert follow_up.with_papers((vague, LIST), lambda _text: lead) == (replace(vague, papers=("cat",)), LIST)
+
+
+@pytest.mark.parametrize(
+    "unit", ["the ", "that model ", "which of ", "and ", "it ", "Aa1-", "[1]", "is there "]
+)
+def test_hostile_questions_take_no_time(unit: str) -> None:
+    begin = time.process_time()
+    question = unit * (8_000 // len(unit))
+    reference_strength(question)
+    resolve(question, (LIST,), PAPERS)
+    resolve(question[:299], (LIST,), PAPERS)
+    assert time.process_time() - begin < 1

@@ -1,6 +1,6 @@
 """Evaluate paperagent with its own harness; `make eval`.
 
-    python eval/run.py [--shared ../shared] [--only ours|claims|answers|retrieval|sentences] [--update]
+    python eval/run.py [--shared ../shared] [--only PART] [--update]
 
 *ours*: the cases over the sample feed in three configurations: extractive answers with keyword search,
 extractive answers with the embedding model (if installed), and the recorded replies of a scripted model.
@@ -9,8 +9,9 @@ code 9 if a run is significantly worse or misses a threshold. ``--update`` write
 instead; explain that decision in the commit.
 
 The other parts need the test data beside the checkout and are skipped without it. *answers* asks the
-development questions and checks the figures that README.md quotes (``gate-dev*.toml``, exit code 9), and our
-own answerable and unanswerable ones over the same papers; the rest exits with 1 if a limit is broken.
+development questions and checks the figures that README.md quotes (``gate-dev*.toml``, exit code 9);
+*followups* replays conversations with the agent's own answers as their history (``gate-followups.toml``); the
+rest exits with 1 if a limit is broken.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import answer_sentences
 import claims
 import record
 import sentences
+import utterances
 
 import retrieval
 from paperagent.cli.main import main as paperagent
@@ -47,8 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "ours": run_our_cases,
         "claims": run_claims,
         "answers": run_dev_questions,
+        "shown": run_answer_sentences,
+        "followups": run_follow_ups,
         "retrieval": run_retrieval,
         "sentences": run_sentences,
+        "utterances": run_utterances,
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="the folder of test data")
@@ -153,9 +159,38 @@ def _dev_runs(questions: Path) -> Iterator[tuple[Path, str, Path]]:
         yield HERE / "cases/answerability.jsonl", "minilm", HERE / "gate-answerability.toml"
 
 
+def run_answer_sentences(shared: Path) -> int:
+    """Compare the sentences that answers show with those that a reader keeps, and check the limits."""
+    return answer_sentences.main(["--shared", str(shared)])
+
+
+def run_follow_ups(shared: Path) -> int:
+    """Replay our conversations over the saved pages, and print the share of right turns by tag and kind."""
+    feeds = sorted((shared / "seeds").glob("*.txt"))
+    if not feeds or retrieval.load_model() is None:
+        print(f"followups: skipped, no test data at {shared} or no embedding model")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--mode", "extractive", "--gate", str(HERE / "gate-followups.toml")]
+        options += [word for feed in feeds for word in ("--feed", str(feed))]
+        options += ["--library", f"{folder}/library", "--out", f"{folder}/run", "--quiet"]
+        code = paperagent(["eval", "run", str(HERE / "cases/followups.jsonl"), *options])
+        rows = results.load_rows(Path(folder, "run", results.ROWS_FILE))
+    for tag in ("dev", "held-back"):
+        for kind in ("followup", "topic", "unanswerable"):
+            scores = [row.scores["turn_correct"] or 0 for row in rows if tag in row.tags and row.kind == kind]
+            print(f"{tag:9}  {kind:12}  {sum(scores):.0f} of {len(scores)} turns right")
+    return code
+
+
 def run_retrieval(shared: Path) -> int:
     """Run the public retrieval sets."""
     return retrieval.main(["--shared", str(shared)])
+
+
+def run_utterances(shared: Path) -> int:
+    """Ask what people type first, and count the real questions that are mistaken for it."""
+    return utterances.main(["--shared", str(shared)])
 
 
 def run_sentences(shared: Path) -> int:

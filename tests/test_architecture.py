@@ -20,7 +20,7 @@ from paths import ROOT
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors layout storage text http_limits testing".split()),
+    "base": frozenset("types errors layout notebook storage text http_limits testing".split()),
     "adapters": frozenset("config feeds library embedding llm".split()),
     "pipeline": frozenset("retrieval verification answering digest".split()),
     "app": frozenset("arguments async_stream factory ingest lookup agent".split()),

@@ -19,7 +19,7 @@ from paperagent import arguments, factory, lookup
 from paperagent.arguments import AskOptions, Day
 from paperagent.errors import ConfigError, EndpointError, FeedError, InputError, PaperAgentError
 from paperagent.lookup import PaperNotFoundError
-from paperagent.types import Answer, AskMode, Event, Filters, Hit, IngestReport, Mode, Paper, Progress
+from paperagent.types import Answer, AskMode, Event, Filters, Hit, Hits, IngestReport, Mode, Paper, Progress
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
@@ -309,7 +309,7 @@ class PaperAgent:
         source: str | None = None,
         author: str | None = None,
         exclude: str | Iterable[str] = (),
-    ) -> builtins.list[Hit]:
+    ) -> Hits:
         """Return the papers that match a query best.
 
         Args:
@@ -338,7 +338,7 @@ class PaperAgent:
         size, pipeline, store = arguments.top_k(k), self._open_pipeline(), self._open_store()
         named = lookup.named_papers(store, text, filters, limit=size)
         hits = pipeline.search(text, k=size, filters=filters)
-        return lookup.put_first(named, hits, k=size) if named else hits
+        return Hits(lookup.put_first(named, hits, k=size) if named else hits)
 
     @arguments.shows_options
     def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
@@ -716,7 +716,7 @@ class PaperAgent:
         source: str | None = None,
         author: str | None = None,
         exclude: str | Iterable[str] = (),
-    ) -> builtins.list[Hit]:
+    ) -> Hits:
         """Return the papers most similar to a paper, best first, without the paper itself.
 
         Compares the vectors of the library, which takes no embedding model. A paper without a vector is
@@ -746,7 +746,7 @@ class PaperAgent:
             text = clean_question(f"{paper.title}. {paper.abstract}"[:MAX_QUESTION])
             similar = self._open_pipeline().search(text, k=size + 1, filters=filters)
             hits = [hit for hit in similar if hit.paper_id != paper.paper_id][:size]
-        return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
+        return Hits(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
 
     def remove(self, paper_ids: str | Iterable[str]) -> builtins.list[Paper]:
         """Remove papers from the library and its indexes. Built issues of the digest keep them.

@@ -1,15 +1,14 @@
 """Lay out answers, search results, papers and reports as `Block` objects, which hold unescaped text.
 
-`markdown`, `plain_text` and `html` turn a block into an escaped string; `ui.render.Screen` prints blocks on a
-terminal. So every output shows the same content in the same order. Text of papers is made readable in one
-place, `shown_text`.
+`markdown`, `plain_text` and `notebook.html` turn a block into an escaped string; `ui.render.Screen` prints
+blocks on a terminal. So every output shows the same content in the same order. Text of papers is made readable
+in one place, `shown_text`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -407,34 +406,6 @@ def plain_text(block: Block) -> str:
         line += f" ({detail})" if detail else ""
         return f"{'    ' if block.kind == 'quote' else ''}{line}{cites}"
     return " — ".join(part for part in (line, detail, url) if part)
-
-
-def html(block: Block) -> str:
-    """Return ``block`` as HTML with untrusted text escaped; it needs no style sheet."""
-    text = escape(safe_terminal(shown_text(block)).strip())
-    text = f"<s>{text}</s>" if block.struck else text
-    marker = escape(block.marker.strip())
-    detail = escape(safe_terminal(block.detail).strip())
-    cites = "".join(f" [{n}]" for n in block.cites)
-    url = safe_url(block.url)
-    if block.kind == "heading":
-        return f"<h4>{text}</h4>"
-    if block.kind == "quote":
-        label = f"<small>{marker}</small> " if marker else ""
-        remark = f" <small>{detail}</small>" if detail else ""
-        return f'<blockquote style="{_QUOTE_STYLE}">{label}{text}{cites}{remark}</blockquote>'
-    if block.kind == "item":
-        title = f'<a href="{escape(url)}" rel="noreferrer noopener">{text}</a>' if url else text
-        remark = f" <small>{detail}</small>" if detail else ""
-        return f"<p>{f'{marker} ' if marker else ''}{title}{remark}</p>"
-    if block.kind == "aside":
-        return f"<p><small>{text}</small></p>"
-    if block.kind in {"row", "note"}:
-        return f"<p><em>{f'{marker}: ' if marker else ''}{text}</em></p>"
-    return f"<p>{text}{f' ({detail})' if detail else ''}{cites}</p>"
-
-
-_QUOTE_STYLE = "margin:-.4em 0 1em 1em;padding-left:.8em;border-left:3px solid #8886"
 
 
 def document(blocks: Iterable[Block], to_text: Callable[[Block], str] = markdown) -> str:

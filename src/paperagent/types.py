@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
+from paperagent.notebook import Displayed
 from paperagent.text import Sentence as Sentence  # noqa: PLC0414 - part of the public types
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from paperagent.layout import Block
 
     Vector = NDArray[np.float32]
     """An embedding of unit length, shape [dim]."""
@@ -57,7 +60,7 @@ PARTIAL_DATE = "partial-date"
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class Paper(Displayed):
     """A paper in the library. Texts are in Unicode NFC, without control characters."""
 
     paper_id: str
@@ -132,6 +135,15 @@ class Paper:
     def taken_back(self) -> str:
         """``retracted`` (by the publisher), ``withdrawn`` (by the authors), or an empty string."""
         return "" if not self.withdrawn else RETRACTED if RETRACTED in self.flags else "withdrawn"
+
+    def __repr__(self) -> str:
+        """Return a short form for debugging."""
+        return f"Paper(paper_id={self.paper_id!r}, title={self.title!r})"
+
+    def _blocks(self) -> Iterable[Block]:
+        from paperagent.layout import paper_blocks
+
+        return paper_blocks(self, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +293,7 @@ def in_category(category: str, archive: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Displayed):
     """A paper that a search returned."""
 
     paper: Paper
@@ -330,6 +342,26 @@ class Hit:
             "withdrawn": self.paper.withdrawn,
         }
 
+    def __repr__(self) -> str:
+        """Return a short form for debugging."""
+        return f"Hit(rank={self.rank}, score={self.score:.2f}, paper={self.paper!r})"
+
+    def _blocks(self) -> Iterable[Block]:
+        from paperagent.layout import hit_blocks
+
+        return hit_blocks([self])
+
+
+class Hits(Displayed, list[Hit]):
+    """The hits of a search, best first: a list that `print` and notebooks show as numbered papers."""
+
+    __slots__ = ()
+
+    def _blocks(self) -> Iterable[Block]:
+        from paperagent.layout import Block, hit_blocks
+
+        return hit_blocks(self) if self else [Block("note", "no matching papers")]
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:
@@ -341,6 +373,7 @@ class Citation:
     title: str
     url: str | None
     quote: str
+    """The stored text of the abstract, with its LaTeX."""
     start: int
     end: int
 
@@ -362,6 +395,7 @@ class Claim:
     """A sentence of an answer that can be checked against its citations."""
 
     text: str
+    """Readable text: without LaTeX, entities and tags, also if it quotes a sentence."""
     citations: tuple[int, ...]
     """The numbers of the citations, as in `Citation.n`."""
     support: Support
@@ -417,7 +451,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Displayed):
     """An answer with citations, or an abstention with its reason."""
 
     question: str
@@ -460,24 +494,21 @@ class Answer:
         """The same as ``hits``."""
         return self.hits
 
-    def __str__(self) -> str:
-        """Return the answer as plain text: the claims, the sources, and notes."""
-        from paperagent.layout import answer_blocks, document, plain_text
+    def __repr__(self) -> str:
+        """Return a short form for debugging."""
+        counts = f"claims={len(self.claims)}, citations={len(self.citations)}"
+        return f"Answer(status={self.status!r}, question={self.question!r}, {counts})"
 
-        return document(answer_blocks(self), plain_text)
+    def _blocks(self) -> Iterable[Block]:
+        from paperagent.layout import answer_blocks
 
-    def _repr_markdown_(self) -> str:
-        """Return the answer as Markdown, for notebooks."""
-        from paperagent.layout import answer_blocks, document, markdown
-
-        return document(answer_blocks(self), markdown)
+        return answer_blocks(self)
 
     def _repr_html_(self) -> str:
-        """Return the answer as HTML, for notebooks; formulas are not rendered."""
-        from paperagent.layout import answer_blocks, html
+        """Return the answer as HTML, for notebooks; each source opens to show its cited sentences."""
+        from paperagent.notebook import answer_html
 
-        body = "".join(map(html, answer_blocks(self)))
-        return f'<div class="tex2jax_ignore mathjax_ignore">{body}</div>'
+        return answer_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as ``paperagent ask --json`` prints it."""

@@ -435,7 +435,8 @@ def test_a_second_reader_that_fails_changes_nothing(model: ScriptedAgent, broken
 def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: ScriptedAgent) -> None:
     """As one that wording refutes: where the sentence has to do with the question, it is quoted instead."""
     model.server.decider = lambda request: [0.96, 0.01]
-    answer = model.ask(reply(GOOD, OFF))
+    question = "How do Tindersift's prompt and its mean latency with a generator change?"
+    answer = model.ask(reply(GOOD, OFF), question=question)
     assert [c.support for c in answer.claims] == ["supported", "quoted"]
     assert answer.claims[1].checks["replaced"] == REFUTED_REASON
     assert answer.citations[1].quote == answer.claims[1].text

@@ -17,6 +17,7 @@ from paperagent.digest.render.renderer import MAX_BYTES, WARN_BYTES, render_conf
 from paperagent.digest.render.view import SubscriberLinks
 from paperagent.errors import ConfigError, PaperAgentError
 from paperagent.layout import REPLACED, UNVERIFIED
+from paperagent.text.readable import readable
 from paperagent.types import Claim
 
 URL = re.compile(r"(?:https?://|mailto:)[^\s<>\"“”]+")
@@ -457,3 +458,16 @@ def test_the_confirmation_says_how_to_confirm() -> None:
     assert issues.TOKEN in bare.text
     assert issues.TOKEN in Page(bare.html).text
     assert not Page(bare.html).links
+
+
+def test_an_issue_shows_its_themes_and_sources() -> None:
+    """Also the title of each paper once per place, and every citation."""
+    example = issues.issue()
+    text = str(example)
+    for theme in example.themes:
+        assert theme.name in text
+        for item in theme.items:
+            assert readable(item.paper.title) in text
+    assert "Sources\n[1]" in text
+    assert len(repr(example)) < 250
+    assert "<script" not in example._repr_html_()

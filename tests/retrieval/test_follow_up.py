@@ -100,9 +100,15 @@ def test_a_name_picks_the_paper_that_has_it() -> None:
 
 
 def test_a_new_name_frees_the_papers() -> None:
-    """A pronoun keeps them: "does it beat Hootline?" asks about the old paper."""
+    """With a pronoun they keep a small bonus: "does it beat Hootline?" asks about the old paper."""
     assert resolve("and Hootline-7?", (LIST,), PAPERS).bonus == {}
-    assert resolve("does it beat Hootline-7?", (LIST,), PAPERS).bonus
+    reference = resolve("does it beat Hootline-7?", (LIST,), PAPERS)
+    assert reference.bonus["owl"] == BONUS["medium"]
+    assert not reference.is_clear
+
+
+def test_german_nouns_are_not_names() -> None:
+    assert resolve("wie viele Kerzen braucht es?", (ABOUT_DOG,), PAPERS).bonus["dog"] == BONUS["fragment"]
 
 
 def test_a_pasted_abstract_frees_the_papers() -> None:

@@ -35,6 +35,7 @@ from paths import ROOT
         ("an ``Accuracy Fallacy\", or ``so''", "an “Accuracy Fallacy”, or “so”"),
         ("pages 1--5 --- that is -- all", "pages 1–5 — that is – all"),
         ("\\(a \\leq b\\) and \\[c\\]", "a ≤ b and c"),
+        ("of {p}_{theta}(Y|X) and 10^{-3} and F_{1}", "of p_theta(Y|X) and 10⁻³ and F₁"),
         ("\\ours{} beats \\method by far", "ours beats method by far"),
         ("cost \\$5", "cost $5"),
         ("a\\footnote{b}", "a (b)"),

@@ -203,7 +203,7 @@ def confidence(signals: AnswerabilitySignals, *, encoder: bool) -> float:
 
 _ABSTAIN_BELOW = {True: (0.20, 0.36), False: (0.24, 0.34)}
 """With an encoder, and by stems alone: in a small and in a large library."""
-_DOUBT_BELOW = {True: (0.27, 0.45), False: (0.30, 0.42)}
+_DOUBT_BELOW = {True: (0.27, 0.45), False: (0.32, 0.42)}
 _MAX_THRESHOLD = 1.01
 """Above any confidence, so that no question is answered."""
 

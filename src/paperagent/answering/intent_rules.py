@@ -23,13 +23,14 @@ NOUN = (
     r"(?:papers?|articles?|publications?|preprints?|documents?|docs|abstracts?|entries|items|records|titles)"
 )
 WORKS = rf"(?:{NOUN}|works?|studies|research|literature|stuff|things|additions?|arrivals?)"
-OWN = r"(?:(?:this|your|my|our|the) (?:library|lib|paper library|library of papers|paper collection)|library|lib|(?:this|your|my|our) (?:database|db|collection|corpus|feeds?|index|store|archive|system|memory|set|data|papers?)|the (?:feeds?|database|db))"
+OWN = r"(?:(?:this|your|ur|my|our|the) (?:library|lib|paper library|library of papers|paper collection)|library|lib|(?:this|your|my|our) (?:database|db|collection|corpus|feeds?|index|store|archive|system|memory|set|data|papers?)|the (?:feeds?|database|db))"
 HERE = rf"(?:(?:in|inside|within|from|of|on) {OWN}|in here|in there|here|on file|in stock|{OWN})"
 _FILLER = (
     rf"(?:(?:are|is|were) (?:there|here)|do (?:you|we|i) (?:have|know|hold|store|cover|got|know of)|(?:have|did) (?:you|we|i)"
     rf"(?: (?:got|read|ingest|ingested|load|loaded|add|added|import|imported|indexed|index))?|(?:you|we|i) (?:have|know|ingested|added)"
     rf"|do(?:es)? {OWN} (?:have|contain|hold|include|store|cover|list|comprise)|(?:can|could) (?:you|i) (?:see|search|access|ask about|find)"
     rf"|(?:that |which )?(?:are |is |were )?{HERE}|(?:are|is|were|have been|been)? ?(?:stored|indexed|available|loaded|ingested|included|contained|present|covered)(?: (?:in )?{HERE})?"
+    r"|do(?:es)? (?:the|these|your|my|all) (?:papers?|articles) (?:have|cover|come from|belong to|address|discuss|deal with|talk about|span)|(?:in|of) (?:the|these|your|my|all) (?:papers|articles)"
     r"|in total|in all|total|altogether|overall|so far|currently|now|right now|at the moment|already|exist|exactly|as well"
     r"|that|which|are|is|at all|of|the|do|does|by now|please|there|all|together|both)"
 )
@@ -101,10 +102,17 @@ STUDIES = _rule(rf"(?:that |which )?{_STUDY}\s+(.+)")
 
 # --- rules ---
 
+COUNT_PASSIVE = _rule(
+    rf"in how many (?:of (?:the|your|my|our) )?{NOUN} (?:is|are|was|were|does|do) (?P<topic>.+?) (?:mentioned|discussed|used|named|covered|addressed|studied|appear|occur|come up)(?: {HERE})?"
+)
+COUNT_BY = _rule(
+    rf"how many {NOUN} (?:did|has|have|does) (?P<name>.+?) (?:write|written|wrote|publish|published|author|authored|have)(?: {HERE})?"
+)
+IS_CATEGORY = _rule(_CATEGORY)
 COUNT = _rule(
     rf"(?:how many|(?:what(?:'s| is) )?(?:the )?(?:total )?number of|(?:what(?:'s| is) )?(?:the )?count of|count(?: up)?(?: all)?|how much|total)"
     rf"\s+(?:of\s+)?(?:the\s+|my\s+|your\s+|our\s+|all\s+)*(?P<new>(?:different|unique|distinct|total|new|recent|newer)\s+)?"
-    rf"(?P<topic>(?:[\w.+/-]+\s+){{0,4}}?)(?P<noun>{NOUN})\b(?P<rest>.*)"
+    rf"(?P<topic>(?:[\w.+/-]+\s+){{0,4}}?)(?P<noun>{NOUN}|works|studies)\b(?P<rest>.*)"
 )
 SIZE = (
     _rule(
@@ -114,6 +122,8 @@ SIZE = (
         r"|combien d(?:e |')(?:articles|papiers)(?: (?:y a-t-il|as-tu))?(?: ici)?|cu[aá]ntos (?:art[ií]culos|papers)(?: hay| tienes)?(?: aqu[ií])?)"
     ),
 )
+SIZE_OF_ANYTHING = _rule(r"(?:count|size|how many(?: are (?:there|here))?)")
+"""After an answer, the number or size of what it was about."""
 LIST = _rule(
     rf"(?P<show>{SHOW}\s+)?{THE}(?:(?P<n>{_NUMBER}) )?(?P<noun>(?:paper |article )?titles?(?: of {THE}{NOUN})?|names of {THE}{NOUN}|{NOUN})\b(?P<rest>.*)"
 )
@@ -135,7 +145,7 @@ BY_AUTHOR = (
     ),
     _rule(r"(?:search (?:for )?|find |show |look up |list )?(?:the )?author:? (?P<name>.+)"),
     _rule(
-        rf"(?:does|do|has|have) (?P<name>.+?) (?:have|got|written|authored|published) (?:any |some |a )?{NOUN}(?: (?:here|{HERE}))?"
+        rf"(?:does|do|has|have) (?P<name>.+?) (?:have|got|written|authored|published) (?:any |some |a )?(?:{NOUN}|anything|something)(?: (?:here|{HERE}))?"
     ),
     _rule(
         rf"(?:is|are) (?P<name>.+?) (?:an author|among the authors|one of the authors|{HERE}|in any paper)(?: {HERE})?"
@@ -163,10 +173,10 @@ CONTENTS = (
         rf"(?:so )?(?:what(?:'s| is| all is|s| are)?|whats|wats) (?:all )?(?:the )?(?:stored |contained |contents? )?(?:in|inside|on|of) {OWN}"
     ),
     _rule(
-        r"(?:so )?(?:what(?:'s| is| all is|s)?|whats|wats) (?:all )?(?:in|inside) (?:here|there)|what(?:'s| is|s) (?:here|available|there)"
+        r"(?:so )?(?:what(?:'s| is| all is|s)?|whats|wats) (?:all )?(?:in|inside) (?:here|there)|what(?:'s| is|s) (?:here|available|there|inside)"
     ),
     _rule(
-        rf"what (?:all )?(?:do|can|does|have) (?:you|we|i|{OWN}) (?:have|got|know|contain|hold|cover|store|include|know about|offer|search|find|ask|learn|see|read)(?: (?:about|you|here|you about|in|from you|{HERE}))*"
+        rf"what (?:all )?(?:do|can|does|have) (?:you|we|i|{OWN}) (?:have|got|know|contain|hold|cover|store|include|know about|offer|search|find|learn|see|read)(?: (?:about|you|here|you about|in|from you|{HERE}))*"
     ),
     _rule(
         rf"what (?:is|are) {OWN} (?:about|made of|all about|like)|what (?:are|is) (?:these|the|your|all the) papers (?:about|on)"
@@ -184,7 +194,7 @@ CONTENTS = (
         rf"(?:how (?:old|recent|current|up[- ]to[- ]date|fresh|new) (?:is|are) (?:{OWN}|the papers|your papers|the data|your data)|(?:what(?:'s| is) )?(?:the )?(?:date range|time span|time range|span|period covered|coverage)(?: {HERE})?|from when are the papers|when (?:was|were) (?:{OWN}|the papers) (?:last )?(?:updated|ingested|refreshed|added|read)|when did (?:you|i|we) last (?:ingest|update|refresh|read)(?: anything| papers)?|when was the last (?:update|ingest)|how far back do(?:es)? (?:{OWN}|it|you|the papers) go)"
     ),
     _rule(
-        rf"(?:describe|(?:give me |show me )?(?:an? |the )?(?:overview|summary|description|breakdown|statistics|stats|contents?|table of contents|toc|list of topics) (?:of|for|about|on)|summari[sz]e|tell me (?:something |more )?about|explain|introduce|show(?: me)?|about) (?:{OWN}|all (?:the |my |your )?papers|(?:the|all|my|your) (?:whole |entire )?(?:library|collection|papers)|everything|the contents?)"
+        rf"(?:describe|(?:give me |show me )?(?:an? |the )?(?:overview|summary|description|breakdown|statistics|stats|contents?|table of contents|toc|list of topics) (?:of|for|about|on)|summari[sz]e|tell me (?:something |more )?about|explain|introduce|about) (?:{OWN}|all (?:the |my |your )?papers|(?:the|all|my|your) (?:whole |entire )?(?:library|collection|papers)|everything|the contents?)"
     ),
     _rule(
         r"(?:library|contents?|status|stats|statistics|about|info|overview|table of contents|toc|summary|coverage|inventory|library (?:info|status|stats|statistics|contents?|overview|summary))"
@@ -204,6 +214,7 @@ WITH = _rule(r"(?:that )?(?:with|using)\b")
 TITLES = _rule(r"titles|title|(?:paper|article) titles?|names")
 SINGULAR = _rule(r"paper|article|abstract|document|publication")
 MENTIONING = _rule(r"(?:^|\s)mention")
+ALSO_IN_PAPERS = _rule(r"works|studies|documents?|docs|entries|items|records|articles?")
 MODIFIED_NOUN = _rule(r"papers?|articles?|publications?|preprints?|abstracts")
 ABOUT = ("on ", "about ", "regarding ", "concerning ", "around ", "related to ", "in the area of ")
 NOTHING_MORE = _rule(
@@ -235,6 +246,7 @@ SIMILAR = (
         rf"(?:(?:{SHOW}|is there|are there|do you have) )?(?:anything|something|what else is|what(?:'s| is| are)|which are|which papers are|what papers are|others?|more) (?:similar|related|close|like (?:it|this|that|[\[\d\]]+)|most similar)(?: to (?P<ref>.+))?"
     ),
     _rule(r"similar(?: to (?P<ref>.+))?|related"),
+    _rule(r"what else is (?:there )?(?:like|similar to|related to) (?P<ref>.+)"),
     _rule(r"(?:neighbou?rs|nearest neighbou?rs) of (?P<ref>.+)"),
     _rule(r"(?:are there )?(?:others?|more) like (?P<ref>it|this|this one|that|that one|\[\d+\]|these)"),
 )
@@ -246,6 +258,7 @@ OVERVIEW = _rule(rf"{_SUM}:? (?P<ref>.+)")
 ALONE = _rule(
     r"(?:(?:all|all the|the|my|your) )?(?:papers|titles|articles|publications|paper titles|documents)"
 )
+TITLED = _rule(r"(?:the )?(?:paper|article) (?:called|titled|named|entitled)\b")
 SHOW_PAPER = _rule(
     r"(?:show(?: me)?|open|display|read(?: me)?|get(?: me)?|give(?: me)?|print|view|see|pull up|find(?: me)?|look up|lookup|fetch|go to|load|bring up)\s+(?P<ref>.+)"
 )
@@ -324,6 +337,7 @@ FIELDS: tuple[tuple[Field, str], ...] = (
         "abstract",
         r"(?:(?:show|give|read|print|get|display|see|send|view)(?: me)? |what(?:'s| is) |what does )?(?:the |its |full |whole |entire |an )*abstract(?: (?:of|for|from|to) {ref})?",
     ),
+    ("abstract", r"{ref}(?:'s)? abstract"),
 )
 
 

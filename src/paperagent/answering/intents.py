@@ -217,14 +217,27 @@ def _limited(intent: Intent, remaining: str, request: _Request, *, verbs: bool =
 def _library_intent(request: _Request) -> Intent | None:
     """Return the first intent whose rule matches the whole text."""
     if any(rule.fullmatch(request.text) for rule in rules.SIZE):
-        return Intent("count")
+        asks_of_answer = request.has_history and rules.SIZE_OF_ANYTHING.fullmatch(request.text)
+        return None if asks_of_answer else Intent("count")
     if rules.LIST_ALL.fullmatch(request.text):
         return Intent("list")
     about_papers = (_metadata, _contents) if request.has_history else (_contents, _metadata)
-    makers = (_oldest, _newest, _whats_new, _count, _days_papers, *about_papers, _by_author, _similar)
-    for make in (*makers, _overview, _which_papers, _papers, _paper):
+    first = (_oldest, _newest, _whats_new, _count, _count_in_other_words, _days_papers)
+    last = (_by_author, _similar, _overview, _which_papers, _papers, _paper)
+    for make in (*first, *about_papers, *last):
         if intent := make(request):
             return intent
+    return None
+
+
+def _count_in_other_words(request: _Request) -> Intent | None:
+    """Return "in how many papers is X mentioned" and "how many papers did X write"."""
+    if match := rules.COUNT_PASSIVE.fullmatch(request.text):
+        topic = _topic(match["topic"])
+        return Intent("count", topic=topic, mention=True) if topic else None
+    if match := rules.COUNT_BY.fullmatch(request.text):
+        name = _author(match["name"])
+        return Intent("count", author=name, if_found=True) if name else None
     return None
 
 
@@ -238,8 +251,12 @@ def _count(request: _Request) -> Intent | None:
     if before := match["topic"].strip():
         if remaining or not rules.MODIFIED_NOUN.fullmatch(match["noun"]):
             return None
+        if rules.IS_CATEGORY.fullmatch(before):
+            return replace(intent, filters=replace(intent.filters, category=before))
         topic = _topic(before)
         return replace(intent, topic=topic) if topic else None
+    if not (remaining or match["rest"].strip()) and rules.ALSO_IN_PAPERS.fullmatch(match["noun"]):
+        return None  # "how many studies?" may be about a survey
     return _limited(intent, remaining, request, verbs=True)
 
 
@@ -255,6 +272,8 @@ def _newest(request: _Request) -> Intent | None:
         return None
     intent, remaining = _with_limits(Intent("newest"), match["rest"], request.today)
     if before := match["topic"].strip():
+        if not remaining and rules.IS_CATEGORY.fullmatch(before):
+            return replace(intent, filters=replace(intent.filters, category=before))
         topic = "" if remaining else _topic(before)
         return replace(intent, topic=topic) if topic else None
     if remaining and not remaining.lower().startswith(rules.ABOUT):
@@ -398,6 +417,8 @@ def _papers(request: _Request) -> Intent | None:
 def _paper(request: _Request) -> Intent | None:
     ref = parse_ref(request.text)
     if ref is not None and (ref.kind == "id" or (ref.kind == "number" and request.has_history)):
+        return Intent("paper", paper=ref)
+    if ref is not None and ref.kind == "title" and ref.certain and rules.TITLED.match(request.text):
         return Intent("paper", paper=ref)
     match = rules.SHOW_PAPER.fullmatch(request.text)
     if match and (ref := parse_ref(match["ref"])) and ref.kind != "topic":

@@ -157,6 +157,8 @@ class LibraryAnswerer:
         if intent.topic:
             return self._mentions(intent.topic, filters, description, intent)
         matching = self._store.matching(filters=filters, limit=MAX_PAPERS)
+        if not matching.total and intent.if_found:
+            return None
         if not description:
             text = f"The library has {counted(total, 'paper')}{self._span()}."
             return _answer(text, matching.papers, total, see_all="paperagent list")
@@ -181,7 +183,7 @@ class LibraryAnswerer:
             elif mentions.with_words > mentions.total and len(topic.split()) > 1:
                 text += f"; {mentions.with_words:,} contain all its words, in some form"
             return _answer(f"{text}.", mentions.papers, mentions.total, see_all=_search_command(topic))
-        text = f"None of {of} mentions “{topic}” in title or abstract."
+        text = f"None of the {of} mentions “{topic}” in title or abstract."
         if not mentions.with_words:
             return _answer(text + self._why(filters, base))
         text += f" All its words, in some form, {_are(mentions.with_words)} in {mentions.with_words:,}:"

@@ -149,7 +149,8 @@ class LibraryPapers:
         """Return the papers most similar to one, by its title's words and its vector."""
         stored = self._store.get_with_features([paper.paper_id]).get(paper.paper_id)
         vector = stored.vector if stored else None
-        query = scoring.build_query(index_terms(paper.title), self._store, vector=vector)
+        text = paper.title if vector is not None else f"{paper.title} {paper.abstract}"
+        query = scoring.build_query(index_terms(text), self._store, vector=vector)
         candidates = self._store.candidates(stems=query.stems, vector=vector, limit=3 * limit)
         ranked = [r for r in scoring.rank(candidates, query) if r.paper_id != paper.paper_id][:limit]
         papers = self._store.get_many([r.paper_id for r in ranked])

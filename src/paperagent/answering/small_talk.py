@@ -8,7 +8,7 @@ from typing import Literal
 
 SmallTalk = Literal["greeting", "thanks", "help", "quit"]
 
-_NAMES = r"(?: (?:there|again|all|everyone|everybody|folks|team|friend|buddy|mate|man|you|paper ?agent|agent|bot|assistant|world|my friend))*"
+_NAMES = r"(?: (?:there|again|all|everyone|everybody|folks|team|friend|buddy|mate|man|you|paper ?agent|agent|bot|assistant|world|my friend|zusammen|allerseits|leute|tout le monde|a todos|todos|tutti))*"
 _HELLO = (
     r"(?:hi|hii+|hello|hey|heya|hiya|hullo|helo|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|morning|gday"
     r"|hallo|hallochen|moin|moin moin|servus|gruzi|gruezi|gruss? gott|guten (?:morgen|tag|abend)|bonjour|bonsoir|salut"
@@ -60,7 +60,7 @@ _HELP_FORMS = (
     r"are you (?:an? )?(?:ai|bot|human|llm|chatbot|real|chatgpt|robot)|(?:tell me about|introduce) yourself",
     r"who (?:made|built|created|wrote) you|what(?: all)? (?:can|could|do) you do(?: for me)?",
     r"what (?:model|llm) (?:are you|do you use|is this)|which (?:model|llm) (?:are you|do you use)",
-    r"what (?:can|should|could) i (?:do|type|say|write)(?: here| now)?|how (?:can|could) you help(?: me)?",
+    r"what (?:can|should|could) i (?:do|type|say|write|ask)(?: (?:you|here|now|about|it))*|how (?:can|could) you help(?: me)?",
     rf"what are you (?:good|useful) for|how (?:do|can|should|to|would)(?: i| we| you| one)? (?:use|work with|run) {_THING}",
     r"how (?:do|can|should) i (?:start|begin|get started|ask(?: a question| questions?)?)",
     r"how (?:does|do) (?:this (?:tool|program|thing|chat|app|bot)|paper ?agent|you) work",

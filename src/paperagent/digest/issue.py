@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from paperagent.answering.citations import cite, quoted_claim
+from paperagent.layout import Block, counted, single_claim_blocks, source_blocks
+from paperagent.notebook import Displayed
 from paperagent.types import Citation, Claim, Mode, Paper, Sentence, Usage
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ class StandingAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Displayed):
     """A written and verified issue.
 
     The numbers in the claims refer to `citations`, which are numbered from 1 in reading order.
@@ -110,6 +112,35 @@ class Issue:
     model: str | None = None
     usage: Usage = field(default_factory=Usage)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return a short form for debugging."""
+        return f"Issue({self.period.name}, papers={len(self.papers)}, citations={len(self.citations)})"
+
+    def _blocks(self) -> Iterator[Block]:
+        by_number = {c.n: c for c in self.citations}
+        yield Block("heading", f"{self.period.name}: {counted(len(self.papers), 'new paper')}")
+        for claim in self.overview:
+            yield from single_claim_blocks(claim, by_number)
+        for theme in self.themes:
+            yield Block("heading", theme.name)
+            for item in theme.items:
+                yield Block("item", item.paper.title, detail=item.paper.paper_id, url=item.paper.url)
+                for claim in item.claims:
+                    yield from single_claim_blocks(claim, by_number, tight=True)
+        for answer in self.standing:
+            yield Block("heading", answer.question)
+            for claim in answer.claims:
+                yield from single_claim_blocks(claim, by_number)
+            if not answer.claims:
+                yield Block("note", "nothing new in this issue")
+        if self.also:
+            yield Block("heading", "Also noticed")
+            yield from (Block("item", p.title, detail=p.paper_id, url=p.url, tight=True) for p in self.also)
+        if self.citations:
+            yield Block("heading", "Sources")
+            yield from source_blocks(self.citations)
+        yield from (Block("note", note) for note in self.notes)
 
     @property
     def items(self) -> Iterator[Item]:

@@ -144,11 +144,10 @@ _GERMAN = re.compile(
     |\b(?:es|sie|davon|dabei|damit|dafür|darin|ihre?[nmrs]?|deren|dessen|(?:den|der|die)\ autoren)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-_NAME = re.compile(
-    r"""(?<!\w)[A-Za-z0-9]*(?:[a-z][A-Z]|[A-Z]{2}|[A-Za-z]-?\d|\d[A-Za-z])[\w+.-]*\w
-    |(?<=[a-z,]\ )[A-Z][a-z]{2,}\w*(?:-\w+)*""",
-    re.VERBOSE,
-)
+_CAMEL = r"(?<!\w)[A-Za-z0-9]*(?:[a-z][A-Z]|[A-Z]{2}|[A-Za-z]-?\d|\d[A-Za-z])[\w+.-]*\w"
+_CAMEL_NAME = re.compile(_CAMEL)
+_NAME = re.compile(rf"{_CAMEL}|(?<=[a-z,]\ )[A-Z][a-z]{{2,}}\w*(?:-\w+)*")
+"""A name: with a capital or digit inside, or capitalized inside an English sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +185,17 @@ def resolve(question: str, history: Sequence[Turn], papers: Mapping[str, Paper])
     weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
     if _SEEKS_OTHERS.search(question):
         return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
-    names = [name.casefold() for name in _NAME.findall(question)]
     texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
+    if strength == "medium":
+        topic = set(_topic_stems(question))
+        weights = {i: w for i, w in weights.items() if not topic.isdisjoint(index_terms(texts[i]))}
+    names = [name.casefold() for name in (_NAME if is_english(question) else _CAMEL_NAME).findall(question)]
     name_counts = {i: sum(name in text for name in names) for i, text in texts.items()}
     if most := max(name_counts.values(), default=0):
         weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
-    elif names and not _has_pronoun(question):
-        strength = "none"  # a new named thing
-    if strength == "none":
+    elif names:  # a new named thing
+        strength = "medium" if _has_pronoun(question) else "none"
+    if strength == "none" or (strength == "medium" and not weights):
         return Reference()
     return Reference(strength, {i: weight * BONUS[strength] for i, weight in weights.items()})
 

@@ -21,7 +21,8 @@ from paperagent.text.latex import LatexReader, lowered, raised
 
 # Text without any of it is returned as it is.
 _MARKUP = re.compile(
-    r"[\\$]|``|---|(?<=\S)--(?=\S)| -- |[A-Za-z.]~[\\A-Za-z\d]|&\#?\w{2,30};|</?[a-z]|  |[^\S ]|\A | \Z"
+    r"[\\$]|``|---|(?<=\S)--(?=\S)| -- |[A-Za-z.]~[\\A-Za-z\d]"
+    r"|[_^]\{|&\#?\w{2,30};|</?[a-z]|  |[^\S ]|\A | \Z"
 )
 _ENTITY = re.compile(r"&(?:amp;)*(#\d{2,7}|#[xX][\dA-Fa-f]{2,6}|[A-Za-z][A-Za-z\d]{1,30});")
 _STYLE_TAG = re.compile(
@@ -45,6 +46,8 @@ _SOURCE = re.compile(r"[\\{}~$`]|--|''")
 _TIE = re.compile(r"(?<=[A-Za-z.,)])~(?=[A-Za-z\d( ])")
 _QUOTED = re.compile(r"``([^`]{1,200}?)(?:''|[\"”])")
 _DASHES = ((re.compile(r"(?<!-)---(?!-)"), "—"), (re.compile(r"(?<=[^\s-])--(?=[^\s-])| -- "), "–"))
+# A formula that a feed left without dollars and backslashes: `{p}_{theta}`.
+_SCRIPT = re.compile(r"(?:\{([^{}\\$]{1,20})\})?(?<![\s{])([_^])\{([^{}\\$]{1,40})\}")
 # A dollar left over from a formula that was cut or badly closed. One of money has a number after it.
 _STRAY_DOLLAR = re.compile(r"(?<![A-Z])\$(?!\s?[\d.])|(?<=[×∼≈Δ±])\$")
 _SPACE = re.compile(r"\s{2,}|[^\S ]|\A | \Z")
@@ -110,6 +113,8 @@ def _convert(text: str) -> TracedText:
         converted.edit(edits)
         converted.sub(_TIE, " ")
         converted.sub(_STRAY_DOLLAR, "")
+    elif "_{" in converted.text or "^{" in converted.text:
+        converted.sub(_SCRIPT, _script)
     _mend_quotes_and_dashes(converted)
     converted.sub(_SPACE, lambda m: " " if m.start() > 0 and m.end() < len(m.string) else "")
     return converted
@@ -175,6 +180,10 @@ def _prose_edits(text: str, start: int, end: int) -> Iterator[Edit]:
     prose = text[start:end]
     if "\\" in prose or "{" in prose or "}" in prose:
         yield from (Edit(e.start + start, e.end + start, e.new) for e in LatexReader(prose).edits())
+
+
+def _script(match: re.Match[str]) -> str:
+    return (match[1] or "") + (raised(match[3]) if match[2] == "^" else lowered(match[3]))
 
 
 def _mend_quotes_and_dashes(converted: TracedText) -> None:

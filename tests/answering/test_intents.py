@@ -1,0 +1,98 @@
+"""Which messages ask something of the library, and which are questions to the papers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+import pytest
+
+from paperagent.answering.intents import MAX_LENGTH, Intent, classify, is_goodbye
+from paperagent.types import Filters
+
+TODAY = dt.date(2026, 7, 1)
+
+
+def intent(text: str, *, has_history: bool = False) -> Intent:
+    result = classify(text, has_history=has_history, today=TODAY)
+    assert result is not None, text
+    return result
+
+
+@pytest.mark.parametrize(
+    ("text", "topic", "mention"),
+    [
+        ("how many papers are there?", "", False),
+        ("How many papers mention GPT-4?", "GPT-4", True),
+        ("how many papers on tool use", "tool use", False),
+        ("how many diffusion papers do you have?", "diffusion", False),
+        ("in how many papers is LoRA mentioned?", "LoRA", True),
+        ("pls how many pappers mention “chain of thought”", "chain of thought", True),
+    ],
+)
+def test_counts(text: str, topic: str, *, mention: bool) -> None:
+    result = intent(text)
+    assert (result.kind, result.topic, result.mention) == ("count", topic, mention)
+
+
+def test_limits_are_read_in_any_order() -> None:
+    since = Filters(since=dt.date(2026, 5, 1), category="cs.CL")
+    for text in ("how many papers from cs.CL since May", "how many cs.CL papers since May"):
+        assert intent(text).filters == since
+    both = intent("how many papers by Ada Quillfeather since May mention lanterns?")
+    assert (both.author, both.topic, both.filters.since) == ("Ada Quillfeather", "lanterns", since.since)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "how many papers does the survey cover?",
+        "how many papers on sleep were excluded?",
+        "what is new in Llama 3?",
+        "what is the newest model of the lab?",
+        "list papers on agents that call tools",
+        "hi-res image models?",
+        "exit strategies in early-exit networks",
+        "help me understand retrieval",
+        "thanks to what does it improve?",
+        "results?",
+    ],
+)
+def test_questions_are_not_caught(text: str) -> None:
+    for has_history in (False, True):
+        result = classify(text, has_history=has_history, today=TODAY)
+        assert result is None or result.exact_title
+
+
+def test_what_may_be_a_title_depends_on_the_library() -> None:
+    """Whether these are about a paper shows only when it is looked up."""
+    for text in ("who wrote the annotations of the corpus?", "when was Zephyrine released?"):
+        assert intent(text).if_found
+    assert not intent("who wrote [2]?").if_found
+
+
+def test_it_means_the_program_only_without_an_answer_before() -> None:
+    assert intent("how does it work?").kind == "help"
+    assert classify("how does it work?", has_history=True) is None
+
+
+def test_goodbyes_end_a_session() -> None:
+    assert all(map(is_goodbye, ("quit", "exit", "Bye!", ":q", "ok, bye", "tschüss")))
+    assert not any(map(is_goodbye, ("exit codes of the tool?", "hi", "quit rates", "x" * 10_000)))
+
+
+def test_long_texts_are_questions_and_take_no_time() -> None:
+    """Every rule reads a bounded text, so no input makes one of them slow."""
+    assert classify("how many papers " + "a " * MAX_LENGTH) is None
+    hostile = [
+        "the " * 70,
+        "how many " * 30,
+        "a.b-c " * 45,
+        "list all of the " * 18,
+        "papers by " * 29,
+        "((" * 140,
+    ]
+    started = time.process_time()
+    for text in hostile:
+        classify(text, has_history=True)
+    assert time.process_time() - started < 2.0

@@ -1,0 +1,90 @@
+"""Answers from the database: greetings without a library, an empty one, and no call of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sample_library
+from paperagent import PaperAgent, StoreError
+from paperagent.errors import InputError
+
+
+@pytest.fixture
+def agent() -> Iterator[PaperAgent]:
+    with sample_library.plain_agent() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("text", ["hi", "?", "thanks!", "quit"])
+def test_small_talk_needs_no_library(tmp_path: Path, text: str) -> None:
+    with PaperAgent(tmp_path / "nowhere", embedder="none", mode="extractive") as agent:
+        answer = agent.ask(text)
+        with pytest.raises(StoreError):
+            agent.ask("how many papers are there?")
+    assert (answer.kind, answer.status, answer.claims, answer.hits) == ("chat", "answered", (), ())
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_empty_library_says_so(tmp_path: Path) -> None:
+    feed = tmp_path / "empty.jsonl"
+    feed.write_text("")
+    with PaperAgent(tmp_path / "library", embedder="none", mode="extractive") as agent:
+        with pytest.raises(InputError):
+            agent.ask("?" * 10)
+        agent.follow(str(feed))  # creates the library
+        answer = agent.ask("what's in here?")
+    assert answer.kind == "library"
+    assert "empty" in answer.answer
+    assert "paperagent ingest" in answer.answer
+
+
+def test_a_fact_has_its_papers_and_cites_nothing(agent: PaperAgent) -> None:
+    answer = agent.ask("how many papers mention retrieval?")
+    found = answer.to_dict()
+    assert list(found)[:4] == ["question", "status", "kind", "reason"]
+    assert (found["kind"], found["claims"], found["citations"]) == ("library", [], [])
+    assert answer.answer.startswith("6 of 32 papers mention “retrieval” in title or abstract")
+    assert [h.rank for h in answer.hits] == [1, 2, 3, 4, 5, 6]
+    assert answer.hits[0].title in str(answer)
+
+
+def test_a_long_list_says_how_to_see_the_others(agent: PaperAgent) -> None:
+    answer = agent.ask("list the titles")
+    assert len(answer.hits) == 10
+    assert answer.answer.endswith("… and 22 more: 'paperagent list'")
+
+
+def test_options_limit_what_is_counted(agent: PaperAgent) -> None:
+    assert agent.ask("how many papers?", until="2026-06-30").answer.startswith("0 of 32 papers are until")
+    assert agent.ask("how many papers?", since="2026-07-01").answer.startswith("32 of 32 papers")
+
+
+def test_no_model_is_called(agent: PaperAgent) -> None:
+    """Mode ``llm`` without an endpoint fails for a question, and is not needed for a fact."""
+    answer = agent.ask("how many papers are there?", mode="llm")
+    assert (answer.kind, answer.mode, answer.usage.calls) == ("library", "extractive", 0)
+
+
+def test_it_is_the_paper_of_the_last_answer(agent: PaperAgent) -> None:
+    first = agent.ask("How much of the prompt does Tindersift remove?")
+    as_answer = agent.ask("who wrote it?", history=[first])
+    as_text = agent.ask("who wrote it?", history=[("What is Tindersift?", f"See “{first.hits[0].title}”.")])
+    for answer in (as_answer, as_text):
+        assert answer.answer.startswith("The feed gives no authors of “Tindersift")
+    assert "Which paper" in agent.ask("who wrote it?").answer
+
+
+def test_a_summary_of_a_topic_cites_papers(agent: PaperAgent) -> None:
+    answer = agent.ask("summarize the papers on retrieval")
+    assert (answer.kind, answer.question) == ("papers", "summarize the papers on retrieval")
+    assert answer.citations
+    events = [event.kind for event in agent.ask_stream("summarize the papers on retrieval")]
+    assert events == ["retrieved", "done"]
+
+
+def test_a_title_that_is_a_question_is_one(agent: PaperAgent) -> None:
+    assert agent.ask("Quantisation Hurts Rare Languages First").kind == "library"
+    assert agent.ask("When Should a Retriever Stay Silent?").kind == "papers"

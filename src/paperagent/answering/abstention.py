@@ -37,8 +37,8 @@ _PAPERS_WITH_NAMES = 5
 """Papers in which a name is looked for in other spellings, such as written out."""
 
 
-def _attribute(asked: str, said: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    return re.compile(rf"\b(?:{asked})", re.IGNORECASE), re.compile(said, re.IGNORECASE)
+def _attribute(in_question: str, in_paper: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return re.compile(rf"\b(?:{in_question})", re.IGNORECASE), re.compile(in_paper, re.IGNORECASE)
 
 
 _ATTRIBUTES = (
@@ -160,7 +160,7 @@ def describe_missing(names: Sequence[Name]) -> str:
 def _says_attribute(question: str, paper: PaperMatch) -> bool:
     """Return whether a paper has words for everything in `_ATTRIBUTES` that a question asks for."""
     text = f"{paper.hit.title}. {paper.hit.paper.abstract}"
-    return all(said.search(text) for asked, said in _ATTRIBUTES if asked.search(question))
+    return all(words.search(text) for attribute, words in _ATTRIBUTES if attribute.search(question))
 
 
 def _number_fit(question: Question, paper: PaperMatch, unexplained: NDArray[np.float64]) -> float:

@@ -111,7 +111,7 @@ def missing_names(
     known = (
         set(frequency(sorted({stem(v) for forms in variants.values() for v in forms}))) if missing else set()
     )
-    return [n for n in missing if not any(stem(v) in known for v in variants[n])]
+    return [n for n in missing if not any(stem(v) in present for v in variants[n])]
 
 
 def _variants(key: str) -> list[str]:

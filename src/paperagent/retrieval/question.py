@@ -179,10 +179,10 @@ class Question:
         if not unknown:
             return question
 
-        def known(stems: Sequence[str]) -> Collection[str]:
+        def present(stems: Sequence[str]) -> Collection[str]:
             return {s for s, n in statistics.corpus_stats(stems)[2].items() if n}
 
-        return replace(question, missing=tuple(missing_names(question.names, unknown, known)))
+        return replace(question, missing=tuple(missing_names(question.names, unknown, present)))
 
     @cached_property
     def kind(self) -> QuestionKind:

@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import answer_sentences
 import claims
 import record
 import sentences
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "ours": run_our_cases,
         "claims": run_claims,
         "answers": run_dev_questions,
+        "shown": run_answer_sentences,
         "followups": run_follow_ups,
         "retrieval": run_retrieval,
         "sentences": run_sentences,
@@ -154,6 +156,11 @@ def _dev_runs() -> Iterator[tuple[str, Path]]:
     yield "none", HERE / "gate-dev-words.toml"
     if retrieval.load_model() is not None:
         yield "minilm", HERE / "gate-dev.toml"
+
+
+def run_answer_sentences(shared: Path) -> int:
+    """Compare the sentences that answers show with those that a reader keeps, and check the limits."""
+    return answer_sentences.main(["--shared", str(shared)])
 
 
 def run_follow_ups(shared: Path) -> int:

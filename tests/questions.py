@@ -1,4 +1,4 @@
-"""Analysed questions, without a library."""
+"""Analysed questions and matches, without a library."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import math
 from collections.abc import Mapping
 
 from fake_encoder import FakeEncoder
+from paperagent.retrieval.evidence import PaperMatch, match_papers
 from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import CorpusStats, SearchQuery, query_stems
+from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import index_terms
+from paperagent.types import Hit, Paper
 
 PAPERS = math.e - 1
 """Size of a library in which a word that no paper contains has the weight ln(1 + N) = 1."""
@@ -23,3 +26,15 @@ def analyzed(
     encoded = encoder.encode([text])[0] if encoder else None
     query = SearchQuery(tuple(query_stems(text)), None, stats)
     return Question(text, tuple(index_terms(text)), query, encoded)
+
+
+def hit(abstract: str, title: str = "A title", *, paper_id: str = "p", score: float = 1.0) -> Hit:
+    """Return a hit for a paper with this abstract."""
+    return Hit(Paper(paper_id, title, abstract), score, 1)
+
+
+def matched(question: Question, found: Hit, encoder: FakeEncoder | None = None) -> PaperMatch:
+    """Return the match of one paper, all of whose sentences are encoded if there is an encoder."""
+    sentences = split_sentences(found.paper.abstract)
+    texts = [found.title, *(s.text for s in sentences)]
+    return match_papers(question, [(found, sentences)], [encoder.encode(texts)] if encoder else None)[0]

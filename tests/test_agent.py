@@ -384,7 +384,9 @@ def test_the_function_takes_what_the_method_takes() -> None:
 def test_search_takes_what_is_promised() -> None:
     """Query first, the rest by name."""
     options = inspect.signature(PaperAgent.search).parameters
-    assert list(options) == ["self", "query", "k", "since", "until", "category", "source"]
+    assert list(options) == [
+        *("self", "query", "k", "since", "until", "category", "source", "author", "exclude")
+    ]
 
 
 @pytest.mark.parametrize("query", ["", None, 5, "\0", "?!"])

@@ -435,7 +435,8 @@ def test_a_second_reader_that_fails_changes_nothing(model: ScriptedAgent, broken
 def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: ScriptedAgent) -> None:
     """As one that wording refutes: where the sentence has to do with the question, it is quoted instead."""
     model.server.decider = lambda request: [0.96, 0.01]
-    answer = model.ask(reply(GOOD, OFF))
+    question = "How do Tindersift's prompt and its mean latency with a generator change?"
+    answer = model.ask(reply(GOOD, OFF), question=question)
     assert [c.support for c in answer.claims] == ["supported", "quoted"]
     assert answer.claims[1].checks["replaced"] == REFUTED_REASON
     assert answer.citations[1].quote == answer.claims[1].text
@@ -760,6 +761,13 @@ def test_a_follow_up_brings_the_conversation_along(model: ScriptedAgent) -> None
     assert user.index("A filter of 22 million") < user.index("How much does it shorten")
     model.ask(reply(GOOD))
     assert "Earlier in this conversation" not in model.prompts[1]
+
+
+def test_the_paper_cited_before_is_the_first_passage(model: ScriptedAgent) -> None:
+    """Though the question names no topic, and other papers have more of its words."""
+    earlier = model.ask(reply(GOOD))
+    model.ask(reply(GOOD), question="and how much latency does it have?", history=[earlier])
+    assert "[1] Tindersift" in model.prompts[-1]
 
 
 def test_the_conversation_is_bounded(model: ScriptedAgent) -> None:

@@ -314,10 +314,11 @@ def test_help_lists_every_command() -> None:
         assert f"- {name}: " in printed
 
 
-def test_quit_exits_at_once() -> None:
-    """Nothing after /quit is read."""
+@pytest.mark.parametrize("goodbye", ["/quit", "quit", "exit", "Bye!"])
+def test_quit_exits_at_once(goodbye: str) -> None:
+    """Nothing after a goodbye is read, with or without the slash."""
     agent = FakeAgent()
-    assert talk(agent, "/quit", "a?")[0] == 0
+    assert talk(agent, goodbye, "a?")[0] == 0
     assert agent.calls == []
 
 

@@ -43,9 +43,9 @@ from paperagent.answering.reply import (
 )
 from paperagent.errors import EndpointError
 from paperagent.llm.protocol import DECLINED_REASONS, Completion, TextModel, TextStream
-from paperagent.retrieval.evidence import relevant_sentences
 from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import query_stems
+from paperagent.retrieval.sentence_selection import relevant_sentences
 from paperagent.text.terms import index_terms
 from paperagent.types import Answer, Citation, Event, Hit, Paper, Status
 

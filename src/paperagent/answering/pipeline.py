@@ -28,6 +28,7 @@ from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
 from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
+from paperagent.retrieval.sentence_selection import MAX_LIST_PAPERS, SelectedSentence, select_sentences
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
 
@@ -55,7 +56,7 @@ _CACHED_TEXTS = 2_000
 _FULLY_MATCHED_PAPERS: Mapping[QuestionKind, int] = {
     "single": 5,
     "compare": 5,
-    "list": evidence.MAX_LIST_PAPERS,
+    "list": MAX_LIST_PAPERS,
 }
 """Papers whose sentences are all matched after the preselection, by the kind of question."""
 _NO_CANDIDATE = RankedCandidate("", 0.0, 0.0, None)
@@ -362,7 +363,7 @@ class Pipeline:
         thresholds = self._thresholds or abstention.Thresholds.default(
             question.query.stats.papers, encoder=has_encoder
         )
-        selected = evidence.select_sentences(question, matches)
+        selected = select_sentences(question, matches)
         is_doubtful = confidence < thresholds.doubt_below
         cited = _cite(_closest(selected) if is_doubtful else selected, matches)
         # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
@@ -398,16 +399,14 @@ def _reordered(hits: Sequence[Hit], matches: Sequence[PaperMatch]) -> tuple[Hit,
     return tuple(replace(h, rank=rank) for rank, h in enumerate([*reranked, *others], start=1))
 
 
-def _cite(
-    sentences: Sequence[evidence.SelectedSentence], matches: Sequence[PaperMatch]
-) -> tuple[Citation, ...]:
+def _cite(sentences: Sequence[SelectedSentence], matches: Sequence[PaperMatch]) -> tuple[Citation, ...]:
     return tuple(
         citations.cite(n, matches[s.paper].hit.paper, matches[s.paper].sentences[s.sentence])
         for n, s in enumerate(sentences, start=1)
     )
 
 
-def _closest(selected: Sequence[evidence.SelectedSentence]) -> list[evidence.SelectedSentence]:
+def _closest(selected: Sequence[SelectedSentence]) -> list[SelectedSentence]:
     """Return the best of the selected sentences, in their order."""
     best = sorted(selected, key=lambda s: -s.score)[:MAX_DOUBTFUL_PASSAGES]
     return [s for s in selected if s in best]

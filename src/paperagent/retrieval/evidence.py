@@ -1,9 +1,9 @@
-"""Match papers with a question and select the sentences that answer it, without a language model.
+"""Match papers with a question, without a language model.
 
 Late interaction (Khattab & Zaharia 2020, arXiv:2004.12832): each word piece of the question
 looks for its best match among the word pieces of a sentence, by the cosine of their token
 states. That one matrix of matches, weighted by how rare each word is, gives the reranking of the
-papers and the choice of sentences (and, in `abstention`, whether to answer).
+papers, in `sentence_selection` the choice of sentences, and in `abstention` whether to answer.
 
 Without an encoder the matches are those of stems, 1 or 0, and everything else is the same.
 The weights were tuned on the development questions; `make eval` prints the results.
@@ -11,13 +11,11 @@ The weights were tuned on the development questions; `make eval` prints the resu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paperagent.retrieval.question import Question
-from paperagent.text.injection import looks_like_instruction
 from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import index_terms
 
@@ -29,26 +27,7 @@ if TYPE_CHECKING:
 
 RERANK_WEIGHT = 3.0
 """How much a paper's coverage of the question (0 to 1) adds to its retrieval score."""
-SINGLE_SENTENCES, COMPARE_SENTENCES, LIST_SENTENCES, MAX_LIST_PAPERS = 4, 3, 2, 6
-"""Sentences from the best paper; from each of two compared; from each of a list, and papers in a list."""
-LIST_MARGIN, MIN_LIST_PAPERS = 0.6, 3
-"""A list contains the papers whose score is within this margin of the best, but at least three."""
-FURTHER_PAPERS, FURTHER_MARGIN = 2, 0.4
-"""Further papers that add one sentence each to a single answer, if their score is within this margin."""
-RELEVANCE_MARGIN = 0.4
-"""A sentence is relevant if it scores at most this much below the lowest selected one, in a paper near
-the best. Of the gold sentences of 55 development questions .91 are, and of the sentences of other papers
-that a model is shown .32 (by words alone .73 and .27)."""
 _SNIPPET_LENGTH = 300
-_BACKGROUND = re.compile(
-    r"\b(?:however|existing|previous|prior|recently|recent|despite|although|traditional|typically|often"
-    r"|challenge|remains?|lack|limited|limitation)\b",
-    re.IGNORECASE,
-)
-_AUTHORS = re.compile(r"\b(?:we|our|this (?:paper|work|study))\b", re.IGNORECASE)
-_WORK = re.compile(
-    r"\b(?:propos|introduc|present|develop|design|study|investigat|build|explor|examin)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +44,6 @@ class PaperMatch:
     """Cosine of the question and the closest sentence (or the title); 0 without an encoder."""
     score: float
     """Retrieval score plus weighted coverage, by which papers are reranked."""
-
-
-@dataclass(frozen=True, slots=True)
-class SelectedSentence:
-    """A sentence chosen for the answer."""
-
-    paper: int
-    """Index of the match."""
-    sentence: int
-    """Index of the sentence within the abstract."""
-    score: float
 
 
 # --- matching ---
@@ -168,114 +136,6 @@ def preselect_sentences(question: Question, sentences: Sequence[Sentence], count
     coverage = _stem_coverage(question, [s.text for s in sentences])
     ordered = sorted(range(len(sentences)), key=lambda i: (-coverage[i], i))
     return set(ordered[:count])
-
-
-# --- selecting sentences ---
-
-
-def select_sentences(question: Question, matches: Sequence[PaperMatch]) -> list[SelectedSentence]:
-    """Select the sentences to show from ranked papers: best paper first, within it in abstract order."""
-    if question.kind == "compare":
-        counts = [COMPARE_SENTENCES] * min(2, len(matches))
-    elif question.kind == "list":
-        close = _count_close(matches[:MAX_LIST_PAPERS], LIST_MARGIN)
-        counts = [LIST_SENTENCES] * max(close, min(MIN_LIST_PAPERS, len(matches)))
-    else:
-        close = _count_close(matches[: 1 + FURTHER_PAPERS], FURTHER_MARGIN)
-        counts = [SINGLE_SENTENCES, *[1] * (close - 1)]
-    return [
-        SelectedSentence(paper, sentence, score)
-        for paper, count in enumerate(counts)
-        for sentence, score in sorted(_best_sentences(question, matches[paper], count))
-    ]
-
-
-def relevant_sentences(
-    question: Question, matches: Sequence[PaperMatch], paper: PaperMatch
-) -> NDArray[np.bool_]:
-    """Return which sentences of a paper are relevant to the question, shape [sentences].
-
-    Args:
-        question: The question.
-        matches: The ranked matches of all papers.
-        paper: The match of one paper with all its sentences.
-    """
-    margin = FURTHER_MARGIN if question.kind == "single" else LIST_MARGIN
-    selected = select_sentences(question, matches)
-    min_score = min(sentence.score for sentence in selected) - RELEVANCE_MARGIN
-    is_close = paper.score >= matches[0].score - margin
-    return (sentence_scores(question, paper) >= min_score) & is_close
-
-
-def _count_close(matches: Sequence[PaperMatch], margin: float) -> int:
-    """Return how many of the ranked matches score at most ``margin`` below the first."""
-    return sum(m.score >= matches[0].score - margin for m in matches)
-
-
-def _best_sentences(question: Question, paper: PaperMatch, count: int) -> list[tuple[int, float]]:
-    """Select greedily, by a sentence's own score plus its coverage beyond earlier sentences.
-
-    Sentences that give instructions are left out.
-    """
-    import numpy as np
-
-    scores = sentence_scores(question, paper)
-    statements = {i for i, s in enumerate(paper.sentences) if not looks_like_instruction(s.text)}
-    remaining = statements or set(range(len(scores)))
-    covered = np.zeros(len(question.weights))
-    selected: list[tuple[int, float]] = []
-    while remaining and len(selected) < count:
-        new = np.maximum(paper.match - covered, 0.0) if selected else np.zeros_like(paper.match)
-        best = max(remaining, key=lambda i: (scores[i] + weighted_mean(new[i], question.weights), -i))
-        remaining.remove(best)
-        selected.append((best, float(scores[best])))
-        covered = np.maximum(covered, paper.match[best])
-    return selected
-
-
-def sentence_scores(question: Question, paper: PaperMatch) -> NDArray[np.float64]:
-    """Score each sentence of a paper, shape [sentences].
-
-    ``3 match + 8 gain + .25 coverage + .35 position - .3 background + .6 number``: match is the
-    weighted mean of the pieces' best matches; gain is the amount by which the sentence matches better than
-    the paper's other sentences and its title do; position is 0 for the first sentence and 1 for the last.
-    """
-    import numpy as np
-
-    texts = [s.text for s in paper.sentences]
-    n = len(texts)
-    total = question.weights.sum() or 1.0
-    match: NDArray[np.float64] = paper.match @ question.weights / total
-    gain = _gain(paper) @ question.weights / total
-    position = np.arange(n) / max(n - 1, 1)
-    background = np.array([bool(_BACKGROUND.search(t)) for t in texts], float)
-    number = np.array([question.asks_number and bool(re.search(r"\d", t)) for t in texts], float)
-    coverage = _stem_coverage(question, texts)
-    scores: NDArray[np.float64] = (
-        3 * match + 8 * gain + 0.25 * coverage + 0.35 * position - 0.3 * background + 0.6 * number
-    )
-    if question.kind == "list":
-        scores += 0.6 * np.array([_states_own_work(t) for t in texts], float)
-    return scores
-
-
-def _states_own_work(text: str) -> bool:
-    """Return whether a sentence says what its authors did."""
-    # Two searches, because one pattern with both takes quadratic time on a hostile abstract.
-    authors = _AUTHORS.search(text)
-    return authors is not None and _WORK.search(text, authors.end()) is not None
-
-
-def _gain(paper: PaperMatch) -> NDArray[np.float64]:
-    """Return how much each sentence exceeds all others and the title, shape [sentences, pieces]."""
-    import numpy as np
-
-    match = paper.match
-    best = match.max(axis=0)
-    second = np.sort(match, axis=0)[-2] if len(match) > 1 else np.zeros_like(best)
-    others = np.where(match >= best, second, best)
-    gain: NDArray[np.float64] = np.maximum(match - np.maximum(others, paper.title_match), 0.0)
-    return gain
 
 
 def _stem_coverage(question: Question, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -94,8 +94,8 @@ _COMPARE = re.compile(
 )
 _COMPARES_CITED = re.compile(r"\b(?:compare[ds]?|versus|vs\.?|both|each|contrast|differ\w*)\b", re.IGNORECASE)
 _LIST = re.compile(
-    r"""\b(?:which|what)\ (?:\w+\ ){0,2}?(?:papers|works|studies|methods|approaches|benchmarks|datasets
-        |systems|models|frameworks|techniques)\b
+    r"""\b(?:which|what)\ (?:(?!do\b|does\b|did\b|can\b)\w+\ ){0,2}?(?:papers|works|studies|methods
+        |approaches|benchmarks|datasets|systems|models|frameworks|techniques)\b
     |^(?:[\w'-]+,?\ ){0,4}(?:papers|works|studies)\b|^(?:list|name|find|show|give)\b|\boverview\ of\b
     |\bwho\ (?:else\ )?works\ on\b
     |\bwhat\ (?:do|does)\ (?:we|the\ library|it)\ have\b|\bwhat\ is\ there\b|\bwhat(?:'s|\ is)\ new\b
@@ -106,6 +106,28 @@ _ASKS_NUMBER = re.compile(
     r"""\bhow\ (?:many|much|often|well|far|big|large|long|fast|badly|few|reliabl\w+)\b
     |\bwhat\ (?:share|percentage|fraction|proportion|rate|number|score|accuracy|size|weight)\b
     |\b(?:percent|number\ of|mean|median|speedup|exactly|rate)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ASKS_METHOD = re.compile(
+    r"""\bhow\ (?!many\b|much\b|often\b|well\b|far\b|big\b|large\b|long\b|fast\b|badly\b|few\b|reliabl)
+    |\bwhat\ (?:steps|method|role|way)\b|\bstep\ by\ step\b|\bin\ what\ way\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ASKS_RELEASE = re.compile(
+    r"""\b(?:open[- ]?sourced?|github|repositor(?:y|ies)|licen[cs]\w*|urls?|links?|download\w*|publicly
+        |availab\w+|releas\w+|project\ page|web\s?(?:page|site))\b
+    |\bwhere\ (?:can|do|could)\ (?:i|we|you|one)\ (?:find|get|see)\b
+    |\b(?:code|implementation|weights)\ (?:for|of)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ASKS_OUTLOOK = re.compile(
+    r"""\b(?:future|next\ steps?|open\ (?:questions?|problems?|challenges?)|limitations?|outlook|hopes?
+        |plan(?:s|ned)?|implications?|unsolved|unclear)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_IS_COMPOUND = re.compile(
+    r"""\band\s+(?:then\s+)?(?:what|how|which|where|why|who|when|does|do|did|is|are|was|were|has|have|can|by\s+how)\b
+    |\band\s+(?:\w+\s+){1,3}(?:how|what|which)\b|[?？]\s*\S.*[?？]""",
     re.IGNORECASE | re.VERBOSE,
 )
 _COUNTED = re.compile(r"\b(?:how (?:many|much)|number of|amount of)\s+((?:\w+[\s-]){0,2}?\w+)", re.IGNORECASE)
@@ -163,6 +185,26 @@ class Question:
     def asks_number(self) -> bool:
         """Whether the answer is a number."""
         return bool(_ASKS_NUMBER.search(self.text))
+
+    @cached_property
+    def asks_method(self) -> bool:
+        """Whether the answer is how something is done."""
+        return bool(_ASKS_METHOD.search(self.text))
+
+    @cached_property
+    def is_compound(self) -> bool:
+        """Whether the text asks several things at once, such as how much and how long."""
+        return bool(_IS_COMPOUND.search(self.text))
+
+    @cached_property
+    def asks_release(self) -> bool:
+        """Whether the question is where code, data or models are, or under which license."""
+        return bool(_ASKS_RELEASE.search(self.text))
+
+    @cached_property
+    def asks_outlook(self) -> bool:
+        """Whether the question is about future work, limitations or implications."""
+        return bool(_ASKS_OUTLOOK.search(self.text))
 
     @cached_property
     def is_english(self) -> bool:

@@ -8,87 +8,48 @@ on 38 others.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from paperagent.text import cues
 from paperagent.text.injection import is_question, looks_like_instruction
 from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import index_terms
 from paperagent.types import Paper, Sentence
 
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.IGNORECASE | re.VERBOSE)
-
-
-_WORK = "(?:paper|work|study|article|report|survey|thesis)"
-_ACTS = _pattern(
-    rf"""\b(?:we|this\ {_WORK}|{_WORK}\ that)\b[^.;:]{{0,80}}?\b(?:propos|introduc|present|develop|design
-    |formulat|construct|build|creat|devis|establish|releas|contribut|provid|offer|deriv|prov[ei]|demonstrat|show|find|found
-    |discover|reveal|observ|uncover|identif|report|investigat|stud(?:y|ied)|analy[sz]|examin|explor|evaluat|conduct
-    |compar|extend|adapt|address|tackl|survey|review|argu|leverag|combin|us(?:e|ing)\b|train|achiev|obtain
-    |fine-?tun)"""
-)
-_PRESENTS = _pattern(
-    rf"""\b(?:we|this\ {_WORK}|here)\b[^.;:]{{0,60}}?\b(?:propos|introduc|present|develop|design|devis
-    |construct|build|creat|releas|formulat|establish)"""
-)
-_FINDS = _pattern(
-    r"""\b(?:we|experiments?|results?|evaluations?|analys[ie]s|findings|study|simulations?|extensive\ \w+)\b
-    [^.;:]{0,80}?\b(?:show|find|found|demonstrat|reveal|observ|prove|discover|indicat|suggest|confirm|uncover
-    |establish|report|achiev|outperform|obtain)"""
-)
-_BETTER = _pattern(
+_BETTER = cues.pattern(
     r"""\b(?:outperform|surpass|exceed|improv|reduc|increas|achiev|faster|state-of-the-art|sota
     |compared\ (?:to|with)|speed-?up|gains?|accura\w+|higher|lower|better|superior)"""
 )
-_NUMBER = _pattern(r"(?<![\w.-])[+-]?\d[\d,]*(?:\.\d+)?(?:\s?\\?%|x\b|\\times|×|-fold|\b)")
-_MEASURE = _pattern(
+_NUMBER = cues.pattern(r"(?<![\w.-])[+-]?\d[\d,]*(?:\.\d+)?(?:\s?\\?%|x\b|\\times|×|-fold|\b)")
+_MEASURE = cues.pattern(
     r"""\d\s?\\?%|\d\s?(?:x|×|\\times|\$\\times)|\d-fold|\bpercent\b|\d+\.\d+|\d,\d{3}
     |\d\s?(?:[KMB]|million|billion|hours?|seconds?|ms|points?|times|fold|orders?)\b"""
 )
-_BACKGROUND = _pattern(
-    r"""\b(?:however|existing|previous|prior|recent(?:ly)?|despite|although|traditional(?:ly)?|typically|often
-    |challeng\w+|remains?|lack|limited|limitations?|crucial|essential|promising|widely|increasingly|suffer
-    |struggle|fail|conventional|current(?:ly)?|important|growing|has\ (?:become|emerged)
-    |have\ (?:become|emerged|shown|been))\b"""
-)
-_PROBLEM = _pattern(
-    r"""\b(?:however|but|yet|challeng\w+|remains?|lack\w*|limit\w*|difficult\w*|problem|suffer\w*|struggl\w*
-    |fail\w*|bottleneck|expensive|costly|unclear|unknown|overlook\w*|neglect\w*|ignor\w*|gap|hinder\w*
-    |unexplored|underexplored|insufficient\w*|issue)\b"""
-)
-_DEPENDENT = _pattern(
+_DEPENDENT = cues.pattern(
     r"""\A\W*(?:it|they|them|these|those|this|that|such|its|their|to\ (?:address|tackle|solve|overcome
     |mitigate|bridge|fill|this\ end)|hence|thus|therefore|consequently|as\ a\ result|specifically
     |in\ particular|furthermore|moreover|additionally|in\ addition|then|next|finally|also
     |second(?:ly)?|third(?:ly)?|first(?:ly)?|for\ (?:example|instance)|the\ (?:former|latter))\b"""
 )
-_CODE_LINK = _pattern(
-    r"""https?:|www\.|github|\bunder\ the\ \w+\ licen[cs]e\b
-    |\b(?:code|data(?:set)?s?|models?|demo|website|project\ page|video\w*|checkpoints?|implementation|weights
-    |supplementary)\b[^.]{0,60}\b(?:available|released|accessible|open-?sourced?|found\ at|published)\b
-    |\breleas(?:e|ing)\ (?:all\ |our\ |the\ |both\ )*(?:code|data|resources|source)"""
-)
-_VAGUE = _pattern(
+_VAGUE = cues.pattern(
     r"""\b(?:competitive\ (?:performance|results)|effectiveness|superiority|efficacy|feasibility
     |promising\ results|future\ (?:work|research|directions)|implications|pav\w+\ the\ way
     |potential\ (?:of|for|to)|shed\w*\ light|we\ (?:hope|believe|discuss|conclude)|envision|plan\ to|will\ be
     |insights?|opens?\ (?:up\ )?new|contributes?\ to|highlights?\ the\ (?:importance|need|potential))\b"""
 )
-_CONTINUES = _pattern(
+_CONTINUES = cues.pattern(
     r"""\A\W*(?:also|additionally|furthermore|moreover|in\ addition|besides|finally|lastly|then|next
     |second(?:ly)?|third(?:ly)?|notably|meanwhile|concurrently|in\ summary|overall)\b
     |\b(?:we|it|this\ \w+)\ (?:also|further|additionally|then|next|finally)\b
     |\b(?:further|also)\ (?:show|demonstrat|reveal)"""
 )
-_DETAIL = _pattern(
+_DETAIL = cues.pattern(
     r"""\A\W*(?:specifically|in\ particular|concretely|first|for\ (?:example|instance)
     |to\ (?:evaluate|demonstrate|judge|support|ensure|train|enable|further|investigate|assess))\b
     |\bconsists?\ of\b|\b(?:key|main|core|novel)\ (?:components?|modules?|parts?|stages?)\b"""
 )
-_CUT_OFF = _pattern(r"(?:[:,;]|\b(?:follows|following))\s*\W?\Z")
+_CUT_OFF = cues.pattern(r"(?:[:,;]|\b(?:follows|following))\s*\W?\Z")
 _FEW_WORDS, _MANY_WORDS, _MAX_NAME_WORDS = 8, 45, 3
 _FIRST_HALF = 0.5
 _SUMMARY_SENTENCES = 3
@@ -250,16 +211,16 @@ def _sentence_features(
     words = len(text.split())
     terms = set(index_terms(text))
     return _Features(
-        presents=float(bool(_PRESENTS.search(text))),
-        finds=float(bool(_FINDS.search(text))),
-        acts=float(bool(_ACTS.search(text))),
+        presents=float(bool(cues.PRESENTS.search(text))),
+        finds=float(bool(cues.FINDS.search(text))),
+        acts=float(bool(cues.ACTS.search(text))),
         better=float(bool(_BETTER.search(text))),
         number=float(bool(_NUMBER.search(text))),
         measure=float(bool(_MEASURE.search(text))),
-        background=float(min(len(_BACKGROUND.findall(text)), 2)),
-        problem=float(bool(_PROBLEM.search(text))),
+        background=float(min(len(cues.BACKGROUND.findall(text)), 2)),
+        problem=float(bool(cues.PROBLEM.search(text))),
         dependent=float(bool(_DEPENDENT.search(text))),
-        code_link=float(bool(_CODE_LINK.search(text))),
+        code_link=float(cues.offers_code(text)),
         vague=float(bool(_VAGUE.search(text))),
         short=float(words < _FEW_WORDS),
         long=max(0.0, (words - _MANY_WORDS) / 20),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from paperagent.answering.abstention import Thresholds
 from paperagent.digest.issue import CitationNumbering, CitedClaim, StandingAnswer, split_claims
 from paperagent.retrieval import scoring
-from paperagent.retrieval.evidence import LIST_MARGIN
+from paperagent.retrieval.sentence_selection import LIST_MARGIN
 from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Answer, Encoded, Filters, Paper
 

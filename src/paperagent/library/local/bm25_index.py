@@ -104,8 +104,8 @@ class LexicalIndex:
         self._folder = folder.absolute()
         self._listing = listing
         self._has_authors = has_authors
-        self._checked: dict[tuple[str, str], list[int]] = {}
-        """The rows with an author or a phrase, which had to be read."""
+        self._checked: dict[tuple[str, str], Any] = {}
+        """The queries for authors and phrases whose papers had to be read."""
         self._mirror: TemporaryDirectory[str] | None = None
         self._vocabulary: dict[str, dict[int, list[tuple[int, str]]]] = {}
         """By first letter and length, stems with their rank by frequency; letters are read when needed."""
@@ -189,6 +189,23 @@ class LexicalIndex:
     def matching(self, filters: Filters) -> list[int]:
         """Return the rows that match ``filters``, in no particular order."""
         return self._rows(_all_of(self._limits(filters)))
+
+    def newest(self, filters: Filters, *, limit: int, oldest: bool) -> list[int]:
+        """Return at least ``limit`` rows that match, or all: the latest (earliest) days, each complete."""
+        from tantivy import FieldType, Order, Query
+
+        searcher, limits = self._searcher, self._limits(filters)
+        order = Order.Asc if oldest else Order.Desc
+        with self._guard():
+            hits = searcher.search(
+                _all_of(limits), limit=limit, count=False, order_by_field="day", order=order
+            ).hits
+        if len(hits) < limit:
+            return self._rows(_all_of(limits))
+        last = int(hits[-1][0])
+        bounds = (None, last) if oldest else (last, None)
+        days = Query.range_query(self._schema, "day", FieldType.Integer, *bounds)
+        return self._rows(_all_of([*limits, Query.const_score_query(days, 0.0)]))
 
     def admitted(self, paper_ids: Sequence[str], filters: Filters) -> list[str]:
         """Return the ids of papers that match ``filters``, in the given order."""
@@ -320,8 +337,9 @@ class LexicalIndex:
         names = name_words(author)
         if self._has_authors and len(names) == 1 and not is_initial(names[0]):
             return self._tag(f"a:{names[0]}")
-        # An initial may stand for each word, in the query or in the paper.
-        words = [_any_of([self._tag(f"a:{w}"), self._tag(f"a:{w[0]}")]) for w in names if not is_initial(w)]
+        # An initial may stand for each word, in the query or in the paper, but not for all.
+        full = [word for word in names if not is_initial(word)]
+        words = [_any_of([self._tag(f"a:{w}"), *([self._tag(f"a:{w[0]}")] * (len(full) > 1))]) for w in full]
         likely = _all_of(words if self._has_authors else [])
 
         def find() -> list[int]:
@@ -346,9 +364,9 @@ class LexicalIndex:
 
         checked = self._checked  # another thread may replace it by an empty one
         if key not in checked:
-            checked[key] = find()
-        rows = checked[key]
-        return Query.term_set_query(self._schema, "row", rows) if rows else Query.empty_query()
+            rows = find()
+            checked[key] = Query.term_set_query(self._schema, "row", rows) if rows else Query.empty_query()
+        return checked[key]
 
 
 def _schema() -> Any:

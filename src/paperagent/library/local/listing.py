@@ -11,6 +11,11 @@ from paperagent.library.local.database import LibraryDatabase, pack_terms, place
 from paperagent.text.names import has_author
 from paperagent.text.phrases import Phrase
 
+_FEW_ROWS = 2_000
+"""So many rows are looked up and sorted; more are picked from the index of days."""
+_NAMES_PER_PAPER = 8
+"""Ids of one paper that may begin alike."""
+
 
 class PaperListing:
     """Selects rows of an open ``library.db``."""
@@ -21,7 +26,7 @@ class PaperListing:
     def rows_by_author(self, rows: Iterable[int], author: str) -> list[int]:
         """Return those of ``rows`` whose papers have an author of this name."""
         matches = []
-        for marks, part in placeholders(rows):
+        for marks, part in placeholders(sorted(rows)):  # neighboring rows share pages of the file
             query = f"SELECT row, authors FROM papers WHERE row IN ({marks})"
             matches += [row for row, names in self._all(query, part) if has_author(json.loads(names), author)]
         return matches
@@ -55,6 +60,12 @@ class PaperListing:
             limit: Their number; None for all.
             oldest: Return the earliest first.
         """
+        if rows is not None and len(rows) <= _FEW_ROWS:
+            days: list[tuple[int, int]] = []
+            for marks, part in placeholders(rows):
+                days += self._all(f"SELECT coalesce(day, 0), row FROM facts WHERE row IN ({marks})", part)
+            sign = 1 if oldest else -1
+            return [row for _, row in sorted(days, key=lambda entry: (sign * entry[0], entry[1]))][:limit]
         order = "ASC" if oldest else "DESC"
         matches: list[int] = []
         with self._db.reading() as connection:
@@ -82,13 +93,13 @@ class PaperListing:
             for kind in ("id:", "arxiv:", "")
             if kind or ":" in prefix
         ]
-        ranges = " OR ".join(["alias >= ? AND alias < ?"] * len(starts))
-        bounds = [bound for start in starts for bound in (start, f"{start}\U0010ffff")]
-        query = (
-            f"SELECT DISTINCT row FROM aliases WHERE ({ranges}) AND alias NOT LIKE 'title:%' "
-            "ORDER BY alias LIMIT ?"
-        )
-        return [row for (row,) in self._all(query, (*bounds, limit))] if starts else []
+        rows: dict[int, None] = {}
+        for start in starts:
+            query = "SELECT row FROM aliases WHERE alias >= ? AND alias < ? ORDER BY alias LIMIT ?"
+            if not start.startswith("title:"):
+                bounds = (start, f"{start}\U0010ffff", _NAMES_PER_PAPER * limit)
+                rows.update(dict.fromkeys(row for (row,) in self._all(query, bounds)))
+        return list(rows)[:limit]
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._db.reading() as connection:

@@ -114,7 +114,11 @@ class LocalStore:
     def list_papers(
         self, filters: Filters = _NO_FILTERS, *, sort: ListSort = "newest", limit: int | None = None
     ) -> list[Paper]:
-        inside = set(self.indexes.lexical().matching(filters)) if filters else None
+        inside = None
+        if filters and limit is not None and sort in ("newest", "oldest"):
+            inside = set(self.indexes.lexical().newest(filters, limit=limit, oldest=sort == "oldest"))
+        elif filters:
+            inside = set(self.indexes.lexical().matching(filters))
         if sort == "title" or sort == "upvotes":  # noqa: PLR1714 - mypy understands this form
             rows = self.table.listing.sorted_by(sort, inside)[:limit]
         else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
+from paperagent import arguments
 from paperagent.answering.answers import caveat_of
 from paperagent.errors import InputError
 from paperagent.library.facets import Facets, count_papers
@@ -76,6 +77,7 @@ class FakeAgent:
         self.script = list(script)
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.settings: Any = None
+        self.library: Sequence[Paper] = PAPERS
         self.fails: BaseException | None = None
         self.health = Health(ok=True, checks=(Check("library", ok=True, detail="3 papers"),))
         self.report = IngestReport(read=3, new=3, papers=3, skipped={"no abstract": 2}, notes=("a note",))
@@ -136,6 +138,18 @@ class FakeAgent:
     def status(self, *, details: bool = False) -> dict[str, Any]:
         self._note("status", details=details)
         return {"home": "/somewhere", "papers": 3, "vectors": {"indexed": 3, "embedder": None}}
+
+    def list(self, *, limit: int | None = None, **limits: Any) -> list[Paper]:
+        self._note("list", limit=limit, **limits)
+        return self._admitted(limits)[:limit]
+
+    def count(self, **limits: Any) -> int:
+        return len(self._admitted(limits))
+
+    def _admitted(self, limits: dict[str, Any]) -> Sequence[Paper]:
+        admits = arguments.filters(**limits).admits
+        newest_first = sorted(self.library, key=lambda paper: str(paper.published or ""), reverse=True)
+        return [paper for paper in newest_first if admits(paper)]
 
     def facets(self) -> Facets:
         self._note("facets")

@@ -763,6 +763,13 @@ def test_a_follow_up_brings_the_conversation_along(model: ScriptedAgent) -> None
     assert "Earlier in this conversation" not in model.prompts[1]
 
 
+def test_the_paper_cited_before_is_the_first_passage(model: ScriptedAgent) -> None:
+    """Though the question names no topic, and other papers have more of its words."""
+    earlier = model.ask(reply(GOOD))
+    model.ask(reply(GOOD), question="and how much latency does it have?", history=[earlier])
+    assert "[1] Tindersift" in model.prompts[-1]
+
+
 def test_the_conversation_is_bounded(model: ScriptedAgent) -> None:
     """The latest turns stay; of one that is too long its beginning does."""
     history = [(f"question {i}", "word " * 60) for i in range(20)]

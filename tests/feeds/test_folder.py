@@ -13,8 +13,9 @@ import pytest
 from paperagent import PaperAgent
 from paperagent.cli.main import main
 from paperagent.errors import FeedError
-from paperagent.feeds.folder import feed_files
+from paperagent.feeds.folder import LIBRARY_FILE, feed_files
 from paperagent.feeds.reader import sample_path
+from paperagent.library import home
 
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'></svg>"
 NO_FEEDS = {
@@ -57,6 +58,16 @@ def test_the_feeds_of_a_folder_are_read(agent: PaperAgent, folder: Path) -> None
     top = sorted([*NO_FEEDS, "papers.jsonl"])
     assert [Path(feed.source).name for feed in report.feeds] == [*top, "page.txt"]
     assert agent.ingest([folder, sample_path()]).unchanged == 65
+
+
+def test_a_library_in_the_folder_is_left_out(folder: Path) -> None:
+    with PaperAgent(folder / "library", embedder="none", mode="extractive") as agent:
+        report = agent.ingest(folder)
+        assert (report.new, agent.ingest(folder).unchanged) == (33, 33)
+        assert len(agent.ingest(folder).feeds) == len(report.feeds)
+        with pytest.raises(FeedError, match="contains no file"):
+            agent.ingest(folder / "library")
+    assert LIBRARY_FILE == home.DATABASE
 
 
 def test_hidden_files_and_links(folder: Path) -> None:

@@ -70,10 +70,10 @@ def test_list_takes_filters_and_those_of_the_session() -> None:
     assert "*no papers*" in talk(FakeAgent(), "/list source=nowhere")[1]
 
 
-def test_a_long_list_is_shown_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_is_shown_in_parts() -> None:
     agent = FakeAgent()
     many = [replace(HITS[0].paper, title=f"Paper {n}") for n in range(LIST_SIZE + 3)]
-    monkeypatch.setattr(agent, "papers", lambda: iter(many))
+    agent.library = many
     _, printed, _ = talk(agent, "/list more", "/list", f"/open {LIST_SIZE + 1}", "/list more")
     assert "error: /list more: no list yet; use /list" in printed
     assert f"*{LIST_SIZE + 3} papers; 3 more: /list more*" in printed
@@ -94,6 +94,16 @@ def test_filter_sets_shows_and_clears() -> None:
     assert asked[0]["since"] == "2026-01-01"
     assert asked[0]["source"] == "my feed"
     assert [asked[1][option] for option in FILTERS.values()] == [None] * len(FILTERS)
+
+
+def test_filters_by_author_and_excluded_words() -> None:
+    agent = FakeAgent()
+    _, printed, _ = talk(agent, "/filter author=Ada Example not=dense, night watch", "a?", "/list")
+    assert "*filters: author=Ada Example, not=dense, night watch*" in printed
+    assert agent.options("ask")["author"] == "Ada Example"
+    assert agent.options("ask")["exclude"] == ("dense", "night watch")
+    assert "1. **Sparse Lanterns" in printed
+    assert "*1 paper*" in printed
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,16 @@ from pathlib import Path
 from paperagent.errors import FeedError, visible
 
 MAX_FILES = 100_000
+LIBRARY_FILE = "library.db"
+"""The file by which a library is recognized."""
 
 
 def feed_files(folder: Path) -> list[Path]:
     """Return the regular files in a folder and its subfolders, in the order of their names.
 
-    Hidden files and folders are left out. Links to folders are not followed, so that no link leads in a
-    circle; a file that several links name is returned once. A subfolder that cannot be listed is returned
-    too: opening it tells why.
+    Hidden files and folders are left out, and so are libraries of paperagent. Links to folders are not
+    followed, so that no link leads in a circle; a file that several links name is returned once. A subfolder
+    that cannot be listed is returned too: opening it tells why.
 
     Raises:
         FeedError: The folder cannot be listed, or contains no file, or too many.
@@ -32,6 +34,9 @@ def feed_files(folder: Path) -> list[Path]:
         unreadable.append(Path(error.filename))
 
     for parent, folders, names in os.walk(folder, onerror=note_error):
+        if LIBRARY_FILE in names:
+            folders[:] = []
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):
             path = Path(parent, name)

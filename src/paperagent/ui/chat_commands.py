@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +31,7 @@ COMMANDS = {
     "/retry": "ask the last question again, with the present filters, model and effort",
     "/copy": "copy the last answer to the clipboard",
     "/list [FILTER…]": "list the papers of the library, newest first; /list more goes on",
-    "/filter [FILTER…]": "show or set filters: since=DATE until=DATE category=… source=…, or off",
+    "/filter [FILTER…]": "show or set filters: since= until= category= author= not= source=, or off",
     "/summarize [TOPIC]": "summarize the papers on a topic, or those of the last answer",
     "/new": "start a new conversation (also /clear)",
     "/model [NAME]": "show or change the model",
@@ -59,9 +59,9 @@ class ChatCommands:
     repeat: Callable[[], None] | None = None
     """Asks the last question again, or summarizes the last topic."""
     listing: list[Paper] = field(default_factory=list)
-    """The papers of the last /list, if no answer was shown since."""
-    list_end: int = 0
-    """How many of them were shown."""
+    """The papers that /list has shown, if no answer was shown since."""
+    list_filters: dict[str, Any] = field(default_factory=dict)
+    """The filters of that list."""
 
     def run(self, line: str) -> bool:
         """Run a command; return False if the session should end."""
@@ -98,7 +98,7 @@ class ChatCommands:
 
     def before_answer(self, repeat: Callable[[], None]) -> None:
         """Remember how to repeat the answer that follows; numbers then refer to that answer."""
-        self.repeat, self.listing, self.list_end = repeat, [], 0
+        self.repeat, self.listing = repeat, []
 
     def _unknown(self, name: str) -> None:
         near = nearest_name(name[1:], [name[1:] for name in (*_NAMES, "/clear", "/exit")])
@@ -120,10 +120,10 @@ class ChatCommands:
     def _open(self, argument: str) -> None:
         number = argument.strip("[]#.")
         if self.listing:
-            numbered = {str(n): paper for n, paper in enumerate(self.listing[: self.list_end], 1)}
+            numbered = {str(n): paper for n, paper in enumerate(self.listing, 1)}
             paper = numbered.get(number)
             if paper is None:
-                raise self._no_such("paper", argument, f"1 to {self.list_end}")
+                raise self._no_such("paper", argument, f"1 to {len(self.listing)}")
             self.chat.screen.show(paper_blocks(self.chat.agent.get(paper.paper_id), []))
             return
         last = self._last()
@@ -147,7 +147,7 @@ class ChatCommands:
     def _retry(self, _argument: str) -> None:
         if self.repeat is None:
             raise InputError("/retry: no question yet; ask one first")
-        self.listing, self.list_end = [], 0
+        self.listing = []
         retracted = self.chat.history.retract(self.chat.last_answer)
         self.repeat()
         if retracted and self.chat.last_answer is None:  # it failed, so the former answer remains
@@ -204,37 +204,40 @@ class ChatCommands:
             if not self.listing:
                 raise InputError("/list more: no list yet; use /list")
         else:
-            limits = {name: self.chat.options.get(option) for name, option in FILTERS.items()}
-            limits |= parse_filters("/list", argument)
-            filters = arguments.filters(**{FILTERS[name]: value for name, value in limits.items()})
-            papers = filter(filters.admits, self.chat.agent.papers())
-            self.listing = sorted(papers, key=_newness, reverse=True)
-            self.list_end = 0
-        page = self.listing[self.list_end : self.list_end + LIST_SIZE]
-        hits = (Hit(paper, 0.0, n) for n, paper in enumerate(page, self.list_end + 1))
-        self.list_end += len(page)
-        self.chat.screen.show(hit_blocks(list(hits), snippets=False))
-        more = len(self.listing) - self.list_end
-        end = f"; {more:,} more: /list more" if more else ""
-        self.chat.print_note(f"{counted(len(self.listing), 'paper')}{end}" if self.listing else "no papers")
+            self.list_filters, self.listing = self._limits("/list", argument), []
+        papers = self.chat.agent.list(limit=len(self.listing) + LIST_SIZE, **self.list_filters)
+        first, self.listing = len(self.listing) + 1, papers
+        hits = [Hit(paper, 0.0, n) for n, paper in enumerate(papers[first - 1 :], first)]
+        self.chat.screen.show(replace(block, tight=True) for block in hit_blocks(hits, snippets=False))
+        count = self.chat.agent.count(**self.list_filters)
+        more = count - len(papers)
+        end = f"; {more:,} more: /list more" if more > 0 else ""
+        self.chat.print_note(f"{counted(count, 'paper')}{end}" if papers else "no papers")
 
     def _filter(self, argument: str) -> None:
-        options = self.chat.options
-        if argument == "off":
-            limits: dict[str, Any] = dict.fromkeys(FILTERS)
-        else:
-            limits = {name: options.get(option) for name, option in FILTERS.items()}
-            limits |= parse_filters("/filter", argument)
-        arguments.filters(**{FILTERS[name]: value for name, value in limits.items()})
-        options.update({FILTERS[name]: value for name, value in limits.items()})
-        active = ", ".join(f"{name}={visible(str(value))}" for name, value in limits.items() if value)
+        off = argument == "off"
+        limits = dict.fromkeys(FILTERS.values()) if off else self._limits("/filter", argument)
+        self.chat.options.update(limits)
+        limited = {name: limits[option] for name, option in FILTERS.items() if limits[option]}
+        active = ", ".join(f"{name}={visible(_filter_text(value))}" for name, value in limited.items())
         self.chat.print_note(f"filters: {active or 'none'}")
+
+    def _limits(self, command: str, text: str) -> dict[str, Any]:
+        """Return the filters of the session with the changes in ``text``, as `PaperAgent.ask` takes them.
+
+        Raises:
+            InputError: ``text`` is not of this form, or a value cannot be used.
+        """
+        limits = {option: self.chat.options.get(option) for option in FILTERS.values()}
+        limits |= {FILTERS[name]: value for name, value in parse_filters(command, text).items()}
+        arguments.filters(**limits)
+        return limits
 
     # --- the session ---
 
     def _new(self, _argument: str) -> None:
         self.chat.start_conversation()
-        self.repeat, self.listing, self.list_end = None, [], 0
+        self.repeat, self.listing = None, []
         self.chat.print_note("conversation cleared")
 
     def _model(self, argument: str) -> None:
@@ -309,7 +312,7 @@ class ChatCommands:
     def _numbers(self) -> list[str]:
         last = self.chat.history.last
         if self.listing:
-            return [str(n) for n in range(1, self.list_end + 1)]
+            return [str(n) for n in range(1, len(self.listing) + 1)]
         if last is None:
             return []
         return [str(c.n) for c in last.citations] or [str(h.rank) for h in last.hits]
@@ -324,8 +327,10 @@ class ChatCommands:
         return list(facets.categories if name == "category" else facets.sources)
 
 
-def parse_filters(command: str, text: str) -> dict[str, str | None]:
+def parse_filters(command: str, text: str) -> dict[str, Any]:
     """Return the filters in ``name=value name=value``; a value may contain spaces, an empty one is None.
+
+    The value of ``not`` is a list of words or phrases separated by commas.
 
     Raises:
         InputError: The text is not of this form, or there is no such filter.
@@ -334,7 +339,7 @@ def parse_filters(command: str, text: str) -> dict[str, str | None]:
     form = f"use {command} {' '.join(f'{name}=…' for name in FILTERS)}"
     if text and (not starts or starts[0].start() > 0):
         raise InputError(f'{command}: "{visible(text, limit=40)}" is not a filter; {form}')
-    limits: dict[str, str | None] = {}
+    limits: dict[str, Any] = {}
     for start, after in pairwise([*starts, None]):
         assert start is not None
         name = start[1].lower()
@@ -344,14 +349,13 @@ def parse_filters(command: str, text: str) -> dict[str, str | None]:
             raise InputError(f"{command}: no filter {visible(name, limit=40)}; {hint}")
         value = text[start.end() : after.start() if after else None].strip().strip("\"'")
         limits[name] = value or None
+        if name == "not" and value:
+            limits[name] = tuple(word.strip() for word in value.split(",") if word.strip())
     return limits
 
 
-def _newness(paper: Paper) -> tuple[str, str]:
-    """Return a key that sorts papers by their day; those without one are the oldest."""
-    days = (paper.published or paper.listed, paper.first_seen)
-    first, second = (day.isoformat() if day else "" for day in days)
-    return first, second
+def _filter_text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _file_names(text: str) -> Iterator[str]:

@@ -108,7 +108,7 @@ def missing_names(
     """
     missing = [n for n in names if stem(n.key) in unknown_stems or n.key in unknown_stems]
     variants = {n: _variants(n.key) for n in missing}
-    known = (
+    present = (
         set(frequency(sorted({stem(v) for forms in variants.values() for v in forms}))) if missing else set()
     )
     return [n for n in missing if not any(stem(v) in present for v in variants[n])]

@@ -116,8 +116,8 @@ class Calibration:
         needed, with_errors = cases_needed(self.sure), cases_needed(self.sure, errors=2)
         return (
             f"These cases are too few, or too often wrong, to say with {certain} confidence that at most "
-            f"{error} of the answers are wrong: at least {needed} answered cases are needed if none is wrong, "
-            f"and {with_errors} if two are."
+            f"{error} of the answers are wrong: at least {needed} answered cases are needed if none is "
+            f"wrong, and {with_errors} if two are."
         )
 
     @property

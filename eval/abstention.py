@@ -1,11 +1,12 @@
 """Fit the abstention signal and print how well it separates.
 
-    python eval/abstention.py --shared ../shared [--embed-limit 150]
+    python eval/abstention.py --shared ../shared [--public 120] [--words]
 
-Cases are the development questions: as they are, without their gold papers in the library (absent paper),
-and without their evidence sentences in the abstract (absent fact). Further cases are queries of PubMedQA and
-SciFact with and without the gold paper, in libraries of several sizes. For several sets of signals it prints
-the AUROC of a logistic regression, cross-validated over questions.
+Cases are the development questions and our own (`cases/answerability.jsonl`): as they are, without their gold
+papers in the library (paper removed), and without their evidence sentences (fact removed). Further cases are
+queries of PubMedQA and SciFact with and without the gold paper, in libraries of several sizes; they only
+measure. For several sets of signals it prints the AUROC of a logistic regression by nested cross-validation
+over questions: the inner loop chooses the penalty. Our held-back questions are in no fit.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from exact_library import ExactLibrary
 from paperagent.answering import abstention
 from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.embedding.minilm import MiniLM, find_model_folder
+from paperagent.evals.cases import load
 from paperagent.feeds.reader import open_feed
 from paperagent.retrieval.conversation import clean_history
-from paperagent.types import Paper
+from paperagent.types import Encoded, Paper
 
 NAMES = abstention.AnswerabilitySignals.__slots__
 
@@ -41,6 +43,7 @@ class Case:
     origin: str
     answerable: bool
     signals: tuple[float, ...]
+    split: str = "development questions"
 
 
 def signals_of(pipeline: Pipeline, request: AnswerRequest) -> tuple[float, ...]:
@@ -55,11 +58,9 @@ def signals_of(pipeline: Pipeline, request: AnswerRequest) -> tuple[float, ...]:
     return tuple(signals.as_dict()[n] for n in NAMES)
 
 
-def dev_cases(shared: Path, model: MiniLM | None) -> list[Case]:
+def dev_cases(shared: Path, model: MiniLM | CachingEncoder | None) -> list[Case]:
     """Return the development questions as they are, without gold papers, and without evidence."""
-    sources = sorted((shared / "seeds").glob("*.txt"))
-    records = [r for s in sources for r in open_feed(s).records if isinstance(r, Paper)]
-    papers = list({_key(p.title): p for p in records}.values())
+    papers = seed_papers(shared)
     by_title = {_key(p.title): p for p in papers}
     library = ExactLibrary(papers, model)
     cases = []
@@ -79,7 +80,9 @@ def dev_cases(shared: Path, model: MiniLM | None) -> list[Case]:
     return cases
 
 
-def _signals(library: ExactLibrary, model: MiniLM | None, request: AnswerRequest) -> tuple[float, ...]:
+def _signals(
+    library: ExactLibrary, model: MiniLM | CachingEncoder | None, request: AnswerRequest
+) -> tuple[float, ...]:
     return signals_of(Pipeline(library, encoder=model), request)
 
 
@@ -97,7 +100,7 @@ def _without_evidence(library: ExactLibrary, paper: Paper, evidence: Sequence[st
     return view
 
 
-def public_cases(shared: Path, name: str, model: MiniLM | None, count: int) -> list[Case]:
+def public_cases(shared: Path, name: str, model: MiniLM | CachingEncoder | None, count: int) -> list[Case]:
     """Return queries of a public set with and without their gold paper, in libraries of several sizes."""
     folder = shared / "data/retrieval" / name
     with gzip.open(folder / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
@@ -149,43 +152,151 @@ def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
     return float(((difference > 0) + 0.5 * (difference == 0)).mean())
 
 
-WEIGHTS = {"as is": 1.0, "paper removed": 0.5, "fact removed": 0.4, "pubmedqa": 0.25, "scifact": 0.25}
-"""Weight of a case in the fit, by origin; 2 for questions that were written as unanswerable."""
+HELD_BACK = "held-back"
+OWN_CASES = Path(__file__).parent / "cases/answerability.jsonl"
+PENALTIES = (0.3, 1.0, 3.0, 10.0)
+FOLDS, REPEATS = 7, 3
+PUBLIC = ("pubmedqa", "scifact")
+
+
+def own_cases(shared: Path, model: MiniLM | CachingEncoder | None) -> list[Case]:
+    """Return our questions as they are, and the answerable ones without their gold papers."""
+    library = ExactLibrary(seed_papers(shared), model)
+    cases = []
+    for case in load(OWN_CASES):
+        request, split = AnswerRequest(case.question), case.tags[0]
+        kind = "as is" if case.answerable else case.tags[1]
+        signals = _signals(library, model, request)
+        cases.append(Case(case.id, kind, case.answerable, signals, split))
+        if case.answerable:
+            signals = _signals(library.without(*case.gold_ids), model, request)
+            cases.append(Case(case.id, "paper removed", False, signals, split))
+    return cases
+
+
+def seed_papers(shared: Path) -> list[Paper]:
+    """Return the papers of the saved pages, each once."""
+    sources = sorted((shared / "seeds").glob("*.txt"))
+    records = [r for s in sources for r in open_feed(s).records if isinstance(r, Paper)]
+    return list({_key(p.title): p for p in records}.values())
+
+
+class CachingEncoder:
+    """Encodes each text once."""
+
+    def __init__(self, model: MiniLM) -> None:
+        self.model = model
+        self.embed = model.embed
+        self.cache: dict[str, Encoded] = {}
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Return the vector and token states of each text."""
+        missing = [t for t in dict.fromkeys(texts) if t not in self.cache]
+        self.cache.update(zip(missing, self.model.encode(missing) if missing else (), strict=True))
+        return [self.cache[t] for t in texts]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The cases as arrays, for one set of signals."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray
+    written: np.ndarray
+    """Which cases are questions as they were written, of the development set or our own."""
+    tuning: np.ndarray
+    """Which cases may be fitted."""
+
+    @classmethod
+    def of(cls, cases: Sequence[Case], names: Sequence[str]) -> Table:
+        """Return the table of the cases."""
+        columns = [NAMES.index(n) for n in names]
+        removed = np.array([c.origin.endswith("removed") for c in cases])
+        public = np.array([c.origin in PUBLIC for c in cases])
+        y = np.array([c.answerable for c in cases], float)
+        return cls(
+            np.array([[c.signals[i] for i in columns] for c in cases]),
+            y,
+            np.where(removed, 0.4, np.where(y == 0, 1.5, 1.0)),
+            np.array([c.group for c in cases]),
+            ~removed & ~public,
+            ~public & np.array([c.split != HELD_BACK for c in cases]),
+        )
+
+    def scores(self, train: np.ndarray, penalty: float) -> np.ndarray:
+        """Return the score of every case by a fit on some of them."""
+        theta = fit(self.x[train], self.y[train], self.weights[train], penalty)
+        return theta[0] + self.x @ theta[1:]
+
+    def separation(self, scores: np.ndarray, chosen: np.ndarray) -> float:
+        """Return the AUROC of scores on the chosen cases."""
+        return auroc(scores[chosen & (self.y == 1)], scores[chosen & (self.y == 0)])
+
+    def folds(self, chosen: np.ndarray, seed: int) -> list[np.ndarray]:
+        """Return which of the chosen cases belong to each fold; all cases of a question to the same."""
+        unique = sorted(set(self.groups[chosen]))
+        random.Random(seed).shuffle(unique)  # noqa: S311 - a seeded shuffle
+        return [chosen & np.isin(self.groups, unique[fold::FOLDS]) for fold in range(FOLDS)]
+
+    def cross_validate(self, chosen: np.ndarray, penalty: float, seed: int) -> np.ndarray:
+        """Return the score of each chosen case by a fit on the other folds."""
+        scores = np.zeros(len(self.y))
+        for test in self.folds(chosen, seed):
+            scores[test] = self.scores(chosen & ~test, penalty)[test]
+        return scores
+
+    def best_penalty(self, chosen: np.ndarray, seed: int) -> float:
+        """Return the penalty with the best AUROC by cross-validation on the chosen cases."""
+        return max(
+            PENALTIES,
+            key=lambda p: self.separation(self.cross_validate(chosen, p, seed), chosen & self.written),
+        )
 
 
 def evaluate(cases: Sequence[Case], names: Sequence[str]) -> None:
-    """Print cross-validated AUROC on the development questions and the fitted weights."""
-    columns = [NAMES.index(n) for n in names]
-    x = np.array([[c.signals[i] for i in columns] for c in cases])
-    y = np.array([c.answerable for c in cases], float)
-    w = np.array([WEIGHTS.get(c.origin, 2.0) for c in cases])
-    groups = np.array([c.group for c in cases])
-    written = np.array([c.origin not in WEIGHTS or c.origin == "as is" for c in cases])
-    fold_aurocs, scores = [], np.zeros(len(cases))
-    for repeat in range(5):
-        unique = sorted(set(groups))
-        random.Random(repeat).shuffle(unique)  # noqa: S311 - a seeded shuffle
-        for fold in range(7):
-            out = np.isin(groups, unique[fold::7])
-            theta = fit(x[~out], y[~out], w[~out])
-            scores[out] = theta[0] + x[out] @ theta[1:]
-        fold_aurocs.append(auroc(scores[written & (y == 1)], scores[written & (y == 0)]))
-    theta = fit(x, y, w)
-    final = theta[0] + x @ theta[1:]
-    parts = {"written": auroc(final[written & (y == 1)], final[written & (y == 0)])}
-    for origin in sorted({c.origin for c in cases if not c.answerable}):
-        negative = np.array([c.origin == origin and not c.answerable for c in cases])
-        answered = origin if origin in ("pubmedqa", "scifact") else "as is"
-        positive = np.array([c.answerable and c.origin == answered for c in cases])
-        parts[origin] = auroc(final[positive], final[negative])
-    print(
-        f"\n{names}\n  cross-validated AUROC on the written questions {np.mean(fold_aurocs):.3f}; fitted:",
-        end=" ",
-    )
-    print(" ".join(f"{k} {v:.3f}" for k, v in parts.items()))
-    print(
-        "  bias", round(theta[0], 3), {n: round(float(t), 3) for n, t in zip(names, theta[1:], strict=True)}
-    )
+    """Print the AUROC by nested cross-validation and on the held-back questions, and the coefficients."""
+    table = Table.of(cases, names)
+    nested = []
+    for seed in range(REPEATS):
+        scores = np.zeros(len(cases))
+        for test in table.folds(table.tuning, seed):
+            train = table.tuning & ~test
+            scores[test] = table.scores(train, table.best_penalty(train, seed))[test]
+        nested.append(table.separation(scores, table.tuning & table.written))
+    penalty = table.best_penalty(table.tuning, 0)
+    theta = fit(table.x[table.tuning], table.y[table.tuning], table.weights[table.tuning], penalty)
+    scores = theta[0] + table.x @ theta[1:]
+    held_back = np.array([c.split == HELD_BACK for c in cases])
+    print(f"\n{', '.join(names)}")
+    print(f"  AUROC: nested cross-validation {np.mean(nested):.3f}", end="")
+    print(f", held back {table.separation(scores, held_back & table.written):.3f}", end="")
+    for name in PUBLIC:
+        public = np.array([c.origin == name for c in cases])
+        print(f", {name} {table.separation(scores, public):.3f}" if public.any() else "", end="")
+    coefficients = {n: round(float(t), 2) for n, t in zip(names, theta[1:], strict=True)}
+    print(f"\n  penalty {penalty}, bias {theta[0]:.2f}, {coefficients}")
+
+
+def outcomes(cases: Sequence[Case], *, encoder: bool) -> None:
+    """Print the shares of the three outcomes with the weights and thresholds of the program."""
+    limits = abstention.Thresholds.default(0, encoder=encoder)
+    print("\n| questions | kind | n | answered | doubtful | abstained |\n|---|---|---:|---:|---:|---:|")
+    shown: dict[tuple[str, str], list[float]] = {}
+    for case in cases:
+        if case.origin.endswith("removed") or case.origin in PUBLIC:
+            continue
+        signals = abstention.AnswerabilitySignals(*case.signals)
+        value = abstention.confidence(signals, encoder=encoder)
+        kinds = ["answerable"] if case.answerable else ["unanswerable", f"unanswerable: {case.origin}"]
+        for kind in kinds:
+            shown.setdefault((case.split, kind), []).append(value)
+    for (split, kind), values in sorted(shown.items()):
+        answered = sum(v >= limits.doubt_below for v in values) / len(values)
+        abstained = sum(v < limits.abstain_below for v in values) / len(values)
+        shares = f"{answered:.2f} | {1 - answered - abstained:.2f} | {abstained:.2f}"
+        print(f"| {split} | {kind} | {len(values)} | {shares} |")
 
 
 def _key(title: str) -> str:
@@ -204,18 +315,19 @@ def main() -> int:
     import platformdirs
 
     folder = find_model_folder(None, platformdirs.user_cache_path("paperagent"))
-    model = None if args.words or folder is None else MiniLM.load(folder)
-    cases = dev_cases(args.shared, model)
-    for name in ("pubmedqa", "scifact"):
+    model = None if args.words or folder is None else CachingEncoder(MiniLM.load(folder))
+    cases = dev_cases(args.shared, model) + own_cases(args.shared, model)
+    for name in PUBLIC if args.public else ():
         cases += public_cases(args.shared, name, model, args.public)
-    for subset in (
-        ("coverage", "gap") if args.words else ("similarity", "weakest", "number_fit", "agree", "gap"),
-        ("coverage", "weakest", "number_fit", "gap")
-        if args.words
-        else ("similarity", "weakest", "number_fit", "agree"),
-        ("similarity", "weakest", "number_fit", "agree", "coverage", "gap"),
-    ):
+    read = ("similarity", "weakest", "number_fit", "agree")
+    new = ("missing_name", "attribute_absent")
+    if args.words:
+        subsets = [("coverage", "gap"), ("coverage", "gap", *new), ("coverage", "gap", "number_fit", *new)]
+    else:
+        subsets = [read, (*read, "gap"), (*read, *new), (*read, "gap", *new, "unknown_word")]
+    for subset in subsets:
         evaluate(cases, subset)
+    outcomes(cases, encoder=model is not None)
     return 0
 
 

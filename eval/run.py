@@ -142,20 +142,21 @@ def run_dev_questions(shared: Path) -> int:
         print(f"answers: skipped, no test data at {shared}")
         return 0
     codes = []
-    for embedder, gate_file in _dev_runs():
+    for cases, embedder, gate_file in _dev_runs(questions):
         with tempfile.TemporaryDirectory() as folder:
             options = ["--mode", "extractive", "--embedder", embedder, "--gate", str(gate_file)]
             options += [word for feed in feeds for word in ("--feed", str(feed))]
             options += ["--library", f"{folder}/library", "--out", f"{folder}/run"]
-            codes.append(paperagent(["eval", "run", str(questions), *options]))
+            codes.append(paperagent(["eval", "run", str(cases), *options]))
     return max(codes)
 
 
-def _dev_runs() -> Iterator[tuple[str, Path]]:
-    """Yield each embedder with its gate file."""
-    yield "none", HERE / "gate-dev-words.toml"
+def _dev_runs(questions: Path) -> Iterator[tuple[Path, str, Path]]:
+    """Yield the cases, the embedder and the gate file of each run."""
+    yield questions, "none", HERE / "gate-dev-words.toml"
     if retrieval.load_model() is not None:
-        yield "minilm", HERE / "gate-dev.toml"
+        yield questions, "minilm", HERE / "gate-dev.toml"
+        yield HERE / "cases/answerability.jsonl", "minilm", HERE / "gate-answerability.toml"
 
 
 def run_answer_sentences(shared: Path) -> int:

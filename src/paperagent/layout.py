@@ -1,8 +1,8 @@
 """Lay out answers, search results, papers and reports as `Block` objects, which hold unescaped text.
 
 `markdown`, `plain_text` and `notebook.html` turn a block into an escaped string; `ui.render.Screen` prints
-blocks on a terminal. So every output shows the same content in the same order. Text of papers is made readable
-in one place, `shown_text`.
+blocks on a terminal. So every output shows the same content in the same order. Text of papers is made
+readable in one place, `shown_text`.
 """
 
 from __future__ import annotations

@@ -97,6 +97,11 @@ _SIGNALS = st.builds(
     st.sampled_from([0.0, 1.0]),
     _SHARE,
     _SHARE,
+    *[st.sampled_from([0.0, 1.0])] * 3,
+)
+_FOR, _AGAINST = (
+    ("similarity", "weakest", "number_fit", "agree", "coverage"),
+    ("missing_name", "unknown_word", "attribute_absent"),
 )
 
 
@@ -107,20 +112,48 @@ def test_confidence_is_a_chance(found: AnswerabilitySignals, encoder: bool) -> N
     assert confidence(found, encoder=encoder) == confidence(replace(found), encoder=encoder)
 
 
-@given(_SIGNALS, st.booleans(), st.sampled_from([f.name for f in fields(AnswerabilitySignals)]))
+@given(_SIGNALS, st.booleans(), st.sampled_from(_FOR + _AGAINST))
 def test_no_signal_of_an_answer_lowers_the_confidence(
     found: AnswerabilitySignals,
     encoder: bool,  # noqa: FBT001 - drawn
     name: str,
 ) -> None:
-    """More of any signal never makes an answer less likely."""
-    more = replace(found, **{name: getattr(found, name) + 0.1})
+    """More of a signal for an answer never makes it less likely; nor does less of one against it."""
+    sign = 1 if name in _FOR else -1
+    more = replace(found, **{name: getattr(found, name) + sign * 0.1})
     assert confidence(more, encoder=encoder) >= confidence(found, encoder=encoder)
+
+
+@pytest.mark.parametrize(
+    ("question", "abstract", "absent"),
+    [
+        ("What license are the lanterns released under?", "Lanterns glow.", True),
+        ("What license are the lanterns released under?", "Lanterns are under the Apache license.", False),
+        ("How much did the lanterns cost in dollars?", "Lanterns glow.", True),
+        ("How much did the lanterns cost?", "Lanterns are made for $20.", False),
+        ("How many parameters does it have?", "Lanterns glow.", True),
+        ("How many parameters does it have?", "We train lanterns of 7B.", False),
+        ("What learning rate is used for lanterns?", "The rate of learning is high.", True),
+        ("How do lanterns glow at a high temperature?", "Lanterns glow.", False),
+    ],
+)
+def test_an_attribute_that_the_paper_has_no_word_for(question: str, abstract: str, *, absent: bool) -> None:
+    assert of(question, abstract).attribute_absent == float(absent)
+
+
+def test_a_missing_name_is_named() -> None:
+    """An abstention and a caveat say what no paper mentions."""
+    with sample_library.plain_agent() as agent:
+        answer = agent.ask("What rank does VelaQ use?")
+        both = agent.ask("Does VelaQ beat ZomboNet at ranking?")
+    assert answer.status == "abstained"
+    assert answer.answer.startswith("The abstracts do not say: no paper here mentions “VelaQ”.")
+    assert "no paper here mentions “VelaQ” or “ZomboNet”" in both.answer
 
 
 def test_signals_have_names() -> None:
     """The evaluation reads them by name, all of them."""
-    found = AnswerabilitySignals(0.1, 0.2, 0.3, 1.0, 0.5, 0.6)
+    found = AnswerabilitySignals(0.1, 0.2, 0.3, 1.0, 0.5, 0.6, 0.0, 1.0, 0.0)
     assert list(found.as_dict()) == [f.name for f in fields(AnswerabilitySignals)]
     assert found.as_dict()["coverage"] == 0.5
 

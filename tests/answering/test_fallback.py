@@ -293,7 +293,7 @@ def test_no_call_is_paid_where_nothing_is_there(
 
 def test_by_words_alone_a_model_may_still_know_other_words(model: ScriptedAgent) -> None:
     """Without a reading model it is not certain that nothing is there, so the model is asked."""
-    question = "What do cats that hunt at night read?"
+    question = "What does VelaQ read at night?"
     assert extractive(model, question).reason == "no_evidence"
     asked(model, reply(verdict="abstain"), question=question)
     assert len(model.prompts) == 1

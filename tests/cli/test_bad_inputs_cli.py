@@ -128,7 +128,15 @@ def test_row_016_unknown_option_is_refused() -> None:
 
 def test_row_023_missing_library_is_not_created(tmp_path: Path) -> None:
     """Reading without a library exits with 5, names the absolute path, and creates nothing."""
-    for command in (["search", "q"], ["ask", "q"], ["chat"], ["status"], ["doctor"], ["reindex"], ["export"]):
+    for command in (
+        ["search", "q"],
+        ["ask", "lanterns"],
+        ["chat"],
+        ["status"],
+        ["doctor"],
+        ["reindex"],
+        ["export"],
+    ):
         done = run(*command, "--store", str(tmp_path / "none"))
         assert done.returncode == 5, done
         assert f"no library at {tmp_path / 'none'}".encode() in done.stderr
@@ -138,7 +146,7 @@ def test_row_023_missing_library_is_not_created(tmp_path: Path) -> None:
 
 def test_row_024_a_file_is_not_a_library() -> None:
     """A file in place of the library exits with 5 and says so."""
-    done = run("ask", "--store", "/etc/passwd", "q")
+    done = run("ask", "--store", "/etc/passwd", "lanterns")
     assert done.returncode == 5
     assert b"/etc/passwd" in done.stderr
     assert b"file" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -146,3 +147,44 @@ def test_the_sweep_runs_from_everything_to_nothing() -> None:
 def test_a_histogram_counts_every_value() -> None:
     """Values outside the edges count at the ends."""
     assert calibrate.histogram([-1, 0, 0.5, 1, 5, 99], [0, 1, 2, 10]) == [3, 1, 2]
+
+
+def test_the_guarantee_needs_enough_cases() -> None:
+    """22 answers without an error show an error of at most 10 % with 90 % confidence; 21 do not."""
+    assert calibrate.cases_needed(0.9) == 22
+    assert calibrate.guaranteed_threshold([(0.9, True)] * 21, 0.9) is None
+    assert calibrate.guaranteed_threshold([(0.9, True)] * 22, 0.9) == 0.9
+
+
+def test_the_guarantee_ends_where_errors_begin() -> None:
+    cases = [(0.5 + i / 100, True) for i in range(30)] + [(0.1 + i / 100, False) for i in range(10)]
+    threshold = calibrate.guaranteed_threshold(cases, 0.9)
+    assert threshold == pytest.approx(0.5, abs=1e-3)
+    assert calibrate.guaranteed_threshold([(c, False) for c, _ in cases], 0.9) is None
+
+
+def test_the_guarantee_holds_for_new_questions() -> None:
+    """Of 300 calibrations, at most about 10 % choose a threshold above which more than 10 % are wrong."""
+    rng = random.Random(3)  # noqa: S311 - a seeded simulation
+
+    def draw(n: int) -> list[tuple[float, bool]]:
+        confidences = [rng.random() for _ in range(n)]
+        return [(c, rng.random() < c) for c in confidences]
+
+    broken = 0
+    for _ in range(300):
+        threshold = calibrate.guaranteed_threshold(draw(200), 0.9)
+        if threshold is not None:
+            broken += (1 - threshold) / 2 > 0.1  # the expected share of errors above it
+    assert broken <= 45
+
+
+def test_the_sentence_says_whether_there_are_enough_cases() -> None:
+    before = Thresholds()
+    few = [ConfidenceSample(str(i), 0.9 if i % 2 else 0.1, bool(i % 2)) for i in range(20)]
+    many = [ConfidenceSample(str(i), 0.9 if i % 2 else 0.1, bool(i % 2)) for i in range(100)]
+    assert "too few" in calibrate.calibrate(few, before=before).sentence
+    assert "at least 22 answered cases" in calibrate.calibrate(few, before=before).sentence
+    sure = calibrate.calibrate(many, before=before)
+    assert "at most 10% of the answers are wrong, with 90% confidence (50 of 100" in sure.sentence
+    assert sure.thresholds.doubt_below == 0.9

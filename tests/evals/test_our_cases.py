@@ -120,15 +120,15 @@ def test_the_gate_holds_the_figures_of_the_readme(metric: str) -> None:
 
 
 @pytest.mark.skipif(not (SHARED / "data/questions/dev.jsonl").exists(), reason="no shared data")
-def test_the_gate_fails_without_the_largest_weight_of_the_sentence_scorer(
+def test_the_gate_fails_if_sentences_are_not_matched(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`make eval` then exits with 9, with keyword search alone too."""
-    from paperagent.retrieval import evidence
+    from paperagent.retrieval import sentence_selection
 
     module = script()
-    gain = evidence._gain
-    monkeypatch.setattr(evidence, "_gain", lambda *args: 0 * gain(*args))
+    weights = {**sentence_selection._WEIGHTS, "match": 0.0}
+    monkeypatch.setattr(sentence_selection, "_WEIGHTS", weights)
     monkeypatch.setattr(module.retrieval, "load_model", lambda: None)
     assert module.main(["--only", "answers", "--shared", str(SHARED)]) == 9
     assert "evidence_any" in capsys.readouterr().err

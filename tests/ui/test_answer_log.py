@@ -27,7 +27,7 @@ KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
 @pytest.mark.parametrize("answer", [SINGLE, COMPARED, ABSTAINED])
 def test_an_answer_is_shown_again_as_it_was(answer: Answer, tmp_path: Path) -> None:
     """Its claims, its citations and what a list shows of its papers come back."""
-    log = AnswerLog(tmp_path / "new" / "home")
+    log = AnswerLog(tmp_path)
     log.append(answer, session="s")
     entry = log.find("1")
     assert (log.warning, entry.session) == (None, "s")
@@ -159,6 +159,12 @@ def test_text_that_is_no_utf8_is_logged(tmp_path: Path) -> None:
     assert log.warning is None
     assert len(log.path.read_bytes().splitlines()) == 1
     assert len(log.entries()) == 1
+
+
+def test_no_folder_is_created(tmp_path: Path) -> None:
+    log = AnswerLog(tmp_path / "none")
+    log.append(SINGLE)
+    assert (log.warning, log.entries(), list(tmp_path.iterdir())) == (None, [], [])
 
 
 def test_clear_deletes_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from paperagent.types import RETRACTED, Answer, Citation, Event, Paper, Usage
 
 EMPTY_LIBRARY = "The library is empty: ingest a feed first with `paperagent ingest SOURCE`."
 DOUBTFUL = "May not answer: closest passages."
-"""The caveat at the start of a ``doubtful`` answer."""
+"""The caveat at the start of a ``doubtful`` answer, if no name is missing."""
 MAX_DOUBTFUL_PASSAGES = 3
 """Sentences that a ``doubtful`` answer or an abstention quotes."""
 NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
@@ -97,6 +97,15 @@ def server_failed(answer: Answer) -> bool:
 def caveat_of(answer: Answer) -> str:
     """Return the caveat of a ``doubtful`` answer, or an empty string."""
     return answer.answer.partition("\n\n")[0] if answer.status == "doubtful" else ""
+
+
+def caveat(missing: str) -> str:
+    """Return the caveat of a ``doubtful`` answer.
+
+    Args:
+        missing: What the library lacks, such as ``no paper here mentions “LoRA”``; may be empty.
+    """
+    return f"May not answer: {missing}; closest passages." if missing else DOUBTFUL
 
 
 def with_caveat(caveat: str, text: str) -> str:

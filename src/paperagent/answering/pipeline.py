@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from paperagent.answering import abstention, citations
 from paperagent.answering.answers import (
-    DOUBTFUL,
     EMPTY_LIBRARY,
     MAX_DOUBTFUL_PASSAGES,
     NOTHING_FOUND,
     StageTimer,
+    caveat,
     claim_events,
     closest_passages,
     injection_notes,
@@ -365,17 +365,18 @@ class Pipeline:
         )
         selected = select_sentences(question, matches)
         is_doubtful = confidence < thresholds.doubt_below
-        cited = _cite(_closest(selected) if is_doubtful else selected, matches)
+        cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
+        missing = abstention.describe_missing(abstention.names_missing(question, matches))
         # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
         is_referred_to = question.is_follow_up and matches[0].hit.paper_id in retrieved.referred_to
         if confidence < thresholds.abstain_below and not is_referred_to:
-            return _abstain(question, cited, signals, confidence)
+            return _abstain(question, cited, signals, confidence, missing)
         claims = tuple(map(citations.quoted_claim, cited))
         return Answer(
             question=question.text,
             status="doubtful" if is_doubtful else "answered",
             reason="low_confidence" if is_doubtful else None,
-            answer=with_caveat(DOUBTFUL if is_doubtful else "", citations.join_claims(claims, cited)),
+            answer=with_caveat(caveat(missing) if is_doubtful else "", citations.join_claims(claims, cited)),
             claims=claims,
             citations=cited,
             confidence=confidence,
@@ -406,9 +407,12 @@ def _cite(sentences: Sequence[SelectedSentence], matches: Sequence[PaperMatch]) 
     )
 
 
-def _closest(selected: Sequence[SelectedSentence]) -> list[SelectedSentence]:
-    """Return the best of the selected sentences, in their order."""
-    best = sorted(selected, key=lambda s: -s.score)[:MAX_DOUBTFUL_PASSAGES]
+def _closest(question: Question, selected: Sequence[SelectedSentence]) -> list[SelectedSentence]:
+    """Return the best of the selected sentences, in their order; of several papers, first one of each."""
+    by_score = sorted(selected, key=lambda s: -s.score)
+    if question.kind != "single":
+        by_score.sort(key=lambda s: sum(o.paper == s.paper and o.score > s.score for o in selected))
+    best = by_score[:MAX_DOUBTFUL_PASSAGES]
     return [s for s in selected if s in best]
 
 
@@ -417,12 +421,15 @@ def _abstain(
     cited: tuple[Citation, ...],
     signals: abstention.AnswerabilitySignals,
     confidence: float,
+    missing: str,
 ) -> Answer:
-    """Return an abstention, which quotes the closest passages if the library has any on the topic."""
+    """Return an abstention, which names what is missing and quotes the closest passages on the topic."""
     if signals.similarity < MIN_TOPIC_SIMILARITY and signals.coverage < _MIN_TOPIC_COVERAGE:
-        text = "The abstracts do not say: nothing in the library is about this."
+        text = f"The abstracts do not say: {missing or 'nothing in the library is about this'}."
         return Answer(question.text, "abstained", "no_evidence", text, confidence=confidence)
-    text = f"The abstracts do not say: no sentence found answers this.{closest_passages(cited)}"
+    text = (
+        f"The abstracts do not say: {missing or 'no sentence found answers this'}.{closest_passages(cited)}"
+    )
     return Answer(
         question.text, "abstained", "not_in_abstracts", text, citations=cited, confidence=confidence
     )

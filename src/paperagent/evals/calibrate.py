@@ -7,8 +7,9 @@ abstain
     the threshold that rejects the most unanswerable questions while refusing at most ``max_refused`` of the
     answerable ones
 doubt
-    the lowest threshold above which ``sure`` of the answers are to answerable questions; answers between
-    the two thresholds are worded as closest passages
+    the lowest threshold above which ``sure`` of the answers are to answerable questions, with 90 %
+    confidence if there are enough cases (`guaranteed_threshold`); answers between the two thresholds are
+    doubtful
 
 Errors measured on the same cases are too optimistic, so they are also estimated by cross validation. The
 module also computes the curves of the report: `reliability` (is the confidence honest?) and `sweep` (what
@@ -17,6 +18,7 @@ does each threshold cost?).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,7 +30,7 @@ from paperagent.evals.cases import Case
 from paperagent.evals.conversations import Conversations
 from paperagent.evals.report.tables import Table, number
 from paperagent.evals.runner import gold_papers_by_id
-from paperagent.evals.stats import wilson
+from paperagent.evals.stats import clopper_pearson_upper, wilson
 from paperagent.types import Progress
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
 MIN_CASES = 10
 """Number of answerable and of unanswerable cases that are needed to choose a threshold."""
 MAX_REFUSED, SURE = 0.05, 0.9
+CONFIDENCE = 0.9
+"""Confidence with which ``sure`` holds for new questions."""
 FOLDS = 10
+_MOST_CASES = 10_000
 
 LabeledConfidences = Sequence[tuple[float, bool]]
 """The confidence of each case, and whether the case is answerable."""
@@ -93,6 +98,27 @@ class Calibration:
     samples: tuple[ConfidenceSample, ...]
     held_out: Point
     """Effect of the abstain threshold on held-out cases."""
+    sure: float = SURE
+    """Share of the answers above the doubt threshold that must be right."""
+    guarantee: float | None = None
+    """The lowest threshold above which that share is reached with 90 % confidence; None if too few cases."""
+
+    @property
+    def sentence(self) -> str:
+        """What is known about the errors among the answers, in one sentence."""
+        error, certain = f"{1 - self.sure:.0%}", f"{CONFIDENCE:.0%}"
+        if self.guarantee is not None:
+            n = sum(s.confidence >= self.guarantee for s in self.samples)
+            return (
+                f"At a confidence of {self.guarantee:g} or more, at most {error} of the answers are wrong, "
+                f"with {certain} confidence ({n} of {len(self.samples)} cases)."
+            )
+        needed, with_errors = cases_needed(self.sure), cases_needed(self.sure, errors=2)
+        return (
+            f"These cases are too few, or too often wrong, to say with {certain} confidence that at most "
+            f"{error} of the answers are wrong: at least {needed} answered cases are needed if none is "
+            f"wrong, and {with_errors} if two are."
+        )
 
     @property
     def labeled(self) -> LabeledConfidences:
@@ -106,6 +132,7 @@ class Calibration:
             "before": self.before.to_dict(),
             "answerable": sum(s.answerable for s in self.samples),
             "unanswerable": sum(not s.answerable for s in self.samples),
+            "guarantee": self.guarantee,
             "held_out": {"refused": self.held_out.refused, "caught": self.held_out.caught},
             "curve": [
                 {"threshold": p.threshold, "coverage": p.coverage, "precision": p.precision,
@@ -123,11 +150,11 @@ def measure_confidences(
     Raises:
         EvalError: There are too few answerable or unanswerable cases.
     """
-    answerable = sum(case.answerable for case in cases)
-    unanswerable = len(cases) - answerable
-    if min(answerable, unanswerable) < MIN_CASES:
+    answerable_count = sum(case.answerable for case in cases)
+    unanswerable = len(cases) - answerable_count
+    if min(answerable_count, unanswerable) < MIN_CASES:
         raise EvalError(
-            f"cases: {answerable} answerable and {unanswerable} unanswerable are too few; "
+            f"cases: {answerable_count} answerable and {unanswerable} unanswerable are too few; "
             f"write at least {MIN_CASES} of each"
         )
     samples = []
@@ -136,7 +163,10 @@ def measure_confidences(
         history = conversations.history(case)
         answer = agent.ask(case.question, history=history, k=case.k or k, mode="extractive")
         conversations.add(case, answer)
-        samples.append(ConfidenceSample(case.group, answer.confidence or 0.0, case.answerable))
+        # The claims of an answer that was rated bad are in must_not: such a question was answered wrongly.
+        rated_bad = "bad" in case.tags and bool(case.must_not)
+        answerable = case.answerable and not rated_bad
+        samples.append(ConfidenceSample(case.group, answer.confidence or 0.0, answerable))
         if progress:
             progress("cases", i, len(cases))
     return samples
@@ -159,10 +189,10 @@ def calibrate(
     """
     cases = [(s.confidence, s.answerable) for s in samples]
     abstain = abstain_below(cases, max_refused)
-    doubt = max(abstain, doubt_below(cases, sure))
-    return Calibration(
-        Thresholds(abstain, doubt), before, tuple(samples), _cross_validate(samples, max_refused)
-    )
+    guarantee = guaranteed_threshold(cases, sure)
+    doubt = max(abstain, doubt_below(cases, sure) if guarantee is None else guarantee)
+    held_out = _cross_validate(samples, max_refused)
+    return Calibration(Thresholds(abstain, doubt), before, tuple(samples), held_out, sure, guarantee)
 
 
 def abstain_below(cases: LabeledConfidences, max_refused: float) -> float:
@@ -177,6 +207,33 @@ def doubt_below(cases: LabeledConfidences, sure: float) -> float:
     points = [(p.threshold, p.precision) for p in sweep(cases) if p.precision is not None]
     sufficient = [t for t, precision in points if precision >= sure]
     return round(sufficient[0] if sufficient else max(points, key=lambda p: (p[1], -p[0]))[0], 4)
+
+
+def guaranteed_threshold(cases: LabeledConfidences, sure: float) -> float | None:
+    """Return the lowest threshold above which ``sure`` of the answers are right, with 90 % confidence.
+
+    Thresholds are tested in a fixed sequence, from the fewest answers that can suffice to the most, until the
+    Clopper-Pearson bound of the errors exceeds the limit (Angelopoulos et al. 2021, Learn then Test). None if
+    the first already does.
+    """
+    ranked = sorted(cases, reverse=True)
+    lowest = None
+    for n in range(cases_needed(sure), len(ranked) + 1):
+        if n < len(ranked) and ranked[n][0] == ranked[n - 1][0]:
+            continue  # of equal confidences, all are answered or none
+        errors = sum(not answerable for _, answerable in ranked[:n])
+        if clopper_pearson_upper(errors, n, CONFIDENCE) > 1 - sure:
+            break
+        lowest = ranked[n - 1][0]
+    return None if lowest is None else math.floor(lowest * 10_000) / 10_000
+
+
+def cases_needed(sure: float, errors: int = 0) -> int:
+    """Return how many answered cases, with some errors among them, show that ``sure`` of them are right."""
+    n = errors + 1
+    while clopper_pearson_upper(errors, n, CONFIDENCE) > 1 - sure and n < _MOST_CASES:
+        n += 1
+    return n
 
 
 def _cross_validate(samples: Sequence[ConfidenceSample], max_refused: float) -> Point:

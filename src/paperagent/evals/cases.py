@@ -210,8 +210,16 @@ def _reason(error: ValidationError) -> str:
 
 def cases_hash(cases: Iterable[Case]) -> str:
     """Return a hash of the cases, independent of their order and spelling in the file."""
-    texts = sorted(case.model_dump_json(exclude={"answer", "notes", "near_titles"}) for case in cases)
+    texts = sorted(case.model_dump_json(exclude={*_NOT_SCORED, *_unset(case)}) for case in cases)
     return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+_NOT_SCORED = ("answer", "notes", "near_titles")
+
+
+def _unset(case: Case) -> list[str]:
+    """Return the fields without a value that older versions did not have, so that their hashes stay valid."""
+    return [name for name in ("follows", "not_cited") if not getattr(case, name)]
 
 
 def to_line(case: Case) -> str:

@@ -85,6 +85,18 @@ def wilson(successes: float, n: int, *, effective: float | None = None) -> tuple
     return max(0.0, min(share, center - half)), min(1.0, max(share, center + half))
 
 
+def clopper_pearson_upper(events: int, n: int, confidence: float) -> float:
+    """Return the exact upper bound of a share at a one-sided confidence (Clopper & Pearson 1934)."""
+    if events >= n:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        share = (low + high) / 2
+        tail = math.fsum(math.comb(n, i) * share**i * (1 - share) ** (n - i) for i in range(events + 1))
+        low, high = (share, high) if tail > 1 - confidence else (low, share)
+    return high
+
+
 def _effective_size(values: Sequence[float], groups: Sequence[int]) -> float:
     """Return the effective sample size: n over the design effect (Kish 1965).
 

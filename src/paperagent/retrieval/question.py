@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from paperagent.errors import InputError
+from paperagent.retrieval.names import Name, find_names, missing_names
 from paperagent.retrieval.scoring import SearchQuery, TermStatistics, build_query, is_query_stopword
 from paperagent.text.terms import STOP_WORDS, index_terms, is_english, stem, words
 
@@ -83,6 +85,8 @@ _ESCAPE_SEQUENCE = re.compile(
 
 # --- the analyzed question ---
 
+_RARE_PIECES = 3
+"""A word that the encoder splits into this many pieces is rare in English text."""
 _STOP_WORD_WEIGHT, _QUERY_STOPWORD_FACTOR = 0.25, 0.5
 _COMPARE = re.compile(
     r"""\b(?:compare[ds]?|comparison|versus|vs\.?|both|respectively|contrast)\b
@@ -147,6 +151,8 @@ class Question:
     query: SearchQuery
     encoded: Encoded | None = None
     """Token states of the text; None if there is no encoder."""
+    missing: tuple[Name, ...] = ()
+    """Names in the question that no paper contains."""
     is_follow_up: bool = False
     """Whether it refers to papers that were cited earlier."""
 
@@ -168,7 +174,15 @@ class Question:
             vector: The text's embedding in the space of the library's vectors.
         """
         terms = tuple(index_terms(text))
-        return cls(text, terms, build_query(terms, statistics, vector=vector), encoded)
+        question = cls(text, terms, build_query(terms, statistics, vector=vector), encoded)
+        unknown = {s for s in question.query.stems if not question.query.stats.frequency.get(s)}
+        if not unknown:
+            return question
+
+        def present(stems: Sequence[str]) -> Collection[str]:
+            return {s for s, n in statistics.corpus_stats(stems)[2].items() if n}
+
+        return replace(question, missing=tuple(missing_names(question.names, unknown, present)))
 
     @cached_property
     def kind(self) -> QuestionKind:
@@ -180,6 +194,15 @@ class Question:
         if self.is_follow_up and (kind == "list" or not _COMPARES_CITED.search(self.text)):
             return "single"
         return kind
+
+    @cached_property
+    def names(self) -> tuple[Name, ...]:
+        """The names in the question, and words that the encoder does not know as a whole."""
+        rare: set[str] = set()
+        if self.encoded and self.is_english:
+            pieces = Counter(_word_start(self.text, start) for start, _ in self._spans)
+            rare = {_word_around(self.text, i, i + 1) for i, n in pieces.items() if n >= _RARE_PIECES}
+        return tuple(find_names(self.text, is_english=self.is_english, rare_words=rare))
 
     @cached_property
     def asks_number(self) -> bool:
@@ -269,9 +292,14 @@ def classify_question(text: str) -> QuestionKind:
     return "list" if _LIST.search(text) and not _ASKS_NUMBER.search(text) else "single"
 
 
-def _word_around(text: str, start: int, end: int) -> str:
+def _word_start(text: str, start: int) -> int:
     while start > 0 and text[start - 1].isalnum():
         start -= 1
+    return start
+
+
+def _word_around(text: str, start: int, end: int) -> str:
+    start = _word_start(text, start)
     while end < len(text) and text[end].isalnum():
         end += 1
     around = words(text[start:end])

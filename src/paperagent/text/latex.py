@@ -364,10 +364,10 @@ def lowered(text: str) -> str:
 def _raised_or_lowered(text: str, sign: str) -> str:
     """Return ``text`` as superscript (``^``) or subscript (``_``) if Unicode has all of it."""
     characters = _SUPERSCRIPTS if sign == "^" else _SUBSCRIPTS
-    text = "".join(text.split())
+    text, compact = " ".join(text.split()), "".join(text.split())
     is_word = len(text) > 1 and text.isalpha()
-    if text and not is_word and all(c in characters for c in text):
-        return "".join(characters[c] for c in text)
+    if text and not is_word and all(c in characters for c in compact):
+        return "".join(characters[c] for c in compact)
     if sign == "^" and is_word:
         return text if _ORDINAL.fullmatch(text) else f"^{text}"
     return f"{sign}{_bracketed(text)}" if text else ""

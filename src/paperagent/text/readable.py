@@ -36,7 +36,8 @@ _FORMULA = re.compile(
     r"\$\$(?P<a>[^$]{1,400})\$\$"
     r"|\\\((?P<b>(?:(?!\\[()]).){1,400})\\\)|\\\[(?P<c>(?:(?!\\[\[\]]).){1,400})\\\]"
     r"|(?<!\\)(?<!US)\$(?=[^\s$])"
-    r"(?P<d>(?=\d)(?:\\.|[^$\\]){1,400}?(?<=\S)(?=\$(?!\d))|(?!\d)(?:\\.|[^$\\]){1,400}?(?<=\S))\$",
+    r"(?P<d>(?=\d)(?:\\.|[^$\\]){1,400}?(?<=\S)(?=\$(?!\d))|(?!\d)(?:\\.|[^$\\]){1,400}?(?<=\S))\$"
+    r"|(?<!\\)\$(?P<e>[^$\\^_]{0,200}[\\^_][^$]{0,300})\$",
     re.DOTALL,
 )
 _IN_FORMULA = re.compile(r"[\\{}^_]")
@@ -168,8 +169,10 @@ def _formulas(text: str) -> Iterator[tuple[int, int, str]]:
     position = 0
     while formula := _FORMULA.search(text, position):
         content = formula[formula.lastgroup or 0]
-        is_money = content[0].isdigit() and _WORD.search(content) and not _IN_FORMULA.search(content)
-        if is_money and formula.lastgroup == "d":
+        is_prose = bool(_WORD.search(content)) and (
+            formula.lastgroup == "e" or (content[0].isdigit() and not _IN_FORMULA.search(content))
+        )
+        if is_prose and formula.lastgroup in ("d", "e"):
             position = formula.start() + 1
         else:
             yield formula.start(), formula.end(), content

@@ -58,7 +58,7 @@ class LoggedAnswer:
 
 @dataclass(slots=True)
 class AnswerLog:
-    """The log in a library's folder.
+    """The log in a library's folder, which it does not create.
 
     Several processes may use it at once.
     """
@@ -75,8 +75,11 @@ class AnswerLog:
         return self.home / LOG_FILE
 
     def append(self, answer: Answer, *, session: str | None = None) -> None:
-        """Add an answer, unless its question contains what looks like an API key; never raises OSError."""
-        if contains_secret(answer.question):
+        """Add an answer; never raises OSError.
+
+        Nothing is logged if the question contains what looks like an API key, or if there is no such folder.
+        """
+        if contains_secret(answer.question) or not self.home.is_dir():
             return
         time = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
         entry = {"id": secrets.token_hex(4), "time": time, "session": session, "answer": _to_entry(answer)}
@@ -94,7 +97,6 @@ class AnswerLog:
             )
 
     def _write(self, line: bytes) -> None:
-        self.home.mkdir(parents=True, mode=0o700, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             status = os.fstat(descriptor)

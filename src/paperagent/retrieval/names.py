@@ -1,0 +1,137 @@
+"""Find the names in a question that no paper of the library contains: work that the library lacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from paperagent.text.terms import STOP_WORDS, stem, words
+
+_TOKEN = re.compile(r"[^\W_]+")
+_SENTENCE_START = re.compile(r"(?:^|[.?!:;…(\[\"“‘«—–-]\s*|\d\)\s*)$")
+_QUESTION_WORD = re.compile(
+    r"(?:how|what|which|who|why|when|where|does|do|did|is|are|can|could|has|have|should)\b", re.IGNORECASE
+)
+_CALENDAR = frozenset(
+    """january february march april may june july august september october november december jan feb mar apr
+    jun jul aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday christmas
+    easter i ok pdf faq tldr asap btw imo fyi ps""".split()
+)
+"""Capitalized words that a paper need not contain to answer."""
+_LINKING = frozenset("of and the for in with to on from by a an".split())
+"""Words that an acronym may skip."""
+_MIN_NAME, _MAX_ACRONYM = 3, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name in a question: of a model, a method, a data set, a person or a place."""
+
+    text: str
+    is_certain: bool
+    """Whether capitals or digits show that it is a name; otherwise it is only a rare word."""
+
+    @property
+    def key(self) -> str:
+        """The name in lower case, letters and digits only."""
+        return squeeze(self.text)
+
+
+def squeeze(text: str) -> str:
+    """Return the letters and digits of ``text`` in lower case: "GPT 4" and "gpt-4" are the same name."""
+    return "".join(words(text))
+
+
+def find_names(text: str, *, is_english: bool, rare_words: Collection[str] = ()) -> list[Name]:
+    """Return the names in a question, in order.
+
+    A name has an inner capital, several capitals, or letters and digits, or it begins with a capital inside a
+    sentence. In a title-cased text and in other languages, the last of these says nothing.
+
+    Args:
+        text: The question.
+        is_english: Whether it reads as English.
+        rare_words: Lower-case words that count as names, too.
+    """
+    tokens = list(_TOKEN.finditer(text))
+    is_english = is_english or bool(_QUESTION_WORD.match(text))
+    capitals_count = is_english and not _is_title_cased([m.group() for m in tokens])
+    names: list[Name] = []
+    for i, match in enumerate(tokens):
+        token = match.group()
+        lower = token.lower()
+        if lower in _CALENDAR or lower in STOP_WORDS or not re.search(r"[^\W\d_]", token):
+            continue
+        follows_name = (
+            bool(names) and _is_version(token) and text[tokens[i - 1].end() : match.start()] in " -"
+        )
+        if (_is_name_like(token) and not follows_name) or (
+            capitals_count
+            and token[0].isupper()
+            and len(token) >= _MIN_NAME
+            and not _SENTENCE_START.search(text[: match.start()])
+        ):
+            names.append(Name(token, is_certain=True))
+        elif lower in rare_words:
+            names.append(Name(token, is_certain=False))
+    return list({n.key: n for n in reversed(names)}.values())[::-1]
+
+
+def _is_name_like(token: str) -> bool:
+    if token[0].isdigit():  # a size or an amount, such as 7B and 20k
+        return False
+    has_digit = any(c.isdigit() for c in token)
+    return has_digit or sum(c.isupper() for c in token) > 1 or token[1:].lower() != token[1:]
+
+
+def _is_version(token: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z]?\d+(?:\.\d+)?[A-Za-z]?", token))
+
+
+def _is_title_cased(tokens: Sequence[str]) -> bool:
+    long = [t for t in tokens[1:] if len(t) > 3 and t.lower() not in STOP_WORDS]
+    return len(long) > 2 and 2 * sum(t[0].isupper() for t in long) > len(long)
+
+
+def missing_names(
+    names: Sequence[Name],
+    unknown_stems: Collection[str],
+    frequency: Callable[[Sequence[str]], Collection[str]],
+) -> list[Name]:
+    """Return the names that no paper contains, in any spelling.
+
+    Args:
+        names: The names of a question.
+        unknown_stems: Stems that no paper has, nor a similar one.
+        frequency: Returns those of some stems that a paper contains.
+    """
+    missing = [n for n in names if stem(n.key) in unknown_stems or n.key in unknown_stems]
+    variants = {n: _variants(n.key) for n in missing}
+    present = (
+        set(frequency(sorted({stem(v) for forms in variants.values() for v in forms}))) if missing else set()
+    )
+    return [n for n in missing if not any(stem(v) in present for v in variants[n])]
+
+
+def _variants(key: str) -> list[str]:
+    """Return other spellings: without a version, singular, plural."""
+    base = re.sub(r"\d+[a-z]?$", "", key)
+    forms = [key, key.removesuffix("s"), f"{key}s", base, re.sub(r"^[a-z]?\d+", "", key)]
+    return [form for form in dict.fromkeys(forms) if len(form) > 1]
+
+
+def occurs(name: Name, texts: Iterable[str]) -> bool:
+    """Return whether a name occurs in one of some texts, in any spelling; an acronym also written out."""
+    forms = _variants(name.key)
+    is_acronym = 1 < len(name.text) <= _MAX_ACRONYM and sum(c.isupper() for c in name.text) > 1
+    for text in texts:
+        content = words(text)
+        joined = {"".join(content[i : i + n]) for n in (1, 2, 3) for i in range(len(content))}
+        if not joined.isdisjoint(forms):
+            return True
+        initials = ("".join(w[0] for w in content), "".join(w[0] for w in content if w not in _LINKING))
+        short = name.key.removesuffix("s")
+        if is_acronym and len(short) >= _MIN_NAME and any(short in letters for letters in initials):
+            return True
+    return False

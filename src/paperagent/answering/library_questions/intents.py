@@ -16,8 +16,8 @@ from typing import Literal
 
 from paperagent.answering.library_questions import rules
 from paperagent.answering.library_questions.references import LAST, Field, PaperRef, is_name_like, parse_ref
-from paperagent.answering.library_questions.wording import plain, without_politeness, without_typos
 from paperagent.answering.library_questions.small_talk import small_talk, without_opening
+from paperagent.answering.library_questions.wording import plain, without_politeness, without_typos
 from paperagent.text.periods import parse_period
 from paperagent.types import Filters
 

@@ -222,7 +222,7 @@ class Pipeline:
         if not matches:
             answer = _without_papers(request, "no_evidence", NOTHING_FOUND, timer)
             return ExtractiveAnswer(replace(answer, hits=hits), question)
-        answer = self._quote_or_abstain(retrieved, matches[: request.k])
+        answer = replace(self._quote_or_abstain(retrieved, matches[: request.k]), question=request.question)
         timer.end_stage("generate")
         notes = (
             *request.notes,
@@ -248,12 +248,16 @@ class Pipeline:
 
         It is searched with the last turn, too, if it refers to one, but not to papers that were cited.
         """
-        question = self._analyze(request.question)
+        question = self._analyze(follow_up.without_switch(request.question))
         candidates = list(self._candidates(question.query, request.filters, request.k))
         ranked = scoring.rank(candidates, question.query)
         history, cited = self._cited_papers(request)
-        reference = follow_up.resolve(question.text, history, cited)
-        if reference.needs_context:
+        reference = follow_up.resolve(request.question, history, cited, ranked[0].paper_id if ranked else None)
+        if reference.beside is not None:
+            similar = self.search(cited[reference.beside].title, k=2, filters=request.filters)
+            others = [h.paper_id for h in similar if h.paper_id != reference.beside][:1]
+            reference = replace(reference, bonus={i: follow_up.BONUS["exact"] for i in others}, beside=None)
+        elif reference.needs_context:
             with_context = self._analyze(add_context(question.text, request.history))
             further = self._candidates(with_context.query, request.filters, request.k)
             candidates = list({c.paper_id: c for c in (*candidates, *further)}.values())
@@ -267,7 +271,7 @@ class Pipeline:
             further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
             hits = scoring.boost(hits, further_hits, reference.bonus)
         return RetrievedPapers(
-            replace(question, is_follow_up=reference.is_clear),
+            replace(question, refers_to=len(reference.bonus) if reference.is_clear else 0),
             tuple(hits),
             frozenset(i for i, bonus in reference.bonus.items() if bonus > 0),
             scoring.indexes_agree(ranked),

@@ -120,6 +120,7 @@ _ASKS_METHOD = re.compile(
 _ASKS_RELEASE = re.compile(
     r"""\b(?:open[- ]?sourced?|github|repositor(?:y|ies)|licen[cs]\w*|urls?|links?|download\w*|publicly
         |availab\w+|releas\w+|project\ page|web\s?(?:page|site))\b
+    |\b(?:code|data|it|models?|weights|datasets?)\ (?:\w+\ )?(?:public|open|free)\b
     |\bwhere\ (?:can|do|could)\ (?:i|we|you|one)\ (?:find|get|see)\b
     |\b(?:code|implementation|weights)\ (?:for|of)\b""",
     re.IGNORECASE | re.VERBOSE,
@@ -153,8 +154,8 @@ class Question:
     """Token states of the text; None if there is no encoder."""
     missing: tuple[Name, ...] = ()
     """Names in the question that no paper contains."""
-    is_follow_up: bool = False
-    """Whether it refers to papers that were cited earlier."""
+    refers_to: int = 0
+    """How many papers that were cited earlier it may mean; 0 if it clearly refers to none."""
 
     @classmethod
     def analyze(
@@ -188,12 +189,17 @@ class Question:
     def kind(self) -> QuestionKind:
         """Whether the question asks for one paper, a comparison of two, or a list.
 
-        "Which datasets?" asks for a list, but as a follow-up it asks for those of one paper.
+        "Which datasets?" asks for a list, but as a follow-up it asks for those of one paper. So does "compared
+        to GPT-4?", if only one paper is meant.
         """
         kind = classify_question(self.text)
-        if self.is_follow_up and (kind == "list" or not _COMPARES_CITED.search(self.text)):
-            return "single"
-        return kind
+        compares = self.refers_to > 1 and _COMPARES_CITED.search(self.text)
+        return kind if not self.is_follow_up or (kind == "compare" and compares) else "single"
+
+    @property
+    def is_follow_up(self) -> bool:
+        """Whether it refers to papers that were cited earlier."""
+        return self.refers_to > 0
 
     @cached_property
     def names(self) -> tuple[Name, ...]:

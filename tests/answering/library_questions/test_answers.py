@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,16 @@ def test_a_summary_of_a_topic_cites_papers(agent: PaperAgent) -> None:
 def test_a_title_that_is_a_question_is_one(agent: PaperAgent) -> None:
     assert agent.ask("Quantisation Hurts Rare Languages First").kind == "library"
     assert agent.ask("When Should a Retriever Stay Silent?").kind == "papers"
+
+
+@pytest.mark.parametrize(
+    "text", ["help", "list the titles", "the abstract of Corrivane", "who wrote Corrivane?"]
+)
+def test_no_text_looks_like_a_citation(tmp_path: Path, text: str) -> None:
+    """Neither the program's own text nor a title or an abstract with brackets."""
+    record = {"title": "Corrivane: Ice [3] and Lakes", "abstract": "As shown in [1], lakes freeze."}
+    with PaperAgent(tmp_path / "library", embedder="none", mode="extractive") as agent:
+        agent.ingest(sample_library.write_jsonl(tmp_path / "feed.jsonl", [record]))
+        answer = agent.ask(text)
+    assert answer.kind in ("library", "chat")
+    assert not re.search(r"\[\d+\]", answer.answer)

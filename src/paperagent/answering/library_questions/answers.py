@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paperagent.answering.answers import EMPTY_LIBRARY
+from paperagent.answering.citations import escape_markers
 from paperagent.answering.library_questions.intents import Intent
 from paperagent.answering.library_questions.papers import MAX_PAPERS, LibraryPapers
 from paperagent.answering.library_questions.references import LAST, Field
@@ -39,13 +40,13 @@ _HELP = """paperagent answers questions from the abstracts of your papers, with 
 - the library: “what's in this library?”, “list the titles”, “what topics are covered?”
 - counts: “how many papers mention RLHF?”, “how many papers from cs.CL since May?”
 - new papers: “what's new?”, “what's new on agents?”
-- a paper: “papers by NAME”, “the abstract of TITLE”, “who wrote [2]?”, “papers like [2]”
+- a paper: “papers by NAME”, “the abstract of TITLE”, “who wrote the first one?”, “papers like the second one”
 - an overview: “summarize the papers on tool use”
 - add papers: 'paperagent ingest SOURCE'
 - in the chat: /help lists the commands, quit ends it"""
 _WHICH_PAPER = (
     "Which paper do you mean? Name its title or id, such as “who wrote TITLE”, or ask a question first and "
-    "then refer to a paper of the answer, such as “[2]” or “the first one”."
+    "then refer to a paper of the answer, such as “the first one”."
 )
 _SMALL_TALK = {"greeting": _GREETING, "thanks": _THANKS, "help": _HELP, "quit": _BYE}
 _AUTHORS_CHECKED = 200
@@ -119,7 +120,12 @@ class LibraryAnswerer:
         if not isinstance(answer, Answer):
             return answer
         total = (time.perf_counter() - started) * 1000
-        return replace(answer, question=question, timings_ms={"retrieve": total, "total": total})
+        return replace(
+            answer,
+            question=question,
+            answer=escape_markers(answer.answer),  # titles and abstracts may contain "[1]"
+            timings_ms={"retrieve": total, "total": total},
+        )
 
     # --- counts and lists ---
 

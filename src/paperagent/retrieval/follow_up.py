@@ -90,7 +90,8 @@ _SEEKS_PAPERS = re.compile(
     rf"""\b(?:is|are|was|were)\ there\ (?:a|an|any|also|other|another|more|some|similar)\b
     |\b(?:any|which|what|recent|new)\ (?:\w+\ )?{_PAPERS}
     |(?<!\bthe\ )(?<!\bthese\ )(?<!\bthose\ )(?<!\bboth\ )\b(?:papers|studies)\b
-    |\bwhat\ do\ (?:we|you)\ have\b|\banything\ (?:new|about|on)\b|\bgibt\ es\b|^\W*hay\b|\bwho\ (?:else\ )?works\ on\b""",
+    |\bwhat\ do\ (?:we|you)\ have\b|\banything\ (?:new|about|on)\b|\bwho\ (?:else\ )?works\ on\b
+    |\bgibt\ es\b|^\W*hay\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _NOUN = (
@@ -118,7 +119,9 @@ _WEAK_PRONOUN = re.compile(
 """Refers back only in a short question: not in "what tools do hubs offer people for them?"."""
 _ANY_PRONOUN = re.compile(r"\b(?:it|its|itself|they|them|theirs?|he|him|his|she|her)\b", re.IGNORECASE)
 """Refers back if no topic comes before it: not in "how do LLMs express their confidence?"."""
-_EXPLETIVE = re.compile(r"\b(?:is|was|would\ be)\ it\ (?!\w+ed\b|similar|close)\w+\ (?:to|that|for)\b", re.IGNORECASE)
+_EXPLETIVE = re.compile(
+    r"\b(?:is|was|would\ be)\ it\ (?!\w+ed\b|similar|close)\w+\ (?:to|that|for)\b", re.IGNORECASE
+)
 _CONNECTIVE = re.compile(
     r"^\W*(?:and|but|or|so|also|then|ok(?:ay)?|wh?at\ (?:about|abt)|how\ about|why|how\ come)\b",
     re.IGNORECASE,
@@ -150,7 +153,8 @@ _NOT_ENGLISH = re.compile(
 _SWITCH = re.compile(
     r"""^\W*(?:(?:ok(?:ay)?|thanks|thank\ you|thx|so|and|but|now)\b\W*)*
     (?:(?:(?:on|to|for|a|an|now|one|something|completely|totally|quite)\ )*
-        (?:(?:different|another|other|new|next)\ (?:topic|question|subject|thing|note)|something\ (?:else|different))
+        (?:(?:different|another|other|new|next)\ (?:topic|question|subject|thing|note)
+        |something\ (?:else|different))
         (?:\ (?:now|then|please))?|(?:change|switch)\ (?:of\ )?(?:topic|subject)|unrelated(?:\ question)?
         |by\ the\ way|btw)\s*[:,.;!–—-]\s*(?=\w)""",
     re.IGNORECASE | re.VERBOSE,
@@ -206,13 +210,19 @@ def resolve(
     if exact := [i for i in _numbered(question, history) if i in papers]:
         return Reference("exact", dict.fromkeys(exact, BONUS["exact"]))
     strength = reference_strength(question)
-    last = next((i for turn in reversed(history) if turn.answered for i in turn.papers[:1] if i in papers), None)
+    last = next(
+        (i for turn in reversed(history) if turn.answered for i in turn.papers[:1] if i in papers), None
+    )
     if last is not None and strength != "none" and _SUCCESSOR.search(question):
         return Reference(strength, {last: -BONUS["strong"]}, beside=last)
     weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
     if _SEEKS_OTHERS.search(question):
         return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
-    if strength in ("none", "medium") and best in weights and len(_topic_stems(question)) <= _MAX_WITH_PRONOUN:
+    if (
+        strength in ("none", "medium")
+        and best in weights
+        and len(_topic_stems(question)) <= _MAX_WITH_PRONOUN
+    ):
         strength = "strong"
     texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
     if strength == "medium":
@@ -232,11 +242,11 @@ def resolve(
 
 def reference_strength(question: str) -> Strength:
     """Return how clearly a question refers to an earlier turn, by its form alone."""
-    if _is_foreign(question):
-        return "fragment"
     picks = _PICK.search(question) is not None
     if _SEEKS_PAPERS.search(question) and not picks:
         return "none"
+    if _is_foreign(question):
+        return "fragment"
     topic = len(_topic_stems(question))
     refers = picks or _has_pronoun(question)
     if topic <= _MAX_FRAGMENT and (refers or _FRAGMENT.search(question)):

@@ -109,7 +109,8 @@ _LIST = re.compile(
 _ASKS_NUMBER = re.compile(
     r"""\bhow\ (?:many|much|often|well|far|big|large|long|fast|badly|few|reliabl\w+)\b
     |\bwhat\ (?:share|percentage|fraction|proportion|rate|number|score|accuracy|size|weight)\b
-    |\b(?:percent|number\ of|mean|median|speedup|exactly|rate)\b""",
+    |\b(?:percent|numbers?\ (?:of|for)|mean|median|speedup|exactly|rate)\b
+    |\b(?:wie\ ?(?:viele?|gro(?:ß|ss)|oft|hoch)|cu[aá]nt[oa]s?|tama[ñn]os?|combien|quant[oiae])\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _ASKS_METHOD = re.compile(
@@ -189,8 +190,8 @@ class Question:
     def kind(self) -> QuestionKind:
         """Whether the question asks for one paper, a comparison of two, or a list.
 
-        "Which datasets?" asks for a list, but as a follow-up it asks for those of one paper. So does "compared
-        to GPT-4?", if only one paper is meant.
+        "Which datasets?" asks for a list, but as a follow-up it asks for those of one paper. "Compared to
+        GPT-4?" asks for a comparison, but not if it refers to only one paper.
         """
         kind = classify_question(self.text)
         compares = self.refers_to > 1 and _COMPARES_CITED.search(self.text)

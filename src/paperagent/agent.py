@@ -487,6 +487,8 @@ class PaperAgent:
             until=filters.until,
             category=filters.category,
             source=filters.source,
+            author=filters.author,
+            exclude=filters.exclude,
             mode="llm" if mode == "llm" else "extractive",
             model=options.get("model"),
             max_cost=options.get("max_cost"),

@@ -15,21 +15,31 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from paperagent.answering.library_questions import rules
-from paperagent.answering.library_questions.references import LAST, Field, PaperRef, is_name_like, parse_ref
+from paperagent.answering.library_questions.languages import in_english
+from paperagent.answering.library_questions.references import (
+    LAST,
+    MAX_TITLE_WORDS,
+    Field,
+    PaperRef,
+    is_name_like,
+    parse_ref,
+)
 from paperagent.answering.library_questions.small_talk import small_talk, without_opening
-from paperagent.answering.library_questions.wording import plain, without_politeness, without_typos
+from paperagent.answering.library_questions.wording import END_MARKS, plain, without_politeness, without_typos
 from paperagent.text.periods import parse_period
 from paperagent.types import Filters
 
 IntentKind = Literal[
     "greeting", "thanks", "help", "quit",
-    "count", "list", "contents", "newest", "paper", "metadata", "overview", "similar",
+    "count", "list", "contents", "authors", "existence", "newest", "paper", "metadata", "overview", "similar",
 ]  # fmt: skip
 Sort = Literal["newest", "oldest"]
+Place = Literal["", "title", "abstract"]
 
 MAX_LENGTH = 300
 """A longer message is a question, or pasted text."""
 _MAX_TOPIC_WORDS, _MAX_MENTION_WORDS, _MIN_TITLE_WORDS, _MAX_LIMITS = 8, 4, 3, 8
+_MENTION_WORDS, _MIN_NAME, _MIN_ABSENT_WORDS, _MAX_NEWS_WORDS = range(1, 5), 4, 4, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,8 @@ class Intent:
     """Limits the papers to those on a topic."""
     mention: bool = False
     """Whether the papers must mention ``topic`` literally."""
+    place: Place = ""
+    """Where the papers must mention ``topic``; empty: in either."""
     author: str = ""
     """Limits the papers to those of an author; ``same`` for the authors of the last paper."""
     source: str = ""
@@ -92,7 +104,9 @@ def classify(text: str, *, has_history: bool = False, today: dt.date | None = No
                 return Intent(kind)
             if intent := _library_intent(_Request(candidate, has_history, today)):
                 return intent
-    return _whole_title(line)
+        if request := in_english(opened.strip(END_MARKS)):
+            return Intent("help") if request == "help" else _library_intent(_Request(request, False, today))
+    return _whole_title(line, has_history=has_history)
 
 
 def is_goodbye(text: str) -> bool:
@@ -116,7 +130,7 @@ def _with_limits(intent: Intent, remaining: str, today: dt.date) -> tuple[Intent
 
 
 def _period(intent: Intent, text: str, today: dt.date) -> Intent | None:
-    period = parse_period(text.lower().replace("came out ", ""), today)
+    period = parse_period(text.lower(), today)
     if period is None or intent.filters.since or intent.filters.until:
         return None
     return replace(intent, filters=replace(intent.filters, since=period[0], until=period[1]))
@@ -148,6 +162,13 @@ def _author(text: str) -> str:
     return "" if any(w.islower() and w.endswith("ing") for w in words) else text
 
 
+def _is_full_name(text: str) -> bool:
+    words = text.split()
+    return len(words) > 1 and all(
+        re.fullmatch(r"[A-ZÀ-Þ][^\W\d_A-Z]*\.?(?:[-'’][A-Za-z].*)?", w) for w in words
+    )
+
+
 def _topic(text: str) -> str:
     """Return ``text`` if it can name a topic, without quotes and "the topic"; else ""."""
     text = re.sub(
@@ -173,6 +194,15 @@ def _topic(text: str) -> str:
 
 def _with_topic(intent: Intent, remaining: str, *, verbs: bool = True) -> Intent | None:
     """Return the intent with the topic that ``remaining`` names ("on X", "that mention X"), or None."""
+    if match := rules.IN_PLACE.fullmatch(remaining):
+        topic = _topic(match["topic"] or match["topic2"])
+        place: Place = (
+            "abstract" if (match["place"] or match["place2"]).lower().startswith("abs") else "title"
+        )
+        return replace(intent, topic=topic, mention=True, place=place) if topic else None
+    if match := rules.HAVE_WORD.fullmatch(remaining) or rules.IN_THEM.fullmatch(remaining):
+        topic = _topic(match["topic"])
+        return replace(intent, topic=topic, mention=True) if topic else None
     if match := rules.ON_TOPIC.fullmatch(remaining):
         topic = _topic(match[1])
         return replace(intent, topic=topic) if topic else None
@@ -222,8 +252,8 @@ def _library_intent(request: _Request) -> Intent | None:
     if rules.LIST_ALL.fullmatch(request.text):
         return Intent("list")
     about_papers = (_metadata, _contents) if request.has_history else (_contents, _metadata)
-    first = (_oldest, _newest, _whats_new, _count, _count_in_other_words, _days_papers)
-    last = (_by_author, _similar, _overview, _which_papers, _papers, _paper)
+    first = (_oldest, _newest, _whats_new, _count, _count_in_other_words, _days_papers, _authors)
+    last = (_by_author, _existence, _about_paper, _similar, _overview, _which_papers, _papers, _paper)
     for make in (*first, *about_papers, *last):
         if intent := make(request):
             return intent
@@ -237,8 +267,62 @@ def _count_in_other_words(request: _Request) -> Intent | None:
         return Intent("count", topic=topic, mention=True) if topic else None
     if match := rules.COUNT_BY.fullmatch(request.text):
         name = _author(match["name"])
-        return Intent("count", author=name, if_found=True) if name else None
+        return Intent("count", author=name, if_found=not _is_full_name(name)) if name else None
+    if match := rules.COUNT_AFTER_ALL.fullmatch(request.text):
+        return _limited(Intent("count"), match["rest"], request, verbs=True)
+    rule = rules.COUNT_MENTIONING if request.has_history else rules.COUNT_OF_THEM
+    if match := rules.COUNT_MENTIONING.fullmatch(request.text) or rule.fullmatch(request.text):
+        topic = _topic(match["topic"])
+        return Intent("count", topic=topic, mention=True) if len(topic.split()) in _MENTION_WORDS else None
     return None
+
+
+def _authors(request: _Request) -> Intent | None:
+    of_answer = request.has_history and rules.AUTHORS_OF_ANSWER.fullmatch(request.text)
+    return Intent("authors") if rules.AUTHORS.fullmatch(request.text) and not of_answer else None
+
+
+def _existence(request: _Request) -> Intent | None:
+    """Return whether the library has a paper: "do you have X", "is X in the library"."""
+    match = rules.IS_HERE.fullmatch(request.text)
+    is_here = match is not None
+    if match is None:
+        match = next((m for rule in rules.EXISTS if (m := rule.fullmatch(request.text))), None)
+    ref = (
+        parse_ref(re.sub(r"^(?:the )?(?:doi|arxiv(?: id)?|id)[: ]+(?=\S*\d)", "", match["ref"]))
+        if match
+        else None
+    )
+    if ref is None or ref.kind not in ("id", "title"):
+        return None
+    words = [w for w in ref.text.split() if w.lower() not in rules.SMALL_WORDS]
+    lower = {w.lower().strip(",") for w in ref.text.split()}
+    if ref.kind == "title" and not ref.certain:
+        ref = replace(ref, text=re.sub(r"^the ", "", ref.text, flags=re.IGNORECASE))
+        if not words or lower & rules.GENERIC or rules.NO_TOPIC_START.match(ref.text):
+            return None
+        if re.match(r"(?:an?|any|some|to|there|much|many|more|enough|other)\b", ref.text, re.IGNORECASE):
+            return None
+        is_clause = not rules.CLAUSE_WORDS.isdisjoint(lower) and not ref.text.istitle()
+        capitals = all(w[0].isupper() or w[0].isdigit() or is_name_like(w) for w in words)
+        is_word = len(words) == 1 and len(words[0]) >= _MIN_NAME and not request.has_history
+        asks_for_it = is_here or rules.EXISTS[0].fullmatch(request.text) or rules.GOT.match(request.text)
+        certain = asks_for_it and (capitals or (is_here and not is_clause) or is_word)
+        ref = replace(ref, certain=bool(certain) and len(ref.text.split()) <= MAX_TITLE_WORDS // 2)
+    return Intent("existence", paper=ref, if_found=not ref.certain)
+
+
+def _about_paper(request: _Request) -> Intent | None:
+    """Return "what is the X paper about": an overview of that paper, if there is one."""
+    match = rules.ABOUT_PAPER.fullmatch(request.text)
+    ref = parse_ref(rules.named_paper(match) or "") if match else None
+    if (
+        ref is None
+        or ref.kind not in ("id", "title", "topic")
+        or (ref.kind == "topic" and not _topic(ref.text))
+    ):
+        return None
+    return Intent("overview", paper=ref, if_found=ref.kind == "topic" or not ref.certain)
 
 
 def _count(request: _Request) -> Intent | None:
@@ -257,7 +341,9 @@ def _count(request: _Request) -> Intent | None:
         return replace(intent, topic=topic) if topic else None
     if not (remaining or match["rest"].strip()) and rules.ALSO_IN_PAPERS.fullmatch(match["noun"]):
         return None  # "how many studies?" may be about a survey
-    return _limited(intent, remaining, request, verbs=True)
+    counted = _limited(intent, remaining, request, verbs=True)
+    in_titles = counted and counted.mention and rules.TITLES.fullmatch(match["noun"])
+    return replace(counted, place="title") if counted and in_titles else counted
 
 
 def _oldest(request: _Request) -> Intent | None:
@@ -294,6 +380,8 @@ def _whats_new(request: _Request) -> Intent | None:
         return None
     if about["word"].lower() in ("on", "regarding", "concerning"):
         return replace(intent, topic=topic)
+    if len(topic.split()) > _MAX_NEWS_WORDS:
+        return None
     # "what is new in X" is a question about X if that is a name
     is_name = is_name_like(topic) or re.search(r"\d|[a-z][A-Z]", topic)
     return None if is_name else replace(intent, topic=topic, unless_title=True)
@@ -302,6 +390,9 @@ def _whats_new(request: _Request) -> Intent | None:
 def _days_papers(request: _Request) -> Intent | None:
     if match := rules.DAYS_PAPERS.fullmatch(request.text):
         return _with_limits(Intent("list"), match["period"], request.today)[0]
+    if match := rules.ANYTHING_IN_PERIOD.fullmatch(request.text):
+        intent, remaining = _with_limits(Intent("newest"), match["period"], request.today)
+        return intent if not remaining else None
     if match := rules.CATEGORY_PAPERS.fullmatch(request.text):
         intent = Intent("list", filters=Filters(category=match["category"]))
         return _limited(intent, match["rest"], request)
@@ -329,7 +420,7 @@ def _by_author(request: _Request) -> Intent | None:
             if on := rules.AUTHOR_ON.fullmatch(name):
                 name, topic = on["name"], _topic(on["topic"])
             if author := _author(name):
-                certain = author == "same" or rule is rules.BY_AUTHOR[0]
+                certain = author == "same" or rule is rules.BY_AUTHOR[0] or _is_full_name(author)
                 return replace(intent, author=author, topic=topic, if_found=not certain)
     return None
 
@@ -364,9 +455,10 @@ def _similar(request: _Request) -> Intent | None:
 def _overview(request: _Request) -> Intent | None:
     if match := rules.OVERVIEW_OF_PAPERS.fullmatch(request.text):
         intent, remaining = _with_limits(Intent("overview"), match["rest"], request.today)
-        if not remaining:
+        if not remaining and not intent.author:
             return replace(intent, kind="newest") if intent.filters else Intent("contents")
-        return _with_topic(intent, remaining)
+        if not remaining or (intent_on_topic := _with_topic(intent, remaining)):
+            return intent_on_topic if remaining else intent
     if match := rules.OVERVIEW.fullmatch(request.text):
         ref = parse_ref(match["ref"])
         if ref is None:
@@ -390,7 +482,9 @@ def _which_papers(request: _Request) -> Intent | None:
         return replace(intent, kind="newest")
     limited = _limited(intent, remaining, request)
     is_short = limited is not None and len(limited.topic.split()) <= _MAX_MENTION_WORDS
-    if limited is None or not limited.mention or not is_short or rules.WITH.match(remaining):
+    if limited is None or not limited.mention or not is_short:
+        return None
+    if rules.WITH.match(remaining) and not limited.place and not rules.HAVE_WORD.fullmatch(remaining):
         return None
     return replace(limited, if_found=True)
 
@@ -411,7 +505,7 @@ def _papers(request: _Request) -> Intent | None:
         return intent
     if not intent.mention or len(intent.topic.split()) > _MAX_MENTION_WORDS:
         return None
-    return replace(intent, if_found=not (titles or rules.MENTIONING.search(remaining)))
+    return replace(intent, if_found=not (titles or intent.place or rules.MENTIONING.search(remaining)))
 
 
 def _paper(request: _Request) -> Intent | None:
@@ -426,8 +520,15 @@ def _paper(request: _Request) -> Intent | None:
     return None
 
 
-def _whole_title(text: str) -> Intent | None:
-    """Return the request for a paper by its whole title, unless that is a question."""
+def _whole_title(text: str, *, has_history: bool) -> Intent | None:
+    """Return the request for a paper by its whole title, unless that is a question.
+
+    A text in which all words begin with a capital letter is a title, even if the library does not have it.
+    """
     if rules.IS_QUESTION.match(text) or len(text.split()) < _MIN_TITLE_WORDS:
         return None
+    words = [w for w in re.split(r"[\s-]+", text) if w.lower() not in rules.SMALL_WORDS]
+    in_capitals = all(w[0].isupper() for w in words if w) and not text.isupper()
+    if in_capitals and len(words) >= _MIN_ABSENT_WORDS and not has_history:
+        return Intent("paper", paper=PaperRef("title", text), exact_title=True)
     return Intent("paper", paper=PaperRef("title", text, certain=False), exact_title=True, if_found=True)

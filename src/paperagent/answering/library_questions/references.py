@@ -9,10 +9,22 @@ from typing import Literal
 
 RefKind = Literal["last", "all", "number", "position", "id", "title", "topic"]
 Field = Literal[
-    "abstract", "authors", "published", "link", "title", "category", "venue", "citations", "upvotes", "bibtex"
+    "abstract",
+    "authors",
+    "published",
+    "link",
+    "title",
+    "category",
+    "venue",
+    "citations",
+    "upvotes",
+    "bibtex",
+    "code",
+    "license",
+    "affiliation",
 ]
 """What is asked about a paper."""
-MAX_TITLE_WORDS = 30
+MAX_TITLE_WORDS, _MAX_NAME_WORDS = 30, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,13 @@ _ON = re.compile(
     r"|introducing|proposing|describing|presenting)\s+(.+)",
     re.IGNORECASE,
 )
+_TAIL = re.compile(
+    r"(?:the |that |a |an )?(?P<name>.+?)[- ](?:paper|article|preprint|publication)", re.IGNORECASE
+)
+"""As in "the ShowUI paper"."""
+_ADJECTIVE = frozenset(
+    "best good new newest latest recent other original main important relevant whole full any some last same".split()
+)
 _QUOTED = re.compile(r"[\"'“‘«„](.+)[\"'”’»“]")
 _NO_PAPER = frozenset(
     "there here you we i me us he she everything anything something nothing everyone more".split()
@@ -93,6 +112,11 @@ def parse_ref(text: str) -> PaperRef | None:  # noqa: C901, PLR0911 - one test f
         if quoted := _QUOTED.fullmatch(name):
             return PaperRef("title", quoted[1].strip())
         return PaperRef("title", name, certain=bool(match["called"]) or is_name_like(name))
+    if (match := _TAIL.fullmatch(text)) and match["name"].lower() not in _ADJECTIVE:
+        name = match["name"].strip()
+        if quoted := _QUOTED.fullmatch(name):
+            return PaperRef("title", quoted[1].strip())
+        return PaperRef("title", name, certain=len(name.split()) <= _MAX_NAME_WORDS and name != name.lower())
     return PaperRef("title", text, certain=False)
 
 

@@ -23,7 +23,7 @@ NOUN = (
     r"(?:papers?|articles?|publications?|preprints?|documents?|docs|abstracts?|entries|items|records|titles)"
 )
 WORKS = rf"(?:{NOUN}|works?|studies|research|literature|stuff|things|additions?|arrivals?)"
-OWN = r"(?:(?:this|your|ur|my|our|the) (?:library|lib|paper library|library of papers|paper collection)|library|lib|(?:this|your|my|our) (?:database|db|collection|corpus|feeds?|index|store|archive|system|memory|set|data|papers?)|the (?:feeds?|database|db))"
+OWN = r"(?:(?:this|your|ur|my|our|the) (?:library|lib|paper library|library of papers|paper collection)|library|lib|(?:this|your|my|our) (?:database|db|collection|corpus|feeds?|index|store|archive|system|memory|set|data|papers?)|the (?:feeds?|database|db|collection))"
 HERE = rf"(?:(?:in|inside|within|from|of|on) {OWN}|in here|in there|here|on file|in stock|{OWN})"
 _FILLER = (
     rf"(?:(?:are|is|were) (?:there|here)|do (?:you|we|i) (?:have|know|hold|store|cover|got|know of)|(?:have|did) (?:you|we|i)"
@@ -41,7 +41,7 @@ _MENTION = r"(?:(?:explicitly |actually |even |also |ever )?(?:mention(?:s|ed|in
 LITERAL = r"(?:the (?:exact )?(?:word|term|phrase|name|keyword|acronym|string|words)\s+)"
 _STUDY = r"(?:use|uses|used|using|propose|study|discuss|cover|address|evaluate|explore|investigate|look at|deal with|focus on|describe|introduce|work on|compare with|concern|apply|employ|treat|consider|examine|test|study|feature|involve)"
 _CATEGORY = r"(?:(?:cs|math|stat|eess|econ|q-bio|q-fin|physics|astro-ph|cond-mat|hep|nlin)\.[a-z-]{2,12}|cs|stat|eess|q-bio|q-fin|econ|astro-ph|cond-mat|gr-qc|hep-(?:ex|lat|ph|th)|math-ph|nucl-(?:ex|th)|quant-ph)"
-SHOW = r"(?:(?:list|show|give|get|tell|find|read|name)(?: me| us)?|gimme|print|display|enumerate|see|view|browse|dump|what are|what're|which are|i want(?: to (?:see|read))?|let me see|ls|any)"
+SHOW = r"(?:(?:list|show|give|get|tell|find|read|name)(?: me| us)?|gimme|print|display|enumerate|see|view|browse|dump|what are|what're|which are|i want(?: to (?:see|read))?|let me see|ls|recommend(?: me)?|suggest(?: me)?|any)"
 THE = r"(?:(?:all|every|each|of|the|your|my|our|any|some|a list of|a|list of|current|available|stored) )*"
 _NUMBER = r"(?:\d{1,3}|three|five|ten|twenty|few|couple(?: of)?)"
 _NEW = r"(?:latest|newest|most recent|recent|new|last|freshest|newly added|recently added)"
@@ -78,9 +78,7 @@ SAME_AUTHORS = re.compile(
 # --- limits and topics ---
 
 LIMITS = {
-    "period": _rule(
-        rf"(?:^|[\s,]+)({PERIOD}|came out (?:today|this week|this month)|(?:from|in) the (?:first|second) half)$"
-    ),
+    "period": _rule(rf"(?:^|[\s,]+)({PERIOD}|(?:from|in) the (?:first|second) half)$"),
     "category": _rule(
         rf"(?:^|\s+)(?:(?:are |that are )?(?:from|in|of|with|under|for|tagged|labeled|classified as)\s+)"
         rf"(?:the\s+)?(?:arxiv\s+)?(?:category\s+|section\s+|class\s+)?({_CATEGORY})(?:\s+(?:category|section|class|feed))?$"
@@ -97,6 +95,15 @@ LIMITS = {
 
 ON_TOPIC = _rule(rf"{_ON}\s+(.+)")
 MENTIONS = _rule(rf"(?:that |which |who )?{_MENTION}\s+(.+)")
+IN_PLACE = _rule(
+    rf"(?:that |which |where )?(?:(?:have|has|having|with|(?:contain|mention|includ|us|say)\w*) )?{LITERAL}?(?P<topic>.+?) (?:is |appears |occurs )?in (?:the(?:ir)? |its )?(?P<place>titles?|abstracts?|names?)(?: of them)?"
+    rf"|(?:whose|with the|where the) (?P<place2>titles?|abstracts?) (?:contain|mention|includ|ha|say)\w* {LITERAL}?(?P<topic2>.+)"
+)
+"""Words in titles or in abstracts."""
+HAVE_WORD = _rule(
+    rf"(?:that |which )?(?:have|has|having|with|(?:contain|includ|us)\w*) {LITERAL}(?P<topic>.+?)(?: (?:in (?:them|it)|somewhere|anywhere))?"
+)
+IN_THEM = _rule(r"with (?P<topic>.+?) in (?:them|it)")
 STUDIES = _rule(rf"(?:that |which )?{_STUDY}\s+(.+)")
 
 
@@ -108,6 +115,15 @@ COUNT_PASSIVE = _rule(
 COUNT_BY = _rule(
     rf"how many {NOUN} (?:did|has|have|does) (?P<name>.+?) (?:write|written|wrote|publish|published|author|authored|have)(?: {HERE})?"
 )
+COUNT_MENTIONING = _rule(
+    rf"how many (?:of (?:(?:all |the |your |my )*{NOUN}|them|these|those) )?(?:do |actually |explicitly |also )?(?:mention|talk about|refer to|cite|name)\s+(?P<topic>.+)"
+)
+COUNT_OF_THEM = _rule(
+    rf"how many of (?:(?:all |the |your |my )*{NOUN}|them|these|those) (?:are (?:on|about)|contain|discuss|cover|use|deal with|have the word)\s+(?P<topic>.+)"
+)
+COUNT_AFTER_ALL = _rule(
+    rf"(?:(?:is|are) there|do you have|have you got) (?:any )?{NOUN} (?P<rest>.+?),? (?:and )?(?:if so,? )?how many(?: are there| do you have)?"
+)
 IS_CATEGORY = _rule(_CATEGORY)
 COUNT = _rule(
     rf"(?:how many|(?:what(?:'s| is) )?(?:the )?(?:total )?number of|(?:what(?:'s| is) )?(?:the )?count of|count(?: up)?(?: all)?|how much|total)"
@@ -117,9 +133,7 @@ COUNT = _rule(
 SIZE = (
     _rule(
         rf"(?:{NOUN}\s+count|count|how (?:big|large|small) (?:is|are) {OWN}|(?:what(?:'s| is) )?(?:the )?size of {OWN}|size|library size"
-        rf"|how much (?:is|do you have) {HERE}|how many(?: are (?:there|here))?(?: {HERE})?|how many do you have|is (?:{OWN}|it) empty"
-        r"|wie ?viele (?:papers?|artikel|arbeiten|paper|dokumente|veröffentlichungen)(?: (?:gibt es|hast du|sind (?:das|hier|drin|da)|habe ich|sind in der bibliothek))?(?: hier)?"
-        r"|combien d(?:e |')(?:articles|papiers)(?: (?:y a-t-il|as-tu))?(?: ici)?|cu[aá]ntos (?:art[ií]culos|papers)(?: hay| tienes)?(?: aqu[ií])?)"
+        rf"|how much (?:is|do you have) {HERE}|how many(?: are (?:there|here))?(?: {HERE})?|how many do you have|is (?:{OWN}|it) empty)"
     ),
 )
 SIZE_OF_ANYTHING = _rule(r"(?:count|size|how many(?: are (?:there|here))?)")
@@ -133,6 +147,9 @@ LIST_ALL = _rule(
 WHICH = _rule(rf"(?:which|what) (?P<noun>{NOUN})\b(?P<rest>.*)")
 DAYS_PAPERS = _rule(
     rf"(?:{SHOW} )?(?P<period>today|yesterday|(?:this|last) (?:week|month|year))'?s? (?:new |latest |newest )?{WORKS}"
+)
+ANYTHING_IN_PERIOD = _rule(
+    rf"(?:is there |are there |do you have |have you got |got |was there |did )?(?:anything|something|any {NOUN}|what)(?: new| interesting)?\s+(?P<period>{PERIOD})"
 )
 CATEGORY_PAPERS = _rule(rf"(?:{SHOW} )?{THE}(?P<category>{_CATEGORY}) {NOUN}(?P<rest>.*)")
 BY_AUTHOR = (
@@ -148,9 +165,21 @@ BY_AUTHOR = (
         rf"(?:does|do|has|have) (?P<name>.+?) (?:have|got|written|authored|published) (?:any |some |a )?(?:{NOUN}|anything|something)(?: (?:here|{HERE}))?"
     ),
     _rule(
-        rf"(?:is|are) (?P<name>.+?) (?:an author|among the authors|one of the authors|{HERE}|in any paper)(?: {HERE})?"
+        rf"(?:is|are) (?P<name>.+?) (?:an author|among the authors|one of the authors|in any paper)(?: {HERE})?"
+    ),
+    _rule(
+        rf"(?:{SHOW} |is there |do you have |have you (?:got )?)*(?:any |some )?(?:anything|something|{NOUN}) (?:from|of|with) (?P<name>(?-i:[A-Z])[^\W\d_.'’-]+(?:[ .'’-]+(?-i:[A-Z])[^\W\d_]*)+)(?: {HERE})?"
     ),
     _rule(rf"(?:{SHOW} )?(?P<name>[^\W\d_][\w.'-]* [^\W\d_][\w'-]+)'s? {NOUN}"),
+)
+AUTHORS = _rule(
+    rf"(?:{SHOW} |who are |what are |which |how many )?{THE}(?:different |most (?:frequent|common|productive|prolific) |top |main )?authors(?: names)?(?: (?:do you have|are there|are {HERE}|{HERE}|are in {OWN}))?"
+    rf"|(?:which|what) authors? (?:has|have|is|are|appears?|wrote|published) (?:written |published |the author of )?(?:the )?(?:most|largest number of|most often|most frequent(?:ly)?)(?: {NOUN})?(?: {HERE})?"
+    rf"|who (?:has |have )?(?:wrote|written|published|authored|publishes|writes) (?:the )?most(?: {NOUN})?(?: {HERE})?|(?:list of|all|names of(?: the)?) authors(?: {HERE})?|(?:who|whose papers) (?:is|are) {HERE}"
+)
+"""The authors of the library. After an answer, ``AUTHORS_OF_ANSWER`` means those of its paper."""
+AUTHORS_OF_ANSWER = _rule(
+    r"(?:(?:list|show|name|give|get|who are|what are)(?: me)? )?(?:the )?authors(?: names)?"
 )
 AUTHOR_ON = _rule(rf"(?P<name>.+?) {_ON} (?P<topic>.+)")
 NEWEST = _rule(
@@ -161,13 +190,13 @@ WHATS_NEW = _rule(
     r"(?:(?:what(?:'s| is|s| are)?|whats|wats|what else is|anything|any thing|something|is (?:there )?(?:anything|something)|got anything|is anything) "
     r"(?:that is |that's |is |really )?(?:the )?(?:new|latest|newest|recent|up|news|newest stuff)"
     r"|(?:the )?(?:latest|newest)|(?:any )?(?:news|updates?|new stuff|novelties|new)|what(?:'s| is| are) the (?:latest|news|newest)|what changed"
-    r"|what (?:came|has come|comes) (?:out|in)|what (?:did|have) i miss(?:ed)?|what (?:happened|was added|got added|has been added|arrived)|what(?:'s| is) (?:hot|fresh|just in|recent)"
-    r"|was gibt(?:'s| es)? neues|quoi de neuf|(?:qué|que) hay de nuevo)(?P<rest>(?:\s.*)?)"
+    r"|what (?:came|has come|comes) (?:out|in)|what (?:did|have) i miss(?:ed)?|what (?:happened|was added|got added|has been added|arrived)|what(?:'s| is) (?:hot|fresh|just in|recent))"
+    r"(?P<rest>(?:\s.*)?)"
 )
 OLDEST = _rule(
     rf"(?:{SHOW} |what(?:'s| is| are) |which (?:are|is) )?{THE}(?:{_NUMBER} )?(?:oldest|earliest) (?:{_NUMBER} )?{NOUN}(?P<rest>.*)"
 )
-_SUBJECTS = r"(?:topics?|themes?|subjects?|areas?|fields?|research (?:areas?|topics?|fields?)|categor(?:y|ies)|feeds?|sources?|keywords?|clusters?|authors|years|dates|groups|tags)"
+_SUBJECTS = r"(?:topics?|themes?|subjects?|areas?|fields?|research (?:areas?|topics?|fields?)|categor(?:y|ies)|feeds?|sources?|keywords?|clusters?|years|dates|groups|tags)"
 CONTENTS = (
     _rule(
         rf"(?:so )?(?:what(?:'s| is| all is|s| are)?|whats|wats) (?:all )?(?:the )?(?:stored |contained |contents? )?(?:in|inside|on|of) {OWN}"
@@ -201,7 +230,13 @@ CONTENTS = (
     ),
     _rule(rf"(?:is there |do you have )(?:anything|something|papers|any papers)(?: {HERE}| in this)?"),
     _rule(
-        r"was (?:ist|gibt es|hast du|enthält) (?:hier|da|in der bibliothek|die bibliothek|alles)(?: drin| alles)?|worum geht es hier|qu'est-ce qu'il y a ici|(?:qué|que) hay aqu[ií]"
+        rf"(?:(?:give|show) me |i (?:need|want) )?(?:an? |some )?(?:rough |quick |general )?(?:idea|sense|impression|feel|picture|gist|outline|tour) (?:of|about|for) (?:what(?:'s| is) (?:all )?(?:{HERE}|inside)|{OWN}|what (?:you have|the papers are about|(?:all )?the papers cover))"
+    ),
+    _rule(
+        rf"what (?:do|does) (?:(?:the|these|your|my|all(?: the| of the)?) (?:papers?|articles|abstracts)|{OWN}) (?:deal with|cover|talk about|discuss|address|treat|look at)(?: in general| mostly| mainly| overall| generally| on the whole)|what (?:do|does) (?:(?:your|my|all(?: the| your)?) (?:papers|articles|abstracts)|{OWN}) (?:deal with|cover|talk about|discuss|address|treat)"
+    ),
+    _rule(
+        rf"what (?:are|is) (?:most(?: of)? |all(?: of)? )?{OWN} (?:mostly |mainly |generally |all )*(?:about|on|concerned with)(?: in general| mostly| mainly| overall)?|(?:what|which) (?:{_SUBJECTS}) can i (?:ask about|find|search|read about|look up)(?: {HERE})?|(?:walk me through|tell me about) what (?:you have|is {HERE}|there is)"
     ),
     _rule(
         rf"{THE}{NOUN} (?:by|per|grouped by|sorted by|ordered by) (?:topic|theme|category|subject|feed|source|area)s?"
@@ -213,7 +248,14 @@ IS_NEW = _rule(r"(?:the )?(?:new|recent|newest|latest|most recent)")
 WITH = _rule(r"(?:that )?(?:with|using)\b")
 TITLES = _rule(r"titles|title|(?:paper|article) titles?|names")
 SINGULAR = _rule(r"paper|article|abstract|document|publication")
-MENTIONING = _rule(r"(?:^|\s)mention")
+MENTIONING = _rule(
+    r"(?:^|\s)(?:mention|(?:the )?(?:exact )?(?:word|term|phrase|name|keyword|acronym|string) )"
+)
+GOT = _rule(r"(?:have|has) (?:you|we|the library) got|(?:you |u )?got\b|you have|any chance|can you find")
+SMALL_WORDS = frozenset(
+    "a an and as at by for from in into is it its of on or the to via vs with your".split()
+)
+"""Words that a title does not capitalize."""
 ALSO_IN_PAPERS = _rule(r"works|studies|documents?|docs|entries|items|records|articles?")
 MODIFIED_NOUN = _rule(r"papers?|articles?|publications?|preprints?|abstracts")
 ABOUT = ("on ", "about ", "regarding ", "concerning ", "around ", "related to ", "in the area of ")
@@ -234,6 +276,24 @@ ALSO_A_TOPIC = _rule(
 SOURCES = _rule(
     r"(?:(?:show|list|give)(?: me)? |what(?:'s| is| are| were) )?(?:the |your )?sources?|(?:who(?:'s| are| were) )?(?:their|the) (?:links|authors)"
 )
+EXISTS = (
+    _rule(
+        rf"(?:do|does|did) (?:you|we|i|{OWN}) (?:also |actually |even |happen to |by any chance )?(?:have|got|know|contain|include|hold) (?P<ref>.+?)(?: (?:too|as well|by any chance))?(?: {HERE})?"
+    ),
+    _rule(
+        rf"(?:(?:have|has) (?:you|we|{OWN}) (?:got|read|ingested|indexed)|(?:you |u )?got|you have|(?:is|are) there|any chance you have|can you find) (?P<ref>.+?)(?: {HERE})?"
+    ),
+)
+IS_HERE = _rule(
+    rf"(?:is|are) (?P<ref>.+?) (?:also |already |even )?(?:(?:included |contained |stored |available |present |indexed |listed |somewhere |to be found )?{HERE}|(?:part of|among|one of) (?:{OWN}|the papers))(?: too| as well| already)?"
+)
+GENERIC = frozenset(
+    """access answers any anything anyone abstracts code data dataset datasets details evidence everything examples example feelings
+    figures graphs idea ideas images information internet it limitations limits links memory models more names news numbers
+    one opinion papers pdfs pictures plots proof questions references results something sources statistics tables that
+    them these this those time titles topics articles authors ones source paper abstract both all none docs""".split()
+)
+"""What may be asked for without naming a paper."""
 _LIKE = r"(?:like|similar to|related to|close to|comparable to|resembling|along the lines of|as in|akin to|such as)"
 SIMILAR = (
     _rule(
@@ -255,6 +315,9 @@ OVERVIEW_OF_PAPERS = _rule(
     rf"{_SUM} (?:(?:all|the|your|my|our|existing|available|current|latest|recent) )*(?:{WORKS}|everything|what (?:you have|there is|is there|we have|you know))(?P<rest>(?:\s.*)?)"
 )
 OVERVIEW = _rule(rf"{_SUM}:? (?P<ref>.+)")
+ABOUT_PAPER = _rule(
+    r"(?:so )?(?:what(?:'s|s| is) (?P<ref1>.+?) (?:all )?about|what does (?P<ref2>.+?) (?:deal with|talk about)|(?:can you )?tell me (?:more |something )?about (?P<ref3>.+)|explain (?P<ref4>the .*(?:paper|article).*))"
+)
 ALONE = _rule(
     r"(?:(?:all|all the|the|my|your) )?(?:papers|titles|articles|publications|paper titles|documents)"
 )
@@ -302,11 +365,27 @@ FIELDS: tuple[tuple[Field, str], ...] = (
     ("published", r"when(?: was (?:that|it|this))?(?: published| written)"),
     (
         "link",
+        r"(?:(?:give|send|show|get|post)(?: me)? |is there |do you have |have you got |where(?:'s| is) )?(?:a |the )?(?:(?:links?|urls?) (?:to|for|of) )?(?:the )?(?:pdf|full text|full paper|doi|url|link)(?: (?:of|for|to) {ref})?|(?:can i |how (?:can|do) i )?download {ref}|does {ref} have an? (?:doi|link|pdf|url|arxiv id)",
+    ),
+    (
+        "link",
         r"(?:(?:give|send|show|get|post)(?: me)? |what(?:'s| is) |(?:do|have) you (?:have )?|got |is there )?(?:a |the |its )?(?:paper )?(?:links?|urls?|web ?address|pdf|doi|arxiv (?:id|link|number|url|page)|arxiv|paper id|id)(?: (?:to|of|for) {ref})?",
     ),
     (
         "link",
         r"where (?:can|could|do|would) i (?:read|find|get|download|access|see) {ref}|(?:{ref}) (?:link|url|pdf|doi)",
+    ),
+    (
+        "code",
+        r"(?:(?:give|send|show|get|post)(?: me)? |is there |do you have |what(?:'s| is) |where(?:'s| is) )?(?:a |the )?(?:(?:(?:github|code|repo(?:sitory)?) )?(?:links?|urls?) (?:to|for|of) (?:the )?(?:code|repo(?:sitory)?|github|source code)|github(?: (?:repo(?:sitory)?|link|page))?|repo(?:sitory)?|code (?:link|url|repo(?:sitory)?))(?: (?:of|for|to) {ref})?",
+    ),
+    (
+        "license",
+        r"(?:what(?:'s| is) |under (?:which|what) )?(?:the )?licen[sc]e (?:of|for|is) {ref}(?: under| published under)?",
+    ),
+    (
+        "affiliation",
+        r"(?:what(?:'s| is| are) )?(?:the )?(?:authors'? )?affiliations? (?:of|for) {ref}|(?:which|what) (?:universit(?:y|ies)|institut(?:ion|ions|e|es)|labs?|compan(?:y|ies)|countr(?:y|ies)|organi[sz]ations?|group) (?:is|are|was|were|did) {ref} (?:from|at|by|come from)|where (?:do|are|did) the authors of {ref} (?:work|from|come from|based)",
     ),
     ("link", r"(?:(?:show|list|give)(?: me)? |what(?:'s| is| are| were) )?(?:the |your )?sources?"),
     (
@@ -316,6 +395,10 @@ FIELDS: tuple[tuple[Field, str], ...] = (
     (
         "category",
         r"(?:what|which) (?:arxiv )?(?:category|categories|field|feed|feeds) (?:is|are|does) {ref}(?: (?:in|from|have|belong to))?|(?:what(?:'s| is| are) )?(?:the |its )(?:arxiv )?categor(?:y|ies)(?: of {ref})?",
+    ),
+    (
+        "venue",
+        r"(?:in |at |to )?(?:which|what) (?:conference|venue|journal|workshop|proceedings|publisher) (?:did|was|is|has|does|published|accepted) {ref}(?: (?:appear|come out|get|been|be|go|belong))?(?: (?:published|accepted|presented))?(?: (?:in|at|to|by|from))?|(?:what(?:'s| is) )?(?:the )?(?:conference|venue|journal|publisher) (?:of|for) {ref}|(?:was|is) {ref} (?:published |accepted |presented )?(?:at|in|by|to) (?:an? )?(?:neurips|nips|icml|iclr|acl|emnlp|naacl|eacl|coling|cvpr|iccv|eccv|aaai|ijcai|kdd|nature|science|conference|journal)(?: \d{4})?",
     ),
     (
         "venue",
@@ -337,7 +420,7 @@ FIELDS: tuple[tuple[Field, str], ...] = (
         "abstract",
         r"(?:(?:show|give|read|print|get|display|see|send|view)(?: me)? |what(?:'s| is) |what does )?(?:the |its |full |whole |entire |an )*abstract(?: (?:of|for|from|to) {ref})?",
     ),
-    ("abstract", r"{ref}(?:'s)? abstract"),
+    ("abstract", r"(?!.* (?:in|with|from|of) (?:the )?abstract$){ref}(?:'s)? abstract"),
 )
 
 

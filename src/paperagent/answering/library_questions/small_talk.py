@@ -60,6 +60,10 @@ _HELP_FORMS = (
     r"are you (?:an? )?(?:ai|bot|human|llm|chatbot|real|chatgpt|robot)|(?:tell me about|introduce) yourself",
     r"who (?:made|built|created|wrote) you|what(?: all)? (?:can|could|do) you do(?: for me)?",
     r"what (?:model|llm) (?:are you|do you use|is this)|which (?:model|llm) (?:are you|do you use)",
+    r"(?:what|which)(?: (?:kinds?|sorts?|types?) of)? (?:questions?|things|stuff) (?:can|could|may|should|do|might) (?:i|one|we) (?:ask|do)(?: (?:you|here|about|it|this|with))*",
+    r"(?:hi |hello )?(?:i ?a?m|im) (?:new|new here|a (?:new user|beginner|newbie)|lost|confused|stuck)(?: (?:here|to this))?(?: (?:so )?(?:what|how|where) (?:do|can|should) i (?:do|start|begin|use (?:this|it))(?: (?:now|first|next))?)?",
+    r"(?:what (?:do|should) i do(?: (?:now|first|next|here))?|what now|where (?:do|should|can) i (?:start|begin)|i (?:dont|do not) know (?:what|how|where) to (?:ask|do|start|begin|use (?:this|it)))",
+    r"(?:give|show)(?: me)? (?:an |some |a few )?examples?(?: of)?(?: (?:a )?questions?)?(?: i can ask)?|what (?:do|would) you (?:suggest|recommend) i ask",
     r"what (?:can|should|could) i (?:do|type|say|write|ask)(?: (?:you|here|now|about|it))*|how (?:can|could) you help(?: me)?",
     rf"what are you (?:good|useful) for|how (?:do|can|should|to|would)(?: i| we| you| one)? (?:use|work with|run) {_THING}",
     r"how (?:do|can|should) i (?:start|begin|get started|ask(?: a question| questions?)?)",
@@ -84,7 +88,9 @@ _THANK = re.compile(
     rf"(?:{_PRAISE} )*(?:many |big )?{_THANKS}{_THANKS_MORE}(?: {_PRAISE})*(?: {_THANKS}{_THANKS_MORE})?"
     rf"|{_PRAISE}(?: {_PRAISE})*"
 )
-_QUIT = re.compile(rf"(?:(?:ok|okay|alright|thanks|thank you|thx|great) )*(?:and )?{_BYE}{_NAMES}")
+_QUIT = re.compile(
+    rf"(?:(?:ok|okay|alright|thanks|thank you|thx|great) )*(?:and )?{_BYE}(?: (?:and |then )?{_BYE})*{_NAMES}"
+)
 _OPENING = re.compile(
     rf"(?:{_HELLO}|hi there|hey there|hello there|thanks|thank you|thx|great|cool|ok|okay|so|well|um+|hm+|yo|alright)"
     r"(?:\s+(?:paper ?agent|there|all|everyone))?\s*[,.!;:–-]+\s+|(?:ok|okay|so|well|hey|hi|hello|and)\s+",

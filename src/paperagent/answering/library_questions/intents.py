@@ -164,9 +164,7 @@ def _author(text: str) -> str:
 
 def _is_full_name(text: str) -> bool:
     words = text.split()
-    return len(words) > 1 and all(
-        re.fullmatch(r"[A-ZÀ-Þ][^\W\d_A-Z]*\.?(?:[-'’][A-Za-z].*)?", w) for w in words
-    )
+    return len(words) > 1 and all(re.fullmatch(r"[A-ZÀ-Þ][^\W\d_]*\.?(?:[-'’][A-Za-z].*)?", w) for w in words)
 
 
 def _topic(text: str) -> str:
@@ -253,7 +251,17 @@ def _library_intent(request: _Request) -> Intent | None:
         return Intent("list")
     about_papers = (_metadata, _contents) if request.has_history else (_contents, _metadata)
     first = (_oldest, _newest, _whats_new, _count, _count_in_other_words, _days_papers, _authors)
-    last = (_by_author, _existence, _about_paper, _similar, _overview, _which_papers, _papers, _paper)
+    last = (
+        _by_author,
+        _existence,
+        _about_paper,
+        _similar,
+        _overview,
+        _which_mention,
+        _which_papers,
+        _papers,
+        _paper,
+    )
     for make in (*first, *about_papers, *last):
         if intent := make(request):
             return intent
@@ -263,11 +271,14 @@ def _library_intent(request: _Request) -> Intent | None:
 def _count_in_other_words(request: _Request) -> Intent | None:
     """Return "in how many papers is X mentioned" and "how many papers did X write"."""
     if match := rules.COUNT_PASSIVE.fullmatch(request.text):
-        topic = _topic(match["topic"])
+        topic = _topic(match["topic"] or match["times"])
         return Intent("count", topic=topic, mention=True) if topic else None
     if match := rules.COUNT_BY.fullmatch(request.text):
         name = _author(match["name"])
         return Intent("count", author=name, if_found=not _is_full_name(name)) if name else None
+    if match := rules.COUNT_IN_PERIOD.fullmatch(request.text):
+        intent, remaining = _with_limits(Intent("count"), match["period"], request.today)
+        return intent if intent.filters and not remaining else None
     if match := rules.COUNT_AFTER_ALL.fullmatch(request.text):
         return _limited(Intent("count"), match["rest"], request, verbs=True)
     rule = rules.COUNT_MENTIONING if request.has_history else rules.COUNT_OF_THEM
@@ -438,7 +449,11 @@ def _metadata(request: _Request) -> Intent | None:
             ref = PaperRef("all")
         if ref is not None and not (ref.kind == "topic" and not _topic(ref.text)):
             kind: IntentKind = "paper" if field == "abstract" else "metadata"
-            return Intent(kind, paper=ref, field=field, if_found=not ref.certain)
+            is_name = (
+                ref.kind == "title" and len(ref.text.split()) in _MENTION_WORDS and ref.text[0].isupper()
+            )
+            certain = ref.certain or (is_name and rules.ONLY_OF_PAPERS.fullmatch(request.text))
+            return Intent(kind, paper=ref, field=field, if_found=not certain)
     return None
 
 
@@ -470,6 +485,12 @@ def _overview(request: _Request) -> Intent | None:
     return None
 
 
+def _which_mention(request: _Request) -> Intent | None:
+    match = rules.WHICH_MENTION.fullmatch(request.text)
+    topic = _topic(match["topic"]) if match else ""
+    return Intent("list", topic=topic, mention=True) if len(topic.split()) in _MENTION_WORDS else None
+
+
 def _which_papers(request: _Request) -> Intent | None:
     """Return a question which papers there are; one that names a topic is left to the search."""
     match = rules.WHICH.fullmatch(request.text)
@@ -486,7 +507,14 @@ def _which_papers(request: _Request) -> Intent | None:
         return None
     if rules.WITH.match(remaining) and not limited.place and not rules.HAVE_WORD.fullmatch(remaining):
         return None
-    return replace(limited, if_found=True)
+    limited = _in_titles(limited, match["noun"])
+    return replace(limited, if_found=not (limited.place or rules.MENTIONING.search(remaining)))
+
+
+def _in_titles(intent: Intent, noun: str) -> Intent:
+    """Return the intent; "titles that mention X" must do so in the title."""
+    in_titles = intent.mention and not intent.place and rules.TITLES.fullmatch(noun)
+    return replace(intent, place="title") if in_titles else intent
 
 
 def _papers(request: _Request) -> Intent | None:
@@ -505,7 +533,8 @@ def _papers(request: _Request) -> Intent | None:
         return intent
     if not intent.mention or len(intent.topic.split()) > _MAX_MENTION_WORDS:
         return None
-    return replace(intent, if_found=not (titles or intent.place or rules.MENTIONING.search(remaining)))
+    intent = _in_titles(intent, match["noun"])
+    return replace(intent, if_found=not (intent.place or rules.MENTIONING.search(remaining)))
 
 
 def _paper(request: _Request) -> Intent | None:

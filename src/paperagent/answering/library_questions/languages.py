@@ -3,7 +3,7 @@
 
 To add a language, add an entry to `LANGUAGES`. A phrase is a regular expression for a whole message in lower
 case and without accents. ``{papers}`` and ``{here}`` stand for the words of the language, ``{x}`` for any text,
-``{name}`` for a name with capital letters or a text in quotes.
+``{name}`` for a name that begins with a capital letter, or a text in quotes.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ _SPANISH = Language(
         (r"(?:lista|listar|muestra|muestrame|mostrar|ensename|dame|ver|quiero ver|enumera)(?: todos| todas| los| las| una lista de| la lista de)* (?:titulos|{papers}){here}|(?:todos los|lista de) (?:titulos|{papers}){here}", "list all titles"),
         (r"que (?:hay|tienes|contiene|incluye)(?: la biblioteca| tu biblioteca)?{here}|de que (?:trata|tratan|va|van) (?:la|esta|los|tus|estos) (?:biblioteca|coleccion|{papers})", "what's in the library"),
         (r"(?:de |sobre )?(?:que|cuales) (?:temas|areas|materias)(?: (?:tienes|hay|cubres|tratas|se tratan|abarcas|tratan|cubre|son))?(?: (?:los |tus )?{papers}| la biblioteca)?{here}", "what topics are covered"),
-        (r"(?:que hay|hay algo|algo|que) (?:de )?nuevo (?:sobre|en|acerca de) {x}", "what's new on {x}"),
+        (r"(?:que hay|hay algo|algo|que) (?:de )?nuevo (?:sobre|acerca de) {x}", "what's new on {x}"),
         (r"(?:que hay|hay algo|algo|que) (?:de )?nuevo{here}|(?:alguna )?noveda(?:d|des){here}", "what's new"),
         (r"(?:muestrame |dame |cuales son |ver )?(?:los |el |las )?(?:(?:ultim[oa]s?|nuev[oa]s|mas recientes?) {papers}|{papers} (?:mas )?(?:recientes?|nuev[oa]s?)){here}", "newest papers"),
         (r"quien(?:es)? (?:escribio|escribieron|ha escrito|han escrito|publico|es el autor de|es el autor del|son los autores de|son los autores del) {x}|(?:los )?autores (?:de|del) {y}", "who wrote {x}"),
@@ -166,7 +166,7 @@ _CHINESE = Language(
     ),
 )  # fmt: skip
 LANGUAGES = {"de": _GERMAN, "es": _SPANISH, "fr": _FRENCH, "zh": _CHINESE}
-_NAME = r"(?P<x>[\"“«„《].{1,120}[\"”»“》]|(?-i:(?:[^\W\d_a-z]|\d)[\w.:/&'-]*(?: [\w.:/&'-]+){0,12}))"
+_NAME = r"(?P<x>[\"“«„《].{1,120}[\"”»“》]|(?-i:[A-Z0-9])[A-Za-z0-9.:/&'-]*(?: [A-Za-z0-9.:/&'-]+){0,12})"
 _END = re.compile(r"(?:[吗嘛呢呀啊?？!！.。]|\b(?:bitte|por favor|s'il te plait|svp|stp))+$", re.IGNORECASE)
 
 

@@ -59,7 +59,7 @@ _POSITION = re.compile(
 )
 _ID = re.compile(
     r"(?:(?:paper|arxiv)[: ]\s?)?((?:arxiv:)?\d{4}\.\d{4,5}(?:v\d{1,2})?|(?:arxiv:)?[a-z-]{2,8}(?:\.[A-Z]{2})?/\d{7}(?:v\d)?"
-    r"|(?:doi:\s?)?10\.\d{4,9}/\S+|https?://(?:\w+\.)?(?:arxiv\.org|doi\.org|huggingface\.co|aclanthology\.org)/\S+"
+    r"|(?:doi:\s?)?10\.\d{4,9}/\S+|(?:https?://)?(?:\w+\.)?(?:arxiv\.org|doi\.org|huggingface\.co|aclanthology\.org)/\S+"
     r"|sha256:[0-9a-f]{4,32}|[a-z0-9]{2,24}-[0-9a-f]{8}(?:[0-9a-f]{24})?)",
     re.IGNORECASE,
 )
@@ -95,7 +95,7 @@ def parse_ref(text: str) -> PaperRef | None:  # noqa: C901, PLR0911 - one test f
     if _THIS.fullmatch(text):
         return LAST
     if match := _ID.fullmatch(text):
-        return PaperRef("id", match[1])
+        return PaperRef("id", re.sub(r"^(?=[\w.]+\.(?:org|co)/)", "https://", match[1]))
     if match := _NUMBER.fullmatch(text):
         return PaperRef("number", text, int(match[1]))
     if match := _POSITION.fullmatch(text):

@@ -29,7 +29,7 @@ _FILLER = (
     rf"(?:(?:are|is|were) (?:there|here)|do (?:you|we|i) (?:have|know|hold|store|cover|got|know of)|(?:have|did) (?:you|we|i)"
     rf"(?: (?:got|read|ingest|ingested|load|loaded|add|added|import|imported|indexed|index))?|(?:you|we|i) (?:have|know|ingested|added)"
     rf"|do(?:es)? {OWN} (?:have|contain|hold|include|store|cover|list|comprise)|(?:can|could) (?:you|i) (?:see|search|access|ask about|find)"
-    rf"|(?:that |which )?(?:are |is |were )?{HERE}|(?:are|is|were|have been|been)? ?(?:stored|indexed|available|loaded|ingested|included|contained|present|covered)(?: (?:in )?{HERE})?"
+    rf"|(?:that |which )?(?:are |is |were )?{HERE}|(?:are|is|were|have been|been)? ?(?:stored|indexed|available|loaded|ingested|included|contained|present|covered|represented)(?: (?:in )?{HERE})?"
     r"|do(?:es)? (?:the|these|your|my|all) (?:papers?|articles) (?:have|cover|come from|belong to|address|discuss|deal with|talk about|span)|(?:in|of) (?:the|these|your|my|all) (?:papers|articles)"
     r"|in total|in all|total|altogether|overall|so far|currently|now|right now|at the moment|already|exist|exactly|as well"
     r"|that|which|are|is|at all|of|the|do|does|by now|please|there|all|together|both)"
@@ -44,7 +44,7 @@ _CATEGORY = r"(?:(?:cs|math|stat|eess|econ|q-bio|q-fin|physics|astro-ph|cond-mat
 SHOW = r"(?:(?:list|show|give|get|tell|find|read|name)(?: me| us)?|gimme|print|display|enumerate|see|view|browse|dump|what are|what're|which are|i want(?: to (?:see|read))?|let me see|ls|recommend(?: me)?|suggest(?: me)?|any)"
 THE = r"(?:(?:all|every|each|of|the|your|my|our|any|some|a list of|a|list of|current|available|stored) )*"
 _NUMBER = r"(?:\d{1,3}|three|five|ten|twenty|few|couple(?: of)?)"
-_NEW = r"(?:latest|newest|most recent|recent|new|last|freshest|newly added|recently added)"
+_NEW = r"(?:latest|newest|most recent|recent|new|last|freshest|newly added|(?:most )?recently (?:added|read|ingested)|last added|latest added)"
 
 # --- topics and names ---
 
@@ -110,13 +110,19 @@ STUDIES = _rule(rf"(?:that |which )?{_STUDY}\s+(.+)")
 # --- rules ---
 
 COUNT_PASSIVE = _rule(
-    rf"in how many (?:of (?:the|your|my|our) )?{NOUN} (?:is|are|was|were|does|do) (?P<topic>.+?) (?:mentioned|discussed|used|named|covered|addressed|studied|appear|occur|come up)(?: {HERE})?"
+    rf"(?:(?:how many times|how often|where) (?:is|are) (?P<times>.+?) mentioned|in how many (?:of (?:the|your|my|our) )?{NOUN} (?:is|are|was|were|does|do) (?P<topic>.+?) (?:mentioned|discussed|used|named|covered|addressed|studied|appear|occur|come up))(?: {HERE})?"
 )
 COUNT_BY = _rule(
     rf"how many {NOUN} (?:did|has|have|does) (?P<name>.+?) (?:write|written|wrote|publish|published|author|authored|have)(?: {HERE})?"
 )
 COUNT_MENTIONING = _rule(
     rf"how many (?:of (?:(?:all |the |your |my )*{NOUN}|them|these|those) )?(?:do |actually |explicitly |also )?(?:mention|talk about|refer to|cite|name)\s+(?P<topic>.+)"
+)
+COUNT_IN_PERIOD = _rule(
+    r"how many(?: of (?:them|these|those))? (?P<period>(?:were|are|have|came|got|arrived)\b.*)"
+)
+WHICH_MENTION = _rule(
+    rf"which(?: ones?)?(?: of (?:them|these|those|(?:the |your )?{NOUN}))? (?:mention |(?:have|contain|include|use)s? {LITERAL})(?P<topic>.+)"
 )
 COUNT_OF_THEM = _rule(
     rf"how many of (?:(?:all |the |your |my )*{NOUN}|them|these|those) (?:are (?:on|about)|contain|discuss|cover|use|deal with|have the word)\s+(?P<topic>.+)"
@@ -158,11 +164,13 @@ BY_AUTHOR = (
         rf"(?:{WORKS}|anything|something|everything)(?: here)? (?:written |authored |published )?by (?P<name>.+?)(?: here| {HERE})?"
     ),
     _rule(
-        rf"what (?:has|did|have) (?P<name>.+?) (?:write|written|publish|published|author|authored|co-?author(?:ed)?)(?: (?:here|{HERE}))?"
+        rf"(?:what|which)(?: {NOUN})? (?:has|did|have) (?P<name>.+?) (?:write|written|publish|published|author|authored|co-?author(?:ed)?)(?: (?:here|{HERE}))?"
     ),
     _rule(r"(?:search (?:for )?|find |show |look up |list )?(?:the )?author:? (?P<name>.+)"),
+    _rule(rf"(?:{NOUN} )?(?:whose|with the|the) authors? (?:is|are|includes?|named) (?P<name>.+)"),
+    _rule(rf"(?:{SHOW} )?{THE}(?:works?|{NOUN}) of (?P<name>(?-i:[A-Z])[^\W\d_]+(?: [^\W\d_.]+\.?)+)"),
     _rule(
-        rf"(?:does|do|has|have) (?P<name>.+?) (?:have|got|written|authored|published) (?:any |some |a )?(?:{NOUN}|anything|something)(?: (?:here|{HERE}))?"
+        rf"(?:does|do|did|has|have) (?P<name>.+?) (?:have|got|write|written|authored?|publish|published) (?:any |some |a )?(?:{NOUN}|anything|something)(?: (?:here|{HERE}))?"
     ),
     _rule(
         rf"(?:is|are) (?P<name>.+?) (?:an author|among the authors|one of the authors|in any paper)(?: {HERE})?"
@@ -175,7 +183,7 @@ BY_AUTHOR = (
 AUTHORS = _rule(
     rf"(?:{SHOW} |who are |what are |which |how many )?{THE}(?:different |most (?:frequent|common|productive|prolific) |top |main )?authors(?: names)?(?: (?:do you have|are there|are {HERE}|{HERE}|are in {OWN}))?"
     rf"|(?:which|what) authors? (?:has|have|is|are|appears?|wrote|published) (?:written |published |the author of )?(?:the )?(?:most|largest number of|most often|most frequent(?:ly)?)(?: {NOUN})?(?: {HERE})?"
-    rf"|who (?:has |have )?(?:wrote|written|published|authored|publishes|writes) (?:the )?most(?: {NOUN})?(?: {HERE})?|(?:list of|all|names of(?: the)?) authors(?: {HERE})?|(?:who|whose papers) (?:is|are) {HERE}"
+    rf"|who (?:has |have )?(?:wrote|written|published|authored|publishes|writes) (?:the )?most(?: {NOUN})?(?: {HERE})?|(?:who|which) is the (?:most (?:prolific|productive|frequent|common)|top|main) author|(?:list of|all|names of(?: the)?) authors(?: {HERE})?|(?:who|whose papers) (?:is|are) {HERE}"
 )
 """The authors of the library. After an answer, ``AUTHORS_OF_ANSWER`` means those of its paper."""
 AUTHORS_OF_ANSWER = _rule(
@@ -211,7 +219,7 @@ CONTENTS = (
         rf"what (?:is|are) {OWN} (?:about|made of|all about|like)|what (?:are|is) (?:these|the|your|all the) papers (?:about|on)"
     ),
     _rule(
-        rf"(?:what|which) (?:kind|kinds|type|types|sort|sorts) of (?:{NOUN}|research|stuff|things|topics|information|data|content)(?P<rest>.*)"
+        rf"(?:what|which) (?:kind|kinds|type|types|sort|sorts) of (?:{NOUN}|research|stuff|things|topics|information|data|content|material)(?: are (?:these|they|those)| is this)?(?P<rest>.*)"
     ),
     _rule(
         rf"(?:(?:what|which|how many) |{SHOW} |what(?:'s| is) )?(?:are )?{THE}(?:(?:main|major|top|key|different|most common|common|biggest|popular|important|\d{{1,2}}) )*{_SUBJECTS}(?: and {_SUBJECTS})?(?P<rest>.*)"
@@ -236,7 +244,7 @@ CONTENTS = (
         rf"what (?:do|does) (?:(?:the|these|your|my|all(?: the| of the)?) (?:papers?|articles|abstracts)|{OWN}) (?:deal with|cover|talk about|discuss|address|treat|look at)(?: in general| mostly| mainly| overall| generally| on the whole)|what (?:do|does) (?:(?:your|my|all(?: the| your)?) (?:papers|articles|abstracts)|{OWN}) (?:deal with|cover|talk about|discuss|address|treat)"
     ),
     _rule(
-        rf"what (?:are|is) (?:most(?: of)? |all(?: of)? )?{OWN} (?:mostly |mainly |generally |all )*(?:about|on|concerned with)(?: in general| mostly| mainly| overall)?|(?:what|which) (?:{_SUBJECTS}) can i (?:ask about|find|search|read about|look up)(?: {HERE})?|(?:walk me through|tell me about) what (?:you have|is {HERE}|there is)"
+        rf"what (?:are|is) (?:most(?: of)? |all(?: of)? )?{OWN} (?:mostly |mainly |generally |all )*(?:about|on|concerned with)(?: in general| mostly| mainly| overall)?|(?:what|which) (?:{_SUBJECTS}) can i (?:ask about|find|search|read about|look up)(?: {HERE})?|(?:walk me through |tell me (?:about )?|show me )?what (?:you have|is (?:(?:covered|available|stored|included) )?{HERE}|there is)|what (?:material|content|literature|texts|research) (?:do you have|is {HERE})"
     ),
     _rule(
         rf"{THE}{NOUN} (?:by|per|grouped by|sorted by|ordered by) (?:topic|theme|category|subject|feed|source|area)s?"
@@ -273,15 +281,19 @@ CONTENTS_WITHOUT_HISTORY = (
 ALSO_A_TOPIC = _rule(
     r"abstract|title|titles|sources?|citation|reference|name|id|year|date|day|pdf|arxiv|venue|the (?:title|name|abstract)"
 )
+ONLY_OF_PAPERS = _rule(
+    r".*\b(?:wrote|authored|written by|authors? (?:of|for)|doi|arxiv|bibtex|venue|conference|journal|pdf|abstract|citations?)\b.*"
+)
+"""What only papers have."""
 SOURCES = _rule(
     r"(?:(?:show|list|give)(?: me)? |what(?:'s| is| are| were) )?(?:the |your )?sources?|(?:who(?:'s| are| were) )?(?:their|the) (?:links|authors)"
 )
 EXISTS = (
     _rule(
-        rf"(?:do|does|did) (?:you|we|i|{OWN}) (?:also |actually |even |happen to |by any chance )?(?:have|got|know|contain|include|hold) (?P<ref>.+?)(?: (?:too|as well|by any chance))?(?: {HERE})?"
+        rf"(?:do|does|did) (?:you|u|we|i|{OWN}) (?:also |actually |even |happen to |by any chance )?(?:have|got|know|contain|include|hold) (?P<ref>.+?)(?: (?:too|as well|by any chance))?(?: {HERE})?"
     ),
     _rule(
-        rf"(?:(?:have|has) (?:you|we|{OWN}) (?:got|read|ingested|indexed)|(?:you |u )?got|you have|(?:is|are) there|any chance you have|can you find) (?P<ref>.+?)(?: {HERE})?"
+        rf"(?:(?:have|has) (?:you|we|{OWN}) (?:got|read|ingested|indexed)|(?:you |u )?got|you have|(?:is|are) there|any chance you have|can you find|have|search for) (?P<ref>.+?)(?: {HERE})?"
     ),
 )
 IS_HERE = _rule(
@@ -316,14 +328,14 @@ OVERVIEW_OF_PAPERS = _rule(
 )
 OVERVIEW = _rule(rf"{_SUM}:? (?P<ref>.+)")
 ABOUT_PAPER = _rule(
-    r"(?:so )?(?:what(?:'s|s| is) (?P<ref1>.+?) (?:all )?about|what does (?P<ref2>.+?) (?:deal with|talk about)|(?:can you )?tell me (?:more |something )?about (?P<ref3>.+)|explain (?P<ref4>the .*(?:paper|article).*))"
+    r"(?:so )?(?:what(?:'s|s| is) (?P<ref1>.+?) (?:all )?about|what does (?P<ref2>.+?) (?:deal with|talk about)|what does (?P<ref5>\S*\d\S*) (?:say|show|find|propose)|(?:can you )?tell me (?:more |something )?about (?P<ref3>.+)|explain (?P<ref4>the .*(?:paper|article).*))"
 )
 ALONE = _rule(
     r"(?:(?:all|all the|the|my|your) )?(?:papers|titles|articles|publications|paper titles|documents)"
 )
-TITLED = _rule(r"(?:the )?(?:paper|article) (?:called|titled|named|entitled)\b")
+TITLED = _rule(r"(?:the )?(?:paper|article) (?:(?:called|titled|named|entitled)\b|[\"“«])|the \S+ paper$")
 SHOW_PAPER = _rule(
-    r"(?:show(?: me)?|open|display|read(?: me)?|get(?: me)?|give(?: me)?|print|view|see|pull up|find(?: me)?|look up|lookup|fetch|go to|load|bring up)\s+(?P<ref>.+)"
+    r"(?:show(?: me)?|open|display|read(?: me)?|get(?: me)?|give(?: me)?|print|view|see|pull up|find(?: me)?|search(?: for)?|look up|lookup|fetch|go to|load|bring up)\s+(?P<ref>.+)"
 )
 IS_QUESTION = _rule(
     r".*\?$|(?:do|does|did|is|are|was|were|can|could|should|would|will|has|have|how|what|why|which|who|when|where|whose|to what)\b"
@@ -352,7 +364,7 @@ FIELDS: tuple[tuple[Field, str], ...] = (
     ),
     (
         "published",
-        r"when did {ref} (?:come out|appear|get published)|when did (?:they|the authors) publish (?:it|this|that)",
+        r"when did {ref} (?:come out|appear|get published)|(?:in )?(?:which|what) (?:year|month) did {ref} (?:come out|appear)|when did (?:they|the authors) publish (?:it|this|that)",
     ),
     (
         "published",
@@ -365,7 +377,7 @@ FIELDS: tuple[tuple[Field, str], ...] = (
     ("published", r"when(?: was (?:that|it|this))?(?: published| written)"),
     (
         "link",
-        r"(?:(?:give|send|show|get|post)(?: me)? |is there |do you have |have you got |where(?:'s| is) )?(?:a |the )?(?:(?:links?|urls?) (?:to|for|of) )?(?:the )?(?:pdf|full text|full paper|doi|url|link)(?: (?:of|for|to) {ref})?|(?:can i |how (?:can|do) i )?download {ref}|does {ref} have an? (?:doi|link|pdf|url|arxiv id)",
+        r"(?:(?:give|send|show|get|post)(?: me)? |is there |do you have |have you got |where(?:'s| is) )?(?:a |the )?(?:(?:links?|urls?) (?:to|for|of) )?(?:the )?(?:(?:pdf|full text|download|paper) (?:link|url|file)|pdf|full text|full paper|doi|url|link)(?: (?:of|for|to) {ref})?|(?:can i |how (?:can|do) i )?download {ref}|does {ref} have an? (?:doi|link|pdf|url|arxiv id)",
     ),
     (
         "link",

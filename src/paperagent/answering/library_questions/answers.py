@@ -168,7 +168,9 @@ class LibraryAnswerer:
         if not matching.total and intent.if_found:
             return None
         if not description:
-            text = f"The library has {counted(total, 'paper')}{self._span()}."
+            facets = self._store.facets()
+            span = f", from {facets.first_day} to {facets.last_day}" if facets.first_day else ""
+            text = f"The library has {counted(total, 'paper')}{span}."
             return _answer(text, matching.papers, total, see_all=_list_command(filters))
         text = f"{matching.total:,} of {counted(total, 'paper')} {_are(matching.total)} {description}."
         text += self._why(filters, matching.total)
@@ -176,12 +178,12 @@ class LibraryAnswerer:
 
     def _mentions(self, topic: str, filters: Filters, description: str, intent: Intent) -> Answer | None:
         """Return how many papers mention a phrase, and the newest of them."""
-        mentions = self._papers.mentions(topic, filters, intent.place)
+        mentions = self._papers.mentions(topic, filters, intent.text_field)
         if not mentions.total and intent.if_found:
             return None
         base = self._store.matching(filters=filters, limit=1).total if filters else self._store.count()
         of = f"{base:,} papers {description}" if description else counted(base, "paper")
-        where = f"in the {intent.place}" if intent.place else "in title or abstract"
+        where = f"in the {intent.text_field}" if intent.text_field else "in title or abstract"
         if mentions.total:
             verb = "mentions" if mentions.total == 1 else "mention"
             text = f"{mentions.total:,} of {of} {verb} “{topic}” {where}"
@@ -193,7 +195,7 @@ class LibraryAnswerer:
                 text += f"; {mentions.with_words:,} contain all its words, in some form"
             return _answer(f"{text}.", mentions.papers, mentions.total, see_all=_search(topic))
         text = f"None of the {of} mentions “{topic}” {where}."
-        if not mentions.with_words or intent.place:
+        if not mentions.with_words or intent.text_field:
             return _answer(text + self._why(filters, base))
         text += f" All its words, in some form, {_are(mentions.with_words)} in {mentions.with_words:,}:"
         papers = self._papers.with_words(topic, filters)[1]
@@ -219,18 +221,10 @@ class LibraryAnswerer:
     def _newest(self, intent: Intent, history: Sequence[Turn]) -> Answer | None:
         if intent.unless_title and self._papers.named(intent.topic):
             return None
+        if not intent.topic:
+            return self._list(intent, history)
         limited = self._limited(intent, history)
-        if isinstance(limited, str):
-            return _answer(limited)
-        filters, description = limited
-        if intent.topic:
-            return self._newest_on(intent.topic, filters, description)
-        matching = self._store.matching(filters=filters, limit=MAX_PAPERS)
-        if not matching.total:
-            return _answer(f"No paper is {description}.{self._why(filters, 0)}")
-        start = f"{counted(matching.total, 'paper')} {description or 'in the library'}"
-        text = start + self._order(matching.total)
-        return _answer(text, matching.papers, matching.total, see_all=_list_command(filters))
+        return _answer(limited) if isinstance(limited, str) else self._newest_on(intent.topic, *limited)
 
     def _newest_on(self, topic: str, filters: Filters, description: str) -> Answer:
         mentions = self._papers.mentions(topic, filters)
@@ -254,9 +248,9 @@ class LibraryAnswerer:
 
     def _why(self, filters: Filters, total: int) -> str:
         """Return why no paper fulfills the filters, if that is known, to append to a text."""
+        facets = self._store.facets()
         if total:
             return ""
-        facets = self._store.facets()
         if filters.author:
             return "" if self._has_authors() else " The feeds of these papers give no authors."
         if filters.category:
@@ -274,10 +268,6 @@ class LibraryAnswerer:
 
     def _has_authors(self) -> bool:
         return any(paper.authors for paper in self._store.sample(_AUTHORS_CHECKED))
-
-    def _span(self) -> str:
-        facets = self._store.facets()
-        return f", from {facets.first_day} to {facets.last_day}" if facets.first_day else ""
 
     # --- contents ---
 
@@ -303,10 +293,10 @@ class LibraryAnswerer:
         if not self._has_authors():
             return _answer("The feeds of these papers give no authors.")
         counts, papers = self._papers.authors()
-        of = f"a sample of {papers:,} papers has" if papers < self._store.count() else "the papers here have"
+        of = f"A sample of {papers:,} papers has" if papers < self._store.count() else "The papers here have"
         lines = "\n".join(f"- {name} ({count:,})" for name, count in list(counts.items())[:MAX_PAPERS])
-        text = f"{of[0].upper()}{of[1:]} {counted(len(counts), 'author')}. Those with the most papers:"
-        return _answer(f"{text}\n\n{lines}\n\n“papers by NAME” lists the papers of an author.")
+        text = f"{of} {counted(len(counts), 'author')}. Those with the most papers:\n\n{lines}"
+        return _answer(f"{text}\n\n“papers by NAME” lists the papers of an author.")
 
     # --- single papers ---
 
@@ -357,8 +347,7 @@ class LibraryAnswerer:
         if intent.kind == "paper":
             return _record_answer(papers[0])
         facts = [fact(intent.field, paper) for paper in papers[:MAX_PAPERS]]
-        text = facts[0] if len(facts) == 1 else "\n\n".join(facts)
-        return _answer(text, papers[:MAX_PAPERS])
+        return _answer("\n\n".join(facts), papers[:MAX_PAPERS])
 
     def _overview(self, intent: Intent, history: Sequence[Turn]) -> Answer | OverviewRequest | None:
         papers = self._papers.resolve(intent.paper, history) if intent.paper else []
@@ -395,8 +384,9 @@ def _answer(
         text = f"{text}\n\n{titles}"
     if total > len(hits) and see_all:
         text += f"\n\n… and {total - len(hits):,} more; {see_all}"
-    confidence = None if kind == "chat" else 1.0
-    return Answer("", "answered", None, text, hits=tuple(hits), kind=kind, confidence=confidence)
+    return Answer(
+        "", "answered", None, text, hits=tuple(hits), kind=kind, confidence=None if kind == "chat" else 1
+    )
 
 
 def _record_answer(paper: Paper) -> Answer:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from paperagent.answering.library_questions.intents import Place
+from paperagent.answering.library_questions.intents import TextField
 from paperagent.answering.library_questions.references import Field, PaperRef, is_name_like
 from paperagent.retrieval import scoring
 from paperagent.retrieval.conversation import Turn, cited_papers
@@ -66,13 +66,13 @@ class LibraryPapers:
         self._store = store
         self._get = get
 
-    def mentions(self, phrase: str, filters: Filters = _NO_FILTERS, place: Place = "") -> Mentions:
+    def mentions(self, phrase: str, filters: Filters = _NO_FILTERS, text_field: TextField = "") -> Mentions:
         """Return the papers whose title or abstract contains a phrase.
 
         Args:
             phrase: What they must contain literally.
             filters: Only papers that these admit count.
-            place: Where they must contain it; then at most 5,000 papers are read.
+            text_field: Where they must contain it; then at most 5,000 papers are read.
         """
         to_find = Phrase(phrase)
         stems = index_terms(phrase)
@@ -80,11 +80,11 @@ class LibraryPapers:
         if words and to_find.ends_in_name:
             variants = term_variants(to_find, list(self._store.similar_stems(stems[-1], 1)))
             words[-1] = list(dict.fromkeys([stems[-1], *variants]))
-        limit = _IN_PLACE_CHECKED if place else _FORMS_CHECKED
+        limit = _IN_PLACE_CHECKED if text_field else _FORMS_CHECKED
         matching = self._store.matching(words=words, phrase=to_find, filters=filters, limit=limit)
-        if place:
+        if text_field:
             inside = [
-                p for p in matching.papers if to_find.is_in(p.title if place == "title" else p.abstract)
+                p for p in matching.papers if to_find.is_in(p.title if text_field == "title" else p.abstract)
             ]
             return Mentions(len(inside), tuple(inside[:MAX_PAPERS]), 0)
         with_words = self._store.matching(words=words, filters=filters, limit=1).total if words else 0

@@ -102,7 +102,7 @@ _LIST = re.compile(
         |approaches|benchmarks|datasets|systems|models|frameworks|techniques)\b
     |^(?:[\w'-]+,?\ ){0,4}(?:papers|works|studies)\b|^(?:list|name|find|show|give)\b|\boverview\ of\b
     |\bwho\ (?:else\ )?works\ on\b
-    |\bwhat\ (?:do|does)\ (?:we|the\ library|it)\ have\b|\bwhat\ is\ there\b|\bwhat(?:'s|\ is)\ new\b
+    |\bwhat\ (?:do|does)\ (?:we|you|the\ library|it)\ have\b|\bwhat\ is\ there\b|\bwhat(?:'s|\ is)\ new\b
     |\bany(?:thing|\ papers|\ work)\b.*\b(?:on|about)\b""",
     re.IGNORECASE | re.VERBOSE,
 )

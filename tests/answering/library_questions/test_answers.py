@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,3 +136,16 @@ def test_a_paper_is_found_by_the_name_that_its_abstract_introduces(tmp_path: Pat
 def test_feeds_without_authors_say_so(agent: PaperAgent) -> None:
     for text in ("list all the authors", "what has Ada Quillfeather written?"):
         assert agent.ask(text).answer.endswith("The feeds of these papers give no authors.")
+
+
+@pytest.mark.parametrize(
+    "text", ["help", "list the titles", "the abstract of Corrivane", "who wrote Corrivane?"]
+)
+def test_no_text_looks_like_a_citation(tmp_path: Path, text: str) -> None:
+    """Neither the program's own text nor a title or an abstract with brackets."""
+    record = {"title": "Corrivane: Ice [3] and Lakes", "abstract": "As shown in [1], lakes freeze."}
+    with PaperAgent(tmp_path / "library", embedder="none", mode="extractive") as agent:
+        agent.ingest(sample_library.write_jsonl(tmp_path / "feed.jsonl", [record]))
+        answer = agent.ask(text)
+    assert answer.kind in ("library", "chat")
+    assert not re.search(r"\[\d+\]", answer.answer)

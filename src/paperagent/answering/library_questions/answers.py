@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paperagent.answering.answers import EMPTY_LIBRARY
+from paperagent.answering.citations import escape_markers
 from paperagent.answering.library_questions.intents import Intent
 from paperagent.answering.library_questions.papers import (
     MAX_PAPERS,
@@ -22,6 +23,7 @@ from paperagent.answering.library_questions.papers import (
     record_date,
 )
 from paperagent.answering.library_questions.references import LAST, PaperRef
+from paperagent.answering.library_questions.small_talk import REPLIES
 from paperagent.layout import counted
 from paperagent.text.terms import title_key
 from paperagent.types import Answer, AnswerKind, Filters, Hit, Paper
@@ -33,34 +35,17 @@ if TYPE_CHECKING:
 Topics = tuple[Sequence[tuple[str, int]], int]
 """The names of the main topics with the number of papers on each, most first; and in how many papers."""
 
-_GREETING = (
-    "Hello! Ask a question about the papers of your library. You can also ask “what's in this library?”, "
-    "“what's new?” or “how many papers mention …?”."
-)
-_THANKS = "You're welcome. Ask another question whenever you like."
-_BYE = "Goodbye."
-_HELP = """paperagent answers questions from the abstracts of your papers, with a citation for every sentence.
-
-- a question: “Which methods reduce hallucinations?”
-- the library: “what's in this library?”, “list the titles”, “what topics are covered?”
-- counts: “how many papers mention RLHF?”, “how many papers from cs.CL since May?”
-- new papers: “what's new?”, “what's new on agents?”
-- a paper: “papers by NAME”, “the abstract of TITLE”, “who wrote [2]?”, “papers like [2]”
-- an overview: “summarize the papers on tool use”
-- add papers: 'paperagent ingest SOURCE'
-- in the chat: /help lists the commands, quit ends it"""
 _WHICH_PAPER = (
     "Which paper do you mean? Name its title or id, such as “who wrote TITLE”, or ask a question first and "
-    "then refer to a paper of the answer, such as “[2]” or “the first one”."
+    "then refer to a paper of the answer, such as “the first one”."
 )
-_SMALL_TALK = {"greeting": _GREETING, "thanks": _THANKS, "help": _HELP, "quit": _BYE}
 _AUTHORS_CHECKED, _IN_OVERVIEW = 200, 20
 _LISTED_FACETS = 8
 
 
 def small_talk_answer(question: str, intent: Intent) -> Answer:
     """Return the answer to a greeting, thanks, a call for help, or a goodbye."""
-    return replace(_answer(_SMALL_TALK[intent.kind], kind="chat"), question=question)
+    return replace(_answer(REPLIES[intent.kind], kind="chat"), question=question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +112,12 @@ class LibraryAnswerer:
         if not isinstance(answer, Answer):
             return answer
         total = (time.perf_counter() - started) * 1000
-        return replace(answer, question=question, timings_ms={"retrieve": total, "total": total})
+        return replace(
+            answer,
+            question=question,
+            answer=escape_markers(answer.answer),  # titles and abstracts may contain "[1]"
+            timings_ms={"retrieve": total, "total": total},
+        )
 
     # --- counts and lists ---
 

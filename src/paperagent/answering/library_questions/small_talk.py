@@ -1,5 +1,8 @@
 # ruff: noqa: E501 - a rule is easier to read on one line
-"""Recognize small talk: greetings, thanks, and requests for help or to quit. Rules match a whole message."""
+"""Recognize and answer small talk: greetings, thanks, and requests for help or to quit.
+
+Rules match a whole message.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,25 @@ import re
 from typing import Literal
 
 SmallTalk = Literal["greeting", "thanks", "help", "quit"]
+
+_GREETING_REPLY = (
+    "Hello! Ask a question about the papers of your library. You can also ask “what's in this library?”, "
+    "“what's new?” or “how many papers mention …?”."
+)
+_THANKS_REPLY = "You're welcome. Ask another question whenever you like."
+_BYE_REPLY = "Goodbye."
+_HELP_REPLY = """paperagent answers questions from the abstracts of your papers, with a citation for every sentence.
+
+- a question: “Which methods reduce hallucinations?”
+- the library: “what's in this library?”, “list the titles”, “what topics are covered?”
+- counts: “how many papers mention RLHF?”, “how many papers from cs.CL since May?”
+- new papers: “what's new?”, “what's new on agents?”
+- a paper: “papers by NAME”, “the abstract of TITLE”, “who wrote the first one?”, “papers like the second one”
+- an overview: “summarize the papers on tool use”
+- add papers: 'paperagent ingest SOURCE'
+- in the chat: /help lists the commands, quit ends it"""
+REPLIES = {"greeting": _GREETING_REPLY, "thanks": _THANKS_REPLY, "help": _HELP_REPLY, "quit": _BYE_REPLY}
+"""What is answered to each kind."""
 
 _NAMES = r"(?: (?:there|again|all|everyone|everybody|folks|team|friend|buddy|mate|man|you|paper ?agent|agent|bot|assistant|world|my friend|zusammen|allerseits|leute|tout le monde|a todos|todos|tutti))*"
 _HELLO = (

@@ -255,8 +255,8 @@ class Pipeline:
         )
         if reference.beside is not None:
             similar = self.search(cited[reference.beside].title, k=2, filters=request.filters)
-            others = [h.paper_id for h in similar if h.paper_id != reference.beside][:1]
-            reference = replace(reference, bonus=dict.fromkeys(others, follow_up.BONUS["exact"]))
+            related = [h.paper_id for h in similar if h.paper_id != reference.beside][:1]
+            reference = replace(reference, bonus=dict.fromkeys(related, follow_up.BONUS["exact"]))
         elif reference.needs_context:
             with_context = self._analyze(add_context(question.text, request.history))
             further = self._candidates(with_context.query, request.filters, request.k)

@@ -95,10 +95,10 @@ def test_the_prompt_begins_with_what_stays_the_same(model: ScriptedAgent) -> Non
     ("question", "dated"),
     [
         (QUESTION, False),
-        ("What is the latest work on retrieval?", True),
+        ("What do the latest papers report about retrieval?", True),
         ("Which papers of this year are about agents?", True),
         ("Is there anything on sparse attention since 2024?", True),
-        ("Was gibt es Neues zu Retrieval?", True),
+        ("Wie verkürzen neuere Verfahren den Prompt?", True),
         ("Does the new filter need a recurrent encoder?", False),
     ],
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from paperagent.digest.issue import Issue, Item, Period, Reason, StandingAnswer, Theme
 from paperagent.digest.render.view import SubscriberLinks
+from paperagent.text.readable import readable
 from paperagent.types import Citation, Claim, Paper
 
 WEEK = Period("2026-W26", dt.date(2026, 6, 22), dt.date(2026, 6, 28))
@@ -113,7 +114,7 @@ def cite(n: int, of: Paper, quote: str) -> Citation:
 
 def quoted(citation: Citation) -> Claim:
     """Return the claim that quotes ``citation``."""
-    return Claim(citation.quote, (citation.n,), "quoted")
+    return Claim(readable(citation.quote), (citation.n,), "quoted")
 
 
 def issue() -> Issue:

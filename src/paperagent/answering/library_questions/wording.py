@@ -6,10 +6,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from paperagent.text.terms import within_edit_distance
+
 _POLITE_START = re.compile(
     r"(?:(?:please|pls|plz|plese|kindly|paper ?agent|so|just|quick question|hey|hi|hello)[\s,:!]+"
     r"|(?:can|could|would|will) (?:you|u)(?: please| pls| plz| kindly)?(?: (?:tell|show) me(?= (?:how|what|which|who|when|where))|(?= ))\s+"
-    r"|(?:i want to know|i(?:'d| would) like to (?:know|see|have|get|read)|i wanna (?:know|see)|i'm looking for|i am looking for"
+    r"|(?:(?:check|see|tell me|(?:i (?:was |am |'m )?)?wonder(?:ing)?|i want to know|do you know) (?:if|whether)(?= (?:you (?:have|got)|there is|.* (?:is|are) (?:in|here)))|i want to know|i(?:'d| would) like to (?:know|see|have|get|read)|i wanna (?:know|see)|i(?:'m| am) (?:looking|searching) for"
     r"|(?:tell|show) me(?= (?:how many|what'?s new|what'?s in|how|what|which|who|when|where))|do you know(?= (?:how|what|which|who|when|where))|i need|may i see|can i (?:see|get|have))\s+)"
 )
 _POLITE_END = re.compile(
@@ -67,22 +69,10 @@ def _corrected(word: str) -> str:
         return word
     limit = 1 if len(lower) < 8 else 2
     return next(
-        (w for w in _TYPOS.get(lower[0], ()) if _distance(lower, w) <= min(limit, (len(w) - 1) // 3)), word
+        (
+            w
+            for w in _TYPOS.get(lower[0], ())
+            if within_edit_distance(lower, w, min(limit, (len(w) - 1) // 3))
+        ),
+        word,
     )
-
-
-def _distance(one: str, other: str) -> int:
-    """Return the edit distance; two neighboring letters swapped count as one edit."""
-    if abs(len(one) - len(other)) > 2:
-        return 3
-    before: list[int] = []
-    last = list(range(len(other) + 1))
-    for i, a in enumerate(one, start=1):
-        row = [i]
-        for j, b in enumerate(other, start=1):
-            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                cost = min(cost, before[j - 2] + 1)
-            row.append(cost)
-        before, last = last, row
-    return last[-1]

@@ -145,8 +145,6 @@ def _feed_row(feed: FeedReport) -> Block:
     error = feed.error and feed.error.removeprefix(f"{feed.source}: ")
     if error and feed.ignored:
         error = error.partition("; ")[0]
-    if error and feed.ignored:
-        error = error.partition("; ")[0]
     return Block("row", feed.source, marker=marker, detail=error or counts, tight=True, plain=True)
 
 

@@ -61,9 +61,9 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
     openalex:QUERY          OpenAlex
     zotero:users/ID         a Zotero library
 
-    Of a folder, all feeds in it and in its subfolders are read; hidden files and files that are no
-    feeds are skipped. Reading the same feed again changes nothing. Live services resume where the last run
-    stopped. If a feed fails, the remaining feeds are still read.
+    A folder is read with its subfolders; hidden files and files that are not feeds are skipped. Reading the
+    same feed again changes nothing. Live services resume where the last run stopped. If a feed fails, the
+    remaining feeds are still read.
     """  # noqa: D301 - click reads the escape
     quiet, as_json = options["quiet"], options["as_json"]
     if quiet and as_json:

@@ -58,7 +58,7 @@ def index_terms(text: str) -> list[str]:
 
 
 def contains_phrase(terms: Sequence[str], phrase: Sequence[str]) -> bool:
-    """Return whether the index terms of a phrase stand in ``terms`` one after the other."""
+    """Return whether ``terms`` contain the index terms of a phrase in a row."""
     size = len(phrase)
     return any(list(terms[i : i + size]) == list(phrase) for i in range(len(terms) - size + 1))
 

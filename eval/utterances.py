@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from paperagent import Answer, PaperAgent, PaperAgentError
-from paperagent.answering.library_questions import intents
+from paperagent.answering.library_questions.classify import classify
 from paperagent.feeds.reader import sample_path
 
 CASES = Path(__file__).parent / "cases" / "utterances.jsonl"
@@ -99,7 +99,7 @@ class Libraries:
 
 def fault(case: Case, answer: Answer, *, has_history: bool) -> str:
     """Return what is wrong with an answer, or an empty string."""
-    intent = intents.classify(case["utterance"], has_history=has_history, today=TODAY)
+    intent = classify(case["utterance"], has_history=has_history, today=TODAY)
     if case["intent"] is None:
         return "" if answer.kind == "papers" else f"caught as {intent.kind if intent else answer.kind}"
     kind = {"overview": "papers"}.get(case["intent"], "library")
@@ -136,7 +136,7 @@ def _report(outcomes: Sequence[tuple[Case, str]], split: str) -> int:
 def caught_questions(shared: Path) -> tuple[list[str], int]:
     """Return the questions and claims of other sets that a rule catches, and the number of them."""
     questions = list(dict.fromkeys(_questions(shared)))
-    caught = [q for q in questions if (intent := intents.classify(q, today=TODAY)) and not intent.if_found]
+    caught = [q for q in questions if (intent := classify(q, today=TODAY)) and not intent.if_found]
     return caught, len(questions)
 
 

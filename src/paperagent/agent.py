@@ -447,14 +447,15 @@ class PaperAgent:
         self, question: str, options: AskOptions, filters: Filters
     ) -> Iterator[Event] | None:
         """Answer small talk and questions about the library itself; return None for all other questions."""
-        from paperagent.answering.library_questions import answers, intents
+        from paperagent.answering.library_questions import answers
+        from paperagent.answering.library_questions.classify import classify
         from paperagent.retrieval.conversation import clean_history
         from paperagent.retrieval.question import clean_question
 
         if not isinstance(question, str):
             return None
         history, _ = clean_history(options.get("history"))
-        intent = intents.classify(question, has_history=bool(history), today=arguments.today())
+        intent = classify(question, has_history=bool(history), today=arguments.today())
         if intent is None:
             return None
         has_words = any(map(str.isalnum, question))
@@ -487,6 +488,8 @@ class PaperAgent:
             until=filters.until,
             category=filters.category,
             source=filters.source,
+            author=filters.author,
+            exclude=filters.exclude,
             mode="llm" if mode == "llm" else "extractive",
             model=options.get("model"),
             max_cost=options.get("max_cost"),

@@ -11,18 +11,22 @@ Period = tuple[dt.date | None, dt.date | None]
 
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+_DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 _YEAR = r"(?:19|20)\d\d"
 _POINT = (
     rf"(?:{_YEAR}-\d\d?-\d\d?|{_YEAR}-\d\d|{_MONTH}\.? \d\d?(?:st|nd|rd|th)?,? {_YEAR}|{_MONTH}\.?,? {_YEAR}"
     rf"|{_MONTH}\.? \d\d?(?:st|nd|rd|th)?|\d\d?(?:st|nd|rd|th)? (?:of )?{_MONTH}(?:,? {_YEAR})?"
-    rf"|{_MONTH}|{_YEAR}|yesterday|today|(?:last|this) (?:week|month|year))"
+    rf"|{_MONTH}|{_YEAR}|yesterday|today|(?:last|this) (?:week|month|year)|(?:last )?(?:{'|'.join(_DAYS)}))"
 )
 _NUMBERS = {
     "a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "ten": 10, "few": 3,
     "couple of": 2,
 }  # fmt: skip
 _COUNT = rf"(?:\d{{1,3}}|{'|'.join(_NUMBERS)})"
-_VERB = r"(?:(?:that |which )?(?:were |was |are |is )?(?:published|posted|submitted|listed|added|released|dated|written|uploaded) )?"
+_VERB = (
+    r"(?:(?:that |which )?(?:have |has )?(?:were |was |are |is |been |got )?(?:published|posted|submitted|listed|added|released|dated|written|uploaded"
+    r"|ingested|indexed|(?:came|come|coming) (?:in|out)|arrived|appeared|appearing) )?"
+)
 PERIOD = (
     rf"{_VERB}(?:(?:from |in |of |for |during |over |within )?(?:the )?"
     rf"(?:(?:last|past|previous) (?:{_COUNT} )?(?:days?|weeks?|months?|years?)|this (?:week|month|year))"
@@ -37,7 +41,8 @@ _LEADING = re.compile(rf"^{_VERB}(?:(?:from|in|of|for|during|over|within|on|as o
 def parse_period(text: str, today: dt.date) -> Period | None:
     """Parse a text that matches `PERIOD`; return None if its date does not exist.
 
-    A month or a day without a year is the latest one that is not after ``today``. A week begins on Monday.
+    A month or a day without a year is the latest one that is not after ``today``, and a day of the week the
+    last one before it. A week begins on Monday.
     """
     text = text.lower().strip()
     try:
@@ -70,6 +75,9 @@ def _point(text: str, today: dt.date) -> tuple[dt.date, dt.date]:  # noqa: PLR09
     """Return the first and the last day of a date, month, year or week."""
     if text in ("today", "yesterday"):
         day = today - dt.timedelta(days=text == "yesterday")
+        return day, day
+    if (weekday := text.removeprefix("last ")) in _DAYS:  # the last one before today
+        day = today - dt.timedelta(days=(today.weekday() - _DAYS.index(weekday) - 1) % 7 + 1)
         return day, day
     if match := re.fullmatch(r"(last|this) (week|month|year)", text):
         return _calendar(match[2], today, back=match[1] == "last")

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paperagent.answering.library_questions.intents import is_goodbye
+from paperagent.answering.library_questions.classify import is_goodbye
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.layout import Block, counted, nearest_blocks
 from paperagent.retrieval.question import MAX_QUESTION

@@ -1,7 +1,8 @@
-"""Answers from the database: greetings without a library, an empty one, and no call of a model."""
+"""Answers from the database: greetings, papers that are not here, and no call of a model."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_fact_has_its_papers_and_cites_nothing(agent: PaperAgent) -> None:
 def test_a_long_list_says_how_to_see_the_others(agent: PaperAgent) -> None:
     answer = agent.ask("list the titles")
     assert len(answer.hits) == 10
-    assert answer.answer.endswith("… and 22 more: 'paperagent list'")
+    assert answer.answer.endswith("… and 22 more; 'paperagent list' lists them")
 
 
 def test_options_limit_what_is_counted(agent: PaperAgent) -> None:
@@ -89,6 +90,52 @@ def test_a_summary_of_a_topic_cites_papers(agent: PaperAgent) -> None:
 def test_a_title_that_is_a_question_is_one(agent: PaperAgent) -> None:
     assert agent.ask("Quantisation Hurts Rare Languages First").kind == "library"
     assert agent.ask("When Should a Retriever Stay Silent?").kind == "papers"
+
+
+def test_a_paper_is_here_or_not(agent: PaperAgent) -> None:
+    answer = agent.ask("do you have the Tindersift paper?")
+    assert answer.answer.startswith("Yes, the library has this paper:")
+    assert answer.hits[0].title.startswith("Tindersift")
+    absent = agent.ask("is the Zorbulator paper in here?")
+    assert absent.answer == "No paper titled “Zorbulator” is here, and no title or abstract mentions it."
+    assert agent.ask("is 1706.03762 in there?").answer == "No paper here has the id “1706.03762”."
+    nearest = agent.ask("Quantised Retrievers Forget Rare Languages")
+    assert nearest.answer.startswith("No paper titled “Quantised Retrievers Forget Rare Languages” is here")
+    assert len(nearest.hits) == 3
+
+
+def test_papers_that_mention_a_name_do_not_have_it_as_title(agent: PaperAgent) -> None:
+    answer = agent.ask("do you have the Retrieval paper?")
+    assert "6 papers mention it" in answer.answer
+    assert len(answer.hits) == 6
+
+
+def test_a_paper_is_found_by_the_name_that_its_abstract_introduces(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.jsonl"
+    texts = [
+        ("Lanterns That Bid", "We introduce LumoBid, an auction of lanterns. " * 3),
+        ("Bids Without Lanterns", "Unlike LumoBid, bids are made in the dark. " * 3),
+    ]
+    feed.write_text(
+        "\n".join(json.dumps({"title": t, "abstract": a, "authors": ["A. Moth"]}) for t, a in texts)
+    )
+    with PaperAgent(tmp_path / "library", embedder="none", mode="extractive") as agent:
+        agent.ingest(str(feed))
+        assert agent.ask("who wrote the LumoBid paper?").answer.startswith(
+            "“Lanterns That Bid” was written by"
+        )
+        assert agent.ask("how many papers have lanterns in the title?").answer.startswith("2 of 2 papers")
+        assert agent.ask("how many papers have auction in the title?").answer.startswith(
+            "None of the 2 papers"
+        )
+        assert "A. Moth (2)" in agent.ask("which author has the most papers?").answer
+        overview = agent.ask("summarize the papers by Moth", exclude=["auction"])
+    assert {hit.title for hit in overview.hits} == {"Bids Without Lanterns"}
+
+
+def test_feeds_without_authors_say_so(agent: PaperAgent) -> None:
+    for text in ("list all the authors", "what has Ada Quillfeather written?"):
+        assert agent.ask(text).answer.endswith("The feeds of these papers give no authors.")
 
 
 @pytest.mark.parametrize(

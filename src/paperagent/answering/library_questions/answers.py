@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING
 from paperagent.answering.answers import EMPTY_LIBRARY
 from paperagent.answering.citations import escape_markers
 from paperagent.answering.library_questions.intents import Intent
-from paperagent.answering.library_questions.papers import MAX_PAPERS, LibraryPapers
-from paperagent.answering.library_questions.references import LAST, Field
+from paperagent.answering.library_questions.papers import (
+    MAX_PAPERS,
+    LibraryPapers,
+    fact,
+    record_authors,
+    record_date,
+)
+from paperagent.answering.library_questions.references import LAST, PaperRef
+from paperagent.answering.library_questions.small_talk import REPLIES
 from paperagent.layout import counted
 from paperagent.text.terms import title_key
 from paperagent.types import Answer, AnswerKind, Filters, Hit, Paper
@@ -28,34 +35,17 @@ if TYPE_CHECKING:
 Topics = tuple[Sequence[tuple[str, int]], int]
 """The names of the main topics with the number of papers on each, most first; and in how many papers."""
 
-_GREETING = (
-    "Hello! Ask a question about the papers of your library. You can also ask “what's in this library?”, "
-    "“what's new?” or “how many papers mention …?”."
-)
-_THANKS = "You're welcome. Ask another question whenever you like."
-_BYE = "Goodbye."
-_HELP = """paperagent answers questions from the abstracts of your papers, with a citation for every sentence.
-
-- a question: “Which methods reduce hallucinations?”
-- the library: “what's in this library?”, “list the titles”, “what topics are covered?”
-- counts: “how many papers mention RLHF?”, “how many papers from cs.CL since May?”
-- new papers: “what's new?”, “what's new on agents?”
-- a paper: “papers by NAME”, “the abstract of TITLE”, “who wrote the first one?”, “papers like the second one”
-- an overview: “summarize the papers on tool use”
-- add papers: 'paperagent ingest SOURCE'
-- in the chat: /help lists the commands, quit ends it"""
 _WHICH_PAPER = (
     "Which paper do you mean? Name its title or id, such as “who wrote TITLE”, or ask a question first and "
     "then refer to a paper of the answer, such as “the first one”."
 )
-_SMALL_TALK = {"greeting": _GREETING, "thanks": _THANKS, "help": _HELP, "quit": _BYE}
-_AUTHORS_CHECKED = 200
-_LISTED_FACETS, _LISTED_AUTHORS = 8, 30
+_AUTHORS_CHECKED, _IN_OVERVIEW = 200, 20
+_LISTED_FACETS = 8
 
 
 def small_talk_answer(question: str, intent: Intent) -> Answer:
     """Return the answer to a greeting, thanks, a call for help, or a goodbye."""
-    return replace(_answer(_SMALL_TALK[intent.kind], kind="chat"), question=question)
+    return replace(_answer(REPLIES[intent.kind], kind="chat"), question=question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +102,8 @@ class LibraryAnswerer:
             "list": self._list,
             "newest": self._newest,
             "contents": self._contents,
+            "authors": self._authors,
+            "existence": self._existence,
             "paper": self._paper,
             "metadata": self._paper,
             "similar": self._paper,
@@ -166,35 +158,38 @@ class LibraryAnswerer:
         if not matching.total and intent.if_found:
             return None
         if not description:
-            text = f"The library has {counted(total, 'paper')}{self._span()}."
-            return _answer(text, matching.papers, total, see_all="paperagent list")
+            facets = self._store.facets()
+            span = f", from {facets.first_day} to {facets.last_day}" if facets.first_day else ""
+            text = f"The library has {counted(total, 'paper')}{span}."
+            return _answer(text, matching.papers, total, see_all=_list_command(filters))
         text = f"{matching.total:,} of {counted(total, 'paper')} {_are(matching.total)} {description}."
         text += self._why(filters, matching.total)
         return _answer(text, matching.papers, matching.total, see_all=_list_command(filters))
 
     def _mentions(self, topic: str, filters: Filters, description: str, intent: Intent) -> Answer | None:
         """Return how many papers mention a phrase, and the newest of them."""
-        mentions = self._papers.mentions(topic, filters)
+        mentions = self._papers.mentions(topic, filters, intent.text_field)
         if not mentions.total and intent.if_found:
             return None
         base = self._store.matching(filters=filters, limit=1).total if filters else self._store.count()
         of = f"{base:,} papers {description}" if description else counted(base, "paper")
+        where = f"in the {intent.text_field}" if intent.text_field else "in title or abstract"
         if mentions.total:
             verb = "mentions" if mentions.total == 1 else "mention"
-            text = f"{mentions.total:,} of {of} {verb} “{topic}” in title or abstract"
+            text = f"{mentions.total:,} of {of} {verb} “{topic}” {where}"
             if mentions.longer_only:
                 forms = ", ".join(mentions.forms)
                 exactly = mentions.total - mentions.longer_only
                 text += f": {exactly:,} exactly, {mentions.longer_only:,} only in a longer form ({forms})"
             elif mentions.with_words > mentions.total and len(topic.split()) > 1:
                 text += f"; {mentions.with_words:,} contain all its words, in some form"
-            return _answer(f"{text}.", mentions.papers, mentions.total, see_all=_search_command(topic))
-        text = f"None of the {of} mentions “{topic}” in title or abstract."
-        if not mentions.with_words:
+            return _answer(f"{text}.", mentions.papers, mentions.total, see_all=_search(topic))
+        text = f"None of the {of} mentions “{topic}” {where}."
+        if not mentions.with_words or intent.text_field:
             return _answer(text + self._why(filters, base))
         text += f" All its words, in some form, {_are(mentions.with_words)} in {mentions.with_words:,}:"
         papers = self._papers.with_words(topic, filters)[1]
-        return _answer(text, papers, mentions.with_words, see_all=_search_command(topic))
+        return _answer(text, papers, mentions.with_words, see_all=_search(topic))
 
     def _list(self, intent: Intent, history: Sequence[Turn]) -> Answer | None:
         limited = self._limited(intent, history)
@@ -216,18 +211,10 @@ class LibraryAnswerer:
     def _newest(self, intent: Intent, history: Sequence[Turn]) -> Answer | None:
         if intent.unless_title and self._papers.named(intent.topic):
             return None
+        if not intent.topic:
+            return self._list(intent, history)
         limited = self._limited(intent, history)
-        if isinstance(limited, str):
-            return _answer(limited)
-        filters, description = limited
-        if intent.topic:
-            return self._newest_on(intent.topic, filters, description)
-        matching = self._store.matching(filters=filters, limit=MAX_PAPERS)
-        if not matching.total:
-            return _answer(f"No paper is {description}.{self._why(filters, 0)}")
-        start = f"{counted(matching.total, 'paper')} {description or 'in the library'}"
-        text = start + self._order(matching.total)
-        return _answer(text, matching.papers, matching.total, see_all=_list_command(filters))
+        return _answer(limited) if isinstance(limited, str) else self._newest_on(intent.topic, *limited)
 
     def _newest_on(self, topic: str, filters: Filters, description: str) -> Answer:
         mentions = self._papers.mentions(topic, filters)
@@ -241,7 +228,7 @@ class LibraryAnswerer:
             return _answer(f"No {start} mentions “{topic}”.{self._why(filters, 0)}")
         subject = f"{total:,} {start if total == 1 else start.replace('paper', 'papers', 1)}"
         text = f"{subject} {verb}{'s' if total == 1 else ''} {what}{self._order(total)}"
-        return _answer(text, papers, total, see_all=_search_command(topic))
+        return _answer(text, papers, total, see_all=_search(topic))
 
     def _order(self, total: int) -> str:
         """Return in which order papers are listed, to append to a text."""
@@ -251,12 +238,11 @@ class LibraryAnswerer:
 
     def _why(self, filters: Filters, total: int) -> str:
         """Return why no paper fulfills the filters, if that is known, to append to a text."""
+        facets = self._store.facets()
         if total:
             return ""
-        facets = self._store.facets()
         if filters.author:
-            sample = self._store.sample(_AUTHORS_CHECKED)
-            return "" if any(p.authors for p in sample) else " The feeds of these papers give no authors."
+            return "" if self._has_authors() else " The feeds of these papers give no authors."
         if filters.category:
             names = ", ".join(list(facets.categories)[:_LISTED_FACETS])
             return (
@@ -264,13 +250,14 @@ class LibraryAnswerer:
                 if names
                 else " The feeds of these papers give no categories."
             )
-        if (filters.since or filters.until) and facets.last_day:
+        if (filters.since or filters.until) and not facets.last_day:
+            return " The feeds of these papers give no dates."
+        if filters.since or filters.until:
             return f" The papers here are from {facets.first_day} to {facets.last_day}."
         return ""
 
-    def _span(self) -> str:
-        facets = self._store.facets()
-        return f", from {facets.first_day} to {facets.last_day}" if facets.first_day else ""
+    def _has_authors(self) -> bool:
+        return any(paper.authors for paper in self._store.sample(_AUTHORS_CHECKED))
 
     # --- contents ---
 
@@ -291,7 +278,45 @@ class LibraryAnswerer:
         text = f"The library has {counted(facets.papers, 'paper')}.\n\n{lines}\n\n"
         return _answer(f"{text}Ask a question about them, or “list the titles”, “what's new?”.")
 
+    def _authors(self, _intent: Intent, _history: Sequence[Turn]) -> Answer:
+        """Return the authors with the most papers."""
+        if not self._has_authors():
+            return _answer("The feeds of these papers give no authors.")
+        counts, papers = self._papers.authors()
+        of = f"A sample of {papers:,} papers has" if papers < self._store.count() else "The papers here have"
+        lines = "\n".join(f"- {name} ({count:,})" for name, count in list(counts.items())[:MAX_PAPERS])
+        text = f"{of} {counted(len(counts), 'author')}. Those with the most papers:\n\n{lines}"
+        return _answer(f"{text}\n\n“papers by NAME” lists the papers of an author.")
+
     # --- single papers ---
+
+    def _existence(self, intent: Intent, _history: Sequence[Turn]) -> Answer | None:
+        """Say whether a paper is here; a name that is no title may be that of an author."""
+        ref = intent.paper or LAST
+        if papers := self._papers.resolve(ref, ()):
+            return _answer("Yes, the library has this paper:", papers)
+        if ref.kind == "title" and ref.text[:1].isupper() and " " in ref.text and self._has_authors():
+            by_author = self._list(Intent("list", author=ref.text, if_found=True), ())
+            if by_author:
+                return by_author
+        return None if intent.if_found else self._absent(ref)
+
+    def _absent(self, ref: PaperRef, *, nearest: bool = False) -> Answer:
+        """Say that a paper is not here, and which papers mention it."""
+        if ref.kind not in ("title", "id"):
+            return _answer(_WHICH_PAPER)
+        if ref.kind == "id":
+            return _answer(f"No paper here has the id “{ref.text}”.")
+        text = f"No paper titled “{ref.text}” is here"
+        mentions = self._papers.mentions(ref.text)
+        if mentions.total:
+            mention = "mentions" if mentions.total == 1 else "mention"
+            text += f"; {counted(mentions.total, 'paper')} {mention} it:"
+            return _answer(text, mentions.papers, mentions.total, see_all=_search(ref.text))
+        hits = self._papers.nearest(ref.text) if nearest else []
+        return _answer(
+            f"{text}, and no title or abstract mentions it.{' The nearest:' if hits else ''}", hits=hits
+        )
 
     def _paper(self, intent: Intent, history: Sequence[Turn]) -> Answer | None:
         """Answer about the papers that the intent names: show, facts of the record, or similar papers."""
@@ -304,28 +329,33 @@ class LibraryAnswerer:
         if not papers:
             if intent.if_found or ref.kind == "topic":
                 return None
-            if ref.kind in ("title", "id"):
-                return _answer(f"No paper here has the {ref.kind} “{ref.text}”.")
-            return _answer(_WHICH_PAPER)
+            return self._absent(ref, nearest=intent.exact_title)
         if intent.kind == "similar":
             hits = self._papers.similar(papers[0])
             text = f"Papers most similar to “{papers[0].title}”, by title and abstract:"
             return _answer(text, hits=hits) if hits else _answer("There is no other paper here.")
         if intent.kind == "paper":
             return _record_answer(papers[0])
-        facts = [_fact(intent.field, paper) for paper in papers[:MAX_PAPERS]]
-        text = facts[0] if len(facts) == 1 else "\n\n".join(facts)
-        return _answer(text, papers[:MAX_PAPERS])
+        facts = [fact(intent.field, paper) for paper in papers[:MAX_PAPERS]]
+        return _answer("\n\n".join(facts), papers[:MAX_PAPERS])
 
     def _overview(self, intent: Intent, history: Sequence[Turn]) -> Answer | OverviewRequest | None:
         papers = self._papers.resolve(intent.paper, history) if intent.paper else []
         if papers:
             return OverviewRequest(paper_ids=tuple(p.paper_id for p in papers))
-        if intent.topic:
-            return OverviewRequest(topic=intent.topic, filters=intent.filters)
         if intent.if_found or (intent.paper and intent.paper.kind == "topic"):
             return None
-        return _answer(_WHICH_PAPER)
+        if intent.paper and not intent.topic:
+            return self._absent(intent.paper)
+        limited = self._limited(intent, history)
+        if isinstance(limited, str):
+            return _answer(limited)
+        if not intent.topic:
+            papers = self._store.matching(filters=limited[0], limit=_IN_OVERVIEW).papers
+            if not papers:
+                return self._list(replace(intent, kind="list"), history)
+        ids = tuple(paper.paper_id for paper in papers)
+        return OverviewRequest(topic=intent.topic, paper_ids=ids, filters=limited[0])
 
 
 def _answer(
@@ -343,61 +373,22 @@ def _answer(
         titles = "\n".join(f"{hit.rank}. {hit.title}" for hit in hits)
         text = f"{text}\n\n{titles}"
     if total > len(hits) and see_all:
-        text += f"\n\n… and {total - len(hits):,} more: '{see_all}'"
-    confidence = None if kind == "chat" else 1.0
-    return Answer("", "answered", None, text, hits=tuple(hits), kind=kind, confidence=confidence)
+        text += f"\n\n… and {total - len(hits):,} more; {see_all}"
+    return Answer(
+        "", "answered", None, text, hits=tuple(hits), kind=kind, confidence=None if kind == "chat" else 1
+    )
 
 
 def _record_answer(paper: Paper) -> Answer:
     """Return an answer with the abstract and the record of a paper."""
     rows = [
-        ("Authors", _authors(paper)),
-        ("Published", _date(paper)),
+        ("Authors", record_authors(paper)),
+        ("Published", record_date(paper)),
         ("Categories", ", ".join(paper.categories)),
     ]
     lines = "\n".join(f"- {name}: {value}" for name, value in rows if value)
     text = "\n\n".join(part for part in (paper.abstract.strip(), lines) if part)
     return replace(_answer(text), hits=(Hit(paper, 0.0, 1),), answer=f"1. {paper.title}\n\n{text}")
-
-
-def _authors(paper: Paper) -> str:
-    more = len(paper.authors) - _LISTED_AUTHORS
-    return ", ".join(paper.authors[:_LISTED_AUTHORS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _date(paper: Paper) -> str:
-    if paper.published:
-        day = paper.published.isoformat()
-        return f"{day}; revised {paper.updated}" if paper.updated and paper.updated > paper.published else day
-    return f"listed on {paper.listed}" if paper.listed else ""
-
-
-def _fact(field: Field, paper: Paper) -> str:
-    """Return what the record of a paper says, or that its feed does not say it."""
-    name = f"“{paper.title}”"
-    facts: Mapping[Field, tuple[str, str]] = {
-        "authors": (f"{name} was written by {_authors(paper)}.", _authors(paper)),
-        "published": (f"{name}: {'published ' if paper.published else ''}{_date(paper)}.", _date(paper)),
-        "link": (f"{name}: {paper.url or paper.doi} (id {paper.paper_id})", paper.url or paper.doi or ""),
-        "title": (f"{name} (id {paper.paper_id})", name),
-        "category": (f"{name} is in {', '.join(paper.categories)}.", ", ".join(paper.categories)),
-        "upvotes": (f"{name} has {paper.upvotes} upvotes on Hugging Face.", str(paper.upvotes or "")),
-        "bibtex": (f"{name}: 'paperagent export --ids {paper.paper_id}' prints its BibTeX entry.", name),
-    }
-    text, value = facts.get(field, ("", ""))
-    if value:
-        return text
-    feeds = " and ".join(paper.sources) or "its feed"
-    missing = {
-        "authors": f"The feed gives no authors of {name}",
-        "published": f"The feed gives no date of {name}",
-        "link": f"The feed gives no link to {name}; its id is {paper.paper_id}",
-        "category": f"The feed gives no category of {name}",
-        "upvotes": f"The feed gives no upvotes of {name}",
-        "venue": f"The library does not record where {name} was published; it was read from {feeds}",
-        "citations": f"The library does not record how often {name} is cited",
-    }
-    return f"{missing[field]}."
 
 
 def _joined(options: Filters, from_question: Filters) -> Filters:
@@ -430,11 +421,14 @@ def _list_command(filters: Filters) -> str:
     values = {"author": filters.author, "since": filters.since, "until": filters.until}
     values |= {"category": filters.category, "source": filters.source}
     options = [word for name, value in values.items() if value for word in (f"--{name}", str(value))]
-    return shlex.join(["paperagent", "list", *options]).replace("'", '"')
+    options += [word for words in filters.exclude for word in ("--not", words)]
+    command = shlex.join(["paperagent", "list", *options]).replace("'", '"')
+    return f"'{command}' lists them"
 
 
-def _search_command(topic: str) -> str:
-    return shlex.join(["paperagent", "search", "-k", "100", topic]).replace("'", '"')
+def _search(topic: str) -> str:
+    command = shlex.join(["paperagent", "search", topic]).replace("'", '"')
+    return f"'{command}' ranks the papers by relevance"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -1,35 +1,25 @@
-"""Recognize questions about the library itself, which are answered from the database, not from abstracts.
-
-`classify` is a list of rules. Each one describes a whole message, so that a question which only begins like
-one ("how many papers does the survey cover?") matches none. A rule decides by the words alone. Where it also
-depends on the library, such as whether "the authors of X" are those of a paper, the intent is marked
-``if_found``: if there is no such paper, the message is an ordinary question.
-"""
+"""What a message asks of the library, and its conditions: period, category, feed, author, and topic."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from paperagent.answering.library_questions import rules
-from paperagent.answering.library_questions.references import LAST, Field, PaperRef, is_name_like, parse_ref
-from paperagent.answering.library_questions.small_talk import small_talk, without_opening
-from paperagent.answering.library_questions.wording import plain, without_politeness, without_typos
+from paperagent.answering.library_questions.references import Field, PaperRef
 from paperagent.text.periods import parse_period
 from paperagent.types import Filters
 
 IntentKind = Literal[
     "greeting", "thanks", "help", "quit",
-    "count", "list", "contents", "newest", "paper", "metadata", "overview", "similar",
+    "count", "list", "contents", "authors", "existence", "newest", "paper", "metadata", "overview", "similar",
 ]  # fmt: skip
 Sort = Literal["newest", "oldest"]
-
-MAX_LENGTH = 300
-"""A longer message is a question, or pasted text."""
-_MAX_TOPIC_WORDS, _MAX_MENTION_WORDS, _MIN_TITLE_WORDS, _MAX_LIMITS = 8, 4, 3, 8
+TextField = Literal["", "title", "abstract"]
+_MAX_TOPIC_WORDS, _MAX_LIMITS = 8, 8
+_QUOTES = "\"'“”‘’«»„`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +31,8 @@ class Intent:
     """Limits the papers to those on a topic."""
     mention: bool = False
     """Whether the papers must mention ``topic`` literally."""
+    text_field: TextField = ""
+    """Where the papers must mention ``topic``; empty: in either."""
     author: str = ""
     """Limits the papers to those of an author; ``same`` for the authors of the last paper."""
     source: str = ""
@@ -64,43 +56,35 @@ class Intent:
         return self.kind in ("greeting", "thanks", "help", "quit")
 
 
-_QUOTES = "\"'“”‘’«»„`"
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message without politeness, and what its rules depend on."""
+
+    text: str
+    has_history: bool
+    today: dt.date
 
 
-def classify(text: str, *, has_history: bool = False, today: dt.date | None = None) -> Intent | None:
-    """Return what a message asks of the library, or None for a question to be answered from abstracts.
+def with_conditions(
+    intent: Intent, remaining: str, request: Request, *, verbs: bool = False
+) -> Intent | None:
+    """Return the intent with the limits and the topic that ``remaining`` names, or None if it says more.
 
-    Args:
-        text: The message as typed.
-        has_history: Whether answers precede, to which "it" may refer.
-        today: The day that "this week" refers to; by default the present one.
+    With ``verbs``, the topic may follow a verb, as in "papers that use X".
     """
-    if len(text) > MAX_LENGTH:
-        return None
-    today = today or dt.datetime.now(tz=dt.UTC).date()
-    line = " ".join(unicodedata.normalize("NFC", text).split())
-    for opened in dict.fromkeys((line, without_opening(line))):
-        kind = small_talk(plain(opened), has_history=has_history)
-        if opened in ("?", "??", "???", "？"):
-            kind = "help"
-        if kind is not None:
-            return Intent(kind)
-        bare = without_politeness(opened)
-        for candidate in dict.fromkeys((bare, without_typos(bare))):
-            kind = small_talk(plain(candidate), has_history=has_history)
-            if kind is not None:
-                return Intent(kind)
-            if intent := _library_intent(_Request(candidate, has_history, today)):
-                return intent
-    return _whole_title(line)
+    intent, remaining = with_limits(intent, remaining, request.today)
+    if not remaining:
+        return intent
+    if specific := with_topic(intent, remaining, verbs=verbs):
+        return specific
+    for match in re.finditer(r"\s+", remaining):  # limits may precede the topic
+        limited, before = with_limits(intent, remaining[: match.start()], request.today)
+        if not before and (specific := with_topic(limited, remaining[match.end() :], verbs=verbs)):
+            return specific
+    return None
 
 
-def is_goodbye(text: str) -> bool:
-    """Return whether a message asks to end the session, such as ``quit`` or ``bye``."""
-    return len(text) <= MAX_LENGTH and small_talk(plain(text), has_history=True) == "quit"
-
-
-def _with_limits(intent: Intent, remaining: str, today: dt.date) -> tuple[Intent, str]:
+def with_limits(intent: Intent, remaining: str, today: dt.date) -> tuple[Intent, str]:
     """Return the intent with the limits that ``remaining`` names, and what remains of ``remaining``."""
     remaining = remaining.strip()
     for _ in range(_MAX_LIMITS):
@@ -116,7 +100,7 @@ def _with_limits(intent: Intent, remaining: str, today: dt.date) -> tuple[Intent
 
 
 def _period(intent: Intent, text: str, today: dt.date) -> Intent | None:
-    period = parse_period(text.lower().replace("came out ", ""), today)
+    period = parse_period(text.lower(), today)
     if period is None or intent.filters.since or intent.filters.until:
         return None
     return replace(intent, filters=replace(intent.filters, since=period[0], until=period[1]))
@@ -132,11 +116,11 @@ def _source(intent: Intent, text: str, _today: dt.date) -> Intent | None:
 
 
 def _by(intent: Intent, text: str, _today: dt.date) -> Intent | None:
-    name = _author(text)
+    name = author_name(text)
     return replace(intent, author=name) if name and not intent.author else None
 
 
-def _author(text: str) -> str:
+def author_name(text: str) -> str:
     """Return ``text`` if it can be a person's name, ``same`` for the authors of the last paper, else ""."""
     text = text.strip(_QUOTES + " ")
     if rules.SAME_AUTHORS.fullmatch(text):
@@ -148,7 +132,12 @@ def _author(text: str) -> str:
     return "" if any(w.islower() and w.endswith("ing") for w in words) else text
 
 
-def _topic(text: str) -> str:
+def is_full_name(text: str) -> bool:
+    words = text.split()
+    return len(words) > 1 and all(re.fullmatch(r"[A-ZÀ-Þ][^\W\d_]*\.?(?:[-'’][A-Za-z].*)?", w) for w in words)
+
+
+def topic_name(text: str) -> str:
     """Return ``text`` if it can name a topic, without quotes and "the topic"; else ""."""
     text = re.sub(
         rf"^(?:the )?(?:topic|subject|area|field)s?(?: of)? |^{rules.LITERAL}",
@@ -171,263 +160,24 @@ def _topic(text: str) -> str:
     return text if quoted or not is_clause else ""
 
 
-def _with_topic(intent: Intent, remaining: str, *, verbs: bool = True) -> Intent | None:
+def with_topic(intent: Intent, remaining: str, *, verbs: bool = True) -> Intent | None:
     """Return the intent with the topic that ``remaining`` names ("on X", "that mention X"), or None."""
+    if match := rules.IN_PLACE.fullmatch(remaining):
+        topic = topic_name(match["topic"] or match["topic2"])
+        text_field: TextField = (
+            "abstract" if (match["place"] or match["place2"]).lower().startswith("abs") else "title"
+        )
+        return replace(intent, topic=topic, mention=True, text_field=text_field) if topic else None
+    if match := rules.HAVE_WORD.fullmatch(remaining) or rules.IN_THEM.fullmatch(remaining):
+        topic = topic_name(match["topic"])
+        return replace(intent, topic=topic, mention=True) if topic else None
     if match := rules.ON_TOPIC.fullmatch(remaining):
-        topic = _topic(match[1])
+        topic = topic_name(match[1])
         return replace(intent, topic=topic) if topic else None
     if match := rules.MENTIONS.fullmatch(remaining):
-        topic = _topic(match[1])
+        topic = topic_name(match[1])
         return replace(intent, topic=topic, mention=True) if topic else None
     if verbs and (match := rules.STUDIES.fullmatch(remaining)):
-        topic = _topic(match[1])
+        topic = topic_name(match[1])
         return replace(intent, topic=topic) if topic else None
     return None
-
-
-# --- rules ---
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A message without politeness, and what its rules depend on."""
-
-    text: str
-    has_history: bool
-    today: dt.date
-
-
-def _limited(intent: Intent, remaining: str, request: _Request, *, verbs: bool = False) -> Intent | None:
-    """Return the intent with the limits and the topic that ``remaining`` names, or None if it says more.
-
-    With ``verbs``, the topic may follow a verb, as in "papers that use X".
-    """
-    intent, remaining = _with_limits(intent, remaining, request.today)
-    if not remaining:
-        return intent
-    if with_topic := _with_topic(intent, remaining, verbs=verbs):
-        return with_topic
-    for match in re.finditer(r"\s+", remaining):  # limits may precede the topic
-        limited, before = _with_limits(intent, remaining[: match.start()], request.today)
-        if not before and (with_topic := _with_topic(limited, remaining[match.end() :], verbs=verbs)):
-            return with_topic
-    return None
-
-
-def _library_intent(request: _Request) -> Intent | None:
-    """Return the first intent whose rule matches the whole text."""
-    if any(rule.fullmatch(request.text) for rule in rules.SIZE):
-        asks_of_answer = request.has_history and rules.SIZE_OF_ANYTHING.fullmatch(request.text)
-        return None if asks_of_answer else Intent("count")
-    if rules.LIST_ALL.fullmatch(request.text):
-        return Intent("list")
-    about_papers = (_metadata, _contents) if request.has_history else (_contents, _metadata)
-    first = (_oldest, _newest, _whats_new, _count, _count_in_other_words, _days_papers)
-    last = (_by_author, _similar, _overview, _which_papers, _papers, _paper)
-    for make in (*first, *about_papers, *last):
-        if intent := make(request):
-            return intent
-    return None
-
-
-def _count_in_other_words(request: _Request) -> Intent | None:
-    """Return "in how many papers is X mentioned" and "how many papers did X write"."""
-    if match := rules.COUNT_PASSIVE.fullmatch(request.text):
-        topic = _topic(match["topic"])
-        return Intent("count", topic=topic, mention=True) if topic else None
-    if match := rules.COUNT_BY.fullmatch(request.text):
-        name = _author(match["name"])
-        return Intent("count", author=name, if_found=True) if name else None
-    return None
-
-
-def _count(request: _Request) -> Intent | None:
-    match = rules.COUNT.fullmatch(request.text)
-    if match is None:
-        return None
-    intent, remaining = _with_limits(Intent("count"), match["rest"], request.today)
-    if (match["new"] or "").strip().lower() in ("new", "recent", "newer", "latest") and not intent.filters:
-        intent = replace(intent, kind="newest")
-    if before := match["topic"].strip():
-        if remaining or not rules.MODIFIED_NOUN.fullmatch(match["noun"]):
-            return None
-        if rules.IS_CATEGORY.fullmatch(before):
-            return replace(intent, filters=replace(intent.filters, category=before))
-        topic = _topic(before)
-        return replace(intent, topic=topic) if topic else None
-    if not (remaining or match["rest"].strip()) and rules.ALSO_IN_PAPERS.fullmatch(match["noun"]):
-        return None  # "how many studies?" may be about a survey
-    return _limited(intent, remaining, request, verbs=True)
-
-
-def _oldest(request: _Request) -> Intent | None:
-    if match := rules.OLDEST.fullmatch(request.text):
-        return _limited(Intent("list", sort="oldest"), match["rest"], request)
-    return None
-
-
-def _newest(request: _Request) -> Intent | None:
-    match = rules.NEWEST.fullmatch(request.text)
-    if match is None or rules.LAST_ONE.fullmatch(f"{match['adjective']} {match['noun']}"):
-        return None
-    intent, remaining = _with_limits(Intent("newest"), match["rest"], request.today)
-    if before := match["topic"].strip():
-        if not remaining and rules.IS_CATEGORY.fullmatch(before):
-            return replace(intent, filters=replace(intent.filters, category=before))
-        topic = "" if remaining else _topic(before)
-        return replace(intent, topic=topic) if topic else None
-    if remaining and not remaining.lower().startswith(rules.ABOUT):
-        return None
-    return _limited(intent, remaining, request)
-
-
-def _whats_new(request: _Request) -> Intent | None:
-    match = rules.WHATS_NEW.fullmatch(request.text)
-    if match is None:
-        return None
-    intent, remaining = _with_limits(Intent("newest"), match["rest"], request.today)
-    if not remaining or rules.NOTHING_MORE.fullmatch(remaining):
-        return intent
-    about = rules.NEW_ON.fullmatch(remaining)
-    topic = _topic(about["topic"]) if about else ""
-    if about is None or not topic:
-        return None
-    if about["word"].lower() in ("on", "regarding", "concerning"):
-        return replace(intent, topic=topic)
-    # "what is new in X" is a question about X if that is a name
-    is_name = is_name_like(topic) or re.search(r"\d|[a-z][A-Z]", topic)
-    return None if is_name else replace(intent, topic=topic, unless_title=True)
-
-
-def _days_papers(request: _Request) -> Intent | None:
-    if match := rules.DAYS_PAPERS.fullmatch(request.text):
-        return _with_limits(Intent("list"), match["period"], request.today)[0]
-    if match := rules.CATEGORY_PAPERS.fullmatch(request.text):
-        intent = Intent("list", filters=Filters(category=match["category"]))
-        return _limited(intent, match["rest"], request)
-    return None
-
-
-def _contents(request: _Request) -> Intent | None:
-    for rule in rules.CONTENTS:
-        if match := rule.fullmatch(request.text):
-            remaining = match.groupdict().get("rest") or ""
-            if not remaining or not _with_limits(Intent("contents"), remaining, request.today)[1]:
-                return Intent("contents")
-    if not request.has_history and any(
-        rule.fullmatch(request.text) for rule in rules.CONTENTS_WITHOUT_HISTORY
-    ):
-        return Intent("contents")
-    return None
-
-
-def _by_author(request: _Request) -> Intent | None:
-    for rule in rules.BY_AUTHOR:
-        if match := rule.fullmatch(request.text):
-            intent, name = _with_limits(Intent("list"), match["name"], request.today)
-            topic = ""
-            if on := rules.AUTHOR_ON.fullmatch(name):
-                name, topic = on["name"], _topic(on["topic"])
-            if author := _author(name):
-                certain = author == "same" or rule is rules.BY_AUTHOR[0]
-                return replace(intent, author=author, topic=topic, if_found=not certain)
-    return None
-
-
-def _metadata(request: _Request) -> Intent | None:
-    for field, rule in rules.FIELD_RULES:
-        match = rule.fullmatch(request.text)
-        if match is None:
-            continue
-        named = rules.named_paper(match)
-        if named is None and not request.has_history and rules.ALSO_A_TOPIC.fullmatch(request.text):
-            return None
-        ref = parse_ref(named) if named else LAST
-        if rules.SOURCES.fullmatch(request.text):
-            ref = PaperRef("all")
-        if ref is not None and not (ref.kind == "topic" and not _topic(ref.text)):
-            kind: IntentKind = "paper" if field == "abstract" else "metadata"
-            return Intent(kind, paper=ref, field=field, if_found=not ref.certain)
-    return None
-
-
-def _similar(request: _Request) -> Intent | None:
-    for rule in rules.SIMILAR:
-        if match := rule.fullmatch(request.text):
-            named = rules.named_paper(match)
-            ref = parse_ref(named) if named else LAST
-            if ref is not None:
-                return Intent("similar", paper=ref, if_found=not ref.certain)
-    return None
-
-
-def _overview(request: _Request) -> Intent | None:
-    if match := rules.OVERVIEW_OF_PAPERS.fullmatch(request.text):
-        intent, remaining = _with_limits(Intent("overview"), match["rest"], request.today)
-        if not remaining:
-            return replace(intent, kind="newest") if intent.filters else Intent("contents")
-        return _with_topic(intent, remaining)
-    if match := rules.OVERVIEW.fullmatch(request.text):
-        ref = parse_ref(match["ref"])
-        if ref is None:
-            return None
-        if ref.kind == "title" and not ref.certain:
-            # a paper of this title, else the papers on the topic
-            return Intent("overview", topic=_topic(ref.text), paper=ref, if_found=not _topic(ref.text))
-        return Intent("overview", paper=ref)
-    return None
-
-
-def _which_papers(request: _Request) -> Intent | None:
-    """Return a question which papers there are; one that names a topic is left to the search."""
-    match = rules.WHICH.fullmatch(request.text)
-    if match is None or not match["rest"].strip():
-        return None
-    intent, remaining = _with_limits(Intent("list"), match["rest"], request.today)
-    if not remaining:
-        return intent
-    if rules.IS_NEW.fullmatch(remaining):
-        return replace(intent, kind="newest")
-    limited = _limited(intent, remaining, request)
-    is_short = limited is not None and len(limited.topic.split()) <= _MAX_MENTION_WORDS
-    if limited is None or not limited.mention or not is_short or rules.WITH.match(remaining):
-        return None
-    return replace(limited, if_found=True)
-
-
-def _papers(request: _Request) -> Intent | None:
-    """Return a request to list papers; one that names a topic is left to the search."""
-    match = rules.LIST.fullmatch(request.text)
-    if match is None:
-        return None
-    titles = bool(rules.TITLES.match(match["noun"]))
-    remaining = match["rest"].strip()
-    if not remaining and not (match["show"] or rules.ALONE.fullmatch(request.text)):
-        return None
-    intent: Intent | None = _limited(Intent("list", titles=titles), remaining, request)
-    if intent == Intent("list") and rules.SINGULAR.fullmatch(match["noun"]):
-        return None
-    if intent is None or not intent.topic or (titles and not intent.mention):
-        return intent
-    if not intent.mention or len(intent.topic.split()) > _MAX_MENTION_WORDS:
-        return None
-    return replace(intent, if_found=not (titles or rules.MENTIONING.search(remaining)))
-
-
-def _paper(request: _Request) -> Intent | None:
-    ref = parse_ref(request.text)
-    if ref is not None and (ref.kind == "id" or (ref.kind == "number" and request.has_history)):
-        return Intent("paper", paper=ref)
-    if ref is not None and ref.kind == "title" and ref.certain and rules.TITLED.match(request.text):
-        return Intent("paper", paper=ref)
-    match = rules.SHOW_PAPER.fullmatch(request.text)
-    if match and (ref := parse_ref(match["ref"])) and ref.kind != "topic":
-        return Intent("paper", paper=ref, if_found=not ref.certain)
-    return None
-
-
-def _whole_title(text: str) -> Intent | None:
-    """Return the request for a paper by its whole title, unless that is a question."""
-    if rules.IS_QUESTION.match(text) or len(text.split()) < _MIN_TITLE_WORDS:
-        return None
-    return Intent("paper", paper=PaperRef("title", text, certain=False), exact_title=True, if_found=True)

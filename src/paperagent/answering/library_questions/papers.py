@@ -1,12 +1,16 @@
-"""Find the papers that a message names or counts, in the database alone."""
+"""Find the papers that a message names or counts, and say what their records contain."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from paperagent.answering.library_questions.references import PaperRef, is_name_like
+from paperagent.answering.library_questions.intents import TextField
+from paperagent.answering.library_questions.references import Field, PaperRef, is_name_like
 from paperagent.retrieval import scoring
 from paperagent.retrieval.conversation import Turn, cited_papers
 from paperagent.text.phrases import Phrase, term_variants
@@ -15,13 +19,23 @@ from paperagent.types import Filters, Hit, Paper
 
 if TYPE_CHECKING:
     from paperagent.library import Store
+    from paperagent.types import Vector
 
 MAX_PAPERS = 10
 """The number of papers that an answer shows."""
 _FORMS_CHECKED = 300
 """Up to this many papers, an answer says how many have the phrase only in a longer form."""
 _TITLE_CANDIDATES, _MIN_CONTAINED_WORDS = 100, 3
+_IN_PLACE_CHECKED, _AUTHORS_OF = 5_000, 5_000
+_LISTED_AUTHORS, _NEAREST = 30, 3
 _NO_FILTERS = Filters()
+_URL = re.compile(r"https?://[^\s)\]}>]+")
+_CODE_HOST = re.compile(r"git(?:hub|lab)|huggingface|code|bitbucket", re.IGNORECASE)
+_INTRODUCES = (
+    r"\b(?:introduc|propos|present|develop|releas|creat|build|call|dub|term|nam|design|contribut)\w*\W+"
+    r"(?:(?:a|an|the|our|it|this|new|novel|as|simple|first)\s+)*[\"“'`]?{name}(?![\w-])"
+)
+"""An abstract introduces what it names so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +66,27 @@ class LibraryPapers:
         self._store = store
         self._get = get
 
-    def mentions(self, phrase: str, filters: Filters = _NO_FILTERS) -> Mentions:
-        """Return the papers whose title or abstract contains a phrase."""
+    def mentions(self, phrase: str, filters: Filters = _NO_FILTERS, text_field: TextField = "") -> Mentions:
+        """Return the papers whose title or abstract contains a phrase.
+
+        Args:
+            phrase: What they must contain literally.
+            filters: Only papers that these admit count.
+            text_field: Where they must contain it; then at most 5,000 papers are read.
+        """
         to_find = Phrase(phrase)
         stems = index_terms(phrase)
         words = [[stem] for stem in stems]
         if words and to_find.ends_in_name:
             variants = term_variants(to_find, list(self._store.similar_stems(stems[-1], 1)))
             words[-1] = list(dict.fromkeys([stems[-1], *variants]))
-        limit = _FORMS_CHECKED
+        limit = _IN_PLACE_CHECKED if text_field else _FORMS_CHECKED
         matching = self._store.matching(words=words, phrase=to_find, filters=filters, limit=limit)
+        if text_field:
+            inside = [
+                p for p in matching.papers if to_find.is_in(p.title if text_field == "title" else p.abstract)
+            ]
+            return Mentions(len(inside), tuple(inside[:MAX_PAPERS]), 0)
         with_words = self._store.matching(words=words, filters=filters, limit=1).total if words else 0
         longer: list[Paper] = []
         if matching.total <= limit:
@@ -98,7 +123,32 @@ class LibraryPapers:
             return heads[0]
         long = len(title.split()) >= _MIN_CONTAINED_WORDS or is_name_like(title)
         containing = [p for p in papers if Phrase(title).is_whole_in(p.title)] if long else []
-        return containing[0] if len(containing) == 1 else None
+        if len(containing) == 1:
+            return containing[0]
+        return self._introducing(title) if is_name_like(title) or title.istitle() else None
+
+    def _introducing(self, name: str) -> Paper | None:
+        """Return the only paper whose abstract introduces what has this name."""
+        pattern = re.compile(_INTRODUCES.replace("{name}", re.escape(name)))
+        matching = self._store.matching(
+            words=[[stem] for stem in index_terms(name)], phrase=Phrase(name), limit=_FORMS_CHECKED
+        )
+        papers = [paper for paper in matching.papers if pattern.search(paper.abstract)]
+        return papers[0] if len(papers) == 1 else None
+
+    def authors(self) -> tuple[Mapping[str, int], int]:
+        """Return the authors with the number of their papers, most first, and how many papers were read."""
+        papers = list(
+            islice(self._store.papers(), _AUTHORS_OF)
+            if self._store.count() <= _AUTHORS_OF
+            else self._store.sample(_AUTHORS_OF)
+        )
+        counts = Counter(name for paper in papers for name in paper.authors)
+        return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))), len(papers)
+
+    def nearest(self, text: str) -> list[Hit]:
+        """Return the papers that the words of a title find."""
+        return self._ranked(index_terms(text), None, "", _NEAREST)
 
     def resolve(self, ref: PaperRef, history: Sequence[Turn]) -> list[Paper]:
         """Return the papers that a reference means; none if there are none."""
@@ -150,11 +200,60 @@ class LibraryPapers:
         stored = self._store.get_with_features([paper.paper_id]).get(paper.paper_id)
         vector = stored.vector if stored else None
         text = paper.title if vector is not None else f"{paper.title} {paper.abstract}"
-        query = scoring.build_query(index_terms(text), self._store, vector=vector)
+        return self._ranked(index_terms(text), vector, paper.paper_id, limit)
+
+    def _ranked(self, stems: Sequence[str], vector: Vector | None, without: str, limit: int) -> list[Hit]:
+        query = scoring.build_query(stems, self._store, vector=vector)
         candidates = self._store.candidates(stems=query.stems, vector=vector, limit=3 * limit)
-        ranked = [r for r in scoring.rank(candidates, query) if r.paper_id != paper.paper_id][:limit]
+        ranked = [r for r in scoring.rank(candidates, query) if r.paper_id != without][:limit]
         papers = self._store.get_many([r.paper_id for r in ranked])
         hits = [
             Hit(papers[r.paper_id], r.score, 0, r.lexical, r.vector) for r in ranked if r.paper_id in papers
         ]
         return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
+
+
+def record_authors(paper: Paper) -> str:
+    more = len(paper.authors) - _LISTED_AUTHORS
+    return ", ".join(paper.authors[:_LISTED_AUTHORS]) + (f" and {more} more" if more > 0 else "")
+
+
+def record_date(paper: Paper) -> str:
+    if paper.published:
+        day = paper.published.isoformat()
+        return f"{day}; revised {paper.updated}" if paper.updated and paper.updated > paper.published else day
+    return f"listed on {paper.listed}" if paper.listed else ""
+
+
+def fact(field: Field, paper: Paper) -> str:
+    """Return what the record of a paper says, or that its feed does not say it."""
+    name = f"“{paper.title}”"
+    day = record_date(paper)
+    code = next((u for u in _URL.findall(paper.abstract) if _CODE_HOST.search(u)), "").rstrip(".,;")
+    facts: Mapping[Field, tuple[str, str]] = {
+        "authors": (f"{name} was written by {record_authors(paper)}.", record_authors(paper)),
+        "published": (f"{name}: {'published ' if paper.published else ''}{day}.", day),
+        "link": (f"{name}: {paper.url or paper.doi} (id {paper.paper_id})", paper.url or paper.doi or ""),
+        "title": (f"{name} (id {paper.paper_id})", name),
+        "category": (f"{name} is in {', '.join(paper.categories)}.", ", ".join(paper.categories)),
+        "code": (f"The abstract of {name} links to {code}.", code),
+        "upvotes": (f"{name} has {paper.upvotes} upvotes on Hugging Face.", str(paper.upvotes or "")),
+        "bibtex": (f"{name}: 'paperagent export --ids {paper.paper_id}' prints its BibTeX entry.", name),
+    }
+    text, value = facts.get(field, ("", ""))
+    if value:
+        return text
+    feeds = " and ".join(paper.sources) or "its feed"
+    missing = {
+        "authors": f"The feed gives no authors of {name}",
+        "published": f"The feed gives no date of {name}",
+        "link": f"The feed gives no link to {name}; its id is {paper.paper_id}",
+        "category": f"The feed gives no category of {name}",
+        "upvotes": f"The feed gives no upvotes of {name}",
+        "code": f"The abstract of {name} gives no link to code",
+        "license": f"The library does not record the license of {name}",
+        "affiliation": f"The feed gives no affiliations of the authors of {name}",
+        "venue": f"The library does not record where {name} was published; it was read from {feeds}",
+        "citations": f"The library does not record how often {name} is cited",
+    }
+    return f"{missing[field]}."

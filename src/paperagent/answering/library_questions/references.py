@@ -9,10 +9,22 @@ from typing import Literal
 
 RefKind = Literal["last", "all", "number", "position", "id", "title", "topic"]
 Field = Literal[
-    "abstract", "authors", "published", "link", "title", "category", "venue", "citations", "upvotes", "bibtex"
+    "abstract",
+    "authors",
+    "published",
+    "link",
+    "title",
+    "category",
+    "venue",
+    "citations",
+    "upvotes",
+    "bibtex",
+    "code",
+    "license",
+    "affiliation",
 ]
 """What is asked about a paper."""
-MAX_TITLE_WORDS = 30
+MAX_TITLE_WORDS, _MAX_NAME_WORDS = 30, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,7 @@ _POSITION = re.compile(
 )
 _ID = re.compile(
     r"(?:(?:paper|arxiv)[: ]\s?)?((?:arxiv:)?\d{4}\.\d{4,5}(?:v\d{1,2})?|(?:arxiv:)?[a-z-]{2,8}(?:\.[A-Z]{2})?/\d{7}(?:v\d)?"
-    r"|(?:doi:\s?)?10\.\d{4,9}/\S+|https?://(?:\w+\.)?(?:arxiv\.org|doi\.org|huggingface\.co|aclanthology\.org)/\S+"
+    r"|(?:doi:\s?)?10\.\d{4,9}/\S+|(?:https?://)?(?:\w+\.)?(?:arxiv\.org|doi\.org|huggingface\.co|aclanthology\.org)/\S+"
     r"|sha256:[0-9a-f]{4,32}|[a-z0-9]{2,24}-[0-9a-f]{8}(?:[0-9a-f]{24})?)",
     re.IGNORECASE,
 )
@@ -60,6 +72,13 @@ _ON = re.compile(
     r"(?:on|about|regarding|that (?:introduces?|proposes?|presents?|describes?|is about)|which (?:introduces?|proposes?|presents?)"
     r"|introducing|proposing|describing|presenting)\s+(.+)",
     re.IGNORECASE,
+)
+_TAIL = re.compile(
+    r"(?:the |that |a |an )?(?P<name>.+?)[- ](?:paper|article|preprint|publication)", re.IGNORECASE
+)
+"""As in "the ShowUI paper"."""
+_ADJECTIVE = frozenset(
+    "best good new newest latest recent other original main important relevant whole full any some last same".split()
 )
 _QUOTED = re.compile(r"[\"'“‘«„](.+)[\"'”’»“]")
 _NO_PAPER = frozenset(
@@ -76,7 +95,7 @@ def parse_ref(text: str) -> PaperRef | None:  # noqa: C901, PLR0911 - one test f
     if _THIS.fullmatch(text):
         return LAST
     if match := _ID.fullmatch(text):
-        return PaperRef("id", match[1])
+        return PaperRef("id", re.sub(r"^(?=[\w.]+\.(?:org|co)/)", "https://", match[1]))
     if match := _NUMBER.fullmatch(text):
         return PaperRef("number", text, int(match[1]))
     if match := _POSITION.fullmatch(text):
@@ -93,6 +112,11 @@ def parse_ref(text: str) -> PaperRef | None:  # noqa: C901, PLR0911 - one test f
         if quoted := _QUOTED.fullmatch(name):
             return PaperRef("title", quoted[1].strip())
         return PaperRef("title", name, certain=bool(match["called"]) or is_name_like(name))
+    if (match := _TAIL.fullmatch(text)) and match["name"].lower() not in _ADJECTIVE:
+        name = match["name"].strip()
+        if quoted := _QUOTED.fullmatch(name):
+            return PaperRef("title", quoted[1].strip())
+        return PaperRef("title", name, certain=len(name.split()) <= _MAX_NAME_WORDS and name != name.lower())
     return PaperRef("title", text, certain=False)
 
 

@@ -1,5 +1,8 @@
 # ruff: noqa: E501 - a rule is easier to read on one line
-"""Recognize small talk: greetings, thanks, and requests for help or to quit. Rules match a whole message."""
+"""Recognize and answer small talk: greetings, thanks, and requests for help or to quit.
+
+Rules match a whole message.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,25 @@ import re
 from typing import Literal
 
 SmallTalk = Literal["greeting", "thanks", "help", "quit"]
+
+_GREETING_REPLY = (
+    "Hello! Ask a question about the papers of your library. You can also ask “what's in this library?”, "
+    "“what's new?” or “how many papers mention …?”."
+)
+_THANKS_REPLY = "You're welcome. Ask another question whenever you like."
+_BYE_REPLY = "Goodbye."
+_HELP_REPLY = """paperagent answers questions from the abstracts of your papers, with a citation for every sentence.
+
+- a question: “Which methods reduce hallucinations?”
+- the library: “what's in this library?”, “list the titles”, “what topics are covered?”
+- counts: “how many papers mention RLHF?”, “how many papers from cs.CL since May?”
+- new papers: “what's new?”, “what's new on agents?”
+- a paper: “papers by NAME”, “the abstract of TITLE”, “who wrote the first one?”, “papers like the second one”
+- an overview: “summarize the papers on tool use”
+- add papers: 'paperagent ingest SOURCE'
+- in the chat: /help lists the commands, quit ends it"""
+REPLIES = {"greeting": _GREETING_REPLY, "thanks": _THANKS_REPLY, "help": _HELP_REPLY, "quit": _BYE_REPLY}
+"""What is answered to each kind."""
 
 _NAMES = r"(?: (?:there|again|all|everyone|everybody|folks|team|friend|buddy|mate|man|you|paper ?agent|agent|bot|assistant|world|my friend|zusammen|allerseits|leute|tout le monde|a todos|todos|tutti))*"
 _HELLO = (
@@ -35,8 +57,8 @@ _PRAISE = (
 )
 _THANKS_MORE = r"(?: (?:a lot|so much|very much|again|for (?:the|your|all the|all your) (?:help|answer|answers|info|information|time)|for that|for this|for everything|a bunch|a ton|man|mate|buddy|bot))*"
 _BYE = (
-    r"(?:quit|exit|bye|bye bye|byebye|goodbye|good bye|good night|q|x|wq|see you|see ya|see you later|cya|later|farewell|so long"
-    r"|logout|log out|log off|stop|end|close|done|im done|thats all|that is all|thats it|nothing else|leave|abort"
+    r"(?:quit|exit|bye|bye bye|byebye|bye for now|bye then|lets stop(?: here| now)?|goodbye|good bye|good night|q|x|wq|see (?:you|ya)(?: (?:later|soon|tomorrow|around|then|next time))?|cya|later|farewell|so long"
+    r"|logout|log out|log off|stop|end|close|done|im done|(?:that|this) (?:will|would|is|should) be all|thatll be all|that(?:s| is) (?:all|it|enough)(?: for (?:today|now))?|nothing else|leave|abort"
     r"|(?:i want to|please|let me) (?:quit|exit|leave|stop)|(?:quit|exit|end|close|leave|stop) (?:the |this )?(?:chat|session|program|app|conversation|now)"
     r"|have a (?:nice|good|great) (?:day|evening|weekend|one)|tschuss|tschau|auf wiedersehen|bis bald|bis spater|adios"
     r"|hasta luego|au revoir|a bientot|arrivederci|tchau|hej ?da|пока|до свидания|再见|再見|さようなら|안녕히 가세요|ende|beenden|salir)"
@@ -60,9 +82,15 @@ _HELP_FORMS = (
     r"are you (?:an? )?(?:ai|bot|human|llm|chatbot|real|chatgpt|robot)|(?:tell me about|introduce) yourself",
     r"who (?:made|built|created|wrote) you|what(?: all)? (?:can|could|do) you do(?: for me)?",
     r"what (?:model|llm) (?:are you|do you use|is this)|which (?:model|llm) (?:are you|do you use)",
+    r"(?:what|which)(?: (?:kinds?|sorts?|types?) of)? (?:questions?|things|stuff) (?:can|could|may|should|do|might) (?:i|one|we) (?:ask|do)(?: (?:you|here|about|it|this|with))*",
+    r"(?:hi |hello )?(?:i ?a?m|im) (?:new|new here|a (?:new user|beginner|newbie)|lost|confused|stuck)(?: (?:here|to this))?(?: (?:so )?(?:what|how|where) (?:do|can|should) i (?:do|start|begin|use (?:this|it))(?: (?:now|first|next))?)?",
+    r"(?:what (?:do|should) i do(?: (?:now|first|next|here))?|what now|where (?:do|should|can) i (?:start|begin)|i (?:dont|do not) know (?:what|how|where) to (?:ask|do|start|begin|use (?:this|it)))",
+    r"what (?:are you able to|do you|questions (?:can|do) you) (?:do|answer)|(?:can you )?(?:explain|tell me) what you (?:do|can do)|(?:i have )?no idea what to (?:type|ask|do|say)",
+    r"(?:what(?: is|s)|what is the purpose of) this (?:tool|program|app|bot|thing|chat|assistant|library|software)(?: for| doing)?|what does this (?:tool|program|app|bot|thing|chat) do",
+    r"(?:give|show)(?: me)? (?:an |some |a few )?examples?(?: of)?(?: (?:a )?questions?)?(?: i can ask)?|what (?:do|would) you (?:suggest|recommend) i ask",
     r"what (?:can|should|could) i (?:do|type|say|write|ask)(?: (?:you|here|now|about|it))*|how (?:can|could) you help(?: me)?",
     rf"what are you (?:good|useful) for|how (?:do|can|should|to|would)(?: i| we| you| one)? (?:use|work with|run) {_THING}",
-    r"how (?:do|can|should) i (?:start|begin|get started|ask(?: a question| questions?)?)",
+    r"how (?:do|can|should) i (?:start|begin|get started|search|ask(?: you)?(?: a question| questions?| something)?)",
     r"how (?:does|do) (?:this (?:tool|program|thing|chat|app|bot)|paper ?agent|you) work",
     r"how do you (?:answer|find|know)(?: (?:my |a )?(?:questions?|answers?|papers|this|that))?",
     (
@@ -84,7 +112,9 @@ _THANK = re.compile(
     rf"(?:{_PRAISE} )*(?:many |big )?{_THANKS}{_THANKS_MORE}(?: {_PRAISE})*(?: {_THANKS}{_THANKS_MORE})?"
     rf"|{_PRAISE}(?: {_PRAISE})*"
 )
-_QUIT = re.compile(rf"(?:(?:ok|okay|alright|thanks|thank you|thx|great) )*(?:and )?{_BYE}{_NAMES}")
+_QUIT = re.compile(
+    rf"(?:(?:ok|okay|alright|thanks|thank you|thx|great) )*(?:and )?{_BYE}(?: (?:and |then )?{_BYE})*(?: and)?(?: {_THANKS})?{_THANKS_MORE}{_NAMES}"
+)
 _OPENING = re.compile(
     rf"(?:{_HELLO}|hi there|hey there|hello there|thanks|thank you|thx|great|cool|ok|okay|so|well|um+|hm+|yo|alright)"
     r"(?:\s+(?:paper ?agent|there|all|everyone))?\s*[,.!;:–-]+\s+|(?:ok|okay|so|well|hey|hi|hello|and)\s+",

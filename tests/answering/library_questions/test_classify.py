@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from paperagent.answering.library_questions.intents import MAX_LENGTH, Intent, classify, is_goodbye
+from paperagent.answering.library_questions.classify import MAX_LENGTH, classify, is_goodbye
+from paperagent.answering.library_questions.intents import Intent
 from paperagent.types import Filters
 
 TODAY = dt.date(2026, 7, 1)
@@ -44,8 +45,60 @@ def test_limits_are_read_in_any_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("do you have Zorbulator?", "existence"),
+        ("is the Zorbulator paper in the library?", "existence"),
+        ("what is 2404.14313 about?", "overview"),
+        ("anything since Monday", "newest"),
+        ("in which conference did the Zorbulator paper appear?", "metadata"),
+        ("what do your papers deal with in general", "contents"),
+        ("i am new here, what do i do", "help"),
+        ("ok thats all, goodbye", "quit"),
+    ],
+)
+def test_other_requests(text: str, kind: str) -> None:
+    assert intent(text).kind == kind
+    assert not intent(text).if_found
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Wie viele Artikel hast du?", "count"),
+        ("Hast du das Zorbulator-Paper?", "existence"),
+        ("¿Cuántos artículos mencionan RLHF?", "count"),
+        ("¿Quién escribió el artículo Zorbulator?", "metadata"),
+        ("Montre-moi les derniers articles", "newest"),
+        ("Résume l'article Zorbulator", "overview"),
+        ("库里有多少篇论文？", "count"),
+        ("谁写了Zorbulator这篇论文？", "metadata"),
+        ("有没有证据表明它有效？", None),
+        ("Was ist neu an Zorbulator 2?", None),
+        ("¿Cuántos artículos se usaron para el corpus?", None),
+        ("Qui a annoté les données ?", None),
+    ],
+)
+def test_other_languages(text: str, kind: str | None) -> None:
+    result = classify(text, today=TODAY)
+    assert (result.kind if result else None) == kind
+
+
+def test_words_in_titles_and_abstracts() -> None:
+    for text in ("how many papers have survey in the title", "titles with survey in them"):
+        assert (intent(text).topic, intent(text).text_field) == ("survey", "title")
+    assert intent("list papers with lanterns in the abstract").text_field == "abstract"
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "do you have to fine-tune Zorbulator?",
+        "do you have evidence that it helps?",
+        "is Zorbulator better in here than others?",
+        "what has BERT learned?",
+        "which authors argue that it fails?",
+        "how many papers are needed for a survey?",
         "how many papers does the survey cover?",
         "how many papers on sleep were excluded?",
         "what is new in Llama 3?",

@@ -31,7 +31,7 @@ COMMANDS = {
     "/open N": "show paper N of the last answer or list",
     "/retry": "ask the last question again, with the current filters, model and effort",
     "/copy": "copy the last answer to the clipboard",
-    "/list [FILTER…]": "list the papers of the library, newest first; /list more shows the next ones",
+    "/list [FILTER…]": "list papers, newest first; /list more shows the next ones",
     "/filter [FILTER…]": "show or set filters: since= until= category= author= not= source=, or off",
     "/summarize [TOPIC]": "summarize the papers on a topic, or those of the last answer",
     "/new": "start a new conversation (also /clear)",

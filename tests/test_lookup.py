@@ -87,9 +87,7 @@ def test_the_digits_of_a_slug_are_enough(agent: PaperAgent) -> None:
 
 def test_an_ambiguous_id_lists_candidates(agent: PaperAgent) -> None:
     """At most five, in one line."""
-    with pytest.raises(
-        InputError, match=r"^paper: lantern matches several ids: lantern-"
-    ) as caught:
+    with pytest.raises(InputError, match=r"^paper: lantern matches several ids: lantern-") as caught:
         agent.get("lantern")
     assert "Lantern Oil" in str(caught.value)
     with pytest.raises(InputError, match=r"several ids: 2601\.00001 .*2601\.00013 "):

@@ -90,18 +90,8 @@ def _library_intent(request: Request) -> Intent | None:
         return Intent("list")
     about_papers = (_metadata, _contents) if request.has_history else (_contents, _metadata)
     first = (_oldest, _newest, _whats_new, _count, _count_in_other_words, _days_papers, _authors)
-    last = (
-        _by_author,
-        _existence,
-        _about_paper,
-        _similar,
-        _overview,
-        _which_mention,
-        _which_papers,
-        _papers,
-        _paper,
-    )
-    for make in (*first, *about_papers, *last):
+    last = (_by_author, _existence, _about_paper, _similar, _overview, _which_papers, _papers, _paper)
+    for make in (*first, *about_papers, _which_mention, *last):
         if intent := make(request):
             return intent
     return None
@@ -136,6 +126,10 @@ def _existence(request: Request) -> Intent | None:
     """Return whether the library has a paper: "do you have X", "is X in the library"."""
     match = rules.IS_HERE.fullmatch(request.text)
     is_here = match is not None
+    if match is None and (match := rules.IN_HERE.fullmatch(request.text)):
+        ref = parse_ref(match["ref"])
+        is_paper = ref is not None and (ref.kind == "id" or (ref.kind == "title" and ref.certain))
+        return Intent("existence", paper=ref) if is_paper else None
     if match is None:
         match = next((m for rule in rules.EXISTS if (m := rule.fullmatch(request.text))), None)
     ref = (
@@ -203,6 +197,8 @@ def _oldest(request: Request) -> Intent | None:
 
 
 def _newest(request: Request) -> Intent | None:
+    if not request.has_history and rules.NEWEST_ONE.fullmatch(request.text):
+        return Intent("newest")
     match = rules.NEWEST.fullmatch(request.text)
     if match is None or rules.LAST_ONE.fullmatch(f"{match['adjective']} {match['noun']}"):
         return None
@@ -327,8 +323,8 @@ def _overview(request: Request) -> Intent | None:
 
 
 def _which_mention(request: Request) -> Intent | None:
-    match = rules.WHICH_MENTION.fullmatch(request.text)
-    topic = topic_name(match["topic"]) if match else ""
+    match = rules.WHICH_MENTION.fullmatch(request.text) or rules.ANY_MENTION.fullmatch(request.text)
+    topic = topic_name(next(filter(None, match.groupdict().values()), "")) if match else ""
     return Intent("list", topic=topic, mention=True) if len(topic.split()) in _MENTION_WORDS else None
 
 

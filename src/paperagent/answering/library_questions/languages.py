@@ -46,6 +46,7 @@ _GERMAN = Language(
         (r"(?:welche|(?:zeig|liste|nenn)e?(?: mir)?(?: alle| die)*) {papers},? (?:die )?(?:erwahnen|nennen|enthalten|zitieren) {x}", "which papers mention {x}"),
         (r"(?:welche|(?:zeig|liste|nenn)e?(?: mir)?(?: alle| die)*) {papers},? die {x} (?:erwahnen|nennen|enthalten|zitieren)", "which papers mention {x}"),
         (r"(?:bitte )?(?:zeig|liste|nenn|gib|zeige?)e?(?: mir)?(?: bitte)?(?: alle| die| deine| samtliche| eine liste(?: der| aller)?)* (?:titel|{papers})(?: auf| an)?{here}", "list all titles"),
+        (r"(?:welche|was fur) {papers} (?:gibt es|hast du|habt ihr|sind|kennst du){here}", "list all titles"),
         (r"(?:alle|samtliche|die) (?:titel|{papers})(?: (?:bitte )?(?:an)?(?:zeigen|auflisten|ausgeben|nennen))?{here}|(?:titel|{papers}) (?:auflisten|anzeigen|zeigen)", "list all titles"),
         (r"was (?:ist|steht|gibt es|hast du|befindet sich|liegt|enthalt|steckt)(?: (?:die|deine) (?:bibliothek|sammlung))?{here}", "what's in the library"),
         (r"worum (?:geht|gehts|dreht)(?: es| sich alles)?(?: in (?:den|deinen|diesen|meinen) {papers}|{here})", "what's in the library"),
@@ -53,14 +54,14 @@ _GERMAN = Language(
         (r"(?:was gibt(?: es|'s|s)|gibt es(?: etwas| was)?|irgend(?:et)?was|etwas|was ist) ?neue?s? (?:zu|uber|zum thema) {x}", "what's new on {x}"),
         (r"(?:was gibt(?: es|'s|s)|gibt es(?: etwas| was)?|irgend(?:et)?was|etwas|was ist) ?neue?s?{here}|neuigkeiten|neues", "what's new"),
         (r"(?:zeig(?:e)?(?: mir)? |was sind |welche(?:s)? (?:sind|ist) )?(?:die |das )?(?:neue?ste[nrs]?|aktuellste[nrs]?|jungste[nrs]?|letzte[nrs]?) {papers}{here}", "newest papers"),
-        (r"wer (?:hat|schrieb) {x}(?: (?:geschrieben|verfasst|veroffentlicht))?|wer (?:sind|ist) (?:die|der) autor(?:en|in|innen)? (?:von|des) {y}|(?:die )?autoren (?:von|des) {z}|von wem (?:ist|stammt) {w}", "who wrote {x}"),
+        (r"wer (?:hat|schrieb) {x}(?: (?:geschrieben|verfasst|veroffentlicht))?|wer (?:sind|ist) (?:die|der) autor(?:en|in|innen)? (?:von|des) {y}|(?:die )?autoren (?:von|des) {z}|von wem (?:ist|stammt) {w}|wie hei(?:ss|ß)(?:t|en) (?:der|die) autor(?:en)? von {v}", "who wrote {x}"),
         (r"wann (?:wurde|ist|kam) {x} (?:veroffentlicht|erschienen|publiziert|heraus|raus)", "when was {x} published"),
         (r"wo (?:wurde|ist) {x} (?:veroffentlicht|erschienen|publiziert)", "where was {x} published"),
         (r"(?:gib mir )?(?:den |der )?link (?:zu|zum|von) {x}", "link to {x}"),
         (r"(?:hast du|habt ihr|gibt es|kennst du|findest du) (?:etwas|was|irgendwas|{papers}) von {name}{here}", "papers by {x}"),
         (r"was hat {name} (?:geschrieben|veroffentlicht|verfasst|publiziert)", "papers by {x}"),
         (r"{papers} von {name}{here}", "papers by {x}"),
-        (r"(?:hast du|habt ihr|gibt es|kennst du) (?:das |den |die )?{x}{here}", "do you have {x}"),
+        (r"(?:hast du|habt ihr|gibt es|kennst du|wo (?:finde ich|ist)) (?:das |den |die )?{x}{here}", "do you have {x}"),
         (r"(?:ist|sind) (?:das |der |die )?{x} (?:hier|da|drin|hier drin|da drin|dabei|vorhanden|(?:in|bei) (?:der|deiner|meiner|dieser) (?:bibliothek|sammlung|datenbank))(?: drin| vorhanden| enthalten)?", "is {x} in the library"),
         (r"fasse?(?: mir)?(?: bitte)? {x} (?:kurz )?zusammen|(?:eine? |gib mir eine |kurze )?zusammenfassung (?:von|zu|zum) {y}", "summarize {x}"),
         (r"(?:zeig(?:e)?(?: mir)? |hast du |gibt es )?(?:ahnliche {papers} (?:wie|zu)|{papers} ahnlich (?:wie|zu)|was ist ahnlich (?:wie|zu)|ahnliches (?:wie|zu)|(?:etwas|was) ahnliches wie) {x}", "papers similar to {x}"),
@@ -149,7 +150,7 @@ _CHINESE = Language(
         (r"{here}有?(?:哪些|哪几篇|什么){papers}(?:提到|提及|包含|涉及)(?:了|过)?{x}|列出(?:所有)?提到(?:了|过)?{y}的{papers}", "which papers mention {x}"),
         (r"(?:请|帮我)?(?:列出|显示|给我看|展示|列一下|列举|看看|看一下)(?:一下)?{here}(?:所有|全部|的)*{papers}(?:的)?(?:标题|题目|列表)?|(?:所有|全部)(?:的)?{papers}(?:的)?(?:标题|列表)?|{papers}列表", "list all titles"),
         (r"{here}(?:有|包含|收录了?|是)(?:些)?(?:什么|哪些|啥)(?:内容|{papers}|东西)?|{here}(?:这个|这|这些)?(?:图书馆|库|文献库|{papers})?(?:主要)?(?:是)?(?:关于|讲)(?:了)?什么(?:内容)?(?:的)?", "what's in the library"),
-        (r"{here}(?:涵盖|覆盖|包括|有)(?:了)?(?:哪些|什么)(?:主题|话题|领域|方向)", "what topics are covered"),
+        (r"{here}(?:涵盖|覆盖|包括|有)(?:了)?(?:哪些|什么)(?:主题|话题|领域|方向)(?:的{papers})?", "what topics are covered"),
         (r"(?:关于|在){x}(?:方面)?(?:有什么|有啥|最近有什么)新(?:的)?(?:{papers}|内容|东西|进展)?", "what's new on {x}"),
         (r"{here}(?:最近)?(?:有什么|有啥|有没有)新(?:的)?(?:{papers}|内容|东西|消息)?", "what's new"),
         (r"{here}(?:有哪些|显示|列出)?(?:最新|最近|新)(?:的|到的)?(?:一篇)?{papers}(?:有哪些|是什么|是哪些|是哪篇)?", "newest papers"),
@@ -165,7 +166,17 @@ _CHINESE = Language(
         (r"你(?:都)?(?:能|会|可以)(?:帮我)?(?:做|干)?(?:些)?(?:什么|啥)|(?:这个)?怎么(?:用|使用)(?:这个|你)?|你是谁|我(?:能|可以)问(?:你)?(?:些)?(?:什么|哪些问题)|帮帮我", "help"),
     ),
 )  # fmt: skip
-LANGUAGES = {"de": _GERMAN, "es": _SPANISH, "fr": _FRENCH, "zh": _CHINESE}
+_OTHERS = Language(
+    papers=r"(?:articol[io]|artigos?|papers?|artikelen|stat(?:ья|ьи|еи|ей)|論文)",
+    here="(?: ?(?:qui|aqui|hier|здесь|nella biblioteca|na biblioteca|in de bibliotheek|в библиотеке))*",
+    references=(),
+    phrases=(
+        (r"quanti {papers} (?:hai|ci sono){here}|quantos {papers} (?:voce tem|tens|existem|ha|tem){here}|hoeveel {papers} (?:heb je|zijn er){here}|сколько (?:у тебя |здесь )?{papers}{here}|{papers}は(?:何本|いくつ)ありますか", "how many papers are here"),
+        (r"(?:elenca|mostra|lista|liste|mostre|toon|lijst)(?: (?:tutti|gli|todos|os|alle))* (?:titoli|titulos|titels|{papers}){here}|{papers}の?(?:一覧|リスト)(?:を見せて)?|(?:покажи|список) (?:все |всех )?{papers}", "list all titles"),
+        (r"(?:cosa c'e|che cosa c'e|o que (?:ha|tem)|wat is er|что есть|何があります?か?){here}", "what's in the library"),
+    ),
+)  # fmt: skip
+LANGUAGES = {"de": _GERMAN, "es": _SPANISH, "fr": _FRENCH, "zh": _CHINESE, "it, pt, nl, ru, ja": _OTHERS}
 _NAME = r"(?P<x>[\"“«„《].{1,120}[\"”»“》]|(?-i:[A-Z0-9])[A-Za-z0-9.:/&'-]*(?: [A-Za-z0-9.:/&'-]+){0,12})"
 _END = re.compile(r"(?:[吗嘛呢呀啊?？!！.。]|\b(?:bitte|por favor|s'il te plait|svp|stp))+$", re.IGNORECASE)
 
@@ -215,6 +226,6 @@ def _compiled() -> Iterator[tuple[re.Pattern[str], str, Language]]:
         for phrase, english in language.phrases:
             pattern = phrase.replace("{papers}", language.papers).replace("{here}", language.here)
             pattern = pattern.replace("{name}", _NAME).replace("{{", "{").replace("}}", "}")
-            for name in "xyzw":
+            for name in "xyzwv":
                 pattern = pattern.replace(f"{{{name}}}", f"(?P<{name}>.+?)")
             yield re.compile(pattern, re.IGNORECASE), english, language

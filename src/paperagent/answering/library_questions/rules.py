@@ -114,6 +114,12 @@ COUNT_PASSIVE = _rule(rf"(?:(?:how many times|how often|where) (?:is|are) (?P<ti
 COUNT_BY = _rule(rf"how many {NOUN} (?:did|has|have|does) (?P<name>.+?) (?:write|written|wrote|publish|published|author|authored|have)(?: {HERE})?")
 COUNT_MENTIONING = _rule(rf"how many (?:of (?:(?:all |the |your |my )*{NOUN}|them|these|those) )?(?:do |actually |explicitly |also )?(?:mention|talk about|refer to|cite|name)\s+(?P<topic>.+)")
 COUNT_IN_PERIOD = _rule(r"how many(?: of (?:them|these|those))? (?P<period>(?:were|are|have|came|got|arrived)\b.*)")
+ANY_MENTION = _rule(
+    rf"(?:(?:does|do|did|is|are|has|have) )?(?:there )?(?:any|some|one|a)(?:thing|one)?(?: single)?(?: of (?:the|your|these|my))?(?: {NOUN})?(?: {HERE})?(?: that| which)? (?:mention(?:s|ed|ing)?|refer(?:s|ring)? to|cit(?:es?|ing)) (?P<topic>.+?)(?: {HERE})?"
+    rf"|(?:does|do) (?:any|one)(?: of (?:the|your|these|my))? {NOUN}(?: {HERE})? (?:talk about|discuss|cover|use) (?P<topic2>.+?)"
+    rf"|(?:is|are) (?P<topic3>.+?) (?:ever )?mentioned(?: (?:anywhere|somewhere|{HERE}|(?:in|by) (?:any|some|the|your|these|one)(?: of (?:the|your))? {NOUN}))?|mentions of (?P<topic4>.+)"
+    rf"|{NOUN} (?:in which|where) (?P<topic5>.+?) (?:occurs?|appears?|(?:is|are) mentioned|comes? up)"
+)
 WHICH_MENTION = _rule(rf"which(?: ones?)?(?: of (?:them|these|those|(?:the |your )?{NOUN}))? (?:mention |(?:have|contain|include|use)s? {LITERAL})(?P<topic>.+)")
 COUNT_OF_THEM = _rule(rf"how many of (?:(?:all |the |your |my )*{NOUN}|them|these|those) (?:are (?:on|about)|contain|discuss|cover|use|deal with|have the word)\s+(?P<topic>.+)")
 COUNT_AFTER_ALL = _rule(rf"(?:(?:is|are) there|do you have|have you got) (?:any )?{NOUN} (?P<rest>.+?),? (?:and )?(?:if so,? )?how many(?: are there| do you have)?")
@@ -133,7 +139,7 @@ LIST = _rule(rf"(?P<show>{SHOW}\s+)?{THE}(?:(?P<n>{_NUMBER}) )?(?P<noun>(?:paper
 LIST_ALL = _rule(rf"(?:list|ls|(?:list|show|print|display)(?: me)? (?:all|everything|them all|{OWN}|all of (?:it|them)|the list)|everything|index)(?: {HERE})?")
 WHICH = _rule(rf"(?:which|what) (?P<noun>{NOUN})\b(?P<rest>.*)")
 DAYS_PAPERS = _rule(rf"(?:{SHOW} )?(?P<period>today|yesterday|(?:this|last) (?:week|month|year))'?s? (?:new |latest |newest )?{WORKS}")
-ANYTHING_IN_PERIOD = _rule(rf"(?:is there |are there |do you have |have you got |got |was there |did )?(?:anything|something|any {NOUN}|what)(?: new| interesting)?\s+(?P<period>{PERIOD})")
+ANYTHING_IN_PERIOD = _rule(rf"(?:(?:is there |are there |do you have |have you got |got |was there |did )?(?:anything|something|any {NOUN}|what)|(?:do you have|are there|have you got) {NOUN})(?: new| interesting)?\s+(?P<period>{PERIOD})")
 CATEGORY_PAPERS = _rule(rf"(?:{SHOW} )?{THE}(?P<category>{_CATEGORY}) {NOUN}(?P<rest>.*)")
 BY_AUTHOR = _rules(
     rf"(?:{SHOW} |(?:is|are) there |do you have |have you (?:got )?|anything|something|what is |what's )?(?:any |some |a |the |all |other |more )*"
@@ -148,7 +154,7 @@ BY_AUTHOR = _rules(
     rf"(?:{SHOW} )?(?P<name>[^\W\d_][\w.'-]* [^\W\d_][\w'-]+)'s? {NOUN}",
 )
 AUTHORS = _rule(
-    rf"(?:{SHOW} |who are |what are |which |how many )?{THE}(?:different |most (?:frequent|common|productive|prolific) |top |main )?authors(?: names)?(?: (?:do you have|are there|are {HERE}|{HERE}|are in {OWN}))?"
+    rf"(?:{SHOW} |who are |what are |which |how many )?{THE}(?:different |most (?:frequent|common|productive|prolific) |top |main )?authors(?: names)?(?: (?:alphabetically|do(?:es)? (?:the|your) library have|do you have|are there|are {HERE}|{HERE}|are in {OWN}))?"
     rf"|(?:which|what) authors? (?:has|have|is|are|appears?|wrote|published) (?:written |published |the author of )?(?:the )?(?:most|largest number of|most often|most frequent(?:ly)?)(?: {NOUN})?(?: {HERE})?"
     rf"|who (?:has |have )?(?:wrote|written|published|authored|publishes|writes) (?:the )?most(?: {NOUN})?(?: {HERE})?|(?:who|which) is the (?:most (?:prolific|productive|frequent|common)|top|main) author|(?:list of|all|names of(?: the)?) authors(?: {HERE})?|(?:who|whose papers) (?:is|are) {HERE}"
 )
@@ -175,7 +181,7 @@ CONTENTS = _rules(
     rf"what (?:is|are) {OWN} (?:about|made of|all about|like)|what (?:are|is) (?:these|the|your|all the) papers (?:about|on)",
     rf"(?:what|which) (?:kind|kinds|type|types|sort|sorts) of (?:{NOUN}|research|stuff|things|topics|information|data|content|material)(?: are (?:these|they|those)| is this)?(?P<rest>.*)",
     rf"(?:(?:what|which|how many) |{SHOW} |what(?:'s| is) )?(?:are )?{THE}(?:(?:main|major|top|key|different|most common|common|biggest|popular|important|\d{{1,2}}) )*{_SUBJECTS}(?: and {_SUBJECTS})?(?P<rest>.*)",
-    rf"(?:what|which) (?:dates?|periods?|time ?(?:span|range|frame|period)|years?|date range|months?|weeks?) (?:do(?:es)?|is|are) (?:{OWN}|the papers|these papers|you|it|they)(?: (?:cover|span|have|from|covered|contain))?",
+    rf"(?:what|which) (?:domains?|fields?|disciplines?|subjects?) (?:do(?:es)?|is|are) (?:{OWN}|the papers|these papers|you) (?:cover|from|about|span|deal with)|what (?:stuff|things?|all)(?: is|'s| do you have)? {HERE}|brief me (?:on|about) {OWN}|(?:what|which) (?:dates?|periods?|time ?(?:span|range|frame|period)|years?|date range|months?|weeks?) (?:do(?:es)?|is|are) (?:{OWN}|the papers|these papers|you|it|they)(?: (?:cover|span|have|from|covered|contain))?",
     rf"(?:how (?:old|recent|current|up[- ]to[- ]date|fresh|new) (?:is|are) (?:{OWN}|the papers|your papers|the data|your data)|(?:what(?:'s| is) )?(?:the )?(?:date range|time span|time range|span|period covered|coverage)(?: {HERE})?|from when are the papers|when (?:was|were) (?:{OWN}|the papers) (?:last )?(?:updated|ingested|refreshed|added|read)|when did (?:you|i|we) last (?:ingest|update|refresh|read)(?: anything| papers)?|when was the last (?:update|ingest)|how far back do(?:es)? (?:{OWN}|it|you|the papers) go)",
     rf"(?:describe|(?:give me |show me )?(?:an? |the )?(?:overview|summary|description|breakdown|statistics|stats|contents?|table of contents|toc|list of topics) (?:of|for|about|on)|summari[sz]e|tell me (?:something |more )?about|explain|introduce|about) (?:{OWN}|all (?:the |my |your )?papers|(?:the|all|my|your) (?:whole |entire )?(?:library|collection|papers)|everything|the contents?)",
     r"(?:library|contents?|status|stats|statistics|about|info|overview|table of contents|toc|summary|coverage|inventory|library (?:info|status|stats|statistics|contents?|overview|summary))",
@@ -184,6 +190,9 @@ CONTENTS = _rules(
     rf"what (?:do|does) (?:(?:the|these|your|my|all(?: the| of the)?) (?:papers?|articles|abstracts)|{OWN}) (?:deal with|cover|talk about|discuss|address|treat|look at)(?: in general| mostly| mainly| overall| generally| on the whole)|what (?:do|does) (?:(?:your|my|all(?: the| your)?) (?:papers|articles|abstracts)|{OWN}) (?:deal with|cover|talk about|discuss|address|treat)",
     rf"what (?:are|is) (?:most(?: of)? |all(?: of)? )?{OWN} (?:mostly |mainly |generally |all )*(?:about|on|concerned with)(?: in general| mostly| mainly| overall)?|(?:what|which) (?:{_SUBJECTS}) can i (?:ask about|find|search|read about|look up)(?: {HERE})?|(?:walk me through |tell me (?:about )?|show me )?what (?:you have|is (?:(?:covered|available|stored|included) )?{HERE}|there is)|what (?:material|content|literature|texts|research) (?:do you have|is {HERE})",
     rf"{THE}{NOUN} (?:by|per|grouped by|sorted by|ordered by) (?:topic|theme|category|subject|feed|source|area)s?",
+)
+NEWEST_ONE = _rule(
+    rf"(?:what(?:'s| is)|which (?:{NOUN} |one )?is|show(?: me)?) the (?:newest|latest|most recent)(?: (?:one|{NOUN}))?(?: {HERE})?|(?:which|what) {NOUN} (?:was|were|is) (?:added|read|ingested|published) (?:last|most recently)"
 )
 LAST_ONE = _rule(r"last (?:paper|article|work|abstract)")
 """The last paper of an answer, not of the library."""
@@ -211,9 +220,10 @@ ONLY_OF_PAPERS = _rule(r".*\b(?:wrote|authored|written by|authors? (?:of|for)|do
 SOURCES = _rule(r"(?:(?:show|list|give)(?: me)? |what(?:'s| is| are| were) )?(?:the |your )?sources?|(?:who(?:'s| are| were) )?(?:their|the) (?:links|authors)")
 EXISTS = _rules(
     rf"(?:do|does|did) (?:you|u|we|i|{OWN}) (?:also |actually |even |happen to |by any chance )?(?:have|got|know|contain|include|hold) (?P<ref>.+?)(?: (?:too|as well|by any chance))?(?: {HERE})?",
-    rf"(?:(?:have|has) (?:you|we|{OWN}) (?:got|read|ingested|indexed)|(?:you |u )?got|you have|(?:is|are) there|any chance you have|can you find|have|search for) (?P<ref>.+?)(?: {HERE})?",
+    rf"(?:(?:have|has) (?:you|we|{OWN}) (?:got|read|ingested|indexed)|(?:you |u )?got|you have|(?:is|are) there|does (?:it|this) (?:have|contain|include)|any chance you have|can you find|have|search for) (?P<ref>.+?)(?: {HERE})?",
 )
 IS_HERE = _rule(rf"(?:is|are) (?P<ref>.+?) (?:also |already |even )?(?:(?:included |contained |stored |available |present |indexed |listed |somewhere |to be found )?{HERE}|(?:part of|among|one of) (?:{OWN}|the papers))(?: too| as well| already)?")
+IN_HERE = _rule(rf"(?P<ref>.+?) (?:(?:is|are) )?(?:already |also )?{HERE}")
 GENERIC = frozenset(
     """access answers any anything anyone abstracts code data dataset datasets details evidence everything examples example feelings
     figures graphs idea ideas images information internet it limitations limits links memory models more names news numbers
@@ -236,7 +246,7 @@ OVERVIEW_OF_PAPERS = _rule(rf"{_SUM} (?:(?:all|the|your|my|our|existing|availabl
 OVERVIEW = _rule(rf"{_SUM}:? (?P<ref>.+)")
 ABOUT_PAPER = _rule(r"(?:so )?(?:what(?:'s|s| is) (?P<ref1>.+?) (?:all )?about|what does (?P<ref2>.+?) (?:deal with|talk about)|what does (?P<ref5>\S*\d\S*) (?:say|show|find|propose)|(?:can you )?tell me (?:more |something )?about (?P<ref3>.+)|explain (?P<ref4>the .*(?:paper|article).*))")
 ALONE = _rule(r"(?:(?:all|all the|the|my|your) )?(?:papers|titles|articles|publications|paper titles|documents)")
-TITLED = _rule(r"(?:the )?(?:paper|article) (?:(?:called|titled|named|entitled)\b|[\"“«])|the \S+ paper$")
+TITLED = _rule(r"(?:the )?(?:paper|article) (?:(?:called|titled|named|entitled)\b|[\"“«])|(?:the )?\S+ paper$")
 SHOW_PAPER = _rule(r"(?:show(?: me)?|open|display|read(?: me)?|get(?: me)?|give(?: me)?|print|view|see|pull up|find(?: me)?|search(?: for)?|look up|lookup|fetch|go to|load|bring up)\s+(?P<ref>.+)")
 IS_QUESTION = _rule(r".*\?$|(?:do|does|did|is|are|was|were|can|could|should|would|will|has|have|how|what|why|which|who|when|where|whose|to what)\b")
 
@@ -248,7 +258,7 @@ FIELDS: dict[Field, tuple[str, ...]] = {
         r"(?:by whom|whose (?:paper|work) is (?:it|this|that)|who(?:'s| is) it by|who(?:'s| is) (?:{ref}) by|(?:{ref}) (?:authors?|is by whom|was written by whom|written by))",
     ),
     "published": (
-        r"when (?:was|is|were) {ref} (?:published|written|released|posted|submitted|uploaded|out|from|listed|added|dated|made)",
+        r"when (?:was|is|were) {ref} (?:published|written|released|posted|submitted|uploaded|out|from|listed|added|dated|made|accepted)",
         r"when did {ref} (?:come out|appear|get published)|(?:in )?(?:which|what) (?:year|month) did {ref} (?:come out|appear)|when did (?:they|the authors) publish (?:it|this|that)",
         r"(?:what(?:'s| is| was) )?(?:the )?(?:publication|release|submission|publishing|pub|upload|listing)? ?(?:date|year|day)(?: of (?:publication (?:of|for) )?{ref})?(?: of publication)?",
         r"(?:in )?(?:what|which) (?:year|month|date|day) (?:was|is) {ref} (?:published|written|released|posted|from|submitted)|how (?:old|recent|new) is (?:the |this |that )?(?:paper|article) ?{ref}?",

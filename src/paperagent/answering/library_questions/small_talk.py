@@ -58,7 +58,7 @@ _PRAISE = (
 _THANKS_MORE = r"(?: (?:a lot|so much|very much|again|for (?:the|your|all the|all your) (?:help|answer|answers|info|information|time)|for that|for this|for everything|a bunch|a ton|man|mate|buddy|bot))*"
 _BYE = (
     r"(?:quit|exit|bye|bye bye|byebye|bye for now|bye then|lets stop(?: here| now)?|goodbye|good bye|good night|q|x|wq|see (?:you|ya)(?: (?:later|soon|tomorrow|around|then|next time))?|cya|later|farewell|so long"
-    r"|logout|log out|log off|stop|end|close|done|im done|(?:that|this) (?:will|would|is|should) be all|thatll be all|that(?:s| is) (?:all|it|enough)(?: for (?:today|now))?|nothing else|leave|abort"
+    r"|logout|log out|log off|stop|end|close|done|im done|(?:that|this) (?:will|would|is|should) be all|thatll be all|that(?:s| is) (?:all|it|enough)(?: for (?:today|now))?|nothing (?:else|more)|thats everything|finished|enough|talk to you later|ttyl|(?:id like|i would like) to (?:stop|quit|leave|exit)|leave|abort"
     r"|(?:i want to|please|let me) (?:quit|exit|leave|stop)|(?:quit|exit|end|close|leave|stop) (?:the |this )?(?:chat|session|program|app|conversation|now)"
     r"|have a (?:nice|good|great) (?:day|evening|weekend|one)|tschuss|tschau|auf wiedersehen|bis bald|bis spater|adios"
     r"|hasta luego|au revoir|a bientot|arrivederci|tchau|hej ?da|пока|до свидания|再见|再見|さようなら|안녕히 가세요|ende|beenden|salir)"
@@ -79,18 +79,18 @@ _HELP_FORMS = (
     ),
     r"(?:list|show)(?: me)?(?: the| all)? (?:commands|options|help|features)",
     r"who (?:are|r) (?:you|u)|what are you|what(?:s| is) (?:your name|paper ?agent|your purpose)",
-    r"are you (?:an? )?(?:ai|bot|human|llm|chatbot|real|chatgpt|robot)|(?:tell me about|introduce) yourself",
+    r"are you (?:an? )?(?:ai|bot|human|llm|chatbot|real|chatgpt|robot|language model|person|machine)|(?:tell me about|introduce) yourself",
     r"who (?:made|built|created|wrote) you|what(?: all)? (?:can|could|do) you do(?: for me)?",
     r"what (?:model|llm) (?:are you|do you use|is this)|which (?:model|llm) (?:are you|do you use)",
     r"(?:what|which)(?: (?:kinds?|sorts?|types?) of)? (?:questions?|things|stuff) (?:can|could|may|should|do|might) (?:i|one|we) (?:ask|do)(?: (?:you|here|about|it|this|with))*",
     r"(?:hi |hello )?(?:i ?a?m|im) (?:new|new here|a (?:new user|beginner|newbie)|lost|confused|stuck)(?: (?:here|to this))?(?: (?:so )?(?:what|how|where) (?:do|can|should) i (?:do|start|begin|use (?:this|it))(?: (?:now|first|next))?)?",
     r"(?:what (?:do|should) i do(?: (?:now|first|next|here))?|what now|where (?:do|should|can) i (?:start|begin)|i (?:dont|do not) know (?:what|how|where) to (?:ask|do|start|begin|use (?:this|it)))",
-    r"what (?:are you able to|do you|questions (?:can|do) you) (?:do|answer)|(?:can you )?(?:explain|tell me) what you (?:do|can do)|(?:i have )?no idea what to (?:type|ask|do|say)",
+    r"what (?:are you able to|do you|questions (?:can|do) you) (?:do|answer)|(?:can you )?(?:explain|tell me) what you (?:do|can do)|(?:i have )?no idea what to (?:type|ask|do|say)|what (?:do|can|should) i type|guide me|teach me(?: how to use (?:you|this|it))?|show me how (?:this|it) works|what languages do you (?:speak|understand|support)",
     r"(?:what(?: is|s)|what is the purpose of) this (?:tool|program|app|bot|thing|chat|assistant|library|software)(?: for| doing)?|what does this (?:tool|program|app|bot|thing|chat) do",
     r"(?:give|show)(?: me)? (?:an |some |a few )?examples?(?: of)?(?: (?:a )?questions?)?(?: i can ask)?|what (?:do|would) you (?:suggest|recommend) i ask",
     r"what (?:can|should|could) i (?:do|type|say|write|ask)(?: (?:you|here|now|about|it))*|how (?:can|could) you help(?: me)?",
     rf"what are you (?:good|useful) for|how (?:do|can|should|to|would)(?: i| we| you| one)? (?:use|work with|run) {_THING}",
-    r"how (?:do|can|should) i (?:start|begin|get started|search|ask(?: you)?(?: a question| questions?| something)?)",
+    r"how (?:do|can|should) i (?:start|begin|get started|search|find (?:something|anything|things|papers)|ask(?: you)?(?: a question| questions?| something)?)",
     r"how (?:does|do) (?:this (?:tool|program|thing|chat|app|bot)|paper ?agent|you) work",
     r"how do you (?:answer|find|know)(?: (?:my |a )?(?:questions?|answers?|papers|this|that))?",
     (
@@ -113,7 +113,7 @@ _THANK = re.compile(
     rf"|{_PRAISE}(?: {_PRAISE})*"
 )
 _QUIT = re.compile(
-    rf"(?:(?:ok|okay|alright|thanks|thank you|thx|great) )*(?:and )?{_BYE}(?: (?:and |then )?{_BYE})*(?: and)?(?: {_THANKS})?{_THANKS_MORE}{_NAMES}"
+    rf"(?:(?:ok|okay|alright|thanks|thank you|thx|great|cheers|well|so|no) )*(?:and )?{_BYE}(?: (?:and |then )?{_BYE})*(?: and)?(?: {_THANKS})?{_THANKS_MORE}{_NAMES}"
 )
 _OPENING = re.compile(
     rf"(?:{_HELLO}|hi there|hey there|hello there|thanks|thank you|thx|great|cool|ok|okay|so|well|um+|hm+|yo|alright)"

@@ -11,7 +11,7 @@ from paperagent.text.spelling import within_edit_distance
 _POLITE_START = re.compile(
     r"(?:(?:please|pls|plz|plese|kindly|paper ?agent|so|just|quick question|hey|hi|hello)[\s,:!]+"
     r"|(?:can|could|would|will) (?:you|u)(?: please| pls| plz| kindly)?(?: (?:tell|show) me(?= (?:how|what|which|who|when|where))|(?= ))\s+"
-    r"|(?:i want to know|i(?:'d| would) like to (?:know|see|have|get|read)|i wanna (?:know|see)|i(?:'m| am) (?:looking|searching) for"
+    r"|(?:(?:check|see|tell me|(?:i (?:was |am |'m )?)?wonder(?:ing)?|i want to know|do you know) (?:if|whether)(?= (?:you (?:have|got)|there is|.* (?:is|are) (?:in|here)))|i want to know|i(?:'d| would) like to (?:know|see|have|get|read)|i wanna (?:know|see)|i(?:'m| am) (?:looking|searching) for"
     r"|(?:tell|show) me(?= (?:how many|what'?s new|what'?s in|how|what|which|who|when|where))|do you know(?= (?:how|what|which|who|when|where))|i need|may i see|can i (?:see|get|have))\s+)"
 )
 _POLITE_END = re.compile(

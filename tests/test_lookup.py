@@ -138,7 +138,7 @@ def test_a_minus_sign_excludes(agent: PaperAgent) -> None:
     for query in ("-oil", '-"oil"'):
         with pytest.raises(InputError, match="only excluded words"):
             agent.search(query)
-    with pytest.raises(InputError, match="almost every abstract"):
+    with pytest.raises(InputError, match="too common to exclude"):
         agent.search("oil", exclude=["the"])
 
 

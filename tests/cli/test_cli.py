@@ -332,7 +332,7 @@ def test_urls_and_paths_from_the_settings_are_not_escaped(
     assert run(capsys, "status", "--home", home) == f"- home: {home}\n- server: {server}\n- embedder: \\<b>\n"
     detail = f"{server} answers, version ![](http://a.bc)"
     agent.health = Health(ok=True, checks=(Check("server", ok=True, detail=detail),))
-    assert run(capsys, "doctor") == f"- ok: server — {server} answers, version ![\\](http://a.bc)\n"
+    assert run(capsys, "doctor") == f"- ok: server — {server} answers, version !\\[\\](http://a.bc)\n"
 
 
 def test_a_feed_is_named_as_it_was_given(agent: FakeAgent, capsys: pytest.CaptureFixture[str]) -> None:

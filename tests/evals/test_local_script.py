@@ -16,10 +16,10 @@ from paperagent.testing import Request, ScriptedServer, chat_reply
 CASES = [
     {
         "id": "shorter",
-        "question": "How much does Tindersift shorten the prompt?",
+        "question": "Which passages does Tindersift remove?",
         "gold_titles": ["Tindersift: Filtering Retrieved Passages Before They Reach the Model"],
-        "evidence": ["removes 61% of the tokens"],
-        "must_include": ["61%"],
+        "evidence": ["keeps only those sentences that are likely to matter"],
+        "must_include": ["likely to matter"],
     },
     {"id": "nowhere", "question": "Who won the cup final in Ghana?", "kind": "unanswerable"},
 ]
@@ -40,7 +40,7 @@ def shared(tmp_path: Path) -> Path:
 def choosing_the_evidence(request: Request) -> object:
     """Choose the sentence that holds the fact."""
     lines = request.messages[-1]["content"].splitlines()
-    numbers = [int(line.split()[0]) for line in lines if "61%" in line]
+    numbers = [int(line.split()[0]) for line in lines if "likely to matter" in line]
     return chat_reply(request, {"sentences": numbers})
 
 

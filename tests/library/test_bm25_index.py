@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperagent.errors import StoreError
-from paperagent.library.features import within_edit_distance
 from paperagent.library.local.bm25_index import IndexEntry, LexicalIndex
+from paperagent.text.terms import within_edit_distance
 from paperagent.types import Filters
 
 ANY = Filters()

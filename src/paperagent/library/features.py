@@ -76,27 +76,3 @@ def search_width(papers: int, current: int) -> int:
     """
     width = math.isqrt(2 * papers)
     return width if width > _MIN_WIDENING * current else current
-
-
-def within_edit_distance(one: str, other: str, distance: int) -> bool:
-    """Return whether ``one`` becomes ``other`` by at most ``distance`` edits.
-
-    Swapping two neighbors is one edit.
-
-    Optimal string alignment, which stops as soon as the distance is exceeded.
-    """
-    if one == other:
-        return True
-    before: list[int] = []
-    previous = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        current = [i]
-        for j, b in enumerate(other, 1):
-            cost = min(previous[j] + 1, current[-1] + 1, previous[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                cost = min(cost, before[j - 2] + 1)
-            current.append(cost)
-        if min(current) > distance:
-            return False
-        before, previous = previous, current
-    return previous[-1] <= distance

@@ -109,7 +109,6 @@ _SPACE_AND_LETTER = re.compile(r"\s+(?:\\[ij](?![A-Za-z])|[^\W\d_])")
 # TeX would raise only the first character of `10^-12`; its authors mean all of it.
 _SIGNED_NUMBER = re.compile(r"[-+−]?\d+")
 _ORDINAL = re.compile(r"st|nd|rd|th")
-_WITH_ARGUMENT = frozenset({"mathbb", "mathds", "footnote", "pmod", "not"})
 _MAX_DEPTH = 12
 
 

@@ -49,7 +49,7 @@ _MARKDOWN = re.compile(
       (?P<address>https?://(?:[\w/:.?\#+,;@!-]|~(?!~)|%(?!%)|=(?!=)|&(?!\#?\w+;))+)
     | [`*]                                # code, emphasis
     | <(?=[A-Za-z/!?])                    # HTML, automatic links
-    | \[(?=\d) | \](?=[(\[:])             # a forged citation; links, images, their definitions
+    | \[(?=\d) | (?<=!)\[ | \](?=[(\[:])  # a forged citation; images, links, their definitions
     | \\(?=[!-/:-@\[-`{-~]|\Z)            # a backslash that would escape something
     | (?<!\w)_ | _(?!\w)                  # emphasis, which never begins or ends inside a word
     | ~(?=~)                              # strikethrough

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from paperagent.text.terms import within_edit_distance
+
 _POLITE_START = re.compile(
     r"(?:(?:please|pls|plz|plese|kindly|paper ?agent|so|just|quick question|hey|hi|hello)[\s,:!]+"
     r"|(?:can|could|would|will) (?:you|u)(?: please| pls| plz| kindly)?(?: (?:tell|show) me(?= (?:how|what|which|who|when|where))|(?= ))\s+"
@@ -67,22 +69,10 @@ def _corrected(word: str) -> str:
         return word
     limit = 1 if len(lower) < 8 else 2
     return next(
-        (w for w in _TYPOS.get(lower[0], ()) if _distance(lower, w) <= min(limit, (len(w) - 1) // 3)), word
+        (
+            w
+            for w in _TYPOS.get(lower[0], ())
+            if within_edit_distance(lower, w, min(limit, (len(w) - 1) // 3))
+        ),
+        word,
     )
-
-
-def _distance(one: str, other: str) -> int:
-    """Return the edit distance; two neighboring letters swapped count as one edit."""
-    if abs(len(one) - len(other)) > 2:
-        return 3
-    before: list[int] = []
-    last = list(range(len(other) + 1))
-    for i, a in enumerate(one, start=1):
-        row = [i]
-        for j, b in enumerate(other, start=1):
-            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                cost = min(cost, before[j - 2] + 1)
-            row.append(cost)
-        before, last = last, row
-    return last[-1]

@@ -16,12 +16,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from paperagent.errors import PaperAgentError, StoreError, display_path
-from paperagent.library.features import within_edit_distance
 from paperagent.library.home import writable
 from paperagent.library.identity import day_number
 from paperagent.storage.sqlite import DISK_FULL, store_error
 from paperagent.text.names import is_initial, name_words
-from paperagent.text.terms import index_terms
+from paperagent.text.terms import index_terms, within_edit_distance
 from paperagent.types import Filters
 
 if TYPE_CHECKING:

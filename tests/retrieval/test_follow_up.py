@@ -34,6 +34,12 @@ ABSTAINED = Turn("Who won the cup in 1998?", "…", ("bat",), ("bat",), answered
         ("which datasets?", "fragment"),
         ("wie groß ist es?", "fragment"),
         ("which of them did people like best?", "fragment"),
+        ("welche Lampen waren das?", "fragment"),
+        ("¿de qué tamaños?", "fragment"),
+        ("用了多少支蜡烛？", "fragment"),
+        ("gibt es Lampen für Katzen?", "none"),
+        ("how many candles does that need", "fragment"),
+        ("what should we do instead then", "strong"),
         ("did the vets and keepers of the zoo like it?", "strong"),
         ("what abt candles on windy nights", "strong"),
         ("params", "strong"),
@@ -97,6 +103,43 @@ def test_the_one_with_something_picks_from_an_older_list() -> None:
 def test_a_name_picks_the_paper_that_has_it() -> None:
     bonus = resolve("is it dark in QuietWood?", (LIST,), PAPERS).bonus
     assert bonus["owl"] > 2 * bonus["bat"]
+
+
+def test_a_name_that_a_cited_paper_has_makes_a_short_question_clear() -> None:
+    """Also a size such as 70B."""
+    lamp = replace(PAPERS["owl"], abstract="Owlet-70B shines. The 70B version wins.")
+    question = "how bright is the 70B version"
+    assert resolve(question, (LIST,), {**PAPERS, "owl": lamp}).is_clear
+    assert not resolve(question, (LIST,), PAPERS).is_clear
+
+
+def test_a_question_that_fits_a_cited_paper_best_refers_to_it() -> None:
+    question = "numbers for the brightness part with candles?"
+    assert not resolve(question, (LIST,), PAPERS, "dog").is_clear
+    assert resolve(question, (LIST,), PAPERS, "owl").is_clear
+
+
+@pytest.mark.parametrize(
+    ("question", "stripped"),
+    [
+        ("different topic: how do cats purr?", "how do cats purr?"),
+        ("ok, another question - how large is it?", "how large is it?"),
+        ("now something else. is there a lamp?", "is there a lamp?"),
+        ("on a different note, is it loud?", "is it loud?"),
+        ("another question about lamps", "another question about lamps"),
+        ("different topics in owl research", "different topics in owl research"),
+    ],
+)
+def test_a_marked_change_of_topic_frees_the_papers(question: str, stripped: str) -> None:
+    assert follow_up.without_switch(question) == stripped
+    if stripped != question:
+        assert resolve(question, (LIST,), PAPERS) == follow_up.Reference()
+
+
+def test_a_successor_is_searched_for_beside_the_paper_cited_last() -> None:
+    reference = resolve("and the follow-up paper, what is new there?", (LIST, ABOUT_DOG), PAPERS)
+    assert reference.beside == "dog"
+    assert reference.bonus["dog"] < 0
 
 
 def test_a_new_name_frees_the_papers() -> None:

@@ -185,18 +185,25 @@ _ENCODER_WEIGHTS = {
     "unknown_word": -0.74,
 }
 _ENCODER_BIAS = -3.67
+_FOLLOW_UP_WEIGHTS = {"coverage": 2.4, "number_fit": 1.3, "attribute_absent": -2.5, "missing_name": -2.0}
+_FOLLOW_UP_BIAS = -1.2
+"""For a follow-up whose paper is known: its few words say little about similarity, and nothing about how well
+the paper was found. Fitted on conversations, and on their questions asked about papers of other ones."""
 _STEM_WEIGHTS = {"coverage": 2.33, "gap": 1.36, "missing_name": -2.20, "attribute_absent": -2.83}
 _STEM_BIAS = -1.30
 
 
-def confidence(signals: AnswerabilitySignals, *, encoder: bool) -> float:
+def confidence(signals: AnswerabilitySignals, *, encoder: bool, follow_up: bool = False) -> float:
     """Return the estimated probability, 0 to 1, that the library contains the answer.
 
     Args:
         signals: The signals.
         encoder: Whether they come from an encoder rather than from stems.
+        follow_up: Whether the question refers to the best paper, which was cited earlier.
     """
     weights, bias = (_ENCODER_WEIGHTS, _ENCODER_BIAS) if encoder else (_STEM_WEIGHTS, _STEM_BIAS)
+    if encoder and follow_up:
+        weights, bias = _FOLLOW_UP_WEIGHTS, _FOLLOW_UP_BIAS
     values = signals.as_dict()
     return 1 / (1 + math.exp(-(bias + sum(w * values[n] for n, w in weights.items()))))
 

@@ -48,8 +48,6 @@ MIN_TOPIC_SIMILARITY = 0.25
 """If the closest sentence is less similar than this, the library has nothing on the topic."""
 _MIN_TOPIC_COVERAGE = 0.6
 """A paper that covers this much of the question is on topic even if no sentence is similar."""
-FOLLOW_UP_SIMILARITY = 0.5
-"""At least this similarity is assumed of a paper that a follow-up question refers to."""
 _CACHED_TEXTS = 2_000
 """Texts whose token states are cached, about 45 kB each: enough for a library of two saved pages.
 """
@@ -222,7 +220,7 @@ class Pipeline:
         if not matches:
             answer = _without_papers(request, "no_evidence", NOTHING_FOUND, timer)
             return ExtractiveAnswer(replace(answer, hits=hits), question)
-        answer = self._quote_or_abstain(retrieved, matches[: request.k])
+        answer = replace(self._quote_or_abstain(retrieved, matches[: request.k]), question=request.question)
         timer.end_stage("generate")
         notes = (
             *request.notes,
@@ -248,12 +246,18 @@ class Pipeline:
 
         It is searched with the last turn, too, if it refers to one, but not to papers that were cited.
         """
-        question = self._analyze(request.question)
+        question = self._analyze(follow_up.without_switch(request.question))
         candidates = list(self._candidates(question.query, request.filters, request.k))
         ranked = scoring.rank(candidates, question.query)
         history, cited = self._cited_papers(request)
-        reference = follow_up.resolve(question.text, history, cited)
-        if reference.needs_context:
+        reference = follow_up.resolve(
+            request.question, history, cited, ranked[0].paper_id if ranked else None
+        )
+        if reference.beside is not None:
+            similar = self.search(cited[reference.beside].title, k=2, filters=request.filters)
+            related = [h.paper_id for h in similar if h.paper_id != reference.beside][:1]
+            reference = replace(reference, bonus=dict.fromkeys(related, follow_up.BONUS["exact"]))
+        elif reference.needs_context:
             with_context = self._analyze(add_context(question.text, request.history))
             further = self._candidates(with_context.query, request.filters, request.k)
             candidates = list({c.paper_id: c for c in (*candidates, *further)}.values())
@@ -267,7 +271,7 @@ class Pipeline:
             further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
             hits = scoring.boost(hits, further_hits, reference.bonus)
         return RetrievedPapers(
-            replace(question, is_follow_up=reference.is_clear),
+            replace(question, refers_to=len(reference.bonus) if reference.is_clear else 0),
             tuple(hits),
             frozenset(i for i, bonus in reference.bonus.items() if bonus > 0),
             scoring.indexes_agree(ranked),
@@ -295,28 +299,26 @@ class Pipeline:
         question = retrieved.question
         hits = [h for h in retrieved.hits[: _rerank_depth(question)] if h.paper.abstract.strip()]
         papers = [(h, tuple(split_sentences(h.paper.abstract))) for h in hits]
-        context = retrieved.referred_to if question.is_follow_up else ()
         if question.encoded is None:
             return evidence.rank_matches(self._match(question, papers))
         selected: list[Collection[int]] = [
             evidence.preselect_sentences(question, sentences, PRESELECTED_SENTENCES)
             for _, sentences in papers
         ]
-        preliminary = evidence.rank_matches(self._match(question, papers, selected, context))
+        preliminary = evidence.rank_matches(self._match(question, papers, selected))
         fully = {m.hit.paper_id for m in preliminary[: _FULLY_MATCHED_PAPERS[question.kind]]}
         fully |= retrieved.referred_to
         selected = [
             range(len(sentences)) if hit.paper_id in fully else preselected
             for (hit, sentences), preselected in zip(papers, selected, strict=True)
         ]
-        return evidence.rank_matches(self._match(question, papers, selected, context))
+        return evidence.rank_matches(self._match(question, papers, selected))
 
     def _match(
         self,
         question: Question,
         papers: Sequence[PaperSentences],
         selected: Sequence[Collection[int]] | None = None,
-        context: Collection[str] = (),
     ) -> list[PaperMatch]:
         """Match papers with a question.
 
@@ -324,7 +326,6 @@ class Pipeline:
             question: The question.
             papers: The papers.
             selected: Per paper the indexes of the sentences to encode; None for all.
-            context: The ids of the papers that the question refers to: it need not name their topic again.
         """
         if question.encoded is None:
             return evidence.match_papers(question, papers, None)
@@ -336,11 +337,7 @@ class Pipeline:
         ]
         states = self._encode([text for paper_texts in texts for text in paper_texts if text is not None])
         encoded = [[None if text is None else states[text] for text in paper_texts] for paper_texts in texts]
-        matches = evidence.match_papers(question, papers, encoded)
-        return [
-            replace(m, similarity=max(m.similarity, FOLLOW_UP_SIMILARITY)) if m.hit.paper_id in context else m
-            for m in matches
-        ]
+        return evidence.match_papers(question, papers, encoded)
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
         """Return the token states of texts, cached."""
@@ -359,7 +356,8 @@ class Pipeline:
             question, matches, indexes_agree=retrieved.indexes_agree, gap=retrieved.gap
         )
         has_encoder = question.encoded is not None
-        confidence = abstention.confidence(signals, encoder=has_encoder)
+        is_referred_to = question.is_follow_up and matches[0].hit.paper_id in retrieved.referred_to
+        confidence = abstention.confidence(signals, encoder=has_encoder, follow_up=is_referred_to)
         thresholds = self._thresholds or abstention.Thresholds.default(
             question.query.stats.papers, encoder=has_encoder
         )
@@ -368,7 +366,6 @@ class Pipeline:
         cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
         missing = abstention.describe_missing(abstention.names_missing(question, matches))
         # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
-        is_referred_to = question.is_follow_up and matches[0].hit.paper_id in retrieved.referred_to
         if confidence < thresholds.abstain_below and not is_referred_to:
             return _abstain(question, cited, signals, confidence, missing)
         claims = tuple(map(citations.quoted_claim, cited))

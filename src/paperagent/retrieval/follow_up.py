@@ -46,7 +46,8 @@ _MAX_FRAGMENT, _MAX_SHORT, _MAX_MEDIUM = 2, 2, 4
 _MAX_WITH_PRONOUN, _MAX_WITH_CONNECTIVE, _MAX_WITH_WEAK_PRONOUN = 7, 6, 4
 _MAX_BEFORE_PRONOUN = 3
 """Topic words before a pronoun; after more, it refers to one of them."""
-_MAX_GERMAN_WORDS = 9
+_MAX_FOREIGN_WORDS, _MAX_FOREIGN_LENGTH = 9, 80
+"Words and characters of a question in another language that refers to the papers before it."
 _MIN_LEAD = 0.15
 """A paper that leads the next five by this much is what an answer was about, even if it does not name it."""
 _MAX_NAME_WORDS, _RARE, _RARE_SHARE = 4, 3, 0.001
@@ -89,7 +90,8 @@ _SEEKS_PAPERS = re.compile(
     rf"""\b(?:is|are|was|were)\ there\ (?:a|an|any|also|other|another|more|some|similar)\b
     |\b(?:any|which|what|recent|new)\ (?:\w+\ )?{_PAPERS}
     |(?<!\bthe\ )(?<!\bthese\ )(?<!\bthose\ )(?<!\bboth\ )\b(?:papers|studies)\b
-    |\bwhat\ do\ (?:we|you)\ have\b|\banything\ (?:new|about|on)\b|\bwho\ (?:else\ )?works\ on\b""",
+    |\bwhat\ do\ (?:we|you)\ have\b|\banything\ (?:new|about|on)\b|\bwho\ (?:else\ )?works\ on\b
+    |\bgibt\ es\b|^\W*hay\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _NOUN = (
@@ -101,7 +103,8 @@ _THIS = r"(?:this|that|these|those)"
 _PRONOUN = re.compile(
     rf"""\b(?:do|does|did|is|are|was|were|has|have|had|can|could|will|would|should|might)(?:n't)?
         \ (?:it|they|he|she)\b
-    |\b(?:do|does|did|is|are|was|were|can|could|has|have|by|for|of|on|in|with|than|about|after|from)
+    |\b(?:do|does|did|is|was|were|can|could|has|will|would)\ (?:this|that)\b
+    |\b(?:are|have|by|for|of|on|in|with|than|about|after|from)
         \ {_THIS}\s*(?:$|[?!.,;]|(?:\w+\ )?{_NOUN})
     |\b{_THIS}\ (?:\w+\ )?{_NOUN}|^(?:and\ |but\ |so\ )?{_THIS}\b|\bwhy\ that\b""",
     re.IGNORECASE | re.VERBOSE,
@@ -116,7 +119,9 @@ _WEAK_PRONOUN = re.compile(
 """Refers back only in a short question: not in "what tools do hubs offer people for them?"."""
 _ANY_PRONOUN = re.compile(r"\b(?:it|its|itself|they|them|theirs?|he|him|his|she|her)\b", re.IGNORECASE)
 """Refers back if no topic comes before it: not in "how do LLMs express their confidence?"."""
-_EXPLETIVE = re.compile(r"\b(?:is|was|would\ be)\ it\ \w+\ (?:to|that|for)\b", re.IGNORECASE)
+_EXPLETIVE = re.compile(
+    r"\b(?:is|was|would\ be)\ it\ (?!\w+ed\b|similar|close)\w+\ (?:to|that|for)\b", re.IGNORECASE
+)
 _CONNECTIVE = re.compile(
     r"^\W*(?:and|but|or|so|also|then|ok(?:ay)?|wh?at\ (?:about|abt)|how\ about|why|how\ come)\b",
     re.IGNORECASE,
@@ -130,7 +135,7 @@ _FRAGMENT = re.compile(
 )
 """A question without a verb: "which datasets?"."""
 _OWN_SUBJECT = re.compile(
-    rf"""\b(?:do|does|did|can|could|will|would|should)(?:n't)?
+    rf"""(?<!\bwe\ )(?<!\bone\ )(?<!\bthey\ )(?<!\bto\ )\b(?:do|does|did|can|could|will|would|should)(?:n't)?
     \ (?!(?:the|it|they|{_THIS}|its|their|you|we|i|he|she|one)\b)[a-z]""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -139,12 +144,30 @@ _DEFINITION = re.compile(
     rf"^\W*(?:what|who)(?:'s|\ is|\ are)\ (?!(?:the|its?|their|{_THIS}|in|with)\b)|^(?:define|explain)\b",
     re.IGNORECASE,
 )
-_GERMAN = re.compile(
-    r"""^\W*(?:und|aber|warum|wieso)\b
-    |\b(?:es|sie|davon|dabei|damit|dafür|darin|ihre?[nmrs]?|deren|dessen|(?:den|der|die)\ autoren)\b""",
+_NOT_ENGLISH = re.compile(
+    r"""[^\W\d_a-z]|\b(?:und|aber|warum|wieso|welche\w?|wie|wer|wo|was|es|sie|das|davon|dabei|ihre?\w?|deren|autoren
+        |cu[aá]l\w*|cu[aá]nt\w+|qu[eé]|c[oó]mo|por|quel\w*|combien|pourquoi|comment|quale|quanti|perch[eé])\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-_CAMEL = r"(?<!\w)[A-Za-z0-9]*(?:[a-z][A-Z]|[A-Z]{2}|[A-Za-z]-?\d|\d[A-Za-z])[\w+.-]*\w"
+"""A letter or a word that English does not have: such a question is hardly found in English abstracts."""
+_SWITCH = re.compile(
+    r"""^\W*(?:(?:ok(?:ay)?|thanks|thank\ you|thx|so|and|but|now)\b\W*)*
+    (?:(?:(?:on|to|for|a|an|now|one|something|completely|totally|quite)\ )*
+        (?:(?:different|another|other|new|next)\ (?:topic|question|subject|thing|note)
+        |something\ (?:else|different))
+        (?:\ (?:now|then|please))?|(?:change|switch)\ (?:of\ )?(?:topic|subject)|unrelated(?:\ question)?
+        |by\ the\ way|btw)\s*[:,.;!–—-]\s*(?=\w)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Says that what follows is on another topic: "different topic: …"."""
+_SUCCESSOR = re.compile(
+    r"""\b(?:follow-?\ ?up|newer|newest|later|latest|previous|earlier|older|original|next)
+        \ (?:one|paper|version|work|study|model|article)\b
+    |\b(?:successor|predecessor|sequel)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Refers to another paper of the same series: "and the follow-up paper?"."""
+_CAMEL = r"(?<!\w)[A-Za-z0-9]*(?:[a-z][A-Z]|[A-Z]{2}|[A-Za-z]-?\d|\d[A-Za-z])[\w+.-]*\w|(?<!\w)\d+[A-Z]\b"
 _CAMEL_NAME = re.compile(_CAMEL)
 _NAME = re.compile(rf"{_CAMEL}|(?<=[a-z,]\ )[A-Z][a-z]{{2,}}\w*(?:-\w+)*")
 """A name: with a capital or digit inside, or capitalized inside an English sentence."""
@@ -157,6 +180,8 @@ class Reference:
     strength: Strength = "none"
     bonus: Mapping[str, float] = field(default_factory=dict)
     """What is added to the score of each paper that it may mean."""
+    beside: str | None = None
+    """The id of a paper whose predecessor or successor the question asks for."""
 
     @property
     def is_clear(self) -> bool:
@@ -169,22 +194,36 @@ class Reference:
         return self.strength != "none" and not any(bonus > 0 for bonus in self.bonus.values())
 
 
-def resolve(question: str, history: Sequence[Turn], papers: Mapping[str, Paper]) -> Reference:
+def resolve(
+    question: str, history: Sequence[Turn], papers: Mapping[str, Paper], best: str | None = None
+) -> Reference:
     """Return what a question refers to.
 
     Args:
         question: The question.
         history: The earlier turns, oldest first.
         papers: The papers of the last `WINDOW` turns, by id.
+        best: The id of the paper that fits the question best by itself.
     """
-    if not history or len(question) > _MAX_LENGTH:
+    if not history or len(question) > _MAX_LENGTH or _SWITCH.match(question):
         return Reference()
     if exact := [i for i in _numbered(question, history) if i in papers]:
         return Reference("exact", dict.fromkeys(exact, BONUS["exact"]))
     strength = reference_strength(question)
+    last = next(
+        (i for turn in reversed(history) if turn.answered for i in turn.papers[:1] if i in papers), None
+    )
+    if last is not None and strength != "none" and _SUCCESSOR.search(question):
+        return Reference(strength, {last: -BONUS["strong"]}, beside=last)
     weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
     if _SEEKS_OTHERS.search(question):
         return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
+    if (
+        strength in ("none", "medium")
+        and best in weights
+        and len(_topic_stems(question)) <= _MAX_WITH_PRONOUN
+    ):
+        strength = "strong"
     texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
     if strength == "medium":
         topic = set(_topic_stems(question))
@@ -193,6 +232,7 @@ def resolve(question: str, history: Sequence[Turn], papers: Mapping[str, Paper])
     name_counts = {i: sum(name in text for name in names) for i, text in texts.items()}
     if most := max(name_counts.values(), default=0):
         weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
+        strength = "strong" if strength == "medium" else strength
     elif names:  # a new named thing
         strength = "medium" if _has_pronoun(question) else "none"
     if strength == "none" or (strength == "medium" and not weights):
@@ -202,12 +242,11 @@ def resolve(question: str, history: Sequence[Turn], papers: Mapping[str, Paper])
 
 def reference_strength(question: str) -> Strength:
     """Return how clearly a question refers to an earlier turn, by its form alone."""
-    is_short = len(question.split()) <= _MAX_GERMAN_WORDS
-    if is_short and _GERMAN.search(question) and not is_english(question):
-        return "fragment"
     picks = _PICK.search(question) is not None
     if _SEEKS_PAPERS.search(question) and not picks:
         return "none"
+    if _is_foreign(question):
+        return "fragment"
     topic = len(_topic_stems(question))
     refers = picks or _has_pronoun(question)
     if topic <= _MAX_FRAGMENT and (refers or _FRAGMENT.search(question)):
@@ -219,6 +258,18 @@ def reference_strength(question: str) -> Strength:
     if topic > _MAX_MEDIUM or _DEFINITION.search(question):
         return "none"
     return "strong" if topic <= _MAX_SHORT and not _OWN_SUBJECT.search(question) else "medium"
+
+
+def _is_foreign(question: str) -> bool:
+    """Return whether a question is short and not in English."""
+    is_short = len(question.split()) <= _MAX_FOREIGN_WORDS and len(question) <= _MAX_FOREIGN_LENGTH
+    letters = question.encode("ascii", "ignore").decode()
+    return is_short and _NOT_ENGLISH.search(question) is not None and not is_english(letters or "§")
+
+
+def without_switch(question: str) -> str:
+    """Return the question without words such as "different topic:" at its beginning."""
+    return _SWITCH.sub("", question, count=1)
 
 
 def _has_pronoun(question: str) -> bool:

@@ -109,7 +109,8 @@ _LIST = re.compile(
 _ASKS_NUMBER = re.compile(
     r"""\bhow\ (?:many|much|often|well|far|big|large|long|fast|badly|few|reliabl\w+)\b
     |\bwhat\ (?:share|percentage|fraction|proportion|rate|number|score|accuracy|size|weight)\b
-    |\b(?:percent|number\ of|mean|median|speedup|exactly|rate)\b""",
+    |\b(?:percent|numbers?\ (?:of|for)|mean|median|speedup|exactly|rate)\b
+    |\b(?:wie\ ?(?:viele?|gro(?:ß|ss)|oft|hoch)|cu[aá]nt[oa]s?|tama[ñn]os?|combien|quant[oiae])\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _ASKS_METHOD = re.compile(
@@ -120,6 +121,7 @@ _ASKS_METHOD = re.compile(
 _ASKS_RELEASE = re.compile(
     r"""\b(?:open[- ]?sourced?|github|repositor(?:y|ies)|licen[cs]\w*|urls?|links?|download\w*|publicly
         |availab\w+|releas\w+|project\ page|web\s?(?:page|site))\b
+    |\b(?:code|data|it|models?|weights|datasets?)\ (?:\w+\ )?(?:public|open|free)\b
     |\bwhere\ (?:can|do|could)\ (?:i|we|you|one)\ (?:find|get|see)\b
     |\b(?:code|implementation|weights)\ (?:for|of)\b""",
     re.IGNORECASE | re.VERBOSE,
@@ -153,8 +155,8 @@ class Question:
     """Token states of the text; None if there is no encoder."""
     missing: tuple[Name, ...] = ()
     """Names in the question that no paper contains."""
-    is_follow_up: bool = False
-    """Whether it refers to papers that were cited earlier."""
+    refers_to: int = 0
+    """How many papers that were cited earlier it may mean; 0 if it clearly refers to none."""
 
     @classmethod
     def analyze(
@@ -188,12 +190,17 @@ class Question:
     def kind(self) -> QuestionKind:
         """Whether the question asks for one paper, a comparison of two, or a list.
 
-        "Which datasets?" asks for a list, but as a follow-up it asks for those of one paper.
+        "Which datasets?" asks for a list, but as a follow-up it asks for those of one paper. "Compared to
+        GPT-4?" asks for a comparison, but not if it refers to only one paper.
         """
         kind = classify_question(self.text)
-        if self.is_follow_up and (kind == "list" or not _COMPARES_CITED.search(self.text)):
-            return "single"
-        return kind
+        compares = self.refers_to > 1 and _COMPARES_CITED.search(self.text)
+        return kind if not self.is_follow_up or (kind == "compare" and compares) else "single"
+
+    @property
+    def is_follow_up(self) -> bool:
+        """Whether it refers to papers that were cited earlier."""
+        return self.refers_to > 0
 
     @cached_property
     def names(self) -> tuple[Name, ...]:

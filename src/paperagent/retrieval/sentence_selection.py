@@ -36,8 +36,9 @@ SENTENCE_MARGINS: Mapping[QuestionKind, tuple[float, ...]] = {
 }
 COMPOUND_MARGINS = (4.0, 3.0, 2.0)
 """A paper's second, third and fourth sentence are shown if they score at most this much below its best one.
-A question that asks several things of one paper needs more of them, and so does a follow-up, whose few words
-match less clearly."""
+A question that asks several things of one paper needs more of them."""
+FOLLOW_UP_MARGINS = (9.0, 4.0, 2.0)
+"""So does a follow-up, whose few words match less clearly."""
 WORD_MARGIN_FACTOR, WORD_LIST_MARGIN = 2.0, 0.6
 """Factor on these margins, and the margin of a list, without an encoder: words alone separate less well."""
 RELEVANCE_MARGIN = 1.5
@@ -54,6 +55,7 @@ _WEIGHTS: Mapping[str, float] = {
     "match": 3.95, "gain": 10.71, "presents": 0.77, "before": -1.5, "first": -0.64, "background": -0.3,
     "position": -0.24, "most_asked": 0.8, "number": 0.77, "no_number": -0.99, "number_asked": 8.63,
     "method_detail": 1.33, "method_result": -1.7, "list_offer": 1.42,
+    "release": 4.0,
 }  # fmt: skip
 """Weight of each feature; see `features`."""
 
@@ -75,8 +77,8 @@ def select_sentences(question: Question, matches: Sequence[PaperMatch]) -> list[
     After the best sentence of a paper, its others come in the order of the abstract.
     """
     if question.kind == "single":
-        needs_more = question.is_compound or question.is_follow_up
-        margins = COMPOUND_MARGINS if needs_more else SENTENCE_MARGINS["single"]
+        margins = COMPOUND_MARGINS if question.is_compound else SENTENCE_MARGINS["single"]
+        margins = FOLLOW_UP_MARGINS if question.is_follow_up else margins
         close = _count_close(matches[:2], FURTHER_MARGIN)
         paper_margins = [margins, ()][:close]
     elif question.kind == "compare":
@@ -175,6 +177,8 @@ def features(question: Question, paper: PaperMatch) -> dict[str, NDArray[np.floa
         if the question asks how: the sentence is one of the two after the presenting one; it states a result
     list_offer:
         if the question asks for a list: it is the sentence that presents the work
+    release:
+        if the question asks for code or data: the sentence says where they are
     """
     import numpy as np
 
@@ -207,6 +211,8 @@ def features(question: Question, paper: PaperMatch) -> dict[str, NDArray[np.floa
         "method_detail": asks_method * ((index > offer) & (index <= offer + _OFFER_DETAILS)),
         "method_result": asks_method * finds * (1 - presents),
         "list_offer": float(question.kind == "list") * (index == offer),
+        "release": float(question.asks_release)
+        * np.array([cues.offers_code(s.text) for s in paper.sentences], float),
     }
 
 

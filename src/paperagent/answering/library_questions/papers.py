@@ -120,8 +120,9 @@ class LibraryPapers:
             return None
         if heads := [p for p in papers if ":" in p.title and title_key(p.title.partition(":")[0]) == key]:
             return heads[0]
-        long = len(title.split()) >= _MIN_CONTAINED_WORDS or is_name_like(title)
-        containing = [p for p in papers if Phrase(title).is_whole_in(p.title)] if long else []
+        containing = [p for p in papers if Phrase(title).is_whole_in(p.title)]
+        if len(title.split()) < _MIN_CONTAINED_WORDS:  # a title may contain the name of other work
+            containing = [p for p in containing if is_name_like(title) and title_key(p.title).startswith(key)]
         if len(containing) == 1:
             return containing[0]
         return self._introducing(title) if is_name_like(title) or title.istitle() else None

@@ -463,7 +463,7 @@ class PaperAgent:
         if intent.is_small_talk:
             return iter([Event("done", answer=answers.small_talk_answer(text, intent))])
         answerer = answers.LibraryAnswerer(
-            self._open_store(), get=self._get_or_none, topics=self._main_topics
+            self._open_store(), get=self._get_or_none, related=self.related, topics=self._main_topics
         )
         answer = answerer.answer(text, intent, history=history, filters=filters)
         if isinstance(answer, Answer):

@@ -47,7 +47,8 @@ _MAX_WITH_PRONOUN, _MAX_WITH_CONNECTIVE, _MAX_WITH_WEAK_PRONOUN = 7, 6, 4
 _MAX_BEFORE_PRONOUN = 3
 """Topic words before a pronoun; after more, it refers to one of them."""
 _MAX_FOREIGN_WORDS = 9
-"""The maximum number of words of a follow-up in another language; two Chinese characters count as a word."""
+"""Words of a question in another language that refers to the papers before it; two Chinese characters count
+as one."""
 _MIN_LEAD = 0.15
 """A paper that leads the next five by this much is what an answer was about, even if it does not name it."""
 _MAX_NAME_WORDS, _RARE, _RARE_SHARE = 4, 3, 0.001

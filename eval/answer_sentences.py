@@ -41,7 +41,7 @@ LIMITS: Mapping[str, Mapping[str, float]] = {
 }
 """Minimum of figures with the embedding model: today's, with a tolerance of about one case."""
 ANSWER_SHARE = 0.6
-"""When fitting: what a sentence counts that answers; if it is kept for another reason, the rest."""
+"""When fitting: the part of the label for answering; the rest is for being kept."""
 CONTENT_METRICS = ("evidence_any", "must_include", "gold_cited")
 _RIDGE = 15.0
 
@@ -157,10 +157,7 @@ def _score(case: cases.Case, labels: Labels, answer: Answer, papers: Mapping[str
         shown,
         sum(shown.values()) / len(labels),
         case.kind == "list",
-        {
-            name: _metric(name, case, answer, papers)
-            for name in ("evidence_any", "must_include", "gold_cited")
-        },
+        {name: _metric(name, case, answer, papers) for name in CONTENT_METRICS},
     )
 
 
@@ -237,7 +234,7 @@ def fit_weights(agent: PaperAgent, members: Sequence[LabeledCase]) -> dict[str, 
         for paper in pipeline.rerank(retrieved):
             keep = labels.get(paper.hit.paper_id)
             if not keep or not (paper.match.max(axis=1) > 0).all():
-                continue  # not relevant, or not matched fully
+                continue  # without labels, or not all sentences were matched
             values = sentence_selection.features(question, paper)
             values["match"] = values["match"] - values["match"].max()  # only the order within a paper counts
             names = list(values)

@@ -1,12 +1,13 @@
-"""Ask what people type first, and check the answers: greetings, and questions about the library itself.
+"""Check the answers to greetings and to questions about the library itself.
 
     python eval/utterances.py [--shared ../shared] [--split dev|held]
 
 Each line of ``cases/utterances.jsonl`` is asked over the sample feed, over six invented records with authors
-and dates, or over the saved pages beside the checkout. An utterance is handled rightly if its intent is
-recognized and the answer contains what the case says: the right number, the right titles. A real question is
-caught by mistake if the answer is not of the kind ``papers``; those beside the checkout are counted, too.
-``held`` are the cases that the rules were not tuned on. Exit code 9 if a limit is broken.
+and dates, or over the saved pages beside the checkout. An utterance is handled correctly if its intent is
+recognized and the answer contains what the case expects, such as the right number or titles. Any other
+question is mistaken for one about the library if the kind of its answer is not ``papers``; the questions
+beside the checkout are counted, too. The split ``held`` was not used for tuning. Exit code 9 if a limit is
+missed.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def load() -> list[Case]:
 
 
 class Libraries:
-    """The libraries of the cases, searched by words alone, and filled when a case first needs them."""
+    """The libraries of the cases, with keyword search, created when a case first needs them."""
 
     def __init__(self, folder: Path, shared: Path) -> None:
         self._folder = folder
@@ -78,7 +79,7 @@ class Libraries:
             agent.close()
 
     def fault(self, case: Case) -> str | None:
-        """Return what is wrong with the answer to a case, "" if nothing, or None if its feed is missing."""
+        """Return what is wrong with an answer, "" if it is right, or None if its feed is missing."""
         name = case["library"]
         if name != "none" and not self._feeds[name]:
             return None

@@ -90,7 +90,7 @@ class PaperAgent:
         """The open chat models, by the name that was requested."""
         self._pipeline: Pipeline | None = None
         self._topics: tuple[Facets, Topics] | None = None
-        """The contents of the library when its topics were computed, and the topics."""
+        """The main topics of the library, and its facets when they were computed."""
 
     # --- reading papers ---
 
@@ -459,11 +459,11 @@ class PaperAgent:
         if intent is None:
             return None
         has_words = any(map(str.isalnum, question))
-        text = clean_question(question) if has_words else question.strip()  # "?" asks for help
+        text = clean_question(question) if has_words else question.strip()  # "?" is a request for help
         if intent.is_small_talk:
             return iter([Event("done", answer=answers.small_talk_answer(text, intent))])
         answerer = answers.LibraryAnswerer(
-            self._open_store(), get=self._get_or_none, topics=self._main_topics
+            self._open_store(), get=self._get_or_none, related=self.related, topics=self._main_topics
         )
         answer = answerer.answer(text, intent, history=history, filters=filters)
         if isinstance(answer, Answer):
@@ -722,8 +722,8 @@ class PaperAgent:
     ) -> Hits:
         """Return the papers most similar to a paper, best first, without the paper itself.
 
-        Compares the vectors of the library, which takes no embedding model. A paper without a vector is
-        compared by the words of its title and abstract.
+        Compares stored vectors, so no embedding model is needed. A paper without a vector is compared by the
+        words of its title and abstract.
 
         Args:
             paper_id: As for `get`.
@@ -752,7 +752,7 @@ class PaperAgent:
         return Hits(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
 
     def remove(self, paper_ids: str | Iterable[str]) -> builtins.list[Paper]:
-        """Remove papers from the library and its indexes. Built issues of the digest keep them.
+        """Remove papers from the library and its indexes. Digest issues that were already built keep them.
 
         Reading a feed that contains a removed paper adds it again.
 
@@ -760,10 +760,10 @@ class PaperAgent:
             paper_ids: One id or several, as for `get`.
 
         Returns:
-            The papers removed.
+            The removed papers.
 
         Raises:
-            PaperNotFoundError, InputError: as for `get`; then nothing is removed.
+            PaperNotFoundError, InputError: as for `get`; nothing is removed.
             StoreError, StoreLockedError: the library cannot be written.
         """
         store = self._open_store()
@@ -775,7 +775,7 @@ class PaperAgent:
         return builtins.list(papers.values())
 
     def facets(self) -> Facets:
-        """Return what the library contains: the span of its dates, its feeds and categories, counted."""
+        """Return the range of dates of the papers, and the number of papers per feed and category."""
         return self._open_store().facets()
 
     # --- maintenance ---
@@ -784,7 +784,7 @@ class PaperAgent:
         """Return the number of papers and the state of the indexes.
 
         Args:
-            details: Whether to add the span of dates, the feeds, the categories, the size on disk and the
+            details: Whether to add the range of dates, the feeds, the categories, the size on disk and the
                 last ingest, as ``paperagent status --json`` does.
         """
         store = self._open_store()

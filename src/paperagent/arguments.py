@@ -210,12 +210,12 @@ def ids(ids: str | Iterable[str], *, limit: int | None = MAX_K) -> list[str]:
 
 
 def is_text(text: str) -> bool:
-    """Return whether a library can look for ``text``: it is valid Unicode without NUL."""
+    """Return whether ``text`` can be looked up in a library: it is valid Unicode without NUL."""
     return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
 
 
 def at_least_one(value: object, name: str) -> int:
-    """Return a number of papers without upper limit."""
+    """Return ``value`` if it is a positive integer."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError(f"{name}: must be int, got {type(value).__name__}")
     if value < 1:
@@ -224,24 +224,24 @@ def at_least_one(value: object, name: str) -> int:
 
 
 def list_sort(sort: ListSort) -> ListSort:
-    """Return the order of a list if it is valid."""
+    """Return ``sort`` if it is a valid order of a list."""
     if sort in LIST_SORTS:
         return sort
     raise InputError(f"sort: must be {', '.join(LIST_SORTS)}, got {visible(str(sort), limit=40)}")
 
 
 def split_exclusions(query: str) -> tuple[str, tuple[str, ...]]:
-    """Return a query without its ``-word`` and ``-"two words"``, and what these exclude.
+    """Split a query into the text to search for and the excluded words (``-word``, ``-"two words"``).
 
-    A minus sign counts only before a letter or a quotation mark and after a space, so not in "few-shot".
+    A hyphen excludes a word only after a space and before a letter or a quotation mark, so not in "few-shot".
 
     Raises:
-        InputError: Nothing remains to search for.
+        InputError: The query has only excluded words.
     """
     excluded = tuple(match[1] or match[2] for match in _EXCLUSION.finditer(query))
     text = " ".join(_EXCLUSION.sub(" ", query).split())
     if excluded and not any(map(str.isalnum, text)):
-        raise InputError("query: has only words to exclude; add what to search for")
+        raise InputError("query: has only excluded words; add words to search for")
     return (text, excluded) if excluded else (query, ())
 
 
@@ -269,7 +269,7 @@ def filters(
 
 
 def _excluded(exclude: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return the words and phrases to exclude; each has at least one word that is indexed."""
+    """Return the words and phrases to exclude; raise InputError for one without an indexed word."""
     phrases = [exclude] if isinstance(exclude, str) else list(exclude or ())
     if not phrases:
         return ()
@@ -282,7 +282,7 @@ def _excluded(exclude: str | Iterable[str] | None) -> tuple[str, ...]:
             raise InputError("exclude: must be words or short phrases")
         if not index_terms(phrase):
             raise InputError(
-                f"exclude: {visible(phrase, limit=40)} is in almost every abstract; give another word"
+                f"exclude: {visible(phrase, limit=40)} is too common to exclude; give another word"
             )
     return tuple(dict.fromkeys(phrases))
 

@@ -21,7 +21,6 @@ and no message contains a secret.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -128,32 +127,6 @@ def visible(text: str, *, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return "".join(_escape(c) if unicodedata.category(c) in UNSAFE_CATEGORIES else c for c in text)
-
-
-def nearest_name(name: str, names: Iterable[str]) -> str | None:
-    """Return the name that ``name`` probably misspells or begins, or None if none is near.
-
-    One wrong, missing, extra or swapped character is near, or two in a name of eight or more.
-    """
-    name, names = name.lower(), list(names)
-    limit = 0 if len(name) < 3 else 1 if len(name) < 8 else 2
-    distance, best = min(((_edit_distance(name, n.lower()), n) for n in names), default=(limit + 1, ""))
-    if distance <= limit:
-        return best
-    begun = [n for n in names if len(name) >= 3 and n.lower().startswith(name)]
-    return begun[0] if len(begun) == 1 else None
-
-
-def _edit_distance(one: str, other: str) -> int:
-    """Return the number of edits between two short strings; swapping two neighbors is one edit."""
-    before, row = [0] * (len(other) + 1), list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        older, before, row = before, row, [i]
-        for j, b in enumerate(other, 1):
-            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b)))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                row[j] = min(row[j], older[j - 2] + 1)
-    return row[-1]
 
 
 def display_path(path: Path) -> str:

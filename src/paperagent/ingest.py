@@ -55,7 +55,7 @@ class FeedProgress:
     pages: int = 0
     error: PaperAgentError | None = None
     ignored: bool = False
-    """Whether the file, which is in a folder, is no feed."""
+    """Whether the file was found in a folder and is not a feed."""
     notes: list[str] = field(default_factory=list)
     reports: list[IngestReport] = field(default_factory=list)
     """One for each page, or one for a file."""
@@ -220,11 +220,11 @@ class IngestRunner:
 
 
 def _as_folder(source: str | Path) -> Path | None:
-    """Return a folder that was given as a source, or None for everything else."""
+    """Return the path if ``source`` is a folder, else None."""
     try:
         path = Path(source).expanduser()
         return path if path.is_dir() else None
-    except (OSError, RuntimeError, ValueError):  # not a path; reading it tells why
+    except (OSError, RuntimeError, ValueError):  # not a path; reading it raises an error
         return None
 
 

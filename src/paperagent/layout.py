@@ -1,8 +1,8 @@
 """Lay out answers, search results, papers and reports as `Block` objects, which hold unescaped text.
 
 `markdown`, `plain_text` and `notebook.html` turn a block into an escaped string; `ui.render.Screen` prints
-blocks on a terminal. So every output shows the same content in the same order. Text of papers is made
-readable in one place, `shown_text`.
+blocks on a terminal. So every output shows the same content in the same order. Text of papers is converted
+in one place, `shown_text`.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ class Block:
     struck: bool = False
     """Whether the text is struck through, because it is refuted."""
     plain: bool = False
-    """Whether ``text`` is trusted, such as a checked URL, so that it is shown as it is."""
+    """Whether ``text`` is trusted, such as a checked URL, so that it is not escaped or converted."""
 
 
-_OF_PAPERS = frozenset({"heading", "text", "item", "quote"})
-"""The kinds of blocks that show text of papers and claims; the others may show paths of this machine."""
+_PAPER_TEXT_KINDS = frozenset({"heading", "text", "item", "quote"})
+"""The kinds of blocks that may contain text of papers; others may contain paths, which stay as they are."""
 
 
 def shown_text(block: Block) -> str:
-    """Return the text of ``block`` as people read it, not yet escaped: without LaTeX, entities and tags."""
-    return readable(block.text) if block.kind in _OF_PAPERS and not block.plain else block.text
+    """Return the text of ``block`` without LaTeX, entities and tags, not yet escaped."""
+    return readable(block.text) if block.kind in _PAPER_TEXT_KINDS and not block.plain else block.text
 
 
 # --- answers ---
@@ -93,7 +93,7 @@ def answer_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
 
 
 def _library_blocks(answer: Answer) -> Iterator[Block]:
-    """Lay out an answer from the database: its paragraphs, with the papers in place of their titles."""
+    """Lay out an answer from the database; its list of titles is replaced by the papers themselves."""
     for paragraph in answer.answer.split("\n\n"):
         blocks: Iterable[Block] = [Block("text", paragraph, plain=answer.kind == "chat")]
         if answer.hits and paragraph.startswith("1. "):

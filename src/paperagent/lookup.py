@@ -1,4 +1,4 @@
-"""Find papers by what people type: an id in any notation, the beginning of one, or an author's name."""
+"""Find papers by an id in any notation, by the beginning of an id, or by an author's name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from paperagent.types import Vector
 
 MIN_PREFIX = 4
-"""Characters of an id that are enough if no other id begins with them."""
+"""The shortest beginning of an id that is accepted."""
 _MAX_CANDIDATES = 5
-"""Papers that the error for an ambiguous id lists."""
+"""Papers listed in the error for an ambiguous id."""
 _MAX_PREFIX_LENGTH = 300
 _HEX = re.compile(r"[0-9a-f]+")
 _NAME = re.compile(r"[^\W\d_][^\W\d_.'’-]*\.?(?:[ ,'’-]+[^\W\d_]+\.?){0,4}")
-"""What may be an author's name: up to five words without digits."""
+"""A possible name of an author: up to five words without digits."""
 
 
 class PaperNotFoundError(InputError, KeyError):
@@ -37,7 +37,7 @@ def find_paper(store: Store, paper_id: str) -> Paper:
         paper_id: A present or former id, in any notation of `arguments.paper_ids`, or its first characters.
 
     Raises:
-        PaperNotFoundError: There is none.
+        PaperNotFoundError: There is no such paper.
         InputError: Several ids begin with ``paper_id``; the message lists them.
     """
     ids = arguments.paper_ids(paper_id)
@@ -55,11 +55,11 @@ def find_paper(store: Store, paper_id: str) -> Paper:
         )
     candidates = ", ".join(f"{p.paper_id} ({visible(p.title, limit=40)})" for p in matches[:_MAX_CANDIDATES])
     more = ", …" if len(matches) > _MAX_CANDIDATES else ""
-    raise InputError(f"paper: {name} is the beginning of several ids: {candidates}{more}; give more of it")
+    raise InputError(f"paper: {name} matches several ids: {candidates}{more}; give more characters")
 
 
 def _prefixes(text: str) -> list[str]:
-    """Return what an id may begin with if it is abbreviated as ``text``; nothing if that is too short."""
+    """Return the possible beginnings of stored ids that ``text`` abbreviates; none if it is too short."""
     text = text.strip()
     if not (len(text) <= _MAX_PREFIX_LENGTH and text.isascii() and text.isprintable()) or " " in text:
         return []
@@ -79,8 +79,8 @@ def _prefixes(text: str) -> list[str]:
 def named_papers(store: Store, query: str, filters: Filters, *, limit: int) -> list[Paper]:
     """Return the papers that ``query`` names: the one with this id, or those by this author.
 
-    A name counts only if all authors of this name may be one person. A single word that also stands in an
-    abstract is not taken for a name.
+    A name counts only if all matching authors could be the same person. A single word that also occurs in a
+    title or abstract does not count as a name.
     """
     from paperagent.feeds import ids
 
@@ -107,8 +107,8 @@ def _may_be_name(store: Store, text: str) -> bool:
 
 
 def _is_one_person(papers: Sequence[Paper], author: str) -> bool:
-    """Return whether the authors called ``author`` may be one person, with and without initials."""
-    from paperagent.text.names import is_same_name, name_words
+    """Return whether all authors that match ``author`` could be the same person, allowing for initials."""
+    from paperagent.text.author_names import is_same_name, name_words
 
     query = name_words(author)
     names = {name_words(name) for paper in papers for name in paper.authors}
@@ -118,7 +118,7 @@ def _is_one_person(papers: Sequence[Paper], author: str) -> bool:
 
 
 def put_first(papers: Sequence[Paper], hits: Sequence[Hit], *, k: int) -> list[Hit]:
-    """Return the hits with ``papers`` in front of them, at most ``k`` together."""
+    """Return ``papers`` followed by the other hits, at most ``k`` in total."""
     by_id = {hit.paper_id: hit for hit in hits}
     best = max((hit.score for hit in hits), default=1.0)
     first = [replace(by_id.get(p.paper_id, Hit(p, best, 0)), score=best) for p in papers]

@@ -1,4 +1,4 @@
-"""How results show themselves: `print` gives plain text, notebooks show Markdown or HTML without scripts."""
+"""Display of results: plain text for `print`, and Markdown or HTML without scripts for notebooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def answer_html(answer: Answer) -> str:
-    """Return an answer as HTML: each [n] leads to its sentence, which opens below its source."""
+    """Return an answer as HTML: each [n] links to its sentence, which is shown below its source."""
     key = blake2b(f"{answer.question}\n{answer.answer}".encode("utf-8", "replace"), digest_size=4).hexdigest()
     cited = {c.n: c for c in answer.citations}
     return _page(_answer_parts(list(answer_blocks(answer)), cited, f"paperagent-{key}"))
@@ -85,17 +85,17 @@ _QUOTE_STYLE = "margin:-.4em 0 1em 1em;padding-left:.8em;border-left:3px solid #
 
 
 def _page(parts: Iterable[str]) -> str:
-    """Return HTML in which notebooks render no formulas."""
+    """Wrap HTML so that notebooks do not render formulas in it."""
     return f'<div class="tex2jax_ignore mathjax_ignore">{"".join(parts)}</div>'
 
 
 class Displayed:
-    """Gives a class of results `str` and the displays of notebooks, from its blocks of text."""
+    """Base class of results: provides `str` and the display in notebooks from blocks of text."""
 
     __slots__ = ()
 
     def _blocks(self) -> Iterable[Block]:
-        """Return what is shown."""
+        """Return the blocks to show."""
         raise NotImplementedError
 
     def __str__(self) -> str:

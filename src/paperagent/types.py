@@ -36,10 +36,10 @@ Status = Literal["answered", "doubtful", "abstained", "incomplete", "refused"]
 that caveat. ``refused``: the model refused, or the cost limit forbids the call.
 """
 AnswerKind = Literal["papers", "library", "chat"]
-"""What an answer rests on.
+"""The source of an answer.
 
-``papers``: sentences of abstracts. ``library``: facts counted or looked up in the database. ``chat``:
-nothing, such as a greeting or help.
+``papers``: sentences of abstracts. ``library``: facts from the database. ``chat``: none; the answer is a
+greeting or help.
 """
 Support = Literal["quoted", "supported", "unverified", "unsupported", "uncited"]
 """How a claim relates to the sentences that it cites.
@@ -67,7 +67,8 @@ class Paper(Displayed):
     """The arXiv id without version, else ``doi:…``, else a word of the title and a hash of the text, such as
     ``tindersift-c2002f86``.
 
-    A feed gives papers without arXiv id and DOI the whole hash, ``sha256:…``, which stays a further id.
+    Before a paper without an arXiv id or DOI is stored, its id is the whole hash, ``sha256:…``, which the
+    library keeps as a further id.
     """
     title: str
     abstract: str
@@ -107,7 +108,7 @@ class Paper(Displayed):
 
     @property
     def public_day(self) -> dt.date | None:
-        """The day of publication, else of listing in a feed; None if only the day of reading is known."""
+        """The day of publication, or else of listing in a feed; None if only the day of reading is known."""
         return self.published or self.listed
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,7 +183,7 @@ class FeedReport:
     error: str | None = None
     """Why the feed was not read to its end; the records read before are in the library."""
     ignored: bool = False
-    """Whether the file was found in a folder and is no feed; ``error`` says what it looks like."""
+    """Whether the file was found in a folder and is not a feed; ``error`` says why."""
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -241,7 +242,7 @@ class Filters:
     """Limits a search to papers by day, category, source, author and words. Days are inclusive."""
 
     since: dt.date | None = None
-    """The first day of publication, else of the listing in a feed, else of reading; see `Paper.day`."""
+    """The first day: of publication, else of listing in a feed, else of reading; see `Paper.day`."""
     until: dt.date | None = None
     category: str | None = None
     """A category (``cs.CL``), or an archive (``cs``, which includes ``cs.CL``)."""
@@ -249,7 +250,7 @@ class Filters:
     author: str | None = None
     """An author's name: whole words in any order, ignoring case and accents; initials may stand for words."""
     exclude: tuple[str, ...] = ()
-    """Words and phrases that title and abstract must not contain, in any grammatical form."""
+    """Words and phrases that title and abstract must not contain in any inflected form."""
 
     def __bool__(self) -> bool:
         """Return whether any limit is set."""
@@ -271,7 +272,7 @@ class Filters:
         return self._admits_author(paper) and not self._excludes_text(paper)
 
     def _admits_author(self, paper: Paper) -> bool:
-        from paperagent.text.names import has_author
+        from paperagent.text.author_names import has_author
 
         return not self.author or has_author(paper.authors, self.author)
 
@@ -353,7 +354,7 @@ class Hit(Displayed):
 
 
 class Hits(Displayed, list[Hit]):
-    """The hits of a search, best first: a list that `print` and notebooks show as numbered papers."""
+    """The hits of a search, best first. `print` and notebooks show this list as numbered papers."""
 
     __slots__ = ()
 
@@ -395,7 +396,7 @@ class Claim:
     """A sentence of an answer that can be checked against its citations."""
 
     text: str
-    """Readable text: without LaTeX, entities and tags, also if it quotes a sentence."""
+    """Readable text, without LaTeX, entities and tags, even if the claim quotes a sentence."""
     citations: tuple[int, ...]
     """The numbers of the citations, as in `Citation.n`."""
     support: Support
@@ -482,7 +483,7 @@ class Answer(Displayed):
     fallback: str | None = None
     """Why sentences are quoted although a model was asked, such as ``unreachable`` or ``malformed``."""
     kind: AnswerKind = "papers"
-    """``papers``, ``library`` (a fact of the database, with the papers behind it in ``hits``) or ``chat``."""
+    """``papers``, ``library`` (a fact from the database, with its papers in ``hits``) or ``chat``."""
 
     @property
     def text(self) -> str:
@@ -505,7 +506,7 @@ class Answer(Displayed):
         return answer_blocks(self)
 
     def _repr_html_(self) -> str:
-        """Return the answer as HTML, for notebooks; each source opens to show its cited sentences."""
+        """Return the answer as HTML, for notebooks; each source can be expanded to its cited sentences."""
         from paperagent.notebook import answer_html
 
         return answer_html(self)
@@ -537,10 +538,10 @@ class Answer(Displayed):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the answer that `to_dict` returned; its papers have no abstract.
+        """Return the answer for a result of `to_dict`; its papers have no abstract.
 
         Raises:
-            KeyError, TypeError, ValueError: ``data`` is of another shape.
+            KeyError, TypeError, ValueError: ``data`` does not have the expected shape.
         """
         claims = (
             Claim(c["text"], tuple(c["citations"]), c["support"], dict(c["checks"])) for c in data["claims"]

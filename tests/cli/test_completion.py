@@ -12,7 +12,7 @@ import pytest
 
 from paperagent.cli import main
 from paperagent.cli.program_help import COMMANDS, text
-from paperagent.errors import nearest_name
+from paperagent.text.spelling import nearest_name
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -183,8 +183,8 @@ def test_the_sentence_says_whether_there_are_enough_cases() -> None:
     before = Thresholds()
     few = [ConfidenceSample(str(i), 0.9 if i % 2 else 0.1, bool(i % 2)) for i in range(20)]
     many = [ConfidenceSample(str(i), 0.9 if i % 2 else 0.1, bool(i % 2)) for i in range(100)]
-    assert "too few" in calibrate.calibrate(few, before=before).sentence
-    assert "at least 22 answered cases" in calibrate.calibrate(few, before=before).sentence
+    assert "too few" in calibrate.calibrate(few, before=before).summary
+    assert "at least 22 answered cases" in calibrate.calibrate(few, before=before).summary
     sure = calibrate.calibrate(many, before=before)
-    assert "at most 10% of the answers are wrong, with 90% confidence (50 of 100" in sure.sentence
+    assert "at most 10% of the answers are wrong, with 90% confidence (50 of 100" in sure.summary
     assert sure.thresholds.doubt_below == 0.9

@@ -75,9 +75,9 @@ def test_turns_of_text_keep_the_papers_that_they_cite() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"id": "a", "question": "Why?", "follows": "b"}', "follows b, which is no case above"),
-        ('{"id": "a", "question": "Why?", "follows": "a"}', "follows a, which is no case above"),
-        ('{"id": "a", "question": "Why?", "follows": "b", "history": [["q", "a"]]}', "give one of them"),
+        ('{"id": "a", "question": "Why?", "follows": "b"}', "follows b, which is not an earlier case"),
+        ('{"id": "a", "question": "Why?", "follows": "a"}', "follows a, which is not an earlier case"),
+        ('{"id": "a", "question": "Why?", "follows": "b", "history": [["q", "a"]]}', "give only one of them"),
     ],
 )
 def test_cases_that_follow_nothing(line: str, message: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from paperagent.errors import StoreError
 from paperagent.library.local.bm25_index import IndexEntry, LexicalIndex
-from paperagent.text.terms import within_edit_distance
+from paperagent.text.spelling import within_edit_distance
 from paperagent.types import Filters
 
 ANY = Filters()

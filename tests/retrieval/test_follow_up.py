@@ -37,6 +37,7 @@ ABSTAINED = Turn("Who won the cup in 1998?", "…", ("bat",), ("bat",), answered
         ("welche Lampen waren das?", "fragment"),
         ("¿de qué tamaños?", "fragment"),
         ("用了多少支蜡烛？", "fragment"),
+        ("猫头鹰的灯在浓雾弥漫的冬夜里能亮多久，又需要多少支蜡烛？", "none"),
         ("gibt es Lampen für Katzen?", "none"),
         ("how many candles does that need", "fragment"),
         ("what should we do instead then", "strong"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paperagent.text.names import has_author
+from paperagent.text.author_names import has_author
 
 
 @pytest.mark.parametrize(

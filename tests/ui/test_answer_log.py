@@ -51,7 +51,7 @@ def test_find_by_number_and_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in ("0", "4", "-1", "zz", "", "١", "99999999999999999999"):
         with pytest.raises(InputError, match=r"give a number from 1 \(the last\) to 3 or an id"):
             log.find(name)
-    with pytest.raises(InputError, match="aa begins several ids"):
+    with pytest.raises(InputError, match="aa matches several ids"):
         log.find("aa")
 
 

@@ -269,7 +269,7 @@ def test_answers_are_logged_and_continued(tmp_path: Path) -> None:
 def test_nothing_to_continue(tmp_path: Path) -> None:
     out = io.StringIO()
     Chat(FakeAgent(), Typist(), Screen(out)).continue_conversation(AnswerLog(tmp_path).last_session())
-    assert "no conversation in the log; a new one begins" in out.getvalue()
+    assert "no conversation in the log; starting a new one" in out.getvalue()
 
 
 def test_a_log_that_cannot_be_written_is_reported_once(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from paperagent.types import RETRACTED, Answer, Citation, Event, Paper, Usage
 
 EMPTY_LIBRARY = "The library is empty: ingest a feed first with `paperagent ingest SOURCE`."
 DOUBTFUL = "May not answer: closest passages."
-"""The caveat at the start of a ``doubtful`` answer, if no name is missing."""
+"""The caveat of a ``doubtful`` answer if no name is missing."""
 MAX_DOUBTFUL_PASSAGES = 3
-"""Sentences that a ``doubtful`` answer or an abstention quotes."""
+"""The maximum number of sentences that a ``doubtful`` answer or an abstention quotes."""
 NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
 
 FALLBACK_NOTE = "quoted instead of written"

@@ -31,13 +31,13 @@ def cite(n: int, paper: Paper, sentence: Sentence) -> Citation:
 
 
 def quoted_claim(citation: Citation) -> Claim:
-    """Return the claim that says what its citation says, as `readable` text."""
+    """Return the claim that quotes a citation, as `readable` text."""
     checks = {"numbers": True, "negation": True, "overlap": 1.0}
     return Claim(shown_quote(citation), (citation.n,), "quoted", checks)
 
 
 def shown_quote(citation: Citation) -> str:
-    """Return the quote as `readable` text; the stored text if nothing of it can be read."""
+    """Return the quote as `readable` text, or the stored text if that is empty."""
     return readable(citation.quote) or citation.quote
 
 

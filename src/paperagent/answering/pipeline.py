@@ -279,14 +279,14 @@ class Pipeline:
         )
 
     def _cited_papers(self, request: AnswerRequest) -> tuple[tuple[Turn, ...], Mapping[str, Paper]]:
-        """Return the history and the papers of its latest turns, if the filters admit them."""
+        """Return the history, and the papers of its latest turns that the filters admit."""
         history = self.with_papers(request.history)
         ids = dict.fromkeys(i for turn in history[-follow_up.WINDOW :] for i in turn.papers)
         papers = self._library.get_many(ids) if ids else {}
         return history, {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
 
     def with_papers(self, history: Sequence[Turn]) -> tuple[Turn, ...]:
-        """Return the turns; the last two with the papers that they name, if only their text is known."""
+        """Return the turns. If only their text is known, the last two get the papers that it names."""
         return follow_up.with_papers(history, lambda text: self.search(text, k=DEFAULT_K, filters=Filters()))
 
     def rerank(self, retrieved: RetrievedPapers) -> list[PaperMatch]:
@@ -407,7 +407,7 @@ def _cite(sentences: Sequence[SelectedSentence], matches: Sequence[PaperMatch]) 
 
 
 def _closest(question: Question, selected: Sequence[SelectedSentence]) -> list[SelectedSentence]:
-    """Return the best of the selected sentences, in their order; of several papers, first one of each."""
+    """Return the best of the selected sentences in their order, covering as many papers as possible."""
     by_score = sorted(selected, key=lambda s: -s.score)
     if question.kind != "single":
         by_score.sort(key=lambda s: sum(o.paper == s.paper and o.score > s.score for o in selected))

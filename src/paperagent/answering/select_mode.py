@@ -44,8 +44,8 @@ the first digit is often a number itself."""
 MAX_CHOICE_PAPERS = 5
 """Papers that the choices outside the extractive answer come from."""
 PAPER_GAP_WEIGHT = 3.0
-"""How much a paper's distance from the best one's score lowers its sentences. With 3, the choices have
-evidence for .945 of 55 development questions; with 1, for .909."""
+"""The weight of a paper's distance from the best score in the scores of its sentences. With 3, the choices
+have evidence for .945 of 55 development questions; with 1, for .909."""
 MAX_CHOSEN = 3
 REPLY_TOKENS = 60
 _MAX_SENTENCE_LENGTH = 320

@@ -14,7 +14,7 @@ from paperagent.layout import counted, row_blocks
 
 CONFIG_FAILED = 3
 _TOP, _TOP_FEEDS = 8, 3
-"""How many categories and feeds `status` names."""
+"""The number of categories and feeds that `status` lists by name."""
 
 
 @click.command()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @top_k_option
 @filter_options
 @answer_options
-@click.option("--continue", "resume", is_flag=True, help="Go on with the last conversation in the log.")
+@click.option("--continue", "resume", is_flag=True, help="Continue the last conversation in the log.")
 @common_options
 @click.pass_context
 def chat(ctx: click.Context, /, **options: Any) -> None:

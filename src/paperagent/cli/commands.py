@@ -11,7 +11,8 @@ from paperagent import __version__
 from paperagent.cli import program_help
 from paperagent.cli.options import CommandGroup, Completion, common_options
 from paperagent.cli.program_help import COMMANDS
-from paperagent.errors import nearest_name, visible
+from paperagent.errors import visible
+from paperagent.text.spelling import nearest_name
 
 _ALTERNATIVES = {
     "--api-key": "set OPENAI_API_KEY in the environment or .env (other users can read a command line)",
@@ -32,7 +33,7 @@ class LazyGroup(CommandGroup):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"paperagent.cli.{COMMANDS[cmd_name][0]}")
-        # A command whose name means something else in its module, such as list, is called list_command.
+        # A function whose name would shadow another one, such as list, has the suffix _command.
         command: click.Command = getattr(module, f"{cmd_name}_command", None) or getattr(module, cmd_name)
         return command
 

@@ -1,7 +1,7 @@
 """Completion of commands, options and values by the shell.
 
-The script that `completion` prints calls this program at each press of Tab, with the command line in
-environment variables.
+The script that `completion` prints calls this program whenever the user presses Tab, with the command line
+in environment variables.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def completion(*, shell: str) -> None:
     zsh:   source <(paperagent completion zsh)     in ~/.zshrc, after compinit
     fish:  paperagent completion fish | source     in ~/.config/fish/config.fish
     """  # noqa: D301 - click reads the escape
-    # The method of `ShellComplete`: that of bash first starts bash to ask for its version.
+    # The method of the base class, because that of `BashComplete` starts bash to check its version.
     click.echo(ShellComplete.source(_complete_for(shell)), nl=False)
 
 

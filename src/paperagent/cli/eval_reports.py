@@ -190,7 +190,7 @@ def _show_calibration(result: Calibration, *, stored: bool, as_json: bool) -> No
         show_json({**result.to_dict(), "kept": stored})
         return
     print_tables(calibration_tables(result))
-    print_line(result.sentence)
+    print_line(result.summary)
     thresholds = result.thresholds
     print_line(
         f"{'Stored in the library' if stored else 'Not stored'}: abstain below "

@@ -61,9 +61,9 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
     openalex:QUERY          OpenAlex
     zotero:users/ID         a Zotero library
 
-    Of a folder, all feeds in it and in its subfolders are read; hidden files and files that are no
-    feeds are skipped. Reading the same feed again changes nothing. Live services resume where the last run
-    stopped. If a feed fails, the remaining feeds are still read.
+    A folder is read with its subfolders; hidden files and files that are not feeds are skipped. Reading the
+    same feed again changes nothing. Live services resume where the last run stopped. If a feed fails, the
+    remaining feeds are still read.
     """  # noqa: D301 - click reads the escape
     quiet, as_json = options["quiet"], options["as_json"]
     if quiet and as_json:
@@ -143,8 +143,6 @@ def _feed_row(feed: FeedReport) -> Block:
     counts = f"{feed.read:,} read, {feed.new:,} new, {feed.changed:,} changed"
     marker = "skip" if feed.ignored else "FAIL" if feed.error else "ok  "
     error = feed.error and feed.error.removeprefix(f"{feed.source}: ")
-    if error and feed.ignored:
-        error = error.partition("; ")[0]
     if error and feed.ignored:
         error = error.partition("; ")[0]
     return Block("row", feed.source, marker=marker, detail=error or counts, tight=True, plain=True)

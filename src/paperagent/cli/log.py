@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 def log(
     session: Session, /, name: str | None, *, last: int, quotes: bool, clear: bool, as_json: bool
 ) -> None:
-    """List the last answers of 'ask' and 'chat', or show one of them again as it was.
+    """List the last answers of 'ask' and 'chat', or show one of them.
 
-    N is a number of the list, 1 for the last answer; an ID, or its beginning, stays the same. No model is
-    called. Set PAPERAGENT_LOG=false to log nothing.
+    N is the number of an answer in the list; 1 is the last one. An ID, which may be abbreviated, does not
+    change when answers are added. No model is called. PAPERAGENT_LOG=false switches the log off.
     """
     from paperagent.layout import answer_blocks
     from paperagent.ui.answer_log import AnswerLog

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
-from paperagent.errors import nearest_name, visible
+from paperagent.errors import visible
+from paperagent.text.spelling import nearest_name
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -133,7 +134,7 @@ def complete_path(_ctx: click.Context, _param: click.Parameter, incomplete: str)
 
 
 class CommandGroup(click.Group):
-    """A group that suggests a command for a misspelled one, and that understands ``help``."""
+    """A group that suggests a command for a misspelled one, and supports ``help COMMAND``."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -143,7 +144,7 @@ class CommandGroup(click.Group):
         Raises:
             click.UsageError: There is no such command.
         """
-        if ctx.resilient_parsing:  # the shell completes: nothing is printed
+        if ctx.resilient_parsing:  # for completion by the shell; nothing may be printed
             return super().resolve_command(ctx, args)
         names = self.list_commands(ctx)
         if args[0] == "help" and "help" not in names:

@@ -1,4 +1,4 @@
-"""Commands on papers of the library: show, list, related and remove."""
+"""The commands show, list, related and remove."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paperagent.arguments import LIST_SORTS
 from paperagent.cli.options import (
     IntegerParam,
     TextParam,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 LIST_LENGTH = 20
 _MAX_NAMED = 20
-"""Papers that `remove` names before it asks."""
+"""Papers that `remove` lists before it asks for confirmation."""
 
 
 @click.command("show")
@@ -50,10 +51,10 @@ def show_command(session: Session, /, paper_id: str, *, as_json: bool) -> None:
 @filter_options
 @click.option(
     "--sort",
-    type=click.Choice(["newest", "oldest", "title", "upvotes"]),
+    type=click.Choice(LIST_SORTS),
     default="newest",
     show_default=True,
-    help="Order; upvotes: most first.",
+    help="Order of the list; upvotes: most first.",
 )
 @click.option(
     "-n",
@@ -67,7 +68,7 @@ def show_command(session: Session, /, paper_id: str, *, as_json: bool) -> None:
 @common_options
 @click.pass_obj
 def list_command(session: Session, /, **options: Any) -> None:
-    """List papers of the library, newest first, and how many match."""
+    """List the papers that match the filters, newest first, and their number."""
     from paperagent.layout import Block, counted, paper_item_blocks
 
     filters, limit = pop_filters(options), options["limit"]
@@ -110,15 +111,15 @@ def related(session: Session, /, paper_id: str, **options: Any) -> None:
 
 @click.command()
 @click.argument("paper_ids", metavar="ID...", nargs=-1, required=True, type=TextParam())
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @common_options
 @click.pass_obj
 def remove(session: Session, /, paper_ids: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
     """Remove papers from the library and its indexes.
 
-    On a terminal, the papers are named and you are asked first. Reading a feed that contains a removed paper
-    adds it again. Issues of the digest that were built keep their papers.
+    On a terminal, lists the papers and asks for confirmation. Reading a feed that contains a removed paper
+    adds it again. Digest issues that were already built keep their papers.
     """
     from paperagent.layout import Block, counted, paper_item_blocks
 

@@ -17,7 +17,7 @@ COMMANDS = {
     "search": ("ask", "List the papers that match a query, best first."),
     "ask": ("ask", "Answer a question with cited sentences."),
     "chat": ("chat", "Start an interactive session with follow-up questions."),
-    "log": ("log", "List earlier answers, or show one again."),
+    "log": ("log", "List earlier answers, or show one of them."),
     "show": ("papers", "Show a paper: abstract, authors, dates, feeds and ids."),
     "list": ("papers", "List papers by date, author, category or feed."),
     "related": ("papers", "List the papers most similar to a paper."),

@@ -40,7 +40,7 @@ MIN_CASES = 10
 """Number of answerable and of unanswerable cases that are needed to choose a threshold."""
 MAX_REFUSED, SURE = 0.05, 0.9
 CONFIDENCE = 0.9
-"""Confidence with which ``sure`` holds for new questions."""
+"""The confidence of the bound on wrong answers."""
 FOLDS = 10
 _MOST_CASES = 10_000
 
@@ -104,18 +104,18 @@ class Calibration:
     """The lowest threshold above which that share is reached with 90 % confidence; None if too few cases."""
 
     @property
-    def sentence(self) -> str:
-        """What is known about the errors among the answers, in one sentence."""
-        error, certain = f"{1 - self.sure:.0%}", f"{CONFIDENCE:.0%}"
+    def summary(self) -> str:
+        """The bound on the share of wrong answers, or how many cases it takes."""
+        error, confidence = f"{1 - self.sure:.0%}", f"{CONFIDENCE:.0%}"
         if self.guarantee is not None:
             n = sum(s.confidence >= self.guarantee for s in self.samples)
             return (
                 f"At a confidence of {self.guarantee:g} or more, at most {error} of the answers are wrong, "
-                f"with {certain} confidence ({n} of {len(self.samples)} cases)."
+                f"with {confidence} confidence ({n} of {len(self.samples)} cases)."
             )
         needed, with_errors = cases_needed(self.sure), cases_needed(self.sure, errors=2)
         return (
-            f"These cases are too few, or too often wrong, to say with {certain} confidence that at most "
+            f"These cases are too few, or too often wrong, to say with {confidence} confidence that at most "
             f"{error} of the answers are wrong: at least {needed} answered cases are needed if none is "
             f"wrong, and {with_errors} if two are."
         )
@@ -163,7 +163,7 @@ def measure_confidences(
         history = conversations.history(case)
         answer = agent.ask(case.question, history=history, k=case.k or k, mode="extractive")
         conversations.add(case, answer)
-        # The claims of an answer that was rated bad are in must_not: such a question was answered wrongly.
+        # A case from an answer that was rated bad has its claims in must_not.
         rated_bad = "bad" in case.tags and bool(case.must_not)
         answerable = case.answerable and not rated_bad
         samples.append(ConfidenceSample(case.group, answer.confidence or 0.0, answerable))
@@ -212,15 +212,15 @@ def doubt_below(cases: LabeledConfidences, sure: float) -> float:
 def guaranteed_threshold(cases: LabeledConfidences, sure: float) -> float | None:
     """Return the lowest threshold above which ``sure`` of the answers are right, with 90 % confidence.
 
-    Thresholds are tested in a fixed sequence, from the fewest answers that can suffice to the most, until the
-    Clopper-Pearson bound of the errors exceeds the limit (Angelopoulos et al. 2021, Learn then Test). None if
-    the first already does.
+    Thresholds are tested in a fixed sequence, beginning with the fewest answers that can be enough, until the
+    Clopper-Pearson bound on the errors exceeds the limit (Angelopoulos et al. 2021, Learn then Test). Returns
+    None if the first one already exceeds it.
     """
     ranked = sorted(cases, reverse=True)
     lowest = None
     for n in range(cases_needed(sure), len(ranked) + 1):
         if n < len(ranked) and ranked[n][0] == ranked[n - 1][0]:
-            continue  # of equal confidences, all are answered or none
+            continue  # all cases with the same confidence are answered, or none
         errors = sum(not answerable for _, answerable in ranked[:n])
         if clopper_pearson_upper(errors, n, CONFIDENCE) > 1 - sure:
             break
@@ -229,7 +229,7 @@ def guaranteed_threshold(cases: LabeledConfidences, sure: float) -> float | None
 
 
 def cases_needed(sure: float, errors: int = 0) -> int:
-    """Return how many answered cases, with some errors among them, show that ``sure`` of them are right."""
+    """Return how many answered cases it takes, with this many errors, to show that ``sure`` are right."""
     n = errors + 1
     while clopper_pearson_upper(errors, n, CONFIDENCE) > 1 - sure and n < _MOST_CASES:
         n += 1

@@ -33,16 +33,15 @@ class Case(BaseModel):
     id: str = Field(min_length=1, max_length=200)
     question: str
     history: tuple[tuple[str, str] | tuple[str, str, tuple[str, ...]], ...] = ()
-    """Earlier turns, oldest first: the question, the answer and, if known, the papers cited as [1], [2] …"""
+    """Earlier turns, oldest first: question, answer and, optionally, the papers cited as [1], [2] …"""
     follows: str | None = None
-    """Id of an earlier case: its question and the agent's own answer, after those before it, are the history.
-    """
+    """Id of an earlier case. Its conversation, with the agent's own answers, is the history of this case."""
     gold_titles: tuple[str, ...] = ()
     """Titles of the papers that hold the answer; only letters and digits are compared, without case."""
     gold_ids: tuple[str, ...] = ()
     """Ids of the papers that hold the answer; if given, ``gold_titles`` is ignored."""
     not_cited: tuple[str, ...] = ()
-    """Ids of papers that the answer must not cite, such as those of the topic before."""
+    """Ids of papers that the answer must not cite, such as those of the previous topic."""
     grades: tuple[float, ...] = ()
     """Relevance of each of ``gold_ids`` if judgements are graded; otherwise all are 1."""
     evidence: tuple[str, ...] = ()
@@ -107,7 +106,7 @@ class Case(BaseModel):
     @model_validator(mode="after")
     def _check_history(self) -> Self:
         if self.follows is not None and self.history:
-            raise ValueError("follows and history: give one of them")
+            raise ValueError("follows and history: give only one of them")
         return self
 
     @model_validator(mode="after")
@@ -120,7 +119,7 @@ class Case(BaseModel):
 
     @property
     def paper_ids(self) -> tuple[str, ...]:
-        """The ids of all papers that the case names."""
+        """The ids of all papers in the case."""
         cited = (paper_id for turn in self.history if len(turn) == 3 for paper_id in turn[2])
         return (*self.gold_ids, *self.not_cited, *cited)
 
@@ -153,7 +152,9 @@ def parse(lines: Iterable[str], name: str) -> Iterator[Case]:
                 "give each case its own id"
             )
         if case.follows is not None and case.follows not in line_of:
-            raise EvalError(f"{where}: follows {visible(case.follows)}, which is no case above; correct it")
+            raise EvalError(
+                f"{where}: follows {visible(case.follows)}, which is not an earlier case; correct it"
+            )
         line_of[case.id] = number
         yield case
     if not line_of:
@@ -218,7 +219,7 @@ _NOT_SCORED = ("answer", "notes", "near_titles")
 
 
 def _unset(case: Case) -> list[str]:
-    """Return the fields without a value that older versions did not have, so that their hashes stay valid."""
+    """Return the newer fields that are not set. Without them, hashes of earlier versions stay valid."""
     return [name for name in ("follows", "not_cited") if not getattr(case, name)]
 
 
@@ -239,7 +240,7 @@ CASE_TEMPLATE = """\
 # must_not      texts that the answer must not contain
 # answerable    false: the library does not hold the answer, and the right answer is to say so
 # history       for follow-ups: the earlier turns, [["question", "answer"], …]
-# follows       or the id of an earlier case, whose question and answer are then the history
+# follows       instead of history: the id of an earlier case, which this one continues
 # not_cited     ids of papers that the answer must not cite
 # kind          groups the report (single, compare, list, followup, … as you like); default single
 # tags          more labels; cluster: cases that belong together, such as those on one paper

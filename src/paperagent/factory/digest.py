@@ -228,9 +228,9 @@ def _digest_llm(settings: Settings, context: LLMContext) -> DigestLLM:
 
 
 def main_topics(store: Store) -> tuple[list[tuple[str, int]], int]:
-    """Return the names of the main topics with the number of papers on each, and the number of papers read.
+    """Return the main topics with their numbers of papers, and the number of papers that were analyzed.
 
-    In a large library the topics are those of a sample.
+    For a large library, that is a sample.
     """
     from paperagent.digest.select import topics
 

@@ -1,4 +1,4 @@
-"""The files of a folder that is given as a feed."""
+"""Find the files in a folder that is given as a source."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LIBRARY_FILE = "library.db"
 def feed_files(folder: Path) -> list[Path]:
     """Return the regular files in a folder and its subfolders, in the order of their names.
 
-    Hidden files and folders are left out, and so are libraries of paperagent. Links to folders are not
-    followed, so that no link leads in a circle; a file that several links name is returned once. A subfolder
-    that cannot be listed is returned too: opening it tells why.
+    Hidden files, hidden folders and libraries of paperagent are skipped. Links to folders are not followed,
+    because they may form a cycle. A file with several links is returned once. A subfolder that cannot be
+    listed is returned, too, so that opening it raises the error.
 
     Raises:
-        FeedError: The folder cannot be listed, or contains no file, or too many.
+        FeedError: The folder cannot be listed, is empty, or contains too many files.
     """
     label = visible(str(folder), limit=200)
     files: list[Path] = []

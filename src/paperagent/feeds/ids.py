@@ -32,7 +32,7 @@ _SLUG = re.compile(r"[a-z0-9]{1,24}-(?:[0-9a-f]{8}|[0-9a-f]{32})")
 _SLUG_DIGITS = (8, 32)
 _MAX_SLUG_WORD = 24
 _SLUG_STOP_WORDS = frozenset(
-    "with from toward towards what does using when which that this".split()  # shorter ones never count
+    "with from toward towards what does using when which that this".split()  # shorter words are never used
 )
 _LATEX_COMMAND = re.compile(r"\\[A-Za-z]+")
 _NOT_LETTER_OR_DIGIT = re.compile(r"[^a-z0-9]+")
@@ -97,8 +97,8 @@ def parse_paper_id(text: object) -> str | None:
 def content_id(title: str, abstract: str) -> str:
     """Return ``sha256:`` and 32 hex digits of title and abstract.
 
-    Both are put in NFKC and case-folded, and runs of white space become one space. The library gives the
-    paper one of its `slugs` as id, and keeps this one as a further id.
+    Both are put in NFKC and case-folded, and runs of white space become one space. The library uses
+    one of the paper's `slugs` as its id, and keeps this one as a further id.
     """
     text = "\n".join(_normalize(part) for part in (title, abstract))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -107,9 +107,9 @@ def content_id(title: str, abstract: str) -> str:
 def slugs(title: str, content_id: str) -> tuple[str, ...]:
     """Return the readable ids of a paper without arXiv id and DOI, such as ``tindersift-c2002f86``.
 
-    The word is the first of the title that has at least four letters and is no stop word, else ``paper``.
-    The digits are the first 8 of ``content_id``. The second id has all digits, for the rare case that
-    another paper has the first one. Nothing is returned unless ``content_id`` is one.
+    The word is the first of the title with at least four letters that is not a stop word, else ``paper``. It
+    is followed by the first 8 digits of ``content_id``. The second id has all its digits, for the rare case
+    that another paper has the first one. Returns nothing if ``content_id`` is not the hash of a text.
     """
     match = _HASH.fullmatch(content_id)
     if match is None:

@@ -62,7 +62,7 @@ Inflate = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
 class UnknownFormatError(FeedError):
-    """The file is not a feed of a known format; in a folder of feeds it is skipped."""
+    """The file is not a feed of a known format. Such files are skipped when a folder is read."""
 
 
 class FeedSource:

@@ -1,4 +1,4 @@
-"""What a library contains, counted: its papers, their span of dates, their feeds and their categories."""
+"""Summary of a library: the range of dates, and the number of papers per feed and category."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Group = tuple[tuple[str, ...], tuple[str, ...], dt.date | None, dt.date | None, 
 """Categories, sources, first day, last day, number of papers, and how many of them have a day."""
 
 STORED_FACETS = "facets"
-"""The setting of a local library that stores its facets and the revision at which they were counted."""
+"""The setting of a local library that stores its facets and their revision."""
 LAST_INGEST = "last-ingest"
-"""The setting of the library that stores when and what it read last."""
+"""The setting of the library that stores a summary of the last ingest."""
 _MAX_FEEDS = 20
-"""The number of feeds of an ingest whose names are stored."""
+"""The maximum number of feeds stored by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """The papers of a library, counted."""
+    """The range of dates in a library, and the number of papers per feed and category."""
 
     papers: int = 0
     first_day: dt.date | None = None
-    """The earliest day of publication or, for a paper without one, of its listing in a feed.
+    """The earliest day of publication or, for papers without one, of listing in a feed.
 
-    The day on which the library read a paper does not count.
+    The day on which a paper was read does not count.
     """
     last_day: dt.date | None = None
     undated: int = 0
@@ -44,7 +44,7 @@ class Facets:
     """Category → number of its papers, most first."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts as JSON-ready values."""
+        """Return the facets as JSON-ready values."""
         return {
             "papers": self.papers,
             "span": {
@@ -58,14 +58,14 @@ class Facets:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the counts that `to_dict` returned."""
+        """Return the facets for a result of `to_dict`."""
         span = data["span"]
         first, last = (dt.date.fromisoformat(d) if d else None for d in (span["first"], span["last"]))
         return cls(data["papers"], first, last, span["undated"], data["sources"], data["categories"])
 
 
 def count_groups(groups: Iterable[Group]) -> Facets:
-    """Return the counts of papers that are grouped by their categories and sources."""
+    """Return the facets of papers grouped by categories and sources."""
     papers = dated = 0
     sources, categories = Counter[str](), Counter[str]()
     days: list[dt.date] = []
@@ -85,13 +85,13 @@ def count_groups(groups: Iterable[Group]) -> Facets:
 
 
 def count_papers(papers: Iterable[Paper]) -> Facets:
-    """Return the counts of papers."""
+    """Return the facets of papers."""
     days = ((paper, paper.published or paper.listed) for paper in papers)
     return count_groups((p.categories, p.sources, day, day, 1, int(day is not None)) for p, day in days)
 
 
 def ingest_summary(report: IngestReport, *, time: dt.datetime) -> dict[str, Any]:
-    """Return when the library was filled, from which feeds, and the result, as JSON-ready values."""
+    """Return the time, the feeds and the counts of an ingest, as JSON-ready values."""
     feeds = [feed for feed in report.feeds if not feed.ignored]
     return {
         "time": time.isoformat(timespec="seconds"),
@@ -105,9 +105,9 @@ def ingest_summary(report: IngestReport, *, time: dt.datetime) -> dict[str, Any]
 
 
 def status_details(store: Store, *, on_server: bool) -> dict[str, Any]:
-    """Return what `Store.status` does not say: facets, size on disk and last ingest.
+    """Return what `Store.status` lacks: facets, size on disk and last ingest.
 
-    A library on a server is not counted, because all of its papers would have to be fetched.
+    There are no facets of a library on a server, because all of its papers would have to be fetched.
     """
     details: dict[str, Any] = {"span": None, "sources": None, "categories": None, "disk_bytes": None}
     if not on_server:
@@ -118,7 +118,7 @@ def status_details(store: Store, *, on_server: bool) -> dict[str, Any]:
 
 
 def _size(folder: Path) -> int:
-    """Return the size of a folder's files in bytes; files removed in the meantime do not count."""
+    """Return the size of a folder's files in bytes, ignoring files that are removed meanwhile."""
     size = 0
     for path in folder.rglob("*"):
         try:

@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from hashlib import blake2b
 from operator import attrgetter
 
-from paperagent.text.names import name_words
+from paperagent.text.author_names import name_words
 from paperagent.text.terms import title_key, words
 from paperagent.types import PARTIAL_DATE, RETRACTED, Paper
 
@@ -232,7 +232,7 @@ def _flags(first: Paper, old: Paper, new: Paper) -> tuple[str, ...]:
 
 
 def with_best_id(paper: Paper) -> Paper:
-    """Return ``paper`` with the best id that it has: its arXiv id, else its DOI, else one made from its text.
+    """Return ``paper`` with its best id: the arXiv id, else the DOI, else one derived from its text.
 
     The id of a service (``acl:…``, ``pmid:…``) is never the main id; it is stored as an alias, by which the
     paper is found too.

@@ -75,11 +75,11 @@ class PaperWithFeatures(NamedTuple):
 
 
 class Matching(NamedTuple):
-    """The papers that fulfill some conditions."""
+    """Papers that match some conditions."""
 
     total: int
     papers: list[Paper]
-    """The first of them, by date."""
+    """The newest or oldest of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class Store(Protocol):
         ...
 
     def facets(self) -> Facets:
-        """Return what the library contains: the span of its dates, its feeds and its categories, counted."""
+        """Return the range of dates, and the number of papers per feed and category."""
         ...
 
     def get(self, paper_id: str) -> Paper | None:
@@ -222,8 +222,8 @@ class Store(Protocol):
         """Return the papers that ``filters`` admit.
 
         Args:
-            filters: What they must match.
-            sort: ``newest`` and ``oldest`` go by `Paper.day`; papers of one day stay in the order in which
+            filters: The filters.
+            sort: ``newest`` and ``oldest`` sort by `Paper.day`, and papers of one day by the order in which
                 they were read. ``upvotes`` puts the most first.
             limit: The maximum number of papers; None for all.
         """
@@ -306,13 +306,13 @@ class Store(Protocol):
         limit: int = ...,
         oldest_first: bool = ...,
     ) -> Matching:
-        """Count the papers that fulfill all conditions, and return the newest or the oldest of them.
+        """Count the papers that match all conditions, and return the newest or the oldest of them.
 
         Args:
-            words: What a paper must contain: for each word a list of index terms, any of which will do.
-            phrase: What its title or abstract must contain literally.
-            filters: Only papers that these admit count.
-            limit: The number of papers to return.
+            words: The words that a paper must contain, each as a list of alternative index terms.
+            phrase: A phrase that title or abstract must contain literally.
+            filters: The filters.
+            limit: The maximum number of papers to return.
             oldest_first: Return the oldest papers instead of the newest.
         """
         ...
@@ -340,7 +340,7 @@ class Store(Protocol):
         ...
 
     def remove(self, paper_ids: Iterable[str]) -> None:
-        """Remove papers by their present ids, and from the indexes. Reading their feed adds them again."""
+        """Remove papers by their present ids, also from the indexes. Reading their feed adds them again."""
         ...
 
     def pending_texts(self, *, shard: Shard | None = ...) -> Iterator[str]:

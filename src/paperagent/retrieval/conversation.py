@@ -1,6 +1,6 @@
-"""The earlier turns of a conversation: checked, cleaned, and with the papers that they cited.
+"""Validate the earlier turns of a conversation, and find the papers that they cited.
 
-`follow_up` decides what a question refers to among those papers.
+`follow_up` decides which of those papers a question refers to.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from paperagent.retrieval.question import MAX_QUESTION, require_valid, without_c
 from paperagent.types import Answer
 
 MAX_TURNS = 50
-"""Earlier turns that are kept, the latest ones."""
+"""The maximum number of earlier turns; the oldest are dropped."""
 CONTEXT_WORDS = 80
 """Number of words of the earlier answer that are used to search for a follow-up question."""
 _CITATION_MARKER = re.compile(r"\[\d+\]")
@@ -33,7 +33,7 @@ class Turn:
     citations: tuple[str, ...] = ()
     """The paper id of citation [1], of [2] and so on. Empty if only the text of the answer is known."""
     papers: tuple[str, ...] = ()
-    """The ids of the papers that the answer showed, in order, each once."""
+    """The ids of the papers that the answer showed, in order and without duplicates."""
     answered: bool = True
     """Whether the question was answered. The papers of an abstention are only the closest ones."""
 
@@ -54,7 +54,7 @@ def clean_history(history: Iterable[Any] | None) -> tuple[tuple[Turn, ...], tupl
     "user"|"assistant", "content": …}`` in a row.
 
     Raises:
-        InputError: a turn of another shape or role.
+        InputError: a turn has another shape or role.
     """
     if history is None:
         return (), ()
@@ -92,7 +92,7 @@ def _add_turn(turns: list[Turn], item: Any) -> None:
 
 
 def _with_citations(turn: Turn, answer: Mapping[Any, Any]) -> Turn:
-    """Return a turn with what `Answer.to_dict` says about its papers; parts of another shape are ignored."""
+    """Return a turn with the papers of a result of `Answer.to_dict`; invalid parts are ignored."""
     citations, retrieved = _paper_ids(answer.get("citations")), _paper_ids(answer.get("papers"))
     answered = answer.get("status") not in ("abstained", "refused")
     papers = citations or (retrieved if answer.get("kind") == "library" else ())

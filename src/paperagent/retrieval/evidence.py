@@ -151,7 +151,7 @@ def _stem_coverage(question: Question, texts: Sequence[str]) -> NDArray[np.float
 
 
 def with_snippet(hit: Hit, stem_weights: Sequence[tuple[str, float]]) -> Hit:
-    """Return the hit with the sentence that contains most of the query's stems, by their weights.
+    """Return the hit with the sentence that contains the most of the query's stems, by weight.
 
     Stems are searched for as substrings of the lower-cased sentence: nearly every stem is a prefix of its
     words, and this takes a tenth of the time of stemming every sentence of ten papers.

@@ -46,8 +46,9 @@ _MAX_FRAGMENT, _MAX_SHORT, _MAX_MEDIUM = 2, 2, 4
 _MAX_WITH_PRONOUN, _MAX_WITH_CONNECTIVE, _MAX_WITH_WEAK_PRONOUN = 7, 6, 4
 _MAX_BEFORE_PRONOUN = 3
 """Topic words before a pronoun; after more, it refers to one of them."""
-_MAX_FOREIGN_WORDS, _MAX_FOREIGN_LENGTH = 9, 80
-"Words and characters of a question in another language that refers to the papers before it."
+_MAX_FOREIGN_WORDS = 9
+"""Words of a question in another language that refers to the papers before it; two Chinese characters count
+as one."""
 _MIN_LEAD = 0.15
 """A paper that leads the next five by this much is what an answer was about, even if it does not name it."""
 _MAX_NAME_WORDS, _RARE, _RARE_SHARE = 4, 3, 0.001
@@ -262,7 +263,7 @@ def reference_strength(question: str) -> Strength:
 
 def _is_foreign(question: str) -> bool:
     """Return whether a question is short and not in English."""
-    is_short = len(question.split()) <= _MAX_FOREIGN_WORDS and len(question) <= _MAX_FOREIGN_LENGTH
+    is_short = len(question.split()) + sum(c > "\u2e80" for c in question) // 2 <= _MAX_FOREIGN_WORDS
     letters = question.encode("ascii", "ignore").decode()
     return is_short and _NOT_ENGLISH.search(question) is not None and not is_english(letters or "§")
 

@@ -56,7 +56,7 @@ def clean_question(question: object) -> str:
 
 
 def require_valid(text: str, name: str) -> None:
-    """Raise InputError if the text is not valid Unicode or contains NUL; ``name`` names it."""
+    """Raise InputError, which begins with ``name``, if the text is not valid Unicode or contains NUL."""
     for i, c in enumerate(text):
         if "\ud800" <= c <= "\udfff":
             raise InputError(f"{name}: is not valid Unicode (lone surrogate at {i}); check the encoding")
@@ -209,7 +209,7 @@ class Question:
 
     @cached_property
     def names(self) -> tuple[Name, ...]:
-        """The names in the question, and words that the encoder does not know as a whole."""
+        """The names in the question, and the words that the encoder splits into several pieces."""
         rare: set[str] = set()
         if self.encoded and self.is_english:
             pieces = Counter(_word_start(self.text, start) for start, _ in self._spans)
@@ -223,17 +223,17 @@ class Question:
 
     @cached_property
     def asks_method(self) -> bool:
-        """Whether the answer is how something is done."""
+        """Whether the question asks how something is done."""
         return bool(_ASKS_METHOD.search(self.text))
 
     @cached_property
     def is_compound(self) -> bool:
-        """Whether the text asks several things at once, such as how much and how long."""
+        """Whether the question has several parts, such as how much and how long."""
         return bool(_IS_COMPOUND.search(self.text))
 
     @cached_property
     def asks_release(self) -> bool:
-        """Whether the question is where code, data or models are, or under which license."""
+        """Whether the question asks where code, data or models are, or for their license."""
         return bool(_ASKS_RELEASE.search(self.text))
 
     @cached_property

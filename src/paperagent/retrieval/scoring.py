@@ -318,14 +318,14 @@ def boost_named_papers(hits: Sequence[Hit], question: str) -> list[Hit]:
 
 
 def scores_of(paper_ids: Iterable[str], ranked: Sequence[RankedCandidate]) -> list[RankedCandidate]:
-    """Return the scores of papers; one that is not ranked gets the lowest score."""
+    """Return the scores of papers; a paper that is not ranked gets the lowest score."""
     scores = {r.paper_id: r for r in ranked}
     lowest = ranked[-1] if ranked else RankedCandidate("", 0.0, 0.0, None)
     return [scores.get(paper_id, lowest._replace(paper_id=paper_id)) for paper_id in paper_ids]
 
 
 def boost(hits: Sequence[Hit], further: Sequence[Hit], bonus: Mapping[str, float]) -> list[Hit]:
-    """Return the hits and further ones, ranked again after the bonus of each paper was added."""
+    """Add each paper's bonus to its score, and rank all hits again."""
     by_id = {h.paper_id: h for h in (*further, *hits)}
     boosted = [replace(h, score=h.score + bonus.get(i, 0.0)) for i, h in by_id.items()]
     return ranked_hits(boosted)

@@ -2,8 +2,8 @@
 
 Each sentence has a score: a linear function of how well it matches the question and of its role in the
 abstract. The weights were fitted as a logistic regression on labeled sentences of the development
-questions and of our own (`eval/answer_sentences.py`), where a sentence that answers counts fully and one that
-only introduces or qualifies the answer counts .4. A further sentence is shown only if its score is close
+questions and our own (`eval/answer_sentences.py`). A sentence that answers has the label 1, and one that only
+introduces or qualifies the answer .4. A further sentence is shown only if its score is close
 to the best one's.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from paperagent.retrieval.evidence import PaperMatch
 
 LIST_MARGIN, MAX_LIST_PAPERS = 0.5, 5
-"""A list contains the papers whose score is within this margin of the best, and at most so many. Of the
+"""A list contains the papers whose score is within this margin of the best, up to this number. Of the
 papers listed for 22 questions, .80 are right, and .70 of the relevant papers are listed."""
 FURTHER_MARGIN = 0.08
 """A second paper adds a sentence to a single answer if its score is within this margin of the best."""
@@ -47,14 +47,14 @@ RELEVANT_PAPER_MARGINS: Mapping[QuestionKind, float] = {"single": 0.4, "compare"
 this margin of the best. Of the gold sentences of 55 development questions .94 are, and of the sentences of
 other papers that are matched with them .26."""
 PADDING_PENALTY = 6.0
-"""Subtracted from the score of a sentence that adds nothing, more than any margin."""
-_OFFER_DETAILS = 2
-"""Sentences after the one that presents the work which usually explain how it works."""
+"""Subtracted from the score of a sentence that adds nothing; it exceeds every margin."""
+_METHOD_SENTENCES = 2
+"""The sentences after the one that presents the work usually explain how it works."""
 
 _WEIGHTS: Mapping[str, float] = {
     "match": 3.95, "gain": 10.71, "presents": 0.77, "before": -1.5, "first": -0.64, "background": -0.3,
     "position": -0.24, "most_asked": 0.8, "number": 0.77, "no_number": -0.99, "number_asked": 8.63,
-    "method_detail": 1.33, "method_result": -1.7, "list_offer": 1.42,
+    "method_detail": 1.33, "method_result": -1.7, "list_contribution": 1.42,
     "release": 4.0,
 }  # fmt: skip
 """Weight of each feature; see `features`."""
@@ -150,9 +150,9 @@ def sentence_scores(question: Question, paper: PaperMatch) -> NDArray[np.float64
 
 
 def adds_nothing(question: Question, sentence: str) -> bool:
-    """Return whether a sentence is a question, a link to code, an outlook or thanks that nobody asked for."""
+    """Return whether a sentence is a question, or a link to code or an outlook that was not asked for."""
     return (
-        (cues.offers_code(sentence) and not question.asks_release)
+        (cues.announces_release(sentence) and not question.asks_release)
         or (cues.is_outlook(sentence) and not question.asks_outlook)
         or sentence.endswith("?")
     )
@@ -166,16 +166,16 @@ def features(question: Question, paper: PaperMatch) -> dict[str, NDArray[np.floa
     gain:
         how much that exceeds the paper's other sentences and its title
     presents, before, first, background, position:
-        the sentence presents the authors' work; it precedes the first one about it; it is the first of
-        several; its cues of background (at most 2); 0 for the first to 1 for the last
+        it presents the authors' work; it precedes the first sentence about that work; it is the first of
+        several; the number of background cues (at most 2); 0 for the first sentence to 1 for the last
     most_asked:
-        1 for the sentence that best matches what neither the title nor the presenting sentence say
+        1 for the sentence that best matches what neither the title nor the presenting sentence contain
     number, no_number, number_asked:
-        if the question asks for a number: the sentence has one or not; how much less it matches what is
-        asked than the best sentence does
+        if the question asks for a number: it has one; it has none; its match with what is asked, minus that
+        of the best sentence
     method_detail, method_result:
-        if the question asks how: the sentence is one of the two after the presenting one; it states a result
-    list_offer:
+        if the question asks how: it is one of the two sentences after the presenting one; it states a result
+    list_contribution:
         if the question asks for a list: it is the sentence that presents the work
     release:
         if the question asks for code or data: the sentence says where they are
@@ -185,12 +185,14 @@ def features(question: Question, paper: PaperMatch) -> dict[str, NDArray[np.floa
     roles = [_roles(s.text) for s in paper.sentences]
     n = len(roles)
     index = np.arange(n)
-    offer = next((i for i, r in enumerate(roles) if r.presents), None)
-    if offer is None:
-        offer = next((i for i, r in enumerate(roles) if r.acts), 0)
-    own_work = next((i for i, r in enumerate(roles) if r.is_own_work), 0)
-    open_weights = question.weights * np.clip(1 - np.maximum(paper.title_match, paper.match[offer]), 0, 1)
-    open_match = paper.match @ open_weights / (open_weights.sum() or 1.0)
+    contribution = next((i for i, r in enumerate(roles) if r.presents), None)
+    if contribution is None:
+        contribution = next((i for i, r in enumerate(roles) if r.acts), 0)
+    first_own = next((i for i, r in enumerate(roles) if r.is_own_work), 0)
+    unexplained = question.weights * np.clip(
+        1 - np.maximum(paper.title_match, paper.match[contribution]), 0, 1
+    )
+    unexplained_match = paper.match @ unexplained / (unexplained.sum() or 1.0)
     asks_number, asks_method = float(question.asks_number), float(question.asks_method)
     has_number = np.array([r.has_number for r in roles], float)
     presents = np.array([r.presents for r in roles], float)
@@ -200,25 +202,25 @@ def features(question: Question, paper: PaperMatch) -> dict[str, NDArray[np.floa
         "match": paper.match @ question.weights / total,
         "gain": _gain(paper) @ question.weights / total,
         "presents": presents,
-        "before": (index < own_work).astype(float),
+        "before": (index < first_own).astype(float),
         "first": ((index == 0) & (n > 2)).astype(float),
         "background": np.array([r.background for r in roles], float),
         "position": index / max(n - 1, 1),
-        "most_asked": (index == open_match.argmax()).astype(float),
+        "most_asked": (index == unexplained_match.argmax()).astype(float),
         "number": asks_number * has_number,
         "no_number": asks_number * (1 - has_number),
-        "number_asked": asks_number * has_number * (open_match - open_match.max()),
-        "method_detail": asks_method * ((index > offer) & (index <= offer + _OFFER_DETAILS)),
+        "number_asked": asks_number * has_number * (unexplained_match - unexplained_match.max()),
+        "method_detail": asks_method * ((index > contribution) & (index <= contribution + _METHOD_SENTENCES)),
         "method_result": asks_method * finds * (1 - presents),
-        "list_offer": float(question.kind == "list") * (index == offer),
+        "list_contribution": float(question.kind == "list") * (index == contribution),
         "release": float(question.asks_release)
-        * np.array([cues.offers_code(s.text) for s in paper.sentences], float),
+        * np.array([cues.announces_release(s.text) for s in paper.sentences], float),
     }
 
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """What a sentence is for, by its cue phrases."""
+    """The role of a sentence, by its cue phrases."""
 
     presents: bool
     acts: bool

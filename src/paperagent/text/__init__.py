@@ -1,7 +1,7 @@
 """Pure functions on text, without I/O.
 
 Start with `terms`, the analysis of text into index terms, and `sentences`, which splits an abstract into
-`Sentence` objects. `readable` turns LaTeX, entities and tags into the characters that people read, `sanitize`
+`Sentence` objects. `readable` converts LaTeX, entities and tags to plain characters, `sanitize`
 makes untrusted text safe for each destination, `injection` recognizes instructions to a model, `lenient_json`
 parses JSON as models write it, and `model_names` reads the size of a model from its name.
 """

@@ -1,6 +1,6 @@
-"""Cue phrases that show what a sentence of an abstract is for: background, offer, result, code, outlook.
+"""Cue phrases for the role of a sentence in an abstract: background, contribution, result, code or outlook.
 
-All patterns take linear time: gaps between words are bounded.
+All patterns take linear time, because gaps between words are bounded.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _RELEASED = (
     "(?:codes?|codebase|implementations?|data(?:sets?)?|models?|weights|checkpoints?|demos?|resources|website"
     "|benchmark)"
 )
-CODE_LINK = pattern(
+_CODE_LINK = pattern(
     rf"""https?:|www\.|\bunder\ the\ \w{{1,20}}\ licen[cs]e\b
     |\b{_RELEASED}\b[^.;]{{0,60}}?\b(?:is|are|be|been|was|were)\ (?:\w{{1,20}}\ ){{0,3}}?
         (?:open-?sourced|released|publicly|made\ (?:available|public)|found\ (?:at|on)
@@ -59,7 +59,7 @@ CODE_LINK = pattern(
         (?:codes?|codebase|resources|components|checkpoints?|model\ weights|implementations?)\b
     |\bto\ (?:encourage|facilitate|support|foster|promote|spur|enable|stimulate)\ (?:further|future)\ \w+"""
 )
-OUTLOOK = pattern(
+_OUTLOOK = pattern(
     r"""\A\W*(?:(?:finally|overall|lastly|in\ (?:conclusion|summary)|to\ conclude|more\ broadly),?\ )?(?:
     we\ (?:also\ )?(?:hope|believe|envision|expect|anticipate|invite|encourage|thank|acknowledge
         |are\ (?:optimistic|encouraged|grateful))\b
@@ -83,14 +83,14 @@ OUTLOOK = pattern(
 _PARENTHESES = re.compile(r"\([^()]{0,300}\)")
 
 
-def offers_code(sentence: str) -> bool:
-    """Return whether a sentence says where code, data or models are; a link in parentheses does not count."""
-    return CODE_LINK.search(_PARENTHESES.sub(_without_link, sentence)) is not None
+def announces_release(sentence: str) -> bool:
+    """Return whether a sentence announces code, data or models; a link in parentheses does not count."""
+    return _CODE_LINK.search(_PARENTHESES.sub(_without_link, sentence)) is not None
 
 
 def is_outlook(sentence: str) -> bool:
-    """Return whether a sentence states hopes, future work, thanks or importance instead of a finding."""
-    return OUTLOOK.search(sentence) is not None
+    """Return whether a sentence is about hopes, future work, thanks or importance instead of a finding."""
+    return _OUTLOOK.search(sentence) is not None
 
 
 def _without_link(parentheses: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Replace parts of a text: a digit never joins another one, and each character knows where it came from."""
+"""Replace parts of a text, keep numbers apart, and track the source position of each character."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TracedText:
 
     Attributes:
         text: the text after all edits.
-        offsets: the position in the original of each character, and the length of the original.
+        offsets: for each character, its position in the original text; at the end, the length of that text.
     """
 
     __slots__ = ("offsets", "text")
@@ -57,7 +57,7 @@ def _apply(text: str, edits: Iterable[Edit], offsets: list[int] | None) -> tuple
         if new:
             pieces.append((new if new.isascii() else unicodedata.normalize("NFC", new), start, start))
         for piece, first, last in pieces:
-            if after_digit and piece[0].isdecimal():  # a number must not grow: `3\frac{1}{2}`
+            if after_digit and piece[0].isdecimal():  # digits must not be joined, as in `3\frac{1}{2}`
                 parts.append(" ")
                 traced.append(offsets[first] if offsets else 0)
             parts.append(piece)

@@ -1,6 +1,6 @@
 r"""Convert LaTeX to text: ``\alpha^2`` → ``α²``, ``{\'E}tude \& more`` → ``Étude & more``.
 
-`LatexReader` reads a formula or a stretch of prose; `readable` finds them in a text. Fields of
+`LatexReader` converts a formula or a piece of prose; `readable` finds these in a text. Fields of
 bibliographies are converted when they are read, but their formulas are kept. Nothing is executed or defined:
 an unknown macro prints its argument, or else its name.
 
@@ -106,17 +106,17 @@ _SPECIAL_IN_SOURCE = re.compile(r"[\\{}~]")
 _ACCENTED_LETTER = re.compile(r"\{?\\?[A-Za-z]")
 _ACCENTED_LETTER_IN_SOURCE = re.compile(r"\s*(?:\{\s*)?(?:\\[ij](?![A-Za-z])|[^\W\d_])")
 _SPACE_AND_LETTER = re.compile(r"\s+(?:\\[ij](?![A-Za-z])|[^\W\d_])")
-# TeX would raise only the first character of `10^-12`; its authors mean all of it.
+# TeX raises only the first character of `10^-12`, but authors mean all of them.
 _SIGNED_NUMBER = re.compile(r"[-+−]?\d+")
 _ORDINAL = re.compile(r"st|nd|rd|th")
 _MAX_DEPTH = 12
 
 
 class LatexReader:
-    """Reads a stretch of LaTeX from left to right. Never raises; reads each character once per level.
+    """Reads a piece of LaTeX from left to right. Never raises; reads each character once per level.
 
     Args:
-        text: the stretch.
+        text: the piece.
         in_formula: whether it is a formula.
         is_source: whether it is a field of a bibliography, in which ``~`` and accents before a space are
             LaTeX too.

@@ -7,7 +7,7 @@ import datetime as dt
 import re
 
 Period = tuple[dt.date | None, dt.date | None]
-"""The first and the last day, both included; None where the period is open."""
+"""The first and the last day, inclusive; None if the period has no start or no end."""
 
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
@@ -39,10 +39,10 @@ _LEADING = re.compile(rf"^{_VERB}(?:(?:from|in|of|for|during|over|within|on|as o
 
 
 def parse_period(text: str, today: dt.date) -> Period | None:
-    """Return the period that a text matching `PERIOD` names, or None if its date does not exist.
+    """Parse a text that matches `PERIOD`; return None if its date does not exist.
 
-    A month or a day without a year is the last one before ``today``. A week begins on Monday.
-    A day of the week is the last one before ``today``.
+    A month or a day without a year is the latest one that is not after ``today``, and a day of the week the
+    last one before it. A week begins on Monday.
     """
     text = text.lower().strip()
     try:

@@ -1,4 +1,4 @@
-"""Find a phrase in text as words, as a reader counts mentions."""
+"""Find mentions of a phrase in text, by whole words."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from paperagent.text.terms import words
 
 _BETWEEN_WORDS = r"[\s\-\u2010-\u2015]+"
 _MAX_ACRONYM = 6
-"""Longer words in capitals are only typed that way."""
+"""The maximum length of an acronym; a longer word in capitals is a word in upper case."""
 _PLURAL, _VARIANT = "(?:e?s)?", "[A-Za-z]?s?"
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """A phrase to look for.
+    """A phrase to search for.
 
-    Case counts in words with two capitals or more, such as ``RAG`` and ``LoRA``, and in no others. A space
-    and a hyphen between words are the same. The last word may have a longer form: a plural, and for a name
-    one more letter, as in ``GPT-4o``.
+    Case matters only in words with two or more capitals, such as ``RAG`` and ``LoRA``. A space and a hyphen
+    between words are equal. The last word may have a longer form: a plural or, for a name, one more letter,
+    as in ``GPT-4o``.
     """
 
     text: str
 
     def is_in(self, *texts: str) -> bool:
-        """Return whether any of the texts contains the phrase, its last word possibly in a longer form."""
+        """Return whether any of the texts contains the phrase or a longer form of it."""
         return any(self._find(text) is not None for text in texts)
 
     def is_whole_in(self, *texts: str) -> bool:
-        """Return whether any of the texts contains exactly the phrase."""
+        """Return whether any of the texts contains the exact phrase."""
         return any(self._exact.search(text) for text in texts)
 
     def form_in(self, *texts: str) -> str:
-        """Return the first form of the phrase in the texts; empty if there is none."""
+        """Return the phrase as it first occurs in the texts, or an empty string."""
         return next((match[0] for text in texts if (match := self._find(text))), "")
 
     @property
     def ends_in_name(self) -> bool:
-        """Whether the last word is a name, which may have one more letter."""
+        """Whether the last word is a name, such as ``GPT-4``."""
         last = self._words[-1] if self._words else ""
         return _is_acronym(last) or bool(re.search(r"\d", last))
 
@@ -49,7 +49,7 @@ class Phrase:
 
     @property
     def like(self) -> str:
-        """A pattern for SQL's LIKE, with the escape character ``!``, that every such text matches."""
+        """A pattern for SQL's LIKE that every text with the phrase matches; the escape character is ``!``."""
         if not self.text.isascii():
             return "%"
         return "%".join(
@@ -57,7 +57,7 @@ class Phrase:
         )
 
     def _find(self, text: str) -> re.Match[str] | None:
-        """Return the first match; the first word is searched for without a pattern, which is much faster."""
+        """Return the first match. Finding the first word without a regular expression is much faster."""
         lower, first = text.lower(), self._words[0].lower() if self._words else ""
         if len(lower) != len(text) or "'" in first or "’" in first:
             return self._longer.search(text)

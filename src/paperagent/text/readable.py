@@ -1,8 +1,8 @@
-r"""Make text readable: LaTeX, HTML entities and simple tags become the characters that they stand for.
+r"""Convert LaTeX, HTML entities and simple tags to plain characters.
 
 ``$10^{-3}$ for \textbf{P}reference &amp; CO<sub>2</sub>`` → ``10⁻³ for Preference & CO₂``. The library and
-the quotes of citations keep the text of the feed; what is shown to a person is made readable first. A number
-never changes, and unknown markup stays.
+the quotes of citations keep the text of the feed; it is converted when it is shown. Numbers never change, and
+unknown markup stays.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +19,7 @@ from paperagent.errors import UNSAFE_CATEGORIES
 from paperagent.text.edits import Edit, TracedText
 from paperagent.text.latex import LatexReader, lowered, raised
 
-# Text without any of it is returned as it is.
+# Text without a match is returned unchanged.
 _MARKUP = re.compile(
     r"[\\$]|``|---|(?<=\S)--(?=\S)| -- |[A-Za-z.]~[\\A-Za-z\d]"
     r"|[_^]\{|&\#?\w{2,30};|</?[a-z]|  |[^\S ]|\A | \Z"
@@ -47,27 +47,20 @@ _SOURCE = re.compile(r"[\\{}~$`]|--|''")
 _TIE = re.compile(r"(?<=[A-Za-z.,)])~(?=[A-Za-z\d( ])")
 _QUOTED = re.compile(r"``([^`]{1,200}?)(?:''|[\"”])")
 _DASHES = ((re.compile(r"(?<!-)---(?!-)"), "—"), (re.compile(r"(?<=[^\s-])--(?=[^\s-])| -- "), "–"))
-# A formula that a feed left without dollars and backslashes: `{p}_{theta}`.
+# A formula whose dollars and backslashes a feed has removed: `{p}_{theta}`.
 _SCRIPT = re.compile(r"(?:\{([^{}\\$]{1,20})\})?(?<![\s{])([_^])\{([^{}\\$]{1,40})\}")
-# A dollar left over from a formula that was cut or badly closed. One of money has a number after it.
+# A dollar of a formula that was cut off. The dollar sign of an amount is followed by a number.
 _STRAY_DOLLAR = re.compile(r"(?<![A-Z])\$(?!\s?[\d.])|(?<=[×∼≈Δ±])\$")
 _SPACE = re.compile(r"\s{2,}|[^\S ]|\A | \Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """A readable text that knows where each of its characters came from."""
+    """A converted text with the source position of each character."""
 
     text: str
     offsets: tuple[int, ...]
     """The position in the source of each character of ``text``, and the length of the source."""
-
-    def source_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span of the source that ``text[start:end]`` shows."""
-        if not 0 <= start < end <= len(self.text):
-            raise IndexError(f"no characters from {start} to {end}")
-        last = self.offsets[end - 1]
-        return self.offsets[start], self.offsets[bisect_right(self.offsets, last)]
 
     def shown_span(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of ``text`` that shows the characters ``start`` to ``end`` of the source."""
@@ -76,11 +69,11 @@ class Readable:
 
 @lru_cache(maxsize=4096)
 def readable(text: str) -> str:
-    """Return ``text`` on one line as people read it, with single spaces.
+    """Return ``text`` without markup, on one line, with single spaces.
 
     Args:
         text: a title, an abstract or a sentence, with or without markup. Braces and ``~`` count as LaTeX only
-            beside other LaTeX; dollar signs before amounts are no formulas; unknown tags and entities stay.
+            beside other LaTeX. Dollar signs before amounts are not formulas. Unknown tags and entities stay.
     """
     return _convert(text).text if _MARKUP.search(text) else text
 
@@ -116,7 +109,7 @@ def _convert(text: str) -> TracedText:
         converted.sub(_STRAY_DOLLAR, "")
     elif "_{" in converted.text or "^{" in converted.text:
         converted.sub(_SCRIPT, _script)
-    _mend_quotes_and_dashes(converted)
+    _convert_quotes_and_dashes(converted)
     converted.sub(_SPACE, lambda m: " " if m.start() > 0 and m.end() < len(m.string) else "")
     return converted
 
@@ -125,7 +118,7 @@ def _convert(text: str) -> TracedText:
 
 
 def _character(entity: re.Match[str]) -> str:
-    """Return the character of an entity; an unknown one, a digit and a control character stay as they are."""
+    """Return the character of an entity; unknown entities, digits and control characters stay."""
     char = html.unescape(f"&{entity[1]};")
     is_shown = len(char) <= 2 and not any(
         c.isdecimal() or unicodedata.category(c) in UNSAFE_CATEGORIES for c in char
@@ -149,7 +142,7 @@ def _drop_tags(converted: TracedText) -> None:
 
 
 def _latex_edits(text: str) -> Iterator[Edit]:
-    """Yield what makes the LaTeX in ``text`` readable; nothing if it has none."""
+    """Yield the edits that convert the LaTeX in ``text``."""
     formulas = list(_formulas(text)) if "$" in text or "\\" in text else []
     if not formulas and "\\" not in text:
         return
@@ -189,7 +182,7 @@ def _script(match: re.Match[str]) -> str:
     return (match[1] or "") + (raised(match[3]) if match[2] == "^" else lowered(match[3]))
 
 
-def _mend_quotes_and_dashes(converted: TracedText) -> None:
+def _convert_quotes_and_dashes(converted: TracedText) -> None:
     if "``" in converted.text:
         converted.sub(_QUOTED, r"“{0[1]}”".format)
     if "--" in converted.text:
@@ -201,5 +194,5 @@ def _bibliography_prose(text: str) -> str:
     if "\\" in text or "{" in text or "}" in text or "~" in text:
         text = LatexReader(text, is_source=True).read()
     converted = TracedText(text)
-    _mend_quotes_and_dashes(converted)
+    _convert_quotes_and_dashes(converted)
     return converted.text.replace("``", "“").replace("''", "”")

@@ -139,8 +139,8 @@ def safe_terminal(text: str, *, newlines: bool = False) -> str:
 def safe_markdown(text: str, *, own: Collection[str] = ()) -> str:
     """Return ``text`` on one line as Markdown that renders as exactly these characters.
 
-    No link that hides its address, image, HTML, code or block can begin in it. Web addresses are not escaped,
-    so that they can be copied.
+    It cannot contain images, HTML, code, blocks, or links that hide their address. Web addresses are not
+    escaped, so that they can be copied.
 
     Args:
         text: the untrusted text.

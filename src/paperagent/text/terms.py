@@ -68,7 +68,7 @@ _FOREIGN_WORDS = frozenset(
 
 
 def contains_phrase(terms: Sequence[str], phrase: Sequence[str]) -> bool:
-    """Return whether the index terms of a phrase stand in ``terms`` one after the other."""
+    """Return whether ``terms`` contain the index terms of a phrase in a row."""
     size = len(phrase)
     return any(list(terms[i : i + size]) == list(phrase) for i in range(len(terms) - size + 1))
 
@@ -100,28 +100,6 @@ def stem(word: str) -> str:
     """Return the stem of one lower-case word."""
     stemmed: str = _stemmer().stemWord(word)
     return stemmed
-
-
-def within_edit_distance(one: str, other: str, distance: int) -> bool:
-    """Return whether ``one`` becomes ``other`` by at most ``distance`` edits.
-
-    Swapping two neighbors is one edit (optimal string alignment).
-    """
-    if one == other:
-        return True
-    before: list[int] = []
-    previous = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        current = [i]
-        for j, b in enumerate(other, 1):
-            cost = min(previous[j] + 1, current[-1] + 1, previous[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                cost = min(cost, before[j - 2] + 1)
-            current.append(cost)
-        if min(current) > distance:
-            return False
-        before, previous = previous, current
-    return previous[-1] <= distance
 
 
 def term_ids(stems: Iterable[str]) -> NDArray[np.uint32]:

@@ -1,7 +1,7 @@
-"""The log of answers: what `paperagent ask` and `chat` have answered, as JSON lines in the library's folder.
+"""The log of the answers of `paperagent ask` and `chat`, as JSON lines in the library's folder.
 
-`paperagent log` lists it, and ``chat --continue`` goes on from it. The file is private, and its size is
-limited: a full log replaces the previous one. Writing never fails a question.
+`paperagent log` reads it, and ``chat --continue`` continues its last conversation. The file is private, and
+its size is limited: a full log replaces the previous one. An error while writing never fails a question.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ LOG_FILE = "answer_log.jsonl"
 FORMER_LOG_FILE = "answer_log.1.jsonl"
 LOCK_FILE = "answer_log.lock"
 MAX_LOG_BYTES = 8_000_000
-"""Size above which a log becomes the former one; together they use at most twice as much disk space."""
+"""The size at which a log is rotated; with the former log, twice as much disk space is used at most."""
 _MAX_ENTRY_BYTES = 2_000_000
 _SECRET = re.compile(
     r"\b(sk-[A-Za-z0-9_-]{16,}|gh[pousr]_\w{20,}|AKIA[A-Z0-9]{16}|hf_\w{20,}|xox[a-z]-[\w-]{10,})"
 )
 _LIST_FIELDS = ("url", "categories", "flags", "withdrawn", "published", "listed")
-"""The fields of `Paper` that a list of papers shows, and that ``ask --json`` does not contain."""
+"""The fields of `Paper` that lists of papers show and ``ask --json`` does not contain."""
 
 
 def contains_secret(text: str) -> bool:
@@ -58,7 +58,7 @@ class LoggedAnswer:
 
 @dataclass(slots=True)
 class AnswerLog:
-    """The log in a library's folder, which it does not create.
+    """The log in a library's folder; the folder is not created.
 
     Several processes may use it at once.
     """
@@ -71,13 +71,13 @@ class AnswerLog:
 
     @property
     def path(self) -> Path:
-        """The file that is written."""
+        """The current log file."""
         return self.home / LOG_FILE
 
     def append(self, answer: Answer, *, session: str | None = None) -> None:
-        """Add an answer; never raises OSError.
+        """Add an answer; if it cannot be written, set ``warning``.
 
-        Nothing is logged if the question contains what looks like an API key, or if there is no such folder.
+        Nothing is logged if the question seems to contain an API key, or if the folder does not exist.
         """
         if contains_secret(answer.question) or not self.home.is_dir():
             return
@@ -105,7 +105,7 @@ class AnswerLog:
             if status.st_mode & 0o077:
                 os.fchmod(descriptor, 0o600)
             if status.st_size and os.pread(descriptor, 1, status.st_size - 1) != b"\n":
-                line = b"\n" + line  # a full disk has cut off the last entry
+                line = b"\n" + line  # the last entry was cut off by a full disk
             if os.write(descriptor, line) < len(line):
                 raise OSError(0, "the disk is full")
         finally:
@@ -114,7 +114,7 @@ class AnswerLog:
             self._rotate()
 
     def _rotate(self) -> None:
-        """Make the full log the former one; another process may have done so already."""
+        """Rename the full log, unless another process has already done so."""
         from paperagent.storage.locks import ProcessLock
 
         with ProcessLock(self.home / LOCK_FILE) as lock:
@@ -144,10 +144,10 @@ class AnswerLog:
                 ) from None
 
     def find(self, name: str) -> LoggedAnswer:
-        """Return the answer with this number, 1 for the last one, or with this id or beginning of an id.
+        """Return the answer with a number (1 is the last one), an id or the beginning of an id.
 
         Raises:
-            InputError: There is none.
+            InputError: There is no such answer, or there are several.
         """
         entries = self.entries()
         text = name.strip().lower()
@@ -159,7 +159,7 @@ class AnswerLog:
             if len(matches) == 1:
                 return matches[0]
             if matches:
-                raise InputError(f"log: {visible(name, limit=40)} begins several ids; give the whole id")
+                raise InputError(f"log: {visible(name, limit=40)} matches several ids; give the whole id")
         valid = f"give a number from 1 (the last) to {len(entries)} or an id" if entries else "it is empty"
         raise InputError(f"log: no answer {visible(name, limit=40)}; {valid}")
 
@@ -173,7 +173,7 @@ class AnswerLog:
         """Delete the log.
 
         Raises:
-            InputError: It cannot be deleted.
+            InputError: The log cannot be deleted.
         """
         for name in (LOG_FILE, FORMER_LOG_FILE, LOCK_FILE):
             try:
@@ -190,7 +190,7 @@ def new_session() -> str:
 
 
 def _to_entry(answer: Answer) -> dict[str, Any]:
-    """Return an answer as ``ask --json`` prints it, with what a list of its papers shows."""
+    """Return an answer as ``ask --json`` prints it, with the fields that a list of its papers shows."""
     entry = answer.to_dict()
     for paper, hit in zip(entry["papers"], answer.hits, strict=True):
         for name in _LIST_FIELDS:
@@ -200,7 +200,7 @@ def _to_entry(answer: Answer) -> dict[str, Any]:
 
 
 def _read(line: bytes) -> LoggedAnswer | None:
-    """Return the answer on a line, or None if it is not one."""
+    """Return the answer on a line, or None if it cannot be read."""
     try:
         entry = json.loads(line)
         hits = tuple(map(_hit, entry["answer"]["papers"]))

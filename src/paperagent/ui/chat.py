@@ -1,7 +1,7 @@
 """The chat loop: reads a line, answers it or runs its command, and prints the result.
 
 The loop does not depend on a terminal: it takes lines from a `LineReader` and prints to a `Screen`,
-so that tests and other front ends can drive it. `chat_commands` has the commands,
+so that tests and other front ends can drive it. `chat_commands` contains the slash commands, and
 `chat_session` the state of the conversation.
 """
 
@@ -127,14 +127,14 @@ class Chat:
         return True
 
     def start_conversation(self) -> None:
-        """Forget the conversation."""
+        """Start a new conversation."""
         self.history.clear()
         self.session, self.last_answer = new_session(), None
 
     def continue_conversation(self, logged: Sequence[LoggedAnswer]) -> None:
-        """Go on with a conversation of the log; say which."""
+        """Continue a conversation of the log, and print which one."""
         if not logged:
-            self.print_note("no conversation in the log; a new one begins")
+            self.print_note("no conversation in the log; starting a new one")
             return
         for entry in logged:
             self.history.add(entry.answer)
@@ -147,7 +147,7 @@ class Chat:
         )
 
     def answer(self, question: str, make_answer: Callable[[], Answer] | None = None) -> None:
-        """Show one answer, and remember how to repeat it."""
+        """Show one answer, and store how to repeat it for /retry."""
         self.commands.before_answer(partial(self._answer, question, make_answer, again=True))
         self._answer(question, make_answer)
 
@@ -156,8 +156,8 @@ class Chat:
     ) -> None:
         """Stream one answer; after an interruption or an error the claims shown stay available.
 
-        ``make_answer`` returns a complete answer to show instead of asking the question; ``again`` asks the
-        model again instead of its cache.
+        ``make_answer`` returns a complete answer to show instead of asking the question. ``again`` bypasses
+        the cache of the model's replies.
         """
         self.last_answer = None
         waiting = self.waiting(self.model or "") if self.waiting and make_answer is None else None
@@ -228,7 +228,7 @@ class Chat:
             self.usage.add_unknown()
 
     def print_note(self, text: str, *, plain: bool = False) -> None:
-        """Print a note; ``plain`` marks it as trusted text."""
+        """Print a note; ``plain`` means that the text is trusted."""
         self.screen.show([Block("note", text, tight=True, plain=plain)])
 
     def print_error(self, error: PaperAgentError) -> None:

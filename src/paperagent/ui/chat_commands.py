@@ -1,4 +1,4 @@
-"""The slash commands of the chat, and the completion of their names and arguments."""
+"""The slash commands of the chat, and completion of their names and arguments."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperagent import arguments
-from paperagent.errors import InputError, PaperAgentError, nearest_name, visible
+from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.layout import counted, hit_blocks, paper_blocks, row_blocks, source_blocks, transcript
 from paperagent.text.sanitize import safe_json
+from paperagent.text.spelling import nearest_name
 from paperagent.types import Answer, Hit, Paper
 from paperagent.ui.clipboard import copy_text
 
@@ -28,9 +29,9 @@ COMMANDS = {
     "/help": "show this list",
     "/sources": "show the sources of the last answer with their quotes",
     "/open N": "show paper N of the last answer or list",
-    "/retry": "ask the last question again, with the present filters, model and effort",
+    "/retry": "ask the last question again, with the current filters, model and effort",
     "/copy": "copy the last answer to the clipboard",
-    "/list [FILTER…]": "list the papers of the library, newest first; /list more goes on",
+    "/list [FILTER…]": "list papers, newest first; /list more shows the next ones",
     "/filter [FILTER…]": "show or set filters: since= until= category= author= not= source=, or off",
     "/summarize [TOPIC]": "summarize the papers on a topic, or those of the last answer",
     "/new": "start a new conversation (also /clear)",
@@ -59,7 +60,7 @@ class ChatCommands:
     repeat: Callable[[], None] | None = None
     """Asks the last question again, or summarizes the last topic."""
     listing: list[Paper] = field(default_factory=list)
-    """The papers that /list has shown, if no answer was shown since."""
+    """The papers that /list has shown since the last answer."""
     list_filters: dict[str, Any] = field(default_factory=dict)
     """The filters of that list."""
 
@@ -97,7 +98,7 @@ class ChatCommands:
         return True
 
     def before_answer(self, repeat: Callable[[], None]) -> None:
-        """Remember how to repeat the answer that follows; numbers then refer to that answer."""
+        """Store how to repeat the next answer, to which the numbers of /open then refer."""
         self.repeat, self.listing = repeat, []
 
     def _unknown(self, name: str) -> None:
@@ -133,7 +134,7 @@ class ChatCommands:
             self.chat.screen.show(paper_blocks(self.chat.agent.get(citation.paper_id), cited))
         elif last.citations:
             raise self._no_such("source", argument, ", ".join(str(c.n) for c in last.citations))
-        else:  # the nearest papers, or papers counted in the library, are shown by rank
+        else:  # nearest papers and the papers of a library question are numbered by rank
             hit = next((h for h in last.hits if str(h.rank) == number), None)
             if hit is None:
                 raise self._no_such("paper", argument, f"1 to {len(last.hits)}" if last.hits else "none")
@@ -150,7 +151,7 @@ class ChatCommands:
         self.listing = []
         retracted = self.chat.history.retract(self.chat.last_answer)
         self.repeat()
-        if retracted and self.chat.last_answer is None:  # it failed, so the former answer remains
+        if retracted and self.chat.last_answer is None:  # it failed, so the former answer is restored
             self.chat.history.turns.append(retracted)
 
     def _copy(self, _argument: str) -> None:
@@ -226,7 +227,7 @@ class ChatCommands:
         """Return the filters of the session with the changes in ``text``, as `PaperAgent.ask` takes them.
 
         Raises:
-            InputError: ``text`` is not of this form, or a value cannot be used.
+            InputError: ``text`` cannot be parsed, or a value cannot be used.
         """
         limits = {option: self.chat.options.get(option) for option in FILTERS.values()}
         limits |= {FILTERS[name]: value for name, value in parse_filters(command, text).items()}
@@ -282,7 +283,7 @@ class ChatCommands:
     # --- completion ---
 
     def complete(self, line: str) -> list[str]:
-        """Return what the last word of a line may be completed to; nothing for a question."""
+        """Return the completions of the last word of a line; none for a question."""
         command, space, argument = line.partition(" ")
         if not line.startswith("/") or "\n" in line:
             return []
@@ -320,7 +321,7 @@ class ChatCommands:
     def _filter_values(self, name: str) -> list[str]:
         try:
             facets = self.chat.agent.facets() if name in {"category", "source"} else None
-        except PaperAgentError:  # reported when a question is asked
+        except PaperAgentError:  # it is reported when a question is asked
             facets = None
         if facets is None:
             return []
@@ -328,12 +329,12 @@ class ChatCommands:
 
 
 def parse_filters(command: str, text: str) -> dict[str, Any]:
-    """Return the filters in ``name=value name=value``; a value may contain spaces, an empty one is None.
+    """Parse filters such as ``name=value name=value``. A value may contain spaces; an empty one is None.
 
     The value of ``not`` is a list of words or phrases separated by commas.
 
     Raises:
-        InputError: The text is not of this form, or there is no such filter.
+        InputError: The text cannot be parsed, or there is no such filter.
     """
     starts = list(_FILTER.finditer(text))
     form = f"use {command} {' '.join(f'{name}=…' for name in FILTERS)}"

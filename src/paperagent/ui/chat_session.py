@@ -17,7 +17,7 @@ class ChatHistory:
     """The answers of a session since the last /new."""
 
     turns: list[Answer] = field(default_factory=list)
-    """The answers and abstentions that the next question may refer to; no partial answer, no small talk."""
+    """The turns that the next question may refer to, without small talk and partial answers."""
     answers: list[Answer] = field(default_factory=list)
     """All answers, for /save."""
     truncated: bool = False
@@ -46,7 +46,7 @@ class ChatHistory:
         return first
 
     def retract(self, answer: Answer | None) -> Answer | None:
-        """Drop the last turn if it is ``answer``, which is about to be replaced, and return it."""
+        """Remove and return the last turn if it is ``answer``, which is about to be replaced."""
         return self.turns.pop() if answer is not None and self.turns[-1:] == [answer] else None
 
     def clear(self) -> None:

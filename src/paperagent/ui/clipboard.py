@@ -1,4 +1,4 @@
-"""Copy text to the clipboard: with a clipboard program, or through the terminal itself."""
+"""Copy text to the clipboard with a clipboard program or through the terminal (OSC 52)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PROGRAMS = (
     ("xsel", "--clipboard", "--input"),
     ("clip.exe",),
 )
-"""The clipboard programs of macOS, Wayland, X11 and WSL; without its display, each fails at once."""
+"""The clipboard programs of macOS, Wayland, X11 and WSL. They fail immediately if there is no display."""
 _TIMEOUT_S = 3.0
 _MAX_SEQUENCE = 74_000
-"""Bytes of an OSC 52 sequence that terminals accept."""
+"""The maximum size in bytes of an OSC 52 sequence that terminals accept."""
 
 
 def copy_text(text: str, screen: Screen) -> str:
@@ -36,7 +36,7 @@ def copy_text(text: str, screen: Screen) -> str:
             return f"copied, with {command[0]}"
     if not screen.obeys_escapes():
         raise InputError(
-            "/copy: there is neither a clipboard program nor a terminal with a clipboard; "
+            "/copy: neither a clipboard program nor a terminal with a clipboard was found; "
             "install xclip or wl-clipboard, or use /save FILE"
         )
     encoded = base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
@@ -44,13 +44,13 @@ def copy_text(text: str, screen: Screen) -> str:
         raise InputError(f"/copy: {len(text):,} characters are too long for the terminal; use /save FILE")
     screen.out.write(f"\x1b]52;c;{encoded}\x07")
     screen.out.flush()
-    return "copied, through the terminal (OSC 52); if it does not allow this, use /save FILE"
+    return "copied, through the terminal (OSC 52); if the terminal does not support this, use /save FILE"
 
 
 def _run(command: tuple[str, ...], text: str) -> bool:
-    """Return whether a clipboard program took the text."""
+    """Return whether a clipboard program accepted the text."""
     try:
-        # Its output is discarded, not read: some programs stay in the background and keep it open.
+        # The output is not read, because some programs stay in the background and keep it open.
         done = subprocess.run(  # noqa: S603 - the command is one of `_PROGRAMS`
             command,
             input=text.encode("utf-8", "replace"),

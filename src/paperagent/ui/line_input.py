@@ -94,7 +94,7 @@ class TerminalReader:
         self.warning: str | None = None
         """Why the history file is not used."""
         self.complete: Callable[[str], list[str]] = lambda _line: []
-        """Returns what the last word of a line may be completed to; Tab calls it."""
+        """Returns the completions of the last word of a line, when Tab is pressed."""
         self._session = self._make_session(history, is_private)
         encoding = self._session.output.encoding().lower().replace("-", "")
         self._prompt = PROMPT if encoding.startswith("utf") else ASCII_PROMPT

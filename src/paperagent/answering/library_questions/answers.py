@@ -61,16 +61,23 @@ class LibraryAnswerer:
     """Answers questions about one library."""
 
     def __init__(
-        self, store: Store, *, get: Callable[[str], Paper | None], topics: Callable[[], Topics]
+        self,
+        store: Store,
+        *,
+        get: Callable[[str], Paper | None],
+        related: Callable[[str], Sequence[Hit]],
+        topics: Callable[[], Topics],
     ) -> None:
         """Create it.
 
         Args:
             store: The open library.
             get: Returns the paper with an id in any common notation, or None.
+            related: Returns the papers most similar to the one with an id.
             topics: Returns the main topics of the library.
         """
         self._store = store
+        self._related = related
         self._topics = topics
         self._papers = LibraryPapers(store, get)
 
@@ -331,7 +338,7 @@ class LibraryAnswerer:
                 return None
             return self._absent(ref, nearest=intent.exact_title)
         if intent.kind == "similar":
-            hits = self._papers.similar(papers[0])
+            hits = self._related(papers[0].paper_id)
             text = f"Papers most similar to “{papers[0].title}”, by title and abstract:"
             return _answer(text, hits=hits) if hits else _answer("There is no other paper here.")
         if intent.kind == "paper":

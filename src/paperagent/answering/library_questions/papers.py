@@ -19,7 +19,6 @@ from paperagent.types import Filters, Hit, Paper
 
 if TYPE_CHECKING:
     from paperagent.library import Store
-    from paperagent.types import Vector
 
 MAX_PAPERS = 10
 """The number of papers that an answer shows."""
@@ -121,8 +120,9 @@ class LibraryPapers:
             return None
         if heads := [p for p in papers if ":" in p.title and title_key(p.title.partition(":")[0]) == key]:
             return heads[0]
-        long = len(title.split()) >= _MIN_CONTAINED_WORDS or is_name_like(title)
-        containing = [p for p in papers if Phrase(title).is_whole_in(p.title)] if long else []
+        containing = [p for p in papers if Phrase(title).is_whole_in(p.title)]
+        if len(title.split()) < _MIN_CONTAINED_WORDS:  # a title may contain the name of other work
+            containing = [p for p in containing if is_name_like(title) and title_key(p.title).startswith(key)]
         if len(containing) == 1:
             return containing[0]
         return self._introducing(title) if is_name_like(title) or title.istitle() else None
@@ -148,7 +148,12 @@ class LibraryPapers:
 
     def nearest(self, text: str) -> list[Hit]:
         """Return the papers that the words of a title find."""
-        return self._ranked(index_terms(text), None, "", _NEAREST)
+        query = scoring.build_query(index_terms(text), self._store, vector=None)
+        candidates = self._store.candidates(stems=query.stems, vector=None, limit=3 * _NEAREST)
+        ranked = scoring.rank(candidates, query)[:_NEAREST]
+        papers = self._store.get_many([r.paper_id for r in ranked])
+        hits = [Hit(papers[r.paper_id], r.score, 0, r.lexical) for r in ranked if r.paper_id in papers]
+        return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
 
     def resolve(self, ref: PaperRef, history: Sequence[Turn]) -> list[Paper]:
         """Return the papers that a reference means; none if there are none."""
@@ -194,23 +199,6 @@ class LibraryPapers:
             if ids := sorted((i for i, position in at.items() if position >= 0), key=at.__getitem__):
                 return ids
         return []
-
-    def similar(self, paper: Paper, *, limit: int = MAX_PAPERS) -> list[Hit]:
-        """Return the papers most similar to one, by its title's words and its vector."""
-        stored = self._store.get_with_features([paper.paper_id]).get(paper.paper_id)
-        vector = stored.vector if stored else None
-        text = paper.title if vector is not None else f"{paper.title} {paper.abstract}"
-        return self._ranked(index_terms(text), vector, paper.paper_id, limit)
-
-    def _ranked(self, stems: Sequence[str], vector: Vector | None, without: str, limit: int) -> list[Hit]:
-        query = scoring.build_query(stems, self._store, vector=vector)
-        candidates = self._store.candidates(stems=query.stems, vector=vector, limit=3 * limit)
-        ranked = [r for r in scoring.rank(candidates, query) if r.paper_id != without][:limit]
-        papers = self._store.get_many([r.paper_id for r in ranked])
-        hits = [
-            Hit(papers[r.paper_id], r.score, 0, r.lexical, r.vector) for r in ranked if r.paper_id in papers
-        ]
-        return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
 
 
 def record_authors(paper: Paper) -> str:

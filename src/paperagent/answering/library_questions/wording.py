@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from paperagent.text.terms import within_edit_distance
+from paperagent.text.spelling import within_edit_distance
 
 _POLITE_START = re.compile(
     r"(?:(?:please|pls|plz|plese|kindly|paper ?agent|so|just|quick question|hey|hi|hello)[\s,:!]+"

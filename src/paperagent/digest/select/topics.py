@@ -1,4 +1,4 @@
-"""Name the main topics of a library: the phrases that could name a theme in most papers."""
+"""Find the main topics of a library: the phrases that could name a theme of the most papers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from paperagent.library.protocol import PaperWithFeatures
 
 SAMPLE, MAX_TOPICS = 600, 8
-"""The number of papers that the topics of a large library are found in, and of topics."""
+"""The size of the sample of a large library, and the maximum number of topics."""
 
 
 def main_topics(stored: Sequence[PaperWithFeatures], *, limit: int = MAX_TOPICS) -> list[tuple[str, int]]:

@@ -220,7 +220,7 @@ def _sentence_features(
         background=float(min(len(cues.BACKGROUND.findall(text)), 2)),
         problem=float(bool(cues.PROBLEM.search(text))),
         dependent=float(bool(_DEPENDENT.search(text))),
-        code_link=float(cues.offers_code(text)),
+        code_link=float(cues.announces_release(text)),
         vague=float(bool(_VAGUE.search(text))),
         short=float(words < _FEW_WORDS),
         long=max(0.0, (words - _MANY_WORDS) / 20),

@@ -39,7 +39,7 @@ _MAX_CACHED_TEXTS = 8_000
 
 
 def raise_thresholds(stored: Thresholds | None, *, encoder: bool) -> Thresholds:
-    """Return the confidence thresholds for standing questions, which are the same: no answer is doubtful.
+    """Return the thresholds for standing questions. Both are equal, so that no answer is doubtful.
 
     A question is answered from a few papers, whatever the size of the library.
 

@@ -13,12 +13,12 @@ _BINS = 10
 
 
 def answered(answer: Answer) -> bool:
-    """Return whether the answer says something without a caveat."""
-    return answer.status in ("answered", "incomplete") and says_something(answer)
+    """Return whether the answer has claims and no caveat."""
+    return answer.status in ("answered", "incomplete") and has_claims(answer)
 
 
-def says_something(answer: Answer) -> bool:
-    """Return whether the answer has a claim, even after a caveat."""
+def has_claims(answer: Answer) -> bool:
+    """Return whether the answer has a claim, with or without a caveat."""
     return any(c.text.strip() for c in answer.claims)
 
 

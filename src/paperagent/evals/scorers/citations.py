@@ -2,7 +2,7 @@
 
 φ, the test of support, is `paperagent.verification.check` instead of an entailment model: it sees wording,
 numbers, negation, direction, hedges and names, but has no world knowledge. Claims are readable text, so
-quotes are made `readable` before they are compared.
+quotes are converted with `readable` before they are compared.
 """
 
 from __future__ import annotations

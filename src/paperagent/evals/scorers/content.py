@@ -11,7 +11,7 @@ from typing import Any
 from paperagent.answering.citations import without_quotes
 from paperagent.evals.cases import Case
 from paperagent.evals.results import Failure, ModelCall
-from paperagent.evals.scorers.abstention import abstained, says_something
+from paperagent.evals.scorers.abstention import abstained, has_claims
 from paperagent.evals.scorers.effort import count_withheld
 from paperagent.evals.scorers.retrieval import GoldPapers
 from paperagent.types import Answer, Citation, Paper
@@ -35,7 +35,7 @@ def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | 
         return float(abstained(answer))
     text = visible_text(answer)
     right = (
-        says_something(answer)
+        has_claims(answer)
         and all(contains_each(text, case.must_include))
         and not any(contains_each(text, case.must_not))
         and _cites_gold(case, answer, papers)
@@ -47,7 +47,7 @@ def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | 
 def turn_correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return `correct` for a case with earlier turns; None for a case without.
 
-    An unanswerable turn is also right if the answer says that it may not answer.
+    A doubtful answer to an unanswerable question is also correct.
     """
     if not case.history and case.follows is None:
         return None
@@ -157,7 +157,7 @@ def visible_text(answer: Answer) -> str:
 
     Citation markers are left out, and so are the sentences shown under unverified claims.
     """
-    return normalized(_MARKER.sub("", without_quotes(answer.answer))) if says_something(answer) else ""
+    return normalized(_MARKER.sub("", without_quotes(answer.answer))) if has_claims(answer) else ""
 
 
 @lru_cache(maxsize=8_192)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from paperagent.evals.cases import Case
-from paperagent.evals.scorers.abstention import says_something
+from paperagent.evals.scorers.abstention import has_claims
 from paperagent.types import Answer, Paper
 
 _WITHHELD = re.compile(r"^withheld: .*?(?:; (\d+) claims)?\)$", re.DOTALL)
@@ -44,7 +44,7 @@ def latency_ms(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float
 def sentences(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return the number of cited sentences; None if nothing is answered."""
     used = {n for claim in answer.claims for n in claim.citations}
-    return float(sum(c.n in used for c in answer.citations)) if says_something(answer) else None
+    return float(sum(c.n in used for c in answer.citations)) if has_claims(answer) else None
 
 
 def claims_withheld(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:

@@ -130,7 +130,7 @@ def parse_page(text: str, label: str, *, listing_day: dt.date | None = None) -> 
 
 
 def header_note(text: str) -> str | None:
-    """Return advice to date a page if its header has a day, which is no reason to guess the year."""
+    """Return advice to date the page with ``--date`` if its header contains a day, else None."""
     for line in (line.strip() for line in text[:4_000].splitlines()[:_MAX_HEADER_LINES]):
         if match := _HEADER_DAY.fullmatch(line):
             day = dates.latest_day(match[1], match[2], match[3])

@@ -67,7 +67,7 @@ def convert(record: JsonObject) -> Paper:
 
 
 def _is_further_id(name: str) -> bool:
-    """Return whether a paper may have ``name`` as a further id: a service's id, or one made from its text."""
+    """Return whether ``name`` can be a further id of a paper: of a service, or derived from its text."""
     return ids.is_service_id(name) or ids.is_content_id(name)
 
 

@@ -19,8 +19,9 @@ from paperagent.errors import PaperAgentError, StoreError, display_path
 from paperagent.library.home import writable
 from paperagent.library.identity import day_number
 from paperagent.storage.sqlite import DISK_FULL, store_error
-from paperagent.text.names import is_initial, name_words
-from paperagent.text.terms import index_terms, within_edit_distance
+from paperagent.text.author_names import is_initial, name_words
+from paperagent.text.spelling import within_edit_distance
+from paperagent.text.terms import index_terms
 from paperagent.types import Filters
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ class LexicalIndex:
 
     Args:
         folder: Its folder.
-        create: Create it.
-        listing: Reads the papers to check names of several words and phrases.
+        create: Whether to create it.
+        listing: Reads papers to check phrases and names of several words.
         has_authors: Whether the words of authors' names are indexed, which earlier versions did not do.
 
     Raises:
@@ -104,7 +105,7 @@ class LexicalIndex:
         self._listing = listing
         self._has_authors = has_authors
         self._checked: dict[tuple[str, str], Any] = {}
-        """The queries for authors and phrases whose papers had to be read."""
+        """Cached queries for authors and phrases, for which papers had to be read."""
         self._mirror: TemporaryDirectory[str] | None = None
         self._vocabulary: dict[str, dict[int, list[tuple[int, str]]]] = {}
         """By first letter and length, stems with their rank by frequency; letters are read when needed."""
@@ -190,7 +191,7 @@ class LexicalIndex:
         return self._rows(_all_of(self._limits(filters)))
 
     def newest(self, filters: Filters, *, limit: int, oldest: bool) -> list[int]:
-        """Return at least ``limit`` rows that match, or all: the latest (earliest) days, each complete."""
+        """Return all matching rows of the latest (or earliest) days that have ``limit`` matches together."""
         from tantivy import FieldType, Order, Query
 
         searcher, limits = self._searcher, self._limits(filters)
@@ -233,7 +234,7 @@ class LexicalIndex:
     ) -> tuple[int, list[int]]:
         """Return how many papers contain every word and match ``filters``, and their rows by date.
 
-        A word is a list of stems, any of which will do.
+        A word is a list of alternative stems.
         """
         from tantivy import Order
 
@@ -332,11 +333,11 @@ class LexicalIndex:
         return Query.term_query(self._schema, "tags", tag, index_option="basic")
 
     def _by_author(self, author: str) -> Any:
-        """Return the query for an author; more than one word must belong to the same name."""
+        """Return the query for an author; all words must be in the name of one author."""
         names = name_words(author)
         if self._has_authors and len(names) == 1 and not is_initial(names[0]):
             return self._tag(f"a:{names[0]}")
-        # An initial may stand for each word, in the query or in the paper, but not for all.
+        # Each word may be abbreviated in the query or in the paper, but not all of them.
         full = [word for word in names if not is_initial(word)]
         words = [_any_of([self._tag(f"a:{w}"), *([self._tag(f"a:{w[0]}")] * (len(full) > 1))]) for w in full]
         likely = _all_of(words if self._has_authors else [])
@@ -347,7 +348,7 @@ class LexicalIndex:
         return self._these_rows(("author", author), find)
 
     def _with_phrase(self, phrase: str) -> Any | None:
-        """Return the query for papers with a word or phrase; None if it has function words only."""
+        """Return the query for papers with a word or phrase; None if it has only stop words."""
         stems = index_terms(phrase)
         terms = [self._term(stem) for stem in stems]
         if len(terms) < 2:
@@ -361,7 +362,7 @@ class LexicalIndex:
     def _these_rows(self, key: tuple[str, str], find: Callable[[], list[int]]) -> Any:
         from tantivy import Query
 
-        checked = self._checked  # another thread may replace it by an empty one
+        checked = self._checked  # another thread may replace it
         if key not in checked:
             rows = find()
             checked[key] = Query.term_set_query(self._schema, "row", rows) if rows else Query.empty_query()

@@ -1,4 +1,4 @@
-"""What a local library contains, counted, and what its last ingest did; both stored with the library."""
+"""The facets of a local library and the summary of its last ingest, both stored in the library."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _GROUPS = (
 
 
 class LibraryCounts:
-    """The counts of an open ``library.db``. They are valid for one revision of the papers."""
+    """The facets of an open ``library.db``, cached for one revision of the papers."""
 
     def __init__(self, db: LibraryDatabase) -> None:
         self._db = db
         self._facets: tuple[int, Facets] | None = None
-        """The revision at which the papers were counted, and the result."""
+        """The revision at which the papers were counted, and the facets."""
 
     def facets(self) -> Facets:
-        """Return what the library contains; counted only if a paper has changed since the last ingest."""
+        """Return the facets; papers are counted only if one has changed since the last ingest."""
         revision = self._db.meta("revision")
         if self._facets is None or self._facets[0] != revision:
             self._facets = revision, self._stored(revision) or self._count()

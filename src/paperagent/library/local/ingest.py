@@ -31,8 +31,8 @@ again.
 
 
 AUTHOR_TAGS = "author_tags"
-"""The note that the search table has the words of authors' names; a library of an earlier version lacks it
-until it is reindexed.
+"""The note that the search table contains the words of authors' names. A library of an earlier version does
+not have it until it is reindexed.
 """
 
 
@@ -213,7 +213,7 @@ class _BatchTransaction:
 
 
 def remove_papers(table: PaperTable, paper_ids: Iterable[str]) -> None:
-    """Delete papers by their present ids, in one transaction; the indexes follow by revision."""
+    """Delete papers by their present ids in one transaction; the indexes are updated by revision."""
     with table.db.writing() as connection:
         transaction = _BatchTransaction(connection)
         for paper_id in paper_ids:

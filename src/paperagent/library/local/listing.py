@@ -1,4 +1,4 @@
-"""Rows of a local library: those that have an author or a phrase, and lists in order."""
+"""Find rows of a local library by author, phrase or id, and sort rows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from paperagent.library.identity import title_order
 from paperagent.library.local.database import LibraryDatabase, pack_terms, placeholders, without_mmap
-from paperagent.text.names import has_author
+from paperagent.text.author_names import has_author
 from paperagent.text.phrases import Phrase
 
 _FEW_ROWS = 2_000
-"""So many rows are looked up and sorted; more are picked from the index of days."""
+"""Up to this many rows are looked up and sorted; for more, the index of days is read in order."""
 _NAMES_PER_PAPER = 8
-"""Ids of one paper that may begin alike."""
+"""Ids of one paper that may have the same beginning."""
 
 
 class PaperListing:
@@ -44,7 +44,7 @@ class PaperListing:
         return matching
 
     def rows_with_phrase(self, rows: Iterable[int], stems: Sequence[str]) -> list[int]:
-        """Return those of ``rows`` whose papers have these stems one after the other."""
+        """Return those of ``rows`` whose papers contain these stems in a row."""
         phrase = pack_terms(stems)
         matches = []
         for marks, part in placeholders(rows):
@@ -53,12 +53,12 @@ class PaperListing:
         return matches
 
     def newest(self, rows: Collection[int] | None, *, limit: int | None, oldest: bool = False) -> list[int]:
-        """Return the rows of the latest (or earliest) day, those of one day in the order of reading.
+        """Return rows by day, latest (or earliest) first, and those of one day in the order of reading.
 
         Args:
-            rows: Only these; None for all.
-            limit: Their number; None for all.
-            oldest: Return the earliest first.
+            rows: The rows to sort; None for all.
+            limit: The maximum number of rows; None for all.
+            oldest: Whether to return the earliest first.
         """
         if rows is not None and len(rows) <= _FEW_ROWS:
             days: list[tuple[int, int]] = []
@@ -107,7 +107,7 @@ class PaperListing:
 
 
 def _contains(terms: bytes, phrase: bytes) -> bool:
-    """Return whether packed terms contain others; a match must begin where a term does."""
+    """Return whether packed terms contain a phrase; a match must begin at the start of a term."""
     position = terms.find(phrase)
     while position % 4 > 0:  # -1 % 4 is 3
         if position < 0:

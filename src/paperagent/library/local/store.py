@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _BATCH = 2_000
 _EMBED_BATCH = 512
 _CACHED_PHRASES = 32
-"""Phrases whose papers are remembered; one in a third of 75,000 papers takes 0.2 s to look up."""
+"""The number of cached phrases. Finding a phrase that a third of 75,000 papers contain takes 0.2 s."""
 _NO_FILTERS = Filters()
 
 
@@ -67,7 +67,7 @@ class LocalStore:
             self.table = PaperTable(path, create=create)
         self.indexes = Indexes(self.home, self.table)
         self._mentions: dict[tuple[int, Phrase, tuple[tuple[str, ...], ...], Filters], list[int]] = {}
-        """The rows of papers by generation, phrase, words and filters."""
+        """Cached rows of papers, by generation, phrase, words and filters."""
 
     def __enter__(self) -> Self:
         return self

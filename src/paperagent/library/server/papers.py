@@ -39,7 +39,7 @@ from paperagent.types import Paper
 SPARSE = "words"
 """The metadata key of the sparse vector, on servers that can search by it."""
 AUTHOR_TAGS = "author_tags"
-"""The metadata key that tells that the records' tags have the words of authors' names."""
+"""The metadata key that is set if the records' tags contain the words of authors' names."""
 _ACTIVE = "active"
 _CACHE_SECONDS = 10.0
 """How long a reader assumes that no other process has changed the embedder."""
@@ -78,7 +78,7 @@ class ServerCollections:
 
     @property
     def has_author_tags(self) -> bool:
-        """Whether the tags have the words of authors' names; those of earlier versions do not."""
+        """Whether the tags contain the words of authors' names; those of earlier versions do not."""
         return bool(self.pending.metadata.get(AUTHOR_TAGS))
 
     # --- the collection with vectors ---

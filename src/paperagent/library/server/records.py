@@ -28,7 +28,7 @@ _TEXT = frozenset({"title", "abstract"})
 _MAX_PARTS = 16
 """Metadata values for the fields that are not text; a record has 32 at most."""
 MANY_AUTHORS = "a:*"
-"""The tag of a paper whose tags do not have all authors."""
+"""The tag of a paper whose tags do not contain all authors."""
 PROVENANCE = "read"
 """Metadata key of the provenance."""
 _FEED, _RUN, _ENTRY = 8, 16, 32

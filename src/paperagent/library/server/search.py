@@ -22,7 +22,7 @@ from paperagent.library.server.client import PLACEHOLDER_DIM, Collection, Record
 from paperagent.library.server.papers import SPARSE, ServerCollections
 from paperagent.library.server.records import MANY_AUTHORS, paper_from_record
 from paperagent.text import bm25
-from paperagent.text.names import name_words
+from paperagent.text.author_names import name_words
 from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Filters, Paper
 
@@ -39,7 +39,7 @@ _MAX_PREDICATES, _MAX_PATTERN_LENGTH = 8, 250
 _TYPICAL_LENGTH = 150
 """Assumed mean length of papers in sparse vectors, which are stored and only select candidates."""
 _PERIODS = (7, 30, 120, 365, 1_500)
-"""Days that are read for the newest papers, until there are enough."""
+"""Lengths in days of the periods that are read until there are enough of the newest papers."""
 _RRF_K = 60
 _MISSING_RANK = 1_000.0
 """Default rank of a paper that is missing from one of the two lists; otherwise the server would drop the
@@ -58,7 +58,7 @@ def retrieve_candidates(
     """Return at most ``limit`` papers by vector and ``limit`` by words, in no particular order."""
     records: dict[str, Record] = {}
     where, embedded = where_of(filters), collections.embedded()
-    if filters.author:  # an author has few papers: rank them all
+    if filters.author:  # an author has few papers, so all of them are ranked
         by_author = islice(admitted_records(collections, filters), collections.quotas.results)
         records.update((r.id, r) for r in by_author if vector is not None or set(stems) & set(_stems(r)))
     elif embedded is not None and embedded.metadata.get("hybrid"):
@@ -93,7 +93,7 @@ def papers_with_all(
 ) -> Iterator[Paper]:
     """Yield the papers that contain every word and match ``filters``.
 
-    A word is a list of stems, any of which will do.
+    A word is a list of alternative stems.
     """
     where = where_of(filters, by_author=collections.has_author_tags)
     used = len(where.get("$and", [where])) if where else 0
@@ -121,7 +121,7 @@ def admitted_records(collections: ServerCollections, filters: Filters) -> Iterat
 def newest_records(collections: ServerCollections, filters: Filters, limit: int) -> list[Record]:
     """Return at least ``limit`` admitted records, the latest ones, unless there are fewer.
 
-    A server cannot sort, so longer and longer periods are read.
+    A server cannot sort, so increasingly long periods are read.
     """
     last = filters.until or dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     for days in _PERIODS:
@@ -135,7 +135,7 @@ def newest_records(collections: ServerCollections, filters: Filters, limit: int)
 
 
 def where_of(filters: Filters, *, by_author: bool = False) -> Where | None:
-    """Return ``filters`` in Chroma's form, which admits more papers; `Filters.admits` decides.
+    """Return ``filters`` as a Chroma filter. It may admit further papers, so check `Filters.admits`, too.
 
     Args:
         filters: The filters.

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from paperagent.library.server.client import Collection, Record
-from paperagent.text.terms import within_edit_distance
+from paperagent.text.spelling import within_edit_distance
 
 _MAX_DOCUMENT_BYTES = 12_000
 _CACHE_SECONDS = 5.0

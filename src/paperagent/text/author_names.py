@@ -1,4 +1,4 @@
-"""Compare names of authors as people write them: "Henderson", "P. Henderson", "Henderson, Peter"."""
+"""Compare names of authors in different notations: "Henderson", "P. Henderson", "Henderson, Peter"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LETTERS = str.maketrans(
     {"ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d", "ð": "d", "æ": "ae", "Æ": "ae", "œ": "oe"}
     | {"Œ": "oe", "ß": "ss", "ı": "i", "þ": "th", "Þ": "th"}
 )
-"""Letters that have no accent to remove, as they are written without them."""
+"""The usual ASCII spelling of letters that Unicode does not decompose."""
 
 
 def name_words(name: str) -> tuple[str, ...]:
@@ -26,8 +26,8 @@ def is_initial(word: str) -> bool:
 def is_same_name(query: Sequence[str], name: Sequence[str]) -> bool:
     """Return whether each word of ``query`` is a word of ``name``, in any order.
 
-    An initial matches a word that begins with it, in either of the two; one whole word must be equal.
-    Both are given as `name_words`.
+    An initial in either of the two matches a word that begins with it, but at least one whole word must be
+    equal. Both arguments are results of `name_words`.
     """
     if all(map(is_initial, query)):
         return bool(query) and list(query) == list(name)

@@ -319,12 +319,12 @@ def main() -> int:
     cases = dev_cases(args.shared, model) + own_cases(args.shared, model)
     for name in PUBLIC if args.public else ():
         cases += public_cases(args.shared, name, model, args.public)
-    read = ("similarity", "weakest", "number_fit", "agree")
-    new = ("missing_name", "attribute_absent")
+    absent = ("missing_name", "attribute_absent", "count_match")
     if args.words:
-        subsets = [("coverage", "gap"), ("coverage", "gap", *new), ("coverage", "gap", "number_fit", *new)]
+        subsets = [("coverage", "gap"), ("coverage", "gap", *absent)]
     else:
-        subsets = [read, (*read, "gap"), (*read, *new), (*read, "gap", *new, "unknown_word")]
+        matched = ("similarity", "number_fit", "agree")
+        subsets = [matched, (*matched, *absent), (*matched, *absent, "unmatched", "lead")]
     for subset in subsets:
         evaluate(cases, subset)
     outcomes(cases, encoder=model is not None)

@@ -55,16 +55,16 @@ def test_a_sentence_that_says_it_all_gives_full_signals() -> None:
     """Every word matched: nothing is weak and all is covered."""
     found = of("lanterns glow brightly", "Lanterns glow brightly. Owls sleep.")
     assert found.coverage == pytest.approx(1, abs=1e-5)
-    assert found.weakest == pytest.approx(1, abs=1e-5)
+    assert found.unmatched == 0
     assert found.similarity > 0.9
     assert (found.agree, found.gap, found.number_fit) == (1.0, 0.3, 0.0)
 
 
-def test_the_missing_word_is_the_weakest() -> None:
-    """A question whose one particular word is nowhere is told by its worst-matched word."""
+def test_a_missing_word_is_unmatched() -> None:
+    """A question whose one particular word is nowhere shows by how far that word is from a match."""
     there = of("lanterns glow at night", "Lanterns glow at night.")
     absent = of("lanterns explode at night", "Lanterns glow at night.")
-    assert absent.weakest < 0.7 < there.weakest
+    assert absent.unmatched > 0 == there.unmatched
     assert absent.coverage < there.coverage
 
 
@@ -72,7 +72,7 @@ def test_what_the_title_explains_is_not_missed() -> None:
     """A word of the title need not be said again in a sentence."""
     plain = of("Quorvex blocked calls", "It blocked many calls.")
     titled = of("Quorvex blocked calls", "It blocked many calls.", title="Quorvex")
-    assert titled.weakest > plain.weakest
+    assert titled.unmatched < plain.unmatched
     assert titled.coverage > plain.coverage
 
 
@@ -89,19 +89,23 @@ def test_a_number_asked_for_must_stand_near_what_is_counted() -> None:
 
 
 _SHARE = st.floats(0, 1)
+_FLAG = st.sampled_from([0.0, 1.0])
 _SIGNALS = st.builds(
     AnswerabilitySignals,
-    st.floats(-1, 1),
-    _SHARE,
-    st.floats(-0.75, 0.25),
-    st.sampled_from([0.0, 1.0]),
-    _SHARE,
-    _SHARE,
-    *[st.sampled_from([0.0, 1.0])] * 3,
+    similarity=st.floats(-1, 1),
+    number_fit=st.floats(-0.75, 0.25),
+    agree=_FLAG,
+    coverage=_SHARE,
+    gap=_SHARE,
+    missing_name=_FLAG,
+    attribute_absent=_FLAG,
+    count_match=st.sampled_from([-1.0, 0.0, 1.0]),
+    unmatched=st.floats(0, 0.6),
+    lead=st.floats(-1, 1),
 )
 _FOR, _AGAINST = (
-    ("similarity", "weakest", "number_fit", "agree", "coverage"),
-    ("missing_name", "unknown_word", "attribute_absent"),
+    ("similarity", "number_fit", "agree", "coverage", "count_match"),
+    ("missing_name", "attribute_absent", "unmatched"),
 )
 
 
@@ -153,14 +157,36 @@ def test_a_missing_name_is_named() -> None:
 
 def test_signals_have_names() -> None:
     """The evaluation reads them by name, all of them."""
-    found = AnswerabilitySignals(0.1, 0.2, 0.3, 1.0, 0.5, 0.6, 0.0, 1.0, 0.0)
+    found = AnswerabilitySignals(0.1, 0.2, 1.0, 0.5, 0.6, 0.0, 1.0, 0.0, 0.1, 0.2)
     assert list(found.as_dict()) == [f.name for f in fields(AnswerabilitySignals)]
     assert found.as_dict()["coverage"] == 0.5
 
 
 def test_a_question_of_one_word_has_signals() -> None:
-    """There is no "rare half" of one word; it counts itself."""
-    assert of("lanterns", "Lanterns glow.").weakest == pytest.approx(1, abs=1e-5)
+    assert of("lanterns", "Lanterns glow.").unmatched == 0
+
+
+def test_other_languages_are_not_judged_by_unmatched_words() -> None:
+    """The encoder understands English only: every foreign word is unmatched."""
+    english, foreign = (
+        of(q, "Lanterns glow.") for q in ("Why explode owls?", "Warum explodieren die Eulen?")
+    )
+    assert foreign.unmatched == 0.05 < english.unmatched
+
+
+def test_a_count_must_be_of_the_same_things() -> None:
+    counted = "How many owls are there?"
+    assert of(counted, "We keep 30 snowy owls.").count_match == 1
+    assert of(counted, "We keep owls in 30 large and airy wooden cages.").count_match == -1
+    assert of("Where are the owls?", "We keep 30 owls.").count_match == 0
+
+
+def test_a_name_is_not_the_common_word() -> None:
+    """A paper whose owls "react" is not about ReAct."""
+    question = asked("what does ReAct do")
+    named, word = (matched(question, a) for a in ("ReAct blinks at owls.", "Owls react."))
+    assert not abstention.names_missing(question, [named])
+    assert [n.text for n in abstention.names_missing(question, [word])] == ["ReAct"]
 
 
 def test_on_the_sample_the_answerable_are_surer_than_the_foreign() -> None:

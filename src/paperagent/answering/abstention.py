@@ -1,22 +1,21 @@
 """Decide whether to answer at all, by a small logistic regression over signals from the best paper.
 
-The weights were fitted on the development questions and half of our own
-(`eval/cases/answerability.jsonl`), and on the same questions with their evidence sentences or their papers
-removed (`eval/abstention.py`). A name that no paper contains is the clearest sign. "The right paper, but the
-fact is absent" is the hardest kind: a short list of attributes, such as a cost or a license, of which the
-best paper has no word, finds many of those.
+The weights were fitted on the development questions, on our own (`eval/cases/answerability.jsonl`) and on
+another author's, and on the same questions with their evidence sentences or their papers removed
+(`eval/abstention.py`). A name that no paper contains is the clearest sign. "The right paper, but the fact is
+absent" is the hardest kind; `retrieval/attributes.py` finds most of those.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from paperagent.retrieval import attributes
 from paperagent.retrieval.evidence import PaperMatch, weighted_mean
-from paperagent.retrieval.names import Name, occurs
+from paperagent.retrieval.names import Name, is_only_a_word, occurs
 from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import size_factor
 
@@ -24,63 +23,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_NUMBER = re.compile(
-    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|million|billion|half|twice|double"
-    r"|order of magnitude)\b",
-    re.IGNORECASE,
-)
-
-
+_WELL_MATCHED = 0.6
+"""Match of a word from which on it says nothing against a paper."""
+_UNMATCHED_FOREIGN = 0.05
+"""The encoder does not understand other languages: that their words are unmatched says little."""
 _MAX_NAMED = 3
 """Missing names that an answer mentions."""
 _PAPERS_WITH_NAMES = 5
 """Papers in which a name is looked for in other spellings, such as written out."""
-
-
-def _attribute(in_question: str, in_paper: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    return re.compile(rf"\b(?:{in_question})", re.IGNORECASE), re.compile(in_paper, re.IGNORECASE)
-
-
-_ATTRIBUTES = (
-    _attribute(r"(?:learning rate|step size)s?\b", r"learning rate|step size"),
-    _attribute(r"batch size", r"batch"),
-    _attribute(r"optimi[sz]er|warm-?up\b", r"optimi[sz]er|\badam|\bsgd\b|warm-?up"),
-    _attribute(r"epochs?\b", r"epoch"),
-    _attribute(r"(?:what|which) (?:sampling )?temperature", r"temperature"),
-    _attribute(r"random seeds?\b", r"\bseeds?\b"),
-    _attribute(r"(?:how many|number of) (?:\w+ )?layers", r"layer"),
-    _attribute(r"licen[sc]ed?\b", r"licen[sc]e|apache|creative commons"),
-    _attribute(
-        r"how much .{0,40}\b(?:costs?|dollars?|paid)\b|in (?:us )?dollars|how expensive",
-        r"[$€£]|dollar|\busd\b|cost|price|cheap|expensive|budget|saving",
-    ),
-    _attribute(
-        r"hardware|(?:how many|number of|which) (?:gpu|tpu)s?\b|[gt]pu.hours",
-        r"\b[gt]pu|hardware|\b[avh]100\b",
-    ),
-    _attribute(r"memory footprint|how much (?:gpu )?memory|vram", r"memory|\b[gm]i?b\b"),
-    _attribute(
-        r"(?:how many|number of|amount of) parameters|parameter count|model size"
-        r"|how (?:large|big) (?:is|was|are|were) (?:the|their|its) \w*\s?models?\b",
-        r"\d\s?[bm]\b|\d.{0,20}parameters|billion|million",
-    ),
-    _attribute(
-        r"affiliat|which (?:universit|institut|lab|company|companies)|authors? of",
-        r"universit|institut|affiliat|\blabs?\b|compan",
-    ),
-    _attribute(r"(?:what|which) year|when (?:was|were) \w+ (?:published|released)", r"\b(?:19|20)\d\d\b"),
-    _attribute(
-        r"latency|throughput|how fast|inference time|how long (?:does|did) (?:it|the|training)",
-        r"latenc|speed|fast|seconds?\b|minutes?\b|hours?\b|\bdays?\b|time|throughput",
-    ),
-    _attribute(
-        r"percentage|what (?:share|fraction|proportion)", r"%|percent|fraction|\bhalf\b|third|quarter|\d\.\d"
-    ),
-    _attribute(r"kappa|(?:inter-?)?(?:rater|annotator)s?'? agreement", r"kappa|agreement|correlat"),
-    _attribute(r"population size", r"population"),
-    _attribute(r"carbon|emissions|energy (?:use|consumption)", r"carbon|emission|energy|watt"),
-)
-"""What a question asks for, and the words of which a paper that answers it has at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +39,6 @@ class AnswerabilitySignals:
 
     similarity: float
     """Cosine of the question and the closest sentence of the best paper."""
-    weakest: float
-    """Match of the question's worst-matched word among those that the title does not explain."""
     number_fit: float
     """If the question asks for a number: match of the things counted with sentences that contain numbers,
     minus .75; otherwise 0.
@@ -103,10 +51,16 @@ class AnswerabilitySignals:
     """Lead of the best paper's score over the next five, before reranking."""
     missing_name: float
     """1 if the question contains a name that no paper contains."""
-    unknown_word: float
-    """1 if the question contains another rare word that no paper contains."""
     attribute_absent: float
     """1 if the question asks for something, such as a cost, of which the best paper has no words."""
+    count_match: float
+    """1 if the best paper counts what the question asks to count, -1 if not, 0 for other questions."""
+    unmatched: float
+    """Weighted mean of how far the matches of the question's words in the best paper fall short of .6."""
+    lead: float
+    """Lead of the best paper's coverage over that of all others. It is large if the question names a paper,
+    whether that paper answers it or not.
+    """
 
     def as_dict(self) -> Mapping[str, float]:
         """Return the signals by name."""
@@ -129,25 +83,38 @@ def answerability_signals(
     best = matches[0]
     match = best.match.max(axis=0)
     unexplained = question.weights * np.clip(1 - best.title_match, 0, 1)
-    hard = unexplained > np.median(unexplained) if len(unexplained) > 1 else np.ones(1, bool)
     missing = names_missing(question, matches)
+    covered = np.maximum(match, best.title_match)
+    coverage = weighted_mean(covered, question.weights)
+    sentences = [s.text for s in best.sentences]
     return AnswerabilitySignals(
         missing_name=float(any(n.is_certain for n in missing)),
-        unknown_word=float(any(not n.is_certain for n in missing)),
-        attribute_absent=float(not _says_attribute(question.text, best)),
+        attribute_absent=float(attributes.lacks_attribute(question.text, best.hit.title, sentences)),
         similarity=best.similarity,
-        weakest=float(match[hard].min()) if hard.any() else float(match.min()),
         number_fit=_number_fit(question, best, unexplained),
         agree=float(indexes_agree),
-        coverage=weighted_mean(np.maximum(match, best.title_match), question.weights),
+        coverage=coverage,
+        count_match=attributes.count_match(question.text, sentences) if question.asks_number else 0.0,
+        unmatched=_UNMATCHED_FOREIGN
+        if question.is_foreign
+        else weighted_mean(np.clip(_WELL_MATCHED - covered, 0, None), question.weights),
+        lead=coverage - max((_coverage(question, m) for m in matches[1:]), default=0.0),
         gap=gap,
     )
+
+
+def _coverage(question: Question, paper: PaperMatch) -> float:
+    """Return the weighted share of the question that a paper matches."""
+    import numpy as np
+
+    return weighted_mean(np.maximum(paper.match.max(axis=0), paper.title_match), question.weights)
 
 
 def names_missing(question: Question, matches: Sequence[PaperMatch]) -> list[Name]:
     """Return the names in a question that no paper contains, nor the best papers in another spelling."""
     texts = [f"{m.hit.title}. {m.hit.paper.abstract}" for m in matches[:_PAPERS_WITH_NAMES]]
-    return [name for name in question.missing if not occurs(name, texts)]
+    words_only = [n for n in question.names if n.is_certain and is_only_a_word(n, texts)]
+    return [n for n in question.missing if not occurs(n, texts)] + words_only
 
 
 def describe_missing(names: Sequence[Name]) -> str:
@@ -157,12 +124,6 @@ def describe_missing(names: Sequence[Name]) -> str:
     return f"no paper here mentions {quoted}" if quoted else ""
 
 
-def _says_attribute(question: str, paper: PaperMatch) -> bool:
-    """Return whether a paper has words for everything in `_ATTRIBUTES` that a question asks for."""
-    text = f"{paper.hit.title}. {paper.hit.paper.abstract}"
-    return all(words.search(text) for attribute, words in _ATTRIBUTES if attribute.search(question))
-
-
 def _number_fit(question: Question, paper: PaperMatch, unexplained: NDArray[np.float64]) -> float:
     if not question.asks_number:
         return 0.0
@@ -170,27 +131,33 @@ def _number_fit(question: Question, paper: PaperMatch, unexplained: NDArray[np.f
     if question.is_follow_up and not focus.sum():  # "how large is it?"
         return 0.0
     focus = focus if focus.sum() else unexplained
-    with_number = [i for i, s in enumerate(paper.sentences) if _NUMBER.search(s.text)]
+    with_number = [i for i, s in enumerate(paper.sentences) if attributes.NUMBER.search(s.text)]
     return max((weighted_mean(paper.match[i], focus) for i in with_number), default=0.0) - 0.75
 
 
 _ENCODER_WEIGHTS = {
-    "similarity": 6.18,
-    "weakest": 1.74,
-    "number_fit": 2.94,
-    "agree": 1.03,
-    "gap": -2.42,
-    "missing_name": -3.16,
-    "attribute_absent": -2.32,
-    "unknown_word": -0.74,
+    "similarity": 4.38,
+    "unmatched": -21.05,
+    "number_fit": 4.2,
+    "count_match": 1.11,
+    "agree": 0.74,
+    "lead": -3.42,
+    "missing_name": -2.29,
+    "attribute_absent": -3.5,
 }
-_ENCODER_BIAS = -3.67
+_ENCODER_BIAS = -0.83
 _FOLLOW_UP_WEIGHTS = {"coverage": 2.4, "number_fit": 1.3, "attribute_absent": -2.5, "missing_name": -2.0}
-_FOLLOW_UP_BIAS = -1.2
+_FOLLOW_UP_BIAS = -1.0
 """For a follow-up whose paper is known: its few words say little about similarity, and nothing about how well
 the paper was found. Fitted on conversations, and on their questions asked about papers of other ones."""
-_STEM_WEIGHTS = {"coverage": 2.33, "gap": 1.36, "missing_name": -2.20, "attribute_absent": -2.83}
-_STEM_BIAS = -1.30
+_STEM_WEIGHTS = {
+    "coverage": 2.44,
+    "gap": 1.46,
+    "count_match": 1.88,
+    "missing_name": -3.5,
+    "attribute_absent": -3.24,
+}
+_STEM_BIAS = -0.98
 
 
 def confidence(signals: AnswerabilitySignals, *, encoder: bool, follow_up: bool = False) -> float:
@@ -208,9 +175,9 @@ def confidence(signals: AnswerabilitySignals, *, encoder: bool, follow_up: bool 
     return 1 / (1 + math.exp(-(bias + sum(w * values[n] for n, w in weights.items()))))
 
 
-_ABSTAIN_BELOW = {True: (0.20, 0.36), False: (0.24, 0.34)}
+_ABSTAIN_BELOW = {True: (0.22, 0.38), False: (0.28, 0.39)}
 """With an encoder, and by stems alone: in a small and in a large library."""
-_DOUBT_BELOW = {True: (0.27, 0.45), False: (0.32, 0.42)}
+_DOUBT_BELOW = {True: (0.33, 0.52), False: (0.36, 0.48)}
 _MAX_THRESHOLD = 1.01
 """Above any confidence, so that no question is answered."""
 
@@ -219,9 +186,9 @@ _MAX_THRESHOLD = 1.01
 class Thresholds:
     """The confidence that an answer needs. The defaults were fitted on the development questions."""
 
-    abstain_below: float = 0.20
+    abstain_below: float = 0.22
     """Below this, the answer is "the abstracts do not say"."""
-    doubt_below: float = 0.27
+    doubt_below: float = 0.33
     """Below this, the answer is ``doubtful``: only the closest passages, after a caveat."""
 
     @classmethod
@@ -229,9 +196,8 @@ class Thresholds:
         """Return the thresholds of a library that was not calibrated.
 
         In a larger library, more papers are close to a question by chance. With an earlier fit of the
-        confidence, the threshold of a small library let half of 30 everyday questions through among 75,000
-        papers, and one whose odds are 2.2 times as high caught .83 of them (`eval/sizes.py`). The same
-        factor is used here.
+        confidence, a threshold whose odds are 2.2 times as high withheld .83 of the answers to 30 everyday
+        questions among 75,000 papers, instead of half (`eval/sizes.py`). The same factor is used here.
         """
         factor = size_factor(papers)
         abstain, doubt = (

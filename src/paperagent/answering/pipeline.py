@@ -366,7 +366,9 @@ class Pipeline:
         cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
         missing = abstention.describe_missing(abstention.names_missing(question, matches))
         # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
-        if confidence < thresholds.abstain_below and not is_referred_to:
+        # Of a question in another language, only names and cognates are understood.
+        is_half_understood = question.is_foreign and bool(matches[0].hit.lexical)
+        if confidence < thresholds.abstain_below and not (is_referred_to or is_half_understood):
             return _abstain(question, cited, signals, confidence, missing)
         claims = tuple(map(citations.quoted_claim, cited))
         return Answer(

@@ -121,6 +121,16 @@ def _variants(key: str) -> list[str]:
     return [form for form in dict.fromkeys(forms) if len(form) > 1]
 
 
+def is_only_a_word(name: Name, texts: Sequence[str]) -> bool:
+    """Return whether a name with an inner capital, such as ReAct, occurs in texts only as a common word."""
+    if name.text in (name.text.lower(), name.text.upper(), name.text.capitalize()):
+        return False
+    tokens = {token for text in texts for token in _TOKEN.findall(text)}
+    return name.text.lower() in tokens and not any(
+        t.lower() == name.key and t not in (name.key, name.key.capitalize()) for t in tokens
+    )
+
+
 def occurs(name: Name, texts: Iterable[str]) -> bool:
     """Return whether a name occurs in one of some texts, in any spelling; an acronym also written out."""
     forms = _variants(name.key)
@@ -128,8 +138,8 @@ def occurs(name: Name, texts: Iterable[str]) -> bool:
     for text in texts:
         content = words(text)
         joined = {"".join(content[i : i + n]) for n in (1, 2, 3) for i in range(len(content))}
-        if not joined.isdisjoint(forms):
-            return True
+        if not joined.isdisjoint(forms) or (is_acronym and len(name.text) > _MIN_NAME and name.text in text):
+            return True  # also inside another name: BART in BioBART
         initials = ("".join(w[0] for w in content), "".join(w[0] for w in content if w not in _LINKING))
         short = name.key.removesuffix("s")
         if is_acronym and len(short) >= _MIN_NAME and any(short in letters for letters in initials):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from paperagent.errors import InputError
 from paperagent.retrieval.names import Name, find_names, missing_names
 from paperagent.retrieval.scoring import SearchQuery, TermStatistics, build_query, is_query_stopword
-from paperagent.text.terms import STOP_WORDS, index_terms, is_english, stem, words
+from paperagent.text.terms import STOP_WORDS, index_terms, is_english, is_foreign, stem, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,8 +109,13 @@ _LIST = re.compile(
 _ASKS_NUMBER = re.compile(
     r"""\bhow\ (?:many|much|often|well|far|big|large|long|fast|badly|few|reliabl\w+)\b
     |\bwhat\ (?:share|percentage|fraction|proportion|rate|number|score|accuracy|size|weight)\b
-    |\b(?:percent|numbers?\ (?:of|for)|mean|median|speedup|exactly|rate)\b
+    |^\W*(?:the\ )?size\ of\b|\b(?:percent|numbers?\ (?:of|for)|mean|median|speedup|exactly|rate)\b
     |\b(?:wie\ ?(?:viele?|gro(?:ß|ss)|oft|hoch)|cu[aá]nt[oa]s?|tama[ñn]os?|combien|quant[oiae])\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ASKS_HOW_FIRST = re.compile(
+    r"""^\W*how\ (?:can|could|should|to)\b(?:(?!\band\b)[^,;?])*\bhow\ (?:many|much|often|well)\b
+    |^(?!.*\b(?:what|which)\b).*\bhow\W*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 _ASKS_METHOD = re.compile(
@@ -213,8 +218,8 @@ class Question:
 
     @cached_property
     def asks_number(self) -> bool:
-        """Whether the answer is a number."""
-        return bool(_ASKS_NUMBER.search(self.text))
+        """Whether the answer is a number; not so in "how can one change how often it fails"."""
+        return bool(_ASKS_NUMBER.search(self.text)) and not _ASKS_HOW_FIRST.search(self.text)
 
     @cached_property
     def asks_method(self) -> bool:
@@ -240,6 +245,11 @@ class Question:
     def is_english(self) -> bool:
         """Whether the text reads as English."""
         return is_english(self.text)
+
+    @cached_property
+    def is_foreign(self) -> bool:
+        """Whether the text looks like another language than English."""
+        return is_foreign(self.text)
 
     @cached_property
     def piece_words(self) -> tuple[str, ...]:

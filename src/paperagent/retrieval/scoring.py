@@ -278,7 +278,7 @@ def indexes_agree(ranked: Sequence[RankedCandidate]) -> bool:
         return False
     best_by_words = max(embedded, key=lambda r: r.lexical)
     best_by_vector = max(embedded, key=lambda r: r.vector or 0.0)
-    return best_by_words.paper_id == best_by_vector.paper_id
+    return best_by_words.lexical > 0 and best_by_words.paper_id == best_by_vector.paper_id
 
 
 def size_factor(papers: int) -> float:

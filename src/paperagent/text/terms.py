@@ -57,6 +57,16 @@ def index_terms(text: str) -> list[str]:
     return stems
 
 
+_FOREIGN_WORDS = frozenset(
+    """der die das den dem des und oder ist sind war wird werden ein eine einen einem einer wie wer wo
+    wann warum wieso welche welcher welches für mit von vom nicht auf bei zum zur durch sich wenn man aus
+    über auch nach im el la los las es del un una que qué cual cuál cuáles cómo como por para con cuántos
+    cuántas cuánto quién dónde se en le les du est une et dans pour avec comment quel quelle quels quelles
+    pourquoi qui sur il di che per sono quale quali della delle nel""".split()
+)
+"""Function words of German, Spanish, French and Italian."""
+
+
 def contains_phrase(terms: Sequence[str], phrase: Sequence[str]) -> bool:
     """Return whether ``terms`` contain the index terms of a phrase in a row."""
     size = len(phrase)
@@ -72,6 +82,18 @@ def is_english(text: str) -> bool:
     """Return whether ``text`` looks English: ASCII, and at least one word in four a function word."""
     all_words = words(text)
     return text.isascii() and 4 * sum(w in STOP_WORDS for w in all_words) >= len(all_words)
+
+
+def is_foreign(text: str) -> bool:
+    """Return whether ``text`` looks like another language, by its letters or its function words.
+
+    Unlike a text that is not `is_english`, a few English words without function words are not foreign.
+    """
+    letters = [c for c in text if c.isalpha()]
+    if 5 * sum(c > "\u024f" for c in letters) > len(letters):
+        return True
+    all_words = words(text)
+    return sum(w in _FOREIGN_WORDS for w in all_words) > sum(w in STOP_WORDS for w in all_words)
 
 
 def stem(word: str) -> str:

@@ -1,0 +1,161 @@
+"""What a question asks for, and whether a paper has words for it: a cost, a rate, a count, a model.
+
+"The right paper, but the fact is absent" is the hardest kind of unanswerable question. Each test here looks
+for the words or figures of which any answer has at least one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from paperagent.text.terms import STOP_WORDS, stem, words
+
+NUMBER = re.compile(
+    r"""(?<![\w-])[$€£~<>]?\d[\d.,]*\s?(?:%|[kmb]\b|x\b)?
+    |\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|hundreds?|thousands?|millions?
+        |billions?|half|twice|double|order\ of\ magnitude|percent)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A number, but not one that is part of a name, such as in GPT-4."""
+_COUNTED = re.compile(
+    r"""\b(?:how\ many|number\ of)\s+((?:[\w-]+\s+){0,2}?[\w-]+)
+    (?=\s+(?:is|are|was|were|do|does|did|has|have|can|could|in|of|on|with|per|from|for|to|used|which|that|there
+        |came|come|went|took|they|it|each)\b|\s*[?,.;:]|\s*$)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_COUNT_WINDOW = 4
+"""Words after a number among which the counted noun may be."""
+_RATE = re.compile(
+    r"""\bhow\ accurate\b
+    |(?:\b(?:what|which|how\ much|the)\s+(?:\w+\s+){0,2}?|^(?:\S+\s+){0,8}?)
+     (?:accuracy|f1|bleu|elo|pass@\d+|perplexity|scores?
+        |(?:success|error|win|collision|acceptance)[ -]rates?)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_STARTS_OTHERWISE = re.compile(
+    r"""^\W*(?:is|are|was|were|do|does|did|can|could|has|have|should|will|why|who|where|when
+        |how(?!\ accurate|\ much))\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A question that is not for a rate, even if it mentions one."""
+_RATE_FIGURE = re.compile(
+    r"\d\s?%|percent|\d\.\d|\bpoints?\b|\bhalf\b|twice|double|\d\s?[x×]|times\b|\d/\d|out of \d|\bperfect",
+    re.IGNORECASE,
+)
+_NAMED_THING = re.compile(
+    r"\b(?:which|what)\s+(?:\w+\s+){0,2}?(?:llm|model|backbone|datasets?|benchmarks?)\b", re.IGNORECASE
+)
+"""What has a name. The answer to "which models" may be "the larger ones"."""
+_NAME = re.compile(r"[A-Za-z]*(?:[A-Z]\w*[A-Z]|[A-Za-z]\d)\w*")
+"""A word with several capitals, or with letters and digits."""
+_COMMON_ACRONYMS = frozenset(
+    """llm llms lm lms plm plms vlm vlms lvlm lvlms mllm mllms nlp ai ml qa vqa rl rlhf sft cot icl xai gpu
+    api apis 2d 3d""".split()
+)
+
+
+def _attribute(in_question: str, in_paper: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return re.compile(rf"\b(?:{in_question})", re.IGNORECASE), re.compile(in_paper, re.IGNORECASE)
+
+
+_LITERAL = """population, dropout, weight[ -]decay, beams?, context (?:length|window), vocabular
+    embedding (?:size|dimension), hidden (?:layer|size|dimension), heads?\\b, rank\\b, momentum, clipping
+    schedul, rollouts?, p-values?, confidence intervals?, standard deviations?, tokeni[sz]er, gender
+    conference, journal, salar, backbone, bits?\\b"""
+"""Words that an answer repeats, because there is no other word for them."""
+_ATTRIBUTES = (
+    _attribute(r"(?:learning rate|step size)s?\b", r"learning rate|step size"),
+    _attribute(r"batch size", r"batch"),
+    _attribute(
+        r"(?:which|what) optimi[sz]er|optimi[sz]ers? (?:was|were|is|did|and|settings?)|warm-?up\b",
+        r"optimi[sz]er|\badam|\bsgd\b|warm-?up",
+    ),
+    _attribute(r"epochs?\b", r"epoch"),
+    _attribute(r"(?:what|which) (?:sampling )?temperature", r"temperature"),
+    _attribute(r"random seeds?\b", r"\bseeds?\b"),
+    _attribute(r"(?:how many|number of) (?:\w+ )?layers", r"layer"),
+    _attribute(r"licen[sc]ed?\b", r"licen[sc]e|apache|creative commons"),
+    _attribute(
+        r"how much .{0,40}\b(?:costs?|dollars?|paid)\b|in (?:us )?dollars|how expensive",
+        r"[$€£]|dollar|\busd\b|cost|price|cheap|expensive|budget|saving",
+    ),
+    _attribute(
+        r"hardware|(?:how many|number of|which) (?:gpu|tpu)s?\b|[gt]pu.hours",
+        r"\b[gt]pu|hardware|\b[avh]100\b",
+    ),
+    _attribute(r"memory footprint|how much (?:gpu )?memory|vram", r"memory|\b[gm]i?b\b"),
+    _attribute(
+        r"(?:how many|number of|amount of) parameters|parameter count|model size"
+        r"|how (?:large|big) (?:is|was|are|were) (?:the|their|its) \w*\s?models?\b",
+        r"\d\s?[bm]\b|\d.{0,20}parameters|billion|million",
+    ),
+    _attribute(
+        r"affiliat|which (?:universit|institut|lab|company|companies)|authors? of",
+        r"universit|institut|affiliat|\blabs?\b|compan",
+    ),
+    _attribute(r"(?:what|which) year|when (?:was|were) \w+ (?:published|released)", r"\b(?:19|20)\d\d\b"),
+    _attribute(
+        r"latency|throughput|how fast|inference time|how long (?:does|did) (?:it|the|training)",
+        r"latenc|speed|fast|seconds?\b|minutes?\b|hours?\b|\bdays?\b|time|throughput",
+    ),
+    _attribute(
+        r"percentage|what (?:share|fraction|proportion)", r"%|percent|fraction|\bhalf\b|third|quarter|\d\.\d"
+    ),
+    _attribute(r"kappa|(?:inter-?)?(?:rater|annotator)s?'? agreement", r"kappa|agreement|correlat"),
+    _attribute(
+        r"(?:which|what) (?:\w+ )?(?:city|cities|countr)|nationalit|where .{0,40}\b(?:come|came) from",
+        r"\b(?:countr|cit(?:y|ies)\b|nation|americ|u\.?s\.?\b|uk\b|brit|canad|brazil|mexic|europ|german|franc|french"
+        r"|span|spain|ital|dutch|swiss|pol(?:and|ish)|turk|ukrain|russia|israel|arab|iran|afric|egypt|nigeria|kenya"
+        r"|india|pakistan|bangla|chin|taiwan|japan|korea|vietnam|thai|indones|singapor|austral)",
+    ),
+    *(
+        _attribute(rf"(?:what|which|how \w+|(?:size|number|value) of)(?: [\w-]+){{0,4}}? {n}", n)
+        for n in re.split(r",?\s*\n\s*|, ", _LITERAL)
+    ),
+    _attribute(r"carbon|emissions|energy (?:use|consumption)", r"carbon|emission|energy|watt"),
+)
+"""What a question asks for, and the words of which a paper that answers it has at least one."""
+
+
+def lacks_attribute(question: str, title: str, sentences: Sequence[str]) -> bool:
+    """Return whether a paper lacks the words or figures of what a question asks for."""
+    text = " ".join((f"{title}.", *sentences))
+    if any(
+        in_question.search(question) and not in_paper.search(text) for in_question, in_paper in _ATTRIBUTES
+    ):
+        return True
+    if _RATE.search(question) and not _STARTS_OTHERWISE.search(question):
+        return not any(_RATE_FIGURE.search(s) for s in sentences)
+    familiar = {*words(question), *words(title)}
+    return bool(_NAMED_THING.search(question)) and not _names_another(sentences, familiar)
+
+
+def _names_another(sentences: Sequence[str], familiar: Collection[str]) -> bool:
+    """Return whether sentences contain a name other than the familiar ones and their abbreviations."""
+    for sentence in sentences:
+        text = re.sub(r"\S*(?:://|www\.)\S*", " ", sentence)
+        abbreviations = {m.lower() for m in re.findall(r"\(([^()\s]{2,12})\)", text)}
+        familiar = {*familiar, *abbreviations}
+        names = {m.group().lower() for m in _NAME.finditer(text)}
+        if not names <= {*familiar, *_COMMON_ACRONYMS}:
+            return True
+    return False
+
+
+def count_match(question: str, sentences: Sequence[str]) -> float:
+    """Return whether a sentence counts what the question asks to count: 1 or -1; 0 if it asks no count.
+
+    For "how many videos", a sentence counts them if the word follows a number, as in "300 annotated videos".
+    """
+    match = _COUNTED.search(question)
+    nouns = [w for w in words(match.group(1)) if w not in STOP_WORDS] if match else []
+    if not nouns:
+        return 0.0
+    noun = stem(nouns[-1])
+    for sentence in sentences:
+        for number in NUMBER.finditer(sentence):
+            following = words(sentence[number.end() :])[:_COUNT_WINDOW]
+            if noun in map(stem, following):
+                return 1.0
+    return -1.0

@@ -382,7 +382,7 @@ def _answer(
     if total > len(hits) and see_all:
         text += f"\n\n… and {total - len(hits):,} more; {see_all}"
     return Answer(
-        "", "answered", None, text, hits=tuple(hits), kind=kind, confidence=None if kind == "chat" else 1
+        "", "answered", None, text, hits=tuple(hits), kind=kind, confidence=None if kind == "chat" else 1.0
     )
 
 

@@ -49,7 +49,7 @@ def test_list(log: AnswerLog, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_show_an_answer_again(log: AnswerLog, capsys: pytest.CaptureFixture[str]) -> None:
-    """As it was printed, or as ``ask --json`` printed it."""
+    """The output is the same as that of ``ask``, with and without ``--json``."""
     shown = printed(capsys, "log", "1", "--quotes")
     assert shown.startswith(f"*{log.entries()[-1].time.astimezone():%Y-%m-%d}")
     assert "Dense lanterns cost more. [2]" in shown

@@ -1,4 +1,4 @@
-"""The log of answers: what comes back, its size, its privacy, and faults of the disk."""
+"""The log of answers: contents, size, privacy, and disk errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
 
 @pytest.mark.parametrize("answer", [SINGLE, COMPARED, ABSTAINED])
 def test_an_answer_is_shown_again_as_it_was(answer: Answer, tmp_path: Path) -> None:
-    """Its claims, its citations and what a list shows of its papers come back."""
+    """A logged answer has its claims, its citations and the fields of its papers that lists show."""
     log = AnswerLog(tmp_path)
     log.append(answer, session="s")
     entry = log.find("1")
@@ -70,7 +70,7 @@ def test_a_question_with_a_key_is_not_logged(tmp_path: Path) -> None:
 
 
 def test_the_size_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full log replaces the former one; the newest answers remain."""
+    """A full log replaces the former one; the newest answers are kept."""
     monkeypatch.setattr(answer_log, "MAX_LOG_BYTES", 20_000)
     log = AnswerLog(tmp_path)
     for n in range(60):
@@ -84,7 +84,7 @@ def test_the_size_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
-    """No line is mixed with another, also while the log is exchanged."""
+    """Lines are not mixed, even while the log is rotated."""
     code = (
         "import sys; from dataclasses import replace; from pathlib import Path\n"
         "from fake_agent import SINGLE; from paperagent.ui import answer_log\n"

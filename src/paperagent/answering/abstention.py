@@ -117,6 +117,12 @@ def names_missing(question: Question, matches: Sequence[PaperMatch]) -> list[Nam
     return [n for n in question.missing if not occurs(n, texts)] + words_only
 
 
+def is_unknown(question: Question) -> bool:
+    """Return whether no word of an English question occurs in the library, such as "asdf"."""
+    frequency = question.query.stats.frequency
+    return not question.is_foreign and not any(frequency.get(root) for root in question.query.stems)
+
+
 def describe_missing(names: Sequence[Name]) -> str:
     """Return what the library lacks, such as ``no paper here mentions “LoRA”``; empty without names."""
     certain = [n.text for n in names if n.is_certain] or [n.text for n in names]
@@ -175,9 +181,9 @@ def confidence(signals: AnswerabilitySignals, *, encoder: bool, follow_up: bool 
     return 1 / (1 + math.exp(-(bias + sum(w * values[n] for n, w in weights.items()))))
 
 
-_ABSTAIN_BELOW = {True: (0.22, 0.38), False: (0.28, 0.39)}
+_ABSTAIN_BELOW = {True: (0.18, 0.33), False: (0.28, 0.39)}
 """With an encoder, and by stems alone: in a small and in a large library."""
-_DOUBT_BELOW = {True: (0.33, 0.52), False: (0.36, 0.48)}
+_DOUBT_BELOW = {True: (0.28, 0.46), False: (0.36, 0.48)}
 _MAX_THRESHOLD = 1.01
 """Above any confidence, so that no question is answered."""
 
@@ -186,9 +192,9 @@ _MAX_THRESHOLD = 1.01
 class Thresholds:
     """The confidence that an answer needs. The defaults were fitted on the development questions."""
 
-    abstain_below: float = 0.22
+    abstain_below: float = 0.18
     """Below this, the answer is "the abstracts do not say"."""
-    doubt_below: float = 0.33
+    doubt_below: float = 0.28
     """Below this, the answer is ``doubtful``: only the closest passages, after a caveat."""
 
     @classmethod

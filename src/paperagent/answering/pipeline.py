@@ -364,11 +364,16 @@ class Pipeline:
         selected = select_sentences(question, matches)
         is_doubtful = confidence < thresholds.doubt_below
         cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
-        missing = abstention.describe_missing(abstention.names_missing(question, matches))
+        missing_names = abstention.names_missing(question, matches)
+        missing = abstention.describe_missing(missing_names)
         # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
         # Of a question in another language, only names and cognates are understood.
         is_half_understood = question.is_foreign and bool(matches[0].hit.lexical)
+        if abstention.is_unknown(question):
+            return _abstain(question, (), signals, 0.0, missing)
         if confidence < thresholds.abstain_below and not (is_referred_to or is_half_understood):
+            if any(name.is_certain for name in missing_names):
+                cited = ()  # sentences on something else would not help
             return _abstain(question, cited, signals, confidence, missing)
         claims = tuple(map(citations.quoted_claim, cited))
         return Answer(

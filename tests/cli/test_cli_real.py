@@ -325,3 +325,24 @@ def test_standard_streams_that_cannot_be_used(
         check=False,
     )
     assert (done.returncode, done.stderr) == (code, f"paperagent: error: {message}\n")
+
+
+def test_ctrl_c_during_an_import() -> None:
+    """Numpy is loaded to its end first: onnxruntime would report an interrupt as a failed import."""
+    code = """if True:
+        import os, signal, sys
+        from paperagent.cli.signals import interrupts_after_imports
+        class Finder:
+            def find_spec(name, path=None, target=None):
+                if name == "numpy.linalg":
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Finder)
+        try:
+            with interrupts_after_imports():
+                import onnxruntime
+        except KeyboardInterrupt:
+            print("interrupted", "numpy.linalg" in sys.modules)"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert (done.stdout, done.stderr) == ("interrupted True\n", "")

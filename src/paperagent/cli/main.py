@@ -9,11 +9,12 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from paperagent.cli.program_help import COMPLETE, PROGRAM
+from paperagent.cli.signals import interrupts_after_imports, termination_signals
 
 if TYPE_CHECKING:
     import click
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _prepare_streams()
     try:
-        with _termination_signals():
+        with termination_signals(), interrupts_after_imports():
             arguments = sys.argv[1:] if argv is None else argv
             if COMPLETE in os.environ:
                 from paperagent.cli import completion
@@ -163,25 +164,3 @@ def _redirect_to_null(stream: object) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())  # type: ignore[attr-defined]  # AttributeError: not a file
         os.close(null)
-
-
-@contextmanager
-def _termination_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into exit code 128 + N, unwinding the stack to release locks and files."""
-    import signal
-    import threading
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    names = [n for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    previous = {n: signal.signal(getattr(signal, n), terminate) for n in names}
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            signal.signal(getattr(signal, name), handler)

@@ -168,9 +168,13 @@ def test_lists_and_counts(agent: PaperAgent) -> None:
         {"author": "x" * 999},
         {"author": "a\ud800"},
         {"exclude": "a\0b"},
+        {"exclude": 5},
     ):
         with pytest.raises(InputError):
             agent.list(**wrong)  # type: ignore[arg-type]
+    for ids in (None, 5, [5]):
+        with pytest.raises(InputError, match="ids: must be"):
+            agent.remove(ids)  # type: ignore[arg-type]
 
 
 def test_related_papers_without_vectors_share_words(agent: PaperAgent) -> None:
@@ -229,17 +233,20 @@ def test_remove_asks_on_a_terminal(
 ) -> None:
     """Nothing is removed if the user answers no; --yes does not ask."""
 
-    class Terminal(io.StringIO):
+    class Terminal(io.TextIOWrapper):
+        def __init__(self, text: bytes) -> None:
+            super().__init__(io.BytesIO(text))
+
         def isatty(self) -> bool:
             return True
 
     monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
-    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    monkeypatch.setattr("sys.stdin", Terminal(b"n\n"))
     assert "nothing removed" in run(capsys, agent, "remove", "lanternfish")
     assert agent.count() == 6
-    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    monkeypatch.setattr("sys.stdin", Terminal(b"y\n"))
     assert "5 papers in the library" in run(capsys, agent, "remove", "lanternfish")
-    monkeypatch.setattr("sys.stdin", Terminal(""))
+    monkeypatch.setattr("sys.stdin", Terminal(b""))
     assert "4 papers in the library" in run(capsys, agent, "remove", "--yes", "2601.0011")
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
+import operator
 import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
@@ -17,7 +21,8 @@ from fake_agent import ABSTAINED, COMPARED, SINGLE
 from paperagent.errors import InputError
 from paperagent.layout import answer_blocks, document
 from paperagent.library import home
-from paperagent.types import Answer
+from paperagent.text.sanitize import safe_json
+from paperagent.types import Answer, Status
 from paperagent.ui import answer_log
 from paperagent.ui.answer_log import LOG_FILE, AnswerLog
 
@@ -95,7 +100,9 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], env=environ) for name in "ab"
     ]
     assert [process.wait(60) for process in processes] == [0, 0]
-    lines = [line for path in tmp_path.glob("*.jsonl") for line in path.read_bytes().splitlines()]
+    lines = [
+        line for path in tmp_path.glob("*.jsonl") for line in path.read_bytes().splitlines() if line
+    ]  # an empty line: one process saw half of the line of the other
     assert len(AnswerLog(tmp_path).entries()) == len(lines) > 60
     last = {entry.answer.question for entry in AnswerLog(tmp_path).entries()}
     assert {"a 99", "b 99"} & last
@@ -151,6 +158,41 @@ def test_lines_that_are_no_entries_are_skipped(tmp_path: Path) -> None:
         file.write("\n".join(lines).encode() + b"\n\xff\xfe\n")
     log.append(COMPARED)
     assert [len(found.answer.citations) for found in log.entries()] == [1, 3]
+
+
+def places(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each value within ``value``."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from places(inner, *path, key)
+
+
+@pytest.mark.parametrize("answer", [COMPARED, ABSTAINED])
+def test_a_value_of_a_wrong_type(answer: Answer, tmp_path: Path) -> None:
+    """The line is skipped, or the answer can still be shown; `question` and others must be right."""
+    log = AnswerLog(tmp_path)
+    log.append(answer)
+    text = log.path.read_text(encoding="utf-8")
+    for path in list(places(json.loads(text))):
+        for wrong in (None, "wrong", 5, True, [5], {"a": None}, float("nan")):
+            entry = json.loads(text)
+            parent = functools.reduce(operator.getitem, path[:-1], entry)
+            parent[path[-1]] = wrong
+            log.path.write_text(json.dumps(entry), encoding="utf-8")
+            for found in log.entries():
+                assert isinstance(found.answer.question, str)
+                assert found.answer.status in get_args(Status)
+                assert list(answer_blocks(found.answer, quotes=True))
+                safe_json(found.to_dict())
+                assert found.time.astimezone()
+    required = ("question", "status", "timings_ms", "claims", "citations", "papers", "answer", "usage")
+    for name in required:
+        log.path.write_text(
+            json.dumps({**(entry := json.loads(text)), "answer": {**entry["answer"], name: None}}),
+            encoding="utf-8",
+        )
+        assert log.entries() == [], name
 
 
 def test_text_that_is_no_utf8_is_logged(tmp_path: Path) -> None:

@@ -47,6 +47,21 @@ def test_open_without_any_paper() -> None:
     assert "/open: no paper 1; papers: none" in talk(FakeAgent(chat_answer), "hi", "/open 1")[1]
 
 
+def test_sources_of_an_answer_without_sources() -> None:
+    assert "*the last answer has no sources*" in talk(FakeAgent(LIBRARY), "a?", "/sources")[1]
+
+
+def test_summarize_after_a_list_of_papers() -> None:
+    """Its papers are summarized; those of an abstention are not."""
+    agent = FakeAgent(LIBRARY)
+    talk(agent, "a?", "/summarize")
+    ((ids,),) = [args for name, args, _ in agent.calls if name == "summarize"]
+    assert ids == [hit.paper_id for hit in LIBRARY.hits]
+    abstained = FakeAgent(ABSTAINED)
+    printed = talk(abstained, "a?", "/summarize")[1]
+    assert "/summarize: the last answer has no sources; use /summarize TOPIC" in printed
+
+
 # --- /list and /filter ---
 
 

@@ -5,6 +5,7 @@ Help and version are printed without loading click.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from paperagent.cli.session import Session
 
+_CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _redirect_to_null(sys.stdout)
         return BROKEN_PIPE
-    except OSError as error:  # flushing the buffered output failed
+    except OSError as error:  # writing or flushing the output failed
         _redirect_to_null(sys.stdout)
         _print_message(f"error: standard output: cannot be written: {error.strerror}; check the disk")
         return FAILED
@@ -89,7 +91,9 @@ def _run(argv: Sequence[str]) -> int:
         return _fail(context, error, str(error), error.exit_code)
     except (BrokenPipeError, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
+    except Exception as error:  # the last line of defense: no traceback without --debug
+        if isinstance(error, OSError) and error.filename is None and error.errno in _CANNOT_WRITE:
+            raise  # standard output; errors of the library's files have other types
         from paperagent.errors import visible
 
         text = visible(" ".join(str(error).split()), limit=300)

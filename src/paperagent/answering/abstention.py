@@ -118,9 +118,13 @@ def names_missing(question: Question, matches: Sequence[PaperMatch]) -> list[Nam
 
 
 def is_unknown(question: Question) -> bool:
-    """Return whether no word of an English question occurs in the library, such as "asdf"."""
-    frequency = question.query.stats.frequency
-    return not question.is_foreign and not any(frequency.get(root) for root in question.query.stems)
+    """Return whether no word of an English question occurs in the library, such as "asdf".
+
+    A follow-up, such as "why?", needs no word of its paper.
+    """
+    if question.is_foreign or question.is_follow_up:
+        return False
+    return not any(question.query.stats.frequency.get(root) for root in question.query.stems)
 
 
 def describe_missing(names: Sequence[Name]) -> str:
@@ -153,7 +157,7 @@ _ENCODER_WEIGHTS = {
 }
 _ENCODER_BIAS = -0.83
 _FOLLOW_UP_WEIGHTS = {"coverage": 2.4, "number_fit": 1.3, "attribute_absent": -2.5, "missing_name": -2.0}
-_FOLLOW_UP_BIAS = -1.0
+_FOLLOW_UP_BIAS = -1.2
 """For a follow-up whose paper is known: its few words say little about similarity, and nothing about how well
 the paper was found. Fitted on conversations, and on their questions asked about papers of other ones."""
 _STEM_WEIGHTS = {

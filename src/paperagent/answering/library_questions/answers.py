@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from paperagent.retrieval.conversation import Turn
 
 Topics = tuple[Sequence[tuple[str, int]], int]
-"""The names of the main topics with the number of papers on each, most first; and in how many papers."""
+"""The main topics with the number of papers on each, most first, and the number of papers analyzed."""
 
 _WHICH_PAPER = (
     "Which paper do you mean? Name its title or id, such as “who wrote TITLE”, or ask a question first and "
@@ -50,7 +50,7 @@ def small_talk_answer(question: str, intent: Intent) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class OverviewRequest:
-    """What an overview is to be written of."""
+    """The papers or the topic of an overview to write."""
 
     topic: str = ""
     paper_ids: tuple[str, ...] = ()
@@ -129,7 +129,7 @@ class LibraryAnswerer:
     # --- counts and lists ---
 
     def _limited(self, intent: Intent, history: Sequence[Turn]) -> tuple[Filters, str] | str:
-        """Return the filters of an intent and how to say them, or why no paper can fulfill them."""
+        """Return the filters of an intent with their description, or why no paper can match them."""
         filters = intent.filters
         if intent.source:
             source = self._source(intent.source)
@@ -238,13 +238,13 @@ class LibraryAnswerer:
         return _answer(text, papers, total, see_all=_search(topic))
 
     def _order(self, total: int) -> str:
-        """Return in which order papers are listed, to append to a text."""
+        """Return the end of a sentence that introduces a list of papers: their order."""
         if not self._store.facets().first_day:
             return "; their feeds give no dates. Those read last:" if total > MAX_PAPERS else ":"
         return "; the newest first:" if total > 1 else ":"
 
     def _why(self, filters: Filters, total: int) -> str:
-        """Return why no paper fulfills the filters, if that is known, to append to a text."""
+        """Return a sentence on why no paper matches the filters, or an empty string."""
         facets = self._store.facets()
         if total:
             return ""
@@ -382,7 +382,7 @@ def _answer(
     if total > len(hits) and see_all:
         text += f"\n\n… and {total - len(hits):,} more; {see_all}"
     return Answer(
-        "", "answered", None, text, hits=tuple(hits), kind=kind, confidence=None if kind == "chat" else 1
+        "", "answered", None, text, hits=tuple(hits), kind=kind, confidence=None if kind == "chat" else 1.0
     )
 
 

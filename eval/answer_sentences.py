@@ -35,7 +35,7 @@ HERE = Path(__file__).parent
 GATE_FAILED = 9
 HELD_OUT = "held-out"
 LIMITS: Mapping[str, Mapping[str, float]] = {
-    "dev": {"kept": 0.74, "kept first": 0.81, "evidence first": 0.46, "papers right": 0.8},
+    "dev": {"kept": 0.70, "kept first": 0.81, "evidence first": 0.46, "papers right": 0.8},
     "own": {"kept": 0.76, "kept first": 0.76},
     "held out": {"kept": 0.74, "kept first": 0.83, "papers right": 0.8},
 }

@@ -32,6 +32,7 @@ CASES = Path(__file__).parent / "cases" / "sample.jsonl"
 REPLIES = Path(__file__).parent / "claims" / "replies.jsonl"
 MODEL = "scripted"
 _TITLE = re.compile(r"^\[(\d+)\] (.*)$", re.MULTILINE)
+_QUESTION = re.compile(r"^Question: (.+)$", re.MULTILINE)
 _SENTENCE = re.compile(r"^((\d+)\.(\d+)) (.*)$", re.MULTILINE)
 Claim = dict[str, Any]
 
@@ -164,7 +165,8 @@ def record(out: Path) -> int:
 
     def play(request: Request) -> dict[str, Any]:
         text = request.messages[-1]["content"]
-        number, case = next((n, c) for n, c in numbered if f"Question: {c.question}\n" in text)
+        question = _QUESTION.findall(text)[-1]  # without "by the way" and the like
+        number, case = next((n, c) for n, c in numbered if c.question.endswith(question))
         return reply(case, number, Prompt(text))
 
     with tempfile.TemporaryDirectory() as folder, ScriptedServer(models=(MODEL,)) as server:

@@ -1,4 +1,4 @@
-"""Papers by abbreviated ids and by names: what `show`, `list`, `related`, `remove` and `search` rest on."""
+"""Look-up of papers by abbreviated ids and by names, and the commands that use it."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def run(capsys: pytest.CaptureFixture[str], agent: PaperAgent, *words: str, code
     ],
 )
 def test_an_id_in_any_notation_or_its_beginning_is_enough(agent: PaperAgent, text: str, title: str) -> None:
-    """Slugs, arXiv ids, DOIs and ids of services."""
+    """Slugs, arXiv ids, DOIs and ids of services may be abbreviated."""
     assert title in agent.get(text).title + " "
 
 
 def test_the_digits_of_a_slug_are_enough(agent: PaperAgent) -> None:
-    """As in git."""
+    """The digits of an id are enough, as in git."""
     stored = agent.get("lanternfish")
     assert agent.get(stored.paper_id.rpartition("-")[2][:6]) == stored
 
@@ -111,7 +111,7 @@ def test_wildcards_and_control_characters_find_nothing(agent: PaperAgent, text: 
 
 
 def test_a_query_that_is_an_id_or_an_author_finds_these_papers_first(agent: PaperAgent) -> None:
-    """An author whose name is also a word of the abstracts, or of several people, is no such query."""
+    """A name that several people have, or that is a word of an abstract, is an ordinary query."""
 
     def first(query: str, count: int = 1) -> set[str]:
         return {hit.title for hit in agent.search(query, k=5)[:count]}
@@ -168,9 +168,13 @@ def test_lists_and_counts(agent: PaperAgent) -> None:
         {"author": "x" * 999},
         {"author": "a\ud800"},
         {"exclude": "a\0b"},
+        {"exclude": 5},
     ):
         with pytest.raises(InputError):
             agent.list(**wrong)  # type: ignore[arg-type]
+    for ids in (None, 5, [5]):
+        with pytest.raises(InputError, match="ids: must be"):
+            agent.remove(ids)  # type: ignore[arg-type]
 
 
 def test_related_papers_without_vectors_share_words(agent: PaperAgent) -> None:
@@ -227,26 +231,29 @@ def test_the_commands(
 def test_remove_asks_on_a_terminal(
     agent: PaperAgent, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A no leaves everything as it is; --yes does not ask."""
+    """Nothing is removed if the user answers no; --yes does not ask."""
 
-    class Terminal(io.StringIO):
+    class Terminal(io.TextIOWrapper):
+        def __init__(self, text: bytes) -> None:
+            super().__init__(io.BytesIO(text))
+
         def isatty(self) -> bool:
             return True
 
     monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
-    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    monkeypatch.setattr("sys.stdin", Terminal(b"n\n"))
     assert "nothing removed" in run(capsys, agent, "remove", "lanternfish")
     assert agent.count() == 6
-    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    monkeypatch.setattr("sys.stdin", Terminal(b"y\n"))
     assert "5 papers in the library" in run(capsys, agent, "remove", "lanternfish")
-    monkeypatch.setattr("sys.stdin", Terminal(""))
+    monkeypatch.setattr("sys.stdin", Terminal(b""))
     assert "4 papers in the library" in run(capsys, agent, "remove", "--yes", "2601.0011")
 
 
 def test_the_day_of_reading_is_no_date_of_publication(
     agent: PaperAgent, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not in lists, JSON and exports; --date gives the page a day, which is shown."""
+    """It is not in lists, JSON and exports; the day that --date sets is shown."""
     monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
     stored = agent.get("lanternfish")
     assert stored.first_seen is not None
@@ -267,7 +274,7 @@ def test_the_day_of_reading_is_no_date_of_publication(
 
 
 def test_ingest_offers_the_day_in_the_header_of_a_page(agent: PaperAgent, tmp_path: Path) -> None:
-    """It never uses it by itself."""
+    """The program does not use the day in the header by itself."""
     page = tmp_path / "page.txt"
     (note,) = agent.ingest(page).notes
     assert "the page's header says Mar 12; to date its papers, add --date 20" in note

@@ -1,4 +1,4 @@
-"""What `print` and a notebook show of each result."""
+"""Display of results by `print` and in notebooks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_answer_is_readable_and_its_quotes_are_stored_text() -> None:
 
 
 def test_a_citation_opens_its_sentence() -> None:
-    """A number leads to the sentence below its source; there is no script, and anchors of answers differ."""
+    """A number links to the sentence below its source, without scripts; anchors of two answers differ."""
     page, other = COMPARED._repr_html_(), SINGLE._repr_html_()
     links = re.findall(r'<a href="#(paperagent-\w+-\d)" title="([^"]+)">\[(\d)\]</a>', page)
     assert [number for _, _, number in links] == ["1", "3", "2"]
@@ -59,7 +59,7 @@ def test_a_citation_opens_its_sentence() -> None:
 
 
 def test_hits_are_shown_as_a_numbered_list() -> None:
-    """A list of hits is a list, and looks like the output of `search`."""
+    """Hits are a list, which is shown like the output of `search`."""
     hits = Hits(HITS)
     assert hits == list(HITS)
     assert str(hits).startswith("1. Sparse Lanterns: Retrieval at Night — 2601.00001")
@@ -78,7 +78,7 @@ def test_a_paper_shows_its_abstract() -> None:
 
 
 def test_short_forms_for_debugging() -> None:
-    """`repr` is one short line whatever the result holds."""
+    """`repr` is one short line for every result."""
     for result in (SINGLE, COMPARED, HITS[0], PAPERS[0]):
         assert len(repr(result)) < 250
         assert "\n" not in repr(result)

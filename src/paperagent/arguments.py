@@ -199,6 +199,8 @@ def top_k(k: object) -> int:
 
 def ids(ids: str | Iterable[str], *, limit: int | None = MAX_K) -> list[str]:
     """Return the ids of the papers to summarize or remove, without duplicates."""
+    if not isinstance(ids, Iterable):
+        raise InputError(f"ids: must be str or a list of str, got {type(ids).__name__}")
     paper_ids = [ids] if isinstance(ids, str) else list(ids)
     if not paper_ids:
         raise InputError("ids: none given; name at least one paper")
@@ -270,6 +272,8 @@ def filters(
 
 def _excluded(exclude: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the words and phrases to exclude; raise InputError for one without an indexed word."""
+    if exclude is not None and not isinstance(exclude, Iterable):
+        raise InputError(f"exclude: must be str or a list of str, got {type(exclude).__name__}")
     phrases = [exclude] if isinstance(exclude, str) else list(exclude or ())
     if not phrases:
         return ()

@@ -8,9 +8,10 @@ Unicode code points in ``Paper.abstract``.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 
 from paperagent.notebook import Displayed
 from paperagent.text import Sentence as Sentence  # noqa: PLC0414 - part of the public types
@@ -546,7 +547,7 @@ class Answer(Displayed):
         claims = (
             Claim(c["text"], tuple(c["citations"]), c["support"], dict(c["checks"])) for c in data["claims"]
         )
-        return cls(
+        answer = cls(
             question=data["question"],
             status=data["status"],
             reason=data["reason"],
@@ -565,6 +566,32 @@ class Answer(Displayed):
             notes=tuple(data.get("notes", ())),
             fallback=data.get("fallback"),
             kind=data.get("kind", "papers"),
+        )
+        if not answer._has_valid_types():
+            raise ValueError("answer: a value has a wrong type")
+        return answer
+
+    def _has_valid_types(self) -> bool:
+        usage, cited = self.usage, self.citations
+        texts = [self.question, self.answer, *self.notes, *(claim.text for claim in self.claims)]
+        texts += [text for c in cited for text in (c.paper_id, c.title, c.quote)]
+        texts += [text for hit in self.hits for text in (hit.paper_id, hit.title)]
+        optional_texts = [self.reason, self.model, self.prompt_hash, self.fallback, *(c.url for c in cited)]
+        integers = [n for c in cited for n in (c.n, c.start, c.end)]
+        integers += [*(n for claim in self.claims for n in claim.citations), *(h.rank for h in self.hits)]
+        integers += [usage.calls, usage.input_tokens, usage.cached_tokens, usage.output_tokens]
+        numbers = [*self.timings_ms.values(), *(hit.score for hit in self.hits)]
+        numbers += [number for number in (self.confidence, usage.cost_usd) if number is not None]
+        choices: list[tuple[str, Any]] = [(self.status, Status), (self.mode, Mode), (self.kind, AnswerKind)]
+        choices += [(claim.support, Support) for claim in self.claims]
+        return (
+            all(isinstance(text, str) for text in texts)
+            and all(text is None or isinstance(text, str) for text in optional_texts)
+            and all(type(number) is int for number in integers)
+            and all(type(number) in {int, float} and math.isfinite(number) for number in numbers)
+            and all(choice in get_args(names) for choice, names in choices)
+            and {n for claim in self.claims for n in claim.citations} <= {c.n for c in cited}
+            and isinstance(usage.estimated, bool)
         )
 
 

@@ -133,6 +133,22 @@ def test_a_missing_fact_quotes_the_closest_passages() -> None:
     assert all(f"{c.quote} [{c.n}]" in found.answer for c in found.citations)
 
 
+def test_a_question_of_unknown_words_is_not_answered() -> None:
+    """If no word of a question occurs in the library, nothing is quoted, whatever the thresholds."""
+    found = ask(pipeline(*THREE, thresholds=Thresholds(0.0, 0.0)), "xyzzy plugh")
+    assert (found.status, found.citations) == ("abstained", ())
+
+
+def test_no_passage_is_quoted_if_a_name_is_missing() -> None:
+    """The answer names what the library lacks, and quotes nothing on something else."""
+    found = ask(
+        pipeline(*THREE, thresholds=Thresholds(1.01, 1.01)), "How many lumens does the LoRAX lamp emit?"
+    )
+    assert (found.status, found.citations) == ("abstained", ())
+    assert "no paper here mentions “LoRAX”" in found.answer
+    assert found.hits
+
+
 def test_a_doubtful_answer_says_so() -> None:
     """Between the two thresholds, the closest passages are quoted after a caveat, at most three."""
     question = "How many lumens does Quorvex emit?"

@@ -20,6 +20,7 @@ from paperagent.feeds.formats import jsonl
 from paperagent.feeds.reader import sample_path
 from paperagent.testing import ScriptedServer
 from paperagent.types import Paper
+from terminal import Terminal
 
 PROGRAM = [sys.executable, "-m", "paperagent"]
 QUESTION = "How much does Tindersift shorten the prompt?"
@@ -269,3 +270,79 @@ def test_row_183_vectors_of_another_embedder(environ: dict[str, str]) -> None:
         assert "openai:other" in done.stderr
         assert "reindex" in done.stderr
     run(environ, "search", "zyxwort")
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "said"),
+    [
+        ("\x03", 130, "paperagent: interrupted"),
+        ("\x04", 0, "nothing removed"),
+        ("n\r", 0, "nothing removed"),
+        ("y\r", 0, "1 paper removed"),
+    ],
+)
+def test_remove_asks_on_a_terminal(keys: str, code: int, said: str, environ: dict[str, str]) -> None:
+    """Only y removes; Ctrl-D means no and Ctrl-C interrupts."""
+    run(environ, "ingest", "-q", "-", input=jsonl.dump(NEW) + "\n")
+    with Terminal([*PROGRAM, "remove", NEW.paper_id], environ) as terminal:
+        terminal.expect("Remove 1 paper? [y/N]:")
+        terminal.type(keys)
+        assert terminal.wait() == code
+        assert said in terminal.text()
+        assert "unexpected" not in terminal.text()
+    run(environ, "show", NEW.paper_id, code=2 if "y" in keys else 0)
+
+
+@pytest.mark.parametrize(
+    ("argv", "redirection", "code", "message"),
+    [
+        ("chat", "<&-", 2, "standard input: is closed; run chat on a terminal, or pipe questions to it"),
+        ("ingest -", "<&-", 4, "standard input: is closed; pipe a feed to it, or name a file"),
+        (
+            "list",
+            ">/dev/full",
+            1,
+            "standard output: cannot be written: No space left on device; check the disk",
+        ),
+        (
+            "list --json",
+            ">/dev/full",
+            1,
+            "standard output: cannot be written: No space left on device; check the disk",
+        ),
+    ],
+)
+def test_standard_streams_that_cannot_be_used(
+    argv: str, redirection: str, code: int, message: str, environ: dict[str, str]
+) -> None:
+    """One line says what is wrong."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m paperagent {argv} {redirection}', sys.executable],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, f"paperagent: error: {message}\n")
+
+
+def test_ctrl_c_during_an_import() -> None:
+    """Numpy is loaded to its end first: onnxruntime would report an interrupt as a failed import."""
+    code = """if True:
+        import os, signal, sys
+        from paperagent.cli.signals import interrupts_after_imports
+        class Finder:
+            def find_spec(name, path=None, target=None):
+                if name == "numpy.linalg":
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Finder)
+        try:
+            with interrupts_after_imports():
+                import onnxruntime
+        except KeyboardInterrupt:
+            print("interrupted", "numpy.linalg" in sys.modules)"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert (done.stdout, done.stderr) == ("interrupted True\n", "")

@@ -149,5 +149,5 @@ def test_only_a_near_command_is_suggested(
     ],
 )
 def test_nearest_name(name: str, near: str | None) -> None:
-    """One edit is near, two in a long name; so is the beginning of a single name."""
+    """One edit is tolerated, or two in a long name; a unique beginning is completed."""
     assert nearest_name(name, COMMANDS) == near

@@ -9,6 +9,7 @@ import pytest
 
 from fake_agent import ABSTAINED, COMPARED, SINGLE
 from paperagent.cli.main import main
+from paperagent.library.home import DATABASE
 from paperagent.ui.answer_log import LOG_FILE, AnswerLog
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
@@ -19,6 +20,7 @@ QUESTION = "How much does Tindersift shorten the prompt?"
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AnswerLog:
     """Return a log with three answers, which the command reads."""
     monkeypatch.setenv("PAPERAGENT_HOME", str(tmp_path))
+    (tmp_path / DATABASE).touch()
     answer_log = AnswerLog(tmp_path)
     for answer in (SINGLE, ABSTAINED):
         answer_log.append(answer)
@@ -47,7 +49,7 @@ def test_list(log: AnswerLog, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_show_an_answer_again(log: AnswerLog, capsys: pytest.CaptureFixture[str]) -> None:
-    """As it was printed, or as ``ask --json`` printed it."""
+    """The output is the same as that of ``ask``, with and without ``--json``."""
     shown = printed(capsys, "log", "1", "--quotes")
     assert shown.startswith(f"*{log.entries()[-1].time.astimezone():%Y-%m-%d}")
     assert "Dense lanterns cost more. [2]" in shown
@@ -77,6 +79,17 @@ def test_clear(log: AnswerLog, capsys: pytest.CaptureFixture[str]) -> None:
 def test_usage_errors(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["log", *argv]) == 2
     assert f"paperagent: error: {message}" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_library(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As for the other commands; nothing is written."""
+    (tmp_path / "file").touch()
+    for home in (tmp_path, tmp_path / "none", tmp_path / "file"):
+        for argv in (["log"], ["log", "--json"], ["log", "1"]):
+            assert main(["--home", str(home), *argv]) == 5, argv
+            assert "paperagent: error: " in capsys.readouterr().err
+    printed(capsys, "--home", str(tmp_path), "ask", "Hello!")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_ask_logs_its_answer(

@@ -1,4 +1,4 @@
-"""Cases that follow each other: the agent's own answers are their history."""
+"""Conversations of cases, in which the agent's own answers are the history."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ TURNS = [
 
 @pytest.mark.parametrize("agent", [sample_library.plain_agent, sample_library.model_agent])
 def test_a_conversation_over_the_sample_feed(agent: Any) -> None:
-    """Each turn quotes its paper, and the topic after the switch leaves the old paper."""
+    """Each turn quotes its paper, also after a change of topic."""
     asking: PaperAgent = agent()
     history: list[Answer] = []
     for question, title, fact in TURNS:

@@ -1,4 +1,4 @@
-"""A folder as a feed: which files are read, which are skipped, and how the report says so."""
+"""A folder as a source: the files that are read and skipped, and the report."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_folder_without_feeds(names: list[str], agent: PaperAgent, tmp_path: P
 def test_a_damaged_feed_fails_but_the_others_are_read(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file that is a feed but cannot be read is no skipped file."""
+    """A feed that cannot be read is an error, not a skipped file."""
     (folder / "broken.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00 cut short")
     for name, value in (("HOME", str(tmp_path / "library")), ("EMBEDDER", "none")):
         monkeypatch.setenv(f"PAPERAGENT_{name}", value)
@@ -113,7 +113,7 @@ def test_a_damaged_feed_fails_but_the_others_are_read(
 def test_a_folder_that_cannot_be_listed(
     folder: Path, agent: PaperAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a subfolder the report says why; the folder itself is an error."""
+    """A subfolder that cannot be listed is in the report; the folder itself is an error."""
     scan = os.scandir
     locked = folder / "older"
 

@@ -168,5 +168,5 @@ def test_a_slug_begins_with_the_first_telling_word_of_the_title(title: str, word
 
 
 def test_only_a_hash_of_a_text_has_slugs() -> None:
-    """Other ids are short enough."""
+    """Other ids are already short."""
     assert ids.slugs("Tindersift", "2508.13426") == ids.slugs("Tindersift", "sha256:0") == ()

@@ -27,6 +27,7 @@ from paperagent.errors import InputError, StoreError
 from paperagent.library import Health, LocalStore
 from paperagent.library.home import check_home
 from paperagent.library.local import doctor
+from paperagent.library.local.bm25_index import IndexEntry
 from paperagent.library.local.vector_index import DATABASE, VectorEntry, VectorIndex
 
 COUNT = 60
@@ -528,3 +529,17 @@ def test_every_row_of_the_shared_list_is_covered() -> None:
     assert covered | NOT_APPLICABLE.keys() == bad_inputs.rows("Store directory")
     assert not covered & NOT_APPLICABLE.keys()
     assert all(NOT_APPLICABLE.values())
+
+
+def test_doctor_reports_a_foreign_entry_of_the_lexical_index(tmp_path: Path) -> None:
+    """No paper is missing, so none is named."""
+    with LocalStore(tmp_path, create=True) as store:
+        ingest(store, [paper(1)])
+        with store.indexes.lexical().writing() as writer:
+            writer.put(IndexEntry(999, "2601.00999", ["moth"], None, []), replace=False)
+            writer.commit()
+        (check,) = [check for check in store.doctor().checks if check.name == "lexical index"]
+        assert (check.ok, check.detail) == (
+            False,
+            "0 of 1 papers are missing, 1 do not belong, 0 are pending",
+        )

@@ -86,7 +86,7 @@ def test_lists_are_sorted(store: Store) -> None:
 
 
 def test_papers_of_one_day_stay_in_the_order_of_reading(tmp_path: Path) -> None:
-    """A saved page lists the papers that it puts first first."""
+    """Papers of one day keep the order of the page."""
     with LocalStore(tmp_path, create=True) as store:
         ingest(store, [paper(n, published=None) for n in (5, 3, 9)])
         for sort in ("newest", "oldest"):
@@ -94,7 +94,7 @@ def test_papers_of_one_day_stay_in_the_order_of_reading(tmp_path: Path) -> None:
 
 
 def test_a_library_of_an_earlier_version_finds_authors_too(tmp_path: Path) -> None:
-    """Its index does not have their names, so the papers are read, until it is reindexed."""
+    """Its index does not contain names of authors, so papers are read until it is reindexed."""
     with LocalStore(tmp_path, create=True) as store:
         ingest(store, some_papers())
         with store.table.db.writing() as connection:

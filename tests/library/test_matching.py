@@ -34,7 +34,7 @@ def ids(store: Store, phrase: str, *words: list[str], filters: Filters = Filters
 
 
 def test_a_phrase_is_found_as_words_newest_first(store: Store) -> None:
-    """A hyphen is a space, and the words must follow each other."""
+    """A hyphen equals a space, and the words must be adjacent."""
     assert ids(store, "tool use", ["tool"], ["use"]) == [2, 0]
     assert ids(store, "GPT-4", ["gpt"], ["4", "4o"]) == [1, 0]
 
@@ -59,7 +59,7 @@ def test_filters_limit_what_is_counted(store: Store) -> None:
 
 
 def test_a_phrase_is_counted_again_after_an_ingest(store: Store) -> None:
-    """The papers of a phrase are remembered only until the library changes."""
+    """The papers of a phrase are cached only until the library changes."""
     assert ids(store, "tool use", ["tool"], ["use"]) == [2, 0]
     ingest(store, [paper(5, title="Paper 5", abstract="More tool use.")])
     assert ids(store, "tool use", ["tool"], ["use"]) == [5, 2, 0]

@@ -24,7 +24,7 @@ def store(place: Place) -> Iterator[Store]:
 
 
 def test_a_removed_paper_is_in_no_index(store: Store) -> None:
-    """Whether or not it had a vector; the counts of words follow, and the checks pass."""
+    """With and without a vector, word counts are updated, and `doctor` finds no problem."""
     gone = [paper(n).paper_id for n in (3, 19, 24)]
     before = store.corpus_stats(["m3", "studi"])
     store.remove(gone)
@@ -52,7 +52,7 @@ def test_a_removed_paper_can_be_added_again(store: Store) -> None:
 
 
 def test_a_former_text_and_the_former_ids_go_too(store: Store) -> None:
-    """Nothing of the paper answers to them."""
+    """None of its ids finds the paper."""
     page = paper(5, paper_id="sha256:" + "5" * 32, arxiv_id=None, sources=("page",))
     ingest(store, [page, paper(5, version=2, abstract="A new abstract.")])
     assert store.get(page.paper_id) is not None

@@ -1,4 +1,4 @@
-"""The earlier turns of a conversation: checked, cleaned, and with the papers that they cited."""
+"""Validation of the earlier turns of a conversation, and the papers that they cited."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_clean_turns_are_inert(turns: list[tuple[str, str]]) -> None:
 
 
 def test_no_history() -> None:
-    """None and an empty list are the same: no earlier turns."""
+    """None and an empty list both mean that there are no earlier turns."""
     assert clean_history(None) == clean_history([]) == ((), ())
 
 
@@ -106,13 +106,13 @@ def test_a_question_without_an_answer_is_a_turn() -> None:
     ],
 )
 def test_histories_that_cannot_be_used(history: object) -> None:
-    """Another shape or role is refused; nothing is guessed."""
+    """A turn of another shape or role is an error."""
     with pytest.raises(InputError, match=r"^history: "):
         clean_history(history)  # type: ignore[arg-type]
 
 
 def test_the_oldest_turns_go_first() -> None:
-    """A long conversation keeps its last turns, and says that it was cut."""
+    """A long conversation keeps its last turns, and a note says that others were dropped."""
     kept, notes = clean_history([(f"q{i}", "a") for i in range(10_000)])
     assert len(kept) == MAX_TURNS
     assert kept[-1].question == "q9999"
@@ -120,14 +120,14 @@ def test_the_oldest_turns_go_first() -> None:
 
 
 def test_answers_and_pairs_mix() -> None:
-    """An Answer says what it cited; its text loses the sentences below unverified claims."""
+    """The turn of an Answer has its citations, and its text without the sentences below unverified claims."""
     turns, _ = clean_history([("q", "a"), ANSWERED])
     assert turns == (Turn("q", "a"), Turn("which?", "One. [1] Two. [2][3]", ("b", "a", "b"), ("b", "a")))
     assert clean_history([ANSWERED.to_dict()])[0] == turns[1:]
 
 
 def test_an_abstention_keeps_its_closest_passages_apart() -> None:
-    """They can be named by their numbers, but they are not what the conversation is about."""
+    """The papers of an abstention can be referred to by number, but are not the topic of the conversation."""
     turns, _ = clean_history([ANSWERED, ABSTAINED])
     assert turns[1] == Turn("cost?", "The abstracts do not say.", ("a",), ("a",), answered=False)
     assert cited_papers(turns) == ("b", "a")
@@ -152,7 +152,7 @@ def test_papers_that_were_only_retrieved_are_not_cited() -> None:
 
 
 def test_context_is_the_last_turn_without_markers() -> None:
-    """The question comes first, then what was asked and the head of what was answered."""
+    """The question is followed by the earlier question and the beginning of its answer."""
     turns = (Turn("old question", "old answer"), Turn("What is Quorvex?", "A verifier. [1] " + "word " * 500))
     text = add_context("How fast is it?", turns)
     assert text.startswith("How fast is it? What is Quorvex? A verifier.")
@@ -162,6 +162,6 @@ def test_context_is_the_last_turn_without_markers() -> None:
 
 
 def test_a_hostile_turn_cannot_flood_the_search() -> None:
-    """However long the earlier turn, the text searched for stays about as long as a question."""
+    """The text to search for is short, even if the earlier turn is long."""
     text = add_context("How fast is it?", (Turn("x " * 500_000, "y" * 1_000_000),))
     assert len(text) <= 3 * MAX_QUESTION

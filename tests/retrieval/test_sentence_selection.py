@@ -50,14 +50,14 @@ def scores_of(question: str, abstract: str) -> Any:
 
 
 def test_the_sentence_that_answers_comes_first() -> None:
-    """The best sentence opens the answer, though it is the fourth of the abstract."""
+    """The best sentence comes first, even if it is the fourth of the abstract."""
     picks = chosen("How many lumens does Quorvex emit?", FACTS)
     assert picks[0] == (0, 3)
     assert len(picks) <= 3
 
 
 def test_the_sentences_after_the_first_keep_the_order_of_the_abstract() -> None:
-    """Steps of a method are not shuffled."""
+    """Further sentences keep the order of the abstract."""
     abstract = "Lanterns glow red. First lanterns glow blue. Then lanterns glow green. Owls sleep."
     rest = [s for _, s in chosen("how do lanterns glow", abstract)[1:]]
     assert len(rest) == 2
@@ -81,19 +81,19 @@ def test_a_question_for_two_things_gets_more_sentences() -> None:
 
 
 def test_no_more_sentences_than_there_are() -> None:
-    """A short abstract gives what it has, each sentence once."""
+    """No sentence of a short abstract is shown twice."""
     assert sorted(chosen("lanterns", "Lanterns glow. Lanterns sleep.")) == [(0, 0), (0, 1)]
     assert chosen("lanterns", "Lanterns glow") == [(0, 0)]
 
 
 def test_a_comparison_quotes_two_papers() -> None:
-    """Each of the two best papers speaks, a third does not."""
+    """The two best papers are quoted, and a third is not."""
     counts = Counter(p for p, _ in chosen("compare lanterns and owls", FACTS, FACTS, FACTS))
     assert set(counts) == {0, 1}
 
 
 def test_a_list_quotes_one_sentence_of_each_paper() -> None:
-    """At most five papers, each with the sentence that says what it is."""
+    """At most five papers, each with the sentence that presents it."""
     picks = chosen("which papers are about lamps?", *[FACTS] * 9)
     assert picks == [(i, 1) for i in range(5)]
 
@@ -107,7 +107,7 @@ def test_a_list_holds_only_papers_near_the_best() -> None:
 
 
 def test_a_near_paper_adds_a_sentence_to_a_single_answer() -> None:
-    """One further paper gives one sentence if its score is near the best, else none."""
+    """A second paper adds one sentence if its score is close to the best."""
     question = analyzed("How bright is Quorvex?")
     near = [
         matched(question, hit(FACTS, paper_id=str(i), score=1 - i * FURTHER_MARGIN / 2)) for i in range(4)
@@ -127,7 +127,7 @@ HOPE = "We hope that Quorvex lamps will inspire research on lamps."
 
 @pytest.mark.parametrize("padding", [LINK, HOPE, "Is Quorvex the best of lamps?"])
 def test_padding_is_never_shown_unless_asked_for(padding: str) -> None:
-    """Links, hopes and questions match well and say nothing."""
+    """Links, hopes and questions are not selected, although they match well."""
     abstract = f"We present Quorvex, a lamp. Quorvex lamps are bright. {padding}"
     assert 2 not in {s for _, s in chosen("What is Quorvex, the best of lamps?", abstract)}
 
@@ -148,7 +148,7 @@ def test_padding_that_is_asked_for_is_shown(question: str, padding: str) -> None
 
 
 def test_a_paper_of_padding_alone_still_answers() -> None:
-    """If nothing else is there, the best of it is quoted."""
+    """If there is nothing else, the best of these sentences is quoted."""
     assert chosen("quorvex", LINK) == [(0, 0)]
 
 
@@ -171,7 +171,7 @@ def test_a_finding_is_not_padding(statement: str) -> None:
 
 
 def test_a_number_is_preferred_where_one_is_asked_for() -> None:
-    """Among sentences that match alike, "how many" takes the one with a number."""
+    """Of sentences that match equally, "how many" selects the one with a number."""
     scores = scores_of("how many lumens", "It gives lumens here. It gives 7 lumens here.")
     assert scores[1] - scores[0] > 0.5
 
@@ -191,13 +191,13 @@ def test_the_sentence_that_presents_the_work_says_what_it_is() -> None:
 
 
 def test_a_sentence_that_alone_holds_a_word_comes_first() -> None:
-    """All three match two of the three words; only "glow" stands in no other sentence."""
+    """All three match two of the three words; only "glow" occurs in no other sentence."""
     scores = scores_of("lanterns glow hum", "Lanterns glow. Lanterns hum. Lanterns hum again.")
     assert scores.argmax() == 0
 
 
 def test_relevant_sentences_include_the_selected_ones() -> None:
-    """What may be quoted in place of a model's claim holds at least what the answer quotes."""
+    """The relevant sentences include the sentences that the answer quotes."""
     question = analyzed("How many lumens does Quorvex emit?")
     matches = [matched(question, hit(FACTS))]
     relevant = relevant_sentences(question, matches, matches[0])
@@ -216,7 +216,7 @@ _ABSTRACTS = st.lists(_SENTENCES, min_size=1, max_size=8).map(" ".join)
 @settings(deadline=None)
 @given(st.sampled_from(sample_library.QUESTIONS), st.lists(_ABSTRACTS, min_size=1, max_size=8), st.booleans())
 def test_picks_point_at_sentences(question: str, abstracts: list[str], encoded: bool) -> None:  # noqa: FBT001
-    """Whatever the question and the papers, picks are distinct, exist, and are grouped by paper."""
+    """The selected sentences exist, are distinct, and are grouped by paper."""
     encoder = ENCODER if encoded else None
     asked = analyzed(question[:200], encoder)
     matches = rank_matches(

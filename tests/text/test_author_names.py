@@ -1,4 +1,4 @@
-"""Names of authors, as people write them."""
+"""Comparison of authors' names."""
 
 from __future__ import annotations
 

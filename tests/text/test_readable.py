@@ -1,4 +1,4 @@
-"""Markup in titles and abstracts becomes text that reads well, and text without it stays as it is."""
+"""Conversion of markup in titles and abstracts; text without markup does not change."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from paths import ROOT
     ],
 )
 def test_what_authors_write_becomes_readable(written: str, shown: str) -> None:
-    """Formulas, styles, accents, quotes and dashes as people read them."""
+    """Formulas, styles, accents, quotes and dashes are converted."""
     assert readable(written) == shown
 
 
@@ -71,7 +71,7 @@ def test_what_authors_write_becomes_readable(written: str, shown: str) -> None:
     ],
 )  # fmt: skip
 def test_text_that_is_no_latex_stays(text: str) -> None:
-    """Money, options and braces are no formulas."""
+    """Amounts of money, options and braces are not formulas."""
     assert readable(text) == text
 
 
@@ -88,7 +88,7 @@ def test_text_that_is_no_latex_stays(text: str) -> None:
     ],
 )
 def test_numbers_stay_as_they_are(written: str, shown: str) -> None:
-    """An exponent stays an exponent, and what stands beside a digit does not join it."""
+    """An exponent stays an exponent, and adjacent digits are not joined."""
     assert readable(written) == shown
 
 
@@ -107,7 +107,7 @@ _LATEX_PARTS = st.sampled_from(
 
 @given(st.lists(_LATEX_PARTS, max_size=30).map("".join))
 def test_no_number_arises(text: str) -> None:
-    """Each run of digits that is shown stands in the source."""
+    """Each run of digits in the result occurs in the source."""
     numbers = re.findall(r"\d+", text)
     for number in re.findall(r"\d+", readable(text)):
         assert any(number in n for n in numbers)
@@ -115,7 +115,7 @@ def test_no_number_arises(text: str) -> None:
 
 @given(st.lists(_LATEX_PARTS, max_size=30).map("".join))
 def test_offsets_lead_back_to_the_source(text: str) -> None:
-    """They rise, stay inside the source, and the spans of the characters cover it in order."""
+    """Offsets increase and stay inside the source."""
     shown = readable_with_offsets(text)
     assert shown.text == readable(text)
     assert len(shown.offsets) == len(shown.text) + 1
@@ -150,7 +150,7 @@ def test_a_sentence_is_found_in_both_texts() -> None:
     ],
 )  # fmt: skip
 def test_hostile_text_costs_little(text: str) -> None:
-    """Neither recursion nor time runs away: 20,000 characters take 40 ms, on a busy machine more."""
+    """Time and recursion are bounded: 20,000 characters take 40 ms, more on a busy machine."""
     started = time.process_time()
     readable(text)
     assert time.process_time() - started < 1
@@ -158,7 +158,7 @@ def test_hostile_text_costs_little(text: str) -> None:
 
 @given(st.text(alphabet="\\${}^_abtextfrac12 ~'\"`-%&[]()<>;#", max_size=80))
 def test_any_text_is_read_without_failing(text: str) -> None:
-    """Whatever is written comes out on one line, and reading is a function of the text."""
+    """Any text is converted to one line, deterministically."""
     shown = readable(text)
     assert shown == " ".join(shown.split())
     assert readable(text) == shown

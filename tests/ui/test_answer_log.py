@@ -1,15 +1,19 @@
-"""The log of answers: what comes back, its size, its privacy, and faults of the disk."""
+"""The log of answers: contents, size, privacy, and disk errors."""
 
 from __future__ import annotations
 
 import errno
+import functools
 import json
+import operator
 import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
@@ -17,7 +21,8 @@ from fake_agent import ABSTAINED, COMPARED, SINGLE
 from paperagent.errors import InputError
 from paperagent.layout import answer_blocks, document
 from paperagent.library import home
-from paperagent.types import Answer
+from paperagent.text.sanitize import safe_json
+from paperagent.types import Answer, Status
 from paperagent.ui import answer_log
 from paperagent.ui.answer_log import LOG_FILE, AnswerLog
 
@@ -26,7 +31,7 @@ KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
 
 @pytest.mark.parametrize("answer", [SINGLE, COMPARED, ABSTAINED])
 def test_an_answer_is_shown_again_as_it_was(answer: Answer, tmp_path: Path) -> None:
-    """Its claims, its citations and what a list shows of its papers come back."""
+    """A logged answer has its claims, its citations and the fields of its papers that lists show."""
     log = AnswerLog(tmp_path)
     log.append(answer, session="s")
     entry = log.find("1")
@@ -65,7 +70,7 @@ def test_a_question_with_a_key_is_not_logged(tmp_path: Path) -> None:
 
 
 def test_the_size_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full log replaces the former one; the newest answers remain."""
+    """A full log replaces the former one; the newest answers are kept."""
     monkeypatch.setattr(answer_log, "MAX_LOG_BYTES", 20_000)
     log = AnswerLog(tmp_path)
     for n in range(60):
@@ -79,7 +84,7 @@ def test_the_size_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
-    """No line is mixed with another, also while the log is exchanged."""
+    """Lines are not mixed, even while the log is rotated."""
     code = (
         "import sys; from dataclasses import replace; from pathlib import Path\n"
         "from fake_agent import SINGLE; from paperagent.ui import answer_log\n"
@@ -95,7 +100,9 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], env=environ) for name in "ab"
     ]
     assert [process.wait(60) for process in processes] == [0, 0]
-    lines = [line for path in tmp_path.glob("*.jsonl") for line in path.read_bytes().splitlines()]
+    lines = [
+        line for path in tmp_path.glob("*.jsonl") for line in path.read_bytes().splitlines() if line
+    ]  # an empty line: one process saw half of the line of the other
     assert len(AnswerLog(tmp_path).entries()) == len(lines) > 60
     last = {entry.answer.question for entry in AnswerLog(tmp_path).entries()}
     assert {"a 99", "b 99"} & last
@@ -151,6 +158,41 @@ def test_lines_that_are_no_entries_are_skipped(tmp_path: Path) -> None:
         file.write("\n".join(lines).encode() + b"\n\xff\xfe\n")
     log.append(COMPARED)
     assert [len(found.answer.citations) for found in log.entries()] == [1, 3]
+
+
+def places(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each value within ``value``."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from places(inner, *path, key)
+
+
+@pytest.mark.parametrize("answer", [COMPARED, ABSTAINED])
+def test_a_value_of_a_wrong_type(answer: Answer, tmp_path: Path) -> None:
+    """The line is skipped, or the answer can still be shown; `question` and others must be right."""
+    log = AnswerLog(tmp_path)
+    log.append(answer)
+    text = log.path.read_text(encoding="utf-8")
+    for path in list(places(json.loads(text))):
+        for wrong in (None, "wrong", 5, True, [5], {"a": None}, float("nan")):
+            entry = json.loads(text)
+            parent = functools.reduce(operator.getitem, path[:-1], entry)
+            parent[path[-1]] = wrong
+            log.path.write_text(json.dumps(entry), encoding="utf-8")
+            for found in log.entries():
+                assert isinstance(found.answer.question, str)
+                assert found.answer.status in get_args(Status)
+                assert list(answer_blocks(found.answer, quotes=True))
+                safe_json(found.to_dict())
+                assert found.time.astimezone()
+    required = ("question", "status", "timings_ms", "claims", "citations", "papers", "answer", "usage")
+    for name in required:
+        log.path.write_text(
+            json.dumps({**(entry := json.loads(text)), "answer": {**entry["answer"], name: None}}),
+            encoding="utf-8",
+        )
+        assert log.entries() == [], name
 
 
 def test_text_that_is_no_utf8_is_logged(tmp_path: Path) -> None:

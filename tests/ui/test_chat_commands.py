@@ -1,4 +1,4 @@
-"""The slash commands that look up, repeat, copy and limit, and the completion of commands with Tab."""
+"""The slash commands, and the completion of commands with Tab."""
 
 from __future__ import annotations
 
@@ -58,6 +58,21 @@ def test_a_fact_does_not_renumber_the_papers() -> None:
     assert "/open: no paper 9; papers: 1 to 3" in printed
 
 
+def test_sources_of_an_answer_without_sources() -> None:
+    assert "*the last answer has no sources*" in talk(FakeAgent(LIBRARY), "a?", "/sources")[1]
+
+
+def test_summarize_after_a_list_of_papers() -> None:
+    """Its papers are summarized; those of an abstention are not."""
+    agent = FakeAgent(LIBRARY)
+    talk(agent, "a?", "/summarize")
+    ((ids,),) = [args for name, args, _ in agent.calls if name == "summarize"]
+    assert ids == [hit.paper_id for hit in LIBRARY.hits]
+    abstained = FakeAgent(ABSTAINED)
+    printed = talk(abstained, "a?", "/summarize")[1]
+    assert "/summarize: the last answer has no sources; use /summarize TOPIC" in printed
+
+
 # --- /list and /filter ---
 
 
@@ -94,7 +109,7 @@ def test_a_long_list_is_shown_in_parts() -> None:
 
 
 def test_filter_sets_shows_and_clears() -> None:
-    """The filters go with the next questions; an empty value removes one, off removes all."""
+    """Filters apply to the next questions; an empty value removes one, and off removes all."""
     agent = FakeAgent()
     lines = ["/filter", "/filter since=2026-01-01 category=cs.CL source='my feed'", "a?"]
     _, printed, _ = talk(agent, *lines, "/filter category=", "/filter off", "b?")
@@ -141,7 +156,7 @@ def test_a_bad_filter_changes_nothing(line: str, message: str) -> None:
 
 
 def test_retry_asks_again_with_the_present_options() -> None:
-    """The former answer is no turn of the conversation any more."""
+    """The former answer is no longer part of the conversation."""
     agent = FakeAgent(COMPARED, SINGLE, COMPARED)
     _, printed, chat = talk(agent, "/retry", "a?", "b?", "/filter category=cs.CL", "/retry")
     assert "/retry: no question yet" in printed
@@ -177,7 +192,7 @@ def test_retry_repeats_a_summary() -> None:
 
 
 def test_copy_through_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OSC 52 carries the answer as text; a long one is refused."""
+    """OSC 52 transmits the answer as text; a long answer is an error."""
     monkeypatch.setenv("TERM", "xterm-256color")
     out = io.StringIO()
     chat = Chat(FakeAgent(), Typist("/copy", "a?", "/copy"), Screen(out, terminal=True, width=80))
@@ -191,7 +206,7 @@ def test_copy_through_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_copy_with_a_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The first program that works is used; one that fails is passed over."""
+    """The first program that works is used; programs that fail are skipped."""
     for name, body in [("one", "exit 1"), ("two", f'cat > "{tmp_path}/copied"')]:
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
@@ -261,7 +276,7 @@ def test_help_is_short() -> None:
 
 
 def test_answers_are_logged_and_continued(tmp_path: Path) -> None:
-    """A conversation begins with /new; --continue goes on with the last one."""
+    """/new starts a conversation; --continue resumes the last one."""
     log = AnswerLog(tmp_path)
     talk(FakeAgent(SINGLE, COMPARED, ABSTAINED), "a?", "/new", "b?", "c?", log=log)
     entries = log.entries()

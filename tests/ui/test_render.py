@@ -99,7 +99,7 @@ def test_stacked_combining_marks_are_limited() -> None:
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        ("![x](http://e/p.png)", r"![x\](http://e/p.png)"),
+        ("![x](http://e/p.png)", r"!\[x\](http://e/p.png)"),
         ("[x][y] and [MASK] of [1]", r"[x\][y] and [MASK] of \[1]"),
         ("<img src=x onerror=alert(1)>", r"\<img src=x onerror=alert(1)>"),
         ("[a]: http://e", r"[a\]: http://e"),

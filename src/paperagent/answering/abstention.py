@@ -117,6 +117,16 @@ def names_missing(question: Question, matches: Sequence[PaperMatch]) -> list[Nam
     return [n for n in question.missing if not occurs(n, texts)] + words_only
 
 
+def is_unknown(question: Question) -> bool:
+    """Return whether no word of an English question occurs in the library, such as "asdf".
+
+    A follow-up, such as "why?", needs no word of its paper.
+    """
+    if question.is_foreign or question.is_follow_up:
+        return False
+    return not any(question.query.stats.frequency.get(root) for root in question.query.stems)
+
+
 def describe_missing(names: Sequence[Name]) -> str:
     """Return what the library lacks, such as ``no paper here mentions “LoRA”``; empty without names."""
     certain = [n.text for n in names if n.is_certain] or [n.text for n in names]
@@ -147,7 +157,7 @@ _ENCODER_WEIGHTS = {
 }
 _ENCODER_BIAS = -0.83
 _FOLLOW_UP_WEIGHTS = {"coverage": 2.4, "number_fit": 1.3, "attribute_absent": -2.5, "missing_name": -2.0}
-_FOLLOW_UP_BIAS = -1.0
+_FOLLOW_UP_BIAS = -1.2
 """For a follow-up whose paper is known: its few words say little about similarity, and nothing about how well
 the paper was found. Fitted on conversations, and on their questions asked about papers of other ones."""
 _STEM_WEIGHTS = {
@@ -175,9 +185,9 @@ def confidence(signals: AnswerabilitySignals, *, encoder: bool, follow_up: bool 
     return 1 / (1 + math.exp(-(bias + sum(w * values[n] for n, w in weights.items()))))
 
 
-_ABSTAIN_BELOW = {True: (0.22, 0.38), False: (0.28, 0.39)}
+_ABSTAIN_BELOW = {True: (0.18, 0.33), False: (0.28, 0.39)}
 """With an encoder, and by stems alone: in a small and in a large library."""
-_DOUBT_BELOW = {True: (0.33, 0.52), False: (0.36, 0.48)}
+_DOUBT_BELOW = {True: (0.28, 0.46), False: (0.36, 0.48)}
 _MAX_THRESHOLD = 1.01
 """Above any confidence, so that no question is answered."""
 
@@ -186,9 +196,9 @@ _MAX_THRESHOLD = 1.01
 class Thresholds:
     """The confidence that an answer needs. The defaults were fitted on the development questions."""
 
-    abstain_below: float = 0.22
+    abstain_below: float = 0.18
     """Below this, the answer is "the abstracts do not say"."""
-    doubt_below: float = 0.33
+    doubt_below: float = 0.28
     """Below this, the answer is ``doubtful``: only the closest passages, after a caveat."""
 
     @classmethod

@@ -28,7 +28,7 @@ from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
 from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
-from paperagent.retrieval.sentence_selection import MAX_LIST_PAPERS, SelectedSentence, select_sentences
+from paperagent.retrieval.sentence_selection import SelectedSentence, select_sentences
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
 
@@ -49,13 +49,8 @@ MIN_TOPIC_SIMILARITY = 0.25
 _MIN_TOPIC_COVERAGE = 0.6
 """A paper that covers this much of the question is on topic even if no sentence is similar."""
 _CACHED_TEXTS = 2_000
-"""Texts whose token states are cached, about 45 kB each: enough for a library of two saved pages.
-"""
-_FULLY_MATCHED_PAPERS: Mapping[QuestionKind, int] = {
-    "single": 5,
-    "compare": 5,
-    "list": MAX_LIST_PAPERS,
-}
+"""Texts whose token states are cached, about 45 kB each: enough for a library of two saved pages."""
+_FULLY_MATCHED_PAPERS: Mapping[QuestionKind, int] = {"single": 5, "compare": 5, "list": 6}
 """Papers whose sentences are all matched after the preselection, by the kind of question."""
 _NO_CANDIDATE = RankedCandidate("", 0.0, 0.0, None)
 
@@ -364,11 +359,16 @@ class Pipeline:
         selected = select_sentences(question, matches)
         is_doubtful = confidence < thresholds.doubt_below
         cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
-        missing = abstention.describe_missing(abstention.names_missing(question, matches))
+        missing_names = abstention.names_missing(question, matches)
+        missing = abstention.describe_missing(missing_names)
         # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
         # Of a question in another language, only names and cognates are understood.
         is_half_understood = question.is_foreign and bool(matches[0].hit.lexical)
+        if abstention.is_unknown(question):
+            return _abstain(question, (), signals, 0.0, missing)
         if confidence < thresholds.abstain_below and not (is_referred_to or is_half_understood):
+            if any(name.is_certain for name in missing_names):
+                cited = ()  # sentences on something else would not help
             return _abstain(question, cited, signals, confidence, missing)
         claims = tuple(map(citations.quoted_claim, cited))
         return Answer(

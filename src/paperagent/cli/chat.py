@@ -20,6 +20,7 @@ from paperagent.cli.options import (
     top_k_option,
 )
 from paperagent.cli.session import screen, warn
+from paperagent.errors import InputError
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
@@ -48,6 +49,8 @@ def chat(ctx: click.Context, /, **options: Any) -> None:
     from paperagent.ui.chat import Chat
     from paperagent.ui.line_input import TerminalReader, terminal_restored
 
+    if sys.stdin is None:
+        raise InputError("standard input: is closed; run chat on a terminal, or pipe questions to it")
     filters = pop_filters(options)
     arguments = {"k": options["top_k"], "effort": options["effort"], **filters, **fallback_options(options)}
     with ctx.obj.agent(**settings_from(options)) as agent:

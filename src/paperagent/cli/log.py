@@ -34,9 +34,13 @@ def log(
     change when answers are added. No model is called. PAPERAGENT_LOG=false switches the log off.
     """
     from paperagent.layout import answer_blocks
+    from paperagent.library.home import check_home
     from paperagent.ui.answer_log import AnswerLog
 
-    answer_log = AnswerLog(session.settings().home)
+    settings = session.settings()
+    if settings.chroma_url is None:
+        check_home(settings.home, create=False)
+    answer_log = AnswerLog(settings.home)
     if clear:
         if name is not None or as_json:
             raise click.UsageError("--clear: cannot be combined with other arguments")

@@ -5,20 +5,23 @@ Help and version are printed without loading click.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from paperagent.cli.program_help import COMPLETE, PROGRAM
+from paperagent.cli.signals import interrupts_after_imports, termination_signals
 
 if TYPE_CHECKING:
     import click
 
     from paperagent.cli.session import Session
 
+_CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 
@@ -30,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _prepare_streams()
     try:
-        with _termination_signals():
+        with termination_signals(), interrupts_after_imports():
             arguments = sys.argv[1:] if argv is None else argv
             if COMPLETE in os.environ:
                 from paperagent.cli import completion
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _redirect_to_null(sys.stdout)
         return BROKEN_PIPE
-    except OSError as error:  # flushing the buffered output failed
+    except OSError as error:  # writing or flushing the output failed
         _redirect_to_null(sys.stdout)
         _print_message(f"error: standard output: cannot be written: {error.strerror}; check the disk")
         return FAILED
@@ -89,7 +92,9 @@ def _run(argv: Sequence[str]) -> int:
         return _fail(context, error, str(error), error.exit_code)
     except (BrokenPipeError, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
+    except Exception as error:  # the last line of defense: no traceback without --debug
+        if isinstance(error, OSError) and error.filename is None and error.errno in _CANNOT_WRITE:
+            raise  # standard output; errors of the library's files have other types
         from paperagent.errors import visible
 
         text = visible(" ".join(str(error).split()), limit=300)
@@ -159,25 +164,3 @@ def _redirect_to_null(stream: object) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())  # type: ignore[attr-defined]  # AttributeError: not a file
         os.close(null)
-
-
-@contextmanager
-def _termination_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into exit code 128 + N, unwinding the stack to release locks and files."""
-    import signal
-    import threading
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    names = [n for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    previous = {n: signal.signal(getattr(signal, n), terminate) for n in names}
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            signal.signal(getattr(signal, name), handler)

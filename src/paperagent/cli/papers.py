@@ -127,7 +127,7 @@ def remove(session: Session, /, paper_ids: tuple[str, ...], *, yes: bool, as_jso
         papers = {paper.paper_id: paper for paper in map(agent.get, paper_ids)}
         if not yes and sys.stdin is not None and sys.stdin.isatty():
             show(paper_item_blocks([*papers.values()][:_MAX_NAMED]))
-            if not click.confirm(f"Remove {counted(len(papers), 'paper')}?", err=True):
+            if not _confirmed(f"Remove {counted(len(papers), 'paper')}?"):
                 show_text("nothing removed")
                 return
         removed = agent.remove(papers)
@@ -137,3 +137,13 @@ def remove(session: Session, /, paper_ids: tuple[str, ...], *, yes: bool, as_jso
         return
     note = f"{counted(len(removed), 'paper')} removed; {counted(total, 'paper')} in the library"
     show([*paper_item_blocks(removed[:_MAX_NAMED]), Block("note", note)])
+
+
+def _confirmed(question: str) -> bool:
+    """Ask a yes-no question on the terminal; anything but y or yes means no."""
+    sys.stderr.write(f"{question} [y/N]: ")
+    sys.stderr.flush()
+    reply = sys.stdin.buffer.readline()
+    if not reply.endswith(b"\n"):
+        sys.stderr.write("\n")
+    return reply.strip().lower() in {b"y", b"yes"}

@@ -57,10 +57,12 @@ class Session:
             yield agent
 
     def answer_log(self, settings: Settings) -> AnswerLog | None:
-        """Return the log of answers, or None if the settings switch it off."""
+        """Return the log of answers; None if the settings switch it off, or the folder is no library."""
+        from paperagent.library.home import DATABASE
         from paperagent.ui.answer_log import AnswerLog
 
-        return AnswerLog(settings.home, self.masked) if settings.log else None
+        is_library = settings.chroma_url is not None or (settings.home / DATABASE).is_file()
+        return AnswerLog(settings.home, self.masked) if settings.log and is_library else None
 
     def masked(self, text: str) -> str:
         """Return ``text`` without the secrets of the settings."""

@@ -134,6 +134,8 @@ def _open_source(source: str | Path, stdin: BinaryIO | None) -> FeedSource:
     if not str(source).strip():
         raise InputError("source: is empty; give a file, or - for stdin")
     if source == STDIN:
+        if stdin is None and sys.stdin is None:
+            raise FeedError("standard input: is closed; pipe a feed to it, or name a file")
         return open_stream(stdin if stdin is not None else sys.stdin.buffer)
     if source == SAMPLE and not Path(source).exists():
         return open_file(sample_path())

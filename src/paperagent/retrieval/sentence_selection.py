@@ -31,7 +31,7 @@ FURTHER_MARGIN = 0.08
 """A second paper adds a sentence to a single answer if its score is within this margin of the best."""
 SENTENCE_MARGINS: Mapping[QuestionKind, tuple[float, ...]] = {
     "single": (2.0, 1.5),
-    "compare": (1.5, 1.0),
+    "compare": (2.0, 1.5),
     "list": (),
 }
 COMPOUND_MARGINS = (4.0, 3.0, 2.0)

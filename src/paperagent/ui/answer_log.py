@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from paperagent.errors import InputError, display_path, visible
 from paperagent.types import Answer, Hit, Paper
@@ -202,14 +202,20 @@ def _to_entry(answer: Answer) -> dict[str, Any]:
 def _read(line: bytes) -> LoggedAnswer | None:
     """Return the answer on a line, or None if it cannot be read."""
     try:
-        entry = json.loads(line)
+        entry = json.loads(line, parse_constant=_refuse)
         hits = tuple(map(_hit, entry["answer"]["papers"]))
         answer = replace(Answer.from_dict(entry["answer"]), hits=hits)
-        return LoggedAnswer(
-            str(entry["id"]), dt.datetime.fromisoformat(entry["time"]), entry["session"], answer
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        time, session = dt.datetime.fromisoformat(entry["time"]), entry["session"]
+        time.astimezone()  # how it is shown
+        if not (isinstance(entry["id"], str) and isinstance(session, str | None)):
+            return None
+        return LoggedAnswer(entry["id"], time, session, answer)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _hit(entry: dict[str, Any]) -> Hit:
@@ -218,5 +224,10 @@ def _hit(entry: dict[str, Any]) -> Hit:
         if name in values:
             values[name] = dt.date.fromisoformat(values[name])
     for name in ("categories", "flags"):
-        values[name] = tuple(values.get(name, ()))
+        names = values.get(name, [])
+        if not (isinstance(names, list) and all(isinstance(text, str) for text in names)):
+            raise TypeError(name)
+        values[name] = tuple(names)
+    if not (isinstance(values.get("url"), str | None) and isinstance(values.get("withdrawn", False), bool)):
+        raise TypeError("url or withdrawn")
     return Hit(Paper(entry["paper_id"], entry["title"], "", **values), entry["score"], entry["rank"])

@@ -117,7 +117,11 @@ class ChatCommands:
     # --- the last answer ---
 
     def _sources(self, _argument: str) -> None:
-        self.chat.screen.show(source_blocks(self._last().citations, quotes=True))
+        citations = self._last().citations
+        if citations:
+            self.chat.screen.show(source_blocks(citations, quotes=True))
+        else:
+            self.chat.print_note("the last answer has no sources")
 
     def _open(self, argument: str) -> None:
         number = argument.strip("[]#.")
@@ -199,6 +203,8 @@ class ChatCommands:
             return
         last = self._last()
         ids = list(dict.fromkeys(c.paper_id for c in last.citations))
+        if not ids and last.kind == "library":
+            ids = [hit.paper_id for hit in last.hits[: arguments.MAX_K]]
         if not ids:
             raise InputError("/summarize: the last answer has no sources; use /summarize TOPIC")
         self.chat.answer(last.question, lambda: self.chat.agent.summarize(ids=ids, **self._options("model")))

@@ -65,7 +65,7 @@ def test_options_limit_what_is_counted(agent: PaperAgent) -> None:
 
 
 def test_no_model_is_called(agent: PaperAgent) -> None:
-    """Mode ``llm`` without an endpoint fails for a question, and is not needed for a fact."""
+    """Mode ``llm`` without an endpoint fails for an ordinary question, but not for one about the library."""
     answer = agent.ask("how many papers are there?", mode="llm")
     assert (answer.kind, answer.mode, answer.usage.calls) == ("library", "extractive", 0)
 
@@ -142,7 +142,7 @@ def test_feeds_without_authors_say_so(agent: PaperAgent) -> None:
     "text", ["help", "list the titles", "the abstract of Corrivane", "who wrote Corrivane?"]
 )
 def test_no_text_looks_like_a_citation(tmp_path: Path, text: str) -> None:
-    """Neither the program's own text nor a title or an abstract with brackets."""
+    """Brackets in titles, in abstracts and in the program's own text are no citations."""
     record = {"title": "Corrivane: Ice [3] and Lakes", "abstract": "As shown in [1], lakes freeze."}
     with PaperAgent(tmp_path / "library", embedder="none", mode="extractive") as agent:
         agent.ingest(sample_library.write_jsonl(tmp_path / "feed.jsonl", [record]))

@@ -1,4 +1,4 @@
-"""Which messages ask something of the library, and which are questions to the papers."""
+"""Distinguish questions about the library from questions about the content of papers."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_questions_are_not_caught(text: str) -> None:
 
 
 def test_what_may_be_a_title_depends_on_the_library() -> None:
-    """Whether these are about a paper shows only when it is looked up."""
+    """A look-up in the library decides whether these are about a paper."""
     for text in ("who wrote the annotations of the corpus?", "when was Zephyrine released?"):
         assert intent(text).if_found
     assert not intent("who wrote [2]?").if_found

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from paperagent.retrieval.conversation import Turn
 
 Topics = tuple[Sequence[tuple[str, int]], int]
-"""The names of the main topics with the number of papers on each, most first; and in how many papers."""
+"""The main topics with the number of papers on each, most first, and the number of papers analyzed."""
 
 _WHICH_PAPER = (
     "Which paper do you mean? Name its title or id, such as “who wrote TITLE”, or ask a question first and "
@@ -58,7 +58,7 @@ def small_talk_answer(question: str, intent: Intent) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class OverviewRequest:
-    """What an overview is to be written of."""
+    """The papers or the topic of an overview to write."""
 
     topic: str = ""
     paper_ids: tuple[str, ...] = ()
@@ -145,7 +145,7 @@ class LibraryAnswerer:
     # --- counts and lists ---
 
     def _limited(self, intent: Intent, filters: Filters, history: Sequence[Turn]) -> Limits | str:
-        """Return the limits of the request and of an intent, or why no paper can fulfill them."""
+        """Return the limits of the request and of an intent, or why no paper can match them."""
         source = self._source(intent.source) if intent.source else None
         if intent.source and source is None:
             names = ", ".join(list(self._store.facets().sources)[:_LISTED_FACETS]) or "none"
@@ -270,7 +270,7 @@ class LibraryAnswerer:
         return answered(text, papers[: 1 if self._one else None], total, see_all=limits.search_hint(topic))
 
     def _order(self, total: int, *, oldest: bool = False) -> str:
-        """Return in which order papers are listed, to append to a text."""
+        """Return the end of a sentence that introduces a list of papers: their order."""
         if total == 1:
             return ":"
         if not self._store.facets().first_day:
@@ -295,7 +295,7 @@ class LibraryAnswerer:
         return ""
 
     def _why(self, limits: Limits, total: int) -> str:
-        """Return what explains how many papers are within limits, to append to a text."""
+        """Return a sentence that explains how many papers are within limits, or an empty string."""
         facets = self._store.facets()
         in_period = limits.filters.since or limits.filters.until
         if total:

@@ -1,9 +1,9 @@
 """Recognize questions about the library itself, which are answered from the database, not from abstracts.
 
-`classify` is a list of rules. Each one describes a whole message, so that a question which only begins like
-one ("how many papers does the survey cover?") matches none. A rule decides by the words alone. Where it also
-depends on the library, such as whether "the authors of X" are those of a paper, the intent is marked
-``if_found``: if there is no such paper, the message is an ordinary question.
+`classify` is a list of rules. Each rule must match the whole message, so a question that only begins like one
+about the library ("how many papers does the survey cover?") matches none. Rules use only the words of the
+message. If the library must decide, such as whether X in "the authors of X" is a paper, the intent is marked
+``if_found``: without such a paper, the message is an ordinary question.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def classify(text: str, *, has_history: bool = False, today: dt.date | None = No
     """Return what a message asks of the library, or None for a question to be answered from abstracts.
 
     Args:
-        text: The message as typed.
-        has_history: Whether answers precede, to which "it" may refer.
-        today: The day that "this week" refers to; by default the present one.
+        text: The message.
+        has_history: Whether there are earlier answers, to which "it" may refer.
+        today: The current day, for periods such as "this week".
     """
     if len(text) > MAX_LENGTH:
         return None

@@ -44,7 +44,7 @@ class Intent:
     titles: bool = False
     """Whether the user asked for titles."""
     if_found: bool = False
-    """Whether this is an intent only if the library has what it names."""
+    """Whether this is a question about the library only if the library contains what it refers to."""
     exact_title: bool = False
     """Whether ``paper`` must be the whole title of a paper."""
     unless_title: bool = False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_PAPERS = 10
 """The number of papers that an answer shows."""
 _FORMS_CHECKED = 300
-"""Up to this many papers, an answer says how many have the phrase only in a longer form."""
+"""The maximum number of papers for which longer forms of the phrase are counted."""
 _TITLE_CANDIDATES, _MIN_CONTAINED_WORDS = 100, 3
 _IN_PLACE_CHECKED, _AUTHORS_OF = 5_000, 5_000
 _LISTED_AUTHORS, _NEAREST = 30, 3
@@ -145,7 +145,7 @@ class LibraryPapers:
 
         Args:
             title: The title, in any case and punctuation.
-            exact: Accept the exactly title only.
+            exact: Whether to accept only the whole title.
         """
         key, stems = title_key(title), scoring.query_stems(title)
         if not key or not stems:

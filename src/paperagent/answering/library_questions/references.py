@@ -23,7 +23,7 @@ Field = Literal[
     "license",
     "affiliation",
 ]
-"""What is asked about a paper."""
+"""The part of a paper's record that a question asks for."""
 MAX_TITLE_WORDS, _MAX_NAME_WORDS = 30, 6
 
 

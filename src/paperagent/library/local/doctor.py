@@ -139,9 +139,10 @@ def _lexical(table: PaperTable, indexes: Indexes) -> Check:
         pending = table.pending("lexical_mark")
         detail = (
             f"{len(missing)} of {len(papers)} papers are missing, {extra} do not belong, "
-            f"{pending} are pending: "
-            f"{_some(missing)}"
+            f"{pending} are pending"
         )
+        if missing:
+            detail += f": {_some(missing)}"
         return Check("lexical index", False, detail, REPAIR)
     return Check("lexical index", True, f"{len(indexed)} of {len(papers)} papers, complete")
 

@@ -18,7 +18,7 @@ _THE_LIBRARY = r"(?:library|collection|catalog(?:ue)?|holdings|database|archive|
 _WORKS = r"(?:works?|records?|items?|entry|entries|documents?|publications?|contributions|pieces|piece|studies|manuscripts?|writings|texts|articles?|acquisitions|additions|accessions|arrivals)"
 _HOLD = r"(?:hold|possess|own|have got|got|comprise|contain|include|carry|keep|stock|store|count)"
 _NAMED = r"(?:the )?(?:exact )?(?:word|term|phrase|name|keyword|acronym|string)s?\s+"
-_THANKS = r"(?:by any chance|if i may ask|if you (?:dont|don't) mind|if possible|if you (?:can|could|would)|would you|for me|kindly|will you|no jargon|in plain (?:words|english|language)|briefly|in short|broadly speaking|roughly|more or less|in general|in (?:a|one|two|three|a few|a couple of|some|\d) (?:lines?|sentences?|words?))"
+_THANKS = r"(?:by any chance|if i may ask|if you (?:dont|don't) mind|if possible|if you (?:can|could|would)|would you|for me|kindly|will you|no jargon|in plain (?:words|english|language)|briefly|quickly|in short|in brief|in a nutshell|broadly speaking|roughly|more or less|in general|in (?:a|one|two|three|a few|a couple of|some|\d) (?:lines?|sentences?|words?))"
 
 
 def _table(*rows: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
@@ -28,7 +28,7 @@ def _table(*rows: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
 _WORDING = _table(
     (r"(?<=[\w\"'”)])(?:[.,;!?]|\s[-–—])\s+(?:i(?:'m|'d|'ve| am| need| want| have| would| will| must)|we(?:'re| are| need)|it(?:'s| is) for|this is for|just|my|for (?:a|my|the)|because|since i)\b.*$", ""),
     (rf"[\s,]+{_THANKS}$", ""),
-    (rf"^(?:{_THANKS}|(?:can|could|would|will|may|might) (?:you|i|we|one)|do you (?:know|happen to know)|i (?:need|want|wish|would like|'d like|d like)(?: to (?:know|see|have|get))?|so|well|like|tell (?:me|us)(?= (?:how|what|which|who|(?:the )?(?:total )?number)))[\s,]+(?=\S+ \S)", ""),
+    (rf"^(?:{_THANKS}|(?:can|could|would|will|may|might) (?:you|i|we|one)|do you (?:know|happen to know)|i (?:need|want|wish|would like|'d like|d like)(?: to (?:know|see|have|get))?|so|well|like|say|tell (?:me|us)(?= (?:how|what|which|who|(?:the )?(?:total )?number)))[\s,]+(?=\S+ \S)", ""),
     (r"\bw/\s*", "with "),
     (r"\b(between|from) (\d{1,2}) (and|to|until) (\d{1,2}) ([a-z]{3,9}(?: \d{4})?)$", r"\1 \2 \5 \3 \4 \5"),
     (r"\bwhat'?s\b", "what is"),
@@ -42,7 +42,13 @@ _WORDING = _table(
     (r"^((?:how many|count|list|show|give|name|enumerate|display|print|number|(?:the )?(?:total |overall )?number|which|what|all|any|more|other|latest|newest|recent|do|does|is|are)\b.{0,40}?)\b" + _WORKS + r"\b", r"\1papers"),
     (r"\bhow much (?:papers|stuff|things|material|content|literature)\b", "how many papers"),
     (r"^((?:how many|show|list|give me|any|more|other)\b(?: \S+){0,3}?) (?:ones|stuff|things)\b", r"\1 papers"),
-    (r"\b(?:(?:the )?(?:exact |overall |grand )?(?:total|amount|quantity|tally)(?: number| count)?|(?:overall|exact) (?:number|count)) of\b", "number of"),
+    (r"\b(?:(?:the )?(?:exact |overall |grand )?(?:total|amount|quantity|tally)(?: number| count)?|(?:overall|exact|what) (?:number|count)) of\b|\b(?:what is )?the count (?:for|of|in)\b", "number of"),
+    (r"\b(?:speaks?|talks?) (?:of|about)\b", "mention"),
+    (r"\b(areas|fields|topics) of (?:research|study|interest)\b", r"research \1"),
+    (r"^(count|list|show|find)(?: me)? (?:all|those|everything)(?: of (?:them|those))? that\b", r"\1 papers that"),
+    (r"^(?:is|are) there an? (?:paper|article|work) (?=(?:titled|called|named|entitled) )", "do you have the paper "),
+    (r"^is ((?-i:[A-Z])\S*(?: \S+){0,3}) there$", r"is \1 in the library"),
+    (r"\b(?:are|is) the (?:people|person|team|group) behind\b", "is behind"),
     (rf"\b(do|does|did|would) (you|we|i|the library) (?:also |currently |happen to )?{_HOLD}\b", r"\1 \2 have"),
     (rf"(?<!\bdo )(?<!\bdoes )(?<!\bdid )\b(?:you|we|i|the library) (?:currently )?(?:{_HOLD}|has|have|had)s?$", "do you have"),
     (r"\bhave (?:a|any|the|some) (?:copy|copies|version|pdf) of\b", "have"),
@@ -67,9 +73,14 @@ _ORDER = _table(
     (rf"how many of (?:(?:the|these|those|your|all) )+({rules.NOUN} .+)", r"how many \1"),
     (r"(?:(?:what is|give me|tell me|show me|write) )?(?:the |a )?(?:short |brief )?summary of (?!the library|all\b|(?:the|your|my) papers)(.+)", r"summarize \1"),
     (rf"(?:what|which)(?: other)? {rules.NOUN} (?:resemble|are like|are close to|come close to) (.+)", r"papers similar to \1"),
+    (rf"how often (?:does|do|is|are) {_NAMED}(\S+(?: \S+){{0,2}}) (?:appear|occur|come up|mentioned|used) in (?:(?:all|the|your|my|these) )*(?:{rules.NOUN}|library)", r"how many papers mention \1"),
+    (r"((?:the )?number of papers) (?!you\b|we\b|i\b|the\b|it\b)((?:\S+ ){1,3})(?:has|wrote|published|authored|has (?:written|published))(?: in the library)?", r"\1 by \2"),
+    (r"what can (?:you|i) (?:tell|say|know|learn)(?: me)? about the library", "what is the library about"),
+    (rf"(?:what|which) (?:topics|themes|subjects|areas|fields) (?:come up|occur|appear|turn up) in (?:(?:all|the|your|my|these) )*(?:{rules.NOUN}|library)", "what topics are covered"),
+    (r"(?:what (?:else )?(?:should|can|could) i read (?:after|besides)|if (?:i|you|one) (?:like[ds]?|enjoy(?:ed)?|read)) (.+?)(?:, ?(?:what|which)\b.*)?", r"papers similar to \1"),
     (rf"in how many (?:of )?(?:the )?{rules.NOUN} (?:(?:do|does|did|is|are|was|appears?|occurs?|comes up|(?:can|do|does) (?:i|one|you|we) (?:find|see|read|meet)) )?(?:{_NAMED})?(.+?)(?: (?:appears?|occurs?|comes? up|mentioned|used|named|found|shows? up|be found))*(?: in the library)?", r"how many papers mention \1"),
     (rf"(?:how many|count|(?:the )?number of)(?: of)?(?: the)? ({rules.CATEGORY})(?: papers?)?(?: (?:do|are|have)\b.*)?", r"how many papers in \1"),
-    (rf"how many (?:{rules.NOUN} )?(?:has|did|does|have (?=.*(?:written|published|authored)))\s?(?!you\b|we\b|i\b|the\b|they\b|it\b)(.+?)(?: (?:write|written|wrote|publish|published|author|authored|have|contributed?|got))?(?: (?:in the library|here))?", r"how many papers by \1"),
+    (rf"how many (?:{rules.NOUN} )?(?:has|did|does|have(?=.*(?:written|published|authored)))\s+(?!you\b|we\b|i\b|the\b|they\b|it\b)(.+?)(?: (?:write|written|wrote|publish|published|author|authored|have|contributed?|got))?(?: (?:in the library|here))?", r"how many papers by \1"),
     (rf"((?:how many|count|number of|list|show|give me) .*?){rules.NOUN} with (.+?) as (?:an? |the )?(?:first |co-?|last )?authors?", r"\1papers by \2"),
     (r"(how many papers|(?:the )?number of papers) of ((?-i:[A-Z])\S+(?: \S+){1,3})", r"\1 by \2"),
     (rf"((?:how many(?: of (?:the |these )?{rules.NOUN})?|(?:how many|count|number of) (?!titles){rules.NOUN})) (?:have|has|contain|with|include|mention|say|use) {_NAMED}(.+)", r"how many papers mention \2"),
@@ -83,7 +94,7 @@ _ORDER = _table(
     (r"(?:the )?authors of (.+)", r"who wrote \1"),
     (rf"(?:which|what) (?:categor(?:y|ies)|feeds?|sources?|topics?|fields?|areas?) (?:has|have|is|are|contains?) (?:the )?(?:most|largest|biggest|fewest|main|greatest)\b(?: (?:number of|{rules.NOUN}|common|frequent|popular|represented|in|the library))*", r"what categories are there"),
     (r"(?:what|which) (?:kinds?|sorts?|types?) of (?:subjects?|fields?|themes?|areas?) (.*)", r"what topics \1"),
-    (r"(?:all|everything)(?: (?:that|which))?(?: (?:do )?you have| (?:is )?in the library)", r"list everything"),
+    (r"(?:(?:show|give|list|see|let me see)(?: me)? )?(?:all|everything)(?: (?:that|which))?(?: (?:do )?you have| (?:is )?in the library)", r"list everything"),
     (r"what is (?:all )?(?:this|it|that) (?:all )?about", r"what is this about"),
 )  # fmt: skip
 """A whole text, and the same in the order that the rules expect."""

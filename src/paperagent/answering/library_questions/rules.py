@@ -157,7 +157,7 @@ BY_AUTHOR = _rules(
 AUTHORS = _rule(
     rf"(?:{SHOW} |who are |what are |which |how many )?{THE}(?:different |most (?:frequent|common|productive|prolific) |top |main )?authors(?: names)?(?: (?:alphabetically|do(?:es)? (?:the|your) library have|do you have|are there|are {HERE}|{HERE}|are in {OWN}))?"
     rf"|(?:which|what) authors? (?:has|have|is|are|appears?|wrote|published) (?:written |published |the author of )?(?:the )?(?:most|largest number of|most often|most frequent(?:ly)?)(?: {NOUN})?(?: {HERE})?"
-    rf"|who (?:has |have )?(?:wrote|written|published|authored|publishes|writes) (?:the )?most(?: {NOUN})?(?: {HERE})?|(?:who|which) is the (?:most (?:prolific|productive|frequent|common)|top|main) author|(?:list of|all|names of(?: the)?) authors(?: {HERE})?|(?:who|whose papers) (?:is|are) {HERE}"
+    rf"|who (?:has |have )?(?:wrote|written|published|authored|publishes|writes) (?:the )?most(?: {NOUN})?(?: {HERE})?|(?:who|which) is the (?:most (?:prolific|productive|frequent|common)|top|main) author(?: {HERE})?|(?:list of|all|names of(?: the)?) authors(?: {HERE})?|(?:who|whose papers) (?:is|are) {HERE}"
 )
 """The authors of the library. After an answer, ``AUTHORS_OF_ANSWER`` means those of its paper."""
 AUTHORS_OF_ANSWER = _rule(r"(?:(?:list|show|name|give|get|who are|what are)(?: me)? )?(?:the )?authors(?: names)?")

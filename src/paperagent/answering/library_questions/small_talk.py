@@ -123,7 +123,7 @@ _FILLER_WORDS = frozenset(
     from good great have home here how i in indeed is it job just kind kindly lot madam mate me morning most much my nice now ok
     okay of oh on one our people pleasant really sir so that the there this time to today tonight very was weekend well were
     wish wonderful work yes you your d p x lovely answer answers info information sure guess think thats im its
-    many big off be quite extremely super glad""".split()
+    many big off be quite extremely super glad helps help helped needed youre best""".split()
 )
 _BAGS: tuple[tuple[SmallTalk, frozenset[str]], ...] = (
     ("quit", frozenset("bye goodbye byebye gtg g2g cya ciao farewell quit exit leaving cheerio toodles brb seeya".split())),
@@ -134,7 +134,7 @@ _BAGS: tuple[tuple[SmallTalk, frozenset[str]], ...] = (
 _SAME_AS = (
     (re.compile(r"^(?:a )?(?:very )?good (?:morning|afternoon|evening|day)\b"), "hello"),
     (re.compile(r"\b(?:see|cu|catch|talk to) (?:ya|you|u)(?: (?:later|soon|then|around|tomorrow|next time|next week))?\b"), "bye"),
-    (re.compile(r"\b(?:i )?(?:have to|got to|gotta|must|need to|should) (?:go|run|leave)\b|\b(?:im|time to be) (?:off|leaving|going)\b"), "bye"),
+    (re.compile(r"\b(?:i )?(?:have to|got to|gotta|must|need to|should) (?:go|run|leave)\b|\b(?:im|time to be) (?:off|leaving|going)\b|\b(?:lets )?call it a day\b"), "bye"),
 )  # fmt: skip
 _ASIDES = re.compile(r"\b(?:so|like|even|just|exactly|actually|really|um+|uh+|please|then)\b")
 _OPENING = re.compile(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import builtins
 import datetime as dt
 import threading
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -449,6 +449,7 @@ class PaperAgent:
         """Answer small talk and questions about the library itself; return None for all other questions."""
         from paperagent.answering.library_questions import answers
         from paperagent.answering.library_questions.classify import classify
+        from paperagent.library.facets import count_papers
         from paperagent.retrieval.conversation import clean_history
         from paperagent.retrieval.question import clean_question
 
@@ -463,7 +464,11 @@ class PaperAgent:
         if intent.is_small_talk:
             return iter([Event("done", answer=answers.small_talk_answer(text, intent))])
         answerer = answers.LibraryAnswerer(
-            self._open_store(), get=self._get_or_none, related=self.related, topics=self._main_topics
+            self._open_store(),
+            get=self._get_or_none,
+            related=lambda paper_id, within: self.related(paper_id, **asdict(within)),
+            topics=self._main_topics,
+            count=count_papers,
         )
         answer = answerer.answer(text, intent, history=history, filters=filters)
         if isinstance(answer, Answer):
@@ -498,10 +503,12 @@ class PaperAgent:
         yield Event("retrieved", hits=answer.hits)
         yield Event("done", answer=replace(answer, question=question))
 
-    def _main_topics(self) -> Topics:
-        """Return the main topics of the library, which are computed again only after it has changed."""
+    def _main_topics(self, papers: Sequence[Paper] | None = None) -> Topics:
+        """Return the main topics of papers, or those of the library, which are kept until it changes."""
         from paperagent.factory.digest import main_topics
 
+        if papers is not None:
+            return main_topics(self._open_store(), papers)
         with self._lock:
             facets = self._open_store().facets()
             if self._topics is None or self._topics[0] != facets:

@@ -47,6 +47,17 @@ def test_open_without_any_paper() -> None:
     assert "/open: no paper 1; papers: none" in talk(FakeAgent(chat_answer), "hi", "/open 1")[1]
 
 
+def test_a_fact_does_not_renumber_the_papers() -> None:
+    listing = replace(LIBRARY, answer="3 papers:\n\n1. One\n2. Two\n3. Three")
+    fact = replace(LIBRARY, answer="“One” was written by nobody.", hits=HITS[:1])
+    greeting = Answer("hi", "answered", None, "Hello.", kind="chat")
+    _, printed, _ = talk(
+        FakeAgent(listing, fact, greeting), "list", "who wrote 1?", "hi", "/open 2", "/open 9"
+    )
+    assert "They are brighter." in printed
+    assert "/open: no paper 9; papers: 1 to 3" in printed
+
+
 def test_sources_of_an_answer_without_sources() -> None:
     assert "*the last answer has no sources*" in talk(FakeAgent(LIBRARY), "a?", "/sources")[1]
 

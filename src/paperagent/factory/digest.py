@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from paperagent.library import Store
     from paperagent.llm.protocol import TextModel
     from paperagent.retrieval.scoring import RankablePaper
-    from paperagent.types import Answer, Hit, Mode
+    from paperagent.types import Answer, Hit, Mode, Paper
 
 DEFAULT_MAX_COST_USD = 1.0
 """The most that one run may cost if no limit is set and the model's price is known."""
@@ -227,16 +227,16 @@ def _digest_llm(settings: Settings, context: LLMContext) -> DigestLLM:
 # --- summaries ---
 
 
-def main_topics(store: Store) -> tuple[list[tuple[str, int]], int]:
+def main_topics(store: Store, papers: Sequence[Paper] | None = None) -> tuple[list[tuple[str, int]], int]:
     """Return the main topics with their numbers of papers, and the number of papers that were analyzed.
 
-    For a large library, that is a sample.
+    These are ``papers`` or else the whole library, or a sample if they are many.
     """
     from paperagent.digest.select import topics
 
-    sample = store.sample(topics.SAMPLE)
-    papers = store.get_with_features(p.paper_id for p in sample)
-    return topics.main_topics(list(papers.values())), len(papers)
+    sample = store.sample(topics.SAMPLE) if papers is None else papers[: topics.SAMPLE]
+    analyzed = store.get_with_features(p.paper_id for p in sample)
+    return topics.main_topics(list(analyzed.values())), len(analyzed)
 
 
 def write_summary(

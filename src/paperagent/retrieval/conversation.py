@@ -19,6 +19,7 @@ MAX_TURNS = 50
 CONTEXT_WORDS = 80
 """Number of words of the earlier answer that are used to search for a follow-up question."""
 _CITATION_MARKER = re.compile(r"\[\d+\]")
+_NUMBERED_LIST = re.compile(r"^1\. ", re.MULTILINE)
 _SHOWN_QUOTE = re.compile(r"^ *> .*$", re.MULTILINE)
 _CLOSEST_PASSAGES = re.compile(r"\s*Closest passages:.*", re.DOTALL)
 
@@ -36,6 +37,8 @@ class Turn:
     """The ids of the papers that the answer showed, in order and without duplicates."""
     answered: bool = True
     """Whether the question was answered. The papers of an abstention are only the closest ones."""
+    states_facts: bool = False
+    """Whether the answer states facts about papers, such as who wrote them, and so does not number them."""
 
 
 def cited_papers(history: Sequence[Turn]) -> tuple[str, ...]:
@@ -44,6 +47,14 @@ def cited_papers(history: Sequence[Turn]) -> tuple[str, ...]:
     An abstention and a turn without papers, such as a greeting, are skipped.
     """
     return next((turn.papers for turn in reversed(history) if turn.answered and turn.papers), ())
+
+
+def numbers_papers(kind: Any, answer: Any) -> bool:
+    """Return whether an answer of a kind numbers papers, to which "the first one" then refers.
+
+    A greeting, a count and a fact, such as who wrote a paper, do not.
+    """
+    return kind not in ("chat", "library") or _NUMBERED_LIST.search(str(answer)) is not None
 
 
 def clean_history(history: Iterable[Any] | None) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
@@ -96,9 +107,15 @@ def _with_citations(turn: Turn, answer: Mapping[Any, Any]) -> Turn:
     citations, retrieved = _paper_ids(answer.get("citations")), _paper_ids(answer.get("papers"))
     answered = answer.get("status") not in ("abstained", "refused")
     papers = citations or (retrieved if answer.get("kind") == "library" else ())
+    states_facts = not citations and not numbers_papers(answer.get("kind"), answer.get("answer"))
     text = turn.answer if answered else _CLOSEST_PASSAGES.sub("", turn.answer)
     return replace(
-        turn, answer=text, citations=citations, papers=tuple(dict.fromkeys(papers)), answered=answered
+        turn,
+        answer=text,
+        citations=citations,
+        papers=tuple(dict.fromkeys(papers)),
+        answered=answered,
+        states_facts=states_facts,
     )
 
 

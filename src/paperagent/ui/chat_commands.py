@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from paperagent import arguments
 from paperagent.errors import InputError, PaperAgentError, visible
 from paperagent.layout import counted, hit_blocks, paper_blocks, row_blocks, source_blocks, transcript
+from paperagent.retrieval.conversation import numbers_papers
 from paperagent.text.sanitize import safe_json
 from paperagent.text.spelling import nearest_name
 from paperagent.types import Answer, Hit, Paper
@@ -131,7 +132,7 @@ class ChatCommands:
                 raise self._no_such("paper", argument, f"1 to {len(self.listing)}")
             self.chat.screen.show(paper_blocks(self.chat.agent.get(paper.paper_id), []))
             return
-        last = self._last()
+        last = self._numbered() or self._last()
         citation = next((c for c in last.citations if str(c.n) == number), None)
         if citation is not None:
             cited = [c for c in last.citations if c.paper_id == citation.paper_id]
@@ -143,6 +144,11 @@ class ChatCommands:
             if hit is None:
                 raise self._no_such("paper", argument, f"1 to {len(last.hits)}" if last.hits else "none")
             self.chat.screen.show(paper_blocks(self.chat.agent.get(hit.paper_id), []))
+
+    def _numbered(self) -> Answer | None:
+        """Return the last answer that numbers papers; a fact or a greeting after it does not."""
+        answers = reversed(self.chat.history.answers)
+        return next((a for a in answers if numbers_papers(a.kind, a.answer)), None)
 
     @staticmethod
     def _no_such(what: str, argument: str, valid: str) -> InputError:
@@ -317,7 +323,7 @@ class ChatCommands:
             yield from _file_names(argument)
 
     def _numbers(self) -> list[str]:
-        last = self.chat.history.last
+        last = self._numbered()
         if self.listing:
             return [str(n) for n in range(1, len(self.listing) + 1)]
         if last is None:

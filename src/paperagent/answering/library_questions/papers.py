@@ -6,16 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from paperagent.answering.library_questions.intents import TextField
+from paperagent.answering.library_questions.limits import Limits
 from paperagent.answering.library_questions.references import Field, PaperRef, is_name_like
 from paperagent.retrieval import scoring
 from paperagent.retrieval.conversation import Turn, cited_papers
 from paperagent.text.phrases import Phrase, term_variants
 from paperagent.text.terms import index_terms, title_key
-from paperagent.types import Filters, Hit, Paper
+from paperagent.types import Answer, AnswerKind, Hit, Paper
 
 if TYPE_CHECKING:
     from paperagent.library import Store
@@ -27,9 +27,15 @@ _FORMS_CHECKED = 300
 _TITLE_CANDIDATES, _MIN_CONTAINED_WORDS = 100, 3
 _IN_PLACE_CHECKED, _AUTHORS_OF = 5_000, 5_000
 _LISTED_AUTHORS, _NEAREST = 30, 3
-_NO_FILTERS = Filters()
+_NO_LIMITS = Limits()
+_MAX_COUNTED = 20_000
+"""The number of papers, the newest ones, whose records are counted."""
 _URL = re.compile(r"https?://[^\s)\]}>]+")
 _CODE_HOST = re.compile(r"git(?:hub|lab)|huggingface|code|bitbucket", re.IGNORECASE)
+_KIND_OF_WORK = re.compile(
+    r"(?:tokenizer|model|dataset|benchmark|framework|method|system|corpus|agent|algorithm|survey|library|toolkit)s?",
+    re.IGNORECASE,
+)
 _INTRODUCES = (
     r"\b(?:introduc|propos|present|develop|releas|creat|build|call|dub|term|nam|design|contribut)\w*\W+"
     r"(?:(?:a|an|the|our|it|this|new|novel|as|simple|first)\s+)*[\"“'`]?{name}(?![\w-])"
@@ -52,6 +58,14 @@ class Mentions:
     """Some of the longer forms."""
 
 
+class Matching(NamedTuple):
+    """Papers that match some conditions."""
+
+    total: int
+    papers: list[Paper]
+    """The newest or oldest of them."""
+
+
 class LibraryPapers:
     """Looks up papers of one library by title, by id, by a phrase, or by an earlier answer."""
 
@@ -65,12 +79,40 @@ class LibraryPapers:
         self._store = store
         self._get = get
 
-    def mentions(self, phrase: str, filters: Filters = _NO_FILTERS, text_field: TextField = "") -> Mentions:
+    def matching(
+        self,
+        limits: Limits = _NO_LIMITS,
+        *,
+        words: Sequence[Sequence[str]] = (),
+        phrase: Phrase | None = None,
+        limit: int = MAX_PAPERS,
+        oldest_first: bool = False,
+    ) -> Matching:
+        """Return what `Store.matching` does, within limits, and without words in the order of a listing."""
+        store, filters = self._store, limits.filters
+        size = store.count() if limits.also else limit
+        if words or phrase:
+            total, papers = store.matching(
+                words=words, phrase=phrase, filters=filters, limit=size, oldest_first=oldest_first
+            )
+        else:
+            papers = store.list_papers(filters, sort="oldest" if oldest_first else "newest", limit=size)
+            total = store.count_matching(filters)
+        if not limits.also:
+            return Matching(total, papers)
+        papers = [paper for paper in papers if limits.also.admits(paper)]
+        return Matching(len(papers), papers[:limit])
+
+    def newest(self, limits: Limits) -> list[Paper]:
+        """Return the papers within limits, at most 20,000."""
+        return self.matching(limits, limit=_MAX_COUNTED).papers
+
+    def mentions(self, phrase: str, limits: Limits = _NO_LIMITS, text_field: TextField = "") -> Mentions:
         """Return the papers whose title or abstract contains a phrase.
 
         Args:
             phrase: What they must contain literally.
-            filters: Only papers that these admit count.
+            limits: Only papers that these admit count.
             text_field: Where they must contain it; then at most 5,000 papers are read.
         """
         to_find = Phrase(phrase)
@@ -80,13 +122,13 @@ class LibraryPapers:
             variants = term_variants(to_find, list(self._store.similar_stems(stems[-1], 1)))
             words[-1] = list(dict.fromkeys([stems[-1], *variants]))
         limit = _IN_PLACE_CHECKED if text_field else _FORMS_CHECKED
-        matching = self._store.matching(words=words, phrase=to_find, filters=filters, limit=limit)
+        matching = self.matching(limits, words=words, phrase=to_find, limit=limit)
         if text_field:
             inside = [
                 p for p in matching.papers if to_find.is_in(p.title if text_field == "title" else p.abstract)
             ]
             return Mentions(len(inside), tuple(inside[:MAX_PAPERS]), 0)
-        with_words = self._store.matching(words=words, filters=filters, limit=1).total if words else 0
+        with_words = self.matching(limits, words=words, limit=1).total if words else 0
         longer: list[Paper] = []
         if matching.total <= limit:
             longer = [p for p in matching.papers if not to_find.is_whole_in(p.title, p.abstract)]
@@ -94,12 +136,12 @@ class LibraryPapers:
         newest = tuple(matching.papers[:MAX_PAPERS])
         return Mentions(matching.total, newest, with_words, len(longer), tuple(forms)[:3])
 
-    def with_words(self, topic: str, filters: Filters, *, limit: int = MAX_PAPERS) -> tuple[int, list[Paper]]:
+    def with_words(self, topic: str, limits: Limits, *, limit: int = MAX_PAPERS) -> tuple[int, list[Paper]]:
         """Return how many papers contain all words of a topic, and the newest of them."""
         words = [[stem] for stem in scoring.query_stems(topic)]
         if not words:
             return 0, []
-        matching = self._store.matching(words=words, filters=filters, limit=limit)
+        matching = self.matching(limits, words=words, limit=limit)
         return matching.total, matching.papers
 
     def named(self, title: str, *, exact: bool = False) -> Paper | None:
@@ -125,7 +167,19 @@ class LibraryPapers:
             containing = [p for p in containing if is_name_like(title) and title_key(p.title).startswith(key)]
         if len(containing) == 1:
             return containing[0]
-        return self._introducing(title) if is_name_like(title) or title.istitle() else None
+        introducing = self._introducing(title) if is_name_like(title) or title.istitle() else None
+        return introducing or self._named_loosely(title, papers)
+
+    def _named_loosely(self, title: str, papers: Sequence[Paper]) -> Paper | None:
+        """Return the only paper that a few words name: the begin of its title, or a name and what it is."""
+        name, _, other = title.partition(" ")
+        if is_name_like(name) and _KIND_OF_WORK.fullmatch(other):
+            return self.named(name)
+        is_long = len(title.split()) >= _MIN_CONTAINED_WORDS
+        first, second = (title_key(title), "") if is_long else (title_key(name), title_key(other))
+        keys = {p.paper_id: title_key(p.title) for p in papers}
+        begin = [p for p in papers if keys[p.paper_id].startswith(first) and second in keys[p.paper_id]]
+        return begin[0] if len(begin) == 1 and first and other else None
 
     def _introducing(self, name: str) -> Paper | None:
         """Return the only paper whose abstract introduces what has this name."""
@@ -136,27 +190,34 @@ class LibraryPapers:
         papers = [paper for paper in matching.papers if pattern.search(paper.abstract)]
         return papers[0] if len(papers) == 1 else None
 
-    def authors(self) -> tuple[Mapping[str, int], int]:
+    def authors(self, limits: Limits) -> tuple[Mapping[str, int], int]:
         """Return the authors with the number of their papers, most first, and how many papers were read."""
-        papers = list(
-            islice(self._store.papers(), _AUTHORS_OF)
-            if self._store.count() <= _AUTHORS_OF
-            else self._store.sample(_AUTHORS_OF)
-        )
+        if limits:
+            papers = self.newest(limits)
+        elif self._store.count() <= _AUTHORS_OF:
+            papers = list(self._store.papers())
+        else:
+            papers = self._store.sample(_AUTHORS_OF)
         counts = Counter(name for paper in papers for name in paper.authors)
         return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))), len(papers)
 
-    def nearest(self, text: str) -> list[Hit]:
-        """Return the papers that the words of a title find."""
+    def nearest(self, text: str, limits: Limits) -> list[Hit]:
+        """Return the papers that the words of a title find, within limits."""
         query = scoring.build_query(index_terms(text), self._store, vector=None)
-        candidates = self._store.candidates(stems=query.stems, vector=None, limit=3 * _NEAREST)
+        candidates = self._store.candidates(
+            stems=query.stems, vector=None, limit=3 * _NEAREST, filters=limits.filters
+        )
         ranked = scoring.rank(candidates, query)[:_NEAREST]
         papers = self._store.get_many([r.paper_id for r in ranked])
         hits = [Hit(papers[r.paper_id], r.score, 0, r.lexical) for r in ranked if r.paper_id in papers]
+        hits = [hit for hit in hits if limits.admits(hit.paper)]
         return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
 
-    def resolve(self, ref: PaperRef, history: Sequence[Turn]) -> list[Paper]:
-        """Return the papers that a reference means; none if there are none."""
+    def resolve(self, ref: PaperRef, history: Sequence[Turn], limits: Limits = _NO_LIMITS) -> list[Paper]:
+        """Return the papers that a reference means; none if there are none.
+
+        The only paper on a topic is the only one within the limits.
+        """
         if ref.kind == "id":
             paper = self._get(ref.text)
             return [paper] if paper else []
@@ -164,7 +225,7 @@ class LibraryPapers:
             paper = self.named(ref.text)
             return [paper] if paper else []
         if ref.kind == "topic":
-            total, papers = self.with_words(ref.text, _NO_FILTERS, limit=2)
+            total, papers = self.with_words(ref.text, limits, limit=2)
             return papers if total == 1 else []
         ids = self._mentioned(ref, history)
         papers_by_id = self._store.get_many(ids)
@@ -172,22 +233,27 @@ class LibraryPapers:
 
     def _mentioned(self, ref: PaperRef, history: Sequence[Turn]) -> list[str]:
         """Return the ids of the papers of the last answer that a reference means."""
-        ids = list(cited_papers(history)) or self._titles_in_text(history)
+        if ref.kind == "last":
+            return (list(cited_papers(history)) or self._titles_in_text(history))[:1]
+        turns = [turn for turn in history if not turn.states_facts]  # these do not number their papers
+        ids = list(cited_papers(turns)) or self._titles_in_text(turns, several=True)
         if ref.kind == "all":
             return ids
-        if ref.kind == "last":
-            return ids[:1]
         if ref.kind == "number":
             citations = next(
-                (turn.citations for turn in reversed(history) if turn.citations or turn.papers), ()
+                (turn.citations for turn in reversed(turns) if turn.citations or turn.papers), ()
             )
             numbered = list(citations) or ids
             return numbered[ref.number - 1 : ref.number] if ref.number > 0 else []
         at = ref.number - 1 if ref.number > 0 else ref.number
         return [ids[at]] if -len(ids) <= at < len(ids) else []
 
-    def _titles_in_text(self, history: Sequence[Turn]) -> list[str]:
-        """Return the papers whose titles the last answers contain, for a history of texts alone."""
+    def _titles_in_text(self, history: Sequence[Turn], *, several: bool = False) -> list[str]:
+        """Return the papers whose titles the last answers contain, for a history of texts alone.
+
+        With ``several``, an answer that names several papers is preferred to later ones that name one.
+        """
+        only: list[str] = []
         for turn in reversed(history):
             text = title_key(turn.answer)
             stems = list(dict.fromkeys(index_terms(turn.answer)))
@@ -196,9 +262,11 @@ class LibraryPapers:
             candidates = self._store.candidates(stems=stems, vector=None, limit=_TITLE_CANDIDATES)
             papers = self._store.get_many(sorted(c.paper_id for c in candidates)).values()
             at = {p.paper_id: text.find(title_key(p.title)) for p in papers if title_key(p.title)}
-            if ids := sorted((i for i, position in at.items() if position >= 0), key=at.__getitem__):
+            ids = sorted((i for i, position in at.items() if position >= 0), key=at.__getitem__)
+            if len(ids) > 1 or (ids and not several):
                 return ids
-        return []
+            only = only or ids
+        return only
 
 
 def record_authors(paper: Paper) -> str:
@@ -245,3 +313,38 @@ def fact(field: Field, paper: Paper) -> str:
         "citations": f"The library does not record how often {name} is cited",
     }
     return f"{missing[field]}."
+
+
+def answered(
+    text: str,
+    papers: Sequence[Paper] = (),
+    total: int = 0,
+    *,
+    hits: Sequence[Hit] = (),
+    see_all: str = "",
+    kind: AnswerKind = "library",
+) -> Answer:
+    """Return an answer: a fact, then the titles of the papers behind it, then how to see the others."""
+    hits = hits or tuple(Hit(paper, 0.0, rank) for rank, paper in enumerate(papers, start=1))
+    if hits:
+        titles = "\n".join(f"{hit.rank}. {hit.title}" for hit in hits)
+        text = f"{text}\n\n{titles}"
+    if total > len(hits) and see_all:
+        text += f"\n\n… and {total - len(hits):,} more; {see_all}"
+    return Answer(
+        "", "answered", None, text, hits=tuple(hits), kind=kind, confidence=None if kind == "chat" else 1.0
+    )
+
+
+def record_answer(paper: Paper) -> Answer:
+    """Return an answer with the abstract and the record of a paper."""
+    rows = [
+        ("Authors", record_authors(paper)),
+        ("Published", record_date(paper)),
+        ("Categories", ", ".join(paper.categories)),
+        ("Id", paper.paper_id),
+        ("Link", paper.url or ""),
+    ]
+    lines = "\n".join(f"- {name}: {value}" for name, value in rows if value)
+    text = "\n\n".join(part for part in (f"“{paper.title}”", paper.abstract.strip(), lines) if part)
+    return replace(answered(text), hits=(Hit(paper, 0.0, 1),))

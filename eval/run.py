@@ -156,7 +156,8 @@ def _dev_runs(questions: Path) -> Iterator[tuple[Path, str, Path]]:
     yield questions, "none", HERE / "gate-dev-words.toml"
     if retrieval.load_model() is not None:
         yield questions, "minilm", HERE / "gate-dev.toml"
-        yield HERE / "cases/answerability.jsonl", "minilm", HERE / "gate-answerability.toml"
+        for name in ("answerability", "independent"):
+            yield HERE / f"cases/{name}.jsonl", "minilm", HERE / f"gate-{name}.toml"
 
 
 def run_answer_sentences(shared: Path) -> int:

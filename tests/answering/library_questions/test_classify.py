@@ -149,3 +149,28 @@ def test_long_texts_are_questions_and_take_no_time() -> None:
     for text in hostile:
         classify(text, has_history=True)
     assert time.process_time() - started < 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Could you tell me how many works your holdings comprise?", "count"),
+        ("cs.RO: how many?", "count"),
+        ("how many manuscripts has Ada Quillfeather in here", "count"),
+        ("Do you possess a copy of “Lanternfold”?", "existence"),
+        ("I liked Lanternfold, what should I read next?", "similar"),
+        ("What is the scope of this collection?", "contents"),
+        ("That was most helpful, thank you kindly.", "thanks"),
+        ("gtg, see ya", "quit"),
+        ("Are you a human or a program?", "help"),
+    ],
+)
+def test_other_words_and_another_order(text: str, kind: str) -> None:
+    intent = classify(text)
+    assert intent is not None
+    assert intent.kind == kind
+
+
+def test_after_an_answer_how_many_may_be_about_it() -> None:
+    assert classify("how many have failed?", has_history=True) is None
+    assert classify("how many are there?", has_history=True) is None

@@ -11,9 +11,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import replace
 
 from paperagent.answering.library_questions import rules
+from paperagent.answering.library_questions.canonical import canonical
 from paperagent.answering.library_questions.intents import (
     Intent,
     IntentKind,
@@ -56,21 +58,27 @@ def classify(text: str, *, has_history: bool = False, today: dt.date | None = No
     today = today or dt.datetime.now(tz=dt.UTC).date()
     line = " ".join(unicodedata.normalize("NFC", text).split())
     for opened in dict.fromkeys((line, without_opening(line))):
-        kind = small_talk(plain(opened), has_history=has_history)
         if opened in ("?", "??", "???", "？"):
-            kind = "help"
-        if kind is not None:
-            return Intent(kind)
-        bare = without_politeness(opened)
-        for candidate in dict.fromkeys((bare, without_typos(bare))):
-            kind = small_talk(plain(candidate), has_history=has_history)
-            if kind is not None:
-                return Intent(kind)
-            if intent := _library_intent(Request(candidate, has_history, today)):
-                return intent
+            return Intent("help")
+        intents = list(_readings(opened, today, has_history=has_history))
+        if intents:
+            return min(intents, key=lambda i: (i.if_found, i.if_found and i.kind == "paper"))
         if request := in_english(opened.strip(END_MARKS)):
             return Intent("help") if request == "help" else _library_intent(Request(request, False, today))
     return _whole_title(line, has_history=has_history)
+
+
+def _readings(text: str, today: dt.date, *, has_history: bool) -> Iterator[Intent]:
+    """Yield what a message may ask, as typed, in canonical words, and with typing errors corrected."""
+    bare = without_politeness(text)
+    for candidate in dict.fromkeys((text, bare, without_typos(bare))):
+        if kind := small_talk(plain(candidate), has_history=has_history):
+            yield Intent(kind)
+        if candidate == text != bare:
+            continue
+        for wording in dict.fromkeys((canonical(candidate, has_history=has_history), candidate)):
+            if intent := _library_intent(Request(wording, has_history, today)):
+                yield intent
 
 
 def is_goodbye(text: str) -> bool:
@@ -143,7 +151,12 @@ def _existence(request: Request) -> Intent | None:
     lower = {w.lower().strip(",") for w in ref.text.split()}
     if ref.kind == "title" and not ref.certain:
         ref = replace(ref, text=re.sub(r"^the ", "", ref.text, flags=re.IGNORECASE))
-        if not words or lower & rules.GENERIC or rules.NO_TOPIC_START.match(ref.text):
+        generic = lower & rules.GENERIC
+        if (
+            not words
+            or (generic and not (is_here and len(words) >= _MIN_TITLE_WORDS))
+            or rules.NO_TOPIC_START.match(ref.text)
+        ):
             return None
         if re.match(r"(?:an?|any|some|to|there|much|many|more|enough|other)\b", ref.text, re.IGNORECASE):
             return None
@@ -151,7 +164,7 @@ def _existence(request: Request) -> Intent | None:
         capitals = all(w[0].isupper() or w[0].isdigit() or is_name_like(w) for w in words)
         is_word = len(words) == 1 and len(words[0]) >= _MIN_NAME and not request.has_history
         asks_for_it = is_here or rules.EXISTS[0].fullmatch(request.text) or rules.GOT.match(request.text)
-        certain = asks_for_it and (capitals or (is_here and not is_clause) or is_word)
+        certain = asks_for_it and not generic and (capitals or (is_here and not is_clause) or is_word)
         ref = replace(ref, certain=bool(certain) and len(ref.text.split()) <= MAX_TITLE_WORDS // 2)
     return Intent("existence", paper=ref, if_found=not ref.certain)
 

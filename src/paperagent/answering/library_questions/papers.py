@@ -34,6 +34,10 @@ _MAX_COUNTED = 20_000
 _HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s)\]}>]+")
 _CODE_HOST = re.compile(r"git(?:hub|lab)|huggingface|code|bitbucket", re.IGNORECASE)
+_KIND_OF_WORK = re.compile(
+    r"(?:tokenizer|model|dataset|benchmark|framework|method|system|corpus|agent|algorithm|survey|library|toolkit)s?",
+    re.IGNORECASE,
+)
 _INTRODUCES = (
     r"\b(?:introduc|propos|present|develop|releas|creat|build|call|dub|term|nam|design|contribut)\w*\W+"
     r"(?:(?:a|an|the|our|it|this|new|novel|as|simple|first)\s+)*[\"“'`]?{name}(?![\w-])"
@@ -165,7 +169,19 @@ class LibraryPapers:
             containing = [p for p in containing if is_name_like(title) and title_key(p.title).startswith(key)]
         if len(containing) == 1:
             return containing[0]
-        return self._introducing(title) if is_name_like(title) or title.istitle() else None
+        introducing = self._introducing(title) if is_name_like(title) or title.istitle() else None
+        return introducing or self._named_loosely(title, papers)
+
+    def _named_loosely(self, title: str, papers: Sequence[Paper]) -> Paper | None:
+        """Return the only paper that a few words name: the begin of its title, or a name and what it is."""
+        name, _, other = title.partition(" ")
+        if is_name_like(name) and _KIND_OF_WORK.fullmatch(other):
+            return self.named(name)
+        is_long = len(title.split()) >= _MIN_CONTAINED_WORDS
+        first, second = (title_key(title), "") if is_long else (title_key(name), title_key(other))
+        keys = {p.paper_id: title_key(p.title) for p in papers}
+        begin = [p for p in papers if keys[p.paper_id].startswith(first) and second in keys[p.paper_id]]
+        return begin[0] if len(begin) == 1 and first and other else None
 
     def _introducing(self, name: str) -> Paper | None:
         """Return the only paper whose abstract introduces what has this name."""

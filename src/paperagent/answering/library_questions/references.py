@@ -74,7 +74,9 @@ _ON = re.compile(
     re.IGNORECASE,
 )
 _TAIL = re.compile(
-    r"(?:the |that |a |an )?(?P<name>.+?)[- ](?:paper|article|preprint|publication)", re.IGNORECASE
+    r"(?:(?:the |that |a |an )?(?P<name>.+?)[- ](?:paper|article|preprint|publication)|(?:the|that) (?P<name2>.+?) one)"
+    r"(?: (?:of|by|from) [^\d]+ et al\.?)?",
+    re.IGNORECASE,
 )
 """As in "the ShowUI paper"."""
 _ADJECTIVE = frozenset(
@@ -112,8 +114,9 @@ def parse_ref(text: str) -> PaperRef | None:  # noqa: C901, PLR0911 - one test f
         if quoted := _QUOTED.fullmatch(name):
             return PaperRef("title", quoted[1].strip())
         return PaperRef("title", name, certain=bool(match["called"]) or is_name_like(name))
-    if (match := _TAIL.fullmatch(text)) and match["name"].lower() not in _ADJECTIVE:
-        name = match["name"].strip()
+    match = _TAIL.fullmatch(text)
+    name = (match["name"] or match["name2"]).strip() if match else ""
+    if name and name.lower() not in _ADJECTIVE:
         if quoted := _QUOTED.fullmatch(name):
             return PaperRef("title", quoted[1].strip())
         return PaperRef("title", name, certain=len(name.split()) <= _MAX_NAME_WORDS and name != name.lower())

@@ -45,7 +45,7 @@ _ON = r"(?:on|about|regarding|concerning|around|related to|relating to|dealing w
 _MENTION = r"(?:(?:explicitly |actually |even |also |ever )?(?:mention(?:s|ed|ing)?|contain(?:s|ing)?|include(?:s)?|name(?:s)?|say(?:s)?|talk(?:s)? about|refer(?:s)? to|cite(?:s)?)|with|using|containing)"
 LITERAL = r"(?:the (?:exact )?(?:word|term|phrase|name|keyword|acronym|string|words)\s+)"
 _STUDY = r"(?:use|uses|used|using|propose|study|discuss|cover|address|evaluate|explore|investigate|look at|deal with|focus on|describe|introduce|work on|compare with|concern|apply|employ|treat|consider|examine|test|study|feature|involve)"
-_CATEGORY = r"(?:(?:cs|math|stat|eess|econ|q-bio|q-fin|physics|astro-ph|cond-mat|hep|nlin)\.[a-z-]{2,12}|cs|stat|eess|q-bio|q-fin|econ|astro-ph|cond-mat|gr-qc|hep-(?:ex|lat|ph|th)|math-ph|nucl-(?:ex|th)|quant-ph)"
+CATEGORY = r"(?:(?:cs|math|stat|eess|econ|q-bio|q-fin|physics|astro-ph|cond-mat|hep|nlin)\.[a-z-]{2,12}|cs|stat|eess|q-bio|q-fin|econ|astro-ph|cond-mat|gr-qc|hep-(?:ex|lat|ph|th)|math-ph|nucl-(?:ex|th)|quant-ph)"
 SHOW = r"(?:(?:list|show|give|get|tell|find|read|name)(?: me| us)?|gimme|print|display|enumerate|see|view|browse|dump|what are|what're|which are|i want(?: to (?:see|read))?|let me see|ls|recommend(?: me)?|suggest(?: me)?|any)"
 THE = r"(?:(?:all|every|each|of|the|your|my|our|any|some|a list of|a|list of|current|available|stored) )*"
 _NUMBER = r"(?:\d{1,3}|three|five|ten|twenty|few|couple(?: of)?)"
@@ -86,7 +86,7 @@ LIMITS = {
     "period": _rule(rf"(?:^|[\s,]+)({PERIOD}|(?:from|in) the (?:first|second) half)$"),
     "category": _rule(
         rf"(?:^|\s+)(?:(?:are |that are )?(?:from|in|of|with|under|for|tagged|labeled|classified as)\s+)"
-        rf"(?:the\s+)?(?:arxiv\s+)?(?:category\s+|section\s+|class\s+)?({_CATEGORY})(?:\s+(?:category|section|class|feed))?$"
+        rf"(?:the\s+)?(?:arxiv\s+)?(?:category\s+|section\s+|class\s+)?({CATEGORY})(?:\s+(?:category|section|class|feed))?$"
     ),
     "author": _rule(r"(?:^|\s+)(?:(?:that |which )?(?:are |were )?(?:written |authored |published |co-?authored )?by|with author|from author)\s+(.{2,60})$"),
     "source": _rule(
@@ -123,7 +123,7 @@ ANY_MENTION = _rule(
 WHICH_MENTION = _rule(rf"which(?: ones?)?(?: of (?:them|these|those|(?:the |your )?{NOUN}))? (?:mention |(?:have|contain|include|use)s? {LITERAL})(?P<topic>.+)")
 COUNT_OF_THEM = _rule(rf"how many of (?:(?:all |the |your |my )*{NOUN}|them|these|those) (?:are (?:on|about)|contain|discuss|cover|use|deal with|have the word)\s+(?P<topic>.+)")
 COUNT_AFTER_ALL = _rule(rf"(?:(?:is|are) there|do you have|have you got) (?:any )?{NOUN} (?P<rest>.+?),? (?:and )?(?:if so,? )?how many(?: are there| do you have)?")
-IS_CATEGORY = _rule(_CATEGORY)
+IS_CATEGORY = _rule(CATEGORY)
 COUNT = _rule(
     rf"(?:how many|(?:what(?:'s| is) )?(?:the )?(?:total )?number of|(?:what(?:'s| is) )?(?:the )?count of|count(?: up)?(?: all)?|how much|total)"
     rf"\s+(?:of\s+)?(?:the\s+|my\s+|your\s+|our\s+|all\s+)*(?P<new>(?:different|unique|distinct|total|new|recent|newer)\s+)?"
@@ -140,7 +140,7 @@ LIST_ALL = _rule(rf"(?:list|ls|(?:list|show|print|display)(?: me)? (?:all|everyt
 WHICH = _rule(rf"(?:which|what) (?P<noun>{NOUN})\b(?P<rest>.*)")
 DAYS_PAPERS = _rule(rf"(?:{SHOW} )?(?P<period>today|yesterday|(?:this|last) (?:week|month|year))'?s? (?:new |latest |newest )?{WORKS}")
 ANYTHING_IN_PERIOD = _rule(rf"(?:(?:is there |are there |do you have |have you got |got |was there |did )?(?:anything|something|any {NOUN}|what)|(?:do you have|are there|have you got) {NOUN})(?: new| interesting)?\s+(?P<period>{PERIOD})")
-CATEGORY_PAPERS = _rule(rf"(?:{SHOW} )?{THE}(?P<category>{_CATEGORY}) {NOUN}(?P<rest>.*)")
+CATEGORY_PAPERS = _rule(rf"(?:{SHOW} )?{THE}(?P<category>{CATEGORY}) {NOUN}(?P<rest>.*)")
 BY_AUTHOR = _rules(
     rf"(?:{SHOW} |(?:is|are) there |do you have |have you (?:got )?|anything|something|what is |what's )?(?:any |some |a |the |all |other |more )*"
     rf"(?:{WORKS}|anything|something|everything)(?: here)? (?:written |authored |published )?by (?P<name>.+?)(?: here| {HERE})?",
@@ -151,6 +151,7 @@ BY_AUTHOR = _rules(
     rf"(?:does|do|did|has|have) (?P<name>.+?) (?:have|got|write|written|authored?|publish|published) (?:any |some |a )?(?:{NOUN}|anything|something)(?: (?:here|{HERE}))?",
     rf"(?:is|are) (?P<name>.+?) (?:an author|among the authors|one of the authors|in any paper)(?: {HERE})?",
     rf"(?:{SHOW} |is there |do you have |have you (?:got )?)*(?:any |some )?(?:anything|something|{NOUN}) (?:from|of|with) (?P<name>(?-i:[A-Z])[^\W\d_.'’-]+(?:[ .'’-]+(?-i:[A-Z])[^\W\d_]*)+)(?: {HERE})?",
+    rf"(?:{SHOW} )?(?:all |any |the )*{NOUN} from (?P<name>[^\W\d_]+ [^\W\d_.'’-]+)",
     rf"(?:{SHOW} )?(?P<name>[^\W\d_][\w.'-]* [^\W\d_][\w'-]+)'s? {NOUN}",
 )
 AUTHORS = _rule(

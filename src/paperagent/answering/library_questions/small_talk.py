@@ -63,12 +63,13 @@ _BYE = (
     r"|have a (?:nice|good|great) (?:day|evening|weekend|one)|tschuss|tschau|auf wiedersehen|bis bald|bis spater|adios"
     r"|hasta luego|au revoir|a bientot|arrivederci|tchau|hej ?da|пока|до свидания|再见|再見|さようなら|안녕히 가세요|ende|beenden|salir)"
 )
-_THING = r"(?:you|this|it|this (?:tool|program|thing|chat|app|library|bot|cli)|the (?:tool|program|chat|app)|paper ?agent)"
+_THING = r"(?:you|this|it|(?:this|the|your) (?:tool|program|thing|chat|app|library|bot|cli|catalog(?:ue)?|collection|database|system|service)|paper ?agent)"
 _OBJECT = (
     r"(?: (?:a|an|the|some|more|new|my|this|these|your|all|other|another|papers?|articles?|feeds?|sources?|library|files?"
     r"|folder|pdfs?|arxiv|bibtex|citations?|references|digest|newsletter|email|models?|chat|conversation|history|session"
     r"|answers?|topics?|date|category|author|to|from|into|in|of|by|as|for|with|here|key|api|settings?|language))*"
 )
+_BEING = r"(?:(?:an?|some|kind of|sort of|actual) )*(?:ai|bot|human|llm|chatbot|real|chatgpt|robot|language model|person|machine|program|human being|computer|tool|software|search engine|not)"
 _HELP_FORMS = (
     r"help|help me|help please|please help|(?:i )?need (?:some )?help|(?:can|could) you help(?: me)?|halp|hlep|h",
     r"man|usage|instructions|manual|docs|documentation|tutorial|commands|options|menu|faq|examples?(?: questions?)?",
@@ -79,7 +80,8 @@ _HELP_FORMS = (
     ),
     r"(?:list|show)(?: me)?(?: the| all)? (?:commands|options|help|features)",
     r"who (?:are|r) (?:you|u)|what are you|what(?:s| is) (?:your name|paper ?agent|your purpose)",
-    r"are you (?:an? )?(?:ai|bot|human|llm|chatbot|real|chatgpt|robot|language model|person|machine)|(?:tell me about|introduce) yourself",
+    rf"are you {_BEING}(?: or (?:are you )?{_BEING})?|(?:tell me about|introduce) yourself",
+    r"who am i (?:talking|speaking|chatting|writing) (?:to|with)|what are you (?:capable of|made for|here for|able to do)|how (?:do|can) i search (?:here|this|in here|with this)",
     r"who (?:made|built|created|wrote) you|what(?: all)? (?:can|could|do) you do(?: for me)?",
     r"what (?:model|llm) (?:are you|do you use|is this)|which (?:model|llm) (?:are you|do you use)",
     r"(?:what|which)(?: (?:kinds?|sorts?|types?) of)? (?:questions?|things|stuff) (?:can|could|may|should|do|might) (?:i|one|we) (?:ask|do)(?: (?:you|here|about|it|this|with))*",
@@ -89,7 +91,7 @@ _HELP_FORMS = (
     r"(?:what(?: is|s)|what is the purpose of) this (?:tool|program|app|bot|thing|chat|assistant|library|software)(?: for| doing)?|what does this (?:tool|program|app|bot|thing|chat) do",
     r"(?:give|show)(?: me)? (?:an |some |a few )?examples?(?: of)?(?: (?:a )?questions?)?(?: i can ask)?|what (?:do|would) you (?:suggest|recommend) i ask",
     r"what (?:can|should|could) i (?:do|type|say|write|ask)(?: (?:you|here|now|about|it))*|how (?:can|could) you help(?: me)?",
-    rf"what are you (?:good|useful) for|how (?:do|can|should|to|would)(?: i| we| you| one)? (?:use|work with|run) {_THING}",
+    rf"what are you (?:good|useful) for|(?:(?:can you |could you |would you )?(?:explain|show|tell)(?: to)?(?: me)? )?how (?:do|does|can|should|to|would|am|are)?(?: ?(?:i|we|you|one))?(?: (?:am|are|is|can|should))?(?: (?:supposed|meant) to)? ?(?:use|work with|run|operate|handle) {_THING}",
     r"how (?:do|can|should) i (?:start|begin|get started|search|find (?:something|anything|things|papers)|ask(?: you)?(?: a question| questions?| something)?)",
     r"how (?:does|do) (?:this (?:tool|program|thing|chat|app|bot)|paper ?agent|you) work",
     r"how do you (?:answer|find|know)(?: (?:my |a )?(?:questions?|answers?|papers|this|that))?",
@@ -115,6 +117,26 @@ _THANK = re.compile(
 _QUIT = re.compile(
     rf"(?:(?:ok|okay|alright|thanks|thank you|thx|great|cheers|well|so|no) )*(?:and )?{_BYE}(?: (?:and |then )?{_BYE})*(?: and)?(?: {_THANKS})?{_THANKS_MORE}{_NAMES}"
 )
+_MAX_BAG_WORDS = 8
+_FILLER_WORDS = frozenset(
+    """a all and again any anybody anyone are as been bit bot day dear everybody everyone evening fine folks for friend friends
+    from good great have home here how i in indeed is it job just kind kindly lot madam mate me morning most much my nice now ok
+    okay of oh on one our people pleasant really sir so that the there this time to today tonight very was weekend well were
+    wish wonderful work yes you your d p x lovely answer answers info information sure guess think thats im its
+    many big off be quite extremely super glad""".split()
+)
+_BAGS: tuple[tuple[SmallTalk, frozenset[str]], ...] = (
+    ("quit", frozenset("bye goodbye byebye gtg g2g cya ciao farewell quit exit leaving cheerio toodles brb seeya".split())),
+    ("thanks", frozenset("thanks thank thx thankyou thanx ty tysm cheers appreciated appreciate grateful helpful awesome".split())),
+    ("greeting", frozenset("hi hello hey hiya heya howdy greetings hullo salutations yo sup".split())),
+)  # fmt: skip
+"""A short message is small talk if one word is and all others say nothing else."""
+_SAME_AS = (
+    (re.compile(r"^(?:a )?(?:very )?good (?:morning|afternoon|evening|day)\b"), "hello"),
+    (re.compile(r"\b(?:see|cu|catch|talk to) (?:ya|you|u)(?: (?:later|soon|then|around|tomorrow|next time|next week))?\b"), "bye"),
+    (re.compile(r"\b(?:i )?(?:have to|got to|gotta|must|need to|should) (?:go|run|leave)\b|\b(?:im|time to be) (?:off|leaving|going)\b"), "bye"),
+)  # fmt: skip
+_ASIDES = re.compile(r"\b(?:so|like|even|just|exactly|actually|really|um+|uh+|please|then)\b")
 _OPENING = re.compile(
     rf"(?:{_HELLO}|hi there|hey there|hello there|thanks|thank you|thx|great|cool|ok|okay|so|well|um+|hm+|yo|alright)"
     r"(?:\s+(?:paper ?agent|there|all|everyone))?\s*[,.!;:–-]+\s+|(?:ok|okay|so|well|hey|hi|hello|and)\s+",
@@ -137,9 +159,19 @@ def small_talk(text: str, *, has_history: bool) -> SmallTalk | None:
         return "quit"
     if _THANK.fullmatch(text):
         return "thanks"
-    if _HELP.fullmatch(text) or (not has_history and _THIS.fullmatch(text)):
-        return "help"
-    return None
+    without_asides = " ".join(_ASIDES.sub(" ", text).split())
+    is_help = _HELP.fullmatch(text) or _HELP.fullmatch(without_asides)
+    return "help" if is_help or (not has_history and _THIS.fullmatch(text)) else _by_words(text)
+
+
+def _by_words(text: str) -> SmallTalk | None:
+    for pattern, word in _SAME_AS:
+        text = pattern.sub(word, text)
+    words = frozenset(text.split())
+    is_short = len(text.split()) <= _MAX_BAG_WORDS and not re.match(r"(?:is|are|was|were|how)\b", text)
+    if not is_short or words - _FILLER_WORDS - frozenset().union(*(core for _, core in _BAGS)):
+        return None
+    return next((kind for kind, core in _BAGS if words & core), None)
 
 
 def without_opening(text: str) -> str:

@@ -12,10 +12,12 @@ _POLITE_START = re.compile(
     r"(?:(?:please|pls|plz|plese|kindly|paper ?agent|so|just|quick question|hey|hi|hello)[\s,:!]+"
     r"|(?:can|could|would|will) (?:you|u)(?: please| pls| plz| kindly)?(?: (?:tell|show) me(?= (?:how|what|which|who|when|where))|(?= ))\s+"
     r"|(?:(?:check|see|tell me|(?:i (?:was |am |'m )?)?wonder(?:ing)?|i want to know|do you know) (?:if|whether)(?= (?:you (?:have|got)|there is|.* (?:is|are) (?:in|here)))|i want to know|i(?:'d| would) like to (?:know|see|have|get|read)|i wanna (?:know|see)|i(?:'m| am) (?:looking|searching) for"
-    r"|(?:tell|show) me(?= (?:how many|what'?s new|what'?s in|how|what|which|who|when|where))|do you know(?= (?:how|what|which|who|when|where))|i need|may i see|can i (?:see|get|have))\s+)"
+    r"|(?:tell|show) me(?= (?:how many|what'?s new|what'?s in|how|what|which|who|when|where))|do you know(?= (?:how|what|which|who|when|where))|i need|may i see|can i (?:see|get|have))\s+)",
+    re.IGNORECASE,
 )
 _POLITE_END = re.compile(
-    r"[\s,]+(?:please|pls|plz|thanks|thx|thank you|for me|btw|again|then|exactly|actually|anyway)$"
+    r"[\s,]+(?:please|pls|plz|thanks|thx|thank you|for me|btw|again|then|exactly|actually|anyway)$",
+    re.IGNORECASE,
 )
 
 END_MARKS = " \t?!.,;:…¿¡。？！"

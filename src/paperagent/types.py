@@ -251,7 +251,7 @@ class Filters:
     author: str | None = None
     """An author's name: whole words in any order, ignoring case and accents; initials may stand for words."""
     exclude: tuple[str, ...] = ()
-    """Words and phrases that title and abstract must not contain in any inflected form."""
+    """Words and phrases that title and abstract must not contain, in any case, also as a plural."""
 
     def __bool__(self) -> bool:
         """Return whether any limit is set."""
@@ -280,12 +280,9 @@ class Filters:
     def _excludes_text(self, paper: Paper) -> bool:
         if not self.exclude:
             return False
-        from paperagent.text.terms import contains_phrase, index_terms
+        from paperagent.text.phrases import PhraseInAnyCase
 
-        title = index_terms(paper.title)
-        terms = [*title, *title, *index_terms(paper.abstract)]  # as they are indexed
-        phrases = (index_terms(phrase) for phrase in self.exclude)
-        return any(phrase and contains_phrase(terms, phrase) for phrase in phrases)
+        return any(PhraseInAnyCase(phrase).is_in(paper.title, paper.abstract) for phrase in self.exclude)
 
 
 def in_category(category: str, archive: str) -> bool:

@@ -114,3 +114,37 @@ def test_an_author_who_is_corrected_is_found_by_the_new_name(store: Store) -> No
     ingest(store, [paper(2, authors=("Grace Newname",))])
     assert [p.paper_id for p in store.list_papers(Filters(author="newname"))] == ["2601.00002"]
     assert "2601.00002" not in {p.paper_id for p in store.list_papers(Filters(author="paula"))}
+
+
+@pytest.mark.parametrize(
+    ("excluded", "left"),
+    [
+        ("few-shot", {3, 4, 5, 6}),
+        ("FEW shot", {3, 4, 5, 6}),
+        ("shot", {4, 5, 6}),
+        ("generative", {1, 2, 3, 4, 6}),
+        ("Generate", {1, 2, 3, 4, 5}),
+        ("rag", {1, 2, 3, 5, 6}),
+        ("lens", {1, 2, 3, 4, 5}),
+    ],
+)
+def test_words_are_excluded_as_typed(excluded: str, left: set[int], place: Place) -> None:
+    """In any case, also as a plural; neither stems nor function words count."""
+    texts = {
+        1: "We sort moths with few-shot prompts.",
+        2: "Few shots suffice for moths.",
+        3: "A moth needs a shot of nectar, and few do.",
+        4: "RAGs help a moth.",
+        5: "A generative model of moths.",
+        6: "We generate moths with lenses.",
+    }
+    records = [paper(n, title=f"Moths {n}", abstract=text) for n, text in texts.items()]
+    with place.open(create=True) as store:
+        ingest(store, records)
+        store.embed_pending(EMBEDDER)
+        filters = Filters(exclude=(excluded,))
+        expected = {f"2601.{n:05d}" for n in left}
+        assert {p.paper_id for p in records if filters.admits(p)} == expected
+        assert {p.paper_id for p in store.list_papers(filters)} == expected
+        vector = EMBEDDER.one("moths")
+        assert candidate_ids(store, stems=["moth"], vector=vector, filters=filters) == expected

@@ -81,6 +81,19 @@ class Phrase:
         return re.compile(rf"(?<![^\W_]){pattern}{suffix}(?![^\W_])(?!\.\d)")
 
 
+class PhraseInAnyCase(Phrase):
+    """A phrase whose case never matters, and whose last word may only be longer by the ending of a plural."""
+
+    @property
+    def ends_in_name(self) -> bool:
+        """False: no word has further letters."""
+        return False
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return [word for word in re.split(_BETWEEN_WORDS, self.text.lower()) if word]
+
+
 def term_variants(phrase: Phrase, similar: list[str]) -> list[str]:
     """Return the terms among ``similar`` that are longer forms of the phrase's last word."""
     last = (words(phrase.text) or [""])[-1]

@@ -11,7 +11,7 @@ import re
 import threading
 import unicodedata
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +65,6 @@ _FOREIGN_WORDS = frozenset(
     pourquoi qui sur il di che per sono quale quali della delle nel""".split()
 )
 """Function words of German, Spanish, French and Italian."""
-
-
-def contains_phrase(terms: Sequence[str], phrase: Sequence[str]) -> bool:
-    """Return whether ``terms`` contain the index terms of a phrase in a row."""
-    size = len(phrase)
-    return any(list(terms[i : i + size]) == list(phrase) for i in range(len(terms) - size + 1))
 
 
 def title_key(title: str) -> str:

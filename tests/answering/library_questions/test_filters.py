@@ -26,9 +26,9 @@ ROWS = [
 ]
 
 
-def _library(folder: Path, rows: list[dict[str, Any]]) -> PaperAgent:
-    agent = PaperAgent(folder / "library", embedder="none", mode="extractive")
-    agent.ingest(sample_library.write_jsonl(folder / "feed.jsonl", rows))
+def _library(folder: Path, name: str, rows: list[dict[str, Any]]) -> PaperAgent:
+    agent = PaperAgent(folder / name, embedder="none", mode="extractive")
+    agent.ingest(sample_library.write_jsonl(folder / f"{name}.jsonl", rows))
     return agent
 
 
@@ -38,7 +38,7 @@ def agent(tmp_path: Path) -> Iterator[PaperAgent]:
     rows: list[dict[str, Any]] = [dict(zip(keys, row, strict=True)) for row in ROWS]
     for row in rows:
         row["categories"], row["authors"] = row["categories"].split(), row["authors"].split(", ")
-    with _library(tmp_path, rows) as opened:
+    with _library(tmp_path, "full", rows) as opened:
         yield opened
 
 
@@ -46,7 +46,7 @@ def agent(tmp_path: Path) -> Iterator[PaperAgent]:
 def bare(tmp_path: Path) -> Iterator[PaperAgent]:
     """Return an agent whose papers have no dates, authors and categories."""
     rows = [{"title": title, "abstract": abstract} for title, abstract, *_ in ROWS]
-    with _library(tmp_path, rows) as opened:
+    with _library(tmp_path, "bare", rows) as opened:
         yield opened
 
 
@@ -188,3 +188,13 @@ def test_facts_in_texts_do_not_renumber_the_papers(agent: PaperAgent) -> None:
     turns.append(("who wrote the first one?", agent.ask("who wrote the first one?", history=turns).answer))
     assert turns[-1][1].startswith("“Moss Minds” was written by Ann Bree")
     assert agent.ask("who wrote the second one?", history=turns).answer.startswith("“Kelp Choirs”")
+
+
+def test_the_number_of_authors(agent: PaperAgent, bare: PaperAgent) -> None:
+    two = "“Kelp Choirs” has 2 authors: Mira Oduya, Jon Falk."
+    for text in ("how many authors does the Kelp Choirs paper have?", "how many people wrote Kelp Choirs?"):
+        assert agent.ask(text).answer == two
+        assert bare.ask(text).answer == "The feed gives no authors of “Kelp Choirs”."
+    listing = agent.ask("list the papers from cs.CV")
+    assert agent.ask("how many authors does it have?", history=[listing]).answer == two
+    assert agent.ask("how many authors are there?").answer.startswith("The papers here have 3 authors.")

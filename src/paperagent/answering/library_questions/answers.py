@@ -6,7 +6,6 @@ No model is called and nothing is cited. An answer says how it was counted, show
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from paperagent.answering.answers import EMPTY_LIBRARY
 from paperagent.answering.citations import escape_markers
 from paperagent.answering.library_questions.intents import Intent
-from paperagent.answering.library_questions.limits import Limits
+from paperagent.answering.library_questions.limits import Limits, asks_for_one
 from paperagent.answering.library_questions.papers import (
     MAX_PAPERS,
     LibraryPapers,
@@ -43,12 +42,6 @@ _WHICH_PAPER = (
 )
 _AUTHORS_CHECKED, _IN_OVERVIEW = 200, 20
 _LISTED_FACETS = 8
-_ONE_PAPER = re.compile(
-    r"\b(?:newest|latest|most recent|oldest|earliest)(?: [\w.+/-]+){0,4}?"
-    r" (?:paper|article|preprint|publication|abstract|one)\b(?! (?:titles?|names?)\b)",
-    re.IGNORECASE,
-)
-"""Asks for one paper, such as "the newest paper on parsing"."""
 
 
 def small_talk_answer(question: str, intent: Intent) -> Answer:
@@ -91,7 +84,7 @@ class LibraryAnswerer:
         self._topics = topics
         self._facets_of = count
         self._papers = LibraryPapers(store, get)
-        self._one = False
+        self._question, self._one = "", False
 
     def answer(
         self,
@@ -115,7 +108,7 @@ class LibraryAnswerer:
         started = time.perf_counter()
         if not self._store.count():
             return None if intent.if_found else replace(answered(EMPTY_LIBRARY), question=question)
-        self._one = _ONE_PAPER.search(question) is not None
+        self._question, self._one = question, asks_for_one(question)
         limits = self._limited(intent, filters, history)
         if isinstance(limits, str):
             return replace(answered(limits), question=question)
@@ -267,7 +260,12 @@ class LibraryAnswerer:
         text = f"{subject} {verb}{'s' if total == 1 else ''} {what}"
         dated = bool(self._store.facets().first_day)
         text += self._order(total) if dated or total == 1 else ". Their feeds give no dates:"
-        return answered(text, papers[: 1 if self._one else None], total, see_all=limits.search_hint(topic))
+        return answered(
+            text,
+            papers[: 1 if self._one else None],
+            total,
+            see_all=limits.search_hint(topic),
+        )
 
     def _order(self, total: int, *, oldest: bool = False) -> str:
         """Return the end of a sentence that introduces a list of papers: their order."""
@@ -408,7 +406,7 @@ class LibraryAnswerer:
             return excluded
         if intent.kind == "paper":
             return record_answer(papers[0])
-        facts = [fact(intent.field, paper) for paper in papers[:MAX_PAPERS]]
+        facts = [fact(intent.field, paper, self._question) for paper in papers[:MAX_PAPERS]]
         answer = answered("\n\n".join(facts))
         return replace(answer, hits=tuple(Hit(p, 0.0, n) for n, p in enumerate(papers[:MAX_PAPERS], 1)))
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import Any
 
 from paperagent.text.author_names import name_words
 from paperagent.types import Filters, Paper, in_category
+
+_ONE_PAPER = re.compile(
+    r"\b(?:newest|latest|most recent|oldest|earliest)(?: [\w.+/-]+){0,4}?"
+    r" (?:paper|article|preprint|publication|abstract|one)\b(?! (?:titles?|names?)\b)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,11 @@ class Limits:
         return (
             "" if self.also else f"'{_command('search', self.filters, topic)}' ranks the papers by relevance"
         )
+
+
+def asks_for_one(question: str) -> bool:
+    """Return whether a question asks for one paper, such as "the newest paper on parsing"."""
+    return _ONE_PAPER.search(question) is not None
 
 
 def _narrower(name: str, old: str | None, new: str | None) -> str | None:

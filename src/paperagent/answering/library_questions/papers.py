@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from paperagent.answering.library_questions.intents import TextField
 from paperagent.answering.library_questions.limits import Limits
 from paperagent.answering.library_questions.references import Field, PaperRef, is_name_like
+from paperagent.layout import counted
 from paperagent.retrieval import scoring
 from paperagent.retrieval.conversation import Turn, cited_papers
 from paperagent.text.phrases import Phrase, term_variants
@@ -30,6 +31,7 @@ _LISTED_AUTHORS, _NEAREST = 30, 3
 _NO_LIMITS = Limits()
 _MAX_COUNTED = 20_000
 """The number of papers, the newest ones, whose records are counted."""
+_HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s)\]}>]+")
 _CODE_HOST = re.compile(r"git(?:hub|lab)|huggingface|code|bitbucket", re.IGNORECASE)
 _KIND_OF_WORK = re.compile(
@@ -281,9 +283,11 @@ def record_date(paper: Paper) -> str:
     return f"listed on {paper.listed}" if paper.listed else ""
 
 
-def fact(field: Field, paper: Paper) -> str:
+def fact(field: Field, paper: Paper, question: str = "") -> str:
     """Return what the record of a paper says, or that its feed does not say it."""
     name = f"“{paper.title}”"
+    if field == "authors" and paper.authors and _HOW_MANY.search(question):
+        return f"{name} has {counted(len(paper.authors), 'author')}: {record_authors(paper)}."
     day = record_date(paper)
     code = next((u for u in _URL.findall(paper.abstract) if _CODE_HOST.search(u)), "").rstrip(".,;")
     facts: Mapping[Field, tuple[str, str]] = {

@@ -253,6 +253,7 @@ IS_QUESTION = _rule(r".*\?$|(?:do|does|did|is|are|was|were|can|could|should|woul
 
 FIELDS: dict[Field, tuple[str, ...]] = {
     "authors": (
+        r"how many (?:co-?)?authors (?:do(?:es)?|did|has) {ref} (?:have|got|list)|how many (?:co-?)?authors (?:are|were) (?:there )?(?:on|of|for|behind) {ref}|how many (?:people|authors|researchers) (?:wrote|(?:co-?)?authored|are behind|were behind) {ref}",
         r"who(?:'s| is| are| were| was)? (?:the )?(?:(?:first |last |senior |lead |corresponding )?(?:co-?)?authors?|writers?)(?: (?:of|for|on|behind) {ref})?",
         r"who (?:wrote|authored|published|co-?authored|penned|came up with|made|did|wrot|is behind|was behind) {ref}",
         r"(?:(?:list|show|name|give|get)(?: me)? |what(?:'s| is| are) )?(?:the )?(?:first |last |lead |corresponding )?(?:co-?)?author(?:s|'s name|s' names)?(?: list)?(?: (?:of|for) {ref})?",

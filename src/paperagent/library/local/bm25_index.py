@@ -20,6 +20,7 @@ from paperagent.library.home import writable
 from paperagent.library.identity import day_number
 from paperagent.storage.sqlite import DISK_FULL, store_error
 from paperagent.text.author_names import is_initial, name_words
+from paperagent.text.phrases import PhraseInAnyCase
 from paperagent.text.spelling import within_edit_distance
 from paperagent.text.terms import index_terms
 from paperagent.types import Filters
@@ -322,9 +323,8 @@ class LexicalIndex:
             limits.append(self._tag(f"s:{filters.source}"))
         if filters.author:
             limits.append(self._by_author(filters.author))
-        unwanted = [query for phrase in filters.exclude if (query := self._with_phrase(phrase))]
-        if unwanted:
-            limits.append(_none_of(unwanted))
+        if filters.exclude:
+            limits.append(_none_of([self._with_phrase(phrase) for phrase in filters.exclude]))
         return [Query.const_score_query(limit, 0.0) for limit in limits]
 
     def _tag(self, tag: str) -> Any:
@@ -347,15 +347,14 @@ class LexicalIndex:
 
         return self._these_rows(("author", author), find)
 
-    def _with_phrase(self, phrase: str) -> Any | None:
-        """Return the query for papers with a word or phrase; None if it has only stop words."""
-        stems = index_terms(phrase)
-        terms = [self._term(stem) for stem in stems]
-        if len(terms) < 2:
-            return terms[0] if terms else None
+    def _with_phrase(self, phrase: str) -> Any:
+        """Return the query for papers that contain a phrase or its plural; stems only narrow the search."""
+        forms = {tuple(index_terms(phrase + ending)) for ending in ("", "s", "es")}
+        likely = _any_of([_all_of([self._term(stem) for stem in stems]) for stems in sorted(forms)])
 
         def find() -> list[int]:
-            return self._listing.rows_with_phrase(self._rows(_all_of(terms)), stems) if self._listing else []
+            to_find = PhraseInAnyCase(phrase)
+            return sorted(self._listing.rows_mentioning(to_find, self._rows(likely))) if self._listing else []
 
         return self._these_rows(("phrase", phrase), find)
 

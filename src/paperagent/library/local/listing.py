@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 from paperagent.library.identity import title_order
-from paperagent.library.local.database import LibraryDatabase, pack_terms, placeholders, without_mmap
+from paperagent.library.local.database import LibraryDatabase, placeholders, without_mmap
 from paperagent.text.author_names import has_author
 from paperagent.text.phrases import Phrase
 
@@ -42,15 +42,6 @@ class PaperListing:
             part += [phrase.like, phrase.like]
             matching.update(row for row, *texts in self._all(query, part) if phrase.is_in(*texts))
         return matching
-
-    def rows_with_phrase(self, rows: Iterable[int], stems: Sequence[str]) -> list[int]:
-        """Return those of ``rows`` whose papers contain these stems in a row."""
-        phrase = pack_terms(stems)
-        matches = []
-        for marks, part in placeholders(rows):
-            query = f"SELECT row, terms FROM facts WHERE row IN ({marks})"
-            matches += [row for row, terms in self._all(query, part) if _contains(terms, phrase)]
-        return matches
 
     def newest(self, rows: Collection[int] | None, *, limit: int | None, oldest: bool = False) -> list[int]:
         """Return rows by day, latest (or earliest) first, and those of one day in the order of reading.
@@ -104,13 +95,3 @@ class PaperListing:
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._db.reading() as connection:
             return connection.execute(query, values).fetchall()
-
-
-def _contains(terms: bytes, phrase: bytes) -> bool:
-    """Return whether packed terms contain a phrase; a match must begin at the start of a term."""
-    position = terms.find(phrase)
-    while position % 4 > 0:  # -1 % 4 is 3
-        if position < 0:
-            return False
-        position = terms.find(phrase, position + 1)
-    return True

@@ -116,8 +116,6 @@ def _count_in_other_words(request: Request) -> Intent | None:
     if match := rules.COUNT_IN_PERIOD.fullmatch(request.text):
         intent, remaining = with_limits(Intent("count"), match["period"], request.today)
         return intent if intent.filters and not remaining else None
-    if match := rules.COUNT_AFTER_ALL.fullmatch(request.text):
-        return with_conditions(Intent("count"), match["rest"], request, verbs=True)
     rule = rules.COUNT_MENTIONING if request.has_history else rules.COUNT_OF_THEM
     if match := rules.COUNT_MENTIONING.fullmatch(request.text) or rule.fullmatch(request.text):
         topic = topic_name(match["topic"])

@@ -122,7 +122,6 @@ ANY_MENTION = _rule(
 )
 WHICH_MENTION = _rule(rf"which(?: ones?)?(?: of (?:them|these|those|(?:the |your )?{NOUN}))? (?:mention |(?:have|contain|include|use)s? {LITERAL})(?P<topic>.+)")
 COUNT_OF_THEM = _rule(rf"how many of (?:(?:all |the |your |my )*{NOUN}|them|these|those) (?:are (?:on|about)|contain|discuss|cover|use|deal with|have the word)\s+(?P<topic>.+)")
-COUNT_AFTER_ALL = _rule(rf"(?:(?:is|are) there|do you have|have you got) (?:any )?{NOUN} (?P<rest>.+?),? (?:and )?(?:if so,? )?how many(?: are there| do you have)?")
 IS_CATEGORY = _rule(CATEGORY)
 COUNT = _rule(
     rf"(?:how many|(?:what(?:'s| is) )?(?:the )?(?:total )?number of|(?:what(?:'s| is) )?(?:the )?count of|count(?: up)?(?: all)?|how much|total)"

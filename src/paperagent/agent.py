@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from paperagent.library import Health, ListSort, Shard, Store
     from paperagent.library.facets import Facets
     from paperagent.llm.protocol import TextModel
+    from paperagent.retrieval.conversation import Turn
 
 EmbedBy = Literal["here", "ray", "batch"]
 """Where embeddings are computed: in this process, on a Ray cluster, or by OpenAI's Batch API."""
@@ -403,6 +404,8 @@ class PaperAgent:
                 ``hits`` are the papers retrieved so far.
             StoreError: there is no library, or it is damaged.
         """
+        from paperagent.retrieval.conversation import clean_history
+
         arguments.check_names(options)
         llm_options = factory.LLMOptions(
             options.get("effort"),
@@ -424,12 +427,13 @@ class PaperAgent:
             exclude=options.get("exclude"),
         )
         mode = arguments.answer_mode(options.get("mode"))
-        if (answered := self._answer_from_library(question, options, filters)) is not None:
+        history, notes = clean_history(options.get("history"))
+        if (answered := self._answer_from_library(question, history, options, filters)) is not None:
             return answered
         mode = self._effective_mode(mode)
-        request = self._request(question, options.get("history"), options.get("k"), filters)
+        request = self._request(question, history, options.get("k"), filters)
         pipeline = self._open_pipeline()
-        request = replace(request, notes=(*request.notes, *self._take_notes()))
+        request = replace(request, notes=(*notes, *self._take_notes()))
         if mode == "extractive":
             return pipeline.stream(request)
         make_answerer = self._select_answerer if mode == "select" else self._llm_answerer
@@ -444,18 +448,16 @@ class PaperAgent:
         return answerer.stream(request)
 
     def _answer_from_library(
-        self, question: str, options: AskOptions, filters: Filters
+        self, question: str, history: tuple[Turn, ...], options: AskOptions, filters: Filters
     ) -> Iterator[Event] | None:
         """Answer small talk and questions about the library itself; return None for all other questions."""
         from paperagent.answering.library_questions import answers
         from paperagent.answering.library_questions.classify import classify
         from paperagent.library.facets import count_papers
-        from paperagent.retrieval.conversation import clean_history
         from paperagent.retrieval.question import clean_question
 
         if not isinstance(question, str):
             return None
-        history, _ = clean_history(options.get("history"))
         intent = classify(question, has_history=bool(history), today=arguments.today())
         if intent is None:
             return None
@@ -906,19 +908,16 @@ class PaperAgent:
         return mode
 
     def _request(
-        self, question: str, history: Iterable[Any] | None, k: int | None, filters: Filters
+        self, question: str, history: tuple[Turn, ...], k: int | None, filters: Filters
     ) -> AnswerRequest:
         from paperagent.answering.pipeline import AnswerRequest
-        from paperagent.retrieval.conversation import clean_history
         from paperagent.retrieval.question import clean_question
 
-        turns, notes = clean_history(history)
         return AnswerRequest(
             question=clean_question(question),
-            history=turns,
+            history=history,
             k=arguments.top_k(self.settings.top_k if k is None else k),
             filters=filters,
-            notes=notes,
         )
 
     def _take_notes(self) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ def is_unknown(question: Question) -> bool:
 
 
 def describe_missing(names: Sequence[Name]) -> str:
-    """Return what the library lacks, such as ``no paper here mentions “LoRA”``; empty without names."""
+    """Return a phrase such as ``no paper here mentions “LoRA”``; an empty string without names."""
     certain = [n.text for n in names if n.is_certain] or [n.text for n in names]
     quoted = " or ".join(f"“{name}”" for name in certain[:_MAX_NAMED])
     return f"no paper here mentions {quoted}" if quoted else ""

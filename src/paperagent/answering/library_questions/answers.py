@@ -277,7 +277,7 @@ class LibraryAnswerer:
         return "; the oldest first:" if oldest else "; the newest first:"
 
     def _none(self, limits: Limits) -> str:
-        """Say that no paper is within limits, or that it is not known."""
+        """Return a sentence: no paper is within the limits, or the feeds lack the data to tell."""
         return self._not_known(limits) or f"No paper is {limits}.{self._why(limits, 0)}"
 
     def _not_known(self, limits: Limits) -> str:
@@ -355,7 +355,7 @@ class LibraryAnswerer:
     # --- single papers ---
 
     def _existence(self, intent: Intent, limits: Limits, _history: Sequence[Turn]) -> Answer | None:
-        """Say whether a paper is here; a name that is no title may be that of an author."""
+        """Answer whether the library has a paper, or papers by an author of that name."""
         ref = intent.paper or LAST
         if papers := self._papers.resolve(ref, (), limits):
             return self._excluded(ref, papers, limits) or answered("Yes, the library has this paper:", papers)
@@ -366,13 +366,13 @@ class LibraryAnswerer:
         return None if intent.if_found else self._absent(ref, limits)
 
     def _excluded(self, ref: PaperRef, papers: Sequence[Paper], limits: Limits) -> Answer | None:
-        """Say that the request excludes a paper that a message names; papers of an answer are not checked."""
+        """Return an answer if the filters exclude the paper that the message names by title or id."""
         if ref.kind not in ("title", "id") or limits.admits(papers[0]):
             return None
         return answered(f"“{papers[0].title}” is not among the papers {limits}.")
 
     def _absent(self, ref: PaperRef, limits: Limits, *, nearest: bool = False) -> Answer:
-        """Say that a paper is not here, and which papers mention it."""
+        """Answer that the library does not have a paper, and list the papers that mention it."""
         if ref.kind not in ("title", "id"):
             return answered(_WHICH_PAPER)
         if ref.kind == "id":

@@ -23,7 +23,8 @@ class Limits:
 
     filters: Filters = Filters()  # noqa: RUF009 - frozen
     also: Filters = Filters()  # noqa: RUF009 - frozen
-    """What ``filters`` cannot hold: a second category, feed or author, or a period apart from its own."""
+    """Conditions that `Filters` cannot express together: a second category, feed or author, or a second,
+    disjoint period."""
 
     def __bool__(self) -> bool:
         """Return whether any limit is set."""

@@ -90,7 +90,10 @@ class LibraryPapers:
         limit: int = MAX_PAPERS,
         oldest_first: bool = False,
     ) -> Matching:
-        """Return what `Store.matching` does, within limits, and without words in the order of a listing."""
+        """Return the papers within the limits that contain the words or the phrase; see `Store.matching`.
+
+        Without words and phrase, return all papers within the limits, in the order of `Store.list_papers`.
+        """
         store, filters = self._store, limits.filters
         size = store.count() if limits.also else limit
         if words or phrase:

@@ -412,8 +412,8 @@ class _AnswerSession:
             yield from self._fall_back("abstained", "the model found no answer in the abstracts shown to it")
         else:
             missing = self._missing(reply)
-            said = f" “{missing.rstrip('.')}”" if missing else ""
-            yield self._abstain("not_in_abstracts", f"The abstracts do not say{said}.")
+            question_part = f" “{missing.rstrip('.')}”" if missing else ""
+            yield self._abstain("not_in_abstracts", f"The abstracts do not say{question_part}.")
 
     def _end_with_error(
         self, error: OverBudgetError | TruncatedReplyError | EndpointError

@@ -423,11 +423,12 @@ def _abstain(
     missing: str,
 ) -> Answer:
     """Return an abstention, which names what is missing and quotes the closest passages on the topic."""
+    missing = missing[:1].upper() + missing[1:]
     if signals.similarity < MIN_TOPIC_SIMILARITY and signals.coverage < _MIN_TOPIC_COVERAGE:
-        text = f"The abstracts do not say: {missing or 'nothing in the library is about this'}."
+        text = f"The abstracts do not say. {missing or 'Nothing in the library is about this'}."
         return Answer(question.text, "abstained", "no_evidence", text, confidence=confidence)
     text = (
-        f"The abstracts do not say: {missing or 'no sentence found answers this'}.{closest_passages(cited)}"
+        f"The abstracts do not say. {missing or 'No sentence found answers this'}.{closest_passages(cited)}"
     )
     return Answer(
         question.text, "abstained", "not_in_abstracts", text, citations=cited, confidence=confidence

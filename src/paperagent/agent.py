@@ -744,7 +744,7 @@ class PaperAgent:
         Raises:
             InputError: an argument is out of range.
         """
-        filters = arguments.filters(since, until, category, source, author=author)
+        filters = arguments.day_filters(since, until, category, source, author)
         return self._open_store().list_by_day(filters, sort=sort, limit=limit, offset=offset)
 
     def count_by_day(
@@ -760,7 +760,7 @@ class PaperAgent:
 
         The filters are those of `list_by_day`.
         """
-        filters = arguments.filters(since, until, category, source, author=author)
+        filters = arguments.day_filters(since, until, category, source, author)
         return self._open_store().count_by_day(filters)
 
     def library_state(self) -> str:

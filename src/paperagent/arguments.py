@@ -8,6 +8,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
@@ -268,6 +269,14 @@ def filters(
     if first and first > today() + dt.timedelta(days=1):
         raise InputError(f"since: {first} is in the future; nothing can match")
     return Filters(first, last, category, source, author, _excluded(exclude))
+
+
+def day_filters(
+    since: Day, until: Day, category: str | None, source: str | None, author: str | None
+) -> Filters:
+    """Return the filters of a list by day, whose range of days may be empty or in the future."""
+    others = filters(None, None, category, source, author=author)
+    return replace(others, since=day(since, "since"), until=day(until, "until"))
 
 
 def _excluded(exclude: str | Iterable[str] | None) -> tuple[str, ...]:

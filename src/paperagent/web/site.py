@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from paperagent.digest.database import utc_now
 from paperagent.web.database import FILE_NAME, WebDatabase
+from paperagent.web.page_cache import PageCache
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
@@ -42,6 +43,7 @@ class Site:
         self.settings: Settings = agent.settings
         self.public_url = public_url or self.settings.public_url
         self.clock = clock
+        self.pages = PageCache()
         self._lock = threading.Lock()
         self._digest: DigestService | None = None
         self._database: WebDatabase | None = None

@@ -246,7 +246,7 @@ class Pipeline:
         ranked = scoring.rank(candidates, question.query)
         history, cited = self._cited_papers(request)
         reference = follow_up.resolve(
-            request.question, history, cited, ranked[0].paper_id if ranked else None
+            request.question, history, cited, ranked[0].paper_id if ranked else None, _gap(ranked)
         )
         if reference.beside is not None:
             similar = self.search(cited[reference.beside].title, k=2, filters=request.filters)
@@ -261,7 +261,7 @@ class Pipeline:
             )
         hits = self._top_hits(question.text, ranked, candidates, max(request.k, _rerank_depth(question)))
         if reference.bonus:
-            others = [h for h in hits if h.paper_id not in cited]
+            others = [h for h in hits if h.paper_id not in reference.bonus]
             reference = follow_up.moved_to_named(reference, question, others)
             further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
             hits = scoring.boost(hits, further_hits, reference.bonus)
@@ -276,7 +276,7 @@ class Pipeline:
     def _cited_papers(self, request: AnswerRequest) -> tuple[tuple[Turn, ...], Mapping[str, Paper]]:
         """Return the history, and the papers of its latest turns that the filters admit."""
         history = self.with_papers(request.history)
-        ids = dict.fromkeys(i for turn in history[-follow_up.WINDOW :] for i in turn.papers)
+        ids = dict.fromkeys(i for turn in history[-follow_up.WINDOW :] for i in (*turn.papers, *turn.retrieved))
         papers = self._library.get_many(ids) if ids else {}
         return history, {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
 

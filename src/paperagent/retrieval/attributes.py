@@ -49,7 +49,7 @@ _NAMED_THING = re.compile(
 """What has a name. The answer to "which models" may be "the larger ones"."""
 _NAME = re.compile(r"[A-Za-z]*(?:[A-Z]\w*[A-Z]|[A-Za-z]\d)\w*")
 """A word with several capitals, or with letters and digits."""
-_COMMON_ACRONYMS = frozenset(
+COMMON_ACRONYMS = frozenset(
     """llm llms lm lms plm plms vlm vlms lvlm lvlms mllm mllms nlp ai ml qa vqa rl rlhf sft cot icl xai gpu
     api apis 2d 3d""".split()
 )
@@ -138,7 +138,7 @@ def _names_another(sentences: Sequence[str], familiar: Collection[str]) -> bool:
         abbreviations = {m.lower() for m in re.findall(r"\(([^()\s]{2,12})\)", text)}
         familiar = {*familiar, *abbreviations}
         names = {m.group().lower() for m in _NAME.finditer(text)}
-        if not names <= {*familiar, *_COMMON_ACRONYMS}:
+        if not names <= {*familiar, *COMMON_ACRONYMS}:
             return True
     return False
 

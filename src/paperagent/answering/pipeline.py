@@ -276,7 +276,9 @@ class Pipeline:
     def _cited_papers(self, request: AnswerRequest) -> tuple[tuple[Turn, ...], Mapping[str, Paper]]:
         """Return the history, and the papers of its latest turns that the filters admit."""
         history = self.with_papers(request.history)
-        ids = dict.fromkeys(i for turn in history[-follow_up.WINDOW :] for i in (*turn.papers, *turn.retrieved))
+        ids = dict.fromkeys(
+            i for turn in history[-follow_up.WINDOW :] for i in (*turn.papers, *turn.retrieved)
+        )
         papers = self._library.get_many(ids) if ids else {}
         return history, {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
 
@@ -361,12 +363,12 @@ class Pipeline:
         cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
         missing_names = abstention.names_missing(question, matches)
         missing = abstention.describe_missing(missing_names)
-        # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
         # Of a question in another language, only names and cognates are understood.
         is_half_understood = question.is_foreign and bool(matches[0].hit.lexical)
+        abstain_below = thresholds.abstain_below * (abstention.FOLLOW_UP_FACTOR if is_referred_to else 1)
         if abstention.is_unknown(question):
             return _abstain(question, (), signals, 0.0, missing)
-        if confidence < thresholds.abstain_below and not (is_referred_to or is_half_understood):
+        if confidence < abstain_below and not is_half_understood:
             if any(name.is_certain for name in missing_names):
                 cited = ()  # sentences on something else would not help
             return _abstain(question, cited, signals, confidence, missing)
@@ -423,7 +425,8 @@ def _abstain(
     missing: str,
 ) -> Answer:
     """Return an abstention, which names what is missing and quotes the closest passages on the topic."""
-    if signals.similarity < MIN_TOPIC_SIMILARITY and signals.coverage < _MIN_TOPIC_COVERAGE:
+    is_on_topic = signals.similarity >= MIN_TOPIC_SIMILARITY or signals.coverage >= _MIN_TOPIC_COVERAGE
+    if not (is_on_topic or question.is_follow_up):
         text = f"The abstracts do not say: {missing or 'nothing in the library is about this'}."
         return Answer(question.text, "abstained", "no_evidence", text, confidence=confidence)
     text = (

@@ -34,7 +34,7 @@ _EARLIER_TURN = 0.5
 _CLOSEST_ONLY = 0.8
 """Share of the bonus for the closest papers of an abstention."""
 _NEW_BESIDE_KNOWN = 0.5
-"""Share of the bonus for papers that the last answer cited beside those of the answer before it."""
+"""Share of the bonus for papers that the answer to a follow-up cited beside those of the answer before it."""
 _RETRIEVED, _RETRIEVED_PAPERS = 0.9, 5
 """Share of the bonus for papers that were found but not cited, and their number, if a question picks one."""
 _MIN_LIST_SHARE = 0.5
@@ -143,6 +143,7 @@ _FRAGMENT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A question without a verb: "which datasets?"."""
+_ASKS = re.compile(rf"^\W*(?:(?:and|but|so|ok)\b\W*)?(?:wh\w+|how|{_VERB})\b", re.IGNORECASE)
 _OWN_SUBJECT = re.compile(
     rf"""(?<!\bwe\ )(?<!\bone\ )(?<!\bthey\ )(?<!\bto\ )\b(?:do|does|did|can|could|will|would|should)(?:n't)?
     \ (?!(?:the|it|they|{_THIS}|its|their|you|we|i|he|she|one)\b)[a-z]""",
@@ -232,23 +233,13 @@ def resolve(
     weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
     if _SEEKS_OTHERS.search(question):
         return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
-    if (
-        strength in ("none", "medium")
-        and best in weights
-        and len(_topic_stems(question)) <= _MAX_WITH_PRONOUN
-    ):
-        strength = "strong"
+    strength = _adjusted(strength, question, is_cited=best in weights, has_clear_lead=lead >= _CLEAR_LEAD)
     texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
-    has_clear_lead = best not in weights and lead >= _CLEAR_LEAD
-    if strength == "medium" and not has_clear_lead:
-        strength = "strong"
-    elif strength == "strong" and has_clear_lead and not refers_back(question):
-        strength = "medium" if len(_topic_stems(question)) > _MAX_SHORT else strength
     if strength == "medium":
         topic = set(_topic_stems(question))
         weights = {i: w for i, w in weights.items() if not topic.isdisjoint(index_terms(texts[i]))}
-    found = (_NAME if is_english(question) else _CAMEL_NAME).findall(question)
-    names = [name.casefold() for name in found if name.casefold() not in COMMON_ACRONYMS]
+    names = [n.casefold() for n in (_NAME if is_english(question) else _CAMEL_NAME).findall(question)]
+    names = [name for name in names if name not in COMMON_ACRONYMS]
     name_counts = {i: sum(name in text for name in names) for i, text in texts.items()}
     if most := max(name_counts.values(), default=0):
         weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
@@ -258,6 +249,25 @@ def resolve(
     if strength == "none" or (strength == "medium" and not weights):
         return Reference()
     return Reference(strength, {i: weight * BONUS[strength] for i, weight in weights.items()})
+
+
+def _adjusted(strength: Strength, question: str, *, is_cited: bool, has_clear_lead: bool) -> Strength:
+    """Return how clearly a question refers to cited papers, by its form and by the paper that fits it best.
+
+    Args:
+        strength: How clearly by its form.
+        question: The question.
+        is_cited: Whether the best paper was cited.
+        has_clear_lead: Whether it clearly exceeds all others.
+    """
+    topic = len(_topic_stems(question))
+    if is_cited:
+        return "strong" if strength in ("none", "medium") and topic <= _MAX_WITH_PRONOUN else strength
+    if strength == "medium":
+        return "strong" if _ASKS.match(question) and not has_clear_lead else "medium"
+    if strength == "strong" and has_clear_lead and topic > _MAX_SHORT and not refers_back(question):
+        return "medium"
+    return strength
 
 
 def reference_strength(question: str) -> Strength:
@@ -382,24 +392,26 @@ def _numbered(question: str, history: Sequence[Turn]) -> list[str]:
 def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
     """Return the papers that the conversation is about, each with a weight of at most 1."""
     weights: dict[str, float] = {}
-    share = 1.0
+    share, continues = 1.0, False
     for turn in reversed(history):
         if not turn.answered:
             if turn.papers and reference_strength(turn.question) in ("none", "medium"):  # a new topic
                 return _merge(weights, _shares(turn), share * _CLOSEST_ONLY)
         elif turn.papers and share >= _EARLIER_TURN:
-            if known := {i for i in turn.papers if share < 1 and i in weights}:
-                weights = {i: 1.0 if i in known else w * _NEW_BESIDE_KNOWN for i, w in weights.items()}
+            shared = weights.keys() & turn.papers if continues else ()
+            if shared:
+                weights = {i: 1.0 if i in shared else w * _NEW_BESIDE_KNOWN for i, w in weights.items()}
             weights = _merge(weights, _shares(turn), share)
             share *= _EARLIER_TURN
+            continues = reference_strength(turn.question) != "none"
     if _PICK.search(question):
         recent = history[: -WINDOW - 1 : -1]
         shares = (_shares(turn) for turn in recent if turn.answered and turn.papers)
         lists = (s for s in shares if sum(share >= _MIN_LIST_SHARE for share in s.values()) > 1)
         weights = _merge(weights, next(lists, {}), 1.0)
         alone = (t for t in recent if reference_strength(t.question) in ("none", "medium"))
-        found = next((t.retrieved for t in alone), ())[:_RETRIEVED_PAPERS]
-        weights = _merge(weights, dict.fromkeys(found, 1.0), _RETRIEVED)
+        retrieved = next((t.retrieved for t in alone), ())[:_RETRIEVED_PAPERS]
+        weights = _merge(weights, dict.fromkeys(retrieved, 1.0), _RETRIEVED)
     return weights
 
 

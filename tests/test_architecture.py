@@ -20,11 +20,11 @@ from paths import ROOT
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors layout notebook storage text http_limits testing".split()),
+    "base": frozenset("types errors layout notebook storage templating text http_limits testing".split()),
     "adapters": frozenset("config feeds library embedding llm".split()),
     "pipeline": frozenset("retrieval verification answering digest".split()),
     "app": frozenset("arguments async_stream factory ingest lookup agent".split()),
-    "faces": frozenset("ui evals".split()),
+    "faces": frozenset("ui evals web".split()),
     "cli": frozenset("cli __main__".split()),
 }
 """Layer → its packages and top-level modules, lowest first. A module imports its own layer and lower ones."""
@@ -67,7 +67,9 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "pydantic_settings": frozenset({"config", "library.local.vector_index"}),
     "mcp": frozenset({"ui.mcp_server"}),
     "ray": frozenset({"embedding.ray_job"}),
-    "jinja2": frozenset({"digest.render.renderer", "evals.report.html"}),
+    "jinja2": frozenset({"templating", "evals.report.html"}),
+    "starlette": frozenset({"web"}),
+    "uvicorn": frozenset({"web.server"}),
     "css_inline": frozenset({"digest.render.renderer"}),
 }
 """Library → the modules, or whole packages, that may import it."""

@@ -251,7 +251,7 @@ class Filters:
     author: str | None = None
     """An author's name: whole words in any order, ignoring case and accents; initials may stand for words."""
     exclude: tuple[str, ...] = ()
-    """Words and phrases that title and abstract must not contain, in any case, also as a plural."""
+    """Words and phrases that title and abstract must not contain, in any case, singular or plural."""
 
     def __bool__(self) -> bool:
         """Return whether any limit is set."""

@@ -151,8 +151,8 @@ def test_a_missing_name_is_named() -> None:
         answer = agent.ask("What rank does VelaQ use?")
         both = agent.ask("Does VelaQ beat ZomboNet at ranking?")
     assert answer.status == "abstained"
-    assert answer.answer.startswith("The abstracts do not say: no paper here mentions “VelaQ”.")
-    assert "no paper here mentions “VelaQ” or “ZomboNet”" in both.answer
+    assert answer.answer.startswith("The abstracts do not say. No paper here mentions “VelaQ”.")
+    assert "No paper here mentions “VelaQ” or “ZomboNet”" in both.answer
 
 
 def test_signals_have_names() -> None:

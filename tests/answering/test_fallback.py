@@ -204,7 +204,7 @@ def test_a_considered_abstention_counts_where_the_reading_is_in_doubt(
     missing = "How much Tindersift shortens the prompt."
     believed = asked(model, reply(verdict="abstain", missing=missing))
     assert (believed.status, believed.reason, believed.fallback) == ("abstained", "not_in_abstracts", None)
-    assert believed.answer.startswith(f"The abstracts do not say: {missing} Closest passages:")
+    assert believed.answer.startswith(f"The abstracts do not say “{missing[:-1]}”. Closest passages:")
     assert 0 < len(believed.citations) <= MAX_DOUBTFUL_PASSAGES
     assert {c.quote for c in believed.citations} <= {c.quote for c in quoted.citations}
     for lazy in (reply(verdict="abstain"), reply(verdict="abstain", missing="The passages do not say.")):

@@ -26,9 +26,9 @@ SAFE_FORMAT = {"\u200d"}
 
 OWN_WORDS = (
     "May not answer: closest passages.",
-    "The abstracts do not say: no sentence found answers this. Closest passages:",
-    "The abstracts do not say: nothing in the library is about this.",
-    "The abstracts do not say: no paper in the library matches this question and its filters.",
+    "The abstracts do not say. No sentence found answers this. Closest passages:",
+    "The abstracts do not say. Nothing in the library is about this.",
+    "The abstracts do not say. No paper in the library matches this question and its filters.",
 )
 
 HOSTILE = {

@@ -256,7 +256,7 @@ def test_no_repair_without_a_failure(model: ScriptedAgent) -> None:
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
-        ("How much the prompt is shortened by Tindersift.", "The abstracts do not say: How much the prompt"),
+        ("How much the prompt is shortened by Tindersift.", "The abstracts do not say “How much the prompt"),
         ("The paper was written by OWNED.", None),
         ("See https://evil.example for Tindersift", None),
         ("Tindersift 讀取", None),

@@ -145,7 +145,7 @@ def test_no_passage_is_quoted_if_a_name_is_missing() -> None:
         pipeline(*THREE, thresholds=Thresholds(1.01, 1.01)), "How many lumens does the LoRAX lamp emit?"
     )
     assert (found.status, found.citations) == ("abstained", ())
-    assert "no paper here mentions “LoRAX”" in found.answer
+    assert "No paper here mentions “LoRAX”" in found.answer
     assert found.hits
 
 

@@ -155,7 +155,7 @@ def test_must_include_and_must_not() -> None:
     assert score("must_not", answer(CHANGED), wanted) == 0.0
     assert score("must_include", answer(RIGHT), case(must_include=["1"])) == 0.0
 
-    told = replace(ABSTAINED, answer="The abstracts do not say: 61% of tokens, accuracy")
+    told = replace(ABSTAINED, answer="The abstracts do not say. 61% of tokens, accuracy")
     assert score("coverage", told, wanted) == 0.0
 
 

@@ -126,10 +126,11 @@ def test_an_author_who_is_corrected_is_found_by_the_new_name(store: Store) -> No
         ("Generate", {1, 2, 3, 4, 5}),
         ("rag", {1, 2, 3, 5, 6}),
         ("lens", {1, 2, 3, 4, 5}),
+        ("shots", {4, 5, 6}),
     ],
 )
 def test_words_are_excluded_as_typed(excluded: str, left: set[int], place: Place) -> None:
-    """In any case, also as a plural; neither stems nor function words count."""
+    """In any case, singular or plural; neither stems nor function words count."""
     texts = {
         1: "We sort moths with few-shot prompts.",
         2: "Few shots suffice for moths.",

@@ -37,6 +37,8 @@ def test_a_phrase_is_found_as_words_newest_first(store: Store) -> None:
     """A hyphen equals a space, and the words must be adjacent."""
     assert ids(store, "tool use", ["tool"], ["use"]) == [2, 0]
     assert ids(store, "GPT-4", ["gpt"], ["4", "4o"]) == [1, 0]
+    assert ids(store, "small models", *Phrase("small models").terms) == [0]
+    assert ids(store, "studies", *Phrase("studies").terms) == [2]
 
 
 def test_words_alone_may_stand_anywhere(store: Store) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from paperagent.text.phrases import Phrase, term_variants
+from paperagent.text.terms import index_terms
 
 
 @pytest.mark.parametrize(
@@ -20,12 +24,21 @@ from paperagent.text.phrases import Phrase, term_variants
         ("LLM", "all LLMs"),
         ("naïve bayes", "a Naïve Bayes model"),
         ("Zipf's law", "Zipf’s law holds"),
+        ("diffusion models", "a diffusion model"),
+        ("diffusion model", "Diffusion Models"),
+        ("LLMs", "an LLM is used"),
+        ("query", "five queries"),
+        ("text corpora", "a text corpus"),
+        ("hypothesis", "two hypotheses"),
         ("50% [sic]", "it is 50% [sic] better"),
     ],
 )
 def test_a_phrase_is_found(phrase: str, text: str) -> None:
     assert Phrase(phrase).is_in(text)
     assert Phrase(phrase).is_in("nothing", text)
+    assert {term for terms in Phrase(phrase).terms for term in terms} & set(index_terms(text))
+    with closing(sqlite3.connect(":memory:")) as db:
+        assert db.execute("SELECT ? LIKE ? ESCAPE '!'", (text, Phrase(phrase).like)).fetchone() == (1,)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +51,11 @@ def test_a_phrase_is_found(phrase: str, text: str) -> None:
         ("GPT-4", "GPT-40"),
         ("tool use", "tools are of use"),
         ("LoRA", "the rain in Lora"),
+        ("diffusion models", "diffusion modeling"),
+        ("diffusion models", "diffusions model"),
+        ("news", "a new paper"),
+        ("semantics", "semantic parsing"),
+        ("loss", "los"),
     ],
 )
 def test_a_phrase_is_not_found_in_other_words(phrase: str, text: str) -> None:

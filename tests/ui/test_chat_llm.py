@@ -272,7 +272,7 @@ def test_the_saved_history_has_no_quotations() -> None:
         (
             "abstained",
             "withheld_unsupported",
-            "The abstracts do not say: x.",
+            "The abstracts do not say. x.",
             "*No answer:* The abstracts do",
         ),
     ],

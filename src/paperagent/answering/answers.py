@@ -15,7 +15,7 @@ DOUBTFUL = "May not answer: closest passages."
 """The caveat of a ``doubtful`` answer if no name is missing."""
 MAX_DOUBTFUL_PASSAGES = 3
 """The maximum number of sentences that a ``doubtful`` answer or an abstention quotes."""
-NOTHING_FOUND = "The abstracts do not say: no paper in the library matches this question and its filters."
+NOTHING_FOUND = "The abstracts do not say. No paper in the library matches this question and its filters."
 
 FALLBACK_NOTE = "quoted instead of written"
 """Start of the note that says why an answer quotes sentences; the reason follows."""

@@ -404,13 +404,16 @@ class _AnswerSession:
             if self._may_quote():
                 yield from self._fall_back("withheld_unsupported", _WITHHELD)
             else:
-                yield self._abstain("withheld_unsupported", f"The abstracts do not say: {_WITHHELD}.")
+                yield self._abstain(
+                    "withheld_unsupported",
+                    f"The abstracts do not say. {_WITHHELD[:1].upper()}{_WITHHELD[1:]}.",
+                )
         elif self._may_quote() and not self._is_considered_abstention(reply):
             yield from self._fall_back("abstained", "the model found no answer in the abstracts shown to it")
         else:
             missing = self._missing(reply)
-            text = "The abstracts do not say"
-            yield self._abstain("not_in_abstracts", f"{text}: {missing}" if missing else f"{text}.")
+            question_part = f" “{missing.rstrip('.')}”" if missing else ""
+            yield self._abstain("not_in_abstracts", f"The abstracts do not say{question_part}.")
 
     def _end_with_error(
         self, error: OverBudgetError | TruncatedReplyError | EndpointError

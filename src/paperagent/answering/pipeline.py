@@ -276,9 +276,8 @@ class Pipeline:
     def _cited_papers(self, request: AnswerRequest) -> tuple[tuple[Turn, ...], Mapping[str, Paper]]:
         """Return the history, and the papers of its latest turns that the filters admit."""
         history = self.with_papers(request.history)
-        ids = dict.fromkeys(
-            i for turn in history[-follow_up.WINDOW :] for i in (*turn.papers, *turn.retrieved)
-        )
+        recent = history[-follow_up.WINDOW :]
+        ids = dict.fromkeys(i for turn in recent for i in (*turn.papers, *turn.retrieved))
         papers = self._library.get_many(ids) if ids else {}
         return history, {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
 
@@ -425,12 +424,13 @@ def _abstain(
     missing: str,
 ) -> Answer:
     """Return an abstention, which names what is missing and quotes the closest passages on the topic."""
+    missing = missing[:1].upper() + missing[1:]
     is_on_topic = signals.similarity >= MIN_TOPIC_SIMILARITY or signals.coverage >= _MIN_TOPIC_COVERAGE
     if not (is_on_topic or question.is_follow_up):
-        text = f"The abstracts do not say: {missing or 'nothing in the library is about this'}."
+        text = f"The abstracts do not say. {missing or 'Nothing in the library is about this'}."
         return Answer(question.text, "abstained", "no_evidence", text, confidence=confidence)
     text = (
-        f"The abstracts do not say: {missing or 'no sentence found answers this'}.{closest_passages(cited)}"
+        f"The abstracts do not say. {missing or 'No sentence found answers this'}.{closest_passages(cited)}"
     )
     return Answer(
         question.text, "abstained", "not_in_abstracts", text, citations=cited, confidence=confidence

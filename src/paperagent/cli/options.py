@@ -226,7 +226,7 @@ def filter_options(command: Command) -> Command:
             type=TextParam(),
             multiple=True,
             metavar="WORDS",
-            help="Only papers without this word or phrase or its plural; may be repeated.",
+            help="Only papers without this word or phrase, singular or plural; may be repeated.",
         ),
     ]
     return add_options(command, options)

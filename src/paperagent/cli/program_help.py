@@ -28,6 +28,7 @@ COMMANDS = {
     "export": ("export", "Export papers as BibTeX, RIS, Markdown, notes or JSON Lines."),
     "digest": ("digest", "Build and send the weekly digest."),
     "subscribers": ("subscribers", "Manage digest subscribers."),
+    "serve": ("serve", "Serve the web page: feed, questions, digest, subscriptions."),
     "mcp": ("mcp", "Run an MCP server (search, ask, get) for another LLM client."),
     "status": ("admin", "Show what the library contains and the state of its indexes."),
     "doctor": ("doctor", "Check the library and its indexes, and repair them."),

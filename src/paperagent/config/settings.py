@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from paperagent.config import dotenv, values
+from paperagent.config.contradictions import PREFIX, contradictions, is_local, sends_key_in_clear
 from paperagent.errors import ConfigError, visible
 from paperagent.text.model_names import is_small
 from paperagent.types import AskMode
@@ -26,11 +26,7 @@ from paperagent.types import AskMode
 if TYPE_CHECKING:
     from pydantic_settings.sources import InitSettingsSource
 
-PREFIX = "PAPERAGENT_"
-NEEDS_ENDPOINT = "needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL for a server without a key"
-"""The end of an error about a mode or an embedder that cannot work without a server."""
 _FILE_VALUES = "env_file_values"
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
@@ -103,7 +99,7 @@ class Settings(BaseSettings):
         10, description="number of papers to retrieve for a question, 1..100"
     )
     timeout: Annotated[float, _parsed(values.number(0, 3600, exclude_low=True))] = Field(
-        default_factory=lambda fields: 300.0 if _is_local(fields.get("openai_base_url")) else 60.0,
+        default_factory=lambda fields: 300.0 if is_local(fields.get("openai_base_url")) else 60.0,
         description="seconds to wait for a reply of the endpoint (default: 60, or 300 on this machine)",
     )
     max_cost_per_answer: Annotated[float | None, _parsed(values.number(0, 1000))] = Field(
@@ -183,6 +179,12 @@ class Settings(BaseSettings):
     digest_empty: Annotated[bool, _parsed(values.flag)] = Field(
         False, description="send an issue even to subscribers without new papers (true or false)"
     )
+    web_host: Annotated[str, _parsed(values.text)] = Field(
+        "127.0.0.1", description="address that the web page listens on"
+    )
+    web_port: Annotated[int, _parsed(values.integer(0, 65_535))] = Field(
+        8700, description="port of the web page, 0..65535 (0: any free port)"
+    )
     prompts_dir: Annotated[Path | None, _parsed(values.folder)] = Field(
         None, description="folder of prompts that override the packaged ones"
     )
@@ -235,7 +237,7 @@ class Settings(BaseSettings):
     @property
     def local_endpoint(self) -> bool:
         """Whether the endpoint is on this machine."""
-        return _is_local(self.openai_base_url)
+        return is_local(self.openai_base_url)
 
     @property
     def prices(self) -> tuple[float, float, float] | None:
@@ -302,7 +304,7 @@ def load(env_file: Path | None = None, **overrides: Any) -> Settings:
         # pydantic skips a default that depends on other settings if one of them is wrong.
         problems += [_problem(d, where) for d in details if d["type"] != "default_factory_not_called"]
         raise _config_error(problems) from None
-    problems += _contradictions(settings)
+    problems += contradictions(settings, os.environ)
     if problems:
         raise _config_error(problems)
     settings._where = where  # noqa: SLF001 - a private attribute of the class above
@@ -356,75 +358,12 @@ def _suggestion(key: str, keys: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else "; see .env.example"
 
 
-def _contradictions(settings: Settings) -> list[str]:
-    """Return a problem for each group of settings that are valid individually but not together."""
-    problems = []
-    if settings.mode in ("llm", "select") and not settings.has_endpoint:
-        problems.append(f"{PREFIX}MODE: {settings.mode} {NEEDS_ENDPOINT}")
-    if settings.embedder.startswith("openai:") and not settings.has_endpoint:
-        problems.append(f"{PREFIX}EMBEDDER: {visible(settings.embedder)} {NEEDS_ENDPOINT}")
-    if _sends_key_in_clear(settings) and not settings.allow_insecure:
-        problems.append(f"OPENAI_BASE_URL: {_IN_CLEAR}")
-    problems += _chroma_contradictions(settings)
-    problems += _feed_contradictions(settings)
-    return [*problems, *_invalid_proxies()] if settings.has_endpoint else problems
-
-
-_IN_CLEAR = (
-    f"http:// to another machine would send the key unencrypted; use https, or set {PREFIX}ALLOW_INSECURE=1"
-)
-
-
-def _chroma_contradictions(settings: Settings) -> list[str]:
-    url, key = settings.chroma_url or "", settings.chroma_key
-    if url.startswith("cloud://") and key is None:
-        return [f"{PREFIX}CHROMA_KEY: not set; Chroma Cloud needs the key of its database"]
-    if key and _is_in_clear(url) and not settings.allow_insecure:
-        return [f"{PREFIX}CHROMA_URL: {_IN_CLEAR}"]
-    return []
-
-
-def _feed_contradictions(settings: Settings) -> list[str]:
-    """Return a problem for each base URL of a service that is private or not encrypted."""
-    if not settings.feed_urls or settings.allow_private_feeds:
-        return []
-    fix = f"give a public https address, or set {PREFIX}ALLOW_PRIVATE_FEEDS=1"
-    return [
-        f"{PREFIX}FEED_URLS: {name}: {reason}; {fix}"
-        for name, url in settings.feed_bases.items()
-        if (reason := values.not_public(url))
-    ]
-
-
-def _is_local(url: str | None) -> bool:
-    return values.is_loopback(urlsplit(url or "").hostname or "")
-
-
-def _sends_key_in_clear(settings: Settings) -> bool:
-    return bool(settings.openai_api_key) and _is_in_clear(settings.openai_base_url or "")
-
-
-def _is_in_clear(url: str) -> bool:
-    return urlsplit(url).scheme == "http" and not _is_local(url)
-
-
-def _invalid_proxies() -> list[str]:
-    problems = []
-    for key, value in os.environ.items():
-        if key.upper() in _PROXIES and value:
-            try:
-                values.proxy(value)
-            except ValueError as error:
-                problems.append(f"{key} (environment): {error}")
-    return problems
-
-
 def _warnings(settings: Settings, file: dotenv.EnvFile) -> list[str]:
     keys, warnings = list(_keys().values()), []
     secrets = {key for name, key in _keys().items() if isinstance(getattr(settings, name), SecretStr)}
     if file.open_to_others and secrets & file.values.keys():
         warnings.append(f"{file.path}: holds a secret and other users can read it; run chmod 600 {file.path}")
-    if _sends_key_in_clear(settings):
+    if sends_key_in_clear(settings):
         warnings.append(
             f"OPENAI_BASE_URL: the key is sent unencrypted, because {PREFIX}ALLOW_INSECURE is set"
         )

@@ -62,7 +62,7 @@ NO_OVERVIEW = 3
 """The number of papers up to which there is no overview before their sentences."""
 _REPLY_TOKENS = 450
 _MAX_SENTENCES = 3
-_NOTHING_STATED = "The abstracts do not say: there is no sentence that could be quoted."
+_NOTHING_STATED = "The abstracts do not say. There is no sentence that could be quoted."
 
 SCHEMA = object_schema(sentences={"type": "array", "items": claim_schema()})
 

@@ -53,6 +53,18 @@ def test_a_fact_has_its_papers_and_cites_nothing(agent: PaperAgent) -> None:
     assert answer.hits[0].title in str(answer)
 
 
+def test_a_count_says_which_forms_it_counts(agent: PaperAgent) -> None:
+    plural, singular = (
+        agent.ask(f"how many papers mention {phrase}?") for phrase in ("language models", "language model")
+    )
+    assert plural.answer.startswith(
+        "13 of 32 papers mention “language models” in title or abstract: 6 exactly, "
+    )
+    assert "7 only as “language model”" in plural.answer
+    assert singular.answer.startswith("13 of 32 papers mention “language model”")
+    assert "only as “language models”" in singular.answer
+
+
 def test_a_long_list_says_how_to_see_the_others(agent: PaperAgent) -> None:
     answer = agent.ask("list the titles")
     assert len(answer.hits) == 10

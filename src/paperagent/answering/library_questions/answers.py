@@ -192,12 +192,8 @@ class LibraryAnswerer:
         see_all = limits.search_hint(topic)
         if mentions.total:
             verb = "mentions" if mentions.total == 1 else "mention"
-            text = f"{mentions.total:,} of {of} {verb} “{topic}” {where}"
-            if mentions.longer_only:
-                forms = ", ".join(mentions.forms)
-                exactly = mentions.total - mentions.longer_only
-                text += f": {exactly:,} exactly, {mentions.longer_only:,} only in a longer form ({forms})"
-            elif mentions.with_words > mentions.total and len(topic.split()) > 1:
+            text = f"{mentions.total:,} of {of} {verb} “{topic}” {where}{mentions.how_counted}"
+            if not mentions.forms and mentions.with_words > mentions.total and len(topic.split()) > 1:
                 text += f"; {mentions.with_words:,} contain all its words, in some form"
             text = f"{text}.{self._why(limits, base)}"
             return answered(text, mentions.papers, mentions.total, see_all=see_all)
@@ -248,7 +244,7 @@ class LibraryAnswerer:
     def _newest_on(self, topic: str, limits: Limits) -> Answer:
         mentions = self._papers.mentions(topic, limits)
         total, papers = mentions.total, list(mentions.papers)
-        verb, what = "mention", f"“{topic}” in title or abstract"
+        verb, what = "mention", f"“{topic}” in title or abstract{mentions.how_counted}"
         if not total:
             total, papers = self._papers.with_words(topic, limits)
             verb, what = "contain", f"all words of “{topic}”, in some form"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperagent.answering.library_questions.intents import TextField
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 MAX_PAPERS = 10
 """The number of papers that an answer shows."""
-_FORMS_CHECKED = 300
-"""The maximum number of papers for which longer forms of the phrase are counted."""
+_FORMS_CHECKED, _FORMS_NAMED = 300, 3
+"""The maximum number of papers that are compared with the phrase as typed, and of other forms named."""
 _TITLE_CANDIDATES, _MIN_CONTAINED_WORDS = 100, 3
 _IN_PLACE_CHECKED, _AUTHORS_OF = 5_000, 5_000
 _LISTED_AUTHORS, _NEAREST = 30, 3
@@ -54,10 +54,20 @@ class Mentions:
     """The newest of them."""
     with_words: int
     """The number of papers with all words of the phrase, in any form and order."""
-    longer_only: int = 0
-    """The number of papers that have the phrase only in a longer form, such as ``GPT-4o`` for ``GPT-4``."""
-    forms: tuple[str, ...] = field(default=())
-    """Some of the longer forms."""
+    exactly: int | None = None
+    """The number of papers with the phrase as typed; None if there are too many papers to compare."""
+    forms: tuple[str, ...] = ()
+    """Some other forms that were counted, such as ``GPT-4o`` for ``GPT-4``, or a plural."""
+
+    @property
+    def how_counted(self) -> str:
+        """The end of a sentence that says which forms were counted; empty if only the phrase as typed."""
+        if not self.forms:
+            return ""
+        forms = " or ".join(f"“{form}”" for form in self.forms)
+        if self.exactly is None:
+            return f", also as {forms}"
+        return f": {self.exactly:,} exactly, {self.total - self.exactly:,} only as {forms}"
 
 
 class Matching(NamedTuple):
@@ -121,11 +131,10 @@ class LibraryPapers:
             text_field: Where they must contain it; then at most 5,000 papers are read.
         """
         to_find = Phrase(phrase)
-        stems = index_terms(phrase)
-        words = [[stem] for stem in stems]
+        words = [*to_find.terms]
         if words and to_find.ends_in_name:
-            variants = term_variants(to_find, list(self._store.similar_stems(stems[-1], 1)))
-            words[-1] = list(dict.fromkeys([stems[-1], *variants]))
+            variants = term_variants(to_find, list(self._store.similar_stems(words[-1][0], 1)))
+            words[-1] = list(dict.fromkeys([*words[-1], *variants]))
         limit = _IN_PLACE_CHECKED if text_field else _FORMS_CHECKED
         matching = self.matching(limits, words=words, phrase=to_find, limit=limit)
         if text_field:
@@ -134,12 +143,14 @@ class LibraryPapers:
             ]
             return Mentions(len(inside), tuple(inside[:MAX_PAPERS]), 0)
         with_words = self.matching(limits, words=words, limit=1).total if words else 0
-        longer: list[Paper] = []
-        if matching.total <= limit:
-            longer = [p for p in matching.papers if not to_find.is_whole_in(p.title, p.abstract)]
-        forms = dict.fromkeys(to_find.form_in(p.title, p.abstract) for p in longer)
+        others = [p for p in matching.papers if not to_find.is_whole_in(p.title, p.abstract)]
+        spellings = Counter(to_find.form_in(p.title, p.abstract) for p in others).most_common()
+        forms = {title_key(spelling): spelling for spelling, _ in reversed(spellings)}
         newest = tuple(matching.papers[:MAX_PAPERS])
-        return Mentions(matching.total, newest, with_words, len(longer), tuple(forms)[:3])
+        exactly = matching.total - len(others) if matching.total <= limit else None
+        return Mentions(
+            matching.total, newest, with_words, exactly, tuple(forms.values())[: -_FORMS_NAMED - 1 : -1]
+        )
 
     def with_words(self, topic: str, limits: Limits, *, limit: int = MAX_PAPERS) -> tuple[int, list[Paper]]:
         """Return how many papers contain all words of a topic, and the newest of them."""
@@ -189,9 +200,7 @@ class LibraryPapers:
     def _introducing(self, name: str) -> Paper | None:
         """Return the only paper whose abstract introduces what has this name."""
         pattern = re.compile(_INTRODUCES.replace("{name}", re.escape(name)))
-        matching = self._store.matching(
-            words=[[stem] for stem in index_terms(name)], phrase=Phrase(name), limit=_FORMS_CHECKED
-        )
+        matching = self._store.matching(words=Phrase(name).terms, phrase=Phrase(name), limit=_FORMS_CHECKED)
         papers = [paper for paper in matching.papers if pattern.search(paper.abstract)]
         return papers[0] if len(papers) == 1 else None
 

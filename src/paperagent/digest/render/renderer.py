@@ -13,11 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paperagent import templating
 from paperagent.digest.issue import Issue
 from paperagent.digest.links import SubscriberLinks
 from paperagent.digest.render import formatting
 from paperagent.digest.render.view import IssueView, issue_view
-from paperagent.errors import ConfigError, PaperAgentError, visible
+from paperagent.errors import PaperAgentError
 
 if TYPE_CHECKING:
     from css_inline import CSSInliner
@@ -146,36 +147,18 @@ def render_confirmation(
 
 
 def fill_template(name: str, theme_dir: Path | None = None, **values: Any) -> str:
-    """Return a template filled with ``values``, which are never evaluated as templates.
+    """Return a template of the digest, or of the theme, filled with ``values``.
 
     Raises:
         ConfigError: the template is missing or invalid; the message names file and line.
     """
-    from jinja2 import TemplateError, TemplateNotFound
-
-    try:
-        return template_environment(theme_dir).get_template(name).render(values)
-    except TemplateNotFound as error:
-        raise ConfigError(f"theme: no template {visible(str(error.name))}; restore the file") from None
-    except TemplateError as error:
-        reason = visible(" ".join(str(error).split()), limit=200)
-        raise ConfigError(f"theme: {_error_location(error, name)}: {reason}; correct the template") from None
+    return templating.fill_template(_environment(theme_dir), name, **values)
 
 
 @lru_cache(maxsize=8)
-def template_environment(theme_dir: Path | None) -> Environment:
-    """Return the Jinja environment: undefined names are errors, and HTML and XML are escaped."""
-    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
-
+def _environment(theme_dir: Path | None) -> Environment:
     folders = [folder for folder in (theme_dir, PACKAGED_TEMPLATES) if folder]
-    environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
-        autoescape=select_autoescape(disabled_extensions=("txt.j2", "css"), default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    environment = templating.template_environment(*folders)
     environment.filters["wrap"] = wrap
     return environment
 
@@ -212,9 +195,3 @@ def _css_inliner() -> CSSInliner:
     import css_inline
 
     return css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
-
-
-def _error_location(error: Exception, name: str) -> str:
-    template = visible(str(getattr(error, "name", None) or name))
-    line = getattr(error, "lineno", None)
-    return f"{template} line {line}" if line else template

@@ -22,7 +22,6 @@ from paperagent.storage.sqlite import DISK_FULL, store_error
 from paperagent.text.author_names import is_initial, name_words
 from paperagent.text.phrases import PhraseInAnyCase
 from paperagent.text.spelling import within_edit_distance
-from paperagent.text.terms import index_terms
 from paperagent.types import Filters
 
 if TYPE_CHECKING:
@@ -348,12 +347,11 @@ class LexicalIndex:
         return self._these_rows(("author", author), find)
 
     def _with_phrase(self, phrase: str) -> Any:
-        """Return the query for papers that contain a phrase or its plural; stems only narrow the search."""
-        forms = {tuple(index_terms(phrase + ending)) for ending in ("", "s", "es")}
-        likely = _any_of([_all_of([self._term(stem) for stem in stems]) for stems in sorted(forms)])
+        """Return the query for papers that contain a phrase; index terms only narrow the search."""
+        to_find = PhraseInAnyCase(phrase)
+        likely = _all_of([self._with_any_of(terms) for terms in to_find.terms])
 
         def find() -> list[int]:
-            to_find = PhraseInAnyCase(phrase)
             return sorted(self._listing.rows_mentioning(to_find, self._rows(likely))) if self._listing else []
 
         return self._these_rows(("phrase", phrase), find)

@@ -1,0 +1,35 @@
+"""The serve command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from paperagent.cli.options import common_options
+from paperagent.cli.session import Session
+
+
+@click.command()
+@click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
+@click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port (default: 8700).")
+@click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
+@common_options
+@click.pass_obj
+def serve(session: Session, *, host: str | None, port: int | None, open_browser: bool) -> None:
+    """Serve the library as a web page: the feed, questions, the digest and its subscribers.
+
+    Press Ctrl-C to stop.
+    """
+    from paperagent.web import server
+    from paperagent.web.site import Site
+
+    with session.agent(web_host=host, web_port=port) as agent:
+        settings = agent.settings
+        site = Site(agent)
+        address = f"http://{settings.web_host}:{settings.web_port}/"
+        sys.stdout.write(f"paperagent is at {address} (Ctrl-C stops it)\n")
+        sys.stdout.flush()
+        if open_browser:
+            click.launch(address)
+        server.run(site, host=settings.web_host, port=settings.web_port)

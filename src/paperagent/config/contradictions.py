@@ -1,0 +1,82 @@
+"""Settings that are valid individually but not together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from paperagent.config import values
+from paperagent.errors import visible
+
+if TYPE_CHECKING:
+    from paperagent.config.settings import Settings
+
+PREFIX = "PAPERAGENT_"
+"""The beginning of the names of our environment variables."""
+NEEDS_ENDPOINT = "needs an endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL for a server without a key"
+"""The end of an error about a mode or an embedder that cannot work without a server."""
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def contradictions(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """Return a problem for each group of settings that are valid individually but not together."""
+    problems = []
+    if settings.mode in ("llm", "select") and not settings.has_endpoint:
+        problems.append(f"{PREFIX}MODE: {settings.mode} {NEEDS_ENDPOINT}")
+    if settings.embedder.startswith("openai:") and not settings.has_endpoint:
+        problems.append(f"{PREFIX}EMBEDDER: {visible(settings.embedder)} {NEEDS_ENDPOINT}")
+    if sends_key_in_clear(settings) and not settings.allow_insecure:
+        problems.append(f"OPENAI_BASE_URL: {_IN_CLEAR}")
+    problems += _chroma_contradictions(settings)
+    problems += _feed_contradictions(settings)
+    return [*problems, *_invalid_proxies(environment)] if settings.has_endpoint else problems
+
+
+_IN_CLEAR = (
+    f"http:// to another machine would send the key unencrypted; use https, or set {PREFIX}ALLOW_INSECURE=1"
+)
+
+
+def _chroma_contradictions(settings: Settings) -> list[str]:
+    url, key = settings.chroma_url or "", settings.chroma_key
+    if url.startswith("cloud://") and key is None:
+        return [f"{PREFIX}CHROMA_KEY: not set; Chroma Cloud needs the key of its database"]
+    if key and _is_in_clear(url) and not settings.allow_insecure:
+        return [f"{PREFIX}CHROMA_URL: {_IN_CLEAR}"]
+    return []
+
+
+def _feed_contradictions(settings: Settings) -> list[str]:
+    """Return a problem for each base URL of a service that is private or not encrypted."""
+    if not settings.feed_urls or settings.allow_private_feeds:
+        return []
+    fix = f"give a public https address, or set {PREFIX}ALLOW_PRIVATE_FEEDS=1"
+    return [
+        f"{PREFIX}FEED_URLS: {name}: {reason}; {fix}"
+        for name, url in settings.feed_bases.items()
+        if (reason := values.not_public(url))
+    ]
+
+
+def is_local(url: str | None) -> bool:
+    return values.is_loopback(urlsplit(url or "").hostname or "")
+
+
+def sends_key_in_clear(settings: Settings) -> bool:
+    return bool(settings.openai_api_key) and _is_in_clear(settings.openai_base_url or "")
+
+
+def _is_in_clear(url: str) -> bool:
+    return urlsplit(url).scheme == "http" and not is_local(url)
+
+
+def _invalid_proxies(environment: Mapping[str, str]) -> list[str]:
+    problems = []
+    for key, value in environment.items():
+        if key.upper() in _PROXIES and value:
+            try:
+                values.proxy(value)
+            except ValueError as error:
+                problems.append(f"{key} (environment): {error}")
+    return problems

@@ -1,0 +1,71 @@
+"""The web application: all routes, and what happens at start, at errors and at the end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from paperagent.errors import PaperAgentError
+from paperagent.web import feed, health, http
+from paperagent.web.guard import Guard
+
+if TYPE_CHECKING:
+    from paperagent.web.site import Site
+
+LOG = logging.getLogger("paperagent.web")
+ROUTES: tuple[http.Route, ...] = (*health.ROUTES, *http.ROUTES, *feed.ROUTES)
+"""Every route, in the order in which they are tried."""
+
+
+def create_app(site: Site) -> Starlette:
+    """Return the ASGI application of a site.
+
+    At its start it loads the models in a thread, so that the first question does not wait for them.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        thread = threading.Thread(target=_warm, args=(site, app.state.warm), name="warm", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+            site.close()
+
+    app = Starlette(
+        routes=[StarletteRoute(r.path, http.endpoint(r), methods=list(r.methods)) for r in ROUTES],
+        middleware=[Middleware(Guard, site=site)],
+        exception_handlers={
+            error: partial(_show_error, site) for error in (404, 405, PaperAgentError, Exception)
+        },
+        lifespan=lifespan,
+    )
+    app.state.site = site
+    app.state.warm = threading.Event()
+    return app
+
+
+def _warm(site: Site, warm: threading.Event) -> None:
+    try:
+        site.agent.warm()
+    except PaperAgentError as error:
+        LOG.warning("the models are not loaded yet: %s", error)
+    finally:
+        warm.set()
+
+
+def _show_error(site: Site, request: Request, error: Exception) -> Response:
+    if not http.is_expected(error):
+        LOG.error("request %s failed", request.scope.get("request_id"), exc_info=error)
+    return http.error_page(site, request, error)

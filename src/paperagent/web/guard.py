@@ -1,0 +1,149 @@
+"""Checks every request before a handler sees it, adds security headers, and logs one line per request.
+
+The order: the host (DNS rebinding), the origin of unsafe methods (CSRF), the size of the body, the rate
+limit. Neither the log nor an error contains a token or a question: paths are logged as route templates.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from paperagent.web import http
+
+if TYPE_CHECKING:
+    from paperagent.web.site import Site
+
+LOG = logging.getLogger("paperagent.web")
+MAX_BODY = 64 * 1024
+"""Bytes of a request body."""
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), browsing-topics=()",
+}
+"""Headers of every response that does not set them itself."""
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class BodyTooLargeError(Exception):
+    """The body of a request exceeds `MAX_BODY`."""
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app = app
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request; pass other scopes on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        scope["request_id"] = secrets.token_hex(6)
+        status, size = 0, 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if self._site.is_https:
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        request = Request(scope, receive)
+        try:
+            check_host(request, self._site)
+            check_origin(request)
+            check_length(request)
+            await self._app(scope, _limited(receive), send_with_headers)
+        except (HTTPException, BodyTooLargeError) as error:
+            refusal = error if isinstance(error, HTTPException) else _too_large()
+            await http.error_page(self._site, request, refusal)(scope, receive, send_with_headers)
+        finally:
+            milliseconds = (time.perf_counter() - started) * 1000
+            LOG.info(
+                "%s %s %d %.0f ms %d bytes %s",
+                scope["method"],
+                scope.get("route_path", "-"),
+                status,
+                milliseconds,
+                size,
+                scope["request_id"],
+            )
+
+
+def check_host(request: Request, site: Site) -> None:
+    """Raise 421 if the request was sent to a name that is not ours, as after DNS rebinding."""
+    host = (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").lower()
+    if host not in LOOPBACK_HOSTS and host != site.public_host:
+        raise HTTPException(421, "This server does not answer under that name.")
+
+
+def check_origin(request: Request) -> None:
+    """Raise 403 if an unsafe request was sent by a page of another site.
+
+    Browsers say where a request comes from in ``Sec-Fetch-Site`` or, older ones, in ``Origin``. A request
+    with neither does not come from a page: it is a mail server (RFC 8058) or a program.
+    """
+    if request.method in _SAFE_METHODS:
+        return
+    fetch_site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if fetch_site is not None:
+        allowed = fetch_site in {"same-origin", "none"}
+    else:
+        allowed = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if not allowed:
+        raise HTTPException(403, "This form was sent from another site.")
+
+
+def check_length(request: Request) -> None:
+    """Raise 413 if the announced body is too large."""
+    length = Headers(scope=request.scope).get("content-length", "0")
+    if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY:
+        raise _too_large()
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"At most {MAX_BODY // 1024} kB are accepted.")
+
+
+def _limited(receive: Receive) -> Receive:
+    """Return ``receive`` that raises when a body without an announced length grows too large."""
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        if message["type"] == "http.request":
+            size += len(message.get("body", b""))
+            if size > MAX_BODY:
+                raise BodyTooLargeError
+        return message
+
+    return limited

@@ -1,0 +1,255 @@
+"""Routes, pages and errors: what every handler of the web page uses.
+
+A handler is a plain function ``(site, request) -> Response`` that runs in a worker thread. The fields of a
+POST are in ``request.state.form``. Its `Route` says how its responses may be cached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from paperagent import templating
+from paperagent.digest.render import formatting
+from paperagent.errors import (
+    InputError,
+    NoLibraryError,
+    PaperAgentError,
+    StoreLockedError,
+)
+from paperagent.text.sanitize import safe_url
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from paperagent.web.site import Site
+
+Handler = Callable[["Site", Request], Response]
+TEMPLATES = Path(__file__).parent / "templates"
+STATIC = Path(__file__).parent / "static"
+NO_STORE = "no-store"
+REVALIDATE = "private, no-cache"
+"""Keep a copy, and ask before each use whether it has changed."""
+HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path with its handler."""
+
+    path: str
+    handler: Handler
+    methods: tuple[str, ...] = ("GET",)
+    """``GET`` includes ``HEAD``."""
+    cache: str = NO_STORE
+    """The default ``Cache-Control`` of successful responses; other responses are never cached."""
+    indexed: bool = False
+    """Whether search engines may index the page."""
+    limit: str = "page"
+    """The rate limit that requests count against; see `rate_limit`."""
+
+
+def endpoint(route: Route) -> Callable[[Request], Awaitable[Response]]:
+    """Return the Starlette endpoint of a route."""
+
+    async def call(request: Request) -> Response:
+        request.scope["route_path"] = route.path
+        request.state.form = await request.form() if request.method == "POST" else FormData()
+        response = await run_in_threadpool(route.handler, request.app.state.site, request)
+        return _with_cache_headers(route, request, response)
+
+    return call
+
+
+def _with_cache_headers(route: Route, request: Request, response: Response) -> Response:
+    headers = response.headers
+    if not route.indexed:
+        headers.setdefault("X-Robots-Tag", "noindex")
+    cacheable = request.method in {"GET", "HEAD"} and response.status_code == 200
+    headers.setdefault("Cache-Control", route.cache if cacheable else NO_STORE)
+    if not cacheable or isinstance(response, StreamingResponse) or headers["Cache-Control"] == NO_STORE:
+        return response
+    headers.setdefault("ETag", f'"{hashlib.sha256(response.body).hexdigest()[:20]}"')
+    requested = request.headers.get("if-none-match", "")
+    if headers["ETag"] in {tag.strip().removeprefix("W/") for tag in requested.split(",")}:
+        unchanged = Response(status_code=304)
+        for name in ("etag", "cache-control", "vary", "x-robots-tag", "last-modified"):
+            if name in headers:
+                unchanged.headers[name] = headers[name]
+        return unchanged
+    return response
+
+
+# --- pages ---
+
+
+def page(site: Site, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page.
+
+    Args:
+        site: The site.
+        request: The request, for the address and the signed-in reader.
+        template: The name of a template that extends ``base.html.j2``.
+        status: The HTTP status.
+        **values: What the template shows. Strings are escaped.
+    """
+    return HTMLResponse(render(site, request, template, **values), status)
+
+
+def render(site: Site, request: Request, template: str, **values: Any) -> str:
+    """Return a template as text, with the values that every page uses."""
+    common = {
+        "path": request.url.path,
+        "contact": safe_url(site.settings.contact) or None,
+        "public_url": base_url(site, request),
+    }
+    return templating.fill_template(environment(), template, **common, **values)
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Return the templates' environment."""
+    result = templating.template_environment(TEMPLATES)
+    result.filters.update(day=formatting.format_day, clean=formatting.clean_text)
+    result.globals.update(static=static_url)
+    return result
+
+
+def base_url(site: Site, request: Request) -> str:
+    """Return the address of the site without a slash at its end."""
+    return site.public_url or str(request.base_url).rstrip("/")
+
+
+def see_other(path: str) -> Response:
+    """Redirect the browser to ``path`` with GET after a POST."""
+    return RedirectResponse(path, status_code=303)
+
+
+def not_found(message: str = "There is no such page.") -> HTTPException:
+    """Return an error to raise for something that does not exist."""
+    return HTTPException(404, message)
+
+
+# --- errors ---
+
+_TITLES = {
+    400: "This request cannot be understood",
+    403: "This is not allowed",
+    404: "Not found",
+    405: "This page cannot be used like that",
+    413: "Too much data",
+    421: "Wrong address",
+    422: "Something is missing",
+    429: "Too many requests",
+    500: "Something went wrong here",
+    503: "Not available at the moment",
+}
+
+
+def status_of(error: Exception) -> int:
+    """Return the HTTP status of an error."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    if isinstance(error, InputError):
+        return 400
+    return 503 if isinstance(error, (NoLibraryError, StoreLockedError)) else 500
+
+
+def message_of(error: Exception) -> str:
+    """Return what a reader is told about an error: nothing about files and settings of the server."""
+    if isinstance(error, HTTPException):
+        return error.detail
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, NoLibraryError):
+        return "The library is empty. Papers appear here after the first “paperagent ingest”."
+    if isinstance(error, StoreLockedError):
+        return "The library is being changed. Please try again in a minute."
+    return "The server could not answer. The error is in its log."
+
+
+def error_page(site: Site, request: Request, error: Exception) -> Response:
+    """Return the page for an error."""
+    status = status_of(error)
+    response = page(
+        site,
+        request,
+        "error.html.j2",
+        status=status,
+        title=_TITLES.get(status, "Error"),
+        message=message_of(error),
+        reference=request.scope.get("request_id", "") if status >= 500 else "",
+    )
+    if isinstance(error, HTTPException) and error.headers:
+        response.headers.update(error.headers)
+    response.headers["Cache-Control"] = NO_STORE
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+def is_expected(error: Exception) -> bool:
+    """Return whether an error is a part of normal work, so that its traceback is not logged."""
+    return isinstance(error, (HTTPException, PaperAgentError)) and status_of(error) != 500
+
+
+# --- static files ---
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A stylesheet, script or icon."""
+
+    body: bytes
+    media_type: str
+    version: str
+    """The hash in the address, so that browsers may keep the file for a year."""
+
+
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@lru_cache(maxsize=1)
+def static_files() -> dict[str, StaticFile]:
+    """Return the static files by name. The stylesheet is a template that includes its parts, ``_*.css``."""
+    files = {}
+    for path in sorted(STATIC.iterdir()):
+        if path.suffix not in _MEDIA_TYPES or path.name.startswith("_"):
+            continue
+        if path.suffix == ".css":
+            styles = templating.template_environment(STATIC)
+            body = templating.fill_template(styles, path.name).encode()
+        else:
+            body = path.read_bytes()
+        version = hashlib.sha256(body).hexdigest()[:12]
+        files[path.name] = StaticFile(body, _MEDIA_TYPES[path.suffix], version)
+    return files
+
+
+def static_url(name: str) -> str:
+    """Return the address of a static file."""
+    return f"/static/{name}?v={static_files()[name].version}"
+
+
+def static_file(_site: Site, request: Request) -> Response:
+    """Handle ``/static/{name}``."""
+    file = static_files().get(request.path_params["name"])
+    if file is None:
+        raise not_found()
+    return Response(file.body, media_type=file.media_type)
+
+
+ROUTES = (Route("/static/{name}", static_file, cache="public, max-age=31536000, immutable", indexed=True),)

@@ -1,0 +1,99 @@
+"""What the handlers of the web page share: the agent, the digest, the web database and the settings."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from paperagent.digest.database import utc_now
+from paperagent.web.database import FILE_NAME, WebDatabase
+
+if TYPE_CHECKING:
+    from paperagent.agent import PaperAgent
+    from paperagent.config import Settings
+    from paperagent.digest.links import SignedTokens
+    from paperagent.digest.service import DigestService
+
+
+class Site:
+    """One served library. Its methods may be called from several threads.
+
+    The digest and the web database are opened when they are first used, because both need a library.
+    """
+
+    def __init__(
+        self,
+        agent: PaperAgent,
+        *,
+        public_url: str | None = None,
+        clock: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        """Create a site.
+
+        Args:
+            agent: Answers questions and searches; shared by all requests.
+            public_url: The address that readers use; None for the address of the request.
+            clock: Returns the current time in UTC.
+        """
+        self.agent = agent
+        self.settings: Settings = agent.settings
+        self.public_url = public_url or self.settings.public_url
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._digest: DigestService | None = None
+        self._database: WebDatabase | None = None
+
+    @property
+    def public_host(self) -> str | None:
+        """The host name of the public address, in lower case."""
+        return urlsplit(self.public_url).hostname if self.public_url else None
+
+    @property
+    def is_https(self) -> bool:
+        """Whether readers reach the page by HTTPS."""
+        return bool(self.public_url and self.public_url.startswith("https:"))
+
+    @property
+    def digest(self) -> DigestService:
+        """The digest of the library.
+
+        Raises:
+            StoreError: there is no library, or the digest's file cannot be used.
+        """
+        with self._lock:
+            if self._digest is None:
+                from paperagent.factory.digest import digest_service
+
+                self._digest = digest_service(self.settings)
+            return self._digest
+
+    @property
+    def database(self) -> WebDatabase:
+        """The web page's own database.
+
+        Raises:
+            StoreError: there is no library, or the file cannot be used.
+        """
+        with self._lock:
+            if self._database is None:
+                from paperagent.library.home import check_home
+
+                home = check_home(self.settings.home, create=self.settings.chroma_url is not None)
+                self._database = WebDatabase(home / FILE_NAME)
+            return self._database
+
+    @property
+    def tokens(self) -> SignedTokens | None:
+        """Creates and reads the tokens in links; None if no secret is set."""
+        return self.digest.mailer.tokens
+
+    def close(self) -> None:
+        """Close what was opened; the agent stays open."""
+        with self._lock:
+            for resource in (self._digest, self._database):
+                if resource is not None:
+                    resource.__exit__(None, None, None)
+            self._digest = self._database = None

@@ -1,0 +1,69 @@
+"""The checks before every handler, the security headers, and the pages for errors."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from paperagent.web.guard import HEADERS, MAX_BODY
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8700", "localhost", "[::1]:8700", "LOCALHOST"])
+def test_loopback_names_are_served(web: TestClient, host: str) -> None:
+    assert web.get("/healthz", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.", "10.0.0.1", "[::2]"]
+)
+def test_other_names_are_refused(web: TestClient, host: str) -> None:
+    """A page whose host name was rebound to 127.0.0.1 cannot read the library."""
+    response = web.get("/", headers={"host": host})
+    assert response.status_code == 421
+    assert "does not answer under that name" in response.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        ({}, False),
+        ({"sec-fetch-site": "same-origin"}, False),
+        ({"sec-fetch-site": "none"}, False),
+        ({"sec-fetch-site": "same-site"}, True),
+        ({"sec-fetch-site": "cross-site"}, True),
+        ({"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1"}, True),
+        ({"origin": "http://127.0.0.1"}, False),
+        ({"origin": "http://127.0.0.1:99"}, True),
+        ({"origin": "https://evil.example"}, True),
+        ({"origin": "null"}, True),
+    ],
+)
+def test_forms_of_other_sites_are_refused(web: TestClient, headers: dict[str, str], *, refused: bool) -> None:
+    status = web.post("/", headers=headers).status_code
+    assert status == (403 if refused else 405)
+
+
+def test_every_response_has_the_security_headers(web: TestClient) -> None:
+    for path in ("/", "/healthz", "/no-such-page"):
+        response = web.get(path)
+        assert {name: response.headers.get(name) for name in HEADERS} == dict(HEADERS), path
+        assert "server" not in response.headers
+
+
+def test_large_bodies_are_refused(web: TestClient) -> None:
+    assert web.post("/", content=b"x" * (MAX_BODY + 1)).status_code == 413
+    assert web.post("/", headers={"content-length": "-1"}).status_code == 413
+
+
+def test_errors_have_pages_of_our_own(web: TestClient) -> None:
+    for response, status in ((web.get("/no-such-page"), 404), (web.post("/healthz"), 405)):
+        assert response.status_code == status
+        assert response.headers["cache-control"] == "no-store"
+        assert '<html lang="en"' in response.text
+
+
+def test_an_unchanged_page_is_not_sent_again(web: TestClient) -> None:
+    first = web.get("/")
+    again = web.get("/", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]

@@ -1,0 +1,48 @@
+"""Serves a library for the tests of the web page: inside the test, or in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from starlette.testclient import TestClient
+
+from paperagent import PaperAgent
+from paperagent.web.app import create_app
+from paperagent.web.site import Site
+
+HOST = "http://127.0.0.1"
+
+
+@contextmanager
+def client(agent: PaperAgent, **options: object) -> Iterator[TestClient]:
+    """Yield a client of a site whose application runs in this process; errors become pages."""
+    site = Site(agent, **options)  # type: ignore[arg-type]
+    with TestClient(
+        create_app(site), base_url=HOST, raise_server_exceptions=False, follow_redirects=False
+    ) as http:
+        yield http
+
+
+@contextmanager
+def process(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run ``paperagent serve`` and yield its address; it is interrupted at the end."""
+    command = [sys.executable, "-m", "paperagent", "serve", "--home", str(home), "--port", "0", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
+    ) as running:
+        try:
+            assert running.stdout is not None
+            line = running.stdout.readline()
+            match = re.search(r"http://\S+(?=/)", line)
+            assert match, line + (running.stderr.read() if running.stderr else "")
+            yield match[0]
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=30)

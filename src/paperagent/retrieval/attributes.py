@@ -30,11 +30,14 @@ _COUNTED_PLURAL = re.compile(
     r"\bhow\ many\s+((?:[\w-]+\s+){0,2}?(?:[\w-]*[^s\W]s|people|children))\b", re.IGNORECASE
 )
 """Before any other verb: "how many students wrote them"."""
-_COUNT_SYNONYMS = (
-    "example sample instance item pair triplet tripl quadruplet entri record datapoint",
-    "people person participant subject respond user volunt",
+_COUNT_SYNONYMS = tuple(
+    frozenset(map(stem, group.split()))
+    for group in (
+        "examples samples instances items pairs triples triplets quadruplets entries records",
+        "people persons participants subjects respondents users volunteers",
+    )
 )
-"""Stems that count the same things."""
+"""Stems of words that count the same things."""
 _COUNT_WINDOW = 4
 """Words after a number among which the counted noun may be."""
 _RATE = re.compile(
@@ -179,7 +182,7 @@ def count_match(question: str, sentences: Sequence[str]) -> float:
     noun = counted_noun(question)
     if not noun:
         return 0.0
-    same = {noun, *(s for group in _COUNT_SYNONYMS if noun in group.split() for s in group.split())}
+    same = next((group for group in _COUNT_SYNONYMS if noun in group), {noun})
     for sentence in sentences:
         for number in NUMBER.finditer(sentence):
             following = words(sentence[number.end() :])[:_COUNT_WINDOW]

@@ -410,7 +410,7 @@ def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
         lists = (s for s in shares if sum(share >= _MIN_LIST_SHARE for share in s.values()) > 1)
         weights = _merge(weights, next(lists, {}), 1.0)
         alone = (t for t in recent if reference_strength(t.question) in ("none", "medium"))
-        retrieved = next((t.retrieved for t in alone), ())[:_RETRIEVED_PAPERS]
+        retrieved = next(alone, history[0]).retrieved[:_RETRIEVED_PAPERS]
         weights = _merge(weights, dict.fromkeys(retrieved, 1.0), _RETRIEVED)
     return weights
 

@@ -279,6 +279,31 @@ def mail_address(value: str) -> str:
     return value
 
 
+def askers(value: str) -> str:
+    """Accept mail addresses and ``@domain`` entries, separated by commas, and write them in lower case."""
+    entries = [entry.strip().lower() for entry in text(value).split(",") if entry.strip()]
+    for entry in entries:
+        if not _EMAIL.match(f"someone{entry}" if entry.startswith("@") else entry):
+            raise ValueError(f"{_quote(entry)} is no mail address; write ana@example.org,@example.com")
+    return ",".join(dict.fromkeys(entries))
+
+
+def networks(value: str) -> str:
+    """Accept IP addresses and networks, separated by commas."""
+    entries = [entry.strip() for entry in text(value).split(",") if entry.strip()]
+    try:
+        return ",".join(str(ipaddress.ip_network(entry)) for entry in entries)
+    except ValueError:
+        raise ValueError("must be IP addresses or networks; write 127.0.0.1,10.0.0.0/8") from None
+
+
+def header_name(value: str) -> str:
+    """Accept the name of an HTTP header."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,60}", text(value)):
+        raise ValueError(f"must be the name of an HTTP header, such as Remote-User; got {_quote(value)}")
+    return value.strip()
+
+
 def signing_secret(value: str) -> str:
     """Accept a secret of at least 32 bytes that is not the example."""
     value = text(value)

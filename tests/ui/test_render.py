@@ -17,7 +17,16 @@ from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
 from fake_agent import ABSTAINED, COMPARED, HITS, PAPERS, SINGLE, citation
-from paperagent.layout import Block, answer_blocks, hit_blocks, markdown, paper_blocks, row_blocks, transcript
+from paperagent.layout import (
+    Block,
+    answer_blocks,
+    hit_blocks,
+    markdown,
+    paper_blocks,
+    row_blocks,
+    source_blocks,
+    transcript,
+)
 from paperagent.text.sanitize import safe_json, safe_markdown, safe_terminal, safe_url
 from paperagent.types import Answer, Claim, Hit
 from paperagent.ui.render import Screen
@@ -220,7 +229,7 @@ def test_row_284_no_escapes(key: str, value: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_answer_on_a_terminal() -> None:
-    """The text comes first with its numbers, then each source with all its numbers."""
+    """The text comes first with its numbers, then each source with all its numbers; no title stands twice."""
     text = SGR.sub("", drawn(answer_blocks(COMPARED)))
     lines = [line.rstrip() for line in text.splitlines()]
     assert lines == [
@@ -233,11 +242,19 @@ def test_answer_on_a_terminal() -> None:
         "Dense lanterns cost more. [2]",
         "",
         "Sources",
-        "[1] [3] Sparse Lanterns: Retrieval at Night",
-        "        https://arxiv.org/abs/2601.00001",
-        "[2] Dense Lanterns",
-        "    2601.00002",
+        "[1] [3] https://arxiv.org/abs/2601.00001",
+        "[2] 2601.00002",
     ]
+
+
+def test_a_source_has_its_title_unless_a_heading_of_the_same_answer_was_it() -> None:
+    out = io.StringIO()
+    screen = Screen(out, terminal=True, width=80)
+    screen.show(answer_blocks(COMPARED))
+    screen.restart()
+    screen.show(source_blocks(COMPARED.citations))
+    assert out.getvalue().count("Dense Lanterns") == 2
+    assert drawn(answer_blocks(COMPARED), terminal=False).count("Dense Lanterns") == 2
 
 
 @pytest.mark.parametrize("support", ["unsupported", "uncited"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -48,16 +49,24 @@ class Screen:
         self.terminal = terminal
         self._width = width
         self._started = False
+        self._headings: set[str] = set()
 
     def show(self, blocks: Iterable[Block]) -> None:
-        """Print blocks, separated by blank lines except before tight ones."""
+        """Print blocks, separated by blank lines except before tight ones.
+
+        On a terminal, a source whose title was a heading is printed without it.
+        """
         console = make_console(self.out, self._width) if self.terminal else None
         for block in blocks:
             if self._started and not block.tight:
                 self.out.write("\n")
             self._started = True
+            if block.kind == "heading":
+                self._headings.add(block.text)
             if console:
-                _print_block(console, block)
+                is_source = block.kind == "item" and block.marker.startswith("[")
+                repeats = is_source and block.text in self._headings and (block.detail or safe_url(block.url))
+                _print_block(console, replace(block, text="") if repeats else block)
             else:
                 self.out.write(markdown(block, own=self.unescaped) + "\n")
         self.out.flush()
@@ -75,8 +84,9 @@ class Screen:
                 Screen(null, terminal=True, width=80).show(_WARM_UP_BLOCKS)
 
     def restart(self) -> None:
-        """Print no blank line before the next block."""
+        """Print no blank line before the next block; what was printed before belongs to another answer."""
         self._started = False
+        self._headings.clear()
 
 
 _WARM_UP_BLOCKS = (
@@ -143,13 +153,13 @@ def _styled(block: Block, console: Console) -> Text:
     if block.kind == "text" and block.detail:
         body.append(f" ({safe_terminal(block.detail)})", "red")
     elif block.detail:
-        body.append("\n" + safe_terminal(block.detail), "dim")
+        body.append(("\n" if body else "") + safe_terminal(block.detail), "dim")
     for number in block.cites:
         body.append(f" [{number}]", "cyan")
     url = safe_url(block.url)
     if url:
         separator = " · " if block.detail and console.width >= 60 else "\n"
-        body.append(separator + url, "dim")
+        body.append((separator if body else "") + url, "dim")
     return body
 
 

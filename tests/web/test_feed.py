@@ -20,12 +20,14 @@ DAY = dt.date(2026, 6, 25)
 def record(number: int, **fields: object) -> dict[str, object]:
     """Return a record of a feed; paper 1 is of 25 June 2026, each later one of the day before."""
     return {
-        "id": f"2606.{number:05}",
+        "paper_id": f"2606.{number:05}",
+        "arxiv_id": f"2606.{number:05}",
+        "sources": ["test-feed"],
         "title": f"Quorvex study number {number}",
         "abstract": f"Much is unclear. We present Quorvex {number}, which improves recall by {number} %.",
         "authors": ["Ada Example", "Ben Example", "Cy Example", "Di Example"],
         "categories": ["cs.CL"],
-        "date": str(DAY - dt.timedelta(days=number - 1)),
+        "published": str(DAY - dt.timedelta(days=number - 1)),
         **fields,
     }
 
@@ -34,16 +36,16 @@ def record(number: int, **fields: object) -> dict[str, object]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a library: 90 papers of one day, some earlier ones, and one whose feed gave no date."""
     base = tmp_path_factory.mktemp("feed")
-    many = [record(n, date=str(DAY)) for n in range(100, 190)]
+    many = [record(n, published=str(DAY)) for n in range(100, 190)]
     few = [
         record(2, categories=["cs.RO"], upvotes=7),
-        record(4, title="A <b>bold</b> & [1] claim", upvotes=12),
+        record(4, title="A <script> bold & [1] claim", upvotes=12),
         record(9, title="Of another week"),
     ]
     with PaperAgent(base / "library", embedder="none", mode="extractive") as agent:
         agent.ingest(write_jsonl(base / "papers.jsonl", [*many, *few]))
         undated = record(500, title="Without a date")
-        del undated["date"]
+        del undated["published"]
         agent.ingest(write_jsonl(base / "undated.jsonl", [undated]))
     return base / "library"
 
@@ -90,8 +92,8 @@ def test_pages_lead_to_each_other_and_end(feed: TestClient) -> None:
 
 def test_days_and_weeks_link_to_their_neighbors_with_papers(feed: TestClient) -> None:
     html = feed.get("/day/2026-06-22").text
-    assert titles(html) == ["A &lt;b&gt;bold&lt;/b&gt; &amp; ［1］ claim"]
-    assert re.findall(r'href="(/day/[^"]+)">(.*?)</a>', html) == [
+    assert titles(html) == ["A &lt;script&gt; bold &amp; ［1］ claim"]
+    assert re.findall(r'href="(/day/[^"?]+)">(.*?)</a>', html) == [
         ("/day/2026-06-17", "← Earlier"),
         ("/day/2026-06-24", "Later →"),
     ]
@@ -113,7 +115,7 @@ def test_there_are_no_pages_outside_the_library_s_days(feed: TestClient, path: s
 
 def test_the_most_votes_are_first(feed: TestClient) -> None:
     html = feed.get("/week/2026-W26?sort=votes").text
-    assert titles(html)[:2] == ["A &lt;b&gt;bold&lt;/b&gt; &amp; ［1］ claim", "Quorvex study number 2"]
+    assert titles(html)[:2] == ["A &lt;script&gt; bold &amp; ［1］ claim", "Quorvex study number 2"]
     assert "12 votes" in html
 
 

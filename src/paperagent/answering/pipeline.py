@@ -245,7 +245,7 @@ class Pipeline:
         ranked = scoring.rank(candidates, question.query)
         history, cited = self._cited_papers(request)
         reference = follow_up.resolve(
-            request.question, history, cited, ranked[0].paper_id if ranked else None
+            request.question, history, cited, ranked[0].paper_id if ranked else None, _gap(ranked)
         )
         if reference.beside is not None:
             similar = self.search(cited[reference.beside].title, k=2, filters=request.filters)
@@ -260,7 +260,7 @@ class Pipeline:
             )
         hits = self._top_hits(question.text, ranked, candidates, max(request.k, _rerank_depth(question)))
         if reference.bonus:
-            others = [h for h in hits if h.paper_id not in cited]
+            others = [h for h in hits if h.paper_id not in reference.bonus]
             reference = follow_up.moved_to_named(reference, question, others)
             further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
             hits = scoring.boost(hits, further_hits, reference.bonus)
@@ -280,17 +280,18 @@ class Pipeline:
         """Return the names with a version, such as GPT-5, that neither the hits nor other papers contain."""
         missing = []
         for name in missing_versions(question.text, [f"{h.title}. {h.paper.abstract}" for h in hits]):
-            found = self._library.candidates(
+            candidates = self._library.candidates(
                 stems=index_terms(name.text), vector=None, limit=_NAME_CANDIDATES, filters=Filters()
             )
-            papers = self._library.get_many([c.paper_id for c in found]).values()
+            papers = self._library.get_many([c.paper_id for c in candidates]).values()
             missing += missing_versions(name.text, [f"{p.title}. {p.abstract}" for p in papers])
         return missing
 
     def _cited_papers(self, request: AnswerRequest) -> tuple[tuple[Turn, ...], Mapping[str, Paper]]:
         """Return the history, and the papers of its latest turns that the filters admit."""
         history = self.with_papers(request.history)
-        ids = dict.fromkeys(i for turn in history[-follow_up.WINDOW :] for i in turn.papers)
+        recent = history[-follow_up.WINDOW :]
+        ids = dict.fromkeys(i for turn in recent for i in (*turn.papers, *turn.retrieved))
         papers = self._library.get_many(ids) if ids else {}
         return history, {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
 
@@ -376,12 +377,12 @@ class Pipeline:
         is_doubtful = confidence < thresholds.doubt_below or any(n.is_version for n in missing_names)
         cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
         missing = abstention.describe_missing(missing_names)
-        # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
         # Of a question in another language, only names and cognates are understood.
         is_half_understood = question.is_foreign and bool(matches[0].hit.lexical)
+        abstain_below = thresholds.abstain_below * (abstention.FOLLOW_UP_FACTOR if is_referred_to else 1)
         if abstention.is_unknown(question):
             return abstention.abstain(question, (), signals, 0.0, missing)
-        if confidence < thresholds.abstain_below and not (is_referred_to or is_half_understood):
+        if confidence < abstain_below and not is_half_understood:
             if any(name.is_certain for name in missing_names):
                 cited = ()  # sentences on something else would not help
             return abstention.abstain(question, cited, signals, confidence, missing)

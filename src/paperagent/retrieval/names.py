@@ -143,11 +143,11 @@ def missing_versions(text: str, papers: Sequence[str]) -> list[Name]:
     for match in _VERSIONED.finditer(text):
         base, version = match["base"], match["version"]
         any_version = re.compile(rf"(?<![^\W_])(?i:{base})[\s-]?(\d+(?:\.\d+)*)")
-        versions = [(found, paper) for paper in papers for found in any_version.finditer(paper)]
-        if any(found[1] == version or found[1].startswith(f"{version}.") for found, _ in versions):
+        versions = [(mention, paper) for paper in papers for mention in any_version.finditer(paper)]
+        if any(mention[1] == version or mention[1].startswith(f"{version}.") for mention, _ in versions):
             continue
         is_name = base != base.lower() and match["separator"] != " "
-        if is_name or any(_is_name_at(found, paper) for found, paper in versions):
+        if is_name or any(_is_name_at(mention, paper) for mention, paper in versions):
             missing.append(Name(match.group(), is_certain=True, is_version=True))
     return missing
 

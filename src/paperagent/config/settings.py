@@ -171,7 +171,8 @@ class Settings(BaseSettings):
     )
     secret: Annotated[SecretStr | None, _parsed(values.signing_secret)] = Field(
         None,
-        description="key that signs unsubscribe links, at least 32 bytes: openssl rand -hex 32 (secret)",
+        description="key that signs links in mails, at least 32 bytes: openssl rand -hex 32 (secret); to "
+        "replace it, write NEW,OLD: old links stay valid",
     )
     digest_theme: Annotated[Path | None, _parsed(values.folder)] = Field(
         None, description="folder of digest templates that override the packaged ones"
@@ -316,7 +317,10 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return the values of all secrets, so that output can be redacted."""
         fields = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(value.get_secret_value() for value in fields if isinstance(value, SecretStr))
+        secrets = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]
+        # Of two signing secrets, each must be hidden.
+        signing = self.secret.get_secret_value().split(",") if self.secret else []
+        return tuple(dict.fromkeys([*secrets, *signing]))
 
 
 class _FileSource(EnvSettingsSource):

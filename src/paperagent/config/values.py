@@ -26,6 +26,7 @@ _ENDPOINT_PATHS = ("/chat/completions", "/completions", "/responses", "/embeddin
 _EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\Z")
 _CLOUD_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?\Z")
 MIN_SECRET_BYTES = 32
+MAX_SECRETS = 2
 EXAMPLE_SECRET = "replace-with-the-output-of-openssl-rand-hex-32"  # noqa: S105 - refused as a value below
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -305,13 +306,16 @@ def header_name(value: str) -> str:
 
 
 def signing_secret(value: str) -> str:
-    """Accept a secret of at least 32 bytes that is not the example."""
-    value = text(value)
-    if value == EXAMPLE_SECRET or len(set(value)) < 8:
-        raise ValueError("is the example or too regular; create one: openssl rand -hex 32")
-    if len(value.encode()) < MIN_SECRET_BYTES:
-        raise ValueError(f"is shorter than {MIN_SECRET_BYTES} bytes; create one: openssl rand -hex 32")
-    return value
+    """Accept a secret of at least 32 bytes that is not the example, or a new and an old one with a comma."""
+    secrets = [part.strip() for part in text(value).split(",")]
+    if len(secrets) > MAX_SECRETS:
+        raise ValueError(f"holds {len(secrets)} secrets; give the new one and the old one")
+    for secret in secrets:
+        if secret == EXAMPLE_SECRET or len(set(secret)) < 8:
+            raise ValueError("is the example or too regular; create one: openssl rand -hex 32")
+        if len(secret.encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"is shorter than {MIN_SECRET_BYTES} bytes; create one: openssl rand -hex 32")
+    return ",".join(secrets)
 
 
 def is_loopback(host: str) -> bool:

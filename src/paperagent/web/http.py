@@ -190,6 +190,7 @@ _TITLES = {
     404: "Not found",
     405: "This page cannot be used like that",
     408: "The request took too long",
+    410: "This link has expired",
     413: "Too much data",
     421: "Wrong address",
     422: "Something is missing",

@@ -425,7 +425,7 @@ MAIL = {
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
-        ({"PAPERAGENT_WEB_HOST": "0.0.0.0"}, "which needs PAPERAGENT_PUBLIC_URL; set it"),
+        ({"PAPERAGENT_WEB_HOST": "192.0.2.1"}, "which needs PAPERAGENT_PUBLIC_URL; set it"),
         ({"PAPERAGENT_WEB_ASK": "model"}, "WEB_ASK: model needs an endpoint"),
         (
             {"PAPERAGENT_WEB_ASK": "model", "OPENAI_API_KEY": KEY, "PAPERAGENT_WEB_MAX_COST_PER_DAY": "0"},

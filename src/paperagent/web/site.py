@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 from paperagent.digest.database import utc_now
 from paperagent.web.database import FILE_NAME, WebDatabase
+from paperagent.web.metrics import Counters
 from paperagent.web.page_cache import PageCache
+from paperagent.web.rate_limit import RateLimiter
+from paperagent.web.spending import Spending
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
@@ -44,6 +47,8 @@ class Site:
         self.public_url = public_url or self.settings.public_url
         self.clock = clock
         self.pages = PageCache()
+        self.limiter = RateLimiter()
+        self.counters = Counters()
         self._lock = threading.Lock()
         self._digest: DigestService | None = None
         self._database: WebDatabase | None = None
@@ -86,6 +91,20 @@ class Site:
                 home = check_home(self.settings.home, create=self.settings.chroma_url is not None)
                 self._database = WebDatabase(home / FILE_NAME)
             return self._database
+
+    @property
+    def spending(self) -> Spending:
+        """What the answers of a day may cost.
+
+        Raises:
+            StoreError: as for `database`.
+        """
+        return Spending(
+            self.database,
+            per_day=self.settings.web_max_cost_per_day,
+            per_asker=self.settings.web_max_cost_per_asker_per_day,
+            clock=self.clock,
+        )
 
     @property
     def tokens(self) -> SignedTokens | None:

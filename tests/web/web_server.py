@@ -25,7 +25,11 @@ def client(agent: PaperAgent, **options: object) -> Iterator[TestClient]:
     """Yield a client of a site whose application runs in this process; errors become pages."""
     site = Site(agent, **options)  # type: ignore[arg-type]
     with TestClient(
-        create_app(site), base_url=HOST, raise_server_exceptions=False, follow_redirects=False
+        create_app(site),
+        base_url=HOST,
+        client=("127.0.0.1", 50_000),
+        raise_server_exceptions=False,
+        follow_redirects=False,
     ) as http:
         yield http
 

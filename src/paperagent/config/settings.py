@@ -185,6 +185,9 @@ class Settings(BaseSettings):
     web_port: Annotated[int, _parsed(values.integer(0, 65_535))] = Field(
         8700, description="port of the web page, 0..65535 (0: any free port)"
     )
+    web_keep_days: Annotated[int, _parsed(values.integer(1, 3_650))] = Field(
+        30, description="days after its last question when a conversation of the web page is deleted"
+    )
     prompts_dir: Annotated[Path | None, _parsed(values.folder)] = Field(
         None, description="folder of prompts that override the packaged ones"
     )

@@ -16,14 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from paperagent.errors import PaperAgentError
-from paperagent.web import feed, health, http
+from paperagent.web import conversations, feed, health, http
 from paperagent.web.guard import Guard
 
 if TYPE_CHECKING:
     from paperagent.web.site import Site
 
 LOG = logging.getLogger("paperagent.web")
-ROUTES: tuple[http.Route, ...] = (*health.ROUTES, *http.ROUTES, *feed.ROUTES)
+ROUTES: tuple[http.Route, ...] = (*health.ROUTES, *http.ROUTES, *feed.ROUTES, *conversations.ROUTES)
 """Every route, in the order in which they are tried."""
 
 

@@ -77,7 +77,7 @@ def _with_cache_headers(route: Route, request: Request, response: Response) -> R
         headers.setdefault("X-Robots-Tag", "noindex")
     cacheable = request.method in {"GET", "HEAD"} and response.status_code == 200
     headers.setdefault("Cache-Control", route.cache if cacheable else NO_STORE)
-    if not cacheable or isinstance(response, StreamingResponse) or headers["Cache-Control"] == NO_STORE:
+    if not cacheable or isinstance(response, StreamingResponse) or NO_STORE in headers["Cache-Control"]:
         return response
     headers.setdefault("ETag", f'"{hashlib.sha256(response.body).hexdigest()[:20]}"')
     requested = request.headers.get("if-none-match", "")

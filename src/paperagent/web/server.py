@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -10,6 +11,8 @@ import uvicorn
 from paperagent.web.app import create_app
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from paperagent.web.site import Site
 
 GRACEFUL_SECONDS = 10
@@ -42,4 +45,17 @@ def run(site: Site, *, host: str, port: int) -> None:
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
-    uvicorn.Server(config).run()
+    _Server(config, site).run()
+
+
+class _Server(uvicorn.Server):
+    """Stops the running answers when a signal arrives, so that their responses end and the server can."""
+
+    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+        super().__init__(config)
+        self._site = site
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle a signal; the locks that stopping takes may be taken by the interrupted code."""
+        threading.Thread(target=self._site.stop_turns, name="stop").start()
+        super().handle_exit(sig, frame)

@@ -18,6 +18,7 @@ from paperagent.digest.delivery.ledger import Ledger, NewIssue, PendingDelivery,
 from paperagent.digest.delivery.sender import Sender, SendReport
 from paperagent.digest.delivery.smtp import SmtpTransport, Timeouts
 from paperagent.digest.delivery.transport import Transport
+from paperagent.digest.feedback import Feedback
 from paperagent.digest.issue import Period
 from paperagent.digest.subscribers import Subscribers
 
@@ -50,6 +51,7 @@ class DeliveryHarness:
     def __post_init__(self) -> None:
         self.database = DigestDatabase(self.path)
         self.subscribers = Subscribers(self.database, clock=self.clock)
+        self.feedback = Feedback(self.database, clock=self.clock)
         self.ledger = Ledger(self.database)
 
     def plan(self, *emails: str, period: Period = WEEK) -> None:

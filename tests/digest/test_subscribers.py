@@ -146,7 +146,7 @@ def test_removing_forgets(harness: DeliveryHarness) -> None:
     """Wishes, ratings and what was shown go; adding again is allowed and said; the number is a new one."""
     harness.plan(A)
     first = harness.subscribers.find(A)
-    harness.subscribers.rate(first.id, "p1", "more")
+    harness.feedback.rate(first.id, "p1", "more")
     assert harness.subscribers.remove(A)
     assert not harness.subscribers.remove(A)
     assert harness.subscribers.all() == []
@@ -220,13 +220,13 @@ def test_a_profile_holds_ratings_and_what_was_shown(harness: DeliveryHarness) ->
     harness.plan(A)
     subscriber = harness.subscribers.find(A)
     for paper, kind in (("p1", "more"), ("p2", "less"), ("p3", "more"), ("p3", "less"), ("p4", "save")):
-        harness.subscribers.rate(subscriber.id, paper, kind)  # type: ignore[arg-type]
+        harness.feedback.rate(subscriber.id, paper, kind)  # type: ignore[arg-type]
     profile = harness.subscribers.preferences_with_feedback(subscriber)
     assert set(profile.liked) == {"p1", "p4"}
     assert set(profile.disliked) == {"p2", "p3"}
     assert profile.seen == {f"paper-{WEEK.name}-{subscriber.id}"}
     with pytest.raises(InputError, match="more, less or save"):
-        harness.subscribers.rate(subscriber.id, "p", "drop table")  # type: ignore[arg-type]
+        harness.feedback.rate(subscriber.id, "p", "drop table")  # type: ignore[arg-type]
 
 
 # --- the file ---

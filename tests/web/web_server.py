@@ -22,14 +22,17 @@ HOST = "http://127.0.0.1"
 
 @contextmanager
 def client(agent: PaperAgent, **options: object) -> Iterator[TestClient]:
-    """Yield a client of a site whose application runs in this process; errors become pages."""
+    """Yield a client of a site whose application runs in this process; errors become pages.
+
+    Its requests come from this machine; ``TestClient(http.app, client=(ADDRESS, 1), …)`` is another one.
+    """
     site = Site(agent, **options)  # type: ignore[arg-type]
     with TestClient(
         create_app(site),
         base_url=HOST,
-        client=("127.0.0.1", 50_000),
         raise_server_exceptions=False,
         follow_redirects=False,
+        client=("127.0.0.1", 50_000),
     ) as http:
         yield http
 

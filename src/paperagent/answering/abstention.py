@@ -137,11 +137,12 @@ def describe_missing(names: Sequence[Name]) -> str:
 def _number_fit(question: Question, paper: PaperMatch, unexplained: NDArray[np.float64]) -> float:
     if not question.asks_number:
         return 0.0
+    counts = bool(attributes.counted_noun(question.text))
+    with_number = [i for i, s in enumerate(paper.sentences) if attributes.has_number(s.text, counts=counts)]
     focus = question.weights * question.counted
-    if question.is_follow_up and not focus.sum():  # "how large is it?"
+    if question.is_follow_up and not focus.sum() and with_number:  # "how large is it?"
         return 0.0
     focus = focus if focus.sum() else unexplained
-    with_number = [i for i, s in enumerate(paper.sentences) if attributes.NUMBER.search(s.text)]
     return max((weighted_mean(paper.match[i], focus) for i in with_number), default=0.0) - 0.75
 
 
@@ -156,10 +157,19 @@ _ENCODER_WEIGHTS = {
     "attribute_absent": -3.5,
 }
 _ENCODER_BIAS = -0.83
-_FOLLOW_UP_WEIGHTS = {"coverage": 2.4, "number_fit": 1.3, "attribute_absent": -2.5, "missing_name": -2.0}
+_FOLLOW_UP_WEIGHTS = {
+    "coverage": 2.4,
+    "number_fit": 2.5,
+    "count_match": 0.5,
+    "attribute_absent": -2.5,
+    "missing_name": -2.0,
+}
 _FOLLOW_UP_BIAS = -1.2
 """For a follow-up whose paper is known: its few words say little about similarity, and nothing about how well
 the paper was found. Fitted on conversations, and on their questions asked about papers of other ones."""
+FOLLOW_UP_FACTOR = 1 / 3
+"""Factor on the threshold below which such a follow-up is not answered. Above it, the closest sentences are
+shown, with the caveat."""
 _STEM_WEIGHTS = {
     "coverage": 2.44,
     "gap": 1.46,

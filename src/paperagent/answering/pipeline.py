@@ -246,7 +246,7 @@ class Pipeline:
         ranked = scoring.rank(candidates, question.query)
         history, cited = self._cited_papers(request)
         reference = follow_up.resolve(
-            request.question, history, cited, ranked[0].paper_id if ranked else None
+            request.question, history, cited, ranked[0].paper_id if ranked else None, _gap(ranked)
         )
         if reference.beside is not None:
             similar = self.search(cited[reference.beside].title, k=2, filters=request.filters)
@@ -261,7 +261,7 @@ class Pipeline:
             )
         hits = self._top_hits(question.text, ranked, candidates, max(request.k, _rerank_depth(question)))
         if reference.bonus:
-            others = [h for h in hits if h.paper_id not in cited]
+            others = [h for h in hits if h.paper_id not in reference.bonus]
             reference = follow_up.moved_to_named(reference, question, others)
             further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
             hits = scoring.boost(hits, further_hits, reference.bonus)
@@ -276,7 +276,8 @@ class Pipeline:
     def _cited_papers(self, request: AnswerRequest) -> tuple[tuple[Turn, ...], Mapping[str, Paper]]:
         """Return the history, and the papers of its latest turns that the filters admit."""
         history = self.with_papers(request.history)
-        ids = dict.fromkeys(i for turn in history[-follow_up.WINDOW :] for i in turn.papers)
+        recent = history[-follow_up.WINDOW :]
+        ids = dict.fromkeys(i for turn in recent for i in (*turn.papers, *turn.retrieved))
         papers = self._library.get_many(ids) if ids else {}
         return history, {i: paper for i, paper in papers.items() if request.filters.admits(paper)}
 
@@ -361,12 +362,12 @@ class Pipeline:
         cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
         missing_names = abstention.names_missing(question, matches)
         missing = abstention.describe_missing(missing_names)
-        # Of a paper that the question refers to, the closest sentences are shown, with the caveat.
         # Of a question in another language, only names and cognates are understood.
         is_half_understood = question.is_foreign and bool(matches[0].hit.lexical)
+        abstain_below = thresholds.abstain_below * (abstention.FOLLOW_UP_FACTOR if is_referred_to else 1)
         if abstention.is_unknown(question):
             return _abstain(question, (), signals, 0.0, missing)
-        if confidence < thresholds.abstain_below and not (is_referred_to or is_half_understood):
+        if confidence < abstain_below and not is_half_understood:
             if any(name.is_certain for name in missing_names):
                 cited = ()  # sentences on something else would not help
             return _abstain(question, cited, signals, confidence, missing)
@@ -424,7 +425,8 @@ def _abstain(
 ) -> Answer:
     """Return an abstention, which names what is missing and quotes the closest passages on the topic."""
     missing = missing[:1].upper() + missing[1:]
-    if signals.similarity < MIN_TOPIC_SIMILARITY and signals.coverage < _MIN_TOPIC_COVERAGE:
+    is_on_topic = signals.similarity >= MIN_TOPIC_SIMILARITY or signals.coverage >= _MIN_TOPIC_COVERAGE
+    if not (is_on_topic or question.is_follow_up):
         text = f"The abstracts do not say. {missing or 'Nothing in the library is about this'}."
         return Answer(question.text, "abstained", "no_evidence", text, confidence=confidence)
     text = (

@@ -12,7 +12,7 @@ from paperagent.cli.session import Session
 
 @click.command()
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
-@click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port (default: 8700).")
+@click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port (default: 8700; 0: any).")
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
 @common_options
 @click.pass_obj
@@ -26,10 +26,10 @@ def serve(session: Session, *, host: str | None, port: int | None, open_browser:
 
     with session.agent(web_host=host, web_port=port) as agent:
         settings = agent.settings
-        site = Site(agent)
-        address = f"http://{settings.web_host}:{settings.web_port}/"
-        sys.stdout.write(f"paperagent is at {address} (Ctrl-C stops it)\n")
-        sys.stdout.flush()
-        if open_browser:
-            click.launch(address)
-        server.run(site, host=settings.web_host, port=settings.web_port)
+        with server.listen(settings.web_host, settings.web_port) as listening:
+            address = server.address_of(listening)
+            sys.stdout.write(f"paperagent is at {address} (Ctrl-C stops it)\n")
+            sys.stdout.flush()
+            if open_browser:
+                click.launch(address)
+            server.run(Site(agent), listening)

@@ -30,6 +30,7 @@ def contradictions(settings: Settings, environment: Mapping[str, str]) -> list[s
         problems.append(f"OPENAI_BASE_URL: {_IN_CLEAR}")
     problems += _chroma_contradictions(settings)
     problems += _feed_contradictions(settings)
+    problems += _web_contradictions(settings)
     return [*problems, *_invalid_proxies(environment)] if settings.has_endpoint else problems
 
 
@@ -57,6 +58,33 @@ def _feed_contradictions(settings: Settings) -> list[str]:
         for name, url in settings.feed_bases.items()
         if (reason := values.not_public(url))
     ]
+
+
+_MAIL_SETTINGS = f"set {PREFIX}SMTP_URL, {PREFIX}MAIL_FROM, {PREFIX}PUBLIC_URL and {PREFIX}SECRET"
+
+
+def _web_contradictions(settings: Settings) -> list[str]:
+    problems = []
+    if settings.public_url is None and not values.is_loopback(settings.web_host):
+        problems.append(
+            f"{PREFIX}WEB_HOST: {visible(settings.web_host, limit=80)} can be reached from other machines, "
+            f"which needs {PREFIX}PUBLIC_URL; set it to the page's https:// address, or use 127.0.0.1"
+        )
+    if settings.web_ask == "model" and not settings.has_endpoint:
+        problems.append(f"{PREFIX}WEB_ASK: model {NEEDS_ENDPOINT}")
+    if settings.web_ask == "model" and not settings.web_max_cost_per_day:
+        problems.append(
+            f"{PREFIX}WEB_ASK: model needs a limit on cost above 0; set {PREFIX}WEB_MAX_COST_PER_DAY"
+        )
+    if settings.web_user_header and not settings.web_trusted_proxies:
+        problems.append(f"{PREFIX}WEB_USER_HEADER: counts only from a proxy; set {PREFIX}WEB_TRUSTED_PROXIES")
+    if settings.web_askers and not (settings.can_mail_links or settings.web_user_header):
+        problems.append(f"{PREFIX}WEB_ASKERS: sign in by a mailed link; {_MAIL_SETTINGS}")
+    if settings.web_read == "signed-in" and not (settings.web_askers or settings.web_user_header):
+        problems.append(f"{PREFIX}WEB_READ: nobody can sign in; set {PREFIX}WEB_ASKERS")
+    if settings.web_signup and not settings.can_mail_links:
+        problems.append(f"{PREFIX}WEB_SIGNUP: needs mails with links; {_MAIL_SETTINGS}")
+    return problems
 
 
 def is_local(url: str | None) -> bool:

@@ -171,7 +171,8 @@ class Settings(BaseSettings):
     )
     secret: Annotated[SecretStr | None, _parsed(values.signing_secret)] = Field(
         None,
-        description="key that signs unsubscribe links, at least 32 bytes: openssl rand -hex 32 (secret)",
+        description="key that signs links in mails, at least 32 bytes: openssl rand -hex 32 (secret); to "
+        "replace it, write NEW,OLD: old links stay valid",
     )
     digest_theme: Annotated[Path | None, _parsed(values.folder)] = Field(
         None, description="folder of digest templates that override the packaged ones"
@@ -185,8 +186,43 @@ class Settings(BaseSettings):
     web_port: Annotated[int, _parsed(values.integer(0, 65_535))] = Field(
         8700, description="port of the web page, 0..65535 (0: any free port)"
     )
-    web_keep_days: Annotated[int, _parsed(values.integer(1, 3_650))] = Field(
-        30, description="days after its last question when a conversation of the web page is deleted"
+    web_read: Annotated[Literal["public", "signed-in"], _parsed(values.choice("public", "signed-in"))] = (
+        Field("public", description="who reads papers and the archive on the web page: public or signed-in")
+    )
+    web_ask: Annotated[
+        Literal["off", "extractive", "model"], _parsed(values.choice("off", "extractive", "model"))
+    ] = Field(
+        "extractive",
+        description="how questions of readers who are not signed in are answered: off, extractive or model",
+    )
+    web_askers: Annotated[str | None, _parsed(values.askers)] = Field(
+        None,
+        description="mail addresses and @domains that may sign in and ask the model, separated by commas",
+    )
+    web_max_cost_per_day: Annotated[float, _parsed(values.number(0, 1000))] = Field(
+        1.0, description="maximum cost of all answers of the web page on one day in US dollars"
+    )
+    web_max_cost_per_asker_per_day: Annotated[float, _parsed(values.number(0, 1000))] = Field(
+        0.25, description="maximum cost of the answers for one reader on one day in US dollars"
+    )
+    web_trusted_proxies: Annotated[str | None, _parsed(values.networks)] = Field(
+        None,
+        description="addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto "
+        "count, separated by commas",
+    )
+    web_user_header: Annotated[str | None, _parsed(values.header_name)] = Field(
+        None, description="header in which a trusted proxy names the signed-in user, such as Remote-User"
+    )
+    web_keep_days: Annotated[int, _parsed(values.integer(1, 3650))] = Field(
+        30, description="days after which unused conversations of the web page are deleted, 1..3650"
+    )
+    web_signup: Annotated[bool | None, _parsed(values.flag)] = Field(
+        None,
+        description="let visitors subscribe to the digest (default: true if a mail server, a sender, a "
+        "public URL and a secret are set)",
+    )
+    web_metrics: Annotated[bool, _parsed(values.flag)] = Field(
+        False, description="serve figures at /metrics to programs on this machine (true or false)"
     )
     prompts_dir: Annotated[Path | None, _parsed(values.folder)] = Field(
         None, description="folder of prompts that override the packaged ones"
@@ -257,6 +293,16 @@ class Settings(BaseSettings):
         return {name: url for name, _, url in pairs}
 
     @property
+    def can_mail_links(self) -> bool:
+        """Whether mails with links to the web page can be sent."""
+        return all((self.smtp_url, self.mail_from, self.public_url, self.secret))
+
+    @property
+    def signup_open(self) -> bool:
+        """Whether visitors of the web page may subscribe to the digest."""
+        return self.can_mail_links if self.web_signup is None else self.web_signup
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Messages about settings that are valid but probably not intended."""
         return self._warnings
@@ -271,7 +317,10 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return the values of all secrets, so that output can be redacted."""
         fields = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(value.get_secret_value() for value in fields if isinstance(value, SecretStr))
+        secrets = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]
+        # Of two signing secrets, each must be hidden.
+        signing = self.secret.get_secret_value().split(",") if self.secret else []
+        return tuple(dict.fromkeys([*secrets, *signing]))
 
 
 class _FileSource(EnvSettingsSource):

@@ -26,6 +26,7 @@ _ENDPOINT_PATHS = ("/chat/completions", "/completions", "/responses", "/embeddin
 _EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\Z")
 _CLOUD_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?\Z")
 MIN_SECRET_BYTES = 32
+MAX_SECRETS = 2
 EXAMPLE_SECRET = "replace-with-the-output-of-openssl-rand-hex-32"  # noqa: S105 - refused as a value below
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -279,14 +280,42 @@ def mail_address(value: str) -> str:
     return value
 
 
+def askers(value: str) -> str:
+    """Accept mail addresses and ``@domain`` entries, separated by commas, and write them in lower case."""
+    entries = [entry.strip().lower() for entry in text(value).split(",") if entry.strip()]
+    for entry in entries:
+        if not _EMAIL.match(f"someone{entry}" if entry.startswith("@") else entry):
+            raise ValueError(f"{_quote(entry)} is no mail address; write ana@example.org,@example.com")
+    return ",".join(dict.fromkeys(entries))
+
+
+def networks(value: str) -> str:
+    """Accept IP addresses and networks, separated by commas."""
+    entries = [entry.strip() for entry in text(value).split(",") if entry.strip()]
+    try:
+        return ",".join(str(ipaddress.ip_network(entry)) for entry in entries)
+    except ValueError:
+        raise ValueError("must be IP addresses or networks; write 127.0.0.1,10.0.0.0/8") from None
+
+
+def header_name(value: str) -> str:
+    """Accept the name of an HTTP header."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,60}", text(value)):
+        raise ValueError(f"must be the name of an HTTP header, such as Remote-User; got {_quote(value)}")
+    return value.strip()
+
+
 def signing_secret(value: str) -> str:
-    """Accept a secret of at least 32 bytes that is not the example."""
-    value = text(value)
-    if value == EXAMPLE_SECRET or len(set(value)) < 8:
-        raise ValueError("is the example or too regular; create one: openssl rand -hex 32")
-    if len(value.encode()) < MIN_SECRET_BYTES:
-        raise ValueError(f"is shorter than {MIN_SECRET_BYTES} bytes; create one: openssl rand -hex 32")
-    return value
+    """Accept a secret of at least 32 bytes that is not the example, or a new and an old one with a comma."""
+    secrets = [part.strip() for part in text(value).split(",")]
+    if len(secrets) > MAX_SECRETS:
+        raise ValueError(f"holds {len(secrets)} secrets; give the new one and the old one")
+    for secret in secrets:
+        if secret == EXAMPLE_SECRET or len(set(secret)) < 8:
+            raise ValueError("is the example or too regular; create one: openssl rand -hex 32")
+        if len(secret.encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"is shorter than {MIN_SECRET_BYTES} bytes; create one: openssl rand -hex 32")
+    return ",".join(secrets)
 
 
 def is_loopback(host: str) -> bool:

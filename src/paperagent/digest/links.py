@@ -1,8 +1,7 @@
 """The links in a subscriber's mail, with signed tokens that authorize one action without a password.
 
 Tokens are signed with HMAC-SHA-256 (itsdangerous). Each purpose has its own salt, so a token for one
-purpose is useless for another. A token contains the subscriber's id, never the address, because links
-end up in logs.
+purpose is useless for another. A token contains an id, never the address, because links end up in logs.
 """
 
 from __future__ import annotations
@@ -15,62 +14,87 @@ from urllib.parse import quote
 
 from paperagent.errors import ConfigError, InputError
 
-Purpose = Literal["confirm", "unsubscribe", "preferences", "feedback"]
+Purpose = Literal["confirm", "signup", "unsubscribe", "preferences", "feedback", "saved", "form"]
+"""``confirm`` is for a subscriber whom the operator added, ``signup`` for a request from the web page;
+``saved`` shows a reading list and nothing else; ``form`` holds the time at which a form was shown.
+"""
 MIN_SECRET_BYTES = 32
 CONFIRM_SECONDS = 48 * 3600
+"""Tokens that confirm expire after this time; the others never do."""
+_EXPIRING = frozenset({"confirm", "signup"})
 _MAX_TOKEN_LENGTH = 1_024
 
 
+class ExpiredTokenError(InputError):
+    """The token was valid once."""
+
+
 class SignedTokens:
-    """Creates and reads tokens with one secret.
+    """Creates and reads tokens.
+
+    Args:
+        secret: One secret, or several separated by commas: the first signs, all are accepted. So a secret
+            can be replaced while links signed with the old one still work.
 
     Raises:
-        ConfigError: the secret is shorter than 32 bytes.
+        ConfigError: a secret is shorter than 32 bytes.
     """
 
     def __init__(self, secret: str) -> None:
-        if len(secret.encode()) < MIN_SECRET_BYTES:
+        secrets = split_secrets(secret)
+        if min(len(part.encode()) for part in secrets) < MIN_SECRET_BYTES:
             raise ConfigError(
                 f"PAPERAGENT_SECRET: is shorter than {MIN_SECRET_BYTES} bytes; "
                 "generate one: openssl rand -hex 32"
             )
-        self._serializers = {purpose: _serializer(secret, purpose) for purpose in get_args(Purpose)}
+        self._serializers = {purpose: _serializer(secrets, purpose) for purpose in get_args(Purpose)}
 
-    def create(self, purpose: Purpose, subscriber_id: int, *values: str) -> str:
-        """Return a token, with ``values`` such as the paper and the kind of a feedback.
+    def create(self, purpose: Purpose, number: int, *values: str) -> str:
+        """Return a token.
 
-        All tokens but those for ``confirm`` are the same at every call, so that a mail can be rebuilt.
+        Tokens that do not expire are the same at every call, so that a mail can be rebuilt.
+
+        Args:
+            purpose: What the token is good for.
+            number: The subscriber's id; for ``signup`` the request's id, for ``form`` a time.
+            values: Further values, such as the paper and the kind of a feedback.
         """
-        token = self._serializers[purpose].dumps([subscriber_id, *values])
+        token = self._serializers[purpose].dumps([number, *values])
         return token if isinstance(token, str) else token.decode()
 
     def read(self, purpose: Purpose, token: str) -> tuple[int, tuple[str, ...]]:
-        """Return the subscriber's id and the other values of a token.
+        """Return the number and the other values of a token; signatures are compared in constant time.
 
         Raises:
-            InputError: the token was not created with this secret for this purpose, or has expired.
+            ExpiredTokenError: the token has expired.
+            InputError: the token was not created with one of the secrets for this purpose.
         """
         from itsdangerous import BadData, SignatureExpired
 
         invalid = InputError("token: invalid or altered; use the whole link of the mail")
         if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
             raise invalid
-        options = {"max_age": CONFIRM_SECONDS} if purpose == "confirm" else {}
+        options = {"max_age": CONFIRM_SECONDS} if purpose in _EXPIRING else {}
         try:
-            subscriber_id, *values = self._serializers[purpose].loads(token, **options)
+            number, *values = self._serializers[purpose].loads(token, **options)
         except SignatureExpired:
-            raise InputError("token: older than 48 hours; ask for a new confirmation mail") from None
+            raise ExpiredTokenError("token: older than 48 hours; ask for a new confirmation mail") from None
         except BadData:
             raise invalid from None
-        return int(subscriber_id), tuple(str(v) for v in values)
+        return int(number), tuple(str(v) for v in values)
 
 
-def _serializer(secret: str, purpose: Purpose) -> Any:
+def split_secrets(text: str) -> list[str]:
+    """Return the secrets in a setting that may hold several."""
+    return [part.strip() for part in text.split(",")]
+
+
+def _serializer(secrets: list[str], purpose: Purpose) -> Any:
     from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 
-    serializer = URLSafeTimedSerializer if purpose == "confirm" else URLSafeSerializer
+    serializer = URLSafeTimedSerializer if purpose in _EXPIRING else URLSafeSerializer
     signer = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
-    return serializer(secret, salt=f"paperagent.{purpose}", signer_kwargs=signer)
+    return serializer(secrets[::-1], salt=f"paperagent.{purpose}", signer_kwargs=signer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +152,9 @@ class LinkBuilder:
             feedback=feedback,
         )
 
-    def confirm(self, subscriber_id: int) -> str | None:
-        """Return the link by which a new subscriber confirms; it works for 48 hours."""
-        if self.public_url is None or self.tokens is None:
-            return None
-        return f"{self.public_url}/confirm/{self.tokens.create('confirm', subscriber_id)}"
+    def confirm(self, token: str) -> str | None:
+        """Return the link by which a new subscriber confirms; None without a web page."""
+        return f"{self.public_url}/confirm/{token}" if self.public_url else None
 
     def _mailto(self, subscriber_id: int) -> str | None:
         if self.reply_to is None:

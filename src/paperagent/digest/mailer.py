@@ -126,9 +126,10 @@ class Mailer:
             MailError: the mail could not be sent.
         """
         assert self.tokens is not None, "a confirmation needs a token"
+        token = self.tokens.create("confirm", subscriber.id)
         rendered = render_confirmation(
-            token=self.tokens.create("confirm", subscriber.id),
-            link=self.links.confirm(subscriber.id),
+            token=token,
+            link=self.links.confirm(token),
             frequency=subscriber.frequency,
             theme_dir=self._theme_dir,
         )

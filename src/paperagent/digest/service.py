@@ -13,10 +13,11 @@ from paperagent.digest.database import FILE_NAME, DigestDatabase, run_lock, utc_
 from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger
 from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport
 from paperagent.digest.delivery.transport import Outbox, Transport
+from paperagent.digest.feedback import Feedback, FeedbackKind
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.render.renderer import Rendered
 from paperagent.digest.schedule import days_between, last_full_week
-from paperagent.digest.subscribers import FeedbackKind, Subscriber, Subscribers
+from paperagent.digest.subscribers import Subscriber, Subscribers
 from paperagent.errors import ConfigError, InputError, MailError, visible
 from paperagent.types import AskMode, Mode, Progress, Usage
 
@@ -90,6 +91,7 @@ class DigestService:
         self._include_empty = include_empty
         self._database = DigestDatabase(home / FILE_NAME)
         self.subscribers = Subscribers(self._database)
+        self.feedback = Feedback(self._database)
         self.ledger = Ledger(self._database)
 
     def __enter__(self) -> Self:
@@ -156,7 +158,7 @@ class DigestService:
             raise InputError(
                 f"paper: no paper with the id {visible(paper_id, limit=80)}; 'paperagent search' shows ids"
             )
-        self.subscribers.rate(subscriber.id, paper.paper_id, kind)
+        self.feedback.rate(subscriber.id, paper.paper_id, kind)
         return paper.title
 
     # --- issues ---

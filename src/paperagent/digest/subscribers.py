@@ -6,7 +6,7 @@ import datetime as dt
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from paperagent.digest.database import (
     DigestDatabase,
@@ -20,11 +20,13 @@ from paperagent.digest.preferences import FREQUENCIES, Frequency, Preferences
 from paperagent.errors import InputError, visible
 
 SubscriberState = Literal["pending", "confirmed", "unsubscribed", "bounced"]
-FeedbackKind = Literal["more", "less", "save"]
+SignupState = Literal["new", "pending", "confirmed", "unsubscribed", "blocked"]
+"""What a sign-up for an address meets; ``blocked``: bounced, complained or removed, so nothing is sent."""
 REMOVED = "removed"
-"""Reason of a suppression by the operator, which may be lifted."""
+"""Reason of a suppression by the operator, which the operator may lift."""
+UNSUBSCRIBED = "unsubscribed"
+"""Reason of a suppression by the subscriber, who may lift it by confirming a new sign-up."""
 MAX_SUBSCRIBERS = 100_000
-MAX_PAPER_ID = 300
 CONFIRMATION_INTERVAL = dt.timedelta(days=1)
 """A pending subscriber gets at most one confirmation mail in this time, whoever enters the address."""
 _COLUMNS = "id, email, key, state, frequency, profile, created_at, confirmed_at, asked_at"
@@ -111,10 +113,7 @@ class Subscribers:
                 updated = existing.preferences
                 if preferences:
                     updated = updated.updated_with(preferences)
-                db.execute(
-                    "UPDATE subscriber SET profile = ?, frequency = ? WHERE id = ?",
-                    (updated.to_json(), frequency or existing.frequency, existing.id),
-                )
+                _update(db, existing.id, updated, frequency or existing.frequency)
                 note = note or _same_mailbox_note(existing, address)
             self._update_state(db, address.key, existing, confirmed=confirmed)
             subscriber = find_by_key(db, address.key)
@@ -182,21 +181,73 @@ class Subscribers:
             (subscriber_id,) = db.execute("SELECT id FROM subscriber WHERE key = ?", (key,)).fetchone()
             record_event(db, "subscriber_confirmed", at, subscriber=subscriber_id)
 
-    def unsubscribe(self, subscriber_id: int, *, reason: str = "unsubscribed") -> bool:
+    def signup_state(self, key: str) -> tuple[SignupState, Subscriber | None]:
+        """Return what a sign-up for an address meets, and the subscriber with this address, if any."""
+        with self._db.reading() as db:
+            reason, subscriber = _suppression_reason(db, key), find_by_key(db, key)
+        if reason is not None:
+            return ("unsubscribed" if reason == UNSUBSCRIBED else "blocked"), subscriber
+        if subscriber is None:
+            return "new", None
+        return ("blocked" if subscriber.state == "bounced" else subscriber.state), subscriber
+
+    def confirm_signup(self, email: str, preferences: Preferences, *, frequency: Frequency) -> Subscriber:
+        """Subscribe an address whose owner has confirmed a sign-up, in one transaction.
+
+        The preferences replace those of an existing subscriber, and the address is mailed again if its
+        owner had unsubscribed. A second time changes nothing.
+
+        Raises:
+            InputError: an invalid address, too many subscribers, or an address that must not be mailed.
+        """
+        address = parse_address(email)
+        with self._db.writing() as db:
+            reason = _suppression_reason(db, address.key)
+            if reason not in {None, UNSUBSCRIBED}:
+                raise InputError("subscriber: this address gets no mail from here any more")
+            if reason is not None:
+                db.execute("DELETE FROM suppression WHERE key = ?", (address.key,))
+                record_event(db, "suppression_lifted", self._clock(), detail=reason)
+            existing = find_by_key(db, address.key)
+            if existing is None:
+                self._insert(db, address, preferences, frequency)
+            else:
+                items = preferences.max_items or existing.preferences.max_items
+                _update(db, existing.id, replace(preferences, max_items=items), frequency)
+            self._set_confirmed(db, address.key)
+            subscriber = find_by_key(db, address.key)
+        assert subscriber is not None
+        return subscriber
+
+    def set_preferences(self, subscriber_id: int, preferences: Preferences, *, frequency: Frequency) -> None:
+        """Replace a subscriber's preferences.
+
+        Raises:
+            InputError: no such subscriber.
+        """
+        with self._db.writing() as db:
+            find_by_id(db, subscriber_id)
+            _update(db, subscriber_id, preferences, frequency)
+
+    def unsubscribe(self, subscriber_id: int, *, reason: str = UNSUBSCRIBED) -> bool:
         """Never mail a subscriber again; return False if the address was suppressed already."""
         with self._db.writing() as db:
             subscriber = find_by_id(db, subscriber_id)
             return self._suppress(db, subscriber.key, subscriber.id, reason)
 
-    def remove(self, email: str) -> bool:
-        """Delete a subscriber with all data and suppress the address; return False if there is none."""
+    def remove(self, email: str, *, reason: str = REMOVED) -> bool:
+        """Delete a subscriber with all data, issues included, and suppress the address.
+
+        Returns:
+            Whether there was such a subscriber.
+        """
         address = parse_address(email)
         with self._db.writing() as db:
             subscriber = find_by_key(db, address.key)
             if subscriber is None:
                 return False
-            self._suppress(db, subscriber.key, subscriber.id, REMOVED)
-            for table in ("shown", "feedback"):
+            self._suppress(db, subscriber.key, subscriber.id, reason)
+            for table in ("shown", "feedback", "delivery", "issue"):
                 db.execute(f"DELETE FROM {table} WHERE subscriber_id = ?", (subscriber.id,))
             db.execute("DELETE FROM subscriber WHERE id = ?", (subscriber.id,))
             return True
@@ -233,30 +284,6 @@ class Subscribers:
             return False
         sent_at = subscriber.confirmation_sent_at
         return sent_at is None or self._clock() - sent_at >= CONFIRMATION_INTERVAL
-
-    def rate(self, subscriber_id: int, paper_id: str, kind: FeedbackKind) -> None:
-        """Record feedback on a paper; ``more`` and ``less`` replace each other.
-
-        Raises:
-            InputError: an unknown kind, an invalid paper id, or no such subscriber.
-        """
-        if kind not in get_args(FeedbackKind):
-            raise InputError(f"feedback: must be more, less or save, got {visible(str(kind), limit=20)}")
-        if not paper_id or len(paper_id) > MAX_PAPER_ID:
-            raise InputError("feedback: no such paper")
-        with self._db.writing() as db:
-            find_by_id(db, subscriber_id)
-            if kind != "save":
-                db.execute(
-                    "DELETE FROM feedback WHERE subscriber_id = ? AND paper_id = ? AND kind != 'save'",
-                    (subscriber_id, paper_id),
-                )
-            at = self._clock()
-            db.execute(
-                "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?)",
-                (subscriber_id, paper_id, kind, format_timestamp(at)),
-            )
-            record_event(db, "feedback", at, subscriber=subscriber_id, detail=f"{kind} {paper_id}")
 
     def find(self, email: str) -> Subscriber:
         """Return the subscriber with an address.
@@ -355,7 +382,21 @@ def find_by_id(db: sqlite3.Connection, subscriber_id: int) -> Subscriber:
 
 def is_suppressed(db: sqlite3.Connection, key: str) -> bool:
     """Return whether an address must not be mailed."""
-    return db.execute("SELECT 1 FROM suppression WHERE key = ?", (key,)).fetchone() is not None
+    return _suppression_reason(db, key) is not None
+
+
+def _suppression_reason(db: sqlite3.Connection, key: str) -> str | None:
+    row = db.execute("SELECT reason FROM suppression WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def _update(
+    db: sqlite3.Connection, subscriber_id: int, preferences: Preferences, frequency: Frequency
+) -> None:
+    db.execute(
+        "UPDATE subscriber SET profile = ?, frequency = ? WHERE id = ?",
+        (preferences.to_json(), frequency, subscriber_id),
+    )
 
 
 def _subscriber(row: tuple[Any, ...]) -> Subscriber:

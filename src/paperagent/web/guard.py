@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("paperagent.web")
 MAX_BODY = 64 * 1024
 """Bytes of a request body."""
+MAX_HEADER_BYTES = 16 * 1024
+"""Bytes of a request's target and headers together."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -78,6 +80,7 @@ class Guard:
 
         request = Request(scope, receive)
         try:
+            check_header_size(scope)
             check_host(request, self._site)
             check_origin(request)
             check_length(request)
@@ -96,6 +99,13 @@ class Guard:
                 size,
                 scope["request_id"],
             )
+
+
+def check_header_size(scope: Scope) -> None:
+    """Raise 431 if the request's target and headers are too long."""
+    size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    if size + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+        raise HTTPException(431, f"At most {MAX_HEADER_BYTES // 1024} kB of headers are accepted.")
 
 
 def check_host(request: Request, site: Site) -> None:

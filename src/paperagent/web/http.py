@@ -147,10 +147,13 @@ _TITLES = {
     403: "This is not allowed",
     404: "Not found",
     405: "This page cannot be used like that",
+    408: "The request took too long",
+    410: "This link has expired",
     413: "Too much data",
     421: "Wrong address",
     422: "Something is missing",
     429: "Too many requests",
+    431: "Too many headers",
     500: "Something went wrong here",
     503: "Not available at the moment",
 }

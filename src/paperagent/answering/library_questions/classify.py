@@ -26,6 +26,7 @@ from paperagent.answering.library_questions.intents import (
     with_conditions,
     with_limits,
     with_topic,
+    without_limits,
 )
 from paperagent.answering.library_questions.languages import in_english
 from paperagent.answering.library_questions.references import (
@@ -98,8 +99,8 @@ def _library_intent(request: Request) -> Intent | None:
         return Intent("list")
     about_papers = (_metadata, _contents) if request.has_history else (_contents, _metadata)
     first = (_oldest, _newest, _whats_new, _count, _count_in_other_words, _days_papers, _authors)
-    last = (_by_author, _existence, _about_paper, _similar, _overview, _which_papers, _papers, _paper)
-    for make in (*first, *about_papers, _which_mention, *last):
+    last = (_existence, _about_paper, _similar, _overview, _which_papers, _papers, _paper)
+    for make in (*first, *about_papers, _which_mention, _by_author, _contents_within, *last):
         if intent := make(request):
             return intent
     return None
@@ -259,13 +260,29 @@ def _days_papers(request: Request) -> Intent | None:
 def _contents(request: Request) -> Intent | None:
     for rule in rules.CONTENTS:
         if match := rule.fullmatch(request.text):
-            remaining = match.groupdict().get("rest") or ""
-            if not remaining or not with_limits(Intent("contents"), remaining, request.today)[1]:
-                return Intent("contents")
+            limited, remaining = with_limits(
+                Intent("contents"), match.groupdict().get("rest") or "", request.today
+            )
+            if not remaining:
+                by_person = limited.author == "same" or is_full_name(limited.author)
+                return limited if by_person else replace(limited, author="")  # "topics by frequency"
     if not request.has_history and any(
         rule.fullmatch(request.text) for rule in rules.CONTENTS_WITHOUT_HISTORY
     ):
         return Intent("contents")
+    return None
+
+
+def _contents_within(request: Request) -> Intent | None:
+    """Return the contents of a part of the library: "what is in the library since May"."""
+    text = request.text
+    for end in (len(text), *(match.start() for match in re.finditer(r"\s+", text))):
+        limited, before = without_limits(Intent("contents"), text[:end], request.today)
+        if before == text[:end] or limited.author:
+            continue
+        within = _contents(replace(request, text=f"{before}{text[end:]}"))
+        if within is not None and within == Intent("contents"):
+            return limited
     return None
 
 
@@ -317,7 +334,7 @@ def _overview(request: Request) -> Intent | None:
     if match := rules.OVERVIEW_OF_PAPERS.fullmatch(request.text):
         intent, remaining = with_limits(Intent("overview"), match["rest"], request.today)
         if not remaining and not intent.author:
-            return replace(intent, kind="newest") if intent.filters else Intent("contents")
+            return replace(intent, kind="contents")
         if not remaining or (intent_on_topic := with_topic(intent, remaining)):
             return intent_on_topic if remaining else intent
     if match := rules.OVERVIEW.fullmatch(request.text):

@@ -89,14 +89,20 @@ def with_limits(intent: Intent, remaining: str, today: dt.date) -> tuple[Intent,
     remaining = remaining.strip()
     for _ in range(_MAX_LIMITS):
         before = remaining
-        for name, add in (("period", _period), ("category", _category), ("source", _source), ("author", _by)):
-            match = rules.LIMITS[name].search(remaining)
-            if match and (limited := add(intent, match[1], today)):
-                intent, remaining = limited, remaining[: match.start()]
+        intent, remaining = without_limits(intent, remaining, today)
         remaining = rules.FILLER_END.sub("", rules.FILLER_START.sub("", remaining.strip(" ,"))).strip(" ,")
         if remaining == before:
             break
     return intent, remaining
+
+
+def without_limits(intent: Intent, text: str, today: dt.date) -> tuple[Intent, str]:
+    """Return the intent with the limits at the end of ``text``, and the text before them."""
+    for name, add in (("period", _period), ("category", _category), ("source", _source), ("author", _by)):
+        match = rules.LIMITS[name].search(text)
+        if match and (limited := add(intent, match[1], today)):
+            intent, text = limited, text[: match.start()]
+    return intent, text
 
 
 def _period(intent: Intent, text: str, today: dt.date) -> Intent | None:

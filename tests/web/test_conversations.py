@@ -119,7 +119,7 @@ def test_a_rating_becomes_feedback(web: TestClient, sample_home: Path) -> None:
 
 def test_readers_elsewhere_cannot_rate(sample_home: Path) -> None:
     agent = PaperAgent(sample_home, embedder="none", mode="extractive")
-    with agent, client(agent, public_url="http://127.0.0.1") as web:
+    with agent, client(agent, public_url="https://papers.example.org") as web:
         path = ask(web)
         assert "Good answer" not in web.get(path).text
         assert web.post(f"{path}/t/1/rate", data={"rating": "good"}).status_code == 403

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -17,11 +17,11 @@ from paperagent import arguments
 from paperagent.errors import InputError
 from paperagent.layout import counted, transcript
 from paperagent.retrieval.question import clean_question
-from paperagent.types import Answer, AskMode, Paper
+from paperagent.types import Answer, Paper, Usage
 from paperagent.ui.answer_log import contains_secret
 from paperagent.ui.chat_session import ChatHistory
 from paperagent.ui.export import bibtex
-from paperagent.web import http
+from paperagent.web import access, http
 from paperagent.web.conversation_store import Turn
 from paperagent.web.html_screen import HtmlScreen
 from paperagent.web.http import Route, not_found, page, see_other
@@ -44,28 +44,12 @@ _MODES: dict[str, str] = {
     "chat": "",
 }
 """How an answer is made, or its kind → how the page says it."""
-_EXPLANATIONS: dict[AskMode, str] = {
+_EXPLANATIONS = {
+    "off": "Only readers who have signed in can ask questions here.",
     "extractive": "The answer quotes the sentences of the abstracts that fit best. No model is asked.",
     "select": "A model chooses the sentences of the abstracts that answer the question.",
     "llm": "A model writes the answer. Each of its sentences is checked against the abstracts it cites.",
 }
-
-
-# --- who may do what ---
-
-
-def is_operator(site: Site, request: Request) -> bool:
-    """Return whether a request comes from the person at this machine."""
-    try:
-        peer = ip_address(request.client.host if request.client else "")
-    except ValueError:
-        return False
-    return peer.is_loopback and site.public_url is None
-
-
-def mode_for(site: Site, request: Request) -> AskMode:
-    """Return how questions of a request are answered."""
-    return site.settings.answer_mode if is_operator(site, request) else "extractive"
 
 
 # --- asking ---
@@ -87,7 +71,7 @@ def ask(site: Site, request: Request) -> Response:
     except InputError as error:
         return _form(site, request, text, form, problem=str(error))
     site.turns.require_capacity()
-    conversation = site.conversations.create(options)
+    conversation = site.conversations.create(options, owner=access.visitor(site, request).user)
     site.conversations.delete_expired(site.settings.web_keep_days)
     return _start(site, request, conversation, options, question)
 
@@ -141,18 +125,44 @@ def _form(site: Site, request: Request, question: str, values: Any, *, problem: 
         since=str(values.get("since") or ""),
         until=str(values.get("until") or ""),
         problem=problem,
-        explanation=_EXPLANATIONS[mode_for(site, request)],
+        explanation=_EXPLANATIONS[_planned_mode(site, request)],
         max_length=MAX_QUESTION,
     )
+
+
+def _planned_mode(site: Site, request: Request) -> str:
+    mode = access.ask_mode(site, request)
+    return site.settings.answer_mode if mode == "model" else mode
 
 
 def _start(
     site: Site, request: Request, conversation: str, options: dict[str, Any], question: str
 ) -> Response:
     answers = [t.answer for t in site.conversations.turns(conversation) if t.answer is not None]
-    turn = site.conversations.add_turn(conversation, question, mode_for(site, request))
-    site.turns.start(turn, ask_options(options, answers), answers)
+    plan = access.plan_answer(site, request)
+    turn = site.conversations.add_turn(conversation, question, plan.mode)
+    site.turns.start(
+        turn,
+        {**ask_options(options, answers), "max_cost": plan.max_cost},
+        answers,
+        note=plan.note,
+        settle=partial(_settle, site, plan),
+    )
     return see_other(f"/c/{conversation}#t{turn.number}")
+
+
+def _settle(site: Site, plan: access.AnswerPlan, answer: Answer | None) -> None:
+    """Count an answer, and settle its cost; that of an answer that was cut off is not known."""
+    is_complete = answer is not None and answer.status != "incomplete"
+    usage = answer.usage if answer is not None and is_complete else Usage()
+    site.counters.add(
+        asks=1,
+        abstentions=answer is not None and answer.status == "abstained",
+        model_calls=usage.calls,
+        model_dollars=usage.cost_usd or 0.0,
+    )
+    if plan.reservation is not None:
+        site.spending.settle(plan.reservation, usage.cost_usd if is_complete else None)
 
 
 def ask_options(options: dict[str, Any], answers: list[Answer]) -> dict[str, Any]:
@@ -210,7 +220,7 @@ def show(site: Site, request: Request) -> Response:
     headers = {"X-Accel-Buffering": "no"}  # nginx passes each piece on at once
     if request.method == "HEAD":
         return Response(media_type="text/html", headers=headers)
-    body = _stream(site, options, turns, head, foot, may_rate=is_operator(site, request))
+    body = _stream(site, options, turns, head, foot, may_rate=access.visitor(site, request).is_local)
     return StreamingResponse(body, media_type="text/html", headers=headers)
 
 
@@ -313,7 +323,7 @@ def rate(site: Site, request: Request) -> Response:
     """Keep a rating of an answer as feedback, from which ``paperagent eval cases add`` makes test cases."""
     from paperagent.evals import feedback
 
-    if not is_operator(site, request):
+    if not access.visitor(site, request).is_local:
         raise HTTPException(403, "Only the operator of this library can rate its answers.")
     turn, earlier = _turn(site, request)
     rating, note = (str(request.state.form.get(name, "")) for name in ("rating", "note"))

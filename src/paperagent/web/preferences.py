@@ -94,8 +94,8 @@ def _known_kind(text: str | None) -> FeedbackKind | None:
 
 
 ROUTES = (
-    Route("/unsubscribe/{token}", show_unsubscribe),
-    Route("/unsubscribe/{token}", unsubscribe, methods=("POST",)),
-    Route("/feedback/{token}", show_feedback),
-    Route("/feedback/{token}", give_feedback, methods=("POST",)),
+    Route("/unsubscribe/{token}", show_unsubscribe, public=True),
+    Route("/unsubscribe/{token}", unsubscribe, methods=("POST",), public=True),
+    Route("/feedback/{token}", show_feedback, public=True),
+    Route("/feedback/{token}", give_feedback, methods=("POST",), public=True),
 )

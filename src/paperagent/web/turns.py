@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from paperagent.errors import InputError, PaperAgentError
 from paperagent.http_limits import Cancellation, Cancelled
 from paperagent.layout import nearest_blocks
-from paperagent.types import Answer, Citation, Claim, Event, Paper, Usage
+from paperagent.types import Answer, Citation, Claim, Event, Paper
 from paperagent.ui.streaming import StreamedAnswer
 from paperagent.web import http
 from paperagent.web.conversation_store import INTERRUPTED, ConversationStore, Turn
@@ -167,7 +167,8 @@ class TurnRunner:
         options: Mapping[str, Any],
         earlier: Sequence[Answer] = (),
         *,
-        settle: Callable[[Usage | None], object] = id,
+        note: str = "",
+        settle: Callable[[Answer | None], object] = id,
     ) -> None:
         """Answer a turn in the background.
 
@@ -175,12 +176,13 @@ class TurnRunner:
             turn: The turn, which is in the store.
             options: The options of `PaperAgent.ask_stream`.
             earlier: The answers whose notes were shown earlier in the conversation.
-            settle: Called once at the end with what the model used; None if it is not known.
+            note: Said with the answer.
+            settle: Called once at the end with the answer, which may be incomplete; None if there is none.
         """
         running = RunningTurn(turn, self.idle_seconds)
         with self._lock:
             self._running[turn.conversation, turn.number] = running
-        self._pool.submit(self._run, running, options, earlier, settle)
+        self._pool.submit(self._run, running, options, earlier, note=note, settle=settle)
 
     def get(self, turn: Turn) -> RunningTurn | None:
         """Return a turn that has not ended yet."""
@@ -210,37 +212,38 @@ class TurnRunner:
         running: RunningTurn,
         options: Mapping[str, Any],
         earlier: Sequence[Answer],
-        settle: Callable[[Usage | None], object],
+        *,
+        note: str,
+        settle: Callable[[Answer | None], object],
     ) -> None:
-        turn, usage = running.turn, None
+        turn = running.turn
         try:
             screen = HtmlScreen(turn.number, paper_finder(self._agent), running.add)
             streamed = streamed_answer(screen, turn, earlier)
-            error = self._stream(running, streamed, screen, options)
+            error = self._stream(running, streamed, screen, self._events(running, options, note))
             answer = streamed.answer
             if answer is None:  # it was cut off before the first claim
                 turn = replace(turn, state="failed", answer=None, error=error)
             else:
                 turn = replace(turn, state="done", answer=answer)
-                usage = None if answer.status == "incomplete" else answer.usage
             self._store.save(turn, turn.state, turn.answer, turn.error)
         except Exception:
             LOG.exception("turn %d failed", turn.number)
             turn = replace(turn, state="failed", error=http.message_of(Exception()))
         finally:
-            settle(usage)
+            settle(turn.answer)
             with self._lock:
                 del self._running[turn.conversation, turn.number]
             running.end(turn)
 
     def _stream(
-        self, running: RunningTurn, streamed: StreamedAnswer, screen: HtmlScreen, options: Mapping[str, Any]
+        self, running: RunningTurn, streamed: StreamedAnswer, screen: HtmlScreen, events: Iterator[Event]
     ) -> str | None:
         """Show the answer; return why there is none, if it ended before the first claim."""
         question = running.turn.question
         try:
             with running.cancellation.active():
-                streamed.follow(self._events(running, screen, options))
+                streamed.follow(_with_citations(screen, events))
         except Cancelled:
             reason = running.stop_reason
             if streamed.cut_off(question, reason) is None and streamed.answer is None:
@@ -254,9 +257,7 @@ class TurnRunner:
                 return message
         return None
 
-    def _events(
-        self, running: RunningTurn, screen: HtmlScreen, options: Mapping[str, Any]
-    ) -> Iterator[Event]:
+    def _events(self, running: RunningTurn, options: Mapping[str, Any], note: str) -> Iterator[Event]:
         """Yield the events of the answer; write its claims before they are shown.
 
         Raises:
@@ -277,8 +278,7 @@ class TurnRunner:
                     so_far = (tuple(claims), tuple(citations.values()))
                     answer = Answer(turn.question, "incomplete", INTERRUPTED, "", *so_far, mode=mode)
                     self._store.save(turn, "running", answer)
-                _add_citations(screen, event)
-                yield event
+                yield _with_note(event, note)
 
 
 def streamed_answer(screen: HtmlScreen, turn: Turn, earlier: Iterable[Answer]) -> StreamedAnswer:
@@ -297,10 +297,8 @@ def show_finished(screen: HtmlScreen, turn: Turn, earlier: Iterable[Answer]) -> 
     """Show the answer of a finished turn as it was shown while it was written."""
     if turn.answer is None:
         return
-    streamed = streamed_answer(screen, turn, earlier)
-    for event in replayed_events(turn.answer):
-        _add_citations(screen, event)
-        streamed.take(event)
+    events = _with_citations(screen, replayed_events(turn.answer))
+    streamed_answer(screen, turn, earlier).follow(events)
 
 
 def replayed_events(answer: Answer) -> Iterator[Event]:
@@ -327,14 +325,24 @@ def paper_finder(agent: PaperAgent) -> Callable[[str], Paper | None]:
     return find
 
 
-def _add_citations(screen: HtmlScreen, event: Event) -> None:
-    screen.add_citations(event.citations)
-    if event.answer is not None:
-        screen.add_citations(event.answer.citations)
+def _with_citations(screen: HtmlScreen, events: Iterator[Event]) -> Iterator[Event]:
+    """Yield events, and tell the screen about the citations that it will show next."""
+    with closing(_closeable(events)):
+        for event in events:
+            screen.add_citations(event.citations)
+            if event.answer is not None:
+                screen.add_citations(event.answer.citations)
+            yield event
 
 
 def _message_of(error: Exception) -> str:
     return str(error) if isinstance(error, InputError) else http.message_of(error)
+
+
+def _with_note(event: Event, note: str) -> Event:
+    if not note or event.answer is None:
+        return event
+    return replace(event, answer=replace(event.answer, notes=(note, *event.answer.notes)))
 
 
 def _closeable(events: Iterator[Event]) -> Any:

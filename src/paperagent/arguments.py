@@ -273,6 +273,14 @@ def filters(
     return Filters(first, last, category, source, author, _excluded(exclude))
 
 
+def day_filters(
+    since: Day, until: Day, category: str | None, source: str | None, author: str | None
+) -> Filters:
+    """Return the filters of a list by day, whose range of days may be empty or in the future."""
+    others = filters(None, None, category, source, author=author)
+    return replace(others, since=day(since, "since"), until=day(until, "until"))
+
+
 def _excluded(exclude: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the words and phrases to exclude; raise InputError for one without an indexed word."""
     if exclude is not None and not isinstance(exclude, Iterable):

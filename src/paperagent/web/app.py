@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from paperagent.errors import PaperAgentError
-from paperagent.web import conversations, feed, health, http, preferences
+from paperagent.web import conversations, feed, health, http, papers, preferences
 from paperagent.web.guard import Guard
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ ROUTES: tuple[http.Route, ...] = (
     *health.ROUTES,
     *http.ROUTES,
     *feed.ROUTES,
-    *conversations.ROUTES,
     *preferences.ROUTES,
+    *conversations.ROUTES,
+    *papers.ROUTES,
 )
 """Every route, in the order in which they are tried."""
 

@@ -12,6 +12,7 @@ from paperagent.digest.database import utc_now
 from paperagent.web.conversation_store import ConversationStore
 from paperagent.web.database import FILE_NAME, WebDatabase
 from paperagent.web.metrics import Counters
+from paperagent.web.page_cache import PageCache
 from paperagent.web.rate_limit import RateLimiter
 from paperagent.web.spending import Spending
 
@@ -47,6 +48,7 @@ class Site:
         self.settings: Settings = agent.settings
         self.public_url = public_url or self.settings.public_url
         self.clock = clock
+        self.pages = PageCache()
         self.limiter = RateLimiter()
         self.counters = Counters()
         self._lock = threading.RLock()

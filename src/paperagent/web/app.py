@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from paperagent.errors import PaperAgentError
-from paperagent.web import feed, health, http, papers, preferences
+from paperagent.web import conversations, feed, health, http, papers, preferences
 from paperagent.web.guard import Guard
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ ROUTES: tuple[http.Route, ...] = (
     *http.ROUTES,
     *feed.ROUTES,
     *preferences.ROUTES,
+    *conversations.ROUTES,
     *papers.ROUTES,
 )
 """Every route, in the order in which they are tried."""

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,16 +41,32 @@ def client(agent: PaperAgent, **options: object) -> Iterator[TestClient]:
 @contextmanager
 def process(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[str]:
     """Run ``paperagent serve`` and yield its address; it is interrupted at the end."""
+    with server_process(home, *arguments, env=env) as (url, running):
+        yield url
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)
+
+
+@contextmanager
+def server_process(
+    home: Path, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run ``paperagent serve`` and yield its address and the process; it is killed at the end."""
     command = [sys.executable, "-m", "paperagent", "serve", "--home", str(home), "--port", "0", *arguments]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
-    ) as running:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **(env or {})}
+        ) as running,
+    ):
         try:
             assert running.stdout is not None
             line = running.stdout.readline()
             match = re.search(r"http://\S+(?=/)", line)
-            assert match, line + (running.stderr.read() if running.stderr else "")
-            yield match[0]
+            if not match:
+                running.wait(timeout=30)
+                log.seek(0)
+                raise AssertionError(line + log.read())
+            yield match[0], running
         finally:
-            running.send_signal(signal.SIGINT)
-            running.communicate(timeout=30)
+            running.kill()

@@ -28,7 +28,7 @@ NOUN = (
     r"(?:papers?|articles?|publications?|preprints?|documents?|docs|abstracts?|entries|items|records|titles)"
 )
 WORKS = rf"(?:{NOUN}|works?|studies|research|literature|stuff|things|additions?|arrivals?)"
-OWN = r"(?:(?:this|your|ur|my|our|the) (?:library|lib|paper library|library of papers|paper collection)|library|lib|(?:this|your|my|our) (?:database|db|collection|corpus|feeds?|index|store|archive|system|memory|set|data|papers?)|the (?:feeds?|database|db|collection))"
+OWN = r"(?:(?:this|your|ur|my|our|the) (?:library|lib|paper library|library of papers|paper collection)|library|lib|(?:this|your|my|our) (?:database|db|collection|corpus|feeds?|index|store|archive|system|memory|set|data|papers)|the (?:feeds?|database|db|collection))"
 HERE = rf"(?:(?:in|inside|within|from|of|on) {OWN}|in here|in there|here|on file|in stock|{OWN})"
 _FILLER = (
     rf"(?:(?:are|is|were) (?:there|here)|do (?:you|we|i) (?:have|know|hold|store|cover|got|know of)|(?:have|did) (?:you|we|i)"

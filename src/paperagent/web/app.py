@@ -16,14 +16,20 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from paperagent.errors import PaperAgentError
-from paperagent.web import feed, health, http, preferences
+from paperagent.web import feed, health, http, preferences, subscriptions
 from paperagent.web.guard import Guard
 
 if TYPE_CHECKING:
     from paperagent.web.site import Site
 
 LOG = logging.getLogger("paperagent.web")
-ROUTES: tuple[http.Route, ...] = (*health.ROUTES, *http.ROUTES, *feed.ROUTES, *preferences.ROUTES)
+ROUTES: tuple[http.Route, ...] = (
+    *health.ROUTES,
+    *http.ROUTES,
+    *feed.ROUTES,
+    *preferences.ROUTES,
+    *subscriptions.ROUTES,
+)
 """Every route, in the order in which they are tried."""
 
 

@@ -95,6 +95,8 @@ def test_only_later_turns_are_scored_as_turns() -> None:
     assert turn_correct(case(follows="a", gold_ids=["p2"]), right, PAPERS) == 0
     unanswerable = case(history=[["q", "a"]], answerable=False)
     assert [turn_correct(unanswerable, a, PAPERS) for a in (ABSTAINED, doubtful, right)] == [1, 1, 0]
+    no_authors = Answer("who wrote it?", "answered", None, "The feed gives no authors.", kind="library")
+    assert turn_correct(unanswerable, no_authors, PAPERS) == 1
 
 
 def test_a_paper_that_must_not_be_cited() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paperagent.retrieval.attributes import NUMBER, count_match, lacks_attribute
+from paperagent.retrieval.attributes import NUMBER, count_match, has_number, lacks_attribute
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,13 @@ from paperagent.retrieval.attributes import NUMBER, count_match, lacks_attribute
         ("Which optimizer do they use?", "They search well.", True),
         ("Which country are the students from?", "Thirty students took part.", True),
         ("Which country are the students from?", "Thirty Korean students took part.", False),
+        ("Where did the raters come from?", "Nine raters took part.", True),
+        ("Where do the seeds come from?", "Nine raters took part.", False),
+        ("Which model did they tune?", "We tune Falke 3 on hints.", False),
+        ("What did it cost to build?", "It was built in a barn.", True),
+        ("What was the drop-out rate?", "Nine of ten owls stayed, 90%.", True),
+        ("how much better is its F-score?", "It beats all others.", True),
+        ("accuracy?", "It stays below 38\\%.", False),
     ],
 )
 def test_what_is_asked_for_is_looked_for(question: str, sentence: str, *, lacks: bool) -> None:
@@ -43,10 +50,28 @@ def test_what_is_asked_for_is_looked_for(question: str, sentence: str, *, lacks:
         ("number of tasks in Owlet?", "Owlet has twelve tasks.", 1),
         ("how many owls", "GPT-4 owls are seen.", -1),
         ("what are owls", "They saw 12 owls.", 0),
+        ("how many owls wrote the hints?", "Hints were written by 12 owls.", 1),
+        ("how many examples?", "It has 1,200 question-hint pairs.", 1),
+        ("how many people were there?", "It took 86 participants.", 1),
     ],
 )
 def test_counts_are_of_the_things_asked_for(question: str, sentence: str, match: float) -> None:
     assert count_match(question, [sentence]) == match
+
+
+@pytest.mark.parametrize(
+    ("sentence", "counts"),
+    [
+        ("They saw 12 owls.", True),
+        ("It has 1.5B parameters.", True),
+        ("The error fell from 30% to 5\\%.", False),
+        ("It reaches a score of 0.53.", False),
+        ("It doubles the rate.", False),
+    ],
+)
+def test_a_share_counts_nothing(sentence: str, *, counts: bool) -> None:
+    assert has_number(sentence, counts=False)
+    assert has_number(sentence, counts=True) is counts
 
 
 def test_a_number_in_a_name_is_no_number() -> None:

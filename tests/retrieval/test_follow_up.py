@@ -101,6 +101,34 @@ def test_the_one_with_something_picks_from_an_older_list() -> None:
     assert bonus["bat"] > 0
 
 
+def test_the_one_with_something_may_be_a_paper_that_was_found_but_not_cited() -> None:
+    found = Turn("lamps", "…", ("owl",), ("owl",), retrieved=("owl", "cat"))
+    bonus = resolve("the one that purrs?", (found, replace(found, question="is it loud?")), PAPERS).bonus
+    assert bonus["owl"] > bonus["cat"] > 0
+
+
+def test_the_first_one_of_a_single_paper() -> None:
+    single = Turn("lamps", "…", ("owl",), ("owl",))
+    assert resolve("first one: is it bright?", (single,), PAPERS).bonus == {"owl": BONUS["exact"]}
+
+
+def test_a_short_question_stays_with_the_paper_unless_another_clearly_leads() -> None:
+    """A phrase that is not a question, such as a topic, does not."""
+    question = "which part of the wing is touched?"
+    assert resolve(question, (ABOUT_DOG,), PAPERS, "owl", 0.1).is_clear
+    assert not resolve(question, (ABOUT_DOG,), PAPERS, "owl", 0.5).is_clear
+    assert not resolve("recipe for sourdough bread", (ABOUT_DOG,), PAPERS, "owl", 0.1).is_clear
+    assert not resolve(
+        "ok and how long do the candles of lamps burn?", (ABOUT_DOG,), PAPERS, "owl", 0.5
+    ).bonus
+
+
+def test_a_paper_that_a_follow_up_brings_in_counts_less_than_the_one_before() -> None:
+    follow = replace(ABOUT_DOG, question="how loud is it?")
+    bonus = resolve("how large is it?", (Turn("cats", "…", ("cat",), ("cat",)), follow), PAPERS).bonus
+    assert bonus["cat"] > bonus["dog"]
+
+
 def test_a_name_picks_the_paper_that_has_it() -> None:
     bonus = resolve("is it dark in QuietWood?", (LIST,), PAPERS).bonus
     assert bonus["owl"] > 2 * bonus["bat"]

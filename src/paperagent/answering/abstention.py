@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from paperagent.answering.answers import closest_passages
 from paperagent.retrieval import attributes
 from paperagent.retrieval.evidence import PaperMatch, weighted_mean
 from paperagent.retrieval.names import Name, is_only_a_word, occurs
 from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import size_factor
+from paperagent.types import Answer, Citation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +33,10 @@ _MAX_NAMED = 3
 """Missing names that an answer mentions."""
 _PAPERS_WITH_NAMES = 5
 """Papers in which a name is looked for in other spellings, such as written out."""
+_MIN_TOPIC_SIMILARITY = 0.25
+"""If the closest sentence is less similar than this, the library has nothing on the topic."""
+_MIN_TOPIC_COVERAGE = 0.6
+"""A paper that covers this much of the question is on topic even if no sentence is similar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,27 @@ def names_missing(question: Question, matches: Sequence[PaperMatch]) -> list[Nam
     return [n for n in question.missing if not occurs(n, texts)] + words_only
 
 
+def abstain(
+    question: Question,
+    cited: tuple[Citation, ...],
+    signals: AnswerabilitySignals,
+    confidence: float,
+    missing: str,
+) -> Answer:
+    """Return an abstention, which names what is missing and quotes the closest passages on the topic."""
+    missing = missing[:1].upper() + missing[1:]
+    is_on_topic = signals.similarity >= _MIN_TOPIC_SIMILARITY or signals.coverage >= _MIN_TOPIC_COVERAGE
+    if not (is_on_topic or question.is_follow_up):
+        text = f"The abstracts do not say. {missing or 'Nothing in the library is about this'}."
+        return Answer(question.text, "abstained", "no_evidence", text, confidence=confidence)
+    text = (
+        f"The abstracts do not say. {missing or 'No sentence found answers this'}.{closest_passages(cited)}"
+    )
+    return Answer(
+        question.text, "abstained", "not_in_abstracts", text, citations=cited, confidence=confidence
+    )
+
+
 def is_unknown(question: Question) -> bool:
     """Return whether no word of an English question occurs in the library, such as "asdf".
 
@@ -137,11 +164,12 @@ def describe_missing(names: Sequence[Name]) -> str:
 def _number_fit(question: Question, paper: PaperMatch, unexplained: NDArray[np.float64]) -> float:
     if not question.asks_number:
         return 0.0
+    counts = bool(attributes.counted_noun(question.text))
+    with_number = [i for i, s in enumerate(paper.sentences) if attributes.has_number(s.text, counts=counts)]
     focus = question.weights * question.counted
-    if question.is_follow_up and not focus.sum():  # "how large is it?"
+    if question.is_follow_up and not focus.sum() and with_number:  # "how large is it?"
         return 0.0
     focus = focus if focus.sum() else unexplained
-    with_number = [i for i, s in enumerate(paper.sentences) if attributes.NUMBER.search(s.text)]
     return max((weighted_mean(paper.match[i], focus) for i in with_number), default=0.0) - 0.75
 
 
@@ -156,10 +184,19 @@ _ENCODER_WEIGHTS = {
     "attribute_absent": -3.5,
 }
 _ENCODER_BIAS = -0.83
-_FOLLOW_UP_WEIGHTS = {"coverage": 2.4, "number_fit": 1.3, "attribute_absent": -2.5, "missing_name": -2.0}
+_FOLLOW_UP_WEIGHTS = {
+    "coverage": 2.4,
+    "number_fit": 2.5,
+    "count_match": 0.5,
+    "attribute_absent": -2.5,
+    "missing_name": -2.0,
+}
 _FOLLOW_UP_BIAS = -1.2
 """For a follow-up whose paper is known: its few words say little about similarity, and nothing about how well
 the paper was found. Fitted on conversations, and on their questions asked about papers of other ones."""
+FOLLOW_UP_FACTOR = 1 / 3
+"""Factor on the threshold below which such a follow-up is not answered. Above it, the closest sentences are
+shown, with the caveat."""
 _STEM_WEIGHTS = {
     "coverage": 2.44,
     "gap": 1.46,

@@ -12,24 +12,38 @@ from collections.abc import Collection, Sequence
 from paperagent.text.terms import STOP_WORDS, stem, words
 
 NUMBER = re.compile(
-    r"""(?<![\w-])[$€£~<>]?\d[\d.,]*\s?(?:%|[kmb]\b|x\b)?
+    r"""(?<![\w-])[$€£~<>]?\d[\d.,]*\s?(?:\\?%|[kmb]\b|x\b)?
     |\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|hundreds?|thousands?|millions?
-        |billions?|half|twice|double|order\ of\ magnitude|percent)\b""",
+        |billions?|half|halv\w+|twice|doubl\w+|tripl(?:ed?|ing)|order\ of\ magnitude|percent)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 """A number, but not one that is part of a name, such as in GPT-4."""
+_SHARE = re.compile(r"%|percent|hal[fv]|twice|doubl|tripl|magnitude|^\D*\d+\.\d+\W*$", re.IGNORECASE)
+"""A number that counts nothing: a share, a factor or a plain decimal."""
 _COUNTED = re.compile(
     r"""\b(?:how\ many|number\ of)\s+((?:[\w-]+\s+){0,2}?[\w-]+)
     (?=\s+(?:is|are|was|were|do|does|did|has|have|can|could|in|of|on|with|per|from|for|to|used|which|that|there
         |came|come|went|took|they|it|each)\b|\s*[?,.;:]|\s*$)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_COUNTED_PLURAL = re.compile(
+    r"\bhow\ many\s+((?:[\w-]+\s+){0,2}?(?:[\w-]*[^s\W]s|people|children))\b", re.IGNORECASE
+)
+"""Before any other verb: "how many students wrote them"."""
+_COUNT_SYNONYMS = tuple(
+    frozenset(map(stem, group.split()))
+    for group in (
+        "examples samples instances items pairs triples triplets quadruplets entries records",
+        "people persons participants subjects respondents users volunteers",
+    )
+)
+"""Stems of words that count the same things."""
 _COUNT_WINDOW = 4
 """Words after a number among which the counted noun may be."""
 _RATE = re.compile(
     r"""\bhow\ accurate\b
     |(?:\b(?:what|which|how\ much|the)\s+(?:\w+\s+){0,2}?|^(?:\S+\s+){0,8}?)
-     (?:accuracy|f1|bleu|elo|pass@\d+|perplexity|scores?
+     (?:accuracy|f-?(?:1|scores?|measures?)|bleu|elo|pass@\d+|perplexity|scores?
         |(?:success|error|win|collision|acceptance)[ -]rates?)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -40,16 +54,16 @@ _STARTS_OTHERWISE = re.compile(
 )
 """A question that is not for a rate, even if it mentions one."""
 _RATE_FIGURE = re.compile(
-    r"\d\s?%|percent|\d\.\d|\bpoints?\b|\bhalf\b|twice|double|\d\s?[x×]|times\b|\d/\d|out of \d|\bperfect",
+    r"\d\s?\\?%|percent|\d\.\d|\bpoints?\b|\bhalf\b|twice|double|\d\s?[x×]|times\b|\d/\d|out of \d|\bperfect",
     re.IGNORECASE,
 )
 _NAMED_THING = re.compile(
     r"\b(?:which|what)\s+(?:\w+\s+){0,2}?(?:llm|model|backbone|datasets?|benchmarks?)\b", re.IGNORECASE
 )
 """What has a name. The answer to "which models" may be "the larger ones"."""
-_NAME = re.compile(r"[A-Za-z]*(?:[A-Z]\w*[A-Z]|[A-Za-z]\d)\w*")
-"""A word with several capitals, or with letters and digits."""
-_COMMON_ACRONYMS = frozenset(
+_NAME = re.compile(r"[A-Za-z]*(?:[A-Z]\w*[A-Z]|[A-Za-z]\d)\w*|\b[A-Z][a-z]+(?=[ -]\d)")
+"""A word with several capitals, with letters and digits, or with a version."""
+COMMON_ACRONYMS = frozenset(
     """llm llms lm lms plm plms vlm vlms lvlm lvlms mllm mllms nlp ai ml qa vqa rl rlhf sft cot icl xai gpu
     api apis 2d 3d""".split()
 )
@@ -59,9 +73,12 @@ def _attribute(in_question: str, in_paper: str) -> tuple[re.Pattern[str], re.Pat
     return re.compile(rf"\b(?:{in_question})", re.IGNORECASE), re.compile(in_paper, re.IGNORECASE)
 
 
-_LITERAL = """population, dropout, weight[ -]decay, beams?, context (?:length|window), vocabular
-    embedding (?:size|dimension), hidden (?:layer|size|dimension), heads?\\b, rank\\b, momentum, clipping
-    schedul, rollouts?, p-values?, confidence intervals?, standard deviations?, tokeni[sz]er, gender
+_PEOPLE = (
+    r"(?:people|person|participant|student|user|worker|annotator|respondent|rater|author|patient|volunteer)s?"
+)
+_LITERAL = """population, drop-?\\s?out, attrition, weight[ -]decay, beams?, context (?:length|window)
+    vocabular, embedding (?:size|dimension), hidden (?:layer|size|dimension), heads?\\b, rank\\b, momentum
+    clipping, schedul, rollouts?, p-values?, confidence intervals?, standard deviations?, tokeni[sz]er, gender
     conference, journal, salar, backbone, bits?\\b"""
 """Words that an answer repeats, because there is no other word for them."""
 _ATTRIBUTES = (
@@ -77,7 +94,8 @@ _ATTRIBUTES = (
     _attribute(r"(?:how many|number of) (?:\w+ )?layers", r"layer"),
     _attribute(r"licen[sc]ed?\b", r"licen[sc]e|apache|creative commons"),
     _attribute(
-        r"how much .{0,40}\b(?:costs?|dollars?|paid)\b|in (?:us )?dollars|how expensive",
+        r"how much .{0,40}\b(?:costs?|dollars?|money|paid)\b|what (?:did|does) .{1,30}\bcost\b"
+        r"|in (?:us )?dollars|how expensive",
         r"[$€£]|dollar|\busd\b|cost|price|cheap|expensive|budget|saving",
     ),
     _attribute(
@@ -104,7 +122,8 @@ _ATTRIBUTES = (
     ),
     _attribute(r"kappa|(?:inter-?)?(?:rater|annotator)s?'? agreement", r"kappa|agreement|correlat"),
     _attribute(
-        r"(?:which|what) (?:\w+ )?(?:city|cities|countr)|nationalit|where .{0,40}\b(?:come|came) from",
+        r"(?:which|what) (?:\w+ )?(?:city|cities|countr)|nationalit"
+        rf"|where .{{0,20}}\b{_PEOPLE}\b.{{0,20}}\b(?:come|came|are|were) from",
         r"\b(?:countr|cit(?:y|ies)\b|nation|americ|u\.?s\.?\b|uk\b|brit|canad|brazil|mexic|europ|german|franc|french"
         r"|span|spain|ital|dutch|swiss|pol(?:and|ish)|turk|ukrain|russia|israel|arab|iran|afric|egypt|nigeria|kenya"
         r"|india|pakistan|bangla|chin|taiwan|japan|korea|vietnam|thai|indones|singapor|austral)",
@@ -138,9 +157,21 @@ def _names_another(sentences: Sequence[str], familiar: Collection[str]) -> bool:
         abbreviations = {m.lower() for m in re.findall(r"\(([^()\s]{2,12})\)", text)}
         familiar = {*familiar, *abbreviations}
         names = {m.group().lower() for m in _NAME.finditer(text)}
-        if not names <= {*familiar, *_COMMON_ACRONYMS}:
+        if not names <= {*familiar, *COMMON_ACRONYMS}:
             return True
     return False
+
+
+def has_number(sentence: str, *, counts: bool) -> bool:
+    """Return whether a sentence has a number; if ``counts``, one that is not a share, such as 5%."""
+    return any(not (counts and _SHARE.search(n.group())) for n in NUMBER.finditer(sentence))
+
+
+def counted_noun(question: str) -> str:
+    """Return the stem of what a question asks to count; empty if it asks no count."""
+    match = _COUNTED.search(question) or _COUNTED_PLURAL.search(question)
+    nouns = [w for w in words(match.group(1)) if w not in STOP_WORDS] if match else []
+    return stem(nouns[-1]) if nouns else ""
 
 
 def count_match(question: str, sentences: Sequence[str]) -> float:
@@ -148,14 +179,13 @@ def count_match(question: str, sentences: Sequence[str]) -> float:
 
     For "how many videos", a sentence counts them if the word follows a number, as in "300 annotated videos".
     """
-    match = _COUNTED.search(question)
-    nouns = [w for w in words(match.group(1)) if w not in STOP_WORDS] if match else []
-    if not nouns:
+    noun = counted_noun(question)
+    if not noun:
         return 0.0
-    noun = stem(nouns[-1])
+    same = next((group for group in _COUNT_SYNONYMS if noun in group), {noun})
     for sentence in sentences:
         for number in NUMBER.finditer(sentence):
             following = words(sentence[number.end() :])[:_COUNT_WINDOW]
-            if noun in map(stem, following):
+            if not same.isdisjoint(map(stem, following)):
                 return 1.0
     return -1.0

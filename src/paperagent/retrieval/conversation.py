@@ -35,6 +35,8 @@ class Turn:
     """The paper id of citation [1], of [2] and so on. Empty if only the text of the answer is known."""
     papers: tuple[str, ...] = ()
     """The ids of the papers that the answer showed, in order and without duplicates."""
+    retrieved: tuple[str, ...] = ()
+    """The ids of the papers that were found for the question, best first."""
     answered: bool = True
     """Whether the question was answered. The papers of an abstention are only the closest ones."""
     states_facts: bool = False
@@ -114,6 +116,7 @@ def _with_citations(turn: Turn, answer: Mapping[Any, Any]) -> Turn:
         answer=text,
         citations=citations,
         papers=tuple(dict.fromkeys(papers)),
+        retrieved=retrieved,
         answered=answered,
         states_facts=states_facts,
     )

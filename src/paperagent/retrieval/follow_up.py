@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from paperagent.retrieval.attributes import COMMON_ACRONYMS
 from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import CorpusStats, is_query_stopword, names_paper
@@ -32,6 +33,10 @@ _EARLIER_TURN = 0.5
 """Share of the bonus for the papers of the turn before the last."""
 _CLOSEST_ONLY = 0.8
 """Share of the bonus for the closest papers of an abstention."""
+_NEW_BESIDE_KNOWN = 0.5
+"""Share of the bonus for papers that the answer to a follow-up cited beside those of the answer before it."""
+_RETRIEVED, _RETRIEVED_PAPERS = 0.9, 5
+"""Share of the bonus for papers that were found but not cited, and their number, if a question picks one."""
 _MIN_LIST_SHARE = 0.5
 """An answer lists papers if it cites at least this much from a second one, compared with the first."""
 _WITHOUT_NAME = 0.4
@@ -49,6 +54,9 @@ _MAX_BEFORE_PRONOUN = 3
 _MAX_FOREIGN_WORDS = 9
 """Words of a question in another language that refers to the papers before it; two Chinese characters count
 as one."""
+_CLEAR_LEAD = 0.35
+"""A paper that was not cited and leads the next five by this much is what a short question is about, if the
+question has no pronoun."""
 _MIN_LEAD = 0.15
 """A paper that leads the next five by this much is what an answer was about, even if it does not name it."""
 _MAX_NAME_WORDS, _RARE, _RARE_SHARE = 4, 3, 0.001
@@ -135,6 +143,7 @@ _FRAGMENT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A question without a verb: "which datasets?"."""
+_ASKS = re.compile(rf"^\W*(?:(?:and|but|so|ok)\b\W*)?(?:wh\w+|how|{_VERB})\b", re.IGNORECASE)
 _OWN_SUBJECT = re.compile(
     rf"""(?<!\bwe\ )(?<!\bone\ )(?<!\bthey\ )(?<!\bto\ )\b(?:do|does|did|can|could|will|would|should)(?:n't)?
     \ (?!(?:the|it|they|{_THIS}|its|their|you|we|i|he|she|one)\b)[a-z]""",
@@ -196,7 +205,11 @@ class Reference:
 
 
 def resolve(
-    question: str, history: Sequence[Turn], papers: Mapping[str, Paper], best: str | None = None
+    question: str,
+    history: Sequence[Turn],
+    papers: Mapping[str, Paper],
+    best: str | None = None,
+    lead: float = 0.0,
 ) -> Reference:
     """Return what a question refers to.
 
@@ -205,6 +218,7 @@ def resolve(
         history: The earlier turns, oldest first.
         papers: The papers of the last `WINDOW` turns, by id.
         best: The id of the paper that fits the question best by itself.
+        lead: How far the score of that paper exceeds the next five.
     """
     if not history or len(question) > _MAX_LENGTH or _SWITCH.match(question):
         return Reference()
@@ -219,17 +233,13 @@ def resolve(
     weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
     if _SEEKS_OTHERS.search(question):
         return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
-    if (
-        strength in ("none", "medium")
-        and best in weights
-        and len(_topic_stems(question)) <= _MAX_WITH_PRONOUN
-    ):
-        strength = "strong"
+    strength = _adjusted(strength, question, is_cited=best in weights, has_clear_lead=lead >= _CLEAR_LEAD)
     texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
     if strength == "medium":
         topic = set(_topic_stems(question))
         weights = {i: w for i, w in weights.items() if not topic.isdisjoint(index_terms(texts[i]))}
-    names = [name.casefold() for name in (_NAME if is_english(question) else _CAMEL_NAME).findall(question)]
+    names = [n.casefold() for n in (_NAME if is_english(question) else _CAMEL_NAME).findall(question)]
+    names = [name for name in names if name not in COMMON_ACRONYMS]
     name_counts = {i: sum(name in text for name in names) for i, text in texts.items()}
     if most := max(name_counts.values(), default=0):
         weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
@@ -241,6 +251,25 @@ def resolve(
     return Reference(strength, {i: weight * BONUS[strength] for i, weight in weights.items()})
 
 
+def _adjusted(strength: Strength, question: str, *, is_cited: bool, has_clear_lead: bool) -> Strength:
+    """Return how clearly a question refers to cited papers, by its form and by the paper that fits it best.
+
+    Args:
+        strength: How clearly by its form.
+        question: The question.
+        is_cited: Whether the best paper was cited.
+        has_clear_lead: Whether it clearly exceeds all others.
+    """
+    topic = len(_topic_stems(question))
+    if is_cited:
+        return "strong" if strength in ("none", "medium") and topic <= _MAX_WITH_PRONOUN else strength
+    if strength == "medium":
+        return "strong" if _ASKS.match(question) and not has_clear_lead else "medium"
+    if strength == "strong" and has_clear_lead and topic > _MAX_SHORT and not refers_back(question):
+        return "medium"
+    return strength
+
+
 def reference_strength(question: str) -> Strength:
     """Return how clearly a question refers to an earlier turn, by its form alone."""
     picks = _PICK.search(question) is not None
@@ -249,7 +278,7 @@ def reference_strength(question: str) -> Strength:
     if _is_foreign(question):
         return "fragment"
     topic = len(_topic_stems(question))
-    refers = picks or _has_pronoun(question)
+    refers = refers_back(question)
     if topic <= _MAX_FRAGMENT and (refers or _FRAGMENT.search(question)):
         return "fragment"
     if topic <= (
@@ -259,6 +288,11 @@ def reference_strength(question: str) -> Strength:
     if topic > _MAX_MEDIUM or _DEFINITION.search(question):
         return "none"
     return "strong" if topic <= _MAX_SHORT and not _OWN_SUBJECT.search(question) else "medium"
+
+
+def refers_back(question: str) -> bool:
+    """Return whether a pronoun, a noun such as "the authors", or "the one with" refers to an earlier turn."""
+    return _PICK.search(question) is not None or _has_pronoun(question)
 
 
 def _is_foreign(question: str) -> bool:
@@ -345,7 +379,10 @@ def _numbered(question: str, history: Sequence[Turn]) -> list[str]:
     positions += [int(m[1] or m[2]) - 1 for m in _PAPER_NUMBER.finditer(question)]
     for position in positions:
         lists = [t.papers for t in recent if len(t.papers) > max(position, 1)]
-        numbered += [lists[0][position]] if lists else []
+        if lists:
+            numbered.append(lists[0][position])
+        elif position == 0:  # "the first one" of a list of one
+            numbered += [t.papers[0] for t in recent[:1]]
     if not numbered and _OTHER_ONE.search(question):
         papers = next((t.papers for t in recent if len(t.papers) > 1), ())
         numbered += [i for i in papers if i != recent[0].papers[0]][:1]
@@ -355,18 +392,26 @@ def _numbered(question: str, history: Sequence[Turn]) -> list[str]:
 def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
     """Return the papers that the conversation is about, each with a weight of at most 1."""
     weights: dict[str, float] = {}
-    share = 1.0
+    share, continues = 1.0, False
     for turn in reversed(history):
         if not turn.answered:
             if turn.papers and reference_strength(turn.question) in ("none", "medium"):  # a new topic
                 return _merge(weights, _shares(turn), share * _CLOSEST_ONLY)
         elif turn.papers and share >= _EARLIER_TURN:
+            shared = weights.keys() & turn.papers if continues else ()
+            if shared:
+                weights = {i: 1.0 if i in shared else w * _NEW_BESIDE_KNOWN for i, w in weights.items()}
             weights = _merge(weights, _shares(turn), share)
             share *= _EARLIER_TURN
+            continues = reference_strength(turn.question) != "none"
     if _PICK.search(question):
-        shares = (_shares(turn) for turn in reversed(history[-WINDOW:]) if turn.answered and turn.papers)
+        recent = history[: -WINDOW - 1 : -1]
+        shares = (_shares(turn) for turn in recent if turn.answered and turn.papers)
         lists = (s for s in shares if sum(share >= _MIN_LIST_SHARE for share in s.values()) > 1)
         weights = _merge(weights, next(lists, {}), 1.0)
+        alone = (t for t in recent if reference_strength(t.question) in ("none", "medium"))
+        retrieved = next(alone, history[0]).retrieved[:_RETRIEVED_PAPERS]
+        weights = _merge(weights, dict.fromkeys(retrieved, 1.0), _RETRIEVED)
     return weights
 
 

@@ -218,13 +218,13 @@ def _searchable(paper: Paper) -> str:
 
 
 ROUTES = (
-    Route("/unsubscribe/{token}", show_unsubscribe),
-    Route("/unsubscribe/{token}", unsubscribe, methods=("POST",)),
-    Route("/feedback/{token}", show_feedback),
-    Route("/feedback/{token}", give_feedback, methods=("POST",)),
-    Route("/preferences/{token}", show_preferences),
-    Route("/preferences/{token}", change_preferences, methods=("POST",)),
-    Route("/preferences/{token}/data.json", download_data),
-    Route("/saved/{token}", show_saved),
-    Route("/saved/{token}/papers.{format}", export_saved),
+    Route("/unsubscribe/{token}", show_unsubscribe, public=True),
+    Route("/unsubscribe/{token}", unsubscribe, methods=("POST",), public=True),
+    Route("/feedback/{token}", show_feedback, public=True),
+    Route("/feedback/{token}", give_feedback, methods=("POST",), public=True),
+    Route("/preferences/{token}", show_preferences, public=True),
+    Route("/preferences/{token}", change_preferences, methods=("POST",), public=True),
+    Route("/preferences/{token}/data.json", download_data, public=True),
+    Route("/saved/{token}", show_saved, public=True),
+    Route("/saved/{token}/papers.{format}", export_saved, public=True),
 )

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 from paperagent.digest.database import utc_now
 from paperagent.web.database import FILE_NAME, WebDatabase
+from paperagent.web.metrics import Counters
+from paperagent.web.rate_limit import RateLimiter
+from paperagent.web.spending import Spending
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
@@ -46,6 +49,8 @@ class Site:
         self.settings: Settings = agent.settings
         self.public_url = public_url or self.settings.public_url
         self.clock = clock
+        self.limiter = RateLimiter()
+        self.counters = Counters()
         self._lock = threading.Lock()
         self._digest: DigestService | None = None
         self._database: WebDatabase | None = None
@@ -89,6 +94,20 @@ class Site:
                 home = check_home(self.settings.home, create=self.settings.chroma_url is not None)
                 self._database = WebDatabase(home / FILE_NAME)
             return self._database
+
+    @property
+    def spending(self) -> Spending:
+        """What the answers of a day may cost.
+
+        Raises:
+            StoreError: as for `database`.
+        """
+        return Spending(
+            self.database,
+            per_day=self.settings.web_max_cost_per_day,
+            per_asker=self.settings.web_max_cost_per_asker_per_day,
+            clock=self.clock,
+        )
 
     @property
     def tokens(self) -> SignedTokens | None:

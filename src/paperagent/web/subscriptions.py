@@ -164,9 +164,9 @@ def _find_target(site: Site, request: Request) -> SignupRequest | Subscriber:
 
 
 ROUTES = (
-    Route("/subscribe", show_form),
-    Route("/subscribe", subscribe, methods=("POST",), limit="subscribe"),
+    Route("/subscribe", show_form, public=True),
+    Route("/subscribe", subscribe, methods=("POST",), limit="subscribe", public=True),
     Route("/subscribe/preview", preview, methods=("POST",), limit="preview"),
-    Route("/confirm/{token}", show_confirmation),
-    Route("/confirm/{token}", confirm, methods=("POST",)),
+    Route("/confirm/{token}", show_confirmation, public=True),
+    Route("/confirm/{token}", confirm, methods=("POST",), public=True),
 )

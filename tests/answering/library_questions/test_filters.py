@@ -183,6 +183,11 @@ def test_facts_do_not_renumber_the_papers(agent: PaperAgent, history: str) -> No
         turns.append(json.loads(json.dumps(answer.to_dict())) if history == "json" else answer)
 
 
+def test_a_position_is_one_of_the_last_list_that_is_long_enough(agent: PaperAgent) -> None:
+    turns = [agent.ask("list the papers from cs.CV"), agent.ask("What does Kelp Choirs do?")]
+    assert agent.ask("who is the third one by?", history=turns).answer.startswith("“Moss Minds”")
+
+
 def test_facts_in_texts_do_not_renumber_the_papers(agent: PaperAgent) -> None:
     turns = [("How do they differ?", "“Moss Minds” is dark, “Kelp Choirs” sings.")]
     turns.append(("who wrote the first one?", agent.ask("who wrote the first one?", history=turns).answer))

@@ -260,6 +260,8 @@ class LibraryPapers:
             numbered = list(citations) or ids
             return numbered[ref.number - 1 : ref.number] if ref.number > 0 else []
         at = ref.number - 1 if ref.number > 0 else ref.number
+        lists = (turn.papers for turn in reversed(turns) if turn.answered)
+        ids = next((list(papers) for papers in lists if len(papers) > max(at, 1)), ids)
         return [ids[at]] if -len(ids) <= at < len(ids) else []
 
     def _titles_in_text(self, history: Sequence[Turn], *, several: bool = False) -> list[str]:

@@ -47,11 +47,13 @@ def correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | 
 def turn_correct(case: Case, answer: Answer, papers: Mapping[str, Paper]) -> float | None:
     """Return `correct` for a case with earlier turns; None for a case without.
 
-    A doubtful answer to an unanswerable question is also correct.
+    For an unanswerable question, a doubtful answer is also correct, and so is one from a paper's record that
+    claims nothing, such as that the feed gives no authors.
     """
     if not case.history and case.follows is None:
         return None
-    if not case.answerable and answer.status == "doubtful":
+    states_record = answer.kind == "library" and not has_claims(answer)
+    if not case.answerable and (answer.status == "doubtful" or states_record):
         return 1.0
     return correct(case, answer, papers)
 

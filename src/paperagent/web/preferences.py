@@ -219,7 +219,8 @@ def _searchable(paper: Paper) -> str:
 
 ROUTES = (
     Route("/unsubscribe/{token}", show_unsubscribe, public=True),
-    Route("/unsubscribe/{token}", unsubscribe, methods=("POST",), public=True),
+    # One mail server unsubscribes many readers.
+    Route("/unsubscribe/{token}", unsubscribe, methods=("POST",), limit="none", public=True),
     Route("/feedback/{token}", show_feedback, public=True),
     Route("/feedback/{token}", give_feedback, methods=("POST",), public=True),
     Route("/preferences/{token}", show_preferences, public=True),

@@ -6,6 +6,7 @@ import datetime as dt
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -55,10 +56,12 @@ def subscribe(site: Site, request: Request) -> Response:
     preferences, frequency = form.preferences(), form.frequency()
     if address is None or form.errors:
         return _form_page(site, request, form, status=422)
+    response = page(site, request, "subscribe_sent.html.j2")
     if _is_from_a_person(site, request):
         request_id = store_request(site, address, preferences, frequency)
-        site.run_later(answer_request, site, request_id)
-    return page(site, request, "subscribe_sent.html.j2")
+        # Only after the response, so that its time does not depend on what the address calls for.
+        response.background = BackgroundTask(site.run_later, answer_request, site, request_id)
+    return response
 
 
 def preview(site: Site, request: Request) -> Response:

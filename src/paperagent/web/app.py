@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from paperagent.errors import PaperAgentError
-from paperagent.web import feed, health, http, papers, preferences
+from paperagent.web import archive, atom, feed, health, http, papers, preferences
 from paperagent.web.guard import Guard
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ ROUTES: tuple[http.Route, ...] = (
     *health.ROUTES,
     *http.ROUTES,
     *feed.ROUTES,
+    *archive.ROUTES,
+    *atom.ROUTES,
     *preferences.ROUTES,
     *papers.ROUTES,
 )

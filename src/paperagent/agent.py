@@ -333,9 +333,8 @@ class PaperAgent:
         """
         from paperagent.retrieval.question import clean_question
 
-        text, excluded = arguments.split_exclusions(clean_question(query))
         filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
-        filters = replace(filters, exclude=(*filters.exclude, *excluded))
+        text, filters = arguments.split_exclusions(clean_question(query), filters)
         size, pipeline, store = arguments.top_k(k), self._open_pipeline(), self._open_store()
         named = lookup.named_papers(store, text, filters, limit=size)
         hits = pipeline.search(text, k=size, filters=filters)
@@ -574,9 +573,8 @@ class PaperAgent:
         else:
             from paperagent.retrieval.question import clean_question
 
-            question, excluded = arguments.split_exclusions(clean_question(query))
             filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
-            filters = replace(filters, exclude=(*filters.exclude, *excluded))
+            question, filters = arguments.split_exclusions(clean_question(query), filters)
             hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
         return write_summary(

@@ -233,8 +233,8 @@ def list_sort(sort: ListSort) -> ListSort:
     raise InputError(f"sort: must be {', '.join(LIST_SORTS)}, got {visible(str(sort), limit=40)}")
 
 
-def split_exclusions(query: str) -> tuple[str, tuple[str, ...]]:
-    """Split a query into the text to search for and the excluded words (``-word``, ``-"two words"``).
+def split_exclusions(query: str, filters: Filters) -> tuple[str, Filters]:
+    """Return a query without its excluded words (``-word``, ``-"two words"``), and the filters with them.
 
     A hyphen excludes a word only after a space and before a letter or a quotation mark, so not in "few-shot".
 
@@ -245,7 +245,9 @@ def split_exclusions(query: str) -> tuple[str, tuple[str, ...]]:
     text = " ".join(_EXCLUSION.sub(" ", query).split())
     if excluded and not any(map(str.isalnum, text)):
         raise InputError("query: has only excluded words; add words to search for")
-    return (text, excluded) if excluded else (query, ())
+    if not excluded:
+        return query, filters
+    return text, replace(filters, exclude=(*filters.exclude, *excluded))
 
 
 def filters(

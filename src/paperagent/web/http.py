@@ -119,9 +119,10 @@ def _with_cache_headers(route: Route, site: Site, request: Request, response: Re
         headers["Cache-Control"] = re.sub(r"\bpublic\b", "private", headers["Cache-Control"])
     if not route.public and site.settings.web_askers:
         headers.add_vary_header("Cookie")
-    if not cacheable or isinstance(response, StreamingResponse) or headers["Cache-Control"] == NO_STORE:
+    if not cacheable or isinstance(response, StreamingResponse) or NO_STORE in headers["Cache-Control"]:
         return response
-    headers.setdefault("ETag", f'"{hashlib.sha256(response.body).hexdigest()[:20]}"')
+    if "ETag" not in headers:
+        headers["ETag"] = f'"{hashlib.sha256(response.body).hexdigest()[:20]}"'
     requested = request.headers.get("if-none-match", "")
     if headers["ETag"] in {tag.strip().removeprefix("W/") for tag in requested.split(",")}:
         unchanged = Response(status_code=304)

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from paperagent.errors import PaperAgentError
-from paperagent.web import feed, health, http, papers, preferences
+from paperagent.web import archive, atom, conversations, feed, health, http, papers, preferences
 from paperagent.web.guard import Guard
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ ROUTES: tuple[http.Route, ...] = (
     *health.ROUTES,
     *http.ROUTES,
     *feed.ROUTES,
+    *archive.ROUTES,
+    *atom.ROUTES,
     *preferences.ROUTES,
+    *conversations.ROUTES,
     *papers.ROUTES,
 )
 """Every route, in the order in which they are tried."""

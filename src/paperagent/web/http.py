@@ -119,7 +119,7 @@ def _with_cache_headers(route: Route, site: Site, request: Request, response: Re
         headers["Cache-Control"] = re.sub(r"\bpublic\b", "private", headers["Cache-Control"])
     if not route.public and site.settings.web_askers:
         headers.add_vary_header("Cookie")
-    if not cacheable or isinstance(response, StreamingResponse) or headers["Cache-Control"] == NO_STORE:
+    if not cacheable or isinstance(response, StreamingResponse) or NO_STORE in headers["Cache-Control"]:
         return response
     if "ETag" not in headers:
         headers["ETag"] = f'"{hashlib.sha256(response.body).hexdigest()[:20]}"'

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from paperagent.digest.database import utc_now
+from paperagent.web.conversation_store import ConversationStore
 from paperagent.web.database import FILE_NAME, WebDatabase
 from paperagent.web.metrics import Counters
 from paperagent.web.page_cache import PageCache
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from paperagent.config import Settings
     from paperagent.digest.links import SignedTokens
     from paperagent.digest.service import DigestService
+    from paperagent.web.turns import TurnRunner
 
 
 class Site:
@@ -49,9 +51,10 @@ class Site:
         self.pages = PageCache()
         self.limiter = RateLimiter()
         self.counters = Counters()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._digest: DigestService | None = None
         self._database: WebDatabase | None = None
+        self._turns: TurnRunner | None = None
 
     @property
     def public_host(self) -> str | None:
@@ -107,12 +110,46 @@ class Site:
         )
 
     @property
+    def conversations(self) -> ConversationStore:
+        """The conversations of the page.
+
+        Raises:
+            StoreError: as for `database`.
+        """
+        return ConversationStore(self.database, clock=self.clock)
+
+    @property
+    def turns(self) -> TurnRunner:
+        """Answers the questions of the page. Turns of an earlier, killed server are ended when it is opened.
+
+        Raises:
+            StoreError: as for `database`.
+        """
+        with self._lock:
+            if self._turns is None:
+                from paperagent.web.turns import TurnRunner
+
+                self.conversations.repair()
+                self._turns = TurnRunner(self.agent, self.conversations)
+            return self._turns
+
+    def stop_turns(self) -> None:
+        """Stop all running answers; what was written of them stays."""
+        with self._lock:
+            if self._turns is not None:
+                self._turns.stop_all()
+
+    @property
     def tokens(self) -> SignedTokens | None:
         """Creates and reads the tokens in links; None if no secret is set."""
         return self.digest.mailer.tokens
 
     def close(self) -> None:
-        """Close what was opened; the agent stays open."""
+        """Stop the running answers and close what was opened; the agent stays open."""
+        with self._lock:
+            turns, self._turns = self._turns, None
+        if turns is not None:
+            turns.close()
         with self._lock:
             for resource in (self._digest, self._database):
                 if resource is not None:

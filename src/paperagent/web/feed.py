@@ -50,7 +50,6 @@ def _cached_front(site: Site, request: Request) -> Response:
         return page(site, request, "empty.html.j2")
     if not query.q:
         response.headers["Cache-Control"] = "public, max-age=60"
-        response.headers["Vary"] = "Cookie"
     return response
 
 
@@ -265,7 +264,7 @@ def _listing(
         "following": address(page=query.page + 1) if more else None,
         "earlier": earlier,
         "later": later,
-        "atom": query.address("/feed.atom", sort="new"),
+        "atom": query.address("/feed.atom", sort="relevance"),
     }
     response = page(site, request, "feed.html.j2", **values)
     if set(request.query_params) - {"page"}:

@@ -15,10 +15,11 @@ from paperagent.web.http import Route, not_found
 if TYPE_CHECKING:
     from paperagent.web.site import Site
 
-_ROBOTS = "".join(
-    f"Disallow: {path}\n"
-    for path in "/ask /c/ /confirm /unsubscribe /preferences /feedback /saved /sign-in /subscribe /*?".split()
+_NOT_CRAWLED = (
+    "/ask /c/ /confirm /unsubscribe /preferences /feedback /saved /sign-in /subscribe "
+    "/?q= /?since= /?until= /?category= /?source= /?author= /?sort= /day/*?sort= /week/*?sort="
 )
+"""What acts, costs or is private, and searches and filters; the pages of the days lead to every paper."""
 
 
 def healthz(_site: Site, _request: Request) -> Response:
@@ -39,7 +40,8 @@ def readyz(site: Site, request: Request) -> Response:
 
 def robots(_site: Site, _request: Request) -> Response:
     """Keep crawlers away from everything that acts, costs or is private."""
-    return PlainTextResponse(f"User-agent: *\n{_ROBOTS}")
+    rules = "".join(f"Disallow: {path}\n" for path in _NOT_CRAWLED.split())
+    return PlainTextResponse(f"User-agent: *\n{rules}")
 
 
 def metrics(site: Site, request: Request) -> Response:

@@ -55,10 +55,12 @@ class PageCache:
 def cached(handler: Handler) -> Handler:
     """Return ``handler`` with its pages kept until the library changes or the day ends.
 
-    Only for pages that are the same for every reader. Responses other than 200 are not kept.
+    Only for pages that are the same for every anonymous reader. Responses other than 200 are not kept.
     """
 
     def call(site: Site, request: Request) -> Response:
+        if "cookie" in request.headers:  # the reader may have signed in
+            return handler(site, request)
         try:
             state = site.agent.library_state()
         except NoLibraryError:

@@ -336,9 +336,8 @@ class LibraryAnswerer:
             *([(f"Topics{sampled}", _counts(dict(main_topics)))] if main_topics else []),
         ]
         lines = "\n".join(f"- {name}: {value}" for name, value in rows)
-        return answered(
-            f"{start}\n\n{lines}\n\nAsk a question about them, or “list the titles”, “what's new?”."
-        )
+        hint = "Ask a question about them, or “list the titles”, “what's new?”."
+        return answered(f"{start}\n\n{lines}\n\n{hint}")
 
     def _authors(self, _intent: Intent, limits: Limits, _history: Sequence[Turn] = ()) -> Answer:
         """Return the authors with the most papers."""
@@ -413,6 +412,7 @@ class LibraryAnswerer:
         return replace(answer, hits=tuple(Hit(p, 0.0, n) for n, p in enumerate(papers[:MAX_PAPERS], 1)))
 
     def _similar(self, paper: Paper, limits: Limits) -> Answer:
+        limits = replace(limits, filters=replace(limits.filters, ids=()))  # its relatives are elsewhere
         hits = self._related(paper.paper_id, limits.filters)
         within = f" {limits}" if limits else ""
         if not hits:

@@ -128,10 +128,10 @@ class LibraryAnswerer:
             "similar": self._paper,
             "overview": self._overview,
         }
-        kept = (intent.kind, limits)
-        answer = self._summaries.get(kept) or methods[intent.kind](intent, limits, history)
+        summary_key = (intent.kind, limits)
+        answer = self._summaries.get(summary_key) or methods[intent.kind](intent, limits, history)
         if isinstance(answer, Answer) and intent.kind in _SUMMARIES and len(self._summaries) < _MAX_KEPT:
-            self._summaries[kept] = answer
+            self._summaries[summary_key] = answer
         if not isinstance(answer, Answer):
             return answer
         total = (time.perf_counter() - started) * 1000

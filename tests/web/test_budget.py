@@ -104,7 +104,7 @@ def test_a_kill_keeps_the_reservation_of_a_running_answer(home: Path, model: Scr
 
     model.responder = hang
     environment = {**SETTINGS, "OPENAI_BASE_URL": model.url}
-    with web_server.server_process(home, env=environment) as (url, process):
+    with web_server.started(home, env=environment) as (url, process):
         headers = {"x-forwarded-for": "203.0.113.1"}
         response = httpx.post(f"{url}/ask", data={"question": QUESTION}, headers=headers, trust_env=False)
         assert response.status_code == 303

@@ -154,7 +154,7 @@ def rss(pid: int) -> int:
 
 
 def test_300_connections_and_large_requests_take_little_memory(sample_home: Path) -> None:
-    with web_server.server_process(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process):
+    with web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process):
         httpx.get(f"{url}/", trust_env=False)
         before = rss(process.pid)
         with ExitStack() as stack:
@@ -179,7 +179,7 @@ def test_300_connections_and_large_requests_take_little_memory(sample_home: Path
 
 def test_memory_does_not_grow_with_requests(sample_home: Path) -> None:
     with (
-        web_server.server_process(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
+        web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
         httpx.Client(base_url=url, trust_env=False) as client,
     ):
         for n in range(300):
@@ -198,7 +198,7 @@ def test_a_signal_ends_the_server_with_the_code_of_the_program(
     number: int, code: int, sample_home: Path
 ) -> None:
     with (
-        web_server.server_process(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
+        web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
         closing(connect(url)) as idle,
     ):
         assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200

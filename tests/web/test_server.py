@@ -216,11 +216,11 @@ def test_the_log_has_no_token_and_no_question(sample_home: Path) -> None:
         assert process.stdout is not None
         match = re.search(r"http://\S+(?=/)", process.stdout.readline())
         assert match
-        for path in ("/?q=private+question", "/unsubscribe/secret-token", "/no-such-page/secret"):
+        for path in ("/?q=private+question", "/paper/secret", "/no-such-page/secret"):
             httpx.get(match[0] + path, trust_env=False)
         process.send_signal(signal.SIGINT)
         _, log = process.communicate(timeout=30)
     assert "GET / 200" in log
-    assert "GET /unsubscribe/{token} 404" in log
+    assert "GET /paper/{id:path} 404" in log
     for word in ("private", "secret"):
         assert word not in log

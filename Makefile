@@ -1,5 +1,6 @@
 # Everything on a machine that has only Python >= 3.11 with pip, and make.
 #   make demo [FEED=path] [ASK='a question']   read a feed and answer from it
+#   make web [FEED=path]    the web page of a demo library
 #   make test [T=path]      all tests, or those of a folder or file
 #   make test-fast          a selection without browsers, mail servers and large data
 #   make check              lint, format, spelling, types
@@ -24,7 +25,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 HOME_   := .demo/library
 DEMO    := PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent
 
-.PHONY: setup setup-dev demo test test-fast check api bench eval local-llm clean
+.PHONY: setup setup-dev demo web test test-fast check api bench eval local-llm clean
 
 setup: $(VENV)/.base $(VENV)/.model
 
@@ -63,6 +64,12 @@ demo: setup
 	  echo; echo "\$$ paperagent digest preview --week $$week --out .demo/digest"; \
 	  $(DEMO) digest preview --week "$$week" --out .demo/digest
 	@echo; echo 'Go on:  PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent chat'
+	@echo '        make web    the same library as a web page, at http://127.0.0.1:8700/'
+
+# The library of `make demo`, made now if there is none.
+web: setup
+	@if [ ! -e $(HOME_) ]; then mkdir -p .demo && $(DEMO) ingest "$(or $(FEED),sample)"; fi
+	@$(DEMO) serve
 
 test: setup-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(T)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from paperagent.config import Settings
     from paperagent.digest.issue import Issue
     from paperagent.factory.digest import LLMContext
-    from paperagent.library import Health, ListSort, Shard, Store
+    from paperagent.library import FeedSort, Health, ListSort, Shard, Store
     from paperagent.library.facets import Facets
     from paperagent.llm.protocol import TextModel
     from paperagent.retrieval.conversation import Turn
@@ -333,9 +333,8 @@ class PaperAgent:
         """
         from paperagent.retrieval.question import clean_question
 
-        text, excluded = arguments.split_exclusions(clean_question(query))
         filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
-        filters = replace(filters, exclude=(*filters.exclude, *excluded))
+        text, filters = arguments.split_exclusions(clean_question(query), filters)
         size, pipeline, store = arguments.top_k(k), self._open_pipeline(), self._open_store()
         named = lookup.named_papers(store, text, filters, limit=size)
         hits = pipeline.search(text, k=size, filters=filters)
@@ -574,9 +573,8 @@ class PaperAgent:
         else:
             from paperagent.retrieval.question import clean_question
 
-            question, excluded = arguments.split_exclusions(clean_question(query))
             filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
-            filters = replace(filters, exclude=(*filters.exclude, *excluded))
+            question, filters = arguments.split_exclusions(clean_question(query), filters)
             hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
         return write_summary(
@@ -716,6 +714,56 @@ class PaperAgent:
         """Return the number of papers that match the filters, which are those of `search`."""
         filters = arguments.filters(since, until, category, source, author=author, exclude=exclude)
         return self._open_store().count_matching(filters)
+
+    def list_by_day(
+        self,
+        *,
+        sort: FeedSort = "newest",
+        limit: int | None = None,
+        offset: int = 0,
+        since: Day = None,
+        until: Day = None,
+        category: str | None = None,
+        source: str | None = None,
+        author: str | None = None,
+    ) -> builtins.list[Paper]:
+        """Return papers by the day on which they appeared, as in a digest (see `Paper.appeared`).
+
+        Args:
+            sort: ``newest`` (latest day first) or ``upvotes`` (most first).
+            limit: The maximum number of papers; None for all.
+            offset: The number of papers to leave out first.
+            since: The first day of appearance, inclusive.
+            until: The last day of appearance, inclusive.
+            category: As for `search`.
+            source: As for `search`.
+            author: As for `search`.
+
+        Raises:
+            InputError: an argument is out of range.
+        """
+        filters = arguments.day_filters(since, until, category, source, author)
+        return self._open_store().list_by_day(filters, sort=sort, limit=limit, offset=offset)
+
+    def count_by_day(
+        self,
+        *,
+        since: Day = None,
+        until: Day = None,
+        category: str | None = None,
+        source: str | None = None,
+        author: str | None = None,
+    ) -> dict[dt.date, int]:
+        """Return the number of papers by the day on which they appeared, latest day first.
+
+        The filters are those of `list_by_day`.
+        """
+        filters = arguments.day_filters(since, until, category, source, author)
+        return self._open_store().count_by_day(filters)
+
+    def library_state(self) -> str:
+        """Return a value that changes whenever papers are added, changed or removed, also by others."""
+        return self._open_store().state()
 
     def related(
         self,

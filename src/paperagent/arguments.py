@@ -8,6 +8,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
@@ -232,8 +233,8 @@ def list_sort(sort: ListSort) -> ListSort:
     raise InputError(f"sort: must be {', '.join(LIST_SORTS)}, got {visible(str(sort), limit=40)}")
 
 
-def split_exclusions(query: str) -> tuple[str, tuple[str, ...]]:
-    """Split a query into the text to search for and the excluded words (``-word``, ``-"two words"``).
+def split_exclusions(query: str, filters: Filters) -> tuple[str, Filters]:
+    """Return a query without its excluded words (``-word``, ``-"two words"``), and the filters with them.
 
     A hyphen excludes a word only after a space and before a letter or a quotation mark, so not in "few-shot".
 
@@ -244,7 +245,9 @@ def split_exclusions(query: str) -> tuple[str, tuple[str, ...]]:
     text = " ".join(_EXCLUSION.sub(" ", query).split())
     if excluded and not any(map(str.isalnum, text)):
         raise InputError("query: has only excluded words; add words to search for")
-    return (text, excluded) if excluded else (query, ())
+    if not excluded:
+        return query, filters
+    return text, replace(filters, exclude=(*filters.exclude, *excluded))
 
 
 def filters(
@@ -268,6 +271,14 @@ def filters(
     if first and first > today() + dt.timedelta(days=1):
         raise InputError(f"since: {first} is in the future; nothing can match")
     return Filters(first, last, category, source, author, _excluded(exclude))
+
+
+def day_filters(
+    since: Day, until: Day, category: str | None, source: str | None, author: str | None
+) -> Filters:
+    """Return the filters of a list by day, whose range of days may be empty or in the future."""
+    others = filters(None, None, category, source, author=author)
+    return replace(others, since=day(since, "since"), until=day(until, "until"))
 
 
 def _excluded(exclude: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Kind = Literal["heading", "text", "item", "quote", "row", "note", "aside"]
 """``item``: a paper or another list entry; ``row``: a name and its value; ``aside``: a minor remark."""
 
+SOURCES, WITHHELD, NEAREST = "Sources", "Withheld", "Nearest papers"
+"""The headings of the parts below an answer."""
+NO_ANSWER = "No answer"
+"""The label of an abstention."""
 UNVERIFIED = "unverified – compare with the source:"
 """Introduces the cited sentences below an unverified claim."""
 REPLACED = "the model's wording was replaced by the cited sentence"
@@ -32,7 +36,7 @@ _WITHHELD, _INCOMPLETE = "withheld: ", "incomplete: "
 """Prefixes of the notes of an `Answer` about a withheld claim and about an incomplete answer."""
 _STATUS_LABELS = {
     "doubtful": "May not answer",
-    "abstained": "No answer",
+    "abstained": NO_ANSWER,
     "refused": "Refused",
     "incomplete": "INCOMPLETE",
 }
@@ -55,6 +59,8 @@ class Block:
     detail: str = ""
     """A remark after the text."""
     url: str | None = None
+    paper_id: str | None = None
+    """The paper that the text names, for an output that has a page for each paper."""
     tight: bool = False
     """Whether to print no blank line before this block."""
     struck: bool = False
@@ -131,13 +137,13 @@ def _incomplete_reason(answer: Answer) -> str:
 def ending_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
     """Lay out the part after the claims: sources (or the nearest papers), withheld claims, and notes."""
     if answer.citations:
-        yield Block("heading", "Sources")
+        yield Block("heading", SOURCES)
         yield from source_blocks(answer.citations, quotes=quotes)
     else:
         yield from nearest_blocks(answer.hits)
     withheld = [n for n in answer.notes if n.startswith(_WITHHELD)]
     if withheld:
-        yield Block("heading", "Withheld")
+        yield Block("heading", WITHHELD)
         yield from map(_withheld_block, withheld)
     yield from (Block("note", n) for n in answer.notes if not n.startswith((_WITHHELD, _INCOMPLETE)))
 
@@ -145,7 +151,7 @@ def ending_blocks(answer: Answer, *, quotes: bool = False) -> Iterator[Block]:
 def nearest_blocks(hits: Sequence[Hit]) -> Iterator[Block]:
     """Lay out the best papers retrieved, for an answer without citations."""
     if hits:
-        yield Block("heading", "Nearest papers")
+        yield Block("heading", NEAREST)
         yield from (replace(b, tight=True) for b in hit_blocks(hits[:_NEAREST], snippets=False))
 
 
@@ -171,7 +177,7 @@ def claim_blocks(
     for paper in order:
         if paper is not None:
             title = next(c.title for c in citations if c.paper_id == paper)
-            yield Block("heading", title)
+            yield Block("heading", title, paper_id=paper)
         members = [c for c, p in zip(claims, papers, strict=True) if not grouped or p == paper]
         for i, claim in enumerate(members):
             yield from single_claim_blocks(claim, by_number, tight=grouped and i == 0)
@@ -184,7 +190,8 @@ def _claims_by_theme(claims: Sequence[Claim], by_number: Mapping[int, Citation])
             yield Block("heading", theme)
         for claim in members:
             if theme:
-                yield Block("item", by_number[claim.citations[0]].title)
+                cited = by_number[claim.citations[0]]
+                yield Block("item", cited.title, paper_id=cited.paper_id)
             yield from single_claim_blocks(claim, by_number, tight=bool(theme))
 
 
@@ -194,7 +201,7 @@ def _passages_by_paper(citations: Sequence[Citation]) -> Iterator[Block]:
     for paper in papers:
         passages = [c for c in citations if c.paper_id == paper]
         if len(papers) > 1:
-            yield Block("heading", passages[0].title)
+            yield Block("heading", passages[0].title, paper_id=paper)
         for i, c in enumerate(passages):
             yield Block("text", c.quote, cites=(c.n,), tight=len(papers) > 1 and i == 0)
 
@@ -274,7 +281,8 @@ def source_blocks(citations: Sequence[Citation], *, quotes: bool = False) -> Ite
         numbers = " ".join(f"[{c.n}]" for c in cited)
         url = cited[0].url
         detail = "" if url and paper_id in url else paper_id
-        yield Block("item", cited[0].title, marker=numbers, detail=detail, url=url, tight=True)
+        title = cited[0].title
+        yield Block("item", title, numbers, detail=detail, url=url, paper_id=paper_id, tight=True)
         if quotes:
             yield from (Block("quote", c.quote, cites=(c.n,), tight=True) for c in cited)
 
@@ -283,7 +291,8 @@ def hit_blocks(hits: Sequence[Hit], *, snippets: bool = True) -> Iterator[Block]
     """Lay out ranked papers."""
     for hit in hits:
         paper = hit.paper
-        yield Block("item", hit.title, marker=f"{hit.rank}.", detail=_about(paper), url=paper.url)
+        marker, about = f"{hit.rank}.", _about(paper)
+        yield Block("item", hit.title, marker, detail=about, url=paper.url, paper_id=paper.paper_id)
         if snippets and hit.snippet:
             yield Block("quote", hit.snippet, tight=True)
 
@@ -291,7 +300,8 @@ def hit_blocks(hits: Sequence[Hit], *, snippets: bool = True) -> Iterator[Block]
 def paper_item_blocks(papers: Iterable[Paper]) -> Iterator[Block]:
     """Lay out a list of papers: title, id, date, categories and address."""
     for paper in papers:
-        yield Block("item", paper.title, detail=_about(paper), url=paper.url, tight=True)
+        about, paper_id = _about(paper), paper.paper_id
+        yield Block("item", paper.title, detail=about, url=paper.url, paper_id=paper_id, tight=True)
 
 
 def whole_paper_blocks(paper: Paper) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from html import escape
 from typing import TYPE_CHECKING
 
-from paperagent.layout import Block, answer_blocks, document, markdown, plain_text, shown_text
+from paperagent.layout import SOURCES, Block, answer_blocks, document, markdown, plain_text, shown_text
 from paperagent.text.readable import readable
 from paperagent.text.sanitize import safe_terminal, safe_url
 
@@ -23,7 +23,7 @@ def answer_html(answer: Answer) -> str:
 
 
 def _answer_parts(blocks: list[Block], cited: Mapping[int, Citation], anchor: str) -> Iterator[str]:
-    sources = max((n for n, b in enumerate(blocks) if b == Block("heading", "Sources")), default=len(blocks))
+    sources = max((n for n, b in enumerate(blocks) if b == Block("heading", SOURCES)), default=len(blocks))
     for n, block in enumerate(blocks):
         if n > sources and block.kind == "item" and block.marker.startswith("["):
             numbers = [int(number.strip("[]")) for number in block.marker.split()]

@@ -112,6 +112,11 @@ class Paper(Displayed):
         """The day of publication, or else of listing in a feed; None if only the day of reading is known."""
         return self.published or self.listed
 
+    @property
+    def appeared(self) -> dt.date | None:
+        """The day of a digest or of the web page: ``listed``, else ``published``, else ``first_seen``."""
+        return self.listed or self.published or self.first_seen
+
     def to_dict(self) -> dict[str, Any]:
         """Return the paper as ``paperagent show --json`` prints it."""
         days = {name: getattr(self, name) for name in ("published", "updated", "listed", "first_seen")}

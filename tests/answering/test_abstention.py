@@ -155,6 +155,15 @@ def test_a_missing_name_is_named() -> None:
     assert "No paper here mentions “VelaQ” or “ZomboNet”" in both.answer
 
 
+def test_a_paper_about_one_version_does_not_answer_for_another() -> None:
+    question = "How much of the prompt does {} remove?"
+    with sample_library.plain_agent() as agent:
+        first, second = (agent.ask(question.format(name)) for name in ("Tindersift", "Tindersift-2"))
+    assert first.status == "answered"
+    assert second.status in ("doubtful", "abstained")
+    assert "o paper here mentions “Tindersift-2”" in second.answer
+
+
 def test_signals_have_names() -> None:
     """The evaluation reads them by name, all of them."""
     found = AnswerabilitySignals(0.1, 0.2, 1.0, 0.5, 0.6, 0.0, 1.0, 0.0, 0.1, 0.2)

@@ -412,3 +412,48 @@ def test_a_judge_is_asked_where_it_is_needed() -> None:
     write("PAPERAGENT_JUDGE=sometimes\n")
     with pytest.raises(ConfigError, match="must be auto or always or never, got 'sometimes'"):
         config.load()
+
+
+MAIL = {
+    "PAPERAGENT_SMTP_URL": "smtp://127.0.0.1:25",
+    "PAPERAGENT_MAIL_FROM": "papers@example.org",
+    "PAPERAGENT_PUBLIC_URL": "https://papers.example.org",
+    "PAPERAGENT_SECRET": "0123456789abcdef0123456789abcdef",
+}
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"PAPERAGENT_WEB_HOST": "192.0.2.1"}, "which needs PAPERAGENT_PUBLIC_URL; set it"),
+        ({"PAPERAGENT_WEB_ASK": "model"}, "WEB_ASK: model needs an endpoint"),
+        (
+            {"PAPERAGENT_WEB_ASK": "model", "OPENAI_API_KEY": KEY, "PAPERAGENT_WEB_MAX_COST_PER_DAY": "0"},
+            "WEB_ASK: model needs a limit on cost above 0",
+        ),
+        ({"PAPERAGENT_WEB_USER_HEADER": "Remote-User"}, "counts only from a proxy"),
+        ({"PAPERAGENT_WEB_ASKERS": "ana@example.org"}, "WEB_ASKERS: sign in by a mailed link; set"),
+        ({"PAPERAGENT_WEB_READ": "signed-in"}, "WEB_READ: nobody can sign in"),
+        ({"PAPERAGENT_WEB_SIGNUP": "true"}, "WEB_SIGNUP: needs mails with links"),
+        ({"PAPERAGENT_WEB_ASKERS": "example.org"}, "is no mail address; write ana@example.org"),
+        ({"PAPERAGENT_WEB_TRUSTED_PROXIES": "proxy"}, "must be IP addresses or networks"),
+        ({"PAPERAGENT_WEB_USER_HEADER": "A: b"}, "must be the name of an HTTP header"),
+    ],
+)
+def test_the_settings_of_the_web_page_must_fit_together(
+    environ: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in environ.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        config.load()
+
+
+def test_signing_up_is_open_where_mails_with_links_can_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not config.load().signup_open
+    for key, value in MAIL.items():
+        monkeypatch.setenv(key, value)
+    assert config.load().signup_open
+    assert not config.load(web_signup=False).signup_open
+    loaded = config.load(web_askers=" Ana@Example.org,@EXAMPLE.com, ", web_host="::")
+    assert loaded.web_askers == "ana@example.org,@example.com"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from paperagent.retrieval.names import Name, find_names, missing_names, occurs
+from paperagent.retrieval.names import Name, find_names, missing_names, missing_versions, occurs
 from paperagent.retrieval.question import Question
 
 LIBRARY = {"gpt", "4", "llama", "tindersift", "owl", "agentinstruct", "retriev", "mixtur", "expert"}
@@ -92,3 +92,32 @@ def test_a_library_is_asked_only_if_a_name_may_be_missing() -> None:
 )
 def test_other_spellings_occur_in_a_text(name: str, text: str, *, found: bool) -> None:
     assert occurs(Name(name, is_certain=True), [text]) is found
+
+
+PAPERS = (
+    "We compare GPT-4 and GPT-3.5 with Llama 2.",
+    "Stage 1 trains Tindersift2, stage 2 tests it at top-1.",
+    "Gizmo4o and Gizmo 3.1 agree, as do QuorvX and a 7B model.",
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("What does GPT-5 do?", ["GPT-5"]),
+        ("what does gpt-5 do?", ["gpt-5"]),
+        ("Does GPT5's answer beat GPT4's?", ["GPT5"]),
+        ("Is Llama 3 better than Llama 2?", ["Llama 3"]),
+        ("What do Tindersift3 and QuorvX-2 filter?", ["Tindersift3", "QuorvX-2"]),
+        ("GPT-4, GPT 3.5, gpt4 and GPT-3", []),
+        ("Gizmo-4, Gizmo4o, Gizmo4v and Gizmo 3", []),
+        ("What does stage 3 do, and top-5?", []),
+        ("Does QuorvX 2 exist, or Velarion 5?", []),
+        ("How does QuorvX-70B compare with QuorvX-1k, QuorvX-5-based and QuorvX-2024?", []),
+        ("Does Llama 100% agree with 3 of 5 models?", []),
+    ],
+)
+def test_another_version_is_another_name(question: str, names: list[str]) -> None:
+    missing = missing_versions(question, PAPERS)
+    assert [n.text for n in missing] == names
+    assert not any(occurs(n, PAPERS) for n in missing)

@@ -14,7 +14,17 @@ def test_loopback_names_are_served(web: TestClient, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.", "10.0.0.1", "[::2]"]
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost.",
+        "10.0.0.1",
+        "[::2]",
+        "[::1",
+        "a@127.0.0.1:x]",
+    ],
 )
 def test_other_names_are_refused(web: TestClient, host: str) -> None:
     """A page whose host name was rebound to 127.0.0.1 cannot read the library."""

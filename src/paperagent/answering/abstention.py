@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from paperagent.answering.answers import closest_passages
 from paperagent.retrieval import attributes
 from paperagent.retrieval.evidence import PaperMatch, weighted_mean
 from paperagent.retrieval.names import Name, is_only_a_word, occurs
 from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import size_factor
+from paperagent.types import Answer, Citation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +33,10 @@ _MAX_NAMED = 3
 """Missing names that an answer mentions."""
 _PAPERS_WITH_NAMES = 5
 """Papers in which a name is looked for in other spellings, such as written out."""
+_MIN_TOPIC_SIMILARITY = 0.25
+"""If the closest sentence is less similar than this, the library has nothing on the topic."""
+_MIN_TOPIC_COVERAGE = 0.6
+"""A paper that covers this much of the question is on topic even if no sentence is similar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,27 @@ def names_missing(question: Question, matches: Sequence[PaperMatch]) -> list[Nam
     texts = [f"{m.hit.title}. {m.hit.paper.abstract}" for m in matches[:_PAPERS_WITH_NAMES]]
     words_only = [n for n in question.names if n.is_certain and is_only_a_word(n, texts)]
     return [n for n in question.missing if not occurs(n, texts)] + words_only
+
+
+def abstain(
+    question: Question,
+    cited: tuple[Citation, ...],
+    signals: AnswerabilitySignals,
+    confidence: float,
+    missing: str,
+) -> Answer:
+    """Return an abstention, which names what is missing and quotes the closest passages on the topic."""
+    missing = missing[:1].upper() + missing[1:]
+    is_on_topic = signals.similarity >= _MIN_TOPIC_SIMILARITY or signals.coverage >= _MIN_TOPIC_COVERAGE
+    if not (is_on_topic or question.is_follow_up):
+        text = f"The abstracts do not say. {missing or 'Nothing in the library is about this'}."
+        return Answer(question.text, "abstained", "no_evidence", text, confidence=confidence)
+    text = (
+        f"The abstracts do not say. {missing or 'No sentence found answers this'}.{closest_passages(cited)}"
+    )
+    return Answer(
+        question.text, "abstained", "not_in_abstracts", text, citations=cited, confidence=confidence
+    )
 
 
 def is_unknown(question: Question) -> bool:

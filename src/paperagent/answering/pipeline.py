@@ -18,7 +18,6 @@ from paperagent.answering.answers import (
     StageTimer,
     caveat,
     claim_events,
-    closest_passages,
     injection_notes,
     with_caveat,
     withdrawal_notes,
@@ -26,10 +25,12 @@ from paperagent.answering.answers import (
 from paperagent.retrieval import evidence, follow_up, scoring
 from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
+from paperagent.retrieval.names import Name, missing_versions
 from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
 from paperagent.retrieval.sentence_selection import SelectedSentence, select_sentences
 from paperagent.text.sentences import split_sentences
+from paperagent.text.terms import index_terms
 from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
 
 if TYPE_CHECKING:
@@ -44,12 +45,10 @@ RERANK_DEPTH, LARGE_RERANK_DEPTH = 12, 24
 gold paper for .65 of 55 questions instead of .56 among 75,000 papers, and for no more among 153."""
 PRESELECTED_SENTENCES = 3
 """Sentences per paper that are matched first, to decide whether the others are worth matching."""
-MIN_TOPIC_SIMILARITY = 0.25
-"""If the closest sentence is less similar than this, the library has nothing on the topic."""
-_MIN_TOPIC_COVERAGE = 0.6
-"""A paper that covers this much of the question is on topic even if no sentence is similar."""
 _CACHED_TEXTS = 2_000
 """Texts whose token states are cached, about 45 kB each: enough for a library of two saved pages."""
+_NAME_CANDIDATES = 100
+"""Papers in which a name is looked for that the hits lack."""
 _FULLY_MATCHED_PAPERS: Mapping[QuestionKind, int] = {"single": 5, "compare": 5, "list": 6}
 """Papers whose sentences are all matched after the preselection, by the kind of question."""
 _NO_CANDIDATE = RankedCandidate("", 0.0, 0.0, None)
@@ -266,12 +265,27 @@ class Pipeline:
             further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
             hits = scoring.boost(hits, further_hits, reference.bonus)
         return RetrievedPapers(
-            replace(question, refers_to=len(reference.bonus) if reference.is_clear else 0),
+            replace(
+                question,
+                refers_to=len(reference.bonus) if reference.is_clear else 0,
+                missing=(*question.missing, *self._missing_versions(question, hits)),
+            ),
             tuple(hits),
             frozenset(i for i, bonus in reference.bonus.items() if bonus > 0),
             scoring.indexes_agree(ranked),
             _gap(ranked),
         )
+
+    def _missing_versions(self, question: Question, hits: Sequence[Hit]) -> list[Name]:
+        """Return the names with a version, such as GPT-5, that neither the hits nor other papers contain."""
+        missing = []
+        for name in missing_versions(question.text, [f"{h.title}. {h.paper.abstract}" for h in hits]):
+            candidates = self._library.candidates(
+                stems=index_terms(name.text), vector=None, limit=_NAME_CANDIDATES, filters=Filters()
+            )
+            papers = self._library.get_many([c.paper_id for c in candidates]).values()
+            missing += missing_versions(name.text, [f"{p.title}. {p.abstract}" for p in papers])
+        return missing
 
     def _cited_papers(self, request: AnswerRequest) -> tuple[tuple[Turn, ...], Mapping[str, Paper]]:
         """Return the history, and the papers of its latest turns that the filters admit."""
@@ -358,19 +372,20 @@ class Pipeline:
             question.query.stats.papers, encoder=has_encoder
         )
         selected = select_sentences(question, matches)
-        is_doubtful = confidence < thresholds.doubt_below
-        cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
         missing_names = abstention.names_missing(question, matches)
+        # What papers say of GPT-4 does not answer a question about GPT-5.
+        is_doubtful = confidence < thresholds.doubt_below or any(n.is_version for n in missing_names)
+        cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
         missing = abstention.describe_missing(missing_names)
         # Of a question in another language, only names and cognates are understood.
         is_half_understood = question.is_foreign and bool(matches[0].hit.lexical)
         abstain_below = thresholds.abstain_below * (abstention.FOLLOW_UP_FACTOR if is_referred_to else 1)
         if abstention.is_unknown(question):
-            return _abstain(question, (), signals, 0.0, missing)
+            return abstention.abstain(question, (), signals, 0.0, missing)
         if confidence < abstain_below and not is_half_understood:
             if any(name.is_certain for name in missing_names):
                 cited = ()  # sentences on something else would not help
-            return _abstain(question, cited, signals, confidence, missing)
+            return abstention.abstain(question, cited, signals, confidence, missing)
         claims = tuple(map(citations.quoted_claim, cited))
         return Answer(
             question=question.text,
@@ -414,27 +429,6 @@ def _closest(question: Question, selected: Sequence[SelectedSentence]) -> list[S
         by_score.sort(key=lambda s: sum(o.paper == s.paper and o.score > s.score for o in selected))
     best = by_score[:MAX_DOUBTFUL_PASSAGES]
     return [s for s in selected if s in best]
-
-
-def _abstain(
-    question: Question,
-    cited: tuple[Citation, ...],
-    signals: abstention.AnswerabilitySignals,
-    confidence: float,
-    missing: str,
-) -> Answer:
-    """Return an abstention, which names what is missing and quotes the closest passages on the topic."""
-    missing = missing[:1].upper() + missing[1:]
-    is_on_topic = signals.similarity >= MIN_TOPIC_SIMILARITY or signals.coverage >= _MIN_TOPIC_COVERAGE
-    if not (is_on_topic or question.is_follow_up):
-        text = f"The abstracts do not say. {missing or 'Nothing in the library is about this'}."
-        return Answer(question.text, "abstained", "no_evidence", text, confidence=confidence)
-    text = (
-        f"The abstracts do not say. {missing or 'No sentence found answers this'}.{closest_passages(cited)}"
-    )
-    return Answer(
-        question.text, "abstained", "not_in_abstracts", text, citations=cited, confidence=confidence
-    )
 
 
 def _without_papers(request: AnswerRequest, reason: str, text: str, timer: StageTimer) -> Answer:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import shutil
 import sys
+from pathlib import Path
 
 import click
 
@@ -14,13 +17,19 @@ from paperagent.cli.session import Session
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port (default: 8700; 0: any).")
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
+@click.option("--print-unit", is_flag=True, help="Print a systemd unit that runs the page, and exit.")
 @common_options
 @click.pass_obj
-def serve(session: Session, *, host: str | None, port: int | None, open_browser: bool) -> None:
+def serve(
+    session: Session, *, host: str | None, port: int | None, open_browser: bool, print_unit: bool
+) -> None:
     """Serve the library as a web page: the feed, questions, the digest and its subscribers.
 
     Press Ctrl-C to stop.
     """
+    if print_unit:
+        _print_unit(session)
+        return
     from paperagent.web import server
     from paperagent.web.site import Site
 
@@ -33,3 +42,15 @@ def serve(session: Session, *, host: str | None, port: int | None, open_browser:
             if open_browser:
                 click.launch(address)
             server.run(Site(agent), listening)
+
+
+def _print_unit(session: Session) -> None:
+    from paperagent.web.deployment import service_unit
+
+    settings = session.settings()
+    program = Path(shutil.which("paperagent") or sys.argv[0]).absolute()
+    file = session.env_file or Path(".env")
+    env_file = file.absolute() if file.is_file() else None
+    user = getpass.getuser()
+    unit = service_unit(program, settings.home, cache=settings.cache_dir, user=user, env_file=env_file)
+    sys.stdout.write(unit)

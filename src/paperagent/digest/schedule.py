@@ -125,15 +125,15 @@ def schedule_units(
         day="*" if day == "daily" else (WEEKDAYS.index(day) + 1) % 7,
         command=f"PAPERAGENT_HOME={shlex.quote(str(home))} {shlex.join(words)}".replace("%", r"\%"),
     ) + _SYSTEMD.format(
-        home=_systemd_quote(f"PAPERAGENT_HOME={home}"),
-        command=" ".join(_systemd_quote(word) for word in words),
+        home=systemd_quote(f"PAPERAGENT_HOME={home}"),
+        command=" ".join(systemd_quote(word) for word in words),
         when=" ".join(
             part for part in ("" if day == "daily" else day.title(), f"{at:%H:%M}", zone or "") if part
         ),
     )
 
 
-def _systemd_quote(text: str) -> str:
+def systemd_quote(text: str) -> str:
     """Return ``text`` as one word of a systemd unit (systemd.syntax(7); % as in systemd.unit(5))."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 

@@ -8,6 +8,16 @@ the collections of a Chroma server). Both share the rules that decide when two r
 
 from paperagent.library.identity import content_hash
 from paperagent.library.local.store import LocalStore
-from paperagent.library.protocol import Candidate, Check, Health, ListSort, Shard, Store
+from paperagent.library.protocol import Candidate, Check, FeedSort, Health, ListSort, Shard, Store
 
-__all__ = ["Candidate", "Check", "Health", "ListSort", "LocalStore", "Shard", "Store", "content_hash"]
+__all__ = [
+    "Candidate",
+    "Check",
+    "FeedSort",
+    "Health",
+    "ListSort",
+    "LocalStore",
+    "Shard",
+    "Store",
+    "content_hash",
+]

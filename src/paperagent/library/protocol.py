@@ -34,6 +34,8 @@ _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 ListSort = Literal["newest", "oldest", "title", "upvotes"]
 """The order of `Store.list_papers`."""
+FeedSort = Literal["newest", "upvotes"]
+"""The order of `Store.list_by_day`: latest day first, or most upvotes first."""
 
 
 class NoVectorYetError(PaperAgentError):
@@ -231,6 +233,27 @@ class Store(Protocol):
 
     def count_matching(self, filters: Filters) -> int:
         """Return the number of papers that ``filters`` admit."""
+        ...
+
+    def list_by_day(
+        self, filters: Filters = ..., *, sort: FeedSort = ..., limit: int | None = ..., offset: int = ...
+    ) -> list[Paper]:
+        """Return papers by the day on which they appeared, as in `papers_between`.
+
+        Args:
+            filters: The filters; their days are days of appearance.
+            sort: Papers of one day, or with equally many upvotes, stay in the order in which they were read.
+            limit: The maximum number of papers; None for all.
+            offset: The number of papers to leave out first.
+        """
+        ...
+
+    def count_by_day(self, filters: Filters = ...) -> dict[dt.date, int]:
+        """Return the number of papers by the day on which they appeared, latest day first."""
+        ...
+
+    def state(self) -> str:
+        """Return a value that changes whenever papers are added, changed or removed."""
         ...
 
     def sample(self, limit: int) -> list[Paper]:

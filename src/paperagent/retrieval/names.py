@@ -31,6 +31,8 @@ class Name:
     text: str
     is_certain: bool
     """Whether capitals or digits show that it is a name; otherwise it is only a rare word."""
+    is_version: bool = False
+    """Whether it is a name with its version, such as ``GPT-4``: another version is another name."""
 
     @property
     def key(self) -> str:
@@ -121,6 +123,41 @@ def _variants(key: str) -> list[str]:
     return [form for form in dict.fromkeys(forms) if len(form) > 1]
 
 
+_VERSIONED = re.compile(
+    r"(?<![\w.-])(?P<base>[^\W\d_]{2,})(?P<separator>[- ]?)(?P<version>\d{1,3}(?:\.\d+)?)"
+    r"(?![kKmMbBxX%])[A-Za-z]?(?![\w%]|[.,-]\d|-[A-Za-z])"
+)
+"""A size or an amount, such as 7B and 20k, is no version."""
+
+
+def missing_versions(text: str, papers: Sequence[str]) -> list[Name]:
+    """Return the names with a version in ``text``, such as "GPT-5", that occur in no paper.
+
+    In lower case or after a space, a number is a version only if a paper contains the name with another one.
+
+    Args:
+        text: The question.
+        papers: Titles and abstracts.
+    """
+    missing = []
+    for match in _VERSIONED.finditer(text):
+        base, version = match["base"], match["version"]
+        any_version = re.compile(rf"(?<![^\W_])(?i:{base})[\s-]?(\d+(?:\.\d+)*)")
+        versions = [(mention, paper) for paper in papers for mention in any_version.finditer(paper)]
+        if any(mention[1] == version or mention[1].startswith(f"{version}.") for mention, _ in versions):
+            continue
+        is_name = base != base.lower() and match["separator"] != " "
+        if is_name or any(_is_name_at(mention, paper) for mention, paper in versions):
+            missing.append(Name(match.group(), is_certain=True, is_version=True))
+    return missing
+
+
+def _is_name_at(match: re.Match[str], text: str) -> bool:
+    """Return whether the capitals of a word before a number show that it is a name."""
+    capitals = sum(c.isupper() for c in match.group())
+    return capitals > 1 or (capitals == 1 and not _SENTENCE_START.search(text[: match.start()]))
+
+
 def is_only_a_word(name: Name, texts: Sequence[str]) -> bool:
     """Return whether a name with an inner capital, such as ReAct, occurs in texts only as a common word."""
     if name.text in (name.text.lower(), name.text.upper(), name.text.capitalize()):
@@ -133,6 +170,8 @@ def is_only_a_word(name: Name, texts: Sequence[str]) -> bool:
 
 def occurs(name: Name, texts: Iterable[str]) -> bool:
     """Return whether a name occurs in one of some texts, in any spelling; an acronym also written out."""
+    if name.is_version:
+        return not missing_versions(name.text, list(texts))
     forms = _variants(name.key)
     is_acronym = 1 < len(name.text) <= _MAX_ACRONYM and sum(c.isupper() for c in name.text) > 1
     for text in texts:

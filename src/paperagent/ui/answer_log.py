@@ -82,7 +82,7 @@ class AnswerLog:
         if contains_secret(answer.question) or not self.home.is_dir():
             return
         time = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        entry = {"id": secrets.token_hex(4), "time": time, "session": session, "answer": _to_entry(answer)}
+        entry = {"id": secrets.token_hex(4), "time": time, "session": session, "answer": answer_entry(answer)}
         line = self.masked(json.dumps(entry, ensure_ascii=False)).encode("utf-8", "backslashreplace") + b"\n"
         if len(line) > _MAX_ENTRY_BYTES:
             self.warning = f"answer log: the answer has {len(line):,} bytes; it is not logged"
@@ -189,7 +189,7 @@ def new_session() -> str:
     return secrets.token_hex(4)
 
 
-def _to_entry(answer: Answer) -> dict[str, Any]:
+def answer_entry(answer: Answer) -> dict[str, Any]:
     """Return an answer as ``ask --json`` prints it, with the fields that a list of its papers shows."""
     entry = answer.to_dict()
     for paper, hit in zip(entry["papers"], answer.hits, strict=True):
@@ -199,12 +199,20 @@ def _to_entry(answer: Answer) -> dict[str, Any]:
     return entry
 
 
+def read_answer_entry(entry: dict[str, Any]) -> Answer:
+    """Return the answer of a result of `answer_entry`.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: ``entry`` does not have the expected shape.
+    """
+    return replace(Answer.from_dict(entry), hits=tuple(map(_hit, entry["papers"])))
+
+
 def _read(line: bytes) -> LoggedAnswer | None:
     """Return the answer on a line, or None if it cannot be read."""
     try:
         entry = json.loads(line, parse_constant=_refuse)
-        hits = tuple(map(_hit, entry["answer"]["papers"]))
-        answer = replace(Answer.from_dict(entry["answer"]), hits=hits)
+        answer = read_answer_entry(entry["answer"])
         time, session = dt.datetime.fromisoformat(entry["time"]), entry["session"]
         time.astimezone()  # how it is shown
         if not (isinstance(entry["id"], str) and isinstance(session, str | None)):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from paperagent.answering.answers import FALLBACK_NOTE, STOPPED, fallback_events
 from paperagent.layout import (
@@ -22,7 +22,7 @@ from paperagent.layout import (
 )
 from paperagent.text.sanitize import safe_terminal
 from paperagent.types import Answer, Citation, Claim, Event, Mode
-from paperagent.ui.render import Screen, describe_usage, terminal_width
+from paperagent.ui.render import describe_usage, terminal_width
 
 WAITING_INTERVAL_S = 1.0
 """Seconds before the waiting line appears, and between updates."""
@@ -40,12 +40,24 @@ _REPEATED_NOTES = (
 _TRUST = {"quoted": 2, "supported": 2, "unverified": 1}
 
 
+class BlockScreen(Protocol):
+    """Where the parts of an answer are shown: a terminal, a file or a web page."""
+
+    def prepare(self) -> None:
+        """Get ready, so that the first claim is shown without delay."""
+        ...
+
+    def show(self, blocks: Iterable[Block]) -> None:
+        """Show blocks below those that are there."""
+        ...
+
+
 class StreamedAnswer:
     """Prints the events of one answer and remembers what is on the screen."""
 
     def __init__(
         self,
-        screen: Screen,
+        screen: BlockScreen,
         shown_notes: set[str] | None = None,
         *,
         titles: bool = True,
@@ -145,7 +157,7 @@ class StreamedAnswer:
         if needs_title:
             self._titled_paper = paper
             title = next(c.title for c in self.citations if c.paper_id == paper)
-            self.screen.show([Block("heading", title)])
+            self.screen.show([Block("heading", title, paper_id=paper)])
         self.screen.show(single_claim_blocks(claim, by_number, tight=needs_title))
 
     def _finish(self, answer: Answer) -> None:

@@ -10,20 +10,41 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from paperagent.errors import PaperAgentError
-from paperagent.web import feed, health, http, preferences
+from paperagent.web import (
+    archive,
+    atom,
+    conversations,
+    feed,
+    health,
+    http,
+    papers,
+    preferences,
+    subscriptions,
+)
 from paperagent.web.guard import Guard
 
 if TYPE_CHECKING:
     from paperagent.web.site import Site
 
 LOG = logging.getLogger("paperagent.web")
-ROUTES: tuple[http.Route, ...] = (*health.ROUTES, *http.ROUTES, *feed.ROUTES, *preferences.ROUTES)
+ROUTES: tuple[http.Route, ...] = (
+    *health.ROUTES,
+    *http.ROUTES,
+    *feed.ROUTES,
+    *archive.ROUTES,
+    *atom.ROUTES,
+    *preferences.ROUTES,
+    *subscriptions.ROUTES,
+    *conversations.ROUTES,
+    *papers.ROUTES,
+)
 """Every route, in the order in which they are tried."""
 
 
@@ -46,9 +67,7 @@ def create_app(site: Site) -> Starlette:
     app = Starlette(
         routes=[StarletteRoute(r.path, http.endpoint(r), methods=list(r.methods)) for r in ROUTES],
         middleware=[Middleware(Guard, site=site)],
-        exception_handlers={
-            error: partial(_show_error, site) for error in (404, 405, PaperAgentError, Exception)
-        },
+        exception_handlers={error: partial(_show_error, site) for error in (HTTPException, PaperAgentError)},
         lifespan=lifespan,
     )
     app.state.site = site
@@ -66,6 +85,11 @@ def _warm(site: Site, warm: threading.Event) -> None:
 
 
 def _show_error(site: Site, request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        try:
+            http.check_rate(site, request, "page")
+        except HTTPException as too_many:
+            error = too_many
     if not http.is_expected(error):
         LOG.error("request %s failed", request.scope.get("request_id"), exc_info=error)
     return http.error_page(site, request, error)

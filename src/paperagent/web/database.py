@@ -19,17 +19,19 @@ WITHOUT ROWID
 ;
 CREATE INDEX conversation_used ON conversation (used_at)
 ;
--- answer: `Answer.to_dict`, of a running turn with the claims so far.
+-- answer: `answer_log.answer_entry`. While the turn runs it has the claims so far, as if it had been cut off.
 CREATE TABLE turn (
   conversation TEXT NOT NULL REFERENCES conversation (id) ON DELETE CASCADE, number INTEGER NOT NULL,
   question TEXT NOT NULL, mode TEXT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed')),
-  answer TEXT, error TEXT, asked_at TEXT NOT NULL, PRIMARY KEY (conversation, number)) WITHOUT ROWID
+  answer TEXT, error TEXT, rating TEXT CHECK (rating IN ('good', 'bad')), asked_at TEXT NOT NULL,
+  PRIMARY KEY (conversation, number)) WITHOUT ROWID
 ;
--- What a visitor asked for at /subscribe; applied only when the address is confirmed.
+-- What a visitor asked for at /subscribe; applied only when the address is confirmed. The id is random. A
+-- confirmed request keeps its row, but nothing about the visitor.
 CREATE TABLE request (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, address TEXT NOT NULL,
-  preferences TEXT NOT NULL, frequency TEXT NOT NULL, created_at TEXT NOT NULL)
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL, address TEXT NOT NULL, preferences TEXT NOT NULL,
+  frequency TEXT NOT NULL, created_at TEXT NOT NULL, confirmed_at TEXT)
 ;
 -- Mails of one kind to one address, so that no address gets many of them.
 CREATE TABLE mailing (key TEXT NOT NULL, kind TEXT NOT NULL, sent_at TEXT NOT NULL)

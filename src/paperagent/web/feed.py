@@ -2,22 +2,289 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime as dt
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from paperagent.web.http import REVALIDATE, Route, page
+from paperagent.digest.render.formatting import format_days
+from paperagent.errors import NoLibraryError
+from paperagent.web.cards import Section, card, day_sections, hit_card, papers_in_words, weekday
+from paperagent.web.feed_query import SORTS, FeedQuery, Sort
+from paperagent.web.http import REVALIDATE, Route, not_found, page
+from paperagent.web.page_cache import cached
 
 if TYPE_CHECKING:
+    from paperagent.types import Hit, Paper
     from paperagent.web.site import Site
 
 PAGE_SIZE = 40
+MAX_HITS = 100
+"""Papers that a search shows, on all pages together."""
+_SUGGESTIONS = 30
+"""Feeds and categories that the filters suggest."""
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
 
 
 def front(site: Site, request: Request) -> Response:
-    """Show the newest papers."""
-    return page(site, request, "feed.html.j2", papers=site.agent.list(limit=PAGE_SIZE))
+    """Show the newest papers, or those that match a search."""
+    if any(not value.strip() for value in request.query_params.values()):  # a form with empty fields
+        return RedirectResponse(_parse(request).address(request.url.path, page=_parse(request).page), 302)
+    return _cached_front(site, request)
 
 
-ROUTES = (Route("/", front, cache=REVALIDATE, indexed=True),)
+@cached
+def _cached_front(site: Site, request: Request) -> Response:
+    query = _parse(request)
+    try:
+        response = _search(site, request, query) if query.q else _newest(site, request, query)
+    except NoLibraryError:
+        response = None
+    if response is None:
+        return page(site, request, "empty.html.j2")
+    if not query.q:
+        response.headers["Cache-Control"] = "public, max-age=60"
+    return response
+
+
+def _newest(site: Site, request: Request, query: FeedQuery) -> Response | None:
+    """Return the page of the newest papers; None if the library is empty."""
+    papers, more = _papers_of_page(site, query, query.filters)
+    if not papers and not query.is_filtered and query.page == 1:
+        return None
+    views: list[tuple[str, str, bool]] = []
+    if papers and not query.is_filtered:
+        newest = papers[0] if query.page == 1 else site.agent.list_by_day(limit=1)[0]
+        week = f"/week/{week_name(newest.appeared or site.clock().date())}"
+        views = [
+            ("Newest", "/", query.sort == "new"),
+            (
+                "This week" if week == f"/week/{week_name(site.clock().date())}" else "Latest week",
+                week,
+                False,
+            ),
+        ]
+        if any(paper.upvotes for paper in papers):
+            views.append(("Most votes of the week", f"{week}?sort=votes", False))
+    elif papers:
+        views = _sort_views(query, "/", papers)
+    return _listing(
+        site,
+        request,
+        query,
+        sections=_sections(site, query, papers, query.filters),
+        title="Newest papers" if query.sort == "new" else "Papers with the most votes",
+        views=views,
+        more=more,
+    )
+
+
+def _search(site: Site, request: Request, query: FeedQuery) -> Response | None:
+    hits: list[Hit] = site.agent.search(query.q, k=MAX_HITS, **query.filters)
+    if not hits and not site.agent.count():
+        return None
+    if query.sort == "new":
+        hits.sort(key=lambda hit: hit.paper.day or dt.date.min, reverse=True)
+    elif query.sort == "votes":
+        hits.sort(key=lambda hit: -(hit.paper.upvotes or 0))
+    start = (query.page - 1) * PAGE_SIZE
+    on_page = hits[start : start + PAGE_SIZE]
+    if query.page > 1 and not on_page:
+        raise not_found(f"There is no page {query.page} of these results.")
+    total = f"The {MAX_HITS} best matches" if len(hits) == MAX_HITS else papers_in_words(len(hits))
+    return _listing(
+        site,
+        request,
+        query,
+        sections=[Section(total, tuple(map(hit_card, on_page)))] if hits else [],
+        title=f"Results for “{query.q}”",
+        views=_sort_views(query, "/", [hit.paper for hit in hits], sorts=("relevance", "new", "votes")),
+        more=len(hits) > start + PAGE_SIZE,
+    )
+
+
+def day(site: Site, request: Request) -> Response:
+    """Show the papers of a day."""
+    text = request.path_params["day"]
+    try:
+        date = dt.date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        date = None
+    if date is None:
+        raise not_found("There is no such day.")
+    return _period(site, request, date, date, title=weekday(date))
+
+
+def week(site: Site, request: Request) -> Response:
+    """Show the papers of an ISO week."""
+    match = _WEEK.fullmatch(request.path_params["week"])
+    try:
+        monday = dt.date.fromisocalendar(int(match[1]), int(match[2]), 1) if match else None
+        sunday = monday + dt.timedelta(days=6) if monday else None
+    except (ValueError, OverflowError):
+        monday = sunday = None
+    if monday is None or sunday is None:
+        raise not_found("There is no such week.")
+    title = f"Week {monday.isocalendar().week}, {format_days(monday, sunday)}"
+    return _period(site, request, monday, sunday, title=title)
+
+
+def _period(site: Site, request: Request, since: dt.date, until: dt.date, *, title: str) -> Response:
+    """Return the page of a day or a week, with the neighboring one that has papers."""
+    query = replace(_parse(request), q="", since=None, until=None)
+    path = request.url.path
+    try:
+        counts = site.agent.count_by_day()
+    except NoLibraryError:
+        counts = {}
+    if not counts or until < min(counts) or since > max(counts):
+        raise not_found("The library has no papers of that time.")
+    if query.is_filtered:
+        counts = site.agent.count_by_day(**query.filters)
+    period = {**query.filters, "since": since, "until": until}
+    papers, more = _papers_of_page(site, query, period)
+    if since == until:
+        only_read = bool(papers) and all(paper.public_day is None for paper in papers)
+        title = f"Read on {title}" if only_read else title
+        heading = papers_in_words(counts.get(since, 0))
+        sections = (
+            [Section(heading, section.cards) for section in day_sections(papers, counts)]
+            if query.sort == "new"
+            else _sections(site, query, papers, period)
+        )
+    else:
+        sections = _sections(site, query, papers, period)
+    address_of = _day_path if since == until else _week_path
+    later, earlier = (d for d in ([d for d in counts if d > until], [d for d in counts if d < since]))
+    response = _listing(
+        site,
+        request,
+        query,
+        sections=sections,
+        title=title,
+        views=_sort_views(query, path, papers),
+        more=more,
+        earlier=query.address(address_of(max(earlier))) if earlier else None,
+        later=query.address(address_of(min(later))) if later else None,
+        form=replace(query, since=since, until=until),
+    )
+    if until < site.clock().date():
+        response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
+
+
+def week_name(date: dt.date) -> str:
+    """Return the ISO week of a day as ``2026-W26``."""
+    calendar = date.isocalendar()
+    return f"{calendar.year:04}-W{calendar.week:02}"
+
+
+def _week_path(date: dt.date) -> str:
+    return f"/week/{week_name(date)}"
+
+
+def _day_path(date: dt.date) -> str:
+    return f"/day/{date}"
+
+
+def _parse(request: Request) -> FeedQuery:
+    return FeedQuery.parse(request.query_params)
+
+
+def _papers_of_page(site: Site, query: FeedQuery, filters: dict[str, Any]) -> tuple[list[Paper], bool]:
+    """Return the papers of a page, and whether there are more."""
+    papers = site.agent.list_by_day(
+        sort="upvotes" if query.sort == "votes" else "newest",
+        limit=PAGE_SIZE + 1,
+        offset=(query.page - 1) * PAGE_SIZE,
+        **filters,
+    )
+    if query.page > 1 and not papers:
+        raise not_found(f"There is no page {query.page} of this list.")
+    return papers[:PAGE_SIZE], len(papers) > PAGE_SIZE
+
+
+def _sections(
+    site: Site, query: FeedQuery, papers: Sequence[Paper], filters: dict[str, Any]
+) -> list[Section]:
+    """Return a section for each day, or one for papers that are sorted by votes."""
+    if not papers:
+        return []
+    if query.sort == "votes":
+        return [Section("Most votes first", tuple(map(card, papers)))]
+    days = [paper.appeared for paper in papers if paper.appeared]
+    bounds = {"since": min(days), "until": max(days)} if days else {}
+    return day_sections(papers, site.agent.count_by_day(**{**filters, **bounds}))
+
+
+def _sort_views(
+    query: FeedQuery, path: str, papers: Iterable[Paper], *, sorts: Sequence[Sort] = ("new", "votes")
+) -> list[tuple[str, str, bool]]:
+    """Return the orders of a list; by votes only if there are any."""
+    has_votes = query.sort == "votes" or any(paper.upvotes for paper in papers)
+    views = [
+        (SORTS[sort], query.address(path, sort=sort), query.sort == sort)
+        for sort in sorts
+        if sort != "votes" or has_votes
+    ]
+    return views if len(views) > 1 else []
+
+
+def _listing(
+    site: Site,
+    request: Request,
+    query: FeedQuery,
+    *,
+    sections: Sequence[Section],
+    title: str,
+    views: Sequence[tuple[str, str, bool]],
+    more: bool,
+    form: FeedQuery | None = None,
+    earlier: str | None = None,
+    later: str | None = None,
+) -> Response:
+    path = request.url.path
+    address = partial(query.address, path)
+    values: dict[str, Any] = {
+        "title": title,
+        "sections": sections,
+        "views": views,
+        "query": form or query,
+        "chips": query.removable(path),
+        "is_filtered": query.is_filtered,
+        "sorts": SORTS,
+        "suggestions": _suggestions(site),
+        "previous": address(page=query.page - 1) if query.page > 1 else None,
+        "following": address(page=query.page + 1) if more else None,
+        "earlier": earlier,
+        "later": later,
+        "atom": query.address("/feed.atom", sort="relevance"),
+    }
+    response = page(site, request, "feed.html.j2", **values)
+    if set(request.query_params) - {"page"}:
+        response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+def _suggestions(site: Site) -> dict[str, list[str]]:
+    """Return categories and feeds that the filters suggest, most frequent first."""
+    if site.settings.chroma_url:  # every paper would have to be read
+        return {}
+    facets = site.agent.facets()
+    return {
+        "category": list(facets.categories)[:_SUGGESTIONS],
+        "source": list(facets.sources)[:_SUGGESTIONS],
+    }
+
+
+ROUTES = (
+    Route("/", front, cache=REVALIDATE, indexed=True),
+    Route("/day/{day}", cached(day), cache=REVALIDATE, indexed=True),
+    Route("/week/{week}", cached(week), cache=REVALIDATE, indexed=True),
+)

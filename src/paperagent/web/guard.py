@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from paperagent.web import http
+from paperagent.web import access, http
 
 if TYPE_CHECKING:
     from paperagent.web.site import Site
@@ -41,7 +41,6 @@ HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), browsing-topics=()",
 }
 """Headers of every response that does not set them itself."""
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -63,42 +62,65 @@ class Guard:
             return
         started = time.perf_counter()
         scope["request_id"] = secrets.token_hex(6)
-        status, size = 0, 0
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal status, size
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                if self._site.is_https:
-                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-            elif message["type"] == "http.response.body":
-                size += len(message.get("body", b""))
-            await send(message)
-
-        request = Request(scope, receive)
+        is_https = access.origin(self._site, scope).is_https
+        if is_https:
+            scope["scheme"] = "https"
+        response = _SentResponse(send, hsts=is_https and self._site.is_https)
         try:
-            check_header_size(scope)
-            check_host(request, self._site)
-            check_origin(request)
-            check_length(request)
-            await self._app(scope, _limited(receive), send_with_headers)
-        except (HTTPException, BodyTooLargeError) as error:
-            refusal = error if isinstance(error, HTTPException) else _too_large()
-            await http.error_page(self._site, request, refusal)(scope, receive, send_with_headers)
+            await self._respond(scope, receive, response)
+        except Exception as error:
+            LOG.exception("request %s failed", scope["request_id"])
+            if not response.status:  # else the response has begun, and uvicorn cuts it off
+                page = http.error_page(self._site, Request(scope), error)
+                await page(scope, receive, response)
         finally:
-            milliseconds = (time.perf_counter() - started) * 1000
+            seconds = time.perf_counter() - started
+            is_failure = int(response.status >= 500)
+            self._site.counters.add(requests=1, request_seconds=seconds, errors=is_failure)
             LOG.info(
                 "%s %s %d %.0f ms %d bytes %s",
                 scope["method"],
                 scope.get("route_path", "-"),
-                status,
-                milliseconds,
-                size,
+                response.status,
+                seconds * 1000,
+                response.size,
                 scope["request_id"],
             )
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        try:
+            check_header_size(scope)
+            check_host(request, self._site)
+            check_origin(request, self._site)
+            check_length(request)
+            await self._app(scope, _limited(receive), send)
+        except ClientDisconnect:
+            pass
+        except (HTTPException, BodyTooLargeError) as error:
+            refusal = error if isinstance(error, HTTPException) else _too_large()
+            await http.error_page(self._site, request, refusal)(scope, receive, send)
+
+
+class _SentResponse:
+    """Adds the security headers to a response while it is sent, and remembers its status and size."""
+
+    def __init__(self, send: Send, *, hsts: bool) -> None:
+        self.status, self.size = 0, 0
+        self._send = send
+        self._hsts = hsts
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            if self._hsts:
+                headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        elif message["type"] == "http.response.body":
+            self.size += len(message.get("body", b""))
+        await self._send(message)
 
 
 def check_header_size(scope: Scope) -> None:
@@ -110,12 +132,12 @@ def check_header_size(scope: Scope) -> None:
 
 def check_host(request: Request, site: Site) -> None:
     """Raise 421 if the request was sent to a name that is not ours, as after DNS rebinding."""
-    host = (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").lower()
-    if host not in LOOPBACK_HOSTS and host != site.public_host:
+    host = access.host_name(request.headers)
+    if host not in access.LOOPBACK_HOSTS and host != site.public_host:
         raise HTTPException(421, "This server does not answer under that name.")
 
 
-def check_origin(request: Request) -> None:
+def check_origin(request: Request, site: Site) -> None:
     """Raise 403 if an unsafe request was sent by a page of another site.
 
     Browsers say where a request comes from in ``Sec-Fetch-Site`` or, older ones, in ``Origin``. A request
@@ -127,7 +149,9 @@ def check_origin(request: Request) -> None:
     if fetch_site is not None:
         allowed = fetch_site in {"same-origin", "none"}
     else:
-        allowed = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        public = urlsplit(site.public_url or "").netloc  # a proxy may have changed the host
+        hosts = {request.headers.get("host"), public or None}
+        allowed = origin is None or origin.partition("://")[2] in hosts
     if not allowed:
         raise HTTPException(403, "This form was sent from another site.")
 

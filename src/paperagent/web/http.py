@@ -7,6 +7,8 @@ POST are in ``request.state.form``. Its `Route` says how its responses may be ca
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +30,7 @@ from paperagent.errors import (
     StoreLockedError,
 )
 from paperagent.text.sanitize import safe_url
+from paperagent.web import access
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -56,30 +59,70 @@ class Route:
     indexed: bool = False
     """Whether search engines may index the page."""
     limit: str = "page"
-    """The rate limit that requests count against; see `rate_limit`."""
+    """The rate limit that requests count against, see `rate_limit`; of a route with POST, only its POSTs."""
+    public: bool = False
+    """Whether the page is for everybody even if only signed-in readers may read the library's pages."""
 
 
 def endpoint(route: Route) -> Callable[[Request], Awaitable[Response]]:
     """Return the Starlette endpoint of a route."""
 
     async def call(request: Request) -> Response:
+        site: Site = request.app.state.site
         request.scope["route_path"] = route.path
+        check_rate(site, request, _limit_of(route, request))
         request.state.form = await request.form() if request.method == "POST" else FormData()
-        response = await run_in_threadpool(route.handler, request.app.state.site, request)
-        return _with_cache_headers(route, request, response)
+        return await run_in_threadpool(_respond, route, site, request)
 
     return call
 
 
-def _with_cache_headers(route: Route, request: Request, response: Response) -> Response:
+def _respond(route: Route, site: Site, request: Request) -> Response:
+    if not (route.public or access.may_read(site, request)):
+        if not (request.method in {"GET", "HEAD"} and access.can_sign_in(site.settings)):
+            raise HTTPException(403, "Only readers who have signed in see these pages.")
+        response: Response = RedirectResponse("/sign-in", status_code=303)
+    else:
+        response = route.handler(site, request)
+    return _with_cache_headers(route, site, request, response)
+
+
+def _limit_of(route: Route, request: Request) -> str:
+    if request.method != "POST" and "POST" in route.methods:
+        return "page"
+    return "search" if route.path == "/" and request.query_params.get("q") else route.limit
+
+
+def check_rate(site: Site, request: Request, limit: str) -> None:
+    """Raise 429 if the sender has made too many requests of a kind. The person at this machine may.
+
+    Args:
+        site: The site.
+        request: The request.
+        limit: One of `rate_limit.LIMITS`.
+    """
+    origin = access.origin(site, request.scope)
+    seconds = 0 if origin.is_local else site.limiter.take(limit, origin.address)
+    if seconds:
+        site.counters.add(rate_limited=1)
+        when = "in a minute" if seconds <= 60 else f"in {math.ceil(seconds / 60)} minutes"
+        raise HTTPException(429, f"Please try again {when}.", {"Retry-After": str(seconds)})
+
+
+def _with_cache_headers(route: Route, site: Site, request: Request, response: Response) -> Response:
     headers = response.headers
     if not route.indexed:
         headers.setdefault("X-Robots-Tag", "noindex")
     cacheable = request.method in {"GET", "HEAD"} and response.status_code == 200
     headers.setdefault("Cache-Control", route.cache if cacheable else NO_STORE)
-    if not cacheable or isinstance(response, StreamingResponse) or headers["Cache-Control"] == NO_STORE:
+    if not route.public and access.is_personal(site, request):
+        headers["Cache-Control"] = re.sub(r"\bpublic\b", "private", headers["Cache-Control"])
+    if not route.public and site.settings.web_askers:
+        headers.add_vary_header("Cookie")
+    if not cacheable or isinstance(response, StreamingResponse) or NO_STORE in headers["Cache-Control"]:
         return response
-    headers.setdefault("ETag", f'"{hashlib.sha256(response.body).hexdigest()[:20]}"')
+    if "ETag" not in headers:
+        headers["ETag"] = f'"{hashlib.sha256(response.body).hexdigest()[:20]}"'
     requested = request.headers.get("if-none-match", "")
     if headers["ETag"] in {tag.strip().removeprefix("W/") for tag in requested.split(",")}:
         unchanged = Response(status_code=304)
@@ -120,7 +163,12 @@ def render(site: Site, request: Request, template: str, **values: Any) -> str:
 def environment() -> Environment:
     """Return the templates' environment."""
     result = templating.template_environment(TEMPLATES)
-    result.filters.update(day=formatting.format_day, clean=formatting.clean_text)
+    result.filters.update(
+        day=formatting.format_day,
+        days=formatting.format_days,
+        authors=formatting.format_authors,
+        clean=formatting.clean_text,
+    )
     result.globals.update(static=static_url)
     return result
 
@@ -255,4 +303,13 @@ def static_file(_site: Site, request: Request) -> Response:
     return Response(file.body, media_type=file.media_type)
 
 
-ROUTES = (Route("/static/{name}", static_file, cache="public, max-age=31536000, immutable", indexed=True),)
+ROUTES = (
+    Route(
+        "/static/{name}",
+        static_file,
+        cache="public, max-age=31536000, immutable",
+        indexed=True,
+        limit="none",
+        public=True,
+    ),
+)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from paperagent.web.app import create_app
 from paperagent.web.guard import MAX_HEADER_BYTES
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from paperagent.web.site import Site
 
 GRACEFUL_SECONDS = 10
@@ -90,7 +93,20 @@ def run(site: Site, listening: socket.socket) -> None:
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
-    uvicorn.Server(config).run([listening])
+    _Server(config, site).run([listening])
+
+
+class _Server(uvicorn.Server):
+    """Stops the running answers when a signal arrives, so that their responses end and the server can."""
+
+    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+        super().__init__(config)
+        self._site = site
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle a signal; the locks that stopping takes may be taken by the interrupted code."""
+        threading.Thread(target=self._site.stop_turns, name="stop").start()
+        super().handle_exit(sig, frame)
 
 
 def _log_to_stderr() -> None:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from paperagent.digest.database import utc_now
+from paperagent.web.conversation_store import ConversationStore
 from paperagent.web.database import FILE_NAME, WebDatabase
+from paperagent.web.metrics import Counters
+from paperagent.web.page_cache import PageCache
+from paperagent.web.rate_limit import RateLimiter
+from paperagent.web.spending import Spending
 
 if TYPE_CHECKING:
     from paperagent.agent import PaperAgent
     from paperagent.config import Settings
     from paperagent.digest.links import SignedTokens
     from paperagent.digest.service import DigestService
+    from paperagent.web.turns import TurnRunner
+
+LOG = logging.getLogger("paperagent.web")
 
 
 class Site:
@@ -42,9 +52,14 @@ class Site:
         self.settings: Settings = agent.settings
         self.public_url = public_url or self.settings.public_url
         self.clock = clock
-        self._lock = threading.Lock()
+        self.pages = PageCache()
+        self.limiter = RateLimiter()
+        self.counters = Counters()
+        self._lock = threading.RLock()
         self._digest: DigestService | None = None
         self._database: WebDatabase | None = None
+        self._worker = ThreadPoolExecutor(1, "mail")
+        self._turns: TurnRunner | None = None
 
     @property
     def public_host(self) -> str | None:
@@ -86,12 +101,78 @@ class Site:
             return self._database
 
     @property
+    def spending(self) -> Spending:
+        """What the answers of a day may cost.
+
+        Raises:
+            StoreError: as for `database`.
+        """
+        return Spending(
+            self.database,
+            per_day=self.settings.web_max_cost_per_day,
+            per_asker=self.settings.web_max_cost_per_asker_per_day,
+            clock=self.clock,
+        )
+
+    @property
+    def conversations(self) -> ConversationStore:
+        """The conversations of the page.
+
+        Raises:
+            StoreError: as for `database`.
+        """
+        return ConversationStore(self.database, clock=self.clock)
+
+    @property
+    def turns(self) -> TurnRunner:
+        """Answers the questions of the page. Turns of an earlier, killed server are ended when it is opened.
+
+        Raises:
+            StoreError: as for `database`.
+        """
+        with self._lock:
+            if self._turns is None:
+                from paperagent.web.turns import TurnRunner
+
+                self.conversations.repair()
+                self._turns = TurnRunner(self.agent, self.conversations)
+            return self._turns
+
+    def stop_turns(self) -> None:
+        """Stop all running answers; what was written of them stays."""
+        with self._lock:
+            if self._turns is not None:
+                self._turns.stop_all()
+
+    @property
     def tokens(self) -> SignedTokens | None:
         """Creates and reads the tokens in links; None if no secret is set."""
         return self.digest.mailer.tokens
 
+    def run_later(self, function: Callable[..., None], *arguments: object) -> Future[None]:
+        """Call a function in the background, after the others, so that nobody waits for the mail server.
+
+        Errors are logged.
+        """
+
+        def call() -> None:
+            try:
+                function(*arguments)
+            except Exception:
+                LOG.exception("a task in the background failed")
+
+        return self._worker.submit(call)
+
     def close(self) -> None:
-        """Close what was opened; the agent stays open."""
+        """Stop the running answers and close what was opened; the agent stays open.
+
+        Tasks in the background that have not begun are dropped.
+        """
+        with self._lock:
+            turns, self._turns = self._turns, None
+        if turns is not None:
+            turns.close()
+        self._worker.shutdown(cancel_futures=True)
         with self._lock:
             for resource in (self._digest, self._database):
                 if resource is not None:

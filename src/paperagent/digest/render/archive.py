@@ -63,17 +63,27 @@ def archive_files(
         ConfigError: a template is invalid.
         PaperAgentError: an issue belongs to a subscriber.
     """
-    entries = [_archive_entry(issue, base) for issue in reversed(issues)]
     for issue in issues:
         if issue.subscriber_id is not None:
             raise PaperAgentError(
                 f"archive: issue {visible(issue.issue_id)} belongs to a subscriber and stays private"
             )
         yield file_name(issue.period), archive_page(issue.html)
+    yield "feed.atom", archive_feed(issues, base=base, theme_dir=theme_dir)
+    entries = archive_entries(issues, base=base)
+    yield "index.html", fill_template("index.html.j2", theme_dir, issues=entries, policy=POLICY)
+
+
+def archive_feed(issues: Sequence[StoredIssue], *, base: str = "", theme_dir: Path | None = None) -> str:
+    """Return the Atom feed of the newest issues; for the arguments see `archive_files`."""
+    entries = archive_entries(issues, base=base)
     updated = max((e.updated for e in entries), default="1970-01-01T00:00:00Z")
-    shared = {"base": base, "updated": updated, "policy": POLICY}
-    yield "feed.atom", fill_template("feed.atom.j2", theme_dir, issues=entries[:FEED_SIZE], **shared)
-    yield "index.html", fill_template("index.html.j2", theme_dir, issues=entries, **shared)
+    return fill_template("feed.atom.j2", theme_dir, issues=entries[:FEED_SIZE], base=base, updated=updated)
+
+
+def archive_entries(issues: Sequence[StoredIssue], *, base: str = "") -> list[ArchiveEntry]:
+    """Return what index and feed say about each issue, the newest first."""
+    return [_archive_entry(issue, base) for issue in reversed(issues)]
 
 
 def archive_page(html: str) -> str:

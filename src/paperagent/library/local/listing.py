@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from paperagent.library.identity import title_order
 from paperagent.library.local.database import LibraryDatabase, placeholders, without_mmap
+from paperagent.library.protocol import FeedSort
 from paperagent.text.author_names import has_author
 from paperagent.text.phrases import Phrase
+from paperagent.types import Filters
 
 _FEW_ROWS = 2_000
 """Up to this many rows are looked up and sorted; for more, the index of days is read in order."""
@@ -95,3 +101,82 @@ class PaperListing:
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._db.reading() as connection:
             return connection.execute(query, values).fetchall()
+
+
+class _Appearances(NamedTuple):
+    """The papers by the day on which they appeared, latest first, and by row within a day."""
+
+    revision: int
+    days: array[int]
+    """Negative ordinals, so that they ascend."""
+    rows: array[int]
+    upvotes: array[int]
+
+
+class DayIndex:
+    """Lists the papers of an open ``library.db`` by the day on which they appeared.
+
+    Days, rows and upvotes of all papers are read once for each revision: .2 s and 2 MB for 75,000 papers.
+    """
+
+    def __init__(self, db: LibraryDatabase) -> None:
+        self._db = db
+        self._cached: _Appearances | None = None
+
+    def rows(
+        self,
+        filters: Filters,
+        inside: Collection[int] | None,
+        *,
+        sort: FeedSort,
+        limit: int | None,
+        offset: int,
+    ) -> list[int]:
+        """Return rows in the order of `Store.list_by_day`.
+
+        Args:
+            filters: Only their days are used.
+            inside: The rows that the other filters admit; None for all.
+            sort: The order.
+            limit: The maximum number of rows; None for all.
+            offset: The number of rows to leave out first.
+        """
+        papers, positions = self._between(filters)
+        chosen: Sequence[int] = positions
+        if inside is not None:
+            chosen = [i for i in positions if papers.rows[i] in inside]
+        if sort == "upvotes":
+            chosen = sorted(chosen, key=lambda i: -papers.upvotes[i])
+        end = None if limit is None else offset + limit
+        return [papers.rows[i] for i in chosen[offset:end]]
+
+    def counts(self, filters: Filters, inside: Collection[int] | None) -> dict[dt.date, int]:
+        """Return the number of papers by day, latest day first; for the arguments see `rows`."""
+        papers, positions = self._between(filters)
+        days = Counter(papers.days[i] for i in positions if inside is None or papers.rows[i] in inside)
+        return {dt.date.fromordinal(-day): count for day, count in days.items()}
+
+    def _between(self, filters: Filters) -> tuple[_Appearances, range]:
+        papers = self._appearances()
+        first = bisect_left(papers.days, -filters.until.toordinal()) if filters.until else 0
+        end = bisect_right(papers.days, -filters.since.toordinal()) if filters.since else len(papers.days)
+        return papers, range(first, end)
+
+    def _appearances(self) -> _Appearances:
+        revision, cached = self._db.meta("revision"), self._cached
+        if cached is None or cached.revision != revision:
+            cached = _Appearances(revision, array("q"), array("q"), array("q"))
+            query = (
+                "SELECT coalesce(listed, published, first_seen) AS day, row, coalesce(upvotes, 0) "
+                "FROM papers WHERE day IS NOT NULL ORDER BY day DESC, row"
+            )
+            ordinals: dict[str, int] = {}
+            with self._db.reading() as connection, without_mmap(connection):
+                for day, row, upvotes in connection.execute(query):
+                    if day not in ordinals:
+                        ordinals[day] = -dt.date.fromisoformat(day).toordinal()
+                    cached.days.append(ordinals[day])
+                    cached.rows.append(row)
+                    cached.upvotes.append(upvotes)
+            self._cached = cached
+        return cached

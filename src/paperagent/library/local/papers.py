@@ -28,7 +28,7 @@ from paperagent.library.local.database import (
     unpack_terms,
     without_mmap,
 )
-from paperagent.library.local.listing import PaperListing
+from paperagent.library.local.listing import DayIndex, PaperListing
 from paperagent.library.local.stored_vectors import StoredVectors
 from paperagent.library.protocol import PaperWithFeatures
 from paperagent.types import Paper
@@ -85,6 +85,7 @@ class PaperTable:
         self.db = LibraryDatabase(path, create=create)
         self.vectors = StoredVectors(self.db)
         self.listing = PaperListing(self.db)
+        self.days = DayIndex(self.db)
         self.counts = LibraryCounts(self.db)
 
     def close(self) -> None:

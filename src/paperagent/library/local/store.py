@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,7 @@ from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batc
 from paperagent.library.protocol import (
     Candidate,
     FeedRecord,
+    FeedSort,
     Health,
     ListSort,
     Matching,
@@ -128,6 +130,30 @@ class LocalStore:
 
     def count_matching(self, filters: Filters) -> int:
         return self.indexes.lexical().count_matching(filters) if filters else self.count()
+
+    def list_by_day(
+        self,
+        filters: Filters = _NO_FILTERS,
+        *,
+        sort: FeedSort = "newest",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Paper]:
+        inside = self._rows_of_any_day(filters)
+        rows = self.table.days.rows(filters, inside, sort=sort, limit=limit, offset=offset)
+        papers = self.table.papers_by_row(rows)
+        return [papers[row] for row in rows if row in papers]
+
+    def count_by_day(self, filters: Filters = _NO_FILTERS) -> dict[dt.date, int]:
+        return self.table.days.counts(filters, self._rows_of_any_day(filters))
+
+    def _rows_of_any_day(self, filters: Filters) -> set[int] | None:
+        """Return the rows that the filters admit except for their days; None for all."""
+        others = replace(filters, since=None, until=None)
+        return set(self.indexes.lexical().matching(others)) if others else None
+
+    def state(self) -> str:
+        return str(self.table.generation)
 
     def sample(self, limit: int) -> list[Paper]:
         """Return at most ``limit`` papers, spread evenly over the order in which they were first read."""

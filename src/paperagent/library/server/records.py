@@ -73,11 +73,10 @@ def record_from_paper(
         provenance: The feed records that it was merged from.
     """
     parts = _split(_pack(paper), quotas.value_bytes)
-    day, came = paper.day, paper.listed or paper.published or paper.first_seen
     metadata: dict[str, Any] = {
         "size": len(paper.title),
-        "day": identity.day_number(day) or 0,
-        "came": identity.day_number(came) or 0,
+        "day": identity.day_number(paper.day) or 0,
+        "came": identity.day_number(paper.appeared) or 0,
         "seen": identity.day_number(paper.first_seen) or 0,
         "updated": identity.day_number(paper.updated) or 0,
         "title_mark": digest(title_key(paper.title)),

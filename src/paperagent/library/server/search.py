@@ -134,6 +134,37 @@ def newest_records(collections: ServerCollections, filters: Filters, limit: int)
     return list(admitted_records(collections, filters))
 
 
+def appeared_records(
+    collections: ServerCollections, filters: Filters, *, limit: int | None = None
+) -> list[Record]:
+    """Return the admitted records, whose days of appearance are limited instead of `Paper.day`.
+
+    With a limit at least so many, those that appeared last, unless there are fewer.
+    """
+    others = replace(filters, since=None, until=None)
+    where = where_of(others, by_author=collections.has_author_tags)
+    last = filters.until or dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    starts = [last - dt.timedelta(days=days) for days in _PERIODS] if limit is not None else []
+    records: list[Record] = []
+    for first in [start for start in starts if not filters.since or start > filters.since] + [filters.since]:
+        came = [{"came": {"$gte": day_number(first)}}] if first else []
+        came += [{"came": {"$lte": day_number(filters.until)}}] if filters.until else []
+        conditions = [*came, *(where.get("$and", [where]) if where else [])]
+        both = {"$and": conditions} if len(conditions) > 1 else conditions[0] if conditions else None
+        matching = collections.matching_records(both)
+        records = [r for r in matching if not others or others.admits(paper_from_record(r))]
+        if limit is not None and len(records) >= limit:
+            break
+    return records
+
+
+def count_by_day(collections: ServerCollections, filters: Filters) -> dict[dt.date, int]:
+    """Return the number of admitted papers by the day on which they appeared, latest day first."""
+    counts = Counter(int(record.metadata["came"]) for record in appeared_records(collections, filters))
+    days = sorted((number for number in counts if number), reverse=True)
+    return {dt.date(n // 10_000, n // 100 % 100, n % 100): counts[n] for n in days}
+
+
 def where_of(filters: Filters, *, by_author: bool = False) -> Where | None:
     """Return ``filters`` as a Chroma filter. It may admit further papers, so check `Filters.admits`, too.
 

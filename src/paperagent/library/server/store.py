@@ -18,6 +18,7 @@ from paperagent.library.merge import add_further_ids, apply_withdrawals, in_batc
 from paperagent.library.protocol import (
     Candidate,
     FeedRecord,
+    FeedSort,
     Health,
     ListSort,
     Matching,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 PREFIX = "paperagent"
 _COUNT_EVERY = 10_000
 """Records between two writes of the word counts."""
+_STATE_SECONDS = 10.0
+"""How long changes by other processes may stay unnoticed."""
 _NO_FILTERS = Filters()
 
 
@@ -70,6 +73,10 @@ class ServerStore:
     ) -> None:
         self.home = home
         self._client = ChromaClient(address, timeout=timeout, sleep=sleep)
+        self._days: tuple[str, dict[dt.date, int]] | None = None
+        """The state at which the papers of each day were counted, and their numbers."""
+        self._state: tuple[float, str] | None = None
+        """When to read the state again, and the state."""
         try:
             self.collections = ServerCollections(self._client, prefix, create=create)
         except BaseException:
@@ -141,6 +148,40 @@ class ServerStore:
         if not filters:
             return self.count()
         return sum(1 for _ in search.admitted_records(self.collections, filters))
+
+    def list_by_day(
+        self,
+        filters: Filters = _NO_FILTERS,
+        *,
+        sort: FeedSort = "newest",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Paper]:
+        """Return papers by the day on which they appeared, and those of one day by id."""
+        end = None if limit is None else offset + limit
+        records = search.appeared_records(self.collections, filters, limit=end if sort == "newest" else None)
+        papers = sorted(map(paper_from_record, records), key=lambda paper: paper.paper_id)
+        papers.sort(key=lambda paper: paper.appeared or dt.date.min, reverse=True)
+        if sort == "upvotes":
+            papers.sort(key=lambda paper: -(paper.upvotes or 0))
+        return papers[offset:end]
+
+    def count_by_day(self, filters: Filters = _NO_FILTERS) -> dict[dt.date, int]:
+        """Return the papers of each day. Without days in ``filters``, every record is read once per state."""
+        if filters:
+            return search.count_by_day(self.collections, filters)
+        state = self.state()
+        if self._days is None or self._days[0] != state:
+            self._days = state, search.count_by_day(self.collections, filters)
+        return dict(self._days[1])
+
+    def state(self) -> str:
+        """Return the number of papers and the time of the last ingest, read at most every ten seconds."""
+        now = time.monotonic()
+        if self._state is None or now > self._state[0]:
+            ingest_summary = self.get_setting(LAST_INGEST) or {}
+            self._state = now + _STATE_SECONDS, f"{self.count()} {ingest_summary.get('time')}"
+        return self._state[1]
 
     def sample(self, limit: int) -> list[Paper]:
         """Return at most ``limit`` papers, the first that the server returns."""
@@ -240,6 +281,7 @@ class ServerStore:
                     progress("index", read, None)
         finally:
             writer.flush()
+            self._state = None
         return IngestReport(
             read=read,
             new=new,
@@ -252,6 +294,7 @@ class ServerStore:
 
     def remove(self, paper_ids: Iterable[str]) -> None:
         ingest.remove_papers(self.collections, paper_ids)
+        self._state = None
 
     def pending_texts(self, *, shard: Shard | None = None) -> Iterator[str]:
         return ingest.pending_texts(self.collections, shard)

@@ -143,8 +143,8 @@ _ATTRIBUTES = (
 
 _ASPECTS = (
     _attribute(
-        r"(?:test|evaluat|tri(?:ed|al)|try|work|measur)\w*\b.{0,12}\b(?:on|with)\W*$|on what\b|tasks?\W*$|benchmarks?\W*$"
-        r"|(?:which|what) (?:\w+ )?(?:tasks?|benchmarks?|datasets?)\b",
+        r"(?:test|evaluat|tri(?:ed|al)|try|work|measur)\w*\b.{0,12}\b(?:on|with)\W*$|on what\b"
+        r"|tasks?\W*$|benchmarks?\W*$|(?:which|what) (?:\w+ )?(?:tasks?|benchmarks?|datasets?)\b",
         r"\b(?:benchmark|evaluat|experiment|test)\w*|\btasks?\b",
     ),
     _attribute(
@@ -154,14 +154,16 @@ _ASPECTS = (
         r"|at the cost)",
     ),
     _attribute(
-        r"how (?:was|were|did|do)\b.{0,30}\b(?:carried out|carry out|conduct(?:ed)?|done|performed|stud(?:y|ied))\b"
-        r"|(?:which|what) method\b|methodology|study design",
+        r"how (?:was|were|did|do)\b.{0,30}\b(?:carried out|carry out|conduct(?:ed)?|done|performed"
+        r"|stud(?:y|ied))\b|(?:which|what) method\b|methodology|study design",
         r"\bwe (?:also |then |first )?(?:conduct|perform|carr|survey|interview|collect|recruit)\w*"
         r"|mixed-methods?|randomi[sz]ed|\binterviews\b|questionnaire|user study",
     ),
     _attribute(
-        r"(?:called|(?:name|title) of (?:it|the|their|that|this))\b|what(?:'?s| is) (?:it|the|its|their) name\b",
-        r"\b(?:called|named|dubbed|termed|refer(?:red)? to (?:it |this )?as|we (?:introduce|propose|present))\b",
+        r"(?:called|(?:name|title) of (?:it|the|their|that|this))\b"
+        r"|what(?:'?s| is) (?:it|the|its|their) name\b",
+        r"\b(?:called|named|dubbed|termed|refer(?:red)? to (?:it |this )?as"
+        r"|we (?:introduce|propose|present))\b",
     ),
     _attribute(
         r"compared? (?:to|with) (?:what|which)|baselines?\b|(?:beat|outperform|better than|win against)\b",

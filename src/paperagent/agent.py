@@ -398,6 +398,7 @@ class PaperAgent:
 
         Raises:
             InputError: the question or an option cannot be used.
+            PaperNotFoundError: the library has no paper with one of the ``ids``.
             ConfigError: the settings do not allow the mode, the model or a prompt.
             EndpointError: the model's server failed and ``fallback`` is False. Raised while iterating; its
                 ``hits`` are the papers retrieved so far.
@@ -425,6 +426,8 @@ class PaperAgent:
             author=options.get("author"),
             exclude=options.get("exclude"),
         )
+        if (ids := options.get("ids")) is not None:
+            filters = replace(filters, ids=tuple(self.get(i).paper_id for i in arguments.ids(ids)))
         mode = arguments.answer_mode(options.get("mode"))
         history, notes = clean_history(options.get("history"))
         if (answered := self._answer_from_library(question, history, options, filters)) is not None:
@@ -467,7 +470,7 @@ class PaperAgent:
         answerer = answers.LibraryAnswerer(
             self._open_store(),
             get=self._get_or_none,
-            related=lambda paper_id, within: self.related(paper_id, **asdict(within)),
+            related=self._related_within,
             topics=self._main_topics,
             count=count_papers,
         )
@@ -475,6 +478,11 @@ class PaperAgent:
         if isinstance(answer, Answer):
             return iter([Event("done", answer=answer)])
         return None if answer is None else self._write_overview(text, answer, options)
+
+    def _related_within(self, paper_id: str, filters: Filters) -> Hits:
+        limits = asdict(filters)
+        del limits["ids"]
+        return self.related(paper_id, **limits)
 
     def _get_or_none(self, paper_id: str) -> Paper | None:
         try:
@@ -486,10 +494,10 @@ class PaperAgent:
         self, question: str, request: OverviewRequest, options: AskOptions
     ) -> Iterator[Event]:
         mode = self._effective_mode(arguments.answer_mode(options.get("mode")))
-        filters = request.filters
+        filters, ids = request.filters, request.paper_ids or request.filters.ids
         answer = self.summarize(
-            None if request.paper_ids else request.topic,
-            ids=request.paper_ids or None,
+            None if ids else request.topic,
+            ids=ids or None,
             since=filters.since,
             until=filters.until,
             category=filters.category,

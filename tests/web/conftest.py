@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from web_server import client
+from web_server import READERS, SECRET, client
 
 from paperagent import PaperAgent
+from paperagent.config import load
+from paperagent.digest.preferences import Preferences
+from paperagent.digest.service import DigestService
+from paperagent.factory.digest import digest_service
 from paperagent.feeds.reader import sample_path
 
 
@@ -27,3 +32,23 @@ def web(sample_home: Path) -> Iterator[TestClient]:
     """Yield a client of the sample library's site."""
     with PaperAgent(sample_home, embedder="none", mode="extractive") as agent, client(agent) as http:
         yield http
+
+
+@pytest.fixture
+def digest_home(sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the sample library, with the settings of a digest that has a web page."""
+    copy = tmp_path / "library"
+    shutil.copytree(sample_home, copy)
+    settings = {"HOME": str(copy), "EMBEDDER": "none", "SECRET": SECRET}
+    for name, value in {**settings, "PUBLIC_URL": "https://papers.example.org"}.items():
+        monkeypatch.setenv(f"PAPERAGENT_{name}", value)
+    return copy
+
+
+@pytest.fixture
+def digest(digest_home: Path) -> Iterator[DigestService]:
+    """Yield the digest of that library, with confirmed readers."""
+    with digest_service(load()) as service:
+        for email, interest in READERS.items():
+            service.subscribers.add(email, Preferences.validated([interest]), confirmed=True)
+        yield service

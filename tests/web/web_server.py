@@ -18,6 +18,13 @@ from paperagent.web.app import create_app
 from paperagent.web.site import Site
 
 HOST = "http://127.0.0.1"
+SECRET = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # noqa: S105 - made up
+READERS = {
+    "ana@test.example": "retrieved passages",
+    "bo@test.example": "language models as judges",
+    "cy@test.example": "speech recognition",
+}
+"""Address and interest of each confirmed reader of the fixture `digest`."""
 
 
 @contextmanager

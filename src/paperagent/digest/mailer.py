@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from paperagent.digest.delivery import message
 from paperagent.digest.delivery.transport import ConnectionLost, Outbox, Rejected, Transport
 from paperagent.digest.links import LinkBuilder, SignedTokens
-from paperagent.digest.render.renderer import Rendered, render_confirmation
+from paperagent.digest.render.renderer import Rendered, render_already_subscribed, render_confirmation
 from paperagent.errors import ConfigError, MailError, visible
 
 if TYPE_CHECKING:
@@ -119,32 +119,56 @@ class Mailer:
             raise MailError("mail: withheld: its Message-ID differs from the one in the ledger")
         return raw
 
-    def send_confirmation(self, subscriber: Subscriber, at: dt.datetime) -> str:
-        """Send a new subscriber the confirmation mail, and return a message with the result.
+    def send_confirmation(
+        self, email: str, at: dt.datetime, *, token: str, frequency: str, returning: bool = False
+    ) -> str:
+        """Send the mail that asks a new subscriber to confirm, and return a message with the result.
+
+        Args:
+            email: The address.
+            at: The date of the mail.
+            token: Identifies the subscriber, or the request of a visitor of the web page.
+            frequency: ``weekly`` or ``daily``.
+            returning: Whether the subscriber had unsubscribed.
 
         Raises:
             MailError: the mail could not be sent.
         """
-        assert self.tokens is not None, "a confirmation needs a token"
-        token = self.tokens.create("confirm", subscriber.id)
         rendered = render_confirmation(
             token=token,
             link=self.links.confirm(token),
-            frequency=subscriber.frequency,
+            frequency=frequency,
+            returning=returning,
             theme_dir=self._theme_dir,
         )
+        return self._send_notice(rendered, "confirm", email, at)
+
+    def send_already_subscribed(self, subscriber: Subscriber, at: dt.datetime) -> str:
+        """Tell a subscriber that the address was entered again, and return a message with the result.
+
+        Raises:
+            MailError: the mail could not be sent.
+        """
+        link = self.links.links_for(subscriber.id).preferences
+        assert link is not None, "the web page needs a public URL and a secret for this"
+        rendered = render_already_subscribed(link, theme_dir=self._theme_dir)
+        return self._send_notice(rendered, "already", subscriber.email, at)
+
+    def _send_notice(self, rendered: Rendered, name: str, email: str, at: dt.datetime) -> str:
+        """Send a mail to one person that is not an issue."""
         envelope_from = self.envelope_from(None)
-        name = f"confirm-{subscriber.id}-{at:%Y%m%d%H%M%S}"
+        issue_id = f"{name}-{at:%Y%m%d%H%M%S}"
         raw = message.build_message(
             rendered,
             sender=self._sender or DEFAULT_SENDER,
-            recipient=subscriber.email,
-            issue_id=name,
+            recipient=email,
+            issue_id=issue_id,
             date=at,
             smtputf8=True,
             is_list=False,
         )
-        return self._send(raw, envelope_from, subscriber.email, f"<{name}@{self.domain}>")
+        message_id = message.message_id(issue_id, message.mailbox(email).address, self.domain)
+        return self._send(raw, envelope_from, email, message_id)
 
     def _send(self, raw: bytes, sender: str, recipient: str, message_id: str) -> str:
         """Send one message that is not in the ledger."""

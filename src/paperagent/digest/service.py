@@ -141,7 +141,12 @@ class DigestService:
             )
         if not self.subscribers.may_send_confirmation(subscriber):
             return "a confirmation mail was sent within the last day"
-        result = self.mailer.send_confirmation(subscriber, utc_now())
+        result = self.mailer.send_confirmation(
+            subscriber.email,
+            utc_now(),
+            token=self.mailer.tokens.create("confirm", subscriber.id),
+            frequency=subscriber.frequency,
+        )
         self.subscribers.record_confirmation_sent(subscriber.id)
         return f"confirmation mail: {result}"
 

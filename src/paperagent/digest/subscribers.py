@@ -49,6 +49,11 @@ class Subscriber:
     confirmation_sent_at: dt.datetime | None = None
     """When the confirmation mail was last sent."""
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the subscriber gets the digest."""
+        return self.state == "confirmed"
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
         return {

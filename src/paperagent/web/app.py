@@ -17,7 +17,17 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from paperagent.errors import PaperAgentError
-from paperagent.web import archive, atom, conversations, feed, health, http, papers, preferences
+from paperagent.web import (
+    archive,
+    atom,
+    conversations,
+    feed,
+    health,
+    http,
+    papers,
+    preferences,
+    subscriptions,
+)
 from paperagent.web.guard import Guard
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ ROUTES: tuple[http.Route, ...] = (
     *archive.ROUTES,
     *atom.ROUTES,
     *preferences.ROUTES,
+    *subscriptions.ROUTES,
     *conversations.ROUTES,
     *papers.ROUTES,
 )

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from paperagent import arguments
-from paperagent.errors import InputError
+from paperagent.errors import InputError, NoLibraryError
 from paperagent.layout import counted, transcript
 from paperagent.retrieval.question import clean_question
 from paperagent.types import Answer, Paper, Usage
@@ -108,13 +108,13 @@ def _checked_options(site: Site, values: Any) -> dict[str, Any]:
     options = {name: str(values.get(name)) for name in ("since", "until") if values.get(name)}
     arguments.filters(options.get("since"), options.get("until"), None, None)
     if values.get("paper"):
-        options["paper"] = site.agent.get(str(values.get("paper"))).paper_id
+        options["paper"] = _find(site, str(values.get("paper"))).paper_id
     return options
 
 
 def _form(site: Site, request: Request, question: str, values: Any, *, problem: str = "") -> Response:
     name = str(values.get("paper") or "")
-    paper = site.agent.get(name) if name else None
+    paper = _find(site, name) if name else None
     return page(
         site,
         request,
@@ -130,6 +130,13 @@ def _form(site: Site, request: Request, question: str, values: Any, *, problem: 
     )
 
 
+def _find(site: Site, paper_id: str) -> Paper:
+    try:
+        return site.agent.get(paper_id)
+    except (InputError, NoLibraryError):
+        raise not_found("The library has no paper with this id.") from None
+
+
 def _planned_mode(site: Site, request: Request) -> str:
     mode = access.ask_mode(site, request)
     return site.settings.answer_mode if mode == "model" else mode
@@ -143,7 +150,7 @@ def _start(
     turn = site.conversations.add_turn(conversation, question, plan.mode)
     site.turns.start(
         turn,
-        {**ask_options(options, answers), "max_cost": plan.max_cost},
+        {**ask_options(options, answers, _paper(site, options)), "max_cost": plan.max_cost},
         answers,
         note=plan.note,
         settle=partial(_settle, site, plan),
@@ -165,10 +172,20 @@ def _settle(site: Site, plan: access.AnswerPlan, answer: Answer | None) -> None:
         site.spending.settle(plan.reservation, usage.cost_usd if is_complete else None)
 
 
-def ask_options(options: dict[str, Any], answers: list[Answer]) -> dict[str, Any]:
-    """Return the options of `PaperAgent.ask_stream` for the next question of a conversation."""
-    limits = {name: options.get(name) for name in ("since", "until")}
-    return {**limits, "history": _history(answers).turns}
+def ask_options(options: dict[str, Any], answers: list[Answer], paper: Paper | None) -> dict[str, Any]:
+    """Return the options of `PaperAgent.ask_stream` for the next question of a conversation.
+
+    Args:
+        options: The options of the conversation.
+        answers: The answers so far.
+        paper: The paper that the conversation is about; "it" in the first question then means this paper.
+    """
+    result = {name: options.get(name) for name in ("since", "until")}
+    history: list[Any] = [*_history(answers).turns]
+    if paper is not None:
+        history = [(paper.title, f"{paper.title} [1]", [paper.paper_id]), *history]
+        result["ids"] = [paper.paper_id]
+    return {**result, "history": history}
 
 
 def _history(answers: list[Answer]) -> ChatHistory:

@@ -27,10 +27,11 @@ CREATE TABLE turn (
   answer TEXT, error TEXT, rating TEXT CHECK (rating IN ('good', 'bad')), asked_at TEXT NOT NULL,
   PRIMARY KEY (conversation, number)) WITHOUT ROWID
 ;
--- What a visitor asked for at /subscribe; applied only when the address is confirmed.
+-- What a visitor asked for at /subscribe; applied only when the address is confirmed. The id is random. A
+-- confirmed request keeps its row, but nothing about the visitor.
 CREATE TABLE request (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, address TEXT NOT NULL,
-  preferences TEXT NOT NULL, frequency TEXT NOT NULL, created_at TEXT NOT NULL)
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL, address TEXT NOT NULL, preferences TEXT NOT NULL,
+  frequency TEXT NOT NULL, created_at TEXT NOT NULL, confirmed_at TEXT)
 ;
 -- Mails of one kind to one address, so that no address gets many of them.
 CREATE TABLE mailing (key TEXT NOT NULL, kind TEXT NOT NULL, sent_at TEXT NOT NULL)

@@ -163,7 +163,12 @@ def render(site: Site, request: Request, template: str, **values: Any) -> str:
 def environment() -> Environment:
     """Return the templates' environment."""
     result = templating.template_environment(TEMPLATES)
-    result.filters.update(day=formatting.format_day, clean=formatting.clean_text)
+    result.filters.update(
+        day=formatting.format_day,
+        days=formatting.format_days,
+        authors=formatting.format_authors,
+        clean=formatting.clean_text,
+    )
     result.globals.update(static=static_url)
     return result
 

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from paperagent.digest.database import format_timestamp
 from paperagent.digest.feedback import FEEDBACK_KINDS, FeedbackKind
+from paperagent.digest.subscribers import UNSUBSCRIBED
+from paperagent.text.sanitize import safe_json
+from paperagent.ui import export
 from paperagent.web.http import Route, not_found, page, see_other
+from paperagent.web.preference_form import PreferenceForm
+from paperagent.web.signup import forget_address
 from paperagent.web.tokens import (
     BAD_LINK,
     field,
@@ -24,7 +30,13 @@ from paperagent.web.tokens import (
 )
 
 if TYPE_CHECKING:
+    from paperagent.digest.subscribers import Subscriber
+    from paperagent.types import Paper
     from paperagent.web.site import Site
+
+MAX_RATINGS_SHOWN = 100
+MAX_QUERY = 300
+"""Characters of a search in the reading list."""
 
 
 # --- unsubscribe ---
@@ -93,9 +105,127 @@ def _known_kind(text: str | None) -> FeedbackKind | None:
     return next((kind for kind in FEEDBACK_KINDS if kind == text), None)
 
 
+# --- preferences ---
+
+
+def show_preferences(site: Site, request: Request) -> Response:
+    """Show a reader's preferences and ratings, and what else they can do."""
+    subscriber_id, _ = read_token(site, request, "preferences")
+    subscriber = require_subscriber(site, subscriber_id)
+    form = PreferenceForm.showing(subscriber.preferences, subscriber.frequency)
+    return _preferences_page(site, request, subscriber, form)
+
+
+def change_preferences(site: Site, request: Request) -> Response:
+    """Do what the pressed button says: save the preferences, undo a rating, or forget the reader."""
+    subscriber_id, _ = read_token(site, request, "preferences")
+    subscriber = require_subscriber(site, subscriber_id)
+    action = field(request, "action")
+    if action == "forget":
+        site.digest.subscribers.remove(subscriber.email, reason=UNSUBSCRIBED)
+        forget_address(site, subscriber.key)
+        return page(site, request, "forgotten.html.j2")
+    if action == "undo":
+        kind = _known_kind(field(request, "kind"))
+        if kind is not None:
+            site.digest.feedback.unrate(subscriber_id, field(request, "paper"), kind)
+        return see_other(f"{request.url.path}#papers")
+    form = PreferenceForm.filled_in(request.state.form)
+    preferences, frequency = form.preferences(), form.frequency()
+    if form.errors:
+        return _preferences_page(site, request, subscriber, form, status=422)
+    site.digest.subscribers.set_preferences(subscriber_id, preferences, frequency=frequency)
+    return see_other(f"{request.url.path}?saved=1")
+
+
+def _preferences_page(
+    site: Site, request: Request, subscriber: Subscriber, form: PreferenceForm, *, status: int = 200
+) -> Response:
+    ratings = site.digest.feedback.ratings(subscriber.id)
+    papers = find_papers(site, [rating.paper_id for rating in ratings[:MAX_RATINGS_SHOWN]])
+    tokens = site.tokens
+    assert tokens is not None
+    return page(
+        site,
+        request,
+        "preferences.html.j2",
+        status=status,
+        address=masked(subscriber.email),
+        state=subscriber.state,
+        form=form,
+        changed="saved" in request.query_params,
+        ratings=[(rating, papers.get(rating.paper_id)) for rating in ratings[:MAX_RATINGS_SHOWN]],
+        hidden=max(0, len(ratings) - MAX_RATINGS_SHOWN),
+        saved=f"/saved/{tokens.create('saved', subscriber.id)}",
+        unsubscribe=f"/unsubscribe/{tokens.create('unsubscribe', subscriber.id)}",
+    )
+
+
+def download_data(site: Site, request: Request) -> Response:
+    """Return everything that is stored about a reader; the address is masked, because mails are forwarded."""
+    subscriber_id, _ = read_token(site, request, "preferences")
+    subscriber = require_subscriber(site, subscriber_id)
+    seen = site.digest.subscribers.preferences_with_feedback(subscriber).seen
+    data = {
+        "subscriber": {**subscriber.to_dict(), "email": masked(subscriber.email)},
+        "feedback": [
+            {"paper_id": rating.paper_id, "kind": rating.kind, "at": format_timestamp(rating.at)}
+            for rating in site.digest.feedback.ratings(subscriber_id)
+        ],
+        "papers_sent": sorted(seen),
+    }
+    return Response(
+        safe_json(data) + "\n",
+        media_type="application/json",
+        headers={"Content-Disposition": 'attachment; filename="paper-digest.json"'},
+    )
+
+
+# --- reading list ---
+
+
+def show_saved(site: Site, request: Request) -> Response:
+    """Show a reader's saved papers, or those that contain the words of ``q``."""
+    query = request.query_params.get("q", "")[:MAX_QUERY].strip()
+    saved = _saved_papers(site, request)
+    words = query.casefold().split()
+    papers = [paper for paper in saved if all(word in _searchable(paper) for word in words)]
+    return page(site, request, "saved.html.j2", papers=papers, count=len(saved), query=query)
+
+
+def export_saved(site: Site, request: Request) -> Response:
+    """Return the saved papers as BibTeX or RIS."""
+    write = {"bib": export.bibtex, "ris": export.ris}.get(request.path_params["format"])
+    if write is None:
+        raise not_found()
+    name = f"reading-list.{request.path_params['format']}"
+    return PlainTextResponse(
+        "".join(write(_saved_papers(site, request))),
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _saved_papers(site: Site, request: Request) -> list[Paper]:
+    """Return the saved papers that the library still has, latest first."""
+    subscriber_id, _ = read_token(site, request, "saved")
+    require_subscriber(site, subscriber_id)
+    ratings = site.digest.feedback.ratings(subscriber_id)
+    return list(find_papers(site, [r.paper_id for r in ratings if r.kind == "save"]).values())
+
+
+def _searchable(paper: Paper) -> str:
+    return " ".join((paper.title, *paper.authors, paper.abstract, paper.paper_id)).casefold()
+
+
 ROUTES = (
     Route("/unsubscribe/{token}", show_unsubscribe, public=True),
-    Route("/unsubscribe/{token}", unsubscribe, methods=("POST",), public=True),
+    # One mail server unsubscribes many readers.
+    Route("/unsubscribe/{token}", unsubscribe, methods=("POST",), limit="none", public=True),
     Route("/feedback/{token}", show_feedback, public=True),
     Route("/feedback/{token}", give_feedback, methods=("POST",), public=True),
+    Route("/preferences/{token}", show_preferences, public=True),
+    Route("/preferences/{token}", change_preferences, methods=("POST",), public=True),
+    Route("/preferences/{token}/data.json", download_data, public=True),
+    Route("/saved/{token}", show_saved, public=True),
+    Route("/saved/{token}/papers.{format}", export_saved, public=True),
 )

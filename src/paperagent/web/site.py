@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from paperagent.digest.links import SignedTokens
     from paperagent.digest.service import DigestService
     from paperagent.web.turns import TurnRunner
+
+LOG = logging.getLogger("paperagent.web")
 
 
 class Site:
@@ -54,6 +58,7 @@ class Site:
         self._lock = threading.RLock()
         self._digest: DigestService | None = None
         self._database: WebDatabase | None = None
+        self._worker = ThreadPoolExecutor(1, "mail")
         self._turns: TurnRunner | None = None
 
     @property
@@ -144,12 +149,30 @@ class Site:
         """Creates and reads the tokens in links; None if no secret is set."""
         return self.digest.mailer.tokens
 
+    def run_later(self, function: Callable[..., None], *arguments: object) -> Future[None]:
+        """Call a function in the background, after the others, so that nobody waits for the mail server.
+
+        Errors are logged.
+        """
+
+        def call() -> None:
+            try:
+                function(*arguments)
+            except Exception:
+                LOG.exception("a task in the background failed")
+
+        return self._worker.submit(call)
+
     def close(self) -> None:
-        """Stop the running answers and close what was opened; the agent stays open."""
+        """Stop the running answers and close what was opened; the agent stays open.
+
+        Tasks in the background that have not begun are dropped.
+        """
         with self._lock:
             turns, self._turns = self._turns, None
         if turns is not None:
             turns.close()
+        self._worker.shutdown(cancel_futures=True)
         with self._lock:
             for resource in (self._digest, self._database):
                 if resource is not None:

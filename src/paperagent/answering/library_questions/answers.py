@@ -407,6 +407,7 @@ class LibraryAnswerer:
         return replace(answer, hits=tuple(Hit(p, 0.0, n) for n, p in enumerate(papers[:MAX_PAPERS], 1)))
 
     def _similar(self, paper: Paper, limits: Limits) -> Answer:
+        limits = replace(limits, filters=replace(limits.filters, ids=()))  # its relatives are elsewhere
         hits = self._related(paper.paper_id, limits.filters)
         within = f" {limits}" if limits else ""
         if not hits:

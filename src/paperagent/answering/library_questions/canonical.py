@@ -13,9 +13,7 @@ from paperagent.answering.library_questions import rules
 from paperagent.answering.library_questions.intents import author_name, is_full_name
 from paperagent.answering.library_questions.wording import END_MARKS, without_politeness
 
-_LIBRARY = r"(?:library|collection|catalog(?:ue)?|holdings|database|archive|corpus|repository|inventory|bookshelf|shelves|shelf)"
-_THE_LIBRARY = r"(?:library|collection|catalog(?:ue)?|holdings|database|archive|inventory)"
-_WORKS = r"(?:works?|records?|items?|entry|entries|documents?|publications?|contributions|pieces|piece|studies|manuscripts?|writings|texts|articles?|acquisitions|additions|accessions|arrivals)"
+_WORKS = rf"(?:{rules.SYNONYMS}|record|item|entry|contributions|pieces?|manuscripts?|writings|texts|acquisitions|accessions)"
 _HOLD = r"(?:hold|possess|own|have got|got|comprise|contain|include|carry|keep|stock|store|count)"
 _NAMED = r"(?:the )?(?:exact )?(?:word|term|phrase|name|keyword|acronym|string)s?\s+"
 _THANKS = r"(?:by any chance|if i may ask|if you (?:dont|don't) mind|if possible|if you (?:can|could|would)|would you|for me|kindly|will you|no jargon|in plain (?:words|english|language)|briefly|quickly|in short|in brief|in a nutshell|broadly speaking|roughly|more or less|in general|in (?:a|one|two|three|a few|a couple of|some|\d) (?:lines?|sentences?|words?))"
@@ -32,18 +30,19 @@ _WORDING = _table(
     (r"\bw/\s*", "with "),
     (r"\b(between|from) (\d{1,2}) (and|to|until) (\d{1,2}) ([a-z]{3,9}(?: \d{4})?)$", r"\1 \2 \5 \3 \4 \5"),
     (r"\bwhat'?s\b", "what is"),
+    (r"\bwhat're\b", "what are"),
     (r"\b(?:u|ya|ye)\b", "you"),
     (r"\bur\b", "your"),
-    (rf"\b(?:(?:this|your|our|my)(?: (?:whole|entire|paper|present))? {_LIBRARY}|the {_THE_LIBRARY})\b", "the library"),
+    (rf"\b(?:(?:this|your|our|my)(?: (?:whole|entire|present))? (?:{rules.LIBRARY}|corpus|repository|bookshelf|shelves|shelf)|the (?:{rules.LIBRARY}))\b", "the library"),
     (r"\b(?:(?:kept|held|housed|hosted|stored|filed|covered|represented|included|contained|to be found|found) )+(?:(?:in|by) the library|(?:in )?(?:here|there))\b", "in the library"),
-    (r"\b(?:among|within|inside|on) the library\b", "in the library"),
+    (r"\b(?:among|within|inside|(?<!me )on) the library\b", "in the library"),
     (r"(?<!in )\b(?:in here|in there|inside(?: here)?|in store|at hand|on record|around here)$", "in the library"),
     (r"\b(?:subject|arxiv|topic) (?:class|categor|area|head|field)(?:e?s|ies|y|ings?)?\b", "categories"),
     (r"^((?:how many|count|list|show|give|name|enumerate|display|print|number|(?:the )?(?:total |overall )?number|which|what|all|any|more|other|latest|newest|recent|do|does|is|are)\b.{0,40}?)\b" + _WORKS + r"\b", r"\1papers"),
     (r"\bhow much (?:papers|stuff|things|material|content|literature)\b", "how many papers"),
     (r"^((?:how many|show|list|give me|any|more|other)\b(?: \S+){0,3}?) (?:ones|stuff|things)\b", r"\1 papers"),
     (r"\b(?:(?:the )?(?:exact |overall |grand )?(?:total|amount|quantity|tally)(?: number| count)?|(?:overall|exact|what) (?:number|count)) of\b|\b(?:what is )?the count (?:for|of|in)\b", "number of"),
-    (r"\b(?:speaks?|talks?) (?:of|about)\b", "mention"),
+    (r"(?<!the library )\b(?:speaks?|talks?) (?:of|about)\b", "mention"),
     (r"\b(areas|fields|topics) of (?:research|study|interest)\b", r"research \1"),
     (r"^(count|list|show|find)(?: me)? (?:all|those|everything)(?: of (?:them|those))? that\b", r"\1 papers that"),
     (r"^(?:is|are) there an? (?:paper|article|work) (?=(?:titled|called|named|entitled) )", "do you have the paper "),

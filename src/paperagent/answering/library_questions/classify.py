@@ -65,6 +65,7 @@ def classify(text: str, *, has_history: bool = False, today: dt.date | None = No
         if intents:
             return min(intents, key=lambda i: (i.if_found, i.if_found and i.kind == "paper"))
         if request := in_english(opened.strip(END_MARKS)):
+            request = canonical(request)
             return Intent("help") if request == "help" else _library_intent(Request(request, False, today))
     return _whole_title(line, has_history=has_history)
 
@@ -107,16 +108,10 @@ def _library_intent(request: Request) -> Intent | None:
 
 
 def _count_in_other_words(request: Request) -> Intent | None:
-    """Return "in how many papers is X mentioned" and "how many papers did X write"."""
+    """Return "in how many papers is X mentioned"."""
     if match := rules.COUNT_PASSIVE.fullmatch(request.text):
         topic = topic_name(match["topic"] or match["times"])
         return Intent("count", topic=topic, mention=True) if topic else None
-    if match := rules.COUNT_BY.fullmatch(request.text):
-        name = author_name(match["name"])
-        return Intent("count", author=name, if_found=not is_full_name(name)) if name else None
-    if match := rules.COUNT_IN_PERIOD.fullmatch(request.text):
-        intent, remaining = with_limits(Intent("count"), match["period"], request.today)
-        return intent if intent.filters and not remaining else None
     rule = rules.COUNT_MENTIONING if request.has_history else rules.COUNT_OF_THEM
     if match := rules.COUNT_MENTIONING.fullmatch(request.text) or rule.fullmatch(request.text):
         topic = topic_name(match["topic"])

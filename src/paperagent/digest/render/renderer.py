@@ -114,6 +114,7 @@ def render_confirmation(
     token: str,
     link: str | None = None,
     frequency: str = "weekly",
+    returning: bool = False,
     hours: int = 48,
     theme_dir: Path | None = None,
 ) -> Rendered:
@@ -125,21 +126,40 @@ def render_confirmation(
         token: The token that the subscriber gives the operator, if there is no link.
         link: The link that confirms.
         frequency: ``weekly`` or ``daily``.
+        returning: Whether the subscriber had unsubscribed.
         hours: How long link and token are valid.
         theme_dir: A folder of templates that replace the packaged ones.
     """
-    subject = "Please confirm: a digest of new papers"
-    preheader = "Nothing more is sent to this address until you confirm."
-    values = {
-        "subject": subject,
-        "preheader": preheader,
-        "token": formatting.one_line(token),
-        "link": link,
-        "frequency": formatting.clean_text(frequency, 20),
-        "hours": hours,
-    }
-    html = inline_css(fill_template("confirm.html.j2", theme_dir, **values))
-    text = fill_template("confirm.txt.j2", theme_dir, **values)
+    return _render_notice(
+        "confirm",
+        "Please confirm: a digest of new papers",
+        "Nothing more is sent to this address until you confirm.",
+        theme_dir,
+        token=formatting.one_line(token),
+        link=link,
+        frequency=formatting.clean_text(frequency, 20),
+        returning=returning,
+        hours=hours,
+    )
+
+
+def render_already_subscribed(link: str, *, theme_dir: Path | None = None) -> Rendered:
+    """Return the mail to a subscriber whose address was entered again.
+
+    Args:
+        link: The link to the subscriber's preferences.
+        theme_dir: A folder of templates that replace the packaged ones.
+    """
+    preheader = "Nothing has changed."
+    return _render_notice("already", "You already get the paper digest", preheader, theme_dir, link=link)
+
+
+def _render_notice(
+    name: str, subject: str, preheader: str, theme_dir: Path | None, **values: Any
+) -> Rendered:
+    values |= {"subject": subject, "preheader": preheader}
+    html = inline_css(fill_template(f"{name}.html.j2", theme_dir, **values))
+    text = fill_template(f"{name}.txt.j2", theme_dir, **values)
     return Rendered(subject, preheader, html, _collapse_blank_lines(text))
 
 

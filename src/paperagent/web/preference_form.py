@@ -1,0 +1,75 @@
+"""The fields for a reader's preferences, which the pages for subscribing and for preferences share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from paperagent.digest.preferences import FREQUENCIES, Frequency, Preferences
+from paperagent.errors import InputError
+
+T = TypeVar("T")
+FIELDS = ("email", "interests", "questions", "categories", "frequency", "max_items")
+
+
+@dataclass(slots=True)
+class PreferenceForm:
+    """A form as it was filled in, with an error message for each wrong field."""
+
+    values: dict[str, str] = field(default_factory=lambda: dict.fromkeys(FIELDS, ""))
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def filled_in(cls, form: Mapping[str, object]) -> PreferenceForm:
+        """Return the form with the submitted values."""
+        submitted = {name: form.get(name) for name in FIELDS}
+        return cls({name: value if isinstance(value, str) else "" for name, value in submitted.items()})
+
+    @classmethod
+    def showing(cls, preferences: Preferences, frequency: Frequency) -> PreferenceForm:
+        """Return the form with a reader's preferences."""
+        return cls(
+            {
+                "email": "",
+                "interests": "\n".join(preferences.interests),
+                "questions": "\n".join(preferences.questions),
+                "categories": " ".join(preferences.categories),
+                "frequency": frequency,
+                "max_items": str(preferences.item_limit),
+            }
+        )
+
+    def check(self, name: str, parse: Callable[[], T]) -> T | None:
+        """Return what ``parse`` returns; if it raises InputError, keep the message for a field."""
+        try:
+            return parse()
+        except InputError as error:
+            reason = str(error).partition(": ")[2] or str(error)
+            self.errors[name] = f"{reason[:1].upper()}{reason[1:]}."
+            return None
+
+    def preferences(self) -> Preferences:
+        """Return the preferences in the form; wrong fields are left out and noted in `errors`."""
+        values = self.values
+        interests = [line for line in values["interests"].splitlines() if line.strip()]
+        questions = [line for line in values["questions"].splitlines() if line.strip()]
+        categories = values["categories"].replace(",", " ").split()
+        text = values["max_items"].strip()
+        # A number that is none fails the check of the range.
+        items = (int(text) if text.isdecimal() and len(text) < 4 else 0) if text else None
+        self.check("interests", lambda: Preferences.validated(interests))
+        self.check("questions", lambda: Preferences.validated((), questions))
+        self.check("categories", lambda: Preferences.validated((), (), categories))
+        self.check("max_items", lambda: Preferences.validated(max_items=items))
+        if self.errors.keys() & {"interests", "questions", "categories", "max_items"}:
+            return Preferences()
+        return Preferences.validated(interests, questions, categories, max_items=items)
+
+    def frequency(self) -> Frequency:
+        """Return how often the digest is wanted; weekly if the field is missing."""
+        text = self.values["frequency"] or "weekly"
+        chosen = next((frequency for frequency in FREQUENCIES if frequency == text), None)
+        if chosen is None:
+            self.errors["frequency"] = "Choose weekly or daily."
+        return chosen or "weekly"

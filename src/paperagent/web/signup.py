@@ -1,0 +1,161 @@
+"""What visitors ask for at ``/subscribe``: kept until they confirm, and the mails that they get.
+
+A form that anybody can fill in must not change an existing subscriber, tell who is one, or send many mails.
+So it only stores a request. The lookup and the mail come later, in the background, and the request is
+applied when the owner of the address confirms it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paperagent.digest.database import format_timestamp, parse_timestamp
+from paperagent.digest.links import CONFIRM_SECONDS
+from paperagent.digest.preferences import Frequency, Preferences
+from paperagent.errors import MailError
+
+if TYPE_CHECKING:
+    from paperagent.digest.delivery.message import MailAddress
+    from paperagent.digest.subscribers import Subscriber
+    from paperagent.web.site import Site
+
+LOG = logging.getLogger("paperagent.web")
+MAX_MAILS_PER_DAY = 200
+"""Mails that the form sends to all addresses together, so that nobody can flood mailboxes through it."""
+MAX_REQUESTS = 10_000
+"""Stored requests; further ones are dropped until older ones expire."""
+_LIFETIME = dt.timedelta(seconds=CONFIRM_SECONDS)
+_ONE_DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SignupRequest:
+    """A request that can still be confirmed or was confirmed in the last two days."""
+
+    id: int
+    key: str
+    email: str
+    """Empty, like key and preferences, when it is confirmed."""
+    preferences: Preferences
+    frequency: Frequency
+    is_confirmed: bool
+
+
+def store_request(site: Site, address: MailAddress, preferences: Preferences, frequency: Frequency) -> int:
+    """Store a request and return its id, which is random; delete what has expired."""
+    request_id = secrets.randbits(62)
+    now = site.clock()
+    with site.database.writing() as db:
+        db.execute("DELETE FROM request WHERE created_at < ?", (format_timestamp(now - _LIFETIME),))
+        db.execute(
+            "INSERT INTO request SELECT ?, ?, ?, ?, ?, ?, NULL WHERE (SELECT count(*) FROM request) < ?",
+            (
+                request_id,
+                address.key,
+                address.email,
+                preferences.to_json(),
+                frequency,
+                format_timestamp(now),
+                MAX_REQUESTS,
+            ),
+        )
+    return request_id
+
+
+def find_request(site: Site, request_id: int) -> SignupRequest | None:
+    """Return a request; None if there is none with this id or it has expired."""
+    with site.database.reading() as db:
+        row = db.execute(
+            "SELECT key, address, preferences, frequency, created_at, confirmed_at FROM request WHERE id = ?",
+            (request_id,),
+        ).fetchone()
+    if row is None or site.clock() - parse_timestamp(row[4]) > _LIFETIME:
+        return None
+    key, email, preferences, frequency, _, confirmed_at = row
+    stored = Preferences.from_json(preferences) if preferences else Preferences()
+    return SignupRequest(request_id, key, email, stored, frequency, confirmed_at is not None)
+
+
+def confirm_request(site: Site, request: SignupRequest) -> Subscriber:
+    """Subscribe the address with the preferences of the request, and erase them from the request.
+
+    If the process ends in between, the request can be confirmed again, with the same result.
+
+    Raises:
+        InputError: the address must not be mailed.
+    """
+    subscriber = site.digest.subscribers.confirm_signup(
+        request.email, request.preferences, frequency=request.frequency
+    )
+    with site.database.writing() as db:
+        db.execute(
+            "UPDATE request SET key = '', address = '', preferences = '', confirmed_at = ? WHERE id = ?",
+            (format_timestamp(site.clock()), request.id),
+        )
+    return subscriber
+
+
+def forget_address(site: Site, key: str) -> None:
+    """Delete everything about an address from the web page's database."""
+    with site.database.writing() as db:
+        db.execute("DELETE FROM request WHERE key = ?", (key,))
+        db.execute("DELETE FROM mailing WHERE key = ?", (key,))
+
+
+def answer_request(site: Site, request_id: int) -> None:
+    """Send the mail that a request calls for, if any; a request that needs no confirmation is deleted."""
+    request = find_request(site, request_id)
+    if request is None:
+        return
+    state, subscriber = site.digest.subscribers.signup_state(request.key)
+    kind = "already" if state == "confirmed" else "confirm"
+    may_send = state != "blocked"
+    if state == "pending" and subscriber is not None:
+        may_send = site.digest.subscribers.may_send_confirmation(subscriber)
+    sent = may_send and _reserve_mail(site, request.key, kind) and _send(site, request, subscriber, kind)
+    if kind == "already" or not sent:
+        with site.database.writing() as db:
+            db.execute("DELETE FROM request WHERE id = ?", (request.id,))
+
+
+def _send(site: Site, request: SignupRequest, subscriber: Subscriber | None, kind: str) -> bool:
+    """Send a mail to the address of the subscriber or else of the request; return whether it was sent."""
+    mailer, now = site.digest.mailer, site.clock()
+    try:
+        if kind == "already" and subscriber is not None:
+            mailer.send_already_subscribed(subscriber, now)
+        else:
+            assert site.tokens is not None
+            mailer.send_confirmation(
+                subscriber.email if subscriber else request.email,
+                now,
+                token=site.tokens.create("signup", request.id),
+                frequency=request.frequency,
+                returning=subscriber is not None and subscriber.state == "unsubscribed",
+            )
+    except MailError as error:
+        LOG.warning("%s", error)
+        with site.database.writing() as db:
+            db.execute("DELETE FROM mailing WHERE key = ? AND kind = ?", (request.key, kind))
+        return False
+    return True
+
+
+def _reserve_mail(site: Site, key: str, kind: str) -> bool:
+    """Count a mail against the limits of the day; return False if it must not be sent."""
+    now = site.clock()
+    with site.database.writing() as db:
+        db.execute("DELETE FROM mailing WHERE sent_at <= ?", (format_timestamp(now - _ONE_DAY),))
+        to_address, to_all = db.execute(
+            "SELECT coalesce(sum(key = ? AND kind = ?), 0), count(*) FROM mailing "
+            "WHERE kind IN ('confirm', 'already')",
+            (key, kind),
+        ).fetchone()
+        if to_address or to_all >= MAX_MAILS_PER_DAY:
+            return False
+        db.execute("INSERT INTO mailing VALUES (?, ?, ?)", (key, kind, format_timestamp(now)))
+    return True

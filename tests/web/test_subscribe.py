@@ -1,0 +1,352 @@
+"""Subscribing: one answer for every address, mails only where they are wanted, and nothing half confirmed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import re
+import sqlite3
+import statistics
+import time
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from mail_helpers import Clock, Script, serving
+from starlette.testclient import TestClient
+from web_server import READERS, SECRET, client, process
+
+from paperagent import PaperAgent
+from paperagent.digest.links import SignedTokens
+from paperagent.digest.service import DigestService
+from paperagent.web import signup
+from paperagent.web.rate_limit import RateLimiter
+
+TOKENS = SignedTokens(SECRET)
+ANA, BO, CY = READERS
+WISHES = {"interests": "casino bonus\nhttps://evil.example", "frequency": "daily", "categories": "cs.CL, cs"}
+START = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
+
+
+class FormSite:
+    """A site that sends mails to a scripted server, with a clock of the test."""
+
+    def __init__(self, http: TestClient, clock: Clock, mails: Script) -> None:
+        self.http, self.clock, self.mails = http, clock, mails
+
+    def subscribe(self, email: str, *, wait: float = 10, **fields: str) -> Any:
+        """Fill in the form and send it; return the response once the mail is sent."""
+        opened = re.search(r'name="t" value="([^"]+)"', self.http.get("/subscribe").text)
+        assert opened is not None
+        self.clock.wait(seconds=wait)
+        self.unlimited()
+        response = self.http.post("/subscribe", data={"email": email, "t": opened[1], **WISHES, **fields})
+        self.drain()
+        return response
+
+    def unlimited(self) -> None:
+        """Forget the requests that count against the rate limits."""
+        self.http.app.state.site.limiter = RateLimiter()  # type: ignore[attr-defined]
+
+    def drain(self) -> None:
+        """Wait until the tasks in the background are done."""
+        self.http.app.state.site.run_later(lambda: None).result(30)  # type: ignore[attr-defined]
+
+    def texts(self) -> list[str]:
+        """Return the plain text of each mail that was sent."""
+        mails = (message_from_bytes(raw, policy=policy.default) for _, raw in self.mails.taken)
+        return [mail.get_body(("plain",)).get_content() for mail in mails]  # type: ignore[union-attr]
+
+    def link(self) -> str:
+        """Return the path of the link in the last mail."""
+        found = re.search(r"https://papers\.example\.org(/\S+)", self.texts()[-1])
+        assert found is not None
+        return found[1]
+
+    def requests(self) -> list[tuple[Any, ...]]:
+        """Return the stored requests."""
+        with self.http.app.state.site.database.reading() as db:  # type: ignore[attr-defined]
+            return list(db.execute("SELECT address, preferences, confirmed_at FROM request"))
+
+
+@pytest.fixture
+def site(digest: DigestService, monkeypatch: pytest.MonkeyPatch) -> Iterator[FormSite]:
+    """Yield a site with a mail server."""
+    mails, clock = Script(), Clock(START)
+    monkeypatch.setenv("PAPERAGENT_MAIL_FROM", "Paper digest <digest@test.example>")
+    with serving(mails) as url:
+        monkeypatch.setenv("PAPERAGENT_SMTP_URL", url)
+        with PaperAgent() as agent, client(agent, clock=clock) as http:
+            yield FormSite(http, clock, mails)
+
+
+def rows(home: Path) -> list[tuple[Any, ...]]:
+    """Return the table of subscribers."""
+    with sqlite3.connect(home / "digest.db") as connection:
+        return list(connection.execute("SELECT * FROM subscriber ORDER BY id"))
+
+
+# --- one answer for all ---
+
+
+def prepare(digest: DigestService, case: str, email: str) -> None:
+    """Bring an address into a state."""
+    subscribers = digest.subscribers
+    if case == "removed":
+        subscribers.add(email, confirmed=True)
+        subscribers.remove(email)
+    elif case == "complained":
+        subscribers.suppress(email, "complained")
+    elif case != "unknown":
+        subscriber = subscribers.add(email, confirmed=case != "pending").subscriber
+        if case == "left":
+            subscribers.unsubscribe(subscriber.id)
+        elif case == "bounced":
+            with digest._database.writing() as db:
+                db.execute("UPDATE subscriber SET state = 'bounced' WHERE id = ?", (subscriber.id,))
+
+
+CASES = {
+    "unknown": "DO YOU WANT THIS MAIL?",
+    "pending": "DO YOU WANT THIS MAIL?",
+    "confirmed": "YOU ALREADY GET THIS DIGEST",
+    "left": "You unsubscribed from this digest. Somebody, probably you,",
+    "bounced": "",
+    "complained": "",
+    "removed": "",
+}
+"""State of an address → what its mail says, if it gets one."""
+
+
+def test_every_address_gets_the_same_answer(site: FormSite, digest: DigestService, digest_home: Path) -> None:
+    """Equal bytes for seven kinds of addresses; each gets the mail that fits, and no subscriber changes."""
+    for case in CASES:
+        prepare(digest, case, f"{case}@test.example")
+    before = rows(digest_home)
+    answers = [site.subscribe(f"{case}@test.example") for case in CASES]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert {case: sum(f"{case}@test.example" == to for to, _ in site.mails.taken) for case in CASES} == {
+        case: int(bool(text)) for case, text in CASES.items()
+    }
+    texts = dict(zip(site.mails.recipients(), site.texts(), strict=True))
+    for case, text in CASES.items():
+        assert text in " ".join(texts.get(f"{case}@test.example", "").split())
+    assert all("casino" not in text and "evil" not in text for text in texts.values())
+    assert rows(digest_home) == before
+    assert {address for address, *_ in site.requests()} == {
+        f"{case}@test.example" for case in ("unknown", "pending", "left")
+    }
+
+
+def test_an_address_gets_one_mail_a_day(site: FormSite) -> None:
+    """Whoever enters it, in whatever spelling."""
+    for email in ("new@test.example", "NEW@test.example", "new+x@test.example", ANA, ANA.upper()):
+        site.subscribe(email)
+    assert sorted(site.mails.recipients()) == [ANA, "new@test.example"]
+    site.clock.wait(days=1)
+    site.subscribe(ANA)
+    assert len(site.mails.taken) == 3
+
+
+def test_a_pending_subscriber_of_the_operator_is_asked_once_a_day(
+    site: FormSite, digest: DigestService
+) -> None:
+    """The operator's confirmation mail counts too."""
+    subscriber = digest.subscribers.add("pending@test.example").subscriber
+    site.clock.time = dt.datetime.now(dt.UTC)
+    digest.subscribers.record_confirmation_sent(subscriber.id)
+    site.subscribe("pending@test.example")
+    assert not site.mails.taken
+
+
+def test_all_addresses_together_get_a_limited_number(site: FormSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signup, "MAX_MAILS_PER_DAY", 3)
+    for number in range(6):
+        assert site.subscribe(f"r{number}@test.example").status_code == 200
+    assert len(site.mails.taken) == 3
+    site.clock.wait(days=1)
+    site.subscribe("later@test.example")
+    assert len(site.mails.taken) == 4
+
+
+def test_a_failed_mail_may_be_asked_for_again(site: FormSite) -> None:
+    site.mails.rcpt["new@test.example"] = "451 4.3.0 try later"
+    first = site.subscribe("new@test.example")
+    assert not site.mails.taken
+    site.mails.rcpt.clear()
+    assert site.subscribe("new@test.example").content == first.content
+    assert site.mails.recipients() == ["new@test.example"]
+
+
+def test_programs_get_the_same_answer_and_no_mail(site: FormSite) -> None:
+    """A filled hidden field, too fast, too slow, no time or a forged one."""
+    answers = [
+        site.subscribe("new@test.example", comment="x"),
+        site.subscribe("new@test.example", wait=1),
+        site.subscribe("new@test.example", wait=13 * 3600),
+        site.subscribe("new@test.example", t=""),
+        site.subscribe("new@test.example", t=SignedTokens("x" * 20 + "another secret").create("form", 0)),
+    ]
+    assert not site.mails.taken
+    assert not site.requests()
+    answers.append(site.subscribe("new@test.example"))
+    assert len({answer.content for answer in answers}) == 1
+    assert len(site.mails.taken) == 1
+
+
+def test_wrong_fields_are_named(site: FormSite) -> None:
+    """422 with a message at the field, what was typed, and no mail."""
+    response = site.subscribe(
+        "not an address", interests="x" * 400, categories="!!", questions="?", frequency="hourly"
+    )
+    assert response.status_code == 422
+    for name in ("email", "interests", "categories", "questions", "frequency"):
+        assert f'href="#{name}"' in response.text
+    assert 'aria-describedby="email-help email-error" aria-invalid="true"' in response.text
+    assert 'value="not an address"' in response.text
+    assert not site.mails.taken
+
+
+@pytest.mark.parametrize(
+    "email", ["a@b.example\r\nBcc: c@d.example", "a@b", "", "x" * 5_000, "a\0@b.example"]
+)
+def test_only_an_address_is_accepted(site: FormSite, email: str) -> None:
+    assert site.subscribe(email).status_code == 422
+    assert not site.mails.taken
+
+
+def test_timing_tells_nothing(
+    digest: DigestService, digest_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The medians for a confirmed, a blocked and an unknown address differ by at most 20 %."""
+    digest.subscribers.suppress("blocked@test.example", "complained")
+    form = {"t": TOKENS.create("form", int(time.time()) - 10), "interests": "graphs"}
+    seconds: dict[str, list[float]] = {"known": [], "blocked": [], "unknown": []}
+    shuffle = random.Random(1)  # noqa: S311 - an order, not a secret
+    monkeypatch.setenv("PAPERAGENT_MAIL_FROM", "digest@test.example")
+    monkeypatch.setenv("PAPERAGENT_WEB_TRUSTED_PROXIES", "127.0.0.1")  # so that our requests have no limit
+    with serving(Script()) as url:
+        monkeypatch.setenv("PAPERAGENT_SMTP_URL", url)
+        with process(digest_home) as address, httpx.Client(base_url=address) as http:
+            for number in range(200):
+                addresses = {
+                    "known": ANA,
+                    "blocked": "blocked@test.example",
+                    "unknown": f"r{number}@test.example",
+                }
+                for kind in shuffle.sample(list(addresses), 3):
+                    started = time.perf_counter()
+                    response = http.post("/subscribe", data={**form, "email": addresses[kind]})
+                    seconds[kind].append(time.perf_counter() - started)
+                    assert response.status_code == 200
+                    time.sleep(0.005)
+    medians = [statistics.median(times) for times in seconds.values()]
+    assert max(medians) <= 1.2 * min(medians), medians
+
+
+# --- confirmation ---
+
+
+def test_confirming_applies_what_was_asked_for(site: FormSite, digest: DigestService) -> None:
+    """The page shows it; only the button acts; a second time changes nothing."""
+    site.subscribe("new@test.example")
+    path = site.link()
+    for _ in range(3):
+        asked = site.http.get(path)
+    assert "n•••@test.example" in asked.text
+    assert "new@test.example" not in asked.text
+    assert "casino bonus" in asked.text
+    assert [s.email for s in digest.subscribers.all()] == list(READERS)
+    assert "You are subscribed" in site.http.post(path).text
+    subscriber = digest.subscribers.find("new@test.example")
+    assert (subscriber.state, subscriber.frequency) == ("confirmed", "daily")
+    assert subscriber.preferences.interests == ("casino bonus", "https://evil.example")
+    assert [(address, preferences) for address, preferences, _ in site.requests()] == [("", "")]
+    again = site.http.post(path)
+    assert (again.status_code, "used already" in again.text) == (200, True)
+    assert digest.subscribers.find("new@test.example") == subscriber
+
+
+def test_who_left_may_come_back(site: FormSite, digest: DigestService) -> None:
+    """Only after confirming, and with what was asked for now."""
+    reader = digest.subscribers.find(ANA)
+    digest.subscribers.unsubscribe(reader.id)
+    site.subscribe(ANA, interests="graphs")
+    assert digest.subscribers.is_suppressed(reader.key)
+    site.http.post(site.link())
+    assert not digest.subscribers.is_suppressed(reader.key)
+    assert digest.subscribers.find(ANA).preferences.interests == ("graphs",)
+    assert digest.subscribers.find(ANA).id == reader.id
+
+
+def test_a_removal_by_the_operator_stands(site: FormSite, digest: DigestService) -> None:
+    """Even for a link that was mailed before."""
+    site.subscribe("new@test.example")
+    digest.subscribers.add("new@test.example")
+    digest.subscribers.remove("new@test.example")
+    response = site.http.post(site.link())
+    assert (response.status_code, "gets no mail" in response.text) == (410, True)
+    assert digest.subscribers.signup_state("new@test.example")[0] == "blocked"
+
+
+def test_a_request_expires(site: FormSite, digest: DigestService) -> None:
+    site.subscribe("new@test.example")
+    site.clock.wait(hours=48, seconds=1)
+    for method in ("GET", "POST"):
+        response = site.http.request(method, site.link())
+        assert (response.status_code, "expired" in response.text) == (410, True)
+    site.subscribe("other@test.example")
+    assert [address for address, *_ in site.requests()] == ["other@test.example"]
+    assert "new@test.example" not in {s.email for s in digest.subscribers.all()}
+
+
+def test_the_operators_invitation_is_confirmed_here_too(site: FormSite, digest: DigestService) -> None:
+    subscriber = digest.subscribers.add("new@test.example").subscriber
+    path = f"/confirm/{TOKENS.create('confirm', subscriber.id)}"
+    assert "n•••@test.example" in site.http.get(path).text
+    assert digest.subscribers.get(subscriber.id).state == "pending"
+    assert "You are subscribed" in site.http.post(path).text
+    assert digest.subscribers.get(subscriber.id).state == "confirmed"
+    digest.subscribers.unsubscribe(subscriber.id)
+    assert site.http.post(path).status_code == 410
+
+
+def test_tokens_of_other_purposes_confirm_nothing(site: FormSite, digest: DigestService) -> None:
+    subscriber = digest.subscribers.add("new@test.example").subscriber
+    for purpose in ("unsubscribe", "preferences", "saved", "form", "feedback"):
+        path = f"/confirm/{TOKENS.create(purpose, subscriber.id)}"  # type: ignore[arg-type]
+        assert site.http.post(path).status_code == 404
+    assert site.http.post(f"/confirm/{TOKENS.create('signup', 1)}").status_code == 410
+    assert digest.subscribers.get(subscriber.id).state == "pending"
+
+
+# --- the form ---
+
+
+def test_a_preview_shows_titles_and_sends_nothing(site: FormSite) -> None:
+    """Without an address; what was typed stays in the form."""
+    site.clock.time = dt.datetime.now(dt.UTC)
+    response = site.http.post("/subscribe/preview", data={"interests": "retrieved passages"})
+    assert "you would have got" in response.text
+    assert "Tindersift" in response.text
+    assert ">\nretrieved passages</textarea>" in response.text
+    assert not site.mails.taken
+    assert not site.requests()
+
+
+@pytest.mark.parametrize("missing", ["SMTP_URL", "SECRET", "PUBLIC_URL"])
+def test_a_form_that_cannot_send_mail_is_not_shown(
+    site: FormSite, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.delenv(f"PAPERAGENT_{missing}")
+    with PaperAgent() as agent, client(agent) as http:
+        shown = http.get("/subscribe")
+        assert shown.status_code == 200
+        assert "<form" not in shown.text
+        assert 'href="mailto:digest%40test.example?subject=subscribe"' in shown.text
+        assert http.post("/subscribe", data={"email": ANA}).status_code == 404
+        assert http.post("/subscribe/preview", data={"interests": "x"}).status_code == 404

@@ -447,3 +447,19 @@ def test_the_function_without_a_library(monkeypatch: pytest.MonkeyPatch, tmp_pat
     with pytest.raises(StoreError, match="paperagent ingest"):
         ask(FACT)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_question_about_one_paper_is_answered_from_it() -> None:
+    """Also one that another paper answers better, one about the library, and one that asks for relatives."""
+    with sample_library.plain_agent() as agent:
+        first, second = (hit.paper_id for hit in agent.search("retrieval", k=2))
+        about = [("this paper", "this [1]", [second])]
+        for question in ("What is retrieval?", "How many tokens does it remove?"):
+            answer = agent.ask(question, ids=second, history=about)
+            assert {hit.paper_id for hit in answer.hits} <= {second}, question
+        assert agent.ask("How many papers are there?", ids=[first, second]).answer.startswith(
+            "2 of 32 papers"
+        )
+        assert len(agent.ask("Which papers are similar to it?", ids=second, history=about).hits) > 1
+        with pytest.raises(PaperNotFoundError):
+            agent.ask("What is it?", ids="no-such-paper")

@@ -62,6 +62,8 @@ class AskOptions(TypedDict, total=False):
     """An author, such as ``Henderson`` or ``P. Henderson``."""
     exclude: str | Iterable[str] | None
     """Words or phrases that title and abstract must not contain."""
+    ids: str | Iterable[str] | None
+    """The only papers to answer from, with ids as for `PaperAgent.get`."""
     mode: AskMode | None
     """``extractive`` quotes sentences, ``select`` quotes sentences that a model chooses, ``llm`` lets a model
     write the answer."""

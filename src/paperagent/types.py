@@ -245,7 +245,7 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Limits a search to papers by day, category, source, author and words. Days are inclusive."""
+    """Limits a search to papers by day, category, source, author, words and id. Days are inclusive."""
 
     since: dt.date | None = None
     """The first day: of publication, else of listing in a feed, else of reading; see `Paper.day`."""
@@ -257,25 +257,28 @@ class Filters:
     """An author's name: whole words in any order, ignoring case and accents; initials may stand for words."""
     exclude: tuple[str, ...] = ()
     """Words and phrases that title and abstract must not contain, in any case, singular or plural."""
+    ids: tuple[str, ...] = ()
+    """The ids of the papers to search; empty for all."""
 
     def __bool__(self) -> bool:
         """Return whether any limit is set."""
-        return any((self.since, self.until, self.category, self.source, self.author, self.exclude))
+        limits = (self.since, self.until, self.category, self.source, self.author, self.exclude, self.ids)
+        return any(limits)
 
     def admits(self, paper: Paper) -> bool:
         """Return whether ``paper`` is within all limits."""
-        day = paper.day
-        if (self.since or self.until) and day is None:
-            return False
-        if self.since and day and day < self.since:
-            return False
-        if self.until and day and day > self.until:
+        if (self.ids and paper.paper_id not in self.ids) or not self._admits_day(paper.day):
             return False
         if self.category and not any(in_category(c, self.category) for c in paper.categories):
             return False
         if self.source and self.source not in paper.sources:
             return False
         return self._admits_author(paper) and not self._excludes_text(paper)
+
+    def _admits_day(self, day: dt.date | None) -> bool:
+        if day is None:
+            return not (self.since or self.until)
+        return (self.since is None or self.since <= day) and (self.until is None or day <= self.until)
 
     def _admits_author(self, paper: Paper) -> bool:
         from paperagent.text.author_names import has_author

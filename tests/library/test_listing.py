@@ -36,6 +36,8 @@ FILTERS = (
     Filters(exclude=("of study",)),
     Filters(author="Lin", exclude=("vision", "study number 5"), until=dt.date(2026, 2, 1)),
     Filters(source="test-feed", exclude=("m3",)),
+    Filters(ids=(paper(3).paper_id, paper(30).paper_id, "nobody")),
+    Filters(ids=(paper(3).paper_id, paper(4).paper_id), author="Henderson"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,29 @@ def test_readers_elsewhere_cannot_rate(sample_home: Path) -> None:
         assert "Good answer" not in web.get(path).text
         assert web.post(f"{path}/t/1/rate", data={"rating": "good"}).status_code == 403
     assert not (sample_home / FEEDBACK_FILE).exists()
+
+
+def test_a_question_about_a_paper_is_answered_from_it(web: TestClient) -> None:
+    form = web.get("/ask", params={"paper": "tindersift-c2002f86"}).text
+    assert "About <a" in form
+    assert 'name="paper" value="tindersift-c2002f86"' in form
+    path = ask(web, "How many parameters does it have?", paper="tindersift-c2002f86")
+    assert "22 million" in web.get(path).text
+    web.post(path, data={"question": "What is quantization?"})
+    turn = web.get(path).text.partition('id="t2"')[2].partition("</article>")[0]
+    assert set(re.findall(r"/paper/([\w-]+)", turn)) <= {"tindersift-c2002f86"}
+    assert web.get("/ask", params={"paper": "no-such-paper"}).status_code == 404
+    assert web.post("/ask", data={"question": TOKENS, "paper": "no-such-paper"}).status_code == 404
+
+
+def test_dates_limit_a_conversation(web: TestClient) -> None:
+    page = web.get(ask(web, since="2020-01-01", until="2020-12-31")).text
+    assert "Ask without the limit on dates" in page
+    wrong = web.post("/ask", data={"question": TOKENS, "since": "2021-01-01", "until": "2020-01-01"})
+    assert wrong.status_code == 422
+
+
+def test_this_paper_is_the_one_that_was_asked_about(web: TestClient) -> None:
+    page = web.get(ask(web, "Summarize this paper", paper="tindersift-c2002f86")).text
+    assert "The library has" not in page
+    assert "Retrieval-augmented generation usually passes every retrieved passage" in page

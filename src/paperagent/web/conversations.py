@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from paperagent import arguments
-from paperagent.errors import InputError
+from paperagent.errors import InputError, NoLibraryError
 from paperagent.layout import counted, transcript
 from paperagent.retrieval.question import clean_question
 from paperagent.types import Answer, Paper, Usage
@@ -25,7 +25,7 @@ from paperagent.web import access, http
 from paperagent.web.conversation_store import Turn
 from paperagent.web.html_screen import HtmlScreen
 from paperagent.web.http import Route, not_found, page, see_other
-from paperagent.web.turns import paper_finder, show_finished
+from paperagent.web.turns import TurnRunner, paper_finder, show_finished
 
 if TYPE_CHECKING:
     from paperagent.web.site import Site
@@ -108,13 +108,13 @@ def _checked_options(site: Site, values: Any) -> dict[str, Any]:
     options = {name: str(values.get(name)) for name in ("since", "until") if values.get(name)}
     arguments.filters(options.get("since"), options.get("until"), None, None)
     if values.get("paper"):
-        options["paper"] = site.agent.get(str(values.get("paper"))).paper_id
+        options["paper"] = _find(site, str(values.get("paper"))).paper_id
     return options
 
 
 def _form(site: Site, request: Request, question: str, values: Any, *, problem: str = "") -> Response:
     name = str(values.get("paper") or "")
-    paper = site.agent.get(name) if name else None
+    paper = _find(site, name) if name else None
     return page(
         site,
         request,
@@ -130,6 +130,13 @@ def _form(site: Site, request: Request, question: str, values: Any, *, problem: 
     )
 
 
+def _find(site: Site, paper_id: str) -> Paper:
+    try:
+        return site.agent.get(paper_id)
+    except (InputError, NoLibraryError):
+        raise not_found("The library has no paper with this id.") from None
+
+
 def _planned_mode(site: Site, request: Request) -> str:
     mode = access.ask_mode(site, request)
     return site.settings.answer_mode if mode == "model" else mode
@@ -143,7 +150,7 @@ def _start(
     turn = site.conversations.add_turn(conversation, question, plan.mode)
     site.turns.start(
         turn,
-        {**ask_options(options, answers), "max_cost": plan.max_cost},
+        {**ask_options(options, answers, _paper(site, options)), "max_cost": plan.max_cost},
         answers,
         note=plan.note,
         settle=partial(_settle, site, plan),
@@ -165,10 +172,20 @@ def _settle(site: Site, plan: access.AnswerPlan, answer: Answer | None) -> None:
         site.spending.settle(plan.reservation, usage.cost_usd if is_complete else None)
 
 
-def ask_options(options: dict[str, Any], answers: list[Answer]) -> dict[str, Any]:
-    """Return the options of `PaperAgent.ask_stream` for the next question of a conversation."""
-    limits = {name: options.get(name) for name in ("since", "until")}
-    return {**limits, "history": _history(answers).turns}
+def ask_options(options: dict[str, Any], answers: list[Answer], paper: Paper | None) -> dict[str, Any]:
+    """Return the options of `PaperAgent.ask_stream` for the next question of a conversation.
+
+    Args:
+        options: The options of the conversation.
+        answers: The answers so far.
+        paper: The paper that the conversation is about; "it" in the first question then means this paper.
+    """
+    result = {name: options.get(name) for name in ("since", "until")}
+    history: list[Any] = [*_history(answers).turns]
+    if paper is not None:
+        history = [(paper.title, f"{paper.title} [1]", [paper.paper_id]), *history]
+        result["ids"] = [paper.paper_id]
+    return {**result, "history": history}
 
 
 def _history(answers: list[Answer]) -> ChatHistory:
@@ -203,7 +220,7 @@ def _turn(site: Site, request: Request) -> tuple[Turn, list[Answer]]:
 def show(site: Site, request: Request) -> Response:
     """Show a conversation; the turns that are not finished arrive as they are written."""
     conversation, options = _conversation(site, request)
-    site.turns  # noqa: B018 - ends the turns of a server that was killed
+    runner = site.turns  # first, because it ends the turns of a server that was killed
     turns = site.conversations.turns(conversation)
     paper = _paper(site, options)
     html = http.render(
@@ -220,7 +237,8 @@ def show(site: Site, request: Request) -> Response:
     headers = {"X-Accel-Buffering": "no"}  # nginx passes each piece on at once
     if request.method == "HEAD":
         return Response(media_type="text/html", headers=headers)
-    body = _stream(site, options, turns, head, foot, may_rate=access.visitor(site, request).is_local)
+    may_rate = access.visitor(site, request).is_local
+    body = _stream(site, runner, options, turns, (head, foot), may_rate=may_rate)
     return StreamingResponse(body, media_type="text/html", headers=headers)
 
 
@@ -230,12 +248,19 @@ def _paper(site: Site, options: dict[str, Any]) -> Paper | None:
 
 
 async def _stream(
-    site: Site, options: dict[str, Any], turns: list[Turn], head: str, foot: str, *, may_rate: bool
+    site: Site,
+    runner: TurnRunner,
+    options: dict[str, Any],
+    turns: list[Turn],
+    frame: tuple[str, str],
+    *,
+    may_rate: bool,
 ) -> AsyncIterator[str]:
-    yield head
+    """Yield a page: its beginning, the turns, and its end."""
+    yield frame[0]
     earlier: list[Answer] = []
     for stored in turns:
-        running = site.turns.get(stored) if stored.state == "running" else None
+        running = runner.get(stored) if stored.state == "running" else None
         if running is None:
             turn = stored
             if stored.state == "running":  # it ended since it was read
@@ -251,7 +276,7 @@ async def _stream(
         yield _turn_end(turn, options, may_rate=may_rate)
         if turn.answer is not None:
             earlier.append(turn.answer)
-    yield foot
+    yield frame[1]
 
 
 def _finished(site: Site, turn: Turn, earlier: list[Answer]) -> str:

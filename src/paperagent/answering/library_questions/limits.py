@@ -60,13 +60,16 @@ class Limits:
 
     def list_hint(self) -> str:
         """Return the command that lists all papers; empty if its options cannot say the limits."""
-        return "" if self.also else f"'{_command('list', self.filters)}' lists them"
+        return "" if self._has_no_command else f"'{_command('list', self.filters)}' lists them"
 
     def search_hint(self, topic: str) -> str:
         """Return the command that ranks the papers on a topic, or an empty text as `list_hint`."""
-        return (
-            "" if self.also else f"'{_command('search', self.filters, topic)}' ranks the papers by relevance"
-        )
+        command = _command("search", self.filters, topic)
+        return "" if self._has_no_command else f"'{command}' ranks the papers by relevance"
+
+    @property
+    def _has_no_command(self) -> bool:
+        return bool(self.also or self.filters.ids)
 
 
 def asks_for_one(question: str) -> bool:
@@ -99,6 +102,7 @@ def _describe(filters: Filters) -> str:
         f"from the feed {filters.source}" if filters.source else "",
         period,
         f"without {' or '.join(f'“{words}”' for words in filters.exclude)}" if filters.exclude else "",
+        "among the chosen ones" if filters.ids else "",
     ]
     return ", ".join(part for part in parts if part)
 

@@ -30,7 +30,7 @@ NOUN = rf"(?:papers?|preprints?|docs|abstracts?|titles|{SYNONYMS.partition('|wor
 WORKS = rf"(?:papers?|preprints?|docs|abstracts?|titles|{SYNONYMS}|research|literature|stuff|things)"
 LIBRARY = r"(?:paper )?library(?: of papers)?|lib|(?:paper )?collection|catalog(?:ue)?|holdings|database|db|archive|inventory"
 """What `canonical` replaces by "library"."""
-OWN = r"(?:(?:(?:this|your|my|our|the) )?(?:library|lib)|(?:this|your|my|our) (?:feeds?|index|store|system|memory|set|data|papers?)|the feeds?)"
+OWN = r"(?:(?:(?:this|your|my|our|the) )?(?:library|lib)|(?:this|your|my|our) (?:feeds?|index|store|system|memory|set|data|papers)|the feeds?)"
 HERE = rf"(?:(?:in|inside|within|from|of|on) {OWN}|in here|in there|here|on file|in stock|{OWN})"
 _FILLER = (
     rf"(?:(?:are|is|were) (?:there|here)|do (?:you|we|i) (?:have|know|hold|store|cover|got|know of)|(?:have|did) (?:you|we|i)"

@@ -324,6 +324,8 @@ class LexicalIndex:
             limits.append(self._by_author(filters.author))
         if filters.exclude:
             limits.append(_none_of([self._with_phrase(phrase) for phrase in filters.exclude]))
+        if filters.ids:
+            limits.append(Query.term_set_query(self._schema, "paper_id", list(filters.ids)))
         return [Query.const_score_query(limit, 0.0) for limit in limits]
 
     def _tag(self, tag: str) -> Any:

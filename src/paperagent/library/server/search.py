@@ -58,9 +58,10 @@ def retrieve_candidates(
     """Return at most ``limit`` papers by vector and ``limit`` by words, in no particular order."""
     records: dict[str, Record] = {}
     where, embedded = where_of(filters), collections.embedded()
-    if filters.author:  # an author has few papers, so all of them are ranked
-        by_author = islice(admitted_records(collections, filters), collections.quotas.results)
-        records.update((r.id, r) for r in by_author if vector is not None or set(stems) & set(_stems(r)))
+    are_few = bool(filters.author or filters.ids)  # so all of them are ranked
+    if are_few:
+        few = islice(admitted_records(collections, filters), collections.quotas.results)
+        records.update((r.id, r) for r in few if vector is not None or set(stems) & set(_stems(r)))
     elif embedded is not None and embedded.metadata.get("hybrid"):
         for plan in _hybrid_plans(stems, vector, collections, limit=limit, where=where):
             records.update((r.id, r) for r in embedded.search(plan))
@@ -70,9 +71,7 @@ def retrieve_candidates(
         rare_only = vector is not None
         for record in _by_words(embedded, stems, collections, limit=limit, where=where, rare_only=rare_only):
             records.setdefault(record.id, record)
-    if (
-        not filters.author and collections.pending.count()
-    ):  # a pending text replaces the one that has a vector
+    if not are_few and collections.pending.count():  # a pending text replaces the one that has a vector
         pending = collections.pending.get(records)
         records.update(pending)
         if vector is None:  # the former text contained a word that the present one may not contain
@@ -114,7 +113,8 @@ def papers_with_all(
 def admitted_records(collections: ServerCollections, filters: Filters) -> Iterator[Record]:
     """Yield the present records of the papers that ``filters`` admit."""
     where = where_of(filters, by_author=collections.has_author_tags)
-    records = collections.matching_records(where)
+    by_id = collections.records(filters.ids).values() if filters.ids else None
+    records = collections.matching_records(where) if by_id is None else by_id
     return (r for r in records if not filters or filters.admits(paper_from_record(r)))
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import builtins
 import datetime as dt
 import threading
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -23,7 +24,7 @@ from paperagent.types import Answer, AskMode, Event, Filters, Hit, Hits, IngestR
 
 if TYPE_CHECKING:
     from paperagent.answering.abstention import Thresholds
-    from paperagent.answering.library_questions.answers import OverviewRequest, Topics
+    from paperagent.answering.library_questions.answers import OverviewRequest
     from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.answering.pipeline import AnswerRequest, Pipeline
     from paperagent.answering.select_mode import SentenceSelector
@@ -90,8 +91,8 @@ class PaperAgent:
         self._llms: dict[str, TextModel] = {}
         """The open chat models, by the name that was requested."""
         self._pipeline: Pipeline | None = None
-        self._topics: tuple[Facets, Topics] | None = None
-        """The main topics of the library, and its facets when they were computed."""
+        self._summaries: tuple[str, dict[Any, Answer]] = ("", {})
+        """The state of the library, and answers about its contents and authors in that state."""
 
     # --- reading papers ---
 
@@ -455,6 +456,7 @@ class PaperAgent:
         """Answer small talk and questions about the library itself; return None for all other questions."""
         from paperagent.answering.library_questions import answers
         from paperagent.answering.library_questions.classify import classify
+        from paperagent.factory.digest import main_topics
         from paperagent.library.facets import count_papers
         from paperagent.retrieval.question import clean_question
 
@@ -467,12 +469,16 @@ class PaperAgent:
         text = clean_question(question) if has_words else question.strip()  # "?" is a request for help
         if intent.is_small_talk:
             return iter([Event("done", answer=answers.small_talk_answer(text, intent))])
+        store = self._open_store()
+        if self._summaries[0] != (state := store.state()):
+            self._summaries = state, {}
         answerer = answers.LibraryAnswerer(
-            self._open_store(),
+            store,
             get=self._get_or_none,
             related=self._related_within,
-            topics=self._main_topics,
+            topics=partial(main_topics, store),
             count=count_papers,
+            summaries=self._summaries[1],
         )
         answer = answerer.answer(text, intent, history=history, filters=filters)
         if isinstance(answer, Answer):
@@ -511,18 +517,6 @@ class PaperAgent:
         )
         yield Event("retrieved", hits=answer.hits)
         yield Event("done", answer=replace(answer, question=question))
-
-    def _main_topics(self, papers: Sequence[Paper] | None = None) -> Topics:
-        """Return the main topics of papers, or those of the library, which are kept until it changes."""
-        from paperagent.factory.digest import main_topics
-
-        if papers is not None:
-            return main_topics(self._open_store(), papers)
-        with self._lock:
-            facets = self._open_store().facets()
-            if self._topics is None or self._topics[0] != facets:
-                self._topics = facets, main_topics(self._open_store())
-            return self._topics[1]
 
     # --- overviews ---
 

@@ -7,14 +7,17 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import uvicorn
 from starlette.testclient import TestClient
 
 from paperagent import PaperAgent
 from paperagent.web.app import create_app
+from paperagent.web.server import LimitedProtocol, address_of, listen
 from paperagent.web.site import Site
 
 HOST = "http://127.0.0.1"
@@ -45,8 +48,34 @@ def client(agent: PaperAgent, **options: object) -> Iterator[TestClient]:
 
 
 @contextmanager
+def serving(agent: PaperAgent, **options: object) -> Iterator[tuple[str, Site]]:
+    """Serve a site over real connections from a thread of this process; yield its address and the site."""
+    site = Site(agent, **options)  # type: ignore[arg-type]
+    with listen("127.0.0.1", 0) as listening:
+        config = uvicorn.Config(create_app(site), access_log=False, log_config=None, http=LimitedProtocol)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            yield address_of(listening).rstrip("/"), site
+        finally:
+            site.stop_turns()
+            server.should_exit = True
+            thread.join(timeout=30)
+
+
+@contextmanager
 def process(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[str]:
     """Run ``paperagent serve`` and yield its address; it is interrupted at the end."""
+    with started(home, *arguments, env=env) as (address, _):
+        yield address
+
+
+@contextmanager
+def started(
+    home: Path, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run ``paperagent serve`` and yield its address and its process; it is interrupted at the end."""
     command = [sys.executable, "-m", "paperagent", "serve", "--home", str(home), "--port", "0", *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
@@ -56,7 +85,7 @@ def process(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -
             line = running.stdout.readline()
             match = re.search(r"http://\S+(?=/)", line)
             assert match, line + (running.stderr.read() if running.stderr else "")
-            yield match[0]
+            yield match[0], running
         finally:
             running.send_signal(signal.SIGINT)
             running.communicate(timeout=30)

@@ -51,7 +51,7 @@ ROUTES: tuple[http.Route, ...] = (
 def create_app(site: Site) -> Starlette:
     """Return the ASGI application of a site.
 
-    At its start it loads the models in a thread, so that the first question does not wait for them.
+    At its start it loads templates and models in a thread, so that the first question does not wait for them.
     """
 
     @asynccontextmanager
@@ -77,7 +77,9 @@ def create_app(site: Site) -> Starlette:
 
 def _warm(site: Site, warm: threading.Event) -> None:
     try:
+        http.load_templates()
         site.agent.warm()
+        site.turns  # noqa: B018 - ends the turns of a server that was killed
     except PaperAgentError as error:
         LOG.warning("the models are not loaded yet: %s", error)
     finally:

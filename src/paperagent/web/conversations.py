@@ -25,7 +25,7 @@ from paperagent.web import access, http
 from paperagent.web.conversation_store import Turn
 from paperagent.web.html_screen import HtmlScreen
 from paperagent.web.http import Route, not_found, page, see_other
-from paperagent.web.turns import paper_finder, show_finished
+from paperagent.web.turns import TurnRunner, paper_finder, show_finished
 
 if TYPE_CHECKING:
     from paperagent.web.site import Site
@@ -220,7 +220,7 @@ def _turn(site: Site, request: Request) -> tuple[Turn, list[Answer]]:
 def show(site: Site, request: Request) -> Response:
     """Show a conversation; the turns that are not finished arrive as they are written."""
     conversation, options = _conversation(site, request)
-    site.turns  # noqa: B018 - ends the turns of a server that was killed
+    runner = site.turns  # first, because it ends the turns of a server that was killed
     turns = site.conversations.turns(conversation)
     paper = _paper(site, options)
     html = http.render(
@@ -237,7 +237,8 @@ def show(site: Site, request: Request) -> Response:
     headers = {"X-Accel-Buffering": "no"}  # nginx passes each piece on at once
     if request.method == "HEAD":
         return Response(media_type="text/html", headers=headers)
-    body = _stream(site, options, turns, head, foot, may_rate=access.visitor(site, request).is_local)
+    may_rate = access.visitor(site, request).is_local
+    body = _stream(site, runner, options, turns, (head, foot), may_rate=may_rate)
     return StreamingResponse(body, media_type="text/html", headers=headers)
 
 
@@ -247,12 +248,19 @@ def _paper(site: Site, options: dict[str, Any]) -> Paper | None:
 
 
 async def _stream(
-    site: Site, options: dict[str, Any], turns: list[Turn], head: str, foot: str, *, may_rate: bool
+    site: Site,
+    runner: TurnRunner,
+    options: dict[str, Any],
+    turns: list[Turn],
+    frame: tuple[str, str],
+    *,
+    may_rate: bool,
 ) -> AsyncIterator[str]:
-    yield head
+    """Yield a page: its beginning, the turns, and its end."""
+    yield frame[0]
     earlier: list[Answer] = []
     for stored in turns:
-        running = site.turns.get(stored) if stored.state == "running" else None
+        running = runner.get(stored) if stored.state == "running" else None
         if running is None:
             turn = stored
             if stored.state == "running":  # it ended since it was read
@@ -268,7 +276,7 @@ async def _stream(
         yield _turn_end(turn, options, may_rate=may_rate)
         if turn.answer is not None:
             earlier.append(turn.answer)
-    yield foot
+    yield frame[1]
 
 
 def _finished(site: Site, turn: Turn, earlier: list[Answer]) -> str:

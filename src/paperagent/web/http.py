@@ -174,6 +174,12 @@ def environment() -> Environment:
     return result
 
 
+def load_templates() -> None:
+    """Compile all templates, which takes about as long as answering a question."""
+    for name in environment().list_templates():
+        environment().get_template(name)
+
+
 def base_url(site: Site, request: Request) -> str:
     """Return the address of the site without a slash at its end."""
     return site.public_url or str(request.base_url).rstrip("/")

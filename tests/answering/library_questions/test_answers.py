@@ -65,6 +65,22 @@ def test_a_count_says_which_forms_it_counts(agent: PaperAgent) -> None:
     assert "only as “language models”" in singular.answer
 
 
+@pytest.mark.parametrize("question", ["what's in this library?", "which authors have the most papers?"])
+def test_a_summary_is_kept_until_the_library_changes(tmp_path: Path, question: str) -> None:
+    feed = tmp_path / "feed.jsonl"
+    with PaperAgent(tmp_path / "library", embedder="none", mode="extractive") as agent:
+        answers = []
+        for n, name in enumerate(("Ada Quill", "Bo Tallis"), start=1):
+            text = f"We fold {n} lanterns that light a corridor for nine hours."
+            record = {"id": f"2606.0000{n}", "title": f"Lanterns {n}", "abstract": text, "authors": [name]}
+            feed.write_text(json.dumps(record) + "\n")
+            agent.ingest(feed)
+            answers += [agent.ask(question), agent.ask(question.upper())]
+    assert answers[0].answer == answers[1].answer
+    assert answers[2].answer == answers[3].answer != answers[0].answer
+    assert answers[1].question == question.upper()
+
+
 def test_a_long_list_says_how_to_see_the_others(agent: PaperAgent) -> None:
     answer = agent.ask("list the titles")
     assert len(answer.hits) == 10

@@ -7,13 +7,13 @@ No model is called and nothing is cited. An answer says how it was counted, show
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paperagent.answering.answers import EMPTY_LIBRARY
 from paperagent.answering.citations import escape_markers
-from paperagent.answering.library_questions.intents import Intent
+from paperagent.answering.library_questions.intents import Intent, IntentKind
 from paperagent.answering.library_questions.limits import Limits, asks_for_one
 from paperagent.answering.library_questions.papers import (
     MAX_PAPERS,
@@ -40,8 +40,9 @@ _WHICH_PAPER = (
     "Which paper do you mean? Name its title or id, such as “who wrote TITLE”, or ask a question first and "
     "then refer to a paper of the answer, such as “the first one”."
 )
-_AUTHORS_CHECKED, _IN_OVERVIEW = 200, 20
-_LISTED_FACETS = 8
+_AUTHORS_CHECKED, _IN_OVERVIEW, _LISTED_FACETS = 200, 20, 8
+_SUMMARIES, _MAX_KEPT = ("contents", "authors"), 100
+"""The kinds of answers that are kept until the library changes, and how many."""
 
 
 def small_talk_answer(question: str, intent: Intent) -> Answer:
@@ -69,6 +70,7 @@ class LibraryAnswerer:
         related: Callable[[str, Filters], Sequence[Hit]],
         topics: Callable[[Sequence[Paper] | None], Topics],
         count: Callable[[Iterable[Paper]], Facets],
+        summaries: MutableMapping[tuple[IntentKind, Limits], Answer],
     ) -> None:
         """Create it.
 
@@ -78,11 +80,13 @@ class LibraryAnswerer:
             related: Returns the papers most similar to the one with an id, within filters.
             topics: Returns the main topics of papers, or of the whole library.
             count: Returns the facets of papers.
+            summaries: Keeps answers about contents and authors, for which many papers are read.
         """
         self._store = store
         self._related = related
         self._topics = topics
         self._facets_of = count
+        self._summaries = summaries
         self._papers = LibraryPapers(store, get)
         self._question, self._one = "", False
 
@@ -124,7 +128,10 @@ class LibraryAnswerer:
             "similar": self._paper,
             "overview": self._overview,
         }
-        answer = methods[intent.kind](intent, limits, history)
+        summary_key = (intent.kind, limits)
+        answer = self._summaries.get(summary_key) or methods[intent.kind](intent, limits, history)
+        if isinstance(answer, Answer) and intent.kind in _SUMMARIES and len(self._summaries) < _MAX_KEPT:
+            self._summaries[summary_key] = answer
         if not isinstance(answer, Answer):
             return answer
         total = (time.perf_counter() - started) * 1000
@@ -225,9 +232,8 @@ class LibraryAnswerer:
             return answered(f"The feeds give no dates. The first paper{within} that was read{when}:", [paper])
         adjective = "oldest" if oldest else "newest"
         day = paper.published or paper.listed
-        equal = (
-            self._papers.matching(limits.within(Filters(since=day, until=day)), limit=1).total if day else 1
-        )
+        of_day = limits.within(Filters(since=day, until=day))
+        equal = self._papers.matching(of_day, limit=1).total if day else 1
         if equal > 1:
             return answered(
                 f"The {adjective} {equal:,} papers{within} are all of {day}. One of them:", [paper]
@@ -330,9 +336,8 @@ class LibraryAnswerer:
             *([(f"Topics{sampled}", _counts(dict(main_topics)))] if main_topics else []),
         ]
         lines = "\n".join(f"- {name}: {value}" for name, value in rows)
-        return answered(
-            f"{start}\n\n{lines}\n\nAsk a question about them, or “list the titles”, “what's new?”."
-        )
+        hint = "Ask a question about them, or “list the titles”, “what's new?”."
+        return answered(f"{start}\n\n{lines}\n\n{hint}")
 
     def _authors(self, _intent: Intent, limits: Limits, _history: Sequence[Turn] = ()) -> Answer:
         """Return the authors with the most papers."""

@@ -204,7 +204,7 @@ class Skeleton(HTMLParser):
 def test_what_is_typed_never_becomes_markup(
     pages: TestClient, digest: DigestService, ana: Subscriber, path: str, papers: list[Paper]
 ) -> None:
-    """As interests and as a search: the page has the elements and attributes of the page for harmless text."""
+    """As interests and as a search: the elements and attributes are those of harmless text."""
     saved = f"/saved/{TOKENS.create('saved', ana.id)}"
     digest.feedback.rate(ana.id, papers[0].paper_id, "save")
 

@@ -1,6 +1,6 @@
 """Run all benchmarks and print the machine and one table of figures with their limits.
 
-    python bench/run.py [--shared ../shared] [--only startup|ingest|warm|digest|mail] [--json FILE]
+    python bench/run.py [--shared ../shared] [--only startup|ingest|warm|digest|mail|web] [--json FILE]
 
 Exit code 1 if a limit is exceeded. Each benchmark runs in its own process.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 from figures import Figure, exit_code, say, table
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("startup", "ingest", "warm", "digest", "mail")
+BENCHMARKS = ("startup", "ingest", "warm", "digest", "mail", "web")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paperagent.retrieval.attributes import NUMBER, count_match, has_number, lacks_attribute
+from paperagent.retrieval.attributes import NUMBER, count_match, has_number, lacks_attribute, says_aspect
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,24 @@ from paperagent.retrieval.attributes import NUMBER, count_match, has_number, lac
 )
 def test_what_is_asked_for_is_looked_for(question: str, sentence: str, *, lacks: bool) -> None:
     assert lacks_attribute(question, "Owlet: Hints for Birds", [sentence]) is lacks
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "says"),
+    [
+        ("which models play in it?", "We use LLMs (GPT and Falke 2).", True),
+        ("which models play in it?", "Owlet lets LLMs play.", False),
+        ("what was it tested on?", "We report gains on dialogue benchmarks.", True),
+        ("what was it tested on?", "We write hints for owls.", False),
+        ("what's the catch?", "This comes at the price of speed.", True),
+        ("how was the study carried out?", "We conducted a mixed-methods study.", True),
+        ("what is it called?", "Our method, dubbed Owlet, writes hints.", True),
+        ("does it beat Barkline?", "It outperforms all others.", True),
+        ("who are owls?", "It outperforms all others.", False),
+    ],
+)
+def test_a_sentence_says_what_is_asked_about_a_paper(question: str, sentence: str, *, says: bool) -> None:
+    assert says_aspect(question, "Owlet: Hints for Birds", sentence) is says
 
 
 @pytest.mark.parametrize(

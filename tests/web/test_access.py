@@ -132,6 +132,28 @@ def from_address(http: TestClient, address: str) -> Iterator[TestClient]:
     yield TestClient(http.app, base_url=web_server.HOST, follow_redirects=False, client=(address, 1))
 
 
+@pytest.mark.parametrize(
+    ("askers", "peer", "user", "is_asker"),
+    [
+        (None, "127.0.0.1", "ana", True),
+        ("ana@example.org", "127.0.0.1", "ana@example.org", True),
+        ("ana@example.org", "127.0.0.1", "bob@example.org", False),
+        (None, STRANGER, None, False),  # not through the proxy
+    ],
+)
+def test_a_trusted_proxy_names_the_user(
+    askers: str | None, peer: str, user: str | None, *, is_asker: bool, open_site: Callable[..., Site]
+) -> None:
+    site = open_site(
+        **BEHIND_PROXY,
+        PAPERAGENT_WEB_USER_HEADER="Remote-User",
+        **({"PAPERAGENT_WEB_ASKERS": askers} if askers else {}),
+    )
+    sent = request(peer, "papers.example.org", x_forwarded_for="1.1.1.1", remote_user=user or "ana")
+    visitor = access.visitor(site, sent)
+    assert (visitor.user, visitor.is_asker) == (user, is_asker)
+
+
 # --- rate limits ---
 
 

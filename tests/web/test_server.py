@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import web_server
 
-from paperagent import ConfigError
+from paperagent import ConfigError, PaperAgent
 from paperagent.web import server
+from paperagent.web.site import Site
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -87,3 +93,134 @@ def test_what_is_not_http_gets_400(served: str) -> None:
     with closing(connect(served)) as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
         assert status_of(connection) == 400
+
+
+# --- slow and many clients ---
+
+
+@pytest.fixture
+def impatient(sample_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Yield the address of a server in this process that waits half a second for a request."""
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.5)
+    with PaperAgent(sample_home, embedder="none", mode="extractive") as agent:
+        listening, running = server.listen("127.0.0.1", 0), server.create_server(Site(agent))
+        thread = threading.Thread(target=running.run, args=([listening],))
+        thread.start()
+        yield server.address_of(listening).rstrip("/")
+        running.should_exit = True
+        thread.join(timeout=30)
+
+
+def test_slow_headers_get_408(impatient: str) -> None:
+    for sent in (b"", b"GET /healthz HTTP/1.1\r\nHost: 127.", REQUEST + b"X-Slow: "):
+        with closing(connect(impatient)) as connection:
+            started = time.monotonic()
+            connection.sendall(sent)
+            assert status_of(connection) == 408, sent
+            assert 0.3 < time.monotonic() - started < 10
+
+
+def test_dripping_does_not_extend_the_time(impatient: str) -> None:
+    started = time.monotonic()
+    with closing(connect(impatient)) as connection, suppress(OSError):  # reset, or a broken pipe
+        connection.sendall(REQUEST)
+        while time.monotonic() - started < 20:
+            connection.sendall(b"X-Slow: 1\r\n")
+            time.sleep(0.05)
+    assert time.monotonic() - started < 20
+
+
+def test_a_slow_body_gets_408(impatient: str) -> None:
+    with closing(connect(impatient)) as connection:
+        head = REQUEST.replace(b"GET /healthz", b"POST /ask")
+        connection.sendall(
+            head + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 99\r\n\r\nq="
+        )
+        assert status_of(connection) == 408
+
+
+def test_a_second_request_on_a_connection_is_timed_too(impatient: str) -> None:
+    with closing(connect(impatient)) as connection:
+        reader = connection.makefile("rb")
+        connection.sendall(REQUEST + b"\r\n" + b"GET / HTTP/1.1\r\n")
+        assert b" 200 " in reader.readline()
+        assert b" 408 " in reader.read()
+
+
+def rss(pid: int) -> int:
+    """Return the memory of a process in kB."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1])  # type: ignore[index]
+
+
+def test_300_connections_and_large_requests_take_little_memory(sample_home: Path) -> None:
+    with web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process):
+        httpx.get(f"{url}/", trust_env=False)
+        before = rss(process.pid)
+        with ExitStack() as stack:
+            connections = [stack.enter_context(closing(connect(url))) for _ in range(300)]
+            for connection in connections:
+                connection.sendall(REQUEST)
+            with closing(connect(url)) as refused:
+                refused.sendall(REQUEST + b"\r\n")
+                assert status_of(refused) == 503
+            for connection in connections[:100]:
+                with suppress(OSError):
+                    connection.sendall(b"X-Large: " + b"x" * 100_000)
+            assert rss(process.pid) - before < 20_000
+        for _ in range(10):
+            with closing(connect(url)) as connection, suppress(OSError):
+                connection.sendall(REQUEST.replace(b"GET", b"POST") + b"Transfer-Encoding: chunked\r\n\r\n")
+                for _ in range(100):
+                    connection.sendall(b"186a0\r\n" + b"x" * 100_000 + b"\r\n")
+        assert rss(process.pid) - before < 20_000
+        assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+
+
+def test_memory_does_not_grow_with_requests(sample_home: Path) -> None:
+    with (
+        web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
+        httpx.Client(base_url=url, trust_env=False) as client,
+    ):
+        for n in range(300):
+            client.get(f"/?q=tokens+{n}")
+        before = rss(process.pid)
+        for n in range(600):
+            client.get(f"/?q=tokens+{n}" if n % 2 else "/healthz")
+        assert rss(process.pid) - before < 5_000
+
+
+# --- the end ---
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_server_with_the_code_of_the_program(
+    number: int, code: int, sample_home: Path
+) -> None:
+    with (
+        web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
+        closing(connect(url)) as idle,
+    ):
+        assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        process.send_signal(number)
+        assert process.wait(timeout=20) == code
+        assert idle.recv(1) == b""
+
+
+def test_the_log_has_no_token_and_no_question(sample_home: Path) -> None:
+    command = [sys.executable, "-m", "paperagent", "serve", "--home", str(sample_home), "--port", "0"]
+    environment = {**os.environ, "PAPERAGENT_EMBEDDER": "none"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        match = re.search(r"http://\S+(?=/)", process.stdout.readline())
+        assert match
+        for path in ("/?q=private+question", "/paper/secret", "/no-such-page/secret"):
+            httpx.get(match[0] + path, trust_env=False)
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=30)
+    assert "GET / 200" in log
+    assert "GET /paper/{id:path} 404" in log
+    for word in ("private", "secret"):
+        assert word not in log

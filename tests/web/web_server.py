@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -77,15 +78,21 @@ def started(
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run ``paperagent serve`` and yield its address and its process; it is interrupted at the end."""
     command = [sys.executable, "-m", "paperagent", "serve", "--home", str(home), "--port", "0", *arguments]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
-    ) as running:
+    environment = {**os.environ, **(env or {})}
+    with (
+        tempfile.TemporaryFile("w+") as log,  # a pipe that nobody reads would fill up
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as running,
+    ):
         try:
             assert running.stdout is not None
             line = running.stdout.readline()
             match = re.search(r"http://\S+(?=/)", line)
-            assert match, line + (running.stderr.read() if running.stderr else "")
+            if match is None:
+                running.wait(timeout=30)
+                log.seek(0)
+                raise AssertionError(line + log.read())
             yield match[0], running
         finally:
-            running.send_signal(signal.SIGINT)
-            running.communicate(timeout=30)
+            if running.poll() is None:
+                running.send_signal(signal.SIGINT)
+                running.communicate(timeout=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,12 @@ from typing import TYPE_CHECKING
 from paperagent.digest.delivery import message
 from paperagent.digest.delivery.transport import ConnectionLost, Outbox, Rejected, Transport
 from paperagent.digest.links import LinkBuilder, SignedTokens
-from paperagent.digest.render.renderer import Rendered, render_already_subscribed, render_confirmation
+from paperagent.digest.render.renderer import (
+    Rendered,
+    render_already_subscribed,
+    render_confirmation,
+    render_sign_in,
+)
 from paperagent.errors import ConfigError, MailError, visible
 
 if TYPE_CHECKING:
@@ -153,6 +159,15 @@ class Mailer:
         assert link is not None, "the web page needs a public URL and a secret for this"
         rendered = render_already_subscribed(link, theme_dir=self._theme_dir)
         return self._send_notice(rendered, "already", subscriber.email, at)
+
+    def send_sign_in(self, email: str, at: dt.datetime, *, link: str) -> str:
+        """Send the link by which somebody signs in to the web page, and return a message with the result.
+
+        Raises:
+            MailError: the mail could not be sent.
+        """
+        rendered = render_sign_in(link, theme_dir=self._theme_dir)
+        return self._send_notice(rendered, f"sign-in-{secrets.token_hex(4)}", email, at)
 
     def _send_notice(self, rendered: Rendered, name: str, email: str, at: dt.datetime) -> str:
         """Send a mail to one person that is not an issue."""

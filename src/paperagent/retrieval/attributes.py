@@ -61,6 +61,10 @@ _NAMED_THING = re.compile(
     r"\b(?:which|what)\s+(?:\w+\s+){0,2}?(?:llm|model|backbone|datasets?|benchmarks?)\b", re.IGNORECASE
 )
 """What has a name. The answer to "which models" may be "the larger ones"."""
+_NAMED_MODEL = re.compile(
+    r"\b(?:which|what)\s+(?:[\w-]+\s+){0,2}?(?:llm|(?:language )?model|backbone|famil(?:y|ie))s?\b",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[A-Za-z]*(?:[A-Z]\w*[A-Z]|[A-Za-z]\d)\w*|\b[A-Z][a-z]+(?=[ -]\d)")
 """A word with several capitals, with letters and digits, or with a version."""
 COMMON_ACRONYMS = frozenset(
@@ -135,6 +139,51 @@ _ATTRIBUTES = (
     _attribute(r"carbon|emissions|energy (?:use|consumption)", r"carbon|emission|energy|watt"),
 )
 """What a question asks for, and the words of which a paper that answers it has at least one."""
+
+
+_ASPECTS = (
+    _attribute(
+        r"(?:test|evaluat|tri(?:ed|al)|try|work|measur)\w*\b.{0,12}\b(?:on|with)\W*$|on what\b"
+        r"|tasks?\W*$|benchmarks?\W*$|(?:which|what) (?:\w+ )?(?:tasks?|benchmarks?|datasets?)\b",
+        r"\b(?:benchmark|evaluat|experiment|test)\w*|\btasks?\b",
+    ),
+    _attribute(
+        r"(?:catch|drawbacks?|downsides?|disadvantages?|limitations?|weakness(?:es)?|trade-?offs?)\b"
+        r"|(?:lose|sacrifice|give up)\b.{0,12}$",
+        r"\b(?:price|trade-?off|expense|decreas|degrad|limitation|suffer|fail|worse|risk|however|struggl|sacrific"
+        r"|at the cost)",
+    ),
+    _attribute(
+        r"how (?:was|were|did|do)\b.{0,30}\b(?:carried out|carry out|conduct(?:ed)?|done|performed"
+        r"|stud(?:y|ied))\b|(?:which|what) method\b|methodology|study design",
+        r"\bwe (?:also |then |first )?(?:conduct|perform|carr|survey|interview|collect|recruit)\w*"
+        r"|mixed-methods?|randomi[sz]ed|\binterviews\b|questionnaire|user study",
+    ),
+    _attribute(
+        r"(?:called|(?:name|title) of (?:it|the|their|that|this))\b"
+        r"|what(?:'?s| is) (?:it|the|its|their) name\b",
+        r"\b(?:called|named|dubbed|termed|refer(?:red)? to (?:it |this )?as"
+        r"|we (?:introduce|propose|present))\b",
+    ),
+    _attribute(
+        r"compared? (?:to|with) (?:what|which)|baselines?\b|(?:beat|outperform|better than|win against)\b",
+        r"\b(?:outperform|surpass|exceed|baseline|compar(?:ed|able)|state-of-the-art|superior)|\bthan\b",
+    ),
+)
+"""What a question asks about a paper, and the words of the sentences that usually say it."""
+
+
+def says_aspect(question: str, title: str, sentence: str) -> bool:
+    """Return whether a sentence has words for what a question asks about a paper, such as its drawbacks.
+
+    For a model, the sentence must name something that neither the question nor the title name.
+    """
+    for in_question, in_sentence in _ASPECTS:
+        if in_question.search(question):
+            return in_sentence.search(sentence) is not None
+    if not _NAMED_MODEL.search(question):
+        return False
+    return _names_another([sentence], {*words(question), *words(title)})
 
 
 def lacks_attribute(question: str, title: str, sentences: Sequence[str]) -> bool:

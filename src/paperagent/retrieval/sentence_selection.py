@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from paperagent.retrieval import attributes
 from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.text import cues
 from paperagent.text.injection import looks_like_instruction
@@ -55,7 +56,7 @@ _WEIGHTS: Mapping[str, float] = {
     "match": 3.95, "gain": 10.71, "presents": 0.77, "before": -1.5, "first": -0.64, "background": -0.3,
     "position": -0.24, "most_asked": 0.8, "number": 0.77, "no_number": -0.99, "number_asked": 8.63,
     "method_detail": 1.33, "method_result": -1.7, "list_contribution": 1.42,
-    "release": 4.0,
+    "release": 4.0, "aspect": 1.5,
 }  # fmt: skip
 """Weight of each feature; see `features`."""
 
@@ -177,6 +178,8 @@ def features(question: Question, paper: PaperMatch) -> dict[str, NDArray[np.floa
         if the question asks how: it is one of the two sentences after the presenting one; it states a result
     list_contribution:
         if the question asks for a list: it is the sentence that presents the work
+    aspect:
+        the sentence has words for what the question asks about a paper, such as its drawbacks
     release:
         if the question asks for code or data: the sentence says where they are
     """
@@ -213,6 +216,9 @@ def features(question: Question, paper: PaperMatch) -> dict[str, NDArray[np.floa
         "method_detail": asks_method * ((index > contribution) & (index <= contribution + _METHOD_SENTENCES)),
         "method_result": asks_method * finds * (1 - presents),
         "list_contribution": float(question.kind == "list") * (index == contribution),
+        "aspect": np.array(
+            [attributes.says_aspect(question.text, paper.hit.title, s.text) for s in paper.sentences], float
+        ),
         "release": float(question.asks_release)
         * np.array([cues.announces_release(s.text) for s in paper.sentences], float),
     }

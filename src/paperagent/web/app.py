@@ -26,6 +26,7 @@ from paperagent.web import (
     http,
     papers,
     preferences,
+    sign_in,
     subscriptions,
 )
 from paperagent.web.guard import Guard
@@ -42,6 +43,7 @@ ROUTES: tuple[http.Route, ...] = (
     *atom.ROUTES,
     *preferences.ROUTES,
     *subscriptions.ROUTES,
+    *sign_in.ROUTES,
     *conversations.ROUTES,
     *papers.ROUTES,
 )

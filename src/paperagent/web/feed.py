@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from paperagent.digest.render.formatting import format_days
+from paperagent.digest.render.formatting import format_day, format_days
 from paperagent.errors import NoLibraryError
 from paperagent.web.cards import Section, card, day_sections, hit_card, papers_in_words, weekday
 from paperagent.web.feed_query import SORTS, FeedQuery, Sort
@@ -160,7 +160,7 @@ def _period(site: Site, request: Request, since: dt.date, until: dt.date, *, tit
         )
     else:
         sections = _sections(site, query, papers, period)
-    address_of = _day_path if since == until else _week_path
+    neighbor = partial(_day_link if since == until else _week_link, query)
     later, earlier = (d for d in ([d for d in counts if d > until], [d for d in counts if d < since]))
     response = _listing(
         site,
@@ -170,8 +170,8 @@ def _period(site: Site, request: Request, since: dt.date, until: dt.date, *, tit
         title=title,
         views=_sort_views(query, path, papers),
         more=more,
-        earlier=query.address(address_of(max(earlier))) if earlier else None,
-        later=query.address(address_of(min(later))) if later else None,
+        earlier=neighbor(max(earlier)) if earlier else None,
+        later=neighbor(min(later)) if later else None,
         form=replace(query, since=since, until=until),
     )
     if until < site.clock().date():
@@ -185,12 +185,14 @@ def week_name(date: dt.date) -> str:
     return f"{calendar.year:04}-W{calendar.week:02}"
 
 
-def _week_path(date: dt.date) -> str:
-    return f"/week/{week_name(date)}"
+def _week_link(query: FeedQuery, date: dt.date) -> tuple[str, str]:
+    """Return the address and the name of the week of a day."""
+    return query.address(f"/week/{week_name(date)}"), f"Week {date.isocalendar().week}"
 
 
-def _day_path(date: dt.date) -> str:
-    return f"/day/{date}"
+def _day_link(query: FeedQuery, date: dt.date) -> tuple[str, str]:
+    """Return the address and the name of a day."""
+    return query.address(f"/day/{date}"), format_day(date)
 
 
 def _parse(request: Request) -> FeedQuery:
@@ -246,8 +248,8 @@ def _listing(
     views: Sequence[tuple[str, str, bool]],
     more: bool,
     form: FeedQuery | None = None,
-    earlier: str | None = None,
-    later: str | None = None,
+    earlier: tuple[str, str] | None = None,
+    later: tuple[str, str] | None = None,
 ) -> Response:
     path = request.url.path
     address = partial(query.address, path)
@@ -257,7 +259,6 @@ def _listing(
         "views": views,
         "query": form or query,
         "chips": query.removable(path),
-        "is_filtered": query.is_filtered,
         "sorts": SORTS,
         "suggestions": _suggestions(site),
         "previous": address(page=query.page - 1) if query.page > 1 else None,

@@ -90,7 +90,8 @@ def _respond(route: Route, site: Site, request: Request) -> Response:
 def _limit_of(route: Route, request: Request) -> str:
     if request.method != "POST" and "POST" in route.methods:
         return "page"
-    return "search" if route.path == "/" and request.query_params.get("q") else route.limit
+    is_search = route.limit == "page" and request.method != "POST" and request.query_params.get("q")
+    return "search" if is_search else route.limit
 
 
 def check_rate(site: Site, request: Request, limit: str) -> None:
@@ -151,7 +152,10 @@ def page(site: Site, request: Request, template: str, *, status: int = 200, **va
 
 def render(site: Site, request: Request, template: str, **values: Any) -> str:
     """Return a template as text, with the values that every page uses."""
+    who = request.scope.get("paperagent.visitor")  # not looked up for the page of an error
     common = {
+        "user": who.user if who else None,
+        "can_sign_in": access.can_sign_in(site.settings),
         "path": request.url.path,
         "contact": safe_url(site.settings.contact) or None,
         "public_url": base_url(site, request),

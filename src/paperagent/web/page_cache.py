@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from paperagent.errors import NoLibraryError
+from paperagent.web import access
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -59,7 +60,7 @@ def cached(handler: Handler) -> Handler:
     """
 
     def call(site: Site, request: Request) -> Response:
-        if "cookie" in request.headers:  # the reader may have signed in
+        if access.visitor(site, request).user is not None:
             return handler(site, request)
         try:
             state = site.agent.library_state()

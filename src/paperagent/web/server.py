@@ -80,6 +80,11 @@ def run(site: Site, listening: socket.socket) -> None:
         listening: The socket from `listen`; it is closed at the end.
     """
     _log_to_stderr()
+    create_server(site).run([listening])
+
+
+def create_server(site: Site) -> uvicorn.Server:
+    """Return the server of a site."""
     config = uvicorn.Config(
         create_app(site),
         http=LimitedProtocol,
@@ -93,7 +98,7 @@ def run(site: Site, listening: socket.socket) -> None:
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
-    _Server(config, site).run([listening])
+    return _Server(config, site)
 
 
 class _Server(uvicorn.Server):

@@ -189,7 +189,8 @@ def _count(request: Request) -> Intent | None:
         if rules.IS_CATEGORY.fullmatch(before):
             return replace(intent, filters=replace(intent.filters, category=before))
         topic = topic_name(before)
-        return replace(intent, topic=topic) if topic else None
+        is_clause = before.lower().split()[-1] in rules.SMALL_WORDS  # "authors annotated the"
+        return replace(intent, topic=topic) if topic and not is_clause else None
     if not (remaining or match["rest"].strip()) and rules.ALSO_IN_PAPERS.fullmatch(match["noun"]):
         return None  # "how many studies?" may be about a survey
     counted = with_conditions(intent, remaining, request, verbs=True)

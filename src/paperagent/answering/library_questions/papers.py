@@ -67,6 +67,8 @@ class Mentions:
         forms = " or ".join(f"“{form}”" for form in self.forms)
         if self.exactly is None:
             return f", also as {forms}"
+        if not self.exactly:
+            return f", only as {forms}"
         return f": {self.exactly:,} exactly, {self.total - self.exactly:,} only as {forms}"
 
 

@@ -154,6 +154,17 @@ def render_already_subscribed(link: str, *, theme_dir: Path | None = None) -> Re
     return _render_notice("already", "You already get the paper digest", preheader, theme_dir, link=link)
 
 
+def render_sign_in(link: str, *, theme_dir: Path | None = None) -> Rendered:
+    """Return the mail by which somebody signs in to the web page.
+
+    Args:
+        link: The link that signs in.
+        theme_dir: A folder of templates that replace the packaged ones.
+    """
+    preheader = "It works once, for 15 minutes."
+    return _render_notice("sign_in", "Your link to sign in", preheader, theme_dir, link=link)
+
+
 def _render_notice(
     name: str, subject: str, preheader: str, theme_dir: Path | None, **values: Any
 ) -> Rendered:

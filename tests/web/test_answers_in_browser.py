@@ -194,7 +194,7 @@ def test_a_conversation_by_keyboard(chromium: Any, served: tuple[str, ScriptedSe
     tab.keyboard.type(QUESTION)
     tab.keyboard.press("Enter")
     tab.wait_for_url(re.compile(r"/c/[\w-]+#t1$"))
-    tab.wait_for_function("document.activeElement.id == 'question'", timeout=3_000)
+    tab.wait_for_selector("#question:focus", timeout=3_000)
     tab.keyboard.type("How many parameters does it have?")
     tab.keyboard.press("Enter")
     tab.wait_for_url(re.compile(r"#t2$"))

@@ -291,6 +291,44 @@ def test_who_gets_the_model(
     assert access.ask_mode(open_site(**environment), request(peer)) == mode
 
 
+def test_who_may_not_ask_leaves_nothing_behind(
+    sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = shutil.copytree(sample_home, tmp_path / "library")
+    monkeypatch.setenv("PAPERAGENT_WEB_ASK", "off")
+    with PaperAgent(home, embedder="none") as agent, web_server.client(agent) as http:
+        with from_address(http, STRANGER) as stranger:
+            response = stranger.post("/ask", data={"question": "How many tokens does Tindersift remove?"})
+            assert response.status_code == 403
+            assert "Only readers who have signed in can ask" in stranger.get("/ask").text
+        with http.app.state.site.database.reading() as db:  # type: ignore[attr-defined]
+            assert db.execute("SELECT count(*) FROM conversation").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, None),
+        (BEHIND_PROXY, None),
+        (PUBLIC, "PAPERAGENT_WEB_TRUSTED_PROXIES: not set"),
+        ({**MODEL, "PAPERAGENT_WEB_ASK": "model"}, None),
+        (
+            {
+                "OPENAI_BASE_URL": "https://models.example.org/v1",
+                "PAPERAGENT_MODEL": "unpriced",
+                "PAPERAGENT_WEB_ASK": "model",
+            },
+            "PAPERAGENT_PRICE: not set",
+        ),
+    ],
+)
+def test_warnings_at_the_start(
+    environment: dict[str, str], message: str | None, open_site: Callable[..., Site]
+) -> None:
+    messages = access.warnings(open_site(**environment).settings)
+    assert [text[: len(message or "")] for text in messages] == ([message] if message else [])
+
+
 def test_the_model_is_reserved_until_the_budget_is_used_up(open_site: Callable[..., Site]) -> None:
     site = open_site(
         **MODEL,

@@ -70,6 +70,7 @@ def ask(site: Site, request: Request) -> Response:
         options = _checked_options(site, form)
     except InputError as error:
         return _form(site, request, text, form, problem=str(error))
+    access.require_asking(site, request)
     site.turns.require_capacity()
     conversation = site.conversations.create(options, owner=access.visitor(site, request).user)
     site.conversations.delete_expired(site.settings.web_keep_days)

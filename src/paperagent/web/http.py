@@ -30,7 +30,7 @@ from paperagent.errors import (
     StoreLockedError,
 )
 from paperagent.text.sanitize import safe_url
-from paperagent.web import access
+from paperagent.web import access, cards
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -172,6 +172,7 @@ def environment() -> Environment:
         days=formatting.format_days,
         authors=formatting.format_authors,
         clean=formatting.clean_text,
+        paper_path=cards.paper_path,
     )
     result.globals.update(static=static_url)
     return result

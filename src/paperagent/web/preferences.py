@@ -16,6 +16,7 @@ from paperagent.digest.feedback import FEEDBACK_KINDS, FeedbackKind
 from paperagent.digest.subscribers import UNSUBSCRIBED
 from paperagent.text.sanitize import safe_json
 from paperagent.ui import export
+from paperagent.web.cards import card
 from paperagent.web.http import Route, not_found, page, see_other
 from paperagent.web.preference_form import PreferenceForm
 from paperagent.web.signup import forget_address
@@ -189,8 +190,8 @@ def show_saved(site: Site, request: Request) -> Response:
     query = request.query_params.get("q", "")[:MAX_QUERY].strip()
     saved = _saved_papers(site, request)
     words = query.casefold().split()
-    papers = [paper for paper in saved if all(word in _searchable(paper) for word in words)]
-    return page(site, request, "saved.html.j2", papers=papers, count=len(saved), query=query)
+    cards = [card(paper) for paper in saved if all(word in _searchable(paper) for word in words)]
+    return page(site, request, "saved.html.j2", cards=cards, count=len(saved), query=query)
 
 
 def export_saved(site: Site, request: Request) -> Response:

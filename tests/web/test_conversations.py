@@ -54,7 +54,12 @@ def test_a_follow_up_knows_the_conversation(web: TestClient) -> None:
 
 
 def test_the_library_answers_about_itself(web: TestClient) -> None:
+    """Without hints to the command line, which a reader of a page does not have."""
     assert "The library has 32 papers." in web.get(ask(web, "How many papers are there?")).text
+    for question in ("How many papers are there?", "list the papers", "help", "hello"):
+        page = web.get(ask(web, question)).text
+        assert "paperagent " not in page.partition("<article")[2].replace("paperagent answers", "")
+        assert "/help" not in page
 
 
 def test_an_abstention_leads_further(web: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -342,3 +343,39 @@ def test_the_model_is_reserved_until_the_budget_is_used_up(open_site: Callable[.
     assert "budget for the model is used up" in plans[2].note
     assert access.plan_answer(site, request("127.0.0.1")).mode == "llm"  # the person at this machine
     site.close()
+
+
+# --- operators ---
+
+
+@pytest.mark.parametrize(
+    ("contact", "link"),
+    [
+        ("admin@example.org", "mailto:admin@example.org"),
+        ("https://example.org/help", "https://example.org/help"),
+    ],
+)
+def test_the_contact_is_on_each_page_and_in_security_txt(
+    contact: str, link: str, sample_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERAGENT_CONTACT", contact)
+    with PaperAgent(sample_home, embedder="none") as agent, web_server.client(agent) as http:
+        assert f'<a href="{link}">Contact</a>' in http.get("/no-such-page").text
+        text = http.get("/.well-known/security.txt").text
+        assert re.fullmatch(rf"Contact: {link}\nExpires: \d{{4}}-\d\d-01T00:00:00Z\n", text)
+
+
+def test_without_a_contact_there_is_no_security_txt(web: TestClient) -> None:
+    assert web.get("/.well-known/security.txt").status_code == 404
+
+
+def test_metrics_answer_this_machine_only(sample_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with PaperAgent(sample_home, embedder="none") as agent, web_server.client(agent) as http:
+        assert http.get("/metrics").status_code == 404
+    monkeypatch.setenv("PAPERAGENT_WEB_METRICS", "1")
+    with PaperAgent(sample_home, embedder="none") as agent, web_server.client(agent) as http:
+        http.get("/no-such-page")
+        text = http.get("/metrics").text
+        assert "# TYPE paperagent_requests_total counter\npaperagent_requests_total 1\n" in text
+        with from_address(http, STRANGER) as stranger:
+            assert stranger.get("/metrics").status_code == 404

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,9 +15,11 @@ import pytest
 import web_server
 
 from paperagent import InputError
+from paperagent.testing import ScriptedServer
 from paperagent.web import server
 from paperagent.web.deployment import service_unit
 from paths import ROOT
+from scripted_model import SHORTER, SMALL, saying
 
 DEPLOY = ROOT / "deploy"
 BEHIND_PROXY = {
@@ -147,3 +149,39 @@ def test_our_proxy_configuration(make: object, sample_home: Path, tmp_path: Path
             stranger = client.get(f"{url}/", headers={"host": "rebound.example"})
             assert stranger.status_code in {200, 404, 421}
             assert "Papers" not in stranger.text or stranger.status_code == 421
+
+
+@pytest.mark.parametrize("make", [caddy, nginx])
+def test_answers_are_streamed_through_the_proxy(make: object, sample_home: Path, tmp_path: Path) -> None:
+    """Each claim arrives when it is written, though the browser accepts compression."""
+    name = make.__name__  # type: ignore[attr-defined]
+    if shutil.which(name) is None:
+        pytest.skip(f"no {name}")
+    home = shutil.copytree(sample_home, tmp_path / "library")
+    settings = {**BEHIND_PROXY, "PAPERAGENT_MODE": "llm", "PAPERAGENT_MODEL": "test-model"}
+    settings["PAPERAGENT_WEB_ASK"] = "model"
+    with ExitStack() as stack:
+        model = stack.enter_context(ScriptedServer())
+        model.responder = saying(SHORTER, SMALL, pause=0.05)
+        settings["OPENAI_BASE_URL"] = model.url
+        upstream = stack.enter_context(web_server.process(home, env=settings))
+        with server.listen("127.0.0.1", 0) as listening:
+            port = listening.getsockname()[1]
+        command, env = make(tmp_path, port, upstream.removeprefix("http://"))  # type: ignore[operator]
+        url = f"http://127.0.0.1:{port}"
+        stack.enter_context(running(command, url, env))
+        headers = {"host": "papers.example.org", "accept-encoding": "gzip"}
+        client = stack.enter_context(httpx.Client(base_url=url, trust_env=False, headers=headers))
+        answered = client.post("/ask", data={"question": "How many tokens does Tindersift remove?"})
+        assert answered.status_code == 303
+        arrivals: dict[str, float] = {}
+        text = ""
+        with client.stream("GET", answered.headers["location"].partition("#")[0]) as response:
+            for piece in response.iter_text():
+                text += piece
+                arrivals |= {
+                    claim: time.monotonic()
+                    for claim, _ in (SHORTER, SMALL)
+                    if claim in text and claim not in arrivals
+                }
+        assert arrivals[SMALL[0]] - arrivals[SHORTER[0]] > 0.2

@@ -35,6 +35,7 @@ from paperagent.web import access, cards
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from paperagent.config import Settings
     from paperagent.web.site import Site
 
 Handler = Callable[["Site", Request], Response]
@@ -157,10 +158,18 @@ def render(site: Site, request: Request, template: str, **values: Any) -> str:
         "user": who.user if who else None,
         "can_sign_in": access.can_sign_in(site.settings),
         "path": request.url.path,
-        "contact": safe_url(site.settings.contact) or None,
+        "contact": contact_url(site.settings),
         "public_url": base_url(site, request),
     }
     return templating.fill_template(environment(), template, **common, **values)
+
+
+def contact_url(settings: Settings) -> str | None:
+    """Return the address of the operator as a link, if it is set."""
+    contact = (settings.contact or "").removeprefix("mailto:")
+    if "@" in contact and ":" not in contact:
+        return f"mailto:{contact}"
+    return safe_url(contact) or None
 
 
 @lru_cache(maxsize=1)

@@ -27,6 +27,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 def pages(digest: DigestService) -> Iterator[TestClient]:
     """Yield a client of the site of that digest."""
     with PaperAgent() as agent, client(agent) as http:
+        assert http.app.state.site.database  # type: ignore[attr-defined]  # creates the file
         yield http
 
 

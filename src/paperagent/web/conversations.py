@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from paperagent import arguments
 from paperagent.errors import InputError, NoLibraryError
@@ -73,7 +73,7 @@ def ask(site: Site, request: Request) -> Response:
     access.require_asking(site, request)
     site.turns.require_capacity()
     conversation = site.conversations.create(options, owner=access.visitor(site, request).user)
-    site.conversations.delete_expired(site.settings.web_keep_days)
+    site.conversations.delete_expired()
     return _start(site, request, conversation, options, question)
 
 
@@ -371,9 +371,8 @@ def _answers(site: Site, request: Request) -> tuple[str, list[Answer]]:
 
 
 def _download(text: str, media_type: str, name: str) -> Response:
-    response = PlainTextResponse(text, media_type=media_type)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text.encode(errors="backslashreplace"), media_type=media_type, headers=headers)
 
 
 def markdown_file(site: Site, request: Request) -> Response:

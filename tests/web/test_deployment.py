@@ -136,7 +136,10 @@ def test_our_proxy_configuration(make: object, sample_home: Path, tmp_path: Path
         command, env = make(tmp_path, port, upstream.removeprefix("http://"))  # type: ignore[operator]
         url = f"http://127.0.0.1:{port}"
         host = {"host": "papers.example.org"}
-        with running(command, url, env), closing(httpx.Client(trust_env=False, headers=host)) as client:
+        with (
+            running(command, url, env),
+            closing(httpx.Client(trust_env=False, headers=host, timeout=60)) as client,
+        ):
             front = client.get(f"{url}/", headers={"accept-encoding": "gzip"})
             assert front.status_code == 200
             assert front.headers["content-encoding"] == "gzip"
@@ -173,7 +176,7 @@ def test_answers_are_streamed_through_the_proxy(make: object, sample_home: Path,
         url = f"http://127.0.0.1:{port}"
         stack.enter_context(running(command, url, env))
         headers = {"host": "papers.example.org", "accept-encoding": "gzip"}
-        client = stack.enter_context(httpx.Client(base_url=url, trust_env=False, headers=headers))
+        client = stack.enter_context(httpx.Client(base_url=url, trust_env=False, headers=headers, timeout=60))
         answered = client.post("/ask", data={"question": "How many tokens does Tindersift remove?"})
         assert answered.status_code == 303
         arrivals: dict[str, float] = {}

@@ -152,10 +152,10 @@ def test_a_second_request_on_a_connection_is_timed_too(impatient: str) -> None:
 def wait_until_ready(url: str) -> None:
     """Wait until all models are loaded, and read a page."""
     for _ in range(300):
-        if httpx.get(f"{url}/readyz", trust_env=False).status_code == 200:
+        if httpx.get(f"{url}/readyz", trust_env=False, timeout=60).status_code == 200:
             break
         time.sleep(0.1)
-    assert httpx.get(f"{url}/", trust_env=False).status_code == 200
+    assert httpx.get(f"{url}/", trust_env=False, timeout=60).status_code == 200
 
 
 def rss(pid: int) -> int:
@@ -185,13 +185,13 @@ def test_300_connections_and_large_requests_take_little_memory(sample_home: Path
                 for _ in range(100):
                     connection.sendall(b"186a0\r\n" + b"x" * 100_000 + b"\r\n")
         assert rss(process.pid) - before < 20_000
-        assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/healthz", trust_env=False, timeout=60).status_code == 200
 
 
 def test_memory_does_not_grow_with_requests(sample_home: Path) -> None:
     with (
         web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
-        httpx.Client(base_url=url, trust_env=False) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
     ):
         for n in range(300):
             client.get(f"/?q=tokens+{n}")
@@ -234,7 +234,7 @@ def test_other_processes_change_the_library_while_it_is_served(sample_home: Path
                 timeout=60,
             )
             assert result.returncode == 0, result.stderr
-        page = httpx.get(f"{url}/?q=zanthor", trust_env=False).text
+        page = httpx.get(f"{url}/?q=zanthor", trust_env=False, timeout=60).text
         done.set()
         reader.join(timeout=30)
     assert "Zanthor study" in page
@@ -253,7 +253,7 @@ def test_a_signal_ends_the_server_with_the_code_of_the_program(
         web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
         closing(connect(url)) as idle,
     ):
-        assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/healthz", trust_env=False, timeout=60).status_code == 200
         process.send_signal(number)
         assert process.wait(timeout=20) == code
         assert idle.recv(1) == b""
@@ -269,7 +269,7 @@ def test_the_log_has_no_token_and_no_question(sample_home: Path) -> None:
         match = re.search(r"http://\S+(?=/)", process.stdout.readline())
         assert match
         for path in ("/?q=private+question", "/paper/secret", "/no-such-page/secret"):
-            httpx.get(match[0] + path, trust_env=False)
+            httpx.get(match[0] + path, trust_env=False, timeout=60)
         process.send_signal(signal.SIGINT)
         _, log = process.communicate(timeout=30)
     assert "GET / 200" in log

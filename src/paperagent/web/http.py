@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,6 +226,11 @@ _TITLES = {
     500: "Something went wrong here",
     503: "Not available at the moment",
 }
+_MESSAGES = {
+    404: "There is no such page.",
+    405: "A form sends this address its data; opening it does nothing.",
+}
+"""Status → the message of an error that the framework raised."""
 
 
 def status_of(error: Exception) -> int:
@@ -239,7 +245,8 @@ def status_of(error: Exception) -> int:
 def message_of(error: Exception) -> str:
     """Return what a reader is told about an error: nothing about files and settings of the server."""
     if isinstance(error, HTTPException):
-        return error.detail
+        is_default = error.detail == HTTPStatus(error.status_code).phrase
+        return _MESSAGES.get(error.status_code, "") if is_default else error.detail
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, NoLibraryError):

@@ -175,6 +175,7 @@ def render(site: Site, request: Request, template: str, **values: Any) -> str:
     common = {
         "user": who.user if who else None,
         "can_sign_in": access.can_sign_in(site.settings),
+        "site_title": site.settings.web_title,
         "path": request.url.path,
         "contact": contact_url(site.settings),
         "public_url": base_url(site, request),

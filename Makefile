@@ -64,10 +64,10 @@ demo: setup
 	@week=$$($(BIN)/python examples/latest_week.py $(HOME_)); \
 	  echo; echo "\$$ paperagent digest preview --week $$week --out .demo/digest"; \
 	  $(DEMO) digest preview --week "$$week" --out .demo/digest
-	@echo; echo 'Go on:  PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent chat'
+	@echo; echo 'Next:   PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent chat'
 	@echo '        make web    the same library as a web page, at http://127.0.0.1:8700/'
 
-# The library of `make demo`, made now if there is none.
+# The library of `make demo`, made now if there is none; PAPERAGENT_WEB_PORT=9000 make web uses another port.
 web: setup
 	@if [ ! -e $(HOME_) ]; then mkdir -p .demo && $(DEMO) ingest "$(or $(FEED),sample)"; fi
 	@$(DEMO) serve

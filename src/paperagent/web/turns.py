@@ -184,7 +184,14 @@ class TurnRunner:
         running = RunningTurn(turn, self.idle_seconds)
         with self._lock:
             self._running[turn.conversation, turn.number] = running
-        self._pool.submit(self._run, running, options, earlier, note=note, settle=settle)
+        try:
+            self._pool.submit(self._run, running, options, earlier, note=note, settle=settle)
+        except RuntimeError:  # the server is being stopped
+            with self._lock:
+                del self._running[turn.conversation, turn.number]
+            running.end(turn)
+            self._store.save(turn, "failed", None, f"There is no answer: {INTERRUPTED}.")
+            raise
 
     def get(self, turn: Turn) -> RunningTurn | None:
         """Return a turn that has not ended yet."""

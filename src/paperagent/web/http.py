@@ -72,10 +72,25 @@ def endpoint(route: Route) -> Callable[[Request], Awaitable[Response]]:
         site: Site = request.app.state.site
         request.scope["route_path"] = route.path
         check_rate(site, request, _limit_of(route, request))
-        request.state.form = await request.form() if request.method == "POST" else FormData()
+        request.state.form = await _read_form(request) if request.method == "POST" else FormData()
         return await run_in_threadpool(_respond, route, site, request)
 
     return call
+
+
+async def _read_form(request: Request) -> FormData:
+    """Return the fields of a form.
+
+    Raises:
+        HTTPException: 400 if it contains a file, or text that cannot be written as UTF-8.
+    """
+    try:
+        form = await request.form(max_files=0)
+        for name, value in form.multi_items():
+            f"{name}{value}".encode()
+    except UnicodeError:
+        raise HTTPException(400, "The text of this form cannot be read.") from None
+    return form
 
 
 def _respond(route: Route, site: Site, request: Request) -> Response:

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -145,10 +146,13 @@ class Site:
             if self._turns is not None:
                 self._turns.stop_all()
 
-    @property
+    @cached_property
     def tokens(self) -> SignedTokens | None:
-        """Creates and reads the tokens in links; None if no secret is set."""
-        return self.digest.mailer.tokens
+        """Creates and reads the tokens in links, without opening the digest; None if no secret is set."""
+        from paperagent.digest.links import SignedTokens
+
+        secret = self.settings.secret
+        return SignedTokens(secret.get_secret_value()) if secret else None
 
     def run_later(self, function: Callable[..., None], *arguments: object) -> Future[None]:
         """Call a function in the background, after the others, so that nobody waits for the mail server.

@@ -23,8 +23,6 @@ NOT_YET = {
     "bad-200": "settings carry no version",
     "bad-191": "cron or systemd runs the schedule",
     "bad-267": "there is no /load",
-    "bad-352": NO_WEB,
-    "bad-353": NO_WEB,
     "bad-287": "the wait is limited and Ctrl-C ends it, but no message says that it waits",
 }
 """Row → why it does not apply yet; `docs/bad_inputs.md` has the same reasons."""

@@ -76,6 +76,8 @@ REFUSED: list[tuple[str, str | bytes, dict[str, str], str]] = [
     ("bad-188", "PAPERAGENT_MAIL_FROM=a@b.c <evil@x.y> <a@b.c>\n", {}, "not an email address"),
     ("bad-192", "PAPERAGENT_SECRET=short0123456789\n", {}, "shorter than 32 bytes"),
     ("bad-192", f"PAPERAGENT_SECRET={values.EXAMPLE_SECRET}\n", {}, "is the example"),
+    ("bad-192", f"PAPERAGENT_SECRET={GOOD_SECRET},short0123456789\n", {}, "shorter than 32 bytes"),
+    ("bad-192", f"PAPERAGENT_SECRET={','.join([GOOD_SECRET] * 3)}\n", {}, "holds 3 secrets"),
     ("bad-193", "PAPERAGENT_PUBLIC_URL=http://papers.example.org\n", {}, "must be https (RFC 8058"),
     ("bad-196", "PAPERAGENT_FEED_URLS=arxiv=https://10.0.0.1/api\n", {}, "arxiv: a private address"),
     ("bad-196", "PAPERAGENT_FEED_URLS=s2=https://0x7f.1/api\n", {}, "s2: a private address"),
@@ -231,13 +233,21 @@ def test_row_201_command_line_over_environment_over_file(monkeypatch: pytest.Mon
 def test_row_202_secrets_are_masked() -> None:
     """No form of the settings shows more than a secret's last four characters."""
     url = "smtp://me:hunter2@h:587"
-    write(f"OPENAI_API_KEY={KEY}\nPAPERAGENT_SMTP_URL={url}\nPAPERAGENT_SECRET={GOOD_SECRET}\n")
+    write(
+        f"OPENAI_API_KEY={KEY}\nPAPERAGENT_SMTP_URL={url}\nPAPERAGENT_SECRET={GOOD_SECRET},{GOOD_SECRET[::-1]}\n"
+    )
     found = config.load()
     shown = {s.key: s.value for s in found.sources()}
     assert shown["OPENAI_API_KEY"] == "…3456"
     assert shown["PAPERAGENT_SMTP_URL"] == "…"
-    assert set(found.secrets()) == {KEY, url, GOOD_SECRET}
-    for secret in (KEY[:-4], "hunter2", GOOD_SECRET[:-4]):
+    assert set(found.secrets()) == {
+        KEY,
+        url,
+        GOOD_SECRET,
+        GOOD_SECRET[::-1],
+        f"{GOOD_SECRET},{GOOD_SECRET[::-1]}",
+    }
+    for secret in (KEY[:-4], "hunter2", GOOD_SECRET[:-4], GOOD_SECRET[::-1][:-4]):
         assert secret not in f"{shown} {found!r} {found}"
 
 

@@ -295,7 +295,8 @@ def test_who_gets_the_model(
 def test_who_may_not_ask_leaves_nothing_behind(
     sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = shutil.copytree(sample_home, tmp_path / "library")
+    others = shutil.ignore_patterns("web.db*")  # of other tests
+    home = shutil.copytree(sample_home, tmp_path / "library", ignore=others)
     monkeypatch.setenv("PAPERAGENT_WEB_ASK", "off")
     with PaperAgent(home, embedder="none") as agent, web_server.client(agent) as http:
         with from_address(http, STRANGER) as stranger:

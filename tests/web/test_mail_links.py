@@ -57,7 +57,7 @@ def built_mails(digest: DigestService) -> list[str]:
 
 
 def test_mail_scanners_change_nothing(pages: TestClient, digest: DigestService, digest_home: Path) -> None:
-    """GET and HEAD of every link of real mails, three times, leave both databases as they are."""
+    """bad-352: GET and HEAD of every link of real mails, three times, leave both databases as they are."""
     links = {link for mail in built_mails(digest) for link in re.findall(rf"{PUBLIC_URL}(/[^\s\"<>]+)", mail)}
     links -= {"/archive/"}
     assert {link.split("/")[1] for link in links} == {"unsubscribe", "preferences", "feedback"}
@@ -88,14 +88,23 @@ def test_one_click(pages: TestClient, digest: DigestService, digest_home: Path, 
     assert dump(digest_home) == before
 
 
+@pytest.mark.parametrize("body", [{}, {"List-Unsubscribe": "x"}, {"one-click": "1"}])
+def test_another_post_is_refused(pages: TestClient, digest: DigestService, body: dict[str, str]) -> None:
+    """bad-353: a program that follows links with POST does not unsubscribe anybody."""
+    reader = digest.subscribers.find(ANA)
+    response = pages.post(f"/unsubscribe/{TOKENS.create('unsubscribe', reader.id)}", data=body)
+    assert (response.status_code, "press the button" in response.text) == (400, True)
+    assert digest.subscribers.get(reader.id) == reader
+
+
 def test_the_button_unsubscribes(pages: TestClient, digest: DigestService) -> None:
     reader = digest.subscribers.find(ANA)
     path = f"/unsubscribe/{TOKENS.create('unsubscribe', reader.id)}"
     asked = pages.get(path)
-    assert "<button>Stop sending</button>" in asked.text
+    assert "Stop sending</button>" in asked.text
     assert "a•••@test.example" in asked.text
     assert ANA not in asked.text
-    done = pages.post(path)
+    done = pages.post(path, data={"stop": "1"})
     assert "The mails have stopped" in done.text
     assert digest.recipients(digest.last_week()) == [digest.subscribers.find(r) for r in (BO, CY)]
     assert "<button" not in pages.get(path).text
@@ -110,7 +119,7 @@ def test_a_forgotten_reader_is_told_the_same(
     before = dump(digest_home)
     assert pages.get(path).status_code == 200
     assert pages.post(path, data=ONE_CLICK).status_code == 200
-    assert "this address" in pages.post(path).text
+    assert "this address" in pages.post(path, data={"stop": "1"}).text
     assert dump(digest_home) == before
 
 

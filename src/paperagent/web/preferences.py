@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -55,13 +56,17 @@ def show_unsubscribe(site: Site, request: Request) -> Response:
 def unsubscribe(site: Site, request: Request) -> Response:
     """Stop the mails: for the button, and for mail programs that do it with one click (RFC 8058).
 
-    A second time changes nothing, and a reader who was removed is told the same.
+    A second time changes nothing, and a reader who was removed is told the same. A POST that says neither is
+    refused.
     """
     subscriber_id, _ = read_token(site, request, "unsubscribe")
+    is_one_click = field(request, "List-Unsubscribe").casefold() == "one-click"
+    if not (is_one_click or field(request, "stop")):
+        raise HTTPException(400, "To stop the mails, open this address and press the button.")
     subscriber = find_subscriber(site, subscriber_id)
     if subscriber is not None:
         site.digest.subscribers.unsubscribe(subscriber_id)
-    if field(request, "List-Unsubscribe"):
+    if is_one_click:
         return PlainTextResponse("You are unsubscribed.\n")
     address = masked(subscriber.email) if subscriber else ""
     return page(site, request, "unsubscribe.html.j2", stopped=True, address=address, done=True)

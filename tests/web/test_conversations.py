@@ -97,6 +97,12 @@ def test_a_deleted_conversation_is_gone(web: TestClient) -> None:
     assert web.post(path, data={"question": TOKENS}).status_code == 404
 
 
+def test_a_question_in_a_conversation_that_is_being_deleted(web: TestClient) -> None:
+    """Its last check is that of the database."""
+    store = web.app.state.site.conversations  # type: ignore[attr-defined]
+    assert store.add_turn("deleted", "What is sparse retrieval?", "extractive") is None
+
+
 def test_conversations_expire(sample_home: Path) -> None:
     now = [dt.datetime(2026, 6, 1, tzinfo=dt.UTC)]
     agent = PaperAgent(sample_home, embedder="none", mode="extractive")

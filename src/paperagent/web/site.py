@@ -13,17 +13,20 @@ from urllib.parse import urlsplit
 
 from paperagent.digest.database import utc_now
 from paperagent.web.conversation_store import ConversationStore
-from paperagent.web.database import FILE_NAME, WebDatabase
+from paperagent.web.database import FILE_NAME, LOCK_NAME, WebDatabase
 from paperagent.web.metrics import Counters
 from paperagent.web.page_cache import PageCache
 from paperagent.web.rate_limit import RateLimiter
 from paperagent.web.spending import Spending
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paperagent.agent import PaperAgent
     from paperagent.config import Settings
     from paperagent.digest.links import SignedTokens
     from paperagent.digest.service import DigestService
+    from paperagent.storage.locks import ProcessLock
     from paperagent.web.turns import TurnRunner
 
 LOG = logging.getLogger("paperagent.web")
@@ -61,6 +64,7 @@ class Site:
         self._database: WebDatabase | None = None
         self._worker = ThreadPoolExecutor(1, "mail")
         self._turns: TurnRunner | None = None
+        self._server_lock: ProcessLock | None = None
 
     @property
     def public_host(self) -> str | None:
@@ -126,7 +130,10 @@ class Site:
 
     @property
     def turns(self) -> TurnRunner:
-        """Answers the questions of the page. Turns of an earlier, killed server are ended when it is opened.
+        """Answers the questions of the page.
+
+        When it is opened, it ends the turns of an earlier, killed server, unless they may be those of another
+        process that serves the library, too.
 
         Raises:
             StoreError: as for `database`.
@@ -136,9 +143,22 @@ class Site:
                 from paperagent.web.turns import TurnRunner
 
                 self.conversations.delete_expired()
-                self.conversations.repair()
+                if self._is_only_server(self.database.path.with_name(LOCK_NAME)):
+                    self.conversations.repair()
+                else:
+                    LOG.warning("another process serves this library, too")
                 self._turns = TurnRunner(self.agent, self.conversations)
             return self._turns
+
+    def _is_only_server(self, file: Path) -> bool:
+        """Return whether no other process holds the lock of the library's page; if so, take it."""
+        from paperagent.storage.locks import ProcessLock
+
+        try:
+            self._server_lock = self._server_lock or ProcessLock(file)
+            return self._server_lock.acquire()
+        except OSError:  # no locks there
+            return True
 
     def stop_turns(self) -> None:
         """Stop all running answers; what was written of them stays."""
@@ -179,7 +199,7 @@ class Site:
             turns.close()
         self._worker.shutdown(cancel_futures=True)
         with self._lock:
-            for resource in (self._digest, self._database):
+            for resource in (self._digest, self._database, self._server_lock):
                 if resource is not None:
                     resource.__exit__(None, None, None)
-            self._digest = self._database = None
+            self._digest = self._database = self._server_lock = None

@@ -105,6 +105,7 @@ def test_a_get_changes_no_file(site: TestClient, tmp_path: Path) -> None:
         )
         return {str(path): sha256(path.read_bytes()).hexdigest() for path in files}
 
+    assert site.app.state.warm.wait(20)  # type: ignore[attr-defined]  # the start may write
     for _, path in CASES:  # what is opened for reading first
         site.get(path)
     before = snapshot()

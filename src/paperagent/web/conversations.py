@@ -129,7 +129,21 @@ def _form(site: Site, request: Request, question: str, values: Any, *, problem: 
         problem=problem,
         explanation=_EXPLANATIONS[_planned_mode(site, request)],
         max_length=MAX_QUESTION,
+        examples=[] if question else _examples(site, paper),
     )
+
+
+def _examples(site: Site, paper: Paper | None) -> list[str]:
+    """Return questions that fit the paper, or else the newest papers whose titles begin with a name."""
+    if paper is not None:
+        return ["What is new in it?", "How was it evaluated?", "Does it name limitations?"]
+    try:
+        titles = [p.title for p in site.agent.list(limit=100)]
+    except NoLibraryError:
+        return []
+    names = [name for name, colon, _ in (t.partition(":") for t in titles) if colon and name.isalnum()][:2]
+    questions = ["What's in this library?", *(f"What is {name}?" for name in names[:1])]
+    return [*questions, f"How do {names[0]} and {names[1]} differ?"] if len(names) > 1 else questions
 
 
 def _find(site: Site, paper_id: str) -> Paper:

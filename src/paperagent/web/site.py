@@ -6,8 +6,10 @@ import datetime as dt
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import cached_property, partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from paperagent.web.turns import TurnRunner
 
 LOG = logging.getLogger("paperagent.web")
+CLOSE_SECONDS = 3.0
+"""How long the end of the server waits for what may hang, such as a mail server."""
 
 
 class Site:
@@ -62,7 +66,7 @@ class Site:
         self._lock = threading.RLock()
         self._digest: DigestService | None = None
         self._database: WebDatabase | None = None
-        self._worker = ThreadPoolExecutor(1, "mail")
+        self._background = BackgroundQueue()
         self._turns: TurnRunner | None = None
         self._server_lock: ProcessLock | None = None
 
@@ -179,27 +183,52 @@ class Site:
 
         Errors are logged.
         """
-
-        def call() -> None:
-            try:
-                function(*arguments)
-            except Exception:
-                LOG.exception("a task in the background failed")
-
-        return self._worker.submit(call)
+        return self._background.add(partial(function, *arguments))
 
     def close(self) -> None:
         """Stop the running answers and close what was opened; the agent stays open.
 
-        Tasks in the background that have not begun are dropped.
+        Tasks in the background are dropped, one that has begun after `CLOSE_SECONDS`.
         """
         with self._lock:
             turns, self._turns = self._turns, None
         if turns is not None:
             turns.close()
-        self._worker.shutdown(cancel_futures=True)
+        self._background.close()
         with self._lock:
             for resource in (self._digest, self._database, self._server_lock):
                 if resource is not None:
                     resource.__exit__(None, None, None)
             self._digest = self._database = self._server_lock = None
+
+
+class BackgroundQueue:
+    """Calls functions one after another in a thread that does not keep the process alive."""
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[tuple[Callable[[], None], Future[None]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="background", daemon=True)
+        self._thread.start()
+
+    def add(self, function: Callable[[], None]) -> Future[None]:
+        """Call a function after those before it; errors are logged."""
+        future: Future[None] = Future()
+        self._tasks.put((function, future))
+        return future
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait at most `CLOSE_SECONDS` for what has."""
+        with suppress(Empty):
+            while True:
+                self._tasks.get_nowait()
+        self._tasks.put(None)
+        self._thread.join(CLOSE_SECONDS)
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            function, future = task
+            try:
+                function()
+            except Exception:
+                LOG.exception("a task in the background failed")
+            future.set_result(None)

@@ -328,14 +328,14 @@ def replayed_events(answer: Answer) -> Iterator[Event]:
 
 
 def paper_finder(agent: PaperAgent) -> Callable[[str], Paper | None]:
-    """Return a function that finds a paper by its id, and returns None for one that was removed."""
+    """Return a function that finds a paper by its id; None for one that was removed or cannot be read."""
     papers: dict[str, Paper | None] = {}
 
     def find(paper_id: str) -> Paper | None:
         if paper_id not in papers:
             try:
                 papers[paper_id] = agent.get(paper_id)
-            except InputError:
+            except PaperAgentError:  # the answer has its quotes
                 papers[paper_id] = None
         return papers[paper_id]
 

@@ -9,7 +9,8 @@ import pytest
 
 from paperagent.retrieval import follow_up
 from paperagent.retrieval.conversation import Turn
-from paperagent.retrieval.follow_up import BONUS, reference_strength, resolve
+from paperagent.retrieval.follow_up import BONUS, resolve
+from paperagent.retrieval.question_form import reference_strength, without_switch
 from paperagent.retrieval.scoring import CorpusStats
 from paperagent.types import Hit, Paper
 
@@ -160,7 +161,7 @@ def test_a_question_that_fits_a_cited_paper_best_refers_to_it() -> None:
     ],
 )
 def test_a_marked_change_of_topic_frees_the_papers(question: str, stripped: str) -> None:
-    assert follow_up.without_switch(question) == stripped
+    assert without_switch(question) == stripped
     if stripped != question:
         assert resolve(question, (LIST,), PAPERS) == follow_up.Reference()
 

@@ -27,6 +27,7 @@ from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
 from paperagent.retrieval.names import Name, missing_versions
 from paperagent.retrieval.question import Question, QuestionKind
+from paperagent.retrieval.question_form import without_switch
 from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
 from paperagent.retrieval.sentence_selection import SelectedSentence, select_sentences
 from paperagent.text.sentences import split_sentences
@@ -240,7 +241,7 @@ class Pipeline:
 
         It is searched with the last turn, too, if it refers to one, but not to papers that were cited.
         """
-        question = self._analyze(follow_up.without_switch(request.question))
+        question = self._analyze(without_switch(request.question))
         candidates = list(self._candidates(question.query, request.filters, request.k))
         ranked = scoring.rank(candidates, question.query)
         history, cited = self._cited_papers(request)

@@ -14,18 +14,29 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from paperagent.retrieval.attributes import COMMON_ACRONYMS
 from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.question import Question
-from paperagent.retrieval.scoring import CorpusStats, is_query_stopword, names_paper
+from paperagent.retrieval.question_form import (
+    MAX_SHORT,
+    MAX_WITH_PRONOUN,
+    PAPERS_NOUN,
+    PICK,
+    SWITCH,
+    VERB,
+    Strength,
+    has_pronoun,
+    reference_strength,
+    refers_back,
+    topic_stems,
+)
+from paperagent.retrieval.scoring import CorpusStats, names_paper
 from paperagent.text.terms import index_terms, is_english
 from paperagent.types import Hit, Paper
 
 WINDOW = 6
 """Turns whose papers a question may refer to by their order."""
-Strength = Literal["none", "medium", "strong", "fragment", "exact"]
 BONUS: Mapping[Strength, float] = {"none": 0.0, "medium": 0.8, "strong": 1.6, "fragment": 2.4, "exact": 4.0}
 """Added to the score of a cited paper, by how clearly the question refers to it. Without a bonus, the score
 of the best paper for a question is between 2 and 4."""
@@ -46,14 +57,6 @@ _BESIDE_NAMED = 0.2
 
 _MAX_LENGTH = 300
 """Characters; a longer question, such as a pasted abstract, refers to nothing."""
-_MAX_FRAGMENT, _MAX_SHORT, _MAX_MEDIUM = 2, 2, 4
-"""Topic words of a question of each strength that has no sign of a reference but its brevity."""
-_MAX_WITH_PRONOUN, _MAX_WITH_CONNECTIVE, _MAX_WITH_WEAK_PRONOUN = 7, 6, 4
-_MAX_BEFORE_PRONOUN = 3
-"""Topic words before a pronoun; after more, it refers to one of them."""
-_MAX_FOREIGN_WORDS = 9
-"""Words of a question in another language that refers to the papers before it; two Chinese characters count
-as one."""
 _CLEAR_LEAD = 0.35
 """A paper that was not cited and leads the next five by this much is what a short question is about, if the
 question has no pronoun."""
@@ -62,7 +65,7 @@ _MIN_LEAD = 0.15
 _MAX_NAME_WORDS, _RARE, _RARE_SHARE = 4, 3, 0.001
 """Words of a name, and the number and share of papers with its rarest word, at most."""
 
-# --- the form of a question ---
+# --- the wording of a question ---
 
 _ORDINALS = {
     "first": 0, "1st": 0, "former": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3, "4th": 3,
@@ -86,90 +89,10 @@ _PAPER_NUMBER = re.compile(
     r"\b(?:paper|number|no\.|nr\.?)\s?([1-9]\d?)\b|(?<!\w)#([1-9]\d?)\b", re.IGNORECASE
 )
 _OTHER_ONE = re.compile(rf"\bthe\ other\ {_THING}", re.IGNORECASE)
-_PICK = re.compile(
-    r"\b(?:the|that|this)\ (?:[\w-]+\ ){0,3}?ones?\b|\b(?:which|one)\ of\ (?:them|these|those)\b",
-    re.IGNORECASE,
-)
-"""Picks from several papers: "the one with the game"."""
-_PAPERS = r"(?:papers?|works?|stud(?:y|ies))\b"
 _SEEKS_OTHERS = re.compile(
-    rf"\b(?:other|another|more|similar|further)\ (?:\w+\ )?{_PAPERS}|\banything\ else\b", re.IGNORECASE
+    rf"\b(?:other|another|more|similar|further)\ (?:\w+\ )?{PAPERS_NOUN}|\banything\ else\b", re.IGNORECASE
 )
-_SEEKS_PAPERS = re.compile(
-    rf"""\b(?:is|are|was|were)\ there\ (?:a|an|any|also|other|another|more|some|similar)\b
-    |\b(?:any|which|what|recent|new)\ (?:\w+\ )?{_PAPERS}
-    |(?<!\bthe\ )(?<!\bthese\ )(?<!\bthose\ )(?<!\bboth\ )\b(?:papers|studies)\b
-    |\bwhat\ do\ (?:we|you)\ have\b|\banything\ (?:new|about|on)\b|\bwho\ (?:else\ )?works\ on\b
-    |\bgibt\ es\b|^\W*hay\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_NOUN = (
-    r"(?:model|data|dataset|data\ set|method|paper|work|study|system|approach|benchmark|framework|result"
-    r"|finding|number|one|case|game|task|experiment|technique|algorithm|tool|corpus|gain|author|abstract"
-    r"|researcher)s?\b"
-)
-_THIS = r"(?:this|that|these|those)"
-_PRONOUN = re.compile(
-    rf"""\b(?:do|does|did|is|are|was|were|has|have|had|can|could|will|would|should|might)(?:n't)?
-        \ (?:it|they|he|she)\b
-    |\b(?:do|does|did|is|was|were|can|could|has|will|would)\ (?:this|that)\b
-    |\b(?:are|have|by|for|of|on|in|with|than|about|after|from)
-        \ {_THIS}\s*(?:$|[?!.,;]|(?:\w+\ )?{_NOUN})
-    |\b{_THIS}\ (?:\w+\ )?{_NOUN}|^(?:and\ |but\ |so\ )?{_THIS}\b|\bwhy\ that\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_WEAK_PRONOUN = re.compile(
-    rf"""\b(?:about|after|at|before|behind|by|for|from|in|into|of|on|over|than|through|to|under|use|using|with
-        |without)\ (?:it|them|him|her|theirs|{_THIS})(?:\ too|\ then|\ there)?(?=\W*(?:$|[,;?]|and\b))
-    |\b(?:it|them)(?=\W*$)|\b(?:there|here)\b(?!\ (?:is|are|was|were|an?|any|other|some|more)\b)
-    |\bthe\ same\b|\bthe\ {_NOUN}(?!\ (?:of|behind|by|called|named|about|that|which|on)\b)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""Refers back only in a short question: not in "what tools do hubs offer people for them?"."""
-_ANY_PRONOUN = re.compile(r"\b(?:it|its|itself|they|them|theirs?|he|him|his|she|her)\b", re.IGNORECASE)
-"""Refers back if no topic comes before it: not in "how do LLMs express their confidence?"."""
-_EXPLETIVE = re.compile(
-    r"\b(?:is|was|would\ be)\ it\ (?!\w+ed\b|similar|close)\w+\ (?:to|that|for)\b", re.IGNORECASE
-)
-_CONNECTIVE = re.compile(
-    r"^\W*(?:and|but|or|so|also|then|ok(?:ay)?|wh?at\ (?:about|abt)|how\ about|why|how\ come)\b",
-    re.IGNORECASE,
-)
-_VERB = r"(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should)"
-_FRAGMENT = re.compile(
-    rf"""^\W*(?:(?:and|but|so|for|with|on|in|from|to|by|over)\ )*
-    (?:which|what|whose|how\ (?:many|much|big|large|often|far|long|fast))(?!.*\b{_VERB}\b)
-    |^\W*(?:why|how|when|where|what)\W*$""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""A question without a verb: "which datasets?"."""
-_ASKS = re.compile(rf"^\W*(?:(?:and|but|so|ok)\b\W*)?(?:wh\w+|how|{_VERB})\b", re.IGNORECASE)
-_OWN_SUBJECT = re.compile(
-    rf"""(?<!\bwe\ )(?<!\bone\ )(?<!\bthey\ )(?<!\bto\ )\b(?:do|does|did|can|could|will|would|should)(?:n't)?
-    \ (?!(?:the|it|they|{_THIS}|its|their|you|we|i|he|she|one)\b)[a-z]""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""A question about something that it names: "how do LLMs negotiate?"."""
-_DEFINITION = re.compile(
-    rf"^\W*(?:what|who)(?:'s|\ is|\ are)\ (?!(?:the|its?|their|{_THIS}|in|with)\b)|^(?:define|explain)\b",
-    re.IGNORECASE,
-)
-_NOT_ENGLISH = re.compile(
-    r"""[^\W\d_a-z]|\b(?:und|aber|warum|wieso|welche\w?|wie|wer|wo|was|es|sie|das|davon|dabei|ihre?\w?|deren|autoren
-        |cu[aá]l\w*|cu[aá]nt\w+|qu[eé]|c[oó]mo|por|quel\w*|combien|pourquoi|comment|quale|quanti|perch[eé])\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""A letter or a word that English does not have: such a question is hardly found in English abstracts."""
-_SWITCH = re.compile(
-    r"""^\W*(?:(?:ok(?:ay)?|thanks|thank\ you|thx|so|and|but|now)\b\W*)*
-    (?:(?:(?:on|to|for|a|an|now|one|something|completely|totally|quite)\ )*
-        (?:(?:different|another|other|new|next)\ (?:topic|question|subject|thing|note)
-        |something\ (?:else|different))
-        (?:\ (?:now|then|please))?|(?:change|switch)\ (?:of\ )?(?:topic|subject)|unrelated(?:\ question)?
-        |by\ the\ way|btw)\s*[:,.;!–—-]\s*(?=\w)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""Says that what follows is on another topic: "different topic: …"."""
+_ASKS = re.compile(rf"^\W*(?:(?:and|but|so|ok)\b\W*)?(?:wh\w+|how|{VERB})\b", re.IGNORECASE)
 _SUCCESSOR = re.compile(
     r"""\b(?:follow-?\ ?up|newer|newest|later|latest|previous|earlier|older|original|next)
         \ (?:one|paper|version|work|study|model|article)\b
@@ -220,7 +143,7 @@ def resolve(
         best: The id of the paper that fits the question best by itself.
         lead: How far the score of that paper exceeds the next five.
     """
-    if not history or len(question) > _MAX_LENGTH or _SWITCH.match(question):
+    if not history or len(question) > _MAX_LENGTH or SWITCH.match(question):
         return Reference()
     if exact := [i for i in _numbered(question, history) if i in papers]:
         return Reference("exact", dict.fromkeys(exact, BONUS["exact"]))
@@ -236,7 +159,7 @@ def resolve(
     strength = _adjusted(strength, question, is_cited=best in weights, has_clear_lead=lead >= _CLEAR_LEAD)
     texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
     if strength == "medium":
-        topic = set(_topic_stems(question))
+        topic = set(topic_stems(question))
         weights = {i: w for i, w in weights.items() if not topic.isdisjoint(index_terms(texts[i]))}
     names = [n.casefold() for n in (_NAME if is_english(question) else _CAMEL_NAME).findall(question)]
     names = [name for name in names if name not in COMMON_ACRONYMS]
@@ -245,7 +168,7 @@ def resolve(
         weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
         strength = "strong" if strength == "medium" else strength
     elif names:  # a new named thing
-        strength = "medium" if _has_pronoun(question) else "none"
+        strength = "medium" if has_pronoun(question) else "none"
     if strength == "none" or (strength == "medium" and not weights):
         return Reference()
     return Reference(strength, {i: weight * BONUS[strength] for i, weight in weights.items()})
@@ -260,67 +183,14 @@ def _adjusted(strength: Strength, question: str, *, is_cited: bool, has_clear_le
         is_cited: Whether the best paper was cited.
         has_clear_lead: Whether it clearly exceeds all others.
     """
-    topic = len(_topic_stems(question))
+    topic = len(topic_stems(question))
     if is_cited:
-        return "strong" if strength in ("none", "medium") and topic <= _MAX_WITH_PRONOUN else strength
+        return "strong" if strength in ("none", "medium") and topic <= MAX_WITH_PRONOUN else strength
     if strength == "medium":
         return "strong" if _ASKS.match(question) and not has_clear_lead else "medium"
-    if strength == "strong" and has_clear_lead and topic > _MAX_SHORT and not refers_back(question):
+    if strength == "strong" and has_clear_lead and topic > MAX_SHORT and not refers_back(question):
         return "medium"
     return strength
-
-
-def reference_strength(question: str) -> Strength:
-    """Return how clearly a question refers to an earlier turn, by its form alone."""
-    picks = _PICK.search(question) is not None
-    if _SEEKS_PAPERS.search(question) and not picks:
-        return "none"
-    if _is_foreign(question):
-        return "fragment"
-    topic = len(_topic_stems(question))
-    refers = refers_back(question)
-    if topic <= _MAX_FRAGMENT and (refers or _FRAGMENT.search(question)):
-        return "fragment"
-    if topic <= (
-        _MAX_WITH_PRONOUN if refers else _MAX_WITH_CONNECTIVE if _CONNECTIVE.search(question) else 0
-    ):
-        return "strong"
-    if topic > _MAX_MEDIUM or _DEFINITION.search(question):
-        return "none"
-    return "strong" if topic <= _MAX_SHORT and not _OWN_SUBJECT.search(question) else "medium"
-
-
-def refers_back(question: str) -> bool:
-    """Return whether a pronoun, a noun such as "the authors", or "the one with" refers to an earlier turn."""
-    return _PICK.search(question) is not None or _has_pronoun(question)
-
-
-def _is_foreign(question: str) -> bool:
-    """Return whether a question is short and not in English."""
-    is_short = len(question.split()) + sum(c > "\u2e80" for c in question) // 2 <= _MAX_FOREIGN_WORDS
-    letters = question.encode("ascii", "ignore").decode()
-    return is_short and _NOT_ENGLISH.search(question) is not None and not is_english(letters or "§")
-
-
-def without_switch(question: str) -> str:
-    """Return the question without words such as "different topic:" at its beginning."""
-    return _SWITCH.sub("", question, count=1)
-
-
-def _has_pronoun(question: str) -> bool:
-    """Return whether a pronoun, or a noun such as "the authors", refers to an earlier turn."""
-    question = _EXPLETIVE.sub(" ", question)
-    pronoun = _PRONOUN.search(question)
-    if pronoun is not None and len(_topic_stems(question[: pronoun.start()])) <= _MAX_BEFORE_PRONOUN:
-        return True
-    if _WEAK_PRONOUN.search(question) and len(_topic_stems(question)) <= _MAX_WITH_WEAK_PRONOUN:
-        return True
-    pronoun = _ANY_PRONOUN.search(question)
-    return pronoun is not None and not _topic_stems(question[: pronoun.start()])
-
-
-def _topic_stems(text: str) -> list[str]:
-    return [s for s in index_terms(text) if not is_query_stopword(s)]
 
 
 def moved_to_named(reference: Reference, question: Question, others: Iterable[Hit]) -> Reference:
@@ -404,7 +274,7 @@ def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
             weights = _merge(weights, _shares(turn), share)
             share *= _EARLIER_TURN
             continues = reference_strength(turn.question) != "none"
-    if _PICK.search(question):
+    if PICK.search(question):
         recent = history[: -WINDOW - 1 : -1]
         shares = (_shares(turn) for turn in recent if turn.answered and turn.papers)
         lists = (s for s in shares if sum(share >= _MIN_LIST_SHARE for share in s.values()) > 1)

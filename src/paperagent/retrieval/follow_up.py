@@ -32,6 +32,8 @@ from paperagent.retrieval.question_form import (
     topic_stems,
 )
 from paperagent.retrieval.scoring import CorpusStats, names_paper
+from paperagent.text import cues
+from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import index_terms, is_english
 from paperagent.types import Hit, Paper
 
@@ -92,6 +94,8 @@ _OTHER_ONE = re.compile(rf"\bthe\ other\ {_THING}", re.IGNORECASE)
 _SEEKS_OTHERS = re.compile(
     rf"\b(?:other|another|more|similar|further)\ (?:\w+\ )?{PAPERS_NOUN}|\banything\ else\b", re.IGNORECASE
 )
+_SUBJECT = re.compile(rf"\b{VERB} the ([\w-]+)(?= \w+(?:\W*$| \w+\W*$)|\W*$)", re.IGNORECASE)
+"""A noun near the end of a question, with an article but without a description."""
 _ASKS = re.compile(rf"^\W*(?:(?:and|but|so|ok)\b\W*)?(?:wh\w+|how|{VERB})\b", re.IGNORECASE)
 _SUCCESSOR = re.compile(
     r"""\b(?:follow-?\ ?up|newer|newest|later|latest|previous|earlier|older|original|next)
@@ -102,6 +106,12 @@ _SUCCESSOR = re.compile(
 """Refers to another paper of the same series: "and the follow-up paper?"."""
 _CAMEL = r"(?<!\w)[A-Za-z0-9]*(?:[a-z][A-Z]|[A-Z]{2}|[A-Za-z]-?\d|\d[A-Za-z])[\w+.-]*\w|(?<!\w)\d+[A-Z]\b"
 _CAMEL_NAME = re.compile(_CAMEL)
+_COINED = re.compile(rf"{_CAMEL}|\b[A-Z]\w*(?:-[A-Z]\w*)+")
+"""A name that somebody coined, such as ``SaySelf`` or ``Night-Owl``."""
+_PREPOSITION = re.compile(r"\b(?:on|with|using|against|from|by|in|for|to)\b", re.IGNORECASE)
+"""Ends what a sentence presents: names after it are those of other things."""
+_ITEM = re.compile(r"\((\d|i{1,3}|iv|v)\)\s*([^(),;:.]{2,60})")
+_ROMAN = ("i", "ii", "iii", "iv", "v")
 _NAME = re.compile(rf"{_CAMEL}|(?<=[a-z,]\ )[A-Z][a-z]{{2,}}\w*(?:-\w+)*")
 """A name: with a capital or digit inside, or capitalized inside an English sentence."""
 
@@ -156,8 +166,10 @@ def resolve(
     weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
     if _SEEKS_OTHERS.search(question):
         return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
-    strength = _adjusted(strength, question, is_cited=best in weights, has_clear_lead=lead >= _CLEAR_LEAD)
     texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
+    if strength == "none" and _names_part(question, texts.values()):
+        strength = "strong"
+    strength = _adjusted(strength, question, is_cited=best in weights, has_clear_lead=lead >= _CLEAR_LEAD)
     if strength == "medium":
         topic = set(topic_stems(question))
         weights = {i: w for i, w in weights.items() if not topic.isdisjoint(index_terms(texts[i]))}
@@ -167,11 +179,20 @@ def resolve(
     if most := max(name_counts.values(), default=0):
         weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
         strength = "strong" if strength == "medium" else strength
-    elif names:  # a new named thing
-        strength = "medium" if has_pronoun(question) else "none"
+    elif names and not has_pronoun(question):  # a new named thing
+        strength = "none"
     if strength == "none" or (strength == "medium" and not weights):
         return Reference()
     return Reference(strength, {i: weight * BONUS[strength] for i, weight in weights.items()})
+
+
+def _names_part(question: str, texts: Iterable[str]) -> bool:
+    """Return whether the subject is something of a cited paper: "how long did the fine-tuning take?"."""
+    subject = _SUBJECT.search(question)
+    if subject is None or len(topic_stems(question)) > MAX_WITH_PRONOUN:
+        return False
+    stems = set(topic_stems(subject[1]))
+    return bool(stems) and any(stems <= set(index_terms(text)) for text in texts)
 
 
 def _adjusted(strength: Strength, question: str, *, is_cited: bool, has_clear_lead: bool) -> Strength:
@@ -193,9 +214,26 @@ def _adjusted(strength: Strength, question: str, *, is_cited: bool, has_clear_le
     return strength
 
 
-def moved_to_named(reference: Reference, question: Question, others: Iterable[Hit]) -> Reference:
-    """Return the reference, moved to those papers among ``others`` that the question names."""
-    named = [h.paper_id for h in others if names_loosely(question.text, h.title, question.query.stats)]
+def moved_to_named(
+    reference: Reference, question: Question, others: Iterable[Hit], cited: Mapping[str, Paper]
+) -> Reference:
+    """Return the reference, moved to those papers among ``others`` that the question names.
+
+    A name that a cited paper mentions, such as that of a baseline, does not move it, unless it is a title's.
+    """
+    stats = question.query.stats
+    abstracts = (cited[i].abstract for i, bonus in reference.bonus.items() if bonus > 0)
+    cited_text = "\n".join(abstracts).casefold()
+    named = [
+        h.paper_id
+        for h in others
+        if names_loosely(question.text, h.title, stats)
+        or any(
+            name.casefold() not in cited_text
+            for name in names_introduced(h.paper.abstract, stats)
+            if _mentions(question.text, name)
+        )
+    ]
     if not named or reference.strength == "exact":
         return reference
     bonus = {i: b * _BESIDE_NAMED for i, b in reference.bonus.items()}
@@ -211,9 +249,55 @@ def names_loosely(question: str, title: str, stats: CorpusStats) -> bool:
     stems = index_terms(name)
     if not colon or len(name.split()) > _MAX_NAME_WORDS or not stems:
         return False
-    if min(stats.frequency.get(s, 0) for s in stems) > max(_RARE, _RARE_SHARE * stats.papers):
-        return False
-    return re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", question.casefold()) is not None
+    return _is_rare(stems, stats) and _contains_word(question.casefold(), name.casefold())
+
+
+def names_introduced(abstract: str, stats: CorpusStats) -> list[str]:
+    """Return the names that an abstract introduces, such as that of a dataset.
+
+    A name with a digit, such as GPT-4, must be rare: many papers present something made with it.
+    """
+    names: list[str] = []
+    for sentence in split_sentences(abstract):
+        if presents := cues.PRESENTS.search(sentence.text):
+            names += _COINED.findall(_PREPOSITION.split(sentence.text[presents.end() :], maxsplit=1)[0])
+    return [
+        name
+        for name in names
+        if name.casefold() not in COMMON_ACRONYMS
+        and (name.replace("-", "").isalpha() or _is_rare(index_terms(name), stats))
+    ]
+
+
+def _is_rare(stems: Sequence[str], stats: CorpusStats) -> bool:
+    """Return whether one of the stems of a name is in few papers."""
+    most = max(_RARE, _RARE_SHARE * stats.papers)
+    return any(stats.frequency.get(s, 0) <= most for s in stems)
+
+
+def _mentions(question: str, name: str) -> bool:
+    """Return whether a question has a name; in capitals if it is an acronym, such as FAST."""
+    if name.isalpha() and name.isupper():
+        return _contains_word(question, name)
+    return _contains_word(question.casefold(), name.casefold())
+
+
+def _contains_word(text: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
+
+
+def with_item(question: str, history: Sequence[Turn]) -> str:
+    """Return a question about "the third one" followed by that item, if the last answer numbers items."""
+    ordinal = _ORDINAL.search(question)
+    last = next((turn for turn in reversed(history) if turn.answered), None)
+    if ordinal is None or last is None:
+        return question
+    items = dict(_ITEM.findall(last.answer))
+    numbers = [n for n in items if n.isdigit()] or [n for n in _ROMAN if n in items]
+    position = _ORDINALS[(ordinal["a"] or ordinal["b"]).lower()]
+    if len(numbers) < 2 or position >= len(numbers):
+        return question
+    return f"{question} {items[numbers[position]].strip()}"
 
 
 # --- the papers of the conversation ---
@@ -274,7 +358,7 @@ def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
             weights = _merge(weights, _shares(turn), share)
             share *= _EARLIER_TURN
             continues = reference_strength(turn.question) != "none"
-    if PICK.search(question):
+    if PICK.search(question) and not _ORDINAL.search(question):
         recent = history[: -WINDOW - 1 : -1]
         shares = (_shares(turn) for turn in recent if turn.answered and turn.papers)
         lists = (s for s in shares if sum(share >= _MIN_LIST_SHARE for share in s.values()) > 1)
@@ -286,10 +370,14 @@ def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
 
 
 def _shares(turn: Turn) -> dict[str, float]:
-    """Return the number of sentences that a turn cited from each paper, relative to the most."""
+    """Return the number of sentences that a turn cited from each paper, relative to the most.
+
+    The paper that comes first fitted the question best, however many sentences of it were needed.
+    """
     counts = Counter(turn.citations or turn.papers)
     most = max(counts.values())
-    return {paper_id: count / most for paper_id, count in counts.items()}
+    first = (turn.citations or turn.papers)[0]
+    return {i: 1.0 if i == first else count / most for i, count in counts.items()}
 
 
 def _merge(one: Mapping[str, float], other: Mapping[str, float], factor: float) -> dict[str, float]:

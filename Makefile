@@ -5,6 +5,7 @@
 #   make test-fast          a selection without browsers, mail servers and large data
 #   make check              lint, format, spelling, types
 #   make api                write docs/api.md from the docstrings
+#   make screenshots        the pictures of the web page in docs/images/web
 #   make bench              speed and memory, each against its limit
 #   make eval               answer quality against the baseline and, where they lie beside, on the shared sets
 #   make local-llm [MODEL=1.5b|0.5b|135m] [PORT=8090]   fetch a small real model, and serve it on this machine
@@ -25,7 +26,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 HOME_   := .demo/library
 DEMO    := PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent
 
-.PHONY: setup setup-dev demo web test test-fast check api bench eval local-llm clean
+.PHONY: setup setup-dev demo screenshots web test test-fast check api bench eval local-llm clean
 
 setup: $(VENV)/.base $(VENV)/.model
 
@@ -63,10 +64,10 @@ demo: setup
 	@week=$$($(BIN)/python examples/latest_week.py $(HOME_)); \
 	  echo; echo "\$$ paperagent digest preview --week $$week --out .demo/digest"; \
 	  $(DEMO) digest preview --week "$$week" --out .demo/digest
-	@echo; echo 'Go on:  PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent chat'
+	@echo; echo 'Next:   PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent chat'
 	@echo '        make web    the same library as a web page, at http://127.0.0.1:8700/'
 
-# The library of `make demo`, made now if there is none.
+# The library of `make demo`, made now if there is none; PAPERAGENT_WEB_PORT=9000 make web uses another port.
 web: setup
 	@if [ ! -e $(HOME_) ]; then mkdir -p .demo && $(DEMO) ingest "$(or $(FEED),sample)"; fi
 	@$(DEMO) serve
@@ -85,6 +86,9 @@ check: setup-dev
 
 api: setup-dev
 	$(BIN)/python docs/generate_api.py
+
+screenshots: setup-dev
+	WRITE_SCREENSHOTS=1 $(BIN)/python -m pytest tests/web/test_screenshots.py
 
 bench: setup-dev
 	$(BIN)/python bench/run.py --shared $(SHARED)

@@ -10,21 +10,15 @@ import pytest
 
 from paths import ROOT
 
-NO_WEB = "there is no web page yet"
-
 NOT_YET = {
     "bad-016": "there is no --temperature; the unknown option is refused with exit 2",
     "bad-177": "there is no such setting",
     "bad-178": "there is no such setting",
-    "bad-194": NO_WEB,
-    "bad-195": NO_WEB,
     "bad-198": "there is no TOML file: settings are in the environment and .env",
     "bad-199": "there is no TOML file: settings are in the environment and .env",
     "bad-200": "settings carry no version",
     "bad-191": "cron or systemd runs the schedule",
     "bad-267": "there is no /load",
-    "bad-352": NO_WEB,
-    "bad-353": NO_WEB,
     "bad-287": "the wait is limited and Ctrl-C ends it, but no message says that it waits",
 }
 """Row → why it does not apply yet; `docs/bad_inputs.md` has the same reasons."""

@@ -115,6 +115,26 @@ def test_a_dry_run_opens_no_socket_and_changes_nothing(
     assert states(run) == {"issues": 2, "planned": 1}
 
 
+def test_the_page_is_checked_before_sending(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that does not answer is a warning with the fix; the messages leave all the same."""
+    subscribe(run)
+    run("digest", "build", *WEEK)
+    monkeypatch.setenv("PAPERAGENT_SECRET", "0123456789abcdef0123456789abcdef")
+    monkeypatch.setenv("PAPERAGENT_PUBLIC_URL", f"http://127.0.0.1:{free_port()}")
+    assert "paperagent serve" in run("doctor")
+    for argv in (["--dry-run"], ["--no-check", "--only", A]):
+        assert "paperagent serve" not in run("digest", "send", *argv)
+    subscribe(run, B, "speech recognition")
+    run("digest", "build", *WEEK)
+    told = run("digest", "send")
+    assert (
+        "paperagent: warning: PAPERAGENT_PUBLIC_URL: the links in mails lead to a page that does not" in told
+    )
+    assert "--no-check skips this check" in told
+    assert "1 sent" in told
+    assert "paperagent serve" not in run("digest", "send")  # nothing is due
+
+
 def test_a_quiet_week(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """bad-344: nothing new is no issue, or by setting one that says so; exit 0 either way."""
     subscribe(run)

@@ -117,12 +117,24 @@ def test_upvotes_bring_nothing_off_topic() -> None:
     assert on(selector([arrival(p) for p in papers]).select(CACHE)) == {"cache compression"}
 
 
-def test_liked_papers_stand_for_an_interest() -> None:
-    """Papers like one that was liked are chosen, and its title is the reason."""
+def test_liked_papers_add_to_the_weeks_topics() -> None:
+    """Papers like one that was liked are chosen, with its title as the reason; the rest of the week stays."""
     before = embedded([paper(950, "coral bleaching", day=MONDAY - dt.timedelta(days=9))])
-    found = selector(embedded(week()), others=before).select(Preferences(liked=(before[0].paper_id,)))
-    assert on(found) == {"coral bleaching"}
-    assert {(c.reason.kind, c.reason.text) for c in found.items} == {("liked", before[0].paper.title)}
+    chosen = selector(embedded(week()), others=before)
+    found = chosen.select(Preferences(liked=(before[0].paper_id,)))
+    liked = [c for c in found.items if c.reason.kind == "liked"]
+    assert {c.reason.text for c in liked} == {before[0].paper.title}
+    assert all("coral bleaching" in c.paper.title for c in liked)
+    assert len(liked) > sum("coral bleaching" in c.paper.title for c in chosen.select(Preferences()).items)
+    assert len(ids(found)) == 12
+    assert len(on(found)) >= 4
+
+
+def test_a_liked_paper_without_its_like_leaves_the_week_as_it_is() -> None:
+    """A reader without interests who likes one paper still gets the next issue."""
+    before = embedded([paper(950, "coral bleaching", day=MONDAY - dt.timedelta(days=9))])
+    chosen = selector([arrival(p) for p in week(["cache compression"], each=20)], others=before)
+    assert len(ids(chosen.select(Preferences(liked=(before[0].paper_id,))))) == 12
 
 
 def test_disliked_papers_push_their_like_down() -> None:

@@ -324,12 +324,24 @@ def test_tokens_do_one_thing_only() -> None:
     """A token is for one purpose under one secret, and says what it is about."""
     made = SignedTokens(SECRET).create("feedback", 7, "arxiv:2401.00001", "more")
     assert SignedTokens(SECRET).read("feedback", made) == (7, ("arxiv:2401.00001", "more"))
-    for purpose in ("confirm", "unsubscribe", "preferences"):
+    for purpose in ("confirm", "signup", "unsubscribe", "preferences", "saved", "form"):
         with pytest.raises(InputError, match="invalid or altered"):
             SignedTokens(SECRET).read(purpose, made)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="invalid or altered"):
         SignedTokens(SECRET[::-1]).read("feedback", made)
     assert set(made) <= set(string.ascii_letters + string.digits + "-_.")
+
+
+def test_a_secret_is_replaced_without_breaking_links() -> None:
+    """The first of two secrets signs, both are accepted; the old one alone does not accept new links."""
+    old, both = SignedTokens(SECRET), SignedTokens(f"{SECRET[::-1]}, {SECRET}")
+    before, after = old.create("unsubscribe", 7), both.create("unsubscribe", 7)
+    assert both.read("unsubscribe", before) == both.read("unsubscribe", after) == (7, ())
+    assert after == SignedTokens(SECRET[::-1]).create("unsubscribe", 7)
+    with pytest.raises(InputError, match="invalid or altered"):
+        old.read("unsubscribe", after)
+    with pytest.raises(ConfigError, match="shorter than 32 bytes"):
+        SignedTokens(f"{SECRET},short")
 
 
 @given(st.integers(0, 200), st.characters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -291,6 +292,45 @@ def test_who_gets_the_model(
     assert access.ask_mode(open_site(**environment), request(peer)) == mode
 
 
+def test_who_may_not_ask_leaves_nothing_behind(
+    sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = shutil.ignore_patterns("web.db*")  # of other tests
+    home = shutil.copytree(sample_home, tmp_path / "library", ignore=others)
+    monkeypatch.setenv("PAPERAGENT_WEB_ASK", "off")
+    with PaperAgent(home, embedder="none") as agent, web_server.client(agent) as http:
+        with from_address(http, STRANGER) as stranger:
+            response = stranger.post("/ask", data={"question": "How many tokens does Tindersift remove?"})
+            assert response.status_code == 403
+            assert "Only readers who have signed in can ask" in stranger.get("/ask").text
+        with http.app.state.site.database.reading() as db:  # type: ignore[attr-defined]
+            assert db.execute("SELECT count(*) FROM conversation").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, None),
+        (BEHIND_PROXY, None),
+        (PUBLIC, "PAPERAGENT_WEB_TRUSTED_PROXIES: not set"),
+        ({**MODEL, "PAPERAGENT_WEB_ASK": "model"}, None),
+        (
+            {
+                "OPENAI_BASE_URL": "https://models.example.org/v1",
+                "PAPERAGENT_MODEL": "unpriced",
+                "PAPERAGENT_WEB_ASK": "model",
+            },
+            "PAPERAGENT_PRICE: not set",
+        ),
+    ],
+)
+def test_warnings_at_the_start(
+    environment: dict[str, str], message: str | None, open_site: Callable[..., Site]
+) -> None:
+    messages = access.warnings(open_site(**environment).settings)
+    assert [text[: len(message or "")] for text in messages] == ([message] if message else [])
+
+
 def test_the_model_is_reserved_until_the_budget_is_used_up(open_site: Callable[..., Site]) -> None:
     site = open_site(
         **MODEL,
@@ -304,3 +344,39 @@ def test_the_model_is_reserved_until_the_budget_is_used_up(open_site: Callable[.
     assert "budget for the model is used up" in plans[2].note
     assert access.plan_answer(site, request("127.0.0.1")).mode == "llm"  # the person at this machine
     site.close()
+
+
+# --- operators ---
+
+
+@pytest.mark.parametrize(
+    ("contact", "link"),
+    [
+        ("admin@example.org", "mailto:admin@example.org"),
+        ("https://example.org/help", "https://example.org/help"),
+    ],
+)
+def test_the_contact_is_on_each_page_and_in_security_txt(
+    contact: str, link: str, sample_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERAGENT_CONTACT", contact)
+    with PaperAgent(sample_home, embedder="none") as agent, web_server.client(agent) as http:
+        assert f'<a href="{link}">Contact</a>' in http.get("/no-such-page").text
+        text = http.get("/.well-known/security.txt").text
+        assert re.fullmatch(rf"Contact: {link}\nExpires: \d{{4}}-\d\d-01T00:00:00Z\n", text)
+
+
+def test_without_a_contact_there_is_no_security_txt(web: TestClient) -> None:
+    assert web.get("/.well-known/security.txt").status_code == 404
+
+
+def test_metrics_answer_this_machine_only(sample_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with PaperAgent(sample_home, embedder="none") as agent, web_server.client(agent) as http:
+        assert http.get("/metrics").status_code == 404
+    monkeypatch.setenv("PAPERAGENT_WEB_METRICS", "1")
+    with PaperAgent(sample_home, embedder="none") as agent, web_server.client(agent) as http:
+        http.get("/no-such-page")
+        text = http.get("/metrics").text
+        assert "# TYPE paperagent_requests_total counter\npaperagent_requests_total 1\n" in text
+        with from_address(http, STRANGER) as stranger:
+            assert stranger.get("/metrics").status_code == 404

@@ -106,7 +106,9 @@ def test_a_kill_keeps_the_reservation_of_a_running_answer(home: Path, model: Scr
     environment = {**SETTINGS, "OPENAI_BASE_URL": model.url}
     with web_server.started(home, env=environment) as (url, process):
         headers = {"x-forwarded-for": "203.0.113.1"}
-        response = httpx.post(f"{url}/ask", data={"question": QUESTION}, headers=headers, trust_env=False)
+        response = httpx.post(
+            f"{url}/ask", data={"question": QUESTION}, headers=headers, trust_env=False, timeout=60
+        )
         assert response.status_code == 303
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import re
@@ -13,6 +14,9 @@ from web_server import client
 
 from paperagent import PaperAgent
 from paperagent.evals.feedback import FEEDBACK_FILE, read_feedback
+from paperagent.types import Answer, Citation, Claim
+from paperagent.web.conversation_store import Turn
+from paperagent.web.turns import RunningTurn
 
 TOKENS = "How many tokens does Tindersift remove?"
 SENTENCE = "Tindersift removes 61% of the tokens"
@@ -54,7 +58,12 @@ def test_a_follow_up_knows_the_conversation(web: TestClient) -> None:
 
 
 def test_the_library_answers_about_itself(web: TestClient) -> None:
+    """Without hints to the command line, which a reader of a page does not have."""
     assert "The library has 32 papers." in web.get(ask(web, "How many papers are there?")).text
+    for question in ("How many papers are there?", "list the papers", "help", "hello"):
+        page = web.get(ask(web, question)).text
+        assert "paperagent " not in page.partition("<article")[2].replace("paperagent answers", "")
+        assert "/help" not in page
 
 
 def test_an_abstention_leads_further(web: TestClient) -> None:
@@ -97,8 +106,9 @@ def test_conversations_expire(sample_home: Path) -> None:
         recent = ask(web)
         assert web.get(old).status_code == 200
         now[0] += dt.timedelta(days=2)
-        ask(web)
         assert (web.get(old).status_code, web.get(recent).status_code) == (404, 200)
+        ask(web)
+        assert web.app.state.site.conversations.turns(old.rpartition("/")[2]) == []  # type: ignore[attr-defined]
 
 
 def test_a_rating_becomes_feedback(web: TestClient, sample_home: Path) -> None:
@@ -151,3 +161,76 @@ def test_this_paper_is_the_one_that_was_asked_about(web: TestClient) -> None:
     page = web.get(ask(web, "Summarize this paper", paper="tindersift-c2002f86")).text
     assert "The library has" not in page
     assert "Retrieval-augmented generation usually passes every retrieved passage" in page
+
+
+def shown(web: TestClient, answer: Answer) -> str:
+    """Return the page of a conversation that has this answer, from its first turn on."""
+    store = web.app.state.site.conversations  # type: ignore[attr-defined]
+    conversation = store.create({})
+    store.save(store.add_turn(conversation, answer.question, answer.mode), "done", answer)
+    return str(web.get(f"/c/{conversation}").text.partition("<article")[2])
+
+
+def cited(n: int, quote: str, paper_id: str = "tindersift-c2002f86") -> Citation:
+    """Return a citation of a sentence that the sample library's paper may have."""
+    return Citation(n, paper_id, "Tindersift", None, quote, 0, len(quote))
+
+
+def test_a_doubtful_answer_begins_with_its_caveat(web: TestClient) -> None:
+    quote = "Retrieval-augmented generation usually passes every retrieved passage"
+    text = f"May not answer: closest passages.\n\n{quote} [1]"
+    claim = Claim(quote, (1,), "quoted")
+    page = shown(web, Answer("q?", "doubtful", "low_confidence", text, (claim,), (cited(1, quote),)))
+    assert page.index("May not answer:</strong> closest passages.") < page.index('class="claim"')
+
+
+def test_what_is_not_supported_is_marked_in_words(web: TestClient) -> None:
+    claims = (
+        Claim("It is small.", (1,), "unverified"),
+        Claim("It is big.", (1,), "unsupported", {"numbers": False, "negation": True}),
+        Claim("It is old.", (), "uncited", {"numbers": True, "negation": True}),
+    )
+    notes = (
+        "withheld: “It is green.” (negation)",
+        "withdrawn: [1] “Tindersift” was withdrawn by its authors",
+    )
+    page = shown(
+        web, Answer("q?", "answered", None, "", claims, (cited(1, "A quote."),), mode="llm", notes=notes)
+    )
+    assert "unverified – compare with the source:" in page
+    assert '<s>It is big.</s> <strong class="doubt">not supported by its source: numbers</strong>' in page
+    assert 'It is old. <strong class="doubt">no source given</strong>' in page
+    withheld = page.partition("<details")[2].partition("</details>")[0]
+    assert '<s>It is green.</s> <strong class="doubt">negation</strong>' in withheld
+    assert "was withdrawn by its authors" in page.partition("</details>")[2]
+
+
+def test_the_source_of_a_changed_or_removed_paper_is_its_quote(web: TestClient) -> None:
+    """Without the sentences around it, and without the number of a sentence that may be another one now."""
+    citations = (cited(1, "A former sentence."), cited(2, "A removed sentence.", "gone"))
+    claims = tuple(Claim(c.quote, (c.n,), "quoted") for c in citations)
+    page = shown(web, Answer("q?", "answered", None, "", claims, citations))
+    assert re.findall(r"<p>\s*<mark>(.*?)</mark>\s*</p>", page) == [c.quote for c in citations]
+    assert 'href="/paper/gone"' in page
+    assert "#s" not in page
+
+
+def test_an_answer_that_cannot_be_read_is_said_to_be(web: TestClient) -> None:
+    path = ask(web)
+    web.get(path)
+    with web.app.state.site.database.writing() as db:  # type: ignore[attr-defined]
+        db.execute("UPDATE turn SET answer = '[]' WHERE conversation = ?", (path.rpartition("/")[2],))
+    assert "This answer cannot be read any more." in web.get(path).text
+    assert web.get(f"{path}.md").text == ""
+
+
+def test_a_silent_turn_sends_spaces() -> None:
+    async def first_pieces() -> list[str]:
+        running = RunningTurn(Turn("c", 1, "q?", "extractive"), idle_seconds=60)
+        pieces = running.follow(pulse_seconds=0.01)
+        silent = [await anext(pieces), await anext(pieces)]
+        running.add("a claim")
+        running.end(running.turn)
+        return [*silent, *[piece async for piece in pieces]]
+
+    assert asyncio.run(first_pieces()) == [" ", " ", "a claim"]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,9 +15,11 @@ import pytest
 import web_server
 
 from paperagent import InputError
+from paperagent.testing import ScriptedServer
 from paperagent.web import server
 from paperagent.web.deployment import service_unit
 from paths import ROOT
+from scripted_model import SHORTER, SMALL, saying
 
 DEPLOY = ROOT / "deploy"
 BEHIND_PROXY = {
@@ -134,16 +136,57 @@ def test_our_proxy_configuration(make: object, sample_home: Path, tmp_path: Path
         command, env = make(tmp_path, port, upstream.removeprefix("http://"))  # type: ignore[operator]
         url = f"http://127.0.0.1:{port}"
         host = {"host": "papers.example.org"}
-        with running(command, url, env), closing(httpx.Client(trust_env=False, headers=host)) as client:
+        with (
+            running(command, url, env),
+            closing(httpx.Client(trust_env=False, headers=host, timeout=60)) as client,
+        ):
             front = client.get(f"{url}/", headers={"accept-encoding": "gzip"})
             assert front.status_code == 200
             assert front.headers["content-encoding"] == "gzip"
             assert "server" not in front.headers or name in front.headers["server"].lower()
-            # The person at this machine would not be limited: the proxy names the reader's address.
-            spoofed = {"x-forwarded-for": "198.51.100.9"}
-            statuses = [client.get(f"{url}/?q=x", headers=spoofed).status_code for _ in range(70)]
-            assert 429 in statuses
+            # What a reader writes into the header does not count, and the proxy is no person at this machine.
+            statuses = [
+                client.post(f"{url}/subscribe", headers={"x-forwarded-for": f"198.51.100.{n}"}).status_code
+                for n in range(6)
+            ]
+            assert statuses == [404] * 5 + [429]
             assert client.post(f"{url}/", content=b"x" * 70_000).status_code == 413
             stranger = client.get(f"{url}/", headers={"host": "rebound.example"})
             assert stranger.status_code in {200, 404, 421}
             assert "Papers" not in stranger.text or stranger.status_code == 421
+
+
+@pytest.mark.parametrize("make", [caddy, nginx])
+def test_answers_are_streamed_through_the_proxy(make: object, sample_home: Path, tmp_path: Path) -> None:
+    """Each claim arrives when it is written, though the browser accepts compression."""
+    name = make.__name__  # type: ignore[attr-defined]
+    if shutil.which(name) is None:
+        pytest.skip(f"no {name}")
+    home = shutil.copytree(sample_home, tmp_path / "library")
+    settings = {**BEHIND_PROXY, "PAPERAGENT_MODE": "llm", "PAPERAGENT_MODEL": "test-model"}
+    settings["PAPERAGENT_WEB_ASK"] = "model"
+    with ExitStack() as stack:
+        model = stack.enter_context(ScriptedServer())
+        model.responder = saying(SHORTER, SMALL, pause=0.05)
+        settings["OPENAI_BASE_URL"] = model.url
+        upstream = stack.enter_context(web_server.process(home, env=settings))
+        with server.listen("127.0.0.1", 0) as listening:
+            port = listening.getsockname()[1]
+        command, env = make(tmp_path, port, upstream.removeprefix("http://"))  # type: ignore[operator]
+        url = f"http://127.0.0.1:{port}"
+        stack.enter_context(running(command, url, env))
+        headers = {"host": "papers.example.org", "accept-encoding": "gzip"}
+        client = stack.enter_context(httpx.Client(base_url=url, trust_env=False, headers=headers, timeout=60))
+        answered = client.post("/ask", data={"question": "How many tokens does Tindersift remove?"})
+        assert answered.status_code == 303
+        arrivals: dict[str, float] = {}
+        text = ""
+        with client.stream("GET", answered.headers["location"].partition("#")[0]) as response:
+            for piece in response.iter_text():
+                text += piece
+                arrivals |= {
+                    claim: time.monotonic()
+                    for claim, _ in (SHORTER, SMALL)
+                    if claim in text and claim not in arrivals
+                }
+        assert arrivals[SMALL[0]] - arrivals[SHORTER[0]] > 0.2

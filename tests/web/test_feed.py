@@ -105,12 +105,22 @@ def test_days_and_weeks_link_to_their_neighbors_with_papers(feed: TestClient) ->
     assert "Week 26, 22–28 June 2026" in week
     assert 'href="/week/2026-W25">← Week 25' in week
     assert feed.get("/day/2026-06-23").status_code == 200  # within the span
+    filtered = feed.get("/day/2026-06-24?category=cs.CL").text
+    assert 'href="/day/2026-06-22?category=cs.CL">← 22 June 2026' in filtered
+    assert "No paper matches these filters" in filtered
+
+
+def test_a_gap_of_months_is_crossed(feed: TestClient) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+    assert f'href="/day/{today}">' in feed.get("/day/2026-06-25").text
+    assert 'href="/day/2026-06-25">' in feed.get(f"/day/{today}").text
 
 
 @pytest.mark.parametrize(
     "path",
     """/day/2026-06-16 /day/2999-01-01 /day/2026-02-30 /day/2026-6-25 /day/x /day/0000-00-00
-    /week/2026-W24 /week/2999-W01 /week/2026-W60 /week/9999-W53 /week/2026-26 /week/""".split(),
+    /day/0001-01-01 /day/9999-12-31 /week/2026-W24 /week/2999-W01 /week/2026-W60 /week/9999-W53
+    /week/0001-W01 /week/9999-W52 /week/2026-26 /week/""".split(),
 )
 def test_there_are_no_pages_outside_the_library_s_days(feed: TestClient, path: str) -> None:
     """A crawler that follows a calendar comes to an end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from web_server import client
 
 from paperagent import PaperAgent
 from paperagent.web import app
+from paths import ROOT
 from sample_library import write_jsonl
 
 EXAMPLES = {
@@ -103,6 +105,7 @@ def test_a_get_changes_no_file(site: TestClient, tmp_path: Path) -> None:
         )
         return {str(path): sha256(path.read_bytes()).hexdigest() for path in files}
 
+    assert site.app.state.warm.wait(20)  # type: ignore[attr-defined]  # the start may write
     for _, path in CASES:  # what is opened for reading first
         site.get(path)
     before = snapshot()
@@ -110,3 +113,19 @@ def test_a_get_changes_no_file(site: TestClient, tmp_path: Path) -> None:
         for method in ("GET", "HEAD"):
             site.request(method, path)
     assert snapshot() == before
+
+
+def test_the_documentation_lists_every_address() -> None:
+    """The table in docs/web.md has the same addresses and methods as the code."""
+    text = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
+    table = text[text.index("## All addresses") : text.index("## What is not built")]
+    documented = {}
+    for row in re.findall(r"^\| (`.+?`) \| ([A-Z, ]+) \|", table, re.MULTILINE):
+        for path in re.findall(r"`([^`]+)`", row[0]):
+            documented[path] = set(row[1].split(", "))
+    actual: dict[str, set[str]] = {}
+    for route in app.ROUTES:
+        path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
+        actual.setdefault(path, set()).update(route.methods)
+    assert documented.keys() == actual.keys()
+    assert {path: actual[path] - documented[path] for path in actual} == {path: set() for path in actual}

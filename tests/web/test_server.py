@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ import web_server
 from paperagent import ConfigError, PaperAgent
 from paperagent.web import server
 from paperagent.web.site import Site
+from sample_library import write_jsonl
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -147,6 +149,15 @@ def test_a_second_request_on_a_connection_is_timed_too(impatient: str) -> None:
         assert b" 408 " in reader.read()
 
 
+def wait_until_ready(url: str) -> None:
+    """Wait until all models are loaded, and read a page."""
+    for _ in range(300):
+        if httpx.get(f"{url}/readyz", trust_env=False, timeout=60).status_code == 200:
+            break
+        time.sleep(0.1)
+    assert httpx.get(f"{url}/", trust_env=False, timeout=60).status_code == 200
+
+
 def rss(pid: int) -> int:
     """Return the memory of a process in kB."""
     text = Path(f"/proc/{pid}/status").read_text()
@@ -155,7 +166,7 @@ def rss(pid: int) -> int:
 
 def test_300_connections_and_large_requests_take_little_memory(sample_home: Path) -> None:
     with web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process):
-        httpx.get(f"{url}/", trust_env=False)
+        wait_until_ready(url)
         before = rss(process.pid)
         with ExitStack() as stack:
             connections = [stack.enter_context(closing(connect(url))) for _ in range(300)]
@@ -174,13 +185,13 @@ def test_300_connections_and_large_requests_take_little_memory(sample_home: Path
                 for _ in range(100):
                     connection.sendall(b"186a0\r\n" + b"x" * 100_000 + b"\r\n")
         assert rss(process.pid) - before < 20_000
-        assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/healthz", trust_env=False, timeout=60).status_code == 200
 
 
 def test_memory_does_not_grow_with_requests(sample_home: Path) -> None:
     with (
         web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
-        httpx.Client(base_url=url, trust_env=False) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
     ):
         for n in range(300):
             client.get(f"/?q=tokens+{n}")
@@ -188,6 +199,47 @@ def test_memory_does_not_grow_with_requests(sample_home: Path) -> None:
         for n in range(600):
             client.get(f"/?q=tokens+{n}" if n % 2 else "/healthz")
         assert rss(process.pid) - before < 5_000
+
+
+def test_other_processes_change_the_library_while_it_is_served(sample_home: Path, tmp_path: Path) -> None:
+    """20 requests a second while papers are added and the library is checked: none fails."""
+    home = shutil.copytree(sample_home, tmp_path / "library")
+    environment = {"PAPERAGENT_EMBEDDER": "none"}
+    papers = [
+        {"title": f"Zanthor study {n}", "abstract": "We measure zanthor.", "published": "2026-07-02"}
+        for n in range(200)
+    ]
+    feeds = [write_jsonl(tmp_path / f"{n}.jsonl", papers[n::4]) for n in range(4)]
+    statuses: list[int] = []
+    done = threading.Event()
+
+    def read(url: str) -> None:
+        with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+            while not done.is_set():
+                for path in ("/", "/?q=zanthor", "/readyz", "/feed.atom"):
+                    statuses.append(client.get(path).status_code)
+                    time.sleep(0.05)
+
+    with web_server.process(home, env=environment) as url:
+        wait_until_ready(url)
+        reader = threading.Thread(target=read, args=(url,))
+        reader.start()
+        for command in (*(["ingest", str(feed)] for feed in feeds), ["doctor"]):
+            result = subprocess.run(
+                [sys.executable, "-m", "paperagent", *command, "--home", str(home)],
+                env={**os.environ, **environment},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert result.returncode == 0, result.stderr
+        page = httpx.get(f"{url}/?q=zanthor", trust_env=False, timeout=60).text
+        done.set()
+        reader.join(timeout=30)
+    assert "Zanthor study" in page
+    assert len(statuses) > 20
+    assert set(statuses) == {200}
 
 
 # --- the end ---
@@ -201,7 +253,7 @@ def test_a_signal_ends_the_server_with_the_code_of_the_program(
         web_server.started(sample_home, env={"PAPERAGENT_EMBEDDER": "none"}) as (url, process),
         closing(connect(url)) as idle,
     ):
-        assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/healthz", trust_env=False, timeout=60).status_code == 200
         process.send_signal(number)
         assert process.wait(timeout=20) == code
         assert idle.recv(1) == b""
@@ -217,7 +269,7 @@ def test_the_log_has_no_token_and_no_question(sample_home: Path) -> None:
         match = re.search(r"http://\S+(?=/)", process.stdout.readline())
         assert match
         for path in ("/?q=private+question", "/paper/secret", "/no-such-page/secret"):
-            httpx.get(match[0] + path, trust_env=False)
+            httpx.get(match[0] + path, trust_env=False, timeout=60)
         process.send_signal(signal.SIGINT)
         _, log = process.communicate(timeout=30)
     assert "GET / 200" in log

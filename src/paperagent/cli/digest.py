@@ -37,6 +37,15 @@ if TYPE_CHECKING:
     from paperagent.types import Usage
 
 
+no_check_option = click.option(
+    "--no-check",
+    "check",
+    flag_value=False,
+    default=True,
+    help="Do not check the web page; for a page that this machine cannot reach.",
+)
+
+
 @click.group(cls=CommandGroup)
 @common_options
 def digest() -> None:
@@ -134,16 +143,18 @@ def _build_blocks(report: BuildReport) -> Iterator[Block]:
 @click.option(
     "--outbox", type=PathParam(), metavar="DIR", help="Write .eml files to this folder instead of sending."
 )
+@no_check_option
 @common_options
 @click.pass_obj
 def send(session: Session, /, **options: Any) -> None:
     """Send the issues that were built.
 
     Each message is sent at most once. Without PAPERAGENT_SMTP_URL, messages are written to the outbox in the
-    library folder.
+    library folder. Before sending, the web page at PAPERAGENT_PUBLIC_URL is asked whether it accepts the
+    links in the mails.
     """
     chosen = pop_period(options)
-    dry_run = options.pop("dry_run")
+    dry_run, check = options.pop("dry_run"), options.pop("check")
     if dry_run and options["resend_unknown"]:
         raise click.UsageError("--dry-run and --resend-unknown: cannot be combined; use one of them")
     period = chosen.name if chosen else None
@@ -154,10 +165,12 @@ def send(session: Session, /, **options: Any) -> None:
             show_text(f"{counted(report.counts.total(), 'message')} written to {folder}", plain=True)
             return
         with service.lock():
-            _send(service, period=period, **options)
+            _send(service, check=check, period=period, **options)
 
 
-def _send(service: DigestService, **options: Any) -> None:
+def _send(service: DigestService, *, check: bool, **options: Any) -> None:
+    if check:
+        _check_page(service)
     with progress_bar() as progress:
         report = service.send(progress=progress, **options)
     show(_send_blocks(report))
@@ -174,6 +187,17 @@ def _send(service: DigestService, **options: Any) -> None:
     service.raise_for_failed_deliveries(options.get("period"), stopped=report.stopped)
 
 
+def _check_page(service: DigestService) -> None:
+    """Warn if the links in the messages that are due do not work."""
+    from paperagent.digest.database import utc_now
+    from paperagent.digest.delivery.page_check import page_problem
+
+    if service.ledger.due(utc_now()):
+        problem = page_problem(service.mailer.links.public_url, service.mailer.tokens)
+        if problem:
+            warn(f"{problem}; --no-check skips this check")
+
+
 def _send_blocks(report: SendReport) -> Iterator[Block]:
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(report.counts.items()))
     yield Block("text", f"messages: {states or 'none due'}", tight=True)
@@ -186,9 +210,10 @@ def _send_blocks(report: SendReport) -> Iterator[Block]:
 @click.option(
     "--outbox", type=PathParam(), metavar="DIR", help="Write .eml files to this folder instead of sending."
 )
+@no_check_option
 @common_options
 @click.pass_obj
-def run(session: Session, *, outbox: Path | None) -> None:
+def run(session: Session, *, outbox: Path | None, check: bool) -> None:
     """Build and send everything that is due.
 
     Intended for cron or a systemd timer. Weekly subscribers get the last complete week, daily subscribers
@@ -199,7 +224,7 @@ def run(session: Session, *, outbox: Path | None) -> None:
         for period in service.current_periods():
             reports.append(service.build(period))
             _show_build_report(reports[-1])
-        _send(service, outbox=outbox)  # a failed issue does not hold up the others
+        _send(service, check=check, outbox=outbox)  # a failed issue does not hold up the others
     _raise_for_failed_issues(reports)
 
 

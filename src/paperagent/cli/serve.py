@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from paperagent.cli.options import common_options
-from paperagent.cli.session import Session
+from paperagent.cli.session import Session, warn
 
 
 @click.command()
@@ -30,15 +30,18 @@ def serve(
     if print_unit:
         _print_unit(session)
         return
-    from paperagent.web import server
+    from paperagent.web import access, server
     from paperagent.web.site import Site
 
     with session.agent(web_host=host, web_port=port) as agent:
         settings = agent.settings
         with server.listen(settings.web_host, settings.web_port) as listening:
             address = server.address_of(listening)
-            sys.stdout.write(f"paperagent is at {address} (Ctrl-C stops it)\n")
+            readers = f", for readers at {settings.public_url}/" if settings.public_url else ""
+            sys.stdout.write(f"paperagent is at {address}{readers} (Ctrl-C stops it)\n")
             sys.stdout.flush()
+            for message in access.warnings(settings):
+                warn(message)
             if open_browser:
                 click.launch(address)
             server.run(Site(agent), listening)

@@ -183,6 +183,9 @@ class Settings(BaseSettings):
     web_host: Annotated[str, _parsed(values.text)] = Field(
         "127.0.0.1", description="address that the web page listens on"
     )
+    web_title: Annotated[str, _parsed(values.text)] = Field(
+        "Papers", description="name of the web page, such as that of your group"
+    )
     web_port: Annotated[int, _parsed(values.integer(0, 65_535))] = Field(
         8700, description="port of the web page, 0..65535 (0: any free port)"
     )

@@ -232,6 +232,12 @@ def ask_mode(site: Site, request: Request) -> str:
     return settings.web_ask
 
 
+def require_asking(site: Site, request: Request) -> None:
+    """Raise 403 if the visitor may not ask."""
+    if ask_mode(site, request) == "off":
+        raise HTTPException(403, "Only readers who have signed in can ask questions here.")
+
+
 def plan_answer(site: Site, request: Request) -> AnswerPlan:
     """Decide how a question is answered, and reserve the most that the answer can cost.
 
@@ -239,10 +245,9 @@ def plan_answer(site: Site, request: Request) -> AnswerPlan:
         HTTPException: 403 if the visitor may not ask.
         StoreError: the web database cannot be used.
     """
-    who, settings, mode = visitor(site, request), site.settings, ask_mode(site, request)
-    if mode == "off":
-        raise HTTPException(403, "Only readers who have signed in can ask questions here.")
-    if mode == "extractive":
+    require_asking(site, request)
+    who, settings = visitor(site, request), site.settings
+    if ask_mode(site, request) == "extractive":
         return AnswerPlan("extractive")
     price = model_price(settings)
     if who.is_local or price is None or not any(price):
@@ -257,6 +262,25 @@ def plan_answer(site: Site, request: Request) -> AnswerPlan:
     if reservation is None:
         return AnswerPlan("extractive", note=BUDGET_USED_UP)
     return AnswerPlan(settings.answer_mode, max_cost=most, reservation=reservation)
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Return messages about settings that probably do not do what the operator intends."""
+    result = []
+    asks_model = settings.web_ask == "model" or settings.web_askers or settings.web_user_header
+    if asks_model and settings.answer_mode != "extractive" and model_price(settings) is None:
+        result.append(
+            "PAPERAGENT_PRICE: not set, and the model's price is not known, so its cost has no limit: "
+            "readers who sign in are answered by the model, all others by quoted sentences"
+        )
+    if (urlsplit(settings.public_url or "").hostname or "localhost") not in LOOPBACK_HOSTS and (
+        settings.web_trusted_proxies is None
+    ):
+        result.append(
+            "PAPERAGENT_WEB_TRUSTED_PROXIES: not set; behind a proxy, all readers count as one for the rate "
+            "limits, and the person at this machine as a reader"
+        )
+    return result
 
 
 def model_price(settings: Settings) -> Price | None:

@@ -46,8 +46,16 @@ class Turn:
 class ConversationStore:
     """Reads and writes conversations. May be used by several threads."""
 
-    def __init__(self, database: WebDatabase, *, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(self, database: WebDatabase, *, keep_days: int, clock: Callable[[], dt.datetime]) -> None:
+        """Create a store.
+
+        Args:
+            database: The web database.
+            keep_days: Days after its last question when a conversation expires.
+            clock: Returns the current time in UTC.
+        """
         self._database = database
+        self._keep_days = keep_days
         self._clock = clock
 
     def create(self, options: Mapping[str, Any], *, owner: str | None = None) -> str:
@@ -66,10 +74,11 @@ class ConversationStore:
         return conversation
 
     def options(self, conversation: str) -> dict[str, Any] | None:
-        """Return the options of a conversation, or None if there is no such conversation."""
+        """Return the options of a conversation, or None if it does not exist or has expired."""
         with self._database.reading() as connection:
             row = connection.execute(
-                "SELECT options FROM conversation WHERE id = ?", (conversation,)
+                "SELECT options FROM conversation WHERE id = ? AND used_at >= ?",
+                (conversation, self._oldest()),
             ).fetchone()
         return None if row is None else json.loads(row[0])
 
@@ -118,11 +127,10 @@ class ConversationStore:
         with self._database.writing() as connection:
             connection.execute("DELETE FROM conversation WHERE id = ?", (conversation,))
 
-    def delete_expired(self, days: int) -> None:
-        """Delete the conversations that were not used for a number of days."""
-        last = (self._clock() - dt.timedelta(days=days)).isoformat()
+    def delete_expired(self) -> None:
+        """Delete the conversations that have expired."""
         with self._database.writing() as connection:
-            connection.execute("DELETE FROM conversation WHERE used_at < ?", (last,))
+            connection.execute("DELETE FROM conversation WHERE used_at < ?", (self._oldest(),))
 
     def repair(self) -> None:
         """End the turns that were running when the server was stopped; the claims so far stay."""
@@ -132,6 +140,9 @@ class ConversationStore:
                 "error = iif(answer IS NULL, ?, NULL) WHERE state = 'running'",
                 (f"There is no answer: {INTERRUPTED}.",),
             )
+
+    def _oldest(self) -> str:
+        return (self._clock() - dt.timedelta(days=self._keep_days)).isoformat()
 
     def _now(self) -> str:
         return self._clock().isoformat()

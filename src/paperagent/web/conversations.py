@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from paperagent import arguments
 from paperagent.errors import InputError, NoLibraryError
@@ -70,9 +70,10 @@ def ask(site: Site, request: Request) -> Response:
         options = _checked_options(site, form)
     except InputError as error:
         return _form(site, request, text, form, problem=str(error))
+    access.require_asking(site, request)
     site.turns.require_capacity()
     conversation = site.conversations.create(options, owner=access.visitor(site, request).user)
-    site.conversations.delete_expired(site.settings.web_keep_days)
+    site.conversations.delete_expired()
     return _start(site, request, conversation, options, question)
 
 
@@ -127,7 +128,21 @@ def _form(site: Site, request: Request, question: str, values: Any, *, problem: 
         problem=problem,
         explanation=_EXPLANATIONS[_planned_mode(site, request)],
         max_length=MAX_QUESTION,
+        examples=[] if question else _examples(site, paper),
     )
+
+
+def _examples(site: Site, paper: Paper | None) -> list[str]:
+    """Return questions that fit the paper, or else the newest papers whose titles begin with a name."""
+    if paper is not None:
+        return ["What is new in it?", "How was it evaluated?", "Does it name limitations?"]
+    try:
+        titles = [p.title for p in site.agent.list(limit=100)]
+    except NoLibraryError:
+        return []
+    names = [name for name, colon, _ in (t.partition(":") for t in titles) if colon and name.isalnum()][:2]
+    questions = ["What's in this library?", *(f"What is {name}?" for name in names[:1])]
+    return [*questions, f"How do {names[0]} and {names[1]} differ?"] if len(names) > 1 else questions
 
 
 def _find(site: Site, paper_id: str) -> Paper:
@@ -370,9 +385,8 @@ def _answers(site: Site, request: Request) -> tuple[str, list[Answer]]:
 
 
 def _download(text: str, media_type: str, name: str) -> Response:
-    response = PlainTextResponse(text, media_type=media_type)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text.encode(errors="backslashreplace"), media_type=media_type, headers=headers)
 
 
 def markdown_file(site: Site, request: Request) -> Response:

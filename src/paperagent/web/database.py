@@ -62,7 +62,8 @@ class WebDatabase(SqliteDatabase):
     KIND = "web database"
     APPLICATION_ID = APPLICATION_ID
     SCHEMA = _SCHEMA
-    PRAGMAS = ("synchronous = FULL", "foreign_keys = ON")
+    # Every sentence of an answer is a commit. A killed process loses none, only a power cut may.
+    PRAGMAS = ("synchronous = NORMAL", "foreign_keys = ON")
     FOREIGN = "not a file of paperagent's web page; move it away, or change PAPERAGENT_HOME"
     DAMAGED = "restore a backup, or move it away; conversations and pending subscriptions are lost"
     OTHERWISE = "it cannot be used; see --debug"

@@ -28,6 +28,9 @@ MAX_HITS = 100
 """Papers that a search shows, on all pages together."""
 _SUGGESTIONS = 30
 """Feeds and categories that the filters suggest."""
+_NO_PAPERS = "The library has no papers of that time."
+_REACH = (31, 400)
+"""Days before and after a period in which the neighboring one is looked for first, and then."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
 
@@ -140,13 +143,19 @@ def _period(site: Site, request: Request, since: dt.date, until: dt.date, *, tit
     query = replace(_parse(request), q="", since=None, until=None)
     path = request.url.path
     try:
-        counts = site.agent.count_by_day()
+        counts = site.agent.count_by_day(since=since, until=until)
+        earlier, later = (
+            _nearest_day(site, {}, since, until, earlier=side, far=bool(counts)) for side in (True, False)
+        )
     except NoLibraryError:
-        counts = {}
-    if not counts or until < min(counts) or since > max(counts):
-        raise not_found("The library has no papers of that time.")
+        raise not_found(_NO_PAPERS) from None
+    if not counts and not (earlier and later):
+        raise not_found(_NO_PAPERS)
     if query.is_filtered:
-        counts = site.agent.count_by_day(**query.filters)
+        counts = site.agent.count_by_day(**{**query.filters, "since": since, "until": until})
+        earlier, later = (
+            _nearest_day(site, query.filters, since, until, earlier=side, far=False) for side in (True, False)
+        )
     period = {**query.filters, "since": since, "until": until}
     papers, more = _papers_of_page(site, query, period)
     if since == until:
@@ -161,7 +170,6 @@ def _period(site: Site, request: Request, since: dt.date, until: dt.date, *, tit
     else:
         sections = _sections(site, query, papers, period)
     neighbor = partial(_day_link if since == until else _week_link, query)
-    later, earlier = (d for d in ([d for d in counts if d > until], [d for d in counts if d < since]))
     response = _listing(
         site,
         request,
@@ -170,13 +178,43 @@ def _period(site: Site, request: Request, since: dt.date, until: dt.date, *, tit
         title=title,
         views=_sort_views(query, path, papers),
         more=more,
-        earlier=neighbor(max(earlier)) if earlier else None,
-        later=neighbor(min(later)) if later else None,
+        earlier=neighbor(earlier) if earlier else None,
+        later=neighbor(later) if later else None,
         form=replace(query, since=since, until=until),
     )
     if until < site.clock().date():
         response.headers["Cache-Control"] = "public, max-age=3600"
     return response
+
+
+def _nearest_day(
+    site: Site, filters: dict[str, Any], since: dt.date, until: dt.date, *, earlier: bool, far: bool
+) -> dt.date | None:
+    """Return the nearest day with papers before or after a period, reading no more days than necessary.
+
+    Args:
+        site: The site.
+        filters: Filters other than days.
+        since: The first day of the period.
+        until: Its last day.
+        earlier: Look before the period instead of after it.
+        far: Look at any distance, instead of at most `_REACH` days away.
+    """
+    if (since == dt.date.min) if earlier else (until == dt.date.max):
+        return None
+    for reach in (*_REACH, *((None,) if far else ())):
+        if earlier:
+            bounds = {"since": _shifted(since, -reach) if reach else None, "until": _shifted(since, -1)}
+        else:
+            bounds = {"since": _shifted(until, 1), "until": _shifted(until, reach) if reach else None}
+        if days := site.agent.count_by_day(**{**filters, **bounds}):
+            return max(days) if earlier else min(days)
+    return None
+
+
+def _shifted(date: dt.date, days: int) -> dt.date:
+    """Return the day so many days later, or the calendar's first or last one."""
+    return dt.date.fromordinal(min(max(date.toordinal() + days, 1), dt.date.max.toordinal()))
 
 
 def week_name(date: dt.date) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from paperagent.errors import PaperAgentError
 from paperagent.web import access
-from paperagent.web.http import Route, not_found
+from paperagent.web.http import Route, contact_url, not_found
 
 if TYPE_CHECKING:
     from paperagent.web.site import Site
@@ -53,11 +53,9 @@ def metrics(site: Site, request: Request) -> Response:
 
 def security(site: Site, _request: Request) -> Response:
     """Say where to report a vulnerability (RFC 9116), if a contact is set."""
-    contact = site.settings.contact
+    contact = contact_url(site.settings)
     if contact is None:
         raise not_found()
-    if "@" in contact and ":" not in contact:
-        contact = f"mailto:{contact}"
     expires = site.clock() + dt.timedelta(days=180)
     return PlainTextResponse(f"Contact: {contact}\nExpires: {expires:%Y-%m-01T00:00:00Z}\n")
 

@@ -12,29 +12,28 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from paperagent import templating
+from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
-from paperagent.errors import (
-    InputError,
-    NoLibraryError,
-    PaperAgentError,
-    StoreLockedError,
-)
+from paperagent.errors import InputError, NoLibraryError, StoreError, StoreLockedError
 from paperagent.text.sanitize import safe_url
 from paperagent.web import access
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from paperagent.config import Settings
     from paperagent.web.site import Site
 
 Handler = Callable[["Site", Request], Response]
@@ -43,6 +42,7 @@ STATIC = Path(__file__).parent / "static"
 NO_STORE = "no-store"
 REVALIDATE = "private, no-cache"
 """Keep a copy, and ask before each use whether it has changed."""
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
 
@@ -70,11 +70,30 @@ def endpoint(route: Route) -> Callable[[Request], Awaitable[Response]]:
     async def call(request: Request) -> Response:
         site: Site = request.app.state.site
         request.scope["route_path"] = route.path
+        check_encoding(request.scope["query_string"])
         check_rate(site, request, _limit_of(route, request))
-        request.state.form = await request.form() if request.method == "POST" else FormData()
+        request.state.form = await _form(request) if request.method == "POST" else FormData()
         return await run_in_threadpool(_respond, route, site, request)
 
     return call
+
+
+async def _form(request: Request) -> FormData:
+    """Return the fields of a POST; a body that is no form gets 415, and one that is not UTF-8 gets 400."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _FORMS and await request.body():
+        raise HTTPException(415, "Only forms are accepted.")
+    if media_type == _FORMS[0]:
+        check_encoding(await request.body())
+    return await request.form()
+
+
+def check_encoding(encoded: bytes) -> None:
+    """Raise 400 if a query or an encoded form is not UTF-8."""
+    try:
+        unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        raise HTTPException(400, "The text is not valid UTF-8.") from None
 
 
 def _respond(route: Route, site: Site, request: Request) -> Response:
@@ -156,11 +175,20 @@ def render(site: Site, request: Request, template: str, **values: Any) -> str:
     common = {
         "user": who.user if who else None,
         "can_sign_in": access.can_sign_in(site.settings),
+        "site_title": site.settings.web_title,
         "path": request.url.path,
-        "contact": safe_url(site.settings.contact) or None,
+        "contact": contact_url(site.settings),
         "public_url": base_url(site, request),
     }
     return templating.fill_template(environment(), template, **common, **values)
+
+
+def contact_url(settings: Settings) -> str | None:
+    """Return the address of the operator as a link, if it is set."""
+    contact = (settings.contact or "").removeprefix("mailto:")
+    if "@" in contact and ":" not in contact:
+        return f"mailto:{contact}"
+    return safe_url(contact) or None
 
 
 @lru_cache(maxsize=1)
@@ -172,6 +200,7 @@ def environment() -> Environment:
         days=formatting.format_days,
         authors=formatting.format_authors,
         clean=formatting.clean_text,
+        paper_path=paper_path,
     )
     result.globals.update(static=static_url)
     return result
@@ -208,6 +237,7 @@ _TITLES = {
     408: "The request took too long",
     410: "This link has expired",
     413: "Too much data",
+    415: "Wrong kind of data",
     421: "Wrong address",
     422: "Something is missing",
     429: "Too many requests",
@@ -215,6 +245,11 @@ _TITLES = {
     500: "Something went wrong here",
     503: "Not available at the moment",
 }
+_MESSAGES = {
+    404: "There is no such page.",
+    405: "A form sends this address its data; opening it does nothing.",
+}
+"""Status → the message of an error that the framework raised."""
 
 
 def status_of(error: Exception) -> int:
@@ -223,13 +258,14 @@ def status_of(error: Exception) -> int:
         return error.status_code
     if isinstance(error, InputError):
         return 400
-    return 503 if isinstance(error, (NoLibraryError, StoreLockedError)) else 500
+    return 503 if isinstance(error, StoreError) else 500
 
 
 def message_of(error: Exception) -> str:
     """Return what a reader is told about an error: nothing about files and settings of the server."""
     if isinstance(error, HTTPException):
-        return error.detail
+        is_default = error.detail == HTTPStatus(error.status_code).phrase
+        return _MESSAGES.get(error.status_code, "") if is_default else error.detail
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, NoLibraryError):
@@ -239,20 +275,27 @@ def message_of(error: Exception) -> str:
     return "The server could not answer. The error is in its log."
 
 
+def _prefers_json(request: Request) -> bool:
+    accept = request.headers.get("accept", "")
+    return "application/json" in accept and "text/html" not in accept
+
+
 def error_page(site: Site, request: Request, error: Exception) -> Response:
-    """Return the page for an error."""
+    """Return the page for an error, or a JSON object if the client asks for one."""
     status = status_of(error)
-    response = page(
-        site,
-        request,
-        "error.html.j2",
-        status=status,
-        title=_TITLES.get(status, "Error"),
-        message=message_of(error),
-        reference=request.scope.get("request_id", "") if status >= 500 else "",
-    )
+    values = {
+        "title": _TITLES.get(status, "Error"),
+        "message": message_of(error),
+        "reference": request.scope.get("request_id", "") if status >= 500 else "",
+    }
+    if _prefers_json(request):
+        response: Response = JSONResponse({"status": status, **values}, status)
+    else:
+        response = page(site, request, "error.html.j2", status=status, **values)
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
+    if isinstance(error, StoreError):
+        response.headers["Retry-After"] = "60"
     response.headers["Cache-Control"] = NO_STORE
     response.headers["X-Robots-Tag"] = "noindex"
     return response
@@ -260,7 +303,8 @@ def error_page(site: Site, request: Request, error: Exception) -> Response:
 
 def is_expected(error: Exception) -> bool:
     """Return whether an error is a part of normal work, so that its traceback is not logged."""
-    return isinstance(error, (HTTPException, PaperAgentError)) and status_of(error) != 500
+    expected = (HTTPException, InputError, NoLibraryError, StoreLockedError)
+    return isinstance(error, expected) and status_of(error) != 500
 
 
 # --- static files ---

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -16,6 +17,7 @@ from paperagent.digest.feedback import FEEDBACK_KINDS, FeedbackKind
 from paperagent.digest.subscribers import UNSUBSCRIBED
 from paperagent.text.sanitize import safe_json
 from paperagent.ui import export
+from paperagent.web.cards import card
 from paperagent.web.http import Route, not_found, page, see_other
 from paperagent.web.preference_form import PreferenceForm
 from paperagent.web.signup import forget_address
@@ -54,13 +56,17 @@ def show_unsubscribe(site: Site, request: Request) -> Response:
 def unsubscribe(site: Site, request: Request) -> Response:
     """Stop the mails: for the button, and for mail programs that do it with one click (RFC 8058).
 
-    A second time changes nothing, and a reader who was removed is told the same.
+    A second time changes nothing, and a reader who was removed is told the same. A POST that says neither is
+    refused.
     """
     subscriber_id, _ = read_token(site, request, "unsubscribe")
+    is_one_click = field(request, "List-Unsubscribe").casefold() == "one-click"
+    if not (is_one_click or field(request, "stop")):
+        raise HTTPException(400, "To stop the mails, open this address and press the button.")
     subscriber = find_subscriber(site, subscriber_id)
     if subscriber is not None:
         site.digest.subscribers.unsubscribe(subscriber_id)
-    if field(request, "List-Unsubscribe"):
+    if is_one_click:
         return PlainTextResponse("You are unsubscribed.\n")
     address = masked(subscriber.email) if subscriber else ""
     return page(site, request, "unsubscribe.html.j2", stopped=True, address=address, done=True)
@@ -189,8 +195,8 @@ def show_saved(site: Site, request: Request) -> Response:
     query = request.query_params.get("q", "")[:MAX_QUERY].strip()
     saved = _saved_papers(site, request)
     words = query.casefold().split()
-    papers = [paper for paper in saved if all(word in _searchable(paper) for word in words)]
-    return page(site, request, "saved.html.j2", papers=papers, count=len(saved), query=query)
+    cards = [card(paper) for paper in saved if all(word in _searchable(paper) for word in words)]
+    return page(site, request, "saved.html.j2", cards=cards, count=len(saved), query=query)
 
 
 def export_saved(site: Site, request: Request) -> Response:

@@ -36,8 +36,7 @@ MAX_MAILS_PER_HOUR = 5
 def show_form(site: Site, request: Request) -> Response:
     """Show the form for the address, or who is signed in."""
     _require_sign_in(site)
-    visitor(site, request)  # for the page
-    return page(site, request, "sign_in.html.j2", problem="", address="")
+    return _form_page(site, request)
 
 
 def send_link(site: Site, request: Request) -> Response:
@@ -48,10 +47,25 @@ def send_link(site: Site, request: Request) -> Response:
         address = parse_address(text)
     except InputError:
         problem = "This is not a mail address. Write it like name@example.org."
-        return page(site, request, "sign_in.html.j2", status=422, problem=problem, address=text[:254])
+        return _form_page(site, request, status=422, problem=problem, address=text[:254])
     response = page(site, request, "sign_in_sent.html.j2")
     response.background = BackgroundTask(site.run_later, mail_link, site, address.email)
     return response
+
+
+def _form_page(
+    site: Site, request: Request, *, status: int = 200, problem: str = "", address: str = ""
+) -> Response:
+    visitor(site, request)  # for the page
+    return page(
+        site,
+        request,
+        "sign_in.html.j2",
+        status=status,
+        problem=problem,
+        address=address,
+        has_model=site.settings.answer_mode != "extractive",
+    )
 
 
 def mail_link(site: Site, address: str) -> None:

@@ -121,7 +121,7 @@ class Site:
         Raises:
             StoreError: as for `database`.
         """
-        return ConversationStore(self.database, clock=self.clock)
+        return ConversationStore(self.database, keep_days=self.settings.web_keep_days, clock=self.clock)
 
     @property
     def turns(self) -> TurnRunner:
@@ -134,6 +134,7 @@ class Site:
             if self._turns is None:
                 from paperagent.web.turns import TurnRunner
 
+                self.conversations.delete_expired()
                 self.conversations.repair()
                 self._turns = TurnRunner(self.agent, self.conversations)
             return self._turns

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ IDLE_SECONDS = 30.0
 PULSE_SECONDS = 10.0
 """A space is sent this often, so that no proxy ends a response that waits for the model."""
 RETRY_AFTER_SECONDS = 20
+_COMMAND = re.compile(r"(?:; )?(?:'paperagent [^']+'|/help\b)[^.\n]*")
 STOPPED, LEFT, FAILED = "stopped", "nobody was reading it", "an error occurred"
 """Why an answer is incomplete."""
 
@@ -243,7 +245,7 @@ class TurnRunner:
         question = running.turn.question
         try:
             with running.cancellation.active():
-                streamed.follow(_with_citations(screen, events))
+                streamed.follow(_for_page(screen, events))
         except Cancelled:
             reason = running.stop_reason
             if streamed.cut_off(question, reason) is None and streamed.answer is None:
@@ -297,7 +299,7 @@ def show_finished(screen: HtmlScreen, turn: Turn, earlier: Iterable[Answer]) -> 
     """Show the answer of a finished turn as it was shown while it was written."""
     if turn.answer is None:
         return
-    events = _with_citations(screen, replayed_events(turn.answer))
+    events = _for_page(screen, replayed_events(turn.answer))
     streamed_answer(screen, turn, earlier).follow(events)
 
 
@@ -325,14 +327,25 @@ def paper_finder(agent: PaperAgent) -> Callable[[str], Paper | None]:
     return find
 
 
-def _with_citations(screen: HtmlScreen, events: Iterator[Event]) -> Iterator[Event]:
-    """Yield events, and tell the screen about the citations that it will show next."""
+def _for_page(screen: HtmlScreen, events: Iterator[Event]) -> Iterator[Event]:
+    """Yield events as the page shows them, and tell the screen about the citations that come next."""
     with closing(_closeable(events)):
         for event in events:
             screen.add_citations(event.citations)
-            if event.answer is not None:
-                screen.add_citations(event.answer.citations)
-            yield event
+            if (answer := event.answer) is None:
+                yield event
+                continue
+            screen.add_citations(answer.citations)
+            if answer.kind != "papers":
+                answer = replace(answer, answer=without_commands(answer.answer))
+            yield replace(event, answer=answer)
+
+
+def without_commands(text: str) -> str:
+    """Return an answer about the library without its hints to commands, which readers do not have."""
+    lines = [line for line in text.split("\n") if not (line.startswith("- ") and _COMMAND.search(line))]
+    paragraphs = "\n".join(_COMMAND.sub("", line) for line in lines).split("\n\n")
+    return "\n\n".join(p for p in paragraphs if any(map(str.isalnum, p)))
 
 
 def _message_of(error: Exception) -> str:

@@ -48,11 +48,11 @@ class SeenPaper:
     vector: NDArray[np.float16] | None
 
     @classmethod
-    def of(cls, stored: PaperWithFeatures) -> SeenPaper:
-        """Make a `SeenPaper` from a paper of the library."""
+    def of(cls, stored: PaperWithFeatures, index: PeriodIndex) -> SeenPaper:
+        """Make a `SeenPaper` from a paper of the library, comparable with those of ``index``."""
         import numpy as np
 
-        vector = stored.vector
+        vector = index.vector_of(stored)
         return cls(stored.paper.title, stored.names, None if vector is None else vector.astype(np.float16))
 
 
@@ -77,8 +77,9 @@ class PeriodIndex:
     def __init__(self, stored: Sequence[PaperWithFeatures]) -> None:
         new = sorted((s for s in stored if s.new and not s.paper.withdrawn), key=lambda s: s.paper.paper_id)
         vectors, has_vector = stack_vectors([s.vector for s in new])
-        if not has_vector.any():
-            vectors = _hashed_term_vectors([s.terms for s in new])
+        self._hasher = None if has_vector.any() else _TermHasher([s.terms for s in new])
+        if self._hasher is not None:
+            vectors = self._hasher.vectors([s.terms for s in new])
         groups = duplicates([s.paper.title for s in new], vectors)
         best = [min(group, key=lambda i: _preference(new[i].paper)) for group in groups]
         self.papers = [new[i].paper for i in best]
@@ -102,6 +103,10 @@ class PeriodIndex:
 
     def __len__(self) -> int:
         return len(self.papers)
+
+    def vector_of(self, stored: PaperWithFeatures) -> Vector | None:
+        """Return the vector of a paper of any period, comparable with `vectors`; None if it has none."""
+        return stored.vector if self._hasher is None else self._hasher.vectors([stored.terms])[0]
 
     def match(self, stems: Sequence[str], vector: Vector | None, stats: CorpusStats) -> QueryMatch:
         """Return the score and relevance of each paper for a query.
@@ -199,24 +204,41 @@ def stack_vectors(vectors: Sequence[Vector | NDArray[np.float16] | None]) -> tup
     return rows, has_vector
 
 
-def _hashed_term_vectors(terms: Sequence[NDArray[np.uint32]]) -> Matrix:
-    """Return unit vectors of hashed, rarity-weighted terms, to compare papers without an embedding model.
+class _TermHasher:
+    """Makes vectors of hashed, rarity-weighted terms, to compare papers without an embedding model.
 
     Feature hashing: Weinberger et al. 2009 (arXiv:0902.2206).
     """
-    import numpy as np
 
-    rows = np.zeros((len(terms), _HASH_DIMENSIONS), np.float32)
-    distinct = [np.unique(t, return_counts=True) for t in terms]
-    flat = np.concatenate([np.zeros(0, np.uint32), *(ids for ids, _ in distinct)])
-    every, frequency = np.unique(flat, return_counts=True)
-    for row, (ids, counts) in zip(rows, distinct, strict=True):
-        rarity = np.log((len(terms) + 1) / frequency[every.searchsorted(ids)])
-        sign = np.where(ids & 1, 1, -1)
-        values = sign * np.log1p(counts) * rarity
-        row[:] = np.bincount((ids >> 1) % _HASH_DIMENSIONS, values, minlength=_HASH_DIMENSIONS)
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
-    return rows
+    def __init__(self, terms: Sequence[NDArray[np.uint32]]) -> None:
+        """Take the terms of the papers among which rarity is measured."""
+        import numpy as np
+
+        distinct = np.concatenate([np.zeros(0, np.uint32), *(np.unique(t) for t in terms)])
+        self._terms, self._frequency = np.unique(distinct, return_counts=True)
+        self._count = len(terms)
+
+    def vectors(self, terms: Sequence[NDArray[np.uint32]]) -> Matrix:
+        """Return a unit vector for the terms of each paper, shape [n, dim]."""
+        import numpy as np
+
+        rows = np.zeros((len(terms), _HASH_DIMENSIONS), np.float32)
+        for row, of_paper in zip(rows, terms, strict=True):
+            ids, counts = np.unique(of_paper, return_counts=True)
+            values = np.where(ids & 1, 1, -1) * np.log1p(counts) * self._rarity(ids)
+            row[:] = np.bincount((ids >> 1) % _HASH_DIMENSIONS, values, minlength=_HASH_DIMENSIONS)
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+        return rows
+
+    def _rarity(self, ids: NDArray[np.uint32]) -> NDArray[np.float64]:
+        import numpy as np
+
+        if not len(self._terms):
+            return np.ones(len(ids))
+        places = self._terms.searchsorted(ids).clip(max=len(self._terms) - 1)
+        frequency = np.where(self._terms[places] == ids, self._frequency[places], 1)
+        rarity: NDArray[np.float64] = np.log((self._count + 1) / frequency)
+        return rarity
 
 
 def distinctive_title_key(title: str) -> str:

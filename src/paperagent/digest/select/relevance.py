@@ -2,7 +2,7 @@
 
 A paper scores by its best interest or standing question, if it is relevant enough: an issue is never padded
 with off-topic papers. Feedback, similar papers in earlier issues and upvotes adjust the score. Without
-interests, papers similar to liked ones score, or else those of the period's largest topics.
+interests, papers similar to liked ones score, and those of the period's largest topics.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MIN_SCORE, MIN_RELEVANCE, SURE_SCORE = 0.68, -0.6, 1.15
 Of the judged papers of medium score this keeps 67, of which 64 % are on topic, with 52 % of the relevant
 ones; a plain threshold of .76 keeps 101, with 47 % and 53 %.
 """
-_MIN_LIKED_COSINE, _LIKED_BONUS = 0.55, 0.3
-"""Cosine to a liked paper from which a paper is selected for it; what makes it comparable with a score."""
+_MIN_LIKED_COSINE, _LIKED_BONUS = 0.55, 0.8
+"""Cosine to a liked paper from which a paper is selected for it; what lifts it above a topic's papers."""
 _UPVOTES, _UPVOTES_ONLY = 0.08, 1.0
 """Bonus for the most upvotes of the period, with and without interests."""
 _FEEDBACK, _FEEDBACK_FROM = 0.4, 0.35
@@ -153,11 +153,14 @@ class RelevanceScorer:
         import numpy as np
 
         rows = [(query.reason, self._query_scores(query)) for query in queries]
+        vote_weight = _UPVOTES if rows else _UPVOTES_ONLY
         if not rows:
             rows = [(Reason("liked", paper.title), self._liked_scores(paper)) for paper in feedback.liked]
-        vote_weight = _UPVOTES
-        if not rows:
-            rows, vote_weight = self._general_scores(eligible, preferences), _UPVOTES_ONLY
+            general = self._general_scores(eligible, preferences)
+            if rows:  # a paper like a liked one is there for that reason
+                like_liked = np.isfinite([scores for _, scores in rows]).any(axis=0)
+                general = [(r, np.where(like_liked, np.float32(-np.inf), scores)) for r, scores in general]
+            rows += general
         by_reason = np.stack([scores for _, scores in rows])
         best = by_reason.max(axis=0) + np.float32(vote_weight) * self._votes
         scores = np.where(eligible, best, np.float32(-np.inf))

@@ -134,7 +134,7 @@ class PaperSelector:
             missing = ids
         for start in range(0, len(missing), _READ_BATCH):
             stored = self._store.get_with_features(missing[start : start + _READ_BATCH])
-            self._seen_papers.update((i, SeenPaper.of(paper)) for i, paper in stored.items())
+            self._seen_papers.update((i, SeenPaper.of(paper, self._index)) for i, paper in stored.items())
         return [self._seen_papers[i] for i in ids if i in self._seen_papers]
 
     def _updates(self, preferences: Preferences) -> tuple[Paper, ...]:

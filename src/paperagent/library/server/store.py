@@ -73,8 +73,6 @@ class ServerStore:
     ) -> None:
         self.home = home
         self._client = ChromaClient(address, timeout=timeout, sleep=sleep)
-        self._days: tuple[str, dict[dt.date, int]] | None = None
-        """The state at which the papers of each day were counted, and their numbers."""
         self._state: tuple[float, str] | None = None
         """When to read the state again, and the state."""
         try:
@@ -167,13 +165,8 @@ class ServerStore:
         return papers[offset:end]
 
     def count_by_day(self, filters: Filters = _NO_FILTERS) -> dict[dt.date, int]:
-        """Return the papers of each day. Without days in ``filters``, every record is read once per state."""
-        if filters:
-            return search.count_by_day(self.collections, filters)
-        state = self.state()
-        if self._days is None or self._days[0] != state:
-            self._days = state, search.count_by_day(self.collections, filters)
-        return dict(self._days[1])
+        """Return the number of papers by day; reads their records."""
+        return search.count_by_day(self.collections, filters)
 
     def state(self) -> str:
         """Return the number of papers and the time of the last ingest, read at most every ten seconds."""

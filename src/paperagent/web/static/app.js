@@ -31,14 +31,17 @@
   });
   const running = d.querySelector(".busy"), turn = running && running.closest(".turn");
   if (turn) turn.setAttribute("aria-busy", "true");
-  d.addEventListener("DOMContentLoaded", () => {
+  const finish = () => {
     const turns = d.querySelectorAll(".turn"), last = turns[turns.length - 1], news = d.getElementById("news");
     if (turn) {
       turn.removeAttribute("aria-busy");
-      const summary = last.querySelector(".end");
+      const summary = last.querySelector(".end p.small") || last.querySelector(".lead,.claim");
       setTimeout(() => { news.textContent = summary ? summary.innerText : ""; }, 100);
     }
-    if (last && sessionStorage.typing && d.activeElement === d.body) d.getElementById("question").focus({ preventScroll: true });
+    // Later, because going to the turn in the address takes the focus away.
+    if (last && sessionStorage.typing) setTimeout(() => { if (d.activeElement === d.body) d.getElementById("question").focus({ preventScroll: true }); }, 100);
     if (last) sessionStorage.removeItem("typing");
-  });
+  };
+  if (d.readyState === "loading") d.addEventListener("DOMContentLoaded", finish);
+  else finish();
 })();

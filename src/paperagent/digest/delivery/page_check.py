@@ -1,0 +1,56 @@
+"""Check that the web page answers to which the links in mails lead."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from paperagent.errors import visible
+
+if TYPE_CHECKING:
+    from paperagent.digest.links import SignedTokens
+
+TIMEOUT_SECONDS = 3.0
+_MAX_BYTES = 1_000
+
+
+def page_problem(public_url: str | None, tokens: SignedTokens | None) -> str | None:
+    """Return why the links in mails would not work, with the fix; None if they do or if there are none.
+
+    Two pages are fetched: the health check and, with a signed token that belongs to nobody, an unsubscribe
+    page, which a page with another secret does not show.
+    """
+    if public_url is None or tokens is None:
+        return None
+    problem = _fetch_problem(f"{public_url}/healthz", contains=b'"ok"')
+    if problem is not None:
+        return (
+            f"PAPERAGENT_PUBLIC_URL: the links in mails lead to a page that {problem}; "
+            "start it with 'paperagent serve', or correct the address"
+        )
+    if _fetch_problem(f"{public_url}/unsubscribe/{tokens.create('unsubscribe', 0)}") is not None:
+        return (
+            "PAPERAGENT_SECRET: the web page does not accept the links in mails; "
+            "give 'paperagent serve' the same secret"
+        )
+    return None
+
+
+def _fetch_problem(url: str, *, contains: bytes = b"") -> str | None:
+    """Return what is wrong with the answer of a page, as the end of a sentence."""
+    import httpx
+
+    end = time.monotonic() + TIMEOUT_SECONDS
+    try:
+        with httpx.stream("GET", url, timeout=TIMEOUT_SECONDS, follow_redirects=False) as response:
+            if response.status_code != 200:
+                return f"answers with status {response.status_code}"
+            start = b""
+            for chunk in response.iter_bytes():
+                start += chunk
+                if len(start) >= _MAX_BYTES or time.monotonic() > end:
+                    break
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        reason = visible(str(error) or type(error).__name__, limit=80)
+        return f"does not answer ({reason})"
+    return None if contains in start[:_MAX_BYTES] else "is another program's"

@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from web_server import client
 
 from paperagent import PaperAgent
+from paperagent.digest.links import paper_path
 from paperagent.text.sentences import split_sentences
-from paperagent.web.cards import paper_path
 from sample_library import write_jsonl
 
 ABSTRACT = (

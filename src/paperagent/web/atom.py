@@ -11,11 +11,11 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.errors import NoLibraryError
 from paperagent.web import http
 from paperagent.web.archive import ATOM
-from paperagent.web.cards import paper_path
 from paperagent.web.feed_query import FeedQuery
 from paperagent.web.page_cache import cached
 

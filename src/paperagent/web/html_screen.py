@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from paperagent.digest.links import paper_path
 from paperagent.digest.render.formatting import MAX_QUOTE, clean_text, one_line
 from paperagent.layout import NO_ANSWER, SOURCES, WITHHELD, Block
 from paperagent.text.sanitize import safe_url

@@ -24,10 +24,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from paperagent import templating
+from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.errors import InputError, NoLibraryError, StoreError, StoreLockedError
 from paperagent.text.sanitize import safe_url
-from paperagent.web import access, cards
+from paperagent.web import access
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -213,7 +214,7 @@ def environment() -> Environment:
         days=formatting.format_days,
         authors=formatting.format_authors,
         clean=formatting.clean_text,
-        paper_path=cards.paper_path,
+        paper_path=paper_path,
     )
     result.globals.update(static=static_url)
     return result

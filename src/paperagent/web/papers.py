@@ -14,6 +14,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.errors import InputError, NoLibraryError
 from paperagent.lookup import PaperNotFoundError
@@ -22,7 +23,7 @@ from paperagent.text.sanitize import safe_url
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Paper
 from paperagent.ui import export
-from paperagent.web.cards import card, date_in_words, day_of, paper_path
+from paperagent.web.cards import card, date_in_words, day_of
 from paperagent.web.feed_query import FeedQuery
 from paperagent.web.http import REVALIDATE, Route, not_found, page
 from paperagent.web.page_cache import cached

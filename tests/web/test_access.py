@@ -377,6 +377,7 @@ def test_a_turn_that_no_worker_takes_has_failed(open_site: Callable[..., Site]) 
     conversation = site.conversations.create({})
     site.turns.close()
     turn = site.conversations.add_turn(conversation, "What is Tindersift?", "extractive")
+    assert turn is not None
     with pytest.raises(RuntimeError):
         site.turns.start(turn, {})
     assert site.turns.get(turn) is None

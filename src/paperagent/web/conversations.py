@@ -36,6 +36,7 @@ MAX_NOTE = 1_000
 _LONG_QUESTION = 160
 """Characters of a question that is shown in smaller letters."""
 PRIVATE = "private, no-store"
+_DELETED = "There is no such conversation. It may have been deleted."
 _TURNS = "<!-- turns -->"
 """Where the template has the turns. It cannot occur elsewhere in the page, because all text is escaped."""
 _MODES: dict[str, str] = {
@@ -73,10 +74,10 @@ def ask(site: Site, request: Request) -> Response:
     except InputError as error:
         return _form(site, request, text, form, problem=str(error))
     access.require_asking(site, request)
-    site.turns.require_capacity()
-    conversation = site.conversations.create(options, owner=access.visitor(site, request).user)
-    site.conversations.delete_expired()
-    return _start(site, request, conversation, options, question)
+    with site.turns.starting():
+        conversation = site.conversations.create(options, owner=access.visitor(site, request).user)
+        site.conversations.delete_expired()
+        return _start(site, request, conversation, options, question)
 
 
 def follow_up(site: Site, request: Request) -> Response:
@@ -87,8 +88,8 @@ def follow_up(site: Site, request: Request) -> Response:
         question = checked_question(text)
     except InputError as error:
         return _form(site, request, text, options, problem=str(error))
-    site.turns.require_capacity()
-    return _start(site, request, conversation, options, question)
+    with site.turns.starting():
+        return _start(site, request, conversation, options, question)
 
 
 def checked_question(text: str) -> str:
@@ -167,6 +168,8 @@ def _start(
     plan = access.plan_answer(site, request)
     try:
         turn = site.conversations.add_turn(conversation, question, plan.mode)
+        if turn is None:
+            raise not_found(_DELETED)  # noqa: TRY301 - settled below, like any other failure
         site.turns.start(
             turn,
             {**question_options, "max_cost": plan.max_cost},
@@ -223,7 +226,7 @@ def _conversation(site: Site, request: Request) -> tuple[str, dict[str, Any]]:
     conversation = request.path_params["conversation"]
     options = site.conversations.options(conversation)
     if options is None:
-        raise not_found("There is no such conversation. It may have been deleted.")
+        raise not_found(_DELETED)
     return conversation, options
 
 

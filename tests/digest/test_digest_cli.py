@@ -95,6 +95,18 @@ def test_papers_are_shown_once(run: Run, home: Path) -> None:
     assert "0 issues built, 0 already built, 1 skipped (no new papers)" in told
 
 
+def test_categories_without_papers_are_a_reason(run: Run) -> None:
+    """The operator learns why a subscriber gets nothing, and is not told that the week is empty."""
+    for email, category in ((A, ["cs.CL", "foo"]), (B, ["math"])):
+        named = [word for name in category for word in ("--category", name)]
+        run("subscribers", "add", email, *named, "--confirmed")
+    told = run("digest", "build", *WEEK, "--only", A)
+    assert "0 issues built, 0 already built, 1 skipped (no papers in cs.CL, foo)" in told
+    assert "the library has no papers" not in told
+    told = run("digest", "build", *WEEK)
+    assert "2 skipped (1: no papers in cs.CL, foo; 1: no papers in math)" in told
+
+
 def test_a_dry_run_opens_no_socket_and_changes_nothing(
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ from paperagent.web.rate_limit import RateLimiter
 
 TOKENS = SignedTokens(SECRET)
 ANA, BO, CY = READERS
-WISHES = {"interests": "casino bonus\nhttps://evil.example", "frequency": "daily", "categories": "cs.CL, cs"}
+WISHES = {"interests": "casino bonus\nhttps://evil.example", "frequency": "daily"}
 START = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
 
 
@@ -195,6 +195,19 @@ def test_programs_get_the_same_answer_and_no_mail(site: FormSite) -> None:
     assert not site.requests()
     answers.append(site.subscribe("new@test.example"))
     assert len({answer.content for answer in answers}) == 1
+    assert len(site.mails.taken) == 1
+
+
+def test_categories_without_papers_are_refused(
+    digest_home: Path, categories: tuple[str, ...], site: FormSite
+) -> None:
+    """By the form and by its preview; the message names those that have papers."""
+    assert "such as cs.CL, cs.IR" in site.http.get("/subscribe").text
+    for path in ("/subscribe", "/subscribe/preview"):
+        refused = site.http.post(path, data={"email": "new@test.example", "categories": "cs.CL, foo"})
+        assert refused.status_code == 422
+        assert "No paper here is in foo. Choose among cs.CL, cs.IR." in refused.text
+    assert site.subscribe("new@test.example", categories="cs").status_code == 200
     assert len(site.mails.taken) == 1
 
 

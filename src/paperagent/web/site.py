@@ -145,6 +145,10 @@ class Site:
             if self._turns is not None:
                 self._turns.stop_all()
 
+    def categories(self) -> list[str] | None:
+        """Return the categories of the library, most frequent first; None if that would read every paper."""
+        return None if self.settings.chroma_url else list(self.agent.facets().categories)
+
     @property
     def tokens(self) -> SignedTokens | None:
         """Creates and reads the tokens in links; None if no secret is set."""

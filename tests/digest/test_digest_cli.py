@@ -344,7 +344,7 @@ def test_double_opt_in(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A new subscriber is sent a code, gets no digest, confirms with the code, then gets one."""
     assert "set PAPERAGENT_SECRET" in run("subscribers", "add", A, "--interest", "retrieved passages")
     monkeypatch.setenv("PAPERAGENT_SECRET", SECRET)
-    assert "confirmation mail: written to" in run("subscribers", "confirm", "--ask")
+    assert "confirmation email: written to" in run("subscribers", "confirm", "--ask")
     assert "within the last day" in run("subscribers", "add", A)
     (mail,) = (home / "outbox").glob("confirm*.eml")
     assert b"List-Unsubscribe" not in mail.read_bytes()
@@ -382,6 +382,29 @@ def test_the_schedule(run: Run, home: Path) -> None:
     assert f'Environment="PAPERAGENT_HOME={home}"' in told
     assert "0 7 * * * " in run("digest", "schedule", "--day", "daily")
     assert "0 7 * * 0 " in run("digest", "schedule", "--day", "sun")
+
+
+def test_the_schedule_is_daily_for_daily_subscribers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or if the web page lets visitors ask for a daily issue."""
+    run("subscribers", "add", B, "--frequency", "daily")
+    assert "0 7 * * 1 " in run("digest", "schedule")
+    with monkeypatch.context() as patch:
+        patch.setenv("PAPERAGENT_WEB_SIGNUP", "true")
+        for name, value in (
+            ("PUBLIC_URL", "https://papers.example.org"),
+            ("SECRET", SECRET),
+            ("SMTP_URL", "smtp://127.0.0.1:25"),
+            ("MAIL_FROM", "digest@test.example"),
+        ):
+            patch.setenv(f"PAPERAGENT_{name}", value)
+        assert "0 7 * * * " in run("digest", "schedule")
+    run("subscribers", "confirm", B)
+    told = run("digest", "schedule")
+    assert "0 7 * * * " in told
+    assert "warning" not in told
+    assert "1 subscriber asked for a daily issue; use --day daily" in run(
+        "digest", "schedule", "--day", "fri"
+    )
 
 
 def test_the_schedule_names_the_settings_file(

@@ -298,9 +298,7 @@ def _summary_row(summary: PeriodSummary) -> Block:
 @click.option(
     "--day",
     type=click.Choice(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "daily"]),
-    default="mon",
-    show_default=True,
-    help="Day of the week, or daily.",
+    help="Day of the week, or daily (default: daily if there are or may be daily subscribers, else mon).",
 )
 @click.option("--at", "time", default="07:00", show_default=True, metavar="HH:MM", help="Time of day.")
 @click.option(
@@ -308,13 +306,14 @@ def _summary_row(summary: PeriodSummary) -> Block:
 )
 @common_options
 @click.pass_obj
-def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None:
+def schedule(session: Session, *, day: str | None, time: str, zone: str | None) -> None:
     """Print a cron line and systemd units.
 
-    They run the digest. Nothing is installed. The output refers to the settings file in use: --env-file, or
-    .env in the current folder.
+    They run the digest. Nothing is installed. A daily job also sends the weekly issues, each once. The output
+    refers to the settings file in use: --env-file, or .env in the current folder.
     """
     from paperagent.digest.schedule import schedule_units
+    from paperagent.factory.digest import daily_subscribers
 
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", time, re.ASCII):
         raise click.UsageError("--at: not a time of day; use HH:MM")
@@ -327,6 +326,11 @@ def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None
             "PAPERAGENT_SMTP_URL is set only in this shell, so cron and systemd will not see it; "
             "put the settings in a file and pass it with --env-file"
         )
+    daily = daily_subscribers(settings)
+    if daily and day not in {None, "daily"}:
+        warn(f"{counted(daily, 'subscriber')} asked for a daily issue; use --day daily")
+    if day is None:
+        day = "daily" if daily or settings.signup_open else "mon"
     at = dt.time.fromisoformat(time)
     sys.stdout.write(schedule_units(program, settings.home, day=day, at=at, zone=zone, env_file=env_file))
 

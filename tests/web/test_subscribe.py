@@ -228,7 +228,7 @@ def test_errors_name_the_kind_of_mail(site: FormSite, digest: DigestService) -> 
     with pytest.raises(MailError, match=r"^email to a subscriber: not sent: "):
         mailer.send_already_subscribed(ana, START)
     with pytest.raises(MailError, match=r"^confirmation email: not sent: "):
-        mailer.send_confirmation(ANA, START, token="x", frequency="weekly")
+        mailer.send_confirmation(ANA, START, token="x", frequency="weekly")  # noqa: S106 - made up
 
 
 def test_programs_get_the_same_answer_and_no_mail(site: FormSite) -> None:

@@ -163,6 +163,15 @@ def test_other_tokens_are_refused(pages: TestClient, digest: DigestService, dige
     assert dump(digest_home) == before
 
 
+def test_links_that_are_not_ours_create_no_file(digest_home: Path) -> None:
+    """Whatever a scanner makes of a link."""
+    with PaperAgent() as agent, client(agent) as http:
+        for page in ("confirm", "preferences", "unsubscribe", "feedback", "saved"):
+            assert http.get(f"/{page}/x").status_code == 404
+        assert http.get("/subscribe").status_code == 200
+    assert not (digest_home / "digest.db").exists()
+
+
 # --- feedback ---
 
 

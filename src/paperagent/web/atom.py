@@ -76,7 +76,8 @@ def _search(site: Site, query: FeedQuery) -> list[Paper]:
     filters = query.filters
     if query.since is None:
         latest = query.until or max(site.agent.count_by_day(**filters), default=site.clock().date())
-        filters["since"] = min(latest, site.clock().date()) - dt.timedelta(days=SEARCHED_DAYS)
+        first = min(latest, site.clock().date()).toordinal() - SEARCHED_DAYS
+        filters["since"] = dt.date.fromordinal(max(first, 1))
     papers = [hit.paper for hit in matching_hits(site.agent.search(query.q, k=SIZE, **filters))]
     return sorted(papers, key=lambda paper: paper.appeared or dt.date.min, reverse=True)
 

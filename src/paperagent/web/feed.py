@@ -321,10 +321,10 @@ def _listing(
 
 def _fields(site: Site, query: FeedQuery) -> list[tuple[str, str, list[str]]]:
     """Return the name, the label and the suggestions of each filter for which the library has values."""
-    if site.settings.chroma_url:  # every paper would have to be read
+    categories = site.categories()
+    if categories is None:
         return [(name, label, []) for name, label in _FIELDS.items()]
-    facets = site.agent.facets()
-    values: dict[str, Iterable[str]] = {"category": facets.categories, "source": facets.sources}
+    values: dict[str, Iterable[str]] = {"category": categories, "source": site.agent.facets().sources}
     return [
         (name, label, list(values.get(name, ()))[:_SUGGESTIONS])
         for name, label in _FIELDS.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -67,6 +68,10 @@ def show_paper(site: Site, request: Request) -> Response:
     paper = _find(site, request.path_params["id"])
     if paper.paper_id != request.path_params["id"]:
         return RedirectResponse(paper_path(paper.paper_id), 301)
+    return _paper_page(site, request, paper)
+
+
+def _paper_page(site: Site, request: Request, paper: Paper) -> Response:
     related = [card(hit.paper) for hit in site.agent.related(paper.paper_id, k=RELATED)]
     return page(
         site,
@@ -103,7 +108,11 @@ def shown_sentences(abstract: str) -> list[ShownSentence]:
 
 
 def download(site: Site, request: Request, *, extension: str) -> Response:
-    """Send a paper as a file of a reference manager."""
+    """Send a paper as a file of a reference manager; show one whose own id ends like a file name."""
+    whole_id = f"{request.path_params['id']}.{extension}"
+    with suppress(InputError, NoLibraryError):
+        if (paper := site.agent.get(whole_id)).paper_id == whole_id:
+            return _paper_page(site, request, paper)
     paper = _find(site, request.path_params["id"])
     if paper.paper_id != request.path_params["id"]:
         return RedirectResponse(f"{paper_path(paper.paper_id)}.{extension}", 301)

@@ -137,7 +137,7 @@ def change_preferences(site: Site, request: Request) -> Response:
             site.digest.feedback.unrate(subscriber_id, field(request, "paper"), kind)
         return see_other(f"{request.url.path}#papers")
     form = PreferenceForm.filled_in(request.state.form)
-    preferences, frequency = form.preferences(), form.frequency()
+    preferences, frequency = form.preferences(site.categories()), form.frequency()
     if form.errors:
         return _preferences_page(site, request, subscriber, form, status=422)
     site.digest.subscribers.set_preferences(subscriber_id, preferences, frequency=frequency)
@@ -159,6 +159,7 @@ def _preferences_page(
         address=masked(subscriber.email),
         state=subscriber.state,
         form=form,
+        categories=site.categories(),
         changed="saved" in request.query_params,
         ratings=[(rating, papers.get(rating.paper_id)) for rating in ratings[:MAX_RATINGS_SHOWN]],
         hidden=max(0, len(ratings) - MAX_RATINGS_SHOWN),

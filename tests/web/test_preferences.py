@@ -91,10 +91,18 @@ def test_preferences_are_changed_and_cleared(
 def test_wrong_fields_change_nothing(
     pages: TestClient, digest: DigestService, ana: Subscriber, path: str, field: str, value: str
 ) -> None:
-    response = pages.post(path, data={"interests": "graphs", field: value})
+    response = pages.post(path, data={"action": "save", "interests": "graphs", field: value})
     assert response.status_code == 422
     assert f'<a href="#{field}">' in response.text
     assert "<script>" not in response.text
+    assert digest.subscribers.get(ana.id) == ana
+
+
+@pytest.mark.parametrize("fields", [{}, {"List-Unsubscribe": "One-Click"}, {"action": "other"}])
+def test_a_post_of_no_button_changes_nothing(
+    pages: TestClient, digest: DigestService, ana: Subscriber, path: str, fields: dict[str, str]
+) -> None:
+    assert pages.post(path, data=fields).status_code == 400
     assert digest.subscribers.get(ana.id) == ana
 
 
@@ -149,7 +157,7 @@ def test_an_unsubscribed_reader_is_told_so(
 ) -> None:
     digest.subscribers.unsubscribe(ana.id)
     assert "No digest is sent to a•••@test.example" in pages.get(path).text
-    pages.post(path, data={"interests": "graphs"})
+    pages.post(path, data={"action": "save", "interests": "graphs"})
     assert digest.subscribers.get(ana.id).state == "unsubscribed"
 
 
@@ -210,7 +218,9 @@ def test_what_is_typed_never_becomes_markup(
 
     def form(text: str) -> list[object]:
         pages.app.state.site.limiter = RateLimiter()  # type: ignore[attr-defined]
-        return Skeleton(pages.post(path, data={"interests": text}, follow_redirects=True).text).elements
+        return Skeleton(
+            pages.post(path, data={"action": "save", "interests": text}, follow_redirects=True).text
+        ).elements
 
     def search(text: str) -> list[object]:
         pages.app.state.site.limiter = RateLimiter()  # type: ignore[attr-defined]

@@ -15,7 +15,6 @@ from paperagent.layout import NO_ANSWER, SOURCES, WITHHELD, Block
 from paperagent.text.sanitize import safe_url
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Citation, Paper
-from paperagent.web.cards import paper_path
 from paperagent.web.http import environment
 
 

@@ -47,13 +47,13 @@ def papers() -> list[Paper]:
 
 
 def test_preferences_are_changed_and_cleared(
-    pages: TestClient, digest: DigestService, ana: Subscriber, path: str
+    categories: tuple[str, ...], pages: TestClient, digest: DigestService, ana: Subscriber, path: str
 ) -> None:
     assert ">\nretrieved passages</textarea>" in pages.get(path).text
     fields = {
         "interests": "graphs\r\n\r\nspeech\r\nGraphs",
         "questions": "Does it work offline?",
-        "categories": "cs.CL, cs.IR",
+        "categories": ", ".join(categories),
         "frequency": "daily",
         "max_items": "5",
         "action": "save",
@@ -65,13 +65,33 @@ def test_preferences_are_changed_and_cleared(
     assert changed.preferences.to_dict() == {
         "interests": ["graphs", "speech"],
         "questions": ["Does it work offline?"],
-        "categories": ["cs.CL", "cs.IR"],
+        "categories": list(categories),
         "max_items": 5,
     }
     pages.post(path, data={"action": "save", "frequency": "weekly"})
     cleared = digest.subscribers.get(ana.id)
     assert (cleared.preferences.interests, cleared.preferences.max_items) == ((), None)
     assert digest.subscribers.find(BO).preferences.interests == (READERS[BO],)
+
+
+def test_categories_without_papers_are_refused(
+    pages: TestClient, digest: DigestService, ana: Subscriber, path: str, request: pytest.FixtureRequest
+) -> None:
+    """The field is there if papers have categories or the reader has chosen some."""
+    assert 'name="categories"' not in pages.get(path).text
+    refused = pages.post(path, data={"categories": "cs.CL"})
+    assert refused.status_code == 422
+    assert "No paper here is in cs.CL. Leave this empty" in refused.text
+    assert 'name="categories"' in refused.text
+    request.getfixturevalue("categories")
+    shown = pages.get(path).text
+    assert 'list="category-list"' in shown
+    assert '<option value="cs.IR">' in shown
+    refused = pages.post(path, data={"categories": "cs, cs.CV, foo"})
+    assert refused.status_code == 422
+    assert "No paper here is in cs.CV, foo. Choose among cs.CL, cs.IR." in refused.text
+    assert digest.subscribers.get(ana.id) == ana
+    assert pages.post(path, data={"categories": "CS, cs.ir"}).status_code == 303
 
 
 @pytest.mark.parametrize(

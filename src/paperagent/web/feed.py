@@ -313,12 +313,12 @@ def _listing(
 
 def _suggestions(site: Site) -> dict[str, list[str]]:
     """Return categories and feeds that the filters suggest, most frequent first."""
-    if site.settings.chroma_url:  # every paper would have to be read
+    categories = site.categories()
+    if categories is None:
         return {}
-    facets = site.agent.facets()
     return {
-        "category": list(facets.categories)[:_SUGGESTIONS],
-        "source": list(facets.sources)[:_SUGGESTIONS],
+        "category": categories[:_SUGGESTIONS],
+        "source": list(site.agent.facets().sources)[:_SUGGESTIONS],
     }
 
 

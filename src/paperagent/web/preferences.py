@@ -142,7 +142,7 @@ def change_preferences(site: Site, request: Request) -> Response:
     if action != "save":
         raise HTTPException(400, "To change what you get, open this address and press a button.")
     form = PreferenceForm.filled_in(request.state.form)
-    preferences, frequency = form.preferences(), form.frequency()
+    preferences, frequency = form.preferences(site.categories()), form.frequency()
     if form.errors:
         return _preferences_page(site, request, subscriber, form, status=422)
     site.digest.subscribers.set_preferences(subscriber_id, preferences, frequency=frequency)
@@ -164,6 +164,7 @@ def _preferences_page(
         address=masked(subscriber.email),
         state=subscriber.state,
         form=form,
+        categories=site.categories(),
         changed="saved" in request.query_params,
         ratings=[(rating, papers.get(rating.paper_id)) for rating in ratings[:MAX_RATINGS_SHOWN]],
         hidden=max(0, len(ratings) - MAX_RATINGS_SHOWN),

@@ -87,7 +87,7 @@ def mail_link(site: Site, address: str) -> None:
     try:
         site.digest.mailer.send_sign_in(address, now, link=f"{site.public_url}/sign-in/{token}")
     except MailError as error:
-        LOG.warning("a link to sign in was not sent: %s", without_addresses(error))
+        LOG.warning("%s", without_addresses(error))
 
 
 def show_button(site: Site, request: Request) -> Response:

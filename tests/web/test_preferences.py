@@ -79,7 +79,7 @@ def test_categories_without_papers_are_refused(
 ) -> None:
     """The field is there if papers have categories or the reader has chosen some."""
     assert 'name="categories"' not in pages.get(path).text
-    refused = pages.post(path, data={"categories": "cs.CL"})
+    refused = pages.post(path, data={"action": "save", "categories": "cs.CL"})
     assert refused.status_code == 422
     assert "No paper here is in cs.CL. Leave this empty" in refused.text
     assert 'name="categories"' in refused.text
@@ -87,7 +87,7 @@ def test_categories_without_papers_are_refused(
     shown = pages.get(path).text
     assert 'list="category-list"' in shown
     assert '<option value="cs.IR">' in shown
-    refused = pages.post(path, data={"categories": "cs, cs.CV, foo"})
+    refused = pages.post(path, data={"action": "save", "categories": "cs, cs.CV, foo"})
     assert refused.status_code == 422
     assert "No paper here is in cs.CV, foo. Choose among cs.CL, cs.IR." in refused.text
     assert digest.subscribers.get(ana.id) == ana

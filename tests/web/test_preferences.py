@@ -91,7 +91,7 @@ def test_categories_without_papers_are_refused(
     assert refused.status_code == 422
     assert "No paper here is in cs.CV, foo. Choose among cs.CL, cs.IR." in refused.text
     assert digest.subscribers.get(ana.id) == ana
-    assert pages.post(path, data={"categories": "CS, cs.ir"}).status_code == 303
+    assert pages.post(path, data={"action": "save", "categories": "CS, cs.ir"}).status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,8 @@ def _respond(route: Route, site: Site, request: Request) -> Response:
             raise HTTPException(403, "Only readers who have signed in see these pages.")
         response: Response = RedirectResponse("/sign-in", status_code=303)
     else:
+        if not route.public:
+            access.visitor(site, request)  # for the page
         response = route.handler(site, request)
     return _with_cache_headers(route, site, request, response)
 

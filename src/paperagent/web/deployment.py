@@ -1,4 +1,4 @@
-"""The systemd unit that runs the web page; ``deploy/`` has the examples for proxies and containers."""
+"""The systemd unit that runs the web page. ``deploy/`` has examples for proxies and containers."""
 
 from __future__ import annotations
 

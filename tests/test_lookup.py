@@ -250,10 +250,10 @@ def test_remove_asks_on_a_terminal(
     assert "4 papers in the library" in run(capsys, agent, "remove", "--yes", "2601.0011")
 
 
-def test_the_day_of_reading_is_no_date_of_publication(
+def test_a_day_of_reading_or_listing_is_no_date_of_publication(
     agent: PaperAgent, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not in lists, JSON and exports; the day that --date sets is shown."""
+    """Neither is in exports; the day of listing, which --date sets, is called so wherever it is shown."""
     monkeypatch.setenv("PAPERAGENT_EMBEDDER", "none")
     stored = agent.get("lanternfish")
     assert stored.first_seen is not None
@@ -266,11 +266,17 @@ def test_the_day_of_reading_is_no_date_of_publication(
         assert not any(day in text for day in read_on)
         assert "year" not in text
         assert "PY  -" not in text
-    assert f"date: unknown; read {stored.first_seen}" in run(capsys, agent, "show", "lanternfish")
+    assert f"date: unknown; added {stored.first_seen}" in run(capsys, agent, "show", "lanternfish")
     assert agent.count(since=stored.first_seen) == 2  # the last resort of a filter
     run(capsys, agent, "ingest", "--date", "2026-03-12", str(tmp_path / "page.txt"))
-    assert "listed 2026-03-12" in run(capsys, agent, "show", "lanternfish")
-    assert "year = {2026}" in run(capsys, agent, "export", "--ids", "lanternfish")
+    assert "date: listed 2026-03-12" in run(capsys, agent, "show", "lanternfish")
+    assert "· listed 2026-03-12" in run(capsys, agent, "search", "lanternfish")
+    assert "- published or listed: " in run(capsys, agent, "status")
+    shown = json.loads(run(capsys, agent, "show", "--json", "lanternfish"))
+    assert (shown["published"], shown["listed"]) == (None, "2026-03-12")
+    for form in ("bibtex", "ris"):
+        assert "2026" not in run(capsys, agent, *export, form)
+    assert "\n\nlisted 2026-03-12 · " in run(capsys, agent, *export, "markdown")
 
 
 def test_ingest_offers_the_day_in_the_header_of_a_page(agent: PaperAgent, tmp_path: Path) -> None:

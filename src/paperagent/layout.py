@@ -315,7 +315,7 @@ def whole_paper_blocks(paper: Paper) -> Iterator[Block]:
     elif paper.listed:
         day = f"listed {paper.listed}"
     else:
-        day = f"unknown; read {paper.first_seen}"
+        day = f"unknown; added {paper.first_seen}"
     rows = {
         "authors": ", ".join(paper.authors) or "not given by the feed",
         "date": day if not paper.updated else f"{day}, updated {paper.updated}",
@@ -354,10 +354,16 @@ def _passage(text: str) -> Iterator[Block]:
         yield Block("text", text.strip())
 
 
+def public_date(paper: Paper) -> str:
+    """Return ``2026-06-25``, ``listed 2026-06-25`` if only the day of listing is known, or nothing."""
+    if paper.published:
+        return paper.published.isoformat()
+    return f"listed {paper.listed}" if paper.listed else ""
+
+
 def _about(paper: Paper) -> str:
-    day = paper.public_day.isoformat() if paper.public_day else ""
     kinds = ", ".join(paper.categories[:3])
-    return " · ".join(p for p in (paper.paper_id, day, kinds, paper.taken_back) if p)
+    return " · ".join(p for p in (paper.paper_id, public_date(paper), kinds, paper.taken_back) if p)
 
 
 # --- reports ---

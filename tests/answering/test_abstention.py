@@ -102,10 +102,12 @@ _SIGNALS = st.builds(
     count_match=st.sampled_from([-1.0, 0.0, 1.0]),
     unmatched=st.floats(0, 0.6),
     lead=st.floats(-1, 1),
+    sentence=st.floats(-1, 1),
+    absent_word=st.floats(0, 0.7),
 )
 _FOR, _AGAINST = (
-    ("similarity", "number_fit", "agree", "coverage", "count_match"),
-    ("missing_name", "attribute_absent", "unmatched"),
+    ("similarity", "number_fit", "agree", "coverage", "count_match", "sentence"),
+    ("missing_name", "attribute_absent", "unmatched", "absent_word"),
 )
 
 
@@ -166,7 +168,7 @@ def test_a_paper_about_one_version_does_not_answer_for_another() -> None:
 
 def test_signals_have_names() -> None:
     """The evaluation reads them by name, all of them."""
-    found = AnswerabilitySignals(0.1, 0.2, 1.0, 0.5, 0.6, 0.0, 1.0, 0.0, 0.1, 0.2)
+    found = AnswerabilitySignals(0.1, 0.2, 1.0, 0.5, 0.6, 0.0, 1.0, 0.0, 0.1, 0.2, 0.5, 0.0)
     assert list(found.as_dict()) == [f.name for f in fields(AnswerabilitySignals)]
     assert found.as_dict()["coverage"] == 0.5
 

@@ -13,10 +13,10 @@ import pytest
 from paperagent import Answer, EndpointError
 from paperagent.answering.answers import (
     FALLBACK_NOTE,
-    MAX_DOUBTFUL_PASSAGES,
     NOT_SERVER_FAULTS,
     server_failed,
 )
+from paperagent.retrieval.sentence_selection import MAX_DOUBTFUL_PASSAGES
 from paperagent.testing import CHAT, Reply, chat_chunk, error_reply, sse_reply, stream_reply
 from scripted_agent import GOOD, QUESTION, SECOND, WRONG, ScriptedAgent, passages, reply, scripted_agent
 

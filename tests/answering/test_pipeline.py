@@ -17,10 +17,11 @@ import sample_library
 from fake_encoder import FakeEncoder
 from paperagent.answering import pipeline as answer_module
 from paperagent.answering.abstention import Thresholds
-from paperagent.answering.answers import DOUBTFUL, MAX_DOUBTFUL_PASSAGES
+from paperagent.answering.answers import DOUBTFUL
 from paperagent.answering.pipeline import LARGE_RERANK_DEPTH, RERANK_DEPTH, AnswerRequest, Pipeline
 from paperagent.retrieval import evidence, scoring
 from paperagent.retrieval.conversation import Turn
+from paperagent.retrieval.sentence_selection import MAX_DOUBTFUL_PASSAGES
 from paperagent.text.terms import words
 from paperagent.types import Answer, Event, Filters, Paper
 
@@ -208,6 +209,15 @@ def test_it_is_what_the_last_turn_named() -> None:
         ("Which filter is best?", "Tindersift is. [1]"),
     ):
         assert agent.ask(question, history=[turn]).citations[0].title.startswith("Tindersift")
+
+
+def test_other_papers_do_not_answer_for_the_one_that_is_meant() -> None:
+    """Though one says how many were observed: Quorvex is not about them."""
+    history = (Turn("What is Quorvex?", "Quorvex is a dim lamp for owls."),)
+    for question in ("how many cats did it observe?", "observed sleeping?"):
+        found = ask(pipeline(*THREE), question, history=history)
+        assert {c.paper_id for c in found.citations} <= {"lamps"}
+        assert found.hits[0].paper_id == "lamps"
 
 
 def test_a_change_of_topic_is_not_held_back() -> None:

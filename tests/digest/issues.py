@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 
 from paperagent.digest.issue import Issue, Item, Period, Reason, StandingAnswer, Theme
-from paperagent.digest.render.view import SubscriberLinks
+from paperagent.digest.links import SubscriberLinks, paper_path
 from paperagent.text.readable import readable
 from paperagent.types import Citation, Claim, Paper
 
@@ -19,6 +19,7 @@ LINKS = SubscriberLinks(
     preferences=f"{BASE}/preferences/{TOKEN}",
     archive=f"{BASE}/archive/2026-W26.html",
     feedback=lambda paper_id, kind: f"{BASE}/feedback/{TOKEN}?paper={paper_id}&kind={kind}",
+    paper=lambda paper_id: f"{BASE}{paper_path(paper_id)}",
 )
 
 _TEXTS = (

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import attack_strings
-import browser
 import issues
 import pytest
 from test_archive import frozen
 from test_renderer import hostile
 
+import attack_strings
+import browser
 from paperagent.digest.issue import Issue
 from paperagent.digest.render.archive import archive_files
 from paperagent.digest.render.renderer import render_confirmation, render_issue

@@ -10,12 +10,12 @@ from dataclasses import replace
 from email.message import EmailMessage
 from typing import Any
 
-import attack_strings
 import issues
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import attack_strings
 from paperagent.digest.delivery.message import build_message, header_text, mailbox, message_id
 from paperagent.digest.render.renderer import Rendered, render_confirmation, render_issue
 from paperagent.errors import InputError, MailError

@@ -8,10 +8,10 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import attack_strings
 import issues
 import pytest
 
+import attack_strings
 from paperagent.digest.issue import OTHER_NAME, Issue, Item, Reason, Theme
 from paperagent.digest.render.renderer import MAX_BYTES, WARN_BYTES, render_confirmation, render_issue
 from paperagent.digest.render.view import SubscriberLinks
@@ -263,6 +263,29 @@ def test_only_places_where_papers_are_kept_are_linked(url: str, linked: object) 
     if url.startswith("https://") and url.isascii() and len(url) < 100:
         assert url in shown.text
         assert url in shown.html
+
+
+@pytest.mark.parametrize("url", ["https://evil.example/paper", None])
+def test_titles_without_a_link_of_their_own_lead_to_our_page(url: str | None) -> None:
+    """In items, further papers, corrections and sources, in both parts; without a page there is no link."""
+    whole = issues.issue()
+    base = whole.themes[0].items[0]
+    names = ("local:a b?#c", "local:also", "local:update")
+    papers = [replace(base.paper, paper_id=name, url=url, arxiv_id=None, doi=None) for name in names]
+    cited = replace(whole.citations[0], paper_id=names[0])
+    issue = replace(
+        whole,
+        overview=(),
+        themes=(Theme("A theme", (replace(base, paper=papers[0]),)),),
+        also=(papers[1],),
+        updates=(papers[2],),
+        citations=(cited,),
+    )
+    shown = render_issue(issue, links=SubscriberLinks(paper=issues.LINKS.paper))
+    addresses = [f"{issues.BASE}/paper/local:{name}" for name in ("a%20b%3F%23c", "also", "update")]
+    assert sorted(h for h in Page(shown.html).hrefs if h[0] != "#") == sorted([*addresses, addresses[0]])
+    assert set(URL.findall(shown.text)) == set(addresses)
+    assert not Page(render_issue(issue).html).links
 
 
 def test_a_paper_is_named_beside_its_link() -> None:

@@ -146,7 +146,7 @@ def test_status_says_what_the_library_contains(
     assert main(["ingest", "-q", str(folder)]) == 0
     assert main(["status"]) == 0
     out = capsys.readouterr().out
-    assert "- published: 2026-02-01 to 2026-02-09; 32 without a date\n" in out
+    assert "- published or listed: 2026-02-01 to 2026-02-09; 32 without a date\n" in out
     assert "- feeds: daily-papers 32, paperagent" in out
     assert "- categories: cs.CL 9, cs.1 1, " in out
     assert ", and 2 more\n" in out

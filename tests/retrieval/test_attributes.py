@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from paperagent.retrieval.attributes import NUMBER, count_match, has_number, lacks_attribute, says_aspect
+from paperagent.retrieval.attributes import (
+    NUMBER,
+    count_match,
+    counts_asked,
+    has_number,
+    lacks_attribute,
+    says_aspect,
+)
 
 
 @pytest.mark.parametrize(
@@ -95,3 +102,33 @@ def test_a_share_counts_nothing(sentence: str, *, counts: bool) -> None:
 def test_a_number_in_a_name_is_no_number() -> None:
     assert not NUMBER.search("GPT-4 and Owlet2 are compared")
     assert all(map(NUMBER.search, ("a gain of 4%", "$20", "12k pairs", "seven owls")))
+
+
+@pytest.mark.parametrize(
+    ("question", "lacking", "having"),
+    [
+        ("what were the participants paid?", "Owls hunt mice.", "Each keeper is paid 5 mice."),
+        ("were the players told about the lamp?", "Players hunt mice.", "Players were informed of the lamp."),
+        ("who annotated the songs?", "We collect songs.", "Experts mark songs."),
+        ("which of the lamps came out best?", "We try six lamps.", "Copper lamps outperform others."),
+        ("what was their mean age?", "Keepers hunt.", "Keepers aged 30 hunt."),
+        ("who funded the zoo?", "Zoos need mice.", "A grant feeds the zoo."),
+        ("how many of them are there?", "Owls grow 5%.", "We keep 30 owls."),
+        ("how many?", "Owls hunt.", "We keep 30 owls."),
+    ],
+)
+def test_what_people_ask_about_a_study(question: str, lacking: str, having: str) -> None:
+    assert lacks_attribute(question, "Owls", [lacking])
+    assert not lacks_attribute(question, "Owls", [having])
+
+
+def test_at_inference_time_is_no_duration() -> None:
+    assert lacks_attribute("what is the inference time?", "Owls", ["Owls hunt."])
+    assert not lacks_attribute("what does it do at inference time?", "Owls", ["Owls hunt."])
+
+
+def test_sentences_that_count_what_is_asked() -> None:
+    question = "how many methods was it compared to?"
+    assert counts_asked(question, "We compare it with 14 hunting approaches.")
+    assert not counts_asked(question, "Two owls hunt.")
+    assert not counts_asked("which methods?", "We try 14 methods.")

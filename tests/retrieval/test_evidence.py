@@ -120,6 +120,16 @@ def test_without_an_encoder_a_match_is_a_shared_stem() -> None:
     assert found.similarity == 0
 
 
+def test_an_acronym_matches_its_long_form() -> None:
+    """In either direction, with or without an encoder."""
+    for question, abstract in (
+        ("why the OD?", "Lamps glow. Owl detection needs light."),
+        ("why owl detection?", "Lamps glow. Their OD needs light."),
+    ):
+        found = read(prepared(question), hit(abstract))
+        assert found.match[1].max() >= 0.9 > found.match[0].max()
+
+
 def test_coverage_may_come_from_several_sentences() -> None:
     """A paper that says half here and half there covers the question."""
     question = prepared("lanterns owls")

@@ -9,7 +9,8 @@ import pytest
 
 from paperagent.retrieval import follow_up
 from paperagent.retrieval.conversation import Turn
-from paperagent.retrieval.follow_up import BONUS, reference_strength, resolve
+from paperagent.retrieval.follow_up import BONUS, resolve
+from paperagent.retrieval.question_form import reference_strength, without_switch
 from paperagent.retrieval.scoring import CorpusStats
 from paperagent.types import Hit, Paper
 
@@ -160,7 +161,7 @@ def test_a_question_that_fits_a_cited_paper_best_refers_to_it() -> None:
     ],
 )
 def test_a_marked_change_of_topic_frees_the_papers(question: str, stripped: str) -> None:
-    assert follow_up.without_switch(question) == stripped
+    assert without_switch(question) == stripped
     if stripped != question:
         assert resolve(question, (LIST,), PAPERS) == follow_up.Reference()
 
@@ -172,11 +173,10 @@ def test_a_successor_is_searched_for_beside_the_paper_cited_last() -> None:
 
 
 def test_a_new_name_frees_the_papers() -> None:
-    """With a pronoun they keep a small bonus: "does it beat Hootline?" asks about the old paper."""
+    """Not with a pronoun: "does it beat Hootline?" asks about the old paper."""
     assert resolve("and Hootline-7?", (LIST,), PAPERS).bonus == {}
     reference = resolve("does it beat Hootline-7?", (LIST,), PAPERS)
-    assert reference.bonus["owl"] == BONUS["medium"]
-    assert not reference.is_clear
+    assert reference.bonus["owl"] == BONUS["strong"]
 
 
 def test_german_nouns_are_not_names() -> None:
@@ -238,3 +238,43 @@ def test_hostile_questions_take_no_time(unit: str) -> None:
     resolve(question, (LIST,), PAPERS)
     resolve(question[:299], (LIST,), PAPERS)
     assert time.process_time() - begin < 1
+
+
+def test_a_paper_that_introduces_the_name_is_meant() -> None:
+    """By a name in its abstract; but not if a cited paper has the name too, as that of a baseline."""
+    stats = CorpusStats(10_000, 100.0, {"night": 40, "owl": 60})
+    abstract = "We build a dataset, Night-Owl, of songs. We train it on FogBank with GPT-9."
+    assert follow_up.names_introduced(abstract, stats) == ["Night-Owl"]
+    assert follow_up.names_introduced("We present a nest, called TWIG (TWIG).", stats) == ["TWIG", "TWIG"]
+    assert (
+        follow_up.names_introduced(
+            "We present an agent of GPT-9.", CorpusStats(99, 9.0, {"gpt": 50, "9": 50})
+        )
+        == []
+    )
+
+
+def test_the_subject_can_be_something_of_the_cited_paper() -> None:
+    sings = Paper("dog", "Barkline: Dogs in a Queue", "Barkline barks after brief training.")
+    question = "how many gallons of warm goat milk did the training take?"
+    assert resolve(question, (ABOUT_DOG,), {"dog": sings}).bonus == {"dog": BONUS["strong"]}
+    assert resolve(question, (ABOUT_DOG,), {"dog": PAPERS["dog"]}).bonus == {}
+
+
+def test_the_third_one_can_be_an_item_of_the_answer() -> None:
+    turn = replace(ABOUT_DOG, answer="Barkline has (1) Howl, (2) Growl, (3) WhineMaker, and (4) Yelp. [1]")
+    question = "what is the third one exactly"
+    assert follow_up.with_item(question, (turn,)) == f"{question} WhineMaker"
+    assert follow_up.with_item("and the last one?", (turn,)) == "and the last one? Yelp"
+    assert follow_up.with_item("the sixth one?", (turn,)) == "the sixth one?"
+    assert follow_up.with_item("how large is it?", (turn,)) == "how large is it?"
+    roman = replace(ABOUT_DOG, answer="It (i) sits: quietly, and (ii) stays. [1]")
+    assert follow_up.with_item("the second one?", (roman,)) == "the second one? stays"
+    found = replace(ABOUT_DOG, retrieved=("bat", "owl"))
+    assert set(resolve(question, (found,), PAPERS).bonus) == {"dog", "cat"}
+
+
+def test_the_first_paper_of_an_answer_comes_first() -> None:
+    """However many sentences the others have."""
+    turn = replace(ABOUT_DOG, citations=("cat", "dog", "dog", "dog"), papers=("cat", "dog"))
+    assert resolve("how large is it?", (turn,), PAPERS).bonus["cat"] == BONUS["fragment"]

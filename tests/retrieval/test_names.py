@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from paperagent.retrieval.names import Name, find_names, missing_names, missing_versions, occurs
+from paperagent.retrieval.names import (
+    Name,
+    find_acronyms,
+    find_names,
+    missing_names,
+    missing_versions,
+    occurs,
+    written_out,
+)
 from paperagent.retrieval.question import Question
 
 LIBRARY = {"gpt", "4", "llama", "tindersift", "owl", "agentinstruct", "retriev", "mixtur", "expert"}
@@ -121,3 +129,21 @@ def test_another_version_is_another_name(question: str, names: list[str]) -> Non
     missing = missing_versions(question, PAPERS)
     assert [n.text for n in missing] == names
     assert not any(occurs(n, PAPERS) for n in missing)
+
+
+def test_acronyms_are_found_in_capitals_or_without_vowels() -> None:
+    assert find_acronyms("why the RL, and rlhf vs SFTs of LLMs?") == [
+        ("RL", 8, 10),
+        ("RLHF", 16, 20),
+        ("VS", 21, 23),
+        ("SFT", 24, 27),
+    ]
+    assert len(find_acronyms("ABC " * 5_000)) == 10
+
+
+def test_acronyms_are_written_out() -> None:
+    text = "Owls use reinforcement learning and lamp-light rods. Low"
+    assert written_out("RL", text) == [(9, 31)]
+    assert written_out("LL", text) == [(36, 46)]
+    assert written_out("RL", "Rods. Low lamps") == []  # not across sentences
+    assert written_out("OL", text) == []

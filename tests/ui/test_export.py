@@ -9,6 +9,7 @@ import re
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,7 @@ from paperagent.ui.export import (
     write_notes,
 )
 
+DAY = dt.date(2026, 3, 1)
 NASTY = replace(
     PAPERS[0],
     title="50% of R&D_costs {so} ~much^2 $x$ #1 <b> \\o/",
@@ -51,6 +53,34 @@ def test_bibtex_entry() -> None:
         "  abstract = {We study lanterns. Sparse lanterns find papers 12\\% faster. "
         "The code is public.},\n}\n\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "bib", "ris_tags", "properties"),
+    [
+        ({}, "year month", "PY  - 2026\r\nDA  - 2026/01/05", "published"),
+        ({"published": None, "listed": DAY}, "", "", "listed"),
+        ({"published": None, "first_seen": DAY}, "", "", ""),
+        ({"flags": ("partial-date",)}, "year", "PY  - 2026\r\n", "published"),
+        (
+            {"flags": ("partial-date",), "published": DAY},
+            "year month",
+            "PY  - 2026\r\nDA  - 2026/03//",
+            "published",
+        ),
+    ],
+    ids=["published", "only listed", "only read", "a year", "a month"],
+)
+def test_only_what_is_known_of_the_date_of_publication_is_exported(
+    fields: dict[str, Any], bib: str, ris_tags: str, properties: str
+) -> None:
+    paper = replace(PAPERS[0], **fields)
+    entry, record, text = next(bibtex([paper])), next(ris([paper])), note(paper)
+    assert re.findall(r"  (year|month) = ", entry) == bib.split()
+    assert entry.startswith(f"@misc{{example{'2026' if bib else ''}sparse,")
+    assert ris_tags in record
+    assert ("DA  - " in record, "PY  - " in record) == ("DA" in ris_tags, "PY" in ris_tags)
+    assert re.findall(r"^(published|listed): ", text, re.MULTILINE) == properties.split()
 
 
 def test_bibtex_escapes() -> None:

@@ -130,6 +130,11 @@ def test_an_empty_library_has_an_empty_feed(tmp_path: Path) -> None:
             assert entries(response.text) == []
 
 
+@pytest.mark.parametrize("filters", ["since=0001-01-01", "until=0001-01-01", "until=9999-12-31"])
+def test_the_first_and_the_last_day_can_be_named(web: TestClient, filters: str) -> None:
+    assert web.get(f"/feed.atom?q=retrieval&{filters}").status_code == 200
+
+
 @pytest.mark.parametrize("parameters", ["since=x", "q=" + "x" * 501, "page=0"])
 def test_a_wrong_parameter_is_refused(web: TestClient, parameters: str) -> None:
     assert web.get(f"/feed.atom?{parameters}").status_code == 400

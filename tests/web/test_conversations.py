@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 from web_server import client
 
-from paperagent import PaperAgent
+from paperagent import PaperAgent, StoreError
 from paperagent.evals.feedback import FEEDBACK_FILE, read_feedback
 from paperagent.types import Answer, Citation, Claim
 from paperagent.web.conversation_store import Turn
@@ -95,6 +95,27 @@ def test_a_deleted_conversation_is_gone(web: TestClient) -> None:
     for address in (path, f"{path}.md", f"{path}.json", f"{path}.bib"):
         assert web.get(address).status_code == 404
     assert web.post(path, data={"question": TOKENS}).status_code == 404
+
+
+def test_a_question_in_a_conversation_that_is_being_deleted(web: TestClient) -> None:
+    """Its last check is that of the database."""
+    store = web.app.state.site.conversations  # type: ignore[attr-defined]
+    assert store.add_turn("deleted", "What is sparse retrieval?", "extractive") is None
+
+
+def test_an_answer_is_shown_while_its_papers_cannot_be_read(
+    web: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the library is rebuilt: the quotes are in the answer."""
+    path = ask(web)
+
+    def fail(_: str) -> None:
+        raise StoreError("library: it cannot be read")
+
+    monkeypatch.setattr(web.app.state.site.agent, "get", fail)  # type: ignore[attr-defined]
+    html = web.get(path).text
+    assert "<mark>" in html
+    assert html.rstrip().endswith("</html>")
 
 
 def test_conversations_expire(sample_home: Path) -> None:

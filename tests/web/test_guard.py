@@ -65,6 +65,25 @@ def test_large_bodies_are_refused(web: TestClient) -> None:
     assert web.post("/", headers={"content-length": "-1"}).status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("charset", "disposition", "text"),
+    [
+        ("undefined", 'name="question"', "retrieval"),
+        ("unicode_escape", 'name="question"', "\\ud800"),
+        ("utf-7", 'name="question"', "+2AA-"),
+        ("utf-8", 'name="question"; filename="a.txt"', "a file"),
+    ],
+)
+def test_forms_without_readable_text_are_refused(
+    web: TestClient, charset: str, disposition: str, text: str
+) -> None:
+    body = f"--X\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{text}\r\n--X--\r\n"
+    kind = f"multipart/form-data; boundary=X; charset={charset}"
+    response = web.post("/ask", content=body, headers={"content-type": kind})
+    assert response.status_code == 400
+    assert "<h1>" in response.text
+
+
 def test_errors_have_pages_of_our_own(web: TestClient) -> None:
     for response, status in ((web.get("/no-such-page"), 404), (web.post("/healthz"), 405)):
         assert response.status_code == status

@@ -16,6 +16,7 @@ from paperagent import PaperAgent
 from paperagent.digest.links import SignedTokens
 from paperagent.digest.schedule import days_between
 from paperagent.digest.service import DigestService
+from sample_library import write_jsonl
 
 PUBLIC_URL = "https://papers.example.org"
 TOKENS = SignedTokens(SECRET)
@@ -53,13 +54,37 @@ def built_mails(digest: DigestService) -> list[str]:
     return [issue.html + issue.text for issue in issues]
 
 
+def test_papers_without_a_link_of_their_own_lead_to_our_page(
+    pages: TestClient, digest: DigestService, tmp_path: Path
+) -> None:
+    """In the general issue, which the archive shows, as in those of subscribers."""
+    period = days_between(dt.date(2020, 1, 6), dt.date(2020, 1, 12))
+    text = "We let a model read retrieved passages about {}. It answers 12% more questions correctly."
+    records = [
+        {"title": f"Retrieved Passages on {topic}", "abstract": text.format(topic), "published": "2020-01-08"}
+        for topic in ("Lighthouses", "Beavers & Dams")
+    ]
+    with PaperAgent() as agent:
+        agent.ingest(write_jsonl(tmp_path / "papers.jsonl", records))
+    digest.build(period)
+    assert len(digest.ledger.stored_for(period.name)) > 1
+    for subscriber_id in digest.ledger.stored_for(period.name):
+        issue = digest.ledger.issue(f"{period.name}/{subscriber_id}")
+        for body in (issue.html, issue.text):
+            links = set(re.findall(rf"{PUBLIC_URL}(/paper/[^\s\"<>]+)", body))
+            assert sorted(re.findall("<h1>(.*?)</h1>", pages.get(link).text)[0] for link in links) == [
+                "Retrieved Passages on Beavers &amp; Dams",
+                "Retrieved Passages on Lighthouses",
+            ]
+
+
 # --- unsubscribe ---
 
 
 def test_mail_scanners_change_nothing(pages: TestClient, digest: DigestService, digest_home: Path) -> None:
     """bad-352: GET and HEAD of every link of real mails, three times, leave both databases as they are."""
     links = {link for mail in built_mails(digest) for link in re.findall(rf"{PUBLIC_URL}(/[^\s\"<>]+)", mail)}
-    links -= {"/archive/"}
+    links = {link for link in links if not link.startswith(("/archive/", "/paper/"))}
     assert {link.split("/")[1] for link in links} == {"unsubscribe", "preferences", "feedback"}
     before = dump(digest_home)
     for _ in range(3):
@@ -136,6 +161,15 @@ def test_other_tokens_are_refused(pages: TestClient, digest: DigestService, dige
             assert response.status_code == 404, token
             assert "<h1>Not found</h1>" in response.text
     assert dump(digest_home) == before
+
+
+def test_links_that_are_not_ours_create_no_file(digest_home: Path) -> None:
+    """Whatever a scanner makes of a link."""
+    with PaperAgent() as agent, client(agent) as http:
+        for page in ("confirm", "preferences", "unsubscribe", "feedback", "saved"):
+            assert http.get(f"/{page}/x").status_code == 404
+        assert http.get("/subscribe").status_code == 200
+    assert not (digest_home / "digest.db").exists()
 
 
 # --- feedback ---

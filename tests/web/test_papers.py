@@ -6,14 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 from web_server import client
 
 from paperagent import PaperAgent
+from paperagent.digest.links import paper_path
 from paperagent.text.sentences import split_sentences
-from paperagent.web.cards import paper_path
 from sample_library import write_jsonl
 
 ABSTRACT = (
@@ -172,6 +173,21 @@ def test_a_paper_can_be_downloaded(pages: TestClient, paper_id: str) -> None:
         assert re.fullmatch(rf'attachment; filename="[\w.-]+\.{extension}"', disposition)
     html = pages.get(paper_path(paper_id)).text
     assert all(f'href="{paper_path(paper_id)}.{ext}"'.replace("'", "&#39;") in html for ext in files)
+
+
+def test_an_id_may_end_like_a_file_name(tmp_path: Path) -> None:
+    """Its page is not taken for the download of another paper."""
+    records = [
+        {"doi": f"10.1000/{name}", "title": f"Paper {name}", "abstract": "We show one.", "sources": ["a"]}
+        for name in ("table", "table.json", "other.bib")
+    ]
+    with PaperAgent(tmp_path / "library", embedder="none") as agent:
+        agent.ingest(write_jsonl(tmp_path / "papers.jsonl", records))
+        with client(agent) as http:
+            for name in ("table", "table.json", "other.bib"):
+                path = paper_path(f"doi:10.1000/{name}")
+                assert f"<h1>Paper {name}</h1>" in http.get(path).text
+                assert http.get(f"{path}.ris").headers["content-type"].startswith("application/x-research")
 
 
 @pytest.mark.parametrize("paper_id", ["doi:10.1/../../x", "doi:10.1/./x", "a b", "é", "x?y#z%"])

@@ -259,6 +259,28 @@ def test_a_signal_ends_the_server_with_the_code_of_the_program(
         assert idle.recv(1) == b""
 
 
+def test_a_mail_server_that_hangs_does_not_hold_up_the_end(sample_home: Path, tmp_path: Path) -> None:
+    home = shutil.copytree(sample_home, tmp_path / "library")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = {
+            "SMTP_URL": f"smtp://127.0.0.1:{silent.getsockname()[1]}",
+            "MAIL_FROM": "papers@test.example",
+            "PUBLIC_URL": "http://127.0.0.1",
+            "SECRET": web_server.SECRET,
+            "WEB_ASKERS": "ana@test.example",
+            "EMBEDDER": "none",
+        }
+        env = {f"PAPERAGENT_{name}": value for name, value in settings.items()}
+        with web_server.started(home, env=env) as (url, running):
+            wait_until_ready(url)
+            assert httpx.post(f"{url}/sign-in", data={"email": "ana@test.example"}).status_code == 200
+            with silent.accept()[0]:
+                began = time.monotonic()
+                running.send_signal(signal.SIGTERM)
+                assert running.wait(timeout=30) == 143
+                assert time.monotonic() - began < 10
+
+
 def test_the_log_has_no_token_and_no_question(sample_home: Path) -> None:
     command = [sys.executable, "-m", "paperagent", "serve", "--home", str(sample_home), "--port", "0"]
     environment = {**os.environ, "PAPERAGENT_EMBEDDER": "none"}

@@ -19,6 +19,7 @@ import pytest
 from web_server import serving, started
 
 from paperagent import PaperAgent
+from paperagent.library.home import OURS
 from paperagent.testing import CHAT, ScriptedServer
 from paperagent.web import turns
 from paperagent.web.site import Site
@@ -207,17 +208,65 @@ def test_a_deleted_conversation_stops(served: tuple[str, Site], model: ScriptedS
     assert site.conversations.turns(path.rpartition("/")[2]) == []
 
 
-def test_too_many_questions_are_refused(served: tuple[str, Site], model: ScriptedServer) -> None:
-    address, _ = served
-    model.responder = saying(SHORTER, pause=1.0)
-    for _ in range(turns.WORKERS + turns.MAX_WAITING):
-        post(address, "/ask", question=QUESTION)
-    with closing(http.client.HTTPConnection(urlsplit(address).netloc)) as connection:
+def ask_status(address: str) -> tuple[int, str | None, str]:
+    """Ask; return the status, ``Retry-After`` and the page."""
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)) as connection:
         body = urlencode({"question": QUESTION})
         connection.request("POST", "/ask", body, {"Content-Type": "application/x-www-form-urlencoded"})
         response = connection.getresponse()
-        assert (response.status, response.headers["retry-after"]) == (503, "20")
-        assert "Too many questions" in response.read().decode()
+        return response.status, response.headers["retry-after"], response.read().decode()
+
+
+def test_too_many_questions_are_refused(served: tuple[str, Site], model: ScriptedServer) -> None:
+    """Also if they come at the same moment."""
+    address, site = served
+    model.responder = saying(SHORTER, pause=1.0)
+    most = turns.WORKERS + turns.MAX_WAITING
+    with ThreadPoolExecutor(2 * most) as pool:
+        statuses = [status for status, *_ in pool.map(ask_status, [address] * 2 * most)]
+    assert sorted(statuses) == [303] * most + [503] * most
+    status, retry_after, page = ask_status(address)
+    assert (status, retry_after) == (503, "20")
+    assert "Too many questions" in page
+    site.stop_turns()
+
+
+def test_a_waiting_question_ends_at_once_when_it_is_stopped(
+    served: tuple[str, Site], model: ScriptedServer
+) -> None:
+    address, site = served
+    model.responder = saying(SHORTER, pause=1.0)
+    paths = [post(address, "/ask", question=QUESTION) for _ in range(turns.WORKERS + 1)]
+    post(address, f"{paths[-1]}/stop")
+    began = time.monotonic()
+    assert "There is no answer: stopped." in read(address, paths[-1]).text
+    assert time.monotonic() - began < 1
+    site.stop_turns()
+
+
+def test_an_error_at_the_end_of_a_turn_ends_it(served: tuple[str, Site]) -> None:
+    """As when the disk is full."""
+    address, site = served
+
+    def fail(_: object) -> None:
+        raise OSError
+
+    conversation = site.conversations.create({})
+    turn = site.conversations.add_turn(conversation, QUESTION, "llm")
+    assert turn is not None
+    site.turns.start(turn, {}, settle=fail)
+    assert wait_for(lambda: site.turns.get(turn) is None)
+    assert SHORTER[0] in read(address, f"/c/{conversation}").text
+
+
+def test_a_second_server_leaves_the_answers_of_the_first(served: tuple[str, Site]) -> None:
+    address, site = served
+    assert {file.name for file in site.agent.home.iterdir()} <= OURS  # also the lock
+    path = post(address, "/ask", question=QUESTION)
+    with serving(site.agent) as (other_address, other):
+        assert other.turns
+        assert "the server was stopped" not in read(other_address, path).text
+        assert all(text in read(address, path).text for text, _ in CLAIMS)
 
 
 def test_a_failed_model_is_quoted_around(served: tuple[str, Site], model: ScriptedServer) -> None:

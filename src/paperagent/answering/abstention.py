@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from paperagent.answering.answers import closest_passages
 from paperagent.retrieval import attributes
 from paperagent.retrieval.evidence import PaperMatch, weighted_mean
-from paperagent.retrieval.names import Name, is_only_a_word, occurs
+from paperagent.retrieval.names import Name, is_only_a_word, occurs, written_out
 from paperagent.retrieval.question import Question
 from paperagent.retrieval.scoring import size_factor
+from paperagent.text.terms import index_terms
 from paperagent.types import Answer, Citation
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _WELL_MATCHED = 0.6
 """Match of a word from which on it says nothing against a paper."""
+_SIMILAR_WORD = 0.7
+"""Match from which on a word says the same as one of the question."""
 _UNMATCHED_FOREIGN = 0.05
 """The encoder does not understand other languages: that their words are unmatched says little."""
 _MAX_NAMED = 3
@@ -67,6 +70,10 @@ class AnswerabilitySignals:
     """Lead of the best paper's coverage over that of all others. It is large if the question names a paper,
     whether that paper answers it or not.
     """
+    sentence: float
+    """Weighted mean of the question's matches in the one sentence of the best paper that matches most."""
+    absent_word: float
+    """How far the match of the least matched topic word that the best paper lacks falls short of .7."""
 
     def as_dict(self) -> Mapping[str, float]:
         """Return the signals by name."""
@@ -90,6 +97,8 @@ def answerability_signals(
     match = best.match.max(axis=0)
     unexplained = question.weights * np.clip(1 - best.title_match, 0, 1)
     missing = names_missing(question, matches)
+    if question.is_follow_up:
+        missing += _names_lacked(question, best)
     covered = np.maximum(match, best.title_match)
     coverage = weighted_mean(covered, question.weights)
     sentences = [s.text for s in best.sentences]
@@ -106,7 +115,30 @@ def answerability_signals(
         else weighted_mean(np.clip(_WELL_MATCHED - covered, 0, None), question.weights),
         lead=coverage - max((_coverage(question, m) for m in matches[1:]), default=0.0),
         gap=gap,
+        sentence=float((best.match @ question.weights).max()) / float(question.weights.sum()),
+        absent_word=0.0 if question.is_foreign else _absent_word(question, best, covered),
     )
+
+
+def _absent_word(question: Question, paper: PaperMatch, covered: NDArray[np.float64]) -> float:
+    """Return how far the least matched topic word without its stem in a paper falls short of .7, or 0."""
+    present = set(index_terms(" ".join([paper.hit.title, *(s.text for s in paper.sentences)])))
+    pieces = zip(question.piece_stems, covered.tolist(), strict=True)
+    matches = [m for s, m in pieces if s in question.content_weights and s not in present]
+    return max(0.0, _SIMILAR_WORD - min(matches, default=1.0))
+
+
+def _names_lacked(question: Question, paper: PaperMatch) -> list[Name]:
+    """Return the certain names in a question that a paper lacks."""
+    text = f"{paper.hit.title}. {paper.hit.paper.abstract}"
+    return [
+        n
+        for n in question.names
+        if n.is_certain
+        and n.key not in attributes.COMMON_ACRONYMS
+        and not occurs(n, [text])
+        and not written_out(n.text.upper(), text)
+    ]
 
 
 def _coverage(question: Question, paper: PaperMatch) -> float:
@@ -185,15 +217,17 @@ _ENCODER_WEIGHTS = {
 }
 _ENCODER_BIAS = -0.83
 _FOLLOW_UP_WEIGHTS = {
-    "coverage": 2.4,
-    "number_fit": 2.5,
-    "count_match": 0.5,
-    "attribute_absent": -2.5,
-    "missing_name": -2.0,
+    "sentence": 2.8,
+    "number_fit": 3.95,
+    "count_match": 1.4,
+    "attribute_absent": -4.3,
+    "missing_name": -3.0,
+    "absent_word": -2.9,
 }
-_FOLLOW_UP_BIAS = -1.2
+_FOLLOW_UP_BIAS = -0.84
 """For a follow-up whose paper is known: its few words say little about similarity, and nothing about how well
-the paper was found. Fitted on conversations, and on their questions asked about papers of other ones."""
+the paper was found. Fitted on conversations in English, and on the same questions with the sentences that
+answer them removed."""
 FOLLOW_UP_FACTOR = 1 / 3
 """Factor on the threshold below which such a follow-up is not answered. Above it, the closest sentences are
 shown, with the caveat."""

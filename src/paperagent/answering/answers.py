@@ -13,8 +13,6 @@ from paperagent.types import RETRACTED, Answer, Citation, Event, Paper, Usage
 EMPTY_LIBRARY = "The library is empty: ingest a feed first with `paperagent ingest SOURCE`."
 DOUBTFUL = "May not answer: closest passages."
 """The caveat of a ``doubtful`` answer if no name is missing."""
-MAX_DOUBTFUL_PASSAGES = 3
-"""The maximum number of sentences that a ``doubtful`` answer or an abstention quotes."""
 NOTHING_FOUND = "The abstracts do not say. No paper in the library matches this question and its filters."
 
 FALLBACK_NOTE = "quoted instead of written"

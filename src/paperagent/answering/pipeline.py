@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 from paperagent.answering import abstention, citations
 from paperagent.answering.answers import (
     EMPTY_LIBRARY,
-    MAX_DOUBTFUL_PASSAGES,
     NOTHING_FOUND,
     StageTimer,
     caveat,
@@ -27,8 +26,9 @@ from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.evidence import PaperMatch
 from paperagent.retrieval.names import Name, missing_versions
 from paperagent.retrieval.question import Question, QuestionKind
+from paperagent.retrieval.question_form import without_switch
 from paperagent.retrieval.scoring import RankablePaper, RankedCandidate, SearchQuery, TermStatistics
-from paperagent.retrieval.sentence_selection import SelectedSentence, select_sentences
+from paperagent.retrieval.sentence_selection import SelectedSentence, closest_sentences, select_sentences
 from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import index_terms
 from paperagent.types import Answer, Citation, Encoded, Event, Filters, Hit, Paper, Sentence
@@ -99,6 +99,14 @@ class RetrievedPapers:
     """Whether words and vectors put the same paper first."""
     gap: float
     """Lead of the best paper's score over the next five."""
+
+    def is_aside(self, paper_id: str) -> bool:
+        """Return whether the question clearly refers to other papers."""
+        return self.question.is_follow_up and paper_id not in self.referred_to
+
+    def ranked(self, matches: Sequence[PaperMatch]) -> list[PaperMatch]:
+        """Return the matches by descending score, those that the question clearly refers to first."""
+        return sorted(evidence.rank_matches(matches), key=lambda m: self.is_aside(m.hit.paper_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +222,10 @@ class Pipeline:
         if not matches:
             answer = _without_papers(request, "no_evidence", NOTHING_FOUND, timer)
             return ExtractiveAnswer(replace(answer, hits=hits), question)
-        answer = replace(self._quote_or_abstain(retrieved, matches[: request.k]), question=request.question)
+        # What another paper says does not answer a question about this one.
+        about = [m for m in matches if not retrieved.is_aside(m.hit.paper_id)]
+        best = (about or matches)[: request.k]
+        answer = replace(self._quote_or_abstain(retrieved, best), question=request.question)
         timer.end_stage("generate")
         notes = (
             *request.notes,
@@ -240,7 +251,7 @@ class Pipeline:
 
         It is searched with the last turn, too, if it refers to one, but not to papers that were cited.
         """
-        question = self._analyze(follow_up.without_switch(request.question))
+        question = self._analyze(follow_up.with_item(without_switch(request.question), request.history))
         candidates = list(self._candidates(question.query, request.filters, request.k))
         ranked = scoring.rank(candidates, question.query)
         history, cited = self._cited_papers(request)
@@ -261,7 +272,7 @@ class Pipeline:
         hits = self._top_hits(question.text, ranked, candidates, max(request.k, _rerank_depth(question)))
         if reference.bonus:
             others = [h for h in hits if h.paper_id not in reference.bonus]
-            reference = follow_up.moved_to_named(reference, question, others)
+            reference = follow_up.moved_to_named(reference, question, others, cited)
             further_hits = self._hits(scoring.scores_of(reference.bonus, ranked))
             hits = scoring.boost(hits, further_hits, reference.bonus)
         return RetrievedPapers(
@@ -307,10 +318,11 @@ class Pipeline:
         matching everything, and finds the same (`make eval`).
         """
         question = retrieved.question
-        hits = [h for h in retrieved.hits[: _rerank_depth(question)] if h.paper.abstract.strip()]
+        readable = [h for h in retrieved.hits if h.paper.abstract.strip()]
+        hits = sorted(readable, key=lambda h: retrieved.is_aside(h.paper_id))[: _rerank_depth(question)]
         papers = [(h, tuple(split_sentences(h.paper.abstract))) for h in hits]
         if question.encoded is None:
-            return evidence.rank_matches(self._match(question, papers))
+            return retrieved.ranked(self._match(question, papers))
         selected: list[Collection[int]] = [
             evidence.preselect_sentences(question, sentences, PRESELECTED_SENTENCES)
             for _, sentences in papers
@@ -322,7 +334,7 @@ class Pipeline:
             range(len(sentences)) if hit.paper_id in fully else preselected
             for (hit, sentences), preselected in zip(papers, selected, strict=True)
         ]
-        return evidence.rank_matches(self._match(question, papers, selected))
+        return retrieved.ranked(self._match(question, papers, selected))
 
     def _match(
         self,
@@ -375,7 +387,7 @@ class Pipeline:
         missing_names = abstention.names_missing(question, matches)
         # What papers say of GPT-4 does not answer a question about GPT-5.
         is_doubtful = confidence < thresholds.doubt_below or any(n.is_version for n in missing_names)
-        cited = _cite(_closest(question, selected) if is_doubtful else selected, matches)
+        cited = _cite(closest_sentences(question, selected) if is_doubtful else selected, matches)
         missing = abstention.describe_missing(missing_names)
         # Of a question in another language, only names and cognates are understood.
         is_half_understood = question.is_foreign and bool(matches[0].hit.lexical)
@@ -420,15 +432,6 @@ def _cite(sentences: Sequence[SelectedSentence], matches: Sequence[PaperMatch]) 
         citations.cite(n, matches[s.paper].hit.paper, matches[s.paper].sentences[s.sentence])
         for n, s in enumerate(sentences, start=1)
     )
-
-
-def _closest(question: Question, selected: Sequence[SelectedSentence]) -> list[SelectedSentence]:
-    """Return the best of the selected sentences in their order, covering as many papers as possible."""
-    by_score = sorted(selected, key=lambda s: -s.score)
-    if question.kind != "single":
-        by_score.sort(key=lambda s: sum(o.paper == s.paper and o.score > s.score for o in selected))
-    best = by_score[:MAX_DOUBTFUL_PASSAGES]
-    return [s for s in selected if s in best]
 
 
 def _without_papers(request: AnswerRequest, reason: str, text: str, timer: StageTimer) -> Answer:

@@ -20,7 +20,6 @@ from typing import Any
 
 from paperagent.answering import citations
 from paperagent.answering.answers import (
-    MAX_DOUBTFUL_PASSAGES,
     caveat_of,
     claim_events,
     with_caveat,
@@ -33,7 +32,7 @@ from paperagent.answering.reply import object_schema, plain_text
 from paperagent.errors import EndpointError
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel
-from paperagent.retrieval.sentence_selection import sentence_scores
+from paperagent.retrieval.sentence_selection import MAX_DOUBTFUL_PASSAGES, sentence_scores
 from paperagent.text.injection import looks_like_instruction
 from paperagent.text.lenient_json import strip_reasoning
 from paperagent.types import Answer, Event, Paper, Sentence

@@ -40,7 +40,9 @@ def _status_rows(report: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     if span is not None:
         undated = f"{span['undated']:,} without a date" if span["undated"] else ""
         days = f"{span['first']} to {span['last']}" if span["first"] else ""
-        contents.append(("published", f"{days}; {undated}" if days and undated else days or undated or "–"))
+        contents.append(
+            ("published or listed", f"{days}; {undated}" if days and undated else days or undated or "–")
+        )
     for name, counts in (("feeds", sources), ("categories", categories)):
         if counts is not None:
             contents.append((name, _top(counts)))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import Ledger, NewIssue
 from paperagent.digest.issue import Issue, Period, Selection
-from paperagent.digest.links import LinkBuilder, SubscriberLinks
+from paperagent.digest.links import LinkBuilder
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.render.renderer import Rendered, render_issue
 from paperagent.errors import PaperAgentError, visible
@@ -110,7 +110,7 @@ class IssueBuilder:
         self._writer.prepare(preferences)
 
     def _render(self, issue: Issue, subscriber_id: int | None) -> Rendered:
-        links = self._links.links_for(subscriber_id) if subscriber_id else SubscriberLinks()
+        links = self._links.links_for(subscriber_id or None)
         return render_issue(issue, links=links, theme_dir=self._theme_dir)
 
     # --- all issues of the period ---

@@ -97,9 +97,16 @@ def _serializer(secrets: list[str], purpose: Purpose) -> Any:
     return serializer(secrets[::-1], salt=f"paperagent.{purpose}", signer_kwargs=signer)
 
 
+def paper_path(paper_id: str) -> str:
+    """Return the path of a paper's page on our web page."""
+    # A browser would resolve the segments "." and ".."; a proxy may refuse "%2F".
+    is_plain = all(segment.strip(".") for segment in paper_id.split("/"))
+    return "/paper/" + quote(paper_id, safe="/:" if is_plain else ":")
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriberLinks:
-    """The links in one subscriber's mail; a link is None if its page does not exist."""
+    """The links in one issue; None where there is no page. The general issue has only `paper`."""
 
     unsubscribe: str | None = None
     mailto: str | None = None
@@ -108,6 +115,8 @@ class SubscriberLinks:
     archive: str | None = None
     feedback: Callable[[str, str], str] | None = None
     """Returns the address for a paper's id and ``more``, ``less`` or ``save``."""
+    paper: Callable[[str], str] | None = None
+    """Returns the address of our page of a paper, for papers without a link of their own."""
 
     @property
     def ways(self) -> tuple[tuple[str, str], ...]:
@@ -123,7 +132,7 @@ class SubscriberLinks:
 
 @dataclass(frozen=True, slots=True)
 class LinkBuilder:
-    """Builds the links of every subscriber's mail.
+    """Builds the links of issues.
 
     Without `public_url` there is no page to link to, and without `tokens` no link can identify its
     subscriber. Then the only way to unsubscribe is a mail to the sender.
@@ -134,11 +143,15 @@ class LinkBuilder:
     reply_to: str | None = None
     """The address for unsubscribe mails."""
 
-    def links_for(self, subscriber_id: int) -> SubscriberLinks:
-        """Return a subscriber's links; the same at every call."""
+    def links_for(self, subscriber_id: int | None) -> SubscriberLinks:
+        """Return the links of a subscriber, or with None those of the general issue; always the same."""
         base, tokens = self.public_url, self.tokens
+        paper = None if base is None else (lambda paper_id: f"{base}{paper_path(paper_id)}")
+        if subscriber_id is None:
+            return SubscriberLinks(paper=paper)
         if base is None or tokens is None:
-            return SubscriberLinks(mailto=self._mailto(subscriber_id), archive=base and f"{base}/archive/")
+            mailto = self._mailto(subscriber_id)
+            return SubscriberLinks(mailto=mailto, archive=base and f"{base}/archive/", paper=paper)
         signed = tokens
 
         def feedback(paper_id: str, kind: str) -> str:
@@ -150,6 +163,7 @@ class LinkBuilder:
             preferences=f"{base}/preferences/{tokens.create('preferences', subscriber_id)}",
             archive=f"{base}/archive/",
             feedback=feedback,
+            paper=paper,
         )
 
     def confirm(self, token: str) -> str | None:

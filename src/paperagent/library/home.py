@@ -22,10 +22,12 @@ ANSWERS = "answers.db"  # cached replies of models, see `llm.cache`
 FEEDBACK = "feedback.jsonl"  # answers rated with /good or /bad in chat, see `evals.feedback`
 ANSWER_LOG = "answer_log"  # answers of ask and chat, see `ui.answer_log`
 _SQLITE = frozenset(
-    name + end for name in (DATABASE, ANSWERS, "digest.db") for end in ("", "-wal", "-shm", "-journal")
+    name + end
+    for name in (DATABASE, ANSWERS, "digest.db", "web.db")
+    for end in ("", "-wal", "-shm", "-journal")
 )
 _FOLDERS = frozenset({LEXICAL, VECTORS, "outbox"})
-OURS = _SQLITE | _FOLDERS | {LOCK, VECTOR_LOCK, "digest.lock", CHAT_HISTORY, FEEDBACK}
+OURS = _SQLITE | _FOLDERS | {LOCK, VECTOR_LOCK, "digest.lock", "web.lock", CHAT_HISTORY, FEEDBACK}
 OURS |= {ANSWER_LOG + end for end in (".jsonl", ".1.jsonl", ".lock")}
 
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})

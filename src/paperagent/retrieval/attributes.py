@@ -35,11 +35,21 @@ _COUNT_SYNONYMS = tuple(
     for group in (
         "examples samples instances items pairs triples triplets quadruplets entries records",
         "people persons participants subjects respondents users volunteers",
+        "methods approaches techniques algorithms baselines",
+        "papers articles publications documents",
+        "images pictures photos",
+        "countries nations",
+        "languages tongues",
     )
 )
 """Stems of words that count the same things."""
-_COUNT_WINDOW = 4
-"""Words after a number among which the counted noun may be."""
+_COUNT_WINDOW, _COUNT_CHARACTERS = 4, 120
+"""Words after a number among which the counted noun may be, and the most characters that they take."""
+_COUNTS_THEM = re.compile(
+    r"\bhow\ many(?:\ of\ (?:them|those|these))?(?:\ (?:are|were|did|do)\ (?:there|they)\b.*)?\W*$",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A question for a number that does not say of what: "how many of them are there?"."""
 _RATE = re.compile(
     r"""\bhow\ accurate\b
     |(?:\b(?:what|which|how\ much|the)\s+(?:\w+\s+){0,2}?|^(?:\S+\s+){0,8}?)
@@ -78,7 +88,8 @@ def _attribute(in_question: str, in_paper: str) -> tuple[re.Pattern[str], re.Pat
 
 
 _PEOPLE = (
-    r"(?:people|person|participant|student|user|worker|annotator|respondent|rater|author|patient|volunteer)s?"
+    r"(?:people|person|participant|student|user|worker|annotator|respondent|rater|author|patient|volunteer|player"
+    r"|subject|teacher|expert|human|they)s?"
 )
 _LITERAL = """population, drop-?\\s?out, attrition, weight[ -]decay, beams?, context (?:length|window)
     vocabular, embedding (?:size|dimension), hidden (?:layer|size|dimension), heads?\\b, rank\\b, momentum
@@ -118,7 +129,7 @@ _ATTRIBUTES = (
     ),
     _attribute(r"(?:what|which) year|when (?:was|were) \w+ (?:published|released)", r"\b(?:19|20)\d\d\b"),
     _attribute(
-        r"latency|throughput|how fast|inference time|how long (?:does|did) (?:it|the|training)",
+        r"latency|throughput|how fast|(?<!at )inference time|how long (?:does|did) (?:it|the|training)",
         r"latenc|speed|fast|seconds?\b|minutes?\b|hours?\b|\bdays?\b|time|throughput",
     ),
     _attribute(
@@ -136,12 +147,51 @@ _ATTRIBUTES = (
         _attribute(rf"(?:what|which|how \w+|(?:size|number|value) of)(?: [\w-]+){{0,4}}? {n}", n)
         for n in re.split(r",?\s*\n\s*|, ", _LITERAL)
     ),
+    _attribute(
+        rf"(?:was|were|did|how|are|is)\b.{{0,30}}\b{_PEOPLE}\b.{{0,20}}\b(?:paid|pay|compensat\w+|rewarded|earn\w*)\b"
+        r"|(?:how much|what) (?:did|do|was|were) .{1,30}\b(?:pay|paid|earn)\b",
+        r"\bpa(?:y|id)\b|\bpayment|compensat|wage|reimburs|[$€£]|dollar|\busd\b",
+    ),
+    _attribute(
+        rf"(?:was|were|did)\b.{{0,30}}\b{_PEOPLE}\b.{{0,20}}\b(?:told|know|aware|informed|debriefed|consent\w*)\b",
+        r"\btold\b|\baware|inform(?:ed|ing)\b|consent|disclos|\bknow(?:ing|ledge of|n to)\b|\bblind|deceiv"
+        r"|believ",
+    ),
+    _attribute(
+        r"who (?:\w+ )?(?:annotated|labell?ed|rated|judged|graded|wrote|checked|verified|marked|evaluated)\b"
+        r"|who (?:were|are) the (?:annotator|rater|judge|labell?er)s",
+        r"annotator|expert|crowd|human|worker|volunteer|student|teacher|native|linguist|physician|doctor|people"
+        r"|participant|\bby (?:an? )?(?:\w+ )?(?:llm|gpt|language model)|\bwe (?:\w+ )?(?:annotat|label)",
+    ),
+    _attribute(
+        r"(?:which|what)\b.{0,40}\b(?:came out|did|does|do|performs?|performed|works?|worked|scored?|is|was"
+        r"|were|are) (?:the )?(?:best|worst|top|highest|lowest|strongest|weakest|fastest|slowest"
+        r"|most accurate)\b"
+        r"|who (?:won|wins)\b|which (?:\w+ )?(?:won|wins)\b",
+        r"\bbest\b|\bworst|\btop\b|highest|lowest|strongest|weakest|outperform|superior|surpass|exceed|better|worse"
+        r"|\bmost\b|\bleast\b|state-of-the-art|lead(?:s|ing)?\b|\bwin|\bwon\b|rank|fast|slow|excel",
+    ),
+    _attribute(
+        r"what (?:is |was |were )?(?:the |their )?age\b|how old\b|age (?:range|group)|\b(?:mean|average) age",
+        r"\bage[ds]?\b|years? old|\bolder|younger|\byears\b|children|adult",
+    ),
+    _attribute(
+        r"\birb\b|ethic(?:s|al) (?:board|approval|committee|review)",
+        r"\birb\b|ethic",
+    ),
+    _attribute(
+        r"who (?:\w+ )?(?:funded|financed|sponsored|paid for)|funding|sponsor", r"fund|sponsor|grant|financ"
+    ),
     _attribute(r"carbon|emissions|energy (?:use|consumption)", r"carbon|emission|energy|watt"),
 )
 """What a question asks for, and the words of which a paper that answers it has at least one."""
 
 
 _ASPECTS = (
+    _attribute(
+        r"(?:why|how come)\b(?!.{0,3}$)|what (?:is|was) the reason",
+        r"\b(?:because|due to|owing to|since|reasons?|causes?d?|stems? from|as a result|attribut\w+)\b",
+    ),
     _attribute(
         r"(?:test|evaluat|tri(?:ed|al)|try|work|measur)\w*\b.{0,12}\b(?:on|with)\W*$|on what\b"
         r"|tasks?\W*$|benchmarks?\W*$|(?:which|what) (?:\w+ )?(?:tasks?|benchmarks?|datasets?)\b",
@@ -195,6 +245,8 @@ def lacks_attribute(question: str, title: str, sentences: Sequence[str]) -> bool
         return True
     if _RATE.search(question) and not _STARTS_OTHERWISE.search(question):
         return not any(_RATE_FIGURE.search(s) for s in sentences)
+    if _COUNTS_THEM.search(question):
+        return not any(has_number(s, counts=True) for s in sentences)
     familiar = {*words(question), *words(title)}
     return bool(_NAMED_THING.search(question)) and not _names_another(sentences, familiar)
 
@@ -231,10 +283,19 @@ def count_match(question: str, sentences: Sequence[str]) -> float:
     noun = counted_noun(question)
     if not noun:
         return 0.0
+    return 1.0 if any(_counts(noun, sentence) for sentence in sentences) else -1.0
+
+
+def counts_asked(question: str, sentence: str) -> bool:
+    """Return whether a sentence counts what a question asks to count."""
+    noun = counted_noun(question)
+    return bool(noun) and _counts(noun, sentence)
+
+
+def _counts(noun: str, sentence: str) -> bool:
+    """Return whether a noun, given as its stem, or a synonym follows a number in a sentence."""
     same = next((group for group in _COUNT_SYNONYMS if noun in group), {noun})
-    for sentence in sentences:
-        for number in NUMBER.finditer(sentence):
-            following = words(sentence[number.end() :])[:_COUNT_WINDOW]
-            if not same.isdisjoint(map(stem, following)):
-                return 1.0
-    return -1.0
+    return any(
+        not same.isdisjoint(map(stem, words(sentence[number.end() :][:_COUNT_CHARACTERS])[:_COUNT_WINDOW]))
+        for number in NUMBER.finditer(sentence)
+    )

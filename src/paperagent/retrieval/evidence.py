@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from paperagent.retrieval.names import find_acronyms, written_out
 from paperagent.retrieval.question import Question
 from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import index_terms
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 RERANK_WEIGHT = 3.0
 """How much a paper's coverage of the question (0 to 1) adds to its retrieval score."""
 _SNIPPET_LENGTH = 300
+_ACRONYM_MATCH = 0.9
+"""Match of an acronym and its long form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,21 @@ def _paper_match(
     similarity: float,
 ) -> PaperMatch:
     """Return the match of one paper; ``table`` has shape [1 + sentences, pieces], the title first."""
+    _match_acronyms(question, [hit.title, *(s.text for s in sentences)], table)
     coverage = weighted_mean(table.max(axis=0), question.weights)
     score = hit.score + RERANK_WEIGHT * coverage
     return PaperMatch(hit, tuple(sentences), table[1:], table[0], similarity, score)
+
+
+def _match_acronyms(question: Question, texts: Sequence[str], table: NDArray[np.float64]) -> None:
+    """Match the acronyms of the question with texts that write them out, and the other way round."""
+    acronyms = find_acronyms(question.text)
+    for row, text in zip(table, texts, strict=True):
+        spans = [(start, end) for acronym, start, end in acronyms if written_out(acronym, text)]
+        spans += [span for acronym, *_ in find_acronyms(text) for span in written_out(acronym, question.text)]
+        for i, (start, end) in enumerate(question.spans if spans else ()):
+            if any(low <= start and end <= high for low, high in spans):
+                row[i] = max(row[i], _ACRONYM_MATCH)
 
 
 def _late_interaction(question: Encoded, texts: Sequence[Encoded | None]) -> NDArray[np.float64]:

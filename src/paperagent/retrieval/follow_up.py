@@ -14,18 +14,31 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from paperagent.retrieval.attributes import COMMON_ACRONYMS
 from paperagent.retrieval.conversation import Turn, add_context
 from paperagent.retrieval.question import Question
-from paperagent.retrieval.scoring import CorpusStats, is_query_stopword, names_paper
+from paperagent.retrieval.question_form import (
+    MAX_SHORT,
+    MAX_WITH_PRONOUN,
+    PAPERS_NOUN,
+    PICK,
+    SWITCH,
+    VERB,
+    Strength,
+    has_pronoun,
+    reference_strength,
+    refers_back,
+    topic_stems,
+)
+from paperagent.retrieval.scoring import CorpusStats, names_paper
+from paperagent.text import cues
+from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import index_terms, is_english
 from paperagent.types import Hit, Paper
 
 WINDOW = 6
 """Turns whose papers a question may refer to by their order."""
-Strength = Literal["none", "medium", "strong", "fragment", "exact"]
 BONUS: Mapping[Strength, float] = {"none": 0.0, "medium": 0.8, "strong": 1.6, "fragment": 2.4, "exact": 4.0}
 """Added to the score of a cited paper, by how clearly the question refers to it. Without a bonus, the score
 of the best paper for a question is between 2 and 4."""
@@ -46,14 +59,6 @@ _BESIDE_NAMED = 0.2
 
 _MAX_LENGTH = 300
 """Characters; a longer question, such as a pasted abstract, refers to nothing."""
-_MAX_FRAGMENT, _MAX_SHORT, _MAX_MEDIUM = 2, 2, 4
-"""Topic words of a question of each strength that has no sign of a reference but its brevity."""
-_MAX_WITH_PRONOUN, _MAX_WITH_CONNECTIVE, _MAX_WITH_WEAK_PRONOUN = 7, 6, 4
-_MAX_BEFORE_PRONOUN = 3
-"""Topic words before a pronoun; after more, it refers to one of them."""
-_MAX_FOREIGN_WORDS = 9
-"""Words of a question in another language that refers to the papers before it; two Chinese characters count
-as one."""
 _CLEAR_LEAD = 0.35
 """A paper that was not cited and leads the next five by this much is what a short question is about, if the
 question has no pronoun."""
@@ -62,7 +67,7 @@ _MIN_LEAD = 0.15
 _MAX_NAME_WORDS, _RARE, _RARE_SHARE = 4, 3, 0.001
 """Words of a name, and the number and share of papers with its rarest word, at most."""
 
-# --- the form of a question ---
+# --- the wording of a question ---
 
 _ORDINALS = {
     "first": 0, "1st": 0, "former": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3, "4th": 3,
@@ -86,90 +91,12 @@ _PAPER_NUMBER = re.compile(
     r"\b(?:paper|number|no\.|nr\.?)\s?([1-9]\d?)\b|(?<!\w)#([1-9]\d?)\b", re.IGNORECASE
 )
 _OTHER_ONE = re.compile(rf"\bthe\ other\ {_THING}", re.IGNORECASE)
-_PICK = re.compile(
-    r"\b(?:the|that|this)\ (?:[\w-]+\ ){0,3}?ones?\b|\b(?:which|one)\ of\ (?:them|these|those)\b",
-    re.IGNORECASE,
-)
-"""Picks from several papers: "the one with the game"."""
-_PAPERS = r"(?:papers?|works?|stud(?:y|ies))\b"
 _SEEKS_OTHERS = re.compile(
-    rf"\b(?:other|another|more|similar|further)\ (?:\w+\ )?{_PAPERS}|\banything\ else\b", re.IGNORECASE
+    rf"\b(?:other|another|more|similar|further)\ (?:\w+\ )?{PAPERS_NOUN}|\banything\ else\b", re.IGNORECASE
 )
-_SEEKS_PAPERS = re.compile(
-    rf"""\b(?:is|are|was|were)\ there\ (?:a|an|any|also|other|another|more|some|similar)\b
-    |\b(?:any|which|what|recent|new)\ (?:\w+\ )?{_PAPERS}
-    |(?<!\bthe\ )(?<!\bthese\ )(?<!\bthose\ )(?<!\bboth\ )\b(?:papers|studies)\b
-    |\bwhat\ do\ (?:we|you)\ have\b|\banything\ (?:new|about|on)\b|\bwho\ (?:else\ )?works\ on\b
-    |\bgibt\ es\b|^\W*hay\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_NOUN = (
-    r"(?:model|data|dataset|data\ set|method|paper|work|study|system|approach|benchmark|framework|result"
-    r"|finding|number|one|case|game|task|experiment|technique|algorithm|tool|corpus|gain|author|abstract"
-    r"|researcher)s?\b"
-)
-_THIS = r"(?:this|that|these|those)"
-_PRONOUN = re.compile(
-    rf"""\b(?:do|does|did|is|are|was|were|has|have|had|can|could|will|would|should|might)(?:n't)?
-        \ (?:it|they|he|she)\b
-    |\b(?:do|does|did|is|was|were|can|could|has|will|would)\ (?:this|that)\b
-    |\b(?:are|have|by|for|of|on|in|with|than|about|after|from)
-        \ {_THIS}\s*(?:$|[?!.,;]|(?:\w+\ )?{_NOUN})
-    |\b{_THIS}\ (?:\w+\ )?{_NOUN}|^(?:and\ |but\ |so\ )?{_THIS}\b|\bwhy\ that\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_WEAK_PRONOUN = re.compile(
-    rf"""\b(?:about|after|at|before|behind|by|for|from|in|into|of|on|over|than|through|to|under|use|using|with
-        |without)\ (?:it|them|him|her|theirs|{_THIS})(?:\ too|\ then|\ there)?(?=\W*(?:$|[,;?]|and\b))
-    |\b(?:it|them)(?=\W*$)|\b(?:there|here)\b(?!\ (?:is|are|was|were|an?|any|other|some|more)\b)
-    |\bthe\ same\b|\bthe\ {_NOUN}(?!\ (?:of|behind|by|called|named|about|that|which|on)\b)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""Refers back only in a short question: not in "what tools do hubs offer people for them?"."""
-_ANY_PRONOUN = re.compile(r"\b(?:it|its|itself|they|them|theirs?|he|him|his|she|her)\b", re.IGNORECASE)
-"""Refers back if no topic comes before it: not in "how do LLMs express their confidence?"."""
-_EXPLETIVE = re.compile(
-    r"\b(?:is|was|would\ be)\ it\ (?!\w+ed\b|similar|close)\w+\ (?:to|that|for)\b", re.IGNORECASE
-)
-_CONNECTIVE = re.compile(
-    r"^\W*(?:and|but|or|so|also|then|ok(?:ay)?|wh?at\ (?:about|abt)|how\ about|why|how\ come)\b",
-    re.IGNORECASE,
-)
-_VERB = r"(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should)"
-_FRAGMENT = re.compile(
-    rf"""^\W*(?:(?:and|but|so|for|with|on|in|from|to|by|over)\ )*
-    (?:which|what|whose|how\ (?:many|much|big|large|often|far|long|fast))(?!.*\b{_VERB}\b)
-    |^\W*(?:why|how|when|where|what)\W*$""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""A question without a verb: "which datasets?"."""
-_ASKS = re.compile(rf"^\W*(?:(?:and|but|so|ok)\b\W*)?(?:wh\w+|how|{_VERB})\b", re.IGNORECASE)
-_OWN_SUBJECT = re.compile(
-    rf"""(?<!\bwe\ )(?<!\bone\ )(?<!\bthey\ )(?<!\bto\ )\b(?:do|does|did|can|could|will|would|should)(?:n't)?
-    \ (?!(?:the|it|they|{_THIS}|its|their|you|we|i|he|she|one)\b)[a-z]""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""A question about something that it names: "how do LLMs negotiate?"."""
-_DEFINITION = re.compile(
-    rf"^\W*(?:what|who)(?:'s|\ is|\ are)\ (?!(?:the|its?|their|{_THIS}|in|with)\b)|^(?:define|explain)\b",
-    re.IGNORECASE,
-)
-_NOT_ENGLISH = re.compile(
-    r"""[^\W\d_a-z]|\b(?:und|aber|warum|wieso|welche\w?|wie|wer|wo|was|es|sie|das|davon|dabei|ihre?\w?|deren|autoren
-        |cu[aá]l\w*|cu[aá]nt\w+|qu[eé]|c[oó]mo|por|quel\w*|combien|pourquoi|comment|quale|quanti|perch[eé])\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""A letter or a word that English does not have: such a question is hardly found in English abstracts."""
-_SWITCH = re.compile(
-    r"""^\W*(?:(?:ok(?:ay)?|thanks|thank\ you|thx|so|and|but|now)\b\W*)*
-    (?:(?:(?:on|to|for|a|an|now|one|something|completely|totally|quite)\ )*
-        (?:(?:different|another|other|new|next)\ (?:topic|question|subject|thing|note)
-        |something\ (?:else|different))
-        (?:\ (?:now|then|please))?|(?:change|switch)\ (?:of\ )?(?:topic|subject)|unrelated(?:\ question)?
-        |by\ the\ way|btw)\s*[:,.;!–—-]\s*(?=\w)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""Says that what follows is on another topic: "different topic: …"."""
+_SUBJECT = re.compile(rf"\b{VERB} the ([\w-]+)(?= \w+(?:\W*$| \w+\W*$)|\W*$)", re.IGNORECASE)
+"""A noun near the end of a question, with an article but without a description."""
+_ASKS = re.compile(rf"^\W*(?:(?:and|but|so|ok)\b\W*)?(?:wh\w+|how|{VERB})\b", re.IGNORECASE)
 _SUCCESSOR = re.compile(
     r"""\b(?:follow-?\ ?up|newer|newest|later|latest|previous|earlier|older|original|next)
         \ (?:one|paper|version|work|study|model|article)\b
@@ -179,6 +106,12 @@ _SUCCESSOR = re.compile(
 """Refers to another paper of the same series: "and the follow-up paper?"."""
 _CAMEL = r"(?<!\w)[A-Za-z0-9]*(?:[a-z][A-Z]|[A-Z]{2}|[A-Za-z]-?\d|\d[A-Za-z])[\w+.-]*\w|(?<!\w)\d+[A-Z]\b"
 _CAMEL_NAME = re.compile(_CAMEL)
+_COINED = re.compile(rf"{_CAMEL}|\b[A-Z]\w*(?:-[A-Z]\w*)+")
+"""A name that somebody coined, such as ``SaySelf`` or ``Night-Owl``."""
+_PREPOSITION = re.compile(r"\b(?:on|with|using|against|from|by|in|for|to)\b", re.IGNORECASE)
+"""Ends what a sentence presents: names after it are those of other things."""
+_ITEM = re.compile(r"\((\d|i{1,3}|iv|v)\)\s*([^(),;:.]{2,60})")
+_ROMAN = ("i", "ii", "iii", "iv", "v")
 _NAME = re.compile(rf"{_CAMEL}|(?<=[a-z,]\ )[A-Z][a-z]{{2,}}\w*(?:-\w+)*")
 """A name: with a capital or digit inside, or capitalized inside an English sentence."""
 
@@ -220,7 +153,7 @@ def resolve(
         best: The id of the paper that fits the question best by itself.
         lead: How far the score of that paper exceeds the next five.
     """
-    if not history or len(question) > _MAX_LENGTH or _SWITCH.match(question):
+    if not history or len(question) > _MAX_LENGTH or SWITCH.match(question):
         return Reference()
     if exact := [i for i in _numbered(question, history) if i in papers]:
         return Reference("exact", dict.fromkeys(exact, BONUS["exact"]))
@@ -233,10 +166,12 @@ def resolve(
     weights = {i: weight for i, weight in _focus(question, history).items() if i in papers}
     if _SEEKS_OTHERS.search(question):
         return Reference("medium", {i: -BONUS["strong"] * weight for i, weight in weights.items()})
-    strength = _adjusted(strength, question, is_cited=best in weights, has_clear_lead=lead >= _CLEAR_LEAD)
     texts = {i: f"{papers[i].title}\n{papers[i].abstract}".casefold() for i in weights}
+    if strength == "none" and _names_part(question, texts.values()):
+        strength = "strong"
+    strength = _adjusted(strength, question, is_cited=best in weights, has_clear_lead=lead >= _CLEAR_LEAD)
     if strength == "medium":
-        topic = set(_topic_stems(question))
+        topic = set(topic_stems(question))
         weights = {i: w for i, w in weights.items() if not topic.isdisjoint(index_terms(texts[i]))}
     names = [n.casefold() for n in (_NAME if is_english(question) else _CAMEL_NAME).findall(question)]
     names = [name for name in names if name not in COMMON_ACRONYMS]
@@ -244,11 +179,20 @@ def resolve(
     if most := max(name_counts.values(), default=0):
         weights = {i: w * (1.0 if name_counts[i] == most else _WITHOUT_NAME) for i, w in weights.items()}
         strength = "strong" if strength == "medium" else strength
-    elif names:  # a new named thing
-        strength = "medium" if _has_pronoun(question) else "none"
+    elif names and not has_pronoun(question):  # a new named thing
+        strength = "none"
     if strength == "none" or (strength == "medium" and not weights):
         return Reference()
     return Reference(strength, {i: weight * BONUS[strength] for i, weight in weights.items()})
+
+
+def _names_part(question: str, texts: Iterable[str]) -> bool:
+    """Return whether the subject is something of a cited paper: "how long did the fine-tuning take?"."""
+    subject = _SUBJECT.search(question)
+    if subject is None or len(topic_stems(question)) > MAX_WITH_PRONOUN:
+        return False
+    stems = set(topic_stems(subject[1]))
+    return bool(stems) and any(stems <= set(index_terms(text)) for text in texts)
 
 
 def _adjusted(strength: Strength, question: str, *, is_cited: bool, has_clear_lead: bool) -> Strength:
@@ -260,72 +204,36 @@ def _adjusted(strength: Strength, question: str, *, is_cited: bool, has_clear_le
         is_cited: Whether the best paper was cited.
         has_clear_lead: Whether it clearly exceeds all others.
     """
-    topic = len(_topic_stems(question))
+    topic = len(topic_stems(question))
     if is_cited:
-        return "strong" if strength in ("none", "medium") and topic <= _MAX_WITH_PRONOUN else strength
+        return "strong" if strength in ("none", "medium") and topic <= MAX_WITH_PRONOUN else strength
     if strength == "medium":
         return "strong" if _ASKS.match(question) and not has_clear_lead else "medium"
-    if strength == "strong" and has_clear_lead and topic > _MAX_SHORT and not refers_back(question):
+    if strength == "strong" and has_clear_lead and topic > MAX_SHORT and not refers_back(question):
         return "medium"
     return strength
 
 
-def reference_strength(question: str) -> Strength:
-    """Return how clearly a question refers to an earlier turn, by its form alone."""
-    picks = _PICK.search(question) is not None
-    if _SEEKS_PAPERS.search(question) and not picks:
-        return "none"
-    if _is_foreign(question):
-        return "fragment"
-    topic = len(_topic_stems(question))
-    refers = refers_back(question)
-    if topic <= _MAX_FRAGMENT and (refers or _FRAGMENT.search(question)):
-        return "fragment"
-    if topic <= (
-        _MAX_WITH_PRONOUN if refers else _MAX_WITH_CONNECTIVE if _CONNECTIVE.search(question) else 0
-    ):
-        return "strong"
-    if topic > _MAX_MEDIUM or _DEFINITION.search(question):
-        return "none"
-    return "strong" if topic <= _MAX_SHORT and not _OWN_SUBJECT.search(question) else "medium"
+def moved_to_named(
+    reference: Reference, question: Question, others: Iterable[Hit], cited: Mapping[str, Paper]
+) -> Reference:
+    """Return the reference, moved to those papers among ``others`` that the question names.
 
-
-def refers_back(question: str) -> bool:
-    """Return whether a pronoun, a noun such as "the authors", or "the one with" refers to an earlier turn."""
-    return _PICK.search(question) is not None or _has_pronoun(question)
-
-
-def _is_foreign(question: str) -> bool:
-    """Return whether a question is short and not in English."""
-    is_short = len(question.split()) + sum(c > "\u2e80" for c in question) // 2 <= _MAX_FOREIGN_WORDS
-    letters = question.encode("ascii", "ignore").decode()
-    return is_short and _NOT_ENGLISH.search(question) is not None and not is_english(letters or "§")
-
-
-def without_switch(question: str) -> str:
-    """Return the question without words such as "different topic:" at its beginning."""
-    return _SWITCH.sub("", question, count=1)
-
-
-def _has_pronoun(question: str) -> bool:
-    """Return whether a pronoun, or a noun such as "the authors", refers to an earlier turn."""
-    question = _EXPLETIVE.sub(" ", question)
-    pronoun = _PRONOUN.search(question)
-    if pronoun is not None and len(_topic_stems(question[: pronoun.start()])) <= _MAX_BEFORE_PRONOUN:
-        return True
-    if _WEAK_PRONOUN.search(question) and len(_topic_stems(question)) <= _MAX_WITH_WEAK_PRONOUN:
-        return True
-    pronoun = _ANY_PRONOUN.search(question)
-    return pronoun is not None and not _topic_stems(question[: pronoun.start()])
-
-
-def _topic_stems(text: str) -> list[str]:
-    return [s for s in index_terms(text) if not is_query_stopword(s)]
-
-
-def moved_to_named(reference: Reference, question: Question, others: Iterable[Hit]) -> Reference:
-    """Return the reference, moved to those papers among ``others`` that the question names."""
-    named = [h.paper_id for h in others if names_loosely(question.text, h.title, question.query.stats)]
+    A name that a cited paper mentions, such as that of a baseline, does not move it, unless it is a title's.
+    """
+    stats = question.query.stats
+    abstracts = (cited[i].abstract for i, bonus in reference.bonus.items() if bonus > 0)
+    cited_text = "\n".join(abstracts).casefold()
+    named = [
+        h.paper_id
+        for h in others
+        if names_loosely(question.text, h.title, stats)
+        or any(
+            name.casefold() not in cited_text
+            for name in names_introduced(h.paper.abstract, stats)
+            if _mentions(question.text, name)
+        )
+    ]
     if not named or reference.strength == "exact":
         return reference
     bonus = {i: b * _BESIDE_NAMED for i, b in reference.bonus.items()}
@@ -341,9 +249,55 @@ def names_loosely(question: str, title: str, stats: CorpusStats) -> bool:
     stems = index_terms(name)
     if not colon or len(name.split()) > _MAX_NAME_WORDS or not stems:
         return False
-    if min(stats.frequency.get(s, 0) for s in stems) > max(_RARE, _RARE_SHARE * stats.papers):
-        return False
-    return re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", question.casefold()) is not None
+    return _is_rare(stems, stats) and _contains_word(question.casefold(), name.casefold())
+
+
+def names_introduced(abstract: str, stats: CorpusStats) -> list[str]:
+    """Return the names that an abstract introduces, such as that of a dataset.
+
+    A name with a digit, such as GPT-4, must be rare: many papers present something made with it.
+    """
+    names: list[str] = []
+    for sentence in split_sentences(abstract):
+        if presents := cues.PRESENTS.search(sentence.text):
+            names += _COINED.findall(_PREPOSITION.split(sentence.text[presents.end() :], maxsplit=1)[0])
+    return [
+        name
+        for name in names
+        if name.casefold() not in COMMON_ACRONYMS
+        and (name.replace("-", "").isalpha() or _is_rare(index_terms(name), stats))
+    ]
+
+
+def _is_rare(stems: Sequence[str], stats: CorpusStats) -> bool:
+    """Return whether one of the stems of a name is in few papers."""
+    most = max(_RARE, _RARE_SHARE * stats.papers)
+    return any(stats.frequency.get(s, 0) <= most for s in stems)
+
+
+def _mentions(question: str, name: str) -> bool:
+    """Return whether a question has a name; in capitals if it is an acronym, such as FAST."""
+    if name.isalpha() and name.isupper():
+        return _contains_word(question, name)
+    return _contains_word(question.casefold(), name.casefold())
+
+
+def _contains_word(text: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
+
+
+def with_item(question: str, history: Sequence[Turn]) -> str:
+    """Return a question about "the third one" followed by that item, if the last answer numbers items."""
+    ordinal = _ORDINAL.search(question)
+    last = next((turn for turn in reversed(history) if turn.answered), None)
+    if ordinal is None or last is None:
+        return question
+    items = dict(_ITEM.findall(last.answer))
+    numbers = [n for n in items if n.isdigit()] or [n for n in _ROMAN if n in items]
+    position = _ORDINALS[(ordinal["a"] or ordinal["b"]).lower()]
+    if len(numbers) < 2 or position >= len(numbers):
+        return question
+    return f"{question} {items[numbers[position]].strip()}"
 
 
 # --- the papers of the conversation ---
@@ -404,7 +358,7 @@ def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
             weights = _merge(weights, _shares(turn), share)
             share *= _EARLIER_TURN
             continues = reference_strength(turn.question) != "none"
-    if _PICK.search(question):
+    if PICK.search(question) and not _ORDINAL.search(question):
         recent = history[: -WINDOW - 1 : -1]
         shares = (_shares(turn) for turn in recent if turn.answered and turn.papers)
         lists = (s for s in shares if sum(share >= _MIN_LIST_SHARE for share in s.values()) > 1)
@@ -416,10 +370,14 @@ def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
 
 
 def _shares(turn: Turn) -> dict[str, float]:
-    """Return the number of sentences that a turn cited from each paper, relative to the most."""
+    """Return the number of sentences that a turn cited from each paper, relative to the most.
+
+    The paper that comes first fitted the question best, however many sentences of it were needed.
+    """
     counts = Counter(turn.citations or turn.papers)
     most = max(counts.values())
-    return {paper_id: count / most for paper_id, count in counts.items()}
+    first = (turn.citations or turn.papers)[0]
+    return {i: 1.0 if i == first else count / most for i, count in counts.items()}
 
 
 def _merge(one: Mapping[str, float], other: Mapping[str, float], factor: float) -> dict[str, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice, pairwise
 
 from paperagent.text.terms import STOP_WORDS, stem, words
 
@@ -22,6 +24,13 @@ _CALENDAR = frozenset(
 _LINKING = frozenset("of and the for in with to on from by a an".split())
 """Words that an acronym may skip."""
 _MIN_NAME, _MAX_ACRONYM = 3, 6
+_ACRONYM = re.compile(r"\b(?:[A-Z]{2,6}|(?![aeiouy])[b-df-hj-np-tv-xz]{2,6})(?=s?\b)")
+"""In capitals, or in lower case without a vowel."""
+_MAX_ACRONYMS = 10
+"""Acronyms of a text that are looked for."""
+_UBIQUITOUS = frozenset({"AI", "LM", "LLM"})
+"""Acronyms whose long form says nothing: nearly every paper has it."""
+_LONG_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +175,39 @@ def is_only_a_word(name: Name, texts: Sequence[str]) -> bool:
     return name.text.lower() in tokens and not any(
         t.lower() == name.key and t not in (name.key, name.key.capitalize()) for t in tokens
     )
+
+
+def find_acronyms(text: str) -> list[tuple[str, int, int]]:
+    """Return the first acronyms in a text in upper case, each with its start and end."""
+    matches = (m for m in _ACRONYM.finditer(text) if m.group() not in STOP_WORDS)
+    acronyms = ((m.group().upper(), m.start(), m.end()) for m in matches)
+    return list(islice((a for a in acronyms if a[0] not in _UBIQUITOUS), _MAX_ACRONYMS))
+
+
+@lru_cache(maxsize=512)
+def _initials(text: str) -> tuple[list[re.Match[str]], str]:
+    """Return the matches of a text's long words, and their initials in upper case."""
+    tokens = list(_LONG_WORD.finditer(text))
+    return tokens, "".join(t.group()[0] for t in tokens).upper()
+
+
+def written_out(acronym: str, text: str) -> list[tuple[int, int]]:
+    """Return the spans of adjacent words of a text whose initials are the acronym.
+
+    The words have three letters or more and are no stop words: "reinforcement learning" for RL.
+    """
+    tokens, initials = _initials(text)
+    spans = []
+    start = initials.find(acronym)
+    while start >= 0:
+        run = tokens[start : start + len(acronym)]
+        between = (text[a.end() : b.start()] for a, b in pairwise(run))
+        if all(gap in (" ", "-") for gap in between) and not any(
+            t.group().lower() in STOP_WORDS for t in run
+        ):
+            spans.append((run[0].start(), run[-1].end()))
+        start = initials.find(acronym, start + 1)
+    return spans
 
 
 def occurs(name: Name, texts: Iterable[str]) -> bool:

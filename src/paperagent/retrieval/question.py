@@ -89,7 +89,7 @@ _RARE_PIECES = 3
 """A word that the encoder splits into this many pieces is rare in English text."""
 _STOP_WORD_WEIGHT, _QUERY_STOPWORD_FACTOR = 0.25, 0.5
 _COMPARE = re.compile(
-    r"""\b(?:compare[ds]?|comparison|versus|vs\.?|both|respectively|contrast)\b
+    r"""\b(?:compare[ds]?(?!\ (?:to|with|against)\W*$)|comparison|versus|vs\.?|both|respectively|contrast)\b
     |\bhow\ (?:do|does|did)\ .{3,80}\ differ\b|\bdiffer(?:ences?)?\ (?:between|from)\b
     |\b(?:one|first|former)\b.{3,90}\b(?:other|second|latter|one)\b
     |\b(?:of|in|does|do|by)\ each\b|\beach\ (?:paper|work|study|method|one|of)\b
@@ -128,6 +128,7 @@ _ASKS_RELEASE = re.compile(
         |availab\w+|releas\w+|project\ page|web\s?(?:page|site))\b
     |\b(?:code|data|it|models?|weights|datasets?)\ (?:\w+\ )?(?:public|open|free)\b
     |\bwhere\ (?:can|do|could)\ (?:i|we|you|one)\ (?:find|get|see)\b
+    |^\W*(?:(?:and|any|the|source|is|there|where|what\ about)\ )*(?:code|implementation|weights|repo)\W*$
     |\b(?:code|implementation|weights)\ (?:for|of)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -212,7 +213,7 @@ class Question:
         """The names in the question, and the words that the encoder splits into several pieces."""
         rare: set[str] = set()
         if self.encoded and self.is_english:
-            pieces = Counter(_word_start(self.text, start) for start, _ in self._spans)
+            pieces = Counter(_word_start(self.text, start) for start, _ in self.spans)
             rare = {_word_around(self.text, i, i + 1) for i, n in pieces.items() if n >= _RARE_PIECES}
         return tuple(find_names(self.text, is_english=self.is_english, rare_words=rare))
 
@@ -254,7 +255,7 @@ class Question:
     @cached_property
     def piece_words(self) -> tuple[str, ...]:
         """The whole word, in lower case, that each piece belongs to."""
-        return tuple(_word_around(self.text, *span) for span in self._spans)
+        return tuple(_word_around(self.text, *span) for span in self.spans)
 
     @cached_property
     def piece_stems(self) -> tuple[str, ...]:
@@ -277,7 +278,7 @@ class Question:
 
         match = _COUNTED.search(self.text)
         low, high = match.span(1) if match else (0, 0)
-        return np.array([low <= start and end <= high for start, end in self._spans], bool)
+        return np.array([low <= start and end <= high for start, end in self.spans], bool)
 
     @cached_property
     def content_weights(self) -> Mapping[str, float]:
@@ -289,7 +290,8 @@ class Question:
         }
 
     @cached_property
-    def _spans(self) -> tuple[tuple[int, int], ...]:
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Start and end of each piece in the text."""
         return self.encoded.spans if self.encoded else tuple(m.span() for m in re.finditer(r"\w+", self.text))
 
     def _weight(self, word: str, root: str) -> float:

@@ -42,6 +42,8 @@ FOLLOW_UP_MARGINS = (9.0, 4.0, 2.0)
 """So does a follow-up, whose few words match less clearly."""
 WORD_MARGIN_FACTOR, WORD_LIST_MARGIN = 2.0, 0.6
 """Factor on these margins, and the margin of a list, without an encoder: words alone separate less well."""
+MAX_DOUBTFUL_PASSAGES = 3
+"""The maximum number of sentences that a ``doubtful`` answer or an abstention quotes."""
 RELEVANCE_MARGIN = 1.5
 RELEVANT_PAPER_MARGINS: Mapping[QuestionKind, float] = {"single": 0.4, "compare": 0.6, "list": 0.6}
 """A sentence is relevant if it scores at most this much below the lowest selected one, in a paper within
@@ -56,7 +58,7 @@ _WEIGHTS: Mapping[str, float] = {
     "match": 3.95, "gain": 10.71, "presents": 0.77, "before": -1.5, "first": -0.64, "background": -0.3,
     "position": -0.24, "most_asked": 0.8, "number": 0.77, "no_number": -0.99, "number_asked": 8.63,
     "method_detail": 1.33, "method_result": -1.7, "list_contribution": 1.42,
-    "release": 4.0, "aspect": 1.5,
+    "release": 4.0, "aspect": 1.5, "counts_asked": 2.0,
 }  # fmt: skip
 """Weight of each feature; see `features`."""
 
@@ -93,6 +95,15 @@ def select_sentences(question: Question, matches: Sequence[PaperMatch]) -> list[
         for index, margins in enumerate(paper_margins)
         for sentence, score in _best_sentences(question, matches[index], margins)
     ]
+
+
+def closest_sentences(question: Question, selected: Sequence[SelectedSentence]) -> list[SelectedSentence]:
+    """Return the best of the selected sentences in their order, covering as many papers as possible."""
+    by_score = sorted(selected, key=lambda s: -s.score)
+    if question.kind != "single":
+        by_score.sort(key=lambda s: sum(o.paper == s.paper and o.score > s.score for o in selected))
+    best = by_score[:MAX_DOUBTFUL_PASSAGES]
+    return [s for s in selected if s in best]
 
 
 def _count_close(matches: Sequence[PaperMatch], margin: float) -> int:
@@ -180,6 +191,8 @@ def features(question: Question, paper: PaperMatch) -> dict[str, NDArray[np.floa
         if the question asks for a list: it is the sentence that presents the work
     aspect:
         the sentence has words for what the question asks about a paper, such as its drawbacks
+    counts_asked:
+        the sentence counts what the question asks to count
     release:
         if the question asks for code or data: the sentence says where they are
     """
@@ -218,6 +231,9 @@ def features(question: Question, paper: PaperMatch) -> dict[str, NDArray[np.floa
         "list_contribution": float(question.kind == "list") * (index == contribution),
         "aspect": np.array(
             [attributes.says_aspect(question.text, paper.hit.title, s.text) for s in paper.sentences], float
+        ),
+        "counts_asked": np.array(
+            [attributes.counts_asked(question.text, s.text) for s in paper.sentences], float
         ),
         "release": float(question.asks_release)
         * np.array([cues.announces_release(s.text) for s in paper.sentences], float),

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from paperagent.errors import FeedError, InputError, PaperAgentError, visible
+from paperagent.layout import public_date
 from paperagent.text.readable import readable
 from paperagent.text.sanitize import LINE_BREAKING, safe_markdown, safe_note, safe_url
-from paperagent.types import Paper
+from paperagent.types import PARTIAL_DATE, Paper
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _MAX_KEY_PART = 40
@@ -52,8 +53,8 @@ def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
         fields = {
             "title": f"{{{latex(readable(paper.title))}}}",
             "author": " and ".join(_bibtex_name(name) for name in paper.authors),
-            "year": str(paper.public_day.year) if paper.public_day else "",
-            "month": str(paper.public_day.month) if paper.public_day else "",
+            "year": _year(paper),
+            "month": str(paper.published.month) if paper.published and _has_month(paper) else "",
             "eprint": latex(paper.arxiv_id or ""),
             "archiveprefix": "arXiv" if paper.arxiv_id else "",
             "primaryclass": latex(paper.categories[0]) if paper.arxiv_id and paper.categories else "",
@@ -64,6 +65,16 @@ def bibtex(papers: Iterable[Paper]) -> Iterator[str]:
         }
         body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
         yield f"@misc{{{_unique_key(paper, keys)},\n{body}}}\n\n"
+
+
+def _year(paper: Paper) -> str:
+    """Return the year of publication, or nothing; the day of listing in a feed is not that of publication."""
+    return str(paper.published.year) if paper.published else ""
+
+
+def _has_month(paper: Paper) -> bool:
+    """Return whether the month of publication is known, or is only the first one of a year."""
+    return paper.published is not None and (paper.published.month > 1 or PARTIAL_DATE not in paper.flags)
 
 
 def latex(text: str) -> str:
@@ -83,8 +94,7 @@ def _unique_key(paper: Paper, keys: set[str]) -> str:
     words = (_ascii(w) for w in readable(paper.title).split())
     word = next((w for w in words if len(w) > 1 and w not in _KEY_STOPWORDS), "")
     # Some BibTeX parsers limit the length of a key, and a title may be one long word.
-    year = paper.public_day.year if paper.public_day else ""
-    base = f"{_ascii(family)[:_MAX_KEY_PART]}{year}{word[:_MAX_KEY_PART]}" or "paper"
+    base = f"{_ascii(family)[:_MAX_KEY_PART]}{_year(paper)}{word[:_MAX_KEY_PART]}" or "paper"
     key, number = base, 1
     while key in keys:
         number += 1
@@ -101,14 +111,13 @@ def _ascii(text: str) -> str:
 def ris(papers: Iterable[Paper]) -> Iterator[str]:
     """Yield a RIS record for each paper. Every value is on one line, so none can start a new tag."""
     for paper in papers:
-        day = paper.public_day
         tags = [
             ("TY", "GEN"),
             ("ID", paper.paper_id),
             ("TI", readable(paper.title)),
             *(("AU", name) for name in paper.authors),
-            ("PY", str(day.year) if day else ""),
-            ("DA", f"{day:%Y/%m/%d}" if day else ""),
+            ("PY", _year(paper)),
+            ("DA", _ris_date(paper)),
             ("AN", f"arXiv:{paper.arxiv_id}" if paper.arxiv_id else ""),
             ("DO", paper.doi or ""),
             ("UR", safe_url(paper.url) or ""),
@@ -120,12 +129,18 @@ def ris(papers: Iterable[Paper]) -> Iterator[str]:
         yield "".join(lines) + "ER  - \r\n\r\n"
 
 
+def _ris_date(paper: Paper) -> str:
+    """Return the day of publication as ``2026/06/25``, or ``2026/06//`` if only the month is known."""
+    if paper.published is None or not _has_month(paper):
+        return ""
+    return f"{paper.published:%Y/%m/}" + ("/" if PARTIAL_DATE in paper.flags else f"{paper.published:%d}")
+
+
 def markdown(papers: Iterable[Paper]) -> Iterator[str]:
     """Yield a Markdown section for each paper."""
     for paper in papers:
         url = safe_url(paper.url)
-        day = paper.public_day.isoformat() if paper.public_day else ""
-        about = [", ".join(paper.authors), day, paper.paper_id, paper.taken_back]
+        about = [", ".join(paper.authors), public_date(paper), paper.paper_id, paper.taken_back]
         line = " · ".join([safe_markdown(a) for a in about if a] + ([f"<{url}>"] if url else []))
         title, abstract = (safe_markdown(readable(text)) for text in (paper.title, paper.abstract))
         yield f"## {title}\n\n{line}\n\n{abstract}\n\n"
@@ -314,7 +329,8 @@ def _properties(paper: Paper, status: str) -> list[str]:
     values: dict[str, object] = {
         "title": readable(one_line(paper.title)),
         "authors": [one_line(name) for name in paper.authors],
-        "published": paper.public_day.isoformat() if paper.public_day else None,
+        "published": paper.published.isoformat() if paper.published else None,
+        "listed": paper.listed.isoformat() if paper.listed and not paper.published else None,
         "paper_id": one_line(paper.paper_id),
         "arxiv": paper.arxiv_id,
         "doi": paper.doi,

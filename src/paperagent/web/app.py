@@ -7,7 +7,6 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -30,9 +29,7 @@ from paperagent.web import (
     subscriptions,
 )
 from paperagent.web.guard import Guard
-
-if TYPE_CHECKING:
-    from paperagent.web.site import Site
+from paperagent.web.site import CLOSE_SECONDS, Site
 
 LOG = logging.getLogger("paperagent.web")
 ROUTES: tuple[http.Route, ...] = (
@@ -63,7 +60,7 @@ def create_app(site: Site) -> Starlette:
         try:
             yield
         finally:
-            thread.join()
+            thread.join(CLOSE_SECONDS)  # a model may still be on its way here
             site.close()
 
     app = Starlette(

@@ -11,11 +11,11 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.errors import NoLibraryError
 from paperagent.web import http
 from paperagent.web.archive import ATOM
-from paperagent.web.cards import paper_path
 from paperagent.web.feed_query import FeedQuery
 from paperagent.web.page_cache import cached
 
@@ -77,7 +77,8 @@ def _search(site: Site, query: FeedQuery) -> list[Paper]:
     filters = query.filters
     if query.since is None:
         latest = query.until or max(site.agent.count_by_day(**filters), default=site.clock().date())
-        filters["since"] = min(latest, site.clock().date()) - dt.timedelta(days=SEARCHED_DAYS)
+        first = min(latest, site.clock().date()).toordinal() - SEARCHED_DAYS
+        filters["since"] = dt.date.fromordinal(max(first, 1))
     papers = [hit.paper for hit in site.agent.search(query.q, k=SIZE, **filters) if _matches(hit)]
     return sorted(papers, key=lambda paper: paper.appeared or dt.date.min, reverse=True)
 

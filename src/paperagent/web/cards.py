@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
-from urllib.parse import quote
 
+from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.digest.write.highlights import highlights
 from paperagent.types import PARTIAL_DATE, Hit, Paper
@@ -41,13 +41,6 @@ class Section:
     cards: tuple[Card, ...]
     path: str | None = None
     """The page of the day."""
-
-
-def paper_path(paper_id: str) -> str:
-    """Return the path of a paper's page."""
-    # A browser would resolve the segments "." and ".."; a proxy may refuse "%2F".
-    is_plain = all(segment.strip(".") for segment in paper_id.split("/"))
-    return "/paper/" + quote(paper_id, safe="/:" if is_plain else ":")
 
 
 def weekday(day: dt.date) -> str:

@@ -82,17 +82,19 @@ class ConversationStore:
             ).fetchone()
         return None if row is None else json.loads(row[0])
 
-    def add_turn(self, conversation: str, question: str, mode: AskMode) -> Turn:
-        """Add a running turn to a conversation."""
+    def add_turn(self, conversation: str, question: str, mode: AskMode) -> Turn | None:
+        """Add a running turn to a conversation; return None if the conversation was deleted."""
         now = self._now()
         with self._database.writing() as connection:
+            used = connection.execute("UPDATE conversation SET used_at = ? WHERE id = ?", (now, conversation))
+            if not used.rowcount:
+                return None
             (number,) = connection.execute(
                 "INSERT INTO turn (conversation, number, question, mode, state, asked_at) SELECT ?, "
                 "coalesce(max(number), 0) + 1, ?, ?, 'running', ? FROM turn WHERE conversation = ? "
                 "RETURNING number",
                 (conversation, question, mode, now, conversation),
             ).fetchone()
-            connection.execute("UPDATE conversation SET used_at = ? WHERE id = ?", (now, conversation))
         return Turn(conversation, number, question, mode)
 
     def turns(self, conversation: str) -> list[Turn]:

@@ -34,6 +34,7 @@ MAX_QUESTION = 2_000
 """Characters of a question on the page."""
 MAX_NOTE = 1_000
 PRIVATE = "private, no-store"
+_DELETED = "There is no such conversation. It may have been deleted."
 _TURNS = "<!-- turns -->"
 """Where the template has the turns. It cannot occur elsewhere in the page, because all text is escaped."""
 _MODES: dict[str, str] = {
@@ -71,10 +72,10 @@ def ask(site: Site, request: Request) -> Response:
     except InputError as error:
         return _form(site, request, text, form, problem=str(error))
     access.require_asking(site, request)
-    site.turns.require_capacity()
-    conversation = site.conversations.create(options, owner=access.visitor(site, request).user)
-    site.conversations.delete_expired()
-    return _start(site, request, conversation, options, question)
+    with site.turns.starting():
+        conversation = site.conversations.create(options, owner=access.visitor(site, request).user)
+        site.conversations.delete_expired()
+        return _start(site, request, conversation, options, question)
 
 
 def follow_up(site: Site, request: Request) -> Response:
@@ -85,8 +86,8 @@ def follow_up(site: Site, request: Request) -> Response:
         question = checked_question(text)
     except InputError as error:
         return _form(site, request, text, options, problem=str(error))
-    site.turns.require_capacity()
-    return _start(site, request, conversation, options, question)
+    with site.turns.starting():
+        return _start(site, request, conversation, options, question)
 
 
 def checked_question(text: str) -> str:
@@ -161,11 +162,16 @@ def _start(
     site: Site, request: Request, conversation: str, options: dict[str, Any], question: str
 ) -> Response:
     answers = [t.answer for t in site.conversations.turns(conversation) if t.answer is not None]
+    question_options = ask_options(options, answers, _paper(site, options))
     plan = access.plan_answer(site, request)
     turn = site.conversations.add_turn(conversation, question, plan.mode)
+    if turn is None:
+        if plan.reservation is not None:
+            site.spending.settle(plan.reservation, 0.0)
+        raise not_found(_DELETED)
     site.turns.start(
         turn,
-        {**ask_options(options, answers, _paper(site, options)), "max_cost": plan.max_cost},
+        {**question_options, "max_cost": plan.max_cost},
         answers,
         note=plan.note,
         settle=partial(_settle, site, plan),
@@ -215,7 +221,7 @@ def _conversation(site: Site, request: Request) -> tuple[str, dict[str, Any]]:
     conversation = request.path_params["conversation"]
     options = site.conversations.options(conversation)
     if options is None:
-        raise not_found("There is no such conversation. It may have been deleted.")
+        raise not_found(_DELETED)
     return conversation, options
 
 

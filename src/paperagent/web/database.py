@@ -8,6 +8,8 @@ from __future__ import annotations
 from paperagent.storage.sqlite import SqliteDatabase
 
 FILE_NAME = "web.db"
+LOCK_NAME = "web.lock"
+"""Held by the process that serves the library."""
 APPLICATION_ID = 0x50414757
 """``PAGW``: identifies the file among other SQLite files."""
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from urllib.parse import quote
 
+from paperagent.digest.links import paper_path
 from paperagent.digest.render.formatting import MAX_QUOTE, clean_text, one_line
 from paperagent.layout import NO_ANSWER, SOURCES, WITHHELD, Block
 from paperagent.text.sanitize import safe_url
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Citation, Paper
+from paperagent.web.cards import paper_path
 from paperagent.web.http import environment
 
 
@@ -100,11 +101,6 @@ class HtmlScreen:
         before = sentences[number - 1].text if number else ""
         after = next((s.text for s in sentences if s.start >= citation.end), "")
         return CitedSentence(name, citation, before, after, f"{path}#s{number + 1}")
-
-
-def paper_path(paper_id: str) -> str:
-    """Return the path of a paper's page."""
-    return f"/paper/{quote(paper_id)}"
 
 
 def text_of(block: Block) -> str:

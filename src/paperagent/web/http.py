@@ -24,10 +24,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from paperagent import templating
+from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.errors import InputError, NoLibraryError, StoreError, StoreLockedError
 from paperagent.text.sanitize import safe_url
-from paperagent.web import access, cards
+from paperagent.web import access
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -78,13 +79,23 @@ def endpoint(route: Route) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def _form(request: Request) -> FormData:
-    """Return the fields of a POST; a body that is no form gets 415, and one that is not UTF-8 gets 400."""
+    """Return the fields of a POST.
+
+    Raises:
+        HTTPException: 415 for a body that is no form; 400 for a file, or text that is not UTF-8.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _FORMS and await request.body():
         raise HTTPException(415, "Only forms are accepted.")
     if media_type == _FORMS[0]:
         check_encoding(await request.body())
-    return await request.form()
+    try:
+        form = await request.form(max_files=0)
+        for name, value in form.multi_items():
+            f"{name}{value}".encode()  # a multipart form may be in any encoding, which may have surrogates
+    except UnicodeError:
+        raise _not_utf8() from None
+    return form
 
 
 def check_encoding(encoded: bytes) -> None:
@@ -92,7 +103,11 @@ def check_encoding(encoded: bytes) -> None:
     try:
         unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:
-        raise HTTPException(400, "The text is not valid UTF-8.") from None
+        raise _not_utf8() from None
+
+
+def _not_utf8() -> HTTPException:
+    return HTTPException(400, "The text is not valid UTF-8.")
 
 
 def _respond(route: Route, site: Site, request: Request) -> Response:
@@ -199,7 +214,7 @@ def environment() -> Environment:
         days=formatting.format_days,
         authors=formatting.format_authors,
         clean=formatting.clean_text,
-        paper_path=cards.paper_path,
+        paper_path=paper_path,
     )
     result.globals.update(static=static_url)
     return result

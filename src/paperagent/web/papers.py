@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.errors import InputError, NoLibraryError
 from paperagent.lookup import PaperNotFoundError
@@ -21,7 +23,7 @@ from paperagent.text.sanitize import safe_url
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Paper
 from paperagent.ui import export
-from paperagent.web.cards import card, date_in_words, day_of, paper_path
+from paperagent.web.cards import card, date_in_words, day_of
 from paperagent.web.feed_query import FeedQuery
 from paperagent.web.http import REVALIDATE, Route, not_found, page
 from paperagent.web.page_cache import cached
@@ -64,6 +66,10 @@ def show_paper(site: Site, request: Request) -> Response:
     paper = _find(site, request.path_params["id"])
     if paper.paper_id != request.path_params["id"]:
         return RedirectResponse(paper_path(paper.paper_id), 301)
+    return _paper_page(site, request, paper)
+
+
+def _paper_page(site: Site, request: Request, paper: Paper) -> Response:
     related = [card(hit.paper) for hit in site.agent.related(paper.paper_id, k=RELATED)]
     return page(
         site,
@@ -100,7 +106,11 @@ def shown_sentences(abstract: str) -> list[ShownSentence]:
 
 
 def download(site: Site, request: Request, *, extension: str) -> Response:
-    """Send a paper as a file of a reference manager."""
+    """Send a paper as a file of a reference manager; show one whose own id ends like a file name."""
+    whole_id = f"{request.path_params['id']}.{extension}"
+    with suppress(InputError, NoLibraryError):
+        if (paper := site.agent.get(whole_id)).paper_id == whole_id:
+            return _paper_page(site, request, paper)
     paper = _find(site, request.path_params["id"])
     if paper.paper_id != request.path_params["id"]:
         return RedirectResponse(f"{paper_path(paper.paper_id)}.{extension}", 301)

@@ -6,26 +6,34 @@ import datetime as dt
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import cached_property, partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from paperagent.digest.database import utc_now
 from paperagent.web.conversation_store import ConversationStore
-from paperagent.web.database import FILE_NAME, WebDatabase
+from paperagent.web.database import FILE_NAME, LOCK_NAME, WebDatabase
 from paperagent.web.metrics import Counters
 from paperagent.web.page_cache import PageCache
 from paperagent.web.rate_limit import RateLimiter
 from paperagent.web.spending import Spending
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paperagent.agent import PaperAgent
     from paperagent.config import Settings
     from paperagent.digest.links import SignedTokens
     from paperagent.digest.service import DigestService
+    from paperagent.storage.locks import ProcessLock
     from paperagent.web.turns import TurnRunner
 
 LOG = logging.getLogger("paperagent.web")
+CLOSE_SECONDS = 3.0
+"""How long the end of the server waits for what may hang, such as a mail server."""
 
 
 class Site:
@@ -58,8 +66,9 @@ class Site:
         self._lock = threading.RLock()
         self._digest: DigestService | None = None
         self._database: WebDatabase | None = None
-        self._worker = ThreadPoolExecutor(1, "mail")
+        self._background = BackgroundQueue()
         self._turns: TurnRunner | None = None
+        self._server_lock: ProcessLock | None = None
 
     @property
     def public_host(self) -> str | None:
@@ -125,7 +134,10 @@ class Site:
 
     @property
     def turns(self) -> TurnRunner:
-        """Answers the questions of the page. Turns of an earlier, killed server are ended when it is opened.
+        """Answers the questions of the page.
+
+        When it is opened, it ends the turns of an earlier, killed server, unless they may be those of another
+        process that serves the library, too.
 
         Raises:
             StoreError: as for `database`.
@@ -135,9 +147,22 @@ class Site:
                 from paperagent.web.turns import TurnRunner
 
                 self.conversations.delete_expired()
-                self.conversations.repair()
+                if self._is_only_server(self.database.path.with_name(LOCK_NAME)):
+                    self.conversations.repair()
+                else:
+                    LOG.warning("another process serves this library, too")
                 self._turns = TurnRunner(self.agent, self.conversations)
             return self._turns
+
+    def _is_only_server(self, file: Path) -> bool:
+        """Return whether no other process holds the lock of the library's page; if so, take it."""
+        from paperagent.storage.locks import ProcessLock
+
+        try:
+            self._server_lock = self._server_lock or ProcessLock(file)
+            return self._server_lock.acquire()
+        except OSError:  # no locks there
+            return True
 
     def stop_turns(self) -> None:
         """Stop all running answers; what was written of them stays."""
@@ -145,37 +170,65 @@ class Site:
             if self._turns is not None:
                 self._turns.stop_all()
 
-    @property
+    @cached_property
     def tokens(self) -> SignedTokens | None:
-        """Creates and reads the tokens in links; None if no secret is set."""
-        return self.digest.mailer.tokens
+        """Creates and reads the tokens in links, without opening the digest; None if no secret is set."""
+        from paperagent.digest.links import SignedTokens
+
+        secret = self.settings.secret
+        return SignedTokens(secret.get_secret_value()) if secret else None
 
     def run_later(self, function: Callable[..., None], *arguments: object) -> Future[None]:
         """Call a function in the background, after the others, so that nobody waits for the mail server.
 
         Errors are logged.
         """
-
-        def call() -> None:
-            try:
-                function(*arguments)
-            except Exception:
-                LOG.exception("a task in the background failed")
-
-        return self._worker.submit(call)
+        return self._background.add(partial(function, *arguments))
 
     def close(self) -> None:
         """Stop the running answers and close what was opened; the agent stays open.
 
-        Tasks in the background that have not begun are dropped.
+        Tasks in the background are dropped, one that has begun after `CLOSE_SECONDS`.
         """
         with self._lock:
             turns, self._turns = self._turns, None
         if turns is not None:
             turns.close()
-        self._worker.shutdown(cancel_futures=True)
+        self._background.close()
         with self._lock:
-            for resource in (self._digest, self._database):
+            for resource in (self._digest, self._database, self._server_lock):
                 if resource is not None:
                     resource.__exit__(None, None, None)
-            self._digest = self._database = None
+            self._digest = self._database = self._server_lock = None
+
+
+class BackgroundQueue:
+    """Calls functions one after another in a thread that does not keep the process alive."""
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[tuple[Callable[[], None], Future[None]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="background", daemon=True)
+        self._thread.start()
+
+    def add(self, function: Callable[[], None]) -> Future[None]:
+        """Call a function after those before it; errors are logged."""
+        future: Future[None] = Future()
+        self._tasks.put((function, future))
+        return future
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait at most `CLOSE_SECONDS` for what has."""
+        with suppress(Empty):
+            while True:
+                self._tasks.get_nowait()
+        self._tasks.put(None)
+        self._thread.join(CLOSE_SECONDS)
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            function, future = task
+            try:
+                function()
+            except Exception:
+                LOG.exception("a task in the background failed")
+            future.set_result(None)

@@ -11,9 +11,10 @@ import logging
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -53,6 +54,8 @@ class RunningTurn:
         """With its answer as soon as the turn has ended."""
         self.stop_reason = INTERRUPTED
         self.cancellation = Cancellation()
+        self.future: Future[None] | None = None
+        """The work of its worker, as soon as the turn waits for one."""
         self._idle_seconds = idle_seconds
         self._pieces: list[str] = []
         self._ended = False
@@ -65,6 +68,8 @@ class RunningTurn:
         """End the turn soon, and close its connection to the model. May be called from any thread."""
         self.stop_reason = reason
         self.cancellation.cancel()
+        if self.future is not None:
+            self.future.cancel()  # if it still waits for a worker, it need not wait to end
 
     def add(self, piece: str) -> None:
         """Show a piece of HTML to everyone who follows."""
@@ -149,19 +154,25 @@ class TurnRunner:
         self._agent = agent
         self._store = store
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self._running: dict[tuple[str, int], RunningTurn] = {}
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="turn")
 
-    def require_capacity(self) -> None:
-        """Raise 503 if too many questions are waiting."""
-        with self._lock:
-            count = len(self._running)
-        if count >= WORKERS + MAX_WAITING:
-            raise HTTPException(
-                503,
-                "Too many questions are waiting for an answer. Please ask again in a minute.",
-                {"Retry-After": str(RETRY_AFTER_SECONDS)},
-            )
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Let one request at a time start a turn in the block.
+
+        Raises:
+            HTTPException: 503 if too many questions are waiting.
+        """
+        with self._starting:
+            if len(self._running) >= WORKERS + MAX_WAITING:
+                raise HTTPException(
+                    503,
+                    "Too many questions are waiting for an answer. Please ask again in a minute.",
+                    {"Retry-After": str(RETRY_AFTER_SECONDS)},
+                )
+            yield
 
     def start(
         self,
@@ -184,7 +195,9 @@ class TurnRunner:
         running = RunningTurn(turn, self.idle_seconds)
         with self._lock:
             self._running[turn.conversation, turn.number] = running
-        self._pool.submit(self._run, running, options, earlier, note=note, settle=settle)
+        run = partial(self._run, running, options, earlier, note=note, settle=settle)
+        running.future = self._pool.submit(run)
+        running.future.add_done_callback(lambda future: run() if future.cancelled() else None)
 
     def get(self, turn: Turn) -> RunningTurn | None:
         """Return a turn that has not ended yet."""
@@ -232,11 +245,13 @@ class TurnRunner:
         except Exception:
             LOG.exception("turn %d failed", turn.number)
             turn = replace(turn, state="failed", error=http.message_of(Exception()))
-        finally:
+        try:
             settle(turn.answer)
-            with self._lock:
-                del self._running[turn.conversation, turn.number]
-            running.end(turn)
+        except Exception:
+            LOG.exception("turn %d was not settled", turn.number)
+        with self._lock:
+            del self._running[turn.conversation, turn.number]
+        running.end(turn)
 
     def _stream(
         self, running: RunningTurn, streamed: StreamedAnswer, screen: HtmlScreen, events: Iterator[Event]
@@ -313,14 +328,14 @@ def replayed_events(answer: Answer) -> Iterator[Event]:
 
 
 def paper_finder(agent: PaperAgent) -> Callable[[str], Paper | None]:
-    """Return a function that finds a paper by its id, and returns None for one that was removed."""
+    """Return a function that finds a paper by its id; None for one that was removed or cannot be read."""
     papers: dict[str, Paper | None] = {}
 
     def find(paper_id: str) -> Paper | None:
         if paper_id not in papers:
             try:
                 papers[paper_id] = agent.get(paper_id)
-            except InputError:
+            except PaperAgentError:  # the answer has its quotes
                 papers[paper_id] = None
         return papers[paper_id]
 

@@ -393,12 +393,12 @@ class LibraryAnswerer:
         """Answer about the papers that the intent names: show, facts of the record, or similar papers."""
         ref = intent.paper or LAST
         if intent.exact_title:
-            exact = self._papers.named(ref.text, exact=True)
-            papers = [exact] if exact else []
+            papers = [paper] if (paper := self._papers.named(ref.text, exact=True)) else []
         else:
             papers = self._papers.resolve(ref, history, limits)
         if not papers:
-            if intent.if_found or ref.kind == "topic":
+            is_question = intent.exact_title and self._papers.any_in(ref.text)
+            if intent.if_found or ref.kind == "topic" or is_question:
                 return None
             return self._absent(ref, limits, nearest=intent.exact_title)
         if intent.kind == "similar":

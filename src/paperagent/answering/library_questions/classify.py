@@ -414,11 +414,15 @@ def _whole_title(text: str, *, has_history: bool) -> Intent | None:
     """Return the request for a paper by its whole title, unless that is a question.
 
     A text in which all words begin with a capital letter is a title, even if the library does not have it.
+    It is not if it begins like a request ("Compare X and Y"), or if most of its words are names.
     """
     if rules.IS_QUESTION.match(text) or len(text.split()) < _MIN_TITLE_WORDS:
         return None
-    words = [w for w in re.split(r"[\s-]+", text) if w.lower() not in rules.SMALL_WORDS]
-    in_capitals = all(w[0].isupper() for w in words if w) and not text.isupper()
-    if in_capitals and len(words) >= _MIN_ABSENT_WORDS and not has_history:
+    words = [w for w in text.split() if w.lower() not in rules.SMALL_WORDS]
+    parts = [p for w in words if not is_name_like(w) for p in w.split("-") if p]
+    no_names = [p for p in parts if p.lower() not in rules.SMALL_WORDS]
+    in_capitals = all(w[0].isupper() for w in (*words, *no_names)) and not text.isupper()
+    is_title = in_capitals and len(no_names) >= _MIN_ABSENT_WORDS and not rules.ALSO_A_REQUEST.match(text)
+    if is_title and not has_history:
         return Intent("paper", paper=PaperRef("title", text), exact_title=True)
     return Intent("paper", paper=PaperRef("title", text, certain=False), exact_title=True, if_found=True)

@@ -188,6 +188,10 @@ class LibraryPapers:
         introducing = self._introducing(title) if is_name_like(title) or title.istitle() else None
         return introducing or self._named_loosely(title, papers)
 
+    def any_in(self, text: str) -> bool:
+        """Return whether a word of a text names a paper."""
+        return any(self.named(word) for word in text.split())
+
     def _named_loosely(self, title: str, papers: Sequence[Paper]) -> Paper | None:
         """Return the only paper that a few words name: the begin of its title, or a name and what it is."""
         name, _, other = title.partition(" ")

@@ -249,6 +249,10 @@ ALONE = _rule(r"(?:(?:all|all the|the|my|your) )?(?:papers|titles|articles|publi
 TITLED = _rule(r"(?:the )?(?:paper|article) (?:(?:called|titled|named|entitled)\b|[\"“«])|(?:the )?\S+ paper$")
 SHOW_PAPER = _rule(r"(?:show(?: me)?|open|display|read(?: me)?|get(?: me)?|give(?: me)?|print|view|see|pull up|find(?: me)?|search(?: for)?|look up|lookup|fetch|go to|load|bring up)\s+(?P<ref>.+)")
 IS_QUESTION = _rule(r".*\?$|(?:do|does|did|is|are|was|were|can|could|should|would|will|has|have|how|what|why|which|who|when|where|whose|to what)\b")
+ALSO_A_REQUEST = _rule(
+    r".*\b(?:vs\.?|versus|compared|and how|and why)(?!\w)|(?:please |kindly |briefly )*(?:compar(?:e|ing)|contrast|differentiate|distinguish|explain|describe|discuss|define|elaborate|clarify|outline|list|name|enumerate|identify|find|search|show|give|tell|provide|write|summari[sz]e|analy[sz]e|assess|rank|relate|recommend|suggest|quote|cite|mention)\b|(?:the |main |key |any |some )*(?:differences?|similarit(?:y|ies)|comparisons?|relations?(?:hips?)?|(?:dis)?advantages?|pros|cons|strengths?|weakness(?:es)?|limitations?|drawbacks?|benefits?|results?|performance|accuracy|details?|examples?|definitions?|explanations?|descriptions?|summar(?:y|ies)) (?:of|between|for|in|on|and)\b"
+)
+"""How a request or a question without a verb begins; a title may begin so, too."""
 
 FIELDS: dict[Field, tuple[str, ...]] = {
     "authors": (

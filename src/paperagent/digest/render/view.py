@@ -46,7 +46,7 @@ class PaperView:
     url: str | None
     """The link of the title."""
     address: str | None
-    """An address shown as text, because it does not lead to a known site for papers."""
+    """An address shown as text: it leads to no known site for papers, and we have no web page."""
     identity: str
     authors: str
     day: str
@@ -143,10 +143,10 @@ def issue_view(
             if theme.items
         ),
         standing=tuple(_standing_view(answer, issue) for answer in issue.standing),
-        also=tuple(map(_paper_view, issue.also[:max_also])),
+        also=tuple(_paper_view(paper, links) for paper in issue.also[:max_also]),
         more=len(issue.also) - len(issue.also[:max_also]),
-        updates=tuple(map(_update_view, issue.updates)),
-        sources=tuple(_sources(issue, papers, max_quote)),
+        updates=tuple(_update_view(paper, links) for paper in issue.updates),
+        sources=tuple(_sources(issue, papers, links, max_quote)),
         notes=tuple(dict.fromkeys(_notes(issue))),
         links=links,
         footer=_footer(issue, links),
@@ -235,22 +235,29 @@ def _claim_view(claim: Claim, quoted_under: Sequence[Citation]) -> ClaimView:
     )
 
 
-def _paper_view(paper: Paper) -> PaperView:
-    url = formatting.paper_url(paper)
-    linked = formatting.is_linkable(url)
+def _paper_view(paper: Paper, links: SubscriberLinks) -> PaperView:
+    url, address = _link(paper, links)
     return PaperView(
         title=_title(paper.title),
-        url=url if linked else None,
-        address=None if linked else url,
+        url=url,
+        address=address,
         identity=formatting.paper_identifier(paper),
         authors=formatting.format_authors(paper.authors),
         day=formatting.format_day(paper.public_day),
     )
 
 
+def _link(paper: Paper, links: SubscriberLinks) -> tuple[str | None, str | None]:
+    """Return the link of a paper's title: its own or that of our page; without one, an address to show."""
+    url = formatting.paper_url(paper)
+    if formatting.is_linkable(url):
+        return url, None
+    return (links.paper(paper.paper_id), None) if links.paper else (None, url)
+
+
 def _item_view(item: Item, issue: Issue, links: SubscriberLinks) -> PaperView:
     return replace(
-        _paper_view(item.paper),
+        _paper_view(item.paper, links),
         lines=_claim_views(item.claims, issue),
         why=describe_reason(item.reason),
         feedback=tuple(_feedback_links(item.paper, links)),
@@ -284,12 +291,14 @@ def _standing_view(answer: StandingAnswer, issue: Issue) -> SectionView:
     )
 
 
-def _update_view(paper: Paper) -> PaperView:
+def _update_view(paper: Paper, links: SubscriberLinks) -> PaperView:
     version = f"new version (v{paper.version})" if paper.version else "new version"
-    return replace(_paper_view(paper), note="withdrawn" if paper.withdrawn else version)
+    return replace(_paper_view(paper, links), note="withdrawn" if paper.withdrawn else version)
 
 
-def _sources(issue: Issue, papers: dict[str, Paper], max_quote: int) -> Iterator[SourceView]:
+def _sources(
+    issue: Issue, papers: dict[str, Paper], links: SubscriberLinks, max_quote: int
+) -> Iterator[SourceView]:
     """Yield each cited paper once, in order of first citation."""
     reworded = {n for claim in issue.claims if claim.support == "supported" for n in claim.citations}
     for paper_id in dict.fromkeys(c.paper_id for c in issue.citations):
@@ -297,21 +306,23 @@ def _sources(issue: Issue, papers: dict[str, Paper], max_quote: int) -> Iterator
         quotes = tuple(
             (c.n, formatting.cut(formatting.clean_text(c.quote), max_quote)) for c in cited if c.n in reworded
         )
-        yield _source_view(cited, papers.get(paper_id), quotes)
+        yield _source_view(cited, papers.get(paper_id), links, quotes)
 
 
 def _source_view(
-    cited: Sequence[Citation], paper: Paper | None, quotes: tuple[tuple[int, str], ...]
+    cited: Sequence[Citation],
+    paper: Paper | None,
+    links: SubscriberLinks,
+    quotes: tuple[tuple[int, str], ...],
 ) -> SourceView:
     first = cited[0]
     paper = paper or Paper(first.paper_id, first.title, "", url=first.url)
-    url = formatting.paper_url(paper)
-    linked = formatting.is_linkable(url)
+    url, address = _link(paper, links)
     return SourceView(
         numbers=tuple(c.n for c in cited),
         title=_title(first.title),
-        url=url if linked else None,
-        address=None if linked else url,
+        url=url,
+        address=address,
         identity=formatting.paper_identifier(paper),
         quotes=quotes,
     )

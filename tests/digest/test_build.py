@@ -25,6 +25,7 @@ class FakeSelector:
 
     def __init__(self) -> None:
         self.selected: list[Preferences] = []
+        self.papers = sample_issue().papers
 
     def prepare(self, preferences: Iterable[Preferences]) -> None:
         self.prepared = list(preferences)
@@ -85,7 +86,7 @@ def build(
 def test_each_subscriber_and_the_general_issue(harness: DeliveryHarness) -> None:
     """Four issues, three messages; a second build selects and writes nothing."""
     report = build(harness)
-    assert (report.built, report.already, report.papers) == (4, 0, 40)
+    assert (report.built, report.already, report.papers) == (4, 0, 8)
     assert harness.states() == {A: "planned", B: "planned", C: "planned"}
     again = FakeSelector()
     assert (build(harness, selector=again).built, again.selected) == (0, [])

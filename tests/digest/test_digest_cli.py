@@ -95,6 +95,18 @@ def test_papers_are_shown_once(run: Run, home: Path) -> None:
     assert "0 issues built, 0 already built, 1 skipped (no new papers)" in told
 
 
+def test_categories_without_papers_are_a_reason(run: Run) -> None:
+    """The operator learns why a subscriber gets nothing, and is not told that the week is empty."""
+    for email, category in ((A, ["cs.CL", "foo"]), (B, ["math"])):
+        named = [word for name in category for word in ("--category", name)]
+        run("subscribers", "add", email, *named, "--confirmed")
+    told = run("digest", "build", *WEEK, "--only", A)
+    assert "0 issues built, 0 already built, 1 skipped (no papers in cs.CL, foo)" in told
+    assert "the library has no papers" not in told
+    told = run("digest", "build", *WEEK)
+    assert "2 skipped (1: no papers in cs.CL, foo; 1: no papers in math)" in told
+
+
 def test_a_dry_run_opens_no_socket_and_changes_nothing(
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,7 +344,7 @@ def test_double_opt_in(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A new subscriber is sent a code, gets no digest, confirms with the code, then gets one."""
     assert "set PAPERAGENT_SECRET" in run("subscribers", "add", A, "--interest", "retrieved passages")
     monkeypatch.setenv("PAPERAGENT_SECRET", SECRET)
-    assert "confirmation mail: written to" in run("subscribers", "confirm", "--ask")
+    assert "confirmation email: written to" in run("subscribers", "confirm", "--ask")
     assert "within the last day" in run("subscribers", "add", A)
     (mail,) = (home / "outbox").glob("confirm*.eml")
     assert b"List-Unsubscribe" not in mail.read_bytes()
@@ -370,6 +382,29 @@ def test_the_schedule(run: Run, home: Path) -> None:
     assert f'Environment="PAPERAGENT_HOME={home}"' in told
     assert "0 7 * * * " in run("digest", "schedule", "--day", "daily")
     assert "0 7 * * 0 " in run("digest", "schedule", "--day", "sun")
+
+
+def test_the_schedule_is_daily_for_daily_subscribers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or if the web page lets visitors ask for a daily issue."""
+    run("subscribers", "add", B, "--frequency", "daily")
+    assert "0 7 * * 1 " in run("digest", "schedule")
+    with monkeypatch.context() as patch:
+        patch.setenv("PAPERAGENT_WEB_SIGNUP", "true")
+        for name, value in (
+            ("PUBLIC_URL", "https://papers.example.org"),
+            ("SECRET", SECRET),
+            ("SMTP_URL", "smtp://127.0.0.1:25"),
+            ("MAIL_FROM", "digest@test.example"),
+        ):
+            patch.setenv(f"PAPERAGENT_{name}", value)
+        assert "0 7 * * * " in run("digest", "schedule")
+    run("subscribers", "confirm", B)
+    told = run("digest", "schedule")
+    assert "0 7 * * * " in told
+    assert "warning" not in told
+    assert "1 subscriber asked for a daily issue; use --day daily" in run(
+        "digest", "schedule", "--day", "fri"
+    )
 
 
 def test_the_schedule_names_the_settings_file(

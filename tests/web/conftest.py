@@ -16,6 +16,7 @@ from paperagent.digest.preferences import Preferences
 from paperagent.digest.service import DigestService
 from paperagent.factory.digest import digest_service
 from paperagent.feeds.reader import sample_path
+from sample_library import write_jsonl
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +44,21 @@ def digest_home(sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name, value in {**settings, "PUBLIC_URL": "https://papers.example.org"}.items():
         monkeypatch.setenv(f"PAPERAGENT_{name}", value)
     return copy
+
+
+@pytest.fixture
+def categories(digest_home: Path, tmp_path: Path) -> tuple[str, ...]:
+    """Add a paper with categories to that library, whose papers have none; return them."""
+    names = ("cs.CL", "cs.IR")
+    record = {
+        "title": "Passages for Lighthouse Keepers",
+        "abstract": "We retrieve passages about lamps. Keepers find 12% more of them.",
+        "published": "2026-06-24",
+        "categories": names,
+    }
+    with PaperAgent(digest_home, embedder="none") as agent:
+        agent.ingest(write_jsonl(tmp_path / "categories.jsonl", [record]))
+    return names
 
 
 @pytest.fixture

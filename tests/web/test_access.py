@@ -19,11 +19,14 @@ from starlette.testclient import TestClient
 
 from paperagent import PaperAgent
 from paperagent.digest.database import utc_now
+from paperagent.errors import StoreError
 from paperagent.web import access, rate_limit
+from paperagent.web.conversation_store import ConversationStore
 from paperagent.web.database import FILE_NAME, WebDatabase
 from paperagent.web.rate_limit import RateLimiter
 from paperagent.web.site import Site
 from paperagent.web.spending import Spending
+from paperagent.web.turns import TurnRunner
 
 STRANGER = "203.0.113.7"
 PUBLIC = {"PAPERAGENT_PUBLIC_URL": "https://papers.example.org"}
@@ -313,6 +316,10 @@ def test_who_may_not_ask_leaves_nothing_behind(
         ({}, None),
         (BEHIND_PROXY, None),
         (PUBLIC, "PAPERAGENT_WEB_TRUSTED_PROXIES: not set"),
+        (
+            {**BEHIND_PROXY, "PAPERAGENT_PUBLIC_URL": "https://example.org/papers"},
+            "PAPERAGENT_PUBLIC_URL: has a path",
+        ),
         ({**MODEL, "PAPERAGENT_WEB_ASK": "model"}, None),
         (
             {
@@ -343,6 +350,42 @@ def test_the_model_is_reserved_until_the_budget_is_used_up(open_site: Callable[.
     assert [p.max_cost for p in plans] == [0.05, 0.05, None]
     assert "budget for the model is used up" in plans[2].note
     assert access.plan_answer(site, request("127.0.0.1")).mode == "llm"  # the person at this machine
+    site.close()
+
+
+@pytest.mark.parametrize("failing", ["add_turn", "start"])
+def test_a_question_that_cannot_be_started_costs_nothing(
+    sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    home = shutil.copytree(sample_home, tmp_path / "library", ignore=shutil.ignore_patterns("web.db*"))
+    settings = {**MODEL, "PAPERAGENT_WEB_ASK": "model", "PAPERAGENT_PRICE": "1,2"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    def fail(*_: object, **__: object) -> None:
+        raise StoreError("the disk is full")
+
+    with PaperAgent(home, embedder="none") as agent, web_server.client(agent) as http:
+        site = http.app.state.site  # type: ignore[attr-defined]
+        owner = ConversationStore if failing == "add_turn" else TurnRunner
+        monkeypatch.setattr(owner, failing, fail)
+        with from_address(http, STRANGER) as stranger:
+            assert stranger.post("/ask", data={"question": "What is Tindersift?"}).status_code >= 500
+        with site.database.reading() as db:
+            assert db.execute("SELECT micros, settled FROM spending").fetchall() == [(0, 1)]
+
+
+def test_a_turn_that_no_worker_takes_has_failed(open_site: Callable[..., Site]) -> None:
+    """Because the server is being stopped; its readers do not wait for it."""
+    site = open_site()
+    conversation = site.conversations.create({})
+    site.turns.close()
+    turn = site.conversations.add_turn(conversation, "What is Tindersift?", "extractive")
+    assert turn is not None
+    with pytest.raises(RuntimeError):
+        site.turns.start(turn, {})
+    assert site.turns.get(turn) is None
+    assert site.conversations.turns(conversation)[0].state == "failed"
     site.close()
 
 

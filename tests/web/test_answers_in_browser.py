@@ -204,19 +204,92 @@ def test_a_conversation_by_keyboard(chromium: Any, served: tuple[str, ScriptedSe
     tab.reload()
     tab.wait_for_timeout(300)
     assert tab.evaluate("document.activeElement.id") != "question"
-    tab.get_by_role("button", name="Delete now").click()
-    tab.wait_for_url(f"{address}/ask")
+    delete = tab.get_by_role("button", name="Delete this conversation")
+    assert not delete.is_visible()
+    tab.get_by_text("Delete it now").click()
+    delete.click()
+    assert tab.locator("h1").inner_text() == "The conversation is deleted."
     tab.close()
 
 
 def test_a_printed_answer_has_its_quotes(chromium: Any, served: tuple[str, ScriptedServer]) -> None:
-    address, _ = served
+    """On the screen, a quote that is the claim is not repeated below it."""
+    address, model = served
+    model.responder = None
     tab = chromium.new_page()
     tab.goto(address + post(address, "/ask", question=QUESTION))
+    repeated = tab.locator(".repeated")
+    assert repeated.count() > 0
+    assert not repeated.first.is_visible()
     tab.emulate_media(media="print")
+    assert all(quote.is_visible() for quote in repeated.all())
     text = tab.locator("main").inner_text()
     assert "removes 61% of the tokens in the prompt while answer accuracy" in text
     assert not tab.get_by_role("button").first.is_visible()
+    tab.close()
+
+
+def test_only_a_live_answer_fades_in(chromium: Any, served: tuple[str, ScriptedServer]) -> None:
+    address, _ = served
+    tab = chromium.new_page()
+    tab.goto(address + post(address, "/ask", question=QUESTION))
+    animation = "getComputedStyle(document.querySelector('.claim')).animationName"
+    assert tab.evaluate(animation) == "appear"
+    tab.reload()
+    assert tab.evaluate(animation) == "none"
+    tab.close()
+
+
+def test_the_link_can_be_copied(chromium: Any, served: tuple[str, ScriptedServer]) -> None:
+    address, _ = served
+    path = post(address, "/ask", question=QUESTION)
+    context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
+    tab = context.new_page()
+    tab.goto(f"{address}{path}#t1")
+    tab.get_by_role("button", name="Copy link").click()
+    tab.get_by_role("button", name="Copied").wait_for()
+    assert tab.evaluate("navigator.clipboard.readText()") == address + path
+    context.close()
+    context = chromium.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(address + path)
+    assert not tab.get_by_role("button", name="Copy link").is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("preference", [{"forced_colors": "active"}, {"contrast": "more"}])
+@pytest.mark.parametrize("scheme", browser.SCHEMES)
+def test_the_colors_of_the_reader_are_kept(
+    chromium: Any, served: tuple[str, ScriptedServer], preference: dict[str, str], scheme: str
+) -> None:
+    """With forced colors or more contrast, numbers and buttons have edges, and text stands out."""
+    address, _ = served
+    tab = chromium.new_page(color_scheme=scheme, **preference)
+    tab.goto(address + post(address, "/ask", question=QUESTION))
+    edges = """elements => elements.map(e => {
+      const own = getComputedStyle(e), around = getComputedStyle(e.closest(".card") || document.body);
+      const hasEdge = own.borderTopColor != around.backgroundColor;
+      return [own.borderTopWidth, hasEdge, own.color != own.backgroundColor];
+    })"""
+    for path in ("", "/ask"):
+        if path:
+            tab.goto(address + path)
+        buttons = tab.locator(".cite:visible, main button:visible")
+        assert buttons.count() > 0
+        for width, edge, text in buttons.evaluate_all(edges):
+            assert (width, text) == ("1px", True)
+            assert edge or "contrast" in preference
+        # axe-core compares the page's own colors, which are not shown when colors are forced
+        assert browser.faults(tab, without=() if "contrast" in preference else ("color-contrast",)) == []
+    if "contrast" in preference:
+        muted, ink = (
+            tab.evaluate(f"getComputedStyle(document.querySelector('{name}')).color")
+            for name in (".small", "body")
+        )
+        assert muted == ink
+    tab.goto(address + post(address, "/ask", question=QUESTION))
+    tab.locator(".cite").first.click()
+    assert tab.locator(POPOVER).is_visible()
     tab.close()
 
 
@@ -240,16 +313,18 @@ def test_hostile_texts_are_text(chromium: Any, sample_home: Path) -> None:
     with PaperAgent(sample_home, embedder="none", mode="extractive") as agent, client(agent) as web:
         store = web.app.state.site.conversations  # type: ignore[attr-defined]
         pages = []
-        for batch in [["a harmless text"], *batches]:
+        for batch in [["a harmless text", "another harmless text"], *batches]:
             conversation = store.create({})
             for text in batch:
                 store.save(store.add_turn(conversation, text, "extractive"), "done", answer_with(text))
             pages.append(web.get(f"/c/{conversation}").text)
             store.delete(conversation)
     with browser.opened(chromium, "", width=375, scheme="light") as (tab, events):
-        [[harmless], *found] = tab.evaluate(_OUTLINES, pages)
+        [[first, later], *found] = tab.evaluate(_OUTLINES, pages)
         for page in pages:
             tab.set_content(page)
         assert [event for event in events if not event.startswith("about:")] == []
     for batch, outlines in zip(batches, found, strict=True):
-        assert [text for text, outline in zip(batch, outlines, strict=True) if outline != harmless] == []
+        harmless = [first, *[later] * (len(batch) - 1)]
+        compared = zip(batch, outlines, harmless, strict=True)
+        assert [text for text, outline, expected in compared if outline != expected] == []

@@ -19,12 +19,12 @@ from paths import ROOT
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 GETS: list[tuple[str, str, int, str]] = [
-    ("bad-355", "/ask?q=", 200, "Ask the abstracts"),  # the form; a GET never asks
-    ("bad-356", "/ask", 200, "Ask the abstracts"),
-    ("bad-357", f"/?q={'a' * 4_001}", 400, "cannot be understood"),
+    ("bad-355", "/ask?q=", 200, "Ask about these papers"),  # the form; a GET never asks
+    ("bad-356", "/ask", 200, "Ask about these papers"),
+    ("bad-357", f"/?q={'a' * 4_001}", 400, "parameter “q” cannot be used"),
     ("bad-357", f"/?q={'a' * 20_000}", 431, "headers are accepted"),
     ("bad-360", "/?q=%ff%fe", 400, "not valid UTF-8"),
-    ("bad-363", "/?q=a%00b%1b[31mc", 400, "cannot be understood"),
+    ("bad-363", "/?q=a%00b%1b[31mc", 400, "parameter “q” cannot be used"),
     ("bad-363", "/?q=%ed%a0%80", 400, "not valid UTF-8"),
     ("bad-364", "/?page=abc", 400, "page"),
     ("bad-364", "/?page=1e9", 400, "page"),
@@ -38,7 +38,7 @@ GETS: list[tuple[str, str, int, str]] = [
     ("bad-368", "/paper/2606.99999", 404, "Not found"),
     ("bad-369", "/paper/javascript:alert(1)", 404, "Not found"),
     ("bad-370", "/no/<b>such</b>/page", 404, "There is no such page"),
-    ("bad-378", "/ask?next=//evil.example", 200, "Ask the abstracts"),
+    ("bad-378", "/ask?next=//evil.example", 200, "Ask about these papers"),
     ("bad-378", "/sign-in?next=//evil.example", 404, "Not found"),
     ("bad-379", "/?q=a%0d%0aSet-Cookie:%20x=1&sort=", 302, ""),
     ("bad-381", "/static/../.env", 404, "Not found"),

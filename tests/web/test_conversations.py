@@ -66,6 +66,46 @@ def test_the_library_answers_about_itself(web: TestClient) -> None:
         assert "/help" not in page
 
 
+@pytest.mark.parametrize(
+    ("question", "made"),
+    [
+        (TOKENS, "Sentences quoted from the abstracts"),
+        ("What's new this week?", "From the records of the library"),
+        ("Slow Rivers Carry Heavy Stones Downhill", "From the records of the library"),
+        ("What is the price of butter in Peru?", ""),
+        ("hello", ""),
+    ],
+)
+def test_how_an_answer_was_made_is_said_below_it(web: TestClient, question: str, made: str) -> None:
+    """As it was made, not as it was planned; the same while it arrives and later."""
+    path = ask(web, question)
+    for page in (web.get(path).text, web.get(path).text):
+        answer, _, end = page.partition('<div class="end">')
+        assert (
+            re.findall(r"(?:Sentences (?:quoted|of)|From the records|Written by)[^<]*", end)
+            == [made][: len(made)]
+        )
+        assert "Sentences quoted" not in answer
+
+
+def test_the_first_question_is_the_title(web: TestClient) -> None:
+    path = ask(web)
+    web.post(path, data={"question": "How many parameters does it have?"})
+    web.get(path)
+    page = web.get(path).text
+    assert re.findall(r"<h1[^>]*>(.*?)</h1>", page) == [TOKENS]
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", page) == ["Answer", "How many parameters does it have?"]
+    assert "Questions about <a" in web.get(ask(web, paper="tindersift-c2002f86")).text
+
+
+def test_a_quote_that_is_the_claim_is_marked_in_the_sources(web: TestClient) -> None:
+    quotes = ("A sentence that is quoted.", "A sentence that is reworded.")
+    claims = (Claim(quotes[0], (1,), "quoted"), Claim("Other words.", (2,), "supported"))
+    citations = tuple(cited(n, quote) for n, quote in enumerate(quotes, 1))
+    page = shown(web, Answer("q?", "answered", None, "", claims, citations, mode="llm"))
+    assert re.findall(r"<blockquote(.*?)>\[(\d)\]", page) == [(' class="repeated"', "1"), ("", "2")]
+
+
 def test_an_abstention_leads_further(web: TestClient) -> None:
     page = web.get(ask(web, "What is the price of butter in Peru?")).text
     assert '<p class="lead">The abstracts do not say.</p>' in page
@@ -91,7 +131,9 @@ def test_downloads(web: TestClient) -> None:
 
 def test_a_deleted_conversation_is_gone(web: TestClient) -> None:
     path = ask(web)
-    assert web.post(f"{path}/delete").headers["location"] == "/ask"
+    deleted = web.post(f"{path}/delete")
+    assert deleted.status_code == 200
+    assert "<h1>The conversation is deleted.</h1>" in deleted.text
     for address in (path, f"{path}.md", f"{path}.json", f"{path}.bib"):
         assert web.get(address).status_code == 404
     assert web.post(path, data={"question": TOKENS}).status_code == 404
@@ -164,6 +206,8 @@ def test_a_question_about_a_paper_is_answered_from_it(web: TestClient) -> None:
     assert 'name="paper" value="tindersift-c2002f86"' in form
     path = ask(web, "How many parameters does it have?", paper="tindersift-c2002f86")
     assert "22 million" in web.get(path).text
+    none = web.get(ask(web, "What is the price of butter in Peru?", paper="tindersift-c2002f86")).text
+    assert ">Ask all papers</a>" in none
     web.post(path, data={"question": "What is quantization?"})
     turn = web.get(path).text.partition('id="t2"')[2].partition("</article>")[0]
     assert set(re.findall(r"/paper/([\w-]+)", turn)) <= {"tindersift-c2002f86"}

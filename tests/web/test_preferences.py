@@ -47,13 +47,13 @@ def papers() -> list[Paper]:
 
 
 def test_preferences_are_changed_and_cleared(
-    pages: TestClient, digest: DigestService, ana: Subscriber, path: str
+    categories: tuple[str, ...], pages: TestClient, digest: DigestService, ana: Subscriber, path: str
 ) -> None:
     assert ">\nretrieved passages</textarea>" in pages.get(path).text
     fields = {
         "interests": "graphs\r\n\r\nspeech\r\nGraphs",
         "questions": "Does it work offline?",
-        "categories": "cs.CL, cs.IR",
+        "categories": ", ".join(categories),
         "frequency": "daily",
         "max_items": "5",
         "action": "save",
@@ -65,13 +65,33 @@ def test_preferences_are_changed_and_cleared(
     assert changed.preferences.to_dict() == {
         "interests": ["graphs", "speech"],
         "questions": ["Does it work offline?"],
-        "categories": ["cs.CL", "cs.IR"],
+        "categories": list(categories),
         "max_items": 5,
     }
     pages.post(path, data={"action": "save", "frequency": "weekly"})
     cleared = digest.subscribers.get(ana.id)
     assert (cleared.preferences.interests, cleared.preferences.max_items) == ((), None)
     assert digest.subscribers.find(BO).preferences.interests == (READERS[BO],)
+
+
+def test_categories_without_papers_are_refused(
+    pages: TestClient, digest: DigestService, ana: Subscriber, path: str, request: pytest.FixtureRequest
+) -> None:
+    """The field is there if papers have categories or the reader has chosen some."""
+    assert 'name="categories"' not in pages.get(path).text
+    refused = pages.post(path, data={"action": "save", "categories": "cs.CL"})
+    assert refused.status_code == 422
+    assert "No paper here is in cs.CL. Leave this empty" in refused.text
+    assert 'name="categories"' in refused.text
+    request.getfixturevalue("categories")
+    shown = pages.get(path).text
+    assert 'list="category-list"' in shown
+    assert '<option value="cs.IR">' in shown
+    refused = pages.post(path, data={"action": "save", "categories": "cs, cs.CV, foo"})
+    assert refused.status_code == 422
+    assert "No paper here is in cs.CV, foo. Choose among cs.CL, cs.IR." in refused.text
+    assert digest.subscribers.get(ana.id) == ana
+    assert pages.post(path, data={"action": "save", "categories": "CS, cs.ir"}).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -91,10 +111,18 @@ def test_preferences_are_changed_and_cleared(
 def test_wrong_fields_change_nothing(
     pages: TestClient, digest: DigestService, ana: Subscriber, path: str, field: str, value: str
 ) -> None:
-    response = pages.post(path, data={"interests": "graphs", field: value})
+    response = pages.post(path, data={"action": "save", "interests": "graphs", field: value})
     assert response.status_code == 422
     assert f'<a href="#{field}">' in response.text
     assert "<script>" not in response.text
+    assert digest.subscribers.get(ana.id) == ana
+
+
+@pytest.mark.parametrize("fields", [{}, {"List-Unsubscribe": "One-Click"}, {"action": "other"}])
+def test_a_post_of_no_button_changes_nothing(
+    pages: TestClient, digest: DigestService, ana: Subscriber, path: str, fields: dict[str, str]
+) -> None:
+    assert pages.post(path, data=fields).status_code == 400
     assert digest.subscribers.get(ana.id) == ana
 
 
@@ -149,7 +177,7 @@ def test_an_unsubscribed_reader_is_told_so(
 ) -> None:
     digest.subscribers.unsubscribe(ana.id)
     assert "No digest is sent to a•••@test.example" in pages.get(path).text
-    pages.post(path, data={"interests": "graphs"})
+    pages.post(path, data={"action": "save", "interests": "graphs"})
     assert digest.subscribers.get(ana.id).state == "unsubscribed"
 
 
@@ -210,7 +238,9 @@ def test_what_is_typed_never_becomes_markup(
 
     def form(text: str) -> list[object]:
         pages.app.state.site.limiter = RateLimiter()  # type: ignore[attr-defined]
-        return Skeleton(pages.post(path, data={"interests": text}, follow_redirects=True).text).elements
+        return Skeleton(
+            pages.post(path, data={"action": "save", "interests": text}, follow_redirects=True).text
+        ).elements
 
     def search(text: str) -> list[object]:
         pages.app.state.site.limiter = RateLimiter()  # type: ignore[attr-defined]

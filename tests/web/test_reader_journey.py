@@ -156,7 +156,7 @@ def test_from_the_form_to_the_last_mail(server: Callable[[], Iterator[MailServer
             links = journey.links(first)
             assert {http.get(each).status_code for each in links} == {200}
             assert {each.split("/")[3] for each in links} == {
-                "archive", "feedback", "preferences", "unsubscribe",
+                "archive", "feedback", "paper", "preferences", "unsubscribe",
             }  # fmt: skip
 
             before = journey.preview("2026-W27")

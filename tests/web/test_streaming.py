@@ -203,7 +203,9 @@ def test_a_deleted_conversation_stops(served: tuple[str, Site], model: ScriptedS
     model.responder = saying(*CLAIMS, pause=0.1)
     path = post(address, "/ask", question=QUESTION)
     read(address, path, until=SHORTER[0])
-    assert post(address, f"{path}/delete") == "/ask"
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)) as connection:
+        connection.request("POST", f"{path}/delete")
+        assert "The conversation is deleted." in connection.getresponse().read().decode()
     assert wait_for(lambda: model.hung_up == 1)
     assert site.conversations.turns(path.rpartition("/")[2]) == []
 
@@ -272,9 +274,12 @@ def test_a_second_server_leaves_the_answers_of_the_first(served: tuple[str, Site
 def test_a_failed_model_is_quoted_around(served: tuple[str, Site], model: ScriptedServer) -> None:
     address, _ = served
     model.responder = None
-    page = read(address, post(address, "/ask", question=QUESTION)).text
-    assert "removes 61% of the tokens" in page
-    assert "quoted instead of written" in page
+    path = post(address, "/ask", question=QUESTION)
+    for page in (read(address, path).text, read(address, path).text):  # live, and read again
+        assert "removes 61% of the tokens" in page
+        assert "quoted instead of written" in page
+        assert "Sentences quoted from the abstracts" in page
+        assert "Written by a model" not in page
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import random
 import re
 import sqlite3
@@ -20,14 +21,17 @@ from starlette.testclient import TestClient
 from web_server import READERS, SECRET, client, process
 
 from paperagent import PaperAgent
+from paperagent.cli import main
 from paperagent.digest.links import SignedTokens
 from paperagent.digest.service import DigestService
+from paperagent.digest.subscribers import Subscribers
+from paperagent.errors import MailError
 from paperagent.web import signup
 from paperagent.web.rate_limit import RateLimiter
 
 TOKENS = SignedTokens(SECRET)
 ANA, BO, CY = READERS
-WISHES = {"interests": "casino bonus\nhttps://evil.example", "frequency": "daily", "categories": "cs.CL, cs"}
+WISHES = {"interests": "casino bonus\nhttps://evil.example", "frequency": "daily"}
 START = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
 
 
@@ -152,6 +156,38 @@ def test_an_address_gets_one_mail_a_day(site: FormSite) -> None:
     assert len(site.mails.taken) == 3
 
 
+def test_who_unsubscribed_by_mistake_may_return_the_same_day(site: FormSite, digest: DigestService) -> None:
+    """Once for each time that they left, three times a day in all; the answers stay equal."""
+    subscribers = Subscribers(digest._database, clock=site.clock)
+    answers, mails = set(), []
+    for _ in range(4):
+        answers |= {site.subscribe("new@test.example").content for _ in range(2)}
+        mails.append(len(site.mails.taken))
+        site.http.post(site.link())
+        subscribers.unsubscribe(subscribers.find("new@test.example").id)
+    assert mails == [1, 2, 3, 3]
+    assert len(answers) == 1
+
+
+def test_the_operator_sees_who_has_not_confirmed(site: FormSite, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not those who have, and not those whose request has expired."""
+    site.clock.time = dt.datetime.now(dt.UTC) - dt.timedelta(hours=49)
+    site.subscribe("late@test.example")
+    site.clock.wait(hours=47)
+    for name in ("new", "done"):
+        site.subscribe(f"{name}@test.example")
+    site.http.post(site.link())
+    assert main.main(["subscribers", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "requested" in line] == [
+        "- requested: new@test.example — daily, asked for 1 hour ago, not confirmed"
+    ]
+    assert main.main(["subscribers", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [request["email"] for request in listed["requests"]] == ["new@test.example"]
+    assert "done@test.example" in {subscriber["email"] for subscriber in listed["subscribers"]}
+
+
 def test_a_pending_subscriber_of_the_operator_is_asked_once_a_day(
     site: FormSite, digest: DigestService
 ) -> None:
@@ -182,6 +218,19 @@ def test_a_failed_mail_may_be_asked_for_again(site: FormSite) -> None:
     assert site.mails.recipients() == ["new@test.example"]
 
 
+def test_errors_name_the_kind_of_mail(site: FormSite, digest: DigestService) -> None:
+    """A rejected link to sign in is no rejected confirmation."""
+    site.mails.rcpt[ANA] = "550 5.7.1 no"
+    mailer = site.http.app.state.site.digest.mailer  # type: ignore[attr-defined]
+    ana = digest.subscribers.find(ANA)
+    with pytest.raises(MailError, match=r"^sign-in email: not sent: rejected \(550 5\.7\.1 no\)$"):
+        mailer.send_sign_in(ANA, START, link="https://papers.example.org/sign-in/x")
+    with pytest.raises(MailError, match=r"^email to a subscriber: not sent: "):
+        mailer.send_already_subscribed(ana, START)
+    with pytest.raises(MailError, match=r"^confirmation email: not sent: "):
+        mailer.send_confirmation(ANA, START, token="x", frequency="weekly")  # noqa: S106 - made up
+
+
 def test_programs_get_the_same_answer_and_no_mail(site: FormSite) -> None:
     """A filled hidden field, too fast, too slow, no time or a forged one."""
     answers = [
@@ -195,6 +244,19 @@ def test_programs_get_the_same_answer_and_no_mail(site: FormSite) -> None:
     assert not site.requests()
     answers.append(site.subscribe("new@test.example"))
     assert len({answer.content for answer in answers}) == 1
+    assert len(site.mails.taken) == 1
+
+
+def test_categories_without_papers_are_refused(
+    digest_home: Path, categories: tuple[str, ...], site: FormSite
+) -> None:
+    """By the form and by its preview; the message names those that have papers."""
+    assert "such as cs.CL, cs.IR" in site.http.get("/subscribe").text
+    for path in ("/subscribe", "/subscribe/preview"):
+        refused = site.http.post(path, data={"email": "new@test.example", "categories": "cs.CL, foo"})
+        assert refused.status_code == 422
+        assert "No paper here is in foo. Choose among cs.CL, cs.IR." in refused.text
+    assert site.subscribe("new@test.example", categories="cs").status_code == 200
     assert len(site.mails.taken) == 1
 
 

@@ -29,6 +29,8 @@ from paperagent.cli.subscribers import open_digest
 from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from paperagent.digest.build import BuildReport
     from paperagent.digest.delivery.ledger import PeriodSummary
     from paperagent.digest.delivery.sender import SendReport
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from paperagent.types import Usage
 
 
+_MAX_REASONS = 5
+"""Reasons for skipped issues that are named."""
 no_check_option = click.option(
     "--no-check",
     "check",
@@ -103,7 +107,7 @@ def _show_build_report(report: BuildReport) -> None:
     for subscriber, reason in report.failed:
         warn(f"{subscriber}: issue not built: {reason}")
     period = report.period
-    if report.quiet and not report.papers:
+    if report.skipped and not report.papers:
         warn(
             f"the library has no papers from {period.since} to {period.until}; "
             "run 'paperagent ingest', or choose other days with --week"
@@ -125,13 +129,23 @@ def _raise_for_failed_issues(reports: Sequence[BuildReport]) -> None:
 
 
 def _build_blocks(report: BuildReport) -> Iterator[Block]:
-    empty = f", {report.quiet:,} skipped (no new papers)" if report.quiet else ""
-    counts = f"{counted(report.built, 'issue')} built, {report.already:,} already built{empty}"
+    skipped = f", {report.skipped.total():,} skipped ({_reasons(report.skipped)})" if report.skipped else ""
+    counts = f"{counted(report.built, 'issue')} built, {report.already:,} already built{skipped}"
     yield Block("text", f"{report.period.name}: {counts}", tight=True)
     usage = report.usage
     if usage.calls:
         cost = "unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
         yield Block("text", f"{counted(usage.calls, 'model call')}, cost {cost}", tight=True)
+
+
+def _reasons(skipped: Counter[str]) -> str:
+    """Return the most frequent reasons, each with its number if there are several."""
+    if len(skipped) == 1:
+        return next(iter(skipped))
+    first = skipped.most_common(_MAX_REASONS)
+    others = skipped.total() - sum(count for _, count in first)
+    parts = [f"{count:,}: {reason}" for reason, count in first]
+    return "; ".join([*parts, f"{others:,}: other reasons"] if others else parts)
 
 
 @digest.command()
@@ -284,9 +298,7 @@ def _summary_row(summary: PeriodSummary) -> Block:
 @click.option(
     "--day",
     type=click.Choice(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "daily"]),
-    default="mon",
-    show_default=True,
-    help="Day of the week, or daily.",
+    help="Day of the week, or daily (default: daily if there are or may be daily subscribers, else mon).",
 )
 @click.option("--at", "time", default="07:00", show_default=True, metavar="HH:MM", help="Time of day.")
 @click.option(
@@ -294,13 +306,14 @@ def _summary_row(summary: PeriodSummary) -> Block:
 )
 @common_options
 @click.pass_obj
-def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None:
+def schedule(session: Session, *, day: str | None, time: str, zone: str | None) -> None:
     """Print a cron line and systemd units.
 
-    They run the digest. Nothing is installed. The output refers to the settings file in use: --env-file, or
-    .env in the current folder.
+    They run the digest. Nothing is installed. A daily job also sends the weekly issues, each once. The output
+    refers to the settings file in use: --env-file, or .env in the current folder.
     """
     from paperagent.digest.schedule import schedule_units
+    from paperagent.factory.digest import daily_subscribers
 
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", time, re.ASCII):
         raise click.UsageError("--at: not a time of day; use HH:MM")
@@ -313,6 +326,11 @@ def schedule(session: Session, *, day: str, time: str, zone: str | None) -> None
             "PAPERAGENT_SMTP_URL is set only in this shell, so cron and systemd will not see it; "
             "put the settings in a file and pass it with --env-file"
         )
+    daily = daily_subscribers(settings)
+    if daily and day not in {None, "daily"}:
+        warn(f"{counted(daily, 'subscriber')} asked for a daily issue; use --day daily")
+    if day is None:
+        day = "daily" if daily or settings.signup_open else "mon"
     at = dt.time.fromisoformat(time)
     sys.stdout.write(schedule_units(program, settings.home, day=day, at=at, zone=zone, env_file=env_file))
 

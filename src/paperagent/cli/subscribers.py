@@ -22,6 +22,9 @@ from paperagent.cli.session import Session, show, show_json, show_text, warn
 from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
+    import datetime as dt
+
+    from paperagent.digest.preferences import Frequency
     from paperagent.digest.service import DigestService
     from paperagent.digest.subscribers import Subscriber
 
@@ -108,14 +111,45 @@ def add(session: Session, /, email: str, **options: Any) -> None:
 @common_options
 @click.pass_obj
 def list_subscribers(session: Session, *, as_json: bool) -> None:
-    """List subscribers, states and preferences."""
+    """List subscribers, states and preferences.
+
+    Visitors of the web page who have not confirmed yet are listed as requested.
+    """
+    from paperagent.digest.database import format_timestamp
+
     with open_digest(session) as service:
-        everyone = service.subscribers.all()
+        everyone, requests = service.subscribers.all(), _open_requests(service.home)
     if as_json:
-        show_json({"subscribers": [subscriber.to_dict() for subscriber in everyone]})
+        requested = [
+            {"email": email, "state": "requested", "frequency": frequency, "created_at": format_timestamp(at)}
+            for email, frequency, at in requests
+        ]
+        show_json({"subscribers": [s.to_dict() for s in everyone], "requests": requested})
+    elif everyone or requests:
+        show([*_subscriber_rows(everyone), *_request_rows(requests)])
     else:
-        empty = Block("text", "no subscribers; add one with 'paperagent subscribers add EMAIL'")
-        show(_subscriber_rows(everyone) if everyone else [empty])
+        show([Block("text", "no subscribers; add one with 'paperagent subscribers add EMAIL'")])
+
+
+def _open_requests(home: Path) -> list[tuple[str, Frequency, dt.datetime]]:
+    from paperagent.digest.database import utc_now
+    from paperagent.web.database import FILE_NAME, WebDatabase
+    from paperagent.web.signup import open_requests
+
+    if not (home / FILE_NAME).exists():  # opening it would create it
+        return []
+    with WebDatabase(home / FILE_NAME) as database:
+        return open_requests(database, utc_now())
+
+
+def _request_rows(requests: Iterable[tuple[str, Frequency, dt.datetime]]) -> Iterator[Block]:
+    from paperagent.digest.database import utc_now
+
+    for email, frequency, at in requests:
+        hours = int((utc_now() - at).total_seconds() / 3600)
+        age = f"{counted(hours, 'hour')} ago" if hours else "less than an hour ago"
+        detail = f"{frequency}, asked for {age}, not confirmed"
+        yield Block("row", email, marker="requested".ljust(12), detail=detail, tight=True, plain=True)
 
 
 def _subscriber_rows(everyone: Iterable[Subscriber]) -> Iterator[Block]:

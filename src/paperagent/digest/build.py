@@ -7,6 +7,7 @@ never changes: a second build skips it and calls no model.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,12 +44,12 @@ class BuildReport:
     built: int = 0
     already: int = 0
     """Issues that were stored before."""
-    quiet: int = 0
-    """Subscribers for whom the period had no papers."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Why issues without papers were not built, with the number of issues for each reason."""
     failed: list[tuple[str, str]] = field(default_factory=list)
     """Address and reason of each issue that could not be built."""
     papers: int = 0
-    """Number of new papers in the period: the maximum over the subscribers."""
+    """Number of new papers in the period."""
     usage: Usage = field(default_factory=Usage)
     notes: dict[str, int] = field(default_factory=dict)
     """Notes on the issues, with the number of issues that have each."""
@@ -144,6 +145,7 @@ class IssueBuilder:
         report.already = len(recipients) + (general is not None) - len(missing)
         if not missing:
             return report
+        report.papers = len(self._selector.papers)
         selections = self._selections(missing, subscribers, general or Preferences(), report)
         if self._writer.uses_llm:
             drafted = list(selections)
@@ -199,9 +201,10 @@ class IssueBuilder:
         self, subscriber: Subscriber | None, selection: Selection, report: BuildReport, *, include_empty: bool
     ) -> NewIssue | None:
         """Write and render one issue; return None if it is empty or failed."""
-        report.papers = max(report.papers, selection.screened)
         if not any(selection.items) and not selection.updates and not include_empty:
-            report.quiet += 1
+            categories = selection.preferences.categories
+            in_none = report.papers and categories and not selection.screened
+            report.skipped[f"no papers in {', '.join(categories)}" if in_none else "no new papers"] += 1
             return None
         with _reporting(subscriber, report):
             issue = self._writer.write(selection)

@@ -147,7 +147,7 @@ class Mailer:
             returning=returning,
             theme_dir=self._theme_dir,
         )
-        return self._send_notice(rendered, "confirm", email, at)
+        return self._send_notice(rendered, "confirm", email, at, name="confirmation email")
 
     def send_already_subscribed(self, subscriber: Subscriber, at: dt.datetime) -> str:
         """Tell a subscriber that the address was entered again, and return a message with the result.
@@ -158,7 +158,7 @@ class Mailer:
         link = self.links.links_for(subscriber.id).preferences
         assert link is not None, "the web page needs a public URL and a secret for this"
         rendered = render_already_subscribed(link, theme_dir=self._theme_dir)
-        return self._send_notice(rendered, "already", subscriber.email, at)
+        return self._send_notice(rendered, "already", subscriber.email, at, name="email to a subscriber")
 
     def send_sign_in(self, email: str, at: dt.datetime, *, link: str) -> str:
         """Send the link by which somebody signs in to the web page, and return a message with the result.
@@ -167,12 +167,13 @@ class Mailer:
             MailError: the mail could not be sent.
         """
         rendered = render_sign_in(link, theme_dir=self._theme_dir)
-        return self._send_notice(rendered, f"sign-in-{secrets.token_hex(4)}", email, at)
+        key = f"sign-in-{secrets.token_hex(4)}"
+        return self._send_notice(rendered, key, email, at, name="sign-in email")
 
-    def _send_notice(self, rendered: Rendered, name: str, email: str, at: dt.datetime) -> str:
-        """Send a mail to one person that is not an issue."""
+    def _send_notice(self, rendered: Rendered, key: str, email: str, at: dt.datetime, *, name: str) -> str:
+        """Send a mail to one person that is not an issue; ``name`` says in errors which one."""
         envelope_from = self.envelope_from(None)
-        issue_id = f"{name}-{at:%Y%m%d%H%M%S}"
+        issue_id = f"{key}-{at:%Y%m%d%H%M%S}"
         raw = message.build_message(
             rendered,
             sender=self._sender or DEFAULT_SENDER,
@@ -183,9 +184,9 @@ class Mailer:
             is_list=False,
         )
         message_id = message.message_id(issue_id, message.mailbox(email).address, self.domain)
-        return self._send(raw, envelope_from, email, message_id)
+        return self._send(raw, envelope_from, email, message_id, name=name)
 
-    def _send(self, raw: bytes, sender: str, recipient: str, message_id: str) -> str:
+    def _send(self, raw: bytes, sender: str, recipient: str, message_id: str, *, name: str) -> str:
         """Send one message that is not in the ledger."""
         transport = self.transport()
         try:
@@ -194,11 +195,9 @@ class Mailer:
             reply = transport.data(raw, message_id=message_id)
         except Rejected as rejected:
             text = visible(rejected.reply.text, limit=200)
-            raise MailError(
-                f"confirmation mail: rejected ({rejected.reply.code} {text}); the subscriber stays pending"
-            ) from None
+            raise MailError(f"{name}: not sent: rejected ({rejected.reply.code} {text})") from None
         except ConnectionLost as lost:
-            raise MailError(f"confirmation mail: {lost.why}; the subscriber stays pending") from None
+            raise MailError(f"{name}: not sent: {lost.why}") from None
         finally:
             transport.close()
         return "sent" if self._smtp_url else reply.text

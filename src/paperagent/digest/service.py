@@ -140,7 +140,7 @@ class DigestService:
                 "no confirmation sent: set PAPERAGENT_SECRET, or run 'paperagent subscribers confirm EMAIL'"
             )
         if not self.subscribers.may_send_confirmation(subscriber):
-            return "a confirmation mail was sent within the last day"
+            return "a confirmation email was sent within the last day"
         result = self.mailer.send_confirmation(
             subscriber.email,
             utc_now(),
@@ -148,7 +148,7 @@ class DigestService:
             frequency=subscriber.frequency,
         )
         self.subscribers.record_confirmation_sent(subscriber.id)
-        return f"confirmation mail: {result}"
+        return f"confirmation email: {result}"
 
     def rate(self, email: str, paper_id: str, kind: FeedbackKind) -> str:
         """Record a subscriber's feedback on a paper and return the paper's title.

@@ -196,6 +196,14 @@ class Subscribers:
             return "new", None
         return ("blocked" if subscriber.state == "bounced" else subscriber.state), subscriber
 
+    def unsubscribed_at(self, key: str) -> dt.datetime | None:
+        """Return when the owner of an address unsubscribed; None if it is not unsubscribed."""
+        with self._db.reading() as db:
+            row = db.execute(
+                "SELECT at FROM suppression WHERE key = ? AND reason = ?", (key, UNSUBSCRIBED)
+            ).fetchone()
+        return parse_timestamp(row[0]) if row else None
+
     def confirm_signup(self, email: str, preferences: Preferences, *, frequency: Frequency) -> Subscriber:
         """Subscribe an address whose owner has confirmed a sign-up, in one transaction.
 

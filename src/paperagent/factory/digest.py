@@ -98,6 +98,20 @@ def digest_service(settings: Settings) -> DigestService:
     )
 
 
+def daily_subscribers(settings: Settings) -> int:
+    """Return the number of confirmed daily subscribers; creates no file.
+
+    Raises:
+        StoreError: the digest's file cannot be used.
+    """
+    from paperagent.digest.database import FILE_NAME
+
+    if not (settings.home / FILE_NAME).exists():
+        return 0
+    with digest_service(settings) as service:
+        return len(service.subscribers.all(state="confirmed", frequency="daily"))
+
+
 def _mailer(settings: Settings, outbox: Path) -> Mailer:
     from paperagent.digest.mailer import Mailer
 

@@ -1,6 +1,6 @@
 """Conversations and their turns in the web database.
 
-Whoever has the id of a conversation, 128 random bits, may read it.
+Anyone with the id of a conversation, 128 random bits, can read it.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MAX_QUESTION = 2_000
 """Characters of a question on the page."""
 MAX_NOTE = 1_000
+_LONG_QUESTION = 160
+"""Characters of a question that is shown in smaller letters."""
 PRIVATE = "private, no-store"
 _DELETED = "There is no such conversation. It may have been deleted."
 _TURNS = "<!-- turns -->"
@@ -44,10 +46,10 @@ _MODES: dict[str, str] = {
     "library": "From the records of the library",
     "chat": "",
 }
-"""How an answer is made, or its kind → how the page says it."""
+"""How an answer was made, or its kind → how the page says it."""
 _EXPLANATIONS = {
     "off": "Only readers who have signed in can ask questions here.",
-    "extractive": "The answer quotes the sentences of the abstracts that fit best. No model is asked.",
+    "extractive": "The answer quotes the best fitting sentences of the abstracts. No language model is used.",
     "select": "A model chooses the sentences of the abstracts that answer the question.",
     "llm": "A model writes the answer. Each of its sentences is checked against the abstracts it cites.",
 }
@@ -164,18 +166,21 @@ def _start(
     answers = [t.answer for t in site.conversations.turns(conversation) if t.answer is not None]
     question_options = ask_options(options, answers, _paper(site, options))
     plan = access.plan_answer(site, request)
-    turn = site.conversations.add_turn(conversation, question, plan.mode)
-    if turn is None:
+    try:
+        turn = site.conversations.add_turn(conversation, question, plan.mode)
+        if turn is None:
+            raise not_found(_DELETED)  # noqa: TRY301 - settled below, like any other failure
+        site.turns.start(
+            turn,
+            {**question_options, "max_cost": plan.max_cost},
+            answers,
+            note=plan.note,
+            settle=partial(_settle, site, plan),
+        )
+    except Exception:
         if plan.reservation is not None:
             site.spending.settle(plan.reservation, 0.0)
-        raise not_found(_DELETED)
-    site.turns.start(
-        turn,
-        {**question_options, "max_cost": plan.max_cost},
-        answers,
-        note=plan.note,
-        settle=partial(_settle, site, plan),
-    )
+        raise
     return see_other(f"/c/{conversation}#t{turn.number}")
 
 
@@ -250,6 +255,7 @@ def show(site: Site, request: Request) -> Response:
         "conversation.html.j2",
         title=turns[0].question if turns else "Conversation",
         conversation=conversation,
+        turns=turns,
         paper=paper,
         max_length=MAX_QUESTION,
         keep_days=site.settings.web_keep_days,
@@ -308,17 +314,17 @@ def _finished(site: Site, turn: Turn, earlier: list[Answer]) -> str:
 
 def _turn_start(turn: Turn, *, running: bool) -> str:
     template = http.environment().get_template("turn_start.html.j2")
-    return template.render(turn=turn, mode=_MODES[_origin(turn)], running=running)
+    return template.render(turn=turn, is_long=len(turn.question) > _LONG_QUESTION, running=running)
 
 
-def _origin(turn: Turn) -> str:
-    """Return the kind of a finished answer, or how one from papers was made."""
-    answer = turn.answer
-    if turn.state == "running" or answer is None:
-        return turn.mode
+def _origin(answer: Answer | None) -> str:
+    """Return how an answer was made, as the page says it."""
+    if answer is None or answer.status == "abstained":
+        return ""
     if answer.kind != "papers":
-        return answer.kind
-    return "select" if answer.mode == "extractive" and answer.model else answer.mode
+        return _MODES[answer.kind]
+    is_selected = answer.mode == "extractive" and answer.model and not answer.fallback
+    return _MODES["select" if is_selected else answer.mode]
 
 
 def _turn_end(turn: Turn, options: dict[str, Any], *, may_rate: bool) -> str:
@@ -331,15 +337,17 @@ def _turn_end(turn: Turn, options: dict[str, Any], *, may_rate: bool) -> str:
             turn=turn,
             error=turn.error,
             abstained=answer is not None and answer.status == "abstained",
+            about_paper="paper" in options,
             limited="since" in options or "until" in options,
             limits=f"&{urlencode(limits)}" if limits else "",
-            summary="" if answer is None else _summary(answer),
+            made=_origin(answer),
+            size="" if answer is None else _size(answer),
             may_rate=may_rate and answer is not None,
         )
     )
 
 
-def _summary(answer: Answer) -> str:
+def _size(answer: Answer) -> str:
     """Return the size of an answer, such as ``4 sentences from 2 papers``."""
     if not answer.claims:
         return ""
@@ -358,11 +366,11 @@ def stop(site: Site, request: Request) -> Response:
 
 
 def delete(site: Site, request: Request) -> Response:
-    """Forget a conversation."""
+    """Delete a conversation, and say so."""
     conversation, _ = _conversation(site, request)
     site.turns.stop(conversation)
     site.conversations.delete(conversation)
-    return see_other("/ask")
+    return page(site, request, "deleted.html.j2")
 
 
 def rate(site: Site, request: Request) -> Response:

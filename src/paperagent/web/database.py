@@ -14,7 +14,7 @@ APPLICATION_ID = 0x50414757
 """``PAGW``: identifies the file among other SQLite files."""
 
 _SCHEMA = """
--- owner: the reader who signed in, or NULL. Whoever has the id may read the conversation.
+-- owner: the reader who signed in, or NULL. Anyone with the id can read the conversation.
 CREATE TABLE conversation (
   id TEXT PRIMARY KEY, owner TEXT, options TEXT NOT NULL, created_at TEXT NOT NULL, used_at TEXT NOT NULL)
 WITHOUT ROWID

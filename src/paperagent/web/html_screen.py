@@ -15,7 +15,6 @@ from paperagent.layout import NO_ANSWER, SOURCES, WITHHELD, Block
 from paperagent.text.sanitize import safe_url
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Citation, Paper
-from paperagent.web.cards import paper_path
 from paperagent.web.http import environment
 
 
@@ -58,6 +57,8 @@ class HtmlScreen:
     _by_number: dict[int, Citation] = field(default_factory=dict)
     _cited: dict[Citation, CitedSentence] = field(default_factory=dict)
     """The citations whose popover is in the page."""
+    _claim_texts: set[str] = field(default_factory=set)
+    """The texts of the claims."""
 
     def prepare(self) -> None:
         """Do nothing: the templates are loaded already."""
@@ -68,17 +69,24 @@ class HtmlScreen:
 
     def show(self, blocks: Iterable[Block]) -> None:
         """Add blocks below those that are there."""
+        blocks = list(blocks)
+        self._claim_texts.update(block.text for block in blocks if block.kind == "text" and block.cites)
         template = environment().get_template("blocks.html.j2")
         html = template.render(
             parts=list(parts(blocks)),
             text=text_of,
             cited=self._cite,
+            is_claim=self._is_claim,
             path=paper_path,
             url=external_url,
             no_answer=NO_ANSWER,
         )
         if html.strip():
             self.emit(html)
+
+    def _is_claim(self, source: Block) -> bool:
+        """Return whether a quote of the sources is a claim; it is shown once, and printed twice."""
+        return source.text in self._claim_texts
 
     def _cite(self, block: Block) -> list[tuple[CitedSentence, bool]]:
         """Return the citations of a block, and whether their popover is still to be put into the page."""

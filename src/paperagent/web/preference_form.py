@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from paperagent.digest.preferences import FREQUENCIES, Frequency, Preferences
-from paperagent.errors import InputError
+from paperagent.errors import InputError, visible
+from paperagent.types import in_category
 
 T = TypeVar("T")
+MAX_NAMED = 10
+"""Categories that a message names."""
 FIELDS = ("email", "interests", "questions", "categories", "frequency", "max_items")
 
 
@@ -49,8 +52,12 @@ class PreferenceForm:
             self.errors[name] = f"{reason[:1].upper()}{reason[1:]}."
             return None
 
-    def preferences(self) -> Preferences:
-        """Return the preferences in the form; wrong fields are left out and noted in `errors`."""
+    def preferences(self, library_categories: Collection[str] | None) -> Preferences:
+        """Return the preferences in the form; if a field is wrong, note it in `errors` and return none.
+
+        Args:
+            library_categories: The categories that papers have, most frequent first; None to accept any.
+        """
         values = self.values
         interests = [line for line in values["interests"].splitlines() if line.strip()]
         questions = [line for line in values["questions"].splitlines() if line.strip()]
@@ -61,10 +68,23 @@ class PreferenceForm:
         self.check("interests", lambda: Preferences.validated(interests))
         self.check("questions", lambda: Preferences.validated((), questions))
         self.check("categories", lambda: Preferences.validated((), (), categories))
+        if library_categories is not None and "categories" not in self.errors:
+            self._check_categories(categories, library_categories)
         self.check("max_items", lambda: Preferences.validated(max_items=items))
         if self.errors.keys() & {"interests", "questions", "categories", "max_items"}:
             return Preferences()
         return Preferences.validated(interests, questions, categories, max_items=items)
+
+    def _check_categories(self, chosen: Collection[str], existing: Collection[str]) -> None:
+        """Refuse categories without papers, because the digest would stay empty."""
+        unknown = [name for name in chosen if not any(in_category(other, name) for other in existing)]
+        if not unknown:
+            return
+        names = ", ".join(list(existing)[:MAX_NAMED])
+        advice = f"Choose among {names}" if names else "Leave this empty; the papers here have no categories"
+        more = f" and {len(existing) - MAX_NAMED} more" if len(existing) > MAX_NAMED else ""
+        without = visible(", ".join(unknown), limit=80)
+        self.errors["categories"] = f"No paper here is in {without}. {advice}{more}."
 
     def frequency(self) -> Frequency:
         """Return how often the digest is wanted; weekly if the field is missing."""

@@ -17,15 +17,19 @@ from paperagent.digest.database import format_timestamp, parse_timestamp
 from paperagent.digest.links import CONFIRM_SECONDS
 from paperagent.digest.preferences import Frequency, Preferences
 from paperagent.errors import MailError
+from paperagent.web.tokens import without_addresses
 
 if TYPE_CHECKING:
     from paperagent.digest.delivery.message import MailAddress
     from paperagent.digest.subscribers import Subscriber
+    from paperagent.web.database import WebDatabase
     from paperagent.web.site import Site
 
 LOG = logging.getLogger("paperagent.web")
 MAX_MAILS_PER_DAY = 200
 """Mails that the form sends to all addresses together, so that nobody can flood mailboxes through it."""
+MAX_CONFIRMATIONS_PER_DAY = 3
+"""Confirmation mails to one address; after the first, the address must have unsubscribed for each."""
 MAX_REQUESTS = 10_000
 """Stored requests; further ones are dropped until older ones expire."""
 _LIFETIME = dt.timedelta(seconds=CONFIRM_SECONDS)
@@ -78,6 +82,17 @@ def find_request(site: Site, request_id: int) -> SignupRequest | None:
     key, email, preferences, frequency, _, confirmed_at = row
     stored = Preferences.from_json(preferences) if preferences else Preferences()
     return SignupRequest(request_id, key, email, stored, frequency, confirmed_at is not None)
+
+
+def open_requests(database: WebDatabase, now: dt.datetime) -> list[tuple[str, Frequency, dt.datetime]]:
+    """Return address, frequency and time of each request that can still be confirmed, oldest first."""
+    with database.reading() as db:
+        rows = db.execute(
+            "SELECT address, frequency, max(created_at) FROM request "
+            "WHERE confirmed_at IS NULL AND created_at >= ? GROUP BY key ORDER BY 3, 1",
+            (format_timestamp(now - _LIFETIME),),
+        )
+        return [(address, frequency, parse_timestamp(at)) for address, frequency, at in rows]
 
 
 def confirm_request(site: Site, request: SignupRequest) -> Subscriber:
@@ -138,7 +153,7 @@ def _send(site: Site, request: SignupRequest, subscriber: Subscriber | None, kin
                 returning=subscriber is not None and subscriber.state == "unsubscribed",
             )
     except MailError as error:
-        LOG.warning("%s", error)
+        LOG.warning("%s", without_addresses(error))
         with site.database.writing() as db:
             db.execute("DELETE FROM mailing WHERE key = ? AND kind = ?", (request.key, kind))
         return False
@@ -146,16 +161,22 @@ def _send(site: Site, request: SignupRequest, subscriber: Subscriber | None, kin
 
 
 def _reserve_mail(site: Site, key: str, kind: str) -> bool:
-    """Count a mail against the limits of the day; return False if it must not be sent."""
+    """Count a mail against the limits of the day; return False if it must not be sent.
+
+    An address gets one mail of each kind a day. Somebody who unsubscribed by mistake may confirm again.
+    """
     now = site.clock()
+    left_at = site.digest.subscribers.unsubscribed_at(key)
     with site.database.writing() as db:
         db.execute("DELETE FROM mailing WHERE sent_at <= ?", (format_timestamp(now - _ONE_DAY),))
-        to_address, to_all = db.execute(
-            "SELECT coalesce(sum(key = ? AND kind = ?), 0), count(*) FROM mailing "
+        to_address, last, to_all = db.execute(
+            "SELECT coalesce(sum(key = ?1 AND kind = ?2), 0), "
+            "max(CASE WHEN key = ?1 AND kind = ?2 THEN sent_at END), count(*) FROM mailing "
             "WHERE kind IN ('confirm', 'already')",
             (key, kind),
         ).fetchone()
-        if to_address or to_all >= MAX_MAILS_PER_DAY:
+        has_left = left_at is not None and last is not None and left_at >= parse_timestamp(last)
+        if to_address >= (MAX_CONFIRMATIONS_PER_DAY if has_left else 1) or to_all >= MAX_MAILS_PER_DAY:
             return False
         db.execute("INSERT INTO mailing VALUES (?, ?, ?)", (key, kind, format_timestamp(now)))
     return True

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from paperagent.digest.database import utc_now
+from paperagent.errors import NoLibraryError
 from paperagent.web.conversation_store import ConversationStore
 from paperagent.web.database import FILE_NAME, LOCK_NAME, WebDatabase
 from paperagent.web.metrics import Counters
@@ -70,10 +71,15 @@ class Site:
         self._turns: TurnRunner | None = None
         self._server_lock: ProcessLock | None = None
 
-    @property
+    @cached_property
     def public_host(self) -> str | None:
-        """The host name of the public address, in lower case."""
-        return urlsplit(self.public_url).hostname if self.public_url else None
+        """The host name of the public address as browsers send it: in lower case and in ASCII (IDNA)."""
+        host = urlsplit(self.public_url).hostname if self.public_url else None
+        if host is None or host.isascii():
+            return host
+        with suppress(UnicodeError):
+            return host.encode("idna").decode()
+        return host
 
     @property
     def is_https(self) -> bool:
@@ -169,6 +175,15 @@ class Site:
         with self._lock:
             if self._turns is not None:
                 self._turns.stop_all()
+
+    def categories(self) -> list[str] | None:
+        """Return the categories of the library, most frequent first; None if that would read every paper."""
+        if self.settings.chroma_url:
+            return None
+        try:
+            return list(self.agent.facets().categories)
+        except NoLibraryError:
+            return []
 
     @cached_property
     def tokens(self) -> SignedTokens | None:

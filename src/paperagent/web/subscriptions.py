@@ -53,7 +53,7 @@ def subscribe(site: Site, request: Request) -> Response:
     _require_form(site)
     form = PreferenceForm.filled_in(request.state.form)
     address = form.check("email", lambda: parse_address(form.values["email"]))
-    preferences, frequency = form.preferences(), form.frequency()
+    preferences, frequency = form.preferences(site.categories()), form.frequency()
     if address is None or form.errors:
         return _form_page(site, request, form, status=422)
     response = page(site, request, "subscribe_sent.html.j2")
@@ -68,7 +68,7 @@ def preview(site: Site, request: Request) -> Response:
     """Show the form again, with the titles that its preferences select from the newest papers."""
     _require_form(site)
     form = PreferenceForm.filled_in(request.state.form)
-    preferences = form.preferences()
+    preferences = form.preferences(site.categories())
     form.frequency()
     issue = None if form.errors else _preview_issue(site, preferences)
     return _form_page(site, request, form, status=422 if form.errors else 200, issue=issue)
@@ -84,7 +84,16 @@ def _form_page(
 ) -> Response:
     assert site.tokens is not None, "the form is open only with a secret"
     opened = field(request, "t") or site.tokens.create("form", int(site.clock().timestamp()))
-    return page(site, request, "subscribe.html.j2", status=status, form=form, opened=opened, issue=issue)
+    return page(
+        site,
+        request,
+        "subscribe.html.j2",
+        status=status,
+        form=form,
+        categories=site.categories(),
+        opened=opened,
+        issue=issue,
+    )
 
 
 def _is_from_a_person(site: Site, request: Request) -> bool:

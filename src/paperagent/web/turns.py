@@ -196,7 +196,14 @@ class TurnRunner:
         with self._lock:
             self._running[turn.conversation, turn.number] = running
         run = partial(self._run, running, options, earlier, note=note, settle=settle)
-        running.future = self._pool.submit(run)
+        try:
+            running.future = self._pool.submit(run)
+        except RuntimeError:  # the server is being stopped
+            with self._lock:
+                del self._running[turn.conversation, turn.number]
+            running.end(turn)
+            self._store.save(turn, "failed", None, f"There is no answer: {INTERRUPTED}.")
+            raise
         running.future.add_done_callback(lambda future: run() if future.cancelled() else None)
 
     def get(self, turn: Turn) -> RunningTurn | None:

@@ -35,13 +35,19 @@
     const turns = d.querySelectorAll(".turn"), last = turns[turns.length - 1], news = d.getElementById("news");
     if (turn) {
       turn.removeAttribute("aria-busy");
-      const summary = last.querySelector(".end p.small") || last.querySelector(".lead,.claim");
+      const summary = last.querySelector(".size") || last.querySelector(".lead,.claim");
       setTimeout(() => { news.textContent = summary ? summary.innerText : ""; }, 100);
     }
     // Later, because going to the turn in the address takes the focus away.
     if (last && sessionStorage.typing) setTimeout(() => { if (d.activeElement === d.body) d.getElementById("question").focus({ preventScroll: true }); }, 100);
     if (last) sessionStorage.removeItem("typing");
   };
-  if (d.readyState === "loading") d.addEventListener("DOMContentLoaded", finish);
-  else finish();
+  const offer = () => {
+    const copy = d.getElementById("copy"), clipboard = navigator.clipboard;
+    if (!copy || !clipboard) return;
+    copy.hidden = false;
+    copy.addEventListener("click", () => clipboard.writeText(location.href.split("#")[0]).then(() => { copy.textContent = "Copied"; }));
+  };
+  if (d.readyState === "loading") d.addEventListener("DOMContentLoaded", () => { finish(); offer(); });
+  else { finish(); offer(); }
 })();

@@ -114,9 +114,9 @@ def prepare(digest: DigestService, case: str, email: str) -> None:
 
 
 CASES = {
-    "unknown": "DO YOU WANT THIS MAIL?",
-    "pending": "DO YOU WANT THIS MAIL?",
-    "confirmed": "YOU ALREADY GET THIS DIGEST",
+    "unknown": "CONFIRM YOUR SUBSCRIPTION",
+    "pending": "CONFIRM YOUR SUBSCRIPTION",
+    "confirmed": "YOU ARE ALREADY SUBSCRIBED",
     "left": "You unsubscribed from this digest. Somebody, probably you,",
     "bounced": "",
     "complained": "",
@@ -216,6 +216,16 @@ def test_a_failed_mail_may_be_asked_for_again(site: FormSite) -> None:
     site.mails.rcpt.clear()
     assert site.subscribe("new@test.example").content == first.content
     assert site.mails.recipients() == ["new@test.example"]
+
+
+def test_the_confirmation_says_who_sends_the_digest(site: FormSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.subscribe("new@test.example")
+    assert site.texts()[-1].splitlines()[-1] == "Sent by Paper digest <digest@test.example>."
+    monkeypatch.setenv("PAPERAGENT_CONTACT", "mailto:admin@test.example")
+    with PaperAgent() as agent, client(agent, clock=site.clock) as http:
+        FormSite(http, site.clock, site.mails).subscribe("other@test.example")
+    text = " ".join(site.texts()[-1].split())
+    assert text.endswith("Sent by Paper digest <digest@test.example>. Contact: admin@test.example")
 
 
 def test_errors_name_the_kind_of_mail(site: FormSite, digest: DigestService) -> None:
@@ -329,7 +339,7 @@ def test_confirming_applies_what_was_asked_for(site: FormSite, digest: DigestSer
     assert subscriber.preferences.interests == ("casino bonus", "https://evil.example")
     assert [(address, preferences) for address, preferences, _ in site.requests()] == [("", "")]
     again = site.http.post(path)
-    assert (again.status_code, "used already" in again.text) == (200, True)
+    assert (again.status_code, "already used" in again.text) == (200, True)
     assert digest.subscribers.find("new@test.example") == subscriber
 
 
@@ -351,7 +361,7 @@ def test_a_removal_by_the_operator_stands(site: FormSite, digest: DigestService)
     digest.subscribers.add("new@test.example")
     digest.subscribers.remove("new@test.example")
     response = site.http.post(site.link())
-    assert (response.status_code, "gets no mail" in response.text) == (410, True)
+    assert (response.status_code, "receives no email" in response.text) == (410, True)
     assert digest.subscribers.signup_state("new@test.example")[0] == "blocked"
 
 
@@ -393,8 +403,9 @@ def test_a_preview_shows_titles_and_sends_nothing(site: FormSite) -> None:
     """Without an address; what was typed stays in the form."""
     site.clock.time = dt.datetime.now(dt.UTC)
     response = site.http.post("/subscribe/preview", data={"interests": "retrieved passages"})
-    assert "you would have got" in response.text
-    assert "Tindersift" in response.text
+    assert "you would have received" in response.text
+    item = r'<li><a href="/paper/[^"]+">Tindersift.*?</a><br><span class="small">(.*?)</span></li>'
+    assert re.findall(item, response.text) == ["Your topic: retrieved passages"]
     assert ">\nretrieved passages</textarea>" in response.text
     assert not site.mails.taken
     assert not site.requests()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -14,13 +15,14 @@ import click
 import pytest
 
 from bad_inputs import NOT_YET
+from paperagent import PaperAgent
 from paperagent.cli.commands import root
 from paperagent.cli.program_help import COMMANDS
 from paperagent.config import Settings
 from paperagent.feeds.reader import sample_path
 from paperagent.testing import ScriptedServer
 from paperagent.ui.chat_commands import COMMANDS as CHAT_COMMANDS
-from paths import ROOT
+from paths import ROOT, SHARED
 from scripted_model import SHORTER, WRONG, saying
 
 BASE = ROOT
@@ -186,3 +188,24 @@ def test_the_guides_python_runs(sample_environ: dict[str, str]) -> None:
         if "aask_stream" in body:
             assert "61% of the tokens" in done.stdout
             assert "22 million" in done.stdout
+
+
+@pytest.mark.parametrize("feed", ["", "daily-papers-1.txt", "daily-papers-2.txt"])
+def test_the_questions_of_the_demo_fit_the_library(feed: str, tmp_path: Path) -> None:
+    """The second asks for a gain that a paper reports, the third compares two papers by their names."""
+    path = SHARED / "seeds" / feed if feed else sample_path()
+    if not path.exists():
+        pytest.skip("the shared test data is not here; name its folder in PAPERAGENT_SHARED")
+    environment = {**os.environ, "PAPERAGENT_HOME": str(tmp_path), "PAPERAGENT_EMBEDDER": "none"}
+    with PaperAgent(tmp_path, embedder="none", mode="extractive") as agent:
+        agent.ingest(path)
+        command = [sys.executable, "examples/questions.py"]
+        printed = subprocess.run(
+            command, env=environment, cwd=BASE, capture_output=True, check=True, text=True
+        )
+        questions = printed.stdout.splitlines()
+        assert len(questions) == 4
+        statuses = [agent.ask(question).status for question in questions]
+        assert statuses == ["answered", "answered", "answered", "abstained"]
+        assert re.search(r"\d%", agent.ask(questions[1]).answer)
+        assert len({citation.title for citation in agent.ask(questions[2]).citations}) == 2

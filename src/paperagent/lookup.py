@@ -120,7 +120,9 @@ def _is_one_person(papers: Sequence[Paper], author: str) -> bool:
 def put_first(papers: Sequence[Paper], hits: Sequence[Hit], *, k: int) -> list[Hit]:
     """Return ``papers`` followed by the other hits, at most ``k`` in total."""
     by_id = {hit.paper_id: hit for hit in hits}
-    best = max((hit.score for hit in hits), default=1.0)
+    from paperagent.retrieval.scoring import NAMED_SCORE
+
+    best = max([NAMED_SCORE, *(hit.score for hit in hits)])
     first = [replace(by_id.get(p.paper_id, Hit(p, best, 0)), score=best) for p in papers]
     names = {paper.paper_id for paper in papers}
     ordered = [*first, *(hit for hit in hits if hit.paper_id not in names)][:k]

@@ -25,6 +25,7 @@ from paperagent.retrieval.scoring import (
     blend_rankings,
     bm25_shares,
     correct_spelling,
+    matching_hits,
     names_paper,
     possibly_named,
     query_stems,
@@ -33,7 +34,7 @@ from paperagent.retrieval.scoring import (
     size_factor,
 )
 from paperagent.text.terms import index_terms, term_ids
-from paperagent.types import Filters
+from paperagent.types import Filters, Hit, Paper
 
 
 @dataclass
@@ -341,3 +342,58 @@ def test_largeness_rises_between_two_sizes() -> None:
     assert found[2] == 0.0
     assert 0.4 < found[3] < 0.6
     assert found[-2:] == [1.0, 1.0]
+
+
+# --- which hits match ---
+
+
+@pytest.mark.parametrize(
+    ("scores", "matching"),
+    [
+        ([(0.0, 0.22), (0.14, 0.07)], 0),  # the best that a query about something else finds
+        ([(0.0, 0.40), (0.0, 0.36), (0.0, 0.30)], 2),  # near in meaning, without a word of the query
+        ([(0.9, 0.56), (0.0, 0.47), (0.0, 0.38)], 2),  # the third is far behind the best
+        ([(0.7, None), (0.26, None), (0.25, None)], 1),  # without vectors
+        ([(0.5, None), (0.26, None), (0.24, None)], 2),
+        ([(0.04, None)], 0),
+        ([(0.9, 0.5), (0.6, None), (0.3, None)], 2),  # some vectors are still to be computed
+        ([], 0),
+    ],
+)
+def test_a_hit_matches_by_its_score_and_beside_the_best(
+    scores: Sequence[tuple[float, float | None]], matching: int
+) -> None:
+    hits = [
+        Hit(Paper(str(n), "T", "A"), 0.9 * lexical + (vector or 0.0), n, lexical, vector)
+        for n, (lexical, vector) in enumerate(scores, start=1)
+    ]
+    assert matching_hits(hits) == hits[:matching]
+
+
+def test_a_paper_that_a_query_names_matches(tmp_path: Any) -> None:
+    """By its id or its author, however far its text is from the query."""
+    record = {"arxiv_id": "2606.00001", "title": "Of lanterns", "abstract": "We light the way at night.",
+              "authors": ["Ada Example"], "sources": ["a"]}  # fmt: skip
+    with PaperAgent(tmp_path / "library", embedder="none") as agent:
+        agent.ingest(sample_library.write_jsonl(tmp_path / "a.jsonl", [record]))
+        for query in ("2606.00001", "Ada Example", "lanterns"):
+            assert len(matching_hits(agent.search(query))) == 1
+        hit = agent.search("Ada Example")[0]
+        assert matching_hits([replace(hit, vector=0.1)])
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("zzzzqqq", []),
+        ("chocolate cake recipe", []),
+        ("train ticket from Lisbon to Oslo", []),
+        ("tutoring", ["Tutorine"]),
+        ("agents that use tools", ["Quorvex", "Hollowmere"]),
+        ("KV cache compression", ["Duskerna"]),
+    ],
+)
+def test_with_vectors_a_search_finds_what_is_meant_or_nothing(query: str, titles: list[str]) -> None:
+    found = [hit.title for hit in matching_hits(sample_library.model_agent().search(query, k=100))]
+    assert [title.partition(":")[0] for title in found][: len(titles)] == titles
+    assert len(found) <= 2 * len(titles) + 1 if titles else not found

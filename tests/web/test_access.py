@@ -316,6 +316,10 @@ def test_who_may_not_ask_leaves_nothing_behind(
         ({}, None),
         (BEHIND_PROXY, None),
         (PUBLIC, "PAPERAGENT_WEB_TRUSTED_PROXIES: not set"),
+        (
+            {**BEHIND_PROXY, "PAPERAGENT_PUBLIC_URL": "https://example.org/papers"},
+            "PAPERAGENT_PUBLIC_URL: has a path",
+        ),
         ({**MODEL, "PAPERAGENT_WEB_ASK": "model"}, None),
         (
             {

@@ -97,8 +97,9 @@ def test_a_search_is_a_feed_of_its_newest_matches(tmp_path: Path) -> None:
         agent.ingest(write_jsonl(tmp_path / "a.jsonl", records))
         with client(agent) as http:
             expected = ["Sparse retrieval of speech", "Sparse retrieval"]
-            assert entries(http.get("/feed.atom?q=sparse+retrieval").text)[:2] == expected
-            assert "Of something else" not in entries(http.get("/feed.atom?q=sparse+retrieval").text)
+            assert entries(http.get("/feed.atom?q=sparse+retrieval").text) == expected
+            page = http.get("/?q=sparse+retrieval&since=2026-05-26").text
+            assert page.count('class="card"') == 2  # the page shows the same papers
             assert "Sparse retrieval long ago" in entries(
                 http.get("/feed.atom?q=sparse+retrieval&since=2026-01-01").text
             )
@@ -128,6 +129,14 @@ def test_an_empty_library_has_an_empty_feed(tmp_path: Path) -> None:
             response = http.get(path)
             assert response.status_code == 200
             assert entries(response.text) == []
+            updated = ElementTree.fromstring(response.text).findtext(f"{ATOM}updated")
+            assert updated == f"{dt.datetime.now(dt.UTC).date()}T00:00:00Z"
+
+
+def test_a_feed_without_papers_was_updated_by_the_last_ingest(web: TestClient) -> None:
+    feed = ElementTree.fromstring(web.get("/feed.atom?q=zzzzqqq").text)
+    updated = dt.date.fromisoformat(feed.findtext(f"{ATOM}updated")[:10])
+    assert dt.datetime.now(dt.UTC).date() - updated <= dt.timedelta(days=1)
 
 
 @pytest.mark.parametrize("filters", ["since=0001-01-01", "until=0001-01-01", "until=9999-12-31"])

@@ -21,10 +21,10 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 GETS: list[tuple[str, str, int, str]] = [
     ("bad-355", "/ask?q=", 200, "Ask about these papers"),  # the form; a GET never asks
     ("bad-356", "/ask", 200, "Ask about these papers"),
-    ("bad-357", f"/?q={'a' * 4_001}", 400, "cannot be understood"),
+    ("bad-357", f"/?q={'a' * 4_001}", 400, "parameter “q” cannot be used"),
     ("bad-357", f"/?q={'a' * 20_000}", 431, "headers are accepted"),
     ("bad-360", "/?q=%ff%fe", 400, "not valid UTF-8"),
-    ("bad-363", "/?q=a%00b%1b[31mc", 400, "cannot be understood"),
+    ("bad-363", "/?q=a%00b%1b[31mc", 400, "parameter “q” cannot be used"),
     ("bad-363", "/?q=%ed%a0%80", 400, "not valid UTF-8"),
     ("bad-364", "/?page=abc", 400, "page"),
     ("bad-364", "/?page=1e9", 400, "page"),

@@ -6,11 +6,17 @@ import pytest
 from starlette.testclient import TestClient
 
 from paperagent.web.guard import HEADERS, MAX_BODY
+from paperagent.web.site import Site
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8700", "localhost", "[::1]:8700", "LOCALHOST"])
 def test_loopback_names_are_served(web: TestClient, host: str) -> None:
     assert web.get("/healthz", headers={"host": host}).status_code == 200
+
+
+def test_an_international_name_is_served_in_the_form_that_browsers_send(web: TestClient) -> None:
+    site = Site(web.app.state.site.agent, public_url="https://Bücher.example")  # type: ignore[attr-defined]
+    assert site.public_host == "xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize(

@@ -86,17 +86,31 @@ def test_the_page_says_what_the_feed_said(pages: TestClient) -> None:
 
 
 def test_no_date_is_claimed_that_no_feed_gave(agent: PaperAgent, pages: TestClient) -> None:
-    """A day of reading is called so, and a year is no day."""
+    """A day of reading is called so, a year is no day, and a day of listing no year of publication."""
     undated = next(p for p in agent.papers() if p.title.startswith("Ferrowin"))
-    assert "Read on " in pages.get(paper_path(undated.paper_id)).text
+    assert ">Added on " in pages.get(paper_path(undated.paper_id)).text
     assert "Published 2026<" in pages.get(paper_path(f"doi:{DOI}")).text
-    assert "Listed 28 June 2026" in pages.get("/paper/doi:10.18653/v1/2024.acl-long.1").text
+    listed = "/paper/doi:10.18653/v1/2024.acl-long.1"
+    assert "Listed 28 June 2026" in pages.get(listed).text
+    assert "year" not in pages.get(f"{listed}.bib").text
+    assert "PY  -" not in pages.get(f"{listed}.ris").text
+    assert "published" not in pages.get(f"{listed}.json").json()
 
 
 def test_an_unknown_site_is_shown_and_not_linked(pages: TestClient) -> None:
     html = pages.get(paper_path(f"doi:{DOI}")).text
     assert "https://phish.example/login" in html
     assert 'href="https://phish.example' not in html
+
+
+def test_a_paper_without_a_page_elsewhere_can_be_searched_for(agent: PaperAgent, pages: TestClient) -> None:
+    """Its title is searched for on arXiv, as it reads."""
+    for paper in agent.papers():
+        html = pages.get(paper_path(paper.paper_id)).text
+        found = re.findall(r'<a href="https://arxiv.org/search/\?([^"]+)" rel="noreferrer">', html)
+        has_page = not paper.title.startswith(("Ferrowin", "A paper with a difficult DOI"))
+        title = paper.title.replace(" ", "+")
+        assert [unescape(text) for text in found] == [f"query={title}&searchtype=title"] * (not has_page)
 
 
 def test_a_paper_that_was_taken_back_says_so(pages: TestClient) -> None:

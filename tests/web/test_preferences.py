@@ -79,7 +79,7 @@ def test_categories_without_papers_are_refused(
 ) -> None:
     """The field is there if papers have categories or the reader has chosen some."""
     assert 'name="categories"' not in pages.get(path).text
-    refused = pages.post(path, data={"categories": "cs.CL"})
+    refused = pages.post(path, data={"action": "save", "categories": "cs.CL"})
     assert refused.status_code == 422
     assert "No paper here is in cs.CL. Leave this empty" in refused.text
     assert 'name="categories"' in refused.text
@@ -87,11 +87,11 @@ def test_categories_without_papers_are_refused(
     shown = pages.get(path).text
     assert 'list="category-list"' in shown
     assert '<option value="cs.IR">' in shown
-    refused = pages.post(path, data={"categories": "cs, cs.CV, foo"})
+    refused = pages.post(path, data={"action": "save", "categories": "cs, cs.CV, foo"})
     assert refused.status_code == 422
     assert "No paper here is in cs.CV, foo. Choose among cs.CL, cs.IR." in refused.text
     assert digest.subscribers.get(ana.id) == ana
-    assert pages.post(path, data={"categories": "CS, cs.ir"}).status_code == 303
+    assert pages.post(path, data={"action": "save", "categories": "CS, cs.ir"}).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,18 @@ def test_categories_without_papers_are_refused(
 def test_wrong_fields_change_nothing(
     pages: TestClient, digest: DigestService, ana: Subscriber, path: str, field: str, value: str
 ) -> None:
-    response = pages.post(path, data={"interests": "graphs", field: value})
+    response = pages.post(path, data={"action": "save", "interests": "graphs", field: value})
     assert response.status_code == 422
     assert f'<a href="#{field}">' in response.text
     assert "<script>" not in response.text
+    assert digest.subscribers.get(ana.id) == ana
+
+
+@pytest.mark.parametrize("fields", [{}, {"List-Unsubscribe": "One-Click"}, {"action": "other"}])
+def test_a_post_of_no_button_changes_nothing(
+    pages: TestClient, digest: DigestService, ana: Subscriber, path: str, fields: dict[str, str]
+) -> None:
+    assert pages.post(path, data=fields).status_code == 400
     assert digest.subscribers.get(ana.id) == ana
 
 
@@ -171,7 +179,7 @@ def test_an_unsubscribed_reader_is_told_so(
 ) -> None:
     digest.subscribers.unsubscribe(ana.id)
     assert "No digest is sent to a•••@test.example" in pages.get(path).text
-    pages.post(path, data={"interests": "graphs"})
+    pages.post(path, data={"action": "save", "interests": "graphs"})
     assert digest.subscribers.get(ana.id).state == "unsubscribed"
 
 
@@ -232,7 +240,9 @@ def test_what_is_typed_never_becomes_markup(
 
     def form(text: str) -> list[object]:
         pages.app.state.site.limiter = RateLimiter()  # type: ignore[attr-defined]
-        return Skeleton(pages.post(path, data={"interests": text}, follow_redirects=True).text).elements
+        return Skeleton(
+            pages.post(path, data={"action": "save", "interests": text}, follow_redirects=True).text
+        ).elements
 
     def search(text: str) -> list[object]:
         pages.app.state.site.limiter = RateLimiter()  # type: ignore[attr-defined]

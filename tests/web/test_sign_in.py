@@ -97,6 +97,15 @@ def test_a_link_signs_in_once(site: SignInSite) -> None:
     assert link.rpartition("/")[2] not in str(site.rows("sign_in"))
 
 
+def test_the_log_has_no_address_that_the_mail_server_repeats(
+    site: SignInSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.mails.rcpt[ANA] = f"550 5.1.1 <{ANA}> has no mailbox"
+    site.ask_for_link(ANA)
+    assert "<…> has no mailbox" in caplog.text
+    assert ANA not in caplog.text
+
+
 def test_scanners_do_not_use_up_a_link(site: SignInSite) -> None:
     site.ask_for_link(ANA)
     before = site.rows("sign_in"), site.rows("session")
@@ -188,3 +197,4 @@ def test_pages_for_signed_in_readers_are_not_kept_by_shared_caches(site: SignInS
         response = browser.get(path)
         assert "public" not in response.headers["cache-control"], path
         assert "Cookie" in response.headers["vary"]
+        assert path == "/feed.atom" or "Sign out" in response.text

@@ -34,8 +34,12 @@ MIN_CANDIDATES = 60
 _SMALL, _LARGE = 5_000, 75_000
 """Numbers of papers between which `size_factor` rises."""
 
+_MIN_BY_WORDS, _MIN_WITH_VECTOR = (0.225, 0.4), (0.35, 0.3)
+"""The least score of a hit that matches a query, and its least share of the best score."""
 NAMED_BONUS = 0.5
 """Added to the score of a paper that the question names."""
+NAMED_SCORE = 1.0
+"""The least score of a paper that a query names by its id or its author."""
 _MAX_NAME_WORDS, _MIN_TITLE_WORDS = 4, 3
 _NAME_LIKE = re.compile(r"\w[A-Z0-9]|\d\w")
 _CAPITALIZED = re.compile(r"[A-Z]\w{4,}")
@@ -335,6 +339,22 @@ def ranked_hits(hits: Iterable[Hit]) -> list[Hit]:
     """Return the hits by descending score, with their ranks; ties are broken by id."""
     ordered = sorted(hits, key=lambda h: (-h.score, h.paper_id))
     return [replace(h, rank=rank) for rank, h in enumerate(ordered, start=1)]
+
+
+def matching_hits(hits: Sequence[Hit]) -> list[Hit]:
+    """Return the hits that are about the query, without those that merely come next.
+
+    A hit must reach an absolute score and a share of the best one; a paper that the query names always
+    matches. With MiniLM, the best score for a query that no paper is about is .13 to .25.
+    """
+    scores = [LEXICAL_WEIGHT * h.lexical + (h.vector or 0.0) for h in hits]  # without a bonus for a name
+    best = max(scores, default=0.0)
+    matching = []
+    for hit, score in zip(hits, scores, strict=True):
+        least, share = _MIN_BY_WORDS if hit.vector is None else _MIN_WITH_VECTOR
+        if hit.score >= NAMED_SCORE or score >= max(least, share * best):
+            matching.append(hit)
+    return matching
 
 
 def possibly_named(candidates: Sequence[RankablePaper], question: str) -> set[str]:

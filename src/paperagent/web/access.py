@@ -280,6 +280,8 @@ def warnings(settings: Settings) -> list[str]:
             "PAPERAGENT_WEB_TRUSTED_PROXIES: not set; behind a proxy, all readers count as one for the rate "
             "limits, and the person at this machine as a reader"
         )
+    if urlsplit(settings.public_url or "").path.strip("/"):
+        result.append("PAPERAGENT_PUBLIC_URL: has a path, but the page's links lead to the root of the host")
     return result
 
 

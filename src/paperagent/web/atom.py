@@ -14,23 +14,21 @@ from starlette.responses import Response
 from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.errors import NoLibraryError
+from paperagent.retrieval.scoring import matching_hits
 from paperagent.web import http
 from paperagent.web.archive import ATOM
 from paperagent.web.feed_query import FeedQuery
 from paperagent.web.page_cache import cached
 
 if TYPE_CHECKING:
-    from paperagent.types import Hit, Paper
+    from paperagent.types import Paper
     from paperagent.web.site import Site
 
 SIZE = 40
 SEARCHED_DAYS = 30
 """A search without a first day finds papers of this many days before the newest paper."""
-_MIN_LEXICAL, _MIN_VECTOR = 0.5, 0.4
-"""A paper of a search's feed covers half of the query's information, or has at least this similarity."""
 _MAX_ABSTRACT = 10_000
 _MAX_AUTHORS = 50
-_EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,9 @@ def feed(site: Site, request: Request) -> Response:
         papers = _search(site, query) if query.q else site.agent.list_by_day(limit=SIZE, **query.filters)
     except NoLibraryError:
         papers = []
-    entries = [_entry(paper, http.base_url(site, request)) for paper in papers]
-    updated = max((entry.updated for entry in entries), default=_EPOCH)
+    base = http.base_url(site, request)
+    entries = [_entry(paper, base) for paper in papers]
+    updated = max((entry.updated for entry in entries), default=None) or _last_ingest(site)
     text = http.render(
         site,
         request,
@@ -79,18 +78,21 @@ def _search(site: Site, query: FeedQuery) -> list[Paper]:
         latest = query.until or max(site.agent.count_by_day(**filters), default=site.clock().date())
         first = min(latest, site.clock().date()).toordinal() - SEARCHED_DAYS
         filters["since"] = dt.date.fromordinal(max(first, 1))
-    papers = [hit.paper for hit in site.agent.search(query.q, k=SIZE, **filters) if _matches(hit)]
+    papers = [hit.paper for hit in matching_hits(site.agent.search(query.q, k=SIZE, **filters))]
     return sorted(papers, key=lambda paper: paper.appeared or dt.date.min, reverse=True)
 
 
-def _matches(hit: Hit) -> bool:
-    """Return whether a hit is about the words searched for; a page may show weaker ones, an alert not."""
-    is_named = hit.vector is None and not hit.lexical  # by its id or its author
-    return is_named or hit.lexical >= _MIN_LEXICAL or (hit.vector or 0.0) >= _MIN_VECTOR
+def _last_ingest(site: Site) -> dt.date:
+    """Return the day of the library's last ingest; today if none is recorded."""
+    try:
+        last = site.agent.status(details=True)["last_ingest"]
+    except NoLibraryError:
+        last = None
+    return dt.datetime.fromisoformat(last["time"]).date() if last else site.clock().date()
 
 
 def _entry(paper: Paper, base: str) -> Entry:
-    appeared = paper.appeared or _EPOCH
+    appeared = paper.appeared or dt.date.min
     notice = f"{paper.taken_back.capitalize()}: " if paper.taken_back else ""
     return Entry(
         identity=f"urn:paperagent:paper:{quote(paper.paper_id, safe='')}",

@@ -62,7 +62,7 @@ def date_in_words(paper: Paper) -> str:
         return f"published {day_of(paper, paper.published)}"
     if paper.listed:
         return f"listed {formatting.format_day(paper.listed)}"
-    return f"read on {formatting.format_day(paper.first_seen)}" if paper.first_seen else ""
+    return f"added on {formatting.format_day(paper.first_seen)}" if paper.first_seen else ""
 
 
 def about(paper: Paper, *, date: str) -> str:
@@ -124,16 +124,16 @@ def day_sections(papers: Iterable[Paper], counts: Mapping[dt.date, int]) -> list
         if day is None:
             sections.append(Section("Without a date", tuple(map(card, members))))
             continue
-        only_read = all(paper.public_day is None for paper in members)
+        only_added = all(paper.public_day is None for paper in members)
         count = max(counts.get(day, 0), len(members))
-        heading = f"{'Read on ' if only_read else ''}{weekday(day)} · {papers_in_words(count)}"
-        cards = tuple(card(paper, date=_date_beside(paper, day, only_read=only_read)) for paper in members)
+        heading = f"{'Added on ' if only_added else ''}{weekday(day)} · {papers_in_words(count)}"
+        cards = tuple(card(paper, date=_date_beside(paper, day, only_added=only_added)) for paper in members)
         sections.append(Section(heading, cards, f"/day/{day}"))
     return sections
 
 
-def _date_beside(paper: Paper, day: dt.date, *, only_read: bool) -> str:
-    is_said = only_read if paper.public_day is None else paper.public_day == day
+def _date_beside(paper: Paper, day: dt.date, *, only_added: bool) -> str:
+    is_said = only_added if paper.public_day is None else paper.public_day == day
     return "" if is_said and PARTIAL_DATE not in paper.flags else date_in_words(paper)
 
 

@@ -14,21 +14,23 @@ from starlette.responses import RedirectResponse, Response
 
 from paperagent.digest.render.formatting import format_day, format_days
 from paperagent.errors import NoLibraryError
+from paperagent.retrieval.scoring import matching_hits
 from paperagent.web.cards import Section, card, day_sections, hit_card, papers_in_words, weekday
 from paperagent.web.feed_query import SORTS, FeedQuery, Sort
 from paperagent.web.http import REVALIDATE, Route, not_found, page
 from paperagent.web.page_cache import cached
 
 if TYPE_CHECKING:
-    from paperagent.types import Hit, Paper
+    from paperagent.types import Paper
     from paperagent.web.site import Site
 
 PAGE_SIZE = 40
 MAX_HITS = 100
 """Papers that a search shows, on all pages together."""
-_SUGGESTIONS = 30
+_SUGGESTIONS = 50
 """Feeds and categories that the filters suggest."""
-_NO_PAPERS = "The library has no papers of that time."
+_FIELDS = {"category": "Category", "source": "Feed", "author": "Author"}
+_NO_PAPERS = "The library has no papers from that date."
 _REACH = (31, 400)
 """Days before and after a period in which the neighboring one is looked for first, and then."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -89,7 +91,7 @@ def _newest(site: Site, request: Request, query: FeedQuery) -> Response | None:
 
 
 def _search(site: Site, request: Request, query: FeedQuery) -> Response | None:
-    hits: list[Hit] = site.agent.search(query.q, k=MAX_HITS, **query.filters)
+    hits = matching_hits(site.agent.search(query.q, k=MAX_HITS, **query.filters))
     if not hits and not site.agent.count():
         return None
     if query.sort == "new":
@@ -159,8 +161,8 @@ def _period(site: Site, request: Request, since: dt.date, until: dt.date, *, tit
     period = {**query.filters, "since": since, "until": until}
     papers, more = _papers_of_page(site, query, period)
     if since == until:
-        only_read = bool(papers) and all(paper.public_day is None for paper in papers)
-        title = f"Read on {title}" if only_read else title
+        only_added = bool(papers) and all(paper.public_day is None for paper in papers)
+        title = f"Added on {title}" if only_added else title
         heading = papers_in_words(counts.get(since, 0))
         sections = (
             [Section(heading, section.cards) for section in day_sections(papers, counts)]
@@ -169,7 +171,7 @@ def _period(site: Site, request: Request, since: dt.date, until: dt.date, *, tit
         )
     else:
         sections = _sections(site, query, papers, period)
-    neighbor = partial(_day_link if since == until else _week_link, query)
+    neighbor = partial(_day_link, query) if since == until else partial(_week_link, query, since)
     response = _listing(
         site,
         request,
@@ -223,9 +225,14 @@ def week_name(date: dt.date) -> str:
     return f"{calendar.year:04}-W{calendar.week:02}"
 
 
-def _week_link(query: FeedQuery, date: dt.date) -> tuple[str, str]:
-    """Return the address and the name of the week of a day."""
-    return query.address(f"/week/{week_name(date)}"), f"Week {date.isocalendar().week}"
+def _week_link(query: FeedQuery, monday: dt.date, date: dt.date) -> tuple[str, str]:
+    """Return the address and the name of the week of a day, which says whether it skips weeks."""
+    year, number, weekday = date.isocalendar()
+    name = f"Week {number}" if year == monday.isocalendar().year else f"Week {number} of {year}"
+    weeks = ((date - monday).days + 1 - weekday) // 7
+    if abs(weeks) > 1:
+        name += f", the {'next' if weeks > 0 else 'previous'} week with papers"
+    return query.address(f"/week/{week_name(date)}"), name
 
 
 def _day_link(query: FeedQuery, date: dt.date) -> tuple[str, str]:
@@ -297,8 +304,9 @@ def _listing(
         "views": views,
         "query": form or query,
         "chips": query.removable(path),
-        "sorts": SORTS,
-        "suggestions": _suggestions(site),
+        "orders": _orders(site, query),
+        "fields": _fields(site, query),
+        "unfiltered": query.address("/", **dict.fromkeys(query.filters)),
         "previous": address(page=query.page - 1) if query.page > 1 else None,
         "following": address(page=query.page + 1) if more else None,
         "earlier": earlier,
@@ -311,15 +319,25 @@ def _listing(
     return response
 
 
-def _suggestions(site: Site) -> dict[str, list[str]]:
-    """Return categories and feeds that the filters suggest, most frequent first."""
+def _fields(site: Site, query: FeedQuery) -> list[tuple[str, str, list[str]]]:
+    """Return the name, the label and the suggestions of each filter for which the library has values."""
     categories = site.categories()
     if categories is None:
-        return {}
-    return {
-        "category": categories[:_SUGGESTIONS],
-        "source": list(site.agent.facets().sources)[:_SUGGESTIONS],
-    }
+        return [(name, label, []) for name, label in _FIELDS.items()]
+    values: dict[str, Iterable[str]] = {"category": categories, "source": site.agent.facets().sources}
+    return [
+        (name, label, list(values.get(name, ()))[:_SUGGESTIONS])
+        for name, label in _FIELDS.items()
+        if values.get(name, True) or query.filters[name]
+    ]
+
+
+def _orders(site: Site, query: FeedQuery) -> list[tuple[str, str]]:
+    """Return the orders that the form offers, and their names; by votes only if a paper has any."""
+    has_votes = query.sort == "votes" or bool(site.settings.chroma_url)
+    if not has_votes:
+        has_votes = any(paper.upvotes for paper in site.agent.list_by_day(sort="upvotes", limit=1))
+    return [(sort, SORTS[sort]) for sort in (("new", "votes") if has_votes else ("new",))]
 
 
 ROUTES = (

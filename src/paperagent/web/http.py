@@ -117,6 +117,8 @@ def _respond(route: Route, site: Site, request: Request) -> Response:
             raise HTTPException(403, "Only readers who have signed in see these pages.")
         response: Response = RedirectResponse("/sign-in", status_code=303)
     else:
+        if not route.public:
+            access.visitor(site, request)  # for the page
         response = route.handler(site, request)
     return _with_cache_headers(route, site, request, response)
 
@@ -307,9 +309,15 @@ def _prefers_json(request: Request) -> bool:
 def error_page(site: Site, request: Request, error: Exception) -> Response:
     """Return the page for an error, or a JSON object if the client asks for one."""
     status = status_of(error)
+    title, message = _TITLES.get(status, "Error"), message_of(error)
+    if isinstance(error, TitledError):
+        title = error.title
+    if isinstance(error, InputError) and request.method in {"GET", "HEAD"}:
+        name, _, problem = message.partition(": ")
+        title, message = "Check the address", f"Its parameter “{name}” cannot be used: {problem}."
     values = {
-        "title": error.title if isinstance(error, TitledError) else _TITLES.get(status, "Error"),
-        "message": message_of(error),
+        "title": title,
+        "message": message,
         "reference": request.scope.get("request_id", "") if status >= 500 else "",
     }
     if _prefers_json(request):

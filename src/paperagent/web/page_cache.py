@@ -46,11 +46,15 @@ class PageCache:
         response.headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
         with self._lock:
             former = self._responses.pop(key, None)
-            self._size += len(body) - (len(former[0]) if former else 0)
+            self._size += _size(key, body) - (_size(key, former[0]) if former else 0)
             self._responses[key] = body, dict(response.headers)
             while self._size > self._max_bytes:
-                _, (dropped, _) = self._responses.popitem(last=False)
-                self._size -= len(dropped)
+                dropped, (body, _) = self._responses.popitem(last=False)
+                self._size -= _size(dropped, body)
+
+
+def _size(key: Hashable, body: bytes) -> int:
+    return len(str(key)) + len(body)  # an address can be longer than its page
 
 
 def cached(handler: Handler) -> Handler:

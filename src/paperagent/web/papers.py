@@ -18,7 +18,7 @@ from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.errors import InputError, NoLibraryError
 from paperagent.lookup import PaperNotFoundError
-from paperagent.text.readable import readable_with_offsets
+from paperagent.text.readable import readable, readable_with_offsets
 from paperagent.text.sanitize import safe_url
 from paperagent.text.sentences import split_sentences
 from paperagent.types import Paper
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 RELATED = 5
 _MAX_AUTHORS = 200
+_MAX_SEARCHED = 200
+"""Characters of a title that is searched for elsewhere."""
 _NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9.]+")
 _Export = Callable[[Iterable[Paper]], Iterator[str]]
 _DOWNLOADS: dict[str, tuple[_Export, str]] = {
@@ -88,7 +90,7 @@ def _paper_page(site: Site, request: Request, paper: Paper) -> Response:
         dates=_dates(paper),
         categories=[(name, FeedQuery(category=name).address()) for name in paper.categories],
         sources=[(name, FeedQuery(source=name).address()) for name in paper.sources],
-        links=_links(paper),
+        links=_links(paper) or [_title_search(paper)],
         unlinked=_unlinked(paper),
         related=related,
     )
@@ -158,6 +160,13 @@ def _links(paper: Paper) -> list[tuple[str, str]]:
         if host not in {urlsplit(address).hostname for _, address in links}:
             links.append((host, url))
     return [(label, url) for label, url in links if safe_url(url)]
+
+
+def _title_search(paper: Paper) -> tuple[str, str]:
+    """Return the label and the address of a search on arXiv, for a paper that has no page elsewhere."""
+    title = formatting.one_line(readable(paper.title))[:_MAX_SEARCHED]
+    parameters = urlencode({"query": title, "searchtype": "title"})
+    return "Search for this title on arXiv", f"https://arxiv.org/search/?{parameters}"
 
 
 def _unlinked(paper: Paper) -> str:

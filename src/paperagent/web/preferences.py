@@ -123,7 +123,10 @@ def show_preferences(site: Site, request: Request) -> Response:
 
 
 def change_preferences(site: Site, request: Request) -> Response:
-    """Do what the pressed button says: save the preferences, undo a rating, or forget the reader."""
+    """Do what the pressed button says: save the preferences, undo a rating, or forget the reader.
+
+    A POST of no button is refused, because its missing fields would erase the preferences.
+    """
     subscriber_id, _ = read_token(site, request, "preferences")
     subscriber = require_subscriber(site, subscriber_id)
     action = field(request, "action")
@@ -136,6 +139,8 @@ def change_preferences(site: Site, request: Request) -> Response:
         if kind is not None:
             site.digest.feedback.unrate(subscriber_id, field(request, "paper"), kind)
         return see_other(f"{request.url.path}#papers")
+    if action != "save":
+        raise HTTPException(400, "To change what you get, open this address and press a button.")
     form = PreferenceForm.filled_in(request.state.form)
     preferences, frequency = form.preferences(site.categories()), form.frequency()
     if form.errors:

@@ -21,7 +21,7 @@ from paperagent.digest.delivery.message import parse_address
 from paperagent.errors import InputError, MailError
 from paperagent.web.access import COOKIE, can_sign_in, is_asker, token_hash, visitor
 from paperagent.web.http import Route, not_found, page, see_other
-from paperagent.web.tokens import field, masked
+from paperagent.web.tokens import field, masked, without_addresses
 
 if TYPE_CHECKING:
     from paperagent.web.site import Site
@@ -87,7 +87,7 @@ def mail_link(site: Site, address: str) -> None:
     try:
         site.digest.mailer.send_sign_in(address, now, link=f"{site.public_url}/sign-in/{token}")
     except MailError as error:
-        LOG.warning("%s", error)
+        LOG.warning("%s", without_addresses(error))
 
 
 def show_button(site: Site, request: Request) -> Response:

@@ -17,6 +17,7 @@ from paperagent.digest.database import format_timestamp, parse_timestamp
 from paperagent.digest.links import CONFIRM_SECONDS
 from paperagent.digest.preferences import Frequency, Preferences
 from paperagent.errors import MailError
+from paperagent.web.tokens import without_addresses
 
 if TYPE_CHECKING:
     from paperagent.digest.delivery.message import MailAddress
@@ -152,7 +153,7 @@ def _send(site: Site, request: SignupRequest, subscriber: Subscriber | None, kin
                 returning=subscriber is not None and subscriber.state == "unsubscribed",
             )
     except MailError as error:
-        LOG.warning("%s", error)
+        LOG.warning("%s", without_addresses(error))
         with site.database.writing() as db:
             db.execute("DELETE FROM mailing WHERE key = ? AND kind = ?", (request.key, kind))
         return False

@@ -71,10 +71,15 @@ class Site:
         self._turns: TurnRunner | None = None
         self._server_lock: ProcessLock | None = None
 
-    @property
+    @cached_property
     def public_host(self) -> str | None:
-        """The host name of the public address, in lower case."""
-        return urlsplit(self.public_url).hostname if self.public_url else None
+        """The host name of the public address as browsers send it: in lower case and in ASCII (IDNA)."""
+        host = urlsplit(self.public_url).hostname if self.public_url else None
+        if host is None or host.isascii():
+            return host
+        with suppress(UnicodeError):
+            return host.encode("idna").decode()
+        return host
 
     @property
     def is_https(self) -> bool:

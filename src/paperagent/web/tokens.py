@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from paperagent.web.site import Site
 
 BAD_LINK = "This link is not complete. Please use the whole link in the email."
+_ADDRESS = re.compile(r"[^\s<>()\[\]:;,]+@[^\s<>()\[\]:;,]+")
 EXPIRED_LINK = "This link worked for 48 hours. Subscribe again to get a new one."
 
 
@@ -62,6 +64,11 @@ def masked(email: str) -> str:
     """Return ``a•••@example.org``, which only the owner recognizes, because mails are forwarded."""
     local, _, domain = email.rpartition("@")
     return f"{local[:1]}•••@{domain}"
+
+
+def without_addresses(text: object) -> str:
+    """Return a message of a mail server without the mail addresses that it repeats, for the log."""
+    return _ADDRESS.sub("…", str(text))
 
 
 def field(request: Request, name: str) -> str:

@@ -74,15 +74,15 @@ def in_order(text: str, parts: list[str]) -> bool:
 
 
 ORDER = [
-    "2026-W26", "22–28 June 2026", "8 of 1,704 papers screened", "extractive", "On four domains",
+    "2026-W26", "22–28 June 2026", "8 picked from 1,704 new papers", "On four domains",
     "etrieval that knows when to stop", "Tindersift: Filtering", "Ada Q",
     "Bram Oosterwijk, Chiamaka Eze",
-    "arXiv:2606.04237", "24 June 2026", "71.4.", "[1]", "Your interest: retrieval-augmented generation",
+    "arXiv:2606.04237", "24 June 2026", "71.4.", "[1]", "Your topic: retrieval-augmented generation",
     "R²AG: Sub-O(n log n) Retrieval with α-Bounded Regret", "3.2 ms on 10⁹ vectors, 4.7×", "[2]",
     "Your question: Does any method", "You liked: Hints", "You follow cs.CY", "118 upvotes",
     "our standing questions", "Does any method reduce", "[3]", "watermarking", "Nothing new in this issue.",
     "lso noticed", "Part 5", "orrections to earlier issues", "ew version (v2)", "ithdrawn", "ources",
-    "quoted word for word", "[1]", "[8]", "You get this because", "Archive", "Preferences", "Unsubscribe",
+    "quoted word for word", "[1]", "[8]", "You receive this because", "Archive", "Preferences", "Unsubscribe",
 ]  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_a_quiet_week_is_a_short_issue(shape: str) -> None:
     starts = {"empty": "No new papers — 2026-W26", "one": "1 paper: ", "short": "3 papers: "}
     assert shown.subject.startswith(starts[shape])
     assert 40 <= len(shown.preheader) <= 90
-    assert f"{len(quiet.papers)} of 3 papers screened" in shown.text
+    assert f"{len(quiet.papers)} picked from 3 new papers" in shown.text
 
 
 def test_both_parts_lead_to_the_same_places() -> None:

@@ -126,11 +126,11 @@ def test_the_button_unsubscribes(pages: TestClient, digest: DigestService) -> No
     reader = digest.subscribers.find(ANA)
     path = f"/unsubscribe/{TOKENS.create('unsubscribe', reader.id)}"
     asked = pages.get(path)
-    assert "Stop sending</button>" in asked.text
+    assert "Unsubscribe</button>" in asked.text
     assert "a•••@test.example" in asked.text
     assert ANA not in asked.text
     done = pages.post(path, data={"stop": "1"})
-    assert "The mails have stopped" in done.text
+    assert "You are unsubscribed" in done.text
     assert digest.recipients(digest.last_week()) == [digest.subscribers.find(r) for r in (BO, CY)]
     assert "<button" not in pages.get(path).text
 
@@ -194,12 +194,12 @@ def test_feedback_is_kept_changed_and_undone(pages: TestClient, digest: DigestSe
     assert "More like this?" in asked.text
     assert kinds() == set()
     done = pages.post(path, follow_redirects=True)
-    assert "You get more papers like this" in done.text
+    assert "You’ll see more papers like this" in done.text
     assert kinds() == {"more"}
     assert "Undo “more like this”" in done.text
     pages.post(path, data={"kind": "save"})
     assert kinds() == {"more", "save"}
-    assert "You get fewer" in pages.post(path, data={"kind": "less"}, follow_redirects=True).text
+    assert "You’ll see fewer" in pages.post(path, data={"kind": "less"}, follow_redirects=True).text
     assert kinds() == {"less", "save"}
     for kind in ("less", "save", "save"):
         pages.post(path, data={"kind": kind, "undo": "1"})
@@ -210,7 +210,7 @@ def test_feedback_is_kept_changed_and_undone(pages: TestClient, digest: DigestSe
 def test_feedback_on_what_does_not_exist(pages: TestClient, digest: DigestService) -> None:
     """A paper that was removed can still be rated; an unknown kind and a forgotten reader cannot."""
     reader = digest.subscribers.find(ANA)
-    assert "does not have this paper" in pages.get(feedback_path(reader.id, "gone")).text
+    assert "no longer in the library" in pages.get(feedback_path(reader.id, "gone")).text
     assert pages.post(feedback_path(reader.id, "gone")).status_code == 303
     assert pages.post(feedback_path(reader.id, "gone", "delete")).status_code == 404
     assert pages.post(feedback_path(reader.id, "gone"), data={"kind": "delete"}).status_code == 404

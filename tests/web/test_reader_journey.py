@@ -149,7 +149,7 @@ def test_from_the_form_to_the_last_mail(server: Callable[[], Iterator[MailServer
             form = {"email": READER, "frequency": "weekly", "t": opened}
             assert http.post("/subscribe", data=form).status_code == 200
             (link,) = journey.links(journey.next_mail())
-            assert "Do you want this digest?" in http.get(link).text
+            assert "Confirm your subscription" in http.get(link).text
             assert "You are subscribed" in http.post(link).text
 
             first = journey.issue("2026-W26")

@@ -285,7 +285,7 @@ def askers(value: str) -> str:
     entries = [entry.strip().lower() for entry in text(value).split(",") if entry.strip()]
     for entry in entries:
         if not _EMAIL.match(f"someone{entry}" if entry.startswith("@") else entry):
-            raise ValueError(f"{_quote(entry)} is no mail address; write ana@example.org,@example.com")
+            raise ValueError(f"{_quote(entry)} is not an email address; write ana@example.org,@example.com")
     return ",".join(dict.fromkeys(entries))
 
 

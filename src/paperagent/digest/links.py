@@ -71,14 +71,14 @@ class SignedTokens:
         """
         from itsdangerous import BadData, SignatureExpired
 
-        invalid = InputError("token: invalid or altered; use the whole link of the mail")
+        invalid = InputError("token: invalid or altered; use the whole link of the email")
         if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
             raise invalid
         options = {"max_age": CONFIRM_SECONDS} if purpose in _EXPIRING else {}
         try:
             number, *values = self._serializers[purpose].loads(token, **options)
         except SignatureExpired:
-            raise ExpiredTokenError("token: older than 48 hours; ask for a new confirmation mail") from None
+            raise ExpiredTokenError("token: older than 48 hours; ask for a new confirmation email") from None
         except BadData:
             raise invalid from None
         return int(number), tuple(str(v) for v in values)
@@ -125,7 +125,7 @@ class SubscriberLinks:
             ("Archive", self.archive),
             ("Preferences", self.preferences),
             ("Unsubscribe", self.unsubscribe),
-            ("Unsubscribe by mail", self.mailto),
+            ("Unsubscribe by email", self.mailto),
         )
         return tuple((label, address) for label, address in links if address)
 

@@ -39,6 +39,7 @@ class Mailer:
         smtp_url: str | None = None,
         public_url: str | None = None,
         secret: str | None = None,
+        contact: str | None = None,
         theme_dir: Path | None = None,
     ) -> None:
         """Create a mailer.
@@ -49,6 +50,7 @@ class Mailer:
             smtp_url: The mail server, ``smtp[s]://[USER:PASSWORD@]HOST[:PORT]``.
             public_url: The address of the web pages that links lead to.
             secret: Signs the tokens in links.
+            contact: The operator's mail or web address.
             theme_dir: A folder of templates that replace the packaged ones.
         """
         self._outbox = outbox
@@ -56,6 +58,7 @@ class Mailer:
         self._smtp_url = smtp_url
         self._public_url = public_url
         self._secret = secret
+        self._contact = contact
         self._theme_dir = theme_dir
 
     @cached_property
@@ -73,6 +76,13 @@ class Mailer:
     def domain(self) -> str:
         """The domain in Message-IDs."""
         return message.mailbox(self._sender or DEFAULT_SENDER).domain
+
+    @cached_property
+    def operator(self) -> str:
+        """A sentence that names the sender and the contact, as far as they are set."""
+        contact = (self._contact or "").removeprefix("mailto:")
+        parts = (f"Sent by {self._sender}." if self._sender else "", f"Contact: {contact}" if contact else "")
+        return " ".join(filter(None, parts))
 
     @property
     def lacks_one_click(self) -> bool:
@@ -145,6 +155,7 @@ class Mailer:
             link=self.links.confirm(token),
             frequency=frequency,
             returning=returning,
+            operator=self.operator,
             theme_dir=self._theme_dir,
         )
         return self._send_notice(rendered, "confirm", email, at, name="confirmation email")
@@ -157,7 +168,7 @@ class Mailer:
         """
         link = self.links.links_for(subscriber.id).preferences
         assert link is not None, "the web page needs a public URL and a secret for this"
-        rendered = render_already_subscribed(link, theme_dir=self._theme_dir)
+        rendered = render_already_subscribed(link, operator=self.operator, theme_dir=self._theme_dir)
         return self._send_notice(rendered, "already", subscriber.email, at, name="email to a subscriber")
 
     def send_sign_in(self, email: str, at: dt.datetime, *, link: str) -> str:
@@ -166,7 +177,7 @@ class Mailer:
         Raises:
             MailError: the mail could not be sent.
         """
-        rendered = render_sign_in(link, theme_dir=self._theme_dir)
+        rendered = render_sign_in(link, operator=self.operator, theme_dir=self._theme_dir)
         key = f"sign-in-{secrets.token_hex(4)}"
         return self._send_notice(rendered, key, email, at, name="sign-in email")
 

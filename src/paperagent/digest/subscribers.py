@@ -217,7 +217,7 @@ class Subscribers:
         with self._db.writing() as db:
             reason = _suppression_reason(db, address.key)
             if reason not in {None, UNSUBSCRIBED}:
-                raise InputError("subscriber: this address gets no mail from here any more")
+                raise InputError("subscriber: this address receives no email from here")
             if reason is not None:
                 db.execute("DELETE FROM suppression WHERE key = ?", (address.key,))
                 record_event(db, "suppression_lifted", self._clock(), detail=reason)

@@ -121,6 +121,7 @@ def _mailer(settings: Settings, outbox: Path) -> Mailer:
         smtp_url=secret_value(settings.smtp_url),
         public_url=settings.public_url,
         secret=secret_value(settings.secret),
+        contact=settings.contact,
         theme_dir=settings.digest_theme,
     )
 

@@ -26,6 +26,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from paperagent import templating
 from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
+from paperagent.digest.render.view import describe_reason
 from paperagent.errors import InputError, NoLibraryError, StoreError, StoreLockedError
 from paperagent.text.sanitize import safe_url
 from paperagent.web import access
@@ -217,6 +218,7 @@ def environment() -> Environment:
         authors=formatting.format_authors,
         clean=formatting.clean_text,
         paper_path=paper_path,
+        reason=describe_reason,
     )
     result.globals.update(static=static_url)
     return result
@@ -236,6 +238,14 @@ def base_url(site: Site, request: Request) -> str:
 def see_other(path: str) -> Response:
     """Redirect the browser to ``path`` with GET after a POST."""
     return RedirectResponse(path, status_code=303)
+
+
+class TitledError(HTTPException):
+    """An error whose page has a heading of its own."""
+
+    def __init__(self, status: int, message: str, title: str) -> None:
+        super().__init__(status, message)
+        self.title = title
 
 
 def not_found(message: str = "There is no such page.") -> HTTPException:
@@ -300,6 +310,8 @@ def error_page(site: Site, request: Request, error: Exception) -> Response:
     """Return the page for an error, or a JSON object if the client asks for one."""
     status = status_of(error)
     title, message = _TITLES.get(status, "Error"), message_of(error)
+    if isinstance(error, TitledError):
+        title = error.title
     if isinstance(error, InputError) and request.method in {"GET", "HEAD"}:
         name, _, problem = message.partition(": ")
         title, message = "Check the address", f"The parameter “{name}” cannot be used: {problem}."

@@ -62,7 +62,7 @@ def unsubscribe(site: Site, request: Request) -> Response:
     subscriber_id, _ = read_token(site, request, "unsubscribe")
     is_one_click = field(request, "List-Unsubscribe").casefold() == "one-click"
     if not (is_one_click or field(request, "stop")):
-        raise HTTPException(400, "To stop the mails, open this address and press the button.")
+        raise HTTPException(400, "To unsubscribe, open this address and press the button.")
     subscriber = find_subscriber(site, subscriber_id)
     if subscriber is not None:
         site.digest.subscribers.unsubscribe(subscriber_id)
@@ -174,12 +174,12 @@ def _preferences_page(
 
 
 def download_data(site: Site, request: Request) -> Response:
-    """Return everything that is stored about a reader; the address is masked, because mails are forwarded."""
+    """Return what is stored about a reader, with the whole address, which no page shows."""
     subscriber_id, _ = read_token(site, request, "preferences")
     subscriber = require_subscriber(site, subscriber_id)
     seen = site.digest.subscribers.preferences_with_feedback(subscriber).seen
     data = {
-        "subscriber": {**subscriber.to_dict(), "email": masked(subscriber.email)},
+        "subscriber": subscriber.to_dict(),
         "feedback": [
             {"paper_id": rating.paper_id, "kind": rating.kind, "at": format_timestamp(rating.at)}
             for rating in site.digest.feedback.ratings(subscriber_id)

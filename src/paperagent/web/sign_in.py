@@ -46,7 +46,7 @@ def send_link(site: Site, request: Request) -> Response:
     try:
         address = parse_address(text)
     except InputError:
-        problem = "This is not a mail address. Write it like name@example.org."
+        problem = "This is not an email address. Write it like name@example.org."
         return _form_page(site, request, status=422, problem=problem, address=text[:254])
     response = page(site, request, "sign_in_sent.html.j2")
     response.background = BackgroundTask(site.run_later, mail_link, site, address.email)

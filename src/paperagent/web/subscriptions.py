@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from paperagent.digest.delivery.message import parse_address
 from paperagent.errors import InputError
-from paperagent.web.http import Route, not_found, page
+from paperagent.web.http import Route, TitledError, not_found, page
 from paperagent.web.preference_form import PreferenceForm
 from paperagent.web.signup import (
     SignupRequest,
@@ -148,7 +148,7 @@ def confirm(site: Site, request: Request) -> Response:
         else:
             subscriber = site.digest.subscribers.confirm(target.id)
     except InputError:
-        raise HTTPException(410, "This address gets no mail from here any more.") from None
+        raise TitledError(410, "This address receives no email from here.", "Not subscribed") from None
     assert site.tokens is not None
     return page(
         site,

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from paperagent.digest.links import ExpiredTokenError
 from paperagent.errors import InputError
-from paperagent.web.http import not_found
+from paperagent.web.http import TitledError, not_found
 
 if TYPE_CHECKING:
     from paperagent.digest.links import Purpose
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paperagent.types import Paper
     from paperagent.web.site import Site
 
-BAD_LINK = "This link is not complete. Please use the whole link in the mail."
+BAD_LINK = "This link is not complete. Please use the whole link in the email."
 _ADDRESS = re.compile(r"[^\s<>()\[\]:;,]+@[^\s<>()\[\]:;,]+")
 EXPIRED_LINK = "This link worked for 48 hours. Subscribe again to get a new one."
 
@@ -56,7 +56,7 @@ def require_subscriber(site: Site, subscriber_id: int) -> Subscriber:
     """
     subscriber = find_subscriber(site, subscriber_id)
     if subscriber is None:
-        raise not_found("Nothing is stored about you here any more.")
+        raise TitledError(404, "Nothing is stored about you here any more.", "Deleted")
     return subscriber
 
 

@@ -116,6 +116,7 @@ def render_confirmation(
     frequency: str = "weekly",
     returning: bool = False,
     hours: int = 48,
+    operator: str = "",
     theme_dir: Path | None = None,
 ) -> Rendered:
     """Return the mail that asks a new subscriber to confirm.
@@ -128,13 +129,15 @@ def render_confirmation(
         frequency: ``weekly`` or ``daily``.
         returning: Whether the subscriber had unsubscribed.
         hours: How long link and token are valid.
+        operator: A sentence on who sends the digest.
         theme_dir: A folder of templates that replace the packaged ones.
     """
     return _render_notice(
         "confirm",
-        "Please confirm: a digest of new papers",
-        "Nothing more is sent to this address until you confirm.",
+        "Confirm your subscription to the paper digest",
+        "Until you confirm, no digest is sent.",
         theme_dir,
+        operator,
         token=formatting.one_line(token),
         link=link,
         frequency=formatting.clean_text(frequency, 20),
@@ -143,32 +146,35 @@ def render_confirmation(
     )
 
 
-def render_already_subscribed(link: str, *, theme_dir: Path | None = None) -> Rendered:
+def render_already_subscribed(link: str, *, operator: str = "", theme_dir: Path | None = None) -> Rendered:
     """Return the mail to a subscriber whose address was entered again.
 
     Args:
         link: The link to the subscriber's preferences.
+        operator: A sentence on who sends the digest.
         theme_dir: A folder of templates that replace the packaged ones.
     """
     preheader = "Nothing has changed."
-    return _render_notice("already", "You already get the paper digest", preheader, theme_dir, link=link)
+    subject = "You are already subscribed to the paper digest"
+    return _render_notice("already", subject, preheader, theme_dir, operator, link=link)
 
 
-def render_sign_in(link: str, *, theme_dir: Path | None = None) -> Rendered:
+def render_sign_in(link: str, *, operator: str = "", theme_dir: Path | None = None) -> Rendered:
     """Return the mail by which somebody signs in to the web page.
 
     Args:
         link: The link that signs in.
+        operator: A sentence on who sends the link.
         theme_dir: A folder of templates that replace the packaged ones.
     """
     preheader = "It works once, for 15 minutes."
-    return _render_notice("sign_in", "Your link to sign in", preheader, theme_dir, link=link)
+    return _render_notice("sign_in", "Your sign-in link", preheader, theme_dir, operator, link=link)
 
 
 def _render_notice(
-    name: str, subject: str, preheader: str, theme_dir: Path | None, **values: Any
+    name: str, subject: str, preheader: str, theme_dir: Path | None, operator: str, **values: Any
 ) -> Rendered:
-    values |= {"subject": subject, "preheader": preheader}
+    values |= {"subject": subject, "preheader": preheader, "operator": formatting.one_line(operator)}
     html = inline_css(fill_template(f"{name}.html.j2", theme_dir, **values))
     text = fill_template(f"{name}.txt.j2", theme_dir, **values)
     return Rendered(subject, preheader, html, _collapse_blank_lines(text))

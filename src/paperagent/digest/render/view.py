@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from paperagent.answering.answers import FALLBACK_NOTE
-from paperagent.digest.issue import ONLY_NAME, OTHER_NAME, Issue, Item, Reason, StandingAnswer
+from paperagent.digest.issue import ONLY_NAME, OTHER_NAME, Issue, Item, Period, Reason, StandingAnswer
 from paperagent.digest.links import SubscriberLinks
 from paperagent.digest.render import formatting
-from paperagent.layout import REPLACED, UNVERIFIED, is_replaced, sentences_under
+from paperagent.layout import REPLACED, UNVERIFIED, counted, is_replaced, sentences_under
 from paperagent.types import Citation, Claim, Paper
 
 FEEDBACK_LABELS = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
 _PERSONAL_REASONS = frozenset({"interest", "question", "liked", "category"})
 _SUBSCRIBED_FOOTER = (
-    "You get this because you subscribed; papers are chosen by the interests and questions you gave."
+    "You receive this because you subscribed. Papers are chosen by your topics, questions and ratings."
 )
-_PERSONAL_FOOTER = "Papers are chosen by the interests and questions given."
-_GENERAL_FOOTER = "The general issue: papers that are typical of these days, or have the most upvotes."
+_PERSONAL_FOOTER = "Papers are chosen by topics and questions."
+_GENERAL_FOOTER = "The general issue: papers on the main topics of these days, or with the most upvotes."
 _CHECK_UNSETTLED = "If the check could not confirm a sentence, the cited sentence is shown below it."
 
 
@@ -90,7 +90,7 @@ class IssueView:
     days: str
     screened: str
     kind: str
-    """``extractive``, or ``written by MODEL``."""
+    """``written by MODEL``; empty if every sentence is quoted."""
     label: str
     """Who wrote the sentences, and how they were checked."""
     overview: tuple[ClaimView, ...]
@@ -134,7 +134,7 @@ def issue_view(
         name=formatting.clean_text(issue.period.name, 40),
         days=formatting.format_days(issue.period.since, issue.period.until),
         screened=screened(issue),
-        kind=issue.mode if issue.mode == "extractive" else f"written by {_model(issue)}",
+        kind="" if issue.mode == "extractive" else f"written by {_model(issue)}",
         label=label(issue),
         overview=_claim_views(issue.overview, issue),
         themes=tuple(
@@ -192,15 +192,15 @@ def preheader(issue: Issue) -> str:
 
 
 def screened(issue: Issue) -> str:
-    """Return ``12 of 1,704 papers screened · 4 min``."""
+    """Return ``12 picked from 1,704 new papers · 4 min read``."""
     count, total = len(issue.papers), max(issue.screened, len(issue.papers))
-    return f"{count:,} of {total:,} papers screened · {issue.minutes} min"
+    return f"{count:,} picked from {counted(total, 'new paper')} · {issue.minutes} min read"
 
 
 def label(issue: Issue) -> str:
     """Return a sentence on who wrote the sentences and how they were checked."""
     if issue.mode == "extractive":
-        return "Extractive: every sentence is quoted word for word from the abstract it cites."
+        return "Every sentence is quoted word for word from the abstract it cites."
     text = f"Written by {_model(issue)}; every sentence was checked against the abstract it cites."
     return f"{text} {_CHECK_UNSETTLED}" if any(c.support == "unverified" for c in issue.claims) else text
 
@@ -259,21 +259,23 @@ def _item_view(item: Item, issue: Issue, links: SubscriberLinks) -> PaperView:
     return replace(
         _paper_view(item.paper, links),
         lines=_claim_views(item.claims, issue),
-        why=describe_reason(item.reason),
+        why=describe_reason(item.reason, issue.period),
         feedback=tuple(_feedback_links(item.paper, links)),
     )
 
 
-def describe_reason(reason: Reason) -> str:
-    """Return why a paper is in the issue, as text for the subscriber."""
+def describe_reason(reason: Reason, period: Period) -> str:
+    """Return why a paper is in the issue of a period, as text for the subscriber."""
     text = formatting.clean_text(reason.text, 160)
+    days = (period.until - period.since).days + 1
+    when = {1: "of the day", 7: "this week"}.get(days, "of these days")
     descriptions = {
-        "interest": f"Your interest: {text}",
+        "interest": f"Your topic: {text}",
         "question": f"Your question: {text}",
         "liked": f"You liked: {text}",
         "category": f"You follow {text}",
         "upvotes": f"{text} upvotes",
-        "central": "Typical of what is new",
+        "central": f"A main topic {when}",
     }
     return descriptions[reason.kind]
 
